@@ -1,0 +1,111 @@
+"""Requests and answers of the micro services: `p3d.api.*` and `p3d.agents.<id>.ctl.*`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .commands import Reason
+from .messages import Advert, Status
+
+
+class ApiRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of what people send: unknown fields are refused."""
+
+    v: int = 1
+
+
+class JobRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`status` and `explain`."""
+
+    job_id: str
+
+
+class CancelRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`cancel`."""
+
+    job_id: str
+    reason: str | None = None
+
+
+class ListRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`list`: filters and a page. `after` is the `next` of the page before."""
+
+    status: str | None = None
+    feature: str | None = None
+    tenant: str | None = None
+    limit: int = 100
+    after: str | None = None
+
+
+class EmptyRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`features`, `agents`, `ctl.status`, `ctl.drain`, `ctl.undrain`."""
+
+
+class LoadRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`ctl.load` and `ctl.unload`: keep an adapter warm on a device, or free it."""
+
+    adapter_id: str
+    #: Null: the agent chooses (load), or all devices (unload).
+    device: str | None = None
+
+
+class JobList(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `list`; `next` is null on the last page."""
+
+    jobs: list[Status]
+    next: str | None = None
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `explain`: why a job is not running (or where it runs)."""
+
+    status: str
+    summary: str
+    reasons: list[Reason] = []
+
+
+class FeatureAdapter(msgspec.Struct, frozen=True, kw_only=True):
+    """One adapter that serves a feature somewhere in the fleet."""
+
+    adapter_id: str
+    #: JSON Schema of its inputs, or null when it takes any keys.
+    parameters: dict[str, Any] | None
+    available: bool
+
+
+class FeatureInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature: what it requires (alternatives joined by `|`) and who serves it."""
+
+    feature: str
+    required: list[str]
+    adapters: list[FeatureAdapter]
+
+
+class FeatureList(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `features`."""
+
+    features: list[FeatureInfo]
+
+
+class AgentList(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `agents`."""
+
+    agents: list[Advert]
+
+
+class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `ctl.drain`, `undrain`, `load` and `unload`: what the agent will do."""
+
+    agent_id: str
+    draining: bool
+    message: str
+
+
+class ApiError(msgspec.Struct, frozen=True, kw_only=True):
+    """Error body; the same text and code are in `Nats-Service-Error` and `Nats-Service-Error-Code`."""
+
+    error: str
+    code: int
+    field: str | None = None

@@ -1,0 +1,37 @@
+"""Time as a value: what engines get instead of reading a clock."""
+
+from __future__ import annotations
+
+import datetime as _dt
+from typing import NamedTuple
+
+
+class Now(NamedTuple):
+    """One instant, read by a service and handed to an engine.
+
+    Leases and deadlines are judged on `mono`; people read `wall`. Both are seconds.
+    """
+
+    #: Seconds on a clock that never jumps (CLOCK_MONOTONIC in production, virtual time in the simulation).
+    mono: float
+    #: Seconds since the Unix epoch, UTC.
+    wall: float
+
+
+def rfc3339(wall: float) -> str:
+    """Format Unix seconds as RFC 3339 UTC with milliseconds, e.g. `2026-11-23T21:50:00.123Z`."""
+    ms = round(wall * 1000)
+    moment = _dt.datetime.fromtimestamp(ms // 1000, tz=_dt.timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+
+
+def parse_rfc3339(text: str) -> float:
+    """Unix seconds of an RFC 3339 time.
+
+    Raises:
+        ValueError: the text is not such a time.
+    """
+    moment = _dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment.timestamp()

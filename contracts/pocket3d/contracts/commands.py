@@ -1,0 +1,275 @@
+"""What coordinator and agent say to each other: calls, bids, awards, cancels, outcomes.
+
+All commands to an agent go over one subject (`p3d.agents.<id>.cmd`), so that a cancel cannot overtake its award.
+Jobs that bid alike (same feature, requirement and preference) are called as one lot with a count: the cost of a call
+follows the number of kinds of jobs, not the number of jobs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .jobs import Job
+from .messages import Advert, Message
+
+# ---------------------------------------------------------------- coordinator -> agent
+
+
+class Command(Message, frozen=True, kw_only=True, tag_field="type"):
+    """Base of what a coordinator tells an agent. An agent refuses an epoch older than one it has seen."""
+
+    coordinator_id: str
+    epoch: int
+
+
+class ReportState(Command, frozen=True, kw_only=True, tag="report_state"):
+    """Say what you have and run, now. Answered with `StateReported`. From the answer on, older epochs are refused."""
+
+
+class Lot(msgspec.Struct, frozen=True, kw_only=True):
+    """Jobs up for auction that any bidder would treat alike."""
+
+    #: Number within the call.
+    lot: int
+    #: Canonical feature.
+    feature: str
+    #: Binding adapter ids, best first; null for any that serves the feature.
+    adapters: list[str] | None = None
+    #: Replaces the adapters' declared requirement.
+    vram_mb: int | None = None
+    #: How many such jobs wait.
+    jobs: int = 1
+    #: Adapters that must not be used for these jobs on this agent (benched, refused parameters).
+    without: list[str] = []
+
+
+class CallForBids(Command, frozen=True, kw_only=True, tag="call_for_bids"):
+    """What would you do with these? Answered with `CallAnswered` on `p3d.bids.<coordinator_id>`."""
+
+    call_id: int
+    lots: list[Lot]
+
+
+class Award(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt at one job."""
+
+    job_id: str
+    #: As published (the result uses it).
+    feature: str
+    attempt: int
+    #: `<epoch>-<n>`: unique over all leaders; the fence of everything this attempt writes.
+    token: str
+    adapter_id: str
+    device: str
+    job: Job
+    submitted_at: str
+    queued_s: float
+    #: After an out-of-memory: the raised requirement. Replaces the job's and the adapter's.
+    vram_mb: int | None = None
+
+
+class AwardJobs(Command, frozen=True, kw_only=True, tag="award_jobs"):
+    """These are yours. Answered with `AwardsAnswered`, job by job."""
+
+    awards: list[Award]
+
+
+class Cancel(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop one attempt."""
+
+    job_id: str
+    token: str
+    reason: str | None = None
+
+
+class CancelAttempts(Command, frozen=True, kw_only=True, tag="cancel_attempts"):
+    """Stop these attempts. Answered with `CancelsNoted`; the end itself is an outcome with code `cancelled`."""
+
+    cancels: list[Cancel]
+
+
+AnyCommand = ReportState | CallForBids | AwardJobs | CancelAttempts
+
+# ---------------------------------------------------------------- agent -> coordinator
+
+
+class AgentReply(Message, frozen=True, kw_only=True, tag_field="type"):
+    """Base of what an agent answers."""
+
+    agent_id: str
+    incarnation: str
+    #: From the same counter as the adverts: tells which of two pictures is newer.
+    seq: int
+
+
+class StateReported(AgentReply, frozen=True, kw_only=True, tag="state_reported"):
+    """Answer to `ReportState`: a full advert, adapters included."""
+
+    advert: Advert
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason why a job is not placed; `explain` answers with a list of these."""
+
+    agent_id: str
+    device: str | None = None
+    #: A `DeclineCode`.
+    code: str
+    need_mb: int | None = None
+    have_mb: int | None = None
+    short_mb: int | None = None
+    adapter_id: str | None = None
+    message: str | None = None
+
+
+class BidPlaced(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer for the jobs of one lot on one device. Nothing is reserved by it."""
+
+    lot: int
+    adapter_id: str
+    device: str
+    #: MB that the first such job would newly claim on the device (0 on a warm worker that needs no more).
+    claim_mb: int
+    #: MB that each further job on the same worker would newly claim.
+    claim_next_mb: int = 0
+    #: Jobs of this lot that the worker could start at once; 0 when it is busy.
+    slots: int
+    #: Jobs that the worker could run at a time.
+    max_concurrent: int = 1
+    #: True when a loaded worker would take it.
+    warm: bool = False
+    #: MB of idle residents that would be evicted for it.
+    evict_mb: int = 0
+    #: Until the worker or the room is free (0 when `slots` > 0).
+    est_queue_s: float
+    #: Model load, 0 when warm.
+    est_load_s: float
+    #: The run itself, from this agent's history; null when it has none.
+    est_run_s: float | None = None
+
+
+class BidDeclined(msgspec.Struct, frozen=True, kw_only=True):
+    """Why no offer is made for a lot."""
+
+    lot: int
+    reasons: list[Reason]
+
+
+class CallAnswered(AgentReply, frozen=True, kw_only=True, tag="call_answered"):
+    """All bids and declines of one agent for one call."""
+
+    call_id: int
+    bids: list[BidPlaced] = []
+    declines: list[BidDeclined] = []
+
+
+class AwardAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Accepted, or declined with the reason."""
+
+    job_id: str
+    token: str
+    accepted: bool
+    reason: Reason | None = None
+
+
+class AwardsAnswered(AgentReply, frozen=True, kw_only=True, tag="awards_answered"):
+    """Answer to `AwardJobs`."""
+
+    answers: list[AwardAnswer]
+
+
+class CancelsNoted(AgentReply, frozen=True, kw_only=True, tag="cancels_noted"):
+    """Answer to `CancelAttempts`: which of the tokens the agent holds, and which it does not know."""
+
+    held: list[str] = []
+    unknown: list[str] = []
+
+
+class CommandRefused(AgentReply, frozen=True, kw_only=True, tag="command_refused"):
+    """The command's epoch is older than `epoch`, or its shape is wrong."""
+
+    code: str
+    message: str
+    epoch: int
+
+
+AnyReply = StateReported | AwardsAnswered | CancelsNoted | CommandRefused
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Base of what became of an attempt."""
+
+    job_id: str
+    token: str
+    attempt: int
+    device: str
+    adapter_id: str
+    at: str
+
+
+class AttemptStarted(Outcome, frozen=True, kw_only=True, tag="attempt_started"):
+    """The agent works on it (inputs are fetched or the model is loaded or the run began)."""
+
+    pid: int | None = None
+
+
+class AttemptFailed(Outcome, frozen=True, kw_only=True, tag="attempt_failed"):
+    """It ended without a result: a failure, a cancel (`cancelled`) or a hand-back (`handed_back`)."""
+
+    code: str
+    message: str
+    field: str | None = None
+    #: Measured peak before it failed, if known: what an out-of-memory retry must exceed.
+    vram_peak_mb: int | None = None
+    started_at: str | None = None
+    load_s: float | None = None
+    run_s: float | None = None
+
+
+AnyOutcome = AttemptStarted | AttemptFailed
+
+
+class OutcomesReported(AgentReply, frozen=True, kw_only=True, tag="outcomes_reported"):
+    """Outcomes not yet answered, sent again until they are."""
+
+    outcomes: list[AnyOutcome]
+
+
+class OutcomesNoted(Message, frozen=True, kw_only=True):
+    """Answer of the leading coordinator: these need not be sent again. Two outcomes may share a token (started and
+    failed), so each is named by `<token>/<type>`.
+    """
+
+    noted: list[str]
+
+
+# ---------------------------------------------------------------- records of the coordinator
+
+
+class LeaderRecord(Message, frozen=True, kw_only=True):
+    """Who leads: in the leader bucket (the lease) and as `p3d.events.leader` (the fence)."""
+
+    coordinator_id: str
+    #: max(last + 1, unix milliseconds)
+    epoch: int
+    #: Rises with every renewal: a standby sees that it moves.
+    renewal: int = 0
+    host: str = ""
+    pid: int = 0
+    at: str = ""
+
+
+class AgentRecord(Message, frozen=True, kw_only=True):
+    """What the coordinator remembers of an agent, in the agents bucket (for eyes and for the next leader)."""
+
+    agent_id: str
+    incarnation: str
+    host: str
+    version: str
+    draining: bool
+    devices: list[dict[str, Any]]
+    adapters: list[str]
+    features: list[str]
+    at: str

@@ -1,0 +1,344 @@
+"""The job as a producer publishes it, and the check that answers a bad one with the field at fault."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from .codec import WireError, convert
+from .failures import FailureCode
+from .features import FEATURE_PATTERN, missing_input
+from .lifecycle import PRIORITIES
+from .subjects import ADAPTER_ID_PATTERN, JOB_ID_PATTERN, TENANT_PATTERN
+
+#: A whole request, files inside it included.
+MAX_REQUEST_BYTES = 256 * 1024
+MAX_RESULT_BYTES = 512 * 1024
+MAX_TEXT_CHARS = 10_000
+MAX_FILES = 64
+
+_ARTIFACT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_=.-]{0,254}")
+#: `s<stream created, base36>-<sequence>`: what the coordinator calls a job that came without an id.
+_RESERVED_ID_PATTERN = re.compile(r"s[0-9a-z]{6,13}-[0-9]+")
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
+Megabytes = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long each part of a job may take, in seconds."""
+
+    #: In the queue, counted from each queueing; null for ever.
+    schedule_to_start_s: Seconds | None = None
+    #: The run, without the model's load.
+    start_to_close_s: Seconds = 3600
+    #: The model's load.
+    load_s: Seconds = 900
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often and when a failed attempt is repeated."""
+
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    #: Pause before the second attempt, seconds.
+    initial_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 1
+    #: Growth of the pause.
+    factor: Annotated[float, msgspec.Meta(ge=1, le=100)] = 2
+    #: Longest pause, seconds.
+    cap_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 100
+
+    def delay_s(self, failures: int) -> float:
+        """Pause after that many failed attempts (1 or more), in seconds."""
+        exponent = min(max(failures - 1, 0), 64)
+        return min(self.initial_s * self.factor**exponent, self.cap_s)
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One request. Only `inputs` is required."""
+
+    inputs: dict[str, Any]
+    job_id: str | None = None
+    #: An adapter id or an ordered list of them; binding.
+    model_preference: str | list[str] | None = None
+    #: Replaces the adapter's declared requirement.
+    vram_mb: Megabytes | None = None
+    #: A label for fair share; the namespace is the boundary between tenants.
+    tenant: str = "default"
+    #: Comes back with the result.
+    metadata: dict[str, Any] = {}
+    limits: Limits = Limits()
+    retry: RetryPolicy = RetryPolicy()
+    v: int = 1
+
+    @property
+    def preferred(self) -> tuple[str, ...] | None:
+        """The binding adapter ids, or None for any."""
+        if self.model_preference is None:
+            return None
+        if isinstance(self.model_preference, str):
+            return (self.model_preference,)
+        return tuple(self.model_preference)
+
+
+class SubmitRequest(Job, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `p3d.api.submit` takes: a job with its feature and priority."""
+
+    feature: str
+    priority: str = "normal"
+
+    def job(self) -> Job:
+        """The part that is published on the job's subject."""
+        return Job(**{name: getattr(self, name) for name in Job.__struct_fields__})
+
+
+class FileRef(NamedTuple):
+    """A file among the inputs: an object in the inputs bucket, or its bytes."""
+
+    key: str
+    #: Place in a `_paths` list, None for a single file.
+    index: int | None
+    artifact: str | None
+    data: bytes | None
+    filename: str | None
+
+
+class Rejection(NamedTuple):
+    """Why a job is not taken."""
+
+    code: FailureCode
+    #: Dotted path of the input at fault.
+    field: str
+    message: str
+
+
+class Admission(NamedTuple):
+    """What became of a published message: a job, or a rejection under the id by which it is known."""
+
+    job_id: str
+    job: Job | None
+    rejection: Rejection | None
+
+
+def generated_id(stream_created: float, sequence: int) -> str:
+    """The id of a message that brought none: `s<stream created (unix seconds), base36>-<sequence>`."""
+    return f"s{_base36(int(stream_created))}-{sequence}"
+
+
+def _base36(number: int) -> str:
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    text = ""
+    while True:
+        number, rest = divmod(number, 36)
+        text = digits[rest] + text
+        if not number:
+            return text
+
+
+def admit(feature: str, data: bytes, header_id: str | None, fallback_id: str) -> Admission:
+    """Judge a message on a job's subject.
+
+    Args:
+        feature: last token of the subject.
+        data: the payload.
+        header_id: `Nats-Msg-Id`, if any.
+        fallback_id: what the job is called if it brings no valid id.
+    """
+
+    def refuse(job_id: str, code: FailureCode, field: str, message: str) -> Admission:
+        return Admission(job_id, None, Rejection(code, field, message))
+
+    try:
+        body = msgspec.json.decode(data) if data else None
+        broken = "" if data else "the message is empty"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        body, broken = None, f"not valid JSON: {error}"
+    job_id, id_problem = _identify(body, header_id, fallback_id)
+    if id_problem:
+        return refuse(fallback_id, FailureCode.INVALID_INPUT, "job_id", id_problem)
+    if len(data) > MAX_REQUEST_BYTES:
+        field = _largest(body)
+        return refuse(
+            job_id,
+            FailureCode.TOO_LARGE,
+            field,
+            f"the request has {len(data)} bytes, at most {MAX_REQUEST_BYTES} are taken; upload files as artifacts",
+        )
+    if broken:
+        return refuse(job_id, FailureCode.INVALID_INPUT, "body", broken)
+    if not FEATURE_PATTERN.fullmatch(feature):
+        return refuse(
+            job_id,
+            FailureCode.INVALID_INPUT,
+            "subject",
+            f"feature {feature[:80]!r}: want 1 to 48 of a-z, 0-9 and _",
+        )
+    try:
+        job = convert(Job, body)
+    except WireError as error:
+        return refuse(job_id, FailureCode.INVALID_INPUT, error.field, error.message)
+    rejection = check_job(feature, job)
+    return Admission(job_id, None if rejection else job, rejection)
+
+
+def _identify(body: Any, header_id: str | None, fallback_id: str) -> tuple[str, str]:
+    """The job's id and, if it brought an invalid one, what is wrong with it. The body wins over the header."""
+    named = body.get("job_id") if isinstance(body, dict) else None
+    if named is None:
+        named = header_id
+    if named is None:
+        return fallback_id, ""
+    if not isinstance(named, str):
+        return fallback_id, f"expected a string, got {type(named).__name__}"
+    if not JOB_ID_PATTERN.fullmatch(named):
+        return fallback_id, f"{named[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -"
+    if _RESERVED_ID_PATTERN.fullmatch(named) and named != fallback_id:
+        return fallback_id, f"{named!r} has the form that is reserved for generated ids"
+    return named, ""
+
+
+def _largest(body: Any) -> str:
+    """Dotted path of the largest text in a request that is too large."""
+    if not isinstance(body, dict):
+        return "body"
+    best, size = "body", -1
+    for path, value in _leaves(body, ""):
+        length = len(value) if isinstance(value, str) else 0
+        if length > size:
+            best, size = path, length
+    return best
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def check_job(feature: str, job: Job) -> Rejection | None:
+    """What is wrong with a well-shaped job, or None."""
+    invalid = FailureCode.INVALID_INPUT
+    if job.v != 1:
+        return Rejection(invalid, "v", f"version {job.v} is not known, this system speaks version 1")
+    if not TENANT_PATTERN.fullmatch(job.tenant):
+        return Rejection(invalid, "tenant", "want 1 to 64 of A-Z, a-z, 0-9, _, . and -")
+    for wanted in job.preferred or ():
+        if not ADAPTER_ID_PATTERN.fullmatch(wanted):
+            return Rejection(invalid, "model_preference", f"{wanted[:80]!r} is not an adapter id")
+    if job.preferred == ():
+        return Rejection(invalid, "model_preference", "the list is empty; leave it out for any adapter")
+    try:
+        files = list(file_refs(job.inputs))
+    except FileRefError as error:
+        return Rejection(error.code, error.field, error.message)
+    if len(files) > MAX_FILES:
+        return Rejection(FailureCode.TOO_LARGE, "inputs", f"{len(files)} files, at most {MAX_FILES} are taken")
+    for path, value in _leaves({k: v for k, v in job.inputs.items() if not is_file_key(k)}, "inputs"):
+        if isinstance(value, str) and len(value) > MAX_TEXT_CHARS:
+            return Rejection(
+                FailureCode.TOO_LARGE, path, f"{len(value)} characters, at most {MAX_TEXT_CHARS} are taken"
+            )
+    missing = missing_input(feature, job.inputs)
+    if missing:
+        wanted_keys = " or ".join(missing)
+        return Rejection(invalid, f"inputs.{missing[0]}", f"{feature} needs {wanted_keys}")
+    for alternatives in ("text_prompt",):
+        text = job.inputs.get(alternatives)
+        if text is not None and not isinstance(text, str):
+            return Rejection(invalid, f"inputs.{alternatives}", f"expected a string, got {type(text).__name__}")
+        if isinstance(text, str) and not text.strip():
+            return Rejection(invalid, f"inputs.{alternatives}", "the prompt is empty")
+    return None
+
+
+def check_priority(priority: str) -> Rejection | None:
+    """What is wrong with a priority, or None."""
+    if priority in PRIORITIES:
+        return None
+    return Rejection(FailureCode.INVALID_INPUT, "priority", f"{priority!r} is none of {', '.join(PRIORITIES)}")
+
+
+class FileRefError(ValueError):
+    """An input that should name a file does not."""
+
+    def __init__(self, field: str, message: str, code: FailureCode = FailureCode.INVALID_INPUT) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+        self.code = code
+
+
+def is_file_key(key: str) -> bool:
+    """True for inputs that are files: `*_path` and `*_paths`."""
+    return key.endswith(("_path", "_paths"))
+
+
+def file_refs(inputs: Mapping[str, Any]) -> Iterator[FileRef]:
+    """The files among a job's inputs.
+
+    Raises:
+        FileRefError: a file input that is not `{"artifact": name}` or `{"inline": base64, "filename": name}`.
+    """
+    for key, value in inputs.items():
+        if not is_file_key(key) or value is None:
+            continue
+        if key.endswith("_paths") and isinstance(value, list):
+            for index, inner in enumerate(value):
+                yield _file_ref(key, index, inner)
+        else:
+            yield _file_ref(key, None, value)
+
+
+def _file_ref(key: str, index: int | None, value: Any) -> FileRef:
+    field = f"inputs.{key}" if index is None else f"inputs.{key}[{index}]"
+    if isinstance(value, str):
+        raise FileRefError(
+            field,
+            'a path of a client is never opened; want {"artifact": name} or {"inline": base64, "filename": name}',
+        )
+    if not isinstance(value, Mapping):
+        raise FileRefError(field, f"expected an object that names a file, got {type(value).__name__}")
+    unknown = sorted(set(value) - {"artifact", "inline", "filename"})
+    if unknown:
+        raise FileRefError(f"{field}.{unknown[0]}", "unknown field; want artifact or inline, and filename")
+    artifact, inline, filename = value.get("artifact"), value.get("inline"), value.get("filename")
+    if (artifact is None) == (inline is None):
+        raise FileRefError(field, "want exactly one of artifact and inline")
+    if filename is not None:
+        check_filename(f"{field}.filename", filename)
+    if artifact is not None:
+        if not isinstance(artifact, str) or not _ARTIFACT_PATTERN.fullmatch(artifact):
+            raise FileRefError(f"{field}.artifact", "want the name of an uploaded artifact, e.g. sha256-<hex>")
+        return FileRef(key, index, artifact, None, filename)
+    if filename is None:
+        raise FileRefError(f"{field}.filename", "an inline file needs a filename with its suffix")
+    if not isinstance(inline, str):
+        raise FileRefError(f"{field}.inline", f"expected base64 text, got {type(inline).__name__}")
+    try:
+        data = base64.b64decode(inline, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise FileRefError(f"{field}.inline", f"not base64: {error}") from error
+    return FileRef(key, index, None, data, filename)
+
+
+def check_filename(field: str, name: Any) -> None:
+    """Refuse names that could leave the job's directory.
+
+    Raises:
+        FileRefError: separators, `..`, control characters, or not 1 to 255 characters.
+    """
+    if not isinstance(name, str):
+        raise FileRefError(field, f"expected a string, got {type(name).__name__}")
+    if "/" in name or "\\" in name or ".." in name:
+        raise FileRefError(field, f"{name[:80]!r}: separators and .. are not allowed in a filename")
+    if not 0 < len(name) <= 255 or len(name.encode()) > 255 or name == "." or any(ord(c) < 32 for c in name):
+        raise FileRefError(field, f"{name[:80]!r} is not a filename")

@@ -1,0 +1,210 @@
+"""What the system tells the world: results, events, progress, adverts.
+
+The system's own messages ignore unknown fields, so that a fleet can be upgraded one host at a time. Times are RFC 3339
+UTC with milliseconds, durations seconds, sizes bytes, VRAM MB (MiB).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from .lifecycle import Priority, ResultWord, StatusWord
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every message that the system sends."""
+
+    v: int = 1
+
+
+class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
+    """How one attempt ended."""
+
+    attempt: int
+    agent_id: str | None
+    device: str | None
+    code: str
+    message: str
+    at: str
+
+
+class JobError(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a job did not succeed."""
+
+    code: str
+    message: str
+    #: Dotted path of the input at fault, e.g. `inputs.image_path`.
+    field: str | None = None
+    attempts: list[AttemptError] = []
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that a job produced."""
+
+    name: str
+    bucket: str
+    object: str
+    size: int
+    sha256: str
+    media_type: str
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """When and how long. Null where the job never came so far."""
+
+    submitted_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    queued_s: float | None = None
+    load_s: float | None = None
+    run_s: float | None = None
+
+
+class Result(Message, frozen=True, kw_only=True):
+    """The one terminal message of a job, on `p3d.results.<feature>.<job_id>`."""
+
+    job_id: str
+    feature: str
+    status: ResultWord
+    attempt: int = 0
+    #: `<epoch>-<n>` of the attempt that wrote it, or of the coordinator's decision.
+    token: str | None = None
+    agent_id: str | None = None
+    device: str | None = None
+    adapter_id: str | None = None
+    outputs: dict[str, Any] | None = None
+    artifacts: list[Artifact] = []
+    timings: Timings = Timings()
+    vram_peak_mb: int | None = None
+    metadata: dict[str, Any] = {}
+    tenant: str = "default"
+    error: JobError | None = None
+
+
+class Status(Message, frozen=True, kw_only=True):
+    """Where a job stands: the body of its events and its value in the status bucket."""
+
+    job_id: str
+    feature: str
+    priority: Priority
+    tenant: str
+    status: StatusWord
+    attempt: int
+    agent_id: str | None = None
+    device: str | None = None
+    adapter_id: str | None = None
+    reason: str | None = None
+    error: JobError | None = None
+    at: str
+
+
+class Progress(Message, frozen=True, kw_only=True):
+    """How far a running job is, on `p3d.progress.<feature>.<job_id>`."""
+
+    job_id: str
+    feature: str
+    attempt: int
+    agent_id: str
+    #: 0..1, or null when the adapter cannot tell.
+    fraction: float | None
+    stage: str | None = None
+    message: str | None = None
+    at: str
+
+
+class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
+    """One device in an advert."""
+
+    id: str
+    kind: Literal["cuda", "cpu"]
+    name: str
+    total_mb: int
+    #: Measured.
+    free_mb: int
+    #: Promised but not yet visible in `free_mb`.
+    reserved_mb: int
+    buffer_mb: int
+    max_running: int | None = None
+
+
+class Resident(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker that has an adapter loaded. `idle_s` is 0 while it runs a job."""
+
+    adapter_id: str
+    device: str
+    pid: int
+    vram_mb: int
+    idle_s: float
+
+
+class RunningJob(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that the agent holds, from its award until its result or outcome is answered."""
+
+    job_id: str
+    attempt: int
+    token: str
+    adapter_id: str
+    device: str
+    #: Of the worker; null while the worker is being started.
+    pid: int | None = None
+    #: False once the run has ended and only its result is still being stored: it holds no slot any more.
+    on_device: bool = True
+
+
+class AdapterOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """An adapter that an agent knows. `vram_mb` is the declared requirement."""
+
+    adapter_id: str
+    feature: str
+    vram_mb: int
+    max_concurrent: int
+    #: Device kinds it runs on: `cuda`, `cpu`.
+    devices: list[str]
+    available: bool
+    #: Why it is not available.
+    reason: str | None = None
+    #: JSON Schema of its inputs, or null when it takes any keys.
+    parameters: dict[str, Any] | None = None
+
+
+class Advert(Message, frozen=True, kw_only=True):
+    """What an agent has and does, on `p3d.agents.<agent_id>.advert`; also its lease.
+
+    `adapters` is null in most adverts: it is sent on change and every 10 s.
+    """
+
+    agent_id: str
+    #: One life of the agent process; new at each start.
+    incarnation: str
+    #: Rises with every message of this incarnation (adverts, bids and outcomes alike).
+    seq: int
+    host: str
+    pid: int
+    version: str
+    draining: bool
+    labels: dict[str, str] = {}
+    devices: list[DeviceState] = []
+    residents: list[Resident] = []
+    running: list[RunningJob] = []
+    #: Tokens whose outcome is not yet answered.
+    outcomes: list[str] = []
+    adapters: list[AdapterOffer] | None = None
+    #: Feature -> adapter ids, best first: the order of equals.
+    preferred_adapters: dict[str, list[str]] | None = None
+
+
+class DeadLetter(Message, frozen=True, kw_only=True):
+    """A job that will not be tried again, on `p3d.dead.<feature>.<job_id>`; `request` can be submitted anew."""
+
+    job_id: str
+    feature: str
+    priority: str
+    #: The request as it was published, or null when it was not JSON.
+    request: dict[str, Any] | None
+    #: Base64 of a request that was not a JSON object.
+    request_raw: str | None = None
+    #: The final error, with all attempts.
+    error: JobError | None = None
+    at: str

@@ -1,0 +1,228 @@
+"""What an agent and its worker process say over their socket pair: msgpack frames, each behind its length.
+
+This module is imported inside every model's own environment, so it needs msgspec and nothing else.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import msgspec
+
+#: Of the handshake. A worker and an agent with different numbers refuse each other.
+PROTOCOL = 1
+#: Longest frame: a result is at most 512 KiB, a request 256 KiB.
+MAX_FRAME_BYTES = 8 * 1024 * 1024
+#: Environment variable: the inherited socket's file descriptor.
+SOCKET_FD_VARIABLE = "POCKET3D_WORKER_FD"
+#: Environment variable: a folder in which each worker appends start and stop records (`<pid>.jsonl`), for audits.
+JOURNAL_VARIABLE = "POCKET3D_WORKER_JOURNAL"
+_LENGTH = struct.Struct(">I")
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Base of all frames."""
+
+
+class AdapterSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Which adapter a worker loads: one entry of `models.yaml` (or a built-in), with absolute paths."""
+
+    adapter_id: str
+    #: `module.Class`
+    class_path: str
+    #: Constructor arguments.
+    config: dict[str, Any] = {}
+    #: Overrides the class's own feature.
+    feature: str | None = None
+    #: Folders put on `sys.path`.
+    path: list[str] = []
+    #: Device kinds; None for the class's own.
+    devices: list[str] | None = None
+    accept_license: bool = False
+
+
+# ---------------------------------------------------------------- agent -> worker
+
+
+class LoadModel(Frame, frozen=True, kw_only=True, tag="load_model"):
+    """Build the adapter and load its model."""
+
+    spec: AdapterSpec
+    #: The device's id as in adverts (a GPU's UUID, `fixed-0`, `cpu-0`), for the log and the journal.
+    device: str
+    #: `cuda` or `cpu`: what the adapter may use. A simulated device is `cuda` for matching, but the worker gets `cpu`.
+    device_kind: str
+    #: MB promised to this worker.
+    vram_mb: int
+
+
+class RunJob(Frame, frozen=True, kw_only=True, tag="run_job"):
+    """Process one request. Several may run at once if the adapter's `max_concurrent` allows."""
+
+    #: The attempt's token.
+    run_id: str
+    job_id: str
+    attempt: int
+    feature: str
+    #: `*_path` inputs are absolute paths of local files.
+    inputs: dict[str, Any]
+    #: The job's own directory (exists); outputs go to `output_dir` inside it.
+    job_dir: str
+    output_dir: str
+    #: MB that this run claims beyond the worker's own.
+    extra_vram_mb: int = 0
+
+
+class CancelRun(Frame, frozen=True, kw_only=True, tag="cancel_run"):
+    """`check_cancelled()` raises from now on in that run."""
+
+    run_id: str
+
+
+class Shutdown(Frame, frozen=True, kw_only=True, tag="shutdown"):
+    """Unload and exit."""
+
+
+AgentFrame = LoadModel | RunJob | CancelRun | Shutdown
+
+# ---------------------------------------------------------------- worker -> agent
+
+
+class Hello(Frame, frozen=True, kw_only=True, tag="hello"):
+    """First frame of a worker."""
+
+    protocol: int
+    pid: int
+    python: str
+
+
+class ModelLoaded(Frame, frozen=True, kw_only=True, tag="model_loaded"):
+    """The model is loaded. `vram_mb` is what the framework says is allocated; None if it cannot tell."""
+
+    load_s: float
+    vram_mb: int | None = None
+
+
+class LoadFailed(Frame, frozen=True, kw_only=True, tag="load_failed"):
+    """The adapter could not be imported (`adapter_unavailable`), or its load raised (`load_failed`,
+    `out_of_memory`). The worker exits after it.
+    """
+
+    code: str
+    message: str
+    traceback: str = ""
+
+
+class RunProgress(Frame, frozen=True, kw_only=True, tag="run_progress"):
+    """The adapter reported progress."""
+
+    run_id: str
+    fraction: float | None
+    stage: str | None = None
+    message: str | None = None
+
+
+class OutputFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file the adapter returned, inside the job's output directory."""
+
+    #: Name relative to `output_dir`, with / as separator: also the artifact's name.
+    name: str
+    path: str
+    size: int
+
+
+class RunFinished(Frame, frozen=True, kw_only=True, tag="run_finished"):
+    """The adapter returned. Paths in `outputs` are already names of `files`."""
+
+    run_id: str
+    outputs: dict[str, Any]
+    files: list[OutputFile]
+    run_s: float
+    vram_peak_mb: int | None = None
+
+
+class RunFailed(Frame, frozen=True, kw_only=True, tag="run_failed"):
+    """The adapter raised, or returned nonsense, or was cancelled. The worker stays."""
+
+    run_id: str
+    #: A `FailureCode`.
+    code: str
+    message: str
+    field: str | None = None
+    traceback: str = ""
+    run_s: float | None = None
+    vram_peak_mb: int | None = None
+
+
+WorkerFrame = Hello | ModelLoaded | LoadFailed | RunProgress | RunFinished | RunFailed
+
+
+class AdapterDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """What `python -m pocket3d.adapters.worker --describe` answers for one adapter."""
+
+    adapter_id: str
+    available: bool
+    reason: str | None = None
+    feature: str = "unknown"
+    vram_mb: int = 0
+    max_concurrent: int = 1
+    devices: list[str] = []
+    #: JSON Schema of its inputs, or None when it takes any keys.
+    parameters: dict[str, Any] | None = None
+    license: dict[str, Any] | None = None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_agent_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(AgentFrame)
+_worker_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(WorkerFrame)
+
+
+class FrameError(Exception):
+    """The other side of the socket does not speak this protocol."""
+
+
+def pack(frame: Frame) -> bytes:
+    """A frame with its 4-byte big-endian length.
+
+    Raises:
+        FrameError: longer than `MAX_FRAME_BYTES`, or it holds a value that msgpack cannot carry.
+    """
+    try:
+        body = _encoder.encode(frame)
+    except (TypeError, OverflowError, ValueError) as error:
+        raise FrameError(f"cannot be sent: {error}") from error
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameError(f"a frame of {len(body)} bytes; at most {MAX_FRAME_BYTES}")
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameReader:
+    """Cuts a byte stream into frames."""
+
+    def __init__(self, *, from_worker: bool) -> None:
+        self._decoder = _worker_decoder if from_worker else _agent_decoder
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Any]:
+        """The frames that `data` completes.
+
+        Raises:
+            FrameError: not a frame.
+        """
+        self._buffer += data
+        frames: list[Any] = []
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > MAX_FRAME_BYTES:
+                raise FrameError(f"a frame of {length} bytes; at most {MAX_FRAME_BYTES}")
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            body = bytes(self._buffer[_LENGTH.size : end])
+            del self._buffer[:end]
+            try:
+                frames.append(self._decoder.decode(body))
+            except msgspec.DecodeError as error:
+                raise FrameError(f"not a frame: {error}") from error
+        return frames

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from .jobs import Job
-from .messages import Advert, Message
+from .messages import Advert, DeviceState, Message
 
 # ---------------------------------------------------------------- coordinator -> agent
 
@@ -163,6 +163,8 @@ class CallAnswered(AgentReply, frozen=True, kw_only=True, tag="call_answered"):
     call_id: int
     bids: list[BidPlaced] = []
     declines: list[BidDeclined] = []
+    #: The ledger's devices at this moment: what the coordinator plans several lots of one round on.
+    devices: list[DeviceState] = []
 
 
 class AwardAnswer(msgspec.Struct, frozen=True, kw_only=True):

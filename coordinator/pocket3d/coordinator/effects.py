@@ -1,0 +1,170 @@
+"""What the coordinator's engine wants done. Imperatives; the service performs them and decides nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pocket3d.contracts.commands import AgentRecord, Cancel, Lot
+from pocket3d.contracts.lifecycle import EventWord, Priority
+from pocket3d.contracts.messages import Result, Status
+
+from .events import RequestId
+
+
+class PublishQueued(NamedTuple):
+    """Store the `queued` event, expecting none of this id: answered by `QueuedStored` or `QueuedKnown`."""
+
+    status: Status
+    job_seq: int
+    #: The sequence expected on `p3d.events.*.<job_id>.*`: 0, none.
+    expect_last: int = 0
+
+
+class PublishEvent(NamedTuple):
+    """Store an event, in order, in a batch fenced by the leader record. `answer`: say `EventsStored`."""
+
+    event: EventWord
+    status: Status
+    job_seq: int
+    answer: bool = False
+
+
+class PublishDead(NamedTuple):
+    """Store the original request as a dead letter, before the terminal event is reported stored."""
+
+    job_id: str
+    feature: str
+    priority: Priority
+    job_seq: int
+    status: Status
+
+
+class ReadStory(NamedTuple):
+    """Read the last event of a job: answered by `StoryRead`."""
+
+    job_id: str
+
+
+class StoreResult(NamedTuple):
+    """Propose a terminal result, expecting none of this job. What is stored comes back as `ResultSeen`; a conflict
+    or a missing answer is read back by the service as `ResultRead`.
+    """
+
+    result: Result
+    expect_last: int = 0
+
+
+class ReadResult(NamedTuple):
+    """Read the results stream for one job: answered by `ResultRead`."""
+
+    job_id: str
+
+
+class AckJob(NamedTuple):
+    """Take a message off the jobs stream, confirmed. `answer`: say `JobAcked`."""
+
+    priority: Priority
+    seq: int
+    job_id: str = ""
+    answer: bool = False
+
+
+class AckResult(NamedTuple):
+    """The result has been taken into account."""
+
+    seq: int
+
+
+class SendCall(NamedTuple):
+    """Call one agent for bids."""
+
+    agent_id: str
+    call_id: int
+    lots: tuple[Lot, ...]
+
+
+class AwardItem(NamedTuple):
+    """One job of an award; its body is read from the jobs stream by `seq`."""
+
+    job_id: str
+    seq: int
+    feature: str
+    attempt: int
+    token: str
+    adapter_id: str
+    device: str
+    vram_mb: int | None
+    #: Unix seconds.
+    submitted_at: float
+    queued_s: float
+
+
+class SendAwards(NamedTuple):
+    """Award jobs to one agent; answered by `AwardsReturned`, `AwardsRefused` or `AwardsUnanswered`."""
+
+    agent_id: str
+    incarnation: str
+    awards: tuple[AwardItem, ...]
+
+
+class SendCancels(NamedTuple):
+    """Tell an agent to stop attempts."""
+
+    agent_id: str
+    cancels: tuple[Cancel, ...]
+
+
+class AskState(NamedTuple):
+    """Ask an agent what it runs: answered by `AdvertReceived` or `AgentSilent`."""
+
+    agent_id: str
+
+
+class NoteOutcomes(NamedTuple):
+    """Answer a report of outcomes."""
+
+    request: RequestId
+    noted: tuple[str, ...]
+
+
+class RecordAgent(NamedTuple):
+    """Write what is known of an agent into the agents bucket."""
+
+    record: AgentRecord
+
+
+class ForgetAgent(NamedTuple):
+    """Remove an agent from the agents bucket."""
+
+    agent_id: str
+
+
+class ProveLeadership(NamedTuple):
+    """Renew the lease now: answered by `LeadershipProven`. Until then nothing is awarded or ended."""
+
+
+class ReadJobs(NamedTuple):
+    """Read the jobs stream (`more` true) or pause reading it (the index is full)."""
+
+    more: bool
+
+
+Effect = (
+    PublishQueued
+    | PublishEvent
+    | PublishDead
+    | ReadStory
+    | StoreResult
+    | ReadResult
+    | AckJob
+    | AckResult
+    | SendCall
+    | SendAwards
+    | SendCancels
+    | AskState
+    | NoteOutcomes
+    | RecordAgent
+    | ForgetAgent
+    | ProveLeadership
+    | ReadJobs
+)

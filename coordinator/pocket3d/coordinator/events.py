@@ -1,0 +1,186 @@
+"""What can happen to the coordinator's engine. Facts, in the past tense."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pocket3d.contracts.commands import AgentRecord, AwardsAnswered, CallAnswered, OutcomesReported
+from pocket3d.contracts.jobs import Admission
+from pocket3d.contracts.lifecycle import Priority
+from pocket3d.contracts.messages import Advert, Result, Status
+
+#: An opaque handle on something that waits for an answer; the service knows what it is.
+RequestId = int
+
+
+class Led(NamedTuple):
+    """This coordinator leads from now on. `known` are the agents that the former leader knew."""
+
+    epoch: int
+    known: tuple[AgentRecord, ...]
+
+
+class ResultsDrained(NamedTuple):
+    """All results stored before the leadership was taken have been handed over."""
+
+
+class LeadershipProven(NamedTuple):
+    """The lease was renewed after `ProveLeadership`."""
+
+
+class JobRead(NamedTuple):
+    """A message of the jobs stream."""
+
+    seq: int
+    priority: Priority
+    feature: str
+    admission: Admission
+    #: When the stream stored it, Unix seconds.
+    published_at: float
+
+
+class QueuedStored(NamedTuple):
+    """The `queued` event was admitted: the id is new."""
+
+    job_id: str
+
+
+class QueuedKnown(NamedTuple):
+    """The `queued` event was refused: the events stream knows the id."""
+
+    job_id: str
+
+
+class StoryRead(NamedTuple):
+    """The last event of a job, or None; `job_seq` is the jobs-stream sequence of the message it belongs to."""
+
+    job_id: str
+    status: Status | None
+    job_seq: int | None
+
+
+class AdvertReceived(NamedTuple):
+    """An agent advertised, or answered `ReportState`."""
+
+    advert: Advert
+
+
+class AgentSilent(NamedTuple):
+    """`AskState` got no answer. `no_responders`: the server says that nobody listens there."""
+
+    agent_id: str
+    no_responders: bool
+
+
+class CallReturned(NamedTuple):
+    """An agent answered a call for bids."""
+
+    answer: CallAnswered
+
+
+class AwardsReturned(NamedTuple):
+    """An agent answered an award, job by job."""
+
+    answer: AwardsAnswered
+
+
+class AwardsRefused(NamedTuple):
+    """An agent refused the command: it has seen a younger epoch, or could not read it."""
+
+    agent_id: str
+    tokens: tuple[str, ...]
+    code: str
+
+
+class AwardsUnanswered(NamedTuple):
+    """No answer came: the award may or may not have arrived. `sent` is false if it certainly did not."""
+
+    agent_id: str
+    tokens: tuple[str, ...]
+    sent: bool = True
+
+
+class BodyGone(NamedTuple):
+    """The jobs stream no longer holds the body of an awarded job."""
+
+    job_id: str
+    token: str
+
+
+class OutcomesReturned(NamedTuple):
+    """An agent reported what became of attempts; `request` wants an answer."""
+
+    report: OutcomesReported
+    request: RequestId
+
+
+class ResultSeen(NamedTuple):
+    """The results consumer handed over a stored result."""
+
+    result: Result
+    seq: int
+
+
+class ResultRead(NamedTuple):
+    """The results stream was read for one job: what it holds, or None."""
+
+    job_id: str
+    result: Result | None
+
+
+class EventsStored(NamedTuple):
+    """The terminal events of these jobs are stored (and their dead letters, where asked for)."""
+
+    job_ids: tuple[str, ...]
+
+
+class JobAcked(NamedTuple):
+    """The job's message has left the jobs stream."""
+
+    job_id: str
+
+
+class CancelAsked(NamedTuple):
+    """Somebody wants a job ended."""
+
+    job_id: str
+    reason: str | None
+
+
+class Connected(NamedTuple):
+    """The connection is back: consumers were reset, leases begin again."""
+
+
+class Disconnected(NamedTuple):
+    """The connection is lost: nothing can be awarded."""
+
+
+class Tick(NamedTuple):
+    """Time passed."""
+
+
+Event = (
+    Led
+    | ResultsDrained
+    | LeadershipProven
+    | JobRead
+    | QueuedStored
+    | QueuedKnown
+    | StoryRead
+    | AdvertReceived
+    | AgentSilent
+    | CallReturned
+    | AwardsReturned
+    | AwardsRefused
+    | AwardsUnanswered
+    | BodyGone
+    | OutcomesReturned
+    | ResultSeen
+    | ResultRead
+    | EventsStored
+    | JobAcked
+    | CancelAsked
+    | Connected
+    | Disconnected
+    | Tick
+)

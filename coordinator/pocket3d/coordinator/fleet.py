@@ -1,0 +1,282 @@
+"""The coordinator's picture of the agents: their last adverts, less its own awards in flight. A hint, not a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pocket3d.contracts.commands import AgentRecord, Reason
+from pocket3d.contracts.failures import DeclineCode
+from pocket3d.contracts.features import is_built_in
+from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState
+
+from .records import Attempt, LotKey
+from .settings import CoordinatorSettings
+
+
+class Bench:
+    """One adapter on one agent: failures in a row, and until when it is left out."""
+
+    __slots__ = ("failures", "pauses", "until")
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.pauses = 0
+        self.until = 0.0
+
+
+class AgentView:
+    """One agent as last heard."""
+
+    def __init__(self, advert: Advert, heard: float) -> None:
+        self.advert = advert
+        self.adapters: dict[str, AdapterOffer] = {}
+        self.preferred: dict[str, list[str]] = {}
+        self.heard = heard
+        #: When "no responders" was answered, monotonic seconds.
+        self.strikes: list[float] = []
+        self.asked = False
+        #: Rises when something changed that could place a job.
+        self.version = 0
+        self.fingerprint: object = None
+        #: Tokens of attempts that this coordinator has out on it -> job id.
+        self.attempts: dict[str, str] = {}
+        #: Tokens listed by its last advert.
+        self.listed: frozenset[str] = frozenset()
+
+    @property
+    def agent_id(self) -> str:
+        """Its id."""
+        return self.advert.agent_id
+
+    def device(self, device_id: str) -> DeviceState | None:
+        """One of its devices."""
+        return next((d for d in self.advert.devices if d.id == device_id), None)
+
+    def serving(self, key: LotKey) -> Iterator[AdapterOffer]:
+        """Adapters that could serve a lot: by preference list if binding, else by feature."""
+        for offer in self.adapters.values():
+            if key.preferred is not None:
+                if offer.adapter_id in key.preferred and offer.feature == key.canonical:
+                    yield offer
+            elif offer.feature == key.canonical:
+                yield offer
+
+    def composition(self) -> object:
+        """What decides whether a job could ever run here."""
+        return (
+            self.advert.incarnation,
+            self.advert.draining,
+            tuple((d.id, d.kind, d.total_mb, d.buffer_mb) for d in self.advert.devices),
+            tuple((a.adapter_id, a.feature, a.vram_mb, a.available, tuple(a.devices)) for a in self.adapters.values()),
+        )
+
+
+class Fleet:
+    """All agents. `version` rises with any change that could place a job, `composition` when an agent comes, goes, or
+    has other devices or adapters.
+    """
+
+    def __init__(self, settings: CoordinatorSettings) -> None:
+        self._settings = settings
+        self.agents: dict[str, AgentView] = {}
+        self.features: set[str] = set()
+        self.benches: dict[tuple[str, str], Bench] = {}
+        self.version = 0
+        self.composition = 0
+
+    def hear(self, advert: Advert, now_mono: float) -> tuple[AgentView, bool] | None:
+        """Take in an advert: the agent and whether this is a new life of it. None if a newer one is known."""
+        view = self.agents.get(advert.agent_id)
+        reborn = view is None or view.advert.incarnation != advert.incarnation
+        if view is not None and not reborn and advert.seq <= view.advert.seq:
+            return None
+        before = view.composition() if view is not None else None
+        if view is None or reborn:
+            fresh = AgentView(advert, now_mono)
+            if view is not None:
+                fresh.version = view.version
+                fresh.attempts = view.attempts
+            view = self.agents[advert.agent_id] = fresh
+        view.advert = advert
+        view.heard = now_mono
+        view.strikes = []
+        view.listed = frozenset(r.token for r in advert.running)
+        if advert.adapters is not None:
+            view.adapters = {a.adapter_id: a for a in advert.adapters}
+            self.features.update(a.feature for a in advert.adapters)
+        if advert.preferred_adapters is not None:
+            view.preferred = advert.preferred_adapters
+        if view.composition() != before:
+            self.composition += 1
+        self._note_change(view)
+        return view, reborn
+
+    def _note_change(self, view: AgentView) -> None:
+        advert = view.advert
+        fingerprint = (
+            advert.incarnation,
+            advert.draining,
+            frozenset(r.token for r in advert.running if r.on_device),
+            frozenset((r.adapter_id, r.device) for r in advert.residents),
+            # Measured free VRAM flickers with other processes: only steps of 256 MB count as news.
+            tuple((d.id, (d.free_mb - d.reserved_mb) // 256) for d in advert.devices),
+            len(view.adapters),
+        )
+        if fingerprint != view.fingerprint:
+            view.fingerprint = fingerprint
+            self.touch(view)
+
+    def touch(self, view: AgentView) -> None:
+        """Something changed on this agent that could place a job."""
+        view.version += 1
+        self.version += 1
+
+    def lose(self, agent_id: str) -> AgentView | None:
+        """Forget an agent; what it was."""
+        view = self.agents.pop(agent_id, None)
+        if view is not None:
+            self.version += 1
+            self.composition += 1
+        return view
+
+    def begin_leases_again(self, now_mono: float) -> None:
+        """After a pause or a reconnect nobody is late."""
+        for view in self.agents.values():
+            view.heard = now_mono
+            view.strikes = []
+
+    # -- attempts out on agents
+
+    def book(self, attempt: Attempt, job_id: str) -> None:
+        """An award goes out."""
+        view = self.agents.get(attempt.agent_id)
+        if view is not None:
+            view.attempts[attempt.token] = job_id
+
+    def release(self, attempt: Attempt) -> None:
+        """An attempt ended: its agent may have room again."""
+        view = self.agents.get(attempt.agent_id)
+        if view is not None and view.attempts.pop(attempt.token, None) is not None:
+            self.touch(view)
+
+    # -- benching
+
+    def note_failure(self, agent_id: str, adapter_id: str, now_mono: float) -> None:
+        """One more failure in a row; from `bench_after` on the adapter pauses there, each time twice as long."""
+        bench = self.benches.setdefault((agent_id, adapter_id), Bench())
+        bench.failures += 1
+        if bench.failures >= self._settings.bench_after:
+            pause = min(self._settings.bench_s * 2.0 ** min(bench.pauses, 30), self._settings.bench_cap_s)
+            bench.until = now_mono + pause
+            bench.pauses += 1
+            # One more failure after the pause benches it again at once.
+            bench.failures = self._settings.bench_after - 1
+
+    def note_success(self, agent_id: str, adapter_id: str) -> None:
+        """It works: the failures in a row end."""
+        self.benches.pop((agent_id, adapter_id), None)
+
+    def benched(self, agent_id: str, now_mono: float) -> list[str]:
+        """Adapters that pause on an agent."""
+        return [a for (g, a), bench in self.benches.items() if g == agent_id and bench.until > now_mono]
+
+    def release_benches(self, now_mono: float) -> None:
+        """Pauses that are over count as a change of the picture."""
+        for (agent_id, _), bench in self.benches.items():
+            if 0.0 < bench.until <= now_mono:
+                bench.until = 0.0
+                view = self.agents.get(agent_id)
+                if view is not None:
+                    self.touch(view)
+
+    # -- questions
+
+    def knows_feature(self, canonical: str) -> bool:
+        """In the table, or advertised by anyone ever heard of."""
+        return is_built_in(canonical) or canonical in self.features
+
+    def remember_features(self, features: Iterable[str]) -> None:
+        """From the records of a former leader."""
+        self.features.update(features)
+
+    def largest_room_mb(self) -> int:
+        """The most VRAM that any one device could ever give."""
+        return max(
+            (d.total_mb - d.buffer_mb for v in self.agents.values() for d in v.advert.devices),
+            default=0,
+        )
+
+    def obstacles(self, view: AgentView, key: LotKey, now_mono: float) -> list[Reason]:
+        """Why it makes no sense to invite this agent for a lot; empty if it does."""
+        agent_id = view.agent_id
+        if view.advert.draining:
+            return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value)]
+        offers = list(view.serving(key))
+        if not offers:
+            return [Reason(agent_id=agent_id, code=DeclineCode.NO_ADAPTER.value)]
+        benched = set(self.benched(agent_id, now_mono))
+        reasons: list[Reason] = []
+        for offer in offers:
+            if not offer.available:
+                code, text = DeclineCode.ADAPTER_UNAVAILABLE, offer.reason
+            elif offer.adapter_id in benched:
+                code, text = DeclineCode.BENCHED, "paused here after failures in a row"
+            else:
+                short = self._never_fits(view, offer, key)
+                if not short:
+                    return []
+                reasons += short
+                continue
+            reasons.append(Reason(agent_id=agent_id, adapter_id=offer.adapter_id, code=code.value, message=text))
+        return reasons
+
+    def _never_fits(self, view: AgentView, offer: AdapterOffer, key: LotKey) -> list[Reason]:
+        """One reason per device when no device could hold it even when empty; else nothing."""
+        need = offer.vram_mb if key.vram_mb is None else key.vram_mb
+        reasons = []
+        for device in view.advert.devices:
+            if device.kind not in offer.devices:
+                continue
+            have = device.total_mb - device.buffer_mb
+            if need <= have:
+                return []
+            reasons.append(
+                Reason(
+                    agent_id=view.agent_id,
+                    device=device.id,
+                    adapter_id=offer.adapter_id,
+                    code=DeclineCode.VRAM_TOTAL.value,
+                    need_mb=need,
+                    have_mb=have,
+                    short_mb=need - have,
+                )
+            )
+        if not reasons:
+            kinds = " or ".join(offer.devices)
+            reasons.append(
+                Reason(
+                    agent_id=view.agent_id,
+                    adapter_id=offer.adapter_id,
+                    code=DeclineCode.NO_DEVICE.value,
+                    message=f"runs on {kinds}, there is no such device here",
+                )
+            )
+        return reasons
+
+    def record(self, view: AgentView, at: str) -> AgentRecord:
+        """What the agents bucket says of an agent."""
+        advert = view.advert
+        return AgentRecord(
+            agent_id=advert.agent_id,
+            incarnation=advert.incarnation,
+            host=advert.host,
+            version=advert.version,
+            draining=advert.draining,
+            devices=[
+                {"id": d.id, "kind": d.kind, "name": d.name, "total_mb": d.total_mb, "buffer_mb": d.buffer_mb}
+                for d in advert.devices
+            ],
+            adapters=sorted(a.adapter_id for a in view.adapters.values() if a.available),
+            features=sorted({a.feature for a in view.adapters.values()}),
+            at=at,
+        )

@@ -1,0 +1,45 @@
+"""The life of a job in the engine, as a table. A move that is not in it raises, with the job's story."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.lifecycle import JobState
+
+S = JobState
+
+#: (from, to) -> what makes it happen. The README draws the same names.
+TRANSITIONS: dict[tuple[JobState, JobState], str] = {
+    (S.SUBMITTED, S.QUEUED): "its queued event was stored",
+    (S.SUBMITTED, S.RECOVERING): "its id is known to the events stream",
+    (S.SUBMITTED, S.FINISHING): "it was cancelled before its event was stored",
+    (S.RECOVERING, S.QUEUED): "its story says that it waited, or its agent no longer has it",
+    (S.RECOVERING, S.RUNNING): "an agent says that it runs it",
+    (S.RECOVERING, S.FINISHING): "it is a bad request whose result is not stored yet, or it was cancelled",
+    (S.RECOVERING, S.FINISHED): "its result is stored",
+    (S.QUEUED, S.AWARDED): "a round awarded it",
+    (S.QUEUED, S.RUNNING): "an agent turns out to run it",
+    (S.QUEUED, S.FINISHING): "rejected, cancelled, or past its schedule-to-start limit",
+    (S.QUEUED, S.FINISHED): "a late result of an earlier attempt was stored",
+    (S.AWARDED, S.QUEUED): "declined, handed back, failed early, or its agent was lost",
+    (S.AWARDED, S.RUNNING): "its agent started it",
+    (S.AWARDED, S.FINISHING): "cancelled, or failed for good before it started",
+    (S.AWARDED, S.FINISHED): "its result came before the word that it started",
+    (S.RUNNING, S.QUEUED): "the attempt failed and may be repeated, or was handed back",
+    (S.RUNNING, S.FINISHING): "failed for good, or cancelled",
+    (S.RUNNING, S.FINISHED): "its result is stored",
+    (S.FINISHING, S.FINISHED): "the results stream holds its result",
+}
+
+
+class InvalidTransition(Exception):
+    """A job was about to make a move that its lifecycle does not have."""
+
+    def __init__(self, job_id: str, start: JobState, end: JobState, story: list[str]) -> None:
+        super().__init__(f"job {job_id}: {start.value} -> {end.value} is not in the table; story: {'; '.join(story)}")
+        self.start = start
+        self.end = end
+
+
+def check_transition(job_id: str, start: JobState, end: JobState, story: list[str]) -> None:
+    """Raise `InvalidTransition` if the table lacks the move."""
+    if (start, end) not in TRANSITIONS:
+        raise InvalidTransition(job_id, start, end, story)

@@ -1,0 +1,213 @@
+"""What the engine remembers of a job: small for the many that wait, more for the few that ran or failed."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
+from pocket3d.contracts.lifecycle import JobState, Priority, StatusWord
+from pocket3d.contracts.messages import AttemptError, JobError, Status, Timings
+
+from .lifecycle import check_transition
+
+
+class JobClass(NamedTuple):
+    """What many jobs have in common; interned, so that a waiting job costs a pointer."""
+
+    feature: str
+    canonical: str
+    priority: Priority
+    tenant: str
+    preferred: tuple[str, ...] | None
+    vram_mb: int | None
+    limits: Limits
+    retry: RetryPolicy
+
+    @staticmethod
+    def of(feature: str, canonical: str, priority: Priority, job: Job | None) -> JobClass:
+        """The class of a job; of a rejected one (None) with the defaults."""
+        if job is None:
+            return JobClass(feature, canonical, priority, "default", None, None, Limits(), RetryPolicy())
+        return JobClass(
+            feature, canonical, priority, job.tenant, job.preferred, job.vram_mb, job.limits, job.retry
+        )
+
+
+class LotKey(NamedTuple):
+    """Jobs with the same key bid alike and share a waiting line."""
+
+    priority: Priority
+    canonical: str
+    preferred: tuple[str, ...] | None
+    vram_mb: int | None
+    #: Agents that are to be left out while others can take it.
+    excluded: frozenset[str]
+
+
+class Attempt:
+    """One award of a job, from the moment it is sent."""
+
+    __slots__ = (
+        "adapter_id",
+        "agent_id",
+        "answer_seq",
+        "awarded_at",
+        "cancel_by",
+        "claim_mb",
+        "device",
+        "doubted",
+        "incarnation",
+        "number",
+        "started",
+        "token",
+    )
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        token: str,
+        agent_id: str,
+        incarnation: str,
+        device: str,
+        adapter_id: str,
+        claim_mb: int,
+        awarded_at: float,
+    ) -> None:
+        self.number = number
+        self.token = token
+        self.agent_id = agent_id
+        self.incarnation = incarnation
+        self.device = device
+        self.adapter_id = adapter_id
+        self.claim_mb = claim_mb
+        self.awarded_at = awarded_at
+        #: `seq` of the agent's acceptance; None while it is unknown whether the award arrived.
+        self.answer_seq: int | None = None
+        self.started = False
+        #: The agent no longer lists it; the results stream is being read.
+        self.doubted = False
+        #: When a cancel stops waiting for the agent, monotonic seconds.
+        self.cancel_by = math.inf
+
+
+class Trouble:
+    """What only some jobs have: failures, exclusions, a cancel."""
+
+    __slots__ = ("attempts", "cancel", "excluded", "raised_mb", "rejection", "spent", "wait_until")
+
+    def __init__(self) -> None:
+        self.attempts: list[AttemptError] = []
+        #: Attempts that count towards `max_attempts`.
+        self.spent = 0
+        self.excluded: frozenset[str] = frozenset()
+        #: Requirement after an out-of-memory, MB.
+        self.raised_mb: int | None = None
+        #: Why it is to be cancelled; None if it is not.
+        self.cancel: str | None = None
+        self.rejection: Rejection | None = None
+        #: Recovery: a silent agent may still run it until then, monotonic seconds.
+        self.wait_until: float | None = None
+
+
+class JobRecord:
+    """One unfinished job."""
+
+    __slots__ = (
+        "attempt",
+        "attempt_no",
+        "deadline",
+        "job_id",
+        "klass",
+        "not_before",
+        "queued_at",
+        "result_seq",
+        "seq",
+        "started_told",
+        "state",
+        "story",
+        "submitted_at",
+        "trouble",
+    )
+
+    def __init__(self, seq: int, job_id: str, klass: JobClass, submitted_at: float, now_mono: float) -> None:
+        self.seq = seq
+        self.job_id = job_id
+        self.klass = klass
+        self.state = JobState.SUBMITTED
+        #: Unix seconds.
+        self.submitted_at = submitted_at
+        #: Monotonic seconds of the latest queueing.
+        self.queued_at = now_mono
+        self.deadline = math.inf
+        self.not_before = 0.0
+        #: Number of the latest award that was not declined.
+        self.attempt_no = 0
+        self.attempt: Attempt | None = None
+        self.trouble: Trouble | None = None
+        self.started_told = False
+        self.result_seq: int | None = None
+        self.story: list[str] | None = None
+
+    def move(self, state: JobState, why: str) -> None:
+        """Change the state.
+
+        Raises:
+            InvalidTransition: the table has no such move.
+        """
+        story = self.story
+        if story is None:
+            story = self.story = []
+        check_transition(self.job_id, self.state, state, story)
+        story.append(f"{self.state.value} -> {state.value} ({why})")
+        del story[:-12]
+        self.state = state
+
+    def troubled(self) -> Trouble:
+        """The part that only some jobs have, made when first needed."""
+        if self.trouble is None:
+            self.trouble = Trouble()
+        return self.trouble
+
+    @property
+    def cancel_wanted(self) -> bool:
+        """True once somebody asked for its end."""
+        return self.trouble is not None and self.trouble.cancel is not None
+
+    def lot_key(self) -> LotKey:
+        """The waiting line it belongs to."""
+        klass = self.klass
+        trouble = self.trouble
+        vram = klass.vram_mb
+        excluded: frozenset[str] = frozenset()
+        if trouble is not None:
+            excluded = trouble.excluded
+            if trouble.raised_mb is not None:
+                vram = max(trouble.raised_mb, vram or 0)
+        return LotKey(klass.priority, klass.canonical, klass.preferred, vram, excluded)
+
+    def status(
+        self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None
+    ) -> Status:
+        """Where it stands, as the wire says it."""
+        attempt = self.attempt
+        return Status(
+            job_id=self.job_id,
+            feature=self.klass.feature,
+            priority=self.klass.priority,
+            tenant=self.klass.tenant,
+            status=word,
+            attempt=self.attempt_no,
+            agent_id=attempt.agent_id if attempt else None,
+            device=attempt.device if attempt else None,
+            adapter_id=attempt.adapter_id if attempt else None,
+            reason=reason,
+            error=error,
+            at=at,
+        )
+
+
+def timings_of(record: JobRecord, submitted_at: str, finished_at: str) -> Timings:
+    """What a coordinator can say of a job that did not succeed: only what it saw."""
+    return Timings(submitted_at=submitted_at, finished_at=finished_at)

@@ -1,0 +1,49 @@
+"""What can be set about a coordinator. Durations are seconds."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Read once at the edge; the engine never looks elsewhere."""
+
+    #: Period of the engine's tick; one that comes after twice this is late and expires nothing.
+    tick_s: float = 0.25
+    #: An agent that has said nothing for so long is lost.
+    agent_lease_s: float = 15.0
+    #: How often agents advertise; one that is two adverts late is asked.
+    advert_s: float = 1.0
+    #: Two "no responders" to that question within this time: the agent is not connected at all.
+    no_responders_within_s: float = 5.0
+    #: The leader's lease and how often it is renewed.
+    leader_lease_s: float = 15.0
+    leader_renew_s: float = 3.0
+    #: A new leader waits this long for the agents it knows of to say what they run, before it awards anything.
+    recovery_answers_s: float = 2.0
+    #: A round closes when all invited have answered, or after this.
+    round_deadline_s: float = 0.25
+    #: An award without an answer after this is unknown, and the agent is asked what it runs.
+    award_timeout_s: float = 3.0
+    #: Agents invited per lot in a large fleet; a fleet of up to `invite_all_up_to` is invited whole.
+    invite_per_lot: int = 8
+    invite_all_up_to: int = 16
+    #: Kinds of jobs and jobs in one round.
+    lots_per_round: int = 64
+    jobs_per_round: int = 512
+    #: A waiting job rises one priority after each such time.
+    ageing_s: float = 120.0
+    #: The oldest job that waits for room longer than this may hold one device (EASY backfill).
+    hold_after_s: float = 60.0
+    #: Assumed run time where no agent has a history, for planning only.
+    assumed_run_s: float = 30.0
+    #: Failures in a row that bench an adapter on an agent, the first pause, and the longest.
+    bench_after: int = 3
+    bench_s: float = 30.0
+    bench_cap_s: float = 600.0
+    #: A cancelled running job gets its `cancelled` result at the latest after this, whatever its agent says.
+    cancel_wait_s: float = 30.0
+    #: Jobs held in memory; beyond it the stream is not read further.
+    index_cap: int = 200_000
+    #: Policy that orders bids; see `scoring`.
+    policy: str = "least_start"

@@ -21,6 +21,10 @@ MAX_REQUEST_BYTES = 256 * 1024
 MAX_RESULT_BYTES = 512 * 1024
 MAX_TEXT_CHARS = 10_000
 MAX_FILES = 64
+#: Objects and lists inside one another; deeper ones would overrun the stack of some reader downstream.
+MAX_DEPTH = 32
+#: Whole numbers outside of this cannot cross the pipe to a worker (msgpack), nor most other programs' JSON.
+_INTEGERS = range(-(2**63), 2**64)
 
 _ARTIFACT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_=.-]{0,254}")
 #: `s<stream created, base36>-<sequence>`: what the coordinator calls a job that came without an id.
@@ -96,7 +100,7 @@ class SubmitRequest(Job, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Job(**{name: getattr(self, name) for name in Job.__struct_fields__})
 
 
-class FileRef(NamedTuple):
+class FileRef(msgspec.Struct, frozen=True):
     """A file among the inputs: an object in the inputs bucket, or its bytes."""
 
     key: str
@@ -157,6 +161,10 @@ def admit(feature: str, data: bytes, header_id: str | None, fallback_id: str) ->
         broken = "" if data else "the message is empty"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         body, broken = None, f"not valid JSON: {error}"
+    except RecursionError:
+        body, broken = None, f"nested more than {MAX_DEPTH} deep"
+    if _deeper_than(body, MAX_DEPTH):
+        broken = f"nested more than {MAX_DEPTH} deep"
     job_id, id_problem = _identify(body, header_id, fallback_id)
     if id_problem:
         return refuse(fallback_id, FailureCode.INVALID_INPUT, "job_id", id_problem)
@@ -205,7 +213,9 @@ def _largest(body: Any) -> str:
     """Dotted path of the largest text in a request that is too large."""
     if not isinstance(body, dict):
         return "body"
-    best, size = "body", -1
+    if _deeper_than(body, MAX_DEPTH):
+        return "body"
+    best, size = "body", 0
     for path, value in _leaves(body, ""):
         length = len(value) if isinstance(value, str) else 0
         if length > size:
@@ -214,6 +224,7 @@ def _largest(body: Any) -> str:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every plain value with its dotted path. Recursive: judge the depth first."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(inner, f"{path}.{key}" if path else str(key))
@@ -222,6 +233,17 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(inner, f"{path}[{index}]")
     else:
         yield path, value
+
+
+def _deeper_than(body: Any, limit: int) -> bool:
+    """True if objects and lists stand more than `limit` deep inside one another."""
+    level = [body]
+    for _ in range(limit + 1):
+        containers = [value for value in level if isinstance(value, (dict, list))]
+        if not containers:
+            return False
+        level = [inner for c in containers for inner in (c.values() if isinstance(c, dict) else c)]
+    return True
 
 
 def check_job(feature: str, job: Job) -> Rejection | None:
@@ -247,6 +269,8 @@ def check_job(feature: str, job: Job) -> Rejection | None:
             return Rejection(
                 FailureCode.TOO_LARGE, path, f"{len(value)} characters, at most {MAX_TEXT_CHARS} are taken"
             )
+        if isinstance(value, int) and value not in _INTEGERS:
+            return Rejection(invalid, path, "the number does not fit into 64 bits")
     missing = missing_input(feature, job.inputs)
     if missing:
         wanted_keys = " or ".join(missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from pocket3d.contracts.commands import AgentRecord, Reason
 from pocket3d.contracts.failures import DeclineCode
@@ -24,6 +25,27 @@ class Bench:
         self.until = 0.0
 
 
+class Picture(NamedTuple):
+    """What of an advert matters for placing jobs."""
+
+    kind: tuple[str, bool, int]
+    tokens: frozenset[str]
+    residents: frozenset[tuple[str, str]]
+    #: Device -> MB neither used nor promised.
+    rooms: dict[str, int]
+
+    def better_than(self, former: Picture | None) -> bool:
+        """True if a job that found no place before might find one now.
+
+        Measured free VRAM flickers with other processes: it counts from the former low on, in steps of 256 MB.
+        """
+        if former is None or self.kind != former.kind:
+            return True
+        if former.tokens - self.tokens or self.residents - former.residents:
+            return True
+        return any(room >= former.rooms.get(device, 0) + 256 for device, room in self.rooms.items())
+
+
 class AgentView:
     """One agent as last heard."""
 
@@ -37,7 +59,7 @@ class AgentView:
         self.asked = False
         #: Rises when something changed that could place a job.
         self.version = 0
-        self.fingerprint: object = None
+        self.picture: Picture | None = None
         #: Tokens of attempts that this coordinator has out on it -> job id.
         self.attempts: dict[str, str] = {}
         #: Tokens listed by its last advert.
@@ -113,18 +135,15 @@ class Fleet:
 
     def _note_change(self, view: AgentView) -> None:
         advert = view.advert
-        fingerprint = (
-            advert.incarnation,
-            advert.draining,
-            frozenset(r.token for r in advert.running if r.on_device),
-            frozenset((r.adapter_id, r.device) for r in advert.residents),
-            # Measured free VRAM flickers with other processes: only steps of 256 MB count as news.
-            tuple((d.id, (d.free_mb - d.reserved_mb) // 256) for d in advert.devices),
-            len(view.adapters),
+        picture = Picture(
+            kind=(advert.incarnation, advert.draining, len(view.adapters)),
+            tokens=frozenset(r.token for r in advert.running if r.on_device),
+            residents=frozenset((r.adapter_id, r.device) for r in advert.residents),
+            rooms={d.id: d.free_mb - d.reserved_mb for d in advert.devices},
         )
-        if fingerprint != view.fingerprint:
-            view.fingerprint = fingerprint
+        if picture.better_than(view.picture):
             self.touch(view)
+        view.picture = picture
 
     def touch(self, view: AgentView) -> None:
         """Something changed on this agent that could place a job."""

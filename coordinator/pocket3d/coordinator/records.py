@@ -29,9 +29,7 @@ class JobClass(NamedTuple):
         """The class of a job; of a rejected one (None) with the defaults."""
         if job is None:
             return JobClass(feature, canonical, priority, "default", None, None, Limits(), RetryPolicy())
-        return JobClass(
-            feature, canonical, priority, job.tenant, job.preferred, job.vram_mb, job.limits, job.retry
-        )
+        return JobClass(feature, canonical, priority, job.tenant, job.preferred, job.vram_mb, job.limits, job.retry)
 
 
 class LotKey(NamedTuple):
@@ -187,9 +185,7 @@ class JobRecord:
                 vram = max(trouble.raised_mb, vram or 0)
         return LotKey(klass.priority, klass.canonical, klass.preferred, vram, excluded)
 
-    def status(
-        self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None
-    ) -> Status:
+    def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:
         """Where it stands, as the wire says it."""
         attempt = self.attempt
         return Status(

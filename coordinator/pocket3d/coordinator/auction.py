@@ -1,0 +1,269 @@
+"""Rounds: which lots are called, who is invited, when a round closes, and what it decides."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from pocket3d.contracts.commands import CallAnswered, Lot, Reason
+from pocket3d.contracts.messages import DeviceState
+
+from .fleet import AgentView, Fleet
+from .planning import Assignment, Hold, LotBid, RoundPlanner
+from .queue import Line, WaitingQueue
+from .records import JobRecord, LotKey
+from .scoring import POLICIES
+from .settings import CoordinatorSettings
+
+
+class Invitation(NamedTuple):
+    """What one agent is called for."""
+
+    agent_id: str
+    lots: tuple[Lot, ...]
+
+
+class Round:
+    """One open call."""
+
+    def __init__(self, call_id: int, version: int, opened: float, deadline: float) -> None:
+        self.call_id = call_id
+        #: Of the fleet's picture when it was opened: what changes later may wake a line again.
+        self.version = version
+        self.opened = opened
+        self.deadline = deadline
+        #: Lot number -> its line and how many of its jobs are up.
+        self.lots: dict[int, tuple[LotKey, int]] = {}
+        #: Agent -> incarnation and version of its picture when it was invited.
+        self.invited: dict[str, tuple[str, int]] = {}
+        #: Lot number -> agents invited for it.
+        self.called: dict[int, list[str]] = {}
+        self.answers: dict[str, CallAnswered] = {}
+
+    @property
+    def complete(self) -> bool:
+        """True when all invited have answered."""
+        return len(self.answers) >= len(self.invited)
+
+
+class Auctioneer:
+    """Keeps at most one round open. Pure: the engine hands in the time and sends what it returns."""
+
+    def __init__(self, settings: CoordinatorSettings, queue: WaitingQueue, fleet: Fleet) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._fleet = fleet
+        self._policy = POLICIES[settings.policy]
+        self._composition = fleet.composition
+        self.round: Round | None = None
+        self.hold: Hold | None = None
+        self._call_id = 0
+
+    # -- opening
+
+    def open(self, now_mono: float) -> list[Invitation]:
+        """Open a round if none is open and something could be placed; the invitations to send."""
+        if self.round is not None:
+            return []
+        if self._composition != self._fleet.composition:
+            self._composition = self._fleet.composition
+            self._queue.unpark_all()
+        if not self._queue.active or not self._fleet.agents:
+            return []
+        settings = self._settings
+        call = Round(self._call_id + 1, self._fleet.version, now_mono, now_mono + settings.round_deadline_s)
+        lots_of: dict[str, list[Lot]] = {}
+        jobs_left = settings.jobs_per_round
+        for line in self._queue.in_order(now_mono):
+            if line.asleep_at == self._fleet.version:
+                continue
+            candidates = self._candidates(line, now_mono)
+            if not candidates:
+                continue
+            number = len(call.lots)
+            jobs = min(len(line), jobs_left)
+            jobs_left -= jobs
+            call.lots[number] = (line.key, jobs)
+            call.called[number] = [view.agent_id for view in candidates]
+            for view in candidates:
+                call.invited[view.agent_id] = (view.advert.incarnation, view.version)
+                lots_of.setdefault(view.agent_id, []).append(
+                    Lot(
+                        lot=number,
+                        feature=line.key.canonical,
+                        adapters=None if line.key.preferred is None else list(line.key.preferred),
+                        vram_mb=line.key.vram_mb,
+                        jobs=jobs,
+                        without=self._fleet.benched(view.agent_id, now_mono),
+                    )
+                )
+            if len(call.lots) >= settings.lots_per_round or jobs_left <= 0:
+                break
+        if not call.lots:
+            return []
+        self._call_id = call.call_id
+        self.round = call
+        return [Invitation(agent_id, tuple(lots)) for agent_id, lots in lots_of.items()]
+
+    def _candidates(self, line: Line, now_mono: float) -> list[AgentView]:
+        """Agents to invite for a line; none puts the line to sleep, or parks it if nobody could ever take it."""
+        able: list[AgentView] = []
+        hopeless = True
+        reasons: dict[str, list[Reason]] = {}
+        for view in self._fleet.agents.values():
+            obstacles = self._fleet.obstacles(view, line.key, now_mono)
+            if obstacles:
+                reasons[view.agent_id] = obstacles
+                # A bench ends by time alone; everything else only by a change of composition.
+                hopeless = hopeless and all(r.code != "benched" for r in obstacles)
+                continue
+            hopeless = False
+            able.append(view)
+        if line.key.excluded:
+            others = [view for view in able if view.agent_id not in line.key.excluded]
+            if others:
+                for view in able:
+                    if view.agent_id in line.key.excluded:
+                        reasons[view.agent_id] = [
+                            Reason(agent_id=view.agent_id, code="excluded", message="an earlier attempt failed here")
+                        ]
+                able = others
+        awake = [view for view in able if line.declined.get(view.agent_id) != view.version]
+        for view in able:
+            if view not in awake and view.agent_id in line.reasons:
+                reasons[view.agent_id] = line.reasons[view.agent_id]
+        line.reasons = reasons
+        if awake:
+            return self._best_looking(awake, line.key)
+        line.asleep_at = self._fleet.version
+        if hopeless:
+            self._queue.park(line)
+        return []
+
+    def _best_looking(self, views: list[AgentView], key: LotKey) -> list[AgentView]:
+        """All of a small fleet; of a large one the few that look warm, then roomy."""
+        settings = self._settings
+        if len(self._fleet.agents) <= settings.invite_all_up_to:
+            return views
+
+        def looks(view: AgentView) -> tuple[int, int, int, str]:
+            serving = {a.adapter_id for a in view.serving(key)}
+            warm = any(r.adapter_id in serving and r.idle_s > 0 for r in view.advert.residents)
+            room = max((d.free_mb - d.reserved_mb - d.buffer_mb for d in view.advert.devices), default=0)
+            return (0 if warm else 1, len(view.attempts), -room, view.agent_id)
+
+        return sorted(views, key=looks)[: settings.invite_per_lot]
+
+    # -- answers
+
+    def take(self, answer: CallAnswered) -> None:
+        """Note an answer to the open call; answers to others, or of another life of the agent, are dropped."""
+        call = self.round
+        if call is None or call.call_id != answer.call_id:
+            return
+        invited = call.invited.get(answer.agent_id)
+        if invited is not None and invited[0] == answer.incarnation:
+            call.answers[answer.agent_id] = answer
+
+    def drop_agent(self, agent_id: str) -> None:
+        """An invited agent is gone: nobody waits for it."""
+        if self.round is not None:
+            self.round.invited.pop(agent_id, None)
+            self.round.answers.pop(agent_id, None)
+        if self.hold is not None and self.hold.agent_id == agent_id:
+            self.hold = None
+
+    def abandon(self) -> None:
+        """Forget the open round (leadership or connection lost)."""
+        self.round = None
+
+    def due(self, now_mono: float) -> bool:
+        """True when the open round is to be closed."""
+        return self.round is not None and (self.round.complete or now_mono >= self.round.deadline)
+
+    # -- closing
+
+    def close(self, now_mono: float) -> list[Assignment]:
+        """Close the round: what goes where. Lines that got nothing sleep until the fleet's picture changes."""
+        call = self.round
+        if call is None:
+            return []
+        self.round = None
+        bids: dict[int, list[LotBid]] = {}
+        for agent_id, answer in call.answers.items():
+            view = self._fleet.agents.get(agent_id)
+            if view is None or view.advert.incarnation != answer.incarnation:
+                continue
+            for bid in answer.bids:
+                if bid.lot in call.lots:
+                    key = call.lots[bid.lot][0]
+                    bids.setdefault(bid.lot, []).append(LotBid(agent_id, bid, _preference(view, key, bid.adapter_id)))
+            self._note_declines(call, agent_id, answer)
+        planner = RoundPlanner(self._policy, self._rooms(call), self._settings.assumed_run_s, self.hold, now_mono)
+        assignments: list[Assignment] = []
+        for number, (key, jobs) in call.lots.items():
+            line = self._queue.line_of(key)
+            if line is None:
+                continue
+            up: list[JobRecord] = []
+            for record in line:
+                if len(up) >= jobs:
+                    break
+                up.append(record)
+            plan = planner.plan(key, up, bids.get(number, []))
+            assignments += plan.assignments
+            line.plan = plan.waits_for
+            if len(plan.assignments) < len(up):
+                line.asleep_at = call.version
+                self._consider_hold(up[len(plan.assignments)], plan.next_start, now_mono)
+            for agent_id in call.called[number]:
+                if agent_id not in call.answers and agent_id in self._fleet.agents:
+                    line.reasons[agent_id] = [
+                        Reason(agent_id=agent_id, code="silent", message="no answer to the last call for bids")
+                    ]
+        return assignments
+
+    def _note_declines(self, call: Round, agent_id: str, answer: CallAnswered) -> None:
+        version = call.invited[agent_id][1]
+        for decline in answer.declines:
+            if decline.lot not in call.lots:
+                continue
+            line = self._queue.line_of(call.lots[decline.lot][0])
+            if line is not None:
+                line.declined[agent_id] = version
+                line.reasons[agent_id] = decline.reasons
+
+    def _rooms(self, call: Round) -> dict[tuple[str, str], int]:
+        rooms: dict[tuple[str, str], int] = {}
+        for agent_id, answer in call.answers.items():
+            view = self._fleet.agents.get(agent_id)
+            devices: list[DeviceState] = answer.devices or (view.advert.devices if view else [])
+            for device in devices:
+                rooms[agent_id, device.id] = device.free_mb - device.reserved_mb - device.buffer_mb
+        return rooms
+
+    # -- the hold
+
+    def _consider_hold(self, record: JobRecord, next_start: tuple[str, str, float] | None, now_mono: float) -> None:
+        """The oldest job past its limit may hold the device on which it could start first."""
+        if next_start is None or now_mono - record.queued_at < self._settings.hold_after_s:
+            return
+        if self.hold is not None and self.hold.job_id != record.job_id:
+            return
+        agent_id, device, start_s = next_start
+        start_at = now_mono + start_s
+        if self.hold is not None and (self.hold.agent_id, self.hold.device) == (agent_id, device):
+            # An estimate that keeps receding must not let others in for ever.
+            start_at = min(start_at, self.hold.start_at) if math.isfinite(self.hold.start_at) else start_at
+        self.hold = Hold(record.job_id, agent_id, device, start_at)
+
+    def release_hold(self, job_id: str) -> None:
+        """The job has its device, or has ended."""
+        if self.hold is not None and self.hold.job_id == job_id:
+            self.hold = None
+
+
+def _preference(view: AgentView, key: LotKey, adapter_id: str) -> int:
+    """Place of an adapter in the job's own list, else in the agent's order of equals."""
+    order = list(key.preferred) if key.preferred is not None else view.preferred.get(key.canonical, [])
+    return order.index(adapter_id) if adapter_id in order else len(order)

@@ -1,0 +1,172 @@
+"""What the agent's engine wants done. Imperatives; the service performs them and decides nothing.
+
+Effects with the same token are performed one after the other. Of those that answer, the engine keeps a bounded number
+in flight (`AgentSettings.max_fetches`, `max_uploads`, `max_stores`; one `SendOutcomes`, one `ProbeNow`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from pocket3d.contracts.api import ControlAnswer
+from pocket3d.contracts.commands import AnyReply, CallAnswered, OutcomesReported
+from pocket3d.contracts.messages import Advert, Progress, Result
+from pocket3d.contracts.worker_frames import OutputFile, RunJob
+
+from .events import RequestId
+
+#: `shutdown`: the frame that asks it to unload and exit. `terminate`, `kill`: the signals, to its whole process group.
+HowToStop = Literal["shutdown", "terminate", "kill"]
+
+
+class PublishAdvert(NamedTuple):
+    """Say what this agent has and does; also its lease."""
+
+    advert: Advert
+
+
+class Reply(NamedTuple):
+    """Answer a command (`AnyReply`) or an operator (`ControlAnswer`, `Advert`)."""
+
+    request: RequestId
+    message: AnyReply | ControlAnswer | Advert
+
+
+class RefuseRequest(NamedTuple):
+    """Answer an operator with an error, as HTTP would number it."""
+
+    request: RequestId
+    code: int
+    message: str
+
+
+class SendBids(NamedTuple):
+    """Answer a call on `p3d.bids.<coordinator_id>`."""
+
+    coordinator_id: str
+    answer: CallAnswered
+
+
+class SendOutcomes(NamedTuple):
+    """Report outcomes: answered by `OutcomesAnswered` or `OutcomesUnanswered`."""
+
+    report: OutcomesReported
+
+
+class PublishProgress(NamedTuple):
+    """Tell how far a run is."""
+
+    progress: Progress
+
+
+class FetchInputs(NamedTuple):
+    """Make the job's directory and put its files there: answered by `InputsFetched` or `InputsFailed`."""
+
+    token: str
+    job_id: str
+    #: As published.
+    inputs: dict[str, Any]
+
+
+class StartWorker(NamedTuple):
+    """Start a process and have it load the adapter: `WorkerReady`, then `ModelLoaded` or `LoadFailed`; or
+    `WorkerStartFailed`. A started process ends with `WorkerExited`, whatever ended it.
+    """
+
+    worker_id: str
+    adapter_id: str
+    device: str
+    #: MB promised to it.
+    vram_mb: int
+
+
+class RunOnWorker(NamedTuple):
+    """Hand a job to a loaded worker: `RunProgressed`, then `RunFinished` or `RunFailed`, unless the worker exits."""
+
+    worker_id: str
+    job: RunJob
+
+
+class CancelOnWorker(NamedTuple):
+    """Set the cooperative flag of one run. No answer but the run's end."""
+
+    worker_id: str
+    token: str
+
+
+class StopWorker(NamedTuple):
+    """End a process: answered by `WorkerExited`."""
+
+    worker_id: str
+    how: HowToStop
+
+
+class UploadOutputs(NamedTuple):
+    """Store files as `<job_id>/<token>/<name>`: answered by `OutputsUploaded` or `UploadFailed`."""
+
+    token: str
+    job_id: str
+    files: tuple[OutputFile, ...]
+
+
+class StoreResult(NamedTuple):
+    """Propose the job's one result: answered by `ResultStored`, `ResultConflict` or `ResultUnknown`."""
+
+    token: str
+    result: Result
+    #: The sequence expected on `p3d.results.*.<job_id>`: 0, none.
+    expect_last: int = 0
+
+
+class ReadResult(NamedTuple):
+    """Read the result back from the stream's leader: answered by `ResultRead` or `ResultUnknown`."""
+
+    token: str
+    job_id: str
+
+
+class DropArtifacts(NamedTuple):
+    """Delete what this attempt uploaded, or may have uploaded, under its own `<job_id>/<token>/`. No answer."""
+
+    token: str
+    job_id: str
+    names: tuple[str, ...]
+
+
+class CleanUp(NamedTuple):
+    """Give up what is in flight for the token and remove its job directory. No answer."""
+
+    token: str
+
+
+class ProbeNow(NamedTuple):
+    """Measure the devices: answered by `ProbeRead` or `ProbeFailed`."""
+
+
+class Exit(NamedTuple):
+    """The agent has left: stop the service."""
+
+    #: Tokens whose end could not be reported in time; the coordinator finds out by their silence.
+    unreported: tuple[str, ...] = ()
+
+
+Effect = (
+    PublishAdvert
+    | Reply
+    | RefuseRequest
+    | SendBids
+    | SendOutcomes
+    | PublishProgress
+    | FetchInputs
+    | StartWorker
+    | RunOnWorker
+    | CancelOnWorker
+    | StopWorker
+    | UploadOutputs
+    | StoreResult
+    | ReadResult
+    | DropArtifacts
+    | CleanUp
+    | ProbeNow
+    | Exit
+)

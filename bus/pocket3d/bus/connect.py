@@ -1,0 +1,215 @@
+"""How to reach a NATS server: from arguments, the environment or a context of the nats CLI. Connects nothing itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+DEFAULT_SERVER = "nats://127.0.0.1:4222"
+_CONTEXT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_USERINFO = re.compile(r"//[^/@]*@")
+
+#: Environment variables of the nats CLI, and the option each one sets.
+_ENVIRONMENT = {
+    "NATS_USER": "user",
+    "NATS_PASSWORD": "password",
+    "NATS_TOKEN": "token",
+    "NATS_CREDS": "creds",
+    "NATS_NKEY": "nkey",
+    "NATS_CERT": "tls_cert",
+    "NATS_KEY": "tls_key",
+    "NATS_CA": "tls_ca",
+}
+#: Keys of a context file, and the option each one sets. Others (colours, prefixes of imports) are the CLI's own.
+_CONTEXT = {
+    "user": "user",
+    "password": "password",
+    "token": "token",
+    "creds": "creds",
+    "nkey": "nkey",
+    "cert": "tls_cert",
+    "key": "tls_key",
+    "ca": "tls_ca",
+    "tls_first": "tls_first",
+    "inbox_prefix": "inbox_prefix",
+}
+_PATHS = frozenset({"creds", "nkey", "tls_cert", "tls_key", "tls_ca"})
+
+
+class ConnectError(ValueError):
+    """The options do not make sense together, or a file they name cannot be read."""
+
+
+@dataclass(frozen=True, repr=False)
+class ConnectOptions:
+    """Where the server is and who we are. Secrets never appear in `repr`."""
+
+    servers: tuple[str, ...] = (DEFAULT_SERVER,)
+    #: Shown by the server's monitoring, e.g. `agent:gpu-07`.
+    name: str = "pocket3d"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    #: A .creds file: user JWT and its seed.
+    creds: Path | None = None
+    #: A file with an nkey user seed.
+    nkey: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    #: Certificate authority that signed the server's certificate; the system's if None.
+    tls_ca: Path | None = None
+    #: TLS handshake before the server's INFO (the server's `handshake_first`).
+    tls_first: bool = False
+    #: Must match the permissions of the user.
+    inbox_prefix: str = "_INBOX"
+    #: How long the first connect may take before it is an error, seconds. Later ones go on forever.
+    wait_s: float = 10.0
+    #: How often a silent server is asked whether it lives, seconds; two unanswered ones end the connection.
+    ping_interval_s: float = 5.0
+    #: Pause between attempts to connect again, seconds.
+    reconnect_wait_s: float = 0.25
+
+    def __repr__(self) -> str:
+        return f"ConnectOptions(servers={self.public_servers}, name={self.name!r}, auth={self.auth_kind!r})"
+
+    @property
+    def public_servers(self) -> tuple[str, ...]:
+        """The URLs without user names, passwords and tokens."""
+        return tuple(_USERINFO.sub("//", url) for url in self.servers)
+
+    @property
+    def auth_kind(self) -> str:
+        """`creds`, `nkey`, `user`, `token`, `url` or `none`: which kind of identity is presented."""
+        for kind in ("creds", "nkey", "user", "token"):
+            if getattr(self, kind) is not None:
+                return kind
+        return "url" if any(_USERINFO.search(url) for url in self.servers) else "none"
+
+    def named(self, name: str) -> ConnectOptions:
+        """The same under another connection name."""
+        return replace(self, name=name)
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """What TLS is spoken with, or None when neither options nor URLs ask for it.
+
+        Raises:
+            ConnectError: a certificate or key cannot be loaded.
+        """
+        wanted = self.tls_ca or self.tls_cert or self.tls_first
+        if not wanted and not any(url.startswith(("tls://", "wss://")) for url in self.servers):
+            return None
+        try:
+            context = ssl.create_default_context(cafile=str(self.tls_ca) if self.tls_ca else None)
+            if self.tls_cert:
+                context.load_cert_chain(str(self.tls_cert), str(self.tls_key) if self.tls_key else None)
+        except (OSError, ssl.SSLError) as error:
+            raise ConnectError(f"TLS: cannot load ca={self.tls_ca} cert={self.tls_cert}: {error}") from error
+        return context
+
+    def client_settings(self) -> dict[str, Any]:
+        """Keyword arguments for the NATS client. Nothing is buffered while disconnected (`pending_size` -1).
+
+        Raises:
+            ConnectError: a file cannot be read.
+        """
+        for path in (self.creds, self.nkey):
+            if path is not None and not path.is_file():
+                raise ConnectError(f"{path}: no such file; it should hold the credentials for {self.public_servers}")
+        settings: dict[str, Any] = {
+            "servers": list(self.servers),
+            "name": self.name,
+            "inbox_prefix": self.inbox_prefix,
+            "connect_timeout": 2,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": self.reconnect_wait_s,
+            "ping_interval": self.ping_interval_s,
+            "max_outstanding_pings": 2,
+            "drain_timeout": 10,
+            "pending_size": -1,
+            "tls": self.tls_context(),
+            "tls_handshake_first": self.tls_first,
+        }
+        if self.creds is not None:
+            settings["user_credentials"] = str(self.creds)
+        if self.nkey is not None:
+            settings["nkeys_seed"] = str(self.nkey)
+        for key in ("user", "password", "token"):
+            if getattr(self, key) is not None:
+                settings[key] = getattr(self, key)
+        return settings
+
+
+def resolve(
+    servers: str | Sequence[str] | None = None,
+    *,
+    context: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    **options: Any,
+) -> ConnectOptions:
+    """Options as the nats CLI would find them: arguments, then the named context, then the environment.
+
+    A context is used only if it is named, by argument or `NATS_CONTEXT`; the CLI's silently selected one is not.
+
+    Args:
+        servers: one URL, several with commas, or a list.
+        context: name of a nats CLI context.
+        environ: the environment; `os.environ` if None.
+        options: fields of `ConnectOptions`; None means not given.
+
+    Raises:
+        ConnectError: unknown context, or one that cannot be read.
+    """
+    env = os.environ if environ is None else environ
+    found: dict[str, Any] = {option: env[name] for name, option in _ENVIRONMENT.items() if env.get(name)}
+    urls = split_urls(env.get("NATS_URL", ""))
+    named = context or (None if servers or urls else env.get("NATS_CONTEXT"))
+    if named:
+        body = read_context(named, env)
+        found.update({option: body[key] for key, option in _CONTEXT.items() if body.get(key)})
+        urls = split_urls(str(body.get("url") or "")) or urls
+    if servers:
+        urls = split_urls(servers)
+    found.update({key: value for key, value in options.items() if value is not None})
+    for key in _PATHS & set(found):
+        found[key] = Path(found[key]).expanduser()
+    return ConnectOptions(servers=urls or (DEFAULT_SERVER,), **found)
+
+
+def split_urls(servers: str | Sequence[str]) -> tuple[str, ...]:
+    """URLs from a comma-separated text or a list; `nats://` where no scheme is given."""
+    parts = servers.split(",") if isinstance(servers, str) else list(servers)
+    return tuple(url if "://" in url else f"nats://{url}" for url in (part.strip() for part in parts) if url)
+
+
+def context_file(name: str, environ: Mapping[str, str]) -> Path:
+    """Where the nats CLI keeps a context."""
+    base = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".config")
+    return Path(base) / "nats" / "context" / f"{name}.json"
+
+
+def read_context(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The body of a nats CLI context.
+
+    Raises:
+        ConnectError: a bad name, no such file, or not a JSON object.
+    """
+    if not _CONTEXT_NAME.fullmatch(name):
+        raise ConnectError(f"context {name!r}: want letters, digits, _, . and -")
+    path = context_file(name, environ)
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        known = sorted(p.stem for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
+        listed = f"known: {', '.join(known)}" if known else "`nats context add` makes one"
+        raise ConnectError(f"no NATS context {name!r} ({path}); {listed}") from error
+    except (OSError, ValueError) as error:
+        raise ConnectError(f"NATS context {name!r} ({path}) cannot be read: {error}") from error
+    if not isinstance(body, dict):
+        raise ConnectError(f"NATS context {name!r} ({path}) is not a JSON object")
+    return body

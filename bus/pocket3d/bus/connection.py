@@ -1,0 +1,349 @@
+"""One connection to NATS: core messages and requests, with a life of its own. Knows nothing of streams.
+
+It hides what the NATS client does badly: requests in flight end with the connection instead of at their timeout,
+nothing is kept back and sent after a reconnect, and a client that has closed itself for good is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg as NatsMsg
+from nats.errors import ConnectionClosedError, ConnectionDrainingError, Error, OutboundBufferLimitError
+
+from .connect import ConnectOptions
+from .port import Closable, Disconnected, Handler, Msg, NoResponders, OutcomeUnknown, Refused, TooLarge
+
+log = structlog.get_logger(__name__)
+
+#: Unsent bytes after which a publisher waits for the socket: the client itself never makes it wait.
+_HIGH_WATER = 1 << 20
+_DENIED_PUBLISH = 'permissions violation for publish to "'
+_DENIED_SUBSCRIBE = 'permissions violation for subscription to "'
+
+RawHandler = Callable[[NatsMsg], Awaitable[None]]
+
+
+class Subscription(Closable):
+    """Interest in a subject, re-established on every connection until closed."""
+
+    def __init__(self, link: Connection, subject: str, queue: str, handler: RawHandler) -> None:
+        self._link = link
+        self._queue = queue
+        self._handler = handler
+        self._client_side: Any = None
+        self.subject = subject
+
+    async def attach(self, nc: Client) -> None:
+        """Tell this client's server of the interest."""
+        self._client_side = await nc.subscribe(
+            self.subject, queue=self._queue, cb=self._handler, pending_bytes_limit=512 << 20
+        )
+
+    async def close(self) -> None:
+        """End the interest; messages not yet handled are dropped."""
+        if not self._link.forget(self):
+            return
+        try:
+            await self._client_side.unsubscribe()
+        except Error as error:  # the connection is closed or draining: the interest ends with it
+            log.debug("unsubscribe", subject=self.subject, error=str(error))
+
+
+class Connection:
+    """A NATS client that stays connected until it is closed. Use `Connection.open`."""
+
+    def __init__(self, options: ConnectOptions) -> None:
+        self.options = options
+        self._nc = Client()
+        self._callbacks: list[Callable[[bool], None]] = []
+        self._subscriptions: set[Subscription] = set()
+        self._pending: dict[str, tuple[asyncio.Future[NatsMsg], str]] = {}
+        self._counter = itertools.count()
+        self._inbox = ""
+        self._closing = False
+        #: The first connect has succeeded.
+        self._opened = False
+        #: The client of now has all our subscriptions.
+        self._ready = False
+        self._fatal: asyncio.Future[str] | None = None
+        self._last_error = ""
+        self._denied: list[str] = []
+        self._revival: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, options: ConnectOptions) -> Connection:
+        """Connect.
+
+        Raises:
+            Disconnected: no server answered within `options.wait_s`.
+            Refused: the server does not accept these credentials.
+            ConnectError: the options are wrong.
+        """
+        link = cls(options)
+        await link._connect_first()
+        return link
+
+    @property
+    def nc(self) -> Client:
+        """The client of now; another one after it closed itself for good. Don't keep it."""
+        return self._nc
+
+    @property
+    def connected(self) -> bool:
+        """True while the connection stands."""
+        return self._ready and self._nc.is_connected
+
+    @property
+    def max_payload(self) -> int:
+        """Largest message the server takes, headers included, bytes."""
+        return self._nc.max_payload
+
+    def on_connection(self, callback: Callable[[bool], None]) -> None:
+        """Call `callback` after each reconnect (True) and each loss (False)."""
+        self._callbacks.append(callback)
+
+    # -- life
+
+    async def _connect_first(self) -> None:
+        self._fatal = asyncio.get_running_loop().create_future()
+        connecting = asyncio.ensure_future(self._connect_client())
+        await asyncio.wait({connecting, self._fatal}, timeout=self.options.wait_s, return_when="FIRST_COMPLETED")
+        fatal, self._fatal = self._fatal, None
+        if connecting.done() and not connecting.cancelled() and connecting.exception() is None:
+            self._opened = True
+            return
+        self._closing = True
+        connecting.cancel()
+        await asyncio.wait({connecting})
+        await self._nc.close()
+        where = ", ".join(self.options.public_servers)
+        if fatal.done():
+            raise Refused(f"{where} refuses this client ({self.options.auth_kind}): {fatal.result()}")
+        if not connecting.cancelled():
+            error = connecting.exception()
+            if error is not None and not isinstance(error, (Error, OSError, asyncio.TimeoutError)):
+                raise error
+        raise Disconnected(f"no NATS server at {where}: {self._last_error or 'no answer'}")
+
+    async def _connect_client(self) -> None:
+        nc = self._nc
+        await nc.connect(
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnected,
+            reconnected_cb=self._on_reconnected,
+            closed_cb=self._on_closed,
+            lame_duck_mode_cb=self._on_lame_duck,
+            **self.options.client_settings(),
+        )
+        self._inbox = f"{nc.new_inbox()}."
+        await nc.subscribe(f"{self._inbox}*", cb=self._on_answer, pending_msgs_limit=1 << 20, pending_bytes_limit=0)
+        for subscription in list(self._subscriptions):
+            await subscription.attach(nc)
+        await self.flush()
+        self._ready = True
+
+    async def close(self) -> None:
+        """Let handlers finish what they have (bounded by the drain timeout), then disconnect."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._revival is not None:
+            self._revival.cancel()
+            await asyncio.wait({self._revival})
+        try:
+            await self._nc.drain()
+        except Error:  # not connected, or the link broke while draining
+            await self._nc.close()
+        self._subscriptions.clear()
+        self._fail_pending("the connection was closed before an answer came")
+
+    async def _on_error(self, error: Exception) -> None:
+        # Awaited inside the client's read loop: an exception here would end that loop without a reconnect.
+        text = str(error)
+        self._last_error = text or type(error).__name__
+        lowered = text.lower()
+        if self._fatal is not None and not self._fatal.done() and "authorization" in lowered:
+            self._fatal.set_result(text)
+        if _DENIED_PUBLISH in lowered:
+            subject = lowered.split(_DENIED_PUBLISH, 1)[1].split('"', 1)[0]
+            for future, asked in list(self._pending.values()):
+                if asked.lower() == subject and not future.done():
+                    future.set_exception(Refused(f"this user may not publish to {asked!r}", code=403))
+        if _DENIED_SUBSCRIBE in lowered:
+            self._denied.append(lowered.split(_DENIED_SUBSCRIBE, 1)[1].split('"', 1)[0])
+            del self._denied[:-100]
+        if self._opened and self._nc.is_connected:
+            log.warning("nats", error=self._last_error)
+        else:
+            log.debug("nats", error=self._last_error)
+
+    async def _on_disconnected(self) -> None:
+        # What was queued but not written must not be sent at some later time: its senders are told now.
+        self._nc._pending.clear()
+        self._nc._pending_data_size = 0
+        self._fail_pending("the connection broke before an answer came")
+        if self._opened and not self._closing:
+            log.warning("nats connection lost", servers=self.options.public_servers)
+            self._tell(False)
+
+    async def _on_reconnected(self) -> None:
+        if not self._closing:
+            log.info("nats connection is back", servers=self.options.public_servers)
+            self._tell(True)
+
+    async def _on_closed(self) -> None:
+        # The client gives up for good on some errors of the server (expired credentials, a slow consumer).
+        self._ready = False
+        if self._opened and not self._closing and (self._revival is None or self._revival.done()):
+            self._revival = asyncio.ensure_future(self._revive())
+
+    async def _on_lame_duck(self) -> None:
+        log.info("nats server is about to stop; moving to another")
+        await self._nc.force_reconnect()
+
+    async def _revive(self) -> None:
+        log.warning("nats client closed itself; making a new one", error=self._last_error)
+        while not self._closing:
+            self._nc = Client()
+            try:
+                await self._connect_client()
+            except (Error, OSError, asyncio.TimeoutError) as error:
+                self._last_error = str(error)
+                await self._nc.close()
+                await asyncio.sleep(self.options.reconnect_wait_s)
+                continue
+            self._tell(True)
+            return
+
+    def _tell(self, up: bool) -> None:
+        for callback in self._callbacks:
+            try:
+                callback(up)
+            except Exception:  # a foreign callback must not end the client's own task
+                log.exception("a connection callback failed", up=up)
+
+    def _fail_pending(self, message: str) -> None:
+        pending, self._pending = self._pending, {}
+        for future, subject in pending.values():
+            if not future.done():
+                future.set_exception(OutcomeUnknown(f"{subject}: {message}"))
+
+    # -- core messages
+
+    async def flush(self) -> None:
+        """Return once the server has seen all that was sent.
+
+        Raises:
+            Disconnected: the connection broke meanwhile.
+        """
+        # Shielded: a cancelled flush leaves a cancelled future behind that kills the client's read loop at the PONG.
+        flushing = asyncio.ensure_future(self._nc.flush())
+        flushing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            await asyncio.shield(flushing)
+        except (Error, OSError) as error:
+            raise Disconnected(f"the connection broke: {error}") from error
+
+    async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str = "") -> None:
+        """Send one message; waits only when the socket is far behind. Errors as `Bus.publish`."""
+        nc = self._nc
+        if not (self._ready and nc.is_connected):
+            raise Disconnected("not connected to NATS")
+        limit = nc.max_payload
+        size = len(data) + header_size(headers)
+        if size > limit:
+            raise TooLarge(size, limit)
+        try:
+            await nc.publish(subject, data, reply=reply, headers=dict(headers) if headers else None)
+        except (OutboundBufferLimitError, ConnectionClosedError, ConnectionDrainingError) as error:
+            raise Disconnected("not connected to NATS") from error
+        if nc.pending_data_size > _HIGH_WATER:
+            await self.flush()
+
+    async def request(self, subject: str, data: bytes, timeout: float, headers: Mapping[str, str] | None) -> NatsMsg:
+        """Ask; the answer, also when it is a status. Errors as `Bus.request`."""
+        token = f"{next(self._counter):x}"
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[NatsMsg] = loop.create_future()
+        self._pending[token] = (future, subject)
+        timer = None
+        try:
+            await self.publish(subject, data, headers, reply=self._inbox + token)
+            timer = loop.call_later(timeout, _expire, future, subject, timeout)
+            answer = await future
+        finally:
+            self._pending.pop(token, None)
+            if timer is not None:
+                timer.cancel()
+            elif future.done() and not future.cancelled():
+                future.exception()  # failed while publishing: taken, so that asyncio does not complain of it
+        if answer.headers is not None and not answer.data and answer.headers.get("Status") == "503":
+            raise NoResponders(f"nobody listens on {subject}")
+        return answer
+
+    async def _on_answer(self, msg: NatsMsg) -> None:
+        entry = self._pending.get(msg.subject[len(self._inbox) :])
+        if entry is not None and not entry[0].done():
+            entry[0].set_result(msg)
+
+    async def subscribe(self, subject: str, handler: Handler, queue: str) -> Closable:
+        """As `Bus.subscribe`."""
+
+        async def handle(msg: NatsMsg) -> None:
+            try:
+                await handler(Msg(msg.subject, msg.data, msg.headers or {}, msg.reply))
+            except Exception:  # a handler's error must not end the subscription
+                log.exception("a message handler failed", subject=msg.subject)
+
+        return await self.subscribe_raw(subject, handle, queue)
+
+    async def subscribe_raw(self, subject: str, handler: RawHandler, queue: str = "") -> Subscription:
+        """A subscription whose handler gets the client's own messages, statuses too; it must not raise.
+
+        Raises:
+            Disconnected, Refused: not allowed.
+        """
+        if not self.connected:
+            raise Disconnected("not connected to NATS")
+        subscription = Subscription(self, subject, queue, handler)
+        self._subscriptions.add(subscription)
+        try:
+            await subscription.attach(self._nc)
+            await self.flush()
+        except BaseException:
+            self._subscriptions.discard(subscription)
+            raise
+        if subject.lower() in self._denied:
+            self._denied = [denied for denied in self._denied if denied != subject.lower()]
+            await subscription.close()
+            raise Refused(f"this user may not subscribe to {subject!r}", code=403)
+        return subscription
+
+    def forget(self, subscription: Subscription) -> bool:
+        """Stop re-establishing it; False if that was already so."""
+        if subscription not in self._subscriptions:
+            return False
+        self._subscriptions.remove(subscription)
+        return True
+
+    def new_inbox(self) -> str:
+        """A fresh subject under the connection's inbox prefix."""
+        return self._nc.new_inbox()
+
+
+def header_size(headers: Mapping[str, str] | None) -> int:
+    """Bytes that headers take on the wire; they count against max_payload."""
+    if not headers:
+        return 0
+    return 12 + sum(len(key.encode()) + len(value.encode()) + 4 for key, value in headers.items())
+
+
+def _expire(future: asyncio.Future[NatsMsg], subject: str, timeout: float) -> None:
+    if not future.done():
+        future.set_exception(OutcomeUnknown(f"{subject}: no answer within {timeout:g} s"))

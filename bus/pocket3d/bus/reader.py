@@ -1,0 +1,138 @@
+"""Reading streams through the JetStream API, always from the stream's leader: a replica may lag behind a decision."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import itertools
+from typing import Any, TypeVar
+
+import msgspec
+
+from .connection import Connection
+from .port import Refused, Stored
+from .publisher import ApiError, refusal
+
+T = TypeVar("T")
+
+_NO_MESSAGE = 10037
+#: Reads in flight while paging.
+_PAGE_WINDOW = 64
+_TIMEOUT = 5.0
+
+
+class _Message(msgspec.Struct):
+    subject: str
+    seq: int
+    time: dt.datetime
+    data: bytes = b""
+    hdrs: bytes = b""
+
+
+class _MessageAnswer(msgspec.Struct):
+    message: _Message | None = None
+    error: ApiError | None = None
+
+
+class StreamState(msgspec.Struct):
+    """What is in a stream."""
+
+    messages: int = 0
+    last_seq: int = 0
+
+
+class StreamInfo(msgspec.Struct):
+    """The answer of STREAM.INFO."""
+
+    created: dt.datetime | None = None
+    config: dict[str, Any] = {}
+    state: StreamState = msgspec.field(default_factory=StreamState)
+    error: ApiError | None = None
+
+
+class Answer(msgspec.Struct):
+    """An answer of which only the error matters."""
+
+    error: ApiError | None = None
+
+
+def parse_headers(raw: bytes) -> dict[str, str]:
+    """Headers as stored: `NATS/1.0`, then one `Name: value` a line."""
+    headers: dict[str, str] = {}
+    for line in raw.split(b"\r\n")[1:]:
+        name, colon, value = line.partition(b":")
+        if colon:
+            headers[name.strip().decode("utf-8", "replace")] = value.strip().decode("utf-8", "replace")
+    return headers
+
+
+class Reader:
+    """Reads over one connection."""
+
+    def __init__(self, link: Connection) -> None:
+        self._link = link
+        self._decode_message = msgspec.json.Decoder(_MessageAnswer).decode
+
+    async def api(self, verb: str, body: dict[str, Any] | None, kind: type[T], timeout: float = _TIMEOUT) -> T:
+        """One request to the JetStream API, e.g. `STREAM.INFO.P3D_JOBS`. Errors as `Bus.request`."""
+        data = b"" if body is None else msgspec.json.encode(body)
+        answer = await self._link.request(f"$JS.API.{verb}", data, timeout, None)
+        return msgspec.json.decode(answer.data, type=kind)
+
+    async def _message(self, stream: str, body: dict[str, Any]) -> Stored | None:
+        data = msgspec.json.encode(body)
+        reply = await self._link.request(f"$JS.API.STREAM.MSG.GET.{stream}", data, _TIMEOUT, None)
+        answer = self._decode_message(reply.data)
+        if answer.error is not None:
+            if answer.error.err_code == _NO_MESSAGE:
+                return None
+            raise refusal(answer.error, f"read {stream}")
+        found = answer.message
+        if found is None:
+            raise Refused(f"read {stream}: the answer has no message")
+        headers = parse_headers(found.hdrs) if found.hdrs else {}
+        return Stored(stream, found.subject, found.seq, found.data, headers, found.time.timestamp())
+
+    async def last(self, stream: str, subject: str) -> Stored | None:
+        """As `Bus.last`."""
+        return await self._message(stream, {"last_by_subj": subject})
+
+    async def get(self, stream: str, seq: int) -> Stored | None:
+        """As `Bus.get`."""
+        return await self._message(stream, {"seq": seq}) if seq > 0 else None
+
+    async def pages(self, stream: str, subject: str, start: int, limit: int) -> list[Stored]:
+        """As `Bus.pages`.
+
+        Each read asks for the next match at or after a sequence. Where matches lie densely, a window of reads is sent
+        at once; where they are sparse the window's reads meet the same message and the window shrinks to one.
+        """
+        found: list[Stored] = []
+        position, window = max(start, 1), 8
+        while len(found) < limit:
+            window = min(window, limit - len(found))
+            asked = range(position, position + window)
+            answers = await asyncio.gather(
+                *(self._message(stream, {"seq": seq, "next_by_subj": subject}) for seq in asked)
+            )
+            # A writer may store between two of the reads: what the first did not see lies before what the second found.
+            # So nothing after the first miss is taken.
+            seen = list(itertools.takewhile(lambda answer: answer is not None, answers))
+            new = {answer.seq: answer for answer in seen if answer is not None}
+            found.extend(new[seq] for seq in sorted(new))
+            if len(seen) < len(answers):
+                break
+            position = max(new) + 1
+            window = min(window * 2, _PAGE_WINDOW) if len(new) > window // 2 else max(len(new), 1)
+        return found[:limit]
+
+    async def info(self, stream: str) -> StreamInfo:
+        """Configuration and state.
+
+        Raises:
+            Refused: no such stream (10059), or another error.
+        """
+        info = await self.api(f"STREAM.INFO.{stream}", None, StreamInfo)
+        if info.error is not None:
+            raise refusal(info.error, f"stream {stream}")
+        return info

@@ -1,0 +1,31 @@
+"""What a probe answers. Probes are synchronous and may block: call them in a thread, one read at a time."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class Reading(NamedTuple):
+    """One device's memory at one moment, in MB."""
+
+    #: 0 while the device is unavailable.
+    free_mb: int
+    #: Memory per process id (as this host's driver counts them), or None where nobody can tell. A process that is
+    #: missing here is unknown, not empty: in a container the driver shows the host's process ids.
+    used_by_pid: dict[int, int] | None = None
+    #: Why the device cannot be used now (it fell off the bus, the driver is gone); None when it can.
+    unavailable: str | None = None
+
+
+class Probe(Protocol):
+    """Measures some devices."""
+
+    def read(self) -> dict[str, Reading]:
+        """A reading for each device of this probe, by device id. Never raises for a device's trouble: that is the
+        reading's `unavailable`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the driver. Further reads are not allowed."""
+        ...

@@ -1,0 +1,99 @@
+"""From what was seen of a worker's end to what is told about it. Pure."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from pocket3d.contracts.failures import FailureCode
+
+from .launch import ExitReason, WorkerExit, WorkerLaunch
+
+#: Of the last lines, this many end the message.
+_LINES_IN_MESSAGE = 12
+
+
+@dataclass
+class Ending:
+    """What was seen, filled in as it happens."""
+
+    #: Somebody wanted it to end.
+    asked: bool = False
+    #: A proper Hello came.
+    greeted: bool = False
+    protocol_error: str | None = None
+    spawn_error: OSError | None = None
+    #: (held, limit) in MB when it was killed for its memory.
+    memory: tuple[int, int] | None = None
+    returncode: int | None = None
+
+
+def tell(
+    ending: Ending, worker_id: str, pid: int | None, python: str, launch: WorkerLaunch, last_lines: list[str]
+) -> WorkerExit:
+    """The exit as the agent's engine and people are told of it."""
+    code, reason, what = _judge(ending, python)
+    who = f"worker {pid}" if pid is not None else "the worker"
+    message = f"{who} of {launch.spec.adapter_id} on {launch.device.id} {what}"
+    if last_lines and not ending.asked:
+        message += "; its last lines:\n" + "\n".join(last_lines[-_LINES_IN_MESSAGE:])
+    return WorkerExit(
+        worker_id=worker_id,
+        pid=pid,
+        returncode=ending.returncode,
+        signal=signal_name(ending.returncode),
+        reason=reason,
+        asked=ending.asked,
+        code=code.value,
+        message=message,
+        last_lines=last_lines,
+    )
+
+
+def signal_name(returncode: int | None) -> str | None:
+    """`SIGSEGV` for -11; None for an exit."""
+    if returncode is None or returncode >= 0:
+        return None
+    try:
+        return signal.Signals(-returncode).name
+    except ValueError:
+        return f"signal {-returncode}"
+
+
+def _judge(ending: Ending, python: str) -> tuple[FailureCode, ExitReason, str]:
+    if ending.spawn_error is not None:
+        error = ending.spawn_error
+        what = (
+            f"could not be started with {python}: {error.strerror or error}; set `python` of the adapter in "
+            "models.yaml to an interpreter that exists on this host"
+        )
+        return FailureCode.ADAPTER_UNAVAILABLE, "spawn_failed", what
+    if ending.memory is not None:
+        held, limit = ending.memory
+        return (
+            FailureCode.OUT_OF_MEMORY,
+            "memory_limit",
+            f"was killed: with its children it held {held} MB, its limit is {limit} MB",
+        )
+    if ending.protocol_error is not None:
+        code = FailureCode.WORKER_CRASHED if ending.greeted else FailureCode.ADAPTER_UNAVAILABLE
+        what = (
+            f"was killed: {ending.protocol_error}; {python} imports another Pocket3DStudio than the agent, or the "
+            "adapter wrote to the worker's socket"
+        )
+        return code, "protocol", what
+    name = signal_name(ending.returncode)
+    if name is not None:
+        what = f"was killed by {name}"
+        if name == "SIGKILL" and not ending.asked:
+            what += ", which the agent did not send (the kernel, when memory runs out, does)"
+        return FailureCode.WORKER_CRASHED, "exited", what
+    what = f"exited with status {ending.returncode}"
+    if not ending.greeted and not ending.asked:
+        # It never came as far as the adapter: the interpreter lacks what the worker itself needs.
+        return (
+            FailureCode.ADAPTER_UNAVAILABLE,
+            "exited",
+            f"{what} before its first word ({python} needs msgspec and structlog for the worker)",
+        )
+    return FailureCode.WORKER_CRASHED, "exited", what

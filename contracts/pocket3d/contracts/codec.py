@@ -12,7 +12,7 @@ T = TypeVar("T")
 _encoder = msgspec.json.Encoder()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _AT = re.compile(r" - at `(?P<path>.+)`$")
-_NAMED = re.compile(r"(?:unknown field|missing required field) `(?P<name>[^`]*)`")
+_NAMED = re.compile(r"(?:unknown field|missing required field) `(?P<name>.*)`", re.DOTALL)
 
 
 class WireError(ValueError):
@@ -48,6 +48,8 @@ def decode(kind: type[T], data: bytes) -> T:
         raise _named(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise WireError("body", f"not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise WireError("body", "nested too deeply") from error
 
 
 def convert(kind: type[T], value: Any) -> T:

@@ -190,7 +190,7 @@ def pack(frame: Frame) -> bytes:
     """
     try:
         body = _encoder.encode(frame)
-    except (TypeError, OverflowError, ValueError) as error:
+    except (TypeError, OverflowError, ValueError, RecursionError) as error:
         raise FrameError(f"cannot be sent: {error}") from error
     if len(body) > MAX_FRAME_BYTES:
         raise FrameError(f"a frame of {len(body)} bytes; at most {MAX_FRAME_BYTES}")
@@ -223,6 +223,6 @@ class FrameReader:
             del self._buffer[:end]
             try:
                 frames.append(self._decoder.decode(body))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 raise FrameError(f"not a frame: {error}") from error
         return frames

@@ -1,0 +1,26 @@
+"""Times on the wire: RFC 3339, UTC, milliseconds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pocket3d.contracts.clock import parse_rfc3339, rfc3339
+
+
+def test_the_form() -> None:
+    assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
+    assert rfc3339(1_795_470_600.1234) == "2026-11-23T21:50:00.123Z"
+    assert rfc3339(1.9999) == "1970-01-01T00:00:02.000Z"
+
+
+@given(st.integers(min_value=0, max_value=4_000_000_000_000))
+def test_every_millisecond_survives(ms: int) -> None:
+    assert round(parse_rfc3339(rfc3339(ms / 1000)) * 1000) == ms
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-11-23", "2026-11-23T21:50:00.123"])
+def test_a_time_without_a_zone_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_rfc3339(text)

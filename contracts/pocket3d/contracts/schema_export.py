@@ -11,6 +11,7 @@ catches what we would reject.
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -99,6 +100,10 @@ def schema_of(name: str) -> dict[str, Any]:
     """The schema of one entry of `MESSAGES`, ready to be written."""
     schema = msgspec.json.schema(MESSAGES[name])
     defs = schema.setdefault("$defs", {})
+    for definition in defs.values():
+        if "description" in definition:
+            # Python 3.13 strips a docstring's indentation, earlier ones keep it: one form for all.
+            definition["description"] = inspect.cleandoc(definition["description"])
     for wanted in ("Job", "SubmitRequest"):
         if wanted in defs:
             _add_admission_rules(defs, defs[wanted])

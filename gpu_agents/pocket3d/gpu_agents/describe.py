@@ -45,13 +45,14 @@ class _DescribeError(Exception):
 
 
 async def describe_adapters(
-    declared: Sequence[DeclaredAdapter], *, timeout_s: float = 60.0
+    declared: Sequence[DeclaredAdapter], *, timeout_s: float = 60.0, namespace: Path | None = None
 ) -> list[AdapterDescription]:
     """Describe all of them, in the given order. Never raises for an adapter's fault: that is its `reason`.
 
     Args:
         declared: the adapters.
         timeout_s: for one interpreter's answer.
+        namespace: the import root to use instead of a temporary one (see `link_namespace`).
 
     Raises:
         NamespaceError: Pocket3DStudio's adapters are not installed beside the agent.
@@ -62,8 +63,8 @@ async def describe_adapters(
         groups.setdefault(key, []).append(adapter)
     gate = asyncio.Semaphore(_AT_ONCE)
     with tempfile.TemporaryDirectory(prefix="pocket3d-describe-") as folder:
-        namespace = await asyncio.to_thread(link_namespace, Path(folder) / "namespace")
-        answers = await asyncio.gather(*(_describe_group(g, namespace, timeout_s, gate) for g in groups.values()))
+        root = namespace or await asyncio.to_thread(link_namespace, Path(folder) / "namespace")
+        answers = await asyncio.gather(*(_describe_group(g, root, timeout_s, gate) for g in groups.values()))
     known = {description.adapter_id: description for answer in answers for description in answer}
     return [known[adapter.spec.adapter_id] for adapter in declared]
 

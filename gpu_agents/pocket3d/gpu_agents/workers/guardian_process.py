@@ -2,7 +2,8 @@
 
 A worker dies with its agent by itself, but the model's own children (a Blender, a data loader) would not, nor would a
 worker that hangs in foreign code on a system without PR_SET_PDEATHSIG. The agent names the process groups on this
-process's stdin (`+123` started, `-123` ended); when stdin ends, the agent is gone and the groups still named are killed.
+process's stdin (`+123` started, `-123` ended); when stdin ends, the agent is gone and what is still
+named is killed.
 
 Run as a plain file by an isolated interpreter, so it imports the standard library only.
 """

@@ -24,14 +24,15 @@ class WorkerHost:
     Args:
         root: folder of this agent alone, for the import root of the workers.
         agent_id: for the log.
+        namespace: the import root to use instead of one made in `root` (see `link_namespace`).
     """
 
-    def __init__(self, root: Path, agent_id: str) -> None:
+    def __init__(self, root: Path, agent_id: str, *, namespace: Path | None = None) -> None:
         self._root = root
         self._agent_id = agent_id
         self._guardian = Guardian()
         self._workers: dict[str, WorkerProcess] = {}
-        self._namespace: Path | None = None
+        self._namespace = namespace
         self._closing = False
 
     async def start(self, worker_id: str, launch: WorkerLaunch, on_frame: OnFrame, on_exit: OnExit) -> int | None:

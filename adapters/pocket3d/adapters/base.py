@@ -1,0 +1,458 @@
+"""`BaseModel`: the life of a model (load, process, unload) and what an adapter may ask for while it runs.
+
+Imports nothing heavy: adapters import their frameworks inside their methods, so that a class can be described in an
+interpreter that lacks them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import copy
+import importlib
+import importlib.util
+import inspect
+import math
+import re
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from .errors import InvalidInput, JobCancelled
+from .licenses import License
+from .run_context import RunContext, current_run
+
+__all__ = ["BaseModel", "ModelStatus", "InvalidInput", "JobCancelled", "License", "set_process_device"]
+
+M = TypeVar("M", bound="BaseModel")
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+#: What the worker said its device is; None outside a worker.
+_process_device: str | None = None
+
+
+def set_process_device(kind: str) -> None:
+    """Say once, before any adapter is built, whether this process may use `cuda` or only the `cpu`."""
+    global _process_device
+    _process_device = kind
+
+
+class ModelStatus(str, Enum):
+    """Where a model is in its life."""
+
+    UNLOADED = "unloaded"
+    LOADING = "loading"
+    LOADED = "loaded"
+    PROCESSING = "processing"
+    ERROR = "error"
+
+
+class BaseModel(ABC):
+    """One model behind the system's interface.
+
+    An adapter implements `_load_model`, `_unload_model` and `_process_request`, each sync or async. Sync ones run in
+    threads of the model's own (`max_concurrent` of them), so that several requests can run at once; async ones share
+    one event loop, so one that computes without awaiting holds up the others of its worker.
+
+    Args:
+        model_id: name of the model; by default made from the class's name.
+        model_path: weights on disk, or a hub's repository id.
+        vram_requirement: MB that the loaded model and one request need together.
+        feature_type: what it serves, a canonical feature such as `text_to_mesh`.
+        max_concurrent: requests that may run in it at once.
+        supported_output_formats: suffixes without a dot, the default first; None for the class's own.
+        supported_input_formats: suffixes of input files; None for the class's own.
+
+    Raises:
+        ValueError: a negative requirement, or `max_concurrent` below 1.
+    """
+
+    #: Device kinds it runs on, for the agent's choice. Adapters that also run without a GPU say `("cuda", "cpu")`.
+    devices: ClassVar[tuple[str, ...]] = ("cuda",)
+    #: Licence of code and weights; None when nothing needs saying.
+    license_info: ClassVar[License | None] = None
+    #: What `feature_type` is unless the constructor is told another.
+    default_feature: ClassVar[str] = "unknown"
+    default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj")
+    default_input_formats: ClassVar[tuple[str, ...]] = ()
+
+    _constructor_arguments: dict[str, Any] | None
+
+    def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
+        """Remember the arguments: a scheduler rebuilds the adapter from them in a worker process."""
+        instance = super().__new__(cls)
+        instance._constructor_arguments = _bind(cls, args, kwargs)
+        return instance
+
+    def __init__(
+        self,
+        model_id: str | None = None,
+        model_path: str | Path | None = None,
+        vram_requirement: int | None = None,
+        feature_type: str | None = None,
+        max_concurrent: int = 1,
+        supported_output_formats: Sequence[str] | None = None,
+        supported_input_formats: Sequence[str] | None = None,
+    ) -> None:
+        if vram_requirement is None:
+            raise ValueError(f"{type(self).__name__} needs vram_requirement (MB of the loaded model and one request)")
+        if not math.isfinite(vram_requirement) or vram_requirement < 0:
+            raise ValueError(f"vram_requirement {vram_requirement!r}: want MB, 0 or more")
+        if max_concurrent < 1:
+            raise ValueError(f"max_concurrent {max_concurrent!r}: want 1 or more")
+        self.model_id: str = model_id if model_id is not None else _kebab(type(self).__name__)
+        self.model_path: Any = model_path
+        self.vram_requirement: int = math.ceil(vram_requirement)
+        self.feature_type: str = feature_type if feature_type is not None else self.default_feature
+        self.max_concurrent: int = int(max_concurrent)
+        self.supported_output_formats = _formats(supported_output_formats, self.default_output_formats)
+        self.supported_input_formats = _formats(supported_input_formats, self.default_input_formats)
+        self.status = ModelStatus.UNLOADED
+        self.gpu_id: int | None = None
+        #: What `_load_model` returned, unless the adapter sets it itself.
+        self.model: Any = None
+        #: Requests processed since the load, failed ones included.
+        self.processing_count = 0
+        self._device: str | None = None
+        self._loaded = False
+        self._threads: ThreadPoolExecutor | None = None
+        self._active: list[RunContext] = []
+        self._idle_run: RunContext | None = None
+        self._state_lock = threading.Lock()
+
+    # ------------------------------------------------------------ what an adapter implements
+
+    @abstractmethod
+    def _load_model(self) -> Any:
+        """Load the weights; the returned value becomes `self.model` unless it is None. Sync or async."""
+
+    @abstractmethod
+    def _unload_model(self) -> Any:
+        """Free what `_load_model` took. Sync or async."""
+
+    @abstractmethod
+    def _process_request(self, inputs: dict[str, Any]) -> Any:
+        """Answer one request with a dict; files go to `self.output_dir`. Sync or async."""
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:  # noqa: B027  # refusing nothing is a sound default
+        """Refuse what can be refused without the model. `process` calls it before `_process_request`.
+
+        Raises:
+            InvalidInput: the request is at fault.
+        """
+
+    def check_available(self) -> str | None:
+        """Why this adapter cannot work on this host (a missing package or weight), or None. Must be quick."""
+        return None
+
+    def get_parameter_schema(self) -> dict[str, Any] | None:
+        """JSON Schema of `inputs`, or None when any keys are taken."""
+        return None
+
+    # ------------------------------------------------------------ life
+
+    async def load(self, gpu_id: int = 0) -> bool:
+        """Load the model. Does nothing if it is loaded.
+
+        Args:
+            gpu_id: index among the devices that this process sees; workers see one, so it is 0 there.
+
+        Raises:
+            RuntimeError: a load is under way.
+            Exception: whatever `_load_model` raised; the status is then ERROR.
+        """
+        with self._state_lock:
+            if self._loaded:
+                return True
+            if self.status is ModelStatus.LOADING:
+                raise RuntimeError(f"{self.model_id} is being loaded already")
+            self.status = ModelStatus.LOADING
+        self.gpu_id = gpu_id
+        try:
+            model = await self._call(self._load_model)
+        except BaseException:
+            self.status = ModelStatus.ERROR
+            self._close_threads()
+            raise
+        if model is not None:
+            self.model = model
+        with self._state_lock:
+            self._loaded = True
+            self.processing_count = 0
+            self.status = ModelStatus.LOADED
+        return True
+
+    async def process(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request.
+
+        Raises:
+            InvalidInput: the request is at fault.
+            JobCancelled: the job was cancelled and the adapter noticed.
+            RuntimeError: the model is not loaded.
+            Exception: whatever `_process_request` raised. The status is LOADED again.
+        """
+        inherited = current_run.get()
+        run = inherited if inherited is not None else RunContext()
+        with self._state_lock:
+            if not self._loaded:
+                raise RuntimeError(f"{self.model_id} is not loaded (it is {self.status.value}); await load() first")
+            self._active.append(run)
+            self.status = ModelStatus.PROCESSING
+        token = current_run.set(run)
+        try:
+            self.validate_inputs(inputs)
+            outputs: dict[str, Any] = await self._call(self._process_request, inputs)
+            return outputs
+        finally:
+            current_run.reset(token)
+            with self._state_lock:
+                self._active.remove(run)
+                self.processing_count += 1
+                if not self._active:
+                    self.status = ModelStatus.LOADED
+
+    async def unload(self) -> bool:
+        """Free the model. Does nothing if it is not loaded.
+
+        Raises:
+            RuntimeError: requests are running.
+            Exception: whatever `_unload_model` raised; the status is then ERROR.
+        """
+        with self._state_lock:
+            if self.status is ModelStatus.UNLOADED:
+                return True
+            if self._active or self.status is ModelStatus.LOADING:
+                raise RuntimeError(f"{self.model_id} is {self.status.value}; unload it when it is idle")
+        try:
+            await self._call(self._unload_model)
+        except BaseException:
+            self.status = ModelStatus.ERROR
+            raise
+        finally:
+            self._loaded = False
+            self._close_threads()
+        self.model = None
+        self.gpu_id = None
+        _empty_cuda_cache()
+        self.status = ModelStatus.UNLOADED
+        return True
+
+    async def _call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        if inspect.iscoroutinefunction(method):
+            return await method(*arguments)
+        loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        if self._threads is None:
+            # Not the loop's own pool: that has as many threads as the host's cores allow, not as many as we promise.
+            self._threads = ThreadPoolExecutor(self.max_concurrent, thread_name_prefix=f"model-{self.model_id}")
+        answer = await loop.run_in_executor(self._threads, lambda: context.run(method, *arguments))
+        # A decorated async method looks sync from outside.
+        return await answer if inspect.isawaitable(answer) else answer
+
+    def _close_threads(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
+
+    # ------------------------------------------------------------ what an adapter may ask for
+
+    @property
+    def device(self) -> str:
+        """`cuda` or `cpu`: what the model may use. An adapter may set it (`cuda:0`)."""
+        if self._device is not None:
+            return self._device
+        return _process_device if _process_device is not None else _detect_device()
+
+    @device.setter
+    def device(self, value: str) -> None:
+        self._device = value
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder of this request's files; outside a request a fresh temporary folder of this object."""
+        run = self._run()
+        if run is None:
+            with self._state_lock:
+                if self._idle_run is None:
+                    self._idle_run = RunContext()
+                run = self._idle_run
+        return run.output_dir
+
+    @property
+    def published_inputs(self) -> dict[str, Any] | None:
+        """The inputs as published, with references in place of local files; None where they are the same."""
+        run = self._run()
+        if run is None or run.published_inputs is None:
+            return None
+        return copy.deepcopy(dict(run.published_inputs))
+
+    def report_progress(
+        self, fraction: float | None = None, stage: str | None = None, message: str | None = None
+    ) -> None:
+        """Tell how far this request is (0..1, None for unknown). Cheap: at most 10 a second leave the process."""
+        run = self._run()
+        if run is not None:
+            run.progress(fraction, stage, message)
+
+    def check_cancelled(self) -> None:
+        """To be called between steps.
+
+        Raises:
+            JobCancelled: somebody asked for the end of this job.
+        """
+        run = self._run()
+        if run is not None:
+            run.check()
+
+    async def sleep(self, seconds: float) -> None:
+        """`asyncio.sleep` that a cancel ends.
+
+        Raises:
+            JobCancelled: somebody asked for the end of this job.
+        """
+        run = self._run()
+        if run is None:
+            await asyncio.sleep(seconds)
+            return
+        run.check()
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+        forget = run.on_cancel(lambda: _wake(loop, woken))
+        try:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(woken.wait(), seconds)
+        finally:
+            forget()
+        run.check()
+
+    def report_vram_peak(self, megabytes: float) -> None:
+        """Tell this request's peak where the framework cannot know it (memory outside torch). The highest counts."""
+        run = self._run()
+        if run is not None:
+            run.vram_peak_mb = max(run.vram_peak_mb or 0, math.ceil(megabytes))
+
+    def _run(self) -> RunContext | None:
+        run = current_run.get()
+        if run is not None:
+            return run
+        # A thread that the model itself started has no context; while one request runs it can only be that one's.
+        active = self._active
+        return active[0] if len(active) == 1 else None
+
+    # ------------------------------------------------------------ what the guide promises
+
+    @property
+    def constructor_arguments(self) -> dict[str, Any]:
+        """The arguments it was built with, by name: enough to build it again elsewhere.
+
+        Raises:
+            TypeError: it was built with positional arguments beyond its named ones.
+        """
+        if self._constructor_arguments is None:
+            raise TypeError(f"{type(self).__name__} cannot be built again: its arguments cannot be named")
+        return dict(self._constructor_arguments)
+
+    def _validate_common_inputs(self, inputs: dict[str, Any]) -> str:
+        """The wanted output format, lower case, without a dot.
+
+        Raises:
+            InvalidInput: not one of `supported_output_formats`.
+        """
+        wanted = inputs.get("output_format")
+        if wanted is None:
+            return self._default_output_format(inputs)
+        name = wanted.lower().removeprefix(".") if isinstance(wanted, str) else wanted
+        if name not in self.supported_output_formats:
+            raise InvalidInput(
+                f"Unsupported output format: {wanted!r}; want one of {', '.join(self.supported_output_formats)}",
+                "output_format",
+            )
+        return str(name)
+
+    def _default_output_format(self, inputs: dict[str, Any]) -> str:
+        formats = self.supported_output_formats
+        return "glb" if "glb" in formats or not formats else formats[0]
+
+    def _create_common_response(self, inputs: dict[str, Any], output_format: str) -> dict[str, Any]:
+        """`success`, and in `output_mesh_path` the place inside `output_dir` where the mesh is expected."""
+        name = _UNSAFE.sub("_", self.model_id)
+        return {
+            "output_mesh_path": str(self.output_dir / f"generated_mesh_{name}.{output_format}"),
+            "success": True,
+        }
+
+    def get_supported_formats(self) -> dict[str, list[str]]:
+        """Suffixes (or `text`) it takes and gives."""
+        return {"input": list(self.supported_input_formats), "output": list(self.supported_output_formats)}
+
+    def get_info(self) -> dict[str, Any]:
+        """What it is and how it is, for people."""
+        return {
+            "model_id": self.model_id,
+            "feature_type": self.feature_type,
+            "status": self.status.value,
+            "gpu_id": self.gpu_id,
+            "vram_requirement": self.vram_requirement,
+            "max_concurrent": self.max_concurrent,
+            "supported_formats": self.get_supported_formats(),
+            "processing_count": self.processing_count,
+        }
+
+
+def _bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]  # looked at, not called
+    try:
+        bound = signature.bind(None, *args, **kwargs)
+    except TypeError:
+        # `__init__` is about to say what is wrong, better than we could (or it is `copy`, which does not call it).
+        return None
+    named: dict[str, Any] = {}
+    for position, (name, value) in enumerate(bound.arguments.items()):
+        kind = signature.parameters[name].kind
+        if position == 0:
+            continue
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            named.update(value)
+        elif kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+            return None
+        else:
+            named[name] = value
+    return named
+
+
+def _formats(given: Sequence[str] | None, default: Sequence[str]) -> list[str]:
+    return [name.lower().removeprefix(".") for name in (default if given is None else given)]
+
+
+def _kebab(name: str) -> str:
+    return "-".join(_words(name)).lower()
+
+
+def _words(name: str) -> Iterator[str]:
+    yield from re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name) or [name]
+
+
+def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    # The loop may have ended between the cancel and now.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(event.set)
+
+
+def _detect_device() -> str:
+    """Outside a worker nobody said; torch knows, if it is installed."""
+    if importlib.util.find_spec("torch") is None:
+        return "cpu"
+    return "cuda" if importlib.import_module("torch").cuda.is_available() else "cpu"
+
+
+def _empty_cuda_cache() -> None:
+    torch = sys.modules.get("torch")
+    cuda = getattr(torch, "cuda", None)
+    if cuda is not None and cuda.is_available() and cuda.is_initialized():
+        cuda.empty_cache()

@@ -1,0 +1,149 @@
+"""Base classes of adapters that make meshes: from text, from images, from both.
+
+Each `_process_request` here is abstract and yet has a body: it checks the inputs and returns the common part of the
+answer, for `super()._process_request(inputs)`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .base import BaseModel
+from .errors import InvalidInput
+from .input_checks import image_files, required_text
+
+IMAGE_FORMATS = ("jpg", "jpeg", "png", "webp")
+
+
+class BaseMeshGenerationModel(BaseModel):
+    """What the mesh generators share: output formats glb and obj unless told otherwise."""
+
+    default_feature: ClassVar[str] = "mesh_generation"
+
+
+class TextToMeshModel(BaseMeshGenerationModel):
+    """Text in, mesh out. Requires `text_prompt`; takes `output_format`, `seed` and what the adapter adds."""
+
+    default_feature: ClassVar[str] = "text_to_mesh"
+    default_input_formats: ClassVar[tuple[str, ...]] = ("text",)
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """A prompt that is not empty."""
+        required_text(inputs, "text_prompt", "text-to-mesh generation")
+
+    @abstractmethod
+    def _process_request(self, inputs: dict[str, Any]) -> Any:
+        """The checked common answer: output_mesh_path, success, text_prompt, seed, generation_info."""
+        text = required_text(inputs, "text_prompt", "text-to-mesh generation")
+        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
+        response.update(
+            text_prompt=text,
+            seed=inputs.get("seed"),
+            generation_info={"input_type": "text", "prompt_length": len(text), "success": True},
+        )
+        return response
+
+
+class ImageToMeshModel(BaseMeshGenerationModel):
+    """Images in, mesh out. Requires `image_path` or `image_paths` (at most `max_images`), local files.
+
+    Args:
+        max_images: most images of one request.
+        options: see `BaseModel`.
+    """
+
+    default_feature: ClassVar[str] = "image_to_mesh"
+    default_input_formats: ClassVar[tuple[str, ...]] = IMAGE_FORMATS
+
+    def __init__(
+        self,
+        model_id: str | None = None,
+        model_path: str | Path | None = None,
+        vram_requirement: int | None = None,
+        supported_input_formats: Sequence[str] | None = None,
+        supported_output_formats: Sequence[str] | None = None,
+        feature_type: str | None = None,
+        max_images: int = 4,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            model_id,
+            model_path,
+            vram_requirement,
+            feature_type,
+            supported_output_formats=supported_output_formats,
+            supported_input_formats=supported_input_formats,
+            **options,
+        )
+        self.max_images = max_images
+
+    def _image_paths(self, inputs: dict[str, Any]) -> list[Path]:
+        """The images, whichever key names them.
+
+        Raises:
+            InvalidInput: none, too many, or of another format.
+            FileNotFoundError: a file is not there.
+        """
+        images = image_files(inputs, self.supported_input_formats, self.max_images)
+        if not images:
+            raise InvalidInput("image_path or image_paths is required for image-to-mesh generation", "image_path")
+        return images
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """At least one image that exists, of a supported format."""
+        self._image_paths(inputs)
+
+    @abstractmethod
+    def _process_request(self, inputs: dict[str, Any]) -> Any:
+        """The checked common answer: output_mesh_path, success, input_images (names), num_input_images, seed,
+        generation_info.
+        """
+        images = self._image_paths(inputs)
+        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
+        response.update(
+            input_images=[image.name for image in images],
+            num_input_images=len(images),
+            seed=inputs.get("seed"),
+            generation_info={"input_type": "image", "num_images": len(images), "success": True},
+        )
+        return response
+
+
+class MultiModalMeshModel(ImageToMeshModel):
+    """Text, images or both in, mesh out. Requires `text_prompt` and/or `image_path(s)`."""
+
+    default_feature: ClassVar[str] = "multimodal_to_mesh"
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """A prompt or an image, each sound if given."""
+        self._text_and_images(inputs)
+
+    def _text_and_images(self, inputs: dict[str, Any]) -> tuple[str | None, list[Path]]:
+        """The prompt (None if absent) and the images (empty if absent), not both absent."""
+        text = None
+        if inputs.get("text_prompt") is not None:
+            text = required_text(inputs, "text_prompt", "multimodal mesh generation")
+        images = image_files(inputs, self.supported_input_formats, self.max_images)
+        if text is None and not images:
+            raise InvalidInput(
+                "text_prompt, image_path or image_paths is required for multimodal mesh generation", "text_prompt"
+            )
+        return text, images
+
+    @abstractmethod
+    def _process_request(self, inputs: dict[str, Any]) -> Any:
+        """The checked common answer, with what was given: text_prompt, input_images, num_input_images."""
+        text, images = self._text_and_images(inputs)
+        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
+        kinds = [kind for kind, given in (("text", text is not None), ("image", bool(images))) if given]
+        response.update(
+            text_prompt=text,
+            input_images=[image.name for image in images],
+            num_input_images=len(images),
+            seed=inputs.get("seed"),
+            generation_info={"input_type": "+".join(kinds), "num_images": len(images), "success": True},
+        )
+        return response

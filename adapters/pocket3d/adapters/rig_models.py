@@ -1,0 +1,53 @@
+"""Base class of adapters that put a skeleton into a mesh."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .base import BaseModel
+from .input_checks import required_file
+
+
+class AutoRigModel(BaseModel):
+    """Requires `mesh_path`; takes `output_format` (default: the input's), `rig_type` and what the adapter adds."""
+
+    default_feature: ClassVar[str] = "auto_rig"
+    default_input_formats: ClassVar[tuple[str, ...]] = ("obj", "glb", "fbx")
+    default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "fbx")
+
+    def _mesh_path(self, inputs: dict[str, Any]) -> Path:
+        """The mesh to rig.
+
+        Raises:
+            InvalidInput: missing, or of another format.
+            FileNotFoundError: the file is not there.
+        """
+        return required_file(inputs, "mesh_path", self.supported_input_formats, "auto-rigging")
+
+    def _default_output_format(self, inputs: dict[str, Any]) -> str:
+        given = Path(str(inputs.get("mesh_path", ""))).suffix.lower().removeprefix(".")
+        return given if given in self.supported_output_formats else super()._default_output_format(inputs)
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """A mesh that exists, of a supported format."""
+        self._mesh_path(inputs)
+
+    @abstractmethod
+    def _process_request(self, inputs: dict[str, Any]) -> Any:
+        """The checked common answer: output_mesh_path, success, rig_info. `bone_count` is the adapter's to count."""
+        self._mesh_path(inputs)
+        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
+        response.update(
+            rig_info={
+                "rig_type": inputs.get("rig_type", "humanoid"),
+                "symmetry": inputs.get("symmetry", True),
+                "success": True,
+            }
+        )
+        return response
+
+    def get_model_info(self) -> dict[str, Any]:
+        """What `get_info` says."""
+        return self.get_info()

@@ -1,0 +1,85 @@
+"""Base classes of adapters that take a mesh apart, and complete its parts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .base import BaseModel
+from .input_checks import required_file, whole_number
+
+_DEFAULT_PARTS = 8
+_MAX_PARTS = 1000
+
+
+class MeshSegmentationModel(BaseModel):
+    """Requires `mesh_path`; takes `num_parts` (1 to 1000, default 8), `output_format` and what the adapter adds."""
+
+    default_feature: ClassVar[str] = "mesh_segmentation"
+    default_input_formats: ClassVar[tuple[str, ...]] = ("glb",)
+    default_output_formats: ClassVar[tuple[str, ...]] = ("glb",)
+
+    def _mesh_path(self, inputs: dict[str, Any]) -> Path:
+        """The mesh to segment.
+
+        Raises:
+            InvalidInput: missing, or of another format.
+            FileNotFoundError: the file is not there.
+        """
+        return required_file(inputs, "mesh_path", self.supported_input_formats, "mesh segmentation")
+
+    def _num_parts(self, inputs: dict[str, Any]) -> int:
+        """The wanted number of parts.
+
+        Raises:
+            InvalidInput: not a whole number of 1 to 1000.
+        """
+        return whole_number(inputs, "num_parts", _DEFAULT_PARTS, 1, _MAX_PARTS)
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """A mesh that exists and a sound number of parts."""
+        self._mesh_path(inputs)
+        self._num_parts(inputs)
+
+    @abstractmethod
+    def _process_request(self, inputs: dict[str, Any]) -> Any:
+        """The checked common answer: output_mesh_path, success, num_parts (as wanted; the adapter puts in what it
+        found), segmentation_info.
+        """
+        self._mesh_path(inputs)
+        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
+        response.update(num_parts=self._num_parts(inputs), segmentation_info={"success": True})
+        return response
+
+    def get_model_info(self) -> dict[str, Any]:
+        """What `get_info` says."""
+        return self.get_info()
+
+
+class PartCompletionModel(BaseModel):
+    """Requires `mesh_path`: a scene of parts; completes each."""
+
+    default_feature: ClassVar[str] = "part_completion"
+    default_input_formats: ClassVar[tuple[str, ...]] = ("glb",)
+
+    def _mesh_path(self, inputs: dict[str, Any]) -> Path:
+        """The scene to complete.
+
+        Raises:
+            InvalidInput: missing, or of another format.
+            FileNotFoundError: the file is not there.
+        """
+        return required_file(inputs, "mesh_path", self.supported_input_formats, "part completion")
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """A mesh that exists, of a supported format."""
+        self._mesh_path(inputs)
+
+    @abstractmethod
+    def _process_request(self, inputs: dict[str, Any]) -> Any:
+        """The checked common answer: output_mesh_path, success, completion_info."""
+        self._mesh_path(inputs)
+        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
+        response.update(completion_info={"success": True})
+        return response

@@ -1,0 +1,84 @@
+"""Base classes of adapters that paint a given mesh, from a text or from images."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .base import BaseModel
+from .errors import InvalidInput
+from .input_checks import image_files, required_file, required_text
+from .mesh_models import IMAGE_FORMATS
+
+_MAX_IMAGES = 4
+
+
+class BaseTextureModel(BaseModel):
+    """A mesh in, the same mesh with a texture out."""
+
+    default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj")
+    default_output_formats: ClassVar[tuple[str, ...]] = ("glb",)
+
+    def _mesh_path(self, inputs: dict[str, Any]) -> Path:
+        """The mesh to paint.
+
+        Raises:
+            InvalidInput: missing, or of another format.
+            FileNotFoundError: the file is not there.
+        """
+        return required_file(inputs, "mesh_path", self.supported_input_formats, "texture generation")
+
+
+class TextToTextureModel(BaseTextureModel):
+    """Requires `mesh_path` and `text_prompt`; takes `output_format`, `seed`, `texture_resolution` and more."""
+
+    default_feature: ClassVar[str] = "text_to_texture"
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """A mesh that exists and a prompt that is not empty."""
+        self._mesh_path(inputs)
+        required_text(inputs, "text_prompt", "text-to-texture generation")
+
+    @abstractmethod
+    def _process_request(self, inputs: dict[str, Any]) -> Any:
+        """The checked common answer: output_mesh_path, success, text_prompt, seed, painting_info."""
+        mesh = self._mesh_path(inputs)
+        text = required_text(inputs, "text_prompt", "text-to-texture generation")
+        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
+        response.update(
+            text_prompt=text,
+            seed=inputs.get("seed"),
+            painting_info={"input_type": "text", "input_mesh": mesh.name, "success": True},
+        )
+        return response
+
+
+class ImageToTextureModel(BaseTextureModel):
+    """Requires `mesh_path` and `image_path` or `image_paths`."""
+
+    default_feature: ClassVar[str] = "image_to_texture"
+
+    def _image_paths(self, inputs: dict[str, Any]) -> list[Path]:
+        images = image_files(inputs, IMAGE_FORMATS, _MAX_IMAGES)
+        if not images:
+            raise InvalidInput("image_path or image_paths is required for image-to-texture generation", "image_path")
+        return images
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """A mesh and an image that exist."""
+        self._mesh_path(inputs)
+        self._image_paths(inputs)
+
+    @abstractmethod
+    def _process_request(self, inputs: dict[str, Any]) -> Any:
+        """The checked common answer: output_mesh_path, success, input_images, seed, painting_info."""
+        mesh = self._mesh_path(inputs)
+        images = self._image_paths(inputs)
+        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
+        response.update(
+            input_images=[image.name for image in images],
+            seed=inputs.get("seed"),
+            painting_info={"input_type": "image", "input_mesh": mesh.name, "success": True},
+        )
+        return response

@@ -59,6 +59,11 @@ class Auctioneer:
         self.hold: Hold | None = None
         self._call_id = 0
 
+    @property
+    def call_id(self) -> int:
+        """Number of the latest call."""
+        return self._call_id
+
     # -- opening
 
     def open(self, now_mono: float) -> list[Invitation]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pocket3d.contracts.commands import AgentRecord, Cancel, Lot
 from pocket3d.contracts.lifecycle import EventWord, Priority
-from pocket3d.contracts.messages import Result, Status
+from pocket3d.contracts.messages import JobError, Result, Status
 
 from .events import RequestId
 
@@ -30,13 +30,13 @@ class PublishEvent(NamedTuple):
 
 
 class PublishDead(NamedTuple):
-    """Store the original request as a dead letter, before the terminal event is reported stored."""
+    """Store the original request as a dead letter: answered by `DeadStored`."""
 
     job_id: str
     feature: str
     priority: Priority
     job_seq: int
-    status: Status
+    error: JobError | None
 
 
 class ReadStory(NamedTuple):
@@ -47,10 +47,11 @@ class ReadStory(NamedTuple):
 
 class StoreResult(NamedTuple):
     """Propose a terminal result, expecting none of this job. What is stored comes back as `ResultSeen`; a conflict
-    or a missing answer is read back by the service as `ResultRead`.
+    or a missing answer is read back by the service as `ResultRead`. The job's metadata is filled in from its body.
     """
 
     result: Result
+    job_seq: int
     expect_last: int = 0
 
 

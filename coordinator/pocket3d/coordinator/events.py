@@ -60,9 +60,10 @@ class StoryRead(NamedTuple):
 
 
 class AdvertReceived(NamedTuple):
-    """An agent advertised, or answered `ReportState`."""
+    """An agent advertised, or answered `ReportState` (which came behind every award sent to it before)."""
 
     advert: Advert
+    answers_question: bool = False
 
 
 class AgentSilent(NamedTuple):
@@ -129,9 +130,19 @@ class ResultRead(NamedTuple):
 
 
 class EventsStored(NamedTuple):
-    """The terminal events of these jobs are stored (and their dead letters, where asked for)."""
+    """The terminal events of these jobs are stored."""
 
     job_ids: tuple[str, ...]
+
+
+class DeadStored(NamedTuple):
+    """The job's dead letter is stored."""
+
+    job_id: str
+
+
+class JobsIndexed(NamedTuple):
+    """Every job that lay in the jobs stream when the leadership was taken has been read."""
 
 
 class JobAcked(NamedTuple):
@@ -178,6 +189,8 @@ Event = (
     | ResultSeen
     | ResultRead
     | EventsStored
+    | DeadStored
+    | JobsIndexed
     | JobAcked
     | CancelAsked
     | Connected

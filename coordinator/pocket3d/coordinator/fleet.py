@@ -25,6 +25,12 @@ class Bench:
         self.until = 0.0
 
 
+def born(incarnation: str) -> int:
+    """When a life of an agent began, Unix milliseconds; 0 where its name does not say."""
+    head = incarnation.partition("-")[0]
+    return int(head) if head.isdigit() else 0
+
+
 class Picture(NamedTuple):
     """What of an advert matters for placing jobs."""
 
@@ -62,6 +68,8 @@ class AgentView:
         self.picture: Picture | None = None
         #: Tokens of attempts that this coordinator has out on it -> job id.
         self.attempts: dict[str, str] = {}
+        #: Listed tokens of jobs that are not known, seen once: at the second time they are cancelled.
+        self.strays: set[str] = set()
         #: Tokens listed by its last advert.
         self.listed: frozenset[str] = frozenset()
 
@@ -110,6 +118,9 @@ class Fleet:
         """Take in an advert: the agent and whether this is a new life of it. None if a newer one is known."""
         view = self.agents.get(advert.agent_id)
         reborn = view is None or view.advert.incarnation != advert.incarnation
+        if view is not None and reborn and born(advert.incarnation) < born(view.advert.incarnation):
+            # Two agents with one id: the later start has it.
+            return None
         if view is not None and not reborn and advert.seq <= view.advert.seq:
             return None
         before = view.composition() if view is not None else None
@@ -143,6 +154,10 @@ class Fleet:
         )
         if picture.better_than(view.picture):
             self.touch(view)
+        elif view.picture is not None:
+            # Keep the low, so that room that grows slowly counts in the end.
+            low = {d: min(room, view.picture.rooms.get(d, room)) for d, room in picture.rooms.items()}
+            picture = picture._replace(rooms=low)
         view.picture = picture
 
     def touch(self, view: AgentView) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState, Priority, StatusWord
-from pocket3d.contracts.messages import AttemptError, JobError, Status, Timings
+from pocket3d.contracts.messages import AttemptError, JobError, Result, Status, Timings
 
 from .lifecycle import check_transition
 
@@ -118,8 +118,11 @@ class JobRecord:
         "deadline",
         "job_id",
         "klass",
+        "last_status",
         "not_before",
+        "proposal",
         "queued_at",
+        "rejection_told",
         "result_seq",
         "seq",
         "started_told",
@@ -145,6 +148,12 @@ class JobRecord:
         self.attempt: Attempt | None = None
         self.trouble: Trouble | None = None
         self.started_told = False
+        #: `rejected` was published as its first and only event.
+        self.rejection_told = False
+        #: The terminal result that this engine proposed.
+        self.proposal: Result | None = None
+        #: Its last event: as its story told it, or waiting for its dead letter.
+        self.last_status: Status | None = None
         self.result_seq: int | None = None
         self.story: list[str] | None = None
 

@@ -1,0 +1,179 @@
+"""What all parts of the engine share: its state, and the few moves that more than one part makes."""
+
+from __future__ import annotations
+
+import heapq
+import math
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.commands import Cancel
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.lifecycle import JobState, ResultWord
+from pocket3d.contracts.messages import JobError, Result
+
+from .auction import Auctioneer
+from .effects import Effect, PublishEvent, SendCancels, StoreResult
+from .fleet import Fleet
+from .queue import WaitingQueue
+from .records import JobClass, JobRecord, timings_of
+from .settings import CoordinatorSettings
+
+
+class Core:
+    """State of the coordinator's engine. Handlers change it and add to `effects`."""
+
+    def __init__(self, settings: CoordinatorSettings) -> None:
+        self.settings = settings
+        self.effects: list[Effect] = []
+        self.jobs: dict[str, JobRecord] = {}
+        self.queue = WaitingQueue(settings.ageing_s)
+        self.fleet = Fleet(settings)
+        self.auctioneer = Auctioneer(settings, self.queue, self.fleet)
+        self._classes: dict[JobClass, JobClass] = {}
+        self._deadlines: list[tuple[float, str]] = []
+        #: Results of jobs that are not (yet) in `jobs`: job id -> (result, its sequence).
+        self.orphans: dict[str, tuple[Result, int]] = {}
+        #: Waiting jobs of a feature that nobody has advertised yet.
+        self.unfamiliar: dict[str, None] = {}
+        #: Recovered jobs that wait for the word of a silent agent.
+        self.recovering: dict[str, None] = {}
+        #: Terminal decisions that wait until the leadership is proven.
+        self.deferred: dict[str, tuple[ResultWord, JobError]] = {}
+        self.cancelling: dict[str, None] = {}
+        self.epoch = 0
+        self._tokens = 0
+        self.led_at = 0.0
+        self.leading = False
+        self.connected = True
+        self.proven = True
+        self.results_drained = False
+        self.jobs_indexed = False
+        self.awaiting: set[str] = set()
+        self.last_tick: float | None = None
+        self.reading = True
+
+    # -- small things
+
+    def do(self, effect: Effect) -> None:
+        """Ask for something to be done."""
+        self.effects.append(effect)
+
+    def token(self) -> str:
+        """A new fence token, `<epoch>-<n>`."""
+        self._tokens += 1
+        return f"{self.epoch}-{self._tokens}"
+
+    def intern(self, klass: JobClass) -> JobClass:
+        """The one object for equal classes."""
+        return self._classes.setdefault(klass, klass)
+
+    @property
+    def may_decide(self) -> bool:
+        """True while this coordinator certainly leads and can act: awards and endings need it."""
+        return self.leading and self.connected and self.proven
+
+    @property
+    def may_award(self) -> bool:
+        """True once the recovery has heard what is running."""
+        return self.may_decide and self.results_drained and not self.awaiting
+
+    # -- moves
+
+    def enqueue(self, record: JobRecord, why: str, now: Now, *, returned: bool, queued_at: float | None = None) -> None:
+        """Let a job wait for an award."""
+        record.move(JobState.QUEUED, why)
+        record.queued_at = now.mono if queued_at is None else queued_at
+        limit = record.klass.limits.schedule_to_start_s
+        record.deadline = math.inf
+        if limit is not None:
+            # Counted from now, never from the submission: an outage must not fail a whole queue at once.
+            record.deadline = now.mono + limit
+            heapq.heappush(self._deadlines, (record.deadline, record.job_id))
+        self.queue.add(record, now.mono, returned=returned)
+        if not self.fleet.knows_feature(record.klass.canonical):
+            self.unfamiliar[record.job_id] = None
+
+    def leave_queue(self, record: JobRecord) -> None:
+        """It no longer waits."""
+        self.queue.remove(record)
+        self.unfamiliar.pop(record.job_id, None)
+
+    def overdue(self, now_mono: float) -> list[JobRecord]:
+        """Waiting jobs past their schedule-to-start limit."""
+        late = []
+        while self._deadlines and self._deadlines[0][0] <= now_mono:
+            deadline, job_id = heapq.heappop(self._deadlines)
+            record = self.jobs.get(job_id)
+            if record is not None and record.state is JobState.QUEUED and record.deadline == deadline:
+                late.append(record)
+        return late
+
+    def postpone_deadlines(self, by_s: float) -> None:
+        """A pause of this process is not held against waiting jobs."""
+        self._deadlines = [(deadline + by_s, job_id) for deadline, job_id in self._deadlines]
+        for record in self.jobs.values():
+            if math.isfinite(record.deadline):
+                record.deadline += by_s
+
+    def drop_attempt(self, record: JobRecord) -> None:
+        """The attempt is over, whatever became of it."""
+        if record.attempt is not None:
+            self.fleet.release(record.attempt)
+            record.attempt = None
+        self.cancelling.pop(record.job_id, None)
+
+    def stop_attempt(self, record: JobRecord, reason: str) -> None:
+        """Tell the agent to stop what it runs for this job."""
+        attempt = record.attempt
+        if attempt is not None:
+            cancel = Cancel(job_id=record.job_id, token=attempt.token, reason=reason)
+            self.do(SendCancels(attempt.agent_id, (cancel,)))
+
+    def tell_started(self, record: JobRecord, now: Now) -> None:
+        """Publish `started`, once per attempt."""
+        if not record.started_told:
+            record.started_told = True
+            self.do(PublishEvent("started", record.status("running", rfc3339(now.wall)), record.seq))
+
+    def finish(
+        self,
+        record: JobRecord,
+        word: ResultWord,
+        code: FailureCode,
+        message: str,
+        now: Now,
+        *,
+        field: str | None = None,
+    ) -> None:
+        """Propose a terminal result. While the leadership is in doubt, later."""
+        attempts = record.trouble.attempts if record.trouble else []
+        error = JobError(code=code.value, message=message, field=field, attempts=list(attempts))
+        if not self.may_decide:
+            self.deferred[record.job_id] = (word, error)
+            return
+        self.propose(record, word, error, now)
+
+    def propose(self, record: JobRecord, word: ResultWord, error: JobError, now: Now) -> None:
+        """Send the terminal result to the stream that decides."""
+        if record.state is JobState.QUEUED:
+            self.leave_queue(record)
+        last = error.attempts[-1] if error.attempts else None
+        attempt = record.attempt
+        record.move(JobState.FINISHING, f"{word}: {error.code}")
+        self.auctioneer.release_hold(record.job_id)
+        at = rfc3339(now.wall)
+        record.proposal = Result(
+            job_id=record.job_id,
+            feature=record.klass.feature,
+            status=word,
+            attempt=record.attempt_no,
+            token=self.token(),
+            agent_id=attempt.agent_id if attempt else (last.agent_id if last else None),
+            device=attempt.device if attempt else (last.device if last else None),
+            adapter_id=attempt.adapter_id if attempt else None,
+            timings=timings_of(record, rfc3339(record.submitted_at), at),
+            tenant=record.klass.tenant,
+            error=error,
+        )
+        self.do(StoreResult(record.proposal, record.seq))
+        self.drop_attempt(record)

@@ -1,0 +1,207 @@
+"""How jobs end: results seen, events and dead letters, acks, cancels, limits."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.features import canonical
+from pocket3d.contracts.lifecycle import JobState, ResultWord
+from pocket3d.contracts.messages import Result, Status
+
+from .core import Core
+from .effects import AckJob, AckResult, PublishDead, PublishEvent, ReadJobs, ReadResult, ReadStory
+from .events import CancelAsked, DeadStored, EventsStored, JobAcked, ResultSeen
+from .records import Attempt, JobClass, JobRecord
+
+#: Endings after which the request is kept as a dead letter.
+_DEAD = frozenset({"failed", "rejected", "expired"})
+
+
+def result_seen(core: Core, event: ResultSeen, now: Now) -> None:
+    """The results stream decided."""
+    result = event.result
+    record = core.jobs.get(result.job_id)
+    if record is None or record.state is JobState.SUBMITTED:
+        # Of a former leader's time, or redelivered: the story says whether its event was published.
+        core.orphans[result.job_id] = (result, event.seq)
+        if record is None:
+            core.do(ReadStory(result.job_id))
+        return
+    conclude(core, record, result, event.seq, now)
+
+
+def conclude(core: Core, record: JobRecord, result: Result, seq: int | None, now: Now) -> None:
+    """The job has its one result: tell the story's end, keep the dead letter, then let the request go."""
+    if record.state is JobState.FINISHED:
+        if record.result_seq is None:
+            record.result_seq = seq
+        elif seq is not None and seq != record.result_seq:
+            core.do(AckResult(seq))
+        return
+    if record.state is JobState.QUEUED:
+        core.leave_queue(record)
+    attempt = record.attempt
+    if attempt is not None and result.token != attempt.token:
+        core.stop_attempt(record, f"the job has its result already ({result.status})")
+    core.drop_attempt(record)
+    if result.status == "succeeded":
+        if result.agent_id and result.adapter_id:
+            core.fleet.note_success(result.agent_id, result.adapter_id)
+        # A quick job's result overtakes the word that it started; its story still has both.
+        record.attempt_no = result.attempt
+        record.attempt = _winner(result, now)
+        core.tell_started(record, now)
+        record.attempt = None
+    record.move(JobState.FINISHED, result.status)
+    record.result_seq = seq
+    core.deferred.pop(record.job_id, None)
+    core.recovering.pop(record.job_id, None)
+    core.auctioneer.release_hold(record.job_id)
+    if result.status in _DEAD:
+        core.do(PublishDead(record.job_id, record.klass.feature, record.klass.priority, record.seq, result.error))
+        record.last_status = _final_status(record, result, now)
+    else:
+        core.do(PublishEvent(result.status, _final_status(record, result, now), record.seq, answer=True))
+
+
+def _winner(result: Result, now: Now) -> Attempt:
+    """The attempt that won, which may be an earlier one than the current."""
+    return Attempt(
+        number=result.attempt,
+        token=result.token or "",
+        agent_id=result.agent_id or "",
+        incarnation="",
+        device=result.device or "",
+        adapter_id=result.adapter_id or "",
+        claim_mb=0,
+        awarded_at=now.mono,
+    )
+
+
+def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
+    return Status(
+        job_id=record.job_id,
+        feature=record.klass.feature,
+        priority=record.klass.priority,
+        tenant=record.klass.tenant,
+        status=result.status,
+        attempt=result.attempt,
+        agent_id=result.agent_id,
+        device=result.device,
+        adapter_id=result.adapter_id,
+        reason=result.error.message if result.error else None,
+        error=result.error,
+        at=rfc3339(now.wall),
+    )
+
+
+def dead_stored(core: Core, event: DeadStored, now: Now) -> None:
+    """The dead letter is safe: now the story may end."""
+    record = core.jobs.get(event.job_id)
+    if record is None or record.state is not JobState.FINISHED or record.last_status is None:
+        return
+    status, record.last_status = record.last_status, None
+    if record.rejection_told:
+        # `rejected` was its first event and stays its only one.
+        core.do(AckJob(record.klass.priority, record.seq, record.job_id, answer=True))
+        return
+    core.do(PublishEvent(_terminal(status), status, record.seq, answer=True))
+
+
+def _terminal(status: Status) -> ResultWord:
+    word = status.status
+    if word in ("succeeded", "failed", "cancelled", "expired", "rejected"):
+        return word
+    raise ValueError(f"{word} is not the end of a job")
+
+
+def events_stored(core: Core, event: EventsStored, now: Now) -> None:
+    """The story has its end: the request may leave the jobs stream."""
+    for job_id in event.job_ids:
+        record = core.jobs.get(job_id)
+        if record is not None and record.state is JobState.FINISHED:
+            core.do(AckJob(record.klass.priority, record.seq, job_id, answer=True))
+
+
+def job_acked(core: Core, event: JobAcked, now: Now) -> None:
+    """The request is gone: the result has been taken into account, and the job can be forgotten."""
+    record = core.jobs.get(event.job_id)
+    if record is None or record.state is not JobState.FINISHED:
+        return
+    del core.jobs[event.job_id]
+    if record.result_seq is not None:
+        core.do(AckResult(record.result_seq))
+    if not core.reading and len(core.jobs) < core.settings.index_cap * 0.9:
+        core.reading = True
+        core.do(ReadJobs(True))
+
+
+def adopt_orphan(core: Core, status: Status, job_seq: int, now: Now) -> None:
+    """A result whose event a former leader did not publish any more: finish its story."""
+    result, seq = core.orphans.pop(status.job_id)
+    klass = JobClass.of(status.feature, canonical(status.feature), status.priority, None)._replace(tenant=status.tenant)
+    record = JobRecord(job_seq, status.job_id, core.intern(klass), now.wall, now.mono)
+    record.attempt_no = status.attempt
+    record.started_told = status.status == "running"
+    record.move(JobState.RECOVERING, "its result is older than this leadership")
+    core.jobs[status.job_id] = record
+    conclude(core, record, result, seq, now)
+
+
+def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:
+    """End a job in whatever state it is."""
+    record = core.jobs.get(event.job_id)
+    if record is None or record.state in (JobState.FINISHING, JobState.FINISHED):
+        return
+    reason = event.reason or "cancelled on request"
+    record.troubled().cancel = reason
+    if record.state is JobState.QUEUED:
+        core.finish(record, "cancelled", FailureCode.CANCELLED, reason, now)
+    elif record.attempt is not None:
+        record.attempt.cancel_by = now.mono + core.settings.cancel_wait_s
+        core.cancelling[record.job_id] = None
+        core.stop_attempt(record, reason)
+
+
+def expire_overdue(core: Core, now: Now) -> None:
+    """Waiting jobs past their schedule-to-start limit end as `expired`, and say what was missing."""
+    for record in core.overdue(now.mono):
+        line = core.queue.line_of(record.lot_key())
+        words = []
+        for reasons in (line.reasons if line else {}).values():
+            for reason in reasons[:1]:
+                short = f", {reason.short_mb} MB short" if reason.short_mb else ""
+                words.append(f"{reason.agent_id}: {reason.code}{short}")
+        missing = "; ".join(words[:8]) or ("no agent is connected" if not core.fleet.agents else "no room in time")
+        limit = record.klass.limits.schedule_to_start_s
+        core.finish(
+            record, "expired", FailureCode.NO_CAPACITY, f"not started within {limit:g} s of queueing: {missing}", now
+        )
+
+
+def end_slow_cancels(core: Core, now: Now) -> None:
+    """An agent that does not answer must not keep a cancelled job open for ever."""
+    for job_id in list(core.cancelling):
+        record = core.jobs.get(job_id)
+        attempt = record.attempt if record is not None else None
+        if record is None or attempt is None or not record.cancel_wanted:
+            core.cancelling.pop(job_id, None)
+        elif now.mono >= attempt.cancel_by and record.state in (JobState.AWARDED, JobState.RUNNING):
+            reason = (record.trouble.cancel if record.trouble else None) or "cancelled on request"
+            core.finish(record, "cancelled", FailureCode.CANCELLED, reason, now)
+
+
+def decide_deferred(core: Core, now: Now) -> None:
+    """The leadership is proven: carry out the endings that waited for it."""
+    for job_id, (word, error) in list(core.deferred.items()):
+        del core.deferred[job_id]
+        record = core.jobs.get(job_id)
+        if record is not None and record.state not in (JobState.FINISHING, JobState.FINISHED):
+            core.propose(record, word, error, now)
+
+
+def ask_again(core: Core, record: JobRecord) -> None:
+    """Read the results stream before anything is decided about the attempt."""
+    if record.attempt is not None:
+        record.attempt.doubted = True
+    core.do(ReadResult(record.job_id))

@@ -1,0 +1,126 @@
+"""The coordinator's engine: one synchronous step from an event to effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.lifecycle import JobState
+
+from . import attempts, endings, events, intake, watch
+from .core import Core
+from .effects import Effect, SendCall
+from .records import JobRecord
+from .settings import CoordinatorSettings
+
+
+def _call_returned(core: Core, event: events.CallReturned, now: Now) -> None:
+    core.auctioneer.take(event.answer)
+
+
+def _results_drained(core: Core, event: events.ResultsDrained, now: Now) -> None:
+    core.results_drained = True
+
+
+def _jobs_indexed(core: Core, event: events.JobsIndexed, now: Now) -> None:
+    core.jobs_indexed = True
+
+
+_HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
+    events.Led: watch.led,
+    events.ResultsDrained: _results_drained,
+    events.JobsIndexed: _jobs_indexed,
+    events.LeadershipProven: watch.leadership_proven,
+    events.JobRead: intake.job_read,
+    events.QueuedStored: intake.queued_stored,
+    events.QueuedKnown: intake.queued_known,
+    events.StoryRead: intake.story_read,
+    events.AdvertReceived: watch.advert_received,
+    events.AgentSilent: watch.agent_silent,
+    events.CallReturned: _call_returned,
+    events.AwardsReturned: attempts.awards_returned,
+    events.AwardsRefused: attempts.awards_refused,
+    events.AwardsUnanswered: attempts.awards_unanswered,
+    events.BodyGone: attempts.body_gone,
+    events.OutcomesReturned: attempts.outcomes_returned,
+    events.ResultSeen: endings.result_seen,
+    events.ResultRead: attempts.result_read,
+    events.EventsStored: endings.events_stored,
+    events.DeadStored: endings.dead_stored,
+    events.JobAcked: endings.job_acked,
+    events.CancelAsked: endings.cancel_asked,
+    events.Connected: watch.connected,
+    events.Disconnected: watch.disconnected,
+    events.Tick: watch.tick,
+}
+
+
+class CoordinatorEngine:
+    """Decides. Knows nothing of NATS, clocks or tasks; one instance per leadership.
+
+    Args:
+        settings: read once at the edge.
+    """
+
+    def __init__(self, settings: CoordinatorSettings) -> None:
+        self.core = Core(settings)
+
+    def handle(self, event: events.Event, now: Now) -> list[Effect]:
+        """Take in one event; what is to be done about it, in order.
+
+        Raises:
+            InvalidTransition: a job was about to make a move that its lifecycle lacks.
+        """
+        core = self.core
+        core.effects = []
+        _HANDLERS[type(event)](core, event, now)
+        self._auction(now)
+        effects, core.effects = core.effects, []
+        return effects
+
+    def _auction(self, now: Now) -> None:
+        """Close the open round if it is due, and open the next if something could be placed."""
+        core = self.core
+        auctioneer = core.auctioneer
+        if not core.may_award:
+            return
+        if auctioneer.due(now.mono):
+            attempts.send_awards(core, auctioneer.close(now.mono), now)
+        for invitation in auctioneer.open(now.mono):
+            core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots))
+
+    # -- questions of the service
+
+    @property
+    def deadline(self) -> float | None:
+        """When the open round must be closed, monotonic seconds."""
+        call = self.core.auctioneer.round
+        return call.deadline if call is not None else None
+
+    def record(self, job_id: str) -> JobRecord | None:
+        """An unfinished job."""
+        return self.core.jobs.get(job_id)
+
+    def check(self) -> None:
+        """Verify what must hold between any two events; for tests and the simulation.
+
+        Raises:
+            AssertionError: it does not.
+        """
+        core = self.core
+        waiting = 0
+        for job_id, record in core.jobs.items():
+            assert record.job_id == job_id
+            on_agent = record.state in (JobState.AWARDED, JobState.RUNNING)
+            if on_agent and job_id not in core.deferred:
+                assert record.attempt is not None, f"{job_id} is {record.state.value} without an attempt"
+            if record.state is JobState.QUEUED:
+                waiting += 1
+                assert record.attempt is None, f"{job_id} waits with an attempt"
+        assert waiting == core.queue.count, f"{waiting} jobs wait, the queue counts {core.queue.count}"
+        for agent_id, view in core.fleet.agents.items():
+            for token, job_id in view.attempts.items():
+                record_ = core.jobs.get(job_id)
+                if record_ is not None and record_.attempt is not None and record_.attempt.token == token:
+                    assert record_.attempt.agent_id == agent_id

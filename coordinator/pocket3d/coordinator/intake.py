@@ -1,0 +1,185 @@
+"""How jobs enter: read from the stream, made known by the CAS of their first event, or recovered by their story."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.features import canonical
+from pocket3d.contracts.lifecycle import TERMINAL, JobState
+from pocket3d.contracts.messages import RunningJob, Status
+
+from .attempts import adopt
+from .core import Core
+from .effects import AckJob, AckResult, PublishQueued, ReadJobs, ReadResult, ReadStory
+from .endings import adopt_orphan, conclude
+from .events import JobRead, QueuedKnown, QueuedStored, StoryRead
+from .fleet import AgentView
+from .records import JobClass, JobRecord
+
+
+def job_read(core: Core, event: JobRead, now: Now) -> None:
+    """A message of the jobs stream: new, a redelivery, or a second publish of a known id."""
+    job_id, job, rejection = event.admission
+    known = core.jobs.get(job_id)
+    if known is not None:
+        if known.seq != event.seq:
+            # The first stands; a second publish is acked and changes nothing.
+            core.do(AckJob(event.priority, event.seq))
+        return
+    klass = core.intern(JobClass.of(event.feature, canonical(event.feature), event.priority, job))
+    record = JobRecord(event.seq, job_id, klass, event.published_at, now.mono)
+    core.jobs[job_id] = record
+    at = rfc3339(now.wall)
+    if rejection is not None:
+        record.troubled().rejection = rejection
+        status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}")
+    else:
+        status = record.status("queued", at)
+    core.do(PublishQueued(status, event.seq))
+    if core.reading and len(core.jobs) >= core.settings.index_cap:
+        core.reading = False
+        core.do(ReadJobs(False))
+
+
+def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
+    """The id is new."""
+    record = core.jobs.get(event.job_id)
+    if record is None or record.state is not JobState.SUBMITTED:
+        return
+    rejection = record.trouble.rejection if record.trouble else None
+    if rejection is not None:
+        record.rejection_told = True
+        core.finish(record, "rejected", rejection.code, rejection.message, now, field=rejection.field)
+        return
+    if record.cancel_wanted:
+        core.finish(record, "cancelled", FailureCode.CANCELLED, "cancelled on request", now)
+        return
+    _wait(core, record, "new", now)
+    orphan = core.orphans.pop(record.job_id, None)
+    if orphan is not None:
+        conclude(core, record, *orphan, now)
+
+
+def _wait(core: Core, record: JobRecord, why: str, now: Now) -> None:
+    # Its age orders the queue; its schedule-to-start limit is counted from now.
+    age = max(0.0, now.wall - record.submitted_at)
+    core.enqueue(record, why, now, returned=False, queued_at=now.mono - age)
+
+
+def queued_known(core: Core, event: QueuedKnown, now: Now) -> None:
+    """The events stream knows the id: a former leader's job, or a second publish. Its story tells which."""
+    record = core.jobs.get(event.job_id)
+    if record is not None and record.state is JobState.SUBMITTED:
+        record.move(JobState.RECOVERING, "its id is known")
+        core.do(ReadStory(record.job_id))
+
+
+def story_read(core: Core, event: StoryRead, now: Now) -> None:
+    """The last event of a job whose id was known."""
+    record = core.jobs.get(event.job_id)
+    status = event.status
+    if record is None:
+        _orphan_story(core, event, now)
+        return
+    if record.state is not JobState.RECOVERING:
+        return
+    if status is None:
+        # Known a moment ago and gone now: its events have just left by age. It stands as new.
+        _wait(core, record, "its story has left by age", now)
+        return
+    if event.job_seq is not None and event.job_seq != record.seq:
+        core.do(AckJob(record.klass.priority, record.seq))
+        del core.jobs[record.job_id]
+        return
+    orphan = core.orphans.pop(record.job_id, None)
+    if orphan is not None:
+        record.rejection_told = status.status == "rejected"
+        conclude(core, record, *orphan, now)
+        return
+    record.attempt_no = status.attempt
+    record.started_told = status.status == "running"
+    if status.error is not None and status.error.attempts:
+        trouble = record.troubled()
+        trouble.attempts = list(status.error.attempts)
+        trouble.spent = sum(1 for a in trouble.attempts if a.code != FailureCode.HANDED_BACK.value)
+    if status.status in TERMINAL:
+        _recover_ended(core, record, status, now)
+    else:
+        _recover(core, record, status, now)
+
+
+def _recover_ended(core: Core, record: JobRecord, status: Status, now: Now) -> None:
+    if status.status == "rejected":
+        # Its event comes before its result: the former leader may not have got so far.
+        record.rejection_told = True
+        rejection = record.trouble.rejection if record.trouble else None
+        if rejection is not None:
+            core.finish(record, "rejected", rejection.code, rejection.message, now, field=rejection.field)
+            return
+    record.move(JobState.FINISHED, f"its story ended with {status.status}")
+    core.do(AckJob(record.klass.priority, record.seq, record.job_id, answer=True))
+
+
+def _recover(core: Core, record: JobRecord, status: Status, now: Now) -> None:
+    """It waited or ran when the former leader was last heard."""
+    rejection = record.trouble.rejection if record.trouble else None
+    if rejection is not None:
+        core.finish(record, "rejected", rejection.code, rejection.message, now, field=rejection.field)
+        return
+    holder = runner_of(core, record.job_id)
+    if holder is not None:
+        adopt(core, record, *holder, now)
+        return
+    if status.status != "running" or status.agent_id is None:
+        if record.cancel_wanted:
+            core.finish(record, "cancelled", FailureCode.CANCELLED, "cancelled on request", now)
+        else:
+            _wait(core, record, "it waited before", now)
+        return
+    # Its agent has not said that it still runs it. If it was heard, it has it no more; if not, a lease is waited.
+    heard = core.fleet.agents.get(status.agent_id)
+    record.troubled().wait_until = now.mono if heard is not None else core.led_at + core.settings.agent_lease_s
+    record.last_status = status
+    core.recovering[record.job_id] = None
+    look_for_recovering(core, now)
+
+
+def runner_of(core: Core, job_id: str) -> tuple[AgentView, RunningJob] | None:
+    """The agent that says it runs a job, if any."""
+    for view in core.fleet.agents.values():
+        for running in view.advert.running:
+            if running.job_id == job_id:
+                return view, running
+    return None
+
+
+def look_for_recovering(core: Core, now: Now) -> None:
+    """Recovered jobs whose agent has spoken, or has been silent for a lease: adopt, or read their result."""
+    for job_id in list(core.recovering):
+        record = core.jobs.get(job_id)
+        if record is None or record.state is not JobState.RECOVERING:
+            del core.recovering[job_id]
+            continue
+        holder = runner_of(core, job_id)
+        if holder is not None:
+            adopt(core, record, *holder, now)
+            continue
+        trouble = record.troubled()
+        agent_id = record.last_status.agent_id if record.last_status else None
+        heard = agent_id in core.fleet.agents
+        due = trouble.wait_until is not None and (heard or now.mono >= trouble.wait_until)
+        if due:
+            trouble.wait_until = None
+            core.do(ReadResult(job_id))
+
+
+def _orphan_story(core: Core, event: StoryRead, now: Now) -> None:
+    """For a result that was seen before its job."""
+    if event.job_id not in core.orphans:
+        return
+    status = event.status
+    if status is not None and status.status not in TERMINAL and event.job_seq is not None:
+        adopt_orphan(core, status, event.job_seq, now)
+        return
+    _, seq = core.orphans.pop(event.job_id)
+    core.do(AckResult(seq))

@@ -1,0 +1,287 @@
+"""Who leads, decided on values: a lease kept by compare-and-set, an epoch, and the fence in the events stream.
+
+The lease is a record in the leader bucket that the leader renews. A standby takes it over when the record has not
+changed for a whole lease on the standby's own monotonic clock, so no two clocks are ever compared. The new leader
+then writes the leader record into the events stream: from that moment event batches of the former leader are refused.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.commands import LeaderRecord
+
+
+class LeaseRead(NamedTuple):
+    """What the leader bucket holds; None for nothing."""
+
+    record: LeaderRecord | None
+    revision: int
+
+
+class LeaseWritten(NamedTuple):
+    """Our compare-and-set went through."""
+
+    revision: int
+
+
+class LeaseConflict(NamedTuple):
+    """Somebody else's came first."""
+
+
+class LeaseUnknown(NamedTuple):
+    """No answer: it may have been written."""
+
+
+class FenceWritten(NamedTuple):
+    """The leader record stands in the events stream, at this sequence."""
+
+    sequence: int
+
+
+class FenceConflict(NamedTuple):
+    """Another leader wrote its record first."""
+
+
+class ProofWanted(NamedTuple):
+    """Renew now, and say so."""
+
+
+class LinkLost(NamedTuple):
+    """The connection is gone."""
+
+
+class LinkBack(NamedTuple):
+    """The connection is back."""
+
+
+class LeaseTick(NamedTuple):
+    """Time passed."""
+
+
+LeaseEvent = (
+    LeaseRead
+    | LeaseWritten
+    | LeaseConflict
+    | LeaseUnknown
+    | FenceWritten
+    | FenceConflict
+    | ProofWanted
+    | LinkLost
+    | LinkBack
+    | LeaseTick
+)
+
+
+class ReadLease(NamedTuple):
+    """Read the leader bucket: answered by `LeaseRead`."""
+
+
+class WriteLease(NamedTuple):
+    """Compare-and-set the lease: answered by `LeaseWritten`, `LeaseConflict` or `LeaseUnknown`."""
+
+    record: LeaderRecord
+    last: int
+
+
+class WriteFence(NamedTuple):
+    """Put the record into the events stream, after whatever record with a lower epoch stands there: answered by
+    `FenceWritten` or `FenceConflict`.
+    """
+
+    record: LeaderRecord
+
+
+class Lead(NamedTuple):
+    """Lead from now on."""
+
+    epoch: int
+    fence: int
+
+
+class StepDown(NamedTuple):
+    """Lead no more."""
+
+    why: str
+
+
+class Proven(NamedTuple):
+    """The leadership was renewed just now."""
+
+
+LeaseEffect = ReadLease | WriteLease | WriteFence | Lead | StepDown | Proven
+
+
+class Leadership:
+    """One coordinator's part in the leadership.
+
+    Args:
+        coordinator_id: unique for each process.
+        lease_s: how long an unchanged record protects its writer.
+        renew_s: how often the leader renews it.
+    """
+
+    def __init__(self, coordinator_id: str, *, lease_s: float, renew_s: float, host: str = "", pid: int = 0) -> None:
+        self._id = coordinator_id
+        self._lease_s = lease_s
+        self._renew_s = renew_s
+        self._host = host
+        self._pid = pid
+        self._linked = True
+        self._waiting = False
+        self._asked_at = 0.0
+        self._seen: tuple[int, int, int] | None = None
+        self._seen_at = 0.0
+        self._last_tick: float | None = None
+        self._revision = 0
+        self._record: LeaderRecord | None = None
+        self._fencing = False
+        self._leading = False
+        self._written_at = 0.0
+        self._write_sent = 0.0
+        self._proof_wanted = False
+
+    @property
+    def leading(self) -> bool:
+        """True from `Lead` to `StepDown`."""
+        return self._leading
+
+    @property
+    def epoch(self) -> int:
+        """Of this coordinator's leadership; 0 if it never led."""
+        return self._record.epoch if self._record is not None else 0
+
+    def handle(self, event: LeaseEvent, now: Now) -> list[LeaseEffect]:
+        """Take in one event."""
+        match event:
+            case LeaseTick():
+                return self._tick(now)
+            case LeaseRead():
+                return self._read(event, now)
+            case LeaseWritten(revision):
+                return self._written(revision, now)
+            case LeaseConflict():
+                self._waiting = False
+                return self._down("another coordinator holds the lease") + self._look(now)
+            case LeaseUnknown():
+                self._waiting = False
+                return self._look(now)
+            case FenceWritten(sequence):
+                self._fencing = False
+                if self._record is None or self._leading:
+                    return []
+                self._leading = True
+                return [Lead(self._record.epoch, sequence)]
+            case FenceConflict():
+                self._fencing = False
+                return self._down("another leader's record stands in the events stream") + self._look(now)
+            case ProofWanted():
+                self._proof_wanted = True
+                return self._renew(now) if self._leading else []
+            case LinkLost():
+                self._linked = False
+                self._waiting = False
+                return []
+            case LinkBack():
+                self._linked = True
+                self._waiting = False
+                # Nobody could be seen renewing meanwhile: the watch begins again.
+                self._seen = None
+                return self._renew(now) if self._leading else self._look(now)
+        raise TypeError(f"unknown event {event!r}")
+
+    def _look(self, now: Now) -> list[LeaseEffect]:
+        if self._waiting or not self._linked:
+            return []
+        self._waiting = True
+        self._asked_at = now.mono
+        return [ReadLease()]
+
+    def _tick(self, now: Now) -> list[LeaseEffect]:
+        last, self._last_tick = self._last_tick, now.mono
+        if last is not None and now.mono - last > self._lease_s / 3 and not self._leading:
+            # This process slept: it did not watch the record, so it cannot say that it stood still.
+            self._seen = None
+        if not self._linked:
+            return []
+        if self._leading:
+            if now.mono - self._written_at >= self._renew_s:
+                return self._renew(now)
+            return []
+        if now.mono - self._asked_at >= self._renew_s / 3:
+            self._waiting = self._waiting and now.mono - self._asked_at < self._lease_s
+            return self._look(now)
+        return []
+
+    def _renew(self, now: Now) -> list[LeaseEffect]:
+        if self._waiting or not self._linked or self._record is None:
+            return []
+        self._waiting = True
+        self._write_sent = now.mono
+        self._asked_at = now.mono
+        record = self._stamp(self._record.epoch, self._record.renewal + 1, now)
+        self._record = record
+        return [WriteLease(record, self._revision)]
+
+    def _stamp(self, epoch: int, renewal: int, now: Now) -> LeaderRecord:
+        return LeaderRecord(
+            coordinator_id=self._id,
+            epoch=epoch,
+            renewal=renewal,
+            host=self._host,
+            pid=self._pid,
+            at=rfc3339(now.wall),
+        )
+
+    def _read(self, event: LeaseRead, now: Now) -> list[LeaseEffect]:
+        self._waiting = False
+        record = event.record
+        if self._record is not None and record is not None and record.coordinator_id == self._id:
+            # A write whose answer was lost did get through.
+            if record.epoch == self._record.epoch and (self._leading or record.renewal == self._record.renewal):
+                return self._written(event.revision, now)
+        if self._leading:
+            if record is not None and record.coordinator_id != self._id:
+                return self._down("another coordinator took the lease")
+            self._revision = event.revision
+            return self._renew(now)
+        seen = (event.revision, record.epoch, record.renewal) if record is not None else None
+        if seen is not None and seen != self._seen:
+            self._seen = seen
+            self._seen_at = now.mono
+            return []
+        if seen is not None and now.mono - self._seen_at < self._lease_s:
+            return []
+        epoch = max((record.epoch if record is not None else 0) + 1, int(now.wall * 1000))
+        self._record = self._stamp(epoch, 0, now)
+        self._waiting = True
+        self._write_sent = now.mono
+        return [WriteLease(self._record, event.revision)]
+
+    def _written(self, revision: int, now: Now) -> list[LeaseEffect]:
+        self._waiting = False
+        self._revision = revision
+        # The lease counts from when the write was sent: a standby may have seen it then.
+        self._written_at = self._write_sent
+        if self._leading:
+            if self._proof_wanted:
+                self._proof_wanted = False
+                return [Proven()]
+            return []
+        if self._fencing or self._record is None:
+            return []
+        self._fencing = True
+        return [WriteFence(self._record)]
+
+    def _down(self, why: str) -> list[LeaseEffect]:
+        was_leading, self._leading = self._leading, False
+        self._record = None
+        self._fencing = False
+        self._proof_wanted = False
+        self._seen = None
+        return [StepDown(why)] if was_leading else []
+
+    def certain(self, now: Now) -> bool:
+        """True while no standby can have taken over: the last renewal is younger than a lease, with a margin."""
+        return self._leading and now.mono - self._written_at < self._lease_s - self._renew_s / 3

@@ -1,0 +1,217 @@
+"""Watching the agents: adverts, silence, lost agents; and the passage of time."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.commands import Cancel
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.lifecycle import JobState
+
+from .attempts import adopt, doubt
+from .core import Core
+from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
+from .endings import decide_deferred, end_slow_cancels, expire_overdue
+from .events import AdvertReceived, AgentSilent, Connected, Disconnected, LeadershipProven, Led, Tick
+from .fleet import AgentView
+from .intake import look_for_recovering
+
+#: A second question about a silent agent follows the first after this many seconds.
+_SECOND_QUESTION_S = 0.5
+
+
+def advert_received(core: Core, event: AdvertReceived, now: Now) -> None:
+    """The agent lives; its lists decide what is unknown."""
+    advert = event.advert
+    composition = core.fleet.composition
+    heard = core.fleet.hear(advert, now.mono)
+    if heard is None:
+        return
+    view, reborn = heard
+    view.asked = view.asked and not event.answers_question
+    core.awaiting.discard(view.agent_id)
+    if not core.leading:
+        return
+    if core.fleet.composition != composition:
+        core.do(RecordAgent(core.fleet.record(view, rfc3339(now.wall))))
+        for job_id in list(core.unfamiliar):
+            record = core.jobs.get(job_id)
+            if record is None or core.fleet.knows_feature(record.klass.canonical):
+                core.unfamiliar.pop(job_id)
+    if reborn:
+        core.auctioneer.drop_agent(view.agent_id)
+        if advert.adapters is None:
+            # Its first, full advert was missed: without the adapters it could not be invited for 10 s.
+            core.do(AskState(view.agent_id))
+    _compare(core, view, event.answers_question, now)
+    if core.recovering:
+        look_for_recovering(core, now)
+
+
+def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
+    """What the agent lists against what was awarded to it."""
+    advert = view.advert
+    pending = set(advert.outcomes)
+    for token, job_id in list(view.attempts.items()):
+        record = core.jobs.get(job_id)
+        attempt = record.attempt if record is not None else None
+        if record is None or attempt is None or attempt.token != token:
+            view.attempts.pop(token, None)
+            continue
+        if attempt.incarnation != advert.incarnation:
+            # Another life of the agent: what the former one ran is lost (unless its result got through).
+            doubt(core, record)
+        elif token in view.listed:
+            if attempt.answer_seq is None:
+                attempt.answer_seq = advert.seq
+        elif token in pending:
+            continue
+        elif (attempt.answer_seq is not None and advert.seq > attempt.answer_seq) or (
+            attempt.answer_seq is None and answered
+        ):
+            doubt(core, record)
+    strays: list[Cancel] = []
+    for running in advert.running:
+        record = core.jobs.get(running.job_id)
+        if record is not None and record.attempt is not None and record.attempt.token == running.token:
+            continue
+        if record is None:
+            # Before the index is complete the job may simply not have been read yet.
+            if core.jobs_indexed and running.on_device and running.token in view.strays:
+                strays.append(Cancel(job_id=running.job_id, token=running.token, reason="the job has ended"))
+            elif core.jobs_indexed:
+                view.strays.add(running.token)
+            continue
+        if record.state is JobState.QUEUED and not record.cancel_wanted:
+            adopt(core, record, view, running, now)
+        elif record.state in (JobState.AWARDED, JobState.RUNNING, JobState.QUEUED) and running.on_device:
+            strays.append(Cancel(job_id=running.job_id, token=running.token, reason="awarded to another"))
+    view.strays &= view.listed
+    if strays:
+        core.do(SendCancels(view.agent_id, tuple(strays)))
+
+
+def agent_silent(core: Core, event: AgentSilent, now: Now) -> None:
+    """Asked and not answered. Two "no responders" in a short time: not connected at all."""
+    view = core.fleet.agents.get(event.agent_id)
+    if event.no_responders:
+        core.awaiting.discard(event.agent_id)
+    if view is None:
+        if event.no_responders:
+            core.do(ForgetAgent(event.agent_id))
+        return
+    view.asked = False
+    if not event.no_responders:
+        return
+    within = core.settings.no_responders_within_s
+    view.strikes = [t for t in view.strikes if now.mono - t <= within]
+    view.strikes.append(now.mono)
+    if len(view.strikes) >= 2 and core.may_decide:
+        lose_agent(core, view, now)
+
+
+def lose_agent(core: Core, view: AgentView, now: Now) -> None:
+    """The agent is gone: what it ran goes on elsewhere, once its results have been looked for."""
+    core.fleet.lose(view.agent_id)
+    core.auctioneer.drop_agent(view.agent_id)
+    core.do(ForgetAgent(view.agent_id))
+    for job_id in view.attempts.values():
+        record = core.jobs.get(job_id)
+        if record is not None and record.attempt is not None and record.attempt.agent_id == view.agent_id:
+            doubt(core, record)
+
+
+def led(core: Core, event: Led, now: Now) -> None:
+    """This coordinator leads: ask the agents that the former leader knew what they run."""
+    core.epoch = event.epoch
+    core.leading = True
+    core.proven = True
+    core.connected = True
+    core.led_at = now.mono
+    core.fleet.begin_leases_again(now.mono)
+    for known in event.known:
+        core.fleet.remember_features(known.features)
+        core.awaiting.add(known.agent_id)
+    for agent_id in core.fleet.agents:
+        core.awaiting.add(agent_id)
+    for agent_id in sorted(core.awaiting):
+        core.do(AskState(agent_id))
+
+
+def connected(core: Core, event: Connected, now: Now) -> None:
+    """Back: nobody was late, but the leadership is to be proven first."""
+    core.connected = True
+    core.fleet.begin_leases_again(now.mono)
+    core.last_tick = now.mono
+    if core.leading:
+        core.proven = False
+        core.do(ProveLeadership())
+
+
+def disconnected(core: Core, event: Disconnected, now: Now) -> None:
+    """Nothing can be awarded, and nothing is held against the agents."""
+    core.connected = False
+    core.auctioneer.abandon()
+
+
+def leadership_proven(core: Core, event: LeadershipProven, now: Now) -> None:
+    """The lease was renewed: decisions may go on."""
+    core.proven = True
+    decide_deferred(core, now)
+
+
+def tick(core: Core, event: Tick, now: Now) -> None:
+    """Time passed. A tick that comes late expires nothing: leases begin again and the leadership is proven first."""
+    last, core.last_tick = core.last_tick, now.mono
+    settings = core.settings
+    if last is not None and now.mono - last > 2 * settings.tick_s:
+        core.fleet.begin_leases_again(now.mono)
+        core.postpone_deadlines(now.mono - last)
+        core.auctioneer.abandon()
+        if core.leading:
+            core.proven = False
+            core.do(ProveLeadership())
+        return
+    if not core.leading or not core.connected:
+        return
+    if core.awaiting and now.mono >= core.led_at + settings.recovery_answers_s:
+        core.awaiting.clear()
+    core.queue.release_due(now.mono)
+    core.fleet.release_benches(now.mono)
+    _question_the_silent(core, now)
+    if core.recovering:
+        look_for_recovering(core, now)
+    if not core.may_decide:
+        return
+    decide_deferred(core, now)
+    expire_overdue(core, now)
+    end_slow_cancels(core, now)
+    _reject_unknown_features(core, now)
+
+
+def _question_the_silent(core: Core, now: Now) -> None:
+    settings = core.settings
+    for view in list(core.fleet.agents.values()):
+        silent_s = now.mono - view.heard
+        if silent_s >= settings.agent_lease_s:
+            if core.may_decide:
+                lose_agent(core, view, now)
+        elif silent_s > 2 * settings.advert_s and not view.asked:
+            if view.strikes and now.mono - view.strikes[-1] < _SECOND_QUESTION_S:
+                continue
+            view.asked = True
+            core.do(AskState(view.agent_id))
+
+
+def _reject_unknown_features(core: Core, now: Now) -> None:
+    """Only a leader that has heard the fleet for a while may say that a feature does not exist."""
+    if not core.unfamiliar or now.mono < core.led_at + 3 * core.settings.advert_s:
+        return
+    for job_id in list(core.unfamiliar):
+        record = core.jobs.get(job_id)
+        core.unfamiliar.pop(job_id, None)
+        if record is None or record.state is not JobState.QUEUED:
+            continue
+        feature = record.klass.feature
+        known = ", ".join(sorted(core.fleet.features)) or "none"
+        text = f"nobody serves the feature {feature!r}; features that agents serve: {known}"
+        core.finish(record, "rejected", FailureCode.UNKNOWN_FEATURE, text, now, field="subject")

@@ -113,7 +113,8 @@ class Connection:
     async def _connect_first(self) -> None:
         self._fatal = asyncio.get_running_loop().create_future()
         connecting = asyncio.ensure_future(self._connect_client())
-        await asyncio.wait({connecting, self._fatal}, timeout=self.options.wait_s, return_when="FIRST_COMPLETED")
+        either: set[asyncio.Future[Any]] = {connecting, self._fatal}
+        await asyncio.wait(either, timeout=self.options.wait_s, return_when=asyncio.FIRST_COMPLETED)
         fatal, self._fatal = self._fatal, None
         if connecting.done() and not connecting.cancelled() and connecting.exception() is None:
             self._opened = True

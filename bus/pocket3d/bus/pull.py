@@ -1,7 +1,7 @@
 """Durable pull consumers: an endless pull that survives whatever happens to connection, server and consumer.
 
 The NATS client's `fetch` idles out its whole timeout after a reconnect or a re-created consumer, since the outstanding
-pull is lost without a word. Here every pull asks for idle heartbeats, and silence, a status or a reconnect starts a new one.
+pull is lost without a word. Here every pull asks for idle heartbeats; silence, a status or a reconnect start a new one.
 """
 
 from __future__ import annotations

@@ -159,6 +159,10 @@ class JetStreamBus(Bus):
         """As `Bus.reset`."""
         await self._consumers.reset(consumer)
 
+    async def backlog(self, consumer: ConsumerName) -> int:
+        """As `Bus.backlog`."""
+        return await self.reader.backlog(consumer)
+
     # -- key/value buckets
 
     async def kv_get(self, bucket: str, key: str) -> KvEntry | None:

@@ -278,6 +278,9 @@ class Bus(Protocol):
     async def reset(self, consumer: ConsumerName) -> None:
         """Deliver every un-acked message again, from the first."""
 
+    async def backlog(self, consumer: ConsumerName) -> int:
+        """Messages that the consumer has not acked: delivered or not."""
+
     # -- key/value buckets
 
     async def kv_get(self, bucket: str, key: str) -> KvEntry | None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from .connection import Connection
-from .port import Refused, Stored
+from .port import ConsumerName, Refused, Stored
 from .publisher import ApiError, refusal
 
 T = TypeVar("T")
@@ -47,6 +47,14 @@ class StreamInfo(msgspec.Struct):
     created: dt.datetime | None = None
     config: dict[str, Any] = {}
     state: StreamState = msgspec.field(default_factory=StreamState)
+    error: ApiError | None = None
+
+
+class ConsumerInfo(msgspec.Struct):
+    """The answer of CONSUMER.INFO."""
+
+    num_pending: int = 0
+    num_ack_pending: int = 0
     error: ApiError | None = None
 
 
@@ -136,3 +144,10 @@ class Reader:
         if info.error is not None:
             raise refusal(info.error, f"stream {stream}")
         return info
+
+    async def backlog(self, consumer: ConsumerName) -> int:
+        """As `Bus.backlog`."""
+        info = await self.api(f"CONSUMER.INFO.{consumer.stream}.{consumer.name}", None, ConsumerInfo)
+        if info.error is not None:
+            raise refusal(info.error, f"consumer {consumer.name} of {consumer.stream}")
+        return info.num_pending + info.num_ack_pending

@@ -79,7 +79,8 @@ def whole_number(inputs: dict[str, Any], key: str, default: int, minimum: int, m
     value = inputs.get(key)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole:
         raise InvalidInput(f"{key} must be a whole number, got {value!r}", key)
     if not minimum <= value <= maximum:
         raise InvalidInput(f"{key} is {value}; want {minimum} to {maximum}", key)

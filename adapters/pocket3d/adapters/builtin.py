@@ -1,0 +1,28 @@
+"""The adapters that come with the system, as data: nothing here imports one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class BuiltinAdapter(NamedTuple):
+    """One entry; `class_path` is `module.Class`."""
+
+    adapter_id: str
+    class_path: str
+    feature: str
+
+
+BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
+    BuiltinAdapter("echo", "pocket3d.adapters.echo.EchoAdapter", "echo"),
+    BuiltinAdapter(
+        "procedural-text-to-mesh",
+        "pocket3d.adapters.procedural.adapter.ProceduralTextToMeshAdapter",
+        "text_to_mesh",
+    ),
+    BuiltinAdapter(
+        "silhouette-image-to-mesh",
+        "pocket3d.adapters.silhouette.adapter.SilhouetteImageToMeshAdapter",
+        "image_to_mesh",
+    ),
+)

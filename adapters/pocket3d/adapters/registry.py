@@ -1,0 +1,124 @@
+"""Adapters by name. Importing this module imports no adapter: built-ins are registered as `module.Class`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocket3d.contracts.features import canonical
+from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
+from pocket3d.contracts.worker_frames import AdapterSpec
+
+from .base import BaseModel
+from .builtin import BUILTIN_ADAPTERS
+from .class_loading import build, load_class
+from .errors import UnknownAdapter
+
+
+class _Entry:
+    """One registration: the class, or where it is."""
+
+    def __init__(self, target: type[BaseModel] | str, feature: str | None) -> None:
+        self.target = target
+        self.feature = canonical(feature) if feature is not None else None
+
+    def cls(self) -> type[BaseModel]:
+        if isinstance(self.target, str):
+            self.target = load_class(self.target)
+        return self.target
+
+    def class_path(self) -> str:
+        if isinstance(self.target, str):
+            return self.target
+        return f"{self.target.__module__}.{self.target.__qualname__}"
+
+
+class AdapterRegistry:
+    """What adapters there are in this process. Registering an id again replaces it."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry] = {}
+
+    def register_adapter(self, adapter_id: str, cls: type[BaseModel], feature: str | None = None) -> None:
+        """Make a class known.
+
+        Args:
+            adapter_id: `[a-z0-9][a-z0-9_.-]{0,63}`.
+            cls: the adapter's class.
+            feature: what it serves; None for what the instance says.
+
+        Raises:
+            ValueError: a bad id.
+            TypeError: not a subclass of `BaseModel`.
+        """
+        if not (isinstance(cls, type) and issubclass(cls, BaseModel)):
+            raise TypeError(f"{cls!r} is not a subclass of pocket3d.adapters.base.BaseModel")
+        self._add(adapter_id, _Entry(cls, feature))
+
+    def register_by_name(self, adapter_id: str, class_path: str, feature: str | None = None) -> None:
+        """Make `module.Class` known; it is imported when an instance is made.
+
+        Raises:
+            ValueError: a bad id or class path.
+        """
+        if not all(class_path.rpartition(".")):
+            raise ValueError(f"class {class_path!r}: want module.Class")
+        self._add(adapter_id, _Entry(class_path, feature))
+
+    def _add(self, adapter_id: str, entry: _Entry) -> None:
+        if not ADAPTER_ID_PATTERN.fullmatch(adapter_id):
+            raise ValueError(
+                f"adapter id {adapter_id!r}: want 1 to 64 of a-z, 0-9, _, . and -, starting with a letter or digit"
+            )
+        self._entries[adapter_id] = entry
+
+    def create_adapter_instance(self, adapter_id: str, **config: Any) -> BaseModel:
+        """An adapter, not loaded.
+
+        Raises:
+            UnknownAdapter: not registered.
+            AdapterUnavailable: it cannot be imported or constructed; says why.
+        """
+        entry = self._entry(adapter_id)
+        instance = build(entry.cls(), adapter_id, config)
+        if entry.feature is not None:
+            instance.feature_type = entry.feature
+        return instance
+
+    def spec(self, adapter_id: str, **config: Any) -> AdapterSpec:
+        """What a worker needs to build the adapter.
+
+        Raises:
+            UnknownAdapter: not registered.
+        """
+        entry = self._entry(adapter_id)
+        return AdapterSpec(adapter_id=adapter_id, class_path=entry.class_path(), config=config, feature=entry.feature)
+
+    def adapter_ids(self) -> list[str]:
+        """All registered ids, in the order of registration."""
+        return list(self._entries)
+
+    def feature_of(self, adapter_id: str) -> str | None:
+        """The canonical feature it was registered for, or None.
+
+        Raises:
+            UnknownAdapter: not registered.
+        """
+        return self._entry(adapter_id).feature
+
+    def _entry(self, adapter_id: str) -> _Entry:
+        try:
+            return self._entries[adapter_id]
+        except KeyError:
+            known = ", ".join(sorted(self._entries)) or "none; call register_all_adapters() first"
+            raise UnknownAdapter(f"no adapter {adapter_id!r} is registered; known: {known}") from None
+
+
+#: The process's registry.
+adapter_registry = AdapterRegistry()
+
+
+def register_all_adapters(registry: AdapterRegistry | None = None) -> None:
+    """Make the built-in adapters known (in the process's registry by default)."""
+    target = adapter_registry if registry is None else registry
+    for builtin in BUILTIN_ADAPTERS:
+        target.register_by_name(builtin.adapter_id, builtin.class_path, builtin.feature)

@@ -72,6 +72,9 @@ class RunJob(Frame, frozen=True, kw_only=True, tag="run_job"):
     output_dir: str
     #: MB that this run claims beyond the worker's own.
     extra_vram_mb: int = 0
+    #: The inputs as the producer published them (files are references, not paths), where that differs from `inputs`:
+    #: what `echo` gives back.
+    published_inputs: dict[str, Any] | None = None
 
 
 class CancelRun(Frame, frozen=True, kw_only=True, tag="cancel_run"):

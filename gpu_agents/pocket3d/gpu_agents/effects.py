@@ -69,8 +69,8 @@ class FetchInputs(NamedTuple):
 
 
 class StartWorker(NamedTuple):
-    """Start a process and have it load the adapter: `WorkerReady`, then `ModelLoaded` or `LoadFailed`; or
-    `WorkerStartFailed`. A started process ends with `WorkerExited`, whatever ended it.
+    """Start a process and have it load the adapter: `WorkerReady`, then `ModelLoaded` or `LoadFailed`. Its last
+    word is `WorkerExited`, whatever ended it, and also when it could not be started.
     """
 
     worker_id: str

@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pocket3d.contracts.commands import AnyCommand
+from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.messages import Artifact
 from pocket3d.contracts.worker_frames import AdapterDescription, OutputFile
 
+from .probes.port import Reading
+
 #: An opaque handle on a request that waits for an answer; the service knows whose it is.
 RequestId = int
-
-
-class DeviceFacts(NamedTuple):
-    """What is fixed about a device for the life of the agent."""
-
-    #: UUID of a GPU, `fixed-0`, `cpu-0`.
-    id: str
-    #: What adapters are matched by. A simulated device is `cuda`.
-    kind: Literal["cuda", "cpu"]
-    name: str
-    total_mb: int
-    #: MB kept free.
-    buffer_mb: int = 0
-    #: Jobs at a time, all adapters together; None for no cap.
-    max_running: int | None = None
-    #: True: a probe measures it, and memory counts as free only when the probe has seen it free. False (simulated
-    #: devices, the CPU lane): the ledger's own claims are the measurement, and memory is free once its worker is gone.
-    measured: bool = False
-
-
-class DeviceReading(NamedTuple):
-    """What the probe measured on one device."""
-
-    device: str
-    free_mb: int
-    #: MB by process id, for every process on the device; None when the driver does not tell (WSL, some containers).
-    used_mb_by_pid: Mapping[int, int] | None = None
 
 
 # ---------------------------------------------------------------- commands and connection
@@ -117,9 +93,9 @@ class UnloadRequested(NamedTuple):
 
 
 class ProbeRead(NamedTuple):
-    """Answer to `ProbeNow`. A device that is missing here could not be read."""
+    """Answer to `ProbeNow`: by device id. A device that is missing here could not be read."""
 
-    readings: tuple[DeviceReading, ...]
+    readings: Mapping[str, Reading]
     #: `Now.mono` just before the measurement: what ended after it is not yet seen free.
     taken_at: float
 
@@ -148,13 +124,6 @@ class WorkerReady(NamedTuple):
     pid: int
 
 
-class WorkerStartFailed(NamedTuple):
-    """There is no process: the interpreter is missing, the handshake failed. The last word on this worker."""
-
-    worker_id: str
-    message: str
-
-
 class ModelLoaded(NamedTuple):
     """The worker's model is loaded. `vram_mb`: what its framework has allocated, if it can tell."""
 
@@ -173,15 +142,13 @@ class LoadFailed(NamedTuple):
 
 
 class WorkerExited(NamedTuple):
-    """The process is gone, reaped. The last word on this worker."""
+    """The process is gone, reaped, or could never be started. The last word on this worker."""
 
     worker_id: str
-    #: Exit status; None when a signal ended it.
-    exit_code: int | None
-    #: Signal number.
-    signal: int | None = None
-    #: Last lines of its log.
-    log_tail: str = ""
+    #: What it means for the runs that it held and for a load that was not finished: a `FailureCode`.
+    code: str = FailureCode.WORKER_CRASHED.value
+    #: For people: exit status or signal, and the last lines that it printed.
+    message: str = "the worker exited"
 
 
 # ---------------------------------------------------------------- runs
@@ -299,7 +266,6 @@ Event = (
     | ProbeFailed
     | AdaptersDescribed
     | WorkerReady
-    | WorkerStartFailed
     | ModelLoaded
     | LoadFailed
     | WorkerExited

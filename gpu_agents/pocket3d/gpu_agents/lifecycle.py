@@ -1,0 +1,108 @@
+"""Where a run and a worker can be, and which way they may go. The README draws the same two pictures."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from pocket3d.contracts.failures import FailureCode
+
+
+class RunState(str, Enum):
+    """Where an attempt stands on this agent."""
+
+    #: Taken; waits for its turn to fetch.
+    ACCEPTED = "accepted"
+    #: Its inputs are being fetched, while its worker starts.
+    FETCHING = "fetching"
+    #: Its inputs are here; it waits for its worker's model, or for the memory of evicted workers.
+    LOADING = "loading"
+    #: On the worker.
+    RUNNING = "running"
+    #: Asked to stop, by a cancel, a limit or a drain; still on the worker.
+    CANCELLING = "cancelling"
+    #: Its files go to the object store. It holds nothing on the device any more.
+    UPLOADING = "uploading"
+    #: Its result is proposed; the results stream decides.
+    STORING = "storing"
+    #: It ended without a result; the coordinator is being told.
+    REPORTING = "reporting"
+    #: Over: nothing is known of it but the answer to its award.
+    DONE = "done"
+
+
+#: States in which a run holds a slot and memory on its device.
+ON_DEVICE = frozenset({RunState.ACCEPTED, RunState.FETCHING, RunState.LOADING, RunState.RUNNING, RunState.CANCELLING})
+#: Of those, the ones in which the worker does not know of it yet.
+BEFORE_RUN = frozenset({RunState.ACCEPTED, RunState.FETCHING, RunState.LOADING})
+
+RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
+    RunState.ACCEPTED: frozenset({RunState.FETCHING, RunState.REPORTING}),
+    RunState.FETCHING: frozenset({RunState.LOADING, RunState.RUNNING, RunState.REPORTING}),
+    RunState.LOADING: frozenset({RunState.RUNNING, RunState.REPORTING}),
+    RunState.RUNNING: frozenset({RunState.UPLOADING, RunState.STORING, RunState.CANCELLING, RunState.REPORTING}),
+    RunState.CANCELLING: frozenset({RunState.UPLOADING, RunState.STORING, RunState.REPORTING}),
+    RunState.UPLOADING: frozenset({RunState.STORING, RunState.REPORTING}),
+    RunState.STORING: frozenset({RunState.DONE}),
+    RunState.REPORTING: frozenset({RunState.DONE}),
+    RunState.DONE: frozenset(),
+}
+
+
+class WorkerState(str, Enum):
+    """Where a worker stands."""
+
+    #: Decided, its memory is claimed; waits until evicted workers are gone and their memory was seen free.
+    PLANNED = "planned"
+    #: The process is being started.
+    STARTING = "starting"
+    #: It said hello; its model is being loaded.
+    LOADING = "loading"
+    #: Loaded, no run.
+    IDLE = "idle"
+    #: Loaded, with at least one run.
+    BUSY = "busy"
+    #: Told to end.
+    STOPPING = "stopping"
+    #: The process is gone. Its claim stays in the ledger until its memory was seen free.
+    GONE = "gone"
+
+
+LOADED = frozenset({WorkerState.IDLE, WorkerState.BUSY})
+#: States in which a worker takes runs.
+ACTIVE = frozenset({WorkerState.PLANNED, WorkerState.STARTING, WorkerState.LOADING, WorkerState.IDLE, WorkerState.BUSY})
+
+WORKER_TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
+    WorkerState.PLANNED: frozenset({WorkerState.STARTING, WorkerState.GONE}),
+    WorkerState.STARTING: frozenset({WorkerState.LOADING, WorkerState.STOPPING, WorkerState.GONE}),
+    WorkerState.LOADING: frozenset({WorkerState.IDLE, WorkerState.BUSY, WorkerState.STOPPING, WorkerState.GONE}),
+    WorkerState.IDLE: frozenset({WorkerState.BUSY, WorkerState.STOPPING, WorkerState.GONE}),
+    WorkerState.BUSY: frozenset({WorkerState.IDLE, WorkerState.STOPPING, WorkerState.GONE}),
+    WorkerState.STOPPING: frozenset({WorkerState.GONE}),
+    WorkerState.GONE: frozenset(),
+}
+
+
+class InvalidTransition(Exception):
+    """A run or worker was to go where the table has no row. The message ends with its story."""
+
+    def __init__(self, what: str, start: str, finish: str, story: list[str]) -> None:
+        super().__init__(f"{what}: no transition {start} -> {finish}; its story: " + "; ".join(story))
+        self.start = start
+        self.finish = finish
+
+
+#: Parts of messages after which a CUDA context cannot be used any more (CUDA's "sticky" errors).
+_STICKY = ("CUDA error", "device-side assert", "CUBLAS_STATUS", "CUDNN_STATUS")
+
+
+def spoils_worker(code: str, message: str, failures_in_row: int) -> bool:
+    """True if a worker whose run failed like this should be replaced before it takes another job.
+
+    After running out of memory the allocator's pool is in pieces; after a sticky CUDA error every further call fails;
+    after two failures in a row something else may be wrong, and a fresh process is the cheapest cure.
+    """
+    if code == FailureCode.OUT_OF_MEMORY.value:
+        return True
+    if code != FailureCode.ADAPTER_ERROR.value:
+        return False
+    return failures_in_row >= 2 or any(part in message for part in _STICKY)

@@ -1,0 +1,55 @@
+"""What can be set about an agent. Durations are seconds, memory MB."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Read once at the edge; the engine never looks elsewhere."""
+
+    #: Labels in the adverts.
+    labels: dict[str, str] = {}
+    #: Period of the engine's tick; one that comes after twice this is late and expires nothing.
+    tick_s: float = 1.0
+    #: Period of the adverts (they are the lease), the least time between two, and how often the adapters are in them.
+    advert_s: float = 1.0
+    advert_gap_s: float = 0.02
+    adapters_s: float = 10.0
+    #: From asking a run to stop until SIGTERM, and from SIGTERM (or the frame that ends an idle worker) until SIGKILL.
+    cancel_grace_s: float = 5.0
+    stop_grace_s: float = 5.0
+    #: A worker that nobody has used for so long is stopped.
+    idle_timeout_s: float = 600.0
+    #: Draining: running jobs may take so long; after it and this much more the agent leaves in any case.
+    drain_timeout_s: float = 300.0
+    leave_bound_s: float = 30.0
+    #: Fetching a job's inputs, and storing its outputs while connected, may take so long.
+    fetch_s: float = 600.0
+    upload_s: float = 600.0
+    #: A job waits so long for the memory of evicted workers; then it is handed back.
+    room_wait_s: float = 30.0
+    #: The claim of a worker that is gone is kept until a probe has seen its memory free, at most so long.
+    release_wait_s: float = 10.0
+    #: A reading older than this is none: the device offers nothing.
+    reading_s: float = 10.0
+    #: Period of the probe while somebody waits for memory.
+    fast_probe_s: float = 0.1
+    #: Effects in flight.
+    max_fetches: int = 8
+    max_uploads: int = 4
+    max_stores: int = 64
+    outcomes_per_report: int = 100
+    #: Pause before an outcome is reported again, before an upload is tried again, and the longest pause before a
+    #: result is tried again (the first is a tenth of a second, then twice as long each time).
+    outcome_retry_s: float = 1.0
+    upload_retry_s: float = 1.0
+    store_retry_s: float = 2.0
+    #: Least time between two progress messages of one run.
+    progress_gap_s: float = 0.1
+    #: Estimates: how many loads and runs are remembered, and what is assumed where there is no history.
+    history: int = 15
+    assumed_load_s: float = 20.0
+    assumed_run_s: float = 30.0
+    #: Answers to awards that are remembered, so that a repeated award gets the same answer.
+    answers_kept: int = 4096

@@ -52,6 +52,11 @@ def decode(kind: type[T], data: bytes) -> T:
         raise WireError("body", "nested too deeply") from error
 
 
+def decode_union(union: Any, data: bytes) -> Any:
+    """As `decode`, for a union of tagged messages, which is no `type`."""
+    return decode(union, data)
+
+
 def convert(kind: type[T], value: Any) -> T:
     """A decoded JSON value as a message of type `kind`.
 

@@ -27,6 +27,10 @@ def _jobs_indexed(core: Core, event: events.JobsIndexed, now: Now) -> None:
     core.jobs_indexed = True
 
 
+def _round_due(core: Core, event: events.RoundDue, now: Now) -> None:
+    """What is to be done follows every event."""
+
+
 _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.Led: watch.led,
     events.ResultsDrained: _results_drained,
@@ -52,6 +56,7 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.CancelAsked: endings.cancel_asked,
     events.Connected: watch.connected,
     events.Disconnected: watch.disconnected,
+    events.RoundDue: _round_due,
     events.Tick: watch.tick,
 }
 

@@ -166,6 +166,10 @@ class Disconnected(NamedTuple):
     """The connection is lost: nothing can be awarded."""
 
 
+class RoundDue(NamedTuple):
+    """The open round's deadline has come."""
+
+
 class Tick(NamedTuple):
     """Time passed."""
 
@@ -195,5 +199,6 @@ Event = (
     | CancelAsked
     | Connected
     | Disconnected
+    | RoundDue
     | Tick
 )

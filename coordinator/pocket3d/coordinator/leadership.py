@@ -34,6 +34,10 @@ class LeaseUnknown(NamedTuple):
     """No answer: it may have been written."""
 
 
+class LeaseUnread(NamedTuple):
+    """The leader bucket could not be read."""
+
+
 class FenceWritten(NamedTuple):
     """The leader record stands in the events stream, at this sequence."""
 
@@ -41,7 +45,9 @@ class FenceWritten(NamedTuple):
 
 
 class FenceConflict(NamedTuple):
-    """Another leader wrote its record first."""
+    """Another leader wrote its record; `epoch` of it, 0 if it was not read."""
+
+    epoch: int
 
 
 class ProofWanted(NamedTuple):
@@ -65,6 +71,7 @@ LeaseEvent = (
     | LeaseWritten
     | LeaseConflict
     | LeaseUnknown
+    | LeaseUnread
     | FenceWritten
     | FenceConflict
     | ProofWanted
@@ -141,6 +148,8 @@ class Leadership:
         self._written_at = 0.0
         self._write_sent = 0.0
         self._proof_wanted = False
+        #: The youngest epoch of another leader's record, for clocks that run behind.
+        self._epoch_seen = 0
 
     @property
     def leading(self) -> bool:
@@ -167,14 +176,18 @@ class Leadership:
             case LeaseUnknown():
                 self._waiting = False
                 return self._look(now)
+            case LeaseUnread():
+                self._waiting = False
+                return []
             case FenceWritten(sequence):
                 self._fencing = False
                 if self._record is None or self._leading:
                     return []
                 self._leading = True
                 return [Lead(self._record.epoch, sequence)]
-            case FenceConflict():
+            case FenceConflict(epoch):
                 self._fencing = False
+                self._epoch_seen = max(self._epoch_seen, epoch)
                 return self._down("another leader's record stands in the events stream") + self._look(now)
             case ProofWanted():
                 self._proof_wanted = True
@@ -237,10 +250,14 @@ class Leadership:
     def _read(self, event: LeaseRead, now: Now) -> list[LeaseEffect]:
         self._waiting = False
         record = event.record
-        if self._record is not None and record is not None and record.coordinator_id == self._id:
-            # A write whose answer was lost did get through.
-            if record.epoch == self._record.epoch and (self._leading or record.renewal == self._record.renewal):
+        mine = record if record is not None and record.coordinator_id == self._id else None
+        # A write whose answer was lost may have got through.
+        if self._record is not None and mine is not None and mine.epoch == self._record.epoch:
+            if mine.renewal == self._record.renewal:
                 return self._written(event.revision, now)
+            if self._leading:
+                self._revision = event.revision
+                return self._renew(now)
         if self._leading:
             if record is not None and record.coordinator_id != self._id:
                 return self._down("another coordinator took the lease")
@@ -253,7 +270,8 @@ class Leadership:
             return []
         if seen is not None and now.mono - self._seen_at < self._lease_s:
             return []
-        epoch = max((record.epoch if record is not None else 0) + 1, int(now.wall * 1000))
+        last = max(record.epoch if record is not None else 0, self._epoch_seen)
+        epoch = max(last + 1, int(now.wall * 1000))
         self._record = self._stamp(epoch, 0, now)
         self._waiting = True
         self._write_sent = now.mono

@@ -1,0 +1,127 @@
+"""Events on their way to the stream: in order, in atomic batches, one in flight, each fenced by the leader record."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from pocket3d.bus.port import Append, Bus, BusError, Conflict, Expect, OutcomeUnknown
+from pocket3d.contracts.codec import encode
+from pocket3d.contracts.subjects import Subjects
+
+from .effects import PublishEvent
+
+log = structlog.get_logger(__name__)
+
+#: Header: the jobs-stream sequence of the message that an event belongs to; tells a job from a second publish.
+JOB_SEQ_HEADER = "P3d-Job-Seq"
+#: Header: a batch's own name, by which a batch whose answer was lost is recognised.
+_BATCH_HEADER = "P3d-Batch"
+_MOST_MESSAGES = 500
+_MOST_BYTES = 768 * 1024
+_PAUSE_S = 0.2
+
+
+class EventOutbox:
+    """Stores events in the order given. Stops for good when the fence says that another leads.
+
+    Args:
+        fence: sequence of this leader's record in the events stream.
+        stored: called with the effects of each stored batch.
+        deposed: called once when the fence no longer holds.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        fence: int,
+        stored: Callable[[Sequence[PublishEvent]], None],
+        deposed: Callable[[], None],
+    ) -> None:
+        self._bus = bus
+        self._subjects = subjects
+        self._fence = Expect(fence, subjects.leader_record())
+        self._stored = stored
+        self._deposed = deposed
+        self._waiting: deque[PublishEvent] = deque()
+        self._news = asyncio.Event()
+
+    def put(self, effect: PublishEvent) -> None:
+        """Queue one event."""
+        self._waiting.append(effect)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Store what is queued, until cancelled or deposed."""
+        while True:
+            if not self._waiting:
+                self._news.clear()
+                await self._news.wait()
+            batch, messages = self._next_batch()
+            if not await self._store(messages):
+                log.warning("the events stream has another leader's record")
+                self._deposed()
+                return
+            self._stored(batch)
+
+    def _next_batch(self) -> tuple[list[PublishEvent], list[Append]]:
+        batch: list[PublishEvent] = []
+        messages: list[Append] = []
+        size = 0
+        name = uuid.uuid4().hex
+        while self._waiting and len(batch) < _MOST_MESSAGES:
+            effect = self._waiting[0]
+            body = encode(effect.status)
+            if batch and size + len(body) > _MOST_BYTES:
+                break
+            size += len(body)
+            self._waiting.popleft()
+            batch.append(effect)
+            subject = self._subjects.event(effect.status.feature, effect.status.job_id, effect.event)
+            headers = {JOB_SEQ_HEADER: str(effect.job_seq), _BATCH_HEADER: name}
+            messages.append(Append(subject, body, headers, self._fence if not messages else None))
+        return batch, messages
+
+    async def _store(self, messages: list[Append]) -> bool:
+        """True when the batch stands in the stream, false when another leads."""
+        while True:
+            try:
+                await self._bus.append_batch(messages)
+                return True
+            except Conflict:
+                # Ours may have stood there already, or another leader's record does.
+                if await self._stands(messages[-1]):
+                    return True
+                if await self._deposed_by_record():
+                    return False
+            except OutcomeUnknown as error:
+                log.warning("no answer to a batch of events", error=str(error))
+                if await self._stands(messages[-1]):
+                    return True
+            except BusError as error:
+                log.warning("events could not be stored yet", error=str(error))
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _stands(self, message: Append) -> bool:
+        """Read back: is the batch's last message the newest on its subject?"""
+        wanted = (message.headers or {}).get(_BATCH_HEADER)
+        while True:
+            try:
+                found = await self._bus.last(self._subjects.events_stream, message.subject)
+            except BusError as error:
+                log.warning("the events stream could not be read yet", error=str(error))
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            return found is not None and found.headers.get(_BATCH_HEADER) == wanted
+
+    async def _deposed_by_record(self) -> bool:
+        try:
+            record = await self._bus.last(self._subjects.events_stream, self._subjects.leader_record())
+        except BusError:
+            return False
+        return record is None or record.seq != self._fence.last

@@ -1,0 +1,233 @@
+"""One leadership: the engine of this epoch, what feeds it, and what performs its effects. Decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from pocket3d.bus.port import Bus, BusError, Closable, ConsumerName, Delivery, Msg
+from pocket3d.bus.topology import coordinator_jobs, coordinator_results
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.codec import WireError, decode
+from pocket3d.contracts.commands import AgentRecord, CallAnswered, OutcomesReported
+from pocket3d.contracts.jobs import admit, generated_id
+from pocket3d.contracts.lifecycle import PRIORITIES, Priority
+from pocket3d.contracts.messages import Advert, Result
+from pocket3d.contracts.subjects import Subjects
+
+from . import events
+from .effects import PublishEvent
+from .engine import CoordinatorEngine
+from .outbox import EventOutbox
+from .performer import Performer
+from .settings import CoordinatorSettings
+from .tasks import TaskPool
+
+log = structlog.get_logger(__name__)
+
+_IN_FLIGHT = 256
+
+
+class Reign:
+    """From `Lead` to `StepDown`. A later leadership of the same process starts with a new engine.
+
+    Args:
+        epoch: of this leadership.
+        fence: sequence of its leader record in the events stream.
+        known: agents that the former leader knew, or that were heard meanwhile.
+        prove: asks the leadership to renew the lease now.
+        depose: called when the fence no longer holds.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        settings: CoordinatorSettings,
+        coordinator_id: str,
+        clock: Callable[[], Now],
+        *,
+        epoch: int,
+        fence: int,
+        known: Sequence[AgentRecord],
+        prove: Callable[[], None],
+        depose: Callable[[], None],
+    ) -> None:
+        self._bus = bus
+        self._subjects = subjects
+        self._settings = settings
+        self._clock = clock
+        self._epoch = epoch
+        self._known = tuple(known)
+        self._coordinator_id = coordinator_id
+        self.engine = CoordinatorEngine(settings)
+        self.tasks = TaskPool(_IN_FLIGHT)
+        self._outbox = EventOutbox(bus, subjects, fence, self._events_stored, depose)
+        self._performer = Performer(
+            bus, subjects, coordinator_id, epoch, settings, clock, self.tasks, self._outbox, self.feed, prove
+        )
+        self._open: list[Closable] = []
+        self._deadline: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._stream_created = 0.0
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._performer.reading = self._reading
+        self._begun = False
+        self._left_results = 0
+        self._left_jobs = 0
+
+    # -- the loop
+
+    def feed(self, event: events.Event) -> None:
+        """Hand an event to the engine and perform what it asks for."""
+        if self._closed:
+            return
+        for effect in self.engine.handle(event, self._clock()):
+            self._performer.perform(effect)
+        self._watch_deadline()
+
+    def _watch_deadline(self) -> None:
+        deadline = self.engine.deadline
+        if deadline is None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+            return
+        if self._deadline is None:
+            wait = max(deadline - self._clock().mono, 0.0)
+            self._deadline = asyncio.get_running_loop().call_later(wait, self._round_is_due)
+
+    def _round_is_due(self) -> None:
+        self._deadline = None
+        self.feed(events.RoundDue())
+
+    def _events_stored(self, effects: Sequence[PublishEvent]) -> None:
+        ended = tuple(effect.status.job_id for effect in effects if effect.answer)
+        if ended:
+            self.feed(events.EventsStored(ended))
+
+    # -- life
+
+    async def begin(self) -> None:
+        """Take over in this order: hear the agents, drain the results, read the jobs again."""
+        bus, subjects = self._bus, self._subjects
+        for half_open in self._open:
+            await half_open.close()
+        self._open.clear()
+        self._left_jobs = 0
+        self._stream_created = await bus.stream_created(subjects.jobs_stream)
+        self._open.append(await bus.subscribe(subjects.bids(self._coordinator_id), self._on_bid))
+        self._open.append(await bus.subscribe(subjects.all_outcomes(), self._on_outcome))
+        if not self._begun:
+            self._begun = True
+            self.tasks.spawn(self._outbox.run(), bounded=False)
+            self.feed(events.Led(self._epoch, self._known))
+        results = coordinator_results(subjects)
+        await bus.reset(results)
+        self._left_results = await bus.backlog(results)
+        if not self._left_results:
+            self.feed(events.ResultsDrained())
+        self._open.append(await bus.consume(results, self._on_results))
+        consumers: list[tuple[Priority, ConsumerName]] = [(p, coordinator_jobs(subjects, p)) for p in PRIORITIES]
+        for _, consumer in consumers:
+            await bus.reset(consumer)
+            self._left_jobs += await bus.backlog(consumer)
+        if not self._left_jobs:
+            self.feed(events.JobsIndexed())
+        for _, consumer in consumers:
+            self._open.append(await bus.consume(consumer, self._on_jobs))
+
+    async def reset(self) -> None:
+        """After a reconnect: read again what was delivered and not acked, since acks may have been lost."""
+        subjects = self._subjects
+        await self._bus.reset(coordinator_results(subjects))
+        for priority in PRIORITIES:
+            await self._bus.reset(coordinator_jobs(subjects, priority))
+
+    def silence(self) -> None:
+        """Another leads: from this moment nothing more is decided here."""
+        self._closed = True
+
+    def generated_id(self, seq: int) -> str:
+        """What a job that brought no id is called."""
+        return generated_id(self._stream_created, seq)
+
+    async def close(self) -> None:
+        """End it: nothing more is fed to the engine, what is in flight is dropped."""
+        self._closed = True
+        self._reading.set()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        # Before the tasks: a consumption may wait for its handler, which waits for nothing of ours.
+        for closable in reversed(self._open):
+            try:
+                await closable.close()
+            except BusError as error:
+                log.debug("could not close", error=str(error))
+        self._open.clear()
+        await self.tasks.close()
+
+    # -- what comes in
+
+    async def _on_bid(self, msg: Msg) -> None:
+        try:
+            answer = decode(CallAnswered, msg.data)
+        except WireError as error:
+            log.warning("a bid could not be read", error=str(error))
+            return
+        self.feed(events.CallReturned(answer))
+
+    async def _on_outcome(self, msg: Msg) -> None:
+        try:
+            report = decode(OutcomesReported, msg.data)
+        except WireError as error:
+            log.warning("an outcome could not be read", subject=msg.subject, error=str(error))
+            return
+        request = self._performer.expect_answer(msg)
+        self.feed(events.OutcomesReturned(report, request))
+
+    def advert(self, advert: Advert) -> None:
+        """An agent advertised."""
+        self.feed(events.AdvertReceived(advert))
+
+    async def _on_results(self, batch: Sequence[Delivery]) -> None:
+        for delivery in batch:
+            message = delivery.message
+            try:
+                result = decode(Result, message.data)
+            except WireError as error:
+                # Somebody published nonsense there; it decides nothing and must not come again.
+                log.warning("a result could not be read", subject=message.subject, error=str(error))
+                self._performer.forget_result(message.seq)
+            else:
+                self.feed(events.ResultSeen(result, message.seq))
+            self._left_results -= 1
+            if self._left_results == 0:
+                self.feed(events.ResultsDrained())
+
+    async def _on_jobs(self, batch: Sequence[Delivery]) -> None:
+        for delivery in batch:
+            message = delivery.message
+            await self._reading.wait()
+            if self._closed:
+                return
+            where = self._subjects.parse_job(message.subject)
+            header_id = message.headers.get("Nats-Msg-Id")
+            fallback = generated_id(self._stream_created, message.seq)
+            admission = admit(where.feature, message.data, header_id, fallback)
+            self._performer.remember_body(message.seq, message.data)
+            priority: Priority = next(p for p in PRIORITIES if p == where.priority)
+            self.feed(events.JobRead(message.seq, priority, _token(where.feature), admission, message.time))
+            self._left_jobs -= 1
+            if self._left_jobs == 0:
+                self.feed(events.JobsIndexed())
+        # Let bids, results and ticks in between: a backlog of a hundred thousand jobs comes in batches.
+        await asyncio.sleep(0)
+
+
+def _token(feature: str) -> str:
+    """A bad feature is still a subject token; only its length is cut for the answers' subjects."""
+    return feature if len(feature) <= 64 else feature[:64]

@@ -21,6 +21,7 @@ from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
 from .workers.environment import child_environment, interpreter, link_namespace
 from .workers.log_capture import LineCutter
+from .workers.pipes import READ_BYTES, reading
 
 #: An answer is a few kilobytes per adapter.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -63,8 +64,10 @@ async def describe_adapters(
         groups.setdefault(key, []).append(adapter)
     gate = asyncio.Semaphore(_AT_ONCE)
     with tempfile.TemporaryDirectory(prefix="pocket3d-describe-") as folder:
-        root = namespace or await asyncio.to_thread(link_namespace, Path(folder) / "namespace")
-        answers = await asyncio.gather(*(_describe_group(g, root, timeout_s, gate) for g in groups.values()))
+        if namespace is None:
+            namespace = await asyncio.to_thread(link_namespace, Path(folder) / "namespace")
+        asked = [_describe_group(group, namespace, timeout_s, gate) for group in groups.values()]
+        answers = await asyncio.gather(*asked)
     known = {description.adapter_id: description for answer in answers for description in answer}
     return [known[adapter.spec.adapter_id] for adapter in declared]
 
@@ -102,35 +105,38 @@ async def _ask(group: list[DeclaredAdapter], namespace: Path, timeout_s: float) 
     python = interpreter(group[0].python)
     env = child_environment(os.environ, python=python, namespace=namespace, env=group[0].env, path=[], visible="")
     answer_in, answer_out = os.pipe()
+    stderr_in, stderr_out = os.pipe()
+    with tempfile.TemporaryFile() as question:
+        question.write(msgspec.json.encode([adapter.spec for adapter in group]))
+        question.seek(0)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                python,
+                "-m",
+                "pocket3d.adapters.worker",
+                "--describe",
+                "--answer-fd",
+                str(answer_out),
+                stdin=question,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=stderr_out,
+                pass_fds=[answer_out],
+                start_new_session=True,
+                cwd=namespace,
+                env=env,
+            )
+        except OSError as error:
+            os.close(answer_in)
+            os.close(stderr_in)
+            raise _DescribeError(
+                f"its interpreter {python} cannot be started: {error.strerror or error}; set `python` in models.yaml"
+            ) from error
+        finally:
+            os.close(answer_out)
+            os.close(stderr_out)
+    collected = asyncio.gather(_read_answer(answer_in), _read_last_lines(stderr_in), _ended(process))
     try:
-        process = await asyncio.create_subprocess_exec(
-            python,
-            "-m",
-            "pocket3d.adapters.worker",
-            "--describe",
-            "--answer-fd",
-            str(answer_out),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            pass_fds=[answer_out],
-            start_new_session=True,
-            cwd=namespace,
-            env=env,
-        )
-    except OSError as error:
-        os.close(answer_in)
-        raise _DescribeError(
-            f"its interpreter {python} cannot be started: {error.strerror or error}; correct `python` in models.yaml"
-        ) from error
-    finally:
-        os.close(answer_out)
-    question = msgspec.json.encode([adapter.spec for adapter in group])
-    collected = asyncio.gather(
-        _feed(process, question), _read_answer(answer_in), _read_last_lines(process), _ended(process)
-    )
-    try:
-        _, answer, lines, returncode = await asyncio.wait_for(collected, timeout_s)
+        answer, lines, returncode = await asyncio.wait_for(collected, timeout_s)
     except asyncio.TimeoutError as error:
         raise _DescribeError(f"{python} did not describe it within {timeout_s:g} s") from error
     finally:
@@ -167,38 +173,20 @@ def _kill_group(group: int) -> None:
         return
 
 
-async def _feed(process: asyncio.subprocess.Process, question: bytes) -> None:
-    assert process.stdin is not None
-    process.stdin.write(question)
-    try:
-        await process.stdin.drain()
-    except (BrokenPipeError, ConnectionResetError):
-        # It ended before it asked; its exit status tells.
-        return
-    finally:
-        process.stdin.close()
-
-
 async def _read_answer(read_end: int) -> bytes:
-    reader = asyncio.StreamReader()
-    pipe = os.fdopen(read_end, "rb", buffering=0)
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     answer = bytearray()
-    try:
-        while data := await reader.read(65536):
+    async with reading(read_end) as reader:
+        while data := await reader.read(READ_BYTES):
             answer += data
             if len(answer) > MAX_ANSWER_BYTES:
                 raise _DescribeError(f"its description is longer than {MAX_ANSWER_BYTES} bytes")
-    finally:
-        transport.close()
     return bytes(answer)
 
 
-async def _read_last_lines(process: asyncio.subprocess.Process) -> list[str]:
-    assert process.stderr is not None
+async def _read_last_lines(read_end: int) -> list[str]:
     cutter = LineCutter()
     lines: list[str] = []
-    while data := await process.stderr.read(65536):
-        lines = [*lines, *cutter.feed(data)][-_REASON_LINES:]
+    async with reading(read_end) as reader:
+        while data := await reader.read(READ_BYTES):
+            lines = [*lines, *cutter.feed(data)][-_REASON_LINES:]
     return [line for line in [*lines, *cutter.finish()][-_REASON_LINES:] if line.strip()]

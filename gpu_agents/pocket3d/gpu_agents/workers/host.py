@@ -33,6 +33,7 @@ class WorkerHost:
         self._guardian = Guardian()
         self._workers: dict[str, WorkerProcess] = {}
         self._namespace = namespace
+        self._starting: set[asyncio.Task[None]] = set()
         self._closing = False
 
     async def start(self, worker_id: str, launch: WorkerLaunch, on_frame: OnFrame, on_exit: OnExit) -> int | None:
@@ -59,6 +60,14 @@ class WorkerHost:
             raise ValueError(f"a worker {worker_id!r} is there already")
         worker = WorkerProcess(worker_id, launch, on_frame, on_exit, guardian=self._guardian, agent_id=self._agent_id)
         self._workers[worker_id] = worker
+        # A caller that gives up half-way must not leave a process that nobody knows.
+        task = asyncio.create_task(self._start(worker_id, worker))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+        await asyncio.shield(task)
+        return worker.pid
+
+    async def _start(self, worker_id: str, worker: WorkerProcess) -> None:
         try:
             if self._namespace is None:
                 self._namespace = await asyncio.to_thread(link_namespace, self._root / "namespace")
@@ -68,7 +77,6 @@ class WorkerHost:
                 del self._workers[worker_id]
             else:
                 worker.ended.add_done_callback(lambda _: self._workers.pop(worker_id, None))
-        return worker.pid
 
     async def send(self, worker_id: str, frame: Frame) -> bool:
         """Give a worker a frame; waits while it does not read (stop it to end that).
@@ -96,6 +104,8 @@ class WorkerHost:
     async def aclose(self, grace_s: float = 5.0) -> None:
         """End all workers: SIGTERM, after `grace_s` SIGKILL. All exits have been told when it returns."""
         self._closing = True
+        if self._starting:
+            await asyncio.wait(self._starting)
         for kill, timeout in ((False, grace_s), (True, None)):
             for worker in self._workers.values():
                 worker.stop(kill=kill)

@@ -41,12 +41,12 @@ from .guardian import Guardian
 from .launch import WorkerExit, WorkerLaunch
 from .log_capture import LogCapture
 from .memory import held_mb
+from .pipes import READ_BYTES, reading
 
 #: How long a worker whose socket is closed may take to exit, and its pipes to end after its exit, in seconds.
 LINGER_S = 5.0
 #: How often a memory limit is checked, in seconds.
 MEMORY_CHECK_S = 1.0
-_READ_BYTES = 64 * 1024
 #: When the host runs out of memory the kernel is to end a worker rather than the agent (/proc/PID/oom_score_adj).
 _OOM_SCORE = "500"
 
@@ -84,6 +84,8 @@ class WorkerProcess:
         self._writes: set[asyncio.Task[bool]] = set()
         self._socket: socket.socket | None = None
         self._exited = False
+        #: Asked for before there was a process.
+        self._early_signal: signal.Signals | None = None
         #: Done when the exit was told.
         self.ended: asyncio.Task[None] | None = None
 
@@ -91,6 +93,8 @@ class WorkerProcess:
         """Spawn it. A failure is told as its exit."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
+        # From here on frames can be sent: they wait in the socket until the process reads them.
+        self._socket = ours
         pipes = [os.pipe(), os.pipe()]
         folder = Path(self._launch.work_dir)
         try:
@@ -104,7 +108,6 @@ class WorkerProcess:
                 visible=self._launch.device.visible,
             )
             env |= {SOCKET_FD_VARIABLE: str(theirs.fileno()), "TMPDIR": str(folder / "tmp")}
-            # Own pipes instead of asyncio's: waiting for the process must not wait for a grandchild that holds them.
             process = await asyncio.create_subprocess_exec(
                 self._python,
                 "-m",
@@ -118,6 +121,7 @@ class WorkerProcess:
                 env=env,
             )
         except OSError as error:
+            self._socket = None
             ours.close()
             for read_end, _ in pipes:
                 os.close(read_end)
@@ -131,16 +135,17 @@ class WorkerProcess:
         self.pid = process.pid
         self._log = self._log.bind(worker_pid=process.pid)
         self._capture.bind(self._log)
-        self._socket = ours
-        self._log.info("worker started", worker_id=self.worker_id, python=self._python)
-        # Named to the guardian before anything can await: an agent killed now leaves nothing behind.
+        # Named to the guardian first of all: an agent that is killed from now on leaves nothing behind.
         await self._guardian.watch(process.pid)
+        if self._early_signal is not None:
+            self._signal(self._early_signal)
         await asyncio.to_thread(_offer_to_oom_killer, process.pid)
         outputs = [
             asyncio.create_task(self._read_output(name, pipe[0]))
             for name, pipe in zip(("stdout", "stderr"), pipes, strict=True)
         ]
         self.ended = asyncio.create_task(self._supervise(process, outputs))
+        self._log.info("worker started", worker_id=self.worker_id, python=self._python)
 
     async def send(self, frame: Frame) -> bool:
         """Give it a frame; waits while it does not read. False if it is gone (its exit is or will be told).
@@ -174,7 +179,10 @@ class WorkerProcess:
         return {"job_id": run.job_id, "attempt": run.attempt}
 
     def _signal(self, number: signal.Signals) -> None:
-        if self.pid is None or self._exited:
+        if self.pid is None:
+            self._early_signal = number
+            return
+        if self._exited:
             return
         try:
             os.killpg(self.pid, number)
@@ -214,15 +222,7 @@ class WorkerProcess:
         for task in late:
             task.cancel()
         results = await asyncio.gather(frames, *outputs, limit, return_exceptions=True)
-        assert self._socket is not None
-        try:
-            # Writers that wait for room wake up with an error.
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            self._log.debug("the worker's socket was already down")
-        await asyncio.gather(*self._writes)
-        self._socket.close()
-        self._socket = None
+        await self._hang_up()
         await self._guardian.forget(process.pid)
         self._capture.finish()
         await self._tell_exit(returncode)
@@ -230,6 +230,17 @@ class WorkerProcess:
             if isinstance(result, Exception):
                 # A fault of ours (a callback raised): the worker was ended properly, now it may be seen.
                 raise result
+
+    async def _hang_up(self) -> None:
+        ours, self._socket = self._socket, None
+        assert ours is not None
+        try:
+            # Writers that wait for room wake up with an error.
+            ours.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            self._log.debug("the worker's socket was already down")
+        await asyncio.gather(*self._writes)
+        ours.close()
 
     async def _tell_exit(self, returncode: int | None) -> None:
         ending = self._ending
@@ -245,7 +256,7 @@ class WorkerProcess:
         cutter = FrameReader(from_worker=True)
         while True:
             try:
-                data = await loop.sock_recv(self._socket, _READ_BYTES)
+                data = await loop.sock_recv(self._socket, READ_BYTES)
             except ConnectionResetError:
                 # It died with frames of ours unread; all of its own were read before.
                 return
@@ -280,15 +291,9 @@ class WorkerProcess:
         )
 
     async def _read_output(self, name: str, read_end: int) -> None:
-        reader = asyncio.StreamReader(limit=_READ_BYTES)
-        loop = asyncio.get_running_loop()
-        pipe = os.fdopen(read_end, "rb", buffering=0)
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-        try:
-            while data := await reader.read(_READ_BYTES):
+        async with reading(read_end) as reader:
+            while data := await reader.read(READ_BYTES):
                 self._capture.feed(name, data)
-        finally:
-            transport.close()
 
     async def _watch_memory(self, pid: int) -> None:
         limit = self._launch.memory_limit_mb

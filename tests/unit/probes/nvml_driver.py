@@ -1,0 +1,53 @@
+"""Runs in a process whose LD_LIBRARY_PATH holds the fake driver: opens the devices and reads them on command.
+
+Lines on stdin: `read`, `close`, `pass SECONDS` (of the probe's clock). Each is answered with one JSON line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from unittest import mock
+
+from pocket3d.gpu_agents.devices import DeviceSpecError, parse_devices
+from pocket3d.gpu_agents.probes import inventory, nvml, open_devices
+
+
+def answer(value: object) -> None:
+    print(json.dumps(value), flush=True)
+
+
+def main() -> None:
+    seconds = [0.0]
+
+    def probe() -> nvml.NvmlProbe:
+        return nvml.NvmlProbe(retry_s=30.0, clock=lambda: seconds[0])
+
+    with mock.patch.object(inventory, "NvmlProbe", probe):
+        try:
+            found = open_devices(parse_devices(sys.argv[1]))
+        except DeviceSpecError as error:
+            answer({"error": str(error)})
+            return
+    answer(
+        {
+            "devices": [
+                [d.id, d.kind, d.name, d.total_mb, d.buffer_mb, d.visible, d.max_running, d.simulated]
+                for d in found.devices
+            ],
+            "notes": found.notes,
+        }
+    )
+    for line in sys.stdin:
+        word, _, rest = line.strip().partition(" ")
+        if word == "pass":
+            seconds[0] += float(rest)
+            answer("ok")
+        elif word == "read":
+            answer({device: list(reading) for device, reading in found.probe.read().items()})
+        elif word == "close":
+            found.probe.close()
+            answer("closed")
+
+
+main()

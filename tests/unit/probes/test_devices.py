@@ -1,0 +1,123 @@
+"""The `--devices` grammar, and the devices that need no driver."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pocket3d.gpu_agents.devices import CpuPart, DeviceSpecError, cpu_device, fixed_devices, parse_devices
+from pocket3d.gpu_agents.probes import Reading, inventory, open_devices
+from pocket3d.gpu_agents.probes.cpu import CpuProbe, memory_mb
+from pocket3d.gpu_agents.probes.nvml import NvmlUnavailableError
+
+MEMINFO = "MemTotal:       16384000 kB\nMemFree:  100 kB\nMemAvailable:    4096000 kB\nHugePages_Total:       0\n"
+
+
+def test_fixed_devices_are_numbered_over_all_parts_and_count_as_cuda() -> None:
+    found = open_devices(parse_devices("fixed:24576, 12288@1 + fixed:1000"))
+    assert [(d.id, d.kind, d.total_mb, d.buffer_mb, d.max_running) for d in found.devices] == [
+        ("fixed-0", "cuda", 24576, 0, 1),
+        ("fixed-1", "cuda", 12288, 0, 1),
+        ("fixed-2", "cuda", 1000, 0, None),
+    ]
+    assert all(d.simulated and d.budgeted and d.visible == "" and d.worker_kind == "cpu" for d in found.devices)
+    assert found.probe.read() == {"fixed-0": Reading(24576), "fixed-1": Reading(12288), "fixed-2": Reading(1000)}
+    found.probe.close()
+
+
+def test_memory_buffer_applies_to_every_kind() -> None:
+    devices = open_devices(parse_devices("fixed:8000+cpu:4000@3"), memory_buffer=500).devices
+    assert [(d.id, d.buffer_mb, d.max_running) for d in devices] == [("fixed-0", 500, None), ("cpu-0", 500, 3)]
+
+
+def test_a_cpu_lane_of_its_own_replaces_that_of_auto(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_driver() -> object:
+        raise NvmlUnavailableError("NVML Shared Library Not Found")
+
+    monkeypatch.setattr(inventory, "NvmlProbe", no_driver)
+    found = open_devices(parse_devices("auto+cpu:123"))
+    assert [(d.id, d.total_mb) for d in found.devices] == [("cpu-0", 123)]
+    assert found.notes == ["no GPU: NVML Shared Library Not Found"]
+    with pytest.raises(DeviceSpecError, match="no GPU can be used: NVML Shared Library"):
+        open_devices(parse_devices("nvml+cpu"))
+
+
+def test_the_cpu_lane_takes_half_of_the_memory_unless_told() -> None:
+    assert cpu_device(CpuPart(None), 16000, None).total_mb == 8000
+    lane = cpu_device(CpuPart(20000), 16000, None)
+    assert (lane.id, lane.kind, lane.total_mb, lane.worker_kind, lane.budgeted) == ("cpu-0", "cpu", 20000, "cpu", True)
+    assert not lane.simulated
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is no device"),
+        ("gpu", "'gpu' is no device"),
+        ("fixed", "needs sizes in MB"),
+        ("fixed:", "needs sizes in MB"),
+        ("fixed:1024,,2", "whole number above 0, not ''"),
+        ("fixed:-1", "not '-1'"),
+        ("fixed:24GB", "not '24GB'"),
+        ("cpu:0", "the CPU lane's budget"),
+        ("cpu+cpu:5", "names the CPU lane twice"),
+        ("auto+nvml", "names the NVML GPUs twice"),
+        ("nvml:0", "nvml takes no sizes"),
+        ("cpu@x", "the number of jobs after @"),
+        ("cpu@", "the number of jobs after @"),
+        ("cpu+", "'' is no device"),
+    ],
+)
+def test_a_wrong_spec_says_what_is_wrong(text: str, says: str) -> None:
+    with pytest.raises(DeviceSpecError) as caught:
+        parse_devices(text)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith("--devices: ")
+
+
+def machine(root: Path, meminfo: str = MEMINFO, group: dict[str, str] | None = None) -> Path:
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/meminfo").write_text(meminfo)
+    (root / "proc/self/cgroup").write_text("0::/box/inner\n")
+    folder = root / "sys/fs/cgroup/box/inner"
+    folder.mkdir(parents=True)
+    for name, text in (group or {}).items():
+        (folder.parent / name).write_text(text)
+    return root
+
+
+def test_the_cpu_lane_reads_its_budget_or_what_the_machine_has_left(tmp_path: Path) -> None:
+    root = machine(tmp_path)
+    assert CpuProbe(cpu_device(CpuPart(3000), 0, None), root).read() == {"cpu-0": Reading(3000)}
+    assert CpuProbe(cpu_device(CpuPart(8000), 0, None), root).read() == {"cpu-0": Reading(4000)}
+    assert memory_mb(root) == 16000
+
+
+def test_a_container_bounds_the_cpu_lane_by_its_limit_without_the_file_cache(tmp_path: Path) -> None:
+    mb = 1024 * 1024
+    group = {
+        "memory.max": f"{2000 * mb}\n",
+        "memory.current": f"{1500 * mb}\n",
+        "memory.stat": f"anon 5\ninactive_file {700 * mb}\n",
+    }
+    root = machine(tmp_path, group=group)
+    assert memory_mb(root) == 2000
+    assert CpuProbe(cpu_device(CpuPart(8000), 0, None), root).read() == {"cpu-0": Reading(1200)}
+
+
+def test_a_container_without_a_limit_is_the_machine(tmp_path: Path) -> None:
+    root = machine(tmp_path, group={"memory.max": "max\n", "memory.current": "5\n", "memory.stat": ""})
+    assert memory_mb(root) == 16000
+
+
+def test_a_system_without_proc_reads_its_budget(tmp_path: Path) -> None:
+    assert CpuProbe(cpu_device(CpuPart(3000), 0, None), tmp_path).read() == {"cpu-0": Reading(3000)}
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)
+    assert memory_mb(tmp_path) == physical
+
+
+def test_fixed_devices_have_names_for_people() -> None:
+    (device,) = fixed_devices(parse_devices("fixed:9").fixed, None)
+    assert device.name == "simulated 9 MB"

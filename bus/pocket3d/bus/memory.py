@@ -1,0 +1,400 @@
+"""The bus in memory: the same promises as JetStream's, for tests and simulations, without a server or real timers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from . import kv, services
+from .connection import header_size
+from .memory_consumption import MemoryConsumption
+from .memory_server import MemoryServer
+from .port import (
+    Append,
+    BatchHandler,
+    Bus,
+    Closable,
+    ConsumerName,
+    Disconnected,
+    Expect,
+    Handler,
+    KvEntry,
+    Msg,
+    NoResponders,
+    ObjectInfo,
+    OutcomeUnknown,
+    ServiceSpec,
+    Stored,
+    TooLarge,
+)
+from .publisher import check_batch
+
+log = structlog.get_logger(__name__)
+
+_ACK_TIMEOUT_S = 5.0
+
+
+class MemorySubscription(Closable):
+    """Interest of one connection in a subject."""
+
+    def __init__(self, bus: MemoryBus, subject: str, queue: str, handler: Handler) -> None:
+        self.subject = subject
+        self.queue = queue
+        self._bus = bus
+        self._handler = handler
+        self._waiting: deque[Msg] = deque()
+        self._news = asyncio.Event()
+        self._closed = False
+        self._task = asyncio.ensure_future(self._run())
+
+    @property
+    def listening(self) -> bool:
+        """False while the connection is down."""
+        return self._bus.connected
+
+    def deliver(self, msg: Msg) -> None:
+        """Queue a message for the handler."""
+        self._waiting.append(msg)
+        self._news.set()
+
+    async def _run(self) -> None:
+        while True:
+            while self._waiting:
+                msg = self._waiting.popleft()
+                try:
+                    await self._handler(msg)
+                except Exception:
+                    # A handler's error must not end the subscription.
+                    log.exception("a message handler failed", subject=msg.subject)
+            if self._closed:
+                return
+            self._news.clear()
+            await self._news.wait()
+
+    async def close(self) -> None:
+        """End the interest; messages not yet handled are dropped."""
+        self._waiting.clear()
+        await self.drain()
+
+    async def drain(self) -> None:
+        """End the interest once what has come is handled."""
+        self._bus.server.unlisten(self)
+        self._bus.forget(self)
+        self._closed = True
+        self._news.set()
+        if asyncio.current_task() is not self._task:
+            await asyncio.wait({self._task})
+
+
+class MemoryBus(Bus):
+    """One connection to a `MemoryServer`."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self.server = server
+        self._up = True
+        self._closed = False
+        self._callbacks: list[Callable[[bool], None]] = []
+        self._open: list[Closable] = []
+        self._pending: set[asyncio.Future[Msg]] = set()
+
+    # -- the connection, for tests
+
+    def disconnect(self) -> None:
+        """Cut the connection: requests in flight end with `OutcomeUnknown`, nothing is delivered."""
+        if self._up:
+            self._up = False
+            for future in list(self._pending):
+                if not future.done():
+                    future.set_exception(OutcomeUnknown("the connection broke before an answer came"))
+            self._tell()
+
+    def reconnect(self) -> None:
+        """Put the connection back; subscriptions and consumptions go on."""
+        if not self._up and not self._closed:
+            self._up = True
+            self._tell()
+
+    def _tell(self) -> None:
+        for callback in list(self._callbacks):
+            try:
+                callback(self._up)
+            except Exception:
+                # As on a real connection: one callback's error is not another's.
+                log.exception("a connection callback failed", up=self._up)
+
+    @property
+    def connected(self) -> bool:
+        """True while the connection stands."""
+        return self._up
+
+    @property
+    def max_payload(self) -> int:
+        """Largest message, headers included, bytes."""
+        return self.server.max_payload
+
+    def on_connection(self, callback: Callable[[bool], None]) -> None:
+        """Call `callback` after each reconnect (True) and each loss (False)."""
+        self._callbacks.append(callback)
+
+    async def close(self) -> None:
+        """Let handlers finish what they have, then disconnect."""
+        if self._closed:
+            return
+        self._closed = True
+        for thing in list(self._open):
+            if isinstance(thing, MemorySubscription):
+                await thing.drain()
+            else:
+                await thing.close()
+        self._up = False
+
+    def forget(self, thing: Closable) -> None:
+        """It was closed."""
+        if thing in self._open:
+            self._open.remove(thing)
+
+    async def _send(self, data: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+        """What every operation begins with. Others get their turn, as they do when bytes go over a wire."""
+        if not self._up:
+            raise Disconnected("not connected to NATS")
+        size = len(data) + header_size(headers)
+        if size > self.max_payload:
+            raise TooLarge(size, self.max_payload)
+        await asyncio.sleep(0)
+        if not self._up:
+            raise OutcomeUnknown("the connection broke before an answer came")
+
+    # -- core messages
+
+    async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """As `Bus.publish`."""
+        await self._send(data, headers)
+        self.server.publish(Msg(subject, bytes(data), dict(headers or {}), ""))
+
+    async def request(
+        self, subject: str, data: bytes, *, timeout: float, headers: Mapping[str, str] | None = None
+    ) -> Msg:
+        """As `Bus.request`; the timeout passes on the server's clock."""
+        await self._send(data, headers)
+        future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        answer = _Answer(f"_INBOX.{self.server.number()}", self, future)
+
+        def expire() -> None:
+            if not future.done():
+                future.set_exception(OutcomeUnknown(f"{subject}: no answer within {timeout:g} s"))
+
+        self._pending.add(future)
+        self.server.listen(answer)
+        timer = None
+        try:
+            if not self.server.publish(Msg(subject, bytes(data), dict(headers or {}), answer.subject)):
+                raise NoResponders(f"nobody listens on {subject}")
+            if self.server.answers_lost(subject):
+                self.server.unlisten(answer)
+            timer = self.server.clock.call_at(self.server.clock.time() + timeout, expire)
+            return await future
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self.server.unlisten(answer)
+            self._pending.discard(future)
+
+    async def respond(self, msg: Msg, data: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """As `Bus.respond`."""
+        if msg.reply:
+            await self.publish(msg.reply, data, headers)
+
+    async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Closable:
+        """As `Bus.subscribe`."""
+        await self._send()
+        subscription = MemorySubscription(self, subject, queue, handler)
+        self._open.append(subscription)
+        self.server.listen(subscription)
+        return subscription
+
+    async def serve(self, service: ServiceSpec) -> Closable:
+        """As `Bus.serve`."""
+        return await services.serve(self, service)
+
+    # -- streams
+
+    async def append(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        expect: Expect | None = None,
+        timeout: float = 5.0,
+    ) -> int:
+        """As `Bus.append`."""
+        await self._send(data, headers)
+        seq = self.server.append(Append(subject, data, headers, expect))
+        self._answered(subject)
+        return seq
+
+    async def append_batch(self, messages: Sequence[Append], *, timeout: float = 5.0) -> int:
+        """As `Bus.append_batch`."""
+        check_batch(messages)
+        for message in messages[1:]:
+            size = len(message.data) + header_size(message.headers)
+            if size > self.max_payload:
+                raise TooLarge(size, self.max_payload)
+        await self._send(messages[0].data, messages[0].headers)
+        seq = self.server.append(messages[0]) if len(messages) == 1 else self.server.append_batch(messages)
+        self._answered(messages[0].subject)
+        return seq
+
+    def _answered(self, subject: str) -> None:
+        if self.server.answers_lost(subject):
+            raise OutcomeUnknown(f"{subject}: no answer in time")
+
+    async def last(self, stream: str, subject: str) -> Stored | None:
+        """As `Bus.last`."""
+        await self._send()
+        return self.server.stream(stream).last(subject)
+
+    async def get(self, stream: str, seq: int) -> Stored | None:
+        """As `Bus.get`."""
+        await self._send()
+        return self.server.stream(stream).messages.get(seq)
+
+    async def last_seq(self, stream: str) -> int:
+        """As `Bus.last_seq`."""
+        await self._send()
+        return self.server.stream(stream).last_seq
+
+    async def stream_created(self, stream: str) -> float:
+        """As `Bus.stream_created`."""
+        await self._send()
+        return self.server.stream(stream).created
+
+    async def pages(self, stream: str, subject: str, *, start: int, limit: int) -> list[Stored]:
+        """As `Bus.pages`."""
+        await self._send()
+        return self.server.stream(stream).from_seq(subject, start, limit)
+
+    # -- consumers
+
+    async def consume(self, consumer: ConsumerName, handler: BatchHandler, *, batch: int = 256) -> Closable:
+        """As `Bus.consume`."""
+        await self._send()
+        consumption = MemoryConsumption(self, consumer, handler, batch)
+        self._open.append(consumption)
+        return consumption
+
+    async def ack(self, consumer: ConsumerName, delivery_seq: int) -> None:
+        """As `Bus.ack`. Of a message not yet delivered since a reset it waits for the delivery, as JetStream's does."""
+        await self._send()
+        durable = self.server.consumer(consumer)
+        if durable.ack(delivery_seq):
+            return
+        news = asyncio.Event()
+        deadline = self.server.clock.time() + _ACK_TIMEOUT_S
+        timer = self.server.clock.call_at(deadline, news.set)
+        durable.listeners.add(news.set)
+        try:
+            while not durable.ack(delivery_seq):
+                if self.server.clock.time() >= deadline or not self._up:
+                    raise OutcomeUnknown(f"ack of {delivery_seq} on {consumer.stream} was not confirmed")
+                news.clear()
+                await news.wait()
+        finally:
+            durable.listeners.discard(news.set)
+            timer.cancel()
+
+    async def reset(self, consumer: ConsumerName) -> None:
+        """As `Bus.reset`."""
+        await self._send()
+        self.server.consumer(consumer).reset()
+
+    # -- key/value buckets
+
+    async def kv_get(self, bucket: str, key: str) -> KvEntry | None:
+        """As `Bus.kv_get`."""
+        return await kv.get(self, bucket, key)
+
+    async def kv_put(self, bucket: str, key: str, value: bytes) -> int:
+        """As `Bus.kv_put`."""
+        return await kv.put(self, bucket, key, value)
+
+    async def kv_update(self, bucket: str, key: str, value: bytes, *, last: int) -> int:
+        """As `Bus.kv_update`."""
+        return await kv.update(self, bucket, key, value, last)
+
+    async def kv_delete(self, bucket: str, key: str) -> None:
+        """As `Bus.kv_delete`."""
+        await kv.delete(self, bucket, key)
+
+    async def kv_entries(self, bucket: str, pattern: str = ">") -> list[KvEntry]:
+        """As `Bus.kv_entries`."""
+        return await kv.entries(self, bucket, pattern)
+
+    # -- artifacts
+
+    async def put_object(
+        self, bucket: str, name: str, source: Path | bytes, *, headers: Mapping[str, str] | None = None
+    ) -> ObjectInfo:
+        """As `Bus.put_object`; held in memory."""
+        await self._send()
+        data = source if isinstance(source, bytes) else await asyncio.to_thread(source.read_bytes)
+        digest = hashlib.sha256(data).hexdigest()
+        objects = self.server.bucket(bucket)
+        if name in objects and objects[name][1].sha256 == digest:
+            return objects[name][1]
+        info = ObjectInfo(bucket, name, len(data), digest, dict(headers or {}), self.server.clock.time())
+        objects[name] = (data, info)
+        return info
+
+    async def get_object(self, bucket: str, name: str, target: Path) -> ObjectInfo:
+        """As `Bus.get_object`."""
+        await self._send()
+        objects = self.server.bucket(bucket)
+        if name not in objects:
+            raise KeyError(name)
+        data, info = objects[name]
+        await asyncio.to_thread(target.write_bytes, data)
+        return info
+
+    async def object_info(self, bucket: str, name: str) -> ObjectInfo | None:
+        """As `Bus.object_info`."""
+        await self._send()
+        found = self.server.bucket(bucket).get(name)
+        return found[1] if found else None
+
+    async def delete_object(self, bucket: str, name: str) -> None:
+        """As `Bus.delete_object`."""
+        await self._send()
+        self.server.bucket(bucket).pop(name, None)
+
+    # -- topology
+
+    async def ensure(self, topology: Any) -> list[str]:
+        """As `Bus.ensure`, of a `topology.Topology`."""
+        await self._send()
+        return self.server.ensure(topology)
+
+
+class _Answer:
+    """The inbox of one request."""
+
+    queue = ""
+
+    def __init__(self, subject: str, bus: MemoryBus, future: asyncio.Future[Msg]) -> None:
+        self.subject = subject
+        self._bus = bus
+        self._future = future
+
+    @property
+    def listening(self) -> bool:
+        return self._bus.connected
+
+    def deliver(self, msg: Msg) -> None:
+        if not self._future.done():
+            self._future.set_result(msg)

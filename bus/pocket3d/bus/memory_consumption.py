@@ -1,0 +1,95 @@
+"""One endless pull from a durable consumer in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from .memory_clock import Timer
+from .memory_server import MemoryServer
+from .memory_stream import MemoryConsumer
+from .port import BatchHandler, Closable, ConsumerName, Refused
+
+log = structlog.get_logger(__name__)
+
+
+class Connected(Protocol):
+    """What a consumption needs of its connection."""
+
+    server: MemoryServer
+
+    @property
+    def connected(self) -> bool:
+        """True while the connection stands."""
+
+    def on_connection(self, callback: Callable[[bool], None]) -> None:
+        """Call back on loss and return."""
+
+    def forget(self, thing: Closable) -> None:
+        """It was closed."""
+
+
+class MemoryConsumption(Closable):
+    """Hands batches to a handler until closed."""
+
+    def __init__(self, bus: Connected, consumer: ConsumerName, handler: BatchHandler, batch: int) -> None:
+        self._bus = bus
+        self._name = consumer
+        self._handler = handler
+        self._batch = batch
+        self._news = asyncio.Event()
+        self._closed = False
+        bus.on_connection(lambda up: self._news.set())
+        self._task = asyncio.ensure_future(self._run())
+
+    async def close(self) -> None:
+        """End it once the handler is done with its batch."""
+        self._closed = True
+        self._news.set()
+        self._bus.forget(self)
+        if asyncio.current_task() is not self._task:
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        consumer: MemoryConsumer | None = None
+        try:
+            while not self._closed:
+                self._news.clear()
+                consumer = self._find(consumer)
+                taken = []
+                if consumer is not None and self._bus.connected:
+                    taken = consumer.take(self._batch, self._bus.server.clock.time())
+                if not taken:
+                    await self._wait(consumer)
+                    continue
+                try:
+                    await self._handler(taken)
+                except Exception:
+                    # A handler's error must not end the consumption; the batch comes again after the ack wait.
+                    log.exception("a batch handler failed", consumer=self._name.name, first=taken[0].message.seq)
+                await asyncio.sleep(0)
+        finally:
+            if consumer is not None:
+                consumer.listeners.discard(self._news.set)
+
+    def _find(self, before: MemoryConsumer | None) -> MemoryConsumer | None:
+        """The consumer of now: it may not be there yet, or be another one since."""
+        try:
+            consumer = self._bus.server.consumer(self._name)
+        except Refused:
+            return None
+        if consumer is not before:
+            consumer.listeners.add(self._news.set)
+        return consumer
+
+    async def _wait(self, consumer: MemoryConsumer | None) -> None:
+        """Until there is news, or the first un-acked message is due again."""
+        clock = self._bus.server.clock
+        due = consumer.next_deadline() if consumer is not None else clock.time() + 1
+        timer: Timer | None = clock.call_at(due, self._news.set) if due is not None else None
+        await self._news.wait()
+        if timer is not None:
+            timer.cancel()

@@ -6,7 +6,7 @@ from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.lifecycle import TERMINAL, JobState
-from pocket3d.contracts.messages import RunningJob, Status
+from pocket3d.contracts.messages import JobError, RunningJob, Status
 
 from .attempts import adopt
 from .core import Core
@@ -32,7 +32,8 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
     at = rfc3339(now.wall)
     if rejection is not None:
         record.troubled().rejection = rejection
-        status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}")
+        error = JobError(code=rejection.code.value, message=rejection.message, field=rejection.field)
+        status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
     else:
         status = record.status("queued", at)
     core.do(PublishQueued(status, event.seq))

@@ -1,0 +1,246 @@
+"""Storing a file in an object store: streamed, with a bounded number of chunks in flight.
+
+An upload has a subject of its own for its chunks. If anything is uncertain about one of them the whole upload starts
+again on a new subject; what the failed one left is purged, and nothing refers to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
+import structlog
+
+from . import object_layout as layout
+from .object_layout import ArtifactBroken, ObjectRecord
+from .port import BusError, Disconnected, NoResponders, ObjectInfo, OutcomeUnknown, Stored
+from .reader import Answer
+
+if TYPE_CHECKING:
+    from .jetstream import JetStreamBus
+
+_log = structlog.get_logger("pocket3d.bus.artifacts")
+
+#: Bytes in flight; a server refuses more than its buffer takes, and a client would hold them all in memory.
+_WINDOW_BYTES = 2 * 1024 * 1024
+#: Read and hashed in one step of a helper thread, bytes.
+_BLOCK_BYTES = 1024 * 1024
+_CHUNK_TIMEOUT_S = 10.0
+#: How long an upload is tried again after its first failure, seconds: as long as a replicated server may be away.
+_PATIENCE_S = 30.0
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 2.0
+#: Room for the subject and what the bus adds to a message, bytes.
+_OVERHEAD = 1024
+
+#: It may work when tried again: nothing was said about the file itself.
+TRANSIENT = (Disconnected, OutcomeUnknown, NoResponders)
+
+
+class _OutOfOrder(BusError):
+    """The chunks did not get rising sequences."""
+
+
+async def find(bus: JetStreamBus, bucket: str, name: str) -> tuple[ObjectRecord, Stored] | None:
+    """The record that stands under a name, also that of a removed file."""
+    stored = await bus.last(layout.stream_of(bucket), layout.record_subject(bucket, name))
+    return (layout.read_record(stored), stored) if stored is not None else None
+
+
+async def upload(
+    bus: JetStreamBus, bucket: str, name: str, source: Path | bytes, headers: Mapping[str, str]
+) -> ObjectInfo:
+    """Store a file, or leave the same file as it stands. Errors as `Bus.put_object`."""
+    promised = layout.promised_digest(name)
+    standing = await find(bus, bucket, name)
+    old = standing[0] if standing is not None and not standing[0].deleted else None
+    same = False
+    if old is not None and standing is not None:
+        digest = await asyncio.to_thread(_digest, source)
+        if promised is not None:
+            _check_promise(name, promised, digest)
+        same = old.sha256 == digest
+        stored_at = standing[1].time
+        if same and not layout.due_for_refresh(stored_at, await _max_age(bus, bucket), time.time()):
+            return layout.info_of(old, stored_at)
+
+    first_failure: float | None = None
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            record = await _store(bus, bucket, name, source, dict(headers), promised)
+            break
+        except (*TRANSIENT, _OutOfOrder) as error:
+            now = time.monotonic()
+            first_failure = now if first_failure is None else first_failure
+            if now - first_failure > _PATIENCE_S:
+                raise
+            _log.warning("upload starts again", bucket=bucket, name=name, error=str(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+    if old is not None and not same:
+        # Of the same file, chunks are left to their age: somebody may be reading them.
+        await purge(bus, bucket, old.nuid)
+    stands = await find(bus, bucket, name)
+    stored_at = stands[1].time if stands is not None and stands[0].nuid == record.nuid else time.time()
+    return layout.info_of(record, stored_at)
+
+
+async def _store(
+    bus: JetStreamBus,
+    bucket: str,
+    name: str,
+    source: Path | bytes,
+    headers: dict[str, str],
+    promised: str | None,
+) -> ObjectRecord:
+    """One try: all chunks, then the record."""
+    nuid = layout.new_nuid()
+    chunk_bytes = min(layout.CHUNK_BYTES, bus.max_payload - _OVERHEAD)
+    reading = await asyncio.to_thread(_open, source)
+    try:
+        sent = await _send_chunks(bus, layout.chunk_subject(bucket, nuid), reading, chunk_bytes)
+        digest = sent.digest.hexdigest()
+        if promised is not None:
+            _check_promise(name, promised, digest)
+        record = layout.make_record(
+            bucket,
+            name,
+            nuid,
+            size=sent.size,
+            chunks=sent.chunks,
+            chunk_bytes=chunk_bytes,
+            sha256=digest,
+            headers=headers,
+            wall=time.time(),
+        )
+        await _commit(bus, record)
+    except BaseException:
+        await purge(bus, bucket, nuid)
+        raise
+    finally:
+        await asyncio.to_thread(reading.close)
+    return record
+
+
+class _Sent:
+    """What an upload has sent so far."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.chunks = 0
+        self.last_seq = 0
+
+
+async def _send_chunks(bus: JetStreamBus, subject: str, reading: BinaryIO, chunk_bytes: int) -> _Sent:
+    sent = _Sent()
+    flying: deque[asyncio.Task[int]] = deque()
+    window = max(_WINDOW_BYTES // chunk_bytes, 1)
+
+    def next_block() -> bytes:
+        block = reading.read(_BLOCK_BYTES - _BLOCK_BYTES % chunk_bytes or chunk_bytes)
+        sent.digest.update(block)
+        return block
+
+    async def land() -> None:
+        # The server's order is the file's order only if it took the chunks in the order in which we sent them.
+        seq = await flying.popleft()
+        if seq <= sent.last_seq:
+            raise _OutOfOrder(f"chunks on {subject} were stored out of order ({seq} after {sent.last_seq})")
+        sent.last_seq = seq
+
+    reader = asyncio.ensure_future(asyncio.to_thread(next_block))
+    try:
+        while block := await reader:
+            reader = asyncio.ensure_future(asyncio.to_thread(next_block))
+            for start in range(0, len(block), chunk_bytes):
+                chunk = block[start : start + chunk_bytes]
+                flying.append(asyncio.ensure_future(bus.append(subject, chunk, timeout=_CHUNK_TIMEOUT_S)))
+                sent.chunks += 1
+                sent.size += len(chunk)
+                if len(flying) >= window:
+                    await land()
+        while flying:
+            await land()
+    except asyncio.CancelledError:
+        for task in flying:
+            task.cancel()
+        raise
+    finally:
+        # Our caller closes the file and purges the chunks: not while a thread reads the one, nor before the answers to
+        # the other are in, for a chunk can be stored after a purge that was sent later.
+        await asyncio.gather(reader, *flying, return_exceptions=True)
+    return sent
+
+
+async def _commit(bus: JetStreamBus, record: ObjectRecord) -> None:
+    """Write the record. An unknown outcome is asked for; writing the same record twice changes nothing."""
+    data = msgspec.json.encode(record)
+    deadline = time.monotonic() + _PATIENCE_S
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            await bus.append(layout.record_subject(record.bucket, record.name), data, headers=layout.ROLLUP)
+            return
+        except TRANSIENT:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+async def purge(bus: JetStreamBus, bucket: str, nuid: str) -> None:
+    """Remove the chunks of one upload; if that fails they go with their age."""
+    if not nuid:
+        return
+    body = {"filter": layout.chunk_subject(bucket, nuid)}
+    try:
+        answer = await bus.reader.api(f"STREAM.PURGE.{layout.stream_of(bucket)}", body, Answer)
+    except BusError as error:
+        _log.warning("chunks that nothing refers to were left behind", bucket=bucket, nuid=nuid, error=str(error))
+        return
+    if answer.error is not None:
+        said = answer.error.description
+        _log.warning("chunks that nothing refers to were left behind", bucket=bucket, nuid=nuid, error=said)
+
+
+async def remove(bus: JetStreamBus, bucket: str, name: str) -> None:
+    """Mark a file as removed and purge its chunks. Errors as `Bus.delete_object`."""
+    standing = await find(bus, bucket, name)
+    if standing is None or standing[0].deleted:
+        return
+    old = standing[0]
+    gone = ObjectRecord(name=name, bucket=bucket, nuid=old.nuid, size=0, chunks=0, mtime=old.mtime, deleted=True)
+    await _commit(bus, gone)
+    await purge(bus, bucket, old.nuid)
+
+
+async def _max_age(bus: JetStreamBus, bucket: str) -> float:
+    """How long the bucket keeps a file, seconds; 0 for ever."""
+    info = await bus.reader.info(layout.stream_of(bucket))
+    return float(info.config.get("max_age") or 0) / 1e9
+
+
+def _check_promise(name: str, promised: str, digest: str) -> None:
+    if digest != promised:
+        raise ArtifactBroken(f"the file for {name} has the digest {digest}: did it change while it was uploaded?")
+
+
+def _open(source: Path | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+def _digest(source: Path | bytes) -> str:
+    digest = hashlib.sha256()
+    with _open(source) as reading:
+        while block := reading.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

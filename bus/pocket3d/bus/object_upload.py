@@ -33,6 +33,8 @@ _WINDOW_BYTES = 2 * 1024 * 1024
 #: Read and hashed in one step of a helper thread, bytes.
 _BLOCK_BYTES = 1024 * 1024
 _CHUNK_TIMEOUT_S = 10.0
+#: How long chunks under way are waited for when one of them has failed, seconds.
+_SETTLE_S = 1.0
 #: How long an upload is tried again after its first failure, seconds: as long as a replicated server may be away.
 _PATIENCE_S = 30.0
 _FIRST_PAUSE_S = 0.1
@@ -170,13 +172,16 @@ async def _send_chunks(bus: JetStreamBus, subject: str, reading: BinaryIO, chunk
                     await land()
         while flying:
             await land()
-    except asyncio.CancelledError:
-        for task in flying:
-            task.cancel()
+    except BaseException as error:
+        # Our caller purges the chunks then: not before the answers to those under way are in, for a chunk can be stored
+        # after a purge that was sent later. What is still silent after a while went down with its connection.
+        if flying and not isinstance(error, asyncio.CancelledError):
+            await asyncio.wait(flying, timeout=_SETTLE_S)
         raise
     finally:
-        # Our caller closes the file and purges the chunks: not while a thread reads the one, nor before the answers to
-        # the other are in, for a chunk can be stored after a purge that was sent later.
+        for task in flying:
+            task.cancel()
+        # Nor is the file to be closed while a thread still reads it.
         await asyncio.gather(reader, *flying, return_exceptions=True)
     return sent
 

@@ -1,0 +1,344 @@
+"""For programs that have work done, or wait for results: submit jobs, follow them, fetch their files.
+
+    async with Client.connect("nats://127.0.0.1:4222") as client:
+        job = await client.submit("image_to_mesh", {"image_path": Path("cat.png")})
+        async for status in job.events():
+            print(status.status)
+        files = await job.download("out")
+
+It needs nothing but the base install. `pocket3d.bus.sync` has the same without `await`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from pocket3d.contracts.api import AgentList, ApiRequest, EmptyRequest, FeatureList, JobList, ListRequest
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs
+from pocket3d.contracts.messages import Result
+from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
+
+from .api_calls import call
+from .artifacts import input_name
+from .client_errors import (
+    ApiRefused,
+    ClientError,
+    DurableInUse,
+    JobFailed,
+    JobRefused,
+    NoLeader,
+    NotSetUp,
+    QueueFull,
+    WaitTimeout,
+)
+from .connect import resolve
+from .file_names import safe_name
+from .handle import API_TIMEOUT_S, JobHandle
+from .jetstream import JetStreamBus
+from .port import Bus, Disconnected, NoResponders, OutcomeUnknown, Refused
+from .result_feed import feed
+from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
+from .watch import Links
+
+__all__ = [
+    "ApiRefused",
+    "Client",
+    "ClientError",
+    "DurableInUse",
+    "JobFailed",
+    "JobHandle",
+    "JobRefused",
+    "NoLeader",
+    "NotSetUp",
+    "QueueFull",
+    "WaitTimeout",
+]
+
+T = TypeVar("T")
+
+_PAUSE_S = 0.25
+_APPEND_TIMEOUT_S = 5.0
+#: As long as a replicated stream may be without a leader, seconds.
+_NO_STREAM_S = 8.0
+_BLOCK_BYTES = 1024 * 1024
+#: JetStream's codes for a stream at its limit of messages or bytes.
+_FULL = frozenset({10077, 10047, 10023})
+
+
+class Client:
+    """A producer's or subscriber's view of one namespace on one server. Make one with `connect`.
+
+    Args:
+        bus: a connection; `close` closes it.
+        namespace: first token of all subjects.
+    """
+
+    def __init__(self, bus: Bus, namespace: str = "p3d") -> None:
+        self.bus = bus
+        self.subjects = Subjects(namespace)
+        #: For handles: tells them of reconnects.
+        self.links = Links(bus)
+
+    @classmethod
+    def connect(cls, server: str | Sequence[str] | None = None, namespace: str = "p3d", **options: Any) -> Connecting:
+        """Connect: `await` it, or use it with `async with`.
+
+        Args:
+            server: URL or URLs; by default `NATS_URL`, else nats://127.0.0.1:4222.
+            namespace: first token of all subjects.
+            options: as `pocket3d.bus.connect.resolve` takes them: context, creds, nkey, user, password, token, tls_ca,
+                tls_cert, tls_key, inbox_prefix, name, wait_s, ...
+
+        Raises (when awaited):
+            Disconnected: no server answered in time.
+            Refused: the server does not accept these credentials.
+            ConnectError: the options are wrong.
+        """
+        return Connecting(cls, server, namespace, {"name": "pocket3d client", **options})
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Disconnect. Handles of this client are of no use afterwards."""
+        await self.bus.close()
+
+    # -- jobs
+
+    async def submit(
+        self,
+        feature: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        priority: str = "normal",
+        files: Mapping[str, FileArgument] | None = None,
+        job_id: str | None = None,
+        model_preference: str | Sequence[str] | None = None,
+        vram_mb: int | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
+        retry: RetryPolicy | Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        tenant: str | None = None,
+        timeout: float = 30.0,
+    ) -> JobHandle:
+        """Upload the job's files and publish it; returns when the server has stored it.
+
+        The job is checked here as the coordinator will check it. It is published under one id however often that takes,
+        so it runs once. Under an id that is known already nothing new happens: the handle shows the first job.
+
+        Args:
+            feature: what is asked, e.g. `image_to_mesh`.
+            inputs: its parameters. A `pathlib.Path` under a key that ends in `_path` (or in a list under `_paths`) is a
+                file of this machine; it is uploaded, unless the server has it already.
+            priority: `high`, `normal` or `low`.
+            files: more local files by key; here a text is a path too.
+            job_id: 1 to 64 letters, digits, - and _; by default a random one.
+            model_preference: an adapter id or an ordered list of them; binding.
+            vram_mb: replaces the adapter's declared requirement, MB.
+            limits: `schedule_to_start_s`, `start_to_close_s`, `load_s`, in seconds.
+            retry: `max_attempts`, `initial_s`, `factor`, `cap_s`.
+            metadata: comes back with the result.
+            tenant: a label for fair share.
+            timeout: seconds to go on trying to publish while the server is away.
+
+        Raises:
+            JobRefused: not a job that would be taken; `field` says where. Nothing was published.
+            NotSetUp: no stream takes it.
+            QueueFull
+            Disconnected, OutcomeUnknown: not within `timeout`; submitting again with the same `job_id` is safe.
+        """
+        job_id = job_id if job_id is not None else uuid.uuid4().hex
+        given = dict(inputs or {})
+        local = [(file, await _describe(file)) for file in local_files(given, files)]
+        request = build(
+            feature,
+            with_references(given, local),
+            job_id=job_id,
+            priority=priority,
+            max_payload=self.bus.max_payload,
+            model_preference=model_preference,
+            vram_mb=vram_mb,
+            limits=limits,
+            retry=retry,
+            metadata=metadata,
+            tenant=tenant,
+        )
+        deadline = asyncio.get_running_loop().time() + timeout
+        await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
+        for file, reference in local:
+            await self._upload(file, reference, deadline)
+        await self._publish(self.subjects.job(priority, feature), request.data, job_id, deadline)
+        return JobHandle(self, job_id, feature)
+
+    def job(self, job_id: str, feature: str | None = None) -> JobHandle:
+        """A handle on a job that was submitted before, by anybody. Asks nothing of the server.
+
+        Raises:
+            ValueError: not a job id.
+        """
+        if not JOB_ID_PATTERN.fullmatch(job_id):
+            raise ValueError(f"job id {job_id[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -")
+        return JobHandle(self, job_id, feature)
+
+    async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> None:
+        bucket = self.subjects.inputs_bucket
+        for ref in file_refs(job.inputs):
+            if ref.artifact is None or ref.artifact in uploading:
+                continue
+            if await _patiently(partial(self.bus.object_info, bucket, ref.artifact), deadline) is None:
+                field = f"inputs.{ref.key}" + ("" if ref.index is None else f"[{ref.index}]")
+                raise refuse(
+                    FailureCode.ARTIFACT_MISSING,
+                    f"{field}.artifact",
+                    f"there is no artifact {ref.artifact!r} in {bucket}: it must be uploaded first",
+                )
+
+    async def _upload(self, file: LocalFile, reference: dict[str, str], deadline: float) -> None:
+        bucket, headers = self.subjects.inputs_bucket, {"filename": reference["filename"]}
+        try:
+            await _patiently(
+                partial(self.bus.put_object, bucket, reference["artifact"], file.path, headers=headers), deadline
+            )
+        except OSError as error:
+            raise refuse(FailureCode.INVALID_INPUT, file.field, f"cannot read {file.path}: {error}") from error
+
+    async def _publish(self, subject: str, data: bytes, job_id: str, deadline: float) -> None:
+        # Under one id it may be published any number of times.
+        append = partial(self.bus.append, subject, data, headers={"Nats-Msg-Id": job_id}, timeout=_APPEND_TIMEOUT_S)
+        try:
+            await _patiently(append, deadline)
+        except NoResponders as error:
+            raise NotSetUp(subject) from error
+        except Refused as error:
+            if error.code in _FULL:
+                raise QueueFull(f"the queue takes no more jobs now ({error}); try again when some are done") from error
+            raise
+
+    # -- results of a feature
+
+    def results(self, feature: str, *, durable: str, ack_wait_s: float = 60.0) -> AsyncGenerator[Result, None]:
+        """Every result of a feature, from the oldest that is kept, then each as it comes, without end.
+
+        A result is confirmed when the loop's body asks for the next: one whose body fails or is left by `break` comes
+        again, at the latest after `ack_wait_s`, to whoever iterates under this name. So does, now and then, one that
+        was seen already: bodies must bear that. Several programs under one name share the results. `contextlib.aclosing`
+        ends the iteration at once; left by `break` alone it ends when Python collects it.
+
+        Args:
+            feature: as published (an alias is a feature of its own here).
+            durable: the name under which the server remembers how far this subscriber is.
+            ack_wait_s: seconds after which an unconfirmed result comes again.
+
+        Raises:
+            ValueError: not a name.
+            DurableInUse: the name stands for something else, e.g. another feature.
+        """
+        return feed(self.bus, self.subjects, feature, durable, ack_wait_s)
+
+    # -- the coordinator's answers
+
+    async def api(self, verb: str, request: ApiRequest, kind: type[T], timeout: float = API_TIMEOUT_S) -> T:
+        """Ask the leading coordinator, `p3d.api.<verb>`; again while nobody answers.
+
+        Raises:
+            ApiRefused, NoLeader, Disconnected
+        """
+        return await call(self.bus, self.subjects.api(verb), request, kind, timeout)
+
+    async def features(self) -> FeatureList:
+        """What can be asked for, and which adapters serve it. Errors as `api`."""
+        return await self.api("features", EmptyRequest(), FeatureList)
+
+    async def agents(self) -> AgentList:
+        """The agents with their devices and what they run. Errors as `api`."""
+        return await self.api("agents", EmptyRequest(), AgentList)
+
+    async def list(
+        self,
+        *,
+        status: str | None = None,
+        feature: str | None = None,
+        tenant: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> JobList:
+        """One page of jobs; `after` is the `next` of the page before. Errors as `api`."""
+        request = ListRequest(status=status, feature=feature, tenant=tenant, limit=limit, after=after)
+        return await self.api("list", request, JobList)
+
+
+class Connecting:
+    """A connection to be: `client = await Client.connect(...)` or `async with Client.connect(...) as client`."""
+
+    def __init__(
+        self, kind: type[Client], server: str | Sequence[str] | None, namespace: str, options: dict[str, Any]
+    ) -> None:
+        self._kind = kind
+        self._server = server
+        self._namespace = namespace
+        self._options = options
+        self._client: Client | None = None
+
+    async def _connect(self) -> Client:
+        Subjects(self._namespace)  # judged before a connection is made
+        bus = await JetStreamBus.connect(resolve(self._server, **self._options))
+        return self._kind(bus, self._namespace)
+
+    def __await__(self) -> Generator[Any, None, Client]:
+        return self._connect().__await__()
+
+    async def __aenter__(self) -> Client:
+        self._client = await self._connect()
+        return self._client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
+async def _patiently(action: Callable[[], Awaitable[T]], deadline: float) -> T:
+    """Repeat what may be repeated while the server is away, until `deadline` (of the loop's clock)."""
+    loop = asyncio.get_running_loop()
+    no_stream_until = min(deadline, loop.time() + _NO_STREAM_S)
+    while True:
+        try:
+            return await action()
+        except (Disconnected, OutcomeUnknown):
+            if loop.time() + _PAUSE_S > deadline:
+                raise
+        except NoResponders:
+            if loop.time() + _PAUSE_S > no_stream_until:
+                raise
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def _describe(file: LocalFile) -> dict[str, str]:
+    """The reference to a local file: its name by digest, and its own name for the suffix."""
+    try:
+        digest = await asyncio.to_thread(_sha256, file.path)
+    except OSError as error:
+        raise refuse(FailureCode.INVALID_INPUT, file.field, f"cannot read {file.path}: {error.strerror}") from error
+    return {"artifact": input_name(digest), "filename": safe_name(file.path.name)}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,271 @@
+"""What this agent offers for a lot: on which device, how soon, at what cost; or why it offers nothing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from pocket3d.contracts.commands import BidDeclined, BidPlaced, Lot, Reason
+from pocket3d.contracts.failures import DeclineCode
+from pocket3d.contracts.features import canonical
+from pocket3d.contracts.fit import Need, Shortfall, fits
+from pocket3d.contracts.worker_frames import AdapterDescription
+
+from .claims import Plan, declared_mb, plan
+from .engine_records import DeviceBook, Run, Worker
+from .estimates import Estimates
+from .lifecycle import RunState, WorkerState
+from .settings import AgentSettings
+
+_CODES = {
+    "device_kind": DeclineCode.NO_DEVICE,
+    "max_running": DeclineCode.NO_SLOT,
+    "max_concurrent": DeclineCode.NO_SLOT,
+    "vram_total": DeclineCode.VRAM_TOTAL,
+    "vram": DeclineCode.VRAM_BUSY,
+}
+_MEGABYTES = ("vram_total", "vram")
+#: A run that is past its estimate is expected to take at least this share of its time again.
+_OVERDUE = 0.1
+
+
+class Bidder(NamedTuple):
+    """What bids are made from."""
+
+    agent_id: str
+    adapters: Mapping[str, AdapterDescription]
+    books: Mapping[str, DeviceBook]
+    estimates: Estimates
+    settings: AgentSettings
+    now_mono: float
+
+
+def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:
+    """Offers for one lot, one per adapter and device that could take it now or later; or the reasons for none."""
+    bids: list[BidPlaced] = []
+    reasons: list[Reason] = []
+    adapters = list(_serving(bidder, lot, reasons))
+    if not adapters and not reasons:
+        wanted = f"{lot.feature} by {', '.join(lot.adapters)}" if lot.adapters is not None else lot.feature
+        reasons.append(_reason(bidder, DeclineCode.NO_ADAPTER, message=f"no adapter here serves {wanted}"))
+    for adapter in adapters:
+        if not adapter.available:
+            message = adapter.reason or "not available"
+            reasons.append(
+                _reason(bidder, DeclineCode.ADAPTER_UNAVAILABLE, adapter_id=adapter.adapter_id, message=message)
+            )
+            continue
+        books = [book for book in bidder.books.values() if book.device.kind in adapter.devices]
+        if not books:
+            kinds = " or ".join(adapter.devices)
+            reasons.append(
+                _reason(
+                    bidder,
+                    DeclineCode.NO_DEVICE,
+                    adapter_id=adapter.adapter_id,
+                    message=f"{adapter.adapter_id} runs on {kinds}; this agent has no such device",
+                )
+            )
+        for book in books:
+            offer = _offer(bidder, book, adapter, lot)
+            if isinstance(offer, BidPlaced):
+                bids.append(offer)
+            else:
+                reasons.append(offer)
+    return bids, None if bids else BidDeclined(lot=lot.lot, reasons=reasons)
+
+
+def _serving(bidder: Bidder, lot: Lot, reasons: list[Reason]) -> Iterable[AdapterDescription]:
+    """Adapters that a lot may be given to. Binding ids do not change what an adapter serves."""
+    for adapter in bidder.adapters.values():
+        if lot.adapters is not None and adapter.adapter_id not in lot.adapters:
+            continue
+        serves = canonical(adapter.feature) == canonical(lot.feature)
+        if not serves and (lot.adapters is None or adapter.available):
+            continue
+        if adapter.adapter_id in lot.without:
+            message = "the coordinator keeps it off this agent for these jobs"
+            reasons.append(_reason(bidder, DeclineCode.BENCHED, adapter_id=adapter.adapter_id, message=message))
+            continue
+        yield adapter
+
+
+def _offer(bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, lot: Lot) -> BidPlaced | Reason:
+    unavailable = book.ledger.unavailable(bidder.now_mono)
+    if unavailable is not None:
+        return _reason(
+            bidder,
+            DeclineCode.NO_DEVICE,
+            device=book.device.id,
+            adapter_id=adapter.adapter_id,
+            message=unavailable,
+        )
+    found = plan(book, adapter, lot.vram_mb, bidder.estimates, bidder.now_mono)
+    if isinstance(found, Plan):
+        return _bid_now(bidder, book, adapter, lot, found)
+    wait = wait_s(bidder, book, adapter, lot.vram_mb)
+    if found.dimension in ("device_kind", "vram_total") or wait is None:
+        return shortfall_reason(bidder.agent_id, book.device.id, adapter.adapter_id, found)
+    worker = book.worker_for(adapter.adapter_id)
+    claim, claim_next = _claims(bidder, book, adapter, lot.vram_mb, worker)
+    return BidPlaced(
+        lot=lot.lot,
+        adapter_id=adapter.adapter_id,
+        device=book.device.id,
+        claim_mb=claim,
+        claim_next_mb=claim_next,
+        slots=0,
+        max_concurrent=worker.capacity if worker else max(1, adapter.max_concurrent),
+        warm=worker is not None and worker.loaded,
+        est_queue_s=wait,
+        est_load_s=0.0 if worker is not None else expected_load_s(bidder, book, adapter.adapter_id),
+        est_run_s=bidder.estimates.run_s(adapter.adapter_id, book.device.id),
+    )
+
+
+def _bid_now(bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, lot: Lot, found: Plan) -> BidPlaced:
+    worker = found.worker
+    load_s = expected_load_s(bidder, book, adapter.adapter_id)
+    if worker is not None:
+        load_s = _load_left_s(bidder, book, worker)
+    return BidPlaced(
+        lot=lot.lot,
+        adapter_id=adapter.adapter_id,
+        device=book.device.id,
+        claim_mb=found.claim_mb,
+        claim_next_mb=found.claim_next_mb,
+        slots=_slots(bidder, book, adapter, lot.jobs, found),
+        max_concurrent=worker.capacity if worker else max(1, adapter.max_concurrent),
+        warm=worker is not None and worker.loaded,
+        evict_mb=sum(book.ledger.claim_mb(w.worker_id) for w in found.evict),
+        est_queue_s=0.0,
+        est_load_s=load_s,
+        est_run_s=bidder.estimates.run_s(adapter.adapter_id, book.device.id),
+    )
+
+
+def _slots(bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, jobs: int, found: Plan) -> int:
+    """How many such jobs could start at once: slots of the worker, cap of the device, memory."""
+    room = book.ledger.room(bidder.now_mono, book.running, found.behind)
+    worker = found.worker
+    slots = worker.free_slots if worker else max(1, adapter.max_concurrent)
+    slots = min(slots, max(1, jobs))
+    if room.max_running is not None:
+        slots = min(slots, room.max_running - room.running)
+    if found.claim_next_mb > 0:
+        slots = min(slots, 1 + max(0, room.available_mb - found.claim_mb) // found.claim_next_mb)
+    return max(1, slots)
+
+
+def _claims(
+    bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, vram_mb: int | None, worker: Worker | None
+) -> tuple[int, int]:
+    declared = declared_mb(adapter, book, bidder.estimates)
+    need = declared if vram_mb is None else vram_mb
+    if worker is not None:
+        extra = max(0, need - worker.resident_mb)
+        return extra, extra
+    return need, need - min(declared, need)
+
+
+# ---------------------------------------------------------------- how long until it could start
+
+
+def expected_load_s(bidder: Bidder, book: DeviceBook, adapter_id: str) -> float:
+    """A load from nothing: the history's median, or the assumption of the settings."""
+    known = bidder.estimates.load_s(adapter_id, book.device.id)
+    return bidder.settings.assumed_load_s if known is None else known
+
+
+def _load_left_s(bidder: Bidder, book: DeviceBook, worker: Worker) -> float:
+    if worker.loaded:
+        return 0.0
+    expected = expected_load_s(bidder, book, worker.adapter_id)
+    if worker.load_started is None:
+        return expected
+    elapsed = bidder.now_mono - worker.load_started
+    return max(expected - elapsed, _OVERDUE * elapsed)
+
+
+def _left_s(bidder: Bidder, book: DeviceBook, run: Run) -> float:
+    """Until a run leaves its slot."""
+    worker = run.worker
+    expected = bidder.estimates.run_s(worker.adapter_id, book.device.id)
+    if expected is None:
+        expected = bidder.settings.assumed_run_s
+    if run.state is RunState.CANCELLING:
+        grace = run.grace_deadline
+        return max(0.0, grace - bidder.now_mono) if grace is not None else 0.0
+    if run.run_started is None:
+        return _load_left_s(bidder, book, worker) + expected
+    elapsed = bidder.now_mono - run.run_started
+    return max(expected - elapsed, _OVERDUE * elapsed)
+
+
+def wait_s(bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, vram_mb: int | None) -> float | None:
+    """When the job could start here, in seconds from now, if nothing else came in between; None for never.
+
+    Runs leave one after the other by their estimates; a worker without runs counts as evictable. Also None when other
+    processes on the device hold what is missing.
+    """
+    worker = book.worker_for(adapter.adapter_id)
+    claim, _ = _claims(bidder, book, adapter, vram_mb, worker)
+    left = {run.token: _left_s(bidder, book, run) for each in book.workers.values() for run in each.runs.values()}
+    ends = sorted({0.0, *left.values(), *(_idle_in(bidder, book, w, left) for w in book.workers.values())})
+    promised = book.ledger.promised_to()
+    for at in ends:
+        remaining = [token for token, end in left.items() if end > at]
+        own = sum(1 for token in remaining if worker is not None and token in worker.runs)
+        slots = (worker.capacity if worker else max(1, adapter.max_concurrent)) - own
+        without = [
+            w.worker_id
+            for w in book.workers.values()
+            if w is not worker and w.worker_id not in promised and _idle_in(bidder, book, w, left) <= at
+        ]
+        without += [key for key in book.ledger.ending() if key not in promised and key not in without]
+        room = book.ledger.room(bidder.now_mono, len(remaining), without)
+        if fits(Need(claim, tuple(adapter.devices), slots), room) is None:
+            return at
+    return None
+
+
+def _idle_in(bidder: Bidder, book: DeviceBook, worker: Worker, left: Mapping[str, float]) -> float:
+    if worker.runs:
+        return max(left[token] for token in worker.runs)
+    if worker.state is WorkerState.IDLE or worker.state is WorkerState.STOPPING:
+        return 0.0
+    return _load_left_s(bidder, book, worker)
+
+
+# ---------------------------------------------------------------- reasons
+
+
+def shortfall_reason(agent_id: str, device: str, adapter_id: str, short: Shortfall) -> Reason:
+    """A shortfall in the words of `explain`."""
+    in_mb = short.dimension in _MEGABYTES
+    return Reason(
+        agent_id=agent_id,
+        device=device,
+        code=_CODES[short.dimension].value,
+        need_mb=short.need if in_mb else None,
+        have_mb=max(0, short.have) if in_mb else None,
+        short_mb=short.need - max(0, short.have) if in_mb else None,
+        adapter_id=adapter_id,
+    )
+
+
+def _reason(
+    bidder: Bidder,
+    code: DeclineCode,
+    *,
+    device: str | None = None,
+    adapter_id: str | None = None,
+    message: str | None = None,
+) -> Reason:
+    return Reason(agent_id=bidder.agent_id, device=device, code=code.value, adapter_id=adapter_id, message=message)
+
+
+def draining(agent_id: str, lots: Sequence[Lot]) -> list[BidDeclined]:
+    """An agent that leaves offers nothing."""
+    reason = Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message="the agent is draining")
+    return [BidDeclined(lot=lot.lot, reasons=[reason]) for lot in lots]

@@ -1,0 +1,214 @@
+"""What a coordinator commands: report, bid, take, stop."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.commands import (
+    AnyCommand,
+    Award,
+    AwardAnswer,
+    AwardJobs,
+    AwardsAnswered,
+    BidDeclined,
+    BidPlaced,
+    CallAnswered,
+    CallForBids,
+    CancelAttempts,
+    CancelsNoted,
+    CommandRefused,
+    Reason,
+    StateReported,
+)
+from pocket3d.contracts.failures import DeclineCode, FailureCode
+from pocket3d.contracts.features import canonical
+
+from .bidding import bid, draining, shortfall_reason
+from .claims import Plan, plan
+from .effects import Reply, SendBids
+from .engine_core import Core
+from .engine_records import Ending
+from .engine_reports import advert
+from .engine_runs import accept, stop_run
+from .engine_workers import claim_extra, start_if_room, take_worker
+from .events import CommandReceived, CommandUnreadable, RequestId
+
+
+def command_received(core: Core, event: CommandReceived, now: Now) -> None:
+    """Obey, unless a younger leadership has spoken before, or another life of this agent is meant."""
+    command = event.command
+    if command.incarnation is not None and command.incarnation != core.identity.incarnation:
+        return
+    if command.epoch < core.fence:
+        message = f"epoch {command.epoch} of {command.coordinator_id} is over: {core.fence} has spoken"
+        _refuse(core, event.request, DeclineCode.STALE.value, message)
+        return
+    core.fence = command.epoch
+    _obey(core, command, event.request, now)
+
+
+def command_unreadable(core: Core, event: CommandUnreadable, now: Now) -> None:
+    """Answer what is no command."""
+    _refuse(core, event.request, FailureCode.INVALID_INPUT.value, event.message)
+
+
+def _refuse(core: Core, request: RequestId | None, code: str, message: str) -> None:
+    if request is not None:
+        identity = core.identity
+        core.do(
+            Reply(
+                request,
+                CommandRefused(
+                    agent_id=identity.agent_id,
+                    incarnation=identity.incarnation,
+                    seq=core.next_seq(),
+                    code=code,
+                    message=message,
+                    epoch=core.fence,
+                ),
+            )
+        )
+
+
+def _obey(core: Core, command: AnyCommand, request: RequestId | None, now: Now) -> None:
+    if isinstance(command, CallForBids):
+        _call(core, command, now)
+    elif isinstance(command, AwardJobs):
+        _award(core, command, request, now)
+    elif isinstance(command, CancelAttempts):
+        _cancel(core, command, request, now)
+    else:
+        _report_state(core, request, now)
+
+
+def _report_state(core: Core, request: RequestId | None, now: Now) -> None:
+    if request is None:
+        core.changed = core.adapters_changed = True
+        return
+    identity = core.identity
+    told = advert(core, now, full=True)
+    reply = StateReported(
+        agent_id=identity.agent_id, incarnation=identity.incarnation, seq=core.next_seq(), advert=told
+    )
+    core.do(Reply(request, reply))
+
+
+# ---------------------------------------------------------------- auction
+
+
+def _call(core: Core, call: CallForBids, now: Now) -> None:
+    bids: list[BidPlaced] = []
+    declines: list[BidDeclined] = []
+    if core.draining:
+        declines = draining(core.identity.agent_id, call.lots)
+    else:
+        bidder = core.bidder(now.mono)
+        for lot in call.lots:
+            placed, declined = bid(bidder, lot)
+            bids += placed
+            if declined is not None:
+                declines.append(declined)
+    answer = CallAnswered(
+        agent_id=core.identity.agent_id,
+        incarnation=core.identity.incarnation,
+        seq=core.next_seq(),
+        call_id=call.call_id,
+        bids=bids,
+        declines=declines,
+    )
+    core.do(SendBids(call.coordinator_id, answer))
+
+
+def _award(core: Core, command: AwardJobs, request: RequestId | None, now: Now) -> None:
+    answers = [_answer(core, award, now) for award in command.awards]
+    if request is not None:
+        identity = core.identity
+        reply = AwardsAnswered(
+            agent_id=identity.agent_id, incarnation=identity.incarnation, seq=core.next_seq(), answers=answers
+        )
+        core.do(Reply(request, reply))
+
+
+def _answer(core: Core, award: Award, now: Now) -> AwardAnswer:
+    """Take it or not, by the ledger's word. A token that was answered before gets the same answer, whatever became of
+    it since: a repeated award, or one whose answer was lost, changes nothing.
+    """
+    known = core.answers.get(award.token)
+    if known is not None:
+        return known
+    if award.token in core.runs:
+        return AwardAnswer(job_id=award.job_id, token=award.token, accepted=True)
+    reason = _take(core, award, now)
+    answer = AwardAnswer(job_id=award.job_id, token=award.token, accepted=reason is None, reason=reason)
+    core.remember(answer)
+    return answer
+
+
+def _take(core: Core, award: Award, now: Now) -> Reason | None:
+    agent_id = core.identity.agent_id
+
+    def decline(code: DeclineCode, message: str) -> Reason:
+        return Reason(
+            agent_id=agent_id, device=award.device, code=code.value, adapter_id=award.adapter_id, message=message
+        )
+
+    if core.draining:
+        return decline(DeclineCode.DRAINING, "the agent is draining")
+    adapter = core.adapters.get(award.adapter_id)
+    if adapter is None:
+        return decline(DeclineCode.NO_ADAPTER, f"{award.adapter_id} is not known here")
+    if not adapter.available:
+        return decline(DeclineCode.ADAPTER_UNAVAILABLE, adapter.reason or "not available")
+    if canonical(adapter.feature) != canonical(award.feature):
+        return decline(DeclineCode.NO_ADAPTER, f"{award.adapter_id} serves {adapter.feature}, not {award.feature}")
+    book = core.books.get(award.device)
+    if book is None:
+        return decline(DeclineCode.NO_DEVICE, f"there is no device {award.device} here")
+    unavailable = book.ledger.unavailable(now.mono)
+    if unavailable is not None:
+        return decline(DeclineCode.NO_DEVICE, unavailable)
+    vram_mb = award.vram_mb if award.vram_mb is not None else award.job.vram_mb
+    found = plan(book, adapter, vram_mb, core.estimates, now.mono)
+    if not isinstance(found, Plan):
+        return shortfall_reason(agent_id, award.device, award.adapter_id, found)
+    worker = take_worker(core, book, adapter, found, now)
+    run = accept(core, award, worker, found.need_mb, now)
+    claim_extra(core, book, run, found, now)
+    start_if_room(core, worker, now)
+    return None
+
+
+# ---------------------------------------------------------------- cancel
+
+
+def _cancel(core: Core, command: CancelAttempts, request: RequestId | None, now: Now) -> None:
+    held: list[str] = []
+    unknown: list[str] = []
+    for cancel in command.cancels:
+        run = core.runs.get(cancel.token)
+        if run is None:
+            unknown.append(cancel.token)
+            _never_take(core, cancel.job_id, cancel.token)
+            continue
+        held.append(cancel.token)
+        stop_run(core, run, Ending(FailureCode.CANCELLED.value, cancel.reason or "cancelled on request"), now)
+    if request is not None:
+        identity = core.identity
+        reply = CancelsNoted(
+            agent_id=identity.agent_id,
+            incarnation=identity.incarnation,
+            seq=core.next_seq(),
+            held=held,
+            unknown=unknown,
+        )
+        core.do(Reply(request, reply))
+
+
+def _never_take(core: Core, job_id: str, token: str) -> None:
+    """An award that comes after its cancel (a late duplicate) must not start anything."""
+    if token not in core.answers:
+        reason = Reason(
+            agent_id=core.identity.agent_id,
+            code=DeclineCode.STALE.value,
+            message="the attempt was cancelled before its award came",
+        )
+        core.remember(AwardAnswer(job_id=job_id, token=token, accepted=False, reason=reason))

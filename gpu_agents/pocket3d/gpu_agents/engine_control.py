@@ -1,0 +1,159 @@
+"""What an operator asks of one agent: status, drain, load, unload; and leaving."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.api import ControlAnswer
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.fit import Shortfall
+
+from .bidding import shortfall_reason
+from .claims import Plan, plan
+from .effects import Exit, RefuseRequest, Reply
+from .engine_core import Core
+from .engine_records import DeviceBook, Ending
+from .engine_reports import advert
+from .engine_runs import stop_run
+from .engine_workers import start_if_room, stop_worker, take_worker
+from .events import DrainRequested, LoadRequested, RequestId, StatusRequested, UndrainRequested, UnloadRequested
+from .lifecycle import BEFORE_RUN, ON_DEVICE, RunState, WorkerState
+
+
+def status_requested(core: Core, event: StatusRequested, now: Now) -> None:
+    """Everything that an advert can say."""
+    core.do(Reply(event.request, advert(core, now, full=True)))
+
+
+def _answer(core: Core, request: RequestId | None, message: str) -> None:
+    if request is not None:
+        answer = ControlAnswer(agent_id=core.identity.agent_id, draining=core.draining, message=message)
+        core.do(Reply(request, answer))
+
+
+def _refuse(core: Core, request: RequestId | None, code: int, message: str) -> None:
+    if request is not None:
+        core.do(RefuseRequest(request, code, message))
+
+
+# ---------------------------------------------------------------- drain
+
+
+def drain_requested(core: Core, event: DrainRequested, now: Now) -> None:
+    """Take nothing new; hand back what is not on its worker yet; let the rest finish, within bounds."""
+    settings = core.settings
+    if not core.draining:
+        core.draining = True
+        core.drain_deadline = now.mono + settings.drain_timeout_s
+        for run in list(core.runs.values()):
+            if run.state in BEFORE_RUN:
+                stop_run(core, run, Ending(FailureCode.HANDED_BACK.value, "the agent is draining"), now)
+    if event.leave and not core.leaving:
+        core.leaving = True
+        left_s = max(0.0, (core.drain_deadline or now.mono) - now.mono)
+        core.leave_deadline = now.mono + left_s + settings.leave_bound_s
+        for worker in list(core.workers.values()):
+            if not worker.runs:
+                stop_worker(core, worker, "the agent leaves", now)
+    core.changed = True
+    running = sum(1 for run in core.runs.values() if run.state in ON_DEVICE)
+    _answer(core, event.request, f"draining: {running} running jobs may take {settings.drain_timeout_s:g} s")
+
+
+def undrain_requested(core: Core, event: UndrainRequested, now: Now) -> None:
+    """Bid again."""
+    if core.leaving:
+        _refuse(core, event.request, 409, "the agent leaves; start a new one")
+        return
+    core.draining = False
+    core.drain_deadline = None
+    core.changed = True
+    _answer(core, event.request, "bids again")
+
+
+def drain_overdue(core: Core, now: Now) -> None:
+    """The time for running jobs is over: they are stopped and handed back."""
+    if core.drain_deadline is None or now.mono < core.drain_deadline:
+        return
+    core.drain_deadline = None
+    for run in list(core.runs.values()):
+        if run.state is RunState.RUNNING:
+            message = f"the agent drains, and it was not done within {core.settings.drain_timeout_s:g} s"
+            stop_run(core, run, Ending(FailureCode.HANDED_BACK.value, message), now)
+
+
+def exit_if_left(core: Core, now: Now) -> None:
+    """Leave when everything is decided and told, or when the bound passes."""
+    if not core.leaving or core.exited:
+        return
+    done = not core.runs and not core.workers and not core.outcomes
+    if done or (core.leave_deadline is not None and now.mono >= core.leave_deadline):
+        core.exited = True
+        core.do(Exit(tuple(core.runs)))
+
+
+# ---------------------------------------------------------------- load and unload
+
+
+def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
+    """Have a worker of the adapter warm, and keep it."""
+    adapter = core.adapters.get(event.adapter_id)
+    if adapter is None:
+        _refuse(core, event.request, 404, f"{event.adapter_id} is not known here")
+        return
+    if not adapter.available:
+        _refuse(core, event.request, 409, f"{event.adapter_id} is not available: {adapter.reason}")
+        return
+    if core.draining:
+        _refuse(core, event.request, 409, "the agent is draining")
+        return
+    if event.device is not None and event.device not in core.books:
+        _refuse(core, event.request, 404, f"there is no device {event.device} here; there are {', '.join(core.books)}")
+        return
+    books = [b for b in core.books.values() if event.device in (None, b.device.id) and b.device.kind in adapter.devices]
+    if not books:
+        _refuse(core, event.request, 409, f"{event.adapter_id} runs on {' or '.join(adapter.devices)} only")
+        return
+    for book in books:
+        worker = book.worker_for(event.adapter_id)
+        if worker is not None:
+            worker.pinned, worker.unwanted = True, False
+            core.changed = True
+            _answer(core, event.request, f"{event.adapter_id} is {worker.state.value} on {book.device.id}, and stays")
+            return
+    short: tuple[DeviceBook, Shortfall] | None = None
+    for book in sorted(books, key=lambda b: -b.ledger.room(now.mono).available_mb):
+        found = plan(book, adapter, None, core.estimates, now.mono)
+        if isinstance(found, Plan):
+            worker = take_worker(core, book, adapter, found, now)
+            worker.pinned = True
+            start_if_room(core, worker, now)
+            _answer(core, event.request, f"loading {event.adapter_id} on {book.device.id}")
+            return
+        short = short or (book, found)
+    assert short is not None
+    reason = shortfall_reason(core.identity.agent_id, short[0].device.id, event.adapter_id, short[1])
+    missing = f", short of {reason.short_mb} MB" if reason.short_mb else ""
+    _refuse(core, event.request, 409, f"{event.adapter_id} cannot be loaded on {reason.device}: {reason.code}{missing}")
+
+
+def unload_requested(core: Core, event: UnloadRequested, now: Now) -> None:
+    """Let its workers go: idle ones now, busy ones after their jobs."""
+    if event.adapter_id not in core.adapters:
+        _refuse(core, event.request, 404, f"{event.adapter_id} is not known here")
+        return
+    workers = [
+        w
+        for w in core.workers.values()
+        if w.adapter_id == event.adapter_id and event.device in (None, w.device) and w.active
+    ]
+    if not workers:
+        _answer(core, event.request, f"{event.adapter_id} is not loaded")
+        return
+    told: list[str] = []
+    for worker in workers:
+        worker.pinned = False
+        worker.unwanted = True
+        told.append(f"{worker.device} {'after its jobs' if worker.runs else 'now'}")
+        if not worker.runs and worker.state is not WorkerState.IDLE:
+            stop_worker(core, worker, "unloaded", now)
+    _answer(core, event.request, f"unloading {event.adapter_id}: {', '.join(told)}")

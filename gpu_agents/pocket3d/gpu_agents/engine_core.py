@@ -1,0 +1,157 @@
+"""The state that the parts of the engine share, and the few things that all of them do to it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pocket3d.contracts.commands import AnyOutcome, AwardAnswer
+from pocket3d.contracts.worker_frames import AdapterDescription
+
+from .bidding import Bidder
+from .devices import DeviceSpec
+from .effects import Effect
+from .engine_records import DeviceBook, Run, Worker
+from .estimates import Estimates
+from .ledger import DeviceLedger
+from .settings import AgentSettings
+
+
+class Identity(NamedTuple):
+    """Who this agent is."""
+
+    agent_id: str
+    #: `<unix milliseconds>-<random>`, new at each start.
+    incarnation: str
+    host: str = ""
+    pid: int = 0
+    version: str = ""
+
+
+class Lane:
+    """Bounds how many effects of one kind are in flight; the others wait in order.
+
+    Args:
+        limit: how many at a time.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.in_flight: set[str] = set()
+        self.waiting: deque[str] = deque()
+
+    def put(self, token: str) -> None:
+        """It wants to go."""
+        if token not in self.in_flight and token not in self.waiting:
+            self.waiting.append(token)
+
+    def next(self) -> str | None:
+        """The next that may go now; it is in flight from then on."""
+        if not self.waiting or len(self.in_flight) >= self.limit:
+            return None
+        token = self.waiting.popleft()
+        self.in_flight.add(token)
+        return token
+
+    def leave(self, token: str) -> None:
+        """It was answered, or is not wanted any more."""
+        self.in_flight.discard(token)
+        if token in self.waiting:
+            self.waiting.remove(token)
+
+
+class Core:
+    """Everything the engine knows.
+
+    Args:
+        settings: what can be set.
+        identity: who this agent is.
+        devices: the devices it owns.
+        adapters: the adapters it knows; more may come with `AdaptersDescribed`.
+        preferred: feature -> adapter ids, best first.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        identity: Identity,
+        devices: Sequence[DeviceSpec],
+        adapters: Sequence[AdapterDescription],
+        preferred: Mapping[str, Sequence[str]] | None,
+    ) -> None:
+        self.settings = settings
+        self.identity = identity
+        self.books: dict[str, DeviceBook] = {
+            device.id: DeviceBook(device, DeviceLedger(device, settings.reading_s, settings.release_wait_s))
+            for device in devices
+        }
+        self.adapters: dict[str, AdapterDescription] = {adapter.adapter_id: adapter for adapter in adapters}
+        self.preferred: dict[str, list[str]] = {f: list(ids) for f, ids in (preferred or {}).items()}
+        self.estimates = Estimates(settings.history)
+        self.workers: dict[str, Worker] = {}
+        self.runs: dict[str, Run] = {}
+        self.effects: list[Effect] = []
+        self.seq = 0
+        self._next_worker = 0
+
+        #: Highest epoch seen in any command.
+        self.fence = 0
+        #: Token -> what was answered to its award: a repeated award gets the same.
+        self.answers: OrderedDict[str, AwardAnswer] = OrderedDict()
+
+        self.connected = False
+        #: `<token>/<type>` -> outcome not yet answered, in the order they happened.
+        self.outcomes: dict[str, AnyOutcome] = {}
+        #: Names of those in the report that waits for its answer.
+        self.outcomes_in_flight: tuple[str, ...] = ()
+        #: When an outcome that was not taken is told again.
+        self.outcomes_due: dict[str, float] = {}
+
+        self.fetches = Lane(settings.max_fetches)
+        self.uploads = Lane(settings.max_uploads)
+        self.stores = Lane(settings.max_stores)
+
+        #: Something changed that the coordinator should hear of before the next period.
+        self.changed = True
+        self.adapters_changed = True
+        self.advert_at = float("-inf")
+        self.adapters_at = float("-inf")
+
+        self.probing = False
+        self.probed_at = float("-inf")
+        self.last_tick: float | None = None
+
+        self.draining = False
+        self.leaving = False
+        self.exited = False
+        self.drain_deadline: float | None = None
+        self.leave_deadline: float | None = None
+
+    def do(self, effect: Effect) -> None:
+        """Want something done."""
+        self.effects.append(effect)
+
+    def next_seq(self) -> int:
+        """The number of the next message of this incarnation."""
+        self.seq += 1
+        return self.seq
+
+    def new_worker_id(self) -> str:
+        """Unique within the incarnation."""
+        self._next_worker += 1
+        return f"w{self._next_worker}"
+
+    def remember(self, answer: AwardAnswer) -> None:
+        """What was answered to an award."""
+        self.answers[answer.token] = answer
+        while len(self.answers) > self.settings.answers_kept:
+            self.answers.popitem(last=False)
+
+    def bidder(self, now_mono: float) -> Bidder:
+        """What bids are made from."""
+        return Bidder(self.identity.agent_id, self.adapters, self.books, self.estimates, self.settings, now_mono)
+
+    def book_of(self, worker: Worker) -> DeviceBook:
+        """The device that a worker is on."""
+        return self.books[worker.device]

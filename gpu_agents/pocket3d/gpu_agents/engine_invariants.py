@@ -1,0 +1,74 @@
+"""What must hold after every event. Asked by tests and the simulation."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from .engine_core import Core
+from .lifecycle import ON_DEVICE, RunState, WorkerState
+
+
+def check(core: Core) -> None:
+    """Raises `AssertionError` that says what is broken."""
+    _check_devices(core)
+    _check_workers(core)
+    _check_runs(core)
+    for lane in (core.fetches, core.uploads, core.stores):
+        _must(len(lane.in_flight) <= lane.limit, f"{len(lane.in_flight)} effects in flight, at most {lane.limit}")
+        strangers = (lane.in_flight | set(lane.waiting)) - set(core.runs)
+        _must(not strangers, f"a lane holds {sorted(strangers)}, which are no runs")
+
+
+def _must(holds: bool, message: str) -> None:
+    if not holds:
+        raise AssertionError(message)
+
+
+def _check_devices(core: Core) -> None:
+    for book in core.books.values():
+        book.ledger.check()
+        cap = book.device.max_running
+        _must(cap is None or book.running <= cap, f"{book.device.id} runs {book.running} jobs, at most {cap}")
+        active = Counter(worker.adapter_id for worker in book.workers.values() if worker.active)
+        doubled = [adapter_id for adapter_id, count in active.items() if count > 1]
+        _must(not doubled, f"{book.device.id} has two workers of {doubled}")
+        processes = Counter(w.adapter_id for w in book.workers.values() if w.state is not WorkerState.PLANNED)
+        doubled = [adapter_id for adapter_id, count in processes.items() if count > 1]
+        _must(not doubled, f"{book.device.id} has two processes of {doubled}")
+        for worker in book.workers.values():
+            _must(core.workers.get(worker.worker_id) is worker, f"{worker.worker_id} is in one list only")
+            granted = sum(run.extra_mb for run in worker.runs.values() if run.room_deadline is None)
+            held = book.ledger.claim_mb(worker.worker_id)
+            want = worker.resident_mb + granted
+            _must(held == want, f"{worker.worker_id} holds {held} MB, its runs make it {want}")
+
+
+def _check_workers(core: Core) -> None:
+    for worker in core.workers.values():
+        _must(len(worker.runs) <= worker.capacity, f"{worker.worker_id} has more runs than slots")
+        _must(worker.state is not WorkerState.GONE, f"{worker.worker_id} is gone and still listed")
+        if worker.state is WorkerState.IDLE:
+            _must(not worker.runs and worker.idle_since is not None, f"{worker.worker_id} is idle with runs")
+        if worker.state is WorkerState.BUSY:
+            _must(bool(worker.runs) and worker.idle_since is None, f"{worker.worker_id} is busy without runs")
+        for token, run in worker.runs.items():
+            _must(run.worker is worker and core.runs.get(token) is run, f"{token} is not a run of {worker.worker_id}")
+            _must(run.state in ON_DEVICE, f"{token} is {run.state.value} and holds a slot")
+
+
+def _check_runs(core: Core) -> None:
+    for token, run in core.runs.items():
+        _must(run.state is not RunState.DONE, f"{token} is done and still listed")
+        _must(run.on_device == (token in run.worker.runs), f"{token} is {run.state.value}: slot held or not?")
+        answer = core.answers.get(token)
+        _must(answer is None or answer.accepted, f"{token} runs and was declined")
+        if run.state is RunState.REPORTING:
+            _must(f"{token}/attempt_failed" in core.outcomes, f"{token} is being reported by nobody")
+        if run.state is RunState.STORING:
+            lane = core.stores
+            moving = token in lane.in_flight or token in lane.waiting or run.retry_at is not None
+            _must(moving, f"{token}: nobody stores its result")
+        if run.state is RunState.UPLOADING:
+            lane = core.uploads
+            moving = token in lane.in_flight or token in lane.waiting or run.retry_at is not None
+            _must(moving, f"{token}: nobody uploads its files")

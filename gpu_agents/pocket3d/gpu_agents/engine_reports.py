@@ -1,0 +1,258 @@
+"""What the agent says of itself: adverts, outcomes, progress."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.commands import AnyOutcome, AttemptFailed, AttemptStarted, OutcomesReported
+from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState, Progress, Resident, RunningJob
+
+from .effects import CleanUp, PublishAdvert, PublishProgress, SendOutcomes
+from .engine_core import Core
+from .engine_records import Run
+from .lifecycle import RunState
+
+#: Characters of a failure's message that are sent on: a report of many must stay within the server's limit.
+_MAX_MESSAGE = 4000
+
+# ---------------------------------------------------------------- adverts
+
+
+def advert(core: Core, now: Now, *, full: bool) -> Advert:
+    """What the agent has and does now; `full` includes its adapters."""
+    identity = core.identity
+    offers = None
+    if full:
+        offers = [
+            AdapterOffer(
+                adapter_id=a.adapter_id,
+                feature=a.feature,
+                vram_mb=a.vram_mb,
+                max_concurrent=a.max_concurrent,
+                devices=list(a.devices),
+                available=a.available,
+                reason=a.reason,
+                parameters=a.parameters,
+            )
+            for a in core.adapters.values()
+        ]
+    return Advert(
+        agent_id=identity.agent_id,
+        incarnation=identity.incarnation,
+        seq=core.next_seq(),
+        host=identity.host,
+        pid=identity.pid,
+        version=identity.version,
+        draining=core.draining,
+        labels=core.settings.labels,
+        devices=_devices(core, now),
+        residents=_residents(core, now),
+        running=[
+            RunningJob(
+                job_id=run.award.job_id,
+                attempt=run.award.attempt,
+                token=run.token,
+                adapter_id=run.award.adapter_id,
+                device=run.award.device,
+                pid=run.worker.pid,
+                on_device=run.on_device,
+            )
+            for run in core.runs.values()
+        ],
+        outcomes=list(dict.fromkeys(outcome.token for outcome in core.outcomes.values())),
+        adapters=offers,
+        preferred_adapters=core.preferred if full else None,
+    )
+
+
+def _devices(core: Core, now: Now) -> list[DeviceState]:
+    states = []
+    for book in core.books.values():
+        room = book.ledger.room(now.mono)
+        states.append(
+            DeviceState(
+                id=book.device.id,
+                kind=book.device.kind,
+                name=book.device.name,
+                total_mb=room.total_mb,
+                free_mb=room.free_mb,
+                reserved_mb=room.reserved_mb,
+                buffer_mb=room.buffer_mb,
+                max_running=room.max_running,
+            )
+        )
+    return states
+
+
+def _residents(core: Core, now: Now) -> list[Resident]:
+    return [
+        Resident(
+            adapter_id=worker.adapter_id,
+            device=worker.device,
+            pid=worker.pid,
+            vram_mb=core.book_of(worker).ledger.claim_mb(worker.worker_id),
+            idle_s=max(0.0, now.mono - worker.idle_since) if worker.idle_since is not None else 0.0,
+        )
+        for worker in core.workers.values()
+        if worker.loaded and worker.pid is not None
+    ]
+
+
+def advert_due(core: Core) -> float | None:
+    """When the next advert goes out; None while there is no connection."""
+    if not core.connected:
+        return None
+    return core.advert_at + (core.settings.advert_gap_s if core.changed else core.settings.advert_s)
+
+
+def publish_advert_if_due(core: Core, now: Now) -> None:
+    """Send an advert when it is time: at once on change, but not sooner than the gap after the last."""
+    due = advert_due(core)
+    if due is None or now.mono < due:
+        return
+    full = core.adapters_changed or now.mono - core.adapters_at >= core.settings.adapters_s
+    core.do(PublishAdvert(advert(core, now, full=full)))
+    core.advert_at = now.mono
+    core.changed = False
+    if full:
+        core.adapters_at = now.mono
+        core.adapters_changed = False
+
+
+# ---------------------------------------------------------------- outcomes
+
+
+def report_started(core: Core, run: Run, now: Now) -> None:
+    """Tell that the agent works on it."""
+    award = run.award
+    _report(
+        core,
+        AttemptStarted(
+            job_id=award.job_id,
+            token=award.token,
+            attempt=award.attempt,
+            device=award.device,
+            adapter_id=award.adapter_id,
+            at=rfc3339(now.wall),
+            pid=run.worker.pid,
+        ),
+    )
+
+
+def report_failed(core: Core, run: Run, code: str, message: str, field: str | None, now: Now) -> None:
+    """Tell that it ended without a result."""
+    award = run.award
+    _report(
+        core,
+        AttemptFailed(
+            job_id=award.job_id,
+            token=award.token,
+            attempt=award.attempt,
+            device=award.device,
+            adapter_id=award.adapter_id,
+            at=rfc3339(now.wall),
+            code=code,
+            message=message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 3] + "...",
+            field=field,
+            vram_peak_mb=run.vram_peak_mb,
+            started_at=rfc3339(run.accepted_wall),
+            load_s=run.load_s if run.run_started is not None else None,
+            run_s=run.run_s,
+        ),
+    )
+
+
+def _name(outcome: AnyOutcome) -> str:
+    kind = "attempt_started" if isinstance(outcome, AttemptStarted) else "attempt_failed"
+    return f"{outcome.token}/{kind}"
+
+
+def _report(core: Core, outcome: AnyOutcome) -> None:
+    core.outcomes[_name(outcome)] = outcome
+
+
+def forget_outcomes(core: Core, token: str) -> None:
+    """Whatever was still to be told of it does not matter any more."""
+    for kind in ("attempt_started", "attempt_failed"):
+        core.outcomes.pop(f"{token}/{kind}", None)
+        core.outcomes_due.pop(f"{token}/{kind}", None)
+
+
+def outcomes_next(core: Core) -> float | None:
+    """When the next report goes out; None while there is nothing to tell or nobody to tell it to."""
+    if not core.connected or core.outcomes_in_flight or not core.outcomes:
+        return None
+    return min(core.outcomes_due.get(name, float("-inf")) for name in core.outcomes)
+
+
+def send_outcomes_if_due(core: Core, now: Now) -> None:
+    """One report at a time: what is new, and what was not taken and has waited."""
+    due = outcomes_next(core)
+    if due is None or now.mono < due:
+        return
+    names = [name for name in core.outcomes if core.outcomes_due.get(name, float("-inf")) <= now.mono]
+    names = names[: core.settings.outcomes_per_report]
+    identity = core.identity
+    core.do(
+        SendOutcomes(
+            OutcomesReported(
+                agent_id=identity.agent_id,
+                incarnation=identity.incarnation,
+                seq=core.next_seq(),
+                outcomes=[core.outcomes[name] for name in names],
+            )
+        )
+    )
+    core.outcomes_in_flight = tuple(names)
+
+
+def outcomes_answered(core: Core, noted: tuple[str, ...], now: Now) -> None:
+    """These need not be sent again; a failure that is noted ends its run. The rest is told again later."""
+    for name in core.outcomes_in_flight:
+        if name in core.outcomes:
+            core.outcomes_due[name] = now.mono + core.settings.outcome_retry_s
+    core.outcomes_in_flight = ()
+    for name in noted:
+        outcome = core.outcomes.pop(name, None)
+        core.outcomes_due.pop(name, None)
+        if isinstance(outcome, AttemptFailed):
+            finish(core, outcome.token, "its end was noted", now)
+
+
+def finish(core: Core, token: str, why: str, now: Now) -> None:
+    """It is decided: nothing is left of it but the answer to its award."""
+    run = core.runs.pop(token, None)
+    if run is None:
+        return
+    run.move(RunState.DONE, why, now.mono)
+    forget_outcomes(core, token)
+    core.do(CleanUp(token))
+    core.changed = True
+
+
+# ---------------------------------------------------------------- progress
+
+
+def progressed(core: Core, run: Run, fraction: float | None, stage: str | None, message: str | None, now: Now) -> None:
+    """Publish progress, or hold back the latest until its time."""
+    progress = Progress(
+        job_id=run.award.job_id,
+        feature=run.award.feature,
+        attempt=run.award.attempt,
+        agent_id=core.identity.agent_id,
+        fraction=fraction,
+        stage=stage,
+        message=message,
+        at=rfc3339(now.wall),
+    )
+    run.progress = progress
+    flush_progress(core, run, now)
+
+
+def flush_progress(core: Core, run: Run, now: Now) -> None:
+    """Send what was held back, when its time has come."""
+    if run.progress is None or now.mono < run.progress_at:
+        return
+    if core.connected:
+        core.do(PublishProgress(run.progress))
+    run.progress = None
+    run.progress_at = now.mono + core.settings.progress_gap_s

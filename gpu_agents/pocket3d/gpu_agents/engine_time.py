@@ -1,0 +1,130 @@
+"""The passage of time: limits, retries, the probe; and when the engine wants to be called next."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.failures import FailureCode
+
+from .effects import ProbeNow
+from .engine_control import drain_overdue
+from .engine_core import Core
+from .engine_records import Ending, Run, Worker
+from .engine_reports import advert_due, flush_progress, outcomes_next
+from .engine_runs import fail_run, retry_now, stop_run
+from .engine_workers import drop_plan, press, stop_worker
+from .lifecycle import BEFORE_RUN, RunState, WorkerState
+
+
+def tick(core: Core, now: Now) -> None:
+    """Time passed. A tick that comes late finds that the process was paused: then nothing is expired, and every limit
+    counts on from here.
+    """
+    last, core.last_tick = core.last_tick, now.mono
+    if last is not None and now.mono - last > 2 * core.settings.tick_s:
+        _postpone(core, now.mono - last)
+    else:
+        _expire(core, now)
+    for run in list(core.runs.values()):
+        if run.retry_at is not None and now.mono >= run.retry_at and core.connected:
+            retry_now(core, run)
+        flush_progress(core, run, now)
+
+
+def _postpone(core: Core, pause_s: float) -> None:
+    for run in core.runs.values():
+        run.postpone(pause_s)
+    for worker in core.workers.values():
+        worker.postpone(pause_s)
+    for book in core.books.values():
+        book.ledger.postpone(pause_s)
+    if core.drain_deadline is not None:
+        core.drain_deadline += pause_s
+    if core.leave_deadline is not None:
+        core.leave_deadline += pause_s
+
+
+def _expire(core: Core, now: Now) -> None:
+    drain_overdue(core, now)
+    for run in list(core.runs.values()):
+        if run.state is not RunState.DONE:
+            _expire_run(core, run, now)
+    for worker in list(core.workers.values()):
+        _expire_worker(core, worker, now)
+    for book in core.books.values():
+        if book.ledger.release_overdue(now.mono):
+            core.changed = True
+
+
+def _passed(deadline: float | None, now: Now) -> bool:
+    return deadline is not None and now.mono >= deadline
+
+
+def _expire_run(core: Core, run: Run, now: Now) -> None:
+    limits = run.award.job.limits
+    timeout = FailureCode.TIMEOUT.value
+    if run.state in BEFORE_RUN:
+        worker = run.worker
+        if _passed(run.load_deadline, now):
+            fail_run(core, run, timeout, f"the model was not loaded within load_s = {limits.load_s:g} s", now)
+            if not worker.runs and not worker.pinned:
+                stop_worker(core, worker, "its load takes too long", now, "terminate")
+        elif _passed(run.fetch_deadline, now) and core.connected:
+            fail_run(core, run, timeout, f"its inputs were not fetched within {core.settings.fetch_s:g} s", now)
+        elif _passed(run.room_deadline, now):
+            message = f"evicted memory was not free within {core.settings.room_wait_s:g} s"
+            fail_run(core, run, FailureCode.HANDED_BACK.value, message, now)
+    elif run.state is RunState.RUNNING and _passed(run.close_deadline, now):
+        stop_run(core, run, Ending(timeout, f"not done within start_to_close_s = {limits.start_to_close_s:g} s"), now)
+    elif run.state is RunState.CANCELLING and _passed(run.grace_deadline, now):
+        run.grace_deadline = None
+        why = f"job {run.award.job_id} did not end when asked to"
+        stop_worker(core, run.worker, why, now, "terminate")
+    elif run.state is RunState.UPLOADING and _passed(run.upload_deadline, now) and core.connected:
+        # The system's fault, so it is tried again at once; not `handed_back`, which would cost no attempt for ever.
+        message = f"its outputs could not be stored within {core.settings.upload_s:g} s"
+        fail_run(core, run, FailureCode.AGENT_LOST.value, message, now)
+
+
+def _expire_worker(core: Core, worker: Worker, now: Now) -> None:
+    if worker.state is WorkerState.PLANNED and _passed(worker.room_deadline, now):
+        drop_plan(core, worker, f"there was no room within {core.settings.room_wait_s:g} s", now)
+    elif worker.state is WorkerState.STOPPING and _passed(worker.stop_deadline, now):
+        press(core, worker, now)
+    elif (
+        worker.state is WorkerState.IDLE and not worker.pinned and _idle_s(worker, now) >= core.settings.idle_timeout_s
+    ):
+        stop_worker(core, worker, f"idle for {core.settings.idle_timeout_s:g} s", now)
+
+
+def _idle_s(worker: Worker, now: Now) -> float:
+    return now.mono - worker.idle_since if worker.idle_since is not None else 0.0
+
+
+def probe_if_due(core: Core, now: Now) -> None:
+    """Measure every tick, and more often while somebody waits for memory to become free."""
+    due = _probe_due(core)
+    if due is not None and now.mono >= due:
+        core.probing = True
+        core.probed_at = now.mono
+        core.do(ProbeNow())
+
+
+def _probe_due(core: Core) -> float | None:
+    if core.probing or all(book.device.simulated for book in core.books.values()):
+        return None
+    waiting = any(book.ledger.unreleased() for book in core.books.values())
+    return core.probed_at + (core.settings.fast_probe_s if waiting else core.settings.tick_s)
+
+
+def next_deadline(core: Core, now: Now) -> float:
+    """Monotonic time at which the next `Tick` should come, at the latest."""
+    at = (core.last_tick if core.last_tick is not None else now.mono) + core.settings.tick_s
+    times = [advert_due(core), outcomes_next(core), _probe_due(core), core.drain_deadline, core.leave_deadline]
+    for run in core.runs.values():
+        times += run.deadlines()
+        if core.connected:
+            # Without a connection nothing is tried again, and nobody is blamed for it.
+            times += [run.retry_at, run.fetch_deadline, run.upload_deadline]
+    for worker in core.workers.values():
+        times += [worker.room_deadline, worker.stop_deadline]
+    return min([at, *(time for time in times if time is not None)])

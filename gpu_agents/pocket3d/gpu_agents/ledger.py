@@ -1,0 +1,310 @@
+"""One device's memory: who was promised what, and what may be promised still.
+
+Every claim has a key: a worker's id, or a run's token while the run waits for memory of its own. A claim that waits
+stands *behind* the claims of evicted workers whose memory it will take: of such a group the greater of the two sides
+counts, so the claims together never pass `total_mb - buffer_mb`, before, during and after an eviction.
+
+What a claim of a GPU worker adds to the measured use is what the measurement does not show yet: claim less visible use.
+Visible is, in this order: what the probe says of the worker's process; what its framework reported after the load (a
+lower bound, and the fallback where the driver does not tell processes apart, as in containers and WSL); nothing. Too
+low a figure counts memory twice, which errs on the safe side. On budgeted devices (simulated ones and the CPU lane)
+nothing of a worker is visible, and claims alone fill the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pocket3d.contracts.fit import Room
+
+from .devices import DeviceSpec
+from .probes.port import Reading
+
+#: How much less than expected may have become free, MB: drivers round.
+_SLACK_MB = 64
+
+
+class LedgerError(AssertionError):
+    """The ledger's own rules are broken: a bug."""
+
+
+class Claim:
+    """What one worker, or one waiting run, was promised."""
+
+    __slots__ = (
+        "base_mb",
+        "behind",
+        "ending",
+        "extras",
+        "free_before",
+        "gone_at",
+        "key",
+        "pid",
+        "reported_mb",
+        "seen_mb",
+    )
+
+    def __init__(self, key: str, base_mb: int, behind: Collection[str]) -> None:
+        self.key = key
+        #: The worker's own, or the waiting run's.
+        self.base_mb = base_mb
+        #: Token -> MB that a run claims beyond the worker's own.
+        self.extras: dict[str, int] = {}
+        #: Keys whose memory this one waits for.
+        self.behind: set[str] = set(behind)
+        self.pid: int | None = None
+        #: Allocated after the load, as the worker's framework says.
+        self.reported_mb: int | None = None
+        #: What the probe last saw of the process; None if it never saw it.
+        self.seen_mb: int | None = None
+        #: Its worker was told to end: the memory will be free without anybody's doing.
+        self.ending = False
+        #: When the process was gone, monotonic seconds.
+        self.gone_at: float | None = None
+        #: Free memory of the device in the last reading before it was gone.
+        self.free_before = 0
+
+    @property
+    def mb(self) -> int:
+        """All of it."""
+        return self.base_mb + sum(self.extras.values())
+
+    @property
+    def visible_mb(self) -> int:
+        """What the measured free memory already lacks because of it."""
+        if self.seen_mb is not None:
+            return self.seen_mb
+        return self.reported_mb or 0
+
+
+class DeviceLedger:
+    """The claims on one device.
+
+    Args:
+        device: the device.
+        reading_s: a reading older than this counts as none.
+        release_wait_s: a gone worker's claim is kept at most so long.
+    """
+
+    def __init__(self, device: DeviceSpec, reading_s: float, release_wait_s: float) -> None:
+        self.device = device
+        self._reading_s = reading_s
+        self._release_wait_s = release_wait_s
+        self._claims: dict[str, Claim] = {}
+        self.reading: Reading | None = None
+        #: When the reading was taken, monotonic seconds.
+        self.taken_at = float("-inf")
+
+    # -- questions
+
+    @property
+    def capacity_mb(self) -> int:
+        """What may ever be promised."""
+        return self.device.total_mb - self.device.buffer_mb
+
+    def claim_mb(self, key: str) -> int:
+        """What a key holds; 0 if nothing."""
+        claim = self._claims.get(key)
+        return claim.mb if claim else 0
+
+    def visible_mb(self, key: str) -> int:
+        """What the measurement shows of a key; 0 on budgeted devices."""
+        claim = self._claims.get(key)
+        return claim.visible_mb if claim and not self.device.budgeted else 0
+
+    def seen_mb(self, key: str) -> int | None:
+        """What the probe last saw of a worker's process, or None."""
+        claim = self._claims.get(key)
+        return claim.seen_mb if claim else None
+
+    def behind(self, key: str) -> frozenset[str]:
+        """Whose memory a claim still waits for."""
+        claim = self._claims.get(key)
+        return frozenset(claim.behind) if claim else frozenset()
+
+    def ending(self) -> list[str]:
+        """Claims whose workers were told to end, or are gone and not yet seen free."""
+        return [claim.key for claim in self._claims.values() if claim.ending]
+
+    def unreleased(self) -> bool:
+        """True while a gone worker's memory was not seen free."""
+        return any(claim.gone_at is not None for claim in self._claims.values())
+
+    def promised_to(self) -> set[str]:
+        """Keys whose memory somebody already waits for."""
+        return {key for claim in self._claims.values() for key in claim.behind}
+
+    def committed_mb(self, without: Collection[str] = ()) -> int:
+        """All claims together, as if those of `without` were not there."""
+        return sum(mb for mb, _ in self._groups(without))
+
+    def free_mb(self, now_mono: float) -> int:
+        """Measured free memory; 0 while there is no reading to go by."""
+        if self.unavailable(now_mono) is not None:
+            return 0
+        return min(self.reading.free_mb, self.device.total_mb) if self.reading else self.device.total_mb
+
+    def unavailable(self, now_mono: float) -> str | None:
+        """Why the device cannot be used now, or None."""
+        if self.reading is None:
+            return None if self.device.simulated else "the device has not been measured yet"
+        if self.reading.unavailable is not None:
+            return self.reading.unavailable
+        age = now_mono - self.taken_at
+        if age > self._reading_s and not self.device.simulated:
+            return f"the device was last measured {age:.0f} s ago"
+        return None
+
+    def room(self, now_mono: float, running: int = 0, without: Collection[str] = ()) -> Room:
+        """What `contracts.fit.fits` is asked about, as if the claims of `without` were gone and their memory free.
+
+        Available is bounded twice: by the measured free memory less what is promised but not visible, and by the
+        capacity less all claims. The tighter of the two is expressed as `reserved_mb`.
+        """
+        free = self.free_mb(now_mono)
+        if not self.device.budgeted and self.unavailable(now_mono) is None:
+            free += sum(self.visible_mb(key) for key in without)
+        free = min(free, self.device.total_mb)
+        groups = self._groups(without)
+        unseen = sum(max(0, mb - visible) for mb, visible in groups)
+        claimed = sum(mb for mb, _ in groups)
+        return Room(
+            kind=self.device.kind,
+            total_mb=self.device.total_mb,
+            free_mb=free,
+            reserved_mb=max(unseen, free - (self.device.total_mb - claimed)),
+            buffer_mb=self.device.buffer_mb,
+            running=running,
+            max_running=self.device.max_running,
+        )
+
+    def _groups(self, without: Collection[str]) -> list[tuple[int, int]]:
+        """(claimed, visible) of every claim or, where one waits behind others, of the group."""
+        promised = self.promised_to()
+        groups: list[tuple[int, int]] = []
+        for claim in self._claims.values():
+            if claim.key in without or claim.key in promised:
+                continue
+            inner = [self._claims[key] for key in claim.behind if key not in without]
+            mb = max(claim.mb, sum(each.mb for each in inner))
+            visible = claim.visible_mb + sum(each.visible_mb for each in inner)
+            groups.append((mb, 0 if self.device.budgeted else visible))
+        return groups
+
+    # -- changes
+
+    def add(self, key: str, mb: int, behind: Collection[str] = ()) -> None:
+        """Promise memory to a worker, or to a run that waits behind others."""
+        if key in self._claims:
+            raise LedgerError(f"{self.device.id}: {key} has a claim already")
+        self._claims[key] = Claim(key, mb, behind)
+        self.check()
+
+    def add_extra(self, key: str, token: str, mb: int) -> None:
+        """Promise memory to a run beyond its worker's own."""
+        self._claims[key].extras[token] = mb
+        self.check()
+
+    def drop_extra(self, key: str, token: str) -> None:
+        """The run no longer needs it."""
+        claim = self._claims.get(key)
+        if claim is not None:
+            claim.extras.pop(token, None)
+
+    def drop(self, key: str) -> None:
+        """Release a claim whose memory was never used: a plan that is given up."""
+        if self._claims.pop(key, None) is not None:
+            self._forget(key)
+
+    def hold_process(self, key: str, pid: int) -> None:
+        """The worker's process is known."""
+        self._claims[key].pid = pid
+
+    def hold_reported(self, key: str, mb: int | None) -> None:
+        """What the worker's framework has allocated."""
+        self._claims[key].reported_mb = mb
+
+    def end(self, key: str) -> None:
+        """The worker was told to end."""
+        if key in self._claims:
+            self._claims[key].ending = True
+
+    def gone(self, key: str, now_mono: float) -> bool:
+        """The worker's process is gone; True if its claim is released at once (budgeted devices)."""
+        claim = self._claims.get(key)
+        if claim is None:
+            return False
+        claim.extras.clear()
+        claim.ending = True
+        if self.device.budgeted or claim.pid is None:
+            # Simulated memory, or no process ever was.
+            self.drop(key)
+            return True
+        claim.gone_at = now_mono
+        claim.free_before = self.reading.free_mb if self.reading else 0
+        return False
+
+    def read(self, reading: Reading, taken_at: float) -> list[str]:
+        """Take in a measurement; the keys whose claims it released."""
+        self.reading = reading
+        self.taken_at = taken_at
+        by_pid = reading.used_by_pid
+        released: list[str] = []
+        for claim in list(self._claims.values()):
+            if by_pid is not None and claim.pid is not None:
+                if claim.pid in by_pid:
+                    claim.seen_mb = by_pid[claim.pid]
+                elif claim.seen_mb is not None and claim.gone_at is None:
+                    claim.seen_mb = 0
+            if claim.gone_at is None or taken_at < claim.gone_at or reading.unavailable is not None:
+                continue
+            if self._seen_free(claim, reading):
+                released.append(claim.key)
+        for key in released:
+            self.drop(key)
+        return released
+
+    def _seen_free(self, claim: Claim, reading: Reading) -> bool:
+        if claim.seen_mb is not None and reading.used_by_pid is not None:
+            # The probe knew the process: it is free when the process is not there any more.
+            return claim.pid not in reading.used_by_pid
+        return reading.free_mb >= min(claim.free_before + claim.visible_mb - _SLACK_MB, self.capacity_mb)
+
+    def release_overdue(self, now_mono: float) -> list[str]:
+        """Give up waiting for memory that is not seen free: from here on the measurement alone speaks of it."""
+        overdue = [
+            claim.key
+            for claim in self._claims.values()
+            if claim.gone_at is not None and now_mono - claim.gone_at >= self._release_wait_s
+        ]
+        for key in overdue:
+            self.drop(key)
+        return overdue
+
+    def postpone(self, pause_s: float) -> None:
+        """The process was paused: what was being waited for may take that much longer."""
+        for claim in self._claims.values():
+            if claim.gone_at is not None:
+                claim.gone_at += pause_s
+
+    def _forget(self, key: str) -> None:
+        for claim in self._claims.values():
+            claim.behind.discard(key)
+
+    # -- its own rules
+
+    def check(self) -> None:
+        """Raises `LedgerError` if more is promised than may be, or claims stand behind nothing."""
+        committed = self.committed_mb()
+        if committed > self.capacity_mb:
+            raise LedgerError(f"{self.device.id}: {committed} MB promised of {self.capacity_mb}")
+        waiting: set[str] = set()
+        for claim in self._claims.values():
+            if claim.behind & waiting:
+                raise LedgerError(f"{self.device.id}: two claims wait for {sorted(claim.behind & waiting)}")
+            waiting |= claim.behind
+            if claim.behind - set(self._claims):
+                raise LedgerError(f"{self.device.id}: {claim.key} waits for unknown claims")
+        physical = sum(claim.mb for claim in self._claims.values() if not claim.behind)
+        if physical > self.capacity_mb:
+            raise LedgerError(f"{self.device.id}: {physical} MB held of {self.capacity_mb}")

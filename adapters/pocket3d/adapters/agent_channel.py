@@ -1,0 +1,125 @@
+"""The worker's end of the socket pair: one thread reads frames, one writes them.
+
+Threads and not asyncio, because the loop belongs to the model: an adapter's async method that computes without awaiting
+blocks it for minutes, and in that time a cancel must be heard, progress must leave, and the agent's death be noticed.
+"""
+
+from __future__ import annotations
+
+import collections
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pocket3d.contracts.worker_frames import Frame, FrameError, FrameReader, RunProgress, pack
+
+from .progress_throttle import ProgressThrottle
+
+_READ_BYTES = 256 * 1024
+
+
+class AgentChannel:
+    """Frames to and from the agent. All methods are thread-safe and none waits for the agent.
+
+    Args:
+        connection: the socket; blocking.
+        on_frame: gets each frame, in the reading thread; must not block.
+        on_closed: called once in the reading thread when the agent is gone or talks nonsense, with the reason.
+    """
+
+    def __init__(
+        self, connection: socket.socket, on_frame: Callable[[Any], None], on_closed: Callable[[str], None]
+    ) -> None:
+        self._socket = connection
+        self._on_frame = on_frame
+        self._on_closed = on_closed
+        self._changed = threading.Condition()
+        self._outbox: collections.deque[bytes] = collections.deque()
+        self._progress = ProgressThrottle()
+        self._ending = False
+        self._reader = threading.Thread(target=self._read, name="agent-reader", daemon=True)
+        self._writer = threading.Thread(target=self._write, name="agent-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read and write."""
+        self._writer.start()
+        self._reader.start()
+
+    def send(self, frame: Frame) -> None:
+        """Put a frame on its way.
+
+        Raises:
+            FrameError: it cannot be sent.
+        """
+        data = pack(frame)
+        with self._changed:
+            self._outbox.append(data)
+            self._changed.notify()
+
+    def send_progress(self, report: RunProgress) -> None:
+        """Put a report on its way, or keep it until its run may report again."""
+        with self._changed:
+            self._progress.offer(report)
+            self._changed.notify()
+
+    def send_end(self, run_id: str, frame: Frame) -> None:
+        """The last frame of a run, behind its last report.
+
+        Raises:
+            FrameError: it cannot be sent; the report stays.
+        """
+        data = pack(frame)
+        with self._changed:
+            last = self._progress.finish(run_id)
+            if last is not None:
+                self._outbox.append(pack(last))
+            self._outbox.append(data)
+            self._changed.notify()
+
+    def close(self, timeout_s: float) -> None:
+        """Send what waits, for at most that long, and write no more."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+        self._writer.join(timeout_s)
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                data = self._next()
+            if data is None:
+                return
+            try:
+                self._socket.sendall(data)
+            except OSError:
+                # The reader sees the same end and says so.
+                return
+
+    def _next(self) -> bytes | None:
+        """Wait for what is to be written; None at the end. Called with the lock held."""
+        while True:
+            for report in self._progress.due(time.monotonic()):
+                self._outbox.append(pack(report))
+            if self._outbox:
+                data = b"".join(self._outbox)
+                self._outbox.clear()
+                return data
+            if self._ending:
+                return None
+            wakes_at = self._progress.wakes_at()
+            self._changed.wait(None if wakes_at is None else max(wakes_at - time.monotonic(), 0.0))
+
+    def _read(self) -> None:
+        frames = FrameReader(from_worker=False)
+        reason = "the agent closed the socket"
+        try:
+            while data := self._socket.recv(_READ_BYTES):
+                for frame in frames.feed(data):
+                    self._on_frame(frame)
+        except OSError as error:
+            reason = f"the socket failed: {error}"
+        except FrameError as error:
+            reason = f"the agent does not speak this protocol: {error}"
+        self._on_closed(reason)

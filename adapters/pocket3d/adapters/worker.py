@@ -1,0 +1,86 @@
+"""`python -m pocket3d.adapters.worker`: the process in which a model runs, in the model's own environment.
+
+Without options it serves the agent over the socket whose descriptor is in `POCKET3D_WORKER_FD`. With
+`--describe --answer-fd N` it reads a JSON list of adapter specifications on stdin and writes a JSON list of their
+descriptions to descriptor N. Needs msgspec and structlog, and what the adapter needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import os
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+import msgspec
+
+from pocket3d.contracts.worker_frames import JOURNAL_VARIABLE, SOCKET_FD_VARIABLE, AdapterSpec
+
+from .describe import describe_all
+from .journal import Journal
+from .parent_death import die_with_parent
+from .worker_log import configure
+from .worker_process import Worker, flush_prints
+
+_USAGE_STATUS = 2
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the worker; ends the process."""
+    parser = argparse.ArgumentParser(prog="python -m pocket3d.adapters.worker", description=__doc__)
+    parser.add_argument("--describe", action="store_true", help="describe the adapters given on stdin")
+    parser.add_argument("--answer-fd", type=int, metavar="N", help="descriptor for the descriptions")
+    options = parser.parse_args(arguments)
+    configure()
+    faulthandler.enable()
+    if options.describe:
+        if options.answer_fd is None:
+            parser.error("--describe needs --answer-fd")
+        status = _describe(options.answer_fd)
+    else:
+        status = _serve(parser)
+    flush_prints()
+    # Not sys.exit: threads that a model left running would keep the process.
+    os._exit(status)
+
+
+def _serve(parser: argparse.ArgumentParser) -> int:
+    number = os.environ.pop(SOCKET_FD_VARIABLE, "")
+    if not number.isdecimal():
+        parser.error(f"{SOCKET_FD_VARIABLE} is not set: an agent starts this process; see --describe for people")
+    # Ctrl-C on a terminal reaches every process of its group; when to end is the agent's to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+    try:
+        connection = socket.socket(fileno=int(number))
+    except OSError as error:
+        parser.error(f"{SOCKET_FD_VARIABLE}={number} is no socket: {error}")
+    # The model's own children must not hold the agent's line open.
+    connection.set_inheritable(False)
+    connection.setblocking(True)
+    worker = Worker(connection, Journal(os.environ.get(JOURNAL_VARIABLE)))
+    # Not asyncio.run: at its end it waits for threads, and those may belong to a model that hangs.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(worker.serve())
+
+
+def _describe(answer_fd: int) -> int:
+    os.set_inheritable(answer_fd, False)
+    try:
+        specs = msgspec.json.decode(sys.stdin.buffer.read(), type=list[AdapterSpec])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        print(f"stdin is no list of adapter specifications: {error}", file=sys.stderr)  # noqa: T201
+        return _USAGE_STATUS
+    answer = msgspec.json.encode(describe_all(specs))
+    with os.fdopen(answer_fd, "wb") as stream:
+        stream.write(answer)
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""YAML read with the line of every value, refusing keys that stand twice. The one module here that needs pyyaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Place = tuple["str | int", ...]
+
+
+class ModelsFileError(ValueError):
+    """`models.yaml` is wrong; the message has the file, the line, the key's path and what to write."""
+
+
+class PlacedYaml:
+    """A parsed file.
+
+    Args:
+        file: where it was read, for messages.
+        text: its content.
+
+    Raises:
+        ModelsFileError: not YAML, or a key stands twice.
+    """
+
+    def __init__(self, file: Path, text: str) -> None:
+        self._file = file
+        self._lines: dict[Place, int] = {}
+        try:
+            # Nodes first, for their lines. Both the composer and the constructor are the safe ones.
+            loader = yaml.SafeLoader(text)
+            try:
+                node = loader.get_single_node()
+                if node is not None:
+                    self._walk(node, ())
+                self.data: Any = None if node is None else loader.construct_document(node)
+            finally:
+                loader.dispose()
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = f":{mark.line + 1}" if mark is not None else ""
+            raise ModelsFileError(f"{file}{line}: not YAML: {error.problem or error.context}") from error
+        except yaml.YAMLError as error:
+            raise ModelsFileError(f"{file}: not YAML: {error}") from error
+        except RecursionError as error:
+            raise ModelsFileError(f"{file}: nested too deeply") from error
+
+    def error(self, place: Place, message: str) -> ModelsFileError:
+        """An error that names the file, the line and the key's path."""
+        known = place
+        while known and known not in self._lines:
+            known = known[:-1]
+        line = f":{self._lines[known]}" if known in self._lines else ""
+        where = path_text(place)
+        return ModelsFileError(f"{self._file}{line}: {where + ': ' if where else ''}{message}")
+
+    def _walk(self, node: yaml.Node, place: Place) -> None:
+        self._lines.setdefault(place, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                name = str(getattr(key, "value", key))
+                inner = (*place, name)
+                if inner in self._lines:
+                    line = key.start_mark.line + 1
+                    raise ModelsFileError(f"{self._file}:{line}: {path_text(inner)}: the key stands twice")
+                self._lines[inner] = key.start_mark.line + 1
+                self._walk(value, inner)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self._walk(value, (*place, index))
+
+
+def path_text(place: Place) -> str:
+    """`adapters.echo.path[0]`."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+    return text

@@ -10,7 +10,8 @@ import sys
 from unittest import mock
 
 from pocket3d.gpu_agents.devices import DeviceSpecError, parse_devices
-from pocket3d.gpu_agents.probes import inventory, nvml, open_devices
+from pocket3d.gpu_agents.probes import inventory, nvml
+from pocket3d.gpu_agents.probes.inventory import open_devices
 
 
 def answer(value: object) -> None:

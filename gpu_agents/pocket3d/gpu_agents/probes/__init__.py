@@ -1,6 +1,7 @@
-"""What the devices' memory looks like now. `open_devices` gives an agent's devices and the probe that reads them."""
+"""What the devices' memory looks like now. The engine knows only what a probe answers, so this names nothing that
+measures: `probes.inventory.open_devices` gives an agent's devices and the probe that reads them.
+"""
 
-from .inventory import Inventory, open_devices
 from .port import Probe, Reading
 
-__all__ = ["Inventory", "Probe", "Reading", "open_devices"]
+__all__ = ["Probe", "Reading"]

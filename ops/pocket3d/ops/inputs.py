@@ -1,0 +1,169 @@
+"""`pocket3d submit`'s words: `key=value`, `key:=JSON`, `key=@file`. Pure: files are named here and uploaded elsewhere.
+
+text_prompt="a red chair"   typed by the adapters' schema for the feature, else a string
+seed=7                      a number, if the schema says so
+options:='{"a": [1, 2]}'    JSON
+image_path=cat.png          a file, since the key ends in _path
+image_paths=a.png image_paths=b.png
+mask=@mask.png              a file, since it is asked for
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pocket3d.contracts.jobs import is_file_key
+
+_WORD = re.compile(r"(?P<key>[^\s:=@]+)(?P<operator>:=|=@|=)(?P<text>.*)", re.DOTALL)
+
+
+class InputError(ValueError):
+    """A word of the command line is no input. The message shows the word and how to write it."""
+
+
+class LocalFile(NamedTuple):
+    """A file to upload, in the place of the input's value."""
+
+    path: Path
+
+
+Schema = dict[str, Any]
+
+
+def parse_inputs(words: Sequence[str], schemas: Iterable[Schema | None] = ()) -> dict[str, Any]:
+    """The inputs that the words give; files as `LocalFile`.
+
+    Args:
+        words: `key=value` and so on.
+        schemas: JSON Schemas of the adapters that serve the feature; None for one that declares none.
+
+    Raises:
+        InputError: not a `key=value`, bad JSON, a key given twice, or a value that no schema's type takes.
+    """
+    known = [schema for schema in schemas if schema]
+    inputs: dict[str, Any] = {}
+    for word in words:
+        match = _WORD.fullmatch(word)
+        if not match:
+            raise InputError(f"{word!r} is no input: write key=value, key:=JSON or key=@file")
+        key, text = match["key"], match["text"]
+        value = _value(key, match["operator"], text, known)
+        if key.endswith("_paths") and isinstance(value, LocalFile):
+            listed = inputs.setdefault(key, [])
+            if not isinstance(listed, list):
+                raise InputError(f"{key!r} is given as JSON and as a file; give it once")
+            listed.append(value)
+            continue
+        if key in inputs:
+            raise InputError(f"{key!r} is given twice")
+        inputs[key] = value
+    return inputs
+
+
+def local_files(inputs: dict[str, Any]) -> list[Path]:
+    """The files that `parse_inputs` found, in order."""
+    found = []
+    for value in inputs.values():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, LocalFile):
+                found.append(each.path)
+    return found
+
+
+def _value(key: str, operator: str, text: str, schemas: list[Schema]) -> Any:
+    if operator == ":=":
+        try:
+            return json.loads(text, parse_constant=_no_constant)
+        except ValueError as error:
+            raise InputError(f"{key}:={text!r} is not JSON: {error}") from error
+    if operator == "=@" or is_file_key(key):
+        if not text:
+            raise InputError(f"{key}={'@' if operator == '=@' else ''} names no file")
+        return LocalFile(Path(text).expanduser())
+    return _typed(key, text, schemas)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _typed(key: str, text: str, schemas: list[Schema]) -> Any:
+    """The text as the first type that a schema allows for the key and that the text has."""
+    wanted: list[str] = []
+    for schema in schemas:
+        wanted += _types(schema.get("properties", {}).get(key), schema)
+    for kind in wanted:
+        value = _as(kind, text)
+        if value is not _NO:
+            return value
+    if wanted:
+        kinds = " or ".join(dict.fromkeys(wanted))
+        hint = f"; write {key}:=JSON" if {"array", "object"} & set(wanted) else ""
+        raise InputError(f"{key}={text!r}: want {kinds}{hint}")
+    return text
+
+
+def _types(schema: Any, whole: Schema, depth: int = 0) -> list[str]:
+    """The JSON types that a property's schema names, in its order."""
+    if not isinstance(schema, dict) or depth > 4:
+        return []
+    named = schema.get("type")
+    if isinstance(named, str):
+        return [named]
+    if isinstance(named, list):
+        return [kind for kind in named if isinstance(kind, str)]
+    for choice in ("enum", "const"):
+        if choice in schema:
+            values = schema[choice] if choice == "enum" else [schema[choice]]
+            return [_type_of(value) for value in values]
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/$defs/"):
+        return _types(whole.get("$defs", {}).get(reference.removeprefix("#/$defs/")), whole, depth + 1)
+    return [
+        kind
+        for combined in ("anyOf", "oneOf", "allOf")
+        for inner in schema.get(combined, [])
+        for kind in _types(inner, whole, depth + 1)
+    ]
+
+
+def _type_of(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    if isinstance(value, float):
+        return "number"
+    return "string"
+
+
+_NO = object()
+
+
+def _as(kind: str, text: str) -> Any:
+    """The text as a JSON type, or `_NO`."""
+    if kind == "string":
+        return text
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text.lower(), _NO)
+    if kind == "null":
+        return None if text in ("null", "") else _NO
+    if kind in ("integer", "number"):
+        try:
+            return int(text)
+        except ValueError:
+            pass
+    if kind == "number":
+        try:
+            number = float(text)
+        except ValueError:
+            return _NO
+        return number if math.isfinite(number) else _NO
+    return _NO

@@ -1,0 +1,126 @@
+"""Logs: one JSON object a line for services, aligned and coloured on a terminal; always to stderr.
+
+Every line has `timestamp` (RFC 3339, UTC, milliseconds), `level`, `event` and what is bound: `role` and `agent_id` or
+`coordinator_id` for the process, `job_id` and `attempt` where the line is about a job. Secrets are taken out.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import MutableMapping
+from typing import Any, Literal, TextIO, cast
+
+import msgspec
+import structlog
+
+from pocket3d.contracts.clock import rfc3339
+
+from .redaction import clean
+
+Format = Literal["auto", "json", "text"]
+#: What people may ask for, least first.
+LEVELS = ("debug", "info", "warning", "error")
+
+#: First in a line, in this order, where present.
+_FIRST = ("timestamp", "level", "event", "role", "agent_id", "coordinator_id", "job_id", "attempt")
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+def configure(
+    *,
+    level: str = "info",
+    form: Format = "auto",
+    stream: TextIO | None = None,
+    role: str | None = None,
+    **bound: str,
+) -> None:
+    """Set up structlog and the standard library's logging (which other libraries use) for this process.
+
+    Args:
+        level: one of `LEVELS`; quieter lines are dropped.
+        form: `auto` is text on a terminal and JSON elsewhere.
+        stream: default stderr.
+        role: bound to every line, e.g. `agent`.
+        bound: further values for every line.
+    """
+    target = stream if stream is not None else sys.stderr
+    threshold = logging.getLevelName(level.upper())
+    as_text = form == "text" or (form == "auto" and target.isatty())
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**{"role": role, **bound} if role else bound)
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        _stamp,
+    ]
+    if as_text:
+        renderers: list[Any] = [
+            structlog.processors.format_exc_info,
+            _redact,
+            structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=0),
+        ]
+    else:
+        renderers = [structlog.processors.format_exc_info, _redact, _to_json]
+    structlog.configure(
+        processors=shared + renderers,
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Tolerant(target))),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+    root.addHandler(_Forward())
+    root.setLevel(threshold)
+    # asyncio's debug lines are of no use to an operator; its warnings are.
+    logging.getLogger("asyncio").setLevel(max(threshold, logging.WARNING))
+
+
+def _stamp(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    line["timestamp"] = rfc3339(time.time())
+    return line
+
+
+def _redact(_: Any, __: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
+    cleaned: dict[str, Any] = clean(line)
+    return cleaned
+
+
+def _to_json(_: Any, __: str, line: MutableMapping[str, Any]) -> str:
+    ordered = {key: line[key] for key in _FIRST if line.get(key) is not None}
+    ordered.update((key, value) for key, value in line.items() if key not in ordered)
+    return _encoder.encode(ordered).decode()
+
+
+class _Tolerant:
+    """A stream whose reader may go away."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+
+    def write(self, text: str) -> int:
+        try:
+            return self._target.write(text)
+        except (BrokenPipeError, ValueError):
+            # Whoever read our log is gone, or the stream is closed at exit: no reason to stop working.
+            return 0
+
+    def flush(self) -> None:
+        try:
+            self._target.flush()
+        except (BrokenPipeError, ValueError):
+            return
+
+
+class _Forward(logging.Handler):
+    """Hands records of the standard library to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = structlog.get_logger()
+        fields: dict[str, Any] = {"logger": record.name}
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        level = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
+        getattr(logger, level if level in LEVELS else "info")(record.getMessage(), **fields)

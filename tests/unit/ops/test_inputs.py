@@ -1,0 +1,109 @@
+"""`key=value` words: typed by the schema, JSON, files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocket3d.ops.inputs import InputError, LocalFile, local_files, parse_inputs
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "seed": {"type": "integer"},
+        "scale": {"type": "number"},
+        "smooth": {"type": "boolean"},
+        "note": {"type": "string"},
+        "maybe": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        "either": {"type": ["integer", "string"]},
+        "format": {"enum": ["glb", "stl"]},
+        "level": {"enum": [1, 2]},
+        "list": {"type": "array"},
+        "referred": {"$ref": "#/$defs/Number"},
+    },
+    "$defs": {"Number": {"type": "number"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("seed=7", 7),
+        ("seed=-7", -7),
+        ("scale=1.5", 1.5),
+        ("scale=2", 2),
+        ("smooth=true", True),
+        ("smooth=False", False),
+        ("note=7", "7"),
+        ("maybe=7", 7),
+        ("maybe=null", None),
+        ("either=7", 7),
+        ("either=x", "x"),
+        ("format=glb", "glb"),
+        ("level=2", 2),
+        ("referred=1e3", 1000.0),
+        ("unknown=7", "7"),
+        ("text_prompt=a = b := c", "a = b := c"),
+        ("text_prompt=", ""),
+        ("list:=[1, 2]", [1, 2]),
+        ("seed:=null", None),
+        ('anything:={"a": 1}', {"a": 1}),
+        ('prompt:="x"', "x"),
+    ],
+)
+def test_a_value_gets_its_type(word: str, expected: Any) -> None:
+    (value,) = parse_inputs([word], [SCHEMA]).values()
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+def test_without_a_schema_everything_is_text() -> None:
+    assert parse_inputs(["seed=7"]) == {"seed": "7"}
+    assert parse_inputs(["seed=7"], [None]) == {"seed": "7"}
+
+
+def test_of_several_adapters_the_first_type_that_takes_the_text_wins() -> None:
+    other = {"properties": {"seed": {"type": "string"}}}
+    assert parse_inputs(["seed=7"], [None, SCHEMA, other]) == {"seed": 7}
+    assert parse_inputs(["seed=x"], [SCHEMA, other]) == {"seed": "x"}
+
+
+def test_files() -> None:
+    inputs = parse_inputs(["image_path=cat.png", "mask=@m.png", "image_paths=a.png", "image_paths=b.png", "x=y"])
+    assert inputs == {
+        "image_path": LocalFile(Path("cat.png")),
+        "mask": LocalFile(Path("m.png")),
+        "image_paths": [LocalFile(Path("a.png")), LocalFile(Path("b.png"))],
+        "x": "y",
+    }
+    assert local_files(inputs) == [Path("cat.png"), Path("m.png"), Path("a.png"), Path("b.png")]
+
+
+def test_an_artifact_that_is_already_there_is_named_as_json() -> None:
+    reference = {"artifact": "sha256-00"}
+    assert parse_inputs(['image_path:={"artifact": "sha256-00"}']) == {"image_path": reference}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["hello"], "'hello' is no input"),
+        (["=x"], "is no input"),
+        (["a b=x"], "is no input"),
+        (["seed=abc"], "seed='abc': want integer"),
+        (["scale=nan"], "want number"),
+        (["smooth=maybe"], "want boolean"),
+        (["list=1,2"], "write list:=JSON"),
+        (["seed:={"], "not JSON"),
+        (["seed:=NaN"], "not JSON"),
+        (["image_path="], "names no file"),
+        (["mask=@"], "names no file"),
+        (["seed=1", "seed=2"], "given twice"),
+        (['image_paths:={"artifact":"a"}', "image_paths=a.png"], "given as JSON and as a file"),
+    ],
+)
+def test_a_wrong_word_is_shown(words: list[str], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        parse_inputs(words, [SCHEMA])

@@ -27,7 +27,7 @@ from .claims import Plan, plan
 from .effects import Reply, SendBids
 from .engine_core import Core
 from .engine_records import Ending
-from .engine_reports import advert
+from .engine_reports import advert, device_states
 from .engine_runs import accept, stop_run
 from .engine_workers import claim_extra, start_if_room, take_worker
 from .events import CommandReceived, CommandUnreadable, RequestId
@@ -114,6 +114,7 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
         call_id=call.call_id,
         bids=bids,
         declines=declines,
+        devices=device_states(core, now),
     )
     core.do(SendBids(call.coordinator_id, answer))
 

@@ -44,7 +44,7 @@ def advert(core: Core, now: Now, *, full: bool) -> Advert:
         version=identity.version,
         draining=core.draining,
         labels=core.settings.labels,
-        devices=_devices(core, now),
+        devices=device_states(core, now),
         residents=_residents(core, now),
         running=[
             RunningJob(
@@ -64,7 +64,7 @@ def advert(core: Core, now: Now, *, full: bool) -> Advert:
     )
 
 
-def _devices(core: Core, now: Now) -> list[DeviceState]:
+def device_states(core: Core, now: Now) -> list[DeviceState]:
     states = []
     for book in core.books.values():
         room = book.ledger.room(now.mono)

@@ -42,6 +42,8 @@ class OutputFiles:
         self._inputs = {each.resolve(): each.name for each in inputs}
         self._started_ns = started_ns
         self._taken: dict[Path, OutputFile] = {}
+        #: Where a file lay before it was copied in -> its artifact's name.
+        self._copied: dict[Path, str] = {}
         self._names: set[str] = set()
 
     @property
@@ -91,7 +93,7 @@ class OutputFiles:
         if path in self._inputs:
             return self._inputs[path]
         taken = self._taken.get(path)
-        return taken.name if taken is not None else None
+        return taken.name if taken is not None else self._copied.get(path)
 
     def _add(self, path: Path, relative: str, place: str) -> str:
         status = path.stat()
@@ -116,8 +118,7 @@ class OutputFiles:
             target = self._free_path(safe_name(source.name))
             with target.open("xb") as copy:
                 shutil.copyfileobj(stream, copy, 1024 * 1024)
-        name = self._add(target, target.name, place)
-        self._taken[source] = self._taken[target]
+        name = self._copied[source] = self._add(target, target.name, place)
         return name
 
     def _free_path(self, name: str) -> Path:

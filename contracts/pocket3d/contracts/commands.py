@@ -22,6 +22,8 @@ class Command(Message, frozen=True, kw_only=True, tag_field="type"):
 
     coordinator_id: str
     epoch: int
+    #: The life of the agent that is meant; another agent with the same id stays silent. Null: whichever listens.
+    incarnation: str | None = None
 
 
 class ReportState(Command, frozen=True, kw_only=True, tag="report_state"):

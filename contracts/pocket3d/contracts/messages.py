@@ -176,7 +176,8 @@ class Advert(Message, frozen=True, kw_only=True):
     """
 
     agent_id: str
-    #: One life of the agent process; new at each start.
+    #: One life of the agent process; new at each start: `<unix milliseconds>-<random>`, so that a later life is
+    #: told from an earlier one.
     incarnation: str
     #: Rises with every message of this incarnation (adverts, bids and outcomes alike).
     seq: int

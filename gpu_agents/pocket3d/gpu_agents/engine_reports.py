@@ -65,6 +65,7 @@ def advert(core: Core, now: Now, *, full: bool) -> Advert:
 
 
 def device_states(core: Core, now: Now) -> list[DeviceState]:
+    """The devices as the ledger has them."""
     states = []
     for book in core.books.values():
         room = book.ledger.room(now.mono)

@@ -112,6 +112,7 @@ def advance(core: Core, run: Run, now: Now) -> bool:
                 job_dir=run.job_dir,
                 output_dir=run.output_dir,
                 extra_vram_mb=run.extra_mb,
+                published_inputs=award.job.inputs if run.inputs != award.job.inputs else None,
             ),
         )
     )

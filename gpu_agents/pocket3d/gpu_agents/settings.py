@@ -10,6 +10,10 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     #: Labels in the adverts.
     labels: dict[str, str] = {}
+    #: Bucket for this agent's outputs; None for the namespace's own. For fleets whose hosts do not trust each other.
+    outputs_bucket: str | None = None
+    #: Larger input files are refused.
+    max_input_mb: int = 2048
     #: Period of the engine's tick; one that comes after twice this is late and expires nothing.
     tick_s: float = 1.0
     #: Period of the adverts (they are the lease), the least time between two, and how often the adapters are in them.

@@ -1,0 +1,254 @@
+"""The agent as a process sees it: one engine, fed with what happens, and its wishes carried out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from pocket3d.bus.port import Bus, BusError, Closable, Msg
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.codec import WireError, decode
+from pocket3d.contracts.commands import AnyCommand
+from pocket3d.contracts.subjects import AGENT_ID_PATTERN, Subjects
+from pocket3d.contracts.worker_frames import AdapterDescription
+
+from . import effects, events
+from .describe import DeclaredAdapter, describe_adapters
+from .devices import DeviceSpec
+from .engine import AgentEngine
+from .engine_core import Identity
+from .probes.port import Probe
+from .service_control import control_service
+from .service_files import JobFiles
+from .service_folders import WorkFolder
+from .service_performer import Performer, Requests
+from .service_ports import WorkerProcesses
+from .service_tasks import Tasks
+from .service_workers import Workers
+from .settings import AgentSettings
+
+log = structlog.get_logger(__name__)
+
+#: Between two tries to subscribe while there is no connection, in seconds.
+_PAUSE_S = 0.25
+#: The engine is not called for its deadlines more often than this, in seconds.
+_SHORTEST_S = 0.001
+
+Describe = Callable[[Sequence[DeclaredAdapter]], Awaitable[Sequence[AdapterDescription]]]
+
+
+def system_clock() -> Now:
+    """The clock of production."""
+    return Now(time.monotonic(), time.time())
+
+
+def new_incarnation(now: Now) -> str:
+    """`<unix milliseconds>-<random>`: a later life of an agent is told from an earlier one."""
+    return f"{int(now.wall * 1000)}-{secrets.token_hex(4)}"
+
+
+class AgentService:
+    """Runs one agent.
+
+    Args:
+        bus: an open connection of its own.
+        subjects: names of the namespace.
+        agent_id: one subject token.
+        devices: what it owns (`probes.open_devices`).
+        probe: measures them; closed by the caller.
+        workers: the worker processes, e.g. `workers.WorkerHost`; ended by `run`.
+        declared: the adapters.
+        work_dir: folder for jobs' and workers' files; each life of the agent has a folder of its own in it.
+        preferred: feature -> adapter ids, best first.
+        settings: what can be set.
+        version: told in adverts and by the micro service.
+        describe: asks what the adapters are.
+        clock: reads the time.
+
+    Raises:
+        ValueError: the agent id is not one subject token.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        agent_id: str,
+        *,
+        devices: Sequence[DeviceSpec],
+        probe: Probe,
+        workers: WorkerProcesses,
+        declared: Sequence[DeclaredAdapter],
+        work_dir: Path,
+        preferred: Mapping[str, Sequence[str]] | None = None,
+        settings: AgentSettings | None = None,
+        version: str = "0.1.0",
+        describe: Describe = describe_adapters,
+        clock: Callable[[], Now] = system_clock,
+    ) -> None:
+        if not AGENT_ID_PATTERN.fullmatch(agent_id):
+            raise ValueError(f"agent id {agent_id!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -")
+        self._bus = bus
+        self._subjects = subjects
+        self._settings = settings or AgentSettings()
+        self._clock = clock
+        self._devices = list(devices)
+        self._probe = probe
+        self._host = workers
+        self._declared = list(declared)
+        self._preferred = preferred
+        self._describe = describe
+        self.identity = Identity(agent_id, new_incarnation(clock()), socket.gethostname(), os.getpid(), version)
+        self._folder = WorkFolder(work_dir, self.identity.incarnation)
+        self.engine = AgentEngine(self._settings, self.identity, self._devices)
+        self._events: asyncio.Queue[events.Event] = asyncio.Queue()
+        self._requests = Requests()
+        self._left = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._open: list[Closable] = []
+
+    async def until_ready(self) -> None:
+        """Wait until the adapters are described and the agent listens for commands."""
+        await self._ready.wait()
+
+    def drain(self) -> None:
+        """Take nothing new, finish what runs within bounds, hand back the rest; then `run` returns."""
+        self._tell(events.DrainRequested(leave=True))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set (the workers are ended, their jobs are lost to others) or the agent has drained.
+
+        Raises:
+            OSError: the work folder cannot be made.
+            NamespaceError: the adapters' package is not installed.
+        """
+        await asyncio.to_thread(self._folder.open)
+        tasks = Tasks()
+        bucket = self._settings.outputs_bucket or self._subjects.outputs_bucket
+        files = JobFiles(
+            self._bus, self._folder, self._subjects.inputs_bucket, bucket, self._settings.max_input_mb * 1024 * 1024
+        )
+        workers = Workers(self._host, self._devices, self._declared, self._folder, self._tell)
+        performer = Performer(
+            self._bus,
+            self._subjects,
+            self.identity.agent_id,
+            files,
+            workers,
+            self._probe,
+            self._requests,
+            tasks,
+            self._tell,
+            self._clock,
+            self._on_exit,
+        )
+        tasks.spawn(performer.send_all())
+        tasks.spawn(self._decide(performer))
+        tasks.spawn(self._start())
+        endings = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._left.wait())]
+        try:
+            either: set[asyncio.Future[Any]] = {*endings, tasks.failed}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if tasks.failed.done():
+                await tasks.failed
+            await performer.flush(1.0)
+        finally:
+            for ending in endings:
+                ending.cancel()
+            for each in self._open:
+                await each.close()
+            await self._host.aclose(0.0 if self._left.is_set() else self._settings.stop_grace_s)
+            await tasks.close()
+            performer.discard()
+            await asyncio.to_thread(self._folder.close)
+            log.info("agent stopped", agent_id=self.identity.agent_id)
+
+    # -- what comes in
+
+    def _tell(self, event: events.Event) -> None:
+        self._events.put_nowait(event)
+
+    async def _start(self) -> None:
+        described = await self._describe(self._declared)
+        for adapter in described:
+            if not adapter.available:
+                log.warning("an adapter is not available", adapter_id=adapter.adapter_id, reason=adapter.reason)
+        self._tell(events.AdaptersDescribed(tuple(described), self._preferred))
+        await self._listen()
+        self._bus.on_connection(self._on_connection)
+        if self._bus.connected:
+            self._tell(events.Connected())
+        self._ready.set()
+        log.info(
+            "agent started",
+            agent_id=self.identity.agent_id,
+            incarnation=self.identity.incarnation,
+            devices=[device.id for device in self._devices],
+            adapters=[adapter.adapter_id for adapter in described if adapter.available],
+        )
+
+    async def _listen(self) -> None:
+        """Subscribe and serve; tried again while there is no connection."""
+        agent_id = self.identity.agent_id
+        metadata = {"incarnation": self.identity.incarnation, "host": self.identity.host}
+        service = control_service(self._subjects, agent_id, self.identity.version, metadata, self._requests, self._tell)
+        while True:
+            try:
+                if not self._open:
+                    self._open.append(await self._bus.subscribe(self._subjects.command(agent_id), self._on_command))
+                self._open.append(await self._bus.serve(service))
+            except BusError as error:
+                log.info("waiting for the server", error=str(error))
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return
+
+    async def _on_command(self, msg: Msg) -> None:
+        request = self._requests.command(msg)
+        try:
+            command: AnyCommand = decode(AnyCommand, msg.data)  # type: ignore[arg-type]
+        except WireError as error:
+            self._tell(events.CommandUnreadable(str(error), request))
+        else:
+            self._tell(events.CommandReceived(command, request))
+
+    def _on_connection(self, up: bool) -> None:
+        self._tell(events.Connected() if up else events.Disconnected())
+
+    def _on_exit(self, effect: effects.Exit) -> None:
+        if effect.unreported:
+            log.warning("the agent leaves with jobs whose end it could not report", tokens=effect.unreported)
+        self._left.set()
+
+    # -- the one task that owns the engine
+
+    async def _decide(self, performer: Performer) -> None:
+        loop = asyncio.get_running_loop()
+        engine, queue = self.engine, self._events
+        self._handle(events.Tick(), performer)
+        while True:
+            now = self._clock()
+            left_s = engine.next_deadline(now) - now.mono
+            if left_s <= 0:
+                self._handle(events.Tick(), performer)
+            if queue.empty():
+                timer = loop.call_later(max(left_s, _SHORTEST_S), self._tell, events.Tick())
+                event = await queue.get()
+                timer.cancel()
+            else:
+                event = queue.get_nowait()
+            self._handle(event, performer)
+
+    def _handle(self, event: events.Event, performer: Performer) -> None:
+        for effect in self.engine.handle(event, self._clock()):
+            performer.perform(effect)
+        if isinstance(event, events.CommandReceived | events.CommandUnreadable):
+            self._requests.forget(event.request)

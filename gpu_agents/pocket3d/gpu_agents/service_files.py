@@ -1,0 +1,203 @@
+"""A job's files: fetched into its directory before it runs, stored as artifacts afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from pocket3d.bus.object_layout import ArtifactBroken
+from pocket3d.bus.port import Bus, BusError
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.jobs import FileRef, FileRefError, check_filename, file_refs
+from pocket3d.contracts.messages import Artifact
+from pocket3d.contracts.worker_frames import OutputFile
+
+from .events import InputsFailed, InputsFetched, OutputsUploaded, UploadFailed
+from .file_kinds import MAGIC_BYTES, media_type, suffix_of
+from .service_folders import WorkFolder
+
+log = structlog.get_logger(__name__)
+
+#: Pause before a transfer that broke off is tried again, and how often one may break off while connected.
+_RETRY_S = 0.5
+_TRIES = 5
+
+
+class _Unfit(Exception):
+    """An input that cannot be given to the adapter."""
+
+    def __init__(self, code: FailureCode, field: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+        self.message = message
+
+
+class JobFiles:
+    """Moves files between the object stores and the jobs' directories.
+
+    Args:
+        bus: the connection.
+        folder: where the jobs' directories are.
+        inputs_bucket: what inputs name artifacts of.
+        outputs_bucket: where outputs go.
+        max_input_bytes: larger input files are refused.
+    """
+
+    def __init__(
+        self, bus: Bus, folder: WorkFolder, inputs_bucket: str, outputs_bucket: str, max_input_bytes: int
+    ) -> None:
+        self._bus = bus
+        self._folder = folder
+        self._inputs_bucket = inputs_bucket
+        self._outputs_bucket = outputs_bucket
+        self._max_input_bytes = max_input_bytes
+
+    # -- inputs
+
+    async def fetch(self, token: str, published: dict[str, Any]) -> InputsFetched | InputsFailed:
+        """Make the job's directory and put its files there. Waits out a lost connection."""
+        job_dir = self._folder.job(token)
+        output_dir = job_dir / "out"
+        try:
+            await asyncio.to_thread(output_dir.mkdir, parents=True, exist_ok=True)
+            refs = list(file_refs(published))
+            inputs = copy.deepcopy(published) if refs else dict(published)
+            for number, ref in enumerate(refs):
+                path = await self._fetch_one(ref, job_dir / "in" / str(number))
+                if ref.index is None:
+                    inputs[ref.key] = str(path)
+                else:
+                    inputs[ref.key][ref.index] = str(path)
+        except FileRefError as error:
+            return InputsFailed(token, error.code.value, error.message, error.field)
+        except _Unfit as unfit:
+            return InputsFailed(token, unfit.code.value, unfit.message, unfit.field)
+        except OSError as error:
+            # The host's fault (a full disk): the job is to go on elsewhere.
+            return InputsFailed(token, FailureCode.AGENT_LOST.value, f"the agent could not store the inputs: {error}")
+        return InputsFetched(token, inputs, str(job_dir), str(output_dir))
+
+    async def _fetch_one(self, ref: FileRef, folder: Path) -> Path:
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        if ref.data is not None:
+            path = folder / (ref.filename or "input")
+            await asyncio.to_thread(path.write_bytes, ref.data)
+            return path
+        assert ref.artifact is not None
+        field = f"inputs.{ref.key}" if ref.index is None else f"inputs.{ref.key}[{ref.index}]"
+        target = folder / "download"
+        stored_as = await self._download(ref.artifact, field, target)
+        name = ref.filename
+        if name is None:
+            name = await asyncio.to_thread(_name_for, target, stored_as, ref.artifact)
+        return await asyncio.to_thread(target.rename, folder / name)
+
+    async def _download(self, artifact: str, field: str, target: Path) -> str | None:
+        """Fetch an object; the filename that it was stored with, if any."""
+        tries = 0
+        while True:
+            try:
+                info = await self._bus.object_info(self._inputs_bucket, artifact)
+                if info is None:
+                    raise KeyError(artifact)
+                if info.size > self._max_input_bytes:
+                    raise _Unfit(
+                        FailureCode.TOO_LARGE,
+                        field,
+                        f"{artifact} has {info.size} bytes, this agent takes at most {self._max_input_bytes}",
+                    )
+                info = await self._bus.get_object(self._inputs_bucket, artifact, target)
+            except KeyError as error:
+                message = f"there is no artifact {artifact} in {self._inputs_bucket} (any more); upload it again"
+                raise _Unfit(FailureCode.ARTIFACT_MISSING, field, message) from error
+            except BusError as error:
+                tries += self._bus.connected
+                if tries >= _TRIES:
+                    code = FailureCode.ARTIFACT_MISSING if isinstance(error, ArtifactBroken) else FailureCode.AGENT_LOST
+                    raise _Unfit(code, field, f"{artifact} could not be fetched: {error}") from error
+                log.info("an input could not be fetched yet", artifact=artifact, error=str(error))
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return {key.lower(): value for key, value in info.headers.items()}.get("filename")
+
+    # -- outputs
+
+    async def upload(self, token: str, job_id: str, files: Sequence[OutputFile]) -> OutputsUploaded | UploadFailed:
+        """Store files as `<job_id>/<token>/<name>`."""
+        artifacts: list[Artifact] = []
+        home = self._folder.job(token)
+        for file in files:
+            name = object_name(job_id, token, file.name)
+            try:
+                path = await asyncio.to_thread(_own_file, home, file.path)
+                info = await self._bus.put_object(
+                    self._outputs_bucket,
+                    name,
+                    path,
+                    headers={"filename": file.name.rpartition("/")[2], "Content-Type": media_type(file.name)},
+                )
+            except OSError as error:
+                return UploadFailed(token, f"{file.name}: {error}", permanent=True)
+            except BusError as error:
+                return UploadFailed(token, f"{file.name}: {error}")
+            artifacts.append(
+                Artifact(
+                    name=file.name,
+                    bucket=info.bucket,
+                    object=info.name,
+                    size=info.size,
+                    sha256=info.sha256,
+                    media_type=media_type(file.name),
+                )
+            )
+        return OutputsUploaded(token, tuple(artifacts))
+
+    async def drop(self, token: str, job_id: str, names: Sequence[str]) -> None:
+        """Delete what this attempt stored. What cannot be deleted now goes by the bucket's age limit."""
+        for file_name in names:
+            name = object_name(job_id, token, file_name)
+            try:
+                await self._bus.delete_object(self._outputs_bucket, name)
+            except BusError as error:
+                log.info("an artifact of a lost attempt stays until it expires", object=name, error=str(error))
+
+    async def clean_up(self, token: str) -> None:
+        """Remove a job's directory."""
+        await asyncio.to_thread(shutil.rmtree, self._folder.job(token), ignore_errors=True)
+
+
+def object_name(job_id: str, token: str, name: str) -> str:
+    """The name of an artifact in the outputs bucket: an attempt writes under its own token only."""
+    return f"{job_id}/{token}/{name}"
+
+
+def _own_file(home: Path, path: str) -> Path:
+    """The file, if it is a regular one inside the job's directory.
+
+    Raises:
+        OSError: it is not.
+    """
+    real = Path(path).resolve(strict=True)
+    if home.resolve() not in real.parents or not real.is_file():
+        raise FileNotFoundError(f"{path} is no file of this job")
+    return real
+
+
+def _name_for(path: Path, stored_as: str | None, artifact: str) -> str:
+    """A local name with the right suffix: as the file was stored, else by its first bytes."""
+    if stored_as:
+        try:
+            check_filename("filename", stored_as)
+        except FileRefError:
+            log.info("the stored filename is not used", artifact=artifact)
+        else:
+            return stored_as
+    with path.open("rb") as stream:
+        return "input" + suffix_of(stream.read(MAGIC_BYTES))

@@ -1,0 +1,297 @@
+"""Performs what the engine wants done, and tells it what came of it. Decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+import structlog
+
+from pocket3d.bus.port import Bus, BusError, Conflict, Expect, Msg, ServiceError
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.codec import WireError, decode, encode
+from pocket3d.contracts.commands import OutcomesNoted
+from pocket3d.contracts.subjects import Subjects
+
+from . import effects, events
+from .probes.port import Probe
+from .service_files import JobFiles
+from .service_tasks import Tasks
+from .service_workers import Workers
+
+log = structlog.get_logger(__name__)
+
+#: How long an answer to a report of outcomes is waited for, and one to a store, in seconds.
+_OUTCOME_TIMEOUT_S = 2.0
+_STORE_TIMEOUT_S = 5.0
+
+
+class _ResultToken(msgspec.Struct, frozen=True):
+    """All that a read-back looks at."""
+
+    token: str | None = None
+
+
+class Requests:
+    """Requests that wait for the engine's word: commands of the coordinator, and operators at the micro service."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._commands: dict[int, Msg] = {}
+        self._operators: dict[int, asyncio.Future[bytes]] = {}
+
+    def command(self, msg: Msg) -> int | None:
+        """A command that came; None if it wants no answer."""
+        if not msg.reply:
+            return None
+        self._last += 1
+        self._commands[self._last] = msg
+        return self._last
+
+    def operator(self) -> tuple[int, asyncio.Future[bytes]]:
+        """An operator asks."""
+        self._last += 1
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._operators[self._last] = future
+        return self._last, future
+
+    def take_command(self, request: int) -> Msg | None:
+        """The command to answer, once."""
+        return self._commands.pop(request, None)
+
+    def answer_operator(self, request: int, answer: bytes | ServiceError) -> None:
+        """Answer an operator."""
+        future = self._operators.pop(request, None)
+        if future is None or future.done():
+            return
+        if isinstance(answer, ServiceError):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+    def forget(self, request: int | None) -> None:
+        """It was meant for another life of this agent: no answer."""
+        if request is not None:
+            self._commands.pop(request, None)
+
+
+class Performer:
+    """See the module.
+
+    Args:
+        bus: the connection.
+        subjects: names of the namespace.
+        agent_id: who publishes.
+        files: the jobs' files.
+        workers: the worker processes.
+        probe: measures the devices.
+        requests: who waits for answers.
+        tasks: where the work runs.
+        tell: takes events.
+        clock: reads the time.
+        leave: called when the engine has left.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        agent_id: str,
+        files: JobFiles,
+        workers: Workers,
+        probe: Probe,
+        requests: Requests,
+        tasks: Tasks,
+        tell: Callable[[events.Event], None],
+        clock: Callable[[], Now],
+        leave: Callable[[effects.Exit], None],
+    ) -> None:
+        self._bus = bus
+        self._subjects = subjects
+        self._agent_id = agent_id
+        self._files = files
+        self._workers = workers
+        self._probe = probe
+        self._requests = requests
+        self._tasks = tasks
+        self._tell = tell
+        self._clock = clock
+        self._leave = leave
+        self._outbox: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
+
+    async def send_all(self) -> None:
+        """Send core messages one after the other, in the order in which the engine wanted them. Runs for ever."""
+        while True:
+            message = await self._outbox.get()
+            try:
+                await message
+            except BusError as error:
+                # Adverts come again, commands are asked again: nothing that is lost here is missed.
+                log.debug("a message was not sent", error=str(error))
+            finally:
+                self._outbox.task_done()
+
+    async def flush(self, timeout: float) -> None:
+        """Wait until what is queued was sent, a while."""
+        try:
+            await asyncio.wait_for(self._outbox.join(), timeout)
+        except asyncio.TimeoutError:
+            log.debug("some messages were not sent before the end")
+
+    def discard(self) -> None:
+        """What was not sent will not be."""
+        while not self._outbox.empty():
+            self._outbox.get_nowait().close()
+
+    def perform(self, effect: effects.Effect) -> None:
+        """Begin; returns at once."""
+        handler = _PERFORM[type(effect)]
+        handler(self, effect)
+
+    # -- messages
+
+    def _publish(self, subject: str, message: Any) -> None:
+        self._outbox.put_nowait(self._bus.publish(subject, encode(message)))
+
+    def _advert(self, effect: effects.PublishAdvert) -> None:
+        self._publish(self._subjects.advert(self._agent_id), effect.advert)
+
+    def _bids(self, effect: effects.SendBids) -> None:
+        self._publish(self._subjects.bids(effect.coordinator_id), effect.answer)
+
+    def _progress(self, effect: effects.PublishProgress) -> None:
+        progress = effect.progress
+        self._publish(self._subjects.progress(progress.feature, progress.job_id), progress)
+
+    def _reply(self, effect: effects.Reply) -> None:
+        body = encode(effect.message)
+        msg = self._requests.take_command(effect.request)
+        if msg is not None:
+            self._outbox.put_nowait(self._bus.respond(msg, body))
+        else:
+            self._requests.answer_operator(effect.request, body)
+
+    def _refuse(self, effect: effects.RefuseRequest) -> None:
+        self._requests.answer_operator(effect.request, ServiceError(effect.code, effect.message))
+
+    def _outcomes(self, effect: effects.SendOutcomes) -> None:
+        self._tasks.spawn(self._send_outcomes(effect))
+
+    async def _send_outcomes(self, effect: effects.SendOutcomes) -> None:
+        try:
+            answer = await self._bus.request(
+                self._subjects.outcome(self._agent_id), encode(effect.report), timeout=_OUTCOME_TIMEOUT_S
+            )
+            noted = decode(OutcomesNoted, answer.data).noted
+        except (BusError, WireError) as error:
+            log.debug("outcomes were not answered", error=str(error))
+            self._tell(events.OutcomesUnanswered())
+        else:
+            self._tell(events.OutcomesAnswered(tuple(noted)))
+
+    # -- results
+
+    def _store(self, effect: effects.StoreResult) -> None:
+        self._tasks.in_line(effect.token, self._store_result(effect))
+
+    async def _store_result(self, effect: effects.StoreResult) -> None:
+        result = effect.result
+        try:
+            await self._bus.append(
+                self._subjects.result(result.feature, result.job_id),
+                encode(result),
+                expect=Expect(effect.expect_last, self._subjects.result_of(result.job_id)),
+                timeout=_STORE_TIMEOUT_S,
+            )
+        except Conflict:
+            self._tell(events.ResultConflict(effect.token))
+        except BusError as error:
+            log.info("a result is not known to be stored", job_id=result.job_id, token=effect.token, error=str(error))
+            self._tell(events.ResultUnknown(effect.token, str(error)))
+        else:
+            self._tell(events.ResultStored(effect.token))
+
+    def _read(self, effect: effects.ReadResult) -> None:
+        self._tasks.in_line(effect.token, self._read_result(effect))
+
+    async def _read_result(self, effect: effects.ReadResult) -> None:
+        try:
+            stored = await self._bus.last(self._subjects.results_stream, self._subjects.result_of(effect.job_id))
+        except BusError as error:
+            self._tell(events.ResultUnknown(effect.token, str(error)))
+            return
+        token: str | None = None
+        if stored is not None:
+            try:
+                token = decode(_ResultToken, stored.data).token or ""
+            except WireError:
+                # Somebody else's, whatever it is: it stands.
+                token = ""
+        self._tell(events.ResultRead(effect.token, token))
+
+    # -- files
+
+    def _fetch(self, effect: effects.FetchInputs) -> None:
+        self._tasks.in_line(effect.token, self._then_tell(self._files.fetch(effect.token, effect.inputs)))
+
+    def _upload(self, effect: effects.UploadOutputs) -> None:
+        work = self._files.upload(effect.token, effect.job_id, effect.files)
+        self._tasks.in_line(effect.token, self._then_tell(work))
+
+    async def _then_tell(self, work: Coroutine[Any, Any, events.Event]) -> None:
+        self._tell(await work)
+
+    def _drop(self, effect: effects.DropArtifacts) -> None:
+        self._tasks.in_line(effect.token, self._files.drop(effect.token, effect.job_id, effect.names))
+
+    def _clean_up(self, effect: effects.CleanUp) -> None:
+        self._tasks.in_line(effect.token, self._files.clean_up(effect.token), instead=True)
+
+    # -- workers and devices
+
+    def _start_worker(self, effect: effects.StartWorker) -> None:
+        self._tasks.spawn(self._workers.start(effect))
+
+    def _run(self, effect: effects.RunOnWorker) -> None:
+        self._tasks.spawn(self._workers.run(effect))
+
+    def _cancel(self, effect: effects.CancelOnWorker) -> None:
+        self._tasks.spawn(self._workers.cancel(effect))
+
+    def _stop_worker(self, effect: effects.StopWorker) -> None:
+        self._tasks.spawn(self._workers.stop(effect))
+
+    def _measure(self, effect: effects.ProbeNow) -> None:
+        self._tasks.spawn(self._read_probe())
+
+    async def _read_probe(self) -> None:
+        taken_at = self._clock().mono
+        readings = await asyncio.to_thread(self._probe.read)
+        self._tell(events.ProbeRead(readings, taken_at))
+
+    def _exit(self, effect: effects.Exit) -> None:
+        self._leave(effect)
+
+
+_PERFORM: dict[type[Any], Callable[[Performer, Any], None]] = {
+    effects.PublishAdvert: Performer._advert,
+    effects.Reply: Performer._reply,
+    effects.RefuseRequest: Performer._refuse,
+    effects.SendBids: Performer._bids,
+    effects.SendOutcomes: Performer._outcomes,
+    effects.PublishProgress: Performer._progress,
+    effects.FetchInputs: Performer._fetch,
+    effects.StartWorker: Performer._start_worker,
+    effects.RunOnWorker: Performer._run,
+    effects.CancelOnWorker: Performer._cancel,
+    effects.StopWorker: Performer._stop_worker,
+    effects.UploadOutputs: Performer._upload,
+    effects.StoreResult: Performer._store,
+    effects.ReadResult: Performer._read,
+    effects.DropArtifacts: Performer._drop,
+    effects.CleanUp: Performer._clean_up,
+    effects.ProbeNow: Performer._measure,
+    effects.Exit: Performer._exit,
+}

@@ -1,0 +1,118 @@
+"""Between the engine's worker effects and the worker processes: what to launch, and what their frames mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from pocket3d.contracts import worker_frames as frames
+from pocket3d.contracts.failures import FailureCode
+
+from . import events
+from .describe import DeclaredAdapter
+from .devices import DeviceSpec
+from .effects import CancelOnWorker, RunOnWorker, StartWorker, StopWorker
+from .service_folders import WorkFolder
+from .service_ports import WorkerProcesses
+from .workers.environment import NamespaceError
+from .workers.launch import WorkerExit, WorkerLaunch
+
+log = structlog.get_logger(__name__)
+
+
+class Workers:
+    """Performs worker effects on a host of processes and tells the engine what comes of them.
+
+    Args:
+        host: the processes.
+        devices: the agent's devices.
+        declared: how each adapter is started.
+        folder: where workers have their working directories.
+        tell: takes events; does not block.
+    """
+
+    def __init__(
+        self,
+        host: WorkerProcesses,
+        devices: Sequence[DeviceSpec],
+        declared: Sequence[DeclaredAdapter],
+        folder: WorkFolder,
+        tell: Callable[[events.Event], None],
+    ) -> None:
+        self._host = host
+        self._devices: Mapping[str, DeviceSpec] = {device.id: device for device in devices}
+        self._declared: Mapping[str, DeclaredAdapter] = {each.spec.adapter_id: each for each in declared}
+        self._folder = folder
+        self._tell = tell
+
+    async def start(self, effect: StartWorker) -> None:
+        """Start a process; what is wrong with it is told as its exit."""
+        declared = self._declared[effect.adapter_id]
+        launch = WorkerLaunch(
+            spec=declared.spec,
+            device=self._devices[effect.device],
+            vram_mb=effect.vram_mb,
+            python=declared.python,
+            env=declared.env,
+            work_dir=str(self._folder.worker(effect.worker_id)),
+        )
+        try:
+            await self._host.start(effect.worker_id, launch, self._on_frame, self._on_exit)
+        except (NamespaceError, RuntimeError) as error:
+            code = FailureCode.ADAPTER_UNAVAILABLE.value
+            self._tell(events.WorkerExited(effect.worker_id, code, f"it could not be started: {error}"))
+
+    async def run(self, effect: RunOnWorker) -> None:
+        """Hand a job to a worker. If the worker is gone, its exit speaks for the job."""
+        try:
+            await self._host.send(effect.worker_id, effect.job)
+        except frames.FrameError as error:
+            self._tell(events.RunFailed(effect.job.run_id, FailureCode.INVALID_INPUT.value, f"the job {error}"))
+
+    async def cancel(self, effect: CancelOnWorker) -> None:
+        """Set a run's cooperative flag."""
+        await self._host.send(effect.worker_id, frames.CancelRun(run_id=effect.token))
+
+    async def stop(self, effect: StopWorker) -> None:
+        """Ask a worker to end, or signal it."""
+        if effect.how == "shutdown":
+            await self._host.send(effect.worker_id, frames.Shutdown())
+        else:
+            await self._host.stop(effect.worker_id, kill=effect.how == "kill")
+
+    def _on_frame(self, worker_id: str, frame: Any) -> None:
+        event = _meaning(worker_id, frame)
+        if event is not None:
+            self._tell(event)
+
+    def _on_exit(self, told: WorkerExit) -> None:
+        self._tell(events.WorkerExited(told.worker_id, told.code, told.message))
+
+
+def _meaning(worker_id: str, frame: Any) -> events.Event | None:
+    """The event that a worker's frame is."""
+    if isinstance(frame, frames.RunProgress):
+        return events.RunProgressed(frame.run_id, frame.fraction, frame.stage, frame.message)
+    if isinstance(frame, frames.RunFinished):
+        return events.RunFinished(frame.run_id, frame.outputs, tuple(frame.files), frame.run_s, frame.vram_peak_mb)
+    if isinstance(frame, frames.RunFailed):
+        if frame.traceback:
+            log.info("a run failed", token=frame.run_id, code=frame.code, traceback=frame.traceback)
+        return events.RunFailed(frame.run_id, frame.code, frame.message, frame.field, frame.run_s, frame.vram_peak_mb)
+    if isinstance(frame, frames.Hello):
+        return events.WorkerReady(worker_id, frame.pid)
+    if isinstance(frame, frames.ModelLoaded):
+        return events.ModelLoaded(worker_id, frame.load_s, frame.vram_mb)
+    if isinstance(frame, frames.LoadFailed):
+        log.warning(
+            "a model could not be loaded",
+            worker_id=worker_id,
+            code=frame.code,
+            error=frame.message,
+            traceback=frame.traceback,
+        )
+        return events.LoadFailed(worker_id, frame.code, frame.message)
+    log.warning("a worker sent an unexpected frame", worker_id=worker_id, frame=type(frame).__name__)
+    return None

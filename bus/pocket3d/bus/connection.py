@@ -108,6 +108,10 @@ class Connection:
         """Call `callback` after each reconnect (True) and each loss (False)."""
         self._callbacks.append(callback)
 
+    def off_connection(self, callback: Callable[[bool], None]) -> None:
+        """Call it no more."""
+        self._callbacks.remove(callback)
+
     # -- life
 
     async def _connect_first(self) -> None:
@@ -223,7 +227,7 @@ class Connection:
             return
 
     def _tell(self, up: bool) -> None:
-        for callback in self._callbacks:
+        for callback in list(self._callbacks):
             try:
                 callback(up)
             except Exception:  # a foreign callback must not end the client's own task

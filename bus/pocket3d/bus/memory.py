@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from . import kv, services
 from .connection import header_size
 from .memory_consumption import MemoryConsumption
 from .memory_server import MemoryServer
+from .memory_subscription import MemoryInbox, MemorySubscription
 from .port import (
     Append,
     BatchHandler,
@@ -38,58 +38,6 @@ from .publisher import check_batch
 log = structlog.get_logger(__name__)
 
 _ACK_TIMEOUT_S = 5.0
-
-
-class MemorySubscription(Closable):
-    """Interest of one connection in a subject."""
-
-    def __init__(self, bus: MemoryBus, subject: str, queue: str, handler: Handler) -> None:
-        self.subject = subject
-        self.queue = queue
-        self._bus = bus
-        self._handler = handler
-        self._waiting: deque[Msg] = deque()
-        self._news = asyncio.Event()
-        self._closed = False
-        self._task = asyncio.ensure_future(self._run())
-
-    @property
-    def listening(self) -> bool:
-        """False while the connection is down."""
-        return self._bus.connected
-
-    def deliver(self, msg: Msg) -> None:
-        """Queue a message for the handler."""
-        self._waiting.append(msg)
-        self._news.set()
-
-    async def _run(self) -> None:
-        while True:
-            while self._waiting:
-                msg = self._waiting.popleft()
-                try:
-                    await self._handler(msg)
-                except Exception:
-                    # A handler's error must not end the subscription.
-                    log.exception("a message handler failed", subject=msg.subject)
-            if self._closed:
-                return
-            self._news.clear()
-            await self._news.wait()
-
-    async def close(self) -> None:
-        """End the interest; messages not yet handled are dropped."""
-        self._waiting.clear()
-        await self.drain()
-
-    async def drain(self) -> None:
-        """End the interest once what has come is handled."""
-        self._bus.server.unlisten(self)
-        self._bus.forget(self)
-        self._closed = True
-        self._news.set()
-        if asyncio.current_task() is not self._task:
-            await asyncio.wait({self._task})
 
 
 class MemoryBus(Bus):
@@ -142,6 +90,10 @@ class MemoryBus(Bus):
         """Call `callback` after each reconnect (True) and each loss (False)."""
         self._callbacks.append(callback)
 
+    def off_connection(self, callback: Callable[[bool], None]) -> None:
+        """Call it no more."""
+        self._callbacks.remove(callback)
+
     async def close(self) -> None:
         """Let handlers finish what they have, then disconnect."""
         if self._closed:
@@ -183,7 +135,7 @@ class MemoryBus(Bus):
         """As `Bus.request`; the timeout passes on the server's clock."""
         await self._send(data, headers)
         future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
-        answer = _Answer(f"_INBOX.{self.server.number()}", self, future)
+        answer = MemoryInbox(f"_INBOX.{self.server.number()}", self, future)
 
         def expire() -> None:
             if not future.done():
@@ -314,6 +266,11 @@ class MemoryBus(Bus):
         await self._send()
         self.server.consumer(consumer).reset()
 
+    async def backlog(self, consumer: ConsumerName) -> int:
+        """As `Bus.backlog`."""
+        await self._send()
+        return self.server.consumer(consumer).backlog()
+
     # -- key/value buckets
 
     async def kv_get(self, bucket: str, key: str) -> KvEntry | None:
@@ -346,8 +303,9 @@ class MemoryBus(Bus):
         data = source if isinstance(source, bytes) else await asyncio.to_thread(source.read_bytes)
         digest = hashlib.sha256(data).hexdigest()
         objects = self.server.bucket(bucket)
-        if name in objects and objects[name][1].sha256 == digest:
-            return objects[name][1]
+        present = objects.get(name)
+        if present is not None and present[1].sha256 == digest and not self.server.past_half_age(present[1]):
+            return present[1]
         info = ObjectInfo(bucket, name, len(data), digest, dict(headers or {}), self.server.clock.time())
         objects[name] = (data, info)
         return info
@@ -379,22 +337,3 @@ class MemoryBus(Bus):
         """As `Bus.ensure`, of a `topology.Topology`."""
         await self._send()
         return self.server.ensure(topology)
-
-
-class _Answer:
-    """The inbox of one request."""
-
-    queue = ""
-
-    def __init__(self, subject: str, bus: MemoryBus, future: asyncio.Future[Msg]) -> None:
-        self.subject = subject
-        self._bus = bus
-        self._future = future
-
-    @property
-    def listening(self) -> bool:
-        return self._bus.connected
-
-    def deliver(self, msg: Msg) -> None:
-        if not self._future.done():
-            self._future.set_result(msg)

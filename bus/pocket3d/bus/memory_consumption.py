@@ -28,6 +28,9 @@ class Connected(Protocol):
     def on_connection(self, callback: Callable[[bool], None]) -> None:
         """Call back on loss and return."""
 
+    def off_connection(self, callback: Callable[[bool], None]) -> None:
+        """Call it no more."""
+
     def forget(self, thing: Closable) -> None:
         """It was closed."""
 
@@ -42,16 +45,22 @@ class MemoryConsumption(Closable):
         self._batch = batch
         self._news = asyncio.Event()
         self._closed = False
-        bus.on_connection(lambda up: self._news.set())
+        bus.on_connection(self._on_connection)
         self._task = asyncio.ensure_future(self._run())
 
     async def close(self) -> None:
         """End it once the handler is done with its batch."""
+        if self._closed:
+            return
         self._closed = True
         self._news.set()
+        self._bus.off_connection(self._on_connection)
         self._bus.forget(self)
         if asyncio.current_task() is not self._task:
             await asyncio.wait({self._task})
+
+    def _on_connection(self, up: bool) -> None:
+        self._news.set()
 
     async def _run(self) -> None:
         consumer: MemoryConsumer | None = None

@@ -236,6 +236,11 @@ class MemoryServer:
                 del objects[old]
         return objects
 
+    def past_half_age(self, info: ObjectInfo) -> bool:
+        """True if an object has been kept for more than half the time that its store keeps it."""
+        age = int(self.stream(f"OBJ_{info.bucket}").config.get("max_age", 0)) / 1e9
+        return bool(age) and info.stored_at + age / 2 < self.clock.time()
+
     def answers_lost(self, subject: str) -> bool:
         """True if a test wants the answer on this subject lost."""
         return self.lose_answer is not None and self.lose_answer(subject)

@@ -211,6 +211,11 @@ class MemoryConsumer:
         """When the first un-acked message is delivered again."""
         return next(iter(self._pending.values()), None)
 
+    def backlog(self) -> int:
+        """Messages not acked: delivered or not."""
+        coming = self._stream.from_seq(self._filter, self._cursor, self._stream.last_seq)
+        return len(self._pending) + sum(message.seq not in self._acked for message in coming)
+
     def ack(self, seq: int) -> bool:
         """Settle a message; False if it was not delivered since the consumer was made or reset."""
         if seq not in self._pending:

@@ -154,6 +154,7 @@ class Consumption(Closable):
             return
         self._closed = True
         self._news.set()
+        self._link.off_connection(self._on_connection)
         if self._subscription is not None:
             await self._subscription.close()
         if self._task is not None and self._task is not asyncio.current_task():

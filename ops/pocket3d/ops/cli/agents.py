@@ -1,0 +1,66 @@
+"""`pocket3d agents`."""
+
+from __future__ import annotations
+
+import click
+
+from pocket3d.contracts.messages import Advert
+
+from .errors import runs
+from .options import Target, connects, json_option
+from .output import megabytes, print_json, print_table
+
+
+@click.command("agents")
+@click.option("--adapters", is_flag=True, help="Also every adapter, and why one is not available.")
+@json_option
+@connects
+@runs
+async def command(target: Target, adapters: bool, as_json: bool) -> None:
+    """List agents, their devices, what is loaded and what runs. With --json one advert per line."""
+    async with target.client("cli:agents") as client:
+        found = (await client.agents()).agents
+    if as_json:
+        for advert in found:
+            print_json(advert)
+        return
+    if not found:
+        click.echo("no agent is there", err=True)
+        click.echo(
+            "hint: `pocket3d agent -s URL` starts one; `pocket3d up` starts everything on this machine", err=True
+        )
+        return
+    print_table(
+        ("AGENT", "HOST", "DEVICE", "NAME", "FREE", "TOTAL", "LOADED", "RUNNING"),
+        [row for advert in found for row in _rows(advert)],
+    )
+    if adapters:
+        click.echo()
+        print_table(
+            ("AGENT", "ADAPTER", "FEATURE", "VRAM", "AVAILABLE", "REASON"),
+            [
+                (a.agent_id, o.adapter_id, o.feature, megabytes(o.vram_mb), "yes" if o.available else "no", o.reason)
+                for a in found
+                for o in a.adapters or []
+            ],
+        )
+
+
+def _rows(advert: Advert) -> list[tuple[str | None, ...]]:
+    rows: list[tuple[str | None, ...]] = []
+    name = advert.agent_id + (" (draining)" if advert.draining else "")
+    for device in advert.devices:
+        free = max(0, device.free_mb - device.reserved_mb - device.buffer_mb)
+        rows.append(
+            (
+                name,
+                advert.host,
+                device.id,
+                device.name,
+                megabytes(free),
+                megabytes(device.total_mb),
+                ", ".join(each.adapter_id for each in advert.residents if each.device == device.id),
+                ", ".join(each.job_id for each in advert.running if each.device == device.id),
+            )
+        )
+    return rows or [(name, advert.host, None, "no devices", None, None, None, None)]

@@ -1,0 +1,29 @@
+"""`pocket3d cancel`."""
+
+from __future__ import annotations
+
+import click
+
+from .errors import runs
+from .options import Target, connects, job_arguments, json_option
+from .output import print_json
+
+
+@click.command("cancel")
+@job_arguments
+@click.option("--reason", help="Told in the result.")
+@click.option("--wait", is_flag=True, help="Wait until they have ended.")
+@json_option
+@connects
+@runs
+async def command(job_ids: tuple[str, ...], target: Target, reason: str | None, wait: bool, as_json: bool) -> None:
+    """End jobs, queued or running. Of a job that has ended nothing changes."""
+    async with target.client("cli:cancel") as client:
+        for job_id in job_ids:
+            job = client.job(job_id)
+            status = await job.cancel(reason)
+            word = (await job.result()).status if wait else status.status
+            if as_json:
+                print_json(await job.status() if wait else status)
+            else:
+                click.echo(f"{job_id} {word}" + ("" if wait or word == "cancelled" else ", asked to end"))

@@ -1,0 +1,104 @@
+"""From errors to what a person reads and what a script sees: one line or two on stderr, and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec
+
+import click
+
+from pocket3d.bus.client_errors import ApiRefused, ClientError, JobFailed, JobRefused, NoLeader, NotSetUp, WaitTimeout
+from pocket3d.bus.connect import ConnectError
+from pocket3d.bus.port import BusError, Disconnected, Refused
+
+from .. import logging
+from ..exit_codes import Exit, of_status
+from ..inputs import InputError
+from ..settings import SettingsError
+from ..stopping import run_until_done
+
+P = ParamSpec("P")
+
+
+class CliError(click.ClickException):
+    """What went wrong, what to do about it, and the exit code."""
+
+    def __init__(self, message: str, code: Exit = Exit.ERROR, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        # click declares it for the class, and reads it from the instance.
+        self.exit_code = int(code)  # type: ignore[misc]
+        self.hint = hint
+
+    def show(self, file: Any = None) -> None:
+        """Print it to stderr."""
+        click.echo(f"error: {self.message}", err=True)
+        if self.hint:
+            click.echo(f"hint: {self.hint}", err=True)
+
+
+def explain(error: Exception) -> CliError | None:
+    """The error as the command line tells it; None for one that is a bug of ours."""
+    text = str(error)
+    if isinstance(error, Disconnected):
+        return CliError(
+            text,
+            Exit.NO_SERVER,
+            hint="`pocket3d up` starts one on this machine; -s URL, NATS_URL or --context name another",
+        )
+    if isinstance(error, NotSetUp):
+        return CliError(text, Exit.NO_SERVER)
+    if isinstance(error, NoLeader):
+        return CliError(text, Exit.NO_SERVER, hint="`pocket3d up` starts a server, a coordinator and an agent together")
+    if isinstance(error, Refused):
+        return CliError(
+            text, hint="credentials: --creds, --nkey, --tlscert/--tlskey, --context, or NATS_USER and NATS_PASSWORD"
+        )
+    if isinstance(error, JobRefused):
+        return CliError(f"the job is rejected: {text}", Exit.REJECTED)
+    if isinstance(error, WaitTimeout):
+        return CliError(text, Exit.WAIT_TIMED_OUT, hint=f"wait on with `pocket3d watch {error.job_id}`")
+    if isinstance(error, JobFailed):
+        return CliError(text, of_status(error.result.status))
+    if isinstance(error, ApiRefused):
+        return CliError(text, Exit.USAGE if error.code == 400 else Exit.ERROR)
+    if isinstance(error, (ConnectError, SettingsError, InputError)) or _is_configuration(error):
+        return CliError(text, Exit.USAGE)
+    if isinstance(error, (BusError, ClientError)):
+        return CliError(text)
+    return None
+
+
+def _is_configuration(error: Exception) -> bool:
+    """Errors of `--devices` and models.yaml, without importing the agent for every command."""
+    return type(error).__name__ in ("DeviceSpecError", "ModelsFileError")
+
+
+@contextmanager
+def explain_to_user() -> Iterator[None]:
+    """Tell the errors that a person can do something about; others are bugs and keep their trace."""
+    try:
+        yield
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        click.echo("stopped", err=True)
+        raise click.exceptions.Exit(int(Exit.INTERRUPTED)) from None
+    except (BusError, ClientError, ValueError) as error:
+        told = explain(error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def runs(function: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Make an async function a command's: run it, tell its errors, stop at Ctrl-C or SIGTERM."""
+
+    @wraps(function)
+    def command(*args: P.args, **kwargs: P.kwargs) -> None:
+        logging.configure(level=os.environ.get("POCKET3D_LOG_LEVEL", "warning"))
+        with explain_to_user():
+            run_until_done(function(*args, **kwargs))
+
+    return command

@@ -1,0 +1,206 @@
+"""Options that commands share: the way to the server, the namespace, the form of the output and of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from pocket3d.bus.client import Client, Connecting
+from pocket3d.bus.connect import ConnectOptions, resolve
+from pocket3d.contracts.subjects import Subjects
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: How long a command of a person waits for a server, seconds.
+FIRST_CONNECT_S = 3.0
+#: How long a service waits for its first connection, seconds; then it says so and ends. Later ones it awaits for ever.
+SERVICE_CONNECT_S = 15.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which namespace on which server, and who we are."""
+
+    namespace: str
+    server: str | None = None
+    #: Keyword arguments of `pocket3d.bus.connect.resolve`.
+    identity: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def subjects(self) -> Subjects:
+        """The names under the namespace."""
+        return Subjects(self.namespace)
+
+    def options(self, name: str, *, wait_s: float = FIRST_CONNECT_S) -> ConnectOptions:
+        """What to connect with.
+
+        Raises:
+            ConnectError
+        """
+        return resolve(self.server, name=name, wait_s=wait_s, **self.identity)
+
+    def client(self, name: str) -> Connecting:
+        """A client, to be used with `async with`."""
+        return Client.connect(self.server, self.namespace, name=name, wait_s=FIRST_CONNECT_S, **self.identity)
+
+
+def _file() -> click.Path:
+    return click.Path(dir_okay=False)
+
+
+_IDENTITY: dict[str, tuple[str, str]] = {
+    # flag -> (argument of resolve, help)
+    "--creds": ("creds", "Credentials file (user JWT and seed).  [env: NATS_CREDS]"),
+    "--nkey": ("nkey", "File with an nkey seed.  [env: NATS_NKEY]"),
+    "--tlscert": ("tls_cert", "Our TLS certificate.  [env: NATS_CERT]"),
+    "--tlskey": ("tls_key", "Its key.  [env: NATS_KEY]"),
+    "--tlsca": ("tls_ca", "Authority that signed the server's certificate.  [env: NATS_CA]"),
+}
+
+
+def _namespace(_: click.Context, __: click.Parameter, value: str) -> str:
+    try:
+        Subjects(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+def namespace_option(command: F) -> F:
+    """`--namespace`."""
+    return click.option(
+        "--namespace",
+        envvar="POCKET3D_NAMESPACE",
+        default="p3d",
+        show_default=True,
+        show_envvar=True,
+        callback=_namespace,
+        help="First token of every subject.",
+    )(command)
+
+
+def connects(command: F) -> F:
+    """Give a command `-s`, `--context`, credentials, TLS and `--namespace`; it gets them as `target`.
+
+    User name, password and token come from NATS_USER, NATS_PASSWORD and NATS_TOKEN only: what is on a command line can
+    be read by everybody on the machine.
+    """
+
+    @wraps(command)
+    def inner(
+        *args: Any, server: str | None, context: str | None, tls_first: bool | None, namespace: str, **given: Any
+    ) -> Any:
+        identity = {name: given.pop(name) for name, _ in _IDENTITY.values()}
+        identity |= {"context": context, "tls_first": tls_first or None}
+        target = Target(namespace, server, {k: v for k, v in identity.items() if v is not None})
+        return command(*args, target=target, **given)
+
+    wrapped: Any = namespace_option(inner)
+    wrapped = click.option("--tlsfirst", "tls_first", is_flag=True, help="TLS handshake before all else.")(wrapped)
+    for flag, (name, text) in reversed(_IDENTITY.items()):
+        wrapped = click.option(flag, name, type=_file(), help=text)(wrapped)
+    wrapped = click.option("--context", help="A context of the nats CLI.  [env: NATS_CONTEXT]")(wrapped)
+    wrapped = click.option(
+        "-s", "--server", help="NATS URL, several with commas.  [env: NATS_URL; default: nats://127.0.0.1:4222]"
+    )(wrapped)
+    result: F = wrapped
+    return result
+
+
+def json_option(command: F) -> F:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON as on the wire.")(command)
+
+
+def log_options(command: F) -> F:
+    """`--log-level` and `--log-format`, for what runs as a service."""
+    command = click.option(
+        "--log-format",
+        type=click.Choice(["auto", "json", "text"]),
+        default="auto",
+        show_default=True,
+        envvar="POCKET3D_LOG_FORMAT",
+        show_envvar=True,
+        help="auto: text on a terminal, else JSON lines.",
+    )(command)
+    return click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        show_default=True,
+        envvar="POCKET3D_LOG_LEVEL",
+        show_envvar=True,
+    )(command)
+
+
+def agent_options(command: F) -> F:
+    """`--agent-id`, `--devices`, `--models`, `--memory-buffer`: of an agent, here or under `up`."""
+    command = click.option(
+        "--memory-buffer",
+        type=click.IntRange(min=0),
+        metavar="MB",
+        envvar="POCKET3D_MEMORY_BUFFER",
+        help="Kept free on every device.  [default: 1024 on GPUs, 0 on others]",
+    )(command)
+    command = click.option(
+        "--models",
+        type=click.Path(dir_okay=False, path_type=Path),
+        envvar="POCKET3D_MODELS",
+        show_envvar=True,
+        help="A models.yaml; it adds to the built-in adapters.",
+    )(command)
+    command = click.option(
+        "--devices",
+        default="auto",
+        show_default=True,
+        envvar="POCKET3D_DEVICES",
+        show_envvar=True,
+        metavar="SPEC",
+        help="auto, nvml, fixed:24576,12288 (simulated), cpu:8192 (sizes in MB); joined by +.",
+    )(command)
+    return click.option(
+        "--agent-id",
+        envvar="POCKET3D_AGENT_ID",
+        show_envvar=True,
+        help="One subject token.  [default: the host's name]",
+    )(command)
+
+
+def set_option(part: str) -> Callable[[F], F]:
+    """`--set field=value`, for one part's settings."""
+
+    def add(command: F) -> F:
+        return click.option(
+            "--set",
+            "pairs",
+            multiple=True,
+            metavar="FIELD=VALUE",
+            help=f"One of the {part}'s settings; also as POCKET3D_{part.upper()}_<FIELD>.",
+        )(command)
+
+    return add
+
+
+def job_argument(command: F) -> F:
+    """`JOB_ID`, checked."""
+    return click.argument("job_id", callback=check_job_ids)(command)
+
+
+def check_job_ids(_: click.Context, __: click.Parameter, value: Any) -> Any:
+    """Refuse what is no job id."""
+    from pocket3d.contracts.subjects import JOB_ID_PATTERN
+
+    for each in [value] if isinstance(value, str) else value:
+        if not JOB_ID_PATTERN.fullmatch(each):
+            raise click.BadParameter(f"{each!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -")
+    return value
+
+
+def job_arguments(command: F) -> F:
+    """`JOB_ID...`, at least one, checked."""
+    return click.argument("job_ids", nargs=-1, required=True, callback=check_job_ids, metavar="JOB_ID...")(command)

@@ -1,0 +1,252 @@
+"""`pocket3d submit`."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import secrets
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pocket3d.bus.artifacts import input_name
+from pocket3d.bus.client import Client, JobHandle
+from pocket3d.bus.client_errors import ApiRefused, JobRefused, NoLeader
+from pocket3d.contracts.features import canonical
+from pocket3d.contracts.messages import JobError, Result, Status
+
+from ..exit_codes import Exit, of_status
+from ..following import follow, shown
+from ..inputs import InputError, LocalFile, local_files, parse_inputs
+from .errors import CliError, runs
+from .options import Target, connects, json_option
+from .output import print_json, print_result, print_status
+
+#: How long a submit without --wait looks for the coordinator's first word, seconds.
+_FIRST_WORD_S = 2.0
+#: How long the adapters' parameters are asked for before everything is taken as text, seconds.
+_FEATURES_S = 2.0
+
+
+@click.command("submit")
+@click.argument("feature")
+@click.argument("inputs", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--job-id", help="1 to 64 of A-Z, a-z, 0-9, _ and -; submitting one again changes nothing.")
+@click.option("--priority", type=click.Choice(["high", "normal", "low"]), default="normal", show_default=True)
+@click.option("--model", "models", multiple=True, metavar="ADAPTER", help="Binding; several in order of preference.")
+@click.option("--vram-mb", type=click.IntRange(min=0), help="Replaces the adapter's declared requirement.")
+@click.option("--tenant", help="A label for fair share.")
+@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Comes back with the result.")
+@click.option("--schedule-to-start", type=float, metavar="S", help="Expire if not started within S seconds.")
+@click.option("--start-to-close", type=float, metavar="S", help="Longest run.  [default: 3600]")
+@click.option("--load-timeout", type=float, metavar="S", help="Longest load of the model.  [default: 900]")
+@click.option("--max-attempts", type=click.IntRange(1, 100), help="[default: 3]")
+@click.option("--wait", is_flag=True, help="Wait for the result; the exit code tells it.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Longest wait; exit code 7 after it.")
+@click.option(
+    "--download", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write the files there; waits."
+)
+@click.option("--progress/--no-progress", default=None, help="Show progress while waiting.  [default: unless --json]")
+@json_option
+@connects
+@runs
+async def command(
+    feature: str,
+    inputs: tuple[str, ...],
+    target: Target,
+    job_id: str | None,
+    priority: str,
+    models: tuple[str, ...],
+    vram_mb: int | None,
+    tenant: str | None,
+    metadata: tuple[str, ...],
+    schedule_to_start: float | None,
+    start_to_close: float | None,
+    load_timeout: float | None,
+    max_attempts: int | None,
+    wait: bool,
+    timeout: float | None,
+    download: Path | None,
+    progress: bool | None,
+    as_json: bool,
+) -> None:
+    """Submit a job.
+
+    \b
+    KEY=VALUE    typed by the adapters' parameters, else a text
+    KEY:=JSON    any JSON value
+    KEY=@FILE    a file of this machine; *_path=FILE needs no @
+    """
+    job_id = job_id or secrets.token_hex(8)
+    limits = {
+        "schedule_to_start_s": schedule_to_start,
+        "start_to_close_s": start_to_close,
+        "load_s": load_timeout,
+    }
+    async with target.client("cli:submit") as client:
+        values = parse_inputs(inputs, await _schemas(client, feature))
+        given = await _upload_others(client, values)
+        try:
+            job = await client.submit(
+                feature,
+                given,
+                priority=priority,
+                job_id=job_id,
+                model_preference=(models[0] if len(models) == 1 else list(models)) if models else None,
+                vram_mb=vram_mb,
+                limits={key: value for key, value in limits.items() if value is not None} or None,
+                retry=None if max_attempts is None else {"max_attempts": max_attempts},
+                metadata=_metadata(metadata),
+                tenant=tenant,
+            )
+        except JobRefused as error:
+            if as_json and (wait or download):
+                print_json(_rejected(job_id, feature, error))
+            raise
+        if wait or download:
+            await _wait(client, job, feature, timeout, download, as_json, progress)
+        else:
+            await _first_word(client, job, feature, as_json)
+
+
+def _metadata(pairs: tuple[str, ...]) -> dict[str, Any] | None:
+    """`key=text` and `key:=JSON`; no files here."""
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.rstrip(":"):
+            raise InputError(f"--metadata {pair!r}: want KEY=VALUE")
+        if key.endswith(":"):
+            given |= parse_inputs([pair])
+        else:
+            given[key] = text
+    return given or None
+
+
+async def _schemas(client: Client, feature: str) -> list[dict[str, Any] | None]:
+    """The parameters of the adapters that serve the feature; none if nobody answers at once."""
+    from pocket3d.contracts.api import EmptyRequest, FeatureList
+
+    try:
+        known = await client.api("features", EmptyRequest(), FeatureList, _FEATURES_S)
+    except (NoLeader, ApiRefused):
+        return []
+    wanted = canonical(feature)
+    return [adapter.parameters for each in known.features if each.feature == wanted for adapter in each.adapters]
+
+
+async def _upload_others(client: Client, values: dict[str, Any]) -> dict[str, Any]:
+    """Paths under `*_path` keys for the client to upload, and what `key=@file` names uploaded here."""
+    for path in local_files(values):
+        if not path.is_file():
+            raise CliError(f"no file {str(path)!r}", Exit.USAGE, hint="name a file that is there, or write key:=JSON")
+
+    def plain(key: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [plain(key, each) for each in value]
+        return value.path if isinstance(value, LocalFile) else value
+
+    given: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, LocalFile) and not key.endswith(("_path", "_paths")):
+            given[key] = await _upload(client, value.path)
+        else:
+            given[key] = plain(key, value)
+    return given
+
+
+async def _upload(client: Client, path: Path) -> dict[str, str]:
+    """A file under a key that the wire does not treat as one: uploaded, and referred to in the same way."""
+    import hashlib
+
+    def digest() -> str:
+        found = hashlib.sha256()
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                found.update(block)
+        return found.hexdigest()
+
+    name = input_name(await asyncio.to_thread(digest))
+    await client.bus.put_object(client.subjects.inputs_bucket, name, path, headers={"filename": path.name})
+    return {"artifact": name, "filename": path.name}
+
+
+async def _first_word(client: Client, job: JobHandle, feature: str, as_json: bool) -> None:
+    """Print where the job stands once somebody has taken it; a rejection is told at once."""
+
+    async def first() -> Status:
+        async for status in job.events():
+            return status
+        raise AssertionError("a story without an event")
+
+    try:
+        status = await asyncio.wait_for(first(), _FIRST_WORD_S)
+    except asyncio.TimeoutError:
+        if as_json:
+            print_json({"job_id": job.job_id, "feature": feature, "status": "submitted"})
+        else:
+            click.echo(f"{job.job_id} submitted; no coordinator has taken it yet")
+            click.echo(
+                "hint: the job is stored and waits; `pocket3d up` or `pocket3d coordinator` starts one", err=True
+            )
+        return
+    if as_json:
+        print_json(status)
+    elif status.status == "queued":
+        click.echo(f"{job.job_id} queued" + (f": {status.reason}" if status.reason else ""))
+    else:
+        print_status(status)
+    if status.error:
+        await _hint(client, feature, status.error)
+        raise click.exceptions.Exit(int(of_status(status.status)))
+
+
+async def _wait(
+    client: Client,
+    job: JobHandle,
+    feature: str,
+    timeout: float | None,
+    download: Path | None,
+    as_json: bool,
+    progress: bool | None,
+) -> None:
+    wanted = progress if progress is not None else not as_json
+    async with shown("auto" if wanted else "none") as show:
+        result = await follow(job, show, timeout)
+    if as_json:
+        print_json(result)
+    else:
+        print_result(result)
+    if download is not None and result.status == "succeeded":
+        for path in await job.download(download):
+            click.echo(f"wrote {path}", err=as_json)
+    if result.error:
+        await _hint(client, feature, result.error)
+    raise click.exceptions.Exit(int(of_status(result.status)))
+
+
+async def _hint(client: Client, feature: str, error: JobError) -> None:
+    """What to do about a failure, where we know something."""
+    if error.code == "unknown_feature":
+        try:
+            known = sorted(each.feature for each in (await client.features()).features)
+        except (NoLeader, ApiRefused):
+            return
+        near = difflib.get_close_matches(feature, known, n=2)
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        click.echo(f"hint: {meant}known here: {', '.join(known)}", err=True)
+    elif error.code == "no_capacity":
+        click.echo("hint: `pocket3d agents` shows who is there and with how much memory", err=True)
+    elif error.code == "adapter_unavailable":
+        click.echo("hint: `pocket3d doctor` tells why adapters of this machine are not available", err=True)
+
+
+def _rejected(job_id: str, feature: str, error: JobRefused) -> Result:
+    """The wire's form of a rejection that was made here, so that scripts read one form."""
+    return Result(
+        job_id=job_id,
+        feature=feature,
+        status="rejected",
+        error=JobError(code=error.code.value, message=error.message, field=error.field),
+    )

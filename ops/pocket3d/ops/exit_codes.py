@@ -1,0 +1,36 @@
+"""Exit codes of the command line, as documented for scripts."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What a script may rely on."""
+
+    OK = 0
+    #: Anything that none of the others names, e.g. an unknown job.
+    ERROR = 1
+    USAGE = 2
+    FAILED = 3
+    REJECTED = 4
+    CANCELLED_OR_EXPIRED = 5
+    #: No NATS server, or nobody of ours behind it.
+    NO_SERVER = 6
+    WAIT_TIMED_OUT = 7
+    #: Ctrl-C.
+    INTERRUPTED = 130
+
+
+_BY_STATUS = {
+    "succeeded": Exit.OK,
+    "failed": Exit.FAILED,
+    "rejected": Exit.REJECTED,
+    "cancelled": Exit.CANCELLED_OR_EXPIRED,
+    "expired": Exit.CANCELLED_OR_EXPIRED,
+}
+
+
+def of_status(status: str) -> Exit:
+    """The code for a job's status; OK while it has not ended."""
+    return _BY_STATUS.get(status, Exit.OK)

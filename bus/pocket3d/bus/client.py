@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +43,8 @@ from .connect import resolve
 from .file_names import safe_name
 from .handle import API_TIMEOUT_S, JobHandle
 from .jetstream import JetStreamBus
-from .port import Bus, Disconnected, NoResponders, OutcomeUnknown, Refused
+from .patience import patiently
+from .port import Bus, NoResponders, Refused
 from .result_feed import feed
 from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
 from .watch import Links
@@ -64,10 +65,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_PAUSE_S = 0.25
 _APPEND_TIMEOUT_S = 5.0
-#: As long as a replicated stream may be without a leader, seconds.
-_NO_STREAM_S = 8.0
 _BLOCK_BYTES = 1024 * 1024
 #: JetStream's codes for a stream at its limit of messages or bytes.
 _FULL = frozenset({10077, 10047, 10023})
@@ -198,7 +196,7 @@ class Client:
         for ref in file_refs(job.inputs):
             if ref.artifact is None or ref.artifact in uploading:
                 continue
-            if await _patiently(partial(self.bus.object_info, bucket, ref.artifact), deadline) is None:
+            if await patiently(partial(self.bus.object_info, bucket, ref.artifact), deadline) is None:
                 field = f"inputs.{ref.key}" + ("" if ref.index is None else f"[{ref.index}]")
                 raise refuse(
                     FailureCode.ARTIFACT_MISSING,
@@ -209,7 +207,7 @@ class Client:
     async def _upload(self, file: LocalFile, reference: dict[str, str], deadline: float) -> None:
         bucket, headers = self.subjects.inputs_bucket, {"filename": reference["filename"]}
         try:
-            await _patiently(
+            await patiently(
                 partial(self.bus.put_object, bucket, reference["artifact"], file.path, headers=headers), deadline
             )
         except OSError as error:
@@ -219,7 +217,7 @@ class Client:
         # Under one id it may be published any number of times.
         append = partial(self.bus.append, subject, data, headers={"Nats-Msg-Id": job_id}, timeout=_APPEND_TIMEOUT_S)
         try:
-            await _patiently(append, deadline)
+            await patiently(append, deadline)
         except NoResponders as error:
             raise NotSetUp(subject) from error
         except Refused as error:
@@ -234,8 +232,8 @@ class Client:
 
         A result is confirmed when the loop's body asks for the next: one whose body fails or is left by `break` comes
         again, at the latest after `ack_wait_s`, to whoever iterates under this name. So does, now and then, one that
-        was seen already: bodies must bear that. Several programs under one name share the results. `contextlib.aclosing`
-        ends the iteration at once; left by `break` alone it ends when Python collects it.
+        was seen already: bodies must bear that. Several programs under one name share the results.
+        `contextlib.aclosing` ends the iteration at once; left by `break` alone it ends when Python collects it.
 
         Args:
             feature: as published (an alias is a feature of its own here).
@@ -309,22 +307,6 @@ class Connecting:
     ) -> None:
         if self._client is not None:
             await self._client.close()
-
-
-async def _patiently(action: Callable[[], Awaitable[T]], deadline: float) -> T:
-    """Repeat what may be repeated while the server is away, until `deadline` (of the loop's clock)."""
-    loop = asyncio.get_running_loop()
-    no_stream_until = min(deadline, loop.time() + _NO_STREAM_S)
-    while True:
-        try:
-            return await action()
-        except (Disconnected, OutcomeUnknown):
-            if loop.time() + _PAUSE_S > deadline:
-                raise
-        except NoResponders:
-            if loop.time() + _PAUSE_S > no_stream_until:
-                raise
-        await asyncio.sleep(_PAUSE_S)
 
 
 async def _describe(file: LocalFile) -> dict[str, str]:

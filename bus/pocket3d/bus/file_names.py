@@ -33,17 +33,28 @@ def safe_paths(names: Sequence[str]) -> list[PurePosixPath]:
 
     Subfolders are kept (a mesh may refer to `textures/wood.png`).
     """
-    taken: set[str] = set()
+    files: set[str] = set()
+    folders: set[str] = set()
     paths: list[PurePosixPath] = []
     for name in names:
         parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
         path = PurePosixPath(*(safe_name(part) for part in parts or ["file"]))
+        if files & _folders(path):  # a file lies where this one wants a folder
+            path = PurePosixPath(safe_name("_".join(path.parts)))
         unique, number = path, 2
-        while unique.as_posix().casefold() in taken:
+        while _key(unique) in files | folders:
             unique = path.with_name(f"{path.stem}-{number}{path.suffix}")
             number += 1
-        taken.add(unique.as_posix().casefold())
-        # A later file must not want a folder where this one lies, nor lie where a folder is wanted.
-        taken.update(parent.as_posix().casefold() for parent in unique.parents)
+        files.add(_key(unique))
+        folders |= _folders(unique)
         paths.append(unique)
     return paths
+
+
+def _key(path: PurePosixPath) -> str:
+    """Equal for paths that are one file on a system that does not tell capitals."""
+    return path.as_posix().casefold()
+
+
+def _folders(path: PurePosixPath) -> set[str]:
+    return {_key(parent) for parent in path.parents}

@@ -131,10 +131,11 @@ class JobHandle:
             while True:
                 # The result first: no progress is sent after it, so once it stands the read that follows is the last.
                 ended = await watch.read(self._read_result, None)
-                # Read anew each time, so that nothing is missed over a reconnect.
-                stored = await watch.read(latest, None)
-                if stored is not None:
-                    waiting.append(stored.data)
+                # Woken without a message: at first, by a reconnect, by the result, or because some time has passed.
+                if ended is not None or not waiting:
+                    stored = await watch.read(latest, None)
+                    if stored is not None:
+                        waiting.append(stored.data)
                 while waiting:
                     progress = _progress(waiting.popleft())
                     if progress is not None and _newer(progress, shown):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 
 import structlog
 
@@ -13,14 +14,15 @@ from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import Subjects
 
 from .client_errors import DurableInUse
-from .port import Bus, ConsumerName, Delivery, Disconnected, OutcomeUnknown
+from .patience import patiently
+from .port import Bus, ConsumerName, Delivery
 from .topology import ConsumerSpec, Topology, coordinator_results
 
 _log = structlog.get_logger("pocket3d.bus.result_feed")
 
 _DURABLE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ACK_PATIENCE_S = 60.0
-_ACK_PAUSE_S = 0.25
+#: How long the server may be away while we ask something of it, seconds. Waiting for a result has no limit.
+_PATIENCE_S = 60.0
 
 
 async def feed(
@@ -41,7 +43,7 @@ async def feed(
             # The next message is asked for when this one is done with: so none waits here past its ack wait.
             await finished.wait()
 
-    consumption = await bus.consume(consumer, hand_over, batch=1)
+    consumption = await patiently(partial(bus.consume, consumer, hand_over, batch=1), _soon())
     try:
         while True:
             delivery, done = await handed.get()
@@ -52,7 +54,8 @@ async def feed(
                 _log.error("not a result, passed over", subject=delivery.message.subject, error=str(error))
             else:
                 yield result
-            await _ack(bus, consumer, delivery)
+            # Confirmed over a lost connection too; acking twice changes nothing.
+            await patiently(partial(bus.ack, consumer, delivery.message.seq), _soon())
             done.set()
     finally:
         closing = True
@@ -61,6 +64,10 @@ async def feed(
         while not handed.empty():
             handed.get_nowait()[1].set()
         await consumption.close()
+
+
+def _soon() -> float:
+    return asyncio.get_running_loop().time() + _PATIENCE_S
 
 
 async def _declare(bus: Bus, subjects: Subjects, feature: str, durable: str, ack_wait_s: float) -> ConsumerName:
@@ -76,24 +83,10 @@ async def _declare(bus: Bus, subjects: Subjects, feature: str, durable: str, ack
         metadata={"pocket3d.namespace": subjects.namespace, "pocket3d.feature": feature},
         ack_wait_s=ack_wait_s,
     )
-    left = await bus.ensure(Topology(consumers=(spec,)))
+    left = await patiently(partial(bus.ensure, Topology(consumers=(spec,))), _soon())
     if left:
         raise DurableInUse(
             f"the durable {durable!r} is there for something else ({'; '.join(left)}): take another name, or remove it "
             f"with `nats consumer rm {subjects.results_stream} {durable}`"
         )
     return spec.consumer
-
-
-async def _ack(bus: Bus, consumer: ConsumerName, delivery: Delivery) -> None:
-    """Confirm one result, over a lost connection too; acking it twice changes nothing."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + _ACK_PATIENCE_S
-    while True:
-        try:
-            await bus.ack(consumer, delivery.message.seq)
-            return
-        except (Disconnected, OutcomeUnknown):
-            if loop.time() > deadline:
-                raise
-        await asyncio.sleep(_ACK_PAUSE_S)

@@ -73,6 +73,11 @@ class Watch:
         for subscription in subscriptions:
             await subscription.close()
 
+    @property
+    def listening(self) -> bool:
+        """True once every subject is listened to (or may not be)."""
+        return not self._missing
+
     def reconnected(self) -> None:
         """The connection is back: whatever came meanwhile was not heard."""
         self._hint.set()

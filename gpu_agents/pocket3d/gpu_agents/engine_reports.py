@@ -249,9 +249,9 @@ def progressed(core: Core, run: Run, fraction: float | None, stage: str | None, 
     flush_progress(core, run, now)
 
 
-def flush_progress(core: Core, run: Run, now: Now) -> None:
-    """Send what was held back, when its time has come."""
-    if run.progress is None or now.mono < run.progress_at:
+def flush_progress(core: Core, run: Run, now: Now, *, last: bool = False) -> None:
+    """Send what was held back, when its time has come; the last of a run at once, or nobody would ever see it."""
+    if run.progress is None or (now.mono < run.progress_at and not last):
         return
     if core.connected:
         core.do(PublishProgress(run.progress))

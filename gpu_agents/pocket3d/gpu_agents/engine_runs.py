@@ -208,8 +208,7 @@ def run_finished(core: Core, event: RunFinished, now: Now) -> None:
         end_run(core, run, now)
         return
     run.outputs, run.files = event.outputs, event.files
-    flush_progress(core, run, now)
-    run.progress = None
+    flush_progress(core, run, now, last=True)
     if run.files:
         run.move(RunState.UPLOADING, f"{len(run.files)} files", now.mono)
         run.upload_deadline = now.mono + core.settings.upload_s

@@ -78,7 +78,6 @@ class Auctioneer:
         settings = self._settings
         call = Round(self._call_id + 1, self._fleet.version, now_mono, now_mono + settings.round_deadline_s)
         lots_of: dict[str, list[Lot]] = {}
-        jobs_left = settings.jobs_per_round
         for line in self._queue.in_order(now_mono):
             if line.asleep_at == self._fleet.version:
                 continue
@@ -86,8 +85,8 @@ class Auctioneer:
             if not candidates:
                 continue
             number = len(call.lots)
-            jobs = min(len(line), jobs_left)
-            jobs_left -= jobs
+            # Each lot for itself: a long line in front that waits for room must not use up the round of the others.
+            jobs = min(len(line), settings.jobs_per_lot)
             call.lots[number] = (line.key, jobs)
             call.called[number] = [view.agent_id for view in candidates]
             for view in candidates:
@@ -102,7 +101,7 @@ class Auctioneer:
                         without=self._fleet.benched(view.agent_id, now_mono),
                     )
                 )
-            if len(call.lots) >= settings.lots_per_round or jobs_left <= 0:
+            if len(call.lots) >= settings.lots_per_round:
                 break
         if not call.lots:
             return []

@@ -28,9 +28,9 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     #: Agents invited per lot in a large fleet; a fleet of up to `invite_all_up_to` is invited whole.
     invite_per_lot: int = 8
     invite_all_up_to: int = 16
-    #: Kinds of jobs and jobs in one round.
+    #: Kinds of jobs in one round, and jobs of one kind.
     lots_per_round: int = 64
-    jobs_per_round: int = 512
+    jobs_per_lot: int = 512
     #: A waiting job rises one priority after each such time.
     ageing_s: float = 120.0
     #: The oldest job that waits for room longer than this may hold one device (EASY backfill).

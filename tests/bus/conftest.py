@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
-from support.nats_fixture import NatsProcess
 
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
@@ -19,6 +18,7 @@ from pocket3d.bus.memory_server import MemoryServer
 from pocket3d.bus.port import Bus
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.subjects import Subjects
+from support.nats_fixture import NatsProcess
 
 _namespaces = itertools.count()
 SETTINGS = TopologySettings(jobs_max_msgs=3000, jobs_ack_wait_s=1.0)

@@ -1,4 +1,4 @@
-"""A real nats-server for tests, independent of the embedded one: started, killed and restarted on one port and store."""
+"""A real nats-server for tests, apart from the embedded one: started, killed and restarted on one port and store."""
 
 from __future__ import annotations
 

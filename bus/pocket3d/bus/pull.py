@@ -105,6 +105,8 @@ class Consumers:
 
     async def reset(self, consumer: ConsumerName) -> None:
         """As `Bus.reset`."""
+        # The server does not answer the reset of a consumer that is not there; this does.
+        await self._reader.backlog(consumer)
         # Not {"seq": 1}: that fails once message 1 is gone; without it the server goes back to what is un-acked.
         answer = await self._reader.api(f"CONSUMER.RESET.{consumer.stream}.{consumer.name}", None, Answer)
         if answer.error is not None:

@@ -1,0 +1,171 @@
+"""Key/value buckets and object stores."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocket3d.bus.port import Append, Bus, Conflict, Expect, Refused
+from pocket3d.bus.topology import StreamSpec, Topology, bucket_stream
+from pocket3d.contracts.subjects import Subjects
+
+
+async def test_put_get_delete(bus: Bus, s: Subjects) -> None:
+    bucket = s.agents_bucket
+    assert await bus.kv_get(bucket, "gpu-07") is None
+    first = await bus.kv_put(bucket, "gpu-07", b"1")
+    entry = await bus.kv_get(bucket, "gpu-07")
+    assert entry == ("gpu-07", b"1", first)
+    second = await bus.kv_put(bucket, "gpu-07", b"2")
+    assert second > first
+    assert await bus.kv_get(bucket, "gpu-07") == ("gpu-07", b"2", second)
+    await bus.kv_delete(bucket, "gpu-07")
+    await bus.kv_delete(bucket, "gpu-07")
+    await bus.kv_delete(bucket, "never-there")
+    assert await bus.kv_get(bucket, "gpu-07") is None
+    assert await bus.last_seq(bucket_stream(bucket)) == 3
+
+
+async def test_update_is_compare_and_set(bus: Bus, s: Subjects) -> None:
+    bucket = s.agents_bucket
+    revision = await bus.kv_update(bucket, "k", b"1", last=0)
+    for stale in (0, revision + 5):
+        with pytest.raises(Conflict):
+            await bus.kv_update(bucket, "k", b"x", last=stale)
+    newer = await bus.kv_update(bucket, "k", b"2", last=revision)
+    with pytest.raises(Conflict) as caught:
+        await bus.kv_update(bucket, "k", b"x", last=revision)
+    assert caught.value.last == newer
+    assert await bus.kv_get(bucket, "k") == ("k", b"2", newer)
+
+
+async def test_a_deleted_key_is_absent_for_update(bus: Bus, s: Subjects) -> None:
+    await bus.kv_put(s.agents_bucket, "k", b"1")
+    await bus.kv_delete(s.agents_bucket, "k")
+    revision = await bus.kv_update(s.agents_bucket, "k", b"2", last=0)
+    assert await bus.kv_get(s.agents_bucket, "k") == ("k", b"2", revision)
+
+
+async def test_one_of_many_takes_the_lease(place: Any, s: Subjects) -> None:
+    buses = [await place.connect() for _ in range(4)]
+
+    async def take(number: int) -> int:
+        try:
+            return await buses[number % 4].kv_update(s.leader_bucket, "leader", b"%d" % number, last=0)
+        except Conflict:
+            return 0
+
+    assert len([won for won in await asyncio.gather(*(take(n) for n in range(16))) if won]) == 1
+
+
+async def test_entries_match_on_the_server_side(bus: Bus, s: Subjects) -> None:
+    for key in ("a.1", "a.2", "b.1", "job.a"):
+        await bus.kv_put(s.agents_bucket, key, key.encode())
+    await bus.kv_put(s.agents_bucket, "a.1", b"again")
+    await bus.kv_delete(s.agents_bucket, "a.2")
+    entries = await bus.kv_entries(s.agents_bucket)
+    assert {entry.key: entry.value for entry in entries} == {"a.1": b"again", "b.1": b"b.1", "job.a": b"job.a"}
+    assert {entry.key for entry in await bus.kv_entries(s.agents_bucket, "a.*")} == {"a.1"}
+    assert await bus.kv_entries(s.agents_bucket, "nobody.>") == []
+
+
+async def test_many_entries_come_in_pages(bus: Bus, s: Subjects) -> None:
+    await asyncio.gather(*(bus.kv_put(s.agents_bucket, f"k{n}", b"%d" % n) for n in range(1300)))
+    entries = await bus.kv_entries(s.agents_bucket)
+    assert {entry.key for entry in entries} == {f"k{n}" for n in range(1300)}
+
+
+async def test_entries_expire(place: Any, bus: Bus, s: Subjects) -> None:
+    bucket = f"{s.namespace.upper()}_SHORT"
+    spec = StreamSpec(bucket_stream(bucket), (f"$KV.{bucket}.>",), "a lease", max_age_s=1.0, max_msgs_per_subject=1)
+    await bus.ensure(Topology(streams=(spec,)))
+    revision = await bus.kv_update(bucket, "leader", b"me", last=0)
+    gone: list[bool] = []
+
+    async def watch() -> None:
+        while await bus.kv_get(bucket, "leader") is not None:
+            await asyncio.sleep(0)
+        gone.append(True)
+
+    watching = asyncio.ensure_future(watch())
+    await place.eventually(lambda: gone)
+    await watching
+    with pytest.raises(Conflict):
+        await bus.kv_update(bucket, "leader", b"me", last=revision)
+    assert await bus.kv_update(bucket, "leader", b"you", last=0) > revision
+
+
+async def test_the_status_bucket_is_made_of_events(place: Any, bus: Bus, s: Subjects) -> None:
+    found: dict[str, bytes] = {}
+
+    async def read() -> None:
+        while True:
+            found.update({entry.key: entry.value for entry in await bus.kv_entries(s.status_bucket)})
+            await asyncio.sleep(0.001 if place.kind == "jetstream" else 0)
+
+    fence = await bus.append(s.leader_record(), b"epoch 1")
+    await bus.append(s.event("echo", "a", "queued"), b"a queued", expect=Expect(0, s.events_of("a")))
+    await bus.append_batch(
+        [
+            Append(s.event("echo", "a", "started"), b"a started", None, Expect(fence, s.leader_record())),
+            Append(s.event("text_to_mesh", "b", "queued"), b"b queued"),
+        ]
+    )
+    reading = asyncio.ensure_future(read())
+    await place.eventually(lambda: found == {"a": b"a started", "b": b"b queued"})
+    reading.cancel()
+    await asyncio.wait({reading})
+    # Nobody but the server may write there.
+    with pytest.raises(Exception, match="nobody listens"):
+        await bus.kv_put(s.status_bucket, "a", b"forged")
+
+
+# -- objects
+
+
+async def test_an_object_goes_in_and_comes_out(bus: Bus, s: Subjects, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 3000
+    source = tmp_path / "chair.glb"
+    source.write_bytes(data)
+    info = await bus.put_object(s.outputs_bucket, "job/1-1/chair.glb", source, headers={"Kind": "mesh"})
+    assert (info.bucket, info.name, info.size) == (s.outputs_bucket, "job/1-1/chair.glb", len(data))
+    assert info.sha256 == hashlib.sha256(data).hexdigest()
+    assert info.headers["Kind"] == "mesh"
+    assert await bus.object_info(s.outputs_bucket, "job/1-1/chair.glb") == info
+    target = tmp_path / "out.glb"
+    assert await bus.get_object(s.outputs_bucket, "job/1-1/chair.glb", target) == info
+    assert target.read_bytes() == data
+
+
+async def test_the_same_object_is_left_and_another_replaces_it(bus: Bus, s: Subjects, tmp_path: Path) -> None:
+    first = await bus.put_object(s.outputs_bucket, "a", b"one")
+    assert await bus.put_object(s.outputs_bucket, "a", b"one") == first
+    second = await bus.put_object(s.outputs_bucket, "a", b"other")
+    assert second.sha256 != first.sha256
+    await bus.get_object(s.outputs_bucket, "a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"other"
+
+
+async def test_an_empty_object(bus: Bus, s: Subjects, tmp_path: Path) -> None:
+    assert (await bus.put_object(s.outputs_bucket, "empty", b"")).size == 0
+    await bus.get_object(s.outputs_bucket, "empty", tmp_path / "empty")
+    assert (tmp_path / "empty").read_bytes() == b""
+
+
+async def test_absent_and_deleted_objects(bus: Bus, s: Subjects, tmp_path: Path) -> None:
+    assert await bus.object_info(s.outputs_bucket, "nothing") is None
+    with pytest.raises(KeyError):
+        await bus.get_object(s.outputs_bucket, "nothing", tmp_path / "x")
+    await bus.delete_object(s.outputs_bucket, "nothing")
+    await bus.put_object(s.outputs_bucket, "a", b"one")
+    await bus.delete_object(s.outputs_bucket, "a")
+    assert await bus.object_info(s.outputs_bucket, "a") is None
+    with pytest.raises(KeyError):
+        await bus.get_object(s.outputs_bucket, "a", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    with pytest.raises(Refused):
+        await bus.put_object("NOWHERE", "a", b"one")

@@ -1,0 +1,112 @@
+"""Options as the nats CLI finds them; secrets stay inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocket3d.bus.connect import ConnectError, ConnectOptions, resolve
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    folder = tmp_path / "config" / "nats" / "context"
+    folder.mkdir(parents=True)
+    body: dict[str, Any] = {
+        "description": "the fleet",
+        "url": "tls://a:4222, tls://b:4222",
+        "creds": "~/fleet.creds",
+        "ca": "/etc/ca.pem",
+        "tls_first": True,
+        "inbox_prefix": "_INBOX_ops",
+        "jetstream_domain": "",
+        "color_scheme": "",
+    }
+    (folder / "fleet.json").write_text(json.dumps(body))
+    (folder / "broken.json").write_text("{")
+    (folder / "list.json").write_text("[]")
+    return {"XDG_CONFIG_HOME": str(tmp_path / "config"), "HOME": str(tmp_path)}
+
+
+def test_nothing_given(environ: dict[str, str]) -> None:
+    assert resolve(environ=environ).servers == ("nats://127.0.0.1:4222",)
+
+
+def test_a_context(environ: dict[str, str]) -> None:
+    options = resolve(context="fleet", environ=environ)
+    assert options.servers == ("tls://a:4222", "tls://b:4222")
+    assert options.creds == Path("~/fleet.creds").expanduser()
+    assert options.tls_ca == Path("/etc/ca.pem")
+    assert options.tls_first is True
+    assert options.inbox_prefix == "_INBOX_ops"
+    assert resolve(environ={**environ, "NATS_CONTEXT": "fleet"}) == options
+
+
+def test_a_context_in_the_home_folder(environ: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / ".config" / "nats" / "context"
+    folder.mkdir(parents=True)
+    (folder / "home.json").write_text('{"url": "nats://h:1"}')
+    assert resolve(context="home", environ={"HOME": str(tmp_path)}).servers == ("nats://h:1",)
+
+
+def test_arguments_win_over_context_and_environment(environ: dict[str, str]) -> None:
+    environ |= {"NATS_URL": "nats://env:1", "NATS_USER": "envuser", "NATS_PASSWORD": "envpass"}
+    assert resolve(environ=environ).servers == ("nats://env:1",)
+    assert resolve("x:1,nats://y:2", environ=environ).servers == ("nats://x:1", "nats://y:2")
+    options = resolve(context="fleet", environ=environ, user="me", password=None)
+    assert options.servers == ("tls://a:4222", "tls://b:4222")
+    assert (options.user, options.password) == ("me", "envpass")
+    assert resolve(["nats://z:1"], context="fleet", environ=environ).servers == ("nats://z:1",)
+
+
+@pytest.mark.parametrize("name", ["nobody", "broken", "list", "../fleet"])
+def test_a_context_that_cannot_be_read_is_named(environ: dict[str, str], name: str) -> None:
+    with pytest.raises(ConnectError, match=name.replace(".", r"\.")):
+        resolve(context=name, environ=environ)
+
+
+def test_an_unknown_context_lists_the_known(environ: dict[str, str]) -> None:
+    with pytest.raises(ConnectError, match="fleet"):
+        resolve(context="fleeet", environ=environ)
+
+
+def test_secrets_are_never_shown() -> None:
+    options = ConnectOptions(
+        servers=("nats://user:hunter2@a:4222", "nats://tokentoken@b:4222"), password="hunter2", token="tokentoken"
+    )
+    for text in (repr(options), str(options), f"{options}", str(options.public_servers)):
+        assert "hunter2" not in text and "tokentoken" not in text
+    assert "nats://a:4222" in repr(options)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({}, "none"),
+        ({"user": "u", "password": "p"}, "user"),
+        ({"token": "t"}, "token"),
+        ({"creds": Path("x")}, "creds"),
+        ({"nkey": Path("x")}, "nkey"),
+        ({"servers": ("nats://u:p@h",)}, "url"),
+    ],
+)
+def test_auth_kind(given: dict[str, Any], kind: str) -> None:
+    assert ConnectOptions(**given).auth_kind == kind
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    for given in ({"creds": tmp_path / "no.creds"}, {"nkey": tmp_path / "no.nk"}, {"tls_ca": tmp_path / "no.pem"}):
+        with pytest.raises(ConnectError, match=next(iter(given.values())).name):
+            ConnectOptions(**given).client_settings()
+
+
+def test_settings_of_the_client() -> None:
+    settings = ConnectOptions(user="u", password="p").client_settings()
+    assert settings["pending_size"] == -1
+    assert settings["max_reconnect_attempts"] == -1
+    assert settings["user"] == "u" and settings["password"] == "p"
+    assert settings["tls"] is None
+    assert ConnectOptions(servers=("tls://a",)).client_settings()["tls"] is not None

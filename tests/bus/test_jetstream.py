@@ -1,0 +1,300 @@
+"""What only a real server can do to us: die, come back, forget a consumer, deny, close us for good."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocket3d.bus.connect import ConnectOptions
+from pocket3d.bus.jetstream import JetStreamBus
+from pocket3d.bus.port import Append, BusError, Delivery, Disconnected, Expect, Msg, Refused
+from pocket3d.bus.pull import parse_delivery
+from pocket3d.bus.reader import Answer, parse_headers
+from pocket3d.bus.topology import TopologySettings, build, coordinator_jobs
+from pocket3d.contracts.subjects import Subjects
+from support.nats_fixture import NatsProcess
+
+S = Subjects()
+JOBS = coordinator_jobs(S, "normal")
+
+
+async def until(condition: Any, seconds: float = 10.0) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it did not happen"
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def bus(own_server: NatsProcess) -> AsyncIterator[JetStreamBus]:
+    made = await JetStreamBus.connect(ConnectOptions(servers=(own_server.url,), reconnect_wait_s=0.05))
+    await made.ensure(build(S, TopologySettings(jobs_ack_wait_s=30)))
+    yield made
+    await made.close()
+
+
+async def restart(server: NatsProcess, bus: JetStreamBus) -> None:
+    await asyncio.to_thread(server.kill)
+    await until(lambda: not bus.connected)
+    await asyncio.to_thread(server.start)
+    await until(lambda: bus.connected)
+
+
+async def test_the_server_holds_what_we_declared(bus: JetStreamBus) -> None:
+    answer = await bus.request("$JS.API.CONSUMER.INFO.P3D_JOBS.coordinator-high", b"", timeout=5)
+    config = json.loads(answer.data)["config"]
+    assert (config["max_ack_pending"], config["filter_subject"]) == (-1, "p3d.jobs.high.*")
+    assert config["description"]
+    assert config["metadata"]["pocket3d.namespace"] == "p3d"
+
+
+async def test_a_flood_through_three_kills_loses_nothing(own_server: NatsProcess, bus: JetStreamBus) -> None:
+    """A writer with CAS and read-back, a consumer that acks: each message stored once, delivered, and gone."""
+    total, stored, seen = 400, 0, set()
+
+    async def handler(batch: Sequence[Delivery]) -> None:
+        for delivery in batch:
+            seen.add(delivery.message.data)
+            try:
+                await bus.ack(JOBS, delivery.message.seq)
+            except BusError:
+                # Killed meanwhile. The reset at the end delivers it again.
+                continue
+
+    consumption = await bus.consume(JOBS, handler)
+
+    async def write() -> None:
+        nonlocal stored
+        for number in range(total):
+            subject = S.job("normal", f"f{number}")
+            result = S.result("echo", f"j{number}")
+            while True:
+                try:
+                    await bus.append(result, b"%d" % number, expect=Expect(0), timeout=2.0)
+                    break
+                except Disconnected:
+                    await asyncio.sleep(0.01)
+                except BusError:
+                    await asyncio.sleep(0.01)
+                    try:
+                        if await bus.last(S.results_stream, result) is not None:
+                            break
+                    except BusError:
+                        continue
+            while True:
+                try:
+                    await bus.append(subject, b"%d" % number, headers={"Nats-Msg-Id": f"m{number}"}, timeout=2.0)
+                    break
+                except BusError:
+                    await asyncio.sleep(0.01)
+            stored += 1
+
+    writing = asyncio.ensure_future(write())
+    for limit in (100, 200, 300):
+        await until(lambda limit=limit: stored >= limit)
+        await restart(own_server, bus)
+    await writing
+    await until(lambda: len(seen) == total)
+    assert await bus.last_seq(S.results_stream) == total
+    results = await bus.pages(S.results_stream, S.all_results(), start=1, limit=1000)
+    assert [message.data for message in results] == [b"%d" % number for number in range(total)]
+    await consumption.close()
+    await bus.reset(JOBS)
+    again = await bus.consume(JOBS, handler)
+    deadline = asyncio.get_running_loop().time() + 10
+    while await bus.backlog(JOBS):
+        assert asyncio.get_running_loop().time() < deadline
+    await again.close()
+    assert await bus.pages(S.jobs_stream, ">", start=1, limit=10) == []
+
+
+async def test_the_pull_is_back_soon_after_a_restart(own_server: NatsProcess, bus: JetStreamBus) -> None:
+    got: list[int] = []
+
+    async def handler(batch: Sequence[Delivery]) -> None:
+        got.extend(delivery.message.seq for delivery in batch)
+
+    await bus.consume(JOBS, handler)
+    await bus.append(S.job("normal", "echo"), b"")
+    await until(lambda: got == [1])
+    await restart(own_server, bus)
+    await bus.append(S.job("normal", "echo"), b"")
+    await until(lambda: got == [1, 2], 2.0)
+
+
+async def test_a_consumer_deleted_and_made_again(bus: JetStreamBus) -> None:
+    got: list[int] = []
+
+    async def handler(batch: Sequence[Delivery]) -> None:
+        got.extend(delivery.message.seq for delivery in batch)
+
+    await bus.consume(JOBS, handler)
+    await bus.append(S.job("normal", "echo"), b"")
+    await until(lambda: got == [1])
+    await bus.reader.api(f"CONSUMER.DELETE.{JOBS.stream}.{JOBS.name}", None, Answer)
+    await bus.append(S.job("normal", "echo"), b"")
+    assert await bus.ensure(build(S, TopologySettings(jobs_ack_wait_s=30))) == []
+    # Within the longest pause between pulls, and once more what was not acked.
+    await until(lambda: got == [1, 1, 2], 3.0)
+
+
+async def test_a_stream_wiped_with_its_store(own_server: NatsProcess, bus: JetStreamBus) -> None:
+    got: list[bytes] = []
+
+    async def handler(batch: Sequence[Delivery]) -> None:
+        got.extend(delivery.message.data for delivery in batch)
+
+    await bus.consume(JOBS, handler)
+    await bus.reader.api(f"STREAM.DELETE.{JOBS.stream}", None, Answer)
+    await bus.ensure(build(S))
+    await bus.append(S.job("normal", "echo"), b"in the new stream")
+    await until(lambda: got == [b"in the new stream"], 3.0)
+
+
+async def test_what_was_not_written_before_the_loss_is_never_sent(own_server: NatsProcess, bus: JetStreamBus) -> None:
+    await asyncio.to_thread(own_server.kill)
+    # The client has not noticed yet or just has: either way nothing may arrive later.
+    outcomes = await asyncio.gather(
+        *(bus.publish(S.job("normal", "echo"), b"late") for _ in range(100)), return_exceptions=True
+    )
+    await until(lambda: not bus.connected)
+    await asyncio.to_thread(own_server.start)
+    await until(lambda: bus.connected)
+    assert {type(outcome) for outcome in outcomes} <= {type(None), Disconnected}
+    assert await bus.append(S.job("normal", "echo"), b"the first to arrive") == 1
+
+
+async def test_services_and_subscriptions_are_back_after_the_client_closed_itself(
+    own_server: NatsProcess, bus: JetStreamBus
+) -> None:
+    got: list[bytes] = []
+    seen: list[bool] = []
+
+    async def core(msg: Msg) -> None:
+        got.append(msg.data)
+
+    async def jobs(batch: Sequence[Delivery]) -> None:
+        got.extend(delivery.message.data for delivery in batch)
+
+    await bus.subscribe("p3d.test", core)
+    await bus.consume(JOBS, jobs)
+    bus.on_connection(seen.append)
+    before = bus.nc
+    await bus.nc._process_err("'User Authentication Expired'")
+    await until(lambda: seen == [False, True])
+    assert bus.nc is not before
+    assert bus.connected
+    await bus.publish("p3d.test", b"core")
+    await bus.append(S.job("normal", "echo"), b"job")
+    await until(lambda: sorted(got) == [b"core", b"job"], 3.0)
+
+
+async def test_a_cancelled_flush_does_not_kill_the_read_loop(bus: JetStreamBus) -> None:
+    async def handler(msg: Msg) -> None: ...
+
+    for _ in range(20):
+        subscribing = asyncio.ensure_future(bus.subscribe("p3d.test", handler))
+        await asyncio.sleep(0)
+        subscribing.cancel()
+        await asyncio.wait({subscribing})
+    assert await bus.last_seq(S.jobs_stream) == 0
+
+
+async def test_batches_in_flight_beside_each_other(bus: JetStreamBus) -> None:
+    async def batch(number: int) -> int:
+        return await bus.append_batch([Append(S.event("echo", f"j{number}-{n}", "queued"), b"") for n in range(50)])
+
+    ends = await asyncio.gather(*(batch(number) for number in range(20)))
+    assert sorted(ends) == [50 * (n + 1) for n in range(20)]
+
+
+async def test_appends_are_pipelined(bus: JetStreamBus) -> None:
+    """Far above what one append after the other reaches; the bound is the requirement's order, not this machine's."""
+    count = 4000
+    begun = asyncio.get_running_loop().time()
+    await asyncio.gather(*(bus.append(S.result("echo", f"j{n}"), b"x" * 512) for n in range(count)))
+    together = asyncio.get_running_loop().time() - begun
+    begun = asyncio.get_running_loop().time()
+    for n in range(400):
+        await bus.append(S.result("echo", f"k{n}"), b"x" * 512)
+    apart = (asyncio.get_running_loop().time() - begun) * 10
+    assert together < apart
+
+
+# -- who may
+
+
+AUTH = """
+authorization {
+  users = [
+    { user: admin, password: secret1 }
+    { user: guest, password: secret2, permissions: {
+        publish: { allow: ["p3d.open", "$JS.API.>"] }, subscribe: { allow: ["_INBOX_guest.>", "p3d.open"] } } }
+  ]
+}
+"""
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Any:
+    process = NatsProcess(tmp_path, more_config=AUTH)
+    process.start()
+    yield process
+    process.stop()
+
+
+async def test_wrong_credentials_are_refused_at_once_and_not_shown(guarded: NatsProcess) -> None:
+    url = guarded.url.replace("//", "//admin:wrong-secret@")
+    with pytest.raises(Refused) as caught:
+        await JetStreamBus.connect(ConnectOptions(servers=(url,), wait_s=30))
+    assert "refuses" in str(caught.value)
+    assert "wrong-secret" not in str(caught.value)
+
+
+async def test_permissions_become_errors(guarded: NatsProcess) -> None:
+    guest = await JetStreamBus.connect(
+        ConnectOptions(servers=(guarded.url,), user="guest", password="secret2", inbox_prefix="_INBOX_guest")
+    )
+
+    async def handler(msg: Msg) -> None: ...
+
+    with pytest.raises(Refused, match="may not subscribe"):
+        await guest.subscribe("p3d.Closed", handler)
+    await guest.subscribe("p3d.open", handler)
+    with pytest.raises(Refused, match="may not publish"):
+        await guest.request("p3d.Closed", b"", timeout=30)
+    assert guest.connected
+    await guest.close()
+
+
+async def test_no_server(tmp_path: Path) -> None:
+    nobody = NatsProcess(tmp_path)
+    with pytest.raises(Disconnected) as caught:
+        await JetStreamBus.connect(ConnectOptions(servers=(nobody.url,), wait_s=0.5))
+    assert f"127.0.0.1:{nobody.port}" in str(caught.value)
+
+
+# -- forms
+
+
+def test_both_forms_of_ack_subjects() -> None:
+    for prefix, reply in (
+        ("$JS.ACK.P3D_JOBS.c", "$JS.ACK.P3D_JOBS.c.2.7.9.1795472083964032382.3"),
+        ("$JS.ACK._.hash.P3D_JOBS.c", "$JS.ACK._.hash.P3D_JOBS.c.2.7.9.1795472083964032382.3.rand"),
+    ):
+        found, delivery = parse_delivery(reply, "p3d.jobs.high.echo", b"x", {})
+        assert found == prefix
+        assert (delivery.delivered, delivery.message.seq, delivery.message.stream) == (2, 7, "P3D_JOBS")
+        assert delivery.message.time == pytest.approx(1795472083.964)
+    with pytest.raises(ValueError):
+        parse_delivery("_INBOX.x", "", b"", {})
+
+
+def test_stored_headers() -> None:
+    raw = b"NATS/1.0\r\nOne: 1\r\nEmpty:\r\nName: J\xc3\xb8rgen: x\r\n\r\n"
+    assert parse_headers(raw) == {"One": "1", "Empty": "", "Name": "Jørgen: x"}

@@ -1,0 +1,229 @@
+"""Appends, expectations, batches and reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from pocket3d.bus.port import Append, Bus, Conflict, Expect, NoResponders, Refused
+from pocket3d.contracts.subjects import Subjects
+
+
+async def test_append_and_read_back(bus: Bus, s: Subjects) -> None:
+    first = await bus.append(s.result("echo", "a"), b"one", headers={"Kind": "test"})
+    second = await bus.append(s.result("echo", "b"), b"two")
+    assert (first, second) == (1, 2)
+    found = await bus.get(s.results_stream, first)
+    assert found is not None
+    assert (found.stream, found.subject, found.seq, found.data) == (s.results_stream, s.result("echo", "a"), 1, b"one")
+    assert found.headers["Kind"] == "test"
+    assert await bus.get(s.results_stream, 99) is None
+    assert await bus.get(s.results_stream, 0) is None
+    assert await bus.last_seq(s.results_stream) == 2
+    created = await bus.stream_created(s.results_stream)
+    assert created <= found.time < created + 60
+
+
+async def test_last_takes_wildcards(bus: Bus, s: Subjects) -> None:
+    for feature, job, data in (("echo", "a", b"1"), ("text_to_mesh", "b", b"2"), ("echo", "c", b"3")):
+        await bus.append(s.result(feature, job), data)
+    for pattern, data in (
+        (s.result_of("b"), b"2"),
+        (s.results_of_feature("echo"), b"3"),
+        (s.all_results(), b"3"),
+        (s.result("echo", "a"), b"1"),
+    ):
+        found = await bus.last(s.results_stream, pattern)
+        assert found is not None and found.data == data
+    assert await bus.last(s.results_stream, s.result_of("nobody")) is None
+
+
+async def test_no_stream(bus: Bus, s: Subjects) -> None:
+    with pytest.raises(NoResponders):
+        await bus.append(s.job("urgent", "echo"), b"a priority that there is not")
+    with pytest.raises(Refused) as caught:
+        await bus.last_seq("NOWHERE")
+    assert caught.value.code == 10059
+    with pytest.raises(Refused):
+        await bus.last("NOWHERE", ">")
+
+
+async def test_a_plain_publish_is_stored_and_a_request_answered_by_the_stream(bus: Bus, s: Subjects) -> None:
+    await bus.publish(s.progress("echo", "a"), b"half")
+    answer = await bus.request(s.progress("echo", "a"), b"whole", timeout=5)
+    assert json.loads(answer.data) == {"stream": s.progress_stream, "seq": 2}
+    # One message per subject is kept.
+    assert [m.data for m in await bus.pages(s.progress_stream, ">", start=1, limit=9)] == [b"whole"]
+
+
+async def test_expectations(bus: Bus, s: Subjects) -> None:
+    subject = s.result("echo", "a")
+    assert await bus.append(subject, b"1", expect=Expect(0)) == 1
+    with pytest.raises(Conflict) as caught:
+        await bus.append(subject, b"2", expect=Expect(0))
+    assert caught.value.last == 1
+    # Under another feature: the filter makes the job id unique.
+    with pytest.raises(Conflict) as caught:
+        await bus.append(s.result("text_to_mesh", "a"), b"2", expect=Expect(0, s.result_of("a")))
+    assert caught.value.last == 1
+    assert await bus.append(s.result("text_to_mesh", "b"), b"2", expect=Expect(0, s.result_of("b"))) == 2
+    assert await bus.append(subject, b"3", expect=Expect(1)) == 3
+    with pytest.raises(Conflict):
+        await bus.append(subject, b"4", expect=Expect(1))
+    assert await bus.last_seq(s.results_stream) == 3
+
+
+async def test_a_race_has_one_winner(place: Any, s: Subjects) -> None:
+    buses = [await place.connect() for _ in range(4)]
+    for job in range(20):
+
+        async def attempt(number: int, job: int = job) -> int:
+            try:
+                return await buses[number % 4].append(
+                    s.result("echo", f"job{job}"), b"%d" % number, expect=Expect(0, s.result_of(f"job{job}"))
+                )
+            except Conflict:
+                return 0
+
+        won = [seq for seq in await asyncio.gather(*(attempt(number) for number in range(12))) if seq]
+        assert len(won) == 1
+    assert await buses[0].last_seq(s.results_stream) == 20
+
+
+async def test_many_appends_in_flight_keep_their_order(bus: Bus, s: Subjects) -> None:
+    seqs = await asyncio.gather(*(bus.append(s.result("echo", f"j{n}"), b"%d" % n) for n in range(3000)))
+    assert sorted(seqs) == list(range(1, 3001))
+    stored = await bus.pages(s.results_stream, s.all_results(), start=1, limit=5000)
+    assert [message.data for message in stored] == [b"%d" % n for n in range(3000)]
+
+
+async def test_msg_ids_are_stored_once(bus: Bus, s: Subjects) -> None:
+    for _ in range(3):
+        assert await bus.append(s.job("high", "echo"), b"{}", headers={"Nats-Msg-Id": "a"}) == 1
+    assert await bus.append(s.job("high", "echo"), b"{}", headers={"Nats-Msg-Id": "b"}) == 2
+
+
+async def test_an_expectation_is_judged_before_the_msg_id(bus: Bus, s: Subjects) -> None:
+    headers = {"Nats-Msg-Id": "a"}
+    await bus.append(s.result("echo", "a"), b"", headers=headers, expect=Expect(0))
+    with pytest.raises(Conflict):
+        await bus.append(s.result("echo", "a"), b"", headers=headers, expect=Expect(0))
+
+
+async def test_a_full_stream_refuses(bus: Bus, s: Subjects) -> None:
+    await asyncio.gather(*(bus.append(s.job("low", "echo"), b"") for _ in range(3000)))
+    with pytest.raises(Refused) as caught:
+        await bus.append(s.job("high", "echo"), b"")
+    assert caught.value.code == 10077
+
+
+# -- batches
+
+
+async def test_a_batch_is_stored_whole(bus: Bus, s: Subjects) -> None:
+    fence = await bus.append(s.leader_record(), b"epoch 1")
+    messages = [
+        Append(s.event("echo", f"j{n}", "queued"), b"%d" % n, {"No": str(n)}, Expect(0, s.events_of(f"j{n}")))
+        for n in range(1000)
+    ]
+    messages[0] = messages[0]._replace(expect=Expect(fence, s.leader_record()))
+    assert await bus.append_batch(messages) == 1001
+    stored = await bus.pages(s.events_stream, s.all_events(), start=1, limit=2000)
+    assert [message.data for message in stored] == [b"%d" % n for n in range(1000)]
+    assert stored[7].headers["No"] == "7"
+
+
+@pytest.mark.parametrize("place_of_conflict", [0, 1, 4])
+async def test_a_batch_is_refused_whole(bus: Bus, s: Subjects, place_of_conflict: int) -> None:
+    await bus.append(s.event("echo", "old", "queued"), b"")
+    messages = [Append(s.event("echo", f"j{n}", "queued"), b"", None, None) for n in range(5)]
+    messages[place_of_conflict] = Append(
+        s.event("text_to_mesh", "old", "queued"), b"", None, Expect(0, s.events_of("old"))
+    )
+    with pytest.raises(Conflict) as caught:
+        await bus.append_batch(messages)
+    assert caught.value.last == 1
+    assert await bus.last_seq(s.events_stream) == 1
+
+
+async def test_a_stale_leader_cannot_write(place: Any, bus: Bus, s: Subjects) -> None:
+    new_leader = await place.connect()
+    old = await bus.append(s.leader_record(), b"epoch 1")
+    await new_leader.append(s.leader_record(), b"epoch 2", expect=Expect(old))
+    fenced = Append(s.event("echo", "a", "started"), b"", None, Expect(old, s.leader_record()))
+    for batch in ([fenced], [fenced, Append(s.event("echo", "b", "started"), b"")]):
+        with pytest.raises(Conflict):
+            await bus.append_batch(batch)
+    assert await bus.last(s.events_stream, s.all_events()) is None
+
+
+async def test_a_batch_of_one_and_a_batch_of_none(bus: Bus, s: Subjects) -> None:
+    assert await bus.append_batch([Append(s.event("echo", "a", "queued"), b"", None, Expect(0))]) == 1
+    with pytest.raises(ValueError):
+        await bus.append_batch([])
+
+
+async def test_batches_that_no_server_could_judge(bus: Bus, s: Subjects) -> None:
+    # A server would store both: it does not see the first while it judges the second.
+    twice = [
+        Append(s.event(feature, "a", "queued"), b"", None, Expect(0, s.events_of("a")))
+        for feature in ("echo", "text_to_mesh")
+    ]
+    with pytest.raises(ValueError, match="same batch"):
+        await bus.append_batch(twice)
+    with pytest.raises(Refused) as caught:
+        await bus.append_batch([Append(s.event("echo", f"j{n}", "queued"), b"") for n in range(1001)])
+    assert caught.value.code == 10199
+    assert await bus.last_seq(s.events_stream) == 0
+
+
+async def test_a_stream_without_batches_refuses_them(bus: Bus, s: Subjects) -> None:
+    with pytest.raises(Refused) as caught:
+        await bus.append_batch([Append(s.result("echo", f"j{n}"), b"") for n in range(3)])
+    assert caught.value.code == 10174
+    assert await bus.last_seq(s.results_stream) == 0
+    with pytest.raises(NoResponders):
+        await bus.append_batch([Append(f"{s.namespace}.nowhere.{n}", b"") for n in range(3)])
+
+
+# -- pages
+
+
+async def test_pages_dense_sparse_and_from_the_middle(bus: Bus, s: Subjects) -> None:
+    await asyncio.gather(
+        *(bus.append(s.result("echo" if n % 50 else "text_to_mesh", f"j{n}"), b"%d" % n) for n in range(1000))
+    )
+    dense = await bus.pages(s.results_stream, s.all_results(), start=1, limit=5000)
+    assert [message.seq for message in dense] == list(range(1, 1001))
+    sparse = await bus.pages(s.results_stream, s.results_of_feature("text_to_mesh"), start=1, limit=5000)
+    assert [message.data for message in sparse] == [b"%d" % n for n in range(0, 1000, 50)]
+    assert [m.seq for m in await bus.pages(s.results_stream, s.all_results(), start=990, limit=5)] == [
+        990,
+        991,
+        992,
+        993,
+        994,
+    ]
+    middle = await bus.pages(s.results_stream, s.results_of_feature("text_to_mesh"), start=500, limit=3)
+    assert [message.seq for message in middle] == [501, 551, 601]
+    assert await bus.pages(s.results_stream, s.all_results(), start=1001, limit=5) == []
+    assert await bus.pages(s.results_stream, s.result_of("nobody"), start=1, limit=5) == []
+
+
+async def test_pages_leave_nothing_out_while_others_write(place: Any, bus: Bus, s: Subjects) -> None:
+    writer = await place.connect()
+
+    async def write() -> None:
+        for n in range(1500):
+            await writer.append(s.result("echo", f"j{n}"), b"")
+
+    writing = asyncio.ensure_future(write())
+    read: list[int] = []
+    while not (writing.done() and len(read) == 1500):
+        page = await bus.pages(s.results_stream, s.all_results(), start=len(read) + 1, limit=200)
+        read += [message.seq for message in page]
+        assert read == list(range(1, len(read) + 1))
+    await writing

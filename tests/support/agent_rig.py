@@ -1,4 +1,4 @@
-"""Drives one agent engine by hand: hands it events, keeps what it wants done, checks its invariants after each event."""
+"""Drives one agent engine by hand: hands it events, keeps what it wants done, checks its invariants each time."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def gpu(total_mb: int = 16_000, *, number: int = 0, buffer_mb: int = 1000) -> De
 
 def cpu(total_mb: int = 8_000) -> DeviceSpec:
     """A CPU lane."""
-    return DeviceSpec(
-        id="cpu-0", kind="cpu", name="CPU", total_mb=total_mb, buffer_mb=0, simulated=False, visible=""
-    )
+    return DeviceSpec(id="cpu-0", kind="cpu", name="CPU", total_mb=total_mb, buffer_mb=0, simulated=False, visible="")
 
 
 def adapter(adapter_id: str = "alpha", vram_mb: int = 6000, **changes: Any) -> AdapterDescription:
@@ -76,7 +74,12 @@ def output(name: str = "mesh.glb") -> OutputFile:
 
 def artifact(token: str, name: str = "mesh.glb") -> Artifact:
     return Artifact(
-        name=name, bucket="P3D_OUTPUTS", object=f"job/{token}/{name}", size=10, sha256="00", media_type="model/gltf-binary"
+        name=name,
+        bucket="P3D_OUTPUTS",
+        object=f"job/{token}/{name}",
+        size=10,
+        sha256="00",
+        media_type="model/gltf-binary",
     )
 
 

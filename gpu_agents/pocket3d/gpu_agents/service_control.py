@@ -34,11 +34,13 @@ def control_service(
     def answering(make: Make) -> Callable[[Msg], Awaitable[bytes]]:
         async def handle(msg: Msg) -> bytes:
             request, answer = requests.operator()
-            tell(make(request, msg))
             try:
+                tell(make(request, msg))
                 return await asyncio.wait_for(answer, _ANSWER_S)
             except asyncio.TimeoutError as error:
                 raise ServiceError(503, "the agent is stopping") from error
+            finally:
+                requests.forget_operator(request)
 
         return handle
 

@@ -71,6 +71,10 @@ class Requests:
         else:
             future.set_result(answer)
 
+    def forget_operator(self, request: int) -> None:
+        """Nobody waits any more."""
+        self._operators.pop(request, None)
+
     def forget(self, request: int | None) -> None:
         """It was meant for another life of this agent: no answer."""
         if request is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pocket3d.contracts.commands import AttemptFailed, AttemptStarted
 from pocket3d.contracts.jobs import MAX_RESULT_BYTES, Limits
 from pocket3d.gpu_agents import effects, events

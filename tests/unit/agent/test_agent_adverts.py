@@ -1,0 +1,137 @@
+"""What an agent says of itself, and when."""
+
+from __future__ import annotations
+
+import pytest
+
+from pocket3d.gpu_agents import effects, events
+from pocket3d.gpu_agents.estimates import Estimates
+from support.agent_rig import AgentRig, adapter, fixed, gpu, of
+
+
+def adverts(wanted: list[effects.Effect]) -> list[effects.PublishAdvert]:
+    return of(wanted, effects.PublishAdvert)
+
+
+def test_an_advert_every_second() -> None:
+    rig = AgentRig()
+    assert len(adverts(rig.pass_time(10, 0.25))) == 10
+
+
+def test_a_change_is_told_at_once_but_changes_within_the_gap_are_told_together() -> None:
+    rig = AgentRig(adapters=[adapter(vram_mb=100, max_concurrent=50)], advert_gap_s=0.02)
+    rig.pass_time(0.5)
+    before = len(rig.all(effects.PublishAdvert))
+    for _ in range(20):
+        rig.take()
+    told = rig.all(effects.PublishAdvert)[before:]
+    assert len(told) == 1
+    assert rig.engine.next_deadline(rig.now) == pytest.approx(rig.now.mono + 0.02)
+    (second,) = adverts(rig.pass_time(0.02, 0.02))
+    assert len(second.advert.running) == 20
+
+
+def test_sequence_numbers_rise_with_every_message() -> None:
+    rig = AgentRig()
+    rig.call()
+    rig.take()
+    rig.pass_time(3)
+    seqs = []
+    for effect in rig.log:
+        if isinstance(effect, effects.PublishAdvert):
+            seqs.append(effect.advert.seq)
+        elif isinstance(effect, effects.SendBids):
+            seqs.append(effect.answer.seq)
+        elif isinstance(effect, effects.SendOutcomes):
+            seqs.append(effect.report.seq)
+    assert seqs == sorted(seqs)
+    assert len(set(seqs)) == len(seqs)
+
+
+def test_adapters_are_told_on_change_and_every_ten_seconds() -> None:
+    rig = AgentRig(adapters_s=10)
+    told = adverts(rig.log) + adverts(rig.pass_time(21))
+    full = [index for index, effect in enumerate(told) if effect.advert.adapters is not None]
+    assert full[0] == 0
+    assert len(full) == 3
+    wanted = rig.tell(events.AdaptersDescribed((adapter("new"),), {"text_to_mesh": ["new"]}))
+    wanted += rig.pass_time(0.1, 0.05)
+    advert = adverts(wanted)[0].advert
+    assert advert.adapters is not None and [a.adapter_id for a in advert.adapters] == ["new"]
+    assert advert.preferred_adapters == {"text_to_mesh": ["new"]}
+
+
+def test_nothing_is_said_without_a_connection_and_everything_after_it() -> None:
+    rig = AgentRig(connected=False)
+    assert not adverts(rig.log) and not adverts(rig.pass_time(5))
+    (effect,) = adverts(rig.tell(events.Connected()))
+    assert effect.advert.adapters is not None
+
+
+def test_who_the_agent_is() -> None:
+    advert = adverts(AgentRig(labels={"zone": "b"}).log)[0].advert
+    assert (advert.agent_id, advert.incarnation, advert.host, advert.pid) == (
+        "agent-1",
+        "1790000000000-abc",
+        "host",
+        42,
+    )
+    assert advert.labels == {"zone": "b"}
+
+
+def test_devices_residents_and_runs_as_the_ledger_has_them() -> None:
+    rig = AgentRig([fixed(20_000), gpu(16_000, buffer_mb=1000)], [adapter(), adapter("beta", 2000)])
+    rig.probe({"GPU-0": 15_000}, {"GPU-0": {}})
+    warm = rig.warm("beta", pid=8)
+    token = rig.take("alpha")
+    rig.run(token, pid=9)
+    rig.pass_time(4)
+    advert = rig.all(effects.PublishAdvert)[-1].advert
+    fixed_state, gpu_state = advert.devices
+    assert (fixed_state.free_mb, fixed_state.reserved_mb) == (20_000, 8000)
+    assert (gpu_state.free_mb, gpu_state.reserved_mb, gpu_state.buffer_mb) == (15_000, 0, 1000)
+    beta, alpha = sorted(advert.residents, key=lambda r: -r.idle_s)
+    assert (beta.adapter_id, beta.pid, beta.vram_mb) == ("beta", 8, 2000)
+    assert 3.0 <= beta.idle_s <= 4.0
+    assert (alpha.adapter_id, alpha.pid, alpha.idle_s) == ("alpha", 9, 0.0)
+    assert [(r.token, r.pid, r.on_device) for r in advert.running] == [(token, 9, True)]
+    assert rig.worker(warm).state.value == "idle"
+
+
+def test_the_probe_is_asked_once_at_a_time_and_only_for_devices_that_need_it() -> None:
+    assert not AgentRig([fixed()]).all(effects.ProbeNow)
+    rig = AgentRig([gpu()])
+    assert len(rig.all(effects.ProbeNow)) == 1
+    assert not of(rig.pass_time(0.5), effects.ProbeNow)
+    assert not of(rig.probe({"GPU-0": 16_000}), effects.ProbeNow)
+    assert len(of(rig.pass_time(3), effects.ProbeNow)) == 1
+    assert len(of(rig.tell(events.ProbeFailed("driver is gone")), effects.ProbeNow)) == 1
+
+
+def test_estimates_are_medians_and_greatest_peaks_of_the_last_ones() -> None:
+    learned = Estimates(3)
+    assert learned.load_s("a", "d") is learned.run_s("a", "d") is learned.peak_mb("a", "d") is None
+    for load_s in (2.0, 90.0, 3.0):
+        learned.note_load("a", "d", load_s)
+    assert learned.load_s("a", "d") == 3.0
+    for run_s in (1.0, 2.0, 3.0, 4.0):
+        learned.note_run("a", "d", run_s)
+    assert learned.run_s("a", "d") == 3.0
+    for peak in (9000, 5000, 6000):
+        learned.note_peak("a", "d", peak)
+    assert learned.peak_mb("a", "d") == 9000
+    learned.note_peak("a", "d", 5500)
+    assert learned.peak_mb("a", "d") == 6000
+    assert learned.peak_mb("a", "e") is None
+
+
+def test_a_probe_sees_the_peak_of_a_worker_with_one_job() -> None:
+    rig = AgentRig([gpu(16_000, buffer_mb=1000)])
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})
+    token = rig.take()
+    rig.run(token, pid=7)
+    rig.probe({"GPU-0": 7000}, {"GPU-0": {7: 9000}})
+    rig.probe({"GPU-0": 10_000}, {"GPU-0": {7: 6000}})
+    wanted = rig.tell(events.RunFinished(token, {}, (), 1.0, 8200))
+    assert of(wanted, effects.StoreResult)[0].result.vram_peak_mb == 9000
+    assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") == 9000

@@ -1,0 +1,199 @@
+"""What an agent offers, and why it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pocket3d.contracts.commands import BidPlaced, CallAnswered, Lot, Reason
+from pocket3d.gpu_agents import effects, events
+from support.agent_rig import AgentRig, adapter, cpu, fixed, gpu, of
+
+
+def one(answer: CallAnswered) -> BidPlaced:
+    assert not answer.declines
+    (bid,) = answer.bids
+    return bid
+
+
+def why(answer: CallAnswered) -> list[Reason]:
+    assert not answer.bids
+    (declined,) = answer.declines
+    return declined.reasons
+
+
+def test_a_cold_bid_claims_the_requirement_and_a_load() -> None:
+    rig = AgentRig(assumed_load_s=20.0)
+    bid = one(rig.call(jobs=5))
+    assert (bid.adapter_id, bid.device, bid.claim_mb, bid.slots, bid.warm) == ("alpha", "fixed-0", 6000, 1, False)
+    assert (bid.est_queue_s, bid.est_load_s, bid.est_run_s, bid.evict_mb) == (0.0, 20.0, None, 0)
+
+
+def test_a_warm_bid_claims_nothing_and_knows_its_run_time() -> None:
+    rig = AgentRig()
+    rig.warm()
+    bid = one(rig.call())
+    assert (bid.claim_mb, bid.slots, bid.warm, bid.est_load_s, bid.est_run_s) == (0, 1, True, 0.0, 1.0)
+
+
+def test_learned_times_replace_assumptions_even_after_the_worker_is_gone() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.fetch(token)
+    rig.pass_time(7)
+    worker_id = rig.worker_ids()[0]
+    rig.start_worker(worker_id)
+    rig.finish(token, run_s=3.0)
+    rig.tell(events.WorkerExited(worker_id))
+    bid = one(rig.call())
+    assert not bid.warm
+    assert (bid.est_load_s, bid.est_run_s) == (pytest.approx(7.0), 3.0)
+
+
+def test_a_loading_worker_offers_its_free_slots_and_the_rest_of_its_load() -> None:
+    rig = AgentRig(adapters=[adapter(max_concurrent=3)], assumed_load_s=20.0)
+    rig.take()
+    rig.pass_time(5)
+    bid = one(rig.call(jobs=9))
+    assert (bid.claim_mb, bid.slots, bid.warm, bid.est_load_s) == (0, 2, False, pytest.approx(15.0))
+
+
+def test_busy_agents_bid_with_the_time_until_a_slot_is_free() -> None:
+    rig = AgentRig()
+    rig.warm()
+    token = rig.take()
+    rig.run(token)
+    bid = one(rig.call())
+    assert (bid.slots, bid.warm, bid.claim_mb, bid.est_load_s) == (0, True, 0, 0.0)
+    assert bid.est_queue_s == pytest.approx(1.0)
+    rig.pass_time(0.6)
+    assert one(rig.call()).est_queue_s == pytest.approx(0.4)
+    rig.pass_time(9.4)
+    assert one(rig.call()).est_queue_s == pytest.approx(1.0), "overdue: a tenth of what it has taken"
+
+
+def test_a_busy_device_bids_with_the_time_until_there_is_room() -> None:
+    rig = AgentRig([fixed(10_000)], [adapter("alpha", 6000), adapter("beta", 6000)], assumed_run_s=30.0)
+    token = rig.take("alpha")
+    rig.run(token)
+    rig.pass_time(10)
+    bid = one(rig.call(adapters=["beta"]))
+    assert (bid.slots, bid.warm, bid.claim_mb) == (0, False, 6000)
+    assert bid.est_queue_s == pytest.approx(20.0)
+    assert bid.est_load_s > 0
+
+
+def test_room_is_made_by_evicting_idle_residents() -> None:
+    rig = AgentRig([fixed(10_000)], [adapter("alpha", 6000), adapter("beta", 6000)])
+    rig.warm("alpha")
+    bid = one(rig.call(adapters=["beta"]))
+    assert (bid.slots, bid.evict_mb, bid.claim_mb, bid.est_queue_s) == (1, 6000, 6000, 0.0)
+
+
+def test_every_device_of_the_right_kind_bids() -> None:
+    rig = AgentRig([fixed(number=0), fixed(8000, number=1), cpu()], [adapter(devices=["cuda"])])
+    assert {bid.device for bid in rig.call().bids} == {"fixed-0", "fixed-1"}
+    both = AgentRig([fixed(), cpu()], [adapter(devices=["cuda", "cpu"])])
+    both.probe({"cpu-0": 8000})
+    assert {bid.device for bid in both.call().bids} == {"fixed-0", "cpu-0"}
+
+
+def test_slots_are_bounded_by_memory_device_cap_and_jobs() -> None:
+    wide = adapter(vram_mb=2000, max_concurrent=8)
+    assert one(AgentRig(adapters=[wide]).call(jobs=5)).slots == 5
+    assert one(AgentRig([fixed(cap=3)], [wide]).call(jobs=9)).slots == 3
+    bid = one(AgentRig([fixed(10_000)], [wide]).call(jobs=9, vram_mb=4000))
+    assert (bid.claim_mb, bid.claim_next_mb, bid.slots) == (4000, 2000, 4)
+
+
+def test_a_job_that_replaces_the_requirement_by_less_claims_less() -> None:
+    bid = one(AgentRig([fixed(5000)]).call(vram_mb=3000))
+    assert (bid.claim_mb, bid.claim_next_mb) == (3000, 0)
+
+
+def test_a_warm_worker_is_asked_for_the_excess_only() -> None:
+    rig = AgentRig()
+    rig.warm()
+    bid = one(rig.call(vram_mb=9000))
+    assert (bid.claim_mb, bid.warm) == (3000, True)
+
+
+def test_a_learned_peak_raises_the_claim_up_to_what_the_device_can_promise() -> None:
+    rig = AgentRig([fixed(8000)])
+    token = rig.take()
+    rig.run(token)
+    rig.finish(token, peak_mb=7000)
+    assert one(rig.call()).claim_mb == 1000
+    token = rig.take()
+    rig.run(token)
+    rig.finish(token, peak_mb=8500)
+    assert one(rig.call()).claim_mb == 2000, "it did run there"
+
+
+def test_what_never_fits_is_said_with_its_figures() -> None:
+    rig = AgentRig([fixed(4000), fixed(5000, number=1)])
+    reasons = why(rig.call())
+    assert [(r.device, r.code, r.need_mb, r.have_mb, r.short_mb) for r in reasons] == [
+        ("fixed-0", "vram_total", 6000, 4000, 2000),
+        ("fixed-1", "vram_total", 6000, 5000, 1000),
+    ]
+
+
+def test_memory_that_others_hold_is_said_with_its_figures() -> None:
+    rig = AgentRig([gpu(16_000, buffer_mb=1000)])
+    rig.probe({"GPU-0": 5000}, {"GPU-0": {4711: 11_000}})
+    (reason,) = why(rig.call())
+    assert (reason.code, reason.need_mb, reason.have_mb, reason.short_mb) == ("vram_busy", 6000, 4000, 2000)
+
+
+@pytest.mark.parametrize(
+    ("rig_args", "lot", "code"),
+    [
+        ({}, {"feature": "auto_rig"}, "no_adapter"),
+        ({}, {"adapters": ["other"]}, "no_adapter"),
+        ({}, {"without": ["alpha"]}, "benched"),
+        ({"adapters": [adapter(available=False, reason="no torch")]}, {}, "adapter_unavailable"),
+        ({"devices": [cpu()]}, {}, "no_device"),
+        ({"devices": [gpu()]}, {}, "no_device"),
+    ],
+)
+def test_other_reasons_for_no_offer(rig_args: dict[str, Any], lot: dict[str, Any], code: str) -> None:
+    rig = AgentRig(**rig_args)
+    (reason,) = why(rig.call(Lot(lot=3, **({"feature": "text_to_mesh"} | lot))))
+    assert reason.code == code
+    assert reason.agent_id == "agent-1"
+
+
+def test_a_binding_adapter_that_could_not_be_described_is_named_with_its_reason() -> None:
+    rig = AgentRig(adapters=[adapter(feature="unknown", available=False, reason="No module named spconv", devices=[])])
+    (reason,) = why(rig.call(adapters=["alpha"]))
+    assert (reason.code, reason.message) == ("adapter_unavailable", "No module named spconv")
+
+
+def test_aliases_are_served_by_their_feature() -> None:
+    assert one(AgentRig(adapters=[adapter(feature="text_to_textured_mesh")]).call()).adapter_id == "alpha"
+
+
+def test_a_draining_agent_declines_each_lot() -> None:
+    rig = AgentRig()
+    rig.tell(events.DrainRequested(leave=False))
+    answer = rig.call(None, Lot(lot=1, feature="echo"))
+    assert [d.lot for d in answer.declines] == [0, 1]
+    assert {d.reasons[0].code for d in answer.declines} == {"draining"}
+    rig.tell(events.UndrainRequested())
+    assert one(rig.call()).slots == 1
+
+
+def test_nothing_is_reserved_by_a_bid() -> None:
+    rig = AgentRig([fixed(6000)])
+    assert one(rig.call()).slots == one(rig.call()).slots == 1
+    assert not of(rig.log, effects.StartWorker)
+
+
+def test_bids_carry_call_lot_and_sequence() -> None:
+    rig = AgentRig()
+    first = rig.call(Lot(lot=7, feature="text_to_mesh"))
+    second = rig.call()
+    assert (first.call_id, first.bids[0].lot) == (1, 7)
+    assert second.seq > first.seq

@@ -1,0 +1,429 @@
+"""Cancels, limits, crashes, pauses, drains: everything that ends early."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pocket3d.contracts.api import ControlAnswer
+from pocket3d.contracts.commands import AttemptFailed
+from pocket3d.contracts.jobs import Limits
+from pocket3d.contracts.messages import Advert
+from pocket3d.gpu_agents import effects, events
+from support.agent_rig import AgentRig, adapter, artifact, fixed, of, only, output
+
+
+def stops(wanted: list[effects.Effect]) -> list[str]:
+    return [effect.how for effect in of(wanted, effects.StopWorker)]
+
+
+# ---------------------------------------------------------------- cancel
+
+
+@pytest.mark.parametrize("fetched", [False, True])
+def test_a_cancel_before_the_run_ends_at_once_and_the_worker_goes_on_loading(fetched: bool) -> None:
+    rig = AgentRig()
+    token = rig.take()
+    if fetched:
+        rig.fetch(token)
+    assert rig.cancel(token).held == [token]
+    assert rig.failure(token).code == "cancelled"
+    assert rig.all(effects.CleanUp)
+    worker_id = rig.worker_ids()[0]
+    assert not of(rig.start_worker(worker_id), effects.RunOnWorker)
+    assert rig.worker(worker_id).state.value == "idle"
+    assert rig.take()
+
+
+def test_a_running_job_is_asked_first_and_may_end_by_itself() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.cancel(token)
+    assert only(rig.all(effects.CancelOnWorker), effects.CancelOnWorker).token == token
+    rig.tell(events.RunFailed(token, "cancelled", "asked to stop"))
+    assert (rig.failure(token).code, rig.failure(token).message) == ("cancelled", "cancelled on request")
+    assert not rig.all(effects.StopWorker)
+    rig.run(rig.take())
+
+
+def test_a_job_that_ignores_the_cancel_loses_its_worker_step_by_step() -> None:
+    rig = AgentRig(cancel_grace_s=5, stop_grace_s=3)
+    token = rig.take()
+    rig.run(token)
+    worker_id = rig.worker_ids()[0]
+    rig.cancel(token)
+    assert stops(rig.pass_time(4.5)) == []
+    assert stops(rig.pass_time(1)) == ["terminate"]
+    assert stops(rig.pass_time(2)) == []
+    assert stops(rig.pass_time(1)) == ["kill"]
+    assert rig.state(token) == "cancelling"
+    rig.tell(events.WorkerExited(worker_id, "worker_crashed", "killed by SIGKILL"))
+    assert rig.failure(token).code == "cancelled"
+    assert rig.worker_ids() == []
+    rig.run(rig.take())
+
+
+def test_others_on_a_worker_that_had_to_be_ended_are_told_that_it_was_not_their_fault() -> None:
+    rig = AgentRig(adapters=[adapter(max_concurrent=3)], cancel_grace_s=5)
+    stuck, other, waiting = rig.take(), rig.take(), rig.take()
+    rig.run(stuck)
+    rig.fetch(other)
+    assert rig.state(other) == "running"
+    rig.cancel(stuck)
+    rig.pass_time(6)
+    assert rig.failure(waiting).code == "handed_back"
+    rig.tell(events.WorkerExited(rig.worker_ids()[0]))
+    assert rig.failure(stuck).code == "cancelled"
+    assert rig.failure(other).code == "worker_crashed"
+    assert "no fault of this job" in rig.failure(other).message
+
+
+def test_a_success_that_comes_after_the_cancel_is_not_proposed() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.cancel(token)
+    wanted = rig.tell(events.RunFinished(token, {}, (output(),), 1.0))
+    assert not of(wanted, effects.UploadOutputs) and not of(wanted, effects.StoreResult)
+    assert rig.failure(token).code == "cancelled"
+
+
+def test_a_cancel_while_uploading_drops_what_was_uploaded() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.RunFinished(token, {}, (output(),), 1.0))
+    rig.cancel(token)
+    tail = [type(e) for e in rig.log if isinstance(e, effects.CleanUp | effects.DropArtifacts)]
+    assert tail == [effects.CleanUp, effects.DropArtifacts], "what is in flight is given up before it is dropped"
+    assert rig.failure(token).code == "cancelled"
+    assert not of(rig.tell(events.OutputsUploaded(token, (artifact(token),))), effects.StoreResult)
+
+
+def test_a_cancel_after_the_result_was_proposed_leaves_it_to_the_results_stream() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.RunFinished(token, {}, (), 1.0))
+    assert rig.cancel(token).held == [token]
+    assert rig.state(token) == "storing"
+    rig.tell(events.ResultStored(token))
+    assert rig.state(token) == "done"
+    assert not rig.engine.core.outcomes
+    assert rig.cancel(token).unknown == [token]
+
+
+def test_a_second_cancel_changes_nothing() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.cancel(token)
+    rig.cancel(token)
+    assert len(rig.all(effects.CancelOnWorker)) == 1
+    rig.tell(events.RunFailed(token, "cancelled", ""))
+    rig.cancel(token)
+    assert rig.state(token) == "reporting"
+
+
+# ---------------------------------------------------------------- limits
+
+
+def test_a_run_over_its_time_is_stopped_and_fails_as_timeout() -> None:
+    rig = AgentRig(cancel_grace_s=5)
+    token = rig.take(limits=Limits(start_to_close_s=10))
+    rig.run(token)
+    assert not of(rig.pass_time(9.5), effects.CancelOnWorker)
+    assert of(rig.pass_time(0.5), effects.CancelOnWorker)
+    rig.tell(events.RunFailed(token, "cancelled", "noticed"))
+    assert rig.failure(token).code == "timeout"
+    assert "start_to_close_s = 10" in rig.failure(token).message
+
+
+def test_a_load_over_its_time_ends_the_worker() -> None:
+    rig = AgentRig()
+    token = rig.take(limits=Limits(load_s=20))
+    rig.fetch(token)
+    rig.tell(events.WorkerReady(rig.worker_ids()[0], 5))
+    assert stops(rig.pass_time(19.5)) == []
+    assert stops(rig.pass_time(1)) == ["terminate"]
+    assert rig.failure(token).code == "timeout"
+
+
+def test_a_load_goes_on_for_the_jobs_that_still_have_time() -> None:
+    rig = AgentRig(adapters=[adapter(max_concurrent=2)])
+    short = rig.take(limits=Limits(load_s=10))
+    patient = rig.take(limits=Limits(load_s=100))
+    rig.fetch(patient)
+    assert stops(rig.pass_time(11)) == []
+    assert rig.failure(short).code == "timeout"
+    rig.start_worker(rig.worker_ids()[0])
+    assert rig.state(patient) == "running"
+
+
+def test_inputs_that_do_not_come_in_time() -> None:
+    rig = AgentRig(fetch_s=60)
+    token = rig.take()
+    rig.start_worker(rig.worker_ids()[0])
+    rig.pass_time(61)
+    assert rig.failure(token).code == "timeout"
+
+
+def test_a_late_tick_expires_nothing_and_limits_count_on_from_it() -> None:
+    rig = AgentRig(cancel_grace_s=5, drain_timeout_s=1000)
+    token = rig.take(limits=Limits(start_to_close_s=30))
+    rig.run(token)
+    rig.pass_time(10)
+    assert not of(rig.pause(3600), effects.CancelOnWorker)
+    assert rig.state(token) == "running"
+    rig.pass_time(19)
+    assert rig.state(token) == "running"
+    rig.pass_time(2)
+    assert rig.state(token) == "cancelling"
+    assert stops(rig.pause(3600)) == []
+    assert stops(rig.pass_time(6)) == ["terminate"]
+
+
+def test_a_pause_does_not_end_idle_workers_nor_a_load() -> None:
+    rig = AgentRig([fixed(20_000)], [adapter(), adapter("beta")], idle_timeout_s=60)
+    rig.warm()
+    token = rig.take("beta", limits=Limits(load_s=20))
+    wanted = rig.pause(3600)
+    wanted += rig.pass_time(10)
+    assert stops(wanted) == []
+    assert rig.state(token) == "fetching"
+
+
+# ---------------------------------------------------------------- workers that fail
+
+
+def test_a_crash_fails_its_jobs_and_the_next_one_gets_a_fresh_worker() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    first = rig.worker_ids()[0]
+    rig.tell(events.WorkerExited(first, "worker_crashed", "was killed by SIGSEGV; its last lines:\nboom"))
+    assert rig.failure(token).code == "worker_crashed"
+    assert "SIGSEGV" in rig.failure(token).message and "boom" in rig.failure(token).message
+    token = rig.take()
+    assert rig.worker_ids() != [first]
+    rig.run(token)
+
+
+def test_a_crash_while_loading_fails_the_waiting_jobs() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.fetch(token)
+    rig.tell(events.WorkerExited(rig.worker_ids()[0], "adapter_unavailable", "no interpreter"))
+    assert rig.failure(token).code == "adapter_unavailable"
+    assert rig.engine.core.books["fixed-0"].ledger.committed_mb() == 0
+
+
+def test_a_failed_load_fails_the_waiting_jobs_with_its_code() -> None:
+    rig = AgentRig(stop_grace_s=3)
+    token = rig.take()
+    worker_id = rig.worker_ids()[0]
+    rig.tell(events.WorkerReady(worker_id, 5))
+    rig.tell(events.LoadFailed(worker_id, "load_failed", "weights are broken"))
+    assert (rig.failure(token).code, rig.failure(token).message) == ("load_failed", "weights are broken")
+    assert stops(rig.pass_time(4)) == ["terminate"], "it should have gone by itself"
+    rig.tell(events.WorkerExited(worker_id))
+    assert rig.worker_ids() == []
+
+
+def test_a_crash_tells_what_was_seen_of_its_memory() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.RunFailed(token, "out_of_memory", "CUDA out of memory", None, 2.0, 15_500))
+    assert rig.failure(token).vram_peak_mb == 15_500
+
+
+@pytest.mark.parametrize(
+    ("failures", "replaced"),
+    [
+        ([("out_of_memory", "CUDA out of memory")], True),
+        ([("adapter_error", "CUDA error: device-side assert triggered")], True),
+        ([("adapter_error", "bad prompt")], False),
+        ([("adapter_error", "bad prompt"), ("adapter_error", "again")], True),
+        ([("invalid_input", "no"), ("invalid_input", "no"), ("invalid_output", "no")], False),
+    ],
+)
+def test_a_worker_that_a_failure_may_have_spoiled_is_replaced(failures: list[tuple[str, str]], replaced: bool) -> None:
+    rig = AgentRig()
+    for code, message in failures:
+        token = rig.take()
+        rig.run(token)
+        rig.tell(events.RunFailed(token, code, message))
+    assert stops(rig.log) == (["shutdown"] if replaced else [])
+
+
+def test_a_success_between_them_clears_the_failures() -> None:
+    rig = AgentRig()
+    for code in ("adapter_error", None, "adapter_error"):
+        token = rig.take()
+        rig.run(token)
+        if code is None:
+            rig.finish(token)
+        else:
+            rig.tell(events.RunFailed(token, code, "bad prompt"))
+    assert stops(rig.log) == []
+
+
+def test_a_spoiled_worker_takes_no_more_jobs_while_others_finish() -> None:
+    rig = AgentRig(adapters=[adapter(max_concurrent=2)])
+    bad, good = rig.take(), rig.take()
+    rig.run(bad)
+    rig.fetch(good)
+    rig.tell(events.RunFailed(bad, "out_of_memory", "no memory"))
+    reason = rig.refused().reason
+    assert reason is not None and reason.code == "no_slot"
+    assert stops(rig.log) == []
+    rig.tell(events.RunFinished(good, {}, (), 1.0))
+    assert stops(rig.log) == ["shutdown"]
+
+
+# ---------------------------------------------------------------- idle, load, unload
+
+
+def test_idle_residents_end_after_a_while() -> None:
+    rig = AgentRig(idle_timeout_s=60)
+    rig.warm()
+    assert stops(rig.pass_time(59)) == []
+    assert stops(rig.pass_time(2)) == ["shutdown"]
+
+
+def ask(rig: AgentRig, event: Any) -> Any:
+    wanted = rig.tell(event)
+    answers = [e for e in wanted if isinstance(e, effects.Reply | effects.RefuseRequest) and e.request == 900]
+    (answer,) = answers
+    return answer.message if isinstance(answer, effects.Reply) else answer
+
+
+def test_load_keeps_a_worker_warm_until_unload() -> None:
+    rig = AgentRig(idle_timeout_s=60)
+    answer = ask(rig, events.LoadRequested("alpha", None, 900))
+    assert isinstance(answer, ControlAnswer) and "loading alpha on fixed-0" in answer.message
+    worker_id = rig.worker_ids()[0]
+    rig.start_worker(worker_id)
+    assert stops(rig.pass_time(200)) == []
+    assert "stays" in ask(rig, events.LoadRequested("alpha", None, 900)).message
+    assert "now" in ask(rig, events.UnloadRequested("alpha", None, 900)).message
+    assert stops(rig.log) == ["shutdown"]
+    assert len(rig.all(effects.StartWorker)) == 1
+
+
+def test_unload_waits_for_the_jobs_on_it() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    assert "after its jobs" in ask(rig, events.UnloadRequested("alpha", "fixed-0", 900)).message
+    assert stops(rig.log) == []
+    rig.finish(token)
+    assert stops(rig.log) == ["shutdown"]
+
+
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [
+        (events.LoadRequested("nobody", None, 900), 404),
+        (events.LoadRequested("alpha", "fixed-7", 900), 404),
+        (events.LoadRequested("broken", None, 900), 409),
+        (events.LoadRequested("huge", None, 900), 409),
+        (events.UnloadRequested("nobody", None, 900), 404),
+    ],
+)
+def test_what_an_operator_cannot_have_is_refused(event: Any, code: int) -> None:
+    known = [adapter(), adapter("broken", available=False, reason="no"), adapter("huge", 99_000)]
+    assert ask(AgentRig(adapters=known), event).code == code
+
+
+def test_status_is_a_full_advert() -> None:
+    rig = AgentRig()
+    rig.warm()
+    advert = ask(rig, events.StatusRequested(900))
+    assert isinstance(advert, Advert)
+    assert advert.adapters is not None and [r.adapter_id for r in advert.residents] == ["alpha"]
+
+
+# ---------------------------------------------------------------- drain
+
+
+def test_drain_finishes_what_runs_hands_back_the_rest_and_leaves() -> None:
+    rig = AgentRig(adapters=[adapter(max_concurrent=3)])
+    running, waiting = rig.take(), rig.take()
+    rig.run(running)
+    rig.tell(events.OutcomesAnswered(rig.engine.core.outcomes_in_flight))
+    rig.tell(events.DrainRequested(leave=True))
+    assert rig.failure(waiting).code == "handed_back"
+    assert rig.state(running) == "running"
+    reason = rig.refused().reason
+    assert reason is not None and reason.code == "draining"
+    rig.tell(events.RunFinished(running, {}, (), 1.0))
+    assert stops(rig.log) == ["shutdown"]
+    rig.tell(events.ResultStored(running))
+    assert not rig.all(effects.Exit)
+    rig.tell(events.WorkerExited(rig.worker_ids()[0]))
+    assert not rig.all(effects.Exit), "an outcome is still to be told"
+    wanted = rig.tell(events.OutcomesAnswered(rig.engine.core.outcomes_in_flight))
+    while not of(wanted, effects.Exit):
+        assert rig.engine.core.outcomes
+        wanted = rig.pass_time(1)
+        wanted += rig.tell(events.OutcomesAnswered(rig.engine.core.outcomes_in_flight))
+    assert only(wanted, effects.Exit).unreported == ()
+    assert not of(rig.pass_time(5), effects.Exit)
+
+
+def test_a_drain_that_takes_too_long_stops_and_hands_back_what_runs() -> None:
+    rig = AgentRig(drain_timeout_s=30, cancel_grace_s=5, leave_bound_s=60)
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.DrainRequested(leave=True))
+    assert not of(rig.pass_time(29), effects.CancelOnWorker)
+    assert of(rig.pass_time(1.5), effects.CancelOnWorker)
+    assert stops(rig.pass_time(6)) == ["terminate"]
+    rig.tell(events.WorkerExited(rig.worker_ids()[0]))
+    assert rig.failure(token).code == "handed_back"
+
+
+def test_work_that_ends_just_then_is_kept() -> None:
+    rig = AgentRig(drain_timeout_s=30)
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.DrainRequested(leave=True))
+    rig.pass_time(31)
+    assert rig.state(token) == "cancelling"
+    assert of(rig.tell(events.RunFinished(token, {}, (), 30.0)), effects.StoreResult)
+
+
+def test_an_agent_leaves_at_the_bound_even_if_nobody_listens() -> None:
+    rig = AgentRig(drain_timeout_s=30, leave_bound_s=20)
+    token = rig.take()
+    rig.tell(events.Disconnected())
+    rig.tell(events.DrainRequested(leave=True))
+    wanted = rig.pass_time(49)
+    assert not of(wanted, effects.Exit)
+    assert only(rig.pass_time(2), effects.Exit).unreported == (token,)
+
+
+def test_drain_without_leaving_can_be_taken_back() -> None:
+    rig = AgentRig()
+    rig.warm()
+    rig.tell(events.DrainRequested(leave=False))
+    assert rig.all(effects.PublishAdvert)[-1].advert.draining or of(rig.pass_time(1), effects.PublishAdvert)
+    assert not of(rig.pass_time(400), effects.Exit)
+    rig.tell(events.UndrainRequested())
+    rig.take()
+    rig.tell(events.DrainRequested(leave=True))
+    assert ask(rig, events.UndrainRequested(900)).code == 409
+
+
+def test_a_handed_back_job_is_reported_as_such() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.tell(events.OutcomesAnswered(rig.engine.core.outcomes_in_flight))
+    wanted = rig.tell(events.DrainRequested(leave=True))
+    (outcome,) = only(wanted, effects.SendOutcomes).report.outcomes
+    assert isinstance(outcome, AttemptFailed)
+    assert (outcome.token, outcome.code) == (token, "handed_back")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from pocket3d.contracts.lifecycle import TERMINAL
+
 from .errors import runs
 from .options import Target, connects, job_arguments, json_option
 from .output import print_json
@@ -26,4 +28,4 @@ async def command(job_ids: tuple[str, ...], target: Target, reason: str | None, 
             if as_json:
                 print_json(await job.status() if wait else status)
             else:
-                click.echo(f"{job_id} {word}" + ("" if wait or word == "cancelled" else ", asked to end"))
+                click.echo(f"{job_id} {word}" + ("" if word in TERMINAL else ", asked to end"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 import secrets
 from pathlib import Path
@@ -25,6 +26,8 @@ from .output import print_json, print_result, print_status
 
 #: How long a submit without --wait looks for the coordinator's first word, seconds.
 _FIRST_WORD_S = 2.0
+#: The same where the feature is not known: a leader that is new waits for some adverts before it rejects it.
+_DOUBT_S = 5.0
 #: How long the adapters' parameters are asked for before everything is taken as text, seconds.
 _FEATURES_S = 2.0
 
@@ -85,7 +88,8 @@ async def command(
         "load_s": load_timeout,
     }
     async with target.client("cli:submit") as client:
-        values = parse_inputs(inputs, await _schemas(client, feature))
+        schemas = await _schemas(client, feature)
+        values = parse_inputs(inputs, schemas or [])
         given = await _upload_others(client, values)
         try:
             job = await client.submit(
@@ -107,7 +111,7 @@ async def command(
         if wait or download:
             await _wait(client, job, feature, timeout, download, as_json, progress)
         else:
-            await _first_word(client, job, feature, as_json)
+            await _first_word(client, job, feature, as_json, doubtful=schemas is None)
 
 
 def _metadata(pairs: tuple[str, ...]) -> dict[str, Any] | None:
@@ -124,8 +128,11 @@ def _metadata(pairs: tuple[str, ...]) -> dict[str, Any] | None:
     return given or None
 
 
-async def _schemas(client: Client, feature: str) -> list[dict[str, Any] | None]:
-    """The parameters of the adapters that serve the feature; none if nobody answers at once."""
+async def _schemas(client: Client, feature: str) -> list[dict[str, Any] | None] | None:
+    """The parameters of the adapters that serve the feature; None if the feature is not known.
+
+    Nothing is known of parameters if nobody answers at once.
+    """
     from pocket3d.contracts.api import EmptyRequest, FeatureList
 
     try:
@@ -133,7 +140,8 @@ async def _schemas(client: Client, feature: str) -> list[dict[str, Any] | None]:
     except (NoLeader, ApiRefused):
         return []
     wanted = canonical(feature)
-    return [adapter.parameters for each in known.features if each.feature == wanted for adapter in each.adapters]
+    found = [each for each in known.features if each.feature == wanted]
+    return [adapter.parameters for each in found for adapter in each.adapters] if found else None
 
 
 async def _upload_others(client: Client, values: dict[str, Any]) -> dict[str, Any]:
@@ -172,17 +180,23 @@ async def _upload(client: Client, path: Path) -> dict[str, str]:
     return {"artifact": name, "filename": path.name}
 
 
-async def _first_word(client: Client, job: JobHandle, feature: str, as_json: bool) -> None:
-    """Print where the job stands once somebody has taken it; a rejection is told at once."""
+async def _first_word(client: Client, job: JobHandle, feature: str, as_json: bool, *, doubtful: bool) -> None:
+    """Print where the job stands once somebody has taken it; a rejection is told at once.
 
-    async def first() -> Status:
+    Args:
+        doubtful: the feature is not known, so a rejection may follow: wait for it.
+    """
+    heard: list[Status] = []
+
+    async def listen() -> None:
         async for status in job.events():
-            return status
-        raise AssertionError("a story without an event")
+            heard.append(status)
+            if not doubtful:
+                return
 
-    try:
-        status = await asyncio.wait_for(first(), _FIRST_WORD_S)
-    except asyncio.TimeoutError:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(listen(), _DOUBT_S if doubtful else _FIRST_WORD_S)
+    if not heard:
         if as_json:
             print_json({"job_id": job.job_id, "feature": feature, "status": "submitted"})
         else:
@@ -191,6 +205,7 @@ async def _first_word(client: Client, job: JobHandle, feature: str, as_json: boo
                 "hint: the job is stored and waits; `pocket3d up` or `pocket3d coordinator` starts one", err=True
             )
         return
+    status = heard[-1]
     if as_json:
         print_json(status)
     elif status.status == "queued":

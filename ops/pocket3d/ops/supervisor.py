@@ -1,0 +1,226 @@
+"""What `pocket3d up` does: the embedded server here, a coordinator and an agent as child processes.
+
+    async with Supervisor(plan) as up:
+        await up.until_ready()
+        print(up.url)
+        await up.until_failure()
+
+Whatever dies is started again with back-off, the server on the same port and store. When this process ends, however it
+ends, all of them end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+from pocket3d.bus.client_errors import ClientError
+from pocket3d.bus.connect import ConnectOptions
+from pocket3d.bus.jetstream import JetStreamBus
+from pocket3d.bus.port import BusError
+from pocket3d.bus.server import EmbeddedServer, ServerError
+from pocket3d.contracts.api import AgentList, EmptyRequest
+from pocket3d.contracts.codec import decode, encode
+from pocket3d.contracts.subjects import Subjects
+
+from .child import BackOff, Child
+from .running import AgentPlan
+
+log = structlog.get_logger(__name__)
+
+#: How long a part may take to stop, seconds; then it is killed.
+_STOP_S = 15.0
+#: With `up` one Ctrl-C ends a day's work: what runs is given so long, then it is handed back and goes on at the next
+#: `up`. A setting of the agent all the same.
+_DRAIN_S = 3.0
+#: Between two looks for the leader and the agent, seconds.
+_LOOK_S = 0.1
+
+
+@dataclass(frozen=True)
+class UpPlan:
+    """What is to run."""
+
+    store: Path
+    agent: AgentPlan
+    #: For clients; 0 picks a free one.
+    port: int = 4222
+    #: Of the server's monitoring pages; 0 picks a free one, None for none.
+    http_port: int | None = 0
+    namespace: str = "p3d"
+    log_level: str = "info"
+    log_format: str = "auto"
+    #: Where the parts' log goes; None for our stderr.
+    log_file: Path | None = None
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+
+class Supervisor:
+    """Server, coordinator and agent of this machine. Use it with `async with`."""
+
+    def __init__(self, plan: UpPlan) -> None:
+        self.plan = plan
+        self._server = EmbeddedServer(plan.store / "nats", port=plan.port, http_port=plan.http_port)
+        self._children: dict[str, Child] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self._output = -1
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return self._server.url
+
+    @property
+    def http_port(self) -> int | None:
+        """Of the server's monitoring pages."""
+        return self._server.http_port
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """Process ids by part: `server`, `coordinator`, `agent`."""
+        return {"server": self._server.pid, **{name: child.pid for name, child in self._children.items()}}
+
+    async def __aenter__(self) -> Supervisor:
+        """Start everything.
+
+        Raises:
+            ServerError: PortTaken, StoreInUse, ServerNotFound; the message says what to do.
+        """
+        await asyncio.to_thread(self.plan.store.mkdir, parents=True, exist_ok=True)
+        await self._server.start()
+        try:
+            if self.plan.log_file is not None:
+                self._output = os.open(self.plan.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            output = self._output if self._output >= 0 else sys.stderr.fileno()
+            self._children = {
+                "coordinator": Child("coordinator", self._coordinator(), self._environ(), output),
+                "agent": Child("agent", self._agent(), self._environ(), output),
+            }
+            self._tasks = [asyncio.ensure_future(child.keep()) for child in self._children.values()]
+            self._tasks.append(asyncio.ensure_future(self._keep_server()))
+        except BaseException:
+            await self._server.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything, in the order in which each can still say goodbye to the next."""
+        self._stopping = True
+        for name in ("agent", "coordinator"):
+            await self._children[name].stop(_STOP_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.stop()
+        if self._output >= 0:
+            os.close(self._output)
+
+    async def until_ready(self, timeout: float = 120.0) -> None:
+        """Wait until a coordinator leads and this machine's agent is known to it.
+
+        Raises:
+            ChildRefused: a part does not start because of its configuration.
+            asyncio.TimeoutError: not within `timeout` seconds.
+        """
+        await self._unless_failed(asyncio.wait_for(self._look(), timeout))
+
+    async def until_failure(self) -> None:
+        """Wait for ever.
+
+        Raises:
+            ChildRefused: a part cannot be kept running.
+        """
+        await self._unless_failed(asyncio.Event().wait())
+
+    async def _unless_failed(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait([task, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+            for each in self._tasks:
+                if each.done():
+                    each.result()
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    # -- the parts
+
+    async def _keep_server(self) -> None:
+        pauses = BackOff()
+        while True:
+            began = time.monotonic()
+            code = await self._server.wait() if self._server.running else None
+            if self._stopping:
+                return
+            pause = pauses.after(time.monotonic() - began)
+            log.warning("nats-server died; starting it again", exit=code, in_s=round(pause, 1))
+            await asyncio.sleep(pause)
+            try:
+                await self._server.start()
+            except ServerError as error:
+                # Somebody else may have taken the port meanwhile, and may leave it again.
+                log.error("nats-server does not start", error=str(error))
+
+    def _environ(self) -> dict[str, str]:
+        """Ours, without the ways to other servers that it may name."""
+        environ = {name: value for name, value in self.plan.environ.items() if not name.startswith("NATS_")}
+        environ.setdefault("POCKET3D_AGENT_DRAIN_TIMEOUT_S", str(_DRAIN_S))
+        return environ
+
+    def _shared(self) -> list[str]:
+        plan = self.plan
+        return [
+            *("-s", self.url),
+            *("--namespace", plan.namespace),
+            *("--log-level", plan.log_level),
+            *("--log-format", plan.log_format),
+        ]
+
+    def _coordinator(self) -> list[str]:
+        return ["coordinator", *self._shared()]
+
+    def _agent(self) -> list[str]:
+        agent = self.plan.agent
+        arguments = ["agent", *self._shared(), "--agent-id", agent.agent_id, "--devices", agent.devices]
+        arguments += ["--work-dir", str(agent.work_dir or self.plan.store / "agents" / agent.agent_id)]
+        if agent.models is not None:
+            arguments += ["--models", str(agent.models)]
+        if agent.memory_buffer is not None:
+            arguments += ["--memory-buffer", str(agent.memory_buffer)]
+        for pair in agent.pairs:
+            arguments += ["--set", pair]
+        return arguments
+
+    # -- readiness
+
+    async def _look(self) -> None:
+        """Ask the leader for its agents until ours, the one with the child's pid, is among them."""
+        subject = Subjects(self.plan.namespace).api("agents")
+        bus = await JetStreamBus.connect(ConnectOptions(servers=(self.url,), name="up", wait_s=30.0))
+        try:
+            while True:
+                try:
+                    answer = await bus.request(subject, encode(EmptyRequest()), timeout=2.0)
+                    agents = decode(AgentList, answer.data).agents
+                except (BusError, ClientError, ValueError) as error:
+                    log.debug("not ready", error=str(error))
+                else:
+                    pid = self._children["agent"].pid
+                    if pid is not None and any(a.agent_id == self.plan.agent.agent_id and a.pid == pid for a in agents):
+                        return
+                await asyncio.sleep(_LOOK_S)
+        finally:
+            await bus.close()

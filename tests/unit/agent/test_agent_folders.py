@@ -1,0 +1,53 @@
+"""Folders of dead lives go, those of living ones stay; and what kind of file something is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pocket3d.gpu_agents.file_kinds import media_type, suffix_of
+from pocket3d.gpu_agents.service_folders import WorkFolder
+
+
+def test_a_new_life_removes_what_dead_ones_left_and_nothing_else(tmp_path: Path) -> None:
+    living = WorkFolder(tmp_path, "1-a")
+    living.open()
+    living.job("5-1").mkdir(parents=True)
+    dead = tmp_path / "0-z"
+    (dead / "jobs").mkdir(parents=True)
+    (dead / "lock").touch()
+    foreign = tmp_path / "something"
+    foreign.mkdir()
+    new = WorkFolder(tmp_path, "2-b")
+    new.open()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["1-a", "2-b", "something"]
+    assert living.job("5-1").is_dir()
+    living.close()
+    new.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["something"]
+
+
+@pytest.mark.parametrize(
+    ("head", "suffix"),
+    [
+        (b"\x89PNG\r\n\x1a\n...", ".png"),
+        (b"\xff\xd8\xff\xe0", ".jpg"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", ".webp"),
+        (b"RIFF\x00\x00\x00\x00WAVE", ""),
+        (b"glTF\x02\x00\x00\x00", ".glb"),
+        (b'{"asset": {"version": "2.0"}}', ".gltf"),
+        (b"ply\nformat ascii 1.0\n", ".ply"),
+        (b"solid cube\n", ".stl"),
+        (b"# made by x\nmtllib a.mtl\nv 1.0 2.0 3.0\n", ".obj"),
+        (b"hello", ""),
+        (b"", ""),
+    ],
+)
+def test_suffix_by_first_bytes(head: bytes, suffix: str) -> None:
+    assert suffix_of(head) == suffix
+
+
+def test_media_types() -> None:
+    assert media_type("a/b.GLB") == "model/gltf-binary"
+    assert media_type("noise") == "application/octet-stream"

@@ -156,7 +156,7 @@ def test_a_cancel_of_one_run_leaves_the_other(worker: WorkerDriver) -> None:
 
 
 def test_a_cancel_before_the_model_is_loaded_keeps_the_run_from_starting(worker: WorkerDriver) -> None:
-    worker.load(config={"load_s": 0.3})
+    worker.load("misbehaving.SlowLoadAdapter", config={"load_s": 0.5})
     worker.run("r1")
     worker.cancel("r1")
     assert worker.end("r1").code == "cancelled"

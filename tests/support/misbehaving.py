@@ -65,6 +65,17 @@ class LoadHangsAdapter(Harmless):
         threading.Event().wait()
 
 
+class SlowLoadAdapter(Harmless):
+    """Loads for `load_s` seconds; its requests never look at a cancel."""
+
+    def __init__(self, load_s: float) -> None:
+        super().__init__()
+        self.load_s = load_s
+
+    def _load_model(self) -> Any:
+        time.sleep(self.load_s)
+
+
 class MissingWeightsAdapter(Harmless):
     """`adapter_unavailable`: its constructor finds no weights."""
 

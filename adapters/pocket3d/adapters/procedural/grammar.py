@@ -1,0 +1,492 @@
+"""Reads a prompt. Pure: text in, `Scene` out, standard library only.
+
+    prompt    = things { joiner things | relation things }
+    things    = [count] { attribute } noun { attribute } [ with parts ]
+    parts     = part { joiner part }
+    part      = [count | no] { attribute } part-noun { attribute }
+    attribute = [very] size | [shade] colour | [shade] material | number unit [axis] | number x [axis]
+    joiner    = and , & plus
+    with      = with having has featuring ... without
+    relation  = on | under | next to | behind | in front of | left of | right of | around | in
+
+What is said after a noun ("a table made of wood", "the legs are red") belongs to that noun. Of two nouns in a row the
+first only describes the second ("table lamp"). A word that fits nowhere is ignored, and listed as ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from .colours import COLOURS, SHADES, shaded
+from .materials import MATERIAL_WORDS
+from .nouns import NAMES, NOUNS, PART_WORDS, Noun
+from .scene import Attributes, Measure, ObjectAsk, PartAsk, Relation, Scale, Scene
+from .vocabulary import (
+    COPULAS,
+    FORMS,
+    INTENSIFIERS,
+    IRREGULAR_PLURALS,
+    JOINERS,
+    NUMBERS,
+    RELATIONS,
+    SILENT,
+    SIZE_FORMS,
+    SIZES,
+    UNITS,
+    WITH_WORDS,
+    WITHOUT_WORDS,
+)
+
+MAX_OBJECTS = 24
+SHORTEST_M, LONGEST_M = 0.001, 1000.0
+_FACTORS = (0.05, 20.0)
+
+_TOKEN = re.compile(r"3d|\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:[.,]\d+)?|[^\W\d_]+(?:'[^\W\d_]+)?|[,;.&+]")
+_AXES = {"tall": (1, 1), "high": (1, 1), "wide": (0, 1), "long": (0, 1), "deep": (2, 1), "thick": (0, 3)}
+_TIMES = {"twice": 2.0, "double": 2.0, "thrice": 3.0, "triple": 3.0, "half": 0.5}
+
+
+class PromptError(ValueError):
+    """The prompt cannot be built; the message says what is wrong with it and what can be asked for."""
+
+
+def vocabulary_text() -> str:
+    """The nouns, for people."""
+    return ", ".join(NOUNS)
+
+
+def parse(prompt: str) -> Scene:
+    """Read a prompt.
+
+    Raises:
+        PromptError: no noun that is known, or a count or measure that cannot be built.
+    """
+    reader = _Reader([match.group() for match in _TOKEN.finditer(prompt.lower())])
+    return reader.read()
+
+
+def singular(word: str) -> str:
+    """The singular of a regular or listed plural, as far as the vocabulary knows it; else the word."""
+    if word in IRREGULAR_PLURALS:
+        return IRREGULAR_PLURALS[word]
+    if _known(word):
+        return word
+    for ending, instead in (("ies", "y"), ("es", ""), ("s", "")):
+        stem = word.removesuffix(ending) + instead
+        if word.endswith(ending) and _known(stem):
+            return stem
+    return word
+
+
+def _known(word: str) -> bool:
+    return (word,) in NAMES or word in PART_WORDS
+
+
+class _Reader:
+    """One pass over the tokens, with what was read and is not yet said of anything."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._objects: list[ObjectAsk] = []
+        self._relations: list[Relation] = []
+        self._ignored: list[str] = []
+        #: Said, and waiting for its noun.
+        self._pending = Attributes()
+        self._count: int | None = None
+        self._shade: str | None = None
+        self._intense = 1.0
+        #: Parts of a thing that is not named yet ("three-legged stool").
+        self._early_parts: list[PartAsk] = []
+        #: The part that was named last, "" if it was the thing itself.
+        self._target_part = ""
+        self._in_parts = False
+        #: What comes says something of the noun before ("made of ...").
+        self._after = False
+        #: A noun was read since the last joiner.
+        self._named = False
+        self._relation = ""
+
+    def read(self) -> Scene:
+        while self._at < len(self._tokens):
+            self._step()
+        self._flush()
+        self._drop_early_parts()
+        if self._relation and self._relation != "in":
+            self._ignore(self._relation)
+        for ask in self._objects:
+            form = ask.attributes.form
+            if form and form not in NOUNS[ask.noun].forms:
+                self._ignore(form, f"no form of {ask.noun}")
+        if not self._objects:
+            raise PromptError(self._nothing_known())
+        return Scene(tuple(self._objects), tuple(self._relations), tuple(self._ignored))
+
+    # ------------------------------------------------------------ one step
+
+    def _step(self) -> None:
+        word = self._tokens[self._at]
+        if self._read_relation() or self._read_number() or self._read_shade() or self._read_noun():
+            return
+        if word in WITH_WORDS:
+            self._flush()
+            self._in_parts, self._after, self._named = True, False, False
+        elif word in WITHOUT_WORDS:
+            self._flush()
+            self._in_parts = self._in_parts or word == "without"
+            self._after, self._named, self._count = False, False, 0
+        elif word in JOINERS:
+            self._join()
+        elif word in COPULAS:
+            if self._objects and not self._relation:
+                self._flush()
+                self._after = True
+        elif word in INTENSIFIERS:
+            self._intense = 1.5
+        elif not (self._read_colour() or self._read_material() or self._read_size()):
+            if word not in SILENT:
+                self._ignore(word)
+            self._at += 1
+            return
+        else:
+            return
+        self._at += 1
+
+    def _join(self) -> None:
+        # "a red and white mushroom": the noun is still to come, so what was said waits for it.
+        # "a chair in red and a table": no noun followed "in", so it was said of the chair.
+        if self._named or self._relation == "in":
+            self._flush()
+            self._relation, self._after, self._named = "", False, False
+
+    def _flush(self) -> None:
+        """What was said and has found no noun after it belongs to the one before."""
+        if self._shade:
+            self._ignore(self._shade)
+            self._shade = None
+        if self._pending and self._objects:
+            self._say(self._pending)
+        elif self._pending:
+            for said in _words(self._pending):
+                self._ignore(said)
+        self._pending = Attributes()
+        if self._count is not None:
+            self._ignore(str(self._count))
+            self._count = None
+
+    def _say(self, attributes: Attributes) -> None:
+        last = self._objects[-1]
+        if self._target_part:
+            self._objects[-1] = last.with_part(PartAsk(self._target_part, None, attributes))
+        else:
+            self._objects[-1] = last.with_attributes(attributes)
+
+    def _add(self, attributes: Attributes) -> None:
+        if self._after and self._objects:
+            self._say(attributes)
+        else:
+            self._pending = self._pending.joined(attributes)
+
+    def _ignore(self, what: str, why: str = "") -> None:
+        entry = f"{what} ({why})" if why else what
+        if entry not in self._ignored:
+            self._ignored.append(entry)
+
+    # ------------------------------------------------------------ relations
+
+    def _read_relation(self) -> bool:
+        for length in (4, 3, 2, 1):
+            words = tuple(self._tokens[self._at : self._at + length])
+            kind = RELATIONS.get(words)
+            if kind is None or len(words) < length:
+                continue
+            self._at += length
+            if not self._objects:
+                self._ignore(" ".join(words))
+                return True
+            if kind == "in" and self._pending and not self._named:
+                # "a 2 m wide in ...": nothing to relate yet.
+                self._ignore("in")
+                return True
+            self._flush()
+            self._relation, self._named, self._in_parts = kind, False, False
+            self._after = False
+            return True
+        return False
+
+    # ------------------------------------------------------------ nouns
+
+    def _read_noun(self) -> bool:
+        found = self._object_name(self._at)
+        word = singular(self._tokens[self._at])
+        if self._read_adjective_part():
+            return True
+        rule = self._current_part(word)
+        if rule and (self._in_parts or self._relation or found is None):
+            # "a table on four legs"
+            if self._relation in ("on", "in"):
+                self._relation, self._in_parts = "", True
+            self._at += 1
+            self._take_part(rule)
+            return True
+        if found is not None:
+            name, length = found
+            if self._object_name(self._at + length) is not None and not self._after:
+                self._ignore(" ".join(self._tokens[self._at : self._at + length]), "it describes the noun after it")
+                self._at += length
+                return True
+            said = " ".join(self._tokens[self._at : self._at + length])
+            self._at += length
+            self._take_object(name, said)
+            return True
+        if word in PART_WORDS and word not in COLOURS:
+            owner = NOUNS[self._objects[-1].noun].name if self._objects else ""
+            self._ignore(self._tokens[self._at], f"no part of {owner}" if owner else "a part without its thing")
+            self._at += 1
+            self._pending, self._count, self._shade = Attributes(), None, None
+            self._named = True
+            return True
+        return False
+
+    def _object_name(self, at: int) -> tuple[str, int] | None:
+        for length in (3, 2, 1):
+            words = self._tokens[at : at + length]
+            if len(words) < length:
+                continue
+            name = NAMES.get((*words[:-1], singular(words[-1])))
+            if name is not None:
+                return name, length
+        return None
+
+    def _current_part(self, word: str) -> str:
+        if not self._objects:
+            return ""
+        rule = NOUNS[self._objects[-1].noun].part(word)
+        return rule.name if rule else ""
+
+    def _read_adjective_part(self) -> bool:
+        """`three-legged stool`, `4 leg chair`: a part before its thing."""
+        word = self._tokens[self._at]
+        following = self._object_name(self._at + 1)
+        if following is None:
+            return False
+        owner = NOUNS[following[0]]
+        stem = singular(word)
+        for candidate in (stem, word.removesuffix("ed"), word.removesuffix("d"), word.removesuffix("ged")):
+            rule = owner.part(candidate)
+            if rule is None or (candidate != stem and not word.endswith("ed")):
+                continue
+            if candidate == stem and self._count is None and not self._pending:
+                continue
+            self._early_parts.append(PartAsk(rule.name, self._count, Attributes()))
+            self._count = None
+            self._at += 1
+            return True
+        return False
+
+    def _take_object(self, name: str, said: str) -> None:
+        count = 1 if self._count is None else self._count
+        if not 1 <= count <= MAX_OBJECTS:
+            raise PromptError(f"{count} x {name} was asked for; a scene holds 1 to {MAX_OBJECTS} of a thing")
+        self._take_shade_alone()
+        new = ObjectAsk(name, said, count, self._pending)
+        self._objects.append(new)
+        self._pending, self._count = Attributes(), None
+        index = len(self._objects) - 1
+        if self._relation:
+            self._relations.append(Relation(self._relation, index - 1, index))
+        elif self._in_parts and index and not self._named:
+            # "a table with a lamp", though a table has no lamp as a part.
+            self._relations.append(Relation("with", index, index - 1))
+        self._relation, self._target_part = "", ""
+        self._in_parts, self._after, self._named = False, False, True
+        for ask in self._early_parts:
+            self._record_part(ask)
+        self._early_parts = []
+
+    def _take_part(self, name: str) -> None:
+        self._take_shade_alone()
+        self._record_part(PartAsk(name, self._count, self._pending))
+        self._pending, self._count = Attributes(), None
+        self._target_part, self._named, self._after = name, True, False
+
+    def _record_part(self, ask: PartAsk) -> None:
+        noun = NOUNS[self._objects[-1].noun]
+        check_count(noun, ask)
+        self._objects[-1] = self._objects[-1].with_part(ask)
+
+    def _take_shade_alone(self) -> None:
+        if self._shade:
+            self._ignore(self._shade)
+            self._shade = None
+
+    def _drop_early_parts(self) -> None:
+        for ask in self._early_parts:
+            self._ignore(ask.name, "a part without its thing")
+
+    # ------------------------------------------------------------ numbers
+
+    def _read_number(self) -> bool:
+        word = self._tokens[self._at]
+        if word in _TIMES:
+            return self._read_times(_TIMES[word], word, self._at + 1)
+        value = _number(word)
+        if value is None:
+            return False
+        following = self._token(self._at + 1)
+        if following in ("x", "times"):
+            return self._read_times(value, f"{word} {following}", self._at + 2)
+        # "3 foot" is a length, "3 feet" of a table are legs only where no unit makes sense: lengths win.
+        if following in UNITS and not (following in ("foot", "feet") and self._current_part("foot")):
+            return self._read_measure(value, following)
+        if value != int(value):
+            self._ignore(word, "a count must be whole")
+            self._at += 1
+            return True
+        if word == "hundred" or word == "thousand":
+            self._count = (self._count or 1) * int(value)
+        else:
+            if self._count is not None:
+                self._ignore(str(self._count))
+            self._count = int(value)
+        self._at += 1
+        return True
+
+    def _read_measure(self, value: float, unit: str) -> bool:
+        at = self._at + 2
+        if self._token(at) == "in":
+            at += 1 if self._token(at + 1) in SIZE_FORMS else 0
+        axis_word = SIZE_FORMS.get(self._token(at), self._token(at))
+        axis = {"high": "tall", "broad": "wide", "thick": "wide"}.get(axis_word, axis_word)
+        if axis in ("tall", "wide", "long", "deep"):
+            at += 1
+        else:
+            axis = ""
+        said = " ".join(self._tokens[self._at : at])
+        metres = value * UNITS[unit]
+        if not SHORTEST_M <= metres <= LONGEST_M:
+            raise PromptError(f"{said!r} was asked for; sizes from 1 mm to {LONGEST_M:.0f} m can be built")
+        self._at = at
+        self._add(Attributes(measures=(Measure(said, axis, metres),)))
+        return True
+
+    def _read_times(self, factor: float, said: str, at: int) -> bool:
+        if not _FACTORS[0] <= factor <= _FACTORS[1]:
+            raise PromptError(f"{said!r} was asked for; factors from {_FACTORS[0]} to {_FACTORS[1]:.0f} can be built")
+        if self._token(at) == "as":
+            at += 1
+        elif self._token(at) == "the":
+            at += 1 if self._token(at + 1) in SIZE_FORMS else 0
+        word = SIZE_FORMS.get(self._token(at), self._token(at))
+        factors = [factor] * 3
+        if word in _AXES:
+            axis, span = _AXES[word]
+            factors = [factor if i == axis or (span == 3 and i != 1) else 1.0 for i in range(3)]
+            at += 1
+        elif word in ("big", "large", "size"):
+            at += 1
+        else:
+            word = "big"
+        self._at = at
+        width, height, depth = factors
+        self._add(Attributes(scales=(Scale(f"{said} {word}", word, (width, height, depth)),)))
+        return True
+
+    def _token(self, at: int) -> str:
+        return self._tokens[at] if at < len(self._tokens) else ""
+
+    # ------------------------------------------------------------ attributes
+
+    def _read_shade(self) -> bool:
+        """`light blue`, `dark wood`; alone, `light` may be a part and `deep` a size."""
+        word, following = self._tokens[self._at], self._token(self._at + 1)
+        if word not in SHADES:
+            return False
+        if following in MATERIAL_WORDS:
+            self._shade = word
+            self._at += 1
+            return True
+        if following in COLOURS:
+            joined = COLOURS.get(word + following)
+            return self._colour(f"{word} {following}", joined or shaded(COLOURS[following], word), 2)
+        return False
+
+    def _read_colour(self) -> bool:
+        word, following = self._tokens[self._at], self._token(self._at + 1)
+        if word + following in COLOURS and following:
+            return self._colour(f"{word} {following}", COLOURS[word + following], 2)
+        if word in COLOURS and word not in MATERIAL_WORDS:
+            return self._colour(word, COLOURS[word], 1)
+        if word.endswith("ish") and word.removesuffix("ish") in COLOURS:
+            return self._colour(word, COLOURS[word.removesuffix("ish")], 1)
+        return False
+
+    def _colour(self, said: str, colour: tuple[float, float, float], tokens: int) -> bool:
+        self._at += tokens
+        self._add(Attributes(colours=((said, colour),)))
+        return True
+
+    def _read_material(self) -> bool:
+        material = MATERIAL_WORDS.get(self._tokens[self._at])
+        if material is None:
+            return False
+        self._at += 1
+        self._add(Attributes(material=material, shade=self._shade))
+        self._shade = None
+        return True
+
+    def _read_size(self) -> bool:
+        said = self._tokens[self._at]
+        if said in FORMS:
+            self._at += 1
+            self._add(Attributes(form=FORMS[said]))
+            return True
+        word = SIZE_FORMS.get(said, said)
+        factors = SIZES.get(word)
+        if factors is None:
+            return False
+        width, height, depth = (factor**self._intense for factor in factors)
+        said = f"very {said}" if self._intense > 1 else said
+        self._intense = 1.0
+        self._at += 1
+        self._add(Attributes(scales=(Scale(said, word, (width, height, depth)),)))
+        return True
+
+    # ------------------------------------------------------------ refusal
+
+    def _nothing_known(self) -> str:
+        close = []
+        for word in self._tokens:
+            if len(word) > 2 and word not in SILENT:
+                close += difflib.get_close_matches(word, [name[0] for name in NAMES if len(name) == 1], 1, 0.75)
+        hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
+        return f"the prompt names nothing that can be built.{hint} Nouns that are known: {vocabulary_text()}"
+
+
+def _number(word: str) -> float | None:
+    if word in NUMBERS:
+        return float(NUMBERS[word])
+    if word[:1].isdecimal():
+        thousands = re.fullmatch(r"\d{1,3}(,\d{3})+", word)
+        return float(word.replace(",", "" if thousands else "."))
+    return None
+
+
+def _words(attributes: Attributes) -> list[str]:
+    words = [said for said, _ in attributes.colours]
+    words += [word for word in (attributes.material, attributes.form) if word]
+    return words + [scale.said for scale in attributes.scales] + [m.said for m in attributes.measures]
+
+
+def check_count(noun: Noun, ask: PartAsk) -> None:
+    """Refuse a number of parts that cannot be built.
+
+    Raises:
+        PromptError: outside the part's range.
+    """
+    rule = noun.part(ask.name)
+    if rule is None or ask.count is None or rule.least <= ask.count <= rule.most:
+        return
+    span = f"exactly {rule.least}" if rule.least == rule.most else f"{rule.least} to {rule.most}"
+    raise PromptError(f"{ask.count} x {rule.name} was asked for; a {noun.name} can be built with {span}")

@@ -1,0 +1,130 @@
+"""The small words of the grammar: numbers, sizes, units, relations, joiners. Data only."""
+
+from __future__ import annotations
+
+IRREGULAR_PLURALS: dict[str, str] = {
+    "feet": "foot",
+    "leaves": "leaf",
+    "shelves": "shelf",
+    "bookshelves": "bookshelf",
+    "teeth": "tooth",
+    "cacti": "cactus",
+    "snowmen": "snowman",
+    "tyres": "tyre",
+    "tori": "torus",
+    "branches": "branch",
+    "benches": "bench",
+    "couches": "couch",
+    "boxes": "box",
+    "glasses": "glass",
+    "arches": "arch",
+    "fortresses": "fortress",
+    "axes": "axe",
+    "knives": "knife",
+}
+
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+    " seventeen eighteen nineteen twenty"
+)
+NUMBERS: dict[str, int] = {
+    **{word: value for value, word in enumerate(_ONES.split())},
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "hundred": 100,
+    "thousand": 1000,
+    "pair": 2,
+    "couple": 2,
+    "both": 2,
+    "dozen": 12,
+    "several": 3,
+    "few": 3,
+    "many": 5,
+    "single": 1,
+}
+
+#: Word -> factors on width, height, depth ("long" and "wide" are turned for lengthwise nouns).
+SIZES: dict[str, tuple[float, float, float]] = {
+    "tiny": (0.4, 0.4, 0.4),
+    "mini": (0.4, 0.4, 0.4),
+    "miniature": (0.4, 0.4, 0.4),
+    "small": (0.65, 0.65, 0.65),
+    "little": (0.65, 0.65, 0.65),
+    "medium": (1.0, 1.0, 1.0),
+    "big": (1.5, 1.5, 1.5),
+    "large": (1.5, 1.5, 1.5),
+    "huge": (2.5, 2.5, 2.5),
+    "giant": (4.0, 4.0, 4.0),
+    "enormous": (4.0, 4.0, 4.0),
+    "gigantic": (4.0, 4.0, 4.0),
+    "tall": (1.0, 1.6, 1.0),
+    "high": (1.0, 1.6, 1.0),
+    "short": (1.0, 0.6, 1.0),
+    "low": (1.0, 0.6, 1.0),
+    "flat": (1.0, 0.4, 1.0),
+    "wide": (1.6, 1.0, 1.0),
+    "broad": (1.6, 1.0, 1.0),
+    "narrow": (0.6, 1.0, 1.0),
+    "long": (1.6, 1.0, 1.0),
+    "deep": (1.0, 1.0, 1.5),
+    "shallow": (1.0, 1.0, 0.6),
+    "thin": (0.6, 1.0, 0.6),
+    "slim": (0.7, 1.0, 0.7),
+    "slender": (0.6, 1.0, 0.6),
+    "thick": (1.5, 1.0, 1.5),
+    "fat": (1.5, 1.0, 1.5),
+    "chubby": (1.4, 1.0, 1.4),
+}
+#: Comparative and other forms.
+SIZE_FORMS: dict[str, str] = {
+    "taller": "tall", "higher": "high", "wider": "wide", "longer": "long", "deeper": "deep", "thicker": "thick",
+    "bigger": "big", "larger": "large", "smaller": "small", "shorter": "short", "thinner": "thin", "height": "high",
+    "width": "wide", "length": "long", "depth": "deep", "diameter": "wide",
+}  # fmt: skip
+INTENSIFIERS = frozenset({"very", "really", "extremely", "super", "extra"})
+
+#: Outlines seen from above.
+FORMS: dict[str, str] = {
+    **dict.fromkeys(("round", "circular"), "round"),
+    **dict.fromkeys(("square", "rectangular", "quadratic"), "square"),
+}
+
+#: Unit -> metres.
+UNITS: dict[str, float] = {
+    **dict.fromkeys(("mm", "millimeter", "millimetre", "millimeters", "millimetres"), 0.001),
+    **dict.fromkeys(("cm", "centimeter", "centimetre", "centimeters", "centimetres"), 0.01),
+    **dict.fromkeys(("m", "meter", "metre", "meters", "metres"), 1.0),
+    **dict.fromkeys(("inch", "inches"), 0.0254),
+    **dict.fromkeys(("ft", "foot", "feet"), 0.3048),
+}
+
+#: Relation -> the ways to say it. The first thing is placed, the second stays.
+RELATIONS: dict[tuple[str, ...], str] = {
+    tuple(words.split()): relation
+    for relation, ways in {
+        "on": ("on", "on top of", "atop", "upon", "onto", "standing on", "sitting on"),
+        "under": ("under", "below", "beneath", "underneath"),
+        "beside": ("next to", "beside", "near", "by", "alongside", "besides"),
+        "left of": ("left of", "to the left of", "on the left of"),
+        "right of": ("right of", "to the right of", "on the right of"),
+        "behind": ("behind",),
+        "in front of": ("in front of", "before"),
+        "around": ("around", "surrounding"),
+        "in": ("in", "inside", "inside of", "into", "within"),
+    }.items()
+    for words in ways
+}
+
+WITH_WORDS = frozenset({"with", "having", "has", "have", "featuring", "including", "wearing", "carrying", "w"})
+WITHOUT_WORDS = frozenset({"without", "no"})
+JOINERS = frozenset({"and", ",", "&", "plus", ";", ".", "+"})
+#: What follows says something of what came before.
+COPULAS = frozenset({"is", "are", "made", "painted", "coloured", "colored", "from", "out"})
+#: Words of the grammar that carry nothing.
+_SILENT = (
+    "a an the of to please make create generate build render model me i want need would like some that which who whose"
+    " its their it there this these color colour colored coloured tone as 3d object mesh scene picture showing standing"
+    " sitting placed each all whole entire be should"
+)
+SILENT = frozenset(_SILENT.split())

@@ -79,7 +79,7 @@ class Auctioneer:
         call = Round(self._call_id + 1, self._fleet.version, now_mono, now_mono + settings.round_deadline_s)
         lots_of: dict[str, list[Lot]] = {}
         for line in self._queue.in_order(now_mono):
-            if line.asleep_at == self._fleet.version:
+            if line.sleeps(self._fleet.version, now_mono):
                 continue
             candidates = self._candidates(line, now_mono)
             if not candidates:
@@ -139,7 +139,7 @@ class Auctioneer:
         line.reasons = reasons
         if awake:
             return self._best_looking(awake, line.key)
-        line.asleep_at = self._fleet.version
+        line.sleep(self._fleet.version)
         if hopeless:
             self._queue.park(line)
         return []
@@ -217,14 +217,23 @@ class Auctioneer:
             plan = planner.plan(key, up, bids.get(number, []))
             assignments += plan.assignments
             line.plan = plan.waits_for
+            silent = [a for a in call.called[number] if a not in call.answers and a in self._fleet.agents]
+            for agent_id in silent:
+                line.reasons[agent_id] = [
+                    Reason(agent_id=agent_id, code="silent", message="no answer to the last call for bids")
+                ]
             if len(plan.assignments) < len(up):
-                line.asleep_at = call.version
-                self._consider_hold(up[len(plan.assignments)], plan.next_start, now_mono)
-            for agent_id in call.called[number]:
-                if agent_id not in call.answers and agent_id in self._fleet.agents:
-                    line.reasons[agent_id] = [
-                        Reason(agent_id=agent_id, code="silent", message="no answer to the last call for bids")
-                    ]
+                until = math.inf
+                if plan.next_start is not None:
+                    # What it waits for may not come when it was said; others may be quicker then.
+                    until = now_mono + max(plan.next_start[2], self._settings.advert_s)
+                if silent:
+                    # The call or its answer was lost: the agent's adverts need not change for it to bid next time.
+                    until = now_mono + self._settings.advert_s
+                line.sleep(call.version, until)
+                assigned = {assignment.record.job_id for assignment in plan.assignments}
+                oldest = next(record for record in up if record.job_id not in assigned)
+                self._consider_hold(oldest, plan.next_start, now_mono)
         return assignments
 
     def _note_declines(self, call: Round, agent_id: str, answer: CallAnswered) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator
 
 from pocket3d.contracts.commands import Reason
@@ -16,14 +17,15 @@ _LEVEL = {priority: level for level, priority in enumerate(PRIORITIES)}
 class Line:
     """Jobs that bid alike, first come first served; those that come back from an attempt stand in front."""
 
-    __slots__ = ("asleep_at", "declined", "fresh", "key", "parked", "plan", "reasons", "returned")
+    __slots__ = ("_asleep_at", "_until", "declined", "fresh", "key", "parked", "plan", "reasons", "returned")
 
     def __init__(self, key: LotKey) -> None:
         self.key = key
         self.returned: dict[str, JobRecord] = {}
         self.fresh: dict[str, JobRecord] = {}
         #: Version of the fleet's picture at which nothing could be done; None when a round may be tried.
-        self.asleep_at: int | None = None
+        self._asleep_at: int | None = None
+        self._until = math.inf
         #: Agent -> version of its picture when it declined.
         self.declined: dict[str, int] = {}
         #: Agent -> why it declined, for `explain`.
@@ -44,9 +46,20 @@ class Line:
         """The job whose turn it is."""
         return next(iter(self))
 
+    def sleep(self, version: int, until: float = math.inf) -> None:
+        """Nothing can be done as long as the fleet looks as it does at `version`; look again at `until` all the same
+        (monotonic seconds).
+        """
+        self._asleep_at = version
+        self._until = until
+
+    def sleeps(self, version: int, now_mono: float) -> bool:
+        """True while another round would lead nowhere."""
+        return self._asleep_at == version and now_mono < self._until
+
     def wake(self) -> None:
         """Let the next round try it again."""
-        self.asleep_at = None
+        self._asleep_at = None
 
 
 class WaitingQueue:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from support.coordinator_desk import AgentDouble, Desk, story
 
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Result
 from pocket3d.coordinator import effects, events
 from pocket3d.coordinator.lifecycle import TRANSITIONS, InvalidTransition, check_transition
+from support.coordinator_desk import AgentDouble, Desk, story
 
 S = JobState
 Path = Callable[[Desk, AgentDouble], None]

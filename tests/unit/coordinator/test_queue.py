@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
-from support.coordinator_desk import AgentDouble, Desk, device, offer
 
 from pocket3d.contracts.jobs import Admission, Job
 from pocket3d.contracts.lifecycle import Priority
 from pocket3d.coordinator import effects, events
 from pocket3d.coordinator.queue import WaitingQueue
 from pocket3d.coordinator.records import JobClass, JobRecord
+from support.coordinator_desk import AgentDouble, Desk, device, offer
 
 
 def waiting(

@@ -142,6 +142,8 @@ class Auctioneer:
         line.sleep(self._fleet.version)
         if hopeless:
             self._queue.park(line)
+            if self.hold is not None and any(record.job_id == self.hold.job_id for record in line):
+                self.hold = None
         return []
 
     def _best_looking(self, views: list[AgentView], key: LotKey) -> list[AgentView]:

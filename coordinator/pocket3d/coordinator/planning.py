@@ -103,6 +103,8 @@ class RoundPlanner:
         self._assumed_run_s = assumed_run_s
         self._hold = hold
         self._now = now_mono
+        #: MB of idle residents that this round has already evicted: they give their room once.
+        self._evicted: dict[tuple[str, str], int] = {}
         #: Slots used by earlier lots of this round on a worker.
         self._used: dict[tuple[str, str, str], int] = {}
 
@@ -139,16 +141,20 @@ class RoundPlanner:
         return LotPlan(assignments, planned, waits_for, next_start)
 
     def _assign(self, offer: _Offer, record: JobRecord) -> Assignment:
-        claim = offer.claim_mb
-        if not offer.taken:
-            # Evicting idle residents gives their room to this offer, and takes it from nobody else's count.
-            claim = max(0, claim - offer.bid.evict_mb)
-        self._room[offer.place] = self._room.get(offer.place, 0) - claim
+        evicted = self._evictable(offer)
+        self._evicted[offer.place] = self._evicted.get(offer.place, 0) + evicted
+        self._room[offer.place] = self._room.get(offer.place, 0) + evicted - offer.claim_mb
         worker = (*offer.place, offer.bid.adapter_id)
         self._used[worker] = self._used.get(worker, 0) + 1
         assignment = Assignment(record, offer.agent_id, offer.bid.device, offer.bid.adapter_id, offer.claim_mb)
         offer.taken += 1
         return assignment
+
+    def _evictable(self, offer: _Offer) -> int:
+        """MB that evicting idle residents still gives to this offer."""
+        if offer.taken:
+            return 0
+        return max(0, offer.bid.evict_mb - self._evicted.get(offer.place, 0))
 
     def _free_now(self, offer: _Offer, record: JobRecord) -> bool:
         bid = offer.bid
@@ -156,8 +162,7 @@ class RoundPlanner:
         if self._used.get(worker, 0) >= bid.slots:
             return False
         claim = offer.claim_mb
-        evictable = 0 if offer.taken else bid.evict_mb
-        if claim > 0 and claim > self._room.get(offer.place, claim) + evictable:
+        if claim > 0 and claim > self._room.get(offer.place, claim) + self._evictable(offer):
             return False
         hold = self._hold
         if hold is not None and hold.job_id != record.job_id and offer.place == (hold.agent_id, hold.device):

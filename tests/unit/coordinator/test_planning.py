@@ -1,0 +1,240 @@
+"""From bids to awards, on values: warm or cold, plans that count, room shared by lots, the held device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pocket3d.contracts.commands import BidPlaced
+from pocket3d.contracts.jobs import Job
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.coordinator import effects, events
+from pocket3d.coordinator.planning import Hold, LotBid, LotPlan, RoundPlanner
+from pocket3d.coordinator.records import JobClass, JobRecord
+from pocket3d.coordinator.scoring import POLICIES, Candidate, least_start, spread
+from support.coordinator_desk import AgentDouble, Desk, offer
+
+
+def jobs(count: int) -> list[JobRecord]:
+    klass = JobClass.of("echo", "echo", "normal", Job(inputs={}))
+    return [JobRecord(number, f"j{number}", klass, 0.0, 0.0) for number in range(count)]
+
+
+def bid(agent_id: str, *, device: str = "d0", preference: int = 0, **values: Any) -> LotBid:
+    defaults: dict[str, Any] = {
+        "lot": 0,
+        "adapter_id": "echo",
+        "device": device,
+        "claim_mb": 1000,
+        "slots": 1,
+        "est_queue_s": 0.0,
+        "est_load_s": 10.0,
+        "est_run_s": 5.0,
+    }
+    return LotBid(agent_id, BidPlaced(**{**defaults, **values}), preference)
+
+
+def warm_busy(agent_id: str, queue_s: float, **values: Any) -> LotBid:
+    return bid(agent_id, warm=True, slots=0, claim_mb=0, est_queue_s=queue_s, est_load_s=0.0, **values)
+
+
+def planner(rooms: dict[tuple[str, str], int] | None = None, hold: Hold | None = None) -> RoundPlanner:
+    return RoundPlanner(POLICIES["least_start"], rooms or {}, assumed_run_s=30.0, hold=hold, now_mono=100.0)
+
+
+KEY = jobs(1)[0].lot_key()
+
+
+def placed(plan: LotPlan) -> list[tuple[str, str]]:
+    return [(a.record.job_id, a.agent_id) for a in plan.assignments]
+
+
+def test_a_warm_busy_worker_that_is_free_sooner_beats_a_cold_start_now() -> None:
+    plan = planner().plan(KEY, jobs(1), [bid("cold", est_load_s=10.0), warm_busy("warm", 4.0)])
+    assert placed(plan) == []
+    assert plan.waits_for == "waits for echo on warm/d0, about 4.0 s"
+    assert plan.next_start == ("warm", "d0", 4.0)
+
+
+def test_a_cold_start_now_beats_a_warm_worker_that_is_busy_for_long() -> None:
+    plan = planner().plan(KEY, jobs(1), [bid("cold", est_load_s=10.0), warm_busy("warm", 11.0)])
+    assert placed(plan) == [("j0", "cold")]
+    assert plan.waits_for is None
+
+
+def test_plans_count_so_that_a_hundred_jobs_do_not_wait_for_one_warm_worker() -> None:
+    cold = [bid(f"cold{n}", est_load_s=20.0) for n in range(10)]
+    plan = planner().plan(KEY, jobs(100), [warm_busy("warm", 1.0), *cold])
+    # The warm one takes those that start within 20 s (1, 6, 11, 16 s); the others load a model now.
+    assert plan.planned >= 4
+    assert len(plan.assignments) == 10
+    assert {agent for _, agent in placed(plan)} == {f"cold{n}" for n in range(10)}
+
+
+def test_a_worker_takes_as_many_as_it_has_slots() -> None:
+    plan = planner({("a", "d0"): 1000}).plan(KEY, jobs(5), [bid("a", slots=3, max_concurrent=3)])
+    assert placed(plan) == [("j0", "a"), ("j1", "a"), ("j2", "a")]
+    assert [a.claim_mb for a in plan.assignments] == [1000, 0, 0]
+
+
+def test_lots_of_one_round_share_the_room() -> None:
+    round_planner = planner({("a", "d0"): 1500})
+    first = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=1000)])
+    second = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=1000, adapter_id="other")])
+    third = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=500, adapter_id="third")])
+    assert (len(first.assignments), len(second.assignments), len(third.assignments)) == (1, 0, 1)
+
+
+def test_lots_of_one_round_share_a_worker() -> None:
+    round_planner = planner({("a", "d0"): 5000})
+    first = round_planner.plan(KEY, jobs(1), [bid("a")])
+    second = round_planner.plan(KEY, jobs(1), [bid("a")])
+    assert (len(first.assignments), len(second.assignments)) == (1, 0)
+
+
+def test_idle_residents_are_evicted_once() -> None:
+    round_planner = planner({("a", "d0"): 0})
+    first = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=1000, evict_mb=1000)])
+    second = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=1000, evict_mb=1000, adapter_id="other")])
+    assert (len(first.assignments), len(second.assignments)) == (1, 0)
+
+
+def test_what_an_eviction_frees_beyond_the_claim_is_room_for_the_next() -> None:
+    round_planner = planner({("a", "d0"): 0})
+    first = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=1000, evict_mb=3000)])
+    second = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=2000, evict_mb=3000, adapter_id="other")])
+    assert (len(first.assignments), len(second.assignments)) == (1, 1)
+
+
+def test_equals_are_told_apart_by_preference_then_best_fit_then_name() -> None:
+    rooms = {("a", "d0"): 9000, ("b", "d0"): 2000, ("c", "d0"): 2000}
+    assert placed(planner(rooms).plan(KEY, jobs(1), [bid("a"), bid("b"), bid("c")])) == [("j0", "b")]
+    preferred = [bid("a", preference=0), bid("b", preference=1)]
+    assert placed(planner(rooms).plan(KEY, jobs(1), preferred)) == [("j0", "a")]
+
+
+def test_without_bids_nothing_is_planned() -> None:
+    assert planner().plan(KEY, jobs(3), []) == LotPlan([], 0, None, None)
+
+
+def test_a_held_device_takes_others_only_if_they_end_before() -> None:
+    hold = Hold("big", "a", "d0", start_at=120.0)
+    ends_in_time = bid("a", est_load_s=10.0, est_run_s=10.0)
+    ends_late = bid("a", est_load_s=10.0, est_run_s=10.1)
+    unknown = bid("a", est_load_s=1.0, est_run_s=None)
+    assert len(planner(hold=hold).plan(KEY, jobs(1), [ends_in_time]).assignments) == 1
+    assert len(planner(hold=hold).plan(KEY, jobs(1), [ends_late]).assignments) == 0
+    assert len(planner(hold=hold).plan(KEY, jobs(1), [unknown]).assignments) == 0
+    assert placed(planner(hold=hold).plan(KEY, jobs(1), [ends_late, bid("b")])) == [("j0", "b")]
+    own = Hold("j0", "a", "d0", start_at=120.0)
+    assert len(planner(hold=own).plan(KEY, jobs(1), [ends_late]).assignments) == 1
+
+
+# ---------------------------------------------------------------- the hold, through the engine
+
+
+def test_the_oldest_job_that_waits_for_room_holds_a_device(desk: Desk) -> None:
+    agent = AgentDouble(adapters=[offer("echo", "echo", 7000), offer("tiny", "text_to_mesh", 500)])
+    desk.hear(agent)
+    desk.submit("big", age_s=61.0)
+    desk.answer_calls(agent, slots=0, est_queue_s=20.0, est_load_s=1.0)
+    hold = desk.engine.core.auctioneer.hold
+    assert hold is not None
+    assert (hold.job_id, hold.agent_id, hold.device, hold.start_at) == ("big", "a1", "fixed-0", desk.mono + 21.0)
+    inputs = {"text_prompt": "a chair"}
+    desk.submit("long", feature="text_to_mesh", inputs=inputs)
+    desk.answer_calls(agent, est_load_s=1.0, est_run_s=21.0)
+    assert desk.state("long") is JobState.QUEUED
+    desk.do(events.CancelAsked("long", None))
+    desk.submit("quick", feature="text_to_mesh", inputs=inputs)
+    desk.answer_calls(agent, est_load_s=1.0, est_run_s=10.0)
+    assert desk.state("quick") is JobState.AWARDED
+
+
+def test_a_job_younger_than_the_limit_holds_nothing(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.submit("big", age_s=59.0)
+    desk.answer_calls(agent, slots=0, est_queue_s=20.0)
+    assert desk.engine.core.auctioneer.hold is None
+
+
+def test_the_one_that_holds_is_the_oldest_that_got_nothing(desk: Desk) -> None:
+    # The first in line waits for the warm one, the second is placed: the first holds, not the second.
+    warm, cold = AgentDouble("warm"), AgentDouble("cold")
+    desk.hear(warm)
+    desk.hear(cold)
+    desk.submit("j1", age_s=100.0)
+    desk.take(effects.SendCall)
+    desk.do(events.Disconnected())
+    desk.submit("j2", age_s=90.0)
+    desk.do(events.Connected())
+    desk.do(events.LeadershipProven())
+    calls = [e for e in desk.effects if isinstance(e, effects.SendCall)]
+    desk.answer_calls(warm, slots=0, est_queue_s=2.0, est_load_s=0.0, est_run_s=50.0, warm=True, claim_mb=0)
+    desk.effects += calls
+    desk.answer_calls(cold, est_load_s=20.0)
+    assert (desk.state("j1"), desk.state("j2")) == (JobState.QUEUED, JobState.AWARDED)
+    hold = desk.engine.core.auctioneer.hold
+    assert hold is not None
+    assert (hold.job_id, hold.agent_id) == ("j1", "warm")
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "agent lost", "parked"])
+def test_a_hold_ends_with_its_reason(ending: str, desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.submit("big", age_s=61.0)
+    desk.answer_calls(agent, slots=0, est_queue_s=20.0)
+    assert desk.engine.core.auctioneer.hold is not None
+    if ending == "cancelled":
+        desk.do(events.CancelAsked("big", None))
+    elif ending == "agent lost":
+        desk.do(events.AgentSilent("a1", no_responders=True))
+        desk.do(events.AgentSilent("a1", no_responders=True))
+    else:
+        agent.adapters = [offer(available=False, reason="weights removed")]
+        desk.hear(agent)
+    assert desk.engine.core.auctioneer.hold is None
+
+
+# ---------------------------------------------------------------- scores
+
+
+def candidate(**values: Any) -> Candidate:
+    return Candidate(
+        **{
+            "agent_id": "a",
+            "device": "d",
+            "adapter_id": "e",
+            "est_start_s": 0.0,
+            "est_run_s": 1.0,
+            "preference": 0,
+            "leftover_mb": 0,
+            **values,
+        }
+    )
+
+
+def test_the_parts_of_a_score_do_not_spill_into_each_other() -> None:
+    better, worse = candidate(est_start_s=1.0), candidate(est_start_s=1.1)
+    extremes = {"preference": 10**9, "leftover_mb": 10**9, "fragmentation": 1.0}
+    assert least_start(better._replace(**extremes)) < least_start(worse)
+    assert least_start(candidate(preference=1, leftover_mb=10**9)) < least_start(candidate(preference=2))
+    assert least_start(candidate(fragmentation=0.1, leftover_mb=10**9)) < least_start(candidate(fragmentation=0.2))
+
+
+def test_scores_stay_in_their_documented_range() -> None:
+    least = candidate(est_start_s=-5.0, preference=-1, leftover_mb=-7, fragmentation=-1.0)
+    most = candidate(est_start_s=1e30, preference=10**9, leftover_mb=10**12, fragmentation=9.0)
+    for policy in (least_start, spread):
+        assert 0 <= policy(least) <= policy(most) < 10**17
+
+
+def test_best_fit_or_spread_among_equals() -> None:
+    tight, roomy = candidate(leftover_mb=100), candidate(leftover_mb=9000)
+    assert least_start(tight) < least_start(roomy)
+    assert spread(roomy) < spread(tight)
+
+
+def test_starts_closer_than_a_tenth_of_a_second_are_equal() -> None:
+    assert least_start(candidate(est_start_s=1.01)) == least_start(candidate(est_start_s=1.09))

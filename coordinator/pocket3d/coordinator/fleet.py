@@ -86,7 +86,8 @@ class AgentView:
         """Adapters that could serve a lot: by preference list if binding, else by feature."""
         for offer in self.adapters.values():
             if key.preferred is not None:
-                if offer.adapter_id in key.preferred and offer.feature == key.canonical:
+                # Of one that cannot be imported the feature may not even be known; it is named, so it is meant.
+                if offer.adapter_id in key.preferred and (offer.feature == key.canonical or not offer.available):
                     yield offer
             elif offer.feature == key.canonical:
                 yield offer
@@ -141,6 +142,8 @@ class Fleet:
             view.preferred = advert.preferred_adapters
         if view.composition() != before:
             self.composition += 1
+            # Other devices or adapters are news for waiting lines too, whatever room there is.
+            self.touch(view)
         self._note_change(view)
         return view, reborn
 

@@ -227,3 +227,16 @@ def test_an_open_round_is_dropped_with_the_connection(desk: Desk, agent: AgentDo
     desk.do(events.Connected())
     desk.do(events.LeadershipProven())
     assert desk.one(effects.SendCall).call_id > call.call_id
+
+
+def test_an_adapter_that_becomes_available_is_news_for_who_waits_elsewhere(desk: Desk) -> None:
+    busy = AgentDouble("busy")
+    broken = AgentDouble("broken", adapters=[offer(available=False, reason="weights missing")])
+    desk.hear(busy)
+    desk.hear(broken)
+    desk.submit()
+    desk.answer_calls(busy, slots=0, est_queue_s=500.0)
+    assert desk.state() is JobState.QUEUED
+    broken.adapters = [offer()]
+    desk.hear(broken)
+    assert "broken" in invited(desk)

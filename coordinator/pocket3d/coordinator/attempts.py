@@ -134,9 +134,12 @@ def awards_unanswered(core: Core, event: AwardsUnanswered, now: Now) -> None:
             continue
         if not event.sent and record.state is JobState.AWARDED:
             _take_back(core, record, "the award could not be sent", now)
-        else:
-            asked = True
-    if asked:
+        elif record.attempt is not None:
+            asked = record.attempt.unanswered = True
+            core.unanswered[record.job_id] = None
+    view = core.fleet.agents.get(event.agent_id)
+    if asked and view is not None:
+        view.asked_at = now.mono
         core.do(AskState(event.agent_id))
 
 

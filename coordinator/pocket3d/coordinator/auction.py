@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from pocket3d.contracts.commands import CallAnswered, Lot, Reason
+from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.messages import DeviceState
 
 from .fleet import AgentView, Fleet
@@ -46,6 +47,20 @@ class Round:
         return len(self.answers) >= len(self.invited)
 
 
+class Broken:
+    """Lines whose adapters are unavailable wherever they are listed."""
+
+    __slots__ = ("keys", "reason", "since")
+
+    def __init__(self, since: float) -> None:
+        #: Monotonic seconds.
+        self.since = since
+        #: What is wrong with one of the adapters, for people.
+        self.reason = ""
+        #: Lines that wait for it.
+        self.keys: set[LotKey] = set()
+
+
 class Auctioneer:
     """Keeps at most one round open. Pure: the engine hands in the time and sends what it returns."""
 
@@ -58,6 +73,8 @@ class Auctioneer:
         self.round: Round | None = None
         self.hold: Hold | None = None
         self._call_id = 0
+        #: (feature, binding adapters) -> the lines that nobody can serve because every adapter is broken.
+        self._broken: dict[tuple[str, tuple[str, ...] | None], Broken] = {}
 
     @property
     def call_id(self) -> int:
@@ -73,6 +90,8 @@ class Auctioneer:
         if self._composition != self._fleet.composition:
             self._composition = self._fleet.composition
             self._queue.unpark_all()
+            # Nobody waits for these: whether they are broken still is not looked at, so the wait begins anew.
+            self._broken = {key: b for key, b in self._broken.items() if any(map(self._queue.line_of, b.keys))}
         if not self._queue.active or not self._fleet.agents:
             return []
         settings = self._settings
@@ -137,6 +156,7 @@ class Auctioneer:
             if view not in awake and view.agent_id in line.reasons:
                 reasons[view.agent_id] = line.reasons[view.agent_id]
         line.reasons = reasons
+        self._note_broken(line, now_mono, hopeless=hopeless)
         if awake:
             return self._best_looking(awake, line.key)
         line.sleep(self._fleet.version)
@@ -145,6 +165,37 @@ class Auctioneer:
             if self.hold is not None and any(record.job_id == self.hold.job_id for record in line):
                 self.hold = None
         return []
+
+    # -- broken everywhere
+
+    def _note_broken(self, line: Line, now_mono: float, *, hopeless: bool) -> None:
+        """Watch a line that no agent could take, if the only reason is that its adapters are broken."""
+        of = (line.key.canonical, line.key.preferred)
+        all_of_them = [reason for reasons in line.reasons.values() for reason in reasons] if hopeless else []
+        wrong = [reason for reason in all_of_them if reason.code == DeclineCode.ADAPTER_UNAVAILABLE.value]
+        if not wrong or any(r.code != DeclineCode.NO_ADAPTER.value for r in all_of_them if r not in wrong):
+            self._broken.pop(of, None)
+            return
+        broken = self._broken.setdefault(of, Broken(now_mono))
+        broken.reason = f"{wrong[0].adapter_id} on {wrong[0].agent_id}: {wrong[0].message or 'not available'}"
+        broken.keys.add(line.key)
+
+    def broken(self, now_mono: float) -> list[tuple[JobRecord, str]]:
+        """Jobs whose adapters have been broken everywhere for too long, and what is wrong."""
+        found: list[tuple[JobRecord, str]] = []
+        for broken in self._broken.values():
+            if now_mono - broken.since >= self._settings.unavailable_wait_s:
+                lines = [self._queue.line_of(key) for key in broken.keys]
+                found += [(record, broken.reason) for line in lines if line is not None for record in line]
+                broken.keys.clear()
+        return found
+
+    def begin_waits_again(self, now_mono: float) -> None:
+        """After a pause or a reconnect nobody knows what the agents have offered meanwhile."""
+        for broken in self._broken.values():
+            broken.since = now_mono
+
+    # -- inviting
 
     def _best_looking(self, views: list[AgentView], key: LotKey) -> list[AgentView]:
         """All of a small fleet; of a large one the few that look warm, then roomy."""

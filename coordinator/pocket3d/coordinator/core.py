@@ -40,6 +40,8 @@ class Core:
         #: Terminal decisions that wait until the leadership is proven.
         self.deferred: dict[str, tuple[ResultWord, JobError]] = {}
         self.cancelling: dict[str, None] = {}
+        #: Awards without an answer, whose agents are asked again and again.
+        self.unanswered: dict[str, None] = {}
         self.epoch = 0
         self._tokens = 0
         self.led_at = 0.0
@@ -121,6 +123,7 @@ class Core:
             self.fleet.release(record.attempt)
             record.attempt = None
         self.cancelling.pop(record.job_id, None)
+        self.unanswered.pop(record.job_id, None)
 
     def stop_attempt(self, record: JobRecord, reason: str) -> None:
         """Tell the agent to stop what it runs for this job."""

@@ -179,6 +179,13 @@ def expire_overdue(core: Core, now: Now) -> None:
         )
 
 
+def end_broken(core: Core, now: Now) -> None:
+    """Jobs whose adapters are broken wherever they are listed: waiting would not mend them."""
+    for record, reason in core.auctioneer.broken(now.mono):
+        message = f"no agent can run it: {reason}"
+        core.finish(record, "failed", FailureCode.ADAPTER_UNAVAILABLE, message, now)
+
+
 def end_slow_cancels(core: Core, now: Now) -> None:
     """An agent that does not answer must not keep a cancelled job open for ever."""
     for job_id in list(core.cancelling):

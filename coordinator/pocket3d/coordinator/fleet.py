@@ -63,6 +63,8 @@ class AgentView:
         #: When "no responders" was answered, monotonic seconds.
         self.strikes: list[float] = []
         self.asked = False
+        #: When it was last asked about awards that it had not answered, monotonic seconds.
+        self.asked_at = 0.0
         #: Rises when something changed that could place a job.
         self.version = 0
         self.picture: Picture | None = None

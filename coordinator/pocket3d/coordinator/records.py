@@ -57,8 +57,8 @@ class Attempt:
         "doubted",
         "incarnation",
         "number",
-        "started",
         "token",
+        "unanswered",
     )
 
     def __init__(
@@ -83,7 +83,8 @@ class Attempt:
         self.awarded_at = awarded_at
         #: `seq` of the agent's acceptance; None while it is unknown whether the award arrived.
         self.answer_seq: int | None = None
-        self.started = False
+        #: The award got no answer: it may or may not have arrived, and its agent is asked until it says.
+        self.unanswered = False
         #: The agent no longer lists it; the results stream is being read.
         self.doubted = False
         #: When a cancel stops waiting for the agent, monotonic seconds.

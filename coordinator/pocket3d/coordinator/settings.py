@@ -41,6 +41,9 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     bench_after: int = 3
     bench_s: float = 30.0
     bench_cap_s: float = 600.0
+    #: A job whose adapters are broken wherever they are listed fails after this; an agent that is being restarted, or
+    #: is about to join, has so long to offer a sound one.
+    unavailable_wait_s: float = 15.0
     #: A cancelled running job gets its `cancelled` result at the latest after this, whatever its agent says.
     cancel_wait_s: float = 30.0
     #: Jobs held in memory; beyond it the stream is not read further.

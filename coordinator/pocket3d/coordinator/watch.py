@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import JobState
 from .attempts import adopt, doubt
 from .core import Core
 from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
-from .endings import decide_deferred, end_slow_cancels, expire_overdue
+from .endings import decide_deferred, end_broken, end_slow_cancels, expire_overdue
 from .events import AdvertReceived, AgentSilent, Connected, Disconnected, LeadershipProven, Led, Tick
 from .fleet import AgentView
 from .intake import look_for_recovering
@@ -63,10 +63,11 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
         elif token in view.listed:
             if attempt.answer_seq is None:
                 attempt.answer_seq = advert.seq
+            core.unanswered.pop(job_id, None)
         elif token in pending:
             continue
         elif (attempt.answer_seq is not None and advert.seq > attempt.answer_seq) or (
-            attempt.answer_seq is None and answered
+            attempt.answer_seq is None and attempt.unanswered and answered
         ):
             doubt(core, record)
     strays: list[Cancel] = []
@@ -128,6 +129,7 @@ def led(core: Core, event: Led, now: Now) -> None:
     core.connected = True
     core.led_at = now.mono
     core.fleet.begin_leases_again(now.mono)
+    core.auctioneer.begin_waits_again(now.mono)
     for known in event.known:
         core.fleet.remember_features(known.features)
         core.awaiting.add(known.agent_id)
@@ -141,6 +143,7 @@ def connected(core: Core, event: Connected, now: Now) -> None:
     """Back: nobody was late, but the leadership is to be proven first."""
     core.connected = True
     core.fleet.begin_leases_again(now.mono)
+    core.auctioneer.begin_waits_again(now.mono)
     core.last_tick = now.mono
     if core.leading:
         core.proven = False
@@ -165,6 +168,7 @@ def tick(core: Core, event: Tick, now: Now) -> None:
     settings = core.settings
     if last is not None and now.mono - last > 2 * settings.tick_s:
         core.fleet.begin_leases_again(now.mono)
+        core.auctioneer.begin_waits_again(now.mono)
         core.postpone_deadlines(now.mono - last)
         core.auctioneer.abandon()
         if core.leading:
@@ -178,6 +182,8 @@ def tick(core: Core, event: Tick, now: Now) -> None:
     core.queue.release_due(now.mono)
     core.fleet.release_benches(now.mono)
     _question_the_silent(core, now)
+    if core.unanswered:
+        _ask_about_awards(core, now)
     if core.recovering:
         look_for_recovering(core, now)
     if not core.may_decide:
@@ -185,6 +191,7 @@ def tick(core: Core, event: Tick, now: Now) -> None:
     decide_deferred(core, now)
     expire_overdue(core, now)
     end_slow_cancels(core, now)
+    end_broken(core, now)
     _reject_unknown_features(core, now)
 
 
@@ -199,6 +206,20 @@ def _question_the_silent(core: Core, now: Now) -> None:
             if view.strikes and now.mono - view.strikes[-1] < _SECOND_QUESTION_S:
                 continue
             view.asked = True
+            core.do(AskState(view.agent_id))
+
+
+def _ask_about_awards(core: Core, now: Now) -> None:
+    """The question after an unanswered award may get lost too: it is repeated until the agent has said what it runs."""
+    for job_id in list(core.unanswered):
+        record = core.jobs.get(job_id)
+        attempt = record.attempt if record is not None else None
+        if attempt is None or not attempt.unanswered or attempt.answer_seq is not None:
+            core.unanswered.pop(job_id, None)
+            continue
+        view = core.fleet.agents.get(attempt.agent_id)
+        if view is not None and now.mono - view.asked_at >= core.settings.advert_s:
+            view.asked_at = now.mono
             core.do(AskState(view.agent_id))
 
 

@@ -38,12 +38,15 @@ class Load:
     async def _feed(self) -> None:
         while not self._stop.is_set():
             with contextlib.suppress(Exception):
-                unfinished = await self.fleet.messages("P3D_JOBS")
-                missing = 140 - unfinished
+                missing = 160 - await self.unfinished()
                 if missing > 0:
                     await asyncio.gather(*(self._one() for _ in range(missing)))
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), 0.1)
+
+    async def unfinished(self) -> int:
+        """Jobs published and without a result."""
+        return len(self.ids) - await self.fleet.messages("P3D_RESULTS")
 
     async def _one(self) -> None:
         job_id = f"job-{len(self.ids):05d}"
@@ -72,7 +75,7 @@ async def fleet_under_load(fleet: FleetProcesses, seed: int, coordinators: int =
     return Load(fleet, seed), agents
 
 
-async def loaded(fleet: FleetProcesses) -> dict[int, int]:
+async def loaded(fleet: FleetProcesses, load: Load) -> dict[int, int]:
     """Wait until a kill would hurt: four jobs in distinct workers, a hundred waiting. The workers that run."""
 
     async def hurting() -> dict[int, int] | None:
@@ -80,8 +83,7 @@ async def loaded(fleet: FleetProcesses) -> dict[int, int]:
         if len(running) < 4:
             return None
         with contextlib.suppress(Exception):
-            unfinished = await fleet.messages("P3D_JOBS")
-            if unfinished - sum(running.values()) >= 100:
+            if await load.unfinished() - sum(running.values()) >= 100:
                 return running
         return None
 
@@ -129,7 +131,7 @@ async def test_a_killed_agent_costs_an_attempt_and_no_job(fleet: FleetProcesses)
     models = fleet.folder / "models.yaml"
     slowest = 0.0
     for _ in range(KILLS):
-        await loaded(fleet)
+        await loaded(fleet, load)
         await asyncio.sleep(chance.uniform(0, 0.3))  # the random instant
         index = chance.randrange(len(agents))
         victim = agents[index]
@@ -148,7 +150,7 @@ async def test_a_killed_worker_hurts_its_own_runs_alone(fleet: FleetProcesses) -
     load, agents = await fleet_under_load(fleet, seed=2)
     chance = random.Random(12)
     for _ in range(KILLS):
-        running = await loaded(fleet)
+        running = await loaded(fleet, load)
         await asyncio.sleep(chance.uniform(0, 0.3))  # the random instant
         with contextlib.suppress(ProcessLookupError):
             os.kill(chance.choice(sorted(running)), signal.SIGKILL)
@@ -160,7 +162,7 @@ async def test_a_killed_leader_disturbs_no_running_job(fleet: FleetProcesses) ->
     load, _ = await fleet_under_load(fleet, seed=3, coordinators=2)
     chance = random.Random(13)
     for _ in range(KILLS):
-        await loaded(fleet)
+        await loaded(fleet, load)
         await asyncio.sleep(chance.uniform(0, 0.3))  # the random instant
         bucket = await fleet.js.key_value("P3D_LEADER")
 
@@ -181,7 +183,7 @@ async def test_a_killed_server_loses_nothing(fleet: FleetProcesses) -> None:
     load, agents = await fleet_under_load(fleet, seed=4)
     chance = random.Random(14)
     for _ in range(KILLS):
-        await loaded(fleet)
+        await loaded(fleet, load)
         await asyncio.sleep(chance.uniform(0, 0.3))  # the random instant
         await fleet.restart_server()
     assert all(part.alive for part in fleet.parts)

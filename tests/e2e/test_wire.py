@@ -58,8 +58,8 @@ async def test_bare_json_gets_result_progress_events_and_status(fleet: FleetProc
         return await story() == ["queued", "started", "succeeded"]
 
     await until(told, 10, "the story queued, started, succeeded")
-    assert progress and all(p["job_id"] == "hello-1" and p["attempt"] == 1 for p in progress)
-    assert progress[-1]["fraction"] == 1.0
+    await until(lambda: progress and progress[-1]["fraction"] == 1.0, 5, "the last progress")
+    assert all(p["job_id"] == "hello-1" and p["attempt"] == 1 for p in progress)
     latest = await fleet.js.get_last_msg("P3D_PROGRESS", "p3d.progress.echo.hello-1")
     assert json.loads(latest.data)["fraction"] == 1.0
     entry = await (await fleet.js.key_value("P3D_STATUS")).get("hello-1")

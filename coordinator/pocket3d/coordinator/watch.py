@@ -7,7 +7,7 @@ from pocket3d.contracts.commands import Cancel
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
 
-from .attempts import adopt, doubt
+from .attempts import adopt, doubt, ended
 from .core import Core
 from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
 from .endings import decide_deferred, end_broken, end_slow_cancels, expire_overdue
@@ -23,11 +23,14 @@ def advert_received(core: Core, event: AdvertReceived, now: Now) -> None:
     """The agent lives; its lists decide what is unknown."""
     advert = event.advert
     composition = core.fleet.composition
+    asked = core.fleet.agents.get(advert.agent_id)
+    if asked is not None and event.answers_question:
+        # Also of an answer that a later advert overtook.
+        asked.asked = False
     heard = core.fleet.hear(advert, now.mono)
     if heard is None:
         return
     view, reborn = heard
-    view.asked = view.asked and not event.answers_question
     core.awaiting.discard(view.agent_id)
     if not core.leading:
         return
@@ -82,6 +85,9 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
             elif core.jobs_indexed:
                 view.strays.add(running.token)
             continue
+        if ended(record, running.token):
+            # Listed until the answer to its failure arrives.
+            continue
         if record.state is JobState.QUEUED and not record.cancel_wanted:
             adopt(core, record, view, running, now)
         elif record.state in (JobState.AWARDED, JobState.RUNNING, JobState.QUEUED) and running.on_device:
@@ -128,6 +134,7 @@ def led(core: Core, event: Led, now: Now) -> None:
     core.proven = True
     core.connected = True
     core.led_at = now.mono
+    core.last_tick = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.begin_waits_again(now.mono)
     for known in event.known:

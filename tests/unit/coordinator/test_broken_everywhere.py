@@ -1,0 +1,86 @@
+"""Jobs whose adapters are broken wherever they are listed end with the reason, but not before others could come."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.coordinator import effects
+from support.coordinator_desk import AgentDouble, Desk, offer
+
+BROKEN = offer(available=False, reason="No module named 'flash_attn'")
+
+
+def pass_time(desk: Desk, seconds: float, *agents: AgentDouble) -> None:
+    """Time passes, the agents advertise."""
+    while seconds > 0:
+        for agent in agents:
+            desk.hear(agent, full=False)
+        desk.tick(min(seconds, 1.0))
+        seconds -= 1.0
+
+
+def test_it_fails_with_the_reason_after_the_wait(desk: Desk) -> None:
+    agents = AgentDouble("a", adapters=[BROKEN]), AgentDouble("b", adapters=[offer("other", "text_to_mesh")])
+    for agent in agents:
+        desk.hear(agent)
+    desk.submit()
+    pass_time(desk, 14, *agents)
+    assert desk.state() is JobState.QUEUED
+    pass_time(desk, 2, *agents)
+    result = desk.one(effects.StoreResult).result
+    assert result.status == "failed" and result.error is not None
+    assert result.error.code == "adapter_unavailable"
+    assert "flash_attn" in result.error.message and "a" in result.error.message
+    desk.submit("j2")
+    desk.tick(0.5)
+    assert desk.one(effects.StoreResult).result.job_id == "j2", "nothing has changed: the next need not wait"
+
+
+def test_an_adapter_that_is_named_fails_though_its_feature_is_not_known(desk: Desk) -> None:
+    agent = AgentDouble("a", adapters=[offer("wonder", "", available=False, reason="no such module")])
+    desk.hear(agent)
+    desk.submit(model_preference="wonder")
+    pass_time(desk, 16, agent)
+    assert desk.one(effects.StoreResult).result.job_id == "j1"
+
+
+def test_a_sound_one_that_drains_or_has_no_room_is_waited_for(desk: Desk) -> None:
+    leaving, small = AgentDouble("leaving"), AgentDouble("small", adapters=[offer(vram_mb=99_000)])
+    leaving.draining = True
+    for sound in (leaving, small):
+        agents = AgentDouble("a", adapters=[BROKEN]), sound
+        other = Desk()
+        for agent in agents:
+            other.hear(agent)
+        other.submit()
+        pass_time(other, 40, *agents)
+        assert other.state() is JobState.QUEUED
+
+
+def test_a_sound_one_that_was_lost_has_the_whole_wait_to_come_back(desk: Desk) -> None:
+    broken, sound = AgentDouble("a", adapters=[BROKEN]), AgentDouble("b")
+    desk.hear(broken)
+    desk.submit("j1")
+    pass_time(desk, 16, broken)
+    assert desk.one(effects.StoreResult).result.job_id == "j1"
+    desk.hear(sound)
+    desk.engine.core.fleet.lose("b")
+    desk.submit("j2")
+    pass_time(desk, 14, broken)
+    assert desk.state("j2") is JobState.QUEUED
+    desk.hear(sound)
+    pass_time(desk, 5, broken, sound)
+    assert not desk.take(effects.StoreResult)
+
+
+def test_a_pause_of_the_coordinator_is_not_held_against_the_agents(desk: Desk) -> None:
+    broken = AgentDouble("a", adapters=[BROKEN])
+    desk.hear(broken)
+    desk.submit()
+    pass_time(desk, 2, broken)
+    desk.sleep(60)
+    desk.take(effects.ProveLeadership)
+    desk.engine.core.proven = True
+    pass_time(desk, 14, broken)
+    assert desk.state() is JobState.QUEUED
+    pass_time(desk, 2, broken)
+    assert desk.one(effects.StoreResult).result.status == "failed"

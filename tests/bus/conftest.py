@@ -124,7 +124,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsProcess
     process = NatsProcess(tmp_path_factory.mktemp("nats"))
     process.start()
     yield process
-    process.stop()
+    process.kill()
 
 
 @pytest.fixture(params=["memory", "jetstream"])

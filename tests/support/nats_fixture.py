@@ -68,6 +68,11 @@ class NatsProcess:
             process.send_signal(sig)
             process.wait(timeout=15)
 
+    def pause(self) -> None:
+        """SIGSTOP: it neither reads nor answers until it is killed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
     def kill(self) -> None:
         """kill -9."""
         self.stop(signal.SIGKILL)

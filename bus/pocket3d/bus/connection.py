@@ -23,6 +23,10 @@ log = structlog.get_logger(__name__)
 
 #: Unsent bytes after which a publisher waits for the socket: the client itself never makes it wait.
 _HIGH_WATER = 1 << 20
+#: Longer than it takes the client's pings to find a connection dead, seconds.
+_NEVER_S = 600
+#: How long closing may take with the drain of the subscriptions (10 s), seconds.
+_CLOSE_S = 15
 _DENIED_PUBLISH = 'permissions violation for publish to "'
 _DENIED_SUBSCRIBE = 'permissions violation for subscription to "'
 
@@ -67,6 +71,8 @@ class Connection:
         self._counter = itertools.count()
         self._inbox = ""
         self._closing = False
+        #: Done when the connection of now is lost; then another one takes its place.
+        self._loss: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         #: The first connect has succeeded.
         self._opened = False
         #: The client of now has all our subscriptions.
@@ -161,12 +167,26 @@ class Connection:
         if self._revival is not None:
             self._revival.cancel()
             await asyncio.wait({self._revival})
+        ending = asyncio.ensure_future(self._end())
+        await asyncio.wait({ending}, timeout=_CLOSE_S)
+        if not ending.done():
+            # A server that does not read: the client would wait for its socket forever.
+            writer = getattr(self._nc._transport, "_io_writer", None)
+            if writer is not None:
+                writer.transport.abort()
+            await asyncio.wait({ending}, timeout=1.0)
+            ending.cancel()
+        await asyncio.wait({ending})
+        if not ending.cancelled() and ending.exception() is not None:
+            log.debug("nats connection ended badly", error=str(ending.exception()))
+        self._subscriptions.clear()
+        self._fail_pending("the connection was closed before an answer came")
+
+    async def _end(self) -> None:
         try:
             await self._nc.drain()
         except Error:  # not connected, or the link broke while draining
             await self._nc.close()
-        self._subscriptions.clear()
-        self._fail_pending("the connection was closed before an answer came")
 
     async def _on_error(self, error: Exception) -> None:
         # Awaited inside the client's read loop: an exception here would end that loop without a reconnect.
@@ -189,6 +209,8 @@ class Connection:
             log.debug("nats", error=self._last_error)
 
     async def _on_disconnected(self) -> None:
+        self._loss.set_result(None)
+        self._loss = asyncio.get_running_loop().create_future()
         # What was queued but not written must not be sent at some later time: its senders are told now.
         self._nc._pending.clear()
         self._nc._pending_data_size = 0
@@ -247,17 +269,25 @@ class Connection:
         Raises:
             Disconnected: the connection broke meanwhile.
         """
-        # Shielded: a cancelled flush leaves a cancelled future behind that kills the client's read loop at the PONG.
-        flushing = asyncio.ensure_future(self._nc.flush())
+        # Never cancelled, never timed out: either leaves a cancelled future behind that kills the client's read loop when
+        # the PONG comes. And the client forgets flushes when the connection breaks: the loss ends the wait.
+        flushing = asyncio.ensure_future(self._nc.flush(timeout=_NEVER_S))
         flushing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        either: set[asyncio.Future[Any]] = {flushing, self._loss}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not flushing.done():
+            raise Disconnected("the connection broke")
         try:
-            await asyncio.shield(flushing)
+            flushing.result()
         except (Error, OSError) as error:
             raise Disconnected(f"the connection broke: {error}") from error
 
     async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str = "") -> None:
-        """Send one message; waits only when the socket is far behind. Errors as `Bus.publish`."""
+        """Send one message; waits before it only when the socket is far behind. Errors as `Bus.publish`."""
         nc = self._nc
+        if self._ready and nc.pending_data_size > _HIGH_WATER:
+            await self.flush()
+            nc = self._nc
         if not (self._ready and nc.is_connected):
             raise Disconnected("not connected to NATS")
         limit = nc.max_payload
@@ -268,8 +298,6 @@ class Connection:
             await nc.publish(subject, data, reply=reply, headers=dict(headers) if headers else None)
         except (OutboundBufferLimitError, ConnectionClosedError, ConnectionDrainingError) as error:
             raise Disconnected("not connected to NATS") from error
-        if nc.pending_data_size > _HIGH_WATER:
-            await self.flush()
 
     async def request(self, subject: str, data: bytes, timeout: float, headers: Mapping[str, str] | None) -> NatsMsg:
         """Ask; the answer, also when it is a status. Errors as `Bus.request`."""

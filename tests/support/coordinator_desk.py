@@ -154,6 +154,15 @@ class Desk:
             self.mono = min(self.mono + step, end)
             self.do(events.Tick())
 
+    def until(self, kind: type[E], *agents: AgentDouble, limit_s: float = 600.0) -> None:
+        """Let time pass, these agents advertising, until the engine asks for something of that kind (kept)."""
+        end = self.mono + limit_s
+        while not any(isinstance(e, kind) for e in self.effects):
+            assert self.mono < end, f"no {kind.__name__} within {limit_s} s"
+            self.tick()
+            for agent in agents:
+                self.hear(agent, full=False)
+
     def sleep(self, seconds: float) -> list[effects.Effect]:
         """The process stands still, then its next tick comes late."""
         self.mono += seconds

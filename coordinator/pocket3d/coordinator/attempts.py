@@ -174,6 +174,9 @@ def outcomes_returned(core: Core, event: OutcomesReturned, now: Now) -> None:
             continue
         noted.append(f"{outcome.token}/{name}")
         attempt = record.attempt
+        if record.job_id in core.deferred or ended(record, outcome.token):
+            # Said again: its answer was lost, or its consequence waits for the leadership to be proven.
+            continue
         if attempt is None and isinstance(outcome, AttemptStarted) and record.state is JobState.QUEUED and view:
             running = RunningJob(
                 job_id=outcome.job_id,
@@ -193,6 +196,11 @@ def outcomes_returned(core: Core, event: OutcomesReturned, now: Now) -> None:
         else:
             attempt_failed(core, record, outcome, now)
     core.do(NoteOutcomes(event.request, tuple(noted)))
+
+
+def ended(record: JobRecord, token: str) -> bool:
+    """True if that attempt's failure was reported before."""
+    return record.trouble is not None and token in record.trouble.ended
 
 
 def attempt_started(core: Core, record: JobRecord, now: Now) -> None:
@@ -288,6 +296,7 @@ def attempt_failed(core: Core, record: JobRecord, outcome: AttemptFailed, now: N
     except ValueError:
         # An agent of a later version may know more codes.
         code = FailureCode.ADAPTER_ERROR
+    record.troubled().ended.add(outcome.token)
     _fail(core, record, code, outcome.message, outcome.field, outcome.vram_peak_mb, now)
 
 

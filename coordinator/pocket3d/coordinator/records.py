@@ -94,13 +94,15 @@ class Attempt:
 class Trouble:
     """What only some jobs have: failures, exclusions, a cancel."""
 
-    __slots__ = ("attempts", "cancel", "excluded", "raised_mb", "rejection", "spent", "wait_until")
+    __slots__ = ("attempts", "cancel", "ended", "excluded", "raised_mb", "rejection", "spent", "wait_until")
 
     def __init__(self) -> None:
         self.attempts: list[AttemptError] = []
         #: Attempts that count towards `max_attempts`.
         self.spent = 0
         self.excluded: frozenset[str] = frozenset()
+        #: Tokens whose failure was reported: said again, or still listed, they are not news.
+        self.ended: set[str] = set()
         #: Requirement after an out-of-memory, MB.
         self.raised_mb: int | None = None
         #: Why it is to be cancelled; None if it is not.

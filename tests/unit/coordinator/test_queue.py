@@ -127,14 +127,14 @@ def test_a_small_job_is_awarded_in_the_first_round_past_fifty_thousand_that_fit_
 def test_parking_costs_what_the_number_of_kinds_costs_and_only_once() -> None:
     def seconds(jobs: int) -> tuple[float, float]:
         desk, agent = crowded(jobs, one_kind=False)
-        start = time.perf_counter()
+        start = time.process_time()
         desk.engine.handle(events.AdvertReceived(agent.advert()), desk.now)
-        parked = time.perf_counter()
+        parked = time.process_time()
         desk.engine.handle(events.AdvertReceived(agent.advert()), desk.now)
-        return parked - start, time.perf_counter() - parked
+        return parked - start, time.process_time() - parked
 
     few = min(seconds(2_000)[0] for _ in range(3))
-    many, again = seconds(20_000)
+    many, again = min(seconds(20_000) for _ in range(2))
     assert many < 3 * 10 * few
     assert again < few, "parked lines are not looked at again while the fleet stays what it is"
 

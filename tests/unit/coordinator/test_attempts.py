@@ -1,0 +1,379 @@
+"""Awards and what becomes of them: answers that are lost, outcomes said twice, failures by code, benching."""
+
+from __future__ import annotations
+
+import pytest
+
+from pocket3d.contracts.commands import AwardAnswer, AwardsAnswered
+from pocket3d.contracts.failures import FAILURES, FailureCode, RetryVerdict
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.coordinator import effects, events
+from support.coordinator_desk import AgentDouble, Desk, device, offer
+
+S = JobState
+
+
+# ---------------------------------------------------------------- awards
+
+
+def test_an_award_carries_the_attempt_its_token_and_where_to_read_the_request(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.awarded(agent, seq=17)
+    assert (item.job_id, item.seq, item.feature, item.attempt, item.token) == ("j1", 17, "echo", 1, "7-1")
+    assert (item.adapter_id, item.device, item.vram_mb) == ("echo", "fixed-0", None)
+
+
+def test_started_is_told_once(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent)
+    assert desk.started(agent, item).noted == ("7-1/attempt_started",)
+    assert desk.told() == ["started"]
+
+
+def test_an_unanswered_award_stays_booked_until_the_agent_says(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.awarded(agent)
+    desk.do(events.AwardsUnanswered("a1", (item.token,)))
+    assert desk.one(effects.AskState).agent_id == "a1"
+    desk.hear(agent, full=False)
+    assert desk.state() is S.AWARDED, "an advert may have been sent before the award came"
+    desk.hear(agent, answer=True)
+    assert desk.one(effects.ReadResult).job_id == "j1"
+    desk.do(events.ResultRead("j1", None))
+    assert desk.state() is S.QUEUED
+    assert desk.record().attempt_no == 0
+
+
+def test_an_unanswered_award_that_did_arrive_goes_on(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.awarded(agent)
+    desk.do(events.AwardsUnanswered("a1", (item.token,)))
+    agent.running = [agent.runs(item)]
+    desk.hear(agent, answer=True)
+    assert desk.state() is S.AWARDED
+    desk.started(agent, item)
+    assert desk.state() is S.RUNNING
+    assert desk.take(effects.ReadResult) == []
+
+
+def test_an_unanswered_award_is_asked_about_until_there_is_an_answer(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.awarded(agent)
+    desk.do(events.AwardsUnanswered("a1", (item.token,)))
+    for _ in range(3):
+        assert len(desk.take(effects.AskState)) == 1
+        desk.do(events.AgentSilent("a1", no_responders=False))
+        # The question was lost, the adverts are not: the agent is not silent.
+        desk.until(effects.AskState, agent, limit_s=2.0)
+    desk.take(effects.AskState)
+    desk.hear(agent, answer=True)
+    assert len(desk.take(effects.ReadResult)) == 1
+
+
+def test_an_answer_that_an_advert_overtook_does_not_end_the_questions(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.awarded(agent)
+    desk.do(events.AwardsUnanswered("a1", (item.token,)))
+    desk.take(effects.AskState)
+    answer = agent.advert()
+    desk.hear(agent, full=False)
+    desk.do(events.AdvertReceived(answer, answers_question=True))
+    assert desk.take(effects.ReadResult) == []
+    desk.until(effects.AskState, agent, limit_s=2.0)
+
+
+def test_an_overtaken_answer_does_not_end_the_questions_to_a_silent_agent(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.until(effects.AskState)
+    desk.take(effects.AskState)
+    answer = agent.advert()
+    desk.hear(agent, full=False)
+    desk.do(events.AdvertReceived(answer, answers_question=True))
+    desk.until(effects.AskState, limit_s=3.0)
+
+
+def test_a_question_asked_before_the_award_says_nothing_about_it(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.tick(2.5)
+    assert desk.one(effects.AskState).agent_id == "a1"
+    desk.awarded(agent)
+    # Its answer left before the award came.
+    desk.hear(agent, answer=True)
+    assert desk.take(effects.ReadResult) == []
+    assert desk.state() is S.AWARDED
+
+
+def test_an_award_that_was_never_sent_goes_back_at_once(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.awarded(agent)
+    desk.do(events.AwardsUnanswered("a1", (item.token,), sent=False))
+    assert desk.state() is S.QUEUED
+    assert desk.record().attempt_no == 0
+
+
+def test_a_refused_award_goes_back_and_the_leadership_is_proven(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.awarded(agent)
+    desk.do(events.AwardsRefused("a1", (item.token,), "stale"))
+    assert desk.state() is S.QUEUED
+    assert len(desk.take(effects.ProveLeadership)) == 1
+    assert desk.take(effects.SendCall) == []
+    desk.do(events.LeadershipProven())
+    assert len(desk.take(effects.SendCall)) == 1
+
+
+def test_a_declined_job_keeps_its_place_and_its_attempts(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.awarded(agent, "j1")
+    queued_at = desk.record().queued_at
+    desk.submit("j2")
+    desk.tick(1.0)
+    desk.decline(agent, item)
+    assert desk.record().queued_at == queued_at
+    line = desk.engine.core.queue.line_of(desk.record().lot_key())
+    assert line is not None
+    assert [record.job_id for record in line] == ["j1", "j2"]
+    assert line.reasons["a1"][0].short_mb == 990
+
+
+def test_an_answer_for_an_older_token_changes_nothing(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    old = desk.awarded(agent)
+    desk.do(events.AwardsUnanswered("a1", (old.token,), sent=False))
+    new = desk.win(agent)
+    assert old.token != new.token
+    declined = AwardAnswer(job_id="j1", token=old.token, accepted=False)
+    desk.do(
+        events.AwardsReturned(
+            AwardsAnswered(agent_id="a1", incarnation=agent.incarnation, seq=agent.count(), answers=[declined])
+        )
+    )
+    assert desk.state() is S.AWARDED
+    desk.failed(agent, old, "worker_crashed")
+    assert desk.state() is S.AWARDED
+    assert desk.record().trouble is None or not desk.record().trouble.attempts
+
+
+def test_a_request_that_is_gone_ends_its_job(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.awarded(agent)
+    desk.do(events.BodyGone("j1", item.token))
+    result = desk.one(effects.StoreResult).result
+    assert (result.status, result.error and result.error.field) == ("failed", "body")
+
+
+# ---------------------------------------------------------------- outcomes said twice
+
+
+def test_a_failure_whose_answer_was_lost_counts_once(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent)
+    both = (desk.start_of(item), desk.failure_of(item, "worker_crashed"))
+    desk.report(agent, *both)
+    assert desk.state() is S.QUEUED
+    # The answer was lost: both come again, and the agent's adverts list the attempt until they are answered.
+    assert desk.report(agent, *both).noted == ("7-1/attempt_started", "7-1/attempt_failed")
+    assert desk.state() is S.QUEUED
+    trouble = desk.record().trouble
+    assert trouble is not None
+    assert (trouble.spent, len(trouble.attempts)) == (1, 1)
+
+
+def test_an_advert_from_before_the_failure_was_answered_does_not_bring_the_attempt_back(
+    desk: Desk, agent: AgentDouble
+) -> None:
+    desk.hear(agent)
+    item = desk.running(agent)
+    desk.report(agent, desk.failure_of(item, "worker_crashed"))
+    agent.running = [agent.runs(item, on_device=False)]
+    desk.hear(agent, full=False)
+    assert desk.state() is S.QUEUED
+    agent.running = []
+    desk.hear(agent, full=False)
+    assert desk.take(effects.ReadResult) == []
+
+
+def test_a_failure_said_twice_while_the_leadership_is_in_doubt_counts_once(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent)
+    desk.sleep(30.0)
+    assert len(desk.take(effects.ProveLeadership)) == 1
+    for _ in range(2):
+        desk.report(agent, desk.failure_of(item, "invalid_output"))
+    assert desk.take(effects.StoreResult) == []
+    desk.do(events.LeadershipProven())
+    error = desk.one(effects.StoreResult).result.error
+    assert error is not None
+    assert len(error.attempts) == 1
+
+
+def test_what_cannot_be_judged_yet_is_not_noted(agent: AgentDouble) -> None:
+    desk = Desk(lead=False)
+    desk.do(events.Led(7, ()))
+    item = effects.AwardItem("j1", 1, "echo", 1, "6-1", "echo", "fixed-0", None, 0.0, 0.0)
+    assert desk.report(agent, desk.start_of(item)).noted == ()
+    desk.do(events.JobsIndexed())
+    assert desk.report(agent, desk.start_of(item)).noted == ("6-1/attempt_started",)
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+@pytest.mark.parametrize("code", list(FailureCode))
+def test_every_code_has_its_verdict(code: FailureCode, desk: Desk, agent: AgentDouble) -> None:
+    other = AgentDouble("a2", devices=[device(total_mb=24_000)])
+    desk.hear(agent)
+    item = desk.awarded(agent)
+    desk.hear(other)
+    desk.accept(agent, item)
+    desk.started(agent, item)
+    desk.failed(agent, item, code.value)
+    verdict = FAILURES[code].verdict
+    if verdict is RetryVerdict.NEVER and code is not FailureCode.CANCELLED:
+        error = desk.one(effects.StoreResult).result.error
+        assert error is not None
+        assert (error.code, error.attempts[0].code) == (code.value, code.value)
+        return
+    record = desk.record()
+    assert record.state is S.QUEUED
+    assert record.trouble is not None
+    assert desk.told() == ["started", "requeued"]
+    elsewhere = verdict in (RetryVerdict.ELSEWHERE, RetryVerdict.ELSEWHERE_BACKOFF, RetryVerdict.AT_ONCE)
+    waits = verdict in (RetryVerdict.BACKOFF, RetryVerdict.ELSEWHERE_BACKOFF)
+    assert (record.not_before > desk.mono) is waits
+    if code is FailureCode.HANDED_BACK:
+        assert record.trouble.spent == 0
+        return
+    assert record.trouble.spent == 1
+    assert (record.trouble.excluded == {"a1"}) is (elsewhere or code is FailureCode.CANCELLED)
+
+
+def test_the_pause_grows_and_the_attempts_end(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent, retry={"max_attempts": 3, "initial_s": 1, "factor": 3, "cap_s": 100})
+    desk.failed(agent, item, "worker_crashed")
+    assert desk.record().not_before == desk.mono + 1
+    desk.until(effects.SendCall, agent)
+    assert desk.mono >= desk.record().not_before
+    item = desk.win(agent)
+    assert item.attempt == 2
+    desk.failed(agent, item, "worker_crashed")
+    assert desk.record().not_before == desk.mono + 3
+    desk.until(effects.SendCall, agent)
+    assert desk.mono >= desk.record().not_before
+    desk.failed(agent, desk.win(agent), "worker_crashed")
+    result = desk.one(effects.StoreResult).result
+    assert result.status == "failed"
+    assert result.error is not None
+    assert [a.attempt for a in result.error.attempts] == [1, 2, 3]
+    assert result.error.message.endswith("(after 3 attempts)")
+
+
+def test_another_agent_has_the_next_attempt_and_the_same_one_if_there_is_no_other(desk: Desk) -> None:
+    first, second = AgentDouble("a1"), AgentDouble("a2")
+    desk.hear(first)
+    item = desk.awarded(first)
+    desk.hear(second)
+    desk.failed(first, item, "adapter_unavailable")
+    assert [c.agent_id for c in desk.take(effects.SendCall)] == ["a2"]
+    line = desk.engine.core.queue.line_of(desk.record().lot_key())
+    assert line is not None
+    assert line.reasons["a1"][0].code == "excluded"
+    desk.do(events.AgentSilent("a2", no_responders=True))
+    desk.do(events.AgentSilent("a2", no_responders=True))
+    assert [c.agent_id for c in desk.take(effects.SendCall)] == ["a1"]
+
+
+def test_out_of_memory_raises_the_requirement(desk: Desk) -> None:
+    small, large = AgentDouble("a1"), AgentDouble("a2", devices=[device(total_mb=24_000)])
+    desk.hear(small)
+    item = desk.running(small, vram_mb=6000)
+    desk.hear(large)
+    desk.failed(small, item, "out_of_memory", vram_peak_mb=8000)
+    assert desk.record().lot_key().vram_mb == 12_000
+    (call,) = desk.take(effects.SendCall)
+    assert call.agent_id == "a2"
+    desk.effects.append(call)
+    assert desk.win(large).vram_mb == 12_000
+
+
+def test_out_of_memory_on_the_largest_device_is_the_end(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent, vram_mb=8000)
+    desk.failed(agent, item, "out_of_memory", vram_peak_mb=8000)
+    error = desk.one(effects.StoreResult).result.error
+    assert error is not None
+    assert error.code == "out_of_memory"
+    assert "no device of the fleet has more room" in error.message
+
+
+def test_a_code_of_a_later_version_is_an_adapter_error(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.failed(agent, desk.running(agent), "quantum_noise")
+    trouble = desk.record().trouble
+    assert trouble is not None
+    assert trouble.attempts[0].code == "adapter_error"
+
+
+# ---------------------------------------------------------------- benching
+
+
+def fail_in_a_row(desk: Desk, agent: AgentDouble, times: int) -> None:
+    for _ in range(times):
+        job_id = f"f{len(desk.engine.core.jobs)}"
+        item = desk.awarded(agent, job_id, retry={"max_attempts": 1})
+        desk.failed(agent, item, "worker_crashed")
+        desk.hear(agent)
+
+
+def test_failures_in_a_row_bench_an_adapter_with_growing_pauses(agent: AgentDouble) -> None:
+    desk = Desk(bench_after=3, bench_s=30.0, bench_cap_s=100.0, agent_lease_s=1e9, advert_s=1e9)
+    agent.adapters = [offer(), offer("other", "text_to_mesh")]
+    desk.hear(agent)
+    fail_in_a_row(desk, agent, 2)
+    assert desk.engine.core.fleet.benched("a1", desk.mono) == []
+    fail_in_a_row(desk, agent, 1)
+    assert desk.engine.core.fleet.benched("a1", desk.mono) == ["echo"]
+    for pause in (30.0, 60.0, 100.0, 100.0):
+        benched_at = desk.mono
+        desk.submit(f"w{benched_at:.0f}")
+        assert desk.take(effects.SendCall) == []
+        line = desk.engine.core.queue.line_of(desk.record(f"w{benched_at:.0f}").lot_key())
+        assert line is not None
+        assert line.reasons["a1"][0].code == "benched"
+        assert not line.parked
+        desk.until(effects.SendCall)
+        assert desk.mono - benched_at == pytest.approx(pause, abs=0.25)
+        desk.failed(agent, desk.win(agent, f"w{benched_at:.0f}"), "invalid_output")
+
+
+def test_a_benched_adapter_leaves_the_others_of_its_agent_alone(desk: Desk, agent: AgentDouble) -> None:
+    agent.adapters = [offer("bad"), offer("good")]
+    desk.hear(agent)
+    for number in range(3):
+        desk.submit(f"j{number}", retry={"max_attempts": 1})
+        desk.failed(agent, desk.win(agent, f"j{number}", adapter_id="bad"), "worker_crashed")
+        desk.hear(agent)
+    desk.submit("k")
+    (call,) = desk.take(effects.SendCall)
+    assert call.lots[0].without == ["bad"]
+
+
+def test_a_success_ends_the_row(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    fail_in_a_row(desk, agent, 2)
+    item = desk.running(agent, "good")
+    desk.see(desk.result_of(item, agent))
+    agent.running = []
+    desk.hear(agent)
+    fail_in_a_row(desk, agent, 2)
+    assert desk.engine.core.fleet.benched("a1", desk.mono) == []
+
+
+def test_a_cancel_or_a_producers_mistake_benches_nothing(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    for number, code in enumerate(("invalid_input", "artifact_missing", "out_of_memory", "agent_lost", "handed_back")):
+        item = desk.awarded(agent, f"j{number}", retry={"max_attempts": 1})
+        desk.failed(agent, item, code)
+        desk.hear(agent)
+    assert desk.engine.core.fleet.benches == {}

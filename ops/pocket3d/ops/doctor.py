@@ -191,9 +191,7 @@ async def _topology(bus: JetStreamBus, question: Question) -> list[Finding]:
     try:
         found = await differences(bus, topology)
     except NoResponders:
-        return [
-            Finding("problem", "topology", "JetStream is not on", "start nats-server with -js")
-        ]
+        return [Finding("problem", "topology", "JetStream is not on", "start nats-server with -js")]
     if not found:
         return [Finding("ok", "topology", f"{len(topology.streams)} streams as they should be")]
     return [Finding("note", "topology", each, "`pocket3d topology` creates and widens") for each in found]

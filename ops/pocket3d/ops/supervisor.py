@@ -46,6 +46,10 @@ _DRAIN_S = 3.0
 _LOOK_S = 0.1
 
 
+class NotReady(Exception):
+    """The parts run, but jobs cannot be done yet; their log says why."""
+
+
 @dataclass(frozen=True)
 class UpPlan:
     """What is to run."""
@@ -132,9 +136,17 @@ class Supervisor:
 
         Raises:
             ChildRefused: a part does not start because of its configuration.
-            asyncio.TimeoutError: not within `timeout` seconds.
+            NotReady: not within `timeout` seconds.
         """
-        await self._unless_failed(asyncio.wait_for(self._look(), timeout))
+        looking = asyncio.ensure_future(self._look())
+        try:
+            await self._unless_failed(asyncio.wait([looking], timeout=timeout))
+            if not looking.done():
+                raise NotReady(f"no coordinator led and no agent was known to it within {timeout:g} s")
+            looking.result()
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
 
     async def until_failure(self) -> None:
         """Wait for ever.

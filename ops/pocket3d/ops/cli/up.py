@@ -14,7 +14,7 @@ from ..exit_codes import Exit
 from ..running import AgentPlan, check_agent_id, default_agent_id
 from ..settings import state_folder
 from ..stopping import run_until_done
-from ..supervisor import Supervisor, UpPlan
+from ..supervisor import NotReady, Supervisor, UpPlan
 from .errors import CliError, explain_to_user
 from .options import agent_options, log_options, namespace_option, set_option
 
@@ -81,10 +81,8 @@ def command(
             return
         except ChildRefused as error:
             raise CliError(str(error), Exit.USAGE) from error
-        except asyncio.TimeoutError as error:
-            raise CliError(
-                "no coordinator and agent were ready in time", hint="their log above says why; `pocket3d doctor` checks"
-            ) from error
+        except NotReady as error:
+            raise CliError(str(error), hint="their log above says why; `pocket3d doctor` checks") from error
 
 
 async def _up(plan: UpPlan) -> None:

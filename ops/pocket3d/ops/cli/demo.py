@@ -1,0 +1,78 @@
+"""`pocket3d demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .. import logging
+from ..child import ChildRefused
+from ..demo import HOW_TO_LOOK, PROMPTS, DemoPlan, example_photos, report, run_demo
+from ..exit_codes import Exit
+from ..stopping import run_until_done
+from ..supervisor import NotReady
+from .errors import CliError, explain_to_user
+
+
+@click.command("demo")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Folder for the meshes.",
+)
+@click.option("--prompt", "prompts", multiple=True, help=f"A text to make a mesh of.  [default: {PROMPTS[0]}; ...]")
+@click.option(
+    "--photo",
+    "photos",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A photograph to make a mesh of.  [default: examples/photos]",
+)
+@click.option("--devices", default="auto", show_default=True, envvar="POCKET3D_DEVICES", metavar="SPEC")
+@click.option("--models", type=click.Path(dir_okay=False, path_type=Path), envvar="POCKET3D_MODELS")
+@click.option("--progress", type=click.Choice(["auto", "bars", "lines"]), default="auto", show_default=True)
+@click.option("--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True, metavar="S")
+def command(
+    out: Path,
+    prompts: tuple[str, ...],
+    photos: tuple[Path, ...],
+    devices: str,
+    models: Path | None,
+    progress: str,
+    timeout: float,
+) -> None:
+    """See real jobs cross the system: a whole one is started, runs some jobs, writes meshes, and stops.
+
+    It uses a free port and a temporary store, and leaves nothing behind but the meshes and a log.
+    """
+    logging.configure(level="error", role="demo")
+    if not photos and not example_photos():
+        click.echo("no photographs here (they lie in the repository's examples/photos): give your own with --photo")
+    plan = DemoPlan(
+        out=out,
+        prompts=prompts or (PROMPTS if not photos else ()),
+        photos=photos,
+        devices=devices,
+        models=models.absolute() if models else None,
+        form="bars" if progress == "bars" else "lines" if progress == "lines" else "auto",
+        timeout_s=timeout,
+    )
+    with explain_to_user():
+        try:
+            done = run_until_done(run_demo(plan, click.echo))
+        except ChildRefused as error:
+            raise CliError(str(error), Exit.USAGE, hint=f"the log is {out / 'demo.log'}") from error
+        except NotReady as error:
+            raise CliError(str(error), hint=f"the log is {out / 'demo.log'}") from error
+    click.echo()
+    for line in report(done):
+        click.echo(line)
+    failed = [each for each in done if each.result.status != "succeeded"]
+    if failed:
+        raise CliError(f"{len(failed)} of {len(done)} jobs did not succeed", Exit.FAILED, hint=f"{out / 'demo.log'}")
+    click.echo()
+    for line in HOW_TO_LOOK:
+        click.echo(line)

@@ -1,0 +1,167 @@
+"""`pocket3d demo`: a whole system for a minute, real jobs through it, and meshes to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocket3d.bus.client import Client, JobHandle
+from pocket3d.contracts.messages import Result
+
+from .following import Form, follow_all, shown
+from .running import AgentPlan, default_agent_id
+from .supervisor import Supervisor, UpPlan
+
+#: What is asked for when nothing else is.
+PROMPTS = ("a red chair with four legs", "a round wooden table")
+#: A job that no agent takes within so many seconds ends with the reason.
+_START_S = 120.0
+_PHOTO_KINDS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+_SLUG = re.compile(r"[^a-z0-9]+")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """What to show."""
+
+    out: Path
+    prompts: Sequence[str] = PROMPTS
+    #: Photographs; none means those of the repository.
+    photos: Sequence[Path] = ()
+    devices: str = "auto"
+    models: Path | None = None
+    form: Form = "auto"
+    #: For all jobs together, seconds.
+    timeout_s: float = 600.0
+
+
+class Request:
+    """One job of the demo."""
+
+    def __init__(self, feature: str, title: str, inputs: dict[str, Any]) -> None:
+        self.feature = feature
+        self.title = title
+        self.inputs = inputs
+        self.slug = _SLUG.sub("-", title.lower()).strip("-")[:40]
+        self.job_id = f"{self.slug}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One job and what became of it."""
+
+    request: Request
+    result: Result
+    files: Sequence[Path]
+
+
+def example_photos() -> list[Path]:
+    """The photographs that lie in a checkout; none in an installed wheel."""
+    for folder in Path(__file__).resolve().parents:
+        photos = folder / "examples" / "photos"
+        if photos.is_dir():
+            return sorted(path for path in photos.iterdir() if path.suffix.lower() in _PHOTO_KINDS)
+    return []
+
+
+def requests_of(plan: DemoPlan) -> list[Request]:
+    """The jobs to submit: each prompt, and each photograph."""
+    photos = list(plan.photos) or example_photos()
+    return [
+        *(Request("text_to_mesh", prompt, {"text_prompt": prompt}) for prompt in plan.prompts),
+        *(Request("image_to_mesh", photo.stem, {"image_path": photo}) for photo in photos),
+    ]
+
+
+async def run_demo(plan: DemoPlan, say: Say) -> list[Shown]:
+    """Start everything, submit, follow, download, stop.
+
+    Raises:
+        ServerError, ChildRefused: the system does not start; the message says what to do.
+        NotReady: not in time.
+        WaitTimeout: a job took longer than `timeout_s`.
+        OSError: `out` cannot be written to.
+    """
+    requests = requests_of(plan)
+    await asyncio.to_thread(plan.out.mkdir, parents=True, exist_ok=True)
+    log_file = (plan.out / "demo.log").absolute()
+    await asyncio.to_thread(log_file.write_bytes, b"")
+    with tempfile.TemporaryDirectory(prefix="pocket3d-demo-") as store:
+        up = UpPlan(
+            store=Path(store),
+            agent=AgentPlan(default_agent_id(), plan.devices, plan.models),
+            port=0,
+            log_format="json",
+            log_file=log_file,
+        )
+        say(f"starting a NATS server, a coordinator and an agent; their log: {log_file}")
+        async with Supervisor(up) as supervisor:
+            await supervisor.until_ready()
+            say(f"ready at {supervisor.url}")
+            async with Client.connect(supervisor.url, name="demo", wait_s=10.0) as client:
+                await _introduce(client, say)
+                return await _work(client, requests, plan)
+
+
+async def _introduce(client: Client, say: Say) -> None:
+    for agent in (await client.agents()).agents:
+        for device in agent.devices:
+            say(f"agent {agent.agent_id} has {device.id}: {device.name}, {device.total_mb} MB")
+        for offer in agent.adapters or []:
+            if not offer.available:
+                say(f"agent {agent.agent_id} cannot run {offer.adapter_id}: {offer.reason}")
+
+
+async def _work(client: Client, requests: Sequence[Request], plan: DemoPlan) -> list[Shown]:
+    jobs: list[JobHandle] = []
+    for request in requests:
+        limits = {"schedule_to_start_s": _START_S}
+        jobs.append(await client.submit(request.feature, request.inputs, job_id=request.job_id, limits=limits))
+    names = {request.job_id: f"{request.feature}: {request.title}" for request in requests}
+    async with shown(plan.form, stream=sys.stdout, names=names) as show:
+        results = await follow_all(jobs, show, plan.timeout_s)
+    done = []
+    for request, job, result in zip(requests, jobs, results, strict=True):
+        files = await job.download(plan.out / request.slug) if result.status == "succeeded" else []
+        done.append(Shown(request, result, files))
+    return done
+
+
+def report(done: Sequence[Shown]) -> list[str]:
+    """Where each job ran, how long each stage took, and where its files are."""
+    lines: list[str] = []
+    for each in done:
+        result, timings = each.result, each.result.timings
+        lines.append(f"{each.request.feature}: {each.request.title}")
+        if result.status != "succeeded":
+            why = f"{result.error.code}: {result.error.message}" if result.error else "no reason given"
+            lines.append(f"  {result.status}  {why}")
+            continue
+        lines.append(f"  ran on   {result.agent_id} {result.device} with {result.adapter_id}")
+        lines.append(
+            f"  took     {_s(timings.queued_s)} in the queue, {_s(timings.load_s)} loading, {_s(timings.run_s)} running"
+        )
+        info = (result.outputs or {}).get("generation_info") or {}
+        if "face_count" in info:
+            lines.append(f"  mesh     {info.get('vertex_count')} vertices, {info['face_count']} faces")
+        lines += [f"  file     {path.absolute()} ({path.stat().st_size / 1000:.0f} kB)" for path in each.files]
+    return lines
+
+
+HOW_TO_LOOK = (
+    "to look at a mesh: drag the file into https://gltf-viewer.donmccurdy.com (it stays on your machine), or",
+    "open it in Blender (File > Import > glTF 2.0), Windows 3D Viewer or any other program that reads GLB",
+)
+
+
+def _s(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.2f} s"

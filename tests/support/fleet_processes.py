@@ -216,6 +216,29 @@ class FleetProcesses:
         await until(enough, timeout, f"{count} results")
         return await self.results()
 
+    async def result_of(self, job_id: str, timeout: float = 30) -> dict[str, Any]:
+        """Wait for a job's result."""
+
+        async def stored() -> dict[str, Any] | None:
+            found = await self.read_stream("P3D_RESULTS", f"p3d.results.*.{job_id}")
+            return json.loads(found[-1][1]) if found else None
+
+        return dict(await until(stored, timeout, f"the result of {job_id}"))
+
+    async def until_status(self, job_id: str, word: str, timeout: float = 20) -> dict[str, Any]:
+        """Wait until the leader says that a job stands there; the status."""
+
+        async def said() -> dict[str, Any] | None:
+            status = await self.ask("status", {"job_id": job_id})
+            return status if status.get("status") == word else None
+
+        return dict(await until(said, timeout, f"{job_id} {word}"))
+
+    async def story_of(self, job_id: str) -> list[str]:
+        """The last tokens of a job's events, in order."""
+        found = await self.read_stream("P3D_EVENTS", f"p3d.events.*.{job_id}.*")
+        return [subject.rsplit(".", 1)[1] for subject, _ in found]
+
     def running_pids(self) -> dict[int, int]:
         """Live worker pid -> runs that it has begun and not ended, by the workers' own records."""
         running: dict[int, int] = {}

@@ -17,7 +17,7 @@ from nats.aio.msg import Msg as NatsMsg
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, Error, OutboundBufferLimitError
 
 from .connect import ConnectOptions
-from .port import Closable, Disconnected, Handler, Msg, NoResponders, OutcomeUnknown, Refused, TooLarge
+from .port import BusError, Closable, Disconnected, Handler, Msg, NoResponders, OutcomeUnknown, Refused, TooLarge
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +27,8 @@ _HIGH_WATER = 1 << 20
 _NEVER_S = 600
 #: How long closing may take with the drain of the subscriptions (10 s), seconds.
 _CLOSE_S = 15
+#: How long a queue group's member that ends may take for messages that have come, seconds.
+_HANDLED_S = 5
 _DENIED_PUBLISH = 'permissions violation for publish to "'
 _DENIED_SUBSCRIBE = 'permissions violation for subscription to "'
 
@@ -50,12 +52,22 @@ class Subscription(Closable):
         )
 
     async def close(self) -> None:
-        """End the interest; messages not yet handled are dropped."""
+        """End the interest, on the server too. Messages that have come and wait for the handler are dropped, but those
+        of a queue group are still handled: nobody else gets them.
+        """
         if not self._link.forget(self):
             return
+        ours = self._client_side
         try:
-            await self._client_side.unsubscribe()
-        except Error as error:  # the connection is closed or draining: the interest ends with it
+            if self._queue and ours._wait_for_msgs_task is not asyncio.current_task():
+                await self._link.nc._send_unsubscribe(ours._id)
+                await self._link.flush()
+                handled = asyncio.ensure_future(ours._pending_queue.join())
+                await asyncio.wait({handled}, timeout=_HANDLED_S)
+                handled.cancel()
+            await ours.unsubscribe()
+            await self._link.flush()
+        except (Error, BusError) as error:  # the connection is lost, closed or draining: the interest ends with it
             log.debug("unsubscribe", subject=self.subject, error=str(error))
 
 
@@ -269,8 +281,8 @@ class Connection:
         Raises:
             Disconnected: the connection broke meanwhile.
         """
-        # Never cancelled, never timed out: either leaves a cancelled future behind that kills the client's read loop when
-        # the PONG comes. And the client forgets flushes when the connection breaks: the loss ends the wait.
+        # Never cancelled, never timed out: either leaves a cancelled future behind that kills the client's read loop
+        # when the PONG comes. And the client forgets flushes when the connection breaks: the loss ends the wait.
         flushing = asyncio.ensure_future(self._nc.flush(timeout=_NEVER_S))
         flushing.add_done_callback(lambda done: done.cancelled() or done.exception())
         either: set[asyncio.Future[Any]] = {flushing, self._loss}

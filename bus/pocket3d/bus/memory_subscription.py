@@ -65,8 +65,9 @@ class MemorySubscription(Closable):
             await self._news.wait()
 
     async def close(self) -> None:
-        """End the interest; messages not yet handled are dropped."""
-        self._waiting.clear()
+        """End the interest; messages not yet handled are dropped, those of a queue group are still handled."""
+        if not self.queue:
+            self._waiting.clear()
         await self.drain()
 
     async def drain(self) -> None:

@@ -13,6 +13,7 @@ from pocket3d.contracts.messages import JobError, Result
 
 from .auction import Auctioneer
 from .effects import Effect, PublishEvent, SendCancels, StoreResult
+from .events import JobRead
 from .fleet import Fleet
 from .queue import WaitingQueue
 from .records import JobClass, JobRecord, timings_of
@@ -40,11 +41,15 @@ class Core:
         #: Terminal decisions that wait until the leadership is proven.
         self.deferred: dict[str, tuple[ResultWord, JobError]] = {}
         self.cancelling: dict[str, None] = {}
+        #: Further messages with the id of a job of which it is not yet known which message is the job: seq -> message.
+        self.twins: dict[str, dict[int, JobRead]] = {}
         #: Awards without an answer, whose agents are asked again and again.
         self.unanswered: dict[str, None] = {}
         self.epoch = 0
         self._tokens = 0
-        self.led_at = 0.0
+        #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
+        #: monotonic seconds. Silence counts from then.
+        self.watching_since = 0.0
         self.leading = False
         self.connected = True
         self.proven = True

@@ -19,19 +19,24 @@ from .records import JobClass, JobRecord
 
 def job_read(core: Core, event: JobRead, now: Now) -> None:
     """A message of the jobs stream: new, a redelivery, or a second publish of a known id."""
-    job_id, job, rejection = event.admission
+    job_id = event.admission.job_id
     known = core.jobs.get(job_id)
     if known is not None:
-        if known.seq != event.seq:
-            # The first stands; a second publish is acked and changes nothing.
-            core.do(AckJob(event.priority, event.seq))
+        if known.seq == event.seq:
+            return
+        if known.state in (JobState.SUBMITTED, JobState.RECOVERING) and not (
+            job_id in core.recovering or job_id in core.deferred
+        ):
+            # A former leader may have taken this one for the job: messages of several priorities have no order.
+            core.twins.setdefault(job_id, {})[event.seq] = event
+            return
+        # The first stands; a second publish is acked and changes nothing.
+        core.do(AckJob(event.priority, event.seq))
         return
-    klass = core.intern(JobClass.of(event.feature, canonical(event.feature), event.priority, job))
-    record = JobRecord(event.seq, job_id, klass, event.published_at, now.mono)
-    core.jobs[job_id] = record
+    record = _take_in(core, event, now)
     at = rfc3339(now.wall)
+    rejection = record.trouble.rejection if record.trouble else None
     if rejection is not None:
-        record.troubled().rejection = rejection
         error = JobError(code=rejection.code.value, message=rejection.message, field=rejection.field)
         status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
     else:
@@ -42,23 +47,48 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         core.do(ReadJobs(False))
 
 
+def _take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
+    job_id, job, rejection = event.admission
+    klass = core.intern(JobClass.of(event.feature, canonical(event.feature), event.priority, job))
+    record = JobRecord(event.seq, job_id, klass, event.published_at, now.mono)
+    core.jobs[job_id] = record
+    if rejection is not None:
+        record.troubled().rejection = rejection
+    return record
+
+
+def _ack_twins(core: Core, job_id: str) -> None:
+    """It is known which message is the job: the others are second publishes."""
+    for twin in core.twins.pop(job_id, {}).values():
+        core.do(AckJob(twin.priority, twin.seq))
+
+
 def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
     """The id is new."""
     record = core.jobs.get(event.job_id)
     if record is None or record.state is not JobState.SUBMITTED:
         return
-    rejection = record.trouble.rejection if record.trouble else None
-    if rejection is not None:
-        record.rejection_told = True
-        core.finish(record, "rejected", rejection.code, rejection.message, now, field=rejection.field)
-        return
-    if record.cancel_wanted:
-        core.finish(record, "cancelled", FailureCode.CANCELLED, "cancelled on request", now)
-        return
-    _wait(core, record, "new", now)
+    _ack_twins(core, record.job_id)
+    record.rejection_told = record.trouble is not None and record.trouble.rejection is not None
     orphan = core.orphans.pop(record.job_id, None)
     if orphan is not None:
+        record.move(JobState.RECOVERING, "its result is stored already")
         conclude(core, record, *orphan, now)
+        return
+    _begin(core, record, "new", now)
+
+
+def _begin(core: Core, record: JobRecord, why: str, now: Now) -> None:
+    """It waits for an award, unless it is to end at once."""
+    trouble = record.trouble
+    if trouble is not None and trouble.rejection is not None:
+        rejection = trouble.rejection
+        core.finish(record, "rejected", rejection.code, rejection.message, now, field=rejection.field)
+    elif record.cancel_wanted:
+        reason = (trouble.cancel if trouble else None) or "cancelled on request"
+        core.finish(record, "cancelled", FailureCode.CANCELLED, reason, now)
+    else:
+        _wait(core, record, why, now)
 
 
 def _wait(core: Core, record: JobRecord, why: str, now: Now) -> None:
@@ -86,15 +116,30 @@ def story_read(core: Core, event: StoryRead, now: Now) -> None:
         return
     if status is None:
         # Known a moment ago and gone now: its events have just left by age. It stands as new.
-        _wait(core, record, "its story has left by age", now)
+        _ack_twins(core, record.job_id)
+        _begin(core, record, "its story has left by age", now)
         return
     if event.job_seq is not None and event.job_seq != record.seq:
         core.do(AckJob(record.klass.priority, record.seq))
         del core.jobs[record.job_id]
-        return
+        job = core.twins.get(record.job_id, {}).pop(event.job_seq, None)
+        if job is None:
+            # The story is that of a message that has left: all that came since are second publishes.
+            _ack_twins(core, record.job_id)
+            return
+        record = _take_in(core, job, now)
+        record.move(JobState.RECOVERING, "its id is known")
+    _ack_twins(core, record.job_id)
+    rejection = record.trouble.rejection if record.trouble else None
     orphan = core.orphans.pop(record.job_id, None)
+    if status.status in TERMINAL and (status.status != "rejected" or rejection is None):
+        record.result_seq = orphan[1] if orphan is not None else None
+        record.move(JobState.FINISHED, f"its story ended with {status.status}")
+        core.do(AckJob(record.klass.priority, record.seq, record.job_id, answer=True))
+        return
+    # Of a bad request the event comes before the result: the former leader may not have got so far.
+    record.rejection_told = status.status == "rejected"
     if orphan is not None:
-        record.rejection_told = status.status == "rejected"
         conclude(core, record, *orphan, now)
         return
     record.attempt_no = status.attempt
@@ -103,43 +148,19 @@ def story_read(core: Core, event: StoryRead, now: Now) -> None:
         trouble = record.troubled()
         trouble.attempts = list(status.error.attempts)
         trouble.spent = sum(1 for a in trouble.attempts if a.code != FailureCode.HANDED_BACK.value)
-    if status.status in TERMINAL:
-        _recover_ended(core, record, status, now)
-    else:
-        _recover(core, record, status, now)
-
-
-def _recover_ended(core: Core, record: JobRecord, status: Status, now: Now) -> None:
-    if status.status == "rejected":
-        # Its event comes before its result: the former leader may not have got so far.
-        record.rejection_told = True
-        rejection = record.trouble.rejection if record.trouble else None
-        if rejection is not None:
-            core.finish(record, "rejected", rejection.code, rejection.message, now, field=rejection.field)
-            return
-    record.move(JobState.FINISHED, f"its story ended with {status.status}")
-    core.do(AckJob(record.klass.priority, record.seq, record.job_id, answer=True))
+    _recover(core, record, status, now)
 
 
 def _recover(core: Core, record: JobRecord, status: Status, now: Now) -> None:
     """It waited or ran when the former leader was last heard."""
-    rejection = record.trouble.rejection if record.trouble else None
-    if rejection is not None:
-        core.finish(record, "rejected", rejection.code, rejection.message, now, field=rejection.field)
-        return
     holder = runner_of(core, record.job_id)
     if holder is not None:
         adopt(core, record, *holder, now)
         return
     if status.status != "running" or status.agent_id is None:
-        if record.cancel_wanted:
-            core.finish(record, "cancelled", FailureCode.CANCELLED, "cancelled on request", now)
-        else:
-            _wait(core, record, "it waited before", now)
+        _begin(core, record, "it waited before", now)
         return
     # Its agent has not said that it still runs it. If it was heard, it has it no more; if not, a lease is waited.
-    heard = core.fleet.agents.get(status.agent_id)
-    record.troubled().wait_until = now.mono if heard is not None else core.led_at + core.settings.agent_lease_s
     record.last_status = status
     core.recovering[record.job_id] = None
     look_for_recovering(core, now)
@@ -168,9 +189,8 @@ def look_for_recovering(core: Core, now: Now) -> None:
         trouble = record.troubled()
         agent_id = record.last_status.agent_id if record.last_status else None
         heard = agent_id in core.fleet.agents
-        due = trouble.wait_until is not None and (heard or now.mono >= trouble.wait_until)
-        if due:
-            trouble.wait_until = None
+        if not trouble.result_asked and (heard or now.mono >= core.watching_since + core.settings.agent_lease_s):
+            trouble.result_asked = True
             core.do(ReadResult(job_id))
 
 

@@ -94,7 +94,7 @@ class Attempt:
 class Trouble:
     """What only some jobs have: failures, exclusions, a cancel."""
 
-    __slots__ = ("attempts", "cancel", "ended", "excluded", "raised_mb", "rejection", "spent", "wait_until")
+    __slots__ = ("attempts", "cancel", "ended", "excluded", "raised_mb", "rejection", "result_asked", "spent")
 
     def __init__(self) -> None:
         self.attempts: list[AttemptError] = []
@@ -108,8 +108,8 @@ class Trouble:
         #: Why it is to be cancelled; None if it is not.
         self.cancel: str | None = None
         self.rejection: Rejection | None = None
-        #: Recovery: a silent agent may still run it until then, monotonic seconds.
-        self.wait_until: float | None = None
+        #: Recovery: nobody says that he runs it, and the results stream is being read.
+        self.result_asked = False
 
 
 class JobRecord:

@@ -133,7 +133,7 @@ def led(core: Core, event: Led, now: Now) -> None:
     core.leading = True
     core.proven = True
     core.connected = True
-    core.led_at = now.mono
+    core.watching_since = now.mono
     core.last_tick = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.begin_waits_again(now.mono)
@@ -149,6 +149,7 @@ def led(core: Core, event: Led, now: Now) -> None:
 def connected(core: Core, event: Connected, now: Now) -> None:
     """Back: nobody was late, but the leadership is to be proven first."""
     core.connected = True
+    core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.begin_waits_again(now.mono)
     core.last_tick = now.mono
@@ -166,7 +167,8 @@ def disconnected(core: Core, event: Disconnected, now: Now) -> None:
 def leadership_proven(core: Core, event: LeadershipProven, now: Now) -> None:
     """The lease was renewed: decisions may go on."""
     core.proven = True
-    decide_deferred(core, now)
+    if core.may_decide:
+        decide_deferred(core, now)
 
 
 def tick(core: Core, event: Tick, now: Now) -> None:
@@ -174,6 +176,7 @@ def tick(core: Core, event: Tick, now: Now) -> None:
     last, core.last_tick = core.last_tick, now.mono
     settings = core.settings
     if last is not None and now.mono - last > 2 * settings.tick_s:
+        core.watching_since = now.mono
         core.fleet.begin_leases_again(now.mono)
         core.auctioneer.begin_waits_again(now.mono)
         core.postpone_deadlines(now.mono - last)
@@ -184,7 +187,7 @@ def tick(core: Core, event: Tick, now: Now) -> None:
         return
     if not core.leading or not core.connected:
         return
-    if core.awaiting and now.mono >= core.led_at + settings.recovery_answers_s:
+    if core.awaiting and now.mono >= core.watching_since + settings.recovery_answers_s:
         core.awaiting.clear()
     core.queue.release_due(now.mono)
     core.fleet.release_benches(now.mono)
@@ -232,7 +235,7 @@ def _ask_about_awards(core: Core, now: Now) -> None:
 
 def _reject_unknown_features(core: Core, now: Now) -> None:
     """Only a leader that has heard the fleet for a while may say that a feature does not exist."""
-    if not core.unfamiliar or now.mono < core.led_at + 3 * core.settings.advert_s:
+    if not core.unfamiliar or now.mono < core.watching_since + 3 * core.settings.advert_s:
         return
     for job_id in list(core.unfamiliar):
         record = core.jobs.get(job_id)

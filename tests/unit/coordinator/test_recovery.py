@@ -1,0 +1,402 @@
+"""A new leader finds out what stands: agents asked, results drained, stories read, duplicates told from jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pocket3d.contracts.clock import rfc3339
+from pocket3d.contracts.commands import AgentRecord
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.messages import AttemptError, JobError, Result
+from pocket3d.coordinator import effects, events
+from support.coordinator_desk import EPOCH_WALL, AgentDouble, Desk, offer, story
+
+S = JobState
+
+
+def known(*agent_ids: str) -> tuple[AgentRecord, ...]:
+    return tuple(
+        AgentRecord(
+            agent_id=agent_id,
+            incarnation="1-x",
+            host="h",
+            version="0",
+            draining=False,
+            devices=[],
+            adapters=[],
+            features=["relief"],
+            at=rfc3339(EPOCH_WALL),
+        )
+        for agent_id in agent_ids
+    )
+
+
+def taking_over(*agent_ids: str, **settings: Any) -> Desk:
+    desk = Desk(lead=False, **settings)
+    desk.do(events.Led(7, known(*agent_ids)))
+    return desk
+
+
+def old_award(job_id: str = "j1", token: str = "6-4", seq: int = 1) -> effects.AwardItem:
+    return effects.AwardItem(job_id, seq, "echo", 1, token, "echo", "fixed-0", None, 0.0, 0.0)
+
+
+def recovered(desk: Desk, word: str = "queued", *, seq: int | None = None, job_id: str = "j1", **status: Any) -> None:
+    """A job of a former leader is read."""
+    own = desk.read(job_id)
+    desk.do(events.QueuedKnown(job_id))
+    assert desk.one(effects.ReadStory).job_id == job_id
+    desk.do(events.StoryRead(job_id, story(job_id, word, **status), own if seq is None else seq))
+
+
+def succeeded(token: str = "6-4", job_id: str = "j1") -> Result:
+    return Result(job_id=job_id, feature="echo", status="succeeded", attempt=1, token=token, agent_id="a1")
+
+
+# ---------------------------------------------------------------- order
+
+
+def test_nothing_is_awarded_before_results_are_drained_and_agents_have_answered() -> None:
+    desk = taking_over("a1", "a2")
+    assert [e.agent_id for e in desk.take(effects.AskState)] == ["a1", "a2"]
+    desk.submit()
+    desk.hear(AgentDouble("a1"), answer=True)
+    assert desk.take(effects.SendCall) == []
+    desk.do(events.ResultsDrained())
+    assert desk.take(effects.SendCall) == []
+    desk.do(events.AgentSilent("a2", no_responders=True))
+    assert len(desk.take(effects.SendCall)) == 1
+    assert [e.agent_id for e in desk.take(effects.ForgetAgent)] == ["a2"]
+
+
+def test_a_known_agent_that_stays_silent_is_waited_for_a_moment_only() -> None:
+    desk = taking_over("gone", agent_lease_s=1e9)
+    agent = AgentDouble("a1")
+    desk.hear(agent)
+    desk.do(events.ResultsDrained())
+    desk.submit()
+    led_at = desk.mono
+    desk.until(effects.SendCall, agent)
+    assert desk.mono - led_at == pytest.approx(desk.settings.recovery_answers_s, abs=0.25)
+
+
+# ---------------------------------------------------------------- stories
+
+
+def test_a_job_that_waited_waits_again() -> None:
+    desk = taking_over()
+    recovered(desk)
+    assert desk.state() is S.QUEUED
+    assert desk.told() == []
+
+
+def test_a_running_job_is_left_to_the_agent_that_says_it_runs_it() -> None:
+    desk = taking_over("a1")
+    agent = AgentDouble("a1")
+    agent.running = [agent.runs(old_award())]
+    desk.hear(agent, answer=True)
+    recovered(desk, "running", attempt=1, agent_id="a1")
+    assert desk.state() is S.RUNNING
+    assert desk.record().attempt_no == 1
+    assert desk.told() == [], "started was told by the former leader"
+    desk.see(succeeded())
+    desk.close()
+
+
+def test_a_job_awarded_just_before_the_takeover_is_adopted_and_its_start_told() -> None:
+    desk = taking_over("a1")
+    recovered(desk, "queued")
+    agent = AgentDouble("a1")
+    agent.running = [agent.runs(old_award())]
+    desk.hear(agent, answer=True)
+    assert desk.state() is S.RUNNING
+    assert desk.told() == ["started"]
+
+
+def test_a_running_job_of_a_silent_agent_waits_one_lease() -> None:
+    desk = taking_over("a1")
+    led_at = desk.mono
+    recovered(desk, "running", attempt=1, agent_id="a1", device="fixed-0", adapter_id="echo")
+    assert desk.state() is S.RECOVERING
+    desk.until(effects.ReadResult)
+    assert desk.mono - led_at == pytest.approx(desk.settings.agent_lease_s, abs=0.25)
+    desk.do(events.ResultRead("j1", None))
+    assert desk.state() is S.QUEUED
+    trouble = desk.record().trouble
+    assert trouble is not None
+    assert [(a.code, a.agent_id, a.attempt) for a in trouble.attempts] == [("agent_lost", "a1", 1)]
+    assert desk.told() == ["requeued"]
+
+
+def test_a_pause_of_the_leader_is_not_held_against_the_silent_agent() -> None:
+    desk = taking_over("a1")
+    recovered(desk, "running", attempt=1, agent_id="a1")
+    desk.sleep(60.0)
+    desk.do(events.LeadershipProven())
+    desk.tick(1.0)
+    assert desk.take(effects.ReadResult) == []
+    agent = AgentDouble("a1")
+    agent.running = [agent.runs(old_award())]
+    desk.hear(agent)
+    assert desk.state() is S.RUNNING
+
+
+def test_a_running_job_that_its_agent_no_longer_has_is_lost_unless_its_result_stands() -> None:
+    for stored in (None, succeeded()):
+        desk = taking_over("a1")
+        desk.hear(AgentDouble("a1"), answer=True)
+        recovered(desk, "running", attempt=1, agent_id="a1")
+        assert desk.one(effects.ReadResult).job_id == "j1"
+        desk.do(events.ResultRead("j1", stored))
+        assert desk.state() is (S.FINISHED if stored else S.QUEUED)
+
+
+def test_an_advert_between_question_and_reading_brings_the_job_back() -> None:
+    desk = taking_over("a1")
+    agent = AgentDouble("a1")
+    desk.hear(agent, answer=True)
+    recovered(desk, "running", attempt=1, agent_id="a1")
+    desk.take(effects.ReadResult)
+    agent.running = [agent.runs(old_award())]
+    desk.hear(agent)
+    assert desk.state() is S.RUNNING
+    desk.do(events.ResultRead("j1", None))
+    assert desk.state() is S.RUNNING
+
+
+def test_attempts_spent_before_count() -> None:
+    desk = taking_over()
+    at = rfc3339(EPOCH_WALL)
+    spent = [
+        AttemptError(attempt=n, agent_id="a1", device="d", code=code, message="m", at=at)
+        for n, code in ((1, "worker_crashed"), (2, "handed_back"), (3, "timeout"))
+    ]
+    recovered(desk, attempt=3, error=JobError(code="timeout", message="m", attempts=spent))
+    trouble = desk.record().trouble
+    assert trouble is not None
+    assert (trouble.spent, desk.record().attempt_no) == (2, 3)
+
+
+def test_a_story_that_has_left_by_age_makes_a_new_job() -> None:
+    desk = taking_over()
+    desk.read()
+    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.StoryRead("j1", None, None))
+    assert desk.state() is S.QUEUED
+
+
+@pytest.mark.parametrize("what", ["rejected", "cancelled"])
+def test_nothing_that_is_to_end_waits_because_its_story_left_by_age(what: str) -> None:
+    desk = taking_over()
+    desk.read(body=b"{" if what == "rejected" else None)
+    desk.do(events.QueuedKnown("j1"))
+    if what == "cancelled":
+        desk.do(events.CancelAsked("j1", None))
+    desk.do(events.StoryRead("j1", None, None))
+    assert desk.one(effects.StoreResult).result.status == what
+
+
+# ---------------------------------------------------------------- ended before
+
+
+def test_an_ended_story_needs_only_its_ack() -> None:
+    desk = taking_over()
+    recovered(desk, "succeeded", attempt=1)
+    assert desk.told() == []
+    assert desk.take(effects.PublishDead) == []
+    desk.close()
+
+
+@pytest.mark.parametrize("word", ["succeeded", "failed", "cancelled", "expired", "rejected"])
+def test_an_ended_story_is_not_told_again_when_its_result_comes_first(word: str) -> None:
+    desk = taking_over()
+    desk.read()
+    result = Result(job_id="j1", feature="echo", status=word, token="6-9")  # type: ignore[arg-type]
+    desk.see(result, seq=55)
+    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.StoryRead("j1", story(word=word), 1))
+    assert desk.state() is S.FINISHED
+    desk.close()
+    assert desk.told() == []
+    assert desk.one(effects.AckResult).seq == 55
+
+
+def test_a_result_older_than_its_event_finishes_the_story() -> None:
+    desk = taking_over()
+    desk.see(succeeded(), seq=55)
+    assert desk.one(effects.ReadStory).job_id == "j1"
+    desk.do(events.StoryRead("j1", story(word="running", attempt=1), 9))
+    assert desk.told() == ["succeeded"]
+    desk.read(seq=9)
+    assert desk.take(effects.PublishQueued) == []
+    desk.effects.append(effects.PublishEvent("succeeded", story(word="succeeded"), 9, answer=True))
+    desk.close()
+    assert desk.one(effects.AckResult).seq == 55
+
+
+def test_a_redelivered_result_of_an_ended_job_is_acked() -> None:
+    desk = taking_over()
+    desk.see(succeeded(), seq=55)
+    desk.do(events.StoryRead("j1", story(word="succeeded"), 9))
+    assert desk.one(effects.AckResult).seq == 55
+    assert desk.engine.core.orphans == {}
+
+
+def test_a_result_that_comes_while_the_job_is_being_read_is_kept_for_it() -> None:
+    desk = taking_over()
+    desk.read()
+    desk.see(succeeded(), seq=55)
+    assert desk.state() is S.SUBMITTED
+    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.StoryRead("j1", story(word="queued"), 1))
+    assert desk.state() is S.FINISHED
+    assert desk.told() == ["started", "succeeded"]
+    assert desk.engine.core.orphans == {}
+
+
+@pytest.mark.parametrize("ending", ["rejected", "cancelled"])
+def test_no_result_is_left_waiting_for_a_job_that_ends_another_way(ending: str) -> None:
+    desk = taking_over()
+    desk.read(body=b"{" if ending == "rejected" else None)
+    stored = Result(job_id="j1", feature="echo", status=ending, token="6-9")  # type: ignore[arg-type]
+    desk.see(stored, seq=55)
+    if ending == "cancelled":
+        desk.do(events.CancelAsked("j1", None))
+    desk.do(events.QueuedStored("j1"))
+    assert desk.engine.core.orphans == {}
+    assert desk.state() is S.FINISHED
+
+
+# ---------------------------------------------------------------- duplicates
+
+
+def test_a_second_publish_is_acked_and_changes_nothing(desk: Desk) -> None:
+    desk.submit(seq=1)
+    desk.read(seq=2, inputs={"other": 1})
+    ack = desk.one(effects.AckJob)
+    assert (ack.seq, ack.answer) == (2, False)
+    assert desk.record().seq == 1
+
+
+def test_a_redelivery_is_ignored(desk: Desk) -> None:
+    desk.submit(seq=1)
+    desk.read(seq=1)
+    assert desk.effects == []
+
+
+def test_a_second_publish_of_a_finished_job_is_acked_by_its_story(desk: Desk) -> None:
+    desk.read(seq=8)
+    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.StoryRead("j1", story(word="succeeded"), 3))
+    assert desk.one(effects.AckJob).seq == 8
+    assert desk.engine.record("j1") is None
+
+
+def test_a_second_publish_waits_until_it_is_known_which_is_the_job(desk: Desk) -> None:
+    """The former leader took the message of another priority first; only its story says so."""
+    desk.read(seq=5, priority="normal")
+    desk.read(seq=9, priority="high")
+    assert desk.take(effects.AckJob) == []
+    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.StoryRead("j1", story(word="queued"), 9))
+    assert [a.seq for a in desk.take(effects.AckJob)] == [5]
+    assert desk.record().seq == 9
+    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.StoryRead("j1", story(word="queued"), 9))
+    assert desk.state() is S.QUEUED
+    assert desk.record().klass.priority == "high"
+    assert desk.take(effects.AckJob) == []
+
+
+@pytest.mark.parametrize("found", ["new", "known"])
+def test_second_publishes_are_acked_once_it_is_known_that_the_first_is_the_job(found: str, desk: Desk) -> None:
+    for seq in (5, 6, 7, 6):
+        desk.read(seq=seq)
+    if found == "new":
+        desk.do(events.QueuedStored("j1"))
+    else:
+        desk.do(events.QueuedKnown("j1"))
+        desk.read(seq=8)
+        desk.do(events.StoryRead("j1", story(), 5))
+    assert sorted(a.seq for a in desk.take(effects.AckJob)) == [6, 7] + ([8] if found == "known" else [])
+    assert desk.record().seq == 5
+    assert desk.state() is S.QUEUED
+
+
+def test_a_second_publish_of_a_job_whose_end_waits_for_a_proof_is_acked(desk: Desk) -> None:
+    desk.sleep(30.0)
+    desk.read(seq=1, body=b"{")
+    desk.do(events.QueuedStored("j1"))
+    desk.read(seq=2)
+    assert [a.seq for a in desk.take(effects.AckJob)] == [2]
+
+
+# ---------------------------------------------------------------- rejected
+
+
+def test_rejected_is_the_first_and_only_event(desk: Desk) -> None:
+    desk.read(body=b'{"inputs": {}, "surprise": 1}')
+    first = desk.one(effects.PublishQueued)
+    assert (first.status.status, first.status.reason) == (
+        "rejected",
+        "surprise: Object contains unknown field `surprise`",
+    )
+    desk.do(events.QueuedStored("j1"))
+    result = desk.one(effects.StoreResult).result
+    assert (result.status, result.error and result.error.field) == ("rejected", "surprise")
+    desk.see(result)
+    assert desk.one(effects.PublishDead).job_id == "j1"
+    desk.do(events.DeadStored("j1"))
+    assert desk.told() == []
+    assert desk.one(effects.AckJob).answer
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_rejection_is_finished_by_the_next_leader(stored: bool) -> None:
+    desk = taking_over()
+    desk.read(body=b"{")
+    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.StoryRead("j1", story(word="rejected"), 1))
+    proposal = desk.one(effects.StoreResult)
+    if stored:
+        # The former leader's own result met ours.
+        desk.do(events.ResultRead("j1", Result(job_id="j1", feature="echo", status="rejected", token="6-2")))
+    else:
+        desk.see(proposal.result)
+    desk.close()
+    assert desk.told() == []
+
+
+def test_an_unknown_feature_is_rejected_after_three_adverts_of_leading(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.submit(feature="levitate")
+    led_at = desk.mono
+    desk.until(effects.StoreResult, agent)
+    assert desk.mono - led_at == pytest.approx(3 * desk.settings.advert_s, abs=0.25)
+    error = desk.one(effects.StoreResult).result.error
+    assert error is not None
+    assert (error.code, error.field) == ("unknown_feature", "subject")
+    assert "echo" in error.message
+
+
+def test_a_feature_that_was_ever_advertised_waits(agent: AgentDouble) -> None:
+    desk = taking_over("a9")
+    desk.do(events.ResultsDrained())
+    desk.hear(agent)
+    desk.submit(feature="relief")
+    for _ in range(20):
+        desk.tick(0.5)
+        desk.hear(agent)
+    assert desk.state() is S.QUEUED
+
+
+def test_a_feature_becomes_known_by_an_advert(desk: Desk, agent: AgentDouble) -> None:
+    desk.submit(feature="levitate")
+    desk.tick(2.0)
+    agent.adapters = [offer("lev", "levitate")]
+    desk.hear(agent)
+    assert len(desk.take(effects.SendCall)) == 1
+    desk.tick(5.0)
+    assert desk.take(effects.StoreResult) == []

@@ -90,11 +90,15 @@ class _Reader:
         self._tokens = tokens
         self._at = 0
         self._objects: list[ObjectAsk] = []
+        #: The thing that is spoken of.
+        self._current = -1
         self._relations: list[Relation] = []
         self._ignored: list[str] = []
         #: Said, and waiting for its noun.
         self._pending = Attributes()
         self._count: int | None = None
+        #: "a" or "an" was read: one, where one is possible.
+        self._article = False
         self._shade: str | None = None
         self._intense = 1.0
         #: Parts of a thing that is not named yet ("three-legged stool").
@@ -107,6 +111,8 @@ class _Reader:
         #: A noun was read since the last joiner.
         self._named = False
         self._relation = ""
+        #: The noun that came with "the".
+        self._definite = ""
 
     def read(self) -> Scene:
         while self._at < len(self._tokens):
@@ -142,6 +148,8 @@ class _Reader:
             if self._objects and not self._relation:
                 self._flush()
                 self._after = True
+        elif word in ("a", "an"):
+            self._article = True
         elif word in INTENSIFIERS:
             self._intense = 1.5
         elif not (self._read_colour() or self._read_material() or self._read_size()):
@@ -176,11 +184,11 @@ class _Reader:
             self._count = None
 
     def _say(self, attributes: Attributes) -> None:
-        last = self._objects[-1]
+        last = self._objects[self._current]
         if self._target_part:
-            self._objects[-1] = last.with_part(PartAsk(self._target_part, None, attributes))
+            self._objects[self._current] = last.with_part(PartAsk(self._target_part, None, attributes))
         else:
-            self._objects[-1] = last.with_attributes(attributes)
+            self._objects[self._current] = last.with_attributes(attributes)
 
     def _add(self, attributes: Attributes) -> None:
         if self._after and self._objects:
@@ -237,11 +245,12 @@ class _Reader:
                 self._at += length
                 return True
             said = " ".join(self._tokens[self._at : self._at + length])
+            self._definite = name if self._token(self._at - 1) == "the" and self._at else ""
             self._at += length
             self._take_object(name, said)
             return True
         if word in PART_WORDS and word not in COLOURS:
-            owner = NOUNS[self._objects[-1].noun].name if self._objects else ""
+            owner = NOUNS[self._objects[self._current].noun].name if self._objects else ""
             self._ignore(self._tokens[self._at], f"no part of {owner}" if owner else "a part without its thing")
             self._at += 1
             self._pending, self._count, self._shade = Attributes(), None, None
@@ -262,7 +271,7 @@ class _Reader:
     def _current_part(self, word: str) -> str:
         if not self._objects:
             return ""
-        rule = NOUNS[self._objects[-1].noun].part(word)
+        rule = NOUNS[self._objects[self._current].noun].part(word)
         return rule.name if rule else ""
 
     def _read_adjective_part(self) -> bool:
@@ -290,31 +299,44 @@ class _Reader:
         if not 1 <= count <= MAX_OBJECTS:
             raise PromptError(f"{count} x {name} was asked for; a scene holds 1 to {MAX_OBJECTS} of a thing")
         self._take_shade_alone()
-        new = ObjectAsk(name, said, count, self._pending)
-        self._objects.append(new)
-        self._pending, self._count = Attributes(), None
-        index = len(self._objects) - 1
-        if self._relation:
-            self._relations.append(Relation(self._relation, index - 1, index))
-        elif self._in_parts and index and not self._named:
+        before = self._current
+        known = self._same_again(name)
+        if known is None:
+            self._objects.append(ObjectAsk(name, said, count, self._pending))
+            self._current = len(self._objects) - 1
+        else:
+            self._current = known
+        self._pending, self._count, self._article = Attributes(), None, False
+        if self._relation and before != self._current:
+            self._relations.append(Relation(self._relation, before, self._current))
+        elif self._in_parts and before >= 0 and not self._named:
             # "a table with a lamp", though a table has no lamp as a part.
-            self._relations.append(Relation("with", index, index - 1))
+            self._relations.append(Relation("with", self._current, before))
         self._relation, self._target_part = "", ""
         self._in_parts, self._after, self._named = False, False, True
         for ask in self._early_parts:
             self._record_part(ask)
         self._early_parts = []
 
+    def _same_again(self, name: str) -> int | None:
+        """`the table`, when a table was named before and nothing new is said of it."""
+        if self._pending or self._count is not None or self._definite != name:
+            return None
+        return next((i for i, ask in enumerate(self._objects) if ask.noun == name), None)
+
     def _take_part(self, name: str) -> None:
         self._take_shade_alone()
+        rule = NOUNS[self._objects[self._current].noun].part(name)
+        if self._count is None and self._article and rule and rule.least <= 1 <= rule.most:
+            self._count = 1
         self._record_part(PartAsk(name, self._count, self._pending))
-        self._pending, self._count = Attributes(), None
+        self._pending, self._count, self._article = Attributes(), None, False
         self._target_part, self._named, self._after = name, True, False
 
     def _record_part(self, ask: PartAsk) -> None:
-        noun = NOUNS[self._objects[-1].noun]
+        noun = NOUNS[self._objects[self._current].noun]
         check_count(noun, ask)
-        self._objects[-1] = self._objects[-1].with_part(ask)
+        self._objects[self._current] = self._objects[self._current].with_part(ask)
 
     def _take_shade_alone(self) -> None:
         if self._shade:

@@ -56,12 +56,14 @@ MATERIALS: dict[str, Surface] = {
     "snow": _of("f8fbff", 0.0, 0.9),
     "sand": _of("dcc48e", 0.0, 0.95),
     "earth": _of("6a4a32", 0.0, 0.95),
+    #: Windows, lamps, eyes: shiny and opaque.
+    "pane": _of("9cc7e0", 0.0, 0.08),
     "leaf": _of("3f8f3a", 0.0, 0.8),
 }
 
 #: Other words for them.
 MATERIAL_WORDS: dict[str, str] = {
-    **{name: name for name in MATERIALS if name not in ("leaf", "earth")},
+    **{name: name for name in MATERIALS if name not in ("leaf", "earth", "pane")},
     "wooden": "wood",
     "timber": "wood",
     "oaken": "oak",

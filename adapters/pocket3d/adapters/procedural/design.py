@@ -1,0 +1,185 @@
+"""What a shape function gets and gives: the measures of the thing to build, and the painted pieces it is made of."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, field
+
+from .colours import RGB
+from .nouns import Noun
+from .scene import TURNED, ObjectAsk, Scale
+from .solids import Kit, Solid
+
+#: How far a seed may change a proportion.
+SPREAD = 0.08
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One body and the role that it plays: a key of the noun's `paint`."""
+
+    role: str
+    solid: Solid
+    #: Its own look where nothing was said of its role: books differ.
+    colour: RGB | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where another thing may stand: height, half width and half depth, centre. Metres."""
+
+    y: float
+    half_x: float
+    half_z: float
+    x: float = 0.0
+    z: float = 0.0
+
+
+@dataclass
+class Built:
+    """A thing, standing on y = 0 about the origin, its front towards +z."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    #: On top of it.
+    top: Place | None = None
+    #: Inside it (a vase).
+    hollow: Place | None = None
+    #: Below it (a table): the height that is free.
+    clearance: float = 0.0
+    #: A flat top made to put things on: "a table with a lamp" means on it.
+    serves: bool = False
+
+    def add(self, role: str, *solids: Solid, colour: RGB | None = None) -> None:
+        """Take bodies into a role."""
+        self.pieces += [Piece(role, solid, colour) for solid in solids]
+
+
+class Design:
+    """The measures of one thing. Remembers what was asked for by whom, so that unused words can be named.
+
+    Args:
+        noun: what it is.
+        ask: what was said of it.
+        kit: makes solids.
+        seed: 0 for the usual proportions; others vary each by up to `SPREAD`.
+        index: of the thing among its equals; with a seed, each differs.
+    """
+
+    def __init__(self, noun: Noun, ask: ObjectAsk, kit: Kit, seed: int = 0, index: int = 0) -> None:
+        self.noun = noun
+        self.ask = ask
+        self.kit = kit
+        self._seed = seed
+        self.random = random.Random(f"{seed}/{noun.name}/{index}")
+        factors = [1.0, 1.0, 1.0]
+        for scale in ask.attributes.scales:
+            for axis, factor in enumerate(_turned(scale, noun)):
+                factors[axis] *= factor
+        #: Thickness of details: a tall chair has no thicker legs, a big one does.
+        self.u = sorted(factors)[1]
+        self.factors = tuple(factors)
+        self.targets = _targets(ask, noun)
+        size = [noun.size[axis] * factors[axis] for axis in range(3)]
+        if self.targets:
+            # "an 80 cm table" is a table scaled as a whole; further axes keep their own say.
+            first, metres = next(iter(self.targets.items()))
+            ratio = metres / size[first]
+            alone = len(self.targets) == 1 and not _says_axis(ask)
+            size = [metres if axis == first else side * (ratio if alone else 1) for axis, side in enumerate(size)]
+            self.u *= ratio if alone else 1
+            for axis, wanted in self.targets.items():
+                size[axis] = wanted
+        self.w, self.h, self.d = (side * self.vary() for side in size)
+        self.form = ask.attributes.form if ask.attributes.form in noun.forms else None
+        self._consulted: set[tuple[str, str]] = set()
+
+    def vary(self, spread: float = SPREAD) -> float:
+        """A factor near 1; exactly 1 with seed 0."""
+        draw = self.random.uniform(-1, 1)
+        return 1.0 if self._seed == 0 else 1.0 + spread * draw
+
+    def count(self, part: str) -> int:
+        """How many of a part."""
+        ask = self.ask.parts.get(part)
+        if ask is not None and ask.count is not None:
+            return ask.count
+        rule = self.noun.part(part)
+        if rule is None:
+            raise KeyError(f"{self.noun.name} has no part {part}")
+        # Named without a number, it is wanted: "a chair with arms".
+        return max(rule.default, min(2, rule.most)) if ask is not None and rule.default == 0 else rule.default
+
+    def thick(self, part: str) -> float:
+        """Factor on a part's thickness, from the words said of it, times the thing's own."""
+        return self.u * self._part_factor(part, "thick") * self.vary()
+
+    def long(self, part: str) -> float:
+        """Factor on a part's length or height, from the words said of it."""
+        return self._part_factor(part, "long") * self.vary()
+
+    def _part_factor(self, part: str, side: str) -> float:
+        self._consulted.add((part, side))
+        ask = self.ask.parts.get(part)
+        factor = 1.0
+        for scale in ask.attributes.scales if ask else ():
+            factor *= _part_sides(scale)[side]
+        return factor
+
+    def unused(self) -> list[str]:
+        """Size words said of parts that no measure of this thing listens to. Call after building."""
+        words = []
+        for ask in self.ask.parts.values():
+            for scale in ask.attributes.scales:
+                wanted = {(ask.name, side) for side, factor in _part_sides(scale).items() if factor != 1.0}
+                if wanted and not wanted & self._consulted:
+                    words.append(f"{scale.said} (the size of {ask.name} is fixed in a {self.noun.name})")
+            words += [f"{m.said} (measures are taken for whole things)" for m in ask.attributes.measures]
+        return words
+
+
+def _turned(scale: Scale, noun: Noun) -> tuple[float, float, float]:
+    width, height, depth = scale.factors
+    across = (scale.word == "long") if noun.lengthwise == "z" else (noun.lengthwise == "x" and scale.word != "long")
+    if scale.word in TURNED and across:
+        return depth, height, width
+    return width, height, depth
+
+
+def _targets(ask: ObjectAsk, noun: Noun) -> dict[int, float]:
+    long_axis = 2 if noun.lengthwise == "z" else 0
+    wide_axis = 2 if noun.lengthwise == "x" else 0
+    axes = {"tall": 1, "long": long_axis, "wide": wide_axis, "deep": 2}
+    usual = long_axis if noun.measure == "length" else 1
+    return {axes.get(measure.axis, usual): measure.metres for measure in ask.attributes.measures}
+
+
+def _says_axis(ask: ObjectAsk) -> bool:
+    """True if the measure names an axis ("80 cm tall"): then the other sides stay."""
+    return any(measure.axis for measure in ask.attributes.measures)
+
+
+def _part_sides(scale: Scale) -> dict[str, float]:
+    width, height, depth = scale.factors
+    if scale.word in ("long",):
+        return {"thick": 1.0, "long": width}
+    if scale.word in ("deep", "shallow"):
+        return {"thick": depth, "long": 1.0}
+    return {"thick": width, "long": height}
+
+
+def spots(count: int, width: float, depth: float, form: str | None = None) -> list[tuple[float, float]]:
+    """Where `count` legs stand under a plate: (x, z)."""
+    if count == 1:
+        return [(0.0, 0.0)]
+    x, z = width / 2, depth / 2
+    if form == "round" or (count > 4 and count % 2):
+        turn = 2 * math.pi / count
+        return [(x * math.sin(turn * (i + 0.5)), z * math.cos(turn * (i + 0.5))) for i in range(count)]
+    if count == 2:
+        return [(-x, 0.0), (x, 0.0)]
+    if count == 3:
+        return [(-x, z), (x, z), (0.0, -z)]
+    along = count // 2
+    places = [-x + 2 * x * i / (along - 1) for i in range(along)]
+    return [(place, side) for side in (z, -z) for place in places]

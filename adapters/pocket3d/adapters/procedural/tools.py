@@ -1,0 +1,272 @@
+"""Tools and other things. Each function builds one noun from its design."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from .design import Built, Design, Place
+from .polygons import curve
+from .solids import Solid
+
+
+def ladder(design: Design) -> Built:
+    """Two rails and rungs."""
+    kit, w, d, h = design.kit, design.w, design.d, design.h
+    built = Built()
+    rail = 0.045 * design.thick("rail")
+    for sign in (-1, 1):
+        built.add("rail", kit.box(rail, h, d).moved(sign * (w - rail) / 2))
+    rungs = design.count("rung")
+    thick = min(0.018 * design.thick("rung"), h / rungs * 0.4)
+    for i in range(rungs):
+        y = h * (i + 0.6) / (rungs + 0.2)
+        bar = kit.cylinder(thick, w - rail, segments=20).turned(90, "z").moved((w - rail) / 2, y, 0)
+        built.add("rung", bar)
+    return built
+
+
+def sword(design: Design) -> Built:
+    """A blade with a ridge, a guard, a grip and a pommel; it stands on its pommel."""
+    kit, w, d, h, u = design.kit, design.w, design.d, design.h, design.u
+    built = Built()
+    pommel = 0.028 * u * design.thick("pommel") / u if design.count("pommel") else 0.0
+    grip = h * 0.17 * design.long("grip")
+    if pommel:
+        built.add("pommel", kit.ellipsoid(pommel, pommel, pommel, 28).moved(y=pommel))
+    low = pommel * 1.7
+    thick = 0.016 * design.thick("grip")
+    wound = [(thick * (1.0 + 0.07 * math.sin(i * 1.7)), low + grip * i / 30) for i in range(31)]
+    built.add("grip", kit.lathe([(0, low), *wound, (0, low + grip)], 24, sharp=0.0))
+    base = low + grip
+    guard = 0.03 * design.thick("guard")
+    built.add(
+        "guard",
+        kit.tube(
+            [
+                (-w / 2, base + guard * 0.9, 0),
+                (-w * 0.2, base + guard * 0.3, 0),
+                (0, base + guard * 0.2, 0),
+                (w * 0.2, base + guard * 0.3, 0),
+                (w / 2, base + guard * 0.9, 0),
+            ],
+            [guard * 0.3, guard * 0.42, guard * 0.55, guard * 0.42, guard * 0.3],
+            18,
+        ),
+    )
+    start = base + guard * 0.2
+    built.add("blade", _blade(design, w * 0.105 * design.thick("blade") / u, start, max(h, start + h * 0.3), d * 0.13))
+    return built
+
+
+def _blade(design: Design, half_width: float, low: float, high: float, half_thick: float) -> Solid:
+    """Diamond in section: two edges and a ridge on each face, each a bevel wide, running to a point."""
+    levels = [(0.0, 1.0), (0.03, 1.0), (0.4, 0.93), (0.8, 0.84), (0.88, 0.7), (0.95, 0.42), (0.99, 0.1)]
+    section = [
+        (1.0, 0.06),
+        (0.04, 1.0),
+        (-0.04, 1.0),
+        (-1.0, 0.06),
+        (-1.0, -0.06),
+        (-0.04, -1.0),
+        (0.04, -1.0),
+        (1.0, -0.06),
+    ]
+    rings = [
+        [[x * half_width * size, low + (high - low) * t, z * half_thick * (0.5 + 0.5 * size)] for x, z in section]
+        for t, size in levels
+    ]
+    grid = torch.tensor(rings, dtype=torch.float64, device=design.kit.device)
+    return design.kit.shell(grid, (0, low, 0), (0, high, 0))
+
+
+def hammer(design: Design) -> Built:
+    """A head with a face and a claw on a handle."""
+    kit, w, d, h = design.kit, design.w, design.d, design.h
+    built = Built()
+    tall = d * 0.8 * design.thick("head") / design.u
+    grip = 0.016 * design.thick("handle")
+    top = h - tall * 0.5
+    shaft = curve(
+        [(grip * 1.05, 0.0), (grip * 1.15, h * 0.12), (grip * 0.85, h * 0.4), (grip * 0.8, top + tall * 0.55)], 6
+    )
+    built.add("handle", kit.lathe([(0, 0), *shaft, (0, top + tall * 0.55)], 28, sharp=grip * 0.15))
+    face = kit.lathe(
+        [
+            (0, 0),
+            (tall * 0.42, 0),
+            (tall * 0.5, tall * 0.12),
+            (tall * 0.5, tall * 0.5),
+            (tall * 0.34, tall * 0.75),
+            (tall * 0.34, w * 0.45),
+            (0, w * 0.45),
+        ],
+        36,
+    )
+    built.add("head", face.turned(-90, "z").moved(-w * 0.5, top, 0))
+    built.add("head", kit.box(tall * 1.1, tall, tall * 0.85).moved(0, top - tall / 2, 0))
+    claw = [
+        (0.0, 0.34),
+        (0.0, -0.34),
+        (0.22, -0.34),
+        (0.42, -0.5),
+        (0.5, -0.72),
+        (0.53, -0.68),
+        (0.45, -0.1),
+        (0.25, 0.3),
+    ]
+    outline = [(x * w, top + y * tall) for x, y in claw]
+    for sign in (-1, 1):
+        built.add("head", kit.prism(outline, tall * 0.26, tall * 0.03).turned(sign * 4).moved(z=sign * tall * 0.2))
+    return built
+
+
+def gear(design: Design) -> Built:
+    """Teeth around a disc with a bore; it stands upright. The bore goes through, so the body is a ring."""
+    kit, w, d, h = design.kit, design.w, design.d, design.h
+    built = Built()
+    teeth = design.count("tooth")
+    root = 0.5 - min(0.07, 0.9 / teeth) * design.long("tooth")
+    outline: list[tuple[float, float]] = []
+    pitch = 2 * math.pi / teeth
+    for i in range(teeth):
+        for part, radius in ((-0.30, root), (-0.16, 0.5), (0.16, 0.5), (0.30, root)):
+            angle = pitch * (i + part)
+            outline.append((radius * math.sin(angle), radius * math.cos(angle)))
+    outline = outline[::-1]
+    bore = 0.13 if design.count("hole") else 0.0
+    solid = _ring(design, outline, bore) if bore else kit.prism(outline, 1.0, 0.004)
+    built.add("body", solid.scaled(w, h, d).moved(y=h / 2))
+    collar = 0.24
+    if bore:
+        hub = _ring(design, _circle(collar, 48), bore * 0.998)
+        built.add("body", hub.scaled(w, h, d * 1.5).moved(y=h / 2))
+    return built
+
+
+def _circle(radius: float, count: int) -> list[tuple[float, float]]:
+    return [
+        (radius * math.cos(2 * math.pi * i / count), radius * math.sin(2 * math.pi * i / count)) for i in range(count)
+    ]
+
+
+def _ring(design: Design, outline: list[tuple[float, float]], bore: float) -> Solid:
+    """An outline (counter-clockwise, star-shaped about the middle) of depth 1 in z with a round hole through it."""
+    n = len(outline)
+    bevel = 0.006
+    loops: list[list[tuple[float, float, float]]] = []
+    hole = [(bore * x / math.hypot(x, y), bore * y / math.hypot(x, y)) for x, y in outline]
+    for loop, sign in ((outline, -1.0), (hole, 1.0)):
+        for z in (0.5, -0.5) if sign > 0 else (-0.5, 0.5):
+            edge = z - math.copysign(bevel, z)
+            shrunk = [
+                (x + sign * bevel * x / math.hypot(x, y), y + sign * bevel * y / math.hypot(x, y), z) for x, y in loop
+            ]
+            full = [(x, y, edge) for x, y in loop]
+            loops += [shrunk, full] if (z < 0) == (sign < 0) else [full, shrunk]
+    vertices = torch.tensor(loops, dtype=torch.float64).reshape(-1, 3).to(design.kit.device)
+    count = len(loops)
+    faces = []
+    for row in range(count):
+        for i in range(n):
+            a, b = row * n + i, row * n + (i + 1) % n
+            c, e = (row + 1) % count * n + (i + 1) % n, (row + 1) % count * n + i
+            faces += [(a, b, c), (a, c, e)]
+    solid = Solid(vertices, torch.tensor(faces, dtype=torch.int64, device=design.kit.device))
+    return solid if solid.volume() > 0 else Solid(solid.vertices, solid.faces.flip(1))
+
+
+def wheel(design: Design) -> Built:
+    """A tyre, a rim, spokes and a hub; it stands upright and rolls along x."""
+    kit, w, d = design.kit, design.w, design.d
+    built = Built()
+    r = w / 2
+    thick = min(d / 2, r * 0.24)
+    tyre = design.count("tyre")
+    if tyre:
+        built.add("tyre", kit.torus(r - thick, thick, 72, 28).turned(90, "x").moved(y=r))
+    inner = r - 2 * thick * 0.92 if tyre else r * 0.93
+    rim = thick * 0.5 * design.thick("rim") / design.u
+    built.add("rim", kit.torus(inner, rim, 72, 20).turned(90, "x").moved(y=r))
+    hub = r * 0.15 * design.thick("hub") / design.u
+    built.add("hub", kit.cylinder(hub, d * 0.8).turned(90, "x").moved(0, r, -d * 0.4))
+    for i in range(design.count("spoke")):
+        angle = 2 * math.pi * i / design.count("spoke")
+        end = (inner * math.sin(angle), r + inner * math.cos(angle), 0.0)
+        start = (hub * 0.5 * math.sin(angle), r + hub * 0.5 * math.cos(angle), 0.0)
+        built.add("spoke", kit.tube([start, end], rim * 0.5 * design.thick("spoke") / design.u, 12))
+    built.pieces = [type(p)(p.role, p.solid.scaled(1, design.h / design.w, 1), p.colour) for p in built.pieces]
+    return built
+
+
+def candle(design: Design) -> Built:
+    """A wax column with a wick and a flame, in a holder if asked for."""
+    kit, w, h = design.kit, design.w, design.h
+    built = Built()
+    r = w / 2
+    flame = h * 0.22 * design.long("flame") if design.count("flame") else 0.0
+    base = h * 0.04 if design.count("holder") else 0.0
+    if base:
+        built.add(
+            "holder",
+            kit.lathe([(0, 0), (r * 2.0, 0), (r * 2.3, h * 0.09), (r * 2.1, h * 0.09), (r * 1.9, base), (0, base)], 48),
+        )
+    top = h - flame - h * 0.05
+    built.add(
+        "body",
+        kit.lathe(
+            [
+                (0, base),
+                (r, base),
+                (r, top),
+                (r * 0.8, top + h * 0.012),
+                (r * 0.6, top - h * 0.01),
+                (0, top - h * 0.015),
+            ],
+            40,
+        ),
+    )
+    built.add("wick", kit.tube([(0, top - h * 0.03, 0), (0, top + h * 0.05, 0)], r * 0.06, 10))
+    if flame:
+        drop = curve([(0.04, 0.0), (0.7, 0.16), (0.95, 0.36), (0.5, 0.7), (0.06, 0.99)], 6)
+        body = kit.lathe([(0, 0), *drop, (0, 1.0)], 24, sharp=0.0)
+        built.add("flame", body.scaled(r * 0.34, flame, r * 0.34).moved(y=top + h * 0.035))
+    return built
+
+
+def barrel(design: Design) -> Built:
+    """Bulging staves with hoops."""
+    kit, w, d, h = design.kit, design.w, design.d, design.h
+    built = Built()
+    r = w / 2
+
+    def radius(t: float) -> float:
+        return r * (0.8 + 0.18 * math.sin(math.pi * t))
+
+    side = [(radius(i / 20), h * i / 20) for i in range(21)]
+    inset = h * 0.04
+    profile = [
+        (0, inset),
+        (side[0][0] * 0.9, inset),
+        (side[0][0] * 0.92, 0),
+        *side,
+        (side[-1][0] * 0.92, h),
+        (side[-1][0] * 0.9, h - inset),
+        (0, h - inset),
+    ]
+    built.add("body", kit.lathe(profile, 56, sharp=h * 0.006).scaled(1, 1, d / w))
+    hoops = design.count("hoop")
+    for i in range(hoops):
+        t = 0.06 + 0.88 * (i + 0.5) / hoops if hoops != 4 else (0.07, 0.3, 0.7, 0.93)[i]
+        half = 0.025
+        low, high = max(t - half, 0.01), min(t + half, 0.99)
+        band = kit.lathe(
+            [(0, h * low), (radius(low) * 1.02, h * low), (radius(high) * 1.02, h * high), (0, h * high)],
+            56,
+            sharp=h * 0.003,
+        )
+        built.add("hoop", band.scaled(1, 1, d / w))
+    built.top = Place(h - inset, r * 0.5, r * 0.5)
+    built.serves = True
+    return built

@@ -1,0 +1,162 @@
+"""Vessels: thin walls of revolution with handles. Each function builds one noun from its design."""
+
+from __future__ import annotations
+
+import math
+
+from .design import Built, Design, Place
+from .polygons import arc, curve
+from .solids import Solid
+
+
+def _vessel(design: Design, outer: list[tuple[float, float]], wall: float, floor: float, segments: int = 56) -> Solid:
+    """An open vessel: the outer line from the foot's edge to the rim, and a wall inside it."""
+    kit = design.kit
+    inner = []
+    for i, (radius, y) in enumerate(outer):
+        before, after = outer[max(i - 1, 0)], outer[min(i + 1, len(outer) - 1)]
+        dr, dy = after[0] - before[0], after[1] - before[1]
+        length = math.hypot(dr, dy) or 1.0
+        r, z = radius - wall * dy / length, y + wall * dr / length
+        if z > floor and r > wall * 0.5:
+            inner.append((r, min(z, outer[-1][1])))
+    inner = sorted(inner, key=lambda point: point[1])
+    rim = outer[-1]
+    edge = (rim[0] - wall * 0.5, rim[1] + wall * 0.12)
+    profile = [(0.0, outer[0][1]), *outer, edge, *reversed(inner), (inner[0][0] * 0.9, floor), (0.0, floor)]
+    return kit.lathe(profile, segments, sharp=wall * 0.25)
+
+
+def _handle(design: Design, x: float, low: float, high: float, reach: float, thick: float) -> Solid:
+    """A bent bar from one height to another, on the side +x."""
+    middle, half = (low + high) / 2, (high - low) / 2
+    bow = [
+        (x + reach * math.cos(math.radians(a)), middle + half * math.sin(math.radians(a))) for a in range(-90, 91, 12)
+    ]
+    path = [(x - reach * 0.22, bow[0][1], 0.0), *((px, py, 0.0) for px, py in bow), (x - reach * 0.22, bow[-1][1], 0.0)]
+    return design.kit.tube(path, thick, 18)
+
+
+def _handles(design: Design, built: Built, x: float, low: float, high: float, reach: float, thick: float) -> None:
+    for i in range(design.count("handle")):
+        bar = _handle(design, x, low, high, reach, thick)
+        built.add("handle", bar if i == 0 else bar.turned(180))
+
+
+def cup(design: Design) -> Built:
+    """A mug with its handle, on a saucer if asked for."""
+    kit, d, h = design.kit, design.d, design.h
+    built = Built()
+    base = 0.0
+    if design.count("saucer"):
+        plate = d * 0.85
+        base = h * 0.06
+        built.add(
+            "saucer",
+            _vessel(
+                design, curve([(plate * 0.45, 0.0), (plate * 0.6, h * 0.03), (plate, h * 0.16)], 6), h * 0.04, base
+            ),
+        )
+    radius = d / 2
+    wall = radius * 0.085
+    outer = curve(
+        [(radius * 0.8, base), (radius * 0.93, base + h * 0.1), (radius, base + h * 0.4), (radius, base + h)], 6
+    )
+    built.add("body", _vessel(design, outer, wall, base + h * 0.07))
+    thick = 0.0055 * design.thick("handle")
+    _handles(design, built, radius * 0.97, base + h * 0.24, base + h * 0.8, design.w - d, thick)
+    built.hollow = Place(base + h * 0.07, radius * 0.85, radius * 0.85)
+    built.top = Place(base + h, radius * 0.6, radius * 0.6)
+    del kit
+    return built
+
+
+def vase(design: Design) -> Built:
+    """A belly, a neck and a flared rim."""
+    w, h = design.w, design.h
+    built = Built()
+    r = w / 2
+    outer = curve(
+        [
+            (r * 0.55, 0.0),
+            (r * 0.85, h * 0.15),
+            (r, h * 0.36),
+            (r * 0.72, h * 0.62),
+            (r * 0.42, h * 0.8),
+            (r * 0.45, h * 0.9),
+            (r * 0.62, h),
+        ],
+        7,
+    )
+    built.add("body", _vessel(design, outer, r * 0.07, h * 0.04).scaled(1, 1, design.d / w))
+    _handles(design, built, r * 0.52, h * 0.48, h * 0.86, r * 0.48, 0.011 * design.thick("handle"))
+    built.hollow = Place(h * 0.05, r * 0.33, r * 0.33)
+    built.top = Place(h, r * 0.4, r * 0.4)
+    return built
+
+
+def bowl(design: Design) -> Built:
+    """A round shell on a foot."""
+    kit, w, h = design.kit, design.w, design.h
+    built = Built()
+    r = w / 2
+    foot = h * 0.1 if design.count("foot") else 0.0
+    if foot:
+        ring = kit.lathe([(0, 0), (r * 0.42, 0), (r * 0.38, foot * 1.4), (0, foot * 1.4)])
+        built.add("foot", ring)
+    outer = [(x * r, foot + (y + 1) * (h - foot)) for x, y in arc(0, 0, 1.0, -66, 0, 18)]
+    low = outer[0][1]
+    outer = [(x, foot + (y - low) * (h - foot) / (h - low)) for x, y in outer]
+    built.add("body", _vessel(design, outer, r * 0.05, foot + h * 0.07).scaled(1, 1, design.d / w))
+    built.hollow = Place(foot + h * 0.07, r * 0.62, r * 0.62)
+    built.top = Place(h, r * 0.5, r * 0.5)
+    return built
+
+
+def bottle(design: Design) -> Built:
+    """A body, shoulders, a neck, a cap and a label."""
+    kit, w, h = design.kit, design.w, design.h
+    built = Built()
+    r = w / 2
+    capped = design.count("cap")
+    top = h * (0.95 if capped else 1.0)
+    outer = [
+        (r * 0.9, 0.0),
+        (r, h * 0.03),
+        *curve([(r, h * 0.05), (r, h * 0.55), (r * 0.8, h * 0.66), (r * 0.4, h * 0.76), (r * 0.36, top)], 7),
+    ]
+    built.add("body", _vessel(design, outer, r * 0.07, h * 0.03, 48).scaled(1, 1, design.d / w))
+    if capped:
+        built.add("cap", kit.cylinder(r * 0.42, h * 0.09 * design.long("cap"), r * 0.4).moved(y=h * 0.91))
+    if design.count("label"):
+        band = kit.cylinder(r * 1.012, h * 0.24, segments=48)
+        built.add("label", band.scaled(1, 1, design.d / w).moved(y=h * 0.18))
+    built.top = Place(h, r * 0.3, r * 0.3)
+    return built
+
+
+def goblet(design: Design) -> Built:
+    """A bowl on a stem and a foot."""
+    kit, w, h = design.kit, design.w, design.h
+    built = Built()
+    r = w / 2
+    stem = r * 0.13
+    foot = curve(
+        [
+            (r * 0.85, h * 0.015),
+            (r * 0.5, h * 0.04),
+            (stem, h * 0.1),
+            (stem, h * 0.28),
+            (stem * 2.0, h * 0.32),
+            (stem, h * 0.36),
+            (stem, h * 0.44),
+        ],
+        5,
+    )
+    built.add("body", kit.lathe([(0, 0), (r * 0.85, 0), *foot, (0, h * 0.44)], 48, sharp=r * 0.02))
+    outer = curve([(stem * 1.1, h * 0.42), (r * 0.72, h * 0.54), (r * 0.98, h * 0.74), (r, h)], 8)
+    built.add("body", _vessel(design, outer, r * 0.07, h * 0.46))
+    _handles(design, built, r * 0.92, h * 0.58, h * 0.92, r * 0.5, 0.004 * design.thick("handle"))
+    built.hollow = Place(h * 0.47, r * 0.5, r * 0.5)
+    built.top = Place(h, r * 0.5, r * 0.5)
+    return built

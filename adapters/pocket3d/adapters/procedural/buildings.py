@@ -127,7 +127,8 @@ def castle(design: Design) -> Built:
     count = design.count("tower")
     radius = min(w, d) * 0.1 * min(1.0, 5.0 / count) ** 0.5 * design.thick("tower") / design.u
     x_half, z_half = w / 2 - radius * 1.2, d / 2 - radius * 1.2
-    start = 45.0 if count % 2 == 0 else 180.0 / count
+    # Two towers are the ends of the front wall; else the front is the middle of a wall.
+    start = 180.0 / count
     corners = []
     for i in range(count):
         angle = math.radians(start + 360 * i / count)

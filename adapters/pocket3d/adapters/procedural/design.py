@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 
 from .colours import RGB
-from .nouns import Noun
+from .noun import Noun
 from .scene import TURNED, ObjectAsk, Scale
 from .solids import Kit, Solid
 

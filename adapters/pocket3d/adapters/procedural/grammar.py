@@ -20,7 +20,8 @@ import re
 
 from .colours import COLOURS, SHADES, shaded
 from .materials import MATERIAL_WORDS
-from .nouns import NAMES, NOUNS, PART_WORDS, Noun
+from .noun import Noun
+from .nouns import NAMES, NOUNS, PART_WORDS
 from .scene import Attributes, Measure, ObjectAsk, PartAsk, Relation, Scale, Scene
 from .vocabulary import (
     COPULAS,

@@ -51,14 +51,27 @@ def tree(design: Design) -> Built:
         built.add("crown", blob.moved(x, y, z))
     apples = design.count("apple")
     for i in range(apples):
-        (x, y, z), size = clumps[1 + (i * 5) % 6] if i % 3 else clumps[(i * 2) % len(clumps)]
-        turn, rise = i * 2.399963, -0.35 + 0.9 * ((i * 0.618034) % 1.0)
-        flat = math.sqrt(1 - rise * rise)
-        reach = w * size
-        centre = (x + reach * flat * math.sin(turn), y + reach * 0.82 * rise, z + d * size * flat * math.cos(turn))
+        turn, rise = i * 2.399963, -0.45 + 1.2 * ((i * 0.618034) % 1.0)
+        flat = math.sqrt(max(1 - rise * rise, 0.05))
+        direction = (flat * math.sin(turn), rise, flat * math.cos(turn))
+        reach = _outermost(clumps, (0.0, h * 0.7, 0.0), direction, w)
+        x, y, z = (c + reach * step for c, step in zip((0.0, h * 0.7, 0.0), direction, strict=True))
         ball = 0.028 * h * design.thick("apple") / design.u
-        built.add("apple", kit.ellipsoid(ball, ball, ball, 18).moved(*centre))
+        built.add("apple", kit.ellipsoid(ball, ball, ball, 18).moved(x, y, z * d / w))
     return built
+
+
+def _outermost(clumps: list[tuple[Point, float]], start: Point, direction: Point, width: float) -> float:
+    """How far from `start` the last of the clumps (taken as balls a little flattened) is left."""
+    best = 0.0
+    for (x, y, z), size in clumps:
+        radius = size * width * 0.93
+        apart = (start[0] - x, start[1] - y, start[2] - z)
+        along = sum(a * b for a, b in zip(apart, direction, strict=True))
+        inside = along * along - sum(a * a for a in apart) + radius * radius
+        if inside > 0:
+            best = max(best, -along + math.sqrt(inside))
+    return best
 
 
 def pine(design: Design) -> Built:
@@ -175,7 +188,7 @@ def flower(design: Design) -> Built:
     built.add("stem", kit.tube([(x, y, 0.0) for x, y in path], stem, 14))
     for i in range(design.count("leaf")):
         side = 1 if i % 2 == 0 else -1
-        y = pot + (head_y - pot) * (0.42 + 0.13 * i)
+        y = pot + (head_y - pot) * (0.5 + 0.11 * i)
         leaf = _blade(design, w * 0.42 * design.long("leaf"), w * 0.13, 0.006 * u)
         built.add(
             "leaf",

@@ -1,96 +1,12 @@
-"""The things that can be built, with their parts, sizes and looks. Data only.
-
-A noun's entry is everything that the parser and the painter need; its shape is a function of the same name in one of
-the shape modules. Sizes are metres of the real thing.
-"""
+"""The things that can be built, with their parts, sizes and looks. Data only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class PartRule:
-    """A part that a prompt may speak of: how many there are, and how many may be asked for."""
-
-    name: str
-    default: int
-    least: int
-    most: int
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Noun:
-    """One thing that can be built."""
-
-    name: str
-    aliases: tuple[str, ...]
-    #: Width (x), height (y), depth (z), metres.
-    size: tuple[float, float, float]
-    parts: tuple[PartRule, ...]
-    #: Role -> (colour code or "", material): how it looks unless told otherwise. "" is the material's own colour.
-    paint: dict[str, tuple[str, str]]
-    #: Roles that take the colour and material said of the whole thing.
-    tinted: tuple[str, ...]
-    #: Roles that take a second colour ("a red and white rocket").
-    accent: tuple[str, ...] = ()
-    #: The axis of "long": x, or z; "wide" is then the other one.
-    lengthwise: str = ""
-    #: What a bare measure ("a 3 m boat") means.
-    measure: str = "height"
-    #: Outlines of `FORMS` that it can have.
-    forms: tuple[str, ...] = ()
-
-    def part(self, word: str) -> PartRule | None:
-        """The part of that name or alias (singular)."""
-        for rule in self.parts:
-            if word == rule.name or word in rule.aliases:
-                return rule
-        return None
-
-
-def _part(text: str) -> PartRule:
-    """`leg 4 1-12 foot`: name, default, range, aliases."""
-    name, default, span, *aliases = text.split()
-    least, most = span.split("-")
-    return PartRule(name, int(default), int(least), int(most), tuple(aliases))
-
-
-def _noun(
-    name: str,
-    aliases: str,
-    size: tuple[float, float, float],
-    parts: str,
-    paint: str,
-    tinted: str,
-    accent: str = "",
-    lengthwise: str = "",
-    measure: str = "height",
-    forms: tuple[str, ...] = (),
-) -> Noun:
-    looks: dict[str, tuple[str, str]] = {}
-    for entry in paint.split():
-        role, material, *code = entry.split(":")
-        looks[role] = (code[0] if code else "", material)
-    rules = tuple(_part(text) for text in parts.split(",") if text.strip())
-    return Noun(
-        name,
-        tuple(a.strip() for a in aliases.split(",") if a.strip()),
-        size,
-        rules,
-        looks,
-        tuple(tinted.split()),
-        tuple(accent.split()),
-        lengthwise,
-        measure,
-        forms,
-    )
-
+from .noun import Noun, noun
 
 _ALL = (
     # furniture
-    _noun(
+    noun(
         "chair",
         "",
         (0.46, 0.92, 0.5),
@@ -99,7 +15,7 @@ _ALL = (
         "leg back seat arm",
         "seat",
     ),
-    _noun(
+    noun(
         "armchair",
         "easy chair",
         (0.9, 0.9, 0.85),
@@ -108,7 +24,7 @@ _ALL = (
         "back seat arm",
         "pillow",
     ),
-    _noun(
+    noun(
         "table",
         "desk,dining table,coffee table,picnic table",
         (1.4, 0.75, 0.8),
@@ -118,7 +34,7 @@ _ALL = (
         "top",
         forms=("round", "square"),
     ),
-    _noun(
+    noun(
         "stool",
         "bar stool",
         (0.38, 0.6, 0.38),
@@ -128,7 +44,7 @@ _ALL = (
         "seat",
         forms=("round", "square"),
     ),
-    _noun(
+    noun(
         "bench",
         "park bench",
         (1.5, 0.82, 0.5),
@@ -137,7 +53,7 @@ _ALL = (
         "back seat",
         "leg",
     ),
-    _noun(
+    noun(
         "bed",
         "",
         (1.6, 1.0, 2.1),
@@ -148,7 +64,7 @@ _ALL = (
         "z",
         "length",
     ),
-    _noun(
+    noun(
         "shelf",
         "bookcase,bookshelf,rack",
         (0.9, 1.8, 0.32),
@@ -157,7 +73,7 @@ _ALL = (
         "board side back",
         "back",
     ),
-    _noun(
+    noun(
         "sofa",
         "couch,settee",
         (2.0, 0.82, 0.9),
@@ -166,7 +82,7 @@ _ALL = (
         "seat back arm",
         "pillow",
     ),
-    _noun(
+    noun(
         "wardrobe",
         "cabinet,cupboard,closet,dresser",
         (1.1, 1.9, 0.58),
@@ -175,7 +91,7 @@ _ALL = (
         "body door",
         "door",
     ),
-    _noun(
+    noun(
         "lamp",
         "floor lamp,table lamp,desk lamp,lantern",
         (0.36, 0.6, 0.36),
@@ -185,7 +101,7 @@ _ALL = (
         "base pole",
     ),
     # buildings
-    _noun(
+    noun(
         "house",
         "home,cottage,hut,cabin",
         (8.0, 7.0, 7.0),
@@ -194,7 +110,7 @@ _ALL = (
         "wall",
         "roof",
     ),
-    _noun(
+    noun(
         "tower",
         "lighthouse,turret",
         (5.0, 16.0, 5.0),
@@ -203,7 +119,7 @@ _ALL = (
         "wall merlon",
         "roof",
     ),
-    _noun(
+    noun(
         "castle",
         "fortress,fort,palace",
         (26.0, 18.0, 26.0),
@@ -213,8 +129,8 @@ _ALL = (
         "tower wall merlon keep",
         "roof",
     ),
-    _noun("pyramid", "", (20.0, 13.0, 20.0), "step 0 0-20 tier layer", "body:sand", "body"),
-    _noun(
+    noun("pyramid", "", (20.0, 13.0, 20.0), "step 0 0-20 tier layer", "body:sand", "body"),
+    noun(
         "bridge",
         "",
         (24.0, 6.0, 5.0),
@@ -226,7 +142,7 @@ _ALL = (
         "length",
     ),
     # vehicles
-    _noun(
+    noun(
         "car",
         "automobile,taxi",
         (4.2, 1.45, 1.75),
@@ -237,7 +153,7 @@ _ALL = (
         "x",
         "length",
     ),
-    _noun(
+    noun(
         "truck",
         "lorry",
         (6.5, 2.8, 2.2),
@@ -249,7 +165,7 @@ _ALL = (
         "x",
         "length",
     ),
-    _noun(
+    noun(
         "rocket",
         "spaceship,space ship,spacecraft,missile",
         (3.0, 12.0, 3.0),
@@ -258,7 +174,7 @@ _ALL = (
         "body",
         "nose fin",
     ),
-    _noun(
+    noun(
         "boat",
         "ship,sailboat,sailing boat",
         (5.0, 5.6, 1.9),
@@ -269,7 +185,7 @@ _ALL = (
         "x",
         "length",
     ),
-    _noun(
+    noun(
         "airplane",
         "plane,aeroplane,aircraft,jet,airliner",
         (9.0, 2.9, 9.5),
@@ -281,7 +197,7 @@ _ALL = (
         "length",
     ),
     # nature
-    _noun(
+    noun(
         "tree",
         "oak tree,apple tree",
         (4.0, 5.5, 4.0),
@@ -290,7 +206,7 @@ _ALL = (
         "crown",
         "apple",
     ),
-    _noun(
+    noun(
         "pine",
         "pine tree,fir,fir tree,christmas tree,spruce,conifer",
         (3.2, 6.5, 3.2),
@@ -299,7 +215,7 @@ _ALL = (
         "tier",
         "ball",
     ),
-    _noun(
+    noun(
         "cactus",
         "cacti,saguaro",
         (0.9, 1.8, 0.45),
@@ -308,7 +224,7 @@ _ALL = (
         "body arm",
         "flower",
     ),
-    _noun(
+    noun(
         "flower",
         "rose,daisy,sunflower,tulip,blossom",
         (0.3, 0.6, 0.3),
@@ -317,7 +233,7 @@ _ALL = (
         "petal",
         "center",
     ),
-    _noun(
+    noun(
         "mushroom",
         "toadstool",
         (0.24, 0.26, 0.24),
@@ -326,7 +242,7 @@ _ALL = (
         "cap",
         "spot",
     ),
-    _noun(
+    noun(
         "snowman",
         "snow man",
         (1.0, 1.9, 1.0),
@@ -336,7 +252,7 @@ _ALL = (
         "ball",
         "hat scarf",
     ),
-    _noun(
+    noun(
         "fish",
         "goldfish",
         (0.5, 0.28, 0.14),
@@ -348,7 +264,7 @@ _ALL = (
         "length",
     ),
     # vessels
-    _noun(
+    noun(
         "cup",
         "mug,teacup,coffee cup",
         (0.115, 0.095, 0.085),
@@ -357,7 +273,7 @@ _ALL = (
         "body handle saucer",
         "handle",
     ),
-    _noun(
+    noun(
         "vase",
         "",
         (0.2, 0.38, 0.2),
@@ -366,7 +282,7 @@ _ALL = (
         "body handle",
         "handle",
     ),
-    _noun(
+    noun(
         "bowl",
         "",
         (0.26, 0.11, 0.26),
@@ -375,7 +291,7 @@ _ALL = (
         "body foot",
         "foot",
     ),
-    _noun(
+    noun(
         "bottle",
         "flask",
         (0.08, 0.3, 0.08),
@@ -384,7 +300,7 @@ _ALL = (
         "body",
         "label",
     ),
-    _noun(
+    noun(
         "goblet",
         "chalice,wineglass,wine glass,trophy",
         (0.09, 0.2, 0.09),
@@ -393,7 +309,7 @@ _ALL = (
         "body handle",
     ),
     # tools and things
-    _noun(
+    noun(
         "ladder",
         "",
         (0.5, 2.6, 0.07),
@@ -402,7 +318,7 @@ _ALL = (
         "rung rail",
         "rung",
     ),
-    _noun(
+    noun(
         "sword",
         "blade",
         (0.24, 1.05, 0.05),
@@ -413,7 +329,7 @@ _ALL = (
         "",
         "height",
     ),
-    _noun(
+    noun(
         "hammer",
         "mallet",
         (0.15, 0.34, 0.045),
@@ -422,10 +338,10 @@ _ALL = (
         "head",
         "handle",
     ),
-    _noun(
+    noun(
         "gear", "cog,cogwheel,sprocket", (0.2, 0.2, 0.04), "tooth 12 6-60 teeth,hole 1 0-1 bore", "body:steel", "body"
     ),
-    _noun(
+    noun(
         "wheel",
         "",
         (0.6, 0.6, 0.14),
@@ -434,7 +350,7 @@ _ALL = (
         "rim spoke hub",
         "tyre",
     ),
-    _noun(
+    noun(
         "candle",
         "",
         (0.07, 0.2, 0.07),
@@ -443,7 +359,7 @@ _ALL = (
         "body",
         "flame",
     ),
-    _noun(
+    noun(
         "barrel",
         "keg,cask",
         (0.6, 0.85, 0.6),
@@ -453,10 +369,10 @@ _ALL = (
         "hoop",
     ),
     # primitives
-    _noun("cube", "box,block,crate,brick block", (1.0, 1.0, 1.0), "", "body:plastic:b9bec6", "body"),
-    _noun("sphere", "ball,globe,orb", (1.0, 1.0, 1.0), "", "body:plastic:b9bec6", "body"),
-    _noun("cylinder", "tube,disc,disk", (0.8, 1.0, 0.8), "", "body:plastic:b9bec6", "body"),
-    _noun(
+    noun("cube", "box,block,crate,brick block", (1.0, 1.0, 1.0), "", "body:plastic:b9bec6", "body"),
+    noun("sphere", "ball,globe,orb", (1.0, 1.0, 1.0), "", "body:plastic:b9bec6", "body"),
+    noun("cylinder", "tube,disc,disk", (0.8, 1.0, 0.8), "", "body:plastic:b9bec6", "body"),
+    noun(
         "cone",
         "traffic cone",
         (0.9, 1.0, 0.9),
@@ -465,17 +381,17 @@ _ALL = (
         "body",
         "stripe",
     ),
-    _noun("torus", "ring,donut,doughnut", (1.0, 0.3, 1.0), "", "body:plastic:b9bec6", "body"),
-    _noun("star", "", (1.0, 1.0, 0.25), "point 5 3-16 tip ray", "body:plastic:f4c430", "body"),
-    _noun("heart", "", (1.0, 0.95, 0.35), "", "body:plastic:d3202f", "body"),
+    noun("torus", "ring,donut,doughnut", (1.0, 0.3, 1.0), "", "body:plastic:b9bec6", "body"),
+    noun("star", "", (1.0, 1.0, 0.25), "point 5 3-16 tip ray", "body:plastic:f4c430", "body"),
+    noun("heart", "", (1.0, 0.95, 0.35), "", "body:plastic:d3202f", "body"),
 )
 
-NOUNS: dict[str, Noun] = {noun.name: noun for noun in _ALL}
+NOUNS: dict[str, Noun] = {entry.name: entry for entry in _ALL}
 #: Words of a name -> noun; longer ones are tried first.
 NAMES: dict[tuple[str, ...], str] = {
-    tuple(alias.split()): noun.name for noun in _ALL for alias in (noun.name, *noun.aliases)
+    tuple(alias.split()): entry.name for entry in _ALL for alias in (entry.name, *entry.aliases)
 }
 #: Every word that is a part of something.
 PART_WORDS: frozenset[str] = frozenset(
-    word for noun in _ALL for rule in noun.parts for word in (rule.name, *rule.aliases)
+    word for entry in _ALL for rule in entry.parts for word in (rule.name, *rule.aliases)
 )

@@ -6,7 +6,7 @@ from ..mesh_output import Material
 from .colours import RGB, rgb, shaded
 from .design import Built, Piece
 from .materials import MATERIALS
-from .nouns import Noun
+from .noun import Noun
 from .scene import Attributes, ObjectAsk
 
 _NOTHING = Attributes()

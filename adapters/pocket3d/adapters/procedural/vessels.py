@@ -45,7 +45,7 @@ def _handles(design: Design, built: Built, x: float, low: float, high: float, re
 
 def cup(design: Design) -> Built:
     """A mug with its handle, on a saucer if asked for."""
-    kit, d, h = design.kit, design.d, design.h
+    d, h = design.d, design.h
     built = Built()
     base = 0.0
     if design.count("saucer"):
@@ -67,7 +67,6 @@ def cup(design: Design) -> Built:
     _handles(design, built, radius * 0.97, base + h * 0.24, base + h * 0.8, design.w - d, thick)
     built.hollow = Place(base + h * 0.07, radius * 0.85, radius * 0.85)
     built.top = Place(base + h, radius * 0.6, radius * 0.6)
-    del kit
     return built
 
 
@@ -90,7 +89,8 @@ def vase(design: Design) -> Built:
     )
     built.add("body", _vessel(design, outer, r * 0.07, h * 0.04).scaled(1, 1, design.d / w))
     _handles(design, built, r * 0.52, h * 0.48, h * 0.86, r * 0.48, 0.011 * design.thick("handle"))
-    built.hollow = Place(h * 0.05, r * 0.33, r * 0.33)
+    # What is put in leans on the neck, well above the floor.
+    built.hollow = Place(h * 0.4, r * 0.33, r * 0.33)
     built.top = Place(h, r * 0.4, r * 0.4)
     return built
 

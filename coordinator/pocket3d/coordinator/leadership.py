@@ -7,6 +7,7 @@ then writes the leader record into the events stream: from that moment event bat
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from pocket3d.contracts.clock import Now, rfc3339
@@ -39,9 +40,10 @@ class LeaseUnread(NamedTuple):
 
 
 class FenceWritten(NamedTuple):
-    """The leader record stands in the events stream, at this sequence."""
+    """The leader record of that epoch stands in the events stream, at this sequence."""
 
     sequence: int
+    epoch: int
 
 
 class FenceConflict(NamedTuple):
@@ -140,14 +142,17 @@ class Leadership:
         self._asked_at = 0.0
         self._seen: tuple[int, int, int] | None = None
         self._seen_at = 0.0
-        self._last_tick: float | None = None
+        self._read_at = -math.inf
         self._revision = 0
         self._record: LeaderRecord | None = None
         self._fencing = False
+        #: Sequence of our leader record, once it stands.
+        self._fence: int | None = None
         self._leading = False
         self._written_at = 0.0
         self._write_sent = 0.0
-        self._proof_wanted = False
+        #: Since when a proof is wanted: only a renewal sent later is one.
+        self._proof_wanted: float | None = None
         #: The youngest epoch of another leader's record, for clocks that run behind.
         self._epoch_seen = 0
 
@@ -172,6 +177,9 @@ class Leadership:
                 return self._written(revision, now)
             case LeaseConflict():
                 self._waiting = False
+                if self._leading:
+                    # It may have been a renewal of our own that was given up for lost: the record tells.
+                    return self._look(now)
                 return self._down("another coordinator holds the lease") + self._look(now)
             case LeaseUnknown():
                 self._waiting = False
@@ -179,18 +187,14 @@ class Leadership:
             case LeaseUnread():
                 self._waiting = False
                 return []
-            case FenceWritten(sequence):
-                self._fencing = False
-                if self._record is None or self._leading:
-                    return []
-                self._leading = True
-                return [Lead(self._record.epoch, sequence)]
+            case FenceWritten(sequence, epoch):
+                return self._fenced(sequence, epoch, now)
             case FenceConflict(epoch):
                 self._fencing = False
                 self._epoch_seen = max(self._epoch_seen, epoch)
                 return self._down("another leader's record stands in the events stream") + self._look(now)
             case ProofWanted():
-                self._proof_wanted = True
+                self._proof_wanted = now.mono
                 return self._renew(now) if self._leading else []
             case LinkLost():
                 self._linked = False
@@ -199,8 +203,6 @@ class Leadership:
             case LinkBack():
                 self._linked = True
                 self._waiting = False
-                # Nobody could be seen renewing meanwhile: the watch begins again.
-                self._seen = None
                 return self._renew(now) if self._leading else self._look(now)
         raise TypeError(f"unknown event {event!r}")
 
@@ -212,10 +214,6 @@ class Leadership:
         return [ReadLease()]
 
     def _tick(self, now: Now) -> list[LeaseEffect]:
-        last, self._last_tick = self._last_tick, now.mono
-        if last is not None and now.mono - last > self._lease_s / 3 and not self._leading:
-            # This process slept: it did not watch the record, so it cannot say that it stood still.
-            self._seen = None
         if not self._linked:
             return []
         if self._leading:
@@ -249,6 +247,10 @@ class Leadership:
 
     def _read(self, event: LeaseRead, now: Now) -> list[LeaseEffect]:
         self._waiting = False
+        gap_s, self._read_at = now.mono - self._read_at, now.mono
+        if gap_s > self._lease_s / 3:
+            # This process slept, or the server was away: the record was not watched, and nobody can say it stood still.
+            self._seen = None
         record = event.record
         mine = record if record is not None and record.coordinator_id == self._id else None
         # A write whose answer was lost may have got through.
@@ -263,6 +265,9 @@ class Leadership:
                 return self._down("another coordinator took the lease")
             self._revision = event.revision
             return self._renew(now)
+        if self._record is not None and mine is None:
+            # A candidate that was overtaken while it fenced.
+            self._down("another coordinator took the lease")
         seen = (event.revision, record.epoch, record.renewal) if record is not None else None
         if seen is not None and seen != self._seen:
             self._seen = seen
@@ -283,23 +288,46 @@ class Leadership:
         # The lease counts from when the write was sent: a standby may have seen it then.
         self._written_at = self._write_sent
         if self._leading:
-            if self._proof_wanted:
-                self._proof_wanted = False
-                return [Proven()]
+            if self._proof_wanted is None:
+                return []
+            if self._write_sent < self._proof_wanted:
+                # Sent before the pause that made the proof necessary.
+                return self._renew(now)
+            self._proof_wanted = None
+            return [Proven()]
+        if self._record is None:
             return []
-        if self._fencing or self._record is None:
+        if self._fence is not None:
+            self._leading = True
+            return [Lead(self._record.epoch, self._fence)]
+        if self._fencing:
             return []
         self._fencing = True
         return [WriteFence(self._record)]
+
+    def _fenced(self, sequence: int, epoch: int, now: Now) -> list[LeaseEffect]:
+        if self._leading or self._record is None or self._record.epoch != epoch:
+            return []
+        self._fencing = False
+        self._fence = sequence
+        if not self._fresh(now):
+            # It took so long that a standby may have taken over.
+            return self._renew(now)
+        self._leading = True
+        return [Lead(epoch, sequence)]
 
     def _down(self, why: str) -> list[LeaseEffect]:
         was_leading, self._leading = self._leading, False
         self._record = None
         self._fencing = False
-        self._proof_wanted = False
+        self._fence = None
+        self._proof_wanted = None
         self._seen = None
         return [StepDown(why)] if was_leading else []
 
     def certain(self, now: Now) -> bool:
         """True while no standby can have taken over: the last renewal is younger than a lease, with a margin."""
-        return self._leading and now.mono - self._written_at < self._lease_s - self._renew_s / 3
+        return self._leading and self._fresh(now)
+
+    def _fresh(self, now: Now) -> bool:
+        return now.mono - self._written_at < self._lease_s - self._renew_s / 3

@@ -240,7 +240,9 @@ class CoordinatorService:
                     # An earlier try of ours, or a rival with the very same epoch.
                     mine = former.coordinator_id == self.coordinator_id
                     self._lead_with(
-                        leadership.FenceWritten(found.seq) if mine else leadership.FenceConflict(former.epoch)
+                        leadership.FenceWritten(found.seq, former.epoch)
+                        if mine
+                        else leadership.FenceConflict(former.epoch)
                     )
                     return
                 if former is not None and former.epoch > effect.record.epoch:
@@ -254,7 +256,7 @@ class CoordinatorService:
                 if self._leadership.epoch != effect.record.epoch:
                     return
                 continue
-            self._lead_with(leadership.FenceWritten(seq))
+            self._lead_with(leadership.FenceWritten(seq, effect.record.epoch))
             return
 
     async def _follow(self) -> None:

@@ -1,0 +1,408 @@
+"""One leads: takeover on the standby's own clock, lost answers, fences, epochs, pauses, clocks that jump."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.commands import LeaderRecord
+from pocket3d.coordinator.leadership import (
+    FenceConflict,
+    FenceWritten,
+    Lead,
+    Leadership,
+    LeaseConflict,
+    LeaseEffect,
+    LeaseEvent,
+    LeaseRead,
+    LeaseTick,
+    LeaseUnknown,
+    LeaseUnread,
+    LeaseWritten,
+    LinkBack,
+    LinkLost,
+    ProofWanted,
+    Proven,
+    ReadLease,
+    StepDown,
+    WriteFence,
+    WriteLease,
+)
+
+LEASE, RENEW = 15.0, 3.0
+WALL = 1_795_000_000.0
+
+
+class Bucket:
+    """The leader bucket and the events stream's leader record, as the server keeps them."""
+
+    def __init__(self) -> None:
+        self.record: LeaderRecord | None = None
+        self.revision = 0
+        self.fence: LeaderRecord | None = None
+        self.fence_seq = 0
+
+    def read(self) -> LeaseRead:
+        return LeaseRead(self.record, self.revision)
+
+    def write(self, effect: WriteLease) -> LeaseEvent:
+        if effect.last != self.revision:
+            return LeaseConflict()
+        self.revision += 1
+        self.record = effect.record
+        return LeaseWritten(self.revision)
+
+    def put_fence(self, effect: WriteFence) -> LeaseEvent:
+        if self.fence is not None and self.fence.epoch > effect.record.epoch:
+            return FenceConflict(self.fence.epoch)
+        self.fence = effect.record
+        self.fence_seq += 1
+        return FenceWritten(self.fence_seq, effect.record.epoch)
+
+
+class One:
+    """A coordinator whose service answers at once, unless told otherwise."""
+
+    def __init__(self, name: str, bucket: Bucket, *, wall: float = WALL) -> None:
+        self.leadership = Leadership(name, lease_s=LEASE, renew_s=RENEW)
+        self.bucket = bucket
+        self.mono = 100.0
+        self.wall = wall
+        #: Effects that are kept back instead of performed.
+        self.hold: tuple[type, ...] = ()
+        self.held: list[LeaseEffect] = []
+        self.said: list[LeaseEffect] = []
+
+    @property
+    def now(self) -> Now:
+        return Now(self.mono, self.wall + self.mono)
+
+    def do(self, event: LeaseEvent) -> list[LeaseEffect]:
+        """Hand in an event and perform what follows; what was said to the reign."""
+        said: list[LeaseEffect] = []
+        effects = self.leadership.handle(event, self.now)
+        while effects:
+            effect = effects.pop(0)
+            if isinstance(effect, self.hold):
+                self.held.append(effect)
+            elif isinstance(effect, ReadLease):
+                effects += self.leadership.handle(self.bucket.read(), self.now)
+            elif isinstance(effect, WriteLease):
+                effects += self.leadership.handle(self.bucket.write(effect), self.now)
+            elif isinstance(effect, WriteFence):
+                effects += self.leadership.handle(self.bucket.put_fence(effect), self.now)
+            else:
+                said.append(effect)
+        self.said += said
+        return said
+
+    def tick(self, seconds: float = 0.0) -> list[LeaseEffect]:
+        """Ticks every quarter second."""
+        said = self.do(LeaseTick())
+        for _ in range(int(seconds * 4)):
+            self.mono += 0.25
+            said += self.do(LeaseTick())
+        return said
+
+
+def pair() -> tuple[One, One, Bucket]:
+    """A leader and a standby that has seen it."""
+    bucket = Bucket()
+    first, second = One("one", bucket), One("two", bucket)
+    assert [type(s) for s in first.tick()] == [Lead]
+    assert second.tick(1.0) == []
+    return first, second, bucket
+
+
+def together(seconds: float, *ones: One) -> None:
+    for _ in range(int(seconds * 4)):
+        for one in ones:
+            one.mono += 0.25
+            one.do(LeaseTick())
+
+
+def test_the_first_takes_an_empty_bucket_at_once() -> None:
+    bucket = Bucket()
+    one = One("one", bucket)
+    (lead,) = one.tick()
+    assert lead == Lead(epoch=int((WALL + 100.0) * 1000), fence=1)
+    assert bucket.fence is not None
+    assert bucket.fence.epoch == one.leadership.epoch
+
+
+def test_a_leader_that_renews_is_left_alone() -> None:
+    first, second, bucket = pair()
+    together(120.0, first, second)
+    assert not second.leadership.leading
+    assert first.leadership.leading
+    assert bucket.record is not None
+    assert bucket.record.renewal >= 120 / (RENEW + 0.25) - 1
+
+
+def test_a_standby_takes_over_after_a_lease_on_its_own_clock() -> None:
+    _, second, bucket = pair()
+    second.mono += 10_000.0 - 100.0  # Its clock has nothing to do with the leader's.
+    second.tick(0.25)
+    began = second.mono
+    while not second.leadership.leading:
+        second.tick(0.25)
+        assert second.mono - began < LEASE + 3
+    assert second.mono - began >= LEASE - RENEW / 3 - 0.5
+    assert bucket.record is not None
+    assert bucket.record.coordinator_id == "two"
+
+
+def test_an_epoch_is_always_higher_even_if_the_clock_runs_behind() -> None:
+    bucket = Bucket()
+    first, second = One("one", bucket), One("two", bucket, wall=WALL - 5_000.0)
+    first.tick()
+    epoch = first.leadership.epoch
+    second.tick(LEASE + 2)
+    assert second.leadership.leading
+    assert second.leadership.epoch == epoch + 1
+
+
+def test_the_former_leader_steps_down_when_it_sees_the_new_one() -> None:
+    first, second, _ = pair()
+    second.tick(LEASE + 2)
+    assert second.leadership.leading
+    first.mono = second.mono
+    said = first.do(LeaseTick())
+    assert [type(s) for s in said] == [StepDown]
+    assert not first.leadership.leading
+
+
+def test_only_one_of_two_standbys_gets_the_lease() -> None:
+    bucket = Bucket()
+    first, second, third = (One(name, bucket) for name in ("one", "two", "three"))
+    first.tick()
+    second.tick(0.25)
+    third.tick(0.25)
+    for _ in range(int((LEASE + 4) * 4)):
+        for one in (second, third):
+            one.mono += 0.25
+            one.do(LeaseTick())
+            assert not (second.leadership.leading and third.leadership.leading)
+    assert second.leadership.leading or third.leadership.leading
+
+
+# ---------------------------------------------------------------- lost answers
+
+
+def test_a_takeover_whose_answer_was_lost_is_found_by_reading() -> None:
+    bucket = Bucket()
+    one = One("one", bucket)
+    one.hold = (WriteLease,)
+    one.tick()
+    (write,) = one.held
+    assert isinstance(write, WriteLease)
+    bucket.write(write)
+    one.hold = ()
+    assert [type(s) for s in one.do(LeaseUnknown())] == [Lead]
+
+
+def test_a_renewal_whose_answer_was_lost_does_not_end_the_leadership() -> None:
+    for stored in (True, False):
+        first, _, bucket = pair()
+        first.hold = (WriteLease,)
+        first.tick(RENEW + 0.25)
+        (write,) = first.held
+        assert isinstance(write, WriteLease)
+        if stored:
+            bucket.write(write)
+        first.hold = ()
+        assert first.do(LeaseUnknown()) == []
+        assert first.leadership.leading
+        assert first.tick(20.0) == []
+
+
+def test_a_renewal_that_arrives_after_it_was_given_up_does_not_end_the_leadership() -> None:
+    first, _, bucket = pair()
+    first.hold = (WriteLease,)
+    first.tick(RENEW + 0.25)
+    late = first.held.pop()
+    assert isinstance(late, WriteLease)
+    # No answer; the read says it was not stored; the next is on its way, and now the first arrives.
+    first.do(LeaseUnknown())
+    (following,) = first.held
+    assert isinstance(following, WriteLease)
+    bucket.write(late)
+    first.hold = ()
+    assert first.do(bucket.write(following)) == []
+    assert first.leadership.leading
+    assert first.tick(20.0) == []
+
+
+def test_a_renewal_in_flight_when_the_link_broke_does_not_end_the_leadership() -> None:
+    first, _, bucket = pair()
+    first.hold = (WriteLease,)
+    first.tick(RENEW + 0.25)
+    write = first.held.pop()
+    assert isinstance(write, WriteLease)
+    bucket.write(write)
+    first.hold = ()
+    first.do(LinkLost())
+    first.do(LeaseUnknown())
+    first.mono += 2.0
+    assert first.do(LinkBack()) == []
+    assert first.leadership.leading
+
+
+def test_a_lease_that_cannot_be_read_is_read_again() -> None:
+    bucket = Bucket()
+    one = One("one", bucket)
+    one.hold = (ReadLease,)
+    one.tick()
+    one.do(LeaseUnread())
+    one.hold = ()
+    one.tick(1.5)
+    assert one.leadership.leading
+
+
+# ---------------------------------------------------------------- silence of the server, pauses, clocks
+
+
+def test_a_server_that_was_away_is_not_held_against_the_leader() -> None:
+    first, second, _ = pair()
+    second.hold = (ReadLease,)
+    second.tick(1.25)
+    second.held.clear()
+    second.mono += 0.25
+    # 60 s without any read: the standby did not see the leader, and did not see that it stood still either.
+    for _ in range(60):
+        second.do(LeaseUnread())
+        second.tick(1.0)
+    second.hold = ()
+    second.do(LeaseUnread())
+    second.tick(LEASE - 2)
+    assert not second.leadership.leading
+    assert first.leadership.leading
+
+
+def test_a_standby_that_slept_does_not_take_over_at_once() -> None:
+    first, second, _ = pair()
+    second.mono += 3600.0
+    assert second.tick(1.0) == []
+    together(60.0, first, second)
+    assert not second.leadership.leading
+
+
+def test_a_standby_that_lost_its_link_watches_anew() -> None:
+    _, second, _ = pair()
+    second.do(LinkLost())
+    second.tick(60.0)
+    second.do(LinkBack())
+    second.tick(LEASE - 2)
+    assert not second.leadership.leading
+    second.tick(3.0)
+    assert second.leadership.leading
+
+
+def test_a_jump_of_the_wall_clock_changes_nothing() -> None:
+    first, second, _ = pair()
+    for jump in (3600.0, -7200.0, 86_400.0):
+        first.wall += jump
+        second.wall -= jump
+        together(30.0, first, second)
+        assert first.leadership.leading
+        assert not second.leadership.leading
+
+
+# ---------------------------------------------------------------- proof
+
+
+def test_a_proof_is_a_renewal_sent_after_it_was_wanted() -> None:
+    first, _, bucket = pair()
+    first.mono += 1.0
+    revision = bucket.revision
+    assert [type(s) for s in first.do(ProofWanted())] == [Proven]
+    assert bucket.revision == revision + 1
+
+
+def test_a_renewal_from_before_a_pause_proves_nothing() -> None:
+    first, second, bucket = pair()
+    first.hold = (WriteLease,)
+    first.tick(RENEW + 0.25)
+    write = first.held.pop()
+    assert isinstance(write, WriteLease)
+    answer = bucket.write(write)
+    # The process stands still for a minute, and another takes over.
+    second.tick(2.0)
+    second.tick(LEASE + 2)
+    assert second.leadership.leading
+    first.mono += 60.0
+    first.hold = ()
+    assert first.do(ProofWanted()) == []
+    said = first.do(answer)
+    assert [type(s) for s in said] == [StepDown]
+
+
+def test_a_read_that_shows_the_old_record_proves_nothing() -> None:
+    first, _, bucket = pair()
+    first.mono += 1.0
+    first.hold = (WriteLease,)
+    first.do(ProofWanted())
+    # The write is lost; the read finds the record as it was.
+    assert first.do(LeaseUnknown()) == []
+    second_try = first.held[-1]
+    assert isinstance(second_try, WriteLease)
+    first.hold = ()
+    assert [type(s) for s in first.do(bucket.write(second_try))] == [Proven]
+
+
+# ---------------------------------------------------------------- the fence
+
+
+def test_nobody_leads_before_its_record_fences_the_events() -> None:
+    bucket = Bucket()
+    one = One("one", bucket)
+    one.hold = (WriteFence,)
+    assert one.tick(2.0) == []
+    (fence,) = one.held
+    assert isinstance(fence, WriteFence)
+    assert [type(s) for s in one.do(bucket.put_fence(fence))] == [Lead]
+
+
+def test_a_fence_of_a_younger_epoch_ends_the_candidacy_and_is_outbid() -> None:
+    bucket = Bucket()
+    bucket.fence = LeaderRecord(coordinator_id="ghost", epoch=int((WALL + 10_000) * 1000))
+    one = One("one", bucket)
+    assert one.tick() == []
+    assert not one.leadership.leading
+    said = one.tick(LEASE + 2)
+    assert [type(s) for s in said] == [Lead]
+    assert one.leadership.epoch == bucket.fence.epoch > int((WALL + 10_000) * 1000)
+
+
+def test_a_fence_that_took_longer_than_the_lease_leads_only_after_another_renewal() -> None:
+    bucket = Bucket()
+    one = One("one", bucket)
+    one.hold = (WriteFence,)
+    one.tick()
+    fence = one.held[0]
+    assert isinstance(fence, WriteFence)
+    one.mono += LEASE + 1
+    one.hold = (WriteLease,)
+    assert one.do(bucket.put_fence(fence)) == []
+    renewal = one.held[-1]
+    assert isinstance(renewal, WriteLease)
+    assert [type(s) for s in one.do(bucket.write(renewal))] == [Lead]
+
+
+def test_a_candidate_that_was_overtaken_while_it_fenced_does_not_lead() -> None:
+    bucket = Bucket()
+    slow, quick = One("slow", bucket), One("quick", bucket)
+    slow.hold = (WriteFence,)
+    slow.tick()
+    (fence,) = slow.held
+    assert isinstance(fence, WriteFence)
+    written = bucket.put_fence(fence)
+    quick.tick(LEASE + 2)
+    assert quick.leadership.leading
+    slow.hold = ()
+    slow.tick(2.0)
+    assert slow.do(written) == []
+    assert not slow.leadership.leading
+
+
+def test_a_leader_whose_fence_fell_steps_down() -> None:
+    first, _, _ = pair()
+    assert [type(s) for s in first.do(FenceConflict(0))] == [StepDown]

@@ -132,8 +132,17 @@ async def _work(client: Client, requests: Sequence[Request], plan: DemoPlan) -> 
     done = []
     for request, job, result in zip(requests, jobs, results, strict=True):
         files = await job.download(plan.out / request.slug) if result.status == "succeeded" else []
-        done.append(Shown(request, result, files))
+        done.append(Shown(request, result, await asyncio.to_thread(_lift, files, plan.out / request.slug)))
     return done
+
+
+def _lift(files: list[Path], folder: Path) -> list[Path]:
+    """A job's only file, out of its folder and named after the job; several stay where they are."""
+    if len(files) != 1 or files[0].parent != folder:
+        return files
+    lifted = files[0].replace(folder.with_name(folder.name + files[0].suffix))
+    folder.rmdir()
+    return [lifted]
 
 
 def report(done: Sequence[Shown]) -> list[str]:

@@ -1,0 +1,47 @@
+# make demo   see real jobs cross the system and write meshes to out/
+# make test   all tests
+# Both set themselves up: a virtual environment in .venv, with everything in it (see ops/install.sh).
+#
+#   TORCH=auto|cpu|cuda|none|REQUIREMENT   which torch          PYTHON=/path/to/python   which interpreter
+
+SHELL := /bin/bash
+VENV ?= .venv
+TORCH ?= auto
+export TORCH
+PYTHON ?=
+export PYTHON
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench dev schema clean
+
+help:  ## this text
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo:  ## a whole system for a minute: real jobs, meshes in out/
+	@ops/install.sh $(VENV) all
+	@$(BIN)/pocket3d demo --out out
+
+test:  ## all tests; PYTEST_ARGS adds to pytest's arguments
+	@ops/install.sh $(VENV) all,dev
+	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+check:  ## ruff and mypy
+	@ops/install.sh $(VENV) all,dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench:  ## jobs per second and latency, beside a plain JetStream pipeline
+	@ops/install.sh $(VENV) all,dev
+	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
+
+dev:  ## only set up for development
+	@ops/install.sh $(VENV) all,dev
+
+schema:  ## write contracts/schema from the message types
+	@ops/install.sh $(VENV) all,dev
+	@$(BIN)/python -m pocket3d.contracts.schema_export --write
+
+clean:  ## remove the environment, caches and meshes
+	rm -rf $(VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache out

@@ -118,6 +118,9 @@ def stop_worker(core: Core, worker: Worker, why: str, now: Now, how: HowToStop =
         return
     if not worker.active:
         return
+    if how == "shutdown" and not worker.loaded:
+        # It reads no frames while it loads, and there is nothing to unload: the signal spares the grace.
+        how = "terminate"
     worker.move(WorkerState.STOPPING, why, now.mono)
     worker.stop_why = why
     worker.idle_since = None

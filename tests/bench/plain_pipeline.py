@@ -1,8 +1,7 @@
-"""The baseline: a plain two-hop JetStream pipeline as nats-py users write it. A worker process of its own.
+"""The baseline: a two-hop JetStream pipeline as nats-py users write it. A worker process of its own.
 
-    python plain_pipeline.py URL
-
-pulls jobs in batches, publishes a result for each (the batch at once) and acks.
+python plain_pipeline.py URL plain       one message after the other, as the client's examples do
+python plain_pipeline.py URL pipelined   the results of a batch at once: the most that this client gives
 """
 
 from __future__ import annotations
@@ -11,31 +10,36 @@ import asyncio
 import sys
 
 import nats
-from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 
 
-async def create(js: JetStreamContext) -> None:
-    """The two streams."""
-    await js.add_stream(name="PLAIN_JOBS", subjects=["plain.jobs.*"], retention="workqueue")
-    await js.add_stream(name="PLAIN_RESULTS", subjects=["plain.results.*"])
+async def create(js: JetStreamContext, name: str) -> None:
+    """The two streams of one pipeline."""
+    await js.add_stream(name=f"{name}_jobs", subjects=[f"{name}.jobs.*"], retention="workqueue")
+    await js.add_stream(name=f"{name}_results", subjects=[f"{name}.results.*"])
 
 
-async def work(url: str) -> None:
+async def work(url: str, name: str) -> None:
     """Until killed."""
     nc = await nats.connect(url)
     js = nc.jetstream()
-    jobs = await js.pull_subscribe("plain.jobs.*", durable="worker")
+    jobs = await js.pull_subscribe(f"{name}.jobs.*", durable="worker")
     print("ready", flush=True)
     while True:
         try:
             batch = await jobs.fetch(100, timeout=1)
-        except NatsTimeout:
+        except asyncio.TimeoutError:  # the client raises its own kind and the bare one
             continue
-        await asyncio.gather(*(js.publish(f"plain.results.{m.subject.rsplit('.', 1)[1]}", m.data) for m in batch))
-        for msg in batch:
-            await msg.ack()
+        results = [js.publish(f"{name}.results.{m.subject.rsplit('.', 1)[1]}", m.data) for m in batch]
+        if name == "pipelined":
+            await asyncio.gather(*results)
+            for msg in batch:
+                await msg.ack()
+        else:
+            for msg, result in zip(batch, results, strict=True):
+                await result
+                await msg.ack()
 
 
 if __name__ == "__main__":
-    asyncio.run(work(sys.argv[1]))
+    asyncio.run(work(sys.argv[1], sys.argv[2]))

@@ -79,6 +79,7 @@ class CoordinatorEngine:
         """
         core = self.core
         core.effects = []
+        watch.wake(core, now)
         _HANDLERS[type(event)](core, event, now)
         self._auction(now)
         effects, core.effects = core.effects, []

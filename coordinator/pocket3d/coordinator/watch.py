@@ -171,20 +171,32 @@ def leadership_proven(core: Core, event: LeadershipProven, now: Now) -> None:
         decide_deferred(core, now)
 
 
-def tick(core: Core, event: Tick, now: Now) -> None:
-    """Time passed. A tick that comes late expires nothing: leases begin again and the leadership is proven first."""
-    last, core.last_tick = core.last_tick, now.mono
-    settings = core.settings
-    if last is not None and now.mono - last > 2 * settings.tick_s:
-        core.watching_since = now.mono
-        core.fleet.begin_leases_again(now.mono)
-        core.auctioneer.begin_waits_again(now.mono)
-        core.postpone_deadlines(now.mono - last)
-        core.auctioneer.abandon()
-        if core.leading:
-            core.proven = False
-            core.do(ProveLeadership())
+def slept(core: Core, now: Now) -> bool:
+    """True when the last tick is so long ago that this process must have stood still."""
+    return core.last_tick is not None and now.mono - core.last_tick > 2 * core.settings.tick_s
+
+
+def wake(core: Core, now: Now) -> None:
+    """After a pause nothing is expired: leases begin again, and the leadership is proven before anything is decided.
+    Asked before every event: what was waiting in the sockets may come before the late tick.
+    """
+    if not slept(core, now):
         return
+    pause_s = now.mono - (core.last_tick or now.mono)
+    core.last_tick = core.watching_since = now.mono
+    core.fleet.begin_leases_again(now.mono)
+    core.auctioneer.begin_waits_again(now.mono)
+    core.postpone_deadlines(pause_s)
+    core.auctioneer.abandon()
+    if core.leading:
+        core.proven = False
+        core.do(ProveLeadership())
+
+
+def tick(core: Core, event: Tick, now: Now) -> None:
+    """Time passed."""
+    core.last_tick = now.mono
+    settings = core.settings
     if not core.leading or not core.connected:
         return
     if core.awaiting and now.mono >= core.watching_since + settings.recovery_answers_s:

@@ -83,6 +83,25 @@ def test_a_late_tick_expires_nothing(desk: Desk, agent: AgentDouble) -> None:
     assert desk.mono - desk.record("j2").queued_at == pytest.approx(80.0, abs=0.5)
 
 
+def test_what_comes_before_the_late_tick_decides_nothing_either(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    failing = desk.running(agent)
+    desk.submit("j2")
+    desk.answer_calls(agent, slots=0, est_queue_s=60.0)
+    agent.devices = [device(total_mb=9000)]
+    desk.hear(agent)
+    assert desk.engine.deadline is not None
+    desk.effects.clear()
+    desk.mono += 60.0
+    desk.answer_calls(agent)
+    desk.do(events.RoundDue())
+    desk.failed(agent, failing, "invalid_output")
+    desk.do(events.CancelAsked("j2", None))
+    assert [type(e) for e in desk.effects] == [effects.ProveLeadership]
+    desk.do(events.LeadershipProven())
+    assert {e.result.status for e in desk.take(effects.StoreResult)} == {"failed", "cancelled"}
+
+
 def test_the_leadership_is_proven_before_an_agent_is_given_up_or_a_job_ended(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.submit("j2", vram_mb=10**6, limits={"schedule_to_start_s": 2})

@@ -42,6 +42,8 @@ def namespace(tmp_path: Path) -> Path:
     """The import root of workers: our contracts and the fake worker."""
     root = tmp_path / "fake-namespace"
     (root / "pocket3d" / "adapters").mkdir(parents=True)
+    # A regular package: it wins over the real one of an environment in which the project is installed.
+    (root / "pocket3d" / "adapters" / "__init__.py").touch()
     contracts = importlib.util.find_spec("pocket3d.contracts")
     assert contracts is not None and contracts.submodule_search_locations
     (root / "pocket3d" / "contracts").symlink_to(contracts.submodule_search_locations[0])

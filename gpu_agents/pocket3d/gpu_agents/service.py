@@ -28,7 +28,7 @@ from .engine_core import Identity
 from .probes.port import Probe
 from .service_control import control_service
 from .service_files import JobFiles
-from .service_folders import WorkFolder
+from .service_folders import JobFolders, WorkFolder
 from .service_performer import Performer, Requests
 from .service_ports import WorkerProcesses
 from .service_tasks import Tasks
@@ -133,8 +133,10 @@ class AgentService:
         await asyncio.to_thread(self._folder.open)
         tasks = Tasks()
         bucket = self._settings.outputs_bucket or self._subjects.outputs_bucket
+        folders = JobFolders(self._folder.path / "jobs")
+        await folders.refill()
         files = JobFiles(
-            self._bus, self._folder, self._subjects.inputs_bucket, bucket, self._settings.max_input_mb * 1024 * 1024
+            self._bus, folders, self._subjects.inputs_bucket, bucket, self._settings.max_input_mb * 1024 * 1024
         )
         workers = Workers(self._host, self._devices, self._declared, self._folder, self._tell)
         performer = Performer(
@@ -234,11 +236,15 @@ class AgentService:
         loop = asyncio.get_running_loop()
         engine, queue = self.engine, self._events
         self._handle(events.Tick(), performer)
+        ticked = self._clock().mono
         while True:
             now = self._clock()
-            left_s = engine.next_deadline(now) - now.mono
-            if left_s <= 0:
-                self._handle(events.Tick(), performer)
+            if queue.empty() or now.mono - ticked >= self._settings.tick_s:
+                # With events waiting, deadlines other than the tick itself are looked at once they are handled.
+                left_s = engine.next_deadline(now) - now.mono
+                if left_s <= 0:
+                    ticked = now.mono
+                    self._handle(events.Tick(), performer)
             if queue.empty():
                 timer = loop.call_later(max(left_s, _SHORTEST_S), self._tell, events.Tick())
                 event = await queue.get()

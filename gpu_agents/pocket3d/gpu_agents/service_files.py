@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from pocket3d.contracts.worker_frames import OutputFile
 
 from .events import InputsFailed, InputsFetched, OutputsUploaded, UploadFailed
 from .file_kinds import MAGIC_BYTES, media_type, suffix_of
-from .service_folders import WorkFolder
+from .service_folders import JobFolders
 
 log = structlog.get_logger(__name__)
 
@@ -44,17 +43,17 @@ class JobFiles:
 
     Args:
         bus: the connection.
-        folder: where the jobs' directories are.
+        folders: the jobs' directories.
         inputs_bucket: what inputs name artifacts of.
         outputs_bucket: where outputs go.
         max_input_bytes: larger input files are refused.
     """
 
     def __init__(
-        self, bus: Bus, folder: WorkFolder, inputs_bucket: str, outputs_bucket: str, max_input_bytes: int
+        self, bus: Bus, folders: JobFolders, inputs_bucket: str, outputs_bucket: str, max_input_bytes: int
     ) -> None:
         self._bus = bus
-        self._folder = folder
+        self._folders = folders
         self._inputs_bucket = inputs_bucket
         self._outputs_bucket = outputs_bucket
         self._max_input_bytes = max_input_bytes
@@ -63,10 +62,8 @@ class JobFiles:
 
     async def fetch(self, token: str, published: dict[str, Any]) -> InputsFetched | InputsFailed:
         """Make the job's directory and put its files there. Waits out a lost connection."""
-        job_dir = self._folder.job(token)
-        output_dir = job_dir / "out"
         try:
-            await asyncio.to_thread(output_dir.mkdir, parents=True, exist_ok=True)
+            job_dir = await self._folders.take(token)
             refs = list(file_refs(published))
             inputs = copy.deepcopy(published) if refs else dict(published)
             for number, ref in enumerate(refs):
@@ -82,7 +79,7 @@ class JobFiles:
         except OSError as error:
             # The host's fault (a full disk): the job is to go on elsewhere.
             return InputsFailed(token, FailureCode.AGENT_LOST.value, f"the agent could not store the inputs: {error}")
-        return InputsFetched(token, inputs, str(job_dir), str(output_dir))
+        return InputsFetched(token, inputs, str(job_dir), str(job_dir / "out"))
 
     async def _fetch_one(self, ref: FileRef, folder: Path) -> Path:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
@@ -132,7 +129,7 @@ class JobFiles:
     async def upload(self, token: str, job_id: str, files: Sequence[OutputFile]) -> OutputsUploaded | UploadFailed:
         """Store files as `<job_id>/<token>/<name>`."""
         artifacts: list[Artifact] = []
-        home = self._folder.job(token)
+        home = self._folders.home(token)
         for file in files:
             name = object_name(job_id, token, file.name)
             try:
@@ -169,8 +166,10 @@ class JobFiles:
                 log.info("an artifact of a lost attempt stays until it expires", object=name, error=str(error))
 
     async def clean_up(self, token: str) -> None:
-        """Remove a job's directory."""
-        await asyncio.to_thread(shutil.rmtree, self._folder.job(token), ignore_errors=True)
+        """Remove a job's directory, and have new ones ready."""
+        await self._folders.remove(token)
+        if self._folders.low:
+            await self._folders.refill()
 
 
 def object_name(job_id: str, token: str, name: str) -> str:

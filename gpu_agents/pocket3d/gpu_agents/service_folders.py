@@ -1,22 +1,26 @@
 """The agent's folder on disk: one per life of the agent, with a folder per job and per worker in it.
 
 A life holds a lock on its folder as long as its process lives, so what a killed agent left behind is told from what
-another agent on the same host is using, and is removed at the next start. All functions here block.
+another agent on the same host is using, and is removed at the next start.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
 import shutil
+from collections import deque
 from pathlib import Path
 
 _LOCK = "lock"
+#: Empty job folders kept ready: a job does not wait for the disk, and a burst of jobs is one visit to it.
+_SPARE = 16
 
 
 class WorkFolder:
-    """The folder of one life of an agent.
+    """The folder of one life of an agent. `open` and `close` block.
 
     Args:
         root: shared by all lives of this agent id.
@@ -48,10 +52,6 @@ class WorkFolder:
             os.close(self._lock)
             self._lock = None
 
-    def job(self, token: str) -> Path:
-        """Where a job's files are."""
-        return self.path / "jobs" / token
-
     def worker(self, worker_id: str) -> Path:
         """A worker's working directory."""
         return self.path / "workers" / worker_id
@@ -69,3 +69,84 @@ def _remove_if_dead(folder: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
+
+
+class JobFolders:
+    """A folder for each job, with `in` and `out` inside. The disk is visited in threads, for many jobs at a time.
+
+    Args:
+        root: where they are made; its own.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._spare: deque[Path] = deque()
+        self._wanted = 0
+        self._last = 0
+        self._making = asyncio.Lock()
+        self._homes: dict[str, Path] = {}
+        self._leaving: list[Path] = []
+        self._removing = asyncio.Lock()
+
+    def home(self, token: str) -> Path:
+        """A job's folder.
+
+        Raises:
+            KeyError: it has none.
+        """
+        return self._homes[token]
+
+    async def take(self, token: str) -> Path:
+        """Give a job its folder.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self._wanted += 1
+        try:
+            while not self._spare:
+                await self.refill()
+            home = self._homes[token] = self._spare.popleft()
+        finally:
+            self._wanted -= 1
+        return home
+
+    async def refill(self) -> None:
+        """Have folders ready for whoever waits, and some more."""
+        async with self._making:
+            missing = self._wanted + _SPARE - len(self._spare)
+            if missing > 0:
+                first = self._last + 1
+                self._last += missing
+                self._spare += await asyncio.to_thread(_make, self._root, first, missing)
+
+    @property
+    def low(self) -> bool:
+        """True when few are ready."""
+        return len(self._spare) < _SPARE // 2 and not self._making.locked()
+
+    async def remove(self, token: str) -> None:
+        """Remove a job's folder; nothing if it has none."""
+        home = self._homes.pop(token, None)
+        if home is None:
+            return
+        self._leaving.append(home)
+        async with self._removing:
+            leaving, self._leaving = self._leaving, []
+            if leaving:
+                await asyncio.to_thread(_remove, leaving)
+
+
+def _make(root: Path, first: int, count: int) -> list[Path]:
+    made = []
+    for number in range(first, first + count):
+        home = root / str(number)
+        (home / "in").mkdir(parents=True)
+        (home / "out").mkdir()
+        made.append(home)
+    return made
+
+
+def _remove(homes: list[Path]) -> None:
+    for home in homes:
+        shutil.rmtree(home, ignore_errors=True)

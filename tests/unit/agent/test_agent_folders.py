@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from pocket3d.gpu_agents.file_kinds import media_type, suffix_of
-from pocket3d.gpu_agents.service_folders import WorkFolder
+from pocket3d.gpu_agents.service_folders import JobFolders, WorkFolder
 
 
 def test_a_new_life_removes_what_dead_ones_left_and_nothing_else(tmp_path: Path) -> None:
     living = WorkFolder(tmp_path, "1-a")
     living.open()
-    living.job("5-1").mkdir(parents=True)
+    living.worker("w1").mkdir(parents=True)
     dead = tmp_path / "0-z"
     (dead / "jobs").mkdir(parents=True)
     (dead / "lock").touch()
@@ -22,10 +23,30 @@ def test_a_new_life_removes_what_dead_ones_left_and_nothing_else(tmp_path: Path)
     new = WorkFolder(tmp_path, "2-b")
     new.open()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["1-a", "2-b", "something"]
-    assert living.job("5-1").is_dir()
+    assert living.worker("w1").is_dir()
     living.close()
     new.close()
     assert [each.name for each in tmp_path.iterdir()] == ["something"]
+
+
+async def test_a_burst_of_jobs_gets_folders_of_their_own_and_leaves_none(tmp_path: Path) -> None:
+    folders = JobFolders(tmp_path / "jobs")
+    tokens = [f"5-{n}" for n in range(50)]
+    homes = await asyncio.gather(*(folders.take(token) for token in tokens))
+    assert len(set(homes)) == 50
+    assert all((home / "in").is_dir() and (home / "out").is_dir() for home in homes)
+    assert folders.home("5-7") == homes[7]
+    (homes[7] / "out" / "mesh.glb").write_bytes(b"x")
+    await asyncio.gather(*(folders.remove(token) for token in [*tokens, "unknown"]))
+    assert not any(home.exists() for home in homes)
+    with pytest.raises(KeyError):
+        folders.home("5-7")
+
+
+async def test_a_folder_that_cannot_be_made_is_an_error_and_not_a_wait(tmp_path: Path) -> None:
+    (tmp_path / "jobs").write_bytes(b"a file")
+    with pytest.raises(OSError):
+        await JobFolders(tmp_path / "jobs").take("5-1")
 
 
 @pytest.mark.parametrize(

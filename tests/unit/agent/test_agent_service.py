@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -216,8 +217,9 @@ class Stage:
         assert isinstance(failed, AttemptFailed)
         return failed
 
-    def job_dirs(self) -> list[Path]:
-        return list(self.folder.glob("*/jobs/*"))
+    def job_files(self) -> list[Path]:
+        walked = os.walk(self.folder)
+        return [Path(folder, name) for folder, _, names in walked for name in names if "/jobs/" in folder]
 
 
 @pytest.fixture
@@ -267,7 +269,7 @@ async def test_from_call_to_stored_result(stage: Stage) -> None:
     assert progress is not None and decode(Progress, progress.data).stage == "shape"
     (launch,) = stage.workers.launches.values()
     assert (launch.python, launch.env, launch.spec.config) == ("/opt/python", {"A": "b"}, {"x": 1})
-    await until(lambda: not stage.job_dirs())
+    await until(lambda: not stage.job_files())
 
 
 async def test_files_among_the_inputs_become_local_paths_with_a_suffix(stage: Stage) -> None:
@@ -312,7 +314,7 @@ async def test_inputs_that_cannot_be_had(stage: Stage, reference: Any, code: str
     award = await stage.award({"text_prompt": "x", "image_path": reference})
     failed = await stage.failure(award.token)
     assert (failed.code, failed.field) == (code, field)
-    await until(lambda: not stage.job_dirs())
+    await until(lambda: not stage.job_files())
 
 
 async def test_a_lost_result_takes_its_artifacts_away_and_only_those(stage: Stage) -> None:

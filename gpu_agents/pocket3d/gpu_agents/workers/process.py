@@ -81,6 +81,9 @@ class WorkerProcess:
         self._runs: dict[str, RunJob] = {}
         self._capture = LogCapture(self._log, self._running, time.monotonic)
         self._write_lock = asyncio.Lock()
+        self._unsent = bytearray()
+        #: A write failed: frames that were joined to it are lost with it.
+        self._broken = False
         self._writes: set[asyncio.Task[bool]] = set()
         self._socket: socket.socket | None = None
         self._exited = False
@@ -158,8 +161,9 @@ class WorkerProcess:
             self._runs[frame.run_id] = frame
         elif isinstance(frame, Shutdown):
             self._ending.asked = True
+        self._unsent += data
         # A caller that gives up must not leave half a frame on the socket.
-        task = asyncio.create_task(self._write(data))
+        task = asyncio.create_task(self._write())
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
         return await asyncio.shield(task)
@@ -190,13 +194,17 @@ class WorkerProcess:
             # Ended a moment ago (macOS says EPERM for a group of zombies).
             return
 
-    async def _write(self, data: bytes) -> bool:
+    async def _write(self) -> bool:
         async with self._write_lock:
-            if self._socket is None:
+            # All frames that wait go in one piece: a burst of jobs is one system call.
+            data, self._unsent = self._unsent, bytearray()
+            if self._socket is None or self._broken:
                 return False
             try:
-                await asyncio.get_running_loop().sock_sendall(self._socket, data)
+                if data:
+                    await asyncio.get_running_loop().sock_sendall(self._socket, data)
             except OSError:
+                self._broken = True
                 return False
             return True
 

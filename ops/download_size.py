@@ -40,7 +40,7 @@ def main() -> None:
     if not files:
         return
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        sizes = dict(zip(files, pool.map(size_of, files.values())))
+        sizes = dict(zip(files, pool.map(size_of, files.values()), strict=True))
     known = {name: size for name, size in sizes.items() if size is not None}
     largest = sorted(known, key=lambda name: -known[name])[:3]
     parts = ", ".join(f"{name} {known[name] / 1e6:.0f} MB" for name in largest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging as standard_logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -16,17 +15,6 @@ from pocket3d.ops.redaction import HIDDEN, clean
 
 SEED = "SU" + "A" * 56
 JWT = "eyJhbGciOiJlZDI1NTE5In0.eyJqdGkiOiJhYmMifQ.c2lnbmF0dXJl"
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Other tests get the logging that they had."""
-    handlers, level = list(standard_logging.root.handlers), standard_logging.root.level
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
-    standard_logging.root.handlers[:] = handlers
-    standard_logging.root.setLevel(level)
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:

@@ -17,7 +17,7 @@ from pocket3d.contracts.subjects import Subjects
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: How long a command of a person waits for a server, seconds.
-FIRST_CONNECT_S = 3.0
+FIRST_CONNECT_S = 2.0
 #: How long a service waits for its first connection, seconds; then it says so and ends. Later ones it awaits for ever.
 SERVICE_CONNECT_S = 15.0
 
@@ -42,10 +42,18 @@ class Target:
         Raises:
             ConnectError
         """
-        return resolve(self.server, name=name, wait_s=wait_s, **self.identity)
+        options = resolve(self.server, name=name, wait_s=wait_s, **self.identity)
+        # A file that cannot be read is told before anything is connected.
+        options.client_settings()
+        return options
 
     def client(self, name: str) -> Connecting:
-        """A client, to be used with `async with`."""
+        """A client, to be used with `async with`.
+
+        Raises:
+            ConnectError
+        """
+        self.options(name)
         return Client.connect(self.server, self.namespace, name=name, wait_s=FIRST_CONNECT_S, **self.identity)
 
 

@@ -1,0 +1,25 @@
+"""For all tests: the environment of whoever runs them decides nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+NEED_TORCH = ("torch", "trimesh", "scipy", "PIL")
+
+for _name in [name for name in os.environ if name.startswith(("POCKET3D_", "NATS_"))]:
+    del os.environ[_name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What lies in tests/e2e is `e2e`; what is marked `torch` is skipped where that is not installed."""
+    missing = [name for name in NEED_TORCH if importlib.util.find_spec(name) is None]
+    for item in items:
+        if item.path.is_relative_to(HERE / "e2e"):
+            item.add_marker("e2e")
+        if missing and item.get_closest_marker("torch"):
+            item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))

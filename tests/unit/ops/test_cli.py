@@ -1,0 +1,151 @@
+"""The command line without a server: help, usage errors, and what is loaded for what."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from pocket3d.ops.cli import COMMANDS, cli
+from support.command_line import command, environment
+
+#: A port on which nobody listens: reserved, never assigned to a service.
+NOBODY = "nats://127.0.0.1:1"
+
+
+def run(*arguments: str, **env: str) -> Result:
+    return CliRunner(env=env).invoke(cli, list(arguments))
+
+
+def test_help_lists_every_command_and_the_exit_codes() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    for name in COMMANDS:
+        assert f"  {name} " in result.output
+    for word in ("0 ok", "2 usage", "3 failed", "4 rejected", "6 no server"):
+        assert word in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert f"Usage: cli {name}" in result.output
+    loaded = cli.get_command(click.Context(cli), name)
+    assert loaded is not None
+    assert loaded.name == name
+
+
+CONNECTING = sorted(set(COMMANDS) - {"up", "demo", "completion"})
+
+
+@pytest.mark.parametrize("name", CONNECTING)
+def test_every_command_that_connects_takes_the_options_of_the_nats_cli(name: str) -> None:
+    output = run(name, "--help").output
+    for option in ("-s, --server", "--context", "--creds", "--nkey", "--tlscert", "--tlskey", "--tlsca", "--namespace"):
+        assert option in output
+    # What is on a command line can be read by everybody on the machine.
+    assert "--password" not in output
+
+
+def test_help_is_quick() -> None:
+    """Under 0.3 s on a machine with nothing else to do; the best of five, with three times the time."""
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run(command("--help"), env=environment(), check=True, stdout=subprocess.DEVNULL)
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.9
+
+
+def test_help_loads_nothing_but_click() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from pocket3d.ops.cli import cli;"
+        "assert CliRunner().invoke(cli, ['--help']).exit_code == 0;"
+        "print(*sorted({'nats', 'rich', 'msgspec', 'structlog', 'yaml', 'torch', 'asyncio'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", ["submit", "status", "jobs", "agents"])
+def test_commands_of_people_load_neither_the_services_nor_torch(name: str) -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from pocket3d.ops.cli import cli;"
+        f"assert CliRunner().invoke(cli, ['{name}', '--help']).exit_code == 0;"
+        "bad = ('torch', 'trimesh', 'numpy', 'pynvml', 'pocket3d.coordinator', 'pocket3d.gpu_agents');"
+        "print(*[each for each in bad if each in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
+
+
+def test_a_mistyped_command_is_guessed() -> None:
+    result = run("sumbit")
+    assert result.exit_code == 2
+    assert "Did you mean submit?" in result.output
+
+
+@pytest.mark.parametrize("arguments", [("status", "j"), ("submit", "echo"), ("topology",)])
+def test_without_a_server_the_exit_code_is_6_and_the_message_says_what_to_do(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, "-s", NOBODY)
+    assert result.exit_code == 6
+    assert f"no NATS server at {NOBODY}" in result.output
+    assert "`pocket3d up` starts one" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("status", "a.b"), "want 1 to 64 of"),
+        (("status",), "Missing argument 'JOB_ID'"),
+        (("cancel",), "Missing argument 'JOB_ID...'"),
+        (("status", "j", "--namespace", "A.b"), "namespace"),
+        (("status", "j", "--context", "nobody"), "no NATS context 'nobody'"),
+        (("status", "j", "-s", NOBODY, "--creds", "/nowhere"), "/nowhere: no such file"),
+        (("submit", "echo", "--priority", "urgent"), "urgent"),
+        (("topology", "--print", "--set", "replicaz=3"), "there is replicas"),
+        (("topology", "--print", "--set", "replicas=2"), "replicas"),
+        (("coordinator", "-s", NOBODY, "--set", "policy"), "want field=value"),
+        (("agent", "-s", NOBODY, "--devices", "gpu"), "is no device"),
+        (("agent", "-s", NOBODY, "--devices", "fixed:"), "needs sizes"),
+        (("agent", "-s", NOBODY, "--models", "/nowhere.yaml"), "/nowhere.yaml: cannot be read"),
+        (("agent", "-s", NOBODY, "--agent-id", "a.b"), "one subject token"),
+        (("up", "--agent-id", "a.b"), "one subject token"),
+        (("completion", "tcsh"), "tcsh"),
+    ],
+)
+def test_usage_errors_have_exit_code_2_and_say_what_is_wrong(
+    arguments: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    result = run(*arguments, HOME=str(tmp_path))
+    assert says in result.output
+    assert result.exit_code == 2
+
+
+def test_the_environment_sets_options() -> None:
+    result = run("topology", "--print", POCKET3D_NAMESPACE="farm", POCKET3D_TOPOLOGY_REPLICAS="3")
+    assert '"name":"FARM_JOBS"' in result.output
+    assert '"num_replicas":3' in result.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str) -> None:
+    result = run("completion", shell)
+    assert result.exit_code == 0
+    assert "_POCKET3D_COMPLETE" in result.output
+
+
+def test_commands_complete() -> None:
+    env = environment(_POCKET3D_COMPLETE="bash_complete", COMP_WORDS="pocket3d su", COMP_CWORD="1")
+    done = subprocess.run(command(), env=env, capture_output=True, text=True, check=False)
+    assert "submit" in done.stdout
+
+
+def test_the_version() -> None:
+    assert run("--version").output.startswith("pocket3d 0.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,12 @@ def test_a_checkout_is_linked_and_links_are_renewed(tmp_path: Path) -> None:
     assert root == tmp_path
     assert (root / "pocket3d" / "contracts" / "worker_frames.py").is_file()
     assert sorted(p.name for p in (root / "pocket3d").iterdir()) == ["adapters", "contracts"]
+
+
+def test_many_may_link_at_the_same_time(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: link_namespace(tmp_path), range(64))) == {tmp_path}
+    assert sorted(p.name for p in (tmp_path / "pocket3d").iterdir()) == ["adapters", "contracts"]
 
 
 def test_a_missing_component_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

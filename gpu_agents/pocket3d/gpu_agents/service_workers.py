@@ -60,7 +60,7 @@ class Workers:
         )
         try:
             await self._host.start(effect.worker_id, launch, self._on_frame, self._on_exit)
-        except (NamespaceError, RuntimeError) as error:
+        except (NamespaceError, RuntimeError, OSError) as error:
             code = FailureCode.ADAPTER_UNAVAILABLE.value
             self._tell(events.WorkerExited(effect.worker_id, code, f"it could not be started: {error}"))
 

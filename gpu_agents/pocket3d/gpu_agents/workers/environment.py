@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,10 +41,11 @@ def link_namespace(folder: Path) -> Path:
             raise NamespaceError(f"pocket3d.{component} is not installed beside pocket3d.gpu_agents; reinstall it")
         link = namespace / component
         target = Path(places[0]).resolve()
-        if link.is_symlink() and link.resolve() != target:
-            link.unlink()
-        if not link.is_symlink():
-            link.symlink_to(target, target_is_directory=True)
+        if not link.is_symlink() or link.resolve() != target:
+            # Several workers start at once, and agents may share the folder: put in place in one step.
+            made = namespace / f".{component}-{secrets.token_hex(4)}"
+            made.symlink_to(target, target_is_directory=True)
+            made.replace(link)
     return folder
 
 

@@ -95,12 +95,14 @@ class Up:
             )
         self.url = ""
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line.rstrip("\n"))
+        with self.process.stdout as lines:
+            for line in lines:
+                self._lines.put(line.rstrip("\n"))
         self._lines.put("")
 
     def ready(self, timeout: float = 60) -> Up:
@@ -136,7 +138,9 @@ class Up:
         """Signal it and wait; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(timeout)
+        code = self.process.wait(timeout)
+        self._reader.join(10)
+        return code
 
 
 @contextlib.contextmanager

@@ -8,10 +8,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, Protocol, TextIO
 
+import structlog
+
 from pocket3d.bus.client import JobHandle
+from pocket3d.bus.port import Refused
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Progress, Result, Status
+
+log = structlog.get_logger(__name__)
 
 Form = Literal["auto", "bars", "lines", "json", "none"]
 
@@ -183,8 +188,12 @@ async def follow(job: JobHandle, show: Shows, timeout: float | None = None) -> R
             show.status(status)
 
     async def progress() -> None:
-        async for each in job.progress():
-            show.progress(each)
+        try:
+            async for each in job.progress():
+                show.progress(each)
+        except Refused as error:
+            # Progress is a comfort: without its stream, or the right to read it, the story and the result go on.
+            log.info("progress cannot be shown", error=str(error))
 
     tellers = [asyncio.ensure_future(story()), asyncio.ensure_future(progress())]
     try:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from pocket3d.bus.client import JobHandle, WaitTimeout
+from pocket3d.bus.port import Refused
 from pocket3d.contracts.messages import JobError, Progress, Result, Status, Timings
 from pocket3d.ops.following import Lines, describe, describe_progress, describe_result, follow, shown
 
@@ -127,3 +128,12 @@ async def test_a_wait_that_times_out_leaves_nothing_running() -> None:
     with pytest.raises(WaitTimeout):
         await follow(cast(JobHandle, Told(None, [])), Lines(lambda _: None, {}), 0.0)
     assert asyncio.all_tasks() == before
+
+
+async def test_without_the_right_to_read_progress_the_result_still_comes() -> None:
+    class NoProgress(Told):
+        async def progress(self) -> AsyncIterator[Progress]:
+            raise Refused("read P3D_PROGRESS: stream not found", code=10059)
+            yield progress(0.5)
+
+    assert await follow(cast(JobHandle, NoProgress(OK, [])), Lines(lambda _: None, {})) == OK

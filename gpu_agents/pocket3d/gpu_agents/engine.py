@@ -120,6 +120,7 @@ class AgentEngine:
             InvalidTransition: the engine was about to break its own tables: a bug.
         """
         core = self.core
+        engine_time.notice_pause(core, now)
         _HANDLERS[type(event)](core, event, now)
         engine_workers.settle(core, now)
         engine_runs.begin_fetches(core, now)

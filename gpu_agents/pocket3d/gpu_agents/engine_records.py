@@ -125,6 +125,9 @@ class Worker:
             self.stop_deadline += pause_s
         if self.idle_since is not None:
             self.idle_since += pause_s
+        if self.load_started is not None and self.loaded_at is None:
+            # What is learned of loads is the time it took to load.
+            self.load_started += pause_s
 
 
 class Run:
@@ -251,6 +254,7 @@ class Run:
             "close_deadline",
             "grace_deadline",
             "upload_deadline",
+            "run_started",
         ):
             at = getattr(self, name)
             if at is not None:

@@ -15,15 +15,20 @@ from .engine_workers import drop_plan, press, stop_worker
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
 
 
-def tick(core: Core, now: Now) -> None:
-    """Time passed. A tick that comes late finds that the process was paused: then nothing is expired, and every limit
-    counts on from here.
+def notice_pause(core: Core, now: Now) -> None:
+    """When the last tick is over twice its period ago, the process was paused: nothing is expired, every limit counts
+    on from here. Asked before every event: what waited in the sockets may come before the late tick.
     """
-    last, core.last_tick = core.last_tick, now.mono
+    last = core.last_tick
     if last is not None and now.mono - last > 2 * core.settings.tick_s:
         _postpone(core, now.mono - last)
-    else:
-        _expire(core, now)
+        core.last_tick = now.mono
+
+
+def tick(core: Core, now: Now) -> None:
+    """Time passed."""
+    core.last_tick = now.mono
+    _expire(core, now)
     for run in list(core.runs.values()):
         if run.retry_at is not None and now.mono >= run.retry_at and core.connected:
             retry_now(core, run)

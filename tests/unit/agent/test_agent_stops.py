@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pocket3d.contracts.api import ControlAnswer
+from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import AttemptFailed
 from pocket3d.contracts.jobs import Limits
 from pocket3d.contracts.messages import Advert
@@ -183,6 +184,18 @@ def test_a_late_tick_expires_nothing_and_limits_count_on_from_it() -> None:
     assert rig.state(token) == "cancelling"
     assert stops(rig.pause(3600)) == []
     assert stops(rig.pass_time(6)) == ["terminate"]
+
+
+def test_a_pause_is_noticed_by_whatever_comes_first() -> None:
+    rig = AgentRig(drain_timeout_s=30, leave_bound_s=20)
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.DrainRequested(leave=True))
+    rig.now = Now(rig.now.mono + 3600, rig.now.wall + 3600)
+    assert not of(rig.tell(events.RunProgressed(token, 0.5)), effects.Exit)
+    assert not of(rig.tell(events.Tick()), effects.CancelOnWorker)
+    assert not of(rig.pass_time(29), effects.CancelOnWorker)
+    assert of(rig.pass_time(2), effects.CancelOnWorker)
 
 
 def test_a_pause_does_not_end_idle_workers_nor_a_load() -> None:

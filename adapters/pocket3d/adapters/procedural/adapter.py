@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 from ..errors import InvalidInput
 from ..input_checks import required_text, whole_number
 from ..mesh_models import TextToMeshModel
-from .grammar import PromptError, parse, vocabulary_text
+from .attribute_words import PromptError
+from .grammar import parse, vocabulary_text
 from .scene import Scene
 
 _MAX_SEED = 2**32 - 1

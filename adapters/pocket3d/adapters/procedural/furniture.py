@@ -53,7 +53,9 @@ def stool(design: Design) -> Built:
     count = design.count("leg")
     for x, z in spots(count, w * 0.86, d * 0.86, form if count != 1 else None):
         if count == 1:
-            built.add("leg", kit.cylinder(w * 0.36, 0.025 * design.u), kit.cylinder(leg * 1.8, h - board * 0.5))
+            foot = w * 0.36
+            column = [(0, 0), (foot, 0), (foot * 0.9, leg), (leg * 1.8, leg * 2), (leg * 1.8, h - board * 0.6)]
+            built.add("leg", kit.lathe([*column, (0, h - board * 0.6)]))
             continue
         built.add("leg", kit.tube([(x, leg * 0.5, z), (x * 0.6, h - board * 0.6, z * 0.6)], leg))
     if form == "round":

@@ -18,38 +18,25 @@ from __future__ import annotations
 import difflib
 import re
 
-from .colours import COLOURS, SHADES, shaded
-from .materials import MATERIAL_WORDS
+from .attribute_words import PromptError, number, read_shade, read_size_number, read_word
+from .colours import COLOURS
 from .noun import Noun
 from .nouns import NAMES, NOUNS, PART_WORDS
-from .scene import Attributes, Measure, ObjectAsk, PartAsk, Relation, Scale, Scene
+from .scene import Attributes, ObjectAsk, PartAsk, Relation, Scene
 from .vocabulary import (
     COPULAS,
-    FORMS,
     INTENSIFIERS,
     IRREGULAR_PLURALS,
     JOINERS,
-    NUMBERS,
     RELATIONS,
     SILENT,
-    SIZE_FORMS,
-    SIZES,
-    UNITS,
     WITH_WORDS,
     WITHOUT_WORDS,
 )
 
 MAX_OBJECTS = 24
-SHORTEST_M, LONGEST_M = 0.001, 1000.0
-_FACTORS = (0.05, 20.0)
 
 _TOKEN = re.compile(r"3d|\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:[.,]\d+)?|[^\W\d_]+(?:'[^\W\d_]+)?|[,;.&+]")
-_AXES = {"tall": (1, 1), "high": (1, 1), "wide": (0, 1), "long": (0, 1), "deep": (2, 1), "thick": (0, 3)}
-_TIMES = {"twice": 2.0, "double": 2.0, "thrice": 3.0, "triple": 3.0, "half": 0.5}
-
-
-class PromptError(ValueError):
-    """The prompt cannot be built; the message says what is wrong with it and what can be asked for."""
 
 
 def vocabulary_text() -> str:
@@ -100,8 +87,6 @@ class _Reader:
         self._count: int | None = None
         #: "a" or "an" was read: one, where one is possible.
         self._article = False
-        self._shade: str | None = None
-        self._intense = 1.0
         #: Parts of a thing that is not named yet ("three-legged stool").
         self._early_parts: list[PartAsk] = []
         #: The part that was named last, "" if it was the thing itself.
@@ -151,15 +136,10 @@ class _Reader:
                 self._after = True
         elif word in ("a", "an"):
             self._article = True
-        elif word in INTENSIFIERS:
-            self._intense = 1.5
-        elif not (self._read_colour() or self._read_material() or self._read_size()):
-            if word not in SILENT:
-                self._ignore(word)
-            self._at += 1
+        elif self._read_attribute():
             return
-        else:
-            return
+        elif word not in SILENT and word not in INTENSIFIERS:
+            self._ignore(word)
         self._at += 1
 
     def _join(self) -> None:
@@ -171,9 +151,6 @@ class _Reader:
 
     def _flush(self) -> None:
         """What was said and has found no noun after it belongs to the one before."""
-        if self._shade:
-            self._ignore(self._shade)
-            self._shade = None
         if self._pending and self._objects:
             self._say(self._pending)
         elif self._pending:
@@ -254,7 +231,7 @@ class _Reader:
             owner = NOUNS[self._objects[self._current].noun].name if self._objects else ""
             self._ignore(self._tokens[self._at], f"no part of {owner}" if owner else "a part without its thing")
             self._at += 1
-            self._pending, self._count, self._shade = Attributes(), None, None
+            self._pending, self._count = Attributes(), None
             self._named = True
             return True
         return False
@@ -299,7 +276,6 @@ class _Reader:
         count = 1 if self._count is None else self._count
         if not 1 <= count <= MAX_OBJECTS:
             raise PromptError(f"{count} x {name} was asked for; a scene holds 1 to {MAX_OBJECTS} of a thing")
-        self._take_shade_alone()
         before = self._current
         known = self._same_again(name)
         if known is None:
@@ -326,155 +302,63 @@ class _Reader:
         return next((i for i, ask in enumerate(self._objects) if ask.noun == name), None)
 
     def _take_part(self, name: str) -> None:
-        self._take_shade_alone()
         rule = NOUNS[self._objects[self._current].noun].part(name)
         if self._count is None and self._article and rule and rule.least <= 1 <= rule.most:
             self._count = 1
+        # "a chair without a back, 50 cm tall": nothing can be said of a part that is not there.
+        self._target_part = "" if self._count == 0 else name
         self._record_part(PartAsk(name, self._count, self._pending))
         self._pending, self._count, self._article = Attributes(), None, False
-        self._target_part, self._named, self._after = name, True, False
+        self._named, self._after = True, False
 
     def _record_part(self, ask: PartAsk) -> None:
         noun = NOUNS[self._objects[self._current].noun]
         check_count(noun, ask)
         self._objects[self._current] = self._objects[self._current].with_part(ask)
 
-    def _take_shade_alone(self) -> None:
-        if self._shade:
-            self._ignore(self._shade)
-            self._shade = None
-
     def _drop_early_parts(self) -> None:
         for ask in self._early_parts:
             self._ignore(ask.name, "a part without its thing")
 
-    # ------------------------------------------------------------ numbers
+    # ------------------------------------------------------------ numbers and attributes
 
     def _read_number(self) -> bool:
+        reading = read_size_number(self._tokens, self._at, feet_are_parts=bool(self._current_part("foot")))
+        if reading is not None:
+            self._at = reading.after
+            self._add(reading.attributes)
+            return True
         word = self._tokens[self._at]
-        if word in _TIMES:
-            return self._read_times(_TIMES[word], word, self._at + 1)
-        value = _number(word)
+        value = number(word)
         if value is None:
             return False
-        following = self._token(self._at + 1)
-        if following in ("x", "times"):
-            return self._read_times(value, f"{word} {following}", self._at + 2)
-        # "3 foot" is a length, "3 feet" of a table are legs only where no unit makes sense: lengths win.
-        if following in UNITS and not (following in ("foot", "feet") and self._current_part("foot")):
-            return self._read_measure(value, following)
+        self._at += 1
         if value != int(value):
             self._ignore(word, "a count must be whole")
-            self._at += 1
-            return True
-        if word == "hundred" or word == "thousand":
+        elif word in ("hundred", "thousand"):
             self._count = (self._count or 1) * int(value)
         else:
             if self._count is not None:
                 self._ignore(str(self._count))
             self._count = int(value)
-        self._at += 1
         return True
 
-    def _read_measure(self, value: float, unit: str) -> bool:
-        at = self._at + 2
-        if self._token(at) == "in":
-            at += 1 if self._token(at + 1) in SIZE_FORMS else 0
-        axis_word = SIZE_FORMS.get(self._token(at), self._token(at))
-        axis = {"high": "tall", "broad": "wide", "thick": "wide"}.get(axis_word, axis_word)
-        if axis in ("tall", "wide", "long", "deep"):
-            at += 1
-        else:
-            axis = ""
-        said = " ".join(self._tokens[self._at : at])
-        metres = value * UNITS[unit]
-        if not SHORTEST_M <= metres <= LONGEST_M:
-            raise PromptError(f"{said!r} was asked for; sizes from 1 mm to {LONGEST_M:.0f} m can be built")
-        self._at = at
-        self._add(Attributes(measures=(Measure(said, axis, metres),)))
-        return True
+    def _read_shade(self) -> bool:
+        reading = read_shade(self._tokens, self._at)
+        if reading is not None:
+            self._at = reading.after
+            self._add(reading.attributes)
+        return reading is not None
 
-    def _read_times(self, factor: float, said: str, at: int) -> bool:
-        if not _FACTORS[0] <= factor <= _FACTORS[1]:
-            raise PromptError(f"{said!r} was asked for; factors from {_FACTORS[0]} to {_FACTORS[1]:.0f} can be built")
-        if self._token(at) == "as":
-            at += 1
-        elif self._token(at) == "the":
-            at += 1 if self._token(at + 1) in SIZE_FORMS else 0
-        word = SIZE_FORMS.get(self._token(at), self._token(at))
-        factors = [factor] * 3
-        if word in _AXES:
-            axis, span = _AXES[word]
-            factors = [factor if i == axis or (span == 3 and i != 1) else 1.0 for i in range(3)]
-            at += 1
-        elif word in ("big", "large", "size"):
-            at += 1
-        else:
-            word = "big"
-        self._at = at
-        width, height, depth = factors
-        self._add(Attributes(scales=(Scale(f"{said} {word}", word, (width, height, depth)),)))
-        return True
+    def _read_attribute(self) -> bool:
+        reading = read_word(self._tokens, self._at)
+        if reading is not None:
+            self._at = reading.after
+            self._add(reading.attributes)
+        return reading is not None
 
     def _token(self, at: int) -> str:
         return self._tokens[at] if at < len(self._tokens) else ""
-
-    # ------------------------------------------------------------ attributes
-
-    def _read_shade(self) -> bool:
-        """`light blue`, `dark wood`; alone, `light` may be a part and `deep` a size."""
-        word, following = self._tokens[self._at], self._token(self._at + 1)
-        if word not in SHADES:
-            return False
-        if following in MATERIAL_WORDS:
-            self._shade = word
-            self._at += 1
-            return True
-        if following in COLOURS:
-            joined = COLOURS.get(word + following)
-            return self._colour(f"{word} {following}", joined or shaded(COLOURS[following], word), 2)
-        return False
-
-    def _read_colour(self) -> bool:
-        word, following = self._tokens[self._at], self._token(self._at + 1)
-        if word + following in COLOURS and following:
-            return self._colour(f"{word} {following}", COLOURS[word + following], 2)
-        if word in COLOURS and word not in MATERIAL_WORDS:
-            return self._colour(word, COLOURS[word], 1)
-        if word.endswith("ish") and word.removesuffix("ish") in COLOURS:
-            return self._colour(word, COLOURS[word.removesuffix("ish")], 1)
-        return False
-
-    def _colour(self, said: str, colour: tuple[float, float, float], tokens: int) -> bool:
-        self._at += tokens
-        self._add(Attributes(colours=((said, colour),)))
-        return True
-
-    def _read_material(self) -> bool:
-        material = MATERIAL_WORDS.get(self._tokens[self._at])
-        if material is None:
-            return False
-        self._at += 1
-        self._add(Attributes(material=material, shade=self._shade))
-        self._shade = None
-        return True
-
-    def _read_size(self) -> bool:
-        said = self._tokens[self._at]
-        if said in FORMS:
-            self._at += 1
-            self._add(Attributes(form=FORMS[said]))
-            return True
-        word = SIZE_FORMS.get(said, said)
-        factors = SIZES.get(word)
-        if factors is None:
-            return False
-        width, height, depth = (factor**self._intense for factor in factors)
-        said = f"very {said}" if self._intense > 1 else said
-        self._intense = 1.0
-        self._at += 1
-        self._add(Attributes(scales=(Scale(said, word, (width, height, depth)),)))
-        return True
 
     # ------------------------------------------------------------ refusal
 
@@ -485,15 +369,6 @@ class _Reader:
                 close += difflib.get_close_matches(word, [name[0] for name in NAMES if len(name) == 1], 1, 0.75)
         hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
         return f"the prompt names nothing that can be built.{hint} Nouns that are known: {vocabulary_text()}"
-
-
-def _number(word: str) -> float | None:
-    if word in NUMBERS:
-        return float(NUMBERS[word])
-    if word[:1].isdecimal():
-        thousands = re.fullmatch(r"\d{1,3}(,\d{3})+", word)
-        return float(word.replace(",", "" if thousands else "."))
-    return None
 
 
 def _words(attributes: Attributes) -> list[str]:

@@ -227,7 +227,7 @@ _ALL = (
     noun(
         "flower",
         "rose,daisy,sunflower,tulip,blossom",
-        (0.3, 0.6, 0.3),
+        (0.28, 0.6, 0.18),
         "petal 8 3-24,leaf 2 0-8,stem 1 1-1 stalk,center 1 1-1 centre middle,pot 0 0-1",
         "petal:leaf:e84a7f center:leaf:f6c534 stem:leaf leaf:leaf pot:clay",
         "petal",

@@ -28,6 +28,7 @@ _SPOTS_FRACTION = 0.10
 _SPOTS_SHARE = 0.75
 #: The box for subjects that fill the frame: this share of the frame lies inside, on each axis.
 _CENTRE_BOX = 0.84
+_HINT = "a photo of one subject that stands out from its background works best, or an image with an alpha channel"
 _METHOD_NAMES = {
     "alpha": "alpha channel of the image, threshold 0.5",
     "grabcut": (
@@ -76,7 +77,7 @@ def find_foreground(
         between: called with a word before each stage, so that a caller can report and cancel.
 
     Raises:
-        NoSubject: nothing, next to nothing or next to everything is foreground.
+        NoSubject: nothing, next to nothing, next to everything, or with `auto` only scattered spots are foreground.
     """
     if method == "alpha" or (method == "auto" and alpha is not None):
         if alpha is None:
@@ -93,12 +94,19 @@ def find_foreground(
     prior = saliency(regions, (lab.shape[0], lab.shape[1]))[regions.labels]
     between("cutting the foreground")
     mask = _cut(lab, prior, seed, between)
+    if method == "grabcut" or not _only_spots(mask):
+        return _judge(mask, "grabcut")
+    between("cutting the foreground again, from the middle")
+    mask = _cut(lab, _centre_prior(lab), seed, between)
+    share = largest_component(mask)[0].mean()
+    if _only_spots(mask) and share >= SMALLEST_SUBJECT:
+        raise NoSubject(f"only scattered spots stand out, the largest covers {share:.1%} of the image; {_HINT}")
+    return _judge(mask, "grabcut-centre")
+
+
+def _only_spots(mask: BoolArray) -> bool:
     component, share = largest_component(mask)
-    spots = component.mean() < _SPOTS_FRACTION and share < _SPOTS_SHARE
-    if method == "auto" and spots:
-        between("cutting the foreground again, from the middle")
-        return _judge(_cut(lab, _centre_prior(lab), seed, between), "grabcut-centre")
-    return _judge(mask, "grabcut")
+    return bool(component.mean() < _SPOTS_FRACTION and share < _SPOTS_SHARE)
 
 
 def _cut(lab: FloatArray, prior: FloatArray, seed: int, between: Callable[[str], None]) -> BoolArray:
@@ -155,9 +163,8 @@ def _judge(raw: BoolArray, method: str) -> Foreground:
     component, share = largest_component(raw)
     mask = fill_small_holes(component)
     fraction = float(mask.mean())
-    hint = "a photo of one subject that stands out from its background works best, or an image with an alpha channel"
     if fraction < SMALLEST_SUBJECT:
-        raise NoSubject(f"the subject found covers {fraction:.1%} of the image, at least 1 % is needed; {hint}")
+        raise NoSubject(f"the subject found covers {fraction:.1%} of the image, at least 1 % is needed; {_HINT}")
     if fraction > LARGEST_SUBJECT:
-        raise NoSubject(f"the subject found covers {fraction:.1%} of the image, so nothing is background; {hint}")
+        raise NoSubject(f"the subject found covers {fraction:.1%} of the image, so nothing is background; {_HINT}")
     return Foreground(mask, method, _METHOD_NAMES[method], fraction, share)

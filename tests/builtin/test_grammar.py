@@ -1,0 +1,196 @@
+"""The grammar on plain text: no torch, no files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from pocket3d.adapters.procedural.attribute_words import PromptError
+from pocket3d.adapters.procedural.colours import COLOURS
+from pocket3d.adapters.procedural.grammar import MAX_OBJECTS, parse, singular, vocabulary_text
+from pocket3d.adapters.procedural.nouns import NAMES, NOUNS
+
+
+def _summary(prompt: str) -> list[dict[str, Any]]:
+    return [ask.summary() for ask in parse(prompt).objects]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a chair with four legs", [{"object": "chair", "count": 1, "parts": [{"part": "leg", "count": 4}]}]),
+        ("a three-legged stool", [{"object": "stool", "count": 1, "parts": [{"part": "leg", "count": 3}]}]),
+        ("a 4 leg chair", [{"object": "chair", "count": 1, "parts": [{"part": "leg", "count": 4}]}]),
+        ("a table on six legs", [{"object": "table", "count": 1, "parts": [{"part": "leg", "count": 6}]}]),
+        (
+            "a red table with six wooden legs",
+            [
+                {
+                    "object": "table",
+                    "count": 1,
+                    "colours": ["red"],
+                    "parts": [{"part": "leg", "count": 6, "material": "wood"}],
+                }
+            ],
+        ),
+        ("two chairs", [{"object": "chair", "count": 2, "said": "chairs"}]),
+        ("a dozen mushrooms", [{"object": "mushroom", "count": 12, "said": "mushrooms"}]),
+        ("red and white mushroom", [{"object": "mushroom", "count": 1, "colours": ["red", "white"]}]),
+        ("a table made of dark wood", [{"object": "table", "count": 1, "material": "dark wood"}]),
+        ("a chair without a back", [{"object": "chair", "count": 1, "parts": [{"part": "back", "count": 0}]}]),
+        ("a chair in red", [{"object": "chair", "count": 1, "colours": ["red"]}]),
+        ("a table 80 cm tall", [{"object": "table", "count": 1, "measures_m": {"tall": 0.8}}]),
+        ("a 3 m long boat", [{"object": "boat", "count": 1, "measures_m": {"long": 3.0}}]),
+        ("a table, 6 feet wide", [{"object": "table", "count": 1, "measures_m": {"wide": 1.8288}}]),
+        ("a tower twice as tall", [{"object": "tower", "count": 1, "size": ["twice tall"]}]),
+        ("a round table", [{"object": "table", "count": 1, "form": "round"}]),
+        ("a navy blue sofa", [{"object": "sofa", "count": 1, "colours": ["navy blue"]}]),
+        ("a very tall lamp", [{"object": "lamp", "count": 1, "size": ["very tall"]}]),
+        ("a stool with 3 feet", [{"object": "stool", "count": 1, "parts": [{"part": "leg", "count": 3}]}]),
+        (
+            "a chair; its legs are blue and the back is green",
+            [
+                {
+                    "object": "chair",
+                    "count": 1,
+                    "parts": [{"part": "leg", "colours": ["blue"]}, {"part": "back", "colours": ["green"]}],
+                }
+            ],
+        ),
+    ],
+)
+def test_reads(prompt: str, expected: list[dict[str, Any]]) -> None:
+    assert _summary(prompt) == expected
+
+
+@pytest.mark.parametrize(
+    ("prompt", "relations"),
+    [
+        ("a cup on a table", ["cup on table"]),
+        ("a cat-free cup on top of a table next to a chair", ["cup on table", "table beside chair"]),
+        ("a flower in a blue vase", ["flower in vase"]),
+        ("four chairs around a table", ["chair around table"]),
+        ("a stool under a table", ["stool under table"]),
+        ("a tree to the left of a house", ["tree left of house"]),
+        ("a tree in front of a house", ["tree in front of house"]),
+        ("a table with a lamp", ["lamp with table"]),
+        ("a cup on a table and a chair behind the table", ["cup on table", "chair behind table"]),
+    ],
+)
+def test_relations(prompt: str, relations: list[str]) -> None:
+    assert parse(prompt).understood()["relations"] == relations
+
+
+def test_the_same_thing_again_is_no_second_one() -> None:
+    scene = parse("a cup on a table and a chair behind the table")
+    assert [ask.noun for ask in scene.objects] == ["cup", "table", "chair"]
+
+
+def test_attributes_go_to_the_noun_they_are_said_of() -> None:
+    vase = parse("a flower in a blue vase").objects
+    assert vase[0].attributes.colours == ()
+    assert vase[1].attributes.colours == (("blue", (0.0, 0.0, 1.0)),)
+    house = parse("a red car next to a small light blue house").objects[1]
+    assert house.attributes.colours == (("light blue", COLOURS["lightblue"]),)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "ignored"),
+    [
+        ("a beautiful ornate chair", {"beautiful", "ornate"}),
+        ("a dragon on a chair", {"dragon", "on"}),
+        ("a round chair", {"round (no form of chair)"}),
+        ("a vase flower", {"vase (it describes the noun after it)"}),
+        ("a chair with four legs", set()),
+    ],
+)
+def test_names_what_it_ignores(prompt: str, ignored: set[str]) -> None:
+    assert set(parse(prompt).ignored) == ignored
+
+
+def test_what_is_no_part_but_a_thing_stands_beside() -> None:
+    assert parse("a chair with wheels").understood()["relations"] == ["wheel with chair"]
+
+
+def test_an_unknown_part_is_named_with_its_owner() -> None:
+    assert parse("a cube with a chimney").ignored == ("chimney (no part of cube)",)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("a chair with 0 legs", ["0 x leg", "chair", "1 to 12"]),
+        ("a table with 10,000 legs", ["10000 x leg", "table", "1 to 16"]),
+        ("a legless ten thousand legged chair with ten thousand legs", ["10000 x leg"]),
+        ("a stool without legs", ["0 x leg", "stool"]),
+        ("a hundred chairs", ["100 x chair", f"1 to {MAX_OBJECTS}"]),
+        ("a 5000 m tall tower", ["5000 m", "1000 m"]),
+        ("a 0 cm cube", ["0 cm", "1 mm"]),
+        ("a 100x chair", ["100 x", "20"]),
+        ("a chair with two seats", ["2 x seat", "exactly 1"]),
+    ],
+)
+def test_refuses_what_cannot_be_built(prompt: str, words: list[str]) -> None:
+    with pytest.raises(PromptError) as refusal:
+        parse(prompt)
+    for word in words:
+        assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize("prompt", ["something nice", "ein Stuhl", "1234 !?", "椅子", "no", "with four legs"])
+def test_a_prompt_without_a_noun_is_refused_with_the_vocabulary(prompt: str) -> None:
+    with pytest.raises(PromptError) as refusal:
+        parse(prompt)
+    assert vocabulary_text() in str(refusal.value)
+    assert all(noun in str(refusal.value) for noun in NOUNS)
+
+
+def test_a_near_miss_is_guessed_at_but_not_built() -> None:
+    with pytest.raises(PromptError, match=r"Did you mean chair\?"):
+        parse("a chiar")
+
+
+def test_a_prompt_of_the_longest_size_is_read_at_once() -> None:
+    scene = parse("a chair " + "and a very red wooden table " * 20 + "gibberish " * 850)
+    assert len(scene.objects) == 21
+    assert scene.ignored == ("gibberish",)
+
+
+def test_every_name_finds_its_noun_in_singular_and_plural() -> None:
+    for words, noun in NAMES.items():
+        text = " ".join(words)
+        assert parse(f"a {text}").objects[0].noun == noun, text
+    assert singular("bookshelves") == "bookshelf"
+    assert singular("torches") == "torches"
+    assert parse("two boxes").objects[0].noun == "cube"
+    assert parse("two cacti").objects[0].noun == "cactus"
+
+
+def test_every_part_of_every_noun_can_be_asked_for_and_refused() -> None:
+    for noun in NOUNS.values():
+        for rule in noun.parts:
+            for count in (rule.least, rule.most):
+                ask = parse(f"a {noun.name} with {count} {rule.name}").objects[0]
+                if count:
+                    assert ask.parts[rule.name].count == count, (noun.name, rule.name)
+            with pytest.raises(PromptError):
+                parse(f"a {noun.name} with {rule.most + 1} {rule.name}")
+
+
+def test_reading_needs_the_standard_library_only() -> None:
+    code = (
+        "import sys; from pocket3d.adapters.procedural.grammar import parse; parse('a chair');"
+        "import pocket3d.adapters.procedural.adapter, pocket3d.adapters.silhouette.adapter;"
+        "print([m for m in ('torch', 'numpy', 'scipy', 'trimesh', 'PIL') if m in sys.modules])"
+    )
+    path = [entry for entry in sys.path if entry]
+    answer = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}; {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.strip() == "[]"

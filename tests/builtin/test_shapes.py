@@ -1,0 +1,271 @@
+"""Every noun's geometry, judged by numbers."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+trimesh = pytest.importorskip("trimesh")
+
+from pocket3d.adapters.mesh_output import is_watertight, statistics  # noqa: E402
+from pocket3d.adapters.procedural.assembly import SHAPES, Assembly, assemble  # noqa: E402
+from pocket3d.adapters.procedural.grammar import parse  # noqa: E402
+from pocket3d.adapters.procedural.nouns import NOUNS  # noqa: E402
+from pocket3d.adapters.procedural.polygons import triangulated  # noqa: E402
+from pocket3d.adapters.procedural.solids import Kit  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def _make(prompt: str, seed: int = 0) -> Assembly:
+    return assemble(parse(prompt), seed)
+
+
+def _size(made: Assembly) -> list[float]:
+    extents: list[float] = statistics(made.parts)["extents_m"]
+    return extents
+
+
+def test_every_noun_has_a_shape_and_only_painted_roles() -> None:
+    assert set(SHAPES) == set(NOUNS)
+
+
+@pytest.mark.parametrize("name", list(NOUNS))
+def test_a_noun_is_sound(name: str) -> None:
+    noun = NOUNS[name]
+    made = _make(f"a {name}")
+    assert made.ignored == []
+    for part in made.parts:
+        mesh = trimesh.Trimesh(part.vertices, part.faces, process=False)
+        assert mesh.is_watertight, part.name
+        assert mesh.is_winding_consistent, part.name
+        assert mesh.volume > 0, part.name
+        assert np.isfinite(part.vertices).all(), part.name
+        assert mesh.area_faces.min() > 0, part.name
+        assert np.allclose(np.linalg.norm(part.normals, axis=1), 1), part.name
+        # A vertex's normal looks the way its faces do: not into the solid.
+        dots = (mesh.face_normals[:, None] * part.normals[part.faces]).sum(-1)
+        assert dots.mean() > 0.7, part.name
+    low = min(part.vertices[:, 1].min() for part in made.parts)
+    assert low == pytest.approx(0, abs=1e-9)
+    for made_side, usual in zip(_size(made), noun.size, strict=True):
+        assert 0.6 * usual <= made_side <= 1.6 * usual
+
+
+@pytest.mark.parametrize("name", list(NOUNS))
+def test_a_noun_with_most_and_least_of_every_part(name: str) -> None:
+    noun = NOUNS[name]
+    base = parse(f"a {name}")
+    for side in ("least", "most"):
+        ask = base.objects[0]
+        for rule in noun.parts:
+            count = getattr(rule, side)
+            ask = replace(ask, parts={**ask.parts, rule.name: replace_count(ask, rule.name, count)})
+        made = assemble(replace(base, objects=(ask,)))
+        assert all(is_watertight(part.faces) for part in made.parts), (name, side)
+        assert all(np.isfinite(part.vertices).all() for part in made.parts)
+
+
+def replace_count(ask: object, name: str, count: int) -> object:
+    from pocket3d.adapters.procedural.scene import PartAsk
+
+    return PartAsk(name, count)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "role", "count"),
+    [
+        ("a chair with three legs", "leg", 3),
+        ("a chair with four legs", "leg", 4),
+        ("a table with six legs", "leg", 6),
+        ("a car with 3 wheels", "wheel", 3),
+        ("a truck with eight wheels", "wheel", 8),
+        ("a rocket with 5 fins", "fin", 5),
+        ("a ladder with 11 rungs", "rung", 11),
+        ("a bookcase with 4 shelves", "board", 4),
+        ("a castle with six towers", "tower", 6),
+        ("a flower with 12 petals", "petal", 12),
+        ("a snowman with four balls and five buttons", "ball", 4),
+        ("a tree with 12 apples", "apple", 12),
+        ("a pine with five tiers", "tier", 5),
+        ("a boat with 3 sails", "sail", 3),
+        ("a cup with two handles", "handle", 2),
+        ("a wheel with 12 spokes", "spoke", 12),
+        ("a cactus with 4 arms", "arm", 4),
+        ("a mushroom with 7 spots", "spot", 7),
+        ("a house with 7 windows", "window", 7),
+        ("a barrel with 3 hoops", "hoop", 3),
+        ("a fish with 5 fins", "fin", 5),
+        ("an airplane with 4 engines", "engine", 4),
+        ("a bed with 3 pillows", "pillow", 3),
+    ],
+)
+def test_as_many_parts_as_were_asked_for(prompt: str, role: str, count: int) -> None:
+    parts = _make(prompt).parts
+    assert sum(part.name.split(" / ")[1].rstrip("0123456789 ") == role for part in parts) == count
+
+
+def test_counts_of_teeth_and_points_show_in_the_outline() -> None:
+    for prompt, outermost in (("a gear with 20 teeth", 20), ("a star with 6 points", 6)):
+        body = _make(prompt).parts[0]
+        centre = (body.vertices.max(axis=0) + body.vertices.min(axis=0)) / 2
+        flat = (body.vertices - centre)[:, :2]
+        radius = np.linalg.norm(flat, axis=1)
+        angles = np.sort(np.arctan2(flat[radius > 0.94 * radius.max(), 1], flat[radius > 0.94 * radius.max(), 0]))
+        gaps = np.diff(np.concatenate([angles, angles[:1] + 2 * np.pi]))
+        # Half a pitch parts the gap between two tips from a tip's own width.
+        assert (gaps > np.pi / outermost).sum() == outermost
+
+
+@pytest.mark.parametrize(
+    ("prompt", "axis", "metres"),
+    [
+        ("a table 80 cm tall", 1, 0.8),
+        ("an 80 cm table", 1, 0.8),
+        ("a table 2 m wide", 0, 2.0),
+        ("a 7 m long boat", 0, 7.0),
+        ("a 3 m boat", 0, 3.0),
+        ("a car 2 m wide", 2, 2.0),
+        ("a bed 2.2 m long", 2, 2.2),
+        ("a chair without a back 50 cm tall", 1, 0.5),
+        ("a 10 inches tall mushroom", 1, 0.254),
+    ],
+)
+def test_a_size_in_units_is_met_exactly(prompt: str, axis: int, metres: float) -> None:
+    for seed in (0, 5):
+        assert _size(_make(prompt, seed))[axis] == pytest.approx(metres, rel=1e-6)
+
+
+def test_size_words_change_the_right_sides() -> None:
+    plain = _size(_make("a table"))
+    assert _size(_make("a tall table"))[1] == pytest.approx(1.6 * plain[1], rel=0.02)
+    assert _size(_make("a tall table"))[0] == pytest.approx(plain[0], rel=0.02)
+    assert _size(_make("a wide table"))[0] == pytest.approx(1.6 * plain[0], rel=0.02)
+    assert _size(_make("a small table")) == pytest.approx([0.65 * side for side in plain], rel=0.02)
+    assert _size(_make("a 2x table")) == pytest.approx([2 * side for side in plain], rel=0.02)
+    assert _size(_make("a table twice as tall"))[1] == pytest.approx(2 * plain[1], rel=0.02)
+    car, wide = _size(_make("a car")), _size(_make("a wide car"))
+    # Tyres keep their width.
+    assert wide[2] == pytest.approx(1.6 * car[2], rel=0.08)
+    assert wide[0] == pytest.approx(car[0], rel=0.05)
+
+
+def test_size_words_of_parts_are_used_or_named() -> None:
+    def leg(prompt: str) -> float:
+        made = _make(prompt)
+        solid = next(part for part in made.parts if "leg" in part.name)
+        return float(np.ptp(solid.vertices[:, 0]))
+
+    assert leg("a chair with thick legs") == pytest.approx(1.5 * leg("a chair"))
+    assert _make("a house with a tall roof").ignored == []
+    assert _make("a house with huge windows").ignored == ["huge (the size of window is fixed in a house)"]
+    assert _make("a house with a 3 m tall roof").ignored == ["3 m tall (measures are taken for whole things)"]
+
+
+def test_seed_zero_is_plain_and_seeds_differ_but_repeat() -> None:
+    def points(seed: int) -> object:
+        return np.concatenate([part.vertices for part in _make("a chair and a shelf", seed).parts])
+
+    assert np.array_equal(points(0), points(0))
+    assert np.array_equal(points(7), points(7))
+    assert not np.allclose(points(0), points(7))
+    assert not np.allclose(points(7), points(8))
+    for side, other in zip(_size(_make("a cube", 0)), _size(_make("a cube", 9)), strict=True):
+        assert abs(other / side - 1) <= 0.08 + 1e-9
+
+
+def test_different_prompts_give_different_geometry() -> None:
+    prompts = [f"a {name}" for name in NOUNS]
+    prompts += ["a tall chair", "a chair with three legs", "a chair without a back", "two chairs", "a round table"]
+    seen = {}
+    for prompt in prompts:
+        made = _make(prompt)
+        key = (statistics(made.parts)["vertex_count"], tuple(_size(made)))
+        assert key not in seen, (prompt, seen.get(key))
+        seen[key] = prompt
+
+
+def _box(made: Assembly, name: str) -> tuple[object, object]:
+    points = np.concatenate([p.vertices for p in made.parts if p.name.split(" / ")[0] == name])
+    return points.min(axis=0), points.max(axis=0)
+
+
+def test_on_in_under_and_beside() -> None:
+    made = _make("a cup on a table")
+    (cup_low, cup_high), (table_low, table_high) = _box(made, "cup"), _box(made, "table")
+    assert cup_low[1] == pytest.approx(table_high[1], abs=1e-6)
+    assert (cup_low[[0, 2]] > table_low[[0, 2]]).all()
+    assert (cup_high[[0, 2]] < table_high[[0, 2]]).all()
+
+    made = _make("a stool under a table")
+    assert _box(made, "stool")[1][1] < _box(made, "table")[1][1]
+    assert "scaled" not in " ".join(made.notes)
+
+    made = _make("a flower in a vase")
+    assert _box(made, "vase")[0][1] < _box(made, "flower")[0][1] < _box(made, "vase")[1][1]
+
+    for words, axis, sign in (("left of", 0, -1), ("right of", 0, 1), ("behind", 2, -1), ("in front of", 2, 1)):
+        made = _make(f"a chair {words} a house")
+        chair, house = _box(made, "chair"), _box(made, "house")
+        gap = chair[0][axis] - house[1][axis] if sign > 0 else house[0][axis] - chair[1][axis]
+        assert gap > 0, words
+
+
+def test_what_is_too_large_is_scaled_and_said() -> None:
+    made = _make("a house on a table")
+    (low, high), (table_low, table_high) = _box(made, "house"), _box(made, "table")
+    assert low[0] > table_low[0]
+    assert high[0] < table_high[0]
+    assert any("scaled house to stand on the table" in note for note in made.notes)
+
+
+def test_several_things_stand_apart() -> None:
+    for prompt, count in (("two chairs", 2), ("five trees", 5), ("a car, a house and a boat", 3)):
+        made = _make(prompt)
+        names = dict.fromkeys(part.name.split(" / ")[0] for part in made.parts)
+        assert len(names) == count
+        boxes = sorted((_box(made, name) for name in names), key=lambda box: float(box[0][0]))
+        for one, other in itertools.pairwise(boxes):
+            assert one[1][0] < other[0][0], prompt
+    around = _make("four chairs around a table")
+    table = _box(around, "table")
+    for k in range(1, 5):
+        low, high = _box(around, f"chair {k}")
+        apart = (low[[0, 2]] > table[1][[0, 2]]).any() or (high[[0, 2]] < table[0][[0, 2]]).any()
+        assert apart
+
+
+def test_solids_have_the_volumes_of_their_formulas() -> None:
+    kit = Kit()
+    assert kit.box(1, 2, 3, 1e-4).volume() == pytest.approx(6, rel=1e-3)
+    assert kit.cylinder(1, 2, segments=200).volume() == pytest.approx(2 * np.pi, rel=0.01)
+    assert kit.ellipsoid(1, 2, 3, 120).volume() == pytest.approx(8 * np.pi, rel=0.01)
+    assert kit.torus(1, 0.25, 200, 80).volume() == pytest.approx(2 * np.pi**2 * 0.25**2, rel=0.01)
+    assert kit.frustum((2, 2), (1, 1), 3).volume() == pytest.approx(7, rel=0.02)
+    assert kit.tube([(0, 0, 0), (0, 5, 0)], 0.1, 80).volume() == pytest.approx(np.pi * 0.01 * 5.08, rel=0.02)
+
+
+def test_a_bevel_leaves_flat_faces_flat() -> None:
+    box = Kit().box(2, 1, 1)
+    from pocket3d.adapters.mesh_output import vertex_normals
+
+    normals = vertex_normals(box.vertices.numpy(), box.faces.numpy())
+    # 24 vertices, each on one of the six faces, each looking nearly along its axis.
+    assert len(normals) == 24
+    assert (np.abs(normals).max(axis=1) > 0.99).all()
+
+
+def test_a_polygon_with_bays_is_triangulated_whole() -> None:
+    comb = [(0, 0), (5, 0), (5, 3), (4, 3), (4, 1), (3, 1), (3, 3), (2, 3), (2, 1), (1, 1), (1, 3), (0, 3)]
+    points = np.array(comb, dtype=float)
+    area = 0.0
+    for a, b, c in triangulated(comb):
+        u, v = points[b] - points[a], points[c] - points[a]
+        piece = (u[0] * v[1] - u[1] * v[0]) / 2
+        assert piece > 0
+        area += piece
+    assert area == pytest.approx(11)

@@ -1,0 +1,153 @@
+"""What producers publish: jobs of all kinds, good and bad, some of them twice, some cancelled."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, NamedTuple
+
+from pocket3d.contracts.codec import encode
+from pocket3d.contracts.lifecycle import Priority
+from pocket3d.contracts.worker_frames import AdapterDescription
+from pocket3d.gpu_agents.devices import DeviceSpec
+
+#: The models of the simulated fleet: requirement in MB.
+ADAPTERS: tuple[AdapterDescription, ...] = (
+    AdapterDescription(
+        adapter_id="echo", available=True, feature="echo", vram_mb=2000, max_concurrent=2, devices=["cuda", "cpu"]
+    ),
+    AdapterDescription(
+        adapter_id="sculptor", available=True, feature="text_to_mesh", vram_mb=5000, max_concurrent=1, devices=["cuda"]
+    ),
+    AdapterDescription(
+        adapter_id="rigger", available=True, feature="auto_rig", vram_mb=6500, max_concurrent=1, devices=["cuda"]
+    ),
+)
+_INPUTS: dict[str, dict[str, Any]] = {
+    "echo": {},
+    "text_to_mesh": {"text_prompt": "a chair"},
+    "auto_rig": {"mesh_path": {"artifact": "sha256-00"}},
+}
+_MODEL_MB = {adapter.feature: adapter.vram_mb for adapter in ADAPTERS}
+#: How a run goes, and how often.
+_BEHAVIOUR = (
+    ("ok", 60),
+    ("crash_once", 6),
+    ("error_once", 6),
+    ("hang_once", 4),
+    ("deaf_once", 3),
+    ("error", 3),
+    ("nonsense", 2),
+    ("bad_input", 2),
+    ("no_artifact", 2),
+)
+_PRIORITIES: tuple[Priority, ...] = ("high", "normal", "normal", "normal", "low")
+
+
+class Publication(NamedTuple):
+    """One message that a producer wants in the jobs stream."""
+
+    at: float
+    job_id: str
+    priority: Priority
+    feature: str
+    data: bytes
+
+
+class Cancellation(NamedTuple):
+    """Somebody wants a job ended."""
+
+    at: float
+    job_id: str
+
+
+class Workload(NamedTuple):
+    """All that producers do in a run."""
+
+    publications: list[Publication]
+    cancellations: list[Cancellation]
+
+
+def make_workload(rng: random.Random, jobs: int, over_s: float, *, plain: bool = False) -> Workload:
+    """So many jobs within so many virtual seconds. `plain`: all are good, none is published twice or cancelled."""
+    publications: list[Publication] = []
+    cancellations: list[Cancellation] = []
+    for number in range(jobs):
+        at = rng.uniform(0.0, over_s)
+        job_id = f"job{number}"
+        feature = rng.choice(("echo", "echo", "text_to_mesh", "auto_rig"))
+        priority = rng.choice(_PRIORITIES)
+        data = encode(_request(rng, job_id, feature, plain=plain))
+        if not plain and rng.random() < 0.04:
+            data = rng.choice((b"{", encode({"job_id": job_id, "inputs": {}, "surprise": 1})))
+            job_id = job_id if data != b"{" else ""
+        elif not plain and rng.random() < 0.02:
+            feature = "levitate"
+        publications.append(Publication(at, job_id, priority, feature, data))
+        if plain or not job_id:
+            continue
+        if rng.random() < 0.15:
+            # The producer was not sure, or another uses the same id: at another priority, with other contents.
+            other = rng.choice(_PRIORITIES)
+            again = data if rng.random() < 0.5 else encode(_request(rng, job_id, feature, plain=False))
+            publications.append(Publication(at + rng.expovariate(0.3), job_id, other, feature, again))
+        if rng.random() < 0.12:
+            cancellations.append(Cancellation(at + rng.expovariate(0.5), job_id))
+    return Workload(sorted(publications), sorted(cancellations))
+
+
+def _request(rng: random.Random, job_id: str, feature: str, *, plain: bool) -> dict[str, Any]:
+    names, weights = zip(*_BEHAVIOUR, strict=True)
+    behave = "ok" if plain else rng.choices(names, weights)[0]
+    inputs: dict[str, Any] = {
+        **_INPUTS.get(feature, {}),
+        "behave": behave,
+        "seconds": round(rng.uniform(0.1, 2.0), 3),
+        "files": rng.random() < 0.6,
+    }
+    request: dict[str, Any] = {
+        "job_id": job_id,
+        "inputs": inputs,
+        "limits": {"start_to_close_s": 6.0, "load_s": 8.0},
+        "retry": {"max_attempts": 4, "initial_s": 0.5, "factor": 2, "cap_s": 4},
+    }
+    model_mb = _MODEL_MB.get(feature, 1000)
+    if not plain and rng.random() < 0.15:
+        # It says that it needs more than the model; a few need more still, and find out by running out of memory.
+        claimed = model_mb + rng.choice((500, 1500, 4000))
+        request["vram_mb"] = claimed
+        inputs["need_mb"] = claimed + (rng.choice((0, 0, 800)))
+    if not plain and rng.random() < 0.15:
+        request["limits"]["schedule_to_start_s"] = rng.choice((3.0, 10.0, 30.0))
+    if not plain and rng.random() < 0.05:
+        request["model_preference"] = rng.choice(("echo", "sculptor", "nobody-has-it"))
+        request["limits"]["schedule_to_start_s"] = 20.0
+    return request
+
+
+def device(name: str, total_mb: int, *, measured: bool = False, cap: int | None = None) -> DeviceSpec:
+    """A device of a simulated fleet: measured by a probe, or simulated in the product's own sense."""
+    return DeviceSpec(
+        id=name,
+        kind="cuda",
+        name=name,
+        total_mb=total_mb,
+        buffer_mb=1024 if measured else 0,
+        simulated=not measured,
+        visible=name if measured else "",
+        max_running=cap,
+    )
+
+
+def fleet(rng: random.Random, agents: int) -> list[list[DeviceSpec]]:
+    """The devices of so many agents, each with one or two; together they can run every model."""
+    found = []
+    for number in range(agents):
+        sizes = [rng.choice((8000, 12_000, 16_000))] + ([rng.choice((6000, 9000))] if rng.random() < 0.4 else [])
+        found.append(
+            [
+                device(f"dev-{number}-{place}", size, measured=rng.random() < 0.4, cap=rng.choice((None, None, 2)))
+                for place, size in enumerate(sizes)
+            ]
+        )
+    found[0][0] = device("dev-0-0", 16_000, measured=rng.random() < 0.4)
+    return found

@@ -28,6 +28,7 @@ from .port import (
 from .publisher import Publisher
 from .pull import Consumers
 from .reader import Reader
+from .takeover import take_over
 
 
 class JetStreamBus(Bus):
@@ -147,9 +148,16 @@ class JetStreamBus(Bus):
 
     # -- consumers
 
-    async def consume(self, consumer: ConsumerName, handler: BatchHandler, *, batch: int = 256) -> Closable:
+    async def consume(
+        self,
+        consumer: ConsumerName,
+        handler: BatchHandler,
+        *,
+        batch: int = 256,
+        allowed: Callable[[], bool] | None = None,
+    ) -> Closable:
         """As `Bus.consume`."""
-        return await self._consumers.consume(consumer, handler, batch)
+        return await self._consumers.consume(consumer, handler, batch, allowed)
 
     async def ack(self, consumer: ConsumerName, delivery_seq: int) -> None:
         """As `Bus.ack`."""
@@ -158,6 +166,10 @@ class JetStreamBus(Bus):
     async def reset(self, consumer: ConsumerName) -> None:
         """As `Bus.reset`."""
         await self._consumers.reset(consumer)
+
+    async def take_over(self, consumer: ConsumerName) -> None:
+        """As `Bus.take_over`."""
+        await take_over(self.reader, consumer)
 
     async def backlog(self, consumer: ConsumerName) -> int:
         """As `Bus.backlog`."""

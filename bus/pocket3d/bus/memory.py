@@ -234,10 +234,17 @@ class MemoryBus(Bus):
 
     # -- consumers
 
-    async def consume(self, consumer: ConsumerName, handler: BatchHandler, *, batch: int = 256) -> Closable:
+    async def consume(
+        self,
+        consumer: ConsumerName,
+        handler: BatchHandler,
+        *,
+        batch: int = 256,
+        allowed: Callable[[], bool] | None = None,
+    ) -> Closable:
         """As `Bus.consume`."""
         await self._send()
-        consumption = MemoryConsumption(self, consumer, handler, batch)
+        consumption = MemoryConsumption(self, consumer, handler, batch, allowed)
         self._open.append(consumption)
         return consumption
 
@@ -265,6 +272,10 @@ class MemoryBus(Bus):
         """As `Bus.reset`."""
         await self._send()
         self.server.consumer(consumer).reset()
+
+    async def take_over(self, consumer: ConsumerName) -> None:
+        """As `Bus.take_over`. No process sleeps here, so no pull waits for one."""
+        await self.reset(consumer)
 
     async def backlog(self, consumer: ConsumerName) -> int:
         """As `Bus.backlog`."""

@@ -35,14 +35,26 @@ class Connected(Protocol):
         """It was closed."""
 
 
+#: Until it is asked again whether to take messages, seconds.
+_NOT_ALLOWED_PAUSE_S = 0.1
+
+
 class MemoryConsumption(Closable):
     """Hands batches to a handler until closed."""
 
-    def __init__(self, bus: Connected, consumer: ConsumerName, handler: BatchHandler, batch: int) -> None:
+    def __init__(
+        self,
+        bus: Connected,
+        consumer: ConsumerName,
+        handler: BatchHandler,
+        batch: int,
+        allowed: Callable[[], bool] | None = None,
+    ) -> None:
         self._bus = bus
         self._name = consumer
         self._handler = handler
         self._batch = batch
+        self._allowed = allowed
         self._news = asyncio.Event()
         self._closed = False
         bus.on_connection(self._on_connection)
@@ -69,7 +81,7 @@ class MemoryConsumption(Closable):
                 self._news.clear()
                 consumer = self._find(consumer)
                 taken = []
-                if consumer is not None and self._bus.connected:
+                if consumer is not None and self._bus.connected and self._may_take():
                     taken = consumer.take(self._batch, self._bus.server.clock.time())
                 if not taken:
                     await self._wait(consumer)
@@ -94,10 +106,15 @@ class MemoryConsumption(Closable):
             consumer.listeners.add(self._news.set)
         return consumer
 
+    def _may_take(self) -> bool:
+        return self._allowed is None or self._allowed()
+
     async def _wait(self, consumer: MemoryConsumer | None) -> None:
         """Until there is news, or the first un-acked message is due again."""
         clock = self._bus.server.clock
         due = consumer.next_deadline() if consumer is not None else clock.time() + 1
+        if not self._may_take():
+            due = clock.time() + _NOT_ALLOWED_PAUSE_S
         timer: Timer | None = clock.call_at(due, self._news.set) if due is not None else None
         await self._news.wait()
         if timer is not None:

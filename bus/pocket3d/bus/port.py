@@ -263,9 +263,17 @@ class Bus(Protocol):
 
     # -- durable pull consumers (declared in the topology)
 
-    async def consume(self, consumer: ConsumerName, handler: BatchHandler, *, batch: int = 256) -> Closable:
+    async def consume(
+        self,
+        consumer: ConsumerName,
+        handler: BatchHandler,
+        *,
+        batch: int = 256,
+        allowed: Callable[[], bool] | None = None,
+    ) -> Closable:
         """Pull continuously; `handler` is awaited with each batch before the next is asked for. Survives reconnects
         and server restarts. An exception of the handler is logged; its batch is redelivered after the ack wait.
+        While `allowed` says no, nothing is asked for.
         """
 
     async def ack(self, consumer: ConsumerName, delivery_seq: int) -> None:
@@ -277,6 +285,9 @@ class Bus(Protocol):
 
     async def reset(self, consumer: ConsumerName) -> None:
         """Deliver every un-acked message again, from the first."""
+
+    async def take_over(self, consumer: ConsumerName) -> None:
+        """As `reset`, and end the pulls of all others: what a sleeping process had asked for would go to it."""
 
     async def backlog(self, consumer: ConsumerName) -> int:
         """Messages that the consumer has not acked: delivered or not."""

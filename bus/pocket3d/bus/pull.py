@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
@@ -37,9 +37,15 @@ HEARTBEAT_S = 1.0
 _EXPIRES_S = 30.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
+#: Until it is asked again whether to pull, seconds.
+_NOT_ALLOWED_PAUSE_S = 0.1
 #: How long a confirmed ack is repeated until it is answered, seconds, and how long the first try waits.
 _ACK_TIMEOUT_S = 5.0
 _ACK_TRY_S = 0.5
+
+
+def _always() -> bool:
+    return True
 
 
 def parse_delivery(reply: str, subject: str, data: bytes, headers: Mapping[str, str]) -> tuple[str, Delivery]:
@@ -69,9 +75,11 @@ class Consumers:
         #: Ack prefixes as the server sent them.
         self._prefixes: dict[ConsumerName, str] = {}
 
-    async def consume(self, consumer: ConsumerName, handler: BatchHandler, batch: int) -> Closable:
+    async def consume(
+        self, consumer: ConsumerName, handler: BatchHandler, batch: int, allowed: Callable[[], bool] | None
+    ) -> Closable:
         """As `Bus.consume`."""
-        consumption = Consumption(self._link, consumer, handler, batch, self._prefixes)
+        consumption = Consumption(self._link, consumer, handler, batch, self._prefixes, allowed or _always)
         await consumption.start()
         return consumption
 
@@ -123,12 +131,14 @@ class Consumption(Closable):
         handler: BatchHandler,
         batch: int,
         prefixes: dict[ConsumerName, str],
+        allowed: Callable[[], bool],
     ) -> None:
         self._link = link
         self._consumer = consumer
         self._handler = handler
         self._batch = batch
         self._prefixes = prefixes
+        self._allowed = allowed
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
@@ -231,6 +241,10 @@ class Consumption(Closable):
         if self._closed or not self._link.connected:
             self._news.clear()
             await self._wait_for_news(_LONGEST_PAUSE_S)
+            return
+        if not self._allowed():
+            self._news.clear()
+            await self._wait_for_news(_NOT_ALLOWED_PAUSE_S)
             return
         self._number += 1
         body = {

@@ -30,6 +30,34 @@ log = structlog.get_logger(__name__)
 _IN_FLIGHT = 256
 
 
+class Backlog:
+    """What is still to be read of what lay in a stream at a moment. A redelivered message counts once.
+
+    Args:
+        count: messages.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._read: set[int] = set()
+
+    @property
+    def done(self) -> bool:
+        """True when all of it was read."""
+        return self._count == 0
+
+    def read(self, seq: int) -> bool:
+        """A message was read; true if it was the last of the backlog."""
+        if self.done:
+            return False
+        self._read.add(seq)
+        if len(self._read) < self._count:
+            return False
+        self._count = 0
+        self._read = set()
+        return True
+
+
 class Reign:
     """From `Lead` to `StepDown`. A later leadership of the same process starts with a new engine.
 
@@ -37,6 +65,7 @@ class Reign:
         epoch: of this leadership.
         fence: sequence of its leader record in the events stream.
         known: agents that the former leader knew, or that were heard meanwhile.
+        certain: false as soon as another may have taken the lead; then nothing is taken from the streams.
         prove: asks the leadership to renew the lease now.
         depose: called when the fence no longer holds.
     """
@@ -52,6 +81,7 @@ class Reign:
         epoch: int,
         fence: int,
         known: Sequence[AgentRecord],
+        certain: Callable[[], bool],
         prove: Callable[[], None],
         depose: Callable[[], None],
     ) -> None:
@@ -76,8 +106,10 @@ class Reign:
         self._reading.set()
         self._performer.reading = self._reading
         self._begun = False
-        self._left_results = 0
-        self._left_jobs = 0
+        self._certain = certain
+        #: What lay in the streams when the lead was taken and has not been read yet.
+        self._results_backlog = Backlog(0)
+        self._jobs_backlog = Backlog(0)
 
     # -- the loop
 
@@ -117,7 +149,6 @@ class Reign:
         for half_open in self._open:
             await half_open.close()
         self._open.clear()
-        self._left_jobs = 0
         self._stream_created = await bus.stream_created(subjects.jobs_stream)
         self._open.append(await bus.subscribe(subjects.bids(self._coordinator_id), self._on_bid))
         self._open.append(await bus.subscribe(subjects.all_outcomes(), self._on_outcome))
@@ -126,19 +157,21 @@ class Reign:
             self.tasks.spawn(self._outbox.run(), bounded=False)
             self.feed(events.Led(self._epoch, self._known))
         results = coordinator_results(subjects)
-        await bus.reset(results)
-        self._left_results = await bus.backlog(results)
-        if not self._left_results:
+        await bus.take_over(results)
+        self._results_backlog = Backlog(await bus.backlog(results))
+        if self._results_backlog.done:
             self.feed(events.ResultsDrained())
-        self._open.append(await bus.consume(results, self._on_results))
+        self._open.append(await bus.consume(results, self._on_results, allowed=self._certain))
         consumers: list[tuple[Priority, ConsumerName]] = [(p, coordinator_jobs(subjects, p)) for p in PRIORITIES]
+        jobs = 0
         for _, consumer in consumers:
-            await bus.reset(consumer)
-            self._left_jobs += await bus.backlog(consumer)
-        if not self._left_jobs:
+            await bus.take_over(consumer)
+            jobs += await bus.backlog(consumer)
+        self._jobs_backlog = Backlog(jobs)
+        if self._jobs_backlog.done:
             self.feed(events.JobsIndexed())
         for _, consumer in consumers:
-            self._open.append(await bus.consume(consumer, self._on_jobs))
+            self._open.append(await bus.consume(consumer, self._on_jobs, allowed=self._certain))
 
     async def reset(self) -> None:
         """After a reconnect: read again what was delivered and not acked, since acks may have been lost."""
@@ -204,8 +237,7 @@ class Reign:
                 self._performer.forget_result(message.seq)
             else:
                 self.feed(events.ResultSeen(result, message.seq))
-            self._left_results -= 1
-            if self._left_results == 0:
+            if self._results_backlog.read(message.seq):
                 self.feed(events.ResultsDrained())
 
     async def _on_jobs(self, batch: Sequence[Delivery]) -> None:
@@ -221,8 +253,7 @@ class Reign:
             self._performer.remember_body(message.seq, message.data)
             priority: Priority = next(p for p in PRIORITIES if p == where.priority)
             self.feed(events.JobRead(message.seq, priority, _token(where.feature), admission, message.time))
-            self._left_jobs -= 1
-            if self._left_jobs == 0:
+            if self._jobs_backlog.read(message.seq):
                 self.feed(events.JobsIndexed())
         # Let bids, results and ticks in between: a backlog of a hundred thousand jobs comes in batches.
         await asyncio.sleep(0)

@@ -279,6 +279,7 @@ class CoordinatorService:
             epoch=lead.epoch,
             fence=lead.fence,
             known=known,
+            certain=lambda: self._leadership.certain(self._clock()),
             prove=lambda: self._lead_with(leadership.ProofWanted()),
             depose=lambda: self._lead_with(leadership.FenceConflict(0)),
         )
@@ -287,6 +288,7 @@ class CoordinatorService:
         self._tasks.spawn(self._guard(reign), bounded=False)
         while self._leadership.leading:
             try:
+                await self._bus.ensure(self._topology)
                 await reign.begin()
                 api = Api(
                     self._bus,

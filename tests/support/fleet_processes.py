@@ -264,6 +264,7 @@ class FleetProcesses:
             leftovers += part.children()
             if part.alive:
                 part.process.send_signal(signal.SIGTERM)
+                part.process.send_signal(signal.SIGCONT)
         for part in self.parts:
             try:
                 await asyncio.to_thread(part.process.wait, 30)

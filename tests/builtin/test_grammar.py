@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pocket3d.adapters.procedural.attribute_words import PromptError
 from pocket3d.adapters.procedural.colours import COLOURS
 from pocket3d.adapters.procedural.grammar import MAX_OBJECTS, parse, singular, vocabulary_text
 from pocket3d.adapters.procedural.nouns import NAMES, NOUNS
+from support import grammar_table
 
 
 def _summary(prompt: str) -> list[dict[str, Any]]:
@@ -77,6 +79,7 @@ def test_reads(prompt: str, expected: list[dict[str, Any]]) -> None:
         ("a tree to the left of a house", ["tree left of house"]),
         ("a tree in front of a house", ["tree in front of house"]),
         ("a table with a lamp", ["lamp with table"]),
+        ("a vase with a flower on a table", ["flower with vase", "vase on table"]),
         ("a cup on a table and a chair behind the table", ["cup on table", "chair behind table"]),
     ],
 )
@@ -194,3 +197,10 @@ def test_reading_needs_the_standard_library_only() -> None:
         check=True,
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_the_document_lists_the_nouns_as_they_are() -> None:
+    text = (Path(__file__).parents[2] / "adapters" / "shape-grammar.md").read_text(encoding="utf-8")
+    listed = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| noun |")]
+    # `python tests/support/grammar_table.py` prints the table.
+    assert listed == grammar_table.rows()

@@ -208,6 +208,10 @@ def test_on_in_under_and_beside() -> None:
     made = _make("a flower in a vase")
     assert _box(made, "vase")[0][1] < _box(made, "flower")[0][1] < _box(made, "vase")[1][1]
 
+    made = _make("a vase with a flower on a table")
+    assert _box(made, "vase")[0][1] == pytest.approx(_box(made, "table")[1][1], abs=1e-6)
+    assert _box(made, "vase")[0][1] < _box(made, "flower")[0][1] < _box(made, "vase")[1][1]
+
     for words, axis, sign in (("left of", 0, -1), ("right of", 0, 1), ("behind", 2, -1), ("in front of", 2, 1)):
         made = _make(f"a chair {words} a house")
         chair, house = _box(made, "chair"), _box(made, "house")

@@ -80,6 +80,8 @@ class _Reader:
         self._objects: list[ObjectAsk] = []
         #: The thing that is spoken of.
         self._current = -1
+        #: The thing that a relation is said of: the vase in "a vase with a flower on a table".
+        self._subject = -1
         self._relations: list[Relation] = []
         self._ignored: list[str] = []
         #: Said, and waiting for its noun.
@@ -276,7 +278,7 @@ class _Reader:
         count = 1 if self._count is None else self._count
         if not 1 <= count <= MAX_OBJECTS:
             raise PromptError(f"{count} x {name} was asked for; a scene holds 1 to {MAX_OBJECTS} of a thing")
-        before = self._current
+        subject = self._subject
         known = self._same_again(name)
         if known is None:
             self._objects.append(ObjectAsk(name, said, count, self._pending))
@@ -284,11 +286,14 @@ class _Reader:
         else:
             self._current = known
         self._pending, self._count, self._article = Attributes(), None, False
-        if self._relation and before != self._current:
-            self._relations.append(Relation(self._relation, before, self._current))
-        elif self._in_parts and before >= 0 and not self._named:
-            # "a table with a lamp", though a table has no lamp as a part.
-            self._relations.append(Relation("with", self._current, before))
+        # "a table with a lamp", though a table has no lamp as a part.
+        belongs = self._in_parts and not self._relation and not self._named and subject >= 0
+        if self._current != subject and (self._relation or belongs):
+            kind = self._relation or "with"
+            pair = (subject, self._current) if self._relation else (self._current, subject)
+            self._relations.append(Relation(kind, *pair))
+        if not belongs:
+            self._subject = self._current
         self._relation, self._target_part = "", ""
         self._in_parts, self._after, self._named = False, False, True
         for ask in self._early_parts:

@@ -84,7 +84,8 @@ def _anchors(groups: list[list[Body]], relations: tuple[Relation, ...], layout: 
     for relation in relations:
         kind, first, second = relation.kind, relation.first, relation.second
         if kind == "with":
-            kind = "on" if groups[second][0].serves else "beside"
+            owner = groups[second][0]
+            kind = "on" if owner.serves else "in" if owner.hollow else "beside"
         if kind == "under" and groups[second][0].clearance <= 0:
             kind, first, second = "on", second, first
         if first in anchors and second not in anchors and kind in _MIRRORED:

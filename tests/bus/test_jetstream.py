@@ -221,16 +221,18 @@ async def test_batches_in_flight_beside_each_other(bus: JetStreamBus) -> None:
 
 
 async def test_appends_are_pipelined(bus: JetStreamBus) -> None:
-    """Far above what one append after the other reaches; the bound is the requirement's order, not this machine's."""
-    count = 4000
-    begun = asyncio.get_running_loop().time()
-    await asyncio.gather(*(bus.append(S.result("echo", f"j{n}"), b"x" * 512) for n in range(count)))
-    together = asyncio.get_running_loop().time() - begun
-    begun = asyncio.get_running_loop().time()
-    for n in range(400):
-        await bus.append(S.result("echo", f"k{n}"), b"x" * 512)
-    apart = (asyncio.get_running_loop().time() - begun) * 10
-    assert together < apart
+    """Many in flight take less than one after the other: about a fifth; the best of three tries each, for noise."""
+    loop = asyncio.get_running_loop()
+    together, apart = [], []
+    for n in range(3):
+        begun = loop.time()
+        await asyncio.gather(*(bus.append(S.result("echo", f"j{n}-{m}"), b"x" * 512) for m in range(2000)))
+        together.append(loop.time() - begun)
+        begun = loop.time()
+        for m in range(200):
+            await bus.append(S.result("echo", f"k{n}-{m}"), b"x" * 512)
+        apart.append((loop.time() - begun) * 10)
+    assert min(together) < min(apart)
 
 
 # -- who may

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
+
 from support.fleet_processes import FleetProcesses, fleet_processes
 
 

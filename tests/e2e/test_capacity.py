@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.fleet_processes import FleetProcesses, until
 
 pytestmark = pytest.mark.e2e
@@ -71,9 +72,7 @@ async def test_five_hundred_jobs_of_mixed_vram_never_overcommit(fleet: FleetProc
     totals = {("a", "fixed-0"): 24000, ("a", "fixed-1"): 8000, ("b", "fixed-0"): 12000}
     totals |= {("c", "fixed-0"): 8000, ("c", "cpu-0"): 3000}
     for name, devices in sizes.items():
-        models = fleet.models(
-            f"models-{name}", {f"echo-{mb}-{name}": echo(mb) for mb in (1000, 2500, 5000, 7000)}
-        )
+        models = fleet.models(f"models-{name}", {f"echo-{mb}-{name}": echo(mb) for mb in (1000, 2500, 5000, 7000)})
         fleet.agent(name, devices, models)
     await fleet.until_led(agents=3, timeout=60)
     chance = random.Random(5)

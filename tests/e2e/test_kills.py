@@ -16,6 +16,7 @@ import time
 
 import psutil
 import pytest
+
 from support.fleet_processes import FleetProcesses, Part, until
 
 pytestmark = pytest.mark.e2e
@@ -166,7 +167,7 @@ async def test_a_killed_leader_disturbs_no_running_job(fleet: FleetProcesses) ->
         await asyncio.sleep(chance.uniform(0, 0.3))  # the random instant
         bucket = await fleet.js.key_value("P3D_LEADER")
 
-        async def leader(bucket=bucket) -> int | None:  # noqa: ANN001
+        async def leader(bucket=bucket) -> int | None:
             with contextlib.suppress(Exception):
                 return int(json.loads((await bucket.get("leader")).value)["pid"])
             return None
@@ -180,7 +181,7 @@ async def test_a_killed_leader_disturbs_no_running_job(fleet: FleetProcesses) ->
 
 
 async def test_a_killed_server_loses_nothing(fleet: FleetProcesses) -> None:
-    load, agents = await fleet_under_load(fleet, seed=4)
+    load, _ = await fleet_under_load(fleet, seed=4)
     chance = random.Random(14)
     for _ in range(KILLS):
         await loaded(fleet, load)

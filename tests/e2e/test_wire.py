@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+
 from support.fleet_processes import FleetProcesses, until
 
 pytestmark = pytest.mark.e2e

@@ -1,7 +1,7 @@
 """kill -9 of an agent, a worker, the leading coordinator and nats-server, each at random instants under load.
 
-Counted by a plain nats-py client that reads the results stream from sequence 1. Before each kill at least four jobs run in
-distinct worker processes and a hundred wait.
+Counted by a plain nats-py client that reads the results stream from sequence 1. Before each kill at least four jobs run
+in distinct worker processes and a hundred wait.
 """
 
 from __future__ import annotations

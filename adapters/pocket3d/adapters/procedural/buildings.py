@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from .design import Built, Design, Place
+from .design import Built, Design
+from .placing import Place
 from .polygons import arc
 from .solids import Solid
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from .colours import RGB
 from .noun import Noun
+from .placing import Place
 from .scene import TURNED, ObjectAsk, Scale
 from .solids import Kit, Solid
 
@@ -23,17 +24,6 @@ class Piece:
     solid: Solid
     #: Its own look where nothing was said of its role: books differ.
     colour: RGB | None = None
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where another thing may stand: height, half width and half depth, centre. Metres."""
-
-    y: float
-    half_x: float
-    half_z: float
-    x: float = 0.0
-    z: float = 0.0
 
 
 @dataclass

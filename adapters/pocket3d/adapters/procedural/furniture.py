@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .colours import RGB, rgb
-from .design import Built, Design, Place, spots
+from .design import Built, Design, spots
+from .placing import Place
 from .solids import Solid
 
 

@@ -6,7 +6,8 @@ import math
 
 import torch
 
-from .design import Built, Design, Place
+from .design import Built, Design
+from .placing import Place
 from .polygons import curve
 from .solids import Point, Solid
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from .design import Place
 from .scene import Relation
 
 #: Smallest factor by which a thing may be scaled to fit where it is put.
@@ -17,6 +16,17 @@ _MIRRORED = {
     "behind": "in front of",
     "in front of": "behind",
 }
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where another thing may stand: height, half width and half depth, centre. Metres."""
+
+    y: float
+    half_x: float
+    half_z: float
+    x: float = 0.0
+    z: float = 0.0
 
 
 @dataclass(frozen=True)

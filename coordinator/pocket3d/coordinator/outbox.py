@@ -29,6 +29,10 @@ _PAUSE_S = 0.2
 class EventOutbox:
     """Stores events in the order given. Stops for good when the fence says that another leads.
 
+    A batch without an answer may still be stored at any time (a dead connection's last bytes, a slow proposal), also
+    after it was sent again, and then would tell the story's older half behind the newer one. So the leader record is
+    written anew first: what carries the former fence is refused from then on, and what is read back is final.
+
     Args:
         fence: sequence of this leader's record in the events stream.
         stored: called with the effects of each stored batch.
@@ -101,8 +105,11 @@ class EventOutbox:
                     return False
             except OutcomeUnknown as error:
                 log.warning("no answer to a batch of events", error=str(error))
+                if not await self._fence_anew():
+                    return False
                 if await self._stands(messages[-1]):
                     return True
+                messages[0] = messages[0]._replace(expect=self._fence)
             except BusError as error:
                 log.warning("events could not be stored yet", error=str(error))
             await asyncio.sleep(_PAUSE_S)
@@ -118,6 +125,28 @@ class EventOutbox:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             return found is not None and found.headers.get(_BATCH_HEADER) == wanted
+
+    async def _fence_anew(self) -> bool:
+        """Write the leader record again; false if another leader's stands there."""
+        subject = self._subjects.leader_record()
+        ours: bytes | None = None
+        while True:
+            try:
+                record = await self._bus.last(self._subjects.events_stream, subject)
+                if record is None:
+                    return False
+                if record.seq != self._fence.last:
+                    if record.data != ours:
+                        return False
+                    # An earlier try of this very loop got through.
+                    self._fence = Expect(record.seq, subject)
+                    return True
+                ours = record.data
+                self._fence = Expect(await self._bus.append(subject, ours, expect=Expect(record.seq)), subject)
+                return True
+            except BusError as error:
+                log.warning("the leader record could not be written anew yet", error=str(error))
+                await asyncio.sleep(_PAUSE_S)
 
     async def _deposed_by_record(self) -> bool:
         try:

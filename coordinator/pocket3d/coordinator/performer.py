@@ -84,6 +84,9 @@ class Performer:
         self._feed = feed
         self._prove = prove
         self.reading = asyncio.Event()
+        #: Called with the sequence of each message whose ack was confirmed.
+        self.job_acked: Callable[[int], None] = _unheard
+        self.result_acked: Callable[[int], None] = _unheard
         self._requests: dict[int, Msg] = {}
         self._request_ids = itertools.count(1)
         self._bodies: OrderedDict[int, bytes] = OrderedDict()
@@ -254,6 +257,7 @@ class Performer:
         consumer = coordinator_jobs(self._subjects, effect.priority)
         await self._until_done("ack a job", lambda: self._bus.ack(consumer, effect.seq))
         self._forget_body(effect.seq)
+        self.job_acked(effect.seq)
         if effect.answer:
             self._feed(events.JobAcked(effect.job_id))
 
@@ -266,6 +270,8 @@ class Performer:
             await self._bus.ack(coordinator_results(self._subjects), seq)
         except BusError as error:
             log.debug("the ack of a result was lost", seq=seq, error=str(error))
+        else:
+            self.result_acked(seq)
 
     # -- commands
 
@@ -393,6 +399,10 @@ class Performer:
             await self._bus.kv_delete(self._subjects.agents_bucket, agent_id)
         except BusError as error:
             log.debug("an agent was not forgotten", agent_id=agent_id, error=str(error))
+
+
+def _unheard(seq: int) -> None:
+    """For acks that nobody counts."""
 
 
 def _award(item: effects.AwardItem, job: Job) -> Award:

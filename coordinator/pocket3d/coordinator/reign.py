@@ -28,6 +28,8 @@ from .tasks import TaskPool
 log = structlog.get_logger(__name__)
 
 _IN_FLIGHT = 256
+#: Period in which the backlog is counted again until it has been read, seconds.
+_RECOUNT_S = 0.5
 
 
 class Backlog:
@@ -40,6 +42,8 @@ class Backlog:
     def __init__(self, count: int) -> None:
         self._count = count
         self._read: set[int] = set()
+        #: Of those read, the ones that have been acked since.
+        self._acked: set[int] = set()
 
     @property
     def done(self) -> bool:
@@ -53,9 +57,26 @@ class Backlog:
         self._read.add(seq)
         if len(self._read) < self._count:
             return False
-        self._count = 0
-        self._read = set()
+        self._end()
         return True
+
+    def acked(self, seq: int) -> None:
+        """The server has confirmed our ack."""
+        if seq in self._read:
+            self._acked.add(seq)
+
+    def recount(self, unacked: int) -> bool:
+        """So many lie there un-acked now; true if all of them have been read. An ack of the former leader that came
+        late took away a message that was counted, and that is never delivered.
+        """
+        if self.done or unacked > len(self._read) - len(self._acked):
+            return False
+        self._end()
+        return True
+
+    def _end(self) -> None:
+        self._count = 0
+        self._read, self._acked = set(), set()
 
 
 class Reign:
@@ -105,11 +126,15 @@ class Reign:
         self._reading = asyncio.Event()
         self._reading.set()
         self._performer.reading = self._reading
+        self._performer.job_acked = lambda seq: self._jobs_backlog.acked(seq)
+        self._performer.result_acked = lambda seq: self._results_backlog.acked(seq)
         self._begun = False
         self._certain = certain
         #: What lay in the streams when the lead was taken and has not been read yet.
         self._results_backlog = Backlog(0)
         self._jobs_backlog = Backlog(0)
+        self._results_counted = False
+        self._jobs_counted = False
 
     # -- the loop
 
@@ -155,10 +180,12 @@ class Reign:
         if not self._begun:
             self._begun = True
             self.tasks.spawn(self._outbox.run(), bounded=False)
+            self.tasks.spawn(self._recount(), bounded=False)
             self.feed(events.Led(self._epoch, self._known))
         results = coordinator_results(subjects)
         await bus.take_over(results)
         self._results_backlog = Backlog(await bus.backlog(results))
+        self._results_counted = True
         if self._results_backlog.done:
             self.feed(events.ResultsDrained())
         self._open.append(await bus.consume(results, self._on_results, allowed=self._certain))
@@ -168,10 +195,30 @@ class Reign:
             await bus.take_over(consumer)
             jobs += await bus.backlog(consumer)
         self._jobs_backlog = Backlog(jobs)
+        self._jobs_counted = True
         if self._jobs_backlog.done:
             self.feed(events.JobsIndexed())
         for _, consumer in consumers:
             self._open.append(await bus.consume(consumer, self._on_jobs, allowed=self._certain))
+
+    async def _recount(self) -> None:
+        """Count what is left until it has been read."""
+        consumers = [coordinator_jobs(self._subjects, priority) for priority in PRIORITIES]
+        while not (
+            self._jobs_counted and self._jobs_backlog.done and self._results_counted and self._results_backlog.done
+        ):
+            await asyncio.sleep(_RECOUNT_S)
+            try:
+                if self._results_counted and not self._results_backlog.done:
+                    left = await self._bus.backlog(coordinator_results(self._subjects))
+                    if self._results_backlog.recount(left):
+                        self.feed(events.ResultsDrained())
+                if self._jobs_counted and not self._jobs_backlog.done:
+                    left = sum([await self._bus.backlog(consumer) for consumer in consumers])
+                    if self._jobs_backlog.recount(left):
+                        self.feed(events.JobsIndexed())
+            except BusError as error:
+                log.debug("the backlog was not counted", error=str(error))
 
     async def reset(self) -> None:
         """After a reconnect: read again what was delivered and not acked, since acks may have been lost."""

@@ -72,6 +72,8 @@ class SimulatedAgent:
         self.engine: AgentEngine | None = None
         self.host: WorkerHostModel | None = None
         self.left = False
+        #: Called when it has left by its own doing.
+        self.on_exit: Callable[[], None] = lambda: None
 
     # -- life
 
@@ -270,7 +272,11 @@ class SimulatedAgent:
 
     def _exit(self, effect: effects.Exit) -> None:
         self.left = True
-        self.process.later(0.0, self.crash)
+        self.process.later(0.0, self._end)
+
+    def _end(self) -> None:
+        self.crash()
+        self.on_exit()
 
 
 _PERFORM: Mapping[type[Any], Callable[[SimulatedAgent, Any], None]] = {

@@ -30,6 +30,7 @@ from pocket3d.contracts.messages import Advert
 from pocket3d.coordinator import effects, events, leadership
 from pocket3d.coordinator.engine import CoordinatorEngine
 from pocket3d.coordinator.leadership import Leadership
+from pocket3d.coordinator.reign import Backlog
 from pocket3d.coordinator.settings import CoordinatorSettings
 
 from .network import Failure, Network, NoAnswer, NobodyListens, Refused, Reply, Subscription, Unsent
@@ -40,6 +41,7 @@ from .tasks import Turns, Wait, Work, sleep, spawn
 #: As in the service.
 _PAUSE_S = 0.2
 _ASK_TIMEOUT_S = 1.0
+_RECOUNT_S = 0.5
 
 
 class SimulatedReign:
@@ -59,8 +61,9 @@ class SimulatedReign:
         self._begun = False
         self._subscriptions: list[Subscription] = []
         self._pulls: list[Pull] = []
-        self._left_jobs = 0
-        self._left_results = 0
+        self._jobs_backlog = Backlog(0)
+        self._results_backlog = Backlog(0)
+        self._jobs_counted = self._results_counted = False
         self._replies: dict[int, Reply] = {}
         self._request_ids = itertools.count(1)
         self._turns: dict[str, Turns] = {}
@@ -133,13 +136,13 @@ class SimulatedReign:
         server, network, process = self._server, self._network, self._process
         while not self.closed:
             self._let_go()
-            self._left_jobs = 0
             self._subscriptions.append(
                 network.subscribe(process, f"bids.{self._coordinator.coordinator_id}", self._on_bid)
             )
             self._subscriptions.append(network.subscribe(process, "outcome", self._on_outcome))
             if not self._begun:
                 self._begun = True
+                self._spawn(self._recount())
                 self.feed(events.Led(self.epoch, self._known))
             try:
                 yield from self._open()
@@ -152,20 +155,41 @@ class SimulatedReign:
 
     def _open(self) -> Work:
         server, process = self._server, self._process
-        yield from self._certain(server.results_consumer.reset)
-        left = yield from self._certain(lambda: len(server.results_consumer.unacked()))
-        self._left_results = left
-        if not left:
+        allowed = self._coordinator.certain
+        yield from self._certain(server.results_consumer.take_over)
+        self._results_backlog = Backlog((yield from self._certain(server.results_consumer.backlog)))
+        self._results_counted = True
+        if self._results_backlog.done:
             self.feed(events.ResultsDrained())
-        self._pulls.append(server.results_consumer.consume(process, self._on_result))
+        self._pulls.append(server.results_consumer.consume(process, self._on_result, allowed))
         consumers = [server.jobs_consumers[priority] for priority in PRIORITIES]
+        jobs = 0
         for consumer in consumers:
-            yield from self._certain(consumer.reset)
-            self._left_jobs += yield from self._certain(lambda consumer=consumer: len(consumer.unacked()))
-        if not self._left_jobs:
+            yield from self._certain(consumer.take_over)
+            jobs += yield from self._certain(consumer.backlog)
+        self._jobs_backlog = Backlog(jobs)
+        self._jobs_counted = True
+        if self._jobs_backlog.done:
             self.feed(events.JobsIndexed())
         for consumer in consumers:
-            self._pulls.append(consumer.consume(process, self._on_job))
+            self._pulls.append(consumer.consume(process, self._on_job, allowed))
+
+    def _recount(self) -> Work:
+        """Count what is left until it has been read."""
+        server = self._server
+        consumers = [server.jobs_consumers[priority] for priority in PRIORITIES]
+        while not (
+            self._jobs_counted and self._jobs_backlog.done and self._results_counted and self._results_backlog.done
+        ):
+            yield sleep(self._process, _RECOUNT_S)
+            if self._results_counted and not self._results_backlog.done:
+                left = yield self._call(server.results_consumer.backlog)
+                if not isinstance(left, Failure) and self._results_backlog.recount(left):
+                    self.feed(events.ResultsDrained())
+            if self._jobs_counted and not self._jobs_backlog.done:
+                left = yield self._call(lambda: sum(consumer.backlog() for consumer in consumers))
+                if not isinstance(left, Failure) and self._jobs_backlog.recount(left):
+                    self.feed(events.JobsIndexed())
 
     def _certain(self, operation: Callable[[], Any]) -> Any:
         answer = yield self._call(operation)
@@ -209,8 +233,7 @@ class SimulatedReign:
 
     def _on_result(self, stored: StoredResult) -> None:
         self.feed(events.ResultSeen(stored.result, stored.seq))
-        self._left_results -= 1
-        if self._left_results == 0:
+        if self._results_backlog.read(stored.seq):
             self.feed(events.ResultsDrained())
 
     def _on_job(self, stored: StoredJob) -> None:
@@ -220,8 +243,7 @@ class SimulatedReign:
         fallback = generated_id(1_795_000_000.0, stored.seq)
         admission = admit(stored.feature, stored.data, None, fallback)
         self.feed(events.JobRead(stored.seq, stored.priority, stored.feature, admission, stored.time))
-        self._left_jobs -= 1
-        if self._left_jobs == 0:
+        if self._jobs_backlog.read(stored.seq):
             self.feed(events.JobsIndexed())
 
     def _read_jobs(self, effect: effects.ReadJobs) -> None:
@@ -271,11 +293,16 @@ class SimulatedReign:
             messages = [NewEvent(e.status.job_id, e.event, e.status, e.job_seq) for e in batch]
             while True:
                 answer = yield self._call(
-                    lambda messages=messages, name=name: self._server.publish_events(messages, self._fence, name),
+                    lambda messages=messages, name=name, fence=self._fence: self._server.publish_events(
+                        messages, fence, name
+                    ),
                     writes=True,
                 )
                 if not isinstance(answer, Failure):
                     break
+                if isinstance(answer, NoAnswer) and not (yield from self._fence_anew()):
+                    self._coordinator.lead_with(leadership.FenceConflict(0))
+                    return
                 if isinstance(answer, Refused | NoAnswer):
                     last = messages[-1]
                     stands = yield from self._until_done(
@@ -293,6 +320,27 @@ class SimulatedReign:
             if ended:
                 self.feed(events.EventsStored(ended))
         self._storing = False
+
+    def _fence_anew(self) -> Any:
+        """Write the leader record again; false if another leader's stands there."""
+        ours: Any = None
+        while True:
+            standing = yield self._call(lambda: self._server.leader_record or 0)
+            if isinstance(standing, Failure):
+                yield sleep(self._process, _PAUSE_S)
+                continue
+            if not standing:
+                return False
+            record, seq = standing
+            if seq != self._fence:
+                self._fence = seq
+                return record is ours
+            ours = record
+            answer = yield self._call(lambda: self._server.write_leader_record(record, seq), writes=True)  # noqa: B023
+            if not isinstance(answer, Failure):
+                self._fence = answer
+                return True
+            yield sleep(self._process, _PAUSE_S)
 
     def _publish_dead(self, effect: effects.PublishDead) -> Work:
         yield from self._until_done(lambda: self._server.body(effect.job_seq) or b"")
@@ -316,11 +364,14 @@ class SimulatedReign:
 
     def _ack_job(self, effect: effects.AckJob) -> Work:
         yield from self._until_done(lambda: self._server.ack_job(effect.seq))
+        self._jobs_backlog.acked(effect.seq)
         if effect.answer:
             self.feed(events.JobAcked(effect.job_id))
 
     def _ack_result(self, seq: int) -> Work:
-        yield self._call(lambda: self._server.results_consumer.acked.add(seq))
+        answer = yield self._call(lambda: self._server.results_consumer.acked.add(seq))
+        if not isinstance(answer, Failure):
+            self._results_backlog.acked(seq)
 
     # -- commands
 
@@ -472,6 +523,10 @@ class SimulatedCoordinator:
                 spawn(self._write_lease(effect))
             else:
                 spawn(self._write_fence(effect))
+
+    def certain(self) -> bool:
+        """False as soon as another may have taken the lead."""
+        return self.leadership.certain(self.process.now)
 
     def _call(self, operation: Callable[[], Any], *, writes: bool = False) -> Wait:
         return lambda done: self.network.call(self.process, operation, done, writes=writes)

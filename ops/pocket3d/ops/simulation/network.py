@@ -142,7 +142,7 @@ class Network:
             self._reconnect(process)
 
     def _lose(self, process: Process) -> None:
-        if not process.alive or not process.connected:
+        if not process.alive or not process.connected or process.name not in self._connections:
             return
         process.connected = False
         on_connection = self._connections[process.name][1]
@@ -153,6 +153,8 @@ class Network:
 
         def connect() -> None:
             if not process.alive or process.life != life or process.connected:
+                return
+            if process.name not in self._connections:
                 return
             if not self.server_up or self.clock.now < process.cut_until:
                 return

@@ -30,8 +30,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     #: Status -> jobs.
     results: dict[str, int] = {}
     attempts: dict[str, int] = {}
-    struck: Counter[tuple[str, str]] = Counter()
-    rows: Counter[Row] = Counter()
+    struck: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    rows: Counter[Row] = msgspec.field(default_factory=Counter)
     story: list[str] = []
 
     @property
@@ -92,9 +92,9 @@ class Summary(msgspec.Struct, kw_only=True):
 
     runs: int = 0
     jobs: int = 0
-    results: Counter[str] = Counter()
-    struck: Counter[tuple[str, str]] = Counter()
-    rows: Counter[Row] = Counter()
+    results: Counter[str] = msgspec.field(default_factory=Counter)
+    struck: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    rows: Counter[Row] = msgspec.field(default_factory=Counter)
     failed: list[Outcome] = []
 
 

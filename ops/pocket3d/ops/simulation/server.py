@@ -17,6 +17,9 @@ from .process import Process
 
 #: A pull of a consumer that nobody listens to any more stays open at the server for so long, seconds.
 _PULL_EXPIRES_S = 30.0
+#: As the topology sets them: the first is longer than any run here.
+_JOBS_ACK_WAIT_S = 3600.0
+_RESULTS_ACK_WAIT_S = 60.0
 
 
 class StoredJob(NamedTuple):
@@ -58,29 +61,35 @@ class NewEvent(NamedTuple):
 
 
 class Pull:
-    """One process reads a durable consumer."""
+    """One process reads a durable consumer; it asks for messages while `allowed`."""
 
-    def __init__(self, process: Process, handler: Callable[[Any], None]) -> None:
+    def __init__(self, process: Process, handler: Callable[[Any], None], allowed: Callable[[], bool]) -> None:
         self.process = process
         self.life = process.life
         self.handler = handler
+        self.allowed = allowed
         self.closed = False
-        #: When it was last renewed.
-        self.asked_at = 0.0
+        #: Until when the server holds its latest request.
+        self.open_until = 0.0
 
 
 class Consumer:
-    """A durable pull consumer: what is not acked comes again after a reset, or after an ack wait longer than any run.
+    """A durable pull consumer: what is not acked comes again after the ack wait, or after a reset.
 
     Args:
         messages: the stream's messages by sequence, oldest first.
+        ack_wait_s: as in the topology.
     """
 
-    def __init__(self, network: Network, rng: random.Random, messages: Callable[[], dict[int, Any]]) -> None:
+    def __init__(
+        self, network: Network, rng: random.Random, messages: Callable[[], dict[int, Any]], ack_wait_s: float
+    ) -> None:
         self._network = network
         self._rng = rng
         self._messages = messages
-        self._delivered: set[int] = set()
+        self._ack_wait_s = ack_wait_s
+        #: Sequence -> when it was handed out.
+        self._delivered: dict[int, float] = {}
         self.acked: set[int] = set()
         self._pulls: list[Pull] = []
 
@@ -88,21 +97,31 @@ class Consumer:
         """Sequences not acked, delivered or not."""
         return [seq for seq in self._messages() if seq not in self.acked]
 
+    def backlog(self) -> int:
+        """How many are not acked."""
+        return len(self.unacked())
+
     def reset(self) -> None:
         """Deliver every un-acked message again."""
         self._delivered.clear()
         self.deliver()
 
-    def consume(self, process: Process, handler: Callable[[Any], None]) -> Pull:
+    def take_over(self) -> None:
+        """As reset, and the pulls of all others end: who is awake asks again."""
+        for pull in self._pulls:
+            pull.open_until = 0.0
+        self.reset()
+
+    def consume(self, process: Process, handler: Callable[[Any], None], allowed: Callable[[], bool]) -> Pull:
         """Pull from now on."""
-        pull = Pull(process, handler)
+        pull = Pull(process, handler, allowed)
         self._pulls.append(pull)
         self.deliver()
         return pull
 
     def give_back(self, seq: int) -> None:
         """A negative ack: it is delivered again."""
-        self._delivered.discard(seq)
+        self._delivered.pop(seq, None)
         self.deliver()
 
     def deliver(self) -> None:
@@ -116,16 +135,16 @@ class Consumer:
             if pull.closed or not process.alive or process.life != pull.life:
                 self._pulls.remove(pull)
                 continue
-            if process.connected and not process.paused:
-                pull.asked_at = now
+            if process.reachable and process.connected and not process.paused and pull.allowed():
+                pull.open_until = now + _PULL_EXPIRES_S
             # A process that stands still, or whose link is dead, has a pull open all the same.
-            if now - pull.asked_at < _PULL_EXPIRES_S and process.connected:
+            if now < pull.open_until and process.connected:
                 open_pulls.append(pull)
         if not open_pulls:
             return
         for seq, message in self._messages().items():
-            if seq not in self._delivered and seq not in self.acked:
-                self._delivered.add(seq)
+            if seq not in self.acked and now >= self._delivered.get(seq, -self._ack_wait_s) + self._ack_wait_s:
+                self._delivered[seq] = now
                 self._hand_over(self._rng.choice(open_pulls), seq, message)
 
     def _hand_over(self, pull: Pull, seq: int, message: Any) -> None:
@@ -166,11 +185,11 @@ class Server:
         #: Object names in the outputs bucket.
         self.objects: set[str] = set()
         self.jobs_consumers: dict[Priority, Consumer] = {
-            "high": Consumer(network, rng, lambda: self._jobs_of("high")),
-            "normal": Consumer(network, rng, lambda: self._jobs_of("normal")),
-            "low": Consumer(network, rng, lambda: self._jobs_of("low")),
+            "high": Consumer(network, rng, lambda: self._jobs_of("high"), _JOBS_ACK_WAIT_S),
+            "normal": Consumer(network, rng, lambda: self._jobs_of("normal"), _JOBS_ACK_WAIT_S),
+            "low": Consumer(network, rng, lambda: self._jobs_of("low"), _JOBS_ACK_WAIT_S),
         }
-        self.results_consumer = Consumer(network, rng, lambda: self.results)
+        self.results_consumer = Consumer(network, rng, lambda: self.results, _RESULTS_ACK_WAIT_S)
         #: Called after each stored result and event, for the oracle.
         self.on_result: Callable[[StoredResult], None] = lambda stored: None
 

@@ -323,7 +323,7 @@ class World:
         agent.tell(event)
         if isinstance(event, agent_events.DrainRequested):
             if event.leave:
-                self.clock.later(12.0, lambda: self._start_again(agent))
+                agent.on_exit = lambda: self._start_again(agent)
             else:
                 agent.process.later(self.rng.uniform(1.0, 10.0), lambda: agent.tell(agent_events.UndrainRequested()))
 

@@ -20,12 +20,14 @@ from .clock import Timer
 from .network import Failure, Network, Refused, Reply
 from .process import Process
 from .server import Server
-from .tasks import Wait, Work, spawn
+from .tasks import Wait, Work, sleep, spawn
 from .workers import DeviceWorld, WorkerHostModel
 
 #: As in the service, seconds.
 _OUTCOME_TIMEOUT_S = 2.0
 _SHORTEST_S = 0.001
+#: Moving a job's files takes up to so long.
+_TRANSFER_S = 0.8
 
 
 class SimulatedAgent:
@@ -210,7 +212,7 @@ class SimulatedAgent:
             if self._given_up.get(effect.token, 0) == given_up:
                 self.tell(answer)
 
-        self.process.later(self._rng.uniform(0.0, 0.2), fetched)
+        self.process.later(self._rng.uniform(0.0, _TRANSFER_S), fetched)
 
     def _upload(self, effect: effects.UploadOutputs) -> None:
         spawn(self._upload_outputs(effect))
@@ -218,6 +220,7 @@ class SimulatedAgent:
     def _upload_outputs(self, effect: effects.UploadOutputs) -> Work:
         given_up = self._given_up.get(effect.token, 0)
         names = [f"{effect.job_id}/{effect.token}/{file.name}" for file in effect.files]
+        yield sleep(self.process, self._rng.uniform(0.0, _TRANSFER_S))
         answer = yield self._call(lambda: self.server.objects.update(names), writes=True)
         if self._given_up.get(effect.token, 0) != given_up:
             return

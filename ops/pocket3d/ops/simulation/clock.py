@@ -12,7 +12,7 @@ class Timer:
 
     __slots__ = ("action", "at", "cancelled", "order")
 
-    def __init__(self, at: float, order: int, action: Callable[[], None]) -> None:
+    def __init__(self, at: float, order: int, action: Callable[[], object]) -> None:
         self.at = at
         self.order = order
         self.action = action
@@ -43,7 +43,7 @@ class VirtualClock:
         #: What happened, for the report of a failing seed; the last notes only.
         self.notes: list[Note] = []
 
-    def later(self, seconds: float, action: Callable[[], None]) -> Timer:
+    def later(self, seconds: float, action: Callable[[], object]) -> Timer:
         """Do `action` after `seconds`; equal times in the order asked for."""
         self._order += 1
         timer = Timer(self.now + max(seconds, 0.0), self._order, action)

@@ -293,7 +293,7 @@ class SimulatedReign:
             messages = [NewEvent(e.status.job_id, e.event, e.status, e.job_seq) for e in batch]
             while True:
                 answer = yield self._call(
-                    lambda messages=messages, name=name, fence=self._fence: self._server.publish_events(
+                    lambda messages=messages, name=name, fence=self._fence: self._server.publish_events(  # type: ignore[misc]
                         messages, fence, name
                     ),
                     writes=True,
@@ -306,7 +306,7 @@ class SimulatedReign:
                 if isinstance(answer, Refused | NoAnswer):
                     last = messages[-1]
                     stands = yield from self._until_done(
-                        lambda last=last: self._server.last_on_subject(last.job_id, last.event) or 0
+                        lambda last=last: self._server.last_on_subject(last.job_id, last.event) or 0  # type: ignore[misc]
                     )
                     if stands and stands.batch == name:
                         break
@@ -385,7 +385,7 @@ class SimulatedReign:
     def _publish(self, agent_id: str, command: Any) -> Work:
         self._network.publish(self._process, f"cmd.{agent_id}", command)
         return
-        yield
+        yield  # type: ignore[unreachable]
 
     def _send_call(self, effect: effects.SendCall) -> None:
         call = CallForBids(call_id=effect.call_id, lots=list(effect.lots), **self._base())
@@ -398,7 +398,7 @@ class SimulatedReign:
     def _send_awards(self, effect: effects.SendAwards) -> Work:
         awards: list[Award] = []
         for item in effect.awards:
-            body = yield from self._until_done(lambda item=item: self._server.body(item.seq) or b"")
+            body = yield from self._until_done(lambda item=item: self._server.body(item.seq) or b"")  # type: ignore[misc]
             if body:
                 awards.append(_award(item, decode(Job, body)))
             else:
@@ -438,7 +438,7 @@ class SimulatedReign:
 
         self._network.request(self._process, f"cmd.{agent_id}", ReportState(**self._base()), _ASK_TIMEOUT_S, answered)
         return
-        yield
+        yield  # type: ignore[unreachable]
 
     def _note_outcomes(self, effect: effects.NoteOutcomes) -> None:
         reply = self._replies.pop(effect.request, None)
@@ -562,7 +562,7 @@ class SimulatedCoordinator:
                 if former is not None and former.epoch > wanted.epoch:
                     self.lead_with(leadership.FenceConflict(former.epoch))
                     return
-                answer = yield self._call(lambda seq=seq: self.server.write_leader_record(wanted, seq), writes=True)
+                answer = yield self._call(lambda seq=seq: self.server.write_leader_record(wanted, seq), writes=True)  # type: ignore[misc]
                 if not isinstance(answer, Failure):
                     self.lead_with(leadership.FenceWritten(answer, wanted.epoch))
                     return

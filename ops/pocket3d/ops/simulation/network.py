@@ -244,7 +244,7 @@ class Network:
     def _return(self, process: Process, action: Callable[[], None]) -> None:
         wait = self._link_delay(process)
         if wait is not None and process.connected:
-            self.clock.later(wait + self._delay(), lambda: process.connected and process.post(action))
+            self.clock.later(wait + self._delay(), lambda: process.connected and process.post(action))  # type: ignore[func-returns-value]
 
     def _once(self, process: Process, timeout: float, done: Callable[[Any], None]) -> Callable[[Any], None]:
         answered = False

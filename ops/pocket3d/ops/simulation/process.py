@@ -37,7 +37,7 @@ class Process:
         #: Added to the wall clock.
         self.wall_offset = 0.0
         self.mono_offset = rng.uniform(0.0, 1e6)
-        self._waiting: list[tuple[bool, Callable[[], None]]] = []
+        self._waiting: list[tuple[bool, Callable[[], object]]] = []
 
     @property
     def now(self) -> Now:
@@ -54,7 +54,7 @@ class Process:
         """True while packets get through (they may wait for a paused process)."""
         return self.alive and self.clock.now >= self.cut_until
 
-    def post(self, action: Callable[[], None], *, timer: bool = False) -> None:
+    def post(self, action: Callable[[], object], *, timer: bool = False) -> None:
         """Do something in this process now, or when it wakes; not at all in another life."""
         life = self.life
         if not self.alive:
@@ -64,14 +64,14 @@ class Process:
             return
         action()
 
-    def _of(self, life: int, action: Callable[[], None]) -> Callable[[], None]:
+    def _of(self, life: int, action: Callable[[], object]) -> Callable[[], object]:
         def checked() -> None:
             if self.alive and self.life == life:
                 action()
 
         return checked
 
-    def later(self, seconds: float, action: Callable[[], None]) -> Timer:
+    def later(self, seconds: float, action: Callable[[], object]) -> Timer:
         """A timer of this process."""
         life = self.life
 
@@ -81,7 +81,7 @@ class Process:
 
         return self.clock.later(seconds, due)
 
-    def every(self, seconds: float, action: Callable[[], None]) -> None:
+    def every(self, seconds: float, action: Callable[[], object]) -> None:
         """Again and again, from now on."""
 
         def again() -> None:

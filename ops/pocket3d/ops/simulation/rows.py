@@ -27,7 +27,7 @@ def all_rows() -> set[Row]:
 @contextmanager
 def rows_counted(counts: Counter[Row]) -> Iterator[None]:
     """Count every move of every record while the context lasts. The engines themselves know nothing of it."""
-    check, run_move, worker_move = records.check_transition, Run.move, Worker.move
+    check, run_move, worker_move = records.check_transition, Run.move, Worker.move  # type: ignore[attr-defined]
 
     def checked(job_id: str, start: JobState, end: JobState, story: list[str]) -> None:
         check(job_id, start, end, story)
@@ -43,10 +43,10 @@ def rows_counted(counts: Counter[Row]) -> Iterator[None]:
         worker_move(self, state, why, now_mono)
         counts["worker", start.value, state.value] += 1
 
-    records.check_transition = checked
+    records.check_transition = checked  # type: ignore[attr-defined]
     Run.move, Worker.move = move_run, move_worker  # type: ignore[method-assign]
     try:
         yield
     finally:
-        records.check_transition = check
+        records.check_transition = check  # type: ignore[attr-defined]
         Run.move, Worker.move = run_move, worker_move  # type: ignore[method-assign]

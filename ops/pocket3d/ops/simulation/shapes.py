@@ -29,9 +29,12 @@ _COUPS = RunShape(
 )
 #: Two agents with one id, and agents that die.
 _TWINS = RunShape(twins=True, faults=FaultProfile(agent_crash_s=12.0, agent_pause_s=20.0))
-#: A small index: jobs are read as others end.
+#: A small index: jobs are read as others end; and agents that fetch one job's inputs at a time.
 _SMALL_INDEX = msgspec.structs.replace(
-    RunShape(), coordinator=msgspec.structs.replace(RunShape().coordinator, index_cap=8)
+    RunShape(),
+    faults=FaultProfile(operator_s=4.0),
+    coordinator=msgspec.structs.replace(RunShape().coordinator, index_cap=8),
+    agent=msgspec.structs.replace(RunShape().agent, max_fetches=1, drain_timeout_s=1.0),
 )
 _SHAPES = (_MIXED, _BAD_NETWORK, _COUPS, _MIXED, _TWINS, _SMALL_INDEX)
 

@@ -136,7 +136,7 @@ class WorkerHostModel:
 
     def _say(self, event: events.Event) -> None:
         life = self._process.life
-        self._clock.later(0.0005, lambda: self._process.life == life and self._process.post(lambda: self._tell(event)))
+        self._clock.later(0.0005, lambda: self._process.life == life and self._process.post(lambda: self._tell(event)))  # type: ignore[func-returns-value]
 
     # -- effects
 
@@ -162,7 +162,7 @@ class WorkerHostModel:
             worker.hold()
             self._say(events.ModelLoaded(worker.worker_id, 1.0, worker.adapter.vram_mb))
 
-        self._soon(0.02, 0.1, hello)
+        self._soon(0.02, 0.8, hello)
 
     def run(self, effect: RunOnWorker) -> None:
         """Process one request."""
@@ -185,7 +185,8 @@ class WorkerHostModel:
             return
         worker.runs[frame.run_id] = frame
         worker.hold()
-        if behave == "deaf":
+        if behave in ("deaf", "slow"):
+            # Never looks at the cooperative flag; the slow one comes to its end all the same.
             worker.deaf.add(frame.run_id)
         if behave in ("hang", "deaf"):
             return
@@ -209,6 +210,7 @@ class WorkerHostModel:
             return
         if frame.run_id in worker.runs or isinstance(event, events.RunFailed):
             worker.runs.pop(frame.run_id, None)
+            worker.deaf.discard(frame.run_id)
             if worker.loaded:
                 worker.hold()
             self._say(event)

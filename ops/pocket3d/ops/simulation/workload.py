@@ -35,6 +35,7 @@ _BEHAVIOUR = (
     ("error_once", 6),
     ("hang_once", 4),
     ("deaf_once", 3),
+    ("slow", 6),
     ("error", 3),
     ("nonsense", 2),
     ("bad_input", 2),
@@ -101,7 +102,7 @@ def _request(rng: random.Random, job_id: str, feature: str, *, plain: bool) -> d
     inputs: dict[str, Any] = {
         **_INPUTS.get(feature, {}),
         "behave": behave,
-        "seconds": round(rng.uniform(0.1, 2.0), 3),
+        "seconds": round(rng.uniform(3.0, 7.0) if behave == "slow" else rng.uniform(0.1, 2.0), 3),
         "files": rng.random() < 0.6,
     }
     request: dict[str, Any] = {

@@ -123,7 +123,7 @@ class World:
 
     def _publish(self, publication: Publication) -> Work:
         while True:
-            stored = []
+            stored: list[int] = []
 
             def operation(stored: list[int] = stored) -> int:
                 seq = self.server.publish_job(
@@ -137,7 +137,7 @@ class World:
                 self.accepted.add(publication.job_id or f"seq{seq}")
                 return seq
 
-            answer = yield lambda done, operation=operation: self.network.call(
+            answer = yield lambda done, operation=operation: self.network.call(  # type: ignore[misc]
                 self.producer, operation, done, writes=True
             )
             # A producer that got no answer publishes again, under the same id.
@@ -197,7 +197,7 @@ class World:
             for world in agent.worlds.values():
                 world.foreign_mb = 0
             if agent.engine is not None and agent.process.alive:
-                agent.process.post(lambda agent=agent: agent.tell(agent_events.UndrainRequested()))
+                agent.process.post(lambda agent=agent: agent.tell(agent_events.UndrainRequested()))  # type: ignore[misc]
 
     def _left_s(self, longest: float) -> float:
         """A random time that ends when faults stop, at the latest."""

@@ -333,6 +333,28 @@ def test_a_second_publish_of_a_job_whose_end_waits_for_a_proof_is_acked(desk: De
     assert [a.seq for a in desk.take(effects.AckJob)] == [2]
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_a_reading_for_a_job_that_has_ended_does_not_touch_a_second_publish(known: bool, desk: Desk) -> None:
+    agent = AgentDouble()
+    desk.hear(agent)
+    item = desk.running(agent)
+    agent.running = []
+    desk.hear(agent, full=False)
+    assert desk.one(effects.ReadResult).job_id == "j1"
+    result = desk.result_of(item, agent)
+    desk.see(result)
+    desk.close()
+    desk.read(seq=9)
+    if known:
+        desk.do(events.QueuedKnown("j1"))
+    desk.do(events.ResultRead("j1", result))
+    if not known:
+        desk.do(events.QueuedKnown("j1"))
+    desk.do(events.StoryRead("j1", story(word="succeeded"), 1))
+    assert [a.seq for a in desk.take(effects.AckJob)] == [9]
+    assert desk.engine.record("j1") is None
+
+
 # ---------------------------------------------------------------- rejected
 
 

@@ -139,8 +139,10 @@ def device(name: str, total_mb: int, *, measured: bool = False, cap: int | None 
     )
 
 
-def fleet(rng: random.Random, agents: int) -> list[list[DeviceSpec]]:
-    """The devices of so many agents, each with one or two; together they can run every model."""
+def fleet(rng: random.Random, agents: int, *, twins: bool) -> list[list[DeviceSpec]]:
+    """The devices of so many agents, each with one or two; together they can run every model. Of twins either can,
+    since the system listens to one of them only.
+    """
     found = []
     for number in range(agents):
         sizes = [rng.choice((8000, 12_000, 16_000))] + ([rng.choice((6000, 9000))] if rng.random() < 0.4 else [])
@@ -150,5 +152,6 @@ def fleet(rng: random.Random, agents: int) -> list[list[DeviceSpec]]:
                 for place, size in enumerate(sizes)
             ]
         )
-    found[0][0] = device("dev-0-0", 16_000, measured=rng.random() < 0.4)
+    for number in (0, 1) if twins else (0,):
+        found[number][0] = device(f"dev-{number}-0", 16_000, measured=rng.random() < 0.4)
     return found

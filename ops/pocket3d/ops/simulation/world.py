@@ -85,7 +85,7 @@ class World:
                 lambda: next(self._pids),
                 self.rng,
             )
-            for n, devices in enumerate(fleet(self.rng, shape.agents))
+            for n, devices in enumerate(fleet(self.rng, shape.agents, twins=shape.twins))
         ]
         self.producer = self._process("producer")
         self.network.attach(self.producer, lambda up: None)

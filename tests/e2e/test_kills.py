@@ -188,4 +188,11 @@ async def test_a_killed_server_loses_nothing(fleet: FleetProcesses) -> None:
         await asyncio.sleep(chance.uniform(0, 0.3))  # the random instant
         await fleet.restart_server()
     assert all(part.alive for part in fleet.parts)
+
+    async def progress_again() -> bool:
+        with contextlib.suppress(Exception):
+            return await fleet.messages("P3D_PROGRESS") >= 0
+        return False
+
+    await until(progress_again, 30, "the progress stream, which the server kept in memory only")
     await all_done(fleet, load, first_attempts_only=True)

@@ -174,6 +174,8 @@ class CoordinatorService:
     async def _reset(self, reign: Reign) -> None:
         while reign is self._reign:
             try:
+                # What a restarted server kept in memory only (the progress stream) is to be made again.
+                await self._bus.ensure(self._topology)
                 await reign.reset()
                 return
             except BusError as error:

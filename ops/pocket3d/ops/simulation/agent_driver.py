@@ -74,6 +74,7 @@ class SimulatedAgent:
         self.engine: AgentEngine | None = None
         self.host: WorkerHostModel | None = None
         self.left = False
+        self.checks = True
         #: Called when it has left by its own doing.
         self.on_exit: Callable[[], None] = lambda: None
 
@@ -133,7 +134,8 @@ class SimulatedAgent:
         if engine is None or self.left or not self.process.alive:
             return
         wanted = engine.handle(event, self.process.now)
-        engine.check()
+        if self.checks:
+            engine.check()
         for effect in wanted:
             _PERFORM[type(effect)](self, effect)
         self._arm()

@@ -7,6 +7,7 @@ Like them it decides nothing.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -102,6 +103,7 @@ class SimulatedReign:
         made = self.engine.handle(event, self._process.now)
         self.engine.check()
         for effect in made:
+            self._coordinator.performed[type(effect).__name__] += 1
             self._perform[type(effect)](effect)
         deadline = self.engine.deadline
         if deadline is not None and not self._deadline_armed:
@@ -472,6 +474,8 @@ class SimulatedCoordinator:
         self.settings = settings
         self.reign: SimulatedReign | None = None
         self.coordinator_id = ""
+        #: Effects by name, over all lives.
+        self.performed: Counter[str] = Counter()
         self._lives = 0
 
     def start(self) -> None:

@@ -83,8 +83,8 @@ class Network:
         self._connections: dict[str, tuple[Process, OnConnection]] = {}
         #: Processes that lose what is sent during their cut (others only get it late).
         self._lossy: set[str] = set()
-        #: Reads of tests and scenarios: called with subject and message before it is sent; True swallows it.
-        self.intercept: Callable[[str, Any], bool] | None = None
+        #: For scenarios: called with subject and request; True loses the answer.
+        self.loses_answer: Callable[[str, Any], bool] = lambda subject, message: False
 
     # -- chance
 
@@ -157,6 +157,8 @@ class Network:
             if process.name not in self._connections:
                 return
             if not self.server_up or self.clock.now < process.cut_until:
+                # It goes on trying.
+                self._reconnect(process)
                 return
             process.connected = True
             on_connection = self._connections[process.name][1]
@@ -187,8 +189,6 @@ class Network:
     def _send(self, process: Process, subject: str, message: Any, reply: Reply | None) -> bool:
         if not process.connected or not self.server_up:
             return False
-        if self.intercept is not None and self.intercept(subject, message):
-            return True
         wait = self._link_delay(process)
         if wait is None or self._strikes(self._faults.lose):
             return True
@@ -210,9 +210,13 @@ class Network:
     def _delivery(self, subscription: Subscription, message: Any, reply: Reply | None) -> Callable[[], None]:
         process, life = subscription.process, subscription.life
 
+        def hand_over() -> None:
+            if not subscription.closed:
+                subscription.handler(message, reply)
+
         def arrive() -> None:
             if process.alive and process.life == life and process.connected and not subscription.closed:
-                process.post(lambda: subscription.closed or subscription.handler(message, reply))
+                process.post(hand_over)
 
         return arrive
 
@@ -234,9 +238,11 @@ class Network:
             process.later(self._delay(), lambda: once(NobodyListens()))
             return
 
+        lost = self.loses_answer(subject, message)
+
         def reply(answer: Any) -> None:
             # Called in the answering process: its way back is as unsafe as the way there.
-            if self.server_up and not self._strikes(self._faults.lose):
+            if self.server_up and not lost and not self._strikes(self._faults.lose):
                 self._return(process, lambda: once(answer))
 
         self._send(process, subject, message, reply)
@@ -244,7 +250,7 @@ class Network:
     def _return(self, process: Process, action: Callable[[], None]) -> None:
         wait = self._link_delay(process)
         if wait is not None and process.connected:
-            self.clock.later(wait + self._delay(), lambda: process.connected and process.post(action))  # type: ignore[func-returns-value]
+            self.clock.later(wait + self._delay(), lambda: _if_connected(process, action))  # type: ignore[func-returns-value]
 
     def _once(self, process: Process, timeout: float, done: Callable[[Any], None]) -> Callable[[Any], None]:
         answered = False
@@ -309,3 +315,8 @@ class Network:
                 self._return(process, lambda: once(answer))
 
         self.clock.later(delay, carry_out)
+
+
+def _if_connected(process: Process, action: Callable[[], None]) -> None:
+    if process.connected:
+        process.post(action)

@@ -90,6 +90,8 @@ class Consumer:
         self._ack_wait_s = ack_wait_s
         #: Sequence -> when it was handed out.
         self._delivered: dict[int, float] = {}
+        #: For scenarios: deliveries take so much longer.
+        self.slow_s = 0.0
         self.acked: set[int] = set()
         self._pulls: list[Pull] = []
 
@@ -155,7 +157,10 @@ class Consumer:
                 return
             pull.handler(message)
 
-        self._network.deliver(pull.process, pull.life, arrive)
+        if self.slow_s:
+            self._network.clock.later(self.slow_s, lambda: self._network.deliver(pull.process, pull.life, arrive))
+        else:
+            self._network.deliver(pull.process, pull.life, arrive)
 
 
 class Server:

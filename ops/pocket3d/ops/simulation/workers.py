@@ -14,6 +14,9 @@ from pocket3d.gpu_agents.probes.port import Reading
 from .clock import VirtualClock
 from .process import Process
 
+#: A frame between worker and agent takes so long.
+_FRAME_S = 0.0005
+
 
 class OverCommitted(AssertionError):
     """More memory of a device is in use than it may give."""

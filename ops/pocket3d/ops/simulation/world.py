@@ -39,6 +39,8 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
     rest_s: float = 300.0
     #: Good jobs only, each published once.
     plain: bool = False
+    #: Engines check themselves after every event; off where only the oracle is to speak.
+    check: bool = True
     #: Two agents claim the first agent's id.
     twins: bool = False
     coordinator: CoordinatorSettings = CoordinatorSettings(
@@ -87,6 +89,8 @@ class World:
             )
             for n, devices in enumerate(fleet(self.rng, shape.agents, twins=shape.twins))
         ]
+        for agent in self.agents:
+            agent.checks = shape.check
         self.producer = self._process("producer")
         self.network.attach(self.producer, lambda up: None)
         self.workload: Workload = make_workload(self.rng, shape.jobs, shape.publish_over_s, plain=shape.plain)

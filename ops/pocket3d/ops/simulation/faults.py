@@ -22,6 +22,8 @@ class FaultProfile(msgspec.Struct, frozen=True, kw_only=True):
     very_late_s: float = 9.0
     #: An append that is refused because a rival is in process, and the rival does not make it (JetStream's 10164).
     false_conflict: float = 0.01
+    #: An append that is refused because of itself: it was stored, and what is answered is its own repetition.
+    own_conflict: float = 0.01
     # -- mean seconds between two; 0 for never
     server_restart_s: float = 40.0
     coordinator_crash_s: float = 40.0
@@ -47,6 +49,7 @@ CALM = FaultProfile(
     late=0,
     very_late=0,
     false_conflict=0,
+    own_conflict=0,
     server_restart_s=0,
     coordinator_crash_s=0,
     coordinator_pause_s=0,

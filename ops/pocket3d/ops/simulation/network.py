@@ -250,7 +250,7 @@ class Network:
     def _return(self, process: Process, action: Callable[[], None]) -> None:
         wait = self._link_delay(process)
         if wait is not None and process.connected:
-            self.clock.later(wait + self._delay(), lambda: _if_connected(process, action))  # type: ignore[func-returns-value]
+            self.clock.later(wait + self._delay(), lambda: _if_connected(process, action))
 
     def _once(self, process: Process, timeout: float, done: Callable[[Any], None]) -> Callable[[Any], None]:
         answered = False
@@ -309,6 +309,9 @@ class Network:
                 if writes and self._strikes(self._faults.false_conflict):
                     raise Conflict("a rival is in process")
                 answer = operation()
+                if writes and self._strikes(self._faults.own_conflict):
+                    # Sent twice by a connection that broke: what is answered is the second time's fate.
+                    answer = Refused()
             except Conflict:
                 answer = Refused()
             if process.life == life and not self._strikes(self._faults.lose):

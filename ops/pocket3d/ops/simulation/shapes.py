@@ -17,11 +17,27 @@ _BAD_NETWORK = RunShape(
         late_s=2.0,
         very_late=0.05,
         false_conflict=0.05,
+        own_conflict=0.05,
         coordinator_crash_s=0,
         agent_crash_s=0,
         agent_pause_s=0,
         coordinator_pause_s=0,
     )
+)
+#: Agents are cut off for longer than their lease, and come back with what they did meanwhile.
+_CUT_OFF = RunShape(
+    jobs=40,
+    agents=4,
+    publish_over_s=45.0,
+    faults=FaultProfile(
+        until_s=60.0,
+        link_cut_s=5.0,
+        agent_pause_s=8.0,
+        coordinator_crash_s=30.0,
+        coordinator_pause_s=0,
+        agent_crash_s=0,
+        server_restart_s=0,
+    ),
 )
 #: Leaders come and go.
 _COUPS = RunShape(
@@ -36,7 +52,7 @@ _SMALL_INDEX = msgspec.structs.replace(
     coordinator=msgspec.structs.replace(RunShape().coordinator, index_cap=8),
     agent=msgspec.structs.replace(RunShape().agent, max_fetches=1, drain_timeout_s=1.0),
 )
-_SHAPES = (_MIXED, _BAD_NETWORK, _COUPS, _MIXED, _TWINS, _SMALL_INDEX)
+_SHAPES = (_MIXED, _BAD_NETWORK, _COUPS, _CUT_OFF, _TWINS, _SMALL_INDEX)
 
 
 def shape_of(seed: int) -> RunShape:

@@ -1,0 +1,139 @@
+"""One scenario each: what the faults of the seeds hit only by chance, done on purpose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pocket3d.contracts.codec import encode
+from pocket3d.contracts.commands import AwardJobs
+from pocket3d.contracts.lifecycle import PRIORITIES
+from pocket3d.ops.simulation.oracle import violations
+from pocket3d.ops.simulation.report import describe_failure
+from pocket3d.ops.simulation.run import Outcome, run_seed
+from pocket3d.ops.simulation.workload import Cancellation, Publication, Workload
+from pocket3d.ops.simulation.world import World
+from support.simulation_load import LOADED, PLAIN, pause_the_leader
+
+
+def fine(outcome: Outcome) -> Outcome:
+    assert not outcome.wrong, describe_failure(outcome)
+    return outcome
+
+
+@pytest.mark.parametrize("coordinators", [1, 2, 3])
+def test_a_coordinator_paused_for_a_minute_under_load(coordinators: int) -> None:
+    shape = msgspec.structs.replace(LOADED, coordinators=coordinators)
+    for seed in range(5):
+        outcome = fine(run_seed(seed, shape, pause_the_leader))
+        assert outcome.results == {"succeeded": 120}
+        assert set(outcome.attempts.values()) == {1}, "nothing was held against the agents"
+        if coordinators == 1:
+            assert outcome.seconds > 60.0
+
+
+def test_an_award_whose_reply_is_lost() -> None:
+    lost: list[str] = []
+
+    def lose(subject: str, message: Any) -> bool:
+        if isinstance(message, AwardJobs) and len(lost) < 3:
+            lost.append(subject)
+            return True
+        return False
+
+    def prepare(world: World) -> None:
+        world.network.loses_answer = lose
+        worlds.append(world)
+
+    worlds: list[World] = []
+    for seed in range(5):
+        lost.clear()
+        outcome = fine(run_seed(seed, PLAIN, prepare))
+        assert len(lost) == 3
+        assert outcome.results == {"succeeded": 40}
+        assert set(worlds[-1].attempts.values()) == {1}, "no job ran twice"
+        assert set(outcome.attempts.values()) == {1}
+
+
+def test_an_advert_that_overtakes_the_result() -> None:
+    worlds: list[World] = []
+
+    def prepare(world: World) -> None:
+        # Results come to the coordinator three seconds late, adverts at once: they say that the agent has it no more.
+        world.server.results_consumer.slow_s = 3.0
+        worlds.append(world)
+
+    for seed in range(3):
+        outcome = fine(run_seed(seed, PLAIN, prepare))
+        world = worlds[-1]
+        assert sum(c.performed["ReadResult"] for c in world.coordinators) >= 30, "adverts did overtake results"
+        assert outcome.results == {"succeeded": 40}
+        assert set(outcome.attempts.values()) == {1}
+        assert set(world.attempts.values()) == {1}
+
+
+def single(at: float = 1.0, seconds: float = 1.0) -> Workload:
+    request = {"job_id": "only", "inputs": {"behave": "ok", "seconds": seconds, "files": True}}
+    return Workload([Publication(at, "only", "normal", "echo", encode(request))], [])
+
+
+def test_a_cancel_racing_a_success() -> None:
+    moments: list[float] = []
+
+    def undisturbed(world: World) -> None:
+        world.workload = single()
+        world.server.on_result = lambda stored: moments.append(world.clock.now)
+
+    fine(run_seed(1, PLAIN, undisturbed))
+    (stored_at,) = moments
+    ends: list[str] = []
+    for step in range(-40, 41):
+        at = stored_at + step * 0.005
+
+        def cancelled(world: World, at: float = at) -> None:
+            world.workload = Workload(single().publications, [Cancellation(at, "only")])
+
+        outcome = fine(run_seed(1, PLAIN, cancelled))
+        ends += outcome.results
+    assert set(ends) == {"succeeded", "cancelled"}
+    assert len(ends) == 81, "each run has one result"
+
+
+def test_two_agents_with_one_id() -> None:
+    shape = msgspec.structs.replace(PLAIN, twins=True)
+    for seed in range(10):
+        outcome = fine(run_seed(seed, shape))
+        assert outcome.results == {"succeeded": 40}
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["calm", "the leader is killed"])
+def test_one_id_published_a_hundred_times_at_once(crash: bool) -> None:
+    worlds: list[World] = []
+
+    def prepare(world: World) -> None:
+        worlds.append(world)
+        request = {"job_id": "same", "inputs": {"behave": "ok", "seconds": 2.0}}
+        copies = [
+            Publication(1.5, "same", PRIORITIES[number % 3], "echo", encode({**request, "metadata": {"n": number}}))
+            for number in range(100)
+        ]
+        world.workload = Workload(copies, [])
+        if crash:
+            for after in (1.503, 1.9):
+                world.clock.later(after, lambda: kill_the_leader(world))
+
+    for seed in range(8):
+        outcome = fine(run_seed(seed, PLAIN, prepare))
+        world = worlds[-1]
+        assert outcome.results == {"succeeded": 1}
+        assert world.attempts == {"same": 1}, "it ran once"
+        assert [event.event for event in world.server.events] == ["queued", "started", "succeeded"]
+        assert violations(world) == []
+
+
+def kill_the_leader(world: World) -> None:
+    for coordinator in world.coordinators:
+        if coordinator.reign is not None and coordinator.process.alive:
+            world.crash_coordinator(coordinator, 2.0)

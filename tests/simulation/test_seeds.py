@@ -1,0 +1,53 @@
+"""Hundreds of seeds of faults: no job lost, one end each, no over-commit, everything comes to rest, every row taken."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from pocket3d.ops.simulation.report import describe, describe_failure, untaken
+from pocket3d.ops.simulation.run import Summary, run_seed, run_seeds
+from pocket3d.ops.simulation.shapes import shape_of
+
+#: More of them: POCKET3D_SIMULATION_SEEDS=5000 pytest tests/simulation
+SEEDS = int(os.environ.get("POCKET3D_SIMULATION_SEEDS", "240"))
+
+
+@cache
+def summary() -> Summary:
+    return run_seeds(range(SEEDS), shape_of)
+
+
+def test_every_seed_comes_to_rest_with_one_end_for_every_job() -> None:
+    found = summary()
+    assert not found.failed, "\n\n".join(describe_failure(outcome) for outcome in found.failed)
+    assert found.runs == SEEDS
+    assert set(found.results) == {"succeeded", "failed", "cancelled", "expired", "rejected"}
+
+
+def test_every_row_of_the_tables_is_taken() -> None:
+    found = summary()
+    print(describe(found))
+    assert untaken(found) == []
+
+
+def test_faults_strike_jobs_in_every_state() -> None:
+    struck = {state for (_, state), count in summary().struck.items() if count}
+    assert {"submitted", "recovering", "queued", "awarded", "running", "finishing", "finished"} <= struck
+
+
+def test_a_seed_gives_the_same_run_again() -> None:
+    first, again = run_seed(4, shape_of(4)), run_seed(4, shape_of(4))
+    assert (first.seconds, first.results, first.rows, first.attempts) == (
+        again.seconds,
+        again.results,
+        again.rows,
+        again.attempts,
+    )
+
+
+def test_a_failing_seed_says_how_to_repeat_it() -> None:
+    outcome = run_seed(4, shape_of(4), prepare=lambda world: world.accepted.add("job-that-nobody-published"))
+    text = describe_failure(outcome)
+    assert "job-that-nobody-published has 0 results" in text
+    assert "repeat it: python -m pocket3d.ops.simulation --seed 4" in text

@@ -160,10 +160,11 @@ class Auctioneer:
         if awake:
             return self._best_looking(awake, line.key)
         line.sleep(self._fleet.version)
+        if self.hold is not None and self.hold.key == line.key:
+            # Nobody is asked for it any more: a device must not stand idle for it.
+            self.hold = None
         if hopeless:
             self._queue.park(line)
-            if self.hold is not None and any(record.job_id == self.hold.job_id for record in line):
-                self.hold = None
         return []
 
     # -- broken everywhere
@@ -268,6 +269,7 @@ class Auctioneer:
                     break
                 up.append(record)
             plan = planner.plan(key, up, bids.get(number, []))
+            self._check_hold(key, bids.get(number, []))
             assignments += plan.assignments
             line.plan = plan.waits_for
             silent = [a for a in call.called[number] if a not in call.answers and a in self._fleet.agents]
@@ -314,18 +316,33 @@ class Auctioneer:
         """The oldest job past its limit may hold the device on which it could start first."""
         if next_start is None or now_mono - record.queued_at < self._settings.hold_after_s:
             return
-        if self.hold is not None and self.hold.job_id != record.job_id:
+        key = record.lot_key()
+        if self.hold is not None and self.hold.key != key:
             return
         agent_id, device, start_s = next_start
         start_at = now_mono + start_s
         if self.hold is not None and (self.hold.agent_id, self.hold.device) == (agent_id, device):
             # An estimate that keeps receding must not let others in for ever.
             start_at = min(start_at, self.hold.start_at) if math.isfinite(self.hold.start_at) else start_at
-        self.hold = Hold(record.job_id, agent_id, device, start_at)
+        self.hold = Hold(record.job_id, key, agent_id, device, start_at)
+
+    def _check_hold(self, key: LotKey, bids: list[LotBid]) -> None:
+        """The held device must still be one that offers itself for the lot."""
+        hold = self.hold
+        if hold is not None and hold.key == key:
+            places = {(lot_bid.agent_id, lot_bid.bid.device) for lot_bid in bids}
+            if (hold.agent_id, hold.device) not in places:
+                self.hold = None
 
     def release_hold(self, job_id: str) -> None:
         """The job has its device, or has ended."""
         if self.hold is not None and self.hold.job_id == job_id:
+            self.hold = None
+
+    def release_held(self, key: LotKey, agent_id: str, device: str) -> None:
+        """A job of that lot has the device."""
+        hold = self.hold
+        if hold is not None and (hold.key, hold.agent_id, hold.device) == (key, agent_id, device):
             self.hold = None
 
 

@@ -36,9 +36,12 @@ class Assignment(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """A device kept for the oldest job that waits for room (EASY backfill: Lifka, 1995)."""
+    """A device kept for the oldest job that waits for room (EASY backfill: Lifka, 1995), and for those that bid alike:
+    whichever of them stands in front may take it, or it would wait behind the hold, and the hold behind it.
+    """
 
     job_id: str
+    key: LotKey
     agent_id: str
     device: str
     #: When the job is expected to start there, monotonic seconds.
@@ -165,7 +168,7 @@ class RoundPlanner:
         if claim > 0 and claim > self._room.get(offer.place, claim) + self._evictable(offer):
             return False
         hold = self._hold
-        if hold is not None and hold.job_id != record.job_id and offer.place == (hold.agent_id, hold.device):
+        if hold is not None and hold.key != record.lot_key() and offer.place == (hold.agent_id, hold.device):
             # Others run on a held device only if they end before the held job's start.
             if bid.est_run_s is None:
                 return False

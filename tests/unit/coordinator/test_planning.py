@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pocket3d.contracts.commands import BidPlaced
+from pocket3d.contracts.commands import BidPlaced, Reason
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.coordinator import effects, events
@@ -119,7 +119,7 @@ def test_without_bids_nothing_is_planned() -> None:
 
 
 def test_a_held_device_takes_others_only_if_they_end_before() -> None:
-    hold = Hold("big", "a", "d0", start_at=120.0)
+    hold = Hold("big", KEY._replace(vram_mb=9000), "a", "d0", start_at=120.0)
     ends_in_time = bid("a", est_load_s=10.0, est_run_s=10.0)
     ends_late = bid("a", est_load_s=10.0, est_run_s=10.1)
     unknown = bid("a", est_load_s=1.0, est_run_s=None)
@@ -127,8 +127,8 @@ def test_a_held_device_takes_others_only_if_they_end_before() -> None:
     assert len(planner(hold=hold).plan(KEY, jobs(1), [ends_late]).assignments) == 0
     assert len(planner(hold=hold).plan(KEY, jobs(1), [unknown]).assignments) == 0
     assert placed(planner(hold=hold).plan(KEY, jobs(1), [ends_late, bid("b")])) == [("j0", "b")]
-    own = Hold("j0", "a", "d0", start_at=120.0)
-    assert len(planner(hold=own).plan(KEY, jobs(1), [ends_late]).assignments) == 1
+    own = Hold("j7", KEY, "a", "d0", start_at=120.0)
+    assert placed(planner(hold=own).plan(KEY, jobs(1), [ends_late])) == [("j0", "a")], "one that bids alike may have it"
 
 
 # ---------------------------------------------------------------- the hold, through the engine
@@ -194,6 +194,36 @@ def test_a_hold_ends_with_its_reason(ending: str, desk: Desk, agent: AgentDouble
     else:
         agent.adapters = [offer(available=False, reason="weights removed")]
         desk.hear(agent)
+    assert desk.engine.core.auctioneer.hold is None
+
+
+def test_a_job_that_comes_back_in_front_of_the_one_that_holds_takes_the_device(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.submit("first")
+    item = desk.win(agent, "first")
+    desk.accept(agent, item)
+    desk.started(agent, item)
+    desk.submit("second", age_s=100.0)
+    desk.answer_calls(agent, slots=0, est_queue_s=5.0)
+    hold = desk.engine.core.auctioneer.hold
+    assert hold is not None
+    assert hold.job_id == "second"
+    desk.failed(agent, item, "worker_crashed")
+    desk.hear(agent)
+    desk.answer_calls(agent, slots=0, est_queue_s=5.0)
+    desk.tick(1.0)
+    desk.until(effects.SendCall, agent)
+    assert desk.win(agent, "first").device == "fixed-0"
+    assert desk.engine.core.auctioneer.hold is None
+
+
+def test_a_device_that_offers_itself_no_more_is_not_held(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.submit("big", age_s=61.0)
+    desk.answer_calls(agent, slots=0, est_queue_s=2.0)
+    assert desk.engine.core.auctioneer.hold is not None
+    desk.until(effects.SendCall, agent)
+    desk.answer_calls(agent, declines={"a1": Reason(agent_id="a1", code="no_slot")})
     assert desk.engine.core.auctioneer.hold is None
 
 

@@ -10,7 +10,7 @@ from pocket3d.ops.simulation.run import Summary, run_seed, run_seeds
 from pocket3d.ops.simulation.shapes import shape_of
 
 #: More of them: POCKET3D_SIMULATION_SEEDS=5000 pytest tests/simulation
-SEEDS = int(os.environ.get("POCKET3D_SIMULATION_SEEDS", "240"))
+SEEDS = int(os.environ.get("POCKET3D_SIMULATION_SEEDS", "200"))
 
 
 @cache

@@ -27,7 +27,7 @@ from .workers import DeviceWorld, WorkerHostModel
 _OUTCOME_TIMEOUT_S = 2.0
 _SHORTEST_S = 0.001
 #: Moving a job's files takes up to so long.
-_TRANSFER_S = 0.8
+_TRANSFER_S = 1.2
 
 
 class SimulatedAgent:

@@ -35,7 +35,7 @@ _BEHAVIOUR = (
     ("error_once", 6),
     ("hang_once", 4),
     ("deaf_once", 3),
-    ("slow", 6),
+    ("slow", 12),
     ("error", 3),
     ("nonsense", 2),
     ("bad_input", 2),
@@ -91,7 +91,7 @@ def make_workload(rng: random.Random, jobs: int, over_s: float, *, plain: bool =
             other = rng.choice(_PRIORITIES)
             again = data if rng.random() < 0.5 else encode(_request(rng, job_id, feature, plain=False))
             publications.append(Publication(at + rng.expovariate(0.3), job_id, other, feature, again))
-        if rng.random() < 0.12:
+        if rng.random() < 0.2:
             cancellations.append(Cancellation(at + rng.expovariate(0.5), job_id))
     return Workload(sorted(publications), sorted(cancellations))
 
@@ -152,6 +152,7 @@ def fleet(rng: random.Random, agents: int, *, twins: bool) -> list[list[DeviceSp
                 for place, size in enumerate(sizes)
             ]
         )
+    measured = rng.random() < 0.4
     for number in (0, 1) if twins else (0,):
-        found[number][0] = device(f"dev-{number}-0", 16_000, measured=rng.random() < 0.4)
+        found[number][0] = device(f"dev-{number}-0", 16_000, measured=measured)
     return found

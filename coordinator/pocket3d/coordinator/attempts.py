@@ -251,8 +251,7 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
     record = core.jobs.get(event.job_id)
     if record is None:
         return
-    story_open = record.state is JobState.RECOVERING and record.job_id not in core.recovering
-    if record.state is JobState.SUBMITTED or story_open:
+    if record.state is JobState.SUBMITTED or core.story_pending(record):
         # It was asked for a job of that id that has ended meanwhile, and this is a second publish: its story tells.
         return
     if event.result is not None:

@@ -84,6 +84,12 @@ class Core:
         """True once the recovery has heard what is running."""
         return self.may_decide and self.results_drained and not self.awaiting
 
+    def story_pending(self, record: JobRecord) -> bool:
+        """True while it is not known whether this message is the job of its id or a second publish of one."""
+        if record.job_id in self.deferred or record.job_id in self.recovering:
+            return False
+        return record.state in (JobState.SUBMITTED, JobState.RECOVERING)
+
     # -- moves
 
     def enqueue(self, record: JobRecord, why: str, now: Now, *, returned: bool, queued_at: float | None = None) -> None:

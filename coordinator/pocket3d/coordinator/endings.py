@@ -21,7 +21,7 @@ def result_seen(core: Core, event: ResultSeen, now: Now) -> None:
     """The results stream decided."""
     result = event.result
     record = core.jobs.get(result.job_id)
-    if record is None or record.state is JobState.SUBMITTED:
+    if record is None or record.state is JobState.SUBMITTED or core.story_pending(record):
         # Of a former leader's time, or redelivered: the story says whether its event was published.
         core.orphans[result.job_id] = (result, event.seq)
         if record is None:

@@ -24,9 +24,7 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
     if known is not None:
         if known.seq == event.seq:
             return
-        if known.state in (JobState.SUBMITTED, JobState.RECOVERING) and not (
-            job_id in core.recovering or job_id in core.deferred
-        ):
+        if core.story_pending(known):
             # A former leader may have taken this one for the job: messages of several priorities have no order.
             core.twins.setdefault(job_id, {})[event.seq] = event
             return
@@ -126,6 +124,9 @@ def story_read(core: Core, event: StoryRead, now: Now) -> None:
         if job is None:
             # The story is that of a message that has left: all that came since are second publishes.
             _ack_twins(core, record.job_id)
+            redelivered = core.orphans.pop(record.job_id, None)
+            if redelivered is not None:
+                core.do(AckResult(redelivered[1]))
             return
         record = _take_in(core, job, now)
         record.move(JobState.RECOVERING, "its id is known")

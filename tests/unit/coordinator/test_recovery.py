@@ -355,6 +355,18 @@ def test_a_reading_for_a_job_that_has_ended_does_not_touch_a_second_publish(know
     assert desk.engine.record("j1") is None
 
 
+def test_a_redelivered_result_does_not_end_a_second_publish(desk: Desk) -> None:
+    desk.read(seq=17)
+    desk.do(events.QueuedKnown("j1"))
+    desk.see(succeeded(), seq=55)
+    assert desk.told() == []
+    desk.do(events.StoryRead("j1", story(word="succeeded"), 8))
+    assert desk.told() == []
+    assert [a.seq for a in desk.take(effects.AckJob)] == [17]
+    assert desk.one(effects.AckResult).seq == 55
+    assert desk.engine.core.orphans == {}
+
+
 # ---------------------------------------------------------------- rejected
 
 

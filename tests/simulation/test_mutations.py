@@ -11,6 +11,8 @@ import pytest
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.fit import Shortfall
 from pocket3d.coordinator import attempts, core, watch
+from pocket3d.coordinator import engine as coordinator_engine
+from pocket3d.coordinator import events as coordinator_events
 from pocket3d.coordinator.records import JobRecord
 from pocket3d.gpu_agents import effects, engine, engine_commands, engine_runs, events
 from pocket3d.gpu_agents.claims import Plan
@@ -94,19 +96,24 @@ def test_without_comparing_attempt_tokens(monkeypatch: pytest.MonkeyPatch) -> No
         on_agent = record is not None and record.attempt is not None and record.state in attempts._ON_AGENT
         return record if on_agent else None
 
-    def whatever_was_read(agent: AgentCore, event: events.ResultRead, now: Now) -> None:
-        """Any stored result is taken for one's own."""
-        own = event._replace(stored_token=event.token) if event.stored_token is not None else event
-        engine_runs.result_read(agent, own, now)
+    real_outcomes = attempts.outcomes_returned
+
+    def outcomes_of_any_token(coordinator: core.Core, event: Any, now: Now) -> None:
+        """What is said of an attempt is taken for the job's present one."""
+        told = []
+        for outcome in event.report.outcomes:
+            record = any_token(coordinator, outcome.job_id, outcome.token)
+            token = record.attempt.token if record is not None and record.attempt is not None else outcome.token
+            told.append(msgspec.structs.replace(outcome, token=token))
+        report = msgspec.structs.replace(event.report, outcomes=told)
+        real_outcomes(coordinator, event._replace(report=report), now)
 
     with monkeypatch.context() as mutation:
         mutation.setattr(attempts, "_on_agent", any_token)
-        mutation.setitem(engine._HANDLERS, events.ResultRead, whatever_was_read)
-        mutation.setattr(engine_commands, "_never_take", lambda agent, job_id, token: None)
-        first_epoch = core.Core.token
-        mutation.setattr(core.Core, "token", lambda self: f"{first_epoch(self).split('-')[0]}-1")
-        seed, _ = first_wrong(RunShape())
-    passes_with_the_mechanism(seed, RunShape())
+        mutation.setitem(coordinator_engine._HANDLERS, coordinator_events.OutcomesReturned, outcomes_of_any_token)
+        seed, wrong = first_wrong(LOST_AGENTS)
+    assert any("nobody said that attempt" in each for each in wrong), wrong
+    passes_with_the_mechanism(seed, LOST_AGENTS)
 
 
 def test_without_the_rule_on_late_ticks(monkeypatch: pytest.MonkeyPatch) -> None:

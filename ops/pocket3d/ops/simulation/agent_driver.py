@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pocket3d.contracts.commands import OutcomesNoted
+from pocket3d.contracts.commands import AttemptFailed, OutcomesNoted
 from pocket3d.contracts.messages import Artifact
 from pocket3d.contracts.worker_frames import AdapterDescription
 from pocket3d.gpu_agents import effects, events
@@ -75,6 +75,8 @@ class SimulatedAgent:
         self.host: WorkerHostModel | None = None
         self.left = False
         self.checks = True
+        #: Failures that it ever reported: (job, attempt, agent, code).
+        self.said: set[tuple[str, int, str, str]] = set()
         #: Called when it has left by its own doing.
         self.on_exit: Callable[[], None] = lambda: None
 
@@ -166,6 +168,10 @@ class SimulatedAgent:
             reply(effect.message)
 
     def _outcomes(self, effect: effects.SendOutcomes) -> None:
+        for outcome in effect.report.outcomes:
+            if isinstance(outcome, AttemptFailed):
+                self.said.add((outcome.job_id, outcome.attempt, self.agent_id, outcome.code))
+
         def answered(answer: Any) -> None:
             if isinstance(answer, OutcomesNoted):
                 self.tell(events.OutcomesAnswered(tuple(answer.noted)))

@@ -153,11 +153,17 @@ class SimulatedReign:
                 continue
             self._subscriptions.append(network.subscribe(process, "api", self._on_api))
             server.redeliver()
-            return
+            break
+        if self.closed:
+            # Deposed while it began: the service ends what was opened before anything else.
+            self._let_go()
 
     def _open(self) -> Work:
         server, process = self._server, self._process
-        allowed = self._coordinator.certain
+
+        def allowed() -> bool:
+            return not self.closed and self._coordinator.certain()
+
         yield from self._certain(server.results_consumer.take_over)
         self._results_backlog = Backlog((yield from self._certain(server.results_consumer.backlog)))
         self._results_counted = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Result
 
@@ -32,6 +33,7 @@ def violations(world: World) -> list[str]:
     if published:
         found.append(f"the jobs stream still holds {sorted(published)}")
     found += _stories(world, results)
+    found += _hearsay(world, results)
     for job_id, of_job in results.items():
         for result in of_job:
             missing = [a.object for a in result.artifacts if a.object not in world.server.objects]
@@ -39,6 +41,18 @@ def violations(world: World) -> list[str]:
                 found.append(f"{job_id}: the artifacts of its result are gone: {missing}")
             if result.status in _DEAD and job_id not in world.server.dead:
                 found.append(f"{job_id} {result.status} without a dead letter")
+    return found
+
+
+def _hearsay(world: World, results: dict[str, list[Result]]) -> list[str]:
+    """Attempts are told to have failed only as their own agents said, or as lost."""
+    said = {each for agent in world.agents for each in agent.said}
+    found = []
+    for job_id, of_job in results.items():
+        for failure in of_job[-1].error.attempts if of_job[-1].error else []:
+            one = (job_id, failure.attempt, failure.agent_id or "", failure.code)
+            if one not in said and failure.code != FailureCode.AGENT_LOST.value:
+                found.append(f"{job_id}: nobody said that attempt {failure.attempt} failed like this: {failure}")
     return found
 
 

@@ -17,7 +17,7 @@ def test_each_bus_has_every_method_of_the_port() -> None:
     names = [name for name in vars(Bus) if not name.startswith("_")]
     assert "append_batch" in names
     for implementation in (MemoryBus, JetStreamBus):
-        missing = [name for name in names if name not in vars(implementation)]
+        missing = [name for name in names if getattr(implementation, name) is vars(Bus)[name]]
         assert missing == []
 
 

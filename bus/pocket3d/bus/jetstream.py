@@ -8,18 +8,16 @@ from typing import Any
 
 from nats.aio.client import Client
 
-from . import kv
 from .connect import ConnectOptions
 from .connection import Connection
+from .kv import KvOnStreams
 from .port import (
     Append,
     BatchHandler,
-    Bus,
     Closable,
     ConsumerName,
     Expect,
     Handler,
-    KvEntry,
     Msg,
     ObjectInfo,
     ServiceSpec,
@@ -31,7 +29,7 @@ from .reader import Reader
 from .takeover import take_over
 
 
-class JetStreamBus(Bus):
+class JetStreamBus(KvOnStreams):
     """`Bus` on NATS. Make one with `JetStreamBus.connect`."""
 
     def __init__(self, link: Connection) -> None:
@@ -174,28 +172,6 @@ class JetStreamBus(Bus):
     async def backlog(self, consumer: ConsumerName) -> int:
         """As `Bus.backlog`."""
         return await self.reader.backlog(consumer)
-
-    # -- key/value buckets
-
-    async def kv_get(self, bucket: str, key: str) -> KvEntry | None:
-        """As `Bus.kv_get`."""
-        return await kv.get(self, bucket, key)
-
-    async def kv_put(self, bucket: str, key: str, value: bytes) -> int:
-        """As `Bus.kv_put`."""
-        return await kv.put(self, bucket, key, value)
-
-    async def kv_update(self, bucket: str, key: str, value: bytes, *, last: int) -> int:
-        """As `Bus.kv_update`."""
-        return await kv.update(self, bucket, key, value, last)
-
-    async def kv_delete(self, bucket: str, key: str) -> None:
-        """As `Bus.kv_delete`."""
-        await kv.delete(self, bucket, key)
-
-    async def kv_entries(self, bucket: str, pattern: str = ">") -> list[KvEntry]:
-        """As `Bus.kv_entries`."""
-        return await kv.entries(self, bucket, pattern)
 
     # -- artifacts
 

@@ -76,3 +76,27 @@ async def entries(bus: Bus, bucket: str, pattern: str) -> list[KvEntry]:
         if len(page) < _PAGE:
             return list(found.values())
         start = page[-1].seq + 1
+
+
+class KvOnStreams(Bus):
+    """The bucket methods of a bus, by its own streams."""
+
+    async def kv_get(self, bucket: str, key: str) -> KvEntry | None:
+        """As `Bus.kv_get`."""
+        return await get(self, bucket, key)
+
+    async def kv_put(self, bucket: str, key: str, value: bytes) -> int:
+        """As `Bus.kv_put`."""
+        return await put(self, bucket, key, value)
+
+    async def kv_update(self, bucket: str, key: str, value: bytes, *, last: int) -> int:
+        """As `Bus.kv_update`."""
+        return await update(self, bucket, key, value, last)
+
+    async def kv_delete(self, bucket: str, key: str) -> None:
+        """As `Bus.kv_delete`."""
+        await delete(self, bucket, key)
+
+    async def kv_entries(self, bucket: str, pattern: str = ">") -> list[KvEntry]:
+        """As `Bus.kv_entries`."""
+        return await entries(self, bucket, pattern)

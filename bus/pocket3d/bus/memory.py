@@ -10,21 +10,20 @@ from typing import Any
 
 import structlog
 
-from . import kv, services
+from . import services
 from .connection import header_size
+from .kv import KvOnStreams
 from .memory_consumption import MemoryConsumption
 from .memory_server import MemoryServer
 from .memory_subscription import MemoryInbox, MemorySubscription
 from .port import (
     Append,
     BatchHandler,
-    Bus,
     Closable,
     ConsumerName,
     Disconnected,
     Expect,
     Handler,
-    KvEntry,
     Msg,
     NoResponders,
     ObjectInfo,
@@ -40,7 +39,7 @@ log = structlog.get_logger(__name__)
 _ACK_TIMEOUT_S = 5.0
 
 
-class MemoryBus(Bus):
+class MemoryBus(KvOnStreams):
     """One connection to a `MemoryServer`."""
 
     def __init__(self, server: MemoryServer) -> None:
@@ -281,28 +280,6 @@ class MemoryBus(Bus):
         """As `Bus.backlog`."""
         await self._send()
         return self.server.consumer(consumer).backlog()
-
-    # -- key/value buckets
-
-    async def kv_get(self, bucket: str, key: str) -> KvEntry | None:
-        """As `Bus.kv_get`."""
-        return await kv.get(self, bucket, key)
-
-    async def kv_put(self, bucket: str, key: str, value: bytes) -> int:
-        """As `Bus.kv_put`."""
-        return await kv.put(self, bucket, key, value)
-
-    async def kv_update(self, bucket: str, key: str, value: bytes, *, last: int) -> int:
-        """As `Bus.kv_update`."""
-        return await kv.update(self, bucket, key, value, last)
-
-    async def kv_delete(self, bucket: str, key: str) -> None:
-        """As `Bus.kv_delete`."""
-        await kv.delete(self, bucket, key)
-
-    async def kv_entries(self, bucket: str, pattern: str = ">") -> list[KvEntry]:
-        """As `Bus.kv_entries`."""
-        return await kv.entries(self, bucket, pattern)
 
     # -- artifacts
 

@@ -171,13 +171,6 @@ class Closable(Protocol):
         """End it. Calling it again does nothing."""
 
 
-class Respond(Protocol):
-    """Answers a core message."""
-
-    async def __call__(self, msg: Msg, data: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Send the answer; does nothing if the message wants none."""
-
-
 class Bus(Protocol):
     """One connection. All methods but `close` raise `Disconnected` while there is none: nothing is buffered."""
 

@@ -6,12 +6,12 @@ a prompt that cannot be built is refused before anything is loaded.
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import InvalidInput
 from ..input_checks import required_text, whole_number
+from ..installed import missing_packages
 from ..mesh_models import TextToMeshModel
 from .attribute_words import PromptError
 from .grammar import parse, vocabulary_text
@@ -48,8 +48,7 @@ class ProceduralTextToMeshAdapter(TextToMeshModel):
 
     def check_available(self) -> str | None:
         """Names what is not installed."""
-        missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-        return f"not installed: {', '.join(missing)}; pip install 'pocket3d-studio[agent]'" if missing else None
+        return missing_packages(_NEEDED)
 
     def get_parameter_schema(self) -> dict[str, Any]:
         """Its options. Further keys are taken and named in the result as ignored."""

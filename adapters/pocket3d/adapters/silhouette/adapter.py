@@ -5,12 +5,12 @@ The heavy imports happen at load, so that the class can be described without the
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import InvalidInput
 from ..input_checks import whole_number
+from ..installed import missing_packages
 from ..mesh_models import ImageToMeshModel
 
 _MASK_METHODS = ("auto", "alpha", "grabcut", "grabcut-centre")
@@ -64,8 +64,7 @@ class SilhouetteImageToMeshAdapter(ImageToMeshModel):
 
     def check_available(self) -> str | None:
         """Names what is not installed."""
-        missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-        return f"not installed: {', '.join(missing)}; pip install 'pocket3d-studio[agent]'" if missing else None
+        return missing_packages(_NEEDED)
 
     def get_parameter_schema(self) -> dict[str, Any]:
         """Its options. Further keys are taken and named in the result as ignored."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pocket3d.contracts.commands import AgentRecord, Cancel, Lot
+from pocket3d.contracts.clock import rfc3339
+from pocket3d.contracts.commands import AgentRecord, Award, Cancel, Lot
+from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import EventWord, Priority
 from pocket3d.contracts.messages import JobError, Result, Status
 
@@ -98,6 +100,21 @@ class AwardItem(NamedTuple):
     #: Unix seconds.
     submitted_at: float
     queued_s: float
+
+    def award(self, job: Job) -> Award:
+        """What the agent gets."""
+        return Award(
+            job_id=self.job_id,
+            feature=self.feature,
+            attempt=self.attempt,
+            token=self.token,
+            adapter_id=self.adapter_id,
+            device=self.device,
+            job=job,
+            submitted_at=rfc3339(self.submitted_at),
+            queued_s=round(self.queued_s, 6),
+            vram_mb=self.vram_mb,
+        )
 
 
 class SendAwards(NamedTuple):

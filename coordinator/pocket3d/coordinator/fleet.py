@@ -14,6 +14,21 @@ from .records import Attempt, LotKey
 from .settings import CoordinatorSettings
 
 
+def heard_record(advert: Advert, at: str) -> AgentRecord:
+    """Of an agent that was heard and never recorded: enough for a new leader to ask it what it runs."""
+    return AgentRecord(
+        agent_id=advert.agent_id,
+        incarnation=advert.incarnation,
+        host=advert.host,
+        version=advert.version,
+        draining=advert.draining,
+        devices=[],
+        adapters=[],
+        features=[],
+        at=at,
+    )
+
+
 class Bench:
     """One adapter on one agent: failures in a row, and until when it is left out."""
 

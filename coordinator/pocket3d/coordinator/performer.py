@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
-from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -45,6 +45,7 @@ from pocket3d.contracts.subjects import Subjects
 from . import effects, events
 from .digest import REQUEST_DIGEST_HEADER, request_digest
 from .outbox import JOB_SEQ_HEADER, EventOutbox
+from .requests import Request, RequestCache
 from .settings import CoordinatorSettings
 from .tasks import TaskPool
 
@@ -52,7 +53,7 @@ log = structlog.get_logger(__name__)
 
 _PAUSE_S = 0.2
 #: Bodies of recently read jobs, so that a job that is awarded at once is not read twice.
-_BODY_CACHE_BYTES = 8 * 1024 * 1024
+_REQUEST_CACHE_BYTES = 8 * 1024 * 1024
 #: An award message stays well below the server's max_payload.
 _AWARD_BYTES = 640 * 1024
 
@@ -89,8 +90,8 @@ class Performer:
         self.result_acked: Callable[[int], None] = _unheard
         self._requests: dict[int, Msg] = {}
         self._request_ids = itertools.count(1)
-        self._bodies: OrderedDict[int, bytes] = OrderedDict()
-        self._body_bytes = 0
+        #: What was read a moment ago.
+        self.requests = RequestCache(_REQUEST_CACHE_BYTES)
         #: Per agent, so that a cancel cannot overtake its award on our side either.
         self._commands: dict[str, asyncio.Lock] = {}
         self._perform: dict[type, Callable[[Any], None]] = {
@@ -125,26 +126,21 @@ class Performer:
         self._requests[number] = msg
         return number
 
-    def remember_body(self, seq: int, data: bytes) -> None:
-        """Keep a body that was just read, within bounds."""
-        self._bodies[seq] = data
-        self._body_bytes += len(data)
-        while self._body_bytes > _BODY_CACHE_BYTES and self._bodies:
-            _, dropped = self._bodies.popitem(last=False)
-            self._body_bytes -= len(dropped)
-
-    def _forget_body(self, seq: int) -> None:
-        dropped = self._bodies.pop(seq, None)
-        if dropped is not None:
-            self._body_bytes -= len(dropped)
-
-    async def _body(self, seq: int) -> bytes | None:
+    async def _request(self, seq: int) -> Request | None:
         """The request as published, from memory or from the stream; None when it is gone."""
-        cached = self._bodies.get(seq)
+        cached = self.requests.get(seq)
         if cached is not None:
             return cached
         found = await self._bus.get(self._subjects.jobs_stream, seq)
-        return found.data if found is not None else None
+        if found is None:
+            return None
+        try:
+            job = decode(Job, found.data)
+        except WireError:
+            job = None
+        request = Request(found.data, job)
+        self.requests.put(seq, request)
+        return request
 
     def _read_jobs(self, effect: effects.ReadJobs) -> None:
         if effect.more:
@@ -167,9 +163,9 @@ class Performer:
         status = effect.status
         subject = self._subjects.event(status.feature, status.job_id, status.status)
         headers = {JOB_SEQ_HEADER: str(effect.job_seq)}
-        digest = self._digest(effect.job_seq)
-        if digest is not None:
-            headers[REQUEST_DIGEST_HEADER] = digest
+        request = self.requests.get(effect.job_seq)
+        if request is not None and request.job is not None:
+            headers[REQUEST_DIGEST_HEADER] = request_digest(request.job)
         expect = Expect(effect.expect_last, self._subjects.events_of(status.job_id))
         while True:
             try:
@@ -187,15 +183,6 @@ class Performer:
                 return
             await asyncio.sleep(_PAUSE_S)
 
-    def _digest(self, seq: int) -> str | None:
-        body = self._bodies.get(seq)
-        if body is None:
-            return None
-        try:
-            return request_digest(decode(Job, body))
-        except WireError:
-            return None
-
     async def _story(self, job_id: str) -> events.StoryRead:
         found = await self._bus.last(self._subjects.events_stream, self._subjects.events_of(job_id))
         if found is None:
@@ -212,8 +199,8 @@ class Performer:
         self._feed(await self._until_done("read a story", lambda: self._story(effect.job_id)))
 
     async def _publish_dead(self, effect: effects.PublishDead) -> None:
-        body = await self._until_done("read a request", lambda: self._body(effect.job_seq))
-        letter = _dead_letter(effect, body or b"", rfc3339(self._clock().wall))
+        request = await self._until_done("read a request", partial(self._request, effect.job_seq))
+        letter = _dead_letter(effect, request.data if request else b"", rfc3339(self._clock().wall))
         subject = self._subjects.dead(effect.feature, effect.job_id)
 
         async def store() -> None:
@@ -232,8 +219,8 @@ class Performer:
 
     async def _store_result(self, effect: effects.StoreResult) -> None:
         result = effect.result
-        body = await self._until_done("read a request", lambda: self._body(effect.job_seq))
-        result = msgspec.structs.replace(result, metadata=_metadata_of(body))
+        request = await self._until_done("read a request", partial(self._request, effect.job_seq))
+        result = msgspec.structs.replace(result, metadata=_metadata_of(request))
         subject = self._subjects.result(result.feature, result.job_id)
         expect = Expect(effect.expect_last, self._subjects.result_of(result.job_id))
         try:
@@ -256,7 +243,7 @@ class Performer:
     async def _ack_job(self, effect: effects.AckJob) -> None:
         consumer = coordinator_jobs(self._subjects, effect.priority)
         await self._until_done("ack a job", lambda: self._bus.ack(consumer, effect.seq))
-        self._forget_body(effect.seq)
+        self.requests.forget(effect.seq)
         self.job_acked(effect.seq)
         if effect.answer:
             self._feed(events.JobAcked(effect.job_id))
@@ -296,11 +283,12 @@ class Performer:
         size = 0
         async with self._turn(agent_id):
             for item in effect.awards:
-                job = await self._job_of(item)
-                if job is None:
+                request = await self._until_done("read a request", partial(self._request, item.seq))
+                if request is None or request.job is None:
+                    self._feed(events.BodyGone(item.job_id, item.token))
                     continue
-                awards.append(_award(item, job))
-                size += len(self._bodies.get(item.seq, b"")) + 512
+                awards.append(item.award(request.job))
+                size += len(request.data) + 512
                 if size > _AWARD_BYTES:
                     self._send_award_message(agent_id, effect.incarnation, awards)
                     awards, size = [], 0
@@ -308,17 +296,6 @@ class Performer:
                 self._send_award_message(agent_id, effect.incarnation, awards)
             # The request's task has put the message on the wire before the next command takes its turn.
             await asyncio.sleep(0)
-
-    async def _job_of(self, item: effects.AwardItem) -> Job | None:
-        body = await self._until_done("read a request", lambda: self._body(item.seq))
-        if body is not None:
-            self.remember_body(item.seq, body) if item.seq not in self._bodies else None
-            try:
-                return decode(Job, body)
-            except WireError as error:
-                log.error("an admitted job can no longer be read", job_id=item.job_id, error=str(error))
-        self._feed(events.BodyGone(item.job_id, item.token))
-        return None
 
     def _send_award_message(self, agent_id: str, incarnation: str, awards: list[Award]) -> None:
         self._tasks.spawn(self._award(agent_id, incarnation, list(awards)), bounded=False)
@@ -405,28 +382,17 @@ def _unheard(seq: int) -> None:
     """For acks that nobody counts."""
 
 
-def _award(item: effects.AwardItem, job: Job) -> Award:
-    return Award(
-        job_id=item.job_id,
-        feature=item.feature,
-        attempt=item.attempt,
-        token=item.token,
-        adapter_id=item.adapter_id,
-        device=item.device,
-        job=job,
-        submitted_at=rfc3339(item.submitted_at),
-        queued_s=round(item.queued_s, 6),
-        vram_mb=item.vram_mb,
-    )
-
-
-def _metadata_of(body: bytes | None) -> dict[str, Any]:
+def _metadata_of(request: Request | None) -> dict[str, Any]:
     """What the producer wants back, from a request that may be anything."""
-    try:
-        request = msgspec.json.decode(body or b"null")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    if request is None:
         return {}
-    metadata = request.get("metadata") if isinstance(request, dict) else None
+    if request.job is not None:
+        return request.job.metadata
+    try:
+        body = msgspec.json.decode(request.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    metadata = body.get("metadata") if isinstance(body, dict) else None
     return metadata if isinstance(metadata, dict) and len(msgspec.json.encode(metadata)) <= 65_536 else {}
 
 

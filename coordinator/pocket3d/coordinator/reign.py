@@ -22,6 +22,7 @@ from .effects import PublishEvent
 from .engine import CoordinatorEngine
 from .outbox import EventOutbox
 from .performer import Performer
+from .requests import Request
 from .settings import CoordinatorSettings
 from .tasks import TaskPool
 
@@ -297,7 +298,7 @@ class Reign:
             header_id = message.headers.get("Nats-Msg-Id")
             fallback = generated_id(self._stream_created, message.seq)
             admission = admit(where.feature, message.data, header_id, fallback)
-            self._performer.remember_body(message.seq, message.data)
+            self._performer.requests.put(message.seq, Request(message.data, admission.job))
             priority: Priority = next(p for p in PRIORITIES if p == where.priority)
             self.feed(events.JobRead(message.seq, priority, _token(where.feature), admission, message.time))
             if self._jobs_backlog.read(message.seq):

@@ -22,6 +22,7 @@ from pocket3d.contracts.subjects import Subjects
 
 from . import events, leadership
 from .api import Api
+from .fleet import heard_record
 from .leadership import Leadership
 from .reign import Reign
 from .settings import CoordinatorSettings
@@ -101,10 +102,6 @@ class CoordinatorService:
     def reign(self) -> Reign | None:
         """The present leadership; None on standby."""
         return self._reign
-
-    async def until_leading(self) -> None:
-        """Wait until this coordinator leads."""
-        await self._led.wait()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set.
@@ -292,6 +289,9 @@ class CoordinatorService:
             try:
                 await self._bus.ensure(self._topology)
                 await reign.begin()
+                if self._leadership.epoch != lead.epoch:
+                    # Deposed meanwhile: its end waits in the queue, and nobody is to be answered by it.
+                    return
                 api = Api(
                     self._bus,
                     self._subjects,
@@ -330,20 +330,7 @@ class CoordinatorService:
             log.warning("the agents bucket could not be read", error=str(error))
         at = rfc3339(self._clock().wall)
         for agent_id, advert in self._heard.items():
-            records.setdefault(
-                agent_id,
-                AgentRecord(
-                    agent_id=agent_id,
-                    incarnation=advert.incarnation,
-                    host=advert.host,
-                    version=advert.version,
-                    draining=advert.draining,
-                    devices=[],
-                    adapters=[],
-                    features=[],
-                    at=at,
-                ),
-            )
+            records.setdefault(agent_id, heard_record(advert, at))
         return list(records.values())
 
     async def _end_reign(self, why: str) -> None:

@@ -18,10 +18,11 @@ from pocket3d.gpu_agents.settings import AgentSettings
 
 from .agent_driver import SimulatedAgent
 from .clock import VirtualClock
-from .coordinator_driver import SimulatedCoordinator, SimulatedReign
+from .coordinator_driver import SimulatedCoordinator
 from .faults import FaultProfile
 from .network import Failure, Network
 from .process import Process
+from .reign_driver import SimulatedReign
 from .server import Server
 from .tasks import Work, sleep, spawn
 from .workload import ADAPTERS, Cancellation, Publication, Workload, fleet, make_workload

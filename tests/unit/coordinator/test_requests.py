@@ -1,0 +1,33 @@
+"""The cache of requests just read."""
+
+from __future__ import annotations
+
+from pocket3d.coordinator.requests import Request, RequestCache
+
+
+def test_the_oldest_leave_when_it_is_full() -> None:
+    cache = RequestCache(250)
+    for seq in (1, 2, 3):
+        cache.put(seq, Request(b"x" * 100, None))
+    assert cache.get(1) is None
+    assert cache.get(2) and cache.get(3)
+    assert cache.bytes == 200
+
+
+def test_redeliveries_are_counted_once() -> None:
+    cache = RequestCache(250)
+    for _ in range(10):
+        cache.put(1, Request(b"x" * 100, None))
+    assert cache.bytes == 100
+    cache.put(2, Request(b"x" * 100, None))
+    assert cache.get(1) and cache.get(2)
+
+
+def test_what_is_larger_than_the_cache_does_not_stay_and_leaves_it_usable() -> None:
+    cache = RequestCache(250)
+    cache.put(1, Request(b"x" * 300, None))
+    assert (cache.get(1), cache.bytes) == (None, 0)
+    cache.put(2, Request(b"x" * 100, None))
+    cache.forget(2)
+    cache.forget(2)
+    assert cache.bytes == 0

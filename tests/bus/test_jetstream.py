@@ -330,3 +330,19 @@ def test_both_forms_of_ack_subjects() -> None:
 def test_stored_headers() -> None:
     raw = b"NATS/1.0\r\nOne: 1\r\nEmpty:\r\nName: J\xc3\xb8rgen: x\r\n\r\n"
     assert parse_headers(raw) == {"One": "1", "Empty": "", "Name": "Jørgen: x"}
+
+
+async def test_messages_past_the_high_water_mark_keep_the_order_of_the_calls(bus: JetStreamBus) -> None:
+    """Who waits for the socket must not be passed by those who come once it is free again: chunks of a file were."""
+    megabyte = bytes(1 << 20)
+    small = b"x"
+    for number in range(10):
+        # More than the mark in one go, then more messages while the first ones wait: they start one loop step apart.
+        stored: list[asyncio.Future[int]] = []
+        for part in range(40):
+            data = megabyte[: 1 << 17] if part < 24 else small
+            stored.append(asyncio.ensure_future(bus.append(S.result("echo", f"o{number}-{part}"), data, timeout=20)))
+            if part > 16:
+                await asyncio.sleep(0)
+        sequences = await asyncio.gather(*stored)
+        assert sequences == sorted(sequences)

@@ -93,6 +93,9 @@ class Connection:
         self._last_error = ""
         self._denied: list[str] = []
         self._revival: asyncio.Task[None] | None = None
+        #: Publishers that wait for the socket, in their order; while there are any, nobody passes them.
+        self._turn = asyncio.Lock()
+        self._in_line = 0
 
     @classmethod
     async def open(cls, options: ConnectOptions) -> Connection:
@@ -295,11 +298,23 @@ class Connection:
             raise Disconnected(f"the connection broke: {error}") from error
 
     async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str = "") -> None:
-        """Send one message; waits before it only when the socket is far behind. Errors as `Bus.publish`."""
+        """Send one message; waits before it only when the socket is far behind. Messages go out in the order of the
+        calls, also then. Errors as `Bus.publish`.
+        """
+        if not self._in_line and self._nc.pending_data_size <= _HIGH_WATER:
+            await self._publish_now(subject, data, headers, reply)
+            return
+        self._in_line += 1
+        try:
+            async with self._turn:
+                if self._ready and self._nc.pending_data_size > _HIGH_WATER:
+                    await self.flush()
+                await self._publish_now(subject, data, headers, reply)
+        finally:
+            self._in_line -= 1
+
+    async def _publish_now(self, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str) -> None:
         nc = self._nc
-        if self._ready and nc.pending_data_size > _HIGH_WATER:
-            await self.flush()
-            nc = self._nc
         if not (self._ready and nc.is_connected):
             raise Disconnected("not connected to NATS")
         limit = nc.max_payload

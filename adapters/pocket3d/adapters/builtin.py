@@ -11,6 +11,8 @@ class BuiltinAdapter(NamedTuple):
     adapter_id: str
     class_path: str
     feature: str
+    #: `module` that holds `RECIPE`, the environment it needs. Agents register these only if `models.yaml` names them.
+    recipe: str | None = None
 
 
 BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (

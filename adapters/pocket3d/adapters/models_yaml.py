@@ -68,7 +68,7 @@ class ModelsConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 def builtin_models() -> ModelsConfig:
     """What an agent has without a file."""
-    return ModelsConfig(declared=list(_builtins().values()))
+    return ModelsConfig(declared=list(_registered_builtins().values()))
 
 
 def load_models_yaml(file: str | Path) -> ModelsConfig:
@@ -92,12 +92,14 @@ def load_models_yaml(file: str | Path) -> ModelsConfig:
     return _Reader(PlacedYaml(path, text), path.parent).models()
 
 
-def _builtins() -> dict[str, ConfiguredAdapter]:
+def _registered_builtins() -> dict[str, ConfiguredAdapter]:
+    """Those that work without an environment of their own."""
     return {
         each.adapter_id: ConfiguredAdapter(
             spec=AdapterSpec(adapter_id=each.adapter_id, class_path=each.class_path, feature=each.feature)
         )
         for each in BUILTIN_ADAPTERS
+        if each.recipe is None
     }
 
 
@@ -109,7 +111,7 @@ class _Reader:
     def models(self) -> ModelsConfig:
         data = self._source.data
         top = self._mapping({} if data is None else data, (), _TOP)
-        declared = _builtins() if self._flag(top, (), "builtins", True) else {}
+        declared = _registered_builtins() if self._flag(top, (), "builtins", True) else {}
         for adapter_id, entry in self._mapping(top.get("adapters") or {}, ("adapters",), None).items():
             declared[adapter_id] = self._adapter(adapter_id, entry)
         place: Place = ("deployment",)
@@ -146,10 +148,10 @@ class _Reader:
     def _class_path(self, adapter_id: str, entry: dict[str, Any], place: Place) -> str:
         given = self._text(entry, place, "class")
         if given is None:
-            builtin = _builtins().get(adapter_id)
-            if builtin is None:
-                raise self._source.error(place, 'class is missing; write class: "module.Class"')
-            return builtin.spec.class_path
+            for builtin in BUILTIN_ADAPTERS:
+                if builtin.adapter_id == adapter_id:
+                    return builtin.class_path
+            raise self._source.error(place, 'class is missing; write class: "module.Class"')
         parts = given.split(".")
         if len(parts) < 2 or not all(part.isidentifier() for part in parts):
             raise self._source.error((*place, "class"), f'{given!r}: want "module.Class"')

@@ -51,8 +51,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     compiled: tuple[str, ...] = ()
     checkouts: tuple[Checkout, ...] = ()
     weights: tuple[Weights, ...] = ()
-    #: What goes into the `models.yaml` entry: folders on sys.path, variables, constructor arguments. `{root}` stands for the
-    #: model's folder.
+    #: What goes into the `models.yaml` entry: folders on sys.path, variables, constructor arguments. `{root}` in them
+    #: stands for the model's folder.
     path: tuple[str, ...] = ()
     env: dict[str, str] = {}
     config: dict[str, Any] = {}

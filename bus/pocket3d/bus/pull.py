@@ -273,7 +273,9 @@ class Consumption(Closable):
             self._open = 0
 
     async def _wait_for_news(self, seconds: float) -> None:
+        # Not `wait_for`: before Python 3.12 that is a task of its own, and two turns of the loop, for each message.
+        timer = asyncio.get_running_loop().call_later(seconds, self._news.set)
         try:
-            await asyncio.wait_for(self._news.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
+            await self._news.wait()
+        finally:
+            timer.cancel()

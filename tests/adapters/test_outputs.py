@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pocket3d.adapters.output_files import InvalidOutput, safe_name
-from pocket3d.adapters.outputs import clean_outputs
+from pocket3d.adapters.outputs import clean_outputs, is_small
 from pocket3d.contracts.jobs import MAX_RESULT_BYTES
 
 HOUR_NS = 3600 * 10**9
@@ -255,3 +255,24 @@ def test_the_size_has_its_limit(folders: Folders) -> None:
     assert folders.clean({"x": "y" * room})[0]
     with pytest.raises(InvalidOutput, match="at most"):
         folders.clean({"x": "y" * (room + 1)})
+
+
+@pytest.mark.parametrize(
+    ("returned", "small"),
+    [
+        ({"success": True, "inputs": {"n": 1, "f": 0.5, "none": None, "list": [1, "two"]}}, True),
+        ({"output_mesh_path": None}, False),
+        ({"info": {"mask_paths": []}}, False),
+        ({"note": "/tmp/x"}, False),
+        ({"text": "x" * 1000}, False),
+        ({"many": list(range(100))}, False),
+        ({"other": Path("x")}, False),
+        ({"bytes": b"x"}, False),
+        (None, True),
+    ],
+)
+def test_only_a_few_short_plain_values_are_looked_at_without_a_thread(returned: Any, small: bool) -> None:
+    assert is_small(returned) is small
+    endless: dict[str, Any] = {}
+    endless["again"] = endless
+    assert not is_small(endless)

@@ -1,4 +1,4 @@
-"""The worker's end of the socket pair: one thread reads frames, one writes them.
+"""The worker's end of the socket pair: one thread reads frames, one writes those that the socket has no room for.
 
 Threads and not asyncio, because the loop belongs to the model: an adapter's async method that computes without awaiting
 blocks it for minutes, and in that time a cancel must be heard, progress must leave, and the agent's death be noticed.
@@ -39,6 +39,8 @@ class AgentChannel:
         self._outbox: collections.deque[bytes] = collections.deque()
         self._progress = ProgressThrottle()
         self._ending = False
+        #: The writer holds bytes that it has not written yet: nobody may write past them.
+        self._writing = False
         self._reader = threading.Thread(target=self._read, name="agent-reader", daemon=True)
         self._writer = threading.Thread(target=self._write, name="agent-writer", daemon=True)
 
@@ -56,13 +58,13 @@ class AgentChannel:
         data = pack(frame)
         with self._changed:
             self._outbox.append(data)
-            self._changed.notify()
+            self._send_now()
 
     def send_progress(self, report: RunProgress) -> None:
         """Put a report on its way, or keep it until its run may report again."""
         with self._changed:
             self._progress.offer(report)
-            self._changed.notify()
+            self._send_now()
 
     def send_end(self, run_id: str, frame: Frame) -> None:
         """The last frame of a run, behind its last report.
@@ -76,7 +78,7 @@ class AgentChannel:
             if last is not None:
                 self._outbox.append(pack(last))
             self._outbox.append(data)
-            self._changed.notify()
+            self._send_now()
 
     def close(self, timeout_s: float) -> None:
         """Send what waits, for at most that long, and write no more."""
@@ -85,10 +87,35 @@ class AgentChannel:
             self._changed.notify()
         self._writer.join(timeout_s)
 
+    def _send_now(self) -> None:
+        """Write what is due, as far as the socket has room; the rest is the writer's. Called with the lock held.
+
+        Waking another thread costs more than the system call.
+        """
+        if not self._writing and not self._ending:
+            self._take_due_reports()
+            data = b"".join(self._outbox)
+            self._outbox.clear()
+            try:
+                sent = self._socket.send(data, socket.MSG_DONTWAIT) if data else 0
+            except OSError:
+                # No room, or the agent is gone: the writer finds out.
+                sent = 0
+            if sent < len(data):
+                self._outbox.append(data[sent:])
+        if self._outbox or self._progress.wakes_at() is not None:
+            self._changed.notify()
+
+    def _take_due_reports(self) -> None:
+        for report in self._progress.due(time.monotonic()):
+            self._outbox.append(pack(report))
+
     def _write(self) -> None:
         while True:
             with self._changed:
+                self._writing = False
                 data = self._next()
+                self._writing = data is not None
             if data is None:
                 return
             try:
@@ -100,8 +127,7 @@ class AgentChannel:
     def _next(self) -> bytes | None:
         """Wait for what is to be written; None at the end. Called with the lock held."""
         while True:
-            for report in self._progress.due(time.monotonic()):
-                self._outbox.append(pack(report))
+            self._take_due_reports()
             if self._outbox:
                 data = b"".join(self._outbox)
                 self._outbox.clear()

@@ -18,6 +18,9 @@ from .output_files import InvalidOutput, OutputFiles
 _MAX_DEPTH = 64
 #: An array of more bytes could never fit into a result as text.
 _MAX_ARRAY_BYTES = 4 * MAX_RESULT_BYTES
+#: What `is_small` takes for few and for short.
+_SMALL_VALUES = 64
+_SMALL_TEXT = 256
 
 
 def clean_outputs(
@@ -63,6 +66,26 @@ def clean_outputs(
     if size > MAX_RESULT_BYTES:
         raise InvalidOutput(f"the outputs are {size} bytes of JSON, at most {MAX_RESULT_BYTES}; put data into files")
     return outputs, files.files
+
+
+def is_small(returned: Any) -> bool:
+    """True if `clean_outputs` would neither look at a file nor at much data: a few short plain values."""
+    left = [_SMALL_VALUES]
+
+    def small(value: Any, key: Any) -> bool:
+        left[0] -= 1
+        if left[0] < 0 or (isinstance(key, str) and is_file_key(key)):
+            return False
+        if isinstance(value, dict):
+            return all(small(each, name) for name, each in value.items())
+        if isinstance(value, (list, tuple)):
+            return all(small(each, None) for each in value)
+        if isinstance(value, str):
+            # A text with a separator may mention a file.
+            return len(value) <= _SMALL_TEXT and "/" not in value
+        return value is None or isinstance(value, (bool, int, float))
+
+    return small(returned, None)
 
 
 def _file_inputs(inputs: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ from .errors import AdapterUnavailable, JobCancelled
 from .failure_mapping import judge_load, judge_run
 from .journal import Journal
 from .output_files import InvalidOutput
-from .outputs import clean_outputs
+from .outputs import clean_outputs, is_small
 from .run_context import RunContext, current_run
 
 #: How long the last frames may take to leave, seconds. They fit into the socket unless the agent has stopped reading.
@@ -202,14 +203,15 @@ class Worker:
         try:
             # Coming late to a cancelled run must not start it.
             run.check()
-            await asyncio.to_thread(Path(frame.output_dir).mkdir, parents=True, exist_ok=True)
+            if not os.path.isdir(frame.output_dir):  # noqa: ASYNC240, PTH112  # one look; the agent has made it
+                await asyncio.to_thread(Path(frame.output_dir).mkdir, parents=True, exist_ok=True)
             # A copy: adapters write into their inputs, and what they return is compared with the original.
             returned = await adapter.process(copy.deepcopy(frame.inputs))
             run_s = time.monotonic() - began
             if isinstance(returned, dict) and returned.get("success") is False:
                 said = returned.get("error") or returned.get("message") or "it did not say why"
                 raise AnsweredFailure(f"the adapter answered success: false: {said}")
-            outputs, files = await asyncio.to_thread(
+            clean = partial(
                 clean_outputs,
                 returned,
                 output_dir=Path(frame.output_dir),
@@ -217,6 +219,8 @@ class Worker:
                 published=frame.published_inputs,
                 started_ns=started_ns,
             )
+            # A thread costs more than looking at a few short values; files and much data must not hold up the loop.
+            outputs, files = clean() if is_small(returned) else await asyncio.to_thread(clean)
         except InvalidOutput as error:
             return RunFailed(
                 run_id=frame.run_id,

@@ -13,7 +13,7 @@ import structlog
 from pocket3d.bus.object_layout import ArtifactBroken
 from pocket3d.bus.port import Bus, BusError
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.jobs import FileRef, FileRefError, check_filename, file_refs
+from pocket3d.contracts.jobs import FileRef, FileRefError, check_filename, file_refs, is_file_key
 from pocket3d.contracts.messages import Artifact
 from pocket3d.contracts.worker_frames import OutputFile
 
@@ -59,6 +59,14 @@ class JobFiles:
         self._max_input_bytes = max_input_bytes
 
     # -- inputs
+
+    def fetch_now(self, token: str, published: dict[str, Any]) -> InputsFetched | None:
+        """As `fetch`, where nothing has to be waited for: no files, and a folder is ready. None otherwise."""
+        files = any(is_file_key(key) and value is not None for key, value in published.items())
+        job_dir = None if files else self._folders.take_now(token)
+        if job_dir is None:
+            return None
+        return InputsFetched(token, dict(published), str(job_dir), str(job_dir / "out"))
 
     async def fetch(self, token: str, published: dict[str, Any]) -> InputsFetched | InputsFailed:
         """Make the job's directory and put its files there. Waits out a lost connection."""

@@ -238,6 +238,10 @@ class Performer:
     # -- files
 
     def _fetch(self, effect: effects.FetchInputs) -> None:
+        fetched = self._files.fetch_now(effect.token, effect.inputs)
+        if fetched is not None:
+            self._tell(fetched)
+            return
         self._tasks.in_line(effect.token, self._then_tell(self._files.fetch(effect.token, effect.inputs)))
 
     def _upload(self, effect: effects.UploadOutputs) -> None:

@@ -43,6 +43,22 @@ async def test_a_burst_of_jobs_gets_folders_of_their_own_and_leaves_none(tmp_pat
         folders.home("5-7")
 
 
+async def test_an_empty_folder_serves_again_under_another_name_and_a_used_one_does_not(tmp_path: Path) -> None:
+    folders = JobFolders(tmp_path / "jobs")
+    homes = {token: await folders.take(token) for token in ("empty", "used")}
+    (homes["used"] / "out" / "mesh.glb").write_bytes(b"x")
+    numbers = {token: home.stat().st_ino for token, home in homes.items()}
+    taken = [folders.take_now(f"t{n}") for n in range(20)]
+    assert None in taken, "all that were ready are taken"
+    for token in homes:
+        await folders.remove(token)
+    again = folders.take_now("next")
+    assert again is not None and again.stat().st_ino == numbers["empty"] and again != homes["empty"]
+    assert sorted(each.name for each in again.iterdir()) == ["in", "out"]
+    assert not homes["empty"].exists() and not homes["used"].exists(), "what is still written there must not be found"
+    assert folders.take_now("one more") is None
+
+
 async def test_a_folder_that_cannot_be_made_is_an_error_and_not_a_wait(tmp_path: Path) -> None:
     (tmp_path / "jobs").write_bytes(b"a file")
     with pytest.raises(OSError):

@@ -161,6 +161,17 @@ class WorkerProcess:
             self._runs[frame.run_id] = frame
         elif isinstance(frame, Shutdown):
             self._ending.asked = True
+        if not self._unsent and not self._writes and self._socket is not None and not self._broken:
+            # Mostly there is room: no task is needed then.
+            try:
+                data = data[self._socket.send(data) :]
+            except BlockingIOError:
+                self._log.debug("the worker's socket is full", worker_id=self.worker_id)
+            except OSError:
+                self._broken = True
+                return False
+            if not data:
+                return True
         self._unsent += data
         # A caller that gives up must not leave half a frame on the socket.
         task = asyncio.create_task(self._write())

@@ -40,11 +40,14 @@ class Round:
         #: Lot number -> agents invited for it.
         self.called: dict[int, list[str]] = {}
         self.answers: dict[str, CallAnswered] = {}
+        #: Jobs that are not known to be new yet, and why agents are not asked for the lots of such jobs.
+        self.coming: set[str] = set()
+        self.obstacles: dict[int, dict[str, list[Reason]]] = {}
 
     @property
     def complete(self) -> bool:
-        """True when all invited have answered."""
-        return len(self.answers) >= len(self.invited)
+        """True when all invited have answered, and it is known of all jobs whether they are up."""
+        return len(self.answers) >= len(self.invited) and not self.coming
 
 
 class Broken:
@@ -75,11 +78,40 @@ class Auctioneer:
         self._call_id = 0
         #: (feature, binding adapters) -> the lines that nobody can serve because every adapter is broken.
         self._broken: dict[tuple[str, tuple[str, ...] | None], Broken] = {}
+        #: Jobs whose first event is being stored: while nothing else waits, bids for them are called for meanwhile.
+        self._coming: dict[str, LotKey] = {}
 
     @property
     def call_id(self) -> int:
         """Number of the latest call."""
         return self._call_id
+
+    # -- jobs that are about to wait
+
+    def expect(self, record: JobRecord) -> None:
+        """A job that will wait as soon as its first event is stored, if its id is new."""
+        self._coming[record.job_id] = record.lot_key()
+
+    def arrived(self, job_id: str) -> None:
+        """It waits now, or never will."""
+        self._coming.pop(job_id, None)
+        if self.round is not None:
+            self.round.coming.discard(job_id)
+
+    def _call_for_coming(self, call: Round, lots_of: dict[str, list[Lot]], now_mono: float) -> None:
+        """Lots of jobs that do not wait yet; nothing is awarded to them before they do."""
+        jobs_of: dict[LotKey, set[str]] = {}
+        for job_id, key in self._coming.items():
+            jobs_of.setdefault(key, set()).add(job_id)
+        for key, jobs in jobs_of.items():
+            if self._queue.line_of(key) is not None:
+                continue
+            obstacles = {v.agent_id: self._fleet.obstacles(v, key, now_mono) for v in self._fleet.agents.values()}
+            able = [view for view in self._fleet.agents.values() if not obstacles[view.agent_id]]
+            if able:
+                call.obstacles[len(call.lots)] = {agent_id: why for agent_id, why in obstacles.items() if why}
+                self._add_lot(call, lots_of, key, len(jobs), self._best_looking(able, key), now_mono)
+                call.coming |= jobs
 
     # -- opening
 
@@ -92,7 +124,7 @@ class Auctioneer:
             self._queue.unpark_all()
             # Nobody waits for these: whether they are broken still is not looked at, so the wait begins anew.
             self._broken = {key: b for key, b in self._broken.items() if any(map(self._queue.line_of, b.keys))}
-        if not self._queue.active or not self._fleet.agents:
+        if not (self._queue.active or self._coming) or not self._fleet.agents:
             return []
         settings = self._settings
         call = Round(self._call_id + 1, self._fleet.version, now_mono, now_mono + settings.round_deadline_s)
@@ -103,30 +135,42 @@ class Auctioneer:
             candidates = self._candidates(line, now_mono)
             if not candidates:
                 continue
-            number = len(call.lots)
             # Each lot for itself: a long line in front that waits for room must not use up the round of the others.
-            jobs = min(len(line), settings.jobs_per_lot)
-            call.lots[number] = (line.key, jobs)
-            call.called[number] = [view.agent_id for view in candidates]
-            for view in candidates:
-                call.invited[view.agent_id] = (view.advert.incarnation, view.version)
-                lots_of.setdefault(view.agent_id, []).append(
-                    Lot(
-                        lot=number,
-                        feature=line.key.canonical,
-                        adapters=None if line.key.preferred is None else list(line.key.preferred),
-                        vram_mb=line.key.vram_mb,
-                        jobs=jobs,
-                        without=self._fleet.benched(view.agent_id, now_mono),
-                    )
-                )
+            self._add_lot(call, lots_of, line.key, min(len(line), settings.jobs_per_lot), candidates, now_mono)
             if len(call.lots) >= settings.lots_per_round:
                 break
+        if not call.lots:
+            self._call_for_coming(call, lots_of, now_mono)
         if not call.lots:
             return []
         self._call_id = call.call_id
         self.round = call
         return [Invitation(agent_id, tuple(lots)) for agent_id, lots in lots_of.items()]
+
+    def _add_lot(
+        self,
+        call: Round,
+        lots_of: dict[str, list[Lot]],
+        key: LotKey,
+        jobs: int,
+        candidates: list[AgentView],
+        now_mono: float,
+    ) -> None:
+        number = len(call.lots)
+        call.lots[number] = (key, jobs)
+        call.called[number] = [view.agent_id for view in candidates]
+        for view in candidates:
+            call.invited[view.agent_id] = (view.advert.incarnation, view.version)
+            lots_of.setdefault(view.agent_id, []).append(
+                Lot(
+                    lot=number,
+                    feature=key.canonical,
+                    adapters=None if key.preferred is None else list(key.preferred),
+                    vram_mb=key.vram_mb,
+                    jobs=jobs,
+                    without=self._fleet.benched(view.agent_id, now_mono),
+                )
+            )
 
     def _candidates(self, line: Line, now_mono: float) -> list[AgentView]:
         """Agents to invite for a line; none puts the line to sleep, or parks it if nobody could ever take it."""
@@ -263,6 +307,7 @@ class Auctioneer:
             line = self._queue.line_of(key)
             if line is None:
                 continue
+            line.reasons.update(call.obstacles.get(number, {}))
             up: list[JobRecord] = []
             for record in line:
                 if len(up) >= jobs:

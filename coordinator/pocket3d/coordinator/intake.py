@@ -16,6 +16,10 @@ from .events import JobRead, QueuedKnown, QueuedStored, StoryRead
 from .fleet import AgentView
 from .records import JobClass, JobRecord
 
+#: With so few jobs unfinished, bids are called for while a job's first event is being stored: it starts a round trip
+#: sooner. With more of them, rounds of many jobs are cheaper than many rounds.
+_QUIET_JOBS = 4
+
 
 def job_read(core: Core, event: JobRead, now: Now) -> None:
     """A message of the jobs stream: new, a redelivery, or a second publish of a known id."""
@@ -39,6 +43,8 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
     else:
         status = record.status("queued", at)
+        if len(core.jobs) <= _QUIET_JOBS:
+            core.auctioneer.expect(record)
     core.do(PublishQueued(status, event.seq))
     if core.reading and len(core.jobs) >= core.settings.index_cap:
         core.reading = False
@@ -64,6 +70,7 @@ def _ack_twins(core: Core, job_id: str) -> None:
 def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
     """The id is new."""
     record = core.jobs.get(event.job_id)
+    core.auctioneer.arrived(event.job_id)
     if record is None or record.state is not JobState.SUBMITTED:
         return
     _ack_twins(core, record.job_id)
@@ -98,6 +105,7 @@ def _wait(core: Core, record: JobRecord, why: str, now: Now) -> None:
 def queued_known(core: Core, event: QueuedKnown, now: Now) -> None:
     """The events stream knows the id: a former leader's job, or a second publish. Its story tells which."""
     record = core.jobs.get(event.job_id)
+    core.auctioneer.arrived(event.job_id)
     if record is not None and record.state is JobState.SUBMITTED:
         record.move(JobState.RECOVERING, "its id is known")
         core.do(ReadStory(record.job_id))

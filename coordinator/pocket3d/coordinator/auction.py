@@ -200,7 +200,7 @@ class Auctioneer:
             if view not in awake and view.agent_id in line.reasons:
                 reasons[view.agent_id] = line.reasons[view.agent_id]
         line.reasons = reasons
-        self._note_broken(line, now_mono, hopeless=hopeless)
+        self._note_broken(line, now_mono, nobody=not able)
         if awake:
             return self._best_looking(awake, line.key)
         line.sleep(self._fleet.version)
@@ -213,17 +213,24 @@ class Auctioneer:
 
     # -- broken everywhere
 
-    def _note_broken(self, line: Line, now_mono: float, *, hopeless: bool) -> None:
-        """Watch a line that no agent could take, if the only reason is that its adapters are broken."""
+    def _note_broken(self, line: Line, now_mono: float, *, nobody: bool) -> None:
+        """Watch a line that no agent could take, if the only reason is that its adapters are broken: unavailable, or
+        benched for more than once in a row (the first pause gives an adapter a second chance).
+        """
         of = (line.key.canonical, line.key.preferred)
-        all_of_them = [reason for reasons in line.reasons.values() for reason in reasons] if hopeless else []
-        wrong = [reason for reason in all_of_them if reason.code == DeclineCode.ADAPTER_UNAVAILABLE.value]
+        all_of_them = [reason for reasons in line.reasons.values() for reason in reasons] if nobody else []
+        wrong = [reason for reason in all_of_them if self._is_broken(reason)]
         if not wrong or any(r.code != DeclineCode.NO_ADAPTER.value for r in all_of_them if r not in wrong):
             self._broken.pop(of, None)
             return
         broken = self._broken.setdefault(of, Broken(now_mono))
         broken.reason = f"{wrong[0].adapter_id} on {wrong[0].agent_id}: {wrong[0].message or 'not available'}"
         broken.keys.add(line.key)
+
+    def _is_broken(self, reason: Reason) -> bool:
+        if reason.code == DeclineCode.BENCHED.value:
+            return self._fleet.fails_again(reason.agent_id, reason.adapter_id)
+        return reason.code == DeclineCode.ADAPTER_UNAVAILABLE.value
 
     def broken(self, now_mono: float) -> list[tuple[JobRecord, str]]:
         """Jobs whose adapters have been broken everywhere for too long, and what is wrong."""

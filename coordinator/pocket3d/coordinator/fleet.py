@@ -234,6 +234,11 @@ class Fleet:
         """Adapters that pause on an agent."""
         return [a for (g, a), bench in self.benches.items() if g == agent_id and bench.until > now_mono]
 
+    def fails_again(self, agent_id: str, adapter_id: str | None) -> bool:
+        """True if an adapter is benched there for the second time in a row: its pause did not mend it."""
+        bench = self.benches.get((agent_id, adapter_id or ""))
+        return bench is not None and bench.pauses > 1
+
     def release_benches(self, now_mono: float) -> None:
         """Pauses that are over count as a change of the picture."""
         for (agent_id, _), bench in self.benches.items():

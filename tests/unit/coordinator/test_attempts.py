@@ -327,7 +327,7 @@ def fail_in_a_row(desk: Desk, agent: AgentDouble, times: int) -> None:
 
 
 def test_failures_in_a_row_bench_an_adapter_with_growing_pauses(agent: AgentDouble) -> None:
-    desk = Desk(bench_after=3, bench_s=30.0, bench_cap_s=100.0, agent_lease_s=1e9, advert_s=1e9)
+    desk = Desk(bench_after=3, bench_s=30.0, bench_cap_s=100.0, agent_lease_s=1e9, advert_s=1e9, unavailable_wait_s=1e9)
     agent.adapters = [offer(), offer("other", "text_to_mesh")]
     desk.hear(agent)
     fail_in_a_row(desk, agent, 2)

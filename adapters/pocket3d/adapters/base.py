@@ -113,6 +113,8 @@ class BaseModel(ABC):
         self.max_concurrent: int = int(max_concurrent)
         self.supported_output_formats = _formats(supported_output_formats, self.default_output_formats)
         self.supported_input_formats = _formats(supported_input_formats, self.default_input_formats)
+        #: The id under which a registry made it; None where it was constructed directly.
+        self.registered_id: str | None = None
         self.status = ModelStatus.UNLOADED
         self.gpu_id: int | None = None
         #: What `_load_model` returned, unless the adapter sets it itself.

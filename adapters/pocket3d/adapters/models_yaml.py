@@ -2,7 +2,7 @@
 
     adapters:
       <adapter_id>:
-        class: "module.Class"        # may be left out where the id is a built-in one
+        class: "module.Class"        # may be left out where the id is a built-in one or another name of one (`aliases`)
         config: {...}                # arguments of the constructor
         feature: text_to_mesh        # default: the class's
         python: /opt/x/bin/python    # default: the agent's
@@ -26,10 +26,12 @@ from typing import Any
 
 import msgspec
 
+from pocket3d.contracts.adapter_ids import with_ours
 from pocket3d.contracts.features import FEATURE_PATTERN, canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
 from pocket3d.contracts.worker_frames import AdapterSpec
 
+from . import aliases
 from .builtin import BUILTIN_ADAPTERS
 from .describe import DEVICE_KINDS
 from .yaml_places import ModelsFileError, Place, PlacedYaml
@@ -130,12 +132,14 @@ class _Reader:
         devices = self._devices(entry.get("devices"), (*place, "devices"))
         env = self._mapping(entry.get("env") or {}, (*place, "env"), None)
         python = self._text(entry, place, "python")
+        path = self._folders(entry.get("path"), (*place, "path"))
+        target = self._target(adapter_id, entry, path, place)
         spec = AdapterSpec(
             adapter_id=adapter_id,
-            class_path=self._class_path(adapter_id, entry, place),
-            config=self._config({} if config is None else config, (*place, "config")),
+            class_path=target.class_path,
+            config={**target.config, **self._config({} if config is None else config, (*place, "config"))},
             feature=self._feature(entry, place),
-            path=self._folders(entry.get("path"), (*place, "path")),
+            path=path,
             devices=devices,
             accept_license=self._flag(entry, place, "accept_license", False),
         )
@@ -145,17 +149,17 @@ class _Reader:
             env={name: self._variable(each, (*place, "env", name)) for name, each in env.items()},
         )
 
-    def _class_path(self, adapter_id: str, entry: dict[str, Any], place: Place) -> str:
+    def _target(self, adapter_id: str, entry: dict[str, Any], path: list[str], place: Place) -> aliases.Target:
         given = self._text(entry, place, "class")
         if given is None:
-            for builtin in BUILTIN_ADAPTERS:
-                if builtin.adapter_id == adapter_id:
-                    return builtin.class_path
-            raise self._source.error(place, 'class is missing; write class: "module.Class"')
+            known = aliases.of_id(adapter_id)
+            if known is None:
+                raise self._source.error(place, 'class is missing; write class: "module.Class"')
+            return known
         parts = given.split(".")
         if len(parts) < 2 or not all(part.isidentifier() for part in parts):
             raise self._source.error((*place, "class"), f'{given!r}: want "module.Class"')
-        return given
+        return aliases.of_class(given, path) or aliases.Target(given, {})
 
     def _feature(self, entry: dict[str, Any], place: Place) -> str | None:
         given = self._text(entry, place, "feature")
@@ -221,7 +225,7 @@ class _Reader:
             for index, each in enumerate(ids):
                 self._adapter_id(each, (*here, index))
             known = preferred.setdefault(self._feature_name(name, here), [])
-            known += [each for each in ids if each not in known]
+            known += [each for each in with_ours(ids) if each not in known]
         return preferred
 
     def _adapter_id(self, adapter_id: str, place: Place) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
 from pocket3d.contracts.worker_frames import AdapterSpec
 
+from . import aliases
 from .base import BaseModel
 from .builtin import BUILTIN_ADAPTERS
 from .class_loading import build, load_class
@@ -15,11 +17,14 @@ from .errors import UnknownAdapter
 
 
 class _Entry:
-    """One registration: the class, or where it is."""
+    """One registration: the class, or where it is, and arguments that go with it."""
 
-    def __init__(self, target: type[BaseModel] | str, feature: str | None) -> None:
+    def __init__(
+        self, target: type[BaseModel] | str, feature: str | None, config: Mapping[str, Any] | None = None
+    ) -> None:
         self.target = target
         self.feature = canonical(feature) if feature is not None else None
+        self.config = dict(config or {})
 
     def cls(self) -> type[BaseModel]:
         if isinstance(self.target, str):
@@ -55,14 +60,15 @@ class AdapterRegistry:
         self._add(adapter_id, _Entry(cls, feature))
 
     def register_by_name(self, adapter_id: str, class_path: str, feature: str | None = None) -> None:
-        """Make `module.Class` known; it is imported when an instance is made.
+        """Make `module.Class` known; it is imported when an instance is made. Other names of our classes are taken.
 
         Raises:
             ValueError: a bad id or class path.
         """
         if not all(class_path.rpartition(".")):
             raise ValueError(f"class {class_path!r}: want module.Class")
-        self._add(adapter_id, _Entry(class_path, feature))
+        target = aliases.of_class(class_path) or aliases.Target(class_path, {})
+        self._add(adapter_id, _Entry(target.class_path, feature, target.config))
 
     def _add(self, adapter_id: str, entry: _Entry) -> None:
         if not ADAPTER_ID_PATTERN.fullmatch(adapter_id):
@@ -74,12 +80,18 @@ class AdapterRegistry:
     def create_adapter_instance(self, adapter_id: str, **config: Any) -> BaseModel:
         """An adapter, not loaded.
 
+        Args:
+            adapter_id: a registered id, or another name of one (see `aliases`); under another name the adapter's
+                `model_id` is that name.
+            config: arguments of its constructor.
+
         Raises:
             UnknownAdapter: not registered.
             AdapterUnavailable: it cannot be imported or constructed; says why.
         """
         entry = self._entry(adapter_id)
-        instance = build(entry.cls(), adapter_id, config)
+        instance = build(entry.cls(), adapter_id, {**entry.config, **config})
+        instance.registered_id = adapter_id
         if entry.feature is not None:
             instance.feature_type = entry.feature
         return instance
@@ -91,7 +103,12 @@ class AdapterRegistry:
             UnknownAdapter: not registered.
         """
         entry = self._entry(adapter_id)
-        return AdapterSpec(adapter_id=adapter_id, class_path=entry.class_path(), config=config, feature=entry.feature)
+        return AdapterSpec(
+            adapter_id=adapter_id,
+            class_path=entry.class_path(),
+            config={**entry.config, **config},
+            feature=entry.feature,
+        )
 
     def adapter_ids(self) -> list[str]:
         """All registered ids, in the order of registration."""
@@ -106,11 +123,15 @@ class AdapterRegistry:
         return self._entry(adapter_id).feature
 
     def _entry(self, adapter_id: str) -> _Entry:
-        try:
-            return self._entries[adapter_id]
-        except KeyError:
-            known = ", ".join(sorted(self._entries)) or "none; call register_all_adapters() first"
-            raise UnknownAdapter(f"no adapter {adapter_id!r} is registered; known: {known}") from None
+        entry = self._entries.get(adapter_id)
+        if entry is not None:
+            return entry
+        alias = aliases.ID_ALIASES.get(adapter_id)
+        ours = self._entries.get(alias.adapter_id) if alias is not None else None
+        if alias is not None and ours is not None:
+            return _Entry(ours.target, ours.feature, {**ours.config, **alias.config, "model_id": adapter_id})
+        known = ", ".join(sorted(self._entries)) or "none; call register_all_adapters() first"
+        raise UnknownAdapter(f"no adapter {adapter_id!r} is registered; known: {known}")
 
 
 #: The process's registry.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from .adapter_ids import with_ours
 from .codec import WireError, convert
 from .failures import FailureCode
 from .features import FEATURE_PATTERN, missing_input
@@ -81,12 +82,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     @property
     def preferred(self) -> tuple[str, ...] | None:
-        """The binding adapter ids, or None for any."""
+        """The binding adapter ids, best first, or None for any. A former id is followed by ours for that model."""
         if self.model_preference is None:
             return None
         if isinstance(self.model_preference, str):
-            return (self.model_preference,)
-        return tuple(self.model_preference)
+            return with_ours([self.model_preference])
+        return with_ours(self.model_preference)
 
 
 class SubmitRequest(Job, frozen=True, kw_only=True, forbid_unknown_fields=True):

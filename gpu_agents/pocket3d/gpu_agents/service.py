@@ -103,7 +103,8 @@ class AgentService:
         self._devices = list(devices)
         self._probe = probe
         self._host = workers
-        self._declared = list(declared)
+        self._declared = {each.spec.adapter_id: each for each in declared}
+        self._described: dict[str, AdapterDescription] = {}
         self._preferred = preferred
         self._describe = describe
         self.identity = Identity(agent_id, new_incarnation(clock()), socket.gethostname(), os.getpid(), version)
@@ -118,6 +119,19 @@ class AgentService:
     async def until_ready(self) -> None:
         """Wait until the adapters are described and the agent listens for commands."""
         await self._ready.wait()
+
+    async def declare(self, declared: Sequence[DeclaredAdapter]) -> list[AdapterDescription]:
+        """Take further adapters, or others in the place of known ids, while it runs; returns what they are.
+
+        A worker that runs already goes on with the declaration with which it was started.
+
+        Raises:
+            NamespaceError: the adapters' package is not installed.
+        """
+        self._declared.update((each.spec.adapter_id, each) for each in declared)
+        described = list(await self._describe(declared))
+        self._know(described, None)
+        return described
 
     def drain(self) -> None:
         """Take nothing new, finish what runs within bounds, hand back the rest; then `run` returns."""
@@ -179,11 +193,8 @@ class AgentService:
         self._events.put_nowait(event)
 
     async def _start(self) -> None:
-        described = await self._describe(self._declared)
-        for adapter in described:
-            if not adapter.available:
-                log.warning("an adapter is not available", adapter_id=adapter.adapter_id, reason=adapter.reason)
-        self._tell(events.AdaptersDescribed(tuple(described), self._preferred))
+        described = await self._describe(list(self._declared.values()))
+        self._know(described, self._preferred)
         await self._listen()
         self._bus.on_connection(self._on_connection)
         if self._bus.connected:
@@ -196,6 +207,13 @@ class AgentService:
             devices=[device.id for device in self._devices],
             adapters=[adapter.adapter_id for adapter in described if adapter.available],
         )
+
+    def _know(self, described: Sequence[AdapterDescription], preferred: Mapping[str, Sequence[str]] | None) -> None:
+        for adapter in described:
+            if not adapter.available:
+                log.warning("an adapter is not available", adapter_id=adapter.adapter_id, reason=adapter.reason)
+        self._described.update((adapter.adapter_id, adapter) for adapter in described)
+        self._tell(events.AdaptersDescribed(tuple(self._described.values()), preferred))
 
     async def _listen(self) -> None:
         """Subscribe and serve; tried again while there is no connection."""

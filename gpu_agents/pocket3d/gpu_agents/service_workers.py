@@ -28,7 +28,7 @@ class Workers:
     Args:
         host: the processes.
         devices: the agent's devices.
-        declared: how each adapter is started.
+        declared: how each adapter is started, by id; looked at anew with every start.
         folder: where workers have their working directories.
         tell: takes events; does not block.
     """
@@ -37,13 +37,13 @@ class Workers:
         self,
         host: WorkerProcesses,
         devices: Sequence[DeviceSpec],
-        declared: Sequence[DeclaredAdapter],
+        declared: Mapping[str, DeclaredAdapter],
         folder: WorkFolder,
         tell: Callable[[events.Event], None],
     ) -> None:
         self._host = host
         self._devices: Mapping[str, DeviceSpec] = {device.id: device for device in devices}
-        self._declared: Mapping[str, DeclaredAdapter] = {each.spec.adapter_id: each for each in declared}
+        self._declared = declared
         self._folder = folder
         self._tell = tell
 

@@ -140,7 +140,7 @@ class Stage:
         devices = [fixed()]
 
         async def describe(declared: Any) -> list[frames.AdapterDescription]:
-            return [adapter("alpha", max_concurrent=4)]
+            return [adapter(each.spec.adapter_id, max_concurrent=4) for each in declared]
 
         spec = frames.AdapterSpec(adapter_id="alpha", class_path="a.B", config={"x": 1})
         self.service = AgentService(
@@ -185,14 +185,14 @@ class Stage:
         answer = await self.bus.request(self.subjects.command("g1"), encode(command), timeout=5)
         return answer.data
 
-    async def award(self, inputs: dict[str, Any] | None = None) -> Award:
+    async def award(self, inputs: dict[str, Any] | None = None, adapter_id: str = "alpha") -> Award:
         self._awards += 1
         award = Award(
             job_id=f"job-{self._awards}",
             feature="text_to_mesh",
             attempt=1,
             token=f"5-{self._awards}",
-            adapter_id="alpha",
+            adapter_id=adapter_id,
             device="fixed-0",
             job=Job(inputs=inputs or {"text_prompt": "a chair"}),
             submitted_at="2026-11-23T21:50:00.000Z",
@@ -270,6 +270,21 @@ async def test_from_call_to_stored_result(stage: Stage) -> None:
     (launch,) = stage.workers.launches.values()
     assert (launch.python, launch.env, launch.spec.config) == ("/opt/python", {"A": "b"}, {"x": 1})
     await until(lambda: not stage.job_files())
+
+
+async def test_adapters_that_are_declared_later_are_advertised_and_run(stage: Stage) -> None:
+    await stage.result((await stage.award()).job_id)
+    later = frames.AdapterSpec(adapter_id="later", class_path="c.D")
+    again = frames.AdapterSpec(adapter_id="alpha", class_path="a.B", config={"x": 2})
+    described = await stage.service.declare([DeclaredAdapter(spec=later), DeclaredAdapter(spec=again)])
+    assert [each.adapter_id for each in described] == ["later", "alpha"]
+    offered = [[a.adapter_id for a in advert.adapters] for advert in stage.adverts if advert.adapters]
+    assert offered[0] == ["alpha"]
+    await until(
+        lambda: any(a.adapters and [o.adapter_id for o in a.adapters] == ["alpha", "later"] for a in stage.adverts)
+    )
+    await stage.result((await stage.award(adapter_id="later")).job_id)
+    assert [launch.spec.class_path for launch in stage.workers.launches.values()] == ["a.B", "c.D"]
 
 
 async def test_files_among_the_inputs_become_local_paths_with_a_suffix(stage: Stage) -> None:

@@ -124,6 +124,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     short_mb: int | None = None
     adapter_id: str | None = None
     message: str | None = None
+    #: Dotted path of the input at fault, with the code `parameters`.
+    field: str | None = None
 
 
 class BidPlaced(msgspec.Struct, frozen=True, kw_only=True):

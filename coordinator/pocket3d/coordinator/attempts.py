@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pocket3d.contracts.clock import Now, rfc3339
-from pocket3d.contracts.commands import AttemptFailed, AttemptStarted
-from pocket3d.contracts.failures import FAILURES, FailureCode, RetryVerdict
+from pocket3d.contracts.commands import AttemptFailed, AttemptStarted, Reason
+from pocket3d.contracts.failures import FAILURES, DeclineCode, FailureCode, RetryVerdict
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import AttemptError, JobError, RunningJob
 
@@ -96,12 +96,30 @@ def awards_returned(core: Core, event: AwardsReturned, now: Now) -> None:
             record.attempt.answer_seq = answer.seq
         elif record.state is JobState.AWARDED:
             line_key_reason = one.reason
+            if line_key_reason is not None and line_key_reason.code == DeclineCode.PARAMETERS.value:
+                _refused_by_adapter(core, record, line_key_reason, now)
+                continue
             _take_back(core, record, "declined", now)
             line = core.queue.line_of(record.lot_key())
             if line is not None and view is not None:
                 line.declined[answer.agent_id] = view.version
                 if line_key_reason is not None:
                     line.reasons[answer.agent_id] = [line_key_reason]
+
+
+def _refused_by_adapter(core: Core, record: JobRecord, reason: Reason, now: Now) -> None:
+    """The adapter's own agent refuses the parameters: this leader had not heard its schema when the job came."""
+    assert record.attempt is not None
+    klass = record.klass
+    unfit = {*klass.unfit, record.attempt.adapter_id}
+    left = [a for a in core.fleet.checks_of(klass.canonical) if a not in unfit]
+    if klass.preferred is not None:
+        left = [a for a in klass.preferred if a not in unfit]
+    record.klass = core.intern(klass._replace(unfit=tuple(sorted(unfit))))
+    _take_back(core, record, "its parameters are refused", now)
+    if record.state is JobState.QUEUED and not left:
+        text = f"{reason.message} ({reason.adapter_id})"
+        core.finish(record, "rejected", FailureCode.INVALID_INPUT, text, now, field=reason.field or "inputs")
 
 
 def _take_back(core: Core, record: JobRecord, why: str, now: Now) -> None:

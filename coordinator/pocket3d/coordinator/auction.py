@@ -168,7 +168,7 @@ class Auctioneer:
                     adapters=None if key.preferred is None else list(key.preferred),
                     vram_mb=key.vram_mb,
                     jobs=jobs,
-                    without=self._fleet.benched(view.agent_id, now_mono),
+                    without=[*self._fleet.benched(view.agent_id, now_mono), *key.unfit],
                 )
             )
 

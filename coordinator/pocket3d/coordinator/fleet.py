@@ -9,6 +9,7 @@ from pocket3d.contracts.commands import AgentRecord, Reason
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import is_built_in
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState
+from pocket3d.contracts.parameters import CheckCache, ParameterCheck
 
 from .records import Attempt, LotKey
 from .settings import CoordinatorSettings
@@ -102,6 +103,8 @@ class AgentView:
     def serving(self, key: LotKey) -> Iterator[AdapterOffer]:
         """Adapters that could serve a lot: by preference list if binding, else by feature."""
         for offer in self.adapters.values():
+            if offer.adapter_id in key.unfit:
+                continue
             if key.preferred is not None:
                 # Of one that cannot be imported the feature may not even be known; it is named, so it is meant.
                 if offer.adapter_id in key.preferred and (offer.feature == key.canonical or not offer.available):
@@ -131,6 +134,23 @@ class Fleet:
         self.benches: dict[tuple[str, str], Bench] = {}
         self.version = 0
         self.composition = 0
+        self._checks = CheckCache()
+        #: Feature -> adapter -> the checks that its agents declare; made when first asked for, None when out of date.
+        self._checks_of: dict[str, dict[str, tuple[ParameterCheck | None, ...]]] | None = None
+
+    def checks_of(self, canonical: str) -> dict[str, tuple[ParameterCheck | None, ...]]:
+        """By adapter, what the present agents declare of its parameters. Those that cannot run and declare nothing
+        (they could not be asked) are left out.
+        """
+        if self._checks_of is None:
+            made: dict[str, dict[str, dict[int, ParameterCheck | None]]] = {}
+            for view in self.agents.values():
+                for offer in view.adapters.values():
+                    if offer.available or offer.parameters is not None:
+                        check = self._checks.of(offer.parameters)
+                        made.setdefault(offer.feature, {}).setdefault(offer.adapter_id, {})[id(check)] = check
+            self._checks_of = {f: {a: tuple(c.values()) for a, c in ids.items()} for f, ids in made.items()}
+        return self._checks_of.get(canonical, {})
 
     def hear(self, advert: Advert, now_mono: float) -> tuple[AgentView, bool] | None:
         """Take in an advert: the agent and whether this is a new life of it. None if a newer one is known."""
@@ -148,12 +168,16 @@ class Fleet:
                 fresh.version = view.version
                 fresh.attempts = view.attempts
             view = self.agents[advert.agent_id] = fresh
+            self._checks_of = None
         view.advert = advert
         view.heard = now_mono
         view.strikes = []
         view.listed = frozenset(r.token for r in advert.running)
         if advert.adapters is not None:
-            view.adapters = {a.adapter_id: a for a in advert.adapters}
+            listed = {a.adapter_id: a for a in advert.adapters}
+            if listed != view.adapters:
+                view.adapters = listed
+                self._checks_of = None
             self.features.update(a.feature for a in advert.adapters)
         if advert.preferred_adapters is not None:
             view.preferred = advert.preferred_adapters
@@ -189,6 +213,7 @@ class Fleet:
         """Forget an agent; what it was."""
         view = self.agents.pop(agent_id, None)
         if view is not None:
+            self._checks_of = None
             self.version += 1
             self.composition += 1
         return view
@@ -272,7 +297,9 @@ class Fleet:
             return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value)]
         offers = list(view.serving(key))
         if not offers:
-            return [Reason(agent_id=agent_id, code=DeclineCode.NO_ADAPTER.value)]
+            unfit = [a for a in key.unfit if a in view.adapters and view.adapters[a].feature == key.canonical]
+            code = DeclineCode.PARAMETERS if unfit else DeclineCode.NO_ADAPTER
+            return [Reason(agent_id=agent_id, code=code.value, adapter_id=unfit[0] if unfit else None)]
         benched = set(self.benched(agent_id, now_mono))
         reasons: list[Reason] = []
         for offer in offers:

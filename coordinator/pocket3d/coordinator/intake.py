@@ -14,6 +14,7 @@ from .effects import AckJob, AckResult, PublishQueued, ReadJobs, ReadResult, Rea
 from .endings import adopt_orphan, conclude
 from .events import JobRead, QueuedKnown, QueuedStored, StoryRead
 from .fleet import AgentView
+from .judging import Judgement, judge
 from .records import JobClass, JobRecord
 
 #: With so few jobs unfinished, bids are called for while a job's first event is being stored: it starts a round trip
@@ -43,7 +44,7 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
     else:
         status = record.status("queued", at)
-        if len(core.jobs) <= _QUIET_JOBS:
+        if len(core.jobs) <= _QUIET_JOBS and record.trouble is None:
             core.auctioneer.expect(record)
     core.do(PublishQueued(status, event.seq))
     if core.reading and len(core.jobs) >= core.settings.index_cap:
@@ -53,11 +54,15 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
 
 def _take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
     job_id, job, rejection = event.admission
-    klass = core.intern(JobClass.of(event.feature, canonical(event.feature), event.priority, job))
+    klass = JobClass.of(event.feature, canonical(event.feature), event.priority, job)
+    judgement = Judgement() if job is None else judge(core.fleet, klass.canonical, klass.preferred, job.inputs)
+    klass = core.intern(klass._replace(unfit=judgement.unfit))
     record = JobRecord(event.seq, job_id, klass, event.published_at, now.mono)
     core.jobs[job_id] = record
     if rejection is not None:
         record.troubled().rejection = rejection
+    elif judgement.rejection is not None:
+        record.troubled().refusal = judgement.rejection
     return record
 
 
@@ -92,6 +97,9 @@ def _begin(core: Core, record: JobRecord, why: str, now: Now) -> None:
     elif record.cancel_wanted:
         reason = (trouble.cancel if trouble else None) or "cancelled on request"
         core.finish(record, "cancelled", FailureCode.CANCELLED, reason, now)
+    elif trouble is not None and trouble.refusal is not None:
+        refusal = trouble.refusal
+        core.finish(record, "rejected", refusal.code, refusal.message, now, field=refusal.field)
     else:
         _wait(core, record, why, now)
 

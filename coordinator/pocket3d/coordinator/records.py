@@ -23,6 +23,8 @@ class JobClass(NamedTuple):
     vram_mb: int | None
     limits: Limits
     retry: RetryPolicy
+    #: Adapters that refuse its parameters.
+    unfit: tuple[str, ...] = ()
 
     @staticmethod
     def of(feature: str, canonical: str, priority: Priority, job: Job | None) -> JobClass:
@@ -41,6 +43,8 @@ class LotKey(NamedTuple):
     vram_mb: int | None
     #: Agents that are to be left out while others can take it.
     excluded: frozenset[str]
+    #: Adapters that refuse the parameters.
+    unfit: tuple[str, ...] = ()
 
 
 class Attempt:
@@ -94,7 +98,17 @@ class Attempt:
 class Trouble:
     """What only some jobs have: failures, exclusions, a cancel."""
 
-    __slots__ = ("attempts", "cancel", "ended", "excluded", "raised_mb", "rejection", "result_asked", "spent")
+    __slots__ = (
+        "attempts",
+        "cancel",
+        "ended",
+        "excluded",
+        "raised_mb",
+        "refusal",
+        "rejection",
+        "result_asked",
+        "spent",
+    )
 
     def __init__(self) -> None:
         self.attempts: list[AttemptError] = []
@@ -107,7 +121,10 @@ class Trouble:
         self.raised_mb: int | None = None
         #: Why it is to be cancelled; None if it is not.
         self.cancel: str | None = None
+        #: It is no job: its first event says so, before its result.
         self.rejection: Rejection | None = None
+        #: No adapter takes its parameters. Another leader may know other adapters, so its first event is `queued`.
+        self.refusal: Rejection | None = None
         #: Recovery: nobody says that he runs it, and the results stream is being read.
         self.result_asked = False
 
@@ -195,7 +212,7 @@ class JobRecord:
             excluded = trouble.excluded
             if trouble.raised_mb is not None:
                 vram = max(trouble.raised_mb, vram or 0)
-        return LotKey(klass.priority, klass.canonical, klass.preferred, vram, excluded)
+        return LotKey(klass.priority, klass.canonical, klass.preferred, vram, excluded, klass.unfit)
 
     def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:
         """Where it stands, as the wire says it."""

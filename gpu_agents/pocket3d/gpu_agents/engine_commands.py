@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import (
     AnyCommand,
@@ -161,6 +163,10 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
         return decline(DeclineCode.ADAPTER_UNAVAILABLE, adapter.reason or "not available")
     if canonical(adapter.feature) != canonical(award.feature):
         return decline(DeclineCode.NO_ADAPTER, f"{award.adapter_id} serves {adapter.feature}, not {award.feature}")
+    check = core.checks.of(adapter.parameters)
+    problem = check.problem(award.job.inputs) if check is not None else None
+    if problem is not None:
+        return structs.replace(decline(DeclineCode.PARAMETERS, problem.message), field=problem.field)
     book = core.books.get(award.device)
     if book is None:
         return decline(DeclineCode.NO_DEVICE, f"there is no device {award.device} here")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pocket3d.contracts.commands import AnyOutcome, AwardAnswer
+from pocket3d.contracts.parameters import CheckCache
 from pocket3d.contracts.worker_frames import AdapterDescription
 
 from .bidding import Bidder
@@ -87,6 +88,7 @@ class Core:
             for device in devices
         }
         self.adapters: dict[str, AdapterDescription] = {adapter.adapter_id: adapter for adapter in adapters}
+        self.checks = CheckCache()
         self.preferred: dict[str, list[str]] = {f: list(ids) for f, ids in (preferred or {}).items()}
         self.estimates = Estimates(settings.history)
         self.workers: dict[str, Worker] = {}

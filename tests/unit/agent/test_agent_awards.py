@@ -42,6 +42,15 @@ def test_the_device_cap_holds() -> None:
     assert reason is not None and reason.code == "no_slot"
 
 
+def test_parameters_that_the_adapter_does_not_take_are_declined_with_the_field() -> None:
+    schema = {"type": "object", "properties": {"steps": {"type": "integer"}}, "additionalProperties": False}
+    rig = AgentRig([fixed(10_000)], [adapter("typed", 100, parameters=schema)])
+    reason = rig.refused("typed").reason
+    assert reason is not None
+    assert (reason.code, reason.field, reason.adapter_id) == ("parameters", "inputs.text_prompt", "typed")
+    assert not rig.engine.core.runs
+
+
 @pytest.mark.parametrize(
     ("adapter_id", "device", "feature", "code"),
     [

@@ -1,0 +1,129 @@
+"""Does a job's `inputs` fit what an adapter declares? By JSON Schema (draft 2020-12), with words for producers.
+
+Coordinators ask before the auction, agents again at the award. Workers do not import this: it needs jsonschema.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+__all__ = ["CheckCache", "ParameterCheck", "ParameterProblem"]
+
+_MESSAGE_CHARS = 300
+
+
+class ParameterProblem(NamedTuple):
+    """What is wrong with an input."""
+
+    #: Dotted path, `inputs.quality`.
+    field: str
+    message: str
+
+
+class ParameterCheck:
+    """A declared schema, ready to judge.
+
+    Args:
+        schema: JSON Schema of the inputs; nothing outside it is fetched.
+
+    Raises:
+        ValueError: not a JSON Schema.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        try:
+            Draft202012Validator.check_schema(dict(schema))
+        except SchemaError as error:
+            raise ValueError(f"not a JSON Schema: {error.message[:_MESSAGE_CHARS]}") from error
+        # An empty registry: a `$ref` to an address is an error, not a download.
+        self._validator = Draft202012Validator(dict(schema), registry=Registry())
+
+    def problem(self, inputs: Mapping[str, Any]) -> ParameterProblem | None:
+        """What is wrong with these inputs, the most telling thing first; None if they fit."""
+        try:
+            found = best_match(self._validator.iter_errors(dict(inputs)))
+        except Unresolvable as error:
+            return ParameterProblem("inputs", f"the adapter's schema cannot be used: {error}"[:_MESSAGE_CHARS])
+        return None if found is None else self._in_words(found)
+
+    @staticmethod
+    def _in_words(error: ValidationError) -> ParameterProblem:
+        path = list(error.absolute_path)
+        schema: Any = error.schema
+        wanted: Any = error.validator_value
+        if error.validator == "required" and isinstance(error.instance, Mapping):
+            missing = next(name for name in wanted if name not in error.instance)
+            return ParameterProblem(_dotted([*path, missing]), "is required")
+        if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+            known = sorted(schema.get("properties", {}))
+            patterns = list(schema.get("patternProperties", {}))
+            unknown = next(n for n in error.instance if n not in known and not any(re.search(p, n) for p in patterns))
+            close = difflib.get_close_matches(unknown, known, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            return ParameterProblem(
+                _dotted([*path, unknown]), f"unknown parameter; {hint}known: {', '.join(known)}"[:_MESSAGE_CHARS]
+            )
+        value = msgspec.json.encode(error.instance).decode()
+        shown = value if len(value) <= 60 else value[:57] + "..."
+        return ParameterProblem(_dotted(path), f"{shown}: {_wanted(error)}"[:_MESSAGE_CHARS])
+
+
+class CheckCache:
+    """One `ParameterCheck` per schema, however many agents declare it."""
+
+    def __init__(self) -> None:
+        self._checks: dict[bytes, ParameterCheck | None] = {}
+
+    def of(self, schema: Mapping[str, Any] | None) -> ParameterCheck | None:
+        """The check of a schema; None without one, or where it is no JSON Schema: then only the adapter judges."""
+        if schema is None:
+            return None
+        key = msgspec.json.encode(schema)
+        if key not in self._checks:
+            if len(self._checks) > 1000:
+                self._checks.clear()
+            try:
+                self._checks[key] = ParameterCheck(schema)
+            except ValueError:
+                self._checks[key] = None
+        return self._checks[key]
+
+
+def _dotted(path: list[Any]) -> str:
+    return "inputs" + "".join(_parts(path))
+
+
+def _parts(path: list[Any]) -> Iterator[str]:
+    for part in path:
+        yield f"[{part}]" if isinstance(part, int) else f".{part}"
+
+
+def _wanted(error: ValidationError) -> str:
+    value: Any = error.validator_value
+    kind = error.validator
+    if kind == "type":
+        return f"want {value if isinstance(value, str) else ' or '.join(value)}"
+    if kind == "enum":
+        return f"want one of {', '.join(str(each) for each in value)}"
+    if kind == "minimum":
+        return f"want {value} or more"
+    if kind == "maximum":
+        return f"want {value} or less"
+    if kind == "exclusiveMinimum":
+        return f"want more than {value}"
+    if kind == "exclusiveMaximum":
+        return f"want less than {value}"
+    if kind == "maxLength":
+        return f"want at most {value} characters"
+    if kind == "minLength":
+        return f"want at least {value} characters"
+    return str(error.message)

@@ -2,7 +2,7 @@
 
     adapters:
       <adapter_id>:
-        class: "module.Class"        # may be left out where the id is a built-in one or another name of one (`aliases`)
+        class: "module.Class"        # not needed for a built-in id, another name of one (`aliases`), a package's
         config: {...}                # arguments of the constructor
         feature: text_to_mesh        # default: the class's
         python: /opt/x/bin/python    # default: the agent's
@@ -10,17 +10,19 @@
         path: [thirdparty/X]         # put on the worker's sys.path
         devices: [cuda, cpu]         # default: the class's
         accept_license: true
-    builtins: true
+    builtins: true                   # false: the adapters named here and no others, installed packages' included
     deployment:
       auto_load_adapters: true       # register them; nothing is loaded into VRAM by it
       preferred_adapters: {text_to_mesh: [a, b]}
 
-Relative paths are relative to the file's folder. Anything unknown is refused with its place.
+Built-in adapters and those of installed packages (`entry_points`) need not be named; an entry with their id overrides
+them. Relative paths are relative to the file's folder. Anything unknown is refused with its place.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from pocket3d.contracts.worker_frames import AdapterSpec
 from . import aliases
 from .builtin import BUILTIN_ADAPTERS
 from .describe import DEVICE_KINDS
+from .entry_points import InstalledAdapter, installed_adapters
 from .yaml_places import ModelsFileError, Place, PlacedYaml
 
 __all__ = ["ConfiguredAdapter", "ModelsConfig", "ModelsFileError", "builtin_models", "load_models_yaml"]
@@ -68,13 +71,21 @@ class ModelsConfig(msgspec.Struct, frozen=True, kw_only=True):
         return list(self.declared) if self.auto_load_adapters else []
 
 
-def builtin_models() -> ModelsConfig:
-    """What an agent has without a file."""
-    return ModelsConfig(declared=list(_registered_builtins().values()))
+def builtin_models(installed: Sequence[InstalledAdapter] | None = None) -> ModelsConfig:
+    """What an agent has without a file: the built-in adapters and those of installed packages.
+
+    Args:
+        installed: the latter, where not those of this interpreter are meant.
+    """
+    return ModelsConfig(declared=list(_registered(installed).values()))
 
 
-def load_models_yaml(file: str | Path) -> ModelsConfig:
+def load_models_yaml(file: str | Path, installed: Sequence[InstalledAdapter] | None = None) -> ModelsConfig:
     """Read a `models.yaml`.
+
+    Args:
+        file: the file.
+        installed: as for `builtin_models`.
 
     Raises:
         ModelsFileError: it cannot be read or is wrong; says where.
@@ -91,29 +102,36 @@ def load_models_yaml(file: str | Path) -> ModelsConfig:
         raise ModelsFileError(f"{path}: not UTF-8: {error}") from error
     if len(data) > _MAX_FILE_BYTES:
         raise ModelsFileError(f"{path}: larger than {_MAX_FILE_BYTES} bytes")
-    return _Reader(PlacedYaml(path, text), path.parent).models()
+    return _Reader(PlacedYaml(path, text), path.parent, installed).models()
 
 
-def _registered_builtins() -> dict[str, ConfiguredAdapter]:
-    """Those that work without an environment of their own."""
-    return {
+def _registered(installed: Sequence[InstalledAdapter] | None) -> dict[str, ConfiguredAdapter]:
+    """Those that work without an entry: built-ins that need no environment of their own, and installed packages'."""
+    registered = {
         each.adapter_id: ConfiguredAdapter(
             spec=AdapterSpec(adapter_id=each.adapter_id, class_path=each.class_path, feature=each.feature)
         )
         for each in BUILTIN_ADAPTERS
         if each.recipe is None
     }
+    for one in installed_adapters() if installed is None else installed:
+        if one.problem is None:
+            registered[one.adapter_id] = ConfiguredAdapter(
+                spec=AdapterSpec(adapter_id=one.adapter_id, class_path=one.class_path)
+            )
+    return registered
 
 
 class _Reader:
-    def __init__(self, source: PlacedYaml, folder: Path) -> None:
+    def __init__(self, source: PlacedYaml, folder: Path, installed: Sequence[InstalledAdapter] | None) -> None:
         self._source = source
         self._folder = folder
+        self._registered = _registered(installed)
 
     def models(self) -> ModelsConfig:
         data = self._source.data
         top = self._mapping({} if data is None else data, (), _TOP)
-        declared = _registered_builtins() if self._flag(top, (), "builtins", True) else {}
+        declared = dict(self._registered) if self._flag(top, (), "builtins", True) else {}
         for adapter_id, entry in self._mapping(top.get("adapters") or {}, ("adapters",), None).items():
             declared[adapter_id] = self._adapter(adapter_id, entry)
         place: Place = ("deployment",)
@@ -153,6 +171,8 @@ class _Reader:
         given = self._text(entry, place, "class")
         if given is None:
             known = aliases.of_id(adapter_id)
+            if known is None and adapter_id in self._registered:
+                known = aliases.Target(self._registered[adapter_id].spec.class_path, {})
             if known is None:
                 raise self._source.error(place, 'class is missing; write class: "module.Class"')
             return known

@@ -13,6 +13,7 @@ from . import aliases
 from .base import BaseModel
 from .builtin import BUILTIN_ADAPTERS
 from .class_loading import build, load_class
+from .entry_points import installed_adapters
 from .errors import UnknownAdapter
 
 
@@ -139,7 +140,10 @@ adapter_registry = AdapterRegistry()
 
 
 def register_all_adapters(registry: AdapterRegistry | None = None) -> None:
-    """Make the built-in adapters known (in the process's registry by default)."""
+    """Make the built-in adapters and those of installed packages known (in the process's registry by default)."""
     target = adapter_registry if registry is None else registry
     for builtin in BUILTIN_ADAPTERS:
         target.register_by_name(builtin.adapter_id, builtin.class_path, builtin.feature)
+    for one in installed_adapters():
+        if one.problem is None and "." in one.class_path:
+            target.register_by_name(one.adapter_id, one.class_path)

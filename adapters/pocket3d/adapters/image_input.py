@@ -1,0 +1,98 @@
+"""Images from strangers: what they claim is checked before they are decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import InvalidInput
+from .memory_limit import limited_memory
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["FORMATS", "ImageLimits", "check_embedded", "read_image"]
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is read at most."""
+
+    max_bytes: int = 64 * 1024 * 1024
+    max_pixels: int = 50_000_000
+
+
+def read_image(path: Path, limits: ImageLimits | None = None, field: str = "image_path") -> Image:
+    """Decode an image: upright (EXIF), 8 bits a channel, RGB, or RGBA where it has transparency; of an animation the
+    first frame.
+
+    Raises:
+        InvalidInput: no PNG, JPEG or WebP, broken, or beyond the limits.
+    """
+    from PIL import ImageOps
+
+    limits = limits or ImageLimits()
+    size = path.stat().st_size
+    if size > limits.max_bytes:
+        raise InvalidInput(f"{path.name} has {size:,} bytes, at most {limits.max_bytes:,} are read", field)
+    try:
+        # Decoded pixels, a copy of them for each conversion, and room for the decoder.
+        with limited_memory(24 * limits.max_pixels // 2**20 + 256):
+            image = _open(path.read_bytes(), limits)
+            upright: Image = ImageOps.exif_transpose(image)
+            return _eight_bits(upright)
+    except _Refused as error:
+        raise InvalidInput(f"{path.name}: {error}", field) from error
+    except MemoryError as error:
+        raise InvalidInput(f"{path.name}: decoding it takes too much memory", field) from error
+
+
+def check_embedded(data: bytes, limits: ImageLimits | None = None) -> None:
+    """Look at the head of an image inside another file.
+
+    Raises:
+        ValueError: not an image that may be decoded.
+    """
+    _open(data, limits or ImageLimits(), decode=False)
+
+
+class _Refused(ValueError):
+    """Why an image is not read."""
+
+
+def _open(data: bytes, limits: ImageLimits, *, decode: bool = True) -> Image:
+    from PIL import Image as pil
+    from PIL import UnidentifiedImageError
+
+    try:
+        image = pil.open(BytesIO(data), formats=FORMATS)
+        width, height = image.size
+        if width * height > limits.max_pixels:
+            raise _Refused(f"{width} x {height} is {width * height:,} pixels, at most {limits.max_pixels:,} are read")
+        if decode:
+            image.load()
+    except _Refused:
+        raise
+    except (pil.DecompressionBombError, pil.DecompressionBombWarning) as error:
+        raise _Refused(f"too many pixels: {error}") from error
+    except UnidentifiedImageError as error:
+        raise _Refused(f"not an image in one of the formats {', '.join(FORMATS)}") from error
+    # Pillow's decoders tell of broken data with any of these.
+    except (OSError, SyntaxError, EOFError, IndexError, OverflowError, ValueError) as error:
+        raise _Refused(f"the image is broken: {error}") from error
+    return image
+
+
+def _eight_bits(image: Image) -> Image:
+    import numpy as np
+    from PIL import Image as pil
+
+    if image.mode in ("I", "I;16", "I;16B", "I;16L"):
+        # Pillow clips 16-bit grey to 255 instead of scaling it.
+        image = pil.fromarray((np.asarray(image).astype(np.float64) / 257).clip(0, 255).astype(np.uint8))
+    transparent = "A" in image.getbands() or "transparency" in image.info
+    return image.convert("RGBA" if transparent else "RGB")

@@ -1,4 +1,4 @@
-"""One process that is kept running: started, restarted with back-off when it dies, and ended with us."""
+"""Processes that are kept running: started, restarted with back-off when they die, and ended with us."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
+
+from pocket3d.bus.server import EmbeddedServer, ServerError
 
 from .exit_codes import Exit
 from .stopping import PARENT_VARIABLE
@@ -127,6 +129,24 @@ class Child:
             if read_end >= 0:
                 os.close(read_end)
             os.close(write_end)
+
+
+async def keep_server(server: EmbeddedServer, stopping: Callable[[], bool]) -> None:
+    """Start the embedded server again, on its port and store, whenever it dies; return if it ends while stopping."""
+    pauses = BackOff()
+    while True:
+        began = time.monotonic()
+        code = await server.wait() if server.running else None
+        if stopping():
+            return
+        pause = pauses.after(time.monotonic() - began)
+        log.warning("nats-server died; starting it again", exit=code, in_s=round(pause, 1))
+        await asyncio.sleep(pause)
+        try:
+            await server.start()
+        except ServerError as error:
+            # Somebody else may have taken the port meanwhile, and may leave it again.
+            log.error("nats-server does not start", error=str(error))
 
 
 def _import_path(environ: Mapping[str, str]) -> str:

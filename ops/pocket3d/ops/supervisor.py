@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +26,12 @@ from pocket3d.bus.client_errors import ClientError
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.port import BusError
-from pocket3d.bus.server import EmbeddedServer, ServerError
+from pocket3d.bus.server import EmbeddedServer
 from pocket3d.contracts.api import AgentList, EmptyRequest
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.subjects import Subjects
 
-from .child import BackOff, Child
+from .child import Child, keep_server
 from .running import AgentPlan
 
 log = structlog.get_logger(__name__)
@@ -111,7 +110,7 @@ class Supervisor:
                 "agent": Child("agent", self._agent(), self._environ(), output),
             }
             self._tasks = [asyncio.ensure_future(child.keep()) for child in self._children.values()]
-            self._tasks.append(asyncio.ensure_future(self._keep_server()))
+            self._tasks.append(asyncio.ensure_future(keep_server(self._server, lambda: self._stopping)))
         except BaseException:
             await self._server.stop()
             raise
@@ -169,22 +168,6 @@ class Supervisor:
             await asyncio.gather(task, return_exceptions=True)
 
     # -- the parts
-
-    async def _keep_server(self) -> None:
-        pauses = BackOff()
-        while True:
-            began = time.monotonic()
-            code = await self._server.wait() if self._server.running else None
-            if self._stopping:
-                return
-            pause = pauses.after(time.monotonic() - began)
-            log.warning("nats-server died; starting it again", exit=code, in_s=round(pause, 1))
-            await asyncio.sleep(pause)
-            try:
-                await self._server.start()
-            except ServerError as error:
-                # Somebody else may have taken the port meanwhile, and may leave it again.
-                log.error("nats-server does not start", error=str(error))
 
     def _environ(self) -> dict[str, str]:
         """Ours, without the ways to other servers that it may name."""

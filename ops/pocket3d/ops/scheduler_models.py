@@ -1,0 +1,143 @@
+"""From an adapter object of this process to what a worker process needs to build the same one."""
+
+from __future__ import annotations
+
+import re
+import site
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path, PurePath
+from typing import Any
+
+from pocket3d.adapters.base import BaseModel
+from pocket3d.contracts.features import canonical
+from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
+from pocket3d.contracts.worker_frames import AdapterSpec
+from pocket3d.gpu_agents.describe import DeclaredAdapter
+
+_UNSAFE = re.compile(r"[^a-z0-9_.-]+")
+
+
+class NotRebuildable(TypeError):
+    """A worker process could not build this adapter; the message says why and what to do."""
+
+
+def declaration(
+    model: BaseModel,
+    *,
+    python: str | None = None,
+    env: Mapping[str, str] | None = None,
+    path: Sequence[str | Path] = (),
+    accept_license: bool = False,
+) -> DeclaredAdapter:
+    """How a worker builds `model`: its class by module and name, with the arguments that it was constructed with. What
+    was changed on the object afterwards is not taken along.
+
+    Args:
+        model: an instance, not loaded.
+        python: interpreter of the model's own environment; None for this one.
+        env: variables of the worker.
+        path: folders for the worker's `sys.path`, before those that this process has.
+        accept_license: the operator's yes to the licence of model and weights.
+
+    Raises:
+        NotRebuildable: its class cannot be imported elsewhere, or its arguments cannot be sent.
+    """
+    cls = type(model)
+    _check_importable(cls)
+    try:
+        arguments = model.constructor_arguments
+    except TypeError as error:
+        raise NotRebuildable(f"{error}; give its constructor named arguments") from error
+    folders = [str(Path(folder).expanduser().absolute()) for folder in path]
+    folders += [folder for folder in _import_folders(cls, own=python is None) if folder not in folders]
+    return DeclaredAdapter(
+        spec=AdapterSpec(
+            adapter_id=_adapter_id(model.model_id),
+            class_path=f"{cls.__module__}.{cls.__qualname__}",
+            config={name: _plain(value, f"{cls.__name__}({name}=...)") for name, value in arguments.items()},
+            feature=canonical(model.feature_type),
+            path=folders,
+            accept_license=accept_license,
+        ),
+        python=python,
+        env=dict(env or {}),
+    )
+
+
+def _check_importable(cls: type[BaseModel]) -> None:
+    """Raises `NotRebuildable` unless `import module` elsewhere gives the class under its name."""
+    name, module = cls.__qualname__, cls.__module__
+    why = f"a worker process imports the class {name} by its module and name, and cannot:"
+    if module == "__main__":
+        file = getattr(sys.modules["__main__"], "__file__", None)
+        where = f"the script {Path(file).name}" if file else "an interactive session"
+        raise NotRebuildable(
+            f"{why} it is defined in {where}; put it into a module of its own, e.g. my_adapter.py beside it, and write "
+            f"`from my_adapter import {name.rpartition('.')[2]}`"
+        )
+    if "<locals>" in name:
+        function = name.partition(".<locals>")[0]
+        raise NotRebuildable(f"{why} it is defined inside {function}(); move it to the top level of {module}")
+    if "." in name:
+        outer = name.rpartition(".")[0]
+        raise NotRebuildable(f"{why} it is defined inside {outer}; move it to the top level of {module}")
+    if getattr(sys.modules.get(module), name, None) is not cls:
+        raise NotRebuildable(
+            f"{why} {module}.{name} is not this class (it was made or replaced at run time); define it with `class "
+            f"{name}:` at the top level of a module"
+        )
+
+
+def _plain(value: Any, place: str) -> Any:
+    """What can be sent to another process: JSON's values; paths become texts, tuples lists."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, PurePath):
+        return str(value.absolute()) if isinstance(value, Path) else str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(each, f"{place}[{index}]") for index, each in enumerate(value)]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain(each, f"{place}.{key}") for key, each in value.items()}
+    raise NotRebuildable(
+        f"{place} is a {type(value).__name__}, which cannot be sent to a worker process; pass a path, a text or a "
+        "number, and make the object in _load_model"
+    )
+
+
+def _adapter_id(model_id: str) -> str:
+    """A model's id as an adapter id (`My Model` -> `my-model`)."""
+    name = _UNSAFE.sub("-", model_id.lower()).strip("-._")[:64]
+    if not ADAPTER_ID_PATTERN.fullmatch(name):
+        raise NotRebuildable(f"model_id {model_id!r}: want 1 to 64 of a-z, 0-9, _, . and -, a letter or digit first")
+    return name
+
+
+def _import_folders(cls: type[BaseModel], *, own: bool) -> list[str]:
+    """Folders from which this process imports and a fresh interpreter would not: that of the class first and, where the
+    worker's interpreter is this one (`own`), the others too, since the class may import from them.
+    """
+    found: list[str] = []
+    top = sys.modules.get(cls.__module__.partition(".")[0])
+    places = [str(Path(place).parent) for place in getattr(top, "__path__", [])]
+    file = getattr(top, "__file__", None)
+    if file and not places:
+        places = [str(Path(file).parent)]
+    for entry in [*places, *(sys.path if own else [])]:
+        folder = str(Path(entry).absolute())
+        if folder not in found and not _everywhere(folder):
+            found.append(folder)
+    return found
+
+
+def _everywhere(folder: str) -> bool:
+    """True where any interpreter of this environment looks, and where Pocket3DStudio itself is: workers have it."""
+    paths = sysconfig.get_paths()
+    library = paths["stdlib"]
+    usual = {*paths.values(), *site.getsitepackages(), site.getusersitepackages(), f"{library}/lib-dynload"}
+    zipped = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
+    return folder in usual or Path(folder).name == zipped or (Path(folder) / "pocket3d").is_dir()

@@ -10,6 +10,8 @@ TORCH ?= auto
 export TORCH
 PYTHON ?=
 export PYTHON
+# One runs what starts servers and fleets, the others the rest.
+TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -24,7 +26,7 @@ demo:  ## a whole system for a minute: real jobs, meshes in out/
 
 test:  ## all tests; PYTEST_ARGS adds to pytest's arguments
 	@ops/install.sh $(VENV) all,dev
-	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
 
 check:  ## ruff and mypy
 	@ops/install.sh $(VENV) all,dev

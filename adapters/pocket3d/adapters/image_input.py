@@ -51,13 +51,13 @@ def read_image(path: Path, limits: ImageLimits | None = None, field: str = "imag
         raise InvalidInput(f"{path.name}: decoding it takes too much memory", field) from error
 
 
-def check_embedded(data: bytes, limits: ImageLimits | None = None) -> None:
-    """Look at the head of an image inside another file.
+def check_embedded(data: bytes, limits: ImageLimits | None = None) -> tuple[int, int]:
+    """Look at the head of an image inside another file: (width, height).
 
     Raises:
         ValueError: not an image that may be decoded.
     """
-    _open(data, limits or ImageLimits(), decode=False)
+    return _open(data, limits or ImageLimits(), decode=False).size
 
 
 class _Refused(ValueError):

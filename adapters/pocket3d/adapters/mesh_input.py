@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import InvalidInput
 from .image_input import ImageLimits
-from .memory_limit import memory_allowance
+from .memory_limit import limited_memory
 from .mesh_files.limits import MIB, Checked, MeshLimits, Refused
 
 __all__ = ["FORMATS", "MeshLimits", "ignored_parts", "read_mesh", "read_scene"]
@@ -52,7 +52,7 @@ def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_pat
     try:
         if len(data) > limits.max_bytes:
             raise Refused(f"more than {limits.max_bytes:,} bytes; decimate it first")
-        with memory_allowance(_PARSER_FLOOR + _PARSER_FACTOR * len(data)):
+        with limited_memory((_PARSER_FLOOR + _PARSER_FACTOR * len(data)) // MIB):
             return _read(data, suffix, limits)
     except Refused as error:
         raise InvalidInput(f"{path.name}: {error}", field) from error
@@ -147,7 +147,7 @@ def _parse(data: bytes, suffix: str) -> Any:
         return trimesh.load_scene(BytesIO(data), file_type=suffix, resolver=_NothingOutside(), **options)
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001  # foreign code, which raises nearly anything on a broken file
+    except Exception as error:  # foreign code, which raises nearly anything on a broken file
         raise Refused(f"it cannot be read as {suffix.upper()}: {type(error).__name__}: {str(error)[:300]}") from error
 
 

@@ -1,0 +1,1 @@
+"""One module per mesh format: what a stranger's file claims is judged here before anything is decoded."""

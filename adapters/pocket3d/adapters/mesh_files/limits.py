@@ -1,0 +1,45 @@
+"""How large a mesh may be, and what the checks of the formats say and raise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class MeshLimits:
+    """The most that is read of one file; judged by what its headers claim, before decoding."""
+
+    max_bytes: int = 256 * MIB
+    #: Vertices, every instance of a part counted.
+    max_vertices: int = 5_000_000
+    #: Triangles, every instance of a part counted; a polygon of n corners is n - 2 of them.
+    max_faces: int = 10_000_000
+
+    def check_counts(self, vertices: int, faces: int) -> None:
+        """Return, or raise.
+
+        Raises:
+            Refused: more than the limits.
+        """
+        if vertices > self.max_vertices:
+            raise Refused(f"{vertices:,} vertices, at most {self.max_vertices:,} are taken; decimate it first")
+        if faces > self.max_faces:
+            raise Refused(f"{faces:,} faces, at most {self.max_faces:,} are taken; decimate it first")
+
+
+class Refused(ValueError):
+    """The file is not read; the message says why, without its name."""
+
+
+class Checked(NamedTuple):
+    """A file whose claims were found sound, in the form that is given to the parser."""
+
+    data: bytes
+    #: What the parser must find, at least.
+    vertices: int
+    faces: int
+    #: What was left out, for people.
+    ignored: tuple[str, ...] = ()

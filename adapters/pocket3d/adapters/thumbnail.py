@@ -1,0 +1,112 @@
+"""A small picture of a scene by ray casting on the CPU (Embree): no window, no GL.
+
+One ray for each of 2 x 2 samples of a pixel; two directional lights and a hemisphere, Lambert's cosine law, no shadows.
+Colours come from textures, vertex and face colours or materials, as the file has them. Up is +Y, as in glTF.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+SIZE = 256
+_SAMPLES = 2
+#: Seen from the front, to the right and from above, degrees.
+_AZIMUTH, _ELEVATION = 35.0, 22.0
+#: Vertical field of view, degrees: narrow, so that proportions stay as they are.
+_FIELD_OF_VIEW = 28.0
+_BACKGROUND_TOP = (0.96, 0.965, 0.975)
+_BACKGROUND_BOTTOM = (0.80, 0.82, 0.85)
+_PLAIN = (0.72, 0.72, 0.74)
+_KEY_LIGHT = (0.35, 0.75, 0.65)
+_FILL_LIGHT = (-0.8, 0.25, 0.45)
+
+
+def can_draw() -> bool:
+    """Whether embreex is installed (there are no wheels of it for some platforms)."""
+    return importlib.util.find_spec("embreex") is not None
+
+
+def draw_scene(scene: Any, size: int = SIZE) -> Any:
+    """A `PIL.Image.Image` (size x size, RGB) of a `trimesh.Scene` whose geometry is `Trimesh`."""
+    import numpy as np
+    from PIL import Image
+
+    from .thumbnail_surface import Surface
+
+    surface = Surface.of(scene)
+    side = size * _SAMPLES
+    origin, directions, towards = _camera(surface.corners, side)
+    hit, distance = _first_hits(surface.corners, origin, directions)
+    picture = _background(side)
+    there = hit >= 0
+    points = origin + directions[there] * distance[there, None]
+    colours, normals = surface.shaded(hit[there], points)
+    # Surfaces of open meshes are seen from both sides.
+    facing = np.sum(normals * directions[there], axis=1) > 0
+    normals[facing] *= -1
+    picture[there] = colours * _light(normals, towards)[:, None]
+    encoded = np.clip(picture, 0, 1) ** (1 / 2.2)
+    pixels = encoded.reshape(size, _SAMPLES, size, _SAMPLES, 3).mean(axis=(1, 3))
+    return Image.fromarray((pixels * 255 + 0.5).astype(np.uint8))
+
+
+def _camera(corners: Any, side: int) -> tuple[Any, Any, Any]:
+    """Where the eye is (3,), a unit direction for every sample (side², 3), and the three axes of the picture."""
+    import numpy as np
+
+    low, high = corners.reshape(-1, 3).min(axis=0), corners.reshape(-1, 3).max(axis=0)
+    centre = (low + high) / 2
+    azimuth, elevation = np.radians(_AZIMUTH), np.radians(_ELEVATION)
+    back = np.array([np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth)])
+    right = np.cross([0.0, 1.0, 0.0], back)
+    right /= np.linalg.norm(right)
+    up = np.cross(back, right)
+    axes = np.stack([right, up, back])
+    half = np.tan(np.radians(_FIELD_OF_VIEW) / 2)
+    # As near as keeps every vertex inside the picture, with a small border.
+    seen = (corners.reshape(-1, 3) - centre) @ axes.T
+    extent = np.abs(seen[:, :2]).max(axis=1)
+    distance = float((extent / (half * 0.94) + seen[:, 2]).max())
+    distance = max(distance, 1e-9)
+    steps = (np.arange(side) + 0.5) / side * 2 - 1
+    x, y = np.meshgrid(steps * half, -steps * half)
+    directions = x.reshape(-1, 1) * right + y.reshape(-1, 1) * up - back
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return centre + back * distance, directions, axes
+
+
+def _first_hits(corners: Any, origin: Any, directions: Any) -> tuple[Any, Any]:
+    """For each direction the first triangle (-1 for none) and its distance from the origin."""
+    import numpy as np
+    from embreex.mesh_construction import TriangleMesh
+    from embreex.rtcore_scene import EmbreeScene
+
+    # Embree computes in single precision: a model far from the origin or of a tiny size must not lose its shape.
+    centre = corners.reshape(-1, 3).mean(axis=0)
+    scale = float(np.abs(corners - centre).max()) or 1.0
+    tree = EmbreeScene()
+    TriangleMesh(tree, np.ascontiguousarray((corners - centre) / scale, dtype=np.float32))
+    start = np.ascontiguousarray(np.broadcast_to((origin - centre) / scale, directions.shape), dtype=np.float32)
+    found = tree.run(start, np.ascontiguousarray(directions, dtype=np.float32), output=True)
+    return found["primID"].astype(np.int64), found["tfar"].astype(np.float64) * scale
+
+
+def _background(side: int) -> Any:
+    import numpy as np
+
+    share = np.linspace(0, 1, side)[:, None]
+    rows = (1 - share) * np.array(_BACKGROUND_TOP) + share * np.array(_BACKGROUND_BOTTOM)
+    return np.repeat(rows**2.2, side, axis=0)
+
+
+def _light(normals: Any, axes: Any) -> Any:
+    """How bright each sample is. The lights stand beside the eye, the sky above the model."""
+    import numpy as np
+
+    total = 0.32 + 0.16 * normals[:, 1]
+    for direction, strength in ((_KEY_LIGHT, 0.62), (_FILL_LIGHT, 0.22)):
+        light = np.array(direction) @ axes
+        light /= np.linalg.norm(light)
+        total = total + strength * np.clip(normals @ light, 0, None)
+    return total

@@ -1,0 +1,72 @@
+"""Files of a segmentation: a scene with a node and a colour for each part, and the labels."""
+
+from __future__ import annotations
+
+import colorsys
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+#: Turn of the hue from one part to the next: the golden ratio's, which keeps neighbours in number far apart.
+_HUE_STEP = 0.618033988749895
+
+
+class WrittenParts(NamedTuple):
+    """What was written."""
+
+    #: One for each part: label, node, faces, area, colour.
+    parts: list[dict[str, Any]]
+    #: `.npy`, int32 (F,), in the order of the faces of the mesh as it was read.
+    labels: Path
+    #: Where the description goes.
+    info: Path
+
+    def write_info(self, facts: dict[str, Any]) -> Path:
+        """Write the description as JSON."""
+        self.info.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        return self.info
+
+
+def write_parts(mesh: Any, labels: Any, target: Path) -> WrittenParts:
+    """Write the scene to `target` and the labels beside it.
+
+    Args:
+        mesh: a `trimesh.Trimesh` of F faces.
+        labels: (F,) of 0..k-1.
+        target: a `.glb`.
+    """
+    import numpy as np
+    import trimesh
+
+    scene: Any = trimesh.Scene()
+    areas = np.asarray(mesh.area_faces)
+    plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    parts: list[dict[str, Any]] = []
+    for label in range(int(labels.max()) + 1):
+        chosen = np.flatnonzero(labels == label)
+        piece: Any = plain.submesh([chosen], append=True, repair=False)
+        colour = part_colour(label)
+        piece.visual = trimesh.visual.ColorVisuals(
+            piece, vertex_colors=np.tile([*colour, 255], (len(piece.vertices), 1))
+        )
+        name = f"part_{label:03d}"
+        scene.add_geometry(piece, node_name=name, geom_name=name)
+        parts.append(
+            {
+                "label": label,
+                "node": name,
+                "faces": len(chosen),
+                "area": float(areas[chosen].sum()),
+                "colour": list(colour),
+            }
+        )
+    scene.export(target)
+    names = target.with_name(f"{target.stem}_labels.npy")
+    np.save(names, np.asarray(labels, dtype=np.int32))
+    return WrittenParts(parts, names, target.with_name(f"{target.stem}_parts.json"))
+
+
+def part_colour(label: int) -> tuple[int, int, int]:
+    """Red, green, blue, 0 to 255."""
+    red, green, blue = colorsys.hsv_to_rgb((label * _HUE_STEP) % 1.0, 0.65, 0.95)
+    return round(red * 255), round(green * 255), round(blue * 255)

@@ -1,0 +1,61 @@
+"""The environment of PartField. Nothing of it is shipped: its licence is for non-commercial research only."""
+
+from __future__ import annotations
+
+from ..recipe import Checkout, Recipe, Weights
+
+#: The commit whose calls the adapter was written against and run with.
+REVISION = "50d56ce"
+
+RECIPE = Recipe(
+    name="partfield",
+    python=("3.10", "3.11"),
+    # torchvision is asked for together with torch: alone it would bring a torch of its own choice.
+    torch=("torch", "torchvision"),
+    requirements=(
+        "msgspec>=0.18",
+        "structlog>=23",
+        "lightning>=2.2",
+        # Imported by upstream's modules at import, most of them without being used for this.
+        "boto3",
+        "h5py",
+        "mesh2sdf",
+        "tetgen",
+        "vtk",
+        "pymeshlab",
+        "plyfile",
+        "scikit-image",
+        "loguru",
+        "psutil",
+        "einops",
+        "yacs",
+        "pytz",
+        # pkg-resources and distutils, which upstream's helper module imports, left Python 3.12 and setuptools 82.
+        "setuptools<81",
+        "numpy>=2.0",
+        "scipy",
+        "scikit-learn>=1.4",
+        "networkx",
+        "trimesh>=4.5",
+        "pillow",
+        "embreex",
+        "manifold3d",
+    ),
+    # There are no wheels of torch-scatter on PyPI: it is compiled against the torch just installed (10 minutes on two
+    # cores; needs a C++ compiler, and CUDA's nvcc for the GPU kernels).
+    compiled=("torch-scatter",),
+    checkouts=(Checkout(url="https://github.com/nv-tlabs/PartField", revision=REVISION, folder="PartField"),),
+    weights=(
+        Weights(
+            repository="mikaelaangel/partfield-ckpt", folder="weights", files=("model_objaverse.ckpt",), size_mb=428
+        ),
+    ),
+    config={"partfield_root": "{root}/PartField", "model_path": "{root}/weights/model_objaverse.ckpt"},
+    notes=(
+        (
+            "PartField's code and weights are under NVIDIA's licence for non-commercial research and education: read"
+            " PartField/LICENSE and set accept_license: true only if your use is of that kind."
+        ),
+        "torch-scatter is compiled here: a C++ compiler is needed, and nvcc of torch's own CUDA version for the GPU.",
+    ),
+)

@@ -1,0 +1,45 @@
+"""What an adapter of a foreign system lacks on this host: packages, a checkout, weights. Looks, imports nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+__all__ = ["what_is_missing"]
+
+
+def what_is_missing(
+    adapter_id: str, packages: Iterable[str] = (), files: Mapping[str, tuple[str, Path | None]] | None = None
+) -> str | None:
+    """In one line what is missing and the command that brings it, or None.
+
+    Args:
+        adapter_id: for the command `pocket3d adapters install`.
+        packages: top-level modules that this interpreter must have.
+        files: what a file is for (`weights`) -> (constructor argument that leads to it, the file; None where that
+            argument was not given).
+    """
+    reasons: list[str] = []
+    for purpose, (argument, path) in (files or {}).items():
+        if path is None:
+            reasons.append(f"{purpose}: {argument} is not set")
+        elif not path.is_file():
+            reasons.append(f"{purpose}: there is no {path} ({argument})")
+    absent = [name for name in packages if not _installed(name)]
+    if absent:
+        reasons.append(f"not installed for {sys.executable}: {', '.join(absent)}")
+    if not reasons:
+        return None
+    return f"{'; '.join(reasons)}; run: pocket3d adapters install {adapter_id}"
+
+
+def _installed(name: str) -> bool:
+    if name in sys.modules:
+        return True
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:
+        # A module put into sys.modules without a spec, and taken out again by its own import.
+        return False

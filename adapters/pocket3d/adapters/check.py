@@ -1,0 +1,166 @@
+"""The check kit: one adapter against its contract, in a worker process as agents start it, without NATS.
+
+    from pocket3d.adapters.check import check_adapter
+
+    def test_it_keeps_the_contract(tmp_path):
+        report = check_adapter("my_model.adapter.MyModelAdapter", work_dir=tmp_path)
+        assert report.ok, report.text()
+
+`pocket3d adapters check NAME` does the same for people. What it finds: `failed` breaks the contract, `note` is worth
+knowing, `skipped` could not be tried.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from pocket3d.contracts.worker_frames import AdapterSpec
+
+from .base import BaseModel
+from .check_process import ProcessError
+from .check_story import CheckPlan, tell
+
+Level = Literal["ok", "note", "failed", "skipped"]
+
+__all__ = ["Check", "Report", "check_adapter", "check_spec"]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check saw."""
+
+    name: str
+    level: Level
+    text: str
+    #: What to do about it.
+    advice: str | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All checks of one adapter, in the order in which they were made."""
+
+    adapter_id: str
+    checks: list[Check]
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing failed."""
+        return all(check.level != "failed" for check in self.checks)
+
+    def text(self) -> str:
+        """A table for people."""
+        width = max((len(check.name) for check in self.checks), default=0)
+        lines = [f"{self.adapter_id}:"]
+        for check in self.checks:
+            first, *rest = check.text.splitlines() or [""]
+            lines.append(f"{check.level:<7}  {check.name:<{width}}  {first}")
+            lines += [f"{'':<7}  {'':<{width}}  {line}" for line in rest]
+            if check.advice:
+                lines.append(f"{'':<7}  {'':<{width}}  -> {check.advice}")
+        return "\n".join(lines)
+
+
+def check_adapter(
+    adapter: type[BaseModel] | str,
+    *,
+    config: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    feature: str | None = None,
+    path: Sequence[str | Path] = (),
+    device: str | None = None,
+    work_dir: Path | None = None,
+    load_timeout_s: float = 900.0,
+    run_timeout_s: float = 3600.0,
+    cancel_patience_s: float = 30.0,
+) -> Report:
+    """Check an adapter's class with this interpreter.
+
+    Args:
+        adapter: the class, or `module.Class` (`module:Class`), importable from `sys.path` or `path`.
+        config: arguments of its constructor.
+        inputs: of the requests, local paths for files; they stand beside or instead of the kit's samples, and one
+            that is None takes a sample away.
+        feature: what it is to serve, if not what the class says.
+        path: further import folders.
+        device: `cuda` or `cpu`; None for what it runs on and this machine has.
+        work_dir: an empty folder for its files, kept; None for a temporary one.
+        load_timeout_s: for each of the two loads.
+        run_timeout_s: for each request.
+        cancel_patience_s: how long after a cancel its end is awaited.
+
+    Raises:
+        ValueError: the class cannot be imported by another process, or the text is no `module.Class`.
+    """
+    class_path = _class_path(adapter) if isinstance(adapter, type) else adapter.replace(":", ".")
+    if not all(part.isidentifier() for part in class_path.split(".")) or "." not in class_path:
+        raise ValueError(f"{adapter!r}: want a class, or module.Class")
+    spec = AdapterSpec(
+        adapter_id=_kebab(class_path.rpartition(".")[2]),
+        class_path=class_path,
+        config=dict(config or {}),
+        feature=feature,
+        path=[str(Path(folder).absolute()) for folder in path],
+        # Whoever tests an adapter has read its terms; that they are stated is a check of its own.
+        accept_license=True,
+    )
+    plan = CheckPlan(
+        spec=spec,
+        inputs=dict(inputs or {}),
+        device=device,
+        load_timeout_s=load_timeout_s,
+        run_timeout_s=run_timeout_s,
+        cancel_patience_s=cancel_patience_s,
+    )
+    return check_spec(plan, work_dir)
+
+
+def check_spec(plan: CheckPlan, work_dir: Path | None = None) -> Report:
+    """Check what a plan says; see `check_adapter`."""
+    with _folder(work_dir) as folder:
+        if plan.env is None:
+            plan = msgspec.structs.replace(plan, env=own_environment())
+        checks: list[Check] = []
+        try:
+            for name, level, text, advice in tell(plan, folder):
+                checks.append(Check(name=name, level=level, text=text, advice=advice))
+        except ProcessError as error:
+            advice = "an adapter must not end or block its process; what it printed last is above"
+            checks.append(Check(name="process", level="failed", text=str(error), advice=advice))
+    return Report(adapter_id=plan.spec.adapter_id, checks=checks)
+
+
+def own_environment() -> dict[str, str]:
+    """For a worker with this interpreter: what is importable here is importable there."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NATS_", "POCKET3D_"))}
+    return {**kept, "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder), "PYTHONUNBUFFERED": "1"}
+
+
+@contextlib.contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="pocket3d-check-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _class_path(cls: type[BaseModel]) -> str:
+    if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
+        raise ValueError(
+            f"{cls.__qualname__} of {cls.__module__} cannot be imported by a worker process: put the class at the top "
+            "level of a module that can be imported"
+        )
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _kebab(name: str) -> str:
+    words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)
+    return words.strip("-_").replace("_", "-") or "adapter"

@@ -1,0 +1,249 @@
+"""One worker process driven by hand, over the protocol that agents use: for the check kit. Blocking, with deadlines."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pocket3d.contracts.worker_frames import (
+    PROTOCOL,
+    SOCKET_FD_VARIABLE,
+    AdapterDescription,
+    AdapterSpec,
+    CancelRun,
+    Frame,
+    FrameError,
+    FrameReader,
+    Hello,
+    LoadFailed,
+    LoadModel,
+    ModelLoaded,
+    RunFailed,
+    RunFinished,
+    RunJob,
+    RunProgress,
+    Shutdown,
+    pack,
+)
+
+_DESCRIBE_S = 120.0
+_HELLO_S = 60.0
+_SHOWN_LINES = 8
+_POLL_S = 0.05
+
+
+class ProcessError(Exception):
+    """The worker ended, hung or did not keep the protocol; says so, with its last lines."""
+
+
+def describe(python: str, env: Mapping[str, str], spec: AdapterSpec) -> AdapterDescription:
+    """What the adapter says of itself, asked in its own interpreter.
+
+    Raises:
+        ProcessError: no answer.
+    """
+    # A description may be longer than a pipe holds, so the answer goes through a file.
+    with tempfile.TemporaryFile() as answer:
+        try:
+            done = subprocess.run(
+                [python, "-m", "pocket3d.adapters.worker", "--describe", "--answer-fd", str(answer.fileno())],
+                input=msgspec.json.encode([spec]),
+                capture_output=True,
+                pass_fds=[answer.fileno()],
+                env=dict(env),
+                timeout=_DESCRIBE_S,
+                check=False,
+            )
+        except OSError as error:
+            raise ProcessError(f"{python} cannot be started: {error.strerror or error}") from error
+        except subprocess.TimeoutExpired as error:
+            raise ProcessError(f"{python} did not describe it within {_DESCRIBE_S:g} s") from error
+        if done.returncode != 0:
+            raise ProcessError(f"{python} exited with status {done.returncode}: {_tail(done.stderr)}")
+        answer.seek(0)
+        (description,) = msgspec.json.decode(answer.read(), type=list[AdapterDescription])
+    return description
+
+
+class CheckedWorker:
+    """A worker process; to be used with `with`, which ends it and all its children.
+
+    Args:
+        python: the interpreter.
+        env: its whole environment; Pocket3DStudio must be importable there.
+        folder: of this worker alone; made.
+    """
+
+    def __init__(self, python: str, env: Mapping[str, str], folder: Path) -> None:
+        self.cwd = folder / "cwd"
+        self.cwd.mkdir(parents=True)
+        (folder / "tmp").mkdir()
+        self._log = folder / "log"
+        self._folder = folder
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(_POLL_S)
+        self._frames: list[Any] = []
+        self._reader = FrameReader(from_worker=True)
+        with theirs, self._log.open("wb") as log:
+            try:
+                self._process = subprocess.Popen(
+                    [python, "-m", "pocket3d.adapters.worker"],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self.cwd,
+                    env={**env, SOCKET_FD_VARIABLE: str(theirs.fileno()), "TMPDIR": str(folder / "tmp")},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self._socket.close()
+                raise ProcessError(f"{python} cannot be started: {error.strerror or error}") from error
+
+    def __enter__(self) -> CheckedWorker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def load(self, spec: AdapterSpec, device_kind: str, vram_mb: int, timeout_s: float) -> ModelLoaded | LoadFailed:
+        """Load the model.
+
+        Raises:
+            ProcessError
+        """
+        hello = self._next(lambda frame: isinstance(frame, Hello), _HELLO_S, "say hello")
+        if hello.protocol != PROTOCOL:
+            raise ProcessError(f"it speaks protocol {hello.protocol}, this kit {PROTOCOL}: its pocket3d is another one")
+        self._send(LoadModel(spec=spec, device=f"{device_kind}-0", device_kind=device_kind, vram_mb=vram_mb))
+        answer: ModelLoaded | LoadFailed = self._next(
+            lambda frame: isinstance(frame, (ModelLoaded, LoadFailed)), timeout_s, "load"
+        )
+        return answer
+
+    def run(self, run_id: str, feature: str, inputs: dict[str, Any]) -> Path:
+        """Start a request; the folder of its outputs.
+
+        Raises:
+            ProcessError
+        """
+        job_dir = self._folder / "jobs" / run_id
+        output_dir = job_dir / "output"
+        output_dir.mkdir(parents=True)
+        self._send(
+            RunJob(
+                run_id=run_id,
+                job_id=run_id,
+                attempt=1,
+                feature=feature,
+                inputs=inputs,
+                job_dir=str(job_dir),
+                output_dir=str(output_dir),
+            )
+        )
+        return output_dir
+
+    def end(self, run_id: str, timeout_s: float) -> RunFinished | RunFailed | None:
+        """Wait for a request's end; None if there is none in time.
+
+        Raises:
+            ProcessError: the worker is gone.
+        """
+        found: RunFinished | RunFailed | None = self._wait(
+            lambda frame: isinstance(frame, (RunFinished, RunFailed)) and frame.run_id == run_id, timeout_s
+        )
+        return found
+
+    def reports(self, run_id: str) -> list[RunProgress]:
+        """The progress of a request, as far as it was heard."""
+        return [each for each in self._frames if isinstance(each, RunProgress) and each.run_id == run_id]
+
+    def cancel(self, run_id: str) -> None:
+        """Ask for a request's end."""
+        self._send(CancelRun(run_id=run_id))
+
+    def shut_down(self, timeout_s: float) -> int | None:
+        """Unload and end; the exit status, or None if it did not end in time."""
+        self._send(Shutdown())
+        ends = time.monotonic() + timeout_s
+        while self._process.poll() is None and time.monotonic() < ends:
+            # Its last frames must find room.
+            if not self._receive():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(max(0.0, ends - time.monotonic()))
+        return self._process.poll()
+
+    def log_lines(self) -> list[str]:
+        """What it printed."""
+        return self._log.read_text(errors="replace").splitlines()
+
+    def _send(self, frame: Frame) -> None:
+        try:
+            self._socket.settimeout(_HELLO_S)
+            self._socket.sendall(pack(frame))
+        except OSError as error:
+            raise ProcessError(f"the worker is gone: {self._story()}") from error
+        finally:
+            self._socket.settimeout(_POLL_S)
+
+    def _next(self, wanted: Callable[[Any], bool], timeout_s: float, what: str) -> Any:
+        found = self._wait(wanted, timeout_s)
+        if found is None:
+            raise ProcessError(f"it did not {what} within {timeout_s:g} s: {_tail(self._log.read_bytes())}")
+        return found
+
+    def _wait(self, wanted: Callable[[Any], bool], timeout_s: float) -> Any:
+        ends = time.monotonic() + timeout_s
+        while True:
+            for frame in self._frames:
+                if wanted(frame):
+                    return frame
+            if time.monotonic() > ends:
+                return None
+            if not self._receive():
+                # What it said last has just been read.
+                found = next((frame for frame in self._frames if wanted(frame)), None)
+                if found is None:
+                    raise ProcessError(f"the worker ended: {self._story()}")
+                return found
+
+    def _receive(self) -> bool:
+        """Read what has come; False at the end."""
+        try:
+            data = self._socket.recv(1 << 20)
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+        try:
+            self._frames += self._reader.feed(data)
+        except FrameError as error:
+            raise ProcessError(f"it wrote to the worker's socket: {error}") from error
+        return bool(data)
+
+    def _story(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        code = self._process.poll()
+        how = "it closed its socket" if code is None else f"exit status {code}"
+        if code is not None and code < 0:
+            how = f"killed by {signal.Signals(-code).name}"
+        return f"{how}; its last lines: {_tail(self._log.read_bytes())}"
+
+
+def _tail(output: bytes) -> str:
+    lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
+    return "\n".join(lines[-_SHOWN_LINES:]) or "(it printed nothing)"

@@ -14,7 +14,7 @@ from typing import Any
 from .errors import InvalidInput
 from .image_input import ImageLimits
 from .memory_limit import limited_memory
-from .mesh_files.limits import MIB, Checked, MeshLimits, Refused
+from .mesh_files.limits import MAX_COORDINATE, MIB, Checked, MeshLimits, Refused
 
 __all__ = ["FORMATS", "MeshLimits", "ignored_parts", "read_mesh", "read_scene"]
 
@@ -47,11 +47,11 @@ def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_pat
     if suffix not in FORMATS:
         more = "; a .gltf is spread over files, export it as .glb" if suffix == "gltf" else ""
         raise InvalidInput(f"{path.name}: unsupported format {suffix!r}; want one of {', '.join(FORMATS)}{more}", field)
-    with path.open("rb") as file:
-        data = file.read(limits.max_bytes + 1)
+    size = path.stat().st_size
     try:
-        if len(data) > limits.max_bytes:
-            raise Refused(f"more than {limits.max_bytes:,} bytes; decimate it first")
+        if size > limits.max_bytes:
+            raise Refused(f"{size:,} bytes, at most {limits.max_bytes:,} are taken; decimate it first")
+        data = path.read_bytes()
         with limited_memory((_PARSER_FLOOR + _PARSER_FACTOR * len(data)) // MIB):
             return _read(data, suffix, limits)
     except Refused as error:
@@ -143,8 +143,11 @@ def _parse(data: bytes, suffix: str) -> Any:
 
     # GLB keeps its vertices by itself; the others would be merged, and vertices that are not finite silently removed.
     options: dict[str, Any] = {} if suffix == "glb" else {"process": False}
+    if suffix == "ply":
+        options["skip_materials"] = True
+    nothing: Any = _NothingOutside()
     try:
-        return trimesh.load_scene(BytesIO(data), file_type=suffix, resolver=_NothingOutside(), **options)
+        return trimesh.load_scene(BytesIO(data), file_type=suffix, resolver=nothing, **options)
     except MemoryError:
         raise
     except Exception as error:  # foreign code, which raises nearly anything on a broken file
@@ -162,8 +165,8 @@ def _check_result(scene: Any, checked: Checked, limits: MeshLimits) -> None:
         _drop_raw(geometry)
         if not np.isfinite(geometry.vertices).all():
             raise Refused(f"part {name!r} has coordinates that are not finite numbers")
-        if np.abs(geometry.vertices).max() > 1e15:
-            raise Refused(f"part {name!r} has coordinates beyond 1e15")
+        if np.abs(geometry.vertices).max() > MAX_COORDINATE:
+            raise Refused(f"part {name!r} has coordinates beyond {MAX_COORDINATE:g}")
         if geometry.faces.min() < 0 or geometry.faces.max() >= len(geometry.vertices):
             raise Refused(f"part {name!r} has faces that point to vertices which are not there")
         _decode_textures(geometry)

@@ -49,7 +49,8 @@ class Surface(NamedTuple):
                 uv = np.zeros((len(mesh.faces), 3, 2))
             parts.append((corners, _normals(mesh, corners, transform), colours, uv, np.full(len(corners), index)))
         joined = [np.concatenate([part[place] for part in parts]) for place in range(5)]
-        return cls(*joined, textures)
+        corners, normals, corner_colours, coordinates, texture_of = joined
+        return cls(corners, normals, corner_colours, coordinates, texture_of, textures)
 
     def shaded(self, faces: Any, points: Any) -> tuple[Any, Any]:
         """Linear RGB and unit normals, (n, 3) each, at points on the given faces."""

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from ..image_input import ImageLimits, check_embedded
-from .glb_document import Accessor, BufferView, Document, Primitive
-from .limits import MIB, Checked, MeshLimits, Refused
+from .glb_document import Accessor, BufferView, Document, Node, Primitive
+from .limits import MAX_COORDINATE, MIB, Checked, MeshLimits, Refused
 
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 _MAX_JSON_BYTES = 32 * MIB
@@ -33,6 +33,7 @@ _COMPONENTS = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _TRIANGLES, _STRIP = 4, 5
 _FLOAT = 5126
+_TRANSFORMATIONS = (("matrix", 16), ("translation", 3), ("rotation", 4), ("scale", 3))
 _UNREADABLE = {
     "KHR_draco_mesh_compression": "compressed with Draco",
     "EXT_meshopt_compression": "compressed with meshoptimizer",
@@ -298,16 +299,16 @@ class _Reader:
     # ------------------------------------------------------------ the tree
 
     def _tree(self, per_mesh: list[tuple[int, int]]) -> tuple[list[dict[str, Any]], list[int], int, int]:
-        """Nodes, roots, and the vertices and faces that the scene shows. glTF wants a forest; anything else multiplies."""
+        """Nodes, roots, the vertices and faces that the scene shows. glTF wants a forest: anything else multiplies."""
         nodes = self.document.nodes
         if len(nodes) > _MAX_NODES:
             raise Refused(f"{len(nodes):,} nodes, at most {_MAX_NODES:,} are taken")
         roots = self._roots()
         seen: set[int] = set()
-        waiting = [(root, 1) for root in roots]
+        waiting = [(root, 1, 1.0) for root in roots]
         vertices = faces = walk = 0
         while waiting:
-            index, depth = waiting.pop()
+            index, depth, reach = waiting.pop()
             if index >= len(nodes):
                 raise Refused(f"the scene names node {index}, which is not there")
             if index in seen:
@@ -317,13 +318,16 @@ class _Reader:
             if depth > _MAX_DEPTH or walk > _MAX_WALK:
                 raise Refused(f"its nodes are nested deeper than {_MAX_DEPTH} levels, or too many of them deep")
             node = nodes[index]
+            reach *= _growth(node, index)
+            if reach > MAX_COORDINATE:
+                raise Refused(f"the transformations down to node {index} lead beyond {MAX_COORDINATE:g}")
             if node.mesh is not None:
                 if node.mesh >= len(per_mesh):
                     raise Refused(f"node {index} shows mesh {node.mesh}, which is not there")
                 vertices += per_mesh[node.mesh][0]
                 faces += per_mesh[node.mesh][1]
                 self.limits.check_counts(vertices, faces)
-            waiting += [(child, depth + 1) for child in node.children]
+            waiting += [(child, depth + 1, reach) for child in node.children]
         return [_plain_node(node, index) for index, node in enumerate(nodes)], roots, vertices, faces
 
     def _roots(self) -> list[int]:
@@ -403,21 +407,32 @@ def _plain_view(view: BufferView, offset: int) -> dict[str, Any]:
     return plain
 
 
-def _plain_node(node: Any, index: int) -> dict[str, Any]:
-    plain: dict[str, Any] = {"name": node.name or f"node_{index}"}
-    if node.children:
-        plain["children"] = node.children
-    if node.mesh is not None:
-        plain["mesh"] = node.mesh
-    for key, length in (("matrix", 16), ("translation", 3), ("rotation", 4), ("scale", 3)):
+def _growth(node: Node, index: int) -> float:
+    """A bound on how much further from the origin a point may lie after the node's transformation; 1 or more.
+
+    Raises:
+        Refused: not the right count of finite numbers.
+    """
+    growth = 1.0
+    for key, length in _TRANSFORMATIONS:
         values = getattr(node, key)
         if values is None:
             continue
         if len(values) != length or not all(math.isfinite(each) for each in values):
             raise Refused(f"the {key} of node {index} is not {length} finite numbers")
-        plain[key] = values
+        growth *= max(1.0, *(abs(each) for each in values))
     if node.rotation is not None and not any(node.rotation):
         raise Refused(f"the rotation of node {index} is zero")
+    return growth
+
+
+def _plain_node(node: Node, index: int) -> dict[str, Any]:
+    plain: dict[str, Any] = {"name": node.name or f"node_{index}"}
+    if node.children:
+        plain["children"] = node.children
+    if node.mesh is not None:
+        plain["mesh"] = node.mesh
+    plain.update({key: getattr(node, key) for key, _ in _TRANSFORMATIONS if getattr(node, key) is not None})
     return plain
 
 

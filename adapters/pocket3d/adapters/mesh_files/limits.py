@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 MIB = 1024 * 1024
+#: Beyond it squares of areas leave double precision.
+MAX_COORDINATE = 1e15
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def _check_obj_counts(counts: dict[bytes, int], faces: int, groups: int, limits:
 
 
 def _obj_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers, continued ones joined, comments and outer space removed, single space after the word."""
+    """Lines with their numbers: continued ones joined, comments and outer space removed, one space after the word."""
     start = number = 0
     held = b""
     while start < len(data):

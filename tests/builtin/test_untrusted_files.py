@@ -1,0 +1,462 @@
+"""Files from strangers: each attack that we know of is tried, and ends as the producer's fault, at once."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import struct
+import threading
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocket3d.adapters.errors import InvalidInput
+from pocket3d.adapters.image_input import ImageLimits, read_image
+from pocket3d.adapters.memory_limit import limited_memory
+from pocket3d.adapters.mesh_input import MeshLimits, ignored_parts, read_mesh, read_scene
+from support import mesh_files as files
+
+pytestmark = pytest.mark.torch
+
+Write = Callable[[str, bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def writer(name: str, data: bytes) -> Path:
+        path = tmp_path / name
+        # Past what `opened` sees.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        return path
+
+    return writer
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that Python code opens from now on."""
+    import builtins
+    import io
+
+    names: list[str] = []
+    real = io.open
+
+    def spy(file: Any, *args: Any, **kwargs: Any) -> Any:
+        names.append(str(file))
+        return real(file, *args, **kwargs)
+
+    monkeypatch.setattr(io, "open", spy)
+    monkeypatch.setattr(builtins, "open", spy)
+    return names
+
+
+def refused(path: Path, *, limits: MeshLimits | None = None, field: str = "mesh_path") -> str:
+    with pytest.raises(InvalidInput) as caught:
+        read_scene(path, limits or MeshLimits(), field)
+    assert caught.value.field == field
+    assert caught.value.message.startswith(path.name)
+    return caught.value.message
+
+
+def png(width: int, height: int, *, rows: bytes | None = None) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    pixels = rows if rows is not None else b"\0" * ((width * 3 + 1) * height)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+
+
+def textured_document(image: dict[str, Any]) -> dict[str, Any]:
+    document = files.gltf_document()
+    document["images"] = [image]
+    document["textures"] = [{"source": 0}]
+    document["materials"] = [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}]
+    document["meshes"][0]["primitives"][0]["material"] = 0
+    return document
+
+
+# ---------------------------------------------------------------- files beside the file
+
+
+@pytest.mark.parametrize("uri", ["../secret.bin", "/etc/passwd", "secret.bin", "file:///etc/passwd", "http://x/y.bin"])
+def test_buffers_of_a_glb_outside_it_are_refused_and_not_opened(write: Write, opened: list[str], uri: str) -> None:
+    write("secret.bin", files.gltf_binary())
+    document = files.gltf_document()
+    document["buffers"][0]["uri"] = uri
+    path = write("body.glb", files.glb(document, b""))
+    assert "another file" in refused(path)
+    assert not [name for name in opened if "secret" in name or "passwd" in name]
+
+
+def test_a_gltf_that_reads_a_file_above_it_is_refused(write: Write) -> None:
+    write("secret.bin", files.gltf_binary())
+    document = files.gltf_document()
+    document["buffers"][0]["uri"] = "secret.bin"
+    assert "export it as .glb" in refused(write("body.gltf", json.dumps(document).encode()))
+
+
+def test_images_of_a_glb_outside_it_are_left_out_and_named(write: Write, opened: list[str]) -> None:
+    write("secret.png", png(4, 4))
+    scene = read_scene(write("body.glb", files.glb(textured_document({"uri": "secret.png"}))))
+    (part,) = scene.geometry.values()
+    assert part.visual.material.baseColorTexture is None
+    assert "secret.png" in ignored_parts(scene)[0]
+    assert not [name for name in opened if "secret" in name]
+
+
+@pytest.mark.parametrize("line", ["mtllib secret.mtl", "mtllib ../secret.mtl", "mtllib /etc/passwd", "call secret.obj"])
+def test_an_objs_libraries_are_left_out_and_named(write: Write, opened: list[str], line: str) -> None:
+    write("secret.mtl", b"newmtl a\nmap_Kd secret.png\n")
+    write("secret.png", png(4, 4))
+    scene = read_scene(write("body.obj", files.obj(before=line + "\nusemtl a")))
+    assert sum(len(part.faces) for part in scene.geometry.values()) == 4
+    assert line.split()[1] in ignored_parts(scene)[0]
+    assert not [name for name in opened if "secret" in name or "passwd" in name]
+
+
+def test_a_plys_texture_is_left_out_and_named(write: Write, opened: list[str]) -> None:
+    write("secret.png", png(4, 4))
+    scene = read_scene(write("body.ply", files.ply(comment="comment TextureFile secret.png\n")))
+    assert "secret.png" in ignored_parts(scene)[0]
+    assert not [name for name in opened if "secret" in name]
+
+
+# ---------------------------------------------------------------- claims
+
+
+@pytest.mark.parametrize("name", sorted(files.SOUND))
+def test_limits_hold_for_every_format(write: Write, name: str) -> None:
+    path = write(name, files.SOUND[name])
+    assert len(read_mesh(path).faces) == 4
+    assert "bytes" in refused(path, limits=MeshLimits(max_bytes=10))
+    assert "faces" in refused(path, limits=MeshLimits(max_faces=3))
+    assert "vertices" in refused(path, limits=MeshLimits(max_vertices=3))
+    assert refused(path, limits=MeshLimits(max_faces=3), field="other")
+
+
+HUGE = 4_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("vertices.ply", files.ply(vertices=HUGE)),
+        ("faces.ply", files.ply(faces=HUGE)),
+        ("digits.ply", files.ply(vertices=10**40)),
+        ("text.ply", files.ply(vertices=HUGE, binary=False)),
+        ("a.off", files.off(vertices=HUGE)),
+        ("b.off", files.off(faces=HUGE)),
+        ("negative.off", files.off(vertices=-4)),
+        ("a.stl", files.stl(count=HUGE)),
+    ],
+)
+def test_huge_counts_in_headers_are_refused_unread(write: Write, name: str, data: bytes) -> None:
+    with limited_memory(64):
+        refused(write(name, data))
+
+
+def spoilt_glb(change: Callable[[dict[str, Any]], None]) -> bytes:
+    document = files.gltf_document()
+    change(document)
+    return files.glb(document)
+
+
+def doubled_tree(document: dict[str, Any]) -> None:
+    """Every node twice below the one above: 2 ** 40 bodies."""
+    document["nodes"] = [{"children": [i + 1, i + 1]} for i in range(40)] + [{"mesh": 0}]
+
+
+def twice_in_two(document: dict[str, Any]) -> None:
+    document["nodes"] = [{"children": [2 * i + 2, 2 * i + 3]} for i in range(40) for _ in range(2)] + [{"mesh": 0}] * 2
+    document["scenes"] = [{"nodes": [0, 1]}]
+
+
+def long_chain(document: dict[str, Any]) -> None:
+    document["nodes"] = [{"children": [i + 1]} for i in range(5000)] + [{"mesh": 0}]
+
+
+def many_instances(document: dict[str, Any]) -> None:
+    document["nodes"] = [{"mesh": 0}] * 60_000
+    document["scenes"] = [{"nodes": list(range(60_000))}]
+    document["accessors"][1]["count"] = 12
+
+
+def overlapping_views(document: dict[str, Any]) -> None:
+    document["bufferViews"] += [{"buffer": 0, "byteLength": 96}] * 200_000
+
+
+GLB_SPOILERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "huge count": lambda d: d["accessors"][0].update(count=HUGE),
+    "count without data": lambda d: d["accessors"][0].pop("bufferView") and d["accessors"][0].update(count=HUGE),
+    "negative count": lambda d: d["accessors"][0].update(count=-4),
+    "count as text": lambda d: d["accessors"][0].update(count="4"),
+    "sparse": lambda d: d["accessors"][0].update(sparse={"count": 1}),
+    "unknown type": lambda d: d["accessors"][0].update(type="VEC9"),
+    "unknown component": lambda d: d["accessors"][0].update(componentType=1),
+    "offset beyond": lambda d: d["accessors"][0].update(byteOffset=40),
+    "view beyond": lambda d: d["bufferViews"][1].update(byteLength=10**9),
+    "negative offset": lambda d: d["bufferViews"][1].update(byteOffset=-4),
+    "stride of 0": lambda d: d["bufferViews"][0].update(byteStride=0),
+    "tiny stride": lambda d: d["bufferViews"][0].update(byteStride=4),
+    "no such buffer": lambda d: d["bufferViews"][0].update(buffer=7),
+    "no such view": lambda d: d["accessors"][0].update(bufferView=7),
+    "no such accessor": lambda d: d["meshes"][0]["primitives"][0].update(indices=7),
+    "negative accessor": lambda d: d["meshes"][0]["primitives"][0].update(indices=-1),
+    "no such mesh": lambda d: d["nodes"][0].update(mesh=7),
+    "no such material": lambda d: d["meshes"][0]["primitives"][0].update(material=7),
+    "no such node": lambda d: d["scenes"][0].update(nodes=[7]),
+    "no such scene": lambda d: d.update(scene=7),
+    "no position": lambda d: d["meshes"][0]["primitives"][0].update(attributes={}),
+    "indices of floats": lambda d: d["accessors"][1].update(componentType=5126),
+    "no triangles": lambda d: d["accessors"][1].update(count=11),
+    "nothing shown": lambda d: d["nodes"][0].pop("mesh"),
+    "points only": lambda d: d["meshes"][0]["primitives"][0].update(mode=0),
+    "below itself": lambda d: d["nodes"][0].update(children=[0]),
+    "doubled tree": doubled_tree,
+    "two parents": twice_in_two,
+    "long chain": long_chain,
+    "broken matrix": lambda d: d["nodes"][0].update(matrix=[1, 2, 3]),
+    "zero rotation": lambda d: d["nodes"][0].update(rotation=[0, 0, 0, 0]),
+    "huge numbers": lambda d: d["nodes"][0].update(scale=[1e300, 1e300, 1e300]),
+    "draco": lambda d: d.update(extensionsRequired=["KHR_draco_mesh_compression"]),
+    "meshes no list": lambda d: d.update(meshes={"a": 1}),
+    "texture missing": lambda d: d.update(materials=[{"normalTexture": {"index": 3}}]),
+}
+
+
+@pytest.mark.parametrize("name", sorted(GLB_SPOILERS))
+def test_what_a_glb_claims_wrongly_is_refused(write: Write, name: str) -> None:
+    with limited_memory(256):
+        refused(write("body.glb", spoilt_glb(GLB_SPOILERS[name])))
+
+
+def test_instances_count_against_the_limits(write: Write) -> None:
+    path = write("body.glb", spoilt_glb(many_instances))
+    assert "vertices" in refused(path, limits=MeshLimits(max_vertices=100_000))
+
+
+def test_views_that_overlap_do_not_multiply(write: Write) -> None:
+    path = write("body.glb", spoilt_glb(overlapping_views))
+    assert "together" in refused(path, limits=MeshLimits(max_bytes=8 * 1024 * 1024))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 100_000,
+        b'{"nodes":' * 5_000 + b"1" + b"}" * 5_000,
+        b"[]",
+        b"null",
+        b"{",
+        b"\xff\xfe{}",
+        b'{"nodes": [{"mesh": 1e999}]}',
+        b'{"accessors": [{"count": NaN}]}',
+        b'{"a": ' + b"9" * 50_000 + b"}",
+    ],
+)
+def test_broken_json_is_refused(write: Write, text: bytes) -> None:
+    refused(write("body.glb", files.glb(text)))
+
+
+def test_a_doubled_key_cannot_show_the_parser_another_document(write: Write) -> None:
+    text = json.dumps(files.gltf_document()).encode()
+    lie = b'{"buffers": [{"byteLength": 96, "uri": "../secret.bin"}], ' + text[1:]
+    assert len(read_mesh(write("body.glb", files.glb(lie))).faces) == 4
+
+
+# ---------------------------------------------------------------- numbers
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "-inf", "1e999"])
+def test_numbers_that_are_not_finite_are_refused(write: Write, bad: str) -> None:
+    corrupt = ((float(bad), 0.0, 0.0), *files.VERTICES[1:])
+    raw = b"".join(struct.pack("<3f", *v) for v in corrupt)
+    assert "finite" in refused(write("a.glb", files.glb(binary=raw + files.gltf_binary()[48:])))
+    faces = b"".join(struct.pack("<B3i", 3, *f) for f in files.FACES)
+    assert "finite" in refused(write("a.ply", files.ply(body=raw + faces)))
+    refused(write("a.obj", files.obj().replace(b"v 1.0 0.0 0.0", f"v {bad} 0.0 0.0".encode())))
+    refused(write("a.off", files.off().replace(b"1.0 0.0 0.0", f"{bad} 0.0 0.0".encode())))
+    refused(write("a.stl", files.text_stl().replace(b"vertex 1.0", f"vertex {bad}".encode())))
+
+
+@pytest.mark.parametrize("index", [4, 2**31 - 1, -1, -(2**31)])
+def test_indices_that_point_nowhere_are_refused(write: Write, index: int) -> None:
+    faces = [(0, 1, index), *files.FACES[1:]]
+    unsigned = [tuple(corner % 2**32 for corner in face) for face in faces]
+    refused(write("a.glb", files.glb(binary=files.gltf_binary(faces=unsigned))))
+    vertices = b"".join(struct.pack("<3f", *v) for v in files.VERTICES)
+    refused(write("a.ply", files.ply(body=vertices + b"".join(struct.pack("<B3i", 3, *f) for f in faces))))
+    refused(write("a.off", files.off().replace(b"3 0 2 1", f"3 0 1 {index}".encode())))
+    obj_index = index + 1 if index >= 0 else index - 10
+    refused(write("a.obj", files.obj(faces=f"f 1 2 {obj_index}\nf 1 2 3")))
+
+
+def test_relative_indices_count_from_where_they_stand(write: Write) -> None:
+    text = b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf -3 -2 -1\nv 5 5 5\nv 6 5 5\nv 5 6 5\nf -3 -2 -1\n"
+    mesh = read_mesh(write("a.obj", text))
+    corners = mesh.vertices[mesh.faces].tolist()
+    assert corners[0] == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+    assert corners[1] == [[5, 5, 5], [6, 5, 5], [5, 6, 5]]
+
+
+@pytest.mark.parametrize("line", ["f 1 2", "f 0 1 2", "f 1 2 x", "f 1//1 2//0 3//1", "f -9 -8 -7"])
+def test_broken_faces_of_an_obj_are_refused(write: Write, line: str) -> None:
+    refused(write("a.obj", files.obj(faces="f 1 2 3\n" + line)))
+
+
+# ---------------------------------------------------------------- broken off, or of another kind
+
+
+@pytest.mark.parametrize("name", sorted(files.SOUND))
+def test_broken_off_files_are_refused_or_whole(write: Write, name: str) -> None:
+    data = files.SOUND[name]
+    for end in range(0, len(data), 7):
+        path = write(name, data[:end])
+        try:
+            mesh = read_mesh(path)
+        except InvalidInput as error:
+            assert error.field == "mesh_path"
+        else:
+            # OBJ has no header: it may end after any face. A text may lack its last sign.
+            assert name == "body.obj" or len(mesh.faces) == 4
+
+
+@pytest.mark.parametrize("name", sorted(files.SOUND))
+@pytest.mark.parametrize("content", sorted(files.SOUND))
+def test_content_of_another_kind_is_refused(write: Write, name: str, content: str) -> None:
+    if name.rsplit(".")[-1] != content.rsplit(".")[-1]:
+        refused(write("a" + name, files.SOUND[content]))
+
+
+def test_random_bytes_never_crash(write: Write) -> None:
+    for name, data in files.SOUND.items():
+        dice = random.Random(name)
+        for _ in range(60):
+            spoilt = bytearray(data)
+            for _ in range(dice.randint(1, 8)):
+                spoilt[dice.randrange(len(spoilt))] = dice.randrange(256)
+            try:
+                mesh = read_mesh(write(name, bytes(spoilt)))
+            except InvalidInput as error:
+                assert error.field == "mesh_path"
+            else:
+                assert mesh.faces.max() < len(mesh.vertices)
+
+
+def test_an_empty_file_and_a_foreign_suffix_are_refused(write: Write) -> None:
+    for suffix in ("glb", "obj", "ply", "stl", "off"):
+        assert "empty" in refused(write(f"a.{suffix}", b""))
+    for name in ("a.xml", "a.zip", "a.blend", "a", "a.glb.exe"):
+        assert "unsupported format" in refused(write(name, files.glb()))
+
+
+def test_a_line_without_end_is_refused(write: Write) -> None:
+    assert "characters" in refused(write("a.obj", files.obj() + b"\nf " + b"1 2 3 " * 400_000))
+    assert "characters" in refused(write("a.off", b"OFF\n4 4 0\n" + b"1 " * 1_000_000))
+
+
+def test_a_text_of_empty_lines_is_refused(write: Write) -> None:
+    assert "lines" in refused(write("a.ply", files.ply(binary=False) + b"\n" * 1_000_000))
+
+
+def test_groups_without_end_are_refused(write: Write) -> None:
+    assert "groups" in refused(write("a.obj", files.obj(before="o a\n" * 30_000)))
+
+
+# ---------------------------------------------------------------- pictures
+
+
+@pytest.mark.parametrize("where", ["chunk", "address"])
+def test_a_bomb_inside_a_glb_is_refused(write: Write, where: str) -> None:
+    bomb = png(30_000, 30_000, rows=b"\0" * 1000)
+    if where == "chunk":
+        document = textured_document({"bufferView": 2, "mimeType": "image/png"})
+        document["bufferViews"].append({"buffer": 0, "byteOffset": 96, "byteLength": len(bomb)})
+        document["buffers"][0]["byteLength"] = 96 + len(bomb)
+        data = files.glb(document, files.gltf_binary() + bomb)
+    else:
+        uri = "data:image/png;base64," + base64.b64encode(bomb).decode()
+        data = files.glb(textured_document({"uri": uri}))
+    with limited_memory(128):
+        assert "pixels" in refused(write("a.glb", data))
+
+
+def test_a_broken_image_inside_a_glb_is_refused(write: Write) -> None:
+    uri = "data:image/png;base64," + base64.b64encode(png(64, 64)[:-60]).decode()
+    refused(write("a.glb", files.glb(textured_document({"uri": uri}))))
+    other = "data:image/png;base64," + base64.b64encode(b"%!PS-Adobe-3.0 EPSF-3.0\n").decode()
+    assert "formats" in refused(write("b.glb", files.glb(textured_document({"uri": other}))))
+
+
+def test_pictures_that_unpack_to_too_much_are_refused_by_their_header(write: Write) -> None:
+    for side in (8_000, 20_000, 60_000):
+        path = write("a.png", png(side, side, rows=b"\0" * 1000))
+        with limited_memory(64), pytest.raises(InvalidInput, match="pixels") as caught:
+            read_image(path, field="image_paths")
+        assert caught.value.field == "image_paths"
+
+
+def test_other_pictures_are_refused(write: Write) -> None:
+    whole = png(64, 48)
+    assert read_image(write("a.png", whole)).size == (64, 48)
+    for data in (b"", whole[:40], whole[:-70], b"GIF89a" + b"\0" * 40, b"%!PS-Adobe-3.0\n", b"<svg/>"):
+        with pytest.raises(InvalidInput):
+            read_image(write("a.png", data))
+    with pytest.raises(InvalidInput, match="bytes"):
+        read_image(write("a.png", whole), ImageLimits(max_bytes=20))
+    with pytest.raises(InvalidInput, match="pixels"):
+        read_image(write("a.png", whole), ImageLimits(max_pixels=1000))
+
+
+def test_a_picture_is_turned_upright_and_keeps_its_transparency(tmp_path: Path) -> None:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20), (200, 10, 10)).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_image(tmp_path / "turned.jpg").size == (20, 40)
+    Image.new("LA", (4, 4), (10, 100)).save(tmp_path / "alpha.png")
+    assert read_image(tmp_path / "alpha.png").mode == "RGBA"
+    Image.new("I;16", (4, 4), 65_535).save(tmp_path / "deep.png")
+    assert read_image(tmp_path / "deep.png").getpixel((0, 0)) == (255, 255, 255)
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_past_the_bound_allocation_fails_and_is_lifted_afterwards() -> None:
+    import numpy as np
+
+    with limited_memory(128), pytest.raises(MemoryError):
+        np.ones(512 * 1024 * 1024, dtype=np.uint8)
+    assert len(np.ones(512 * 1024 * 1024, dtype=np.uint8)) == 512 * 1024 * 1024
+
+
+def test_a_parser_that_takes_too_much_is_the_files_fault(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+    import trimesh
+
+    def greedy(*_: Any, **__: Any) -> Any:
+        return np.ones(4 * 1024**3, dtype=np.uint8)
+
+    monkeypatch.setattr(trimesh, "load_scene", greedy)
+    assert "memory" in refused(write("a.glb", files.glb()))
+
+
+def test_two_threads_may_read_at_once(write: Write) -> None:
+    paths = [write(f"{number}.glb", files.glb()) for number in range(8)]
+    faces: list[int] = []
+    threads = [threading.Thread(target=lambda p=path: faces.append(len(read_mesh(p).faces))) for path in paths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faces == [4] * 8

@@ -1,5 +1,6 @@
-"""A new adapter's package, as files: it works as written (with a placeholder for the model), and so does its test. Pure:
-nothing is written here.
+"""A new adapter's package, as files: it works as written (with a placeholder for the model), and so does its test.
+
+Pure: nothing is written here.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ version = "0.1.0"
 description = "$title as an adapter for Pocket3DStudio."
 readme = "README.md"
 requires-python = ">=3.10"
-# What the model needs, torch first. An agent's worker brings Pocket3DStudio itself; msgspec and structlog are its needs.
+# What the model needs goes here. Pocket3DStudio itself is brought by the agent; these two are its worker's needs.
 dependencies = ["msgspec>=0.19,<1", "structlog>=24.1"]
 
 # Agents find the adapter by this: its id, and where its class is. It is imported in the worker only.
@@ -163,7 +164,7 @@ $work
 )
 
 _TEST = Template(
-    '''"""The adapter keeps its contract: it is started, asked, cancelled and ended as an agent does it, without a server."""
+    '''"""The adapter keeps its contract: it is started, asked, cancelled and ended as an agent does it."""
 
 from __future__ import annotations
 
@@ -181,7 +182,7 @@ def test_it_keeps_the_contract(tmp_path: Path) -> None:
 _README = Template(
     """# $name
 
-$title as an adapter for [Pocket3DStudio]: feature `$feature`.
+$title as an adapter for Pocket3DStudio: feature `$feature`.
 
 ```
 pip install -e .                      # into the environment of the agent
@@ -254,11 +255,8 @@ def _imports(base: _Base) -> str:
     ours.append("from pocket3d.adapters.licenses import License")
     if not base.takes_mesh:
         ours.append("from pocket3d.adapters.check_samples import write_sample_mesh")
-    standard = ["from typing import Any, ClassVar"]
-    if base.takes_mesh:
-        standard = ["import shutil", *standard]
-    else:
-        standard = ["from pathlib import Path", *standard]
+    first = "import shutil" if base.takes_mesh else "from pathlib import Path"
+    standard = [first, "from typing import Any, ClassVar"]
     return "\n".join([*standard, "", *sorted(ours), ""])
 
 

@@ -33,7 +33,9 @@ ONLY_IN = {
 }
 #: What a worker has in a model's own environment, and what a producer has.
 WORKER_BASE = {"msgspec", "structlog"}
-PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys", "yaml", "click", "rich"}
+PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys", "yaml", "click", "rich", "jsonschema", "referencing"}
+#: The one module of the contracts that no worker imports.
+PARAMETERS = "pocket3d.contracts.parameters"
 HEAVY = {"torch", "trimesh", "scipy", "numpy", "PIL", "skimage", "pynvml"}
 
 #: What an engine and all that it loads must not import: decisions get time, ids and randomness as arguments.
@@ -74,8 +76,10 @@ def test_a_library_is_imported_only_where_it_belongs(package: str) -> None:
 
 
 def test_contracts_need_msgspec_only() -> None:
-    used = {p for module in modules().values() if module.component == "contracts" for p in third_party(module)}
+    contracts = {name: module for name, module in modules().items() if module.component == "contracts"}
+    used = {p for name, module in contracts.items() if name != PARAMETERS for p in third_party(module)}
     assert used == {"msgspec"}
+    assert PARAMETERS not in loaded_by("pocket3d.adapters.worker")
 
 
 def test_nobody_outside_of_adapters_loads_a_heavy_library() -> None:

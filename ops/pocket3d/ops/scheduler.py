@@ -23,6 +23,7 @@ import msgspec
 import structlog
 
 from pocket3d.adapters.base import BaseModel
+from pocket3d.bus.client import Client
 from pocket3d.bus.client_errors import ApiRefused, WaitTimeout
 from pocket3d.bus.handle import JobHandle
 from pocket3d.contracts.adapter_ids import with_ours
@@ -83,6 +84,8 @@ class JobRequest:
             or the one under which the registry made it.
         job_id: 1 to 64 letters, digits, - and _; by default a random one.
         metadata: comes back with the result.
+        limits: `schedule_to_start_s`, `start_to_close_s`, `load_s`, in seconds.
+        retry: `max_attempts` (3), `initial_s`, `factor`, `cap_s`: what becomes of attempts that fail.
     """
 
     feature: str
@@ -91,6 +94,8 @@ class JobRequest:
     model_preference: str | Sequence[str] | None = None
     job_id: str | None = None
     metadata: Mapping[str, Any] | None = None
+    limits: Mapping[str, Any] | None = None
+    retry: Mapping[str, Any] | None = None
 
 
 class ModelScheduler:
@@ -228,6 +233,15 @@ class ModelScheduler:
         """
         return self._running().url
 
+    @property
+    def client(self) -> Client:
+        """For what this class does not offer: progress, cancelling, the agents' state.
+
+        Raises:
+            RuntimeError: not started.
+        """
+        return self._running().client
+
     def _running(self) -> EmbeddedSystem:
         if self._system is None:
             raise RuntimeError("the scheduler is not started; await scheduler.start() first")
@@ -252,6 +266,8 @@ class ModelScheduler:
             model_preference=self._preference(job),
             job_id=job.job_id,
             metadata=job.metadata,
+            limits=job.limits,
+            retry=job.retry,
         )
         self._jobs[handle.job_id] = handle
         return handle.job_id

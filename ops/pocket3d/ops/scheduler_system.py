@@ -5,7 +5,6 @@ loop, and the models' worker processes. The composition root of a program that e
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -38,8 +37,9 @@ log = structlog.get_logger(__name__)
 _CONNECT_S = 30.0
 #: Between two looks whether the leader knows what the agent said, seconds.
 _LOOK_S = 0.02
-#: Nobody else can join: a job whose adapters are all broken is told so soon.
-_UNAVAILABLE_WAIT_S = 1.0
+#: Nobody else can join: a job whose adapters are all broken is told so soon, and a model that fails often is not kept
+#: from its jobs, since no other agent would do better.
+_COORDINATOR = CoordinatorSettings(unavailable_wait_s=1.0, bench_after=1_000_000)
 #: After the time for running jobs is over, handing back and leaving may take so long, seconds.
 _LEAVE_S = 10.0
 
@@ -57,6 +57,8 @@ class EmbeddedSystem:
         self._monitor = monitor
         self._store = store
         self._drain_s = drain_s
+        #: Removed at the latest when the interpreter ends, for programs that never come to `stop`.
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._stopping = asyncio.Event()
         self._parts: dict[str, asyncio.Task[None]] = {}
         self._buses: list[JetStreamBus] = []
@@ -69,7 +71,8 @@ class EmbeddedSystem:
             ServerError: the server does not start; the message says what to do.
         """
         if self._store is None:
-            self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="pocket3d-scheduler-"))
+            self._temporary = tempfile.TemporaryDirectory(prefix="pocket3d-scheduler-", ignore_cleanup_errors=True)
+            self._folder = Path(self._temporary.name)
         else:
             self._folder = self._store.expanduser().absolute()
         self._server = EmbeddedServer(self._folder / "nats", http_port=None)
@@ -92,7 +95,7 @@ class EmbeddedSystem:
         coordinator = CoordinatorService(
             await self._connect("coordinator"),
             subjects,
-            CoordinatorSettings(unavailable_wait_s=_UNAVAILABLE_WAIT_S),
+            _COORDINATOR,
             version=version(),
         )
         self.agent = AgentService(
@@ -182,8 +185,8 @@ class EmbeddedSystem:
             await bus.close()
         await self._server.stop()
         self._inventory.probe.close()
-        if self._store is None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        if self._temporary is not None:
+            await asyncio.to_thread(self._temporary.cleanup)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -92,6 +92,7 @@ class ProceduralTextToMeshAdapter(TextToMeshModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ..mesh_output import COLOUR_IN_FORMAT, is_watertight, statistics, write_mesh
+        from ..mesh_result import describe_mesh
         from .assembly import assemble
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -107,6 +108,7 @@ class ProceduralTextToMeshAdapter(TextToMeshModel):
         step(1.0, "writing the file")
         target = Path(response["output_mesh_path"])
         extra = write_mesh(made.parts, target)
+        described = describe_mesh(target, self.output_dir)
         response["generation_info"] = {
             **response["generation_info"],
             "model": "procedural shape grammar",
@@ -114,6 +116,7 @@ class ProceduralTextToMeshAdapter(TextToMeshModel):
             "ignored": made.ignored,
             "notes": made.notes,
             **statistics(made.parts),
+            "statistics": described["statistics"],
             "sizes": made.sizes,
             "parts": [
                 {
@@ -129,6 +132,7 @@ class ProceduralTextToMeshAdapter(TextToMeshModel):
             "colour": COLOUR_IN_FORMAT[target.suffix[1:]],
             "ignored_inputs": sorted(key for key in inputs if key not in _KNOWN),
         }
+        response["thumbnail_path"] = described["thumbnail_path"]
         if extra:
             response["extra_paths"] = [str(each) for each in extra]
         response["seed"] = seed

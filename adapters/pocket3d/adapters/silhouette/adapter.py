@@ -131,6 +131,7 @@ class SilhouetteImageToMeshAdapter(ImageToMeshModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ..mesh_output import COLOUR_IN_FORMAT, statistics, write_mesh
+        from ..mesh_result import describe_mesh
         from .mask import NoSubject
         from .photo import UnreadablePhoto, read_photo
         from .reconstruction import Settings, reconstruct
@@ -157,11 +158,13 @@ class SilhouetteImageToMeshAdapter(ImageToMeshModel):
         step(0.9, "writing the file")
         target = Path(response["output_mesh_path"])
         extra = write_mesh([made.part], target)
+        described = describe_mesh(target, self.output_dir)
         response["generation_info"] = {
             **response["generation_info"],
             "model": "silhouette inflation",
             **made.facts,
             **statistics([made.part]),
+            "statistics": described["statistics"],
             "image_size": list(photo.original_size),
             "seed": seed,
             "device": self.device,
@@ -169,6 +172,7 @@ class SilhouetteImageToMeshAdapter(ImageToMeshModel):
             "colour": "texture" if target.suffix in (".glb", ".obj") else COLOUR_IN_FORMAT[target.suffix[1:]],
             "ignored_inputs": sorted(key for key in inputs if key not in _KNOWN),
         }
+        response["thumbnail_path"] = described["thumbnail_path"]
         if extra:
             response["extra_paths"] = [str(each) for each in extra]
         response["seed"] = seed

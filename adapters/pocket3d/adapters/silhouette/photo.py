@@ -9,9 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..memory_limit import limited_memory
+
 FORMATS = ("PNG", "JPEG", "WEBP")
 #: More than any camera's photo; a file that unpacks to more is refused before it is unpacked.
 MAX_PIXELS = 64_000_000
+#: Decoded pixels and a copy for each conversion.
+_BYTES_PER_PIXEL = 24
 MIN_SIDE = 16
 MAX_ASPECT = 12
 #: An alpha channel says something if at least this share of the pixels is transparent.
@@ -44,7 +48,10 @@ def read_photo(path: Path, longest: int, max_pixels: int = MAX_PIXELS) -> Photo:
         try:
             with Image.open(file, formats=FORMATS) as image:
                 _check_size(image.size, max_pixels)
-                return _decode(image, longest)
+                with limited_memory(max_pixels * _BYTES_PER_PIXEL // 2**20 + 256):
+                    return _decode(image, longest)
+        except MemoryError as error:
+            raise UnreadablePhoto("decoding it takes more memory than its size accounts for") from error
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise UnreadablePhoto(f"too many pixels, at most {max_pixels:,} are taken: {error}") from error
         except UnidentifiedImageError as error:

@@ -1,0 +1,160 @@
+"""`pocket3d adapters check`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pocket3d.adapters.check import Report, check_spec
+from pocket3d.adapters.check_process import ProcessError, describe
+from pocket3d.adapters.check_story import CheckPlan
+from pocket3d.adapters.models_yaml import ConfiguredAdapter
+from pocket3d.contracts.codec import encode
+from pocket3d.contracts.worker_frames import AdapterSpec
+
+from .. import logging
+from ..exit_codes import Exit
+from ..inputs import LocalFile, parse_inputs
+from .errors import CliError, explain_to_user
+from .models_option import models_option
+from .options import json_option
+
+
+@click.command("check")
+@click.argument("adapter", metavar="NAME_OR_CLASS")
+@models_option
+@click.option("--input", "words", multiple=True, metavar="KEY=VALUE", help="Of the request; key:=JSON too. Repeatable.")
+@click.option("--config", "config_words", multiple=True, metavar="KEY:=JSON", help="Of the constructor. Repeatable.")
+@click.option("--python", help="Interpreter, for a class.  [default: this one]")
+@click.option(
+    "--path",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Import folder, for a class.  [default: the current one]",
+)
+@click.option("--device", type=click.Choice(["cuda", "cpu"]), help="[default: what it runs on and this machine has]")
+@click.option("--load-timeout", type=click.FloatRange(min=1), default=900, show_default=True, metavar="S")
+@click.option("--run-timeout", type=click.FloatRange(min=1), default=3600, show_default=True, metavar="S")
+@click.option("--cancel-patience", type=click.FloatRange(min=0.1), default=30, show_default=True, metavar="S")
+@click.option(
+    "--work-dir", type=click.Path(file_okay=False, path_type=Path), help="Keep its files there, a new or empty folder."
+)
+@json_option
+def command(
+    adapter: str,
+    models: Path | None,
+    words: tuple[str, ...],
+    config_words: tuple[str, ...],
+    python: str | None,
+    folders: tuple[Path, ...],
+    device: str | None,
+    load_timeout: float,
+    run_timeout: float,
+    cancel_patience: float,
+    work_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Run one adapter against its contract, without a server. Exit code 1 if something failed.
+
+    NAME_OR_CLASS is an adapter's id or a class, my_model.adapter:MyAdapter. It is described, loaded, given a request
+    with sample files, a wrong one, and one that is cancelled, unloaded and loaded again, in a worker process of its own
+    interpreter.
+    """
+    if work_dir is not None and work_dir.is_dir() and any(work_dir.iterdir()):
+        raise CliError(f"{work_dir} is not empty", Exit.USAGE)
+    logging.configure(level=os.environ.get("POCKET3D_LOG_LEVEL", "warning"))
+    # Not in a thread of an event loop: Ctrl-C has to end it, and with it the worker.
+    with explain_to_user():
+        if _is_class(adapter):
+            spec = AdapterSpec(
+                adapter_id="checked",
+                class_path=adapter.replace(":", "."),
+                config=_plain(parse_inputs(config_words)),
+                path=[str(each.absolute()) for each in folders or (Path.cwd(),)],
+                accept_license=True,
+            )
+            target = ConfiguredAdapter(spec=spec, python=python)
+        else:
+            if config_words or python or folders:
+                told = "--config, --python and --path are for a class; models.yaml has them for an id"
+                raise CliError(told, Exit.USAGE)
+            target = asyncio.run(_named(adapter, models))
+        report = _check(target, words, device, (load_timeout, run_timeout, cancel_patience), work_dir)
+    click.echo(encode({"adapter_id": adapter, "ok": report.ok, "checks": report.checks}) if as_json else report.text())
+    if not report.ok:
+        raise click.exceptions.Exit(int(Exit.ERROR))
+
+
+def _is_class(name: str) -> bool:
+    """Ids may have dots too (`hunyuan3d-2.1-painting`), but hardly only Python's names between them."""
+    parts = name.split(".")
+    return ":" in name or (len(parts) > 1 and all(part.isidentifier() for part in parts))
+
+
+async def _named(adapter_id: str, models: Path | None) -> ConfiguredAdapter:
+    from ..known_adapters import known_adapters
+    from .adapters_show import find
+
+    known = find(adapter_id, await known_adapters(models))
+    if known.source == "recipe":
+        raise CliError(known.reason or "it is not configured", hint="and then check it with that models.yaml: --models")
+    return known.adapter
+
+
+def _check(
+    target: ConfiguredAdapter,
+    words: tuple[str, ...],
+    device: str | None,
+    limits: tuple[float, float, float],
+    work_dir: Path | None,
+) -> Report:
+    from pocket3d.gpu_agents.workers.environment import child_environment, interpreter, link_namespace
+
+    with tempfile.TemporaryDirectory(prefix="pocket3d-import-") as folder:
+        python = interpreter(target.python)
+        env = child_environment(
+            os.environ,
+            python=python,
+            namespace=link_namespace(Path(folder)),
+            env=target.env,
+            path=[],
+            visible="" if device == "cpu" else _visible(),
+        )
+        try:
+            schema = describe(python, env, target.spec).parameters if words else None
+        except ProcessError:
+            # The check itself tells what is wrong with it.
+            schema = None
+        plan = CheckPlan(
+            spec=target.spec,
+            python=python,
+            env=env,
+            inputs=_plain(parse_inputs(words, [schema])),
+            device=device,
+            load_timeout_s=limits[0],
+            run_timeout_s=limits[1],
+            cancel_patience_s=limits[2],
+        )
+        return check_spec(plan, work_dir)
+
+
+def _visible() -> str:
+    """The first GPU, as an agent's worker sees one; whoever wants another says so in CUDA_VISIBLE_DEVICES."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+
+
+def _plain(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Files as the paths that a worker gets."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, LocalFile):
+            return str(value.path.absolute())
+        return [plain(each) for each in value] if isinstance(value, list) else value
+
+    return {key: plain(value) for key, value in inputs.items()}

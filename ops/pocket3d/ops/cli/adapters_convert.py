@@ -1,0 +1,44 @@
+"""`pocket3d adapters convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..exit_codes import Exit
+from .errors import CliError
+
+
+@click.command("convert")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A new file.  [default: print it]"
+)
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the former system, for the file's relative paths.  [default: they are left as they are]",
+)
+def command(file: Path, output: Path | None, root: Path | None) -> None:
+    """Turn a models.yaml of 3DAIGC-API (or its fork) into ours. What could not be taken over is told on stderr."""
+    from pocket3d.adapters.parent_yaml import convert_parent_models
+
+    if output is not None and output.exists():
+        raise CliError(f"{output} is there already; nothing was written", Exit.USAGE)
+    try:
+        converted, notes = convert_parent_models(
+            file.read_text(encoding="utf-8"), root=None if root is None else root.absolute(), file=file
+        )
+    except OSError as error:
+        raise CliError(f"{file}: {error.strerror or error}") from error
+    except ValueError as error:
+        # Not YAML, not of that form, or not UTF-8.
+        raise CliError(str(error), Exit.USAGE) from error
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    if output is None:
+        click.echo(converted, nl=not converted.endswith("\n"))
+        return
+    output.write_text(converted, encoding="utf-8")
+    click.echo(f"wrote {output}")

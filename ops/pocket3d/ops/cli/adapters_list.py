@@ -1,0 +1,43 @@
+"""`pocket3d adapters list`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pocket3d.contracts.codec import encode
+
+from ..known_adapters import known_adapters
+from .errors import runs
+from .licence_text import licence
+from .models_option import models_option
+from .options import json_option
+from .output import megabytes, print_table
+
+
+@click.command("list")
+@models_option
+@json_option
+@runs
+async def command(models: Path | None, as_json: bool) -> None:
+    """List all known adapters: built-in, with a recipe, of installed packages, in models.yaml.
+
+    Each is asked in its own interpreter. With --json one array.
+    """
+    found = await known_adapters(models)
+    if as_json:
+        click.echo(encode([each.as_json() for each in found]).decode())
+        return
+    rows: list[tuple[Any, ...]] = []
+    for each in found:
+        about = each.about
+        needs = megabytes(about.vram_mb) if about.vram_mb else None
+        state = "yes" if each.available else "no"
+        terms = licence(about.license, each.source)
+        rows.append((each.adapter_id, about.feature, needs, " ".join(about.devices), each.source, state, terms))
+    print_table(("ADAPTER", "FEATURE", "VRAM", "DEVICES", "SOURCE", "AVAILABLE", "LICENCE"), rows)
+    for each in found:
+        if each.reason:
+            click.echo(f"{each.adapter_id}: {each.reason}")

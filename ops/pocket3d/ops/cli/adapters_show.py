@@ -1,0 +1,101 @@
+"""`pocket3d adapters show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pocket3d.contracts.codec import encode
+
+from ..exit_codes import Exit
+from ..known_adapters import KnownAdapter, known_adapters
+from .errors import CliError, runs
+from .licence_text import licence_fields
+from .models_option import models_option
+from .options import json_option
+from .output import megabytes, print_fields, print_table
+
+
+@click.command("show")
+@click.argument("adapter_id")
+@models_option
+@json_option
+@runs
+async def command(adapter_id: str, models: Path | None, as_json: bool) -> None:
+    """All about one adapter: where it comes from, what it needs, its licence, its parameters."""
+    each = find(adapter_id, await known_adapters(models))
+    if as_json:
+        click.echo(encode(each.as_json()).decode())
+        return
+    about, spec = each.about, each.adapter.spec
+    print_fields(
+        [
+            ("adapter", each.adapter_id),
+            ("feature", about.feature),
+            ("available", "yes" if each.available else f"no: {each.reason}"),
+            ("source", each.source),
+            ("class", spec.class_path),
+            ("interpreter", each.adapter.python or "the agent's"),
+            ("import folders", ", ".join(spec.path)),
+            ("VRAM", megabytes(about.vram_mb) if about.vram_mb else None),
+            ("at once", about.max_concurrent),
+            ("devices", ", ".join(about.devices)),
+            *licence_fields(about.license, each.source),
+        ]
+    )
+    click.echo()
+    if about.parameters is None:
+        click.echo("parameters: any keys are taken" if each.available else "parameters: not known while unavailable")
+        return
+    required = set(about.parameters.get("required", ()))
+    rows = [_row(key, facts, key in required) for key, facts in about.parameters.get("properties", {}).items()]
+    print_table(("PARAMETER", "TYPE", "DEFAULT", "RANGE", "DESCRIPTION"), rows)
+    if about.parameters.get("additionalProperties", True) is not False:
+        click.echo("(further keys are taken)")
+
+
+def find(adapter_id: str, known: list[KnownAdapter]) -> KnownAdapter:
+    """The one of that id.
+
+    Raises:
+        CliError: there is none.
+    """
+    for each in known:
+        if each.adapter_id == adapter_id:
+            return each
+    import difflib
+
+    near = difflib.get_close_matches(adapter_id, [each.adapter_id for each in known], n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`pocket3d adapters` lists them"
+    raise CliError(f"no adapter {adapter_id!r} is known here", Exit.USAGE, hint=hint)
+
+
+def _row(key: str, facts: Any, required: bool) -> tuple[Any, ...]:
+    facts = facts if isinstance(facts, dict) else {}
+    default = "required" if required else _value(facts.get("default")) if "default" in facts else None
+    return key, _type(facts), default, _range(facts), facts.get("description")
+
+
+def _type(facts: dict[str, Any]) -> str | None:
+    kind = facts.get("type")
+    if isinstance(kind, list):
+        return " or ".join(str(each) for each in kind)
+    if kind is None and "enum" in facts:
+        return "choice"
+    return None if kind is None else str(kind)
+
+
+def _range(facts: dict[str, Any]) -> str | None:
+    if "enum" in facts:
+        return " | ".join(_value(each) for each in facts["enum"])
+    low, high = facts.get("minimum"), facts.get("maximum")
+    if low is None and high is None:
+        longest = facts.get("maxLength")
+        return None if longest is None else f"up to {longest} characters"
+    return f"{'' if low is None else low}..{'' if high is None else high}"
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else encode(value).decode()

@@ -1,0 +1,132 @@
+"""Every adapter that this installation knows: built-in, with a recipe, of an installed package, in `models.yaml`.
+
+Read from data and asked of each adapter's interpreter; no adapter is imported here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from pocket3d.adapters.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
+from pocket3d.adapters.entry_points import InstalledAdapter, installed_adapters
+from pocket3d.adapters.models_yaml import ConfiguredAdapter, builtin_models, load_models_yaml
+from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
+
+
+class KnownAdapter(msgspec.Struct, frozen=True, kw_only=True):
+    """One adapter, where it comes from, and what it says of itself."""
+
+    adapter: ConfiguredAdapter
+    #: `built-in`, `models.yaml`, `recipe` (known, not configured), or the package's name and version.
+    source: str
+    about: AdapterDescription
+    #: Why an agent with this file does not serve it; None if it does.
+    reason: str | None = None
+
+    @property
+    def adapter_id(self) -> str:
+        """Its id."""
+        return self.adapter.spec.adapter_id
+
+    @property
+    def available(self) -> bool:
+        """True if an agent with this file serves it."""
+        return self.reason is None
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return {
+            "adapter_id": self.adapter_id,
+            "source": self.source,
+            "class": self.adapter.spec.class_path,
+            "python": self.adapter.python,
+            "feature": self.about.feature,
+            "vram_mb": self.about.vram_mb,
+            "max_concurrent": self.about.max_concurrent,
+            "devices": self.about.devices,
+            "available": self.available,
+            "reason": self.reason,
+            "license": self.about.license,
+            "parameters": self.about.parameters,
+        }
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """Before anybody was asked."""
+
+    adapter: ConfiguredAdapter
+    source: str
+    #: Known without asking.
+    reason: str | None = None
+
+
+def catalogue() -> list[BuiltinAdapter]:
+    """Those that come with a recipe for an environment of their own."""
+    return [each for each in BUILTIN_ADAPTERS if each.recipe is not None]
+
+
+async def known_adapters(models: Path | None) -> list[KnownAdapter]:
+    """All of them, described.
+
+    Args:
+        models: a `models.yaml`; None for what an agent has without one.
+
+    Raises:
+        ModelsFileError: the file is wrong.
+        NamespaceError: Pocket3DStudio's adapters are not installed.
+    """
+    from pocket3d.gpu_agents.describe import DeclaredAdapter, describe_adapters
+
+    found = await asyncio.to_thread(_find, models)
+    described = await describe_adapters(
+        [DeclaredAdapter(spec=_describable(each), python=each.adapter.python, env=each.adapter.env) for each in found]
+    )
+    return [
+        KnownAdapter(adapter=each.adapter, source=each.source, about=about, reason=each.reason or about.reason)
+        for each, about in zip(found, described, strict=True)
+    ]
+
+
+def _describable(found: _Found) -> AdapterSpec:
+    """What is not configured yet is described all the same, whatever its terms: that starts nothing."""
+    spec = found.adapter.spec
+    if found.source != "recipe":
+        return spec
+    return msgspec.structs.replace(spec, accept_license=True)
+
+
+def _find(models: Path | None) -> list[_Found]:
+    installed = installed_adapters()
+    config = load_models_yaml(models, installed) if models else builtin_models(installed)
+    off = None if config.auto_load_adapters else "not registered: deployment.auto_load_adapters is false"
+    packages = {each.adapter_id: each for each in installed if each.problem is None}
+    registered = {each.spec.adapter_id: each for each in builtin_models(installed).declared}
+    found: list[_Found] = []
+    for adapter in config.declared:
+        adapter_id = adapter.spec.adapter_id
+        plain = registered.get(adapter_id) == adapter
+        found.append(_Found(adapter=adapter, source=_source(adapter_id, plain, packages), reason=off))
+    named = {each.adapter.spec.adapter_id for each in found}
+    dropped = "not registered: models.yaml says builtins: false"
+    for adapter_id, adapter in registered.items():
+        if adapter_id not in named:
+            found.append(_Found(adapter=adapter, source=_source(adapter_id, True, packages), reason=dropped))
+    for entry in catalogue():
+        if entry.adapter_id not in named and entry.adapter_id not in registered:
+            spec = AdapterSpec(adapter_id=entry.adapter_id, class_path=entry.class_path, feature=entry.feature)
+            reason = f"not configured: pocket3d adapters install {entry.adapter_id}"
+            found.append(_Found(adapter=ConfiguredAdapter(spec=spec), source="recipe", reason=reason))
+    for one in installed:
+        if one.problem is not None:
+            spec = AdapterSpec(adapter_id=one.adapter_id, class_path=one.class_path)
+            found.append(_Found(adapter=ConfiguredAdapter(spec=spec), source=one.package, reason=one.problem))
+    return found
+
+
+def _source(adapter_id: str, plain: bool, packages: dict[str, InstalledAdapter]) -> str:
+    if not plain:
+        return "models.yaml"
+    return packages[adapter_id].package if adapter_id in packages else "built-in"

@@ -1,4 +1,6 @@
-"""YAML read with the line of every value, refusing keys that stand twice. The one module here that needs pyyaml."""
+"""YAML read with the line of every value, refusing keys that stand twice, and written. The one module here that needs
+pyyaml.
+"""
 
 from __future__ import annotations
 
@@ -70,6 +72,11 @@ class PlacedYaml:
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
                 self._walk(value, (*place, index))
+
+
+def to_text(data: Any) -> str:
+    """YAML of plain values, keys in their order."""
+    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
 
 
 def path_text(place: Place) -> str:

@@ -23,6 +23,7 @@ help:  ## this text
 demo:  ## a whole system for a minute: real jobs, meshes in out/
 	@ops/install.sh $(VENV) all
 	@$(BIN)/pocket3d demo --out out
+	@tests/gltf/validate.sh $(VENV)/gltf out/*.glb
 
 test:  ## all tests; PYTEST_ARGS adds to pytest's arguments
 	@ops/install.sh $(VENV) all,dev

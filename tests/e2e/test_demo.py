@@ -30,6 +30,7 @@ def test_the_demo_writes_meshes_of_a_prompt_and_of_a_photograph(tmp_path: Path) 
         TMPDIR=str(tmp_path),
     )
     assert ran.code == 0, ran
+    assert (out / "contact-sheet.png").is_file()
     for name in ("a-red-chair-with-four-legs.glb", "coffee.glb"):
         assert str(out / name) in ran.out
         assert len(trimesh.load(out / name, force="mesh").faces) > 100

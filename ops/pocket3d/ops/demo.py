@@ -8,7 +8,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from .running import AgentPlan, default_agent_id
 from .supervisor import Supervisor, UpPlan
 
 #: What is asked for when nothing else is.
-PROMPTS = ("a red chair with four legs", "a round wooden table")
+PROMPTS = ("a red chair with four legs", "a round wooden table", "a small blue airplane")
 #: A job that no agent takes within so many seconds ends with the reason.
 _START_S = 120.0
 _PHOTO_KINDS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -47,12 +47,14 @@ class DemoPlan:
 class Request:
     """One job of the demo."""
 
-    def __init__(self, feature: str, title: str, inputs: dict[str, Any]) -> None:
+    def __init__(self, feature: str, title: str, inputs: dict[str, Any], of: str | None = None) -> None:
         self.feature = feature
         self.title = title
         self.inputs = inputs
-        self.slug = _SLUG.sub("-", title.lower()).strip("-")[:40]
-        self.job_id = f"{self.slug}-{secrets.token_hex(3)}"
+        #: Title of the job whose mesh it takes as `mesh_path`.
+        self.of = of
+        self.slug = _SLUG.sub("-", title.lower()).strip("-")[:60]
+        self.job_id = f"{self.slug[:40]}-{secrets.token_hex(3)}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ class Shown:
     request: Request
     result: Result
     files: Sequence[Path]
+    #: By the name of the artifact.
+    by_name: dict[str, Path] = field(default_factory=dict)
+
+    def file(self, key: str) -> Path | None:
+        """The file that the result names under a key, `output_mesh_path` or `thumbnail_path`."""
+        name = (self.result.outputs or {}).get(key)
+        return self.by_name.get(name) if isinstance(name, str) else None
 
 
 def example_photos() -> list[Path]:
@@ -80,6 +89,29 @@ def requests_of(plan: DemoPlan) -> list[Request]:
         *(Request("text_to_mesh", prompt, {"text_prompt": prompt}) for prompt in plan.prompts),
         *(Request("image_to_mesh", photo.stem, {"image_path": photo}) for photo in photos),
     ]
+
+
+def follow_ups_of(first: Sequence[Shown], served: frozenset[str]) -> list[Request]:
+    """What to do with the meshes of the first jobs: one job for each further feature that somebody serves."""
+    made = [each for each in first if each.file("output_mesh_path") is not None]
+    of_text = [each.request for each in made if each.request.feature == "text_to_mesh"]
+    of_photo = [each.request for each in made if each.request.feature == "image_to_mesh"]
+    if not made:
+        return []
+    anything = [each.request for each in made]
+    first_text, last_text = (of_text or anything)[0], (of_text or anything)[-1]
+    photo = (of_photo or anything)[0]
+    wanted = [
+        Request(
+            "text_to_texture",
+            f"{first_text.title} in dark oak wood",
+            {"text_prompt": "dark oak wood"},
+            of=first_text.title,
+        ),
+        Request("mesh_segmentation", f"parts of {last_text.title}", {}, of=last_text.title),
+        Request("auto_rig", f"bones of {photo.title}", {}, of=photo.title),
+    ]
+    return [request for request in wanted if request.feature in served]
 
 
 async def run_demo(plan: DemoPlan, say: Say) -> list[Shown]:
@@ -122,27 +154,67 @@ async def _introduce(client: Client, say: Say) -> None:
 
 
 async def _work(client: Client, requests: Sequence[Request], plan: DemoPlan) -> list[Shown]:
+    offered = await client.features()
+    served = frozenset(each.feature for each in offered.features if any(a.available for a in each.adapters))
+    first = await _run(client, requests, plan, {})
+    meshes = {each.request.title: each.file("output_mesh_path") for each in first}
+    return first + await _run(client, follow_ups_of(first, served), plan, meshes)
+
+
+async def _run(
+    client: Client, requests: Sequence[Request], plan: DemoPlan, meshes: dict[str, Path | None]
+) -> list[Shown]:
     jobs: list[JobHandle] = []
     for request in requests:
+        inputs = request.inputs if request.of is None else {**request.inputs, "mesh_path": meshes[request.of]}
         limits = {"schedule_to_start_s": _START_S}
-        jobs.append(await client.submit(request.feature, request.inputs, job_id=request.job_id, limits=limits))
+        jobs.append(await client.submit(request.feature, inputs, job_id=request.job_id, limits=limits))
     names = {request.job_id: f"{request.feature}: {request.title}" for request in requests}
     async with shown(plan.form, stream=sys.stdout, names=names) as show:
         results = await follow_all(jobs, show, plan.timeout_s)
     done = []
     for request, job, result in zip(requests, jobs, results, strict=True):
         files = await job.download(plan.out / request.slug) if result.status == "succeeded" else []
-        done.append(Shown(request, result, await asyncio.to_thread(_lift, files, plan.out / request.slug)))
+        lifted = await asyncio.to_thread(_lift, files, plan.out / request.slug, result)
+        names_of = [artifact.name for artifact in result.artifacts] if files else []
+        done.append(Shown(request, result, lifted, dict(zip(names_of, lifted, strict=True))))
     return done
 
 
-def _lift(files: list[Path], folder: Path) -> list[Path]:
-    """A job's only file, out of its folder and named after the job; several stay where they are."""
-    if len(files) != 1 or files[0].parent != folder:
+def _lift(files: list[Path], folder: Path, result: Result) -> list[Path]:
+    """A job's files out of its folder, named after the job; an OBJ, which names its materials, stays where it is."""
+    mesh = (result.outputs or {}).get("output_mesh_path")
+    if not files or any(path.suffix == ".obj" or path.parent != folder for path in files):
         return files
-    lifted = files[0].replace(folder.with_name(folder.name + files[0].suffix))
+    lifted = []
+    for artifact, path in zip(result.artifacts, files, strict=True):
+        name = path.suffix if artifact.name == mesh else f".{_short(path.stem)}{path.suffix}"
+        lifted.append(path.replace(folder.with_name(folder.name + name)))
     folder.rmdir()
-    return [lifted]
+    return lifted
+
+
+def _short(stem: str) -> str:
+    return stem.rpartition("_")[2] if stem.startswith("generated_mesh_") else stem
+
+
+def make_contact_sheet(done: Sequence[Shown], out: Path) -> Path:
+    """One picture with the thumbnails of all meshes.
+
+    Raises:
+        OSError: a picture cannot be read or the sheet not written.
+    """
+    # Where jobs make thumbnails there is Pillow, too; a command line without it has no demo.
+    from pocket3d.adapters.contact_sheet import Tile, contact_sheet
+
+    target = out / "contact-sheet.png"
+    tiles = [
+        Tile(each.request.title, f"{each.request.feature}, {each.result.adapter_id}", each.file("thumbnail_path"))
+        for each in done
+        if each.result.status == "succeeded"
+    ]
+    contact_sheet(tiles, target)
+    return target
 
 
 def report(done: Sequence[Shown]) -> list[str]:
@@ -159,10 +231,21 @@ def report(done: Sequence[Shown]) -> list[str]:
         lines.append(
             f"  took     {_s(timings.queued_s)} in the queue, {_s(timings.load_s)} loading, {_s(timings.run_s)} running"
         )
-        info = (result.outputs or {}).get("generation_info") or {}
-        if "face_count" in info:
-            lines.append(f"  mesh     {info.get('vertex_count')} vertices, {info['face_count']} faces")
+        lines += _figures(result.outputs or {})
         lines += [f"  file     {path.absolute()} ({path.stat().st_size / 1000:.0f} kB)" for path in each.files]
+    return lines
+
+
+def _figures(outputs: dict[str, Any]) -> list[str]:
+    info = outputs.get("generation_info") or {}
+    counts = info.get("statistics") or {"vertices": info.get("vertex_count"), "faces": info.get("face_count")}
+    lines = []
+    if counts.get("faces") is not None:
+        lines.append(f"  mesh     {counts.get('vertices')} vertices, {counts['faces']} faces")
+    if outputs.get("num_parts") is not None:
+        lines.append(f"  parts    {outputs['num_parts']}")
+    if outputs.get("bone_count") is not None:
+        lines.append(f"  bones    {outputs['bone_count']}")
     return lines
 
 

@@ -8,7 +8,7 @@ import click
 
 from .. import logging
 from ..child import ChildRefused
-from ..demo import HOW_TO_LOOK, PROMPTS, DemoPlan, example_photos, report, run_demo
+from ..demo import HOW_TO_LOOK, PROMPTS, DemoPlan, example_photos, make_contact_sheet, report, run_demo
 from ..exit_codes import Exit
 from ..stopping import run_until_done
 from ..supervisor import NotReady
@@ -70,6 +70,8 @@ def command(
     click.echo()
     for line in report(done):
         click.echo(line)
+    if any(each.result.status == "succeeded" for each in done):
+        click.echo(f"all of them on one picture: {make_contact_sheet(done, out).absolute()}")
     failed = [each for each in done if each.result.status != "succeeded"]
     if failed:
         raise CliError(f"{len(failed)} of {len(done)} jobs did not succeed", Exit.FAILED, hint=f"{out / 'demo.log'}")

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from functools import cache
 
+import pytest
+
 from pocket3d.ops.simulation.report import describe, describe_failure, untaken
 from pocket3d.ops.simulation.run import Summary, run_seed, run_seeds
 from pocket3d.ops.simulation.shapes import shape_of
+
+#: They share one run of all seeds: in one process.
+pytestmark = pytest.mark.xdist_group("seeds")
 
 #: More of them: POCKET3D_SIMULATION_SEEDS=5000 pytest tests/simulation
 SEEDS = int(os.environ.get("POCKET3D_SIMULATION_SEEDS", "200"))

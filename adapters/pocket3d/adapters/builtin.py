@@ -27,4 +27,9 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         "pocket3d.adapters.silhouette.adapter.SilhouetteImageToMeshAdapter",
         "image_to_mesh",
     ),
+    BuiltinAdapter(
+        "trimesh-mesh-conversion",
+        "pocket3d.adapters.conversion.adapter.TrimeshMeshConversionAdapter",
+        "mesh_conversion",
+    ),
 )

@@ -56,6 +56,10 @@ class MeshPart(NamedTuple):
     uv: FloatArray | None = None
     #: (H, W, 3) uint8 sRGB.
     texture: npt.NDArray[np.uint8] | None = None
+    #: (V, 4) uint8 sRGB with alpha, multiplied with material and texture; None without.
+    colours: npt.NDArray[np.uint8] | None = None
+    #: (H, W, 3) uint8: roughness in green, metallic in blue (glTF 2.0), both 0..255; they replace the material's.
+    surface_texture: npt.NDArray[np.uint8] | None = None
 
 
 def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
@@ -187,7 +191,11 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
         }
         if part.uv is not None:
             attributes["TEXCOORD_0"] = buffer.accessor(part.uv.astype("<f4"), "VEC2", _FLOAT, _ARRAY_BUFFER)
-        key = part.material if part.texture is None else (part.material, id(part.texture))
+        if part.colours is not None:
+            linear = np.asarray(part.colours, dtype=np.float64) / 255
+            linear[:, :3] = np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4)[:, :3]
+            attributes["COLOR_0"] = buffer.accessor(linear.astype("<f4"), "VEC4", _FLOAT, _ARRAY_BUFFER)
+        key = part.material if part.texture is None else (part.material, id(part.texture), id(part.surface_texture))
         if key not in known:
             known[key] = len(document["materials"])
             document["materials"].append(_gltf_material(part, document, buffer))
@@ -218,15 +226,22 @@ def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) ->
         entry["alphaMode"] = "BLEND"
         entry["doubleSided"] = True
     if part.texture is not None:
-        view = buffer.view(png_bytes(part.texture))
-        images = document.setdefault("images", [])
-        images.append({"bufferView": view, "mimeType": "image/png", "name": material.name})
-        # Clamped, linear with mipmaps.
-        document.setdefault("samplers", [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}])
-        textures = document.setdefault("textures", [])
-        textures.append({"source": len(images) - 1, "sampler": 0})
-        surface["baseColorTexture"] = {"index": len(textures) - 1}
+        surface["baseColorTexture"] = {"index": _gltf_texture(part.texture, material.name, document, buffer)}
+    if part.surface_texture is not None:
+        name = f"{material.name} roughness and metallic"
+        surface["metallicRoughnessTexture"] = {"index": _gltf_texture(part.surface_texture, name, document, buffer)}
+        surface["metallicFactor"] = surface["roughnessFactor"] = 1.0
     return entry
+
+
+def _gltf_texture(pixels: npt.NDArray[np.uint8], name: str, document: dict[str, Any], buffer: _Buffer) -> int:
+    images = document.setdefault("images", [])
+    images.append({"bufferView": buffer.view(png_bytes(pixels)), "mimeType": "image/png", "name": name})
+    # Clamped, linear with mipmaps.
+    document.setdefault("samplers", [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}])
+    textures: list[dict[str, int]] = document.setdefault("textures", [])
+    textures.append({"source": len(images) - 1, "sampler": 0})
+    return len(textures) - 1
 
 
 # ---------------------------------------------------------------- OBJ, PLY, STL
@@ -251,7 +266,13 @@ def _write_obj(parts: Sequence[MeshPart], path: Path) -> list[Path]:
                 extra.append(image)
                 descriptions.append(f"map_Kd {image.name}")
         lines += [f"o {'_'.join(part.name.split())}", f"usemtl {materials[key]}"]
-        lines += [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in part.vertices.tolist()]
+        # Nine digits: what single precision holds, at any size.
+        places = [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in part.vertices.tolist()]
+        if part.colours is not None:
+            # Colours after the position are not in the format's description and yet read by most.
+            shown = (np.asarray(part.colours[:, :3]) / 255).tolist()
+            places = [f"{place} {r:.4f} {g:.4f} {b:.4f}" for place, (r, g, b) in zip(places, shown, strict=True)]
+        lines += places
         lines += [f"vn {x:.4f} {y:.4f} {z:.4f}" for x, y, z in part.normals.tolist()]
         numbers = part.faces + before
         if part.uv is None:
@@ -296,6 +317,8 @@ def _single_mesh_bytes(parts: Sequence[MeshPart], suffix: str) -> bytes:
 def _vertex_colours(part: MeshPart) -> npt.NDArray[np.uint8]:
     """(V, 4) uint8 sRGB: the material's colour, or the texture's at each vertex."""
     alpha = round(part.material.alpha * 255)
+    if part.colours is not None:
+        return part.colours
     if part.texture is None or part.uv is None:
         flat = [*(round(c * 255) for c in part.material.colour), alpha]
         return np.tile(np.array(flat, dtype=np.uint8), (len(part.vertices), 1))

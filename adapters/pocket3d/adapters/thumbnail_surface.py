@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-_PLAIN = (0.72, 0.72, 0.74)
 #: Smooth shading is kept where a normal differs from the face's by less than this; cosine.
 _CREASE = 0.3
 
@@ -30,23 +29,30 @@ class Surface(NamedTuple):
         """Everything that the scene's nodes show."""
         import numpy as np
 
+        from .mesh_parts import is_linear, look_of
+
         parts: list[tuple[Any, ...]] = []
         textures: list[Any] = []
         known: dict[int, int] = {}
+        linear = is_linear(scene)
         for node in scene.graph.nodes_geometry:
             transform, name = scene.graph[node]
             mesh = scene.geometry[name]
             vertices = mesh.vertices @ transform[:3, :3].T + transform[:3, 3]
             corners = vertices[mesh.faces]
-            colours, uv, image = _look(mesh)
+            look = look_of(mesh, linear=linear)
             index = -1
-            if image is not None and uv is not None:
-                if id(image) not in known:
-                    known[id(image)] = len(textures)
-                    textures.append(_linear_pixels(image))
-                index = known[id(image)]
-            if uv is None:
-                uv = np.zeros((len(mesh.faces), 3, 2))
+            if look.image is not None:
+                if id(look.image) not in known:
+                    known[id(look.image)] = len(textures)
+                    textures.append(_linear_pixels(look.image))
+                index = known[id(look.image)]
+            uv = np.zeros((len(mesh.faces), 3, 2)) if look.uv is None else look.uv[mesh.faces]
+            colours = np.broadcast_to(look.colour, (len(mesh.faces), 3, 3)).copy()
+            if look.vertex_colours is not None:
+                colours *= look.vertex_colours[mesh.faces][..., :3]
+            if look.face_colours is not None:
+                colours *= look.face_colours[:, None, :3]
             parts.append((corners, _normals(mesh, corners, transform), colours, uv, np.full(len(corners), index)))
         joined = [np.concatenate([part[place] for part in parts]) for place in range(5)]
         corners, normals, corner_colours, coordinates, texture_of = joined
@@ -66,57 +72,6 @@ class Surface(NamedTuple):
             here = texture == index
             colours[here] *= _sampled(pixels, uv[here])
         return colours, normals
-
-
-def _look(mesh: Any) -> tuple[Any, Any, Any]:
-    """Linear colours at the corners (F, 3, 3), texture coordinates (F, 3, 2) or None, and an image or None."""
-    import numpy as np
-
-    count = len(mesh.faces)
-    visual = mesh.visual
-    if visual.kind == "texture":
-        colour, image = _material(visual.material)
-        colours = np.broadcast_to(colour, (count, 3, 3)).copy()
-        vertex_colours = getattr(visual, "vertex_attributes", {}).get("color")
-        if vertex_colours is not None and len(vertex_colours) == len(mesh.vertices):
-            colours *= _as_linear_vertex_colours(vertex_colours)[mesh.faces]
-        uv = visual.uv
-        usable = uv is not None and len(uv) == len(mesh.vertices)
-        return colours, np.asarray(uv)[mesh.faces] if usable else None, image if usable else None
-    if visual.kind == "vertex":
-        return _from_srgb(np.asarray(visual.vertex_colors)[:, :3] / 255)[mesh.faces], None, None
-    if visual.kind == "face":
-        return np.repeat(_from_srgb(np.asarray(visual.face_colors)[:, None, :3] / 255), 3, axis=1), None, None
-    return np.broadcast_to(_from_srgb(np.array(_PLAIN)), (count, 3, 3)).copy(), None, None
-
-
-def _material(material: Any) -> tuple[Any, Any]:
-    """Linear colour, and an image or None."""
-    import numpy as np
-
-    if hasattr(material, "baseColorFactor"):
-        factor, image = material.baseColorFactor, material.baseColorTexture
-        if factor is None:
-            # glTF: white, so that a texture shows as it is; without one a plain grey shows the shape better.
-            return np.ones(3) if image is not None else _from_srgb(np.array(_PLAIN)), image
-        linear = np.asarray(factor, dtype=float)[:3]
-        # trimesh keeps the linear factor of the file as bytes.
-        return (linear / 255 if np.asarray(factor).dtype.kind in "ui" else linear), image
-    image = getattr(material, "image", None)
-    if image is not None:
-        return np.ones(3), image
-    diffuse = getattr(material, "diffuse", None)
-    if diffuse is None:
-        return _from_srgb(np.array(_PLAIN)), None
-    return _from_srgb(np.asarray(diffuse, dtype=float)[:3] / 255), None
-
-
-def _as_linear_vertex_colours(colours: Any) -> Any:
-    """COLOR_0 of glTF is linear already, 0..1 as floats or scaled whole numbers."""
-    import numpy as np
-
-    values = np.asarray(colours)[:, :3]
-    return values / np.iinfo(values.dtype).max if values.dtype.kind in "ui" else values.astype(float)
 
 
 def _normals(mesh: Any, corners: Any, transform: Any) -> Any:
@@ -165,14 +120,9 @@ def _sampled(pixels: Any, uv: Any) -> Any:
 def _linear_pixels(image: Any) -> Any:
     import numpy as np
 
+    from .mesh_parts import from_srgb
+
     small = image.convert("RGB")
     # Finer than the picture can show, and not worth its memory.
     small.thumbnail((1024, 1024))
-    return _from_srgb(np.asarray(small) / 255)
-
-
-def _from_srgb(values: Any) -> Any:
-    """IEC 61966-2-1."""
-    import numpy as np
-
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return from_srgb(np.asarray(small) / 255)

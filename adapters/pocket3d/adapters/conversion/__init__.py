@@ -1,0 +1,1 @@
+"""Meshes from one format into another, placed and sized as wanted."""

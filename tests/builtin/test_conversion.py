@@ -1,0 +1,234 @@
+"""`trimesh-mesh-conversion` as a job meets it, judged from the files."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+trimesh = pytest.importorskip("trimesh")
+
+from pocket3d.adapters.conversion.adapter import TrimeshMeshConversionAdapter  # noqa: E402
+from pocket3d.adapters.errors import InvalidInput  # noqa: E402
+from pocket3d.adapters.mesh_input import read_mesh, read_scene  # noqa: E402
+from pocket3d.adapters.mesh_output import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
+from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
+from support import glb_reading, mesh_files  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+FORMATS = ("glb", "obj", "ply", "stl")
+
+
+@pytest.fixture(scope="module")
+def adapter() -> TrimeshMeshConversionAdapter:
+    model = TrimeshMeshConversionAdapter()
+    asyncio.run(model.load())
+    return model
+
+
+def _run(model: TrimeshMeshConversionAdapter, folder: Path, **inputs: Any) -> dict[str, Any]:
+    folder.mkdir(exist_ok=True, parents=True)
+    token = current_run.set(RunContext(output_dir=folder))
+    try:
+        return asyncio.run(model.process(inputs))
+    finally:
+        current_run.reset(token)
+
+
+def _part(name: str, mesh: Any, colour: tuple[float, float, float], **more: Any) -> MeshPart:
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    return MeshPart(name, mesh.vertices, mesh.faces, normals, Material(name, colour), **more)
+
+
+@pytest.fixture
+def two_parts(tmp_path: Path) -> Path:
+    """A red box and a blue ball above it, not at the origin."""
+    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.5)
+    ball.apply_translation([10, 3, 0])
+    box = trimesh.creation.box([2, 4, 1])
+    box.apply_translation([10, 0, 0])
+    path = tmp_path / "two.glb"
+    write_mesh([_part("box", box, (1.0, 0.0, 0.0)), _part("ball", ball, (0.0, 0.0, 1.0))], path)
+    return path
+
+
+@pytest.fixture
+def textured(tmp_path: Path) -> Path:
+    """A square whose left half is green and whose right half is white."""
+    vertices = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    texture = np.full((8, 8, 3), 255, dtype=np.uint8)
+    texture[:, :4] = (0, 128, 0)
+    uv = np.array([[0.01, 0.99], [0.99, 0.99], [0.99, 0.01], [0.01, 0.01]])
+    normals = vertex_normals(vertices, faces)
+    part = MeshPart("square", vertices, faces, normals, Material("paint", (1.0, 1.0, 1.0)), uv, texture)
+    path = tmp_path / "square.glb"
+    write_mesh([part], path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [*((source, "glb") for source in sorted(mesh_files.SOUND)), *(("text.ply", target) for target in FORMATS[1:])],
+)
+def test_every_format_in_and_out(
+    adapter: TrimeshMeshConversionAdapter, tmp_path: Path, source: str, target: str
+) -> None:
+    path = tmp_path / source
+    path.write_bytes(mesh_files.SOUND[source])
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format=target)
+    written = Path(result["output_mesh_path"])
+    assert written.suffix == f".{target}"
+    mesh = read_mesh(written)
+    assert np.sort(mesh.triangles.reshape(-1, 9), axis=0) == pytest.approx(
+        np.sort(read_mesh(path).triangles.reshape(-1, 9), axis=0), abs=1e-6
+    )
+    info = result["generation_info"]
+    assert info["statistics"] == {
+        "vertices": info["vertex_count"],
+        "faces": 4,
+        "bodies": 1,
+        "watertight": True,
+        "extents": [1.0, 1.0, 1.0],
+    }
+    assert info["lost"] == []
+    assert (tmp_path / "out" / result["thumbnail_path"]).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("target", FORMATS)
+def test_parts_names_and_colours_as_far_as_the_format_goes(
+    adapter: TrimeshMeshConversionAdapter, tmp_path: Path, two_parts: Path, target: str
+) -> None:
+    result = _run(adapter, tmp_path / "out", mesh_path=str(two_parts), output_format=target)
+    path, lost = Path(result["output_mesh_path"]), " ".join(result["generation_info"]["lost"])
+    assert result["generation_info"]["statistics"]["bodies"] == 2
+    assert result["generation_info"]["input_statistics"]["faces"] == 12 + 320
+    if target == "glb":
+        assert sorted(read_scene(path).graph.nodes_geometry) == ["ball", "box"]
+        assert glb_reading.main_colours(path) == {"box": (255, 0, 0, 255), "ball": (0, 0, 255, 255)}
+        assert lost == ""
+    elif target == "obj":
+        text = path.read_text()
+        assert "o box" in text and "o ball" in text
+        (library,) = result["extra_paths"]
+        assert "Kd 1.000000 0.000000 0.000000" in Path(library).read_text()
+        assert lost == ""
+    elif target == "ply":
+        colours = {tuple(c) for c in read_mesh(path).visual.vertex_colors.tolist()}
+        assert colours == {(255, 0, 0, 255), (0, 0, 255, 255)}
+        assert "2 parts" in lost and "colours, materials" not in lost
+    else:
+        assert "2 parts" in lost and "colours, materials" in lost
+
+
+def test_textures_come_along_or_are_reported_as_lost(
+    adapter: TrimeshMeshConversionAdapter, tmp_path: Path, textured: Path
+) -> None:
+    glb = _run(adapter, tmp_path / "glb", mesh_path=str(textured), output_format="glb")
+    (mesh,) = read_scene(Path(glb["output_mesh_path"])).geometry.values()
+    assert mesh.visual.material.baseColorTexture.getpixel((0, 0)) == (0, 128, 0)
+    obj = _run(adapter, tmp_path / "obj", mesh_path=str(textured), output_format="obj")
+    library, image = sorted(map(Path, obj["extra_paths"]), key=lambda p: p.suffix)
+    assert f"map_Kd {image.name}" in library.read_text()
+    again = trimesh.load(obj["output_mesh_path"])
+    before = trimesh.load(textured, force="mesh").visual.to_color().vertex_colors
+    assert sorted(map(tuple, again.visual.to_color().vertex_colors)) == sorted(map(tuple, before))
+    ply = _run(adapter, tmp_path / "ply", mesh_path=str(textured), output_format="ply")
+    assert "1 textures" in ply["generation_info"]["lost"][0]
+    found = {tuple(c) for c in read_mesh(Path(ply["output_mesh_path"])).visual.vertex_colors[:, :3].tolist()}
+    assert found == {(0, 128, 0), (255, 255, 255)}
+
+
+def test_vertex_colours_go_round(adapter: TrimeshMeshConversionAdapter, tmp_path: Path) -> None:
+    box = trimesh.creation.box()
+    colours = np.array([[20 * i, 255 - 30 * i, 128, 255] for i in range(8)], dtype=np.uint8)
+    trimesh.Trimesh(box.vertices, box.faces, vertex_colors=colours, process=False).export(tmp_path / "box.ply")
+    path = tmp_path / "box.ply"
+    for target in ("glb", "obj", "ply"):
+        path = Path(_run(adapter, tmp_path / target, mesh_path=str(path), output_format=target)["output_mesh_path"])
+        mesh = read_mesh(path)
+        if target == "glb":
+            # glTF's vertex colours are linear.
+            raw = trimesh.load(path, force="mesh", process=False)
+            assert glb_reading.json_chunk(path)["meshes"][0]["primitives"][0]["attributes"]["COLOR_0"] is not None
+            assert len(raw.vertices) == 8
+    order = [int(np.argmin(np.abs(mesh.vertices - corner).sum(axis=1))) for corner in box.vertices]
+    assert mesh.visual.vertex_colors[order] == pytest.approx(colours, abs=1)
+
+
+@pytest.mark.parametrize("centre", ["none", "bounds", "ground"])
+@pytest.mark.parametrize("output_up", ["y", "z"])
+def test_placing(
+    adapter: TrimeshMeshConversionAdapter, tmp_path: Path, two_parts: Path, centre: str, output_up: str
+) -> None:
+    result = _run(
+        adapter,
+        tmp_path / "out",
+        mesh_path=str(two_parts),
+        output_format="glb",
+        centre=centre,
+        size=2.0,
+        output_up=output_up,
+    )
+    before, after = read_mesh(two_parts), read_mesh(Path(result["output_mesh_path"]))
+    assert after.extents.max() == pytest.approx(2.0, abs=1e-5)
+    up = 1 if output_up == "y" else 2
+    assert after.extents.argmax() == up
+    if centre == "ground":
+        assert after.bounds[0][up] == pytest.approx(0, abs=1e-6)
+    if centre != "none":
+        middle = np.delete(after.bounds.mean(axis=0), up if centre == "ground" else [])
+        assert middle == pytest.approx(0, abs=1e-6)
+    # Turned and scaled, not mirrored.
+    assert after.volume == pytest.approx(before.volume * (2.0 / before.extents.max()) ** 3, rel=1e-4)
+    matrix = np.array(result["generation_info"]["matrix"])
+    moved = before.vertices @ matrix[:3, :3].T + matrix[:3, 3]
+    assert moved.min(axis=0) == pytest.approx(after.bounds[0], abs=1e-5)
+
+
+def test_merging_is_counted(adapter: TrimeshMeshConversionAdapter, tmp_path: Path) -> None:
+    soup = tmp_path / "soup.obj"
+    corners = [mesh_files.VERTICES[corner] for face in mesh_files.FACES for corner in face]
+    lines = [f"v {x} {y} {z}" for x, y, z in corners]
+    soup.write_text("\n".join(lines + [f"f {3 * i + 1} {3 * i + 2} {3 * i + 3}" for i in range(4)]))
+    kept = _run(adapter, tmp_path / "a", mesh_path=str(soup), output_format="ply")["generation_info"]
+    assert (kept["vertex_count"], kept["merged_vertices"]) == (12, 0)
+    merged = _run(adapter, tmp_path / "b", mesh_path=str(soup), output_format="ply", merge_vertices=True)
+    assert merged["generation_info"]["vertex_count"] == 4
+    assert merged["generation_info"]["merged_vertices"] == 8
+
+
+def test_what_was_left_out_is_told(adapter: TrimeshMeshConversionAdapter, tmp_path: Path) -> None:
+    path = tmp_path / "body.obj"
+    path.write_bytes(mesh_files.obj(before="mtllib other.mtl"))
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="glb")
+    assert "other.mtl" in result["generation_info"]["ignored"][0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("output_format", "fbx"),
+        ("output_format", None),
+        ("centre", "middle"),
+        ("size", 0),
+        ("size", float("nan")),
+        ("size", True),
+        ("input_up", "x"),
+        ("output_up", 1),
+        ("merge_vertices", "yes"),
+        ("mesh_path", None),
+    ],
+)
+def test_wrong_options_are_named(
+    adapter: TrimeshMeshConversionAdapter, tmp_path: Path, two_parts: Path, key: str, value: Any
+) -> None:
+    inputs = {"mesh_path": str(two_parts), "output_format": "glb", key: value}
+    with pytest.raises(InvalidInput) as caught:
+        _run(adapter, tmp_path / "out", **inputs)
+    assert caught.value.field == key

@@ -32,4 +32,16 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         "pocket3d.adapters.conversion.adapter.TrimeshMeshConversionAdapter",
         "mesh_conversion",
     ),
+    BuiltinAdapter(
+        "unirig-auto-rigging",
+        "pocket3d.adapters.unirig.adapter.UniRigAdapter",
+        "auto_rig",
+        recipe="pocket3d.adapters.unirig.recipe",
+    ),
+    BuiltinAdapter(
+        "partfield-segmentation",
+        "pocket3d.adapters.partfield.adapter.PartFieldSegmentationAdapter",
+        "mesh_segmentation",
+        recipe="pocket3d.adapters.partfield.recipe",
+    ),
 )

@@ -11,7 +11,7 @@ RECIPE = Recipe(
     name="partfield",
     python=("3.10", "3.11"),
     # torchvision is asked for together with torch: alone it would bring a torch of its own choice.
-    torch=("torch", "torchvision"),
+    torch=("torch>=2.6", "torchvision"),
     requirements=(
         "msgspec>=0.18",
         "structlog>=23",

@@ -12,6 +12,7 @@ import os
 import pickle
 import sys
 import tempfile
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -167,18 +168,19 @@ def _batch(mesh: Any, seed: int) -> dict[str, Any]:
 def _state(checkpoint: Path, trusted: bool) -> dict[str, Any]:
     import torch
 
-    node = importlib.import_module("yacs.config").CfgNode
+    # Lightning keeps the settings beside the weights, as yacs' own kind of dict. They are not used; torch's safe reader
+    # fills no foreign class, so a plain one takes them.
+    settings: list[Any] = [(OrderedDict, "yacs.config.CfgNode")]
     try:
         if trusted:
             held = torch.load(checkpoint, map_location="cpu", weights_only=False)
         else:
-            # Lightning keeps the settings beside the weights, and these are of yacs' class.
-            with torch.serialization.safe_globals([node]):
+            with torch.serialization.safe_globals(settings):
                 held = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         raise AdapterUnavailable(
-            f"{checkpoint} cannot be read as weights: {error}. If it holds Python objects and is your own, set"
-            " trust_checkpoint: true"
+            f"{checkpoint} cannot be read as weights: {str(error)[:300]} ... If it holds Python objects and is your"
+            " own, set trust_checkpoint: true"
         ) from error
     state = held.get("state_dict") if isinstance(held, dict) else None
     if not isinstance(state, dict):

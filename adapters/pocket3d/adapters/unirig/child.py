@@ -1,0 +1,81 @@
+"""Runs one of UniRig's commands in this process, so that it dies with the worker and tells how far it is.
+
+Started by its path, with UniRig's checkout on PYTHONPATH: `child.py module src.data.extract ...` or
+`child.py script /path/run.py ...`. Imports nothing of Pocket3DStudio.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import runpy
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+#: Seconds between two lines of progress.
+_PAUSE = 0.2
+
+
+class Teller:
+    """Writes `done total` where the worker looks.
+
+    Args:
+        total: steps; the process's own numbers may turn out larger.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+        self._last = 0.0
+        self._file = Path(os.environ["POCKET3D_STEP_PROGRESS"])
+
+    def step(self) -> None:
+        """One more."""
+        self.done += 1
+        now = time.monotonic()
+        if now - self._last < _PAUSE:
+            return
+        self._last = now
+        draft = self._file.with_suffix(".draft")
+        draft.write_text(f"{self.done} {max(self.total, self.done)}")
+        draft.replace(self._file)
+
+
+def tell_of_calls(owner: type, method: str, total: int) -> None:
+    """Have each call of `owner.method` count as a step."""
+    original = getattr(owner, method)
+    teller = Teller(total)
+
+    def counted(self: Any, *arguments: Any, **options: Any) -> Any:
+        teller.step()
+        return original(self, *arguments, **options)
+
+    setattr(owner, method, counted)
+
+
+def main(arguments: list[str]) -> None:
+    """`module|script`, its name, its arguments. POCKET3D_STEP_CALLS: `module:Class.method:total` to count."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    kind, name, *rest = arguments
+    # Not the folder of this file: its modules are none of UniRig's.
+    del sys.path[0]
+    calls = os.environ.get("POCKET3D_STEP_CALLS")
+    if calls:
+        module, attribute, total = calls.split(":")
+        owner, method = attribute.split(".")
+        tell_of_calls(getattr(importlib.import_module(module), owner), method, int(total))
+    sys.argv = [name, *rest]
+    if kind == "module":
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(name, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

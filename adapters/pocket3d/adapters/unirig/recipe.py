@@ -1,0 +1,70 @@
+"""The environment of UniRig. Nothing of it is shipped; part of its tree, and Blender as a module, are GPL-3.0."""
+
+from __future__ import annotations
+
+from ..recipe import Checkout, Recipe, Weights
+
+#: The commit whose commands the adapter was written against and run with.
+REVISION = "ed4acac"
+
+RECIPE = Recipe(
+    name="unirig",
+    # Blender 4.2 as a module exists for 3.11 alone.
+    python=("3.11",),
+    # torchvision is asked for together with torch: alone it would bring a torch of its own choice.
+    torch=("torch>=2.3.1", "torchvision"),
+    requirements=(
+        "msgspec>=0.18",
+        "structlog>=23",
+        "bpy==4.2.0",
+        # Blender's own modules are compiled against numpy 1.
+        "numpy==1.26.4",
+        "transformers==4.51.3",
+        "lightning",
+        "pytorch_lightning",
+        "python-box",
+        "einops",
+        "omegaconf",
+        "addict",
+        "timm",
+        "fast-simplification",
+        # Imported by upstream's merge; needs the system's libusb-1.0.
+        "open3d",
+        "pyrender",
+        "huggingface_hub",
+        # Imported by upstream's run.py; it is not used, and switched off by the adapter.
+        "wandb",
+        "pyyaml",
+        "scipy",
+        "tqdm",
+        "trimesh>=4.5",
+        "pillow",
+        "pygltflib",
+        "embreex",
+        "nvidia-ml-py",
+        # The CUDA build of the system's version; `spconv` without a suffix is the CPU's.
+        "spconv-cu120",
+    ),
+    # No wheels of these are on PyPI: they are compiled against the torch just installed.
+    compiled=("torch-scatter", "torch-cluster", "flash-attn"),
+    checkouts=(Checkout(url="https://github.com/VAST-AI-Research/UniRig", revision=REVISION, folder="UniRig"),),
+    weights=(
+        Weights(
+            repository="VAST-AI/UniRig",
+            folder="weights",
+            files=("skeleton/articulation-xl_quantization_256/model.ckpt", "skin/articulation-xl/model.ckpt"),
+        ),
+        # Only the settings of the language model whose shape the skeleton's has: without them upstream asks the hub.
+        Weights(repository="facebook/opt-350m", folder="weights/opt-350m", files=("config.json",)),
+    ),
+    config={"unirig_root": "{root}/UniRig", "model_path": "{root}/weights"},
+    notes=(
+        (
+            "UniRig's code is MIT; src/model/michelangelo in it and Blender's Python module (bpy) are GPL-3.0. They run"
+            " as processes of their own and nothing of them is part of Pocket3DStudio."
+        ),
+        "The weights' licence is the one on their page, https://huggingface.co/VAST-AI/UniRig.",
+        "open3d needs the system package libusb-1.0-0.",
+        "torch-scatter, torch-cluster and flash-attn are compiled here: a C++ compiler and nvcc are needed.",
+    ),
+)

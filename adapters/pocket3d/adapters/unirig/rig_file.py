@@ -1,0 +1,158 @@
+"""What a rigged GLB holds, read with pygltflib (trimesh drops skins), and whether it is sound."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["BrokenRig", "Rig", "read_rig", "write_skeleton"]
+
+#: How far the weights of a vertex may be from 1 together: glTF 2.0 allows 2e-7 for each weight that is not 0; exporters
+#: that write whole numbers need more.
+_SUM_TOLERANCE = 2e-3
+#: Component types of glTF 2.0, section 3.6.2.2.
+_TYPES = {5121: "u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_WIDTH = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+
+
+class BrokenRig(RuntimeError):
+    """The file that upstream wrote is no rigged mesh."""
+
+
+class Rig(NamedTuple):
+    """What was counted."""
+
+    bones: int
+    names: list[str]
+    #: Index of each bone's parent among the bones, None for a root.
+    parents: list[int | None]
+    skinned_vertices: int
+    #: The most bones that move one vertex.
+    most_influences: int
+    textures: int
+
+
+def read_rig(path: Path, *, skinned: bool) -> Rig:
+    """Count bones and weights, and check them.
+
+    Args:
+        path: a GLB.
+        skinned: whether it must have a skin; without one its bones are the nodes above, below and beside which there is
+            no mesh.
+
+    Raises:
+        BrokenRig: no bones; with `skinned` also: no skin, weights that do not add up to 1, a joint that does not exist,
+            another number of inverse bind matrices than of joints.
+    """
+    import pygltflib
+
+    try:
+        document: Any = pygltflib.GLTF2().load_binary(str(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise BrokenRig(f"{path.name} cannot be read: {error}") from error
+    joints = sorted({joint for skin in document.skins for joint in skin.joints})
+    vertices, most = 0, 0
+    if skinned:
+        if not joints:
+            raise BrokenRig(f"{path.name} has no skin")
+        vertices, most = _check_skins(document, path.name)
+    elif not joints:
+        joints = _bare_bones(document)
+    if not joints:
+        raise BrokenRig(f"{path.name} has no bones")
+    parent_of = {child: node for node, each in enumerate(document.nodes) for child in each.children or ()}
+    place = {joint: index for index, joint in enumerate(joints)}
+    return Rig(
+        bones=len(joints),
+        names=[document.nodes[joint].name or f"node_{joint}" for joint in joints],
+        parents=[place.get(parent_of.get(joint, -1)) for joint in joints],
+        skinned_vertices=vertices,
+        most_influences=most,
+        textures=len(document.textures or ()),
+    )
+
+
+def write_skeleton(rig: Rig, path: Path) -> Path:
+    """Names and parents as JSON."""
+    path.write_text(json.dumps({"names": rig.names, "parents": rig.parents}, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def _check_skins(document: Any, name: str) -> tuple[int, int]:
+    """Number of skinned vertices, and the most bones of one."""
+    import numpy as np
+
+    for skin in document.skins:
+        if skin.inverseBindMatrices is not None:
+            matrices = document.accessors[skin.inverseBindMatrices].count
+            if matrices != len(skin.joints):
+                raise BrokenRig(f"{name}: {matrices} inverse bind matrices for {len(skin.joints)} joints")
+    vertices, most = 0, 0
+    for node in document.nodes:
+        if node.skin is None or node.mesh is None:
+            continue
+        count = len(document.skins[node.skin].joints)
+        for primitive in document.meshes[node.mesh].primitives:
+            joints, weights = _influences(document, primitive.attributes)
+            if joints is None:
+                raise BrokenRig(f"{name}: a mesh with a skin has no weights")
+            if joints[weights > 0].size and joints[weights > 0].max() >= count:
+                raise BrokenRig(f"{name}: a weight of joint {joints[weights > 0].max()} of {count}")
+            off = np.abs(weights.sum(axis=1) - 1).max()
+            if not off <= _SUM_TOLERANCE:
+                raise BrokenRig(f"{name}: the weights of a vertex add up to 1 only within {off:.2g}")
+            vertices += len(weights)
+            most = max(most, int((weights > 0).sum(axis=1).max()))
+    if vertices == 0:
+        raise BrokenRig(f"{name}: no mesh uses the skin")
+    return vertices, most
+
+
+def _influences(document: Any, attributes: Any) -> tuple[Any, Any]:
+    """Joints and weights of all vertices, (N, 4) for each set of four; None, None without."""
+    import numpy as np
+
+    joints, weights = [], []
+    for index in range(4):
+        joint, weight = getattr(attributes, f"JOINTS_{index}", None), getattr(attributes, f"WEIGHTS_{index}", None)
+        if joint is None or weight is None:
+            break
+        joints.append(_array(document, joint).astype(np.int64))
+        raw = _array(document, weight)
+        whole = raw.dtype.kind == "u"
+        weights.append(raw / np.iinfo(raw.dtype).max if whole else raw.astype(np.float64))
+    if not joints:
+        return None, None
+    return np.concatenate(joints, axis=1), np.concatenate(weights, axis=1)
+
+
+def _array(document: Any, index: int) -> Any:
+    """An accessor's values, (count, width)."""
+    import numpy as np
+
+    accessor = document.accessors[index]
+    width, kind = _WIDTH[accessor.type], np.dtype(_TYPES[accessor.componentType])
+    view = document.bufferViews[accessor.bufferView]
+    start = (view.byteOffset or 0) + (accessor.byteOffset or 0)
+    stride = view.byteStride or width * kind.itemsize
+    return np.ndarray(
+        (accessor.count, width), kind, document.binary_blob(), start, strides=(stride, kind.itemsize)
+    ).copy()
+
+
+def _bare_bones(document: Any) -> list[int]:
+    """Nodes of a skeleton without a skin: an armature's tree has no mesh in it, and more than one node."""
+    nodes = document.nodes
+    children = {child for node in nodes for child in node.children or ()}
+
+    def tree(root: int) -> list[int]:
+        return [root, *(each for child in nodes[root].children or () for each in tree(child))]
+
+    found: list[int] = []
+    for root in (index for index in range(len(nodes)) if index not in children):
+        members = tree(root)
+        if len(members) > 1 and all(nodes[each].mesh is None for each in members):
+            # The root is the armature itself.
+            found += members[1:]
+    return sorted(found)

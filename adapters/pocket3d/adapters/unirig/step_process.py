@@ -1,0 +1,127 @@
+"""One step of a job as a process: started, watched, ended with all that it started, judged by exit and files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+__all__ = ["StepFailed", "run_step"]
+
+#: Seconds between looks at the process, at the cancel flag and at its progress.
+_LOOK = 0.1
+#: Seconds between asking a process to end and ending it.
+_GRACE = 2.0
+_TAIL_LINES = 12
+_TAIL_BYTES = 16_384
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+class StepFailed(RuntimeError):
+    """A step ended badly, or well but without its file. The text has the end of what it printed."""
+
+
+def run_step(
+    command: Sequence[str],
+    *,
+    name: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    writes: Path,
+    check: Callable[[], None],
+    progress: Callable[[float | None], None],
+    watch: Callable[[int], None] | None = None,
+) -> str:
+    """Run a process in `folder` until it ends, and look for the file that it had to write.
+
+    Args:
+        command: program and arguments.
+        name: for errors.
+        folder: its current folder; its output goes to `<name>.log` there, its progress comes from the file named by
+            the variable POCKET3D_STEP_PROGRESS that is set for it (`done total`).
+        environment: its variables.
+        writes: the file that it has to write, not there yet.
+        check: raises to end it (a cancel); called ten times a second.
+        progress: told 0..1 within the step, None while nothing is known.
+        watch: called with the id of the process group as often.
+
+    Returns:
+        The end of what it printed.
+
+    Raises:
+        StepFailed: see there.
+        BaseException: what `check` raised; the process and all of its group are gone then.
+    """
+    log, told = folder / f"{name}.log", folder / f"{name}.progress"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            list(command),
+            cwd=folder,
+            env={**environment, "POCKET3D_STEP_PROGRESS": str(told)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # A group of its own, so that what it starts can be ended with it.
+            start_new_session=True,
+        )
+    with _ended_with_all(process):
+        while True:
+            check()
+            progress(_fraction(told))
+            if watch is not None:
+                watch(process.pid)
+            try:
+                code = process.wait(_LOOK)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+    tail = _tail(log)
+    if code != 0:
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        raise StepFailed(f"UniRig's step {name!r} {how}; it printed last:\n{tail}")
+    if not writes.is_file() or writes.stat().st_size == 0:
+        raise StepFailed(
+            f"UniRig's step {name!r} ended without an error and without {writes.name}; it printed last:\n{tail}"
+        )
+    return tail
+
+
+@contextlib.contextmanager
+def _ended_with_all(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            _signal(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE)
+        # Also what it left behind: a loader of data that waits for a parent that is gone.
+        _signal(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _fraction(told: Path) -> float | None:
+    try:
+        done, total = told.read_text().split()
+        return min(int(done) / int(total), 1.0)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(file.tell() - _TAIL_BYTES, 0))
+        text = _COLOUR.sub("", file.read().decode("utf-8", "replace"))
+    # A progress bar draws over itself: only what it drew last is of interest.
+    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
+    return "\n".join([line for line in lines if line][-_TAIL_LINES:]) or "(nothing)"

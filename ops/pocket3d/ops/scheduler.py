@@ -24,8 +24,9 @@ import structlog
 
 from pocket3d.adapters.base import BaseModel
 from pocket3d.bus.client import Client
-from pocket3d.bus.client_errors import ApiRefused, WaitTimeout
+from pocket3d.bus.client_errors import ClientError, WaitTimeout
 from pocket3d.bus.handle import JobHandle
+from pocket3d.bus.port import BusError
 from pocket3d.contracts.adapter_ids import with_ours
 from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import DeclineCode
@@ -220,6 +221,7 @@ class ModelScheduler:
     async def stop(self) -> None:
         """Stop it: what runs has `drain_s` to end, what waits is kept in the store or lost with it."""
         system, self._system = self._system, None
+        self._jobs.clear()
         if system is not None:
             await system.stop()
         self.gpu_monitor.close()
@@ -339,8 +341,8 @@ class ModelScheduler:
             return
         try:
             reasons = (await handle.explain()).reasons
-        except ApiRefused as error:
-            # It has just ended.
+        except (BusError, ClientError) as error:
+            # It has just ended, or nobody can be asked: the wait goes on.
             log.debug("no explanation", job_id=handle.job_id, error=str(error))
             return
         if reasons and all(reason.code in _FOR_GOOD for reason in reasons):

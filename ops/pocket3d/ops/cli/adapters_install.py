@@ -1,0 +1,172 @@
+"""`pocket3d adapters install`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pocket3d.adapters.builtin import BuiltinAdapter
+from pocket3d.adapters.models_yaml import ModelsFileError, load_models_yaml
+from pocket3d.adapters.recipe import Recipe
+from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
+
+from .. import logging
+from ..exit_codes import Exit
+from ..known_adapters import catalogue
+from ..model_environments import Planned, chosen, entry, license_need, needs, plan
+from ..model_environments_run import Installer, InstallError, look
+from ..models_file import entry_text, with_entry
+from ..settings import state_folder
+from .errors import CliError, explain_to_user
+from .licence_text import licence_fields
+from .output import print_fields
+
+
+@click.command("install")
+@click.argument("name")
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="POCKET3D_MODELS_ROOT",
+    show_envvar=True,
+    help="Where models' folders are made.  [default: models in the user's state folder]",
+)
+@click.option(
+    "--models",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="POCKET3D_MODELS",
+    show_envvar=True,
+    default=Path("models.yaml"),
+    show_default=True,
+    help="Where the adapter's entry is written.",
+)
+@click.option("--python", help="Interpreter to make the environment with.  [default: one that the recipe names]")
+@click.option("--accept-license", is_flag=True, help="Say yes to the terms of the adapter's code and weights.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+def command(
+    name: str, root: Path | None, models: Path, python: str | None, accept_license: bool, dry_run: bool
+) -> None:
+    """Prepare the environment of an adapter from its recipe: interpreter, packages, code, weights.
+
+    NAME is an adapter's id, or the name of an environment for all adapters that share it. Run it again to go on where
+    it stopped: what is done stays. At the end the adapter is written into models.yaml and asked whether it can work
+    here.
+    """
+    logging.configure(level=os.environ.get("POCKET3D_LOG_LEVEL", "warning"))
+    with explain_to_user():
+        adapters, recipe = _chosen(name)
+        folder = ((root or state_folder(os.environ) / "models") / recipe.name).expanduser().absolute()
+        terms = {each.adapter_id: each.license for each in _ask(adapters, {})}
+        facts = look(recipe, folder, python)
+        planned = plan(recipe, folder, facts)
+        _show(adapters, recipe, folder, terms, planned)
+        asked = license_need(
+            next((t for t in terms.values() if t and t.get("requires_acceptance")), None), accept_license
+        )
+        wanted = [*([asked] if asked else []), *needs(recipe, planned, facts)]
+        for need in wanted:
+            click.echo(f"{'NEEDED' if need.blocking else 'note'}: {need.text}")
+        if dry_run:
+            return
+        again = f"`pocket3d adapters install {name}` with the same options goes on where it stopped"
+        if any(need.blocking for need in wanted):
+            raise CliError("nothing was done: see what is NEEDED above", hint=again)
+        try:
+            Installer(folder, click.echo).run(planned)
+        except InstallError as error:
+            raise CliError(str(error), hint=f"when that is mended, {again}") from error
+        except OSError as error:
+            raise CliError(f"{error.filename or folder}: {error.strerror or error}", hint=again) from error
+        entries = {}
+        for each in adapters:
+            needs_yes = bool((terms[each.adapter_id] or {}).get("requires_acceptance"))
+            entries[each.adapter_id] = entry(recipe, folder, accepted=accept_license and needs_yes)
+        _configure(models, entries)
+        _outcome(_ask(adapters, entries))
+
+
+def _chosen(name: str) -> tuple[list[BuiltinAdapter], Recipe]:
+    entries = catalogue()
+    recipes: dict[str, Recipe] = {
+        each.recipe: importlib.import_module(each.recipe).RECIPE for each in entries if each.recipe is not None
+    }
+    found = chosen(name, entries, recipes)
+    if not found:
+        ids = ", ".join(each.adapter_id for each in entries) or "none"
+        raise CliError(f"no adapter {name!r} has a recipe; those that have one: {ids}", Exit.USAGE)
+    first = found[0].recipe
+    assert first is not None
+    return found, recipes[first]
+
+
+def _ask(adapters: list[BuiltinAdapter], entries: dict[str, dict[str, Any]]) -> list[AdapterDescription]:
+    """What they say of themselves: with their entries' interpreters, or with this one to know their terms."""
+    from pocket3d.gpu_agents.describe import DeclaredAdapter, describe_adapters
+
+    declared = []
+    for each in adapters:
+        told = entries.get(each.adapter_id, {})
+        spec = AdapterSpec(
+            adapter_id=each.adapter_id,
+            class_path=each.class_path,
+            feature=each.feature,
+            config=told.get("config", {}),
+            path=told.get("path", []),
+            accept_license=told.get("accept_license", False),
+        )
+        declared.append(DeclaredAdapter(spec=spec, python=told.get("python"), env=told.get("env", {})))
+    return asyncio.run(describe_adapters(declared))
+
+
+def _show(
+    adapters: list[BuiltinAdapter],
+    recipe: Recipe,
+    folder: Path,
+    terms: dict[str, dict[str, Any] | None],
+    planned: list[Planned],
+) -> None:
+    print_fields(
+        [
+            ("adapters", ", ".join(each.adapter_id for each in adapters)),
+            ("environment", f"{recipe.name} in {folder}"),
+            *licence_fields(terms[adapters[0].adapter_id], "recipe"),
+        ]
+    )
+    for number, each in enumerate(planned, 1):
+        click.echo(f"{number}. {'(done) ' if each.done else ''}{each.name}: {each.step.says()}")
+
+
+def _configure(models: Path, entries: dict[str, dict[str, Any]]) -> None:
+    """Write the entries, or say where they belong."""
+    existing = models.read_text(encoding="utf-8") if models.exists() else ""
+    text = existing
+    for adapter_id, told in entries.items():
+        added = with_entry(text, adapter_id, told)
+        if added is None:
+            click.echo(f"{models} has {adapter_id} already or cannot be added to; under `adapters:` it should say:")
+            click.echo(entry_text(adapter_id, told), nl=False)
+        else:
+            text = added
+            click.echo(f"{models}: {adapter_id} added")
+    if text == existing:
+        return
+    written = models.with_name(f"{models.name}.new")
+    written.write_text(text, encoding="utf-8")
+    try:
+        load_models_yaml(written)
+    except ModelsFileError as error:
+        written.unlink()
+        raise CliError(f"{models} is wrong as it is, nothing was added to it: {error}", Exit.USAGE) from error
+    written.replace(models)
+
+
+def _outcome(described: list[AdapterDescription]) -> None:
+    for each in described:
+        click.echo(f"{each.adapter_id}: {'available' if each.available else f'not available: {each.reason}'}")
+    if not all(each.available for each in described):
+        raise click.exceptions.Exit(int(Exit.ERROR))

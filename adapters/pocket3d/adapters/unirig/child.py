@@ -13,6 +13,7 @@ import runpy
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,22 @@ def tell_of_calls(owner: type, method: str, total: int) -> None:
     setattr(owner, method, counted)
 
 
-def main(arguments: list[str]) -> None:
+def run(arguments: list[str]) -> int:
+    """Run the command; its exit code. Nothing that it raises comes out: it is printed."""
+    try:
+        command(arguments)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        sys.stderr.write(f"{end.code}\n")
+        return 1
+    except BaseException:  # noqa: BLE001  # foreign code, at the outermost level of its process
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def command(arguments: list[str]) -> None:
     """`module|script`, its name, its arguments. POCKET3D_STEP_CALLS: `module:Class.method:total` to count."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
@@ -78,4 +94,8 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Without the interpreter's own end: Blender's module crashes in it, after all is written (4.2.0: SIGSEGV).
+    os._exit(code)

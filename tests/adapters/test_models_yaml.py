@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
 from pocket3d.adapters.models_yaml import ModelsFileError, builtin_models, load_models_yaml
 
-BUILTINS = ["echo", "procedural-text-to-mesh", "silhouette-image-to-mesh"]
+BUILTINS = [each.adapter_id for each in BUILTIN_ADAPTERS if each.recipe is None]
 
 
 def write(folder: Path, text: str) -> Path:
@@ -45,7 +46,7 @@ deployment:
     )
     assert [each.spec.adapter_id for each in models.adapters] == [*BUILTINS, "trellis-text-to-mesh"]
     spec = models.adapters[-1].spec
-    assert spec.class_path == "adapters.trellis_adapter.TrellisTextToMeshAdapter"
+    assert spec.class_path == "pocket3d.adapters.trellis.adapter.TrellisTextToMeshAdapter"
     assert spec.config == {"vram_requirement": 6144, "max_concurrent": 1, "trellis_root": "/data/TRELLIS"}
     assert (spec.feature, spec.path, spec.devices, spec.accept_license) == (None, [], None, False)
     assert models.preferred == {"text_to_mesh": ["trellis-text-to-mesh"], "auto_rig": ["unirig-auto-rigging"]}

@@ -1,0 +1,160 @@
+"""`pocket3d adapters install` for real: a clone of a local repository, wheels from a folder, no network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from pocket3d.adapters.builtin import BuiltinAdapter
+from pocket3d.adapters.models_yaml import load_models_yaml
+from pocket3d.adapters.recipe import Checkout, Recipe, Weights
+from pocket3d.ops.cli import cli
+from pocket3d.ops.known_adapters import catalogue
+from support.tiny_wheels import make_wheel, worker_wheels
+
+#: Stands in for the hub's client: the "hub" is a folder.
+HUB = """
+import os, pathlib, shutil
+
+def snapshot_download(repo_id, revision, allow_patterns, local_dir):
+    source = pathlib.Path(os.environ["CAT_HUB"], repo_id)
+    for pattern in allow_patterns:
+        for file in source.glob(pattern):
+            pathlib.Path(local_dir).mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, local_dir)
+    return local_dir
+"""
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    done = subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> tuple[Path, str]:
+    """A repository with two commits; the first is the one wanted."""
+    folder = tmp_path / "upstream"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    (folder / "cat_upstream.py").write_text("LEGS = 4\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "four legs")
+    revision = git(folder, "rev-parse", "HEAD")
+    (folder / "cat_upstream.py").write_text("LEGS = 5\n")
+    git(folder, "commit", "-qam", "five legs")
+    return folder, revision
+
+
+def install(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["adapters", "install", *words])
+
+
+def stamps(folder: Path) -> dict[str, str]:
+    found: dict[str, str] = json.loads((folder / "installed.json").read_bytes())
+    return found
+
+
+def test_it_installs_stops_goes_on_and_is_used(
+    tmp_path: Path, upstream: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels = worker_wheels(tmp_path / "wheels")
+    make_wheel(wheels, "tinytorch", "2.0+local", {"tinytorch.py": "VERSION = 2\n"})
+    make_wheel(wheels, "tinytorch", "3.0", {"tinytorch.py": "VERSION = 3\n"})
+    make_wheel(wheels, "huggingface_hub", "1.0", {"huggingface_hub.py": HUB})
+    (tmp_path / "hub" / "me" / "cat").mkdir(parents=True)
+    (tmp_path / "hub" / "me" / "cat" / "cat.ckpt").write_text("weights")
+    (tmp_path / "hub" / "me" / "cat" / "unwanted.ckpt").write_text("more weights")
+    for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(wheels), "NO_CACHE_DIR": "1"}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setenv("CAT_HUB", str(tmp_path / "hub"))
+
+    recipe = Recipe(
+        name="cats",
+        python=("3.10", "3.11", "3.12", "3.13"),
+        torch=("tinytorch<3",),
+        # The second would take the newer torch if the first were not kept.
+        requirements=("catlib==1.0", "tinytorch>=1"),
+        checkouts=(Checkout(url=str(upstream[0]), revision=upstream[1], folder="Cat"),),
+        weights=(Weights(repository="me/cat", folder="weights", files=("cat.*",), size_mb=1),),
+        path=("Cat",),
+        env={"CAT_ROOT": "{root}/Cat"},
+        config={"vram_requirement": 77},
+        notes=("Feed the cat.",),
+    )
+    module = ModuleType("cat_recipe")
+    module.RECIPE = recipe  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cat_recipe", module)
+    entry = BuiltinAdapter("cat-echo", "pocket3d.adapters.echo.EchoAdapter", "echo", recipe="cat_recipe")
+    for place in ("pocket3d.ops.known_adapters", "pocket3d.adapters.aliases"):
+        monkeypatch.setattr(f"{place}.BUILTIN_ADAPTERS", (entry,))
+    assert catalogue() == [entry]
+    models, folder = tmp_path / "models.yaml", tmp_path / "root" / "cats"
+    models.write_text("# mine\nadapters:\n  echo:\n    class: pocket3d.adapters.echo.EchoAdapter\n# the end\n")
+    # The wheels of the worker are for this very interpreter.
+    where = ("--root", str(tmp_path / "root"), "--models", str(models), "--python", sys.executable)
+    words = ("cat-echo", *where)
+
+    shown = install(*words, "--dry-run")
+    assert shown.exit_code == 0, shown.output
+    assert f"git clone {upstream[0]} at {upstream[1]}" in shown.output and "note: Feed the cat." in shown.output
+    assert not folder.exists()
+
+    # catlib is nowhere: it stops in the middle, and says so.
+    stopped = install(*words)
+    assert stopped.exit_code == 1
+    assert "step 5 of 6, packages: `" in stopped.output and "catlib==1.0" in stopped.output
+    assert "goes on where it stopped" in stopped.output
+    assert list(stamps(folder)) == ["environment", "code Cat", "worker packages", "torch"]
+    assert (folder / "Cat" / "cat_upstream.py").read_text() == "LEGS = 4\n"
+    assert (folder / "constraints.txt").read_text() == "tinytorch==2.0+local\n"
+    assert "cat-echo" not in models.read_text()
+
+    make_wheel(wheels, "catlib", "1.0", {"catlib.py": "WHISKERS = 3\n"})
+    made = (folder / "venv" / "pyvenv.cfg").stat().st_mtime_ns
+    done = install(*words)
+    assert done.exit_code == 0, done.output
+    assert done.output.count(": done before") == 4
+    assert (folder / "venv" / "pyvenv.cfg").stat().st_mtime_ns == made
+    assert "cat-echo: available" in done.output
+    assert [path.name for path in (folder / "weights").iterdir()] == ["cat.ckpt"]
+    asked = [str(folder / "venv" / "bin" / "python"), "-c", "import catlib, tinytorch; print(tinytorch.VERSION)"]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "2\n"
+
+    text = models.read_text()
+    assert text.startswith("# mine\n") and text.endswith("# the end\n")
+    assert yaml.safe_load(text)["adapters"]["cat-echo"] == {
+        "python": str(folder / "venv" / "bin" / "python"),
+        "path": [str(folder / "Cat")],
+        "env": {"CAT_ROOT": str(folder / "Cat")},
+        "config": {"vram_requirement": 77},
+    }
+    configured = {each.spec.adapter_id: each for each in load_models_yaml(models).adapters}["cat-echo"]
+    assert configured.spec.class_path == "pocket3d.adapters.echo.EchoAdapter"
+
+    again = install(*words)
+    assert again.exit_code == 0 and again.output.count(": done before") == 6
+    assert "has cat-echo already" in again.output and models.read_text() == text
+
+    # Whoever changed the code by hand is told by git, and nothing of theirs is lost.
+    (folder / "Cat" / "cat_upstream.py").write_text("LEGS = 3\n")
+    newer = Checkout(url=str(upstream[0]), revision=git(upstream[0], "rev-parse", "HEAD"), folder="Cat")
+    module.RECIPE = msgspec.structs.replace(recipe, checkouts=(newer,))  # type: ignore[attr-defined]
+    changed = install(*words)
+    assert changed.exit_code == 1 and "would be overwritten by checkout" in changed.output
+    assert (folder / "Cat" / "cat_upstream.py").read_text() == "LEGS = 3\n"
+
+
+def test_a_name_without_a_recipe_is_a_usage_error() -> None:
+    refused = install("no-such-model")
+    assert refused.exit_code == 2
+    assert "no adapter 'no-such-model' has a recipe" in refused.output

@@ -74,6 +74,9 @@ import warnings
 
 from support.guide_around import Around
 
+# A module may hold its adapter and the program that uses it.
+from pocket3d.ops.scheduler import ModelScheduler
+
 logger = logging.getLogger(__name__)
 """
 

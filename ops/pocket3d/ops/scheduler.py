@@ -68,7 +68,10 @@ class CannotStart(RuntimeError):
     """
 
     def __init__(self, job_id: str, reasons: Sequence[Reason]) -> None:
-        super().__init__(f"job {job_id} cannot start here: {'; '.join(_words(reason) for reason in reasons)}")
+        hint = ""
+        if any(reason.code == DeclineCode.NO_DEVICE.value for reason in reasons):
+            hint = ' (an adapter that can also do without a GPU says so in its class: devices = ("cuda", "cpu"))'
+        super().__init__(f"job {job_id} cannot start here: {'; '.join(_words(reason) for reason in reasons)}{hint}")
         self.reasons = list(reasons)
 
 

@@ -119,25 +119,24 @@ def _adapter_id(model_id: str) -> str:
 
 def _import_folders(cls: type[BaseModel], *, own: bool) -> list[str]:
     """Folders from which this process imports and a fresh interpreter would not: that of the class first and, where the
-    worker's interpreter is this one (`own`), the others too, since the class may import from them.
+    worker's interpreter is this one (`own`), the others too, since the class's module may import from them.
     """
-    found: list[str] = []
-    top = sys.modules.get(cls.__module__.partition(".")[0])
-    places = [str(Path(place).parent) for place in getattr(top, "__path__", [])]
-    file = getattr(top, "__file__", None)
-    if file and not places:
-        places = [str(Path(file).parent)]
-    for entry in [*places, *(sys.path if own else [])]:
-        folder = str(Path(entry).absolute())
-        if folder not in found and not _everywhere(folder):
-            found.append(folder)
-    return found
-
-
-def _everywhere(folder: str) -> bool:
-    """True where any interpreter of this environment looks, and where Pocket3DStudio itself is: workers have it."""
+    name = cls.__module__.partition(".")[0]
+    top = sys.modules.get(name)
+    places: list[str] = []
+    # What workers need of Pocket3DStudio they have.
+    if name != "pocket3d":
+        places = [str(Path(place).parent) for place in getattr(top, "__path__", [])]
+        file = getattr(top, "__file__", None)
+        if file and not places:
+            places = [str(Path(file).parent)]
     paths = sysconfig.get_paths()
     library = paths["stdlib"]
     usual = {*paths.values(), *site.getsitepackages(), site.getusersitepackages(), f"{library}/lib-dynload"}
     zipped = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
-    return folder in usual or Path(folder).name == zipped or (Path(folder) / "pocket3d").is_dir()
+    found: dict[str, None] = {}
+    for entry in [*places, *(sys.path if own else [])]:
+        folder = str(Path(entry).absolute())
+        if folder not in usual and Path(folder).name != zipped:
+            found[folder] = None
+    return list(found)

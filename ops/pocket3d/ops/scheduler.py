@@ -45,15 +45,11 @@ __all__ = ["CannotStart", "GPUMonitor", "JobRequest", "ModelScheduler", "NoModel
 
 log = structlog.get_logger(__name__)
 
-#: A job that waits is asked for its reasons after so long, and again each time, seconds.
-_FIRST_LOOK_S = 2.0
-_LOOK_S = 15.0
+#: A job that waits is asked for its reasons after so long, then after twice as long each time, seconds.
+_FIRST_LOOK_S = 0.5
+_LONGEST_LOOK_S = 15.0
 #: Reasons that waiting does not change while nobody else can join.
-_FOR_GOOD = {
-    DeclineCode.VRAM_TOTAL.value,
-    DeclineCode.NO_DEVICE.value,
-    DeclineCode.NO_ADAPTER.value,
-}
+_FOR_GOOD = {DeclineCode.VRAM_TOTAL.value, DeclineCode.NO_DEVICE.value}
 
 
 class NoModel(LookupError):
@@ -336,7 +332,7 @@ class ModelScheduler:
                 if ends is not None and loop.time() >= ends:
                     raise WaitTimeout(handle.job_id, timeout or 0.0, str(error).partition("; ")[2]) from error
             await self._check_hope(handle)
-            pause_s = _LOOK_S
+            pause_s = min(2 * pause_s, _LONGEST_LOOK_S)
 
     async def _check_hope(self, handle: JobHandle) -> None:
         """Raises `CannotStart` if the job waits for what will not come; a model that is being registered may be it."""

@@ -6,6 +6,7 @@
 
 SHELL := /bin/bash
 VENV ?= .venv
+MODELS_VENV ?= .venv-models
 TORCH ?= auto
 export TORCH
 PYTHON ?=
@@ -15,10 +16,10 @@ TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench dev schema clean
+.PHONY: help demo test test-models check bench dev schema clean
 
 help:  ## this text
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo:  ## a whole system for a minute: real jobs, meshes in out/
 	@ops/install.sh $(VENV) all
@@ -28,6 +29,10 @@ demo:  ## a whole system for a minute: real jobs, meshes in out/
 test:  ## all tests; PYTEST_ARGS adds to pytest's arguments
 	@ops/install.sh $(VENV) all,dev
 	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
+
+test-models:  ## upstream's own models on tiny random weights, in an environment of their own (.venv-models, 2 GB)
+	@ops/install.sh $(VENV) all,dev
+	@ops/test_models.sh $(VENV) $(MODELS_VENV) $(PYTEST_ARGS)
 
 check:  ## ruff and mypy
 	@ops/install.sh $(VENV) all,dev
@@ -47,4 +52,4 @@ schema:  ## write contracts/schema from the message types
 	@$(BIN)/python -m pocket3d.contracts.schema_export --write
 
 clean:  ## remove the environment, caches and meshes
-	rm -rf $(VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache out
+	rm -rf $(VENV) $(MODELS_VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache out

@@ -11,7 +11,10 @@ import pytest
 HERE = Path(__file__).parent
 NEED_TORCH = ("torch", "trimesh", "scipy", "PIL")
 
-for _name in [name for name in os.environ if name.startswith(("POCKET3D_", "NATS_"))]:
+#: Names the interpreter of tests/models, see ops/test_models.sh.
+KEPT = "POCKET3D_MODELS_PYTHON"
+
+for _name in [name for name in os.environ if name.startswith(("POCKET3D_", "NATS_")) and name != KEPT]:
     del os.environ[_name]
 
 

@@ -14,6 +14,7 @@ from pocket3d.bus.client import Client, JobRefused, NotSetUp, QueueFull
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory_server import MemoryServer
 from pocket3d.bus.port import Bus, OutcomeUnknown, Stored
+from pocket3d.bus.server import EmbeddedServer
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import Limits
@@ -201,6 +202,18 @@ async def test_artifact_that_is_not_there(client: Client) -> None:
     assert caught.value.field == "inputs.image_paths[0].artifact"
     assert caught.value.code is FailureCode.ARTIFACT_MISSING
     assert await published(client) == []
+
+
+@pytest.mark.e2e
+async def test_artifact_that_goes_before_the_job_may_end(server: EmbeddedServer, namespace: str) -> None:
+    async with Client.connect(server.url, namespace=namespace) as client:
+        await client.bus.ensure(build(client.subjects, TopologySettings(inputs_max_age_s=600)))
+        await client.bus.put_object(client.subjects.inputs_bucket, "mine", b"x")
+        reference = {"image_path": {"artifact": "mine"}}
+        with pytest.raises(JobRefused, match="kept for (600|599|598) s more and the job may take 4500 s") as caught:
+            await client.submit("image_to_mesh", reference)
+        assert caught.value.field == "inputs.image_path.artifact"
+        await client.submit("image_to_mesh", reference, limits={"start_to_close_s": 300, "load_s": 60})
 
 
 async def test_artifact_that_is_there(client: Client) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .object_download import download
 from .object_layout import ArtifactBroken, info_of, input_name
-from .object_upload import find, remove, upload
+from .object_upload import find, max_age, remove, upload
 from .port import ObjectInfo
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ async def object_info(bus: JetStreamBus, bucket: str, name: str) -> ObjectInfo |
     standing = await find(bus, bucket, name)
     if standing is None or standing[0].deleted:
         return None
-    return info_of(standing[0], standing[1].time)
+    info = info_of(standing[0], standing[1].time)
+    max_age_s = await max_age(bus, bucket)
+    return info._replace(kept_until=info.stored_at + max_age_s) if max_age_s else info
 
 
 async def delete_object(bus: JetStreamBus, bucket: str, name: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 import uuid
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from functools import partial
@@ -196,13 +197,17 @@ class Client:
         for ref in file_refs(job.inputs):
             if ref.artifact is None or ref.artifact in uploading:
                 continue
-            if await patiently(partial(self.bus.object_info, bucket, ref.artifact), deadline) is None:
-                field = f"inputs.{ref.key}" + ("" if ref.index is None else f"[{ref.index}]")
-                raise refuse(
-                    FailureCode.ARTIFACT_MISSING,
-                    f"{field}.artifact",
-                    f"there is no artifact {ref.artifact!r} in {bucket}: it must be uploaded first",
-                )
+            info = await patiently(partial(self.bus.object_info, bucket, ref.artifact), deadline)
+            field = f"inputs.{ref.key}" + ("" if ref.index is None else f"[{ref.index}]") + ".artifact"
+            if info is None:
+                why = f"there is no artifact {ref.artifact!r} in {bucket}: it must be uploaded first"
+                raise refuse(FailureCode.ARTIFACT_MISSING, field, why)
+            limits = job.limits
+            may_take_s = (limits.schedule_to_start_s or 0) + limits.load_s + limits.start_to_close_s
+            left_s = info.kept_until - time.time()
+            if left_s < may_take_s:
+                why = f"it is kept for {left_s:.0f} s more and the job may take {may_take_s:.0f} s by its limits"
+                raise refuse(FailureCode.ARTIFACT_MISSING, field, f"{why}: upload it again, or set shorter limits")
 
     async def _upload(self, file: LocalFile, reference: dict[str, str], deadline: float) -> None:
         bucket, headers = self.subjects.inputs_bucket, {"filename": reference["filename"]}

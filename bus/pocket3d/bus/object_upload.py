@@ -70,7 +70,7 @@ async def upload(
             _check_promise(name, promised, digest)
         same = old.sha256 == digest
         stored_at = standing[1].time
-        if same and not layout.due_for_refresh(stored_at, await _max_age(bus, bucket), time.time()):
+        if same and not layout.due_for_refresh(stored_at, await max_age(bus, bucket), time.time()):
             return layout.info_of(old, stored_at)
 
     first_failure: float | None = None
@@ -228,7 +228,7 @@ async def remove(bus: JetStreamBus, bucket: str, name: str) -> None:
     await purge(bus, bucket, old.nuid)
 
 
-async def _max_age(bus: JetStreamBus, bucket: str) -> float:
+async def max_age(bus: JetStreamBus, bucket: str) -> float:
     """How long the bucket keeps a file, seconds; 0 for ever."""
     info = await bus.reader.info(layout.stream_of(bucket))
     return float(info.config.get("max_age") or 0) / 1e9

@@ -6,6 +6,7 @@ The words are those of JetStream; `Conflict` and `OutcomeUnknown` are what a cal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -120,6 +121,8 @@ class ObjectInfo(NamedTuple):
     headers: Mapping[str, str]
     #: When it was stored, Unix seconds.
     stored_at: float
+    #: When its bucket removes it, Unix seconds; infinite where nothing is removed by age.
+    kept_until: float = math.inf
 
 
 class ConsumerName(NamedTuple):

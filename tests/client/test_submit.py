@@ -210,7 +210,7 @@ async def test_artifact_that_goes_before_the_job_may_end(server: EmbeddedServer,
         await client.bus.ensure(build(client.subjects, TopologySettings(inputs_max_age_s=600)))
         await client.bus.put_object(client.subjects.inputs_bucket, "mine", b"x")
         reference = {"image_path": {"artifact": "mine"}}
-        with pytest.raises(JobRefused, match="kept for (600|599|598) s more and the job may take 4500 s") as caught:
+        with pytest.raises(JobRefused, match=r"kept for \d+ s more and the job may take 4500 s") as caught:
             await client.submit("image_to_mesh", reference)
         assert caught.value.field == "inputs.image_path.artifact"
         await client.submit("image_to_mesh", reference, limits={"start_to_close_s": 300, "load_s": 60})

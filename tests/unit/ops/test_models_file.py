@@ -18,7 +18,7 @@ ENTRY = {"python": "/m/venv/bin/python", "config": {"root": "/m/Cat", "steps": 3
         "adapters:\n",
         "adapters:\n# nothing yet\nbuiltins: false\n",
         "adapters:\n  dog: {class: m.D}\n",
-        "adapters:\n  dog:\n    class: m.D  # good\n    path:\n    - a\n\n# now\ndeployment:\n  auto_load_adapters: true\n",
+        "adapters:\n  dog:\n    class: m.D  # good\n    path:\n    - a\n\n# now\ndeployment:\n  preferred_adapters:\n",
         "adapters:\n    dog:\n        class: m.D",
         "adapters:\n  dog:\n    class: m.D\n    config:\n      text: |\n        one\n        two\n  # the last word\n",
         "deployment: {}\nadapters:\n  dog:\n    class: >-\n      m.D\nbuiltins: true\n",

@@ -1,0 +1,138 @@
+"""`pocket3d adapters`: what it lists, shows, writes, checks and converts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from pocket3d.adapters.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
+from pocket3d.ops.cli import cli
+from pocket3d.ops.cli.adapters import ADAPTER_COMMANDS
+
+SUPPORT = Path(__file__).parents[2] / "support"
+
+
+def run(*arguments: str, **env: str) -> Result:
+    return CliRunner(env=env).invoke(cli, ["adapters", *arguments])
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    file = tmp_path / "models.yaml"
+    entries = {
+        "echo": {"config": {"vram_requirement": 99}},
+        "licensed": {"class": "misbehaving.LicensedAdapter", "path": [str(SUPPORT)]},
+        "weightless": {"class": "misbehaving.MissingWeightsAdapter", "path": [str(SUPPORT)]},
+        "packageless": {"class": "misbehaving_import.Adapter", "path": [str(SUPPORT)]},
+        "good": {"class": "checked.GoodAdapter", "path": [str(SUPPORT)], "config": {"step_s": 0}},
+    }
+    file.write_text(json.dumps({"adapters": entries}))
+    return file
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> BuiltinAdapter:
+    """A catalogue of one, not configured."""
+    entry = BuiltinAdapter("big-cat", "checked_nowhere.Cat", "text_to_mesh", recipe="cats.recipe")
+    monkeypatch.setattr("pocket3d.ops.known_adapters.BUILTIN_ADAPTERS", (*BUILTIN_ADAPTERS[:1], entry))
+    return entry
+
+
+def test_every_command_has_help_and_group_options_have_their_place(models: Path) -> None:
+    for name in ADAPTER_COMMANDS:
+        result = run(name, "--help")
+        assert result.exit_code == 0 and f"Usage: cli adapters {name}" in result.output
+        assert name in run("--help").output
+    misplaced = run("--models", str(models), "list")
+    assert misplaced.exit_code == 2 and "behind the command" in misplaced.output
+    assert "Did you mean show?" in run("shwo").output
+
+
+def test_the_list_tells_requirement_source_licence_and_every_reason(models: Path, recipe: BuiltinAdapter) -> None:
+    found = {each["adapter_id"]: each for each in json.loads(run("--models", str(models), "--json").output)}
+    echo, licensed = found["echo"], found["licensed"]
+    assert (echo["available"], echo["vram_mb"], echo["source"]) == (True, 99, "models.yaml")
+    assert "sleep_s" in echo["parameters"]["properties"]
+    assert licensed["license"]["commercial_use"] is False and "accept_license: true" in licensed["reason"]
+    assert "no weights at" in found["weightless"]["reason"]
+    assert "package_that_nobody_has" in found["packageless"]["reason"]
+    assert found["good"]["available"] is True
+    assert (found["big-cat"]["source"], found["big-cat"]["available"]) == ("recipe", False)
+    assert found["big-cat"]["reason"] == "not configured: pocket3d adapters install big-cat"
+    table = run("list", POCKET3D_MODELS=str(models)).output
+    assert table.startswith("ADAPTER ")
+    assert "code Example-NC, weights Example-NC, no commercial use, must be accepted" in table
+    assert "packageless: misbehaving_import needs the package package_that_nobody_has" in table
+
+
+def test_what_a_file_drops_is_listed_with_that_reason(tmp_path: Path) -> None:
+    file = tmp_path / "models.yaml"
+    file.write_text("builtins: false\nadapters: {mine: {class: pocket3d.adapters.echo.EchoAdapter}}\n")
+    found = {each["adapter_id"]: each for each in json.loads(run("list", "--models", str(file), "--json").output)}
+    assert found["mine"]["available"]
+    assert found["echo"]["reason"] == "not registered: models.yaml says builtins: false"
+    file.write_text("adapters: {mine: {class: pocket3d.adapters.echo.EchoAdapter}}\nbuiltins: maybe\n")
+    wrong = run("list", "--models", str(file))
+    assert wrong.exit_code == 2 and f"{file}:2: builtins" in wrong.output
+
+
+def test_show_has_the_parameters_with_type_default_range_and_description(models: Path) -> None:
+    shown = run("show", "good", "--models", str(models)).output
+    assert "licence of the code:    MIT" in shown and "territory:              no restriction stated" in shown
+    (seed,) = [line for line in shown.splitlines() if line.startswith("seed")]
+    assert seed.split() == ["seed", "integer", "0", "0..", "same", "seed,", "same", "mesh"]
+    assert "further keys" not in shown
+    assert "no: its licence must be accepted" in run("show", "licensed", "--models", str(models)).output
+    unknown = run("show", "ecoh")
+    assert unknown.exit_code == 2 and "did you mean echo?" in unknown.output
+
+
+def test_new_writes_a_package_once_and_check_passes_it(tmp_path: Path) -> None:
+    written = run("new", "my-cat", "--feature", "auto_rig", "--dir", str(tmp_path))
+    assert written.exit_code == 0 and (tmp_path / "my-cat" / "src" / "my_cat" / "adapter.py").is_file()
+    again = run("new", "my-cat", "--dir", str(tmp_path))
+    assert again.exit_code == 1 and "nothing was written" in again.output
+    assert "AutoRigModel" in (tmp_path / "my-cat" / "src" / "my_cat" / "adapter.py").read_text()
+    assert run("new", "My Cat", "--dir", str(tmp_path)).exit_code == 2
+    checked = run("check", "my_cat.adapter:MyCatAdapter", "--path", str(tmp_path / "my-cat" / "src"))
+    assert checked.exit_code == 0, checked.output
+    assert "ok       invalid input" in checked.output
+
+
+def test_check_takes_an_id_of_a_file_and_inputs(models: Path, tmp_path: Path) -> None:
+    checked = run("check", "good", "--models", str(models), "--input", "seed=3", "--json")
+    assert checked.exit_code == 0, checked.output
+    report = json.loads(checked.output)
+    assert (report["adapter_id"], report["ok"]) == ("good", True)
+    assert any("seed=3" in each["text"] for each in report["checks"] if each["name"] == "process")
+    failed = run("check", "weightless", "--models", str(models))
+    assert failed.exit_code == 1 and "no weights at" in failed.output
+    assert run("check", "nobody").exit_code == 2
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    assert run("check", "echo", "--work-dir", str(tmp_path / "full")).exit_code == 2
+
+
+def test_what_is_not_configured_cannot_be_checked(recipe: BuiltinAdapter) -> None:
+    refused = run("check", "big-cat")
+    assert refused.exit_code == 1 and "pocket3d adapters install big-cat" in refused.output
+
+
+def test_the_parents_file_is_converted(tmp_path: Path) -> None:
+    file = tmp_path / "old.yaml"
+    old = {"image_to_raw_mesh": {"hunyuan3d_2_0_image_to_raw_mesh": {"vram_requirement": 5120, "model_path": "h"}}}
+    file.write_text(yaml.safe_dump(old))
+    printed = run("convert", str(file))
+    # In the file, or in a note on what was left out.
+    assert printed.exit_code == 0 and "hunyuan3d_2_0_image_to_raw_mesh" in printed.output
+    target = tmp_path / "new.yaml"
+    assert run("convert", str(file), "-o", str(target)).exit_code == 0
+    assert "adapters" in yaml.safe_load(target.read_text())
+    assert "nothing was written" in run("convert", str(file), "-o", str(target)).output
+    file.write_text("- a\n")
+    wrong = run("convert", str(file))
+    assert wrong.exit_code == 2 and str(file) in wrong.output

@@ -10,12 +10,9 @@ import asyncio
 import contextlib
 import contextvars
 import copy
-import importlib
-import importlib.util
 import inspect
 import math
 import re
-import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +21,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from .construction import named_arguments
 from .errors import InvalidInput, JobCancelled
 from .licenses import License
+from .process_device import empty_cuda_cache, process_device, set_process_device
 from .run_context import RunContext, current_run
 
 __all__ = ["BaseModel", "ModelStatus", "InvalidInput", "JobCancelled", "License", "set_process_device"]
@@ -33,14 +32,6 @@ __all__ = ["BaseModel", "ModelStatus", "InvalidInput", "JobCancelled", "License"
 M = TypeVar("M", bound="BaseModel")
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-#: What the worker said its device is; None outside a worker.
-_process_device: str | None = None
-
-
-def set_process_device(kind: str) -> None:
-    """Say once, before any adapter is built, whether this process may use `cuda` or only the `cpu`."""
-    global _process_device
-    _process_device = kind
 
 
 class ModelStatus(str, Enum):
@@ -87,7 +78,7 @@ class BaseModel(ABC):
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
         """Remember the arguments: a scheduler rebuilds the adapter from them in a worker process."""
         instance = super().__new__(cls)
-        instance._constructor_arguments = _bind(cls, args, kwargs)
+        instance._constructor_arguments = named_arguments(cls, args, kwargs)
         return instance
 
     def __init__(
@@ -241,7 +232,7 @@ class BaseModel(ABC):
             self._close_threads()
         self.model = None
         self.gpu_id = None
-        _empty_cuda_cache()
+        empty_cuda_cache()
         self.status = ModelStatus.UNLOADED
         return True
 
@@ -269,7 +260,7 @@ class BaseModel(ABC):
         """`cuda` or `cpu`: what the model may use. An adapter may set it (`cuda:0`)."""
         if self._device is not None:
             return self._device
-        return _process_device if _process_device is not None else _detect_device()
+        return process_device()
 
     @device.setter
     def device(self, value: str) -> None:
@@ -407,27 +398,6 @@ class BaseModel(ABC):
         }
 
 
-def _bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]  # looked at, not called
-    try:
-        bound = signature.bind(None, *args, **kwargs)
-    except TypeError:
-        # `__init__` is about to say what is wrong, better than we could (or it is `copy`, which does not call it).
-        return None
-    named: dict[str, Any] = {}
-    for position, (name, value) in enumerate(bound.arguments.items()):
-        kind = signature.parameters[name].kind
-        if position == 0:
-            continue
-        if kind is inspect.Parameter.VAR_KEYWORD:
-            named.update(value)
-        elif kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
-            return None
-        else:
-            named[name] = value
-    return named
-
-
 def _formats(given: Sequence[str] | None, default: Sequence[str]) -> list[str]:
     return [name.lower().removeprefix(".") for name in (default if given is None else given)]
 
@@ -444,17 +414,3 @@ def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     # The loop may have ended between the cancel and now.
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(event.set)
-
-
-def _detect_device() -> str:
-    """Outside a worker nobody said; torch knows, if it is installed."""
-    if importlib.util.find_spec("torch") is None:
-        return "cpu"
-    return "cuda" if importlib.import_module("torch").cuda.is_available() else "cpu"
-
-
-def _empty_cuda_cache() -> None:
-    torch = sys.modules.get("torch")
-    cuda = getattr(torch, "cuda", None)
-    if cuda is not None and cuda.is_available() and cuda.is_initialized():
-        cuda.empty_cache()

@@ -35,7 +35,8 @@ def load(bpy: Any, path: Path) -> None:
     if path.suffix.lower() == ".fbx":
         bpy.ops.import_scene.fbx(filepath=str(path), ignore_leaf_bones=False, use_image_search=False)
     else:
-        bpy.ops.import_scene.gltf(filepath=str(path), import_pack_images=True)
+        # Without the ball that the importer draws bones as: it would be written as part of the mesh.
+        bpy.ops.import_scene.gltf(filepath=str(path), import_pack_images=True, disable_bone_shape=True)
 
 
 def drop_outside_pictures(bpy: Any) -> None:

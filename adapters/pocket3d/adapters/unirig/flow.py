@@ -99,15 +99,15 @@ class Flow:
         """
         self._prepare()
         self._plan(mesh, wish, output_format)
-        source = self._as_glb(mesh)
-        self._extract(source.name, wish.faces_target)
-        seed, attempts = wish.seed, 0
+        source, rigged = self._as_glb(mesh)
+        skeleton, seed, attempts = self._folder / "skeleton.fbx", wish.seed, 0
         if wish.mode == "skin":
-            skeleton = source
-            if not self._has_joints("input"):
+            self._blender("bones", rigged, skeleton)
+            self._extract(skeleton.name, wish.faces_target)
+            if not self._has_joints():
                 raise InvalidInput(f"{mesh.name} has no skeleton; rig_mode skin needs one", "mesh_path")
         else:
-            skeleton = self._folder / "skeleton.fbx"
+            self._extract(source.name, wish.faces_target)
             seed, attempts = self._skeleton(source, skeleton, wish)
         if wish.mode == "skeleton":
             glb = self._folder / "result.glb"
@@ -115,7 +115,7 @@ class Flow:
         else:
             if wish.mode == "full":
                 self._extract(skeleton.name, wish.faces_target)
-                if not self._has_joints("skeleton"):
+                if not self._has_joints():
                     raise StepFailed("UniRig's step 'skeleton' ended without an error and wrote no bones")
             glb = self._skin_and_merge(source, skeleton, seed)
         result, bones = glb, None
@@ -126,28 +126,35 @@ class Flow:
 
     # ------------------------------------------------------------ steps
 
-    def _as_glb(self, mesh: Path) -> Path:
-        """The mesh as one file that refers to nothing outside: what Blender reads it reads without asking us."""
+    def _as_glb(self, mesh: Path) -> tuple[Path, Path]:
+        """The mesh as one file that refers to nothing outside and has no skeleton, and the same with a skeleton if it
+        has one. What Blender reads it reads without asking us; and where there is a skeleton, the glTF importer that
+        upstream calls draws its bones as balls, which would end up in the result.
+        """
         from ..mesh_input import ignored_parts, read_scene
+        from .rig_file import has_skeleton
 
-        target = self._folder / "input.glb"
+        target, given = self._folder / "input.glb", mesh
         suffix = mesh.suffix.lower()
         if suffix == ".fbx":
             _check_fbx(mesh)
-            copy = self._folder / "given.fbx"
+            copy, given = self._folder / "given.fbx", self._folder / "given.glb"
             shutil.copyfile(mesh, copy)
             try:
-                self._blender("read", copy, target)
+                self._blender("read", copy, given)
             except StepFailed as error:
                 raise InvalidInput(f"{mesh.name}: Blender cannot read it: {error}", "mesh_path") from error
-            read_scene(target)
-            return target
-        scene = read_scene(mesh)
-        if suffix == ".glb" and not ignored_parts(scene):
-            shutil.copyfile(mesh, target)
-        else:
+        scene = read_scene(given)
+        if given.suffix.lower() != ".glb" or ignored_parts(scene):
             scene.export(target)
-        return target
+            return target, target
+        if not has_skeleton(given):
+            shutil.copyfile(given, target)
+            return target, target
+        rigged = self._folder / "rigged.glb"
+        shutil.copyfile(given, rigged)
+        scene.export(target)
+        return target, rigged
 
     def _extract(self, name: str, faces_target: int) -> None:
         """Geometry (and bones, if there are) of a file of the job's folder, into `npz/<stem>/raw_data.npz`.
@@ -244,7 +251,7 @@ class Flow:
         facts = self._folder / f"{step}.json"
         self._step(
             step,
-            "reading the mesh" if step == "read" else f"writing {target.suffix[1:]}",
+            {"read": "reading the mesh", "bones": "reading the skeleton"}.get(step, f"writing {target.suffix[1:]}"),
             ["script", str(_HERE / "blender.py"), str(source), str(target), str(facts)],
             target,
         )
@@ -255,11 +262,10 @@ class Flow:
 
     def _plan(self, mesh: Path, wish: Wish, output_format: str) -> None:
         names = ["read"] if mesh.suffix.lower() == ".fbx" else []
-        names.append("extract")
         names += {
-            "full": ["skeleton", "extract-skeleton", "skin", "merge"],
-            "skeleton": ["skeleton", "convert"],
-            "skin": ["skin", "merge"],
+            "full": ["extract", "skeleton", "extract-skeleton", "skin", "merge"],
+            "skeleton": ["extract", "skeleton", "convert"],
+            "skin": ["bones", "extract-skeleton", "skin", "merge"],
         }[wish.mode]
         self._planned = [*names, "fbx"] if output_format == "fbx" else names
 
@@ -310,8 +316,8 @@ class Flow:
             "TMPDIR": str(self._folder / "tmp"),
         }
 
-    def _has_joints(self, stem: str) -> bool:
-        return _wrong_with(self._folder / "npz" / stem / "raw_data.npz", "joints") is None
+    def _has_joints(self) -> bool:
+        return _wrong_with(self._folder / "npz" / "skeleton" / "raw_data.npz", "joints") is None
 
 
 def _wrong_with(path: Path, key: str = "vertices") -> str | None:

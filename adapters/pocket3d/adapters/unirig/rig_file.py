@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["BrokenRig", "Rig", "read_rig", "write_skeleton"]
+__all__ = ["BrokenRig", "Rig", "has_skeleton", "read_rig", "write_skeleton"]
 
 #: How far the weights of a vertex may be from 1 together: glTF 2.0 allows 2e-7 for each weight that is not 0; exporters
 #: that write whole numbers need more.
@@ -71,6 +71,13 @@ def read_rig(path: Path, *, skinned: bool) -> Rig:
         most_influences=most,
         textures=len(document.textures or ()),
     )
+
+
+def has_skeleton(path: Path) -> bool:
+    """Whether a sound GLB has a skin."""
+    import pygltflib
+
+    return bool(pygltflib.GLTF2().load_binary(str(path)).skins)
 
 
 def write_skeleton(rig: Rig, path: Path) -> Path:

@@ -44,4 +44,28 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         "mesh_segmentation",
         recipe="pocket3d.adapters.partfield.recipe",
     ),
+    BuiltinAdapter(
+        "trellis-text-to-mesh",
+        "pocket3d.adapters.trellis.adapter.TrellisTextToMeshAdapter",
+        "text_to_mesh",
+        recipe="pocket3d.adapters.trellis.recipe",
+    ),
+    BuiltinAdapter(
+        "trellis-image-to-mesh",
+        "pocket3d.adapters.trellis.adapter.TrellisImageToMeshAdapter",
+        "image_to_mesh",
+        recipe="pocket3d.adapters.trellis.recipe",
+    ),
+    BuiltinAdapter(
+        "trellis-text-painting",
+        "pocket3d.adapters.trellis.adapter.TrellisTextPaintingAdapter",
+        "text_to_texture",
+        recipe="pocket3d.adapters.trellis.recipe",
+    ),
+    BuiltinAdapter(
+        "trellis-image-painting",
+        "pocket3d.adapters.trellis.adapter.TrellisImagePaintingAdapter",
+        "image_to_texture",
+        recipe="pocket3d.adapters.trellis.recipe",
+    ),
 )

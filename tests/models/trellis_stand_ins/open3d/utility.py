@@ -1,0 +1,11 @@
+"""Vectors are arrays."""
+
+import numpy as np
+
+
+def Vector3dVector(values):  # noqa: N802  # open3d's name
+    return np.asarray(values, dtype=np.float64)
+
+
+def Vector3iVector(values):  # noqa: N802  # open3d's name
+    return np.asarray(values, dtype=np.int32)

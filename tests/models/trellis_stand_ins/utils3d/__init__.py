@@ -1,0 +1,1 @@
+"""Stand-in: imported by TRELLIS, used by its renderers only."""

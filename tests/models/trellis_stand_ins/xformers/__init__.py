@@ -1,0 +1,3 @@
+"""Stand-in: see README.md beside this package."""
+
+from . import ops as ops

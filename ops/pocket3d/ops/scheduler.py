@@ -13,6 +13,7 @@ model runs in a worker process that builds it anew from its class and its constr
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ import msgspec
 import structlog
 
 from pocket3d.adapters.base import BaseModel
+from pocket3d.adapters.models_yaml import load_models_yaml
 from pocket3d.bus.client import Client
 from pocket3d.bus.client_errors import ClientError, WaitTimeout
 from pocket3d.bus.handle import JobHandle
@@ -38,12 +40,15 @@ from pocket3d.gpu_agents.describe import DeclaredAdapter
 
 from .scheduler_gpu import GPUMonitor
 from .scheduler_logs import into_standard_library
-from .scheduler_models import NotRebuildable, declaration
+from .scheduler_models import NotRebuildable, declaration, entry_for
 from .scheduler_system import EmbeddedSystem
 
 __all__ = ["CannotStart", "GPUMonitor", "JobRequest", "ModelScheduler", "NoModel", "NotRebuildable"]
 
 log = structlog.get_logger(__name__)
+
+#: As `--models`.
+MODELS_VARIABLE = "POCKET3D_MODELS"
 
 #: A job that waits is asked for its reasons after so long, then after twice as long each time, seconds.
 _FIRST_LOOK_S = 0.5
@@ -105,20 +110,28 @@ class ModelScheduler:
 
     Args:
         gpu_monitor: which devices to use, and how much of each to keep free.
+        models: a `models.yaml` (as `pocket3d adapters install` writes it): registered models that have an entry there
+            run in its environment. By default `POCKET3D_MODELS`, else none.
         outputs: folder for results' files, one folder for each job in it.
         store: folder in which jobs and results are kept from one start to the next; None for none of that.
         drain_s: what runs at `stop` is given so long to end, seconds.
+
+    Raises:
+        ModelsFileError: `models` is wrong; says where.
     """
 
     def __init__(
         self,
         gpu_monitor: GPUMonitor | None = None,
         *,
+        models: str | Path | None = None,
         outputs: str | Path = "outputs",
         store: str | Path | None = None,
         drain_s: float = 3.0,
     ) -> None:
         self.gpu_monitor = gpu_monitor if gpu_monitor is not None else GPUMonitor()
+        file = models if models is not None else os.environ.get(MODELS_VARIABLE)
+        self._configured = load_models_yaml(file).adapters if file else []
         self._outputs = Path(outputs).expanduser().absolute()
         self._store = None if store is None else Path(store)
         self._drain_s = drain_s
@@ -155,7 +168,7 @@ class ModelScheduler:
 
         Args:
             model: an adapter, not loaded; it stays as it is, workers build their own.
-            python: interpreter of the model's own environment; by default this one.
+            python: interpreter of the model's own environment; by default that of `models.yaml`, else this one.
             env: variables of its workers.
             path: folders for its workers' `sys.path`, before those of this process.
             accept_license: your yes to the terms of its code and weights, for those that ask for it.
@@ -170,7 +183,14 @@ class ModelScheduler:
         """
         if not isinstance(model, BaseModel):
             raise TypeError(f"{model!r} is no adapter: its class must derive from pocket3d.adapters.base.BaseModel")
-        declared = declaration(model, python=python, env=env, path=path, accept_license=accept_license)
+        declared = declaration(
+            model,
+            python=python,
+            env=env,
+            path=path,
+            accept_license=accept_license,
+            configured=entry_for(model, self._configured),
+        )
         adapter_id = declared.spec.adapter_id
         known = self._registered.get(adapter_id)
         if known is not None:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pocket3d.adapters.base import BaseModel
+from pocket3d.adapters.models_yaml import ConfiguredAdapter
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
 from pocket3d.contracts.worker_frames import AdapterSpec
@@ -31,6 +32,7 @@ def declaration(
     env: Mapping[str, str] | None = None,
     path: Sequence[str | Path] = (),
     accept_license: bool = False,
+    configured: ConfiguredAdapter | None = None,
 ) -> DeclaredAdapter:
     """How a worker builds `model`: its class by module and name, with the arguments that it was constructed with. What
     was changed on the object afterwards is not taken along.
@@ -41,6 +43,7 @@ def declaration(
         env: variables of the worker.
         path: folders for the worker's `sys.path`, before those that this process has.
         accept_license: the operator's yes to the licence of model and weights.
+        configured: what `models.yaml` says of this class; where the model and the arguments here say nothing, it holds.
 
     Raises:
         NotRebuildable: its class cannot be imported elsewhere, or its arguments cannot be sent.
@@ -51,20 +54,38 @@ def declaration(
         arguments = model.constructor_arguments
     except TypeError as error:
         raise NotRebuildable(f"{error}; give its constructor named arguments") from error
+    defaults: dict[str, Any] = {}
     folders = [str(Path(folder).expanduser().absolute()) for folder in path]
+    variables = dict(env or {})
+    if configured is not None:
+        defaults = configured.spec.config
+        python = python or configured.python
+        variables = {**configured.env, **variables}
+        folders += [folder for folder in configured.spec.path if folder not in folders]
+        accept_license = accept_license or configured.spec.accept_license
     folders += [folder for folder in _import_folders(cls, own=python is None) if folder not in folders]
+    config = {name: _plain(value, f"{cls.__name__}({name}=...)") for name, value in arguments.items()}
     return DeclaredAdapter(
         spec=AdapterSpec(
             adapter_id=_adapter_id(model.model_id),
             class_path=f"{cls.__module__}.{cls.__qualname__}",
-            config={name: _plain(value, f"{cls.__name__}({name}=...)") for name, value in arguments.items()},
+            config={**defaults, **config},
             feature=canonical(model.feature_type),
             path=folders,
             accept_license=accept_license,
         ),
         python=python,
-        env=dict(env or {}),
+        env=variables,
     )
+
+
+def entry_for(model: BaseModel, configured: Sequence[ConfiguredAdapter]) -> ConfiguredAdapter | None:
+    """The entry of `models.yaml` for a model: that of its id, or of the id under which the registry made it, if it is
+    for its class.
+    """
+    class_path = f"{type(model).__module__}.{type(model).__qualname__}"
+    entries = {each.spec.adapter_id: each for each in configured if each.spec.class_path == class_path}
+    return entries.get(model.model_id) or entries.get(model.registered_id or "")
 
 
 def _check_importable(cls: type[BaseModel]) -> None:

@@ -14,7 +14,9 @@ import msgspec
 import pytest
 
 from pocket3d.adapters.echo import EchoAdapter
-from pocket3d.ops.scheduler_models import NotRebuildable, declaration
+from pocket3d.adapters.models_yaml import load_models_yaml
+from pocket3d.adapters.registry import AdapterRegistry, register_all_adapters
+from pocket3d.ops.scheduler_models import NotRebuildable, declaration, entry_for
 
 SOURCE = """
 from pocket3d.adapters.echo import EchoAdapter
@@ -80,6 +82,32 @@ def test_a_worker_of_this_interpreter_looks_where_this_process_looks(
     path = declaration(module.Mine()).spec.path
     assert path[:2] == [str(tmp_path / "script"), str(tmp_path / "more")]
     assert not set(path) & {*site.getsitepackages(), str(Path(importlib.__file__).parents[1])}
+
+
+def test_an_entry_of_models_yaml_gives_what_the_model_does_not_say(tmp_path: Path) -> None:
+    file = tmp_path / "models.yaml"
+    file.write_text(
+        """
+adapters:
+  echo:
+    python: venv/bin/python
+    env: {A: one, B: two}
+    path: [lib]
+    config: {load_s: 1.5, vram_requirement: 8}
+    accept_license: true
+  other: {class: my.Echo, python: /opt/python}
+"""
+    )
+    configured = load_models_yaml(file).adapters
+    registry = AdapterRegistry()
+    register_all_adapters(registry)
+    model = registry.create_adapter_instance("echo", model_id="mine", vram_requirement=32)
+    declared = declaration(model, env={"B": "three"}, configured=entry_for(model, configured))
+    assert (declared.python, declared.env) == (str(tmp_path / "venv/bin/python"), {"A": "one", "B": "three"})
+    assert declared.spec.config == {"model_id": "mine", "load_s": 1.5, "vram_requirement": 32}
+    assert declared.spec.path == [str(tmp_path / "lib")] and declared.spec.accept_license is True
+    assert declaration(model, python="/opt/mine", configured=entry_for(model, configured)).python == "/opt/mine"
+    assert entry_for(EchoAdapter(model_id="other"), configured) is None
 
 
 def test_ours_needs_no_folder_of_its_own() -> None:

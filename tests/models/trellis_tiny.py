@@ -2,7 +2,7 @@
 
     python trellis_tiny.py FOLDER
 
-makes FOLDER/weights/{TRELLIS-image-large,TRELLIS-text-xlarge,tiny-clip} and FOLDER/torch/hub/facebookresearch_dinov2_main.
+makes in FOLDER weights/{TRELLIS-image-large,TRELLIS-text-xlarge,tiny-clip} and torch, what torch.hub keeps of DINOv2.
 """
 
 from __future__ import annotations

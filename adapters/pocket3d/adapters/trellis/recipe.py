@@ -58,7 +58,6 @@ RECIPE = Recipe(
             url="https://github.com/autonomousvision/mip-splatting",
             revision="dda02ab5ecf45d6edb8c540d9bb65c7e451345a9",
             folder="mip-splatting",
-            submodules=True,
         ),
         # Where torch.hub looks for it, so that the code is this revision and not whatever is on the branch.
         Checkout(

@@ -59,15 +59,18 @@ def is_local(model_path: str | Path) -> bool:
 
 def missing_weights(source: Source, models: Sequence[str]) -> str | None:
     """What is missing in words, without fetching anything; None when a load would find all files."""
+    quiet = source._replace(download=False)
     try:
-        checkpoint = open_checkpoint(source._replace(download=False))
-        model_files(checkpoint, source._replace(download=False), models)
-        condition_model(checkpoint, source._replace(download=False))
+        checkpoint = open_checkpoint(quiet)
     except AdapterUnavailable as error:
         local = source.model_path is not None and is_local(source.model_path)
-        # What may be fetched at load is not missing; a folder that was named and lacks its pipeline is.
-        if source.download and not (local and not _pipelines(source)):
-            return None
+        return str(error) if local or not source.download else None
+    listed = checkpoint.settings["models"]
+    fetched = {name for name in models if source.download and str(listed.get(name, "")).count("/") > 1}
+    try:
+        model_files(checkpoint, quiet, [name for name in models if name not in fetched])
+        condition_model(checkpoint, source)
+    except AdapterUnavailable as error:
         return str(error)
     return None
 

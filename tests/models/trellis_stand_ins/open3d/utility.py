@@ -3,9 +3,9 @@
 import numpy as np
 
 
-def Vector3dVector(values):  # noqa: N802  # open3d's name
+def Vector3dVector(values):  # open3d's name
     return np.asarray(values, dtype=np.float64)
 
 
-def Vector3iVector(values):  # noqa: N802  # open3d's name
+def Vector3iVector(values):  # open3d's name
     return np.asarray(values, dtype=np.int32)

@@ -1,5 +1,5 @@
-"""PyPI's torchvision is built for a CUDA torch and fails on import beside a CPU one, for two operators that nothing here
-calls. This declares them and then hands over to the real package.
+"""PyPI's torchvision is built for a CUDA torch and fails on import beside a CPU one, for two operators that nothing
+here calls. This declares them and then hands over to the real package.
 """
 
 import importlib.machinery
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-# Registrations last as long as the object.
-sys.modules[__name__ + "_operators"] = torch.library.Library("torchvision", "DEF")  # type: ignore[assignment]
-_operators = sys.modules[__name__ + "_operators"]
+_operators = torch.library.Library("torchvision", "DEF")
 _operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 _operators.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+# Registrations last as long as the object, and this module is about to be replaced.
+torch.library.pocket3d_torchvision_operators = _operators
 
 _mine = Path(__file__).resolve().parents[1]
 _spec = importlib.machinery.PathFinder.find_spec(__name__, [each for each in sys.path if Path(each).resolve() != _mine])

@@ -20,7 +20,7 @@ class BlockDiagonalMask:
         return cls(list(queries), list(queries if keys is None else keys))
 
 
-class fmha:  # noqa: N801  # upstream's name of a module
+class fmha:  # upstream's name of a module
     BlockDiagonalMask = BlockDiagonalMask
 
 

@@ -33,6 +33,11 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         "mesh_conversion",
     ),
     BuiltinAdapter(
+        "shape-diameter-segmentation",
+        "pocket3d.adapters.segmentation.adapter.ShapeDiameterSegmentationAdapter",
+        "mesh_segmentation",
+    ),
+    BuiltinAdapter(
         "unirig-auto-rigging",
         "pocket3d.adapters.unirig.adapter.UniRigAdapter",
         "auto_rig",

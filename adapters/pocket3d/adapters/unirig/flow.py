@@ -132,7 +132,7 @@ class Flow:
         upstream calls draws its bones as balls, which would end up in the result.
         """
         from ..mesh_input import ignored_parts, read_scene
-        from .rig_file import has_skeleton
+        from .rig_file import is_rigged_alone
 
         target, given = self._folder / "input.glb", mesh
         suffix = mesh.suffix.lower()
@@ -145,15 +145,15 @@ class Flow:
             except StepFailed as error:
                 raise InvalidInput(f"{mesh.name}: Blender cannot read it: {error}", "mesh_path") from error
         scene = read_scene(given)
-        if given.suffix.lower() != ".glb" or ignored_parts(scene):
-            scene.export(target)
-            return target, target
-        if not has_skeleton(given):
+        is_glb = given.suffix.lower() == ".glb"
+        if is_glb and not ignored_parts(scene):
             shutil.copyfile(given, target)
+            return target, target
+        scene.export(target)
+        if not is_glb or not is_rigged_alone(given):
             return target, target
         rigged = self._folder / "rigged.glb"
         shutil.copyfile(given, rigged)
-        scene.export(target)
         return target, rigged
 
     def _extract(self, name: str, faces_target: int) -> None:
@@ -326,7 +326,7 @@ def _wrong_with(path: Path, key: str = "vertices") -> str | None:
 
     try:
         # An absent array is stored as a pickled None, which is refused like every pickle.
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             points = data[key]
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
         return f"{key} cannot be read: {error}"

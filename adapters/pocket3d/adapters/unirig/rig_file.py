@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["BrokenRig", "Rig", "has_skeleton", "read_rig", "write_skeleton"]
+__all__ = ["BrokenRig", "Rig", "is_rigged_alone", "read_rig", "write_skeleton"]
 
 #: How far the weights of a vertex may be from 1 together: glTF 2.0 allows 2e-7 for each weight that is not 0; exporters
 #: that write whole numbers need more.
@@ -73,11 +73,12 @@ def read_rig(path: Path, *, skinned: bool) -> Rig:
     )
 
 
-def has_skeleton(path: Path) -> bool:
-    """Whether a sound GLB has a skin."""
+def is_rigged_alone(path: Path) -> bool:
+    """Whether a GLB that `mesh_input` takes has a skin, and no picture of it lies in another file."""
     import pygltflib
 
-    return bool(pygltflib.GLTF2().load_binary(str(path)).skins)
+    document: Any = pygltflib.GLTF2().load_binary(str(path))
+    return bool(document.skins) and all(not each.uri or each.uri.startswith("data:") for each in document.images)
 
 
 def write_skeleton(rig: Rig, path: Path) -> Path:

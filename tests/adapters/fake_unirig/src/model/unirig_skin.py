@@ -1,0 +1,3 @@
+class SkinweightPred:
+    def forward(self, features):
+        return features

@@ -162,7 +162,7 @@ def plan(recipe: Recipe, folder: Path, facts: Facts) -> list[Planned]:
     """All steps, with whether they are done. Without an interpreter nothing of the environment is."""
     planned: list[Planned] = []
     chain, chain_done, code = "", True, ""
-    for name, step in steps(recipe, folder, facts.python or "python").items():
+    for name, step in steps(recipe, folder, facts.python or f"python{recipe.python[0]}").items():
         if isinstance(step, (MakeVenv, PipInstall)):
             # What is installed stands on what was installed before it, and on code that it may be built from.
             key = _digest(step, chain, code if isinstance(step, PipInstall) and _from(step, folder) else "")

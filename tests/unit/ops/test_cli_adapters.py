@@ -65,7 +65,8 @@ def test_the_list_tells_requirement_source_licence_and_every_reason(models: Path
     assert found["big-cat"]["reason"] == "not configured: pocket3d adapters install big-cat"
     table = run("list", POCKET3D_MODELS=str(models)).output
     assert table.startswith("ADAPTER ")
-    assert "code Example-NC, weights Example-NC, no commercial use, must be accepted" in table
+    (licensed_row,) = [line.split() for line in table.splitlines() if line.startswith("licensed ")]
+    assert licensed_row[-6:] == ["no", "-", "Example-NC", "(to", "be", "accepted)"]
     assert "packageless: misbehaving_import needs the package package_that_nobody_has" in table
 
 
@@ -136,3 +137,15 @@ def test_the_parents_file_is_converted(tmp_path: Path) -> None:
     file.write_text("- a\n")
     wrong = run("convert", str(file))
     assert wrong.exit_code == 2 and str(file) in wrong.output
+
+
+def test_what_asks_for_a_yes_is_not_installed_without_it(tmp_path: Path) -> None:
+    words = ("install", "partfield-segmentation", "--root", str(tmp_path), "--models", str(tmp_path / "models.yaml"))
+    refused = run(*words)
+    assert refused.exit_code == 1
+    assert "commercial use:         no" in refused.output
+    assert "NEEDED: its licence must be accepted" in refused.output and "--accept-license" in refused.output
+    shown = run(*words, "--dry-run", "--accept-license")
+    assert shown.exit_code == 0 and "must be accepted: read" not in shown.output
+    assert "https://github.com/nv-tlabs/PartField" in shown.output
+    assert list(tmp_path.iterdir()) == []

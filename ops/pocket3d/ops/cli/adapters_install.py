@@ -61,7 +61,8 @@ def command(
     with explain_to_user():
         adapters, recipe = _chosen(name)
         folder = ((root or state_folder(os.environ) / "models") / recipe.name).expanduser().absolute()
-        terms = {each.adapter_id: each.license for each in _ask(adapters, {})}
+        asked_here = _ask(adapters, {})
+        terms = {each.adapter_id: each.license for each in asked_here}
         facts = look(recipe, folder, python)
         planned = plan(recipe, folder, facts)
         _show(adapters, recipe, folder, terms, planned)
@@ -69,6 +70,9 @@ def command(
             next((t for t in terms.values() if t and t.get("requires_acceptance")), None), accept_license
         )
         wanted = [*([asked] if asked else []), *needs(recipe, planned, facts)]
+        for told in asked_here:
+            if told.license is None and told.reason is not None:
+                click.echo(f"note: {told.adapter_id}: its terms are not known here: {told.reason}")
         for need in wanted:
             click.echo(f"{'NEEDED' if need.blocking else 'note'}: {need.text}")
         if dry_run:
@@ -78,6 +82,9 @@ def command(
             raise CliError("nothing was done: see what is NEEDED above", hint=again)
         try:
             Installer(folder, click.echo).run(planned)
+        except KeyboardInterrupt:
+            click.echo(again, err=True)
+            raise
         except InstallError as error:
             raise CliError(str(error), hint=f"when that is mended, {again}") from error
         except OSError as error:

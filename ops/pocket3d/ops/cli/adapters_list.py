@@ -11,7 +11,7 @@ from pocket3d.contracts.codec import encode
 
 from ..known_adapters import known_adapters
 from .errors import runs
-from .licence_text import licence
+from .licence_text import licence_cells
 from .models_option import models_option
 from .options import json_option
 from .output import megabytes, print_table
@@ -35,9 +35,10 @@ async def command(models: Path | None, as_json: bool) -> None:
         about = each.about
         needs = megabytes(about.vram_mb) if about.vram_mb else None
         state = "yes" if each.available else "no"
-        terms = licence(about.license, each.source)
-        rows.append((each.adapter_id, about.feature, needs, " ".join(about.devices), each.source, state, terms))
-    print_table(("ADAPTER", "FEATURE", "VRAM", "DEVICES", "SOURCE", "AVAILABLE", "LICENCE"), rows)
+        terms = licence_cells(about.license, each.source)
+        rows.append((each.adapter_id, about.feature, needs, " ".join(about.devices), each.source, state, *terms))
+    head = ("ADAPTER", "FEATURE", "VRAM", "DEVICES", "SOURCE", "AVAILABLE", "COMMERCIAL", "TERRITORY", "LICENCE")
+    print_table(head, rows)
     for each in found:
         if each.reason:
             click.echo(f"{each.adapter_id}: {each.reason}")

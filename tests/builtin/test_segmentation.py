@@ -1,0 +1,207 @@
+"""`shape-diameter-segmentation` judged by numbers on solids of known parts, and on real meshes from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy")
+pytest.importorskip("embreex")
+pytest.importorskip("manifold3d")
+trimesh = pytest.importorskip("trimesh")
+metrics = pytest.importorskip("sklearn.metrics")
+
+from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
+from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.segmentation.adapter import ShapeDiameterSegmentationAdapter  # noqa: E402
+from pocket3d.adapters.segmentation.partition import segment  # noqa: E402
+from support import known_parts  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def adapter() -> ShapeDiameterSegmentationAdapter:
+    model = ShapeDiameterSegmentationAdapter()
+    asyncio.run(model.load())
+    return model
+
+
+def _run(
+    model: ShapeDiameterSegmentationAdapter, folder: Path, context: RunContext | None = None, **inputs: Any
+) -> dict[str, Any]:
+    token = current_run.set(context or RunContext(output_dir=folder))
+    try:
+        return asyncio.run(model.process(inputs))
+    finally:
+        current_run.reset(token)
+
+
+def _silent(_fraction: float, _stage: str) -> None:
+    """Nobody listens."""
+
+
+def _example(name: str) -> Path:
+    """A mesh that pyvista ships; the package itself is never imported."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("pyvista")
+    if spec is None or spec.origin is None:
+        pytest.skip("pyvista, whose example meshes these are, is not installed")
+    return Path(spec.origin).parent / "examples" / name
+
+
+@pytest.mark.parametrize(
+    ("make", "turn"),
+    [
+        (known_parts.table, 0),
+        (known_parts.snowman, 1),
+        (known_parts.dumbbell, 2),
+        (known_parts.mug, 3),
+        (known_parts.star, 4),
+        (known_parts.person, 5),
+    ],
+)
+def test_known_parts_are_found_whatever_the_orientation(make: Callable[[], list[Any]], turn: int) -> None:
+    parts = make()
+    mesh, truth = known_parts.fused(parts, turn)
+    found = segment(mesh, len(parts), 0, _silent)
+    assert found.labels.shape == (len(mesh.faces),)
+    assert sorted(set(found.labels.tolist())) == list(range(len(parts)))
+    assert metrics.adjusted_rand_score(truth, found.labels) >= 0.8
+
+
+def test_the_number_of_parts_is_chosen_and_said_where_it_is_not_given(
+    adapter: ShapeDiameterSegmentationAdapter, tmp_path: Path
+) -> None:
+    parts = known_parts.table()
+    mesh, truth = known_parts.fused(parts, 7)
+    source = tmp_path / "table.glb"
+    mesh.export(source)
+    told: list[tuple[float | None, str | None]] = []
+    context = RunContext(output_dir=tmp_path, on_progress=lambda *report: told.append((report[0], report[1])))
+    result = _run(adapter, tmp_path, context, mesh_path=str(source))
+    info = result["segmentation_info"]
+    assert result["num_parts"] == info["num_parts"] == 5
+    assert info["requested_parts"] is None
+    assert info["chosen_by"] == "method"
+    labels = np.load(result["labels_path"])
+    assert metrics.adjusted_rand_score(truth, labels) >= 0.8
+    # The scene has the faces of the labels, part by part.
+    scene = trimesh.load_scene(result["output_mesh_path"])
+    sizes = [len(scene.geometry[part["node"]].faces) for part in info["parts"]]
+    assert sizes == [part["faces"] for part in info["parts"]] == np.bincount(labels).tolist()
+    assert sum(part["area"] for part in info["parts"]) == pytest.approx(mesh.area, rel=1e-5)
+    colours = {tuple(scene.geometry[part["node"]].visual.vertex_colors[0]) for part in info["parts"]}
+    assert len(colours) == 5
+    assert info["statistics"]["faces"] == len(mesh.faces)
+    assert (tmp_path / result["thumbnail_path"]).is_file()
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_the_ant_of_15_bodies_is_fused_and_keeps_its_own_faces(
+    adapter: ShapeDiameterSegmentationAdapter, tmp_path: Path
+) -> None:
+    source = _example("ant.ply")
+    result = _run(adapter, tmp_path, mesh_path=str(source), num_parts=12)
+    again = _run(adapter, tmp_path, mesh_path=str(source), num_parts=12)
+    info = result["segmentation_info"]
+    labels = np.load(result["labels_path"])
+    assert np.array_equal(labels, np.load(again["labels_path"]))
+    ant = trimesh.load(source, process=False)
+    assert labels.shape == (len(ant.faces),)
+    assert info["working_surface"]["bodies_before"] == 15
+    assert "15 bodies" in info["notes"][0]
+    # Six legs stick out to the sides; no two of them share a part, and none shares one with the trunk.
+    x, _, z = ant.triangles_center.T
+    legs = [np.unique(labels[(x * side > 8) & (np.abs(z - at) < 1.5)]) for side in (-1, 1) for at in (5, -1, -8)]
+    assert all(len(leg) > 0 for leg in legs)
+    assert len({int(label) for leg in legs for label in leg}) == sum(len(leg) for leg in legs)
+    trunk = set(labels[np.abs(x) < 0.8].tolist())
+    assert not trunk & {int(label) for leg in legs for label in leg}
+
+
+def test_the_airplane_of_open_bodies_comes_apart_into_wings_and_fuselage() -> None:
+    plane = trimesh.load(_example("airplane.ply"), process=False)
+    found = segment(plane, None, 0, _silent)
+    x, y, _ = plane.triangles_center.T
+    middle = (x.min() + x.max()) / 2
+    reach = np.ptp(x) / 2
+    left, right = found.labels[x < middle - 0.5 * reach], found.labels[x > middle + 0.5 * reach]
+    nose = found.labels[(np.abs(x - middle) < 0.1 * reach) & (y < np.quantile(y, 0.2))]
+    assert len(np.unique(left)) == len(np.unique(right)) == 1
+    assert len({int(left[0]), int(right[0]), int(np.bincount(nose).argmax())}) == 3
+    assert found.facts["working_surface"]["open_bodies_before"] == 7
+
+
+def _plane() -> Any:
+    return trimesh.creation.box((1, 1, 0)).subdivide()
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]), "1 faces enclose nothing"),
+        (_plane(), "one plane"),
+    ],
+)
+def test_what_encloses_nothing_is_refused_with_what_was_read(
+    adapter: ShapeDiameterSegmentationAdapter, tmp_path: Path, content: Any, wrong: str
+) -> None:
+    source = tmp_path / "flat.ply"
+    content.export(source)
+    with pytest.raises(InvalidInput, match=wrong) as caught:
+        _run(adapter, tmp_path, mesh_path=str(source))
+    assert caught.value.field == "mesh_path"
+    assert f"{len(content.faces)} faces" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "OFF\n3 0 0\n0 0 0\n1 0 0\n0 1 0\n",
+        "OFF\n4 4 0\n0 0 0\n1 0 0\n0 nan 0\n0 0 1\n3 0 2 1\n3 0 1 3\n3 1 2 3\n3 2 0 3\n",
+    ],
+)
+def test_empty_files_point_clouds_and_nan_are_refused(
+    adapter: ShapeDiameterSegmentationAdapter, tmp_path: Path, text: str
+) -> None:
+    source = tmp_path / "odd.off"
+    source.write_text(text)
+    with pytest.raises(InvalidInput) as caught:
+        _run(adapter, tmp_path, mesh_path=str(source))
+    assert caught.value.field == "mesh_path"
+
+
+@pytest.mark.parametrize("inputs", [{"num_parts": 0}, {"num_parts": 65}, {"seed": -1}, {"output_format": "fbx"}])
+def test_options_outside_their_range_are_refused(
+    adapter: ShapeDiameterSegmentationAdapter, tmp_path: Path, inputs: dict[str, Any]
+) -> None:
+    source = tmp_path / "ball.ply"
+    trimesh.creation.icosphere(1).export(source)
+    with pytest.raises(InvalidInput) as caught:
+        _run(adapter, tmp_path, mesh_path=str(source), **inputs)
+    assert caught.value.field == next(iter(inputs))
+
+
+def test_a_cancel_ends_it_between_two_stages(adapter: ShapeDiameterSegmentationAdapter, tmp_path: Path) -> None:
+    source = tmp_path / "ball.ply"
+    trimesh.creation.icosphere(2).export(source)
+    stages: list[str | None] = []
+
+    def stop(_fraction: float | None, stage: str | None, *_rest: Any) -> None:
+        stages.append(stage)
+        if stage == "measuring the thickness":
+            context.cancel()
+
+    context = RunContext(output_dir=tmp_path, on_progress=stop)
+    with pytest.raises(JobCancelled):
+        _run(adapter, tmp_path, context, mesh_path=str(source))
+    assert stages[-1] == "measuring the thickness"

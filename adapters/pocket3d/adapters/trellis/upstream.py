@@ -24,6 +24,9 @@ NEEDED = (
     "tqdm",
     "transformers",
     "open3d",
+    "scipy",
+    "rembg",
+    "spconv",
 )
 #: Import-time needs of upstream's `postprocessing_utils` and of the Gaussian renderer.
 NEEDED_FOR_TEXTURE = (

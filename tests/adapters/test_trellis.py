@@ -1,4 +1,4 @@
-"""The TRELLIS adapters without TRELLIS and torch: what is found missing, asked for, told, and cleaned up. The pipelines themselves run in tests/models."""
+"""The TRELLIS adapters without TRELLIS and torch: what is found missing, asked for, told, and cleaned up."""
 
 from __future__ import annotations
 

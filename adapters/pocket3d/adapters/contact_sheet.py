@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-from PIL import Image, ImageDraw, ImageFont
+from typing import Any, NamedTuple
 
 _TILE = 256
 _GAP = 12
@@ -38,6 +36,8 @@ def contact_sheet(tiles: Sequence[Tile], target: Path, columns: int | None = Non
         ValueError: no tiles.
         OSError: a picture cannot be read, or the file not written.
     """
+    from PIL import Image, ImageDraw, ImageFont
+
     if not tiles:
         raise ValueError("a contact sheet of nothing")
     across = columns or math.ceil(math.sqrt(len(tiles)))
@@ -63,7 +63,7 @@ def contact_sheet(tiles: Sequence[Tile], target: Path, columns: int | None = Non
     sheet.save(target)
 
 
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _fitting(text: str, font: Any) -> str:
     if font.getlength(text) <= _TILE:
         return text
     while text and font.getlength(text + "...") > _TILE:

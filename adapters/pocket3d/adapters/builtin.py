@@ -73,4 +73,34 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         "image_to_texture",
         recipe="pocket3d.adapters.trellis.recipe",
     ),
+    BuiltinAdapter(
+        "hunyuan3d-image-to-mesh",
+        "pocket3d.adapters.hunyuan3d.adapter.Hunyuan3DImageToMeshAdapter",
+        "image_to_mesh",
+        recipe="pocket3d.adapters.hunyuan3d.recipe",
+    ),
+    BuiltinAdapter(
+        "hunyuan3d-text-to-mesh",
+        "pocket3d.adapters.hunyuan3d.adapter.Hunyuan3DTextToMeshAdapter",
+        "text_to_mesh",
+        recipe="pocket3d.adapters.hunyuan3d.recipe_text",
+    ),
+    BuiltinAdapter(
+        "hunyuan3d-painting",
+        "pocket3d.adapters.hunyuan3d.adapter.Hunyuan3DPaintingAdapter",
+        "image_to_texture",
+        recipe="pocket3d.adapters.hunyuan3d.recipe",
+    ),
+    BuiltinAdapter(
+        "hunyuan3d-2.1-image-to-mesh",
+        "pocket3d.adapters.hunyuan3d.adapter.Hunyuan3D21ImageToMeshAdapter",
+        "image_to_mesh",
+        recipe="pocket3d.adapters.hunyuan3d.recipe_2_1",
+    ),
+    BuiltinAdapter(
+        "hunyuan3d-2.1-painting",
+        "pocket3d.adapters.hunyuan3d.adapter.Hunyuan3D21PaintingAdapter",
+        "image_to_texture",
+        recipe="pocket3d.adapters.hunyuan3d.recipe_2_1",
+    ),
 )

@@ -1,0 +1,1 @@
+"""A skeleton and skin weights for a mesh, without a trained model."""

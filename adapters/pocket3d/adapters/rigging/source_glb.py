@@ -1,0 +1,26 @@
+"""The source mesh as GLB in world coordinates, with all that it looks like: what a skin is then added to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..mesh_output import glb_bytes
+from ..mesh_parts import is_linear, parts_of
+
+
+def world_glb(scene: Any) -> bytes:
+    """A `trimesh.Scene` as a GLB whose nodes place nothing."""
+    import trimesh
+
+    if not is_linear(scene):
+        return glb_bytes(parts_of(scene))
+    # From GLB to GLB trimesh keeps all of a material; parts that are shown several times become several.
+    flat = trimesh.Scene()
+    for node in scene.graph.nodes_geometry:
+        transform, name = scene.graph[node]
+        mesh = scene.geometry[name].copy()
+        mesh.apply_transform(transform)
+        mesh.metadata.clear()
+        flat.add_geometry(mesh, node_name=str(node), geom_name=str(node))
+    exported: bytes = flat.export(file_type="glb", unitize_normals=True)  # type: ignore[no-untyped-call]
+    return exported

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..recipe import Checkout, Recipe, Weights
 
 #: The commit whose calls the adapter was written against and run with.
-REVISION = "50d56ce"
+REVISION = "50d56ce445bdb74df3a719526e664f4a688586bd"
 
 RECIPE = Recipe(
     name="partfield",
@@ -13,8 +13,6 @@ RECIPE = Recipe(
     # torchvision is asked for together with torch: alone it would bring a torch of its own choice.
     torch=("torch>=2.6", "torchvision"),
     requirements=(
-        "msgspec>=0.18",
-        "structlog>=23",
         "lightning>=2.2",
         # Imported by upstream's modules at import, most of them without being used for this.
         "boto3",
@@ -45,11 +43,7 @@ RECIPE = Recipe(
     # cores; needs a C++ compiler, and CUDA's nvcc for the GPU kernels).
     compiled=("torch-scatter",),
     checkouts=(Checkout(url="https://github.com/nv-tlabs/PartField", revision=REVISION, folder="PartField"),),
-    weights=(
-        Weights(
-            repository="mikaelaangel/partfield-ckpt", folder="weights", files=("model_objaverse.ckpt",), size_mb=428
-        ),
-    ),
+    weights=(Weights(repository="mikaelaangel/partfield-ckpt", folder="weights", files=("model_objaverse.ckpt",)),),
     config={"partfield_root": "{root}/PartField", "model_path": "{root}/weights/model_objaverse.ckpt"},
     notes=(
         (

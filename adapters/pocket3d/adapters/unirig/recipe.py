@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..recipe import Checkout, Recipe, Weights
 
 #: The commit whose commands the adapter was written against and run with.
-REVISION = "ed4acac"
+REVISION = "ed4acacd0867b0df60b4131a3e49b33d8224e37f"
 
 RECIPE = Recipe(
     name="unirig",
@@ -14,8 +14,6 @@ RECIPE = Recipe(
     # torchvision is asked for together with torch: alone it would bring a torch of its own choice.
     torch=("torch>=2.3.1", "torchvision"),
     requirements=(
-        "msgspec>=0.18",
-        "structlog>=23",
         "bpy==4.2.0",
         # Blender's own modules are compiled against numpy 1.
         "numpy==1.26.4",
@@ -42,8 +40,8 @@ RECIPE = Recipe(
         "pygltflib",
         "embreex",
         "nvidia-ml-py",
-        # The CUDA build of the system's version; `spconv` without a suffix is the CPU's.
-        "spconv-cu120",
+        # Of the CUDA that torch comes with (12.x); `spconv` without a suffix is the CPU's.
+        "spconv-cu124",
     ),
     # No wheels of these are on PyPI: they are compiled against the torch just installed.
     compiled=("torch-scatter", "torch-cluster", "flash-attn"),

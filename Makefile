@@ -33,6 +33,7 @@ test:  ## all tests; PYTEST_ARGS adds to pytest's arguments
 test-models:  ## upstream's own models on tiny random weights, in an environment of their own (.venv-models, 2 GB)
 	@ops/install.sh $(VENV) all,dev
 	@ops/test_models.sh $(VENV) $(MODELS_VENV) $(PYTEST_ARGS)
+	@ops/test_blender.sh $(VENV) $(MODELS_VENV)/blender
 
 check:  ## ruff and mypy
 	@ops/install.sh $(VENV) all,dev

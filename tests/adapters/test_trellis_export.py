@@ -6,6 +6,7 @@ That the played functions have upstream's parameters is tested in tests/models.
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,6 +138,24 @@ def test_vertex_colours_are_written(tmp_path: Path, suffix: str) -> None:
         assert read.visual.material.metallicFactor == 0.0
     else:
         assert (read.visual.vertex_colors[:, :3] == 128).all()
+
+
+def test_normals_have_unit_length_even_where_triangles_collapsed(tmp_path: Path) -> None:
+    vertices = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5], [5, 5, 5], [6, 6, 6]])
+    mesh = export.coloured(vertices, np.array([[0, 1, 2], [3, 4, 5]]), np.zeros((6, 3)))
+    export.write(mesh, tmp_path / "some.glb")
+    document, data = glb_parts(tmp_path / "some.glb")
+    accessor = document["accessors"][document["meshes"][0]["primitives"][0]["attributes"]["NORMAL"]]
+    offset = document["bufferViews"][accessor["bufferView"]].get("byteOffset", 0)
+    normals = np.frombuffer(data, dtype="<f4", count=accessor["count"] * 3, offset=offset).reshape(-1, 3)
+    assert np.allclose(np.linalg.norm(normals, axis=1), 1.0, atol=1e-5)
+
+
+def glb_parts(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The JSON and the binary chunk."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    return json.loads(data[20 : 20 + length]), data[28 + length :]
 
 
 # ---------------------------------------------------------------- baking, through the adapters

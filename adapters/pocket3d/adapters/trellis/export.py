@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import trimesh
 
+from ..mesh_output import vertex_normals
 from .progress_bar import Tell, telling_bar
 from .sampling import TrellisFailed
 
@@ -202,10 +203,11 @@ def write(mesh: Any, path: Path) -> list[Path]:
 
 
 def _glb(mesh: Any) -> bytes:
-    written = mesh
+    written = mesh.copy()
+    # Vertices of collapsed triangles alone have no normal of their own, and glTF takes none of length 0.
+    written.vertex_normals = vertex_normals(mesh.vertices, mesh.faces)
     by_vertex = mesh.visual.kind == "vertex"
     if by_vertex:
-        written = mesh.copy()
         written.visual.vertex_colors = _linear(mesh.visual.vertex_colors)
 
     def matte(tree: dict[str, Any]) -> None:

@@ -33,8 +33,10 @@ _WAIT_S = 0.2
 _LICENSE = License(
     code="MIT (TRELLIS), Apache-2.0 (FlexiCubes); baked textures, and only they, use nvdiffrast (NVIDIA Source Code"
     " License) and diff-gaussian-rasterization (Gaussian-Splatting License), both for research or evaluation and not"
-    " for commercial use",
+    " for commercial use: for that set texture: false",
     weights="MIT",
+    # As configured by default, which bakes.
+    commercial_use=False,
     url="https://github.com/microsoft/TRELLIS",
 )
 

@@ -29,8 +29,8 @@ SOURCES = (
 _RESOLUTION = 96
 #: The smallest of three principal extents beside the largest: thinner is a sheet.
 _FLAT = 1e-3
-#: An open mesh of which so much is thinner than the grid encloses nothing.
-_SHEET = 0.9
+#: A sheet gets a second side when it is made a solid: an open mesh whose area grows so many times encloses nothing.
+_SHEET = 1.8
 
 Step = Callable[[float, str], None]
 
@@ -71,9 +71,9 @@ def make_rig(mesh: Any, most_bones: int | None, step: Step) -> Rig:
     step(0.1, "fusing bodies into a solid")
     try:
         surface, fused = fuse(mesh, _RESOLUTION, lambda: step(0.15, "fusing bodies into a solid"))
-        if fused["thickened_share"] > _SHEET and fused["open_bodies_before"] == fused["bodies_before"]:
+        if fused["open_bodies_before"] == fused["bodies_before"] and surface.area > _SHEET * mesh.area:
             raise NotRiggable(
-                f"{fused['bodies_before']} open surfaces that enclose nothing: bones need a body with an inside"
+                f"open surfaces ({fused['bodies_before']}) that enclose nothing: bones need a body with an inside"
             )
         step(0.4, "filling the solid")
         solid = voxelise(surface)

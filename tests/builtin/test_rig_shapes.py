@@ -1,0 +1,154 @@
+"""Rigs of shapes with known limbs, turned at random, and of two dirty models: judged by numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+trimesh = pytest.importorskip("trimesh")
+pytest.importorskip("manifold3d")
+
+from pocket3d.adapters.mesh_output import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
+from pocket3d.adapters.rigging.rig import NotRiggable, Rig, make_rig  # noqa: E402
+from pocket3d.adapters.skinned_glb import SkinnedFile, add_skin, posed, read_skinned  # noqa: E402
+from support import limbed_shapes  # noqa: E402
+from support.limbed_shapes import LimbedShape  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+#: Moved by more than this share of the bounding diagonal is moved.
+_NOTICED = 0.01
+_LIMBS = {"humanoid": 5, "quadruped": 6, "star": 5, "cylinder": 2, "table": 4}
+
+
+class Rigged(NamedTuple):
+    shape: LimbedShape
+    rig: Rig
+    file: SkinnedFile
+
+
+def _quiet(fraction: float, stage: str) -> None:
+    assert 0 <= fraction <= 1 and stage
+
+
+def _write(mesh: Any, rig: Rig, path: Path) -> SkinnedFile:
+    part = MeshPart(
+        "shape", mesh.vertices, mesh.faces, vertex_normals(mesh.vertices, mesh.faces), Material("grey", (0.5, 0.5, 0.5))
+    )
+    write_mesh([part], path)
+    path.write_bytes(add_skin(path.read_bytes(), rig.skeleton, rig.weigh))
+    return read_skinned(path)
+
+
+@pytest.fixture(scope="module", params=limbed_shapes.SHAPES, ids=lambda make: make.__name__)
+def rigged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Rigged:
+    make: Callable[[], LimbedShape] = request.param
+    shape = limbed_shapes.turned(make(), seed=limbed_shapes.SHAPES.index(make) + 11)
+    rig = make_rig(shape.mesh, None, _quiet)
+    return Rigged(shape, rig, _write(shape.mesh, rig, tmp_path_factory.mktemp("rig") / "shape.glb"))
+
+
+def test_bones_lie_inside(rigged: Rigged) -> None:
+    skeleton = rigged.file.skeleton
+    share = np.linspace(0, 1, 21)[:, None]
+    samples = np.concatenate([a + share * (b - a) for a, b in zip(skeleton.heads[1:], skeleton.tails[1:], strict=True)])
+    # By rays against the mesh itself, not by the voxels from which the bones were made.
+    inside = rigged.shape.mesh.contains(samples)
+    assert inside.mean() >= 0.9
+
+
+def test_every_limb_has_bones_to_its_end(rigged: Rigged) -> None:
+    skeleton = rigged.file.skeleton
+    assert rigged.rig.facts["limbs"] == _LIMBS[rigged.shape.name]
+    for limb in rigged.shape.limbs:
+        reach = np.linalg.norm(skeleton.tails - limb.end, axis=1).min()
+        # The head's ball goes beyond its neck.
+        assert reach < 3 * limb.radius
+
+
+def test_weights_are_sound(rigged: Rigged) -> None:
+    (part,) = rigged.file.parts
+    assert part.positions == pytest.approx(rigged.shape.mesh.vertices, abs=1e-5)
+    assert part.joints.shape == part.weights.shape == (len(part.positions), 4)
+    assert np.abs(part.weights.astype(float).sum(axis=1) - 1).max() < 1e-5
+    assert part.weights.min() >= 0
+    assert part.joints.max() < len(rigged.file.skeleton.names)
+
+
+def test_bind_pose_is_the_mesh(rigged: Rigged) -> None:
+    (part,) = rigged.file.parts
+    assert posed(part, rigged.file) == pytest.approx(part.positions, abs=1e-5)
+
+
+def test_a_bent_limb_moves_and_the_rest_stays(rigged: Rigged) -> None:
+    (part,) = rigged.file.parts
+    skeleton = rigged.file.skeleton
+    diagonal = float(np.linalg.norm(rigged.shape.mesh.extents))
+    for limb in rigged.shape.limbs:
+        line = limb.end - limb.start
+        along = (part.positions - limb.start) @ line / (line @ line)
+        # A joint of this limb, past its root in the body, with the limb's outer half below it.
+        bones = [j for j, name in enumerate(skeleton.names) if name.startswith("limb")]
+        share = (skeleton.heads[bones] - limb.start) @ line / (line @ line)
+        off = np.linalg.norm(skeleton.heads[bones] - limb.start - share[:, None] * line, axis=1)
+        on = [(s, j) for s, j, o in zip(share, bones, off, strict=True) if 0.25 < s < 0.75 and o < limb.radius]
+        assert on, "the limb has no joint of its own"
+        at, joint = min(on)
+        axis = np.cross(line, [0.3, 0.5, 0.81])
+        turn = trimesh.transformations.rotation_matrix(np.radians(45), axis)[:3, :3]
+        moved = np.linalg.norm(posed(part, rigged.file, {joint: turn}) - part.positions, axis=1)
+        close = np.linalg.norm(part.positions - limb.start - along[:, None] * line, axis=1) < 2.2 * limb.radius
+        # Above the neck is the head, which is wider.
+        is_neck = rigged.shape.name == "humanoid" and limb is rigged.shape.limbs[0]
+        outer = (along > at) & (close | is_neck)
+        far = outer & (along > at + 0.6 * (1 - at))
+        # The tip of a rigid limb turned by 45 degrees goes 0.77 of the length from the joint.
+        assert moved[far].mean() > 0.35 * (1 - at) * float(np.linalg.norm(line))
+        assert (moved[~outer] > _NOTICED * diagonal).mean() < 0.02
+
+
+def test_bone_count_is_a_bound() -> None:
+    shape = limbed_shapes.humanoid()
+    for most in (12, 3):
+        rig = make_rig(shape.mesh, most, _quiet)
+        assert 2 <= len(rig.skeleton.names) <= most
+
+
+@pytest.mark.parametrize(("name", "limbs"), [("airplane", 6), ("ant", 8)])
+def test_real_models_of_many_bodies(name: str, limbs: int, tmp_path: Path) -> None:
+    spec = find_spec("pyvista")
+    if spec is None or spec.origin is None:
+        pytest.skip("pyvista's example files are not here")
+    mesh = trimesh.load(Path(spec.origin).parent / "examples" / f"{name}.ply", process=False)
+    rig = make_rig(mesh, None, _quiet)
+    assert rig.facts["fused"] and rig.facts["bodies_before"] > 1
+    assert rig.facts["limbs"] >= limbs
+    assert rig.facts["inside_share"] >= 0.9
+    file = _write(mesh, rig, tmp_path / "real.glb")
+    assert posed(file.parts[0], file) == pytest.approx(mesh.vertices, abs=1e-4 * float(mesh.extents.max()))
+    assert file.parts[0].weights.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def _sheet() -> Any:
+    return trimesh.Trimesh([[0, 0, 0], [1, 0, 1], [1, 1, 1], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]], process=False)
+
+
+def _wavy() -> Any:
+    x, y = (each.reshape(-1) for each in np.meshgrid(np.arange(40.0), np.arange(40.0)))
+    square = np.arange(40 * 39).reshape(39, 40)[:, :-1].reshape(-1)
+    faces = np.concatenate(
+        [np.stack([square, square + 1, square + 41], 1), np.stack([square, square + 41, square + 40], 1)]
+    )
+    return trimesh.Trimesh(np.stack([x, y, 2 * np.sin(x / 4) + 2 * np.sin(y / 4)], axis=1), faces, process=False)
+
+
+@pytest.mark.parametrize(("make", "words"), [(_sheet, "flat sheet"), (_wavy, "enclose nothing")])
+def test_what_has_no_inside_is_refused(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises(NotRiggable, match=words):
+        make_rig(make(), None, _quiet)

@@ -99,7 +99,6 @@ def add_skin(glb: bytes, skeleton: Skeleton, weigh: Weigh) -> bytes:
     for mesh in gltf.meshes:
         for primitive in mesh.primitives:
             joints, weights = weigh(_values(gltf, primitive.attributes.POSITION).astype(float))
-            # In whole bytes or words every entry with no weight must be joint 0, as the validator wants it.
             typed = joints.astype("u1" if small else "<u2")
             primitive.attributes.JOINTS_0 = accessor(typed, "VEC4", _BYTE if small else _SHORT, _ARRAY_BUFFER)
             primitive.attributes.WEIGHTS_0 = accessor(weights.astype("<f4"), "VEC4", _FLOAT, _ARRAY_BUFFER)
@@ -217,7 +216,8 @@ def _world(gltf: Any, number: int) -> FloatArray:
 
 def _local(node: Any) -> FloatArray:
     if node.matrix is not None:
-        return np.array(node.matrix, dtype=float).reshape(4, 4).T
+        given: FloatArray = np.array(node.matrix, dtype=float).reshape(4, 4).T
+        return given
     x, y, z, w = node.rotation or (0, 0, 0, 1)
     turn = np.array(
         [

@@ -103,4 +103,9 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         "image_to_texture",
         recipe="pocket3d.adapters.hunyuan3d.recipe_2_1",
     ),
+    BuiltinAdapter(
+        "curve-skeleton-auto-rig",
+        "pocket3d.adapters.rigging.adapter.CurveSkeletonAutoRigAdapter",
+        "auto_rig",
+    ),
 )

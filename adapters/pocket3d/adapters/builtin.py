@@ -74,6 +74,11 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         recipe="pocket3d.adapters.trellis.recipe",
     ),
     BuiltinAdapter(
+        "procedural-text-to-texture",
+        "pocket3d.adapters.texturing.adapter.ProceduralTextToTextureAdapter",
+        "text_to_texture",
+    ),
+    BuiltinAdapter(
         "hunyuan3d-image-to-mesh",
         "pocket3d.adapters.hunyuan3d.adapter.Hunyuan3DImageToMeshAdapter",
         "image_to_mesh",

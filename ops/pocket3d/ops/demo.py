@@ -209,7 +209,11 @@ def make_contact_sheet(done: Sequence[Shown], out: Path) -> Path:
 
     target = out / "contact-sheet.png"
     tiles = [
-        Tile(each.request.title, f"{each.request.feature}, {each.result.adapter_id}", each.file("thumbnail_path"))
+        Tile(
+            each.request.title,
+            f"{each.request.feature}, {each.result.adapter_id}",
+            each.file("skeleton_preview_path") or each.file("thumbnail_path"),
+        )
         for each in done
         if each.result.status == "succeeded"
     ]

@@ -232,3 +232,48 @@ def test_wrong_options_are_named(
     with pytest.raises(InvalidInput) as caught:
         _run(adapter, tmp_path / "out", **inputs)
     assert caught.value.field == key
+
+
+def with_float_colours(path: Path, colours: Any) -> None:
+    """A tetrahedron with a material and COLOR_0 as floats, which trimesh itself does not write."""
+    import pygltflib as gltf
+
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype="<f4")
+    faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], dtype="<u4")
+    chunks = [corners.tobytes(), np.asarray(colours, dtype="<f4").tobytes(), faces.tobytes()]
+    starts = np.cumsum([0, *map(len, chunks)])
+    document = gltf.GLTF2(
+        scene=0,
+        scenes=[gltf.Scene(nodes=[0])],
+        nodes=[gltf.Node(mesh=0)],
+        materials=[gltf.Material(pbrMetallicRoughness=gltf.PbrMetallicRoughness(roughnessFactor=0.3))],
+        meshes=[
+            gltf.Mesh(
+                primitives=[gltf.Primitive(attributes=gltf.Attributes(POSITION=0, COLOR_0=1), indices=2, material=0)]
+            )
+        ],
+        accessors=[
+            gltf.Accessor(bufferView=0, componentType=5126, count=4, type="VEC3", min=[0, 0, 0], max=[1, 1, 1]),
+            gltf.Accessor(bufferView=1, componentType=5126, count=4, type="VEC4"),
+            gltf.Accessor(bufferView=2, componentType=5125, count=12, type="SCALAR"),
+        ],
+        bufferViews=[
+            gltf.BufferView(buffer=0, byteOffset=int(start), byteLength=len(chunk))
+            for start, chunk in zip(starts[:-1], chunks, strict=True)
+        ],
+        buffers=[gltf.Buffer(byteLength=int(starts[-1]))],
+    )
+    document.set_binary_blob(b"".join(chunks))
+    document.save(str(path))
+
+
+async def test_float_colours_beside_a_material_survive(tmp_path: Path) -> None:
+    """They came out as 0 and 1 of 255."""
+    source = tmp_path / "colours.glb"
+    with_float_colours(source, [[0.25, 0.5, 1.0, 1.0]] * 4)
+    adapter = TrimeshMeshConversionAdapter()
+    await adapter.load()
+    answer = await adapter.process({"mesh_path": str(source), "output_format": "glb"})
+    read = next(iter(trimesh.load(answer["output_mesh_path"], force="scene", process=False).geometry.values()))
+    found = np.asarray(read.visual.vertex_attributes["color"])[0].astype(float) / 255
+    assert found == pytest.approx([0.25, 0.5, 1.0, 1.0], abs=0.01)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..mesh_output import write_mesh
-from ..mesh_parts import is_linear, look_of, parts_of
+from ..mesh_parts import colour_bytes, is_linear, look_of, parts_of
 
 _EXTRA_MAPS = ("normalTexture", "metallicRoughnessTexture", "occlusionTexture", "emissiveTexture")
 #: From +Y up to +Z up: a quarter turn about x.
@@ -94,6 +94,9 @@ def write(scene: Any, path: Path) -> list[Path]:
         scene.metadata.clear()
         for mesh in scene.geometry.values():
             mesh.metadata.clear()
+            colours = colour_bytes(mesh)
+            if colours is not None:
+                mesh.visual.vertex_attributes["color"] = colours
         path.write_bytes(scene.export(file_type="glb", unitize_normals=True))
         return []
     return write_mesh(parts_of(scene), path)

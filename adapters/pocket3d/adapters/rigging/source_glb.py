@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..mesh_output import glb_bytes
-from ..mesh_parts import is_linear, parts_of
+from ..mesh_parts import colour_bytes, is_linear, parts_of
 
 
 def world_glb(scene: Any) -> bytes:
@@ -23,16 +21,10 @@ def world_glb(scene: Any) -> bytes:
         mesh = scene.geometry[name].copy()
         mesh.apply_transform(transform)
         mesh.metadata.clear()
-        # Colours beside a material are lost in copying, and would be cut to 0 and 1 in writing.
-        colours = getattr(scene.geometry[name].visual, "vertex_attributes", {}).get("color")
-        if mesh.visual.kind == "texture" and colours is not None and len(colours) == len(mesh.vertices):
-            mesh.visual.vertex_attributes["color"] = np.rint(_unit(colours) * 255).astype(np.uint8)
+        # Colours beside a material are lost in copying.
+        colours = colour_bytes(scene.geometry[name])
+        if colours is not None:
+            mesh.visual.vertex_attributes["color"] = colours
         flat.add_geometry(mesh, node_name=str(node), geom_name=str(node))
     exported: bytes = flat.export(file_type="glb", unitize_normals=True)  # type: ignore[no-untyped-call]
     return exported
-
-
-def _unit(colours: Any) -> Any:
-    """Floats 0..1 from glTF's COLOR_0: floats, or whole numbers scaled."""
-    values = np.asarray(colours)
-    return values / np.iinfo(values.dtype).max if values.dtype.kind in "ui" else values

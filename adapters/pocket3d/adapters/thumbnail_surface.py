@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-#: Smooth shading is kept where a normal differs from the face's by less than this; cosine.
-_CREASE = 0.3
+#: A vertex normal further from the face's than 40 degrees is a mere mean over an edge; cosine.
+_CREASE = 0.766
 
 
 class Surface(NamedTuple):

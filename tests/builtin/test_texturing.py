@@ -1,0 +1,342 @@
+"""`procedural-text-to-texture` as a job meets it, judged from the files; and its words and patterns by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+trimesh = pytest.importorskip("trimesh")
+pytest.importorskip("xatlas")
+
+from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
+from pocket3d.adapters.mesh_input import read_scene  # noqa: E402
+from pocket3d.adapters.procedural.attribute_words import PromptError  # noqa: E402
+from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.texturing.adapter import ProceduralTextToTextureAdapter  # noqa: E402
+from pocket3d.adapters.texturing.atlas import rasterise  # noqa: E402
+from pocket3d.adapters.texturing.noise import Noise  # noqa: E402
+from pocket3d.adapters.texturing.palettes import PATTERNS  # noqa: E402
+from pocket3d.adapters.texturing.patterns import Place, colour_tensor, paint  # noqa: E402
+from pocket3d.adapters.texturing.words import PATTERN_WORDS, understand  # noqa: E402
+from support import glb_reading  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def adapter() -> ProceduralTextToTextureAdapter:
+    model = ProceduralTextToTextureAdapter()
+    asyncio.run(model.load())
+    return model
+
+
+@pytest.fixture(scope="module")
+def two_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ball and a box, in one file."""
+    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.5)
+    box = trimesh.creation.box([1, 1, 1])
+    box.apply_translation([1.4, 0, 0])
+    scene = trimesh.Scene()
+    scene.add_geometry(ball, node_name="ball", geom_name="ball")
+    scene.add_geometry(box, node_name="box", geom_name="box")
+    path = tmp_path_factory.mktemp("meshes") / "two.glb"
+    scene.export(path)
+    return path
+
+
+def _run(model: ProceduralTextToTextureAdapter, folder: Path, context: Any = None, **inputs: Any) -> dict[str, Any]:
+    folder.mkdir(exist_ok=True, parents=True)
+    token = current_run.set(context or RunContext(output_dir=folder))
+    try:
+        return asyncio.run(model.process({"texture_resolution": 256, **inputs}))
+    finally:
+        current_run.reset(token)
+
+
+def _texture(result: dict[str, Any]) -> Any:
+    mesh = next(iter(read_scene(Path(result["output_mesh_path"])).geometry.values()))
+    return np.asarray(mesh.visual.material.baseColorTexture.convert("RGB")).astype(int)
+
+
+# ---------------------------------------------------------------- the file
+
+
+def test_the_answer_says_what_was_understood_and_measured(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path, two_parts: Path
+) -> None:
+    prompt = "a polished dark green marble texture for my castle"
+    result = _run(adapter, tmp_path, mesh_path=str(two_parts), text_prompt=prompt, seed=4)
+    info = result["painting_info"]
+    assert result["success"] is True and result["text_prompt"] == prompt and result["seed"] == info["seed"] == 4
+    assert info["understood"]["pattern"] == info["understood"]["material"] == "marble"
+    assert info["understood"]["colours"] == ["dark green"]
+    assert info["roughness"] == 0.15
+    assert info["ignored_words"] == ["my", "castle"]
+    assert info["palette"][0] == "#006400"
+    scene = read_scene(Path(result["output_mesh_path"]))
+    assert sorted(scene.graph.nodes_geometry) == ["ball", "box"]
+    assert info["face_count"] == sum(len(mesh.faces) for mesh in scene.geometry.values()) == 320 + 12
+    assert info["statistics"]["bodies"] == 2 and info["statistics"]["watertight"] is True
+    assert (tmp_path / result["thumbnail_path"]).read_bytes().startswith(b"\x89PNG")
+    document = glb_reading.json_chunk(Path(result["output_mesh_path"]))
+    (material,) = document["materials"]
+    assert set(material["pbrMetallicRoughness"]) >= {"baseColorTexture", "metallicRoughnessTexture"}
+    assert len(document["images"]) == 2
+    assert _texture(result).shape == (256, 256, 3)
+
+
+def _inside(corners: Any, points: Any) -> Any:
+    """(P, F): whether a point lies inside a triangle, by the signs of three areas."""
+    a, b, c = (corners[None, :, i] for i in range(3))
+    p = points[:, None]
+
+    def side(start: Any, end: Any) -> Any:
+        return (end[..., 0] - start[..., 0]) * (p[..., 1] - start[..., 1]) - (end[..., 1] - start[..., 1]) * (
+            p[..., 0] - start[..., 0]
+        )
+
+    signs = np.stack([side(a, b), side(b, c), side(c, a)])
+    return (signs > 1e-9).all(axis=0) | (signs < -1e-9).all(axis=0)
+
+
+def _shapes() -> dict[str, Any]:
+    open_tube = trimesh.creation.cylinder(radius=0.3, height=1, sections=24)
+    open_tube.update_faces(np.abs(open_tube.face_normals[:, 2]) < 0.5)
+    return {
+        "torus": trimesh.creation.torus(0.5, 0.2, major_sections=24, minor_sections=12),
+        "open tube": open_tube,
+        "three boxes in one another": trimesh.util.concatenate(
+            [trimesh.creation.box([1, 0.5, 0.5]), trimesh.creation.box([0.5, 1, 0.5]), trimesh.creation.box([1, 1, 1])]
+        ),
+        "with a face of no area": trimesh.Trimesh(
+            [[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0], [2, 0, 0]], [[0, 1, 2], [1, 3, 2], [0, 1, 4]], process=False
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(_shapes()))
+def test_texture_coordinates_stay_in_the_square_and_never_overlap(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "mesh.ply"
+    _shapes()[name].export(path)
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), text_prompt="wood")
+    assert result["painting_info"]["overlapping_texels"] == 0
+    (mesh,) = read_scene(Path(result["output_mesh_path"])).geometry.values()
+    uv = np.asarray(mesh.visual.uv)
+    assert uv.min() >= 0 and uv.max() <= 1
+    corners = uv[mesh.faces]
+    points = np.random.default_rng(5).random((1500, 2))
+    inside = _inside(corners, points).sum(axis=1)
+    assert inside.max() <= 1
+    assert inside.mean() == pytest.approx(result["painting_info"]["coverage"], abs=0.06)
+
+
+def test_overlapping_charts_are_counted() -> None:
+    triangle = np.array([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9]])
+    assert rasterise(np.stack([triangle, triangle * 0.5]), 64, "cpu").overlapping > 100
+    apart = np.stack([triangle, 1 - triangle])
+    found = rasterise(apart, 64, "cpu")
+    assert found.overlapping == 0
+    # Half of an 0.8 square each, the diagonal between them.
+    assert len(found.where) == pytest.approx(0.64 * 64 * 64, rel=0.04)
+
+
+def test_no_seam_shows_where_the_atlas_is_cut(adapter: ProceduralTextToTextureAdapter, tmp_path: Path) -> None:
+    path = tmp_path / "ball.ply"
+    trimesh.creation.icosphere(subdivisions=3).export(path)
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), text_prompt="clouds", texture_resolution=512)
+    (mesh,) = read_scene(Path(result["output_mesh_path"])).geometry.values()
+    texture = _texture(result)
+    uv = np.asarray(mesh.visual.uv)
+    seen = texture[np.clip(((1 - uv[:, 1]) * 512).astype(int), 0, 511), np.clip((uv[:, 0] * 512).astype(int), 0, 511)]
+    _, inverse, count = np.unique(np.round(mesh.vertices, 5), axis=0, return_inverse=True, return_counts=True)
+    assert (count > 1).sum() > 20
+    gaps = [np.ptp(seen[inverse == place], axis=0).max() for place in np.nonzero(count > 1)[0]]
+    whole = np.ptp(seen, axis=0).max()
+    assert np.mean(gaps) < 0.05 * whole
+    assert np.max(gaps) < 0.2 * whole
+
+
+def test_the_prompt_and_the_seed_change_the_picture(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path, two_parts: Path
+) -> None:
+    def picture(name: str, prompt: str, seed: int = 0) -> Any:
+        return _texture(_run(adapter, tmp_path / name, mesh_path=str(two_parts), text_prompt=prompt, seed=seed))
+
+    red, blue = picture("a", "red marble"), picture("b", "blue marble")
+    assert red[..., 0].mean() > 3 * red[..., 2].mean() and blue[..., 2].mean() > 3 * blue[..., 0].mean()
+    brick = picture("c", "brick")
+    assert np.abs(brick - red).mean() > 20
+    assert (picture("d", "red marble") == red).all()
+    other = picture("e", "red marble", seed=1)
+    assert (other != red).any(axis=2).mean() > 0.5
+    assert other.mean() == pytest.approx(red.mean(), abs=12)
+
+
+def test_colour_and_metal_are_where_they_should_be(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path, two_parts: Path
+) -> None:
+    result = _run(adapter, tmp_path, mesh_path=str(two_parts), text_prompt="large yellow and black checker")
+    shades = {tuple(colour) for colour in (_texture(result) // 64).reshape(-1, 3).tolist()}
+    assert {(3, 3, 0), (0, 0, 0)} <= shades
+    gold = _run(adapter, tmp_path / "gold", mesh_path=str(two_parts), text_prompt="gold")
+    (material,) = glb_reading.json_chunk(Path(gold["output_mesh_path"]))["materials"]
+    assert material["pbrMetallicRoughness"]["metallicFactor"] == 1
+    assert material["pbrMetallicRoughness"]["roughnessFactor"] < 0.3
+
+
+def test_an_obj_has_its_texture_beside_it(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path, two_parts: Path
+) -> None:
+    result = _run(adapter, tmp_path, mesh_path=str(two_parts), text_prompt="rust", output_format="obj")
+    library, image = sorted((Path(each) for each in result["extra_paths"]), key=lambda each: each.suffix)
+    assert library.suffix == ".mtl" and image.suffix == ".png"
+    assert "OBJ" in result["painting_info"]["lost"][0]
+
+
+def test_a_cancel_ends_it_and_progress_rises(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path, two_parts: Path
+) -> None:
+    told: list[float] = []
+    context: RunContext
+
+    def hear(fraction: float | None, stage: str | None, message: str | None) -> None:
+        assert fraction is not None and stage
+        told.append(fraction)
+        if stage.startswith("painting"):
+            context.cancel()
+
+    context = RunContext(output_dir=tmp_path, on_progress=hear)
+    threads = torch.get_num_threads()
+    with pytest.raises(JobCancelled):
+        _run(adapter, tmp_path, context, mesh_path=str(two_parts), text_prompt="lava", texture_resolution=1024)
+    assert told == sorted(told) and 0.4 < told[-1] < 0.9
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("text_prompt", "a beautiful castle"),
+        ("text_prompt", "without stripes"),
+        ("text_prompt", " "),
+        ("texture_resolution", 128),
+        ("texture_resolution", 8192),
+        ("texture_resolution", 512.5),
+        ("seed", -1),
+        ("output_format", "stl"),
+        ("mesh_path", None),
+    ],
+)
+def test_wrong_inputs_are_named(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path, two_parts: Path, key: str, value: Any
+) -> None:
+    inputs = {"mesh_path": str(two_parts), "text_prompt": "wood", key: value}
+    with pytest.raises(InvalidInput) as caught:
+        _run(adapter, tmp_path, **inputs)
+    assert caught.value.field == key
+
+
+# ---------------------------------------------------------------- words
+
+
+@pytest.mark.parametrize(
+    ("prompt", "pattern", "said"),
+    [
+        ("oak", "wood", {"material": "oak"}),
+        ("old red brick wall", "brick", {"material": "brick", "colours": ["red"]}),
+        ("Rusty Iron", "rust", {"material": "iron"}),
+        ("blue and white vertical stripes", "stripes", {"colours": ["blue", "white"], "direction": "vertical"}),
+        ("large polka dots", "dots", {"scale": 1.6}),
+        ("light blue", "plain", {"colours": ["light blue"]}),
+        ("shiny plastic", "plain", {"material": "plastic", "roughness": 0.15}),
+        ("golden checkerboard", "checker", {"material": "gold"}),
+        ("rainbow stripes", "stripes", {"colours": ["rainbow"] * 6}),
+    ],
+)
+def test_words(prompt: str, pattern: str, said: dict[str, Any]) -> None:
+    found = understand(prompt)
+    assert found.pattern == pattern
+    assert found.said == {"pattern": pattern, **said}
+
+
+def test_a_refusal_tells_the_vocabulary() -> None:
+    with pytest.raises(PromptError) as caught:
+        understand("a beautiful castle on a hill")
+    for word in ("marble", "camouflage", "stripes", "names of CSS"):
+        assert word in str(caught.value)
+
+
+def test_a_second_pattern_is_reported_not_mixed_in() -> None:
+    assert any("dots" in word for word in understand("striped dots").ignored)
+    assert any("marble" in word for word in understand("wood and marble").ignored)
+    assert any("transparency" in word for word in understand("glass").ignored)
+
+
+def test_one_colour_is_enough_for_every_pattern() -> None:
+    for name, pattern in PATTERNS.items():
+        palette = pattern.coloured([(0.1, 0.2, 0.9)])
+        assert palette[0] == (0.1, 0.2, 0.9), name
+        assert len(palette) == len(pattern.colours)
+        assert len(set(palette)) == len(palette), name
+        assert all(0 <= channel <= 1 for colour in palette for channel in colour)
+
+
+# ---------------------------------------------------------------- patterns and noise
+
+
+def _place(name: str, points: Any, normals: Any, seed: int = 0) -> Place:
+    colours = colour_tensor(PATTERNS[name].colours, "cpu")
+    return Place(points, normals, Noise(seed, "cpu"), colours, 0.004, "", points[:, 1] + 0.5)
+
+
+def test_every_pattern_is_its_own() -> None:
+    normals = torch.nn.functional.normalize(torch.randn((4000, 3), generator=torch.Generator().manual_seed(1)), dim=1)
+    points = normals * 0.5
+    seen: dict[str, Any] = {}
+    for name in PATTERNS:
+        shade = paint(name, _place(name, points, normals))
+        assert shade.colour.shape == (4000, 3) and torch.isfinite(shade.colour).all(), name
+        for values in (shade.roughness, shade.metallic):
+            assert values is None or (torch.isfinite(values).all() and values.min() > -0.2 and values.max() < 1.2), name
+        assert name == "plain" or shade.colour.std(dim=0).max() > 0.01, name
+        seen[name] = shade.colour
+    assert set(PATTERN_WORDS.values()) <= set(PATTERNS)
+    names = list(seen)
+    for place, one in enumerate(names):
+        for other in names[place + 1 :]:
+            assert (seen[one] - seen[other]).abs().mean() > 0.01, (one, other)
+
+
+def test_noise_is_zero_on_the_lattice_bounded_and_smooth() -> None:
+    noise = Noise(3, "cpu")
+    dice = torch.Generator().manual_seed(2)
+    lattice = torch.randint(-50, 50, (500, 3), generator=dice).float()
+    assert noise.perlin(lattice).abs().max() < 1e-6
+    points = torch.rand((20_000, 3), generator=dice) * 40 - 20
+    values = noise.perlin(points)
+    assert values.abs().max() < 1.1 and values.abs().mean() > 0.1 and values.mean().abs() < 0.02
+    near = noise.perlin(points + 1e-3)
+    assert (near - values).abs().max() < 0.01
+
+
+def test_worley_is_the_distance_to_the_nearest_feature_point() -> None:
+    noise = Noise(3, "cpu")
+    dice = torch.Generator().manual_seed(2)
+    points = torch.rand((200, 3), generator=dice) * 3 + 10
+    first, second, tone = noise.worley(points)
+    cells = torch.cartesian_prod(*[torch.arange(8, 16)] * 3)
+    features = cells + noise._features[noise._hash(cells)]
+    distances = (points[:, None] - features[None]).norm(dim=2).sort(dim=1).values
+    # Beyond 1 the nearest might lie two cells away, which the method's 27 cells leave out.
+    near = first < 1
+    assert near.sum() > 150
+    assert torch.allclose(first[near], distances[near, 0], atol=1e-4)
+    assert (second - distances[:, 1]).abs().median() < 1e-4
+    assert ((tone >= 0) & (tone <= 1)).all()

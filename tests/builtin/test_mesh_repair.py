@@ -10,6 +10,8 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("scipy")
 trimesh = pytest.importorskip("trimesh")
 
+from scipy.spatial.transform import Rotation  # noqa: E402
+
 from pocket3d.adapters.mesh_repair import NoSolid, fuse, surface_net  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -82,6 +84,18 @@ def test_a_cavity_is_filled() -> None:
     fused, _ = fuse(shell, 40)
     assert fused.body_count == 1
     assert fused.volume == pytest.approx(4 / 3 * np.pi, rel=0.02)
+
+
+def test_what_is_added_for_a_manifold_encloses_no_cavities() -> None:
+    # Turned like this, nodes added at the creases once closed off others: a speck inside the solid.
+    legs = [trimesh.creation.box((0.12, 0.12, 1.0)) for _ in range(4)]
+    for leg, (x, y) in zip(legs, [(-0.85, -0.45), (-0.85, 0.45), (0.85, -0.45), (0.85, 0.45)], strict=True):
+        leg.apply_translation((x, y, -0.5))
+    table = trimesh.util.concatenate([trimesh.creation.box((2, 1.2, 0.12)), *legs])
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.random(random_state=24).as_matrix()
+    table.apply_transform(turn)
+    assert fuse(table, 68)[1]["bodies_after"] == 1
 
 
 def test_the_net_of_a_ball_lies_on_it() -> None:

@@ -58,7 +58,7 @@ def _example(name: str) -> Path:
 @pytest.mark.parametrize(
     ("make", "turn"),
     [
-        (known_parts.table, 0),
+        (known_parts.table, 20),
         (known_parts.snowman, 1),
         (known_parts.dumbbell, 2),
         (known_parts.mug, 3),

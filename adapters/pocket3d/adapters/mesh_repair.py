@@ -85,7 +85,7 @@ def fuse(mesh: Any, resolution: int = 96, between: Callable[[], None] = lambda: 
     field, thickened = _signed_distance(vertices, faces, inside, grid)
     between()
     bridged = _bridge(field)
-    solid = _well_composed(_without_cavities(field < 0))
+    solid = _closed_solid(field < 0)
     field = np.where(solid, np.minimum(field, -0.05), np.maximum(field, 0.05))
     between()
     points, triangles = surface_net(field)
@@ -295,9 +295,13 @@ def _bridge(field: FloatArray) -> int:
     return best
 
 
-def _without_cavities(solid: BoolArray) -> BoolArray:
-    filled: BoolArray = ndimage.binary_fill_holes(solid)
-    return filled
+def _closed_solid(solid: BoolArray) -> BoolArray:
+    """The nodes, well-composed and without cavities. Both only add: what is added for the one may enclose the other."""
+    while True:
+        filled = ndimage.binary_fill_holes(_well_composed(solid))
+        if (filled == solid).all():
+            return solid
+        solid = filled
 
 
 def _well_composed(solid: BoolArray) -> BoolArray:

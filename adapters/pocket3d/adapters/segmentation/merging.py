@@ -44,7 +44,8 @@ def merge(graph: FaceGraph, regions: IntArray, diameters: FloatArray) -> Hierarc
     """Join regions pair by pair.
 
     The openness of a boundary is the mean affinity along it, times the likeness of the diameters on its sides: 1 if
-    nothing separates the regions. Regions without a neighbour are joined last, the smallest to the nearest.
+    nothing separates the regions. Regions without a neighbour are joined last, the smallest to the nearest;
+    those too small to be parts, first.
 
     Args:
         graph: of the faces.
@@ -67,7 +68,8 @@ def merge(graph: FaceGraph, regions: IntArray, diameters: FloatArray) -> Hierarc
         openness *= np.exp(-(((thickness[alive, None] - thickness[None, alive]) / _DIAMETER_WIDTH) ** 2))
         share = np.minimum(areas[alive, None], areas[None, alive]) / total
         order = np.where(touching & (share < _LEAST_SHARE), 2 + openness - share / _LEAST_SHARE, openness)
-        if touching.any():
+        speck = ~touching.any(axis=1) & (areas[alive] < _LEAST_SHARE * total)
+        if touching.any() and not speck.any():
             i, j = divmod(int(np.argmax(order)), len(alive))
             merges.append((len(alive), float(order[i, j])))
         else:
@@ -75,7 +77,7 @@ def merge(graph: FaceGraph, regions: IntArray, diameters: FloatArray) -> Hierarc
             apart = np.linalg.norm(centres[alive] - centres[alive[i]], axis=1)
             apart[i] = np.inf
             j = int(np.argmin(apart))
-            merges.append((len(alive), -1.0))
+            merges.append((len(alive), 2.0 if speck.any() else -1.0))
         kept, gone = int(alive[i]), int(alive[j])
         group[group == gone] = kept
         both = areas[kept] + areas[gone]

@@ -135,7 +135,9 @@ async def test_an_object_goes_in_and_comes_out(bus: Bus, s: Subjects, tmp_path: 
     assert (info.bucket, info.name, info.size) == (s.outputs_bucket, "job/1-1/chair.glb", len(data))
     assert info.sha256 == hashlib.sha256(data).hexdigest()
     assert info.headers["Kind"] == "mesh"
-    assert await bus.object_info(s.outputs_bucket, "job/1-1/chair.glb") == info
+    found = await bus.object_info(s.outputs_bucket, "job/1-1/chair.glb")
+    assert found is not None and found.kept_until > info.stored_at
+    assert found._replace(kept_until=info.kept_until) == info
     target = tmp_path / "out.glb"
     assert await bus.get_object(s.outputs_bucket, "job/1-1/chair.glb", target) == info
     assert target.read_bytes() == data

@@ -93,7 +93,13 @@ async def test_a_server_that_dies_is_started_again_and_the_job_goes_on(scheduler
     async for progress in scheduler.client.job(job_id).progress():
         assert progress.stage == "sleeping"
         break
-    (server,) = (each for each in psutil.Process().children() if "nats-server" in each.name())
+    port = int(scheduler.url.rpartition(":")[2])
+    (server,) = (
+        each
+        for each in psutil.Process().children()
+        if "nats-server" in each.name()
+        and port in {found.laddr.port for found in each.net_connections() if found.laddr}
+    )
     os.kill(server.pid, signal.SIGKILL)
     with pytest.raises(WaitTimeout, match=r"no result after 0\.1 s"):
         await scheduler.wait(job_id, 0.1)

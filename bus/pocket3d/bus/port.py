@@ -121,7 +121,7 @@ class ObjectInfo(NamedTuple):
     headers: Mapping[str, str]
     #: When it was stored, Unix seconds.
     stored_at: float
-    #: When its bucket removes it, Unix seconds; infinite where nothing is removed by age.
+    #: When its bucket removes it, Unix seconds, as `object_info` tells; infinite where nothing is removed by age.
     kept_until: float = math.inf
 
 

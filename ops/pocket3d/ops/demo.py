@@ -157,6 +157,9 @@ async def _work(client: Client, requests: Sequence[Request], plan: DemoPlan) -> 
     offered = await client.features()
     served = frozenset(each.feature for each in offered.features if any(a.available for a in each.adapters))
     first = await _run(client, requests, plan, {})
+    if any(each.result.status != "succeeded" for each in first):
+        # There is something to put right first.
+        return first
     meshes = {each.request.title: each.file("output_mesh_path") for each in first}
     return first + await _run(client, follow_ups_of(first, served), plan, meshes)
 

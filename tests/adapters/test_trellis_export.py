@@ -13,17 +13,18 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-import trimesh
-from PIL import Image
 
-from pocket3d.adapters.errors import InvalidInput, JobCancelled
-from pocket3d.adapters.run_context import RunContext, current_run
-from pocket3d.adapters.trellis import export
-from pocket3d.adapters.trellis.adapter import TrellisTextPaintingAdapter, TrellisTextToMeshAdapter
-from pocket3d.adapters.trellis.sampling import TrellisFailed
+torch = pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+trimesh = pytest.importorskip("trimesh")
+Image = pytest.importorskip("PIL.Image")
+
+from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
+from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.trellis import export  # noqa: E402
+from pocket3d.adapters.trellis.adapter import TrellisTextPaintingAdapter, TrellisTextToMeshAdapter  # noqa: E402
+from pocket3d.adapters.trellis.sampling import TrellisFailed  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

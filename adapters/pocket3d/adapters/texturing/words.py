@@ -247,7 +247,7 @@ def _settled(
             ignored.append(f"{materials[0]}'s transparency: textures are opaque")
         said["material"] = materials[0]
     if colours:
-        said["colours"] = [name for name, _ in colours]
+        said["colours"] = list(dict.fromkeys(name for name, _ in colours))
     if scale != 1.0:
         said["scale"] = round(scale, 3)
     if direction:

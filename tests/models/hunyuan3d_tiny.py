@@ -34,9 +34,9 @@ SETTINGS: dict[str, Any] = {
             "hidden_size": HIDDEN,
             "mlp_ratio": 2.0,
             "num_heads": 2,
-            # More than is needed, so that a step takes long enough to be interrupted.
-            "depth": 4,
-            "depth_single_blocks": 4,
+            # More than is needed: sampling has to take longer than the pause between two reports.
+            "depth": 12,
+            "depth_single_blocks": 12,
             "axes_dim": [16],
             "theta": 10_000,
             "qkv_bias": True,

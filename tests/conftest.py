@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
+#: What a process of the tests may allocate: a test that runs away ends with a MemoryError and its name, not with the
+#: machine's memory and the process that ran the tests.
+MOST_BYTES = 12 * 2**30
 NEED_TORCH = ("torch", "trimesh", "scipy", "PIL")
 
 #: Names the interpreter of tests/models, see ops/test_models.sh.
 KEPT = "POCKET3D_MODELS_PYTHON"
+
+if sys.platform.startswith("linux"):
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 for _name in [name for name in os.environ if name.startswith(("POCKET3D_", "NATS_")) and name != KEPT]:
     del os.environ[_name]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from support import guide_my_model
 from support.guide_source import adapted
@@ -64,7 +63,6 @@ def _as_it_was() -> Iterator[None]:
     adapter_registry._entries = entries
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

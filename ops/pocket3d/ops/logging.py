@@ -63,16 +63,18 @@ def configure(
         ]
     else:
         renderers = [structlog.processors.format_exc_info, _redact, _to_json]
+    filtering = structlog.make_filtering_bound_logger(threshold)
+    write_to = structlog.WriteLoggerFactory(file=cast(TextIO, _Tolerant(target)))
     structlog.configure(
         processors=shared + renderers,
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Tolerant(target))),
+        wrapper_class=filtering,
+        logger_factory=write_to,
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
-    root.addHandler(_Forward())
+    root.addHandler(_Forward(structlog.wrap_logger(write_to(), processors=shared + renderers, wrapper_class=filtering)))
     root.setLevel(threshold)
     # asyncio's debug lines are of no use to an operator; its warnings are.
     logging.getLogger("asyncio").setLevel(max(threshold, logging.WARNING))
@@ -115,12 +117,19 @@ class _Tolerant:
 
 
 class _Forward(logging.Handler):
-    """Hands records of the standard library to structlog."""
+    """Hands records of the standard library to a logger of structlog.
+
+    Not to whatever structlog is set up for at the time: that may be the standard library (as a program does that embeds
+    a system of ours), and each line would come back here, longer by what was put around it, until memory is out.
+    """
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__()
+        self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        logger = structlog.get_logger()
         fields: dict[str, Any] = {"logger": record.name}
         if record.exc_info:
             fields["exc_info"] = record.exc_info
         level = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
-        getattr(logger, level if level in LEVELS else "info")(record.getMessage(), **fields)
+        getattr(self._logger, level if level in LEVELS else "info")(record.getMessage(), **fields)

@@ -12,6 +12,7 @@ import structlog
 from pocket3d.contracts.clock import parse_rfc3339
 from pocket3d.ops import logging
 from pocket3d.ops.redaction import HIDDEN, clean
+from pocket3d.ops.scheduler_logs import into_standard_library
 
 SEED = "SU" + "A" * 56
 JWT = "eyJhbGciOiJlZDI1NTE5In0.eyJqdGkiOiJhYmMifQ.c2lnbmF0dXJl"
@@ -52,6 +53,17 @@ def test_other_libraries_logs_take_the_same_form() -> None:
     assert (line["event"], line["level"], line["logger"]) == ("failed", "error", "nats.aio")
     assert "OSError: no route to nats://" in str(line["exception"])
     assert "bob" not in str(line["exception"])
+
+
+def test_logging_of_an_embedded_system_on_top_does_not_turn_in_a_circle() -> None:
+    stream = io.StringIO()
+    logging.configure(stream=stream)
+    structlog.reset_defaults()
+    into_standard_library()
+    structlog.get_logger("pocket3d.bus.server").warning("server ended", code=1)
+    (line,) = lines(stream)
+    assert line["event"] == "event='server ended' code=1"
+    assert line["logger"] == "pocket3d.bus.server"
 
 
 def test_any_value_can_be_logged() -> None:

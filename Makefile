@@ -11,7 +11,7 @@ TORCH ?= auto
 export TORCH
 PYTHON ?=
 export PYTHON
-# One runs what starts servers and fleets, the others the rest.
+# How many processes share the tests.
 TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 

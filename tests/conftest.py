@@ -31,15 +31,11 @@ for _name in [name for name in os.environ if name.startswith(("POCKET3D_", "NATS
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What lies in tests/e2e is `e2e`; what is marked `torch` is skipped where that is not installed. Of several
-    processes that run tests one runs all of `e2e`, in order: side by side those would starve each other.
-    """
+    """What lies in tests/e2e is `e2e`; what is marked `torch` is skipped where that is not installed."""
     missing = [name for name in NEED_TORCH if importlib.util.find_spec(name) is None]
     for item in items:
         if item.path.is_relative_to(HERE / "e2e"):
             item.add_marker("e2e")
-        if item.get_closest_marker("e2e"):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
         if missing and item.get_closest_marker("torch"):
             item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
 

@@ -2,10 +2,10 @@
 // One line of JSON per file; exit code 1 if any has errors.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 const [modules, ...files] = process.argv.slice(2);
-const validator = createRequire(join(modules, "index.js"))("gltf-validator");
+const validator = createRequire(join(resolve(modules), "index.js"))("gltf-validator");
 let failed = false;
 for (const file of files) {
   const report = await validator.validateBytes(new Uint8Array(readFileSync(file)), { uri: file, maxIssues: 20 });

@@ -194,8 +194,8 @@ class PartFieldSegmentationAdapter(MeshSegmentationModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ..mesh_input import MeshLimits, read_mesh
         from ..mesh_result import describe_mesh
+        from ..part_files import write_parts
         from .clustering import cluster_faces
-        from .parts import write_parts
 
         response: dict[str, Any] = super()._process_request(inputs)
         wanted = self._num_parts(inputs)

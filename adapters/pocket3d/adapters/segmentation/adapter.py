@@ -94,7 +94,7 @@ class ShapeDiameterSegmentationAdapter(MeshSegmentationModel):
         from ..mesh_input import ignored_parts, read_mesh
         from ..mesh_repair import NoSolid
         from ..mesh_result import describe_mesh
-        from ..partfield.parts import write_parts
+        from ..part_files import write_parts
         from .partition import segment
 
         response: dict[str, Any] = super()._process_request(inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pocket3d.adapters.models_yaml import load_models_yaml
@@ -54,9 +55,11 @@ async def test_the_models_yaml_loads_and_its_adapters_are_listed(tmp_path: Path)
     }
     described = await describe_adapters([DeclaredAdapter(spec=trellis), DeclaredAdapter(spec=hunyuan)])
     assert [(each.feature, each.available) for each in described] == [("text_to_mesh", False)] * 2
-    assert "accept_license" in str(described[1].reason)
-    # What is missing is the upstream code or its packages, not our class.
-    assert "trellis_root" in str(described[0].reason) and described[0].vram_mb == 6144
+    assert all("accept_license" in str(each.reason) for each in described) and described[0].vram_mb == 6144
+    # With its licence accepted, what is missing is the upstream code or its packages, not our class.
+    accepted = msgspec.structs.replace(trellis, accept_license=True)
+    (described_again,) = await describe_adapters([DeclaredAdapter(spec=accepted)])
+    assert "trellis_root" in str(described_again.reason)
 
 
 @pytest.mark.e2e

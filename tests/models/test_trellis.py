@@ -69,6 +69,7 @@ def adapter(python: str, tiny: Path, **config: Any) -> dict[str, Any]:
         "path": [str(STAND_INS)],
         "env": {**ENVIRONMENT, "TORCH_HOME": str(tiny / "torch")},
         "devices": ["cpu"],
+        "accept_license": True,
         "config": {"model_path": str(tiny / "weights"), "vram_requirement": 1024, **config},
     }
 

@@ -57,7 +57,6 @@ def _examine(spec: AdapterSpec, facts: dict[str, Any]) -> str | None:
     facts["devices"] = _devices(spec, cls)
     if cls.license_info is not None:
         facts["license"] = msgspec.to_builtins(cls.license_info)
-    check_license(cls, spec)
     adapter = build(cls, spec.adapter_id, spec.config)
     facts["feature"] = _feature(spec.feature or adapter.feature_type)
     facts["vram_mb"] = int(adapter.vram_requirement)
@@ -65,6 +64,8 @@ def _examine(spec: AdapterSpec, facts: dict[str, Any]) -> str | None:
     schema = as_json_schema(adapter.get_parameter_schema())
     # Whatever JSON cannot carry (tuples become lists) fails here and not in the answer of all.
     facts["parameters"] = None if schema is None else msgspec.json.decode(msgspec.json.encode(schema))
+    # Only now: what it needs and takes is worth knowing before its licence is accepted.
+    check_license(cls, spec)
     return adapter.check_available()
 
 

@@ -37,6 +37,7 @@ _LICENSE = License(
     weights="MIT",
     # As configured by default, which bakes.
     commercial_use=False,
+    requires_acceptance=True,
     url="https://github.com/microsoft/TRELLIS",
 )
 

@@ -49,7 +49,7 @@ def test_as_many_loops_near_the_floor_as_legs(
 
 def test_the_answer_says_what_was_made(adapter: ProceduralTextToMeshAdapter, tmp_path: Path) -> None:
     prompt = "a beautiful chair with four legs and a red back"
-    result = _run(adapter, tmp_path, text_prompt=prompt, quality="high")
+    result = _run(adapter, tmp_path, text_prompt=prompt)
     info = result["generation_info"]
     assert result["success"] is True
     assert result["text_prompt"] == prompt
@@ -64,7 +64,6 @@ def test_the_answer_says_what_was_made(adapter: ProceduralTextToMeshAdapter, tmp
         ]
     }
     assert info["ignored"] == ["beautiful"]
-    assert info["ignored_inputs"] == ["quality"]
     path = Path(result["output_mesh_path"])
     assert path.parent == tmp_path
     geometry = glb_reading.load(path)
@@ -207,9 +206,11 @@ def test_the_schema_accepts_what_the_adapter_accepts(adapter: ProceduralTextToMe
     jsonschema = pytest.importorskip("jsonschema")
     schema = adapter.get_parameter_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate({"text_prompt": "a chair", "seed": 4, "output_format": "stl", "quality": "high"}, schema)
+    jsonschema.validate({"text_prompt": "a chair", "seed": 4, "output_format": "stl"}, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"text_prompt": "a chair", "seed": -1}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"text_prompt": "a chair", "quality": "high"}, schema)
 
 
 def test_the_largest_scene_is_quick(adapter: ProceduralTextToMeshAdapter, tmp_path: Path) -> None:

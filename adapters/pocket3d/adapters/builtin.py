@@ -28,6 +28,11 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         "image_to_mesh",
     ),
     BuiltinAdapter(
+        "silhouette-multimodal-to-mesh",
+        "pocket3d.adapters.multimodal.adapter.SilhouetteMultimodalToMeshAdapter",
+        "multimodal_to_mesh",
+    ),
+    BuiltinAdapter(
         "trimesh-mesh-conversion",
         "pocket3d.adapters.conversion.adapter.TrimeshMeshConversionAdapter",
         "mesh_conversion",

@@ -19,7 +19,6 @@ from .scene import Scene
 
 _MAX_SEED = 2**32 - 1
 _NEEDED = ("torch", "numpy", "trimesh")
-_KNOWN = ("text_prompt", "output_format", "seed")
 
 
 class ProceduralTextToMeshAdapter(TextToMeshModel):
@@ -51,7 +50,7 @@ class ProceduralTextToMeshAdapter(TextToMeshModel):
         return missing_packages(_NEEDED)
 
     def get_parameter_schema(self) -> dict[str, Any]:
-        """Its options. Further keys are taken and named in the result as ignored."""
+        """All that it takes; other keys are refused."""
         return {
             "type": "object",
             "properties": {
@@ -72,7 +71,7 @@ class ProceduralTextToMeshAdapter(TextToMeshModel):
                 },
             },
             "required": ["text_prompt"],
-            "additionalProperties": True,
+            "additionalProperties": False,
         }
 
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
@@ -130,7 +129,6 @@ class ProceduralTextToMeshAdapter(TextToMeshModel):
             "device": self.device,
             "output_format": target.suffix[1:],
             "colour": COLOUR_IN_FORMAT[target.suffix[1:]],
-            "ignored_inputs": sorted(key for key in inputs if key not in _KNOWN),
         }
         response["thumbnail_path"] = described["thumbnail_path"]
         if extra:

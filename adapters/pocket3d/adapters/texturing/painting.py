@@ -57,11 +57,12 @@ def bare_parts(scene: Any) -> list[Bare]:
             faces = faces[:, ::-1]
         vertices = np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3]
         normals = _unit(np.asarray(mesh.vertex_normals) @ np.linalg.pinv(transform[:3, :3]))
-        parts.append(_creased(str(node), vertices, faces, normals))
+        parts.append(creased(str(node), vertices, faces, normals))
     return parts
 
 
-def _creased(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> Bare:
+def creased(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> Bare:
+    """One part with its vertices doubled where a vertex normal is far from a face's: (V, 3), (F, 3), (V, 3)."""
     corners = vertices[faces]
     flat = _unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))[:, None]
     smooth = (normals[faces] * flat).sum(axis=2, keepdims=True) >= _CREASE

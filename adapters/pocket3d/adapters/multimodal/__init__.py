@@ -1,0 +1,1 @@
+"""A photograph and words to a mesh."""

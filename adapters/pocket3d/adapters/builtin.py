@@ -43,6 +43,11 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         "mesh_segmentation",
     ),
     BuiltinAdapter(
+        "hole-filling-part-completion",
+        "pocket3d.adapters.completion.adapter.HoleFillingPartCompletionAdapter",
+        "part_completion",
+    ),
+    BuiltinAdapter(
         "unirig-auto-rigging",
         "pocket3d.adapters.unirig.adapter.UniRigAdapter",
         "auto_rig",

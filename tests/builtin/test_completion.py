@@ -16,6 +16,7 @@ trimesh = pytest.importorskip("trimesh")
 from pocket3d.adapters.completion.adapter import HoleFillingPartCompletionAdapter  # noqa: E402
 from pocket3d.adapters.completion.holes import fill_holes  # noqa: E402
 from pocket3d.adapters.mesh_input import read_scene  # noqa: E402
+from pocket3d.adapters.mesh_parts import parts_of  # noqa: E402
 from pocket3d.adapters.mesh_result import scene_statistics  # noqa: E402
 from pocket3d.adapters.part_files import write_parts  # noqa: E402
 from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
@@ -116,10 +117,13 @@ def test_parts_that_were_cut_are_closed_each_and_keep_their_colours(tmp_path: Pa
     assert scene_statistics(scene)["watertight"] is True and info["statistics"]["watertight"] is True
     # Caps of neighbours need not be one surface where three parts meet, but they are near each other.
     assert sum(part["volume"] for part in info["parts"]) == pytest.approx(ball.volume, rel=0.05)
-    given = {name: mesh.visual.vertex_colors[0].tolist() for name, mesh in read_scene(source).geometry.items()}
-    for name, mesh in scene.geometry.items():
-        assert np.ptp(mesh.visual.vertex_colors, axis=0).max() == 0
-        assert mesh.visual.vertex_colors[0].tolist() == given[name]
+    given = {part.name: part for part in parts_of(read_scene(source))}
+    for part in parts_of(scene):
+        before = given[part.name]
+        assert part.material.colour == pytest.approx(before.material.colour, abs=0.01)
+        assert part.colours is not None and before.colours is not None
+        assert len(part.colours) > len(before.colours) and np.ptp(part.colours.astype(int), axis=0).max() == 0
+        assert part.colours[0].tolist() == before.colours[0].tolist()
     assert (tmp_path / result["thumbnail_path"]).stat().st_size > 1000
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 pygltflib = pytest.importorskip("pygltflib")
@@ -26,8 +29,9 @@ from pocket3d.adapters.unirig.adapter import UniRigAdapter  # noqa: E402
 from pocket3d.adapters.unirig.gpu_memory import GroupMemory  # noqa: E402
 from pocket3d.adapters.unirig.recipe import RECIPE  # noqa: E402
 from pocket3d.adapters.unirig.rig_file import BrokenRig, read_rig  # noqa: E402
-from pocket3d.adapters.unirig.step_process import StepFailed, run_step  # noqa: E402
+from pocket3d.adapters.unirig.step_process import StepFailed, launched, run_step  # noqa: E402
 from pocket3d.adapters.unirig.weight_files import WeightFiles  # noqa: E402
+from pocket3d.adapters.unirig.weight_holder import WeightsUnreadable  # noqa: E402
 
 FAKE = Path(__file__).parent / "fake_unirig"
 GUIDE: dict[str, Any] = {
@@ -56,6 +60,8 @@ def weights(tmp_path: Path) -> Path:
     for path in files:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
+    for path in files[:2]:
+        torch.save({"state_dict": {}}, path)
     return tmp_path / "weights"
 
 
@@ -68,10 +74,11 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], li
 
 
 @pytest.fixture
-def adapter(packages: None, weights: Path, recorded: object) -> UniRigAdapter:
+def adapter(packages: None, weights: Path, recorded: object) -> Iterator[UniRigAdapter]:
     made = UniRigAdapter(model_path=weights, unirig_root=FAKE)
     made.device = "cpu"
-    return made
+    yield made
+    asyncio.run(made.unload())
 
 
 @pytest.fixture
@@ -308,6 +315,45 @@ def test_a_cancel_ends_a_process_that_hangs_and_what_it_started(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_weights_are_read_once_for_all_jobs(
+    adapter: UniRigAdapter, figure: Path, weights: Path, tmp_path: Path
+) -> None:
+    wish = {"mesh_path": figure, "rig_mode": "skeleton"}
+    run(adapter, wish, tmp_path / "a")
+    before = adapter.model.holder.pid
+    # Whoever reads them again fails.
+    WeightFiles.below(weights).skeleton.write_bytes(b"none")
+    run(adapter, wish, tmp_path / "b")
+    assert adapter.model.holder.pid == before
+
+
+def test_weights_that_cannot_be_read_fail_the_load(adapter: UniRigAdapter, weights: Path) -> None:
+    WeightFiles.below(weights).skin.write_bytes(b"none")
+    with pytest.raises(WeightsUnreadable, match=r"skin/articulation-xl/model\.ckpt"):
+        asyncio.run(adapter.load())
+
+
+def test_the_process_that_holds_the_weights_is_started_again(
+    adapter: UniRigAdapter, figure: Path, tmp_path: Path
+) -> None:
+    wish = {"mesh_path": figure, "rig_mode": "skeleton"}
+    run(adapter, wish, tmp_path / "a")
+    before = adapter.model.holder.pid
+    os.kill(before, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while not gone(before):
+        assert time.monotonic() < deadline
+        os.sched_yield()
+    with contextlib.suppress(StepFailed):
+        # The first job may still meet the dead one.
+        run(adapter, wish, tmp_path / "b")
+    answer, _ = run(adapter, wish, tmp_path / "c")
+    assert answer["bone_count"] == 5 and adapter.model.holder.pid != before
+    after = adapter.model.holder.pid
+    asyncio.run(adapter.unload())
+    assert gone(after)
+
+
 @pytest.mark.parametrize(
     ("name", "content"), [("bad.fbx", b"not an fbx"), ("bad.fbx", b"Kaydara FBX Binary  \x00\n{"), ("bad.glb", b"glTF")]
 )
@@ -386,7 +432,7 @@ def test_the_recipe_leads_to_what_the_adapter_looks_for(tmp_path: Path) -> None:
 def test_a_step_without_output_says_so(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match=r"printed last:\n\(nothing\)"):
         run_step(
-            [sys.executable, "-c", ""],
+            launched([sys.executable, "-c", ""]),
             name="idle",
             folder=tmp_path,
             environment=dict(os.environ),

@@ -7,6 +7,7 @@ of the recipe's requirements), UNIRIG_CHECKOUT: a clone of https://github.com/VA
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -55,14 +56,14 @@ def figure(tmp_path: Path) -> Path:
     return path
 
 
-async def start(fleet: FleetProcesses, python: str, tiny: Path) -> None:
+async def start(fleet: FleetProcesses, python: str, tiny: Path, weights: Path | None = None) -> None:
     entry: dict[str, Any] = {
         "python": python,
         "path": [str(STAND_INS)],
         "devices": ["cpu"],
         "config": {
             "unirig_root": str(tiny / "root"),
-            "model_path": str(tiny / "weights"),
+            "model_path": str(weights or tiny / "weights"),
             "vram_requirement": 1024,
         },
     }
@@ -74,7 +75,9 @@ async def start(fleet: FleetProcesses, python: str, tiny: Path) -> None:
 async def test_a_mesh_gets_bones_and_keeps_its_texture(
     fleet: FleetProcesses, models_python: str, tiny: Path, figure: Path, tmp_path: Path
 ) -> None:
-    await start(fleet, models_python, tiny)
+    weights = tmp_path / "weights"
+    shutil.copytree(tiny / "weights", weights)
+    await start(fleet, models_python, tiny, weights)
     async with Client.connect(fleet.url) as client:
         job = await client.submit("auto_rig", {"mesh_path": figure})
         seen = [(each.fraction, each.stage) async for each in job.progress()]
@@ -82,6 +85,12 @@ async def test_a_mesh_gets_bones_and_keeps_its_texture(
         assert result.status == "succeeded", result.error
         assert result.outputs is not None
         [made] = [path for path in await job.download(tmp_path / "out") if path.suffix == ".glb"]
+        # The second job has them from memory: whoever reads these files fails.
+        for file in weights.rglob("*.ckpt"):
+            file.write_bytes(b"none")
+        again = await (await client.submit("auto_rig", {"mesh_path": figure})).result(timeout=200)
+        assert again.status == "succeeded", again.error
+        assert again.outputs is not None and again.outputs["bone_count"] == result.outputs["bone_count"]
     rig = read_rig(made, skinned=True)
     assert result.outputs["bone_count"] == rig.bones > 1
     assert rig.most_influences <= 4

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 import yaml
 from src.failing import maybe, mode_of
 from src.files import save_fbx
@@ -44,6 +45,8 @@ if __name__ == "__main__":
     model = load("model", str(Path("configs/model") / task["components"]["model"]))
     record(task=task, model=model, system=system, transform=transform, seed=args.seed)
     assert Path(task["resume_from_checkpoint"]).is_file(), "expect resume_from_checkpoint in task"
+    with Path(task["resume_from_checkpoint"]).open("rb") as file:
+        assert torch.load(file, map_location="cpu", weights_only=False) == {"state_dict": {}}
     name = args.data_name or task["components"]["data_name"]
     data = np.load(Path(args.npz_dir) / args.input.rpartition(".")[0] / name, allow_pickle=True)
     vertices = data["vertices"]

@@ -1,8 +1,10 @@
 """`unirig-auto-rigging`: a skeleton and skin weights for a mesh, put into the mesh as it came, textures kept.
 
 UniRig is a set of commands that want its checkout and Blender's Python module; some of it is GPL-3.0. Each step runs as
-a process of its own, with this worker's interpreter, in a folder of the job (`flow.py`). So each job's processes read
-the weights, and no VRAM is held between jobs. Lightning unpickles the checkpoints there: use weights you trust.
+a process of its own, with this worker's interpreter, in a folder of the job (`flow.py`).
+The processes that need weights are forked from one that has read them at load (`resident.py`), so files are read once,
+and a job's processes copy them to the GPU: no VRAM is held between jobs. Checkpoints are unpickled if they hold more
+than numbers, as Lightning does: use weights you trust.
 
 Progress comes from the steps, and within the two networks from each generated token and each block of skin weights. A
 cancel ends the running process and all that it started. Upstream's commands print an error and exit with 0 in many
@@ -17,7 +19,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ..errors import AdapterUnavailable, InvalidInput
 from ..input_checks import whole_number
@@ -55,6 +57,15 @@ _NEEDED = (
     "trimesh",
     "pygltflib",
 )
+
+
+class Loaded(NamedTuple):
+    """What jobs share."""
+
+    #: `Installation`.
+    installation: Any
+    #: `WeightHolder`.
+    holder: Any
 
 
 class UniRigAdapter(AutoRigModel):
@@ -176,11 +187,16 @@ class UniRigAdapter(AutoRigModel):
         if missing is not None or weights is None or self.unirig_root is None:
             raise AdapterUnavailable(missing or "unirig_root is not set")
         from .job_settings import Installation
+        from .weight_holder import WeightHolder, step_environment
 
-        return Installation(self.unirig_root.resolve(), weights, self.device, self.voxel_backend)
+        root = self.unirig_root.resolve()
+        holder = WeightHolder([weights.skeleton, weights.skin], step_environment(root, None))
+        return Loaded(Installation(root, weights, self.device, self.voxel_backend), holder)
 
     def _unload_model(self) -> None:
-        """Between jobs nothing is held."""
+        if self.model is not None:
+            self.model.holder.close()
+        self.model = None
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ..mesh_result import describe_mesh
@@ -194,7 +210,9 @@ class UniRigAdapter(AutoRigModel):
         wish = Wish(mode, _choice(inputs, "skeleton_template", TEMPLATES), _faces_target(inputs), seed, self.seeds)
         # A folder of this job alone: upstream finds its files by name, and mistook one job's mesh for another's.
         with tempfile.TemporaryDirectory(prefix="unirig-", dir=self.output_dir) as name:
-            flow = Flow(self.model, Path(name), self.check_cancelled, self.report_progress)
+            flow = Flow(
+                self.model.installation, self.model.holder, Path(name), self.check_cancelled, self.report_progress
+            )
             made = flow.run(mesh, wish, output_format)
             target = Path(response["output_mesh_path"])
             shutil.copyfile(made.result, target)

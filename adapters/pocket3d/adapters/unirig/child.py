@@ -79,8 +79,6 @@ def command(arguments: list[str]) -> None:
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     kind, name, *rest = arguments
-    # Not the folder of this file: its modules are none of UniRig's.
-    del sys.path[0]
     calls = os.environ.get("POCKET3D_STEP_CALLS")
     if calls:
         module, attribute, total = calls.split(":")
@@ -94,6 +92,8 @@ def command(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    # Not the folder of this file: its modules are none of UniRig's.
+    del sys.path[0]
     code = run(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

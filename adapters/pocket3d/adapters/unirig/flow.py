@@ -8,18 +8,18 @@ nothing is written to the checkout and jobs do not meet.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InvalidInput
 from .gpu_memory import GroupMemory
 from .job_settings import Installation, JobSettings
-from .step_process import StepFailed, run_step
+from .step_process import Launch, Running, StepFailed, launched, run_step
+from .weight_holder import WeightHolder, step_environment
 
 __all__ = ["Flow", "Made", "Wish"]
 
@@ -65,6 +65,7 @@ class Flow:
 
     Args:
         installation: with what.
+        holder: of its weights.
         folder: of this job alone.
         check: raises at a cancel.
         report: takes (fraction, stage).
@@ -73,11 +74,13 @@ class Flow:
     def __init__(
         self,
         installation: Installation,
+        holder: WeightHolder,
         folder: Path,
         check: Callable[[], None],
         report: Callable[[float | None, str | None], None],
     ) -> None:
         self._installed = installation
+        self._holder = holder
         self._folder = folder.resolve()
         self._check = check
         self._report = report
@@ -197,6 +200,7 @@ class Flow:
                     "generating the skeleton" if attempt == 0 else f"generating the skeleton, attempt {attempt + 1}",
                     self._inference(task, seed, source.name, target),
                     target,
+                    weights=True,
                     calls=f"src.model.unirig_ar:VocabSwitchingLogitsProcessor.__call__:{tokens}",
                     slot="skeleton",
                 )
@@ -216,6 +220,7 @@ class Flow:
             "computing skin weights",
             [*self._inference(task, seed, skeleton.name, skinned), "--data_name=raw_data.npz"],
             skinned,
+            weights=True,
             calls=f"src.model.unirig_skin:SkinweightPred.forward:{blocks}",
         )
         self._step(
@@ -276,6 +281,7 @@ class Flow:
         command: list[str],
         writes: Path,
         *,
+        weights: bool = False,
         calls: str | None = None,
         slot: str | None = None,
     ) -> str:
@@ -285,12 +291,20 @@ class Flow:
             self._report(_STEPS_END * (start + width * (inner or 0.0)), stage)
 
         progress(None)
+
+        def forked(folder: Path, log: Path, environment: Mapping[str, str]) -> Running:
+            return self._holder.start(command, folder, log, environment)
+
+        # Each step has its own standard streams: what upstream prints is no protocol, and goes to a file.
+        launch: Launch = forked if weights else launched([sys.executable, str(_HERE / "child.py"), *command])
         return run_step(
-            # Each module's own standard streams: what upstream prints is no protocol, and goes to a file.
-            [sys.executable, str(_HERE / "child.py"), *command],
+            launch,
             name=name,
             folder=self._folder,
-            environment={**self._environment(), **({"POCKET3D_STEP_CALLS": calls} if calls else {})},
+            environment={
+                **step_environment(self._installed.root, self._folder / "tmp"),
+                **({"POCKET3D_STEP_CALLS": calls} if calls else {}),
+            },
             writes=writes,
             check=self._check,
             progress=progress,
@@ -301,20 +315,6 @@ class Flow:
         (self._folder / "configs").symlink_to(self._installed.root / "configs", target_is_directory=True)
         for name in ("tasks", "npz", "tmp"):
             (self._folder / name).mkdir()
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            # The folders that `models.yaml` gave this worker are for its processes too.
-            "PYTHONPATH": os.pathsep.join([str(self._installed.root), *(each for each in sys.path if each)]),
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            # All that is needed lies on this disk; what does not is an error and no download.
-            "HF_HUB_OFFLINE": "1",
-            "TRANSFORMERS_OFFLINE": "1",
-            "WANDB_MODE": "disabled",
-            "TMPDIR": str(self._folder / "tmp"),
-        }
 
     def _has_joints(self) -> bool:
         return _wrong_with(self._folder / "npz" / "skeleton" / "raw_data.npz", "joints") is None

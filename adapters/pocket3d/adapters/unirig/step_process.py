@@ -9,8 +9,9 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-__all__ = ["StepFailed", "run_step"]
+__all__ = ["Launch", "Running", "StepFailed", "launched", "run_step"]
 
 #: Seconds between looks at the process, at the cancel flag and at its progress.
 _LOOK = 0.1
@@ -25,8 +26,45 @@ class StepFailed(RuntimeError):
     """A step ended badly, or well but without its file. The text has the end of what it printed."""
 
 
+class Running(Protocol):
+    """A process that leads a group of its own, as `subprocess.Popen` tells of it."""
+
+    @property
+    def pid(self) -> int:
+        """Of the process, and of its group."""
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code; `subprocess.TimeoutExpired` after so many seconds."""
+
+
+#: Starts a process: its folder, the file for what it prints, its variables.
+Launch = Callable[[Path, Path, Mapping[str, str]], Running]
+
+
+def launched(command: Sequence[str]) -> Launch:
+    """A program with its arguments, as a process of its own."""
+
+    def launch(folder: Path, log: Path, environment: Mapping[str, str]) -> Running:
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                list(command),
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A group of its own, so that what it starts can be ended with it.
+                start_new_session=True,
+            )
+
+    return launch
+
+
 def run_step(
-    command: Sequence[str],
+    launch: Launch,
     *,
     name: str,
     folder: Path,
@@ -39,7 +77,7 @@ def run_step(
     """Run a process in `folder` until it ends, and look for the file that it had to write.
 
     Args:
-        command: program and arguments.
+        launch: starts it.
         name: for errors.
         folder: its current folder; its output goes to `<name>.log` there, its progress comes from the file named by
             the variable POCKET3D_STEP_PROGRESS that is set for it (`done total`).
@@ -57,17 +95,7 @@ def run_step(
         BaseException: what `check` raised; the process and all of its group are gone then.
     """
     log, told = folder / f"{name}.log", folder / f"{name}.progress"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            list(command),
-            cwd=folder,
-            env={**environment, "POCKET3D_STEP_PROGRESS": str(told)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            # A group of its own, so that what it starts can be ended with it.
-            start_new_session=True,
-        )
+    process = launch(folder, log, {**environment, "POCKET3D_STEP_PROGRESS": str(told)})
     with _ended_with_all(process):
         while True:
             check()
@@ -91,7 +119,7 @@ def run_step(
 
 
 @contextlib.contextmanager
-def _ended_with_all(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _ended_with_all(process: Running) -> Iterator[None]:
     try:
         yield
     finally:

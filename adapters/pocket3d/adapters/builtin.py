@@ -89,6 +89,11 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         "text_to_texture",
     ),
     BuiltinAdapter(
+        "projection-image-to-texture",
+        "pocket3d.adapters.projection.adapter.ProjectionImageToTextureAdapter",
+        "image_to_texture",
+    ),
+    BuiltinAdapter(
         "hunyuan3d-image-to-mesh",
         "pocket3d.adapters.hunyuan3d.adapter.Hunyuan3DImageToMeshAdapter",
         "image_to_mesh",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from .words import Understood
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 Step = Callable[[float, str], None]
+Painter = Callable[[Place], Shade]
 
 #: Texels evaluated together; small enough for caches and for a cancel.
 _CHUNK = 65_536
@@ -73,7 +75,15 @@ def creased(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArra
     return Bare(name, vertices[faces.reshape(-1)[first]], inverse.reshape(-1, 3), chosen[first])
 
 
-def paint_scene(parts: list[Bare], wanted: Understood, seed: int, resolution: int, device: str, step: Step) -> Painted:
+def paint_scene(
+    parts: list[Bare],
+    wanted: Understood,
+    seed: int,
+    resolution: int,
+    device: str,
+    step: Step,
+    painter: Painter | None = None,
+) -> Painted:
     """Give all parts one texture.
 
     Args:
@@ -83,6 +93,7 @@ def paint_scene(parts: list[Bare], wanted: Understood, seed: int, resolution: in
         resolution: texels along a side.
         device: of torch.
         step: called with (share, stage); may raise to end it.
+        painter: says what the surface is at each place; by default the pattern does. Called from several threads.
 
     Raises:
         UnwrapFailed: no texture coordinates could be made.
@@ -92,7 +103,9 @@ def paint_scene(parts: list[Bare], wanted: Understood, seed: int, resolution: in
     step(0.35, "laying out the texels")
     corners = np.concatenate([chart.uv[chart.faces] for chart in charts])
     texels = rasterise(corners, resolution, device, lambda share: step(0.35 + 0.15 * share, "laying out the texels"))
-    colour, surface = _texture(parts, charts, texels, wanted, seed, resolution, device, step)
+    colour, surface = _texture(
+        parts, charts, texels, wanted, seed, resolution, device, step, painter or partial(paint, wanted.pattern)
+    )
     step(0.95, "closing the gaps between charts")
     covered = np.zeros((resolution, resolution), dtype=bool)
     covered.reshape(-1)[texels.where.cpu().numpy()] = True
@@ -131,6 +144,7 @@ def _texture(
     resolution: int,
     device: str,
     step: Step,
+    painter: Painter,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
     """(R, R, 3) sRGB, and roughness with metallic as glTF wants them, or None where both are the same everywhere."""
     places = [part.vertices[chart.source][chart.faces] for part, chart in zip(parts, charts, strict=True)]
@@ -157,9 +171,7 @@ def _texture(
         points = (corner_points[triangle] * weights).sum(dim=1)
         away = torch.nn.functional.normalize((corner_normals[triangle] * weights).sum(dim=1), dim=1)
         height = (points[:, 1] - foot) / tall
-        shade = paint(
-            wanted.pattern, Place(points / wanted.scale, away, noise, colours, texel, wanted.direction, height)
-        )
+        shade = painter(Place(points / wanted.scale, away, noise, colours, texel, wanted.direction, height))
         where = texels.where[part]
         colour[where] = _bytes(shade.colour)
         if shade.roughness is None and shade.metallic is None:

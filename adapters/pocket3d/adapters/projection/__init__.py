@@ -1,0 +1,1 @@
+"""A picture laid on a mesh."""

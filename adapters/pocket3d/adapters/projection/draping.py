@@ -15,7 +15,6 @@ from PIL import Image
 
 from ..texturing.patterns import Place, Shade
 
-PROJECTIONS = ("front", "box")
 #: Power of the normal's components: how quickly one side gives way to the next.
 _SHARPNESS = 4
 
@@ -65,7 +64,8 @@ def draping(
             ],
             dim=1,
         )
-        weights = place.normals.abs() ** _SHARPNESS
+        # Where normals cancel out all sides count alike.
+        weights = place.normals.abs() ** _SHARPNESS + 1e-9
         return Shade((sides * (weights / weights.sum(dim=1, keepdim=True))[..., None]).sum(dim=1))
 
     return front if projection == "front" else box

@@ -1,12 +1,15 @@
 """The worker's end of the socket pair: one thread reads frames, one writes those that the socket has no room for.
 
-Threads and not asyncio, because the loop belongs to the model: an adapter's async method that computes without awaiting
-blocks it for minutes, and in that time a cancel must be heard, progress must leave, and the agent's death be noticed.
+Threads and not asyncio alone, because the loop belongs to the model: an adapter's async method that computes without
+awaiting blocks it for minutes, and in that time a cancel must be heard, progress must leave, and the agent's death be
+noticed. While the loop is free it reads by itself: waking one thread from another takes longer than a short job.
 """
 
 from __future__ import annotations
 
+import asyncio
 import collections
+import select
 import socket
 import threading
 import time
@@ -18,6 +21,8 @@ from pocket3d.contracts.worker_frames import Frame, FrameError, FrameReader, Run
 from .progress_throttle import ProgressThrottle
 
 _READ_BYTES = 256 * 1024
+#: How long the reading thread leaves what has come to a loop that is free, seconds.
+_LOOP_FIRST_S = 0.001
 
 
 class AgentChannel:
@@ -25,8 +30,8 @@ class AgentChannel:
 
     Args:
         connection: the socket; blocking.
-        on_frame: gets each frame, in the reading thread; must not block.
-        on_closed: called once in the reading thread when the agent is gone or talks nonsense, with the reason.
+        on_frame: gets each frame, in the reading thread or the loop, one after the other; must not block.
+        on_closed: called once, there too, when the agent is gone or talks nonsense, with the reason.
     """
 
     def __init__(
@@ -39,13 +44,21 @@ class AgentChannel:
         self._outbox: collections.deque[bytes] = collections.deque()
         self._progress = ProgressThrottle()
         self._ending = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._frames = FrameReader(from_worker=False)
+        self._receiving = threading.Lock()
+        #: The agent is gone or has talked nonsense.
+        self._closed = False
         #: The writer holds bytes that it has not written yet: nobody may write past them.
         self._writing = False
         self._reader = threading.Thread(target=self._read, name="agent-reader", daemon=True)
         self._writer = threading.Thread(target=self._write, name="agent-writer", daemon=True)
 
-    def start(self) -> None:
-        """Begin to read and write."""
+    def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Begin to read and write; frames are handled in `loop`, too, while it is free."""
+        self._loop = loop
+        if loop is not None:
+            loop.add_reader(self._socket, self._receive)
         self._writer.start()
         self._reader.start()
 
@@ -138,14 +151,33 @@ class AgentChannel:
             self._changed.wait(None if wakes_at is None else max(wakes_at - time.monotonic(), 0.0))
 
     def _read(self) -> None:
-        frames = FrameReader(from_worker=False)
-        reason = "the agent closed the socket"
-        try:
-            while data := self._socket.recv(_READ_BYTES):
-                for frame in frames.feed(data):
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        while not self._closed:
+            waiting.poll()
+            if self._loop is not None:
+                # The loop goes first: it has no thread to wake. What it has not taken by then, a model holds up.
+                time.sleep(_LOOP_FIRST_S)
+            self._receive()
+
+    def _receive(self) -> None:
+        """Handle what has come, if anything; in the loop or in the reading thread, whichever is sooner."""
+        with self._receiving:
+            if self._closed:
+                return
+            try:
+                data = self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+                for frame in self._frames.feed(data):
                     self._on_frame(frame)
-        except OSError as error:
-            reason = f"the socket failed: {error}"
-        except FrameError as error:
-            reason = f"the agent does not speak this protocol: {error}"
-        self._on_closed(reason)
+                reason = None if data else "the agent closed the socket"
+            except BlockingIOError:
+                return
+            except OSError as error:
+                reason = f"the socket failed: {error}"
+            except FrameError as error:
+                reason = f"the agent does not speak this protocol: {error}"
+            self._closed = reason is not None
+        if reason is not None:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.remove_reader, self._socket)
+            self._on_closed(reason)

@@ -81,17 +81,18 @@ class Worker:
         is gone: the process ends there and then.
         """
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.current_thread()
         self._loaded = asyncio.Event()
         self._exit: asyncio.Future[int] = self._loop.create_future()
         self._journal.write("worker_start")
-        self._channel.start()
+        self._channel.start(self._loop)
         self._channel.send(Hello(protocol=PROTOCOL, pid=os.getpid(), python=platform.python_version()))
         status = await self._exit
         self._journal.write("worker_stop")
         self._channel.close(FLUSH_S)
         return status
 
-    # ------------------------------------------------------------ in the reading thread
+    # ------------------------------------------------------------ in the reading thread, or the loop
 
     def _on_frame(self, frame: Any) -> None:
         if isinstance(frame, CancelRun):
@@ -136,7 +137,10 @@ class Worker:
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
-        self._loop.call_soon_threadsafe(start)
+        if threading.current_thread() is self._thread:
+            start()
+        else:
+            self._loop.call_soon_threadsafe(start)
 
     def _on_closed(self, reason: str) -> None:
         self._journal.write("worker_stop", reason=reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as _dt
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -20,9 +21,14 @@ class Now(NamedTuple):
 
 def rfc3339(wall: float) -> str:
     """Format Unix seconds as RFC 3339 UTC with milliseconds, e.g. `2026-11-23T21:50:00.123Z`."""
-    ms = round(wall * 1000)
-    moment = _dt.datetime.fromtimestamp(ms // 1000, tz=_dt.timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    seconds, ms = divmod(round(wall * 1000), 1000)
+    return f"{_to_the_second(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _to_the_second(seconds: int) -> str:
+    # Every message carries a time, most of them that of this second.
+    return f"{_dt.datetime.fromtimestamp(seconds, tz=_dt.timezone.utc):%Y-%m-%dT%H:%M:%S}"
 
 
 def parse_rfc3339(text: str) -> float:

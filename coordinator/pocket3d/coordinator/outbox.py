@@ -54,6 +54,8 @@ class EventOutbox:
         self._deposed = deposed
         self._waiting: deque[PublishEvent] = deque()
         self._news = asyncio.Event()
+        self._name = uuid.uuid4().hex
+        self._batches = 0
 
     def put(self, effect: PublishEvent) -> None:
         """Queue one event."""
@@ -77,7 +79,8 @@ class EventOutbox:
         batch: list[PublishEvent] = []
         messages: list[Append] = []
         size = 0
-        name = uuid.uuid4().hex
+        self._batches += 1
+        name = f"{self._name}-{self._batches}"
         while self._waiting and len(batch) < _MOST_MESSAGES:
             effect = self._waiting[0]
             body = encode(effect.status)

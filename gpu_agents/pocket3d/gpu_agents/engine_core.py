@@ -120,6 +120,8 @@ class Core:
         self.advert_at = float("-inf")
         self.adapters_at = float("-inf")
 
+        #: There is something for the probe to measure.
+        self.measured = not all(device.simulated for device in devices)
         self.probing = False
         self.probed_at = float("-inf")
         self.last_tick: float | None = None

@@ -115,7 +115,7 @@ def probe_if_due(core: Core, now: Now) -> None:
 
 
 def _probe_due(core: Core) -> float | None:
-    if core.probing or all(book.device.simulated for book in core.books.values()):
+    if core.probing or not core.measured:
         return None
     waiting = any(book.ledger.unreleased() for book in core.books.values())
     return core.probed_at + (core.settings.fast_probe_s if waiting else core.settings.tick_s)

@@ -167,6 +167,7 @@ class AgentService:
             self._on_exit,
         )
         tasks.spawn(performer.send_all())
+        tasks.spawn(folders.tidy())
         tasks.spawn(self._decide(performer))
         tasks.spawn(self._start())
         endings = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._left.wait())]

@@ -173,11 +173,9 @@ class JobFiles:
             except BusError as error:
                 log.info("an artifact of a lost attempt stays until it expires", object=name, error=str(error))
 
-    async def clean_up(self, token: str) -> None:
-        """Remove a job's directory, and have new ones ready."""
-        await self._folders.remove(token)
-        if self._folders.low:
-            await self._folders.refill()
+    def clean_up(self, token: str) -> None:
+        """A job's directory is needed no more."""
+        self._folders.give_back(token)
 
 
 def object_name(job_id: str, token: str, name: str) -> str:

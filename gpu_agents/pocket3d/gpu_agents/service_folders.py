@@ -14,9 +14,15 @@ import shutil
 from collections import deque
 from pathlib import Path
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 _LOCK = "lock"
 #: Empty job folders kept ready: a job does not wait for the disk, and a burst of jobs is one visit to it.
 _SPARE = 16
+#: How long a folder that is done with may wait for others to be tidied up with, seconds.
+_TIDY_S = 0.05
 
 
 class WorkFolder:
@@ -86,7 +92,8 @@ class JobFolders:
         self._making = asyncio.Lock()
         self._homes: dict[str, Path] = {}
         self._leaving: list[Path] = []
-        self._removing = asyncio.Lock()
+        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
 
     def home(self, token: str) -> Path:
         """A job's folder.
@@ -127,23 +134,37 @@ class JobFolders:
                 self._last += missing
                 self._spare += await asyncio.to_thread(_make, self._root, first, missing)
 
-    @property
-    def low(self) -> bool:
-        """True when few are ready."""
-        return len(self._spare) < _SPARE // 2 and not self._making.locked()
-
-    async def remove(self, token: str) -> None:
-        """Remove a job's folder; nothing if it has none."""
+    def give_back(self, token: str) -> None:
+        """A job's folder is needed no more; nothing if it has none. `tidy` sees to it a moment later: the disk is not
+        what the next job waits for.
+        """
         home = self._homes.pop(token, None)
         if home is None:
             return
         self._leaving.append(home)
-        async with self._removing:
+        if len(self._leaving) >= _SPARE // 2:
+            self._due.set()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_TIDY_S, self._due.set)
+
+    async def tidy(self) -> None:
+        """Empty or remove what was given back, and have folders ready. Runs for ever."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             leaving, self._leaving = self._leaving, []
-            if leaving:
-                first = self._last + 1
-                self._last += len(leaving)
-                self._spare += await asyncio.to_thread(_renew, self._root, leaving, first, _SPARE - len(self._spare))
+            first = self._last + 1
+            self._last += len(leaving)
+            self._spare += await asyncio.to_thread(_renew, self._root, leaving, first, _SPARE - len(self._spare))
+            if len(self._spare) < _SPARE // 2 and not self._making.locked():
+                try:
+                    await self.refill()
+                except OSError as error:
+                    # The job that needs one says so as its failure.
+                    log.warning("no job folders can be made ready", folder=str(self._root), error=str(error))
 
 
 def _make(root: Path, first: int, count: int) -> list[Path]:

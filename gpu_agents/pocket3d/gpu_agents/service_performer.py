@@ -255,7 +255,13 @@ class Performer:
         self._tasks.in_line(effect.token, self._files.drop(effect.token, effect.job_id, effect.names))
 
     def _clean_up(self, effect: effects.CleanUp) -> None:
-        self._tasks.in_line(effect.token, self._files.clean_up(effect.token), instead=True)
+        if self._tasks.in_flight(effect.token):
+            self._tasks.in_line(effect.token, self._clean_up_after(effect.token), instead=True)
+        else:
+            self._files.clean_up(effect.token)
+
+    async def _clean_up_after(self, token: str) -> None:
+        self._files.clean_up(token)
 
     # -- workers and devices
 

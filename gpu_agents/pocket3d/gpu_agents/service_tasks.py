@@ -32,6 +32,11 @@ class Tasks:
         self._lines[token] = task
         task.add_done_callback(lambda done: self._leave(token, done))
 
+    def in_flight(self, token: str) -> bool:
+        """True while work of that token has not ended."""
+        last = self._lines.get(token)
+        return last is not None and not last.done()
+
     async def _after(self, former: asyncio.Task[None] | None, work: Coroutine[Any, Any, None]) -> None:
         try:
             if former is not None and not former.done():

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from support.fleet_processes import until
 
 from pocket3d.gpu_agents.file_kinds import media_type, suffix_of
 from pocket3d.gpu_agents.service_folders import JobFolders, WorkFolder
+
+
+@asynccontextmanager
+async def tidying(folders: JobFolders) -> AsyncGenerator[None, None]:
+    task = asyncio.create_task(folders.tidy())
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def test_a_new_life_removes_what_dead_ones_left_and_nothing_else(tmp_path: Path) -> None:
@@ -37,8 +51,10 @@ async def test_a_burst_of_jobs_gets_folders_of_their_own_and_leaves_none(tmp_pat
     assert all((home / "in").is_dir() and (home / "out").is_dir() for home in homes)
     assert folders.home("5-7") == homes[7]
     (homes[7] / "out" / "mesh.glb").write_bytes(b"x")
-    await asyncio.gather(*(folders.remove(token) for token in [*tokens, "unknown"]))
-    assert not any(home.exists() for home in homes)
+    async with tidying(folders):
+        for token in [*tokens, "unknown"]:
+            folders.give_back(token)
+        await until(lambda: not any(home.exists() for home in homes), 10)
     with pytest.raises(KeyError):
         folders.home("5-7")
 
@@ -50,13 +66,13 @@ async def test_an_empty_folder_serves_again_under_another_name_and_a_used_one_do
     numbers = {token: home.stat().st_ino for token, home in homes.items()}
     taken = [folders.take_now(f"t{n}") for n in range(20)]
     assert None in taken, "all that were ready are taken"
-    for token in homes:
-        await folders.remove(token)
+    async with tidying(folders):
+        for token in homes:
+            folders.give_back(token)
+        await until(lambda: not any(home.exists() for home in homes.values()), 10)
     again = folders.take_now("next")
     assert again is not None and again.stat().st_ino == numbers["empty"] and again != homes["empty"]
     assert sorted(each.name for each in again.iterdir()) == ["in", "out"]
-    assert not homes["empty"].exists() and not homes["used"].exists(), "what is still written there must not be found"
-    assert folders.take_now("one more") is None
 
 
 async def test_a_folder_that_cannot_be_made_is_an_error_and_not_a_wait(tmp_path: Path) -> None:

@@ -238,6 +238,11 @@ class Fleet:
         if view is not None and view.attempts.pop(attempt.token, None) is not None:
             self.touch(view)
 
+    @property
+    def attempts_out(self) -> int:
+        """Awards that have not ended."""
+        return sum(len(view.attempts) for view in self.agents.values())
+
     # -- benching
 
     def note_failure(self, agent_id: str, adapter_id: str, now_mono: float) -> None:

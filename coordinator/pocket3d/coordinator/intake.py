@@ -17,8 +17,8 @@ from .fleet import AgentView
 from .judging import Judgement, judge
 from .records import JobClass, JobRecord
 
-#: With so few jobs unfinished, bids are called for while a job's first event is being stored: it starts a round trip
-#: sooner. With more of them, rounds of many jobs are cheaper than many rounds.
+#: With fewer jobs than that waiting and running, bids are called for while a job's first event is being stored: it
+#: starts a round trip sooner. With more of them, rounds of many jobs are cheaper than many rounds.
 _QUIET_JOBS = 4
 
 
@@ -44,7 +44,7 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
     else:
         status = record.status("queued", at)
-        if len(core.jobs) <= _QUIET_JOBS and record.trouble is None:
+        if record.trouble is None and core.queue.count + core.fleet.attempts_out < _QUIET_JOBS:
             core.auctioneer.expect(record)
     core.do(PublishQueued(status, event.seq))
     if core.reading and len(core.jobs) >= core.settings.index_cap:

@@ -43,6 +43,7 @@ from pocket3d.contracts.messages import DeadLetter, Result, Status
 from pocket3d.contracts.subjects import Subjects
 
 from . import effects, events
+from .acks import LazyAcks
 from .digest import REQUEST_DIGEST_HEADER, request_digest
 from .outbox import JOB_SEQ_HEADER, EventOutbox
 from .requests import Request, RequestCache
@@ -85,6 +86,7 @@ class Performer:
         self._feed = feed
         self._prove = prove
         self.reading = asyncio.Event()
+        self.acks = LazyAcks(tasks)
         #: Called with the sequence of each message whose ack was confirmed.
         self.job_acked: Callable[[int], None] = _unheard
         self.result_acked: Callable[[int], None] = _unheard
@@ -101,7 +103,7 @@ class Performer:
             effects.ReadStory: lambda e: tasks.spawn(self._read_story(e)),
             effects.StoreResult: lambda e: tasks.spawn(self._store_result(e)),
             effects.ReadResult: lambda e: tasks.spawn(self._read_result(e.job_id)),
-            effects.AckJob: lambda e: tasks.spawn(self._ack_job(e)),
+            effects.AckJob: lambda e: self.acks.put(partial(self._ack_job, e)),
             effects.AckResult: lambda e: self.forget_result(e.seq),
             effects.SendCall: lambda e: tasks.spawn(self._send_call(e), bounded=False),
             effects.SendAwards: lambda e: tasks.spawn(self._send_awards(e), bounded=False),
@@ -250,7 +252,7 @@ class Performer:
 
     def forget_result(self, seq: int) -> None:
         """Ack a result. If that is lost it comes again, and is acked again."""
-        self._tasks.spawn(self._ack_result(seq))
+        self.acks.put(partial(self._ack_result, seq))
 
     async def _ack_result(self, seq: int) -> None:
         try:

@@ -249,6 +249,7 @@ class Reign:
             except BusError as error:
                 log.debug("could not close", error=str(error))
         self._open.clear()
+        self._performer.acks.close()
         await self.tasks.close()
 
     # -- what comes in

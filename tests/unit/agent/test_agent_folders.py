@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.fleet_processes import until
 
 from pocket3d.gpu_agents.file_kinds import media_type, suffix_of
 from pocket3d.gpu_agents.service_folders import JobFolders, WorkFolder
+from support.fleet_processes import until
 
 
 @asynccontextmanager

@@ -37,11 +37,11 @@ LOST_AGENTS = RunShape(
     faults=FaultProfile(until_s=80.0, link_cut_s=4.0, agent_pause_s=6.0, server_restart_s=0, coordinator_crash_s=0),
 )
 MANY_LOST_AGENTS = RunShape(
-    jobs=60,
+    jobs=100,
     publish_over_s=50.0,
-    agents=6,
+    agents=10,
     faults=FaultProfile(
-        until_s=80.0, lose=0.05, link_cut_s=3.0, agent_pause_s=4.0, server_restart_s=0, coordinator_crash_s=0
+        until_s=80.0, lose=0.05, link_cut_s=6.0, agent_pause_s=8.0, server_restart_s=0, coordinator_crash_s=0
     ),
 )
 OPERATED = RunShape(faults=FaultProfile(operator_s=0.7, foreign_memory_s=2.0), check=False)

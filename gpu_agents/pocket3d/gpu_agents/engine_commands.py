@@ -29,8 +29,8 @@ from .claims import Plan, plan
 from .effects import Reply, SendBids
 from .engine_core import Core
 from .engine_records import Ending
-from .engine_reports import advert, device_states
-from .engine_runs import accept, stop_run
+from .engine_reports import advert, device_states, tell_start_with_answer
+from .engine_runs import accept, begin_fetches, stop_run
 from .engine_workers import claim_extra, start_if_room, take_worker
 from .events import CommandReceived, CommandUnreadable, RequestId
 
@@ -123,8 +123,10 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
 
 def _award(core: Core, command: AwardJobs, request: RequestId | None, now: Now) -> None:
     answers = [_answer(core, award, now) for award in command.awards]
+    begin_fetches(core, now)
     if request is not None:
         identity = core.identity
+        answers = [_with_start(core, answer, now) for answer in answers]
         reply = AwardsAnswered(
             agent_id=identity.agent_id, incarnation=identity.incarnation, seq=core.next_seq(), answers=answers
         )
@@ -144,6 +146,14 @@ def _answer(core: Core, award: Award, now: Now) -> AwardAnswer:
     answer = AwardAnswer(job_id=award.job_id, token=award.token, accepted=reason is None, reason=reason)
     core.remember(answer)
     return answer
+
+
+def _with_start(core: Core, answer: AwardAnswer, now: Now) -> AwardAnswer:
+    if not tell_start_with_answer(core, answer.token, now):
+        return answer
+    told = structs.replace(answer, started=True)
+    core.remember(told)
+    return told
 
 
 def _take(core: Core, award: Award, now: Now) -> Reason | None:

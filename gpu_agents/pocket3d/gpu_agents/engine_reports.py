@@ -139,6 +139,17 @@ def report_started(core: Core, run: Run, now: Now) -> None:
     )
 
 
+def tell_start_with_answer(core: Core, token: str, now: Now) -> bool:
+    """Whether the answer to an award can say that the attempt has started. If so the outcome waits: it is needed only
+    if that answer is lost.
+    """
+    name = f"{token}/attempt_started"
+    if name not in core.outcomes or name in core.outcomes_in_flight:
+        return False
+    core.outcomes_due[name] = now.mono + core.settings.outcome_retry_s
+    return True
+
+
 def report_failed(core: Core, run: Run, code: str, message: str, field: str | None, now: Now) -> None:
     """Tell that it ended without a result."""
     award = run.award
@@ -246,6 +257,9 @@ def progressed(core: Core, run: Run, fraction: float | None, stage: str | None, 
         at=rfc3339(now.wall),
     )
     run.progress = progress
+    if fraction is not None and fraction >= 1:
+        # Its end mostly follows at once and takes this along; if not, it is told a moment later.
+        run.progress_at = max(run.progress_at, now.mono + core.settings.progress_gap_s)
     flush_progress(core, run, now)
 
 

@@ -68,10 +68,30 @@ def test_a_warm_worker_starts_at_once_and_counts_no_load() -> None:
     assert only(wanted, effects.StoreResult).result.timings.load_s == 0.0
 
 
-def test_the_start_is_reported_until_it_is_answered() -> None:
+def test_the_start_is_told_with_the_awards_answer_and_needs_no_report_if_the_job_ends_soon() -> None:
+    rig = AgentRig(outcome_retry_s=1.0)
+    (answer,) = rig.give(rig.make_award("alpha"))
+    assert answer.accepted and answer.started
+    rig.run(answer.token)
+    rig.finish(answer.token)
+    rig.pass_time(5)
+    assert not rig.all(effects.SendOutcomes)
+
+
+def test_a_start_that_waits_for_its_turn_is_reported_when_it_comes() -> None:
+    rig = AgentRig([fixed(10_000)], [adapter("alpha", 4000), adapter("beta", 4000)], max_fetches=1)
+    answers = [rig.give(rig.make_award("alpha"))[0], rig.give(rig.make_award("beta"))[0]]
+    assert [answer.started for answer in answers] == [True, False]
+    wanted = rig.tell(events.InputsFetched(answers[0].token, {}, "/j", "/j/out"))
+    (started,) = only(wanted, effects.SendOutcomes).report.outcomes
+    assert isinstance(started, AttemptStarted) and started.token == answers[1].token
+
+
+def test_the_start_of_a_longer_job_is_reported_until_it_is_answered() -> None:
     rig = AgentRig(outcome_retry_s=1.0)
     token = rig.take()
-    report = only(rig.log, effects.SendOutcomes).report
+    assert not rig.all(effects.SendOutcomes), "the answer to the award says it"
+    report = only(rig.pass_time(1), effects.SendOutcomes).report
     (started,) = report.outcomes
     assert isinstance(started, AttemptStarted) and started.token == token
     assert rig.all(effects.PublishAdvert)[-1].advert.outcomes in ([], [token])

@@ -152,6 +152,10 @@ class BidPlaced(msgspec.Struct, frozen=True, kw_only=True):
     est_load_s: float
     #: The run itself, from this agent's history; null when it has none.
     est_run_s: float | None = None
+    #: The offer stands: while the agent runs nothing for the coordinator and no agent, device or adapter has come or
+    #: gone, jobs that bid alike may be awarded on it without another call. It reserves nothing either: the agent's
+    #: ledger has the last word at the award.
+    stands: bool = False
 
 
 class BidDeclined(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +182,8 @@ class AwardAnswer(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     accepted: bool
     reason: Reason | None = None
+    #: The agent works on it already. The outcome `attempt_started` follows only if the attempt has not ended by then.
+    started: bool = False
 
 
 class AwardsAnswered(AgentReply, frozen=True, kw_only=True, tag="awards_answered"):

@@ -94,6 +94,8 @@ def awards_returned(core: Core, event: AwardsReturned, now: Now) -> None:
             continue
         if one.accepted:
             record.attempt.answer_seq = answer.seq
+            if one.started:
+                attempt_started(core, record, now)
         elif record.state is JobState.AWARDED:
             line_key_reason = one.reason
             if line_key_reason is not None and line_key_reason.code == DeclineCode.PARAMETERS.value:
@@ -125,6 +127,8 @@ def _refused_by_adapter(core: Core, record: JobRecord, reason: Reason, now: Now)
 def _take_back(core: Core, record: JobRecord, why: str, now: Now) -> None:
     """The award did not come about: it costs no attempt, and the job keeps its place."""
     queued_at = record.queued_at
+    if record.attempt is not None:
+        core.auctioneer.withdraw(record.attempt.agent_id)
     core.drop_attempt(record)
     if record.attempt_no > 0:
         record.attempt_no -= 1
@@ -335,6 +339,7 @@ def _fail(
     assert attempt is not None
     facts = FAILURES[code]
     trouble = record.troubled()
+    core.auctioneer.withdraw(attempt.agent_id)
     if facts.benches:
         core.fleet.note_failure(attempt.agent_id, attempt.adapter_id, now.mono)
     if record.cancel_wanted:

@@ -15,6 +15,7 @@ from .queue import Line, WaitingQueue
 from .records import JobRecord, LotKey
 from .scoring import POLICIES
 from .settings import CoordinatorSettings
+from .standing import StandingOffers
 
 
 class Invitation(NamedTuple):
@@ -78,6 +79,7 @@ class Auctioneer:
         self._call_id = 0
         #: (feature, binding adapters) -> the lines that nobody can serve because every adapter is broken.
         self._broken: dict[tuple[str, tuple[str, ...] | None], Broken] = {}
+        self._standing = StandingOffers(queue, fleet)
         #: Jobs whose first event is being stored: while nothing else waits, bids for them are called for meanwhile.
         self._coming: dict[str, LotKey] = {}
 
@@ -104,7 +106,7 @@ class Auctioneer:
         for job_id, key in self._coming.items():
             jobs_of.setdefault(key, set()).add(job_id)
         for key, jobs in jobs_of.items():
-            if self._queue.line_of(key) is not None:
+            if self._queue.line_of(key) is not None or self._standing.for_lot(key, now_mono) is not None:
                 continue
             obstacles = {v.agent_id: self._fleet.obstacles(v, key, now_mono) for v in self._fleet.agents.values()}
             able = [view for view in self._fleet.agents.values() if not obstacles[view.agent_id]]
@@ -112,6 +114,18 @@ class Auctioneer:
                 call.obstacles[len(call.lots)] = {agent_id: why for agent_id, why in obstacles.items() if why}
                 self._add_lot(call, lots_of, key, len(jobs), self._best_looking(able, key), now_mono)
                 call.coming |= jobs
+
+    # -- without a round
+
+    def uncontested(self, now_mono: float) -> list[Assignment]:
+        """The one job that waits, if an offer stands for it: to call for bids again would tell nothing new."""
+        if self.round is not None or self.hold is not None:
+            return []
+        return self._standing.take(now_mono)
+
+    def withdraw(self, agent_id: str) -> None:
+        """An award to that agent did not come about, or failed: its offers stand no more."""
+        self._standing.withdraw(agent_id)
 
     # -- opening
 
@@ -321,6 +335,7 @@ class Auctioneer:
                     break
                 up.append(record)
             plan = planner.plan(key, up, bids.get(number, []))
+            self._standing.note(key, bids.get(number, []))
             self._check_hold(key, bids.get(number, []))
             assignments += plan.assignments
             line.plan = plan.waits_for

@@ -93,6 +93,7 @@ class CoordinatorEngine:
             return
         if auctioneer.due(now.mono):
             attempts.send_awards(core, auctioneer.close(now.mono), now)
+        attempts.send_awards(core, auctioneer.uncontested(now.mono), now)
         for invitation in auctioneer.open(now.mono):
             core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec import structs
+
 from pocket3d.contracts.commands import BidDeclined, BidPlaced, Lot, Reason
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import canonical
@@ -72,7 +74,16 @@ def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:
                 bids.append(offer)
             else:
                 reasons.append(offer)
+    if len(bids) == 1 and _stands(bids[0]):
+        bids = [structs.replace(bids[0], stands=True)]
     return bids, None if bids else BidDeclined(lot=lot.lot, reasons=reasons)
+
+
+def _stands(only: BidPlaced) -> bool:
+    """A loaded worker would take the job at once and nothing else here could: asked again, an idle agent would say the
+    same.
+    """
+    return only.warm and only.slots > 0 and only.claim_mb == 0
 
 
 def _serving(bidder: Bidder, lot: Lot, reasons: list[Reason]) -> Iterable[AdapterDescription]:

@@ -106,7 +106,7 @@ class Performer:
             effects.AckJob: lambda e: self.acks.put(partial(self._ack_job, e)),
             effects.AckResult: lambda e: self.forget_result(e.seq),
             effects.SendCall: lambda e: tasks.spawn(self._send_call(e), bounded=False),
-            effects.SendAwards: lambda e: tasks.spawn(self._send_awards(e), bounded=False),
+            effects.SendAwards: self._begin_awards,
             effects.SendCancels: lambda e: tasks.spawn(self._send_cancels(e), bounded=False),
             effects.AskState: lambda e: tasks.spawn(self._ask_state(e.agent_id), bounded=False),
             effects.NoteOutcomes: lambda e: tasks.spawn(self._note_outcomes(e), bounded=False),
@@ -278,6 +278,16 @@ class Performer:
         except BusError as error:
             # The round closes at its deadline without this agent.
             log.debug("a call was not sent", agent_id=effect.agent_id, error=str(error))
+
+    def _begin_awards(self, effect: effects.SendAwards) -> None:
+        """One award whose request was just read goes out with no detour: tasks begin in the order in which they were
+        made, so what is commanded later cannot overtake it.
+        """
+        request = self.requests.get(effect.awards[0].seq)
+        if len(effect.awards) > 1 or request is None or request.job is None or self._turn(effect.agent_id).locked():
+            self._tasks.spawn(self._send_awards(effect), bounded=False)
+        else:
+            self._send_award_message(effect.agent_id, effect.incarnation, [effect.awards[0].award(request.job)])
 
     async def _send_awards(self, effect: effects.SendAwards) -> None:
         agent_id = effect.agent_id

@@ -269,7 +269,7 @@ class Performer:
         self._tasks.spawn(self._workers.start(effect))
 
     def _run(self, effect: effects.RunOnWorker) -> None:
-        self._tasks.spawn(self._workers.run(effect))
+        self._workers.run(effect)
 
     def _cancel(self, effect: effects.CancelOnWorker) -> None:
         self._tasks.spawn(self._workers.cancel(effect))

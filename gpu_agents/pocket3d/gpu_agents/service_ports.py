@@ -25,6 +25,9 @@ class WorkerProcesses(Protocol):
     async def send(self, worker_id: str, frame: Frame) -> bool:
         """Give it a frame; False if it is gone."""
 
+    def begin(self, worker_id: str, frame: Frame) -> None:
+        """As `send`, for those who need not know what comes of it."""
+
     async def stop(self, worker_id: str, kill: bool = False) -> None:
         """SIGTERM or SIGKILL to its process group."""
 

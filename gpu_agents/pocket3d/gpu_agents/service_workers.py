@@ -64,10 +64,10 @@ class Workers:
             code = FailureCode.ADAPTER_UNAVAILABLE.value
             self._tell(events.WorkerExited(effect.worker_id, code, f"it could not be started: {error}"))
 
-    async def run(self, effect: RunOnWorker) -> None:
+    def run(self, effect: RunOnWorker) -> None:
         """Hand a job to a worker. If the worker is gone, its exit speaks for the job."""
         try:
-            await self._host.send(effect.worker_id, effect.job)
+            self._host.begin(effect.worker_id, effect.job)
         except frames.FrameError as error:
             self._tell(events.RunFailed(effect.job.run_id, FailureCode.INVALID_INPUT.value, f"the job {error}"))
 

@@ -84,8 +84,12 @@ class PlayedWorkers:
         return 4000
 
     async def send(self, worker_id: str, frame: frames.Frame) -> bool:
+        self.begin(worker_id, frame)
+        return worker_id in self._ends
+
+    def begin(self, worker_id: str, frame: frames.Frame) -> None:
         if worker_id not in self._ends:
-            return False
+            return
         if isinstance(frame, frames.RunJob):
             self.jobs.append(frame)
             for answer in self.work(frame):
@@ -94,7 +98,6 @@ class PlayedWorkers:
             self.cancelled.append(frame.run_id)
         elif isinstance(frame, frames.Shutdown):
             self.exit(worker_id)
-        return True
 
     async def stop(self, worker_id: str, kill: bool = False) -> None:
         self.exit(worker_id)

@@ -90,6 +90,17 @@ class WorkerHost:
         worker = self._workers.get(worker_id)
         return worker is not None and await worker.send(frame)
 
+    def begin(self, worker_id: str, frame: Frame) -> None:
+        """As `send`, for those who need not know what comes of it: the frame leaves before this returns, if the
+        worker's socket has room.
+
+        Raises:
+            FrameError: the frame cannot be sent to anybody.
+        """
+        worker = self._workers.get(worker_id)
+        if worker is not None:
+            worker.begin(frame)
+
     async def stop(self, worker_id: str, kill: bool = False) -> None:
         """SIGTERM (or SIGKILL) to the worker's process group. Returns at once; its exit is told. Unknown: nothing."""
         worker = self._workers.get(worker_id)

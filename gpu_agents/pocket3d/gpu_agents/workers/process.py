@@ -156,13 +156,21 @@ class WorkerProcess:
         Raises:
             FrameError: the frame cannot be sent to anybody.
         """
+        sending = self.begin(frame)
+        return sending if isinstance(sending, bool) else await asyncio.shield(sending)
+
+    def begin(self, frame: Frame) -> bool | asyncio.Task[bool]:
+        """As `send`: at once where the socket has room, which it mostly has; else the task that waits for it.
+
+        Raises:
+            FrameError: the frame cannot be sent to anybody.
+        """
         data = pack(frame)
         if isinstance(frame, RunJob):
             self._runs[frame.run_id] = frame
         elif isinstance(frame, Shutdown):
             self._ending.asked = True
         if not self._unsent and not self._writes and self._socket is not None and not self._broken:
-            # Mostly there is room: no task is needed then.
             try:
                 data = data[self._socket.send(data) :]
             except BlockingIOError:
@@ -177,7 +185,7 @@ class WorkerProcess:
         task = asyncio.create_task(self._write())
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
-        return await asyncio.shield(task)
+        return task
 
     def stop(self, *, kill: bool) -> None:
         """SIGTERM or SIGKILL to its whole group."""

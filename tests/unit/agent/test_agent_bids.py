@@ -197,3 +197,18 @@ def test_bids_carry_call_lot_and_sequence() -> None:
     second = rig.call()
     assert (first.call_id, first.bids[0].lot) == (1, 7)
     assert second.seq > first.seq
+
+
+def test_the_only_offer_of_a_loaded_worker_stands() -> None:
+    rig = AgentRig([fixed(10_000)], [adapter("alpha", 4000)])
+    assert not one(rig.call()).stands, "a load is not nothing"
+    rig.warm("alpha")
+    assert one(rig.call()).stands
+    rig.take("alpha")
+    assert not one(rig.call()).stands, "it is busy"
+
+
+def test_no_offer_stands_where_another_device_might_do_better() -> None:
+    rig = AgentRig([fixed(10_000, number=0), fixed(10_000, number=1)])
+    rig.warm("alpha")
+    assert [(bid.warm, bid.stands) for bid in rig.call().bids] == [(True, False), (False, False)]

@@ -26,6 +26,7 @@ def _connected(core: Core, event: events.Connected, now: Now) -> None:
     core.connected = True
     core.changed = core.adapters_changed = True
     core.outcomes_due.clear()
+    core.outcomes_earliest = float("-inf")
     for run in core.runs.values():
         # The network's time is not the job's.
         if run.fetch_deadline is not None:

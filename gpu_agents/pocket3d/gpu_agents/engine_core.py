@@ -109,6 +109,8 @@ class Core:
         self.outcomes_in_flight: tuple[str, ...] = ()
         #: When an outcome that was not taken is told again.
         self.outcomes_due: dict[str, float] = {}
+        #: No outcome is due sooner.
+        self.outcomes_earliest = float("-inf")
 
         self.fetches = Lane(settings.max_fetches)
         self.uploads = Lane(settings.max_uploads)

@@ -180,6 +180,7 @@ def _name(outcome: AnyOutcome) -> str:
 
 def _report(core: Core, outcome: AnyOutcome) -> None:
     core.outcomes[_name(outcome)] = outcome
+    core.outcomes_earliest = float("-inf")
 
 
 def forget_outcomes(core: Core, token: str) -> None:
@@ -190,16 +191,20 @@ def forget_outcomes(core: Core, token: str) -> None:
 
 
 def outcomes_next(core: Core) -> float | None:
-    """When the next report goes out; None while there is nothing to tell or nobody to tell it to."""
+    """When the next report goes out, at the earliest; None while there is nothing to tell or nobody to tell it to."""
     if not core.connected or core.outcomes_in_flight or not core.outcomes:
         return None
-    return min(core.outcomes_due.get(name, float("-inf")) for name in core.outcomes)
+    return core.outcomes_earliest
 
 
 def send_outcomes_if_due(core: Core, now: Now) -> None:
     """One report at a time: what is new, and what was not taken and has waited."""
     due = outcomes_next(core)
     if due is None or now.mono < due:
+        return
+    # Not at every event: each running job may have its start among them.
+    core.outcomes_earliest = min(core.outcomes_due.get(name, float("-inf")) for name in core.outcomes)
+    if now.mono < core.outcomes_earliest:
         return
     names = [name for name in core.outcomes if core.outcomes_due.get(name, float("-inf")) <= now.mono]
     names = names[: core.settings.outcomes_per_report]

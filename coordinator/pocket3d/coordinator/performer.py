@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 from collections.abc import Callable
 from functools import partial
@@ -39,14 +38,14 @@ from pocket3d.contracts.commands import (
     StateReported,
 )
 from pocket3d.contracts.jobs import Job
-from pocket3d.contracts.messages import DeadLetter, Result, Status
+from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import Subjects
 
 from . import effects, events
 from .acks import LazyAcks
 from .digest import REQUEST_DIGEST_HEADER, request_digest
 from .outbox import JOB_SEQ_HEADER, EventOutbox
-from .requests import Request, RequestCache
+from .requests import Request, RequestCache, dead_letter, metadata_of
 from .settings import CoordinatorSettings
 from .tasks import TaskPool
 
@@ -202,7 +201,7 @@ class Performer:
 
     async def _publish_dead(self, effect: effects.PublishDead) -> None:
         request = await self._until_done("read a request", partial(self._request, effect.job_seq))
-        letter = _dead_letter(effect, request.data if request else b"", rfc3339(self._clock().wall))
+        letter = dead_letter(effect, request.data if request else b"", rfc3339(self._clock().wall))
         subject = self._subjects.dead(effect.feature, effect.job_id)
 
         async def store() -> None:
@@ -222,7 +221,7 @@ class Performer:
     async def _store_result(self, effect: effects.StoreResult) -> None:
         result = effect.result
         request = await self._until_done("read a request", partial(self._request, effect.job_seq))
-        result = msgspec.structs.replace(result, metadata=_metadata_of(request))
+        result = msgspec.structs.replace(result, metadata=metadata_of(request))
         subject = self._subjects.result(result.feature, result.job_id)
         expect = Expect(effect.expect_last, self._subjects.result_of(result.job_id))
         try:
@@ -392,35 +391,3 @@ class Performer:
 
 def _unheard(seq: int) -> None:
     """For acks that nobody counts."""
-
-
-def _metadata_of(request: Request | None) -> dict[str, Any]:
-    """What the producer wants back, from a request that may be anything."""
-    if request is None:
-        return {}
-    if request.job is not None:
-        return request.job.metadata
-    try:
-        body = msgspec.json.decode(request.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    metadata = body.get("metadata") if isinstance(body, dict) else None
-    return metadata if isinstance(metadata, dict) and len(msgspec.json.encode(metadata)) <= 65_536 else {}
-
-
-def _dead_letter(effect: effects.PublishDead, body: bytes, at: str) -> DeadLetter:
-    try:
-        request = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        request = None
-    usable = isinstance(request, dict)
-    raw = None if usable else base64.b64encode(body[: 700 * 1024]).decode()
-    return DeadLetter(
-        job_id=effect.job_id,
-        feature=effect.feature,
-        priority=effect.priority,
-        request=request if usable else None,
-        request_raw=raw,
-        error=effect.error,
-        at=at,
-    )

@@ -1,11 +1,19 @@
-"""Requests that were read a moment ago, kept within bounds: a job that is awarded at once is not read twice."""
+"""Requests as published: those read a moment ago are kept within bounds, so that a job that is awarded at once is not
+read twice; and what is taken over from one into its result or its dead letter.
+"""
 
 from __future__ import annotations
 
+import base64
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from pocket3d.contracts.jobs import Job
+from pocket3d.contracts.messages import DeadLetter
+
+from .effects import PublishDead
 
 
 class Request(NamedTuple):
@@ -45,3 +53,36 @@ class RequestCache:
         dropped = self._requests.pop(seq, None)
         if dropped is not None:
             self.bytes -= len(dropped.data)
+
+
+def metadata_of(request: Request | None) -> dict[str, Any]:
+    """What the producer wants back, from a request that may be anything."""
+    if request is None:
+        return {}
+    if request.job is not None:
+        return request.job.metadata
+    try:
+        body = msgspec.json.decode(request.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    metadata = body.get("metadata") if isinstance(body, dict) else None
+    return metadata if isinstance(metadata, dict) and len(msgspec.json.encode(metadata)) <= 65_536 else {}
+
+
+def dead_letter(effect: PublishDead, body: bytes, at: str) -> DeadLetter:
+    """The request as it was published, as text where it is no JSON object, and its story."""
+    try:
+        request = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        request = None
+    usable = isinstance(request, dict)
+    raw = None if usable else base64.b64encode(body[: 700 * 1024]).decode()
+    return DeadLetter(
+        job_id=effect.job_id,
+        feature=effect.feature,
+        priority=effect.priority,
+        request=request if usable else None,
+        request_raw=raw,
+        error=effect.error,
+        at=at,
+    )

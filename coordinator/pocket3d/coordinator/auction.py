@@ -335,7 +335,7 @@ class Auctioneer:
                     break
                 up.append(record)
             plan = planner.plan(key, up, bids.get(number, []))
-            self._standing.note(key, bids.get(number, []))
+            self._standing.note(key, bids.get(number, []), now_mono)
             self._check_hold(key, bids.get(number, []))
             assignments += plan.assignments
             line.plan = plan.waits_for

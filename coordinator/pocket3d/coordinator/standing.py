@@ -38,13 +38,16 @@ class StandingOffers:
         self._fleet = fleet
         self._offers: dict[LotKey, StandingOffer] = {}
 
-    def note(self, key: LotKey, bids: Sequence[LotBid]) -> None:
+    def note(self, key: LotKey, bids: Sequence[LotBid], now_mono: float) -> None:
         """Remember what a round was offered for a lot; anything but one offer that stands ends the former one."""
-        if len(bids) == 1 and bids[0].bid.stands and not key.excluded:
-            agent_id, bid, _ = bids[0]
+        self._offers.pop(key, None)
+        if len(bids) != 1 or not bids[0].bid.stands or key.excluded:
+            return
+        agent_id, bid, _ = bids[0]
+        others = (view for view in self._fleet.agents.values() if view.agent_id != agent_id)
+        if all(self._fleet.obstacles(view, key, now_mono) for view in others):
+            # Not of one whose rivals were only busy, or not heard.
             self._offers[key] = StandingOffer(agent_id, bid.device, bid.adapter_id, self._fleet.composition)
-        else:
-            self._offers.pop(key, None)
 
     def withdraw(self, agent_id: str) -> None:
         """Forget what an agent has offered."""

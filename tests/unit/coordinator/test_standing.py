@@ -68,6 +68,20 @@ def test_another_agent_that_could_take_it_ends_the_offer(desk: Desk, warm: Agent
     assert asked_and_awarded(desk) == (2, [])
 
 
+def test_no_offer_stands_while_another_agent_serves_the_same_even_if_it_was_not_heard(
+    desk: Desk, agent: AgentDouble
+) -> None:
+    desk.hear(agent)
+    desk.hear(AgentDouble("mute"))
+    desk.submit("j1")
+    desk.answer_calls(agent, warm=True, claim_mb=0, stands=True)
+    desk.until(effects.SendAwards, agent)
+    (item,) = desk.one(effects.SendAwards).awards
+    run(desk, agent, item)
+    desk.submit("j2")
+    assert asked_and_awarded(desk) == (2, [])
+
+
 def test_a_declined_award_ends_the_offer(desk: Desk, warm: AgentDouble) -> None:
     desk.submit("j2")
     (award,) = desk.one(effects.SendAwards).awards

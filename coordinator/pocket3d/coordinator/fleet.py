@@ -248,6 +248,9 @@ class Fleet:
     def note_failure(self, agent_id: str, adapter_id: str, now_mono: float) -> None:
         """One more failure in a row; from `bench_after` on the adapter pauses there, each time twice as long."""
         bench = self.benches.setdefault((agent_id, adapter_id), Bench())
+        if bench.until > now_mono:
+            # It began before the pause, like the others of a worker that died with all of its runs: nothing new.
+            return
         bench.failures += 1
         if bench.failures >= self._settings.bench_after:
             pause = min(self._settings.bench_s * 2.0 ** min(bench.pauses, 30), self._settings.bench_cap_s)

@@ -377,3 +377,14 @@ def test_a_cancel_or_a_producers_mistake_benches_nothing(desk: Desk, agent: Agen
         desk.failed(agent, item, code)
         desk.hear(agent)
     assert desk.engine.core.fleet.benches == {}
+
+
+def test_the_runs_of_one_dead_worker_bench_its_adapter_once(desk: Desk) -> None:
+    fleet = desk.engine.core.fleet
+    for _ in range(9):
+        fleet.note_failure("a1", "echo", 1000.0)
+    bench_s = desk.settings.bench_s
+    assert fleet.benched("a1", 1000.0 + bench_s - 1) == ["echo"]
+    assert fleet.benched("a1", 1000.0 + bench_s) == [], "what began before the pause does not lengthen it"
+    fleet.note_failure("a1", "echo", 1000.0 + bench_s)
+    assert fleet.benched("a1", 1000.0 + 3 * bench_s - 1) == ["echo"], "the first failure after it does"

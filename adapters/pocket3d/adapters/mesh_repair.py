@@ -17,6 +17,8 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from .positions import places
+
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]
@@ -122,7 +124,7 @@ def _clean(mesh: Any) -> tuple[FloatArray, IntArray, IntArray]:
     import trimesh
 
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
-    faces = np.asarray(mesh.faces, dtype=np.int64)
+    faces: IntArray = np.asarray(mesh.faces, dtype=np.int64)
     if len(faces) == 0:
         raise NoSolid("there are no faces")
     if not np.isfinite(vertices).all():
@@ -131,9 +133,8 @@ def _clean(mesh: Any) -> tuple[FloatArray, IntArray, IntArray]:
     extent = float(np.ptp(used, axis=0).max())
     if not extent > 0:
         raise NoSolid("all points are one")
-    keys = np.round((used - used.min(axis=0)) / (extent * 1e-6)).astype(np.int64)
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    vertices, faces = used[first], inverse.reshape(-1, 3)
+    place, first = places(used)
+    vertices, faces = used[first], place.reshape(-1, 3)
     corners = vertices[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
     kept = area > (extent * 1e-7) ** 2

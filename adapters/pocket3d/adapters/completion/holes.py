@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..positions import places
+
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -24,8 +26,6 @@ _AT_ONCE = 200
 _TIE = 1e-3
 #: Cost of an inner edge that the mesh has already, beside areas of at most about 3.
 _FORBIDDEN = 1e6
-#: Positions closer than this share of the extent are one.
-_SAME = 1e-6
 #: Volume over area to the power 1.5, under which a closed surface is a sheet (a ball has 0.094).
 _FLAT = 1e-5
 
@@ -61,7 +61,7 @@ def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
         vertices: (V, 3); equal positions count as one.
         faces: (F, 3), wound consistently where it is to be closed.
     """
-    place, first = _places(vertices)
+    place, first = places(vertices)
     topology = place[faces]
     topology = topology[(topology != np.roll(topology, 1, axis=1)).all(axis=1)]
     boundary, bad = _boundary(topology, len(first))
@@ -79,15 +79,6 @@ def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
     holes = [Hole(len(loop), float(_areas(points, cap).sum())) for loop, cap in zip(loops, caps, strict=True)]
     volume = None if left or bad_after else _volume(points, closed)
     return Filled(first[np.concatenate(caps)], holes, len(left), bad_after, volume)
-
-
-def _places(vertices: FloatArray) -> tuple[IntArray, IntArray]:
-    """(V,) number of each vertex's position, and (P,) one vertex of each position."""
-    low = vertices.min(axis=0)
-    extent = max(float(np.ptp(vertices, axis=0).max()), 1e-30)
-    keys = np.round((vertices - low) / (extent * _SAME)).astype(np.int64)
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    return inverse.reshape(-1), first
 
 
 def _boundary(faces: IntArray, count: int) -> tuple[list[tuple[int, int]], int]:

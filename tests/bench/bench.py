@@ -2,7 +2,8 @@
 
 Everything: nats-server, a coordinator, an agent and its worker process, each a process of its own. Jobs are published
 and results timed by the same plain nats-py client for all. Figures are medians of rounds that alternate; on a shared
-machine only the ratios mean something.
+machine only the ratios mean something. Every round begins with a system at rest: what a burst leaves behind (acks, the
+server's clean-up) is waited for, for all alike.
 """
 
 from __future__ import annotations
@@ -93,6 +94,22 @@ def rss_mb(pid: int) -> float:
     return float(psutil.Process(pid).memory_info().rss) / 2**20
 
 
+def cpu_seconds(processes: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+async def until_at_rest(timeout: float = 30.0) -> None:
+    """Until all that this process has started together uses under 5 % of a core."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        processes = psutil.Process().children(recursive=True)
+        before = cpu_seconds(processes)
+        await asyncio.sleep(0.5)
+        if cpu_seconds(processes) - before < 0.025:
+            return
+    raise TimeoutError(f"the processes of the bench are not at rest after {timeout:.0f} s")
+
+
 async def pipelines(folder: Path, jobs: int, rounds: int) -> None:
     fleet = FleetProcesses(folder)
     await fleet.start()
@@ -122,13 +139,16 @@ async def pipelines(folder: Path, jobs: int, rounds: int) -> None:
         delays: dict[str, list[float]] = {name: [] for name in everything}
         for n in range(rounds):
             for name, pipeline in everything.items():
+                await until_at_rest()
                 rates[name].append(await pipeline.throughput(f"t{n}", jobs))
+            await until_at_rest()
+            for name, pipeline in everything.items():
                 delays[name] += await pipeline.latency(f"l{n}", 200)
         assert ours.failed == 0, f"{ours.failed} jobs did not succeed"
         rate = {name: statistics.median(values) for name, values in rates.items()}
         p50 = {name: percentile(values, 0.50) * 1000 for name, values in delays.items()}
         p99 = {name: percentile(values, 0.99) * 1000 for name, values in delays.items()}
-        print(f"{rounds} rounds of {jobs} jobs, {WINDOW} in flight; latency one at a time, {200 * rounds} jobs")
+        print(f"{rounds} rounds of {jobs} jobs, {WINDOW} in flight; latency one at a time, at rest, {200 * rounds} jobs")
         print(f"{'':10}{'plain':>9}{'pipelined':>11}{'pocket3d':>10}   ratio to plain   to reach")
         for label, row, digits, aim in (
             ("jobs/s", rate, 0, ">= 0.3"),

@@ -148,7 +148,7 @@ async def pipelines(folder: Path, jobs: int, rounds: int) -> None:
         rate = {name: statistics.median(values) for name, values in rates.items()}
         p50 = {name: percentile(values, 0.50) * 1000 for name, values in delays.items()}
         p99 = {name: percentile(values, 0.99) * 1000 for name, values in delays.items()}
-        print(f"{rounds} rounds of {jobs} jobs, {WINDOW} in flight; latency one at a time, at rest, {200 * rounds} jobs")
+        print(f"{rounds} rounds of {jobs} jobs, {WINDOW} in flight; latency one by one, at rest, {200 * rounds} jobs")
         print(f"{'':10}{'plain':>9}{'pipelined':>11}{'pocket3d':>10}   ratio to plain   to reach")
         for label, row, digits, aim in (
             ("jobs/s", rate, 0, ">= 0.3"),

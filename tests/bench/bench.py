@@ -2,8 +2,8 @@
 
 Everything: nats-server, a coordinator, an agent and its worker process, each a process of its own. Jobs are published
 and results timed by the same plain nats-py client for all. Figures are medians of rounds that alternate; on a shared
-machine only the ratios mean something. Every round begins with a system at rest: what a burst leaves behind (acks, the
-server's clean-up) is waited for, for all alike.
+machine only the ratios mean something. Latency is that of one job at a time: at rest, when all processes together are
+near idle, and straight after a burst, when acks and the server's clean-up of that burst are still on their way.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def rss_mb(pid: int) -> float:
     return float(psutil.Process(pid).memory_info().rss) / 2**20
 
 
-def cpu_seconds(processes: list[psutil.Process]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+def cpu_seconds(processes: list[psutil.Process]) -> dict[int, float]:
+    return {process.pid: sum(process.cpu_times()[:2]) for process in processes}
 
 
 async def until_at_rest(timeout: float = 30.0) -> None:
@@ -105,7 +105,7 @@ async def until_at_rest(timeout: float = 30.0) -> None:
         processes = psutil.Process().children(recursive=True)
         before = cpu_seconds(processes)
         await asyncio.sleep(0.5)
-        if cpu_seconds(processes) - before < 0.025:
+        if sum(cpu_seconds(processes).values()) - sum(before.values()) < 0.025:
             return
     raise TimeoutError(f"the processes of the bench are not at rest after {timeout:.0f} s")
 
@@ -137,10 +137,12 @@ async def pipelines(folder: Path, jobs: int, rounds: int) -> None:
             await pipeline.throughput("warm", 64)
         rates: dict[str, list[float]] = {name: [] for name in everything}
         delays: dict[str, list[float]] = {name: [] for name in everything}
+        after_burst: dict[str, list[float]] = {name: [] for name in everything}
         for n in range(rounds):
             for name, pipeline in everything.items():
                 await until_at_rest()
                 rates[name].append(await pipeline.throughput(f"t{n}", jobs))
+                after_burst[name] += await pipeline.latency(f"b{n}", 200)
             await until_at_rest()
             for name, pipeline in everything.items():
                 delays[name] += await pipeline.latency(f"l{n}", 200)
@@ -148,16 +150,18 @@ async def pipelines(folder: Path, jobs: int, rounds: int) -> None:
         rate = {name: statistics.median(values) for name, values in rates.items()}
         p50 = {name: percentile(values, 0.50) * 1000 for name, values in delays.items()}
         p99 = {name: percentile(values, 0.99) * 1000 for name, values in delays.items()}
-        print(f"{rounds} rounds of {jobs} jobs, {WINDOW} in flight; latency one by one, at rest, {200 * rounds} jobs")
-        print(f"{'':10}{'plain':>9}{'pipelined':>11}{'pocket3d':>10}   ratio to plain   to reach")
+        p50_after = {name: percentile(values, 0.50) * 1000 for name, values in after_burst.items()}
+        print(f"{rounds} rounds of {jobs} jobs, {WINDOW} in flight; latency one by one, {200 * rounds} jobs each")
+        print(f"{'':22}{'plain':>9}{'pipelined':>11}{'pocket3d':>10}   ratio to plain   to reach")
         for label, row, digits, aim in (
             ("jobs/s", rate, 0, ">= 0.3"),
-            ("p50, ms", p50, 2, "<= 4"),
-            ("p99, ms", p99, 2, ""),
+            ("p50 at rest, ms", p50, 2, "<= 4"),
+            ("p99 at rest, ms", p99, 2, ""),
+            ("p50 after a burst, ms", p50_after, 2, ""),
         ):
             ratio = row["ours"] / row["plain"]
             cells = f"{row['plain']:9.{digits}f}{row['pipelined']:11.{digits}f}{row['ours']:10.{digits}f}"
-            print(f"{label:10}{cells}{ratio:17.2f}   {aim}")
+            print(f"{label:22}{cells}{ratio:17.2f}   {aim}")
         print(f"memory after it, MB: coordinator {rss_mb(coordinator.pid):.0f}, agent {rss_mb(agent.pid):.0f}")
     finally:
         for worker in workers:
@@ -181,12 +185,9 @@ async def idle(folder: Path, seconds: float) -> None:
         await until(lambda: "ready nats://" in up.log.read_text(), 60, "up to be ready")
         await asyncio.sleep(3)  # what starting costs is not idling
 
-        def spent() -> dict[int, float]:
-            return {p.pid: sum(p.cpu_times()[:2]) for p in tree(up)}
-
-        before = spent()
+        before = cpu_seconds(tree(up))
         await asyncio.sleep(seconds)
-        after = spent()
+        after = cpu_seconds(tree(up))
         names = {p.pid: " ".join(p.cmdline())[-60:] for p in tree(up)}
         share = sum(after[pid] - before.get(pid, 0) for pid in after) / seconds
         print(f"idle `pocket3d up`: {100 * share:.2f} % of a core over {seconds:.0f} s   to reach < 3")

@@ -217,7 +217,8 @@ class MemoryBus(KvOnStreams):
             size = len(message.data) + header_size(message.headers)
             if size > self.max_payload:
                 raise TooLarge(size, self.max_payload)
-        return await self._ask(lambda: self._append(messages), timeout=timeout, write=messages[0])
+        sent = list(messages)
+        return await self._ask(lambda: self._append(sent), timeout=timeout, write=sent[0])
 
     def _append(self, messages: Sequence[Append]) -> int:
         seq = self.server.append(messages[0]) if len(messages) == 1 else self.server.append_batch(messages)

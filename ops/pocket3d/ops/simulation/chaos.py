@@ -11,7 +11,6 @@ from pocket3d.bus.port import BusError
 from pocket3d.contracts.api import EmptyRequest, LoadRequest
 from pocket3d.contracts.codec import encode
 
-from .bus import SimulatedBus
 from .members import Agent, Coordinator
 from .workload import ADAPTERS
 from .world import World
@@ -64,6 +63,8 @@ class Chaos:
                 if at >= faults.until_s:
                     break
                 self.world.network.later(at, fault)
+        if not faults.until_s:
+            return
         self.world.network.later(faults.until_s, self._calm)
         self.world.network.later(faults.until_s + _STRAGGLERS_S, self._calm)
 

@@ -84,11 +84,23 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
+        self._order = 0
+        #: (when, order in which it was asked for, timer)
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self.set_task_factory(_task_of_a_life)
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self._now
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call something at a time; of equal times, in the order asked for."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._order += 1
+        heapq.heappush(self._timers, (when, self._order, timer))
+        return timer
 
     def put_back(self, handles: list[asyncio.Handle]) -> None:
         """Have callbacks done next, in this order."""
@@ -105,15 +117,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         ready: Any = self._ready  # type: ignore[attr-defined]
-        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        timers = self._timers
         if not ready and not self._stopping:  # type: ignore[attr-defined]
-            while scheduled and scheduled[0].cancelled():
-                heapq.heappop(scheduled)
-            if not scheduled:
+            while timers and timers[0][2].cancelled():
+                heapq.heappop(timers)
+            if not timers:
                 raise NothingLeft(f"at {self._now:.3f} s nothing is left to happen")
-            self._now = max(self._now, scheduled[0].when())
-        while scheduled and scheduled[0].when() <= self._now:
-            timer = heapq.heappop(scheduled)
+            self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            timer = heapq.heappop(timers)[2]
             if not timer.cancelled():
                 life = _life_of(timer)
                 if life is not None and life.paused:

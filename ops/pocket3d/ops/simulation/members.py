@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.subjects import Subjects
@@ -15,7 +14,9 @@ from pocket3d.coordinator.service import CoordinatorService
 from pocket3d.coordinator.settings import CoordinatorSettings
 from pocket3d.gpu_agents.describe import DeclaredAdapter
 from pocket3d.gpu_agents.devices import DeviceSpec
+from pocket3d.gpu_agents.effects import Effect
 from pocket3d.gpu_agents.engine import AgentEngine
+from pocket3d.gpu_agents.events import Event
 from pocket3d.gpu_agents.service import AgentService
 from pocket3d.gpu_agents.settings import AgentSettings
 
@@ -75,6 +76,20 @@ class Coordinator:
         """Of its present leadership, for reports."""
         reign = self.service.reign if self.service is not None else None
         return reign.engine.core.epoch if reign is not None else 0
+
+
+class CheckedEngine(AgentEngine):
+    """An agent's engine that checks after every event what must always hold."""
+
+    def handle(self, event: Event, now: Now) -> list[Effect]:
+        """As the engine's own.
+
+        Raises:
+            AssertionError: something does not hold.
+        """
+        wanted = super().handle(event, now)
+        self.check()
+        return wanted
 
 
 class Agent:
@@ -145,17 +160,11 @@ class Agent:
             work_dir=self._work_dir,
             settings=self._settings,
             describe=self._describe,
-            clock=self._checked_now if self._checks else self.process.now,
+            clock=self.process.now,
         )
+        if self._checks:
+            service.engine = CheckedEngine(self._settings, service.identity, self._specs)
         await service.run(asyncio.Event())
-
-    def _checked_now(self) -> Now:
-        """The time. A service reads it before each event that it hands to its engine: the engine is at rest then, and
-        what must always hold of it must hold.
-        """
-        if self.service is not None:
-            self.service.engine.check()
-        return self.process.now()
 
     async def _describe(self, declared: Sequence[DeclaredAdapter]) -> list[AdapterDescription]:
         return [self._adapters[each.spec.adapter_id] for each in declared]
@@ -178,7 +187,3 @@ class Agent:
     def engine(self) -> AgentEngine | None:
         """Of its present life."""
         return self.service.engine if self.service is not None and self.process.alive else None
-
-    async def operate(self, bus: SimulatedBus, verb: str, body: bytes) -> Any:
-        """What an operator asks of it over the bus."""
-        return await bus.request(self._subjects.agent_control(self.agent_id, verb), body, timeout=2.0)

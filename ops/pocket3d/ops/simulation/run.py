@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,8 @@ from .shapes import shape_of
 from .story import logs_told
 from .world import RunShape, World
 
+#: Agents' files lie in memory where the system has a place for that: a run makes and removes thousands of folders.
+_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 #: Lines of a failing run's story that are told.
 _LINES = 80
 
@@ -59,7 +62,7 @@ def run_seed(seed: int, shape: RunShape | None = None, prepare: Prepare | None =
     shape = shape or RunShape()
     outcome = Outcome(seed=seed)
     loop = VirtualLoop()
-    with tempfile.TemporaryDirectory(prefix="pocket3d-simulation-") as folder, rows_counted(outcome.rows):
+    with tempfile.TemporaryDirectory(prefix="pocket3d-simulation-", dir=_MEMORY) as folder, rows_counted(outcome.rows):
         world = World(loop, seed, shape, Path(folder))
         Chaos(world).plan()
         if prepare is not None:
@@ -75,7 +78,9 @@ def run_seed(seed: int, shape: RunShape | None = None, prepare: Prepare | None =
                 loop.run_until_complete(world.close())
                 loop.close()
     outcome.struck, outcome.faults = world.struck, world.faults
-    results = [decode(Result, each.data) for each in world.server.stream(world.subjects.results_stream).messages.values()]
+    results = [
+        decode(Result, each.data) for each in world.server.stream(world.subjects.results_stream).messages.values()
+    ]
     outcome.results = dict(Counter(result.status for result in results))
     outcome.attempts = {result.job_id: result.attempt or 0 for result in results}
     if outcome.wrong:
@@ -119,7 +124,9 @@ class Summary(msgspec.Struct, kw_only=True):
     failed: list[Outcome] = []
 
 
-def run_seeds(seeds: Sequence[int], processes: int = 1, told: Callable[[Outcome], None] = lambda outcome: None) -> Summary:
+def run_seeds(
+    seeds: Sequence[int], processes: int = 1, told: Callable[[Outcome], None] = lambda outcome: None
+) -> Summary:
     """Many runs, each of its seed's shape.
 
     Args:

@@ -128,7 +128,8 @@ class World:
         self.people = self._process("people")
         self.workload: Workload = make_workload(self.rng, shape.jobs, shape.publish_over_s, plain=shape.plain)
         #: Publications and cancels that are not settled yet.
-        self._left = len(self.workload.publications) + len(self.workload.cancellations)
+        self._left = 0
+        #: The connection of the operators.
         self.desk: SimulatedBus
         loop.set_exception_handler(self._on_loop_error)
 
@@ -165,6 +166,7 @@ class World:
 
     async def run(self) -> bool:
         """From the start to the end; true if everything came to rest in time."""
+        self._left = len(self.workload.publications) + len(self.workload.cancellations)
         settings = TopologySettings(leader_lease_s=self.shape.coordinator.leader_lease_s)
         self.server.ensure(build(self.subjects, settings))
         await MemoryBus(self.server).put_object(self.subjects.inputs_bucket, INPUT, b"a mesh")

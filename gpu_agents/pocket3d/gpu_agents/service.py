@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from pocket3d.bus.port import Bus, BusError, Closable, Msg
+from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.commands import AnyCommand
@@ -31,7 +32,6 @@ from .service_files import JobFiles
 from .service_folders import JobFolders, WorkFolder
 from .service_performer import Performer, Requests
 from .service_ports import WorkerProcesses
-from .service_tasks import Tasks
 from .service_workers import Workers
 from .settings import AgentSettings
 
@@ -145,7 +145,7 @@ class AgentService:
             NamespaceError: the adapters' package is not installed.
         """
         await asyncio.to_thread(self._folder.open)
-        tasks = Tasks()
+        tasks = TaskPool()
         bucket = self._settings.outputs_bucket or self._subjects.outputs_bucket
         folders = JobFolders(self._folder.path / "jobs")
         await folders.refill()

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from pocket3d.bus.port import Bus, BusError, Conflict, Expect, Msg, ServiceError
+from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import OutcomesNoted
@@ -18,7 +19,6 @@ from pocket3d.contracts.subjects import Subjects
 from . import effects, events
 from .probes.port import Probe
 from .service_files import JobFiles
-from .service_tasks import Tasks
 from .service_workers import Workers
 
 log = structlog.get_logger(__name__)
@@ -107,7 +107,7 @@ class Performer:
         workers: Workers,
         probe: Probe,
         requests: Requests,
-        tasks: Tasks,
+        tasks: TaskPool,
         tell: Callable[[events.Event], None],
         clock: Callable[[], Now],
         leave: Callable[[effects.Exit], None],

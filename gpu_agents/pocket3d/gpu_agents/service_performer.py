@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 #: How long an answer to a report of outcomes is waited for, and one to a store, in seconds.
 _OUTCOME_TIMEOUT_S = 2.0
 _STORE_TIMEOUT_S = 5.0
+#: The probe's line in the task pool; no attempt's token has a slash.
+_PROBE = "/probe"
 
 
 class _ResultToken(msgspec.Struct, frozen=True):
@@ -123,6 +125,8 @@ class Performer:
         self._tell = tell
         self._clock = clock
         self._leave = leave
+        #: The last measurement failed; the first of a row is logged.
+        self._probe_failed = False
         self._outbox: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
 
     async def send_all(self) -> None:
@@ -278,12 +282,25 @@ class Performer:
         self._tasks.spawn(self._workers.stop(effect))
 
     def _measure(self, effect: effects.ProbeNow) -> None:
-        self._tasks.spawn(self._read_probe())
+        self._tasks.in_line(_PROBE, self._read_probe(), on_error=self._on_probe_error)
 
     async def _read_probe(self) -> None:
         taken_at = self._clock().mono
         readings = await asyncio.to_thread(self._probe.read)
+        if self._probe_failed:
+            self._probe_failed = False
+            log.info("the devices are measured again", agent_id=self._agent_id)
         self._tell(events.ProbeRead(readings, taken_at))
+
+    def _on_probe_error(self, error: BaseException) -> None:
+        if not self._probe_failed:
+            self._probe_failed = True
+            log.error(
+                "the devices could not be measured; what was measured last counts until it is too old",
+                agent_id=self._agent_id,
+                exc_info=error,
+            )
+        self._tell(events.ProbeFailed(f"{type(error).__name__}: {error}"))
 
     def _exit(self, effect: effects.Exit) -> None:
         self._leave(effect)

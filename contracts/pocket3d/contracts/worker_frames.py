@@ -226,6 +226,6 @@ class FrameReader:
             del self._buffer[:end]
             try:
                 frames.append(self._decoder.decode(body))
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise FrameError(f"not a frame: {error}") from error
         return frames

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from pocket3d.bus.port import Bus, BusError, Conflict, Expect, Msg, ServiceError
+from pocket3d.bus.port import Bus, BusError, Conflict, Expect, Msg, ServiceError, TooLarge
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode, encode
@@ -158,6 +158,17 @@ class Performer:
         handler = _PERFORM[type(effect)]
         handler(self, effect)
 
+    def _in_line(self, token: str, work: Coroutine[Any, Any, None], *, instead: bool = False) -> None:
+        """Work for one attempt, after all that was begun for it before. An error that nobody foresaw is that
+        attempt's failure, and not the agent's end.
+        """
+
+        def on_error(error: BaseException) -> None:
+            log.error("unexpected error", agent_id=self._agent_id, token=token, exc_info=error)
+            self._tell(events.TaskFailed(token, f"{type(error).__name__}: {error}"))
+
+        self._tasks.in_line(token, work, instead=instead, on_error=on_error)
+
     # -- messages
 
     def _publish(self, subject: str, message: Any) -> None:
@@ -202,7 +213,7 @@ class Performer:
     # -- results
 
     def _store(self, effect: effects.StoreResult) -> None:
-        self._tasks.in_line(effect.token, self._store_result(effect))
+        self._in_line(effect.token, self._store_result(effect))
 
     async def _store_result(self, effect: effects.StoreResult) -> None:
         result = effect.result
@@ -215,6 +226,8 @@ class Performer:
             )
         except Conflict:
             self._tell(events.ResultConflict(effect.token))
+        except TooLarge as error:
+            self._tell(events.ResultRefused(effect.token, f"the result: {error}; return files instead"))
         except BusError as error:
             log.info("a result is not known to be stored", job_id=result.job_id, token=effect.token, error=str(error))
             self._tell(events.ResultUnknown(effect.token, str(error)))
@@ -222,7 +235,7 @@ class Performer:
             self._tell(events.ResultStored(effect.token))
 
     def _read(self, effect: effects.ReadResult) -> None:
-        self._tasks.in_line(effect.token, self._read_result(effect))
+        self._in_line(effect.token, self._read_result(effect))
 
     async def _read_result(self, effect: effects.ReadResult) -> None:
         try:
@@ -246,21 +259,21 @@ class Performer:
         if fetched is not None:
             self._tell(fetched)
             return
-        self._tasks.in_line(effect.token, self._then_tell(self._files.fetch(effect.token, effect.inputs)))
+        self._in_line(effect.token, self._then_tell(self._files.fetch(effect.token, effect.inputs)))
 
     def _upload(self, effect: effects.UploadOutputs) -> None:
         work = self._files.upload(effect.token, effect.job_id, effect.files)
-        self._tasks.in_line(effect.token, self._then_tell(work))
+        self._in_line(effect.token, self._then_tell(work))
 
     async def _then_tell(self, work: Coroutine[Any, Any, events.Event]) -> None:
         self._tell(await work)
 
     def _drop(self, effect: effects.DropArtifacts) -> None:
-        self._tasks.in_line(effect.token, self._files.drop(effect.token, effect.job_id, effect.names))
+        self._in_line(effect.token, self._files.drop(effect.token, effect.job_id, effect.names))
 
     def _clean_up(self, effect: effects.CleanUp) -> None:
         if self._tasks.in_flight(effect.token):
-            self._tasks.in_line(effect.token, self._clean_up_after(effect.token), instead=True)
+            self._in_line(effect.token, self._clean_up_after(effect.token), instead=True)
         else:
             self._files.clean_up(effect.token)
 

@@ -404,6 +404,79 @@ async def test_a_file_of_another_job_is_never_uploaded(stage: Stage, tmp_path: P
     assert (await stage.failure(award.token)).code == "invalid_output"
 
 
+def _loop(job: frames.RunJob) -> str:
+    ring = Path(job.output_dir) / "ring"
+    ring.symlink_to(ring)
+    return str(ring)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("a.glb", lambda job: f"{job.output_dir}/a\0b"),
+        ("a.glb", _loop),
+        ("a.glb", lambda job: "\ud800"),
+        ("../../a.glb", lambda job: f"{job.output_dir}/a.glb"),
+        ("a\nb.glb", lambda job: f"{job.output_dir}/a.glb"),
+        ("/a.glb", lambda job: f"{job.output_dir}/a.glb"),
+        ("twice.glb", lambda job: f"{job.output_dir}/a.glb"),
+    ],
+)
+async def test_what_a_worker_says_of_its_files_cannot_end_the_agent(
+    stage: Stage, name: str, path: Callable[[frames.RunJob], str]
+) -> None:
+    good = stage.workers.work
+
+    def work(job: frames.RunJob) -> list[frames.Frame]:
+        (Path(job.output_dir) / "a.glb").write_bytes(b"glTF")
+        file = frames.OutputFile(name=name, path=path(job), size=4)
+        files = [file, file] if name.startswith("twice") else [file]
+        return [frames.RunFinished(run_id=job.run_id, outputs={}, files=files, run_s=0.1)]
+
+    stage.workers.work = work
+    award = await stage.award()
+    assert (await stage.failure(award.token)).code == "invalid_output"
+    stage.workers.work = good
+    assert (await stage.result((await stage.award()).job_id)).status == "succeeded"
+
+
+async def test_a_bug_in_the_work_for_one_job_fails_it_and_no_other(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[frames.RunJob] = []
+    stage.workers.work = lambda job: held.append(job) or []  # type: ignore[func-returns-value]
+    other = await stage.award()
+    await until(lambda: held)
+
+    async def broken(*args: Any, **more: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    stage.workers.work = writes()
+    with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
+        patch.setattr(stage.link, "put_object", broken)
+        award = await stage.award()
+        failed = await stage.failure(award.token)
+    assert (failed.code, "ZeroDivisionError: a bug" in failed.message) == ("agent_lost", True)
+    (said,) = [entry for entry in logs if entry["event"] == "unexpected error"]
+    assert (said["token"], type(said["exc_info"])) == (award.token, ZeroDivisionError)
+    (worker_id,) = stage.workers.launches
+    for frame in writes()(held[0]):
+        stage.workers._ends[worker_id][0](worker_id, frame)
+    assert (await stage.result(other.job_id)).status == "succeeded"
+
+
+async def test_a_result_that_the_server_is_too_small_for_fails_its_job(stage: Stage) -> None:
+    stage.server.max_payload = 64 * 1024
+    stage.workers.work = lambda job: [
+        frames.RunFinished(run_id=job.run_id, outputs={"text": "x" * 100_000}, files=[], run_s=0.1)
+    ]
+    award = await stage.award()
+    failed = await stage.failure(award.token)
+    assert failed.code == "too_large"
+    assert "return files instead" in failed.message
+    await until(lambda: not stage.service.engine.core.runs)
+
+
 async def test_outcomes_are_repeated_until_they_are_answered(stage: Stage) -> None:
     stage.answer_outcomes = False
     stage.workers.work = lambda job: [

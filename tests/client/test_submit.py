@@ -265,3 +265,18 @@ def test_job_id_is_judged_before_it_gets_into_a_subject() -> None:
 
     with pytest.raises(ValueError, match=r"job id 'a\.b'"):
         Client(Never()).job("a.b")  # type: ignore[arg-type]
+
+
+async def test_a_file_is_uploaded_once_and_referred_to(client: Client, tmp_path: Path) -> None:
+    photo = tmp_path / "my cat.png"
+    photo.write_bytes(b"cat")
+    reference = await client.upload(photo)
+    digest = hashlib.sha256(b"cat").hexdigest()
+    assert reference == {"artifact": f"sha256-{digest}", "filename": "my cat.png"}
+    first = await client.bus.object_info(client.subjects.inputs_bucket, reference["artifact"])
+    assert first is not None
+    assert (first.size, first.headers) == (3, {"filename": "my cat.png"})
+    assert await client.upload(str(photo)) == reference
+    assert await client.bus.object_info(client.subjects.inputs_bucket, reference["artifact"]) == first
+    with pytest.raises(FileNotFoundError):
+        await client.upload(tmp_path / "nothing.png")

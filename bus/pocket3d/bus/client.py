@@ -12,7 +12,6 @@ It needs nothing but the base install. `pocket3d.bus.sync` has the same without 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 import uuid
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -41,6 +40,7 @@ from .client_errors import (
     WaitTimeout,
 )
 from .connect import resolve
+from .file_digest import sha256_of
 from .file_names import safe_name
 from .handle import API_TIMEOUT_S, JobHandle
 from .jetstream import JetStreamBus
@@ -67,7 +67,6 @@ __all__ = [
 T = TypeVar("T")
 
 _APPEND_TIMEOUT_S = 5.0
-_BLOCK_BYTES = 1024 * 1024
 #: JetStream's codes for a stream at its limit of messages or bytes.
 _FULL = frozenset({10077, 10047, 10023})
 
@@ -161,7 +160,7 @@ class Client:
         """
         job_id = job_id if job_id is not None else uuid.uuid4().hex
         given = dict(inputs or {})
-        local = [(file, await _describe(file)) for file in local_files(given, files)]
+        local = [(file, await _reference_of(file)) for file in local_files(given, files)]
         request = build(
             feature,
             with_references(given, local),
@@ -178,9 +177,32 @@ class Client:
         deadline = asyncio.get_running_loop().time() + timeout
         await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
         for file, reference in local:
-            await self._upload(file, reference, deadline)
+            try:
+                await self._put(file.path, reference, deadline)
+            except OSError as error:
+                raise _unreadable(file, error) from error
         await self._publish(self.subjects.job(priority, feature), request.data, job_id, deadline)
         return JobHandle(self, job_id, feature)
+
+    async def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
+        """Store a file of this machine for jobs to refer to, unless the server has it already.
+
+        Args:
+            path: the file.
+            timeout: seconds to go on trying while the server is away.
+
+        Returns:
+            The reference to put among a job's inputs, `{"artifact": "sha256-<hex>", "filename": name}`.
+
+        Raises:
+            OSError: the file cannot be read.
+            Refused: the server has no bucket for inputs, or it is full.
+            Disconnected, OutcomeUnknown, NoResponders: not within `timeout`; uploading again is safe.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        reference = await _reference_to(Path(path))
+        await self._put(Path(path), reference, deadline)
+        return reference
 
     def job(self, job_id: str, feature: str | None = None) -> JobHandle:
         """A handle on a job that was submitted before, by anybody. Asks nothing of the server.
@@ -209,14 +231,9 @@ class Client:
                 why = f"it is kept for {left_s:.0f} s more and the job may take {may_take_s:.0f} s by its limits"
                 raise refuse(FailureCode.ARTIFACT_MISSING, field, f"{why}: upload it again, or set shorter limits")
 
-    async def _upload(self, file: LocalFile, reference: dict[str, str], deadline: float) -> None:
+    async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> None:
         bucket, headers = self.subjects.inputs_bucket, {"filename": reference["filename"]}
-        try:
-            await patiently(
-                partial(self.bus.put_object, bucket, reference["artifact"], file.path, headers=headers), deadline
-            )
-        except OSError as error:
-            raise refuse(FailureCode.INVALID_INPUT, file.field, f"cannot read {file.path}: {error}") from error
+        await patiently(partial(self.bus.put_object, bucket, reference["artifact"], path, headers=headers), deadline)
 
     async def _publish(self, subject: str, data: bytes, job_id: str, deadline: float) -> None:
         # Under one id it may be published any number of times.
@@ -314,18 +331,18 @@ class Connecting:
             await self._client.close()
 
 
-async def _describe(file: LocalFile) -> dict[str, str]:
+async def _reference_to(path: Path) -> dict[str, str]:
     """The reference to a local file: its name by digest, and its own name for the suffix."""
+    digest = await asyncio.to_thread(sha256_of, path)
+    return {"artifact": input_name(digest), "filename": safe_name(path.name)}
+
+
+async def _reference_of(file: LocalFile) -> dict[str, str]:
     try:
-        digest = await asyncio.to_thread(_sha256, file.path)
+        return await _reference_to(file.path)
     except OSError as error:
-        raise refuse(FailureCode.INVALID_INPUT, file.field, f"cannot read {file.path}: {error.strerror}") from error
-    return {"artifact": input_name(digest), "filename": safe_name(file.path.name)}
+        raise _unreadable(file, error) from error
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+def _unreadable(file: LocalFile, error: OSError) -> JobRefused:
+    return refuse(FailureCode.INVALID_INPUT, file.field, f"cannot read {file.path}: {error.strerror or error}")

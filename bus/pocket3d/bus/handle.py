@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -16,7 +17,8 @@ from pocket3d.contracts.messages import Artifact, Progress, Result, Status
 
 from .artifacts import ArtifactBroken
 from .client_errors import JobFailed, WaitTimeout
-from .file_names import safe_paths
+from .file_digest import sha256_of
+from .file_names import safe_name, safe_paths
 from .matching import matches
 from .port import BusError, Msg, Stored
 from .watch import Watch
@@ -171,11 +173,19 @@ class JobHandle:
                 if not await watch.news(deadline):
                     raise WaitTimeout(self.job_id, timeout or 0.0, await self._stands())
 
-    async def download(self, directory: Path | str, *, timeout: float | None = None) -> list[Path]:
-        """Wait for the result and write its files into a directory, which is made if need be.
+    async def download(
+        self, directory: Path | str, *, overwrite: bool = False, timeout: float | None = None
+    ) -> list[Path]:
+        """Wait for the result and write its files to `directory/<job_id>/<name>`; folders are made if need be.
 
-        Each file is checked against the digest in the result. Names are made safe: nothing is written outside of the
-        directory whatever they say. Files of the same name there are replaced.
+        So jobs whose files have the same names never meet. A file that is there already is left alone if it is the
+        result's, and is never replaced otherwise, unless `overwrite` says so. Each file is checked against the digest
+        in the result. Names are made safe: nothing is written outside of the job's folder whatever they say.
+
+        Args:
+            directory: holds a folder for each job.
+            overwrite: replace other files that have the names of this job's.
+            timeout: seconds to wait for the result; None waits for ever.
 
         Returns:
             The files, in the order of the result's artifacts.
@@ -183,16 +193,24 @@ class JobHandle:
         Raises:
             JobFailed: the job did not succeed.
             WaitTimeout: no result in time.
+            FileExistsError: another file has the name of one of this job's; nothing was written.
             ArtifactBroken: a file is damaged or not kept any more.
             OSError: the directory cannot be written to.
-            Disconnected, OutcomeUnknown
+            Disconnected, OutcomeUnknown: the server cannot be reached, or did not answer.
         """
         result = await self.result(timeout)
         if result.status != "succeeded":
             raise JobFailed(result)
-        folder = Path(directory)
+        folder = Path(directory) / safe_name(self.job_id)
         paths = [folder / path for path in safe_paths([artifact.name for artifact in result.artifacts])]
+        wanted = []
         for artifact, path in zip(result.artifacts, paths, strict=True):
+            is_there = await asyncio.to_thread(_is_there, path, artifact.sha256)
+            if is_there is False and not overwrite:
+                raise _other_file(path, self.job_id)
+            if not is_there:
+                wanted.append((artifact, path))
+        for artifact, path in wanted:
             await self._fetch(artifact, path)
         return paths
 
@@ -244,6 +262,20 @@ class JobHandle:
         why = f" ({status.reason})" if status.reason else ""
         where = f" on {status.agent_id}" if status.agent_id else ""
         return f"it is {status.status}{where}{why}"
+
+
+def _is_there(path: Path, sha256: str) -> bool | None:
+    """True if that file lies there, False if something else does, None if nothing does."""
+    if not os.path.lexists(path):
+        return None
+    return path.is_file() and sha256_of(path) == sha256
+
+
+def _other_file(path: Path, job_id: str) -> FileExistsError:
+    return FileExistsError(
+        f"{path} is another file than job {job_id} made: move it away, download to another directory, "
+        "or replace it with overwrite"
+    )
 
 
 def _progress(data: bytes) -> Progress | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ import msgspec
 import structlog
 
 from . import object_layout as layout
+from .file_digest import open_source, sha256_of
 from .object_layout import ArtifactBroken, ObjectRecord
 from .port import BusError, Disconnected, NoResponders, ObjectInfo, OutcomeUnknown, Stored
 from .reader import Answer
@@ -65,7 +65,7 @@ async def upload(
     old = standing[0] if standing is not None and not standing[0].deleted else None
     same = False
     if old is not None and standing is not None:
-        digest = await asyncio.to_thread(_digest, source)
+        digest = await asyncio.to_thread(sha256_of, source)
         if promised is not None:
             _check_promise(name, promised, digest)
         same = old.sha256 == digest
@@ -106,7 +106,7 @@ async def _store(
     """One try: all chunks, then the record."""
     nuid = layout.new_nuid()
     chunk_bytes = min(layout.CHUNK_BYTES, bus.max_payload - _OVERHEAD)
-    reading = await asyncio.to_thread(_open, source)
+    reading = await asyncio.to_thread(open_source, source)
     try:
         sent = await _send_chunks(bus, layout.chunk_subject(bucket, nuid), reading, chunk_bytes)
         digest = sent.digest.hexdigest()
@@ -237,15 +237,3 @@ async def max_age(bus: JetStreamBus, bucket: str) -> float:
 def _check_promise(name: str, promised: str, digest: str) -> None:
     if digest != promised:
         raise ArtifactBroken(f"the file for {name} has the digest {digest}: did it change while it was uploaded?")
-
-
-def _open(source: Path | bytes) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-
-
-def _digest(source: Path | bytes) -> str:
-    digest = hashlib.sha256()
-    with _open(source) as reading:
-        while block := reading.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

@@ -53,8 +53,8 @@ class Request:
         self.inputs = inputs
         #: Title of the job whose mesh it takes as `mesh_path`.
         self.of = of
-        self.slug = _SLUG.sub("-", title.lower()).strip("-")[:60]
-        self.job_id = f"{self.slug[:40]}-{secrets.token_hex(3)}"
+        #: Its files are named by it, so a second demo into the same folder adds to those of the first.
+        self.job_id = f"{_SLUG.sub('-', title.lower()).strip('-')[:40]}-{secrets.token_hex(3)}"
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def follow_ups_of(first: Sequence[Shown], served: frozenset[str]) -> list[Reques
 
 
 async def run_demo(plan: DemoPlan, say: Say) -> list[Shown]:
-    """Start everything, submit, follow, download, stop.
+    """Start everything, submit, follow, download, stop. Log and contact sheet in `out` are of the last run alone.
 
     Raises:
         ServerError, ChildRefused: the system does not start; the message says what to do.
@@ -177,8 +177,8 @@ async def _run(
         results = await follow_all(jobs, show, plan.timeout_s)
     done = []
     for request, job, result in zip(requests, jobs, results, strict=True):
-        files = await job.download(plan.out / request.slug) if result.status == "succeeded" else []
-        lifted = await asyncio.to_thread(_lift, files, plan.out / request.slug, result)
+        files = await job.download(plan.out) if result.status == "succeeded" else []
+        lifted = await asyncio.to_thread(_lift, files, plan.out / request.job_id, result)
         names_of = [artifact.name for artifact in result.artifacts] if files else []
         done.append(Shown(request, result, lifted, dict(zip(names_of, lifted, strict=True))))
     return done

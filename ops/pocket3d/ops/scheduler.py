@@ -336,7 +336,7 @@ class ModelScheduler:
         self._jobs.pop(job_id, None)
         if result.status != "succeeded" or not result.artifacts:
             return result
-        files = await handle.download(self._outputs / job_id)
+        files = await handle.download(self._outputs)
         named = {artifact.name: str(path) for artifact, path in zip(result.artifacts, files, strict=True)}
         return msgspec.structs.replace(result, outputs=_with_files(result.outputs, named))
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from pocket3d.bus.artifacts import input_name
 from pocket3d.bus.client import Client, JobHandle
 from pocket3d.bus.client_errors import ApiRefused, JobRefused, NoLeader
 from pocket3d.contracts.features import canonical
@@ -20,6 +19,7 @@ from pocket3d.contracts.messages import JobError, Result, Status
 from ..exit_codes import Exit, of_status
 from ..following import follow, shown
 from ..inputs import InputError, LocalFile, local_files, parse_inputs
+from .download import download_options, write_files
 from .errors import CliError, runs
 from .options import Target, connects, json_option
 from .output import print_json, print_result, print_status
@@ -47,9 +47,7 @@ _FEATURES_S = 2.0
 @click.option("--max-attempts", type=click.IntRange(1, 100), help="[default: 3]")
 @click.option("--wait", is_flag=True, help="Wait for the result; the exit code tells it.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Longest wait; exit code 7 after it.")
-@click.option(
-    "--download", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write the files there; waits."
-)
+@download_options
 @click.option("--progress/--no-progress", default=None, help="Show progress while waiting.  [default: unless --json]")
 @json_option
 @connects
@@ -71,6 +69,7 @@ async def command(
     wait: bool,
     timeout: float | None,
     download: Path | None,
+    overwrite: bool,
     progress: bool | None,
     as_json: bool,
 ) -> None:
@@ -109,7 +108,7 @@ async def command(
                 print_json(_rejected(job_id, feature, error))
             raise
         if wait or download:
-            await _wait(client, job, feature, timeout, download, as_json, progress)
+            await _wait(client, job, feature, timeout, download, overwrite, as_json, progress)
         else:
             await _first_word(client, job, feature, as_json, doubtful=schemas is None)
 
@@ -158,26 +157,10 @@ async def _upload_others(client: Client, values: dict[str, Any]) -> dict[str, An
     given: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, LocalFile) and not key.endswith(("_path", "_paths")):
-            given[key] = await _upload(client, value.path)
+            given[key] = await client.upload(value.path)
         else:
             given[key] = plain(key, value)
     return given
-
-
-async def _upload(client: Client, path: Path) -> dict[str, str]:
-    """A file under a key that the wire does not treat as one: uploaded, and referred to in the same way."""
-    import hashlib
-
-    def digest() -> str:
-        found = hashlib.sha256()
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                found.update(block)
-        return found.hexdigest()
-
-    name = input_name(await asyncio.to_thread(digest))
-    await client.bus.put_object(client.subjects.inputs_bucket, name, path, headers={"filename": path.name})
-    return {"artifact": name, "filename": path.name}
 
 
 async def _first_word(client: Client, job: JobHandle, feature: str, as_json: bool, *, doubtful: bool) -> None:
@@ -223,6 +206,7 @@ async def _wait(
     feature: str,
     timeout: float | None,
     download: Path | None,
+    overwrite: bool,
     as_json: bool,
     progress: bool | None,
 ) -> None:
@@ -234,8 +218,7 @@ async def _wait(
     else:
         print_result(result)
     if download is not None and result.status == "succeeded":
-        for path in await job.download(download):
-            click.echo(f"wrote {path}", err=as_json)
+        await write_files(job, download, overwrite=overwrite, as_json=as_json)
     if result.error:
         await _hint(client, feature, result.error)
     raise click.exceptions.Exit(int(of_status(result.status)))

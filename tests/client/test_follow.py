@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from pocket3d.bus.artifacts import ArtifactBroken
 from pocket3d.bus.client import ApiRefused, Client, DurableInUse, JobFailed, NoLeader, WaitTimeout
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory_clock import WallClock
 from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.object_layout import ArtifactBroken
 from pocket3d.bus.port import Msg, ServiceError
 from pocket3d.bus.topology import TopologySettings, build
-from pocket3d.contracts.api import Explanation
+from pocket3d.contracts.api import CancelRequest, Explanation
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.messages import Progress, Result, Status
 from support.job_teller import Teller, serve_api
@@ -346,10 +346,9 @@ async def test_api_calls(client: Client, tell: Tell) -> None:
     assert asked[2][1]["feature"] == "echo"
 
 
-async def test_nobody_leads(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocket3d.bus.handle.API_TIMEOUT_S", 0.3)
+async def test_nobody_leads(client: Client) -> None:
     with pytest.raises(NoLeader, match=r"no coordinator answered .*\.api\.cancel within 0\.3 s: is one running\?"):
-        await client.job("a").cancel()
+        await client.api("cancel", CancelRequest(job_id="a"), Status, timeout=0.3)
 
 
 async def test_call_goes_through_when_a_leader_comes(client: Client, tell: Tell) -> None:

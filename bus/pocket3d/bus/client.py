@@ -26,8 +26,6 @@ from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
-from .api_calls import call
-from .artifacts import input_name
 from .client_errors import (
     ApiRefused,
     ClientError,
@@ -42,11 +40,13 @@ from .client_errors import (
 from .connect import resolve
 from .file_digest import sha256_of
 from .file_names import safe_name
-from .handle import API_TIMEOUT_S, JobHandle
+from .handle import JobHandle
 from .jetstream import JetStreamBus
+from .object_layout import input_name
 from .patience import patiently
 from .port import Bus, NoResponders, Refused
 from .result_feed import feed
+from .session import API_TIMEOUT_S, Session
 from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
 from .watch import Links
 
@@ -84,6 +84,7 @@ class Client:
         self.subjects = Subjects(namespace)
         #: For handles: tells them of reconnects.
         self.links = Links(bus)
+        self._session = Session(bus, self.subjects, self.links)
 
     @classmethod
     def connect(cls, server: str | Sequence[str] | None = None, namespace: str = "p3d", **options: Any) -> Connecting:
@@ -182,7 +183,7 @@ class Client:
             except OSError as error:
                 raise _unreadable(file, error) from error
         await self._publish(self.subjects.job(priority, feature), request.data, job_id, deadline)
-        return JobHandle(self, job_id, feature)
+        return JobHandle(self._session, job_id, feature)
 
     async def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
         """Store a file of this machine for jobs to refer to, unless the server has it already.
@@ -212,7 +213,7 @@ class Client:
         """
         if not JOB_ID_PATTERN.fullmatch(job_id):
             raise ValueError(f"job id {job_id[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -")
-        return JobHandle(self, job_id, feature)
+        return JobHandle(self._session, job_id, feature)
 
     async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> None:
         bucket = self.subjects.inputs_bucket
@@ -276,7 +277,7 @@ class Client:
         Raises:
             ApiRefused, NoLeader, Disconnected
         """
-        return await call(self.bus, self.subjects.api(verb), request, kind, timeout)
+        return await self._session.api(verb, request, kind, timeout)
 
     async def features(self) -> FeatureList:
         """What can be asked for, and which adapters serve it. Errors as `api`."""

@@ -8,29 +8,24 @@ import secrets
 from collections import deque
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pocket3d.contracts.api import CancelRequest, Explanation, JobRequest
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Artifact, Progress, Result, Status
 
-from .artifacts import ArtifactBroken
 from .client_errors import JobFailed, WaitTimeout
 from .file_digest import sha256_of
 from .file_names import safe_name, safe_paths
 from .matching import matches
+from .object_layout import ArtifactBroken
 from .port import BusError, Msg, Stored
+from .session import Session
 from .watch import Watch
-
-if TYPE_CHECKING:
-    from .client import Client
 
 _PAGE = 64
 #: Progress messages that a slow reader may be behind; older ones are dropped.
 _BEHIND = 256
-#: How long a request to the coordinator may take, seconds.
-API_TIMEOUT_S = 10.0
 
 
 class JobHandle:
@@ -40,10 +35,10 @@ class JobHandle:
     under this id may have had another feature.
     """
 
-    def __init__(self, client: Client, job_id: str, feature: str | None = None) -> None:
-        self._client = client
-        self._bus = client.bus
-        self._subjects = client.subjects
+    def __init__(self, session: Session, job_id: str, feature: str | None = None) -> None:
+        self._session = session
+        self._bus = session.bus
+        self._subjects = session.subjects
         self._result: Result | None = None
         self.job_id = job_id
         #: As submitted; None when only the id was given.
@@ -92,7 +87,7 @@ class JobHandle:
         if stored is not None:
             return decode(Status, stored.data)
         # Between its publication and its first event only the coordinator can know it.
-        return await self._client.api("status", JobRequest(job_id=self.job_id), Status, API_TIMEOUT_S)
+        return await self._session.api("status", JobRequest(job_id=self.job_id), Status)
 
     async def explain(self) -> Explanation:
         """Why the job is not running, or where it runs: agents, dimensions, and by how much.
@@ -100,7 +95,7 @@ class JobHandle:
         Raises:
             ApiRefused, NoLeader, Disconnected
         """
-        return await self._client.api("explain", JobRequest(job_id=self.job_id), Explanation, API_TIMEOUT_S)
+        return await self._session.api("explain", JobRequest(job_id=self.job_id), Explanation)
 
     async def cancel(self, reason: str | None = None) -> Status:
         """End the job; its status as the coordinator knows it then. Of an ended job: nothing changes.
@@ -109,7 +104,7 @@ class JobHandle:
             ApiRefused, NoLeader, Disconnected
         """
         request = CancelRequest(job_id=self.job_id, reason=reason)
-        return await self._client.api("cancel", request, Status, API_TIMEOUT_S)
+        return await self._session.api("cancel", request, Status)
 
     # -- progress
 
@@ -129,7 +124,7 @@ class JobHandle:
         async def latest() -> Stored | None:
             return await self._bus.last(self._subjects.progress_stream, subject)
 
-        async with Watch(self._client.links, subject, self._result_subject, on_message=take) as watch:
+        async with Watch(self._session.links, subject, self._result_subject, on_message=take) as watch:
             while True:
                 # The result first: no progress is sent after it, so once it stands the read that follows is the last.
                 ended = await watch.read(self._read_result, None)
@@ -241,7 +236,7 @@ class JobHandle:
         return self._subjects.result_of(self.job_id)
 
     def _watch(self, *subjects: str) -> Watch:
-        return Watch(self._client.links, *subjects)
+        return Watch(self._session.links, *subjects)
 
     async def _read_result(self) -> Result | None:
         if self._result is None:

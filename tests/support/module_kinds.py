@@ -36,6 +36,7 @@ DECIDING = frozenset(
         "pocket3d.contracts.messages",
         "pocket3d.contracts.parameters",
         "pocket3d.contracts.subjects",
+        "pocket3d.contracts.version",
         "pocket3d.contracts.worker_frames",
         "pocket3d.bus.client_errors",
         "pocket3d.bus.file_names",
@@ -166,6 +167,7 @@ SHELLS = frozenset(
         "pocket3d.ops.cli.*",
         "pocket3d.ops.demo",
         "pocket3d.ops.doctor",
+        "pocket3d.ops.entry_point",
         "pocket3d.ops.following",
         "pocket3d.ops.known_adapters",
         "pocket3d.ops.logging",
@@ -181,7 +183,6 @@ SHELLS = frozenset(
         "pocket3d.ops.stopping",
         "pocket3d.ops.supervisor",
         "pocket3d.ops.topology_check",
-        "pocket3d.ops.version",
     }
 )
 

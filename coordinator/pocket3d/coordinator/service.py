@@ -19,6 +19,7 @@ from pocket3d.contracts.commands import AgentRecord, LeaderRecord
 from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.contracts.system_clock import system_clock
+from pocket3d.contracts.version import VERSION
 
 from . import events, leadership
 from .api import Api
@@ -61,7 +62,7 @@ class CoordinatorService:
         *,
         topology_settings: topology.TopologySettings | None = None,
         coordinator_id: str | None = None,
-        version: str = "0.1.0",
+        version: str = VERSION,
         clock: Callable[[], Now] = system_clock,
     ) -> None:
         self._bus = bus

@@ -18,6 +18,7 @@ from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.commands import AnyCommand
 from pocket3d.contracts.subjects import AGENT_ID_PATTERN, Subjects
 from pocket3d.contracts.system_clock import system_clock
+from pocket3d.contracts.version import VERSION
 from pocket3d.contracts.worker_frames import AdapterDescription
 
 from . import effects, events
@@ -85,7 +86,7 @@ class AgentService:
         work_dir: Path,
         preferred: Mapping[str, Sequence[str]] | None = None,
         settings: AgentSettings | None = None,
-        version: str = "0.1.0",
+        version: str = VERSION,
         describe: Describe = describe_adapters,
         clock: Callable[[], Now] = system_clock,
     ) -> None:

@@ -17,7 +17,6 @@ from pocket3d.contracts.subjects import AGENT_ID_PATTERN, Subjects
 
 from .settings import SettingsError, state_folder
 from .stopping import stop_on_signals
-from .version import version
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +89,6 @@ async def run_coordinator(
             settings,
             topology_settings=topology,
             coordinator_id=coordinator_id,
-            version=version(),
         )
         await service.run(stop)
     finally:
@@ -137,7 +135,6 @@ async def run_agent(
             work_dir=work_dir / "lives",
             preferred=models.preferred,
             settings=settings,
-            version=version(),
         )
         await service.run(stop_on_signals(service.drain))
     finally:

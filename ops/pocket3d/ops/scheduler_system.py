@@ -30,7 +30,6 @@ from pocket3d.gpu_agents.workers import WorkerHost
 from .child import keep_server
 from .running import default_agent_id
 from .scheduler_gpu import GPUMonitor
-from .version import version
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +95,6 @@ class EmbeddedSystem:
             await self._connect("coordinator"),
             subjects,
             _COORDINATOR,
-            version=version(),
         )
         self.agent = AgentService(
             await self._connect("agent"),
@@ -108,7 +106,6 @@ class EmbeddedSystem:
             declared=declared,
             work_dir=self._folder / "agent" / "lives",
             settings=AgentSettings(drain_timeout_s=self._drain_s, leave_bound_s=_LEAVE_S),
-            version=version(),
         )
         never = asyncio.Event()
         self._part("server", keep_server(self._server, self._stopping.is_set))

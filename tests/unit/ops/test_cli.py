@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from pocket3d.contracts.version import VERSION
 from pocket3d.ops.cli import COMMANDS, cli
 from support.command_line import command, environment
 
@@ -148,4 +149,4 @@ def test_commands_complete() -> None:
 
 
 def test_the_version() -> None:
-    assert run("--version").output.startswith("pocket3d 0.")
+    assert run("--version").output == f"pocket3d {VERSION}\n"

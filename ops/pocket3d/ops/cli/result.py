@@ -15,7 +15,7 @@ from .output import print_json, print_result
 
 @click.command("result")
 @job_argument
-@click.option("--wait", is_flag=True, help="Wait for it.")
+@click.option("--wait", is_flag=True, help="Wait for the result.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most S seconds.")
 @download_options
 @json_option
@@ -30,7 +30,7 @@ async def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """A job's result and its files; exit code 7 while there is none."""
+    """Show a job's result, and write its files; exit code 7 while there is none."""
     async with target.client("cli:result") as client:
         job = client.job(job_id)
         # Of a job that nobody knows there is nothing to wait for.

@@ -35,18 +35,43 @@ _FEATURES_S = 2.0
 @click.command("submit")
 @click.argument("feature")
 @click.argument("inputs", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--job-id", help="1 to 64 of A-Z, a-z, 0-9, _ and -; submitting one again changes nothing.")
-@click.option("--priority", type=click.Choice(["high", "normal", "low"]), default="normal", show_default=True)
-@click.option("--model", "models", multiple=True, metavar="ADAPTER", help="Binding; several in order of preference.")
-@click.option("--vram-mb", type=click.IntRange(min=0), help="Replaces the adapter's declared requirement.")
-@click.option("--tenant", help="A label for fair share.")
-@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Comes back with the result.")
+@click.option(
+    "--job-id", help="Name the job: 1 to 64 of A-Z, a-z, 0-9, _ and -. Submitting a name again changes nothing."
+)
+@click.option(
+    "--priority",
+    type=click.Choice(["high", "normal", "low"]),
+    default="normal",
+    show_default=True,
+    help="Put the job among those of this priority.",
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="ADAPTER",
+    help="Let only this adapter run it; repeat it for others, in order of preference.",
+)
+@click.option("--vram-mb", type=click.IntRange(min=0), help="Reserve so many MB instead of what the adapter declares.")
+@click.option("--tenant", help="Share the fleet fairly under this label.")
+@click.option(
+    "--metadata", multiple=True, metavar="KEY=VALUE", help="Attach a value that comes back with the result; repeatable."
+)
 @click.option("--schedule-to-start", type=float, metavar="S", help="Expire if not started within S seconds.")
-@click.option("--start-to-close", type=float, metavar="S", help="Longest run.  [default: 3600]")
-@click.option("--load-timeout", type=float, metavar="S", help="Longest load of the model.  [default: 900]")
-@click.option("--max-attempts", type=click.IntRange(1, 100), help="[default: 3]")
+@click.option(
+    "--start-to-close", type=float, metavar="S", help="Fail a run that takes longer than S seconds.  [default: 3600]"
+)
+@click.option(
+    "--load-timeout",
+    type=float,
+    metavar="S",
+    help="Fail a load of the model that takes longer than S seconds.  [default: 900]",
+)
+@click.option("--max-attempts", type=click.IntRange(1, 100), help="Try it at most so many times.  [default: 3]")
 @click.option("--wait", is_flag=True, help="Wait for the result; the exit code tells it.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Longest wait; exit code 7 after it.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most S seconds, then end with exit code 7."
+)
 @download_options
 @click.option("--progress/--no-progress", default=None, help="Show progress while waiting.  [default: unless --json]")
 @json_option

@@ -24,8 +24,10 @@ T = TypeVar("T")
 
 @click.command("watch")
 @click.argument("job_ids", nargs=-1, callback=check_job_ids, metavar="[JOB_ID]...")
-@click.option("--feature", help="Without job ids: only jobs of this feature.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Longest wait; exit code 7 after it.")
+@click.option("--feature", help="Follow only jobs of this feature, where no job ids are given.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most S seconds, then end with exit code 7."
+)
 @json_option
 @connects
 @runs

@@ -168,7 +168,7 @@ SHELLS = frozenset(
         "pocket3d.ops.demo",
         "pocket3d.ops.doctor",
         "pocket3d.ops.entry_point",
-        "pocket3d.ops.following",
+        "pocket3d.ops.progress_view",
         "pocket3d.ops.known_adapters",
         "pocket3d.ops.logging",
         "pocket3d.ops.model_environments_run",

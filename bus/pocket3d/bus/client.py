@@ -43,7 +43,7 @@ from .file_names import safe_name
 from .handle import JobHandle
 from .jetstream import JetStreamBus
 from .object_layout import input_name
-from .patience import patiently
+from .patience import retry_until
 from .port import Bus, NoResponders, Refused
 from .result_feed import feed
 from .session import API_TIMEOUT_S, Session
@@ -220,7 +220,7 @@ class Client:
         for ref in file_refs(job.inputs):
             if ref.artifact is None or ref.artifact in uploading:
                 continue
-            info = await patiently(partial(self.bus.object_info, bucket, ref.artifact), deadline)
+            info = await retry_until(partial(self.bus.object_info, bucket, ref.artifact), deadline)
             field = f"inputs.{ref.key}" + ("" if ref.index is None else f"[{ref.index}]") + ".artifact"
             if info is None:
                 why = f"there is no artifact {ref.artifact!r} in {bucket}: it must be uploaded first"
@@ -234,13 +234,13 @@ class Client:
 
     async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> None:
         bucket, headers = self.subjects.inputs_bucket, {"filename": reference["filename"]}
-        await patiently(partial(self.bus.put_object, bucket, reference["artifact"], path, headers=headers), deadline)
+        await retry_until(partial(self.bus.put_object, bucket, reference["artifact"], path, headers=headers), deadline)
 
     async def _publish(self, subject: str, data: bytes, job_id: str, deadline: float) -> None:
         # Under one id it may be published any number of times.
         append = partial(self.bus.append, subject, data, headers={"Nats-Msg-Id": job_id}, timeout=_APPEND_TIMEOUT_S)
         try:
-            await patiently(append, deadline)
+            await retry_until(append, deadline)
         except NoResponders as error:
             raise NotSetUp(subject) from error
         except Refused as error:

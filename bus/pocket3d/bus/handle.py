@@ -21,7 +21,7 @@ from .matching import matches
 from .object_layout import ArtifactBroken
 from .port import BusError, Msg, Stored
 from .session import Session
-from .watch import Watch
+from .watch import StreamWatch
 
 _PAGE = 64
 #: Progress messages that a slow reader may be behind; older ones are dropped.
@@ -124,7 +124,7 @@ class JobHandle:
         async def latest() -> Stored | None:
             return await self._bus.last(self._subjects.progress_stream, subject)
 
-        async with Watch(self._session.links, subject, self._result_subject, on_message=take) as watch:
+        async with StreamWatch(self._session.links, subject, self._result_subject, on_message=take) as watch:
             while True:
                 # The result first: no progress is sent after it, so once it stands the read that follows is the last.
                 ended = await watch.read(self._read_result, None)
@@ -235,8 +235,8 @@ class JobHandle:
     def _result_subject(self) -> str:
         return self._subjects.result_of(self.job_id)
 
-    def _watch(self, *subjects: str) -> Watch:
-        return Watch(self._session.links, *subjects)
+    def _watch(self, *subjects: str) -> StreamWatch:
+        return StreamWatch(self._session.links, *subjects)
 
     async def _read_result(self) -> Result | None:
         if self._result is None:

@@ -86,7 +86,7 @@ async def upload(
             first_failure = now if first_failure is None else first_failure
             if now - first_failure > _PATIENCE_S:
                 raise
-            _log.warning("upload starts again", bucket=bucket, name=name, error=str(error))
+            _log.warning("an upload starts again from the beginning", bucket=bucket, name=name, error=str(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
     if old is not None and not same:

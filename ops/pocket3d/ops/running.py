@@ -120,7 +120,7 @@ async def run_agent(
     models = await asyncio.to_thread(load_models_yaml, plan.models) if plan.models else builtin_models()
     inventory = await asyncio.to_thread(open_devices, request, memory_buffer=plan.memory_buffer, environ=environ)
     for note in inventory.notes:
-        log.info("devices", note=note)
+        log.info("devices were found", note=note)
     work_dir = plan.work_dir or state_folder(environ) / "agents" / plan.agent_id
     bus = await JetStreamBus.connect(options)
     try:

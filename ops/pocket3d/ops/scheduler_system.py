@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 _CONNECT_S = 30.0
 #: Between two looks whether the leader knows what the agent said, seconds.
-_LOOK_S = 0.02
+_POLL_S = 0.02
 #: Nobody else can join: a job whose adapters are all broken is told so soon, and a model that fails often is not kept
 #: from its jobs, since no other agent would do better.
 _COORDINATOR = CoordinatorSettings(unavailable_wait_s=1.0, bench_after=1_000_000)
@@ -77,7 +77,7 @@ class EmbeddedSystem:
         self._server = EmbeddedServer(self._folder / "nats", http_port=None)
         self._inventory = await asyncio.to_thread(self._monitor.open)
         for note in self._inventory.notes:
-            log.info("devices", note=note)
+            log.info("devices were found", note=note)
         try:
             await self._server.start()
             await self._start_parts(declared)
@@ -133,9 +133,9 @@ class EmbeddedSystem:
 
     async def until_known(self, adapter_ids: Sequence[str]) -> None:
         """Wait until the leading coordinator knows this agent, and these adapters of it."""
-        await self.unless_failed(self._look(set(adapter_ids)))
+        await self.unless_failed(self._poll_known(set(adapter_ids)))
 
-    async def _look(self, adapter_ids: set[str]) -> None:
+    async def _poll_known(self, adapter_ids: set[str]) -> None:
         mine = self.agent.identity.incarnation
         while True:
             try:
@@ -144,8 +144,8 @@ class EmbeddedSystem:
                     if advert.incarnation == mine and offered >= adapter_ids:
                         return
             except (BusError, ClientError) as error:
-                log.debug("not ready", error=str(error))
-            await asyncio.sleep(_LOOK_S)
+                log.debug("the system is not ready yet; asking again", error=str(error))
+            await asyncio.sleep(_POLL_S)
 
     async def unless_failed(self, work: Coroutine[Any, Any, Any]) -> Any:
         """What `work` returns; a part that ends meanwhile ends it.

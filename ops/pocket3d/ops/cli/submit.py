@@ -17,8 +17,8 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.messages import JobError, Result, Status
 
 from ..exit_codes import Exit, of_status
-from ..following import follow, shown
 from ..inputs import InputError, LocalFile, local_files, parse_inputs
+from ..progress_view import follow, renderer
 from .download import download_options, write_files
 from .errors import CliError, runs
 from .options import Target, connects, json_option
@@ -236,7 +236,7 @@ async def _wait(
     progress: bool | None,
 ) -> None:
     wanted = progress if progress is not None else not as_json
-    async with shown("auto" if wanted else "none") as show:
+    async with renderer("auto" if wanted else "none") as show:
         result = await follow(job, show, timeout)
     if as_json:
         print_json(result)

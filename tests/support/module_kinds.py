@@ -1,0 +1,196 @@
+"""Which modules decide and which act: each module of five components is named here once, by its dotted name.
+
+Deciding modules get times, ids and outcomes as arguments and answer with values; they import nothing of ours but one
+another and the interfaces. Shells wait, read clocks and touch machines, and leave every choice about jobs, leases and
+devices to what decides. A name that ends in `.*` stands for a package and all that is in it.
+
+Not listed: `adapters`, whose models are free to do as they need, and modules of a docstring alone.
+"""
+
+from __future__ import annotations
+
+LISTED = ("contracts", "bus", "coordinator", "gpu_agents", "ops")
+
+#: What shells offer, as the deciding side sees it: protocols, value types and errors, no code that runs.
+INTERFACES = frozenset(
+    {
+        "pocket3d.bus.port",
+        "pocket3d.gpu_agents.probes",
+        "pocket3d.gpu_agents.probes.port",
+        "pocket3d.gpu_agents.service_ports",
+    }
+)
+
+DECIDING = frozenset(
+    {
+        "pocket3d.contracts.adapter_ids",
+        "pocket3d.contracts.api",
+        "pocket3d.contracts.clock",
+        "pocket3d.contracts.codec",
+        "pocket3d.contracts.commands",
+        "pocket3d.contracts.failures",
+        "pocket3d.contracts.features",
+        "pocket3d.contracts.fit",
+        "pocket3d.contracts.jobs",
+        "pocket3d.contracts.lifecycle",
+        "pocket3d.contracts.messages",
+        "pocket3d.contracts.parameters",
+        "pocket3d.contracts.subjects",
+        "pocket3d.contracts.version",
+        "pocket3d.contracts.worker_frames",
+        "pocket3d.bus.client_errors",
+        "pocket3d.bus.file_names",
+        "pocket3d.bus.matching",
+        "pocket3d.bus.names",
+        "pocket3d.bus.object_layout",
+        "pocket3d.bus.server_config",
+        "pocket3d.bus.submission",
+        "pocket3d.bus.topology",
+        "pocket3d.coordinator.attempts",
+        "pocket3d.coordinator.auction",
+        "pocket3d.coordinator.core",
+        "pocket3d.coordinator.digest",
+        "pocket3d.coordinator.effects",
+        "pocket3d.coordinator.endings",
+        "pocket3d.coordinator.engine",
+        "pocket3d.coordinator.events",
+        "pocket3d.coordinator.explain",
+        "pocket3d.coordinator.fleet",
+        "pocket3d.coordinator.intake",
+        "pocket3d.coordinator.judging",
+        "pocket3d.coordinator.leadership",
+        "pocket3d.coordinator.lifecycle",
+        "pocket3d.coordinator.planning",
+        "pocket3d.coordinator.queue",
+        "pocket3d.coordinator.records",
+        "pocket3d.coordinator.requests",
+        "pocket3d.coordinator.scoring",
+        "pocket3d.coordinator.settings",
+        "pocket3d.coordinator.standing",
+        "pocket3d.coordinator.watch",
+        "pocket3d.gpu_agents.bidding",
+        "pocket3d.gpu_agents.claims",
+        "pocket3d.gpu_agents.devices",
+        "pocket3d.gpu_agents.effects",
+        "pocket3d.gpu_agents.engine",
+        "pocket3d.gpu_agents.engine_commands",
+        "pocket3d.gpu_agents.engine_control",
+        "pocket3d.gpu_agents.engine_core",
+        "pocket3d.gpu_agents.engine_invariants",
+        "pocket3d.gpu_agents.engine_records",
+        "pocket3d.gpu_agents.engine_reports",
+        "pocket3d.gpu_agents.engine_runs",
+        "pocket3d.gpu_agents.engine_time",
+        "pocket3d.gpu_agents.engine_workers",
+        "pocket3d.gpu_agents.estimates",
+        "pocket3d.gpu_agents.events",
+        "pocket3d.gpu_agents.file_kinds",
+        "pocket3d.gpu_agents.ledger",
+        "pocket3d.gpu_agents.lifecycle",
+        "pocket3d.gpu_agents.probes.combined",
+        "pocket3d.gpu_agents.probes.fixed",
+        "pocket3d.gpu_agents.settings",
+        "pocket3d.gpu_agents.workers.launch",
+        "pocket3d.gpu_agents.workers.log_capture",
+        "pocket3d.ops.exit_codes",
+        "pocket3d.ops.inputs",
+        "pocket3d.ops.model_environments",
+        "pocket3d.ops.models_file",
+        "pocket3d.ops.redaction",
+        "pocket3d.ops.settings",
+    }
+)
+
+SHELLS = frozenset(
+    {
+        "pocket3d.contracts.schema_export",
+        "pocket3d.contracts.system_clock",
+        "pocket3d.bus.api_calls",
+        "pocket3d.bus.client",
+        "pocket3d.bus.connect",
+        "pocket3d.bus.connection",
+        "pocket3d.bus.ensure",
+        "pocket3d.bus.file_digest",
+        "pocket3d.bus.handle",
+        "pocket3d.bus.jetstream",
+        "pocket3d.bus.kv",
+        "pocket3d.bus.memory",
+        "pocket3d.bus.memory_clock",
+        "pocket3d.bus.memory_consumption",
+        "pocket3d.bus.memory_server",
+        "pocket3d.bus.memory_stream",
+        "pocket3d.bus.memory_subscription",
+        "pocket3d.bus.object_download",
+        "pocket3d.bus.object_link",
+        "pocket3d.bus.object_upload",
+        "pocket3d.bus.patience",
+        "pocket3d.bus.publisher",
+        "pocket3d.bus.pull",
+        "pocket3d.bus.reader",
+        "pocket3d.bus.result_feed",
+        "pocket3d.bus.server",
+        "pocket3d.bus.server_files",
+        "pocket3d.bus.services",
+        "pocket3d.bus.session",
+        "pocket3d.bus.sync",
+        "pocket3d.bus.takeover",
+        "pocket3d.bus.watch",
+        "pocket3d.coordinator.acks",
+        "pocket3d.coordinator.api",
+        "pocket3d.coordinator.outbox",
+        "pocket3d.coordinator.performer",
+        "pocket3d.coordinator.reign",
+        "pocket3d.coordinator.service",
+        "pocket3d.coordinator.tasks",
+        "pocket3d.gpu_agents.describe",
+        "pocket3d.gpu_agents.probes.cpu",
+        "pocket3d.gpu_agents.probes.inventory",
+        "pocket3d.gpu_agents.probes.nvml",
+        "pocket3d.gpu_agents.probes.visible",
+        "pocket3d.gpu_agents.service",
+        "pocket3d.gpu_agents.service_control",
+        "pocket3d.gpu_agents.service_files",
+        "pocket3d.gpu_agents.service_folders",
+        "pocket3d.gpu_agents.service_performer",
+        "pocket3d.gpu_agents.service_tasks",
+        "pocket3d.gpu_agents.service_workers",
+        "pocket3d.gpu_agents.workers",
+        "pocket3d.gpu_agents.workers.ending",
+        "pocket3d.gpu_agents.workers.environment",
+        "pocket3d.gpu_agents.workers.guardian",
+        "pocket3d.gpu_agents.workers.guardian_process",
+        "pocket3d.gpu_agents.workers.host",
+        "pocket3d.gpu_agents.workers.memory",
+        "pocket3d.gpu_agents.workers.pipes",
+        "pocket3d.gpu_agents.workers.process",
+        "pocket3d.ops.child",
+        "pocket3d.ops.cli.*",
+        "pocket3d.ops.demo",
+        "pocket3d.ops.doctor",
+        "pocket3d.ops.entry_point",
+        "pocket3d.ops.progress_view",
+        "pocket3d.ops.known_adapters",
+        "pocket3d.ops.logging",
+        "pocket3d.ops.model_environments_run",
+        "pocket3d.ops.running",
+        "pocket3d.ops.scheduler",
+        "pocket3d.ops.scheduler_gpu",
+        "pocket3d.ops.scheduler_logs",
+        "pocket3d.ops.scheduler_models",
+        "pocket3d.ops.scheduler_system",
+        # The simulation decides for a world of its own; what it drives is listed above.
+        "pocket3d.ops.simulation.*",
+        "pocket3d.ops.stopping",
+        "pocket3d.ops.supervisor",
+        "pocket3d.ops.topology_check",
+    }
+)
+
+
+def kind_of(name: str) -> frozenset[str] | None:
+    """The list that a module is in, by its own name or by that of a package above it; None if in none."""
+    for kind in (INTERFACES, DECIDING, SHELLS):
+        names = {name, *(f"{name[:at]}.*" for at, letter in enumerate(f"{name}.") if letter == ".")}
+        if names & kind:
+            return kind
+    return None

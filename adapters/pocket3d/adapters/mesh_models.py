@@ -33,6 +33,7 @@ class TextToMeshModel(BaseMeshGenerationModel):
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """A prompt that is not empty."""
         required_text(inputs, "text_prompt", "text-to-mesh generation")
+        super().validate_inputs(inputs)
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:
@@ -95,6 +96,7 @@ class ImageToMeshModel(BaseMeshGenerationModel):
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """At least one image that exists, of a supported format."""
         self._image_paths(inputs)
+        super().validate_inputs(inputs)
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:
@@ -120,6 +122,8 @@ class MultiModalMeshModel(ImageToMeshModel):
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """A prompt or an image, each sound if given."""
         self._text_and_images(inputs)
+        # Not ImageToMeshModel's, which demands an image.
+        super(ImageToMeshModel, self).validate_inputs(inputs)
 
     def _text_and_images(self, inputs: dict[str, Any]) -> tuple[str | None, list[Path]]:
         """The prompt (None if absent) and the images (empty if absent), not both absent."""

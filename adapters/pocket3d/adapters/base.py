@@ -332,4 +332,3 @@ def _kebab(name: str) -> str:
 
 def _words(name: str) -> Iterator[str]:
     yield from re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name) or [name]
-

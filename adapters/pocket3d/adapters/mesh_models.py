@@ -52,12 +52,13 @@ class ImageToMeshModel(BaseMeshGenerationModel):
     """Images in, mesh out. Requires `image_path` or `image_paths` (at most `max_images`), local files.
 
     Args:
-        max_images: most images of one request.
+        max_images: most images of one request; None for `default_max_images`.
         options: see `BaseModel`.
     """
 
     default_feature: ClassVar[str] = "image_to_mesh"
     default_input_formats: ClassVar[tuple[str, ...]] = IMAGE_FORMATS
+    default_max_images: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class ImageToMeshModel(BaseMeshGenerationModel):
         supported_input_formats: Sequence[str] | None = None,
         supported_output_formats: Sequence[str] | None = None,
         feature_type: str | None = None,
-        max_images: int = 4,
+        max_images: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -79,7 +80,7 @@ class ImageToMeshModel(BaseMeshGenerationModel):
             supported_input_formats=supported_input_formats,
             **options,
         )
-        self.max_images = max_images
+        self.max_images: int = self.default_max_images if max_images is None else max_images
 
     def _image_paths(self, inputs: dict[str, Any]) -> list[Path]:
         """The images, whichever key names them.

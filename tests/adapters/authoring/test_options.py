@@ -226,6 +226,4 @@ def test_features_check_their_keys_and_then_the_options(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput) as refused:
             picture.validate_inputs(inputs)
         assert refused.value.field == field
-    assert picture.get_parameter_schema()["properties"]["image_path"] == {
-        "description": "an image: png, jpg or webp"
-    }
+    assert picture.get_parameter_schema()["properties"]["image_path"] == {"description": "an image: png, jpg or webp"}

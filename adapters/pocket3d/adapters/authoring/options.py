@@ -53,7 +53,7 @@ ImageFile = Annotated[Any, Meta(description="an image: png, jpg or webp")]
 ImageFiles = Annotated[Any, Meta(description="the same as a list of one")]
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The inputs that one adapter takes; subclass it at the top level of a module. See the module for the rules."""
 
     @classmethod

@@ -120,6 +120,7 @@ class RequestAccess:
         active = self._active
         return active[0] if len(active) == 1 else None
 
+
 def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     # The loop may have ended between the cancel and now.
     with contextlib.suppress(RuntimeError):

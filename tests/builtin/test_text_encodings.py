@@ -70,6 +70,15 @@ def test_names_and_comments_in_any_code_page_are_read_past(tmp_path: Path, code_
         assert len(triangles(written(tmp_path, name, data))) == 4, name
 
 
+def test_a_letter_that_ends_with_a_backslash_continues_no_line_of_an_obj(tmp_path: Path) -> None:
+    for number, line in enumerate(("# ソ", "o ソ", "usemtl ソ", "mtllib ソ")):
+        data = line.encode("shift_jis") + files.obj()
+        assert line.encode("shift_jis").endswith(b"\\") and data.count(b"\n") == 8
+        assert len(triangles(written(tmp_path, f"{number}.obj", data))) == 4
+    broken = files.obj().replace(b"f 1 3 2", b"f 1 3 \\\n2")
+    assert len(triangles(written(tmp_path, "broken.obj", broken))) == 4
+
+
 def test_names_in_western_code_pages_are_kept(tmp_path: Path) -> None:
     scene = read_scene(written(tmp_path, "a.obj", "o Körper\n".encode("latin-1") + files.obj()))
     assert list(scene.geometry) == ["Körper"]

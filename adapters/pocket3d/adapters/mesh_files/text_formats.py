@@ -18,6 +18,8 @@ _MAX_LINE = 1_000_000
 _MAX_GROUPS = 20_000
 _KEPT = (b"v", b"vt", b"vn", b"f", b"o", b"g", b"usemtl")
 _OUTSIDE = {b"mtllib": "material library", b"maplib": "texture library", b"call": "call of another file"}
+#: Lines that hold words in any encoding, where a last byte 0x5C may be half of a letter (Shift JIS, GBK).
+_WORDS = re.compile(rb"\s*(#|(o|g|usemtl|mtllib)\s)", re.IGNORECASE)
 _ZERO = re.compile(rb"[\s/]0+(?=[\s/]|$)")
 _SHOWN = 80
 #: `int()` refuses thousands of digits with another error.
@@ -104,8 +106,10 @@ def _obj_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
         line = data[start:end]
         start, number = end + 1, number + 1
         if line.endswith(b"\\"):
-            held += line.removesuffix(b"\\") + b" "
-            continue
+            line = line.removesuffix(b"\\")
+            if not _WORDS.match(held + line):
+                held += line + b" "
+                continue
         line, held = held + line, b""
         line = line.partition(b"#")[0].strip()
         if line:

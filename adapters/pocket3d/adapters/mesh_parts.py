@@ -65,7 +65,8 @@ def colour_bytes(mesh: Any) -> npt.NDArray[np.uint8] | None:
     colours = getattr(mesh.visual, "vertex_attributes", {}).get("color")
     if mesh.visual.kind != "texture" or colours is None or len(colours) != len(mesh.vertices):
         return None
-    return np.rint(_as_floats(colours).clip(0, 1) * 255).astype(np.uint8)
+    rounded: npt.NDArray[np.uint8] = (_as_floats(colours).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return rounded
 
 
 def parts_of(scene: Any) -> list[MeshPart]:

@@ -164,3 +164,140 @@ def test_a_broken_transform_is_the_files_fault(tmp_path: Path, broken: dict[str,
 def test_a_moved_texture_as_met_in_a_real_file() -> None:
     uv = coordinates(files.case("texture_transform.glb"))
     assert uv.max() > 3
+
+
+# ---------------------------------------------------------------- skins
+
+QUARTER = np.sqrt(0.5)
+#: About x, from +Y to -Z: how Blender's armatures lie.
+LYING = [-QUARTER, 0.0, 0.0, QUARTER]
+CORNERS = np.array(files.VERTICES)
+
+
+def joint_matrix(rotation: Any = None, scale: float = 1.0, translation: Any = (0, 0, 0)) -> Any:
+    matrix = np.eye(4)
+    if rotation is not None:
+        x, y, z, w = rotation
+        matrix = trimesh.transformations.quaternion_matrix([w, x, y, z])
+    matrix[:3, :3] *= scale
+    matrix[:3, 3] = translation
+    return matrix
+
+
+def skinned(
+    nodes: list[dict[str, Any]], joints: list[int], bind: list[Any] | None, roots: list[int] | None = None
+) -> Tetrahedron:
+    """Node 0 shows the mesh; every vertex is bound to the first joint, the last one to the last joint."""
+    body = Tetrahedron()
+    body.document["nodes"] = [{"name": "body", "mesh": 0, "skin": 0}, *nodes]
+    body.document["scenes"] = [{"nodes": roots or list(range(len(nodes) + 1))}]
+    rows = np.zeros((4, 4))
+    rows[3, 0] = len(joints) - 1
+    body.primitive["attributes"]["JOINTS_0"] = body.add(rows, "VEC4", 5121, "u1")
+    body.primitive["attributes"]["WEIGHTS_0"] = body.add(np.eye(1, 4).repeat(4, axis=0), "VEC4")
+    body.document["skins"] = [{"joints": joints}]
+    if bind is not None:
+        matrices = np.array([np.asarray(each).T.reshape(16) for each in bind])
+        body.document["skins"][0]["inverseBindMatrices"] = body.add(matrices, "MAT4")
+    return body
+
+
+def places(path: Path) -> Any:
+    mesh = read_mesh(path)
+    # Faces are in the order of the file.
+    return mesh.vertices[[mesh.faces[0][0], mesh.faces[1][1], mesh.faces[0][1], mesh.faces[1][2]]]
+
+
+def test_a_skinned_mesh_is_not_placed_by_its_own_node(tmp_path: Path) -> None:
+    armature = {"name": "Armature", "rotation": LYING, "scale": [0.01] * 3, "children": [0, 2]}
+    bind = [np.linalg.inv(joint_matrix(LYING, 0.01))]
+    body = skinned([armature, {"name": "hip"}], [2], bind, roots=[1])
+    assert places(body.write(tmp_path / "a.glb")) == pytest.approx(CORNERS, abs=1e-5)
+    assert ignored_parts(read_scene(tmp_path / "a.glb"))[0].startswith("skins: ")
+
+
+def test_a_skinned_mesh_is_as_large_as_its_joints_make_it(tmp_path: Path) -> None:
+    body = skinned([{"scale": [0.3] * 3, "translation": [0, 5, 0]}], [1], None)
+    assert places(body.write(tmp_path / "a.glb")) == pytest.approx(CORNERS * 0.3 + [0, 5, 0], abs=1e-5)
+
+
+def test_vertices_follow_their_own_joints_by_weight(tmp_path: Path) -> None:
+    body = skinned([{"children": [2]}, {"translation": [0, 0, 2]}], [1, 2], None, roots=[0, 1])
+    assert places(body.write(tmp_path / "a.glb")) == pytest.approx(CORNERS + np.outer([0, 0, 0, 1], [0, 0, 2]))
+    # The last vertex: a quarter by the first joint, three by the second; weights that do not sum to 1.
+    rows, weights = np.zeros((4, 4)), np.zeros((4, 4))
+    weights[:, 0], rows[3, 1], weights[3, :2] = 255, 1, (25, 75)
+    attributes = body.primitive["attributes"]
+    attributes["JOINTS_0"] = body.add(rows, "VEC4", 5123, "<u2")
+    attributes["WEIGHTS_0"] = body.add(weights, "VEC4", 5121, "u1", normalized=True)
+    assert places(body.write(tmp_path / "a.glb"))[3] == pytest.approx([0, 0, 1 + 1.5])
+
+
+def test_normals_turn_with_the_joints(tmp_path: Path) -> None:
+    body = skinned([{"rotation": LYING, "scale": [2, 2, 2]}], [1], None)
+    body.primitive["attributes"]["NORMAL"] = body.add([[0, 1, 0]] * 4, "VEC3")
+    (part,) = read_scene(body.write(tmp_path / "a.glb")).geometry.values()
+    assert np.asarray(part.vertex_normals) == pytest.approx(np.array([[0, 0, -1]] * 4), abs=1e-6)
+
+
+def test_a_mesh_that_is_shown_with_and_without_a_skin_stands_in_both_places(tmp_path: Path) -> None:
+    body = skinned([{"translation": [0, 10, 0]}, {"mesh": 0, "translation": [5, 0, 0]}], [1], None)
+    mesh = read_mesh(body.write(tmp_path / "a.glb"))
+    assert len(mesh.faces) == 8
+    assert mesh.bounds.tolist() == [[0, 0, 0], [6, 11, 1]]
+    assert len(read_scene(tmp_path / "a.glb").geometry) == 2
+
+
+def test_children_of_a_skinned_node_are_placed_by_it(tmp_path: Path) -> None:
+    body = skinned([{"translation": [0, 10, 0]}, {"mesh": 0}], [1], None, roots=[0, 1])
+    body.document["nodes"][0].update(translation=[100, 0, 0], children=[2])
+    assert read_mesh(body.write(tmp_path / "a.glb")).bounds.tolist() == [[0, 0, 0], [101, 11, 1]]
+
+
+def test_a_joint_outside_of_the_scene_holds_as_well(tmp_path: Path) -> None:
+    body = skinned([{"translation": [0, 10, 0]}], [1], None, roots=[0])
+    assert read_mesh(body.write(tmp_path / "a.glb")).bounds.tolist() == [[0, 10, 0], [1, 11, 1]]
+
+
+def test_a_primitive_that_is_bound_to_nothing_is_placed_by_its_node(tmp_path: Path) -> None:
+    body = skinned([{"translation": [0, 10, 0]}], [1], None)
+    body.document["nodes"][0]["translation"] = [3, 0, 0]
+    del body.primitive["attributes"]["JOINTS_0"]
+    assert read_mesh(body.write(tmp_path / "a.glb")).bounds.tolist() == [[3, 0, 0], [4, 1, 1]]
+
+
+SKIN_SPOILERS: dict[str, Any] = {
+    "no such skin": lambda d: d["nodes"][0].update(skin=3),
+    "no joints": lambda d: d["skins"][0].update(joints=[]),
+    "no such joint node": lambda d: d["skins"][0].update(joints=[9]),
+    "a vertex bound to no joint": lambda d: d["skins"][0].update(joints=[1]),
+    "too few matrices": lambda d: d["accessors"][-1].update(count=1),
+    "matrices of another kind": lambda d: d["accessors"][-1].update(type="SCALAR"),
+    "joints of floats": lambda d: d["meshes"][0]["primitives"][0]["attributes"].update(JOINTS_0=3),
+    "weights of bytes": lambda d: d["meshes"][0]["primitives"][0]["attributes"].update(WEIGHTS_0=2),
+    "weights of another count": lambda d: d["accessors"][3].update(count=3),
+    "joints below themselves": lambda d: (
+        d["nodes"].extend([{"children": [4]}, {"children": [3]}]) or d["skins"][0].update(joints=[1, 3])
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SKIN_SPOILERS))
+def test_what_a_skin_claims_wrongly_is_refused(tmp_path: Path, name: str) -> None:
+    body = skinned([{}, {}], [1, 2], [np.eye(4)] * 2)
+    body.document["scenes"] = [{"nodes": [0, 1, 2]}]
+    read_mesh(body.write(tmp_path / "sound.glb"))
+    SKIN_SPOILERS[name](body.document)
+    with pytest.raises(InvalidInput):
+        read_mesh(body.write(tmp_path / "a.glb"))
+
+
+def test_matrices_that_lead_beyond_all_numbers_are_refused(tmp_path: Path) -> None:
+    body = skinned([{}], [1], [np.eye(4) * 1e38])
+    body.document["nodes"][1]["scale"] = [1e15] * 3
+    with pytest.raises(InvalidInput):
+        read_mesh(body.write(tmp_path / "a.glb"))
+
+
+def test_a_skinned_mesh_as_met_in_real_files() -> None:
+    assert read_mesh(files.case("skin_armature_turned.glb")).extents == pytest.approx([0.6, 3, 0.6])

@@ -2,8 +2,8 @@
 
 The copy holds geometry, the node tree, materials and images that lie inside the file, nothing else: what was judged is
 what is parsed, byte for byte (two JSON readers may differ over doubled keys), and no address of anything outside is in
-it. What the parser (trimesh) does not know is worked into the numbers: places of textures. Judged against the glTF 2.0
-specification (Khronos 2017), sections 3.5 to 3.9 and 4.4.
+it. What the parser (trimesh) does not know is worked into the numbers: skins and places of textures. Judged against
+the glTF 2.0 specification (Khronos 2017), sections 3.5 to 3.9 and 4.4.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from ..image_input import ImageLimits
 from .glb_arrays import FLOAT, Arrays
 from .glb_container import pack, unpack
 from .glb_document import Document, Primitive
+from .glb_skins import put_where_joints_hold
 from .glb_surface import Mapping, Surface
 from .glb_tree import Tree
 from .limits import Checked, MeshLimits, Refused
 
 _TRIANGLES, _STRIP = 4, 5
-_LEFT_OUT = ("animations", "skins", "cameras")
+_LEFT_OUT = {
+    "animations": "only the geometry at rest is read",
+    "skins": "meshes are read where their joints hold them at rest; joints and weights are left out",
+    "cameras": "only the geometry is read",
+}
 _UNREADABLE = {
     "KHR_draco_mesh_compression": "compressed with Draco",
     "EXT_meshopt_compression": "compressed with meshoptimizer",
@@ -50,15 +55,16 @@ def check_glb(data: bytes, limits: MeshLimits, images: ImageLimits = ImageLimits
     surface = Surface(document, arrays, images)
     meshes = _Meshes(document, arrays, surface.mappings, limits)
     tree = Tree(document)
-    tree.shown(meshes.sizes, limits)
+    shown = tree.shown(meshes.sizes, limits)
+    nodes, roots = put_where_joints_hold(document, arrays, tree, shown, meshes.plain, meshes.sources)
     ignored = [f"{meshes.skipped} primitives of points, lines or fans"] if meshes.skipped else []
-    ignored += [f"{key}: only the geometry at rest is read" for key in _LEFT_OUT if raw.get(key)]
+    ignored += [f"{key}: {what}" for key, what in _LEFT_OUT.items() if raw.get(key)]
     numbers, joined = arrays.reduced()
     reduced = {
         "asset": {"version": "2.0"},
         "scene": 0,
-        "scenes": [{"nodes": tree.roots}],
-        "nodes": tree.plain(),
+        "scenes": [{"nodes": roots}],
+        "nodes": nodes,
         "meshes": meshes.plain,
         "materials": surface.materials,
         "textures": surface.textures,
@@ -79,6 +85,8 @@ class _Meshes:
         self._vertices = self._faces = 0
         self._moved: dict[tuple[int, Mapping], int] = {}
         self.plain: list[dict[str, Any]] = []
+        #: What the primitives of each were made of.
+        self.sources: list[list[Primitive]] = []
         #: Vertices and faces of each mesh.
         self.sizes: list[tuple[int, int]] = []
         #: Primitives that are no triangles.
@@ -87,8 +95,10 @@ class _Meshes:
             before = self._vertices, self._faces
             triangles = [each for each in mesh.primitives if each.mode in (_TRIANGLES, _STRIP)]
             self.skipped += len(mesh.primitives) - len(triangles)
-            kept = [plain for each in triangles if (plain := self._primitive(each)) is not None]
-            self.plain.append({"primitives": kept, **({"name": mesh.name} if mesh.name else {})})
+            kept = [(each, plain) for each in triangles if (plain := self._primitive(each)) is not None]
+            self.sources.append([source for source, _ in kept])
+            named = {"name": mesh.name} if mesh.name else {}
+            self.plain.append({"primitives": [plain for _, plain in kept], **named})
             self.sizes.append((self._vertices - before[0], self._faces - before[1]))
 
     def _primitive(self, primitive: Primitive) -> dict[str, Any] | None:

@@ -17,6 +17,9 @@ from .scoring import POLICIES
 from .settings import CoordinatorSettings
 from .standing import StandingOffers
 
+#: Broken choices of adapters remembered before those that no job waits for are forgotten.
+_BROKEN_KEPT = 256
+
 
 class Invitation(NamedTuple):
     """What one agent is called for."""
@@ -137,7 +140,7 @@ class Auctioneer:
             self._composition = self._fleet.composition
             self._queue.unpark_all()
             # Nobody waits for these: whether they are broken still is not looked at, so the wait begins anew.
-            self._broken = {key: b for key, b in self._broken.items() if any(map(self._queue.line_of, b.keys))}
+            self._forget_broken()
         if not (self._queue.active or self._coming) or not self._fleet.agents:
             return []
         settings = self._settings
@@ -237,9 +240,15 @@ class Auctioneer:
         if not wrong or any(r.code != DeclineCode.NO_ADAPTER.value for r in all_of_them if r not in wrong):
             self._broken.pop(of, None)
             return
+        if len(self._broken) > _BROKEN_KEPT:
+            self._forget_broken()
         broken = self._broken.setdefault(of, Broken(now_mono))
         broken.reason = f"{wrong[0].adapter_id} on {wrong[0].agent_id}: {wrong[0].message or 'not available'}"
         broken.keys.add(line.key)
+
+    def _forget_broken(self) -> None:
+        """Forget what no waiting job needs."""
+        self._broken = {key: b for key, b in self._broken.items() if any(map(self._queue.line_of, b.keys))}
 
     def _is_broken(self, reason: Reason) -> bool:
         if reason.code == DeclineCode.BENCHED.value:

@@ -33,9 +33,11 @@ def heard_record(advert: Advert, at: str) -> AgentRecord:
 class Bench:
     """One adapter on one agent: failures in a row, and until when it is left out."""
 
-    __slots__ = ("failures", "pauses", "until")
+    __slots__ = ("failed_at", "failures", "pauses", "until")
 
     def __init__(self) -> None:
+        #: When the last failure was counted, monotonic seconds.
+        self.failed_at = 0.0
         self.failures = 0
         self.pauses = 0
         self.until = 0.0
@@ -252,6 +254,7 @@ class Fleet:
             # It began before the pause, like the others of a worker that died with all of its runs: nothing new.
             return
         bench.failures += 1
+        bench.failed_at = now_mono
         if bench.failures >= self._settings.bench_after:
             pause = min(self._settings.bench_s * 2.0 ** min(bench.pauses, 30), self._settings.bench_cap_s)
             bench.until = now_mono + pause
@@ -273,8 +276,13 @@ class Fleet:
         return bench is not None and bench.pauses > 1
 
     def release_benches(self, now_mono: float) -> None:
-        """Pauses that are over count as a change of the picture."""
-        for (agent_id, _), bench in self.benches.items():
+        """Pauses that are over count as a change of the picture. Failures of an agent that left are held against it
+        for one longest pause: a restart does not mend an adapter, but an agent that never returns is forgotten.
+        """
+        for (agent_id, adapter_id), bench in list(self.benches.items()):
+            if agent_id not in self.agents and now_mono >= bench.failed_at + self._settings.bench_cap_s:
+                del self.benches[agent_id, adapter_id]
+                continue
             if 0.0 < bench.until <= now_mono:
                 bench.until = 0.0
                 view = self.agents.get(agent_id)

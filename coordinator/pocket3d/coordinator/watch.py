@@ -186,7 +186,7 @@ def wake(core: Core, now: Now) -> None:
     core.last_tick = core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.begin_waits_again(now.mono)
-    core.postpone_deadlines(pause_s)
+    core.deadlines.postpone(pause_s)
     core.auctioneer.abandon()
     if core.leading:
         core.proven = False

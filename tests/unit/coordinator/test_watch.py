@@ -301,7 +301,7 @@ def test_the_limit_counts_from_each_queueing(desk: Desk, agent: AgentDouble) -> 
         desk.tick(1.0)
         desk.hear(agent, full=False)
     desk.failed(agent, item, "agent_lost")
-    assert desk.record().deadline == desk.mono + 5
+    assert desk.engine.core.deadlines.of("j1") == desk.mono + 5
 
 
 # ---------------------------------------------------------------- cancel

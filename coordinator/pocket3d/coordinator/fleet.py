@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.commands import AgentRecord, Reason
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import is_built_in
@@ -45,8 +46,7 @@ class Bench:
 
 def born(incarnation: str) -> int:
     """When a life of an agent began, Unix milliseconds; 0 where its name does not say."""
-    head = incarnation.partition("-")[0]
-    return int(head) if head.isdigit() else 0
+    return decimal(incarnation.partition("-")[0]) or 0
 
 
 class Picture(NamedTuple):

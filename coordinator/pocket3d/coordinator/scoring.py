@@ -34,7 +34,8 @@ Policy = Callable[[Candidate], int]
 
 
 def _part(value: float, steps: int) -> int:
-    return max(0, min(int(value), steps - 1))
+    # Clamped before it becomes whole: of infinity there is no whole number.
+    return int(max(0, min(value, steps - 1)))
 
 
 def least_start(candidate: Candidate) -> int:
@@ -46,7 +47,7 @@ def least_start(candidate: Candidate) -> int:
     score = _part(candidate.est_start_s * 10, _START_STEPS)
     score = score * _PREFERENCE_STEPS + _part(candidate.preference, _PREFERENCE_STEPS)
     score = score * _FRAGMENTATION_STEPS + _part(candidate.fragmentation * 999, _FRAGMENTATION_STEPS)
-    return score * _LEFTOVER_STEPS + _part(candidate.leftover_mb / 16, _LEFTOVER_STEPS)
+    return score * _LEFTOVER_STEPS + _part(candidate.leftover_mb // 16, _LEFTOVER_STEPS)
 
 
 def spread(candidate: Candidate) -> int:

@@ -151,3 +151,13 @@ def test_there_is_an_engine_and_it_does_not_load_the_bus(component: str) -> None
     loaded = loaded_by(f"pocket3d.{component}.engine")
     assert len(loaded) > 5
     assert {modules()[name].component for name in loaded} == {component, "contracts"}
+
+
+@pytest.mark.parametrize("component", ["coordinator", "gpu_agents"])
+def test_both_engines_ask_the_one_predicate_for_does_it_fit(component: str) -> None:
+    askers = [
+        name
+        for name in loaded_by(f"pocket3d.{component}.engine")
+        if any(found.name == "pocket3d.contracts.fit.fits" for found in modules()[name].imports)
+    ]
+    assert {modules()[name].component for name in askers} == {component}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pocket3d.contracts.commands import CallAnswered, Lot, Reason
 from pocket3d.contracts.failures import DeclineCode
+from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
 
 from .fleet import AgentView, Fleet
@@ -31,11 +32,10 @@ class Invitation(NamedTuple):
 class Round:
     """One open call."""
 
-    def __init__(self, call_id: int, version: int, opened: float, deadline: float) -> None:
+    def __init__(self, call_id: int, version: int, deadline: float) -> None:
         self.call_id = call_id
         #: Of the fleet's picture when it was opened: what changes later may wake a line again.
         self.version = version
-        self.opened = opened
         self.deadline = deadline
         #: Lot number -> its line and how many of its jobs are up.
         self.lots: dict[int, tuple[LotKey, int]] = {}
@@ -144,7 +144,7 @@ class Auctioneer:
         if not (self._queue.active or self._coming) or not self._fleet.agents:
             return []
         settings = self._settings
-        call = Round(self._call_id + 1, self._fleet.version, now_mono, now_mono + settings.round_deadline_s)
+        call = Round(self._call_id + 1, self._fleet.version, now_mono + settings.round_deadline_s)
         lots_of: dict[str, list[Lot]] = {}
         for line in self._queue.in_order(now_mono):
             if line.sleeps(self._fleet.version, now_mono):
@@ -377,13 +377,16 @@ class Auctioneer:
                 line.declined[agent_id] = version
                 line.reasons[agent_id] = decline.reasons
 
-    def _rooms(self, call: Round) -> dict[tuple[str, str], int]:
-        rooms: dict[tuple[str, str], int] = {}
+    def _rooms(self, call: Round) -> dict[tuple[str, str], Room]:
+        rooms: dict[tuple[str, str], Room] = {}
         for agent_id, answer in call.answers.items():
             view = self._fleet.agents.get(agent_id)
             devices: list[DeviceState] = answer.devices or (view.advert.devices if view else [])
             for device in devices:
-                rooms[agent_id, device.id] = device.free_mb - device.reserved_mb - device.buffer_mb
+                # How many run there already, and how many may, is in the slots of the bids.
+                rooms[agent_id, device.id] = Room(
+                    device.kind, device.total_mb, device.free_mb, device.reserved_mb, device.buffer_mb
+                )
         return rooms
 
     # -- the hold

@@ -9,6 +9,7 @@ from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.commands import AgentRecord, Reason
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import is_built_in
+from pocket3d.contracts.fit import Need, Room, fits
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState
 from pocket3d.contracts.parameters import CheckCache, ParameterCheck
 
@@ -337,20 +338,21 @@ class Fleet:
         need = offer.vram_mb if key.vram_mb is None else key.vram_mb
         reasons = []
         for device in view.advert.devices:
-            if device.kind not in offer.devices:
-                continue
-            have = device.total_mb - device.buffer_mb
-            if need <= have:
+            empty = Room.empty(device.kind, device.total_mb, device.buffer_mb)
+            short = fits(Need(need, tuple(offer.devices)), empty)
+            if short is None:
                 return []
+            if short.dimension == "device_kind":
+                continue
             reasons.append(
                 Reason(
                     agent_id=view.agent_id,
                     device=device.id,
                     adapter_id=offer.adapter_id,
                     code=DeclineCode.VRAM_TOTAL.value,
-                    need_mb=need,
-                    have_mb=have,
-                    short_mb=need - have,
+                    need_mb=short.need,
+                    have_mb=short.have,
+                    short_mb=short.short,
                 )
             )
         if not reasons:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 
 import pytest
 
 from support.import_graph import COMPONENTS, ROOT, Module, loaded_by, modules, resolve
+from support.purity import ACTS, DIVIDED, HEAVY, decides, impurities
 
 #: contracts <- bus <- {coordinator, gpu_agents} <- ops; adapters imports contracts only.
 MAY_IMPORT = {
@@ -36,13 +36,6 @@ WORKER_BASE = {"msgspec", "structlog"}
 PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys", "yaml", "click", "rich", "jsonschema", "referencing"}
 #: The one module of the contracts that no worker imports.
 PARAMETERS = "pocket3d.contracts.parameters"
-HEAVY = {"torch", "trimesh", "scipy", "numpy", "PIL", "skimage", "pynvml"}
-
-#: What an engine and all that it loads must not import: decisions get time, ids and randomness as arguments.
-IMPURE = {
-    "asyncio", "time", "random", "secrets", "uuid", "socket", "threading", "subprocess", "multiprocessing", "os",
-    "signal", "select", "selectors", "concurrent", "shutil", "tempfile",
-}  # fmt: skip
 
 
 def third_party(module: Module) -> set[str]:
@@ -120,30 +113,24 @@ def test_there_is_no_package_at_the_top() -> None:
     assert not [component for component in COMPONENTS if (ROOT / component / "pocket3d" / "__init__.py").exists()]
 
 
-def pure_modules() -> list[str]:
-    """All of contracts but the schema tool, and the two engines with everything of ours that they load."""
-    engines = loaded_by("pocket3d.coordinator.engine") | loaded_by("pocket3d.gpu_agents.engine")
-    contracts = {n for n, m in modules().items() if m.component == "contracts" and not n.endswith(".schema_export")}
-    return sorted(engines | contracts)
+@pytest.mark.parametrize("name", sorted(name for name, module in modules().items() if module.component in DIVIDED))
+def test_a_module_decides_or_acts(name: str) -> None:
+    """A new module that awaits, looks at a clock or opens a file is to be named among those that act."""
+    found = list(impurities(modules()[name]))
+    if decides(name):
+        assert not found
+    else:
+        assert found, "it does nothing that a module which decides may not do: it need not be named"
 
 
-@pytest.mark.parametrize("name", pure_modules())
-def test_what_decides_does_not_wait_look_at_a_clock_or_roll_dice(name: str) -> None:
-    module = modules()[name]
-    asynchronous = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
-    lines = [node.lineno for node in ast.walk(module.tree) if isinstance(node, asynchronous)]
-    assert not lines, f"asynchronous code in lines {lines}"
-    impure = sorted({found.name for found in module.imports if found.name.partition(".")[0] in IMPURE})
-    assert not impure
-    clocks = [node.lineno for node in ast.walk(module.tree) if isinstance(node, ast.expr) and is_clock(node)]
-    assert not clocks, f"reads a clock in lines {clocks}"
+def test_only_modules_that_exist_are_named_as_acting() -> None:
+    assert set(modules()) >= ACTS
 
 
-def is_clock(node: ast.expr) -> bool:
-    """`datetime.now`, `date.today` and the like."""
-    if not isinstance(node, ast.Attribute) or node.attr not in ("now", "utcnow", "today"):
-        return False
-    return ast.unparse(node.value).endswith(("datetime", "date"))
+@pytest.mark.parametrize("component", ["coordinator", "gpu_agents"])
+def test_what_an_engine_loads_decides(component: str) -> None:
+    acts = [name for name in loaded_by(f"pocket3d.{component}.engine") if not decides(name)]
+    assert not acts
 
 
 @pytest.mark.parametrize("component", ["coordinator", "gpu_agents"])

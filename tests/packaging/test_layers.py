@@ -9,6 +9,7 @@ import pytest
 
 from support import module_kinds
 from support.import_graph import COMPONENTS, ROOT, Module, circles, loaded_by, modules, targets
+from support.purity import HEAVY, IMPURE, impurities
 
 #: contracts <- bus <- {coordinator, gpu_agents} <- ops; adapters imports contracts only.
 MAY_IMPORT = {
@@ -39,16 +40,8 @@ PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys"}
 SERVICES = PRODUCER_BASE | {"click", "rich", "yaml", "jsonschema", "referencing"}
 #: The one module of the contracts that no worker imports.
 PARAMETERS = "pocket3d.contracts.parameters"
-HEAVY = {"torch", "trimesh", "scipy", "numpy", "PIL", "skimage", "pynvml"}
-
 #: One circle is left, in the simulation's own copies of the services; it goes with them.
 DRIVERS = ["pocket3d.ops.simulation.coordinator_driver", "pocket3d.ops.simulation.reign_driver"]
-
-#: What a module that decides must not import: decisions get time, ids and randomness as arguments.
-IMPURE = {
-    "asyncio", "time", "random", "secrets", "uuid", "socket", "threading", "subprocess", "multiprocessing", "os",
-    "signal", "select", "selectors", "concurrent", "shutil", "tempfile",
-}  # fmt: skip
 
 
 def third_party(module: Module) -> set[str]:
@@ -185,16 +178,7 @@ def test_what_decides_builds_on_what_decides() -> None:
 
 @pytest.mark.parametrize("name", [n for n in listed() if module_kinds.kind_of(n) is module_kinds.DECIDING])
 def test_what_decides_does_not_wait_look_at_a_clock_or_roll_dice(name: str) -> None:
-    module = modules()[name]
-    asynchronous = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
-    lines = [node.lineno for node in ast.walk(module.tree) if isinstance(node, asynchronous)]
-    assert not lines, f"asynchronous code in lines {lines}"
-    impure = sorted({found.name for found in module.imports if found.name.partition(".")[0] in IMPURE})
-    assert not impure
-    clocks = [node.lineno for node in ast.walk(module.tree) if isinstance(node, ast.expr) and is_clock(node)]
-    assert not clocks, f"reads a clock in lines {clocks}"
-    opened = [node.lineno for node in ast.walk(module.tree) if isinstance(node, ast.expr) and is_file_access(node)]
-    assert not opened, f"reads or writes a file in lines {opened}"
+    assert not list(impurities(modules()[name]))
 
 
 @pytest.mark.parametrize("name", sorted(module_kinds.INTERFACES))
@@ -205,25 +189,19 @@ def test_interfaces_hold_no_code_that_waits(name: str) -> None:
     assert not {found.name for found in module.imports if found.name.partition(".")[0] in IMPURE}
 
 
-def is_file_access(node: ast.expr) -> bool:
-    """A call of `open`, or of a path's method that reads or writes."""
-    if not isinstance(node, ast.Call):
-        return False
-    if isinstance(node.func, ast.Attribute):
-        return node.func.attr in ("read_text", "read_bytes", "write_text", "write_bytes", "unlink", "mkdir", "iterdir")
-    return isinstance(node.func, ast.Name) and node.func.id == "open"
-
-
-def is_clock(node: ast.expr) -> bool:
-    """`datetime.now`, `date.today` and the like."""
-    if not isinstance(node, ast.Attribute) or node.attr not in ("now", "utcnow", "today"):
-        return False
-    return ast.unparse(node.value).endswith(("datetime", "date"))
-
-
 @pytest.mark.parametrize("component", ["coordinator", "gpu_agents"])
 def test_there_is_an_engine_and_it_does_not_load_the_bus(component: str) -> None:
     loaded = loaded_by(f"pocket3d.{component}.engine")
     assert len(loaded) > 5
     assert {modules()[name].component for name in loaded} == {component, "contracts"}
     assert not [name for name in loaded if module_kinds.kind_of(name) is module_kinds.SHELLS]
+
+
+@pytest.mark.parametrize("component", ["coordinator", "gpu_agents"])
+def test_both_engines_ask_the_one_predicate_for_does_it_fit(component: str) -> None:
+    askers = [
+        name
+        for name in loaded_by(f"pocket3d.{component}.engine")
+        if any(found.name == "pocket3d.contracts.fit.fits" for found in modules()[name].imports)
+    ]
+    assert {modules()[name].component for name in askers} == {component}

@@ -131,7 +131,9 @@ class PlayedWorkers:
 class Stage:
     """One agent service, and a coordinator played by the test."""
 
-    def __init__(self, folder: Path, devices: list[DeviceSpec] | None = None, probe: Probe | None = None) -> None:
+    def __init__(
+        self, folder: Path, devices: list[DeviceSpec] | None = None, probe: Probe | None = None, **settings: Any
+    ) -> None:
         self.folder = folder
         self.subjects = Subjects()
         self.server = MemoryServer(WallClock())
@@ -159,7 +161,13 @@ class Stage:
             declared=[DeclaredAdapter(spec=spec, python="/opt/python", env={"A": "b"})],
             work_dir=folder,
             settings=AgentSettings(
-                outcome_retry_s=0.05, cancel_grace_s=0.05, max_input_mb=1, fast_probe_s=0.02, tick_s=0.05, reading_s=1.0
+                outcome_retry_s=0.05,
+                cancel_grace_s=0.05,
+                max_input_mb=1,
+                fast_probe_s=0.02,
+                tick_s=0.05,
+                reading_s=1.0,
+                **settings,
             ),
             describe=describe,
         )
@@ -280,6 +288,18 @@ async def test_from_call_to_stored_result(stage: Stage) -> None:
     (launch,) = stage.workers.launches.values()
     assert (launch.python, launch.env, launch.spec.config) == ("/opt/python", {"A": "b"}, {"x": 1})
     await until(lambda: not stage.job_files())
+
+
+async def test_outputs_go_to_the_bucket_that_is_set_for_this_agent(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "work", outputs_bucket=Subjects("host").outputs_bucket)
+    await stage.bus.ensure(topology.build(Subjects("host"), topology.TopologySettings()))
+    await stage.begin()
+    stage.workers.work = writes("mesh.glb")
+    (made,) = (await stage.result((await stage.award()).job_id)).artifacts
+    assert made.bucket == "HOST_OUTPUTS"
+    assert await stage.bus.object_info("HOST_OUTPUTS", made.object) is not None
+    assert await stage.bus.object_info("P3D_OUTPUTS", made.object) is None
+    await stage.end()
 
 
 async def test_adapters_that_are_declared_later_are_advertised_and_run(stage: Stage) -> None:

@@ -20,7 +20,7 @@ html_title = f"Pocket3DStudio {release}"
 
 # -- pages in Markdown
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence"]
 #: A heading can be linked to as on GitHub, `page.md#the-heading`; down to the third level.
 myst_heading_anchors = 3
 #: GitHub draws these fences, and so does the page.

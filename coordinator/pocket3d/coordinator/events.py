@@ -52,11 +52,14 @@ class QueuedKnown(NamedTuple):
 
 
 class StoryRead(NamedTuple):
-    """The last event of a job, or None; `job_seq` is the jobs-stream sequence of the message it belongs to."""
+    """The last event of a job, or None; `job_seq` is the jobs-stream sequence of the message it belongs to.
+    `unreadable`: there is one, and nobody can say what it tells.
+    """
 
     job_id: str
     status: Status | None
     job_seq: int | None
+    unreadable: bool = False
 
 
 class AdvertReceived(NamedTuple):
@@ -129,6 +132,23 @@ class ResultRead(NamedTuple):
     result: Result | None
 
 
+class ResultUnreadable(NamedTuple):
+    """Under the job's id the results stream holds bytes that are no result, as its consumer or a read found."""
+
+    job_id: str
+    subject: str
+    seq: int
+    #: What is wrong with them, for people.
+    error: str
+
+
+class ResultDeleted(NamedTuple):
+    """Those bytes are gone."""
+
+    job_id: str
+    seq: int
+
+
 class EventsStored(NamedTuple):
     """The terminal events of these jobs are stored."""
 
@@ -192,6 +212,8 @@ Event = (
     | OutcomesReturned
     | ResultSeen
     | ResultRead
+    | ResultUnreadable
+    | ResultDeleted
     | EventsStored
     | DeadStored
     | JobsIndexed

@@ -14,11 +14,10 @@ from pocket3d.contracts.codec import encode
 from pocket3d.contracts.subjects import Subjects
 
 from .effects import PublishEvent
+from .history import JOB_SEQ_HEADER
 
 log = structlog.get_logger(__name__)
 
-#: Header: the jobs-stream sequence of the message that an event belongs to; tells a job from a second publish.
-JOB_SEQ_HEADER = "P3d-Job-Seq"
 #: Header: a batch's own name, by which a batch whose answer was lost is recognised.
 _BATCH_HEADER = "P3d-Batch"
 _MOST_MESSAGES = 500

@@ -38,13 +38,13 @@ from pocket3d.contracts.commands import (
     StateReported,
 )
 from pocket3d.contracts.jobs import Job
-from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import Subjects
 
 from . import effects, events
 from .acks import LazyAcks
 from .digest import REQUEST_DIGEST_HEADER, request_digest
-from .outbox import JOB_SEQ_HEADER, EventOutbox
+from .history import JOB_SEQ_HEADER, read_stored_result, read_story
+from .outbox import EventOutbox
 from .requests import Request, RequestCache, dead_letter, metadata_of
 from .settings import CoordinatorSettings
 from .tasks import TaskPool
@@ -102,6 +102,7 @@ class Performer:
             effects.ReadStory: lambda e: tasks.spawn(self._read_story(e)),
             effects.StoreResult: lambda e: tasks.spawn(self._store_result(e)),
             effects.ReadResult: lambda e: tasks.spawn(self._read_result(e.job_id)),
+            effects.DeleteResult: lambda e: tasks.spawn(self._delete_result(e)),
             effects.AckJob: lambda e: self.acks.put(partial(self._ack_job, e)),
             effects.AckResult: lambda e: self.forget_result(e.seq),
             effects.SendCall: lambda e: tasks.spawn(self._send_call(e), bounded=False),
@@ -174,7 +175,7 @@ class Performer:
             except (Conflict, OutcomeUnknown):
                 # A conflict may be our own first try: the story tells whose it is.
                 found = await self._until_done("read a story", lambda: self._story(status.job_id))
-                if found.status is not None:
+                if found.status is not None or found.unreadable:
                     self._feed(events.QueuedKnown(status.job_id))
                     return
             except BusError as error:
@@ -188,13 +189,7 @@ class Performer:
         found = await self._bus.last(self._subjects.events_stream, self._subjects.events_of(job_id))
         if found is None:
             return events.StoryRead(job_id, None, None)
-        try:
-            status = decode(Status, found.data)
-        except WireError as error:
-            log.warning("an event could not be read", job_id=job_id, error=str(error))
-            return events.StoryRead(job_id, None, None)
-        seq = found.headers.get(JOB_SEQ_HEADER, "")
-        return events.StoryRead(job_id, status, int(seq) if seq.isdigit() else None)
+        return read_story(job_id, found.subject, found.data, found.headers)
 
     async def _read_story(self, effect: effects.ReadStory) -> None:
         self._feed(await self._until_done("read a story", lambda: self._story(effect.job_id)))
@@ -233,11 +228,22 @@ class Performer:
             await self._read_result(result.job_id)
 
     async def _read_result(self, job_id: str) -> None:
-        async def read() -> Result | None:
-            found = await self._bus.last(self._subjects.results_stream, self._subjects.result_of(job_id))
-            return decode(Result, found.data) if found is not None else None
+        stream, subject = self._subjects.results_stream, self._subjects.result_of(job_id)
+        found = await self._until_done("read a result", lambda: self._bus.last(stream, subject))
+        if found is None:
+            self._feed(events.ResultRead(job_id, None))
+            return
+        seen = read_stored_result(job_id, found.subject, found.seq, found.data)
+        if isinstance(seen, events.ResultSeen):
+            self._feed(events.ResultRead(job_id, seen.result))
+        else:
+            self._feed(seen)
 
-        self._feed(events.ResultRead(job_id, await self._until_done("read a result", read)))
+    async def _delete_result(self, effect: effects.DeleteResult) -> None:
+        log.warning("bytes that are no result are deleted", subject=effect.subject, seq=effect.seq, error=effect.error)
+        stream = self._subjects.results_stream
+        await self._until_done("delete bytes that are no result", lambda: self._bus.delete(stream, effect.seq))
+        self._feed(events.ResultDeleted(effect.job_id, effect.seq))
 
     # -- acks
 

@@ -14,12 +14,13 @@ from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.commands import AgentRecord, CallAnswered, OutcomesReported
 from pocket3d.contracts.jobs import admit, generated_id
 from pocket3d.contracts.lifecycle import PRIORITIES, Priority
-from pocket3d.contracts.messages import Advert, Result
+from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 
 from . import events
 from .effects import PublishEvent
 from .engine import CoordinatorEngine
+from .history import read_stored_result
 from .outbox import EventOutbox
 from .performer import Performer
 from .requests import Request
@@ -278,14 +279,8 @@ class Reign:
     async def _on_results(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:
             message = delivery.message
-            try:
-                result = decode(Result, message.data)
-            except WireError as error:
-                # Somebody published nonsense there; it decides nothing and must not come again.
-                log.warning("a result could not be read", subject=message.subject, error=str(error))
-                self._performer.forget_result(message.seq)
-            else:
-                self.feed(events.ResultSeen(result, message.seq))
+            job_id = self._subjects.parse_story(message.subject).job_id
+            self.feed(read_stored_result(job_id, message.subject, message.seq, message.data))
             if self._results_backlog.read(message.seq):
                 self.feed(events.ResultsDrained())
 

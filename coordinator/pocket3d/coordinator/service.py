@@ -208,11 +208,11 @@ class CoordinatorService:
     async def _read_lease(self) -> None:
         try:
             entry = await self._bus.kv_get(self._subjects.leader_bucket, LEADER_KEY)
-            record = decode(LeaderRecord, entry.value) if entry is not None else None
-        except (BusError, WireError) as error:
+        except BusError as error:
             log.debug("the lease could not be read", error=str(error))
             self._lead_with(leadership.LeaseUnread())
             return
+        record = _leader_record(entry.value) if entry is not None else None
         self._lead_with(leadership.LeaseRead(record, entry.revision if entry is not None else 0))
 
     async def _write_lease(self, effect: leadership.WriteLease) -> None:
@@ -234,7 +234,7 @@ class CoordinatorService:
         while True:
             try:
                 found = await self._bus.last(stream, subject)
-                former = decode(LeaderRecord, found.data) if found is not None else None
+                former = _leader_record(found.data) if found is not None else None
                 if former is not None and former.epoch == effect.record.epoch and found is not None:
                     # An earlier try of ours, or a rival with the very same epoch.
                     mine = former.coordinator_id == self.coordinator_id
@@ -249,7 +249,7 @@ class CoordinatorService:
                     return
                 last = found.seq if found is not None else 0
                 seq = await self._bus.append(subject, encode(effect.record), expect=Expect(last))
-            except (BusError, WireError) as error:
+            except BusError as error:
                 log.debug("the leader record could not be written yet", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
                 if self._leadership.epoch != effect.record.epoch:
@@ -323,11 +323,17 @@ class CoordinatorService:
     async def _known_agents(self) -> list[AgentRecord]:
         records: dict[str, AgentRecord] = {}
         try:
-            for entry in await self._bus.kv_entries(self._subjects.agents_bucket):
-                record = decode(AgentRecord, entry.value)
-                records[record.agent_id] = record
-        except (BusError, WireError) as error:
+            entries = await self._bus.kv_entries(self._subjects.agents_bucket)
+        except BusError as error:
             log.warning("the agents bucket could not be read", error=str(error))
+            entries = []
+        for entry in entries:
+            try:
+                record = decode(AgentRecord, entry.value)
+            except WireError as error:
+                log.warning("an agent's record could not be read", key=entry.key, error=str(error))
+            else:
+                records[record.agent_id] = record
         at = rfc3339(self._clock().wall)
         for agent_id, advert in self._heard.items():
             records.setdefault(agent_id, heard_record(advert, at))
@@ -346,3 +352,12 @@ class CoordinatorService:
             except BusError as error:
                 log.debug("the service was not closed", error=str(error))
         await reign.close()
+
+
+def _leader_record(data: bytes) -> LeaderRecord | None:
+    """The record, or None for bytes that are none: nobody leads by them."""
+    try:
+        return decode(LeaderRecord, data)
+    except WireError as error:
+        log.warning("a leader record could not be read", error=str(error))
+        return None

@@ -171,6 +171,7 @@ class Api:
         request = _read(CancelRequest, msg)
         await self._wanted(request.job_id)
         self._reign.feed(events.CancelAsked(request.job_id, request.reason))
+        await self._reign.handled()
         return encode(await self._wanted(request.job_id))
 
     async def _explain(self, msg: Msg) -> bytes:

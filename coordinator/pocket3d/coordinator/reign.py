@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 _IN_FLIGHT = 256
 #: Period in which the backlog is counted again until it has been read, seconds.
 _RECOUNT_S = 0.5
+#: How much of an event an error message shows.
+_EVENT_CHARS = 500
 
 
 class Backlog:
@@ -81,6 +83,19 @@ class Backlog:
         self._read, self._acked = set(), set()
 
 
+class EngineFault(Exception):
+    """The coordinator's own mistake. Its process ends, and a standby goes on from what the streams hold.
+
+    Args:
+        event: on which it failed.
+        story: the moves of the job that the event is about, if any.
+    """
+
+    def __init__(self, event: events.Event, story: str) -> None:
+        text = f"{type(event).__name__} could not be handled: {str(event)[:_EVENT_CHARS]}"
+        super().__init__(text + (f"; story: {story}" if story else ""))
+
+
 class Reign:
     """From `Lead` to `StepDown`. A later leadership of the same process starts with a new engine.
 
@@ -116,6 +131,8 @@ class Reign:
         self._known = tuple(known)
         self._coordinator_id = coordinator_id
         self.engine = CoordinatorEngine(settings)
+        #: Events, and marks of those who wait until what came before was handled.
+        self._events: asyncio.Queue[events.Event | asyncio.Future[None]] = asyncio.Queue()
         self.tasks = TaskPool(_IN_FLIGHT)
         self._outbox = EventOutbox(bus, subjects, fence, self._events_stored, depose)
         self._performer = Performer(
@@ -141,11 +158,35 @@ class Reign:
     # -- the loop
 
     def feed(self, event: events.Event) -> None:
-        """Hand an event to the engine and perform what it asks for."""
+        """Queue an event for the engine."""
+        if not self._closed:
+            self._events.put_nowait(event)
+
+    async def handled(self) -> None:
+        """Wait until the engine has handled what was fed before."""
         if self._closed:
             return
-        for effect in self.engine.handle(event, self._clock()):
-            self._performer.perform(effect)
+        mark: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._events.put_nowait(mark)
+        await mark
+
+    async def _decide(self) -> None:
+        """The one task that owns the engine. An exception of it, or of the effects' beginning, ends the process: a
+        half-changed engine must not go on in silence.
+        """
+        while True:
+            event = await self._events.get()
+            if isinstance(event, asyncio.Future):
+                _release(event)
+            elif not self._closed:
+                self._handle(event)
+
+    def _handle(self, event: events.Event) -> None:
+        try:
+            for effect in self.engine.handle(event, self._clock()):
+                self._performer.perform(effect)
+        except Exception as error:
+            raise EngineFault(event, self.engine.story_of(event)) from error
         self._watch_deadline()
 
     def _watch_deadline(self) -> None:
@@ -181,6 +222,7 @@ class Reign:
         self._open.append(await bus.subscribe(subjects.all_outcomes(), self._on_outcome))
         if not self._begun:
             self._begun = True
+            self.tasks.spawn(self._decide(), bounded=False)
             self.tasks.spawn(self._outbox.run(), bounded=False)
             self.tasks.spawn(self._recount(), bounded=False)
             self.feed(events.Led(self._epoch, self._known))
@@ -243,6 +285,7 @@ class Reign:
         self._reading.set()
         if self._deadline is not None:
             self._deadline.cancel()
+        self._release_marks()
         # Before the tasks: a consumption may wait for its handler, which waits for nothing of ours.
         for closable in reversed(self._open):
             try:
@@ -252,6 +295,12 @@ class Reign:
         self._open.clear()
         self._performer.acks.close()
         await self.tasks.close()
+
+    def _release_marks(self) -> None:
+        while not self._events.empty():
+            left = self._events.get_nowait()
+            if isinstance(left, asyncio.Future):
+                _release(left)
 
     # -- what comes in
 
@@ -283,6 +332,7 @@ class Reign:
             self.feed(read_stored_result(job_id, message.subject, message.seq, message.data))
             if self._results_backlog.read(message.seq):
                 self.feed(events.ResultsDrained())
+        await self.handled()
 
     async def _on_jobs(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:
@@ -299,10 +349,15 @@ class Reign:
             self.feed(events.JobRead(message.seq, priority, _token(where.feature), admission, message.time))
             if self._jobs_backlog.read(message.seq):
                 self.feed(events.JobsIndexed())
-        # Let bids, results and ticks in between: a backlog of a hundred thousand jobs comes in batches.
-        await asyncio.sleep(0)
+        # A backlog of a hundred thousand jobs comes in batches, with bids, results and ticks in between.
+        await self.handled()
 
 
 def _token(feature: str) -> str:
     """A bad feature is still a subject token; only its length is cut for the answers' subjects."""
     return feature if len(feature) <= 64 else feature[:64]
+
+
+def _release(mark: asyncio.Future[None]) -> None:
+    if not mark.done():
+        mark.set_result(None)

@@ -47,6 +47,8 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.AwardsRefused: attempts.awards_refused,
     events.AwardsUnanswered: attempts.awards_unanswered,
     events.BodyGone: attempts.body_gone,
+    events.AwardTooLarge: attempts.award_too_large,
+    events.CallTooLarge: attempts.call_too_large,
     events.OutcomesReturned: attempts.outcomes_returned,
     events.ResultSeen: endings.result_seen,
     events.ResultRead: intake.result_read,

@@ -15,6 +15,7 @@ from pocket3d.contracts.subjects import Subjects
 
 from .effects import PublishEvent
 from .history import JOB_SEQ_HEADER
+from .limits import fit_status, room_of
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,7 @@ class EventOutbox:
         name = f"{self._name}-{self._batches}"
         while self._waiting and len(batch) < _MOST_MESSAGES:
             effect = self._waiting[0]
-            body = encode(effect.status)
+            body = encode(fit_status(effect.status, room_of(self._bus.max_payload)))
             if batch and size + len(body) > _MOST_BYTES:
                 break
             size += len(body)

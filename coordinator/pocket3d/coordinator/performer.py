@@ -44,6 +44,7 @@ from . import effects, events
 from .acks import LazyAcks
 from .digest import REQUEST_DIGEST_HEADER, request_digest
 from .history import JOB_SEQ_HEADER, read_stored_result, read_story
+from .limits import fit_dead_letter, fit_result, fit_status, pack_awards, room_of
 from .outbox import EventOutbox
 from .requests import Request, RequestCache, dead_letter, metadata_of
 from .settings import CoordinatorSettings
@@ -54,8 +55,6 @@ log = structlog.get_logger(__name__)
 _PAUSE_S = 0.2
 #: Bodies of recently read jobs, so that a job that is awarded at once is not read twice.
 _REQUEST_CACHE_BYTES = 8 * 1024 * 1024
-#: An award message stays well below the server's max_payload.
-_AWARD_BYTES = 640 * 1024
 
 
 class Performer:
@@ -162,7 +161,7 @@ class Performer:
     # -- events and stories
 
     async def _publish_queued(self, effect: effects.PublishQueued) -> None:
-        status = effect.status
+        status = fit_status(effect.status, self._room)
         subject = self._subjects.event(status.feature, status.job_id, status.status)
         headers = {JOB_SEQ_HEADER: str(effect.job_seq)}
         request = self.requests.get(effect.job_seq)
@@ -197,6 +196,7 @@ class Performer:
     async def _publish_dead(self, effect: effects.PublishDead) -> None:
         request = await self._until_done("read a request", partial(self._request, effect.job_seq))
         letter = dead_letter(effect, request.data if request else b"", rfc3339(self._clock().wall))
+        letter = fit_dead_letter(letter, self._room)
         subject = self._subjects.dead(effect.feature, effect.job_id)
 
         async def store() -> None:
@@ -204,9 +204,6 @@ class Performer:
                 await self._bus.append(subject, encode(letter), expect=Expect(0))
             except Conflict:
                 log.debug("the dead letter stands already", job_id=effect.job_id)
-            except TooLarge:
-                smaller = msgspec.structs.replace(letter, request=None, request_raw=None)
-                await self._bus.append(subject, encode(smaller), expect=Expect(0))
 
         await self._until_done("store a dead letter", store)
         self._feed(events.DeadStored(effect.job_id))
@@ -216,7 +213,7 @@ class Performer:
     async def _store_result(self, effect: effects.StoreResult) -> None:
         result = effect.result
         request = await self._until_done("read a request", partial(self._request, effect.job_seq))
-        result = msgspec.structs.replace(result, metadata=metadata_of(request))
+        result = fit_result(msgspec.structs.replace(result, metadata=metadata_of(request)), self._room)
         subject = self._subjects.result(result.feature, result.job_id)
         expect = Expect(effect.expect_last, self._subjects.result_of(result.job_id))
         try:
@@ -280,6 +277,8 @@ class Performer:
         try:
             async with self._turn(effect.agent_id):
                 await self._bus.publish(self._subjects.command(effect.agent_id), encode(call))
+        except TooLarge as error:
+            self._feed(events.CallTooLarge(effect.call_id, error.size, error.limit))
         except BusError as error:
             # The round closes at its deadline without this agent.
             log.debug("a call was not sent", agent_id=effect.agent_id, error=str(error))
@@ -292,12 +291,11 @@ class Performer:
         if len(effect.awards) > 1 or request is None or request.job is None or self._turn(effect.agent_id).locked():
             self._tasks.spawn(self._send_awards(effect), bounded=False)
         else:
-            self._send_award_message(effect.agent_id, effect.incarnation, [effect.awards[0].award(request.job)])
+            self._send_award_messages(effect.agent_id, effect.incarnation, [effect.awards[0].award(request.job)])
 
     async def _send_awards(self, effect: effects.SendAwards) -> None:
         agent_id = effect.agent_id
         awards: list[Award] = []
-        size = 0
         async with self._turn(agent_id):
             for item in effect.awards:
                 request = await self._until_done("read a request", partial(self._request, item.seq))
@@ -305,17 +303,20 @@ class Performer:
                     self._feed(events.BodyGone(item.job_id, item.token))
                     continue
                 awards.append(item.award(request.job))
-                size += len(request.data) + 512
-                if size > _AWARD_BYTES:
-                    self._send_award_message(agent_id, effect.incarnation, awards)
-                    awards, size = [], 0
-            if awards:
-                self._send_award_message(agent_id, effect.incarnation, awards)
+            self._send_award_messages(agent_id, effect.incarnation, awards)
             # The request's task has put the message on the wire before the next command takes its turn.
             await asyncio.sleep(0)
 
-    def _send_award_message(self, agent_id: str, incarnation: str, awards: list[Award]) -> None:
-        self._tasks.spawn(self._award(agent_id, incarnation, list(awards)), bounded=False)
+    def _send_award_messages(self, agent_id: str, incarnation: str, awards: list[Award]) -> None:
+        packed = pack_awards(awards, self._room)
+        for award, size in packed.too_large:
+            self._feed(events.AwardTooLarge(award.job_id, award.token, size, self._bus.max_payload))
+        for message in packed.messages:
+            self._tasks.spawn(self._award(agent_id, incarnation, message), bounded=False)
+
+    @property
+    def _room(self) -> int:
+        return room_of(self._bus.max_payload)
 
     async def _award(self, agent_id: str, incarnation: str, awards: list[Award]) -> None:
         tokens = tuple(a.token for a in awards)

@@ -225,7 +225,7 @@ class Reign:
             self.tasks.spawn(self._decide(), bounded=False)
             self.tasks.spawn(self._outbox.run(), bounded=False)
             self.tasks.spawn(self._recount(), bounded=False)
-            self.feed(events.Led(self._epoch, self._known))
+            self.feed(events.Led(self._epoch, self._known, bus.max_payload))
         results = coordinator_results(subjects)
         await bus.take_over(results)
         self._results_backlog = Backlog(await bus.backlog(results))

@@ -164,7 +164,7 @@ class CoordinatorService:
     def _on_connection(self, up: bool) -> None:
         self._lead_with(leadership.LinkBack() if up else leadership.LinkLost())
         if self._reign is not None:
-            self._reign.feed(events.Connected() if up else events.Disconnected())
+            self._reign.feed(events.Connected(self._bus.max_payload) if up else events.Disconnected())
             if up and self._tasks is not None:
                 self._tasks.spawn(self._reset(self._reign))
 

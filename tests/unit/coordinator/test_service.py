@@ -194,3 +194,43 @@ async def test_a_mistake_of_the_engine_ends_the_process_and_a_standby_takes_over
 
 def _mistake(*arguments: Any) -> None:
     raise ZeroDivisionError
+
+
+# ---------------------------------------------------------------- a server that takes little
+
+
+async def test_a_small_server_gets_split_awards_and_what_cannot_be_sent_fails_its_job() -> None:
+    limit = 8192
+    stage = Stage(MemoryServer(WallClock(), max_payload=limit))
+    await stage.coordinator("one")
+    await stage.leader()
+    for number in range(12):
+        await stage.publish(f"j{number}", inputs={"text_prompt": "x" * 3000})
+    await stage.publish("large", inputs={"text_prompt": "x" * (limit - 300)})
+    await stage.told("large", "queued")
+    agent = await stage.agent(run=None)
+    for number in range(12):
+        award = await eventually(lambda number=number: agent.award_of(f"j{number}"))
+        await agent.finish(award)
+    result = await stage.result("large")
+    assert (result.status, result.error and result.error.code) == ("failed", "too_large")
+    assert max(agent.award_messages) <= limit
+    await stage.told("large", "failed")
+    await stage.close()
+
+
+async def test_an_event_that_is_too_large_does_not_hold_up_the_others() -> None:
+    stage = Stage(MemoryServer(WallClock(), max_payload=8192))
+    await stage.coordinator("one")
+    leader = await stage.leader()
+    # The name of the field at fault is told in the reason, the field and the message of the event.
+    body = b'{"inputs": {}, "' + b"x" * 6000 + b'": 1}'
+    await stage.bus.append(SUBJECTS.job("normal", "echo"), body, headers={"Nats-Msg-Id": "bad"})
+    await stage.publish("good")
+    status = await stage.told("bad", "rejected")
+    assert "shortened" in (status.error.message if status.error else "")
+    await stage.told("good", "queued")
+    result = await stage.result("bad")
+    assert result.status == "rejected"
+    await eventually(lambda: leader.reign is not None and leader.reign.engine.record("bad") is None)
+    await stage.close()

@@ -37,6 +37,10 @@ class Conflict(BusError):
         self.last = last
 
 
+#: JetStream's code for a consumer that is not there.
+CONSUMER_NOT_FOUND = 10014
+
+
 class Refused(BusError):
     """The server refused for another reason."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from pocket3d.bus.port import Bus, BusError, Closable, ConsumerName, Delivery, Msg
+from pocket3d.bus.port import CONSUMER_NOT_FOUND, Bus, BusError, Closable, ConsumerName, Delivery, Msg, Refused
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode
@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 _IN_FLIGHT = 256
 #: Period in which the backlog is counted again until it has been read, seconds.
 _RECOUNT_S = 0.5
+#: How often the consumers are looked at, seconds.
+_CONSUMERS_S = 2.0
 #: How much of an event an error message shows.
 _EVENT_CHARS = 500
 
@@ -106,6 +108,7 @@ class Reign:
         certain: false as soon as another may have taken the lead; then nothing is taken from the streams.
         prove: asks the leadership to renew the lease now.
         depose: called when the fence no longer holds.
+        restore: makes what is missing on the server.
     """
 
     def __init__(
@@ -122,8 +125,10 @@ class Reign:
         certain: Callable[[], bool],
         prove: Callable[[], None],
         depose: Callable[[], None],
+        restore: Callable[[], Awaitable[None]],
     ) -> None:
         self._bus = bus
+        self._restore = restore
         self._subjects = subjects
         self._settings = settings
         self._clock = clock
@@ -225,6 +230,7 @@ class Reign:
             self.tasks.spawn(self._decide(), bounded=False)
             self.tasks.spawn(self._outbox.run(), bounded=False)
             self.tasks.spawn(self._recount(), bounded=False)
+            self.tasks.spawn(self._keep_consumers(), bounded=False)
             self.feed(events.Led(self._epoch, self._known, bus.max_payload))
         results = coordinator_results(subjects)
         await bus.take_over(results)
@@ -263,6 +269,22 @@ class Reign:
                         self.feed(events.JobsIndexed())
             except BusError as error:
                 log.debug("the backlog was not counted", error=str(error))
+
+    async def _keep_consumers(self) -> None:
+        """Make a consumer again that somebody removed: its pull finds it by itself."""
+        subjects = self._subjects
+        consumers = [coordinator_results(subjects), *(coordinator_jobs(subjects, p) for p in PRIORITIES)]
+        while True:
+            await asyncio.sleep(_CONSUMERS_S)
+            for consumer in consumers:
+                try:
+                    await self._bus.backlog(consumer)
+                except Refused as error:
+                    if error.code == CONSUMER_NOT_FOUND and self._certain():
+                        log.warning("a consumer was removed; it is made again", consumer=consumer.name)
+                        await self._restore()
+                except BusError as error:
+                    log.debug("a consumer was not looked at", consumer=consumer.name, error=str(error))
 
     async def reset(self) -> None:
         """After a reconnect: read again what was delivered and not acked, since acks may have been lost."""

@@ -179,6 +179,12 @@ class CoordinatorService:
                 log.debug("consumers were not reset yet", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
 
+    async def _restore(self) -> None:
+        try:
+            await self._bus.ensure(self._topology)
+        except BusError as error:
+            log.warning("what is missing on the server could not be made", error=str(error))
+
     async def _tick(self) -> None:
         while True:
             self._lead_with(leadership.LeaseTick())
@@ -281,6 +287,7 @@ class CoordinatorService:
             certain=lambda: self._leadership.certain(self._clock()),
             prove=lambda: self._lead_with(leadership.ProofWanted()),
             depose=lambda: self._lead_with(leadership.FenceConflict(0)),
+            restore=self._restore,
         )
         self._reign = reign
         assert self._tasks is not None

@@ -11,6 +11,7 @@ from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import (
     AnyCommand,
+    AttemptFailed,
     AttemptStarted,
     Award,
     AwardAnswer,
@@ -173,6 +174,18 @@ class ScriptedAgent:
             outcomes=list(outcomes),
         )
         return await self.bus.request(self.subjects.outcome(self.double.agent_id), encode(report), timeout=5)
+
+    def failed(self, award: Award, code: str, message: str) -> AttemptFailed:
+        return AttemptFailed(
+            job_id=award.job_id,
+            token=award.token,
+            attempt=award.attempt,
+            device=award.device,
+            adapter_id=award.adapter_id,
+            at=rfc3339(0.0),
+            code=code,
+            message=message,
+        )
 
     def started(self, award: Award) -> AttemptStarted:
         return AttemptStarted(

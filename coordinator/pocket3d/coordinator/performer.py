@@ -48,6 +48,7 @@ from .limits import fit_dead_letter, fit_result, fit_status, pack_awards, room_o
 from .outbox import EventOutbox
 from .requests import Request, RequestCache, dead_letter, metadata_of
 from .settings import CoordinatorSettings
+from .step_log import log_queued, log_step
 from .tasks import TaskPool
 
 log = structlog.get_logger(__name__)
@@ -117,6 +118,7 @@ class Performer:
 
     def perform(self, effect: effects.Effect) -> None:
         """Start one effect."""
+        log_step(effect)
         self._perform[type(effect)](effect)
 
     # -- helpers
@@ -180,6 +182,7 @@ class Performer:
             except BusError as error:
                 log.debug("a queued event could not be stored yet", job_id=status.job_id, error=str(error))
             else:
+                log_queued(status)
                 self._feed(events.QueuedStored(status.job_id))
                 return
             await asyncio.sleep(_PAUSE_S)
@@ -321,8 +324,6 @@ class Performer:
     async def _award(self, agent_id: str, incarnation: str, awards: list[Award]) -> None:
         tokens = tuple(a.token for a in awards)
         command = AwardJobs(awards=awards, **self._base(incarnation))
-        for award in awards:
-            log.debug("award", job_id=award.job_id, attempt=award.attempt, agent_id=agent_id, token=award.token)
         try:
             answer = await self._bus.request(
                 self._subjects.command(agent_id), encode(command), timeout=self._settings.award_timeout_s

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import structlog
 
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory_clock import WallClock
@@ -234,3 +235,38 @@ async def test_an_event_that_is_too_large_does_not_hold_up_the_others() -> None:
     assert result.status == "rejected"
     await eventually(lambda: leader.reign is not None and leader.reign.engine.record("bad") is None)
     await stage.close()
+
+
+async def test_a_consumer_that_somebody_removed_is_made_again(stage: Stage) -> None:
+    agent = await stage.agent()
+    for stream, name in ((SUBJECTS.jobs_stream, "coordinator-normal"), (SUBJECTS.results_stream, "coordinator")):
+        # Those who pull from it are told, as a server tells them.
+        stage.server.streams[stream].consumers.pop(name).wake()
+    await stage.publish("j1")
+    award = await eventually(lambda: agent.award_of("j1"))
+    await agent.finish(award)
+    await stage.told("j1", "succeeded")
+
+
+async def test_each_step_of_a_job_is_one_line(stage: Stage) -> None:
+    agent = await stage.agent()
+    with structlog.testing.capture_logs() as lines:
+        await stage.publish("j1", retry={"max_attempts": 2, "initial_s": 0.01})
+        first = await eventually(lambda: agent.award_of("j1"))
+        agent.double.running.clear()
+        await agent.report(agent.failed(first, "adapter_error", "it broke"))
+        second = await eventually(lambda: agent.awards[1:])
+        await agent.finish(second[0])
+        await stage.told("j1", "succeeded")
+        await stage.publish("j2", feature="Bad.Feature"[:3])
+        await stage.told("j2", "rejected")
+    of_job = {job_id: [each for each in lines if each.get("job_id") == job_id] for job_id in ("j1", "j2")}
+    words = ["queued", "awarded", "started", "requeued", "awarded", "started", "ended"]
+    assert [each["event"] for each in of_job["j1"]] == [f"job {word}" for word in words]
+    assert {each["log_level"] for each in of_job["j1"]} == {"info"}
+    assert [each.get("attempt") for each in of_job["j1"]] == [None, 1, 1, 1, 2, 2, 2]
+    assert [each.get("agent_id") for each in of_job["j1"][1:3]] == ["a1", "a1"]
+    assert "it broke" in of_job["j1"][3]["why"]
+    assert of_job["j1"][-1]["status"] == "succeeded"
+    (ended,) = of_job["j2"]
+    assert (ended["event"], ended["status"], ended["code"]) == ("job ended", "rejected", "invalid_input")

@@ -55,7 +55,7 @@ def test_every_command_that_connects_takes_the_options_of_the_nats_cli(name: str
 
 
 def test_help_is_quick() -> None:
-    """It takes 0.2 s of the processor's time, which other programs do not stretch; three times that is an accident."""
+    """It takes 0.1 s of the processor's time, which other programs do not stretch; six times that is an accident."""
     took = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

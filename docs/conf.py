@@ -6,11 +6,11 @@ import re
 
 from sphinx.application import Sphinx
 
-from pocket3d.ops.version import version as version_of_pocket3d
+from pocket3d.contracts.version import VERSION
 
 project = "Pocket3DStudio"
 author = "Pocket3DStudio"
-release = version_of_pocket3d()
+release = VERSION
 version = release
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib.mermaid"]

@@ -131,7 +131,9 @@ class PlayedWorkers:
 class Stage:
     """One agent service, and a coordinator played by the test."""
 
-    def __init__(self, folder: Path, devices: list[DeviceSpec] | None = None, probe: Probe | None = None) -> None:
+    def __init__(
+        self, folder: Path, devices: list[DeviceSpec] | None = None, probe: Probe | None = None, **settings: Any
+    ) -> None:
         self.folder = folder
         self.subjects = Subjects()
         self.server = MemoryServer(WallClock())
@@ -159,7 +161,13 @@ class Stage:
             declared=[DeclaredAdapter(spec=spec, python="/opt/python", env={"A": "b"})],
             work_dir=folder,
             settings=AgentSettings(
-                outcome_retry_s=0.05, cancel_grace_s=0.05, max_input_mb=1, fast_probe_s=0.02, tick_s=0.05, reading_s=1.0
+                outcome_retry_s=0.05,
+                cancel_grace_s=0.05,
+                max_input_mb=1,
+                fast_probe_s=0.02,
+                tick_s=0.05,
+                reading_s=1.0,
+                **settings,
             ),
             describe=describe,
         )
@@ -282,6 +290,18 @@ async def test_from_call_to_stored_result(stage: Stage) -> None:
     await until(lambda: not stage.job_files())
 
 
+async def test_outputs_go_to_the_bucket_that_is_set_for_this_agent(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "work", outputs_bucket=Subjects("host").outputs_bucket)
+    await stage.bus.ensure(topology.build(Subjects("host"), topology.TopologySettings()))
+    await stage.begin()
+    stage.workers.work = writes("mesh.glb")
+    (made,) = (await stage.result((await stage.award()).job_id)).artifacts
+    assert made.bucket == "HOST_OUTPUTS"
+    assert await stage.bus.object_info("HOST_OUTPUTS", made.object) is not None
+    assert await stage.bus.object_info("P3D_OUTPUTS", made.object) is None
+    await stage.end()
+
+
 async def test_adapters_that_are_declared_later_are_advertised_and_run(stage: Stage) -> None:
     await stage.result((await stage.award()).job_id)
     later = frames.AdapterSpec(adapter_id="later", class_path="c.D")
@@ -360,6 +380,20 @@ async def test_a_lost_result_takes_its_artifacts_away_and_only_those(stage: Stag
     await until(gone)
     assert await stage.bus.object_info("P3D_OUTPUTS", "job-1/9-9/mesh.glb") is not None
     assert (await stage.result("job-1")).token == "9-9"
+
+
+@pytest.mark.parametrize("data", [b"x", b'{"a": 1}'])
+async def test_a_success_is_stored_once_bytes_that_are_no_result_are_gone(stage: Stage, data: bytes) -> None:
+    seq = await stage.bus.append(stage.subjects.result("text_to_mesh", "job-1"), data)
+    stage.workers.work = writes()
+    award = await stage.award()
+    await until(lambda: any(run.store_tries for run in stage.service.engine.core.runs.values()))
+    # As the leader does.
+    assert await stage.bus.delete(stage.subjects.results_stream, seq)
+    result = await stage.result(award.job_id)
+    assert (result.status, result.token) == ("succeeded", award.token)
+    (made,) = result.artifacts
+    assert await stage.bus.object_info(made.bucket, made.object) is not None
 
 
 async def test_a_store_whose_answer_is_lost_is_read_back(stage: Stage) -> None:

@@ -33,6 +33,7 @@ from .port import (
     TooLarge,
 )
 from .publisher import check_batch
+from .topology import ConsumerSpec
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,8 @@ class MemoryBus(KvOnStreams):
         self._callbacks: list[Callable[[bool], None]] = []
         self._open: list[Closable] = []
         self._pending: set[asyncio.Future[Msg]] = set()
+        #: Stream and name -> what `ensure` was told of a consumer: if it is removed it is made again.
+        self.declared: dict[tuple[str, str], ConsumerSpec] = {}
 
     # -- the connection, for tests
 
@@ -234,6 +237,10 @@ class MemoryBus(KvOnStreams):
         """As `Bus.get`."""
         return await self._ask(lambda: self.server.stream(stream).messages.get(seq))
 
+    async def delete(self, stream: str, seq: int) -> bool:
+        """As `Bus.delete`."""
+        return await self._ask(lambda: self.server.stream(stream).delete(seq))
+
     async def last_seq(self, stream: str) -> int:
         """As `Bus.last_seq`."""
         return await self._ask(lambda: self.server.stream(stream).last_seq)
@@ -335,4 +342,6 @@ class MemoryBus(KvOnStreams):
 
     async def ensure(self, topology: Any) -> list[str]:
         """As `Bus.ensure`, of a `topology.Topology`."""
-        return await self._ask(lambda: self.server.ensure(topology))
+        left = await self._ask(lambda: self.server.ensure(topology))
+        self.declared.update(((spec.stream, spec.name), spec) for spec in topology.consumers)
+        return left

@@ -120,9 +120,29 @@ def test_there_is_no_package_at_the_top() -> None:
     assert not [component for component in COMPONENTS if (ROOT / component / "pocket3d" / "__init__.py").exists()]
 
 
+#: What decides: these and all of ours that they load.
+DECIDERS = (
+    "pocket3d.coordinator.term_engine",
+    "pocket3d.coordinator.leadership",
+    "pocket3d.coordinator.history",
+    "pocket3d.coordinator.explain",
+    "pocket3d.gpu_agents.engine",
+)
+#: What acts: the modules of the coordinator that wait, or know the bus.
+COORDINATOR_SHELL = {
+    "pocket3d.coordinator",
+    *(
+        f"pocket3d.coordinator.{name}"
+        for name in (
+            "acks", "api", "effect_runner", "leader_record_io", "leader_term", "service", "step_log", "tasks",
+        )
+    ),
+}  # fmt: skip
+
+
 def pure_modules() -> list[str]:
-    """All of contracts but the schema tool, and the two engines with everything of ours that they load."""
-    engines = loaded_by("pocket3d.coordinator.engine") | loaded_by("pocket3d.gpu_agents.engine")
+    """All of contracts but the schema tool, and what decides with everything of ours that it loads."""
+    engines = {name for decider in DECIDERS for name in loaded_by(decider)}
     contracts = {n for n, m in modules().items() if m.component == "contracts" and not n.endswith(".schema_export")}
     return sorted(engines | contracts)
 
@@ -144,6 +164,14 @@ def is_clock(node: ast.expr) -> bool:
     if not isinstance(node, ast.Attribute) or node.attr not in ("now", "utcnow", "today"):
         return False
     return ast.unparse(node.value).endswith(("datetime", "date"))
+
+
+def test_each_module_of_the_coordinator_decides_or_acts() -> None:
+    """A new module is in one of the two, and what decides never loads what acts."""
+    of_it = {name for name, module in modules().items() if module.component == "coordinator"}
+    deciding = {name for name in pure_modules() if name in of_it} - {"pocket3d.coordinator"}
+    assert deciding | COORDINATOR_SHELL == of_it
+    assert not deciding & COORDINATOR_SHELL
 
 
 @pytest.mark.parametrize("component", ["coordinator", "gpu_agents"])

@@ -16,7 +16,7 @@ from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.coordinator.reign import EngineFault
+from pocket3d.coordinator.leader_term import EngineFault
 from pocket3d.coordinator.service import CoordinatorService
 from pocket3d.coordinator.settings import CoordinatorSettings
 from support.coordinator_desk import AgentDouble, offer
@@ -128,7 +128,7 @@ async def test_a_job_from_its_publication_to_its_last_ack(stage: Stage) -> None:
     assert await stage.events("j1") == ["queued", "started", "succeeded"]
     await eventually(lambda: not stage.server.streams[SUBJECTS.jobs_stream].messages)
     leader = await stage.leader()
-    await eventually(lambda: leader.reign is not None and not leader.reign.engine.core.jobs)
+    await eventually(lambda: leader.term is not None and not leader.term.engine.core.jobs)
 
 
 async def test_bytes_that_are_no_result_disturb_nothing_else(stage: Stage) -> None:
@@ -184,8 +184,8 @@ async def test_a_mistake_of_the_engine_ends_the_process_and_a_standby_takes_over
     second = await stage.coordinator("two")
     await stage.publish("j1")
     await stage.told("j1", "queued")
-    assert first.reign is not None
-    monkeypatch.setattr(first.reign.engine.core.fleet, "hear", _mistake)
+    assert first.term is not None
+    monkeypatch.setattr(first.term.engine.core.fleet, "hear", _mistake)
     await stage.agent()
     with pytest.raises(EngineFault, match="could not be handled") as caught:
         await asyncio.wait_for(stage.ended(first), 10)
@@ -233,7 +233,7 @@ async def test_an_event_that_is_too_large_does_not_hold_up_the_others() -> None:
     await stage.told("good", "queued")
     result = await stage.result("bad")
     assert result.status == "rejected"
-    await eventually(lambda: leader.reign is not None and leader.reign.engine.record("bad") is None)
+    await eventually(lambda: leader.term is not None and leader.term.engine.record("bad") is None)
     await stage.close()
 
 

@@ -129,6 +129,32 @@ async def test_a_job_from_its_publication_to_its_last_ack(stage: Stage) -> None:
     await eventually(lambda: not stage.server.streams[SUBJECTS.jobs_stream].messages)
     leader = await stage.leader()
     await eventually(lambda: leader.term is not None and not leader.term.engine.core.jobs)
+    results = stage.server.streams[SUBJECTS.results_stream].consumers["coordinator"]
+    await eventually(lambda: results.backlog() == 0)
+
+
+async def test_nothing_stays_open_when_it_ends() -> None:
+    server = MemoryServer(WallClock())
+    stage = Stage(server)
+    before = await stage.coordinator("one")
+    await stage.leader()
+    await stage.coordinator("two")
+    assert server._literal or server._wild
+    await stage.close()
+    assert (server._literal, server._wild) == ({}, [])
+    assert not before.leading
+    assert [consumer.listeners for stream in server.streams.values() for consumer in stream.consumers.values()] == [
+        set()
+    ] * 4
+
+
+async def test_a_leader_that_ends_gives_the_lease_back() -> None:
+    stage = Stage(MemoryServer(WallClock()))
+    await stage.coordinator("one")
+    await stage.leader()
+    stage.stop.set()
+    await asyncio.gather(*(task for _, task in stage.coordinators))
+    assert await stage.bus.kv_get(SUBJECTS.leader_bucket, "leader") is None
 
 
 async def test_bytes_that_are_no_result_disturb_nothing_else(stage: Stage) -> None:

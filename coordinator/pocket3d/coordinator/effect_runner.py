@@ -143,7 +143,7 @@ class EffectRunner:
                 self._subjects.event(status.feature, status.job_id, status.status),
                 encode(status),
                 headers=headers,
-                expect=Expect(effect.expect_last, self._subjects.events_of(status.job_id)),
+                expect=Expect(0, self._subjects.events_of(status.job_id)),
             )
         except Conflict:
             return events.QueuedConflict(status.job_id)
@@ -229,7 +229,7 @@ class EffectRunner:
             await self._bus.append(
                 self._subjects.result(result.feature, result.job_id),
                 encode(result),
-                expect=Expect(effect.expect_last, self._subjects.result_of(result.job_id)),
+                expect=Expect(0, self._subjects.result_of(result.job_id)),
             )
         except Conflict:
             return events.ResultConflict(result.job_id)
@@ -266,6 +266,13 @@ class EffectRunner:
         except BusError as error:
             return _failed(effect, error)
         return events.JobAcked(effect.job_id if effect.answer else "", effect.seq)
+
+    async def _delete_job(self, effect: effects.DeleteJob) -> TermEvent:
+        try:
+            await self._bus.delete(self._subjects.jobs_stream, effect.seq)
+        except BusError as error:
+            return _failed(effect, error)
+        return events.JobAcked(effect.job_id, effect.seq)
 
     async def _ack_result(self, effect: effects.AckResult) -> TermEvent | None:
         try:
@@ -389,6 +396,7 @@ _CALLS: dict[type, tuple[Callable[[EffectRunner, Any], Awaitable[TermEvent | Non
     effects.StoreResult: (EffectRunner._store_result, True),
     effects.ReadResult: (EffectRunner._read_result, True),
     effects.DeleteResult: (EffectRunner._delete_result, True),
+    effects.DeleteJob: (EffectRunner._delete_job, True),
     effects.CountBacklog: (EffectRunner._count_backlog, False),
     effects.RestoreTopology: (EffectRunner._restore_topology, False),
     effects.SendCall: (EffectRunner._send_call, False),

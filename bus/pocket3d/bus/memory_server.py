@@ -84,6 +84,15 @@ class MemoryServer:
         Returns:
             True if anybody took it.
         """
+        taken = self._hand_out(msg)
+        stream = self.stream_for(msg.subject)
+        if stream is not None:
+            taken = True
+            self._store_published(stream, msg)
+        return taken
+
+    def _hand_out(self, msg: Msg) -> bool:
+        """Hand a message to whoever listens; true if anybody does."""
         taken = False
         groups: dict[tuple[str, str], list[Receiver]] = {}
         for receiver in [*self._literal.get(msg.subject, ()), *self._wild]:
@@ -97,17 +106,13 @@ class MemoryServer:
         for group in groups.values():
             taken = True
             group[next(self._turn) % len(group)].deliver(msg)
-        stream = self.stream_for(msg.subject)
-        if stream is not None:
-            taken = True
-            self._store_published(stream, msg)
         return taken
 
     def _store_published(self, stream: MemoryStream, msg: Msg) -> None:
         """A plain publish to a stream's subject: stored, and answered with what JetStream answers."""
         answer: dict[str, Any]
         try:
-            answer = {"stream": stream.name, "seq": self.append(Append(msg.subject, msg.data, msg.headers))}
+            answer = {"stream": stream.name, "seq": self._store(stream, Append(msg.subject, msg.data, msg.headers))}
         except Refused as error:
             answer = {"stream": stream.name, "seq": 0, "error": {"code": 400, "err_code": error.code}}
             answer["error"]["description"] = str(error)
@@ -143,16 +148,22 @@ class MemoryServer:
         return stream
 
     def append(self, message: Append) -> int:
-        """Store one message. Errors as `Bus.append`."""
+        """Store one message; whoever listens on its subject gets it too. Errors as `Bus.append`."""
         stream = self._owner(message.subject)
+        self._hand_out(Msg(message.subject, message.data, dict(message.headers or {}), ""))
+        return self._store(stream, message)
+
+    def _store(self, stream: MemoryStream, message: Append) -> int:
         before = stream.last_seq
         seq = stream.append(message, self.clock.time())
         self._spread(stream, before)
         return seq
 
     def append_batch(self, messages: Sequence[Append]) -> int:
-        """Store all or none. Errors as `Bus.append_batch`."""
+        """Store all or none; whoever listens on their subjects gets them too. Errors as `Bus.append_batch`."""
         stream = self._owner(messages[0].subject)
+        for message in messages:
+            self._hand_out(Msg(message.subject, message.data, dict(message.headers or {}), ""))
         before = stream.last_seq
         seq = stream.append_batch(messages, self.clock.time())
         self._spread(stream, before)

@@ -116,9 +116,7 @@ class CoordinatorService:
         self._tasks = TaskPool(64)
         for difference in await self._answered(stop, lambda: self._bus.ensure(self._topology)):
             log.warning("the server differs from the topology; left as it is", difference=difference)
-        adverts = await self._answered(
-            stop, lambda: self._bus.subscribe(self._subjects.all_adverts(), self._on_advert)
-        )
+        adverts = await self._answered(stop, lambda: self._bus.subscribe(self._subjects.all_adverts(), self._on_advert))
         self._bus.on_connection(self._on_connection)
         self._tasks.spawn(self._decide(), bounded=False)
         self._tasks.spawn(self._tick(), bounded=False)

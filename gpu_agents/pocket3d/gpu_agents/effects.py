@@ -110,7 +110,9 @@ class UploadOutputs(NamedTuple):
 
 
 class StoreResult(NamedTuple):
-    """Propose the job's one result, which is stored if there is none yet: answered by `ResultStored`, `ResultConflict` or `ResultUnknown`."""
+    """Propose the job's one result, which is stored if there is none yet: answered by `ResultStored`, `ResultConflict`
+    or `ResultUnknown`.
+    """
 
     token: str
     result: Result

@@ -18,6 +18,8 @@ from .process import Process
 
 #: A frame between worker and agent takes so long, seconds.
 _FRAME_S = 0.0005
+#: Largest message that the simulated server takes, bytes: small, so that limits are met.
+MAX_PAYLOAD = 65_536
 #: A signal or a frame ends a worker within so long, seconds.
 _END_S = (0.01, 0.3)
 
@@ -256,6 +258,9 @@ class SimulatedWorkers:
         if not worker.alive or frame.run_id not in worker.runs:
             return
         files = []
+        outputs: dict[str, Any] = {"success": True}
+        if frame.inputs.get("behave") == "huge":
+            outputs["text"] = "x" * MAX_PAYLOAD
         if frame.inputs.get("files"):
             path = Path(frame.output_dir) / "out.glb"
             # The folder is gone if the agent has been told to leave meanwhile.
@@ -264,9 +269,7 @@ class SimulatedWorkers:
             files.append(OutputFile(name="out.glb", path=str(path), size=len(frame.run_id)))
         self._end(
             worker,
-            frames.RunFinished(
-                run_id=frame.run_id, outputs={"success": True}, files=files, run_s=seconds, vram_peak_mb=peak_mb
-            ),
+            frames.RunFinished(run_id=frame.run_id, outputs=outputs, files=files, run_s=seconds, vram_peak_mb=peak_mb),
         )
 
     def _fail(

@@ -42,6 +42,7 @@ _BEHAVIOUR = (
     ("nonsense", 2),
     ("bad_input", 2),
     ("no_artifact", 2),
+    ("huge", 2),
 )
 _PRIORITIES: tuple[Priority, ...] = ("high", "normal", "normal", "normal", "low")
 

@@ -32,6 +32,7 @@ from .members import Agent, Coordinator
 from .network import Network
 from .process import Process, ServerClock
 from .pulls import Pulls
+from .workers import MAX_PAYLOAD
 from .workload import ADAPTERS, INPUT, Cancellation, Publication, Workload, fleet, make_workload
 
 #: A client that got no answer asks again after so long, seconds; a cancel is given up after so many tries.
@@ -96,7 +97,7 @@ class World:
         self.rng = random.Random(seed)
         self.network = Network(loop, self.rng, shape.faults)
         self.network.witness = self._witness
-        self.server = MemoryServer(ServerClock(self.network))
+        self.server = MemoryServer(ServerClock(self.network), max_payload=MAX_PAYLOAD)
         self.pulls = Pulls(self.network, self.server)
         self.subjects = Subjects()
         #: What went wrong so far, in words.

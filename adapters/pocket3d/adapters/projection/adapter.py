@@ -12,6 +12,7 @@ from ..authoring.mesh_job import finish_mesh
 from ..authoring.options import ImageFiles, MeshFile, Meta, Options
 from ..authoring.weight_free import WeightFreeModel
 from ..errors import InvalidInput
+from ..input_checks import image_field
 from ..texture_models import ImageToTextureModel
 
 #: As for painting from words: xatlas takes about a quarter of a millisecond a face.
@@ -79,7 +80,7 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
         projection, tiles, resolution = options.projection, options.tiles, options.texture_resolution
         source, image = self._mesh_path(inputs), self._image_paths(inputs)[0]
         self.report_progress(0.0, "reading the picture and the mesh")
-        picture = read_image(image, field="image_paths" if inputs.get("image_paths") else "image_path")
+        picture = read_image(image, field=image_field(inputs))
         scene = read_scene(source, MeshLimits(max_faces=_MAX_FACES, max_vertices=_MAX_VERTICES))
         parts = surface_parts(scene)
         corners = np.concatenate([part.vertices[part.faces.reshape(-1)] for part in parts])

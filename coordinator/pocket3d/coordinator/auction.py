@@ -7,15 +7,22 @@ from typing import NamedTuple
 
 from pocket3d.contracts.commands import CallAnswered, Lot, Reason
 from pocket3d.contracts.failures import DeclineCode
+from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
 
 from .fleet import AgentView, Fleet
+from .limits import MAX_PAYLOAD, room_of
 from .planning import Assignment, Hold, LotBid, RoundPlanner
 from .queue import Line, WaitingQueue
 from .records import JobRecord, LotKey
 from .scoring import POLICIES
 from .settings import CoordinatorSettings
 from .standing import StandingOffers
+
+#: Broken choices of adapters remembered before those that no job waits for are forgotten.
+_BROKEN_KEPT = 256
+#: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.
+_LOT_BYTES, _ADAPTER_BYTES = 256, 70
 
 
 class Invitation(NamedTuple):
@@ -28,11 +35,10 @@ class Invitation(NamedTuple):
 class Round:
     """One open call."""
 
-    def __init__(self, call_id: int, version: int, opened: float, deadline: float) -> None:
+    def __init__(self, call_id: int, version: int, deadline: float) -> None:
         self.call_id = call_id
         #: Of the fleet's picture when it was opened: what changes later may wake a line again.
         self.version = version
-        self.opened = opened
         self.deadline = deadline
         #: Lot number -> its line and how many of its jobs are up.
         self.lots: dict[int, tuple[LotKey, int]] = {}
@@ -43,6 +49,8 @@ class Round:
         self.answers: dict[str, CallAnswered] = {}
         #: Jobs that are not known to be new yet, and why agents are not asked for the lots of such jobs.
         self.coming: set[str] = set()
+        #: At most, of the largest of its messages.
+        self.bytes = 0
         self.obstacles: dict[int, dict[str, list[Reason]]] = {}
 
     @property
@@ -76,6 +84,8 @@ class Auctioneer:
         self._composition = fleet.composition
         self.round: Round | None = None
         self.hold: Hold | None = None
+        #: Largest message that the server takes, bytes.
+        self.max_payload = MAX_PAYLOAD
         self._call_id = 0
         #: (feature, binding adapters) -> the lines that nobody can serve because every adapter is broken.
         self._broken: dict[tuple[str, tuple[str, ...] | None], Broken] = {}
@@ -137,11 +147,11 @@ class Auctioneer:
             self._composition = self._fleet.composition
             self._queue.unpark_all()
             # Nobody waits for these: whether they are broken still is not looked at, so the wait begins anew.
-            self._broken = {key: b for key, b in self._broken.items() if any(map(self._queue.line_of, b.keys))}
+            self._forget_broken()
         if not (self._queue.active or self._coming) or not self._fleet.agents:
             return []
         settings = self._settings
-        call = Round(self._call_id + 1, self._fleet.version, now_mono, now_mono + settings.round_deadline_s)
+        call = Round(self._call_id + 1, self._fleet.version, now_mono + settings.round_deadline_s)
         lots_of: dict[str, list[Lot]] = {}
         for line in self._queue.in_order(now_mono):
             if line.sleeps(self._fleet.version, now_mono):
@@ -149,6 +159,9 @@ class Auctioneer:
             candidates = self._candidates(line, now_mono)
             if not candidates:
                 continue
+            if call.lots and call.bytes + self._lot_bytes(line.key, candidates) > room_of(self.max_payload):
+                # The next round is for those that are left.
+                break
             # Each lot for itself: a long line in front that waits for room must not use up the round of the others.
             self._add_lot(call, lots_of, line.key, min(len(line), settings.jobs_per_lot), candidates, now_mono)
             if len(call.lots) >= settings.lots_per_round:
@@ -161,6 +174,21 @@ class Auctioneer:
         self.round = call
         return [Invitation(agent_id, tuple(lots)) for agent_id, lots in lots_of.items()]
 
+    def _lot_bytes(self, key: LotKey, candidates: list[AgentView]) -> int:
+        """Of a lot in a call, at most."""
+        adapters = [*(key.preferred or ()), *key.unfit]
+        most = max(len(view.adapters) for view in candidates)
+        return _LOT_BYTES + sum(len(adapter_id) + 3 for adapter_id in adapters) + most * _ADAPTER_BYTES
+
+    def drop_call(self, call_id: int) -> list[JobRecord]:
+        """Abandon the open call, which cannot be sent; the jobs for which it was."""
+        call = self.round
+        if call is None or call.call_id != call_id:
+            return []
+        self.round = None
+        lines = [self._queue.line_of(key) for key, _ in call.lots.values()]
+        return [record for line in lines if line is not None for record in line]
+
     def _add_lot(
         self,
         call: Round,
@@ -171,6 +199,7 @@ class Auctioneer:
         now_mono: float,
     ) -> None:
         number = len(call.lots)
+        call.bytes += self._lot_bytes(key, candidates)
         call.lots[number] = (key, jobs)
         call.called[number] = [view.agent_id for view in candidates]
         for view in candidates:
@@ -237,9 +266,15 @@ class Auctioneer:
         if not wrong or any(r.code != DeclineCode.NO_ADAPTER.value for r in all_of_them if r not in wrong):
             self._broken.pop(of, None)
             return
+        if len(self._broken) > _BROKEN_KEPT:
+            self._forget_broken()
         broken = self._broken.setdefault(of, Broken(now_mono))
         broken.reason = f"{wrong[0].adapter_id} on {wrong[0].agent_id}: {wrong[0].message or 'not available'}"
         broken.keys.add(line.key)
+
+    def _forget_broken(self) -> None:
+        """Forget what no waiting job needs."""
+        self._broken = {key: b for key, b in self._broken.items() if any(map(self._queue.line_of, b.keys))}
 
     def _is_broken(self, reason: Reason) -> bool:
         if reason.code == DeclineCode.BENCHED.value:
@@ -368,13 +403,16 @@ class Auctioneer:
                 line.declined[agent_id] = version
                 line.reasons[agent_id] = decline.reasons
 
-    def _rooms(self, call: Round) -> dict[tuple[str, str], int]:
-        rooms: dict[tuple[str, str], int] = {}
+    def _rooms(self, call: Round) -> dict[tuple[str, str], Room]:
+        rooms: dict[tuple[str, str], Room] = {}
         for agent_id, answer in call.answers.items():
             view = self._fleet.agents.get(agent_id)
             devices: list[DeviceState] = answer.devices or (view.advert.devices if view else [])
             for device in devices:
-                rooms[agent_id, device.id] = device.free_mb - device.reserved_mb - device.buffer_mb
+                # How many run there already, and how many may, is in the slots of the bids.
+                rooms[agent_id, device.id] = Room(
+                    device.kind, device.total_mb, device.free_mb, device.reserved_mb, device.buffer_mb
+                )
         return rooms
 
     # -- the hold

@@ -103,6 +103,7 @@ class Trouble:
         "cancel",
         "ended",
         "excluded",
+        "history_lost",
         "raised_mb",
         "refusal",
         "rejection",
@@ -125,6 +126,8 @@ class Trouble:
         self.rejection: Rejection | None = None
         #: No adapter takes its parameters. Another leader may know other adapters, so its first event is `queued`.
         self.refusal: Rejection | None = None
+        #: Recovery: its last event cannot be read.
+        self.history_lost = False
         #: Recovery: nobody says that he runs it, and the results stream is being read.
         self.result_asked = False
 
@@ -135,7 +138,6 @@ class JobRecord:
     __slots__ = (
         "attempt",
         "attempt_no",
-        "deadline",
         "job_id",
         "klass",
         "last_status",
@@ -161,7 +163,6 @@ class JobRecord:
         self.submitted_at = submitted_at
         #: Monotonic seconds of the latest queueing.
         self.queued_at = now_mono
-        self.deadline = math.inf
         self.not_before = 0.0
         #: Number of the latest award that was not declined.
         self.attempt_no = 0

@@ -16,10 +16,6 @@ from ..errors import InvalidInput
 from ..texture_models import TextToTextureModel
 from .words import understand, vocabulary_text
 
-#: xatlas takes about a quarter of a millisecond a face, and more where the surface is rough.
-_MAX_FACES = 200_000
-_MAX_VERTICES = 600_000
-
 
 class TexturingOptions(Options):
     """What a request may say."""
@@ -61,17 +57,17 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
         understand(inputs["text_prompt"])
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ..mesh_input import MeshLimits, ignored_parts, read_scene
+        from ..mesh_input import ignored_parts, read_scene
         from ..mesh_output import write_mesh
         from .atlas import UnwrapFailed
-        from .painting import paint_scene, surface_parts
+        from .painting import LIMITS, paint_scene, surface_parts
 
         response: dict[str, Any] = super()._process_request(inputs)
         options = TexturingOptions.read(inputs)
         wanted = understand(options.text_prompt)
         source = self._mesh_path(inputs)
         self.report_progress(0.0, "reading the mesh")
-        scene = read_scene(source, MeshLimits(max_faces=_MAX_FACES, max_vertices=_MAX_VERTICES))
+        scene = read_scene(source, LIMITS)
         try:
             painted = paint_scene(
                 surface_parts(scene),

@@ -33,6 +33,7 @@ from .port import (
     TooLarge,
 )
 from .publisher import check_batch
+from .topology import ConsumerSpec
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,8 @@ class MemoryBus(KvOnStreams):
         self._callbacks: list[Callable[[bool], None]] = []
         self._open: list[Closable] = []
         self._pending: set[asyncio.Future[Msg]] = set()
+        #: Stream and name -> what `ensure` was told of a consumer: if it is removed it is made again.
+        self.declared: dict[tuple[str, str], ConsumerSpec] = {}
 
     # -- the connection, for tests
 
@@ -329,4 +332,6 @@ class MemoryBus(KvOnStreams):
     async def ensure(self, topology: Any) -> list[str]:
         """As `Bus.ensure`, of a `topology.Topology`."""
         await self._send()
-        return self.server.ensure(topology)
+        left = self.server.ensure(topology)
+        self.declared.update(((spec.stream, spec.name), spec) for spec in topology.consumers)
+        return left

@@ -179,6 +179,11 @@ class MemoryServer:
             raise Refused(f"consumer {name.name} on {name.stream}: consumer not found (10014)", code=10014)
         return consumer
 
+    def remove_consumer(self, name: ConsumerName) -> None:
+        """As an operator does it behind the system's back."""
+        removed = self.stream(name.stream).consumers.pop(name.name)
+        removed.wake()
+
     # -- topology
 
     def ensure(self, topology: Topology) -> list[str]:

@@ -248,6 +248,10 @@ class MemoryConsumer:
         self._cursor = 1
         self.wake()
 
+    def go_on_from(self, removed: MemoryConsumer) -> None:
+        """Stand where a consumer of the same stream stood that was removed: its acks hold."""
+        self._acked |= removed._acked
+
 
 def overlap(one: str, other: str) -> bool:
     """True if some subject is taken by both filters."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..positions import places
+from ..weld import NEARLY, weld_vertices
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -61,7 +61,7 @@ def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
         vertices: (V, 3); equal positions count as one.
         faces: (F, 3), wound consistently where it is to be closed.
     """
-    place, first = places(vertices)
+    place, first = weld_vertices(vertices, NEARLY)
     topology = place[faces]
     topology = topology[(topology != np.roll(topology, 1, axis=1)).all(axis=1)]
     boundary, bad = _boundary(topology, len(first))

@@ -21,29 +21,29 @@ Step = Callable[[float, str], None]
 _SHAPE_SHARE = 0.4
 
 
-class Made(NamedTuple):
+class Output(NamedTuple):
     """Parts to write, and facts for `generation_info`."""
 
     parts: list[MeshPart]
     facts: dict[str, Any]
 
 
-def told(text: str, options: PhotoOptions, device: str, step: Step) -> Made:
+def from_text(text: str, options: PhotoOptions, device: str, step: Step) -> Output:
     """Build what the words name, by the shape grammar. Raises `PromptError` as `parse` does."""
     scene = parse(text)
     made = assemble(scene, options.seed, device, step)
     facts = {"model": "procedural shape grammar", "understood": scene.understood(), "ignored": made.ignored}
-    return Made(made.parts, facts)
+    return Output(made.parts, facts)
 
 
-def inflated(path: Path, field: str, options: PhotoOptions, device: str, step: Step) -> Made:
+def from_photo(path: Path, field: str, options: PhotoOptions, device: str, step: Step) -> Output:
     """Inflate the photograph's subject; it keeps its colours. Raises as `from_photograph` does."""
     found = from_photograph(path, field, options, device, step)
     facts = {"model": "silhouette inflation", **found.made.facts, "image_size": found.image_size}
-    return Made([found.made.part], facts)
+    return Output([found.made.part], facts)
 
 
-def painted(path: Path, field: str, text: str, options: PhotoOptions, device: str, step: Step) -> Made:
+def from_both(path: Path, field: str, text: str, options: PhotoOptions, device: str, step: Step) -> Output:
     """Inflate the photograph's subject and give it the surface that the words name.
 
     Raises:
@@ -73,4 +73,4 @@ def painted(path: Path, field: str, text: str, options: PhotoOptions, device: st
         "ignored": wanted.ignored,
         **surface.facts,
     }
-    return Made(surface.parts, facts)
+    return Output(surface.parts, facts)

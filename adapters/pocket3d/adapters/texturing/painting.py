@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from ..mesh_output import Material, MeshPart
+from ..weld import weld_vertices
 from .atlas import Texels, Unwrapped, fill, rasterise, unwrap
 from .noise import Noise
 from .patterns import Place, Shade, colour_tensor, paint
@@ -70,9 +71,9 @@ def creased(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArra
     smooth = (normals[faces] * flat).sum(axis=2, keepdims=True) >= _CREASE
     chosen = np.where(smooth, normals[faces], flat).reshape(-1, 3)
     # Equal up to a thousandth: the faces of one plane share their corners.
-    keys = np.column_stack([faces.reshape(-1), np.round(chosen * 1000).astype(np.int64)])
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    return Bare(name, vertices[faces.reshape(-1)[first]], inverse.reshape(-1, 3), chosen[first])
+    owner = faces.reshape(-1)
+    place, first = weld_vertices(owner[:, None], also=np.round(chosen * 1000))
+    return Bare(name, vertices[owner[first]], place.reshape(-1, 3), chosen[first])
 
 
 def paint_scene(

@@ -19,7 +19,7 @@ from ..texturing.patterns import Place, Shade
 _SHARPNESS = 4
 
 
-def draping(
+def project_picture(
     picture: Image.Image, projection: str, tiles: float, extents: Any, resolution: int, device: str
 ) -> Callable[[Place], Shade]:
     """What `paint_scene` calls for each place.

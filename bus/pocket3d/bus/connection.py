@@ -7,7 +7,6 @@ nothing is kept back and sent after a reconnect, and a client that has closed it
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg as NatsMsg
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, Error, OutboundBufferLimitError
 
+from .answers import PendingAnswers, PublishLine
 from .connect import ConnectOptions
 from .port import BusError, Closable, Disconnected, Handler, Msg, NoResponders, OutcomeUnknown, Refused, TooLarge
 
@@ -79,8 +79,7 @@ class Connection:
         self._nc = Client()
         self._callbacks: list[Callable[[bool], None]] = []
         self._subscriptions: set[Subscription] = set()
-        self._pending: dict[str, tuple[asyncio.Future[NatsMsg], str]] = {}
-        self._counter = itertools.count()
+        self._answers = PendingAnswers()
         self._inbox = ""
         self._closing = False
         #: Done when the connection of now is lost; then another one takes its place.
@@ -93,9 +92,7 @@ class Connection:
         self._last_error = ""
         self._denied: list[str] = []
         self._revival: asyncio.Task[None] | None = None
-        #: Publishers that wait for the socket, in their order; while there are any, nobody passes them.
-        self._turn = asyncio.Lock()
-        self._in_line = 0
+        self._line = PublishLine()
 
     @classmethod
     async def open(cls, options: ConnectOptions) -> Connection:
@@ -195,7 +192,7 @@ class Connection:
         if not ending.cancelled() and ending.exception() is not None:
             log.debug("nats connection ended badly", error=str(ending.exception()))
         self._subscriptions.clear()
-        self._fail_pending("the connection was closed before an answer came")
+        self._answers.fail_all("the connection was closed before an answer came")
 
     async def _end(self) -> None:
         try:
@@ -211,10 +208,7 @@ class Connection:
         if self._fatal is not None and not self._fatal.done() and "authorization" in lowered:
             self._fatal.set_result(text)
         if _DENIED_PUBLISH in lowered:
-            subject = lowered.split(_DENIED_PUBLISH, 1)[1].split('"', 1)[0]
-            for future, asked in list(self._pending.values()):
-                if asked.lower() == subject and not future.done():
-                    future.set_exception(Refused(f"this user may not publish to {asked!r}", code=403))
+            self._answers.refuse(lowered.split(_DENIED_PUBLISH, 1)[1].split('"', 1)[0])
         if _DENIED_SUBSCRIBE in lowered:
             self._denied.append(lowered.split(_DENIED_SUBSCRIBE, 1)[1].split('"', 1)[0])
             del self._denied[:-100]
@@ -229,7 +223,7 @@ class Connection:
         # What was queued but not written must not be sent at some later time: its senders are told now.
         self._nc._pending.clear()
         self._nc._pending_data_size = 0
-        self._fail_pending("the connection broke before an answer came")
+        self._answers.fail_all("the connection broke before an answer came")
         if self._opened and not self._closing:
             log.warning("nats connection lost", servers=self.options.public_servers)
             self._tell(False)
@@ -270,16 +264,13 @@ class Connection:
             except Exception:  # a foreign callback must not end the client's own task
                 log.exception("a connection callback failed", up=up)
 
-    def _fail_pending(self, message: str) -> None:
-        pending, self._pending = self._pending, {}
-        for future, subject in pending.values():
-            if not future.done():
-                future.set_exception(OutcomeUnknown(f"{subject}: {message}"))
-
     # -- core messages
 
-    async def flush(self) -> None:
+    async def flush(self, until: asyncio.Future[Any] | None = None) -> None:
         """Return once the server has seen all that was sent.
+
+        Args:
+            until: ends the wait with its error.
 
         Raises:
             Disconnected: the connection broke meanwhile.
@@ -288,30 +279,35 @@ class Connection:
         # when the PONG comes. And the client forgets flushes when the connection breaks: the loss ends the wait.
         flushing = asyncio.ensure_future(self._nc.flush(timeout=_NEVER_S))
         flushing.add_done_callback(lambda done: done.cancelled() or done.exception())
-        either: set[asyncio.Future[Any]] = {flushing, self._loss}
+        either: set[asyncio.Future[Any]] = {flushing, self._loss} | ({until} if until is not None else set())
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not flushing.done():
+            if until is not None and until.done():
+                until.result()
             raise Disconnected("the connection broke")
         try:
             flushing.result()
         except (Error, OSError) as error:
             raise Disconnected(f"the connection broke: {error}") from error
 
-    async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str = "") -> None:
+    async def publish(
+        self,
+        subject: str,
+        data: bytes,
+        headers: Mapping[str, str] | None,
+        reply: str = "",
+        until: asyncio.Future[Any] | None = None,
+    ) -> None:
         """Send one message; waits before it only when the socket is far behind. Messages go out in the order of the
-        calls, also then. Errors as `Bus.publish`.
+        calls, also then. Errors as `Bus.publish`, and that of `until`, which ends the wait.
         """
-        if not self._in_line and self._nc.pending_data_size <= _HIGH_WATER:
+        if not self._line.busy and self._nc.pending_data_size <= _HIGH_WATER:
             await self._publish_now(subject, data, headers, reply)
             return
-        self._in_line += 1
-        try:
-            async with self._turn:
-                if self._ready and self._nc.pending_data_size > _HIGH_WATER:
-                    await self.flush()
-                await self._publish_now(subject, data, headers, reply)
-        finally:
-            self._in_line -= 1
+        async with self._line.turn(until):
+            if self._ready and self._nc.pending_data_size > _HIGH_WATER:
+                await self.flush(until)
+            await self._publish_now(subject, data, headers, reply)
 
     async def _publish_now(self, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str) -> None:
         nc = self._nc
@@ -327,30 +323,27 @@ class Connection:
             raise Disconnected("not connected to NATS") from error
 
     async def request(self, subject: str, data: bytes, timeout: float, headers: Mapping[str, str] | None) -> NatsMsg:
-        """Ask; the answer, also when it is a status. Errors as `Bus.request`."""
-        token = f"{next(self._counter):x}"
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[NatsMsg] = loop.create_future()
-        self._pending[token] = (future, subject)
-        timer = None
+        """Ask; the answer, also when it is a status. The time runs from the call. Errors as `Bus.request`."""
+        token, future = self._answers.expect(subject)
+        timer = asyncio.get_running_loop().call_later(timeout, self._answers.expire, token, timeout)
         try:
-            await self.publish(subject, data, headers, reply=self._inbox + token)
-            timer = loop.call_later(timeout, _expire, future, subject, timeout)
+            try:
+                await self.publish(subject, data, headers, self._inbox + token, until=future)
+            except OutcomeUnknown as error:
+                # While it waited for the socket: nothing was sent.
+                if self.connected:
+                    raise
+                raise Disconnected("not connected to NATS") from error
             answer = await future
         finally:
-            self._pending.pop(token, None)
-            if timer is not None:
-                timer.cancel()
-            elif future.done() and not future.cancelled():
-                future.exception()  # failed while publishing: taken, so that asyncio does not complain of it
+            self._answers.forget(token)
+            timer.cancel()
         if answer.headers is not None and not answer.data and answer.headers.get("Status") == "503":
             raise NoResponders(f"nobody listens on {subject}")
         return answer
 
     async def _on_answer(self, msg: NatsMsg) -> None:
-        entry = self._pending.get(msg.subject[len(self._inbox) :])
-        if entry is not None and not entry[0].done():
-            entry[0].set_result(msg)
+        self._answers.resolve(msg.subject[len(self._inbox) :], msg)
 
     async def subscribe(self, subject: str, handler: Handler, queue: str) -> Closable:
         """As `Bus.subscribe`."""
@@ -402,8 +395,3 @@ def header_size(headers: Mapping[str, str] | None) -> int:
     if not headers:
         return 0
     return 12 + sum(len(key.encode()) + len(value.encode()) + 4 for key, value in headers.items())
-
-
-def _expire(future: asyncio.Future[NatsMsg], subject: str, timeout: float) -> None:
-    if not future.done():
-        future.set_exception(OutcomeUnknown(f"{subject}: no answer within {timeout:g} s"))

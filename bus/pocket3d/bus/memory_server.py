@@ -12,6 +12,7 @@ from .ensure import widen
 from .matching import is_literal, matches, transform
 from .memory_clock import Clock, FakeClock
 from .memory_stream import MemoryConsumer, MemoryStream, overlap
+from .names import object_stream
 from .port import Append, ConsumerName, Msg, NoResponders, ObjectInfo, Refused
 from .topology import Topology
 
@@ -228,7 +229,7 @@ class MemoryServer:
         Raises:
             Refused: no such store.
         """
-        age = int(self.stream(f"OBJ_{name}").config.get("max_age", 0)) / 1e9
+        age = int(self.stream(object_stream(name)).config.get("max_age", 0)) / 1e9
         objects = self.objects.setdefault(name, {})
         if age:
             now = self.clock.time()
@@ -238,7 +239,7 @@ class MemoryServer:
 
     def past_half_age(self, info: ObjectInfo) -> bool:
         """True if an object has been kept for more than half the time that its store keeps it."""
-        age = int(self.stream(f"OBJ_{info.bucket}").config.get("max_age", 0)) / 1e9
+        age = int(self.stream(object_stream(info.bucket)).config.get("max_age", 0)) / 1e9
         return bool(age) and info.stored_at + age / 2 < self.clock.time()
 
     def answers_lost(self, subject: str) -> bool:

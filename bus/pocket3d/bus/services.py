@@ -117,7 +117,7 @@ class Service(Closable):
         try:
             await self._bus.respond(msg, data, headers)
         except BusError as error:
-            log.warning("an answer was lost", endpoint=statistics.endpoint.name, error=str(error))
+            log.warning("an answer could not be sent", endpoint=statistics.endpoint.name, error=str(error))
 
     def _identity(self, kind: str) -> dict[str, Any]:
         return {

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.contracts.subjects import Subjects
 
+from .names import kv_stream, kv_subject, object_stream, object_subjects
 from .port import ConsumerName
 
 _HOUR = 3600.0
@@ -175,16 +176,6 @@ def coordinator_results(subjects: Subjects) -> ConsumerName:
     return ConsumerName(subjects.results_stream, "coordinator")
 
 
-def bucket_stream(bucket: str) -> str:
-    """The stream behind a key/value bucket."""
-    return f"KV_{bucket}"
-
-
-def object_stream(bucket: str) -> str:
-    """The stream behind an object store."""
-    return f"OBJ_{bucket}"
-
-
 def build(subjects: Subjects, settings: TopologySettings = TopologySettings()) -> Topology:
     """All that the system needs on a server."""
     made = _Builder(subjects, settings)
@@ -266,14 +257,14 @@ class _Builder:
             "deny_delete": True,
             "max_age_s": max_age_s,
         }
-        own = (f"$KV.{bucket}.>",)
+        own = (kv_subject(bucket, ">"),)
         subjects = more.pop("subjects", own)
-        return self._stream(bucket_stream(bucket), subjects, description, **{**settings, **more})
+        return self._stream(kv_stream(bucket), subjects, description, **{**settings, **more})
 
     def buckets(self) -> tuple[StreamSpec, ...]:
         s = self._s
         # No subjects, no rollup, no writer: the server alone fills it from the events. Old entries make room.
-        projection = Source(s.events_stream, s.all_events(), f"$KV.{s.status_bucket}.{{{{wildcard(2)}}}}")
+        projection = Source(s.events_stream, s.all_events(), kv_subject(s.status_bucket, "{{wildcard(2)}}"))
         return (
             self._bucket(
                 s.status_bucket,
@@ -293,7 +284,7 @@ class _Builder:
         return tuple(
             self._stream(
                 object_stream(bucket),
-                (f"$O.{bucket}.C.>", f"$O.{bucket}.M.>"),
+                object_subjects(bucket),
                 description,
                 discard="new",
                 allow_direct=True,

@@ -156,6 +156,7 @@ class Run:
         "progress",
         "progress_at",
         "reading_back",
+        "refusal",
         "result",
         "retry_at",
         "room_deadline",
@@ -200,6 +201,8 @@ class Run:
         self.store_tries = 0
         #: The next step is to read the result back, not to store it.
         self.reading_back = False
+        #: Code and message with which it fails if the read-back finds no result: it cannot be stored.
+        self.refusal: tuple[str, str] | None = None
         self.outputs: dict[str, Any] = {}
         self.files: tuple[OutputFile, ...] = ()
         self.artifacts: tuple[Artifact, ...] = ()

@@ -42,7 +42,7 @@ RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.RUNNING: frozenset({RunState.UPLOADING, RunState.STORING, RunState.CANCELLING, RunState.REPORTING}),
     RunState.CANCELLING: frozenset({RunState.UPLOADING, RunState.STORING, RunState.REPORTING}),
     RunState.UPLOADING: frozenset({RunState.STORING, RunState.REPORTING}),
-    RunState.STORING: frozenset({RunState.DONE}),
+    RunState.STORING: frozenset({RunState.DONE, RunState.REPORTING}),
     RunState.REPORTING: frozenset({RunState.DONE}),
     RunState.DONE: frozenset(),
 }

@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from pocket3d.contracts.version import VERSION
 from pocket3d.ops.cli import COMMANDS, cli
 from support.command_line import command, environment
 
@@ -148,4 +149,31 @@ def test_commands_complete() -> None:
 
 
 def test_the_version() -> None:
-    assert run("--version").output.startswith("pocket3d 0.")
+    assert run("--version").output == f"pocket3d {VERSION}\n"
+
+
+def all_commands() -> list[tuple[str, click.Command]]:
+    context = click.Context(cli)
+    found = [(name, cli.get_command(context, name)) for name in COMMANDS]
+    group = dict(found)["adapters"]
+    assert isinstance(group, click.Group)
+    found += [(f"adapters {name}", group.get_command(context, name)) for name in group.list_commands(context)]
+    return [(name, command) for name, command in found if command is not None]
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands(), ids=[name for name, _ in all_commands()])
+def test_help_is_told_in_sentences(name: str, command: click.Command) -> None:
+    """What an option does begins with a verb and ends with a full stop; defaults may follow in brackets."""
+    assert len(all_commands()) == len(COMMANDS) + 6
+    for option in command.params:
+        if isinstance(option, click.Option):
+            text = (option.help or "").partition("  [")[0]
+            assert text.endswith(".") and text[0].isupper(), f"{name} {option.opts[0]}: {option.help!r}"
+            first = text.split()[0]
+            assert first not in ("Of", "Its", "In", "Our", "A", "An", "At", "Also", "1", "Told", "Where", "What")
+            assert first not in ("Default:", "File", "Folder", "Longest", "Comes", "Kept"), f"{name}: {text!r}"
+    doc = (command.help or "").strip()
+    assert doc.split()[0] in {
+        *("Add", "Cancel", "Check", "End", "Follow", "List", "Make", "Prepare", "Print", "Run", "Say", "See", "Show"),
+        *("Start", "Submit", "Turn", "Write"),
+    }, f"{name}: {doc!r}"

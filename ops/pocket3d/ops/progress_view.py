@@ -1,4 +1,4 @@
-"""Following jobs while a person waits: bars on a terminal, one line per step otherwise, or JSON lines."""
+"""Shows jobs to a person who waits: bars on a terminal, one line per step otherwise, or JSON lines."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ Form = Literal["auto", "bars", "lines", "json", "none"]
 _STEP = 0.1
 
 
-class Shows(Protocol):
-    """What is told of each job, in order."""
+class Renderer(Protocol):
+    """Shows each job's events, progress and result, in the order in which they come."""
 
     def status(self, status: Status) -> None:
-        """A step of its story."""
+        """Show an event of a job."""
 
     def progress(self, progress: Progress) -> None:
-        """How far it is."""
+        """Show how far a run is."""
 
     def result(self, result: Result) -> None:
-        """Its end."""
+        """Show how a job ended."""
 
 
 class Lines:
@@ -49,12 +49,12 @@ class Lines:
         return self._names.get(job_id, job_id)
 
     def status(self, status: Status) -> None:
-        """A step of its story."""
+        """Show an event of a job."""
         if status.status not in TERMINAL:
             self._write(f"{self._name(status.job_id)}: {describe(status)}")
 
     def progress(self, progress: Progress) -> None:
-        """How far it is."""
+        """Show how far a run is."""
         attempt, fraction, stage = self._shown.get(progress.job_id, (0, -1.0, None))
         now = progress.fraction if progress.fraction is not None else fraction
         if (progress.attempt, progress.stage) == (attempt, stage) and now < fraction + _STEP:
@@ -63,7 +63,7 @@ class Lines:
         self._write(f"{self._name(progress.job_id)}: {describe_progress(progress)}")
 
     def result(self, result: Result) -> None:
-        """Its end."""
+        """Show how a job ended."""
         self._write(f"{self._name(result.job_id)}: {describe_result(result)}")
 
 
@@ -73,33 +73,33 @@ class JsonLines:
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
 
-    def _tell(self, kind: str, message: Any) -> None:
+    def _emit(self, kind: str, message: Any) -> None:
         self._write(encode({"type": kind, "message": message}).decode())
 
     def status(self, status: Status) -> None:
-        """A step of its story."""
-        self._tell("status", status)
+        """Show an event of a job."""
+        self._emit("status", status)
 
     def progress(self, progress: Progress) -> None:
-        """How far it is."""
-        self._tell("progress", progress)
+        """Show how far a run is."""
+        self._emit("progress", progress)
 
     def result(self, result: Result) -> None:
-        """Its end."""
-        self._tell("result", result)
+        """Show how a job ended."""
+        self._emit("result", result)
 
 
 class Nothing:
-    """Shows nothing."""
+    """Renderer nothing."""
 
     def status(self, status: Status) -> None:
-        """A step of its story."""
+        """Show an event of a job."""
 
     def progress(self, progress: Progress) -> None:
-        """How far it is."""
+        """Show how far a run is."""
 
     def result(self, result: Result) -> None:
-        """Its end."""
+        """Show how a job ended."""
 
 
 class Bars:
@@ -117,19 +117,19 @@ class Bars:
         return self._tasks[job_id]
 
     def status(self, status: Status) -> None:
-        """A step of its story."""
+        """Show an event of a job."""
         if status.status not in TERMINAL:
             again = {"completed": 0.0} if status.status == "queued" else {}
             self._bars.update(self._task(status.job_id), note=describe(status), **again)
 
     def progress(self, progress: Progress) -> None:
-        """How far it is."""
+        """Show how far a run is."""
         fraction = {} if progress.fraction is None else {"completed": progress.fraction}
         note = progress.message or progress.stage or "running"
         self._bars.update(self._task(progress.job_id), note=note, **fraction)
 
     def result(self, result: Result) -> None:
-        """Its end."""
+        """Show how a job ended."""
         done = {"completed": 1.0} if result.status == "succeeded" else {}
         task = self._task(result.job_id)
         self._bars.update(task, note=describe_result(result), **done)
@@ -137,10 +137,10 @@ class Bars:
 
 
 @asynccontextmanager
-async def shown(
+async def renderer(
     form: Form, *, stream: TextIO | None = None, names: dict[str, str] | None = None
-) -> AsyncIterator[Shows]:
-    """Somebody to tell.
+) -> AsyncIterator[Renderer]:
+    """What shows jobs in one form, for as long as they are followed.
 
     Args:
         form: `auto` is bars on a terminal and lines elsewhere.
@@ -176,8 +176,8 @@ async def shown(
             yield Bars(bars, names or {})
 
 
-async def follow(job: JobHandle, show: Shows, timeout: float | None = None) -> Result:
-    """Tell a job's story and progress until it has its result.
+async def follow(job: JobHandle, show: Renderer, timeout: float | None = None) -> Result:
+    """Show a job's events and progress until it has its result.
 
     Raises:
         WaitTimeout: it has none after `timeout` seconds.
@@ -193,17 +193,17 @@ async def follow(job: JobHandle, show: Shows, timeout: float | None = None) -> R
                 show.progress(each)
         except Refused as error:
             # Progress is a comfort: without its stream, or the right to read it, the story and the result go on.
-            log.info("progress cannot be shown", error=str(error))
+            log.info("the progress of a job cannot be shown", job_id=job.job_id, error=str(error))
 
-    tellers = [asyncio.ensure_future(story()), asyncio.ensure_future(progress())]
+    watching = [asyncio.ensure_future(story()), asyncio.ensure_future(progress())]
     try:
         result = await job.result(timeout)
         # The progress ends by itself with the result; the last event may come some milliseconds after it.
-        await asyncio.wait(tellers, timeout=1.0)
+        await asyncio.wait(watching, timeout=1.0)
     finally:
-        for teller in tellers:
-            teller.cancel()
-        ended = await asyncio.gather(*tellers, return_exceptions=True)
+        for task in watching:
+            task.cancel()
+        ended = await asyncio.gather(*watching, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, Exception):
             raise outcome
@@ -211,7 +211,7 @@ async def follow(job: JobHandle, show: Shows, timeout: float | None = None) -> R
     return result
 
 
-async def follow_all(jobs: Sequence[JobHandle], show: Shows, timeout: float | None = None) -> list[Result]:
+async def follow_all(jobs: Sequence[JobHandle], show: Renderer, timeout: float | None = None) -> list[Result]:
     """`follow` for several at once; the results in the order of the jobs."""
     return list(await asyncio.gather(*(follow(job, show, timeout) for job in jobs)))
 

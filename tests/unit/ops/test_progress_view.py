@@ -13,7 +13,7 @@ import pytest
 from pocket3d.bus.client import JobHandle, WaitTimeout
 from pocket3d.bus.port import Refused
 from pocket3d.contracts.messages import JobError, Progress, Result, Status, Timings
-from pocket3d.ops.following import Lines, describe, describe_progress, describe_result, follow, shown
+from pocket3d.ops.progress_view import Lines, describe, describe_progress, describe_result, follow, renderer
 
 
 def status(word: Any, **more: Any) -> Status:
@@ -65,7 +65,7 @@ def test_the_end_is_told_once() -> None:
 
 async def test_json_lines_carry_the_messages() -> None:
     stream = io.StringIO()
-    async with shown("json", stream=stream) as show:
+    async with renderer("json", stream=stream) as show:
         show.status(status("queued"))
         show.progress(progress(0.5))
         show.result(OK)
@@ -76,14 +76,14 @@ async def test_json_lines_carry_the_messages() -> None:
 
 async def test_where_there_is_no_terminal_auto_means_lines() -> None:
     stream = io.StringIO()
-    async with shown("auto", stream=stream) as show:
+    async with renderer("auto", stream=stream) as show:
         show.result(OK)
     assert stream.getvalue() == "j: succeeded in 1.50 s\n"
 
 
 async def test_bars_show_names_and_ends() -> None:
     stream = io.StringIO()
-    async with shown("bars", stream=stream, names={"j": "[the job]"}) as show:
+    async with renderer("bars", stream=stream, names={"j": "[the job]"}) as show:
         show.status(status("queued", reason="waits"))
         show.progress(progress(0.5, "inflate"))
         show.result(OK)

@@ -1,4 +1,4 @@
-"""`projection-image-to-texture`: a mesh and a picture in, the mesh with the picture on it out. No weights.
+"""`projection-image-to-texture` projects a picture onto a mesh. No weights.
 
 The heavy imports happen when it works, so that the class can be described without them.
 """
@@ -43,7 +43,7 @@ class ProjectionOptions(Options):
 
 
 class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
-    """Unwraps the mesh with xatlas and lays the picture on it; what the mesh had of colours is replaced.
+    """Unwraps the mesh with xatlas and projects the picture onto it; the mesh's own colours are replaced.
 
     Nothing is recognised in the picture: `front` fits a picture of the object seen from the front, `box` one of a
     material.
@@ -70,7 +70,7 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
         from ..mesh_input import MeshLimits, ignored_parts, read_scene
         from ..mesh_output import write_mesh
         from ..texturing.atlas import UnwrapFailed
-        from ..texturing.painting import bare_parts, paint_scene
+        from ..texturing.painting import paint_scene, surface_parts
         from ..texturing.words import Understood
         from .texture_projection import project_picture
 
@@ -81,7 +81,7 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
         self.report_progress(0.0, "reading the picture and the mesh")
         picture = read_image(image, field="image_paths" if inputs.get("image_paths") else "image_path")
         scene = read_scene(source, MeshLimits(max_faces=_MAX_FACES, max_vertices=_MAX_VERTICES))
-        parts = bare_parts(scene)
+        parts = surface_parts(scene)
         corners = np.concatenate([part.vertices[part.faces.reshape(-1)] for part in parts])
         sides = np.maximum(np.ptp(corners, axis=0), 1e-12)
         painter = project_picture(picture, projection, tiles, sides / sides.max(), resolution, self.device)

@@ -33,15 +33,15 @@ class SilhouetteImageToMeshAdapter(WeightFreeModel, ImageToMeshModel):
         path = self._image_paths(inputs)[0]
         field = "image_paths" if inputs.get("image_paths") else "image_path"
         options = PhotoOptions.read(inputs)
-        made, image_size = from_photograph(path, field, options, self.device, self.step)
+        reconstruction, image_size = from_photograph(path, field, options, self.device, self.step)
         self.step(0.9, "writing the file")
         target = Path(response["output_mesh_path"])
-        extra = write_mesh([made.part], target)
+        extra = write_mesh([reconstruction.part], target)
         response["seed"] = options.seed
         facts = {
             "model": "silhouette inflation",
-            **made.facts,
-            **statistics([made.part]),
+            **reconstruction.facts,
+            **statistics([reconstruction.part]),
             "image_size": image_size,
             "seed": options.seed,
             "device": self.device,

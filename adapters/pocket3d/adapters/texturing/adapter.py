@@ -1,4 +1,4 @@
-"""`procedural-text-to-texture`: a mesh and a few words in, the mesh with a texture out. No weights.
+"""`procedural-text-to-texture` paints a mesh as a few words say. No weights.
 
 The heavy imports happen when it works, so that the class can be described without them. The words are read in pure
 Python: a prompt that says nothing of a surface is refused before anything is loaded.
@@ -66,7 +66,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
         from ..mesh_input import MeshLimits, ignored_parts, read_scene
         from ..mesh_output import write_mesh
         from .atlas import UnwrapFailed
-        from .painting import bare_parts, paint_scene
+        from .painting import paint_scene, surface_parts
 
         response: dict[str, Any] = super()._process_request(inputs)
         options = TexturingOptions.read(inputs)
@@ -76,7 +76,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
         scene = read_scene(source, MeshLimits(max_faces=_MAX_FACES, max_vertices=_MAX_VERTICES))
         try:
             painted = paint_scene(
-                bare_parts(scene),
+                surface_parts(scene),
                 wanted,
                 options.seed,
                 options.texture_resolution,
@@ -92,7 +92,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
         response["seed"] = options.seed
         facts = {
             "model": "procedural solid texture",
-            "understood": wanted.said,
+            "understood": wanted.recognised,
             "ignored_words": wanted.ignored,
             "palette": ["#" + "".join(f"{round(c * 255):02x}" for c in colour) for colour in wanted.palette],
             "metallic": wanted.metallic,

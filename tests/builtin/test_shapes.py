@@ -17,7 +17,7 @@ from pocket3d.adapters.procedural.assembly import SHAPES, Assembly, assemble  # 
 from pocket3d.adapters.procedural.grammar import parse  # noqa: E402
 from pocket3d.adapters.procedural.nouns import NOUNS  # noqa: E402
 from pocket3d.adapters.procedural.polygons import triangulated  # noqa: E402
-from pocket3d.adapters.procedural.scene import PartAsk  # noqa: E402
+from pocket3d.adapters.procedural.scene import PartRequest  # noqa: E402
 from pocket3d.adapters.procedural.solids import Kit  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -63,11 +63,11 @@ def test_a_noun_with_most_and_least_of_every_part(name: str) -> None:
     noun = NOUNS[name]
     base = parse(f"a {name}")
     for side in ("least", "most"):
-        ask = base.objects[0]
+        request = base.objects[0]
         for rule in noun.parts:
             count = getattr(rule, side)
-            ask = replace(ask, parts={**ask.parts, rule.name: PartAsk(rule.name, count)})
-        made = assemble(replace(base, objects=(ask,)))
+            request = replace(request, parts={**request.parts, rule.name: PartRequest(rule.name, count)})
+        made = assemble(replace(base, objects=(request,)))
         assert all(is_watertight(part.faces) for part in made.parts), (name, side)
         assert all(np.isfinite(part.vertices).all() for part in made.parts)
 

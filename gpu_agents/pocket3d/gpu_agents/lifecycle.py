@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.lifecycle import InvalidTransition
 
 
 class RunState(str, Enum):
@@ -83,15 +84,6 @@ WORKER_TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
 }
 
 
-class InvalidTransition(Exception):
-    """A run or worker was to go where the table has no row. The message ends with its story."""
-
-    def __init__(self, what: str, start: str, finish: str, story: list[str]) -> None:
-        super().__init__(f"{what}: no transition {start} -> {finish}; its story: " + "; ".join(story))
-        self.start = start
-        self.finish = finish
-
-
 #: Told of every move of every run and worker: tests and the simulation count which rows are taken.
 observers: list[Callable[[RunState | WorkerState, RunState | WorkerState], None]] = []
 
@@ -105,7 +97,7 @@ def check_transition(
         InvalidTransition: its table has no such row.
     """
     if finish not in (RUN_TRANSITIONS[start] if isinstance(start, RunState) else WORKER_TRANSITIONS[start]):
-        raise InvalidTransition(what, start.value, finish.value, story)
+        raise InvalidTransition(what, start, finish, story)
     for on_move in observers:
         on_move(start, finish)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from .bounds import Count, Duration, Megabytes, MegabytesLeft, ProcessId, Sequence
 from .jobs import Job
 from .messages import Advert, DeviceState, Message
 
@@ -21,7 +22,7 @@ class Command(Message, frozen=True, kw_only=True, tag_field="type"):
     """Base of what a coordinator tells an agent. An agent refuses an epoch older than one it has seen."""
 
     coordinator_id: str
-    epoch: int
+    epoch: Sequence
     #: The life of the agent that is meant; another agent with the same id stays silent. Null: whichever listens.
     incarnation: str | None = None
 
@@ -34,15 +35,15 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs up for auction that any bidder would treat alike."""
 
     #: Number within the call.
-    lot: int
+    lot: Count
     #: Canonical feature.
     feature: str
     #: Binding adapter ids, best first; null for any that serves the feature.
     adapters: list[str] | None = None
     #: Replaces the adapters' declared requirement.
-    vram_mb: int | None = None
+    vram_mb: Megabytes | None = None
     #: How many such jobs wait.
-    jobs: int = 1
+    jobs: Count = 1
     #: Adapters that must not be used for these jobs on this agent (benched, refused parameters).
     without: list[str] = []
 
@@ -50,7 +51,7 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
 class CallForBids(Command, frozen=True, kw_only=True, tag="call_for_bids"):
     """What would you do with these? Answered with `CallAnswered` on `p3d.bids.<coordinator_id>`."""
 
-    call_id: int
+    call_id: Sequence
     lots: list[Lot]
 
 
@@ -60,16 +61,16 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
     #: As published (the result uses it).
     feature: str
-    attempt: int
+    attempt: Count
     #: `<epoch>-<n>`: unique over all leaders; the fence of everything this attempt writes.
     token: str
     adapter_id: str
     device: str
     job: Job
     submitted_at: str
-    queued_s: float
+    queued_s: Duration
     #: After an out-of-memory: the raised requirement. Replaces the job's and the adapter's.
-    vram_mb: int | None = None
+    vram_mb: Megabytes | None = None
 
 
 class AwardJobs(Command, frozen=True, kw_only=True, tag="award_jobs"):
@@ -103,7 +104,7 @@ class AgentReply(Message, frozen=True, kw_only=True, tag_field="type"):
     agent_id: str
     incarnation: str
     #: From the same counter as the adverts: tells which of two pictures is newer.
-    seq: int
+    seq: Sequence
 
 
 class StateReported(AgentReply, frozen=True, kw_only=True, tag="state_reported"):
@@ -119,9 +120,9 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     device: str | None = None
     #: A `DeclineCode`.
     code: str
-    need_mb: int | None = None
-    have_mb: int | None = None
-    short_mb: int | None = None
+    need_mb: MegabytesLeft | None = None
+    have_mb: MegabytesLeft | None = None
+    short_mb: MegabytesLeft | None = None
     adapter_id: str | None = None
     message: str | None = None
     #: Dotted path of the input at fault, with the code `parameters`.
@@ -131,27 +132,27 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 class BidPlaced(msgspec.Struct, frozen=True, kw_only=True):
     """An offer for the jobs of one lot on one device. Nothing is reserved by it."""
 
-    lot: int
+    lot: Count
     adapter_id: str
     device: str
     #: MB that the first such job would newly claim on the device (0 on a warm worker that needs no more).
-    claim_mb: int
+    claim_mb: Megabytes
     #: MB that each further job on the same worker would newly claim.
-    claim_next_mb: int = 0
+    claim_next_mb: Megabytes = 0
     #: Jobs of this lot that the worker could start at once; 0 when it is busy.
-    slots: int
+    slots: Count
     #: Jobs that the worker could run at a time.
-    max_concurrent: int = 1
+    max_concurrent: Count = 1
     #: True when a loaded worker would take it.
     warm: bool = False
     #: MB of idle residents that would be evicted for it.
-    evict_mb: int = 0
+    evict_mb: Megabytes = 0
     #: Until the worker or the room is free (0 when `slots` > 0).
-    est_queue_s: float
+    est_queue_s: Duration
     #: Model load, 0 when warm.
-    est_load_s: float
+    est_load_s: Duration
     #: The run itself, from this agent's history; null when it has none.
-    est_run_s: float | None = None
+    est_run_s: Duration | None = None
     #: The offer stands: while the agent runs nothing for the coordinator and no agent, device or adapter has come or
     #: gone, jobs that bid alike may be awarded on it without another call. It reserves nothing either: the agent's
     #: ledger has the last word at the award.
@@ -161,14 +162,14 @@ class BidPlaced(msgspec.Struct, frozen=True, kw_only=True):
 class BidDeclined(msgspec.Struct, frozen=True, kw_only=True):
     """Why no offer is made for a lot."""
 
-    lot: int
+    lot: Count
     reasons: list[Reason]
 
 
 class CallAnswered(AgentReply, frozen=True, kw_only=True, tag="call_answered"):
     """All bids and declines of one agent for one call."""
 
-    call_id: int
+    call_id: Sequence
     bids: list[BidPlaced] = []
     declines: list[BidDeclined] = []
     #: The ledger's devices at this moment: what the coordinator plans several lots of one round on.
@@ -204,7 +205,7 @@ class CommandRefused(AgentReply, frozen=True, kw_only=True, tag="command_refused
 
     code: str
     message: str
-    epoch: int
+    epoch: Sequence
 
 
 AnyReply = StateReported | AwardsAnswered | CancelsNoted | CommandRefused
@@ -215,7 +216,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
     job_id: str
     token: str
-    attempt: int
+    attempt: Count
     device: str
     adapter_id: str
     at: str
@@ -224,7 +225,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 class AttemptStarted(Outcome, frozen=True, kw_only=True, tag="attempt_started"):
     """The agent works on it (inputs are fetched or the model is loaded or the run began)."""
 
-    pid: int | None = None
+    pid: ProcessId | None = None
 
 
 class AttemptFailed(Outcome, frozen=True, kw_only=True, tag="attempt_failed"):
@@ -234,10 +235,10 @@ class AttemptFailed(Outcome, frozen=True, kw_only=True, tag="attempt_failed"):
     message: str
     field: str | None = None
     #: Measured peak before it failed, if known: what an out-of-memory retry must exceed.
-    vram_peak_mb: int | None = None
+    vram_peak_mb: Megabytes | None = None
     started_at: str | None = None
-    load_s: float | None = None
-    run_s: float | None = None
+    load_s: Duration | None = None
+    run_s: Duration | None = None
 
 
 AnyOutcome = AttemptStarted | AttemptFailed
@@ -265,11 +266,11 @@ class LeaderRecord(Message, frozen=True, kw_only=True):
 
     coordinator_id: str
     #: max(last + 1, unix milliseconds)
-    epoch: int
+    epoch: Sequence
     #: Rises with every renewal: a standby sees that it moves.
-    renewal: int = 0
+    renewal: Sequence = 0
     host: str = ""
-    pid: int = 0
+    pid: ProcessId = 0
     at: str = ""
 
 

@@ -1,8 +1,8 @@
 """The one predicate for "does it fit".
 
-The coordinator asks it when it plans and the agent's ledger asks it again when it accepts; both get the same answer
-for the same numbers, and a refusal says which dimension was short and by how much (after Nomad's `AllocsFit`, which
-its ranker and its plan applier share).
+The coordinator asks it of an empty device to know whom to invite, and of the devices that bid when it plans; the agent
+asks it again when it accepts. All get the same answer for the same numbers, and a refusal says which dimension was
+short and by how much (after Nomad's `AllocsFit`, which its ranker and its plan applier share).
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ class Room(NamedTuple):
     #: Cap of the above; None for no cap.
     max_running: int | None = None
 
+    @staticmethod
+    def empty(kind: str, total_mb: int, buffer_mb: int) -> Room:
+        """A device on which nothing runs: what does not fit there never fits."""
+        return Room(kind, total_mb, total_mb, 0, buffer_mb)
+
     @property
     def available_mb(self) -> int:
         """MB that may be promised now; negative when others use more than expected."""
@@ -59,13 +64,12 @@ class Shortfall(NamedTuple):
         return self.need - self.have
 
 
-def fits(need: Need, room: Room, evictable_mb: int = 0) -> Shortfall | None:
+def fits(need: Need, room: Room) -> Shortfall | None:
     """None if `need` fits into `room`, else the first dimension that is short.
 
     Args:
         need: what the job wants of the device.
-        room: what the device has.
-        evictable_mb: held by idle residents that would be evicted first.
+        room: what the device has; memory that would be freed for it first counts as free.
     """
     if room.kind not in need.kinds:
         return Shortfall("device_kind", 1, 0)
@@ -75,7 +79,7 @@ def fits(need: Need, room: Room, evictable_mb: int = 0) -> Shortfall | None:
         return Shortfall("max_concurrent", 1, need.slots)
     if room.max_running is not None and room.running >= room.max_running:
         return Shortfall("max_running", room.running + 1, room.max_running)
-    have = room.available_mb + evictable_mb
+    have = room.available_mb
     # A warm worker with a free slot asks for nothing more: it fits even where others squeezed the device.
     if need.vram_mb > 0 and need.vram_mb > have:
         return Shortfall("vram", need.vram_mb, have)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from .bounds import Bytes, Count, Duration, Megabytes, MegabytesLeft, ProcessId, Sequence
 from .codec import WireError, decode
 from .lifecycle import Priority, ResultWord, StatusWord
 
@@ -26,7 +27,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
     """How one attempt ended."""
 
-    attempt: int
+    attempt: Count
     agent_id: str | None
     device: str | None
     code: str
@@ -50,7 +51,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     bucket: str
     object: str
-    size: int
+    size: Bytes
     sha256: str
     media_type: str
 
@@ -61,9 +62,9 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at: str | None = None
     started_at: str | None = None
     finished_at: str | None = None
-    queued_s: float | None = None
-    load_s: float | None = None
-    run_s: float | None = None
+    queued_s: Duration | None = None
+    load_s: Duration | None = None
+    run_s: Duration | None = None
 
 
 class Result(Message, frozen=True, kw_only=True):
@@ -72,7 +73,7 @@ class Result(Message, frozen=True, kw_only=True):
     job_id: str
     feature: str
     status: AnyResultWord
-    attempt: int = 0
+    attempt: Count = 0
     #: `<epoch>-<n>` of the attempt that wrote it, or of the coordinator's decision.
     token: str | None = None
     agent_id: str | None = None
@@ -81,7 +82,7 @@ class Result(Message, frozen=True, kw_only=True):
     outputs: dict[str, Any] | None = None
     artifacts: list[Artifact] = []
     timings: Timings = Timings()
-    vram_peak_mb: int | None = None
+    vram_peak_mb: Megabytes | None = None
     metadata: dict[str, Any] = {}
     tenant: str = "default"
     error: JobError | None = None
@@ -107,7 +108,7 @@ class Status(Message, frozen=True, kw_only=True):
     priority: Priority
     tenant: str
     status: StatusWord
-    attempt: int
+    attempt: Count
     agent_id: str | None = None
     device: str | None = None
     adapter_id: str | None = None
@@ -121,7 +122,7 @@ class Progress(Message, frozen=True, kw_only=True):
 
     job_id: str
     feature: str
-    attempt: int
+    attempt: Count
     agent_id: str
     #: 0..1, or null when the adapter cannot tell.
     fraction: float | None
@@ -136,13 +137,13 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     kind: Literal["cuda", "cpu"]
     name: str
-    total_mb: int
+    total_mb: Megabytes
     #: Measured.
-    free_mb: int
+    free_mb: MegabytesLeft
     #: Promised but not yet visible in `free_mb`.
-    reserved_mb: int
-    buffer_mb: int
-    max_running: int | None = None
+    reserved_mb: Megabytes
+    buffer_mb: Megabytes
+    max_running: Count | None = None
 
 
 class Resident(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,21 +151,21 @@ class Resident(msgspec.Struct, frozen=True, kw_only=True):
 
     adapter_id: str
     device: str
-    pid: int
-    vram_mb: int
-    idle_s: float
+    pid: ProcessId
+    vram_mb: Megabytes
+    idle_s: Duration
 
 
 class RunningJob(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt that the agent holds, from its award until its result or outcome is answered."""
 
     job_id: str
-    attempt: int
+    attempt: Count
     token: str
     adapter_id: str
     device: str
     #: Of the worker; null while the worker is being started.
-    pid: int | None = None
+    pid: ProcessId | None = None
     #: False once the run has ended and only its result is still being stored: it holds no slot any more.
     on_device: bool = True
 
@@ -174,8 +175,8 @@ class AdapterOffer(msgspec.Struct, frozen=True, kw_only=True):
 
     adapter_id: str
     feature: str
-    vram_mb: int
-    max_concurrent: int
+    vram_mb: Megabytes
+    max_concurrent: Count
     #: Device kinds it runs on: `cuda`, `cpu`.
     devices: list[str]
     available: bool
@@ -196,9 +197,9 @@ class Advert(Message, frozen=True, kw_only=True):
     #: told from an earlier one.
     incarnation: str
     #: Rises with every message of this incarnation (adverts, bids and outcomes alike).
-    seq: int
+    seq: Sequence
     host: str
-    pid: int
+    pid: ProcessId
     version: str
     draining: bool
     labels: dict[str, str] = {}

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 __all__ = ["CheckCache", "ParameterCheck", "ParameterProblem"]
 
 _MESSAGE_CHARS = 300
+#: Longest schema, bytes of JSON, and how deep it may be nested. The largest of our own adapters has 2.2 kB, 4 deep.
+MAX_SCHEMA_BYTES = 64 * 1024
+MAX_SCHEMA_DEPTH = 32
 
 
 class ParameterProblem(NamedTuple):
@@ -36,24 +38,34 @@ class ParameterCheck:
         schema: JSON Schema of the inputs; nothing outside it is fetched.
 
     Raises:
-        ValueError: not a JSON Schema.
+        ValueError: not a JSON Schema, or one too large or too deep.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
+        _check_size(schema)
         try:
             Draft202012Validator.check_schema(dict(schema))
         except SchemaError as error:
             raise ValueError(f"not a JSON Schema: {error.message[:_MESSAGE_CHARS]}") from error
+        except Exception as error:
+            # As in `problem`.
+            raise ValueError(f"not a JSON Schema: {_short(error)}") from error
         # An empty registry: a `$ref` to an address is an error, not a download.
         self._validator = Draft202012Validator(dict(schema), registry=Registry())
 
     def problem(self, inputs: Mapping[str, Any]) -> ParameterProblem | None:
-        """What is wrong with these inputs, the most telling thing first; None if they fit."""
+        """What is wrong with these inputs, the most telling thing first; None if they fit.
+
+        Never raises: a schema that cannot be used is what is wrong, with every input that meets its fault.
+        """
         try:
             found = best_match(self._validator.iter_errors(dict(inputs)))
-        except Unresolvable as error:
-            return ParameterProblem("inputs", f"the adapter's schema cannot be used: {error}"[:_MESSAGE_CHARS])
-        return None if found is None else self._in_words(found)
+            return None if found is None else self._in_words(found)
+        except Exception as error:  # noqa: BLE001
+            # A stranger's schema drives jsonschema into whatever its pieces raise: RecursionError by a `$ref` to
+            # itself, OverflowError by a pattern's bounds, ValueError by an address, TypeError, re.error. None of them
+            # may cost more than this adapter this job.
+            return ParameterProblem("inputs", f"the adapter's schema cannot be used: {_short(error)}"[:_MESSAGE_CHARS])
 
     @staticmethod
     def _in_words(error: ValidationError) -> ParameterProblem:
@@ -87,7 +99,10 @@ class CheckCache:
         """The check of a schema; None without one, or where it is no JSON Schema: then only the adapter judges."""
         if schema is None:
             return None
-        key = msgspec.json.encode(schema)
+        try:
+            key = msgspec.json.encode(schema)
+        except (TypeError, ValueError, RecursionError):
+            return None
         if key not in self._checks:
             if len(self._checks) > 1000:
                 self._checks.clear()
@@ -96,6 +111,29 @@ class CheckCache:
             except ValueError:
                 self._checks[key] = None
         return self._checks[key]
+
+
+def _check_size(schema: Mapping[str, Any]) -> None:
+    level: list[Any] = [schema]
+    for _ in range(MAX_SCHEMA_DEPTH):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            break
+    else:
+        raise ValueError(f"not a usable JSON Schema: nested more than {MAX_SCHEMA_DEPTH} deep")
+    size = len(msgspec.json.encode(schema))
+    if size > MAX_SCHEMA_BYTES:
+        raise ValueError(f"not a usable JSON Schema: {size} bytes, at most {MAX_SCHEMA_BYTES}")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:_MESSAGE_CHARS]
 
 
 def _dotted(path: list[Any]) -> str:

@@ -1,6 +1,7 @@
 """What an agent and its worker process say over their socket pair: msgpack frames, each behind its length.
 
-This module is imported inside every model's own environment, so it needs msgspec and nothing else.
+This module is imported inside every model's own environment, so it needs msgspec and nothing else. A frame with a
+number outside of its range is no frame: it ends its worker, and nothing else.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import struct
 from typing import Any
 
 import msgspec
+
+from .bounds import Bytes, Count, Megabytes, ProcessId, RunDuration
 
 #: Of the handshake. A worker and an agent with different numbers refuse each other.
 PROTOCOL = 1
@@ -54,7 +57,7 @@ class LoadModel(Frame, frozen=True, kw_only=True, tag="load_model"):
     #: `cuda` or `cpu`: what the adapter may use. A simulated device is `cuda` for matching, but the worker gets `cpu`.
     device_kind: str
     #: MB promised to this worker.
-    vram_mb: int
+    vram_mb: Megabytes
 
 
 class RunJob(Frame, frozen=True, kw_only=True, tag="run_job"):
@@ -63,7 +66,7 @@ class RunJob(Frame, frozen=True, kw_only=True, tag="run_job"):
     #: The attempt's token.
     run_id: str
     job_id: str
-    attempt: int
+    attempt: Count
     feature: str
     #: `*_path` inputs are absolute paths of local files.
     inputs: dict[str, Any]
@@ -71,7 +74,7 @@ class RunJob(Frame, frozen=True, kw_only=True, tag="run_job"):
     job_dir: str
     output_dir: str
     #: MB that this run claims beyond the worker's own.
-    extra_vram_mb: int = 0
+    extra_vram_mb: Megabytes = 0
     #: The inputs as the producer published them (files are references, not paths), where that differs from `inputs`:
     #: what `echo` gives back.
     published_inputs: dict[str, Any] | None = None
@@ -96,15 +99,15 @@ class Hello(Frame, frozen=True, kw_only=True, tag="hello"):
     """First frame of a worker."""
 
     protocol: int
-    pid: int
+    pid: ProcessId
     python: str
 
 
 class ModelLoaded(Frame, frozen=True, kw_only=True, tag="model_loaded"):
     """The model is loaded. `vram_mb` is what the framework says is allocated; None if it cannot tell."""
 
-    load_s: float
-    vram_mb: int | None = None
+    load_s: RunDuration
+    vram_mb: Megabytes | None = None
 
 
 class LoadFailed(Frame, frozen=True, kw_only=True, tag="load_failed"):
@@ -132,7 +135,7 @@ class OutputFile(msgspec.Struct, frozen=True, kw_only=True):
     #: Name relative to `output_dir`, with / as separator: also the artifact's name.
     name: str
     path: str
-    size: int
+    size: Bytes
 
 
 class RunFinished(Frame, frozen=True, kw_only=True, tag="run_finished"):
@@ -141,8 +144,8 @@ class RunFinished(Frame, frozen=True, kw_only=True, tag="run_finished"):
     run_id: str
     outputs: dict[str, Any]
     files: list[OutputFile]
-    run_s: float
-    vram_peak_mb: int | None = None
+    run_s: RunDuration
+    vram_peak_mb: Megabytes | None = None
 
 
 class RunFailed(Frame, frozen=True, kw_only=True, tag="run_failed"):
@@ -154,8 +157,8 @@ class RunFailed(Frame, frozen=True, kw_only=True, tag="run_failed"):
     message: str
     field: str | None = None
     traceback: str = ""
-    run_s: float | None = None
-    vram_peak_mb: int | None = None
+    run_s: RunDuration | None = None
+    vram_peak_mb: Megabytes | None = None
 
 
 WorkerFrame = Hello | ModelLoaded | LoadFailed | RunProgress | RunFinished | RunFailed
@@ -168,8 +171,8 @@ class AdapterDescription(msgspec.Struct, frozen=True, kw_only=True):
     available: bool
     reason: str | None = None
     feature: str = "unknown"
-    vram_mb: int = 0
-    max_concurrent: int = 1
+    vram_mb: Megabytes = 0
+    max_concurrent: Count = 1
     devices: list[str] = []
     #: JSON Schema of its inputs, or None when it takes any keys.
     parameters: dict[str, Any] | None = None
@@ -226,6 +229,6 @@ class FrameReader:
             del self._buffer[:end]
             try:
                 frames.append(self._decoder.decode(body))
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise FrameError(f"not a frame: {error}") from error
         return frames

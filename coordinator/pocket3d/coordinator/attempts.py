@@ -259,7 +259,10 @@ def adopt(core: Core, record: JobRecord, view: AgentView, running: RunningJob, n
     """
     if record.state is JobState.QUEUED:
         core.leave_queue(record)
+        # It was told that it waits again.
+        record.started_told = False
     core.recovering.pop(record.job_id, None)
+    _was_not_lost(record, view.agent_id, running.attempt)
     record.attempt_no = max(record.attempt_no, running.attempt)
     record.attempt = Attempt(
         number=running.attempt,
@@ -279,6 +282,40 @@ def adopt(core: Core, record: JobRecord, view: AgentView, running: RunningJob, n
         record.attempt.cancel_by = now.mono + core.settings.cancel_wait_s
         core.cancelling[record.job_id] = None
         core.stop_attempt(record, "cancelled on request")
+
+
+def heard_again(core: Core, record: JobRecord, view: AgentView) -> None:
+    """The agent of the current attempt lists it: whatever was thought of it meanwhile, it is not lost."""
+    attempt = record.attempt
+    if attempt is None or (attempt.agent_id, attempt.incarnation) != (view.agent_id, view.advert.incarnation):
+        return
+    attempt.doubted = False
+    if attempt.token not in view.attempts:
+        # The agent was forgotten in between, and its bookings with it.
+        core.fleet.book(attempt, record.job_id)
+    ending = core.deferred.get(record.job_id)
+    if ending is not None and ending[1].code == FailureCode.AGENT_LOST.value:
+        del core.deferred[record.job_id]
+        _was_not_lost(record, attempt.agent_id, attempt.number)
+
+
+def _was_not_lost(record: JobRecord, agent_id: str, number: int) -> None:
+    """Take back what was counted when this attempt was taken for lost: attempts are counted, not losses. An earlier
+    leader may have counted it, so it is found by its number and its agent.
+    """
+    trouble = record.trouble
+    if trouble is None:
+        return
+    lost = [
+        error
+        for error in trouble.attempts
+        if (error.code, error.agent_id, error.attempt) == (FailureCode.AGENT_LOST.value, agent_id, number)
+    ]
+    if lost:
+        trouble.attempts = [error for error in trouble.attempts if error not in lost]
+        trouble.spent -= len(lost)
+        if all(error.agent_id != agent_id for error in trouble.attempts):
+            trouble.excluded -= {agent_id}
 
 
 def doubt(core: Core, record: JobRecord) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pocket3d.contracts.commands import CallAnswered, Lot, Reason
 from pocket3d.contracts.failures import DeclineCode
+from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
 
 from .fleet import AgentView, Fleet
@@ -18,6 +19,8 @@ from .scoring import POLICIES
 from .settings import CoordinatorSettings
 from .standing import StandingOffers
 
+#: Broken choices of adapters remembered before those that no job waits for are forgotten.
+_BROKEN_KEPT = 256
 #: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.
 _LOT_BYTES, _ADAPTER_BYTES = 256, 70
 
@@ -32,11 +35,10 @@ class Invitation(NamedTuple):
 class Round:
     """One open call."""
 
-    def __init__(self, call_id: int, version: int, opened: float, deadline: float) -> None:
+    def __init__(self, call_id: int, version: int, deadline: float) -> None:
         self.call_id = call_id
         #: Of the fleet's picture when it was opened: what changes later may wake a line again.
         self.version = version
-        self.opened = opened
         self.deadline = deadline
         #: Lot number -> its line and how many of its jobs are up.
         self.lots: dict[int, tuple[LotKey, int]] = {}
@@ -145,11 +147,11 @@ class Auctioneer:
             self._composition = self._fleet.composition
             self._queue.unpark_all()
             # Nobody waits for these: whether they are broken still is not looked at, so the wait begins anew.
-            self._broken = {key: b for key, b in self._broken.items() if any(map(self._queue.line_of, b.keys))}
+            self._forget_broken()
         if not (self._queue.active or self._coming) or not self._fleet.agents:
             return []
         settings = self._settings
-        call = Round(self._call_id + 1, self._fleet.version, now_mono, now_mono + settings.round_deadline_s)
+        call = Round(self._call_id + 1, self._fleet.version, now_mono + settings.round_deadline_s)
         lots_of: dict[str, list[Lot]] = {}
         for line in self._queue.in_order(now_mono):
             if line.sleeps(self._fleet.version, now_mono):
@@ -264,9 +266,15 @@ class Auctioneer:
         if not wrong or any(r.code != DeclineCode.NO_ADAPTER.value for r in all_of_them if r not in wrong):
             self._broken.pop(of, None)
             return
+        if len(self._broken) > _BROKEN_KEPT:
+            self._forget_broken()
         broken = self._broken.setdefault(of, Broken(now_mono))
         broken.reason = f"{wrong[0].adapter_id} on {wrong[0].agent_id}: {wrong[0].message or 'not available'}"
         broken.keys.add(line.key)
+
+    def _forget_broken(self) -> None:
+        """Forget what no waiting job needs."""
+        self._broken = {key: b for key, b in self._broken.items() if any(map(self._queue.line_of, b.keys))}
 
     def _is_broken(self, reason: Reason) -> bool:
         if reason.code == DeclineCode.BENCHED.value:
@@ -395,13 +403,16 @@ class Auctioneer:
                 line.declined[agent_id] = version
                 line.reasons[agent_id] = decline.reasons
 
-    def _rooms(self, call: Round) -> dict[tuple[str, str], int]:
-        rooms: dict[tuple[str, str], int] = {}
+    def _rooms(self, call: Round) -> dict[tuple[str, str], Room]:
+        rooms: dict[tuple[str, str], Room] = {}
         for agent_id, answer in call.answers.items():
             view = self._fleet.agents.get(agent_id)
             devices: list[DeviceState] = answer.devices or (view.advert.devices if view else [])
             for device in devices:
-                rooms[agent_id, device.id] = device.free_mb - device.reserved_mb - device.buffer_mb
+                # How many run there already, and how many may, is in the slots of the bids.
+                rooms[agent_id, device.id] = Room(
+                    device.kind, device.total_mb, device.free_mb, device.reserved_mb, device.buffer_mb
+                )
         return rooms
 
     # -- the hold

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import math
-
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import Cancel
 from pocket3d.contracts.failures import FailureCode
@@ -12,12 +9,16 @@ from pocket3d.contracts.lifecycle import JobState, ResultWord
 from pocket3d.contracts.messages import JobError, Result
 
 from .auction import Auctioneer
+from .deadlines import Deadlines
 from .effects import Effect, PublishEvent, SendCancels, StoreResult
 from .events import JobRead
 from .fleet import Fleet
 from .queue import WaitingQueue
 from .records import JobClass, JobRecord, timings_of
 from .settings import CoordinatorSettings
+
+#: Job classes held before those without a job are looked for.
+_CLASSES_KEPT = 1024
 
 
 class Core:
@@ -31,7 +32,8 @@ class Core:
         self.fleet = Fleet(settings)
         self.auctioneer = Auctioneer(settings, self.queue, self.fleet)
         self._classes: dict[JobClass, JobClass] = {}
-        self._deadlines: list[tuple[float, str]] = []
+        self._classes_cap = _CLASSES_KEPT
+        self.deadlines = Deadlines()
         #: Results of jobs that are not (yet) in `jobs`: job id -> (result, its sequence).
         self.orphans: dict[str, tuple[Result, int]] = {}
         #: Waiting jobs of a feature that nobody has advertised yet.
@@ -73,7 +75,10 @@ class Core:
         return f"{self.epoch}-{self._tokens}"
 
     def intern(self, klass: JobClass) -> JobClass:
-        """The one object for equal classes."""
+        """The one object for equal classes. Those that no job has any more are forgotten now and then."""
+        if len(self._classes) > self._classes_cap:
+            self._classes = {record.klass: record.klass for record in self.jobs.values()}
+            self._classes_cap = max(_CLASSES_KEPT, 2 * len(self._classes))
         return self._classes.setdefault(klass, klass)
 
     @property
@@ -99,11 +104,9 @@ class Core:
         record.move(JobState.QUEUED, why)
         record.queued_at = now.mono if queued_at is None else queued_at
         limit = record.klass.limits.schedule_to_start_s
-        record.deadline = math.inf
         if limit is not None:
             # Counted from now, never from the submission: an outage must not fail a whole queue at once.
-            record.deadline = now.mono + limit
-            heapq.heappush(self._deadlines, (record.deadline, record.job_id))
+            self.deadlines.set(record.job_id, now.mono + limit)
         self.queue.add(record, now.mono, returned=returned)
         if not self.fleet.knows_feature(record.klass.canonical):
             self.unfamiliar[record.job_id] = None
@@ -111,24 +114,12 @@ class Core:
     def leave_queue(self, record: JobRecord) -> None:
         """It no longer waits."""
         self.queue.remove(record)
+        self.deadlines.forget(record.job_id)
         self.unfamiliar.pop(record.job_id, None)
 
     def overdue(self, now_mono: float) -> list[JobRecord]:
         """Waiting jobs past their schedule-to-start limit."""
-        late = []
-        while self._deadlines and self._deadlines[0][0] <= now_mono:
-            deadline, job_id = heapq.heappop(self._deadlines)
-            record = self.jobs.get(job_id)
-            if record is not None and record.state is JobState.QUEUED and record.deadline == deadline:
-                late.append(record)
-        return late
-
-    def postpone_deadlines(self, by_s: float) -> None:
-        """A pause of this process is not held against waiting jobs."""
-        self._deadlines = [(deadline + by_s, job_id) for deadline, job_id in self._deadlines]
-        for record in self.jobs.values():
-            if math.isfinite(record.deadline):
-                record.deadline += by_s
+        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono)]
 
     def drop_attempt(self, record: JobRecord) -> None:
         """The attempt is over, whatever became of it."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.commands import AgentRecord, Reason
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import is_built_in
+from pocket3d.contracts.fit import Need, Room, fits
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState
 from pocket3d.contracts.parameters import CheckCache, ParameterCheck
 
@@ -33,9 +35,11 @@ def heard_record(advert: Advert, at: str) -> AgentRecord:
 class Bench:
     """One adapter on one agent: failures in a row, and until when it is left out."""
 
-    __slots__ = ("failures", "pauses", "until")
+    __slots__ = ("failed_at", "failures", "pauses", "until")
 
     def __init__(self) -> None:
+        #: When the last failure was counted, monotonic seconds.
+        self.failed_at = 0.0
         self.failures = 0
         self.pauses = 0
         self.until = 0.0
@@ -43,8 +47,7 @@ class Bench:
 
 def born(incarnation: str) -> int:
     """When a life of an agent began, Unix milliseconds; 0 where its name does not say."""
-    head = incarnation.partition("-")[0]
-    return int(head) if head.isdigit() else 0
+    return decimal(incarnation.partition("-")[0]) or 0
 
 
 class Picture(NamedTuple):
@@ -252,6 +255,7 @@ class Fleet:
             # It began before the pause, like the others of a worker that died with all of its runs: nothing new.
             return
         bench.failures += 1
+        bench.failed_at = now_mono
         if bench.failures >= self._settings.bench_after:
             pause = min(self._settings.bench_s * 2.0 ** min(bench.pauses, 30), self._settings.bench_cap_s)
             bench.until = now_mono + pause
@@ -273,8 +277,13 @@ class Fleet:
         return bench is not None and bench.pauses > 1
 
     def release_benches(self, now_mono: float) -> None:
-        """Pauses that are over count as a change of the picture."""
-        for (agent_id, _), bench in self.benches.items():
+        """Pauses that are over count as a change of the picture. Failures of an agent that left are held against it
+        for one longest pause: a restart does not mend an adapter, but an agent that never returns is forgotten.
+        """
+        for (agent_id, adapter_id), bench in list(self.benches.items()):
+            if agent_id not in self.agents and now_mono >= bench.failed_at + self._settings.bench_cap_s:
+                del self.benches[agent_id, adapter_id]
+                continue
             if 0.0 < bench.until <= now_mono:
                 bench.until = 0.0
                 view = self.agents.get(agent_id)
@@ -329,20 +338,21 @@ class Fleet:
         need = offer.vram_mb if key.vram_mb is None else key.vram_mb
         reasons = []
         for device in view.advert.devices:
-            if device.kind not in offer.devices:
-                continue
-            have = device.total_mb - device.buffer_mb
-            if need <= have:
+            empty = Room.empty(device.kind, device.total_mb, device.buffer_mb)
+            short = fits(Need(need, tuple(offer.devices)), empty)
+            if short is None:
                 return []
+            if short.dimension == "device_kind":
+                continue
             reasons.append(
                 Reason(
                     agent_id=view.agent_id,
                     device=device.id,
                     adapter_id=offer.adapter_id,
                     code=DeclineCode.VRAM_TOTAL.value,
-                    need_mb=need,
-                    have_mb=have,
-                    short_mb=need - have,
+                    need_mb=short.need,
+                    have_mb=short.have,
+                    short_mb=short.short,
                 )
             )
         if not reasons:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pocket3d.contracts.commands import BidPlaced
+from pocket3d.contracts.fit import Need, Room, fits
 
 from .records import JobRecord, LotKey
 from .scoring import Candidate, Policy
@@ -52,8 +53,6 @@ class LotPlan(NamedTuple):
     """What a round decided for one lot."""
 
     assignments: list[Assignment]
-    #: Jobs that wait for a busy offer rather than take a slower one now.
-    planned: int
     #: In words: what the lot waits for; None if nothing does.
     waits_for: str | None
     #: The device on which the lot's next job could start first, and in how many seconds; None without any bid.
@@ -87,7 +86,8 @@ class RoundPlanner:
 
     Args:
         policy: orders candidates.
-        room_mb: (agent, device) -> MB that may be promised now, idle residents not counted.
+        rooms: (agent, device) -> what may be promised there now, idle residents not counted. On a device that its
+            agent does not list, the slots of a bid alone decide.
         assumed_run_s: run time where an agent has no history.
         hold: a device kept for another job, or None.
         now_mono: for the hold.
@@ -96,13 +96,13 @@ class RoundPlanner:
     def __init__(
         self,
         policy: Policy,
-        room_mb: Mapping[tuple[str, str], int],
+        rooms: Mapping[tuple[str, str], Room],
         assumed_run_s: float,
         hold: Hold | None,
         now_mono: float,
     ) -> None:
         self._policy = policy
-        self._room = dict(room_mb)
+        self._rooms = dict(rooms)
         self._assumed_run_s = assumed_run_s
         self._hold = hold
         self._now = now_mono
@@ -115,7 +115,6 @@ class RoundPlanner:
         """Place the jobs of one lot, in their order."""
         offers = [_Offer(b) for b in bids]
         assignments: list[Assignment] = []
-        planned = 0
         waits_for: str | None = None
         next_start: tuple[str, str, float] | None = None
         for record in jobs:
@@ -140,13 +139,15 @@ class RoundPlanner:
             if not open_offers:
                 break
             best.planned += 1
-            planned += 1
-        return LotPlan(assignments, planned, waits_for, next_start)
+        return LotPlan(assignments, waits_for, next_start)
 
     def _assign(self, offer: _Offer, record: JobRecord) -> Assignment:
         evicted = self._evictable(offer)
         self._evicted[offer.place] = self._evicted.get(offer.place, 0) + evicted
-        self._room[offer.place] = self._room.get(offer.place, 0) + evicted - offer.claim_mb
+        room = self._rooms.get(offer.place)
+        if room is not None:
+            promised = room.reserved_mb + offer.claim_mb
+            self._rooms[offer.place] = room._replace(free_mb=room.free_mb + evicted, reserved_mb=promised)
         worker = (*offer.place, offer.bid.adapter_id)
         self._used[worker] = self._used.get(worker, 0) + 1
         assignment = Assignment(record, offer.agent_id, offer.bid.device, offer.bid.adapter_id, offer.claim_mb)
@@ -162,11 +163,15 @@ class RoundPlanner:
     def _free_now(self, offer: _Offer, record: JobRecord) -> bool:
         bid = offer.bid
         worker = (*offer.place, bid.adapter_id)
-        if self._used.get(worker, 0) >= bid.slots:
-            return False
-        claim = offer.claim_mb
-        if claim > 0 and claim > self._room.get(offer.place, claim) + self._evictable(offer):
-            return False
+        slots = bid.slots - self._used.get(worker, 0)
+        room = self._rooms.get(offer.place)
+        if room is None:
+            if slots < 1:
+                return False
+        else:
+            with_evicted = room._replace(free_mb=room.free_mb + self._evictable(offer))
+            if fits(Need(offer.claim_mb, (room.kind,), slots), with_evicted) is not None:
+                return False
         hold = self._hold
         if hold is not None and hold.key != record.lot_key() and offer.place == (hold.agent_id, hold.device):
             # Others run on a held device only if they end before the held job's start.
@@ -191,13 +196,12 @@ class RoundPlanner:
         return queue_s + rounds * run_s + (0.0 if bid.warm else bid.est_load_s)
 
     def _candidate(self, offer: _Offer, free: bool) -> Candidate:
-        room = self._room.get(offer.place, 0)
+        room = self._rooms.get(offer.place)
         return Candidate(
             agent_id=offer.agent_id,
             device=offer.bid.device,
             adapter_id=offer.bid.adapter_id,
             est_start_s=self._start_s(offer, free=free),
-            est_run_s=self._run_s(offer),
             preference=offer.preference,
-            leftover_mb=max(0, room - offer.claim_mb),
+            leftover_mb=max(0, room.available_mb - offer.claim_mb) if room is not None else 0,
         )

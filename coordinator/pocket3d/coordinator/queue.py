@@ -129,10 +129,6 @@ class WaitingQueue:
             released = True
         return released
 
-    def next_due(self) -> float | None:
-        """When the next pause ends, monotonic seconds."""
-        return self._later[0][0] if self._later else None
-
     def park(self, line: Line) -> None:
         """Put a line apart until the fleet's composition changes."""
         line.parked = True

@@ -138,7 +138,6 @@ class JobRecord:
     __slots__ = (
         "attempt",
         "attempt_no",
-        "deadline",
         "job_id",
         "klass",
         "last_status",
@@ -164,7 +163,6 @@ class JobRecord:
         self.submitted_at = submitted_at
         #: Monotonic seconds of the latest queueing.
         self.queued_at = now_mono
-        self.deadline = math.inf
         self.not_before = 0.0
         #: Number of the latest award that was not declined.
         self.attempt_no = 0

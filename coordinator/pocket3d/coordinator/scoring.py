@@ -8,7 +8,6 @@ from typing import NamedTuple
 #: Widths of the parts of a score, most significant first.
 _START_STEPS = 10_000_000  # steps of 0.1 s: up to 11 days
 _PREFERENCE_STEPS = 100
-_FRAGMENTATION_STEPS = 1_000
 _LEFTOVER_STEPS = 100_000  # steps of 16 MB: up to 1.5 TB
 
 
@@ -20,33 +19,29 @@ class Candidate(NamedTuple):
     adapter_id: str
     #: Seconds until the run could begin: queue, then load.
     est_start_s: float
-    #: Run time, seconds.
-    est_run_s: float
     #: Place of the adapter in the order of equals, 0 best.
     preference: int
     #: MB of the device that would stay free and unpromised.
     leftover_mb: int
-    #: Growth of fragmentation, 0..1.
-    fragmentation: float = 0.0
 
 
 Policy = Callable[[Candidate], int]
 
 
 def _part(value: float, steps: int) -> int:
-    return max(0, min(int(value), steps - 1))
+    # Clamped before it becomes whole: of infinity there is no whole number.
+    return int(max(0, min(value, steps - 1)))
 
 
 def least_start(candidate: Candidate) -> int:
-    """Least estimated start, then preference, then growth of fragmentation, then best fit.
+    """Least estimated start, then preference, then best fit.
 
-    Range: 0 to 10^7 * 10^2 * 10^3 * 10^5 - 1 (below 10^17). Starts are compared in steps of 0.1 s, so that noise in
+    Range: 0 to 10^7 * 10^2 * 10^5 - 1 (below 10^14). Starts are compared in steps of 0.1 s, so that noise in
     the estimates does not outweigh the fit. Best fit is Nomad's bin packing in one dimension: the least left over.
     """
     score = _part(candidate.est_start_s * 10, _START_STEPS)
     score = score * _PREFERENCE_STEPS + _part(candidate.preference, _PREFERENCE_STEPS)
-    score = score * _FRAGMENTATION_STEPS + _part(candidate.fragmentation * 999, _FRAGMENTATION_STEPS)
-    return score * _LEFTOVER_STEPS + _part(candidate.leftover_mb / 16, _LEFTOVER_STEPS)
+    return score * _LEFTOVER_STEPS + _part(candidate.leftover_mb // 16, _LEFTOVER_STEPS)
 
 
 def spread(candidate: Candidate) -> int:

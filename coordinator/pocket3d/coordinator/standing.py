@@ -14,6 +14,9 @@ from .planning import Assignment, LotBid
 from .queue import WaitingQueue
 from .records import LotKey
 
+#: Kinds of jobs whose offers are remembered. With more of them a job rarely meets its own kind's offer.
+_KINDS = 256
+
 
 class StandingOffer(NamedTuple):
     """The place where jobs of one lot go, and the fleet in which that was so."""
@@ -48,6 +51,12 @@ class StandingOffers:
         if all(self._fleet.obstacles(view, key, now_mono) for view in others):
             # Not of one whose rivals were only busy, or not heard.
             self._offers[key] = StandingOffer(agent_id, bid.device, bid.adapter_id, self._fleet.composition)
+            if len(self._offers) > _KINDS:
+                del self._offers[next(iter(self._offers))]
+
+    def __len__(self) -> int:
+        """Kinds of jobs for which an offer is remembered."""
+        return len(self._offers)
 
     def withdraw(self, agent_id: str) -> None:
         """Forget what an agent has offered."""

@@ -7,7 +7,7 @@ from pocket3d.contracts.commands import Cancel
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
 
-from .attempts import adopt, doubt, ended
+from .attempts import adopt, doubt, ended, heard_again
 from .core import Core
 from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
 from .endings import decide_deferred, end_broken, end_slow_cancels, expire_overdue
@@ -77,6 +77,7 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
     for running in advert.running:
         record = core.jobs.get(running.job_id)
         if record is not None and record.attempt is not None and record.attempt.token == running.token:
+            heard_again(core, record, view)
             continue
         if record is None:
             # Before the index is complete the job may simply not have been read yet.
@@ -189,7 +190,7 @@ def wake(core: Core, now: Now) -> None:
     core.last_tick = core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.begin_waits_again(now.mono)
-    core.postpone_deadlines(pause_s)
+    core.deadlines.postpone(pause_s)
     core.auctioneer.abandon()
     if core.leading:
         core.proven = False

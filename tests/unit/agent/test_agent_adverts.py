@@ -125,6 +125,38 @@ def test_estimates_are_medians_and_greatest_peaks_of_the_last_ones() -> None:
     assert learned.peak_mb("a", "e") is None
 
 
+def test_what_two_runs_use_together_is_learned_of_neither() -> None:
+    """Each would seem to need the memory of both, and the next one more room than there is."""
+    rig = AgentRig([gpu(16_000, buffer_mb=1000)], [adapter(max_concurrent=2)])
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})
+    first = rig.take()
+    rig.run(first, pid=7)
+    second = rig.take()
+    rig.run(second, pid=7)
+    rig.probe({"GPU-0": 7000}, {"GPU-0": {7: 9000}})
+    for token in (first, second):
+        wanted = rig.tell(events.RunFinished(token, {}, (), 1.0, 4000))
+        assert of(wanted, effects.StoreResult)[0].result.vram_peak_mb == 4000
+        rig.tell(events.ResultStored(token))
+    assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") is None
+    third = rig.take()
+    rig.run(third, pid=7)
+    rig.probe({"GPU-0": 10_000}, {"GPU-0": {7: 6000}})
+    rig.finish(third, peak_mb=5000)
+    assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") == 6000, "alone again"
+
+
+def test_a_crash_of_two_runs_says_nothing_of_the_memory_of_one() -> None:
+    rig = AgentRig([gpu(16_000, buffer_mb=1000)], [adapter(max_concurrent=2)])
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})
+    tokens = [rig.take(), rig.take()]
+    for token in tokens:
+        rig.run(token, pid=7)
+    rig.probe({"GPU-0": 7000}, {"GPU-0": {7: 9000}})
+    rig.tell(events.WorkerExited(rig.worker_ids()[0]))
+    assert [rig.failure(token).vram_peak_mb for token in tokens] == [None, None]
+
+
 def test_a_probe_sees_the_peak_of_a_worker_with_one_job() -> None:
     rig = AgentRig([gpu(16_000, buffer_mb=1000)])
     rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})

@@ -186,6 +186,18 @@ def test_a_late_tick_expires_nothing_and_limits_count_on_from_it() -> None:
     assert stops(rig.pass_time(6)) == ["terminate"]
 
 
+@pytest.mark.parametrize(("tick_s", "late_s", "expires"), [(1.0, 2.0, True), (1.0, 2.01, False), (4.0, 8.0, True)])
+def test_a_tick_is_late_after_more_than_twice_its_period(tick_s: float, late_s: float, expires: bool) -> None:
+    """Up to that the machine is only busy, and limits hold; beyond it the process stood still, and none has passed."""
+    rig = AgentRig(tick_s=tick_s)
+    token = rig.take(limits=Limits(start_to_close_s=10))
+    rig.run(token)
+    rig.pass_time(9.5, step=0.5)
+    assert rig.state(token) == "running"
+    wanted = rig.pause(late_s)
+    assert bool(of(wanted, effects.CancelOnWorker)) is expires
+
+
 def test_a_pause_is_noticed_by_whatever_comes_first() -> None:
     rig = AgentRig(drain_timeout_s=30, leave_bound_s=20)
     token = rig.take()

@@ -25,13 +25,8 @@ def test_what_just_fits_fits_and_one_more_mb_does_not() -> None:
     assert Shortfall("vram", 14_977, 14_976).short == 1
 
 
-def test_idle_residents_count_as_room() -> None:
-    assert fits(need(16_000), ROOM, evictable_mb=1_024) is None
-    assert fits(need(16_001), ROOM, evictable_mb=1_024) == Shortfall("vram", 16_001, 16_000)
-
-
-def test_what_could_never_fit_says_so_whatever_is_evicted() -> None:
-    assert fits(need(23_553), ROOM, evictable_mb=10**6) == Shortfall("vram_total", 23_553, 23_552)
+def test_what_could_never_fit_says_so_whatever_is_free() -> None:
+    assert fits(need(23_553), ROOM._replace(free_mb=10**6)) == Shortfall("vram_total", 23_553, 23_552)
 
 
 def test_the_kind_of_device_is_asked_first() -> None:
@@ -57,15 +52,13 @@ def test_a_warm_worker_with_a_free_slot_fits_where_others_squeezed_the_device() 
 MB = st.integers(min_value=0, max_value=100_000)
 
 
-@given(vram=MB, total=MB, free=MB, reserved=MB, buffer=MB, evictable=MB)
-def test_a_fit_never_promises_more_than_there_is(
-    vram: int, total: int, free: int, reserved: int, buffer: int, evictable: int
-) -> None:
+@given(vram=MB, total=MB, free=MB, reserved=MB, buffer=MB)
+def test_a_fit_never_promises_more_than_there_is(vram: int, total: int, free: int, reserved: int, buffer: int) -> None:
     room = Room("cuda", total, free, reserved, buffer)
-    shortfall = fits(need(vram), room, evictable)
+    shortfall = fits(need(vram), room)
     if shortfall is None:
         assert vram <= total - buffer or vram == 0
-        assert vram == 0 or reserved + vram + buffer <= free + evictable
+        assert vram == 0 or reserved + vram + buffer <= free
     else:
         assert shortfall.short > 0
 
@@ -76,3 +69,12 @@ def test_more_free_memory_never_turns_a_fit_into_a_refusal(more: int, vram: int,
     room = Room("cuda", 100_000, free, 0, 0)
     if fits(need(vram), room) is None:
         assert fits(need(vram), room._replace(free_mb=free + more)) is None
+
+
+@given(vram=MB, total=MB, free=MB, reserved=MB, buffer=MB)
+def test_what_fits_a_device_now_fits_it_when_it_is_empty(
+    vram: int, total: int, free: int, reserved: int, buffer: int
+) -> None:
+    """Else a job whose agents are never invited would have fitted."""
+    if fits(need(vram), Room("cuda", total, min(free, total), reserved, buffer)) is None:
+        assert fits(need(vram), Room.empty("cuda", total, buffer)) is None

@@ -69,3 +69,38 @@ def test_what_is_no_schema_is_told_and_judges_nothing_in_a_fleet() -> None:
     assert cache.of({"type": "objekt"}) is None
     assert cache.of(None) is None
     assert cache.of(dict(SCHEMA)) is cache.of(dict(SCHEMA))
+
+
+def deep(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {}
+    for _ in range(levels):
+        schema = {"items": schema}
+    return schema
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"pattern": "a{1,99999999999}"}, deep(1000), {"enum": ["x" * 100_000]}, {"properties": []}],
+    ids=["a pattern's bounds", "depth", "size", "shape"],
+)
+def test_what_makes_no_usable_schema_is_an_error_of_one_kind(schema: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="JSON Schema"):
+        ParameterCheck(schema)
+    assert CheckCache().of(schema) is None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$id": "http://[::1", "$ref": "x"},
+        {"$ref": "http://127.0.0.1:1/schema.json"},
+        {"properties": {"a": {"$ref": "#/properties/a"}}},
+    ],
+    ids=["refers to itself", "no address", "elsewhere", "a property of itself"],
+)
+def test_a_schema_that_fails_when_it_is_used_is_what_is_wrong(schema: dict[str, Any]) -> None:
+    problem = ParameterCheck(schema).problem({"a": 1, "b": [1e308]})
+    assert problem is not None
+    assert problem.field == "inputs"
+    assert "the adapter's schema cannot be used" in problem.message

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pocket3d.contracts.commands import BidPlaced, Reason
+from pocket3d.contracts.fit import Room
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.coordinator import effects, events
@@ -39,8 +40,10 @@ def warm_busy(agent_id: str, queue_s: float, **values: Any) -> LotBid:
     return bid(agent_id, warm=True, slots=0, claim_mb=0, est_queue_s=queue_s, est_load_s=0.0, **values)
 
 
-def planner(rooms: dict[tuple[str, str], int] | None = None, hold: Hold | None = None) -> RoundPlanner:
-    return RoundPlanner(POLICIES["least_start"], rooms or {}, assumed_run_s=30.0, hold=hold, now_mono=100.0)
+def planner(rooms_mb: dict[tuple[str, str], int] | None = None, hold: Hold | None = None) -> RoundPlanner:
+    """A planner of devices with so much room each; without any, only the bids' slots count."""
+    rooms = {place: Room("cuda", 80_000, mb, 0, 0) for place, mb in (rooms_mb or {}).items()}
+    return RoundPlanner(POLICIES["least_start"], rooms, assumed_run_s=30.0, hold=hold, now_mono=100.0)
 
 
 KEY = jobs(1)[0].lot_key()
@@ -67,7 +70,6 @@ def test_plans_count_so_that_a_hundred_jobs_do_not_wait_for_one_warm_worker() ->
     cold = [bid(f"cold{n}", est_load_s=20.0) for n in range(10)]
     plan = planner().plan(KEY, jobs(100), [warm_busy("warm", 1.0), *cold])
     # The warm one takes those that start within 20 s (1, 6, 11, 16 s); the others load a model now.
-    assert plan.planned >= 4
     assert len(plan.assignments) == 10
     assert {agent for _, agent in placed(plan)} == {f"cold{n}" for n in range(10)}
 
@@ -115,7 +117,7 @@ def test_equals_are_told_apart_by_preference_then_best_fit_then_name() -> None:
 
 
 def test_without_bids_nothing_is_planned() -> None:
-    assert planner().plan(KEY, jobs(3), []) == LotPlan([], 0, None, None)
+    assert planner().plan(KEY, jobs(3), []) == LotPlan([], None, None)
 
 
 def test_a_held_device_takes_others_only_if_they_end_before() -> None:
@@ -237,7 +239,6 @@ def candidate(**values: Any) -> Candidate:
             "device": "d",
             "adapter_id": "e",
             "est_start_s": 0.0,
-            "est_run_s": 1.0,
             "preference": 0,
             "leftover_mb": 0,
             **values,
@@ -247,17 +248,16 @@ def candidate(**values: Any) -> Candidate:
 
 def test_the_parts_of_a_score_do_not_spill_into_each_other() -> None:
     better, worse = candidate(est_start_s=1.0), candidate(est_start_s=1.1)
-    extremes = {"preference": 10**9, "leftover_mb": 10**9, "fragmentation": 1.0}
+    extremes = {"preference": 10**9, "leftover_mb": 10**9}
     assert least_start(better._replace(**extremes)) < least_start(worse)
     assert least_start(candidate(preference=1, leftover_mb=10**9)) < least_start(candidate(preference=2))
-    assert least_start(candidate(fragmentation=0.1, leftover_mb=10**9)) < least_start(candidate(fragmentation=0.2))
 
 
 def test_scores_stay_in_their_documented_range() -> None:
-    least = candidate(est_start_s=-5.0, preference=-1, leftover_mb=-7, fragmentation=-1.0)
-    most = candidate(est_start_s=1e30, preference=10**9, leftover_mb=10**12, fragmentation=9.0)
+    least = candidate(est_start_s=-5.0, preference=-1, leftover_mb=-7)
+    most = candidate(est_start_s=1e30, preference=10**9, leftover_mb=10**12)
     for policy in (least_start, spread):
-        assert 0 <= policy(least) <= policy(most) < 10**17
+        assert 0 <= policy(least) <= policy(most) < 10**14
 
 
 def test_best_fit_or_spread_among_equals() -> None:

@@ -83,6 +83,18 @@ def test_a_late_tick_expires_nothing(desk: Desk, agent: AgentDouble) -> None:
     assert desk.mono - desk.record("j2").queued_at == pytest.approx(80.0, abs=0.5)
 
 
+@pytest.mark.parametrize(("tick_s", "late_s", "slept"), [(0.25, 0.5, False), (0.25, 0.51, True), (4.0, 8.0, False)])
+def test_a_tick_is_late_after_more_than_twice_its_period(tick_s: float, late_s: float, slept: bool) -> None:
+    """Up to that the machine is only busy, and limits hold; beyond it the process stood still, and none has passed."""
+    desk = Desk(tick_s=tick_s)
+    desk.submit(limits={"schedule_to_start_s": late_s})
+    desk.do(events.Tick())
+    desk.sleep(late_s)
+    assert bool(desk.take(effects.ProveLeadership)) is slept
+    ended = [store.result.status for store in desk.take(effects.StoreResult)]
+    assert ended == ([] if slept else ["expired"])
+
+
 def test_what_comes_before_the_late_tick_decides_nothing_either(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     failing = desk.running(agent)
@@ -301,7 +313,7 @@ def test_the_limit_counts_from_each_queueing(desk: Desk, agent: AgentDouble) -> 
         desk.tick(1.0)
         desk.hear(agent, full=False)
     desk.failed(agent, item, "agent_lost")
-    assert desk.record().deadline == desk.mono + 5
+    assert desk.engine.core.deadlines.of("j1") == desk.mono + 5
 
 
 # ---------------------------------------------------------------- cancel

@@ -108,6 +108,40 @@ def test_a_container_bounds_the_cpu_lane_by_its_limit_without_the_file_cache(tmp
     assert CpuProbe(cpu_device(CpuPart(8000), 0, None), root).read() == {"cpu-0": Reading(1200)}
 
 
+@pytest.mark.parametrize(
+    ("inner_mb", "outer_mb", "total_mb", "left_mb"),
+    [
+        ((3000, 100), (2000, 1500), 2000, 500),
+        ((1000, 100), (2000, 300), 1000, 900),
+        ((3000, 2900), (4000, 100), 3000, 100),
+    ],
+    ids=["the outer limit is less", "the inner limit is less", "the inner one is nearly used up"],
+)
+def test_of_nested_control_groups_the_tightest_counts(
+    inner_mb: tuple[int, int], outer_mb: tuple[int, int], total_mb: int, left_mb: int, tmp_path: Path
+) -> None:
+    root = machine(tmp_path)
+    inner = root / "sys/fs/cgroup/box/inner"
+    for folder, (limit, used) in ((inner, inner_mb), (inner.parent, outer_mb)):
+        (folder / "memory.max").write_text(f"{limit * 1024 * 1024}\n")
+        (folder / "memory.current").write_text(f"{used * 1024 * 1024}\n")
+        (folder / "memory.stat").write_text("anon 5\n")
+    assert memory_mb(root) == total_mb
+    assert CpuProbe(cpu_device(CpuPart(8000), 0, None), root).read() == {"cpu-0": Reading(left_mb)}
+
+
+def test_the_limit_at_the_top_of_the_control_groups_counts_too(tmp_path: Path) -> None:
+    """In a container's own namespace the limit is at the root of what it sees."""
+    root = machine(tmp_path)
+    top = root / "sys/fs/cgroup"
+    (top / "memory.max").write_text(f"{1234 * 1024 * 1024}\n")
+    (top / "memory.current").write_text("0\n")
+    (top / "memory.stat").write_text("")
+    assert memory_mb(root) == 1234
+    (root / "proc/self/cgroup").write_text("0::/\n")
+    assert memory_mb(root) == 1234
+
+
 def test_a_container_without_a_limit_is_the_machine(tmp_path: Path) -> None:
     root = machine(tmp_path, group={"memory.max": "max\n", "memory.current": "5\n", "memory.stat": ""})
     assert memory_mb(root) == 16000

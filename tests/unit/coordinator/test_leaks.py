@@ -1,0 +1,94 @@
+"""What the engine remembers follows what there is now, never what there was: each test counts after many have gone."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.commands import BidPlaced
+from pocket3d.contracts.messages import AdapterOffer
+from pocket3d.coordinator import events
+from pocket3d.coordinator.deadlines import Deadlines
+from pocket3d.coordinator.planning import LotBid
+from pocket3d.coordinator.records import LotKey
+from pocket3d.coordinator.standing import StandingOffers
+from support.coordinator_desk import AgentDouble, Desk, offer
+
+MANY = 3000
+
+
+def end(desk: Desk, job_id: str) -> None:
+    """The job is cancelled and forgotten."""
+    desk.do(events.CancelAsked(job_id, None))
+    desk.do(events.ResultSeen(desk.record(job_id).proposal, 1))  # type: ignore[arg-type]
+    desk.close(job_id)
+    desk.effects.clear()
+
+
+def test_jobs_that_ended_leave_no_deadline_behind() -> None:
+    desk = Desk()
+    for number in range(MANY):
+        desk.submit(f"j{number}", limits={"schedule_to_start_s": 86_400})
+        end(desk, f"j{number}")
+    assert len(desk.engine.core.deadlines) < 200
+
+
+def test_deadlines_pass_in_order_whatever_left_before() -> None:
+    deadlines = Deadlines()
+    for number in range(MANY):
+        deadlines.set(f"j{number}", float(MANY - number))
+    for number in range(0, MANY, 2):
+        deadlines.forget(f"j{number}")
+    deadlines.set("j1", 0.5)
+    deadlines.postpone(100.0)
+    assert deadlines.passed(100.0) == []
+    assert deadlines.passed(104.0) == ["j1", f"j{MANY - 1}", f"j{MANY - 3}"]
+    assert deadlines.of("j1") == float("inf")
+    assert len(deadlines.passed(1e9)) == MANY // 2 - 3
+    assert len(deadlines) == 0
+
+
+def test_job_classes_without_a_job_are_forgotten() -> None:
+    desk = Desk()
+    desk.submit("stays", tenant="stays")
+    for number in range(MANY):
+        desk.submit(f"j{number}", tenant=f"t{number}")
+        end(desk, f"j{number}")
+    core = desk.engine.core
+    assert len(core._classes) < 1100
+    kept = desk.record("stays").klass
+    assert core.intern(kept._replace()) is kept, "equal classes are still one object"
+
+
+def test_benches_of_agents_that_never_return_are_forgotten(desk: Desk, agent: AgentDouble) -> None:
+    fleet = desk.engine.core.fleet
+    desk.hear(agent)
+    for number in range(MANY):
+        fleet.note_failure(f"gone-{number}", "echo", desk.mono)
+    fleet.note_failure("a1", "echo", desk.mono)
+    desk.mono += desk.settings.bench_cap_s - 1
+    fleet.release_benches(desk.mono)
+    assert len(fleet.benches) == MANY + 1, "an agent that is only being restarted finds its bench again"
+    desk.mono += 1
+    fleet.release_benches(desk.mono)
+    assert list(fleet.benches) == [("a1", "echo")]
+
+
+def test_offers_for_kinds_of_jobs_that_came_once_are_forgotten(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    offers = StandingOffers(desk.engine.core.queue, desk.engine.core.fleet)
+    bid = BidPlaced(
+        lot=0, adapter_id="echo", device="fixed-0", claim_mb=0, slots=1, est_queue_s=0, est_load_s=0, stands=True
+    )
+    keys = [LotKey("normal", "echo", None, vram_mb, frozenset()) for vram_mb in range(MANY)]
+    for key in keys:
+        offers.note(key, [LotBid("a1", bid, 0)], desk.mono)
+    assert len(offers) <= 256
+    assert offers.for_lot(keys[-1], desk.mono) is not None
+    assert offers.for_lot(keys[0], desk.mono) is None
+
+
+def test_broken_choices_that_no_job_waits_for_are_forgotten(desk: Desk) -> None:
+    broken: AdapterOffer = offer("broken", available=False, reason="no torch")
+    desk.hear(AgentDouble(adapters=[broken]))
+    for number in range(600):
+        desk.submit(f"j{number}", model_preference=["broken", f"other{number}"])
+        end(desk, f"j{number}")
+    assert len(desk.engine.core.auctioneer._broken) < 300

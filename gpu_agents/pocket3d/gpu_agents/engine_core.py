@@ -13,7 +13,7 @@ from pocket3d.contracts.worker_frames import AdapterDescription
 from .bidding import Bidder
 from .devices import DeviceSpec
 from .effects import Effect
-from .engine_records import DeviceBook, Run, Worker
+from .engine_records import DeviceBook, Run, RunMove, Worker
 from .estimates import Estimates
 from .ledger import DeviceLedger
 from .settings import AgentSettings
@@ -94,6 +94,8 @@ class Core:
         self.workers: dict[str, Worker] = {}
         self.runs: dict[str, Run] = {}
         self.effects: list[Effect] = []
+        #: Steps that runs made while the last event was handled.
+        self.moves: list[RunMove] = []
         self.seq = 0
         self._next_worker = 0
 

@@ -34,6 +34,16 @@ class Ending(NamedTuple):
     message: str
 
 
+class RunMove(NamedTuple):
+    """One step of a run, as it was made."""
+
+    run: Run
+    #: None for a run that was just accepted.
+    start: RunState | None
+    finish: RunState
+    why: str
+
+
 class Worker:
     """One worker process, from its plan to its end."""
 
@@ -140,6 +150,7 @@ class Run:
         "artifacts",
         "award",
         "close_deadline",
+        "end_code",
         "ending",
         "extra_mb",
         "fetch_deadline",
@@ -150,6 +161,7 @@ class Run:
         "job_dir",
         "load_deadline",
         "load_s",
+        "moves",
         "need_mb",
         "output_dir",
         "outputs",
@@ -167,11 +179,16 @@ class Run:
         "story",
         "upload_deadline",
         "vram_peak_mb",
+        "won",
         "worker",
     )
 
-    def __init__(self, award: Award, worker: Worker, need_mb: int, now_mono: float, now_wall: float) -> None:
+    def __init__(
+        self, award: Award, worker: Worker, need_mb: int, now_mono: float, now_wall: float, moves: list[RunMove]
+    ) -> None:
         self.award = award
+        #: Every step is added to it.
+        self.moves = moves
         #: The worker whose slot it holds, or held.
         self.worker = worker
         self.need_mb = need_mb
@@ -188,6 +205,10 @@ class Run:
         self.output_dir = ""
         self.run_started: float | None = None
         self.ending: Ending | None = None
+        #: With which `FailureCode` it ended, if it ended without a result.
+        self.end_code: str | None = None
+        #: Its result is the job's.
+        self.won = False
         #: Limits, monotonic seconds.
         self.fetch_deadline: float | None = None
         self.load_deadline: float | None = None
@@ -214,6 +235,7 @@ class Run:
         self.progress: Progress | None = None
         self.progress_at = float("-inf")
         self.story: list[str] = []
+        moves.append(RunMove(self, None, self.state, "awarded"))
 
     @property
     def token(self) -> str:
@@ -235,6 +257,7 @@ class Run:
             what = f"run {self.token} of job {self.award.job_id}"
             raise InvalidTransition(what, self.state.value, state.value, self.story)
         self.story = [*self.story[1 - _STORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
+        self.moves.append(RunMove(self, self.state, state, why))
         self.state = state
 
     def deadlines(self) -> list[float]:

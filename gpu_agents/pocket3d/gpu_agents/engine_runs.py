@@ -44,7 +44,7 @@ _FIRST_STORE_RETRY_S = 0.1
 
 def accept(core: Core, award: Award, worker: Worker, need_mb: int, now: Now) -> Run:
     """Take an attempt on a worker's slot. Its claim is the caller's matter."""
-    run = Run(award, worker, need_mb, now.mono, now.wall)
+    run = Run(award, worker, need_mb, now.mono, now.wall, core.moves)
     core.runs[run.token] = run
     worker.runs[run.token] = run
     if len(worker.runs) > 1:
@@ -148,6 +148,7 @@ def fail_run(core: Core, run: Run, code: str, message: str, now: Now, *, field: 
     core.uploads.leave(run.token)
     core.stores.leave(run.token)
     run.retry_at = run.upload_deadline = None
+    run.end_code = code
     run.move(RunState.REPORTING, f"{code}: {message}", now.mono)
     run.progress = None
     _leave_device(core, run, now)
@@ -329,7 +330,9 @@ def _storing(core: Core, token: str) -> Run | None:
 
 def result_stored(core: Core, token: str, now: Now) -> None:
     """It is this job's one result."""
-    if _storing(core, token) is not None:
+    run = _storing(core, token)
+    if run is not None:
+        run.won = True
         finish(core, token, "its result is stored", now)
 
 
@@ -355,6 +358,7 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
     if run is None:
         return
     if event.stored_token == event.token:
+        run.won = True
         finish(core, event.token, "its result is stored, as read back", now)
     elif event.stored_token is not None:
         finish(core, event.token, f"another result stands: {event.stored_token or 'without a token'}", now)

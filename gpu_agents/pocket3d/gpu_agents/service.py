@@ -35,6 +35,7 @@ from .service_performer import Performer, Requests
 from .service_ports import WorkerProcesses
 from .service_workers import Workers
 from .settings import AgentSettings
+from .step_log import log_moves
 
 log = structlog.get_logger(__name__)
 
@@ -271,5 +272,6 @@ class AgentService:
     def _handle(self, event: events.Event, performer: Performer) -> None:
         for effect in self.engine.handle(event, self._clock()):
             performer.perform(effect)
+        log_moves(self.engine.moves, self.identity.agent_id)
         if isinstance(event, events.CommandReceived | events.CommandUnreadable):
             self._requests.forget(event.request)

@@ -14,7 +14,13 @@ from pocket3d.bus.publisher import ApiError, Publisher, refusal
 from pocket3d.bus.reader import Reader
 from pocket3d.contracts.api import EmptyRequest, JobList
 
-NO_JSON = [b"", b"x", b'{"error": {"err_code": "x"}}', b'{"error": {"description": "\xfb"}, "name": "\xfb"}', b"[" * 200_000]
+NO_JSON = [
+    b"",
+    b"x",
+    b'{"error": {"err_code": "x"}}',
+    b'{"error": {"description": "\xfb"}, "name": "\xfb"}',
+    b"[" * 200_000,
+]
 
 
 class Link:

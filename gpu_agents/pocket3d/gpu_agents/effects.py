@@ -23,6 +23,8 @@ class PublishAdvert(NamedTuple):
     """Say what this agent has and does; also its lease."""
 
     advert: Advert
+    #: Adapters whose schema had to be left out for the server's max_payload.
+    without_schema: tuple[str, ...] = ()
 
 
 class Reply(NamedTuple):

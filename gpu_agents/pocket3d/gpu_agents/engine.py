@@ -25,6 +25,7 @@ Handler = Callable[[Core, Any, Now], None]
 
 def _connected(core: Core, event: events.Connected, now: Now) -> None:
     core.connected = True
+    core.max_payload = event.max_payload
     core.changed = core.adapters_changed = True
     core.outcomes_due.clear()
     core.outcomes_earliest = float("-inf")

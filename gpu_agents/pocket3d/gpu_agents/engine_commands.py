@@ -29,10 +29,14 @@ from .claims import Plan, plan
 from .effects import Reply, SendBids
 from .engine_core import Core
 from .engine_records import Ending
-from .engine_reports import advert, device_states, tell_start_with_answer
+from .engine_reports import device_states, full_advert, tell_start_with_answer
 from .engine_runs import accept, begin_fetches, stop_run
 from .engine_workers import claim_extra, start_if_room, take_worker
 from .events import CommandReceived, CommandUnreadable, RequestId
+from .message_limits import fit_answer
+
+#: Longest message of a declined award, characters: it may quote an input.
+_MAX_MESSAGE = 1000
 
 
 def command_received(core: Core, event: CommandReceived, now: Now) -> None:
@@ -87,7 +91,7 @@ def _report_state(core: Core, request: RequestId | None, now: Now) -> None:
         core.changed = core.adapters_changed = True
         return
     identity = core.identity
-    told = advert(core, now, full=True)
+    told = full_advert(core, now).advert
     reply = StateReported(
         agent_id=identity.agent_id, incarnation=identity.incarnation, seq=core.next_seq(), advert=told
     )
@@ -118,7 +122,7 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
         declines=declines,
         devices=device_states(core, now),
     )
-    core.do(SendBids(call.coordinator_id, answer))
+    core.do(SendBids(call.coordinator_id, fit_answer(answer, core.max_payload)))
 
 
 def _award(core: Core, command: AwardJobs, request: RequestId | None, now: Now) -> None:
@@ -161,7 +165,11 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
 
     def decline(code: DeclineCode, message: str) -> Reason:
         return Reason(
-            agent_id=agent_id, device=award.device, code=code.value, adapter_id=award.adapter_id, message=message
+            agent_id=agent_id,
+            device=award.device,
+            code=code.value,
+            adapter_id=award.adapter_id,
+            message=message[:_MAX_MESSAGE],
         )
 
     if core.draining:

@@ -12,7 +12,7 @@ from .claims import Plan, plan
 from .effects import Exit, RefuseRequest, Reply
 from .engine_core import Core
 from .engine_records import DeviceBook, Ending
-from .engine_reports import advert
+from .engine_reports import full_advert
 from .engine_runs import stop_run
 from .engine_workers import start_if_room, stop_worker, take_worker
 from .events import DrainRequested, LoadRequested, RequestId, StatusRequested, UndrainRequested, UnloadRequested
@@ -21,7 +21,7 @@ from .lifecycle import BEFORE_RUN, ON_DEVICE, RunState, WorkerState
 
 def status_requested(core: Core, event: StatusRequested, now: Now) -> None:
     """Everything that an advert can say."""
-    core.do(Reply(event.request, advert(core, now, full=True)))
+    core.do(Reply(event.request, full_advert(core, now).advert))
 
 
 def _answer(core: Core, request: RequestId | None, message: str) -> None:

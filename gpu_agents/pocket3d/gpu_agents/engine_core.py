@@ -16,6 +16,7 @@ from .effects import Effect
 from .engine_records import DeviceBook, Run, RunMove, Worker
 from .estimates import Estimates
 from .ledger import DeviceLedger
+from .message_limits import DEFAULT_MAX_PAYLOAD
 from .settings import AgentSettings
 
 
@@ -105,6 +106,8 @@ class Core:
         self.answers: OrderedDict[str, AwardAnswer] = OrderedDict()
 
         self.connected = False
+        #: Largest message that the server takes, bytes.
+        self.max_payload = DEFAULT_MAX_PAYLOAD
         #: `<token>/<type>` -> outcome not yet answered, in the order they happened.
         self.outcomes: dict[str, AnyOutcome] = {}
         #: Names of those in the report that waits for its answer.

@@ -10,6 +10,7 @@ from .effects import CleanUp, PublishAdvert, PublishProgress, SendOutcomes
 from .engine_core import Core
 from .engine_records import Run
 from .lifecycle import RunState
+from .message_limits import FittedAdvert, fit_advert, fit_outcomes
 
 #: Characters of a failure's message that are sent on: a report of many must stay within the server's limit.
 _MAX_MESSAGE = 4000
@@ -17,8 +18,12 @@ _MAX_MESSAGE = 4000
 # ---------------------------------------------------------------- adverts
 
 
-def advert(core: Core, now: Now, *, full: bool) -> Advert:
-    """What the agent has and does now; `full` includes its adapters."""
+def full_advert(core: Core, now: Now) -> FittedAdvert:
+    """What the agent has and does now, its adapters included as far as the server takes them."""
+    return fit_advert(_advert(core, now, full=True), core.max_payload)
+
+
+def _advert(core: Core, now: Now, *, full: bool) -> Advert:
     identity = core.identity
     offers = None
     if full:
@@ -111,7 +116,7 @@ def publish_advert_if_due(core: Core, now: Now) -> None:
     if due is None or now.mono < due:
         return
     full = core.adapters_changed or now.mono - core.adapters_at >= core.settings.adapters_s
-    core.do(PublishAdvert(advert(core, now, full=full)))
+    core.do(PublishAdvert(*full_advert(core, now)) if full else PublishAdvert(_advert(core, now, full=False)))
     core.advert_at = now.mono
     core.changed = False
     if full:
@@ -208,6 +213,8 @@ def send_outcomes_if_due(core: Core, now: Now) -> None:
         return
     names = [name for name in core.outcomes if core.outcomes_due.get(name, float("-inf")) <= now.mono]
     names = names[: core.settings.outcomes_per_report]
+    outcomes = fit_outcomes((core.outcomes[name] for name in names), core.max_payload)
+    names = names[: len(outcomes)]
     identity = core.identity
     core.do(
         SendOutcomes(
@@ -215,7 +222,7 @@ def send_outcomes_if_due(core: Core, now: Now) -> None:
                 agent_id=identity.agent_id,
                 incarnation=identity.incarnation,
                 seq=core.next_seq(),
-                outcomes=[core.outcomes[name] for name in names],
+                outcomes=outcomes,
             )
         )
     )

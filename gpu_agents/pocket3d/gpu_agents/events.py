@@ -10,6 +10,7 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.messages import Artifact
 from pocket3d.contracts.worker_frames import AdapterDescription, OutputFile
 
+from .message_limits import DEFAULT_MAX_PAYLOAD
 from .probes.port import Reading
 
 #: An opaque handle on a request that waits for an answer; the service knows whose it is.
@@ -35,6 +36,9 @@ class CommandUnreadable(NamedTuple):
 
 class Connected(NamedTuple):
     """The connection stands (again)."""
+
+    #: Largest message that the server takes, bytes.
+    max_payload: int = DEFAULT_MAX_PAYLOAD
 
 
 class Disconnected(NamedTuple):

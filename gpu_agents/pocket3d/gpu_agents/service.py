@@ -196,7 +196,7 @@ class AgentService:
         await self._listen()
         self._bus.on_connection(self._on_connection)
         if self._bus.connected:
-            self._tell(events.Connected())
+            self._tell(events.Connected(self._bus.max_payload))
         self._ready.set()
         log.info(
             "agent started",
@@ -239,7 +239,7 @@ class AgentService:
             self._tell(events.CommandReceived(command, request))
 
     def _on_connection(self, up: bool) -> None:
-        self._tell(events.Connected() if up else events.Disconnected())
+        self._tell(events.Connected(self._bus.max_payload) if up else events.Disconnected())
 
     def _on_exit(self, effect: effects.Exit) -> None:
         if effect.unreported:

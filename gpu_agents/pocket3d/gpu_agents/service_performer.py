@@ -121,6 +121,8 @@ class Performer:
         self._leave = leave
         #: The last measurement failed; the first of a row is logged.
         self._probe_failed = False
+        #: Adapters whose schema was left out of the last full advert.
+        self._without_schema: tuple[str, ...] = ()
         self._outbox: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
 
     async def send_all(self) -> None:
@@ -169,6 +171,15 @@ class Performer:
         self._outbox.put_nowait(self._bus.publish(subject, encode(message)))
 
     def _advert(self, effect: effects.PublishAdvert) -> None:
+        if effect.advert.adapters is not None and effect.without_schema != self._without_schema:
+            self._without_schema = effect.without_schema
+            if effect.without_schema:
+                log.warning(
+                    "adverts exceed what the server takes: schemas are left out, this agent alone checks inputs",
+                    agent_id=self._agent_id,
+                    adapters=effect.without_schema,
+                    max_payload=self._bus.max_payload,
+                )
         self._publish(self._subjects.advert(self._agent_id), effect.advert)
 
     def _bids(self, effect: effects.SendBids) -> None:

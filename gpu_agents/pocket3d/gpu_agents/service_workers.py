@@ -113,7 +113,7 @@ def event_of(worker_id: str, frame: Any) -> events.Event | None:
         if frame.traceback:
             log.info("a run failed", token=frame.run_id, code=frame.code, traceback=frame.traceback)
         code = frame.code if frame.code in _CODES_OF_WORKERS else FailureCode.ADAPTER_ERROR.value
-        return events.RunFailed(frame.run_id, code, frame.message, frame.field, frame.run_s, frame.vram_peak_mb)
+        return events.RunFailed(frame.run_id, code, frame.message, _cut(frame.field), frame.run_s, frame.vram_peak_mb)
     if isinstance(frame, frames.Hello):
         return events.WorkerReady(worker_id, frame.pid)
     if isinstance(frame, frames.ModelLoaded):

@@ -41,7 +41,7 @@ def _write(mesh: Any, rig: Rig, path: Path) -> SkinnedFile:
         "shape", mesh.vertices, mesh.faces, vertex_normals(mesh.vertices, mesh.faces), Material("grey", (0.5, 0.5, 0.5))
     )
     write_mesh([part], path)
-    path.write_bytes(add_skin(path.read_bytes(), rig.skeleton, rig.weigh))
+    path.write_bytes(add_skin(path.read_bytes(), rig.skeleton, rig.weights_at))
     return read_skinned(path)
 
 

@@ -241,6 +241,13 @@ class MemoryConsumer:
         self.wake()
         return True
 
+    def give_back(self, seq: int, now: float) -> None:
+        """A negative ack: the message is delivered again at once."""
+        if seq in self._pending:
+            del self._pending[seq]
+            self._pending = {seq: now, **self._pending}
+            self.wake()
+
     def reset(self) -> None:
         """Deliver every un-acked message again, from the first, counting anew."""
         self._pending.clear()

@@ -107,6 +107,9 @@ class Service(Closable):
             data = await statistics.endpoint.handler(msg)
         except ServiceError as error:
             data, headers = _failure(error)
+        except BusError as error:
+            # The handler asks the server itself, which is away or silent: that is nobody's mistake.
+            data, headers = _failure(ServiceError(503, f"{error}; ask again"))
         except Exception:
             # A handler's own mistake: the caller gets an answer, the log the story.
             log.exception("an endpoint failed", service=self._spec.name, endpoint=statistics.endpoint.name)

@@ -6,13 +6,22 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import structlog
 
 from pocket3d.bus import topology
-from pocket3d.bus.port import Bus, BusError, Closable, Conflict, Expect, Msg
+from pocket3d.bus.port import (
+    Bus,
+    BusError,
+    Closable,
+    Conflict,
+    Disconnected,
+    Expect,
+    Msg,
+    OutcomeUnknown,
+)
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import AgentRecord, LeaderRecord
@@ -30,6 +39,8 @@ from .settings import CoordinatorSettings
 from .tasks import TaskPool
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 #: Key of the lease in the leader bucket.
 LEADER_KEY = "leader"
@@ -106,9 +117,9 @@ class CoordinatorService:
             BusError: the topology could not be made.
         """
         self._tasks = TaskPool(64)
-        for difference in await self._ensure(stop):
+        for difference in await self._answered(stop, lambda: self._bus.ensure(self._topology)):
             log.warning("the server differs from the topology; left as it is", difference=difference)
-        adverts = await self._bus.subscribe(self._subjects.all_adverts(), self._on_advert)
+        adverts = await self._answered(stop, lambda: self._bus.subscribe(self._subjects.all_adverts(), self._on_advert))
         self._bus.on_connection(self._on_connection)
         self._tasks.spawn(self._tick(), bounded=False)
         self._tasks.spawn(self._follow(), bounded=False)
@@ -126,12 +137,13 @@ class CoordinatorService:
             await self._tasks.close()
             await self._resign()
 
-    async def _ensure(self, stop: asyncio.Event) -> list[str]:
+    async def _answered(self, stop: asyncio.Event, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the server answers; it is asked again while it is away or silent."""
         while True:
             try:
-                return await self._bus.ensure(self._topology)
-            except BusError as error:
-                if self._bus.connected or stop.is_set():
+                return await ask()
+            except (Disconnected, OutcomeUnknown) as error:
+                if stop.is_set():
                     raise
                 log.info("waiting for the server", error=str(error))
                 await asyncio.sleep(_PAUSE_S)

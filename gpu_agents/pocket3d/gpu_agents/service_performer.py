@@ -226,7 +226,7 @@ class Performer:
             await self._bus.append(
                 self._subjects.result(result.feature, result.job_id),
                 encode(result),
-                expect=Expect(effect.expect_last, self._subjects.result_of(result.job_id)),
+                expect=Expect(0, self._subjects.result_of(result.job_id)),
                 timeout=_STORE_TIMEOUT_S,
             )
         except Conflict:

@@ -1,4 +1,4 @@
-"""`trimesh-mesh-conversion`: GLB, OBJ, PLY, STL and OFF in, GLB, OBJ, PLY and STL out. No weights.
+"""`trimesh-mesh-conversion` converts GLB, OBJ, PLY, STL and OFF to GLB, OBJ, PLY and STL. No weights.
 
 The heavy imports happen when it works, so that the class can be described without them.
 """

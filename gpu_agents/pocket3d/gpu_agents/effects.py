@@ -112,7 +112,9 @@ class UploadOutputs(NamedTuple):
 
 
 class StoreResult(NamedTuple):
-    """Propose the job's one result, which is stored if there is none yet: answered by `ResultStored`, `ResultConflict` or `ResultUnknown`."""
+    """Propose the job's one result, which is stored if there is none yet: answered by `ResultStored`, `ResultConflict`,
+    `ResultUnknown` or `ResultRefused`.
+    """
 
     token: str
     result: Result

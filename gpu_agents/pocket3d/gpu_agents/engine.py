@@ -126,9 +126,9 @@ class AgentEngine:
         """
         core = self.core
         core.moves.clear()
-        engine_time.notice_pause(core, now)
+        engine_time.on_clock_gap(core, now)
         _HANDLERS[type(event)](core, event, now)
-        engine_workers.settle(core, now)
+        engine_workers.reconcile(core, now)
         engine_runs.begin_fetches(core, now)
         engine_runs.begin_uploads(core, now)
         engine_runs.begin_stores(core, now)

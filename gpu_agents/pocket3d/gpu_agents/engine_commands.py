@@ -25,11 +25,11 @@ from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.features import canonical
 
 from .bidding import bid, draining, shortfall_reason
-from .claims import Plan, plan
+from .claims import Placement, place
 from .effects import Reply, SendBids
 from .engine_core import Core
-from .engine_records import Ending
-from .engine_reports import device_states, full_advert, tell_start_with_answer
+from .engine_records import StopReason
+from .engine_reports import device_states, full_advert, start_told_with_answer
 from .engine_runs import accept, begin_fetches, stop_run
 from .engine_workers import claim_extra, start_if_room, take_worker
 from .events import CommandReceived, CommandUnreadable, RequestId
@@ -60,7 +60,7 @@ def command_unreadable(core: Core, event: CommandUnreadable, now: Now) -> None:
 def _refuse(core: Core, request: RequestId | None, code: str, message: str) -> None:
     if request is not None:
         identity = core.identity
-        core.do(
+        core.add_effect(
             Reply(
                 request,
                 CommandRefused(
@@ -95,7 +95,7 @@ def _report_state(core: Core, request: RequestId | None, now: Now) -> None:
     reply = StateReported(
         agent_id=identity.agent_id, incarnation=identity.incarnation, seq=core.next_seq(), advert=told
     )
-    core.do(Reply(request, reply))
+    core.add_effect(Reply(request, reply))
 
 
 # ---------------------------------------------------------------- auction
@@ -122,7 +122,7 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
         declines=declines,
         devices=device_states(core, now),
     )
-    core.do(SendBids(call.coordinator_id, fit_answer(answer, core.max_payload)))
+    core.add_effect(SendBids(call.coordinator_id, fit_answer(answer, core.max_payload)))
 
 
 def _award(core: Core, command: AwardJobs, request: RequestId | None, now: Now) -> None:
@@ -134,7 +134,7 @@ def _award(core: Core, command: AwardJobs, request: RequestId | None, now: Now) 
         reply = AwardsAnswered(
             agent_id=identity.agent_id, incarnation=identity.incarnation, seq=core.next_seq(), answers=answers
         )
-        core.do(Reply(request, reply))
+        core.add_effect(Reply(request, reply))
 
 
 def _answer(core: Core, award: Award, now: Now) -> AwardAnswer:
@@ -153,7 +153,7 @@ def _answer(core: Core, award: Award, now: Now) -> AwardAnswer:
 
 
 def _with_start(core: Core, answer: AwardAnswer, now: Now) -> AwardAnswer:
-    if not tell_start_with_answer(core, answer.token, now):
+    if not start_told_with_answer(core, answer.token, now):
         return answer
     told = structs.replace(answer, started=True)
     core.remember(told)
@@ -185,19 +185,19 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
     problem = check.problem(award.job.inputs) if check is not None else None
     if problem is not None:
         return structs.replace(decline(DeclineCode.PARAMETERS, problem.message), field=problem.field)
-    book = core.books.get(award.device)
-    if book is None:
+    device = core.devices.get(award.device)
+    if device is None:
         return decline(DeclineCode.NO_DEVICE, f"there is no device {award.device} here")
-    unavailable = book.ledger.unavailable(now.mono)
+    unavailable = device.ledger.unavailable(now.mono)
     if unavailable is not None:
         return decline(DeclineCode.NO_DEVICE, unavailable)
     vram_mb = award.vram_mb if award.vram_mb is not None else award.job.vram_mb
-    found = plan(book, adapter, vram_mb, core.estimates, now.mono)
-    if not isinstance(found, Plan):
+    found = place(device, adapter, vram_mb, core.estimates, now.mono)
+    if not isinstance(found, Placement):
         return shortfall_reason(agent_id, award.device, award.adapter_id, found)
-    worker = take_worker(core, book, adapter, found, now)
+    worker = take_worker(core, device, adapter, found, now)
     run = accept(core, award, worker, found.need_mb, now)
-    claim_extra(core, book, run, found, now)
+    claim_extra(core, device, run, found, now)
     start_if_room(core, worker, now)
     return None
 
@@ -215,7 +215,7 @@ def _cancel(core: Core, command: CancelAttempts, request: RequestId | None, now:
             _never_take(core, cancel.job_id, cancel.token)
             continue
         held.append(cancel.token)
-        stop_run(core, run, Ending(FailureCode.CANCELLED.value, cancel.reason or "cancelled on request"), now)
+        stop_run(core, run, StopReason(FailureCode.CANCELLED.value, cancel.reason or "cancelled on request"), now)
     if request is not None:
         identity = core.identity
         reply = CancelsNoted(
@@ -225,7 +225,7 @@ def _cancel(core: Core, command: CancelAttempts, request: RequestId | None, now:
             held=held,
             unknown=unknown,
         )
-        core.do(Reply(request, reply))
+        core.add_effect(Reply(request, reply))
 
 
 def _never_take(core: Core, job_id: str, token: str) -> None:

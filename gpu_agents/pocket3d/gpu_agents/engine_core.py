@@ -13,7 +13,7 @@ from pocket3d.contracts.worker_frames import AdapterDescription
 from .bidding import Bidder
 from .devices import DeviceSpec
 from .effects import Effect
-from .engine_records import DeviceBook, Run, RunMove, Worker
+from .engine_records import DeviceRecord, Run, RunMove, Worker
 from .estimates import Estimates
 from .ledger import DeviceLedger
 from .message_limits import DEFAULT_MAX_PAYLOAD
@@ -31,7 +31,7 @@ class Identity(NamedTuple):
     version: str = ""
 
 
-class Lane:
+class ConcurrencyLimit:
     """Bounds how many effects of one kind are in flight; the others wait in order.
 
     Args:
@@ -43,7 +43,7 @@ class Lane:
         self.in_flight: set[str] = set()
         self.waiting: deque[str] = deque()
 
-    def put(self, token: str) -> None:
+    def enqueue(self, token: str) -> None:
         """It wants to go."""
         if token not in self.in_flight and token not in self.waiting:
             self.waiting.append(token)
@@ -84,8 +84,8 @@ class Core:
     ) -> None:
         self.settings = settings
         self.identity = identity
-        self.books: dict[str, DeviceBook] = {
-            device.id: DeviceBook(device, DeviceLedger(device, settings.reading_s, settings.release_wait_s))
+        self.devices: dict[str, DeviceRecord] = {
+            device.id: DeviceRecord(device, DeviceLedger(device, settings.reading_s, settings.release_wait_s))
             for device in devices
         }
         self.adapters: dict[str, AdapterDescription] = {adapter.adapter_id: adapter for adapter in adapters}
@@ -117,9 +117,9 @@ class Core:
         #: No outcome is due sooner.
         self.outcomes_earliest = float("-inf")
 
-        self.fetches = Lane(settings.max_fetches)
-        self.uploads = Lane(settings.max_uploads)
-        self.stores = Lane(settings.max_stores)
+        self.fetches = ConcurrencyLimit(settings.max_fetches)
+        self.uploads = ConcurrencyLimit(settings.max_uploads)
+        self.stores = ConcurrencyLimit(settings.max_stores)
 
         #: Something changed that the coordinator should hear of before the next period.
         self.changed = True
@@ -139,7 +139,7 @@ class Core:
         self.drain_deadline: float | None = None
         self.leave_deadline: float | None = None
 
-    def do(self, effect: Effect) -> None:
+    def add_effect(self, effect: Effect) -> None:
         """Want something done."""
         self.effects.append(effect)
 
@@ -161,8 +161,8 @@ class Core:
 
     def bidder(self, now_mono: float) -> Bidder:
         """What bids are made from."""
-        return Bidder(self.identity.agent_id, self.adapters, self.books, self.estimates, self.settings, now_mono)
+        return Bidder(self.identity.agent_id, self.adapters, self.devices, self.estimates, self.settings, now_mono)
 
-    def book_of(self, worker: Worker) -> DeviceBook:
+    def device_of(self, worker: Worker) -> DeviceRecord:
         """The device that a worker is on."""
-        return self.books[worker.device]
+        return self.devices[worker.device]

@@ -14,10 +14,10 @@ from .ledger import DeviceLedger
 from .lifecycle import ACTIVE, LOADED, ON_DEVICE, RunState, WorkerState, check_transition
 
 #: Steps of a story that are kept.
-_STORY = 24
+_HISTORY = 24
 
 
-class Ending(NamedTuple):
+class StopReason(NamedTuple):
     """How a run that was asked to stop will be reported."""
 
     #: A `FailureCode`: `cancelled`, `timeout` or `handed_back`.
@@ -43,6 +43,7 @@ class Worker:
         "capacity",
         "device",
         "failures_in_row",
+        "history",
         "idle_since",
         "load_started",
         "loaded_at",
@@ -56,7 +57,6 @@ class Worker:
         "stop_deadline",
         "stop_how",
         "stop_why",
-        "story",
         "unwanted",
         "worker_id",
     )
@@ -89,7 +89,7 @@ class Worker:
         self.stop_how: HowToStop | None = None
         self.stop_why = ""
         self.stop_deadline: float | None = None
-        self.story: list[str] = []
+        self.history: list[str] = []
 
     @property
     def active(self) -> bool:
@@ -113,8 +113,8 @@ class Worker:
             InvalidTransition: the table has no such row.
         """
         what = f"worker {self.worker_id} ({self.adapter_id} on {self.device})"
-        check_transition(what, self.state, state, self.story)
-        self.story = [*self.story[1 - _STORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
+        check_transition(what, self.state, state, self.history)
+        self.history = [*self.history[1 - _HISTORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
         self.state = state
 
     def postpone(self, pause_s: float) -> None:
@@ -141,12 +141,12 @@ class Run:
         "award",
         "close_deadline",
         "end_code",
-        "ending",
         "extra_mb",
         "fetch_deadline",
         "fetched",
         "files",
         "grace_deadline",
+        "history",
         "inputs",
         "job_dir",
         "load_deadline",
@@ -165,8 +165,8 @@ class Run:
         "run_s",
         "run_started",
         "state",
+        "stop_reason",
         "store_tries",
-        "story",
         "upload_deadline",
         "vram_peak_mb",
         "won",
@@ -194,7 +194,7 @@ class Run:
         self.job_dir = ""
         self.output_dir = ""
         self.run_started: float | None = None
-        self.ending: Ending | None = None
+        self.stop_reason: StopReason | None = None
         #: With which `FailureCode` it ended, if it ended without a result.
         self.end_code: str | None = None
         #: Its result is the job's.
@@ -224,7 +224,7 @@ class Run:
         #: Progress held back until `progress_at`.
         self.progress: Progress | None = None
         self.progress_at = float("-inf")
-        self.story: list[str] = []
+        self.history: list[str] = []
         moves.append(RunMove(self, None, self.state, "awarded"))
 
     @property
@@ -243,8 +243,8 @@ class Run:
         Raises:
             InvalidTransition: the table has no such row.
         """
-        check_transition(f"run {self.token} of job {self.award.job_id}", self.state, state, self.story)
-        self.story = [*self.story[1 - _STORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
+        check_transition(f"run {self.token} of job {self.award.job_id}", self.state, state, self.history)
+        self.history = [*self.history[1 - _HISTORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
         self.moves.append(RunMove(self, self.state, state, why))
         self.state = state
 
@@ -275,13 +275,13 @@ class Run:
                 setattr(self, name, at + pause_s)
 
 
-class DeviceBook:
-    """One device: its ledger, and the workers that are not gone."""
+class DeviceRecord:
+    """One device: its ledger, and the workers that have not exited."""
 
-    __slots__ = ("device", "ledger", "workers")
+    __slots__ = ("ledger", "spec", "workers")
 
-    def __init__(self, device: DeviceSpec, ledger: DeviceLedger) -> None:
-        self.device = device
+    def __init__(self, spec: DeviceSpec, ledger: DeviceLedger) -> None:
+        self.spec = spec
         self.ledger = ledger
         self.workers: dict[str, Worker] = {}
 

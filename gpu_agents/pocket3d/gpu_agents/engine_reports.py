@@ -72,13 +72,13 @@ def _advert(core: Core, now: Now, *, full: bool) -> Advert:
 def device_states(core: Core, now: Now) -> list[DeviceState]:
     """The devices as the ledger has them."""
     states = []
-    for book in core.books.values():
-        room = book.ledger.room(now.mono)
+    for device in core.devices.values():
+        room = device.ledger.room(now.mono)
         states.append(
             DeviceState(
-                id=book.device.id,
-                kind=book.device.kind,
-                name=book.device.name,
+                id=device.spec.id,
+                kind=device.spec.kind,
+                name=device.spec.name,
                 total_mb=room.total_mb,
                 free_mb=room.free_mb,
                 reserved_mb=room.reserved_mb,
@@ -95,7 +95,7 @@ def _residents(core: Core, now: Now) -> list[Resident]:
             adapter_id=worker.adapter_id,
             device=worker.device,
             pid=worker.pid,
-            vram_mb=core.book_of(worker).ledger.claim_mb(worker.worker_id),
+            vram_mb=core.device_of(worker).ledger.claim_mb(worker.worker_id),
             idle_s=max(0.0, now.mono - worker.idle_since) if worker.idle_since is not None else 0.0,
         )
         for worker in core.workers.values()
@@ -116,7 +116,7 @@ def publish_advert_if_due(core: Core, now: Now) -> None:
     if due is None or now.mono < due:
         return
     full = core.adapters_changed or now.mono - core.adapters_at >= core.settings.adapters_s
-    core.do(PublishAdvert(*full_advert(core, now)) if full else PublishAdvert(_advert(core, now, full=False)))
+    core.add_effect(PublishAdvert(*full_advert(core, now)) if full else PublishAdvert(_advert(core, now, full=False)))
     core.advert_at = now.mono
     core.changed = False
     if full:
@@ -144,7 +144,7 @@ def report_started(core: Core, run: Run, now: Now) -> None:
     )
 
 
-def tell_start_with_answer(core: Core, token: str, now: Now) -> bool:
+def start_told_with_answer(core: Core, token: str, now: Now) -> bool:
     """Whether the answer to an award can say that the attempt has started. If so the outcome waits: it is needed only
     if that answer is lost.
     """
@@ -216,7 +216,7 @@ def send_outcomes_if_due(core: Core, now: Now) -> None:
     outcomes = fit_outcomes((core.outcomes[name] for name in names), core.max_payload)
     names = names[: len(outcomes)]
     identity = core.identity
-    core.do(
+    core.add_effect(
         SendOutcomes(
             OutcomesReported(
                 agent_id=identity.agent_id,
@@ -249,7 +249,7 @@ def finish(core: Core, token: str, why: str, now: Now) -> None:
         return
     if run.state is not RunState.REPORTING:
         # A run that failed was cleaned up then; once more would end the removal of its artifacts.
-        core.do(CleanUp(token))
+        core.add_effect(CleanUp(token))
     run.move(RunState.DONE, why, now.mono)
     forget_outcomes(core, token)
     core.changed = True
@@ -282,6 +282,6 @@ def flush_progress(core: Core, run: Run, now: Now, *, last: bool = False) -> Non
     if run.progress is None or (now.mono < run.progress_at and not last):
         return
     if core.connected:
-        core.do(PublishProgress(run.progress))
+        core.add_effect(PublishProgress(run.progress))
     run.progress = None
     run.progress_at = now.mono + core.settings.progress_gap_s

@@ -21,7 +21,7 @@ from .effects import (
     UploadOutputs,
 )
 from .engine_core import Core
-from .engine_records import Ending, Run, Worker
+from .engine_records import Run, StopReason, Worker
 from .engine_reports import finish, flush_progress, report_failed, report_started
 from .events import (
     InputsFailed,
@@ -56,7 +56,7 @@ def accept(core: Core, award: Award, worker: Worker, need_mb: int, now: Now) -> 
         worker.peak_mb = 0
     elif worker.state in (WorkerState.STARTING, WorkerState.LOADING):
         run.load_deadline = now.mono + award.job.limits.load_s
-    core.fetches.put(run.token)
+    core.fetches.enqueue(run.token)
     core.changed = True
     return run
 
@@ -67,7 +67,7 @@ def begin_fetches(core: Core, now: Now) -> None:
         run = core.runs[token]
         run.move(RunState.FETCHING, "its turn", now.mono)
         run.fetch_deadline = now.mono + core.settings.fetch_s
-        core.do(FetchInputs(token, run.award.job_id, run.award.job.inputs))
+        core.add_effect(FetchInputs(token, run.award.job_id, run.award.job.inputs))
         report_started(core, run, now)
 
 
@@ -102,7 +102,7 @@ def advance(core: Core, run: Run, now: Now) -> bool:
     run.run_started = now.mono
     run.close_deadline = now.mono + run.award.job.limits.start_to_close_s
     award = run.award
-    core.do(
+    core.add_effect(
         RunOnWorker(
             run.worker.worker_id,
             RunJob(
@@ -130,7 +130,7 @@ def _leave_device(core: Core, run: Run, now: Now) -> None:
     worker = run.worker
     if worker.runs.pop(run.token, None) is None:
         return
-    ledger = core.book_of(worker).ledger
+    ledger = core.device_of(worker).ledger
     ledger.drop_extra(worker.worker_id, run.token)
     ledger.drop(run.token)
     for name in ("load_deadline", "room_deadline", "close_deadline", "grace_deadline", "fetch_deadline"):
@@ -153,7 +153,7 @@ def fail_run(core: Core, run: Run, code: str, message: str, now: Now, *, field: 
     run.progress = None
     _leave_device(core, run, now)
     # What is in flight for it is given up, and its directory goes: nothing of it is needed any more.
-    core.do(CleanUp(run.token))
+    core.add_effect(CleanUp(run.token))
     if uploaded:
         _drop_artifacts(core, run)
     report_failed(core, run, code, message, field, now)
@@ -161,20 +161,20 @@ def fail_run(core: Core, run: Run, code: str, message: str, now: Now, *, field: 
 
 def end_run(core: Core, run: Run, now: Now) -> None:
     """It was asked to stop and has stopped."""
-    assert run.ending is not None
-    fail_run(core, run, run.ending.code, run.ending.message, now)
+    assert run.stop_reason is not None
+    fail_run(core, run, run.stop_reason.code, run.stop_reason.message, now)
 
 
-def stop_run(core: Core, run: Run, ending: Ending, now: Now) -> None:
+def stop_run(core: Core, run: Run, stop_reason: StopReason, now: Now) -> None:
     """End it, wherever it stands; a run whose result is proposed is the results stream's to decide."""
     if run.state in BEFORE_RUN or run.state is RunState.UPLOADING:
-        fail_run(core, run, ending.code, ending.message, now)
+        fail_run(core, run, stop_reason.code, stop_reason.message, now)
     elif run.state is RunState.RUNNING:
-        run.move(RunState.CANCELLING, f"{ending.code}: {ending.message}", now.mono)
-        run.ending = ending
+        run.move(RunState.CANCELLING, f"{stop_reason.code}: {stop_reason.message}", now.mono)
+        run.stop_reason = stop_reason
         run.close_deadline = None
         run.grace_deadline = now.mono + core.settings.cancel_grace_s
-        core.do(CancelOnWorker(run.worker.worker_id, run.token))
+        core.add_effect(CancelOnWorker(run.worker.worker_id, run.token))
         core.changed = True
 
 
@@ -186,7 +186,7 @@ def run_failed(core: Core, event: RunFailed, now: Now) -> None:
     run.run_s = event.run_s
     run.vram_peak_mb = _peak(run, event.vram_peak_mb)
     worker = run.worker
-    if run.ending is not None:
+    if run.stop_reason is not None:
         end_run(core, run, now)
         return
     worker.failures_in_row += 1
@@ -207,7 +207,7 @@ def run_finished(core: Core, event: RunFinished, now: Now) -> None:
     core.estimates.note_run(worker.adapter_id, worker.device, event.run_s)
     if run.alone and run.vram_peak_mb is not None:
         core.estimates.note_peak(worker.adapter_id, worker.device, run.vram_peak_mb)
-    if run.ending is not None and run.ending.code != FailureCode.HANDED_BACK.value:
+    if run.stop_reason is not None and run.stop_reason.code != FailureCode.HANDED_BACK.value:
         # Too late: it was cancelled, or ran out of its time. Work that was only to be handed back is kept.
         end_run(core, run, now)
         return
@@ -216,7 +216,7 @@ def run_finished(core: Core, event: RunFinished, now: Now) -> None:
     if run.files:
         run.move(RunState.UPLOADING, f"{len(run.files)} files", now.mono)
         run.upload_deadline = now.mono + core.settings.upload_s
-        core.uploads.put(run.token)
+        core.uploads.enqueue(run.token)
         _leave_device(core, run, now)
     else:
         _propose(core, run, now)
@@ -236,7 +236,7 @@ def begin_uploads(core: Core, now: Now) -> None:
     while core.connected and (token := core.uploads.next()) is not None:
         run = core.runs[token]
         run.retry_at = None
-        core.do(UploadOutputs(token, run.award.job_id, run.files))
+        core.add_effect(UploadOutputs(token, run.award.job_id, run.files))
 
 
 def outputs_uploaded(core: Core, event: OutputsUploaded, now: Now) -> None:
@@ -264,7 +264,7 @@ def upload_failed(core: Core, event: UploadFailed, now: Now) -> None:
 
 def _drop_artifacts(core: Core, run: Run) -> None:
     if run.files:
-        core.do(DropArtifacts(run.token, run.award.job_id, tuple(file.name for file in run.files)))
+        core.add_effect(DropArtifacts(run.token, run.award.job_id, tuple(file.name for file in run.files)))
 
 
 # ---------------------------------------------------------------- result
@@ -308,7 +308,7 @@ def _propose(core: Core, run: Run, now: Now) -> None:
     run.result = result
     run.move(RunState.STORING, "its result is proposed", now.mono)
     _leave_device(core, run, now)
-    core.stores.put(run.token)
+    core.stores.enqueue(run.token)
 
 
 def begin_stores(core: Core, now: Now) -> None:
@@ -317,9 +317,9 @@ def begin_stores(core: Core, now: Now) -> None:
         run = core.runs[token]
         run.retry_at = None
         if run.reading_back:
-            core.do(ReadResult(token, run.award.job_id))
+            core.add_effect(ReadResult(token, run.award.job_id))
         elif run.result is not None:
-            core.do(StoreResult(token, run.result))
+            core.add_effect(StoreResult(token, run.result))
 
 
 def _storing(core: Core, token: str) -> Run | None:
@@ -341,7 +341,7 @@ def result_conflict(core: Core, token: str, now: Now) -> None:
     run = _storing(core, token)
     if run is not None:
         run.reading_back = True
-        core.stores.put(token)
+        core.stores.enqueue(token)
 
 
 def result_unknown(core: Core, token: str, now: Now) -> None:
@@ -407,6 +407,6 @@ def retry_now(core: Core, run: Run) -> None:
     """Its pause is over."""
     run.retry_at = None
     if run.state is RunState.UPLOADING:
-        core.uploads.put(run.token)
+        core.uploads.enqueue(run.token)
     elif run.state is RunState.STORING:
-        core.stores.put(run.token)
+        core.stores.enqueue(run.token)

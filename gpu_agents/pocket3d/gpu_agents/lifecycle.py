@@ -65,7 +65,7 @@ class WorkerState(str, Enum):
     #: Told to end.
     STOPPING = "stopping"
     #: The process is gone. Its claim stays in the ledger until its memory was seen free.
-    GONE = "gone"
+    EXITED = "exited"
 
 
 LOADED = frozenset({WorkerState.IDLE, WorkerState.BUSY})
@@ -73,21 +73,21 @@ LOADED = frozenset({WorkerState.IDLE, WorkerState.BUSY})
 ACTIVE = frozenset({WorkerState.PLANNED, WorkerState.STARTING, WorkerState.LOADING, WorkerState.IDLE, WorkerState.BUSY})
 
 WORKER_TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
-    WorkerState.PLANNED: frozenset({WorkerState.STARTING, WorkerState.GONE}),
-    WorkerState.STARTING: frozenset({WorkerState.LOADING, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.LOADING: frozenset({WorkerState.IDLE, WorkerState.BUSY, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.IDLE: frozenset({WorkerState.BUSY, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.BUSY: frozenset({WorkerState.IDLE, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.STOPPING: frozenset({WorkerState.GONE}),
-    WorkerState.GONE: frozenset(),
+    WorkerState.PLANNED: frozenset({WorkerState.STARTING, WorkerState.EXITED}),
+    WorkerState.STARTING: frozenset({WorkerState.LOADING, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.LOADING: frozenset({WorkerState.IDLE, WorkerState.BUSY, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.IDLE: frozenset({WorkerState.BUSY, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.BUSY: frozenset({WorkerState.IDLE, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.STOPPING: frozenset({WorkerState.EXITED}),
+    WorkerState.EXITED: frozenset(),
 }
 
 
 class InvalidTransition(Exception):
-    """A run or worker was to go where the table has no row. The message ends with its story."""
+    """A run or worker was to go where the table has no row. The message ends with its history."""
 
-    def __init__(self, what: str, start: str, finish: str, story: list[str]) -> None:
-        super().__init__(f"{what}: no transition {start} -> {finish}; its story: " + "; ".join(story))
+    def __init__(self, what: str, start: str, finish: str, history: list[str]) -> None:
+        super().__init__(f"{what}: no transition {start} -> {finish}; its history: " + "; ".join(history))
         self.start = start
         self.finish = finish
 
@@ -97,7 +97,7 @@ observers: list[Callable[[RunState | WorkerState, RunState | WorkerState], None]
 
 
 def check_transition(
-    what: str, start: RunState | WorkerState, finish: RunState | WorkerState, story: list[str]
+    what: str, start: RunState | WorkerState, finish: RunState | WorkerState, history: list[str]
 ) -> None:
     """A run or worker makes a move.
 
@@ -105,7 +105,7 @@ def check_transition(
         InvalidTransition: its table has no such row.
     """
     if finish not in (RUN_TRANSITIONS[start] if isinstance(start, RunState) else WORKER_TRANSITIONS[start]):
-        raise InvalidTransition(what, start.value, finish.value, story)
+        raise InvalidTransition(what, start.value, finish.value, history)
     for on_move in observers:
         on_move(start, finish)
 

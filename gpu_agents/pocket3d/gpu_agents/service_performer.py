@@ -19,7 +19,7 @@ from pocket3d.contracts.subjects import Subjects
 from . import effects, events
 from .probes.port import Probe
 from .service_files import JobFiles
-from .service_workers import Workers
+from .service_workers import WorkerGateway
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ class Requests:
             self._commands.pop(request, None)
 
 
-class Performer:
+class EffectRunner:
     """See the module.
 
     Args:
@@ -89,7 +89,7 @@ class Performer:
         probe: measures the devices.
         requests: who waits for answers.
         tasks: where the work runs.
-        tell: takes events.
+        emit: takes events.
         clock: reads the time.
         leave: called when the engine has left.
     """
@@ -100,11 +100,11 @@ class Performer:
         subjects: Subjects,
         agent_id: str,
         files: JobFiles,
-        workers: Workers,
+        workers: WorkerGateway,
         probe: Probe,
         requests: Requests,
         tasks: TaskPool,
-        tell: Callable[[events.Event], None],
+        emit: Callable[[events.Event], None],
         clock: Callable[[], Now],
         leave: Callable[[effects.Exit], None],
     ) -> None:
@@ -116,7 +116,7 @@ class Performer:
         self._probe = probe
         self._requests = requests
         self._tasks = tasks
-        self._tell = tell
+        self._emit = emit
         self._clock = clock
         self._leave = leave
         #: The last measurement failed; the first of a row is logged.
@@ -149,9 +149,9 @@ class Performer:
         while not self._outbox.empty():
             self._outbox.get_nowait().close()
 
-    def perform(self, effect: effects.Effect) -> None:
+    def run(self, effect: effects.Effect) -> None:
         """Begin; returns at once."""
-        handler = _PERFORM[type(effect)]
+        handler = _HANDLERS[type(effect)]
         handler(self, effect)
 
     def _in_line(self, token: str, work: Coroutine[Any, Any, None], *, instead: bool = False) -> None:
@@ -161,7 +161,7 @@ class Performer:
 
         def on_error(error: BaseException) -> None:
             log.error("unexpected error", agent_id=self._agent_id, token=token, exc_info=error)
-            self._tell(events.TaskFailed(token, f"{type(error).__name__}: {error}"))
+            self._emit(events.TaskFailed(token, f"{type(error).__name__}: {error}"))
 
         self._tasks.in_line(token, work, instead=instead, on_error=on_error)
 
@@ -211,9 +211,9 @@ class Performer:
             noted = decode(OutcomesNoted, answer.data).noted
         except (BusError, WireError) as error:
             log.debug("outcomes were not answered", error=str(error))
-            self._tell(events.OutcomesUnanswered())
+            self._emit(events.OutcomesUnanswered())
         else:
-            self._tell(events.OutcomesAnswered(tuple(noted)))
+            self._emit(events.OutcomesAnswered(tuple(noted)))
 
     # -- results
 
@@ -230,14 +230,14 @@ class Performer:
                 timeout=_STORE_TIMEOUT_S,
             )
         except Conflict:
-            self._tell(events.ResultConflict(effect.token))
+            self._emit(events.ResultConflict(effect.token))
         except TooLarge as error:
-            self._tell(events.ResultRefused(effect.token, f"the result: {error}; return files instead"))
+            self._emit(events.ResultRefused(effect.token, f"the result: {error}; return files instead"))
         except BusError as error:
             log.info("a result is not known to be stored", job_id=result.job_id, token=effect.token, error=str(error))
-            self._tell(events.ResultUnknown(effect.token, str(error)))
+            self._emit(events.ResultUnknown(effect.token, str(error)))
         else:
-            self._tell(events.ResultStored(effect.token))
+            self._emit(events.ResultStored(effect.token))
 
     def _read(self, effect: effects.ReadResult) -> None:
         self._in_line(effect.token, self._read_result(effect))
@@ -246,7 +246,7 @@ class Performer:
         try:
             stored = await self._bus.last(self._subjects.results_stream, self._subjects.result_of(effect.job_id))
         except BusError as error:
-            self._tell(events.ResultUnknown(effect.token, str(error)))
+            self._emit(events.ResultUnknown(effect.token, str(error)))
             return
         token: str | None = None
         if stored is not None:
@@ -255,23 +255,23 @@ class Performer:
             except WireError as error:
                 # No result: the leader deletes it, and then ours is proposed again.
                 log.warning("bytes that are no result stand there", subject=stored.subject, error=str(error))
-        self._tell(events.ResultRead(effect.token, token))
+        self._emit(events.ResultRead(effect.token, token))
 
     # -- files
 
     def _fetch(self, effect: effects.FetchInputs) -> None:
         fetched = self._files.fetch_now(effect.token, effect.inputs)
         if fetched is not None:
-            self._tell(fetched)
+            self._emit(fetched)
             return
-        self._in_line(effect.token, self._then_tell(self._files.fetch(effect.token, effect.inputs)))
+        self._in_line(effect.token, self._emit_result(self._files.fetch(effect.token, effect.inputs)))
 
     def _upload(self, effect: effects.UploadOutputs) -> None:
         work = self._files.upload(effect.token, effect.job_id, effect.files)
-        self._in_line(effect.token, self._then_tell(work))
+        self._in_line(effect.token, self._emit_result(work))
 
-    async def _then_tell(self, work: Coroutine[Any, Any, events.Event]) -> None:
-        self._tell(await work)
+    async def _emit_result(self, work: Coroutine[Any, Any, events.Event]) -> None:
+        self._emit(await work)
 
     def _drop(self, effect: effects.DropArtifacts) -> None:
         self._in_line(effect.token, self._files.drop(effect.token, effect.job_id, effect.names))
@@ -308,7 +308,7 @@ class Performer:
         if self._probe_failed:
             self._probe_failed = False
             log.info("the devices are measured again", agent_id=self._agent_id)
-        self._tell(events.ProbeRead(readings, taken_at))
+        self._emit(events.ProbeRead(readings, taken_at))
 
     def _on_probe_error(self, error: BaseException) -> None:
         if not self._probe_failed:
@@ -318,29 +318,29 @@ class Performer:
                 agent_id=self._agent_id,
                 exc_info=error,
             )
-        self._tell(events.ProbeFailed(f"{type(error).__name__}: {error}"))
+        self._emit(events.ProbeFailed(f"{type(error).__name__}: {error}"))
 
     def _exit(self, effect: effects.Exit) -> None:
         self._leave(effect)
 
 
-_PERFORM: dict[type[Any], Callable[[Performer, Any], None]] = {
-    effects.PublishAdvert: Performer._advert,
-    effects.Reply: Performer._reply,
-    effects.RefuseRequest: Performer._refuse,
-    effects.SendBids: Performer._bids,
-    effects.SendOutcomes: Performer._outcomes,
-    effects.PublishProgress: Performer._progress,
-    effects.FetchInputs: Performer._fetch,
-    effects.StartWorker: Performer._start_worker,
-    effects.RunOnWorker: Performer._run,
-    effects.CancelOnWorker: Performer._cancel,
-    effects.StopWorker: Performer._stop_worker,
-    effects.UploadOutputs: Performer._upload,
-    effects.StoreResult: Performer._store,
-    effects.ReadResult: Performer._read,
-    effects.DropArtifacts: Performer._drop,
-    effects.CleanUp: Performer._clean_up,
-    effects.ProbeNow: Performer._measure,
-    effects.Exit: Performer._exit,
+_HANDLERS: dict[type[Any], Callable[[EffectRunner, Any], None]] = {
+    effects.PublishAdvert: EffectRunner._advert,
+    effects.Reply: EffectRunner._reply,
+    effects.RefuseRequest: EffectRunner._refuse,
+    effects.SendBids: EffectRunner._bids,
+    effects.SendOutcomes: EffectRunner._outcomes,
+    effects.PublishProgress: EffectRunner._progress,
+    effects.FetchInputs: EffectRunner._fetch,
+    effects.StartWorker: EffectRunner._start_worker,
+    effects.RunOnWorker: EffectRunner._run,
+    effects.CancelOnWorker: EffectRunner._cancel,
+    effects.StopWorker: EffectRunner._stop_worker,
+    effects.UploadOutputs: EffectRunner._upload,
+    effects.StoreResult: EffectRunner._store,
+    effects.ReadResult: EffectRunner._read,
+    effects.DropArtifacts: EffectRunner._drop,
+    effects.CleanUp: EffectRunner._clean_up,
+    effects.ProbeNow: EffectRunner._measure,
+    effects.Exit: EffectRunner._exit,
 }

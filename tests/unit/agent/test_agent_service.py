@@ -627,7 +627,7 @@ async def test_a_probe_that_raises_ends_no_agent_and_its_readings_age(tmp_path: 
     await stage.begin()
 
     def reason() -> str | None:
-        return stage.service.engine.core.books["GPU-0"].ledger.unavailable(time.monotonic())
+        return stage.service.engine.core.devices["GPU-0"].ledger.unavailable(time.monotonic())
 
     try:
         await until(lambda: reason() is None)

@@ -139,14 +139,14 @@ def test_without_the_rule_on_late_ticks(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> None:
     def whatever(book: Any, adapter: Any, vram_mb: int | None, estimates: Any, now_mono: float) -> Any:
-        found = real_plan(book, adapter, vram_mb, estimates, now_mono)
+        found = real_place(book, adapter, vram_mb, estimates, now_mono)
         if not isinstance(found, Shortfall) or found.dimension != "vram":
             return found
         need = adapter.vram_mb if vram_mb is None else vram_mb
         worker = book.worker_for(adapter.adapter_id)
         return Placement(worker, need, worker.resident_mb if worker else need, need, 0)
 
-    real_plan = engine_commands.plan
+    real_place = engine_commands.place
     with monkeypatch.context() as mutation:
         mutation.setattr(engine_commands, "place", whatever)
         mutation.setattr("pocket3d.gpu_agents.engine_workers.start_if_room", start_at_once)

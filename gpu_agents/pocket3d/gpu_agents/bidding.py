@@ -1,4 +1,4 @@
-"""What this agent offers for a lot: on which device, how soon, at what cost; or why it offers nothing. Pure."""
+"""The bids of this agent for a lot: device, start and cost of each, or the reasons for none. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OVERDUE = 0.1
 
 
 class Bidder(NamedTuple):
-    """What bids are made from."""
+    """The state of the agent that bids are made from."""
 
     agent_id: str
     adapters: Mapping[str, AdapterDescription]
@@ -80,8 +80,8 @@ def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:
 
 
 def _stands(only: BidPlaced) -> bool:
-    """A loaded worker would take the job at once and nothing else here could: asked again, an idle agent would say the
-    same.
+    """True if the coordinator may use the bid again without another call: a loaded worker would take the job at once,
+    without memory of its own, and nothing else of this agent could.
     """
     return only.warm and only.slots > 0 and only.claim_mb == 0
 
@@ -185,7 +185,7 @@ def _claims(
 
 
 def expected_load_s(bidder: Bidder, device: DeviceRecord, adapter_id: str) -> float:
-    """A load from nothing: the history's median, or the assumption of the settings."""
+    """Seconds that a load takes: the median of earlier ones, or the assumption of the settings."""
     known = bidder.estimates.load_s(adapter_id, device.spec.id)
     return bidder.settings.assumed_load_s if known is None else known
 
@@ -201,7 +201,7 @@ def _load_left_s(bidder: Bidder, device: DeviceRecord, worker: Worker) -> float:
 
 
 def _left_s(bidder: Bidder, device: DeviceRecord, run: Run) -> float:
-    """Until a run leaves its slot."""
+    """Seconds until a run is expected to leave its slot."""
     worker = run.worker
     expected = bidder.estimates.run_s(worker.adapter_id, device.spec.id)
     if expected is None:
@@ -254,7 +254,7 @@ def _idle_in(bidder: Bidder, device: DeviceRecord, worker: Worker, left: Mapping
 
 
 def shortfall_reason(agent_id: str, device: str, adapter_id: str, short: Shortfall) -> Reason:
-    """A shortfall in the words of `explain`."""
+    """A shortfall as a reason that `explain` can give."""
     in_mb = short.dimension in _MEGABYTES
     return Reason(
         agent_id=agent_id,
@@ -279,6 +279,6 @@ def _reason(
 
 
 def draining(agent_id: str, lots: Sequence[Lot]) -> list[BidDeclined]:
-    """An agent that leaves offers nothing."""
+    """The declines of a draining agent."""
     reason = Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message="the agent is draining")
     return [BidDeclined(lot=lot.lot, reasons=[reason]) for lot in lots]

@@ -1,4 +1,4 @@
-"""Could this device take this job now, and what would have to go? Asked when bidding and again when accepting."""
+"""Placement of one job on one device: the worker, the claims and the evictions. Used for bids and for awards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .lifecycle import WorkerState
 
 
 class Placement(NamedTuple):
-    """How a job would be taken."""
+    """How a device would take a job."""
 
     #: The worker that takes it; None for a new one.
     worker: Worker | None
@@ -47,7 +47,7 @@ def place(
     estimates: Estimates,
     now_mono: float,
 ) -> Placement | Shortfall:
-    """How the device would take one job of `adapter` now, or what is short.
+    """Place one job of an adapter on a device, or say what is short.
 
     Args:
         device: the device.

@@ -1,4 +1,4 @@
-"""What a coordinator commands: report, bid, take, stop."""
+"""Commands of a coordinator: report the state, bid, take attempts, cancel them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MAX_MESSAGE = 1000
 
 
 def command_received(core: Core, event: CommandReceived, now: Now) -> None:
-    """Obey, unless a younger leadership has spoken before, or another life of this agent is meant."""
+    """Carry out a command, unless its epoch is older than one seen before or it names another incarnation."""
     command = event.command
     if command.incarnation is not None and command.incarnation != core.identity.incarnation:
         return
@@ -53,7 +53,7 @@ def command_received(core: Core, event: CommandReceived, now: Now) -> None:
 
 
 def command_unreadable(core: Core, event: CommandUnreadable, now: Now) -> None:
-    """Answer what is no command."""
+    """Refuse a message that is no command."""
     _refuse(core, event.request, FailureCode.INVALID_INPUT.value, event.message)
 
 
@@ -138,8 +138,8 @@ def _award(core: Core, command: AwardJobs, request: RequestId | None, now: Now) 
 
 
 def _answer(core: Core, award: Award, now: Now) -> AwardAnswer:
-    """Take it or not, by the ledger's word. A token that was answered before gets the same answer, whatever became of
-    it since: a repeated award, or one whose answer was lost, changes nothing.
+    """Accept or decline an award as the ledger allows. A token that was answered before gets the same answer, whatever
+    became of it since: a repeated award, or one whose answer was lost, changes nothing.
     """
     known = core.answers.get(award.token)
     if known is not None:
@@ -229,7 +229,7 @@ def _cancel(core: Core, command: CancelAttempts, request: RequestId | None, now:
 
 
 def _never_take(core: Core, job_id: str, token: str) -> None:
-    """An award that comes after its cancel (a late duplicate) must not start anything."""
+    """Decline an award in advance whose cancel came first: a late duplicate must not start anything."""
     if token not in core.answers:
         reason = Reason(
             agent_id=core.identity.agent_id,

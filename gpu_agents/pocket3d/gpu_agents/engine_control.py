@@ -1,4 +1,4 @@
-"""What an operator asks of one agent: status, drain, load, unload; and leaving."""
+"""Requests of operators to one agent (status, drain, load, unload), and the agent's own leaving."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .lifecycle import BEFORE_RUN, ON_DEVICE, RunState, WorkerState
 
 
 def status_requested(core: Core, event: StatusRequested, now: Now) -> None:
-    """Everything that an advert can say."""
+    """Answer with a full advert."""
     core.add_effect(Reply(event.request, full_advert(core, now).advert))
 
 
@@ -39,7 +39,7 @@ def _refuse(core: Core, request: RequestId | None, code: int, message: str) -> N
 
 
 def drain_requested(core: Core, event: DrainRequested, now: Now) -> None:
-    """Take nothing new; hand back what is not on its worker yet; let the rest finish, within bounds."""
+    """Accept nothing new, hand back jobs that are not on their worker yet, and let the others finish within bounds."""
     settings = core.settings
     if not core.draining:
         core.draining = True
@@ -60,7 +60,7 @@ def drain_requested(core: Core, event: DrainRequested, now: Now) -> None:
 
 
 def undrain_requested(core: Core, event: UndrainRequested, now: Now) -> None:
-    """Bid again."""
+    """Bid again after a drain."""
     if core.leaving:
         _refuse(core, event.request, 409, "the agent leaves; start a new one")
         return
@@ -71,7 +71,7 @@ def undrain_requested(core: Core, event: UndrainRequested, now: Now) -> None:
 
 
 def drain_overdue(core: Core, now: Now) -> None:
-    """The time for running jobs is over: they are stopped and handed back."""
+    """Stop running jobs and hand them back once their time is over."""
     if core.drain_deadline is None or now.mono < core.drain_deadline:
         return
     core.drain_deadline = None
@@ -82,7 +82,7 @@ def drain_overdue(core: Core, now: Now) -> None:
 
 
 def exit_if_left(core: Core, now: Now) -> None:
-    """Leave when everything is decided and told, or when the bound passes."""
+    """Exit once every run is decided and reported, or when the bound passes."""
     if not core.leaving or core.exited:
         return
     done = not core.runs and not core.workers and not core.outcomes
@@ -95,7 +95,7 @@ def exit_if_left(core: Core, now: Now) -> None:
 
 
 def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
-    """Have a worker of the adapter warm, and keep it."""
+    """Load an adapter and keep its worker warm."""
     adapter = core.adapters.get(event.adapter_id)
     if adapter is None:
         _refuse(core, event.request, 404, f"{event.adapter_id} is not known here")
@@ -139,7 +139,7 @@ def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
 
 
 def unload_requested(core: Core, event: UnloadRequested, now: Now) -> None:
-    """Let its workers go: idle ones now, busy ones after their jobs."""
+    """Stop an adapter's workers: idle ones now, busy ones after their jobs."""
     if event.adapter_id not in core.adapters:
         _refuse(core, event.request, 404, f"{event.adapter_id} is not known here")
         return

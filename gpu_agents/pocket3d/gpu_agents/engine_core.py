@@ -1,4 +1,4 @@
-"""The state that the parts of the engine share, and the few things that all of them do to it."""
+"""The state that all parts of the engine share, and the operations on it that all of them need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .settings import AgentSettings
 
 
 class Identity(NamedTuple):
-    """Who this agent is."""
+    """The names by which others know this agent and this life of it."""
 
     agent_id: str
     #: `<unix milliseconds>-<random>`, new at each start.
@@ -44,12 +44,12 @@ class ConcurrencyLimit:
         self.waiting: deque[str] = deque()
 
     def enqueue(self, token: str) -> None:
-        """It wants to go."""
+        """Queue a token, unless it is queued or in flight."""
         if token not in self.in_flight and token not in self.waiting:
             self.waiting.append(token)
 
     def next(self) -> str | None:
-        """The next that may go now; it is in flight from then on."""
+        """Take the next token from the queue, in flight from then on; None if none waits or the limit is reached."""
         if not self.waiting or len(self.in_flight) >= self.limit:
             return None
         token = self.waiting.popleft()
@@ -57,14 +57,14 @@ class ConcurrencyLimit:
         return token
 
     def leave(self, token: str) -> None:
-        """It was answered, or is not wanted any more."""
+        """Forget a token: its effect was answered, or is not needed any more."""
         self.in_flight.discard(token)
         if token in self.waiting:
             self.waiting.remove(token)
 
 
 class Core:
-    """Everything the engine knows.
+    """The whole state of the engine.
 
     Args:
         settings: what can be set.
@@ -140,29 +140,29 @@ class Core:
         self.leave_deadline: float | None = None
 
     def add_effect(self, effect: Effect) -> None:
-        """Want something done."""
+        """Append an effect to those that `handle` returns."""
         self.effects.append(effect)
 
     def next_seq(self) -> int:
-        """The number of the next message of this incarnation."""
+        """Count up the sequence number of this incarnation's messages and return it."""
         self.seq += 1
         return self.seq
 
     def new_worker_id(self) -> str:
-        """Unique within the incarnation."""
+        """An id that no other worker of this incarnation has."""
         self._next_worker += 1
         return f"w{self._next_worker}"
 
     def remember(self, answer: AwardAnswer) -> None:
-        """What was answered to an award."""
+        """Keep the answer to an award, so that a repeated award gets the same."""
         self.answers[answer.token] = answer
         while len(self.answers) > self.settings.answers_kept:
             self.answers.popitem(last=False)
 
     def bidder(self, now_mono: float) -> Bidder:
-        """What bids are made from."""
+        """The part of the state that bids are made from, at this moment."""
         return Bidder(self.identity.agent_id, self.adapters, self.devices, self.estimates, self.settings, now_mono)
 
     def device_of(self, worker: Worker) -> DeviceRecord:
-        """The device that a worker is on."""
+        """The record of the device that a worker runs on."""
         return self.devices[worker.device]

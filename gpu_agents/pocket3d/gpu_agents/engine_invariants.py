@@ -1,4 +1,4 @@
-"""What must hold after every event. Asked by tests and the simulation."""
+"""Conditions that hold after every event, checked by tests and the simulation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from .lifecycle import ON_DEVICE, RunState, WorkerState
 
 
 def check(core: Core) -> None:
-    """Raises `AssertionError` that says what is broken."""
+    """Check all of them.
+
+    Raises:
+        AssertionError: one does not hold; the message says which.
+    """
     _check_devices(core)
     _check_workers(core)
     _check_runs(core)

@@ -1,4 +1,4 @@
-"""What the engine remembers of one worker, one run and one device. Records move by the tables of `lifecycle`."""
+"""Records of workers, runs and devices. Runs and workers move by the tables of `lifecycle`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HISTORY = 24
 
 
 class StopReason(NamedTuple):
-    """How a run that was asked to stop will be reported."""
+    """The failure that a run will report which was asked to stop."""
 
     #: A `FailureCode`: `cancelled`, `timeout` or `handed_back`.
     code: str
@@ -26,7 +26,7 @@ class StopReason(NamedTuple):
 
 
 class RunMove(NamedTuple):
-    """One step of a run, as it was made."""
+    """One move of a run to another state."""
 
     run: Run
     #: None for a run that was just accepted.
@@ -93,12 +93,12 @@ class Worker:
 
     @property
     def active(self) -> bool:
-        """True while it takes runs."""
+        """True while the worker takes runs."""
         return self.state in ACTIVE
 
     @property
     def free_slots(self) -> int:
-        """Runs that it could take now; none when it is to end after the ones it has."""
+        """How many runs the worker could take now; 0 if it is to end after the ones it has."""
         return 0 if self.unwanted else self.capacity - len(self.runs)
 
     @property
@@ -107,7 +107,7 @@ class Worker:
         return self.state in LOADED
 
     def move(self, state: WorkerState, why: str, now_mono: float) -> None:
-        """Go to another state.
+        """Move to another state.
 
         Raises:
             InvalidTransition: the table has no such row.
@@ -118,7 +118,7 @@ class Worker:
         self.state = state
 
     def postpone(self, pause_s: float) -> None:
-        """Every limit counts on from the end of a pause."""
+        """Shift every limit by the length of a pause of the process, in seconds."""
         if self.room_deadline is not None:
             self.room_deadline += pause_s
         if self.stop_deadline is not None:
@@ -234,11 +234,11 @@ class Run:
 
     @property
     def on_device(self) -> bool:
-        """True while it holds a slot and memory."""
+        """True while the run holds a slot and memory on its device."""
         return self.state in ON_DEVICE
 
     def move(self, state: RunState, why: str, now_mono: float) -> None:
-        """Go to another state.
+        """Move to another state.
 
         Raises:
             InvalidTransition: the table has no such row.
@@ -249,7 +249,7 @@ class Run:
         self.state = state
 
     def deadlines(self) -> list[float]:
-        """What a tick must look at, connected or not."""
+        """Monotonic times at which something is due, connected or not."""
         all_of_them = (
             self.load_deadline,
             self.room_deadline,
@@ -260,7 +260,7 @@ class Run:
         return [at for at in all_of_them if at is not None]
 
     def postpone(self, pause_s: float) -> None:
-        """Every limit counts on from the end of a pause."""
+        """Shift every limit by the length of a pause of the process, in seconds."""
         for name in (
             "fetch_deadline",
             "load_deadline",

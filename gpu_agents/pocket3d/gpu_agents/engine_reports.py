@@ -1,4 +1,4 @@
-"""What the agent says of itself: adverts, outcomes, progress."""
+"""Messages of the agent to the fleet: adverts, outcomes, progress."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def publish_advert_if_due(core: Core, now: Now) -> None:
 
 
 def report_started(core: Core, run: Run, now: Now) -> None:
-    """Tell that the agent works on it."""
+    """Report that the agent works on an attempt."""
     award = run.award
     _report(
         core,
@@ -145,8 +145,8 @@ def report_started(core: Core, run: Run, now: Now) -> None:
 
 
 def start_told_with_answer(core: Core, token: str, now: Now) -> bool:
-    """Whether the answer to an award can say that the attempt has started. If so the outcome waits: it is needed only
-    if that answer is lost.
+    """True if the answer to an award can say that the attempt has started. Then the outcome is sent later, in case that
+    answer is lost.
     """
     name = f"{token}/attempt_started"
     if name not in core.outcomes or name in core.outcomes_in_flight:
@@ -156,7 +156,7 @@ def start_told_with_answer(core: Core, token: str, now: Now) -> bool:
 
 
 def report_failed(core: Core, run: Run, code: str, message: str, field: str | None, now: Now) -> None:
-    """Tell that it ended without a result."""
+    """Report that an attempt ended without a result."""
     award = run.award
     _report(
         core,
@@ -189,21 +189,23 @@ def _report(core: Core, outcome: AnyOutcome) -> None:
 
 
 def forget_outcomes(core: Core, token: str) -> None:
-    """Whatever was still to be told of it does not matter any more."""
+    """Drop the outcomes of an attempt that were not reported yet."""
     for kind in ("attempt_started", "attempt_failed"):
         core.outcomes.pop(f"{token}/{kind}", None)
         core.outcomes_due.pop(f"{token}/{kind}", None)
 
 
 def outcomes_next(core: Core) -> float | None:
-    """When the next report goes out, at the earliest; None while there is nothing to tell or nobody to tell it to."""
+    """Monotonic time of the next report at the earliest; None without outcomes, without a connection, or while a report
+    waits for its answer.
+    """
     if not core.connected or core.outcomes_in_flight or not core.outcomes:
         return None
     return core.outcomes_earliest
 
 
 def send_outcomes_if_due(core: Core, now: Now) -> None:
-    """One report at a time: what is new, and what was not taken and has waited."""
+    """Send new outcomes, and those that nobody noted in time; one report is in flight at a time."""
     due = outcomes_next(core)
     if due is None or now.mono < due:
         return
@@ -230,7 +232,7 @@ def send_outcomes_if_due(core: Core, now: Now) -> None:
 
 
 def outcomes_answered(core: Core, noted: tuple[str, ...], now: Now) -> None:
-    """These need not be sent again; a failure that is noted ends its run. The rest is told again later."""
+    """Forget the outcomes that the coordinator noted; a noted failure ends its run. The others are sent again later."""
     for name in core.outcomes_in_flight:
         if name in core.outcomes:
             core.outcomes_due[name] = now.mono + core.settings.outcome_retry_s
@@ -243,7 +245,7 @@ def outcomes_answered(core: Core, noted: tuple[str, ...], now: Now) -> None:
 
 
 def finish(core: Core, token: str, why: str, now: Now) -> None:
-    """It is decided: nothing is left of it but the answer to its award."""
+    """Forget a run whose end is decided and known; only the answer to its award is kept."""
     run = core.runs.pop(token, None)
     if run is None:
         return

@@ -43,7 +43,7 @@ _FIRST_STORE_RETRY_S = 0.1
 
 
 def accept(core: Core, award: Award, worker: Worker, need_mb: int, now: Now) -> Run:
-    """Take an attempt on a worker's slot. Its claim is the caller's matter."""
+    """Give an attempt a slot of a worker. The caller claims its memory."""
     run = Run(award, worker, need_mb, now.mono, now.wall, core.moves)
     core.runs[run.token] = run
     worker.runs[run.token] = run
@@ -62,7 +62,7 @@ def accept(core: Core, award: Award, worker: Worker, need_mb: int, now: Now) -> 
 
 
 def begin_fetches(core: Core, now: Now) -> None:
-    """Fetch inputs for as many as may fetch at a time."""
+    """Start to fetch inputs for as many runs as may fetch at a time."""
     while (token := core.fetches.next()) is not None:
         run = core.runs[token]
         run.move(RunState.FETCHING, "its turn", now.mono)
@@ -72,7 +72,7 @@ def begin_fetches(core: Core, now: Now) -> None:
 
 
 def inputs_fetched(core: Core, event: InputsFetched, now: Now) -> None:
-    """Its files are here."""
+    """A run's input files are in its directory."""
     core.fetches.leave(event.token)
     run = core.runs.get(event.token)
     if run is None or run.state is not RunState.FETCHING:
@@ -85,7 +85,7 @@ def inputs_fetched(core: Core, event: InputsFetched, now: Now) -> None:
 
 
 def inputs_failed(core: Core, event: InputsFailed, now: Now) -> None:
-    """Its files cannot be had."""
+    """A run's input files cannot be fetched."""
     core.fetches.leave(event.token)
     run = core.runs.get(event.token)
     if run is not None and run.state is RunState.FETCHING:
@@ -93,7 +93,7 @@ def inputs_failed(core: Core, event: InputsFailed, now: Now) -> None:
 
 
 def advance(core: Core, run: Run, now: Now) -> bool:
-    """Hand it to its worker if nothing stands before it any more; True if it was."""
+    """Hand a run to its worker if its inputs, the model and its memory are there; True if it was handed over."""
     if run.state not in (RunState.FETCHING, RunState.LOADING):
         return False
     if not run.fetched or not run.worker.loaded or run.room_deadline is not None:
@@ -126,7 +126,7 @@ def advance(core: Core, run: Run, now: Now) -> bool:
 
 
 def _leave_device(core: Core, run: Run, now: Now) -> None:
-    """It gives its slot and its memory back. Call it after the state says so."""
+    """Give back a run's slot and memory. Called after the run has moved to a state off the device."""
     worker = run.worker
     if worker.runs.pop(run.token, None) is None:
         return
@@ -143,7 +143,7 @@ def _leave_device(core: Core, run: Run, now: Now) -> None:
 
 
 def fail_run(core: Core, run: Run, code: str, message: str, now: Now, *, field: str | None = None) -> None:
-    """It ends without a result; the coordinator is told until it answers."""
+    """End a run without a result; the failure is reported until the coordinator has noted it."""
     uploaded = run.state in (RunState.UPLOADING, RunState.STORING)
     core.uploads.leave(run.token)
     core.stores.leave(run.token)
@@ -160,13 +160,13 @@ def fail_run(core: Core, run: Run, code: str, message: str, now: Now, *, field: 
 
 
 def end_run(core: Core, run: Run, now: Now) -> None:
-    """It was asked to stop and has stopped."""
+    """End a run that was asked to stop, with the reason of the stop."""
     assert run.stop_reason is not None
     fail_run(core, run, run.stop_reason.code, run.stop_reason.message, now)
 
 
 def stop_run(core: Core, run: Run, stop_reason: StopReason, now: Now) -> None:
-    """End it, wherever it stands; a run whose result is proposed is the results stream's to decide."""
+    """End a run in whatever state it is, but for one whose result is proposed: the results stream decides that."""
     if run.state in BEFORE_RUN or run.state is RunState.UPLOADING:
         fail_run(core, run, stop_reason.code, stop_reason.message, now)
     elif run.state is RunState.RUNNING:
@@ -179,7 +179,7 @@ def stop_run(core: Core, run: Run, stop_reason: StopReason, now: Now) -> None:
 
 
 def run_failed(core: Core, event: RunFailed, now: Now) -> None:
-    """The adapter raised."""
+    """The adapter failed in a run."""
     run = core.runs.get(event.token)
     if run is None or run.state not in (RunState.RUNNING, RunState.CANCELLING):
         return
@@ -196,7 +196,7 @@ def run_failed(core: Core, event: RunFailed, now: Now) -> None:
 
 
 def run_finished(core: Core, event: RunFinished, now: Now) -> None:
-    """The adapter returned."""
+    """The adapter returned outputs for a run."""
     run = core.runs.get(event.token)
     if run is None or run.state not in (RunState.RUNNING, RunState.CANCELLING):
         return
@@ -232,7 +232,7 @@ def _peak(run: Run, reported: int | None) -> int | None:
 
 
 def begin_uploads(core: Core, now: Now) -> None:
-    """Upload the outputs of as many as may upload at a time."""
+    """Start to upload outputs for as many runs as may upload at a time."""
     while core.connected and (token := core.uploads.next()) is not None:
         run = core.runs[token]
         run.retry_at = None
@@ -240,7 +240,7 @@ def begin_uploads(core: Core, now: Now) -> None:
 
 
 def outputs_uploaded(core: Core, event: OutputsUploaded, now: Now) -> None:
-    """Its files are stored."""
+    """A run's output files are stored."""
     core.uploads.leave(event.token)
     run = core.runs.get(event.token)
     if run is None or run.state is not RunState.UPLOADING:
@@ -251,7 +251,7 @@ def outputs_uploaded(core: Core, event: OutputsUploaded, now: Now) -> None:
 
 
 def upload_failed(core: Core, event: UploadFailed, now: Now) -> None:
-    """Not stored: again, unless that is no use."""
+    """A run's output files were not stored: try again later, or fail the run if that cannot help."""
     core.uploads.leave(event.token)
     run = core.runs.get(event.token)
     if run is None or run.state is not RunState.UPLOADING:
@@ -312,7 +312,7 @@ def _propose(core: Core, run: Run, now: Now) -> None:
 
 
 def begin_stores(core: Core, now: Now) -> None:
-    """Store or read back the results of as many as may at a time."""
+    """Start to store, or to read back, results for as many runs as may at a time."""
     while core.connected and (token := core.stores.next()) is not None:
         run = core.runs[token]
         run.retry_at = None
@@ -329,7 +329,7 @@ def _storing(core: Core, token: str) -> Run | None:
 
 
 def result_stored(core: Core, token: str, now: Now) -> None:
-    """It is this job's one result."""
+    """The stream has taken a run's result: it is the job's only one."""
     run = _storing(core, token)
     if run is not None:
         run.won = True
@@ -337,7 +337,7 @@ def result_stored(core: Core, token: str, now: Now) -> None:
 
 
 def result_conflict(core: Core, token: str, now: Now) -> None:
-    """A question, not an answer: what stands there may be our own first try, or a rival still in process."""
+    """The stream refused a result since one stands there: read it back, for it may be an earlier try of our own."""
     run = _storing(core, token)
     if run is not None:
         run.reading_back = True
@@ -345,7 +345,7 @@ def result_conflict(core: Core, token: str, now: Now) -> None:
 
 
 def result_unknown(core: Core, token: str, now: Now) -> None:
-    """Nothing is known: read what stands there, a little later."""
+    """It is not known whether a result was stored: read it back a little later."""
     run = _storing(core, token)
     if run is not None:
         run.reading_back = True
@@ -353,7 +353,7 @@ def result_unknown(core: Core, token: str, now: Now) -> None:
 
 
 def result_read(core: Core, event: ResultRead, now: Now) -> None:
-    """Our token: won. Another's: lost. Nothing: propose it again."""
+    """Compare the stored result with a run's own. Our token: it has won. Another: it has lost. None: store it again."""
     run = _storing(core, event.token)
     if run is None:
         return
@@ -371,7 +371,7 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
 
 
 def task_failed(core: Core, event: TaskFailed, now: Now) -> None:
-    """A bug met one attempt's work: that attempt fails, and no other. Whether its result is stored is read back."""
+    """Fail the one attempt whose work met a bug. If its result was being stored, read back first whether it is."""
     run = core.runs.get(event.token)
     if run is None:
         return
@@ -385,7 +385,7 @@ def task_failed(core: Core, event: TaskFailed, now: Now) -> None:
 
 
 def result_refused(core: Core, event: ResultRefused, now: Now) -> None:
-    """It cannot be stored: the attempt fails, unless an earlier try of it stands in the stream after all."""
+    """A result cannot be stored: fail the attempt, unless a read-back finds an earlier try of it in the stream."""
     run = _storing(core, event.token)
     if run is not None:
         _give_up_storing(core, run, FailureCode.TOO_LARGE.value, event.message, now)
@@ -404,7 +404,7 @@ def _retry_later(core: Core, run: Run, now: Now) -> None:
 
 
 def retry_now(core: Core, run: Run) -> None:
-    """Its pause is over."""
+    """Queue a run again whose pause after a failed upload or store is over."""
     run.retry_at = None
     if run.state is RunState.UPLOADING:
         core.uploads.enqueue(run.token)

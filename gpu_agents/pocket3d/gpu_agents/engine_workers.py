@@ -18,7 +18,7 @@ from .lifecycle import BEFORE_RUN, RunState, WorkerState
 
 
 def take_worker(core: Core, device: DeviceRecord, adapter: AdapterDescription, found: Placement, now: Now) -> Worker:
-    """The worker of a plan: evictions begin, a new one is claimed for and, when there is room, started."""
+    """The worker of a placement: begin its evictions, and make and claim for a new worker where it needs one."""
     for idle in found.evict:
         stop_worker(core, idle, "evicted for " + adapter.adapter_id, now)
     if found.worker is not None:
@@ -62,7 +62,7 @@ def start_if_room(core: Core, worker: Worker, now: Now) -> None:
 
 
 def worker_ready(core: Core, event: WorkerReady, now: Now) -> None:
-    """The process runs."""
+    """A worker's process said hello."""
     worker = core.workers.get(event.worker_id)
     if worker is None:
         return
@@ -74,7 +74,7 @@ def worker_ready(core: Core, event: WorkerReady, now: Now) -> None:
 
 
 def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
-    """Jobs may run on it."""
+    """A worker's model is loaded: its runs can begin."""
     worker = core.workers.get(event.worker_id)
     if worker is None or worker.state is not WorkerState.LOADING:
         return
@@ -93,7 +93,7 @@ def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
 
 
 def load_failed(core: Core, event: LoadFailed, now: Now) -> None:
-    """Its runs fail with the reason; the process ends by itself, or is ended."""
+    """A worker could not load its model: its runs fail, and its process ends by itself or is ended."""
     worker = core.workers.get(event.worker_id)
     if worker is None or worker.state is not WorkerState.LOADING:
         return
@@ -112,7 +112,7 @@ def load_failed(core: Core, event: LoadFailed, now: Now) -> None:
 
 
 def stop_worker(core: Core, worker: Worker, why: str, now: Now, how: HowToStop = "shutdown") -> None:
-    """End a worker. Runs that it does not know of yet are handed back; those on it end with it."""
+    """End a worker. Runs that it has not got yet are handed back; those on it end with it."""
     if worker.state is WorkerState.PLANNED:
         drop_planned(core, worker, why, now)
         return
@@ -135,7 +135,7 @@ def stop_worker(core: Core, worker: Worker, why: str, now: Now, how: HowToStop =
 
 
 def escalate_stop(core: Core, worker: Worker, now: Now) -> None:
-    """It was told to end and is still there: be harder."""
+    """Escalate the stop of a worker that is still there: shutdown frame, then SIGTERM, then SIGKILL."""
     how: HowToStop = "terminate" if worker.stop_how == "shutdown" else "kill"
     worker.stop_how = how
     worker.stop_deadline = now.mono + core.settings.stop_grace_s
@@ -143,7 +143,7 @@ def escalate_stop(core: Core, worker: Worker, now: Now) -> None:
 
 
 def drop_planned(core: Core, worker: Worker, why: str, now: Now) -> None:
-    """Give up a worker that was never started."""
+    """Give up a planned worker that was never started, and hand back its runs."""
     for run in list(worker.runs.values()):
         fail_run(core, run, FailureCode.HANDED_BACK.value, f"its worker was not started: {why}", now)
     if worker.state is WorkerState.PLANNED:
@@ -153,7 +153,7 @@ def drop_planned(core: Core, worker: Worker, why: str, now: Now) -> None:
 
 
 def worker_exited(core: Core, event: WorkerExited, now: Now) -> None:
-    """The process is gone: its runs fail, its claim stays until its memory was seen free."""
+    """A worker's process has exited: its runs fail, and its claim stays until a probe has seen its memory free."""
     worker = core.workers.get(event.worker_id)
     if worker is None:
         return
@@ -185,7 +185,7 @@ def _remove(core: Core, worker: Worker) -> None:
 
 
 def probe_read(core: Core, event: ProbeRead, now: Now) -> None:
-    """The devices were measured."""
+    """The probe has measured the devices."""
     core.probing = False
     for device_id, reading in event.readings.items():
         device = core.devices.get(device_id)
@@ -200,8 +200,8 @@ def probe_read(core: Core, event: ProbeRead, now: Now) -> None:
 
 
 def reconcile(core: Core, now: Now) -> None:
-    """After every event: idle workers that nobody wants end, plans without jobs are given up, and whoever waits for
-    memory goes on if there is enough.
+    """Bring workers into line with what is needed, after every event: stop unwanted idle workers, drop planned ones
+    without runs, and start or continue what waits for memory if there is enough.
     """
     for worker in list(core.workers.values()):
         if worker.state is WorkerState.PLANNED:

@@ -1,4 +1,4 @@
-"""What can happen to the agent's engine. Facts, in the past tense; ids, readings and times come in with them."""
+"""Events: what can happen to the agent's engine. Ids, readings and times come in with them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CommandReceived(NamedTuple):
 
 
 class CommandUnreadable(NamedTuple):
-    """Something that is no command came on the command subject."""
+    """A message on the command subject is no command."""
 
     message: str
     request: RequestId | None = None

@@ -25,7 +25,7 @@ _SLACK_MB = 64
 
 
 class LedgerError(AssertionError):
-    """The ledger's own rules are broken: a bug."""
+    """The ledger's own rules do not hold: a bug."""
 
 
 class Claim:
@@ -66,7 +66,7 @@ class Claim:
 
     @property
     def mb(self) -> int:
-        """All of it."""
+        """The whole claim, MB."""
         return self.base_mb + sum(self.extras.values())
 
     @property
@@ -99,11 +99,11 @@ class DeviceLedger:
 
     @property
     def capacity_mb(self) -> int:
-        """What may ever be promised."""
+        """Memory that may be promised in all, MB."""
         return self.device.total_mb - self.device.buffer_mb
 
     def claim_mb(self, key: str) -> int:
-        """What a key holds; 0 if nothing."""
+        """MB that a key has claimed; 0 if it has no claim."""
         claim = self._claims.get(key)
         return claim.mb if claim else 0
 
@@ -118,7 +118,7 @@ class DeviceLedger:
         return claim.seen_mb if claim else None
 
     def waits_for(self, key: str) -> frozenset[str]:
-        """Whose memory a claim still waits for."""
+        """Keys of the claims whose memory a claim still waits for."""
         claim = self._claims.get(key)
         return frozenset(claim.waits_for) if claim else frozenset()
 
@@ -131,7 +131,7 @@ class DeviceLedger:
         return any(claim.exited_at is not None for claim in self._claims.values())
 
     def waited_for(self) -> set[str]:
-        """Keys whose memory somebody already waits for."""
+        """Keys of the claims whose memory some other claim waits for."""
         return {key for claim in self._claims.values() for key in claim.waits_for}
 
     def committed_mb(self, without: Collection[str] = ()) -> int:
@@ -206,31 +206,31 @@ class DeviceLedger:
         self.check()
 
     def drop_extra(self, key: str, token: str) -> None:
-        """The run no longer needs it."""
+        """Release what a run claimed beyond its worker's own."""
         claim = self._claims.get(key)
         if claim is not None:
             claim.extras.pop(token, None)
 
     def drop(self, key: str) -> None:
-        """Release a claim whose memory was never used: a plan that is given up."""
+        """Release a claim whose memory was never used."""
         if self._claims.pop(key, None) is not None:
             self._forget(key)
 
     def hold_process(self, key: str, pid: int) -> None:
-        """The worker's process is known."""
+        """Note the process id of a worker."""
         self._claims[key].pid = pid
 
     def hold_reported(self, key: str, mb: int | None) -> None:
-        """What the worker's framework has allocated."""
+        """Note what a worker's framework has allocated, MB."""
         self._claims[key].reported_mb = mb
 
     def end(self, key: str) -> None:
-        """The worker was told to end."""
+        """Note that a worker was told to end."""
         if key in self._claims:
             self._claims[key].ending = True
 
     def exited(self, key: str, now_mono: float) -> bool:
-        """The worker's process is gone; True if its claim is released at once (budgeted devices)."""
+        """A worker's process has exited; True if its claim is released at once (budgeted devices)."""
         claim = self._claims.get(key)
         if claim is None:
             return False

@@ -1,4 +1,4 @@
-"""Where a run and a worker can be, and which way they may go. The README draws the same two pictures."""
+"""States of runs and workers, and the tables of their transitions. The README draws the same two pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pocket3d.contracts.failures import FailureCode
 
 
 class RunState(str, Enum):
-    """Where an attempt stands on this agent."""
+    """State of one attempt on this agent."""
 
     #: Taken; waits for its turn to fetch.
     ACCEPTED = "accepted"
@@ -50,7 +50,7 @@ RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
 
 
 class WorkerState(str, Enum):
-    """Where a worker stands."""
+    """State of one worker process."""
 
     #: Decided, its memory is claimed; waits until evicted workers are gone and their memory was seen free.
     PLANNED = "planned"
@@ -84,7 +84,7 @@ WORKER_TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
 
 
 class InvalidTransition(Exception):
-    """A run or worker was to go where the table has no row. The message ends with its history."""
+    """A run or worker was to make a move that its table does not have. The message ends with its history."""
 
     def __init__(self, what: str, start: str, finish: str, history: list[str]) -> None:
         super().__init__(f"{what}: no transition {start} -> {finish}; its history: " + "; ".join(history))

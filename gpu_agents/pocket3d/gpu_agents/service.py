@@ -1,4 +1,4 @@
-"""The agent as a process sees it: one engine, fed with what happens, and its wishes carried out."""
+"""The agent service: feeds one engine with events and runs its effects."""
 
 from __future__ import annotations
 

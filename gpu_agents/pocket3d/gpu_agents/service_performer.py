@@ -1,4 +1,4 @@
-"""Performs what the engine wants done, and tells it what came of it. Decides nothing."""
+"""Runs the engine's effects and reports each outcome as an event. Decides nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PROBE = "/probe"
 
 
 class Requests:
-    """Requests that wait for the engine's word: commands of the coordinator, and operators at the micro service."""
+    """Requests that wait for the engine's answer: commands of the coordinator, and operators at the micro service."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -39,7 +39,7 @@ class Requests:
         self._operators: dict[int, asyncio.Future[bytes]] = {}
 
     def command(self, msg: Msg) -> int | None:
-        """A command that came; None if it wants no answer."""
+        """Register a command; its request id, or None if it wants no answer."""
         if not msg.reply:
             return None
         self._last += 1
@@ -47,18 +47,18 @@ class Requests:
         return self._last
 
     def operator(self) -> tuple[int, asyncio.Future[bytes]]:
-        """An operator asks."""
+        """Register an operator's request; its id and the future answer."""
         self._last += 1
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._operators[self._last] = future
         return self._last, future
 
     def take_command(self, request: int) -> Msg | None:
-        """The command to answer, once."""
+        """Take the message of a command, to answer it once."""
         return self._commands.pop(request, None)
 
     def answer_operator(self, request: int, answer: bytes | ServiceError) -> None:
-        """Answer an operator."""
+        """Answer an operator's request."""
         future = self._operators.pop(request, None)
         if future is None or future.done():
             return
@@ -68,17 +68,17 @@ class Requests:
             future.set_result(answer)
 
     def forget_operator(self, request: int) -> None:
-        """Nobody waits any more."""
+        """Forget an operator's request: nobody waits for the answer."""
         self._operators.pop(request, None)
 
     def forget(self, request: int | None) -> None:
-        """It was meant for another life of this agent: no answer."""
+        """Forget a command without an answer: it named another incarnation of this agent."""
         if request is not None:
             self._commands.pop(request, None)
 
 
 class EffectRunner:
-    """See the module.
+    """Runs effects on the bus, the files, the workers and the probe.
 
     Args:
         bus: the connection.
@@ -138,19 +138,19 @@ class EffectRunner:
                 self._outbox.task_done()
 
     async def flush(self, timeout: float) -> None:
-        """Wait until what is queued was sent, a while."""
+        """Wait at most `timeout` seconds until the queued messages are sent."""
         try:
             await asyncio.wait_for(self._outbox.join(), timeout)
         except asyncio.TimeoutError:
             log.debug("some messages were not sent before the end")
 
     def discard(self) -> None:
-        """What was not sent will not be."""
+        """Drop the queued messages."""
         while not self._outbox.empty():
             self._outbox.get_nowait().close()
 
     def run(self, effect: effects.Effect) -> None:
-        """Begin; returns at once."""
+        """Start an effect; returns at once."""
         handler = _HANDLERS[type(effect)]
         handler(self, effect)
 

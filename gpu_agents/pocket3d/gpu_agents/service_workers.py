@@ -35,7 +35,7 @@ _CODES_OF_WORKERS = {code.value for code in FailureCode} - {
 
 
 class WorkerGateway:
-    """Performs worker effects on a host of processes and tells the engine what comes of them.
+    """Runs worker effects on a host of processes and reports the outcomes as events.
 
     Args:
         host: the processes.

@@ -1,4 +1,4 @@
-"""From what was seen of a worker's end to what is told about it. Pure."""
+"""What is told of a worker's end, from the facts that were seen. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINES_IN_MESSAGE = 12
 
 @dataclass
 class ExitFacts:
-    """What was seen, filled in as it happens."""
+    """Facts about a worker's end, filled in as they are seen."""
 
     #: Somebody wanted it to end.
     asked: bool = False

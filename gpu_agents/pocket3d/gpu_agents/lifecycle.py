@@ -89,7 +89,7 @@ observers: list[Callable[[RunState | WorkerState, RunState | WorkerState], None]
 
 
 def check_transition(
-    what: str, start: RunState | WorkerState, finish: RunState | WorkerState, story: list[str]
+    what: str, start: RunState | WorkerState, finish: RunState | WorkerState, history: list[str]
 ) -> None:
     """A run or worker makes a move.
 
@@ -97,7 +97,7 @@ def check_transition(
         InvalidTransition: its table has no such row.
     """
     if finish not in (RUN_TRANSITIONS[start] if isinstance(start, RunState) else WORKER_TRANSITIONS[start]):
-        raise InvalidTransition(what, start, finish, story)
+        raise InvalidTransition(what, start, finish, history)
     for on_move in observers:
         on_move(start, finish)
 

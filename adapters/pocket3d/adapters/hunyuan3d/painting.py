@@ -14,9 +14,10 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import AdapterUnavailable
+from ..upstream.hub import Source
 from .progress import Stage
 from .upstream import import_module, mend_torchvision
-from .weights import Source, model_folder
+from .weights import model_folder
 
 _DELIGHT = "hunyuan3d-delight-v2-0"
 _PAINT = "hunyuan3d-paint-v2-0-turbo"

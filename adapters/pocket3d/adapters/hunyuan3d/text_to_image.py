@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from ..errors import AdapterUnavailable
 from ..failure_mapping import is_out_of_memory
+from ..upstream.hub import Source
 from .progress import Stage
-from .weights import Source, is_hub_id, model_folder
+from .weights import model_folder
 
 REPOSITORY = "Tencent-Hunyuan/HunyuanDiT-v1.1-Diffusers-Distilled"
 _INDEX = "model_index.json"
@@ -39,7 +40,7 @@ def missing_images(source: Source) -> str | None:
     try:
         model_folder(source._replace(download=False), {".": _INDEX})
     except AdapterUnavailable as error:
-        if source.download and is_hub_id(source.name):
+        if source.download and source.on_hub:
             return None
         return (
             str(error)

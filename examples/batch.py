@@ -26,7 +26,7 @@ async def one(client: Client, photo: Path, out: Path) -> str | None:
     result = await job.result()
     if result.error is not None:
         return f"{result.status}: {result.error.message}"
-    for path in await job.download(out / photo.stem):
+    for path in await job.download(out):
         print(f"{photo.name} -> {path}", flush=True)
     return None
 

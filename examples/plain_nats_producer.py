@@ -42,7 +42,7 @@ async def publish(js: JetStreamContext, feature: str, job: dict[str, Any]) -> No
         try:
             await js.publish(f"p3d.jobs.normal.{feature}", body, headers=dict(headers), timeout=2)
             return
-        except (nats.errors.TimeoutError, nats.js.errors.NoStreamResponseError):
+        except (asyncio.TimeoutError, nats.js.errors.NoStreamResponseError):
             await asyncio.sleep(0.5)  # the server restarts, or its leader changes
     raise TimeoutError(f"job {job['job_id']} could not be published")
 
@@ -58,10 +58,10 @@ async def wait_for_result(nc: Connection, js: JetStreamContext, job_id: str) -> 
                 result: dict[str, Any] = json.loads(stored.data or b"")
                 return result
             except NotFoundError:
-                pass
+                pass  # not yet
             try:
                 await news.next_msg(timeout=5)
-            except nats.errors.TimeoutError:
+            except asyncio.TimeoutError:
                 continue  # only the stream's copy counts; it is looked up again
     finally:
         await news.unsubscribe()

@@ -37,18 +37,16 @@ async def main(feature: str, stop_after: int | None) -> None:
     seen = 0
     while seen != stop_after:
         try:
-            # Short waits: a pull that was lost with a connection is not repeated by nats-py.
-            messages = await subscription.fetch(10, timeout=2)
-        except nats.errors.TimeoutError:
+            # One at a time: what is pulled and not acknowledged comes again only after `ack_wait`. And short waits: a
+            # pull that was lost with a connection is not repeated by nats-py.
+            [message] = await subscription.fetch(1, timeout=2)
+        except asyncio.TimeoutError:
             continue
-        for message in messages:
-            result = json.loads(message.data)
-            # Here the work is done. It may come again if this program dies before the ack: it must bear that.
-            print(f"{result['job_id']} {result['feature']} {result['status']}", flush=True)
-            await message.ack()
-            seen += 1
-            if seen == stop_after:
-                break
+        result = json.loads(message.data)
+        # Here the work is done. It may come again if this program dies before the ack: it must bear that.
+        print(f"{result['job_id']} {result['feature']} {result['status']}", flush=True)
+        await message.ack()
+        seen += 1
     await nc.drain()
 
 

@@ -1,7 +1,7 @@
 """Write down every result of a feature, as a service that may stop and start again at any time.
 
     python examples/subscriber.py text_to_mesh
-    python examples/subscriber.py text_to_mesh 3        # end after three results
+    python examples/subscriber.py text_to_mesh 3        # end after three results, the last one unconfirmed
 
 The server remembers under the name `example-archive` how far this subscriber is: one that was away for a day goes on
 where it stopped. A result may come a second time (this program was killed between its work and the confirmation), so

@@ -124,6 +124,18 @@ class MemoryStream:
         most = int(self.config.get("max_msgs", -1))
         return self.config.get("discard") == "new" and 0 < most < len(self.messages) + more
 
+    def delete(self, seq: int) -> bool:
+        """Take a message out on request; false if it is gone.
+
+        Raises:
+            Refused: the stream denies it.
+        """
+        if self.config.get("deny_delete"):
+            raise Refused(f"delete message {seq} of {self.name}: message delete not permitted (10057)", code=10057)
+        present = seq in self.messages
+        self.remove(seq)
+        return present
+
     def remove(self, seq: int) -> None:
         """Take a message out; nothing if it is gone."""
         message = self.messages.pop(seq, None)
@@ -229,12 +241,23 @@ class MemoryConsumer:
         self.wake()
         return True
 
+    def give_back(self, seq: int, now: float) -> None:
+        """A negative ack: the message is delivered again at once."""
+        if seq in self._pending:
+            del self._pending[seq]
+            self._pending = {seq: now, **self._pending}
+            self.wake()
+
     def reset(self) -> None:
         """Deliver every un-acked message again, from the first, counting anew."""
         self._pending.clear()
         self._counts.clear()
         self._cursor = 1
         self.wake()
+
+    def go_on_from(self, removed: MemoryConsumer) -> None:
+        """Stand where a consumer of the same stream stood that was removed: its acks hold."""
+        self._acked |= removed._acked
 
 
 def overlap(one: str, other: str) -> bool:

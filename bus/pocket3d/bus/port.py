@@ -37,6 +37,10 @@ class Conflict(BusError):
         self.last = last
 
 
+#: JetStream's code for a consumer that is not there.
+CONSUMER_NOT_FOUND = 10014
+
+
 class Refused(BusError):
     """The server refused for another reason."""
 
@@ -130,6 +134,8 @@ class ConsumerName(NamedTuple):
 
     stream: str
     name: str
+    #: The priority group that its pulls name, where it has one: without it the server refuses them.
+    group: str | None = None
 
 
 class ServiceError(Exception):
@@ -248,6 +254,14 @@ class Bus(Protocol):
     async def get(self, stream: str, seq: int) -> Stored | None:
         """The message with that sequence, or None if it is gone."""
 
+    async def delete(self, stream: str, seq: int) -> bool:
+        """Take a message out of a stream; false if there is none with that sequence (any more).
+
+        Raises:
+            Refused: no such stream, or it denies deletion.
+            OutcomeUnknown, Disconnected
+        """
+
     async def last_seq(self, stream: str) -> int:
         """The sequence of the newest message ever stored in the stream."""
 
@@ -269,7 +283,8 @@ class Bus(Protocol):
     ) -> Closable:
         """Pull continuously; `handler` is awaited with each batch before the next is asked for. Survives reconnects
         and server restarts. An exception of the handler is logged; its batch is redelivered after the ack wait.
-        While `allowed` says no, nothing is asked for.
+        While `allowed` says no, nothing is asked for. A consumer that `ensure` made through this connection and that
+        somebody removed meanwhile is made again, while `allowed`; what was not acked is delivered again.
         """
 
     async def ack(self, consumer: ConsumerName, delivery_seq: int) -> None:

@@ -11,11 +11,9 @@ from typing import Any
 
 import msgspec
 
-from .port import ConsumerName
+from .port import CONSUMER_NOT_FOUND, ConsumerName
 from .publisher import ApiError, refusal
 from .reader import Answer, Reader
-
-_CONSUMER_NOT_FOUND = 10014
 
 
 class _Floor(msgspec.Struct, frozen=True):
@@ -28,14 +26,16 @@ class _Info(msgspec.Struct):
     error: ApiError | None = None
 
 
-async def take_over(reader: Reader, consumer: ConsumerName) -> None:
-    """As `Bus.take_over`. If this process dies in the middle the consumer is missing, and `ensure` makes it again."""
+async def take_over(reader: Reader, consumer: ConsumerName) -> int:
+    """As `Bus.take_over`; the sequence up to which all is acked. If this process dies in the middle the consumer is
+    missing, and `ensure` makes it again.
+    """
     place = f"{consumer.stream}.{consumer.name}"
     info = await reader.api(f"CONSUMER.INFO.{place}", None, _Info)
     if info.error is not None:
         raise refusal(info.error, f"take over consumer {consumer.name} on {consumer.stream}")
     deleted = await reader.api(f"CONSUMER.DELETE.{place}", None, Answer)
-    if deleted.error is not None and deleted.error.err_code != _CONSUMER_NOT_FOUND:
+    if deleted.error is not None and deleted.error.err_code != CONSUMER_NOT_FOUND:
         raise refusal(deleted.error, f"delete consumer {consumer.name} on {consumer.stream}")
     filtered = f".{info.config['filter_subject']}" if info.config.get("filter_subject") else ""
     body = {"stream_name": consumer.stream, "config": info.config, "action": "create"}
@@ -47,3 +47,4 @@ async def take_over(reader: Reader, consumer: ConsumerName) -> None:
         moved = await reader.api(f"CONSUMER.RESET.{place}", start, Answer)
         if moved.error is not None:
             raise refusal(moved.error, f"start consumer {consumer.name} on {consumer.stream} where it stood")
+    return info.ack_floor.stream_seq

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import (
@@ -38,7 +39,10 @@ from pocket3d.contracts.subjects import Subjects
 from . import events
 from .digest import REQUEST_DIGEST_HEADER, request_digest
 from .explain import explain, features
+from .history import read_story
 from .reign import Reign
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -49,6 +53,7 @@ _WORDS: dict[JobState, StatusWord] = {
     JobState.QUEUED: "queued",
     JobState.AWARDED: "awarded",
     JobState.RUNNING: "running",
+    #: Its end is proposed, and the results stream may yet decide otherwise.
     JobState.FINISHING: "running",
     JobState.FINISHED: "running",
 }
@@ -139,14 +144,19 @@ class Api:
         record = self._reign.engine.record(job_id)
         if record is not None and record.state not in (JobState.FINISHED, JobState.RECOVERING):
             word = _WORDS[record.state]
-            if record.proposal is not None:
-                word = record.proposal.status
+            if record.state is JobState.FINISHING and not record.started_told:
+                word = "queued"
             reason = None
             if record.state is JobState.QUEUED:
                 reason = explain(self._reign.engine.core, record, self._clock()).summary
             return record.status(word, rfc3339(self._clock().wall), reason=reason)
         found = await self._bus.last(self._subjects.events_stream, self._subjects.events_of(job_id))
-        return decode(Status, found.data) if found is not None else None
+        if found is None:
+            return None
+        told = read_story(job_id, found.subject, found.data, found.headers).status
+        if told is None:
+            raise ServiceError(500, f"the last event of job {job_id} cannot be read by this version", field="job_id")
+        return told
 
     async def _wanted(self, job_id: str) -> Status:
         status = await self._known(job_id)
@@ -161,6 +171,7 @@ class Api:
         request = _read(CancelRequest, msg)
         await self._wanted(request.job_id)
         self._reign.feed(events.CancelAsked(request.job_id, request.reason))
+        await self._reign.handled()
         return encode(await self._wanted(request.job_id))
 
     async def _explain(self, msg: Msg) -> bytes:
@@ -185,8 +196,12 @@ class Api:
         while True:
             page = await self._bus.pages(stream, subject, start=start, limit=_PAGE)
             for stored in page:
-                status = decode(Status, stored.data)
                 start = stored.seq + 1
+                try:
+                    status = decode(Status, stored.data)
+                except WireError as error:
+                    log.warning("a status could not be read", subject=stored.subject, error=str(error))
+                    continue
                 if _matches(status, request):
                     found.append(status)
                     if len(found) >= request.limit:

@@ -63,6 +63,15 @@ class ReadResult(NamedTuple):
     job_id: str
 
 
+class DeleteResult(NamedTuple):
+    """Take bytes that are no result out of the results stream: answered by `ResultDeleted`."""
+
+    job_id: str
+    subject: str
+    seq: int
+    error: str
+
+
 class AckJob(NamedTuple):
     """Take a message off the jobs stream, confirmed. `answer`: say `JobAcked`."""
 
@@ -174,6 +183,7 @@ Effect = (
     | ReadStory
     | StoreResult
     | ReadResult
+    | DeleteResult
     | AckJob
     | AckResult
     | SendCall

@@ -9,6 +9,8 @@ from pocket3d.contracts.jobs import Admission
 from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Advert, Result, Status
 
+from .limits import MAX_PAYLOAD
+
 #: An opaque handle on something that waits for an answer; the service knows what it is.
 RequestId = int
 
@@ -18,6 +20,8 @@ class Led(NamedTuple):
 
     epoch: int
     known: tuple[AgentRecord, ...]
+    #: Largest message that the server takes, bytes.
+    max_payload: int = MAX_PAYLOAD
 
 
 class ResultsDrained(NamedTuple):
@@ -52,11 +56,14 @@ class QueuedKnown(NamedTuple):
 
 
 class StoryRead(NamedTuple):
-    """The last event of a job, or None; `job_seq` is the jobs-stream sequence of the message it belongs to."""
+    """The last event of a job, or None; `job_seq` is the jobs-stream sequence of the message it belongs to.
+    `unreadable`: there is one, and nobody can say what it tells.
+    """
 
     job_id: str
     status: Status | None
     job_seq: int | None
+    unreadable: bool = False
 
 
 class AdvertReceived(NamedTuple):
@@ -108,6 +115,23 @@ class BodyGone(NamedTuple):
     token: str
 
 
+class AwardTooLarge(NamedTuple):
+    """The server takes no message of the award's size: it was not sent, and never can be."""
+
+    job_id: str
+    token: str
+    size: int
+    limit: int
+
+
+class CallTooLarge(NamedTuple):
+    """The server takes no message of the call's size, although it was for one lot only."""
+
+    call_id: int
+    size: int
+    limit: int
+
+
 class OutcomesReturned(NamedTuple):
     """An agent reported what became of attempts; `request` wants an answer."""
 
@@ -127,6 +151,23 @@ class ResultRead(NamedTuple):
 
     job_id: str
     result: Result | None
+
+
+class ResultUnreadable(NamedTuple):
+    """Under the job's id the results stream holds bytes that are no result, as its consumer or a read found."""
+
+    job_id: str
+    subject: str
+    seq: int
+    #: What is wrong with them, for people.
+    error: str
+
+
+class ResultDeleted(NamedTuple):
+    """Those bytes are gone."""
+
+    job_id: str
+    seq: int
 
 
 class EventsStored(NamedTuple):
@@ -161,6 +202,9 @@ class CancelAsked(NamedTuple):
 class Connected(NamedTuple):
     """The connection is back: consumers were reset, leases begin again."""
 
+    #: Of the server of now; None: as before.
+    max_payload: int | None = None
+
 
 class Disconnected(NamedTuple):
     """The connection is lost: nothing can be awarded."""
@@ -189,9 +233,13 @@ Event = (
     | AwardsRefused
     | AwardsUnanswered
     | BodyGone
+    | AwardTooLarge
+    | CallTooLarge
     | OutcomesReturned
     | ResultSeen
     | ResultRead
+    | ResultUnreadable
+    | ResultDeleted
     | EventsStored
     | DeadStored
     | JobsIndexed

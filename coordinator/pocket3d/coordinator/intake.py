@@ -8,11 +8,12 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.lifecycle import TERMINAL, JobState
 from pocket3d.contracts.messages import JobError, RunningJob, Status
 
+from . import attempts
 from .attempts import adopt
 from .core import Core
 from .effects import AckJob, AckResult, PublishQueued, ReadJobs, ReadResult, ReadStory
 from .endings import adopt_orphan, conclude
-from .events import JobRead, QueuedKnown, QueuedStored, StoryRead
+from .events import JobRead, QueuedKnown, QueuedStored, ResultRead, StoryRead
 from .fleet import AgentView
 from .judging import Judgement, judge
 from .records import JobClass, JobRecord
@@ -128,7 +129,7 @@ def story_read(core: Core, event: StoryRead, now: Now) -> None:
         return
     if record.state is not JobState.RECOVERING:
         return
-    if status is None:
+    if status is None and not event.unreadable:
         # Known a moment ago and gone now: its events have just left by age. It stands as new.
         _ack_twins(core, record.job_id)
         _begin(core, record, "its story has left by age", now)
@@ -149,6 +150,15 @@ def story_read(core: Core, event: StoryRead, now: Now) -> None:
     _ack_twins(core, record.job_id)
     rejection = record.trouble.rejection if record.trouble else None
     orphan = core.orphans.pop(record.job_id, None)
+    if status is None:
+        # Somebody else's bytes, or a later version's: only the results stream can say whether the job has ended.
+        if orphan is not None:
+            conclude(core, record, *orphan, now)
+            return
+        record.troubled().history_lost = True
+        core.recovering[record.job_id] = None
+        look_for_recovering(core, now)
+        return
     if status.status in TERMINAL and (status.status != "rejected" or rejection is None):
         record.result_seq = orphan[1] if orphan is not None else None
         record.move(JobState.FINISHED, f"its story ended with {status.status}")
@@ -183,6 +193,18 @@ def _recover(core: Core, record: JobRecord, status: Status, now: Now) -> None:
     look_for_recovering(core, now)
 
 
+def result_read(core: Core, event: ResultRead, now: Now) -> None:
+    """What the results stream holds for a job, or None."""
+    record = core.jobs.get(event.job_id)
+    lost = record is not None and record.trouble is not None and record.trouble.history_lost
+    if record is not None and lost and event.result is None and record.job_id in core.recovering:
+        # Nobody says that he runs it and there is no result: no attempt of it is known, so none is lost.
+        del core.recovering[record.job_id]
+        _begin(core, record, "its last event cannot be read", now)
+        return
+    attempts.result_read(core, event, now)
+
+
 def runner_of(core: Core, job_id: str) -> tuple[AgentView, RunningJob] | None:
     """The agent that says it runs a job, if any."""
     for view in core.fleet.agents.values():
@@ -206,6 +228,9 @@ def look_for_recovering(core: Core, now: Now) -> None:
         trouble = record.troubled()
         agent_id = record.last_status.agent_id if record.last_status else None
         heard = agent_id in core.fleet.agents
+        if trouble.history_lost:
+            # Any agent may run it: all that are known were asked, and have had the time to answer.
+            heard = not core.awaiting and core.results_drained
         if not trouble.result_asked and (heard or now.mono >= core.watching_since + core.settings.agent_lease_s):
             trouble.result_asked = True
             core.do(ReadResult(job_id))

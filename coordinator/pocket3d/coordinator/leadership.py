@@ -15,7 +15,7 @@ from pocket3d.contracts.commands import LeaderRecord
 
 
 class LeaseRead(NamedTuple):
-    """What the leader bucket holds; None for nothing."""
+    """What the leader bucket holds; None for nothing (revision 0), or for bytes that are no record."""
 
     record: LeaderRecord | None
     revision: int
@@ -269,6 +269,9 @@ class Leadership:
             # A candidate that was overtaken while it fenced.
             self._down("another coordinator took the lease")
         seen = (event.revision, record.epoch, record.renewal) if record is not None else None
+        if seen is None and event.revision:
+            # Bytes that are no record may stand where a leader's record stood a moment ago: it has its lease.
+            seen = (event.revision, 0, 0)
         if seen is not None and seen != self._seen:
             self._seen = seen
             self._seen_at = now.mono

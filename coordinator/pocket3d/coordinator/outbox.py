@@ -14,11 +14,11 @@ from pocket3d.contracts.codec import encode
 from pocket3d.contracts.subjects import Subjects
 
 from .effects import PublishEvent
+from .history import JOB_SEQ_HEADER
+from .limits import fit_status, room_of
 
 log = structlog.get_logger(__name__)
 
-#: Header: the jobs-stream sequence of the message that an event belongs to; tells a job from a second publish.
-JOB_SEQ_HEADER = "P3d-Job-Seq"
 #: Header: a batch's own name, by which a batch whose answer was lost is recognised.
 _BATCH_HEADER = "P3d-Batch"
 _MOST_MESSAGES = 500
@@ -83,7 +83,7 @@ class EventOutbox:
         name = f"{self._name}-{self._batches}"
         while self._waiting and len(batch) < _MOST_MESSAGES:
             effect = self._waiting[0]
-            body = encode(effect.status)
+            body = encode(fit_status(effect.status, room_of(self._bus.max_payload)))
             if batch and size + len(body) > _MOST_BYTES:
                 break
             size += len(body)

@@ -38,15 +38,17 @@ from pocket3d.contracts.commands import (
     StateReported,
 )
 from pocket3d.contracts.jobs import Job
-from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import Subjects
 
 from . import effects, events
 from .acks import LazyAcks
 from .digest import REQUEST_DIGEST_HEADER, request_digest
-from .outbox import JOB_SEQ_HEADER, EventOutbox
+from .history import JOB_SEQ_HEADER, read_stored_result, read_story
+from .limits import fit_dead_letter, fit_result, fit_status, pack_awards, room_of
+from .outbox import EventOutbox
 from .requests import Request, RequestCache, dead_letter, metadata_of
 from .settings import CoordinatorSettings
+from .step_log import log_queued, log_step
 from .tasks import TaskPool
 
 log = structlog.get_logger(__name__)
@@ -54,8 +56,6 @@ log = structlog.get_logger(__name__)
 _PAUSE_S = 0.2
 #: Bodies of recently read jobs, so that a job that is awarded at once is not read twice.
 _REQUEST_CACHE_BYTES = 8 * 1024 * 1024
-#: An award message stays well below the server's max_payload.
-_AWARD_BYTES = 640 * 1024
 
 
 class Performer:
@@ -102,6 +102,7 @@ class Performer:
             effects.ReadStory: lambda e: tasks.spawn(self._read_story(e)),
             effects.StoreResult: lambda e: tasks.spawn(self._store_result(e)),
             effects.ReadResult: lambda e: tasks.spawn(self._read_result(e.job_id)),
+            effects.DeleteResult: lambda e: tasks.spawn(self._delete_result(e)),
             effects.AckJob: lambda e: self.acks.put(partial(self._ack_job, e)),
             effects.AckResult: lambda e: self.forget_result(e.seq),
             effects.SendCall: lambda e: tasks.spawn(self._send_call(e), bounded=False),
@@ -117,6 +118,7 @@ class Performer:
 
     def perform(self, effect: effects.Effect) -> None:
         """Start one effect."""
+        log_step(effect)
         self._perform[type(effect)](effect)
 
     # -- helpers
@@ -161,7 +163,7 @@ class Performer:
     # -- events and stories
 
     async def _publish_queued(self, effect: effects.PublishQueued) -> None:
-        status = effect.status
+        status = fit_status(effect.status, self._room)
         subject = self._subjects.event(status.feature, status.job_id, status.status)
         headers = {JOB_SEQ_HEADER: str(effect.job_seq)}
         request = self.requests.get(effect.job_seq)
@@ -174,12 +176,13 @@ class Performer:
             except (Conflict, OutcomeUnknown):
                 # A conflict may be our own first try: the story tells whose it is.
                 found = await self._until_done("read a story", lambda: self._story(status.job_id))
-                if found.status is not None:
+                if found.status is not None or found.unreadable:
                     self._feed(events.QueuedKnown(status.job_id))
                     return
             except BusError as error:
                 log.debug("a queued event could not be stored yet", job_id=status.job_id, error=str(error))
             else:
+                log_queued(status)
                 self._feed(events.QueuedStored(status.job_id))
                 return
             await asyncio.sleep(_PAUSE_S)
@@ -188,13 +191,7 @@ class Performer:
         found = await self._bus.last(self._subjects.events_stream, self._subjects.events_of(job_id))
         if found is None:
             return events.StoryRead(job_id, None, None)
-        try:
-            status = decode(Status, found.data)
-        except WireError as error:
-            log.warning("an event could not be read", job_id=job_id, error=str(error))
-            return events.StoryRead(job_id, None, None)
-        seq = found.headers.get(JOB_SEQ_HEADER, "")
-        return events.StoryRead(job_id, status, int(seq) if seq.isdigit() else None)
+        return read_story(job_id, found.subject, found.data, found.headers)
 
     async def _read_story(self, effect: effects.ReadStory) -> None:
         self._feed(await self._until_done("read a story", lambda: self._story(effect.job_id)))
@@ -202,6 +199,7 @@ class Performer:
     async def _publish_dead(self, effect: effects.PublishDead) -> None:
         request = await self._until_done("read a request", partial(self._request, effect.job_seq))
         letter = dead_letter(effect, request.data if request else b"", rfc3339(self._clock().wall))
+        letter = fit_dead_letter(letter, self._room)
         subject = self._subjects.dead(effect.feature, effect.job_id)
 
         async def store() -> None:
@@ -209,9 +207,6 @@ class Performer:
                 await self._bus.append(subject, encode(letter), expect=Expect(0))
             except Conflict:
                 log.debug("the dead letter stands already", job_id=effect.job_id)
-            except TooLarge:
-                smaller = msgspec.structs.replace(letter, request=None, request_raw=None)
-                await self._bus.append(subject, encode(smaller), expect=Expect(0))
 
         await self._until_done("store a dead letter", store)
         self._feed(events.DeadStored(effect.job_id))
@@ -221,7 +216,7 @@ class Performer:
     async def _store_result(self, effect: effects.StoreResult) -> None:
         result = effect.result
         request = await self._until_done("read a request", partial(self._request, effect.job_seq))
-        result = msgspec.structs.replace(result, metadata=metadata_of(request))
+        result = fit_result(msgspec.structs.replace(result, metadata=metadata_of(request)), self._room)
         subject = self._subjects.result(result.feature, result.job_id)
         expect = Expect(effect.expect_last, self._subjects.result_of(result.job_id))
         try:
@@ -233,11 +228,22 @@ class Performer:
             await self._read_result(result.job_id)
 
     async def _read_result(self, job_id: str) -> None:
-        async def read() -> Result | None:
-            found = await self._bus.last(self._subjects.results_stream, self._subjects.result_of(job_id))
-            return decode(Result, found.data) if found is not None else None
+        stream, subject = self._subjects.results_stream, self._subjects.result_of(job_id)
+        found = await self._until_done("read a result", lambda: self._bus.last(stream, subject))
+        if found is None:
+            self._feed(events.ResultRead(job_id, None))
+            return
+        seen = read_stored_result(job_id, found.subject, found.seq, found.data)
+        if isinstance(seen, events.ResultSeen):
+            self._feed(events.ResultRead(job_id, seen.result))
+        else:
+            self._feed(seen)
 
-        self._feed(events.ResultRead(job_id, await self._until_done("read a result", read)))
+    async def _delete_result(self, effect: effects.DeleteResult) -> None:
+        log.warning("bytes that are no result are deleted", subject=effect.subject, seq=effect.seq, error=effect.error)
+        stream = self._subjects.results_stream
+        await self._until_done("delete bytes that are no result", lambda: self._bus.delete(stream, effect.seq))
+        self._feed(events.ResultDeleted(effect.job_id, effect.seq))
 
     # -- acks
 
@@ -274,6 +280,8 @@ class Performer:
         try:
             async with self._turn(effect.agent_id):
                 await self._bus.publish(self._subjects.command(effect.agent_id), encode(call))
+        except TooLarge as error:
+            self._feed(events.CallTooLarge(effect.call_id, error.size, error.limit))
         except BusError as error:
             # The round closes at its deadline without this agent.
             log.debug("a call was not sent", agent_id=effect.agent_id, error=str(error))
@@ -286,12 +294,11 @@ class Performer:
         if len(effect.awards) > 1 or request is None or request.job is None or self._turn(effect.agent_id).locked():
             self._tasks.spawn(self._send_awards(effect), bounded=False)
         else:
-            self._send_award_message(effect.agent_id, effect.incarnation, [effect.awards[0].award(request.job)])
+            self._send_award_messages(effect.agent_id, effect.incarnation, [effect.awards[0].award(request.job)])
 
     async def _send_awards(self, effect: effects.SendAwards) -> None:
         agent_id = effect.agent_id
         awards: list[Award] = []
-        size = 0
         async with self._turn(agent_id):
             for item in effect.awards:
                 request = await self._until_done("read a request", partial(self._request, item.seq))
@@ -299,23 +306,24 @@ class Performer:
                     self._feed(events.BodyGone(item.job_id, item.token))
                     continue
                 awards.append(item.award(request.job))
-                size += len(request.data) + 512
-                if size > _AWARD_BYTES:
-                    self._send_award_message(agent_id, effect.incarnation, awards)
-                    awards, size = [], 0
-            if awards:
-                self._send_award_message(agent_id, effect.incarnation, awards)
+            self._send_award_messages(agent_id, effect.incarnation, awards)
             # The request's task has put the message on the wire before the next command takes its turn.
             await asyncio.sleep(0)
 
-    def _send_award_message(self, agent_id: str, incarnation: str, awards: list[Award]) -> None:
-        self._tasks.spawn(self._award(agent_id, incarnation, list(awards)), bounded=False)
+    def _send_award_messages(self, agent_id: str, incarnation: str, awards: list[Award]) -> None:
+        packed = pack_awards(awards, self._room)
+        for award, size in packed.too_large:
+            self._feed(events.AwardTooLarge(award.job_id, award.token, size, self._bus.max_payload))
+        for message in packed.messages:
+            self._tasks.spawn(self._award(agent_id, incarnation, message), bounded=False)
+
+    @property
+    def _room(self) -> int:
+        return room_of(self._bus.max_payload)
 
     async def _award(self, agent_id: str, incarnation: str, awards: list[Award]) -> None:
         tokens = tuple(a.token for a in awards)
         command = AwardJobs(awards=awards, **self._base(incarnation))
-        for award in awards:
-            log.debug("award", job_id=award.job_id, attempt=award.attempt, agent_id=agent_id, token=award.token)
         try:
             answer = await self._bus.request(
                 self._subjects.command(agent_id), encode(command), timeout=self._settings.award_timeout_s

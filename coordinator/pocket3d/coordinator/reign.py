@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from pocket3d.bus.port import Bus, BusError, Closable, ConsumerName, Delivery, Msg
+from pocket3d.bus.port import CONSUMER_NOT_FOUND, Bus, BusError, Closable, ConsumerName, Delivery, Msg, Refused
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.commands import AgentRecord, CallAnswered, OutcomesReported
 from pocket3d.contracts.jobs import admit, generated_id
 from pocket3d.contracts.lifecycle import PRIORITIES, Priority
-from pocket3d.contracts.messages import Advert, Result
+from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 
 from . import events
 from .effects import PublishEvent
 from .engine import CoordinatorEngine
+from .history import read_stored_result
 from .outbox import EventOutbox
 from .performer import Performer
 from .requests import Request
@@ -31,6 +32,10 @@ log = structlog.get_logger(__name__)
 _IN_FLIGHT = 256
 #: Period in which the backlog is counted again until it has been read, seconds.
 _RECOUNT_S = 0.5
+#: How often the consumers are looked at, seconds.
+_CONSUMERS_S = 2.0
+#: How much of an event an error message shows.
+_EVENT_CHARS = 500
 
 
 class Backlog:
@@ -80,6 +85,19 @@ class Backlog:
         self._read, self._acked = set(), set()
 
 
+class EngineFault(Exception):
+    """The coordinator's own mistake. Its process ends, and a standby goes on from what the streams hold.
+
+    Args:
+        event: on which it failed.
+        story: the moves of the job that the event is about, if any.
+    """
+
+    def __init__(self, event: events.Event, story: str) -> None:
+        text = f"{type(event).__name__} could not be handled: {str(event)[:_EVENT_CHARS]}"
+        super().__init__(text + (f"; story: {story}" if story else ""))
+
+
 class Reign:
     """From `Lead` to `StepDown`. A later leadership of the same process starts with a new engine.
 
@@ -90,6 +108,7 @@ class Reign:
         certain: false as soon as another may have taken the lead; then nothing is taken from the streams.
         prove: asks the leadership to renew the lease now.
         depose: called when the fence no longer holds.
+        restore: makes what is missing on the server.
     """
 
     def __init__(
@@ -106,8 +125,10 @@ class Reign:
         certain: Callable[[], bool],
         prove: Callable[[], None],
         depose: Callable[[], None],
+        restore: Callable[[], Awaitable[None]],
     ) -> None:
         self._bus = bus
+        self._restore = restore
         self._subjects = subjects
         self._settings = settings
         self._clock = clock
@@ -115,6 +136,8 @@ class Reign:
         self._known = tuple(known)
         self._coordinator_id = coordinator_id
         self.engine = CoordinatorEngine(settings)
+        #: Events, and marks of those who wait until what came before was handled.
+        self._events: asyncio.Queue[events.Event | asyncio.Future[None]] = asyncio.Queue()
         self.tasks = TaskPool(_IN_FLIGHT)
         self._outbox = EventOutbox(bus, subjects, fence, self._events_stored, depose)
         self._performer = Performer(
@@ -140,11 +163,35 @@ class Reign:
     # -- the loop
 
     def feed(self, event: events.Event) -> None:
-        """Hand an event to the engine and perform what it asks for."""
+        """Queue an event for the engine."""
+        if not self._closed:
+            self._events.put_nowait(event)
+
+    async def handled(self) -> None:
+        """Wait until the engine has handled what was fed before."""
         if self._closed:
             return
-        for effect in self.engine.handle(event, self._clock()):
-            self._performer.perform(effect)
+        mark: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._events.put_nowait(mark)
+        await mark
+
+    async def _decide(self) -> None:
+        """The one task that owns the engine. An exception of it, or of the effects' beginning, ends the process: a
+        half-changed engine must not go on in silence.
+        """
+        while True:
+            event = await self._events.get()
+            if isinstance(event, asyncio.Future):
+                _release(event)
+            elif not self._closed:
+                self._handle(event)
+
+    def _handle(self, event: events.Event) -> None:
+        try:
+            for effect in self.engine.handle(event, self._clock()):
+                self._performer.perform(effect)
+        except Exception as error:
+            raise EngineFault(event, self.engine.story_of(event)) from error
         self._watch_deadline()
 
     def _watch_deadline(self) -> None:
@@ -180,9 +227,11 @@ class Reign:
         self._open.append(await bus.subscribe(subjects.all_outcomes(), self._on_outcome))
         if not self._begun:
             self._begun = True
+            self.tasks.spawn(self._decide(), bounded=False)
             self.tasks.spawn(self._outbox.run(), bounded=False)
             self.tasks.spawn(self._recount(), bounded=False)
-            self.feed(events.Led(self._epoch, self._known))
+            self.tasks.spawn(self._keep_consumers(), bounded=False)
+            self.feed(events.Led(self._epoch, self._known, bus.max_payload))
         results = coordinator_results(subjects)
         await bus.take_over(results)
         self._results_backlog = Backlog(await bus.backlog(results))
@@ -221,6 +270,22 @@ class Reign:
             except BusError as error:
                 log.debug("the backlog was not counted", error=str(error))
 
+    async def _keep_consumers(self) -> None:
+        """Make a consumer again that somebody removed: its pull finds it by itself."""
+        subjects = self._subjects
+        consumers = [coordinator_results(subjects), *(coordinator_jobs(subjects, p) for p in PRIORITIES)]
+        while True:
+            await asyncio.sleep(_CONSUMERS_S)
+            for consumer in consumers:
+                try:
+                    await self._bus.backlog(consumer)
+                except Refused as error:
+                    if error.code == CONSUMER_NOT_FOUND and self._certain():
+                        log.warning("a consumer was removed; it is made again", consumer=consumer.name)
+                        await self._restore()
+                except BusError as error:
+                    log.debug("a consumer was not looked at", consumer=consumer.name, error=str(error))
+
     async def reset(self) -> None:
         """After a reconnect: read again what was delivered and not acked, since acks may have been lost."""
         subjects = self._subjects
@@ -242,6 +307,7 @@ class Reign:
         self._reading.set()
         if self._deadline is not None:
             self._deadline.cancel()
+        self._release_marks()
         # Before the tasks: a consumption may wait for its handler, which waits for nothing of ours.
         for closable in reversed(self._open):
             try:
@@ -251,6 +317,12 @@ class Reign:
         self._open.clear()
         self._performer.acks.close()
         await self.tasks.close()
+
+    def _release_marks(self) -> None:
+        while not self._events.empty():
+            left = self._events.get_nowait()
+            if isinstance(left, asyncio.Future):
+                _release(left)
 
     # -- what comes in
 
@@ -278,16 +350,11 @@ class Reign:
     async def _on_results(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:
             message = delivery.message
-            try:
-                result = decode(Result, message.data)
-            except WireError as error:
-                # Somebody published nonsense there; it decides nothing and must not come again.
-                log.warning("a result could not be read", subject=message.subject, error=str(error))
-                self._performer.forget_result(message.seq)
-            else:
-                self.feed(events.ResultSeen(result, message.seq))
+            job_id = self._subjects.parse_story(message.subject).job_id
+            self.feed(read_stored_result(job_id, message.subject, message.seq, message.data))
             if self._results_backlog.read(message.seq):
                 self.feed(events.ResultsDrained())
+        await self.handled()
 
     async def _on_jobs(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:
@@ -304,10 +371,15 @@ class Reign:
             self.feed(events.JobRead(message.seq, priority, _token(where.feature), admission, message.time))
             if self._jobs_backlog.read(message.seq):
                 self.feed(events.JobsIndexed())
-        # Let bids, results and ticks in between: a backlog of a hundred thousand jobs comes in batches.
-        await asyncio.sleep(0)
+        # A backlog of a hundred thousand jobs comes in batches, with bids, results and ticks in between.
+        await self.handled()
 
 
 def _token(feature: str) -> str:
     """A bad feature is still a subject token; only its length is cut for the answers' subjects."""
     return feature if len(feature) <= 64 else feature[:64]
+
+
+def _release(mark: asyncio.Future[None]) -> None:
+    if not mark.done():
+        mark.set_result(None)

@@ -6,13 +6,22 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import structlog
 
 from pocket3d.bus import topology
-from pocket3d.bus.port import Bus, BusError, Closable, Conflict, Expect, Msg
+from pocket3d.bus.port import (
+    Bus,
+    BusError,
+    Closable,
+    Conflict,
+    Disconnected,
+    Expect,
+    Msg,
+    OutcomeUnknown,
+)
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import AgentRecord, LeaderRecord
@@ -30,6 +39,8 @@ from .settings import CoordinatorSettings
 from .tasks import TaskPool
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 #: Key of the lease in the leader bucket.
 LEADER_KEY = "leader"
@@ -106,9 +117,9 @@ class CoordinatorService:
             BusError: the topology could not be made.
         """
         self._tasks = TaskPool(64)
-        for difference in await self._ensure(stop):
+        for difference in await self._answered(stop, lambda: self._bus.ensure(self._topology)):
             log.warning("the server differs from the topology; left as it is", difference=difference)
-        adverts = await self._bus.subscribe(self._subjects.all_adverts(), self._on_advert)
+        adverts = await self._answered(stop, lambda: self._bus.subscribe(self._subjects.all_adverts(), self._on_advert))
         self._bus.on_connection(self._on_connection)
         self._tasks.spawn(self._tick(), bounded=False)
         self._tasks.spawn(self._follow(), bounded=False)
@@ -126,12 +137,13 @@ class CoordinatorService:
             await self._tasks.close()
             await self._resign()
 
-    async def _ensure(self, stop: asyncio.Event) -> list[str]:
+    async def _answered(self, stop: asyncio.Event, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the server answers; it is asked again while it is away or silent."""
         while True:
             try:
-                return await self._bus.ensure(self._topology)
-            except BusError as error:
-                if self._bus.connected or stop.is_set():
+                return await ask()
+            except (Disconnected, OutcomeUnknown) as error:
+                if stop.is_set():
                     raise
                 log.info("waiting for the server", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
@@ -160,7 +172,7 @@ class CoordinatorService:
     def _on_connection(self, up: bool) -> None:
         self._lead_with(leadership.LinkBack() if up else leadership.LinkLost())
         if self._reign is not None:
-            self._reign.feed(events.Connected() if up else events.Disconnected())
+            self._reign.feed(events.Connected(self._bus.max_payload) if up else events.Disconnected())
             if up and self._tasks is not None:
                 self._tasks.spawn(self._reset(self._reign))
 
@@ -174,6 +186,12 @@ class CoordinatorService:
             except BusError as error:
                 log.debug("consumers were not reset yet", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
+
+    async def _restore(self) -> None:
+        try:
+            await self._bus.ensure(self._topology)
+        except BusError as error:
+            log.warning("what is missing on the server could not be made", error=str(error))
 
     async def _tick(self) -> None:
         while True:
@@ -204,11 +222,11 @@ class CoordinatorService:
     async def _read_lease(self) -> None:
         try:
             entry = await self._bus.kv_get(self._subjects.leader_bucket, LEADER_KEY)
-            record = decode(LeaderRecord, entry.value) if entry is not None else None
-        except (BusError, WireError) as error:
+        except BusError as error:
             log.debug("the lease could not be read", error=str(error))
             self._lead_with(leadership.LeaseUnread())
             return
+        record = _leader_record(entry.value) if entry is not None else None
         self._lead_with(leadership.LeaseRead(record, entry.revision if entry is not None else 0))
 
     async def _write_lease(self, effect: leadership.WriteLease) -> None:
@@ -230,7 +248,7 @@ class CoordinatorService:
         while True:
             try:
                 found = await self._bus.last(stream, subject)
-                former = decode(LeaderRecord, found.data) if found is not None else None
+                former = _leader_record(found.data) if found is not None else None
                 if former is not None and former.epoch == effect.record.epoch and found is not None:
                     # An earlier try of ours, or a rival with the very same epoch.
                     mine = former.coordinator_id == self.coordinator_id
@@ -245,7 +263,7 @@ class CoordinatorService:
                     return
                 last = found.seq if found is not None else 0
                 seq = await self._bus.append(subject, encode(effect.record), expect=Expect(last))
-            except (BusError, WireError) as error:
+            except BusError as error:
                 log.debug("the leader record could not be written yet", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
                 if self._leadership.epoch != effect.record.epoch:
@@ -277,6 +295,7 @@ class CoordinatorService:
             certain=lambda: self._leadership.certain(self._clock()),
             prove=lambda: self._lead_with(leadership.ProofWanted()),
             depose=lambda: self._lead_with(leadership.FenceConflict(0)),
+            restore=self._restore,
         )
         self._reign = reign
         assert self._tasks is not None
@@ -319,11 +338,17 @@ class CoordinatorService:
     async def _known_agents(self) -> list[AgentRecord]:
         records: dict[str, AgentRecord] = {}
         try:
-            for entry in await self._bus.kv_entries(self._subjects.agents_bucket):
-                record = decode(AgentRecord, entry.value)
-                records[record.agent_id] = record
-        except (BusError, WireError) as error:
+            entries = await self._bus.kv_entries(self._subjects.agents_bucket)
+        except BusError as error:
             log.warning("the agents bucket could not be read", error=str(error))
+            entries = []
+        for entry in entries:
+            try:
+                record = decode(AgentRecord, entry.value)
+            except WireError as error:
+                log.warning("an agent's record could not be read", key=entry.key, error=str(error))
+            else:
+                records[record.agent_id] = record
         at = rfc3339(self._clock().wall)
         for agent_id, advert in self._heard.items():
             records.setdefault(agent_id, heard_record(advert, at))
@@ -342,3 +367,12 @@ class CoordinatorService:
             except BusError as error:
                 log.debug("the service was not closed", error=str(error))
         await reign.close()
+
+
+def _leader_record(data: bytes) -> LeaderRecord | None:
+    """The record, or None for bytes that are none: nobody leads by them."""
+    try:
+        return decode(LeaderRecord, data)
+    except WireError as error:
+        log.warning("a leader record could not be read", error=str(error))
+        return None

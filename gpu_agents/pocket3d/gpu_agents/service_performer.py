@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import msgspec
 import structlog
 
 from pocket3d.bus.port import Bus, BusError, Conflict, Expect, Msg, ServiceError, TooLarge
@@ -14,6 +13,7 @@ from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import OutcomesNoted
+from pocket3d.contracts.messages import read_result
 from pocket3d.contracts.subjects import Subjects
 
 from . import effects, events
@@ -28,12 +28,6 @@ _OUTCOME_TIMEOUT_S = 2.0
 _STORE_TIMEOUT_S = 5.0
 #: The probe's line in the task pool; no attempt's token has a slash.
 _PROBE = "/probe"
-
-
-class _ResultToken(msgspec.Struct, frozen=True):
-    """All that a read-back looks at."""
-
-    token: str | None = None
 
 
 class Requests:
@@ -221,7 +215,7 @@ class Performer:
             await self._bus.append(
                 self._subjects.result(result.feature, result.job_id),
                 encode(result),
-                expect=Expect(effect.expect_last, self._subjects.result_of(result.job_id)),
+                expect=Expect(0, self._subjects.result_of(result.job_id)),
                 timeout=_STORE_TIMEOUT_S,
             )
         except Conflict:
@@ -246,10 +240,10 @@ class Performer:
         token: str | None = None
         if stored is not None:
             try:
-                token = decode(_ResultToken, stored.data).token or ""
-            except WireError:
-                # Somebody else's, whatever it is: it stands.
-                token = ""
+                token = read_result(stored.data, effect.job_id).token or ""
+            except WireError as error:
+                # No result: the leader deletes it, and then ours is proposed again.
+                log.warning("bytes that are no result stand there", subject=stored.subject, error=str(error))
         self._tell(events.ResultRead(effect.token, token))
 
     # -- files

@@ -22,9 +22,7 @@ from .workers.launch import WorkerExit, WorkerLaunch
 
 log = structlog.get_logger(__name__)
 
-#: Bounds of what a worker may report: seconds (a year), MB (16 TiB), characters of a progress message.
-_LONGEST_S = 366 * 24 * 3600.0
-_MOST_MB = 1 << 24
+#: Longest text of a progress message, characters.
 _LONGEST_TEXT = 1000
 #: What a worker may give as the reason of a failure. The others are the agent's or the coordinator's to say:
 #: `handed_back` from an adapter would cost its job no attempt, for ever.
@@ -106,23 +104,20 @@ class Workers:
 
 
 def event_of(worker_id: str, frame: Any) -> events.Event | None:
-    """The event that a worker's frame is. What a worker says may be anything: numbers are brought into their range."""
+    """The event that a worker's frame is. What a worker says may be anything."""
     if isinstance(frame, frames.RunProgress):
         return events.RunProgressed(frame.run_id, _fraction(frame.fraction), _cut(frame.stage), _cut(frame.message))
     if isinstance(frame, frames.RunFinished):
-        return events.RunFinished(
-            frame.run_id, frame.outputs, tuple(frame.files), _seconds(frame.run_s), _megabytes(frame.vram_peak_mb)
-        )
+        return events.RunFinished(frame.run_id, frame.outputs, tuple(frame.files), frame.run_s, frame.vram_peak_mb)
     if isinstance(frame, frames.RunFailed):
         if frame.traceback:
             log.info("a run failed", token=frame.run_id, code=frame.code, traceback=frame.traceback)
         code = frame.code if frame.code in _CODES_OF_WORKERS else FailureCode.ADAPTER_ERROR.value
-        run_s = None if frame.run_s is None else _seconds(frame.run_s)
-        return events.RunFailed(frame.run_id, code, frame.message, frame.field, run_s, _megabytes(frame.vram_peak_mb))
+        return events.RunFailed(frame.run_id, code, frame.message, frame.field, frame.run_s, frame.vram_peak_mb)
     if isinstance(frame, frames.Hello):
         return events.WorkerReady(worker_id, frame.pid)
     if isinstance(frame, frames.ModelLoaded):
-        return events.ModelLoaded(worker_id, _seconds(frame.load_s), _megabytes(frame.vram_mb))
+        return events.ModelLoaded(worker_id, frame.load_s, frame.vram_mb)
     if isinstance(frame, frames.LoadFailed):
         log.warning(
             "a model could not be loaded",
@@ -135,15 +130,6 @@ def event_of(worker_id: str, frame: Any) -> events.Event | None:
         return events.LoadFailed(worker_id, code, frame.message)
     log.warning("a worker sent an unexpected frame", worker_id=worker_id, frame=type(frame).__name__)
     return None
-
-
-def _seconds(value: float) -> float:
-    """0 to `_LONGEST_S`; 0 for what is no number."""
-    return min(max(value, 0.0), _LONGEST_S) if not math.isnan(value) else 0.0
-
-
-def _megabytes(value: int | None) -> int | None:
-    return None if value is None else min(max(value, 0), _MOST_MB)
 
 
 def _fraction(value: float | None) -> float | None:

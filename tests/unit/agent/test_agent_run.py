@@ -35,9 +35,7 @@ def test_a_job_from_award_to_stored_result() -> None:
     assert only(wanted, effects.UploadOutputs).files == (output(),)
     assert rig.worker(start.worker_id).state.value == "idle"
     wanted = rig.tell(events.OutputsUploaded(token, (artifact(token),)))
-    store = only(wanted, effects.StoreResult)
-    assert store.expect_last == 0
-    result = store.result
+    result = only(wanted, effects.StoreResult).result
     assert (result.status, result.token, result.agent_id, result.adapter_id) == ("succeeded", token, "agent-1", "alpha")
     assert result.artifacts == [artifact(token)]
     assert result.outputs == {"mesh": "mesh.glb"}

@@ -246,6 +246,25 @@ def test_a_renewal_in_flight_when_the_link_broke_does_not_end_the_leadership() -
     assert first.leadership.leading
 
 
+def test_bytes_that_are_no_record_stand_a_lease_and_are_taken_over() -> None:
+    bucket = Bucket()
+    bucket.revision = 7
+    one = One("one", bucket)
+    assert one.tick(LEASE - 2) == [], "a leader may have stood there a moment ago"
+    assert [type(s) for s in one.tick(3.0)] == [Lead]
+    assert bucket.revision == 8
+
+
+def test_bytes_over_a_leaders_own_record_are_written_over_by_it() -> None:
+    first, second, bucket = pair()
+    bucket.record = None
+    bucket.revision += 1
+    together(20.0, first, second)
+    assert first.leadership.leading
+    assert not second.leadership.leading
+    assert bucket.record is not None
+
+
 def test_a_lease_that_cannot_be_read_is_read_again() -> None:
     bucket = Bucket()
     one = One("one", bucket)

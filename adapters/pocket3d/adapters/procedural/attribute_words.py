@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..errors import InvalidInput
 from .colours import COLOURS, SHADES, shaded
 from .materials import MATERIAL_WORDS
 from .scene import Attributes, Measure, Scale
@@ -40,8 +41,11 @@ _BROAD = frozenset(
 )
 
 
-class PromptError(ValueError):
+class PromptError(InvalidInput):
     """The prompt cannot be built; the message says what is wrong with it and what can be asked for."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "text_prompt")
 
 
 class Reading(NamedTuple):

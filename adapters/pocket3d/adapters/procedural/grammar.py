@@ -1,4 +1,4 @@
-"""Parses a prompt to a `Scene`. Pure, standard library only.
+"""Parses a prompt to a `Scene`. Pure.
 
     prompt    = things { joiner things | relation things }
     things    = [count] { attribute } noun { attribute } [ with parts ]

@@ -12,11 +12,9 @@ from ..authoring.mesh_job import finish_mesh
 from ..authoring.options import ImageFiles, MeshFile, Meta, Options
 from ..authoring.weight_free import WeightFreeModel
 from ..errors import InvalidInput
+from ..input_checks import image_field
 from ..texture_models import ImageToTextureModel
 
-#: As for painting from words: xatlas takes about a quarter of a millisecond a face.
-_MAX_FACES = 200_000
-_MAX_VERTICES = 600_000
 _ROUGHNESS = 0.8
 
 
@@ -67,10 +65,10 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
         import numpy as np
 
         from ..image_input import read_image
-        from ..mesh_input import MeshLimits, ignored_parts, read_scene
+        from ..mesh_input import ignored_parts, read_scene
         from ..mesh_output import write_mesh
         from ..texturing.atlas import UnwrapFailed
-        from ..texturing.painting import paint_scene, surface_parts
+        from ..texturing.painting import LIMITS, paint_scene, surface_parts
         from ..texturing.words import Understood
         from .texture_projection import project_picture
 
@@ -79,8 +77,8 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
         projection, tiles, resolution = options.projection, options.tiles, options.texture_resolution
         source, image = self._mesh_path(inputs), self._image_paths(inputs)[0]
         self.report_progress(0.0, "reading the picture and the mesh")
-        picture = read_image(image, field="image_paths" if inputs.get("image_paths") else "image_path")
-        scene = read_scene(source, MeshLimits(max_faces=_MAX_FACES, max_vertices=_MAX_VERTICES))
+        picture = read_image(image, field=image_field(inputs))
+        scene = read_scene(source, LIMITS)
         parts = surface_parts(scene)
         corners = np.concatenate([part.vertices[part.faces.reshape(-1)] for part in parts])
         sides = np.maximum(np.ptp(corners, axis=0), 1e-12)

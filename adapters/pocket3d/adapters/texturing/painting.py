@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..mesh_input import MeshLimits
 from ..mesh_output import Material, MeshPart
 from ..weld import weld_vertices
 from .atlas import Texels, Unwrapped, fill, rasterise, unwrap
@@ -24,6 +25,8 @@ IntArray = npt.NDArray[np.integer[Any]]
 Step = Callable[[float, str], None]
 Painter = Callable[[SurfaceSample], Shade]
 
+#: What can be unwrapped: xatlas takes about a quarter of a millisecond a face, and more where the surface is rough.
+LIMITS = MeshLimits(max_faces=200_000, max_vertices=600_000)
 #: Texels evaluated together; small enough for caches and for a cancel.
 _CHUNK = 65_536
 _MOST_THREADS = 8

@@ -114,6 +114,7 @@ _SMALL_WORDS = (
 _SILENT = frozenset(_SMALL_WORDS.split())
 _DENYING = frozenset(["no", "not", "without", "never", "non"])
 _MOST_COLOURS = 6
+#: Patterns that any material can wear.
 _WORN = ("plain", "checker", "stripes", "dots", "spots", "gradient", "rainbow", "tiles", "planks", "clouds")
 
 
@@ -206,22 +207,6 @@ def vocabulary_text() -> str:
     )
 
 
-def _wears(pattern: str) -> bool:
-    """True for patterns that any material can wear."""
-    return pattern in (
-        "plain",
-        "checker",
-        "stripes",
-        "dots",
-        "spots",
-        "gradient",
-        "rainbow",
-        "tiles",
-        "planks",
-        "clouds",
-    )
-
-
 def _settled(
     pattern: str,
     materials: list[str],
@@ -238,10 +223,10 @@ def _settled(
     recognised: dict[str, object] = {"pattern": pattern}
     if materials:
         surface = MATERIALS[materials[0]]
-        if _wears(pattern) or pattern in ("metal", "grainy"):
+        if pattern in _WORN or pattern in ("metal", "grainy"):
             metallic, roughness = surface.metallic, surface.roughness
         own = _MATERIAL_PATTERNS.get(materials[0], "plain")
-        if not wanted and (own == pattern or _wears(pattern)) and (shade or materials[0] not in PATTERNS):
+        if not wanted and (own == pattern or pattern in _WORN) and (shade or materials[0] not in PATTERNS):
             wanted = [shaded(surface.colour, shade)]
         if surface.alpha < 1:
             ignored.append(f"{materials[0]}'s transparency: textures are opaque")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import textwrap
 import time
@@ -281,6 +282,13 @@ def test_the_worker_ends_when_the_socket_does_even_if_the_model_hangs(worker: Wo
     worker.socket.close()
     assert worker.process.wait(DEADLINE_S) == 0
     assert journal(worker)[-1]["event"] == "worker_stop"
+
+
+def test_an_idle_worker_ends_when_the_socket_does(worker: WorkerDriver) -> None:
+    """Without the guardian and without the parent's death: the socket alone."""
+    loaded(worker)
+    worker.socket.shutdown(socket.SHUT_RDWR)
+    assert worker.process.wait(DEADLINE_S) == 0
 
 
 def test_sigterm_ends_a_hanging_worker_at_once(worker: WorkerDriver) -> None:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -26,21 +26,9 @@ from pocket3d.contracts.worker_frames import AdapterSpec
 
 from .base import BaseModel
 from .check_process import ProcessError
-from .check_story import CheckPlan, tell
-
-Level = Literal["ok", "note", "failed", "skipped"]
+from .check_story import Check, CheckPlan, run
 
 __all__ = ["Check", "Report", "check_adapter", "check_spec"]
-
-
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """What one check saw."""
-
-    name: str
-    level: Level
-    text: str
-    #: What to do about it.
-    advice: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,11 +116,10 @@ def check_spec(plan: CheckPlan, work_dir: Path | None = None) -> Report:
             plan = msgspec.structs.replace(plan, env=own_environment())
         checks: list[Check] = []
         try:
-            for name, level, text, advice in tell(plan, folder):
-                checks.append(Check(name=name, level=level, text=text, advice=advice))
+            checks.extend(run(plan, folder))
         except ProcessError as error:
             advice = "an adapter must not end or block its process; what it printed last is above"
-            checks.append(Check(name="process", level="failed", text=str(error), advice=advice))
+            checks.append(Check("process", "failed", str(error), advice))
     return Report(adapter_id=plan.spec.adapter_id, checks=checks)
 
 

@@ -6,8 +6,6 @@ when written. Axes: +Y up, metres.
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from .mesh_files.glb_container import pack
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -207,11 +207,7 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
     document["bufferViews"] = buffer.views
     document["accessors"] = buffer.accessors
     document["buffers"] = [{"byteLength": len(buffer.data)}]
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 4)
-    body = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(buffer.data), b"BIN\0")
-    body += bytes(buffer.data)
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
+    return pack(document, bytes(buffer.data))
 
 
 def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) -> dict[str, Any]:

@@ -32,7 +32,7 @@ __all__ = ["Check", "Report", "check_adapter", "check_spec"]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All checks of one adapter, in the order in which they were made."""
+    """The findings of all checks of one adapter, in the order in which they were made."""
 
     adapter_id: str
     checks: list[Check]
@@ -43,7 +43,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return all(check.level != "failed" for check in self.checks)
 
     def text(self) -> str:
-        """A table for people."""
+        """The report as a table for people."""
         width = max((len(check.name) for check in self.checks), default=0)
         lines = [f"{self.adapter_id}:"]
         for check in self.checks:
@@ -110,7 +110,7 @@ def check_adapter(
 
 
 def check_spec(plan: CheckPlan, work_dir: Path | None = None) -> Report:
-    """Check what a plan says; see `check_adapter`."""
+    """Carry out a plan; see `check_adapter`."""
     with _folder(work_dir) as folder:
         if plan.env is None:
             plan = msgspec.structs.replace(plan, env=own_environment())
@@ -124,7 +124,7 @@ def check_spec(plan: CheckPlan, work_dir: Path | None = None) -> Report:
 
 
 def own_environment() -> dict[str, str]:
-    """For a worker with this interpreter: what is importable here is importable there."""
+    """The environment of a worker with this interpreter, in which it can import what is importable here."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NATS_", "POCKET3D_"))}
     return {**kept, "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder), "PYTHONUNBUFFERED": "1"}
 

@@ -1,4 +1,4 @@
-"""One worker process driven by hand, over the protocol that agents use: for the check kit. Blocking, with deadlines."""
+"""One worker process, driven over the protocol that agents use. Its calls block and have deadlines."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _POLL_S = 0.05
 
 
 class ProcessError(Exception):
-    """The worker ended, hung or did not keep the protocol; says so, with its last lines."""
+    """The worker ended, hung or broke the protocol; the message has the last lines that it printed."""
 
 
 def describe(python: str, env: Mapping[str, str], spec: AdapterSpec) -> AdapterDescription:
-    """What the adapter says of itself, asked in its own interpreter.
+    """Ask an adapter's own interpreter for the adapter's description.
 
     Raises:
         ProcessError: no answer.
@@ -76,7 +76,7 @@ def describe(python: str, env: Mapping[str, str], spec: AdapterSpec) -> AdapterD
 
 
 class CheckedWorker:
-    """A worker process; to be used with `with`, which ends it and all its children.
+    """A worker process. Leaving its `with` block ends it and all its children.
 
     Args:
         python: the interpreter.
@@ -90,10 +90,10 @@ class CheckedWorker:
         self.stdout, self.stderr = folder / "stdout", folder / "stderr"
         self.cwd.mkdir(parents=True)
         (folder / "tmp").mkdir()
-        #: Our end.
+        #: Our end of the pair.
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(_POLL_S)
-        #: All that it has said.
+        #: Every frame that the worker has sent.
         self.frames: list[Any] = []
         self._reader = FrameReader(from_worker=True)
         with theirs, self.stdout.open("wb") as out, self.stderr.open("wb") as err:
@@ -122,7 +122,7 @@ class CheckedWorker:
         self.process.wait()
 
     def begin_load(self, spec: AdapterSpec, device_kind: str, vram_mb: int) -> None:
-        """Greet it and tell it what to load.
+        """Await the worker's greeting and send it the adapter to load.
 
         Raises:
             ProcessError: it is gone, silent, or speaks another protocol.
@@ -188,11 +188,11 @@ class CheckedWorker:
         return [each for each in self.frames if isinstance(each, RunProgress) and each.run_id == run_id]
 
     def cancel(self, run_id: str) -> None:
-        """Ask for a request's end."""
+        """Cancel a request."""
         self.send(CancelRun(run_id=run_id))
 
     def shut_down(self, timeout_s: float) -> int | None:
-        """Unload and end; the exit status, or None if it did not end in time."""
+        """Have the worker unload and end; returns its exit status, or None if it did not end in time."""
         self.send(Shutdown())
         ends = time.monotonic() + timeout_s
         while self.process.poll() is None and time.monotonic() < ends:
@@ -203,11 +203,11 @@ class CheckedWorker:
         return self.process.poll()
 
     def log_lines(self) -> list[str]:
-        """What it printed: the standard output's lines, then those of the error output."""
+        """The lines that the worker printed: those of the standard output, then those of the error output."""
         return self._printed().decode(errors="replace").splitlines()
 
     def send(self, frame: Frame) -> None:
-        """Say something to it.
+        """Send a frame.
 
         Raises:
             ProcessError: the worker is gone.
@@ -221,7 +221,7 @@ class CheckedWorker:
             self.socket.settimeout(_POLL_S)
 
     def wait(self, kinds: Any, timeout_s: float, run_id: str | None = None) -> Any:
-        """The first frame of these kinds (of that run) that it said or says; None if there is none in time.
+        """Return the first frame of these kinds (of that run), heard already or awaited; None if none comes in time.
 
         Raises:
             ProcessError: the worker ended without it.

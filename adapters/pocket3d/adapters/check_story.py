@@ -57,7 +57,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class CheckPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Which adapter, in which process, with what."""
+    """Which adapter is checked, in which process, with which inputs."""
 
     spec: AdapterSpec
     #: Interpreter; None for this one.
@@ -190,7 +190,7 @@ def _device(kinds: list[str]) -> str | None:
 def _process(
     worker: CheckedWorker, run_id: str, about: AdapterDescription, inputs: dict[str, Any], timeout_s: float
 ) -> Iterator[tuple[Check, RunFinished | RunFailed | None, dict[str, str]]]:
-    """One request: its end, its progress, its result; with them the end and the files' digests."""
+    """Run one request; yields findings on its end, progress and result, each with the end and the files' digests."""
     output_dir = worker.run(run_id, about.feature, inputs)
     end = worker.end(run_id, timeout_s)
     if end is None:
@@ -252,7 +252,7 @@ def _result(about: AdapterDescription, end: RunFinished, output_dir: Path) -> Ch
 
 
 def _is_glb(path: Path) -> bool:
-    """The header and the length of glTF 2.0's binary container."""
+    """True if a file has the header and the length of glTF 2.0's binary container."""
     data = path.read_bytes()
     return data[:8] == b"glTF\x02\0\0\0" and int.from_bytes(data[8:12], "little") == len(data)
 
@@ -281,7 +281,7 @@ def _refusal(
 def _cancel(
     worker: CheckedWorker, about: AdapterDescription, inputs: dict[str, Any], run_s: float, patience_s: float
 ) -> tuple[Check, bool]:
-    """What a cancel does, and whether the worker is free again."""
+    """Cancel a request in the midst of its work; returns the finding, and whether the worker is free again."""
     # In the midst of the work, by the time of the run before it; the first one of a process is often slower.
     for run_id in ("run-cancelled", "run-cancelled-again"):
         worker.run(run_id, about.feature, inputs)
@@ -343,7 +343,7 @@ def _again(
     folder: Path,
     files: dict[str, str],
 ) -> Iterator[Check]:
-    """A second process: it loads again, and the same seed gives the same files."""
+    """Check in a second process that the model loads again and that the same seed gives the same files."""
     with CheckedWorker(python, env, folder / "second") as worker:
         loaded = worker.load(plan.spec, device, about.vram_mb, plan.load_timeout_s)
         if isinstance(loaded, LoadFailed):

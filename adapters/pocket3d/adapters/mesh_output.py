@@ -86,7 +86,7 @@ def is_watertight(faces: IntArray) -> bool:
 
 
 def statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
-    """Measured on the parts: vertex_count, face_count, part_count, extents_m (x y z), watertight (all of them)."""
+    """Measure the parts: vertex_count, face_count, part_count, extents_m (x y z), watertight (all of them)."""
     low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
     high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
     return {
@@ -122,12 +122,12 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
 
 
 def srgb_to_linear(value: float) -> float:
-    """One channel, 0..1."""
+    """Convert one channel, 0..1 (IEC 61966-2-1)."""
     return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) uint8 as a PNG file."""
+    """Encode (H, W, 3) uint8 as a PNG file."""
     from PIL import Image
 
     buffer = BytesIO()

@@ -43,7 +43,7 @@ class SkinnedPart(NamedTuple):
 
 
 class SkinnedFile(NamedTuple):
-    """What a skinned GLB holds."""
+    """The skeleton, skin and meshes of a GLB file."""
 
     skeleton: Skeleton
     #: (J, 4, 4) from a joint's own coordinates to the world's, as the nodes say.

@@ -114,7 +114,7 @@ class Hunyuan3DTextToMeshAdapter(Hunyuan3DShapeAdapter, TextToMeshModel):
         self._images: Any = None
 
     def check_available(self) -> str | None:
-        """As for images, and the text-to-image model."""
+        """Names what is missing, of the text-to-image model too."""
         return text_to_image.missing_images(self._image_source) or super().check_available()
 
     def _load_model(self) -> Any:
@@ -166,7 +166,7 @@ class Hunyuan3DPaintingAdapter(Hunyuan3DAdapter, ImageToTextureModel):
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj")
 
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """The files' names, one image, and every option."""
+        """Refuse missing files, more than one image, and wrong options."""
         super().validate_inputs(inputs)
         self._one_image(inputs)
 

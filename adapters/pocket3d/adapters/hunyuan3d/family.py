@@ -155,7 +155,7 @@ class Hunyuan3DAdapter(UpstreamModel):
         return self._painter if pipeline is None else pipeline
 
     def _load_shapes(self) -> Any:
-        """Upstream's shape pipeline; None for no shapes."""
+        """Load upstream's shape pipeline; None for no shapes."""
         return None
 
     def _load_painter(self) -> Painter:
@@ -180,7 +180,7 @@ class Hunyuan3DAdapter(UpstreamModel):
         self.report_progress(fraction, stage, message)
 
     def _picture(self, inputs: dict[str, Any], path: Path) -> background.CutOut:
-        """The subject of an input image."""
+        """Cut the subject out of an input image."""
         from ..image_input import read_image
 
         field = "image_paths" if inputs.get("image_paths") else "image_path"
@@ -190,7 +190,7 @@ class Hunyuan3DAdapter(UpstreamModel):
         return background.cut_out(image, self._remover, self._remover_path, field)
 
     def _paint(self, mesh: Any, image: Any, settings: PaintSettings, start: float, end: float) -> Any:
-        """The mesh with a texture."""
+        """Paint the mesh."""
         if self._painter is None:
             raise AdapterUnavailable("the painting model is not loaded")
         stage = self._stage("painting", start, end)
@@ -252,12 +252,12 @@ class Hunyuan3DShapeAdapter(Hunyuan3DAdapter):
         return schema
 
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """Every option, and whether the format holds what is asked for."""
+        """Refuse wrong options, and a format that cannot hold what is asked for."""
         super().validate_inputs(inputs)
         self._options(inputs)
 
     def _options(self, inputs: dict[str, Any]) -> Any:
-        """`options_type` with the defaults of this configuration.
+        """Read the options, with the defaults of this configuration.
 
         Raises:
             InvalidInput: of a wrong type or out of range; no painting model; or the format holds no texture.
@@ -278,7 +278,7 @@ class Hunyuan3DShapeAdapter(Hunyuan3DAdapter):
         return options
 
     def _shape(self, image: Any, options: ShapeOptions, start: float, end: float) -> Any:
-        """trimesh.Trimesh, cleaned up."""
+        """Make a shape from a picture and clean it up; a trimesh.Trimesh."""
         whole = Stage(self._report, "shape", start, end)
         mesh = run_shape(
             self.model,
@@ -290,7 +290,7 @@ class Hunyuan3DShapeAdapter(Hunyuan3DAdapter):
         return clean_up(self.version, mesh, options, self.output_dir, whole.part("cleaning up", 0.95, 1.0))
 
     def _facts(self, options: ShapeOptions, picture: background.CutOut) -> dict[str, Any]:
-        """What a shape was made with."""
+        """The options with which a shape was made, for the answer."""
         return {
             "subfolder": self._subfolder(),
             "seed": options.seed,

@@ -16,7 +16,7 @@ OneImage = Annotated[ImageFiles, Meta(description="the same as a list of one")]
 
 
 class ShapeOptions(Options):
-    """What the adapters that make a shape take. Where they are configured so, the defaults of `texture` and
+    """The options of the adapters that make a shape. Where they are configured so, the defaults of `texture` and
     `num_inference_steps` are others.
     """
 
@@ -55,20 +55,20 @@ class ShapeOptions(Options):
 
 
 class ImageToMeshOptions(ShapeOptions):
-    """Of `hunyuan3d-image-to-mesh` and `hunyuan3d-2.1-image-to-mesh`."""
+    """The options of `hunyuan3d-image-to-mesh` and `hunyuan3d-2.1-image-to-mesh`."""
 
     image_path: Image = None
     image_paths: OneImage = None
 
 
 class TextToMeshOptions(ShapeOptions, kw_only=True):
-    """Of `hunyuan3d-text-to-mesh`."""
+    """The options of `hunyuan3d-text-to-mesh`."""
 
     text_prompt: Annotated[str, Meta(min_length=1, max_length=1000, description="the thing to make")]
 
 
 class PaintingOptions(Options):
-    """Of `hunyuan3d-painting`."""
+    """The options of `hunyuan3d-painting`."""
 
     mesh_path: Annotated[MeshFile, Meta(description="the mesh to paint: glb, obj, ply, stl or off, +Y up")]
     image_path: Image = None
@@ -77,7 +77,7 @@ class PaintingOptions(Options):
 
 
 class Painting21Options(PaintingOptions):
-    """Of `hunyuan3d-2.1-painting`."""
+    """The options of `hunyuan3d-2.1-painting`."""
 
     max_num_view: Annotated[int, Meta(ge=6, le=9, description="views that are painted")] = 6
     resolution: Annotated[Literal[512, 768], Meta(description="pixels of a side of each view")] = 512

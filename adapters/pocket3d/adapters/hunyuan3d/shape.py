@@ -26,7 +26,7 @@ class ShapeFailed(RuntimeError):
 
 
 def load_shape_pipeline(module: Any, checkpoint: Checkpoint, device: str, dtype: str | None, *, flash: bool) -> Any:
-    """Upstream's `from_pretrained` on a local folder.
+    """Load a shape pipeline by upstream's `from_pretrained` from a local folder.
 
     Args:
         module: upstream's, with `Hunyuan3DDiTFlowMatchingPipeline`.
@@ -61,7 +61,7 @@ def load_shape_pipeline(module: Any, checkpoint: Checkpoint, device: str, dtype:
 
 
 def run_shape(pipeline: Any, image: Any, options: ShapeOptions, sampling: Stage, decoding: Stage) -> Any:
-    """Sample and decode.
+    """Sample the pipeline and decode its mesh.
 
     Args:
         pipeline: upstream's.
@@ -124,7 +124,7 @@ def run_shape(pipeline: Any, image: Any, options: ShapeOptions, sampling: Stage,
 
 
 def clean_up(version: Version, mesh: Any, options: ShapeOptions, folder: Path, stage: Stage) -> Any:
-    """Upstream's clean-up: specks and degenerate triangles out, then at most `max_faces` triangles.
+    """Take specks and degenerate triangles out, then reduce to `max_faces` triangles, by upstream's own functions.
 
     Args:
         version: whose code.

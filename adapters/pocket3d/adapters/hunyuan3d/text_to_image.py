@@ -36,7 +36,7 @@ class ImageSettings(NamedTuple):
 
 
 def missing_images(source: Source) -> str | None:
-    """Why there are no pictures, or None."""
+    """The reason why there are no pictures, or None."""
     try:
         model_folder(source._replace(download=False), {".": _INDEX})
     except AdapterUnavailable as error:
@@ -51,7 +51,7 @@ def missing_images(source: Source) -> str | None:
 
 
 def load_images(source: Source, device: str, dtype: str | None, *, offload: bool) -> Any:
-    """A diffusers pipeline.
+    """Load a text-to-image pipeline of diffusers.
 
     Args:
         source: where it is.
@@ -94,7 +94,7 @@ def load_images(source: Source, device: str, dtype: str | None, *, offload: bool
 
 
 def make_image(pipeline: Any, prompt: str, seed: int, settings: ImageSettings, stage: Stage) -> Any:
-    """One RGB picture.
+    """Make one RGB picture.
 
     Args:
         pipeline: what `load_images` gave.

@@ -1,4 +1,4 @@
-"""Where Hunyuan3D's weights are, looked for before upstream is asked.
+"""Finds Hunyuan3D's weights before upstream is asked.
 
 Upstream's `smart_load_model` goes to the network, silently, when a folder is not there, and then tells of the network.
 Here the missing file is named. Upstream gets an absolute folder, which it takes as it is.
@@ -38,7 +38,7 @@ _FILES = (
 
 
 def shape_checkpoint(source: Source, subfolder: str) -> Checkpoint:
-    """The shape model's files.
+    """Find the shape model's files.
 
     Raises:
         AdapterUnavailable: they are not there; names the places.
@@ -53,7 +53,7 @@ def shape_checkpoint(source: Source, subfolder: str) -> Checkpoint:
 
 
 def model_folder(source: Source, parts: dict[str, str]) -> Path:
-    """The folder that has all parts: that of `model_path`, below `$HY3DGEN_MODELS`, or in the hub's cache.
+    """Find the folder that has all parts: that of `model_path`, below `$HY3DGEN_MODELS`, or in the hub's cache.
 
     Args:
         source: where to look.

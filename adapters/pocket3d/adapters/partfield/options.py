@@ -8,7 +8,7 @@ from ..authoring.options import MeshFile, Meta, Options, Seed
 
 
 class PartFieldOptions(Options):
-    """What a request may say."""
+    """The options of `partfield-segmentation`."""
 
     mesh_path: MeshFile
     output_format: str = "glb"

@@ -54,7 +54,7 @@ NEEDED = (
 
 
 class Loaded(NamedTuple):
-    """What jobs share."""
+    """The part of a loaded model that jobs share."""
 
     #: `Installation`.
     installation: Any

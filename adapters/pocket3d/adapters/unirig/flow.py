@@ -1,4 +1,4 @@
-"""The steps of a job: the official commands of UniRig's checkout, in a folder of the job.
+"""Runs the steps of a job: the official commands of UniRig's checkout, in a folder of the job.
 
 The commands are those behind upstream's `launch/inference/*.sh`, which hide exit codes. The current folder is the
 job's, with a link to the checkout's `configs` (upstream looks for them there) and the checkout on PYTHONPATH, so that
@@ -80,7 +80,7 @@ class Pipeline:
         self._settings = JobSettings(installation, self._folder / "tasks")
 
     def run(self, mesh: Path, options: UniRigOptions, output_format: str, seeds: int) -> Output:
-        """From a mesh to a rigged one.
+        """Rig a mesh.
 
         Args:
             mesh: glb, fbx or what `mesh_input` reads.
@@ -122,9 +122,9 @@ class Pipeline:
     # ------------------------------------------------------------ steps
 
     def _as_glb(self, mesh: Path) -> tuple[Path, Path]:
-        """The mesh as one file that refers to nothing outside and has no skeleton, and the same with a skeleton if it
-        has one. What Blender reads it reads without asking us; and where there is a skeleton, the glTF importer that
-        upstream calls draws its bones as balls, which would end up in the result.
+        """Write the mesh as one file that refers to nothing outside and has no skeleton, and the same with a skeleton
+        if it has one. What Blender reads it reads without asking us; and where there is a skeleton, the glTF importer
+        that upstream calls draws its bones as balls, which would end up in the result.
         """
         from ..mesh_input import ignored_parts, read_scene
         from .rig_file import is_rigged_alone
@@ -152,7 +152,7 @@ class Pipeline:
         return target, rigged
 
     def _extract(self, name: str, faces_target: int) -> None:
-        """Geometry (and bones, if there are) of a file of the job's folder, into `npz/<stem>/raw_data.npz`.
+        """Extract geometry (and bones, if there are) of a file of the job's folder into `npz/<stem>/raw_data.npz`.
 
         The name is relative: of an absolute one upstream drops the folder for its results.
         """
@@ -204,7 +204,7 @@ class Pipeline:
         raise AssertionError("at least one seed is tried")
 
     def _skin_and_merge(self, source: Path, skeleton: Path, seed: int) -> Path:
-        """Weights for the bones, and both in the mesh as it came."""
+        """Compute weights for the bones, and put both into the mesh as it came."""
         task, blocks = self._settings.skin_task()
         skinned, merged = self._folder / "skin.fbx", self._folder / "result.glb"
         self._step(
@@ -244,7 +244,7 @@ class Pipeline:
         ]
 
     def _blender(self, step: str, source: Path, target: Path) -> dict[str, Any]:
-        """Convert; what Blender finds in the written file."""
+        """Convert a file; returns what Blender finds in the written one."""
         facts = self._folder / f"{step}.json"
         self._step(
             step,
@@ -313,7 +313,7 @@ class Pipeline:
 
 
 def _wrong_with(path: Path, key: str = "vertices") -> str | None:
-    """What is wrong with an array of points in a file of upstream's, or None."""
+    """Say what is wrong with an array of points in a file of upstream's, or return None."""
     import numpy as np
 
     try:

@@ -8,7 +8,7 @@ from ..authoring.options import Meta, Options, Seed
 
 
 class UniRigOptions(Options):
-    """What a request may say."""
+    """The options of `unirig-auto-rigging`."""
 
     mesh_path: Annotated[Any, Meta(description="the mesh: glb, fbx, obj, ply, stl, off")]
     output_format: Annotated[

@@ -7,9 +7,13 @@ from typing import Annotated, Any, Literal
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pocket3d.adapters.authoring.options import ImageFile, ImageFiles, MeshFile, Meta, Options, Seed
+from pocket3d.adapters.authoring.options import ImageFile, ImageFiles, MeshFile, Meta, Options, Seed, json_schema
 from pocket3d.adapters.base import BaseModel, InvalidInput
+from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.class_loading import load_class
 from pocket3d.adapters.mesh_models import MultiModalMeshModel
 
 
@@ -227,3 +231,55 @@ def test_features_check_their_keys_and_then_the_options(tmp_path: Path) -> None:
             picture.validate_inputs(inputs)
         assert refused.value.field == field
     assert picture.get_parameter_schema()["properties"]["image_path"] == {"description": "an image: png, jpg or webp"}
+
+
+VALUES = st.one_of(
+    st.booleans(),
+    st.integers(-3, 5000),
+    st.sampled_from([2**32 - 1, 2**32, 10**30]),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["", "running", "flemish", "a text", "none", "auto", "front", "y"]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.sampled_from(["a", "b"]), st.integers(), max_size=1),
+)
+DECLARED = [
+    WallOptions,
+    LongWallOptions,
+    OpenOptions,
+    *(
+        cls.options_type
+        for cls in (load_class(each.class_path) for each in BUILTIN_ADAPTERS)
+        if cls.options_type is not None
+    ),
+]
+
+
+@pytest.mark.parametrize("declared", DECLARED, ids=lambda each: each.__name__)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_what_the_schema_allows_is_read_and_nothing_else(declared: type[Options], data: st.DataObject) -> None:
+    schema = json_schema(declared)
+    schema["properties"].pop("output_format", None)
+    required = {key: "a.glb" for key in schema.get("required", []) if key != "output_format"}
+    schema["required"] = list(required)
+    facts = schema["properties"]
+
+    def likely(key: str) -> st.SearchStrategy[Any]:
+        bounds = [facts[key][name] for name in ("minimum", "maximum") if name in facts[key]]
+        near = [bound + step for bound in bounds for step in (-1, 0, 0.5, 1)] + facts[key].get("enum", [])
+        return st.sampled_from(near) if near else VALUES
+
+    keys = data.draw(st.lists(st.sampled_from([*facts, "another"]), unique=True, max_size=4))
+    inputs = {key: data.draw(VALUES if key == "another" else st.one_of(VALUES, likely(key))) for key in keys}
+    given_inputs = {**required, **inputs}
+    if "output_format" in declared.__struct_fields__:
+        given_inputs["output_format"] = "glb"
+        facts["output_format"] = {}
+    allowed = jsonschema.Draft202012Validator(schema).is_valid(given_inputs)
+    try:
+        declared.read(given_inputs)
+    except InvalidInput as error:
+        own = "falls over" in error.message
+        assert own or (not allowed and error.field in given_inputs)
+    else:
+        assert allowed

@@ -16,7 +16,8 @@ from nats.aio.msg import Msg as NatsMsg
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, Error, OutboundBufferLimitError
 
 from .answers import PendingAnswers, PublishLine
-from .connect import ConnectOptions
+from .connect import ConnectError, ConnectOptions
+from .nats_client import SecureClient, TlsNotOffered, end_client
 from .port import BusError, Closable, Disconnected, Handler, Msg, NoResponders, OutcomeUnknown, Refused, TooLarge
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,8 @@ _HIGH_WATER = 1 << 20
 _NEVER_S = 600
 #: How long closing may take with the drain of the subscriptions (10 s), seconds.
 _CLOSE_S = 15
+#: How long closing may take where there is nothing to drain, seconds.
+_GIVE_UP_S = 1
 #: How long a queue group's member that ends may take for messages that have come, seconds.
 _HANDLED_S = 5
 _DENIED_PUBLISH = 'permissions violation for publish to "'
@@ -76,7 +79,7 @@ class Connection:
 
     def __init__(self, options: ConnectOptions) -> None:
         self.options = options
-        self._nc = Client()
+        self._nc: Client = SecureClient()
         self._callbacks: list[Callable[[bool], None]] = []
         self._subscriptions: set[Subscription] = set()
         self._answers = PendingAnswers()
@@ -88,7 +91,8 @@ class Connection:
         self._opened = False
         #: The client of now has all our subscriptions.
         self._ready = False
-        self._fatal: asyncio.Future[str] | None = None
+        #: What ends the first connect at once.
+        self._fatal: asyncio.Future[Exception] | None = None
         self._last_error = ""
         self._denied: list[str] = []
         self._revival: asyncio.Task[None] | None = None
@@ -144,9 +148,11 @@ class Connection:
         self._closing = True
         connecting.cancel()
         await asyncio.wait({connecting})
-        await self._nc.close()
+        await end_client(self._nc, self._nc.close(), _GIVE_UP_S)
         where = ", ".join(self.options.public_servers)
         if fatal.done():
+            if isinstance(fatal.result(), TlsNotOffered):
+                raise ConnectError(str(fatal.result()))
             raise Refused(f"{where} refuses this client ({self.options.auth_kind}): {fatal.result()}")
         if not connecting.cancelled():
             error = connecting.exception()
@@ -179,18 +185,7 @@ class Connection:
         if self._revival is not None:
             self._revival.cancel()
             await asyncio.wait({self._revival})
-        ending = asyncio.ensure_future(self._end())
-        await asyncio.wait({ending}, timeout=_CLOSE_S)
-        if not ending.done():
-            # A server that does not read: the client would wait for its socket forever.
-            writer = getattr(self._nc._transport, "_io_writer", None)
-            if writer is not None:
-                writer.transport.abort()
-            await asyncio.wait({ending}, timeout=1.0)
-            ending.cancel()
-        await asyncio.wait({ending})
-        if not ending.cancelled() and ending.exception() is not None:
-            log.debug("nats connection ended badly", error=str(ending.exception()))
+        await end_client(self._nc, self._end(), _CLOSE_S)
         self._subscriptions.clear()
         self._answers.fail_all("the connection was closed before an answer came")
 
@@ -203,16 +198,17 @@ class Connection:
     async def _on_error(self, error: Exception) -> None:
         # Awaited inside the client's read loop: an exception here would end that loop without a reconnect.
         text = str(error)
-        self._last_error = text or type(error).__name__
+        before, self._last_error = self._last_error, text or type(error).__name__
         lowered = text.lower()
-        if self._fatal is not None and not self._fatal.done() and "authorization" in lowered:
-            self._fatal.set_result(text)
+        final = isinstance(error, TlsNotOffered)
+        if self._fatal is not None and not self._fatal.done() and (final or "authorization" in lowered):
+            self._fatal.set_result(error)
         if _DENIED_PUBLISH in lowered:
             self._answers.refuse(lowered.split(_DENIED_PUBLISH, 1)[1].split('"', 1)[0])
         if _DENIED_SUBSCRIBE in lowered:
             self._denied.append(lowered.split(_DENIED_SUBSCRIBE, 1)[1].split('"', 1)[0])
             del self._denied[:-100]
-        if self._opened and self._nc.is_connected:
+        if self._opened and (self._nc.is_connected or (final and before != text)):
             log.warning("nats", error=self._last_error)
         else:
             log.debug("nats", error=self._last_error)
@@ -246,12 +242,12 @@ class Connection:
     async def _revive(self) -> None:
         log.warning("nats client closed itself; making a new one", error=self._last_error)
         while not self._closing:
-            self._nc = Client()
+            self._nc = SecureClient()
             try:
                 await self._connect_client()
             except (Error, OSError, asyncio.TimeoutError) as error:
                 self._last_error = str(error)
-                await self._nc.close()
+                await end_client(self._nc, self._nc.close(), _GIVE_UP_S)
                 await asyncio.sleep(self.options.reconnect_wait_s)
                 continue
             self._tell(True)

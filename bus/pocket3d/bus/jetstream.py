@@ -175,7 +175,10 @@ class JetStreamBus(KvOnStreams):
 
     async def take_over(self, consumer: ConsumerName) -> None:
         """As `Bus.take_over`."""
-        await take_over(self.reader, consumer)
+        floor = await take_over(self.reader, consumer)
+        position = self._consumers.upkeep.position(consumer)
+        if position is not None:
+            position.all_acked_up_to(floor)
 
     async def backlog(self, consumer: ConsumerName) -> int:
         """As `Bus.backlog`."""
@@ -205,4 +208,6 @@ class JetStreamBus(KvOnStreams):
 
     async def ensure(self, topology: Topology) -> list[str]:
         """As `Bus.ensure`, of a `topology.Topology`."""
-        return await ensure(self.reader, topology)
+        left = await ensure(self.reader, topology)
+        self._consumers.upkeep.declare(topology)
+        return left

@@ -16,6 +16,9 @@ from .names import object_stream
 from .port import Append, ConsumerName, Msg, NoResponders, ObjectInfo, Refused
 from .topology import Topology
 
+#: Subjects whose streams are remembered.
+_OWNERS = 4096
+
 
 class Receiver(Protocol):
     """A subscription as the server sees it."""
@@ -49,6 +52,8 @@ class MemoryServer:
         self.lose_answer: Callable[[str], bool] | None = None
         self._literal: dict[str, list[Receiver]] = {}
         self._wild: list[Receiver] = []
+        #: Subject -> the stream that takes it, as found before.
+        self._owners: dict[str, MemoryStream | None] = {}
         self._turn = itertools.count()
         self._numbers = itertools.count(1)
 
@@ -125,7 +130,11 @@ class MemoryServer:
 
     def stream_for(self, subject: str) -> MemoryStream | None:
         """The stream that takes a subject."""
-        return next((stream for stream in self.streams.values() if stream.takes(subject)), None)
+        if subject not in self._owners:
+            if len(self._owners) >= _OWNERS:
+                self._owners.clear()
+            self._owners[subject] = next((s for s in self.streams.values() if s.takes(subject)), None)
+        return self._owners[subject]
 
     def _owner(self, subject: str) -> MemoryStream:
         stream = self.stream_for(subject)
@@ -179,10 +188,16 @@ class MemoryServer:
             raise Refused(f"consumer {name.name} on {name.stream}: consumer not found (10014)", code=10014)
         return consumer
 
+    def remove_consumer(self, name: ConsumerName) -> None:
+        """As an operator does it behind the system's back."""
+        removed = self.stream(name.stream).consumers.pop(name.name)
+        removed.wake()
+
     # -- topology
 
     def ensure(self, topology: Topology) -> list[str]:
         """As `Bus.ensure`."""
+        self._owners.clear()
         left: list[str] = []
         for spec in topology.streams:
             present = self.streams.get(spec.name)

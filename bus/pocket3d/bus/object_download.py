@@ -16,6 +16,8 @@ from typing import BinaryIO
 import msgspec
 from nats.aio.msg import Msg as NatsMsg
 
+from pocket3d.contracts.bounds import decimal
+
 from . import object_layout as layout
 from .names import chunk_subject, object_stream
 from .object_layout import ArtifactBroken, ObjectRecord
@@ -165,8 +167,11 @@ class _Fetch:
                 break
             if status:  # 204: end of this batch; 404: nothing (more) here; 408, 413: refused
                 break
+            seq = decimal(headers.get("Nats-Sequence", ""))
+            if seq is None:
+                raise Refused(f"{self._stream}: a chunk came without its sequence")
             chunks.append(msg.data)
-            self._next_seq = int(headers["Nats-Sequence"]) + 1
+            self._next_seq = seq + 1
         return chunks
 
     async def _leader_batch(self) -> list[bytes]:

@@ -12,6 +12,10 @@ from pocket3d.contracts.subjects import Subjects
 from .names import kv_stream, kv_subject, object_stream, object_subjects
 from .port import ConsumerName
 
+#: Of the coordinators' consumers. `nats consumer next` names no group and is refused: it would take a job and ack it,
+#: and nobody would ever hear of that job again.
+LEADER_GROUP = "leader"
+
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
 _WEEK = 7 * _DAY
@@ -100,15 +104,17 @@ class ConsumerSpec:
     ack_wait_s: float = 60
     max_ack_pending: int = -1
     max_deliver: int = -1
+    #: Pulls must name this group; all that do share the messages.
+    group: str | None = None
 
     @property
     def consumer(self) -> ConsumerName:
         """Its name for `Bus.consume`."""
-        return ConsumerName(self.stream, self.name)
+        return ConsumerName(self.stream, self.name, self.group)
 
     def config(self) -> dict[str, Any]:
         """The whole configuration as the JetStream API takes it."""
-        return {
+        config: dict[str, Any] = {
             "name": self.name,
             "durable_name": self.name,
             "description": self.description,
@@ -121,6 +127,9 @@ class ConsumerSpec:
             "max_ack_pending": self.max_ack_pending,
             "max_deliver": self.max_deliver,
         }
+        if self.group is not None:
+            config |= {"priority_groups": [self.group], "priority_policy": "overflow"}
+        return config
 
 
 @dataclass(frozen=True)
@@ -168,12 +177,12 @@ class TopologySettings:
 
 def coordinator_jobs(subjects: Subjects, priority: str) -> ConsumerName:
     """The consumer by which the leading coordinator reads the jobs of one priority."""
-    return ConsumerName(subjects.jobs_stream, f"coordinator-{priority}")
+    return ConsumerName(subjects.jobs_stream, f"coordinator-{priority}", LEADER_GROUP)
 
 
 def coordinator_results(subjects: Subjects) -> ConsumerName:
     """The consumer by which the leading coordinator learns of results."""
-    return ConsumerName(subjects.results_stream, "coordinator")
+    return ConsumerName(subjects.results_stream, "coordinator", LEADER_GROUP)
 
 
 def build(subjects: Subjects, settings: TopologySettings = TopologySettings()) -> Topology:
@@ -308,6 +317,7 @@ class _Builder:
                 # Without this a thousand jobs that fit nowhere would stop their priority for good.
                 max_ack_pending=-1,
                 ack_wait_s=self._set.jobs_ack_wait_s,
+                group=LEADER_GROUP,
             )
             for priority in PRIORITIES
         )
@@ -317,5 +327,6 @@ class _Builder:
             filter_subject=self._s.all_results(),
             description="Results that the leading coordinator has still to act on",
             metadata=self._metadata(),
+            group=LEADER_GROUP,
         )
         return (*jobs, results)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pocket3d.contracts.lifecycle import JobState
+from collections.abc import Callable
+
+from pocket3d.contracts.lifecycle import InvalidTransition, JobState
 
 S = JobState
 
@@ -29,17 +31,17 @@ TRANSITIONS: dict[tuple[JobState, JobState], str] = {
     (S.FINISHING, S.FINISHED): "the results stream holds its result",
 }
 
-
-class InvalidTransition(Exception):
-    """A job was about to make a move that its lifecycle does not have."""
-
-    def __init__(self, job_id: str, start: JobState, end: JobState, story: list[str]) -> None:
-        super().__init__(f"job {job_id}: {start.value} -> {end.value} is not in the table; story: {'; '.join(story)}")
-        self.start = start
-        self.end = end
+#: Told of every move of every job: tests and the simulation count which rows are taken.
+observers: list[Callable[[JobState, JobState], None]] = []
 
 
 def check_transition(job_id: str, start: JobState, end: JobState, story: list[str]) -> None:
-    """Raise `InvalidTransition` if the table lacks the move."""
+    """A job makes a move.
+
+    Raises:
+        InvalidTransition: the table lacks it.
+    """
     if (start, end) not in TRANSITIONS:
-        raise InvalidTransition(job_id, start, end, story)
+        raise InvalidTransition(f"job {job_id}", start, end, story)
+    for on_move in observers:
+        on_move(start, end)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.lifecycle import InvalidTransition
 
 
 class RunState(str, Enum):
@@ -82,13 +84,22 @@ WORKER_TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
 }
 
 
-class InvalidTransition(Exception):
-    """A run or worker was to go where the table has no row. The message ends with its story."""
+#: Told of every move of every run and worker: tests and the simulation count which rows are taken.
+observers: list[Callable[[RunState | WorkerState, RunState | WorkerState], None]] = []
 
-    def __init__(self, what: str, start: str, finish: str, story: list[str]) -> None:
-        super().__init__(f"{what}: no transition {start} -> {finish}; its story: " + "; ".join(story))
-        self.start = start
-        self.finish = finish
+
+def check_transition(
+    what: str, start: RunState | WorkerState, finish: RunState | WorkerState, history: list[str]
+) -> None:
+    """A run or worker makes a move.
+
+    Raises:
+        InvalidTransition: its table has no such row.
+    """
+    if finish not in (RUN_TRANSITIONS[start] if isinstance(start, RunState) else WORKER_TRANSITIONS[start]):
+        raise InvalidTransition(what, start, finish, history)
+    for on_move in observers:
+        on_move(start, finish)
 
 
 #: Parts of messages after which a CUDA context cannot be used any more (CUDA's "sticky" errors).

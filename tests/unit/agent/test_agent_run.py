@@ -7,8 +7,9 @@ import pytest
 
 from pocket3d.contracts.commands import AttemptFailed, AttemptStarted
 from pocket3d.contracts.jobs import MAX_RESULT_BYTES, Limits
+from pocket3d.contracts.lifecycle import InvalidTransition
 from pocket3d.gpu_agents import effects, events
-from pocket3d.gpu_agents.lifecycle import InvalidTransition, RunState
+from pocket3d.gpu_agents.lifecycle import RunState
 from support.agent_rig import AgentRig, adapter, artifact, fixed, of, only, output
 
 
@@ -35,9 +36,7 @@ def test_a_job_from_award_to_stored_result() -> None:
     assert only(wanted, effects.UploadOutputs).files == (output(),)
     assert rig.worker(start.worker_id).state.value == "idle"
     wanted = rig.tell(events.OutputsUploaded(token, (artifact(token),)))
-    store = only(wanted, effects.StoreResult)
-    assert store.expect_last == 0
-    result = store.result
+    result = only(wanted, effects.StoreResult).result
     assert (result.status, result.token, result.agent_id, result.adapter_id) == ("succeeded", token, "agent-1", "alpha")
     assert result.artifacts == [artifact(token)]
     assert result.outputs == {"mesh": "mesh.glb"}
@@ -358,7 +357,7 @@ def test_a_transition_outside_the_table_raises_with_the_story() -> None:
     with pytest.raises(InvalidTransition) as caught:
         run.move(RunState.DONE, "nonsense", 0.0)
     assert token in str(caught.value) and "accepted->fetching" in str(caught.value)
-    assert (caught.value.start, caught.value.finish) == ("fetching", "done")
+    assert (caught.value.start, caught.value.end) == (RunState.FETCHING, RunState.DONE)
 
 
 def test_late_words_about_a_run_that_is_over_change_nothing() -> None:

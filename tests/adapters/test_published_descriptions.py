@@ -58,7 +58,7 @@ def test_an_adapter_publishes_what_it_did(published: dict[str, Any]) -> None:
     assert adapter.model_id == published["model_id"]
     assert adapter.get_supported_formats() == published["supported_formats"]
     # What models.yaml may configure.
-    assert set(published["constructor"]) <= set(inspect.signature(cls).parameters)
+    assert set(published["constructor"]) <= set(inspect.signature(cls.__init__).parameters)
 
 
 def test_every_builtin_adapter_is_among_them() -> None:

@@ -1,4 +1,4 @@
-"""Where a run and a worker can be, and which way they may go. The README draws the same two pictures."""
+"""States of runs and workers, and the tables of their transitions. The README draws the same two pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import InvalidTransition
 
 
 class RunState(str, Enum):
-    """Where an attempt stands on this agent."""
+    """State of one attempt on this agent."""
 
     #: Taken; waits for its turn to fetch.
     ACCEPTED = "accepted"
@@ -51,7 +51,7 @@ RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
 
 
 class WorkerState(str, Enum):
-    """Where a worker stands."""
+    """State of one worker process."""
 
     #: Decided, its memory is claimed; waits until evicted workers are gone and their memory was seen free.
     PLANNED = "planned"
@@ -66,7 +66,7 @@ class WorkerState(str, Enum):
     #: Told to end.
     STOPPING = "stopping"
     #: The process is gone. Its claim stays in the ledger until its memory was seen free.
-    GONE = "gone"
+    EXITED = "exited"
 
 
 LOADED = frozenset({WorkerState.IDLE, WorkerState.BUSY})
@@ -74,13 +74,13 @@ LOADED = frozenset({WorkerState.IDLE, WorkerState.BUSY})
 ACTIVE = frozenset({WorkerState.PLANNED, WorkerState.STARTING, WorkerState.LOADING, WorkerState.IDLE, WorkerState.BUSY})
 
 WORKER_TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
-    WorkerState.PLANNED: frozenset({WorkerState.STARTING, WorkerState.GONE}),
-    WorkerState.STARTING: frozenset({WorkerState.LOADING, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.LOADING: frozenset({WorkerState.IDLE, WorkerState.BUSY, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.IDLE: frozenset({WorkerState.BUSY, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.BUSY: frozenset({WorkerState.IDLE, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.STOPPING: frozenset({WorkerState.GONE}),
-    WorkerState.GONE: frozenset(),
+    WorkerState.PLANNED: frozenset({WorkerState.STARTING, WorkerState.EXITED}),
+    WorkerState.STARTING: frozenset({WorkerState.LOADING, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.LOADING: frozenset({WorkerState.IDLE, WorkerState.BUSY, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.IDLE: frozenset({WorkerState.BUSY, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.BUSY: frozenset({WorkerState.IDLE, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.STOPPING: frozenset({WorkerState.EXITED}),
+    WorkerState.EXITED: frozenset(),
 }
 
 

@@ -14,7 +14,7 @@ from pocket3d.coordinator import attempts, core, watch
 from pocket3d.coordinator import engine as coordinator_engine
 from pocket3d.coordinator import events as coordinator_events
 from pocket3d.coordinator.records import JobRecord
-from pocket3d.gpu_agents import effects, engine, engine_commands, engine_runs, events
+from pocket3d.gpu_agents import effects, engine, engine_commands, engine_results, events
 from pocket3d.gpu_agents.claims import Placement
 from pocket3d.gpu_agents.engine_core import Core as AgentCore
 from pocket3d.gpu_agents.engine_reports import finish
@@ -67,7 +67,7 @@ def test_without_the_results_expected_sequence(monkeypatch: pytest.MonkeyPatch) 
         def unexpecting(kind: Any) -> Any:
             return lambda *args: kind(*args, expect_last=None)
 
-        mutation.setattr(engine_runs, "StoreResult", unexpecting(engine_runs.StoreResult))
+        mutation.setattr(engine_results, "StoreResult", unexpecting(engine_results.StoreResult))
         mutation.setattr(core, "StoreResult", unexpecting(core.StoreResult))
         mutation.setattr(attempts, "StoreResult", unexpecting(attempts.StoreResult))
         seed, wrong = first_wrong(LOST_AGENTS)

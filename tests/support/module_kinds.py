@@ -87,6 +87,7 @@ DECIDING = frozenset(
         "pocket3d.gpu_agents.engine_invariants",
         "pocket3d.gpu_agents.engine_records",
         "pocket3d.gpu_agents.engine_reports",
+        "pocket3d.gpu_agents.engine_results",
         "pocket3d.gpu_agents.engine_runs",
         "pocket3d.gpu_agents.engine_time",
         "pocket3d.gpu_agents.engine_workers",

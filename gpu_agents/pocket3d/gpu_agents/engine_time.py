@@ -10,7 +10,8 @@ from .engine_control import drain_overdue
 from .engine_core import Core
 from .engine_records import Run, StopReason, Worker
 from .engine_reports import advert_due, flush_progress, outcomes_next
-from .engine_runs import fail_run, retry_now, stop_run
+from .engine_results import retry_now
+from .engine_runs import fail_run, stop_run
 from .engine_workers import drop_planned, escalate_stop, stop_worker
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
 

@@ -140,9 +140,9 @@ def test_the_weights_are_read_once_and_the_features_of_one_mesh_too(
 ) -> None:
     first, _ = run(adapter, {"mesh_path": balls, "num_parts": 3, "points_per_face": 10}, tmp_path / "a")
     trainer = sys.modules["partfield.model_trainer_pvcnn_only_demo"]
-    made = trainer.Model.made  # type: ignore[attr-defined]
+    made = trainer.Model.made
     second, seen = run(adapter, {"mesh_path": balls, "num_parts": 5, "points_per_face": 10}, tmp_path / "b")
-    assert trainer.Model.made == made  # type: ignore[attr-defined]
+    assert trainer.Model.made == made
     assert first["generation_info"]["features_reused"] is False
     assert second["generation_info"]["features_reused"] is True
     assert "sampling features" not in [stage for _, stage in seen]

@@ -61,11 +61,13 @@ def test_it_is_built_in_under_its_id_with_its_recipe(cls: type[Any]) -> None:
     assert entry.recipe == "pocket3d.adapters.trellis.recipe"
     assert (made.model_id, made.feature_type) == (entry.adapter_id, entry.feature)
     assert made.vram_requirement == 11776
+    assert made.license_info is not None
     assert "nvdiffrast" in made.license_info.summary() and "MIT" in made.license_info.summary()
     schema = made.get_parameter_schema()
+    assert schema is not None
     assert schema["additionalProperties"] is False and set(schema.get("required", ())) <= set(schema["properties"])
     # The recipe's configuration is one that the class takes.
-    build(cls, cls.adapter_id, RECIPE.config)
+    build(cls, entry.adapter_id, RECIPE.config)
 
 
 def test_an_unknown_backend_is_refused_at_construction() -> None:

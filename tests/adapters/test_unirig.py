@@ -467,7 +467,7 @@ class FakeNvml:
 
 
 def test_vram_is_that_of_the_processes_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     memory = GroupMemory()
     memory.look(os.getpgid(0))

@@ -111,7 +111,7 @@ def test_progress_is_thinned_and_the_last_one_always_arrives(worker: WorkerDrive
     worker.echo("r1", {"reports": 5000})
     worker.ended("r1")
     elapsed = time.monotonic() - began
-    seen = [each.fraction for each in worker.reports("r1")]
+    seen = [each.fraction or 0.0 for each in worker.reports("r1")]
     assert seen[-1] == 1.0 and seen == sorted(seen)
     assert len(seen) <= elapsed / 0.1 + 2
     kinds = [type(each) for each in worker.frames]

@@ -154,5 +154,6 @@ def test_a_flat_mesh_is_refused_with_what_it_is(tmp_path: Path) -> None:
 
 def test_the_schema_refuses_other_keys() -> None:
     schema = CurveSkeletonAutoRigAdapter().get_parameter_schema()
+    assert schema is not None
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {"mesh_path", "output_format", "bone_count"}

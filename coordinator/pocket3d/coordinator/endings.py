@@ -12,12 +12,13 @@ from .core import Core
 from .effects import (
     AckJob,
     AckResult,
+    Again,
     DeleteResult,
     PublishDead,
     PublishEvent,
     ReadJobs,
+    ReadLastEvent,
     ReadResult,
-    ReadStory,
     StoreResult,
 )
 from .events import (
@@ -25,8 +26,10 @@ from .events import (
     DeadStored,
     EventsStored,
     JobAcked,
+    ResultConflict,
     ResultDeleted,
     ResultSeen,
+    ResultUnknown,
     ResultUnreadable,
 )
 from .records import Attempt, JobClass, JobRecord
@@ -43,9 +46,16 @@ def result_seen(core: Core, event: ResultSeen, now: Now) -> None:
         # Of a former leader's time, or redelivered: the story says whether its event was published.
         core.orphans[result.job_id] = (result, event.seq)
         if record is None:
-            core.do(ReadStory(result.job_id))
+            core.do(ReadLastEvent(result.job_id))
         return
     conclude(core, record, result, event.seq, now)
+
+
+def result_in_doubt(core: Core, event: ResultConflict | ResultUnknown, now: Now) -> None:
+    """Refused or unanswered: what is stored decides. A moment later, for a rival may be in process."""
+    record = core.jobs.get(event.job_id)
+    if record is not None and record.state is JobState.FINISHING:
+        core.do(Again(ReadResult(event.job_id)))
 
 
 def result_unreadable(core: Core, event: ResultUnreadable, now: Now) -> None:

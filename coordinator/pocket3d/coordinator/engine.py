@@ -38,8 +38,9 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.LeadershipProven: watch.leadership_proven,
     events.JobRead: intake.job_read,
     events.QueuedStored: intake.queued_stored,
-    events.QueuedKnown: intake.queued_known,
-    events.StoryRead: intake.story_read,
+    events.QueuedConflict: intake.queued_in_doubt,
+    events.QueuedUnknown: intake.queued_in_doubt,
+    events.LastEventRead: intake.last_event_read,
     events.AdvertReceived: watch.advert_received,
     events.AgentSilent: watch.agent_silent,
     events.CallReturned: _call_returned,
@@ -52,6 +53,8 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.OutcomesReturned: attempts.outcomes_returned,
     events.ResultSeen: endings.result_seen,
     events.ResultRead: intake.result_read,
+    events.ResultConflict: endings.result_in_doubt,
+    events.ResultUnknown: endings.result_in_doubt,
     events.ResultUnreadable: endings.result_unreadable,
     events.ResultDeleted: endings.result_deleted,
     events.EventsStored: endings.events_stored,
@@ -113,7 +116,7 @@ class CoordinatorEngine:
         """An unfinished job."""
         return self.core.jobs.get(job_id)
 
-    def story_of(self, event: events.Event) -> str:
+    def story_of(self, event: object) -> str:
         """The latest moves of the job that an event is about; empty if it is about none."""
         job_id = getattr(event, "job_id", None)
         record = self.core.jobs.get(job_id) if isinstance(job_id, str) else None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pocket3d.contracts.commands import AgentRecord, AwardsAnswered, CallAnswered, OutcomesReported
 from pocket3d.contracts.jobs import Admission
 from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Advert, Result, Status
 
+from .effects import ConsumerKey, RequestId
 from .limits import MAX_PAYLOAD
-
-#: An opaque handle on something that waits for an answer; the service knows what it is.
-RequestId = int
 
 
 class Led(NamedTuple):
@@ -41,6 +39,8 @@ class JobRead(NamedTuple):
     admission: Admission
     #: When the stream stored it, Unix seconds.
     published_at: float
+    #: The message as published.
+    data: bytes = b""
 
 
 class QueuedStored(NamedTuple):
@@ -49,13 +49,19 @@ class QueuedStored(NamedTuple):
     job_id: str
 
 
-class QueuedKnown(NamedTuple):
-    """The `queued` event was refused: the events stream knows the id."""
+class QueuedConflict(NamedTuple):
+    """The `queued` event was refused: the events stream may know the id, or hold our own first try."""
 
     job_id: str
 
 
-class StoryRead(NamedTuple):
+class QueuedUnknown(NamedTuple):
+    """No answer: the `queued` event may be stored, or not."""
+
+    job_id: str
+
+
+class LastEventRead(NamedTuple):
     """The last event of a job, or None; `job_seq` is the jobs-stream sequence of the message it belongs to.
     `unreadable`: there is one, and nobody can say what it tells.
     """
@@ -153,6 +159,18 @@ class ResultRead(NamedTuple):
     result: Result | None
 
 
+class ResultConflict(NamedTuple):
+    """Our proposal was refused: a result stands there, our own first try may, or a rival was in process."""
+
+    job_id: str
+
+
+class ResultUnknown(NamedTuple):
+    """No answer to our proposal, or it was not sent."""
+
+    job_id: str
+
+
 class ResultUnreadable(NamedTuple):
     """Under the job's id the results stream holds bytes that are no result, as its consumer or a read found."""
 
@@ -187,9 +205,43 @@ class JobsIndexed(NamedTuple):
 
 
 class JobAcked(NamedTuple):
-    """The job's message has left the jobs stream."""
+    """A message has left the jobs stream; `job_id` is empty for a second publish."""
 
     job_id: str
+    seq: int = 0
+
+
+class ResultAcked(NamedTuple):
+    """The results consumer will not hand that message over again."""
+
+    seq: int
+
+
+class RequestRead(NamedTuple):
+    """The jobs stream was read at a sequence: the message, or None if it is gone."""
+
+    seq: int
+    data: bytes | None
+
+
+class BacklogCounted(NamedTuple):
+    """So many messages are not acked on that consumer."""
+
+    consumer: ConsumerKey
+    unacked: int
+
+
+class BacklogUncounted(NamedTuple):
+    """The server did not say."""
+
+    consumer: ConsumerKey
+
+
+class EffectFailed(NamedTuple):
+    """An effect could not be carried out, or its answer was lost; it may be repeated as it is."""
+
+    effect: Any
+    error: str
 
 
 class CancelAsked(NamedTuple):
@@ -218,14 +270,16 @@ class Tick(NamedTuple):
     """Time passed."""
 
 
+#: What the engine takes in.
 Event = (
     Led
     | ResultsDrained
     | LeadershipProven
     | JobRead
     | QueuedStored
-    | QueuedKnown
-    | StoryRead
+    | QueuedConflict
+    | QueuedUnknown
+    | LastEventRead
     | AdvertReceived
     | AgentSilent
     | CallReturned
@@ -238,6 +292,8 @@ Event = (
     | OutcomesReturned
     | ResultSeen
     | ResultRead
+    | ResultConflict
+    | ResultUnknown
     | ResultUnreadable
     | ResultDeleted
     | EventsStored
@@ -250,3 +306,5 @@ Event = (
     | RoundDue
     | Tick
 )
+#: Answers of the bus that are dealt with before the engine.
+BusEvent = Event | ResultAcked | RequestRead | BacklogCounted | BacklogUncounted | EffectFailed

@@ -9,24 +9,26 @@ from collections.abc import Mapping
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.messages import Status, read_result
 
-from .events import ResultSeen, ResultUnreadable, StoryRead
+from .events import LastEventRead, ResultSeen, ResultUnreadable
 
 #: Header: the jobs-stream sequence of the message that an event belongs to; tells a job from a second publish.
 JOB_SEQ_HEADER = "P3d-Job-Seq"
+#: Header: a batch's own name, by which a batch whose answer was lost is recognised.
+BATCH_HEADER = "P3d-Batch"
 #: Digits of the largest sequence.
 _MOST_DIGITS = 20
 
 
-def read_story(job_id: str, subject: str, data: bytes, headers: Mapping[str, str]) -> StoryRead:
+def read_last_event(job_id: str, subject: str, data: bytes, headers: Mapping[str, str]) -> LastEventRead:
     """The last event of a job, stored on `subject`."""
     job_seq = _job_seq(headers.get(JOB_SEQ_HEADER, ""))
     try:
         status = decode(Status, data)
     except WireError:
-        return StoryRead(job_id, None, job_seq, unreadable=True)
+        return LastEventRead(job_id, None, job_seq, unreadable=True)
     if status.job_id != job_id:
-        return StoryRead(job_id, None, job_seq, unreadable=True)
-    return StoryRead(job_id, status, job_seq)
+        return LastEventRead(job_id, None, job_seq, unreadable=True)
+    return LastEventRead(job_id, status, job_seq)
 
 
 def _job_seq(header: str) -> int | None:

@@ -11,9 +11,9 @@ from pocket3d.contracts.messages import JobError, RunningJob, Status
 from . import attempts
 from .attempts import adopt
 from .core import Core
-from .effects import AckJob, AckResult, PublishQueued, ReadJobs, ReadResult, ReadStory
+from .effects import AckJob, AckResult, Again, PublishQueued, ReadJobs, ReadLastEvent, ReadResult
 from .endings import adopt_orphan, conclude
-from .events import JobRead, QueuedKnown, QueuedStored, ResultRead, StoryRead
+from .events import JobRead, LastEventRead, QueuedConflict, QueuedStored, QueuedUnknown, ResultRead
 from .fleet import AgentView
 from .judging import Judgement, judge
 from .records import JobClass, JobRecord
@@ -38,19 +38,24 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         core.do(AckJob(event.priority, event.seq))
         return
     record = _take_in(core, event, now)
-    at = rfc3339(now.wall)
-    rejection = record.trouble.rejection if record.trouble else None
-    if rejection is not None:
-        error = JobError(code=rejection.code.value, message=rejection.message, field=rejection.field)
-        status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
-    else:
-        status = record.status("queued", at)
-        if record.trouble is None and core.queue.count + core.fleet.attempts_out < _QUIET_JOBS:
-            core.auctioneer.expect(record)
-    core.do(PublishQueued(status, event.seq))
+    if record.trouble is None and core.queue.count + core.fleet.attempts_out < _QUIET_JOBS:
+        core.auctioneer.expect(record)
+    core.do(_first_event(record, now))
     if core.reading and len(core.jobs) >= core.settings.index_cap:
         core.reading = False
         core.do(ReadJobs(False))
+
+
+def _first_event(record: JobRecord, now: Now) -> PublishQueued:
+    """`queued`, or `rejected` for what is no job: the event that makes the id known."""
+    at = rfc3339(now.wall)
+    rejection = record.trouble.rejection if record.trouble else None
+    if rejection is None:
+        status = record.status("queued", at)
+    else:
+        error = JobError(code=rejection.code.value, message=rejection.message, field=rejection.field)
+        status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
+    return PublishQueued(status, record.seq)
 
 
 def _take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
@@ -111,28 +116,29 @@ def _wait(core: Core, record: JobRecord, why: str, now: Now) -> None:
     core.enqueue(record, why, now, returned=False, queued_at=now.mono - age)
 
 
-def queued_known(core: Core, event: QueuedKnown, now: Now) -> None:
-    """The events stream knows the id: a former leader's job, or a second publish. Its story tells which."""
+def queued_in_doubt(core: Core, event: QueuedConflict | QueuedUnknown, now: Now) -> None:
+    """The events stream knows the id, holds our own first try, or nothing: its last event tells."""
     record = core.jobs.get(event.job_id)
     core.auctioneer.arrived(event.job_id)
     if record is not None and record.state is JobState.SUBMITTED:
-        record.move(JobState.RECOVERING, "its id is known")
-        core.do(ReadStory(record.job_id))
+        core.do(ReadLastEvent(record.job_id))
 
 
-def story_read(core: Core, event: StoryRead, now: Now) -> None:
-    """The last event of a job whose id was known."""
+def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
+    """The last event of a job whose first event was refused or not answered, or of a result without a job."""
     record = core.jobs.get(event.job_id)
     status = event.status
     if record is None:
         _orphan_story(core, event, now)
         return
-    if record.state is not JobState.RECOVERING:
+    known = status is not None or event.unreadable
+    if record.state is JobState.SUBMITTED and not known:
+        # It was not stored, a rival was in process that did not make it either, or what stood there has left by age.
+        core.do(Again(_first_event(record, now)))
         return
-    if status is None and not event.unreadable:
-        # Known a moment ago and gone now: its events have just left by age. It stands as new.
-        _ack_twins(core, record.job_id)
-        _begin(core, record, "its story has left by age", now)
+    if record.state is JobState.SUBMITTED:
+        record.move(JobState.RECOVERING, "its id is known")
+    if record.state is not JobState.RECOVERING or record.job_id in core.recovering or not known:
         return
     if event.job_seq is not None and event.job_seq != record.seq:
         core.do(AckJob(record.klass.priority, record.seq))
@@ -236,7 +242,7 @@ def look_for_recovering(core: Core, now: Now) -> None:
             core.do(ReadResult(job_id))
 
 
-def _orphan_story(core: Core, event: StoryRead, now: Now) -> None:
+def _orphan_story(core: Core, event: LastEventRead, now: Now) -> None:
     """For a result that was seen before its job."""
     if event.job_id not in core.orphans:
         return

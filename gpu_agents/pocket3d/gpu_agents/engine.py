@@ -17,6 +17,7 @@ from .devices import DeviceSpec
 from .effects import Effect
 from .engine_core import Core, Identity
 from .engine_invariants import check
+from .engine_records import RunMove
 from .settings import AgentSettings
 
 Handler = Callable[[Core, Any, Now], None]
@@ -24,6 +25,7 @@ Handler = Callable[[Core, Any, Now], None]
 
 def _connected(core: Core, event: events.Connected, now: Now) -> None:
     core.connected = True
+    core.max_payload = event.max_payload
     core.changed = core.adapters_changed = True
     core.outcomes_due.clear()
     core.outcomes_earliest = float("-inf")
@@ -123,9 +125,10 @@ class AgentEngine:
             InvalidTransition: the engine was about to break its own tables: a bug.
         """
         core = self.core
-        engine_time.notice_pause(core, now)
+        core.moves.clear()
+        engine_time.on_clock_gap(core, now)
         _HANDLERS[type(event)](core, event, now)
-        engine_workers.settle(core, now)
+        engine_workers.reconcile(core, now)
         engine_runs.begin_fetches(core, now)
         engine_runs.begin_uploads(core, now)
         engine_runs.begin_stores(core, now)
@@ -135,6 +138,11 @@ class AgentEngine:
         engine_control.exit_if_left(core, now)
         wanted, core.effects = core.effects, []
         return wanted
+
+    @property
+    def moves(self) -> list[RunMove]:
+        """Steps that runs made while the last event was handled; valid until the next one."""
+        return self.core.moves
 
     def next_deadline(self, now: Now) -> float:
         """Monotonic time at which the next `Tick` should come, at the latest; it may lie in the past."""

@@ -21,7 +21,7 @@ from .effects import (
     UploadOutputs,
 )
 from .engine_core import Core
-from .engine_records import Ending, Run, Worker
+from .engine_records import Run, StopReason, Worker
 from .engine_reports import finish, flush_progress, report_failed, report_started
 from .events import (
     InputsFailed,
@@ -43,8 +43,8 @@ _FIRST_STORE_RETRY_S = 0.1
 
 
 def accept(core: Core, award: Award, worker: Worker, need_mb: int, now: Now) -> Run:
-    """Take an attempt on a worker's slot. Its claim is the caller's matter."""
-    run = Run(award, worker, need_mb, now.mono, now.wall)
+    """Give an attempt a slot of a worker. The caller claims its memory."""
+    run = Run(award, worker, need_mb, now.mono, now.wall, core.moves)
     core.runs[run.token] = run
     worker.runs[run.token] = run
     if len(worker.runs) > 1:
@@ -56,23 +56,23 @@ def accept(core: Core, award: Award, worker: Worker, need_mb: int, now: Now) -> 
         worker.peak_mb = 0
     elif worker.state in (WorkerState.STARTING, WorkerState.LOADING):
         run.load_deadline = now.mono + award.job.limits.load_s
-    core.fetches.put(run.token)
+    core.fetches.enqueue(run.token)
     core.changed = True
     return run
 
 
 def begin_fetches(core: Core, now: Now) -> None:
-    """Fetch inputs for as many as may fetch at a time."""
+    """Start to fetch inputs for as many runs as may fetch at a time."""
     while (token := core.fetches.next()) is not None:
         run = core.runs[token]
         run.move(RunState.FETCHING, "its turn", now.mono)
         run.fetch_deadline = now.mono + core.settings.fetch_s
-        core.do(FetchInputs(token, run.award.job_id, run.award.job.inputs))
+        core.add_effect(FetchInputs(token, run.award.job_id, run.award.job.inputs))
         report_started(core, run, now)
 
 
 def inputs_fetched(core: Core, event: InputsFetched, now: Now) -> None:
-    """Its files are here."""
+    """A run's input files are in its directory."""
     core.fetches.leave(event.token)
     run = core.runs.get(event.token)
     if run is None or run.state is not RunState.FETCHING:
@@ -85,7 +85,7 @@ def inputs_fetched(core: Core, event: InputsFetched, now: Now) -> None:
 
 
 def inputs_failed(core: Core, event: InputsFailed, now: Now) -> None:
-    """Its files cannot be had."""
+    """A run's input files cannot be fetched."""
     core.fetches.leave(event.token)
     run = core.runs.get(event.token)
     if run is not None and run.state is RunState.FETCHING:
@@ -93,7 +93,7 @@ def inputs_failed(core: Core, event: InputsFailed, now: Now) -> None:
 
 
 def advance(core: Core, run: Run, now: Now) -> bool:
-    """Hand it to its worker if nothing stands before it any more; True if it was."""
+    """Hand a run to its worker if its inputs, the model and its memory are there; True if it was handed over."""
     if run.state not in (RunState.FETCHING, RunState.LOADING):
         return False
     if not run.fetched or not run.worker.loaded or run.room_deadline is not None:
@@ -102,7 +102,7 @@ def advance(core: Core, run: Run, now: Now) -> bool:
     run.run_started = now.mono
     run.close_deadline = now.mono + run.award.job.limits.start_to_close_s
     award = run.award
-    core.do(
+    core.add_effect(
         RunOnWorker(
             run.worker.worker_id,
             RunJob(
@@ -126,11 +126,11 @@ def advance(core: Core, run: Run, now: Now) -> bool:
 
 
 def _leave_device(core: Core, run: Run, now: Now) -> None:
-    """It gives its slot and its memory back. Call it after the state says so."""
+    """Give back a run's slot and memory. Called after the run has moved to a state off the device."""
     worker = run.worker
     if worker.runs.pop(run.token, None) is None:
         return
-    ledger = core.book_of(worker).ledger
+    ledger = core.device_of(worker).ledger
     ledger.drop_extra(worker.worker_id, run.token)
     ledger.drop(run.token)
     for name in ("load_deadline", "room_deadline", "close_deadline", "grace_deadline", "fetch_deadline"):
@@ -143,49 +143,50 @@ def _leave_device(core: Core, run: Run, now: Now) -> None:
 
 
 def fail_run(core: Core, run: Run, code: str, message: str, now: Now, *, field: str | None = None) -> None:
-    """It ends without a result; the coordinator is told until it answers."""
+    """End a run without a result; the failure is reported until the coordinator has noted it."""
     uploaded = run.state in (RunState.UPLOADING, RunState.STORING)
     core.uploads.leave(run.token)
     core.stores.leave(run.token)
     run.retry_at = run.upload_deadline = None
+    run.end_code = code
     run.move(RunState.REPORTING, f"{code}: {message}", now.mono)
     run.progress = None
     _leave_device(core, run, now)
     # What is in flight for it is given up, and its directory goes: nothing of it is needed any more.
-    core.do(CleanUp(run.token))
+    core.add_effect(CleanUp(run.token))
     if uploaded:
         _drop_artifacts(core, run)
     report_failed(core, run, code, message, field, now)
 
 
 def end_run(core: Core, run: Run, now: Now) -> None:
-    """It was asked to stop and has stopped."""
-    assert run.ending is not None
-    fail_run(core, run, run.ending.code, run.ending.message, now)
+    """End a run that was asked to stop, with the reason of the stop."""
+    assert run.stop_reason is not None
+    fail_run(core, run, run.stop_reason.code, run.stop_reason.message, now)
 
 
-def stop_run(core: Core, run: Run, ending: Ending, now: Now) -> None:
-    """End it, wherever it stands; a run whose result is proposed is the results stream's to decide."""
+def stop_run(core: Core, run: Run, stop_reason: StopReason, now: Now) -> None:
+    """End a run in whatever state it is, but for one whose result is proposed: the results stream decides that."""
     if run.state in BEFORE_RUN or run.state is RunState.UPLOADING:
-        fail_run(core, run, ending.code, ending.message, now)
+        fail_run(core, run, stop_reason.code, stop_reason.message, now)
     elif run.state is RunState.RUNNING:
-        run.move(RunState.CANCELLING, f"{ending.code}: {ending.message}", now.mono)
-        run.ending = ending
+        run.move(RunState.CANCELLING, f"{stop_reason.code}: {stop_reason.message}", now.mono)
+        run.stop_reason = stop_reason
         run.close_deadline = None
         run.grace_deadline = now.mono + core.settings.cancel_grace_s
-        core.do(CancelOnWorker(run.worker.worker_id, run.token))
+        core.add_effect(CancelOnWorker(run.worker.worker_id, run.token))
         core.changed = True
 
 
 def run_failed(core: Core, event: RunFailed, now: Now) -> None:
-    """The adapter raised."""
+    """The adapter failed in a run."""
     run = core.runs.get(event.token)
     if run is None or run.state not in (RunState.RUNNING, RunState.CANCELLING):
         return
     run.run_s = event.run_s
     run.vram_peak_mb = _peak(run, event.vram_peak_mb)
     worker = run.worker
-    if run.ending is not None:
+    if run.stop_reason is not None:
         end_run(core, run, now)
         return
     worker.failures_in_row += 1
@@ -195,7 +196,7 @@ def run_failed(core: Core, event: RunFailed, now: Now) -> None:
 
 
 def run_finished(core: Core, event: RunFinished, now: Now) -> None:
-    """The adapter returned."""
+    """The adapter returned outputs for a run."""
     run = core.runs.get(event.token)
     if run is None or run.state not in (RunState.RUNNING, RunState.CANCELLING):
         return
@@ -206,7 +207,7 @@ def run_finished(core: Core, event: RunFinished, now: Now) -> None:
     core.estimates.note_run(worker.adapter_id, worker.device, event.run_s)
     if run.alone and run.vram_peak_mb is not None:
         core.estimates.note_peak(worker.adapter_id, worker.device, run.vram_peak_mb)
-    if run.ending is not None and run.ending.code != FailureCode.HANDED_BACK.value:
+    if run.stop_reason is not None and run.stop_reason.code != FailureCode.HANDED_BACK.value:
         # Too late: it was cancelled, or ran out of its time. Work that was only to be handed back is kept.
         end_run(core, run, now)
         return
@@ -215,7 +216,7 @@ def run_finished(core: Core, event: RunFinished, now: Now) -> None:
     if run.files:
         run.move(RunState.UPLOADING, f"{len(run.files)} files", now.mono)
         run.upload_deadline = now.mono + core.settings.upload_s
-        core.uploads.put(run.token)
+        core.uploads.enqueue(run.token)
         _leave_device(core, run, now)
     else:
         _propose(core, run, now)
@@ -231,15 +232,15 @@ def _peak(run: Run, reported: int | None) -> int | None:
 
 
 def begin_uploads(core: Core, now: Now) -> None:
-    """Upload the outputs of as many as may upload at a time."""
+    """Start to upload outputs for as many runs as may upload at a time."""
     while core.connected and (token := core.uploads.next()) is not None:
         run = core.runs[token]
         run.retry_at = None
-        core.do(UploadOutputs(token, run.award.job_id, run.files))
+        core.add_effect(UploadOutputs(token, run.award.job_id, run.files))
 
 
 def outputs_uploaded(core: Core, event: OutputsUploaded, now: Now) -> None:
-    """Its files are stored."""
+    """A run's output files are stored."""
     core.uploads.leave(event.token)
     run = core.runs.get(event.token)
     if run is None or run.state is not RunState.UPLOADING:
@@ -250,7 +251,7 @@ def outputs_uploaded(core: Core, event: OutputsUploaded, now: Now) -> None:
 
 
 def upload_failed(core: Core, event: UploadFailed, now: Now) -> None:
-    """Not stored: again, unless that is no use."""
+    """A run's output files were not stored: try again later, or fail the run if that cannot help."""
     core.uploads.leave(event.token)
     run = core.runs.get(event.token)
     if run is None or run.state is not RunState.UPLOADING:
@@ -263,7 +264,7 @@ def upload_failed(core: Core, event: UploadFailed, now: Now) -> None:
 
 def _drop_artifacts(core: Core, run: Run) -> None:
     if run.files:
-        core.do(DropArtifacts(run.token, run.award.job_id, tuple(file.name for file in run.files)))
+        core.add_effect(DropArtifacts(run.token, run.award.job_id, tuple(file.name for file in run.files)))
 
 
 # ---------------------------------------------------------------- result
@@ -307,18 +308,18 @@ def _propose(core: Core, run: Run, now: Now) -> None:
     run.result = result
     run.move(RunState.STORING, "its result is proposed", now.mono)
     _leave_device(core, run, now)
-    core.stores.put(run.token)
+    core.stores.enqueue(run.token)
 
 
 def begin_stores(core: Core, now: Now) -> None:
-    """Store or read back the results of as many as may at a time."""
+    """Start to store, or to read back, results for as many runs as may at a time."""
     while core.connected and (token := core.stores.next()) is not None:
         run = core.runs[token]
         run.retry_at = None
         if run.reading_back:
-            core.do(ReadResult(token, run.award.job_id))
+            core.add_effect(ReadResult(token, run.award.job_id))
         elif run.result is not None:
-            core.do(StoreResult(token, run.result))
+            core.add_effect(StoreResult(token, run.result))
 
 
 def _storing(core: Core, token: str) -> Run | None:
@@ -328,21 +329,23 @@ def _storing(core: Core, token: str) -> Run | None:
 
 
 def result_stored(core: Core, token: str, now: Now) -> None:
-    """It is this job's one result."""
-    if _storing(core, token) is not None:
+    """The stream has taken a run's result: it is the job's only one."""
+    run = _storing(core, token)
+    if run is not None:
+        run.won = True
         finish(core, token, "its result is stored", now)
 
 
 def result_conflict(core: Core, token: str, now: Now) -> None:
-    """A question, not an answer: what stands there may be our own first try, or a rival still in process."""
+    """The stream refused a result since one stands there: read it back, for it may be an earlier try of our own."""
     run = _storing(core, token)
     if run is not None:
         run.reading_back = True
-        core.stores.put(token)
+        core.stores.enqueue(token)
 
 
 def result_unknown(core: Core, token: str, now: Now) -> None:
-    """Nothing is known: read what stands there, a little later."""
+    """It is not known whether a result was stored: read it back a little later."""
     run = _storing(core, token)
     if run is not None:
         run.reading_back = True
@@ -350,11 +353,12 @@ def result_unknown(core: Core, token: str, now: Now) -> None:
 
 
 def result_read(core: Core, event: ResultRead, now: Now) -> None:
-    """Our token: won. Another's: lost. Nothing: propose it again."""
+    """Compare the stored result with a run's own. Our token: it has won. Another: it has lost. None: store it again."""
     run = _storing(core, event.token)
     if run is None:
         return
     if event.stored_token == event.token:
+        run.won = True
         finish(core, event.token, "its result is stored, as read back", now)
     elif event.stored_token is not None:
         finish(core, event.token, f"another result stands: {event.stored_token or 'without a token'}", now)
@@ -367,7 +371,7 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
 
 
 def task_failed(core: Core, event: TaskFailed, now: Now) -> None:
-    """A bug met one attempt's work: that attempt fails, and no other. Whether its result is stored is read back."""
+    """Fail the one attempt whose work met a bug. If its result was being stored, read back first whether it is."""
     run = core.runs.get(event.token)
     if run is None:
         return
@@ -381,7 +385,7 @@ def task_failed(core: Core, event: TaskFailed, now: Now) -> None:
 
 
 def result_refused(core: Core, event: ResultRefused, now: Now) -> None:
-    """It cannot be stored: the attempt fails, unless an earlier try of it stands in the stream after all."""
+    """A result cannot be stored: fail the attempt, unless a read-back finds an earlier try of it in the stream."""
     run = _storing(core, event.token)
     if run is not None:
         _give_up_storing(core, run, FailureCode.TOO_LARGE.value, event.message, now)
@@ -400,9 +404,9 @@ def _retry_later(core: Core, run: Run, now: Now) -> None:
 
 
 def retry_now(core: Core, run: Run) -> None:
-    """Its pause is over."""
+    """Queue a run again whose pause after a failed upload or store is over."""
     run.retry_at = None
     if run.state is RunState.UPLOADING:
-        core.uploads.put(run.token)
+        core.uploads.enqueue(run.token)
     elif run.state is RunState.STORING:
-        core.stores.put(run.token)
+        core.stores.enqueue(run.token)

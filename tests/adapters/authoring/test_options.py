@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import jsonschema
 import pytest
@@ -50,7 +50,7 @@ class Wall(BaseModel):
     default_vram_mb = 64
     default_max_concurrent = 3
     default_output_formats = ("glb", "ply")
-    options_type = WallOptions
+    options_type: ClassVar[type[Options]] = WallOptions
 
     def _load_model(self) -> None: ...
 
@@ -60,8 +60,14 @@ class Wall(BaseModel):
         return {"rows": WallOptions.read(inputs).rows}
 
 
+def schema_of(adapter: BaseModel) -> dict[str, Any]:
+    schema = adapter.get_parameter_schema()
+    assert schema is not None
+    return schema
+
+
 def test_the_declaration_is_the_published_schema() -> None:
-    schema = Wall().get_parameter_schema()
+    schema = schema_of(Wall())
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema == {
         "type": "object",
@@ -103,18 +109,18 @@ def test_a_subclass_declares_only_what_differs() -> None:
     class LongWall(Wall):
         options_type = LongWallOptions
 
-    assert LongWall().get_parameter_schema()["properties"]["rows"] == {
+    assert schema_of(LongWall())["properties"]["rows"] == {
         "type": "integer",
         "minimum": 1,
         "maximum": 900,
         "default": 600,
     }
-    assert list(LongWall().get_parameter_schema()["properties"]) == list(Wall().get_parameter_schema()["properties"])
+    assert list(schema_of(LongWall())["properties"]) == list(schema_of(Wall())["properties"])
 
 
 def test_changing_a_published_schema_changes_no_other() -> None:
-    Wall().get_parameter_schema()["properties"]["rows"]["default"] = 7
-    assert Wall().get_parameter_schema()["properties"]["rows"]["default"] == 20
+    schema_of(Wall())["properties"]["rows"]["default"] = 7
+    assert schema_of(Wall())["properties"]["rows"]["default"] == 20
 
 
 def test_absent_keys_and_nulls_are_defaults() -> None:
@@ -182,7 +188,7 @@ def test_a_declaration_may_let_other_keys_pass() -> None:
     class Open(Wall):
         options_type = OpenOptions
 
-    assert Open().get_parameter_schema()["additionalProperties"] is True
+    assert schema_of(Open())["additionalProperties"] is True
 
 
 async def test_an_adapter_checks_its_options_before_it_works() -> None:
@@ -230,7 +236,7 @@ def test_features_check_their_keys_and_then_the_options(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput) as refused:
             picture.validate_inputs(inputs)
         assert refused.value.field == field
-    assert picture.get_parameter_schema()["properties"]["image_path"] == {"description": "an image: png, jpg or webp"}
+    assert schema_of(picture)["properties"]["image_path"] == {"description": "an image: png, jpg or webp"}
 
 
 VALUES = st.one_of(
@@ -279,7 +285,8 @@ def test_what_the_schema_allows_is_read_and_nothing_else(declared: type[Options]
     try:
         declared.read(given_inputs)
     except InvalidInput as error:
-        own = "falls over" in error.message
+        # Rules beyond the schema, in `__post_init__` of the declaration.
+        own = "falls over" in error.message or "want 0 (all)" in error.message
         assert own or (not allowed and error.field in given_inputs)
     else:
         assert allowed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.coordinator.reign import EngineFault
+from pocket3d.coordinator.leader_term import EngineFault
 from pocket3d.coordinator.service import CoordinatorService
 from pocket3d.coordinator.settings import CoordinatorSettings
 from support.coordinator_desk import AgentDouble, offer
@@ -128,7 +129,33 @@ async def test_a_job_from_its_publication_to_its_last_ack(stage: Stage) -> None:
     assert await stage.events("j1") == ["queued", "started", "succeeded"]
     await eventually(lambda: not stage.server.streams[SUBJECTS.jobs_stream].messages)
     leader = await stage.leader()
-    await eventually(lambda: leader.reign is not None and not leader.reign.engine.core.jobs)
+    await eventually(lambda: leader.term is not None and not leader.term.engine.core.jobs)
+    results = stage.server.streams[SUBJECTS.results_stream].consumers["coordinator"]
+    await eventually(lambda: results.backlog() == 0)
+
+
+async def test_nothing_stays_open_when_it_ends() -> None:
+    server = MemoryServer(WallClock())
+    stage = Stage(server)
+    before = await stage.coordinator("one")
+    await stage.leader()
+    await stage.coordinator("two")
+    assert server._literal or server._wild
+    await stage.close()
+    assert (server._literal, server._wild) == ({}, [])
+    assert not before.leading
+    assert [consumer.listeners for stream in server.streams.values() for consumer in stream.consumers.values()] == [
+        set()
+    ] * 4
+
+
+async def test_a_leader_that_ends_gives_the_lease_back() -> None:
+    stage = Stage(MemoryServer(WallClock()))
+    await stage.coordinator("one")
+    await stage.leader()
+    stage.stop.set()
+    await asyncio.gather(*(task for _, task in stage.coordinators))
+    assert await stage.bus.kv_get(SUBJECTS.leader_bucket, "leader") is None
 
 
 async def test_bytes_that_are_no_result_disturb_nothing_else(stage: Stage) -> None:
@@ -184,8 +211,8 @@ async def test_a_mistake_of_the_engine_ends_the_process_and_a_standby_takes_over
     second = await stage.coordinator("two")
     await stage.publish("j1")
     await stage.told("j1", "queued")
-    assert first.reign is not None
-    monkeypatch.setattr(first.reign.engine.core.fleet, "hear", _mistake)
+    assert first.term is not None
+    monkeypatch.setattr(first.term.engine.core.fleet, "hear", _mistake)
     await stage.agent()
     with pytest.raises(EngineFault, match="could not be handled") as caught:
         await asyncio.wait_for(stage.ended(first), 10)
@@ -211,7 +238,7 @@ async def test_a_small_server_gets_split_awards_and_what_cannot_be_sent_fails_it
     await stage.told("large", "queued")
     agent = await stage.agent(run=None)
     for number in range(12):
-        award = await eventually(lambda number=number: agent.award_of(f"j{number}"))
+        award = await eventually(partial(agent.award_of, f"j{number}"))
         await agent.finish(award)
     result = await stage.result("large")
     assert (result.status, result.error and result.error.code) == ("failed", "too_large")
@@ -233,19 +260,8 @@ async def test_an_event_that_is_too_large_does_not_hold_up_the_others() -> None:
     await stage.told("good", "queued")
     result = await stage.result("bad")
     assert result.status == "rejected"
-    await eventually(lambda: leader.reign is not None and leader.reign.engine.record("bad") is None)
+    await eventually(lambda: leader.term is not None and leader.term.engine.record("bad") is None)
     await stage.close()
-
-
-async def test_a_consumer_that_somebody_removed_is_made_again(stage: Stage) -> None:
-    agent = await stage.agent()
-    for stream, name in ((SUBJECTS.jobs_stream, "coordinator-normal"), (SUBJECTS.results_stream, "coordinator")):
-        # Those who pull from it are told, as a server tells them.
-        stage.server.streams[stream].consumers.pop(name).wake()
-    await stage.publish("j1")
-    award = await eventually(lambda: agent.award_of("j1"))
-    await agent.finish(award)
-    await stage.told("j1", "succeeded")
 
 
 async def test_each_step_of_a_job_is_one_line(stage: Stage) -> None:

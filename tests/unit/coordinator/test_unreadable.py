@@ -10,7 +10,7 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Result, read_result
 from pocket3d.coordinator import effects, events
-from pocket3d.coordinator.history import JOB_SEQ_HEADER, read_stored_result, read_story
+from pocket3d.coordinator.history import JOB_SEQ_HEADER, read_last_event, read_stored_result
 from support.coordinator_desk import AgentDouble, Desk, story
 
 S = JobState
@@ -126,8 +126,8 @@ def test_a_later_versions_word_ends_the_job_and_its_result_stays(desk: Desk, age
 
 def unreadable_story(desk: Desk, **more: object) -> None:
     desk.read("j1", **more)  # type: ignore[arg-type]
-    desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", None, None, unreadable=True))
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", None, None, unreadable=True))
 
 
 def test_a_job_whose_story_makes_no_sense_waits_if_it_has_no_result(desk: Desk) -> None:
@@ -155,15 +155,15 @@ def test_a_job_whose_story_makes_no_sense_is_left_to_the_agent_that_runs_it(desk
 def test_a_result_that_was_seen_first_ends_a_job_whose_story_makes_no_sense(desk: Desk) -> None:
     desk.read("j1")
     desk.do(events.ResultSeen(Result(job_id="j1", feature="echo", status="succeeded"), 5))
-    desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", None, None, unreadable=True))
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", None, None, unreadable=True))
     assert desk.told()[-1] == "succeeded"
 
 
 def test_a_second_publish_is_told_by_the_header_alone(desk: Desk) -> None:
     seq = desk.read("j1")
-    desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", None, seq + 1, unreadable=True))
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", None, seq + 1, unreadable=True))
     assert [ack.seq for ack in desk.take(effects.AckJob)] == [seq]
     assert desk.engine.record("j1") is None
 
@@ -173,18 +173,20 @@ def test_a_second_publish_is_told_by_the_header_alone(desk: Desk) -> None:
 
 def test_a_story_is_read_with_the_sequence_of_its_message() -> None:
     told = story("j1", "running")
-    read = read_story("j1", "p3d.events.echo.j1.started", encode(told), {JOB_SEQ_HEADER: "12"})
-    assert read == events.StoryRead("j1", told, 12)
+    read = read_last_event("j1", "p3d.events.echo.j1.started", encode(told), {JOB_SEQ_HEADER: "12"})
+    assert read == events.LastEventRead("j1", told, 12)
 
 
 @pytest.mark.parametrize("header", ["", "x", "-1", "1.5", "\u00b2", "9" * 5000])
 def test_a_header_that_is_no_sequence_tells_nothing(header: str) -> None:
-    assert read_story("j1", "s", encode(story("j1")), {JOB_SEQ_HEADER: header}).job_seq is None
+    assert read_last_event("j1", "s", encode(story("j1")), {JOB_SEQ_HEADER: header}).job_seq is None
 
 
 @pytest.mark.parametrize("data", [b"x", b"", b"{}", b"[]", encode(story("j2"))])
 def test_a_story_that_makes_no_sense_is_one_all_the_same(data: bytes) -> None:
-    assert read_story("j1", "s", data, {JOB_SEQ_HEADER: "3"}) == events.StoryRead("j1", None, 3, unreadable=True)
+    assert read_last_event("j1", "s", data, {JOB_SEQ_HEADER: "3"}) == events.LastEventRead(
+        "j1", None, 3, unreadable=True
+    )
 
 
 def test_a_stored_result_is_one_of_its_own_job_only() -> None:

@@ -68,14 +68,14 @@ class Coordinator:
     @property
     def jobs(self) -> Iterable[JobRecord]:
         """The jobs in its engine, for reports; empty on standby."""
-        reign = self.service.reign if self.service is not None else None
-        return list(reign.engine.core.jobs.values()) if reign is not None else []
+        term = self.service.term if self.service is not None else None
+        return list(term.engine.core.jobs.values()) if term is not None else []
 
     @property
     def epoch(self) -> int:
         """Of its present leadership, for reports."""
-        reign = self.service.reign if self.service is not None else None
-        return reign.engine.core.epoch if reign is not None else 0
+        term = self.service.term if self.service is not None else None
+        return term.engine.core.epoch if term is not None else 0
 
 
 class CheckedEngine(AgentEngine):

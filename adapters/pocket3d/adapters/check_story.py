@@ -99,7 +99,7 @@ def run(plan: CheckPlan, folder: Path) -> Iterator[Check]:
             yield Check("load", "failed", f"{loaded.code}: {loaded.message}", _last_place(loaded.traceback))
             return
         held = "" if loaded.vram_mb is None else f", torch holds {loaded.vram_mb} MB"
-        yield Check("load", "ok", f"{loaded.load_s:.2f} s on {device}{held}", None)
+        yield Check("load", "ok", f"{loaded.load_s:.2f} s on {device}{held}")
         first, files = None, {}
         for check, end, digests in _process(worker, "run-1", about, inputs, plan.run_timeout_s):
             yield check
@@ -114,7 +114,7 @@ def run(plan: CheckPlan, folder: Path) -> Iterator[Check]:
         if alive:
             yield _unload(worker)
         else:
-            yield Check("unload", "skipped", "the cancelled run had not ended", None)
+            yield Check("unload", "skipped", "the cancelled run had not ended")
         yield _left_behind(worker)
     if isinstance(first, RunFinished):
         yield from _again(plan, python, env, device, about, inputs, folder, files)
@@ -129,7 +129,7 @@ def _described(about: AdapterDescription) -> Check:
     text = f"{about.feature}, {about.vram_mb} MB, up to {about.max_concurrent} at once, on {devices}"
     if about.feature == "unknown":
         return Check("description", "failed", text, "derive from a feature's base class, or set default_feature")
-    return Check("description", "ok", text, None)
+    return Check("description", "ok", text)
 
 
 def _licence(about: AdapterDescription) -> Check:
@@ -146,7 +146,7 @@ def _licence(about: AdapterDescription) -> Check:
         return Check(
             "licence", "note", ", ".join(parts), "requires_acceptance=True makes operators say yes to it first"
         )
-    return Check("licence", "ok", ", ".join(parts), None)
+    return Check("licence", "ok", ", ".join(parts))
 
 
 def _parameters(about: AdapterDescription, inputs: dict[str, Any]) -> Iterator[Check]:
@@ -178,7 +178,7 @@ def _parameters(about: AdapterDescription, inputs: dict[str, Any]) -> Iterator[C
     elif silent:
         yield Check("parameters", "note", text, f"without a description: {', '.join(silent)}")
     else:
-        yield Check("parameters", "ok", text, None)
+        yield Check("parameters", "ok", text)
 
 
 def _device(kinds: list[str]) -> str | None:
@@ -209,7 +209,7 @@ def _process(
         return
     peak = "" if end.vram_peak_mb is None else f", peak {end.vram_peak_mb} MB"
     shown = ", ".join(f"{key}={_short(value)}" for key, value in inputs.items()) or "no inputs"
-    yield Check("process", "ok", f"{end.run_s:.2f} s{peak}, with {shown}", None), end, {}
+    yield Check("process", "ok", f"{end.run_s:.2f} s{peak}, with {shown}"), end, {}
     yield (_progress(worker.reports(run_id)), end, {})
     digests = {file.name: hashlib.sha256(Path(file.path).read_bytes()).hexdigest() for file in end.files}
     yield (_result(about, end, output_dir), end, digests)
@@ -227,7 +227,7 @@ def _progress(reports: list[RunProgress]) -> Check:
         if after < before:
             advice = "a fraction is of the whole request, not of a stage"
             return Check("progress", "failed", f"it goes back, from {before:g} to {after:g}; {stages}", advice)
-    return Check("progress", "ok", text, None)
+    return Check("progress", "ok", text)
 
 
 def _result(about: AdapterDescription, end: RunFinished, output_dir: Path) -> Check:
@@ -248,7 +248,7 @@ def _result(about: AdapterDescription, end: RunFinished, output_dir: Path) -> Ch
     if unnamed:
         advice = "a file reaches the producer if a *_path key of the answer names it; use tempfile for others"
         return Check("result", "note", f"{names}; not named in the answer: {', '.join(unnamed)}", advice)
-    return Check("result", "ok", f"{', '.join(end.outputs)}; {names}", None)
+    return Check("result", "ok", f"{', '.join(end.outputs)}; {names}")
 
 
 def _is_glb(path: Path) -> bool:
@@ -262,14 +262,14 @@ def _refusal(
 ) -> Iterator[Check]:
     spoiled = spoiled_inputs(about.feature, about.parameters, inputs)
     if spoiled is None:
-        yield Check("invalid input", "skipped", "nothing is required of the inputs", None)
+        yield Check("invalid input", "skipped", "nothing is required of the inputs")
         return
     wrong, what = spoiled
     worker.run("run-spoiled", about.feature, wrong)
     end = worker.end("run-spoiled", timeout_s)
     advice = "raise InvalidInput(message, field) in validate_inputs; else the job is tried again elsewhere, in vain"
     if isinstance(end, RunFailed) and end.code == FailureCode.INVALID_INPUT.value and end.field:
-        yield Check("invalid input", "ok", f"{what}: refused, {end.field}: {end.message}", None)
+        yield Check("invalid input", "ok", f"{what}: refused, {end.field}: {end.message}")
     elif isinstance(end, RunFailed):
         yield Check("invalid input", "failed", f"{what}: {end.code} without a field: {end.message}", advice)
     elif end is None:
@@ -290,7 +290,7 @@ def _cancel(
             break
         run_s = early.run_s
     else:
-        return Check("cancel", "skipped", f"it is done in {run_s:.2f} s, too soon to tell", None), True
+        return Check("cancel", "skipped", f"it is done in {run_s:.2f} s, too soon to tell"), True
     asked = time.monotonic()
     worker.cancel(run_id)
     end = worker.end(run_id, patience_s)
@@ -302,10 +302,10 @@ def _cancel(
         return Check("cancel", "note", f"not honoured within {patience_s:g} s", advice), False
     if isinstance(end, RunFinished):
         if run_s < _TOO_QUICK_S:
-            return Check("cancel", "skipped", f"it is done in {run_s:.2f} s, too soon to tell", None), True
+            return Check("cancel", "skipped", f"it is done in {run_s:.2f} s, too soon to tell"), True
         return Check("cancel", "note", f"not honoured: it went on to its end, {took:.2f} s", advice), True
     text = f"ended {took:.2f} s after it was asked (a whole run takes {run_s:.2f} s)"
-    return Check("cancel", "ok", text, None), True
+    return Check("cancel", "ok", text), True
 
 
 def _unload(worker: CheckedWorker) -> Check:
@@ -322,7 +322,7 @@ def _unload(worker: CheckedWorker) -> Check:
         return Check(
             "unload", "failed", failed[-1] if failed else f"exit status {status}", "_unload_model must not raise"
         )
-    return Check("unload", "ok", "the process ended by itself", None)
+    return Check("unload", "ok", "the process ended by itself")
 
 
 def _left_behind(worker: CheckedWorker) -> Check:
@@ -330,7 +330,7 @@ def _left_behind(worker: CheckedWorker) -> Check:
     if left:
         advice = "write to self.output_dir or to tempfile's folders: the working directory is shared by all requests"
         return Check("working directory", "note", f"it left {', '.join(left[:5])} there", advice)
-    return Check("working directory", "ok", "nothing was left there", None)
+    return Check("working directory", "ok", "nothing was left there")
 
 
 def _again(
@@ -357,7 +357,7 @@ def _again(
                 "second load", "failed", f"the same request failed after it: {said}", "the first run left something"
             )
             return
-        yield Check("second load", "ok", f"{loaded.load_s:.2f} s, and the request {end.run_s:.2f} s", None)
+        yield Check("second load", "ok", f"{loaded.load_s:.2f} s, and the request {end.run_s:.2f} s")
         if "seed" not in inputs:
             return
         digests = {file.name: hashlib.sha256(Path(file.path).read_bytes()).hexdigest() for file in end.files}
@@ -366,7 +366,7 @@ def _again(
             advice = 'draw from a generator made from inputs["seed"]; some GPU kernels are not repeatable'
             yield Check("seed", "note", f"the same seed gave other files: {', '.join(other)}", advice)
         else:
-            yield Check("seed", "ok", f"seed {inputs['seed']} gave the same bytes again", None)
+            yield Check("seed", "ok", f"seed {inputs['seed']} gave the same bytes again")
         worker.shut_down(_SHUTDOWN_S)
 
 

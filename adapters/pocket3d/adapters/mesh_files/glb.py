@@ -23,6 +23,7 @@ from .glb_tree import Tree
 from .limits import Checked, MeshLimits, Refused
 
 _TRIANGLES, _STRIP = 4, 5
+_INSTANCES = "EXT_mesh_gpu_instancing"
 _LEFT_OUT = {
     "animations": "only the geometry at rest is read",
     "skins": "meshes are read where their joints hold them at rest; joints and weights are left out",
@@ -59,6 +60,9 @@ def check_glb(data: bytes, limits: MeshLimits, images: ImageLimits = ImageLimits
     nodes, roots = put_where_joints_hold(document, arrays, tree, shown, meshes.plain, meshes.sources)
     ignored = [f"{meshes.skipped} primitives of points, lines or fans"] if meshes.skipped else []
     ignored += [f"{key}: {what}" for key, what in _LEFT_OUT.items() if raw.get(key)]
+    instanced = sum(_INSTANCES in document.nodes[index].extensions for index in shown)
+    if instanced:
+        ignored.append(f"copies of {instanced} objects ({_INSTANCES}): one of each is read, where its node stands")
     numbers, joined = arrays.reduced()
     reduced = {
         "asset": {"version": "2.0"},

@@ -69,6 +69,7 @@ class Node(Struct):
     translation: list[float] | None = None
     rotation: list[float] | None = None
     scale: list[float] | None = None
+    extensions: dict[str, Any] = field(default_factory=dict)
 
 
 class Skin(Struct):

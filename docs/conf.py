@@ -32,12 +32,12 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "show-inheritance": True}
-#: Docstrings mark code with single backticks, as Markdown does.
-default_role = "code"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 python_use_unqualified_type_names = True
+
+_CODE = re.compile(r"(?<![:`])`([^`]+)`(?!`)")
 
 # -- links
 
@@ -53,6 +53,8 @@ def _link_components(_: Sphinx, name: str, source: list[str]) -> None:
 
 def _prepare_docstring(_: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Turn a docstring as people read it into one that napoleon and reST read in the same way."""
+    # Docstrings mark code as Markdown does. In two backticks no colon or backslash of it means anything to anybody.
+    lines[:] = [_CODE.sub(r"``\1``", line) for line in lines]
     if what in ("attribute", "data", "property"):
         # An empty comment: else napoleon takes what stands before the first line's colon for a type.
         lines[:0] = ["..", ""]

@@ -3,14 +3,15 @@
     python examples/batch.py examples/photos out/batch
 
 All jobs are submitted at once: the fleet takes as many at a time as it has room for. A job's id is made of the
-photograph's content, so running this again after an interruption, or with more photographs in the folder, submits only
-what is new and fetches the rest.
+photograph's name and content, so running this again after an interruption, or with more photographs in the folder,
+submits only what is new and fetches the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -22,11 +23,12 @@ KINDS = {".jpg", ".jpeg", ".png", ".webp"}
 async def one(client: Client, photo: Path, out: Path) -> str | None:
     """Run one photograph's job and fetch its files; what went wrong, or None."""
     digest = hashlib.sha256(await asyncio.to_thread(photo.read_bytes)).hexdigest()
-    job = await client.submit("image_to_mesh", {"image_path": photo}, job_id=f"batch-{digest[:32]}", priority="low")
+    job_id = f"{re.sub('[^A-Za-z0-9]+', '-', photo.stem)[:40]}-{digest[:16]}"
+    job = await client.submit("image_to_mesh", {"image_path": photo}, job_id=job_id, priority="low")
     result = await job.result()
     if result.error is not None:
         return f"{result.status}: {result.error.message}"
-    for path in await job.download(out / photo.stem):
+    for path in await job.download(out):
         print(f"{photo.name} -> {path}", flush=True)
     return None
 

@@ -57,8 +57,8 @@ async def wait_for_result(nc: Connection, js: JetStreamContext, job_id: str) -> 
                 stored = await js.get_last_msg("P3D_RESULTS", subject)
                 result: dict[str, Any] = json.loads(stored.data or b"")
                 return result
-            except NotFoundError:
-                pass  # not yet
+            except (NotFoundError, ValueError):
+                pass  # not yet, or something that is no result and that the coordinator replaces
             try:
                 await news.next_msg(timeout=5)
             except asyncio.TimeoutError:

@@ -42,9 +42,13 @@ async def main(feature: str, stop_after: int | None) -> None:
             [message] = await subscription.fetch(1, timeout=2)
         except asyncio.TimeoutError:
             continue
-        result = json.loads(message.data)
-        # Here the work is done. It may come again if this program dies before the ack: it must bear that.
-        print(f"{result['job_id']} {result['feature']} {result['status']}", flush=True)
+        try:
+            result = json.loads(message.data)
+            # Here the work is done. It may come again if this program dies before the ack: it must bear that.
+            print(f"{result['job_id']} {result['feature']} {result['status']}", flush=True)
+        except (ValueError, LookupError, TypeError):
+            # Unconfirmed it would come again for ever.
+            print(f"no result on {message.subject}", file=sys.stderr)
         await message.ack()
         seen += 1
     await nc.drain()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 
 from pocket3d.bus.client import Client
 
@@ -31,8 +30,8 @@ async def main(prompt: str) -> int:
         if result.error is not None:
             print(f"{result.status}: {result.error.code}: {result.error.message}", file=sys.stderr)
             return 1
-        # A folder of its own: two jobs of one model give their files the same names.
-        for path in await job.download(Path("out") / job.job_id):
+        # To out/<job id>: two jobs of one model give their files the same names.
+        for path in await job.download("out"):
             print(f"wrote {path}")
         return 0
 

@@ -21,7 +21,7 @@ from pocket3d.adapters.texturing.adapter import ProceduralTextToTextureAdapter  
 from pocket3d.adapters.texturing.atlas import rasterise  # noqa: E402
 from pocket3d.adapters.texturing.noise import Noise  # noqa: E402
 from pocket3d.adapters.texturing.palettes import PATTERNS  # noqa: E402
-from pocket3d.adapters.texturing.patterns import Place, colour_tensor, paint  # noqa: E402
+from pocket3d.adapters.texturing.patterns import SurfaceSample, colour_tensor, paint  # noqa: E402
 from pocket3d.adapters.texturing.words import PATTERN_WORDS, understand  # noqa: E402
 from support import glb_reading  # noqa: E402
 
@@ -247,7 +247,7 @@ def test_wrong_inputs_are_named(
 
 
 @pytest.mark.parametrize(
-    ("prompt", "pattern", "said"),
+    ("prompt", "pattern", "recognised"),
     [
         ("oak", "wood", {"material": "oak"}),
         ("old red brick wall", "brick", {"material": "brick", "colours": ["red"]}),
@@ -260,10 +260,10 @@ def test_wrong_inputs_are_named(
         ("rainbow stripes", "stripes", {"colours": ["rainbow"]}),
     ],
 )
-def test_words(prompt: str, pattern: str, said: dict[str, Any]) -> None:
+def test_words(prompt: str, pattern: str, recognised: dict[str, Any]) -> None:
     found = understand(prompt)
     assert found.pattern == pattern
-    assert found.said == {"pattern": pattern, **said}
+    assert found.recognised == {"pattern": pattern, **recognised}
 
 
 def test_a_refusal_tells_the_vocabulary() -> None:
@@ -291,9 +291,9 @@ def test_one_colour_is_enough_for_every_pattern() -> None:
 # ---------------------------------------------------------------- patterns and noise
 
 
-def _place(name: str, points: Any, normals: Any, seed: int = 0) -> Place:
+def _place(name: str, points: Any, normals: Any, seed: int = 0) -> SurfaceSample:
     colours = colour_tensor(PATTERNS[name].colours, "cpu")
-    return Place(points, normals, Noise(seed, "cpu"), colours, 0.004, "", points[:, 1] + 0.5)
+    return SurfaceSample(points, normals, Noise(seed, "cpu"), colours, 0.004, "", points[:, 1] + 0.5)
 
 
 def test_every_pattern_is_its_own() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,6 +15,7 @@ import click
 import pytest
 
 from pocket3d.ops.cli import cli
+from support.command_line import environment
 from support.pages import ROOT, blocks, pages
 
 #: Info strings of blocks that hold commands. A bare fence may hold them too, or pictures.
@@ -108,11 +112,20 @@ def test_a_target_of_make_is_one(command: Command) -> None:
     assert re.search(rf"^{re.escape(target)}:", MAKEFILE, re.MULTILINE), f"{command.place}: no target {target}"
 
 
+@functools.cache
+def help_of(module: str) -> str:
+    """What `python -m module --help` prints."""
+    asked = [sys.executable, "-m", module, "--help"]
+    return subprocess.run(asked, capture_output=True, text=True, timeout=60, env=environment(), check=True).stdout
+
+
 @of("python", "pytest")
 def test_a_module_or_script_is_one(command: Command) -> None:
     words = command.words
     if words[:1] == ["-m"] and words[1].startswith("pocket3d"):
         assert importlib.util.find_spec(words[1]) is not None, f"{command.place}: no module {words[1]}"
+        known = set(re.findall(r"--[a-z][a-z-]*", help_of(words[1])))
+        assert {word for word in words if word.startswith("--")} <= known, command
     for word in words:
         if word.startswith(("tests/", "examples/")):
             assert (ROOT / word.split("::")[0]).exists(), f"{command.place}: no {word}"

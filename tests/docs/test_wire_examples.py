@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from pocket3d.bus.topology import TopologySettings, build, object_stream
+from pocket3d.bus.names import object_stream
+from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.features import KNOWN_FEATURES
 from pocket3d.contracts.jobs import MAX_DEPTH, MAX_FILES, MAX_REQUEST_BYTES, MAX_RESULT_BYTES, Job, admit
@@ -45,7 +47,19 @@ def test_an_example_shows_no_field_that_does_not_exist(example: Block) -> None:
     kind = MESSAGES[example.info.split()[1]]
     value = json.loads(example.text)
     again = json.loads(msgspec.json.encode(msgspec.convert(value, kind)))
-    assert set(value) <= set(again)
+    assert not unknown(value, again)
+
+
+def unknown(value: Any, known: Any, path: str = "") -> list[str]:
+    """Keys of a value that its typed form does not have, at any depth."""
+    if isinstance(value, dict):
+        below = [
+            each for key in value.keys() & known.keys() for each in unknown(value[key], known[key], f"{path}.{key}")
+        ]
+        return [f"{path}.{key}" for key in value.keys() - known.keys()] + below
+    if isinstance(value, list):
+        return [each for one, other in zip(value, known, strict=True) for each in unknown(one, other, path)]
+    return []
 
 
 def test_every_message_of_outsiders_is_shown() -> None:

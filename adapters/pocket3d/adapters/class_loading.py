@@ -1,4 +1,4 @@
-"""From a specification to an adapter object: import, licence, construction, each with an error a person can act on."""
+"""Makes an adapter from its specification: import, licence, construction, each with an error a person can act on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from pocket3d.contracts.worker_frames import AdapterSpec
 
 from .base import BaseModel
+from .construction import constructor_parameters
 from .errors import AdapterUnavailable
 
 
@@ -52,14 +53,14 @@ def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> B
         AdapterUnavailable: arguments that the class does not take, or does not like; missing files or packages.
     """
     arguments = dict(config)
-    parameters = inspect.signature(cls.__init__).parameters
+    parameters = constructor_parameters(cls)
     wanted = parameters.get("model_id")
     if wanted is not None and wanted.default is inspect.Parameter.empty:
         arguments.setdefault("model_id", adapter_id)
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         unknown = sorted(set(arguments) - set(parameters))
         if unknown:
-            takes = ", ".join(name for name in parameters if name != "self") or "none"
+            takes = ", ".join(parameters) or "none"
             raise AdapterUnavailable(f"{cls.__name__} takes no argument {unknown[0]!r} (config); it takes: {takes}")
     try:
         return cls(**arguments)
@@ -71,8 +72,10 @@ def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> B
 
 
 def check_license(cls: type[BaseModel], spec: AdapterSpec) -> None:
-    """Raises:
-    AdapterUnavailable: its licence needs an explicit yes and has none.
+    """Refuse an adapter whose licence was not accepted.
+
+    Raises:
+        AdapterUnavailable: its licence needs an explicit yes and has none.
     """
     terms = cls.license_info
     if terms is not None and terms.requires_acceptance and not spec.accept_license:
@@ -88,7 +91,7 @@ def extend_path(folders: list[str]) -> None:
 
 
 def from_spec(spec: AdapterSpec) -> BaseModel:
-    """The adapter of a specification, not loaded.
+    """Construct the adapter of a specification; its model is not loaded.
 
     Raises:
         AdapterUnavailable: says why.

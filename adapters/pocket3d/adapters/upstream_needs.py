@@ -1,4 +1,4 @@
-"""What an adapter of a foreign system lacks on this host: packages, a checkout, weights. Looks, imports nothing."""
+"""Finds out what an adapter of a foreign system lacks on this host: packages, a checkout, weights. Imports nothing."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-__all__ = ["what_is_missing"]
+__all__ = ["installed", "what_is_missing"]
 
 
 def what_is_missing(
     adapter_id: str, packages: Iterable[str] = (), files: Mapping[str, tuple[str, Path | None]] | None = None
 ) -> str | None:
-    """In one line what is missing and the command that brings it, or None.
+    """Say in one line what is missing and which command brings it, or return None.
 
     Args:
         adapter_id: for the command `pocket3d adapters install`.
@@ -27,7 +27,7 @@ def what_is_missing(
             reasons.append(f"{purpose}: {argument} is not set")
         elif not path.is_file():
             reasons.append(f"{purpose}: there is no {path} ({argument})")
-    absent = [name for name in packages if not _installed(name)]
+    absent = [name for name in packages if not installed(name)]
     if absent:
         reasons.append(f"not installed for {sys.executable}: {', '.join(absent)}")
     if not reasons:
@@ -35,7 +35,8 @@ def what_is_missing(
     return f"{'; '.join(reasons)}; run: pocket3d adapters install {adapter_id}"
 
 
-def _installed(name: str) -> bool:
+def installed(name: str) -> bool:
+    """True if a top-level module would be found."""
     if name in sys.modules:
         return True
     try:

@@ -193,7 +193,7 @@ class Client:
             timeout: seconds to go on trying while the server is away.
 
         Returns:
-            The reference to put among a job's inputs, `{"artifact": "sha256-<hex>", "filename": name}`.
+            The reference to put among a job's inputs: `artifact` ("sha256-" and the digest) and `filename`.
 
         Raises:
             OSError: the file cannot be read.

@@ -16,6 +16,8 @@ from typing import BinaryIO
 import msgspec
 from nats.aio.msg import Msg as NatsMsg
 
+from pocket3d.contracts.bounds import decimal
+
 from . import object_layout as layout
 from .names import chunk_subject, object_stream
 from .object_layout import ArtifactBroken, ObjectRecord
@@ -27,7 +29,7 @@ _BATCH_BYTES = 4 * 1024 * 1024
 #: A request whose answer is lost is made again after this silence, seconds.
 _SILENCE_S = 2.0
 #: Without one more chunk for this long, seconds, the download is given up.
-_PATIENCE_S = 30.0
+_RETRY_S = 30.0
 _PAUSE_S = 0.2
 #: Chunks in one read from the leader (they cross as base64).
 _LEADER_BATCH = 16
@@ -123,7 +125,7 @@ class _Fetch:
                     if not chunks:
                         chunks = await self._leader_batch()
                 except TRANSIENT:
-                    if time.monotonic() - self._progress > _PATIENCE_S:
+                    if time.monotonic() - self._progress > _RETRY_S:
                         raise
                     await asyncio.sleep(_PAUSE_S)
                     continue
@@ -165,8 +167,11 @@ class _Fetch:
                 break
             if status:  # 204: end of this batch; 404: nothing (more) here; 408, 413: refused
                 break
+            seq = decimal(headers.get("Nats-Sequence", ""))
+            if seq is None:
+                raise Refused(f"{self._stream}: a chunk came without its sequence")
             chunks.append(msg.data)
-            self._next_seq = int(headers["Nats-Sequence"]) + 1
+            self._next_seq = seq + 1
         return chunks
 
     async def _leader_batch(self) -> list[bytes]:

@@ -110,7 +110,7 @@ def read_record(stored: Stored) -> ObjectRecord:
     """
     try:
         return msgspec.json.decode(stored.data, type=ObjectRecord)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArtifactBroken(f"{stored.subject} in {stored.stream} holds no record of an object: {error}") from error
 
 

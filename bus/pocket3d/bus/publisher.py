@@ -23,7 +23,7 @@ MAX_BATCH = 1000
 WINDOW = 1024
 #: Wrong last sequence; the same while a rival is in process (replicated streams).
 _CONFLICTS = frozenset({10071, 10164})
-_LAST = re.compile(r"wrong last sequence: (\d+)")
+_LAST = re.compile(r"wrong last sequence: ([0-9]{1,20})")
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
 
@@ -176,7 +176,7 @@ def _accepted(answer: NatsMsg, subject: str) -> None:
 def _sequence(answer: NatsMsg, subject: str) -> int:
     try:
         ack = _decode_ack(answer.data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # Somebody else, no stream, answered: a service listens on this subject.
         raise Refused(f"{subject}: the answer is not JetStream's: {answer.data[:80]!r}") from error
     if ack.error is not None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import structlog
 
 from .ensure import ensure_consumer
-from .port import BusError, ConsumerName, Refused
+from .port import CONSUMER_NOT_FOUND, BusError, ConsumerName, Refused
 from .publisher import refusal
 from .reader import Answer, Reader
 from .topology import ConsumerSpec, Topology
 
 log = structlog.get_logger(__name__)
-
-CONSUMER_NOT_FOUND = 10014
 
 
 class Position:

@@ -185,12 +185,6 @@ class CoordinatorService:
                 log.debug("consumers were not reset yet", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
 
-    async def _restore(self) -> None:
-        try:
-            await self._bus.ensure(self._topology)
-        except BusError as error:
-            log.warning("what is missing on the server could not be made", error=str(error))
-
     async def _tick(self) -> None:
         while True:
             self._lease_events.put_nowait(leadership.LeaseTick())
@@ -278,7 +272,6 @@ class CoordinatorService:
             lease_is_valid=lambda: self._leadership.certain(self._clock()),
             renew_lease=lambda: self._lease_events.put_nowait(leadership.ProofWanted()),
             on_fenced_out=self._on_fenced_out,
-            restore=self._restore,
         )
         if not self._leads(lead):
             # Deposed meanwhile: its end waits in the queue.

@@ -22,9 +22,7 @@ from .workers.launch import WorkerExit, WorkerLaunch
 
 log = structlog.get_logger(__name__)
 
-#: Bounds of what a worker may report: seconds (a year), MB (16 TiB), characters of a progress message.
-_LONGEST_S = 366 * 24 * 3600.0
-_MOST_MB = 1 << 24
+#: Longest text of a progress message, characters.
 _LONGEST_TEXT = 1000
 #: What a worker may give as the reason of a failure. The others are the agent's or the coordinator's to say:
 #: `handed_back` from an adapter would cost its job no attempt, for ever.
@@ -36,15 +34,15 @@ _CODES_OF_WORKERS = {code.value for code in FailureCode} - {
 }
 
 
-class Workers:
-    """Performs worker effects on a host of processes and tells the engine what comes of them.
+class WorkerGateway:
+    """Runs worker effects on a host of processes and reports the outcomes as events.
 
     Args:
         host: the processes.
         devices: the agent's devices.
         declared: how each adapter is started, by id; looked at anew with every start.
         folder: where workers have their working directories.
-        tell: takes events; does not block.
+        emit: takes events; does not block.
     """
 
     def __init__(
@@ -53,13 +51,13 @@ class Workers:
         devices: Sequence[DeviceSpec],
         declared: Mapping[str, DeclaredAdapter],
         folder: WorkFolder,
-        tell: Callable[[events.Event], None],
+        emit: Callable[[events.Event], None],
     ) -> None:
         self._host = host
         self._devices: Mapping[str, DeviceSpec] = {device.id: device for device in devices}
         self._declared = declared
         self._folder = folder
-        self._tell = tell
+        self._emit = emit
 
     async def start(self, effect: StartWorker) -> None:
         """Start a process; what is wrong with it is told as its exit."""
@@ -76,14 +74,14 @@ class Workers:
             await self._host.start(effect.worker_id, launch, self._on_frame, self._on_exit)
         except (NamespaceError, RuntimeError, OSError, ValueError) as error:
             code = FailureCode.ADAPTER_UNAVAILABLE.value
-            self._tell(events.WorkerExited(effect.worker_id, code, f"it could not be started: {error}"))
+            self._emit(events.WorkerExited(effect.worker_id, code, f"it could not be started: {error}"))
 
     def run(self, effect: RunOnWorker) -> None:
         """Hand a job to a worker. If the worker is gone, its exit speaks for the job."""
         try:
             self._host.begin(effect.worker_id, effect.job)
         except frames.FrameError as error:
-            self._tell(events.RunFailed(effect.job.run_id, FailureCode.INVALID_INPUT.value, f"the job {error}"))
+            self._emit(events.RunFailed(effect.job.run_id, FailureCode.INVALID_INPUT.value, f"the job {error}"))
 
     async def cancel(self, effect: CancelOnWorker) -> None:
         """Set a run's cooperative flag."""
@@ -99,30 +97,27 @@ class Workers:
     def _on_frame(self, worker_id: str, frame: Any) -> None:
         event = event_of(worker_id, frame)
         if event is not None:
-            self._tell(event)
+            self._emit(event)
 
     def _on_exit(self, told: WorkerExit) -> None:
-        self._tell(events.WorkerExited(told.worker_id, told.code, told.message))
+        self._emit(events.WorkerExited(told.worker_id, told.code, told.message))
 
 
 def event_of(worker_id: str, frame: Any) -> events.Event | None:
-    """The event that a worker's frame is. What a worker says may be anything: numbers are brought into their range."""
+    """The event that a worker's frame is. What a worker says may be anything."""
     if isinstance(frame, frames.RunProgress):
         return events.RunProgressed(frame.run_id, _fraction(frame.fraction), _cut(frame.stage), _cut(frame.message))
     if isinstance(frame, frames.RunFinished):
-        return events.RunFinished(
-            frame.run_id, frame.outputs, tuple(frame.files), _seconds(frame.run_s), _megabytes(frame.vram_peak_mb)
-        )
+        return events.RunFinished(frame.run_id, frame.outputs, tuple(frame.files), frame.run_s, frame.vram_peak_mb)
     if isinstance(frame, frames.RunFailed):
         if frame.traceback:
             log.info("a run failed", token=frame.run_id, code=frame.code, traceback=frame.traceback)
         code = frame.code if frame.code in _CODES_OF_WORKERS else FailureCode.ADAPTER_ERROR.value
-        run_s = None if frame.run_s is None else _seconds(frame.run_s)
-        return events.RunFailed(frame.run_id, code, frame.message, frame.field, run_s, _megabytes(frame.vram_peak_mb))
+        return events.RunFailed(frame.run_id, code, frame.message, _cut(frame.field), frame.run_s, frame.vram_peak_mb)
     if isinstance(frame, frames.Hello):
         return events.WorkerReady(worker_id, frame.pid)
     if isinstance(frame, frames.ModelLoaded):
-        return events.ModelLoaded(worker_id, _seconds(frame.load_s), _megabytes(frame.vram_mb))
+        return events.ModelLoaded(worker_id, frame.load_s, frame.vram_mb)
     if isinstance(frame, frames.LoadFailed):
         log.warning(
             "a model could not be loaded",
@@ -135,15 +130,6 @@ def event_of(worker_id: str, frame: Any) -> events.Event | None:
         return events.LoadFailed(worker_id, code, frame.message)
     log.warning("a worker sent an unexpected frame", worker_id=worker_id, frame=type(frame).__name__)
     return None
-
-
-def _seconds(value: float) -> float:
-    """0 to `_LONGEST_S`; 0 for what is no number."""
-    return min(max(value, 0.0), _LONGEST_S) if not math.isnan(value) else 0.0
-
-
-def _megabytes(value: int | None) -> int | None:
-    return None if value is None else min(max(value, 0), _MOST_MB)
 
 
 def _fraction(value: float | None) -> float | None:

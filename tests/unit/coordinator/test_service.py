@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -237,7 +238,7 @@ async def test_a_small_server_gets_split_awards_and_what_cannot_be_sent_fails_it
     await stage.told("large", "queued")
     agent = await stage.agent(run=None)
     for number in range(12):
-        award = await eventually(lambda number=number: agent.award_of(f"j{number}"))
+        award = await eventually(partial(agent.award_of, f"j{number}"))
         await agent.finish(award)
     result = await stage.result("large")
     assert (result.status, result.error and result.error.code) == ("failed", "too_large")
@@ -261,17 +262,6 @@ async def test_an_event_that_is_too_large_does_not_hold_up_the_others() -> None:
     assert result.status == "rejected"
     await eventually(lambda: leader.term is not None and leader.term.engine.record("bad") is None)
     await stage.close()
-
-
-async def test_a_consumer_that_somebody_removed_is_made_again(stage: Stage) -> None:
-    agent = await stage.agent()
-    for stream, name in ((SUBJECTS.jobs_stream, "coordinator-normal"), (SUBJECTS.results_stream, "coordinator")):
-        # Those who pull from it are told, as a server tells them.
-        stage.server.streams[stream].consumers.pop(name).wake()
-    await stage.publish("j1")
-    award = await eventually(lambda: agent.award_of("j1"))
-    await agent.finish(award)
-    await stage.told("j1", "succeeded")
 
 
 async def test_each_step_of_a_job_is_one_line(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""`hole-filling-part-completion`: a scene of open parts in, the same parts closed out. No weights.
+"""`hole-filling-part-completion` closes the open parts of a scene. No weights.
 
 What `mesh_segmentation` cuts is open where the cuts were; each part is closed there by itself. The heavy imports happen
 when it works, so that the class can be described without them.

@@ -13,9 +13,8 @@ from typing import Annotated, Any
 from ..authoring.mesh_job import finish_mesh
 from ..authoring.options import Meta
 from ..authoring.weight_free import WeightFreeModel
-from ..errors import InvalidInput
+from ..input_checks import image_field
 from ..mesh_models import MultiModalMeshModel
-from ..procedural.attribute_words import PromptError
 from ..procedural.grammar import parse
 from ..procedural.grammar import vocabulary_text as nouns_text
 from ..silhouette.options import PhotoOptions
@@ -57,7 +56,7 @@ class SilhouetteMultimodalToMeshAdapter(WeightFreeModel, MultiModalMeshModel):
         super().validate_inputs(inputs)
         text, images = self._text_and_images(inputs)
         if text is not None:
-            _read_words(text, with_photograph=bool(images))
+            understand(text) if images else parse(text)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ..mesh_output import statistics, write_mesh
@@ -68,28 +67,14 @@ class SilhouetteMultimodalToMeshAdapter(WeightFreeModel, MultiModalMeshModel):
         text, images = self._text_and_images(inputs)
         step = self.steps_within(0.0, 0.9)
         if not images:
-            made = from_text(text or "", options, self.device, step)
+            output = from_text(text or "", options, self.device, step)
         elif text is None:
-            made = from_photo(images[0], _field(inputs), options, self.device, step)
+            output = from_photo(images[0], image_field(inputs), options, self.device, step)
         else:
-            made = from_both(images[0], _field(inputs), text, options, self.device, step)
+            output = from_both(images[0], image_field(inputs), text, options, self.device, step)
         step(1.0, "writing the file")
         target = Path(response["output_mesh_path"])
-        extra = write_mesh(made.parts, target)
+        extra = write_mesh(output.parts, target)
         response["seed"] = options.seed
-        facts = {**made.facts, **statistics(made.parts), "seed": options.seed, "device": self.device}
+        facts = {**output.facts, **statistics(output.parts), "seed": options.seed, "device": self.device}
         return finish_mesh(self, response, "generation_info", facts, extra)
-
-
-def _field(inputs: dict[str, Any]) -> str:
-    return "image_paths" if inputs.get("image_paths") else "image_path"
-
-
-def _read_words(text: str, *, with_photograph: bool) -> None:
-    try:
-        if with_photograph:
-            understand(text)
-        else:
-            parse(text)
-    except PromptError as error:
-        raise InvalidInput(str(error), "text_prompt") from error

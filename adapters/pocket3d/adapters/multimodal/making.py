@@ -1,4 +1,4 @@
-"""The three ways to a mesh: from words, from a photograph, and from both."""
+"""Makes the mesh of a request in one of three ways: from words, from a photograph, or from both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..procedural.grammar import parse
 from ..silhouette.from_file import from_photograph
 from ..silhouette.options import PhotoOptions
 from ..texturing.atlas import UnwrapFailed
-from ..texturing.painting import creased, paint_scene
+from ..texturing.painting import paint_scene, split_at_creases
 from ..texturing.words import understand
 
 Step = Callable[[float, str], None]
@@ -22,7 +22,7 @@ _SHAPE_SHARE = 0.4
 
 
 class Output(NamedTuple):
-    """Parts to write, and facts for `generation_info`."""
+    """The parts to write, and facts for `generation_info`."""
 
     parts: list[MeshPart]
     facts: dict[str, Any]
@@ -39,8 +39,8 @@ def from_text(text: str, options: PhotoOptions, device: str, step: Step) -> Outp
 def from_photo(path: Path, field: str, options: PhotoOptions, device: str, step: Step) -> Output:
     """Inflate the photograph's subject; it keeps its colours. Raises as `from_photograph` does."""
     found = from_photograph(path, field, options, device, step)
-    facts = {"model": "silhouette inflation", **found.made.facts, "image_size": found.image_size}
-    return Output([found.made.part], facts)
+    facts = {"model": "silhouette inflation", **found.reconstruction.facts, "image_size": found.image_size}
+    return Output([found.reconstruction.part], facts)
 
 
 def from_both(path: Path, field: str, text: str, options: PhotoOptions, device: str, step: Step) -> Output:
@@ -52,8 +52,8 @@ def from_both(path: Path, field: str, text: str, options: PhotoOptions, device: 
     """
     wanted = understand(text)
     found = from_photograph(path, field, options, device, lambda share, stage: step(_SHAPE_SHARE * share, stage))
-    part = found.made.part
-    bare = creased(part.name, part.vertices, part.faces, part.normals)
+    part = found.reconstruction.part
+    bare = split_at_creases(part.name, part.vertices, part.faces, part.normals)
     try:
         surface = paint_scene(
             [bare],
@@ -67,9 +67,9 @@ def from_both(path: Path, field: str, text: str, options: PhotoOptions, device: 
         raise InvalidInput(f"{path.name}: {error}", field) from error
     facts = {
         "model": "silhouette inflation with a procedural solid texture",
-        **found.made.facts,
+        **found.reconstruction.facts,
         "image_size": found.image_size,
-        "understood": wanted.said,
+        "understood": wanted.recognised,
         "ignored": wanted.ignored,
         **surface.facts,
     }

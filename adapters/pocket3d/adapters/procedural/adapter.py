@@ -1,4 +1,4 @@
-"""`procedural-text-to-mesh`: a sentence in, a mesh out, by the shape grammar. No weights.
+"""`procedural-text-to-mesh` builds a mesh from a sentence by the shape grammar. No weights.
 
 The heavy imports happen at load, so that the class can be described without them. The grammar itself is pure Python:
 a prompt that cannot be built is refused before anything is loaded.
@@ -12,12 +12,8 @@ from typing import Annotated, Any
 from ..authoring.mesh_job import finish_mesh
 from ..authoring.options import Meta, Options, Seed
 from ..authoring.weight_free import WeightFreeModel
-from ..errors import InvalidInput
-from ..input_checks import required_text
 from ..mesh_models import TextToMeshModel
-from .attribute_words import PromptError
 from .grammar import parse, vocabulary_text
-from .scene import Scene
 
 #: A result has to stay small; `part_count` tells how many there are.
 _MOST_PARTS_LISTED = 200
@@ -57,45 +53,38 @@ class ProceduralTextToMeshAdapter(WeightFreeModel, TextToMeshModel):
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """The prompt is read in full, so a bad one is refused before anything is built."""
         super().validate_inputs(inputs)
-        _scene(inputs)
+        parse(inputs["text_prompt"])
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ..mesh_output import COLOUR_IN_FORMAT, is_watertight, statistics, write_mesh
         from .assembly import assemble
 
         response: dict[str, Any] = super()._process_request(inputs)
-        seed = ProceduralOptions.read(inputs).seed
+        options = ProceduralOptions.read(inputs)
         self.report_progress(0.0, "reading the prompt")
-        scene = _scene(inputs)
-        made = assemble(scene, seed, self.device, self.steps_within(0.05, 0.9))
+        scene = parse(options.text_prompt)
+        assembly = assemble(scene, options.seed, self.device, self.steps_within(0.05, 0.9))
         self.step(0.9, "writing the file")
         target = Path(response["output_mesh_path"])
-        extra = write_mesh(made.parts, target)
-        response["seed"] = seed
+        extra = write_mesh(assembly.parts, target)
+        response["seed"] = options.seed
         facts = {
             "model": "procedural shape grammar",
             "understood": scene.understood(),
-            "ignored": made.ignored,
-            "notes": made.notes,
-            **statistics(made.parts),
-            "sizes": made.sizes,
+            "ignored": assembly.ignored,
+            "notes": assembly.notes,
+            **statistics(assembly.parts),
+            "sizes": assembly.sizes,
             "parts": [
                 {
                     "name": part.name,
                     "material": part.material.name,
                     "watertight": is_watertight(part.faces),
                 }
-                for part in made.parts[:_MOST_PARTS_LISTED]
+                for part in assembly.parts[:_MOST_PARTS_LISTED]
             ],
-            "seed": seed,
+            "seed": options.seed,
             "device": self.device,
             "colour": COLOUR_IN_FORMAT[target.suffix[1:]],
         }
         return finish_mesh(self, response, "generation_info", facts, extra)
-
-
-def _scene(inputs: dict[str, Any]) -> Scene:
-    try:
-        return parse(required_text(inputs, "text_prompt", "text-to-mesh generation"))
-    except PromptError as error:
-        raise InvalidInput(str(error), "text_prompt") from error

@@ -1,4 +1,4 @@
-"""`projection-image-to-texture`: a mesh and a picture in, the mesh with the picture on it out. No weights.
+"""`projection-image-to-texture` projects a picture onto a mesh. No weights.
 
 The heavy imports happen when it works, so that the class can be described without them.
 """
@@ -12,11 +12,9 @@ from ..authoring.mesh_job import finish_mesh
 from ..authoring.options import ImageFiles, MeshFile, Meta, Options
 from ..authoring.weight_free import WeightFreeModel
 from ..errors import InvalidInput
+from ..input_checks import image_field
 from ..texture_models import ImageToTextureModel
 
-#: As for painting from words: xatlas takes about a quarter of a millisecond a face.
-_MAX_FACES = 200_000
-_MAX_VERTICES = 600_000
 _ROUGHNESS = 0.8
 
 
@@ -43,7 +41,7 @@ class ProjectionOptions(Options):
 
 
 class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
-    """Unwraps the mesh with xatlas and lays the picture on it; what the mesh had of colours is replaced.
+    """Unwraps the mesh with xatlas and projects the picture onto it; the mesh's own colours are replaced.
 
     Nothing is recognised in the picture: `front` fits a picture of the object seen from the front, `box` one of a
     material.
@@ -67,10 +65,10 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
         import numpy as np
 
         from ..image_input import read_image
-        from ..mesh_input import MeshLimits, ignored_parts, read_scene
+        from ..mesh_input import ignored_parts, read_scene
         from ..mesh_output import write_mesh
         from ..texturing.atlas import UnwrapFailed
-        from ..texturing.painting import bare_parts, paint_scene
+        from ..texturing.painting import LIMITS, paint_scene, surface_parts
         from ..texturing.words import Understood
         from .texture_projection import project_picture
 
@@ -79,9 +77,9 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
         projection, tiles, resolution = options.projection, options.tiles, options.texture_resolution
         source, image = self._mesh_path(inputs), self._image_paths(inputs)[0]
         self.report_progress(0.0, "reading the picture and the mesh")
-        picture = read_image(image, field="image_paths" if inputs.get("image_paths") else "image_path")
-        scene = read_scene(source, MeshLimits(max_faces=_MAX_FACES, max_vertices=_MAX_VERTICES))
-        parts = bare_parts(scene)
+        picture = read_image(image, field=image_field(inputs))
+        scene = read_scene(source, LIMITS)
+        parts = surface_parts(scene)
         corners = np.concatenate([part.vertices[part.faces.reshape(-1)] for part in parts])
         sides = np.maximum(np.ptp(corners, axis=0), 1e-12)
         painter = project_picture(picture, projection, tiles, sides / sides.max(), resolution, self.device)

@@ -1,4 +1,4 @@
-"""A picture as the surface of a mesh: projected once along an axis, or repeated on the sides of a box and blended.
+"""Projects a picture onto a surface: once along an axis, or repeated on the sides of a box and blended.
 
 Blending by the normals is triplanar mapping (Geiss, "Generating Complex Procedural Terrains Using the GPU", GPU Gems 3,
 2007, section 1.5).
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..texturing.patterns import Place, Shade
+from ..texturing.patterns import Shade, SurfaceSample
 
 #: Power of the normal's components: how quickly one side gives way to the next.
 _SHARPNESS = 4
@@ -21,8 +21,8 @@ _SHARPNESS = 4
 
 def project_picture(
     picture: Image.Image, projection: str, tiles: float, extents: Any, resolution: int, device: str
-) -> Callable[[Place], Shade]:
-    """What `paint_scene` calls for each place.
+) -> Callable[[SurfaceSample], Shade]:
+    """Make the painter for `paint_scene` that looks colours up in the picture.
 
     Args:
         picture: RGB or RGBA; where it is transparent it counts as white.
@@ -49,11 +49,11 @@ def project_picture(
 
     pixel = max(float(extents[0]) / width, float(extents[1]) / height)
 
-    def front(place: Place) -> Shade:
+    def front(place: SurfaceSample) -> Shade:
         x, y, _ = place.points.unbind(1)
         return Shade(sample(0.5 + x / (width * pixel), 0.5 - y / (height * pixel)))
 
-    def box(place: Place) -> Shade:
+    def box(place: SurfaceSample) -> Shade:
         x, y, z = place.points.unbind(1)
         across, down = tiles, tiles * width / height
         sides = torch.stack(

@@ -1,4 +1,4 @@
-"""`curve-skeleton-auto-rig`: a mesh in, the same mesh with a skeleton and skin weights out. Classical, no weights file.
+"""`curve-skeleton-auto-rig` gives a mesh a skeleton and skin weights by classical methods. No weights file.
 
 The heavy imports happen when it works, so that the class can be described without them.
 """
@@ -34,7 +34,7 @@ class CurveSkeletonOptions(Options):
 
 
 class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
-    """Curve skeleton of the fused solid as bones, weights by bone heat. It knows shapes, not what they depict.
+    """Makes bones of the curve skeleton of the fused solid, and weights by bone heat; knows no anatomy.
 
     Joints are named by where they are (`limb_3_2`), no one of them is called an arm. A limb is what stands out of the
     body; arms held against it are found only where the mesh has a gap wider than about 1/50 of its size. It runs on the
@@ -67,7 +67,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
         self.step(0.8, "binding the mesh")
         target = Path(response["output_mesh_path"])
-        target.write_bytes(add_skin(world_glb(scene), rig.skeleton, rig.weigh))
+        target.write_bytes(add_skin(world_glb(scene), rig.skeleton, rig.weights_at))
         self.step(0.9, "reading it again")
         written = read_skinned(target)
         preview = self.output_dir / "skeleton_preview.png"

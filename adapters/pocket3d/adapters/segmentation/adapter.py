@@ -1,4 +1,4 @@
-"""`shape-diameter-segmentation`: a mesh into its parts, by thickness and concave creases. No weights.
+"""`shape-diameter-segmentation` takes a mesh apart by thickness and concave creases. No weights.
 
 The bodies are fused to one closed surface, on which the shape diameter and a face graph are measured; the graph's
 eigenvectors give small regions, which are merged across boundaries that separate nothing. The labels belong to the

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..authoring.mesh_job import finish_mesh
 from ..authoring.weight_free import WeightFreeModel
+from ..input_checks import image_field
 from ..mesh_models import ImageToMeshModel
 from .options import PhotoOptions
 
@@ -31,17 +32,16 @@ class SilhouetteImageToMeshAdapter(WeightFreeModel, ImageToMeshModel):
 
         response: dict[str, Any] = super()._process_request(inputs)
         path = self._image_paths(inputs)[0]
-        field = "image_paths" if inputs.get("image_paths") else "image_path"
         options = PhotoOptions.read(inputs)
-        made, image_size = from_photograph(path, field, options, self.device, self.step)
+        reconstruction, image_size = from_photograph(path, image_field(inputs), options, self.device, self.step)
         self.step(0.9, "writing the file")
         target = Path(response["output_mesh_path"])
-        extra = write_mesh([made.part], target)
+        extra = write_mesh([reconstruction.part], target)
         response["seed"] = options.seed
         facts = {
             "model": "silhouette inflation",
-            **made.facts,
-            **statistics([made.part]),
+            **reconstruction.facts,
+            **statistics([reconstruction.part]),
             "image_size": image_size,
             "seed": options.seed,
             "device": self.device,

@@ -1,4 +1,4 @@
-"""The foreground of a photograph: which pixels belong to the subject, by which method, and how sure that is.
+"""Finds the foreground of a photograph: the pixels of its subject, the method that found them and how clear it was.
 
 Everything here works on small arrays (a long side of a few hundred pixels) and on values; files are `photo`'s matter.
 """
@@ -107,7 +107,7 @@ def _only_spots(mask: BoolArray) -> bool:
 
 
 def _cut(lab: FloatArray, prior: FloatArray, seed: int, between: Callable[[str], None]) -> BoolArray:
-    """GrabCut at half size until it stands, then at full size: the long flows happen on a quarter of the pixels."""
+    """GrabCut at half size until it converges, then once at full size: most work happens on a quarter of the pixels."""
     coarse = _half(lab)
     start = grabcut(
         coarse, _half(prior), gamma=GAMMA / 2, seed=seed, between=lambda _round: between("cutting the foreground")

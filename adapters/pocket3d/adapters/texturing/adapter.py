@@ -1,4 +1,4 @@
-"""`procedural-text-to-texture`: a mesh and a few words in, the mesh with a texture out. No weights.
+"""`procedural-text-to-texture` paints a mesh as a few words say. No weights.
 
 The heavy imports happen when it works, so that the class can be described without them. The words are read in pure
 Python: a prompt that says nothing of a surface is refused before anything is loaded.
@@ -13,14 +13,8 @@ from ..authoring.mesh_job import finish_mesh
 from ..authoring.options import MeshFile, Meta, Options, Seed
 from ..authoring.weight_free import WeightFreeModel
 from ..errors import InvalidInput
-from ..input_checks import required_text
-from ..procedural.attribute_words import PromptError
 from ..texture_models import TextToTextureModel
-from .words import Understood, understand, vocabulary_text
-
-#: xatlas takes about a quarter of a millisecond a face, and more where the surface is rough.
-_MAX_FACES = 200_000
-_MAX_VERTICES = 600_000
+from .words import understand, vocabulary_text
 
 
 class TexturingOptions(Options):
@@ -60,23 +54,23 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """The prompt is read in full, so a bad one is refused before anything is loaded."""
         super().validate_inputs(inputs)
-        _understood(inputs)
+        understand(inputs["text_prompt"])
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ..mesh_input import MeshLimits, ignored_parts, read_scene
+        from ..mesh_input import ignored_parts, read_scene
         from ..mesh_output import write_mesh
         from .atlas import UnwrapFailed
-        from .painting import bare_parts, paint_scene
+        from .painting import LIMITS, paint_scene, surface_parts
 
         response: dict[str, Any] = super()._process_request(inputs)
         options = TexturingOptions.read(inputs)
-        wanted = _understood(inputs)
+        wanted = understand(options.text_prompt)
         source = self._mesh_path(inputs)
         self.report_progress(0.0, "reading the mesh")
-        scene = read_scene(source, MeshLimits(max_faces=_MAX_FACES, max_vertices=_MAX_VERTICES))
+        scene = read_scene(source, LIMITS)
         try:
             painted = paint_scene(
-                bare_parts(scene),
+                surface_parts(scene),
                 wanted,
                 options.seed,
                 options.texture_resolution,
@@ -92,7 +86,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
         response["seed"] = options.seed
         facts = {
             "model": "procedural solid texture",
-            "understood": wanted.said,
+            "understood": wanted.recognised,
             "ignored_words": wanted.ignored,
             "palette": ["#" + "".join(f"{round(c * 255):02x}" for c in colour) for colour in wanted.palette],
             "metallic": wanted.metallic,
@@ -104,10 +98,3 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
             "device": self.device,
         }
         return finish_mesh(self, response, "painting_info", facts, extra)
-
-
-def _understood(inputs: dict[str, Any]) -> Understood:
-    try:
-        return understand(required_text(inputs, "text_prompt", "text-to-texture generation"))
-    except PromptError as error:
-        raise InvalidInput(str(error), "text_prompt") from error

@@ -1,9 +1,8 @@
-"""TRELLIS's own code: what its import depends on, and its errors told plainly."""
+"""Imports TRELLIS's own code, sets what its import depends on, and tells its errors plainly."""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..errors import AdapterUnavailable
 from ..failure_mapping import is_out_of_memory
+from ..upstream_needs import installed
 
 #: Importing either pipeline imports both, so all of these are needed always (top-level modules).
 NEEDED = (
@@ -46,7 +46,7 @@ CONVOLUTIONS = ("auto", "native", "implicit_gemm")
 
 
 class Backends(NamedTuple):
-    """What TRELLIS reads from its environment when it is imported; None leaves a variable as it is."""
+    """The variables that TRELLIS reads when it is imported; None leaves a variable as it is."""
 
     attention: str | None = None
     sparse_attention: str | None = None
@@ -58,7 +58,7 @@ class Backends(NamedTuple):
         """
         attention = self.attention or os.environ.get("ATTN_BACKEND")
         if attention is None:
-            attention = next((each for each in SPARSE_ATTENTION if _installed(each)), None)
+            attention = next((each for each in SPARSE_ATTENTION if installed(each)), None)
         wanted = {
             "ATTN_BACKEND": attention,
             "SPARSE_ATTN_BACKEND": self.sparse_attention,
@@ -75,7 +75,7 @@ def missing_code(root: Path | None, backends: Backends, adapter_id: str) -> str 
             return f"trellis_root {root} is no checkout of TRELLIS: it has no trellis/__init__.py; {install}"
         if not (root / _FLEXICUBES).is_file():
             return f"{root} lacks its submodule FlexiCubes: run `git submodule update --init` there, or {install}"
-    elif not _installed("trellis"):
+    elif not installed("trellis"):
         return f"TRELLIS is not installed in {sys.executable}: set trellis_root to a checkout, or {install}"
     variables = backends.variables()
     attention = variables.get("ATTN_BACKEND")
@@ -87,13 +87,13 @@ def missing_code(root: Path | None, backends: Backends, adapter_id: str) -> str 
             f"attention {sparse!r} cannot be used for sparse tensors: set sparse_attn_backend to flash_attn or xformers"
         )
     modules = dict.fromkeys((*NEEDED, *(each for each in (attention, sparse) if each in SPARSE_ATTENTION)))
-    lacking = [name for name in modules if not _installed(name)]
+    lacking = [name for name in modules if not installed(name)]
     return f"TRELLIS needs {', '.join(lacking)}, which {sys.executable} lacks; {install}" if lacking else None
 
 
 def missing_for_texture() -> list[str]:
     """Modules that the textured export needs and that are not installed."""
-    return [name for name in NEEDED_FOR_TEXTURE if not _installed(name)]
+    return [name for name in NEEDED_FOR_TEXTURE if not installed(name)]
 
 
 def import_pipelines(root: Path | None, backends: Backends, adapter_id: str) -> Any:
@@ -143,11 +143,7 @@ def load_pipeline(pipeline_class: Any, folder: Path) -> Any:
 
 
 def _first(error: BaseException) -> BaseException:
-    """What was being handled when the others were raised."""
+    """The error that was being handled when the others were raised."""
     while error.__context__ is not None:
         error = error.__context__
     return error
-
-
-def _installed(module: str) -> bool:
-    return module in sys.modules or importlib.util.find_spec(module) is not None

@@ -47,13 +47,14 @@ class Network:
         self.loses_answer: Callable[[str, bytes], bool] = lambda subject, data: False
         #: For the oracle: hears subject and body of every core message that reaches the server.
         self.witness: Callable[[str, bytes], None] = lambda subject, data: None
-        self._outside = contextvars.Context()
+        #: The context of what belongs to no process.
+        self.outside = contextvars.Context()
         #: Per sender, subject and receiver: when the last message arrives, so that the next does not overtake it.
         self._last: dict[tuple[str, str, str], float] = {}
 
     def later(self, seconds: float, action: Callable[[], object]) -> asyncio.TimerHandle:
         """Have something happen outside of every process."""
-        return self.loop.call_later(seconds, action, context=self._outside)
+        return self.loop.call_later(seconds, action, context=self.outside)
 
     # -- chance
 

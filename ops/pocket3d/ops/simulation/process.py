@@ -98,18 +98,19 @@ class Process:
         self.life = life
         self._link = link = Link(self.host, life)
 
-        async def run() -> None:
-            try:
-                await main(SimulatedBus(self._server, link, self._pulls))
-            except Exception as error:
-                # Whatever ends a service on its own is found.
-                if life.alive:
-                    self._failed(self.name, error)
-            if life.alive:
-                self.kill()
-                ended()
+        def done(task: asyncio.Task[None]) -> None:
+            error = None if task.cancelled() else task.exception()
+            if not life.alive:
+                return
+            if error is not None:
+                # Whatever ends a service that nobody killed is a finding.
+                self._failed(self.name, error)
+            self.kill()
+            ended()
 
-        life.spawn(run())
+        life.spawn(main(SimulatedBus(self._server, link, self._pulls))).add_done_callback(
+            done, context=self._network.outside
+        )
         return life
 
     def kill(self) -> None:

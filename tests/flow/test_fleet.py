@@ -32,7 +32,8 @@ def test_a_job_that_fits_nowhere_says_why_and_stands_in_nobodys_way(tmp_path: Pa
         assert (await other.result(timeout=15)).status == "succeeded"
         explanation = await too_large.explain()
         assert explanation.status == "queued"
-        assert "30000" in explanation.summary or "30,000" in explanation.summary, explanation.summary
+        assert "no agent of the present fleet could ever take it" in explanation.summary
+        assert {reason.code for reason in explanation.reasons} == {"vram_total"}
         assert (await too_large.result(timeout=60)).status == "expired"
 
     play(scenario, tmp_path, agents_mb=(8000, 16_000))

@@ -16,6 +16,7 @@ def test_a_job_from_submit_to_result(tmp_path: Path) -> None:
         result = await handle.result(timeout=30)
         assert (result.status, result.attempt, result.agent_id) == ("succeeded", 1, "agent0")
         assert result.metadata == {"n": 1}
+        await flow.settled()
         assert flow.story(handle.job_id) == ["queued", "started", "succeeded"]
         assert (await handle.status()).status == "succeeded"
         (path,) = await handle.download(tmp_path / "got")
@@ -55,7 +56,7 @@ def test_one_id_is_one_job(tmp_path: Path) -> None:
         assert flow.world.attempts == {"same": 1}
         other = await flow.submit(job_id="same", inputs={"seconds": 0.6})
         assert (await other.result(timeout=30)).token == (await first.result()).token, "the first stands"
-        await flow.until(lambda: not flow.world.states())
+        await flow.settled()
         assert flow.world.attempts == {"same": 1}
 
     play(scenario, tmp_path)
@@ -66,6 +67,7 @@ def test_a_job_that_crashes_its_worker_runs_again(tmp_path: Path) -> None:
         handle = await flow.submit(inputs={"behave": "crash_once", "seconds": 0.2})
         result = await handle.result(timeout=60)
         assert (result.status, result.attempt) == ("succeeded", 2)
+        await flow.settled()
         assert flow.story(handle.job_id) == ["queued", "started", "requeued", "started", "succeeded"]
 
     play(scenario, tmp_path)
@@ -79,6 +81,7 @@ def test_a_job_that_always_fails_ends_with_all_its_attempts(tmp_path: Path) -> N
         assert result.status == "failed"
         assert result.error is not None
         assert [each.code for each in result.error.attempts] == ["adapter_error"] * 3
+        await flow.settled()
         dead = flow.world.server.stream(flow.world.subjects.dead_stream).messages
         assert [each.subject.rpartition(".")[2] for each in dead.values()] == [handle.job_id]
 

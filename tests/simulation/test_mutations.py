@@ -111,9 +111,8 @@ def test_without_the_read_back_after_a_conflict(monkeypatch: pytest.MonkeyPatch)
         run = agent.runs.get(event.token)
         if run is not None:
             finish(agent, event.token, "another result stands", now)
-            agent.add_effect(
-                effects.DropArtifacts(event.token, run.award.job_id, tuple(file.name for file in run.files))
-            )
+            names = tuple(file.name for file in run.files)
+            agent.add_effect(effects.DropArtifacts(event.token, run.award.job_id, names))
 
     with monkeypatch.context() as mutation:
         mutation.setitem(engine._HANDLERS, events.ResultConflict, lost)

@@ -41,11 +41,14 @@ class Flow:
             await asyncio.sleep(0.05)
 
     async def running(self, *handles: JobHandle) -> None:
-        """Let time pass until these jobs run."""
+        """Let time pass until these jobs are on their workers, and the coordinator knows of it."""
         for handle in handles:
-            async for status in handle.events():
-                if status.status == "running":
-                    break
+            await self.until(lambda: handle.job_id in self.world.attempts)  # noqa: B023  # awaited here
+            await self.until(lambda: "started" in self.story(handle.job_id))  # noqa: B023
+
+    async def settled(self) -> None:
+        """Let time pass until nobody has anything left to do."""
+        await self.until(self.world.at_rest)
 
     def leader(self) -> Coordinator:
         """Who leads."""
@@ -91,6 +94,7 @@ def play(
         try:
             loop.run_until_complete(asyncio.wait_for(run(), 2 * LONGEST_S))
         finally:
+            print(*(f"{note.at:9.3f} {note.text}" for note in world.story), sep="\n")
             loop.run_until_complete(world.close())
             loop.close()
     assert not world.wrong, "\n".join(world.wrong)

@@ -161,7 +161,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 def _life_of(handle: asyncio.Handle) -> Life | None:
-    return handle._context.get(_LIFE)  # type: ignore[attr-defined]
+    life: Life | None = handle._context.get(_LIFE)  # type: ignore[attr-defined]
+    return life
 
 
 def _task_of_a_life(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asyncio.Task[Any]:

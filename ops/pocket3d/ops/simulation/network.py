@@ -92,18 +92,18 @@ class Network:
         at = self._last[key] = max(at, self._last.get(key, 0.0) + 1e-9)
         return at
 
-    def guarded(self, operation: Callable[[], int]) -> Callable[[], int]:
+    def guarded(self, operation: Callable[[], T]) -> Callable[[], T]:
         """A compare-and-set as a replicated server judges it: it may refuse because of a rival that is in process
         and fails itself, or because of the very same message that came a moment before.
         """
 
-        def judged() -> int:
+        def judged() -> T:
             if self.strikes(self._faults.false_conflict):
                 raise Conflict("a rival is in process (10164)")
-            seq = operation()
-            if self.strikes(self._faults.own_conflict):
-                raise Conflict(f"wrong last sequence: {seq}, its own (10071)", last=seq)
-            return seq
+            answer = operation()
+            if isinstance(answer, int) and self.strikes(self._faults.own_conflict):
+                raise Conflict(f"wrong last sequence: {answer}, its own (10071)", last=answer)
+            return answer
 
         return judged
 
@@ -248,7 +248,12 @@ class Link:
         if subject is not None:
             now = self.network.loop.time()
             delay = self.network.in_order(sender, subject, self.name, now + delay) - now
-        self.network.later(delay, lambda: self.open and self.life.soon(action, *args))
+
+        def arrive() -> None:
+            if self.open:
+                self.life.soon(action, *args)
+
+        self.network.later(delay, arrive)
 
     async def ask(
         self,
@@ -271,9 +276,9 @@ class Link:
         """
 
         def carry_out() -> None:
+            tell: Callable[[asyncio.Future[Any], Any], None] = settle
             try:
                 answer: Any = operation()
-                tell = settle
             except (BusError, KeyError) as error:
                 answer, tell = error, refuse
             if sure or not self.network.loses():

@@ -163,8 +163,12 @@ class SimulatedWorkers:
     def _say(self, action: Callable[..., object], *args: Any) -> None:
         """Tell the agent, if it still lives; one that stands still hears of it later."""
         life = self._life
-        if life is not None:
-            self._network.later(_FRAME_S, lambda: life.alive and life.soon(action, *args))
+
+        def arrive() -> None:
+            if life is not None and life.alive:
+                life.soon(action, *args)
+
+        self._network.later(_FRAME_S, arrive)
 
     # -- what the agent does with them
 

@@ -200,8 +200,9 @@ class World:
 
     async def close(self) -> None:
         """End all processes."""
-        for process in (self.people, *(each.process for each in (*self.coordinators, *self.agents))):
-            process.kill()
+        self.people.kill()
+        for coordinator in self.coordinators:
+            coordinator.kill()
         for agent in self.agents:
             agent.kill()
         # Whatever a cancelled task still does takes no time.

@@ -16,7 +16,7 @@ TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models check docs bench dev schema clean
+.PHONY: help demo test test-models check docs simulate bench dev schema clean
 
 help:  ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,6 +45,12 @@ docs:  ## the documentation, in build/docs; every warning and every broken link 
 	@ops/install.sh $(VENV) all,docs
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 	@echo "look at build/docs/index.html"
+
+SEEDS ?= 1000
+FIRST ?= 0
+simulate:  ## whole systems in virtual time under random faults; SEEDS=10000 FIRST=0 says which seeds
+	@ops/install.sh $(VENV) all,dev
+	@$(BIN)/python -m pocket3d.ops.simulation --seeds $(SEEDS) --first $(FIRST) --processes $(TEST_PROCESSES)
 
 bench:  ## jobs per second and latency, beside a plain JetStream pipeline
 	@ops/install.sh $(VENV) all,dev

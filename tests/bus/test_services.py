@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pocket3d.bus.port import Bus, Endpoint, Msg, NoResponders, ServiceError, ServiceSpec
+from pocket3d.bus.port import Bus, Endpoint, Msg, OutcomeUnknown, NoResponders, ServiceError, ServiceSpec
 
 # The shapes of ADR-32 with the patterns by which the nats CLI refuses answers.
 _NAME = {"type": "string", "pattern": "^[a-zA-Z0-9_-]+$"}
@@ -134,6 +134,8 @@ async def test_errors_are_in_headers_and_body(place: Any, bus: Bus) -> None:
     async def handler(msg: Msg) -> bytes:
         if msg.data == b"bug":
             raise ZeroDivisionError("secret detail")
+        if msg.data == b"ask":
+            raise OutcomeUnknown("no answer within 5 s")
         raise ServiceError(404, "no job\nof that id", field="job_id")
 
     spec = spec_of(place, handler)
@@ -145,10 +147,15 @@ async def test_errors_are_in_headers_and_body(place: Any, bus: Bus) -> None:
     answer = await bus.request(spec.endpoints[0].subject, b"bug", timeout=5)
     assert answer.headers["Nats-Service-Error-Code"] == "500"
     assert b"secret" not in answer.data
+    answer = await bus.request(spec.endpoints[0].subject, b"ask", timeout=5)
+    assert (answer.headers["Nats-Service-Error-Code"], json.loads(answer.data)["error"]) == (
+        "503",
+        "no answer within 5 s; ask again",
+    )
     stats = json.loads((await bus.request(f"$SRV.STATS.{spec.name}", b"", timeout=5)).data)
     endpoint = stats["endpoints"][0]
-    assert (endpoint["num_requests"], endpoint["num_errors"]) == (2, 2)
-    assert endpoint["last_error"].startswith("500:")
+    assert (endpoint["num_requests"], endpoint["num_errors"]) == (3, 3)
+    assert endpoint["last_error"].startswith("503:")
 
 
 async def test_what_an_error_quotes_of_a_request_stays_one_short_header(place: Any, bus: Bus) -> None:

@@ -8,9 +8,26 @@ from typing import Any
 
 import pytest
 
-from pocket3d.bus.port import Append, Bus, Conflict, Expect, NoResponders, Refused
+from pocket3d.bus.port import Append, Bus, Conflict, Expect, Msg, NoResponders, Refused
 from pocket3d.bus.topology import coordinator_results
 from pocket3d.contracts.subjects import Subjects
+
+
+async def test_whoever_listens_gets_what_is_stored(place: Any, bus: Bus, s: Subjects) -> None:
+    got: list[bytes] = []
+
+    async def handler(msg: Msg) -> None:
+        got.append(msg.data)
+
+    other = await place.connect()
+    await other.subscribe(s.all_results(), handler)
+    await other.subscribe(s.all_events(), handler)
+    await bus.append(s.result("echo", "a"), b"one")
+    await bus.append_batch(
+        [Append(s.event("echo", "a", "queued"), b"two"), Append(s.event("echo", "a", "x"), b"three")]
+    )
+    await place.eventually(lambda: len(got) == 3)
+    assert sorted(got) == [b"one", b"three", b"two"]
 
 
 async def test_append_and_read_back(bus: Bus, s: Subjects) -> None:

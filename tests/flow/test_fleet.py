@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from pocket3d.bus.port import Disconnected, OutcomeUnknown
+from pocket3d.coordinator.settings import CoordinatorSettings
+from pocket3d.ops.simulation.bus import SimulatedBus
 from pocket3d.ops.simulation.chaos import Chaos
 from support.flow import Flow, play
 
@@ -132,3 +138,44 @@ def test_a_server_that_restarts_loses_nothing(tmp_path: Path) -> None:
         assert {(result.status, result.attempt) for result in results} == {("succeeded", 1)}
 
     play(scenario, tmp_path, coordinators=2)
+
+
+def test_a_coordinator_begins_once_the_server_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence while the connection stands is no reason to end, neither before nor after the topology is made."""
+    trouble: dict[str, list[Exception]] = {
+        "ensure": [OutcomeUnknown("no answer"), OutcomeUnknown("no answer")],
+        "subscribe": [Disconnected("gone"), OutcomeUnknown("no answer")],
+    }
+
+    def hindered(name: str) -> Any:
+        real = getattr(SimulatedBus, name)
+
+        async def call(bus: SimulatedBus, *arguments: Any, **more: Any) -> Any:
+            if bus.link.name == "coordinator0" and trouble[name]:
+                raise trouble[name].pop(0)
+            return await real(bus, *arguments, **more)
+
+        return call
+
+    for name in trouble:
+        monkeypatch.setattr(SimulatedBus, name, hindered(name))
+
+    async def scenario(flow: Flow) -> None:
+        assert trouble == {"ensure": [], "subscribe": []}
+        assert (await (await flow.submit()).result(timeout=30)).status == "succeeded"
+
+    play(scenario, tmp_path)
+
+
+def test_a_full_index_makes_room_after_the_server_was_away(tmp_path: Path) -> None:
+    """What was read is to be acked, and is not delivered again while nothing more is read."""
+
+    async def scenario(flow: Flow) -> None:
+        handles = [await flow.submit(inputs={"seconds": 2.0}) for _ in range(12)]
+        await flow.running(handles[0])
+        await flow.until(lambda: len(list(flow.leader().jobs)) == 4)
+        flow.world.network.stop_server(2.0)
+        results = await asyncio.gather(*(handle.result(timeout=200) for handle in handles))
+        assert {(result.status, result.attempt) for result in results} == {("succeeded", 1)}
+
+    play(scenario, tmp_path, coordinator=CoordinatorSettings(index_cap=4))

@@ -7,8 +7,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pocket3d.bus.client import Client
 from pocket3d.bus.handle import JobHandle
+from pocket3d.coordinator.settings import CoordinatorSettings
 from pocket3d.gpu_agents.devices import DeviceSpec
 from pocket3d.ops.simulation.faults import CALM
 from pocket3d.ops.simulation.loop import VirtualLoop
@@ -72,11 +75,14 @@ def play(
     *,
     coordinators: int = 1,
     agents_mb: Sequence[int] = (16_000,),
+    coordinator: CoordinatorSettings | None = None,
 ) -> None:
     """Run a scenario in a system with a leader and agents of one device each; nothing may be wrong at its end."""
     loop = VirtualLoop()
     devices: list[list[DeviceSpec]] = [[device(f"dev-{number}", mb)] for number, mb in enumerate(agents_mb)]
     shape = RunShape(jobs=0, coordinators=coordinators, agents=len(devices), faults=CALM)
+    if coordinator is not None:
+        shape = msgspec.structs.replace(shape, coordinator=coordinator)
     world = World(loop, 1, shape, folder, devices)
     world.workload = Workload([], [])
 

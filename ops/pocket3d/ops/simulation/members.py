@@ -71,6 +71,16 @@ class Coordinator:
         term = self.service.term if self.service is not None else None
         return list(term.engine.core.jobs.values()) if term is not None else []
 
+    def check(self) -> None:
+        """Verify what must hold between any two events of its engine.
+
+        Raises:
+            AssertionError: it does not.
+        """
+        term = self.service.term if self.service is not None else None
+        if term is not None:
+            term.engine.check()
+
     @property
     def epoch(self) -> int:
         """Of its present leadership, for reports."""

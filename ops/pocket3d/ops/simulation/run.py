@@ -22,7 +22,7 @@ from .oracle import violations
 from .rows import Row, rows_counted
 from .shapes import shape_of
 from .story import logs_told
-from .world import RunShape, World
+from .world import RunShape, World, describe_error
 
 #: Agents' files lie in memory where the system has a place for that: a run makes and removes thousands of folders.
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -72,8 +72,8 @@ def run_seed(seed: int, shape: RunShape | None = None, prepare: Prepare | None =
                 try:
                     if not loop.run_until_complete(world.run()):
                         world.fail(f"not at rest: {_unfinished(world)}")
-                except Stuck as error:
-                    world.fail(str(error))
+                except (Stuck, AssertionError) as error:
+                    world.fail(describe_error(error))
                 outcome.wrong += world.wrong or violations(world)
                 outcome.seconds = loop.time()
             finally:

@@ -56,7 +56,7 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
     rest_s: float = 300.0
     #: Good jobs only, each published once.
     plain: bool = False
-    #: Agents' engines check themselves before every event; off where only the oracle is to speak.
+    #: Engines check themselves, the agents' after every event; off where only the oracle is to speak.
     check: bool = True
     #: Two agents claim the first agent's id.
     twins: bool = False
@@ -187,14 +187,19 @@ class World:
             self.network.later(self.rng.uniform(0.0, 2.0), agent.start)
 
     async def run(self) -> bool:
-        """From the start to the end; true if everything came to rest in time."""
+        """From the start to the end; true if everything came to rest in time, or if something is wrong.
+
+        Raises:
+            AssertionError: of a coordinator's engine, what must always hold does not.
+        """
         await self.begin()
         until = max(self.shape.faults.until_s, self.shape.publish_over_s) + self.shape.rest_s
         while self.loop.time() < until:
             await asyncio.sleep(_LOOK_S)
-            if self.wrong:
-                return True
-            if self.at_rest():
+            if self.shape.check:
+                for coordinator in self.coordinators:
+                    coordinator.check()
+            if self.wrong or self.at_rest():
                 return True
         return False
 

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pocket3d.bus.port import Bus, Endpoint, Msg, OutcomeUnknown, NoResponders, ServiceError, ServiceSpec
+from pocket3d.bus.port import Bus, Endpoint, Msg, NoResponders, OutcomeUnknown, ServiceError, ServiceSpec
 
 # The shapes of ADR-32 with the patterns by which the nats CLI refuses answers.
 _NAME = {"type": "string", "pattern": "^[a-zA-Z0-9_-]+$"}

@@ -142,7 +142,7 @@ class EffectRunner:
                 self._subjects.event(status.feature, status.job_id, status.status),
                 encode(status),
                 headers=headers,
-                expect=Expect(effect.expect_last, self._subjects.events_of(status.job_id)),
+                expect=Expect(0, self._subjects.events_of(status.job_id)),
             )
         except Conflict:
             return events.QueuedConflict(status.job_id)
@@ -206,10 +206,11 @@ class EffectRunner:
         letter = effect.letter
         try:
             await self._bus.append(self._subjects.dead(letter.feature, letter.job_id), encode(letter), expect=Expect(0))
-        except Conflict:
-            log.debug("the dead letter stands already", job_id=letter.job_id)
         except BusError as error:
-            return _failed(effect, error)
+            # A conflict that names no sequence is one with a rival that is in process, and may fail itself.
+            if not (isinstance(error, Conflict) and error.last):
+                return _failed(effect, error)
+            log.debug("the dead letter stands already", job_id=letter.job_id)
         return events.DeadStored(letter.job_id)
 
     # -- requests and results
@@ -227,7 +228,7 @@ class EffectRunner:
             await self._bus.append(
                 self._subjects.result(result.feature, result.job_id),
                 encode(result),
-                expect=Expect(effect.expect_last, self._subjects.result_of(result.job_id)),
+                expect=Expect(0, self._subjects.result_of(result.job_id)),
             )
         except Conflict:
             return events.ResultConflict(result.job_id)
@@ -264,6 +265,13 @@ class EffectRunner:
         except BusError as error:
             return _failed(effect, error)
         return events.JobAcked(effect.job_id if effect.answer else "", effect.seq)
+
+    async def _delete_job(self, effect: effects.DeleteJob) -> TermEvent:
+        try:
+            await self._bus.delete(self._subjects.jobs_stream, effect.seq)
+        except BusError as error:
+            return _failed(effect, error)
+        return events.JobAcked(effect.job_id, effect.seq)
 
     async def _ack_result(self, effect: effects.AckResult) -> TermEvent | None:
         try:
@@ -380,6 +388,7 @@ _CALLS: dict[type, tuple[Call, bool]] = {
     effects.StoreResult: (EffectRunner._store_result, True),
     effects.ReadResult: (EffectRunner._read_result, True),
     effects.DeleteResult: (EffectRunner._delete_result, True),
+    effects.DeleteJob: (EffectRunner._delete_job, True),
     effects.CountBacklog: (EffectRunner._count_backlog, False),
     effects.SendCall: (EffectRunner._send_call, False),
     effects.SendAwardMessage: (EffectRunner._send_awards, False),

@@ -144,6 +144,7 @@ SHELLS = frozenset(
         "pocket3d.bus.sync",
         "pocket3d.bus.takeover",
         "pocket3d.bus.tasks",
+        "pocket3d.bus.upkeep",
         "pocket3d.bus.watch",
         "pocket3d.coordinator.acks",
         "pocket3d.coordinator.api",

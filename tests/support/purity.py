@@ -60,7 +60,9 @@ def decides(name: str) -> bool:
     module = modules()[name]
     if module.component in DIVIDED:
         return name not in ACTS
-    return module.component in ("bus", "adapters") and not list(impurities(module)) and not _heavy(module)
+    if module.component not in ("bus", "adapters") or _of_a_model(name):
+        return False
+    return not list(impurities(module)) and not _heavy(module)
 
 
 def deciding() -> list[str]:
@@ -84,6 +86,16 @@ def impurities(module: Module) -> Iterator[str]:
             yield f"line {node.lineno} opens a file"
         elif isinstance(node, ast.expr) and _is_clock(node):
             yield f"line {node.lineno} reads a clock"
+
+
+def _of_a_model(name: str) -> bool:
+    """True in the folder of a model, beside its adapter: what is there computes shapes rather than decides."""
+    folder = name.rpartition(".")[0]
+    while folder.count(".") > 1:
+        if f"{folder}.adapter" in modules():
+            return True
+        folder = folder.rpartition(".")[0]
+    return False
 
 
 def _heavy(module: Module) -> bool:

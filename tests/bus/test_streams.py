@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pocket3d.bus.port import Append, Bus, Conflict, Expect, NoResponders, Refused
+from pocket3d.bus.topology import coordinator_results
 from pocket3d.contracts.subjects import Subjects
 
 
@@ -227,3 +228,44 @@ async def test_pages_leave_nothing_out_while_others_write(place: Any, bus: Bus, 
         read += [message.seq for message in page]
         assert read == list(range(1, len(read) + 1))
     await writing
+
+
+async def test_a_deleted_message_is_gone_and_the_rest_stays(bus: Bus, s: Subjects) -> None:
+    for data in (b"one", b"two", b"three"):
+        await bus.append(s.result("echo", "a"), data)
+    assert await bus.delete(s.results_stream, 3)
+    assert not await bus.delete(s.results_stream, 3), "it is gone already"
+    assert not await bus.delete(s.results_stream, 99)
+    assert not await bus.delete(s.results_stream, 0)
+    assert await bus.get(s.results_stream, 3) is None
+    found = await bus.last(s.results_stream, s.result_of("a"))
+    assert found is not None and found.data == b"two"
+    assert [m.data for m in await bus.pages(s.results_stream, ">", start=1, limit=9)] == [b"one", b"two"]
+    # What follows is stored as if it had never been there.
+    assert await bus.append(s.result("echo", "a"), b"four", expect=Expect(2)) == 4
+    with pytest.raises(Refused) as caught:
+        await bus.delete("NOWHERE", 1)
+    assert caught.value.code == 10059
+
+
+async def test_a_stream_may_deny_deletion(bus: Bus, s: Subjects) -> None:
+    revision = await bus.kv_put(s.leader_bucket, "leader", b"x")
+    with pytest.raises(Refused):
+        await bus.delete(f"KV_{s.leader_bucket}", revision)
+    assert await bus.kv_get(s.leader_bucket, "leader") is not None
+
+
+async def test_a_deleted_message_that_was_delivered_is_not_waited_for(place: Any, bus: Bus, s: Subjects) -> None:
+    consumer = coordinator_results(s)
+    seen: list[int] = []
+
+    async def take(batch: Any) -> None:
+        seen.extend(delivery.message.seq for delivery in batch)
+
+    await bus.append(s.result("echo", "a"), b"x")
+    consumption = await bus.consume(consumer, take)
+    await place.eventually(lambda: seen == [1])
+    assert await bus.delete(s.results_stream, 1)
+    await bus.ack(consumer, 1)
+    assert await bus.backlog(consumer) == 0
+    await consumption.close()

@@ -412,3 +412,47 @@ async def test_follows_over_a_cut_connection(namespace: str, monkeypatch: pytest
     assert await asyncio.wait_for(asyncio.gather(*following), 10) == [story, result, [progress]]
     await client.close()
     await theirs.close()
+
+
+# ---------------------------------------------------------------- bytes that make no sense
+
+
+async def test_what_is_no_event_is_passed_over(client: Client, tell: Tell) -> None:
+    job = tell()
+    first = await job.event("queued")
+    await client.bus.append(client.subjects.event("echo", job.job_id, "started"), b"x")
+    last = await job.event("failed")
+    assert await asyncio.wait_for(collect(client.job(job.job_id).events()), 10) == [first, last]
+
+
+async def test_the_status_behind_bytes_that_are_no_event_is_the_coordinators(client: Client, tell: Tell) -> None:
+    job = tell()
+    await job.event("queued")
+    await client.bus.append(client.subjects.event("echo", job.job_id, "started"), b"x")
+
+    async def answer(request: dict[str, Any]) -> Status:
+        return job.status("running")
+
+    served = await serve_api(client.bus, client.subjects, status=answer)
+    assert (await client.job(job.job_id).status()).status == "running"
+    await served.close()
+
+
+async def test_what_is_no_result_is_waited_past(client: Client, tell: Tell) -> None:
+    job = tell()
+    seq = await client.bus.append(client.subjects.result("echo", job.job_id), b"x")
+    waiting = asyncio.ensure_future(client.job(job.job_id).result(10))
+    await started(waiting, client)
+    with pytest.raises(WaitTimeout):
+        await client.job(job.job_id).result(0.05)
+    assert await client.bus.delete(client.subjects.results_stream, seq)
+    stored = await job.result(job.make_result("failed"))
+    assert await waiting == stored
+
+
+async def test_a_later_versions_word_is_passed_on(client: Client, tell: Tell) -> None:
+    job = tell()
+    await job.result(job.make_result("superseded"))
+    assert (await client.job(job.job_id).result(5)).status == "superseded"
+    with pytest.raises(JobFailed, match="superseded"):
+        await client.job(job.job_id).download("nowhere")

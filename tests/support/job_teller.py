@@ -65,7 +65,7 @@ class Teller:
         return Result(
             job_id=self.job_id,
             feature=self.feature,
-            status=status,  # type: ignore[arg-type]
+            status=status,
             attempt=1,
             artifacts=artifacts or [],
             error=error,

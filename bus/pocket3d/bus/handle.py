@@ -9,10 +9,12 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from pocket3d.contracts.api import CancelRequest, Explanation, JobRequest
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.lifecycle import TERMINAL
-from pocket3d.contracts.messages import Artifact, Progress, Result, Status
+from pocket3d.contracts.messages import Artifact, Progress, Result, Status, read_result
 
 from .artifacts import ArtifactBroken
 from .client_errors import JobFailed, WaitTimeout
@@ -23,6 +25,8 @@ from .watch import Watch
 
 if TYPE_CHECKING:
     from .client import Client
+
+_log = structlog.get_logger("pocket3d.bus.handle")
 
 _PAGE = 64
 #: Progress messages that a slow reader may be behind; older ones are dropped.
@@ -71,7 +75,9 @@ class JobHandle:
                 found = await watch.read(page, list[Stored]())
                 for stored in found:
                     start = stored.seq + 1
-                    status = decode(Status, stored.data)
+                    status = _status(stored)
+                    if status is None:
+                        continue
                     yield status
                     if status.status in TERMINAL:
                         return
@@ -87,8 +93,9 @@ class JobHandle:
             Disconnected, OutcomeUnknown
         """
         stored = await self._bus.last(self._subjects.events_stream, self._subjects.events_of(self.job_id))
-        if stored is not None:
-            return decode(Status, stored.data)
+        told = _status(stored) if stored is not None else None
+        if told is not None:
+            return told
         # Between its publication and its first event only the coordinator can know it.
         return await self._client.api("status", JobRequest(job_id=self.job_id), Status, API_TIMEOUT_S)
 
@@ -229,7 +236,11 @@ class JobHandle:
         if self._result is None:
             stored = await self._bus.last(self._subjects.results_stream, self._result_subject)
             if stored is not None:
-                self._result = decode(Result, stored.data)
+                try:
+                    self._result = read_result(stored.data, self.job_id)
+                except WireError as error:
+                    # The leading coordinator puts a result in its place.
+                    _log.warning("not a result, passed over", subject=stored.subject, error=str(error))
         return self._result
 
     async def _stands(self) -> str:
@@ -240,10 +251,21 @@ class JobHandle:
             return f"the server cannot be asked where it stands: {error}"
         if stored is None:
             return "no coordinator has taken it yet"
-        status = decode(Status, stored.data)
+        status = _status(stored)
+        if status is None:
+            return "its last event cannot be read"
         why = f" ({status.reason})" if status.reason else ""
         where = f" on {status.agent_id}" if status.agent_id else ""
         return f"it is {status.status}{where}{why}"
+
+
+def _status(stored: Stored) -> Status | None:
+    try:
+        return decode(Status, stored.data)
+    except WireError as error:
+        # Anybody may publish there; a job's own events follow.
+        _log.warning("not an event, passed over", subject=stored.subject, error=str(error))
+        return None
 
 
 def _progress(data: bytes) -> Progress | None:

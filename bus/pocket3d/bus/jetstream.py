@@ -131,6 +131,10 @@ class JetStreamBus(KvOnStreams):
         """As `Bus.get`."""
         return await self.reader.get(stream, seq)
 
+    async def delete(self, stream: str, seq: int) -> bool:
+        """As `Bus.delete`."""
+        return await self.reader.delete(stream, seq)
+
     async def last_seq(self, stream: str) -> int:
         """As `Bus.last_seq`."""
         return (await self.reader.info(stream)).state.last_seq

@@ -216,6 +216,11 @@ class MemoryBus(KvOnStreams):
         await self._send()
         return self.server.stream(stream).messages.get(seq)
 
+    async def delete(self, stream: str, seq: int) -> bool:
+        """As `Bus.delete`."""
+        await self._send()
+        return self.server.stream(stream).delete(seq)
+
     async def last_seq(self, stream: str) -> int:
         """As `Bus.last_seq`."""
         await self._send()

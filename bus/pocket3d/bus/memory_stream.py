@@ -124,6 +124,18 @@ class MemoryStream:
         most = int(self.config.get("max_msgs", -1))
         return self.config.get("discard") == "new" and 0 < most < len(self.messages) + more
 
+    def delete(self, seq: int) -> bool:
+        """Take a message out on request; false if it is gone.
+
+        Raises:
+            Refused: the stream denies it.
+        """
+        if self.config.get("deny_delete"):
+            raise Refused(f"delete message {seq} of {self.name}: message delete not permitted (10057)", code=10057)
+        present = seq in self.messages
+        self.remove(seq)
+        return present
+
     def remove(self, seq: int) -> None:
         """Take a message out; nothing if it is gone."""
         message = self.messages.pop(seq, None)

@@ -37,6 +37,10 @@ class Conflict(BusError):
         self.last = last
 
 
+#: JetStream's code for a consumer that is not there.
+CONSUMER_NOT_FOUND = 10014
+
+
 class Refused(BusError):
     """The server refused for another reason."""
 
@@ -247,6 +251,14 @@ class Bus(Protocol):
 
     async def get(self, stream: str, seq: int) -> Stored | None:
         """The message with that sequence, or None if it is gone."""
+
+    async def delete(self, stream: str, seq: int) -> bool:
+        """Take a message out of a stream; false if there is none with that sequence (any more).
+
+        Raises:
+            Refused: no such stream, or it denies deletion.
+            OutcomeUnknown, Disconnected
+        """
 
     async def last_seq(self, stream: str) -> int:
         """The sequence of the newest message ever stored in the stream."""

@@ -109,6 +109,18 @@ class Reader:
         """As `Bus.get`."""
         return await self._message(stream, {"seq": seq}) if seq > 0 else None
 
+    async def delete(self, stream: str, seq: int) -> bool:
+        """As `Bus.delete`. The message is not overwritten (`no_erase`): that would cost a rewrite of its block."""
+        if seq <= 0:
+            return False
+        answer = await self.api(f"STREAM.MSG.DELETE.{stream}", {"seq": seq, "no_erase": True}, Answer)
+        if answer.error is None:
+            return True
+        if await self.get(stream, seq) is None:
+            # The server has several codes for that, and shares them with other errors.
+            return False
+        raise refusal(answer.error, f"delete message {seq} of {stream}")
+
     async def pages(self, stream: str, subject: str, start: int, limit: int) -> list[Stored]:
         """As `Bus.pages`.
 

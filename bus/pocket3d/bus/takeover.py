@@ -11,11 +11,9 @@ from typing import Any
 
 import msgspec
 
-from .port import ConsumerName
+from .port import CONSUMER_NOT_FOUND, ConsumerName
 from .publisher import ApiError, refusal
 from .reader import Answer, Reader
-
-_CONSUMER_NOT_FOUND = 10014
 
 
 class _Floor(msgspec.Struct, frozen=True):
@@ -35,7 +33,7 @@ async def take_over(reader: Reader, consumer: ConsumerName) -> None:
     if info.error is not None:
         raise refusal(info.error, f"take over consumer {consumer.name} on {consumer.stream}")
     deleted = await reader.api(f"CONSUMER.DELETE.{place}", None, Answer)
-    if deleted.error is not None and deleted.error.err_code != _CONSUMER_NOT_FOUND:
+    if deleted.error is not None and deleted.error.err_code != CONSUMER_NOT_FOUND:
         raise refusal(deleted.error, f"delete consumer {consumer.name} on {consumer.stream}")
     filtered = f".{info.config['filter_subject']}" if info.config.get("filter_subject") else ""
     body = {"stream_name": consumer.stream, "config": info.config, "action": "create"}

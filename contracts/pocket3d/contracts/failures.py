@@ -21,6 +21,8 @@ class FailureCode(str, Enum):
     WORKER_CRASHED = "worker_crashed"
     TIMEOUT = "timeout"
     AGENT_LOST = "agent_lost"
+    #: The results stream held bytes under the job's id that are no result.
+    INVALID_RESULT = "invalid_result"
     NO_CAPACITY = "no_capacity"
     #: Not a failure of the job: somebody asked for its end.
     CANCELLED = "cancelled"
@@ -67,6 +69,7 @@ FAILURES: dict[FailureCode, FailureFacts] = {
     FailureCode.WORKER_CRASHED: FailureFacts("adapter", RetryVerdict.BACKOFF, benches=True),
     FailureCode.TIMEOUT: FailureFacts("adapter", RetryVerdict.BACKOFF, benches=True),
     FailureCode.AGENT_LOST: FailureFacts("system", RetryVerdict.AT_ONCE, benches=False),
+    FailureCode.INVALID_RESULT: FailureFacts("system", RetryVerdict.NEVER, benches=False),
     FailureCode.NO_CAPACITY: FailureFacts("system", RetryVerdict.NEVER, benches=False),
     FailureCode.CANCELLED: FailureFacts("nobody", RetryVerdict.NEVER, benches=False),
     FailureCode.HANDED_BACK: FailureFacts("nobody", RetryVerdict.AT_ONCE, benches=False),

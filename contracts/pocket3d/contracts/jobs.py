@@ -38,12 +38,14 @@ Megabytes = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long each part of a job may take, in seconds."""
 
+    # Defaults are floats, as decoded numbers are: a request encodes alike with and without them.
+
     #: In the queue, counted from each queueing; null for ever.
     schedule_to_start_s: Seconds | None = None
     #: The run, without the model's load.
-    start_to_close_s: Seconds = 3600
+    start_to_close_s: Seconds = 3600.0
     #: The model's load.
-    load_s: Seconds = 900
+    load_s: Seconds = 900.0
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,11 +53,11 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
     #: Pause before the second attempt, seconds.
-    initial_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 1
+    initial_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 1.0
     #: Growth of the pause.
-    factor: Annotated[float, msgspec.Meta(ge=1, le=100)] = 2
+    factor: Annotated[float, msgspec.Meta(ge=1, le=100)] = 2.0
     #: Longest pause, seconds.
-    cap_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 100
+    cap_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 100.0
 
     def delay_s(self, failures: int) -> float:
         """Pause after that many failed attempts (1 or more), in seconds."""

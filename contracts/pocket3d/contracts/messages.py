@@ -6,12 +6,16 @@ UTC with milliseconds, durations seconds, sizes bytes, VRAM MB (MiB).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
 from .bounds import Bytes, Count, Duration, Megabytes, MegabytesLeft, ProcessId, Sequence
+from .codec import WireError, decode
 from .lifecycle import Priority, ResultWord, StatusWord
+
+#: How a job ended, as a result says it: one of `ResultWord`, or a word that a later version invented. All end the job.
+AnyResultWord = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(get_args(ResultWord))})]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +72,7 @@ class Result(Message, frozen=True, kw_only=True):
 
     job_id: str
     feature: str
-    status: ResultWord
+    status: AnyResultWord
     attempt: Count = 0
     #: `<epoch>-<n>` of the attempt that wrote it, or of the coordinator's decision.
     token: str | None = None
@@ -82,6 +86,18 @@ class Result(Message, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     tenant: str = "default"
     error: JobError | None = None
+
+
+def read_result(data: bytes, job_id: str) -> Result:
+    """What the results stream holds for a job.
+
+    Raises:
+        WireError: it is no result, or the result of another job.
+    """
+    result = decode(Result, data)
+    if result.job_id != job_id:
+        raise WireError("job_id", f"the subject says {job_id!r}, the message {result.job_id[:80]!r}")
+    return result
 
 
 class Status(Message, frozen=True, kw_only=True):

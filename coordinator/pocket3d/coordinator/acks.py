@@ -18,7 +18,7 @@ DELAY_S = 0.02
 MOST = 128
 
 
-class LazyAcks:
+class AckBatcher:
     """Collects acks and starts them together.
 
     Args:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from pocket3d.bus.port import (
     Bus,
@@ -38,7 +39,10 @@ from pocket3d.contracts.subjects import Subjects
 from . import events
 from .digest import REQUEST_DIGEST_HEADER, request_digest
 from .explain import explain, features
-from .reign import Reign
+from .history import read_last_event
+from .leader_term import LeaderTerm
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -49,6 +53,7 @@ _WORDS: dict[JobState, StatusWord] = {
     JobState.QUEUED: "queued",
     JobState.AWARDED: "awarded",
     JobState.RUNNING: "running",
+    #: Its end is proposed, and the results stream may yet decide otherwise.
     JobState.FINISHING: "running",
     JobState.FINISHED: "running",
 }
@@ -58,11 +63,18 @@ class Api:
     """The endpoints of one leadership."""
 
     def __init__(
-        self, bus: Bus, subjects: Subjects, reign: Reign, clock: Callable[[], Now], *, version: str, coordinator_id: str
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        term: LeaderTerm,
+        clock: Callable[[], Now],
+        *,
+        version: str,
+        coordinator_id: str,
     ) -> None:
         self._bus = bus
         self._subjects = subjects
-        self._reign = reign
+        self._term = term
         self._clock = clock
         self._version = version
         self._coordinator_id = coordinator_id
@@ -114,7 +126,7 @@ class Api:
             raise ServiceError(413, str(error), field="body") from error
         except BusError as error:
             raise ServiceError(503, f"the job could not be stored: {error}; submit it again with its job_id") from error
-        job_id = job.job_id or self._reign.generated_id(seq)
+        job_id = job.job_id or self._term.generated_id(seq)
         return encode(
             Status(
                 job_id=job_id,
@@ -136,17 +148,22 @@ class Api:
 
     async def _known(self, job_id: str) -> Status | None:
         """Where a job stands: an unfinished one by the engine, a finished one by its last event."""
-        record = self._reign.engine.record(job_id)
+        record = self._term.engine.record(job_id)
         if record is not None and record.state not in (JobState.FINISHED, JobState.RECOVERING):
             word = _WORDS[record.state]
-            if record.proposal is not None:
-                word = record.proposal.status
+            if record.state is JobState.FINISHING and not record.started_told:
+                word = "queued"
             reason = None
             if record.state is JobState.QUEUED:
-                reason = explain(self._reign.engine.core, record, self._clock()).summary
+                reason = explain(self._term.engine.core, record, self._clock()).summary
             return record.status(word, rfc3339(self._clock().wall), reason=reason)
         found = await self._bus.last(self._subjects.events_stream, self._subjects.events_of(job_id))
-        return decode(Status, found.data) if found is not None else None
+        if found is None:
+            return None
+        told = read_last_event(job_id, found.subject, found.data, found.headers).status
+        if told is None:
+            raise ServiceError(500, f"the last event of job {job_id} cannot be read by this version", field="job_id")
+        return told
 
     async def _wanted(self, job_id: str) -> Status:
         status = await self._known(job_id)
@@ -160,14 +177,15 @@ class Api:
     async def _cancel(self, msg: Msg) -> bytes:
         request = _read(CancelRequest, msg)
         await self._wanted(request.job_id)
-        self._reign.feed(events.CancelAsked(request.job_id, request.reason))
+        self._term.feed(events.CancelAsked(request.job_id, request.reason))
+        await self._term.handled()
         return encode(await self._wanted(request.job_id))
 
     async def _explain(self, msg: Msg) -> bytes:
         request = _read(JobRequest, msg)
-        record = self._reign.engine.record(request.job_id)
+        record = self._term.engine.record(request.job_id)
         if record is not None:
-            return encode(explain(self._reign.engine.core, record, self._clock()))
+            return encode(explain(self._term.engine.core, record, self._clock()))
         status = await self._wanted(request.job_id)
         summary = f"it has ended: {status.status}" + (f", {status.reason}" if status.reason else "")
         return encode({"status": status.status, "summary": summary, "reasons": []})
@@ -185,8 +203,12 @@ class Api:
         while True:
             page = await self._bus.pages(stream, subject, start=start, limit=_PAGE)
             for stored in page:
-                status = decode(Status, stored.data)
                 start = stored.seq + 1
+                try:
+                    status = decode(Status, stored.data)
+                except WireError as error:
+                    log.warning("a status could not be read", subject=stored.subject, error=str(error))
+                    continue
                 if _matches(status, request):
                     found.append(status)
                     if len(found) >= request.limit:
@@ -198,12 +220,12 @@ class Api:
 
     async def _features(self, msg: Msg) -> bytes:
         _read(EmptyRequest, msg)
-        return encode(FeatureList(features=features(self._reign.engine.core)))
+        return encode(FeatureList(features=features(self._term.engine.core)))
 
     async def _agents(self, msg: Msg) -> bytes:
         _read(EmptyRequest, msg)
         adverts = []
-        for _, view in sorted(self._reign.engine.core.fleet.agents.items()):
+        for _, view in sorted(self._term.engine.core.fleet.agents.items()):
             offers = list(view.adapters.values())
             adverts.append(msgspec.structs.replace(view.advert, adapters=offers, preferred_adapters=view.preferred))
         return encode(AgentList(agents=adverts))

@@ -15,7 +15,9 @@ from .events import (
     AwardsRefused,
     AwardsReturned,
     AwardsUnanswered,
+    AwardTooLarge,
     BodyGone,
+    CallTooLarge,
     OutcomesReturned,
     ResultRead,
 )
@@ -175,6 +177,24 @@ def body_gone(core: Core, event: BodyGone, now: Now) -> None:
         if not cancelled:
             text = "the request is no longer in the jobs stream: it was removed from outside"
             core.finish(record, "failed", FailureCode.INVALID_INPUT, text, now, field="body")
+
+
+def award_too_large(core: Core, event: AwardTooLarge, now: Now) -> None:
+    """Its request fits the server alone, and not with what an award adds to it."""
+    record = _on_agent(core, event.job_id, event.token)
+    if record is not None and record.state is JobState.AWARDED:
+        cancelled = record.cancel_wanted
+        _take_back(core, record, "its award is too large", now)
+        if not cancelled:
+            text = f"its award has {event.size} bytes, the server takes messages of at most {event.limit}"
+            core.finish(record, "failed", FailureCode.TOO_LARGE, text, now, field="body")
+
+
+def call_too_large(core: Core, event: CallTooLarge, now: Now) -> None:
+    """A lot that cannot be called for can never be placed."""
+    text = f"the call for bids has {event.size} bytes, the server takes messages of at most {event.limit}"
+    for record in core.auctioneer.drop_call(event.call_id):
+        core.finish(record, "failed", FailureCode.TOO_LARGE, text, now, field="model_preference")
 
 
 def outcomes_returned(core: Core, event: OutcomesReturned, now: Now) -> None:

@@ -11,6 +11,7 @@ from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
 
 from .fleet import AgentView, Fleet
+from .limits import MAX_PAYLOAD, room_of
 from .planning import Assignment, Hold, LotBid, RoundPlanner
 from .queue import Line, WaitingQueue
 from .records import JobRecord, LotKey
@@ -20,6 +21,8 @@ from .standing import StandingOffers
 
 #: Broken choices of adapters remembered before those that no job waits for are forgotten.
 _BROKEN_KEPT = 256
+#: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.
+_LOT_BYTES, _ADAPTER_BYTES = 256, 70
 
 
 class Invitation(NamedTuple):
@@ -46,6 +49,8 @@ class Round:
         self.answers: dict[str, CallAnswered] = {}
         #: Jobs that are not known to be new yet, and why agents are not asked for the lots of such jobs.
         self.coming: set[str] = set()
+        #: At most, of the largest of its messages.
+        self.bytes = 0
         self.obstacles: dict[int, dict[str, list[Reason]]] = {}
 
     @property
@@ -79,6 +84,8 @@ class Auctioneer:
         self._composition = fleet.composition
         self.round: Round | None = None
         self.hold: Hold | None = None
+        #: Largest message that the server takes, bytes.
+        self.max_payload = MAX_PAYLOAD
         self._call_id = 0
         #: (feature, binding adapters) -> the lines that nobody can serve because every adapter is broken.
         self._broken: dict[tuple[str, tuple[str, ...] | None], Broken] = {}
@@ -152,6 +159,9 @@ class Auctioneer:
             candidates = self._candidates(line, now_mono)
             if not candidates:
                 continue
+            if call.lots and call.bytes + self._lot_bytes(line.key, candidates) > room_of(self.max_payload):
+                # The next round is for those that are left.
+                break
             # Each lot for itself: a long line in front that waits for room must not use up the round of the others.
             self._add_lot(call, lots_of, line.key, min(len(line), settings.jobs_per_lot), candidates, now_mono)
             if len(call.lots) >= settings.lots_per_round:
@@ -164,6 +174,21 @@ class Auctioneer:
         self.round = call
         return [Invitation(agent_id, tuple(lots)) for agent_id, lots in lots_of.items()]
 
+    def _lot_bytes(self, key: LotKey, candidates: list[AgentView]) -> int:
+        """Of a lot in a call, at most."""
+        adapters = [*(key.preferred or ()), *key.unfit]
+        most = max(len(view.adapters) for view in candidates)
+        return _LOT_BYTES + sum(len(adapter_id) + 3 for adapter_id in adapters) + most * _ADAPTER_BYTES
+
+    def drop_call(self, call_id: int) -> list[JobRecord]:
+        """Abandon the open call, which cannot be sent; the jobs for which it was."""
+        call = self.round
+        if call is None or call.call_id != call_id:
+            return []
+        self.round = None
+        lines = [self._queue.line_of(key) for key, _ in call.lots.values()]
+        return [record for line in lines if line is not None for record in line]
+
     def _add_lot(
         self,
         call: Round,
@@ -174,6 +199,7 @@ class Auctioneer:
         now_mono: float,
     ) -> None:
         number = len(call.lots)
+        call.bytes += self._lot_bytes(key, candidates)
         call.lots[number] = (key, jobs)
         call.called[number] = [view.agent_id for view in candidates]
         for view in candidates:

@@ -43,6 +43,8 @@ class Core:
         #: Terminal decisions that wait until the leadership is proven.
         self.deferred: dict[str, tuple[ResultWord, JobError]] = {}
         self.cancelling: dict[str, None] = {}
+        #: Bytes in the results stream that are no result and are being deleted: their sequence -> what is wrong.
+        self.unreadable_results: dict[int, str] = {}
         #: Further messages with the id of a job of which it is not yet known which message is the job: seq -> message.
         self.twins: dict[str, dict[int, JobRead]] = {}
         #: Awards without an answer, whose agents are asked again and again.

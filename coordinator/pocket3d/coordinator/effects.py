@@ -1,25 +1,32 @@
-"""What the coordinator's engine wants done. Imperatives; the service performs them and decides nothing."""
+"""What the coordinator's engine wants done. Imperatives: one call on the bus each, answered by one event."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.commands import AgentRecord, Award, Cancel, Lot
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import EventWord, Priority
-from pocket3d.contracts.messages import JobError, Result, Status
+from pocket3d.contracts.messages import DeadLetter, JobError, Result, Status
 
-from .events import RequestId
+#: An opaque handle on something that waits for an answer; the service knows what it is.
+RequestId = int
+#: A consumer of the coordinator's: of results, or of the jobs of one priority.
+ConsumerKey = Literal["results", "high", "normal", "low"]
 
 
 class PublishQueued(NamedTuple):
-    """Store the `queued` event, expecting none of this id: answered by `QueuedStored` or `QueuedKnown`."""
+    """Store the `queued` event, expecting none of this id: answered by `QueuedStored`, `QueuedConflict` or
+    `QueuedUnknown`.
+    """
 
     status: Status
     job_seq: int
     #: The sequence expected on `p3d.events.*.<job_id>.*`: 0, none.
     expect_last: int = 0
+    #: Of the request, so that a second submit of another request is told; empty where the request is not at hand.
+    digest: str = ""
 
 
 class PublishEvent(NamedTuple):
@@ -41,15 +48,15 @@ class PublishDead(NamedTuple):
     error: JobError | None
 
 
-class ReadStory(NamedTuple):
-    """Read the last event of a job: answered by `StoryRead`."""
+class ReadLastEvent(NamedTuple):
+    """Read the last event of a job: answered by `LastEventRead`."""
 
     job_id: str
 
 
 class StoreResult(NamedTuple):
-    """Propose a terminal result, expecting none of this job. What is stored comes back as `ResultSeen`; a conflict
-    or a missing answer is read back by the service as `ResultRead`. The job's metadata is filled in from its body.
+    """Propose a terminal result, expecting none of this job. What is stored comes back as `ResultSeen`; otherwise it is
+    answered by `ResultConflict` or `ResultUnknown`. The job's metadata is filled in from its request.
     """
 
     result: Result
@@ -61,6 +68,15 @@ class ReadResult(NamedTuple):
     """Read the results stream for one job: answered by `ResultRead`."""
 
     job_id: str
+
+
+class DeleteResult(NamedTuple):
+    """Take bytes that are no result out of the results stream: answered by `ResultDeleted`."""
+
+    job_id: str
+    subject: str
+    seq: int
+    error: str
 
 
 class AckJob(NamedTuple):
@@ -167,13 +183,61 @@ class ReadJobs(NamedTuple):
     more: bool
 
 
+class Again(NamedTuple):
+    """Carry out that effect after a pause."""
+
+    effect: Any
+
+
+class ReadRequest(NamedTuple):
+    """Read a message of the jobs stream: answered by `RequestRead`."""
+
+    seq: int
+
+
+class SendAwardMessage(NamedTuple):
+    """Send one message of awards: answered by `AwardsReturned`, `AwardsRefused` or `AwardsUnanswered`."""
+
+    agent_id: str
+    incarnation: str
+    awards: tuple[Award, ...]
+
+
+class StoreDeadLetter(NamedTuple):
+    """Store a dead letter, unless it stands already: answered by `DeadStored`."""
+
+    letter: DeadLetter
+
+
+class CountBacklog(NamedTuple):
+    """Count what one of the coordinator's consumers has not acked: answered by `BacklogCounted` or
+    `BacklogUncounted`.
+    """
+
+    consumer: ConsumerKey
+
+
+class RestoreTopology(NamedTuple):
+    """A consumer was removed from the server: make what is missing there."""
+
+    consumer: ConsumerKey
+
+
+class NoteStep(NamedTuple):
+    """A job made a step: for the log."""
+
+    step: SendAwards | PublishEvent
+
+
+#: What the engine asks for.
 Effect = (
     PublishQueued
     | PublishEvent
     | PublishDead
-    | ReadStory
+    | ReadLastEvent
     | StoreResult
     | ReadResult
+    | DeleteResult
     | AckJob
     | AckResult
     | SendCall
@@ -185,4 +249,7 @@ Effect = (
     | ForgetAgent
     | ProveLeadership
     | ReadJobs
+    | Again
 )
+#: What is made of that for the bus: with requests read, sizes kept and events in batches.
+BusEffect = Effect | ReadRequest | SendAwardMessage | StoreDeadLetter | CountBacklog | RestoreTopology | NoteStep

@@ -6,11 +6,32 @@ from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.lifecycle import JobState, ResultWord
-from pocket3d.contracts.messages import Result, Status
+from pocket3d.contracts.messages import JobError, Result, Status
 
 from .core import Core
-from .effects import AckJob, AckResult, PublishDead, PublishEvent, ReadJobs, ReadResult, ReadStory
-from .events import CancelAsked, DeadStored, EventsStored, JobAcked, ResultSeen
+from .effects import (
+    AckJob,
+    AckResult,
+    Again,
+    DeleteResult,
+    PublishDead,
+    PublishEvent,
+    ReadJobs,
+    ReadLastEvent,
+    ReadResult,
+    StoreResult,
+)
+from .events import (
+    CancelAsked,
+    DeadStored,
+    EventsStored,
+    JobAcked,
+    ResultConflict,
+    ResultDeleted,
+    ResultSeen,
+    ResultUnknown,
+    ResultUnreadable,
+)
 from .records import Attempt, JobClass, JobRecord
 
 #: Endings after which the request is kept as a dead letter.
@@ -25,9 +46,41 @@ def result_seen(core: Core, event: ResultSeen, now: Now) -> None:
         # Of a former leader's time, or redelivered: the story says whether its event was published.
         core.orphans[result.job_id] = (result, event.seq)
         if record is None:
-            core.do(ReadStory(result.job_id))
+            core.do(ReadLastEvent(result.job_id))
         return
     conclude(core, record, result, event.seq, now)
+
+
+def result_in_doubt(core: Core, event: ResultConflict | ResultUnknown, now: Now) -> None:
+    """Refused or unanswered: what is stored decides. A moment later, for a rival may be in process."""
+    record = core.jobs.get(event.job_id)
+    if record is not None and record.state is JobState.FINISHING:
+        core.do(Again(ReadResult(event.job_id)))
+
+
+def result_unreadable(core: Core, event: ResultUnreadable, now: Now) -> None:
+    """Bytes that are no result decide nothing, and keep the result of their job out of the stream: they must go."""
+    if event.seq not in core.unreadable_results:
+        core.unreadable_results[event.seq] = event.error
+        core.do(DeleteResult(event.job_id, event.subject, event.seq, event.error))
+
+
+def result_deleted(core: Core, event: ResultDeleted, now: Now) -> None:
+    """The bytes that were no result are gone; an unfinished job of that id ends in their place."""
+    error = core.unreadable_results.pop(event.seq, "")
+    core.do(AckResult(event.seq))
+    record = core.jobs.get(event.job_id)
+    if record is None or record.state in (JobState.SUBMITTED, JobState.FINISHED) or core.story_pending(record):
+        # Unknown, ended, or not begun: nothing of it was spoiled.
+        return
+    if record.state is JobState.FINISHING:
+        # The bytes kept our own result out.
+        if record.proposal is not None:
+            core.do(StoreResult(record.proposal, record.seq))
+        return
+    text = f"message {event.seq} of the results stream stood under this job's id and was no result: {error}"
+    core.stop_attempt(record, text)
+    core.finish(record, "failed", FailureCode.INVALID_RESULT, text, now)
 
 
 def conclude(core: Core, record: JobRecord, result: Result, seq: int | None, now: Now) -> None:
@@ -57,11 +110,12 @@ def conclude(core: Core, record: JobRecord, result: Result, seq: int | None, now
     core.deferred.pop(record.job_id, None)
     core.recovering.pop(record.job_id, None)
     core.auctioneer.release_hold(record.job_id)
+    status = _final_status(record, result, now)
     if result.status in _DEAD:
         core.do(PublishDead(record.job_id, record.klass.feature, record.klass.priority, record.seq, result.error))
-        record.last_status = _final_status(record, result, now)
+        record.last_status = status
     else:
-        core.do(PublishEvent(result.status, _final_status(record, result, now), record.seq, answer=True))
+        core.do(PublishEvent(_terminal(status), status, record.seq, answer=True))
 
 
 def _winner(result: Result, now: Now) -> Attempt:
@@ -79,18 +133,25 @@ def _winner(result: Result, now: Now) -> Attempt:
 
 
 def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
+    """What the story says of a result. A word that a later version invented is told as `failed`, the one ending that
+    no consumer of today takes for a success; the result itself stays as it is.
+    """
+    word, error = _known_word(result.status), result.error
+    if word is None and error is None:
+        text = f"its result says {result.status!r}, a word that this version does not know"
+        error = JobError(code=FailureCode.INVALID_RESULT.value, message=text)
     return Status(
         job_id=record.job_id,
         feature=record.klass.feature,
         priority=record.klass.priority,
         tenant=record.klass.tenant,
-        status=result.status,
+        status=word or "failed",
         attempt=result.attempt,
         agent_id=result.agent_id,
         device=result.device,
         adapter_id=result.adapter_id,
-        reason=result.error.message if result.error else None,
-        error=result.error,
+        reason=error.message if error else None,
+        error=error,
         at=rfc3339(now.wall),
     )
 
@@ -108,11 +169,17 @@ def dead_stored(core: Core, event: DeadStored, now: Now) -> None:
     core.do(PublishEvent(_terminal(status), status, record.seq, answer=True))
 
 
-def _terminal(status: Status) -> ResultWord:
-    word = status.status
+def _known_word(word: str) -> ResultWord | None:
     if word in ("succeeded", "failed", "cancelled", "expired", "rejected"):
-        return word
-    raise ValueError(f"{word} is not the end of a job")
+        return word  # type: ignore[return-value]  # mypy does not narrow a str by a tuple of literals
+    return None
+
+
+def _terminal(status: Status) -> ResultWord:
+    word = _known_word(status.status)
+    if word is None:
+        raise ValueError(f"{status.status} is not the end of a job")
+    return word
 
 
 def events_stored(core: Core, event: EventsStored, now: Now) -> None:

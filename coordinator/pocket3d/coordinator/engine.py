@@ -38,8 +38,9 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.LeadershipProven: watch.leadership_proven,
     events.JobRead: intake.job_read,
     events.QueuedStored: intake.queued_stored,
-    events.QueuedKnown: intake.queued_known,
-    events.StoryRead: intake.story_read,
+    events.QueuedConflict: intake.queued_in_doubt,
+    events.QueuedUnknown: intake.queued_in_doubt,
+    events.LastEventRead: intake.last_event_read,
     events.AdvertReceived: watch.advert_received,
     events.AgentSilent: watch.agent_silent,
     events.CallReturned: _call_returned,
@@ -47,9 +48,15 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.AwardsRefused: attempts.awards_refused,
     events.AwardsUnanswered: attempts.awards_unanswered,
     events.BodyGone: attempts.body_gone,
+    events.AwardTooLarge: attempts.award_too_large,
+    events.CallTooLarge: attempts.call_too_large,
     events.OutcomesReturned: attempts.outcomes_returned,
     events.ResultSeen: endings.result_seen,
-    events.ResultRead: attempts.result_read,
+    events.ResultRead: intake.result_read,
+    events.ResultConflict: endings.result_in_doubt,
+    events.ResultUnknown: endings.result_in_doubt,
+    events.ResultUnreadable: endings.result_unreadable,
+    events.ResultDeleted: endings.result_deleted,
     events.EventsStored: endings.events_stored,
     events.DeadStored: endings.dead_stored,
     events.JobAcked: endings.job_acked,
@@ -108,6 +115,12 @@ class CoordinatorEngine:
     def record(self, job_id: str) -> JobRecord | None:
         """An unfinished job."""
         return self.core.jobs.get(job_id)
+
+    def story_of(self, event: object) -> str:
+        """The latest moves of the job that an event is about; empty if it is about none."""
+        job_id = getattr(event, "job_id", None)
+        record = self.core.jobs.get(job_id) if isinstance(job_id, str) else None
+        return f"job {record.job_id}: {'; '.join(record.story or ['none'])}" if record is not None else ""
 
     def check(self) -> None:
         """Verify what must hold between any two events; for tests and the simulation.

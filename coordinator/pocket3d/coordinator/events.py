@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pocket3d.contracts.commands import AgentRecord, AwardsAnswered, CallAnswered, OutcomesReported
 from pocket3d.contracts.jobs import Admission
 from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Advert, Result, Status
 
-#: An opaque handle on something that waits for an answer; the service knows what it is.
-RequestId = int
+from .effects import ConsumerKey, RequestId
+from .limits import MAX_PAYLOAD
 
 
 class Led(NamedTuple):
@@ -18,6 +18,8 @@ class Led(NamedTuple):
 
     epoch: int
     known: tuple[AgentRecord, ...]
+    #: Largest message that the server takes, bytes.
+    max_payload: int = MAX_PAYLOAD
 
 
 class ResultsDrained(NamedTuple):
@@ -37,6 +39,8 @@ class JobRead(NamedTuple):
     admission: Admission
     #: When the stream stored it, Unix seconds.
     published_at: float
+    #: The message as published.
+    data: bytes = b""
 
 
 class QueuedStored(NamedTuple):
@@ -45,18 +49,27 @@ class QueuedStored(NamedTuple):
     job_id: str
 
 
-class QueuedKnown(NamedTuple):
-    """The `queued` event was refused: the events stream knows the id."""
+class QueuedConflict(NamedTuple):
+    """The `queued` event was refused: the events stream may know the id, or hold our own first try."""
 
     job_id: str
 
 
-class StoryRead(NamedTuple):
-    """The last event of a job, or None; `job_seq` is the jobs-stream sequence of the message it belongs to."""
+class QueuedUnknown(NamedTuple):
+    """No answer: the `queued` event may be stored, or not."""
+
+    job_id: str
+
+
+class LastEventRead(NamedTuple):
+    """The last event of a job, or None; `job_seq` is the jobs-stream sequence of the message it belongs to.
+    `unreadable`: there is one, and nobody can say what it tells.
+    """
 
     job_id: str
     status: Status | None
     job_seq: int | None
+    unreadable: bool = False
 
 
 class AdvertReceived(NamedTuple):
@@ -108,6 +121,23 @@ class BodyGone(NamedTuple):
     token: str
 
 
+class AwardTooLarge(NamedTuple):
+    """The server takes no message of the award's size: it was not sent, and never can be."""
+
+    job_id: str
+    token: str
+    size: int
+    limit: int
+
+
+class CallTooLarge(NamedTuple):
+    """The server takes no message of the call's size, although it was for one lot only."""
+
+    call_id: int
+    size: int
+    limit: int
+
+
 class OutcomesReturned(NamedTuple):
     """An agent reported what became of attempts; `request` wants an answer."""
 
@@ -129,6 +159,35 @@ class ResultRead(NamedTuple):
     result: Result | None
 
 
+class ResultConflict(NamedTuple):
+    """Our proposal was refused: a result stands there, our own first try may, or a rival was in process."""
+
+    job_id: str
+
+
+class ResultUnknown(NamedTuple):
+    """No answer to our proposal, or it was not sent."""
+
+    job_id: str
+
+
+class ResultUnreadable(NamedTuple):
+    """Under the job's id the results stream holds bytes that are no result, as its consumer or a read found."""
+
+    job_id: str
+    subject: str
+    seq: int
+    #: What is wrong with them, for people.
+    error: str
+
+
+class ResultDeleted(NamedTuple):
+    """Those bytes are gone."""
+
+    job_id: str
+    seq: int
+
+
 class EventsStored(NamedTuple):
     """The terminal events of these jobs are stored."""
 
@@ -146,9 +205,43 @@ class JobsIndexed(NamedTuple):
 
 
 class JobAcked(NamedTuple):
-    """The job's message has left the jobs stream."""
+    """A message has left the jobs stream; `job_id` is empty for a second publish."""
 
     job_id: str
+    seq: int = 0
+
+
+class ResultAcked(NamedTuple):
+    """The results consumer will not hand that message over again."""
+
+    seq: int
+
+
+class RequestRead(NamedTuple):
+    """The jobs stream was read at a sequence: the message, or None if it is gone."""
+
+    seq: int
+    data: bytes | None
+
+
+class BacklogCounted(NamedTuple):
+    """So many messages are not acked on that consumer; None: somebody removed the consumer."""
+
+    consumer: ConsumerKey
+    unacked: int | None
+
+
+class BacklogUncounted(NamedTuple):
+    """The server did not say."""
+
+    consumer: ConsumerKey
+
+
+class EffectFailed(NamedTuple):
+    """An effect could not be carried out, or its answer was lost; it may be repeated as it is."""
+
+    effect: Any
+    error: str
 
 
 class CancelAsked(NamedTuple):
@@ -160,6 +253,9 @@ class CancelAsked(NamedTuple):
 
 class Connected(NamedTuple):
     """The connection is back: consumers were reset, leases begin again."""
+
+    #: Of the server of now; None: as before.
+    max_payload: int | None = None
 
 
 class Disconnected(NamedTuple):
@@ -174,14 +270,16 @@ class Tick(NamedTuple):
     """Time passed."""
 
 
+#: What the engine takes in.
 Event = (
     Led
     | ResultsDrained
     | LeadershipProven
     | JobRead
     | QueuedStored
-    | QueuedKnown
-    | StoryRead
+    | QueuedConflict
+    | QueuedUnknown
+    | LastEventRead
     | AdvertReceived
     | AgentSilent
     | CallReturned
@@ -189,9 +287,15 @@ Event = (
     | AwardsRefused
     | AwardsUnanswered
     | BodyGone
+    | AwardTooLarge
+    | CallTooLarge
     | OutcomesReturned
     | ResultSeen
     | ResultRead
+    | ResultConflict
+    | ResultUnknown
+    | ResultUnreadable
+    | ResultDeleted
     | EventsStored
     | DeadStored
     | JobsIndexed
@@ -202,3 +306,5 @@ Event = (
     | RoundDue
     | Tick
 )
+#: Answers of the bus that are dealt with before the engine.
+BusEvent = Event | ResultAcked | RequestRead | BacklogCounted | BacklogUncounted | EffectFailed

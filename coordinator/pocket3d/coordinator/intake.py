@@ -8,11 +8,12 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.lifecycle import TERMINAL, JobState
 from pocket3d.contracts.messages import JobError, RunningJob, Status
 
+from . import attempts
 from .attempts import adopt
 from .core import Core
-from .effects import AckJob, AckResult, PublishQueued, ReadJobs, ReadResult, ReadStory
+from .effects import AckJob, AckResult, Again, PublishQueued, ReadJobs, ReadLastEvent, ReadResult
 from .endings import adopt_orphan, conclude
-from .events import JobRead, QueuedKnown, QueuedStored, StoryRead
+from .events import JobRead, LastEventRead, QueuedConflict, QueuedStored, QueuedUnknown, ResultRead
 from .fleet import AgentView
 from .judging import Judgement, judge
 from .records import JobClass, JobRecord
@@ -37,19 +38,24 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         core.do(AckJob(event.priority, event.seq))
         return
     record = _take_in(core, event, now)
-    at = rfc3339(now.wall)
-    rejection = record.trouble.rejection if record.trouble else None
-    if rejection is not None:
-        error = JobError(code=rejection.code.value, message=rejection.message, field=rejection.field)
-        status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
-    else:
-        status = record.status("queued", at)
-        if record.trouble is None and core.queue.count + core.fleet.attempts_out < _QUIET_JOBS:
-            core.auctioneer.expect(record)
-    core.do(PublishQueued(status, event.seq))
+    if record.trouble is None and core.queue.count + core.fleet.attempts_out < _QUIET_JOBS:
+        core.auctioneer.expect(record)
+    core.do(_first_event(record, now))
     if core.reading and len(core.jobs) >= core.settings.index_cap:
         core.reading = False
         core.do(ReadJobs(False))
+
+
+def _first_event(record: JobRecord, now: Now) -> PublishQueued:
+    """`queued`, or `rejected` for what is no job: the event that makes the id known."""
+    at = rfc3339(now.wall)
+    rejection = record.trouble.rejection if record.trouble else None
+    if rejection is None:
+        status = record.status("queued", at)
+    else:
+        error = JobError(code=rejection.code.value, message=rejection.message, field=rejection.field)
+        status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
+    return PublishQueued(status, record.seq)
 
 
 def _take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
@@ -110,28 +116,29 @@ def _wait(core: Core, record: JobRecord, why: str, now: Now) -> None:
     core.enqueue(record, why, now, returned=False, queued_at=now.mono - age)
 
 
-def queued_known(core: Core, event: QueuedKnown, now: Now) -> None:
-    """The events stream knows the id: a former leader's job, or a second publish. Its story tells which."""
+def queued_in_doubt(core: Core, event: QueuedConflict | QueuedUnknown, now: Now) -> None:
+    """The events stream knows the id, holds our own first try, or nothing: its last event tells."""
     record = core.jobs.get(event.job_id)
     core.auctioneer.arrived(event.job_id)
     if record is not None and record.state is JobState.SUBMITTED:
-        record.move(JobState.RECOVERING, "its id is known")
-        core.do(ReadStory(record.job_id))
+        core.do(ReadLastEvent(record.job_id))
 
 
-def story_read(core: Core, event: StoryRead, now: Now) -> None:
-    """The last event of a job whose id was known."""
+def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
+    """The last event of a job whose first event was refused or not answered, or of a result without a job."""
     record = core.jobs.get(event.job_id)
     status = event.status
     if record is None:
         _orphan_story(core, event, now)
         return
-    if record.state is not JobState.RECOVERING:
+    known = status is not None or event.unreadable
+    if record.state is JobState.SUBMITTED and not known:
+        # It was not stored, a rival was in process that did not make it either, or what stood there has left by age.
+        core.do(Again(_first_event(record, now)))
         return
-    if status is None:
-        # Known a moment ago and gone now: its events have just left by age. It stands as new.
-        _ack_twins(core, record.job_id)
-        _begin(core, record, "its story has left by age", now)
+    if record.state is JobState.SUBMITTED:
+        record.move(JobState.RECOVERING, "its id is known")
+    if record.state is not JobState.RECOVERING or record.job_id in core.recovering or not known:
         return
     if event.job_seq is not None and event.job_seq != record.seq:
         core.do(AckJob(record.klass.priority, record.seq))
@@ -149,6 +156,15 @@ def story_read(core: Core, event: StoryRead, now: Now) -> None:
     _ack_twins(core, record.job_id)
     rejection = record.trouble.rejection if record.trouble else None
     orphan = core.orphans.pop(record.job_id, None)
+    if status is None:
+        # Somebody else's bytes, or a later version's: only the results stream can say whether the job has ended.
+        if orphan is not None:
+            conclude(core, record, *orphan, now)
+            return
+        record.troubled().history_lost = True
+        core.recovering[record.job_id] = None
+        look_for_recovering(core, now)
+        return
     if status.status in TERMINAL and (status.status != "rejected" or rejection is None):
         record.result_seq = orphan[1] if orphan is not None else None
         record.move(JobState.FINISHED, f"its story ended with {status.status}")
@@ -183,6 +199,18 @@ def _recover(core: Core, record: JobRecord, status: Status, now: Now) -> None:
     look_for_recovering(core, now)
 
 
+def result_read(core: Core, event: ResultRead, now: Now) -> None:
+    """What the results stream holds for a job, or None."""
+    record = core.jobs.get(event.job_id)
+    lost = record is not None and record.trouble is not None and record.trouble.history_lost
+    if record is not None and lost and event.result is None and record.job_id in core.recovering:
+        # Nobody says that he runs it and there is no result: no attempt of it is known, so none is lost.
+        del core.recovering[record.job_id]
+        _begin(core, record, "its last event cannot be read", now)
+        return
+    attempts.result_read(core, event, now)
+
+
 def runner_of(core: Core, job_id: str) -> tuple[AgentView, RunningJob] | None:
     """The agent that says it runs a job, if any."""
     for view in core.fleet.agents.values():
@@ -206,12 +234,15 @@ def look_for_recovering(core: Core, now: Now) -> None:
         trouble = record.troubled()
         agent_id = record.last_status.agent_id if record.last_status else None
         heard = agent_id in core.fleet.agents
+        if trouble.history_lost:
+            # Any agent may run it: all that are known were asked, and have had the time to answer.
+            heard = not core.awaiting and core.results_drained
         if not trouble.result_asked and (heard or now.mono >= core.watching_since + core.settings.agent_lease_s):
             trouble.result_asked = True
             core.do(ReadResult(job_id))
 
 
-def _orphan_story(core: Core, event: StoryRead, now: Now) -> None:
+def _orphan_story(core: Core, event: LastEventRead, now: Now) -> None:
     """For a result that was seen before its job."""
     if event.job_id not in core.orphans:
         return

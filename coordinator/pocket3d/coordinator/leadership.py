@@ -13,9 +13,23 @@ from typing import NamedTuple
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import LeaderRecord
 
+from .leader_record import (
+    LeaderRecordEvent,
+    LeaderRecordNotWritten,
+    LeaderRecordRead,
+    LeaderRecordUnread,
+    LeaderRecordWritten,
+    ReadLeaderRecord,
+    WriteLeaderRecord,
+    is_of,
+)
+
+#: Before the leader record is read again, seconds.
+_PAUSE_S = 0.25
+
 
 class LeaseRead(NamedTuple):
-    """What the leader bucket holds; None for nothing."""
+    """What the leader bucket holds; None for nothing (revision 0), or for bytes that are no record."""
 
     record: LeaderRecord | None
     revision: int
@@ -39,17 +53,8 @@ class LeaseUnread(NamedTuple):
     """The leader bucket could not be read."""
 
 
-class FenceWritten(NamedTuple):
-    """The leader record of that epoch stands in the events stream, at this sequence."""
-
-    sequence: int
-    epoch: int
-
-
-class FenceConflict(NamedTuple):
-    """Another leader wrote its record; `epoch` of it, 0 if it was not read."""
-
-    epoch: int
+class FencedOut(NamedTuple):
+    """A batch of events was refused: another leader wrote its record."""
 
 
 class ProofWanted(NamedTuple):
@@ -74,8 +79,8 @@ LeaseEvent = (
     | LeaseConflict
     | LeaseUnknown
     | LeaseUnread
-    | FenceWritten
-    | FenceConflict
+    | FencedOut
+    | LeaderRecordEvent
     | ProofWanted
     | LinkLost
     | LinkBack
@@ -94,19 +99,13 @@ class WriteLease(NamedTuple):
     last: int
 
 
-class WriteFence(NamedTuple):
-    """Put the record into the events stream, after whatever record with a lower epoch stands there: answered by
-    `FenceWritten` or `FenceConflict`.
-    """
-
-    record: LeaderRecord
-
-
 class Lead(NamedTuple):
     """Lead from now on."""
 
     epoch: int
+    #: Sequence of the leader record in the events stream.
     fence: int
+    record: LeaderRecord
 
 
 class StepDown(NamedTuple):
@@ -119,7 +118,7 @@ class Proven(NamedTuple):
     """The leadership was renewed just now."""
 
 
-LeaseEffect = ReadLease | WriteLease | WriteFence | Lead | StepDown | Proven
+LeaseEffect = ReadLease | WriteLease | ReadLeaderRecord | WriteLeaderRecord | Lead | StepDown | Proven
 
 
 class Leadership:
@@ -145,7 +144,10 @@ class Leadership:
         self._read_at = -math.inf
         self._revision = 0
         self._record: LeaderRecord | None = None
+        #: The lease is ours, and the leader record is being written.
         self._fencing = False
+        #: When the leader record is read again, monotonic seconds; None while an answer is awaited.
+        self._fence_at: float | None = None
         #: Sequence of our leader record, once it stands.
         self._fence: int | None = None
         self._leading = False
@@ -187,12 +189,15 @@ class Leadership:
             case LeaseUnread():
                 self._waiting = False
                 return []
-            case FenceWritten(sequence, epoch):
-                return self._fenced(sequence, epoch, now)
-            case FenceConflict(epoch):
-                self._fencing = False
-                self._epoch_seen = max(self._epoch_seen, epoch)
-                return self._down("another leader's record stands in the events stream") + self._look(now)
+            case LeaderRecordRead(record, seq):
+                return self._record_read(record, seq, now)
+            case LeaderRecordWritten(epoch, seq):
+                return self._fenced(seq, epoch, now)
+            case LeaderRecordUnread() | LeaderRecordNotWritten():
+                self._fence_at = now.mono + _PAUSE_S
+                return []
+            case FencedOut():
+                return self._overtaken(now)
             case ProofWanted():
                 self._proof_wanted = now.mono
                 return self._renew(now) if self._leading else []
@@ -220,6 +225,9 @@ class Leadership:
             if now.mono - self._written_at >= self._renew_s:
                 return self._renew(now)
             return []
+        if self._fencing and self._fence_at is not None and now.mono >= self._fence_at:
+            self._fence_at = None
+            return [ReadLeaderRecord()]
         if now.mono - self._asked_at >= self._renew_s / 3:
             self._waiting = self._waiting and now.mono - self._asked_at < self._lease_s
             return self._look(now)
@@ -269,6 +277,9 @@ class Leadership:
             # A candidate that was overtaken while it fenced.
             self._down("another coordinator took the lease")
         seen = (event.revision, record.epoch, record.renewal) if record is not None else None
+        if seen is None and event.revision:
+            # Bytes that are no record may stand where a leader's record stood a moment ago: it has its lease.
+            seen = (event.revision, 0, 0)
         if seen is not None and seen != self._seen:
             self._seen = seen
             self._seen_at = now.mono
@@ -299,11 +310,27 @@ class Leadership:
             return []
         if self._fence is not None:
             self._leading = True
-            return [Lead(self._record.epoch, self._fence)]
+            return [Lead(self._record.epoch, self._fence, self._record)]
         if self._fencing:
             return []
         self._fencing = True
-        return [WriteFence(self._record)]
+        self._fence_at = None
+        return [ReadLeaderRecord()]
+
+    def _record_read(self, record: LeaderRecord | None, seq: int, now: Now) -> list[LeaseEffect]:
+        """Write ours over any record with a lower epoch, or over bytes that are none."""
+        if not self._fencing or self._record is None:
+            return []
+        if is_of(record, self._record):
+            # An earlier try of ours got through.
+            return self._fenced(seq, self._record.epoch, now)
+        if record is not None and record.epoch >= self._record.epoch:
+            self._epoch_seen = max(self._epoch_seen, record.epoch)
+            return self._overtaken(now)
+        return [WriteLeaderRecord(self._record, seq)]
+
+    def _overtaken(self, now: Now) -> list[LeaseEffect]:
+        return self._down("another leader's record stands in the events stream") + self._look(now)
 
     def _fenced(self, sequence: int, epoch: int, now: Now) -> list[LeaseEffect]:
         if self._leading or self._record is None or self._record.epoch != epoch:
@@ -314,7 +341,7 @@ class Leadership:
             # It took so long that a standby may have taken over.
             return self._renew(now)
         self._leading = True
-        return [Lead(epoch, sequence)]
+        return [Lead(epoch, sequence, self._record)]
 
     def _down(self, why: str) -> list[LeaseEffect]:
         was_leading, self._leading = self._leading, False

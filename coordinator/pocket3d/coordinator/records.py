@@ -103,6 +103,7 @@ class Trouble:
         "cancel",
         "ended",
         "excluded",
+        "history_lost",
         "raised_mb",
         "refusal",
         "rejection",
@@ -125,6 +126,8 @@ class Trouble:
         self.rejection: Rejection | None = None
         #: No adapter takes its parameters. Another leader may know other adapters, so its first event is `queued`.
         self.refusal: Rejection | None = None
+        #: Recovery: its last event cannot be read.
+        self.history_lost = False
         #: Recovery: nobody says that he runs it, and the results stream is being read.
         self.result_asked = False
 

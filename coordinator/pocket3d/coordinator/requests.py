@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import base64
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 
+from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import DeadLetter
 
@@ -21,6 +23,14 @@ class Request(NamedTuple):
 
     data: bytes
     job: Job | None
+
+
+def read_request(data: bytes) -> Request:
+    """A message of the jobs stream, which may hold anything."""
+    try:
+        return Request(data, decode(Job, data))
+    except WireError:
+        return Request(data, None)
 
 
 class RequestCache:
@@ -55,6 +65,36 @@ class RequestCache:
             self.bytes -= len(dropped.data)
 
 
+class Bodies:
+    """The requests that one effect needs: those at hand, and those that are still to be read.
+
+    Args:
+        seqs: sequences in the jobs stream.
+        cache: where some may be at hand.
+    """
+
+    def __init__(self, seqs: Iterable[int], cache: RequestCache) -> None:
+        self._found: dict[int, Request | None] = {}
+        #: Still to be read.
+        self.missing: set[int] = set()
+        for seq in seqs:
+            request = cache.get(seq)
+            if request is not None:
+                self._found[seq] = request
+            else:
+                self.missing.add(seq)
+
+    def arrived(self, seq: int, request: Request | None) -> None:
+        """One was read; None if the jobs stream no longer holds it."""
+        if seq in self.missing:
+            self.missing.discard(seq)
+            self._found[seq] = request
+
+    def get(self, seq: int) -> Request | None:
+        """The request with that sequence, or None if it is gone."""
+        return self._found[seq]
+
+
 def metadata_of(request: Request | None) -> dict[str, Any]:
     """What the producer wants back, from a request that may be anything."""
     if request is None:
@@ -73,7 +113,7 @@ def dead_letter(effect: PublishDead, body: bytes, at: str) -> DeadLetter:
     """The request as it was published, as text where it is no JSON object, and its story."""
     try:
         request = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         request = None
     usable = isinstance(request, dict)
     raw = None if usable else base64.b64encode(body[: 700 * 1024]).decode()

@@ -1,4 +1,4 @@
-"""The coordinator as a process sees it: connection, leadership, and one reign after another."""
+"""The coordinator as a process sees it: connection, leadership, and one term after another."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from typing import Any
 import structlog
 
 from pocket3d.bus import topology
-from pocket3d.bus.port import Bus, BusError, Closable, Conflict, Expect, Msg
+from pocket3d.bus.port import Bus, BusError, Closable, Conflict, Msg
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
-from pocket3d.contracts.commands import AgentRecord, LeaderRecord
+from pocket3d.contracts.commands import AgentRecord
 from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 
-from . import events, leadership
+from . import events, leader_record_io, leadership
 from .api import Api
 from .fleet import heard_record
+from .leader_record import ReadLeaderRecord, WriteLeaderRecord
+from .leader_term import LeaderTerm
 from .leadership import Leadership
-from .reign import Reign
 from .settings import CoordinatorSettings
 from .tasks import TaskPool
 
@@ -86,22 +87,23 @@ class CoordinatorService:
             host=socket.gethostname(),
             pid=os.getpid(),
         )
-        self._reign: Reign | None = None
+        self._term: LeaderTerm | None = None
         self._api: Closable | None = None
         self._heard: dict[str, Advert] = {}
         self._tasks: TaskPool | None = None
+        self._lease_events: asyncio.Queue[leadership.LeaseEvent] = asyncio.Queue()
         self._changes: asyncio.Queue[leadership.Lead | leadership.StepDown | None] = asyncio.Queue()
         self._led = asyncio.Event()
 
     @property
     def leading(self) -> bool:
-        """True while this coordinator leads and its reign has begun."""
+        """True while this coordinator leads and its term has begun."""
         return self._led.is_set()
 
     @property
-    def reign(self) -> Reign | None:
+    def term(self) -> LeaderTerm | None:
         """The present leadership; None on standby."""
-        return self._reign
+        return self._term
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set.
@@ -114,6 +116,7 @@ class CoordinatorService:
             log.warning("the server differs from the topology; left as it is", difference=difference)
         adverts = await self._bus.subscribe(self._subjects.all_adverts(), self._on_advert)
         self._bus.on_connection(self._on_connection)
+        self._tasks.spawn(self._decide(), bounded=False)
         self._tasks.spawn(self._tick(), bounded=False)
         self._tasks.spawn(self._follow(), bounded=False)
         log.info("coordinator started", coordinator_id=self.coordinator_id)
@@ -125,7 +128,7 @@ class CoordinatorService:
                 await self._tasks.failed
         finally:
             waiting.cancel()
-            await self._end_reign("stopped")
+            await self._end_term("stopped")
             await adverts.close()
             await self._tasks.close()
             await self._resign()
@@ -158,151 +161,145 @@ class CoordinatorService:
             log.warning("an advert could not be read", subject=msg.subject, error=str(error))
             return
         self._heard[advert.agent_id] = advert
-        if self._reign is not None:
-            self._reign.advert(advert)
+        if self._term is not None:
+            self._term.advert(advert)
 
     def _on_connection(self, up: bool) -> None:
-        self._lead_with(leadership.LinkBack() if up else leadership.LinkLost())
-        if self._reign is not None:
-            self._reign.feed(events.Connected() if up else events.Disconnected())
+        self._lease_events.put_nowait(leadership.LinkBack() if up else leadership.LinkLost())
+        if self._term is not None:
+            self._term.feed(events.Connected(self._bus.max_payload) if up else events.Disconnected())
             if up and self._tasks is not None:
-                self._tasks.spawn(self._reset(self._reign))
+                self._tasks.spawn(self._reset(self._term))
 
-    async def _reset(self, reign: Reign) -> None:
-        while reign is self._reign:
+    async def _reset(self, term: LeaderTerm) -> None:
+        while term is self._term:
             try:
                 # What a restarted server kept in memory only (the progress stream) is to be made again.
                 await self._bus.ensure(self._topology)
-                await reign.reset()
+                await term.reset()
                 return
             except BusError as error:
                 log.debug("consumers were not reset yet", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
 
+    async def _restore(self) -> None:
+        try:
+            await self._bus.ensure(self._topology)
+        except BusError as error:
+            log.warning("what is missing on the server could not be made", error=str(error))
+
     async def _tick(self) -> None:
         while True:
-            self._lead_with(leadership.LeaseTick())
-            if self._reign is not None:
-                self._reign.feed(events.Tick())
+            self._lease_events.put_nowait(leadership.LeaseTick())
+            if self._term is not None:
+                self._term.feed(events.Tick())
             await asyncio.sleep(self._settings.tick_s)
 
     # -- leadership
 
-    def _lead_with(self, event: leadership.LeaseEvent) -> None:
-        assert self._tasks is not None
-        for effect in self._leadership.handle(event, self._clock()):
-            if isinstance(effect, leadership.Lead | leadership.StepDown):
-                if isinstance(effect, leadership.StepDown) and self._reign is not None:
-                    self._reign.silence()
-                self._changes.put_nowait(effect)
-            elif isinstance(effect, leadership.Proven):
-                if self._reign is not None:
-                    self._reign.feed(events.LeadershipProven())
-            elif isinstance(effect, leadership.ReadLease):
-                self._tasks.spawn(self._read_lease(), bounded=False)
-            elif isinstance(effect, leadership.WriteLease):
-                self._tasks.spawn(self._write_lease(effect), bounded=False)
-            else:
-                self._tasks.spawn(self._write_fence(effect), bounded=False)
+    async def _decide(self) -> None:
+        """The one task that owns the leadership."""
+        while True:
+            event = await self._lease_events.get()
+            for effect in self._leadership.handle(event, self._clock()):
+                self._run(effect)
 
-    async def _read_lease(self) -> None:
+    def _run(self, effect: leadership.LeaseEffect) -> None:
+        if isinstance(effect, leadership.Lead | leadership.StepDown):
+            if isinstance(effect, leadership.StepDown) and self._term is not None:
+                self._term.silence()
+            self._changes.put_nowait(effect)
+        elif isinstance(effect, leadership.Proven):
+            if self._term is not None:
+                self._term.feed(events.LeadershipProven())
+        else:
+            assert self._tasks is not None
+            self._tasks.spawn(self._answer(effect), bounded=False)
+
+    async def _answer(
+        self,
+        effect: leadership.ReadLease | leadership.WriteLease | ReadLeaderRecord | WriteLeaderRecord,
+    ) -> None:
+        """One call on the bus, answered by one event."""
+        event: leadership.LeaseEvent
+        if isinstance(effect, leadership.ReadLease):
+            event = await self._read_lease()
+        elif isinstance(effect, leadership.WriteLease):
+            event = await self._write_lease(effect)
+        elif isinstance(effect, ReadLeaderRecord):
+            event = await leader_record_io.read_leader_record(self._bus, self._subjects)
+        else:
+            event = await leader_record_io.write_leader_record(self._bus, self._subjects, effect)
+        self._lease_events.put_nowait(event)
+
+    async def _read_lease(self) -> leadership.LeaseEvent:
         try:
             entry = await self._bus.kv_get(self._subjects.leader_bucket, LEADER_KEY)
-            record = decode(LeaderRecord, entry.value) if entry is not None else None
-        except (BusError, WireError) as error:
+        except BusError as error:
             log.debug("the lease could not be read", error=str(error))
-            self._lead_with(leadership.LeaseUnread())
-            return
-        self._lead_with(leadership.LeaseRead(record, entry.revision if entry is not None else 0))
+            return leadership.LeaseUnread()
+        if entry is None:
+            return leadership.LeaseRead(None, 0)
+        return leadership.LeaseRead(leader_record_io.parse_leader_record(entry.value), entry.revision)
 
-    async def _write_lease(self, effect: leadership.WriteLease) -> None:
+    async def _write_lease(self, effect: leadership.WriteLease) -> leadership.LeaseEvent:
         try:
             revision = await self._bus.kv_update(
                 self._subjects.leader_bucket, LEADER_KEY, encode(effect.record), last=effect.last
             )
         except Conflict:
-            self._lead_with(leadership.LeaseConflict())
+            return leadership.LeaseConflict()
         except BusError as error:
             log.debug("the lease could not be written", error=str(error))
-            self._lead_with(leadership.LeaseUnknown())
-        else:
-            self._lead_with(leadership.LeaseWritten(revision))
-
-    async def _write_fence(self, effect: leadership.WriteFence) -> None:
-        subject = self._subjects.leader_record()
-        stream = self._subjects.events_stream
-        while True:
-            try:
-                found = await self._bus.last(stream, subject)
-                former = decode(LeaderRecord, found.data) if found is not None else None
-                if former is not None and former.epoch == effect.record.epoch and found is not None:
-                    # An earlier try of ours, or a rival with the very same epoch.
-                    mine = former.coordinator_id == self.coordinator_id
-                    self._lead_with(
-                        leadership.FenceWritten(found.seq, former.epoch)
-                        if mine
-                        else leadership.FenceConflict(former.epoch)
-                    )
-                    return
-                if former is not None and former.epoch > effect.record.epoch:
-                    self._lead_with(leadership.FenceConflict(former.epoch))
-                    return
-                last = found.seq if found is not None else 0
-                seq = await self._bus.append(subject, encode(effect.record), expect=Expect(last))
-            except (BusError, WireError) as error:
-                log.debug("the leader record could not be written yet", error=str(error))
-                await asyncio.sleep(_PAUSE_S)
-                if self._leadership.epoch != effect.record.epoch:
-                    return
-                continue
-            self._lead_with(leadership.FenceWritten(seq, effect.record.epoch))
-            return
+            return leadership.LeaseUnknown()
+        return leadership.LeaseWritten(revision)
 
     async def _follow(self) -> None:
-        """Begin and end reigns, one at a time."""
+        """Begin and end terms, one at a time."""
         while True:
             change = await self._changes.get()
             if isinstance(change, leadership.Lead):
-                await self._begin_reign(change)
+                await self._begin_term(change)
             elif isinstance(change, leadership.StepDown):
-                await self._end_reign(change.why)
+                await self._end_term(change.why)
 
-    async def _begin_reign(self, lead: leadership.Lead) -> None:
+    async def _begin_term(self, lead: leadership.Lead) -> None:
         known = await self._known_agents()
-        reign = Reign(
+        term = self._term = LeaderTerm(
             self._bus,
             self._subjects,
             self._settings,
-            self.coordinator_id,
             self._clock,
-            epoch=lead.epoch,
-            fence=lead.fence,
+            lead=lead,
             known=known,
-            certain=lambda: self._leadership.certain(self._clock()),
-            prove=lambda: self._lead_with(leadership.ProofWanted()),
-            depose=lambda: self._lead_with(leadership.FenceConflict(0)),
+            lease_is_valid=lambda: self._leadership.certain(self._clock()),
+            renew_lease=lambda: self._lease_events.put_nowait(leadership.ProofWanted()),
+            on_fenced_out=self._on_fenced_out,
+            restore=self._restore,
         )
-        self._reign = reign
+        if not self._leads(lead):
+            # Deposed meanwhile: its end waits in the queue.
+            term.silence()
         assert self._tasks is not None
-        self._tasks.spawn(self._guard(reign), bounded=False)
-        while self._leadership.leading:
+        self._tasks.spawn(self._guard(term), bounded=False)
+        while self._leads(lead):
             try:
                 await self._bus.ensure(self._topology)
-                await reign.begin()
-                if self._leadership.epoch != lead.epoch:
-                    # Deposed meanwhile: its end waits in the queue, and nobody is to be answered by it.
+                await term.begin()
+                if not self._leads(lead):
+                    # Nobody is to be answered by it.
                     return
                 api = Api(
                     self._bus,
                     self._subjects,
-                    reign,
+                    term,
                     self._clock,
                     version=self._version,
                     coordinator_id=self.coordinator_id,
                 )
                 self._api = await self._bus.serve(api.service())
             except BusError as error:
-                log.info("the reign could not begin yet", error=str(error))
+                log.info("the leadership could not begin yet", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
                 continue
             break
@@ -311,33 +308,46 @@ class CoordinatorService:
         self._led.set()
         log.info("leading", coordinator_id=self.coordinator_id, epoch=lead.epoch)
 
-    async def _guard(self, reign: Reign) -> None:
-        """An error in a reign's task is an error of this process: it must not go on half alive."""
+    def _leads(self, lead: leadership.Lead) -> bool:
+        return self._leadership.leading and self._leadership.epoch == lead.epoch
+
+    def _on_fenced_out(self) -> None:
+        log.warning("the events stream has another leader's record", coordinator_id=self.coordinator_id)
+        self._lease_events.put_nowait(leadership.FencedOut())
+
+    async def _guard(self, term: LeaderTerm) -> None:
+        """An error in a task of the term is an error of this process: it must not go on half alive."""
         try:
-            await reign.tasks.failed
+            await term.tasks.failed
         except asyncio.CancelledError:
-            if reign.tasks.failed.cancelled():
+            if term.tasks.failed.cancelled():
                 return
             raise
 
     async def _known_agents(self) -> list[AgentRecord]:
         records: dict[str, AgentRecord] = {}
         try:
-            for entry in await self._bus.kv_entries(self._subjects.agents_bucket):
-                record = decode(AgentRecord, entry.value)
-                records[record.agent_id] = record
-        except (BusError, WireError) as error:
+            entries = await self._bus.kv_entries(self._subjects.agents_bucket)
+        except BusError as error:
             log.warning("the agents bucket could not be read", error=str(error))
+            entries = []
+        for entry in entries:
+            try:
+                record = decode(AgentRecord, entry.value)
+            except WireError as error:
+                log.warning("an agent's record could not be read", key=entry.key, error=str(error))
+            else:
+                records[record.agent_id] = record
         at = rfc3339(self._clock().wall)
         for agent_id, advert in self._heard.items():
             records.setdefault(agent_id, heard_record(advert, at))
         return list(records.values())
 
-    async def _end_reign(self, why: str) -> None:
-        reign, self._reign = self._reign, None
+    async def _end_term(self, why: str) -> None:
+        term, self._term = self._term, None
         api, self._api = self._api, None
         self._led.clear()
-        if reign is None:
+        if term is None:
             return
         log.info("leading no more", coordinator_id=self.coordinator_id, why=why)
         if api is not None:
@@ -345,4 +355,4 @@ class CoordinatorService:
                 await api.close()
             except BusError as error:
                 log.debug("the service was not closed", error=str(error))
-        await reign.close()
+        await term.close()

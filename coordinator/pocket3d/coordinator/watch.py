@@ -131,6 +131,7 @@ def lose_agent(core: Core, view: AgentView, now: Now) -> None:
 def led(core: Core, event: Led, now: Now) -> None:
     """This coordinator leads: ask the agents that the former leader knew what they run."""
     core.epoch = event.epoch
+    core.auctioneer.max_payload = event.max_payload
     core.leading = True
     core.proven = True
     core.connected = True
@@ -150,6 +151,8 @@ def led(core: Core, event: Led, now: Now) -> None:
 def connected(core: Core, event: Connected, now: Now) -> None:
     """Back: nobody was late, but the leadership is to be proven first."""
     core.connected = True
+    if event.max_payload is not None:
+        core.auctioneer.max_payload = event.max_payload
     core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.begin_waits_again(now.mono)

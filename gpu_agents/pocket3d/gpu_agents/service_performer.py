@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import msgspec
 import structlog
 
 from pocket3d.bus.port import Bus, BusError, Conflict, Expect, Msg, ServiceError
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import OutcomesNoted
+from pocket3d.contracts.messages import read_result
 from pocket3d.contracts.subjects import Subjects
 
 from . import effects, events
@@ -26,12 +26,6 @@ log = structlog.get_logger(__name__)
 #: How long an answer to a report of outcomes is waited for, and one to a store, in seconds.
 _OUTCOME_TIMEOUT_S = 2.0
 _STORE_TIMEOUT_S = 5.0
-
-
-class _ResultToken(msgspec.Struct, frozen=True):
-    """All that a read-back looks at."""
-
-    token: str | None = None
 
 
 class Requests:
@@ -229,10 +223,10 @@ class Performer:
         token: str | None = None
         if stored is not None:
             try:
-                token = decode(_ResultToken, stored.data).token or ""
-            except WireError:
-                # Somebody else's, whatever it is: it stands.
-                token = ""
+                token = read_result(stored.data, effect.job_id).token or ""
+            except WireError as error:
+                # No result: the leader deletes it, and then ours is proposed again.
+                log.warning("bytes that are no result stand there", subject=stored.subject, error=str(error))
         self._tell(events.ResultRead(effect.token, token))
 
     # -- files

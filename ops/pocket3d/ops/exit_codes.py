@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import get_args
+
+from pocket3d.contracts.lifecycle import StatusWord
 
 
 class Exit(IntEnum):
@@ -32,5 +35,5 @@ _BY_STATUS = {
 
 
 def of_status(status: str) -> Exit:
-    """The code for a job's status; OK while it has not ended."""
-    return _BY_STATUS.get(status, Exit.OK)
+    """The code for a job's status; OK while it has not ended, ERROR for a word that this version does not know."""
+    return _BY_STATUS.get(status, Exit.OK if status in get_args(StatusWord) else Exit.ERROR)

@@ -367,6 +367,20 @@ async def test_a_lost_result_takes_its_artifacts_away_and_only_those(stage: Stag
     assert (await stage.result("job-1")).token == "9-9"
 
 
+@pytest.mark.parametrize("data", [b"x", b'{"a": 1}'])
+async def test_a_success_is_stored_once_bytes_that_are_no_result_are_gone(stage: Stage, data: bytes) -> None:
+    seq = await stage.bus.append(stage.subjects.result("text_to_mesh", "job-1"), data)
+    stage.workers.work = writes()
+    award = await stage.award()
+    await until(lambda: any(run.store_tries for run in stage.service.engine.core.runs.values()))
+    # As the leader does.
+    assert await stage.bus.delete(stage.subjects.results_stream, seq)
+    result = await stage.result(award.job_id)
+    assert (result.status, result.token) == ("succeeded", award.token)
+    (made,) = result.artifacts
+    assert await stage.bus.object_info(made.bucket, made.object) is not None
+
+
 async def test_a_store_whose_answer_is_lost_is_read_back(stage: Stage) -> None:
     stage.server.lose_answer = lambda subject: subject.startswith("p3d.results.")
     stage.workers.work = writes()

@@ -23,7 +23,7 @@ from pocket3d.contracts.messages import Advert, Result
         (CancelRequest, b"[" * 200_000, "body"),
         (Job, b'{"inputs": {}, "limits": {"load_s": "x"}}', "limits.load_s"),
         (Job, b'{"inputs": {}, "retry": {"x": 1}}', "retry.x"),
-        (Result, b'{"job_id": "a", "feature": "f", "status": "fine"}', "status"),
+        (Result, b'{"job_id": "a", "feature": "f", "status": 1}', "status"),
         (Result, b'{"job_id": "a", "feature": "f", "status": "failed", "error": {"code": "x"}}', "error.message"),
         (Result, b'{"job_id": "a", "feature": "f", "status": "failed", "artifacts": [{}]}', "artifacts[0].name"),
         (Advert, b'{"agent_id": "a", "incarnation": "i", "seq": "1"}', "seq"),

@@ -20,6 +20,7 @@ VERDICTS = {
     "worker_crashed": RetryVerdict.BACKOFF,
     "timeout": RetryVerdict.BACKOFF,
     "agent_lost": RetryVerdict.AT_ONCE,
+    "invalid_result": RetryVerdict.NEVER,
     "no_capacity": RetryVerdict.NEVER,
 }
 INTERNAL = {"cancelled", "handed_back"}

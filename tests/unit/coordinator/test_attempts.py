@@ -227,6 +227,7 @@ NEXT = {
     "artifact_missing": "ends",
     "too_large": "ends",
     "invalid_output": "ends",
+    "invalid_result": "ends",
     "no_capacity": "ends",
     "adapter_unavailable": "a2 at once",
     "agent_lost": "a2 at once",

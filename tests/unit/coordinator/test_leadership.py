@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import LeaderRecord
+from pocket3d.coordinator.leader_record import (
+    LeaderRecordNotWritten,
+    LeaderRecordRead,
+    LeaderRecordUnread,
+    LeaderRecordWritten,
+    ReadLeaderRecord,
+    WriteLeaderRecord,
+)
 from pocket3d.coordinator.leadership import (
-    FenceConflict,
-    FenceWritten,
+    FencedOut,
     Lead,
     Leadership,
     LeaseConflict,
@@ -23,7 +30,6 @@ from pocket3d.coordinator.leadership import (
     Proven,
     ReadLease,
     StepDown,
-    WriteFence,
     WriteLease,
 )
 
@@ -50,12 +56,15 @@ class Bucket:
         self.record = effect.record
         return LeaseWritten(self.revision)
 
-    def put_fence(self, effect: WriteFence) -> LeaseEvent:
-        if self.fence is not None and self.fence.epoch > effect.record.epoch:
-            return FenceConflict(self.fence.epoch)
+    def read_fence(self) -> LeaseEvent:
+        return LeaderRecordRead(self.fence, self.fence_seq)
+
+    def put_fence(self, effect: WriteLeaderRecord) -> LeaseEvent:
+        if effect.last != self.fence_seq:
+            return LeaderRecordNotWritten()
         self.fence = effect.record
         self.fence_seq += 1
-        return FenceWritten(self.fence_seq, effect.record.epoch)
+        return LeaderRecordWritten(effect.record.epoch, self.fence_seq)
 
 
 class One:
@@ -87,7 +96,9 @@ class One:
                 effects += self.leadership.handle(self.bucket.read(), self.now)
             elif isinstance(effect, WriteLease):
                 effects += self.leadership.handle(self.bucket.write(effect), self.now)
-            elif isinstance(effect, WriteFence):
+            elif isinstance(effect, ReadLeaderRecord):
+                effects += self.leadership.handle(self.bucket.read_fence(), self.now)
+            elif isinstance(effect, WriteLeaderRecord):
                 effects += self.leadership.handle(self.bucket.put_fence(effect), self.now)
             else:
                 said.append(effect)
@@ -123,8 +134,8 @@ def test_the_first_takes_an_empty_bucket_at_once() -> None:
     bucket = Bucket()
     one = One("one", bucket)
     (lead,) = one.tick()
-    assert lead == Lead(epoch=int((WALL + 100.0) * 1000), fence=1)
     assert bucket.fence is not None
+    assert lead == Lead(epoch=int((WALL + 100.0) * 1000), fence=1, record=bucket.fence)
     assert bucket.fence.epoch == one.leadership.epoch
 
 
@@ -246,6 +257,25 @@ def test_a_renewal_in_flight_when_the_link_broke_does_not_end_the_leadership() -
     assert first.leadership.leading
 
 
+def test_bytes_that_are_no_record_stand_a_lease_and_are_taken_over() -> None:
+    bucket = Bucket()
+    bucket.revision = 7
+    one = One("one", bucket)
+    assert one.tick(LEASE - 2) == [], "a leader may have stood there a moment ago"
+    assert [type(s) for s in one.tick(3.0)] == [Lead]
+    assert bucket.revision == 8
+
+
+def test_bytes_over_a_leaders_own_record_are_written_over_by_it() -> None:
+    first, second, bucket = pair()
+    bucket.record = None
+    bucket.revision += 1
+    together(20.0, first, second)
+    assert first.leadership.leading
+    assert not second.leadership.leading
+    assert bucket.record is not None
+
+
 def test_a_lease_that_cannot_be_read_is_read_again() -> None:
     bucket = Bucket()
     one = One("one", bucket)
@@ -354,16 +384,17 @@ def test_a_read_that_shows_the_old_record_proves_nothing() -> None:
 def test_nobody_leads_before_its_record_fences_the_events() -> None:
     bucket = Bucket()
     one = One("one", bucket)
-    one.hold = (WriteFence,)
+    one.hold = (WriteLeaderRecord,)
     assert one.tick(2.0) == []
     (fence,) = one.held
-    assert isinstance(fence, WriteFence)
+    assert isinstance(fence, WriteLeaderRecord)
     assert [type(s) for s in one.do(bucket.put_fence(fence))] == [Lead]
 
 
 def test_a_fence_of_a_younger_epoch_ends_the_candidacy_and_is_outbid() -> None:
     bucket = Bucket()
     bucket.fence = LeaderRecord(coordinator_id="ghost", epoch=int((WALL + 10_000) * 1000))
+    bucket.fence_seq = 3
     one = One("one", bucket)
     assert one.tick() == []
     assert not one.leadership.leading
@@ -375,10 +406,10 @@ def test_a_fence_of_a_younger_epoch_ends_the_candidacy_and_is_outbid() -> None:
 def test_a_fence_that_took_longer_than_the_lease_leads_only_after_another_renewal() -> None:
     bucket = Bucket()
     one = One("one", bucket)
-    one.hold = (WriteFence,)
+    one.hold = (WriteLeaderRecord,)
     one.tick()
     fence = one.held[0]
-    assert isinstance(fence, WriteFence)
+    assert isinstance(fence, WriteLeaderRecord)
     one.mono += LEASE + 1
     one.hold = (WriteLease,)
     assert one.do(bucket.put_fence(fence)) == []
@@ -390,10 +421,10 @@ def test_a_fence_that_took_longer_than_the_lease_leads_only_after_another_renewa
 def test_a_candidate_that_was_overtaken_while_it_fenced_does_not_lead() -> None:
     bucket = Bucket()
     slow, quick = One("slow", bucket), One("quick", bucket)
-    slow.hold = (WriteFence,)
+    slow.hold = (WriteLeaderRecord,)
     slow.tick()
     (fence,) = slow.held
-    assert isinstance(fence, WriteFence)
+    assert isinstance(fence, WriteLeaderRecord)
     written = bucket.put_fence(fence)
     quick.tick(LEASE + 2)
     assert quick.leadership.leading
@@ -405,4 +436,66 @@ def test_a_candidate_that_was_overtaken_while_it_fenced_does_not_lead() -> None:
 
 def test_a_leader_whose_fence_fell_steps_down() -> None:
     first, _, _ = pair()
-    assert [type(s) for s in first.do(FenceConflict(0))] == [StepDown]
+    assert [type(s) for s in first.do(FencedOut())] == [StepDown]
+
+
+def test_a_record_with_the_very_same_epoch_is_a_rivals_unless_we_wrote_it() -> None:
+    for owner, leads in (("one", True), ("two", False)):
+        bucket = Bucket()
+        one = One("one", bucket)
+        one.hold = (ReadLeaderRecord,)
+        one.tick()
+        one.hold = ()
+        bucket.fence = LeaderRecord(coordinator_id=owner, epoch=one.leadership.epoch)
+        bucket.fence_seq = 9
+        said = one.do(bucket.read_fence())
+        assert [type(s) for s in said] == ([Lead] if leads else [])
+        assert one.leadership.leading is leads
+        if leads:
+            (lead,) = said
+            assert isinstance(lead, Lead)
+            assert lead.fence == 9, "an earlier try of ours got through"
+
+
+def test_bytes_that_are_no_leader_record_are_written_over() -> None:
+    bucket = Bucket()
+    bucket.fence_seq = 5
+    one = One("one", bucket)
+    (lead,) = one.tick()
+    assert isinstance(lead, Lead)
+    assert lead.fence == 6
+
+
+def test_a_leader_record_that_could_not_be_written_or_read_is_read_again_a_moment_later() -> None:
+    for answer in (LeaderRecordNotWritten(), LeaderRecordUnread()):
+        bucket = Bucket()
+        one = One("one", bucket)
+        one.hold = (WriteLeaderRecord,)
+        one.tick()
+        assert len(one.held) == 1
+        assert one.do(answer) == []
+        one.hold = ()
+        assert [type(s) for s in one.tick(0.5)] == [Lead]
+
+
+def test_a_write_that_got_through_without_an_answer_is_found_by_reading() -> None:
+    bucket = Bucket()
+    one = One("one", bucket)
+    one.hold = (WriteLeaderRecord,)
+    one.tick()
+    (write,) = one.held
+    assert isinstance(write, WriteLeaderRecord)
+    bucket.put_fence(write)
+    one.do(LeaderRecordNotWritten())
+    one.hold = ()
+    (lead,) = one.tick(0.5)
+    assert isinstance(lead, Lead)
+    assert (lead.fence, bucket.fence_seq) == (1, 1)
+
+
+def test_a_leader_record_of_a_former_candidacy_is_none_of_this() -> None:
+    first, _, _ = pair()
+    epoch = first.leadership.epoch
+    assert first.do(LeaderRecordRead(LeaderRecord(coordinator_id="x", epoch=epoch + 1), 9)) == []
+    assert first.do(LeaderRecordWritten(epoch - 1, 9)) == []
+    assert first.leadership.leading

@@ -22,7 +22,7 @@ def _succeeded(job_id: str = "j1", token: str = "6-1") -> Result:
 
 def _recovering(desk: Desk) -> None:
     desk.read()
-    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.QueuedConflict("j1"))
 
 
 def submitted_queued(desk: Desk, agent: AgentDouble) -> None:
@@ -31,6 +31,7 @@ def submitted_queued(desk: Desk, agent: AgentDouble) -> None:
 
 def submitted_recovering(desk: Desk, agent: AgentDouble) -> None:
     _recovering(desk)
+    desk.do(events.LastEventRead("j1", None, 1, unreadable=True))
 
 
 def submitted_finishing(desk: Desk, agent: AgentDouble) -> None:
@@ -41,7 +42,7 @@ def submitted_finishing(desk: Desk, agent: AgentDouble) -> None:
 
 def recovering_queued(desk: Desk, agent: AgentDouble) -> None:
     _recovering(desk)
-    desk.do(events.StoryRead("j1", story(), 1))
+    desk.do(events.LastEventRead("j1", story(), 1))
 
 
 def recovering_running(desk: Desk, agent: AgentDouble) -> None:
@@ -49,18 +50,18 @@ def recovering_running(desk: Desk, agent: AgentDouble) -> None:
     agent.running = [agent.runs(item)]
     desk.hear(agent)
     _recovering(desk)
-    desk.do(events.StoryRead("j1", story(), 1))
+    desk.do(events.LastEventRead("j1", story(), 1))
 
 
 def recovering_finishing(desk: Desk, agent: AgentDouble) -> None:
     _recovering(desk)
     desk.do(events.CancelAsked("j1", None))
-    desk.do(events.StoryRead("j1", story(), 1))
+    desk.do(events.LastEventRead("j1", story(), 1))
 
 
 def recovering_finished(desk: Desk, agent: AgentDouble) -> None:
     _recovering(desk)
-    desk.do(events.StoryRead("j1", story(word="succeeded"), 1))
+    desk.do(events.LastEventRead("j1", story(word="succeeded"), 1))
 
 
 def queued_awarded(desk: Desk, agent: AgentDouble) -> None:

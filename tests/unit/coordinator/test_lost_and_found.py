@@ -100,10 +100,10 @@ def test_a_loss_that_a_former_leader_counted_is_taken_back_too(agent: AgentDoubl
     desk = Desk()
     agent.running = []
     desk.read("j1")
-    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.QueuedConflict("j1"))
     lost = {"attempt": 1, "agent_id": "a1", "device": "fixed-0", "code": "agent_lost", "message": "gone", "at": "x"}
     error = {"code": "agent_lost", "message": "gone", "attempts": [lost]}
-    desk.do(events.StoryRead("j1", story(attempt=1, error=error), 1))
+    desk.do(events.LastEventRead("j1", story(attempt=1, error=error), 1))
     assert (desk.state(), spent(desk)) == (S.QUEUED, 1)
     item = effects.AwardItem("j1", 1, "echo", 1, "6-1", "echo", "fixed-0", None, 0.0, 0.0)
     agent.running = [agent.runs(item)]

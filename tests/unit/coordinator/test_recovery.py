@@ -46,9 +46,9 @@ def old_award(job_id: str = "j1", token: str = "6-4", seq: int = 1) -> effects.A
 def recovered(desk: Desk, word: str = "queued", *, seq: int | None = None, job_id: str = "j1", **status: Any) -> None:
     """A job of a former leader is read."""
     own = desk.read(job_id)
-    desk.do(events.QueuedKnown(job_id))
-    assert desk.one(effects.ReadStory).job_id == job_id
-    desk.do(events.StoryRead(job_id, story(job_id, word, **status), own if seq is None else seq))
+    desk.do(events.QueuedConflict(job_id))
+    assert desk.one(effects.ReadLastEvent).job_id == job_id
+    desk.do(events.LastEventRead(job_id, story(job_id, word, **status), own if seq is None else seq))
 
 
 def succeeded(token: str = "6-4", job_id: str = "j1") -> Result:
@@ -182,19 +182,50 @@ def test_attempts_spent_before_count() -> None:
 def test_a_story_that_has_left_by_age_makes_a_new_job() -> None:
     desk = taking_over()
     desk.read()
-    desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", None, None))
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", None, None))
+    published_again(desk)
     assert desk.state() is S.QUEUED
+
+
+@pytest.mark.parametrize("answer", [events.QueuedConflict("j1"), events.QueuedUnknown("j1")])
+def test_a_first_event_that_was_not_stored_is_published_again_as_it_was(answer: events.Event) -> None:
+    desk = taking_over()
+    seq = desk.read()
+    first = desk.one(effects.PublishQueued)
+    assert first.job_seq == seq
+    desk.do(answer)
+    desk.one(effects.ReadLastEvent)
+    desk.do(events.LastEventRead("j1", None, None))
+    again = desk.one(effects.Again).effect
+    assert (again.job_seq, again.expect_last, again.status.status) == (seq, 0, "queued")
+    desk.do(events.QueuedStored("j1"))
+    assert desk.state() is S.QUEUED
+
+
+def test_a_first_event_that_was_stored_without_an_answer_is_its_own() -> None:
+    desk = taking_over()
+    seq = desk.read()
+    desk.do(events.QueuedUnknown("j1"))
+    desk.do(events.LastEventRead("j1", story(), seq))
+    assert desk.state() is S.QUEUED
+    assert desk.take(effects.Again) == []
+
+
+def published_again(desk: Desk) -> None:
+    assert isinstance(desk.one(effects.Again).effect, effects.PublishQueued)
+    desk.do(events.QueuedStored("j1"))
 
 
 @pytest.mark.parametrize("what", ["rejected", "cancelled"])
 def test_nothing_that_is_to_end_waits_because_its_story_left_by_age(what: str) -> None:
     desk = taking_over()
     desk.read(body=b"{" if what == "rejected" else None)
-    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.QueuedConflict("j1"))
     if what == "cancelled":
         desk.do(events.CancelAsked("j1", None))
-    desk.do(events.StoryRead("j1", None, None))
+    desk.do(events.LastEventRead("j1", None, None))
+    published_again(desk)
     assert desk.one(effects.StoreResult).result.status == what
 
 
@@ -215,8 +246,8 @@ def test_an_ended_story_is_not_told_again_when_its_result_comes_first(word: str)
     desk.read()
     result = Result(job_id="j1", feature="echo", status=word, token="6-9")  # type: ignore[arg-type]
     desk.see(result, seq=55)
-    desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", story(word=word), 1))
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", story(word=word), 1))
     assert desk.state() is S.FINISHED
     desk.close()
     assert desk.told() == []
@@ -226,8 +257,8 @@ def test_an_ended_story_is_not_told_again_when_its_result_comes_first(word: str)
 def test_a_result_older_than_its_event_finishes_the_story() -> None:
     desk = taking_over()
     desk.see(succeeded(), seq=55)
-    assert desk.one(effects.ReadStory).job_id == "j1"
-    desk.do(events.StoryRead("j1", story(word="running", attempt=1), 9))
+    assert desk.one(effects.ReadLastEvent).job_id == "j1"
+    desk.do(events.LastEventRead("j1", story(word="running", attempt=1), 9))
     assert desk.told() == ["succeeded"]
     desk.read(seq=9)
     assert desk.take(effects.PublishQueued) == []
@@ -239,7 +270,7 @@ def test_a_result_older_than_its_event_finishes_the_story() -> None:
 def test_a_redelivered_result_of_an_ended_job_is_acked() -> None:
     desk = taking_over()
     desk.see(succeeded(), seq=55)
-    desk.do(events.StoryRead("j1", story(word="succeeded"), 9))
+    desk.do(events.LastEventRead("j1", story(word="succeeded"), 9))
     assert desk.one(effects.AckResult).seq == 55
     assert desk.engine.core.orphans == {}
 
@@ -249,8 +280,8 @@ def test_a_result_that_comes_while_the_job_is_being_read_is_kept_for_it() -> Non
     desk.read()
     desk.see(succeeded(), seq=55)
     assert desk.state() is S.SUBMITTED
-    desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", story(word="queued"), 1))
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", story(word="queued"), 1))
     assert desk.state() is S.FINISHED
     assert desk.told() == ["started", "succeeded"]
     assert desk.engine.core.orphans == {}
@@ -288,8 +319,8 @@ def test_a_redelivery_is_ignored(desk: Desk) -> None:
 
 def test_a_second_publish_of_a_finished_job_is_acked_by_its_story(desk: Desk) -> None:
     desk.read(seq=8)
-    desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", story(word="succeeded"), 3))
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", story(word="succeeded"), 3))
     assert desk.one(effects.AckJob).seq == 8
     assert desk.engine.record("j1") is None
 
@@ -299,12 +330,12 @@ def test_a_second_publish_waits_until_it_is_known_which_is_the_job(desk: Desk) -
     desk.read(seq=5, priority="normal")
     desk.read(seq=9, priority="high")
     assert desk.take(effects.AckJob) == []
-    desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", story(word="queued"), 9))
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", story(word="queued"), 9))
     assert [a.seq for a in desk.take(effects.AckJob)] == [5]
     assert desk.record().seq == 9
-    desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", story(word="queued"), 9))
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", story(word="queued"), 9))
     assert desk.state() is S.QUEUED
     assert desk.record().klass.priority == "high"
     assert desk.take(effects.AckJob) == []
@@ -317,9 +348,9 @@ def test_second_publishes_are_acked_once_it_is_known_that_the_first_is_the_job(f
     if found == "new":
         desk.do(events.QueuedStored("j1"))
     else:
-        desk.do(events.QueuedKnown("j1"))
+        desk.do(events.QueuedConflict("j1"))
         desk.read(seq=8)
-        desk.do(events.StoryRead("j1", story(), 5))
+        desk.do(events.LastEventRead("j1", story(), 5))
     assert sorted(a.seq for a in desk.take(effects.AckJob)) == [6, 7] + ([8] if found == "known" else [])
     assert desk.record().seq == 5
     assert desk.state() is S.QUEUED
@@ -346,21 +377,21 @@ def test_a_reading_for_a_job_that_has_ended_does_not_touch_a_second_publish(know
     desk.close()
     desk.read(seq=9)
     if known:
-        desk.do(events.QueuedKnown("j1"))
+        desk.do(events.QueuedConflict("j1"))
     desk.do(events.ResultRead("j1", result))
     if not known:
-        desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", story(word="succeeded"), 1))
+        desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", story(word="succeeded"), 1))
     assert [a.seq for a in desk.take(effects.AckJob)] == [9]
     assert desk.engine.record("j1") is None
 
 
 def test_a_redelivered_result_does_not_end_a_second_publish(desk: Desk) -> None:
     desk.read(seq=17)
-    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.QueuedConflict("j1"))
     desk.see(succeeded(), seq=55)
     assert desk.told() == []
-    desk.do(events.StoryRead("j1", story(word="succeeded"), 8))
+    desk.do(events.LastEventRead("j1", story(word="succeeded"), 8))
     assert desk.told() == []
     assert [a.seq for a in desk.take(effects.AckJob)] == [17]
     assert desk.one(effects.AckResult).seq == 55
@@ -391,8 +422,8 @@ def test_rejected_is_the_first_and_only_event(desk: Desk) -> None:
 def test_a_rejection_is_finished_by_the_next_leader(stored: bool) -> None:
     desk = taking_over()
     desk.read(body=b"{")
-    desk.do(events.QueuedKnown("j1"))
-    desk.do(events.StoryRead("j1", story(word="rejected"), 1))
+    desk.do(events.QueuedConflict("j1"))
+    desk.do(events.LastEventRead("j1", story(word="rejected"), 1))
     proposal = desk.one(effects.StoreResult)
     if stored:
         # The former leader's own result met ours.

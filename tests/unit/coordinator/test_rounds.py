@@ -77,7 +77,7 @@ def test_bids_for_an_id_that_turns_out_to_be_known_come_to_nothing(desk: Desk, a
     desk.hear(agent)
     desk.read("j1")
     desk.answer_calls(agent)
-    desk.do(events.QueuedKnown("j1"))
+    desk.do(events.QueuedConflict("j1"))
     assert not desk.take(effects.SendAwards)
     assert desk.engine.core.auctioneer.round is None, "others can be called for"
 

@@ -15,7 +15,7 @@ from pocket3d.contracts.commands import (
     AgentRecord,
 )
 from pocket3d.contracts.messages import Advert
-from pocket3d.coordinator import events, leadership
+from pocket3d.coordinator import events, leader_record, leadership
 from pocket3d.coordinator.fleet import heard_record
 from pocket3d.coordinator.leadership import Leadership
 from pocket3d.coordinator.settings import CoordinatorSettings
@@ -24,7 +24,7 @@ from .network import Failure, Network, Refused, Reply
 from .process import Process
 from .reign_driver import SimulatedReign
 from .server import Server
-from .tasks import Wait, Work, sleep, spawn
+from .tasks import Wait, Work, spawn
 
 #: As in the service.
 _PAUSE_S = 0.2
@@ -100,8 +100,10 @@ class SimulatedCoordinator:
                 spawn(self._read_lease())
             elif isinstance(effect, leadership.WriteLease):
                 spawn(self._write_lease(effect))
+            elif isinstance(effect, leader_record.ReadLeaderRecord):
+                spawn(self._read_leader_record())
             else:
-                spawn(self._write_fence(effect))
+                spawn(self._write_leader_record(effect))
 
     def certain(self) -> bool:
         """False as soon as another may have taken the lead."""
@@ -126,26 +128,19 @@ class SimulatedCoordinator:
         else:
             self.lead_with(leadership.LeaseWritten(answer))
 
-    def _write_fence(self, effect: leadership.WriteFence) -> Work:
-        wanted = effect.record
-        while self.leadership.epoch == wanted.epoch:
-            standing = yield self._call(lambda: self.server.leader_record or 0)
-            if not isinstance(standing, Failure):
-                former, seq = standing or (None, 0)
-                if former is not None and former.epoch == wanted.epoch:
-                    mine = former.coordinator_id == self.coordinator_id
-                    self.lead_with(
-                        leadership.FenceWritten(seq, former.epoch) if mine else leadership.FenceConflict(former.epoch)
-                    )
-                    return
-                if former is not None and former.epoch > wanted.epoch:
-                    self.lead_with(leadership.FenceConflict(former.epoch))
-                    return
-                answer = yield self._call(lambda seq=seq: self.server.write_leader_record(wanted, seq), writes=True)  # type: ignore[misc]
-                if not isinstance(answer, Failure):
-                    self.lead_with(leadership.FenceWritten(answer, wanted.epoch))
-                    return
-            yield sleep(self.process, _PAUSE_S)
+    def _read_leader_record(self) -> Work:
+        standing = yield self._call(lambda: self.server.leader_record or 0)
+        if isinstance(standing, Failure):
+            self.lead_with(leader_record.LeaderRecordUnread())
+        else:
+            self.lead_with(leader_record.LeaderRecordRead(*(standing or (None, 0))))
+
+    def _write_leader_record(self, effect: leader_record.WriteLeaderRecord) -> Work:
+        answer = yield self._call(lambda: self.server.write_leader_record(effect.record, effect.last), writes=True)
+        if isinstance(answer, Failure):
+            self.lead_with(leader_record.LeaderRecordNotWritten())
+        else:
+            self.lead_with(leader_record.LeaderRecordWritten(effect.record.epoch, answer))
 
     def _begin_reign(self, lead: leadership.Lead) -> Work:
         answer = yield self._call(lambda: dict(self.server.agents))

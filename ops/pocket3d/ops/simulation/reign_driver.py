@@ -22,8 +22,8 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.jobs import Job, admit, generated_id
 from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.coordinator import effects, events, leadership
+from pocket3d.coordinator.catch_up import CatchUpCounter
 from pocket3d.coordinator.engine import CoordinatorEngine
-from pocket3d.coordinator.reign import Backlog
 
 from .network import Failure, NoAnswer, NobodyListens, Refused, Reply, Subscription, Unsent
 from .server import NewEvent, Pull, StoredJob, StoredResult
@@ -55,8 +55,8 @@ class SimulatedReign:
         self._begun = False
         self._subscriptions: list[Subscription] = []
         self._pulls: list[Pull] = []
-        self._jobs_backlog = Backlog(0)
-        self._results_backlog = Backlog(0)
+        self._jobs_backlog = CatchUpCounter()
+        self._results_backlog = CatchUpCounter()
         self._jobs_counted = self._results_counted = False
         self._replies: dict[int, Reply] = {}
         self._request_ids = itertools.count(1)
@@ -71,7 +71,7 @@ class SimulatedReign:
             effects.PublishQueued: lambda e: self._spawn(self._publish_queued(e)),
             effects.PublishEvent: self._put_event,
             effects.PublishDead: lambda e: self._spawn(self._publish_dead(e)),
-            effects.ReadStory: lambda e: self._spawn(self._read_story(e)),
+            effects.ReadLastEvent: lambda e: self._spawn(self._read_story(e)),
             effects.StoreResult: lambda e: self._spawn(self._store_result(e)),
             effects.ReadResult: lambda e: self._spawn(self._read_result(e.job_id)),
             effects.AckJob: lambda e: self._spawn(self._ack_job(e)),
@@ -85,6 +85,7 @@ class SimulatedReign:
             effects.ForgetAgent: lambda e: self._spawn(self._forget_agent(e)),
             effects.ProveLeadership: lambda e: coordinator.lead_with(leadership.ProofWanted()),
             effects.ReadJobs: self._read_jobs,
+            effects.Again: self._again,
         }
 
     # -- the loop
@@ -158,9 +159,10 @@ class SimulatedReign:
             return not self.closed and self._coordinator.certain()
 
         yield from self._certain(server.results_consumer.take_over)
-        self._results_backlog = Backlog((yield from self._certain(server.results_consumer.backlog)))
+        self._results_backlog = CatchUpCounter()
+        found = yield from self._certain(server.results_consumer.backlog)
         self._results_counted = True
-        if self._results_backlog.done:
+        if self._results_backlog.counted(found):
             self.feed(events.ResultsDrained())
         self._pulls.append(server.results_consumer.consume(process, self._on_result, allowed))
         consumers = [server.jobs_consumers[priority] for priority in PRIORITIES]
@@ -168,9 +170,9 @@ class SimulatedReign:
         for consumer in consumers:
             yield from self._certain(consumer.take_over)
             jobs += yield from self._certain(consumer.backlog)
-        self._jobs_backlog = Backlog(jobs)
+        self._jobs_backlog = CatchUpCounter()
         self._jobs_counted = True
-        if self._jobs_backlog.done:
+        if self._jobs_backlog.counted(jobs):
             self.feed(events.JobsIndexed())
         for consumer in consumers:
             self._pulls.append(consumer.consume(process, self._on_job, allowed))
@@ -185,11 +187,11 @@ class SimulatedReign:
             yield sleep(self._process, _RECOUNT_S)
             if self._results_counted and not self._results_backlog.done:
                 left = yield self._call(server.results_consumer.backlog)
-                if not isinstance(left, Failure) and self._results_backlog.recount(left):
+                if not isinstance(left, Failure) and self._results_backlog.counted(left):
                     self.feed(events.ResultsDrained())
             if self._jobs_counted and not self._jobs_backlog.done:
                 left = yield self._call(lambda: sum(consumer.backlog() for consumer in consumers))
-                if not isinstance(left, Failure) and self._jobs_backlog.recount(left):
+                if not isinstance(left, Failure) and self._jobs_backlog.counted(left):
                     self.feed(events.JobsIndexed())
 
     def _certain(self, operation: Callable[[], Any]) -> Any:
@@ -261,24 +263,23 @@ class SimulatedReign:
     def _publish_queued(self, effect: effects.PublishQueued) -> Work:
         status = effect.status
         event = NewEvent(status.job_id, status.status, status, effect.job_seq)
-        while True:
-            answer = yield self._call(lambda: self._server.publish_queued(event, effect.expect_last), writes=True)
-            if isinstance(answer, Refused | NoAnswer):
-                found = yield from self._until_done(lambda: self._server.last_event(status.job_id) or 0)
-                if found:
-                    self.feed(events.QueuedKnown(status.job_id))
-                    return
-            elif not isinstance(answer, Failure):
-                self.feed(events.QueuedStored(status.job_id))
-                return
-            yield sleep(self._process, _PAUSE_S)
+        answer = yield self._call(lambda: self._server.publish_queued(event, effect.expect_last), writes=True)
+        if isinstance(answer, Refused | NoAnswer):
+            self.feed(events.QueuedConflict(status.job_id))
+        elif isinstance(answer, Failure):
+            self._again(effects.Again(effect))
+        else:
+            self.feed(events.QueuedStored(status.job_id))
 
-    def _read_story(self, effect: effects.ReadStory) -> Work:
+    def _again(self, effect: effects.Again) -> None:
+        self._process.later(_PAUSE_S, lambda: self.closed or self._perform[type(effect.effect)](effect.effect))
+
+    def _read_story(self, effect: effects.ReadLastEvent) -> Work:
         found = yield from self._until_done(lambda: self._server.last_event(effect.job_id) or 0)
         if found:
-            self.feed(events.StoryRead(effect.job_id, found.status, found.job_seq))
+            self.feed(events.LastEventRead(effect.job_id, found.status, found.job_seq))
         else:
-            self.feed(events.StoryRead(effect.job_id, None, None))
+            self.feed(events.LastEventRead(effect.job_id, None, None))
 
     def _put_event(self, effect: effects.PublishEvent) -> None:
         self._outbox.append(effect)
@@ -302,7 +303,7 @@ class SimulatedReign:
                 if not isinstance(answer, Failure):
                     break
                 if isinstance(answer, NoAnswer) and not (yield from self._fence_anew()):
-                    self._coordinator.lead_with(leadership.FenceConflict(0))
+                    self._coordinator.lead_with(leadership.FencedOut())
                     return
                 if isinstance(answer, Refused | NoAnswer):
                     last = messages[-1]
@@ -314,7 +315,7 @@ class SimulatedReign:
                 if isinstance(answer, Refused):
                     record = yield self._call(lambda: self._server.leader_record or 0)
                     if not isinstance(record, Failure) and (not record or record[1] != self._fence):
-                        self._coordinator.lead_with(leadership.FenceConflict(0))
+                        self._coordinator.lead_with(leadership.FencedOut())
                         return
                 yield sleep(self._process, _PAUSE_S)
             ended = tuple(e.status.job_id for e in batch if e.answer)

@@ -1,0 +1,396 @@
+"""The effect runner: for each effect one call on the bus, and one event for whatever comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from pocket3d.bus.port import (
+    BusError,
+    Conflict,
+    ConsumerName,
+    Disconnected,
+    Msg,
+    NoResponders,
+    OutcomeUnknown,
+    Refused,
+    Stored,
+    TooLarge,
+)
+from pocket3d.contracts.codec import decode, encode
+from pocket3d.contracts.commands import (
+    Award,
+    AwardJobs,
+    AwardsAnswered,
+    Cancel,
+    CancelsNoted,
+    CommandRefused,
+    LeaderRecord,
+    OutcomesNoted,
+    ReportState,
+    StateReported,
+)
+from pocket3d.contracts.jobs import Job
+from pocket3d.contracts.messages import DeadLetter, Result
+from pocket3d.contracts.subjects import Subjects
+from pocket3d.coordinator import effects, event_log, events
+from pocket3d.coordinator.digest import REQUEST_DIGEST_HEADER
+from pocket3d.coordinator.effect_runner import _CALLS, EffectRunner, Links
+from pocket3d.coordinator.history import BATCH_HEADER, JOB_SEQ_HEADER
+from pocket3d.coordinator.leader_record import (
+    LeaderRecordNotWritten,
+    LeaderRecordRead,
+    LeaderRecordUnread,
+    LeaderRecordWritten,
+    ReadLeaderRecord,
+    WriteLeaderRecord,
+)
+from pocket3d.coordinator.tasks import TaskPool
+from support.coordinator_desk import AgentDouble, story
+
+SUBJECTS = Subjects()
+RECORD = LeaderRecord(coordinator_id="one", epoch=7)
+#: What may come of any call.
+LOST: list[BusError] = [OutcomeUnknown("no answer"), Disconnected("no connection"), Refused("full", code=10077)]
+
+
+class ScriptedBus:
+    """Answers every call with the next of the script, or raises it; notes the calls."""
+
+    def __init__(self) -> None:
+        self.script: list[Any] = []
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*arguments: Any, **more: Any) -> Any:
+            self.calls.append((name, arguments, more))
+            answer = self.script.pop(0) if self.script else None
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+        return call
+
+
+class Stage:
+    """A runner on a scripted bus."""
+
+    def __init__(self) -> None:
+        self.bus = ScriptedBus()
+        self.tasks = TaskPool(16)
+        self.fed: asyncio.Queue[Any] = asyncio.Queue()
+        self.done: list[str] = []
+
+        async def restore() -> None:
+            self.done.append("restored")
+
+        links = Links(
+            self.fed.put_nowait,
+            lambda: self.done.append("lease renewed"),
+            lambda: self.done.append("fenced out"),
+            restore,
+            lambda more: self.done.append("read" if more else "paused"),
+        )
+        self.runner = EffectRunner(self.bus, SUBJECTS, RECORD, 3.0, self.tasks, links)  # type: ignore[arg-type]
+
+    async def run(self, effect: Any, *script: Any) -> Any:
+        """The one event that answers an effect."""
+        self.bus.script = list(script)
+        self.bus.calls = []
+        self.runner.run(effect)
+        event = await asyncio.wait_for(self.fed.get(), 5)
+        assert self.fed.empty(), "one event per effect"
+        assert len(self.bus.calls) == 1, "one call per effect"
+        return event
+
+    async def run_silently(self, effect: Any, *script: Any) -> None:
+        """An effect that nothing is said of."""
+        self.bus.script = list(script)
+        self.bus.calls = []
+        self.runner.run(effect)
+        while self.tasks._tasks:
+            await asyncio.sleep(0)
+        assert self.fed.empty()
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    yield made
+    made.runner.acks.close()
+    await made.tasks.close()
+
+
+def stored(data: bytes, subject: str = "p3d.results.echo.j1", seq: int = 9, **headers: str) -> Stored:
+    return Stored("S", subject, seq, data, headers, 0.0)
+
+
+def reply(message: Any) -> Msg:
+    return Msg("_INBOX", message if isinstance(message, bytes) else encode(message), {}, "")
+
+
+def award(token: str = "7-1") -> Award:
+    return Award(
+        job_id="j1",
+        feature="echo",
+        attempt=1,
+        token=token,
+        adapter_id="echo",
+        device="d",
+        job=Job(inputs={}),
+        submitted_at="t",
+        queued_s=0.0,
+    )
+
+
+def result(status: str = "failed") -> Result:
+    return Result(job_id="j1", feature="echo", status=status)
+
+
+def test_every_effect_has_its_call() -> None:
+    kinds = {kind for kind in vars(effects).values() if isinstance(kind, type) and issubclass(kind, tuple)}
+    kinds -= {effects.AwardItem, effects.Again, effects.SendAwards, effects.PublishEvent, effects.PublishDead}
+    local = {effects.NoteStep, effects.ProveLeadership, effects.ReadJobs, effects.AckJob, effects.AckResult}
+    assert kinds - local <= set(_CALLS)
+
+
+# ---------------------------------------------------------------- events
+
+
+QUEUED = effects.PublishQueued(story(), 12, 0, "abc")
+
+
+async def test_the_queued_event_carries_the_sequence_of_its_message(stage: Stage) -> None:
+    assert await stage.run(QUEUED, 1) == events.QueuedStored("j1")
+    ((name, arguments, more),) = stage.bus.calls
+    assert (name, arguments[0]) == ("append", "p3d.events.echo.j1.queued")
+    assert more["headers"] == {JOB_SEQ_HEADER: "12", REQUEST_DIGEST_HEADER: "abc"}
+    assert more["expect"] == (0, "p3d.events.*.j1.*")
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (Conflict("x"), events.QueuedConflict("j1")),
+        (OutcomeUnknown("x"), events.QueuedUnknown("j1")),
+        (Disconnected("x"), events.EffectFailed(QUEUED, "x")),
+        (Refused("x"), events.EffectFailed(QUEUED, "x")),
+    ],
+)
+async def test_what_comes_of_a_queued_event(stage: Stage, error: BusError, event: Any) -> None:
+    assert await stage.run(QUEUED, error) == event
+
+
+async def test_the_last_event(stage: Stage) -> None:
+    effect = effects.ReadLastEvent("j1")
+    assert await stage.run(effect, None) == events.LastEventRead("j1", None, None)
+    found = stored(encode(story()), **{JOB_SEQ_HEADER: "4"})
+    assert await stage.run(effect, found) == events.LastEventRead("j1", story(), 4)
+    assert await stage.run(effect, stored(b"x")) == events.LastEventRead("j1", None, None, unreadable=True)
+    for error in LOST:
+        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+
+
+async def test_a_batch_is_fenced_by_its_first_message_alone(stage: Stage) -> None:
+    told = tuple(effects.PublishEvent(word, story(), 12) for word in ("started", "succeeded"))  # type: ignore[arg-type]
+    batch = event_log.AppendBatch("one-7-1", told, (b"a", b"b"), 5)
+    assert await stage.run(batch, 9) == event_log.BatchStored()
+    ((name, (messages,), _),) = stage.bus.calls
+    assert name == "append_batch"
+    assert [(m.subject, m.data) for m in messages] == [
+        ("p3d.events.echo.j1.started", b"a"),
+        ("p3d.events.echo.j1.succeeded", b"b"),
+    ]
+    assert [m.expect for m in messages] == [(5, "p3d.events.leader"), None]
+    assert [m.headers for m in messages] == [{JOB_SEQ_HEADER: "12", BATCH_HEADER: "one-7-1"}] * 2
+    assert await stage.run(batch, Conflict("x")) == event_log.BatchConflict()
+    assert await stage.run(batch, OutcomeUnknown("x")) == event_log.BatchUnknown()
+    for error in (Disconnected("x"), Refused("x"), TooLarge(9, 8)):
+        assert isinstance(await stage.run(batch, error), event_log.BatchUnsent)
+
+
+async def test_a_batch_is_read_back_by_its_last_event(stage: Stage) -> None:
+    effect = event_log.ReadBatchEnd(effects.PublishEvent("succeeded", story(), 12))
+    found = stored(b"", **{BATCH_HEADER: "one-7-1"})
+    assert await stage.run(effect, found) == event_log.BatchEndRead("one-7-1")
+    assert stage.bus.calls[0][1] == ("P3D_EVENTS", "p3d.events.echo.j1.succeeded")
+    assert await stage.run(effect, stored(b"")) == event_log.BatchEndRead(None)
+    assert await stage.run(effect, None) == event_log.BatchEndRead(None)
+    assert await stage.run(effect, OutcomeUnknown("x")) == event_log.BatchEndUnread()
+
+
+async def test_the_leader_record(stage: Stage) -> None:
+    assert await stage.run(ReadLeaderRecord(), None) == LeaderRecordRead(None, 0)
+    assert await stage.run(ReadLeaderRecord(), stored(encode(RECORD), seq=4)) == LeaderRecordRead(RECORD, 4)
+    assert await stage.run(ReadLeaderRecord(), stored(b"x", seq=4)) == LeaderRecordRead(None, 4)
+    assert await stage.run(ReadLeaderRecord(), OutcomeUnknown("x")) == LeaderRecordUnread()
+    write = WriteLeaderRecord(RECORD, 4)
+    assert await stage.run(write, 8) == LeaderRecordWritten(7, 8)
+    assert stage.bus.calls[0][2]["expect"] == (4, None)
+    for error in (Conflict("x"), *LOST):
+        assert await stage.run(write, error) == LeaderRecordNotWritten()
+
+
+async def test_a_dead_letter_that_stands_already_is_stored(stage: Stage) -> None:
+    letter = DeadLetter(job_id="j1", feature="echo", priority="low", request=None, at="t")
+    effect = effects.StoreDeadLetter(letter)
+    assert await stage.run(effect, 1) == events.DeadStored("j1")
+    assert await stage.run(effect, Conflict("x")) == events.DeadStored("j1")
+    for error in LOST:
+        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+
+
+# ---------------------------------------------------------------- requests, results, acks
+
+
+async def test_a_request(stage: Stage) -> None:
+    effect = effects.ReadRequest(12)
+    assert await stage.run(effect, stored(b"body")) == events.RequestRead(12, b"body")
+    assert await stage.run(effect, None) == events.RequestRead(12, None)
+    for error in LOST:
+        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+
+
+async def test_a_proposed_result_comes_back_by_itself_or_is_in_doubt(stage: Stage) -> None:
+    effect = effects.StoreResult(result(), 12)
+    await stage.run_silently(effect, 5)
+    ((name, arguments, more),) = stage.bus.calls
+    assert (name, arguments[0], more["expect"]) == ("append", "p3d.results.echo.j1", (0, "p3d.results.*.j1"))
+    assert await stage.run(effect, Conflict("x")) == events.ResultConflict("j1")
+    for error in LOST:
+        assert await stage.run(effect, error) == events.ResultUnknown("j1")
+
+
+async def test_a_stored_result(stage: Stage) -> None:
+    effect = effects.ReadResult("j1")
+    assert await stage.run(effect, None) == events.ResultRead("j1", None)
+    assert await stage.run(effect, stored(encode(result()))) == events.ResultRead("j1", result())
+    found = await stage.run(effect, stored(b"x"))
+    assert isinstance(found, events.ResultUnreadable)
+    assert (found.job_id, found.subject, found.seq) == ("j1", "p3d.results.echo.j1", 9)
+    for error in LOST:
+        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+
+
+async def test_bytes_that_are_no_result_are_deleted_by_sequence(stage: Stage) -> None:
+    effect = effects.DeleteResult("j1", "p3d.results.echo.j1", 9, "x")
+    for there in (True, False):
+        assert await stage.run(effect, there) == events.ResultDeleted("j1", 9)
+    assert stage.bus.calls == [("delete", ("P3D_RESULTS", 9), {})]
+    for error in LOST:
+        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+
+
+async def test_acks_go_to_their_consumers(stage: Stage) -> None:
+    job = effects.AckJob("high", 12, "j1", answer=True)
+    assert await stage.run(job, None) == events.JobAcked("j1", 12)
+    assert stage.bus.calls == [("ack", (ConsumerName("P3D_JOBS", "coordinator-high"), 12), {})]
+    second = effects.AckJob("high", 13)
+    assert await stage.run(second, None) == events.JobAcked("", 13)
+    assert await stage.run(job, OutcomeUnknown("x")) == events.EffectFailed(job, "x")
+    assert await stage.run(effects.AckResult(9), None) == events.ResultAcked(9)
+    assert stage.bus.calls == [("ack", (ConsumerName("P3D_RESULTS", "coordinator"), 9), {})]
+
+
+async def test_a_count_that_finds_no_consumer(stage: Stage) -> None:
+    for key, consumer in (("results", "coordinator"), ("low", "coordinator-low")):
+        effect = effects.CountBacklog(key)  # type: ignore[arg-type]
+        assert await stage.run(effect, 3) == events.BacklogCounted(effect.consumer, 3)
+        assert stage.bus.calls[0][1][0].name == consumer
+        assert await stage.run(effect, Refused("x", code=10014)) == events.BacklogCounted(effect.consumer, None)
+        assert await stage.run(effect, Refused("x", code=1)) == events.BacklogUncounted(effect.consumer)
+        assert await stage.run(effect, OutcomeUnknown("x")) == events.BacklogUncounted(effect.consumer)
+    await stage.run_silently(effects.RestoreTopology("low"))
+    assert stage.done == ["restored"]
+
+
+# ---------------------------------------------------------------- commands
+
+
+AWARDS = effects.SendAwardMessage("a1", "1000-x", (award("7-1"), award("7-2")))
+TOKENS = ("7-1", "7-2")
+IDENTITY: dict[str, Any] = {"agent_id": "a1", "incarnation": "1000-x", "seq": 3}
+
+
+async def test_an_award_is_a_command_of_this_leader_for_one_life_of_the_agent(stage: Stage) -> None:
+    answer = AwardsAnswered(answers=[], **IDENTITY)
+    assert await stage.run(AWARDS, reply(answer)) == events.AwardsReturned(answer)
+    ((_, (subject, data), more),) = stage.bus.calls
+    command = decode(AwardJobs, data)
+    assert (subject, more["timeout"]) == ("p3d.agents.a1.cmd", 3.0)
+    assert (command.coordinator_id, command.epoch, command.incarnation) == ("one", 7, "1000-x")
+    assert [a.token for a in command.awards] == list(TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "event"),
+    [
+        (reply(CommandRefused(code="stale", message="m", epoch=8, **IDENTITY)), ("AwardsRefused", "stale")),
+        (reply(CancelsNoted(**IDENTITY)), ("AwardsUnanswered", True)),
+        (reply(b"x"), ("AwardsUnanswered", True)),
+        (OutcomeUnknown("x"), ("AwardsUnanswered", True)),
+        (Refused("x"), ("AwardsUnanswered", True)),
+        (Disconnected("x"), ("AwardsUnanswered", False)),
+        (NoResponders("x"), ("AwardsUnanswered", False)),
+        (TooLarge(9, 8), ("AwardsUnanswered", False)),
+    ],
+)
+async def test_what_comes_of_an_award(stage: Stage, answer: Any, event: tuple[str, Any]) -> None:
+    kind, fact = event
+    assert await stage.run(AWARDS, answer) == getattr(events, kind)("a1", TOKENS, fact)
+
+
+async def test_an_agents_state(stage: Stage) -> None:
+    effect = effects.AskState("a1")
+    advert = AgentDouble().advert()
+    state = StateReported(advert=advert, **IDENTITY)
+    assert await stage.run(effect, reply(state)) == events.AdvertReceived(advert, answers_question=True)
+    assert decode(ReportState, stage.bus.calls[0][1][1]).epoch == 7
+    refused = CommandRefused(code="stale", message="m", epoch=8, **IDENTITY)
+    assert await stage.run(effect, reply(refused)) == events.AwardsRefused("a1", (), "stale")
+    assert await stage.run(effect, NoResponders("x")) == events.AgentSilent("a1", no_responders=True)
+    for lost in (*LOST, reply(b"x")):
+        assert await stage.run(effect, lost) == events.AgentSilent("a1", no_responders=False)
+
+
+async def test_calls_and_cancels_want_no_answer(stage: Stage) -> None:
+    call = effects.SendCall("a1", 4, ())
+    assert await stage.run(call, TooLarge(9, 8)) == events.CallTooLarge(4, 9, 8)
+    cancels = effects.SendCancels("a1", (Cancel(job_id="j1", token="7-1"),))
+    for effect in (call, cancels):
+        for outcome in (None, *LOST):
+            await stage.run_silently(effect, outcome)
+            assert stage.bus.calls[0][:2] == ("publish", ("p3d.agents.a1.cmd", stage.bus.calls[0][1][1]))
+
+
+async def test_a_report_of_outcomes_is_answered_once(stage: Stage) -> None:
+    asked = Msg("p3d.agents.a1.outcome", b"", {}, "_INBOX.1")
+    number = stage.runner.expect_answer(asked)
+    assert stage.runner.expect_answer(asked) != number
+    await stage.run_silently(effects.NoteOutcomes(number, ("7-1/attempt_started",)))
+    ((name, (msg, data), _),) = stage.bus.calls
+    assert (name, msg) == ("respond", asked)
+    assert decode(OutcomesNoted, data).noted == ["7-1/attempt_started"]
+    assert list(stage.runner._requests) == [number + 1]
+
+
+async def test_what_is_no_call_on_the_bus(stage: Stage) -> None:
+    for effect in (
+        effects.ProveLeadership(),
+        event_log.FencedOut(),
+        effects.ReadJobs(False),
+        effects.ReadJobs(True),
+        effects.NoteStep(effects.PublishEvent("started", story("j1", "running"), 1)),
+    ):
+        await stage.run_silently(effect)
+        assert stage.bus.calls == []
+    assert stage.done == ["lease renewed", "fenced out", "paused", "read"]
+
+
+async def test_what_is_written_for_eyes_may_get_lost(stage: Stage) -> None:
+    for outcome in (None, *LOST):
+        await stage.run_silently(effects.ForgetAgent("a1"), outcome)
+        assert stage.bus.calls == [("kv_delete", ("P3D_AGENTS", "a1"), {})]

@@ -1,0 +1,298 @@
+"""The coordinator as a process sees it, on the bus in memory: leaders, standbys, and what must not end them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import structlog
+
+from pocket3d.bus.memory import MemoryBus
+from pocket3d.bus.memory_clock import WallClock
+from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.contracts.codec import decode, encode
+from pocket3d.contracts.jobs import Job
+from pocket3d.contracts.messages import Result, Status
+from pocket3d.contracts.subjects import Subjects
+from pocket3d.coordinator.leader_term import EngineFault
+from pocket3d.coordinator.service import CoordinatorService
+from pocket3d.coordinator.settings import CoordinatorSettings
+from support.coordinator_desk import AgentDouble, offer
+from support.scripted_agent import ScriptedAgent
+
+SUBJECTS = Subjects()
+SETTINGS = CoordinatorSettings(leader_lease_s=0.6, leader_renew_s=0.15, tick_s=0.05, recovery_answers_s=0.3)
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """Wait until that is true; its value."""
+    end = asyncio.get_running_loop().time() + seconds
+    while True:
+        found = condition()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        assert asyncio.get_running_loop().time() < end, "it did not happen"
+        await asyncio.sleep(0.01)
+
+
+class Stage:
+    """A server, coordinators that may fail, and agents."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self.server = server
+        self.bus = MemoryBus(server)
+        self.stop = asyncio.Event()
+        self.coordinators: list[tuple[CoordinatorService, asyncio.Task[None]]] = []
+        self.agents: list[ScriptedAgent] = []
+
+    async def coordinator(self, name: str) -> CoordinatorService:
+        service = CoordinatorService(MemoryBus(self.server), SUBJECTS, SETTINGS, coordinator_id=name)
+        self.coordinators.append((service, asyncio.ensure_future(service.run(self.stop))))
+        return service
+
+    async def leader(self) -> CoordinatorService:
+        def found() -> CoordinatorService | None:
+            return next((service for service, task in self.coordinators if service.leading and not task.done()), None)
+
+        leader: CoordinatorService = await eventually(found)
+        return leader
+
+    def ended(self, service: CoordinatorService) -> asyncio.Task[None]:
+        return next(task for each, task in self.coordinators if each is service)
+
+    async def agent(self, name: str = "a1", **more: Any) -> ScriptedAgent:
+        double = AgentDouble(name, adapters=[offer(max_concurrent=64)])
+        agent = ScriptedAgent(MemoryBus(self.server), double, **more)
+        await agent.start()
+        self.agents.append(agent)
+        return agent
+
+    async def publish(self, job_id: str, feature: str = "echo", **job: Any) -> int:
+        job.setdefault("inputs", {})
+        return await self.bus.append(SUBJECTS.job("normal", feature), encode(Job(job_id=job_id, **job)))
+
+    async def result(self, job_id: str) -> Result:
+        async def read() -> Result | None:
+            found = await self.bus.last(SUBJECTS.results_stream, SUBJECTS.result_of(job_id))
+            try:
+                return decode(Result, found.data) if found is not None else None
+            except ValueError:
+                return None
+
+        result: Result = await eventually(read)
+        return result
+
+    async def events(self, job_id: str) -> list[str]:
+        pages = await self.bus.pages(SUBJECTS.events_stream, SUBJECTS.events_of(job_id), start=1, limit=100)
+        return [SUBJECTS.parse_story(stored.subject).event or "" for stored in pages]
+
+    async def status(self, job_id: str) -> Status | None:
+        found = await self.bus.last(SUBJECTS.events_stream, SUBJECTS.events_of(job_id))
+        return decode(Status, found.data) if found is not None else None
+
+    async def told(self, job_id: str, word: str) -> Status:
+        async def read() -> Status | None:
+            status = await self.status(job_id)
+            return status if status is not None and status.status == word else None
+
+        status: Status = await eventually(read)
+        return status
+
+    async def close(self) -> None:
+        self.stop.set()
+        for agent in self.agents:
+            await agent.close()
+        await asyncio.gather(*(task for _, task in self.coordinators), return_exceptions=True)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage(MemoryServer(WallClock()))
+    await made.coordinator("one")
+    await made.leader()
+    yield made
+    await made.close()
+
+
+async def test_a_job_from_its_publication_to_its_last_ack(stage: Stage) -> None:
+    agent = await stage.agent()
+    await stage.publish("j1")
+    award = await eventually(lambda: agent.award_of("j1"))
+    await stage.told("j1", "running")
+    await agent.finish(award)
+    await stage.told("j1", "succeeded")
+    assert await stage.events("j1") == ["queued", "started", "succeeded"]
+    await eventually(lambda: not stage.server.streams[SUBJECTS.jobs_stream].messages)
+    leader = await stage.leader()
+    await eventually(lambda: leader.term is not None and not leader.term.engine.core.jobs)
+    results = stage.server.streams[SUBJECTS.results_stream].consumers["coordinator"]
+    await eventually(lambda: results.backlog() == 0)
+
+
+async def test_nothing_stays_open_when_it_ends() -> None:
+    server = MemoryServer(WallClock())
+    stage = Stage(server)
+    before = await stage.coordinator("one")
+    await stage.leader()
+    await stage.coordinator("two")
+    assert server._literal or server._wild
+    await stage.close()
+    assert (server._literal, server._wild) == ({}, [])
+    assert not before.leading
+    assert [consumer.listeners for stream in server.streams.values() for consumer in stream.consumers.values()] == [
+        set()
+    ] * 4
+
+
+async def test_a_leader_that_ends_gives_the_lease_back() -> None:
+    stage = Stage(MemoryServer(WallClock()))
+    await stage.coordinator("one")
+    await stage.leader()
+    stage.stop.set()
+    await asyncio.gather(*(task for _, task in stage.coordinators))
+    assert await stage.bus.kv_get(SUBJECTS.leader_bucket, "leader") is None
+
+
+async def test_bytes_that_are_no_result_disturb_nothing_else(stage: Stage) -> None:
+    agent = await stage.agent()
+    await stage.coordinator("two")
+    for job_id in ("running", "bystander"):
+        await stage.publish(job_id)
+    await stage.publish("queued", model_preference="nobody_has_it")
+    award = await eventually(lambda: agent.award_of("running"))
+    bystander = await eventually(lambda: agent.award_of("bystander"))
+    await stage.told("queued", "queued")
+    await stage.told("running", "running")
+    for job_id in ("unknown", "queued", "running"):
+        await stage.bus.publish(SUBJECTS.result("echo", job_id), b"x")
+    for job_id in ("queued", "running"):
+        result = await stage.result(job_id)
+        assert (result.status, result.error and result.error.code) == ("failed", "invalid_result")
+        await stage.told(job_id, "failed")
+    await eventually(lambda: award.token in agent.cancelled)
+    results = stage.server.streams[SUBJECTS.results_stream]
+    await eventually(lambda: not any(message.data == b"x" for message in results.messages.values()))
+    assert not any(task.done() for _, task in stage.coordinators)
+    await agent.finish(bystander)
+    await stage.told("bystander", "succeeded")
+
+
+async def test_bytes_that_a_former_leader_left_do_not_end_the_next(stage: Stage) -> None:
+    first = await stage.leader()
+    await stage.publish("j1")
+    await stage.told("j1", "queued")
+    await stage.bus.publish(SUBJECTS.event("echo", "j1", "queued"), b"x")
+    await stage.bus.kv_put(SUBJECTS.agents_bucket, "a0", b"x")
+    await stage.bus.publish(SUBJECTS.advert("a0"), b"x")
+    await stage.bus.publish(SUBJECTS.outcome("a0"), b"x")
+    await stage.bus.publish(SUBJECTS.bids("one"), b"x")
+    await stage.coordinator("two")
+    stage.stop.set()
+    await asyncio.wait_for(stage.ended(first), 10)
+    stage.coordinators.pop(0)
+    stage.stop.clear()
+    await stage.bus.publish(SUBJECTS.result("echo", "j0"), b"x")
+    await stage.coordinator("three")
+    agent = await stage.agent()
+    award = await eventually(lambda: agent.award_of("j1"))
+    await agent.finish(award)
+    await stage.told("j1", "succeeded")
+
+
+async def test_a_mistake_of_the_engine_ends_the_process_and_a_standby_takes_over(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await stage.leader()
+    second = await stage.coordinator("two")
+    await stage.publish("j1")
+    await stage.told("j1", "queued")
+    assert first.term is not None
+    monkeypatch.setattr(first.term.engine.core.fleet, "hear", _mistake)
+    await stage.agent()
+    with pytest.raises(EngineFault, match="could not be handled") as caught:
+        await asyncio.wait_for(stage.ended(first), 10)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert await stage.leader() is second
+
+
+def _mistake(*arguments: Any) -> None:
+    raise ZeroDivisionError
+
+
+# ---------------------------------------------------------------- a server that takes little
+
+
+async def test_a_small_server_gets_split_awards_and_what_cannot_be_sent_fails_its_job() -> None:
+    limit = 8192
+    stage = Stage(MemoryServer(WallClock(), max_payload=limit))
+    await stage.coordinator("one")
+    await stage.leader()
+    for number in range(12):
+        await stage.publish(f"j{number}", inputs={"text_prompt": "x" * 3000})
+    await stage.publish("large", inputs={"text_prompt": "x" * (limit - 300)})
+    await stage.told("large", "queued")
+    agent = await stage.agent(run=None)
+    for number in range(12):
+        award = await eventually(lambda number=number: agent.award_of(f"j{number}"))
+        await agent.finish(award)
+    result = await stage.result("large")
+    assert (result.status, result.error and result.error.code) == ("failed", "too_large")
+    assert max(agent.award_messages) <= limit
+    await stage.told("large", "failed")
+    await stage.close()
+
+
+async def test_an_event_that_is_too_large_does_not_hold_up_the_others() -> None:
+    stage = Stage(MemoryServer(WallClock(), max_payload=8192))
+    await stage.coordinator("one")
+    leader = await stage.leader()
+    # The name of the field at fault is told in the reason, the field and the message of the event.
+    body = b'{"inputs": {}, "' + b"x" * 6000 + b'": 1}'
+    await stage.bus.append(SUBJECTS.job("normal", "echo"), body, headers={"Nats-Msg-Id": "bad"})
+    await stage.publish("good")
+    status = await stage.told("bad", "rejected")
+    assert "shortened" in (status.error.message if status.error else "")
+    await stage.told("good", "queued")
+    result = await stage.result("bad")
+    assert result.status == "rejected"
+    await eventually(lambda: leader.term is not None and leader.term.engine.record("bad") is None)
+    await stage.close()
+
+
+async def test_a_consumer_that_somebody_removed_is_made_again(stage: Stage) -> None:
+    agent = await stage.agent()
+    for stream, name in ((SUBJECTS.jobs_stream, "coordinator-normal"), (SUBJECTS.results_stream, "coordinator")):
+        # Those who pull from it are told, as a server tells them.
+        stage.server.streams[stream].consumers.pop(name).wake()
+    await stage.publish("j1")
+    award = await eventually(lambda: agent.award_of("j1"))
+    await agent.finish(award)
+    await stage.told("j1", "succeeded")
+
+
+async def test_each_step_of_a_job_is_one_line(stage: Stage) -> None:
+    agent = await stage.agent()
+    with structlog.testing.capture_logs() as lines:
+        await stage.publish("j1", retry={"max_attempts": 2, "initial_s": 0.01})
+        first = await eventually(lambda: agent.award_of("j1"))
+        agent.double.running.clear()
+        await agent.report(agent.failed(first, "adapter_error", "it broke"))
+        second = await eventually(lambda: agent.awards[1:])
+        await agent.finish(second[0])
+        await stage.told("j1", "succeeded")
+        await stage.publish("j2", feature="Bad.Feature"[:3])
+        await stage.told("j2", "rejected")
+    of_job = {job_id: [each for each in lines if each.get("job_id") == job_id] for job_id in ("j1", "j2")}
+    words = ["queued", "awarded", "started", "requeued", "awarded", "started", "ended"]
+    assert [each["event"] for each in of_job["j1"]] == [f"job {word}" for word in words]
+    assert {each["log_level"] for each in of_job["j1"]} == {"info"}
+    assert [each.get("attempt") for each in of_job["j1"]] == [None, 1, 1, 1, 2, 2, 2]
+    assert [each.get("agent_id") for each in of_job["j1"][1:3]] == ["a1", "a1"]
+    assert "it broke" in of_job["j1"][3]["why"]
+    assert of_job["j1"][-1]["status"] == "succeeded"
+    (ended,) = of_job["j2"]
+    assert (ended["event"], ended["status"], ended["code"]) == ("job ended", "rejected", "invalid_input")

@@ -1,0 +1,421 @@
+"""What the engine's wishes become on the bus: requests read, commands in line, sizes kept, repeats, the catch-up."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import pytest
+
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.codec import encode
+from pocket3d.contracts.commands import (
+    AwardAnswer,
+    AwardsAnswered,
+    BidPlaced,
+    CallAnswered,
+    LeaderRecord,
+)
+from pocket3d.contracts.jobs import Job, admit
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.messages import Result
+from pocket3d.coordinator import effects, events
+from pocket3d.coordinator.digest import request_digest
+from pocket3d.coordinator.event_log import AppendBatch, BatchConflict, BatchEndRead, BatchStored, FencedOut
+from pocket3d.coordinator.leader_record import LeaderRecordRead, ReadLeaderRecord
+from pocket3d.coordinator.settings import CoordinatorSettings
+from pocket3d.coordinator.term_engine import COUNT_S, PAUSE_S, WATCH_S, TermEffect, TermEngine, TermEvent
+from support.coordinator_desk import AgentDouble, offer
+
+E = TypeVar("E")
+
+WALL = 1_795_000_000.0
+RECORD = LeaderRecord(coordinator_id="one", epoch=7)
+CONSUMERS: tuple[effects.ConsumerKey, ...] = ("results", "high", "normal", "low")
+
+
+class Term:
+    """A term engine, a clock, and what it asked for."""
+
+    def __init__(self, *, max_payload: int = 1 << 20, counted: bool = True, **settings: Any) -> None:
+        self.decider = TermEngine(CoordinatorSettings(**settings), RECORD, 5, max_payload)
+        self.mono = 1000.0
+        self.made: list[Any] = []
+        self.agent = AgentDouble(adapters=[offer(max_concurrent=64)])
+        self._seq = 0
+        self.do(events.Led(7, (), max_payload))
+        if counted:
+            for key in CONSUMERS:
+                self.do(events.BacklogCounted(key, 0))
+
+    def do(self, event: TermEvent) -> list[TermEffect]:
+        made = self.decider.handle(event, Now(self.mono, WALL + self.mono))
+        self.decider.engine.check()
+        self.made += made
+        return made
+
+    def tick(self, seconds: float = 0.25) -> list[TermEffect]:
+        end, made = self.mono + seconds, []
+        while self.mono < end - 1e-9:
+            self.mono = min(self.mono + 0.25, end)
+            made += self.do(events.Tick())
+        return made
+
+    def take(self, kind: type[E]) -> list[E]:
+        found = [each for each in self.made if isinstance(each, kind)]
+        self.made = [each for each in self.made if not isinstance(each, kind)]
+        return found
+
+    def one(self, kind: type[E]) -> E:
+        found = self.take(kind)
+        assert len(found) == 1, f"want one {kind.__name__}, got {found}"
+        return found[0]
+
+    def read(self, job_id: str, *, size: int = 0, cached: bool = True, **job: Any) -> bytes:
+        """A job is read from the stream; `cached` false: its request is at hand no more."""
+        self._seq += 1
+        inputs = {"text_prompt": "x" * size} if size else {}
+        data = encode(Job(job_id=job_id, inputs=inputs, **job))
+        admission = admit("echo", data, None, f"s0000000-{self._seq}")
+        self.do(events.JobRead(self._seq, "normal", "echo", admission, WALL + self.mono, data))
+        if not cached:
+            self.decider._cache.forget(self._seq)
+        return data
+
+    def queue(self, job_id: str, **more: Any) -> bytes:
+        data = self.read(job_id, **more)
+        self.do(events.QueuedStored(job_id))
+        return data
+
+    def hear(self) -> None:
+        self.do(events.AdvertReceived(self.agent.advert()))
+
+    def bid(self) -> None:
+        """The agent answers the open call."""
+        call = self.take(effects.SendCall)[-1]
+        bids = [
+            BidPlaced(
+                lot=lot.lot,
+                adapter_id="echo",
+                device="fixed-0",
+                claim_mb=1,
+                slots=64,
+                est_queue_s=0.0,
+                est_load_s=0.0,
+                est_run_s=1.0,
+            )
+            for lot in call.lots
+        ]
+        self.do(
+            events.CallReturned(
+                CallAnswered(
+                    agent_id="a1",
+                    incarnation=self.agent.incarnation,
+                    seq=self.agent.count(),
+                    call_id=call.call_id,
+                    bids=bids,
+                    declines=[],
+                    devices=list(self.agent.devices),
+                )
+            )
+        )
+
+    def bid_on_all(self) -> None:
+        """The agent answers every call that follows."""
+        while any(isinstance(each, effects.SendCall) for each in self.made):
+            self.bid()
+
+    def accept(self, message: effects.SendAwardMessage) -> None:
+        answers = [AwardAnswer(job_id=a.job_id, token=a.token, accepted=True, started=True) for a in message.awards]
+        self.do(
+            events.AwardsReturned(
+                AwardsAnswered(
+                    agent_id="a1", incarnation=self.agent.incarnation, seq=self.agent.count(), answers=answers
+                )
+            )
+        )
+
+
+@pytest.fixture
+def term() -> Term:
+    return Term()
+
+
+# ---------------------------------------------------------------- first events
+
+
+def test_the_first_event_carries_the_sequence_of_its_message_and_the_digest_of_its_request(term: Term) -> None:
+    term.read("j0")
+    first = term.one(effects.PublishQueued)
+    assert first.job_seq == 1
+    term.read("j1", tenant="t")
+    second = term.one(effects.PublishQueued)
+    assert (second.job_seq, second.expect_last, second.status.job_id) == (2, 0, "j1")
+    assert second.digest == request_digest(Job(inputs={}, tenant="t"))
+    assert second.digest != first.digest
+
+
+def test_the_sequence_and_the_digest_stay_when_it_is_published_again(term: Term) -> None:
+    term.read("j1")
+    first = term.one(effects.PublishQueued)
+    term.do(events.QueuedConflict("j1"))
+    assert term.one(effects.ReadLastEvent).job_id == "j1"
+    term.do(events.LastEventRead("j1", None, None))
+    assert term.take(effects.PublishQueued) == []
+    term.tick()
+    again = term.one(effects.PublishQueued)
+    assert again._replace(status=first.status) == first
+
+
+# ---------------------------------------------------------------- repeats
+
+
+def test_what_failed_is_repeated_after_a_pause_as_it_was(term: Term) -> None:
+    failed = effects.ReadResult("j1")
+    assert term.do(events.EffectFailed(failed, "no answer")) == []
+    term.mono += PAUSE_S / 2
+    assert effects.ReadResult("j1") not in term.do(events.Tick())
+    term.mono += PAUSE_S / 2
+    assert term.do(events.Tick()) == [failed]
+    assert term.take(effects.ReadResult) == [failed]
+    term.tick(1.0)
+    assert term.take(effects.ReadResult) == []
+
+
+def test_nothing_is_repeated_while_there_is_no_connection(term: Term) -> None:
+    term.do(events.EffectFailed(effects.ReadResult("j1"), "gone"))
+    term.do(events.Disconnected())
+    term.tick(5.0)
+    assert term.take(effects.ReadResult) == []
+    term.do(events.Connected())
+    assert term.take(effects.ReadResult) == [effects.ReadResult("j1")]
+
+
+def test_a_refused_result_of_our_own_is_read_back_and_proposed_again(term: Term) -> None:
+    term.queue("j1", metadata={"k": "v"})
+    term.do(events.CancelAsked("j1", "enough"))
+    stored = term.one(effects.StoreResult)
+    assert (stored.result.status, stored.result.metadata) == ("cancelled", {"k": "v"})
+    for answer in (events.ResultConflict("j1"), events.ResultUnknown("j1")):
+        term.do(answer)
+        assert term.take(effects.ReadResult) == [], "a rival may be in process"
+        term.tick()
+        assert term.one(effects.ReadResult).job_id == "j1"
+        term.do(events.ResultRead("j1", None))
+        assert term.one(effects.StoreResult).result == stored.result
+    term.do(events.ResultConflict("j1"))
+    term.tick()
+    term.take(effects.ReadResult)
+    term.do(events.ResultRead("j1", stored.result))
+    (batch,) = term.take(AppendBatch)
+    assert [event.event for event in batch.events] == ["cancelled"]
+
+
+# ---------------------------------------------------------------- requests and commands
+
+
+def test_an_award_whose_request_is_at_hand_goes_out_at_once(term: Term) -> None:
+    term.hear()
+    term.queue("j1", size=10)
+    term.bid()
+    message = term.one(effects.SendAwardMessage)
+    assert (message.agent_id, message.incarnation) == ("a1", term.agent.incarnation)
+    assert [(a.job_id, a.job.inputs) for a in message.awards] == [("j1", {"text_prompt": "x" * 10})]
+    assert term.take(effects.ReadRequest) == []
+
+
+def test_an_award_waits_for_its_request_and_a_cancel_does_not_overtake_it(term: Term) -> None:
+    term.hear()
+    data = term.queue("j1", cached=False)
+    term.bid()
+    assert term.take(effects.SendAwardMessage) == []
+    assert term.one(effects.ReadRequest).seq == 1
+    term.do(events.CancelAsked("j1", "enough"))
+    assert term.take(effects.SendCancels) == []
+    term.do(events.RequestRead(1, data))
+    sent = [type(each) for each in term.made if isinstance(each, effects.SendAwardMessage | effects.SendCancels)]
+    assert sent == [effects.SendAwardMessage, effects.SendCancels]
+    assert term.decider._lines == {}
+
+
+def test_commands_to_another_agent_do_not_wait(term: Term) -> None:
+    term.hear()
+    term.queue("j1", cached=False)
+    term.bid()
+    term.do(events.AdvertReceived(AgentDouble("a2").advert()))
+    term.queue("j2")
+    assert "a2" in [call.agent_id for call in term.take(effects.SendCall)]
+
+
+def test_a_request_is_read_once_for_all_that_wait_for_it(term: Term) -> None:
+    data = term.queue("j1", cached=False)
+    term.do(events.CancelAsked("j1", "enough"))
+    term.one(effects.ReadRequest)
+    term.do(events.ResultRead("j1", None))
+    assert term.take(effects.ReadRequest) == []
+    assert term.take(effects.StoreResult) == []
+    term.do(events.RequestRead(1, data))
+    assert len(term.take(effects.StoreResult)) == 2
+
+
+def test_a_request_that_is_gone_is_told_and_the_rest_of_the_award_goes_out(term: Term) -> None:
+    term.queue("j0", cached=False)
+    data = term.queue("j1", cached=False)
+    term.hear()
+    term.bid()
+    term.take(effects.ReadRequest)
+    term.do(events.RequestRead(1, None))
+    term.do(events.RequestRead(2, data))
+    messages = term.take(effects.SendAwardMessage)
+    assert [award.job_id for message in messages for award in message.awards] == ["j1"]
+    # Its metadata would have come from there too.
+    assert term.one(effects.ReadRequest).seq == 1
+    term.do(events.RequestRead(1, None))
+    failed = term.one(effects.StoreResult).result
+    assert (failed.job_id, failed.error and failed.error.field) == ("j0", "body")
+
+
+def test_what_is_no_job_any_more_is_told_too(term: Term) -> None:
+    term.hear()
+    term.queue("j1", cached=False)
+    term.bid()
+    term.do(events.RequestRead(1, b"x"))
+    assert term.take(effects.SendAwardMessage) == []
+    assert term.one(effects.StoreResult).result.status == "failed"
+
+
+def test_awards_are_split_and_one_that_fits_nowhere_fails_its_job() -> None:
+    term = Term(max_payload=8192)
+    for number in range(6):
+        term.queue(f"j{number}", size=3000)
+    term.queue("large", size=7900)
+    term.hear()
+    term.bid_on_all()
+    messages = term.take(effects.SendAwardMessage)
+    sent = sorted(award.job_id for message in messages for award in message.awards)
+    assert sent == [f"j{number}" for number in range(6)]
+    assert all(len(encode(list(message.awards))) < 8192 for message in messages)
+    failed = term.one(effects.StoreResult).result
+    assert (failed.job_id, failed.error and failed.error.code) == ("large", "too_large")
+
+
+def test_a_dead_letter_holds_its_request(term: Term) -> None:
+    data = term.queue("j1", cached=False, metadata={"k": "v"})
+    term.do(events.ResultSeen(Result(job_id="j1", feature="echo", status="failed"), 9))
+    assert term.one(effects.ReadRequest).seq == 1
+    term.do(events.RequestRead(1, data))
+    letter = term.one(effects.StoreDeadLetter).letter
+    assert (letter.job_id, letter.request and letter.request["metadata"]) == ("j1", {"k": "v"})
+    assert term.take(AppendBatch) == [], "the letter comes before the end of the story"
+    term.do(events.DeadStored("j1"))
+    assert [event.event for event in term.one(AppendBatch).events] == ["failed"]
+
+
+# ---------------------------------------------------------------- events
+
+
+def test_events_of_one_step_leave_in_one_batch_and_their_end_is_told(term: Term) -> None:
+    term.queue("j1")
+    term.do(events.ResultSeen(Result(job_id="j1", feature="echo", status="succeeded", attempt=1), 9))
+    batch = term.one(AppendBatch)
+    assert ([e.event for e in batch.events], batch.fence) == (["started", "succeeded"], 5)
+    assert [note.step for note in term.take(effects.NoteStep)] == list(batch.events)
+    assert term.take(effects.AckJob) == []
+    term.do(BatchStored())
+    ack = term.one(effects.AckJob)
+    assert (ack.seq, ack.job_id, ack.answer) == (1, "j1", True)
+    term.do(events.JobAcked("j1", 1))
+    assert term.one(effects.AckResult).seq == 9
+    assert term.decider.engine.record("j1") is None
+
+
+def test_a_younger_leaders_record_is_told(term: Term) -> None:
+    term.queue("j1")
+    term.do(events.ResultSeen(Result(job_id="j1", feature="echo", status="succeeded", attempt=1), 9))
+    term.do(BatchConflict())
+    term.do(BatchEndRead(None))
+    term.one(ReadLeaderRecord)
+    term.do(LeaderRecordRead(LeaderRecord(coordinator_id="two", epoch=8), 9))
+    assert term.take(FencedOut) == [FencedOut()]
+
+
+# ---------------------------------------------------------------- the catch-up
+
+
+def test_the_index_is_complete_when_all_priorities_are_read() -> None:
+    term = Term(counted=False)
+    core = term.decider.engine.core
+    term.do(events.BacklogCounted("results", 1))
+    assert not core.results_drained
+    term.do(events.ResultSeen(Result(job_id="j0", feature="echo", status="failed"), 4))
+    assert core.results_drained
+    for key, left in (("high", 0), ("normal", 2), ("low", 0)):
+        term.do(events.BacklogCounted(key, left))  # type: ignore[arg-type]
+        assert not core.jobs_indexed
+    term.read("j1")
+    assert not core.jobs_indexed
+    term.read("j2")
+    assert core.jobs_indexed
+
+
+def test_bytes_that_are_no_result_count_as_read() -> None:
+    term = Term(counted=False)
+    term.do(events.BacklogCounted("results", 1))
+    term.do(events.ResultUnreadable("j1", "s", 4, "x"))
+    assert term.decider.engine.core.results_drained
+
+
+def test_what_is_left_is_counted_until_it_was_read_and_the_consumers_are_watched_then() -> None:
+    term = Term(counted=False)
+    term.do(events.BacklogCounted("normal", 1))
+    term.take(effects.CountBacklog)
+    assert [c.consumer for c in term.tick(COUNT_S) if isinstance(c, effects.CountBacklog)] == ["normal"]
+    assert [c for c in term.tick(COUNT_S) if isinstance(c, effects.CountBacklog)] == [], "its answer is awaited"
+    term.do(events.BacklogUncounted("normal"))
+    assert [c.consumer for c in term.tick(COUNT_S) if isinstance(c, effects.CountBacklog)] == ["normal"]
+    for key in CONSUMERS:
+        term.do(events.BacklogCounted(key, 0))
+    assert term.decider.engine.core.jobs_indexed
+    term.take(effects.CountBacklog)
+    term.tick(COUNT_S)
+    term.take(effects.CountBacklog)
+    for key in CONSUMERS:
+        term.do(events.BacklogCounted(key, 0))
+    assert [c for c in term.tick(WATCH_S - 2 * 0.25) if isinstance(c, effects.CountBacklog)] == []
+    watched = [c.consumer for c in term.tick(2 * 0.25) if isinstance(c, effects.CountBacklog)]
+    assert watched == list(CONSUMERS)
+
+
+def test_acks_that_were_confirmed_are_told_from_what_is_still_to_come() -> None:
+    term = Term(counted=False)
+    term.do(events.BacklogCounted("normal", 2))
+    term.read("j1")
+    term.do(events.JobAcked("", 1))
+    term.do(events.BacklogCounted("normal", 1))
+    assert not term.decider._catch_up["normal"].done, "the second is still to come"
+    term.do(events.BacklogCounted("normal", 0))
+    assert term.decider._catch_up["normal"].done
+
+
+def test_a_removed_consumer_is_made_again(term: Term) -> None:
+    made = term.do(events.BacklogCounted("low", None))
+    assert effects.RestoreTopology("low") in made
+
+
+def test_a_count_that_a_broken_connection_took_is_asked_again(term: Term) -> None:
+    term.tick(WATCH_S)
+    assert term.take(effects.CountBacklog) != []
+    term.do(events.Disconnected())
+    term.do(events.Connected())
+    term.tick(WATCH_S)
+    assert [count.consumer for count in term.take(effects.CountBacklog)] == list(CONSUMERS)
+
+
+def test_an_award_that_was_refused_is_told_as_refused(term: Term) -> None:
+    term.hear()
+    term.queue("j1")
+    term.bid()
+    message = term.one(effects.SendAwardMessage)
+    term.do(events.AwardsRefused("a1", tuple(a.token for a in message.awards), "stale"))
+    assert term.decider.engine.record("j1") is not None
+    assert term.decider.engine.core.jobs["j1"].state is JobState.QUEUED
+    assert term.take(effects.ProveLeadership) == [effects.ProveLeadership()]

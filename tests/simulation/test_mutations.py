@@ -10,7 +10,7 @@ import pytest
 
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.fit import Shortfall
-from pocket3d.coordinator import attempts, core, watch
+from pocket3d.coordinator import attempts, awards, completion, core, watch
 from pocket3d.coordinator import engine as coordinator_engine
 from pocket3d.coordinator import events as coordinator_events
 from pocket3d.coordinator.records import JobRecord
@@ -68,7 +68,7 @@ def test_without_the_results_expected_sequence(monkeypatch: pytest.MonkeyPatch) 
             return lambda *args: kind(*args, expect_last=None)
 
         mutation.setattr(engine_runs, "StoreResult", unexpecting(engine_runs.StoreResult))
-        mutation.setattr(core, "StoreResult", unexpecting(core.StoreResult))
+        mutation.setattr(completion, "StoreResult", unexpecting(completion.StoreResult))
         mutation.setattr(attempts, "StoreResult", unexpecting(attempts.StoreResult))
         seed, wrong = first_wrong(LOST_AGENTS)
     assert any("results" in each for each in wrong), wrong
@@ -101,7 +101,7 @@ def test_with_equal_attempt_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_comparing_attempt_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     def any_token(coordinator: core.Core, job_id: str, token: str) -> JobRecord | None:
         record = coordinator.jobs.get(job_id)
-        on_agent = record is not None and record.attempt is not None and record.state in attempts._ON_AGENT
+        on_agent = record is not None and record.attempt is not None and record.state in attempts.ON_AGENT
         return record if on_agent else None
 
     real_outcomes = attempts.outcomes_returned
@@ -117,7 +117,7 @@ def test_without_comparing_attempt_tokens(monkeypatch: pytest.MonkeyPatch) -> No
         real_outcomes(coordinator, event._replace(report=report), now)
 
     with monkeypatch.context() as mutation:
-        mutation.setattr(attempts, "_on_agent", any_token)
+        mutation.setattr(awards, "_on_agent", any_token)
         mutation.setitem(coordinator_engine._HANDLERS, coordinator_events.OutcomesReturned, outcomes_of_any_token)
         seed, wrong = first_wrong(MANY_LOST_AGENTS)
     assert any("nobody said that attempt" in each for each in wrong), wrong

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from typing import NamedTuple
 
 from pocket3d.contracts.commands import CallAnswered, Lot, Reason
@@ -99,6 +100,11 @@ class Auctioneer:
         return self._call_id
 
     # -- jobs that are about to wait
+
+    @property
+    def pending(self) -> Set[str]:
+        """Jobs that will wait as soon as their first event is stored, and are called for meanwhile."""
+        return self._coming.keys()
 
     def expect(self, record: JobRecord) -> None:
         """A job that will wait as soon as its first event is stored, if its id is new."""

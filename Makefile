@@ -16,7 +16,7 @@ TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models mutants check bench dev schema clean
+.PHONY: help demo test test-models mutants check docs bench dev schema clean
 
 help:  ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,6 +45,11 @@ check:  ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+docs:  ## the documentation, in build/docs; every warning and every broken link within the project is an error
+	@ops/install.sh $(VENV) all,docs
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "look at build/docs/index.html"
+
 bench:  ## jobs per second and latency, beside a plain JetStream pipeline
 	@ops/install.sh $(VENV) all,dev
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
@@ -57,4 +62,4 @@ schema:  ## write contracts/schema from the message types
 	@$(BIN)/python -m pocket3d.contracts.schema_export --write
 
 clean:  ## remove the environment, caches and meshes
-	rm -rf $(VENV) $(MODELS_VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache .mutants out
+	rm -rf $(VENV) $(MODELS_VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache .mutants out build/docs

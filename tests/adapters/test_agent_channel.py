@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 from typing import Any
+
+import pytest
 
 from pocket3d.adapters.agent_channel import AgentChannel
 from pocket3d.contracts.worker_frames import FrameReader, Hello, RunFinished, RunProgress
@@ -63,3 +66,17 @@ def test_a_report_that_was_held_back_leaves_when_its_time_has_come() -> None:
     assert [frame.fraction for frame in read(agent, 3)[1:]] == [0.1, 0.2]
     agent.close()
     assert closed.wait(10)
+
+
+@pytest.mark.parametrize("body", [b"\x81\xa4type\xa5h\xfbello", b"\xc1", b"\x81\xa4type\xa4none"])
+def test_an_agent_that_talks_nonsense_is_left_with_that_reason(body: bytes) -> None:
+    """Also by text that is no UTF-8, which msgspec tells of with an error of another kind."""
+    ours, agent = socket.socketpair()
+    reasons: queue.Queue[str] = queue.Queue()
+    made = AgentChannel(ours, lambda frame: None, reasons.put)
+    made.start()
+    agent.sendall(len(body).to_bytes(4, "big") + body)
+    assert reasons.get(timeout=10).startswith("the agent does not speak this protocol")
+    made.close(1)
+    ours.close()
+    agent.close()

@@ -73,6 +73,29 @@ def test_field_and_message_of_an_invalid_input_come_through() -> None:
     assert judge_run(InvalidInput("x"), cancelled=False).field is None
 
 
+@pytest.mark.parametrize("how", ["context", "cause", "none"])
+def test_an_input_that_takes_too_much_memory_is_the_inputs_fault(how: str) -> None:
+    def reading() -> None:
+        try:
+            raise MemoryError
+        except MemoryError as error:
+            raise InvalidInput("a.glb: reading it takes too much memory", "mesh_path") from error
+
+    for error in (caught(reading), wrapped(caught(reading), how=how)):
+        failure = judge_run(error, cancelled=False)
+        assert (failure.code.value, failure.field) == ("invalid_input", "inputs.mesh_path")
+    # Another way was tried, and the model had no room there.
+    assert judge_run(wrapped(caught(reading), "CUDA out of memory"), cancelled=False).code.value == "out_of_memory"
+
+
+@pytest.mark.parametrize("how", ["context", "cause", "none"])
+def test_a_files_name_does_not_choose_the_code(how: str) -> None:
+    error = InvalidInput("CUDA out of memory.glb: no GLB file", "mesh_path")
+    assert judge_run(error, cancelled=False).code.value == "invalid_input"
+    assert judge_run(wrapped(error, how=how), cancelled=False).code.value == "invalid_input"
+    assert judge_run(wrapped(wrapped(error, how=how), how=how), cancelled=False).code.value == "invalid_input"
+
+
 def test_memory_in_a_group_of_errors_is_found() -> None:
     class Group(Exception):
         def __init__(self, *errors: BaseException) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.describe import describe
 from pocket3d.adapters.models_yaml import ModelsFileError, builtin_models, load_models_yaml
 
 BUILTINS = [each.adapter_id for each in BUILTIN_ADAPTERS if each.recipe is None]
@@ -48,7 +49,7 @@ deployment:
     spec = models.adapters[-1].spec
     assert spec.class_path == "pocket3d.adapters.trellis.adapter.TrellisTextToMeshAdapter"
     assert spec.config == {"vram_requirement": 6144, "max_concurrent": 1, "trellis_root": "/data/TRELLIS"}
-    assert (spec.feature, spec.path, spec.devices, spec.accept_license) == (None, [], None, False)
+    assert (spec.feature, spec.devices, spec.accept_license) == (None, None, False)
     assert models.preferred == {"text_to_mesh": ["trellis-text-to-mesh"], "auto_rig": ["unirig-auto-rigging"]}
 
 
@@ -78,8 +79,20 @@ adapters:
     assert mine.spec.feature == "image_to_mesh"
     assert mine.python == str(tmp_path / "venv/bin/python") and other.python == "python3.10"
     assert mine.env == {"OMP_NUM_THREADS": "2", "HF_HOME": "/cache"}
-    assert mine.spec.path == [str(tmp_path / "thirdparty/X"), "/abs/Y"] and other.spec.path == [str(tmp_path / "one")]
+    assert mine.spec.path == [str(tmp_path / "thirdparty/X"), "/abs/Y", str(tmp_path)]
+    assert other.spec.path == [str(tmp_path / "one"), str(tmp_path)]
     assert mine.spec.devices == ["cpu"] and mine.spec.accept_license
+
+
+def test_a_module_beside_the_file_is_found_without_path(tmp_path: Path) -> None:
+    (tmp_path / "beside_the_file.py").write_text(
+        "from pocket3d.adapters.echo import EchoAdapter\n\n\nclass Mine(EchoAdapter):\n    pass\n"
+    )
+    file = write(tmp_path, "builtins: false\nadapters: {mine: {class: beside_the_file.Mine}, echo: {}}")
+    mine, echo = load_models_yaml(file).adapters
+    assert describe(mine.spec).reason is None
+    # Ours are found anyway, and are asked together with the others that need no folder.
+    assert echo.spec.path == []
 
 
 def test_the_same_key_overrides_a_built_in_in_its_place(tmp_path: Path) -> None:

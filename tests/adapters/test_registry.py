@@ -27,7 +27,7 @@ def test_an_instance_is_made_with_its_configuration() -> None:
 def test_the_feature_of_a_registration_wins_under_its_canonical_name() -> None:
     registry = AdapterRegistry()
     registry.register_adapter("x", EchoAdapter, "text_to_textured_mesh")
-    assert registry.feature_of("x") == "text_to_mesh"
+    assert registry.spec("x").feature == "text_to_mesh"
     assert registry.create_adapter_instance("x").feature_type == "text_to_mesh"
 
 

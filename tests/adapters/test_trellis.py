@@ -13,16 +13,18 @@ import pytest
 from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
 from pocket3d.adapters.class_loading import build, load_class
 from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled
-from pocket3d.adapters.trellis import parameters, upstream, weights
+from pocket3d.adapters.trellis import upstream, weights
 from pocket3d.adapters.trellis.adapter import (
     TrellisImagePaintingAdapter,
     TrellisImageToMeshAdapter,
     TrellisTextPaintingAdapter,
     TrellisTextToMeshAdapter,
 )
+from pocket3d.adapters.trellis.options import ImageToMeshOptions
 from pocket3d.adapters.trellis.progress_bar import telling_bar
 from pocket3d.adapters.trellis.recipe import RECIPE
 from pocket3d.adapters.trellis.sampling import Span, Stage, TrellisFailed, watched
+from pocket3d.adapters.upstream.hub import Source
 
 ALL = (
     TrellisTextToMeshAdapter,
@@ -61,7 +63,7 @@ def test_it_is_built_in_under_its_id_with_its_recipe(cls: type[Any]) -> None:
     assert made.vram_requirement == 11776
     assert "nvdiffrast" in made.license_info.summary() and "MIT" in made.license_info.summary()
     schema = made.get_parameter_schema()
-    assert schema["additionalProperties"] is False and set(schema["required"]) <= set(schema["properties"])
+    assert schema["additionalProperties"] is False and set(schema.get("required", ())) <= set(schema["properties"])
     # The recipe's configuration is one that the class takes.
     build(cls, cls.adapter_id, RECIPE.config)
 
@@ -158,8 +160,8 @@ def released(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def source(model_path: str | Path | None, *, download: bool = False) -> weights.Source:
-    return weights.Source(model_path, "microsoft/TRELLIS-text-xlarge", "trellis-text-to-mesh", download)
+def source(model_path: str | Path | None, *, download: bool = False) -> Source:
+    return Source(model_path, "microsoft/TRELLIS-text-xlarge", "trellis-text-to-mesh", download)
 
 
 @pytest.mark.parametrize("inside", [False, True])
@@ -231,9 +233,9 @@ def test_a_repository_that_is_not_in_the_cache_is_asked_for_only_with_download()
 
 
 def test_options_become_upstreams_sampler_parameters() -> None:
-    settings = parameters.read({"sparse_structure_steps": 12, "slat_cfg_strength": 3})
-    assert settings.samplers == {"sparse_structure": {"steps": 12}, "slat": {"cfg_strength": 3.0}}
-    assert (settings.seed, settings.texture, settings.multi_image_mode) == (42, True, "stochastic")
+    options = ImageToMeshOptions.read({"sparse_structure_steps": 12, "slat_cfg_strength": 3})
+    assert options.sampler("sparse_structure") == {"steps": 12} and options.sampler("slat") == {"cfg_strength": 3.0}
+    assert (options.seed, options.texture, options.multi_image_mode) == (42, True, "stochastic")
 
 
 @pytest.mark.parametrize(
@@ -250,7 +252,7 @@ def test_options_become_upstreams_sampler_parameters() -> None:
 )
 def test_a_wrong_option_is_the_producers_mistake(key: str, value: Any) -> None:
     with pytest.raises(InvalidInput, match=key) as refused:
-        parameters.read({key: value})
+        ImageToMeshOptions.read({key: value})
     assert refused.value.field == key
 
 

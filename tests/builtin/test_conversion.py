@@ -161,6 +161,44 @@ def test_vertex_colours_go_round(adapter: TrimeshMeshConversionAdapter, tmp_path
     assert mesh.visual.vertex_colors[order] == pytest.approx(colours, abs=1)
 
 
+@pytest.mark.parametrize("width", [3, 4])
+@pytest.mark.parametrize(("component", "dtype", "one"), [(5126, "<f4", 1.0), (5121, "u1", 255), (5123, "<u2", 65535)])
+def test_vertex_colours_beside_a_material_of_any_form_stay(
+    adapter: TrimeshMeshConversionAdapter, tmp_path: Path, width: int, component: int, dtype: str, one: float
+) -> None:
+    colours = np.array([[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]])[:, :width]
+    # Rows begin at multiples of four bytes.
+    rows = np.zeros((4, 4), dtype)
+    rows[:, :width] = colours * one
+    document = mesh_files.gltf_document()
+    document["materials"] = [{"pbrMetallicRoughness": {"baseColorFactor": [0.5, 0.5, 0.5, 1]}}]
+    document["meshes"][0]["primitives"][0].update(material=0, attributes={"POSITION": 0, "COLOR_0": 2})
+    view = {"buffer": 0, "byteOffset": 96, "byteLength": rows.nbytes, "byteStride": rows.strides[0]}
+    document["bufferViews"].append(view)
+    normalized = dtype != "<f4"
+    document["accessors"].append(
+        {"bufferView": 2, "componentType": component, "count": 4, "type": f"VEC{width}", "normalized": normalized}
+    )
+    document["buffers"][0]["byteLength"] = 96 + rows.nbytes
+    path = tmp_path / "coloured.glb"
+    path.write_bytes(mesh_files.glb(document, mesh_files.gltf_binary() + rows.tobytes()))
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="glb")
+    written = Path(result["output_mesh_path"])
+    for accessor in glb_reading.json_chunk(written)["accessors"]:
+        assert accessor["count"] == (12 if accessor["type"] == "SCALAR" else 4)
+    (mesh,) = read_scene(written).geometry.values()
+    shown = np.asarray(mesh.visual.vertex_attributes["color"])[:, :3] / 255
+    order = [int(np.argmin(np.abs(mesh.vertices - place).sum(axis=1))) for place in mesh_files.VERTICES]
+    assert shown[order].tolist() == colours[:, :3].tolist()
+
+
+def test_three_numbers_a_colour_as_met_in_a_real_file(adapter: TrimeshMeshConversionAdapter, tmp_path: Path) -> None:
+    path = mesh_files.case("vcol_vec3.glb")
+    result = _run(adapter, tmp_path, mesh_path=str(path), output_format="glb")
+    (mesh,) = read_scene(Path(result["output_mesh_path"])).geometry.values()
+    assert len(np.unique(np.asarray(mesh.visual.vertex_attributes["color"]), axis=0)) == 4
+
+
 @pytest.mark.parametrize("centre", ["none", "bounds", "ground"])
 @pytest.mark.parametrize("output_up", ["y", "z"])
 def test_placing(

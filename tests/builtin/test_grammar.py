@@ -17,7 +17,7 @@ from support import grammar_table
 
 
 def _summary(prompt: str) -> list[dict[str, Any]]:
-    return [ask.summary() for ask in parse(prompt).objects]
+    return [request.summary() for request in parse(prompt).objects]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_relations(prompt: str, relations: list[str]) -> None:
 
 def test_the_same_thing_again_is_no_second_one() -> None:
     scene = parse("a cup on a table and a chair behind the table")
-    assert [ask.noun for ask in scene.objects] == ["cup", "table", "chair"]
+    assert [request.noun for request in scene.objects] == ["cup", "table", "chair"]
 
 
 def test_attributes_go_to_the_noun_they_are_said_of() -> None:
@@ -176,9 +176,9 @@ def test_every_part_of_every_noun_can_be_asked_for_and_refused() -> None:
     for noun in NOUNS.values():
         for rule in noun.parts:
             for count in (rule.least, rule.most):
-                ask = parse(f"a {noun.name} with {count} {rule.name}").objects[0]
+                request = parse(f"a {noun.name} with {count} {rule.name}").objects[0]
                 if count:
-                    assert ask.parts[rule.name].count == count, (noun.name, rule.name)
+                    assert request.parts[rule.name].count == count, (noun.name, rule.name)
             with pytest.raises(PromptError):
                 parse(f"a {noun.name} with {rule.most + 1} {rule.name}")
 

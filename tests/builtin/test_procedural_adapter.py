@@ -214,7 +214,8 @@ def test_the_schema_accepts_what_the_adapter_accepts(adapter: ProceduralTextToMe
 
 
 def test_the_largest_scene_is_quick(adapter: ProceduralTextToMeshAdapter, tmp_path: Path) -> None:
-    begun = time.perf_counter()
+    # The processor's time, not the clock's: other processes of a busy machine do not count.
+    begun = time.process_time()
     _run(adapter, tmp_path, text_prompt="twelve castles next to twelve airplanes", seed=1)
-    # The promise is about 3 s on a machine that does nothing else; this bound only catches a blow-up.
-    assert time.perf_counter() - begun < 30
+    # The promise is about 3 s; this bound only catches a blow-up.
+    assert time.process_time() - begun < 30

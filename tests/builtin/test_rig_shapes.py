@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ pytest.importorskip("manifold3d")
 from pocket3d.adapters.mesh_output import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
 from pocket3d.adapters.rigging.rig import NotRiggable, Rig, make_rig  # noqa: E402
 from pocket3d.adapters.skinned_glb import SkinnedFile, add_skin, posed, read_skinned  # noqa: E402
-from support import limbed_shapes  # noqa: E402
+from support import limbed_shapes, many_bodies  # noqa: E402
 from support.limbed_shapes import LimbedShape  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -42,7 +41,7 @@ def _write(mesh: Any, rig: Rig, path: Path) -> SkinnedFile:
         "shape", mesh.vertices, mesh.faces, vertex_normals(mesh.vertices, mesh.faces), Material("grey", (0.5, 0.5, 0.5))
     )
     write_mesh([part], path)
-    path.write_bytes(add_skin(path.read_bytes(), rig.skeleton, rig.weigh))
+    path.write_bytes(add_skin(path.read_bytes(), rig.skeleton, rig.weights_at))
     return read_skinned(path)
 
 
@@ -120,17 +119,14 @@ def test_bone_count_is_a_bound() -> None:
         assert 2 <= len(rig.skeleton.names) <= most
 
 
-@pytest.mark.parametrize(("name", "limbs"), [("airplane", 6), ("ant", 8)])
-def test_real_models_of_many_bodies(name: str, limbs: int, tmp_path: Path) -> None:
-    spec = find_spec("pyvista")
-    if spec is None or spec.origin is None:
-        pytest.skip("pyvista's example files are not here")
-    mesh = trimesh.load(Path(spec.origin).parent / "examples" / f"{name}.ply", process=False)
+@pytest.mark.parametrize(("make", "limbs"), [(many_bodies.airplane, 6), (many_bodies.ant, 8)])
+def test_models_of_many_bodies(make: Callable[[], Any], limbs: int, tmp_path: Path) -> None:
+    mesh = make()
     rig = make_rig(mesh, None, _quiet)
     assert rig.facts["fused"] and rig.facts["bodies_before"] > 1
     assert rig.facts["limbs"] >= limbs
     assert rig.facts["inside_share"] >= 0.9
-    file = _write(mesh, rig, tmp_path / "real.glb")
+    file = _write(mesh, rig, tmp_path / "bodies.glb")
     assert posed(file.parts[0], file) == pytest.approx(mesh.vertices, abs=1e-4 * float(mesh.extents.max()))
     assert file.parts[0].weights.sum(axis=1) == pytest.approx(1, abs=1e-5)
 

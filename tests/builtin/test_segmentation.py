@@ -1,4 +1,4 @@
-"""`shape-diameter-segmentation` judged by numbers on solids of known parts, and on real meshes from elsewhere."""
+"""`shape-diameter-segmentation` judged by numbers on solids of known parts, and on meshes of many bodies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
 from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
 from pocket3d.adapters.segmentation.adapter import ShapeDiameterSegmentationAdapter  # noqa: E402
 from pocket3d.adapters.segmentation.partition import segment  # noqa: E402
-from support import known_parts  # noqa: E402
+from support import known_parts, many_bodies  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -43,16 +43,6 @@ def _run(
 
 def _silent(_fraction: float, _stage: str) -> None:
     """Nobody listens."""
-
-
-def _example(name: str) -> Path:
-    """A mesh that pyvista ships; the package itself is never imported."""
-    import importlib.util
-
-    spec = importlib.util.find_spec("pyvista")
-    if spec is None or spec.origin is None:
-        pytest.skip("pyvista, whose example meshes these are, is not installed")
-    return Path(spec.origin).parent / "examples" / name
 
 
 @pytest.mark.parametrize(
@@ -105,36 +95,36 @@ def test_the_number_of_parts_is_chosen_and_said_where_it_is_not_given(
     assert fractions[-1] == 1.0
 
 
-def test_the_ant_of_15_bodies_is_fused_and_keeps_its_own_faces(
+def test_an_ant_of_15_bodies_is_fused_and_keeps_its_own_faces(
     adapter: ShapeDiameterSegmentationAdapter, tmp_path: Path
 ) -> None:
-    source = _example("ant.ply")
+    ant = many_bodies.ant()
+    source = tmp_path / "ant.ply"
+    ant.export(source)
     result = _run(adapter, tmp_path, mesh_path=str(source), num_parts=12)
     again = _run(adapter, tmp_path, mesh_path=str(source), num_parts=12)
     info = result["segmentation_info"]
     labels = np.load(result["labels_path"])
     assert np.array_equal(labels, np.load(again["labels_path"]))
-    ant = trimesh.load(source, process=False)
     assert labels.shape == (len(ant.faces),)
     assert info["working_surface"]["bodies_before"] == 15
     assert "15 bodies" in info["notes"][0]
     # Six legs stick out to the sides; no two of them share a part, and none shares one with the trunk.
     x, _, z = ant.triangles_center.T
-    legs = [np.unique(labels[(x * side > 8) & (np.abs(z - at) < 1.5)]) for side in (-1, 1) for at in (5, -1, -8)]
-    assert all(len(leg) > 0 for leg in legs)
-    assert len({int(label) for leg in legs for label in leg}) == sum(len(leg) for leg in legs)
-    trunk = set(labels[np.abs(x) < 0.8].tolist())
-    assert not trunk & {int(label) for leg in legs for label in leg}
+    feet = [np.unique(labels[(x * side > 3.4) & (np.abs(z - at) < 1)]) for side in (-1, 1) for at in (3.2, 0, -3.2)]
+    assert all(len(foot) > 0 for foot in feet)
+    assert len({int(label) for foot in feet for label in foot}) == sum(len(foot) for foot in feet)
+    trunk = set(labels[np.abs(x) < 0.15].tolist())
+    assert not trunk & {int(label) for foot in feet for label in foot}
 
 
-def test_the_airplane_of_open_bodies_comes_apart_into_wings_and_fuselage() -> None:
-    plane = trimesh.load(_example("airplane.ply"), process=False)
+def test_an_airplane_of_open_bodies_comes_apart_into_wings_and_fuselage() -> None:
+    plane = many_bodies.airplane()
     found = segment(plane, None, 0, _silent)
     x, y, _ = plane.triangles_center.T
-    middle = (x.min() + x.max()) / 2
     reach = np.ptp(x) / 2
-    left, right = found.labels[x < middle - 0.5 * reach], found.labels[x > middle + 0.5 * reach]
-    nose = found.labels[(np.abs(x - middle) < 0.1 * reach) & (y < np.quantile(y, 0.2))]
+    left, right = found.labels[x < -0.5 * reach], found.labels[x > 0.5 * reach]
+    nose = found.labels[(np.abs(x) < 0.1 * reach) & (y < np.quantile(y, 0.2))]
     assert len(np.unique(left)) == len(np.unique(right)) == 1
     assert len({int(left[0]), int(right[0]), int(np.bincount(nose).argmax())}) == 3
     assert found.facts["working_surface"]["open_bodies_before"] == 7

@@ -61,19 +61,19 @@ def test_a_noun_with_most_and_least_of_every_part(name: str) -> None:
     noun = NOUNS[name]
     base = parse(f"a {name}")
     for side in ("least", "most"):
-        ask = base.objects[0]
+        request = base.objects[0]
         for rule in noun.parts:
             count = getattr(rule, side)
-            ask = replace(ask, parts={**ask.parts, rule.name: replace_count(ask, rule.name, count)})
-        made = assemble(replace(base, objects=(ask,)))
+            request = replace(request, parts={**request.parts, rule.name: replace_count(request, rule.name, count)})
+        made = assemble(replace(base, objects=(request,)))
         assert all(is_watertight(part.faces) for part in made.parts), (name, side)
         assert all(np.isfinite(part.vertices).all() for part in made.parts)
 
 
-def replace_count(ask: object, name: str, count: int) -> object:
-    from pocket3d.adapters.procedural.scene import PartAsk
+def replace_count(request: object, name: str, count: int) -> object:
+    from pocket3d.adapters.procedural.scene import PartRequest
 
-    return PartAsk(name, count)
+    return PartRequest(name, count)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from pocket3d.adapters.silhouette.mask import (  # noqa: E402
 from pocket3d.adapters.silhouette.photo import read_photo, resized  # noqa: E402
 from pocket3d.adapters.silhouette.saliency import saliency  # noqa: E402
 from pocket3d.adapters.silhouette.superpixels import slic, srgb_to_lab  # noqa: E402
-from support.photo_making import disc, noisy_scene, overlap  # noqa: E402
+from support.photo_making import disc, face_that_fills_the_frame, noisy_scene, overlap  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -87,9 +87,7 @@ def test_alpha_wins_where_it_says_something() -> None:
 
 
 def test_a_subject_that_fills_the_frame_is_taken_from_the_middle() -> None:
-    data = pytest.importorskip("skimage.data")
-    # A cat's face: its fur reaches the frame, and only eyes and nose differ from what is there.
-    found = find_foreground(resized(data.chelsea(), 192), None)
+    found = find_foreground(face_that_fills_the_frame() / 255, None)
     assert found.method == "grabcut-centre"
     assert found.fraction > 0.2
     height, width = found.mask.shape

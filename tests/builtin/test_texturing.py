@@ -21,7 +21,7 @@ from pocket3d.adapters.texturing.adapter import ProceduralTextToTextureAdapter  
 from pocket3d.adapters.texturing.atlas import rasterise  # noqa: E402
 from pocket3d.adapters.texturing.noise import Noise  # noqa: E402
 from pocket3d.adapters.texturing.palettes import PATTERNS  # noqa: E402
-from pocket3d.adapters.texturing.patterns import Place, colour_tensor, paint  # noqa: E402
+from pocket3d.adapters.texturing.patterns import SurfaceSample, colour_tensor, paint  # noqa: E402
 from pocket3d.adapters.texturing.words import PATTERN_WORDS, understand  # noqa: E402
 from support import glb_reading  # noqa: E402
 
@@ -247,7 +247,7 @@ def test_wrong_inputs_are_named(
 
 
 @pytest.mark.parametrize(
-    ("prompt", "pattern", "said"),
+    ("prompt", "pattern", "recognised"),
     [
         ("oak", "wood", {"material": "oak"}),
         ("old red brick wall", "brick", {"material": "brick", "colours": ["red"]}),
@@ -260,10 +260,10 @@ def test_wrong_inputs_are_named(
         ("rainbow stripes", "stripes", {"colours": ["rainbow"]}),
     ],
 )
-def test_words(prompt: str, pattern: str, said: dict[str, Any]) -> None:
+def test_words(prompt: str, pattern: str, recognised: dict[str, Any]) -> None:
     found = understand(prompt)
     assert found.pattern == pattern
-    assert found.said == {"pattern": pattern, **said}
+    assert found.recognised == {"pattern": pattern, **recognised}
 
 
 def test_a_refusal_tells_the_vocabulary() -> None:
@@ -291,9 +291,9 @@ def test_one_colour_is_enough_for_every_pattern() -> None:
 # ---------------------------------------------------------------- patterns and noise
 
 
-def _place(name: str, points: Any, normals: Any, seed: int = 0) -> Place:
+def _place(name: str, points: Any, normals: Any, seed: int = 0) -> SurfaceSample:
     colours = colour_tensor(PATTERNS[name].colours, "cpu")
-    return Place(points, normals, Noise(seed, "cpu"), colours, 0.004, "", points[:, 1] + 0.5)
+    return SurfaceSample(points, normals, Noise(seed, "cpu"), colours, 0.004, "", points[:, 1] + 0.5)
 
 
 def test_every_pattern_is_its_own() -> None:
@@ -326,15 +326,24 @@ def test_noise_is_zero_on_the_lattice_bounded_and_smooth() -> None:
     assert (near - values).abs().max() < 0.01
 
 
-def test_worley_is_the_distance_to_the_nearest_feature_point() -> None:
+def test_worley_is_the_distance_to_the_nearest_of_one_point_in_each_cell() -> None:
     noise = Noise(3, "cpu")
     dice = torch.Generator().manual_seed(2)
+    # The way down its slope leads from anywhere to the nearest point: so all points of some cells are found.
+    anywhere = (torch.rand((40_000, 3), generator=dice) * 8 + 8).requires_grad_()
+    distance, _, _ = noise.worley(anywhere)
+    (slope,) = torch.autograd.grad(distance.sum(), anywhere)
+    # Beyond 1 the nearest might lie two cells away, which the method's 27 cells leave out.
+    found = (anywhere - distance[:, None] * slope)[distance < 1].detach()
+    cells, cell_of = torch.unique(torch.floor(found).long(), dim=0, return_inverse=True)
+    features = torch.stack([found[cell_of == cell].mean(dim=0) for cell in range(len(cells))])
+    spread = (found - features[cell_of]).norm(dim=1)
+    assert spread.max() < 1e-4
+    assert ((cells >= 9) & (cells < 15)).all(dim=1).sum() == 6**3
+
     points = torch.rand((200, 3), generator=dice) * 3 + 10
     first, second, tone = noise.worley(points)
-    cells = torch.cartesian_prod(*[torch.arange(8, 16)] * 3)
-    features = cells + noise._features[noise._hash(cells)]
     distances = (points[:, None] - features[None]).norm(dim=2).sort(dim=1).values
-    # Beyond 1 the nearest might lie two cells away, which the method's 27 cells leave out.
     near = first < 1
     assert near.sum() > 150
     assert torch.allclose(first[near], distances[near, 0], atol=1e-4)

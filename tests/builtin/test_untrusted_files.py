@@ -429,6 +429,51 @@ def test_a_picture_is_turned_upright_and_keeps_its_transparency(tmp_path: Path) 
     assert read_image(tmp_path / "deep.png").getpixel((0, 0)) == (255, 255, 255)
 
 
+def spoilt_png(exif: bytes) -> bytes:
+    """A sound picture with an EXIF chunk of these bytes."""
+    whole = png(8, 1)
+    return (
+        whole[:33]
+        + struct.pack(">I", len(exif))
+        + b"eXIf"
+        + exif
+        + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+        + whole[33:]
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data", "ignore:Tag data larger", "ignore:Possibly corrupt EXIF")
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"II\0\0\4\0\0\0" + b"\0" * 8,
+        b"IIR\0\x08\0\0\0",
+        b"",
+        b"II*\0",
+        b"II*\0\xff\xff\xff\xff",
+        b"MM\0*\0\0\0\x08\xff\xff" + b"\x01\x12\0\x05" * 20,
+        b"MM\0*\0\0\0\x08\0\1\x01\x12\0\2\0\0\0\4abcd\0\0\0\0",
+    ],
+)
+def test_a_picture_whose_exif_is_broken_is_taken_as_it_lies(write: Write, exif: bytes) -> None:
+    assert read_image(write("a.png", spoilt_png(exif))).size == (8, 1)
+
+
+def test_random_exif_never_crashes(write: Write) -> None:
+    import warnings
+
+    dice = random.Random("exif")
+    sound = b"MM\0*\0\0\0\x08\0\2\x01\x12\0\3\0\0\0\1\0\6\0\0\x01\x1a\0\5\0\0\0\1\0\0\0\x26\0\0\0\0\0\0\0\1\0\0\0\1"
+    assert read_image(write("a.png", spoilt_png(sound))).size == (1, 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(400):
+            spoilt = bytearray(sound)
+            for _ in range(dice.randint(1, 4)):
+                spoilt[dice.randrange(len(spoilt))] = dice.randrange(256)
+            assert sorted(read_image(write("a.png", spoilt_png(bytes(spoilt)))).size) == [1, 8]
+
+
 # ---------------------------------------------------------------- memory
 
 

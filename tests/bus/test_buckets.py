@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import Append, Bus, Conflict, Expect, Refused
-from pocket3d.bus.topology import StreamSpec, Topology, bucket_stream
+from pocket3d.bus.topology import StreamSpec, Topology
 from pocket3d.contracts.subjects import Subjects
 
 
@@ -27,7 +28,7 @@ async def test_put_get_delete(bus: Bus, s: Subjects) -> None:
     await bus.kv_delete(bucket, "gpu-07")
     await bus.kv_delete(bucket, "never-there")
     assert await bus.kv_get(bucket, "gpu-07") is None
-    assert await bus.last_seq(bucket_stream(bucket)) == 3
+    assert await bus.last_seq(kv_stream(bucket)) == 3
 
 
 async def test_update_is_compare_and_set(bus: Bus, s: Subjects) -> None:
@@ -81,7 +82,7 @@ async def test_many_entries_come_in_pages(bus: Bus, s: Subjects) -> None:
 
 async def test_entries_expire(place: Any, bus: Bus, s: Subjects) -> None:
     bucket = f"{s.namespace.upper()}_SHORT"
-    spec = StreamSpec(bucket_stream(bucket), (f"$KV.{bucket}.>",), "a lease", max_age_s=1.0, max_msgs_per_subject=1)
+    spec = StreamSpec(kv_stream(bucket), (kv_subject(bucket, ">"),), "a lease", max_age_s=1.0, max_msgs_per_subject=1)
     await bus.ensure(Topology(streams=(spec,)))
     revision = await bus.kv_update(bucket, "leader", b"me", last=0)
     gone: list[bool] = []

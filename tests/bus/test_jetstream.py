@@ -12,7 +12,7 @@ import pytest
 
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
-from pocket3d.bus.port import Append, BusError, Delivery, Disconnected, Expect, Msg, Refused
+from pocket3d.bus.port import Append, BusError, Delivery, Disconnected, Expect, Msg, OutcomeUnknown, Refused
 from pocket3d.bus.pull import parse_delivery
 from pocket3d.bus.reader import Answer, Reader, parse_headers
 from pocket3d.bus.topology import TopologySettings, build, coordinator_jobs
@@ -346,3 +346,60 @@ async def test_messages_past_the_high_water_mark_keep_the_order_of_the_calls(bus
                 await asyncio.sleep(0)
         sequences = await asyncio.gather(*stored)
         assert sequences == sorted(sequences)
+
+
+async def fill_the_socket(server: NatsProcess, bus: JetStreamBus) -> list[asyncio.Future[None]]:
+    """A server that does not read any more, and publishers that wait for it."""
+    server.pause()
+    publishing: list[asyncio.Future[None]] = []
+    while bus.nc.pending_data_size < 1_100_000:
+        assert len(publishing) < 200
+        publishing.append(asyncio.ensure_future(bus.publish("filler", bytes(200_000))))
+        for _ in range(10):
+            await asyncio.sleep(0)
+    publishing += [asyncio.ensure_future(bus.publish("filler", bytes(200_000))) for _ in range(3)]
+    await asyncio.sleep(0)
+    return publishing
+
+
+@pytest.mark.parametrize("what", ["request", "append", "batch"])
+async def test_the_time_of_a_request_runs_while_it_waits_for_the_socket(own_server: NatsProcess, what: str) -> None:
+    # No pings: nothing but its own time ends the wait.
+    bus = await JetStreamBus.connect(ConnectOptions(servers=(own_server.url,), ping_interval_s=600))
+    await bus.ensure(build(S))
+    publishing = await fill_the_socket(own_server, bus)
+    batch = [Append(S.event("echo", f"e{n}", "queued"), b"") for n in range(3)]
+    asked: dict[str, Any] = {
+        "request": lambda: bus.request("nobody.there", b"", timeout=0.3),
+        "append": lambda: bus.append(S.result("echo", "a"), b"", timeout=0.3),
+        "batch": lambda: bus.append_batch(batch, timeout=0.3),
+    }
+    asking = asyncio.ensure_future(asked[what]())
+    await until(asking.done, 3.0)
+    with pytest.raises(OutcomeUnknown):
+        asking.result()
+    await asyncio.to_thread(own_server.kill)
+    await asyncio.gather(*publishing, return_exceptions=True)
+    await bus.close()
+
+
+async def test_the_time_of_an_append_runs_while_others_before_it_have_no_answer(
+    own_server: NatsProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocket3d.bus.publisher.WINDOW", 2)
+    bus = await JetStreamBus.connect(ConnectOptions(servers=(own_server.url,), ping_interval_s=600))
+    await bus.ensure(build(S))
+    own_server.pause()
+    slow = [asyncio.ensure_future(bus.append(S.result("echo", f"a{n}"), b"", timeout=60)) for n in range(2)]
+    await asyncio.sleep(0)
+    asking = asyncio.ensure_future(bus.append(S.result("echo", "b"), b"", timeout=0.3))
+    await until(asking.done, 3.0)
+    with pytest.raises(OutcomeUnknown, match="2 appends before it"):
+        asking.result()
+    await asyncio.to_thread(own_server.kill)
+    assert [type(each) for each in await asyncio.gather(*slow, return_exceptions=True)] == [OutcomeUnknown] * 2
+    await asyncio.to_thread(own_server.start)
+    await until(lambda: bus.connected)
+    for number in range(3):
+        await bus.append(S.result("echo", f"c{number}"), b"")
+    await bus.close()

@@ -151,6 +151,17 @@ async def test_errors_are_in_headers_and_body(place: Any, bus: Bus) -> None:
     assert endpoint["last_error"].startswith("500:")
 
 
+async def test_what_an_error_quotes_of_a_request_stays_one_short_header(place: Any, bus: Bus) -> None:
+    async def refuse(msg: Msg) -> bytes:
+        raise ServiceError(400, "not a job: " + msg.data.decode() * 2000)
+
+    await bus.serve(spec_of(place, refuse))
+    answer = await bus.request(f"{place.subjects.namespace}.api.echo", b"a\0b\r\nEvil: 1\x1b[2J", timeout=5)
+    told = answer.headers["Nats-Service-Error"]
+    assert told.isprintable() and len(told) == 1000
+    assert "Evil" not in answer.headers
+
+
 async def test_one_instance_answers_and_none_after_close(place: Any, bus: Bus) -> None:
     seen: list[bytes] = []
 

@@ -84,7 +84,7 @@ async def test_the_pull_of_a_process_that_sleeps_ends(place: Any, bus: Any, s: S
         said.append(msg)
 
     await bus.nc.subscribe(inbox, cb=on_message)
-    body = json.dumps({"batch": 50, "expires": 30_000_000_000}).encode()
+    body = json.dumps({"batch": 50, "expires": 30_000_000_000, "group": jobs.group}).encode()
     await bus.nc.publish(f"$JS.API.CONSUMER.MSG.NEXT.{jobs.stream}.{jobs.name}", body, reply=inbox)
     await bus.nc.flush()
     await bus.take_over(jobs)

@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from pocket3d.bus.artifacts import ArtifactBroken
 from pocket3d.bus.client import ApiRefused, Client, DurableInUse, JobFailed, NoLeader, WaitTimeout
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory_clock import WallClock
 from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.object_layout import ArtifactBroken
 from pocket3d.bus.port import Msg, ServiceError
 from pocket3d.bus.topology import TopologySettings, build
-from pocket3d.contracts.api import Explanation
+from pocket3d.contracts.api import CancelRequest, Explanation
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.messages import Progress, Result, Status
 from support.job_teller import Teller, serve_api
@@ -229,9 +229,47 @@ async def test_download_writes_the_files_checked(client: Client, tell: Tell, tmp
     await job.result(job.make_result(artifacts=files))
     out = tmp_path / "new" / "out"
     paths = await client.job(job.job_id).download(out, timeout=5)
-    assert paths == [out / "chair.glb", out / "textures" / "wood.png"]
+    assert paths == [out / "chair-0001" / "chair.glb", out / "chair-0001" / "textures" / "wood.png"]
     assert [path.read_bytes() for path in paths] == [b"mesh", b"wood"]
-    assert sorted(p.name for p in out.rglob("*")) == ["chair.glb", "textures", "wood.png"]
+    assert sorted(p.name for p in out.rglob("*")) == ["chair-0001", "chair.glb", "textures", "wood.png"]
+
+
+async def test_two_jobs_with_files_of_one_name_both_keep_theirs(client: Client, tell: Tell, tmp_path: Path) -> None:
+    paths = []
+    for job_id in ("chair-a", "chair-b"):
+        job = tell(job_id)
+        await job.result(job.make_result(artifacts=[await job.output("generated_mesh.glb", job_id.encode())]))
+        paths += await client.job(job_id).download(tmp_path, timeout=5)
+    assert [path.read_text() for path in paths] == ["chair-a", "chair-b"]
+
+
+async def test_download_again_leaves_what_is_there_and_fetches_what_is_missing(
+    client: Client, tell: Tell, tmp_path: Path
+) -> None:
+    job = tell()
+    files = [await job.output("a.glb", b"mesh"), await job.output("b.png", b"picture")]
+    await job.result(job.make_result(artifacts=files))
+    kept, removed = await client.job(job.job_id).download(tmp_path, timeout=5)
+    removed.unlink()
+    before = kept.stat()
+    assert await client.job(job.job_id).download(tmp_path) == [kept, removed]
+    assert removed.read_bytes() == b"picture"
+    assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+async def test_download_never_replaces_another_file_unless_told_to(client: Client, tell: Tell, tmp_path: Path) -> None:
+    job = tell()
+    files = [await job.output("a.glb", b"mesh"), await job.output("b.png", b"picture")]
+    await job.result(job.make_result(artifacts=files))
+    mine = tmp_path / job.job_id / "b.png"
+    mine.parent.mkdir()
+    mine.write_bytes(b"painted over by hand")
+    with pytest.raises(FileExistsError, match=r"b\.png is another file than job chair-0001 made.*overwrite"):
+        await client.job(job.job_id).download(tmp_path, timeout=5)
+    assert mine.read_bytes() == b"painted over by hand"
+    assert [path.name for path in mine.parent.iterdir()] == ["b.png"]
+    paths = await client.job(job.job_id).download(tmp_path, overwrite=True)
+    assert [path.read_bytes() for path in paths] == [b"mesh", b"picture"]
 
 
 async def test_download_stays_inside_the_directory(client: Client, tell: Tell, tmp_path: Path) -> None:
@@ -252,7 +290,7 @@ async def test_download_of_another_file_than_the_result_s(client: Client, tell: 
     await job.result(job.make_result(artifacts=[await job.output("a.glb", b"mesh", sha256="0" * 64)]))
     with pytest.raises(ArtifactBroken, match=r"a\.glb of job chair-0001 is not the file of its result"):
         await client.job(job.job_id).download(tmp_path, timeout=5)
-    assert list(tmp_path.iterdir()) == []
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 async def test_download_of_a_file_that_is_not_kept(client: Client, tell: Tell, tmp_path: Path) -> None:
@@ -308,10 +346,9 @@ async def test_api_calls(client: Client, tell: Tell) -> None:
     assert asked[2][1]["feature"] == "echo"
 
 
-async def test_nobody_leads(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocket3d.bus.handle.API_TIMEOUT_S", 0.3)
+async def test_nobody_leads(client: Client) -> None:
     with pytest.raises(NoLeader, match=r"no coordinator answered .*\.api\.cancel within 0\.3 s: is one running\?"):
-        await client.job("a").cancel()
+        await client.api("cancel", CancelRequest(job_id="a"), Status, timeout=0.3)
 
 
 async def test_call_goes_through_when_a_leader_comes(client: Client, tell: Tell) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import enum
 import hashlib
 import json
 import math
@@ -265,3 +267,28 @@ def test_job_id_is_judged_before_it_gets_into_a_subject() -> None:
 
     with pytest.raises(ValueError, match=r"job id 'a\.b'"):
         Client(Never()).job("a.b")  # type: ignore[arg-type]
+
+
+async def test_a_file_is_uploaded_once_and_referred_to(client: Client, tmp_path: Path) -> None:
+    photo = tmp_path / "my cat.png"
+    photo.write_bytes(b"cat")
+    reference = await client.upload(photo)
+    digest = hashlib.sha256(b"cat").hexdigest()
+    assert reference == {"artifact": f"sha256-{digest}", "filename": "my cat.png"}
+    first = await client.bus.object_info(client.subjects.inputs_bucket, reference["artifact"])
+    assert first is not None
+    assert (first.size, first.headers) == (3, {"filename": "my cat.png"})
+    assert await client.upload(str(photo)) == reference
+    assert await client.bus.object_info(client.subjects.inputs_bucket, reference["artifact"]) == first
+    with pytest.raises(FileNotFoundError):
+        await client.upload(tmp_path / "nothing.png")
+
+
+async def test_a_number_of_an_enumeration_is_sent_as_a_number(client: Client) -> None:
+    class Detail(enum.IntEnum):
+        HIGH = 3
+
+    # Looked for in a `range`, a number that is not exactly an int is compared with every one of its members.
+    await asyncio.wait_for(client.submit("echo", {"detail": Detail.HIGH}), 20)
+    [stored] = await published(client)
+    assert json.loads(stored.data)["inputs"] == {"detail": 3}

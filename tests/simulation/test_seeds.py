@@ -20,7 +20,7 @@ SEEDS = int(os.environ.get("POCKET3D_SIMULATION_SEEDS", "200"))
 
 @cache
 def summary() -> Summary:
-    return run_seeds(range(SEEDS), shape_of)
+    return run_seeds(range(SEEDS))
 
 
 def test_every_seed_comes_to_rest_with_one_end_for_every_job() -> None:

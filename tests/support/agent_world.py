@@ -243,7 +243,10 @@ class AgentWorld:
     def answer(self, effect: effects.Effect, *, faults: bool) -> None:
         self.open.remove(effect)
         bad = faults and self.choose(4) == 0
-        if isinstance(effect, effects.FetchInputs):
+        of_one_attempt = (effects.FetchInputs, effects.UploadOutputs, effects.StoreResult, effects.ReadResult)
+        if bad and isinstance(effect, of_one_attempt) and self.choose(8) == 0:
+            self.tell(events.TaskFailed(effect.token, "a bug"))
+        elif isinstance(effect, effects.FetchInputs):
             if bad:
                 self.tell(events.InputsFailed(effect.token, "artifact_missing", "gone"))
             else:
@@ -253,6 +256,8 @@ class AgentWorld:
                 self.tell(events.UploadFailed(effect.token, "no", permanent=self.choose(2) == 0))
             else:
                 self.tell(events.OutputsUploaded(effect.token, (artifact(effect.token),)))
+        elif isinstance(effect, effects.StoreResult) and faults and self.choose(6) == 0:
+            self.tell(events.ResultRefused(effect.token, "too large"))
         elif isinstance(effect, effects.StoreResult):
             self._store(effect, bad)
         elif isinstance(effect, effects.ReadResult):

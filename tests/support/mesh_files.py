@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+_CASES = Path(__file__).parents[3] / "shared" / "cases"
 
 #: A tetrahedron.
 VERTICES = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -107,3 +112,11 @@ SOUND = {
     "text.stl": text_stl(),
     "body.off": off(),
 }
+
+
+def case(name: str) -> Path:
+    """A small file that real ones were like, of the collection beside the repository; skips where it is not there."""
+    path = _CASES / name
+    if not path.exists():
+        pytest.skip("the collection of cases is not here")
+    return path

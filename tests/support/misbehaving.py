@@ -93,6 +93,15 @@ class LicensedAdapter(Harmless):
     )
 
 
+class GatedAdapter(Harmless):
+    """Runs until somebody makes the file `inputs["gate"]`/<pid of its worker>: a run that ends when a test says so."""
+
+    async def _process_request(self, inputs: dict[str, Any]) -> Any:
+        while not (Path(inputs["gate"]) / str(os.getpid())).exists():  # one stat of a local file
+            await self.sleep(0.02)
+        return {"success": True}
+
+
 class CrashingAdapter(Harmless):
     """`worker_crashed`: `os._exit(inputs["status"])`, 9 by default."""
 

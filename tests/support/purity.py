@@ -1,7 +1,7 @@
 """Which modules decide and which act, read from the source.
 
 A module that decides gets time, ids and randomness as arguments: it awaits nothing, reads no clock, opens no file and
-asks nothing of the machine. In coordinator and gpu_agents every module decides unless it is named in `ACTS`.
+asks nothing of the machine.
 """
 
 from __future__ import annotations
@@ -9,58 +9,24 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from support import module_kinds
 from support.import_graph import Module, modules
 
 #: What a module that decides must not import.
 IMPURE = {
     "asyncio", "time", "random", "secrets", "uuid", "socket", "threading", "subprocess", "multiprocessing", "os",
-    "signal", "select", "selectors", "concurrent", "shutil", "tempfile", "pathlib", "nats", "nkeys", "pynvml",
+    "signal", "select", "selectors", "concurrent", "shutil", "tempfile", "nats", "nkeys", "pynvml",
 }  # fmt: skip
 #: Libraries of arrays and models: what needs them computes shapes rather than decides.
 HEAVY = {"torch", "trimesh", "scipy", "numpy", "PIL", "skimage", "pynvml"}
 
-#: Services and what they are made of: they await, read clocks and files, and hold processes.
-ACTS = {
-    "pocket3d.contracts.schema_export",
-    "pocket3d.coordinator.acks",
-    "pocket3d.coordinator.api",
-    "pocket3d.coordinator.effect_runner",
-    "pocket3d.coordinator.leader_record_io",
-    "pocket3d.coordinator.leader_term",
-    "pocket3d.coordinator.service",
-    "pocket3d.coordinator.tasks",
-    "pocket3d.gpu_agents.describe",
-    "pocket3d.gpu_agents.file_kinds",
-    "pocket3d.gpu_agents.probes.cpu",
-    "pocket3d.gpu_agents.probes.inventory",
-    "pocket3d.gpu_agents.probes.nvml",
-    "pocket3d.gpu_agents.service",
-    "pocket3d.gpu_agents.service_control",
-    "pocket3d.gpu_agents.service_files",
-    "pocket3d.gpu_agents.service_folders",
-    "pocket3d.gpu_agents.service_performer",
-    "pocket3d.gpu_agents.service_ports",
-    "pocket3d.gpu_agents.service_tasks",
-    "pocket3d.gpu_agents.service_workers",
-    "pocket3d.gpu_agents.workers.ending",
-    "pocket3d.gpu_agents.workers.environment",
-    "pocket3d.gpu_agents.workers.guardian",
-    "pocket3d.gpu_agents.workers.guardian_process",
-    "pocket3d.gpu_agents.workers.host",
-    "pocket3d.gpu_agents.workers.memory",
-    "pocket3d.gpu_agents.workers.pipes",
-    "pocket3d.gpu_agents.workers.process",
-}
-#: Components of which every module is of one of the two kinds; of the others a module decides if it does so in fact.
-DIVIDED = ("contracts", "coordinator", "gpu_agents")
-
 
 def decides(name: str) -> bool:
-    """True if that module is meant to decide."""
+    """True if that module is meant to decide; one of the adapters is, if it does so in fact."""
     module = modules()[name]
-    if module.component in DIVIDED:
-        return name not in ACTS
-    if module.component not in ("bus", "adapters") or _of_a_model(name):
+    if module.component in module_kinds.LISTED:
+        return module_kinds.kind_of(name) is module_kinds.DECIDING
+    if module.component != "adapters" or _of_a_model(name):
         return False
     return not list(impurities(module)) and not _heavy(module)
 
@@ -82,8 +48,8 @@ def impurities(module: Module) -> Iterator[str]:
     for node in ast.walk(module.tree):
         if isinstance(node, (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)):
             yield f"line {node.lineno} is asynchronous"
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
-            yield f"line {node.lineno} opens a file"
+        elif isinstance(node, ast.Call) and _is_file_access(node):
+            yield f"line {node.lineno} reads or writes a file"
         elif isinstance(node, ast.expr) and _is_clock(node):
             yield f"line {node.lineno} reads a clock"
 
@@ -107,3 +73,10 @@ def _is_clock(node: ast.expr) -> bool:
     if not isinstance(node, ast.Attribute) or node.attr not in ("now", "utcnow", "today"):
         return False
     return ast.unparse(node.value).endswith(("datetime", "date"))
+
+
+def _is_file_access(node: ast.Call) -> bool:
+    """A call of `open`, or of a path's method that reads or writes."""
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr in ("read_text", "read_bytes", "write_text", "write_bytes", "unlink", "mkdir", "iterdir")
+    return isinstance(node.func, ast.Name) and node.func.id == "open"

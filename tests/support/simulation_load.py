@@ -30,11 +30,10 @@ def pause_the_leader(world: World) -> None:
     limited(world, 45.0)
 
     def pause() -> None:
-        leaders = [c for c in world.coordinators if c.reign is not None and not c.reign.closed]
+        leaders = [each for each in world.coordinators if each.leading]
         assert len(leaders) == 1
         assert world.states()["running"] >= 2
         assert world.states()["queued"] >= 5
-        world.strike("leader pause")
         leaders[0].process.pause(60.0)
 
-    world.clock.later(6.0, pause)
+    world.network.later(6.0, pause)

@@ -1,4 +1,4 @@
-"""`BaseModel`: the life of a model (load, process, unload) and what an adapter may ask for while it runs.
+"""`BaseModel`: the life of a model (load, process, unload).
 
 Imports nothing heavy: adapters import their frameworks inside their methods, so that a class can be described in an
 interpreter that lacks them.
@@ -7,13 +7,10 @@ interpreter that lacks them.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
-import copy
 import inspect
 import math
 import re
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +18,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from .authoring.options import Options, json_schema
+from .authoring.request_access import RequestAccess
 from .construction import named_arguments
 from .errors import InvalidInput, JobCancelled
 from .licenses import License
-from .process_device import empty_cuda_cache, process_device, set_process_device
+from .process_device import empty_cuda_cache, set_process_device
 from .run_context import RunContext, current_run
 
 __all__ = ["BaseModel", "ModelStatus", "InvalidInput", "JobCancelled", "License", "set_process_device"]
@@ -44,7 +43,7 @@ class ModelStatus(str, Enum):
     ERROR = "error"
 
 
-class BaseModel(ABC):
+class BaseModel(RequestAccess, ABC):
     """One model behind the system's interface.
 
     An adapter implements `_load_model`, `_unload_model` and `_process_request`, each sync or async. Sync ones run in
@@ -52,16 +51,16 @@ class BaseModel(ABC):
     one event loop, so one that computes without awaiting holds up the others of its worker.
 
     Args:
-        model_id: name of the model; by default made from the class's name.
+        model_id: name of the model; None for the class's `adapter_id`, else one made from the class's name.
         model_path: weights on disk, or a hub's repository id.
-        vram_requirement: MB that the loaded model and one request need together.
+        vram_requirement: MB that the loaded model and one request need together; None for `default_vram_mb`.
         feature_type: what it serves, a canonical feature such as `text_to_mesh`.
-        max_concurrent: requests that may run in it at once.
+        max_concurrent: requests that may run in it at once; None for `default_max_concurrent`.
         supported_output_formats: suffixes without a dot, the default first; None for the class's own.
         supported_input_formats: suffixes of input files; None for the class's own.
 
     Raises:
-        ValueError: a negative requirement, or `max_concurrent` below 1.
+        ValueError: no requirement or a negative one, or `max_concurrent` below 1.
     """
 
     #: Device kinds it runs on, for the agent's choice. Adapters that also run without a GPU say `("cuda", "cpu")`.
@@ -72,6 +71,12 @@ class BaseModel(ABC):
     default_feature: ClassVar[str] = "unknown"
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj")
     default_input_formats: ClassVar[tuple[str, ...]] = ()
+    #: What the constructor's arguments are unless it is told others.
+    adapter_id: ClassVar[str | None] = None
+    default_vram_mb: ClassVar[int | None] = None
+    default_max_concurrent: ClassVar[int] = 1
+    #: The declaration of its inputs, see `authoring.options`: schema and check; None where the adapter has its own.
+    options_type: ClassVar[type[Options] | None] = None
 
     _constructor_arguments: dict[str, Any] | None
 
@@ -87,17 +92,20 @@ class BaseModel(ABC):
         model_path: str | Path | None = None,
         vram_requirement: int | None = None,
         feature_type: str | None = None,
-        max_concurrent: int = 1,
+        max_concurrent: int | None = None,
         supported_output_formats: Sequence[str] | None = None,
         supported_input_formats: Sequence[str] | None = None,
     ) -> None:
+        vram_requirement = self.default_vram_mb if vram_requirement is None else vram_requirement
+        max_concurrent = self.default_max_concurrent if max_concurrent is None else max_concurrent
         if vram_requirement is None:
             raise ValueError(f"{type(self).__name__} needs vram_requirement (MB of the loaded model and one request)")
         if not math.isfinite(vram_requirement) or vram_requirement < 0:
             raise ValueError(f"vram_requirement {vram_requirement!r}: want MB, 0 or more")
         if max_concurrent < 1:
             raise ValueError(f"max_concurrent {max_concurrent!r}: want 1 or more")
-        self.model_id: str = model_id if model_id is not None else _kebab(type(self).__name__)
+        super().__init__()
+        self.model_id: str = model_id if model_id is not None else self.adapter_id or _kebab(type(self).__name__)
         self.model_path: Any = model_path
         self.vram_requirement: int = math.ceil(vram_requirement)
         self.feature_type: str = feature_type if feature_type is not None else self.default_feature
@@ -112,12 +120,8 @@ class BaseModel(ABC):
         self.model: Any = None
         #: Requests processed since the load, failed ones included.
         self.processing_count = 0
-        self._device: str | None = None
         self._loaded = False
         self._threads: ThreadPoolExecutor | None = None
-        self._active: list[RunContext] = []
-        self._idle_run: RunContext | None = None
-        self._state_lock = threading.Lock()
 
     # ------------------------------------------------------------ what an adapter implements
 
@@ -133,20 +137,25 @@ class BaseModel(ABC):
     def _process_request(self, inputs: dict[str, Any]) -> Any:
         """Answer one request with a dict; files go to `self.output_dir`. Sync or async."""
 
-    def validate_inputs(self, inputs: dict[str, Any]) -> None:  # noqa: B027  # refusing nothing is a sound default
-        """Refuse what can be refused without the model. `process` calls it before `_process_request`.
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """Refuse what can be refused without the model: here what `options_type` does not allow. `process` calls it
+        before `_process_request`.
 
         Raises:
             InvalidInput: the request is at fault.
         """
+        if self.options_type is not None:
+            if "output_format" in self.options_type.__struct_fields__:
+                self._validate_common_inputs(inputs)
+            self.options_type.read(inputs)
 
     def check_available(self) -> str | None:
         """Why this adapter cannot work on this host (a missing package or weight), or None. Must be quick."""
         return None
 
     def get_parameter_schema(self) -> dict[str, Any] | None:
-        """JSON Schema of `inputs`, or None when any keys are taken."""
-        return None
+        """JSON Schema of `inputs` (a new one each time), or None when any keys are taken."""
+        return None if self.options_type is None else json_schema(self.options_type, self.supported_output_formats)
 
     # ------------------------------------------------------------ life
 
@@ -253,91 +262,6 @@ class BaseModel(ABC):
             self._threads.shutdown(wait=False)
             self._threads = None
 
-    # ------------------------------------------------------------ what an adapter may ask for
-
-    @property
-    def device(self) -> str:
-        """`cuda` or `cpu`: what the model may use. An adapter may set it (`cuda:0`)."""
-        if self._device is not None:
-            return self._device
-        return process_device()
-
-    @device.setter
-    def device(self, value: str) -> None:
-        self._device = value
-
-    @property
-    def output_dir(self) -> Path:
-        """The folder of this request's files; outside a request a fresh temporary folder of this object."""
-        run = self._run()
-        if run is None:
-            with self._state_lock:
-                if self._idle_run is None:
-                    self._idle_run = RunContext()
-                run = self._idle_run
-        return run.output_dir
-
-    @property
-    def published_inputs(self) -> dict[str, Any] | None:
-        """The inputs as published, with references in place of local files; None where they are the same."""
-        run = self._run()
-        if run is None or run.published_inputs is None:
-            return None
-        return copy.deepcopy(dict(run.published_inputs))
-
-    def report_progress(
-        self, fraction: float | None = None, stage: str | None = None, message: str | None = None
-    ) -> None:
-        """Tell how far this request is (0..1, None for unknown). Cheap: at most 10 a second leave the process."""
-        run = self._run()
-        if run is not None:
-            run.progress(fraction, stage, message)
-
-    def check_cancelled(self) -> None:
-        """To be called between steps.
-
-        Raises:
-            JobCancelled: somebody asked for the end of this job.
-        """
-        run = self._run()
-        if run is not None:
-            run.check()
-
-    async def sleep(self, seconds: float) -> None:
-        """`asyncio.sleep` that a cancel ends.
-
-        Raises:
-            JobCancelled: somebody asked for the end of this job.
-        """
-        run = self._run()
-        if run is None:
-            await asyncio.sleep(seconds)
-            return
-        run.check()
-        loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
-        forget = run.on_cancel(lambda: _wake(loop, woken))
-        try:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(woken.wait(), seconds)
-        finally:
-            forget()
-        run.check()
-
-    def report_vram_peak(self, megabytes: float) -> None:
-        """Tell this request's peak where the framework cannot know it (memory outside torch). The highest counts."""
-        run = self._run()
-        if run is not None:
-            run.vram_peak_mb = max(run.vram_peak_mb or 0, math.ceil(megabytes))
-
-    def _run(self) -> RunContext | None:
-        run = current_run.get()
-        if run is not None:
-            return run
-        # A thread that the model itself started has no context; while one request runs it can only be that one's.
-        active = self._active
-        return active[0] if len(active) == 1 else None
-
     # ------------------------------------------------------------ what the guide promises
 
     @property
@@ -408,9 +332,3 @@ def _kebab(name: str) -> str:
 
 def _words(name: str) -> Iterator[str]:
     yield from re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name) or [name]
-
-
-def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    # The loop may have ended between the cancel and now.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(event.set)

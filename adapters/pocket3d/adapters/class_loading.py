@@ -11,6 +11,7 @@ from typing import Any
 from pocket3d.contracts.worker_frames import AdapterSpec
 
 from .base import BaseModel
+from .construction import constructor_parameters
 from .errors import AdapterUnavailable
 
 
@@ -52,14 +53,14 @@ def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> B
         AdapterUnavailable: arguments that the class does not take, or does not like; missing files or packages.
     """
     arguments = dict(config)
-    parameters = inspect.signature(cls.__init__).parameters
+    parameters = constructor_parameters(cls)
     wanted = parameters.get("model_id")
     if wanted is not None and wanted.default is inspect.Parameter.empty:
         arguments.setdefault("model_id", adapter_id)
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         unknown = sorted(set(arguments) - set(parameters))
         if unknown:
-            takes = ", ".join(name for name in parameters if name != "self") or "none"
+            takes = ", ".join(parameters) or "none"
             raise AdapterUnavailable(f"{cls.__name__} takes no argument {unknown[0]!r} (config); it takes: {takes}")
     try:
         return cls(**arguments)

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
+
+
+def constructor_parameters(cls: type) -> Mapping[str, inspect.Parameter]:
+    """The arguments that a class takes, without `self`: those that it states as its signature, or its constructor's."""
+    stated = getattr(cls, "__signature__", None)
+    if isinstance(stated, inspect.Signature):
+        return stated.parameters
+    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]  # looked at, not called
+    return dict(list(parameters.items())[1:])
 
 
 def named_arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:

@@ -2,60 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
-from .base import BaseModel
-from .errors import InvalidInput
+from .authoring.options import Meta, Options
+from .authoring.weight_free import WeightFreeModel
 
 #: Longest `sleep_s`, seconds.
 MAX_SLEEP_S = 86_400
 _STEPS = 10
 
 
-class EchoAdapter(BaseModel):
+class EchoOptions(Options, forbid_unknown_fields=False):
+    """Any keys are taken; two of them mean something."""
+
+    sleep_s: Annotated[float, Meta(ge=0, le=MAX_SLEEP_S, description="how long it takes, seconds")] = 0.0
+    vram_mb: Annotated[float, Meta(ge=0, le=10_000_000, description="the peak that it reports, MB")] | None = None
+
+
+class EchoAdapter(WeightFreeModel):
     """Options among the inputs: `sleep_s`, how long it takes; `vram_mb`, the peak that it reports.
 
     Args:
-        vram_requirement: MB.
         load_s: how long its load takes, seconds.
-        options: see `BaseModel`.
+        others: see `WeightFreeModel`.
     """
 
-    devices: ClassVar[tuple[str, ...]] = ("cuda", "cpu")
-    default_feature: ClassVar[str] = "echo"
-    default_output_formats: ClassVar[tuple[str, ...]] = ()
+    adapter_id = "echo"
+    default_vram_mb = 16
+    default_max_concurrent = 16
+    default_feature = "echo"
+    default_output_formats = ()
+    options_type = EchoOptions
 
     def __init__(
         self,
-        model_id: str = "echo",
-        vram_requirement: int = 16,
-        max_concurrent: int = 16,
+        model_id: str | None = None,
+        vram_requirement: int | None = None,
+        max_concurrent: int | None = None,
         load_s: float = 0.0,
         feature_type: str | None = None,
     ) -> None:
-        super().__init__(
-            model_id, vram_requirement=vram_requirement, max_concurrent=max_concurrent, feature_type=feature_type
-        )
+        super().__init__(model_id, vram_requirement, max_concurrent, feature_type)
         self.load_s = load_s
 
-    async def _load_model(self) -> str:
+    async def _load_model(self) -> None:
         if self.load_s > 0:
             await self.sleep(self.load_s)
-        return "echo"
-
-    async def _unload_model(self) -> None:
-        """There is nothing to free."""
-
-    def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """`sleep_s` in seconds and `vram_mb` in MB, if given."""
-        _number(inputs, "sleep_s", MAX_SLEEP_S)
-        _number(inputs, "vram_mb", 10_000_000)
 
     async def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        peak = _number(inputs, "vram_mb", 10_000_000)
-        if peak:
-            self.report_vram_peak(peak)
-        seconds = _number(inputs, "sleep_s", MAX_SLEEP_S)
+        options = EchoOptions.read(inputs)
+        if options.vram_mb:
+            self.report_vram_peak(options.vram_mb)
+        seconds = options.sleep_s
         self.check_cancelled()
         if seconds:
             for step in range(_STEPS):
@@ -64,34 +62,3 @@ class EchoAdapter(BaseModel):
         self.report_progress(1.0, "done")
         published = self.published_inputs
         return {"success": True, "inputs": inputs if published is None else published}
-
-    def get_parameter_schema(self) -> dict[str, Any]:
-        """Any keys are taken; two of them mean something."""
-        return {
-            "type": "object",
-            "properties": {
-                "sleep_s": {
-                    "type": "number",
-                    "minimum": 0,
-                    "maximum": MAX_SLEEP_S,
-                    "default": 0,
-                    "description": "how long it takes, seconds",
-                },
-                "vram_mb": {
-                    "type": "number",
-                    "minimum": 0,
-                    "maximum": 10_000_000,
-                    "description": "the peak that it reports, MB",
-                },
-            },
-            "additionalProperties": True,
-        }
-
-
-def _number(inputs: dict[str, Any], key: str, maximum: float) -> float:
-    value = inputs.get(key)
-    if value is None:
-        return 0.0
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= maximum:
-        raise InvalidInput(f"{key} is {value!r}; want a number from 0 to {maximum}", key)
-    return float(value)

@@ -4,10 +4,11 @@ Adapters re-wrap errors (`raise Exception(f"Generation failed: {e}")`), so the w
 read. In this order:
 
 - the job was cancelled: `cancelled`, whatever came out of it;
-- out of memory anywhere in the chain: `out_of_memory`;
-- `InvalidInput` anywhere in the chain: `invalid_input` with its field. A bare `ValueError` is not enough: model code
-  raises it for its own troubles. But an adapter that catches a `ValueError` and says `Invalid input: ...` (the guide's
-  form) has judged the request, and is believed;
+- `InvalidInput`: `invalid_input` with its field, unless memory ran out further out in the chain (on another way that
+  was tried after it). What led to it is part of the judgement: a file that takes too much memory is the file's fault;
+- out of memory anywhere else in the chain: `out_of_memory`;
+- an adapter that catches a `ValueError` and says `Invalid input: ...` (the guide's form) has judged the request, and is
+  believed: `invalid_input`. A bare `ValueError` is not enough: model code raises it for its own troubles;
 - otherwise `adapter_error`.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import errno
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pocket3d.contracts.failures import FailureCode
@@ -76,13 +77,20 @@ def root(error: BaseException) -> BaseException:
     return error
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """True if this very error, not its causes, says that memory ran out."""
+def is_out_of_memory(error: BaseException, quoted: Sequence[str] = ()) -> bool:
+    """True if this very error, not its causes, says that memory ran out.
+
+    Args:
+        error: the error.
+        quoted: texts that say nothing where its own text contains them.
+    """
     if isinstance(error, MemoryError) or type(error).__name__ in _OUT_OF_MEMORY_NAMES:
         return True
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
     text = _text(error)
+    for each in quoted:
+        text = text.replace(each, "")
     return any(known in text for known in _OUT_OF_MEMORY_TEXTS)
 
 
@@ -97,11 +105,13 @@ def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
     if cancelled:
         return Failure(FailureCode.CANCELLED, "the job was cancelled while it ran", None, trace)
     errors = list(chain(error))
-    if any(is_out_of_memory(each) for each in errors):
-        return Failure(FailureCode.OUT_OF_MEMORY, message_of(error), None, trace)
+    # An error around it may quote it, and with it a file's name that somebody chose.
+    quoted = [each.message for each in errors if isinstance(each, InvalidInput) and each.message]
     for each in errors:
         if isinstance(each, InvalidInput):
             return Failure(FailureCode.INVALID_INPUT, _cut(each.message), _dotted(each.field), trace)
+        if is_out_of_memory(each, quoted):
+            return Failure(FailureCode.OUT_OF_MEMORY, message_of(error), None, trace)
     if _judged_invalid(errors):
         return Failure(FailureCode.INVALID_INPUT, message_of(error), None, trace)
     return Failure(FailureCode.ADAPTER_ERROR, message_of(error), None, trace)

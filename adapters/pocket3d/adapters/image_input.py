@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "ImageLimits", "check_embedded", "read_image"]
 
 FORMATS = ("PNG", "JPEG", "WEBP")
+#: What Pillow's decoders and its reader of EXIF raise on broken data.
+_BROKEN = (OSError, SyntaxError, EOFError, LookupError, ArithmeticError, ValueError, TypeError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,6 @@ def read_image(path: Path, limits: ImageLimits | None = None, field: str = "imag
     Raises:
         InvalidInput: no PNG, JPEG or WebP, broken, or beyond the limits.
     """
-    from PIL import ImageOps
-
     limits = limits or ImageLimits()
     size = path.stat().st_size
     if size > limits.max_bytes:
@@ -43,8 +46,8 @@ def read_image(path: Path, limits: ImageLimits | None = None, field: str = "imag
         # Decoded pixels, a copy of them for each conversion, and room for the decoder.
         with limited_memory(24 * limits.max_pixels // 2**20 + 256):
             image = _open(path.read_bytes(), limits)
-            upright: Image = ImageOps.exif_transpose(image)
-            return _eight_bits(upright)
+            with _told_as_refused():
+                return _eight_bits(_upright(image))
     except _Refused as error:
         raise InvalidInput(f"{path.name}: {error}", field) from error
     except MemoryError as error:
@@ -66,25 +69,44 @@ class _Refused(ValueError):
 
 def _open(data: bytes, limits: ImageLimits, *, decode: bool = True) -> Image:
     from PIL import Image as pil
-    from PIL import UnidentifiedImageError
 
-    try:
+    with _told_as_refused():
         image = pil.open(BytesIO(data), formats=FORMATS)
         width, height = image.size
         if width * height > limits.max_pixels:
             raise _Refused(f"{width} x {height} is {width * height:,} pixels, at most {limits.max_pixels:,} are read")
         if decode:
             image.load()
+        return image
+
+
+@contextlib.contextmanager
+def _told_as_refused() -> Iterator[None]:
+    """Whatever Pillow dislikes in here is the image's fault."""
+    from PIL import Image as pil
+    from PIL import UnidentifiedImageError
+
+    try:
+        yield
     except _Refused:
         raise
     except (pil.DecompressionBombError, pil.DecompressionBombWarning) as error:
         raise _Refused(f"too many pixels: {error}") from error
     except UnidentifiedImageError as error:
         raise _Refused(f"not an image in one of the formats {', '.join(FORMATS)}") from error
-    # Pillow's decoders tell of broken data with any of these.
-    except (OSError, SyntaxError, EOFError, IndexError, OverflowError, ValueError) as error:
+    except _BROKEN as error:
         raise _Refused(f"the image is broken: {error}") from error
-    return image
+
+
+def _upright(image: Image) -> Image:
+    """Turned as its EXIF says; as it lies where that is broken."""
+    from PIL import ImageOps
+
+    try:
+        upright: Image = ImageOps.exif_transpose(image)
+    except _BROKEN:
+        return image
+    return upright
 
 
 def _eight_bits(image: Image) -> Image:

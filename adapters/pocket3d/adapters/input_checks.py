@@ -70,6 +70,11 @@ def image_files(inputs: dict[str, Any], formats: Sequence[str], max_images: int)
     return []
 
 
+def image_field(inputs: dict[str, Any]) -> str:
+    """The key that names the images, for refusals of their content."""
+    return "image_paths" if inputs.get("image_paths") else "image_path"
+
+
 def whole_number(inputs: dict[str, Any], key: str, default: int, minimum: int, maximum: int) -> int:
     """A whole number within the limits (both included).
 

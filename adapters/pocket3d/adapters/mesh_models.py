@@ -33,6 +33,7 @@ class TextToMeshModel(BaseMeshGenerationModel):
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """A prompt that is not empty."""
         required_text(inputs, "text_prompt", "text-to-mesh generation")
+        super().validate_inputs(inputs)
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:
@@ -51,12 +52,13 @@ class ImageToMeshModel(BaseMeshGenerationModel):
     """Images in, mesh out. Requires `image_path` or `image_paths` (at most `max_images`), local files.
 
     Args:
-        max_images: most images of one request.
+        max_images: most images of one request; None for `default_max_images`.
         options: see `BaseModel`.
     """
 
     default_feature: ClassVar[str] = "image_to_mesh"
     default_input_formats: ClassVar[tuple[str, ...]] = IMAGE_FORMATS
+    default_max_images: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class ImageToMeshModel(BaseMeshGenerationModel):
         supported_input_formats: Sequence[str] | None = None,
         supported_output_formats: Sequence[str] | None = None,
         feature_type: str | None = None,
-        max_images: int = 4,
+        max_images: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -78,7 +80,7 @@ class ImageToMeshModel(BaseMeshGenerationModel):
             supported_input_formats=supported_input_formats,
             **options,
         )
-        self.max_images = max_images
+        self.max_images: int = self.default_max_images if max_images is None else max_images
 
     def _image_paths(self, inputs: dict[str, Any]) -> list[Path]:
         """The images, whichever key names them.
@@ -95,6 +97,7 @@ class ImageToMeshModel(BaseMeshGenerationModel):
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """At least one image that exists, of a supported format."""
         self._image_paths(inputs)
+        super().validate_inputs(inputs)
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:
@@ -120,6 +123,8 @@ class MultiModalMeshModel(ImageToMeshModel):
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """A prompt or an image, each sound if given."""
         self._text_and_images(inputs)
+        # Not ImageToMeshModel's, which demands an image.
+        super(ImageToMeshModel, self).validate_inputs(inputs)
 
     def _text_and_images(self, inputs: dict[str, Any]) -> tuple[str | None, list[Path]]:
         """The prompt (None if absent) and the images (empty if absent), not both absent."""

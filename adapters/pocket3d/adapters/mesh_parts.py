@@ -59,15 +59,14 @@ def look_of(mesh: Any, *, linear: bool) -> Look:
 def colour_bytes(mesh: Any) -> npt.NDArray[np.uint8] | None:
     """Vertex colours that stand beside a material, (V, 4) as bytes; None without.
 
-    glTF's COLOR_0 may be floats or whole numbers; trimesh keeps what it read, and its writer casts floats to bytes,
-    which makes 0 or 1 of them.
+    glTF's COLOR_0 may be floats or whole numbers, three or four of them; trimesh keeps what it read, and its writer
+    casts floats to bytes, which makes 0 or 1 of them, and calls three numbers four.
     """
     colours = getattr(mesh.visual, "vertex_attributes", {}).get("color")
     if mesh.visual.kind != "texture" or colours is None or len(colours) != len(mesh.vertices):
         return None
-    values = np.asarray(colours)
-    unit = values / np.iinfo(values.dtype).max if values.dtype.kind in "ui" else values
-    return np.rint(unit * 255).astype(np.uint8)
+    rounded: npt.NDArray[np.uint8] = (_as_floats(colours).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return rounded
 
 
 def parts_of(scene: Any) -> list[MeshPart]:

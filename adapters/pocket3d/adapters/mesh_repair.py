@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from .positions import places
+from .weld import NEARLY, weld_vertices
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -133,7 +133,7 @@ def _clean(mesh: Any) -> tuple[FloatArray, IntArray, IntArray]:
     extent = float(np.ptp(used, axis=0).max())
     if not extent > 0:
         raise NoSolid("all points are one")
-    place, first = places(used)
+    place, first = weld_vertices(used, NEARLY)
     vertices, faces = used[first], place.reshape(-1, 3)
     corners = vertices[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2

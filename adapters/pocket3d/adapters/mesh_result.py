@@ -113,10 +113,12 @@ def _merged(vertices: Any, faces: Any) -> tuple[int, Any]:
     """
     import numpy as np
 
-    _, inverse = np.unique(np.ascontiguousarray(vertices, dtype=np.float32) + 0.0, axis=0, return_inverse=True)
-    joined = inverse.reshape(-1)[faces]
+    from .weld import weld_vertices
+
+    place, first = weld_vertices(np.asarray(vertices, dtype=np.float32))
+    joined = place[faces]
     a, b, c = joined.T
-    return int(inverse.max()) + 1, joined[(a != b) & (b != c) & (c != a)]
+    return len(first), joined[(a != b) & (b != c) & (c != a)]
 
 
 def _is_closed(faces: Any) -> bool:

@@ -7,7 +7,7 @@
         feature: text_to_mesh        # default: the class's
         python: /opt/x/bin/python    # default: the agent's
         env: {NAME: value}
-        path: [thirdparty/X]         # put on the worker's sys.path
+        path: [thirdparty/X]         # put on the worker's sys.path, before this file's own folder
         devices: [cuda, cpu]         # default: the class's
         accept_license: true
     builtins: true                   # false: the adapters named here and no others, installed packages' included
@@ -152,6 +152,9 @@ class _Reader:
         python = self._text(entry, place, "python")
         path = self._folders(entry.get("path"), (*place, "path"))
         target = self._target(adapter_id, entry, path, place)
+        if "class" in entry and str(self._folder) not in path:
+            # It may lie in a module beside the file.
+            path = [*path, str(self._folder)]
         spec = AdapterSpec(
             adapter_id=adapter_id,
             class_path=target.class_path,

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pocket3d.contracts.codec import is_wire_integer
 from pocket3d.contracts.jobs import MAX_RESULT_BYTES, is_file_key
 from pocket3d.contracts.worker_frames import OutputFile
 
@@ -150,7 +151,7 @@ def _key(key: Any, place: str) -> str:
 
 
 def _whole(value: int, place: str) -> int:
-    if not -(2**63) <= value < 2**64:
+    if not is_wire_integer(value):
         raise InvalidOutput(f"{place}: a whole number of more than 64 bits; return it as a text")
     return value
 

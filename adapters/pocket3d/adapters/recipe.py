@@ -41,8 +41,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     #: Interpreter versions the upstream code is known to work with, the best first.
     python: tuple[str, ...] = ("3.11", "3.10")
-    #: Installed first and alone (torch decides about the CUDA build), in the order given.
-    torch: tuple[str, ...] = ("torch",)
+    #: Installed first and alone (torch decides about the CUDA build), in the order given: torch and torchvision at
+    #: one version each, or next month's environment is another. A line that begins with a dash is an option of pip.
+    torch: tuple[str, ...] = ()
     #: Pip requirements with their dependencies.
     requirements: tuple[str, ...] = ()
     #: Pip requirements whose declared dependencies are wrong or too many: installed with `--no-deps`.

@@ -115,14 +115,6 @@ class AdapterRegistry:
         """All registered ids, in the order of registration."""
         return list(self._entries)
 
-    def feature_of(self, adapter_id: str) -> str | None:
-        """The canonical feature it was registered for, or None.
-
-        Raises:
-            UnknownAdapter: not registered.
-        """
-        return self._entry(adapter_id).feature
-
     def _entry(self, adapter_id: str) -> _Entry:
         entry = self._entries.get(adapter_id)
         if entry is not None:

@@ -33,6 +33,7 @@ class AutoRigModel(BaseModel):
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """A mesh that exists, of a supported format."""
         self._mesh_path(inputs)
+        super().validate_inputs(inputs)
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:

@@ -41,6 +41,7 @@ class MeshSegmentationModel(BaseModel):
         """A mesh that exists and a sound number of parts."""
         self._mesh_path(inputs)
         self._num_parts(inputs)
+        super().validate_inputs(inputs)
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:
@@ -75,6 +76,7 @@ class PartCompletionModel(BaseModel):
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """A mesh that exists, of a supported format."""
         self._mesh_path(inputs)
+        super().validate_inputs(inputs)
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:

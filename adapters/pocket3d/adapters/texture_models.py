@@ -39,6 +39,7 @@ class TextToTextureModel(BaseTextureModel):
         """A mesh that exists and a prompt that is not empty."""
         self._mesh_path(inputs)
         required_text(inputs, "text_prompt", "text-to-texture generation")
+        super().validate_inputs(inputs)
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:
@@ -69,6 +70,7 @@ class ImageToTextureModel(BaseTextureModel):
         """A mesh and an image that exist."""
         self._mesh_path(inputs)
         self._image_paths(inputs)
+        super().validate_inputs(inputs)
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:

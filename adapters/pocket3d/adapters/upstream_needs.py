@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-__all__ = ["what_is_missing"]
+__all__ = ["installed", "what_is_missing"]
 
 
 def what_is_missing(
@@ -27,7 +27,7 @@ def what_is_missing(
             reasons.append(f"{purpose}: {argument} is not set")
         elif not path.is_file():
             reasons.append(f"{purpose}: there is no {path} ({argument})")
-    absent = [name for name in packages if not _installed(name)]
+    absent = [name for name in packages if not installed(name)]
     if absent:
         reasons.append(f"not installed for {sys.executable}: {', '.join(absent)}")
     if not reasons:
@@ -35,7 +35,8 @@ def what_is_missing(
     return f"{'; '.join(reasons)}; run: pocket3d adapters install {adapter_id}"
 
 
-def _installed(name: str) -> bool:
+def installed(name: str) -> bool:
+    """True if a top-level module would be found."""
     if name in sys.modules:
         return True
     try:

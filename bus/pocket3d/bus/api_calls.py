@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-import msgspec
-
 from pocket3d.contracts.api import ApiError, ApiRequest
-from pocket3d.contracts.codec import decode, encode
+from pocket3d.contracts.bounds import decimal
+from pocket3d.contracts.codec import WireError, decode, encode
 
 from .client_errors import ApiRefused, NoLeader
 from .port import Bus, Disconnected, Msg, NoResponders, OutcomeUnknown
@@ -52,9 +51,9 @@ def _raise_error(answer: Msg) -> None:
         return
     message, field = answer.headers.get("Nats-Service-Error", "error"), None
     try:
-        body = msgspec.json.decode(answer.data, type=ApiError)
-    except msgspec.DecodeError:
+        body = decode(ApiError, answer.data)
+    except WireError:
         pass  # the headers say it too
     else:
         message, field = body.error, body.field
-    raise ApiRefused(int(code) if code.isdigit() else 500, message, field)
+    raise ApiRefused(decimal(code, 3) or 500, message, field)

@@ -12,7 +12,6 @@ It needs nothing but the base install. `pocket3d.bus.sync` has the same without 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 import uuid
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -27,8 +26,6 @@ from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
-from .api_calls import call
-from .artifacts import input_name
 from .client_errors import (
     ApiRefused,
     ClientError,
@@ -41,12 +38,15 @@ from .client_errors import (
     WaitTimeout,
 )
 from .connect import resolve
+from .file_digest import sha256_of
 from .file_names import safe_name
-from .handle import API_TIMEOUT_S, JobHandle
+from .handle import JobHandle
 from .jetstream import JetStreamBus
-from .patience import patiently
+from .object_layout import input_name
+from .patience import retry_until
 from .port import Bus, NoResponders, Refused
 from .result_feed import feed
+from .session import API_TIMEOUT_S, Session
 from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
 from .watch import Links
 
@@ -67,7 +67,6 @@ __all__ = [
 T = TypeVar("T")
 
 _APPEND_TIMEOUT_S = 5.0
-_BLOCK_BYTES = 1024 * 1024
 #: JetStream's codes for a stream at its limit of messages or bytes.
 _FULL = frozenset({10077, 10047, 10023})
 
@@ -85,6 +84,7 @@ class Client:
         self.subjects = Subjects(namespace)
         #: For handles: tells them of reconnects.
         self.links = Links(bus)
+        self._session = Session(bus, self.subjects, self.links)
 
     @classmethod
     def connect(cls, server: str | Sequence[str] | None = None, namespace: str = "p3d", **options: Any) -> Connecting:
@@ -161,7 +161,7 @@ class Client:
         """
         job_id = job_id if job_id is not None else uuid.uuid4().hex
         given = dict(inputs or {})
-        local = [(file, await _describe(file)) for file in local_files(given, files)]
+        local = [(file, await _reference_of(file)) for file in local_files(given, files)]
         request = build(
             feature,
             with_references(given, local),
@@ -178,9 +178,32 @@ class Client:
         deadline = asyncio.get_running_loop().time() + timeout
         await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
         for file, reference in local:
-            await self._upload(file, reference, deadline)
+            try:
+                await self._put(file.path, reference, deadline)
+            except OSError as error:
+                raise _unreadable(file, error) from error
         await self._publish(self.subjects.job(priority, feature), request.data, job_id, deadline)
-        return JobHandle(self, job_id, feature)
+        return JobHandle(self._session, job_id, feature)
+
+    async def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
+        """Store a file of this machine for jobs to refer to, unless the server has it already.
+
+        Args:
+            path: the file.
+            timeout: seconds to go on trying while the server is away.
+
+        Returns:
+            The reference to put among a job's inputs: `artifact` ("sha256-" and the digest) and `filename`.
+
+        Raises:
+            OSError: the file cannot be read.
+            Refused: the server has no bucket for inputs, or it is full.
+            Disconnected, OutcomeUnknown, NoResponders: not within `timeout`; uploading again is safe.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        reference = await _reference_to(Path(path))
+        await self._put(Path(path), reference, deadline)
+        return reference
 
     def job(self, job_id: str, feature: str | None = None) -> JobHandle:
         """A handle on a job that was submitted before, by anybody. Asks nothing of the server.
@@ -190,14 +213,14 @@ class Client:
         """
         if not JOB_ID_PATTERN.fullmatch(job_id):
             raise ValueError(f"job id {job_id[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -")
-        return JobHandle(self, job_id, feature)
+        return JobHandle(self._session, job_id, feature)
 
     async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> None:
         bucket = self.subjects.inputs_bucket
         for ref in file_refs(job.inputs):
             if ref.artifact is None or ref.artifact in uploading:
                 continue
-            info = await patiently(partial(self.bus.object_info, bucket, ref.artifact), deadline)
+            info = await retry_until(partial(self.bus.object_info, bucket, ref.artifact), deadline)
             field = f"inputs.{ref.key}" + ("" if ref.index is None else f"[{ref.index}]") + ".artifact"
             if info is None:
                 why = f"there is no artifact {ref.artifact!r} in {bucket}: it must be uploaded first"
@@ -209,20 +232,15 @@ class Client:
                 why = f"it is kept for {left_s:.0f} s more and the job may take {may_take_s:.0f} s by its limits"
                 raise refuse(FailureCode.ARTIFACT_MISSING, field, f"{why}: upload it again, or set shorter limits")
 
-    async def _upload(self, file: LocalFile, reference: dict[str, str], deadline: float) -> None:
+    async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> None:
         bucket, headers = self.subjects.inputs_bucket, {"filename": reference["filename"]}
-        try:
-            await patiently(
-                partial(self.bus.put_object, bucket, reference["artifact"], file.path, headers=headers), deadline
-            )
-        except OSError as error:
-            raise refuse(FailureCode.INVALID_INPUT, file.field, f"cannot read {file.path}: {error}") from error
+        await retry_until(partial(self.bus.put_object, bucket, reference["artifact"], path, headers=headers), deadline)
 
     async def _publish(self, subject: str, data: bytes, job_id: str, deadline: float) -> None:
         # Under one id it may be published any number of times.
         append = partial(self.bus.append, subject, data, headers={"Nats-Msg-Id": job_id}, timeout=_APPEND_TIMEOUT_S)
         try:
-            await patiently(append, deadline)
+            await retry_until(append, deadline)
         except NoResponders as error:
             raise NotSetUp(subject) from error
         except Refused as error:
@@ -259,7 +277,7 @@ class Client:
         Raises:
             ApiRefused, NoLeader, Disconnected
         """
-        return await call(self.bus, self.subjects.api(verb), request, kind, timeout)
+        return await self._session.api(verb, request, kind, timeout)
 
     async def features(self) -> FeatureList:
         """What can be asked for, and which adapters serve it. Errors as `api`."""
@@ -314,18 +332,18 @@ class Connecting:
             await self._client.close()
 
 
-async def _describe(file: LocalFile) -> dict[str, str]:
+async def _reference_to(path: Path) -> dict[str, str]:
     """The reference to a local file: its name by digest, and its own name for the suffix."""
+    digest = await asyncio.to_thread(sha256_of, path)
+    return {"artifact": input_name(digest), "filename": safe_name(path.name)}
+
+
+async def _reference_of(file: LocalFile) -> dict[str, str]:
     try:
-        digest = await asyncio.to_thread(_sha256, file.path)
+        return await _reference_to(file.path)
     except OSError as error:
-        raise refuse(FailureCode.INVALID_INPUT, file.field, f"cannot read {file.path}: {error.strerror}") from error
-    return {"artifact": input_name(digest), "filename": safe_name(file.path.name)}
+        raise _unreadable(file, error) from error
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+def _unreadable(file: LocalFile, error: OSError) -> JobRefused:
+    return refuse(FailureCode.INVALID_INPUT, file.field, f"cannot read {file.path}: {error.strerror or error}")

@@ -7,7 +7,6 @@ nothing is kept back and sent after a reconnect, and a client that has closed it
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -16,7 +15,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg as NatsMsg
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, Error, OutboundBufferLimitError
 
-from .connect import ConnectOptions
+from .answers import PendingAnswers, PublishLine
+from .connect import ConnectError, ConnectOptions
+from .nats_client import SecureClient, TlsNotOffered, end_client
 from .port import BusError, Closable, Disconnected, Handler, Msg, NoResponders, OutcomeUnknown, Refused, TooLarge
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,8 @@ _HIGH_WATER = 1 << 20
 _NEVER_S = 600
 #: How long closing may take with the drain of the subscriptions (10 s), seconds.
 _CLOSE_S = 15
+#: How long closing may take where there is nothing to drain, seconds.
+_GIVE_UP_S = 1
 #: How long a queue group's member that ends may take for messages that have come, seconds.
 _HANDLED_S = 5
 _DENIED_PUBLISH = 'permissions violation for publish to "'
@@ -76,11 +79,10 @@ class Connection:
 
     def __init__(self, options: ConnectOptions) -> None:
         self.options = options
-        self._nc = Client()
+        self._nc: Client = SecureClient()
         self._callbacks: list[Callable[[bool], None]] = []
         self._subscriptions: set[Subscription] = set()
-        self._pending: dict[str, tuple[asyncio.Future[NatsMsg], str]] = {}
-        self._counter = itertools.count()
+        self._answers = PendingAnswers()
         self._inbox = ""
         self._closing = False
         #: Done when the connection of now is lost; then another one takes its place.
@@ -89,13 +91,12 @@ class Connection:
         self._opened = False
         #: The client of now has all our subscriptions.
         self._ready = False
-        self._fatal: asyncio.Future[str] | None = None
+        #: What ends the first connect at once.
+        self._fatal: asyncio.Future[Exception] | None = None
         self._last_error = ""
         self._denied: list[str] = []
         self._revival: asyncio.Task[None] | None = None
-        #: Publishers that wait for the socket, in their order; while there are any, nobody passes them.
-        self._turn = asyncio.Lock()
-        self._in_line = 0
+        self._line = PublishLine()
 
     @classmethod
     async def open(cls, options: ConnectOptions) -> Connection:
@@ -147,9 +148,11 @@ class Connection:
         self._closing = True
         connecting.cancel()
         await asyncio.wait({connecting})
-        await self._nc.close()
+        await end_client(self._nc, self._nc.close(), _GIVE_UP_S)
         where = ", ".join(self.options.public_servers)
         if fatal.done():
+            if isinstance(fatal.result(), TlsNotOffered):
+                raise ConnectError(str(fatal.result()))
             raise Refused(f"{where} refuses this client ({self.options.auth_kind}): {fatal.result()}")
         if not connecting.cancelled():
             error = connecting.exception()
@@ -182,20 +185,9 @@ class Connection:
         if self._revival is not None:
             self._revival.cancel()
             await asyncio.wait({self._revival})
-        ending = asyncio.ensure_future(self._end())
-        await asyncio.wait({ending}, timeout=_CLOSE_S)
-        if not ending.done():
-            # A server that does not read: the client would wait for its socket forever.
-            writer = getattr(self._nc._transport, "_io_writer", None)
-            if writer is not None:
-                writer.transport.abort()
-            await asyncio.wait({ending}, timeout=1.0)
-            ending.cancel()
-        await asyncio.wait({ending})
-        if not ending.cancelled() and ending.exception() is not None:
-            log.debug("nats connection ended badly", error=str(ending.exception()))
+        await end_client(self._nc, self._end(), _CLOSE_S)
         self._subscriptions.clear()
-        self._fail_pending("the connection was closed before an answer came")
+        self._answers.fail_all("the connection was closed before an answer came")
 
     async def _end(self) -> None:
         try:
@@ -206,19 +198,17 @@ class Connection:
     async def _on_error(self, error: Exception) -> None:
         # Awaited inside the client's read loop: an exception here would end that loop without a reconnect.
         text = str(error)
-        self._last_error = text or type(error).__name__
+        before, self._last_error = self._last_error, text or type(error).__name__
         lowered = text.lower()
-        if self._fatal is not None and not self._fatal.done() and "authorization" in lowered:
-            self._fatal.set_result(text)
+        final = isinstance(error, TlsNotOffered)
+        if self._fatal is not None and not self._fatal.done() and (final or "authorization" in lowered):
+            self._fatal.set_result(error)
         if _DENIED_PUBLISH in lowered:
-            subject = lowered.split(_DENIED_PUBLISH, 1)[1].split('"', 1)[0]
-            for future, asked in list(self._pending.values()):
-                if asked.lower() == subject and not future.done():
-                    future.set_exception(Refused(f"this user may not publish to {asked!r}", code=403))
+            self._answers.refuse(lowered.split(_DENIED_PUBLISH, 1)[1].split('"', 1)[0])
         if _DENIED_SUBSCRIBE in lowered:
             self._denied.append(lowered.split(_DENIED_SUBSCRIBE, 1)[1].split('"', 1)[0])
             del self._denied[:-100]
-        if self._opened and self._nc.is_connected:
+        if self._opened and (self._nc.is_connected or (final and before != text)):
             log.warning("nats", error=self._last_error)
         else:
             log.debug("nats", error=self._last_error)
@@ -229,7 +219,7 @@ class Connection:
         # What was queued but not written must not be sent at some later time: its senders are told now.
         self._nc._pending.clear()
         self._nc._pending_data_size = 0
-        self._fail_pending("the connection broke before an answer came")
+        self._answers.fail_all("the connection broke before an answer came")
         if self._opened and not self._closing:
             log.warning("nats connection lost", servers=self.options.public_servers)
             self._tell(False)
@@ -252,12 +242,12 @@ class Connection:
     async def _revive(self) -> None:
         log.warning("nats client closed itself; making a new one", error=self._last_error)
         while not self._closing:
-            self._nc = Client()
+            self._nc = SecureClient()
             try:
                 await self._connect_client()
             except (Error, OSError, asyncio.TimeoutError) as error:
                 self._last_error = str(error)
-                await self._nc.close()
+                await end_client(self._nc, self._nc.close(), _GIVE_UP_S)
                 await asyncio.sleep(self.options.reconnect_wait_s)
                 continue
             self._tell(True)
@@ -270,16 +260,13 @@ class Connection:
             except Exception:  # a foreign callback must not end the client's own task
                 log.exception("a connection callback failed", up=up)
 
-    def _fail_pending(self, message: str) -> None:
-        pending, self._pending = self._pending, {}
-        for future, subject in pending.values():
-            if not future.done():
-                future.set_exception(OutcomeUnknown(f"{subject}: {message}"))
-
     # -- core messages
 
-    async def flush(self) -> None:
+    async def flush(self, until: asyncio.Future[Any] | None = None) -> None:
         """Return once the server has seen all that was sent.
+
+        Args:
+            until: ends the wait with its error.
 
         Raises:
             Disconnected: the connection broke meanwhile.
@@ -288,30 +275,35 @@ class Connection:
         # when the PONG comes. And the client forgets flushes when the connection breaks: the loss ends the wait.
         flushing = asyncio.ensure_future(self._nc.flush(timeout=_NEVER_S))
         flushing.add_done_callback(lambda done: done.cancelled() or done.exception())
-        either: set[asyncio.Future[Any]] = {flushing, self._loss}
+        either: set[asyncio.Future[Any]] = {flushing, self._loss} | ({until} if until is not None else set())
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not flushing.done():
+            if until is not None and until.done():
+                until.result()
             raise Disconnected("the connection broke")
         try:
             flushing.result()
         except (Error, OSError) as error:
             raise Disconnected(f"the connection broke: {error}") from error
 
-    async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str = "") -> None:
+    async def publish(
+        self,
+        subject: str,
+        data: bytes,
+        headers: Mapping[str, str] | None,
+        reply: str = "",
+        until: asyncio.Future[Any] | None = None,
+    ) -> None:
         """Send one message; waits before it only when the socket is far behind. Messages go out in the order of the
-        calls, also then. Errors as `Bus.publish`.
+        calls, also then. Errors as `Bus.publish`, and that of `until`, which ends the wait.
         """
-        if not self._in_line and self._nc.pending_data_size <= _HIGH_WATER:
+        if not self._line.busy and self._nc.pending_data_size <= _HIGH_WATER:
             await self._publish_now(subject, data, headers, reply)
             return
-        self._in_line += 1
-        try:
-            async with self._turn:
-                if self._ready and self._nc.pending_data_size > _HIGH_WATER:
-                    await self.flush()
-                await self._publish_now(subject, data, headers, reply)
-        finally:
-            self._in_line -= 1
+        async with self._line.turn(until):
+            if self._ready and self._nc.pending_data_size > _HIGH_WATER:
+                await self.flush(until)
+            await self._publish_now(subject, data, headers, reply)
 
     async def _publish_now(self, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str) -> None:
         nc = self._nc
@@ -327,30 +319,27 @@ class Connection:
             raise Disconnected("not connected to NATS") from error
 
     async def request(self, subject: str, data: bytes, timeout: float, headers: Mapping[str, str] | None) -> NatsMsg:
-        """Ask; the answer, also when it is a status. Errors as `Bus.request`."""
-        token = f"{next(self._counter):x}"
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[NatsMsg] = loop.create_future()
-        self._pending[token] = (future, subject)
-        timer = None
+        """Ask; the answer, also when it is a status. The time runs from the call. Errors as `Bus.request`."""
+        token, future = self._answers.expect(subject)
+        timer = asyncio.get_running_loop().call_later(timeout, self._answers.expire, token, timeout)
         try:
-            await self.publish(subject, data, headers, reply=self._inbox + token)
-            timer = loop.call_later(timeout, _expire, future, subject, timeout)
+            try:
+                await self.publish(subject, data, headers, self._inbox + token, until=future)
+            except OutcomeUnknown as error:
+                # While it waited for the socket: nothing was sent.
+                if self.connected:
+                    raise
+                raise Disconnected("not connected to NATS") from error
             answer = await future
         finally:
-            self._pending.pop(token, None)
-            if timer is not None:
-                timer.cancel()
-            elif future.done() and not future.cancelled():
-                future.exception()  # failed while publishing: taken, so that asyncio does not complain of it
+            self._answers.forget(token)
+            timer.cancel()
         if answer.headers is not None and not answer.data and answer.headers.get("Status") == "503":
             raise NoResponders(f"nobody listens on {subject}")
         return answer
 
     async def _on_answer(self, msg: NatsMsg) -> None:
-        entry = self._pending.get(msg.subject[len(self._inbox) :])
-        if entry is not None and not entry[0].done():
-            entry[0].set_result(msg)
+        self._answers.resolve(msg.subject[len(self._inbox) :], msg)
 
     async def subscribe(self, subject: str, handler: Handler, queue: str) -> Closable:
         """As `Bus.subscribe`."""
@@ -402,8 +391,3 @@ def header_size(headers: Mapping[str, str] | None) -> int:
     if not headers:
         return 0
     return 12 + sum(len(key.encode()) + len(value.encode()) + 4 for key, value in headers.items())
-
-
-def _expire(future: asyncio.Future[NatsMsg], subject: str, timeout: float) -> None:
-    if not future.done():
-        future.set_exception(OutcomeUnknown(f"{subject}: no answer within {timeout:g} s"))

@@ -35,7 +35,7 @@ _LIMITS = frozenset(
 )
 _GROWING = frozenset({"num_replicas", "duplicate_window"})
 #: May be set and changed at any time.
-_FREE = frozenset({"description", "ack_wait"})
+_FREE = frozenset({"description", "ack_wait", "priority_groups", "priority_policy"})
 #: May be switched on.
 _SWITCHES = frozenset({"allow_atomic", "allow_direct", "allow_rollup_hdrs"})
 
@@ -115,7 +115,7 @@ async def ensure(reader: Reader, topology: Topology) -> list[str]:
     for stream in topology.streams:
         left += await _ensure_stream(reader, stream)
     for consumer in topology.consumers:
-        left += await _ensure_consumer(reader, consumer)
+        left += await ensure_consumer(reader, consumer)
     return left
 
 
@@ -142,7 +142,8 @@ async def _ensure_stream(reader: Reader, spec: StreamSpec) -> list[str]:
     return await _apply(f"stream {spec.name}", info.config, want, update)
 
 
-async def _ensure_consumer(reader: Reader, spec: ConsumerSpec) -> list[str]:
+async def ensure_consumer(reader: Reader, spec: ConsumerSpec) -> list[str]:
+    """As `ensure`, of one consumer."""
     want = spec.config()
     place = f"{spec.stream}.{spec.name}"
 

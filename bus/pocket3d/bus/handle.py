@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections import deque
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,23 +16,20 @@ from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Artifact, Progress, Result, Status, read_result
 
-from .artifacts import ArtifactBroken
 from .client_errors import JobFailed, WaitTimeout
-from .file_names import safe_paths
+from .file_digest import sha256_of
+from .file_names import safe_name, safe_paths
 from .matching import matches
+from .object_layout import ArtifactBroken
 from .port import BusError, Msg, Stored
-from .watch import Watch
-
-if TYPE_CHECKING:
-    from .client import Client
+from .session import Session
+from .watch import StreamWatch
 
 _log = structlog.get_logger("pocket3d.bus.handle")
 
 _PAGE = 64
 #: Progress messages that a slow reader may be behind; older ones are dropped.
 _BEHIND = 256
-#: How long a request to the coordinator may take, seconds.
-API_TIMEOUT_S = 10.0
 
 
 class JobHandle:
@@ -42,10 +39,10 @@ class JobHandle:
     under this id may have had another feature.
     """
 
-    def __init__(self, client: Client, job_id: str, feature: str | None = None) -> None:
-        self._client = client
-        self._bus = client.bus
-        self._subjects = client.subjects
+    def __init__(self, session: Session, job_id: str, feature: str | None = None) -> None:
+        self._session = session
+        self._bus = session.bus
+        self._subjects = session.subjects
         self._result: Result | None = None
         self.job_id = job_id
         #: As submitted; None when only the id was given.
@@ -97,7 +94,7 @@ class JobHandle:
         if told is not None:
             return told
         # Between its publication and its first event only the coordinator can know it.
-        return await self._client.api("status", JobRequest(job_id=self.job_id), Status, API_TIMEOUT_S)
+        return await self._session.api("status", JobRequest(job_id=self.job_id), Status)
 
     async def explain(self) -> Explanation:
         """Why the job is not running, or where it runs: agents, dimensions, and by how much.
@@ -105,7 +102,7 @@ class JobHandle:
         Raises:
             ApiRefused, NoLeader, Disconnected
         """
-        return await self._client.api("explain", JobRequest(job_id=self.job_id), Explanation, API_TIMEOUT_S)
+        return await self._session.api("explain", JobRequest(job_id=self.job_id), Explanation)
 
     async def cancel(self, reason: str | None = None) -> Status:
         """End the job; its status as the coordinator knows it then. Of an ended job: nothing changes.
@@ -114,7 +111,7 @@ class JobHandle:
             ApiRefused, NoLeader, Disconnected
         """
         request = CancelRequest(job_id=self.job_id, reason=reason)
-        return await self._client.api("cancel", request, Status, API_TIMEOUT_S)
+        return await self._session.api("cancel", request, Status)
 
     # -- progress
 
@@ -134,7 +131,7 @@ class JobHandle:
         async def latest() -> Stored | None:
             return await self._bus.last(self._subjects.progress_stream, subject)
 
-        async with Watch(self._client.links, subject, self._result_subject, on_message=take) as watch:
+        async with StreamWatch(self._session.links, subject, self._result_subject, on_message=take) as watch:
             while True:
                 # The result first: no progress is sent after it, so once it stands the read that follows is the last.
                 ended = await watch.read(self._read_result, None)
@@ -178,11 +175,19 @@ class JobHandle:
                 if not await watch.news(deadline):
                     raise WaitTimeout(self.job_id, timeout or 0.0, await self._stands())
 
-    async def download(self, directory: Path | str, *, timeout: float | None = None) -> list[Path]:
-        """Wait for the result and write its files into a directory, which is made if need be.
+    async def download(
+        self, directory: Path | str, *, overwrite: bool = False, timeout: float | None = None
+    ) -> list[Path]:
+        """Wait for the result and write its files to `directory/<job_id>/<name>`; folders are made if need be.
 
-        Each file is checked against the digest in the result. Names are made safe: nothing is written outside of the
-        directory whatever they say. Files of the same name there are replaced.
+        So jobs whose files have the same names never meet. A file that is there already is left alone if it is the
+        result's, and is never replaced otherwise, unless `overwrite` says so. Each file is checked against the digest
+        in the result. Names are made safe: nothing is written outside of the job's folder whatever they say.
+
+        Args:
+            directory: holds a folder for each job.
+            overwrite: replace other files that have the names of this job's.
+            timeout: seconds to wait for the result; None waits for ever.
 
         Returns:
             The files, in the order of the result's artifacts.
@@ -190,16 +195,24 @@ class JobHandle:
         Raises:
             JobFailed: the job did not succeed.
             WaitTimeout: no result in time.
+            FileExistsError: another file has the name of one of this job's; nothing was written.
             ArtifactBroken: a file is damaged or not kept any more.
             OSError: the directory cannot be written to.
-            Disconnected, OutcomeUnknown
+            Disconnected, OutcomeUnknown: the server cannot be reached, or did not answer.
         """
         result = await self.result(timeout)
         if result.status != "succeeded":
             raise JobFailed(result)
-        folder = Path(directory)
+        folder = Path(directory) / safe_name(self.job_id)
         paths = [folder / path for path in safe_paths([artifact.name for artifact in result.artifacts])]
+        wanted = []
         for artifact, path in zip(result.artifacts, paths, strict=True):
+            is_there = await asyncio.to_thread(_is_there, path, artifact.sha256)
+            if is_there is False and not overwrite:
+                raise _other_file(path, self.job_id)
+            if not is_there:
+                wanted.append((artifact, path))
+        for artifact, path in wanted:
             await self._fetch(artifact, path)
         return paths
 
@@ -229,8 +242,8 @@ class JobHandle:
     def _result_subject(self) -> str:
         return self._subjects.result_of(self.job_id)
 
-    def _watch(self, *subjects: str) -> Watch:
-        return Watch(self._client.links, *subjects)
+    def _watch(self, *subjects: str) -> StreamWatch:
+        return StreamWatch(self._session.links, *subjects)
 
     async def _read_result(self) -> Result | None:
         if self._result is None:
@@ -257,6 +270,20 @@ class JobHandle:
         why = f" ({status.reason})" if status.reason else ""
         where = f" on {status.agent_id}" if status.agent_id else ""
         return f"it is {status.status}{where}{why}"
+
+
+def _is_there(path: Path, sha256: str) -> bool | None:
+    """True if that file lies there, False if something else does, None if nothing does."""
+    if not os.path.lexists(path):
+        return None
+    return path.is_file() and sha256_of(path) == sha256
+
+
+def _other_file(path: Path, job_id: str) -> FileExistsError:
+    return FileExistsError(
+        f"{path} is another file than job {job_id} made: move it away, download to another directory, "
+        "or replace it with overwrite"
+    )
 
 
 def _status(stored: Stored) -> Status | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from nats.aio.client import Client
 
 from .connect import ConnectOptions
 from .connection import Connection
+from .ensure import ensure
 from .kv import KvOnStreams
+from .object_download import download
+from .object_link import ObjectLink
+from .object_upload import remove, upload
 from .port import (
     Append,
     BatchHandler,
@@ -26,7 +29,9 @@ from .port import (
 from .publisher import Publisher
 from .pull import Consumers
 from .reader import Reader
+from .services import serve
 from .takeover import take_over
+from .topology import Topology
 
 
 class JetStreamBus(KvOnStreams):
@@ -37,6 +42,7 @@ class JetStreamBus(KvOnStreams):
         self._publisher = Publisher(link)
         self.reader = Reader(link)
         self._consumers = Consumers(link, self.reader)
+        self._objects = ObjectLink(link, self.reader, self._publisher)
 
     @classmethod
     async def connect(cls, options: ConnectOptions) -> JetStreamBus:
@@ -51,7 +57,7 @@ class JetStreamBus(KvOnStreams):
 
     @property
     def nc(self) -> Client:
-        """The NATS client of now, for the object store. Another one after it closed itself for good: don't keep it."""
+        """The NATS client of now. Another one replaces it after it closed itself for good: don't keep it."""
         return self._link.nc
 
     @property
@@ -101,8 +107,6 @@ class JetStreamBus(KvOnStreams):
 
     async def serve(self, service: ServiceSpec) -> Closable:
         """As `Bus.serve`."""
-        from .services import serve
-
         return await serve(self, service)
 
     # -- streams
@@ -171,7 +175,10 @@ class JetStreamBus(KvOnStreams):
 
     async def take_over(self, consumer: ConsumerName) -> None:
         """As `Bus.take_over`."""
-        await take_over(self.reader, consumer)
+        floor = await take_over(self.reader, consumer)
+        position = self._consumers.upkeep.position(consumer)
+        if position is not None:
+            position.all_acked_up_to(floor)
 
     async def backlog(self, consumer: ConsumerName) -> int:
         """As `Bus.backlog`."""
@@ -183,32 +190,24 @@ class JetStreamBus(KvOnStreams):
         self, bucket: str, name: str, source: Path | bytes, *, headers: Mapping[str, str] | None = None
     ) -> ObjectInfo:
         """As `Bus.put_object`."""
-        from . import artifacts
-
-        return await artifacts.put_object(self, bucket, name, source, headers)
+        return await upload(self._objects, bucket, name, source, headers or {})
 
     async def get_object(self, bucket: str, name: str, target: Path) -> ObjectInfo:
         """As `Bus.get_object`."""
-        from . import artifacts
-
-        return await artifacts.get_object(self, bucket, name, target)
+        return await download(self._objects, bucket, name, target)
 
     async def object_info(self, bucket: str, name: str) -> ObjectInfo | None:
         """As `Bus.object_info`."""
-        from . import artifacts
-
-        return await artifacts.object_info(self, bucket, name)
+        return await self._objects.info(bucket, name)
 
     async def delete_object(self, bucket: str, name: str) -> None:
         """As `Bus.delete_object`."""
-        from . import artifacts
-
-        await artifacts.delete_object(self, bucket, name)
+        await remove(self._objects, bucket, name)
 
     # -- topology
 
-    async def ensure(self, topology: Any) -> list[str]:
+    async def ensure(self, topology: Topology) -> list[str]:
         """As `Bus.ensure`, of a `topology.Topology`."""
-        from .ensure import ensure
-
-        return await ensure(self.reader, topology)
+        left = await ensure(self.reader, topology)
+        self._consumers.upkeep.declare(topology)
+        return left

@@ -6,21 +6,12 @@ is not used: with limit markers it returns expired keys and cannot create them a
 
 from __future__ import annotations
 
+from .names import kv_stream, kv_subject
 from .port import Bus, Conflict, Expect, KvEntry, Stored
 
 #: Entries per request while listing.
 _PAGE = 512
 _GONE = frozenset({"DEL", "PURGE"})
-
-
-def stream_of(bucket: str) -> str:
-    """The stream behind a bucket."""
-    return f"KV_{bucket}"
-
-
-def subject_of(bucket: str, key: str) -> str:
-    """The subject of a key or of a pattern of keys."""
-    return f"$KV.{bucket}.{key}"
 
 
 def is_gone(message: Stored) -> bool:
@@ -30,7 +21,7 @@ def is_gone(message: Stored) -> bool:
 
 async def get(bus: Bus, bucket: str, key: str) -> KvEntry | None:
     """As `Bus.kv_get`."""
-    message = await bus.last(stream_of(bucket), subject_of(bucket, key))
+    message = await bus.last(kv_stream(bucket), kv_subject(bucket, key))
     if message is None or is_gone(message):
         return None
     return KvEntry(key, message.data, message.seq)
@@ -38,18 +29,18 @@ async def get(bus: Bus, bucket: str, key: str) -> KvEntry | None:
 
 async def put(bus: Bus, bucket: str, key: str, value: bytes) -> int:
     """As `Bus.kv_put`."""
-    return await bus.append(subject_of(bucket, key), value)
+    return await bus.append(kv_subject(bucket, key), value)
 
 
 async def update(bus: Bus, bucket: str, key: str, value: bytes, last: int) -> int:
     """As `Bus.kv_update`. "Absent" includes a key of which only a deletion marker is left."""
-    subject = subject_of(bucket, key)
+    subject = kv_subject(bucket, key)
     try:
         return await bus.append(subject, value, expect=Expect(last))
     except Conflict:
         if last:
             raise
-        marker = await bus.last(stream_of(bucket), subject)
+        marker = await bus.last(kv_stream(bucket), subject)
         if marker is None or not is_gone(marker):
             raise
         return await bus.append(subject, value, expect=Expect(marker.seq))
@@ -58,15 +49,15 @@ async def update(bus: Bus, bucket: str, key: str, value: bytes, last: int) -> in
 async def delete(bus: Bus, bucket: str, key: str) -> None:
     """As `Bus.kv_delete`."""
     if await get(bus, bucket, key) is not None:
-        await bus.append(subject_of(bucket, key), b"", headers={"KV-Operation": "DEL"})
+        await bus.append(kv_subject(bucket, key), b"", headers={"KV-Operation": "DEL"})
 
 
 async def entries(bus: Bus, bucket: str, pattern: str) -> list[KvEntry]:
     """As `Bus.kv_entries`. A bucket keeps one message per key, so its messages are its entries."""
     found: dict[str, KvEntry] = {}
-    start, prefix = 1, len(subject_of(bucket, ""))
+    start, prefix = 1, len(kv_subject(bucket, ""))
     while True:
-        page = await bus.pages(stream_of(bucket), subject_of(bucket, pattern), start=start, limit=_PAGE)
+        page = await bus.pages(kv_stream(bucket), kv_subject(bucket, pattern), start=start, limit=_PAGE)
         for message in page:
             key = message.subject[prefix:]
             if is_gone(message):

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -33,8 +33,11 @@ from .port import (
     TooLarge,
 )
 from .publisher import check_batch
+from .topology import ConsumerSpec
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _ACK_TIMEOUT_S = 5.0
 
@@ -49,6 +52,8 @@ class MemoryBus(KvOnStreams):
         self._callbacks: list[Callable[[bool], None]] = []
         self._open: list[Closable] = []
         self._pending: set[asyncio.Future[Msg]] = set()
+        #: Stream and name -> what `ensure` was told of a consumer: if it is removed it is made again.
+        self.declared: dict[tuple[str, str], ConsumerSpec] = {}
 
     # -- the connection, for tests
 
@@ -110,29 +115,48 @@ class MemoryBus(KvOnStreams):
         if thing in self._open:
             self._open.remove(thing)
 
-    async def _send(self, data: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
-        """What every operation begins with. Others get their turn, as they do when bytes go over a wire."""
-        if not self._up:
+    def _may_send(self, data: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+        """What every operation begins with."""
+        if not self.connected:
             raise Disconnected("not connected to NATS")
         size = len(data) + header_size(headers)
         if size > self.max_payload:
             raise TooLarge(size, self.max_payload)
+
+    async def _ask(self, operation: Callable[[], T], *, timeout: float = 5.0, write: Append | None = None) -> T:
+        """Have the server do something. Others get their turn, as they do when bytes go over a wire.
+
+        Args:
+            operation: does it, on the server; returns the answer or raises.
+            timeout: how long the answer is waited for, seconds.
+            write: the message that it stores, the first of a batch.
+        """
+        if write is None:
+            self._may_send()
+        else:
+            self._may_send(write.data, write.headers)
+        await self._turn()
+        return operation()
+
+    async def _turn(self) -> None:
         await asyncio.sleep(0)
-        if not self._up:
+        if not self.connected:
             raise OutcomeUnknown("the connection broke before an answer came")
 
     # -- core messages
 
     async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         """As `Bus.publish`."""
-        await self._send(data, headers)
+        self._may_send(data, headers)
+        await self._turn()
         self.server.publish(Msg(subject, bytes(data), dict(headers or {}), ""))
 
     async def request(
         self, subject: str, data: bytes, *, timeout: float, headers: Mapping[str, str] | None = None
     ) -> Msg:
         """As `Bus.request`; the timeout passes on the server's clock."""
-        await self._send(data, headers)
+        self._may_send(data, headers)
+        await self._turn()
         future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
         answer = MemoryInbox(f"_INBOX.{self.server.number()}", self, future)
 
@@ -163,8 +187,9 @@ class MemoryBus(KvOnStreams):
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Closable:
         """As `Bus.subscribe`."""
-        await self._send()
-        subscription = MemorySubscription(self, subject, queue, handler)
+        return await self._ask(lambda: self._listen(MemorySubscription(self, subject, queue, handler)))
+
+    def _listen(self, subscription: MemorySubscription) -> Closable:
         self._open.append(subscription)
         self.server.listen(subscription)
         return subscription
@@ -185,10 +210,8 @@ class MemoryBus(KvOnStreams):
         timeout: float = 5.0,
     ) -> int:
         """As `Bus.append`."""
-        await self._send(data, headers)
-        seq = self.server.append(Append(subject, data, headers, expect))
-        self._answered(subject)
-        return seq
+        message = Append(subject, data, headers, expect)
+        return await self._ask(lambda: self._append([message]), timeout=timeout, write=message)
 
     async def append_batch(self, messages: Sequence[Append], *, timeout: float = 5.0) -> int:
         """As `Bus.append_batch`."""
@@ -197,44 +220,38 @@ class MemoryBus(KvOnStreams):
             size = len(message.data) + header_size(message.headers)
             if size > self.max_payload:
                 raise TooLarge(size, self.max_payload)
-        await self._send(messages[0].data, messages[0].headers)
-        seq = self.server.append(messages[0]) if len(messages) == 1 else self.server.append_batch(messages)
-        self._answered(messages[0].subject)
-        return seq
+        sent = list(messages)
+        return await self._ask(lambda: self._append(sent), timeout=timeout, write=sent[0])
 
-    def _answered(self, subject: str) -> None:
-        if self.server.answers_lost(subject):
-            raise OutcomeUnknown(f"{subject}: no answer in time")
+    def _append(self, messages: Sequence[Append]) -> int:
+        seq = self.server.append(messages[0]) if len(messages) == 1 else self.server.append_batch(messages)
+        if self.server.answers_lost(messages[0].subject):
+            raise OutcomeUnknown(f"{messages[0].subject}: no answer in time")
+        return seq
 
     async def last(self, stream: str, subject: str) -> Stored | None:
         """As `Bus.last`."""
-        await self._send()
-        return self.server.stream(stream).last(subject)
+        return await self._ask(lambda: self.server.stream(stream).last(subject))
 
     async def get(self, stream: str, seq: int) -> Stored | None:
         """As `Bus.get`."""
-        await self._send()
-        return self.server.stream(stream).messages.get(seq)
+        return await self._ask(lambda: self.server.stream(stream).messages.get(seq))
 
     async def delete(self, stream: str, seq: int) -> bool:
         """As `Bus.delete`."""
-        await self._send()
-        return self.server.stream(stream).delete(seq)
+        return await self._ask(lambda: self.server.stream(stream).delete(seq))
 
     async def last_seq(self, stream: str) -> int:
         """As `Bus.last_seq`."""
-        await self._send()
-        return self.server.stream(stream).last_seq
+        return await self._ask(lambda: self.server.stream(stream).last_seq)
 
     async def stream_created(self, stream: str) -> float:
         """As `Bus.stream_created`."""
-        await self._send()
-        return self.server.stream(stream).created
+        return await self._ask(lambda: self.server.stream(stream).created)
 
     async def pages(self, stream: str, subject: str, *, start: int, limit: int) -> list[Stored]:
         """As `Bus.pages`."""
-        await self._send()
-        return self.server.stream(stream).from_seq(subject, start, limit)
+        return await self._ask(lambda: self.server.stream(stream).from_seq(subject, start, limit))
 
     # -- consumers
 
@@ -247,14 +264,16 @@ class MemoryBus(KvOnStreams):
         allowed: Callable[[], bool] | None = None,
     ) -> Closable:
         """As `Bus.consume`."""
-        await self._send()
+        self._may_send()
+        await self._turn()
         consumption = MemoryConsumption(self, consumer, handler, batch, allowed)
         self._open.append(consumption)
         return consumption
 
     async def ack(self, consumer: ConsumerName, delivery_seq: int) -> None:
         """As `Bus.ack`. Of a message not yet delivered since a reset it waits for the delivery, as JetStream's does."""
-        await self._send()
+        self._may_send()
+        await self._turn()
         durable = self.server.consumer(consumer)
         if durable.ack(delivery_seq):
             return
@@ -264,7 +283,7 @@ class MemoryBus(KvOnStreams):
         durable.listeners.add(news.set)
         try:
             while not durable.ack(delivery_seq):
-                if self.server.clock.time() >= deadline or not self._up:
+                if self.server.clock.time() >= deadline or not self.connected:
                     raise OutcomeUnknown(f"ack of {delivery_seq} on {consumer.stream} was not confirmed")
                 news.clear()
                 await news.wait()
@@ -274,8 +293,7 @@ class MemoryBus(KvOnStreams):
 
     async def reset(self, consumer: ConsumerName) -> None:
         """As `Bus.reset`."""
-        await self._send()
-        self.server.consumer(consumer).reset()
+        await self._ask(lambda: self.server.consumer(consumer).reset())
 
     async def take_over(self, consumer: ConsumerName) -> None:
         """As `Bus.take_over`. No process sleeps here, so no pull waits for one."""
@@ -283,8 +301,7 @@ class MemoryBus(KvOnStreams):
 
     async def backlog(self, consumer: ConsumerName) -> int:
         """As `Bus.backlog`."""
-        await self._send()
-        return self.server.consumer(consumer).backlog()
+        return await self._ask(lambda: self.server.consumer(consumer).backlog())
 
     # -- artifacts
 
@@ -292,8 +309,11 @@ class MemoryBus(KvOnStreams):
         self, bucket: str, name: str, source: Path | bytes, *, headers: Mapping[str, str] | None = None
     ) -> ObjectInfo:
         """As `Bus.put_object`; held in memory."""
-        await self._send()
+        self._may_send()
         data = source if isinstance(source, bytes) else await asyncio.to_thread(source.read_bytes)
+        return await self._ask(lambda: self._put(bucket, name, data, headers))
+
+    def _put(self, bucket: str, name: str, data: bytes, headers: Mapping[str, str] | None) -> ObjectInfo:
         digest = hashlib.sha256(data).hexdigest()
         objects = self.server.bucket(bucket)
         present = objects.get(name)
@@ -305,28 +325,23 @@ class MemoryBus(KvOnStreams):
 
     async def get_object(self, bucket: str, name: str, target: Path) -> ObjectInfo:
         """As `Bus.get_object`."""
-        await self._send()
-        objects = self.server.bucket(bucket)
-        if name not in objects:
-            raise KeyError(name)
-        data, info = objects[name]
+        data, info = await self._ask(lambda: self.server.bucket(bucket)[name])
         await asyncio.to_thread(target.write_bytes, data)
         return info
 
     async def object_info(self, bucket: str, name: str) -> ObjectInfo | None:
         """As `Bus.object_info`."""
-        await self._send()
-        found = self.server.bucket(bucket).get(name)
+        found = await self._ask(lambda: self.server.bucket(bucket).get(name))
         return found[1] if found else None
 
     async def delete_object(self, bucket: str, name: str) -> None:
         """As `Bus.delete_object`."""
-        await self._send()
-        self.server.bucket(bucket).pop(name, None)
+        await self._ask(lambda: self.server.bucket(bucket).pop(name, None))
 
     # -- topology
 
     async def ensure(self, topology: Any) -> list[str]:
         """As `Bus.ensure`, of a `topology.Topology`."""
-        await self._send()
-        return self.server.ensure(topology)
+        left = await self._ask(lambda: self.server.ensure(topology))
+        self.declared.update(((spec.stream, spec.name), spec) for spec in topology.consumers)
+        return left

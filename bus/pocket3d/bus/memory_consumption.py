@@ -12,6 +12,7 @@ from .memory_clock import Timer
 from .memory_server import MemoryServer
 from .memory_stream import MemoryConsumer
 from .port import BatchHandler, Closable, ConsumerName, Refused
+from .topology import ConsumerSpec, Topology
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +21,7 @@ class Connected(Protocol):
     """What a consumption needs of its connection."""
 
     server: MemoryServer
+    declared: dict[tuple[str, str], ConsumerSpec]
 
     @property
     def connected(self) -> bool:
@@ -57,6 +59,8 @@ class MemoryConsumption(Closable):
         self._allowed = allowed
         self._news = asyncio.Event()
         self._closed = False
+        #: It was said that the group is not the consumer's.
+        self._refused = False
         bus.on_connection(self._on_connection)
         self._task = asyncio.ensure_future(self._run())
 
@@ -101,9 +105,30 @@ class MemoryConsumption(Closable):
         try:
             consumer = self._bus.server.consumer(self._name)
         except Refused:
-            return None
+            return self._restore(before)
         if consumer is not before:
             consumer.listeners.add(self._news.set)
+        if consumer.config.get("priority_groups", [self._name.group]) != [self._name.group]:
+            if not self._refused:
+                log.warning("pull refused: the consumer has another priority group", consumer=self._name.name)
+            self._refused = True
+            return None
+        return consumer
+
+    def _restore(self, before: MemoryConsumer | None) -> MemoryConsumer | None:
+        """Make a consumer again that somebody removed, as it stood, if `ensure` was told of it."""
+        spec = self._bus.declared.get((self._name.stream, self._name.name))
+        if spec is None or before is None or not self._bus.connected or not self._may_take():
+            return None
+        log.warning(
+            "a consumer was removed from the server; it is made again",
+            stream=self._name.stream,
+            consumer=self._name.name,
+        )
+        self._bus.server.ensure(Topology(consumers=(spec,)))
+        consumer = self._bus.server.consumer(self._name)
+        consumer.go_on_from(before)
+        consumer.listeners.add(self._news.set)
         return consumer
 
     def _may_take(self) -> bool:

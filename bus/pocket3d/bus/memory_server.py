@@ -12,8 +12,12 @@ from .ensure import widen
 from .matching import is_literal, matches, transform
 from .memory_clock import Clock, FakeClock
 from .memory_stream import MemoryConsumer, MemoryStream, overlap
+from .names import object_stream
 from .port import Append, ConsumerName, Msg, NoResponders, ObjectInfo, Refused
 from .topology import Topology
+
+#: Subjects whose streams are remembered.
+_OWNERS = 4096
 
 
 class Receiver(Protocol):
@@ -48,6 +52,8 @@ class MemoryServer:
         self.lose_answer: Callable[[str], bool] | None = None
         self._literal: dict[str, list[Receiver]] = {}
         self._wild: list[Receiver] = []
+        #: Subject -> the stream that takes it, as found before.
+        self._owners: dict[str, MemoryStream | None] = {}
         self._turn = itertools.count()
         self._numbers = itertools.count(1)
 
@@ -124,7 +130,11 @@ class MemoryServer:
 
     def stream_for(self, subject: str) -> MemoryStream | None:
         """The stream that takes a subject."""
-        return next((stream for stream in self.streams.values() if stream.takes(subject)), None)
+        if subject not in self._owners:
+            if len(self._owners) >= _OWNERS:
+                self._owners.clear()
+            self._owners[subject] = next((s for s in self.streams.values() if s.takes(subject)), None)
+        return self._owners[subject]
 
     def _owner(self, subject: str) -> MemoryStream:
         stream = self.stream_for(subject)
@@ -178,10 +188,16 @@ class MemoryServer:
             raise Refused(f"consumer {name.name} on {name.stream}: consumer not found (10014)", code=10014)
         return consumer
 
+    def remove_consumer(self, name: ConsumerName) -> None:
+        """As an operator does it behind the system's back."""
+        removed = self.stream(name.stream).consumers.pop(name.name)
+        removed.wake()
+
     # -- topology
 
     def ensure(self, topology: Topology) -> list[str]:
         """As `Bus.ensure`."""
+        self._owners.clear()
         left: list[str] = []
         for spec in topology.streams:
             present = self.streams.get(spec.name)
@@ -228,7 +244,7 @@ class MemoryServer:
         Raises:
             Refused: no such store.
         """
-        age = int(self.stream(f"OBJ_{name}").config.get("max_age", 0)) / 1e9
+        age = int(self.stream(object_stream(name)).config.get("max_age", 0)) / 1e9
         objects = self.objects.setdefault(name, {})
         if age:
             now = self.clock.time()
@@ -238,7 +254,7 @@ class MemoryServer:
 
     def past_half_age(self, info: ObjectInfo) -> bool:
         """True if an object has been kept for more than half the time that its store keeps it."""
-        age = int(self.stream(f"OBJ_{info.bucket}").config.get("max_age", 0)) / 1e9
+        age = int(self.stream(object_stream(info.bucket)).config.get("max_age", 0)) / 1e9
         return bool(age) and info.stored_at + age / 2 < self.clock.time()
 
     def answers_lost(self, subject: str) -> bool:

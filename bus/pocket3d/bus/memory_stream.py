@@ -241,12 +241,23 @@ class MemoryConsumer:
         self.wake()
         return True
 
+    def give_back(self, seq: int, now: float) -> None:
+        """A negative ack: the message is delivered again at once."""
+        if seq in self._pending:
+            del self._pending[seq]
+            self._pending = {seq: now, **self._pending}
+            self.wake()
+
     def reset(self) -> None:
         """Deliver every un-acked message again, from the first, counting anew."""
         self._pending.clear()
         self._counts.clear()
         self._cursor = 1
         self.wake()
+
+    def go_on_from(self, removed: MemoryConsumer) -> None:
+        """Stand where a consumer of the same stream stood that was removed: its acks hold."""
+        self._acked |= removed._acked
 
 
 def overlap(one: str, other: str) -> bool:

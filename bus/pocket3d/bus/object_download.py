@@ -11,18 +11,18 @@ import hashlib
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 from nats.aio.msg import Msg as NatsMsg
 
-from . import object_layout as layout
-from .object_layout import ArtifactBroken, ObjectRecord
-from .object_upload import TRANSIENT, find
-from .port import BusError, Disconnected, ObjectInfo, OutcomeUnknown, Refused, Stored
+from pocket3d.contracts.bounds import decimal
 
-if TYPE_CHECKING:
-    from .jetstream import JetStreamBus
+from . import object_layout as layout
+from .names import chunk_subject, object_stream
+from .object_layout import ArtifactBroken, ObjectRecord
+from .object_link import TRANSIENT, ObjectLink
+from .port import BusError, Disconnected, ObjectInfo, OutcomeUnknown, Refused, Stored
 
 #: Asked for at once, bytes; about twice this is held in memory.
 _BATCH_BYTES = 4 * 1024 * 1024
@@ -39,19 +39,27 @@ class _ChunksGone(BusError):
     """The leader has no more chunks of this upload."""
 
 
-async def download(bus: JetStreamBus, bucket: str, name: str, target: Path) -> ObjectInfo:
-    """Write a file to `target`, whole or not at all. Errors as `Bus.get_object`."""
+async def download(link: ObjectLink, bucket: str, name: str, target: Path) -> ObjectInfo:
+    """Write an object to a file, in constant memory; `target` appears whole or not at all.
+
+    Raises:
+        KeyError: no such object.
+        ArtifactBroken: a chunk is missing, or the bytes have another digest than the record says.
+        OSError: the file cannot be written.
+        Refused: no such bucket, or the object is a link to another.
+        Disconnected, OutcomeUnknown, NoResponders: for longer than 30 s without one more chunk.
+    """
     part = target.with_name(f".{secrets.token_hex(8)}.part")
-    record, stored = await _record(bus, bucket, name)
+    record, stored = await _record(link, bucket, name)
     try:
         while True:
             try:
-                digest = await _Fetch(bus, record, part).run()
+                digest = await _Fetch(link, record, part).run()
                 break
             except _ChunksGone as error:
                 # Replaced or removed while we read it? Then its record says so.
                 gone = record.nuid
-                record, stored = await _record(bus, bucket, name)
+                record, stored = await _record(link, bucket, name)
                 if record.nuid == gone:
                     raise ArtifactBroken(f"object {name!r} in the bucket {bucket} is not whole: {error}") from error
         if digest != record.sha256:
@@ -65,8 +73,8 @@ async def download(bus: JetStreamBus, bucket: str, name: str, target: Path) -> O
     return layout.info_of(record, stored.time)
 
 
-async def _record(bus: JetStreamBus, bucket: str, name: str) -> tuple[ObjectRecord, Stored]:
-    standing = await find(bus, bucket, name)
+async def _record(link: ObjectLink, bucket: str, name: str) -> tuple[ObjectRecord, Stored]:
+    standing = await link.find(bucket, name)
     if standing is None or standing[0].deleted:
         raise KeyError(f"there is no object {name!r} in the bucket {bucket}")
     if standing[0].is_link:
@@ -77,14 +85,14 @@ async def _record(bus: JetStreamBus, bucket: str, name: str) -> tuple[ObjectReco
 class _Fetch:
     """One read of one upload's chunks into a file."""
 
-    def __init__(self, bus: JetStreamBus, record: ObjectRecord, part: Path) -> None:
-        self._bus = bus
+    def __init__(self, link: ObjectLink, record: ObjectRecord, part: Path) -> None:
+        self._link = link
         self._record = record
         self._part = part
-        self._stream = layout.stream_of(record.bucket)
-        self._subject = layout.chunk_subject(record.bucket, record.nuid)
+        self._stream = object_stream(record.bucket)
+        self._subject = chunk_subject(record.bucket, record.nuid)
         self._batch = max(_BATCH_BYTES // record.chunk_bytes, 1)
-        self._inbox = f"{bus.link.new_inbox()}."
+        self._inbox = f"{link.connection.new_inbox()}."
         self._number = 0
         self._answers: asyncio.Queue[NatsMsg] = asyncio.Queue()
         self._digest = hashlib.sha256()
@@ -109,7 +117,7 @@ class _Fetch:
         return self._digest.hexdigest()
 
     async def _fetch(self, file: BinaryIO) -> None:
-        subscription = await self._bus.link.subscribe_raw(f"{self._inbox}*", self._on_answer)
+        subscription = await self._link.connection.subscribe_raw(f"{self._inbox}*", self._on_answer)
         try:
             while self._chunks < self._record.chunks:
                 try:
@@ -139,7 +147,7 @@ class _Fetch:
         self._number += 1
         self._answers = asyncio.Queue()
         body = msgspec.json.encode({"seq": self._next_seq, "next_by_subj": self._subject, "batch": wanted})
-        await self._bus.link.publish(
+        await self._link.connection.publish(
             f"$JS.API.DIRECT.GET.{self._stream}", body, None, reply=f"{self._inbox}{self._number}"
         )
         chunks: list[bytes] = []
@@ -149,7 +157,7 @@ class _Fetch:
             except asyncio.TimeoutError:
                 if chunks:
                     break
-                if not self._bus.connected:
+                if not self._link.connection.connected:
                     raise Disconnected("not connected to NATS") from None
                 raise OutcomeUnknown(f"{self._stream}: no answer within {_SILENCE_S:g} s") from None
             headers = msg.headers or {}
@@ -159,14 +167,17 @@ class _Fetch:
                 break
             if status:  # 204: end of this batch; 404: nothing (more) here; 408, 413: refused
                 break
+            seq = decimal(headers.get("Nats-Sequence", ""))
+            if seq is None:
+                raise Refused(f"{self._stream}: a chunk came without its sequence")
             chunks.append(msg.data)
-            self._next_seq = int(headers["Nats-Sequence"]) + 1
+            self._next_seq = seq + 1
         return chunks
 
     async def _leader_batch(self) -> list[bytes]:
         """The next chunks as the leader has them: if it has none there are none."""
         limit = min(_LEADER_BATCH, self._record.chunks - self._chunks)
-        found: list[Stored] = await self._bus.pages(self._stream, self._subject, start=self._next_seq, limit=limit)
+        found: list[Stored] = await self._link.reader.pages(self._stream, self._subject, self._next_seq, limit)
         if not found:
             raise _ChunksGone(f"chunk {self._chunks + 1} of {self._record.chunks} is missing")
         self._next_seq = found[-1].seq + 1

@@ -11,8 +11,6 @@ import base64
 import binascii
 import datetime as dt
 import re
-import secrets
-import string
 from typing import Any
 
 import msgspec
@@ -24,7 +22,6 @@ CHUNK_BYTES = 128 * 1024
 #: Replaces the record before it on the same subject.
 ROLLUP = {"Nats-Rollup": "sub"}
 _DIGEST = "SHA-256="
-_NUID = string.ascii_uppercase + string.ascii_lowercase + string.digits
 _INPUT = re.compile(r"sha256-([0-9a-f]{64})")
 
 
@@ -78,26 +75,6 @@ class ObjectRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         return stated or -(-self.size // max(self.chunks, 1)) or CHUNK_BYTES
 
 
-def stream_of(bucket: str) -> str:
-    """The stream behind a bucket."""
-    return f"OBJ_{bucket}"
-
-
-def chunk_subject(bucket: str, nuid: str) -> str:
-    """Where the chunks of one upload are."""
-    return f"$O.{bucket}.C.{nuid}"
-
-
-def record_subject(bucket: str, name: str) -> str:
-    """Where the record of a name is."""
-    return f"$O.{bucket}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
-
-
-def new_nuid() -> str:
-    """The name of one upload: 22 letters and digits."""
-    return "".join(secrets.choice(_NUID) for _ in range(22))
-
-
 def make_record(
     bucket: str,
     name: str,
@@ -133,7 +110,7 @@ def read_record(stored: Stored) -> ObjectRecord:
     """
     try:
         return msgspec.json.decode(stored.data, type=ObjectRecord)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArtifactBroken(f"{stored.subject} in {stored.stream} holds no record of an object: {error}") from error
 
 

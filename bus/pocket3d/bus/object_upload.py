@@ -8,31 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
+import secrets
+import string
 import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 import structlog
 
 from . import object_layout as layout
+from .file_digest import open_source, sha256_of
+from .names import chunk_subject, record_subject
 from .object_layout import ArtifactBroken, ObjectRecord
-from .port import BusError, Disconnected, NoResponders, ObjectInfo, OutcomeUnknown, Stored
-from .reader import Answer
+from .object_link import TRANSIENT, ObjectLink
+from .port import BusError, ObjectInfo
 
-if TYPE_CHECKING:
-    from .jetstream import JetStreamBus
-
-_log = structlog.get_logger("pocket3d.bus.artifacts")
+_log = structlog.get_logger("pocket3d.bus.objects")
 
 #: Bytes in flight; a server refuses more than its buffer takes, and a client would hold them all in memory.
 _WINDOW_BYTES = 2 * 1024 * 1024
 #: Read and hashed in one step of a helper thread, bytes.
 _BLOCK_BYTES = 1024 * 1024
 _CHUNK_TIMEOUT_S = 10.0
+_NUID = string.ascii_letters + string.digits
 #: How long chunks under way are waited for when one of them has failed, seconds.
 _SETTLE_S = 1.0
 #: How long an upload is tried again after its first failure, seconds: as long as a replicated server may be away.
@@ -42,61 +43,62 @@ _LONGEST_PAUSE_S = 2.0
 #: Room for the subject and what the bus adds to a message, bytes.
 _OVERHEAD = 1024
 
-#: It may work when tried again: nothing was said about the file itself.
-TRANSIENT = (Disconnected, OutcomeUnknown, NoResponders)
-
 
 class _OutOfOrder(BusError):
     """The chunks did not get rising sequences."""
 
 
-async def find(bus: JetStreamBus, bucket: str, name: str) -> tuple[ObjectRecord, Stored] | None:
-    """The record that stands under a name, also that of a removed file."""
-    stored = await bus.last(layout.stream_of(bucket), layout.record_subject(bucket, name))
-    return (layout.read_record(stored), stored) if stored is not None else None
-
-
 async def upload(
-    bus: JetStreamBus, bucket: str, name: str, source: Path | bytes, headers: Mapping[str, str]
+    link: ObjectLink, bucket: str, name: str, source: Path | bytes, headers: Mapping[str, str]
 ) -> ObjectInfo:
-    """Store a file, or leave the same file as it stands. Errors as `Bus.put_object`."""
+    """Store a file under a name, in constant memory.
+
+    An object of that name with the same digest is left as it is, or stored anew if it is past half the time that its
+    bucket keeps it. A broken connection is waited for (30 s); the upload then starts again from the beginning.
+
+    Raises:
+        ArtifactBroken: the name is `sha256-<hex>` and the file has another digest.
+        OSError: the file cannot be read.
+        Refused: no such bucket, or it is full.
+        Disconnected, OutcomeUnknown, NoResponders: for longer than 30 s.
+    """
     promised = layout.promised_digest(name)
-    standing = await find(bus, bucket, name)
+    standing = await link.find(bucket, name)
     old = standing[0] if standing is not None and not standing[0].deleted else None
     same = False
     if old is not None and standing is not None:
-        digest = await asyncio.to_thread(_digest, source)
+        digest = await asyncio.to_thread(sha256_of, source)
         if promised is not None:
             _check_promise(name, promised, digest)
         same = old.sha256 == digest
         stored_at = standing[1].time
-        if same and not layout.due_for_refresh(stored_at, await max_age(bus, bucket), time.time()):
+        if same and not layout.due_for_refresh(stored_at, await link.max_age(bucket), time.time()):
             return layout.info_of(old, stored_at)
 
     first_failure: float | None = None
     pause = _FIRST_PAUSE_S
     while True:
         try:
-            record = await _store(bus, bucket, name, source, dict(headers), promised)
+            record = await _store(link, bucket, name, source, dict(headers), promised)
             break
         except (*TRANSIENT, _OutOfOrder) as error:
             now = time.monotonic()
             first_failure = now if first_failure is None else first_failure
             if now - first_failure > _PATIENCE_S:
                 raise
-            _log.warning("upload starts again", bucket=bucket, name=name, error=str(error))
+            _log.warning("an upload starts again from the beginning", bucket=bucket, name=name, error=str(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
     if old is not None and not same:
         # Of the same file, chunks are left to their age: somebody may be reading them.
-        await purge(bus, bucket, old.nuid)
-    stands = await find(bus, bucket, name)
+        await link.purge(bucket, old.nuid)
+    stands = await link.find(bucket, name)
     stored_at = stands[1].time if stands is not None and stands[0].nuid == record.nuid else time.time()
     return layout.info_of(record, stored_at)
 
 
 async def _store(
-    bus: JetStreamBus,
+    link: ObjectLink,
     bucket: str,
     name: str,
     source: Path | bytes,
@@ -104,11 +106,11 @@ async def _store(
     promised: str | None,
 ) -> ObjectRecord:
     """One try: all chunks, then the record."""
-    nuid = layout.new_nuid()
-    chunk_bytes = min(layout.CHUNK_BYTES, bus.max_payload - _OVERHEAD)
-    reading = await asyncio.to_thread(_open, source)
+    nuid = _new_nuid()
+    chunk_bytes = min(layout.CHUNK_BYTES, link.connection.max_payload - _OVERHEAD)
+    reading = await asyncio.to_thread(open_source, source)
     try:
-        sent = await _send_chunks(bus, layout.chunk_subject(bucket, nuid), reading, chunk_bytes)
+        sent = await _send_chunks(link, chunk_subject(bucket, nuid), reading, chunk_bytes)
         digest = sent.digest.hexdigest()
         if promised is not None:
             _check_promise(name, promised, digest)
@@ -123,9 +125,9 @@ async def _store(
             headers=headers,
             wall=time.time(),
         )
-        await _commit(bus, record)
+        await _commit(link, record)
     except BaseException:
-        await purge(bus, bucket, nuid)
+        await link.purge(bucket, nuid)
         raise
     finally:
         await asyncio.to_thread(reading.close)
@@ -142,7 +144,7 @@ class _Sent:
         self.last_seq = 0
 
 
-async def _send_chunks(bus: JetStreamBus, subject: str, reading: BinaryIO, chunk_bytes: int) -> _Sent:
+async def _send_chunks(link: ObjectLink, subject: str, reading: BinaryIO, chunk_bytes: int) -> _Sent:
     sent = _Sent()
     flying: deque[asyncio.Task[int]] = deque()
     window = max(_WINDOW_BYTES // chunk_bytes, 1)
@@ -165,7 +167,7 @@ async def _send_chunks(bus: JetStreamBus, subject: str, reading: BinaryIO, chunk
             reader = asyncio.ensure_future(asyncio.to_thread(next_block))
             for start in range(0, len(block), chunk_bytes):
                 chunk = block[start : start + chunk_bytes]
-                flying.append(asyncio.ensure_future(bus.append(subject, chunk, timeout=_CHUNK_TIMEOUT_S)))
+                flying.append(asyncio.ensure_future(link.append(subject, chunk, timeout=_CHUNK_TIMEOUT_S)))
                 sent.chunks += 1
                 sent.size += len(chunk)
                 if len(flying) >= window:
@@ -186,14 +188,14 @@ async def _send_chunks(bus: JetStreamBus, subject: str, reading: BinaryIO, chunk
     return sent
 
 
-async def _commit(bus: JetStreamBus, record: ObjectRecord) -> None:
+async def _commit(link: ObjectLink, record: ObjectRecord) -> None:
     """Write the record. An unknown outcome is asked for; writing the same record twice changes nothing."""
     data = msgspec.json.encode(record)
     deadline = time.monotonic() + _PATIENCE_S
     pause = _FIRST_PAUSE_S
     while True:
         try:
-            await bus.append(layout.record_subject(record.bucket, record.name), data, headers=layout.ROLLUP)
+            await link.append(record_subject(record.bucket, record.name), data, headers=layout.ROLLUP)
             return
         except TRANSIENT:
             if time.monotonic() > deadline:
@@ -202,50 +204,22 @@ async def _commit(bus: JetStreamBus, record: ObjectRecord) -> None:
         pause = min(pause * 2, _LONGEST_PAUSE_S)
 
 
-async def purge(bus: JetStreamBus, bucket: str, nuid: str) -> None:
-    """Remove the chunks of one upload; if that fails they go with their age."""
-    if not nuid:
-        return
-    body = {"filter": layout.chunk_subject(bucket, nuid)}
-    try:
-        answer = await bus.reader.api(f"STREAM.PURGE.{layout.stream_of(bucket)}", body, Answer)
-    except BusError as error:
-        _log.warning("chunks that nothing refers to were left behind", bucket=bucket, nuid=nuid, error=str(error))
-        return
-    if answer.error is not None:
-        said = answer.error.description
-        _log.warning("chunks that nothing refers to were left behind", bucket=bucket, nuid=nuid, error=said)
-
-
-async def remove(bus: JetStreamBus, bucket: str, name: str) -> None:
+async def remove(link: ObjectLink, bucket: str, name: str) -> None:
     """Mark a file as removed and purge its chunks. Errors as `Bus.delete_object`."""
-    standing = await find(bus, bucket, name)
+    standing = await link.find(bucket, name)
     if standing is None or standing[0].deleted:
         return
     old = standing[0]
     gone = ObjectRecord(name=name, bucket=bucket, nuid=old.nuid, size=0, chunks=0, mtime=old.mtime, deleted=True)
-    await _commit(bus, gone)
-    await purge(bus, bucket, old.nuid)
+    await _commit(link, gone)
+    await link.purge(bucket, old.nuid)
 
 
-async def max_age(bus: JetStreamBus, bucket: str) -> float:
-    """How long the bucket keeps a file, seconds; 0 for ever."""
-    info = await bus.reader.info(layout.stream_of(bucket))
-    return float(info.config.get("max_age") or 0) / 1e9
+def _new_nuid() -> str:
+    """The name of one upload: 22 letters and digits."""
+    return "".join(secrets.choice(_NUID) for _ in range(22))
 
 
 def _check_promise(name: str, promised: str, digest: str) -> None:
     if digest != promised:
         raise ArtifactBroken(f"the file for {name} has the digest {digest}: did it change while it was uploaded?")
-
-
-def _open(source: Path | bytes) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-
-
-def _digest(source: Path | bytes) -> str:
-    digest = hashlib.sha256()
-    with _open(source) as reading:
-        while block := reading.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Going on while a server is away, for what may be done any number of times."""
+"""Retries idempotent operations while the server cannot be reached, up to a deadline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAUSE_S = 0.25
 NO_STREAM_S = 8.0
 
 
-async def patiently(action: Callable[[], Awaitable[T]], deadline: float) -> T:
+async def retry_until(action: Callable[[], Awaitable[T]], deadline: float) -> T:
     """Repeat an action while there is no connection or no answer, until `deadline` (of the loop's clock).
 
     Raises:

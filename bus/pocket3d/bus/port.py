@@ -134,6 +134,8 @@ class ConsumerName(NamedTuple):
 
     stream: str
     name: str
+    #: The priority group that its pulls name, where it has one: without it the server refuses them.
+    group: str | None = None
 
 
 class ServiceError(Exception):
@@ -281,7 +283,8 @@ class Bus(Protocol):
     ) -> Closable:
         """Pull continuously; `handler` is awaited with each batch before the next is asked for. Survives reconnects
         and server restarts. An exception of the handler is logged; its batch is redelivered after the ack wait.
-        While `allowed` says no, nothing is asked for.
+        While `allowed` says no, nothing is asked for. A consumer that `ensure` made through this connection and that
+        somebody removed meanwhile is made again, while `allowed`; what was not acked is delivered again.
         """
 
     async def ack(self, consumer: ConsumerName, delivery_seq: int) -> None:

@@ -15,7 +15,7 @@ from nats.aio.msg import Msg as NatsMsg
 
 from .connection import Connection
 from .matching import SubjectIndex
-from .port import Append, Conflict, Expect, Refused
+from .port import Append, Conflict, Expect, OutcomeUnknown, Refused
 
 #: Most messages of one atomic batch (the server's limit).
 MAX_BATCH = 1000
@@ -23,7 +23,7 @@ MAX_BATCH = 1000
 WINDOW = 1024
 #: Wrong last sequence; the same while a rival is in process (replicated streams).
 _CONFLICTS = frozenset({10071, 10164})
-_LAST = re.compile(r"wrong last sequence: (\d+)")
+_LAST = re.compile(r"wrong last sequence: ([0-9]{1,20})")
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
 
@@ -88,9 +88,21 @@ class Publisher:
         self, subject: str, data: bytes, headers: Mapping[str, str] | None, expect: Expect | None, timeout: float
     ) -> int:
         """As `Bus.append`."""
-        async with self._window:
-            answer = await self._link.request(subject, data, timeout, _with_expectation(headers, expect))
-        return _sequence(answer, subject)
+        headers = _with_expectation(headers, expect)
+        if not self._window.locked():
+            async with self._window:
+                return _sequence(await self._link.request(subject, data, timeout, headers), subject)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        entering = asyncio.ensure_future(self._window.acquire())
+        try:
+            await asyncio.wait({entering}, timeout=timeout)
+            if not entering.done():
+                raise OutcomeUnknown(f"{subject}: {WINDOW} appends before it had no answer within {timeout:g} s")
+            return _sequence(await self._link.request(subject, data, end - loop.time(), headers), subject)
+        finally:
+            if not entering.cancel():
+                self._window.release()
 
     async def append_batch(self, messages: Sequence[Append], timeout: float) -> int:
         """As `Bus.append_batch`: headers of the atomic batch, only the first and the last message ask for an answer."""
@@ -109,27 +121,35 @@ class Publisher:
             return headers
 
         first = messages[0]
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        late = loop.create_future()
+        not_sent = OutcomeUnknown(f"{first.subject}: a batch was not sent within {timeout:g} s")
+        timer = loop.call_later(timeout, late.set_exception, not_sent)
         # The first answer is empty when the stream takes batches at all, and is the error at once when not.
         opening = asyncio.ensure_future(link.request(first.subject, first.data, timeout, headers_of(1)))
         try:
             await asyncio.sleep(0)  # the opening message must be sent before the next: the server counts them
             for number in range(2, len(messages)):
                 message = messages[number - 1]
-                await link.publish(message.subject, message.data, headers_of(number))
+                await link.publish(message.subject, message.data, headers_of(number), until=late)
             last = messages[-1]
             headers = {**headers_of(len(messages)), "Nats-Batch-Commit": "1"}
-            closing = asyncio.ensure_future(link.request(last.subject, last.data, timeout, headers))
+            closing = asyncio.ensure_future(link.request(last.subject, last.data, end - loop.time(), headers))
             try:
                 await asyncio.wait({opening, closing}, return_when=asyncio.FIRST_COMPLETED)
                 _accepted(await opening, first.subject)
                 return _sequence(await closing, last.subject)
             finally:
-                await _settle(closing)
+                await _end(closing)
         finally:
-            await _settle(opening)
+            timer.cancel()
+            if late.done():
+                late.exception()
+            await _end(opening)
 
 
-async def _settle(task: asyncio.Task[NatsMsg]) -> None:
+async def _end(task: asyncio.Task[NatsMsg]) -> None:
     """End a task whose answer is not needed any more, taking its exception."""
     if not task.done():
         task.cancel()
@@ -156,7 +176,7 @@ def _accepted(answer: NatsMsg, subject: str) -> None:
 def _sequence(answer: NatsMsg, subject: str) -> int:
     try:
         ack = _decode_ack(answer.data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # Somebody else, no stream, answered: a service listens on this subject.
         raise Refused(f"{subject}: the answer is not JetStream's: {answer.data[:80]!r}") from error
     if ack.error is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 import structlog
@@ -28,6 +29,7 @@ from .port import (
 )
 from .publisher import refusal
 from .reader import Answer, Reader
+from .upkeep import ConsumerUpkeep
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +41,8 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 #: Until it is asked again whether to pull, seconds.
 _NOT_ALLOWED_PAUSE_S = 0.1
+#: After pulls were refused for so long it is looked at whether the consumer is there at all, seconds.
+_REFUSED_S = 2.0
 #: How long a confirmed ack is repeated until it is answered, seconds, and how long the first try waits.
 _ACK_TIMEOUT_S = 5.0
 _ACK_TRY_S = 0.5
@@ -72,6 +76,7 @@ class Consumers:
     def __init__(self, link: Connection, reader: Reader) -> None:
         self._link = link
         self._reader = reader
+        self.upkeep = ConsumerUpkeep(reader)
         #: Ack prefixes as the server sent them.
         self._prefixes: dict[ConsumerName, str] = {}
 
@@ -79,17 +84,21 @@ class Consumers:
         self, consumer: ConsumerName, handler: BatchHandler, batch: int, allowed: Callable[[], bool] | None
     ) -> Closable:
         """As `Bus.consume`."""
-        consumption = Consumption(self._link, consumer, handler, batch, self._prefixes, allowed or _always)
+        consumption = Consumption(self._link, consumer, handler, batch, self._prefixes, allowed or _always, self.upkeep)
         await consumption.start()
         return consumption
 
     async def ack(self, consumer: ConsumerName, seq: int) -> None:
-        """As `Bus.ack`.
+        """As `Bus.ack`."""
+        await self._ack(consumer, seq)
+        position = self.upkeep.position(consumer)
+        if position is not None:
+            position.acked(seq)
 
-        The stream sequence is all that the server looks at; a repeated ack is confirmed again. An ack of a message that
-        was not delivered since the consumer was reset or made anew is passed over in silence by the server, so it is
-        repeated for a while, and a message that is not in the stream any more needs none.
-        """
+    async def _ack(self, consumer: ConsumerName, seq: int) -> None:
+        # The stream sequence is all that the server looks at; a repeated ack is confirmed again. An ack of a message
+        # that was not delivered since the consumer was reset or made anew is passed over in silence by the server, so
+        # it is repeated for a while, and a message that is not in the stream any more needs none.
         prefix = self._prefixes.get(consumer, f"$JS.ACK.{consumer.stream}.{consumer.name}")
         dummies = ".1.0" + (".x" if prefix.count(".") > 3 else "")
         subject = f"{prefix}.1.{seq}.1{dummies}"
@@ -132,6 +141,7 @@ class Consumption(Closable):
         batch: int,
         prefixes: dict[ConsumerName, str],
         allowed: Callable[[], bool],
+        upkeep: ConsumerUpkeep,
     ) -> None:
         self._link = link
         self._consumer = consumer
@@ -139,6 +149,7 @@ class Consumption(Closable):
         self._batch = batch
         self._prefixes = prefixes
         self._allowed = allowed
+        self._upkeep = upkeep
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
@@ -152,6 +163,8 @@ class Consumption(Closable):
         #: Wait before the next pull.
         self._back_off = False
         self._heard = 0.0
+        #: When pulls began to be refused, without a message since: the consumer may have been removed.
+        self._refused_since: float | None = None
 
     async def start(self) -> None:
         """Listen for deliveries and begin to pull."""
@@ -189,17 +202,24 @@ class Consumption(Closable):
     async def _on_message(self, msg: NatsMsg) -> None:
         self._heard = asyncio.get_running_loop().time()
         if not msg.subject.startswith(self._inbox):
+            self._refused_since = None
             self._buffer.append(msg)
             self._open = max(self._open - 1, 0)
             self._news.set()
             return
         status = (msg.headers or {}).get("Status", "")
-        if status == "100" or msg.subject != f"{self._inbox}{self._number}":
+        if status == "100":
+            self._refused_since = None
+            return
+        if msg.subject != f"{self._inbox}{self._number}":
             return
         self._open = 0
         if status not in ("404", "408"):
-            # 409: consumer deleted, leadership moved, server stops. 503: no consumer, or no leader now.
+            # 409: consumer deleted, leadership moved, server stops. 503: no consumer, or no leader now. 400: the
+            # consumer's priority group is another than ours.
             self._back_off = True
+            if self._refused_since is None:
+                self._refused_since = self._heard
             log.debug("pull ended", consumer=self._consumer.name, headers=msg.headers)
         self._news.set()
 
@@ -215,6 +235,7 @@ class Consumption(Closable):
     async def _hand_over(self) -> None:
         self._pause = _FIRST_PAUSE_S
         batch: list[Delivery] = []
+        position = self._upkeep.position(self._consumer)
         while self._buffer and len(batch) < self._batch:
             msg = self._buffer.popleft()
             try:
@@ -223,6 +244,8 @@ class Consumption(Closable):
                 log.warning("not a delivery", subject=msg.subject, error=str(error))
                 continue
             self._prefixes[self._consumer] = prefix
+            if position is not None:
+                position.delivered(delivery.message.seq)
             batch.append(delivery)
         if not batch:
             return
@@ -246,12 +269,17 @@ class Consumption(Closable):
             self._news.clear()
             await self._wait_for_news(_NOT_ALLOWED_PAUSE_S)
             return
+        if self._refused_since is not None and self._heard - self._refused_since >= _REFUSED_S:
+            self._refused_since = self._heard
+            await self._upkeep.restore(self._consumer)
         self._number += 1
-        body = {
+        body: dict[str, Any] = {
             "batch": self._batch,
             "expires": int(_EXPIRES_S * 1e9),
             "idle_heartbeat": int(HEARTBEAT_S * 1e9),
         }
+        if self._consumer.group is not None:
+            body["group"] = self._consumer.group
         self._open = self._batch
         self._heard = asyncio.get_running_loop().time()
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer.stream}.{self._consumer.name}"

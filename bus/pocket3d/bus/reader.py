@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from pocket3d.contracts.codec import WireError, decode
+
 from .connection import Connection
 from .port import ConsumerName, Refused, Stored
 from .publisher import ApiError, refusal
@@ -74,23 +76,30 @@ def parse_headers(raw: bytes) -> dict[str, str]:
     return headers
 
 
+def _read(kind: type[T], data: bytes, what: str) -> T:
+    try:
+        return decode(kind, data)
+    except WireError as error:
+        # Not JetStream but somebody who listens on its subjects, or a server of another kind.
+        raise Refused(f"{what}: the answer is not JetStream's: {error}") from error
+
+
 class Reader:
     """Reads over one connection."""
 
     def __init__(self, link: Connection) -> None:
         self._link = link
-        self._decode_message = msgspec.json.Decoder(_MessageAnswer).decode
 
     async def api(self, verb: str, body: dict[str, Any] | None, kind: type[T], timeout: float = _TIMEOUT) -> T:
         """One request to the JetStream API, e.g. `STREAM.INFO.P3D_JOBS`. Errors as `Bus.request`."""
         data = b"" if body is None else msgspec.json.encode(body)
         answer = await self._link.request(f"$JS.API.{verb}", data, timeout, None)
-        return msgspec.json.decode(answer.data, type=kind)
+        return _read(kind, answer.data, verb)
 
     async def _message(self, stream: str, body: dict[str, Any]) -> Stored | None:
         data = msgspec.json.encode(body)
         reply = await self._link.request(f"$JS.API.STREAM.MSG.GET.{stream}", data, _TIMEOUT, None)
-        answer = self._decode_message(reply.data)
+        answer = _read(_MessageAnswer, reply.data, f"read {stream}")
         if answer.error is not None:
             if answer.error.err_code == _NO_MESSAGE:
                 return None

@@ -14,7 +14,7 @@ from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import Subjects
 
 from .client_errors import DurableInUse
-from .patience import patiently
+from .patience import retry_until
 from .port import Bus, ConsumerName, Delivery
 from .topology import ConsumerSpec, Topology, coordinator_results
 
@@ -43,7 +43,7 @@ async def feed(
             # The next message is asked for when this one is done with: so none waits here past its ack wait.
             await finished.wait()
 
-    consumption = await patiently(partial(bus.consume, consumer, hand_over, batch=1), _soon())
+    consumption = await retry_until(partial(bus.consume, consumer, hand_over, batch=1), _soon())
     try:
         while True:
             delivery, done = await handed.get()
@@ -51,11 +51,15 @@ async def feed(
                 result = decode(Result, delivery.message.data)
             except WireError as error:
                 # It would come again for ever and hold up those behind it.
-                _log.error("not a result, passed over", subject=delivery.message.subject, error=str(error))
+                _log.error(
+                    "a stored message is no result; it is passed over",
+                    subject=delivery.message.subject,
+                    error=str(error),
+                )
             else:
                 yield result
             # Confirmed over a lost connection too; acking twice changes nothing.
-            await patiently(partial(bus.ack, consumer, delivery.message.seq), _soon())
+            await retry_until(partial(bus.ack, consumer, delivery.message.seq), _soon())
             done.set()
     finally:
         closing = True
@@ -83,7 +87,7 @@ async def _declare(bus: Bus, subjects: Subjects, feature: str, durable: str, ack
         metadata={"pocket3d.namespace": subjects.namespace, "pocket3d.feature": feature},
         ack_wait_s=ack_wait_s,
     )
-    left = await patiently(partial(bus.ensure, Topology(consumers=(spec,))), _soon())
+    left = await retry_until(partial(bus.ensure, Topology(consumers=(spec,))), _soon())
     if left:
         raise DurableInUse(
             f"the durable {durable!r} is there for something else ({'; '.join(left)}): take another name, or remove it "

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 QUEUE = "q"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
+#: Longest error message in a header; the body has all of it.
+_HEADER_CHARS = 1000
 _TYPE = "io.nats.micro.v1"
 
 
@@ -105,6 +107,9 @@ class Service(Closable):
             data = await statistics.endpoint.handler(msg)
         except ServiceError as error:
             data, headers = _failure(error)
+        except BusError as error:
+            # The handler asks the server itself, which is away or silent: that is nobody's mistake.
+            data, headers = _failure(ServiceError(503, f"{error}; ask again"))
         except Exception:
             # A handler's own mistake: the caller gets an answer, the log the story.
             log.exception("an endpoint failed", service=self._spec.name, endpoint=statistics.endpoint.name)
@@ -117,7 +122,7 @@ class Service(Closable):
         try:
             await self._bus.respond(msg, data, headers)
         except BusError as error:
-            log.warning("an answer was lost", endpoint=statistics.endpoint.name, error=str(error))
+            log.warning("an answer could not be sent", endpoint=statistics.endpoint.name, error=str(error))
 
     def _identity(self, kind: str) -> dict[str, Any]:
         return {
@@ -153,7 +158,8 @@ class Service(Closable):
 
 def _failure(error: ServiceError) -> tuple[bytes, dict[str, str]]:
     body = msgspec.json.encode(ApiError(error=error.message, code=error.code, field=error.field))
-    one_line = " ".join(error.message.split())
+    # A header is one line of bounded length, whatever of a request the message quotes.
+    one_line = "".join(char if char.isprintable() else "?" for char in " ".join(error.message.split()))[:_HEADER_CHARS]
     return body, {"Nats-Service-Error": one_line, "Nats-Service-Error-Code": str(error.code)}
 
 

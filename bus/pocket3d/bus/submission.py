@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pocket3d.contracts.codec import is_wire_integer
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import (
     MAX_DEPTH,
@@ -26,7 +27,6 @@ from .client_errors import JobRefused
 
 #: Room for `Nats-Msg-Id`, which counts against the server's limit too.
 _HEADER_BYTES = 128
-_INTEGERS = range(-(2**63), 2**64)
 
 #: A local file, or several for a `_paths` key.
 FileArgument = str | Path | Sequence[str | Path]
@@ -165,7 +165,7 @@ def _check_plain(value: Any, path: str, depth: int) -> None:
     elif value is None or isinstance(value, bool):
         return
     elif isinstance(value, int):
-        if value not in _INTEGERS:
+        if not is_wire_integer(value):
             raise refuse(invalid, path, "the number does not fit into 64 bits")
     elif isinstance(value, float):
         if not math.isfinite(value):

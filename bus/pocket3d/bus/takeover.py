@@ -26,8 +26,10 @@ class _Info(msgspec.Struct):
     error: ApiError | None = None
 
 
-async def take_over(reader: Reader, consumer: ConsumerName) -> None:
-    """As `Bus.take_over`. If this process dies in the middle the consumer is missing, and `ensure` makes it again."""
+async def take_over(reader: Reader, consumer: ConsumerName) -> int:
+    """As `Bus.take_over`; the sequence up to which all is acked. If this process dies in the middle the consumer is
+    missing, and `ensure` makes it again.
+    """
     place = f"{consumer.stream}.{consumer.name}"
     info = await reader.api(f"CONSUMER.INFO.{place}", None, _Info)
     if info.error is not None:
@@ -45,3 +47,4 @@ async def take_over(reader: Reader, consumer: ConsumerName) -> None:
         moved = await reader.api(f"CONSUMER.RESET.{place}", start, Answer)
         if moved.error is not None:
             raise refusal(moved.error, f"start consumer {consumer.name} on {consumer.stream} where it stood")
+    return info.ack_floor.stream_seq

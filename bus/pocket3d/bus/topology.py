@@ -9,7 +9,12 @@ from typing import Any, Literal
 from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.contracts.subjects import Subjects
 
+from .names import kv_stream, kv_subject, object_stream, object_subjects
 from .port import ConsumerName
+
+#: Of the coordinators' consumers. `nats consumer next` names no group and is refused: it would take a job and ack it,
+#: and nobody would ever hear of that job again.
+LEADER_GROUP = "leader"
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
@@ -99,15 +104,17 @@ class ConsumerSpec:
     ack_wait_s: float = 60
     max_ack_pending: int = -1
     max_deliver: int = -1
+    #: Pulls must name this group; all that do share the messages.
+    group: str | None = None
 
     @property
     def consumer(self) -> ConsumerName:
         """Its name for `Bus.consume`."""
-        return ConsumerName(self.stream, self.name)
+        return ConsumerName(self.stream, self.name, self.group)
 
     def config(self) -> dict[str, Any]:
         """The whole configuration as the JetStream API takes it."""
-        return {
+        config: dict[str, Any] = {
             "name": self.name,
             "durable_name": self.name,
             "description": self.description,
@@ -120,6 +127,9 @@ class ConsumerSpec:
             "max_ack_pending": self.max_ack_pending,
             "max_deliver": self.max_deliver,
         }
+        if self.group is not None:
+            config |= {"priority_groups": [self.group], "priority_policy": "overflow"}
+        return config
 
 
 @dataclass(frozen=True)
@@ -167,22 +177,12 @@ class TopologySettings:
 
 def coordinator_jobs(subjects: Subjects, priority: str) -> ConsumerName:
     """The consumer by which the leading coordinator reads the jobs of one priority."""
-    return ConsumerName(subjects.jobs_stream, f"coordinator-{priority}")
+    return ConsumerName(subjects.jobs_stream, f"coordinator-{priority}", LEADER_GROUP)
 
 
 def coordinator_results(subjects: Subjects) -> ConsumerName:
     """The consumer by which the leading coordinator learns of results."""
-    return ConsumerName(subjects.results_stream, "coordinator")
-
-
-def bucket_stream(bucket: str) -> str:
-    """The stream behind a key/value bucket."""
-    return f"KV_{bucket}"
-
-
-def object_stream(bucket: str) -> str:
-    """The stream behind an object store."""
-    return f"OBJ_{bucket}"
+    return ConsumerName(subjects.results_stream, "coordinator", LEADER_GROUP)
 
 
 def build(subjects: Subjects, settings: TopologySettings = TopologySettings()) -> Topology:
@@ -266,14 +266,14 @@ class _Builder:
             "deny_delete": True,
             "max_age_s": max_age_s,
         }
-        own = (f"$KV.{bucket}.>",)
+        own = (kv_subject(bucket, ">"),)
         subjects = more.pop("subjects", own)
-        return self._stream(bucket_stream(bucket), subjects, description, **{**settings, **more})
+        return self._stream(kv_stream(bucket), subjects, description, **{**settings, **more})
 
     def buckets(self) -> tuple[StreamSpec, ...]:
         s = self._s
         # No subjects, no rollup, no writer: the server alone fills it from the events. Old entries make room.
-        projection = Source(s.events_stream, s.all_events(), f"$KV.{s.status_bucket}.{{{{wildcard(2)}}}}")
+        projection = Source(s.events_stream, s.all_events(), kv_subject(s.status_bucket, "{{wildcard(2)}}"))
         return (
             self._bucket(
                 s.status_bucket,
@@ -293,7 +293,7 @@ class _Builder:
         return tuple(
             self._stream(
                 object_stream(bucket),
-                (f"$O.{bucket}.C.>", f"$O.{bucket}.M.>"),
+                object_subjects(bucket),
                 description,
                 discard="new",
                 allow_direct=True,
@@ -317,6 +317,7 @@ class _Builder:
                 # Without this a thousand jobs that fit nowhere would stop their priority for good.
                 max_ack_pending=-1,
                 ack_wait_s=self._set.jobs_ack_wait_s,
+                group=LEADER_GROUP,
             )
             for priority in PRIORITIES
         )
@@ -326,5 +327,6 @@ class _Builder:
             filter_subject=self._s.all_results(),
             description="Results that the leading coordinator has still to act on",
             metadata=self._metadata(),
+            group=LEADER_GROUP,
         )
         return (*jobs, results)

@@ -33,7 +33,7 @@ class Links:
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
-        self.watches: set[Watch] = set()
+        self.watches: set[StreamWatch] = set()
         bus.on_connection(self._changed)
 
     def _changed(self, up: bool) -> None:
@@ -42,7 +42,7 @@ class Links:
                 watch.reconnected()
 
 
-class Watch:
+class StreamWatch:
     """Wakes its reader when something may have changed on some subjects. Use it with `async with`.
 
     Args:
@@ -60,7 +60,7 @@ class Watch:
         self._hint = asyncio.Event()
         self._step = len(_QUICK_S)
 
-    async def __aenter__(self) -> Watch:
+    async def __aenter__(self) -> StreamWatch:
         self._links.watches.add(self)
         await self._subscribe()
         return self
@@ -87,7 +87,7 @@ class Watch:
         try:
             return await reading()
         except (Disconnected, OutcomeUnknown, NoResponders) as error:
-            _log.debug("a read failed, to be repeated", error=str(error))
+            _log.debug("a stream could not be read; reading again later", error=str(error))
             return nothing
 
     async def news(self, deadline: float | None = None) -> bool:
@@ -115,7 +115,11 @@ class Watch:
             except Disconnected:
                 return
             except Refused as error:
-                _log.info("may not listen, reading now and then instead", subject=self._missing[-1], error=str(error))
+                _log.info(
+                    "the server forbids to listen; the stream is read now and then instead",
+                    subject=self._missing[-1],
+                    error=str(error),
+                )
             self._missing.pop()
 
     async def _on_hint(self, msg: Msg) -> None:

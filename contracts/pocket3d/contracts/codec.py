@@ -15,6 +15,11 @@ _AT = re.compile(r" - at `(?P<path>.+)`$")
 _NAMED = re.compile(r"(?:unknown field|missing required field) `(?P<name>.*)`", re.DOTALL)
 
 
+def is_wire_integer(value: int) -> bool:
+    """True for a whole number that messages can carry: one that fits into 64 bits, with or without a sign."""
+    return -(2**63) <= value < 2**64
+
+
 class WireError(ValueError):
     """A message is not of the shape that its subject carries.
 

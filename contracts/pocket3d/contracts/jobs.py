@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from .adapter_ids import with_ours
-from .codec import WireError, convert
+from .codec import WireError, convert, is_wire_integer
 from .failures import FailureCode
 from .features import FEATURE_PATTERN, missing_input
 from .lifecycle import PRIORITIES
@@ -25,7 +25,6 @@ MAX_FILES = 64
 #: Objects and lists inside one another; deeper ones would overrun the stack of some reader downstream.
 MAX_DEPTH = 32
 #: Whole numbers outside of this cannot cross the pipe to a worker (msgpack), nor most other programs' JSON.
-_INTEGERS = range(-(2**63), 2**64)
 
 _ARTIFACT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_=.-]{0,254}")
 #: `s<stream created, base36>-<sequence>`: what the coordinator calls a job that came without an id.
@@ -272,7 +271,7 @@ def check_job(feature: str, job: Job) -> Rejection | None:
             return Rejection(
                 FailureCode.TOO_LARGE, path, f"{len(value)} characters, at most {MAX_TEXT_CHARS} are taken"
             )
-        if isinstance(value, int) and value not in _INTEGERS:
+        if isinstance(value, int) and not is_wire_integer(value):
             return Rejection(invalid, path, "the number does not fit into 64 bits")
     missing = missing_input(feature, job.inputs)
     if missing:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import (
     Bus,
     BusError,
@@ -18,7 +19,6 @@ from pocket3d.bus.port import (
     ServiceSpec,
     TooLarge,
 )
-from pocket3d.bus.topology import bucket_stream
 from pocket3d.contracts.api import (
     AgentList,
     CancelRequest,
@@ -198,8 +198,8 @@ class Api:
             raise ServiceError(400, "want the `next` of the page before", field="after")
         start = int(request.after or 0) + 1
         found: list[Status] = []
-        stream = bucket_stream(self._subjects.status_bucket)
-        subject = f"$KV.{self._subjects.status_bucket}.>"
+        stream = kv_stream(self._subjects.status_bucket)
+        subject = kv_subject(self._subjects.status_bucket, ">")
         while True:
             page = await self._bus.pages(stream, subject, start=start, limit=_PAGE)
             for stored in page:

@@ -26,8 +26,8 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             continue
         raised = record.trouble.raised_mb if record.trouble else None
         core.leave_queue(record)
-        core.auctioneer.release_hold(record.job_id)
-        core.auctioneer.release_held(record.lot_key(), assignment.agent_id, assignment.device)
+        core.auctioneer.backfill.release_job(record.job_id)
+        core.auctioneer.backfill.release_place(record.lot_key(), assignment.agent_id, assignment.device)
         record.attempt_no += 1
         record.started_told = False
         attempt = record.attempt = Attempt(

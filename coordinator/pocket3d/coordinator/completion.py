@@ -109,7 +109,7 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
     last = error.attempts[-1] if error.attempts else None
     attempt = record.attempt
     record.move(JobState.FINISHING, f"{word}: {error.code}")
-    core.auctioneer.release_hold(record.job_id)
+    core.auctioneer.backfill.release_job(record.job_id)
     at = rfc3339(now.wall)
     record.proposal = Result(
         job_id=record.job_id,
@@ -154,7 +154,7 @@ def conclude(core: Core, record: JobRecord, result: Result, seq: int | None, now
     record.move(JobState.FINISHED, result.status)
     record.result_seq = seq
     core.decided(record)
-    core.auctioneer.release_hold(record.job_id)
+    core.auctioneer.backfill.release_job(record.job_id)
     status = _final_status(record, result, now)
     if result.status in _DEAD:
         core.do(PublishDead(record.job_id, record.klass.feature, record.klass.priority, record.seq, result.error))
@@ -284,7 +284,7 @@ def expire_overdue(core: Core, now: Now) -> None:
 
 def end_broken(core: Core, now: Now) -> None:
     """Jobs whose adapters are broken wherever they are listed: waiting would not mend them."""
-    for record, reason in core.auctioneer.broken(now.mono):
+    for record, reason in core.auctioneer.unavailable.overdue(now.mono):
         message = f"no agent can run it: {reason}"
         finish(core, record, "failed", FailureCode.ADAPTER_UNAVAILABLE, message, now)
 

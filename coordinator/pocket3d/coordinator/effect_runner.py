@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import structlog
 
 from pocket3d.bus.port import (
-    CONSUMER_NOT_FOUND,
     Append,
     Bus,
     BusError,
@@ -20,7 +19,6 @@ from pocket3d.bus.port import (
     Msg,
     NoResponders,
     OutcomeUnknown,
-    Refused,
     TooLarge,
 )
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
@@ -63,8 +61,6 @@ class Links(NamedTuple):
     renew_lease: Callable[[], None]
     #: Another leads.
     on_fenced_out: Callable[[], None]
-    #: Makes what is missing on the server.
-    restore: Callable[[], Awaitable[None]]
     #: Reads the jobs stream, or pauses reading it.
     read_jobs: Callable[[bool], None]
 
@@ -93,7 +89,6 @@ class EffectRunner:
         self._award_timeout_s = award_timeout_s
         self._tasks = tasks
         self._feed = links.feed
-        self._restore = links.restore
         self.acks = AckBatcher(tasks)
         self._requests: dict[int, Msg] = {}
         self._request_ids = itertools.count(1)
@@ -278,16 +273,9 @@ class EffectRunner:
     async def _count_backlog(self, effect: effects.CountBacklog) -> TermEvent:
         try:
             return events.BacklogCounted(effect.consumer, await self._bus.backlog(self.consumer(effect.consumer)))
-        except Refused as error:
-            if error.code == CONSUMER_NOT_FOUND:
-                return events.BacklogCounted(effect.consumer, None)
+        except BusError as error:
+            log.debug("the backlog was not counted", consumer=effect.consumer, error=str(error))
             return events.BacklogUncounted(effect.consumer)
-        except BusError:
-            return events.BacklogUncounted(effect.consumer)
-
-    async def _restore_topology(self, effect: effects.RestoreTopology) -> None:
-        log.warning("a consumer was removed; it is made again", consumer=self.consumer(effect.consumer).name)
-        await self._restore()
 
     # -- commands
 
@@ -389,7 +377,6 @@ _CALLS: dict[type, tuple[Callable[[EffectRunner, Any], Awaitable[TermEvent | Non
     effects.ReadResult: (EffectRunner._read_result, True),
     effects.DeleteResult: (EffectRunner._delete_result, True),
     effects.CountBacklog: (EffectRunner._count_backlog, False),
-    effects.RestoreTopology: (EffectRunner._restore_topology, False),
     effects.SendCall: (EffectRunner._send_call, False),
     effects.SendAwardMessage: (EffectRunner._send_awards, False),
     effects.SendCancels: (EffectRunner._send_cancels, False),

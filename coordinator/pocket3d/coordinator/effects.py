@@ -217,12 +217,6 @@ class CountBacklog(NamedTuple):
     consumer: ConsumerKey
 
 
-class RestoreTopology(NamedTuple):
-    """A consumer was removed from the server: make what is missing there."""
-
-    consumer: ConsumerKey
-
-
 class NoteStep(NamedTuple):
     """A job made a step: for the log."""
 
@@ -252,4 +246,4 @@ Effect = (
     | Again
 )
 #: What is made of that for the bus: with requests read, sizes kept and events in batches.
-BusEffect = Effect | ReadRequest | SendAwardMessage | StoreDeadLetter | CountBacklog | RestoreTopology | NoteStep
+BusEffect = Effect | ReadRequest | SendAwardMessage | StoreDeadLetter | CountBacklog | NoteStep

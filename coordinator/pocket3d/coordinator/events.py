@@ -225,10 +225,10 @@ class RequestRead(NamedTuple):
 
 
 class BacklogCounted(NamedTuple):
-    """So many messages are not acked on that consumer; None: somebody removed the consumer."""
+    """So many messages are not acked on that consumer."""
 
     consumer: ConsumerKey
-    unacked: int | None
+    unacked: int
 
 
 class BacklogUncounted(NamedTuple):

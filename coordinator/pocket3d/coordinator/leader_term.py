@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -56,7 +56,6 @@ class LeaderTerm:
         lease_is_valid: false as soon as another may have taken the lead; then nothing is taken from the streams.
         renew_lease: asks the leadership to renew the lease now.
         on_fenced_out: called when another leader's record stands in the events stream.
-        restore: makes what is missing on the server.
     """
 
     def __init__(
@@ -71,7 +70,6 @@ class LeaderTerm:
         lease_is_valid: Callable[[], bool],
         renew_lease: Callable[[], None],
         on_fenced_out: Callable[[], None],
-        restore: Callable[[], Awaitable[None]],
     ) -> None:
         self._bus = bus
         self._subjects = subjects
@@ -83,7 +81,7 @@ class LeaderTerm:
         #: Events, and marks of those who wait until what came before was handled.
         self._events: asyncio.Queue[TermEvent | asyncio.Future[None]] = asyncio.Queue()
         self.tasks = TaskPool(_IN_FLIGHT)
-        links = Links(self.feed, renew_lease, on_fenced_out, restore, self._read_jobs)
+        links = Links(self.feed, renew_lease, on_fenced_out, self._read_jobs)
         self._runner = EffectRunner(bus, subjects, lead.record, settings.award_timeout_s, self.tasks, links)
         self._open: list[Closable] = []
         self._deadline: asyncio.TimerHandle | None = None

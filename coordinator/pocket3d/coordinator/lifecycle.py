@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pocket3d.contracts.lifecycle import JobState
 
 S = JobState
@@ -29,6 +31,9 @@ TRANSITIONS: dict[tuple[JobState, JobState], str] = {
     (S.FINISHING, S.FINISHED): "the results stream holds its result",
 }
 
+#: Told of every move of every job: tests and the simulation count which rows are taken.
+observers: list[Callable[[JobState, JobState], None]] = []
+
 
 class InvalidTransition(Exception):
     """A job was about to make a move that its lifecycle does not have."""
@@ -40,6 +45,12 @@ class InvalidTransition(Exception):
 
 
 def check_transition(job_id: str, start: JobState, end: JobState, story: list[str]) -> None:
-    """Raise `InvalidTransition` if the table lacks the move."""
+    """A job makes a move.
+
+    Raises:
+        InvalidTransition: the table lacks it.
+    """
     if (start, end) not in TRANSITIONS:
         raise InvalidTransition(job_id, start, end, story)
+    for on_move in observers:
+        on_move(start, end)

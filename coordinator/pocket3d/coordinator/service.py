@@ -6,19 +6,20 @@ import asyncio
 import os
 import secrets
 import socket
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import structlog
 
 from pocket3d.bus import topology
-from pocket3d.bus.port import Bus, BusError, Closable, Conflict, Msg
+from pocket3d.bus.port import Bus, BusError, Closable, Conflict, Disconnected, Msg, OutcomeUnknown
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import AgentRecord
 from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
+from pocket3d.contracts.system_clock import system_clock
+from pocket3d.contracts.version import VERSION
 
 from . import events, leader_record_io, leadership
 from .api import Api
@@ -31,14 +32,11 @@ from .tasks import TaskPool
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 #: Key of the lease in the leader bucket.
 LEADER_KEY = "leader"
 _PAUSE_S = 0.25
-
-
-def system_clock() -> Now:
-    """The clock of production."""
-    return Now(time.monotonic(), time.time())
 
 
 def new_coordinator_id() -> str:
@@ -67,7 +65,7 @@ class CoordinatorService:
         *,
         topology_settings: topology.TopologySettings | None = None,
         coordinator_id: str | None = None,
-        version: str = "0.1.0",
+        version: str = VERSION,
         clock: Callable[[], Now] = system_clock,
     ) -> None:
         self._bus = bus
@@ -112,9 +110,9 @@ class CoordinatorService:
             BusError: the topology could not be made.
         """
         self._tasks = TaskPool(64)
-        for difference in await self._ensure(stop):
+        for difference in await self._answered(stop, lambda: self._bus.ensure(self._topology)):
             log.warning("the server differs from the topology; left as it is", difference=difference)
-        adverts = await self._bus.subscribe(self._subjects.all_adverts(), self._on_advert)
+        adverts = await self._answered(stop, lambda: self._bus.subscribe(self._subjects.all_adverts(), self._on_advert))
         self._bus.on_connection(self._on_connection)
         self._tasks.spawn(self._decide(), bounded=False)
         self._tasks.spawn(self._tick(), bounded=False)
@@ -133,12 +131,13 @@ class CoordinatorService:
             await self._tasks.close()
             await self._resign()
 
-    async def _ensure(self, stop: asyncio.Event) -> list[str]:
+    async def _answered(self, stop: asyncio.Event, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the server answers; it is asked again while it is away or silent."""
         while True:
             try:
-                return await self._bus.ensure(self._topology)
-            except BusError as error:
-                if self._bus.connected or stop.is_set():
+                return await ask()
+            except (Disconnected, OutcomeUnknown) as error:
+                if stop.is_set():
                     raise
                 log.info("waiting for the server", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
@@ -181,12 +180,6 @@ class CoordinatorService:
             except BusError as error:
                 log.debug("consumers were not reset yet", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
-
-    async def _restore(self) -> None:
-        try:
-            await self._bus.ensure(self._topology)
-        except BusError as error:
-            log.warning("what is missing on the server could not be made", error=str(error))
 
     async def _tick(self) -> None:
         while True:
@@ -275,7 +268,6 @@ class CoordinatorService:
             lease_is_valid=lambda: self._leadership.certain(self._clock()),
             renew_lease=lambda: self._lease_events.put_nowait(leadership.ProofWanted()),
             on_fenced_out=self._on_fenced_out,
-            restore=self._restore,
         )
         if not self._leads(lead):
             # Deposed meanwhile: its end waits in the queue.

@@ -27,8 +27,8 @@ from .settings import CoordinatorSettings
 
 #: Before an effect that failed is repeated, seconds.
 PAUSE_S = 0.2
-#: Period in which the backlog is counted: until it has been read, and from then on to see that the consumers stand.
-COUNT_S, WATCH_S = 0.5, 2.0
+#: Period in which the backlog is counted until it has been read, seconds.
+COUNT_S = 0.5
 #: Bodies of recently read jobs, so that a job that is awarded at once is not read twice.
 _CACHE_BYTES = 8 * 1024 * 1024
 _JOB_CONSUMERS: tuple[effects.ConsumerKey, ...] = ("high", "normal", "low")
@@ -74,7 +74,8 @@ class TermEngine:
         self._repeats: deque[tuple[float, Any]] = deque()
         self._connected = True
         self._catch_up = {key: CatchUpCounter() for key in ("results", *_JOB_CONSUMERS)}
-        self._counted: set[effects.ConsumerKey] = set()
+        #: In the order in which they were counted first.
+        self._counted: dict[effects.ConsumerKey, None] = {}
         self._counting: set[effects.ConsumerKey] = set()
         self._count_at = 0.0
         self._indexed = False
@@ -112,10 +113,10 @@ class TermEngine:
             self._route(self._repeats.popleft()[1], now)
         self._from_log(self.log.resume(now.mono))
         if self._counted and now.mono >= self._count_at:
-            self._count_at = now.mono + (WATCH_S if self._all_read else COUNT_S)
-            wanted = self._counted - self._counting
-            self._counting |= wanted
-            self._out += [effects.CountBacklog(key) for key in self._catch_up if key in wanted]
+            self._count_at = now.mono + COUNT_S
+            wanted = [key for key in self._counted if key not in self._counting and not self._catch_up[key].done]
+            self._counting.update(wanted)
+            self._out += map(effects.CountBacklog, wanted)
 
     @property
     def deadline(self) -> float | None:
@@ -233,19 +234,13 @@ class TermEngine:
             self._indexed = True
             self._follow_ups.append(events.JobsIndexed())
 
-    @property
-    def _all_read(self) -> bool:
-        return all(counter.done for counter in self._catch_up.values())
-
     def _backlog_counted(self, event: events.BacklogCounted, now: Now) -> None:
         key = event.consumer
         self._counting.discard(key)
         if not self._counted:
             self._count_at = now.mono + COUNT_S
-        self._counted.add(key)
-        if event.unacked is None:
-            self._out.append(effects.RestoreTopology(key))
-        elif self._catch_up[key].counted(event.unacked):
+        self._counted[key] = None
+        if self._catch_up[key].counted(event.unacked):
             if key == "results":
                 self._follow_ups.append(events.ResultsDrained())
             else:

@@ -137,7 +137,7 @@ def led(core: Core, event: Led, now: Now) -> None:
     core.watching_since = now.mono
     core.last_tick = now.mono
     core.fleet.begin_leases_again(now.mono)
-    core.auctioneer.begin_waits_again(now.mono)
+    core.auctioneer.unavailable.begin_waits_again(now.mono)
     for known in event.known:
         core.fleet.remember_features(known.features)
         core.awaiting.add(known.agent_id)
@@ -154,7 +154,7 @@ def connected(core: Core, event: Connected, now: Now) -> None:
         core.auctioneer.max_payload = event.max_payload
     core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
-    core.auctioneer.begin_waits_again(now.mono)
+    core.auctioneer.unavailable.begin_waits_again(now.mono)
     core.last_tick = now.mono
     if core.leading:
         core.proven = False
@@ -188,7 +188,7 @@ def wake(core: Core, now: Now) -> None:
     pause_s = now.mono - (core.last_tick or now.mono)
     core.last_tick = core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
-    core.auctioneer.begin_waits_again(now.mono)
+    core.auctioneer.unavailable.begin_waits_again(now.mono)
     core.deadlines.postpone(pause_s)
     core.auctioneer.abandon()
     if core.leading:

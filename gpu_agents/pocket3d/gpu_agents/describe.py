@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
 from .workers.environment import child_environment, interpreter, link_namespace
@@ -145,8 +146,8 @@ async def _ask(group: list[DeclaredAdapter], namespace: Path, timeout_s: float) 
     if returncode != 0:
         raise _DescribeError(_why(python, returncode, lines))
     try:
-        return msgspec.json.decode(answer, type=list[AdapterDescription])
-    except msgspec.DecodeError as error:
+        return decode(list[AdapterDescription], answer)
+    except WireError as error:
         raise _DescribeError(f"{python} answered what is no description: {error}") from error
 
 

@@ -110,12 +110,10 @@ class UploadOutputs(NamedTuple):
 
 
 class StoreResult(NamedTuple):
-    """Propose the job's one result: answered by `ResultStored`, `ResultConflict` or `ResultUnknown`."""
+    """Propose the job's one result, which is stored if there is none yet: answered by `ResultStored`, `ResultConflict` or `ResultUnknown`."""
 
     token: str
     result: Result
-    #: The sequence expected on `p3d.results.*.<job_id>`: 0, none.
-    expect_last: int = 0
 
 
 class ReadResult(NamedTuple):

@@ -88,6 +88,8 @@ _HANDLERS: dict[type[Any], Handler] = {
     events.ResultConflict: lambda core, event, now: engine_runs.result_conflict(core, event.token, now),
     events.ResultUnknown: lambda core, event, now: engine_runs.result_unknown(core, event.token, now),
     events.ResultRead: engine_runs.result_read,
+    events.ResultRefused: engine_runs.result_refused,
+    events.TaskFailed: engine_runs.task_failed,
     events.Tick: lambda core, event, now: engine_time.tick(core, now),
 }
 

@@ -11,16 +11,7 @@ from pocket3d.contracts.worker_frames import OutputFile
 from .devices import DeviceSpec
 from .effects import HowToStop
 from .ledger import DeviceLedger
-from .lifecycle import (
-    ACTIVE,
-    LOADED,
-    ON_DEVICE,
-    RUN_TRANSITIONS,
-    WORKER_TRANSITIONS,
-    InvalidTransition,
-    RunState,
-    WorkerState,
-)
+from .lifecycle import ACTIVE, LOADED, ON_DEVICE, RunState, WorkerState, check_transition
 
 #: Steps of a story that are kept.
 _STORY = 24
@@ -111,9 +102,8 @@ class Worker:
         Raises:
             InvalidTransition: the table has no such row.
         """
-        if state not in WORKER_TRANSITIONS[self.state]:
-            what = f"worker {self.worker_id} ({self.adapter_id} on {self.device})"
-            raise InvalidTransition(what, self.state.value, state.value, self.story)
+        what = f"worker {self.worker_id} ({self.adapter_id} on {self.device})"
+        check_transition(what, self.state, state, self.story)
         self.story = [*self.story[1 - _STORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
         self.state = state
 
@@ -156,6 +146,7 @@ class Run:
         "progress",
         "progress_at",
         "reading_back",
+        "refusal",
         "result",
         "retry_at",
         "room_deadline",
@@ -200,6 +191,8 @@ class Run:
         self.store_tries = 0
         #: The next step is to read the result back, not to store it.
         self.reading_back = False
+        #: Code and message with which it fails if the read-back finds no result: it cannot be stored.
+        self.refusal: tuple[str, str] | None = None
         self.outputs: dict[str, Any] = {}
         self.files: tuple[OutputFile, ...] = ()
         self.artifacts: tuple[Artifact, ...] = ()
@@ -228,9 +221,7 @@ class Run:
         Raises:
             InvalidTransition: the table has no such row.
         """
-        if state not in RUN_TRANSITIONS[self.state]:
-            what = f"run {self.token} of job {self.award.job_id}"
-            raise InvalidTransition(what, self.state.value, state.value, self.story)
+        check_transition(f"run {self.token} of job {self.award.job_id}", self.state, state, self.story)
         self.story = [*self.story[1 - _STORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
         self.state = state
 

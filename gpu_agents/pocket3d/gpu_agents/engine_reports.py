@@ -240,9 +240,11 @@ def finish(core: Core, token: str, why: str, now: Now) -> None:
     run = core.runs.pop(token, None)
     if run is None:
         return
+    if run.state is not RunState.REPORTING:
+        # A run that failed was cleaned up then; once more would end the removal of its artifacts.
+        core.do(CleanUp(token))
     run.move(RunState.DONE, why, now.mono)
     forget_outcomes(core, token)
-    core.do(CleanUp(token))
     core.changed = True
 
 

@@ -28,8 +28,10 @@ from .events import (
     InputsFetched,
     OutputsUploaded,
     ResultRead,
+    ResultRefused,
     RunFailed,
     RunFinished,
+    TaskFailed,
     UploadFailed,
 )
 from .lifecycle import BEFORE_RUN, RunState, WorkerState, spoils_worker
@@ -142,8 +144,9 @@ def _leave_device(core: Core, run: Run, now: Now) -> None:
 
 def fail_run(core: Core, run: Run, code: str, message: str, now: Now, *, field: str | None = None) -> None:
     """It ends without a result; the coordinator is told until it answers."""
-    uploaded = run.state is RunState.UPLOADING
+    uploaded = run.state in (RunState.UPLOADING, RunState.STORING)
     core.uploads.leave(run.token)
+    core.stores.leave(run.token)
     run.retry_at = run.upload_deadline = None
     run.move(RunState.REPORTING, f"{code}: {message}", now.mono)
     run.progress = None
@@ -291,7 +294,12 @@ def _propose(core: Core, run: Run, now: Now) -> None:
         metadata=award.job.metadata,
         tenant=award.job.tenant,
     )
-    size = len(encode(result))
+    try:
+        size = len(encode(result))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        message = f"the outputs cannot be written as JSON: {error}"
+        fail_run(core, run, FailureCode.INVALID_OUTPUT.value, message, now)
+        return
     if size > MAX_RESULT_BYTES:
         message = f"the result would have {size} bytes, at most {MAX_RESULT_BYTES} are taken; return files instead"
         fail_run(core, run, FailureCode.INVALID_OUTPUT.value, message, now)
@@ -351,9 +359,38 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
     elif event.stored_token is not None:
         finish(core, event.token, f"another result stands: {event.stored_token or 'without a token'}", now)
         _drop_artifacts(core, run)
+    elif run.refusal is not None:
+        fail_run(core, run, *run.refusal, now)
     else:
         run.reading_back = False
         _retry_later(core, run, now)
+
+
+def task_failed(core: Core, event: TaskFailed, now: Now) -> None:
+    """A bug met one attempt's work: that attempt fails, and no other. Whether its result is stored is read back."""
+    run = core.runs.get(event.token)
+    if run is None:
+        return
+    message = f"an unexpected error of the agent: {event.message}"
+    if run.state in (RunState.FETCHING, RunState.UPLOADING):
+        core.fetches.leave(event.token)
+        core.uploads.leave(event.token)
+        fail_run(core, run, FailureCode.AGENT_LOST.value, message, now)
+    elif _storing(core, event.token) is not None:
+        _give_up_storing(core, run, FailureCode.AGENT_LOST.value, message, now)
+
+
+def result_refused(core: Core, event: ResultRefused, now: Now) -> None:
+    """It cannot be stored: the attempt fails, unless an earlier try of it stands in the stream after all."""
+    run = _storing(core, event.token)
+    if run is not None:
+        _give_up_storing(core, run, FailureCode.TOO_LARGE.value, event.message, now)
+
+
+def _give_up_storing(core: Core, run: Run, code: str, message: str, now: Now) -> None:
+    run.refusal = (code, message)
+    run.reading_back = True
+    _retry_later(core, run, now)
 
 
 def _retry_later(core: Core, run: Run, now: Now) -> None:

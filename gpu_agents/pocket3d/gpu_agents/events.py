@@ -239,11 +239,25 @@ class ResultUnknown(NamedTuple):
     message: str = ""
 
 
+class ResultRefused(NamedTuple):
+    """The result can never be stored as it is: it is larger than the server takes."""
+
+    token: str
+    message: str
+
+
 class ResultRead(NamedTuple):
     """Answer to `ReadResult`: the token of the stored result, "" if it has none, None if nothing is stored."""
 
     token: str
     stored_token: str | None
+
+
+class TaskFailed(NamedTuple):
+    """Work for one attempt (its inputs, its outputs, its result) ended with an error that nobody foresaw: a bug."""
+
+    token: str
+    message: str
 
 
 class Tick(NamedTuple):
@@ -280,5 +294,7 @@ Event = (
     | ResultConflict
     | ResultUnknown
     | ResultRead
+    | ResultRefused
+    | TaskFailed
     | Tick
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from pocket3d.contracts.failures import FailureCode
@@ -42,7 +43,7 @@ RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.RUNNING: frozenset({RunState.UPLOADING, RunState.STORING, RunState.CANCELLING, RunState.REPORTING}),
     RunState.CANCELLING: frozenset({RunState.UPLOADING, RunState.STORING, RunState.REPORTING}),
     RunState.UPLOADING: frozenset({RunState.STORING, RunState.REPORTING}),
-    RunState.STORING: frozenset({RunState.DONE}),
+    RunState.STORING: frozenset({RunState.DONE, RunState.REPORTING}),
     RunState.REPORTING: frozenset({RunState.DONE}),
     RunState.DONE: frozenset(),
 }
@@ -89,6 +90,24 @@ class InvalidTransition(Exception):
         super().__init__(f"{what}: no transition {start} -> {finish}; its story: " + "; ".join(story))
         self.start = start
         self.finish = finish
+
+
+#: Told of every move of every run and worker: tests and the simulation count which rows are taken.
+observers: list[Callable[[RunState | WorkerState, RunState | WorkerState], None]] = []
+
+
+def check_transition(
+    what: str, start: RunState | WorkerState, finish: RunState | WorkerState, story: list[str]
+) -> None:
+    """A run or worker makes a move.
+
+    Raises:
+        InvalidTransition: its table has no such row.
+    """
+    if finish not in (RUN_TRANSITIONS[start] if isinstance(start, RunState) else WORKER_TRANSITIONS[start]):
+        raise InvalidTransition(what, start.value, finish.value, story)
+    for on_move in observers:
+        on_move(start, finish)
 
 
 #: Parts of messages after which a CUDA context cannot be used any more (CUDA's "sticky" errors).

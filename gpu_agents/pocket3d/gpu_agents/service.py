@@ -6,7 +6,6 @@ import asyncio
 import os
 import secrets
 import socket
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,13 @@ from typing import Any
 import structlog
 
 from pocket3d.bus.port import Bus, BusError, Closable, Msg
+from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.commands import AnyCommand
 from pocket3d.contracts.subjects import AGENT_ID_PATTERN, Subjects
+from pocket3d.contracts.system_clock import system_clock
+from pocket3d.contracts.version import VERSION
 from pocket3d.contracts.worker_frames import AdapterDescription
 
 from . import effects, events
@@ -31,7 +33,6 @@ from .service_files import JobFiles
 from .service_folders import JobFolders, WorkFolder
 from .service_performer import Performer, Requests
 from .service_ports import WorkerProcesses
-from .service_tasks import Tasks
 from .service_workers import Workers
 from .settings import AgentSettings
 
@@ -43,11 +44,6 @@ _PAUSE_S = 0.25
 _SHORTEST_S = 0.001
 
 Describe = Callable[[Sequence[DeclaredAdapter]], Awaitable[Sequence[AdapterDescription]]]
-
-
-def system_clock() -> Now:
-    """The clock of production."""
-    return Now(time.monotonic(), time.time())
 
 
 def new_incarnation(now: Now) -> str:
@@ -90,7 +86,7 @@ class AgentService:
         work_dir: Path,
         preferred: Mapping[str, Sequence[str]] | None = None,
         settings: AgentSettings | None = None,
-        version: str = "0.1.0",
+        version: str = VERSION,
         describe: Describe = describe_adapters,
         clock: Callable[[], Now] = system_clock,
     ) -> None:
@@ -145,7 +141,7 @@ class AgentService:
             NamespaceError: the adapters' package is not installed.
         """
         await asyncio.to_thread(self._folder.open)
-        tasks = Tasks()
+        tasks = TaskPool()
         bucket = self._settings.outputs_bucket or self._subjects.outputs_bucket
         folders = JobFolders(self._folder.path / "jobs")
         await folders.refill()

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 #: Pause before a transfer that broke off is tried again, and how often one may break off while connected.
 _RETRY_S = 0.5
 _TRIES = 5
+#: Longest name of an output file, characters.
+_NAME_CHARS = 1000
 
 
 class _Unfit(Exception):
@@ -135,10 +137,15 @@ class JobFiles:
     # -- outputs
 
     async def upload(self, token: str, job_id: str, files: Sequence[OutputFile]) -> OutputsUploaded | UploadFailed:
-        """Store files as `<job_id>/<token>/<name>`."""
+        """Store files as `<job_id>/<token>/<name>`. Names and paths are a worker's word: they may be anything."""
         artifacts: list[Artifact] = []
         home = self._folders.home(token)
+        names: set[str] = set()
         for file in files:
+            if not _is_name(file.name) or file.name in names:
+                wrong = "is given twice" if file.name in names else "is no name of a file below the output folder"
+                return UploadFailed(token, f"an output file: {file.name[:200]!r} {wrong}", permanent=True)
+            names.add(file.name)
             name = object_name(job_id, token, file.name)
             try:
                 path = await asyncio.to_thread(_own_file, home, file.path)
@@ -148,7 +155,8 @@ class JobFiles:
                     path,
                     headers={"filename": file.name.rpartition("/")[2], "Content-Type": media_type(file.name)},
                 )
-            except OSError as error:
+            except (OSError, ValueError, RuntimeError) as error:
+                # ValueError: a null byte in the path. RuntimeError (before Python 3.13): links that go round in a ring.
                 return UploadFailed(token, f"{file.name}: {error}", permanent=True)
             except BusError as error:
                 return UploadFailed(token, f"{file.name}: {error}")
@@ -183,11 +191,16 @@ def object_name(job_id: str, token: str, name: str) -> str:
     return f"{job_id}/{token}/{name}"
 
 
+def _is_name(name: str) -> bool:
+    """True for a relative path with / as separator that leads nowhere else and shows on one line."""
+    return name.isprintable() and len(name) <= _NAME_CHARS and not {"", ".", ".."} & set(name.split("/"))
+
+
 def _own_file(home: Path, path: str) -> Path:
     """The file, if it is a regular one inside the job's directory.
 
     Raises:
-        OSError: it is not.
+        OSError, ValueError, RuntimeError: it is not, or its path is none.
     """
     real = Path(path).resolve(strict=True)
     if home.resolve() not in real.parents or not real.is_file():

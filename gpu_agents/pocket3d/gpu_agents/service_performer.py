@@ -8,7 +8,8 @@ from typing import Any
 
 import structlog
 
-from pocket3d.bus.port import Bus, BusError, Conflict, Expect, Msg, ServiceError
+from pocket3d.bus.port import Bus, BusError, Conflict, Expect, Msg, ServiceError, TooLarge
+from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import OutcomesNoted
@@ -18,7 +19,6 @@ from pocket3d.contracts.subjects import Subjects
 from . import effects, events
 from .probes.port import Probe
 from .service_files import JobFiles
-from .service_tasks import Tasks
 from .service_workers import Workers
 
 log = structlog.get_logger(__name__)
@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 #: How long an answer to a report of outcomes is waited for, and one to a store, in seconds.
 _OUTCOME_TIMEOUT_S = 2.0
 _STORE_TIMEOUT_S = 5.0
+#: The probe's line in the task pool; no attempt's token has a slash.
+_PROBE = "/probe"
 
 
 class Requests:
@@ -101,7 +103,7 @@ class Performer:
         workers: Workers,
         probe: Probe,
         requests: Requests,
-        tasks: Tasks,
+        tasks: TaskPool,
         tell: Callable[[events.Event], None],
         clock: Callable[[], Now],
         leave: Callable[[effects.Exit], None],
@@ -117,6 +119,8 @@ class Performer:
         self._tell = tell
         self._clock = clock
         self._leave = leave
+        #: The last measurement failed; the first of a row is logged.
+        self._probe_failed = False
         self._outbox: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
 
     async def send_all(self) -> None:
@@ -147,6 +151,17 @@ class Performer:
         """Begin; returns at once."""
         handler = _PERFORM[type(effect)]
         handler(self, effect)
+
+    def _in_line(self, token: str, work: Coroutine[Any, Any, None], *, instead: bool = False) -> None:
+        """Work for one attempt, after all that was begun for it before. An error that nobody foresaw is that
+        attempt's failure, and not the agent's end.
+        """
+
+        def on_error(error: BaseException) -> None:
+            log.error("unexpected error", agent_id=self._agent_id, token=token, exc_info=error)
+            self._tell(events.TaskFailed(token, f"{type(error).__name__}: {error}"))
+
+        self._tasks.in_line(token, work, instead=instead, on_error=on_error)
 
     # -- messages
 
@@ -192,7 +207,7 @@ class Performer:
     # -- results
 
     def _store(self, effect: effects.StoreResult) -> None:
-        self._tasks.in_line(effect.token, self._store_result(effect))
+        self._in_line(effect.token, self._store_result(effect))
 
     async def _store_result(self, effect: effects.StoreResult) -> None:
         result = effect.result
@@ -200,11 +215,13 @@ class Performer:
             await self._bus.append(
                 self._subjects.result(result.feature, result.job_id),
                 encode(result),
-                expect=Expect(effect.expect_last, self._subjects.result_of(result.job_id)),
+                expect=Expect(0, self._subjects.result_of(result.job_id)),
                 timeout=_STORE_TIMEOUT_S,
             )
         except Conflict:
             self._tell(events.ResultConflict(effect.token))
+        except TooLarge as error:
+            self._tell(events.ResultRefused(effect.token, f"the result: {error}; return files instead"))
         except BusError as error:
             log.info("a result is not known to be stored", job_id=result.job_id, token=effect.token, error=str(error))
             self._tell(events.ResultUnknown(effect.token, str(error)))
@@ -212,7 +229,7 @@ class Performer:
             self._tell(events.ResultStored(effect.token))
 
     def _read(self, effect: effects.ReadResult) -> None:
-        self._tasks.in_line(effect.token, self._read_result(effect))
+        self._in_line(effect.token, self._read_result(effect))
 
     async def _read_result(self, effect: effects.ReadResult) -> None:
         try:
@@ -236,21 +253,21 @@ class Performer:
         if fetched is not None:
             self._tell(fetched)
             return
-        self._tasks.in_line(effect.token, self._then_tell(self._files.fetch(effect.token, effect.inputs)))
+        self._in_line(effect.token, self._then_tell(self._files.fetch(effect.token, effect.inputs)))
 
     def _upload(self, effect: effects.UploadOutputs) -> None:
         work = self._files.upload(effect.token, effect.job_id, effect.files)
-        self._tasks.in_line(effect.token, self._then_tell(work))
+        self._in_line(effect.token, self._then_tell(work))
 
     async def _then_tell(self, work: Coroutine[Any, Any, events.Event]) -> None:
         self._tell(await work)
 
     def _drop(self, effect: effects.DropArtifacts) -> None:
-        self._tasks.in_line(effect.token, self._files.drop(effect.token, effect.job_id, effect.names))
+        self._in_line(effect.token, self._files.drop(effect.token, effect.job_id, effect.names))
 
     def _clean_up(self, effect: effects.CleanUp) -> None:
         if self._tasks.in_flight(effect.token):
-            self._tasks.in_line(effect.token, self._clean_up_after(effect.token), instead=True)
+            self._in_line(effect.token, self._clean_up_after(effect.token), instead=True)
         else:
             self._files.clean_up(effect.token)
 
@@ -272,12 +289,25 @@ class Performer:
         self._tasks.spawn(self._workers.stop(effect))
 
     def _measure(self, effect: effects.ProbeNow) -> None:
-        self._tasks.spawn(self._read_probe())
+        self._tasks.in_line(_PROBE, self._read_probe(), on_error=self._on_probe_error)
 
     async def _read_probe(self) -> None:
         taken_at = self._clock().mono
         readings = await asyncio.to_thread(self._probe.read)
+        if self._probe_failed:
+            self._probe_failed = False
+            log.info("the devices are measured again", agent_id=self._agent_id)
         self._tell(events.ProbeRead(readings, taken_at))
+
+    def _on_probe_error(self, error: BaseException) -> None:
+        if not self._probe_failed:
+            self._probe_failed = True
+            log.error(
+                "the devices could not be measured; what was measured last counts until it is too old",
+                agent_id=self._agent_id,
+                exc_info=error,
+            )
+        self._tell(events.ProbeFailed(f"{type(error).__name__}: {error}"))
 
     def _exit(self, effect: effects.Exit) -> None:
         self._leave(effect)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,17 @@ from .workers.environment import NamespaceError
 from .workers.launch import WorkerExit, WorkerLaunch
 
 log = structlog.get_logger(__name__)
+
+#: Longest text of a progress message, characters.
+_LONGEST_TEXT = 1000
+#: What a worker may give as the reason of a failure. The others are the agent's or the coordinator's to say:
+#: `handed_back` from an adapter would cost its job no attempt, for ever.
+_CODES_OF_WORKERS = {code.value for code in FailureCode} - {
+    FailureCode.HANDED_BACK.value,
+    FailureCode.AGENT_LOST.value,
+    FailureCode.NO_CAPACITY.value,
+    FailureCode.UNKNOWN_FEATURE.value,
+}
 
 
 class Workers:
@@ -60,7 +72,7 @@ class Workers:
         )
         try:
             await self._host.start(effect.worker_id, launch, self._on_frame, self._on_exit)
-        except (NamespaceError, RuntimeError, OSError) as error:
+        except (NamespaceError, RuntimeError, OSError, ValueError) as error:
             code = FailureCode.ADAPTER_UNAVAILABLE.value
             self._tell(events.WorkerExited(effect.worker_id, code, f"it could not be started: {error}"))
 
@@ -83,7 +95,7 @@ class Workers:
             await self._host.stop(effect.worker_id, kill=effect.how == "kill")
 
     def _on_frame(self, worker_id: str, frame: Any) -> None:
-        event = _meaning(worker_id, frame)
+        event = event_of(worker_id, frame)
         if event is not None:
             self._tell(event)
 
@@ -91,16 +103,17 @@ class Workers:
         self._tell(events.WorkerExited(told.worker_id, told.code, told.message))
 
 
-def _meaning(worker_id: str, frame: Any) -> events.Event | None:
-    """The event that a worker's frame is."""
+def event_of(worker_id: str, frame: Any) -> events.Event | None:
+    """The event that a worker's frame is. What a worker says may be anything."""
     if isinstance(frame, frames.RunProgress):
-        return events.RunProgressed(frame.run_id, frame.fraction, frame.stage, frame.message)
+        return events.RunProgressed(frame.run_id, _fraction(frame.fraction), _cut(frame.stage), _cut(frame.message))
     if isinstance(frame, frames.RunFinished):
         return events.RunFinished(frame.run_id, frame.outputs, tuple(frame.files), frame.run_s, frame.vram_peak_mb)
     if isinstance(frame, frames.RunFailed):
         if frame.traceback:
             log.info("a run failed", token=frame.run_id, code=frame.code, traceback=frame.traceback)
-        return events.RunFailed(frame.run_id, frame.code, frame.message, frame.field, frame.run_s, frame.vram_peak_mb)
+        code = frame.code if frame.code in _CODES_OF_WORKERS else FailureCode.ADAPTER_ERROR.value
+        return events.RunFailed(frame.run_id, code, frame.message, frame.field, frame.run_s, frame.vram_peak_mb)
     if isinstance(frame, frames.Hello):
         return events.WorkerReady(worker_id, frame.pid)
     if isinstance(frame, frames.ModelLoaded):
@@ -113,6 +126,15 @@ def _meaning(worker_id: str, frame: Any) -> events.Event | None:
             error=frame.message,
             traceback=frame.traceback,
         )
-        return events.LoadFailed(worker_id, frame.code, frame.message)
+        code = frame.code if frame.code in _CODES_OF_WORKERS else FailureCode.LOAD_FAILED.value
+        return events.LoadFailed(worker_id, code, frame.message)
     log.warning("a worker sent an unexpected frame", worker_id=worker_id, frame=type(frame).__name__)
     return None
+
+
+def _fraction(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else min(max(value, 0.0), 1.0)
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."

@@ -15,7 +15,7 @@ from typing import Any
 from pocket3d.bus.client import Client, JobHandle
 from pocket3d.contracts.messages import Result
 
-from .following import Form, follow_all, shown
+from .progress_view import Form, follow_all, renderer
 from .running import AgentPlan, default_agent_id
 from .supervisor import Supervisor, UpPlan
 
@@ -53,12 +53,12 @@ class Request:
         self.inputs = inputs
         #: Title of the job whose mesh it takes as `mesh_path`.
         self.of = of
-        self.slug = _SLUG.sub("-", title.lower()).strip("-")[:60]
-        self.job_id = f"{self.slug[:40]}-{secrets.token_hex(3)}"
+        #: Its files are named by it, so a second demo into the same folder adds to those of the first.
+        self.job_id = f"{_SLUG.sub('-', title.lower()).strip('-')[:40]}-{secrets.token_hex(3)}"
 
 
 @dataclass(frozen=True)
-class Shown:
+class DemoJob:
     """One job and what became of it."""
 
     request: Request
@@ -91,7 +91,7 @@ def requests_of(plan: DemoPlan) -> list[Request]:
     ]
 
 
-def follow_ups_of(first: Sequence[Shown], served: frozenset[str]) -> list[Request]:
+def follow_ups_of(first: Sequence[DemoJob], served: frozenset[str]) -> list[Request]:
     """What to do with the meshes of the first jobs: one job for each further feature that somebody serves."""
     made = [each for each in first if each.file("output_mesh_path") is not None]
     of_text = [each.request for each in made if each.request.feature == "text_to_mesh"]
@@ -114,8 +114,8 @@ def follow_ups_of(first: Sequence[Shown], served: frozenset[str]) -> list[Reques
     return [request for request in wanted if request.feature in served]
 
 
-async def run_demo(plan: DemoPlan, say: Say) -> list[Shown]:
-    """Start everything, submit, follow, download, stop.
+async def run_demo(plan: DemoPlan, say: Say) -> list[DemoJob]:
+    """Start everything, submit, follow, download, stop. Log and contact sheet in `out` are of the last run alone.
 
     Raises:
         ServerError, ChildRefused: the system does not start; the message says what to do.
@@ -153,7 +153,7 @@ async def _introduce(client: Client, say: Say) -> None:
                 say(f"agent {agent.agent_id} cannot run {offer.adapter_id}: {offer.reason}")
 
 
-async def _work(client: Client, requests: Sequence[Request], plan: DemoPlan) -> list[Shown]:
+async def _work(client: Client, requests: Sequence[Request], plan: DemoPlan) -> list[DemoJob]:
     offered = await client.features()
     served = frozenset(each.feature for each in offered.features if any(a.available for a in each.adapters))
     first = await _run(client, requests, plan, {})
@@ -166,21 +166,21 @@ async def _work(client: Client, requests: Sequence[Request], plan: DemoPlan) -> 
 
 async def _run(
     client: Client, requests: Sequence[Request], plan: DemoPlan, meshes: dict[str, Path | None]
-) -> list[Shown]:
+) -> list[DemoJob]:
     jobs: list[JobHandle] = []
     for request in requests:
         inputs = request.inputs if request.of is None else {**request.inputs, "mesh_path": meshes[request.of]}
         limits = {"schedule_to_start_s": _START_S}
         jobs.append(await client.submit(request.feature, inputs, job_id=request.job_id, limits=limits))
     names = {request.job_id: f"{request.feature}: {request.title}" for request in requests}
-    async with shown(plan.form, stream=sys.stdout, names=names) as show:
+    async with renderer(plan.form, stream=sys.stdout, names=names) as show:
         results = await follow_all(jobs, show, plan.timeout_s)
     done = []
     for request, job, result in zip(requests, jobs, results, strict=True):
-        files = await job.download(plan.out / request.slug) if result.status == "succeeded" else []
-        lifted = await asyncio.to_thread(_lift, files, plan.out / request.slug, result)
+        files = await job.download(plan.out) if result.status == "succeeded" else []
+        lifted = await asyncio.to_thread(_lift, files, plan.out / request.job_id, result)
         names_of = [artifact.name for artifact in result.artifacts] if files else []
-        done.append(Shown(request, result, lifted, dict(zip(names_of, lifted, strict=True))))
+        done.append(DemoJob(request, result, lifted, dict(zip(names_of, lifted, strict=True))))
     return done
 
 
@@ -201,7 +201,7 @@ def _short(stem: str) -> str:
     return stem.rpartition("_")[2] if stem.startswith("generated_mesh_") else stem
 
 
-def make_contact_sheet(done: Sequence[Shown], out: Path) -> Path:
+def make_contact_sheet(done: Sequence[DemoJob], out: Path) -> Path:
     """One picture with the thumbnails of all meshes.
 
     Raises:
@@ -224,7 +224,7 @@ def make_contact_sheet(done: Sequence[Shown], out: Path) -> Path:
     return target
 
 
-def report(done: Sequence[Shown]) -> list[str]:
+def report(done: Sequence[DemoJob]) -> list[str]:
     """Where each job ran, how long each stage took, and where its files are."""
     lines: list[str] = []
     for each in done:

@@ -194,7 +194,17 @@ async def _topology(bus: JetStreamBus, question: Question) -> list[Finding]:
         return [Finding("problem", "topology", "JetStream is not on", "start nats-server with -js")]
     if not found:
         return [Finding("ok", "topology", f"{len(topology.streams)} streams as they should be")]
-    return [Finding("note", "topology", each, "`pocket3d topology` creates and widens") for each in found]
+    return [
+        Finding(_severity(each, found), "topology", each, "`pocket3d topology` creates and widens") for each in found
+    ]
+
+
+def _severity(difference: str, all_of_them: Sequence[str]) -> Level:
+    """A consumer that is missing beside its stream was removed: whoever leads, its messages are taken in by nobody."""
+    name, colon, missing = difference.partition(": missing")
+    stream = name.rpartition(" on ")[2]
+    removed = name.startswith("consumer ") and colon and not missing and f"stream {stream}: missing" not in all_of_them
+    return "problem" if removed else "note"
 
 
 async def _fleet(bus: JetStreamBus, question: Question) -> list[Finding]:

@@ -17,7 +17,6 @@ from pocket3d.contracts.subjects import AGENT_ID_PATTERN, Subjects
 
 from .settings import SettingsError, state_folder
 from .stopping import stop_on_signals
-from .version import version
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +89,6 @@ async def run_coordinator(
             settings,
             topology_settings=topology,
             coordinator_id=coordinator_id,
-            version=version(),
         )
         await service.run(stop)
     finally:
@@ -122,7 +120,7 @@ async def run_agent(
     models = await asyncio.to_thread(load_models_yaml, plan.models) if plan.models else builtin_models()
     inventory = await asyncio.to_thread(open_devices, request, memory_buffer=plan.memory_buffer, environ=environ)
     for note in inventory.notes:
-        log.info("devices", note=note)
+        log.info("devices were found", note=note)
     work_dir = plan.work_dir or state_folder(environ) / "agents" / plan.agent_id
     bus = await JetStreamBus.connect(options)
     try:
@@ -137,7 +135,6 @@ async def run_agent(
             work_dir=work_dir / "lives",
             preferred=models.preferred,
             settings=settings,
-            version=version(),
         )
         await service.run(stop_on_signals(service.drain))
     finally:

@@ -51,8 +51,8 @@ log = structlog.get_logger(__name__)
 MODELS_VARIABLE = "POCKET3D_MODELS"
 
 #: A job that waits is asked for its reasons after so long, then after twice as long each time, seconds.
-_FIRST_LOOK_S = 0.5
-_LONGEST_LOOK_S = 15.0
+_FIRST_POLL_S = 0.5
+_LONGEST_POLL_S = 15.0
 #: Reasons that waiting does not change while nobody else can join.
 _FOR_GOOD = {DeclineCode.VRAM_TOTAL.value, DeclineCode.NO_DEVICE.value}
 
@@ -140,7 +140,7 @@ class ModelScheduler:
         #: Not yet told to the agent.
         self._new: list[DeclaredAdapter] = []
         self._described: dict[str, AdapterDescription] = {}
-        self._telling = asyncio.Lock()
+        self._declaring = asyncio.Lock()
         #: Jobs of this object that nobody has waited for to the end.
         self._jobs: dict[str, JobHandle] = {}
 
@@ -207,13 +207,13 @@ class ModelScheduler:
         Raises:
             RuntimeError: not started.
         """
-        await self._tell()
+        await self._declare_new()
         return list(self._described.values())
 
-    async def _tell(self) -> None:
+    async def _declare_new(self) -> None:
         """The agent and the coordinator know every registered model when this returns."""
         system = self._running()
-        async with self._telling:
+        async with self._declaring:
             while self._new:
                 new, self._new = self._new, []
                 self._described.update((each.adapter_id, each) for each in await system.declare(new))
@@ -235,7 +235,7 @@ class ModelScheduler:
         self._system = system
         self._new = [declared for _, declared in self._registered.values()]
         self._described.clear()
-        await self._tell()
+        await self._declare_new()
 
     async def stop(self) -> None:
         """Stop it: what runs has `drain_s` to end, what waits is kept in the store or lost with it."""
@@ -279,7 +279,7 @@ class ModelScheduler:
             RuntimeError: not started.
         """
         system = self._running()
-        await self._tell()
+        await self._declare_new()
         handle = await system.client.submit(
             job.feature,
             {key: _local(key, value) for key, value in job.inputs.items()},
@@ -336,14 +336,14 @@ class ModelScheduler:
         self._jobs.pop(job_id, None)
         if result.status != "succeeded" or not result.artifacts:
             return result
-        files = await handle.download(self._outputs / job_id)
+        files = await handle.download(self._outputs)
         named = {artifact.name: str(path) for artifact, path in zip(result.artifacts, files, strict=True)}
         return msgspec.structs.replace(result, outputs=_with_files(result.outputs, named))
 
     async def _ended(self, handle: JobHandle, timeout: float | None) -> Result:
         loop = asyncio.get_running_loop()
         ends = None if timeout is None else loop.time() + timeout
-        pause_s = _FIRST_LOOK_S
+        pause_s = _FIRST_POLL_S
         while True:
             left_s = pause_s if ends is None else min(pause_s, max(0.0, ends - loop.time()))
             try:
@@ -352,17 +352,17 @@ class ModelScheduler:
                 if ends is not None and loop.time() >= ends:
                     raise WaitTimeout(handle.job_id, timeout or 0.0, str(error).partition("; ")[2]) from error
             await self._check_hope(handle)
-            pause_s = min(2 * pause_s, _LONGEST_LOOK_S)
+            pause_s = min(2 * pause_s, _LONGEST_POLL_S)
 
     async def _check_hope(self, handle: JobHandle) -> None:
         """Raises `CannotStart` if the job waits for what will not come; a model that is being registered may be it."""
-        if self._new or self._telling.locked():
+        if self._new or self._declaring.locked():
             return
         try:
             reasons = (await handle.explain()).reasons
         except (BusError, ClientError) as error:
             # It has just ended, or nobody can be asked: the wait goes on.
-            log.debug("no explanation", job_id=handle.job_id, error=str(error))
+            log.debug("nobody could say why the job waits", job_id=handle.job_id, error=str(error))
             return
         if reasons and all(reason.code in _FOR_GOOD for reason in reasons):
             raise CannotStart(handle.job_id, reasons)

@@ -30,13 +30,12 @@ from pocket3d.gpu_agents.workers import WorkerHost
 from .child import keep_server
 from .running import default_agent_id
 from .scheduler_gpu import GPUMonitor
-from .version import version
 
 log = structlog.get_logger(__name__)
 
 _CONNECT_S = 30.0
 #: Between two looks whether the leader knows what the agent said, seconds.
-_LOOK_S = 0.02
+_POLL_S = 0.02
 #: Nobody else can join: a job whose adapters are all broken is told so soon, and a model that fails often is not kept
 #: from its jobs, since no other agent would do better.
 _COORDINATOR = CoordinatorSettings(unavailable_wait_s=1.0, bench_after=1_000_000)
@@ -78,7 +77,7 @@ class EmbeddedSystem:
         self._server = EmbeddedServer(self._folder / "nats", http_port=None)
         self._inventory = await asyncio.to_thread(self._monitor.open)
         for note in self._inventory.notes:
-            log.info("devices", note=note)
+            log.info("devices were found", note=note)
         try:
             await self._server.start()
             await self._start_parts(declared)
@@ -96,7 +95,6 @@ class EmbeddedSystem:
             await self._connect("coordinator"),
             subjects,
             _COORDINATOR,
-            version=version(),
         )
         self.agent = AgentService(
             await self._connect("agent"),
@@ -108,7 +106,6 @@ class EmbeddedSystem:
             declared=declared,
             work_dir=self._folder / "agent" / "lives",
             settings=AgentSettings(drain_timeout_s=self._drain_s, leave_bound_s=_LEAVE_S),
-            version=version(),
         )
         never = asyncio.Event()
         self._part("server", keep_server(self._server, self._stopping.is_set))
@@ -136,9 +133,9 @@ class EmbeddedSystem:
 
     async def until_known(self, adapter_ids: Sequence[str]) -> None:
         """Wait until the leading coordinator knows this agent, and these adapters of it."""
-        await self.unless_failed(self._look(set(adapter_ids)))
+        await self.unless_failed(self._poll_known(set(adapter_ids)))
 
-    async def _look(self, adapter_ids: set[str]) -> None:
+    async def _poll_known(self, adapter_ids: set[str]) -> None:
         mine = self.agent.identity.incarnation
         while True:
             try:
@@ -147,8 +144,8 @@ class EmbeddedSystem:
                     if advert.incarnation == mine and offered >= adapter_ids:
                         return
             except (BusError, ClientError) as error:
-                log.debug("not ready", error=str(error))
-            await asyncio.sleep(_LOOK_S)
+                log.debug("the system is not ready yet; asking again", error=str(error))
+            await asyncio.sleep(_POLL_S)
 
     async def unless_failed(self, work: Coroutine[Any, Any, Any]) -> Any:
         """What `work` returns; a part that ends meanwhile ends it.

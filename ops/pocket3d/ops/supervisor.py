@@ -41,8 +41,8 @@ _STOP_S = 15.0
 #: With `up` one Ctrl-C ends a day's work: what runs is given so long, then it is handed back and goes on at the next
 #: `up`. A setting of the agent all the same.
 _DRAIN_S = 3.0
-#: Between two looks for the leader and the agent, seconds.
-_LOOK_S = 0.1
+#: Between two requests for the leader and the agent, seconds.
+_POLL_S = 0.1
 
 
 class NotReady(Exception):
@@ -137,15 +137,15 @@ class Supervisor:
             ChildRefused: a part does not start because of its configuration.
             NotReady: not within `timeout` seconds.
         """
-        looking = asyncio.ensure_future(self._look())
+        polling = asyncio.ensure_future(self._poll_ready())
         try:
-            await self._unless_failed(asyncio.wait([looking], timeout=timeout))
-            if not looking.done():
+            await self._unless_failed(asyncio.wait([polling], timeout=timeout))
+            if not polling.done():
                 raise NotReady(f"no coordinator led and no agent was known to it within {timeout:g} s")
-            looking.result()
+            polling.result()
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            polling.cancel()
+            await asyncio.gather(polling, return_exceptions=True)
 
     async def until_failure(self) -> None:
         """Wait for ever.
@@ -201,7 +201,7 @@ class Supervisor:
 
     # -- readiness
 
-    async def _look(self) -> None:
+    async def _poll_ready(self) -> None:
         """Ask the leader for its agents until ours, the one with the child's pid, is among them."""
         subject = Subjects(self.plan.namespace).api("agents")
         bus = await JetStreamBus.connect(ConnectOptions(servers=(self.url,), name="up", wait_s=30.0))
@@ -211,11 +211,11 @@ class Supervisor:
                     answer = await bus.request(subject, encode(EmptyRequest()), timeout=2.0)
                     agents = decode(AgentList, answer.data).agents
                 except (BusError, ClientError, ValueError) as error:
-                    log.debug("not ready", error=str(error))
+                    log.debug("the system is not ready yet; asking again", error=str(error))
                 else:
                     pid = self._children["agent"].pid
                     if pid is not None and any(a.agent_id == self.plan.agent.agent_id and a.pid == pid for a in agents):
                         return
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(_POLL_S)
         finally:
             await bus.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from pocket3d.contracts.commands import AttemptFailed, AttemptStarted
@@ -34,9 +35,7 @@ def test_a_job_from_award_to_stored_result() -> None:
     assert only(wanted, effects.UploadOutputs).files == (output(),)
     assert rig.worker(start.worker_id).state.value == "idle"
     wanted = rig.tell(events.OutputsUploaded(token, (artifact(token),)))
-    store = only(wanted, effects.StoreResult)
-    assert store.expect_last == 0
-    result = store.result
+    result = only(wanted, effects.StoreResult).result
     assert (result.status, result.token, result.agent_id, result.adapter_id) == ("succeeded", token, "agent-1", "alpha")
     assert result.artifacts == [artifact(token)]
     assert result.outputs == {"mesh": "mesh.glb"}
@@ -248,6 +247,74 @@ def test_a_file_that_is_gone_is_an_invalid_output() -> None:
     rig.tell(events.RunFinished(token, {}, (output(),), 1.0))
     rig.tell(events.UploadFailed(token, "mesh.glb is not there", permanent=True))
     assert rig.failure(token).code == "invalid_output"
+
+
+def test_outputs_that_json_cannot_carry_are_an_invalid_output() -> None:
+    for value in (msgspec.msgpack.Ext(1, b"x"), {(1, 2): "a key of two"}):
+        rig = AgentRig()
+        token = rig.take()
+        rig.run(token)
+        rig.tell(events.RunFinished(token, {"x": value}, (), 1.0))
+        assert rig.failure(token).code == "invalid_output"
+        assert "JSON" in rig.failure(token).message
+
+
+def test_a_result_that_is_refused_for_its_size_fails_its_job_once_nothing_stands_there() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.RunFinished(token, {}, (output(),), 1.0))
+    rig.tell(events.OutputsUploaded(token, (artifact(token),)))
+    rig.tell(events.ResultRefused(token, "the result: 2 MiB, the server takes 1 MiB"))
+    assert rig.state(token) == "storing"
+    assert of(rig.pass_time(0.2, 0.1), effects.ReadResult)
+    wanted = rig.tell(events.ResultRead(token, None))
+    assert (rig.failure(token).code, rig.state(token)) == ("too_large", "reporting")
+    assert only(wanted, effects.DropArtifacts).names == ("mesh.glb",)
+    assert not of(rig.pass_time(5), effects.StoreResult)
+
+
+def test_a_refused_result_that_stands_there_all_the_same_has_won() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.RunFinished(token, {}, (), 1.0))
+    rig.tell(events.ResultRefused(token, "too large"))
+    rig.pass_time(0.2, 0.1)
+    rig.tell(events.ResultRead(token, token))
+    assert rig.state(token) == "done"
+
+
+@pytest.mark.parametrize("state", ["fetching", "uploading", "storing", "reporting"])
+def test_a_bug_in_the_work_for_one_attempt_fails_that_attempt_alone(state: str) -> None:
+    rig = AgentRig(adapters=[adapter(max_concurrent=2)])
+    other = rig.take()
+    token = rig.take()
+    if state == "reporting":
+        rig.tell(events.InputsFailed(token, "artifact_missing", "gone"))
+    elif state != "fetching":
+        rig.run(token)
+        rig.tell(events.RunFinished(token, {}, (output(),) if state == "uploading" else (), 1.0))
+    assert rig.state(token) == state
+    rig.tell(events.TaskFailed(token, "KeyError: 'x'"))
+    if state == "storing":
+        assert of(rig.pass_time(0.2, 0.1), effects.ReadResult)
+        rig.tell(events.ResultRead(token, None))
+    assert rig.failure(token).code == ("artifact_missing" if state == "reporting" else "agent_lost")
+    assert state == "reporting" or "KeyError: 'x'" in rig.failure(token).message
+    assert rig.state(other) == "fetching"
+
+
+def test_what_a_failed_run_had_stored_is_removed_undisturbed() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.RunFinished(token, {}, (output(),), 1.0))
+    wanted = rig.tell(events.UploadFailed(token, "gone", permanent=True))
+    kinds = [type(effect) for effect in wanted if isinstance(effect, effects.CleanUp | effects.DropArtifacts)]
+    assert kinds == [effects.CleanUp, effects.DropArtifacts]
+    # A second clean-up would cancel the removal, which may still be under way.
+    assert not of(rig.tell(events.OutcomesAnswered((f"{token}/attempt_failed",))), effects.CleanUp)
 
 
 def test_a_result_that_no_server_would_take_is_an_invalid_output() -> None:

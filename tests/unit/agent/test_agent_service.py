@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
@@ -36,11 +37,13 @@ from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import Advert, Progress, Result
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.gpu_agents.describe import DeclaredAdapter
+from pocket3d.gpu_agents.devices import DeviceSpec
 from pocket3d.gpu_agents.probes.fixed import FixedProbe
+from pocket3d.gpu_agents.probes.port import Probe, Reading
 from pocket3d.gpu_agents.service import AgentService
 from pocket3d.gpu_agents.settings import AgentSettings
 from pocket3d.gpu_agents.workers.launch import WorkerExit, WorkerLaunch
-from support.agent_rig import adapter, fixed
+from support.agent_rig import adapter, fixed, gpu
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
 
@@ -128,7 +131,9 @@ class PlayedWorkers:
 class Stage:
     """One agent service, and a coordinator played by the test."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, devices: list[DeviceSpec] | None = None, probe: Probe | None = None, **settings: Any
+    ) -> None:
         self.folder = folder
         self.subjects = Subjects()
         self.server = MemoryServer(WallClock())
@@ -140,7 +145,7 @@ class Stage:
         self.answer_outcomes = True
         self.stop = asyncio.Event()
         self._awards = 0
-        devices = [fixed()]
+        devices = devices or [fixed()]
 
         async def describe(declared: Any) -> list[frames.AdapterDescription]:
             return [adapter(each.spec.adapter_id, max_concurrent=4) for each in declared]
@@ -151,11 +156,19 @@ class Stage:
             self.subjects,
             "g1",
             devices=devices,
-            probe=FixedProbe(devices),
+            probe=probe or FixedProbe(devices),
             workers=self.workers,
             declared=[DeclaredAdapter(spec=spec, python="/opt/python", env={"A": "b"})],
             work_dir=folder,
-            settings=AgentSettings(outcome_retry_s=0.05, cancel_grace_s=0.05, max_input_mb=1, **settings),
+            settings=AgentSettings(
+                outcome_retry_s=0.05,
+                cancel_grace_s=0.05,
+                max_input_mb=1,
+                fast_probe_s=0.02,
+                tick_s=0.05,
+                reading_s=1.0,
+                **settings,
+            ),
             describe=describe,
         )
         self.running: asyncio.Task[None] | None = None
@@ -188,7 +201,9 @@ class Stage:
         answer = await self.bus.request(self.subjects.command("g1"), encode(command), timeout=5)
         return answer.data
 
-    async def award(self, inputs: dict[str, Any] | None = None, adapter_id: str = "alpha") -> Award:
+    async def award(
+        self, inputs: dict[str, Any] | None = None, adapter_id: str = "alpha", device: str = "fixed-0"
+    ) -> Award:
         self._awards += 1
         award = Award(
             job_id=f"job-{self._awards}",
@@ -196,7 +211,7 @@ class Stage:
             attempt=1,
             token=f"5-{self._awards}",
             adapter_id=adapter_id,
-            device="fixed-0",
+            device=device,
             job=Job(inputs=inputs or {"text_prompt": "a chair"}),
             submitted_at="2026-11-23T21:50:00.000Z",
             queued_s=0.0,
@@ -423,6 +438,79 @@ async def test_a_file_of_another_job_is_never_uploaded(stage: Stage, tmp_path: P
     assert (await stage.failure(award.token)).code == "invalid_output"
 
 
+def _loop(job: frames.RunJob) -> str:
+    ring = Path(job.output_dir) / "ring"
+    ring.symlink_to(ring)
+    return str(ring)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("a.glb", lambda job: f"{job.output_dir}/a\0b"),
+        ("a.glb", _loop),
+        ("a.glb", lambda job: "\ud800"),
+        ("../../a.glb", lambda job: f"{job.output_dir}/a.glb"),
+        ("a\nb.glb", lambda job: f"{job.output_dir}/a.glb"),
+        ("/a.glb", lambda job: f"{job.output_dir}/a.glb"),
+        ("twice.glb", lambda job: f"{job.output_dir}/a.glb"),
+    ],
+)
+async def test_what_a_worker_says_of_its_files_cannot_end_the_agent(
+    stage: Stage, name: str, path: Callable[[frames.RunJob], str]
+) -> None:
+    good = stage.workers.work
+
+    def work(job: frames.RunJob) -> list[frames.Frame]:
+        (Path(job.output_dir) / "a.glb").write_bytes(b"glTF")
+        file = frames.OutputFile(name=name, path=path(job), size=4)
+        files = [file, file] if name.startswith("twice") else [file]
+        return [frames.RunFinished(run_id=job.run_id, outputs={}, files=files, run_s=0.1)]
+
+    stage.workers.work = work
+    award = await stage.award()
+    assert (await stage.failure(award.token)).code == "invalid_output"
+    stage.workers.work = good
+    assert (await stage.result((await stage.award()).job_id)).status == "succeeded"
+
+
+async def test_a_bug_in_the_work_for_one_job_fails_it_and_no_other(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[frames.RunJob] = []
+    stage.workers.work = lambda job: held.append(job) or []  # type: ignore[func-returns-value]
+    other = await stage.award()
+    await until(lambda: held)
+
+    async def broken(*args: Any, **more: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    stage.workers.work = writes()
+    with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
+        patch.setattr(stage.link, "put_object", broken)
+        award = await stage.award()
+        failed = await stage.failure(award.token)
+    assert (failed.code, "ZeroDivisionError: a bug" in failed.message) == ("agent_lost", True)
+    (said,) = [entry for entry in logs if entry["event"] == "unexpected error"]
+    assert (said["token"], type(said["exc_info"])) == (award.token, ZeroDivisionError)
+    (worker_id,) = stage.workers.launches
+    for frame in writes()(held[0]):
+        stage.workers._ends[worker_id][0](worker_id, frame)
+    assert (await stage.result(other.job_id)).status == "succeeded"
+
+
+async def test_a_result_that_the_server_is_too_small_for_fails_its_job(stage: Stage) -> None:
+    stage.server.max_payload = 64 * 1024
+    stage.workers.work = lambda job: [
+        frames.RunFinished(run_id=job.run_id, outputs={"text": "x" * 100_000}, files=[], run_s=0.1)
+    ]
+    award = await stage.award()
+    failed = await stage.failure(award.token)
+    assert failed.code == "too_large"
+    assert "return files instead" in failed.message
+    await until(lambda: not stage.service.engine.core.runs)
+
+
 async def test_outcomes_are_repeated_until_they_are_answered(stage: Stage) -> None:
     stage.answer_outcomes = False
     stage.workers.work = lambda job: [
@@ -492,6 +580,48 @@ async def test_drain_finishes_what_runs_and_ends_the_service(tmp_path: Path) -> 
     assert (await stage.result(award.job_id)).status == "succeeded"
     assert stage.workers.closed
     assert list(stage.folder.iterdir()) == []
+
+
+class BreakingProbe:
+    """A probe with a bug: it raises where it should say that a device cannot be used."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.reads = 0
+
+    def read(self) -> dict[str, Reading]:
+        self.reads += 1
+        if self.broken:
+            raise AttributeError("'NoneType' object has no attribute 'free'")
+        return {"GPU-0": Reading(16_000, {})}
+
+    def close(self) -> None:
+        return None
+
+
+async def test_a_probe_that_raises_ends_no_agent_and_its_readings_age(tmp_path: Path) -> None:
+    probe = BreakingProbe()
+    stage = Stage(tmp_path / "work", [gpu()], probe)
+    await stage.begin()
+
+    def reason() -> str | None:
+        return stage.service.engine.core.books["GPU-0"].ledger.unavailable(time.monotonic())
+
+    try:
+        await until(lambda: reason() is None)
+        probe.broken = True
+        with structlog.testing.capture_logs() as logs:
+            reads = probe.reads
+            await until(lambda: probe.reads >= reads + 5 and reason() is not None)
+            said = [entry for entry in logs if "could not be measured" in entry["event"]]
+            assert [(entry["agent_id"], entry["log_level"]) for entry in said] == [("g1", "error")]
+            assert isinstance(said[0]["exc_info"], AttributeError)
+            probe.broken = False
+            await until(lambda: reason() is None)
+            assert any("measured again" in entry["event"] for entry in logs)
+        await stage.result((await stage.award(device="GPU-0")).job_id)
+    finally:
+        await stage.end()
 
 
 async def test_an_unexpected_error_ends_the_service_loudly(tmp_path: Path) -> None:

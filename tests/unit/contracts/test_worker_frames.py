@@ -73,3 +73,11 @@ def test_an_output_that_contains_itself_is_refused() -> None:
     loop["self"] = loop
     with pytest.raises(wf.FrameError, match="cannot be sent"):
         wf.pack(wf.RunFinished(run_id="r", outputs=loop, files=[], run_s=0.0))
+
+
+@pytest.mark.parametrize("from_worker", [True, False])
+def test_text_that_is_no_utf8_is_no_frame(from_worker: bool) -> None:
+    """Its UnicodeDecodeError was taken for a bug of the reader, and the worker's end for the kernel's doing."""
+    body = b"\x81\xa4type\xa5h\xfbllo"
+    with pytest.raises(wf.FrameError, match="not a frame"):
+        wf.FrameReader(from_worker=from_worker).feed(len(body).to_bytes(4, "big") + body)

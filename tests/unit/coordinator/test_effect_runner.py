@@ -11,7 +11,6 @@ import pytest
 from pocket3d.bus.port import (
     BusError,
     Conflict,
-    ConsumerName,
     Disconnected,
     Msg,
     NoResponders,
@@ -20,6 +19,7 @@ from pocket3d.bus.port import (
     Stored,
     TooLarge,
 )
+from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import (
     Award,
@@ -84,14 +84,10 @@ class Stage:
         self.fed: asyncio.Queue[Any] = asyncio.Queue()
         self.done: list[str] = []
 
-        async def restore() -> None:
-            self.done.append("restored")
-
         links = Links(
             self.fed.put_nowait,
             lambda: self.done.append("lease renewed"),
             lambda: self.done.append("fenced out"),
-            restore,
             lambda more: self.done.append("read" if more else "paused"),
         )
         self.runner = EffectRunner(self.bus, SUBJECTS, RECORD, 3.0, self.tasks, links)  # type: ignore[arg-type]
@@ -287,24 +283,21 @@ async def test_bytes_that_are_no_result_are_deleted_by_sequence(stage: Stage) ->
 async def test_acks_go_to_their_consumers(stage: Stage) -> None:
     job = effects.AckJob("high", 12, "j1", answer=True)
     assert await stage.run(job, None) == events.JobAcked("j1", 12)
-    assert stage.bus.calls == [("ack", (ConsumerName("P3D_JOBS", "coordinator-high"), 12), {})]
+    assert stage.bus.calls == [("ack", (coordinator_jobs(SUBJECTS, "high"), 12), {})]
     second = effects.AckJob("high", 13)
     assert await stage.run(second, None) == events.JobAcked("", 13)
     assert await stage.run(job, OutcomeUnknown("x")) == events.EffectFailed(job, "x")
     assert await stage.run(effects.AckResult(9), None) == events.ResultAcked(9)
-    assert stage.bus.calls == [("ack", (ConsumerName("P3D_RESULTS", "coordinator"), 9), {})]
+    assert stage.bus.calls == [("ack", (coordinator_results(SUBJECTS), 9), {})]
 
 
-async def test_a_count_that_finds_no_consumer(stage: Stage) -> None:
+async def test_what_is_left_to_be_acked(stage: Stage) -> None:
     for key, consumer in (("results", "coordinator"), ("low", "coordinator-low")):
         effect = effects.CountBacklog(key)  # type: ignore[arg-type]
         assert await stage.run(effect, 3) == events.BacklogCounted(effect.consumer, 3)
         assert stage.bus.calls[0][1][0].name == consumer
-        assert await stage.run(effect, Refused("x", code=10014)) == events.BacklogCounted(effect.consumer, None)
-        assert await stage.run(effect, Refused("x", code=1)) == events.BacklogUncounted(effect.consumer)
-        assert await stage.run(effect, OutcomeUnknown("x")) == events.BacklogUncounted(effect.consumer)
-    await stage.run_silently(effects.RestoreTopology("low"))
-    assert stage.done == ["restored"]
+        for error in LOST:
+            assert await stage.run(effect, error) == events.BacklogUncounted(effect.consumer)
 
 
 # ---------------------------------------------------------------- commands

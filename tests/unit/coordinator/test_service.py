@@ -263,17 +263,6 @@ async def test_an_event_that_is_too_large_does_not_hold_up_the_others() -> None:
     await stage.close()
 
 
-async def test_a_consumer_that_somebody_removed_is_made_again(stage: Stage) -> None:
-    agent = await stage.agent()
-    for stream, name in ((SUBJECTS.jobs_stream, "coordinator-normal"), (SUBJECTS.results_stream, "coordinator")):
-        # Those who pull from it are told, as a server tells them.
-        stage.server.streams[stream].consumers.pop(name).wake()
-    await stage.publish("j1")
-    award = await eventually(lambda: agent.award_of("j1"))
-    await agent.finish(award)
-    await stage.told("j1", "succeeded")
-
-
 async def test_each_step_of_a_job_is_one_line(stage: Stage) -> None:
     agent = await stage.agent()
     with structlog.testing.capture_logs() as lines:

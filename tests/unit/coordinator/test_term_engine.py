@@ -23,7 +23,7 @@ from pocket3d.coordinator.digest import request_digest
 from pocket3d.coordinator.event_log import AppendBatch, BatchConflict, BatchEndRead, BatchStored, FencedOut
 from pocket3d.coordinator.leader_record import LeaderRecordRead, ReadLeaderRecord
 from pocket3d.coordinator.settings import CoordinatorSettings
-from pocket3d.coordinator.term_engine import COUNT_S, PAUSE_S, WATCH_S, TermEffect, TermEngine, TermEvent
+from pocket3d.coordinator.term_engine import COUNT_S, PAUSE_S, TermEffect, TermEngine, TermEvent
 from support.coordinator_desk import AgentDouble, offer
 
 E = TypeVar("E")
@@ -364,25 +364,21 @@ def test_bytes_that_are_no_result_count_as_read() -> None:
     assert term.decider.engine.core.results_drained
 
 
-def test_what_is_left_is_counted_until_it_was_read_and_the_consumers_are_watched_then() -> None:
+def counts(term: Term, seconds: float = COUNT_S) -> list[str]:
+    return [each.consumer for each in term.tick(seconds) if isinstance(each, effects.CountBacklog)]
+
+
+def test_what_is_left_is_counted_until_it_was_read() -> None:
     term = Term(counted=False)
+    assert counts(term) == [], "it is counted when the consumer was taken over"
     term.do(events.BacklogCounted("normal", 1))
-    term.take(effects.CountBacklog)
-    assert [c.consumer for c in term.tick(COUNT_S) if isinstance(c, effects.CountBacklog)] == ["normal"]
-    assert [c for c in term.tick(COUNT_S) if isinstance(c, effects.CountBacklog)] == [], "its answer is awaited"
+    term.do(events.BacklogCounted("low", 0))
+    assert counts(term) == ["normal"]
+    assert counts(term) == [], "its answer is awaited"
     term.do(events.BacklogUncounted("normal"))
-    assert [c.consumer for c in term.tick(COUNT_S) if isinstance(c, effects.CountBacklog)] == ["normal"]
-    for key in CONSUMERS:
-        term.do(events.BacklogCounted(key, 0))
-    assert term.decider.engine.core.jobs_indexed
-    term.take(effects.CountBacklog)
-    term.tick(COUNT_S)
-    term.take(effects.CountBacklog)
-    for key in CONSUMERS:
-        term.do(events.BacklogCounted(key, 0))
-    assert [c for c in term.tick(WATCH_S - 2 * 0.25) if isinstance(c, effects.CountBacklog)] == []
-    watched = [c.consumer for c in term.tick(2 * 0.25) if isinstance(c, effects.CountBacklog)]
-    assert watched == list(CONSUMERS)
+    assert counts(term) == ["normal"]
+    term.do(events.BacklogCounted("normal", 0))
+    assert counts(term, 5.0) == []
 
 
 def test_acks_that_were_confirmed_are_told_from_what_is_still_to_come() -> None:
@@ -396,18 +392,13 @@ def test_acks_that_were_confirmed_are_told_from_what_is_still_to_come() -> None:
     assert term.decider._catch_up["normal"].done
 
 
-def test_a_removed_consumer_is_made_again(term: Term) -> None:
-    made = term.do(events.BacklogCounted("low", None))
-    assert effects.RestoreTopology("low") in made
-
-
-def test_a_count_that_a_broken_connection_took_is_asked_again(term: Term) -> None:
-    term.tick(WATCH_S)
-    assert term.take(effects.CountBacklog) != []
+def test_a_count_that_a_broken_connection_took_is_asked_again() -> None:
+    term = Term(counted=False)
+    term.do(events.BacklogCounted("normal", 1))
+    assert counts(term) == ["normal"]
     term.do(events.Disconnected())
-    term.do(events.Connected())
-    term.tick(WATCH_S)
-    assert [count.consumer for count in term.take(effects.CountBacklog)] == list(CONSUMERS)
+    assert counts(term) == []
+    assert effects.CountBacklog("normal") in term.do(events.Connected())
 
 
 def test_an_award_that_was_refused_is_told_as_refused(term: Term) -> None:

@@ -118,6 +118,15 @@ def test_check_takes_an_id_of_a_file_and_inputs(models: Path, tmp_path: Path) ->
     assert run("check", "echo", "--work-dir", str(tmp_path / "full")).exit_code == 2
 
 
+def test_check_finds_a_module_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "beside_this_file.py").write_text((SUPPORT / "checked.py").read_text())
+    file = tmp_path / "models.yaml"
+    entry = {"class": "beside_this_file.GoodAdapter", "config": {"step_s": 0}}
+    file.write_text(json.dumps({"adapters": {"mine": entry}}))
+    checked = run("check", "mine", "--models", str(file))
+    assert checked.exit_code == 0, checked.output
+
+
 def test_what_is_not_configured_cannot_be_checked(recipe: BuiltinAdapter) -> None:
     refused = run("check", "big-cat")
     assert refused.exit_code == 1 and "pocket3d adapters install big-cat" in refused.output

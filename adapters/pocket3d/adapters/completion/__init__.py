@@ -1,1 +1,1 @@
-"""Parts of a mesh, closed."""
+"""Closes the parts of a mesh."""

@@ -1,4 +1,4 @@
-"""One part with its looks, closed: caps have vertices of their own, with the coordinates and colours of the rim."""
+"""Closes one part and keeps its looks: caps have vertices of their own, with the coordinates and colours of the rim."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .holes import Filled, fill_holes
 
 
 class ClosedPart(NamedTuple):
-    """The part, what was filled, and why it is not closed if it is not."""
+    """The part, the filled holes, and the reason if it could not be closed."""
 
     part: MeshPart
     filled: Filled
     note: str | None
 
     def facts(self) -> dict[str, Any]:
-        """For the result."""
+        """What the answer says about the part."""
         return {
             "name": self.part.name,
             "holes": [{"edges": hole.edges, "area": hole.area} for hole in self.filled.holes],

@@ -1,4 +1,4 @@
-"""Close the boundary loops of a triangle mesh with flat caps of least area, on values.
+"""Closes the boundary loops of a triangle mesh with caps of least area.
 
 The triangulation of a loop is the dynamic programme of Barequet and Sharir, "Filling Gaps in the Boundary of a
 Polyhedron", CAGD 1995: of all triangulations the one of least area. Nothing is guessed of what lay there: caps are as
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..positions import places
+from ..weld import NEARLY, weld_vertices
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -61,7 +61,7 @@ def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
         vertices: (V, 3); equal positions count as one.
         faces: (F, 3), wound consistently where it is to be closed.
     """
-    place, first = places(vertices)
+    place, first = weld_vertices(vertices, NEARLY)
     topology = place[faces]
     topology = topology[(topology != np.roll(topology, 1, axis=1)).all(axis=1)]
     boundary, bad = _boundary(topology, len(first))
@@ -82,7 +82,7 @@ def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
 
 
 def _boundary(faces: IntArray, count: int) -> tuple[list[tuple[int, int]], int]:
-    """Directed edges without a face on their other side, and how many edges are not those of a manifold."""
+    """Directed edges without a face on their other side, and the number of edges that are not manifold."""
     edges = _edges(faces)
     forward, times = np.unique(edges[:, 0] * count + edges[:, 1], return_counts=True)
     backward = (forward % count) * count + forward // count
@@ -200,6 +200,6 @@ def _areas(points: FloatArray, faces: IntArray) -> FloatArray:
 
 
 def _volume(points: FloatArray, faces: IntArray) -> float:
-    """By the divergence theorem, about the middle of the points."""
+    """Enclosed volume by the divergence theorem, about the middle of the points."""
     corners = points[faces] - points.mean(axis=0)
     return float(np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])).sum() / 6)

@@ -1,1 +1,1 @@
-"""Meshes from one format into another, placed and sized as wanted."""
+"""Converts meshes from one format to another, placed and sized as wanted."""

@@ -1,4 +1,4 @@
-"""The work of `adapter.py`: place and size a scene, write it, and say what the target format has no room for."""
+"""Places and sizes a scene, writes it, and says what the target format cannot hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Y_TO_Z = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
 
 class Placement(NamedTuple):
-    """What is done to the coordinates."""
+    """How the coordinates are changed."""
 
     #: Which axis points up in the input and in the output: y or z.
     input_up: str
@@ -52,7 +52,7 @@ def place(scene: Any, placement: Placement) -> npt.NDArray[np.float64]:
 
 
 def merge(scene: Any) -> int:
-    """Merge vertices that are equal in position, normal and texture coordinate; returns how many went."""
+    """Merge vertices that are equal in position, normal and texture coordinate; returns how many were removed."""
     gone = 0
     for mesh in scene.geometry.values():
         before = len(mesh.vertices)
@@ -62,7 +62,7 @@ def merge(scene: Any) -> int:
 
 
 def losses(scene: Any, target: str) -> list[str]:
-    """What the target format has no room for, of that which is there; for people."""
+    """What the scene has and the target format cannot hold, as texts for people."""
     if target == "glb":
         return []
     meshes = list(scene.geometry.values())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import AdapterUnavailable, InvalidInput
-from .upstream import installed
+from ..upstream_needs import installed
 
 _OPAQUE = 255
 #: The network that upstream's remover uses.

@@ -10,14 +10,15 @@ REVISION = "9bcf3028145311cbea5c127aed19717833b3a35f"
 RECIPE = Recipe(
     name="hunyuan3d",
     python=("3.11", "3.10"),
-    # Together: torchvision alone brings a torch of its own choice.
-    torch=("torch>=2.4", "torchvision"),
+    # PyPI's build of this version is the one for CUDA 12.4.
+    torch=("torch==2.6.0", "torchvision==0.21.0"),
     # Not upstream's list, which lacks scikit-image and pyyaml and has a web server.
     requirements=(
         "msgspec>=0.19",
         "structlog>=24.1",
-        "transformers>=4.48",
-        "diffusers>=0.31",
+        # Of the time of that torch. Later ones want a newer torch, or a word of trust for painting's own pipeline.
+        "transformers==4.51.3",
+        "diffusers==0.33.1",
         "accelerate",
         "einops",
         "numpy",
@@ -74,6 +75,6 @@ RECIPE = Recipe(
             "The background remover is rembg; put its network u2net.onnx into the folder u2net beside the weights"
             " (it is a release file of github.com/danielgatis/rembg), or set download: true and it is fetched."
         ),
-        "Painting is compiled here: nvcc of torch's own CUDA version and a C++ compiler are needed.",
+        "Painting is compiled here: nvcc of CUDA 12.4 and a C++ compiler are needed.",
     ),
 )

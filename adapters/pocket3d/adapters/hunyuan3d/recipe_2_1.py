@@ -11,6 +11,7 @@ RECIPE = Recipe(
     name="hunyuan3d-2.1",
     # Blender 4.0 as a module, which upstream writes GLB with, exists for 3.10 alone.
     python=("3.10",),
+    # PyPI's build of this version is the one for CUDA 12.4.
     torch=("torch==2.5.1", "torchvision==0.20.1"),
     requirements=(
         "msgspec>=0.19",
@@ -40,6 +41,10 @@ RECIPE = Recipe(
         "torchdiffeq",
         "pytorch-lightning==1.9.5",
         "torchmetrics==1.6.0",
+        # trimesh 4.4 decimates by it, which painting does with a mesh of more than 40,000 faces.
+        "open3d==0.18.0",
+        # PyPI begins with Blender 4.2, for Python 3.11; painting writes its GLB with 4.0.
+        "--extra-index-url https://download.blender.org/pypi/",
         "bpy==4.0.0",
         "embreex",
         "ninja==1.11.1.1",
@@ -72,11 +77,13 @@ RECIPE = Recipe(
             "The background remover is rembg; put its network u2net.onnx into the folder u2net beside the weights"
             " (it is a release file of github.com/danielgatis/rembg), or set download: true and it is fetched."
         ),
+        "Blender as a module (bpy) is GPL-3.0, and comes from Blender's own package index.",
+        "open3d needs the system package libusb-1.0-0.",
         (
             "Painting wants RealESRGAN_x4plus.pth (a release file of github.com/xinntao/Real-ESRGAN) in"
             " Hunyuan3D-2.1/hy3dpaint/ckpt, and `bash compile_mesh_painter.sh` run in"
             " Hunyuan3D-2.1/hy3dpaint/DifferentiableRenderer."
         ),
-        "Painting is compiled here: nvcc of torch's own CUDA version and a C++ compiler are needed.",
+        "Painting is compiled here: nvcc of CUDA 12.4 and a C++ compiler are needed.",
     ),
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import AdapterUnavailable
+from ..upstream_needs import installed
 from .versions import Version
 
 
@@ -68,17 +68,6 @@ def mend_torchvision() -> None:
     """Hunyuan3D 2.1 ships a patch for the module that torchvision 0.17 dropped and its upscaler imports; use it."""
     with contextlib.suppress(ImportError):
         importlib.import_module("torchvision_fix").apply_fix()
-
-
-def installed(module: str) -> bool:
-    """True if a top-level module would be found."""
-    if module in sys.modules:
-        return True
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ValueError:
-        # A module put into sys.modules without a spec, and taken out again by its own import.
-        return False
 
 
 def _folders(version: Version, root: Path | None) -> list[Path]:

@@ -9,6 +9,8 @@ from msgspec import Meta, Struct, field
 Index = Annotated[int, Meta(ge=0, lt=2**31)]
 Size = Annotated[int, Meta(ge=0, lt=2**40)]
 Name = Annotated[str, Meta(max_length=1024)]
+Pair = tuple[float, float]
+Colour = Annotated[list[float], Meta(min_length=3, max_length=4)]
 
 
 class Buffer(Struct):
@@ -35,6 +37,7 @@ class Accessor(Struct):
     type: str
     bufferView: Index | None = None
     byteOffset: Size = 0
+    normalized: bool = False
     sparse: Any = None
 
 
@@ -61,10 +64,18 @@ class Node(Struct):
     name: Name | None = None
     children: list[Index] = field(default_factory=list)
     mesh: Index | None = None
+    skin: Index | None = None
     matrix: list[float] | None = None
     translation: list[float] | None = None
     rotation: list[float] | None = None
     scale: list[float] | None = None
+
+
+class Skin(Struct):
+    """What holds a mesh."""
+
+    joints: Annotated[list[Index], Meta(max_length=65_536)]
+    inverseBindMatrices: Index | None = None
 
 
 class Scene(Struct):
@@ -87,6 +98,55 @@ class Texture(Struct):
     extensions: dict[str, Any] = field(default_factory=dict)
 
 
+class TextureTransform(Struct):
+    """Where a texture lies, of the extension KHR_texture_transform."""
+
+    offset: Pair = (0.0, 0.0)
+    rotation: float = 0.0
+    scale: Pair = (1.0, 1.0)
+    texCoord: Index | None = None
+
+
+class _TextureExtensions(Struct):
+    KHR_texture_transform: TextureTransform | None = None
+
+
+class TextureInfo(Struct, omit_defaults=True):
+    """A material's use of a texture."""
+
+    index: Index
+    texCoord: Index = 0
+    #: Of normals.
+    scale: float | None = None
+    #: Of occlusion.
+    strength: float | None = None
+    extensions: _TextureExtensions | None = None
+
+
+class MetallicRoughness(Struct, omit_defaults=True):
+    """The surface of a material."""
+
+    baseColorFactor: Colour | None = None
+    baseColorTexture: TextureInfo | None = None
+    metallicFactor: float | None = None
+    roughnessFactor: float | None = None
+    metallicRoughnessTexture: TextureInfo | None = None
+
+
+class Material(Struct, omit_defaults=True):
+    """How triangles look."""
+
+    name: Name | None = None
+    pbrMetallicRoughness: MetallicRoughness | None = None
+    normalTexture: TextureInfo | None = None
+    occlusionTexture: TextureInfo | None = None
+    emissiveTexture: TextureInfo | None = None
+    emissiveFactor: Colour | None = None
+    alphaMode: Name | None = None
+    alphaCutoff: float | None = None
+    doubleSided: bool | None = None
+
+
 class Document(Struct):
     """The file's JSON."""
 
@@ -99,5 +159,6 @@ class Document(Struct):
     scene: Index | None = None
     images: list[Image] = field(default_factory=list)
     textures: list[Texture] = field(default_factory=list)
-    materials: list[dict[str, Any]] = field(default_factory=list)
+    materials: list[Material] = field(default_factory=list)
+    skins: list[Skin] = field(default_factory=list)
     extensionsRequired: list[str] = field(default_factory=list)

@@ -1,8 +1,15 @@
-"""PLY: the header's element counts against the limits and the file's length."""
+"""PLY: the header's element counts against the limits and the file's length.
+
+The parser (trimesh) gets a header of our own making: without comments, which may be in any encoding and name other
+files, and with lines that end with LF.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .limits import Checked, MeshLimits, Refused
+from .text_formats import plain_text
 
 _SIZES = {
     **dict.fromkeys(("char", "uchar", "int8", "uint8"), 1),
@@ -23,55 +30,69 @@ class _Element:
         self.row = 0
 
 
+class _Header(NamedTuple):
+    """What a header states."""
+
+    #: ascii, binary_little_endian or binary_big_endian.
+    form: str
+    elements: list[_Element]
+    #: The lines of elements and properties.
+    lines: list[str]
+    #: What it refers to outside of the file, for people.
+    ignored: tuple[str, ...]
+
+
 def check_ply(data: bytes, limits: MeshLimits) -> Checked:
     """Judge a PLY file by its header.
 
     Raises:
         Refused: no PLY, too large, or shorter than its header claims.
     """
-    elements, text, body, ignored = _header(data)
-    counts = {element.name: element.count for element in elements}
+    header, body = _split(data)
+    counts = {element.name: element.count for element in header.elements}
     vertices, faces = counts.get("vertex", 0), counts.get("face", 0)
     if not vertices or not faces:
         raise Refused(f"no surface: {vertices} vertices and {faces} faces")
     # Elements beyond those two are held in memory as well.
     limits.check_counts(vertices, faces)
     limits.check_counts(0, sum(counts.values()) - vertices)
-    length = len(data) - body
-    if text:
-        lines = data.count(b"\n", body) + 1
+    if header.form == "ascii":
+        body = plain_text(body)
+        lines = body.count(b"\n") + 1
         rows = sum(counts.values())
         if lines < rows:
             raise Refused(f"it ends early: {rows:,} lines are announced, {lines:,} are there")
         if lines > rows + 1000:
             raise Refused(f"{lines:,} lines where the header announces {rows:,}")
     else:
-        least = sum(element.count * element.row for element in elements)
-        if least > length:
-            raise Refused(f"it ends early: its header announces {least:,} bytes at least, {length:,} are there")
-    return Checked(data, 0, faces, ignored)
+        least = sum(element.count * element.row for element in header.elements)
+        if least > len(body):
+            raise Refused(f"it ends early: its header announces {least:,} bytes at least, {len(body):,} are there")
+    head = "\n".join(["ply", f"format {header.form} 1.0", *header.lines, "end_header\n"])
+    return Checked(head.encode() + body, 0, faces, header.ignored)
 
 
-def _header(data: bytes) -> tuple[list[_Element], bool, int, tuple[str, ...]]:
-    """Elements, whether the body is text, where it begins, and what points outside."""
-    if not data.startswith((b"ply\n", b"ply\r\n")):
+def _split(data: bytes) -> tuple[_Header, bytes]:
+    """The header and the body."""
+    ending = next((each for each in (b"\n", b"\r\n", b"\r") if data.startswith(b"ply" + each)), None)
+    if ending is None:
         raise Refused("no PLY file: it does not begin with a line 'ply'")
     end = data.find(b"end_header", 0, _MAX_HEADER)
-    body = data.find(b"\n", end) + 1 if end > 0 else 0
-    if body == 0:
+    body = data.find(ending, end) if end > 0 else -1
+    if body < 0:
         raise Refused("the header does not end")
     try:
-        lines = data[:end].decode("ascii", "replace").splitlines()
-        return _elements(lines[1:], body)
+        return _header(data[:end].decode("ascii", "replace").splitlines()[1:]), data[body + len(ending) :]
     except (ValueError, KeyError, IndexError) as error:
         if isinstance(error, Refused):
             raise
         raise Refused(f"the header is broken: {error}") from error
 
 
-def _elements(lines: list[str], body: int) -> tuple[list[_Element], bool, int, tuple[str, ...]]:
+def _header(lines: list[str]) -> _Header:
     form = ""
     elements: list[_Element] = []
+    kept: list[str] = []
     ignored: list[str] = []
     for line in lines:
         words = line.split()
@@ -80,19 +101,22 @@ def _elements(lines: list[str], body: int) -> tuple[list[_Element], bool, int, t
         if words[0] == "comment":
             if "texturefile" in line.lower():
                 ignored.append(f"texture {line[7:].strip()[:80]!r}: only the PLY file itself is read")
-        elif words[0] == "format":
+            continue
+        if words[0] == "format":
             form = words[1]
-        elif words[0] == "element":
+            continue
+        if words[0] == "element":
             elements.append(_Element(words[1], _count(words[2])))
         elif words[0] == "property":
             elements[-1].row += _SIZES[words[2] if words[1] == "list" else words[1]]
         else:
             raise Refused(f"the header is broken: {line.strip()[:80]!r}")
+        kept.append(" ".join(words))
     if form not in ("ascii", "binary_little_endian", "binary_big_endian"):
         raise Refused(f"the header names no known format but {form!r}")
     if len({element.name for element in elements}) != len(elements):
         raise Refused("the header announces an element twice")
-    return elements, form == "ascii", body, tuple(ignored[:10])
+    return _Header(form, elements, kept, tuple(ignored[:10]))
 
 
 def _count(text: str) -> int:

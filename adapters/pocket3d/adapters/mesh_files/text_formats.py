@@ -1,11 +1,12 @@
 """OBJ, OFF and text STL: counted line by line before they are parsed, and rid of what points to other files.
 
-The parser (trimesh) drops broken numbers and counts relative indices from the end of the file; here is seen to it that
-it gets neither.
+The parser (trimesh) drops broken numbers and counts relative indices from the end of the file; these checks see to it
+that it gets neither. It gets UTF-8 without a byte order mark and lines that end with LF, whatever the file has.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 
@@ -17,8 +18,36 @@ _MAX_LINE = 1_000_000
 _MAX_GROUPS = 20_000
 _KEPT = (b"v", b"vt", b"vn", b"f", b"o", b"g", b"usemtl")
 _OUTSIDE = {b"mtllib": "material library", b"maplib": "texture library", b"call": "call of another file"}
+#: Lines that hold words in any encoding, where a last byte 0x5C may be half of a letter (Shift JIS, GBK).
+_WORDS = re.compile(rb"\s*(#|(o|g|usemtl|mtllib)\s)", re.IGNORECASE)
 _ZERO = re.compile(rb"[\s/]0+(?=[\s/]|$)")
 _SHOWN = 80
+#: `int()` refuses thousands of digits with another error.
+_MAX_DIGITS = 18
+
+
+def plain_text(data: bytes) -> bytes:
+    """Text as UTF-8 without a byte order mark, its lines ended by LF.
+
+    Exporters write their byte order mark (Windows), UTF-16, names and comments in the code page of their country, or
+    CR alone (Macintosh). A code page is not stated in the file; the Western one (Windows-1252) is assumed, which
+    spoils at most names.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16", "replace").encode()
+    else:
+        data = data.removeprefix(codecs.BOM_UTF8)
+        if not _is_utf8(data):
+            data = data.decode("cp1252", "replace").encode()
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def check_obj(data: bytes, limits: MeshLimits) -> Checked:
@@ -31,7 +60,7 @@ def check_obj(data: bytes, limits: MeshLimits) -> Checked:
     ignored: list[str] = []
     counts = {b"v": 0, b"vt": 0, b"vn": 0}
     faces = groups = 0
-    for number, line in _obj_lines(data):
+    for number, line in _obj_lines(plain_text(data)):
         word, _, rest = line.partition(b" ")
         if word in counts:
             counts[word] += 1
@@ -76,9 +105,11 @@ def _obj_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
             raise Refused(f"line {number + 1} has more than {_MAX_LINE:,} characters")
         line = data[start:end]
         start, number = end + 1, number + 1
-        if line.endswith((b"\\", b"\\\r")):
-            held += line.rstrip(b"\r").removesuffix(b"\\") + b" "
-            continue
+        if line.endswith(b"\\"):
+            line = line.removesuffix(b"\\")
+            if not _WORDS.match(held + line):
+                held += line + b" "
+                continue
         line, held = held + line, b""
         line = line.partition(b"#")[0].strip()
         if line:
@@ -110,6 +141,7 @@ def check_off(data: bytes, limits: MeshLimits) -> Checked:
     Raises:
         Refused: no OFF, too large, or fewer lines than it claims.
     """
+    data = plain_text(data)
     lines = _plain_lines(data)
     head = next(lines, b"")
     if not head.upper().startswith((b"OFF", b"COFF")):
@@ -128,7 +160,7 @@ def check_off(data: bytes, limits: MeshLimits) -> Checked:
             break
         if found > vertices:
             corners = line.split(maxsplit=1)[0]
-            if not corners.isdigit() or int(corners) < 3:
+            if not corners.isdigit() or len(corners) > _MAX_DIGITS or int(corners) < 3:
                 raise Refused(f"face {found - vertices}: {_shown(corners)} corners; want 3 or more")
             triangles += int(corners) - 2
             limits.check_counts(vertices, triangles)
@@ -143,6 +175,7 @@ def check_text_stl(data: bytes, limits: MeshLimits) -> Checked:
     Raises:
         Refused: too large, no triangles, or broken off.
     """
+    data = plain_text(data)
     lower = data.lower()
     vertices = len(re.findall(rb"\bvertex\s", lower))
     solids = lower.count(b"endsolid")

@@ -1,1 +1,1 @@
-"""A photograph and words to a mesh."""
+"""Makes a mesh of a photograph, of words, or of both."""

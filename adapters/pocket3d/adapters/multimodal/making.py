@@ -1,4 +1,4 @@
-"""The three ways to a mesh: from words, from a photograph, and from both."""
+"""Makes the mesh of a request in one of three ways: from words, from a photograph, or from both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..procedural.grammar import parse
 from ..silhouette.from_file import from_photograph
 from ..silhouette.options import PhotoOptions
 from ..texturing.atlas import UnwrapFailed
-from ..texturing.painting import creased, paint_scene
+from ..texturing.painting import paint_scene, split_at_creases
 from ..texturing.words import understand
 
 Step = Callable[[float, str], None]
@@ -21,29 +21,29 @@ Step = Callable[[float, str], None]
 _SHAPE_SHARE = 0.4
 
 
-class Made(NamedTuple):
-    """Parts to write, and facts for `generation_info`."""
+class Output(NamedTuple):
+    """The parts to write, and facts for `generation_info`."""
 
     parts: list[MeshPart]
     facts: dict[str, Any]
 
 
-def told(text: str, options: PhotoOptions, device: str, step: Step) -> Made:
+def from_text(text: str, options: PhotoOptions, device: str, step: Step) -> Output:
     """Build what the words name, by the shape grammar. Raises `PromptError` as `parse` does."""
     scene = parse(text)
     made = assemble(scene, options.seed, device, step)
     facts = {"model": "procedural shape grammar", "understood": scene.understood(), "ignored": made.ignored}
-    return Made(made.parts, facts)
+    return Output(made.parts, facts)
 
 
-def inflated(path: Path, field: str, options: PhotoOptions, device: str, step: Step) -> Made:
+def from_photo(path: Path, field: str, options: PhotoOptions, device: str, step: Step) -> Output:
     """Inflate the photograph's subject; it keeps its colours. Raises as `from_photograph` does."""
     found = from_photograph(path, field, options, device, step)
-    facts = {"model": "silhouette inflation", **found.made.facts, "image_size": found.image_size}
-    return Made([found.made.part], facts)
+    facts = {"model": "silhouette inflation", **found.reconstruction.facts, "image_size": found.image_size}
+    return Output([found.reconstruction.part], facts)
 
 
-def painted(path: Path, field: str, text: str, options: PhotoOptions, device: str, step: Step) -> Made:
+def from_both(path: Path, field: str, text: str, options: PhotoOptions, device: str, step: Step) -> Output:
     """Inflate the photograph's subject and give it the surface that the words name.
 
     Raises:
@@ -52,8 +52,8 @@ def painted(path: Path, field: str, text: str, options: PhotoOptions, device: st
     """
     wanted = understand(text)
     found = from_photograph(path, field, options, device, lambda share, stage: step(_SHAPE_SHARE * share, stage))
-    part = found.made.part
-    bare = creased(part.name, part.vertices, part.faces, part.normals)
+    part = found.reconstruction.part
+    bare = split_at_creases(part.name, part.vertices, part.faces, part.normals)
     try:
         surface = paint_scene(
             [bare],
@@ -67,10 +67,10 @@ def painted(path: Path, field: str, text: str, options: PhotoOptions, device: st
         raise InvalidInput(f"{path.name}: {error}", field) from error
     facts = {
         "model": "silhouette inflation with a procedural solid texture",
-        **found.made.facts,
+        **found.reconstruction.facts,
         "image_size": found.image_size,
-        "understood": wanted.said,
+        "understood": wanted.recognised,
         "ignored": wanted.ignored,
         **surface.facts,
     }
-    return Made(surface.parts, facts)
+    return Output(surface.parts, facts)

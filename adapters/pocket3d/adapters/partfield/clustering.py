@@ -107,8 +107,9 @@ def _touching(vertices: Any, faces: Any) -> tuple[Any, Any]:
     """Pairs of faces along each edge: consecutive ones where more than two meet, which connects the same."""
     import numpy as np
 
-    _, place = np.unique(vertices, axis=0, return_inverse=True)
-    corners = place.ravel()[faces]
+    from ..weld import weld_vertices
+
+    corners = weld_vertices(vertices)[0][faces]
     edges = np.sort(np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]]), axis=1)
     owner = np.tile(np.arange(len(faces)), 3)
     order = np.lexsort((edges[:, 1], edges[:, 0]))

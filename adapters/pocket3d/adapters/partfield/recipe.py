@@ -10,8 +10,8 @@ REVISION = "50d56ce445bdb74df3a719526e664f4a688586bd"
 RECIPE = Recipe(
     name="partfield",
     python=("3.10", "3.11"),
-    # torchvision is asked for together with torch: alone it would bring a torch of its own choice.
-    torch=("torch>=2.6", "torchvision"),
+    # PyPI's build of this version is the one for CUDA 12.4.
+    torch=("torch==2.6.0", "torchvision==0.21.0"),
     requirements=(
         "lightning>=2.2",
         # Imported by upstream's modules at import, most of them without being used for this.
@@ -38,10 +38,10 @@ RECIPE = Recipe(
         "pillow",
         "embreex",
         "manifold3d",
+        # PyPI has its sources only, which become the CPU's where no GPU is seen.
+        "--find-links https://data.pyg.org/whl/torch-2.6.0+cu124.html",
+        "torch-scatter==2.1.2+pt26cu124",
     ),
-    # There are no wheels of torch-scatter on PyPI: it is compiled against the torch just installed (10 minutes on two
-    # cores; needs a C++ compiler, and CUDA's nvcc for the GPU kernels).
-    compiled=("torch-scatter",),
     checkouts=(Checkout(url="https://github.com/nv-tlabs/PartField", revision=REVISION, folder="PartField"),),
     weights=(Weights(repository="mikaelaangel/partfield-ckpt", folder="weights", files=("model_objaverse.ckpt",)),),
     config={"partfield_root": "{root}/PartField", "model_path": "{root}/weights/model_objaverse.ckpt"},
@@ -50,6 +50,6 @@ RECIPE = Recipe(
             "PartField's code and weights are under NVIDIA's licence for non-commercial research and education: read"
             " PartField/LICENSE and set accept_license: true only if your use is of that kind."
         ),
-        "torch-scatter is compiled here: a C++ compiler is needed, and nvcc of torch's own CUDA version for the GPU.",
+        "torch-scatter comes from data.pyg.org, built for this torch and CUDA 12.4.",
     ),
 )

@@ -1,4 +1,4 @@
-"""From a sentence to geometry by a documented shape grammar: no weights, no guessing, nothing silently left out.
+"""Builds geometry from a sentence by a documented shape grammar: no weights, no guessing, nothing silently left out.
 
 `grammar` reads the prompt, `vocabulary` lists what it knows, `solids` makes closed surfaces, `furniture`, `buildings`,
 `vehicles`, `nature`, `vessels`, `tools` and `primitives` build things from them, `assembly` paints and places them.

@@ -1,4 +1,4 @@
-"""`procedural-text-to-mesh`: a sentence in, a mesh out, by the shape grammar. No weights.
+"""`procedural-text-to-mesh` builds a mesh from a sentence by the shape grammar. No weights.
 
 The heavy imports happen at load, so that the class can be described without them. The grammar itself is pure Python:
 a prompt that cannot be built is refused before anything is loaded.
@@ -7,143 +7,84 @@ a prompt that cannot be built is refused before anything is loaded.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
-from ..errors import InvalidInput
-from ..input_checks import required_text, whole_number
-from ..installed import missing_packages
+from ..authoring.mesh_job import finish_mesh
+from ..authoring.options import Meta, Options, Seed
+from ..authoring.weight_free import WeightFreeModel
 from ..mesh_models import TextToMeshModel
-from .attribute_words import PromptError
 from .grammar import parse, vocabulary_text
-from .scene import Scene
 
-_MAX_SEED = 2**32 - 1
-_NEEDED = ("torch", "numpy", "trimesh")
+#: A result has to stay small; `part_count` tells how many there are.
+_MOST_PARTS_LISTED = 200
 
 
-class ProceduralTextToMeshAdapter(TextToMeshModel):
-    """Builds what the grammar understands of a prompt, and says what it ignored.
+class ProceduralOptions(Options):
+    """What a request may say."""
 
-    Args:
-        model_id: its name.
-        vram_requirement: MB.
-        max_concurrent: prompts at once.
-        feature_type: `text_to_mesh`.
-    """
+    text_prompt: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="things with counts, sizes, colours, materials and parts, such as 'a red table with six wooden"
+            f" legs' or 'a cup on a table'. Nouns: {vocabulary_text()}",
+        ),
+    ]
+    output_format: str = "glb"
+    seed: Annotated[
+        Seed,
+        Meta(
+            description="0 gives the usual proportions; any other varies sizes and thicknesses by up to 8 %, and which"
+            " books stand on a shelf. The same seed gives the same mesh"
+        ),
+    ] = 0
 
-    devices: ClassVar[tuple[str, ...]] = ("cuda", "cpu")
-    default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl")
 
-    def __init__(
-        self,
-        model_id: str = "procedural-text-to-mesh",
-        vram_requirement: int = 512,
-        max_concurrent: int = 1,
-        feature_type: str | None = None,
-    ) -> None:
-        super().__init__(
-            model_id, vram_requirement=vram_requirement, max_concurrent=max_concurrent, feature_type=feature_type
-        )
+class ProceduralTextToMeshAdapter(WeightFreeModel, TextToMeshModel):
+    """Builds what the grammar understands of a prompt, and says what it ignored."""
 
-    def check_available(self) -> str | None:
-        """Names what is not installed."""
-        return missing_packages(_NEEDED)
-
-    def get_parameter_schema(self) -> dict[str, Any]:
-        """All that it takes; other keys are refused."""
-        return {
-            "type": "object",
-            "properties": {
-                "text_prompt": {
-                    "type": "string",
-                    "minLength": 1,
-                    "description": "things with counts, sizes, colours, materials and parts, such as 'a red table with"
-                    f" six wooden legs' or 'a cup on a table'. Nouns: {vocabulary_text()}",
-                },
-                "output_format": {"type": "string", "enum": list(self.supported_output_formats), "default": "glb"},
-                "seed": {
-                    "type": "integer",
-                    "minimum": 0,
-                    "maximum": _MAX_SEED,
-                    "default": 0,
-                    "description": "0 gives the usual proportions; any other varies sizes and thicknesses by up to 8 %,"
-                    " and which books stand on a shelf. The same seed gives the same mesh",
-                },
-            },
-            "required": ["text_prompt"],
-            "additionalProperties": False,
-        }
+    adapter_id = "procedural-text-to-mesh"
+    default_vram_mb = 512
+    default_output_formats = ("glb", "obj", "ply", "stl")
+    options_type = ProceduralOptions
+    needs = ("torch", "numpy", "trimesh")
+    imports = (".assembly",)
 
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """The prompt is read in full, so a bad one is refused before anything is built."""
         super().validate_inputs(inputs)
-        self._validate_common_inputs(inputs)
-        whole_number(inputs, "seed", 0, 0, _MAX_SEED)
-        _scene(inputs)
-
-    def _load_model(self) -> str:
-        from . import assembly
-
-        return assembly.__name__
-
-    def _unload_model(self) -> None:
-        """There is nothing to free."""
+        parse(inputs["text_prompt"])
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ..mesh_output import COLOUR_IN_FORMAT, is_watertight, statistics, write_mesh
-        from ..mesh_result import describe_mesh
         from .assembly import assemble
 
         response: dict[str, Any] = super()._process_request(inputs)
-        seed = whole_number(inputs, "seed", 0, 0, _MAX_SEED)
-
-        def step(fraction: float, stage: str) -> None:
-            self.check_cancelled()
-            self.report_progress(0.05 + 0.85 * fraction, stage)
-
+        options = ProceduralOptions.read(inputs)
         self.report_progress(0.0, "reading the prompt")
-        scene = _scene(inputs)
-        made = assemble(scene, seed, self.device, step)
-        step(1.0, "writing the file")
+        scene = parse(options.text_prompt)
+        assembly = assemble(scene, options.seed, self.device, self.steps_within(0.05, 0.9))
+        self.step(0.9, "writing the file")
         target = Path(response["output_mesh_path"])
-        extra = write_mesh(made.parts, target)
-        described = describe_mesh(target, self.output_dir)
-        response["generation_info"] = {
-            **response["generation_info"],
+        extra = write_mesh(assembly.parts, target)
+        response["seed"] = options.seed
+        facts = {
             "model": "procedural shape grammar",
             "understood": scene.understood(),
-            "ignored": made.ignored,
-            "notes": made.notes,
-            **statistics(made.parts),
-            "statistics": described["statistics"],
-            "sizes": made.sizes,
+            "ignored": assembly.ignored,
+            "notes": assembly.notes,
+            **statistics(assembly.parts),
+            "sizes": assembly.sizes,
             "parts": [
                 {
                     "name": part.name,
                     "material": part.material.name,
                     "watertight": is_watertight(part.faces),
                 }
-                for part in made.parts[:_MOST_PARTS_LISTED]
+                for part in assembly.parts[:_MOST_PARTS_LISTED]
             ],
-            "seed": seed,
+            "seed": options.seed,
             "device": self.device,
-            "output_format": target.suffix[1:],
             "colour": COLOUR_IN_FORMAT[target.suffix[1:]],
         }
-        response["thumbnail_path"] = described["thumbnail_path"]
-        if extra:
-            response["extra_paths"] = [str(each) for each in extra]
-        response["seed"] = seed
-        self.report_progress(1.0, "done")
-        return response
-
-
-#: A result has to stay small; `part_count` tells how many there are.
-_MOST_PARTS_LISTED = 200
-
-
-def _scene(inputs: dict[str, Any]) -> Scene:
-    try:
-        return parse(required_text(inputs, "text_prompt", "text-to-mesh generation"))
-    except PromptError as error:
-        raise InvalidInput(str(error), "text_prompt") from error
+        return finish_mesh(self, response, "generation_info", facts, extra)

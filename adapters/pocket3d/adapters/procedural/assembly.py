@@ -1,4 +1,4 @@
-"""From a scene to painted, placed meshes."""
+"""Builds, paints and places the meshes of a scene."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 
 from ..mesh_output import MeshPart, vertex_normals
 from . import buildings, furniture, nature, primitives, tools, vehicles, vessels
-from .design import Built, Design, Piece
+from .design import BuiltObject, Design, Piece
 from .nouns import NOUNS
 from .paint import material_of, unused_paint
 from .placing import Body, Pose, lay_out
-from .scene import ObjectAsk, Scene
+from .scene import ObjectRequest, Scene
 from .solids import Kit, Solid
 
-Shape = Callable[[Design], Built]
+Shape = Callable[[Design], BuiltObject]
 
 
 def _shapes() -> dict[str, Shape]:
@@ -29,7 +29,7 @@ SHAPES: dict[str, Shape] = _shapes()
 
 
 class Assembly(NamedTuple):
-    """A scene's meshes and what became of the words."""
+    """The meshes of a scene, and the words that changed nothing."""
 
     parts: list[MeshPart]
     ignored: list[str]
@@ -55,45 +55,47 @@ def assemble(
     """
     kit = Kit(device)
     ignored, notes = list(scene.ignored), []
-    groups: list[list[Built]] = []
-    for number, ask in enumerate(scene.objects):
-        step(number / len(scene.objects) * 0.7, f"building {ask.noun}")
-        groups.append(_build(ask, kit, seed, ignored))
-    bodies = [[_body(ask.noun, built) for built in group] for ask, group in zip(scene.objects, groups, strict=True)]
+    groups: list[list[BuiltObject]] = []
+    for number, request in enumerate(scene.objects):
+        step(number / len(scene.objects) * 0.7, f"building {request.noun}")
+        groups.append(_build(request, kit, seed, ignored))
+    bodies = [
+        [_body(request.noun, built) for built in group] for request, group in zip(scene.objects, groups, strict=True)
+    ]
     step(0.7, "placing")
     layout = lay_out(bodies, scene.relations)
     ignored += [word for word in layout.ignored if word not in ignored]
     notes += layout.notes
     parts: list[MeshPart] = []
     names = _names(scene.objects)
-    for number, (ask, group) in enumerate(zip(scene.objects, groups, strict=True)):
-        step(0.75 + number / len(scene.objects) * 0.25, f"painting {ask.noun}")
+    for number, (request, group) in enumerate(zip(scene.objects, groups, strict=True)):
+        step(0.75 + number / len(scene.objects) * 0.25, f"painting {request.noun}")
         for built, pose, name in zip(group, layout.poses[number], names[number], strict=True):
-            parts += _painted(ask, built, pose, name)
+            parts += _painted(request, built, pose, name)
     sizes = [
         {"object": group[0].name, "size_m": [round(group[0].side(axis), 6) for axis in range(3)]} for group in bodies
     ]
     return Assembly(_grounded(parts), ignored, notes, sizes)
 
 
-def _build(ask: ObjectAsk, kit: Kit, seed: int, ignored: list[str]) -> list[Built]:
-    noun = NOUNS[ask.noun]
-    group: list[Built] = []
-    for index in range(ask.count):
+def _build(request: ObjectRequest, kit: Kit, seed: int, ignored: list[str]) -> list[BuiltObject]:
+    noun = NOUNS[request.noun]
+    group: list[BuiltObject] = []
+    for index in range(request.count):
         if index and seed == 0:
             group.append(group[0])
             continue
-        design = Design(noun, ask, kit, seed, index)
-        built = _to_measure(SHAPES[ask.noun](design), design)
+        design = Design(noun, request, kit, seed, index)
+        built = _to_measure(SHAPES[request.noun](design), design)
         if not index:
-            words = design.unused() + unused_paint(noun, ask, built)
+            words = design.unused() + unused_paint(noun, request, built)
             ignored += [word for word in words if word not in ignored]
         group.append(built)
     return group
 
 
-def _to_measure(built: Built, design: Design) -> Built:
-    """Stand it on y = 0, and stretch it so that a size given in metres is met exactly."""
+def _to_measure(built: BuiltObject, design: Design) -> BuiltObject:
+    """Stand the object on y = 0, and stretch it so that a size given in metres is met exactly."""
     low, high = _bounds([piece.solid for piece in built.pieces])
     factors = [1.0, 1.0, 1.0]
     for axis, metres in design.targets.items():
@@ -115,7 +117,7 @@ def _bounds(solids: list[Solid]) -> tuple[list[float], list[float]]:
     return points.amin(0).tolist(), points.amax(0).tolist()
 
 
-def _body(name: str, built: Built) -> Body:
+def _body(name: str, built: BuiltObject) -> Body:
     points = torch.cat([piece.solid.vertices for piece in built.pieces])
     low, high = points.amin(0).tolist(), points.amax(0).tolist()
     lowest = points[points[:, 1] <= low[1] + 0.25 * (high[1] - low[1])]
@@ -132,23 +134,23 @@ def _body(name: str, built: Built) -> Body:
     )
 
 
-def _names(asks: tuple[ObjectAsk, ...]) -> list[list[str]]:
+def _names(requests: tuple[ObjectRequest, ...]) -> list[list[str]]:
     """`chair`, or `chair 1`, `chair 2` ... where there are several."""
     total: dict[str, int] = {}
-    for ask in asks:
-        total[ask.noun] = total.get(ask.noun, 0) + ask.count
+    for request in requests:
+        total[request.noun] = total.get(request.noun, 0) + request.count
     used: dict[str, int] = {}
     names = []
-    for ask in asks:
+    for request in requests:
         row = []
-        for _ in range(ask.count):
-            used[ask.noun] = used.get(ask.noun, 0) + 1
-            row.append(f"{ask.noun} {used[ask.noun]}" if total[ask.noun] > 1 else ask.noun)
+        for _ in range(request.count):
+            used[request.noun] = used.get(request.noun, 0) + 1
+            row.append(f"{request.noun} {used[request.noun]}" if total[request.noun] > 1 else request.noun)
         names.append(row)
     return names
 
 
-def _painted(ask: ObjectAsk, built: Built, pose: Pose, name: str) -> list[MeshPart]:
+def _painted(request: ObjectRequest, built: BuiltObject, pose: Pose, name: str) -> list[MeshPart]:
     total: dict[str, int] = {}
     for piece in built.pieces:
         total[piece.role] = total.get(piece.role, 0) + 1
@@ -166,14 +168,14 @@ def _painted(ask: ObjectAsk, built: Built, pose: Pose, name: str) -> list[MeshPa
                 vertices=vertices,
                 faces=faces,
                 normals=vertex_normals(vertices, faces),
-                material=material_of(NOUNS[ask.noun], ask, piece, number),
+                material=material_of(NOUNS[request.noun], request, piece, number),
             )
         )
     return parts
 
 
 def _grounded(parts: list[MeshPart]) -> list[MeshPart]:
-    """Centred in x and z, standing on y = 0."""
+    """Move the parts so that they are centred in x and z and stand on y = 0."""
     low = [min(float(part.vertices[:, axis].min()) for part in parts) for axis in range(3)]
     high = [max(float(part.vertices[:, axis].max()) for part in parts) for axis in range(3)]
     shift = [-(low[0] + high[0]) / 2, -low[1], -(low[2] + high[2]) / 2]

@@ -1,4 +1,4 @@
-"""Reads what is said of a thing: colours, materials, sizes, measures, forms. Tokens in, `Attributes` out."""
+"""Reads the attributes of an object from tokens: colours, materials, sizes, measures, forms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..errors import InvalidInput
 from .colours import COLOURS, SHADES, shaded
 from .materials import MATERIAL_WORDS
 from .scene import Attributes, Measure, Scale
@@ -40,12 +41,15 @@ _BROAD = frozenset(
 )
 
 
-class PromptError(ValueError):
+class PromptError(InvalidInput):
     """The prompt cannot be built; the message says what is wrong with it and what can be asked for."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "text_prompt")
 
 
 class Reading(NamedTuple):
-    """What was read, and the place of the first token after it."""
+    """The attributes that were read, and the index of the first token after them."""
 
     attributes: Attributes
     after: int
@@ -113,21 +117,21 @@ def read_word(tokens: Sequence[str], at: int) -> Reading | None:
     stem = word if word in COLOURS else word.removesuffix("ish")
     if stem in COLOURS:
         finer = following in _BROAD and stem not in _BROAD
-        said = f"{word} {following}" if finer else word
-        return Reading(Attributes(colours=((said, COLOURS[stem]),)), at + (2 if finer else 1))
+        phrase = f"{word} {following}" if finer else word
+        return Reading(Attributes(colours=((phrase, COLOURS[stem]),)), at + (2 if finer else 1))
     if word in FORMS:
         return Reading(Attributes(form=FORMS[word]), at + 1)
     power = 1.0
     if word in INTENSIFIERS:
-        power, said, at = _VERY, f"{word} {following}", at + 1
+        power, phrase, at = _VERY, f"{word} {following}", at + 1
         word = following
     else:
-        said = word
+        phrase = word
     name = SIZE_FORMS.get(word, word)
     if name not in SIZES:
         return None
     width, height, depth = (factor**power for factor in SIZES[name])
-    return Reading(Attributes(scales=(Scale(said, name, (width, height, depth)),)), at + 1)
+    return Reading(Attributes(scales=(Scale(phrase, name, (width, height, depth)),)), at + 1)
 
 
 def _measure(tokens: Sequence[str], metres: float, at: int) -> Reading:
@@ -143,13 +147,13 @@ def _measure(tokens: Sequence[str], metres: float, at: int) -> Reading:
 
 def _check_range(measure: Measure) -> None:
     if not SHORTEST_M <= measure.metres <= LONGEST_M:
-        raise PromptError(f"{measure.said!r} was asked for; sizes from 1 mm to {LONGEST_M:.0f} m can be built")
+        raise PromptError(f"{measure.phrase!r} was asked for; sizes from 1 mm to {LONGEST_M:.0f} m can be built")
 
 
-def _times(tokens: Sequence[str], factor: float, said: str, at: int) -> Reading:
+def _times(tokens: Sequence[str], factor: float, phrase: str, at: int) -> Reading:
     if not SMALLEST_FACTOR <= factor <= LARGEST_FACTOR:
         span = f"{SMALLEST_FACTOR} to {LARGEST_FACTOR:.0f}"
-        raise PromptError(f"{said!r} was asked for; factors from {span} can be built")
+        raise PromptError(f"{phrase!r} was asked for; factors from {span} can be built")
     if _token(tokens, at) in ("as", "the") and SIZE_FORMS.get(_token(tokens, at + 1), _token(tokens, at + 1)) in SIZES:
         at += 1
     word = SIZE_FORMS.get(_token(tokens, at), _token(tokens, at))
@@ -159,7 +163,7 @@ def _times(tokens: Sequence[str], factor: float, said: str, at: int) -> Reading:
     else:
         word = "big"
     width, height, depth = (factor if scaled else 1.0 for scaled in axes)
-    return Reading(Attributes(scales=(Scale(f"{said} {word}", word, (width, height, depth)),)), at)
+    return Reading(Attributes(scales=(Scale(f"{phrase} {word}", word, (width, height, depth)),)), at)
 
 
 def _token(tokens: Sequence[str], at: int) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 
-from .design import Built, Design
-from .placing import Place
+from .design import BuiltObject, Design
+from .placing import SupportArea
 from .polygons import arc
 from .solids import Solid
 
 
-def house(design: Design) -> Built:
+def house(design: Design) -> BuiltObject:
     """Walls, a gable roof, doors and windows with frames, chimneys."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     eaves = h * 0.56
     ridge = eaves + (h - eaves) * design.long("roof")
     # Walls and gables are one body; the roof lies on it.
@@ -35,11 +35,11 @@ def house(design: Design) -> Built:
         built.add("frame", kit.box(wide * 1.18, tall * 1.05, 0.1 * design.u).moved(x, 0, d / 2))
         built.add("door", kit.box(wide, tall, 0.16 * design.u).moved(x, 0, d / 2))
     _house_windows(design, built, eaves, w, d)
-    built.top = Place(ridge, w * 0.3, d * 0.1)
+    built.top = SupportArea(ridge, w * 0.3, d * 0.1)
     return built
 
 
-def _house_windows(design: Design, built: Built, eaves: float, w: float, d: float) -> None:
+def _house_windows(design: Design, built: BuiltObject, eaves: float, w: float, d: float) -> None:
     kit, u = design.kit, design.u
     size = min(w * 0.14, eaves * 0.34)
     # Front, then the right side, back, left: two on each, more by making rows closer.
@@ -63,10 +63,10 @@ def _house_windows(design: Design, built: Built, eaves: float, w: float, d: floa
         built.add("window", pane.turned(turn))
 
 
-def tower(design: Design) -> Built:
+def tower(design: Design) -> BuiltObject:
     """A round shaft with slits, a ring of merlons and a pointed roof."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     roofed = design.count("roof")
     top = h * (0.72 if roofed else 0.92)
     radius = w / 2 * 0.86
@@ -88,7 +88,7 @@ def tower(design: Design) -> Built:
         door = kit.prism(_slit(w * 0.24, h * 0.15), radius * 0.3)
         built.add("door", door.moved(0, 0, radius * 0.98))
     built.pieces = [type(p)(p.role, p.solid.scaled(1, 1, d / w), p.colour) for p in built.pieces]
-    built.top = Place(h if roofed else top, w * 0.3, d * 0.3)
+    built.top = SupportArea(h if roofed else top, w * 0.3, d * 0.3)
     return built
 
 
@@ -121,10 +121,10 @@ def _turret(design: Design, radius: float, top: float, merlons: int, tooth: floa
     return solids
 
 
-def castle(design: Design) -> Built:
+def castle(design: Design) -> BuiltObject:
     """Towers on a ring of walls around a keep, with a gate, merlons, roofs and flags."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     count = design.count("tower")
     radius = min(w, d) * 0.1 * min(1.0, 5.0 / count) ** 0.5 * design.thick("tower") / design.u
     x_half, z_half = w / 2 - radius * 1.2, d / 2 - radius * 1.2
@@ -161,11 +161,11 @@ def castle(design: Design) -> Built:
             built.add("roof", roof.moved(y=keep_h * 0.998))
         for i in range(max(0, flags - count)):
             _flag(design, built, (i - (flags - count - 1) / 2) * keep_w * 0.2, keep_h, keep_w * 0.4, h * 0.12)
-    built.top = Place(h * 0.74, min(w, d) * 0.1, min(w, d) * 0.1)
+    built.top = SupportArea(h * 0.74, min(w, d) * 0.1, min(w, d) * 0.1)
     return built
 
 
-def _flag(design: Design, built: Built, x: float, y: float, z: float, size: float) -> None:
+def _flag(design: Design, built: BuiltObject, x: float, y: float, z: float, size: float) -> None:
     kit = design.kit
     pole = size * 0.05
     built.add("pole", kit.tube([(x, y - size * 0.2, z), (x, y + size, z)], pole, 10))
@@ -174,7 +174,7 @@ def _flag(design: Design, built: Built, x: float, y: float, z: float, size: floa
 
 
 def _castle_walls(
-    design: Design, built: Built, corners: list[tuple[float, float]], height: float, thick: float
+    design: Design, built: BuiltObject, corners: list[tuple[float, float]], height: float, thick: float
 ) -> None:
     kit, count = design.kit, len(corners)
     ring = list(range(count)) if count > 2 else [0]
@@ -199,26 +199,26 @@ def _castle_walls(
             built.add("gate", gate.turned(yaw).moved(middle[0], 0, middle[1]))
 
 
-def pyramid(design: Design) -> Built:
+def pyramid(design: Design) -> BuiltObject:
     """Smooth, or in steps if asked for."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     steps = design.count("step")
     if not steps:
         built.add("body", kit.frustum((w, d), (w * 0.004, d * 0.004), h))
-        built.top = Place(h, w * 0.02, d * 0.02)
+        built.top = SupportArea(h, w * 0.02, d * 0.02)
         return built
     for i in range(steps):
         part = 1 - i / steps
         built.add("body", kit.box(w * part, h / steps * 1.02, d * part).moved(y=h * i / steps * 0.995))
-    built.top = Place(h, w / steps * 0.4, d / steps * 0.4)
+    built.top = SupportArea(h, w / steps * 0.4, d / steps * 0.4)
     return built
 
 
-def bridge(design: Design) -> Built:
+def bridge(design: Design) -> BuiltObject:
     """A road on round arches, with rails."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     arches = design.count("arch")
     rail_h = h * 0.16
     deck = h - rail_h
@@ -246,6 +246,6 @@ def bridge(design: Design) -> Built:
     for sign in (-1, 1)[: design.count("rail")]:
         wall = kit.box(w, rail_h - road * 0.5, d * 0.06 * design.thick("rail") / design.u)
         built.add("rail", wall.moved(0, deck + road * 0.5, sign * d * 0.45))
-    built.top = Place(deck + road, w * 0.45, d * 0.38)
+    built.top = SupportArea(deck + road, w * 0.45, d * 0.38)
     built.clearance = max(deck * 0.86 - rise, 0.0) + rise * 0.7
     return built

@@ -1,4 +1,4 @@
-"""Colour names: those of CSS Color Module Level 4, and what light, dark, pale and the like do to them."""
+"""Colour names of CSS Color Module Level 4, and the shades (light, dark, pale ...) that change them."""
 
 from __future__ import annotations
 

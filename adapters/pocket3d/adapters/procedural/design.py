@@ -1,4 +1,4 @@
-"""What a shape function gets and gives: the measures of the thing to build, and the painted pieces it is made of."""
+"""Input and output of a shape function: the measures of the object to build, and the pieces that it consists of."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from .colours import RGB
 from .noun import Noun
-from .placing import Place
-from .scene import TURNED, ObjectAsk, Scale
+from .placing import SupportArea
+from .scene import TURNED, ObjectRequest, Scale
 from .solids import Kit, Solid
 
 #: How far a seed may change a proportion.
@@ -18,7 +18,7 @@ SPREAD = 0.08
 
 @dataclass(frozen=True)
 class Piece:
-    """One body and the role that it plays: a key of the noun's `paint`."""
+    """One body and its role, a key of the noun's `paint`."""
 
     role: str
     solid: Solid
@@ -27,61 +27,61 @@ class Piece:
 
 
 @dataclass
-class Built:
-    """A thing, standing on y = 0 about the origin, its front towards +z."""
+class BuiltObject:
+    """A built object, standing on y = 0 about the origin, its front towards +z."""
 
     pieces: list[Piece] = field(default_factory=list)
     #: On top of it.
-    top: Place | None = None
+    top: SupportArea | None = None
     #: Inside it (a vase).
-    hollow: Place | None = None
+    hollow: SupportArea | None = None
     #: Below it (a table): the height that is free.
     clearance: float = 0.0
     #: A flat top made to put things on: "a table with a lamp" means on it.
     serves: bool = False
 
     def add(self, role: str, *solids: Solid, colour: RGB | None = None) -> None:
-        """Take bodies into a role."""
+        """Add bodies under a role."""
         self.pieces += [Piece(role, solid, colour) for solid in solids]
 
 
 class Design:
-    """The measures of one thing. Remembers what was asked for by whom, so that unused words can be named.
+    """The measures of one object. It records which measures a shape function reads, so that unused words can be named.
 
     Args:
         noun: what it is.
-        ask: what was said of it.
+        request: what the prompt says about it.
         kit: makes solids.
         seed: 0 for the usual proportions; others vary each by up to `SPREAD`.
         index: of the thing among its equals; with a seed, each differs.
     """
 
-    def __init__(self, noun: Noun, ask: ObjectAsk, kit: Kit, seed: int = 0, index: int = 0) -> None:
+    def __init__(self, noun: Noun, request: ObjectRequest, kit: Kit, seed: int = 0, index: int = 0) -> None:
         self.noun = noun
-        self.ask = ask
+        self.request = request
         self.kit = kit
         self._seed = seed
         self.random = random.Random(f"{seed}/{noun.name}/{index}")
         factors = [1.0, 1.0, 1.0]
-        for scale in ask.attributes.scales:
+        for scale in request.attributes.scales:
             for axis, factor in enumerate(_turned(scale, noun)):
                 factors[axis] *= factor
         #: Thickness of details: a tall chair has no thicker legs, a big one does.
         self.u = sorted(factors)[1]
         self.factors = tuple(factors)
-        self.targets = _targets(ask, noun)
+        self.targets = _targets(request, noun)
         size = [noun.size[axis] * factors[axis] for axis in range(3)]
         if self.targets:
             # "an 80 cm table" is a table scaled as a whole; further axes keep their own say.
             first, metres = next(iter(self.targets.items()))
             ratio = metres / size[first]
-            alone = len(self.targets) == 1 and not _says_axis(ask)
+            alone = len(self.targets) == 1 and not _says_axis(request)
             size = [metres if axis == first else side * (ratio if alone else 1) for axis, side in enumerate(size)]
             self.u *= ratio if alone else 1
             for axis, wanted in self.targets.items():
                 size[axis] = wanted
         self.w, self.h, self.d = (side * self.vary() for side in size)
-        self.form = ask.attributes.form if ask.attributes.form in noun.forms else None
+        self.form = request.attributes.form if request.attributes.form in noun.forms else None
         self._consulted: set[tuple[str, str]] = set()
 
     def vary(self, spread: float = SPREAD) -> float:
@@ -90,15 +90,15 @@ class Design:
         return 1.0 if self._seed == 0 else 1.0 + spread * draw
 
     def count(self, part: str) -> int:
-        """How many of a part."""
-        ask = self.ask.parts.get(part)
-        if ask is not None and ask.count is not None:
-            return ask.count
+        """Number of parts of that name."""
+        request = self.request.parts.get(part)
+        if request is not None and request.count is not None:
+            return request.count
         rule = self.noun.part(part)
         if rule is None:
             raise KeyError(f"{self.noun.name} has no part {part}")
         # Named without a number, it is wanted: "a chair with arms".
-        return max(rule.default, min(2, rule.most)) if ask is not None and rule.default == 0 else rule.default
+        return max(rule.default, min(2, rule.most)) if request is not None and rule.default == 0 else rule.default
 
     def thick(self, part: str) -> float:
         """Factor on a part's thickness, from the words said of it, times the thing's own."""
@@ -110,21 +110,21 @@ class Design:
 
     def _part_factor(self, part: str, side: str) -> float:
         self._consulted.add((part, side))
-        ask = self.ask.parts.get(part)
+        request = self.request.parts.get(part)
         factor = 1.0
-        for scale in ask.attributes.scales if ask else ():
+        for scale in request.attributes.scales if request else ():
             factor *= _part_sides(scale)[side]
         return factor
 
     def unused(self) -> list[str]:
-        """Size words said of parts that no measure of this thing listens to. Call after building."""
+        """Size words of parts that no measure of this object uses. To be called after building."""
         words = []
-        for ask in self.ask.parts.values():
-            for scale in ask.attributes.scales:
-                wanted = {(ask.name, side) for side, factor in _part_sides(scale).items() if factor != 1.0}
+        for request in self.request.parts.values():
+            for scale in request.attributes.scales:
+                wanted = {(request.name, side) for side, factor in _part_sides(scale).items() if factor != 1.0}
                 if wanted and not wanted & self._consulted:
-                    words.append(f"{scale.said} (the size of {ask.name} is fixed in a {self.noun.name})")
-            words += [f"{m.said} (measures are taken for whole things)" for m in ask.attributes.measures]
+                    words.append(f"{scale.phrase} (the size of {request.name} is fixed in a {self.noun.name})")
+            words += [f"{m.phrase} (measures are taken for whole things)" for m in request.attributes.measures]
         return words
 
 
@@ -136,17 +136,17 @@ def _turned(scale: Scale, noun: Noun) -> tuple[float, float, float]:
     return width, height, depth
 
 
-def _targets(ask: ObjectAsk, noun: Noun) -> dict[int, float]:
+def _targets(request: ObjectRequest, noun: Noun) -> dict[int, float]:
     long_axis = 2 if noun.lengthwise == "z" else 0
     wide_axis = 2 if noun.lengthwise == "x" else 0
     axes = {"tall": 1, "long": long_axis, "wide": wide_axis, "deep": 2}
     usual = long_axis if noun.measure == "length" else 1
-    return {axes.get(measure.axis, usual): measure.metres for measure in ask.attributes.measures}
+    return {axes.get(measure.axis, usual): measure.metres for measure in request.attributes.measures}
 
 
-def _says_axis(ask: ObjectAsk) -> bool:
+def _says_axis(request: ObjectRequest) -> bool:
     """True if the measure names an axis ("80 cm tall"): then the other sides stay."""
-    return any(measure.axis for measure in ask.attributes.measures)
+    return any(measure.axis for measure in request.attributes.measures)
 
 
 def _part_sides(scale: Scale) -> dict[str, float]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from .colours import RGB, rgb
-from .design import Built, Design, spots
-from .placing import Place
+from .design import BuiltObject, Design, spots
+from .placing import SupportArea
 from .solids import Solid
 
 
-def chair(design: Design) -> Built:
+def chair(design: Design) -> BuiltObject:
     """Seat on legs, a back of posts and slats, arms if asked for."""
     kit, w, d = design.kit, design.w, design.d
-    built = Built()
+    built = BuiltObject()
     seat_y = design.h * 0.49 * design.long("leg")
     board = 0.045 * design.thick("seat")
     leg = 0.04 * design.thick("leg")
@@ -39,15 +39,15 @@ def chair(design: Design) -> Built:
         rise = design.h * 0.22
         built.add("arm", kit.box(arm, rise + board / 2, arm).moved(x, seat_y - board / 2, d / 2 - arm))
         built.add("arm", kit.box(arm * 1.5, arm * 0.8, d).moved(x, seat_y + rise, 0))
-    built.top = Place(seat_y, w * 0.42, d * 0.38, z=d * 0.05)
+    built.top = SupportArea(seat_y, w * 0.42, d * 0.38, z=d * 0.05)
     built.clearance = seat_y - board
     return built
 
 
-def stool(design: Design) -> Built:
+def stool(design: Design) -> BuiltObject:
     """A round seat on splayed round legs."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     board = 0.04 * design.thick("seat")
     leg = 0.019 * design.thick("leg")
     form = design.form or "round"
@@ -65,18 +65,18 @@ def stool(design: Design) -> Built:
     else:
         seat = kit.box(w, board, d, board * 0.3)
     built.add("seat", seat.moved(y=h - board))
-    built.top = Place(h, w * 0.4, d * 0.4)
+    built.top = SupportArea(h, w * 0.4, d * 0.4)
     built.clearance = h - board
     return built
 
 
-def table(design: Design) -> Built:
+def table(design: Design) -> BuiltObject:
     """A plate on legs, with an apron of drawers if asked for."""
     kit, w, d = design.kit, design.w, design.d
     if design.form in ("round", "square"):
         w = d = (w * d) ** 0.5
     h = design.h * design.long("leg")
-    built = Built()
+    built = BuiltObject()
     plate = 0.04 * design.thick("top")
     leg = 0.06 * design.thick("leg")
     count = design.count("leg")
@@ -121,15 +121,15 @@ def table(design: Design) -> Built:
                 .scaled(*[design.u] * 3)
                 .moved(x, h - plate - tall / 2, d * 0.43 + 0.01 * design.u),
             )
-    built.top = Place(h, w * 0.44, d * 0.44)
+    built.top = SupportArea(h, w * 0.44, d * 0.44)
     built.clearance, built.serves = h - plate, True
     return built
 
 
-def bench(design: Design) -> Built:
+def bench(design: Design) -> BuiltObject:
     """Slats on legs, with a slatted back."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     leg = 0.05 * design.thick("leg")
     seat_y = h * 0.54 * design.long("leg")
     board = 0.035 * design.thick("seat")
@@ -149,15 +149,15 @@ def bench(design: Design) -> Built:
             built.add(
                 "back", kit.box(w, rise * 0.26, thick).moved(0, seat_y + rise * level, -d / 2 + leg * 0.8 + thick / 2)
             )
-    built.top = Place(seat_y, w * 0.46, d * 0.4)
+    built.top = SupportArea(seat_y, w * 0.46, d * 0.4)
     built.clearance = seat_y - board
     return built
 
 
-def bed(design: Design) -> Built:
+def bed(design: Design) -> BuiltObject:
     """Frame, mattress, blanket, pillows, headboard."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     leg = 0.08 * design.thick("leg")
     low = h * 0.16 * design.long("leg")
     frame = h * 0.16
@@ -180,7 +180,7 @@ def bed(design: Design) -> Built:
     if design.count("headboard"):
         board = 0.06 * design.thick("headboard")
         built.add("headboard", kit.box(w, h * design.long("headboard"), board).moved(0, 0, -d / 2 - board * 0.4))
-    built.top = Place(top + soft * 0.1, w * 0.42, d * 0.25, z=d * 0.15)
+    built.top = SupportArea(top + soft * 0.1, w * 0.42, d * 0.25, z=d * 0.15)
     built.clearance = low
     return built
 
@@ -188,10 +188,10 @@ def bed(design: Design) -> Built:
 _SPINES = tuple(rgb(code) for code in ("a13d3d", "3d6aa1", "d0a542", "4f8a54", "7a4f8f", "e2ddd0", "2f3b45", "c9703a"))
 
 
-def shelf(design: Design) -> Built:
+def shelf(design: Design) -> BuiltObject:
     """Boards between two sides, with books."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     wall = 0.025 * design.thick("side")
     board = 0.025 * design.thick("board")
     for sign in (-1, 1):
@@ -215,24 +215,24 @@ def shelf(design: Design) -> Built:
             book = kit.box(wide * 0.96, tall, d * 0.68)
             built.add("book", book.moved(x + wide / 2, row * gap + board * 0.98, d * 0.04), colour=spine)
             x += wide
-    built.top = Place(h, w * 0.45, d * 0.45)
+    built.top = SupportArea(h, w * 0.45, d * 0.45)
     built.serves = True
     return built
 
 
-def sofa(design: Design) -> Built:
+def sofa(design: Design) -> BuiltObject:
     """Cushions side by side between arms, before a back."""
     return _upholstered(design, design.count("seat"))
 
 
-def armchair(design: Design) -> Built:
+def armchair(design: Design) -> BuiltObject:
     """A sofa for one."""
     return _upholstered(design, 1)
 
 
-def _upholstered(design: Design, seats: int) -> Built:
+def _upholstered(design: Design, seats: int) -> BuiltObject:
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     leg = 0.05 * design.thick("leg")
     low = h * 0.13 * design.long("leg")
     arms = design.count("arm")
@@ -265,15 +265,15 @@ def _upholstered(design: Design, seats: int) -> Built:
         pillow = kit.ellipsoid(half, half, half * 0.38).turned(-18, "x")
         x = left + (right - left) * (i + 0.5) / pillows
         built.add("pillow", pillow.moved(x, seat_y + half * 0.9, -d / 2 + back + half * 0.45))
-    built.top = Place(seat_y, (right - left) * 0.46, d * 0.25, z=back * 0.4)
+    built.top = SupportArea(seat_y, (right - left) * 0.46, d * 0.25, z=back * 0.4)
     built.clearance = low
     return built
 
 
-def wardrobe(design: Design) -> Built:
+def wardrobe(design: Design) -> BuiltObject:
     """A body on legs with doors and knobs."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     leg = 0.07 * design.thick("leg")
     low = 0.09 * h * design.long("leg")
     for x, z in spots(design.count("leg"), w - 1.4 * leg, d - 1.4 * leg):
@@ -293,15 +293,15 @@ def wardrobe(design: Design) -> Built:
         y = low + (h - low) * (0.5 - 0.12 * (i // doors))
         size = 0.022 * design.thick("knob")
         built.add("knob", kit.ellipsoid(size, size, size).moved(x, y, front + 0.03 * design.u))
-    built.top = Place(h, w * 0.45, d * 0.45)
+    built.top = SupportArea(h, w * 0.45, d * 0.45)
     built.serves = True
     return built
 
 
-def lamp(design: Design) -> Built:
+def lamp(design: Design) -> BuiltObject:
     """A foot, a pole and an open shade with a bulb in it."""
     kit, w, h = design.kit, design.w, design.h
-    built = Built()
+    built = BuiltObject()
     foot = w * 0.3 * design.thick("base") / design.u
     pole = 0.012 * design.thick("pole")
     shade_h = h * 0.4 * design.long("shade")
@@ -315,7 +315,7 @@ def lamp(design: Design) -> Built:
     if design.count("bulb"):
         size = w * 0.11
         built.add("bulb", kit.ellipsoid(size, size * 1.2, size).moved(y=shade_y + shade_h * 0.5))
-    built.top = Place(h, w * 0.2, w * 0.2)
+    built.top = SupportArea(h, w * 0.2, w * 0.2)
     return built
 
 

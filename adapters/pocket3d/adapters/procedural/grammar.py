@@ -1,4 +1,4 @@
-"""Reads a prompt. Pure: text in, `Scene` out, standard library only.
+"""Parses a prompt to a `Scene`. Pure.
 
     prompt    = things { joiner things | relation things }
     things    = [count] { attribute } noun { attribute } [ with parts ]
@@ -22,7 +22,7 @@ from .attribute_words import PromptError, number, read_shade, read_size_number, 
 from .colours import COLOURS
 from .noun import Noun
 from .nouns import NAMES, NOUNS, PART_WORDS
-from .scene import Attributes, ObjectAsk, PartAsk, Relation, Scene
+from .scene import Attributes, ObjectRequest, PartRequest, Relation, Scene
 from .vocabulary import (
     COPULAS,
     INTENSIFIERS,
@@ -72,12 +72,12 @@ def _known(word: str) -> bool:
 
 
 class _Reader:
-    """One pass over the tokens, with what was read and is not yet said of anything."""
+    """One pass over the tokens, with the attributes that no noun has taken yet."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens
         self._at = 0
-        self._objects: list[ObjectAsk] = []
+        self._objects: list[ObjectRequest] = []
         #: The thing that is spoken of.
         self._current = -1
         #: The thing that a relation is said of: the vase in "a vase with a flower on a table".
@@ -90,7 +90,7 @@ class _Reader:
         #: "a" or "an" was read: one, where one is possible.
         self._article = False
         #: Parts of a thing that is not named yet ("three-legged stool").
-        self._early_parts: list[PartAsk] = []
+        self._early_parts: list[PartRequest] = []
         #: The part that was named last, "" if it was the thing itself.
         self._target_part = ""
         self._in_parts = False
@@ -109,10 +109,10 @@ class _Reader:
         self._drop_early_parts()
         if self._relation and self._relation != "in":
             self._ignore(self._relation)
-        for ask in self._objects:
-            form = ask.attributes.form
-            if form and form not in NOUNS[ask.noun].forms:
-                self._ignore(form, f"no form of {ask.noun}")
+        for request in self._objects:
+            form = request.attributes.form
+            if form and form not in NOUNS[request.noun].forms:
+                self._ignore(form, f"no form of {request.noun}")
         if not self._objects:
             raise PromptError(self._nothing_known())
         return Scene(tuple(self._objects), tuple(self._relations), tuple(self._ignored))
@@ -152,7 +152,7 @@ class _Reader:
             self._relation, self._after, self._named = "", False, False
 
     def _flush(self) -> None:
-        """What was said and has found no noun after it belongs to the one before."""
+        """Give attributes that no noun follows to the noun before them."""
         if self._pending and self._objects:
             self._say(self._pending)
         elif self._pending:
@@ -166,7 +166,7 @@ class _Reader:
     def _say(self, attributes: Attributes) -> None:
         last = self._objects[self._current]
         if self._target_part:
-            self._objects[self._current] = last.with_part(PartAsk(self._target_part, None, attributes))
+            self._objects[self._current] = last.with_part(PartRequest(self._target_part, None, attributes))
         else:
             self._objects[self._current] = last.with_attributes(attributes)
 
@@ -224,10 +224,10 @@ class _Reader:
                 self._ignore(" ".join(self._tokens[self._at : self._at + length]), "it describes the noun after it")
                 self._at += length
                 return True
-            said = " ".join(self._tokens[self._at : self._at + length])
+            phrase = " ".join(self._tokens[self._at : self._at + length])
             self._definite = name if self._token(self._at - 1) == "the" and self._at else ""
             self._at += length
-            self._take_object(name, said)
+            self._take_object(name, phrase)
             return True
         if word in PART_WORDS and word not in COLOURS:
             owner = NOUNS[self._objects[self._current].noun].name if self._objects else ""
@@ -268,20 +268,20 @@ class _Reader:
                 continue
             if candidate == stem and self._count is None and not self._pending:
                 continue
-            self._early_parts.append(PartAsk(rule.name, self._count, Attributes()))
+            self._early_parts.append(PartRequest(rule.name, self._count, Attributes()))
             self._count = None
             self._at += 1
             return True
         return False
 
-    def _take_object(self, name: str, said: str) -> None:
+    def _take_object(self, name: str, phrase: str) -> None:
         count = 1 if self._count is None else self._count
         if not 1 <= count <= MAX_OBJECTS:
             raise PromptError(f"{count} x {name} was asked for; a scene holds 1 to {MAX_OBJECTS} of a thing")
         subject = self._subject
         known = self._same_again(name)
         if known is None:
-            self._objects.append(ObjectAsk(name, said, count, self._pending))
+            self._objects.append(ObjectRequest(name, phrase, count, self._pending))
             self._current = len(self._objects) - 1
         else:
             self._current = known
@@ -296,15 +296,15 @@ class _Reader:
             self._subject = self._current
         self._relation, self._target_part = "", ""
         self._in_parts, self._after, self._named = False, False, True
-        for ask in self._early_parts:
-            self._record_part(ask)
+        for request in self._early_parts:
+            self._record_part(request)
         self._early_parts = []
 
     def _same_again(self, name: str) -> int | None:
-        """`the table`, when a table was named before and nothing new is said of it."""
+        """The index of the object that `the table` refers to: one named before, with no new attributes."""
         if self._pending or self._count is not None or self._definite != name:
             return None
-        return next((i for i, ask in enumerate(self._objects) if ask.noun == name), None)
+        return next((i for i, request in enumerate(self._objects) if request.noun == name), None)
 
     def _take_part(self, name: str) -> None:
         rule = NOUNS[self._objects[self._current].noun].part(name)
@@ -312,18 +312,18 @@ class _Reader:
             self._count = 1
         # "a chair without a back, 50 cm tall": nothing can be said of a part that is not there.
         self._target_part = "" if self._count == 0 else name
-        self._record_part(PartAsk(name, self._count, self._pending))
+        self._record_part(PartRequest(name, self._count, self._pending))
         self._pending, self._count, self._article = Attributes(), None, False
         self._named, self._after = True, False
 
-    def _record_part(self, ask: PartAsk) -> None:
+    def _record_part(self, request: PartRequest) -> None:
         noun = NOUNS[self._objects[self._current].noun]
-        check_count(noun, ask)
-        self._objects[self._current] = self._objects[self._current].with_part(ask)
+        check_count(noun, request)
+        self._objects[self._current] = self._objects[self._current].with_part(request)
 
     def _drop_early_parts(self) -> None:
-        for ask in self._early_parts:
-            self._ignore(ask.name, "a part without its thing")
+        for request in self._early_parts:
+            self._ignore(request.name, "a part without its thing")
 
     # ------------------------------------------------------------ numbers and attributes
 
@@ -379,17 +379,17 @@ class _Reader:
 def _words(attributes: Attributes) -> list[str]:
     words = [said for said, _ in attributes.colours]
     words += [word for word in (attributes.material, attributes.form) if word]
-    return words + [scale.said for scale in attributes.scales] + [m.said for m in attributes.measures]
+    return words + [scale.phrase for scale in attributes.scales] + [m.phrase for m in attributes.measures]
 
 
-def check_count(noun: Noun, ask: PartAsk) -> None:
+def check_count(noun: Noun, request: PartRequest) -> None:
     """Refuse a number of parts that cannot be built.
 
     Raises:
         PromptError: outside the part's range.
     """
-    rule = noun.part(ask.name)
-    if rule is None or ask.count is None or rule.least <= ask.count <= rule.most:
+    rule = noun.part(request.name)
+    if rule is None or request.count is None or rule.least <= request.count <= rule.most:
         return
     span = f"exactly {rule.least}" if rule.least == rule.most else f"{rule.least} to {rule.most}"
-    raise PromptError(f"{ask.count} x {rule.name} was asked for; a {noun.name} can be built with {span}")
+    raise PromptError(f"{request.count} x {rule.name} was asked for; a {noun.name} can be built with {span}")

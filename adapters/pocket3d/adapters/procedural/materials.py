@@ -1,4 +1,4 @@
-"""Materials: a colour of their own and how they reflect, in the metallic-roughness model."""
+"""Materials: their colour and reflection in the metallic-roughness model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .colours import RGB, rgb
 
 
 class Surface(NamedTuple):
-    """A material by its own, before any colour word."""
+    """A material with its usual colour."""
 
     colour: RGB
     metallic: float

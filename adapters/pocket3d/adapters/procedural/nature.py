@@ -6,16 +6,16 @@ import math
 
 import torch
 
-from .design import Built, Design
-from .placing import Place
+from .design import BuiltObject, Design
+from .placing import SupportArea
 from .polygons import curve
 from .solids import Point, Solid
 
 
-def tree(design: Design) -> Built:
+def tree(design: Design) -> BuiltObject:
     """A trunk with branches and a crown of overlapping clumps; fruit sits on the clumps."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     trunk = 0.075 * h * design.thick("trunk") / design.u * 0.75
     bare = h * 0.42 * design.long("trunk")
     built.add(
@@ -63,7 +63,7 @@ def tree(design: Design) -> Built:
 
 
 def _outermost(clumps: list[tuple[Point, float]], start: Point, direction: Point, width: float) -> float:
-    """How far from `start` the last of the clumps (taken as balls a little flattened) is left."""
+    """Distance from `start` at which a ray leaves the last of the clumps (taken as slightly flattened balls)."""
     best = 0.0
     for (x, y, z), size in clumps:
         radius = size * width * 0.93
@@ -75,10 +75,10 @@ def _outermost(clumps: list[tuple[Point, float]], start: Point, direction: Point
     return best
 
 
-def pine(design: Design) -> Built:
+def pine(design: Design) -> BuiltObject:
     """Cones on a trunk, with a star and balls if asked for."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     star = h * 0.1 if design.count("star") else 0.0
     bare = h * 0.14 * design.long("trunk")
     built.add("trunk", kit.cylinder(0.045 * w * 1.4 * design.thick("trunk") / design.u, bare + h * 0.12))
@@ -114,10 +114,10 @@ def pine(design: Design) -> Built:
     return built
 
 
-def cactus(design: Design) -> Built:
+def cactus(design: Design) -> BuiltObject:
     """A ribbed column with bent arms."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     pot = h * 0.2 if design.count("pot") else 0.0
     radius = min(w, d * 2) * 0.16
     if pot:
@@ -172,10 +172,10 @@ def _ribbed(design: Design, radius: float, height: float) -> Solid:
     return design.kit.shell(torch.stack(rings), (0, 0, 0), (0, height, 0))
 
 
-def flower(design: Design) -> Built:
+def flower(design: Design) -> BuiltObject:
     """Petals around a middle on a stem with leaves; the blossom leans to the front."""
     kit, w, h, u = design.kit, design.w, design.h, design.u
-    built = Built()
+    built = BuiltObject()
     pot = h * 0.24 if design.count("pot") else 0.0
     if pot:
         r = w * 0.3
@@ -227,10 +227,10 @@ def _blade(design: Design, length: float, half_width: float, half_thick: float) 
     return design.kit.shell(grid, (0.0, 0.0, 0.0), (length, 0.1 * length, 0.0))
 
 
-def mushroom(design: Design) -> Built:
+def mushroom(design: Design) -> BuiltObject:
     """A cap with spots on a stem, gills below."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     under = h * 0.52 * design.long("stem")
     thick = w * 0.13 * design.thick("stem") / design.u
     stem = curve(
@@ -262,10 +262,10 @@ def _cap_height(cosine: float) -> float:
     return 0.02 + 0.97 * float(cosine**0.86)
 
 
-def snowman(design: Design) -> Built:
+def snowman(design: Design) -> BuiltObject:
     """Balls on each other, with hat, nose, eyes, buttons, arms and scarf."""
     kit, w, h = design.kit, design.w, design.h
-    built = Built()
+    built = BuiltObject()
     balls = design.count("ball")
     hat = h * 0.16 if design.count("hat") else 0.0
     ratio = 0.74
@@ -332,14 +332,14 @@ def snowman(design: Design) -> Built:
         for dx, dy in ((0.08, 0.06), (0.1, -0.01)):
             finger = (hand[0] + side * w * dx, hand[1] + h * dy * 0.6, hand[2] + 0.02 * w)
             built.add("arm", kit.tube([hand, finger], [thick * 0.6, thick * 0.4], 8))
-    built.top = Place(h, radius * 0.5, radius * 0.5)
+    built.top = SupportArea(h, radius * 0.5, radius * 0.5)
     return built
 
 
-def fish(design: Design) -> Built:
+def fish(design: Design) -> BuiltObject:
     """A body, a tail, fins and eyes; it swims towards +x."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     axis = h * 0.5
     length = w * 0.74
     nose = w / 2

@@ -1,4 +1,4 @@
-"""What the grammar and the painter need to know of a noun.
+"""Describes a noun for the grammar and the painter.
 
 A noun's entry is everything that the parser and the painter need; its shape is a function of the same name in one of
 the shape modules. Sizes are metres of the real thing.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PartRule:
-    """A part that a prompt may speak of: how many there are, and how many may be asked for."""
+    """A part that a prompt may name, with its usual, least and largest number."""
 
     name: str
     default: int
@@ -22,7 +22,7 @@ class PartRule:
 
 @dataclass(frozen=True)
 class Noun:
-    """One thing that can be built."""
+    """One kind of object that can be built."""
 
     name: str
     aliases: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The things that can be built, with their parts, sizes and looks. Data only."""
+"""All nouns that can be built, with their parts, sizes and looks. Data only."""
 
 from __future__ import annotations
 

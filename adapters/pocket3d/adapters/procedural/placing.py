@@ -1,4 +1,4 @@
-"""Where things stand: rows, clusters around what they relate to, on tops, below, inside. Pure arithmetic on boxes."""
+"""Lays out objects: in rows, around what they relate to, on tops, below, inside. Pure arithmetic on boxes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MIRRORED = {
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where another thing may stand: height, half width and half depth, centre. Metres."""
+class SupportArea:
+    """An area on which another object may stand: height, half width, half depth and centre, in metres."""
 
     y: float
     half_x: float
@@ -31,26 +31,26 @@ class Place:
 
 @dataclass(frozen=True)
 class Body:
-    """A built thing as a box about its own origin, standing on y = 0, and where others may be put."""
+    """A built object as a box that stands on y = 0 about its origin, and the areas that support others."""
 
     name: str
     low: tuple[float, float, float]
     high: tuple[float, float, float]
-    top: Place | None = None
-    hollow: Place | None = None
+    top: SupportArea | None = None
+    hollow: SupportArea | None = None
     clearance: float = 0.0
     serves: bool = False
     #: Widest horizontal distance from its axis in its lowest quarter: what must fit into a vase's mouth.
     girth: float = 0.0
 
     def side(self, axis: int) -> float:
-        """Its extent."""
+        """Extent along an axis, metres."""
         return self.high[axis] - self.low[axis]
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Scale about the origin, then turn about y (degrees), then shift."""
+    """A transform: scale about the origin, then rotate about y (degrees), then shift."""
 
     x: float = 0.0
     y: float = 0.0
@@ -61,7 +61,7 @@ class Pose:
 
 @dataclass
 class Layout:
-    """One pose per thing of each group, and what had to be changed to make them fit."""
+    """One pose for each object of each group, and notes on what was changed to make them fit."""
 
     poses: list[list[Pose]]
     notes: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Layout:
 
 
 def lay_out(groups: list[list[Body]], relations: tuple[Relation, ...]) -> Layout:
-    """Place every group (the things of one noun) so that the relations hold and nothing stands in another's room."""
+    """Place every group (the objects of one noun) so that the relations hold and nothing overlaps."""
     layout = Layout([[] for _ in groups])
     anchors = _anchors(groups, relations, layout)
     children: dict[int, list[tuple[int, str]]] = {}
@@ -143,7 +143,7 @@ def _place_cluster(
 
 
 def _row(bodies: list[Body]) -> list[Pose]:
-    """Side by side along x, centred."""
+    """Place objects side by side along x, centred."""
     poses, x = [], 0.0
     for index, body in enumerate(bodies):
         x += 0.2 * body.side(0) if index else 0.0
@@ -217,9 +217,9 @@ def _put_on(child: int, parent: int, slot: int, slots: int, groups: list[list[Bo
     layout.poses[child] = placed
 
 
-def _flat_top(body: Body) -> Place:
+def _flat_top(body: Body) -> SupportArea:
     x, z = (body.low[0] + body.high[0]) / 2, (body.low[2] + body.high[2]) / 2
-    return Place(body.high[1], body.side(0) * 0.4, body.side(2) * 0.4, x, z)
+    return SupportArea(body.high[1], body.side(0) * 0.4, body.side(2) * 0.4, x, z)
 
 
 def _turned(x: float, z: float, yaw: float) -> tuple[float, float]:

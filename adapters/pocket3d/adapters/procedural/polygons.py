@@ -1,4 +1,4 @@
-"""Plane outlines: bevelled corners, smooth curves, triangles. Standard library only."""
+"""Operations on plane outlines: bevelled corners, smooth curves, triangulation. Standard library only."""
 
 from __future__ import annotations
 

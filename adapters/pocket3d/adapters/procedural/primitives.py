@@ -1,39 +1,39 @@
-"""The plain bodies."""
+"""Plain geometric bodies."""
 
 from __future__ import annotations
 
 import math
 
-from .design import Built, Design
-from .placing import Place
+from .design import BuiltObject, Design
+from .placing import SupportArea
 
 
-def cube(design: Design) -> Built:
+def cube(design: Design) -> BuiltObject:
     """A block."""
-    built = Built(top=Place(design.h, design.w * 0.45, design.d * 0.45), serves=True)
+    built = BuiltObject(top=SupportArea(design.h, design.w * 0.45, design.d * 0.45), serves=True)
     built.add("body", design.kit.box(design.w, design.h, design.d))
     return built
 
 
-def sphere(design: Design) -> Built:
+def sphere(design: Design) -> BuiltObject:
     """A ball."""
-    built = Built()
+    built = BuiltObject()
     ball = design.kit.ellipsoid(design.w / 2, design.h / 2, design.d / 2, 64)
     built.add("body", ball.moved(y=design.h / 2))
     return built
 
 
-def cylinder(design: Design) -> Built:
+def cylinder(design: Design) -> BuiltObject:
     """A round bar, standing."""
-    built = Built(top=Place(design.h, design.w * 0.33, design.d * 0.33), serves=True)
+    built = BuiltObject(top=SupportArea(design.h, design.w * 0.33, design.d * 0.33), serves=True)
     built.add("body", design.kit.cylinder(0.5, 1.0, segments=64).scaled(design.w, design.h, design.d))
     return built
 
 
-def cone(design: Design) -> Built:
+def cone(design: Design) -> BuiltObject:
     """Round below, pointed above; stripes lie around it."""
     kit, w, h, d = design.kit, design.w, design.h, design.d
-    built = Built()
+    built = BuiltObject()
     built.add("body", kit.cone(0.5, 1.0, 64).scaled(w, h, d))
     stripes = design.count("stripe")
     for i in range(stripes):
@@ -45,18 +45,18 @@ def cone(design: Design) -> Built:
     return built
 
 
-def torus(design: Design) -> Built:
+def torus(design: Design) -> BuiltObject:
     """A ring, lying."""
     thickness = min(design.h / 2, design.w * 0.24)
     ring = design.kit.torus(0.5 - thickness / design.w, thickness / design.w)
-    built = Built(hollow=Place(0.0, design.w * 0.2, design.d * 0.2))
+    built = BuiltObject(hollow=SupportArea(0.0, design.w * 0.2, design.d * 0.2))
     low, high = ring.bounds()
     body = ring.scaled(design.w, design.h / (high[1] - low[1]), design.d)
     built.add("body", body.moved(y=design.h / 2))
     return built
 
 
-def star(design: Design) -> Built:
+def star(design: Design) -> BuiltObject:
     """Points around a middle, standing on two of them."""
     points = design.count("point")
     inner = 0.5 if points < 5 else 0.42 if points == 5 else 0.55
@@ -65,12 +65,12 @@ def star(design: Design) -> Built:
         angle = math.pi / 2 + math.pi * i / points
         radius = 0.5 if i % 2 == 0 else 0.5 * inner
         outline.append((radius * design.w * math.cos(angle), radius * design.h * math.sin(angle)))
-    built = Built()
+    built = BuiltObject()
     built.add("body", design.kit.prism(outline, design.d, 0.06 * min(design.w, design.h) * inner))
     return built
 
 
-def heart(design: Design) -> Built:
+def heart(design: Design) -> BuiltObject:
     """The card suit's outline, x = 16 sin^3 t, y = 13 cos t - 5 cos 2t - 2 cos 3t - cos 4t, swollen."""
     outline = []
     for i in range(72):
@@ -90,6 +90,6 @@ def heart(design: Design) -> Built:
         depth = torch.full((len(outline), 1), 0.5 * math.sin(angle), dtype=torch.float64, device=kit.device)
         rings.append(torch.cat([ring, depth], 1))
     body = kit.shell(torch.stack(rings), (0, 0, -0.5), (0, 0, 0.5))
-    built = Built()
+    built = BuiltObject()
     built.add("body", body.scaled(design.w, design.h, design.d))
     return built

@@ -1,4 +1,4 @@
-"""What a prompt asks for, once read: things with their attributes and parts, and how they stand to each other."""
+"""A parsed prompt: objects with their attributes and parts, and the relations between them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ TURNED = frozenset({"long", "wide", "broad", "narrow"})
 
 @dataclass(frozen=True)
 class Scale:
-    """A size word: what was said, and its factors on width, height and depth."""
+    """A size word: its phrase in the prompt, and its factors on width, height and depth."""
 
-    said: str
+    phrase: str
     word: str
     factors: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A size in metres along `axis` (`tall`, `wide`, `long`, `deep`), or along the thing's usual one ("")."""
+    """A size in metres along `axis` (`tall`, `wide`, `long`, `deep`), or along the noun's usual one ("")."""
 
-    said: str
+    phrase: str
     axis: str
     metres: float
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """What is said of one thing or part."""
+    """Attributes of one object or part."""
 
     #: (what was said, sRGB) in order: the first is the main colour, the second the accent.
     colours: tuple[tuple[str, RGB], ...] = ()
@@ -48,7 +48,7 @@ class Attributes:
         return self != Attributes()
 
     def joined(self, later: Attributes) -> Attributes:
-        """Both; a later material or shade wins."""
+        """Both attributes together; a later material or shade wins."""
         return Attributes(
             self.colours + later.colours,
             later.material or self.material,
@@ -59,63 +59,63 @@ class Attributes:
         )
 
     def summary(self) -> dict[str, Any]:
-        """For `generation_info`, without what was not said."""
+        """The attributes as `generation_info` lists them, without empty ones."""
         facts: dict[str, Any] = {
             "colours": [said for said, _ in self.colours],
             "material": " ".join(word for word in (self.shade, self.material) if word),
             "form": self.form,
-            "size": [scale.said for scale in self.scales],
+            "size": [scale.phrase for scale in self.scales],
             "measures_m": {measure.axis or "usual": round(measure.metres, 6) for measure in self.measures},
         }
         return {key: value for key, value in facts.items() if value}
 
 
 @dataclass(frozen=True)
-class PartAsk:
-    """What is said of one kind of part of a thing."""
+class PartRequest:
+    """The request for one kind of part of an object."""
 
     name: str
     #: None: as many as usual.
     count: int | None = None
     attributes: Attributes = Attributes()
 
-    def joined(self, later: PartAsk) -> PartAsk:
-        """Both; a later count wins."""
+    def joined(self, later: PartRequest) -> PartRequest:
+        """Both requests together; a later count wins."""
         count = self.count if later.count is None else later.count
-        return PartAsk(self.name, count, self.attributes.joined(later.attributes))
+        return PartRequest(self.name, count, self.attributes.joined(later.attributes))
 
 
 @dataclass(frozen=True)
-class ObjectAsk:
-    """`count` things of one kind."""
+class ObjectRequest:
+    """The request for `count` objects of one noun."""
 
     noun: str
     #: The word of the prompt.
-    said: str
+    phrase: str
     count: int = 1
     attributes: Attributes = Attributes()
-    parts: dict[str, PartAsk] = field(default_factory=dict)
+    parts: dict[str, PartRequest] = field(default_factory=dict)
 
-    def with_part(self, ask: PartAsk) -> ObjectAsk:
-        """This, knowing more of one part."""
-        known = self.parts.get(ask.name, PartAsk(ask.name))
-        return replace(self, parts={**self.parts, ask.name: known.joined(ask)})
+    def with_part(self, request: PartRequest) -> ObjectRequest:
+        """This request with another part, merged with what it has of that part."""
+        known = self.parts.get(request.name, PartRequest(request.name))
+        return replace(self, parts={**self.parts, request.name: known.joined(request)})
 
-    def with_attributes(self, more: Attributes) -> ObjectAsk:
-        """This, knowing more of the whole."""
+    def with_attributes(self, more: Attributes) -> ObjectRequest:
+        """This request with further attributes."""
         return replace(self, attributes=self.attributes.joined(more))
 
     def summary(self) -> dict[str, Any]:
         """For `generation_info`."""
         facts: dict[str, Any] = {"object": self.noun, "count": self.count, **self.attributes.summary()}
-        if self.said != self.noun:
-            facts["said"] = self.said
+        if self.phrase != self.noun:
+            facts["said"] = self.phrase
         parts = []
-        for ask in self.parts.values():
-            part: dict[str, Any] = {"part": ask.name}
-            if ask.count is not None:
-                part["count"] = ask.count
-            parts.append({**part, **ask.attributes.summary()})
+        for request in self.parts.values():
+            part: dict[str, Any] = {"part": request.name}
+            if request.count is not None:
+                part["count"] = request.count
+            parts.append({**part, **request.attributes.summary()})
         if parts:
             facts["parts"] = parts
         return facts
@@ -123,7 +123,7 @@ class ObjectAsk:
 
 @dataclass(frozen=True)
 class Relation:
-    """Thing number `first` stands to thing number `second`, which is placed before it, as `kind` says."""
+    """Object number `first` is placed by `kind` in relation to object number `second`, which is placed before it."""
 
     kind: str
     first: int
@@ -132,16 +132,16 @@ class Relation:
 
 @dataclass(frozen=True)
 class Scene:
-    """A prompt, read."""
+    """A parsed prompt."""
 
-    objects: tuple[ObjectAsk, ...]
+    objects: tuple[ObjectRequest, ...]
     relations: tuple[Relation, ...]
     #: Words of the prompt that changed nothing, with the reason where there is one.
     ignored: tuple[str, ...]
 
     def understood(self) -> dict[str, Any]:
         """For `generation_info`."""
-        facts: dict[str, Any] = {"objects": [ask.summary() for ask in self.objects]}
+        facts: dict[str, Any] = {"objects": [request.summary() for request in self.objects]}
         if self.relations:
             facts["relations"] = [
                 f"{self.objects[r.first].noun} {r.kind} {self.objects[r.second].noun}" for r in self.relations

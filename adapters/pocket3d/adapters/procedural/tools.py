@@ -1,4 +1,4 @@
-"""Tools and other things. Each function builds one noun from its design."""
+"""Tools and other objects. Each function builds one noun from its design."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 
 import torch
 
-from .design import Built, Design
-from .placing import Place
+from .design import BuiltObject, Design
+from .placing import SupportArea
 from .polygons import curve
 from .solids import Solid
 
 
-def ladder(design: Design) -> Built:
+def ladder(design: Design) -> BuiltObject:
     """Two rails and rungs."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     rail = 0.045 * design.thick("rail")
     for sign in (-1, 1):
         built.add("rail", kit.box(rail, h, d).moved(sign * (w - rail) / 2))
@@ -28,10 +28,10 @@ def ladder(design: Design) -> Built:
     return built
 
 
-def sword(design: Design) -> Built:
+def sword(design: Design) -> BuiltObject:
     """A blade with a ridge, a guard, a grip and a pommel; it stands on its pommel."""
     kit, w, d, h, u = design.kit, design.w, design.d, design.h, design.u
-    built = Built()
+    built = BuiltObject()
     pommel = 0.028 * u * design.thick("pommel") / u if design.count("pommel") else 0.0
     grip = h * 0.17 * design.long("grip")
     if pommel:
@@ -82,10 +82,10 @@ def _blade(design: Design, half_width: float, low: float, high: float, half_thic
     return design.kit.shell(grid, (0, low, 0), (0, high, 0))
 
 
-def hammer(design: Design) -> Built:
+def hammer(design: Design) -> BuiltObject:
     """A head with a face and a claw on a handle."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     tall = d * 0.8 * design.thick("head") / design.u
     grip = 0.016 * design.thick("handle")
     top = h - tall * 0.5
@@ -123,10 +123,10 @@ def hammer(design: Design) -> Built:
     return built
 
 
-def gear(design: Design) -> Built:
+def gear(design: Design) -> BuiltObject:
     """Teeth around a disc with a bore; it stands upright. The bore goes through, so the body is a ring."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     teeth = design.count("tooth")
     root = 0.5 - min(0.07, 0.9 / teeth) * design.long("tooth")
     outline: list[tuple[float, float]] = []
@@ -178,10 +178,10 @@ def _ring(design: Design, outline: list[tuple[float, float]], bore: float) -> So
     return solid if solid.volume() > 0 else Solid(solid.vertices, solid.faces.flip(1))
 
 
-def wheel(design: Design) -> Built:
+def wheel(design: Design) -> BuiltObject:
     """A tyre, a rim, spokes and a hub; it stands upright and rolls along x."""
     kit, w, d = design.kit, design.w, design.d
-    built = Built()
+    built = BuiltObject()
     r = w / 2
     thick = min(d / 2, r * 0.24)
     tyre = design.count("tyre")
@@ -201,10 +201,10 @@ def wheel(design: Design) -> Built:
     return built
 
 
-def candle(design: Design) -> Built:
+def candle(design: Design) -> BuiltObject:
     """A wax column with a wick and a flame, in a holder if asked for."""
     kit, w, h = design.kit, design.w, design.h
-    built = Built()
+    built = BuiltObject()
     r = w / 2
     flame = h * 0.22 * design.long("flame") if design.count("flame") else 0.0
     base = h * 0.04 if design.count("holder") else 0.0
@@ -236,10 +236,10 @@ def candle(design: Design) -> Built:
     return built
 
 
-def barrel(design: Design) -> Built:
+def barrel(design: Design) -> BuiltObject:
     """Bulging staves with hoops."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     r = w / 2
 
     def radius(t: float) -> float:
@@ -268,6 +268,6 @@ def barrel(design: Design) -> Built:
             sharp=h * 0.003,
         )
         built.add("hoop", band.scaled(1, 1, d / w))
-    built.top = Place(h - inset, r * 0.5, r * 0.5)
+    built.top = SupportArea(h - inset, r * 0.5, r * 0.5)
     built.serves = True
     return built

@@ -6,13 +6,13 @@ import math
 
 import torch
 
-from .design import Built, Design
-from .placing import Place
+from .design import BuiltObject, Design
+from .placing import SupportArea
 from .polygons import curve
 from .solids import Point, Solid
 
 
-def _wheels(design: Design, built: Built, count: int, radius: float, length: float, track: float) -> None:
+def _wheels(design: Design, built: BuiltObject, count: int, radius: float, length: float, track: float) -> None:
     """Pairs along the car; an odd one stands in the middle of the front."""
     kit = design.kit
     wide = radius * 0.62 * design.thick("wheel") / design.u
@@ -43,10 +43,10 @@ def _wheels(design: Design, built: Built, count: int, radius: float, length: flo
             built.add(role, upright.moved(x, radius, z))
 
 
-def car(design: Design) -> Built:
+def car(design: Design) -> BuiltObject:
     """A body in profile, windows, wheels with hubs, lights, bumpers."""
     kit, w, d, h, u = design.kit, design.w, design.d, design.h, design.u
-    built = Built()
+    built = BuiltObject()
     radius = h * 0.23 * design.long("wheel")
     ground = h * 0.14
     lower = [
@@ -76,7 +76,7 @@ def car(design: Design) -> Built:
         built.add("light", lamp)
     for sign in (-1, 1):
         built.add("bumper", kit.box(0.12 * u, h * 0.11, d * 0.88).moved(sign * w * 0.488, h * 0.18, 0))
-    built.top = Place(h, w * 0.09, d * 0.3, x=-w * 0.1)
+    built.top = SupportArea(h, w * 0.09, d * 0.3, x=-w * 0.1)
     return built
 
 
@@ -91,10 +91,10 @@ def _inset(outline: list[tuple[float, float]], part: float) -> list[tuple[float,
     return [(x + (p[0] - x) * part, y + (p[1] - y) * part) for p in outline]
 
 
-def truck(design: Design) -> Built:
+def truck(design: Design) -> BuiltObject:
     """A cab and a box on a frame."""
     kit, w, d, h, u = design.kit, design.w, design.d, design.h, design.u
-    built = Built()
+    built = BuiltObject()
     radius = h * 0.165 * design.long("wheel")
     floor = radius * 1.25
     built.add("frame", kit.box(w * 0.97, h * 0.07, d * 0.6).moved(y=floor))
@@ -109,9 +109,9 @@ def truck(design: Design) -> Built:
     if design.count("cargo"):
         tall = (h - floor - h * 0.06) * design.long("cargo")
         built.add("cargo", kit.box(w * 0.68, tall, d).moved(-w * 0.16, floor + h * 0.06, 0))
-        built.top = Place(floor + h * 0.06 + tall, w * 0.32, d * 0.45, x=-w * 0.16)
+        built.top = SupportArea(floor + h * 0.06 + tall, w * 0.32, d * 0.45, x=-w * 0.16)
     else:
-        built.top = Place(floor + h * 0.07, w * 0.3, d * 0.3, x=-w * 0.16)
+        built.top = SupportArea(floor + h * 0.07, w * 0.3, d * 0.3, x=-w * 0.16)
     _wheels(design, built, design.count("wheel"), radius, w * 0.68, d * 0.84)
     for i in range(design.count("light")):
         lamp = kit.ellipsoid(0.06 * u, 0.11 * u, 0.15 * u)
@@ -119,11 +119,11 @@ def truck(design: Design) -> Built:
     return built
 
 
-def rocket(design: Design) -> Built:
+def rocket(design: Design) -> BuiltObject:
     """A hull with a pointed nose, fins around it, portholes and engines."""
     kit, h, u = design.kit, design.h, design.u
     radius = design.w * 0.24
-    built = Built()
+    built = BuiltObject()
     engine = h * 0.06
     nose_y = h * (1 - 0.22 * min(design.long("nose"), 2.0))
     hull = curve([(radius * 0.8, engine), (radius, h * 0.3), (radius * 1.02, h * 0.5), (radius * 0.86, nose_y)], 8)
@@ -158,10 +158,10 @@ def rocket(design: Design) -> Built:
     return built
 
 
-def boat(design: Design) -> Built:
+def boat(design: Design) -> BuiltObject:
     """A lofted hull with a deck, masts and sails."""
     kit, w, d, h, u = design.kit, design.w, design.d, design.h, design.u
-    built = Built()
+    built = BuiltObject()
     masts = design.count("mast")
     sails = design.count("sail") if masts else 0
     tall = h * 0.2
@@ -199,7 +199,7 @@ def boat(design: Design) -> Built:
             )
     if design.count("cabin"):
         built.add("cabin", kit.box(w * 0.24, tall * 0.9, d * 0.5).moved(-w * 0.2, tall * 0.9, 0))
-    built.top = Place(tall * 1.0, w * 0.2, d * 0.25, x=-w * 0.2)
+    built.top = SupportArea(tall * 1.0, w * 0.2, d * 0.25, x=-w * 0.2)
     built.hollow = built.top
     return built
 
@@ -234,10 +234,10 @@ def _sail(design: Design, mast: float, low: float, high: float, reach: float, th
     return design.kit.shell(grid, grid[0].mean(0).tolist(), (mast + reach * 0.01, high, 0.0))
 
 
-def airplane(design: Design) -> Built:
+def airplane(design: Design) -> BuiltObject:
     """A fuselage, swept wings, a tail and engines."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = Built()
+    built = BuiltObject()
     radius = min(h * 0.21, w * 0.075)
     axis = h * 0.4
     body = curve(

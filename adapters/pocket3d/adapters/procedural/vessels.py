@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from .design import Built, Design
-from .placing import Place
+from .design import BuiltObject, Design
+from .placing import SupportArea
 from .polygons import arc, curve
 from .solids import Solid
 
@@ -38,16 +38,16 @@ def _handle(design: Design, x: float, low: float, high: float, reach: float, thi
     return design.kit.tube(path, thick, 18)
 
 
-def _handles(design: Design, built: Built, x: float, low: float, high: float, reach: float, thick: float) -> None:
+def _handles(design: Design, built: BuiltObject, x: float, low: float, high: float, reach: float, thick: float) -> None:
     for i in range(design.count("handle")):
         bar = _handle(design, x, low, high, reach, thick)
         built.add("handle", bar if i == 0 else bar.turned(180))
 
 
-def cup(design: Design) -> Built:
+def cup(design: Design) -> BuiltObject:
     """A mug with its handle, on a saucer if asked for."""
     d, h = design.d, design.h
-    built = Built()
+    built = BuiltObject()
     base = 0.0
     if design.count("saucer"):
         plate = d * 0.85
@@ -66,15 +66,15 @@ def cup(design: Design) -> Built:
     built.add("body", _vessel(design, outer, wall, base + h * 0.07))
     thick = 0.0055 * design.thick("handle")
     _handles(design, built, radius * 0.97, base + h * 0.24, base + h * 0.8, design.w - d, thick)
-    built.hollow = Place(base + h * 0.07, radius * 0.85, radius * 0.85)
-    built.top = Place(base + h, radius * 0.6, radius * 0.6)
+    built.hollow = SupportArea(base + h * 0.07, radius * 0.85, radius * 0.85)
+    built.top = SupportArea(base + h, radius * 0.6, radius * 0.6)
     return built
 
 
-def vase(design: Design) -> Built:
+def vase(design: Design) -> BuiltObject:
     """A belly, a neck and a flared rim."""
     w, h = design.w, design.h
-    built = Built()
+    built = BuiltObject()
     r = w / 2
     outer = curve(
         [
@@ -91,15 +91,15 @@ def vase(design: Design) -> Built:
     built.add("body", _vessel(design, outer, r * 0.07, h * 0.04).scaled(1, 1, design.d / w))
     _handles(design, built, r * 0.52, h * 0.48, h * 0.86, r * 0.48, 0.011 * design.thick("handle"))
     # What is put in leans on the neck, well above the floor.
-    built.hollow = Place(h * 0.4, r * 0.33, r * 0.33)
-    built.top = Place(h, r * 0.4, r * 0.4)
+    built.hollow = SupportArea(h * 0.4, r * 0.33, r * 0.33)
+    built.top = SupportArea(h, r * 0.4, r * 0.4)
     return built
 
 
-def bowl(design: Design) -> Built:
+def bowl(design: Design) -> BuiltObject:
     """A round shell on a foot."""
     kit, w, h = design.kit, design.w, design.h
-    built = Built()
+    built = BuiltObject()
     r = w / 2
     foot = h * 0.1 if design.count("foot") else 0.0
     if foot:
@@ -109,15 +109,15 @@ def bowl(design: Design) -> Built:
     low = outer[0][1]
     outer = [(x, foot + (y - low) * (h - foot) / (h - low)) for x, y in outer]
     built.add("body", _vessel(design, outer, r * 0.05, foot + h * 0.07).scaled(1, 1, design.d / w))
-    built.hollow = Place(foot + h * 0.07, r * 0.62, r * 0.62)
-    built.top = Place(h, r * 0.5, r * 0.5)
+    built.hollow = SupportArea(foot + h * 0.07, r * 0.62, r * 0.62)
+    built.top = SupportArea(h, r * 0.5, r * 0.5)
     return built
 
 
-def bottle(design: Design) -> Built:
+def bottle(design: Design) -> BuiltObject:
     """A body, shoulders, a neck, a cap and a label."""
     kit, w, h = design.kit, design.w, design.h
-    built = Built()
+    built = BuiltObject()
     r = w / 2
     capped = design.count("cap")
     top = h * (0.95 if capped else 1.0)
@@ -132,14 +132,14 @@ def bottle(design: Design) -> Built:
     if design.count("label"):
         band = kit.cylinder(r * 1.012, h * 0.24, segments=48)
         built.add("label", band.scaled(1, 1, design.d / w).moved(y=h * 0.18))
-    built.top = Place(h, r * 0.3, r * 0.3)
+    built.top = SupportArea(h, r * 0.3, r * 0.3)
     return built
 
 
-def goblet(design: Design) -> Built:
+def goblet(design: Design) -> BuiltObject:
     """A bowl on a stem and a foot."""
     kit, w, h = design.kit, design.w, design.h
-    built = Built()
+    built = BuiltObject()
     r = w / 2
     stem = r * 0.13
     foot = curve(
@@ -158,6 +158,6 @@ def goblet(design: Design) -> Built:
     outer = curve([(stem * 1.1, h * 0.42), (r * 0.72, h * 0.54), (r * 0.98, h * 0.74), (r, h)], 8)
     built.add("body", _vessel(design, outer, r * 0.07, h * 0.46))
     _handles(design, built, r * 0.92, h * 0.58, h * 0.92, r * 0.5, 0.004 * design.thick("handle"))
-    built.hollow = Place(h * 0.47, r * 0.5, r * 0.5)
-    built.top = Place(h, r * 0.5, r * 0.5)
+    built.hollow = SupportArea(h * 0.47, r * 0.5, r * 0.5)
+    built.top = SupportArea(h, r * 0.5, r * 0.5)
     return built

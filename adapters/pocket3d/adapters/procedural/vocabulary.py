@@ -1,4 +1,4 @@
-"""The small words of the grammar: numbers, sizes, units, relations, joiners. Data only."""
+"""Function words of the grammar: numbers, sizes, units, relations, conjunctions. Data only."""
 
 from __future__ import annotations
 

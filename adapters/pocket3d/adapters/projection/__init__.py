@@ -1,1 +1,1 @@
-"""A picture laid on a mesh."""
+"""Projects a picture onto a mesh."""

@@ -1,4 +1,4 @@
-"""From the curve skeleton to bones: joints at branchings, where limbs leave the body, at bends and along long limbs."""
+"""Makes bones of a curve skeleton: joints at branchings, where limbs leave the body, at bends, on long limbs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _END_RADIUS, _END_LENGTH = 0.75, 1.8
 
 
 class _Chain(NamedTuple):
-    """A way from one branching to the next, or to an end: (K, 3) places, (K,) radii."""
+    """A path from one branching to the next, or to an end: (K, 3) positions, (K,) radii."""
 
     start: int
     stop: int
@@ -42,7 +42,7 @@ class _Chain(NamedTuple):
 
 
 def make_bones(solid: Solid, tree: CurveTree, diagonal: float, most: int | None) -> tuple[Skeleton, int]:
-    """The bones, and how many limbs were left out.
+    """Make the bones; returns them and the number of limbs that were left out.
 
     Args:
         solid: the voxels.
@@ -64,7 +64,7 @@ def make_bones(solid: Solid, tree: CurveTree, diagonal: float, most: int | None)
 
 
 def _chains(solid: Solid, tree: CurveTree) -> list[_Chain]:
-    """The tree's ways between branchings, smoothed, near branchings made one; each after the one it starts from."""
+    """The tree's paths between branchings, smoothed, with near branchings merged; each after the one it starts from."""
     children: dict[int, list[int]] = {}
     for node, parent in tree.parent.items():
         children.setdefault(parent, []).append(node)
@@ -89,7 +89,7 @@ def _chains(solid: Solid, tree: CurveTree) -> list[_Chain]:
 
 
 def _end_of_limb(solid: Solid, path: list[int]) -> int:
-    """How many voxels of a limb's path to keep: its last steps lead from the middle to a corner of the limb's end."""
+    """Number of voxels of a limb's path to keep: the last ones lead from the middle into a corner of the limb's end."""
     thick = float(np.median(solid.radius[path]))
     steps = np.linalg.norm(np.diff(solid.points[path], axis=0), axis=1)
     left = np.append(np.cumsum(steps[::-1])[::-1], 0.0)
@@ -100,7 +100,7 @@ def _end_of_limb(solid: Solid, path: list[int]) -> int:
 
 
 def _smooth(solid: Solid, points: FloatArray) -> FloatArray:
-    """Steps of the grid taken out; where that would leave the solid the way stays as it is."""
+    """Smooth away the steps of the grid; a path that would leave the solid by that stays as it is."""
     soft: FloatArray = np.array(points)
     for _ in range(_SMOOTHING):
         soft[1:-1] = (soft[:-2] + 2 * soft[1:-1] + soft[2:]) / 4
@@ -168,7 +168,7 @@ def _cuts(solid: Solid, chain: _Chain, diagonal: float, detail: float, is_limb: 
 
 
 def _bends(chain: _Chain, first: int, last: int, pitch: float) -> list[int]:
-    """Corners of the way (Ramer 1972; Douglas and Peucker 1973), both ends included."""
+    """Indices of the corners of the path (Ramer 1972; Douglas and Peucker 1973), both ends included."""
     worst, deviation = _deviation(chain.points, first, last)
     allowed = max(_BEND * float(np.mean(chain.radius[first : last + 1])), 1.5 * pitch)
     if deviation <= allowed:
@@ -189,7 +189,7 @@ def _kept_inside(solid: Solid, points: FloatArray, first: int, last: int) -> lis
 
 
 def _deviation(points: FloatArray, first: int, last: int) -> tuple[int, float]:
-    """The place that lies farthest from the straight line between two, and how far."""
+    """Index of the position farthest from the straight line between two, and its distance."""
     line = points[last] - points[first]
     offset = points[first : last + 1] - points[first]
     share = np.clip(offset @ line / max(float(line @ line), 1e-30), 0, 1)

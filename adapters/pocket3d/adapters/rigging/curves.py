@@ -1,4 +1,4 @@
-"""The curve skeleton of a solid: a tree of its voxels along the middle of body and limbs.
+"""Extracts the curve skeleton of a solid: a tree of its voxels along the middle of body and limbs.
 
 Ends of limbs are the maxima of the geodesic distance from the middle of the solid that persist (Edelsbrunner, Letscher
 and Zomorodian, "Topological Persistence and Simplification", 2002); each is connected by the shortest path under a
@@ -45,7 +45,7 @@ class CurveTree(NamedTuple):
 
 
 def extract(solid: Solid, between: Callable[[], None] = lambda: None) -> CurveTree:
-    """Find the skeleton.
+    """Extract the curve skeleton of a solid.
 
     Args:
         solid: the voxels.
@@ -98,7 +98,7 @@ def _farthest(solid: Solid, start: int) -> int:
 
 
 def _walk(before: IntArray, start: int, stop: Any) -> list[int]:
-    """Voxels after `start` up to and with the first in `stop`."""
+    """Voxels after `start` up to the first one in `stop`, which is included."""
     path: list[int] = []
     node = start
     while node not in stop:

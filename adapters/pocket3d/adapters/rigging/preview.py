@@ -1,4 +1,4 @@
-"""A picture of the bones over the mesh, seen along its shortest side."""
+"""Draws the bones over the mesh, seen along its shortest side."""
 
 from __future__ import annotations
 

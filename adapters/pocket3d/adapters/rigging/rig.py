@@ -1,4 +1,4 @@
-"""The work of `adapter.py`: from a mesh to its bones and weights."""
+"""Rigs a mesh: bones and skin weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..skinned_glb import Skeleton
 from .bones import make_bones
 from .curves import extract
 from .solid import Solid, voxelise
-from .weights import heat_weights, onto
+from .weights import heat_weights, transfer_weights
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -40,7 +40,7 @@ class NotRiggable(ValueError):
 
 
 class Rig(NamedTuple):
-    """What was made of a mesh."""
+    """The bones and weights of a mesh."""
 
     skeleton: Skeleton
     #: The fused surface, closed, and its weights (V, J).
@@ -50,9 +50,9 @@ class Rig(NamedTuple):
     #: For people: what was found and done.
     facts: dict[str, Any]
 
-    def weigh(self, places: FloatArray) -> tuple[IntArray, FloatArray]:
+    def weights_at(self, places: FloatArray) -> tuple[IntArray, FloatArray]:
         """(V, 4) joints and weights at places near the surface (V, 3)."""
-        return onto(places, self.surface.vertices, self.weights)
+        return transfer_weights(places, self.surface.vertices, self.weights)
 
 
 def make_rig(mesh: Any, most_bones: int | None, step: Step) -> Rig:
@@ -113,7 +113,7 @@ def make_rig(mesh: Any, most_bones: int | None, step: Step) -> Rig:
 
 
 def inside_share(solid: Solid, skeleton: Skeleton) -> float:
-    """Of samples along all bones, spaced by a quarter of a voxel, how many lie inside."""
+    """Share of samples along all bones, a quarter of a voxel apart, that lie inside the solid."""
     samples = []
     for head, tail in zip(skeleton.heads[1:], skeleton.tails[1:], strict=True):
         count = int(np.ceil(np.linalg.norm(tail - head) / solid.pitch * 4)) + 1

@@ -1,4 +1,4 @@
-"""The inside of a closed surface as voxels, and as a graph in which shortest paths stay inside."""
+"""Fills a closed surface with voxels, and connects them to a graph whose shortest paths stay inside."""
 
 from __future__ import annotations
 

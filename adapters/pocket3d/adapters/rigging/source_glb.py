@@ -1,4 +1,4 @@
-"""The source mesh as GLB in world coordinates, with all that it looks like: what a skin is then added to."""
+"""Writes the source mesh as GLB in world coordinates with its materials; the skin is added to that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..mesh_parts import colour_bytes, is_linear, parts_of
 
 
 def world_glb(scene: Any) -> bytes:
-    """A `trimesh.Scene` as a GLB whose nodes place nothing."""
+    """A `trimesh.Scene` as GLB bytes whose nodes have no transforms."""
     import trimesh
 
     if not is_linear(scene):

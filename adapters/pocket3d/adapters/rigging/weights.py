@@ -1,5 +1,5 @@
-"""Skin weights: heat from each bone spreads over the surface (Baran and Popovic, "Automatic Rigging and Animation of 3D
-Characters", 2007).
+"""Computes skin weights by heat that spreads from the bones over the surface (Baran and Popovic, "Automatic Rigging and
+Animation of 3D Characters", 2007).
 
 Which bone heats a vertex, and from how far, is measured through the solid (as in Dionne and de Lasa, "Geodesic Voxel
 Binding for Production Character Meshes", 2013) and not by sight: a hand beside the hip gets nothing from the leg.
@@ -48,7 +48,7 @@ def heat_weights(surface: Any, solid: Solid, skeleton: Skeleton) -> FloatArray:
 
 
 def nearest_bones(solid: Solid, skeleton: Skeleton, places: FloatArray) -> tuple[IntArray, FloatArray]:
-    """For each place (P, 3) the joint whose bone is nearest through the solid, and how far it is. Never the root."""
+    """For each position (P, 3) the joint whose bone is nearest through the solid, and its distance. Never the root."""
     seeds: dict[int, int] = {}
     for joint in range(1, len(skeleton.names)):
         head, tail = skeleton.heads[joint], skeleton.tails[joint]
@@ -64,8 +64,8 @@ def nearest_bones(solid: Solid, skeleton: Skeleton, places: FloatArray) -> tuple
     return joint_of[source[voxel]], through[voxel] + gap
 
 
-def onto(places: FloatArray, surface: FloatArray, weights: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Weights at other places (P, 3), from the nearest vertices of the surface (V, 3) with weights (V, J).
+def transfer_weights(places: FloatArray, surface: FloatArray, weights: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Interpolate weights (V, J) at positions (P, 3) from the nearest vertices of the surface (V, 3).
 
     Returns:
         (P, 4) joints and (P, 4) float32 weights, which sum to 1; a joint whose weight is 0 is 0.

@@ -1,4 +1,4 @@
-"""The faces of a closed mesh as a graph, and how strongly neighbours belong together."""
+"""Builds the graph of a mesh's faces, weighted by how strongly neighbours belong together."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _sharper(centres: FloatArray, normals: FloatArray, original: Any, cell: floa
 
 
 def _averaged(pairs: IntArray, values: FloatArray, times: int) -> FloatArray:
-    """Mean with the neighbours, so many times."""
+    """Average with the neighbours, `times` times."""
     a, b = pairs.T
     count = 1 + np.bincount(pairs.reshape(-1), minlength=len(values))
     for _ in range(times):

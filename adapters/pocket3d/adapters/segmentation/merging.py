@@ -1,4 +1,4 @@
-"""From many small regions to parts: the pair with the least separation between them is joined first."""
+"""Merges small regions into parts: the pair with the least separation between them is joined first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_SHARE = 0.004
 
 
 class Hierarchy(NamedTuple):
-    """All partitions on the way from the small regions to one part."""
+    """All partitions from the small regions to one part, one merge after the other."""
 
     #: Partition with k parts -> (R,) representative of each small region.
     members: dict[int, IntArray]
@@ -27,7 +27,7 @@ class Hierarchy(NamedTuple):
     merges: list[tuple[int, float]]
 
     def count_above(self, least: float) -> int:
-        """Parts that are left when only boundaries more open than `least` are dissolved."""
+        """Number of parts that remain when only boundaries more open than `least` are dissolved."""
         for parts, openness in self.merges:
             if openness < least:
                 return parts

@@ -1,4 +1,4 @@
-"""A mesh in, a label for each of its faces out."""
+"""Segments a mesh: one label for each of its faces."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def segment(mesh: Any, num_parts: int | None, seed: int, step: Step) -> Segmenta
 
 
 def _check(mesh: Any) -> float:
-    """The area of a mesh that can have parts."""
+    """Refuse a mesh that cannot have parts; returns the area of one that can."""
     if len(mesh.faces) < 4:
         raise NoSolid(f"{len(mesh.faces)} faces enclose nothing; a solid has at least 4")
     corners = np.asarray(mesh.vertices, dtype=float)[np.asarray(mesh.faces)]

@@ -1,4 +1,4 @@
-"""How thick a solid is under each face of its surface."""
+"""Measures how thick a solid is under each face of its surface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faces to points in which parts are heaps: eigenvectors of the weighted face graph."""
+"""Clusters faces by the eigenvectors of the weighted face graph, in whose coordinates parts are dense."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def k_way(graph: FaceGraph, spectral: Spectrum, count: int, seed: int) -> IntArr
 
 
 def gap_count(spectral: Spectrum, most: int = 12) -> int:
-    """How many parts the largest ratio between successive eigenvalues suggests."""
+    """Number of parts by the largest ratio between successive eigenvalues."""
     values = np.maximum(spectral.values[1 : most + 1], 1e-9)
     return int(np.argmax(values[1:] / values[:-1])) + 2
 
 
 def connected_regions(graph: FaceGraph, labels: IntArray) -> IntArray:
-    """(F,) the labels, each connected piece with a number of its own."""
+    """(F,) labels in which each connected piece of a label has a number of its own."""
     a, b = graph.pairs[labels[graph.pairs[:, 0]] == labels[graph.pairs[:, 1]]].T
     links = coo_array((np.ones(len(a), dtype=bool), (a, b)), shape=(len(labels),) * 2)
     found: IntArray = connected_components(links, directed=False)[1]

@@ -1,4 +1,4 @@
-"""Labels from the working surface back to the faces of the mesh as it came."""
+"""Transfers labels from the working surface to the faces of the original mesh."""
 
 from __future__ import annotations
 

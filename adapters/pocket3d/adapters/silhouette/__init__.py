@@ -1,4 +1,4 @@
-"""From one photograph to a closed, textured mesh: foreground mask, Poisson inflation, texture. No weights.
+"""Makes a closed, textured mesh of one photograph by a foreground mask, Poisson inflation and a texture. No weights.
 
 Importing this package loads nothing; `adapter` is imported by the worker that runs it.
 """

@@ -1,4 +1,4 @@
-"""From the file of a photograph to the solid, with failures that tell a producer which input is at fault."""
+"""Makes a solid of a photograph's file; each failure names the input that is at fault."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .reconstruction import Reconstruction, Settings, reconstruct
 
 
 class FromPhotograph(NamedTuple):
-    """The solid, and what the file was."""
+    """The reconstructed solid and the size of the file's image."""
 
-    made: Reconstruction
+    reconstruction: Reconstruction
     #: Width and height of the file, pixels.
     image_size: list[int]
 
@@ -24,7 +24,7 @@ class FromPhotograph(NamedTuple):
 def from_photograph(
     path: Path, field: str, options: PhotoOptions, device: str, step: Callable[[float, str], None]
 ) -> FromPhotograph:
-    """Read and reconstruct.
+    """Read a photograph and reconstruct its subject.
 
     Args:
         path: the photograph.
@@ -40,10 +40,10 @@ def from_photograph(
     step(0.02, "reading the photograph")
     try:
         photo = read_photo(path, max(options.texture_resolution, options.resolution))
-        made = reconstruct(photo, settings, device, step)
+        reconstruction = reconstruct(photo, settings, device, step)
     except UnreadablePhoto as error:
         raise InvalidInput(f"{path.name}: {error}", field) from error
     except NoSubject as error:
         wrong = "mask_method" if settings.mask_method == "alpha" else field
         raise InvalidInput(f"{path.name}: {error}", wrong) from error
-    return FromPhotograph(made, list(photo.original_size))
+    return FromPhotograph(reconstruction, list(photo.original_size))

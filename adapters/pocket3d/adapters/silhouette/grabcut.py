@@ -139,7 +139,7 @@ def grabcut(
 
 
 def threshold(values: FloatArray) -> float:
-    """Otsu's threshold: the value that parts the histogram into two classes of least inner variance (1979)."""
+    """Otsu's threshold (1979): the value that splits the histogram into two classes of least variance within."""
     counts, edges = np.histogram(values, bins=128)
     middles = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
@@ -152,7 +152,7 @@ def threshold(values: FloatArray) -> float:
 
 
 def _grid_edges(features: FloatArray, gamma: float) -> tuple[npt.NDArray[Any], npt.NDArray[Any], FloatArray]:
-    """Each pair of neighbouring pixels once, and what it costs to part them."""
+    """Each pair of neighbouring pixels once, with the cost of a cut between them."""
     height, width, _ = features.shape
     index = np.arange(height * width).reshape(height, width)
     first, second, squared, length = [], [], [], []

@@ -1,4 +1,4 @@
-"""From a flat mask to heights: Poisson's equation on the mask, then a circular profile.
+"""Computes heights over a flat mask: Poisson's equation on the mask, then a circular profile.
 
 -laplace f = c inside, f = 0 on the outline; the height is sqrt(f). So Sykora et al., "Ink-and-Ray: Bas-Relief Meshes
 for Adding Global Illumination Effects to Hand-Drawn Characters", ACM ToG 2014, section on inflation. With c = 4 a disc

@@ -1,4 +1,4 @@
-"""The foreground of a photograph: which pixels belong to the subject, by which method, and how sure that is.
+"""Finds the foreground of a photograph: the pixels of its subject, the method that found them and how clear it was.
 
 Everything here works on small arrays (a long side of a few hundred pixels) and on values; files are `photo`'s matter.
 """
@@ -6,7 +6,7 @@ Everything here works on small arrays (a long side of a few hundred pixels) and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -14,9 +14,6 @@ from scipy import ndimage
 from .grabcut import GAMMA, BoolArray, grabcut
 from .saliency import saliency
 from .superpixels import FloatArray, slic, srgb_to_lab
-
-MaskMethod = Literal["auto", "alpha", "grabcut", "grabcut-centre"]
-MASK_METHODS: tuple[str, ...] = get_args(MaskMethod)
 
 #: A subject smaller than this share of the frame is noise, a larger one is the frame itself.
 SMALLEST_SUBJECT = 0.01
@@ -48,7 +45,7 @@ class Foreground(NamedTuple):
 
     #: (H, W)
     mask: BoolArray
-    #: One of `MASK_METHODS` without `auto`.
+    #: A mask method (see `PhotoOptions`) other than `auto`.
     method: str
     #: The method in words, with its source.
     description: str
@@ -71,7 +68,7 @@ def find_foreground(
     Args:
         rgb: (H, W, 3) sRGB in 0..1.
         alpha: (H, W) in 0..1, or None if the image has no channel that says anything.
-        method: one of `MASK_METHODS`. `auto` takes a real alpha channel, else `grabcut`, and falls back on
+        method: a mask method (see `PhotoOptions`). `auto` takes a real alpha channel, else `grabcut`, and falls back on
             `grabcut-centre` if only scattered spots were found.
         seed: of the colour models.
         between: called with a word before each stage, so that a caller can report and cancel.
@@ -110,7 +107,7 @@ def _only_spots(mask: BoolArray) -> bool:
 
 
 def _cut(lab: FloatArray, prior: FloatArray, seed: int, between: Callable[[str], None]) -> BoolArray:
-    """GrabCut at half size until it stands, then at full size: the long flows happen on a quarter of the pixels."""
+    """GrabCut at half size until it converges, then once at full size: most work happens on a quarter of the pixels."""
     coarse = _half(lab)
     start = grabcut(
         coarse, _half(prior), gamma=GAMMA / 2, seed=seed, between=lambda _round: between("cutting the foreground")

@@ -1,4 +1,4 @@
-"""Read a photograph safely: size checked before decoding, turned upright, a real alpha channel kept."""
+"""Reads photographs safely: checks the size before decoding, turns them upright, keeps a real alpha channel."""
 
 from __future__ import annotations
 

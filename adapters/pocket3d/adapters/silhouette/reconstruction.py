@@ -1,4 +1,4 @@
-"""One photograph to one textured solid, step by step, on values. What the adapter wraps; usable without it."""
+"""Makes one textured solid of one photograph, step by step and without files; the adapter wraps it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Settings(NamedTuple):
 
 
 class Reconstruction(NamedTuple):
-    """The solid and what was measured on the way."""
+    """The solid and what was measured while it was made."""
 
     part: MeshPart
     foreground: Foreground

@@ -1,4 +1,4 @@
-"""Where the subject probably is, before anything is known of it: robust background detection.
+"""Estimates where the subject is from the borders of the image: robust background detection.
 
 After Zhu, Liang, Wei and Sun, "Saliency Optimization from Robust Background Detection", CVPR 2014: a region belongs to
 the background if much of its (soft) outline lies on the image's border; a region is salient if it differs from the
@@ -60,7 +60,7 @@ def _background_probability(regions: Superpixels) -> FloatArray:
 
 
 def _own_step(step: FloatArray, regions: Superpixels) -> float:
-    """The step to a region's most similar neighbour, averaged: how much colour varies within a surface here."""
+    """Mean colour difference of regions to their most similar neighbours: how much colour varies within a surface."""
     least = np.full(regions.total, np.inf)
     np.minimum.at(least, regions.edges[:, 0], step)
     np.minimum.at(least, regions.edges[:, 1], step)
@@ -68,7 +68,7 @@ def _own_step(step: FloatArray, regions: Superpixels) -> float:
 
 
 def _smooth(regions: Superpixels, colour: FloatArray, foreground: FloatArray, background: FloatArray) -> FloatArray:
-    """Least squares of the paper's section 5: near 1 where salient, near 0 where background, even among neighbours."""
+    """Solve the least squares of the paper's section 5: 1 where salient, 0 in the background, smooth in between."""
     first, second = regions.edges.T
     weight = np.exp(-(colour[first, second] ** 2) / (2 * _SIGMA_COLOUR**2)) + 0.1
     n = regions.total

@@ -34,7 +34,7 @@ class Superpixels(NamedTuple):
 
     @property
     def total(self) -> int:
-        """How many."""
+        """Number of superpixels."""
         return len(self.sizes)
 
 

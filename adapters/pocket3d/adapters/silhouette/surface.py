@@ -1,4 +1,4 @@
-"""The closed surface over a mask: a front and a mirrored back that share the outline's vertices.
+"""Builds the closed surface over a mask: a front and a mirrored back that share the vertices of the outline.
 
 The outline is the 0.5 level of a slightly smoothed mask, traced by marching squares, so that edges are not stairs.
 """

@@ -1,4 +1,4 @@
-"""The texture: the photograph's own pixels, the background painted over so that it does not bleed in at the rim."""
+"""Cuts the texture out of the photograph and paints over the background, which would show at the rim otherwise."""
 
 from __future__ import annotations
 

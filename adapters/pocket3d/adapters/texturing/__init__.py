@@ -1,1 +1,1 @@
-"""Textures for a given mesh by classical means: an unwrapped atlas, and materials that are functions of the place."""
+"""Textures a mesh by classical means: an unwrapped atlas, and materials that are functions of the position."""

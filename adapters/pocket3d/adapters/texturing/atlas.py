@@ -1,4 +1,4 @@
-"""Texture coordinates by xatlas, and which place of the surface each texel shows."""
+"""Makes texture coordinates with xatlas, and finds the point of the surface that each texel shows."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def unwrap(meshes: Sequence[tuple[FloatArray, IntArray]], resolution: int) -> tu
 def rasterise(
     corners: FloatArray, resolution: int, device: str, between: Callable[[float], None] = lambda share: None
 ) -> Texels:
-    """Which triangle each texel's middle lies in.
+    """Find the triangle in which the middle of each texel lies.
 
     Args:
         corners: (F, 3, 2) texture coordinates.

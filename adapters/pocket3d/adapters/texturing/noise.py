@@ -1,5 +1,5 @@
-"""Noise in space on torch tensors: gradient noise, its sums, and cellular noise. Seeded, and the same on every device
-up to rounding.
+"""Noise functions of a position on torch tensors: gradient noise, its sums, and cellular noise. They are seeded, and
+the same on every device up to rounding.
 
 - `perlin`: Perlin, "Improving Noise" (SIGGRAPH 2002): quintic fade, twelve gradients, permutation table.
 - `fbm`, `turbulence`: sums of octaves (Perlin, "An Image Synthesizer", SIGGRAPH 1985).
@@ -20,7 +20,7 @@ _SIZE = 256
 
 
 class Noise:
-    """The tables of one seed.
+    """Noise functions of one seed.
 
     Args:
         seed: any whole number of 32 bits.

@@ -1,4 +1,4 @@
-"""Unwrap a scene, evaluate a pattern at every texel, and give back parts with their texture."""
+"""Unwraps a scene, evaluates a pattern at every texel, and returns parts with their texture."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..mesh_input import MeshLimits
 from ..mesh_output import Material, MeshPart
+from ..weld import weld_vertices
 from .atlas import Texels, Unwrapped, fill, rasterise, unwrap
 from .noise import Noise
-from .patterns import Place, Shade, colour_tensor, paint
+from .patterns import Shade, SurfaceSample, colour_tensor, paint
 from .words import Understood
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 Step = Callable[[float, str], None]
-Painter = Callable[[Place], Shade]
+Painter = Callable[[SurfaceSample], Shade]
 
+#: What can be unwrapped: xatlas takes about a quarter of a millisecond a face, and more where the surface is rough.
+LIMITS = MeshLimits(max_faces=200_000, max_vertices=600_000)
 #: Texels evaluated together; small enough for caches and for a cancel.
 _CHUNK = 65_536
 _MOST_THREADS = 8
@@ -30,8 +34,8 @@ _MOST_THREADS = 8
 _CREASE = 0.766
 
 
-class Bare(NamedTuple):
-    """One part without its looks, in world coordinates."""
+class SurfacePart(NamedTuple):
+    """The surface of one part, without materials, in world coordinates."""
 
     name: str
     vertices: FloatArray
@@ -40,17 +44,17 @@ class Bare(NamedTuple):
     normals: FloatArray
 
 
-class Painted(NamedTuple):
-    """See `paint_scene`."""
+class PaintedScene(NamedTuple):
+    """The parts with their texture, and what was measured."""
 
     parts: list[MeshPart]
     #: Measured: charts, coverage (share of the texels that show surface), overlapping_texels, texture_resolution.
     facts: dict[str, Any]
 
 
-def bare_parts(scene: Any) -> list[Bare]:
-    """Every instance in a `trimesh.Scene`, with vertices doubled at sharp edges so that each has one true normal."""
-    parts: list[Bare] = []
+def surface_parts(scene: Any) -> list[SurfacePart]:
+    """The surface of every instance in a `trimesh.Scene`, split at creases so that each vertex has one normal."""
+    parts: list[SurfacePart] = []
     for node in scene.graph.nodes_geometry:
         transform, name = scene.graph[node]
         mesh = scene.geometry[name]
@@ -59,35 +63,35 @@ def bare_parts(scene: Any) -> list[Bare]:
             faces = faces[:, ::-1]
         vertices = np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3]
         normals = _unit(np.asarray(mesh.vertex_normals) @ np.linalg.pinv(transform[:3, :3]))
-        parts.append(creased(str(node), vertices, faces, normals))
+        parts.append(split_at_creases(str(node), vertices, faces, normals))
     return parts
 
 
-def creased(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> Bare:
-    """One part with its vertices doubled where a vertex normal is far from a face's: (V, 3), (F, 3), (V, 3)."""
+def split_at_creases(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> SurfacePart:
+    """Double the vertices of a part, (V, 3), (F, 3), (V, 3), where a vertex normal is far from that of a face."""
     corners = vertices[faces]
     flat = _unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))[:, None]
     smooth = (normals[faces] * flat).sum(axis=2, keepdims=True) >= _CREASE
     chosen = np.where(smooth, normals[faces], flat).reshape(-1, 3)
     # Equal up to a thousandth: the faces of one plane share their corners.
-    keys = np.column_stack([faces.reshape(-1), np.round(chosen * 1000).astype(np.int64)])
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    return Bare(name, vertices[faces.reshape(-1)[first]], inverse.reshape(-1, 3), chosen[first])
+    owner = faces.reshape(-1)
+    place, first = weld_vertices(owner[:, None], also=np.round(chosen * 1000))
+    return SurfacePart(name, vertices[owner[first]], place.reshape(-1, 3), chosen[first])
 
 
 def paint_scene(
-    parts: list[Bare],
+    parts: list[SurfacePart],
     wanted: Understood,
     seed: int,
     resolution: int,
     device: str,
     step: Step,
     painter: Painter | None = None,
-) -> Painted:
-    """Give all parts one texture.
+) -> PaintedScene:
+    """Paint all parts with one texture.
 
     Args:
-        parts: of `bare_parts`.
+        parts: of `surface_parts`.
         wanted: pattern and colours.
         seed: of the noise.
         resolution: texels along a side.
@@ -132,11 +136,11 @@ def paint_scene(
         "texture_resolution": resolution,
         "roughness_and_metallic": "texture" if surface is not None else "factors",
     }
-    return Painted(made, facts)
+    return PaintedScene(made, facts)
 
 
 def _texture(
-    parts: list[Bare],
+    parts: list[SurfacePart],
     charts: list[Unwrapped],
     texels: Texels,
     wanted: Understood,
@@ -171,7 +175,7 @@ def _texture(
         points = (corner_points[triangle] * weights).sum(dim=1)
         away = torch.nn.functional.normalize((corner_normals[triangle] * weights).sum(dim=1), dim=1)
         height = (points[:, 1] - foot) / tall
-        shade = painter(Place(points / wanted.scale, away, noise, colours, texel, wanted.direction, height))
+        shade = painter(SurfaceSample(points / wanted.scale, away, noise, colours, texel, wanted.direction, height))
         where = texels.where[part]
         colour[where] = _bytes(shade.colour)
         if shade.roughness is None and shade.metallic is None:
@@ -191,8 +195,8 @@ def _texture(
 
 @contextlib.contextmanager
 def _threads(device: str) -> Iterator[ThreadPoolExecutor]:
-    """Threads that each take whole chunks. Torch's own, which split every small operation, wait for one another: on a
-    busy host that took ten times as long.
+    """A pool whose threads each take whole chunks. Torch's own threads split every small operation and wait for one
+    another: on a busy host that took ten times as long.
     """
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(1 if device.startswith("cuda") else min(before, _MOST_THREADS), "painting")
@@ -210,7 +214,7 @@ def _surface(shade: Shade, wanted: Understood, count: int, device: str) -> torch
     rough = torch.full((count,), wanted.roughness, device=device)
     if shade.roughness is not None:
         rough = shade.roughness
-        if "roughness" in wanted.said:
+        if "roughness" in wanted.recognised:
             rough = wanted.roughness + 0.3 * (shade.roughness - shade.roughness.mean())
     metal = torch.full((count,), wanted.metallic, device=device) if shade.metallic is None else shade.metallic
     return torch.stack([torch.ones_like(rough), rough, metal], dim=1)

@@ -1,4 +1,4 @@
-"""The colours of each pattern, and what becomes of them when a prompt names others."""
+"""Colours of each pattern, and how a prompt's colours replace them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LUMA = (0.2126, 0.7152, 0.0722)
 
 
 class Pattern(NamedTuple):
-    """One pattern before any colour word.
+    """A pattern with its usual colours.
 
     A colour whose `tied` is True follows the first one (darker or lighter by as much as it was) when the prompt names
     only that; one that is False keeps its own.
@@ -26,7 +26,7 @@ class Pattern(NamedTuple):
     contrast: bool = False
 
     def coloured(self, wanted: list[RGB]) -> Palette:
-        """The palette with the wanted colours in its first places; more than it has places are kept too."""
+        """The palette with the wanted colours in its first entries; surplus ones are appended."""
         if not wanted:
             return self.colours
         chosen = list(wanted)
@@ -41,12 +41,12 @@ class Pattern(NamedTuple):
 
 
 def luma(colour: RGB) -> float:
-    """How bright it looks, 0..1."""
+    """Luma: the weighted sum of the sRGB channels, 0..1."""
     return sum(weight * channel for weight, channel in zip(_LUMA, colour, strict=True))
 
 
 def _as_far(base: RGB, other: RGB, wanted: RGB) -> RGB:
-    """What `other` is to `base`, for `wanted`: towards black or white by the same share."""
+    """Shift `wanted` towards black or white by the share by which `other` differs from `base`."""
     before, after = luma(base), luma(other)
     if after < before:
         share = after / max(before, 1e-6)

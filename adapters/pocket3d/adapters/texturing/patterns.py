@@ -1,4 +1,4 @@
-"""The patterns: colour, roughness and metallic of a surface at places in the object's own space.
+"""Patterns: colour, roughness and metallic of a surface at positions in the object's own space.
 
 All are functions of place and of the face's direction, never of texture coordinates, so no seam shows where the atlas
 is cut (solid texturing: Perlin 1985; Peachey, "Solid Texturing of Complex Surfaces", SIGGRAPH 1985). Places are in
@@ -19,8 +19,8 @@ from .noise import Noise
 from .palettes import Palette
 
 
-class Place(NamedTuple):
-    """Where a pattern is asked for."""
+class SurfaceSample(NamedTuple):
+    """The points of the surface at which a pattern is evaluated."""
 
     #: (N, 3), about -0.5..0.5, divided by the prompt's scale.
     points: Tensor
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 
 class Shade(NamedTuple):
-    """What a surface is at each place; None keeps the material's own value."""
+    """Colour, roughness and metallic at each point; None keeps the material's own value."""
 
     #: (N, 3) sRGB.
     colour: Tensor
@@ -46,13 +46,13 @@ class Shade(NamedTuple):
     metallic: Tensor | None = None
 
 
-def paint(pattern: str, place: Place) -> Shade:
+def paint(pattern: str, place: SurfaceSample) -> Shade:
     """Evaluate a pattern of `PATTERNS`."""
     return _PAINTERS[pattern](place)
 
 
 def colour_tensor(palette: Palette, device: str) -> Tensor:
-    """(K, 3)."""
+    """The palette as a tensor, (K, 3)."""
     return torch.tensor(palette, dtype=torch.float32, device=device)
 
 
@@ -69,8 +69,8 @@ def _step(values: Tensor, edge: float, width: float) -> Tensor:
     return share * share * (3 - 2 * share)
 
 
-def _flat(place: Place) -> tuple[Tensor, Tensor, Tensor]:
-    """(u, v) on the side of a box that the face looks to, and which axis that is. v is up where there is an up."""
+def _flat(place: SurfaceSample) -> tuple[Tensor, Tensor, Tensor]:
+    """(u, v) on the side of a box that the face looks to, and its axis; v points up on the four vertical sides."""
     points, away = place.points, place.normals.abs()
     # A preference, so that faces at exactly 45 degrees do not flicker between two.
     axis = (away * torch.tensor([1.0, 1.001, 1.002], device=away.device)).argmax(dim=1)
@@ -81,7 +81,7 @@ def _flat(place: Place) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _line(values: Tensor, half: float, soft: float) -> Tensor:
-    """1 within `half` of a whole number."""
+    """1 where the value is within `half` of a whole number, else 0."""
     return 1 - _step((values - torch.round(values)).abs(), half, soft)
 
 
@@ -92,16 +92,16 @@ def _stack(*values: Tensor) -> Tensor:
 # ---------------------------------------------------------------- solids
 
 
-def _plain(place: Place) -> Shade:
+def _plain(place: SurfaceSample) -> Shade:
     return Shade(place.colours[0].expand(len(place.points), 3))
 
 
-def _grainy(place: Place) -> Shade:
+def _grainy(place: SurfaceSample) -> Shade:
     coarse, fine = place.noise.fbm(place.points * 6, 4), place.noise.perlin(place.points * 90)
     return Shade(_mix(place.colours[0], place.colours[1], 0.35 + 0.5 * coarse + 0.35 * fine))
 
 
-def _wood(place: Place) -> Shade:
+def _wood(place: SurfaceSample) -> Shade:
     """Rings about an axis, bent by noise, with fine pores along it (Perlin 1985)."""
     x, _, z = place.points.unbind(1)
     bend = place.noise.fbm(place.points * torch.tensor([2.0, 0.6, 2.0], device=x.device), 3)
@@ -116,7 +116,7 @@ def _wood(place: Place) -> Shade:
     return Shade(colour, roughness=0.5 + 0.25 * late)
 
 
-def _planks(place: Place) -> Shade:
+def _planks(place: SurfaceSample) -> Shade:
     """Boards with a grain each, laid on the faces."""
     u, v, axis = _flat(place)
     row = torch.floor(v * 8 + 0.013)
@@ -130,7 +130,7 @@ def _planks(place: Place) -> Shade:
     return Shade(_mix(colour, place.colours[2], gap), roughness=0.55 + 0.3 * gap)
 
 
-def _marble(place: Place) -> Shade:
+def _marble(place: SurfaceSample) -> Shade:
     """Veins: a sine along the stone, disturbed by turbulence (Perlin 1985)."""
     x, y, z = place.points.unbind(1)
     disturbed = place.noise.turbulence(place.points * 2.6, 5)
@@ -142,7 +142,7 @@ def _marble(place: Place) -> Shade:
     return Shade(_mix(colour, place.colours[2], 0.7 * fine), roughness=0.18 + 0.15 * wide)
 
 
-def _granite(place: Place) -> Shade:
+def _granite(place: SurfaceSample) -> Shade:
     nearest, _, tone = place.noise.worley(place.points * 42)
     colour = _mix(place.colours[0], place.colours[1], _step(tone, 0.62, 0.1))
     colour = _mix(colour, place.colours[2], _step(tone, 0.86, 0.06) * _step(0.5 - nearest, 0.1, 0.2))
@@ -150,14 +150,14 @@ def _granite(place: Place) -> Shade:
     return Shade(_mix(colour, place.colours[1], 0.3 * _step(speck, 0.3, 0.2)))
 
 
-def _stone(place: Place) -> Shade:
+def _stone(place: SurfaceSample) -> Shade:
     rough = place.noise.fbm(place.points * 4, 5)
     crack = place.noise.turbulence(place.points * 3 + 9, 4)
     colour = _mix(place.colours[0], place.colours[2], 0.5 + 0.8 * rough)
     return Shade(_mix(colour, place.colours[1], 0.8 * (1 - _step(crack, 0.12, 0.2)) + 0.3 * _step(rough, 0.25, 0.4)))
 
 
-def _cobble(place: Place) -> Shade:
+def _cobble(place: SurfaceSample) -> Shade:
     """Stones between joints: where the two nearest feature points are equally far (Worley 1996)."""
     bent = place.points + 0.012 * place.noise.perlin(place.points * 12)[:, None]
     nearest, second, tone = place.noise.worley(bent * 7.5)
@@ -168,7 +168,7 @@ def _cobble(place: Place) -> Shade:
     return Shade(_mix(colour, place.colours[2], joint), roughness=0.75 + 0.2 * joint)
 
 
-def _leather(place: Place) -> Shade:
+def _leather(place: SurfaceSample) -> Shade:
     nearest, second, tone = place.noise.worley(place.points * 46)
     crease = 1 - _step(second - nearest, 0.12, 0.22)
     worn = place.noise.fbm(place.points * 3, 3)
@@ -176,7 +176,7 @@ def _leather(place: Place) -> Shade:
     return Shade(colour, roughness=0.45 + 0.3 * crease)
 
 
-def _camouflage(place: Place) -> Shade:
+def _camouflage(place: SurfaceSample) -> Shade:
     colour = place.colours[0].expand(len(place.points), 3)
     for index in range(1, len(place.colours)):
         patch = place.noise.fbm(place.points * (3.2 + 0.5 * index) + 31.7 * index, 3)
@@ -184,7 +184,7 @@ def _camouflage(place: Place) -> Shade:
     return Shade(colour)
 
 
-def _spots(place: Place) -> Shade:
+def _spots(place: SurfaceSample) -> Shade:
     """Rosettes: rings about feature points."""
     bent = place.points + 0.02 * place.noise.perlin(place.points * 14)[:, None]
     nearest, _, tone = place.noise.worley(bent * 9)
@@ -195,19 +195,19 @@ def _spots(place: Place) -> Shade:
     return Shade(_mix(colour, place.colours[1], heart))
 
 
-def _clouds(place: Place) -> Shade:
+def _clouds(place: SurfaceSample) -> Shade:
     bank = place.noise.fbm(place.points * 3.2, 5)
     return Shade(_mix(place.colours[0], place.colours[1], 0.5 + 1.1 * bank))
 
 
-def _grass(place: Place) -> Shade:
+def _grass(place: SurfaceSample) -> Shade:
     blades = place.noise.fbm(place.points * torch.tensor([70.0, 24.0, 70.0], device=place.points.device), 3)
     meadow = place.noise.fbm(place.points * 4 + 5, 3)
     colour = _mix(place.colours[0], place.colours[1], 0.5 + blades)
     return Shade(_mix(colour, place.colours[2], 0.25 + 0.6 * meadow - 0.4 * blades))
 
 
-def _lava(place: Place) -> Shade:
+def _lava(place: SurfaceSample) -> Shade:
     bent = place.points + 0.05 * place.noise.fbm(place.points * 4, 3)[:, None]
     nearest, second, _ = place.noise.worley(bent * 5)
     heat = 1 - _step(second - nearest, 0.09, 0.2)
@@ -217,7 +217,7 @@ def _lava(place: Place) -> Shade:
     return Shade(_mix(colour, place.colours[2], heat**3 * 0.8), roughness=0.9 - 0.3 * heat)
 
 
-def _metal(place: Place) -> Shade:
+def _metal(place: SurfaceSample) -> Shade:
     """Brushed: noise drawn out along one direction."""
     u, v, axis = _flat(place)
     stroke = place.noise.fbm(_stack(u * 4, v * 260, axis * 7.0), 3)
@@ -226,7 +226,7 @@ def _metal(place: Place) -> Shade:
     return Shade(_mix(place.colours[0], place.colours[1], share), roughness=None)
 
 
-def _rust(place: Place) -> Shade:
+def _rust(place: SurfaceSample) -> Shade:
     spread = place.noise.fbm(place.points * 2.6, 5) + 0.25 * place.noise.perlin(place.points * 34)
     rusty = _step(spread, 0.0, 0.22)
     deep = _step(place.noise.fbm(place.points * 9 + 3, 4), 0.1, 0.5)
@@ -238,7 +238,7 @@ def _rust(place: Place) -> Shade:
 # ---------------------------------------------------------------- laid on the faces
 
 
-def _brick(place: Place) -> Shade:
+def _brick(place: SurfaceSample) -> Shade:
     """Running bond: every other course shifted by half a brick; joints a tenth of a course."""
     u, v, axis = _flat(place)
     course = v * 13 + 0.017
@@ -254,7 +254,7 @@ def _brick(place: Place) -> Shade:
     return Shade(_mix(colour, mortar.clamp(0, 1), joint), roughness=0.85 + 0.1 * joint)
 
 
-def _tiles(place: Place) -> Shade:
+def _tiles(place: SurfaceSample) -> Shade:
     u, v, axis = _flat(place)
     u, v = u * 8 + 0.513, v * 8 + 0.517
     tone = place.noise.cell_value(_stack(torch.floor(u), torch.floor(v), axis.float()))
@@ -264,21 +264,21 @@ def _tiles(place: Place) -> Shade:
     return Shade(_mix(tile, place.colours[2], joint), roughness=0.15 + 0.7 * joint)
 
 
-def _checker(place: Place) -> Shade:
+def _checker(place: SurfaceSample) -> Shade:
     u, v, _ = _flat(place)
     soft = max(0.02, 12 * place.texel)
     wave = torch.sin(math.pi * (u * 8 + 0.013)) * torch.sin(math.pi * (v * 8 + 0.017))
     return Shade(_mix(place.colours[0], place.colours[1], _step(wave, 0.0, soft)))
 
 
-def _stripes(place: Place) -> Shade:
+def _stripes(place: SurfaceSample) -> Shade:
     """Bands of all colours in turn; level unless the prompt says otherwise."""
     u, v, _ = _flat(place)
     along = {"vertical": u, "diagonal": (u + v) / math.sqrt(2)}.get(place.direction, place.points[:, 1])
     return Shade(_bands(place, along * 6 + 0.013))
 
 
-def _bands(place: Place, along: Tensor) -> Tensor:
+def _bands(place: SurfaceSample, along: Tensor) -> Tensor:
     count = len(place.colours)
     phase = (along - torch.floor(along)) * count
     colour = place.colours[0].expand(len(along), 3)
@@ -289,7 +289,7 @@ def _bands(place: Place, along: Tensor) -> Tensor:
     return _mix(colour, place.colours[0], _step(phase, float(count), soft))
 
 
-def _dots(place: Place) -> Shade:
+def _dots(place: SurfaceSample) -> Shade:
     """A staggered grid; more than two colours take turns."""
     u, v, axis = _flat(place)
     row = torch.floor(v * 9 + 0.017)
@@ -302,7 +302,7 @@ def _dots(place: Place) -> Shade:
     return Shade(_mix(place.colours[0].expand_as(dot), dot, 1 - _step(away, 0.29, max(0.04, 12 * place.texel))))
 
 
-def _plaid(place: Place) -> Shade:
+def _plaid(place: SurfaceSample) -> Shade:
     """Broad and thin bands both ways, mixed as threads are: a tartan's sett, in the two directions of the face."""
     u, v, _ = _flat(place)
     ground, band, thread = place.colours[0], place.colours[1], place.colours[2]
@@ -317,7 +317,7 @@ def _plaid(place: Place) -> Shade:
     return Shade(_mix(sett(u * 5 + 0.3), sett(v * 5 + 0.3), twill))
 
 
-def _fabric(place: Place) -> Shade:
+def _fabric(place: SurfaceSample) -> Shade:
     """Plain weave: threads over and under."""
     u, v, _ = _flat(place)
     threads = min(110.0, 0.25 / place.texel)
@@ -327,7 +327,7 @@ def _fabric(place: Place) -> Shade:
     return Shade(_mix(place.colours[1], place.colours[0], 0.25 + 0.65 * over + 0.25 * fold))
 
 
-def _denim(place: Place) -> Shade:
+def _denim(place: SurfaceSample) -> Shade:
     """Twill: diagonal ribs, with worn patches."""
     u, v, _ = _flat(place)
     ribs = min(90.0, 0.2 / place.texel)
@@ -338,7 +338,7 @@ def _denim(place: Place) -> Shade:
     return Shade(_mix(colour, place.colours[2], 0.55 * _step(worn, 0.28, 0.5)))
 
 
-def _gradient(place: Place) -> Shade:
+def _gradient(place: SurfaceSample) -> Shade:
     """From foot to top through all colours; `horizontal` from side to side."""
     share = place.points[:, 0] + 0.5 if place.direction == "horizontal" else place.height
     if place.direction == "diagonal":
@@ -348,7 +348,7 @@ def _gradient(place: Place) -> Shade:
     return Shade(place.colours[index] + (place.colours[index + 1] - place.colours[index]) * (steps - index)[:, None])
 
 
-_PAINTERS: dict[str, Callable[[Place], Shade]] = {
+_PAINTERS: dict[str, Callable[[SurfaceSample], Shade]] = {
     "plain": _plain,
     "grainy": _grainy,
     "wood": _wood,

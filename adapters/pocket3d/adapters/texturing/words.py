@@ -1,4 +1,4 @@
-"""From a prompt to a pattern, its colours and its surface, by a small vocabulary; pure.
+"""Reads a pattern, its colours and its finish out of a prompt, by a small vocabulary; pure.
 
 Colours, shades, materials and sizes are those of the shape grammar (`procedural/`). Words that mean nothing here are
 reported, not guessed at.
@@ -114,16 +114,17 @@ _SMALL_WORDS = (
 _SILENT = frozenset(_SMALL_WORDS.split())
 _DENYING = frozenset(["no", "not", "without", "never", "non"])
 _MOST_COLOURS = 6
+#: Patterns that any material can wear.
 _WORN = ("plain", "checker", "stripes", "dots", "spots", "gradient", "rainbow", "tiles", "planks", "clouds")
 
 
 class Understood(NamedTuple):
-    """What a prompt asks for."""
+    """The surface that a prompt describes."""
 
     pattern: str
     palette: Palette
     #: The words it comes from, for people.
-    said: dict[str, object]
+    recognised: dict[str, object]
     ignored: list[str]
     #: Factor on the pattern's size.
     scale: float
@@ -197,28 +198,12 @@ def understand(prompt: str) -> Understood:
 
 
 def vocabulary_text() -> str:
-    """All that can be asked for, for people."""
+    """The vocabulary as a text for people."""
     shown = ", ".join(sorted(set(PATTERNS)))
     materials = ", ".join(sorted(name for name in MATERIALS if name not in ("leaf", "pane")))
     return (
         f"Patterns: {shown}. Materials: {materials}. Colours: the names of CSS, with light, dark, pale, deep. Also"
         " small, large, fine, coarse; horizontal, vertical, diagonal; glossy, satin, matte"
-    )
-
-
-def _wears(pattern: str) -> bool:
-    """Whether a pattern says nothing of what the thing is made of."""
-    return pattern in (
-        "plain",
-        "checker",
-        "stripes",
-        "dots",
-        "spots",
-        "gradient",
-        "rainbow",
-        "tiles",
-        "planks",
-        "clouds",
     )
 
 
@@ -235,24 +220,24 @@ def _settled(
     style = PATTERNS[pattern]
     metallic, roughness = style.metallic, style.roughness
     wanted = [colour for _, colour in colours]
-    said: dict[str, object] = {"pattern": pattern}
+    recognised: dict[str, object] = {"pattern": pattern}
     if materials:
         surface = MATERIALS[materials[0]]
-        if _wears(pattern) or pattern in ("metal", "grainy"):
+        if pattern in _WORN or pattern in ("metal", "grainy"):
             metallic, roughness = surface.metallic, surface.roughness
         own = _MATERIAL_PATTERNS.get(materials[0], "plain")
-        if not wanted and (own == pattern or _wears(pattern)) and (shade or materials[0] not in PATTERNS):
+        if not wanted and (own == pattern or pattern in _WORN) and (shade or materials[0] not in PATTERNS):
             wanted = [shaded(surface.colour, shade)]
         if surface.alpha < 1:
             ignored.append(f"{materials[0]}'s transparency: textures are opaque")
-        said["material"] = materials[0]
+        recognised["material"] = materials[0]
     if colours:
-        said["colours"] = list(dict.fromkeys(name for name, _ in colours))
+        recognised["colours"] = list(dict.fromkeys(name for name, _ in colours))
     if scale != 1.0:
-        said["scale"] = round(scale, 3)
+        recognised["scale"] = round(scale, 3)
     if direction:
-        said["direction"] = direction
+        recognised["direction"] = direction
     if finish is not None:
         roughness = finish
-        said["roughness"] = finish
-    return Understood(pattern, style.coloured(wanted), said, ignored, scale, direction, metallic, roughness)
+        recognised["roughness"] = finish
+    return Understood(pattern, style.coloured(wanted), recognised, ignored, scale, direction, metallic, roughness)

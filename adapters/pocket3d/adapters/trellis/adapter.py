@@ -14,43 +14,33 @@ from typing import Any, ClassVar
 from ..errors import InvalidInput
 from ..mesh_models import ImageToMeshModel, TextToMeshModel
 from ..texture_models import ImageToTextureModel, TextToTextureModel
-from . import parameters
 from .family import TrellisAdapter
-from .parameters import SECOND, Settings
+from .options import (
+    SECOND,
+    ImagePaintingOptions,
+    ImageToMeshOptions,
+    TextPaintingOptions,
+    TextToMeshOptions,
+)
 
 _TEXT_WEIGHTS = "microsoft/TRELLIS-text-xlarge"
 _IMAGE_WEIGHTS = "microsoft/TRELLIS-image-large"
-_PROMPT: dict[str, Any] = {
-    "type": "string",
-    "minLength": 1,
-    "description": "what to make; upstream's encoder reads the first 77 tokens",
-}
-_MESH_FILE: dict[str, Any] = {"description": "the mesh to paint: glb, obj, ply, stl or off, +Y up"}
-_IMAGES: dict[str, Any] = {
-    "image_path": {"description": "an image of the subject: png, jpg or webp, best with a transparent background"},
-    "image_paths": {"description": "the same as a list"},
-}
 
 
 class TrellisTextToMeshAdapter(TrellisAdapter, TextToMeshModel):
     """`trellis-text-to-mesh`: a prompt in, a mesh out."""
 
     adapter_id: ClassVar[str] = "trellis-text-to-mesh"
+    options_type = TextToMeshOptions
     repository: ClassVar[str] = _TEXT_WEIGHTS
     pipeline_name: ClassVar[str] = "TrellisTextTo3DPipeline"
-
-    def get_parameter_schema(self) -> dict[str, Any]:
-        """The prompt and the options."""
-        return parameters.schema(
-            {"text_prompt": _PROMPT}, ["text_prompt"], self.supported_output_formats, paints=self.paints
-        )
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return self._answer(inputs, super()._process_request(inputs), "generation_info")
 
-    def _sample(self, inputs: dict[str, Any], settings: Settings, formats: list[str]) -> dict[str, Any]:
+    def _sample(self, inputs: dict[str, Any], options: TextToMeshOptions, formats: list[str]) -> dict[str, Any]:
         outputs: dict[str, Any] = self.model.run(
-            inputs["text_prompt"].strip(), seed=settings.seed, formats=formats, **self._sampler_params(settings)
+            inputs["text_prompt"].strip(), seed=options.seed, formats=formats, **self._sampler_params(options)
         )
         return outputs
 
@@ -59,26 +49,23 @@ class TrellisImageToMeshAdapter(TrellisAdapter, ImageToMeshModel):
     """`trellis-image-to-mesh`: one image, or several of the same thing, in; a mesh out."""
 
     adapter_id: ClassVar[str] = "trellis-image-to-mesh"
+    options_type = ImageToMeshOptions
     repository: ClassVar[str] = _IMAGE_WEIGHTS
     pipeline_name: ClassVar[str] = "TrellisImageTo3DPipeline"
-
-    def get_parameter_schema(self) -> dict[str, Any]:
-        """The images and the options."""
-        return parameters.schema(_IMAGES, [], self.supported_output_formats, paints=self.paints)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return self._answer(inputs, super()._process_request(inputs), "generation_info")
 
-    def _sample(self, inputs: dict[str, Any], settings: Settings, formats: list[str]) -> dict[str, Any]:
+    def _sample(self, inputs: dict[str, Any], options: ImageToMeshOptions, formats: list[str]) -> dict[str, Any]:
         field = "image_paths" if inputs.get("image_paths") else "image_path"
-        pictures = [self._picture(path, settings, field) for path in self._image_paths(inputs)]
-        options = {"seed": settings.seed, "formats": formats, "preprocess_image": False}
-        options.update(self._sampler_params(settings))
+        pictures = [self._picture(path, options, field) for path in self._image_paths(inputs)]
+        given = {"seed": options.seed, "formats": formats, "preprocess_image": False}
+        given.update(self._sampler_params(options))
         outputs: dict[str, Any]
         if len(pictures) == 1:
-            outputs = self.model.run(pictures[0], **options)
+            outputs = self.model.run(pictures[0], **given)
         else:
-            outputs = self.model.run_multi_image(pictures, mode=settings.multi_image_mode, **options)
+            outputs = self.model.run_multi_image(pictures, mode=options.multi_image_mode, **given)
         return outputs
 
 
@@ -90,29 +77,25 @@ class TrellisTextPaintingAdapter(TrellisAdapter, TextToTextureModel):
     """
 
     adapter_id: ClassVar[str] = "trellis-text-painting"
+    options_type = TextPaintingOptions
     repository: ClassVar[str] = _TEXT_WEIGHTS
     pipeline_name: ClassVar[str] = "TrellisTextTo3DPipeline"
     paints: ClassVar[bool] = True
     default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
 
-    def get_parameter_schema(self) -> dict[str, Any]:
-        """The mesh, the prompt and the options."""
-        files = {"mesh_path": _MESH_FILE, "text_prompt": _PROMPT}
-        return parameters.schema(files, list(files), self.supported_output_formats, paints=self.paints)
-
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return self._answer(inputs, super()._process_request(inputs), "painting_info")
 
-    def _make(self, inputs: dict[str, Any], settings: Settings) -> tuple[Any, dict[str, Any]]:
-        return self._paint(inputs, settings, self._mesh_path(inputs))
+    def _make(self, inputs: dict[str, Any], options: TextPaintingOptions) -> tuple[Any, dict[str, Any]]:
+        return self._paint(inputs, options, self._mesh_path(inputs))
 
-    def _sample(self, inputs: dict[str, Any], settings: Settings, formats: list[str]) -> dict[str, Any]:
+    def _sample(self, inputs: dict[str, Any], options: TextPaintingOptions, formats: list[str]) -> dict[str, Any]:
         outputs: dict[str, Any] = self.model.run_variant(
             self._given_to_open3d(inputs),
             inputs["text_prompt"].strip(),
-            seed=settings.seed,
+            seed=options.seed,
             formats=formats,
-            **self._sampler_params(settings),
+            **self._sampler_params(options),
         )
         return outputs
 
@@ -126,15 +109,11 @@ class TrellisImagePaintingAdapter(TrellisAdapter, ImageToTextureModel):
     """
 
     adapter_id: ClassVar[str] = "trellis-image-painting"
+    options_type = ImagePaintingOptions
     repository: ClassVar[str] = _IMAGE_WEIGHTS
     pipeline_name: ClassVar[str] = "TrellisImageTo3DPipeline"
     paints: ClassVar[bool] = True
     default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
-
-    def get_parameter_schema(self) -> dict[str, Any]:
-        """The mesh, the image and the options."""
-        files = {"mesh_path": _MESH_FILE, **_IMAGES}
-        return parameters.schema(files, ["mesh_path"], self.supported_output_formats, paints=self.paints)
 
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
         """As everywhere, and one image only."""
@@ -144,21 +123,21 @@ class TrellisImagePaintingAdapter(TrellisAdapter, ImageToTextureModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return self._answer(inputs, super()._process_request(inputs), "painting_info")
 
-    def _make(self, inputs: dict[str, Any], settings: Settings) -> tuple[Any, dict[str, Any]]:
-        return self._paint(inputs, settings, self._mesh_path(inputs))
+    def _make(self, inputs: dict[str, Any], options: ImagePaintingOptions) -> tuple[Any, dict[str, Any]]:
+        return self._paint(inputs, options, self._mesh_path(inputs))
 
-    def _sample(self, inputs: dict[str, Any], settings: Settings, formats: list[str]) -> dict[str, Any]:
+    def _sample(self, inputs: dict[str, Any], options: ImagePaintingOptions, formats: list[str]) -> dict[str, Any]:
         import torch
 
         path, field = self._image(inputs)
-        picture = self._picture(path, settings, field)
+        picture = self._picture(path, options, field)
         with torch.no_grad():
             condition = self.model.get_cond([picture])
             # `voxelize` uses nothing of its pipeline, and only the text pipeline has it.
             voxels = self._pipelines.TrellisTextTo3DPipeline.voxelize(None, self._given_to_open3d(inputs))
             first = torch.zeros((voxels.shape[0], 1), dtype=voxels.dtype, device=voxels.device)
-            torch.manual_seed(settings.seed)
-            latent = self.model.sample_slat(condition, torch.cat([first, voxels], dim=1), settings.samplers[SECOND])
+            torch.manual_seed(options.seed)
+            latent = self.model.sample_slat(condition, torch.cat([first, voxels], dim=1), options.sampler(SECOND))
             outputs: dict[str, Any] = self.model.decode_slat(latent, formats)
         return outputs
 

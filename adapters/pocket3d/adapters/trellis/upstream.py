@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..errors import AdapterUnavailable
 from ..failure_mapping import is_out_of_memory
+from ..upstream_needs import installed
 
 #: Importing either pipeline imports both, so all of these are needed always (top-level modules).
 NEEDED = (
@@ -58,7 +58,7 @@ class Backends(NamedTuple):
         """
         attention = self.attention or os.environ.get("ATTN_BACKEND")
         if attention is None:
-            attention = next((each for each in SPARSE_ATTENTION if _installed(each)), None)
+            attention = next((each for each in SPARSE_ATTENTION if installed(each)), None)
         wanted = {
             "ATTN_BACKEND": attention,
             "SPARSE_ATTN_BACKEND": self.sparse_attention,
@@ -75,7 +75,7 @@ def missing_code(root: Path | None, backends: Backends, adapter_id: str) -> str 
             return f"trellis_root {root} is no checkout of TRELLIS: it has no trellis/__init__.py; {install}"
         if not (root / _FLEXICUBES).is_file():
             return f"{root} lacks its submodule FlexiCubes: run `git submodule update --init` there, or {install}"
-    elif not _installed("trellis"):
+    elif not installed("trellis"):
         return f"TRELLIS is not installed in {sys.executable}: set trellis_root to a checkout, or {install}"
     variables = backends.variables()
     attention = variables.get("ATTN_BACKEND")
@@ -87,13 +87,13 @@ def missing_code(root: Path | None, backends: Backends, adapter_id: str) -> str 
             f"attention {sparse!r} cannot be used for sparse tensors: set sparse_attn_backend to flash_attn or xformers"
         )
     modules = dict.fromkeys((*NEEDED, *(each for each in (attention, sparse) if each in SPARSE_ATTENTION)))
-    lacking = [name for name in modules if not _installed(name)]
+    lacking = [name for name in modules if not installed(name)]
     return f"TRELLIS needs {', '.join(lacking)}, which {sys.executable} lacks; {install}" if lacking else None
 
 
 def missing_for_texture() -> list[str]:
     """Modules that the textured export needs and that are not installed."""
-    return [name for name in NEEDED_FOR_TEXTURE if not _installed(name)]
+    return [name for name in NEEDED_FOR_TEXTURE if not installed(name)]
 
 
 def import_pipelines(root: Path | None, backends: Backends, adapter_id: str) -> Any:
@@ -147,7 +147,3 @@ def _first(error: BaseException) -> BaseException:
     while error.__context__ is not None:
         error = error.__context__
     return error
-
-
-def _installed(module: str) -> bool:
-    return module in sys.modules or importlib.util.find_spec(module) is not None

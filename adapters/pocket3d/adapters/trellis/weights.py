@@ -9,38 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import AdapterUnavailable
+from ..upstream.hub import Source, cached_file
 
-_HUB_ID = re.compile(r"[\w][\w.-]*/[\w.-]+")
 _PARTS = (".json", ".safetensors")
 #: What torch.hub calls the folder of the code of DINOv2, by its default branch.
 _DINO_FOLDERS = ("facebookresearch_dinov2_main", "facebookresearch_dinov2_master")
-
-
-class Source(NamedTuple):
-    """Where an adapter's weights may come from."""
-
-    #: Folder, hub id, or None for `repository`.
-    model_path: str | Path | None
-    #: The weights' own place on the hub; its last part names their folder.
-    repository: str
-    #: For the hint how to get them.
-    adapter_id: str
-    #: Fetching from the hub is allowed.
-    download: bool
-
-    def hint(self) -> str:
-        """What to do where they are missing."""
-        return f"run `pocket3d adapters install {self.adapter_id}`, or set model_path in models.yaml to their folder"
 
 
 class Checkpoint(NamedTuple):
@@ -50,21 +31,13 @@ class Checkpoint(NamedTuple):
     settings: dict[str, Any]
 
 
-def is_local(model_path: str | Path) -> bool:
-    """True if it means a folder, false if it is a repository on the hub."""
-    if isinstance(model_path, Path) or not _HUB_ID.fullmatch(model_path):
-        return True
-    return Path(model_path).exists()
-
-
 def missing_weights(source: Source, models: Sequence[str]) -> str | None:
     """What is missing in words, without fetching anything; None when a load would find all files."""
     quiet = source._replace(download=False)
     try:
         checkpoint = open_checkpoint(quiet)
     except AdapterUnavailable as error:
-        local = source.model_path is not None and is_local(source.model_path)
-        return str(error) if local or not source.download else None
+        return None if source.on_hub and source.download else str(error)
     listed = checkpoint.settings["models"]
     fetched = {name for name in models if source.download and str(listed.get(name, "")).count("/") > 1}
     try:
@@ -81,12 +54,12 @@ def open_checkpoint(source: Source) -> Checkpoint:
     Raises:
         AdapterUnavailable: it is not there, or cannot be read; names the places.
     """
-    if source.model_path is None or not is_local(source.model_path):
-        folder = _from_hub(str(source.model_path or source.repository), source)
+    if source.on_hub:
+        folder = _from_hub(source.name, source)
     else:
         found = _pipelines(source)
         if not found:
-            places = " or ".join(str(each / "pipeline.json") for each in _places(source))
+            places = " or ".join(str(each / "pipeline.json") for each in source.folders())
             raise AdapterUnavailable(f"the weights of TRELLIS are missing: there is no {places}; {source.hint()}")
         folder = found[0]
     file = folder / "pipeline.json"
@@ -139,7 +112,7 @@ def condition_model(checkpoint: Checkpoint, source: Source) -> tuple[str, str]:
     for folder in (checkpoint.folder / name, checkpoint.folder / last, checkpoint.folder.parent / last):
         if name and (folder / "config.json").is_file():
             return "text_cond_model", str(folder)
-    cached = _cached(name, "config.json")
+    cached = cached_file(name, "config.json")
     if cached is not None:
         return "text_cond_model", str(cached.parent)
     if not source.download:
@@ -182,13 +155,8 @@ def linked(source: Source, models: Sequence[str]) -> Iterator[Path]:
         yield folder
 
 
-def _places(source: Source) -> list[Path]:
-    given = Path(str(source.model_path)).expanduser()
-    return [given, given / source.repository.rsplit("/", 1)[-1]]
-
-
 def _pipelines(source: Source) -> list[Path]:
-    return [each for each in _places(source) if (each / "pipeline.json").is_file()]
+    return [each for each in source.folders() if (each / "pipeline.json").is_file()]
 
 
 def _stem(checkpoint: Checkpoint, reference: str, source: Source) -> Path | None:
@@ -205,7 +173,7 @@ def _stem(checkpoint: Checkpoint, reference: str, source: Source) -> Path | None
     if not path:
         return None
     repository = f"{owner}/{name}"
-    files = [_cached(repository, path + suffix) for suffix in _PARTS]
+    files = [cached_file(repository, path + suffix) for suffix in _PARTS]
     if None in files and source.download:
         hub = importlib.import_module("huggingface_hub")
         files = [Path(hub.hf_hub_download(repository, path + suffix)) for suffix in _PARTS]
@@ -214,7 +182,7 @@ def _stem(checkpoint: Checkpoint, reference: str, source: Source) -> Path | None
 
 
 def _from_hub(repository: str, source: Source) -> Path:
-    cached = _cached(repository, "pipeline.json")
+    cached = cached_file(repository, "pipeline.json")
     if cached is not None:
         return cached.parent
     if not source.download:
@@ -223,10 +191,3 @@ def _from_hub(repository: str, source: Source) -> Path:
         )
     hub = importlib.import_module("huggingface_hub")
     return Path(hub.snapshot_download(repository))
-
-
-def _cached(repository: str, file: str) -> Path | None:
-    if not _HUB_ID.fullmatch(repository) or importlib.util.find_spec("huggingface_hub") is None:
-        return None
-    found = importlib.import_module("huggingface_hub").try_to_load_from_cache(repository, file)
-    return Path(found) if isinstance(found, str) else None

@@ -11,8 +11,8 @@ RECIPE = Recipe(
     name="unirig",
     # Blender 4.2 as a module exists for 3.11 alone.
     python=("3.11",),
-    # torchvision is asked for together with torch: alone it would bring a torch of its own choice.
-    torch=("torch>=2.3.1", "torchvision"),
+    # PyPI's build of this version is the one for CUDA 12.4, the newest that spconv is built for.
+    torch=("torch==2.6.0", "torchvision==0.21.0"),
     requirements=(
         "bpy==4.2.0",
         # Blender's own modules are compiled against numpy 1.
@@ -40,11 +40,17 @@ RECIPE = Recipe(
         "pygltflib",
         "embreex",
         "nvidia-ml-py",
-        # Of the CUDA that torch comes with (12.x); `spconv` without a suffix is the CPU's.
-        "spconv-cu124",
+        # `spconv` without a suffix is the CPU's.
+        "spconv-cu124==2.3.8",
+        # PyPI has their sources only, which take hours to compile, and become the CPU's where no GPU is seen.
+        "--find-links https://data.pyg.org/whl/torch-2.6.0+cu124.html",
+        "torch-scatter==2.1.2+pt26cu124",
+        "torch-cluster==1.6.3+pt26cu124",
+        (
+            "flash-attn @ https://github.com/Dao-AILab/flash-attention/releases/download/v2.7.4.post1/"
+            "flash_attn-2.7.4.post1%2Bcu12torch2.6cxx11abiFALSE-cp311-cp311-linux_x86_64.whl"
+        ),
     ),
-    # No wheels of these are on PyPI: they are compiled against the torch just installed.
-    compiled=("torch-scatter", "torch-cluster", "flash-attn"),
     checkouts=(Checkout(url="https://github.com/VAST-AI-Research/UniRig", revision=REVISION, folder="UniRig"),),
     weights=(
         Weights(
@@ -63,6 +69,9 @@ RECIPE = Recipe(
         ),
         "The weights' licence is the one on their page, https://huggingface.co/VAST-AI/UniRig.",
         "open3d needs the system package libusb-1.0-0.",
-        "torch-scatter, torch-cluster and flash-attn are compiled here: a C++ compiler and nvcc are needed.",
+        (
+            "torch-scatter and torch-cluster come from data.pyg.org and flash-attn from its releases on GitHub, built"
+            " for this torch and CUDA 12.4. flash-attn needs a GPU of the Ampere generation or later."
+        ),
     ),
 )

@@ -22,7 +22,10 @@ class Ending:
     #: A proper Hello came.
     greeted: bool = False
     protocol_error: str | None = None
-    spawn_error: OSError | None = None
+    #: ValueError: what it was to be started with holds a null byte.
+    spawn_error: OSError | ValueError | None = None
+    #: No guardian process could be started for it.
+    guardian_error: OSError | None = None
     #: (held, limit) in MB when it was killed for its memory.
     memory: tuple[int, int] | None = None
     returncode: int | None = None
@@ -63,9 +66,16 @@ def signal_name(returncode: int | None) -> str | None:
 def _judge(ending: Ending, python: str) -> tuple[FailureCode, ExitReason, str]:
     if ending.spawn_error is not None:
         error = ending.spawn_error
+        why = (error.strerror if isinstance(error, OSError) else None) or error
         what = (
-            f"could not be started with {python}: {error.strerror or error}; set `python` of the adapter in "
+            f"could not be started with {python}: {why}; set `python` of the adapter in "
             "models.yaml to an interpreter that exists on this host"
+        )
+        return FailureCode.ADAPTER_UNAVAILABLE, "spawn_failed", what
+    if ending.guardian_error is not None:
+        what = (
+            "was killed at once: the process that ends workers when the agent is killed could not be started: "
+            f"{ending.guardian_error.strerror or ending.guardian_error}"
         )
         return FailureCode.ADAPTER_UNAVAILABLE, "spawn_failed", what
     if ending.memory is not None:

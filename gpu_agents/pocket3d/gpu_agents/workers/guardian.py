@@ -22,15 +22,27 @@ class Guardian:
         self._lock = asyncio.Lock()
 
     async def watch(self, group: int) -> None:
-        """A group was started."""
+        """Name a group that was started.
+
+        Raises:
+            OSError: no guardian process can be started, so nothing would end the group with this process.
+        """
         self._groups.add(group)
-        await self._tell(b"+%d\n" % group)
+        try:
+            await self._tell(b"+%d\n" % group)
+        except OSError:
+            self._groups.discard(group)
+            raise
 
     async def forget(self, group: int) -> None:
         """A group has ended; its number may soon be another's."""
         self._groups.discard(group)
-        if self._process is not None:
+        if self._process is None:
+            return
+        try:
             await self._tell(b"-%d\n" % group)
+        except OSError as error:
+            _log.warning("no guardian process can be started; the next worker needs one", error=str(error))
 
     async def aclose(self) -> None:
         """End the guardian; groups still named are killed."""
@@ -43,24 +55,31 @@ class Guardian:
 
     async def _tell(self, line: bytes) -> None:
         async with self._lock:
-            if self._process is None or self._process.returncode is not None:
-                if self._process is not None:
-                    _log.warning("the guardian process was killed; starting another", pid=self._process.pid)
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    str(_SCRIPT),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.DEVNULL,
-                    start_new_session=True,
-                    env={name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ},
-                )
-                line = b"".join(b"+%d\n" % group for group in self._groups)
-            assert self._process.stdin is not None
-            self._process.stdin.write(line)
-            try:
-                await self._process.stdin.drain()
-            except (BrokenPipeError, ConnectionResetError):
-                _log.warning("the guardian process does not listen; it is started anew with the next worker")
+            process = self._process
+            if process is not None and process.returncode is None:
+                try:
+                    await _write(process, line)
+                    return
+                except (BrokenPipeError, ConnectionResetError):
+                    _log.debug("the guardian process does not listen", pid=process.pid)
+            if process is not None:
+                _log.warning("the guardian process was killed; starting another", pid=process.pid)
+                self._process = None
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                "-S",
+                str(_SCRIPT),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+                env={name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ},
+            )
+            await _write(self._process, b"".join(b"+%d\n" % group for group in self._groups))
+
+
+async def _write(process: asyncio.subprocess.Process, lines: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(lines)
+    await process.stdin.drain()

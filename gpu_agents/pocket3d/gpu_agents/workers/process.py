@@ -94,13 +94,16 @@ class WorkerProcess:
 
     async def start(self, namespace: Path) -> None:
         """Spawn it. A failure is told as its exit."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        # From here on frames can be sent: they wait in the socket until the process reads them.
-        self._socket = ours
-        pipes = [os.pipe(), os.pipe()]
+        pipes: list[tuple[int, int]] = []
+        theirs: socket.socket | None = None
         folder = Path(self._launch.work_dir)
         try:
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            # From here on frames can be sent: they wait in the socket until the process reads them.
+            self._socket = ours
+            pipes += [os.pipe()]
+            pipes += [os.pipe()]
             await asyncio.to_thread((folder / "tmp").mkdir, parents=True, exist_ok=True)
             env = child_environment(
                 os.environ,
@@ -123,23 +126,30 @@ class WorkerProcess:
                 cwd=folder,
                 env=env,
             )
-        except OSError as error:
-            self._socket = None
-            ours.close()
+        except (OSError, ValueError) as error:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
             for read_end, _ in pipes:
                 os.close(read_end)
             self._ending.spawn_error = error
             self.ended = asyncio.create_task(self._tell_exit(None))
             return
         finally:
-            theirs.close()
+            if theirs is not None:
+                theirs.close()
             for _, write_end in pipes:
                 os.close(write_end)
         self.pid = process.pid
         self._log = self._log.bind(worker_pid=process.pid)
         self._capture.bind(self._log)
         # Named to the guardian first of all: an agent that is killed from now on leaves nothing behind.
-        await self._guardian.watch(process.pid)
+        try:
+            await self._guardian.watch(process.pid)
+        except OSError as error:
+            # It would outlive a killed agent with its memory. Its exit is told when it is gone, like any other.
+            self._ending.guardian_error = error
+            self._signal(signal.SIGKILL)
         if self._early_signal is not None:
             self._signal(self._early_signal)
         await asyncio.to_thread(_offer_to_oom_killer, process.pid)

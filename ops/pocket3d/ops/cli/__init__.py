@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from pocket3d.contracts.version import VERSION
+
 from .lazy import Entry, LazyGroup
 
 __all__ = ["cli", "main"]
@@ -17,11 +19,11 @@ COMMANDS: dict[str, Entry] = {
     "agent": Entry("agent", "Run the agent of this GPU host."),
     "submit": Entry("submit", "Submit a job: pocket3d submit text_to_mesh text_prompt='a red chair'."),
     "watch": Entry("watch", "Follow jobs: their story and their progress."),
-    "status": Entry("status", "Where a job stands."),
-    "result": Entry("result", "A job's result and its files."),
+    "status": Entry("status", "Show where a job stands."),
+    "result": Entry("result", "Show a job's result, and write its files."),
     "cancel": Entry("cancel", "End jobs, queued or running."),
     "jobs": Entry("jobs", "List jobs."),
-    "explain": Entry("explain", "Why a job is not running."),
+    "explain": Entry("explain", "Say why a job is not running."),
     "agents": Entry("agents", "List agents, their devices and what they run."),
     "features": Entry("features", "List what can be asked for, and its parameters."),
     "adapters": Entry("adapters", "List the adapters of this machine; make, check and install them."),
@@ -31,14 +33,6 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
-def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
-        from ..version import version
-
-        click.echo(f"pocket3d {version()}")
-        ctx.exit()
-
-
 @click.group(
     cls=LazyGroup,
     entries=COMMANDS,
@@ -46,11 +40,11 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     epilog="Exit codes: 0 ok, 1 other errors, 2 usage, 3 failed, 4 rejected, 5 cancelled or expired, 6 no server, "
     "7 the wait timed out.",
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
+@click.version_option(VERSION, message="pocket3d %(version)s", help="Show the version.")
 def cli() -> None:
     """Run 3D generative models on a fleet of unlike GPUs: jobs, bids and results as messages on NATS."""
 
 
 def main() -> None:
-    """Entry point of the installed command."""
+    """Run it; `pocket3d.ops.entry_point` is what is installed, which says what is missing without click."""
     cli(prog_name="pocket3d")

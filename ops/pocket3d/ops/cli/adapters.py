@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
+from .agent_options import models_option
 from .lazy import Entry, LazyGroup
-from .models_option import models_option
 from .options import json_option
 
 ADAPTER_COMMANDS: dict[str, Entry] = {
     "list": Entry("adapters_list", "List all known adapters: requirement, licence, and why one is not available."),
-    "show": Entry("adapters_show", "All about one adapter, with its parameters."),
+    "show": Entry("adapters_show", "Show all about one adapter, with its parameters."),
     "new": Entry("adapters_new", "Write a working package for a new adapter, with its test."),
     "check": Entry("adapters_check", "Run one adapter without a server against its contract."),
     "install": Entry("adapters_install", "Prepare the environment of an adapter from its recipe."),

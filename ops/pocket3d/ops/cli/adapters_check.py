@@ -20,30 +20,69 @@ from pocket3d.contracts.worker_frames import AdapterSpec
 from .. import logging
 from ..exit_codes import Exit
 from ..inputs import LocalFile, parse_inputs
+from .agent_options import models_option
 from .errors import CliError, explain_to_user
-from .models_option import models_option
 from .options import json_option
 
 
 @click.command("check")
 @click.argument("adapter", metavar="NAME_OR_CLASS")
 @models_option
-@click.option("--input", "words", multiple=True, metavar="KEY=VALUE", help="Of the request; key:=JSON too. Repeatable.")
-@click.option("--config", "config_words", multiple=True, metavar="KEY:=JSON", help="Of the constructor. Repeatable.")
-@click.option("--python", help="Interpreter, for a class.  [default: this one]")
+@click.option(
+    "--input",
+    "words",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set an input of the request; KEY:=JSON sets any JSON value. Repeatable.",
+)
+@click.option(
+    "--config",
+    "config_words",
+    multiple=True,
+    metavar="KEY:=JSON",
+    help="Set an argument of the constructor. Repeatable.",
+)
+@click.option("--python", help="Run a class with this interpreter.  [default: this one]")
 @click.option(
     "--path",
     "folders",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Import folder, for a class.  [default: the current one]",
+    help="Import a class from this folder.  [default: the current one]",
 )
-@click.option("--device", type=click.Choice(["cuda", "cpu"]), help="[default: what it runs on and this machine has]")
-@click.option("--load-timeout", type=click.FloatRange(min=1), default=900, show_default=True, metavar="S")
-@click.option("--run-timeout", type=click.FloatRange(min=1), default=3600, show_default=True, metavar="S")
-@click.option("--cancel-patience", type=click.FloatRange(min=0.1), default=30, show_default=True, metavar="S")
 @click.option(
-    "--work-dir", type=click.Path(file_okay=False, path_type=Path), help="Keep its files there, a new or empty folder."
+    "--device",
+    type=click.Choice(["cuda", "cpu"]),
+    help="Run it on this kind of device.  [default: what it runs on and this machine has]",
+)
+@click.option(
+    "--load-timeout",
+    type=click.FloatRange(min=1),
+    default=900,
+    show_default=True,
+    metavar="S",
+    help="Give a load S seconds.",
+)
+@click.option(
+    "--run-timeout",
+    type=click.FloatRange(min=1),
+    default=3600,
+    show_default=True,
+    metavar="S",
+    help="Give a run S seconds.",
+)
+@click.option(
+    "--cancel-patience",
+    type=click.FloatRange(min=0.1),
+    default=30,
+    show_default=True,
+    metavar="S",
+    help="Give a cancelled run S seconds to end.",
+)
+@click.option(
+    "--work-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep its files in this folder, which is new or empty.",
 )
 @json_option
 def command(

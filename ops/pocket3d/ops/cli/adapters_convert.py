@@ -13,12 +13,15 @@ from .errors import CliError
 @click.command("convert")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A new file.  [default: print it]"
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it to this new file.  [default: print it]",
 )
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of the former system, for the file's relative paths.  [default: they are left as they are]",
+    help="Resolve the file's relative paths from this folder of the former system.  [default: leave them as they are]",
 )
 def command(file: Path, output: Path | None, root: Path | None) -> None:
     """Turn a models.yaml of 3DAIGC-API (or its fork) into ours. What could not be taken over is told on stderr."""

@@ -34,7 +34,7 @@ from .output import print_fields
     type=click.Path(file_okay=False, path_type=Path),
     envvar="POCKET3D_MODELS_ROOT",
     show_envvar=True,
-    help="Where models' folders are made.  [default: models in the user's state folder]",
+    help="Make the models' folders in this one.  [default: models in the user's state folder]",
 )
 @click.option(
     "--models",
@@ -43,9 +43,9 @@ from .output import print_fields
     show_envvar=True,
     default=Path("models.yaml"),
     show_default=True,
-    help="Where the adapter's entry is written.",
+    help="Write the adapter's entry to this models.yaml.",
 )
-@click.option("--python", help="Interpreter to make the environment with.  [default: one that the recipe names]")
+@click.option("--python", help="Make the environment with this interpreter.  [default: one that the recipe names]")
 @click.option("--accept-license", is_flag=True, help="Say yes to the terms of the adapter's code and weights.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 def command(

@@ -10,9 +10,9 @@ import click
 from pocket3d.contracts.codec import encode
 
 from ..known_adapters import known_adapters
+from .agent_options import models_option
 from .errors import runs
 from .licence_text import licence_cells
-from .models_option import models_option
 from .options import json_option
 from .output import megabytes, print_table
 

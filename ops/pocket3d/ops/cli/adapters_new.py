@@ -12,14 +12,14 @@ from .errors import CliError
 
 @click.command("new")
 @click.argument("name")
-@click.option("--feature", default="text_to_mesh", show_default=True, help="What it serves.")
+@click.option("--feature", default="text_to_mesh", show_default=True, help="Let the adapter serve this feature.")
 @click.option(
     "--dir",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
     show_default=True,
-    help="Where the package's folder is made.",
+    help="Make the package's folder in this one.",
 )
 def command(name: str, feature: str, folder: Path) -> None:
     """Write a working package for a new adapter, with its test. NAME becomes the adapter's id."""

@@ -11,9 +11,9 @@ from pocket3d.contracts.codec import encode
 
 from ..exit_codes import Exit
 from ..known_adapters import KnownAdapter, known_adapters
+from .agent_options import models_option
 from .errors import CliError, runs
 from .licence_text import licence_fields
-from .models_option import models_option
 from .options import json_option
 from .output import megabytes, print_fields, print_table
 
@@ -24,7 +24,7 @@ from .output import megabytes, print_fields, print_table
 @json_option
 @runs
 async def command(adapter_id: str, models: Path | None, as_json: bool) -> None:
-    """All about one adapter: where it comes from, what it needs, its licence, its parameters."""
+    """Show all about one adapter: where it comes from, what it needs, its licence, its parameters."""
     each = find(adapter_id, await known_adapters(models))
     if as_json:
         click.echo(encode(each.as_json()).decode())

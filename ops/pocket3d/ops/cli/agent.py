@@ -9,8 +9,9 @@ import click
 
 from .. import logging, stopping
 from ..running import AgentPlan, default_agent_id, run_agent
+from .agent_options import agent_options
 from .errors import explain_to_user
-from .options import SERVICE_CONNECT_S, Target, agent_options, connects, log_options, set_option
+from .options import SERVICE_CONNECT_S, Target, connects, log_options, set_option
 
 
 @click.command("agent")
@@ -20,7 +21,7 @@ from .options import SERVICE_CONNECT_S, Target, agent_options, connects, log_opt
     "--work-dir",
     type=click.Path(file_okay=False, path_type=Path),
     envvar="POCKET3D_WORK_DIR",
-    help="Folder for jobs' and workers' files.  [default: in the user's state folder]",
+    help="Keep jobs' and workers' files in this folder.  [default: in the user's state folder]",
 )
 @log_options
 @connects

@@ -12,7 +12,7 @@ from .output import megabytes, print_json, print_table
 
 
 @click.command("agents")
-@click.option("--adapters", is_flag=True, help="Also every adapter, and why one is not available.")
+@click.option("--adapters", is_flag=True, help="List every adapter too, and why one is not available.")
 @json_option
 @connects
 @runs

@@ -13,8 +13,8 @@ from .output import print_json
 
 @click.command("cancel")
 @job_arguments
-@click.option("--reason", help="Told in the result.")
-@click.option("--wait", is_flag=True, help="Wait until they have ended.")
+@click.option("--reason", help="Give a reason, which the result repeats.")
+@click.option("--wait", is_flag=True, help="Wait until the jobs have ended.")
 @json_option
 @connects
 @runs

@@ -13,14 +13,14 @@ from .options import SERVICE_CONNECT_S, Target, connects, log_options, set_optio
 
 
 @click.command("coordinator")
-@click.option("--coordinator-id", help="Default: this host's name and a random part.")
+@click.option("--coordinator-id", help="Name the coordinator.  [default: this host's name and a random part]")
 @set_option("coordinator")
 @click.option(
     "--topology",
     "topology_pairs",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Of streams and buckets, e.g. replicas=3; also as POCKET3D_TOPOLOGY_<FIELD>.",
+    help="Change a setting of streams and buckets, e.g. replicas=3; POCKET3D_TOPOLOGY_<FIELD> does the same.",
 )
 @log_options
 @connects

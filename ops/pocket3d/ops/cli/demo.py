@@ -12,6 +12,7 @@ from ..demo import HOW_TO_LOOK, PROMPTS, DemoPlan, example_photos, make_contact_
 from ..exit_codes import Exit
 from ..stopping import run_until_done
 from ..supervisor import NotReady
+from .agent_options import devices_option, models_option
 from .errors import CliError, explain_to_user
 
 
@@ -21,20 +22,35 @@ from .errors import CliError, explain_to_user
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("out"),
     show_default=True,
-    help="Folder for the meshes.",
+    help="Write the meshes to this folder.",
 )
-@click.option("--prompt", "prompts", multiple=True, help=f"A text to make a mesh of.  [default: {PROMPTS[0]}; ...]")
+@click.option(
+    "--prompt", "prompts", multiple=True, help=f"Make a mesh of this text; repeatable.  [default: {PROMPTS[0]}; ...]"
+)
 @click.option(
     "--photo",
     "photos",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A photograph to make a mesh of.  [default: examples/photos]",
+    help="Make a mesh of this photograph; repeatable.  [default: examples/photos]",
 )
-@click.option("--devices", default="auto", show_default=True, envvar="POCKET3D_DEVICES", metavar="SPEC")
-@click.option("--models", type=click.Path(dir_okay=False, path_type=Path), envvar="POCKET3D_MODELS")
-@click.option("--progress", type=click.Choice(["auto", "bars", "lines"]), default="auto", show_default=True)
-@click.option("--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True, metavar="S")
+@devices_option
+@models_option
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "bars", "lines"]),
+    default="auto",
+    show_default=True,
+    help="Show progress as bars or as lines; auto is bars on a terminal.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=600.0,
+    show_default=True,
+    metavar="S",
+    help="Give all jobs together S seconds.",
+)
 def command(
     out: Path,
     prompts: tuple[str, ...],

@@ -15,7 +15,7 @@ from .output import print_json, print_table
 @connects
 @runs
 async def command(job_id: str, target: Target, as_json: bool) -> None:
-    """Why a job is not running: which agents, which dimension, by how much; or where it runs."""
+    """Say why a job is not running: which agents, which dimension, by how much; or where it runs."""
     async with target.client("cli:explain") as client:
         answer = await client.job(job_id).explain()
     if as_json:

@@ -14,10 +14,10 @@ _WORDS = ("queued", "running", "succeeded", "failed", "cancelled", "expired", "r
 
 
 @click.command("jobs")
-@click.option("--status", type=click.Choice(_WORDS))
-@click.option("--feature")
-@click.option("--tenant")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
+@click.option("--status", type=click.Choice(_WORDS), help="List only jobs with this status.")
+@click.option("--feature", help="List only jobs of this feature.")
+@click.option("--tenant", help="List only jobs of this tenant.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="List at most so many jobs.")
 @json_option
 @connects
 @runs

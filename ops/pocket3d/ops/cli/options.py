@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -63,11 +62,11 @@ def _file() -> click.Path:
 
 _IDENTITY: dict[str, tuple[str, str]] = {
     # flag -> (argument of resolve, help)
-    "--creds": ("creds", "Credentials file (user JWT and seed).  [env: NATS_CREDS]"),
-    "--nkey": ("nkey", "File with an nkey seed.  [env: NATS_NKEY]"),
-    "--tlscert": ("tls_cert", "Our TLS certificate.  [env: NATS_CERT]"),
-    "--tlskey": ("tls_key", "Its key.  [env: NATS_KEY]"),
-    "--tlsca": ("tls_ca", "Authority that signed the server's certificate.  [env: NATS_CA]"),
+    "--creds": ("creds", "Authenticate with this credentials file (user JWT and seed).  [env: NATS_CREDS]"),
+    "--nkey": ("nkey", "Authenticate with the nkey seed in this file.  [env: NATS_NKEY]"),
+    "--tlscert": ("tls_cert", "Present this TLS certificate.  [env: NATS_CERT]"),
+    "--tlskey": ("tls_key", "Use this key of the TLS certificate.  [env: NATS_KEY]"),
+    "--tlsca": ("tls_ca", "Trust the authority that signed the server's certificate.  [env: NATS_CA]"),
 }
 
 
@@ -88,7 +87,7 @@ def namespace_option(command: F) -> F:
         show_default=True,
         show_envvar=True,
         callback=_namespace,
-        help="First token of every subject.",
+        help="Use subjects that begin with this token.",
     )(command)
 
 
@@ -109,12 +108,18 @@ def connects(command: F) -> F:
         return command(*args, target=target, **given)
 
     wrapped: Any = namespace_option(inner)
-    wrapped = click.option("--tlsfirst", "tls_first", is_flag=True, help="TLS handshake before all else.")(wrapped)
+    wrapped = click.option(
+        "--tlsfirst", "tls_first", is_flag=True, help="Begin with the TLS handshake, before the server says anything."
+    )(wrapped)
     for flag, (name, text) in reversed(_IDENTITY.items()):
         wrapped = click.option(flag, name, type=_file(), help=text)(wrapped)
-    wrapped = click.option("--context", help="A context of the nats CLI.  [env: NATS_CONTEXT]")(wrapped)
+    wrapped = click.option("--context", help="Connect as this context of the nats CLI says.  [env: NATS_CONTEXT]")(
+        wrapped
+    )
     wrapped = click.option(
-        "-s", "--server", help="NATS URL, several with commas.  [env: NATS_URL; default: nats://127.0.0.1:4222]"
+        "-s",
+        "--server",
+        help="Connect to this NATS URL, or several with commas.  [env: NATS_URL; default: nats://127.0.0.1:4222]",
     )(wrapped)
     result: F = wrapped
     return result
@@ -122,7 +127,7 @@ def connects(command: F) -> F:
 
 def json_option(command: F) -> F:
     """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON as on the wire.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON as it is on the wire.")(command)
 
 
 def log_options(command: F) -> F:
@@ -134,7 +139,7 @@ def log_options(command: F) -> F:
         show_default=True,
         envvar="POCKET3D_LOG_FORMAT",
         show_envvar=True,
-        help="auto: text on a terminal, else JSON lines.",
+        help="Write the log as text or as JSON lines; auto is text on a terminal.",
     )(command)
     return click.option(
         "--log-level",
@@ -143,39 +148,7 @@ def log_options(command: F) -> F:
         show_default=True,
         envvar="POCKET3D_LOG_LEVEL",
         show_envvar=True,
-    )(command)
-
-
-def agent_options(command: F) -> F:
-    """`--agent-id`, `--devices`, `--models`, `--memory-buffer`: of an agent, here or under `up`."""
-    command = click.option(
-        "--memory-buffer",
-        type=click.IntRange(min=0),
-        metavar="MB",
-        envvar="POCKET3D_MEMORY_BUFFER",
-        help="Kept free on every device.  [default: 1024 on GPUs, 0 on others]",
-    )(command)
-    command = click.option(
-        "--models",
-        type=click.Path(dir_okay=False, path_type=Path),
-        envvar="POCKET3D_MODELS",
-        show_envvar=True,
-        help="A models.yaml; it adds to the built-in adapters.",
-    )(command)
-    command = click.option(
-        "--devices",
-        default="auto",
-        show_default=True,
-        envvar="POCKET3D_DEVICES",
-        show_envvar=True,
-        metavar="SPEC",
-        help="auto, nvml, fixed:24576,12288 (simulated), cpu:8192 (sizes in MB); joined by +.",
-    )(command)
-    return click.option(
-        "--agent-id",
-        envvar="POCKET3D_AGENT_ID",
-        show_envvar=True,
-        help="One subject token.  [default: the host's name]",
+        help="Log what is at least so important.",
     )(command)
 
 
@@ -188,7 +161,7 @@ def set_option(part: str) -> Callable[[F], F]:
             "pairs",
             multiple=True,
             metavar="FIELD=VALUE",
-            help=f"One of the {part}'s settings; also as POCKET3D_{part.upper()}_<FIELD>.",
+            help=f"Change one of the {part}'s settings; POCKET3D_{part.upper()}_<FIELD> does the same.",
         )(command)
 
     return add

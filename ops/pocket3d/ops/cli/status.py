@@ -15,7 +15,7 @@ from .output import print_json, print_status
 @connects
 @runs
 async def command(job_id: str, target: Target, as_json: bool) -> None:
-    """Where a job stands."""
+    """Show where a job stands."""
     async with target.client("cli:status") as client:
         status = await client.job(job_id).status()
     if as_json:

@@ -11,15 +11,15 @@ from typing import Any
 
 import click
 
-from pocket3d.bus.artifacts import input_name
 from pocket3d.bus.client import Client, JobHandle
 from pocket3d.bus.client_errors import ApiRefused, JobRefused, NoLeader
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.messages import JobError, Result, Status
 
 from ..exit_codes import Exit, of_status
-from ..following import follow, shown
 from ..inputs import InputError, LocalFile, local_files, parse_inputs
+from ..progress_view import follow, renderer
+from .download import download_options, write_files
 from .errors import CliError, runs
 from .options import Target, connects, json_option
 from .output import print_json, print_result, print_status
@@ -35,21 +35,44 @@ _FEATURES_S = 2.0
 @click.command("submit")
 @click.argument("feature")
 @click.argument("inputs", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--job-id", help="1 to 64 of A-Z, a-z, 0-9, _ and -; submitting one again changes nothing.")
-@click.option("--priority", type=click.Choice(["high", "normal", "low"]), default="normal", show_default=True)
-@click.option("--model", "models", multiple=True, metavar="ADAPTER", help="Binding; several in order of preference.")
-@click.option("--vram-mb", type=click.IntRange(min=0), help="Replaces the adapter's declared requirement.")
-@click.option("--tenant", help="A label for fair share.")
-@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Comes back with the result.")
-@click.option("--schedule-to-start", type=float, metavar="S", help="Expire if not started within S seconds.")
-@click.option("--start-to-close", type=float, metavar="S", help="Longest run.  [default: 3600]")
-@click.option("--load-timeout", type=float, metavar="S", help="Longest load of the model.  [default: 900]")
-@click.option("--max-attempts", type=click.IntRange(1, 100), help="[default: 3]")
-@click.option("--wait", is_flag=True, help="Wait for the result; the exit code tells it.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Longest wait; exit code 7 after it.")
 @click.option(
-    "--download", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write the files there; waits."
+    "--job-id", help="Name the job: 1 to 64 of A-Z, a-z, 0-9, _ and -. Submitting a name again changes nothing."
 )
+@click.option(
+    "--priority",
+    type=click.Choice(["high", "normal", "low"]),
+    default="normal",
+    show_default=True,
+    help="Put the job among those of this priority.",
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="ADAPTER",
+    help="Let only this adapter run it; repeat it for others, in order of preference.",
+)
+@click.option("--vram-mb", type=click.IntRange(min=0), help="Reserve so many MB instead of what the adapter declares.")
+@click.option("--tenant", help="Share the fleet fairly under this label.")
+@click.option(
+    "--metadata", multiple=True, metavar="KEY=VALUE", help="Attach a value that comes back with the result; repeatable."
+)
+@click.option("--schedule-to-start", type=float, metavar="S", help="Expire if not started within S seconds.")
+@click.option(
+    "--start-to-close", type=float, metavar="S", help="Fail a run that takes longer than S seconds.  [default: 3600]"
+)
+@click.option(
+    "--load-timeout",
+    type=float,
+    metavar="S",
+    help="Fail a load of the model that takes longer than S seconds.  [default: 900]",
+)
+@click.option("--max-attempts", type=click.IntRange(1, 100), help="Try it at most so many times.  [default: 3]")
+@click.option("--wait", is_flag=True, help="Wait for the result; the exit code tells it.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most S seconds, then end with exit code 7."
+)
+@download_options
 @click.option("--progress/--no-progress", default=None, help="Show progress while waiting.  [default: unless --json]")
 @json_option
 @connects
@@ -71,6 +94,7 @@ async def command(
     wait: bool,
     timeout: float | None,
     download: Path | None,
+    overwrite: bool,
     progress: bool | None,
     as_json: bool,
 ) -> None:
@@ -109,7 +133,7 @@ async def command(
                 print_json(_rejected(job_id, feature, error))
             raise
         if wait or download:
-            await _wait(client, job, feature, timeout, download, as_json, progress)
+            await _wait(client, job, feature, timeout, download, overwrite, as_json, progress)
         else:
             await _first_word(client, job, feature, as_json, doubtful=schemas is None)
 
@@ -158,26 +182,10 @@ async def _upload_others(client: Client, values: dict[str, Any]) -> dict[str, An
     given: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, LocalFile) and not key.endswith(("_path", "_paths")):
-            given[key] = await _upload(client, value.path)
+            given[key] = await client.upload(value.path)
         else:
             given[key] = plain(key, value)
     return given
-
-
-async def _upload(client: Client, path: Path) -> dict[str, str]:
-    """A file under a key that the wire does not treat as one: uploaded, and referred to in the same way."""
-    import hashlib
-
-    def digest() -> str:
-        found = hashlib.sha256()
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                found.update(block)
-        return found.hexdigest()
-
-    name = input_name(await asyncio.to_thread(digest))
-    await client.bus.put_object(client.subjects.inputs_bucket, name, path, headers={"filename": path.name})
-    return {"artifact": name, "filename": path.name}
 
 
 async def _first_word(client: Client, job: JobHandle, feature: str, as_json: bool, *, doubtful: bool) -> None:
@@ -223,19 +231,19 @@ async def _wait(
     feature: str,
     timeout: float | None,
     download: Path | None,
+    overwrite: bool,
     as_json: bool,
     progress: bool | None,
 ) -> None:
     wanted = progress if progress is not None else not as_json
-    async with shown("auto" if wanted else "none") as show:
+    async with renderer("auto" if wanted else "none") as show:
         result = await follow(job, show, timeout)
     if as_json:
         print_json(result)
     else:
         print_result(result)
     if download is not None and result.status == "succeeded":
-        for path in await job.download(download):
-            click.echo(f"wrote {path}", err=as_json)
+        await write_files(job, download, overwrite=overwrite, as_json=as_json)
     if result.error:
         await _hint(client, feature, result.error)
     raise click.exceptions.Exit(int(of_status(result.status)))

@@ -15,8 +15,9 @@ from ..running import AgentPlan, check_agent_id, default_agent_id
 from ..settings import state_folder
 from ..stopping import run_until_done
 from ..supervisor import NotReady, Supervisor, UpPlan
+from .agent_options import agent_options
 from .errors import CliError, explain_to_user
-from .options import agent_options, log_options, namespace_option, set_option
+from .options import log_options, namespace_option, set_option
 
 
 @click.command("up")
@@ -26,15 +27,20 @@ from .options import agent_options, log_options, namespace_option, set_option
     default=4222,
     show_default=True,
     envvar="POCKET3D_PORT",
-    help="Of the NATS server; 0 picks a free one.",
+    help="Let clients connect to this port; 0 picks a free one.",
 )
 @click.option(
     "--store",
     type=click.Path(file_okay=False, path_type=Path),
     envvar="POCKET3D_STORE",
-    help="Folder for all that is kept.  [default: in the user's state folder]",
+    help="Keep jobs, results and logs in this folder.  [default: in the user's state folder]",
 )
-@click.option("--http-port", type=click.IntRange(0, 65535), default=0, help="Of the server's monitoring pages.")
+@click.option(
+    "--http-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Serve the NATS server's monitoring pages on this port; 0 picks a free one.",
+)
 @agent_options
 @set_option("agent")
 @namespace_option

@@ -15,7 +15,7 @@ from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Progress, Result, Status
 
 from ..exit_codes import Exit, of_status
-from ..following import Shows, follow_all, shown
+from ..progress_view import Renderer, follow_all, renderer
 from .errors import CliError, runs
 from .options import Target, check_job_ids, connects, json_option
 
@@ -24,8 +24,10 @@ T = TypeVar("T")
 
 @click.command("watch")
 @click.argument("job_ids", nargs=-1, callback=check_job_ids, metavar="[JOB_ID]...")
-@click.option("--feature", help="Without job ids: only jobs of this feature.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Longest wait; exit code 7 after it.")
+@click.option("--feature", help="Follow only jobs of this feature, where no job ids are given.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most S seconds, then end with exit code 7."
+)
 @json_option
 @connects
 @runs
@@ -39,17 +41,17 @@ async def command(
     """
     async with target.client("cli:watch") as client:
         if not job_ids:
-            async with shown("json" if as_json else "lines") as show:
+            async with renderer("json" if as_json else "lines") as show:
                 await _watch_all(client, feature, show, timeout)
             return
         for job_id in job_ids:
             await client.job(job_id).status()
-        async with shown("json" if as_json else "auto") as show:
+        async with renderer("json" if as_json else "auto") as show:
             results = await follow_all([client.job(job_id) for job_id in job_ids], show, timeout)
         raise click.exceptions.Exit(max(int(of_status(result.status)) for result in results))
 
 
-async def _watch_all(client: Client, feature: str | None, show: Shows, timeout: float | None) -> None:
+async def _watch_all(client: Client, feature: str | None, show: Renderer, timeout: float | None) -> None:
     subjects = client.subjects
 
     async def event(msg: Msg) -> None:

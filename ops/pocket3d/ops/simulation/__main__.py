@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from .report import describe, describe_failure
-from .run import run_seed, run_seeds
+from .run import Outcome, run_seed, run_seeds
 from .shapes import shape_of
 
 
@@ -16,6 +17,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="run this one seed")
     parser.add_argument("--seeds", type=int, default=100, help="run so many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many share them")
     options = parser.parse_args()
     if options.seed is not None:
         outcome = run_seed(options.seed, shape_of(options.seed))
@@ -24,11 +26,14 @@ def main() -> int:
             return 1
         print(f"seed {options.seed} is fine: {outcome.results}, at rest after {outcome.seconds:.1f} virtual seconds")
         return 0
-    summary = run_seeds(range(options.first, options.first + options.seeds), shape_of)
-    for outcome in summary.failed:
-        print(describe_failure(outcome))
+    summary = run_seeds(range(options.first, options.first + options.seeds), options.processes, _tell_failure)
     print(describe(summary))
     return 1 if summary.failed else 0
+
+
+def _tell_failure(outcome: Outcome) -> None:
+    if outcome.wrong:
+        print(describe_failure(outcome), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,325 +1,336 @@
-"""Messages between processes by way of the server: lost, late, twice, and in order only per connection and subject."""
+"""The wires between simulated processes and the server: what goes over them may be lost, late, or twice.
+
+What the server does, it does outside of every process: a request that is on its way is carried out although its author
+has given up, stands still or is dead.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import random
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
-from pocket3d.bus.port import Conflict
+from pocket3d.bus.port import BusError, Conflict, Disconnected, OutcomeUnknown
 
-from .clock import VirtualClock
 from .faults import FaultProfile
-from .process import Process
+from .loop import Life, VirtualLoop
 
-#: Takes the answer to a request.
-Reply = Callable[[Any], None]
-Handler = Callable[[Any, Reply | None], None]
-OnConnection = Callable[[bool], None]
+T = TypeVar("T")
 
 #: One way between a process and the server, seconds.
 _LATENCY_S = (0.0002, 0.003)
-#: Until a client library notices that its link is dead, and until it is connected again, seconds.
+#: Until both ends notice that a link is dead, and until a client is connected again, seconds.
 _NOTICE_S = (0.3, 6.0)
 _RECONNECT_S = (0.05, 2.0)
-
-
-class Unsent(NamedTuple):
-    """There is no connection: certainly not sent."""
-
-
-class NobodyListens(NamedTuple):
-    """The server knows of no subscriber."""
-
-
-class NoAnswer(NamedTuple):
-    """It may have happened, and may still happen."""
-
-
-class Refused(NamedTuple):
-    """The server's expectation does not hold."""
-
-
-#: What comes of an operation on the server: its value, or one of these.
-Failure = Unsent | NobodyListens | NoAnswer | Refused
-
-
-class Subscription:
-    """One process listens on one subject."""
-
-    __slots__ = ("closed", "handler", "life", "process", "subject")
-
-    def __init__(self, process: Process, subject: str, handler: Handler) -> None:
-        self.process = process
-        self.life = process.life
-        self.subject = subject
-        self.handler = handler
-        self.closed = False
-
-    @property
-    def open(self) -> bool:
-        """True while the server would send to it."""
-        process = self.process
-        return not self.closed and process.alive and process.connected and process.life == self.life
 
 
 class Network:
     """All links, with the server in the middle.
 
     Args:
-        clock: virtual time.
+        loop: virtual time.
         rng: chance.
         faults: what goes wrong until when.
     """
 
-    def __init__(self, clock: VirtualClock, rng: random.Random, faults: FaultProfile) -> None:
-        self.clock = clock
-        self._rng = rng
+    def __init__(self, loop: VirtualLoop, rng: random.Random, faults: FaultProfile) -> None:
+        self.loop = loop
+        self.rng = rng
         self._faults = faults
         self.server_up = True
-        self._subscriptions: dict[str, list[Subscription]] = {}
-        #: Per connection and subject: when its last message arrives, so that the next does not overtake it.
+        self.links: list[Link] = []
+        #: Whose message the server is handing on now.
+        self.sender = ""
+        #: For scenarios: called with subject and body of a request; True loses its answer.
+        self.loses_answer: Callable[[str, bytes], bool] = lambda subject, data: False
+        #: For the oracle: hears subject and body of every core message that reaches the server.
+        self.witness: Callable[[str, bytes], None] = lambda subject, data: None
+        self._outside = contextvars.Context()
+        #: Per sender, subject and receiver: when the last message arrives, so that the next does not overtake it.
         self._last: dict[tuple[str, str, str], float] = {}
-        self._connections: dict[str, tuple[Process, OnConnection]] = {}
-        #: Processes that lose what is sent during their cut (others only get it late).
-        self._lossy: set[str] = set()
-        #: For scenarios: called with subject and request; True loses the answer.
-        self.loses_answer: Callable[[str, Any], bool] = lambda subject, message: False
+
+    def later(self, seconds: float, action: Callable[[], object]) -> asyncio.TimerHandle:
+        """Have something happen outside of every process."""
+        return self.loop.call_later(seconds, action, context=self._outside)
 
     # -- chance
 
     @property
     def faulty(self) -> bool:
         """True while things go wrong."""
-        return self.clock.now < self._faults.until_s
+        return self.loop.time() < self._faults.until_s
 
-    def _strikes(self, chance: float) -> bool:
-        return self.faulty and self._rng.random() < chance
+    def strikes(self, chance: float) -> bool:
+        """True if something of that chance happens now."""
+        return self.faulty and self.rng.random() < chance
 
-    def _delay(self) -> float:
-        delay = self._rng.uniform(*_LATENCY_S)
-        if self._strikes(self._faults.late):
-            delay += self._rng.uniform(0.0, self._faults.late_s)
+    def loses(self) -> bool:
+        """True if a message is lost."""
+        return self.strikes(self._faults.lose)
+
+    def repeats(self) -> bool:
+        """True if a core message comes twice."""
+        return self.strikes(self._faults.duplicate)
+
+    def delay(self) -> float:
+        """Seconds for one way."""
+        delay = self.rng.uniform(*_LATENCY_S)
+        if self.strikes(self._faults.late):
+            delay += self.rng.uniform(0.0, self._faults.late_s)
         return delay
 
-    def _link_delay(self, process: Process) -> float | None:
-        """Until the link carries again; None if what is sent now is lost."""
-        if not process.alive:
-            return None
-        left = process.cut_until - self.clock.now
-        if left <= 0:
-            return 0.0
-        return None if process.name in self._lossy else left
+    def write_delay(self) -> float:
+        """Further seconds for a write: it may be carried out after its author gave up."""
+        return self.rng.uniform(0.0, self._faults.very_late_s) if self.strikes(self._faults.very_late) else 0.0
 
-    # -- connections
+    def in_order(self, sender: str, subject: str, receiver: str, at: float) -> float:
+        """When a message arrives that would arrive at `at` if it were alone."""
+        key = (sender, subject, receiver)
+        at = self._last[key] = max(at, self._last.get(key, 0.0) + 1e-9)
+        return at
 
-    def attach(self, process: Process, on_connection: OnConnection) -> None:
-        """A process connects. `on_connection` is called in it after each loss and each reconnect."""
-        self._connections[process.name] = (process, on_connection)
-        process.connected = self.server_up
+    def guarded(self, operation: Callable[[], T]) -> Callable[[], T]:
+        """A compare-and-set as a replicated server judges it: it may refuse because of a rival that is in process
+        and fails itself, or because of the very same message that came a moment before.
+        """
 
-    def cut(self, process: Process, seconds: float) -> None:
-        """No packet gets through for so long."""
-        process.cut_until = self.clock.now + seconds
-        notice = self._rng.uniform(*_NOTICE_S)
-        if notice < seconds:
-            self._lossy.add(process.name)
-            self.clock.later(notice, lambda: self._lose(process))
-            self.clock.later(seconds, lambda: self._reconnect(process))
-        else:
-            self._lossy.discard(process.name)
+        def judged() -> T:
+            if self.strikes(self._faults.false_conflict):
+                raise Conflict("a rival is in process (10164)")
+            answer = operation()
+            if self.strikes(self._faults.own_conflict):
+                raise Conflict("wrong last sequence: its own (10071)")
+            return answer
+
+        return judged
+
+    # -- the server
 
     def stop_server(self, seconds: float) -> None:
         """The server goes down and comes back with all that it had stored."""
         self.server_up = False
-        for process, _ in list(self._connections.values()):
-            self._lose(process)
-        self.clock.later(seconds, self._start_server)
+        for link in list(self.links):
+            link.break_off()
+        self.later(seconds, self._start_server)
 
     def _start_server(self) -> None:
         self.server_up = True
-        for process, _ in list(self._connections.values()):
-            self._reconnect(process)
 
-    def _lose(self, process: Process) -> None:
-        if not process.alive or not process.connected or process.name not in self._connections:
+
+class Host:
+    """Where a process runs, through all its lives: its place in the network."""
+
+    def __init__(self, network: Network, name: str) -> None:
+        self.network = network
+        self.name = name
+        self.link: Link | None = None
+        self._cut_until = 0.0
+        #: What is sent during the present cut is lost; otherwise it only comes late.
+        self._lossy = False
+
+    @property
+    def reachable(self) -> bool:
+        """True while packets get through."""
+        return self.network.loop.time() >= self._cut_until
+
+    def cut(self, seconds: float) -> None:
+        """No packet gets through for so long."""
+        network = self.network
+        self._cut_until = network.loop.time() + seconds
+        notice = network.rng.uniform(*_NOTICE_S)
+        self._lossy = notice < seconds
+        link = self.link
+        if self._lossy and link is not None:
+            network.later(notice, link.break_off)
+
+    def wait(self) -> float | None:
+        """Until the wire carries again; None if what is sent now is lost."""
+        left = self._cut_until - self.network.loop.time()
+        if left <= 0:
+            return 0.0
+        return None if self._lossy else left
+
+
+class Link:
+    """The connection of one life of a process.
+
+    Args:
+        host: where it runs.
+        life: whose it is.
+    """
+
+    def __init__(self, host: Host, life: Life) -> None:
+        self.network = host.network
+        self.name = host.name
+        self.life = life
+        self._host = host
+        self.callbacks: list[Callable[[bool], None]] = []
+        #: What the client library believes.
+        self.connected = self._can_connect()
+        #: Whether the server has this connection.
+        self._open = self.connected
+        self._pending: dict[asyncio.Future[Any], None] = {}
+        host.link = self
+        self.network.links.append(self)
+        if not self.connected:
+            self._connect_later()
+
+    @property
+    def open(self) -> bool:
+        """True while the server would send to it."""
+        return self._open and self.life.alive
+
+    # -- the connection
+
+    def _can_connect(self) -> bool:
+        return self.network.server_up and self._host.reachable
+
+    def break_off(self) -> None:
+        """Both ends notice that it is dead."""
+        if self.open:
+            self._open = False
+            self.life.soon(self._lost)
+
+    def _lost(self) -> None:
+        self.connected = False
+        for future in list(self._pending):
+            if not future.done():
+                future.set_exception(OutcomeUnknown("the connection broke before an answer came"))
+        self._tell()
+        self._connect_later()
+
+    def _connect_later(self) -> None:
+        wait = self.network.rng.uniform(*_RECONNECT_S)
+        self.network.loop.call_later(wait, self._connect, context=self.life.context)
+
+    def _connect(self) -> None:
+        if not self.life.alive:
             return
-        process.connected = False
-        on_connection = self._connections[process.name][1]
-        process.post(lambda: on_connection(False))
-
-    def _reconnect(self, process: Process) -> None:
-        life = process.life
-
-        def connect() -> None:
-            if not process.alive or process.life != life or process.connected:
-                return
-            if process.name not in self._connections:
-                return
-            if not self.server_up or self.clock.now < process.cut_until:
-                # It goes on trying.
-                self._reconnect(process)
-                return
-            process.connected = True
-            on_connection = self._connections[process.name][1]
-            process.post(lambda: on_connection(True))
-
-        self.clock.later(self._rng.uniform(*_RECONNECT_S), connect)
-
-    # -- core messages
-
-    def subscribe(self, process: Process, subject: str, handler: Handler) -> Subscription:
-        """Listen until closed or until the process ends; reconnects are survived."""
-        subscription = Subscription(process, subject, handler)
-        self._subscriptions.setdefault(subject, []).append(subscription)
-        return subscription
-
-    def _listeners(self, subject: str) -> list[Subscription]:
-        all_of_them = self._subscriptions.get(subject, [])
-        kept = [s for s in all_of_them if not s.closed and s.process.alive and s.process.life == s.life]
-        self._subscriptions[subject] = kept
-        return [s for s in kept if s.open]
-
-    def publish(self, process: Process, subject: str, message: Any) -> None:
-        """Send to whoever listens now. At most once, says NATS; here it may also come twice."""
-        self._send(process, subject, message, None)
-        if self._strikes(self._faults.duplicate):
-            self._send(process, subject, message, None)
-
-    def _send(self, process: Process, subject: str, message: Any, reply: Reply | None) -> bool:
-        if not process.connected or not self.server_up:
-            return False
-        wait = self._link_delay(process)
-        if wait is None or self._strikes(self._faults.lose):
-            return True
-        there = self._in_order(process.name, subject, "", self.clock.now + wait + self._delay())
-        self.clock.later(there - self.clock.now, lambda: self._forward(process, subject, message, reply))
-        return True
-
-    def _forward(self, source: Process, subject: str, message: Any, reply: Reply | None) -> None:
-        if not self.server_up:
+        if not self._can_connect():
+            self._connect_later()
             return
-        for subscription in self._listeners(subject):
-            process = subscription.process
-            wait = self._link_delay(process)
-            if wait is None:
-                continue
-            at = self._in_order(source.name, subject, process.name, self.clock.now + wait + self._delay())
-            self.clock.later(at - self.clock.now, self._delivery(subscription, message, reply))
+        self._open = self.connected = True
+        self._tell()
 
-    def _delivery(self, subscription: Subscription, message: Any, reply: Reply | None) -> Callable[[], None]:
-        process, life = subscription.process, subscription.life
+    def _tell(self) -> None:
+        for callback in list(self.callbacks):
+            callback(self.connected)
 
-        def hand_over() -> None:
-            if not subscription.closed:
-                subscription.handler(message, reply)
+    def close(self) -> None:
+        """Nothing goes over it any more; the server sees it at once."""
+        self._open = self.connected = False
+        self.callbacks.clear()
+        if self in self.network.links:
+            self.network.links.remove(self)
 
-        def arrive() -> None:
-            if process.alive and process.life == life and process.connected and not subscription.closed:
-                process.post(hand_over)
+    # -- what goes over it
 
-        return arrive
-
-    def _in_order(self, source: str, subject: str, target: str, at: float) -> float:
-        key = (source, subject, target)
-        at = max(at, self._last.get(key, 0.0) + 1e-9)
-        self._last[key] = at
-        return at
-
-    def request(
-        self, process: Process, subject: str, message: Any, timeout: float, done: Callable[[Any], None]
-    ) -> None:
-        """Ask and wait for one answer: `done` is called in the process with it or with a `Failure`."""
-        once = self._once(process, timeout, done)
-        if not process.connected:
-            process.later(0.0, lambda: once(Unsent()))
+    def there(self, action: Callable[[], object], *, extra_s: float = 0.0, subject: str | None = None) -> None:
+        """Have the server do something, unless it is lost on the way. Messages on one subject stay in order."""
+        wait = self._host.wait()
+        if not self.open or wait is None:
             return
-        if not self._listeners(subject):
-            process.later(self._delay(), lambda: once(NobodyListens()))
+        delay = wait + self.network.delay() + extra_s
+        if subject is not None:
+            now = self.network.loop.time()
+            delay = self.network.in_order(self.name, subject, "", now + delay) - now
+        self.network.later(delay, lambda: self.network.server_up and action())
+
+    def back(self, action: Callable[..., object], *args: Any, subject: str | None = None, sender: str = "") -> None:
+        """The server sends something: done in the process when it arrives there."""
+        wait = self._host.wait()
+        if not self.open or wait is None:
             return
+        delay = wait + self.network.delay()
+        if subject is not None:
+            now = self.network.loop.time()
+            delay = self.network.in_order(sender, subject, self.name, now + delay) - now
+        self.network.later(delay, lambda: self.open and self.life.soon(action, *args))
 
-        lost = self.loses_answer(subject, message)
-
-        def reply(answer: Any) -> None:
-            # Called in the answering process: its way back is as unsafe as the way there.
-            if self.server_up and not lost and not self._strikes(self._faults.lose):
-                self._return(process, lambda: once(answer))
-
-        self._send(process, subject, message, reply)
-
-    def _return(self, process: Process, action: Callable[[], None]) -> None:
-        wait = self._link_delay(process)
-        if wait is not None and process.connected:
-            self.clock.later(wait + self._delay(), lambda: _if_connected(process, action))
-
-    def _once(self, process: Process, timeout: float, done: Callable[[Any], None]) -> Callable[[Any], None]:
-        answered = False
-
-        def once(answer: Any) -> None:
-            nonlocal answered
-            if not answered:
-                answered = True
-                done(answer)
-
-        process.later(timeout, lambda: once(NoAnswer()))
-        return once
-
-    # -- the server's own operations
-
-    def deliver(self, process: Process, life: int, arrive: Callable[[], None]) -> None:
-        """A stored message on its way to a consumer: a stream's delivery is lost only with the connection."""
-        wait = self._link_delay(process)
-        if wait is None:
-            return
-
-        def come() -> None:
-            if process.alive and process.life == life and process.connected:
-                process.post(arrive)
-
-        at = self._in_order("", "deliveries", process.name, self.clock.now + wait + self._delay())
-        self.clock.later(at - self.clock.now, come)
-
-    def call(
+    async def ask(
         self,
-        process: Process,
-        operation: Callable[[], Any],
-        done: Callable[[Any], None],
+        operation: Callable[[], T],
+        timeout: float,
         *,
-        timeout: float = 5.0,
-        writes: bool = False,
-    ) -> None:
-        """Have the server do something: `done` gets its value or a `Failure`. `operation` raises `Conflict`."""
-        once = self._once(process, timeout, done)
-        if not process.connected:
-            process.later(0.0, lambda: once(Unsent()))
-            return
-        wait = self._link_delay(process)
-        if wait is None or self._strikes(self._faults.lose):
-            return
-        delay = wait + self._delay()
-        if writes and self._strikes(self._faults.very_late):
-            delay += self._rng.uniform(0.0, self._faults.very_late_s)
-        life = process.life
+        sure: bool = False,
+        extra_s: float = 0.0,
+    ) -> T:
+        """Have the server do something and wait for its answer.
+
+        Args:
+            operation: done on the server; what it returns or raises is the answer.
+            timeout: seconds.
+            sure: neither it nor its answer is lost but with the connection.
+            extra_s: it is carried out so much later.
+
+        Raises:
+            Disconnected, OutcomeUnknown, and what the operation raises.
+        """
 
         def carry_out() -> None:
-            if not self.server_up:
-                return
-            answer: Any
             try:
-                if writes and self._strikes(self._faults.false_conflict):
-                    raise Conflict("a rival is in process")
-                answer = operation()
-                if writes and self._strikes(self._faults.own_conflict):
-                    # Sent twice by a connection that broke: what is answered is the second time's fate.
-                    answer = Refused()
-            except Conflict:
-                answer = Refused()
-            if process.life == life and not self._strikes(self._faults.lose):
-                self._return(process, lambda: once(answer))
+                answer: Any = operation()
+                tell = settle
+            except (BusError, KeyError) as error:
+                answer, tell = error, refuse
+            if sure or not self.network.loses():
+                self.back(tell, pending.future, answer)
 
-        self.clock.later(delay, carry_out)
+        pending = Pending(self, timeout)
+        if sure or not self.network.loses():
+            self.there(carry_out, extra_s=extra_s)
+        outcome: T = await pending.outcome()
+        return outcome
+
+    def expect(self, future: asyncio.Future[Any]) -> None:
+        """It ends with `OutcomeUnknown` if the connection breaks."""
+        self._pending[future] = None
+
+    def expect_no_more(self, future: asyncio.Future[Any]) -> None:
+        """It has ended."""
+        self._pending.pop(future, None)
 
 
-def _if_connected(process: Process, action: Callable[[], None]) -> None:
-    if process.connected:
-        process.post(action)
+class Pending:
+    """An answer that a process waits for.
+
+    Raises:
+        Disconnected: there is no connection, so nothing is to be sent.
+    """
+
+    def __init__(self, link: Link, timeout: float) -> None:
+        if not link.connected:
+            raise Disconnected("not connected to NATS")
+        self.link = link
+        self.future: asyncio.Future[Any] = link.network.loop.create_future()
+        self._timeout = timeout
+
+    async def outcome(self) -> Any:
+        """The answer.
+
+        Raises:
+            OutcomeUnknown: none came in time, or the connection broke; and what was answered as an error.
+        """
+        self.link.expect(self.future)
+        timer = self.link.network.loop.call_later(
+            self._timeout, refuse, self.future, OutcomeUnknown(f"no answer within {self._timeout:g} s")
+        )
+        try:
+            return await self.future
+        finally:
+            timer.cancel()
+            self.link.expect_no_more(self.future)
+
+
+def settle(future: asyncio.Future[Any], answer: Any) -> None:
+    """The answer has come, unless it is too late."""
+    if not future.done():
+        future.set_result(answer)
+
+
+def refuse(future: asyncio.Future[Any], error: Exception) -> None:
+    """An error is the answer, unless it is too late."""
+    if not future.done():
+        future.set_exception(error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from pocket3d.bus.port import Stored
+from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Result
@@ -14,13 +16,26 @@ from .world import World
 _DEAD = frozenset({"failed", "rejected", "expired"})
 
 
+def results_of(world: World) -> dict[str, list[Result]]:
+    """The results that the server admitted, by job."""
+    found: dict[str, list[Result]] = {}
+    for stored in _stored(world, world.subjects.results_stream):
+        result = decode(Result, stored.data)
+        found.setdefault(result.job_id, []).append(result)
+    return found
+
+
+def _stored(world: World, stream: str) -> list[Stored]:
+    return list(world.server.stream(stream).messages.values())
+
+
 def violations(world: World) -> list[str]:
     """What is wrong, in words; empty if nothing is."""
     found = []
-    results: dict[str, list[Result]] = {}
-    for stored in world.server.results.values():
-        results.setdefault(stored.result.job_id, []).append(stored.result)
-    published = world.server.jobs
+    try:
+        results = results_of(world)
+    except WireError as error:
+        return [f"the results stream holds what is no result: {error}"]
     named = {job_id for job_id in world.accepted if not job_id.startswith("seq")}
     for job_id in sorted(named):
         count = len(results.get(job_id, []))
@@ -30,28 +45,31 @@ def violations(world: World) -> list[str]:
     nameless = sum(1 for job_id in world.accepted if job_id.startswith("seq"))
     if len(generated) != nameless:
         found.append(f"{nameless} messages without a usable id have {len(generated)} results")
-    if published:
-        found.append(f"the jobs stream still holds {sorted(published)}")
+    left = _stored(world, world.subjects.jobs_stream)
+    if left:
+        found.append(f"the jobs stream still holds {[message.seq for message in left]}")
+    found += [d.over_committed for a in world.agents for d in a.devices.values() if d.over_committed is not None]
     found += _stories(world, results)
     found += _hearsay(world, results)
+    dead = {world.subjects.parse_story(each.subject).job_id for each in _stored(world, world.subjects.dead_stream)}
+    artifacts = world.server.bucket(world.subjects.outputs_bucket)
     for job_id, of_job in results.items():
         for result in of_job:
-            missing = [a.object for a in result.artifacts if a.object not in world.server.objects]
+            missing = [each.object for each in result.artifacts if each.object not in artifacts]
             if missing:
                 found.append(f"{job_id}: the artifacts of its result are gone: {missing}")
-            if result.status in _DEAD and job_id not in world.server.dead:
+            if result.status in _DEAD and job_id not in dead:
                 found.append(f"{job_id} {result.status} without a dead letter")
     return found
 
 
 def _hearsay(world: World, results: dict[str, list[Result]]) -> list[str]:
     """Attempts are told to have failed only as their own agents said, or as lost."""
-    said = {each for agent in world.agents for each in agent.said}
     found = []
     for job_id, of_job in results.items():
         for failure in of_job[-1].error.attempts if of_job[-1].error else []:
             one = (job_id, failure.attempt, failure.agent_id or "", failure.code)
-            if one not in said and failure.code != FailureCode.AGENT_LOST.value:
+            if one not in world.said and failure.code != FailureCode.AGENT_LOST.value:
                 found.append(f"{job_id}: nobody said that attempt {failure.attempt} failed like this: {failure}")
     return found
 
@@ -61,12 +79,17 @@ def _stories(world: World, results: dict[str, list[Result]]) -> list[str]:
     ends: Counter[str] = Counter()
     last: dict[str, str] = {}
     first: dict[str, str] = {}
-    for event in world.server.events:
-        first.setdefault(event.job_id, event.event)
-        if last.get(event.job_id) in TERMINAL:
-            found.append(f"{event.job_id}: {event.event} after its story ended with {last[event.job_id]}")
-        last[event.job_id] = event.event
-        ends[event.job_id] += event.event in TERMINAL
+    leader = world.subjects.leader_record()
+    for stored in _stored(world, world.subjects.events_stream):
+        if stored.subject == leader:
+            continue
+        where = world.subjects.parse_story(stored.subject)
+        job_id, event = where.job_id, where.event or ""
+        first.setdefault(job_id, event)
+        if last.get(job_id) in TERMINAL:
+            found.append(f"{job_id}: {event} after its story ended with {last[job_id]}")
+        last[job_id] = event
+        ends[job_id] += event in TERMINAL
     for job_id, of_job in results.items():
         if ends[job_id] != 1:
             found.append(f"{job_id} has {ends[job_id]} terminal events")

@@ -1,122 +1,140 @@
-"""A simulated operating-system process with one connection: it can pause, die, and lose its link."""
+"""A simulated operating-system process: it runs one service, and can pause, die and start again."""
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+from pocket3d.bus.memory_server import MemoryServer
 from pocket3d.contracts.clock import Now
 
-from .clock import Timer, VirtualClock
+from .bus import SimulatedBus
+from .loop import Life
+from .network import Host, Link, Network
+from .pulls import Pulls
 
 #: Unix seconds at virtual 0.
 WALL_AT_START = 1_795_000_000.0
 
 
+class ServerClock:
+    """The memory server's clock: virtual time, outside of every process."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def time(self) -> float:
+        """Unix seconds."""
+        return WALL_AT_START + self._network.loop.time()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back when that time has come."""
+        return self._network.later(when - self.time(), callback)
+
+
 class Process:
-    """Runs actions on its own thread of time. Whatever was asked for by a former life of it is dropped.
+    """One process through all its lives.
 
     Args:
         name: for the story.
-        clock: virtual time.
-        rng: chance.
+        network: where it runs.
+        server: to which it is connected.
+        pulls: of that server.
+        failed: called with what ended a life that nobody killed.
     """
 
-    def __init__(self, name: str, clock: VirtualClock, rng: random.Random) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: Network,
+        server: MemoryServer,
+        pulls: Pulls,
+        failed: Callable[[str, BaseException], None],
+    ) -> None:
         self.name = name
-        self.clock = clock
-        self.rng = rng
-        self.alive = True
-        self.life = 0
-        #: Virtual seconds until which it stands still.
-        self.paused_until = 0.0
-        #: What its client library believes of the connection.
-        self.connected = True
-        #: What the network really does.
-        self.cut_until = 0.0
+        self.host = Host(network, name)
+        self.lives = 0
+        self.life: Life | None = None
+        self._network = network
+        self._server = server
+        self._pulls = pulls
+        self._failed = failed
+        self._link: Link | None = None
         #: Added to the wall clock.
         self.wall_offset = 0.0
-        self.mono_offset = rng.uniform(0.0, 1e6)
-        self._waiting: list[tuple[bool, Callable[[], object]]] = []
+        self._mono_offset = network.rng.uniform(0.0, 1e6)
 
     @property
+    def rng(self) -> random.Random:
+        """Chance."""
+        return self._network.rng
+
+    @property
+    def alive(self) -> bool:
+        """True from its start to its end."""
+        return self.life is not None
+
+    @property
+    def awake(self) -> bool:
+        """True while it is alive and not paused."""
+        return self.life is not None and not self.life.paused
+
     def now(self) -> Now:
         """Its own clocks."""
-        return Now(self.clock.now + self.mono_offset, WALL_AT_START + self.clock.now + self.wall_offset)
+        at = self._network.loop.time()
+        return Now(at + self._mono_offset, WALL_AT_START + at + self.wall_offset)
 
-    @property
-    def paused(self) -> bool:
-        """True while it stands still."""
-        return self.clock.now < self.paused_until
+    def start(self, main: Callable[[SimulatedBus], Coroutine[Any, Any, None]], ended: Callable[[], None]) -> Life:
+        """Begin a life.
 
-    @property
-    def reachable(self) -> bool:
-        """True while packets get through (they may wait for a paused process)."""
-        return self.alive and self.clock.now >= self.cut_until
+        Args:
+            main: what it does, over a connection of its own.
+            ended: called when it has ended by its own doing.
+        """
+        self.lives += 1
+        life = Life(self._network.loop, self.name)
+        self.life = life
+        self._link = link = Link(self.host, life)
 
-    def post(self, action: Callable[[], object], *, timer: bool = False) -> None:
-        """Do something in this process now, or when it wakes; not at all in another life."""
-        life = self.life
-        if not self.alive:
+        async def run() -> None:
+            try:
+                await main(SimulatedBus(self._server, link, self._pulls))
+            except Exception as error:
+                # Whatever ends a service on its own is found.
+                if life.alive:
+                    self._failed(self.name, error)
+            if life.alive:
+                self.kill()
+                ended()
+
+        life.spawn(run())
+        return life
+
+    def kill(self) -> None:
+        """End it at once, without a word."""
+        life, self.life = self.life, None
+        if life is None:
             return
-        if self.paused or self._waiting:
-            self._waiting.append((timer, self._of(life, action)))
-            return
-        action()
-
-    def _of(self, life: int, action: Callable[[], object]) -> Callable[[], object]:
-        def checked() -> None:
-            if self.alive and self.life == life:
-                action()
-
-        return checked
-
-    def later(self, seconds: float, action: Callable[[], object]) -> Timer:
-        """A timer of this process."""
-        life = self.life
-
-        def due() -> None:
-            if self.alive and self.life == life:
-                self.post(action, timer=True)
-
-        return self.clock.later(seconds, due)
-
-    def every(self, seconds: float, action: Callable[[], object]) -> None:
-        """Again and again, from now on."""
-
-        def again() -> None:
-            action()
-            self.later(seconds, again)
-
-        self.later(0.0, again)
+        if self._link is not None:
+            self._link.close()
+        life.kill()
 
     def pause(self, seconds: float) -> None:
         """Stand still (SIGSTOP, a laptop's lid). Both clocks go on."""
-        if not self.alive or self.paused:
+        life = self.life
+        if life is None or life.paused:
             return
-        self.paused_until = self.clock.now + seconds
-        self.clock.later(seconds, self._wake)
+        life.pause()
 
-    def _wake(self) -> None:
-        if self.paused:
-            return
-        # An event loop looks at its sockets before its timers, but what a socket brought may take a turn more.
-        timers_first = self.rng.random() < 0.5
-        while self._waiting:
-            waiting, self._waiting = self._waiting, []
-            waiting.sort(key=lambda each: each[0] != timers_first)
-            for _, action in waiting:
-                action()
+        def wake() -> None:
+            if life is self.life:
+                life.resume(timers_first=self.rng.random() < 0.5)
 
-    def crash(self) -> None:
-        """End at once, without a word."""
-        self.alive = False
-        self.life += 1
-        self._waiting = []
-        self.paused_until = 0.0
+        self._network.later(seconds, wake)
 
-    def restart(self) -> None:
-        """A new life: what was waiting for the former is gone."""
-        self.alive = True
-        self.life += 1
-        self.connected = True
+    def tell(self, action: Callable[..., object], *args: Any) -> None:
+        """Have something done in this life, or when it wakes; not at all if it is dead."""
+        if self.life is not None:
+            self.life.soon(action, *args)

@@ -17,8 +17,12 @@ def describe_failure(outcome: Outcome) -> str:
 
 def describe(summary: Summary) -> str:
     """Results, faults by the state of the jobs that they struck, and the tables' rows."""
-    lines = [f"{summary.runs} runs, {summary.jobs} jobs: {_pairs(summary.results)}; {len(summary.failed)} runs failed"]
-    lines.append("faults and the states of the jobs that they struck:")
+    lines = [
+        f"{summary.runs} seeds, {summary.jobs} jobs: {_pairs(summary.results)}; {len(summary.failed)} seeds failed",
+        f"{summary.virtual_s / 3600:.1f} virtual hours in {summary.wall_s:.0f} s",
+        f"faults: {_pairs(summary.faults)}",
+        "faults and the states of the jobs that they struck:",
+    ]
     kinds = sorted({kind for kind, _ in summary.struck})
     for kind in kinds:
         states = Counter({state: n for (k, state), n in summary.struck.items() if k == kind})

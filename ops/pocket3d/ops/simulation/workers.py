@@ -3,59 +3,61 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
-from pocket3d.contracts.worker_frames import AdapterDescription, OutputFile, RunJob
-from pocket3d.gpu_agents import events
+from pocket3d.contracts import worker_frames as frames
+from pocket3d.contracts.worker_frames import AdapterDescription, Frame, OutputFile, RunJob
 from pocket3d.gpu_agents.devices import DeviceSpec
-from pocket3d.gpu_agents.effects import CancelOnWorker, RunOnWorker, StartWorker, StopWorker
 from pocket3d.gpu_agents.probes.port import Reading
+from pocket3d.gpu_agents.workers.launch import WorkerExit, WorkerLaunch
 
-from .clock import VirtualClock
+from .network import Network
 from .process import Process
 
-#: A frame between worker and agent takes so long.
+#: A frame between worker and agent takes so long, seconds.
 _FRAME_S = 0.0005
+#: A signal or a frame ends a worker within so long, seconds.
+_END_S = (0.01, 0.3)
+
+OnFrame = Callable[[str, Any], None]
+OnExit = Callable[[WorkerExit], None]
 
 
-class OverCommitted(AssertionError):
-    """More memory of a device is in use than it may give."""
-
-
-class DeviceWorld:
+class Device:
     """One device as it really is: who holds memory on it. Knows nothing of any ledger.
 
     Args:
-        device: the device.
-        clock: virtual time.
+        spec: what the agent is told of it.
+        network: virtual time.
     """
 
-    def __init__(self, device: DeviceSpec, clock: VirtualClock) -> None:
-        self.device = device
-        self._clock = clock
+    def __init__(self, spec: DeviceSpec, network: Network) -> None:
+        self.spec = spec
+        self._network = network
         #: Process id -> MB.
         self.used: dict[int, int] = {}
         #: MB that other programs hold; only on measured devices.
         self.foreign_mb = 0
         self.peak_mb = 0
+        #: The first time that its processes held more than it may give, in words.
+        self.over_committed: str | None = None
 
     @property
     def capacity_mb(self) -> int:
         """What all workers together may hold."""
-        return self.device.total_mb - self.device.buffer_mb
+        return self.spec.total_mb - self.spec.buffer_mb
 
     def hold(self, pid: int, mb: int) -> None:
-        """A process holds so much from now on.
-
-        Raises:
-            OverCommitted: all processes together hold more than the device may give.
-        """
+        """A process holds so much from now on."""
         self.used[pid] = mb
         total = sum(self.used.values())
         self.peak_mb = max(self.peak_mb, total)
-        if total > self.capacity_mb:
-            raise OverCommitted(
-                f"{self._clock.now:.3f} s: {self.device.id}: workers hold {total} MB of {self.capacity_mb}: {self.used}"
+        if total > self.capacity_mb and self.over_committed is None:
+            self.over_committed = (
+                f"over-committed: at {self._network.loop.time():.3f} s {self.spec.id}: workers hold {total} MB of "
+                f"{self.capacity_mb}: {self.used}"
             )
 
     def free(self, pid: int) -> None:
@@ -64,30 +66,54 @@ class DeviceWorld:
 
     def reading(self) -> Reading:
         """What a probe would measure now."""
-        free = self.device.total_mb - sum(self.used.values()) - self.foreign_mb
+        free = self.spec.total_mb - sum(self.used.values()) - self.foreign_mb
         return Reading(free_mb=max(free, 0), used_by_pid=dict(self.used))
 
 
-class WorkerProcess:
-    """One worker: its adapter, its model's memory, its runs."""
+class SimulatedProbe:
+    """Measures the devices that are not simulated in the product's own sense."""
 
-    def __init__(self, worker_id: str, adapter: AdapterDescription, world: DeviceWorld, pid: int) -> None:
+    def __init__(self, devices: Mapping[str, Device]) -> None:
+        self._devices = devices
+
+    def read(self) -> dict[str, Reading]:
+        """A reading of each."""
+        return {name: device.reading() for name, device in self._devices.items() if not device.spec.simulated}
+
+    def close(self) -> None:
+        """There is no driver to let go of."""
+
+
+class Worker:
+    """One worker process: its adapter, its model's memory, its runs."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        adapter: AdapterDescription,
+        device: Device,
+        pid: int,
+        on_frame: OnFrame,
+        on_exit: OnExit,
+    ) -> None:
         self.worker_id = worker_id
         self.adapter = adapter
-        self.world = world
+        self.device = device
         self.pid = pid
+        self.on_frame = on_frame
+        self.on_exit = on_exit
         self.alive = True
         self.loaded = False
-        #: Token -> (frame, cancelled).
+        #: Token -> frame.
         self.runs: dict[str, RunJob] = {}
-        self.cancelled: set[str] = set()
+        #: Runs that never look at the cooperative flag.
         self.deaf: set[str] = set()
 
     def hold(self) -> None:
         """Tell the device what this process really uses: its model, and what each run needs beyond it."""
         model = self.adapter.vram_mb
         extra = sum(max(0, need_mb(run, model) - model) for run in self.runs.values())
-        self.world.hold(self.pid, model + extra)
+        self.device.hold(self.pid, model + extra)
 
 
 def need_mb(run: RunJob, model_mb: int) -> int:
@@ -95,96 +121,117 @@ def need_mb(run: RunJob, model_mb: int) -> int:
     return int(run.inputs.get("need_mb", model_mb))
 
 
-class WorkerHostModel:
-    """The worker processes of one agent's life.
+class SimulatedWorkers:
+    """The worker processes of one life of an agent, as `WorkerProcesses`.
 
     Args:
         process: the agent's process; its workers die with it.
-        rng: chance.
+        network: virtual time, chance and faults.
         adapters: what can be loaded.
-        worlds: the devices.
-        tell: takes the agent's events.
+        devices: the devices.
         attempts: counts the runs of each job over the whole system, for jobs that fail once.
         pids: gives process ids.
-        faulty: True while things go wrong.
     """
 
     def __init__(
         self,
         process: Process,
-        rng: random.Random,
-        adapters: dict[str, AdapterDescription],
-        worlds: dict[str, DeviceWorld],
-        tell: Callable[[events.Event], None],
+        network: Network,
+        adapters: Mapping[str, AdapterDescription],
+        devices: Mapping[str, Device],
         attempts: dict[str, int],
         pids: Callable[[], int],
-        faulty: Callable[[], bool],
     ) -> None:
+        self._life = process.life
         self._process = process
-        self._clock = process.clock
-        self._rng = rng
+        self._network = network
         self._adapters = adapters
-        self._worlds = worlds
-        self._tell = tell
+        self._devices = devices
         self._attempts = attempts
         self._pids = pids
-        self._faulty = faulty
-        self.workers: dict[str, WorkerProcess] = {}
+        self.workers: dict[str, Worker] = {}
 
-    def _soon(self, low: float, high: float, action: Callable[[], None]) -> None:
-        self._clock.later(self._rng.uniform(low, high), action)
+    @property
+    def _rng(self) -> random.Random:
+        return self._network.rng
 
-    def _strikes(self, chance: float) -> bool:
-        return self._faulty() and self._rng.random() < chance
+    def _soon(self, low: float, high: float, action: Callable[[], object]) -> None:
+        self._network.later(self._rng.uniform(low, high), action)
 
-    def _say(self, event: events.Event) -> None:
-        life = self._process.life
-        self._clock.later(0.0005, lambda: self._process.life == life and self._process.post(lambda: self._tell(event)))  # type: ignore[func-returns-value]
+    def _say(self, action: Callable[..., object], *args: Any) -> None:
+        """Tell the agent, if it still lives; one that stands still hears of it later."""
+        life = self._life
+        if life is not None:
+            self._network.later(_FRAME_S, lambda: life.alive and life.soon(action, *args))
 
-    # -- effects
+    # -- what the agent does with them
 
-    def start(self, effect: StartWorker) -> None:
+    async def start(self, worker_id: str, launch: WorkerLaunch, on_frame: OnFrame, on_exit: OnExit) -> int | None:
         """Start a process and load its model."""
-        adapter = self._adapters[effect.adapter_id]
-        worker = WorkerProcess(effect.worker_id, adapter, self._worlds[effect.device], self._pids())
-        self.workers[effect.worker_id] = worker
+        adapter = self._adapters[launch.spec.adapter_id]
+        device = self._devices[launch.device.id]
+        worker = Worker(worker_id, adapter, device, self._pids(), on_frame, on_exit)
+        self.workers[worker_id] = worker
 
         def hello() -> None:
             if worker.alive:
-                self._say(events.WorkerReady(worker.worker_id, worker.pid))
+                self._say(on_frame, worker_id, frames.Hello(protocol=frames.PROTOCOL, pid=worker.pid, python="3"))
                 self._soon(0.2, 1.5, loaded)
 
         def loaded() -> None:
             if not worker.alive:
                 return
-            if self._strikes(0.03):
-                self._say(events.LoadFailed(worker.worker_id, "load_failed", "the weights cannot be read"))
+            if self._network.strikes(0.03):
+                failed = frames.LoadFailed(code="load_failed", message="the weights cannot be read")
+                self._say(on_frame, worker_id, failed)
                 self._soon(0.01, 0.2, lambda: self._exit(worker, "it could not load its model"))
                 return
             worker.loaded = True
             worker.hold()
-            self._say(events.ModelLoaded(worker.worker_id, 1.0, worker.adapter.vram_mb))
+            self._say(on_frame, worker_id, frames.ModelLoaded(load_s=1.0, vram_mb=adapter.vram_mb))
 
         self._soon(0.02, 0.8, hello)
+        return worker.pid
 
-    def run(self, effect: RunOnWorker) -> None:
-        """Process one request."""
-        worker = self.workers.get(effect.worker_id)
-        if worker is None or not worker.alive:
+    async def send(self, worker_id: str, frame: Frame) -> bool:
+        """Take a frame."""
+        self.begin(worker_id, frame)
+        return worker_id in self.workers
+
+    def begin(self, worker_id: str, frame: Frame) -> None:
+        """Take a frame."""
+        worker = self.workers.get(worker_id)
+        if worker is None:
             return
-        frame = effect.job
+        if isinstance(frame, RunJob):
+            self._run(worker, frame)
+        elif isinstance(frame, frames.CancelRun):
+            self._cancel(worker, frame.run_id)
+        elif isinstance(frame, frames.Shutdown) and not worker.deaf and not self._network.strikes(0.05):
+            self._soon(*_END_S, lambda: self._exit(worker, "shutdown"))
+
+    async def stop(self, worker_id: str, kill: bool = False) -> None:
+        """SIGTERM, which some do not obey, or SIGKILL."""
+        worker = self.workers.get(worker_id)
+        if worker is not None and (kill or not self._network.strikes(0.1)):
+            self._soon(*_END_S, lambda: self._exit(worker, "killed" if kill else "terminated"))
+
+    async def aclose(self, grace_s: float = 5.0) -> None:
+        """End all of them."""
+        self.die()
+
+    # -- runs
+
+    def _run(self, worker: Worker, frame: RunJob) -> None:
         self._attempts[frame.job_id] = attempt = self._attempts.get(frame.job_id, 0) + 1
         behave = str(frame.inputs.get("behave", "ok"))
         seconds = float(frame.inputs.get("seconds", 0.5))
         if behave.endswith("_once"):
             behave = behave.removesuffix("_once") if attempt == 1 else "ok"
-        model = worker.adapter.vram_mb
-        need = need_mb(frame, model)
-        if need > model + frame.extra_vram_mb:
+        need = need_mb(frame, worker.adapter.vram_mb)
+        if need > worker.adapter.vram_mb + frame.extra_vram_mb:
             # It asks for more than it was promised, and gets an error instead of somebody else's memory.
-            self._end(
-                worker, frame, events.RunFailed(frame.run_id, "out_of_memory", "CUDA out of memory", None, 0.1, need)
-            )
+            self._fail(worker, frame, "out_of_memory", "CUDA out of memory", run_s=0.1, peak_mb=need)
             return
         worker.runs[frame.run_id] = frame
         worker.hold()
@@ -193,84 +240,99 @@ class WorkerHostModel:
             worker.deaf.add(frame.run_id)
         if behave in ("hang", "deaf"):
             return
-        self._say(events.RunProgressed(frame.run_id, 0.5, "half"))
-        endings: dict[str, events.Event] = {
-            "error": events.RunFailed(frame.run_id, "adapter_error", "it raised", None, seconds),
-            "nonsense": events.RunFailed(frame.run_id, "invalid_output", "not a dict", None, seconds),
-            "bad_input": events.RunFailed(frame.run_id, "invalid_input", "no such thing", "inputs.x", seconds),
+        progress = frames.RunProgress(run_id=frame.run_id, fraction=0.5, stage="half")
+        self._say(worker.on_frame, worker.worker_id, progress)
+        endings: dict[str, Callable[[], None]] = {
+            "error": lambda: self._fail(worker, frame, "adapter_error", "it raised", run_s=seconds),
+            "nonsense": lambda: self._fail(worker, frame, "invalid_output", "not a dict", run_s=seconds),
+            "bad_input": lambda: self._fail(
+                worker, frame, "invalid_input", "no such thing", run_s=seconds, field="inputs.x"
+            ),
+            "crash": lambda: self._exit(worker, "signal 11"),
         }
-        if behave == "crash":
-            self._clock.later(seconds, lambda: self._exit(worker, "signal 11"))
+        self._network.later(seconds, endings.get(behave, lambda: self._finish(worker, frame, seconds, need)))
+
+    def _finish(self, worker: Worker, frame: RunJob, seconds: float, peak_mb: int) -> None:
+        if not worker.alive or frame.run_id not in worker.runs:
             return
-        files = (OutputFile(name="out.glb", path=f"{frame.output_dir}/out.glb", size=10),)
-        finished = events.RunFinished(
-            frame.run_id, {"success": True}, files if frame.inputs.get("files") else (), seconds, need
+        files = []
+        if frame.inputs.get("files"):
+            path = Path(frame.output_dir) / "out.glb"
+            # The folder is gone if the agent has been told to leave meanwhile.
+            if path.parent.is_dir():
+                path.write_bytes(frame.run_id.encode())
+            files.append(OutputFile(name="out.glb", path=str(path), size=len(frame.run_id)))
+        self._end(
+            worker,
+            frames.RunFinished(
+                run_id=frame.run_id, outputs={"success": True}, files=files, run_s=seconds, vram_peak_mb=peak_mb
+            ),
         )
-        self._clock.later(seconds, lambda: self._end(worker, frame, endings.get(behave, finished)))
 
-    def _end(self, worker: WorkerProcess, frame: RunJob, event: events.Event) -> None:
-        if not worker.alive or not self._process.alive:
-            return
-        if frame.run_id in worker.runs or isinstance(event, events.RunFailed):
-            worker.runs.pop(frame.run_id, None)
-            worker.deaf.discard(frame.run_id)
-            if worker.loaded:
-                worker.hold()
-            self._say(event)
+    def _fail(
+        self,
+        worker: Worker,
+        frame: RunJob,
+        code: str,
+        message: str,
+        *,
+        run_s: float,
+        peak_mb: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        if worker.alive and (frame.run_id in worker.runs or code == "out_of_memory"):
+            self._end(
+                worker,
+                frames.RunFailed(
+                    run_id=frame.run_id, code=code, message=message, field=field, run_s=run_s, vram_peak_mb=peak_mb
+                ),
+            )
 
-    def cancel(self, effect: CancelOnWorker) -> None:
+    def _end(self, worker: Worker, frame: frames.RunFinished | frames.RunFailed) -> None:
+        worker.runs.pop(frame.run_id, None)
+        worker.deaf.discard(frame.run_id)
+        if worker.loaded:
+            worker.hold()
+        self._say(worker.on_frame, worker.worker_id, frame)
+
+    def _cancel(self, worker: Worker, run_id: str) -> None:
         """The cooperative flag: most adapters notice it a little later."""
-        worker = self.workers.get(effect.worker_id)
-        if worker is None or not worker.alive or effect.token not in worker.runs:
-            return
-        frame = worker.runs[effect.token]
-        if effect.token not in worker.deaf:
-            stopped = events.RunFailed(effect.token, "cancelled", "cancelled", None, 0.1)
-            self._soon(0.01, 0.5, lambda: self._still(worker, frame, stopped))
-
-    def _still(self, worker: WorkerProcess, frame: RunJob, event: events.Event) -> None:
-        if frame.run_id in worker.runs:
-            self._end(worker, frame, event)
-
-    def stop(self, effect: StopWorker) -> None:
-        """End a process: by a frame (only if nothing hangs), by SIGTERM or by SIGKILL."""
-        worker = self.workers.get(effect.worker_id)
-        if worker is None or not worker.alive:
-            return
-        if effect.how == "shutdown" and (worker.deaf or self._strikes(0.05)):
-            return
-        if effect.how == "terminate" and self._strikes(0.1):
-            return
-        self._soon(0.01, 0.3, lambda: self._exit(worker, effect.how))
+        frame = worker.runs.get(run_id)
+        if frame is not None and run_id not in worker.deaf:
+            self._soon(0.01, 0.5, lambda: self._fail(worker, frame, "cancelled", "cancelled", run_s=0.1))
 
     # -- ends
 
-    def _exit(self, worker: WorkerProcess, why: str) -> None:
+    def _exit(self, worker: Worker, why: str) -> None:
         if not worker.alive:
             return
         worker.alive = False
         worker.runs.clear()
         self.workers.pop(worker.worker_id, None)
-        if worker.world.device.budgeted:
-            worker.world.free(worker.pid)
+        if worker.device.spec.budgeted:
+            worker.device.free(worker.pid)
         else:
             # The driver takes a moment to give a dead process's memory back.
-            self._soon(0.0, 0.5, lambda: worker.world.free(worker.pid))
-        self._say(events.WorkerExited(worker.worker_id, "worker_crashed", why))
+            self._soon(0.0, 0.5, lambda: worker.device.free(worker.pid))
+        told = WorkerExit(
+            worker_id=worker.worker_id,
+            pid=worker.pid,
+            returncode=None,
+            signal=None,
+            reason="exited",
+            asked=False,
+            code="worker_crashed",
+            message=why,
+            last_lines=[],
+        )
+        self._say(worker.on_exit, told)
 
-    def crash_one(self) -> str | None:
-        """A worker dies of itself; which."""
-        if not self.workers:
-            return None
-        worker = self._rng.choice(sorted(self.workers.values(), key=lambda w: w.worker_id))
-        self._exit(worker, "signal 9")
-        return worker.worker_id
+    def crash_one(self) -> None:
+        """A worker dies of itself."""
+        if self.workers:
+            self._exit(self.workers[self._rng.choice(sorted(self.workers))], "signal 9")
 
     def die(self) -> None:
         """The agent is gone: so are its workers, the ones on a GPU with a moment's delay for their memory."""
         for worker in list(self.workers.values()):
             self._exit(worker, "its agent died")
-
-    def probe(self, measured: list[str]) -> dict[str, Reading]:
-        """What a probe measures on these devices."""
-        return {device: self._worlds[device].reading() for device in measured}

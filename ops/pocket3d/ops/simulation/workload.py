@@ -10,6 +10,8 @@ from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.worker_frames import AdapterDescription
 from pocket3d.gpu_agents.devices import DeviceSpec
 
+#: The file that all inputs name: it lies in the inputs bucket.
+INPUT = "sha256-00"
 #: The models of the simulated fleet: requirement in MB.
 ADAPTERS: tuple[AdapterDescription, ...] = (
     AdapterDescription(
@@ -25,7 +27,7 @@ ADAPTERS: tuple[AdapterDescription, ...] = (
 _INPUTS: dict[str, dict[str, Any]] = {
     "echo": {},
     "text_to_mesh": {"text_prompt": "a chair"},
-    "auto_rig": {"mesh_path": {"artifact": "sha256-00"}},
+    "auto_rig": {"mesh_path": {"artifact": INPUT}},
 }
 _MODEL_MB = {adapter.feature: adapter.vram_mb for adapter in ADAPTERS}
 #: How a run goes, and how often.
@@ -105,6 +107,8 @@ def _request(rng: random.Random, job_id: str, feature: str, *, plain: bool) -> d
         "seconds": round(rng.uniform(3.0, 7.0) if behave == "slow" else rng.uniform(0.1, 2.0), 3),
         "files": rng.random() < 0.6,
     }
+    if behave == "no_artifact":
+        inputs["mesh_path"] = {"artifact": "sha256-gone"}
     request: dict[str, Any] = {
         "job_id": job_id,
         "inputs": inputs,

@@ -1,0 +1,52 @@
+"""The end of a request whose mesh is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..base import BaseModel
+
+
+def finish_mesh(
+    adapter: BaseModel,
+    response: dict[str, Any],
+    info_key: str,
+    facts: Mapping[str, Any],
+    extra_files: Sequence[Path] = (),
+) -> dict[str, Any]:
+    """Load the written mesh again, count it, draw it, and complete the answer.
+
+    Args:
+        adapter: whose request it is; its progress becomes 1.
+        response: the answer so far; `output_mesh_path` is the written file.
+        info_key: `generation_info`, `painting_info` or the like.
+        facts: what the adapter says under that key, beside what is there already; they stand against the counts.
+        extra_files: files that belong to the mesh (OBJ: materials and textures).
+
+    Returns:
+        The response. Under `info_key` it has the facts, `output_format`, `vertex_count`, `face_count` and `statistics`
+        (see `mesh_result.scene_statistics`); besides, `thumbnail_path`, and `extra_paths` if there are such files.
+
+    Raises:
+        BrokenOutput: the file cannot be loaded again, or is empty.
+    """
+    from ..mesh_result import describe_mesh
+
+    target = Path(response["output_mesh_path"])
+    described = describe_mesh(target, adapter.output_dir)
+    statistics = described["statistics"]
+    response[info_key] = {
+        **response.get(info_key, {}),
+        "vertex_count": statistics["vertices"],
+        "face_count": statistics["faces"],
+        "output_format": target.suffix.lower().removeprefix("."),
+        **facts,
+        "statistics": statistics,
+    }
+    response["thumbnail_path"] = described["thumbnail_path"]
+    if extra_files:
+        response["extra_paths"] = [str(each) for each in extra_files]
+    adapter.report_progress(1.0, "done")
+    return response

@@ -1,0 +1,59 @@
+"""The GLB container: one chunk of JSON and one of bytes (glTF 2.0, section 4.4)."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import msgspec
+
+from .limits import MIB, Refused
+
+_JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
+_MAX_JSON_BYTES = 32 * MIB
+
+
+def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The JSON document and the binary chunk (empty if there is none).
+
+    Raises:
+        Refused: no GLB file of version 2, or one that is broken.
+    """
+    if len(data) < 20 or data[:4] != b"glTF":
+        raise Refused("no GLB file: it does not begin with 'glTF'")
+    version, length, json_length, kind = struct.unpack_from("<IIII", data, 4)
+    if version != 2:
+        raise Refused(f"glTF version {version}; want 2")
+    if length > len(data):
+        raise Refused(f"it ends early: its header announces {length:,} bytes, {len(data):,} are there")
+    if kind != _JSON_CHUNK or 20 + json_length > length:
+        raise Refused("its first chunk is not the JSON one, or does not fit into the file")
+    if json_length > _MAX_JSON_BYTES:
+        raise Refused(f"{json_length:,} bytes of JSON, at most {_MAX_JSON_BYTES:,} are taken")
+    binary = b""
+    start = 20 + json_length
+    while start + 8 <= length:
+        size, kind = struct.unpack_from("<II", data, start)
+        if start + 8 + size > length:
+            raise Refused("it ends early: a chunk does not fit into the file")
+        if kind == _BINARY_CHUNK:
+            binary = data[start + 8 : start + 8 + size]
+            break
+        start += 8 + size
+    try:
+        document = msgspec.json.decode(data[20 : 20 + json_length])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(f"its JSON is broken: {error}") from error
+    if not isinstance(document, dict):
+        raise Refused("its JSON is no object")
+    return document, binary
+
+
+def pack(document: dict[str, Any], binary: bytes) -> bytes:
+    """A GLB file of both."""
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 4)
+    binary += b"\0" * (-len(binary) % 4)
+    body = struct.pack("<II", len(text), _JSON_CHUNK) + text + struct.pack("<II", len(binary), _BINARY_CHUNK) + binary
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body

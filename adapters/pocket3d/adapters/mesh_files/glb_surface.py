@@ -1,0 +1,129 @@
+"""How the triangles of a GLB file look: images that lie inside it, textures, materials (glTF 2.0, 3.8 and 3.9)."""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ..image_input import ImageLimits, check_embedded
+from .glb_arrays import Arrays, inline
+from .glb_document import Document, Material, TextureInfo
+from .limits import Refused
+
+_MAX_IMAGES = 256
+#: Pixels of all images of a file together.
+_MAX_PIXELS = 200_000_000
+
+
+class Mapping(NamedTuple):
+    """From a vertex to its place in a texture."""
+
+    #: Which of a primitive's sets of coordinates.
+    coordinates: int = 0
+    #: KHR_texture_transform: scaled, then turned counter-clockwise (radians), then moved.
+    offset: tuple[float, float] = (0.0, 0.0)
+    rotation: float = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def moves(self) -> bool:
+        """Whether coordinates change at all."""
+        return self[1:] != Mapping()[1:]
+
+    def apply(self, uv: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """(V, 2) where the coordinates (V, 2) lie."""
+        cosine, sine = math.cos(self.rotation), math.sin(self.rotation)
+        # Counter-clockwise as one sees the picture, whose second axis points down.
+        turn = np.array([[cosine, sine], [-sine, cosine]])
+        moved: npt.NDArray[np.float64] = uv.astype(np.float64) * self.scale @ turn.T + self.offset
+        return moved
+
+
+class Surface:
+    """The materials of one document, reduced.
+
+    Raises:
+        Refused: an image is broken or too large, or a material points to a texture that is not there.
+    """
+
+    def __init__(self, document: Document, arrays: Arrays, limits: ImageLimits) -> None:
+        #: What was left out, for people.
+        self.ignored: list[str] = []
+        sources, self.images = self._images(document, arrays, limits)
+        self.textures: list[dict[str, Any]] = []
+        for texture in document.textures:
+            webp = texture.extensions.get("EXT_texture_webp")
+            source = webp.get("source") if isinstance(webp, dict) else texture.source
+            # One without a readable image has no source.
+            self.textures.append({"source": sources[source]} if source in sources else {})
+        #: For each material the place of its textures; the first of them decides, others must lie alike.
+        self.mappings = [self._mapping(material) for material in document.materials]
+        self.materials = msgspec.to_builtins(document.materials)
+
+    def _images(
+        self, document: Document, arrays: Arrays, limits: ImageLimits
+    ) -> tuple[dict[Any, int], list[dict[str, Any]]]:
+        """The images that lie inside, and their new numbers."""
+        if len(document.images) > _MAX_IMAGES:
+            raise Refused(f"{len(document.images)} images, at most {_MAX_IMAGES} are taken")
+        sources: dict[Any, int] = {}
+        kept: list[dict[str, Any]] = []
+        pixels = 0
+        for index, image in enumerate(document.images):
+            if image.bufferView is not None:
+                data = arrays.view(image.bufferView, f"image {index}")
+                entry: dict[str, Any] = {"bufferView": image.bufferView}
+            elif image.uri is not None and image.uri.startswith("data:"):
+                data = inline(image.uri, f"image {index}")
+                entry = {"uri": "data:image/png;base64," + base64.b64encode(data).decode()}
+            else:
+                self.ignored.append(f"image {str(image.uri)[:80]!r}: only the GLB file itself is read")
+                continue
+            try:
+                width, height = check_embedded(data, limits)
+            except ValueError as error:
+                raise Refused(f"its image {index}: {error}") from error
+            pixels += width * height
+            if pixels > _MAX_PIXELS:
+                raise Refused(f"its images have more than {_MAX_PIXELS:,} pixels together")
+            sources[index] = len(kept)
+            kept.append(entry)
+        return sources, kept
+
+    def _mapping(self, material: Material) -> Mapping:
+        """Take the mapping out of a material, and each texture that lies elsewhere than the first."""
+        surface = material.pbrMetallicRoughness
+        found: Mapping | None = None
+        for owner, key in (
+            (surface, "baseColorTexture"),
+            (surface, "metallicRoughnessTexture"),
+            (material, "normalTexture"),
+            (material, "occlusionTexture"),
+            (material, "emissiveTexture"),
+        ):
+            info: TextureInfo | None = getattr(owner, key, None)
+            if info is None:
+                continue
+            if info.index >= len(self.textures):
+                raise Refused(f"a material points to texture {info.index}, which is not there")
+            mapping = _mapping_of(info)
+            found = found or mapping
+            if mapping != found:
+                which = f"{key} of material {material.name!r}"
+                self.ignored.append(f"{which}: it lies otherwise on the surface than the first texture")
+                setattr(owner, key, None)
+            info.texCoord, info.extensions = 0, None
+        return found or Mapping()
+
+
+def _mapping_of(info: TextureInfo) -> Mapping:
+    transform = info.extensions.KHR_texture_transform if info.extensions is not None else None
+    if transform is None:
+        return Mapping(info.texCoord)
+    coordinates = info.texCoord if transform.texCoord is None else transform.texCoord
+    return Mapping(coordinates, transform.offset, transform.rotation, transform.scale)

@@ -1,0 +1,1 @@
+"""What the adapters of foreign systems share: their configuration, turns in one model, weights from the hub."""

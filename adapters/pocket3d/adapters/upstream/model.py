@@ -1,0 +1,67 @@
+"""The base of adapters of foreign systems: their constructor's arguments are declared once, as a Struct."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from ..base import BaseModel
+from .turn import Turn
+
+_COMMON = ("model_id", "model_path", "feature_type", "max_concurrent", "supported_output_formats")
+
+
+class UpstreamConfig(msgspec.Struct, kw_only=True):
+    """What `config` in models.yaml may say for every one of them."""
+
+    #: Its name; by default the adapter's id.
+    model_id: str | None = None
+    #: The weights: a folder (or a file), or a repository on the hub; by default where upstream has them.
+    model_path: str | Path | None = None
+    #: MB; by default the adapter's own measurement.
+    vram_requirement: int | None = None
+    #: Requests that may be handed to it at once.
+    max_concurrent: int = 1
+    #: The feature; by default the class's own.
+    feature_type: str | None = None
+
+
+class UpstreamModel(BaseModel):
+    """Put it before the feature's base class, and declare `config_type`.
+
+    Args:
+        config: the fields of `config_type`, by name.
+
+    Raises:
+        TypeError: an argument that is none of them.
+        ValueError: one that `config_type` refuses.
+    """
+
+    config_type: ClassVar[type[UpstreamConfig]]
+    config: UpstreamConfig
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Show the fields as the arguments of the constructor."""
+        super().__init_subclass__(**options)
+        if "config_type" in vars(cls):
+            signature = inspect.signature(cls.config_type)
+        elif "__init__" in vars(cls):
+            signature = inspect.signature(cls.__init__)
+            signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+        else:
+            return
+        cls.__signature__ = signature  # type: ignore[attr-defined]  # `inspect` reads it
+
+    def __init__(self, **config: Any) -> None:
+        self.config = self.config_type(**config)
+        common = {name: getattr(self.config, name) for name in _COMMON if hasattr(self.config, name)}
+        super().__init__(vram_requirement=self._vram_mb(), **common)
+        #: Upstream's pipelines keep state: one request after the other.
+        self.turn = Turn(self.check_cancelled)
+
+    def _vram_mb(self) -> int | None:
+        """MB of the model and one request, where the configuration decides; None for `default_vram_mb`."""
+        return self.config.vram_requirement

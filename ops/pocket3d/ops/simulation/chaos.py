@@ -1,0 +1,218 @@
+"""What happens to the processes of a run: crashes, pauses, cuts, restarts, and what operators do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from pocket3d.bus.port import BusError
+from pocket3d.contracts.api import EmptyRequest, LoadRequest
+from pocket3d.contracts.codec import encode
+
+from .members import Agent, Coordinator
+from .workload import ADAPTERS
+from .world import World
+
+Member = Agent | Coordinator
+
+#: A killed process is started again within so long, seconds.
+_BACK_S = {"coordinator": (0.5, 8.0), "agent": (0.5, 10.0)}
+_SERVER_AWAY_S = 6.0
+#: Somebody's clock is set forward or back, seconds.
+_JUMPS_S = (-90.0, -5.0, 5.0, 3600.0)
+_FOREIGN_MB = (0, 0, 1000, 4000, 8000)
+#: An operator that got no answer asks again after so long, seconds.
+_AGAIN_S = 0.5
+#: So long after the last fault nothing is on its way any more that was sent before it, seconds.
+_STRAGGLERS_S = 12.0
+
+
+class Chaos:
+    """Faults of a world, drawn from its chance.
+
+    Args:
+        world: on whom they are inflicted.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._rng = world.rng
+        self._faults = world.shape.faults
+
+    def plan(self) -> None:
+        """Draw when what happens, up to the end of the faults."""
+        faults = self._faults
+        kinds: list[tuple[float, Callable[[], None]]] = [
+            (faults.server_restart_s, self.restart_server),
+            (faults.coordinator_crash_s, self._crash_coordinator),
+            (faults.coordinator_pause_s, self._pause_coordinator),
+            (faults.agent_crash_s, self._crash_agent),
+            (faults.agent_pause_s, self._pause_agent),
+            (faults.link_cut_s, self._cut_link),
+            (faults.worker_crash_s, self._crash_worker),
+            (faults.clock_jump_s, self._jump_clock),
+            (faults.foreign_memory_s, self._take_memory),
+            (faults.operator_s, self._operate),
+        ]
+        for mean_s, fault in kinds:
+            at = 0.0
+            while mean_s > 0:
+                at += self._rng.expovariate(1.0 / mean_s)
+                if at >= faults.until_s:
+                    break
+                self.world.network.later(at, fault)
+        if not faults.until_s:
+            return
+        self.world.network.later(faults.until_s, self._calm)
+        self.world.network.later(faults.until_s + _STRAGGLERS_S, self._calm)
+
+    def _calm(self) -> None:
+        """Faults stop: what was taken is given back."""
+        for agent in self.world.agents:
+            for device in agent.devices.values():
+                device.foreign_mb = 0
+            self._ask(agent, "undrain", encode(EmptyRequest()))
+
+    def _left_s(self, longest: float) -> float:
+        """A random time that ends when faults stop, at the latest."""
+        left = max(self._faults.until_s - self.world.loop.time(), 0.1)
+        return min(self._rng.uniform(0.2, longest), left)
+
+    def strike(self, kind: str, agent: Agent | None = None) -> None:
+        """Count the states of the jobs that a fault strikes: all of the leader's, or those on one agent."""
+        world = self.world
+        world.faults[kind] += 1
+        world.note(kind if agent is None else f"{kind} ({agent.process.name})")
+        leader = world.leader()
+        if leader is None:
+            world.struck[kind, "no leader"] += 1
+            return
+        for record in leader.jobs:
+            if agent is None or (record.attempt is not None and record.attempt.agent_id == agent.agent_id):
+                world.struck[kind, record.state.value] += 1
+
+    # -- the server and the wires
+
+    def restart_server(self) -> None:
+        """The server goes away for a moment."""
+        if self.world.network.server_up:
+            self.strike("server restart")
+            self.world.network.stop_server(self._left_s(_SERVER_AWAY_S))
+
+    def _cut_link(self) -> None:
+        everybody: list[Member] = [*self.world.agents, *self.world.coordinators]
+        whole = [each for each in _awake(everybody) if each.process.host.reachable]
+        if whole:
+            victim = self._rng.choice(whole)
+            agent = victim if isinstance(victim, Agent) else None
+            self.strike("agent link cut" if agent is not None else "coordinator link cut", agent)
+            victim.process.host.cut(self._left_s(self._faults.cut_max_s))
+
+    # -- processes
+
+    def _crash_coordinator(self) -> None:
+        living = _awake(self.world.coordinators)
+        if living:
+            coordinator = self._rng.choice(living)
+            self.strike(f"{'leader' if coordinator.leading else 'standby'} crash")
+            self.crash(coordinator, self._rng.uniform(*_BACK_S["coordinator"]))
+
+    def crash(self, member: Member, back_after_s: float) -> None:
+        """Kill a process; it is started again after a while."""
+        member.kill()
+        self._start_again(member, back_after_s)
+
+    def _start_again(self, member: Member, after_s: float) -> None:
+        def back() -> None:
+            if not member.process.alive:
+                member.start()
+
+        self.world.network.later(after_s, back)
+
+    def _pause_coordinator(self) -> None:
+        living = _awake(self.world.coordinators)
+        if living:
+            coordinator = self._rng.choice(living)
+            self.strike(f"{'leader' if coordinator.leading else 'standby'} pause")
+            coordinator.process.pause(self._left_s(self._faults.pause_max_s))
+
+    def _crash_agent(self) -> None:
+        living = _awake(self.world.agents)
+        if living:
+            agent = self._rng.choice(living)
+            self.strike("agent crash", agent)
+            self.crash(agent, self._rng.uniform(*_BACK_S["agent"]))
+
+    def _pause_agent(self) -> None:
+        living = _awake(self.world.agents)
+        if living:
+            agent = self._rng.choice(living)
+            self.strike("agent pause", agent)
+            agent.process.pause(self._left_s(self._faults.pause_max_s))
+
+    def _crash_worker(self) -> None:
+        agents = [a for a in self.world.agents if a.process.alive and a.workers is not None and a.workers.workers]
+        if agents:
+            agent = self._rng.choice(agents)
+            self.strike("worker crash", agent)
+            assert agent.workers is not None
+            agent.workers.crash_one()
+
+    def _jump_clock(self) -> None:
+        everybody: list[Member] = [*self.world.agents, *self.world.coordinators]
+        victim = self._rng.choice(everybody)
+        victim.process.wall_offset += self._rng.choice(_JUMPS_S)
+        self.strike("clock jump", victim if isinstance(victim, Agent) else None)
+
+    # -- devices and operators
+
+    def _take_memory(self) -> None:
+        devices = [d for agent in self.world.agents for d in agent.devices.values() if not d.spec.simulated]
+        if devices:
+            device = self._rng.choice(devices)
+            device.foreign_mb = self._rng.choice(_FOREIGN_MB)
+            self.world.note(f"others hold {device.foreign_mb} MB on {device.spec.id}")
+            self.world.faults["foreign memory"] += 1
+
+    def _operate(self) -> None:
+        living = [agent for agent in _awake(self.world.agents) if agent.service is not None]
+        if not living:
+            return
+        agent = self._rng.choice(living)
+        adapter = encode(LoadRequest(adapter_id=self._rng.choice(ADAPTERS).adapter_id))
+        verb = self._rng.choice(("load", "load", "unload", "drain", "leave"))
+        self.strike(f"operator: {verb}", agent)
+        if verb == "leave":
+            # As the signal does it: it finishes what it has and ends; its supervisor starts it again.
+            agent.on_exit = partial(self._start_again, agent, self._rng.uniform(*_BACK_S["agent"]))
+            assert agent.service is not None
+            agent.process.tell(agent.service.drain)
+        elif verb == "drain":
+            self._ask(agent, "drain", encode(EmptyRequest()))
+            undrain = partial(self._ask, agent, "undrain", encode(EmptyRequest()))
+            self.world.network.later(self._rng.uniform(1.0, 10.0), undrain)
+        else:
+            self._ask(agent, verb, adapter)
+
+    def _ask(self, agent: Agent, verb: str, body: bytes) -> None:
+        """An operator asks an agent for something, again and again until there is an answer; with the faults only what
+        undoes is asked for still.
+        """
+        world = self.world
+
+        async def ask() -> None:
+            while verb == "undrain" or world.network.faulty:
+                try:
+                    await world.desk.request(world.subjects.agent_control(agent.agent_id, verb), body, timeout=2.0)
+                    return
+                except BusError:
+                    await asyncio.sleep(_AGAIN_S)
+
+        assert world.people.life is not None
+        world.people.life.spawn(ask())
+
+
+def _awake(members: Sequence[Any]) -> list[Any]:
+    return [each for each in members if each.process.awake]

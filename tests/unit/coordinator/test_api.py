@@ -1,0 +1,66 @@
+"""What the service says of a job before its end is decided."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pocket3d.bus import topology
+from pocket3d.bus.memory import MemoryBus
+from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.port import Msg, ServiceError
+from pocket3d.contracts.api import JobList
+from pocket3d.contracts.codec import decode, encode
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.messages import Status
+from pocket3d.contracts.subjects import Subjects
+from pocket3d.coordinator import effects, events
+from pocket3d.coordinator.api import Api
+from support.coordinator_desk import AgentDouble, Desk, story
+
+SUBJECTS = Subjects()
+
+
+async def asks(desk: Desk, verb: str, body: dict[str, Any], bus: MemoryBus | None = None) -> bytes:
+    if bus is None:
+        bus = MemoryBus(MemoryServer())
+        await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
+    term: Any = SimpleNamespace(engine=desk.engine)
+    api = Api(bus, SUBJECTS, term, lambda: desk.now, version="0.1.0", coordinator_id="one")
+    endpoint = next(each for each in api.service().endpoints if each.name == verb)
+    return await endpoint.handler(Msg(endpoint.subject, encode(body), {}, "_INBOX.1"))
+
+
+async def word(desk: Desk) -> str:
+    return decode(Status, await asks(desk, "status", {"job_id": "j1"})).status
+
+
+async def test_a_proposed_end_is_not_said_before_the_results_stream_has_decided(desk: Desk, agent: AgentDouble) -> None:
+    desk.submit("j1")
+    desk.do(events.CancelAsked("j1", "enough"))
+    assert desk.state() is JobState.FINISHING
+    assert desk.one(effects.StoreResult).result.status == "cancelled"
+    assert await word(desk) == "queued"
+
+
+async def test_a_running_job_whose_end_is_proposed_is_said_to_run(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent, retry={"max_attempts": 1})
+    desk.failed(agent, item, "adapter_error")
+    assert desk.state() is JobState.FINISHING
+    assert await word(desk) == "running"
+
+
+async def test_bytes_that_are_no_status_do_not_hide_the_others() -> None:
+    bus = MemoryBus(MemoryServer())
+    await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
+    for job_id, data in (("j1", encode(story("j1"))), ("j2", b"x"), ("j3", encode(story("j3")))):
+        await bus.append(SUBJECTS.event("echo", job_id, "queued"), data)
+    desk = Desk()
+    listed = decode(JobList, await asks(desk, "list", {}, bus))
+    assert [status.job_id for status in listed.jobs] == ["j1", "j3"]
+    with pytest.raises(ServiceError, match="cannot be read") as caught:
+        await asks(desk, "status", {"job_id": "j2"}, bus)
+    assert caught.value.code == 500

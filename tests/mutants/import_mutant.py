@@ -76,5 +76,5 @@ class _Selection:
 def pytest_configure(config: pytest.Config) -> None:
     trial = Trial(**json.loads(Path(os.environ[FILE_VARIABLE]).read_text(encoding="utf-8")))
     assert trial.module not in sys.modules, f"{trial.module} was imported before its mutant could be"
-    sys.meta_path.insert(0, Finder(trial))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Finder(trial))
     config.pluginmanager.register(_Selection(trial.tests))

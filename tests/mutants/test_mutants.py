@@ -11,7 +11,7 @@ import pytest
 from mutants import trials
 from mutants.baseline import Baseline, load
 from mutants.mutations import mutants
-from support.import_graph import modules
+from support.import_graph import ROOT, modules
 
 SOURCE = '''
 from __future__ import annotations
@@ -79,7 +79,7 @@ def test_tests_of_a_line_come_quick_ones_first_and_an_import_belongs_to_all_of_i
 @pytest.fixture
 def fit_tests() -> Baseline:
     """What the tests of `contracts.fit` would be measured to execute, for one of its lines."""
-    tests = sorted((Path(trials.ROOT) / "tests").rglob("test_fit.py"))[0].relative_to(trials.ROOT)
+    tests = sorted((ROOT / "tests").rglob("test_fit.py"))[0].relative_to(ROOT)
     name = f"{tests}::test_what_just_fits_fits_and_one_more_mb_does_not"
     path = modules()["pocket3d.contracts.fit"].path
     lines = path.read_text().splitlines()

@@ -40,8 +40,6 @@ PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys"}
 SERVICES = PRODUCER_BASE | {"click", "rich", "yaml", "jsonschema", "referencing"}
 #: The one module of the contracts that no worker imports.
 PARAMETERS = "pocket3d.contracts.parameters"
-#: One circle is left, in the simulation's own copies of the services; it goes with them.
-DRIVERS = ["pocket3d.ops.simulation.coordinator_driver", "pocket3d.ops.simulation.reign_driver"]
 
 
 def third_party(module: Module) -> set[str]:
@@ -127,7 +125,7 @@ def test_there_is_no_package_at_the_top() -> None:
 def test_no_import_goes_in_a_circle() -> None:
     """Of all imports, also those in functions and under `TYPE_CHECKING`: a circle is one thing in several files."""
     found = circles({name: targets(module) - {name} for name, module in modules().items()})
-    assert [circle for circle in found if circle != DRIVERS] == []
+    assert found == []
 
 
 @pytest.mark.parametrize(

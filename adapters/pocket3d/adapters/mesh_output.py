@@ -6,8 +6,6 @@ when written. Axes: +Y up, metres.
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from .mesh_files.glb_container import pack
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -86,7 +86,7 @@ def is_watertight(faces: IntArray) -> bool:
 
 
 def statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
-    """Measured on the parts: vertex_count, face_count, part_count, extents_m (x y z), watertight (all of them)."""
+    """Measure the parts: vertex_count, face_count, part_count, extents_m (x y z), watertight (all of them)."""
     low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
     high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
     return {
@@ -122,12 +122,12 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
 
 
 def srgb_to_linear(value: float) -> float:
-    """One channel, 0..1."""
+    """Convert one channel, 0..1 (IEC 61966-2-1)."""
     return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) uint8 as a PNG file."""
+    """Encode (H, W, 3) uint8 as a PNG file."""
     from PIL import Image
 
     buffer = BytesIO()
@@ -207,11 +207,7 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
     document["bufferViews"] = buffer.views
     document["accessors"] = buffer.accessors
     document["buffers"] = [{"byteLength": len(buffer.data)}]
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 4)
-    body = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(buffer.data), b"BIN\0")
-    body += bytes(buffer.data)
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
+    return pack(document, bytes(buffer.data))
 
 
 def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class _Meshes:
             self.sizes.append((self._vertices - before[0], self._faces - before[1]))
 
     def _primitive(self, primitive: Primitive) -> dict[str, Any] | None:
-        """What is kept of it; None if it has no triangle."""
+        """Reduce a primitive; None if it has no triangle."""
         if any(name in _UNREADABLE for name in primitive.extensions):
             raise Refused("its geometry is compressed; export it without, as plain glTF 2.0")
         arrays = self._arrays
@@ -154,7 +154,7 @@ class _Meshes:
         return {**plain, "attributes": attributes}
 
     def _coordinates(self, index: int, mapping: Mapping) -> int:
-        """Places in the textures as floats, where they lie; shared by primitives that share both."""
+        """Keep texture coordinates as floats, moved as the mapping says; primitives that share both share them."""
         rows = self._arrays.rows(index)
         if rows.dtype == np.float32 and not mapping.moves:
             return self._arrays.keep(index)

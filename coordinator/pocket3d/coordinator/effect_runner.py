@@ -52,6 +52,10 @@ log = structlog.get_logger(__name__)
 _STATE_TIMEOUT_S = 1.0
 
 
+#: Carries out one effect; the event that tells what came of it, if anything is to be told.
+Call = Callable[["EffectRunner", Any], Awaitable[TermEvent | None]]
+
+
 class Links(NamedTuple):
     """What the runner does for the term besides calls on the bus."""
 
@@ -98,8 +102,8 @@ class EffectRunner:
             effects.ProveLeadership: lambda e: links.renew_lease(),
             effects.ReadJobs: lambda e: links.read_jobs(e.more),
             event_log.FencedOut: lambda e: links.on_fenced_out(),
-            effects.AckJob: lambda e: self.acks.put(lambda: self._answer(self._ack_job(e))),
-            effects.AckResult: lambda e: self.acks.put(lambda: self._answer(self._ack_result(e))),
+            effects.AckJob: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_job, e)),
+            effects.AckResult: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_result, e)),
         }
 
     def run(self, effect: TermEffect) -> None:
@@ -109,10 +113,10 @@ class EffectRunner:
             local(effect)
             return
         call, bounded = _CALLS[type(effect)]
-        self._tasks.spawn(self._answer(call(self, effect)), bounded=bounded)
+        self._tasks.spawn(self._answer(call, effect), bounded=bounded)
 
-    async def _answer(self, call: Awaitable[TermEvent | None]) -> None:
-        event = await call
+    async def _answer(self, call: Call, effect: Any) -> None:
+        event = await call(self, effect)
         if event is not None:
             self._feed(event)
 
@@ -138,7 +142,7 @@ class EffectRunner:
                 self._subjects.event(status.feature, status.job_id, status.status),
                 encode(status),
                 headers=headers,
-                expect=Expect(effect.expect_last, self._subjects.events_of(status.job_id)),
+                expect=Expect(0, self._subjects.events_of(status.job_id)),
             )
         except Conflict:
             return events.QueuedConflict(status.job_id)
@@ -202,10 +206,11 @@ class EffectRunner:
         letter = effect.letter
         try:
             await self._bus.append(self._subjects.dead(letter.feature, letter.job_id), encode(letter), expect=Expect(0))
-        except Conflict:
-            log.debug("the dead letter stands already", job_id=letter.job_id)
         except BusError as error:
-            return _failed(effect, error)
+            # A conflict that names no sequence is one with a rival that is in process, and may fail itself.
+            if not (isinstance(error, Conflict) and error.last):
+                return _failed(effect, error)
+            log.debug("the dead letter stands already", job_id=letter.job_id)
         return events.DeadStored(letter.job_id)
 
     # -- requests and results
@@ -223,7 +228,7 @@ class EffectRunner:
             await self._bus.append(
                 self._subjects.result(result.feature, result.job_id),
                 encode(result),
-                expect=Expect(effect.expect_last, self._subjects.result_of(result.job_id)),
+                expect=Expect(0, self._subjects.result_of(result.job_id)),
             )
         except Conflict:
             return events.ResultConflict(result.job_id)
@@ -260,6 +265,13 @@ class EffectRunner:
         except BusError as error:
             return _failed(effect, error)
         return events.JobAcked(effect.job_id if effect.answer else "", effect.seq)
+
+    async def _delete_job(self, effect: effects.DeleteJob) -> TermEvent:
+        try:
+            await self._bus.delete(self._subjects.jobs_stream, effect.seq)
+        except BusError as error:
+            return _failed(effect, error)
+        return events.JobAcked(effect.job_id, effect.seq)
 
     async def _ack_result(self, effect: effects.AckResult) -> TermEvent | None:
         try:
@@ -364,7 +376,7 @@ def _failed(effect: TermEffect, error: BusError) -> events.EffectFailed:
 
 
 #: Effect -> the call, and whether it takes one of the term's places: what there may be thousands of does.
-_CALLS: dict[type, tuple[Callable[[EffectRunner, Any], Awaitable[TermEvent | None]], bool]] = {
+_CALLS: dict[type, tuple[Call, bool]] = {
     effects.PublishQueued: (EffectRunner._publish_queued, True),
     effects.ReadLastEvent: (EffectRunner._read_last_event, True),
     event_log.AppendBatch: (EffectRunner._append_batch, False),
@@ -376,6 +388,7 @@ _CALLS: dict[type, tuple[Callable[[EffectRunner, Any], Awaitable[TermEvent | Non
     effects.StoreResult: (EffectRunner._store_result, True),
     effects.ReadResult: (EffectRunner._read_result, True),
     effects.DeleteResult: (EffectRunner._delete_result, True),
+    effects.DeleteJob: (EffectRunner._delete_job, True),
     effects.CountBacklog: (EffectRunner._count_backlog, False),
     effects.SendCall: (EffectRunner._send_call, False),
     effects.SendAwardMessage: (EffectRunner._send_awards, False),

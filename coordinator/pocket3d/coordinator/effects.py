@@ -23,8 +23,6 @@ class PublishQueued(NamedTuple):
 
     status: Status
     job_seq: int
-    #: The sequence expected on `p3d.events.*.<job_id>.*`: 0, none.
-    expect_last: int = 0
     #: Of the request, so that a second submit of another request is told; empty where the request is not at hand.
     digest: str = ""
 
@@ -61,7 +59,6 @@ class StoreResult(NamedTuple):
 
     result: Result
     job_seq: int
-    expect_last: int = 0
 
 
 class ReadResult(NamedTuple):
@@ -86,6 +83,13 @@ class AckJob(NamedTuple):
     seq: int
     job_id: str = ""
     answer: bool = False
+
+
+class DeleteJob(NamedTuple):
+    """Take a message off the jobs stream by its sequence, for an ack that is not confirmed: answered by `JobAcked`."""
+
+    seq: int
+    job_id: str
 
 
 class AckResult(NamedTuple):
@@ -232,6 +236,7 @@ Effect = (
     | StoreResult
     | ReadResult
     | DeleteResult
+    | DeleteJob
     | AckJob
     | AckResult
     | SendCall

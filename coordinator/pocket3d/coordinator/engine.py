@@ -107,9 +107,11 @@ class CoordinatorEngine:
 
     @property
     def deadline(self) -> float | None:
-        """When the open round must be closed, monotonic seconds."""
+        """When the open round must be closed, monotonic seconds; None while nothing may be awarded: it stays open until
+        something may be again.
+        """
         call = self.core.auctioneer.round
-        return call.deadline if call is not None else None
+        return call.deadline if call is not None and self.core.may_award else None
 
     def record(self, job_id: str) -> JobRecord | None:
         """An unfinished job."""

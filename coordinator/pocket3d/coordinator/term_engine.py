@@ -279,7 +279,12 @@ class TermEngine:
             del self._lines[agent_id]
 
     def _effect_failed(self, event: events.EffectFailed, now: Now) -> None:
-        self._repeats.append((now.mono + PAUSE_S, event.effect))
+        effect = event.effect
+        if isinstance(effect, effects.AckJob):
+            # The server is silent about an ack of what it has not delivered since a reset, and delivers nothing while
+            # the index is full: nobody would ever make room in it.
+            effect = effects.DeleteJob(effect.seq, effect.job_id if effect.answer else "")
+        self._repeats.append((now.mono + PAUSE_S, effect))
 
     def _connection_back(self, event: events.Connected, now: Now) -> None:
         self._connected = True

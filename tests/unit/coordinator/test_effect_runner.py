@@ -156,7 +156,7 @@ def test_every_effect_has_its_call() -> None:
 # ---------------------------------------------------------------- events
 
 
-QUEUED = effects.PublishQueued(story(), 12, 0, "abc")
+QUEUED = effects.PublishQueued(story(), 12, "abc")
 
 
 async def test_the_queued_event_carries_the_sequence_of_its_message(stage: Stage) -> None:
@@ -234,7 +234,9 @@ async def test_a_dead_letter_that_stands_already_is_stored(stage: Stage) -> None
     letter = DeadLetter(job_id="j1", feature="echo", priority="low", request=None, at="t")
     effect = effects.StoreDeadLetter(letter)
     assert await stage.run(effect, 1) == events.DeadStored("j1")
-    assert await stage.run(effect, Conflict("x")) == events.DeadStored("j1")
+    assert await stage.run(effect, Conflict("x", last=4)) == events.DeadStored("j1")
+    rival = Conflict("a rival is in process (10164)")
+    assert await stage.run(effect, rival) == events.EffectFailed(effect, str(rival)), "it may fail itself"
     for error in LOST:
         assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
 
@@ -289,6 +291,14 @@ async def test_acks_go_to_their_consumers(stage: Stage) -> None:
     assert await stage.run(job, OutcomeUnknown("x")) == events.EffectFailed(job, "x")
     assert await stage.run(effects.AckResult(9), None) == events.ResultAcked(9)
     assert stage.bus.calls == [("ack", (coordinator_results(SUBJECTS), 9), {})]
+
+
+async def test_a_job_is_deleted_by_sequence_where_its_ack_was_not_confirmed(stage: Stage) -> None:
+    effect = effects.DeleteJob(6, "j1")
+    assert await stage.run(effect, True) == events.JobAcked("j1", 6)
+    assert stage.bus.calls[-1] == ("delete", ("P3D_JOBS", 6), {})
+    for error in LOST:
+        assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
 
 
 async def test_what_is_left_to_be_acked(stage: Stage) -> None:

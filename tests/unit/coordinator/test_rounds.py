@@ -138,6 +138,22 @@ def test_the_round_closes_at_its_deadline_without_the_silent(desk: Desk) -> None
     assert desk.engine.deadline is None
 
 
+def test_a_round_that_may_not_be_closed_is_not_due_again_and_again(desk: Desk) -> None:
+    """Its deadline would pass at once whenever it is set, and the service would do nothing else."""
+    first, _ = fleet(desk, 2)
+    desk.submit()
+    desk.answer_calls(first)
+    deadline = desk.engine.deadline
+    assert deadline is not None
+    desk.do(events.Disconnected())
+    assert desk.engine.deadline is None
+    desk.mono = deadline
+    desk.do(events.Connected())
+    assert desk.engine.deadline is None, "the leadership is not proven yet"
+    desk.do(events.LeadershipProven())
+    assert desk.engine.deadline != deadline, "it was closed as soon as that was allowed"
+
+
 def test_answers_to_another_call_or_of_another_life_count_for_nothing(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.submit()

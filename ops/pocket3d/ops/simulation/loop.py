@@ -19,8 +19,12 @@ T = TypeVar("T")
 _LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", default=None)
 
 
-class NothingLeft(Exception):
-    """Nobody waits for a timer, so what is waited for never comes."""
+#: Turns of the loop in which no time passes. More are a busy loop: it would never end here, and eat a core elsewhere.
+_MOST_TURNS = 50_000
+
+
+class Stuck(Exception):
+    """What is waited for never comes: nobody waits for a timer, or time does not pass any more."""
 
 
 class Life:
@@ -85,6 +89,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._now = 0.0
         self._order = 0
+        #: Since time passed.
+        self._turns = 0
         #: (when, order in which it was asked for, timer)
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self.set_task_factory(_task_of_a_life)
@@ -122,8 +128,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
             while timers and timers[0][2].cancelled():
                 heapq.heappop(timers)
             if not timers:
-                raise NothingLeft(f"at {self._now:.3f} s nothing is left to happen")
-            self._now = max(self._now, timers[0][0])
+                raise Stuck(f"at {self._now:.3f} s nothing is left to happen")
+            if timers[0][0] > self._now:
+                self._now = timers[0][0]
+                self._turns = 0
+        self._turns += 1
+        if self._turns > _MOST_TURNS:
+            self._turns = 0
+            raise Stuck(f"time stands still at {self._now:.6f} s; next: {ready[0] if ready else timers[0][2]}")
         while timers and timers[0][0] <= self._now:
             timer = heapq.heappop(timers)[2]
             if not timer.cancelled():

@@ -91,18 +91,18 @@ class Network:
         at = self._last[key] = max(at, self._last.get(key, 0.0) + 1e-9)
         return at
 
-    def guarded(self, operation: Callable[[], T]) -> Callable[[], T]:
+    def guarded(self, operation: Callable[[], int]) -> Callable[[], int]:
         """A compare-and-set as a replicated server judges it: it may refuse because of a rival that is in process
         and fails itself, or because of the very same message that came a moment before.
         """
 
-        def judged() -> T:
+        def judged() -> int:
             if self.strikes(self._faults.false_conflict):
                 raise Conflict("a rival is in process (10164)")
-            answer = operation()
+            seq = operation()
             if self.strikes(self._faults.own_conflict):
-                raise Conflict("wrong last sequence: its own (10071)")
-            return answer
+                raise Conflict(f"wrong last sequence: {seq}, its own (10071)", last=seq)
+            return seq
 
         return judged
 

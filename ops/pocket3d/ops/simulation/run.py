@@ -17,7 +17,7 @@ from pocket3d.contracts.codec import decode
 from pocket3d.contracts.messages import Result
 
 from .chaos import Chaos
-from .loop import VirtualLoop
+from .loop import Stuck, VirtualLoop
 from .oracle import violations
 from .rows import Row, rows_counted
 from .shapes import shape_of
@@ -69,9 +69,11 @@ def run_seed(seed: int, shape: RunShape | None = None, prepare: Prepare | None =
             prepare(world)
         with logs_told(world):
             try:
-                rested = loop.run_until_complete(world.run())
-                if not rested:
-                    world.fail(f"not at rest: {_unfinished(world)}")
+                try:
+                    if not loop.run_until_complete(world.run()):
+                        world.fail(f"not at rest: {_unfinished(world)}")
+                except Stuck as error:
+                    world.fail(str(error))
                 outcome.wrong += world.wrong or violations(world)
                 outcome.seconds = loop.time()
             finally:

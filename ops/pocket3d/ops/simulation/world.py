@@ -7,7 +7,7 @@ import itertools
 import random
 import traceback
 from collections import Counter, deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import AttemptFailed, OutcomesReported
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.settings import CoordinatorSettings
+from pocket3d.gpu_agents.devices import DeviceSpec
 from pocket3d.gpu_agents.settings import AgentSettings
 
 from .bus import SimulatedBus
@@ -79,9 +80,17 @@ class World:
         seed: of all chance.
         shape: size and faults.
         folder: where agents keep their files.
+        devices: of each agent; drawn if None.
     """
 
-    def __init__(self, loop: VirtualLoop, seed: int, shape: RunShape, folder: Path) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        seed: int,
+        shape: RunShape,
+        folder: Path,
+        devices: Sequence[Sequence[DeviceSpec]] | None = None,
+    ) -> None:
         self.loop = loop
         self.shape = shape
         self.rng = random.Random(seed)
@@ -115,14 +124,14 @@ class World:
                 self.network,
                 self.subjects,
                 shape.agent,
-                devices,
+                owned,
                 ADAPTERS,
                 self.attempts,
                 lambda: next(self._pids),
                 folder / f"agent{n}",
                 checks=shape.check,
             )
-            for n, devices in enumerate(fleet(self.rng, shape.agents, twins=shape.twins))
+            for n, owned in enumerate(devices or fleet(self.rng, shape.agents, twins=shape.twins))
         ]
         #: Producers and operators.
         self.people = self._process("people")
@@ -164,8 +173,8 @@ class World:
 
     # -- the run
 
-    async def run(self) -> bool:
-        """From the start to the end; true if everything came to rest in time."""
+    async def begin(self) -> None:
+        """Start everybody within a moment."""
         self._left = len(self.workload.publications) + len(self.workload.cancellations)
         settings = TopologySettings(leader_lease_s=self.shape.coordinator.leader_lease_s)
         self.server.ensure(build(self.subjects, settings))
@@ -175,6 +184,10 @@ class World:
             self.network.later(self.rng.uniform(0.0, 1.0), coordinator.start)
         for agent in self.agents:
             self.network.later(self.rng.uniform(0.0, 2.0), agent.start)
+
+    async def run(self) -> bool:
+        """From the start to the end; true if everything came to rest in time."""
+        await self.begin()
         until = max(self.shape.faults.until_s, self.shape.publish_over_s) + self.shape.rest_s
         while self.loop.time() < until:
             await asyncio.sleep(_LOOK_S)

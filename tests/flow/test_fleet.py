@@ -1,0 +1,133 @@
+"""Agents and coordinators that come, go and differ, while jobs are on their way."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from pocket3d.ops.simulation.chaos import Chaos
+from support.flow import Flow, play
+
+MESH = {"mesh_path": {"artifact": "sha256-00"}}
+
+
+def test_a_job_goes_where_it_fits(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        large = await flow.submit("auto_rig", inputs={**MESH, "seconds": 0.2}, vram_mb=12_000)
+        assert (await large.result(timeout=60)).agent_id == "agent2"
+        small = [await flow.submit(inputs={"seconds": 3.0}) for _ in range(3)]
+        found = await asyncio.gather(*(handle.result(timeout=60) for handle in small))
+        assert {result.status for result in found} == {"succeeded"}
+        assert "agent0" in {result.agent_id for result in found}
+
+    play(scenario, tmp_path, agents_mb=(3000, 8000, 24_000))
+
+
+def test_a_job_that_fits_nowhere_says_why_and_stands_in_nobodys_way(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        limits = {"schedule_to_start_s": 20.0}
+        too_large = await flow.submit("auto_rig", inputs=MESH, vram_mb=30_000, limits=limits)
+        await flow.until(lambda: flow.world.states()["queued"] == 1)
+        other = await flow.submit("auto_rig", inputs={**MESH, "seconds": 0.1})
+        assert (await other.result(timeout=15)).status == "succeeded"
+        explanation = await too_large.explain()
+        assert explanation.status == "queued"
+        assert "30000" in explanation.summary or "30,000" in explanation.summary, explanation.summary
+        assert (await too_large.result(timeout=60)).status == "expired"
+
+    play(scenario, tmp_path, agents_mb=(8000, 16_000))
+
+
+def test_a_takeover_loses_no_running_job(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        handles = [await flow.submit(inputs={"seconds": 30.0}) for _ in range(2)]
+        handles += [await flow.submit(inputs={"seconds": 0.5}) for _ in range(6)]
+        await flow.running(*handles[:2])
+        first = flow.leader()
+        epoch = first.epoch
+        Chaos(flow.world).crash(first, back_after_s=60.0)
+        await flow.until(lambda: flow.world.leader() is not None)
+        assert flow.leader() is not first
+        assert flow.leader().epoch > epoch
+        results = await asyncio.gather(*(handle.result(timeout=200) for handle in handles))
+        assert {(result.status, result.attempt) for result in results} == {("succeeded", 1)}
+        assert set(flow.world.attempts.values()) == {1}, "nothing ran twice"
+
+    play(scenario, tmp_path, coordinators=2, agents_mb=(6000,))
+
+
+def test_a_standby_takes_a_paused_leaders_place_for_good(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        first = flow.leader()
+        first.process.pause(60.0)
+        handle = await flow.submit(inputs={"seconds": 0.5})
+        assert (await handle.result(timeout=200)).status == "succeeded"
+        second = flow.leader()
+        assert second is not first
+        await asyncio.sleep(80.0)
+        assert flow.leader() is second
+        assert not first.leading
+        assert (await (await flow.submit()).result(timeout=60)).status == "succeeded"
+
+    play(scenario, tmp_path, coordinators=2)
+
+
+def test_a_draining_agent_finishes_what_it_has_and_leaves(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        handle = await flow.submit(inputs={"seconds": 2.0})
+        await flow.running(handle)
+        leaving = flow.agent((await handle.status()).agent_id or "")
+        left: list[float] = []
+        leaving.on_exit = lambda: left.append(flow.world.loop.time())
+        assert leaving.service is not None
+        leaving.process.tell(leaving.service.drain)
+        await asyncio.sleep(0.1)
+        later = await flow.submit(inputs={"seconds": 0.1})
+        result = await handle.result(timeout=60)
+        assert (result.status, result.attempt, result.agent_id) == ("succeeded", 1, leaving.agent_id)
+        assert (await later.result(timeout=60)).agent_id != leaving.agent_id
+        await flow.until(lambda: left)
+        assert not leaving.process.alive
+        leaving.start()
+        await flow.until(lambda: leaving.engine is not None)
+
+    play(scenario, tmp_path, agents_mb=(8000, 8000))
+
+
+def test_a_killed_agents_job_moves_on_within_seconds(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        handle = await flow.submit(inputs={"seconds": 3.0})
+        await flow.running(handle)
+        lost = flow.agent((await handle.status()).agent_id or "")
+        killed_at = flow.world.loop.time()
+        Chaos(flow.world).crash(lost, back_after_s=30.0)
+        result = await handle.result(timeout=120)
+        assert (result.status, result.attempt) == ("succeeded", 2)
+        assert result.agent_id != lost.agent_id
+        assert flow.world.loop.time() - killed_at < 15.0, "before its lease ended"
+        await flow.until(lambda: lost.engine is not None)
+
+    play(scenario, tmp_path, agents_mb=(8000, 8000))
+
+
+def test_an_agent_that_was_cut_off_keeps_its_job(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        handle = await flow.submit(inputs={"seconds": 6.0})
+        await flow.running(handle)
+        flow.agent("agent0").process.host.cut(4.0)
+        result = await handle.result(timeout=120)
+        assert (result.status, result.attempt) == ("succeeded", 1)
+        assert flow.world.attempts == {handle.job_id: 1}
+
+    play(scenario, tmp_path)
+
+
+def test_a_server_that_restarts_loses_nothing(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        handles = [await flow.submit(inputs={"seconds": 4.0}) for _ in range(4)]
+        await flow.running(handles[0])
+        flow.world.network.stop_server(3.0)
+        results = await asyncio.gather(*(handle.result(timeout=120) for handle in handles))
+        assert {(result.status, result.attempt) for result in results} == {("succeeded", 1)}
+
+    play(scenario, tmp_path, coordinators=2)

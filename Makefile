@@ -16,7 +16,7 @@ TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models check docs simulate bench dev schema clean
+.PHONY: help demo test test-models mutants check docs simulate bench dev schema clean
 
 help:  ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +34,10 @@ test-models:  ## upstream's own models on tiny random weights, in an environment
 	@ops/install.sh $(VENV) all,dev
 	@ops/test_models.sh $(VENV) $(MODELS_VENV) $(PYTEST_ARGS)
 	@ops/test_blender.sh $(VENV) $(MODELS_VENV)/blender
+
+mutants:  ## are the lines that decide tested? 100 one-line mutants; MUTANTS_ARGS adds, e.g. --seed 7
+	@ops/install.sh $(VENV) all,dev
+	@PYTHONPATH=tests $(BIN)/python -m mutants $(MUTANTS_ARGS)
 
 check:  ## ruff and mypy
 	@ops/install.sh $(VENV) all,dev
@@ -64,4 +68,4 @@ schema:  ## write contracts/schema from the message types
 	@$(BIN)/python -m pocket3d.contracts.schema_export --write
 
 clean:  ## remove the environment, caches and meshes
-	rm -rf $(VENV) $(MODELS_VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache out build/docs
+	rm -rf $(VENV) $(MODELS_VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache .mutants out build/docs

@@ -11,7 +11,7 @@ import pytest
 from pocket3d.bus.port import Append, Expect
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.fit import Shortfall
-from pocket3d.coordinator import attempts, core, watch
+from pocket3d.coordinator import attempts, awards, core, watch
 from pocket3d.coordinator import engine as coordinator_engine
 from pocket3d.coordinator import events as coordinator_events
 from pocket3d.coordinator.records import JobRecord
@@ -131,7 +131,7 @@ def test_with_equal_attempt_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_comparing_attempt_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     def any_token(coordinator: core.Core, job_id: str, token: str) -> JobRecord | None:
         record = coordinator.jobs.get(job_id)
-        on_agent = record is not None and record.attempt is not None and record.state in attempts._ON_AGENT
+        on_agent = record is not None and record.attempt is not None and record.state in attempts.ON_AGENT
         return record if on_agent else None
 
     real_outcomes = attempts.outcomes_returned
@@ -147,7 +147,7 @@ def test_without_comparing_attempt_tokens(monkeypatch: pytest.MonkeyPatch) -> No
         real_outcomes(coordinator, event._replace(report=report), now)
 
     with monkeypatch.context() as mutation:
-        mutation.setattr(attempts, "_on_agent", any_token)
+        mutation.setattr(awards, "_on_agent", any_token)
         mutation.setitem(coordinator_engine._HANDLERS, coordinator_events.OutcomesReturned, outcomes_of_any_token)
         seed = first_wrong(MANY_LOST_AGENTS, "nobody said that attempt")
     passes_with_the_mechanism(seed, MANY_LOST_AGENTS)

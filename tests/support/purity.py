@@ -26,6 +26,8 @@ def decides(name: str) -> bool:
     module = modules()[name]
     if module.component in module_kinds.LISTED:
         return module_kinds.kind_of(name) is module_kinds.DECIDING
+    if module.component != "adapters" or _of_a_model(name):
+        return False
     return not list(impurities(module)) and not _heavy(module)
 
 
@@ -50,6 +52,16 @@ def impurities(module: Module) -> Iterator[str]:
             yield f"line {node.lineno} reads or writes a file"
         elif isinstance(node, ast.expr) and _is_clock(node):
             yield f"line {node.lineno} reads a clock"
+
+
+def _of_a_model(name: str) -> bool:
+    """True in the folder of a model, beside its adapter: what is there computes shapes rather than decides."""
+    folder = name.rpartition(".")[0]
+    while folder.count(".") > 1:
+        if f"{folder}.adapter" in modules():
+            return True
+        folder = folder.rpartition(".")[0]
+    return False
 
 
 def _heavy(module: Module) -> bool:

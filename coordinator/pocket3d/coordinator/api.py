@@ -28,6 +28,7 @@ from pocket3d.contracts.api import (
     JobRequest,
     ListRequest,
 )
+from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.features import FEATURE_PATTERN
@@ -194,9 +195,10 @@ class Api:
         request = _read(ListRequest, msg)
         if not 1 <= request.limit <= 1000:
             raise ServiceError(400, f"limit {request.limit}: want 1 to 1000", field="limit")
-        if request.after is not None and not request.after.isdigit():
+        after = decimal(request.after or "0")
+        if after is None:
             raise ServiceError(400, "want the `next` of the page before", field="after")
-        start = int(request.after or 0) + 1
+        start = after + 1
         found: list[Status] = []
         stream = kv_stream(self._subjects.status_bucket)
         subject = kv_subject(self._subjects.status_bucket, ">")

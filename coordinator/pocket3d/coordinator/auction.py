@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from typing import NamedTuple
 
 from pocket3d.contracts.commands import CallAnswered, Lot, Reason
-from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
 
+from .backfill import Backfill
 from .fleet import AgentView, Fleet
 from .limits import MAX_PAYLOAD, room_of
-from .planning import Assignment, Hold, LotBid, RoundPlanner
+from .planning import Assignment, LotBid, RoundPlanner
 from .queue import Line, WaitingQueue
 from .records import JobRecord, LotKey
 from .scoring import POLICIES
 from .settings import CoordinatorSettings
 from .standing import StandingOffers
+from .unavailable import Unavailable
 
-#: Broken choices of adapters remembered before those that no job waits for are forgotten.
-_BROKEN_KEPT = 256
 #: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.
 _LOT_BYTES, _ADAPTER_BYTES = 256, 70
 
@@ -59,20 +59,6 @@ class Round:
         return len(self.answers) >= len(self.invited) and not self.coming
 
 
-class Broken:
-    """Lines whose adapters are unavailable wherever they are listed."""
-
-    __slots__ = ("keys", "reason", "since")
-
-    def __init__(self, since: float) -> None:
-        #: Monotonic seconds.
-        self.since = since
-        #: What is wrong with one of the adapters, for people.
-        self.reason = ""
-        #: Lines that wait for it.
-        self.keys: set[LotKey] = set()
-
-
 class Auctioneer:
     """Keeps at most one round open. Pure: the engine hands in the time and sends what it returns."""
 
@@ -83,12 +69,11 @@ class Auctioneer:
         self._policy = POLICIES[settings.policy]
         self._composition = fleet.composition
         self.round: Round | None = None
-        self.hold: Hold | None = None
         #: Largest message that the server takes, bytes.
         self.max_payload = MAX_PAYLOAD
         self._call_id = 0
-        #: (feature, binding adapters) -> the lines that nobody can serve because every adapter is broken.
-        self._broken: dict[tuple[str, tuple[str, ...] | None], Broken] = {}
+        self.backfill = Backfill(settings.hold_after_s)
+        self.unavailable = Unavailable(settings, queue, fleet)
         self._standing = StandingOffers(queue, fleet)
         #: Jobs whose first event is being stored: while nothing else waits, bids for them are called for meanwhile.
         self._coming: dict[str, LotKey] = {}
@@ -99,6 +84,11 @@ class Auctioneer:
         return self._call_id
 
     # -- jobs that are about to wait
+
+    @property
+    def pending(self) -> Set[str]:
+        """Jobs that will wait as soon as their first event is stored, and are called for meanwhile."""
+        return self._coming.keys()
 
     def expect(self, record: JobRecord) -> None:
         """A job that will wait as soon as its first event is stored, if its id is new."""
@@ -129,7 +119,7 @@ class Auctioneer:
 
     def uncontested(self, now_mono: float) -> list[Assignment]:
         """The one job that waits, if an offer stands for it: to call for bids again would tell nothing new."""
-        if self.round is not None or self.hold is not None:
+        if self.round is not None or self.backfill.hold is not None:
             return []
         return self._standing.take(now_mono)
 
@@ -147,7 +137,7 @@ class Auctioneer:
             self._composition = self._fleet.composition
             self._queue.unpark_all()
             # Nobody waits for these: whether they are broken still is not looked at, so the wait begins anew.
-            self._forget_broken()
+            self.unavailable.forget_unwanted()
         if not (self._queue.active or self._coming) or not self._fleet.agents:
             return []
         settings = self._settings
@@ -243,58 +233,15 @@ class Auctioneer:
             if view not in awake and view.agent_id in line.reasons:
                 reasons[view.agent_id] = line.reasons[view.agent_id]
         line.reasons = reasons
-        self._note_broken(line, now_mono, nobody=not able)
+        self.unavailable.note(line, now_mono, nobody=not able)
         if awake:
             return self._best_looking(awake, line.key)
         line.sleep(self._fleet.version)
-        if self.hold is not None and self.hold.key == line.key:
-            # Nobody is asked for it any more: a device must not stand idle for it.
-            self.hold = None
+        # Nobody is asked for it any more: a device must not stand idle for it.
+        self.backfill.release_group(line.key)
         if hopeless:
             self._queue.park(line)
         return []
-
-    # -- broken everywhere
-
-    def _note_broken(self, line: Line, now_mono: float, *, nobody: bool) -> None:
-        """Watch a line that no agent could take, if the only reason is that its adapters are broken: unavailable, or
-        benched for more than once in a row (the first pause gives an adapter a second chance).
-        """
-        of = (line.key.canonical, line.key.preferred)
-        all_of_them = [reason for reasons in line.reasons.values() for reason in reasons] if nobody else []
-        wrong = [reason for reason in all_of_them if self._is_broken(reason)]
-        if not wrong or any(r.code != DeclineCode.NO_ADAPTER.value for r in all_of_them if r not in wrong):
-            self._broken.pop(of, None)
-            return
-        if len(self._broken) > _BROKEN_KEPT:
-            self._forget_broken()
-        broken = self._broken.setdefault(of, Broken(now_mono))
-        broken.reason = f"{wrong[0].adapter_id} on {wrong[0].agent_id}: {wrong[0].message or 'not available'}"
-        broken.keys.add(line.key)
-
-    def _forget_broken(self) -> None:
-        """Forget what no waiting job needs."""
-        self._broken = {key: b for key, b in self._broken.items() if any(map(self._queue.line_of, b.keys))}
-
-    def _is_broken(self, reason: Reason) -> bool:
-        if reason.code == DeclineCode.BENCHED.value:
-            return self._fleet.fails_again(reason.agent_id, reason.adapter_id)
-        return reason.code == DeclineCode.ADAPTER_UNAVAILABLE.value
-
-    def broken(self, now_mono: float) -> list[tuple[JobRecord, str]]:
-        """Jobs whose adapters have been broken everywhere for too long, and what is wrong."""
-        found: list[tuple[JobRecord, str]] = []
-        for broken in self._broken.values():
-            if now_mono - broken.since >= self._settings.unavailable_wait_s:
-                lines = [self._queue.line_of(key) for key in broken.keys]
-                found += [(record, broken.reason) for line in lines if line is not None for record in line]
-                broken.keys.clear()
-        return found
-
-    def begin_waits_again(self, now_mono: float) -> None:
-        """After a pause or a reconnect nobody knows what the agents have offered meanwhile."""
-        for broken in self._broken.values():
-            broken.since = now_mono
 
     # -- inviting
 
@@ -328,8 +275,7 @@ class Auctioneer:
         if self.round is not None:
             self.round.invited.pop(agent_id, None)
             self.round.answers.pop(agent_id, None)
-        if self.hold is not None and self.hold.agent_id == agent_id:
-            self.hold = None
+        self.backfill.release_agent(agent_id)
 
     def abandon(self) -> None:
         """Forget the open round (leadership or connection lost)."""
@@ -357,7 +303,9 @@ class Auctioneer:
                     key = call.lots[bid.lot][0]
                     bids.setdefault(bid.lot, []).append(LotBid(agent_id, bid, _preference(view, key, bid.adapter_id)))
             self._note_declines(call, agent_id, answer)
-        planner = RoundPlanner(self._policy, self._rooms(call), self._settings.assumed_run_s, self.hold, now_mono)
+        planner = RoundPlanner(
+            self._policy, self._rooms(call), self._settings.assumed_run_s, self.backfill.hold, now_mono
+        )
         assignments: list[Assignment] = []
         for number, (key, jobs) in call.lots.items():
             line = self._queue.line_of(key)
@@ -371,7 +319,7 @@ class Auctioneer:
                 up.append(record)
             plan = planner.plan(key, up, bids.get(number, []))
             self._standing.note(key, bids.get(number, []), now_mono)
-            self._check_hold(key, bids.get(number, []))
+            self.backfill.check(key, bids.get(number, []))
             assignments += plan.assignments
             line.plan = plan.waits_for
             silent = [a for a in call.called[number] if a not in call.answers and a in self._fleet.agents]
@@ -390,7 +338,7 @@ class Auctioneer:
                 line.sleep(call.version, until)
                 assigned = {assignment.record.job_id for assignment in plan.assignments}
                 oldest = next(record for record in up if record.job_id not in assigned)
-                self._consider_hold(oldest, plan.next_start, now_mono)
+                self.backfill.consider(oldest, plan.next_start, now_mono)
         return assignments
 
     def _note_declines(self, call: Round, agent_id: str, answer: CallAnswered) -> None:
@@ -414,41 +362,6 @@ class Auctioneer:
                     device.kind, device.total_mb, device.free_mb, device.reserved_mb, device.buffer_mb
                 )
         return rooms
-
-    # -- the hold
-
-    def _consider_hold(self, record: JobRecord, next_start: tuple[str, str, float] | None, now_mono: float) -> None:
-        """The oldest job past its limit may hold the device on which it could start first."""
-        if next_start is None or now_mono - record.queued_at < self._settings.hold_after_s:
-            return
-        key = record.lot_key()
-        if self.hold is not None and self.hold.key != key:
-            return
-        agent_id, device, start_s = next_start
-        start_at = now_mono + start_s
-        if self.hold is not None and (self.hold.agent_id, self.hold.device) == (agent_id, device):
-            # An estimate that keeps receding must not let others in for ever.
-            start_at = min(start_at, self.hold.start_at) if math.isfinite(self.hold.start_at) else start_at
-        self.hold = Hold(record.job_id, key, agent_id, device, start_at)
-
-    def _check_hold(self, key: LotKey, bids: list[LotBid]) -> None:
-        """The held device must still be one that offers itself for the lot."""
-        hold = self.hold
-        if hold is not None and hold.key == key:
-            places = {(lot_bid.agent_id, lot_bid.bid.device) for lot_bid in bids}
-            if (hold.agent_id, hold.device) not in places:
-                self.hold = None
-
-    def release_hold(self, job_id: str) -> None:
-        """The job has its device, or has ended."""
-        if self.hold is not None and self.hold.job_id == job_id:
-            self.hold = None
-
-    def release_held(self, key: LotKey, agent_id: str, device: str) -> None:
-        """A job of that lot has the device."""
-        hold = self.hold
-        if hold is not None and (hold.key, hold.agent_id, hold.device) == (key, agent_id, device):
-            self.hold = None
 
 
 def _preference(view: AgentView, key: LotKey, adapter_id: str) -> int:

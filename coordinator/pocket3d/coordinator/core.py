@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import Cancel
-from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.lifecycle import JobState, ResultWord
-from pocket3d.contracts.messages import JobError, Result
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.messages import Result
 
 from .auction import Auctioneer
 from .deadlines import Deadlines
-from .effects import Effect, PublishEvent, SendCancels, StoreResult
+from .effects import Effect, PublishEvent, SendCancels
 from .events import JobRead
 from .fleet import Fleet
+from .job_index import JobIndex
 from .queue import WaitingQueue
-from .records import JobClass, JobRecord, timings_of
+from .records import JobClass, JobRecord
 from .settings import CoordinatorSettings
 
 #: Job classes held before those without a job are looked for.
@@ -28,6 +28,7 @@ class Core:
         self.settings = settings
         self.effects: list[Effect] = []
         self.jobs: dict[str, JobRecord] = {}
+        self.index = JobIndex()
         self.queue = WaitingQueue(settings.ageing_s)
         self.fleet = Fleet(settings)
         self.auctioneer = Auctioneer(settings, self.queue, self.fleet)
@@ -38,17 +39,10 @@ class Core:
         self.orphans: dict[str, tuple[Result, int]] = {}
         #: Waiting jobs of a feature that nobody has advertised yet.
         self.unfamiliar: dict[str, None] = {}
-        #: Recovered jobs that wait for the word of a silent agent.
-        self.recovering: dict[str, None] = {}
-        #: Terminal decisions that wait until the leadership is proven.
-        self.deferred: dict[str, tuple[ResultWord, JobError]] = {}
-        self.cancelling: dict[str, None] = {}
         #: Bytes in the results stream that are no result and are being deleted: their sequence -> what is wrong.
         self.unreadable_results: dict[int, str] = {}
         #: Further messages with the id of a job of which it is not yet known which message is the job: seq -> message.
         self.twins: dict[str, dict[int, JobRead]] = {}
-        #: Awards without an answer, whose agents are asked again and again.
-        self.unanswered: dict[str, None] = {}
         self.epoch = 0
         self._tokens = 0
         #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
@@ -93,7 +87,7 @@ class Core:
 
     def story_pending(self, record: JobRecord) -> bool:
         """True while it is not known whether this message is the job of its id or a second publish of one."""
-        if record.job_id in self.deferred or record.job_id in self.recovering:
+        if record.ending is not None or record.recovery is not None:
             return False
         return record.state in (JobState.SUBMITTED, JobState.RECOVERING)
 
@@ -126,8 +120,27 @@ class Core:
         if record.attempt is not None:
             self.fleet.release(record.attempt)
             record.attempt = None
-        self.cancelling.pop(record.job_id, None)
-        self.unanswered.pop(record.job_id, None)
+            self.index.file(record)
+
+    def answered(self, record: JobRecord, seq: int) -> None:
+        """Its agent has said, with that `seq`, that it has the attempt."""
+        if record.attempt is not None:
+            record.attempt.answer_seq = seq
+            record.attempt.unanswered = False
+            self.index.file(record)
+
+    def cancel_attempt(self, record: JobRecord, reason: str, now: Now) -> None:
+        """Tell the agent to stop what it runs for this job, and wait for that only so long."""
+        if record.attempt is not None:
+            record.attempt.cancel_by = now.mono + self.settings.cancel_wait_s
+            self.index.file(record)
+            self.stop_attempt(record, reason)
+
+    def decided(self, record: JobRecord) -> None:
+        """What became of it is known: nothing is asked or waits any more."""
+        record.recovery = None
+        record.ending = None
+        self.index.file(record)
 
     def stop_attempt(self, record: JobRecord, reason: str) -> None:
         """Tell the agent to stop what it runs for this job."""
@@ -141,46 +154,3 @@ class Core:
         if not record.started_told:
             record.started_told = True
             self.do(PublishEvent("started", record.status("running", rfc3339(now.wall)), record.seq))
-
-    def finish(
-        self,
-        record: JobRecord,
-        word: ResultWord,
-        code: FailureCode,
-        message: str,
-        now: Now,
-        *,
-        field: str | None = None,
-    ) -> None:
-        """Propose a terminal result. While the leadership is in doubt, later."""
-        attempts = record.trouble.attempts if record.trouble else []
-        error = JobError(code=code.value, message=message, field=field, attempts=list(attempts))
-        if not self.may_decide:
-            self.deferred[record.job_id] = (word, error)
-            return
-        self.propose(record, word, error, now)
-
-    def propose(self, record: JobRecord, word: ResultWord, error: JobError, now: Now) -> None:
-        """Send the terminal result to the stream that decides."""
-        if record.state is JobState.QUEUED:
-            self.leave_queue(record)
-        last = error.attempts[-1] if error.attempts else None
-        attempt = record.attempt
-        record.move(JobState.FINISHING, f"{word}: {error.code}")
-        self.auctioneer.release_hold(record.job_id)
-        at = rfc3339(now.wall)
-        record.proposal = Result(
-            job_id=record.job_id,
-            feature=record.klass.feature,
-            status=word,
-            attempt=record.attempt_no,
-            token=self.token(),
-            agent_id=attempt.agent_id if attempt else (last.agent_id if last else None),
-            device=attempt.device if attempt else (last.device if last else None),
-            adapter_id=attempt.adapter_id if attempt else None,
-            timings=timings_of(record, rfc3339(record.submitted_at), at),
-            tenant=record.klass.tenant,
-            error=error,
-        )
-        self.do(StoreResult(record.proposal, record.seq))
-        self.drop_attempt(record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Iterable
 
 #: With fewer entries than that, those of jobs that left are kept: to rebuild the heap would cost more.
 _KEPT = 64
@@ -23,6 +24,10 @@ class Deadlines:
     def __len__(self) -> int:
         """Entries held, those of jobs that left included."""
         return len(self._heap)
+
+    def jobs(self) -> Iterable[str]:
+        """Those that have a deadline."""
+        return self._of.keys()
 
     def of(self, job_id: str) -> float:
         """The deadline of a job; infinity for none."""

@@ -52,6 +52,10 @@ log = structlog.get_logger(__name__)
 _STATE_TIMEOUT_S = 1.0
 
 
+#: Carries out one effect; the event that tells what came of it, if anything is to be told.
+Call = Callable[["EffectRunner", Any], Awaitable[TermEvent | None]]
+
+
 class Links(NamedTuple):
     """What the runner does for the term besides calls on the bus."""
 
@@ -98,8 +102,8 @@ class EffectRunner:
             effects.ProveLeadership: lambda e: links.renew_lease(),
             effects.ReadJobs: lambda e: links.read_jobs(e.more),
             event_log.FencedOut: lambda e: links.on_fenced_out(),
-            effects.AckJob: lambda e: self.acks.put(lambda: self._answer(self._ack_job(e))),
-            effects.AckResult: lambda e: self.acks.put(lambda: self._answer(self._ack_result(e))),
+            effects.AckJob: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_job, e)),
+            effects.AckResult: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_result, e)),
         }
 
     def run(self, effect: TermEffect) -> None:
@@ -109,10 +113,10 @@ class EffectRunner:
             local(effect)
             return
         call, bounded = _CALLS[type(effect)]
-        self._tasks.spawn(self._answer(call(self, effect)), bounded=bounded)
+        self._tasks.spawn(self._answer(call, effect), bounded=bounded)
 
-    async def _answer(self, call: Awaitable[TermEvent | None]) -> None:
-        event = await call
+    async def _answer(self, call: Call, effect: Any) -> None:
+        event = await call(self, effect)
         if event is not None:
             self._feed(event)
 
@@ -372,7 +376,7 @@ def _failed(effect: TermEffect, error: BusError) -> events.EffectFailed:
 
 
 #: Effect -> the call, and whether it takes one of the term's places: what there may be thousands of does.
-_CALLS: dict[type, tuple[Callable[[EffectRunner, Any], Awaitable[TermEvent | None]], bool]] = {
+_CALLS: dict[type, tuple[Call, bool]] = {
     effects.PublishQueued: (EffectRunner._publish_queued, True),
     effects.ReadLastEvent: (EffectRunner._read_last_event, True),
     event_log.AppendBatch: (EffectRunner._append_batch, False),

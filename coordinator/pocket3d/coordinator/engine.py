@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pocket3d.contracts.clock import Now
-from pocket3d.contracts.lifecycle import JobState
 
-from . import attempts, endings, events, intake, watch
+from . import attempts, awards, completion, events, intake, invariants, recovery, watch
 from .core import Core
 from .effects import Effect, SendCall
 from .records import JobRecord
@@ -38,29 +37,29 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.LeadershipProven: watch.leadership_proven,
     events.JobRead: intake.job_read,
     events.QueuedStored: intake.queued_stored,
-    events.QueuedConflict: intake.queued_in_doubt,
-    events.QueuedUnknown: intake.queued_in_doubt,
-    events.LastEventRead: intake.last_event_read,
+    events.QueuedConflict: recovery.queued_in_doubt,
+    events.QueuedUnknown: recovery.queued_in_doubt,
+    events.LastEventRead: recovery.last_event_read,
     events.AdvertReceived: watch.advert_received,
     events.AgentSilent: watch.agent_silent,
     events.CallReturned: _call_returned,
-    events.AwardsReturned: attempts.awards_returned,
-    events.AwardsRefused: attempts.awards_refused,
-    events.AwardsUnanswered: attempts.awards_unanswered,
-    events.BodyGone: attempts.body_gone,
-    events.AwardTooLarge: attempts.award_too_large,
-    events.CallTooLarge: attempts.call_too_large,
+    events.AwardsReturned: awards.awards_returned,
+    events.AwardsRefused: awards.awards_refused,
+    events.AwardsUnanswered: awards.awards_unanswered,
+    events.BodyGone: awards.body_gone,
+    events.AwardTooLarge: awards.award_too_large,
+    events.CallTooLarge: awards.call_too_large,
     events.OutcomesReturned: attempts.outcomes_returned,
-    events.ResultSeen: endings.result_seen,
-    events.ResultRead: intake.result_read,
-    events.ResultConflict: endings.result_in_doubt,
-    events.ResultUnknown: endings.result_in_doubt,
-    events.ResultUnreadable: endings.result_unreadable,
-    events.ResultDeleted: endings.result_deleted,
-    events.EventsStored: endings.events_stored,
-    events.DeadStored: endings.dead_stored,
-    events.JobAcked: endings.job_acked,
-    events.CancelAsked: endings.cancel_asked,
+    events.ResultSeen: completion.result_seen,
+    events.ResultRead: recovery.result_read,
+    events.ResultConflict: completion.result_in_doubt,
+    events.ResultUnknown: completion.result_in_doubt,
+    events.ResultUnreadable: completion.result_unreadable,
+    events.ResultDeleted: completion.result_deleted,
+    events.EventsStored: completion.events_stored,
+    events.DeadStored: completion.dead_stored,
+    events.JobAcked: completion.job_acked,
+    events.CancelAsked: completion.cancel_asked,
     events.Connected: watch.connected,
     events.Disconnected: watch.disconnected,
     events.RoundDue: _round_due,
@@ -99,8 +98,8 @@ class CoordinatorEngine:
         if not core.may_award:
             return
         if auctioneer.due(now.mono):
-            attempts.send_awards(core, auctioneer.close(now.mono), now)
-        attempts.send_awards(core, auctioneer.uncontested(now.mono), now)
+            awards.send_awards(core, auctioneer.close(now.mono), now)
+        awards.send_awards(core, auctioneer.uncontested(now.mono), now)
         for invitation in auctioneer.open(now.mono):
             core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots))
 
@@ -130,19 +129,4 @@ class CoordinatorEngine:
         Raises:
             AssertionError: it does not.
         """
-        core = self.core
-        waiting = 0
-        for job_id, record in core.jobs.items():
-            assert record.job_id == job_id
-            on_agent = record.state in (JobState.AWARDED, JobState.RUNNING)
-            if on_agent and job_id not in core.deferred:
-                assert record.attempt is not None, f"{job_id} is {record.state.value} without an attempt"
-            if record.state is JobState.QUEUED:
-                waiting += 1
-                assert record.attempt is None, f"{job_id} waits with an attempt"
-        assert waiting == core.queue.count, f"{waiting} jobs wait, the queue counts {core.queue.count}"
-        for agent_id, view in core.fleet.agents.items():
-            for token, job_id in view.attempts.items():
-                record_ = core.jobs.get(job_id)
-                if record_ is not None and record_.attempt is not None and record_.attempt.token == token:
-                    assert record_.attempt.agent_id == agent_id
+        invariants.check(self.core)

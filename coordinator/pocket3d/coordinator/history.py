@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.messages import Status, read_result
 
@@ -15,13 +16,11 @@ from .events import LastEventRead, ResultSeen, ResultUnreadable
 JOB_SEQ_HEADER = "P3d-Job-Seq"
 #: Header: a batch's own name, by which a batch whose answer was lost is recognised.
 BATCH_HEADER = "P3d-Batch"
-#: Digits of the largest sequence.
-_MOST_DIGITS = 20
 
 
 def read_last_event(job_id: str, subject: str, data: bytes, headers: Mapping[str, str]) -> LastEventRead:
     """The last event of a job, stored on `subject`."""
-    job_seq = _job_seq(headers.get(JOB_SEQ_HEADER, ""))
+    job_seq = decimal(headers.get(JOB_SEQ_HEADER, ""))
     try:
         status = decode(Status, data)
     except WireError:
@@ -29,13 +28,6 @@ def read_last_event(job_id: str, subject: str, data: bytes, headers: Mapping[str
     if status.job_id != job_id:
         return LastEventRead(job_id, None, job_seq, unreadable=True)
     return LastEventRead(job_id, status, job_seq)
-
-
-def _job_seq(header: str) -> int | None:
-    """A sequence from a header that may say anything."""
-    if header.isascii() and header.isdigit() and len(header) <= _MOST_DIGITS:
-        return int(header)
-    return None
 
 
 def read_stored_result(job_id: str, subject: str, seq: int, data: bytes) -> ResultSeen | ResultUnreadable:

@@ -77,6 +77,13 @@ class WaitingQueue:
         self._order = 0
         self.count = 0
 
+    def __iter__(self) -> Iterator[JobRecord]:
+        """All waiting jobs, those that pause included, in no order."""
+        for line in (*self.active.values(), *self.parked.values()):
+            yield from line
+        for _, _, record in self._later:
+            yield record
+
     def line_of(self, key: LotKey) -> Line | None:
         """The line with that key, parked or not."""
         return self.active.get(key) or self.parked.get(key)

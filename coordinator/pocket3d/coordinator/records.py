@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
-from pocket3d.contracts.lifecycle import JobState, Priority, StatusWord
+from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusWord
 from pocket3d.contracts.messages import AttemptError, JobError, Result, Status, Timings
 
 from .lifecycle import check_transition
@@ -103,11 +103,9 @@ class Trouble:
         "cancel",
         "ended",
         "excluded",
-        "history_lost",
         "raised_mb",
         "refusal",
         "rejection",
-        "result_asked",
         "spent",
     )
 
@@ -126,9 +124,17 @@ class Trouble:
         self.rejection: Rejection | None = None
         #: No adapter takes its parameters. Another leader may know other adapters, so its first event is `queued`.
         self.refusal: Rejection | None = None
-        #: Recovery: its last event cannot be read.
-        self.history_lost = False
-        #: Recovery: nobody says that he runs it, and the results stream is being read.
+
+
+class Recovery:
+    """How far it is known what became of a job under a former leader."""
+
+    __slots__ = ("result_asked", "status")
+
+    def __init__(self, status: Status | None) -> None:
+        #: Its last event, which says that an agent ran it; None if that cannot be read.
+        self.status = status
+        #: No agent says that it runs it, and the results stream is being read.
         self.result_asked = False
 
 
@@ -138,12 +144,14 @@ class JobRecord:
     __slots__ = (
         "attempt",
         "attempt_no",
+        "ending",
         "job_id",
         "klass",
         "last_status",
         "not_before",
         "proposal",
         "queued_at",
+        "recovery",
         "rejection_told",
         "result_seq",
         "seq",
@@ -173,7 +181,11 @@ class JobRecord:
         self.rejection_told = False
         #: The terminal result that this engine proposed.
         self.proposal: Result | None = None
-        #: Its last event: as its story told it, or waiting for its dead letter.
+        #: Not None while an agent or the results stream is asked what became of it under a former leader.
+        self.recovery: Recovery | None = None
+        #: A terminal decision that waits until the leadership is proven.
+        self.ending: tuple[ResultWord, JobError] | None = None
+        #: Its last event, waiting for its dead letter.
         self.last_status: Status | None = None
         self.result_seq: int | None = None
         self.story: list[str] | None = None

@@ -8,12 +8,12 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
 
 from .attempts import adopt, doubt, ended, heard_again
+from .completion import decide_deferred, end_broken, end_slow_cancels, expire_overdue, finish
 from .core import Core
 from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
-from .endings import decide_deferred, end_broken, end_slow_cancels, expire_overdue
 from .events import AdvertReceived, AgentSilent, Connected, Disconnected, LeadershipProven, Led, Tick
 from .fleet import AgentView
-from .intake import look_for_recovering
+from .recovery import look_for_recovering
 
 #: A second question about a silent agent follows the first after this many seconds.
 _SECOND_QUESTION_S = 0.5
@@ -46,7 +46,7 @@ def advert_received(core: Core, event: AdvertReceived, now: Now) -> None:
             # Its first, full advert was missed: without the adapters it could not be invited for 10 s.
             core.do(AskState(view.agent_id))
     _compare(core, view, event.answers_question, now)
-    if core.recovering:
+    if core.index.recovering:
         look_for_recovering(core, now)
 
 
@@ -65,8 +65,7 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
             doubt(core, record)
         elif token in view.listed:
             if attempt.answer_seq is None:
-                attempt.answer_seq = advert.seq
-            core.unanswered.pop(job_id, None)
+                core.answered(record, advert.seq)
         elif token in pending:
             continue
         elif (attempt.answer_seq is not None and advert.seq > attempt.answer_seq) or (
@@ -138,7 +137,7 @@ def led(core: Core, event: Led, now: Now) -> None:
     core.watching_since = now.mono
     core.last_tick = now.mono
     core.fleet.begin_leases_again(now.mono)
-    core.auctioneer.begin_waits_again(now.mono)
+    core.auctioneer.unavailable.begin_waits_again(now.mono)
     for known in event.known:
         core.fleet.remember_features(known.features)
         core.awaiting.add(known.agent_id)
@@ -155,7 +154,7 @@ def connected(core: Core, event: Connected, now: Now) -> None:
         core.auctioneer.max_payload = event.max_payload
     core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
-    core.auctioneer.begin_waits_again(now.mono)
+    core.auctioneer.unavailable.begin_waits_again(now.mono)
     core.last_tick = now.mono
     if core.leading:
         core.proven = False
@@ -189,7 +188,7 @@ def wake(core: Core, now: Now) -> None:
     pause_s = now.mono - (core.last_tick or now.mono)
     core.last_tick = core.watching_since = now.mono
     core.fleet.begin_leases_again(now.mono)
-    core.auctioneer.begin_waits_again(now.mono)
+    core.auctioneer.unavailable.begin_waits_again(now.mono)
     core.deadlines.postpone(pause_s)
     core.auctioneer.abandon()
     if core.leading:
@@ -208,9 +207,9 @@ def tick(core: Core, event: Tick, now: Now) -> None:
     core.queue.release_due(now.mono)
     core.fleet.release_benches(now.mono)
     _question_the_silent(core, now)
-    if core.unanswered:
+    if core.index.unanswered:
         _ask_about_awards(core, now)
-    if core.recovering:
+    if core.index.recovering:
         look_for_recovering(core, now)
     if not core.may_decide:
         return
@@ -237,13 +236,8 @@ def _question_the_silent(core: Core, now: Now) -> None:
 
 def _ask_about_awards(core: Core, now: Now) -> None:
     """The question after an unanswered award may get lost too: it is repeated until the agent has said what it runs."""
-    for job_id in list(core.unanswered):
-        record = core.jobs.get(job_id)
-        attempt = record.attempt if record is not None else None
-        if attempt is None or not attempt.unanswered or attempt.answer_seq is not None:
-            core.unanswered.pop(job_id, None)
-            continue
-        view = core.fleet.agents.get(attempt.agent_id)
+    for record in core.index.unanswered.values():
+        view = core.fleet.agents.get(record.attempt.agent_id) if record.attempt is not None else None
         if view is not None and now.mono - view.asked_at >= core.settings.advert_s:
             view.asked_at = now.mono
             core.do(AskState(view.agent_id))
@@ -261,4 +255,4 @@ def _reject_unknown_features(core: Core, now: Now) -> None:
         feature = record.klass.feature
         known = ", ".join(sorted(core.fleet.features)) or "none"
         text = f"nobody serves the feature {feature!r}; features that agents serve: {known}"
-        core.finish(record, "rejected", FailureCode.UNKNOWN_FEATURE, text, now, field="subject")
+        finish(core, record, "rejected", FailureCode.UNKNOWN_FEATURE, text, now, field="subject")

@@ -91,4 +91,4 @@ def test_broken_choices_that_no_job_waits_for_are_forgotten(desk: Desk) -> None:
     for number in range(600):
         desk.submit(f"j{number}", model_preference=["broken", f"other{number}"])
         end(desk, f"j{number}")
-    assert len(desk.engine.core.auctioneer._broken) < 300
+    assert len(desk.engine.core.auctioneer.unavailable) < 300

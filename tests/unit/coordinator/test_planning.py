@@ -141,7 +141,7 @@ def test_the_oldest_job_that_waits_for_room_holds_a_device(desk: Desk) -> None:
     desk.hear(agent)
     desk.submit("big", age_s=61.0)
     desk.answer_calls(agent, slots=0, est_queue_s=20.0, est_load_s=1.0)
-    hold = desk.engine.core.auctioneer.hold
+    hold = desk.engine.core.auctioneer.backfill.hold
     assert hold is not None
     assert (hold.job_id, hold.agent_id, hold.device, hold.start_at) == ("big", "a1", "fixed-0", desk.mono + 21.0)
     inputs = {"text_prompt": "a chair"}
@@ -158,7 +158,7 @@ def test_a_job_younger_than_the_limit_holds_nothing(desk: Desk, agent: AgentDoub
     desk.hear(agent)
     desk.submit("big", age_s=59.0)
     desk.answer_calls(agent, slots=0, est_queue_s=20.0)
-    assert desk.engine.core.auctioneer.hold is None
+    assert desk.engine.core.auctioneer.backfill.hold is None
 
 
 def test_the_one_that_holds_is_the_oldest_that_got_nothing(desk: Desk) -> None:
@@ -177,7 +177,7 @@ def test_the_one_that_holds_is_the_oldest_that_got_nothing(desk: Desk) -> None:
     desk.effects += calls
     desk.answer_calls(cold, est_load_s=20.0)
     assert (desk.state("j1"), desk.state("j2")) == (JobState.QUEUED, JobState.AWARDED)
-    hold = desk.engine.core.auctioneer.hold
+    hold = desk.engine.core.auctioneer.backfill.hold
     assert hold is not None
     assert (hold.job_id, hold.agent_id) == ("j1", "warm")
 
@@ -187,7 +187,7 @@ def test_a_hold_ends_with_its_reason(ending: str, desk: Desk, agent: AgentDouble
     desk.hear(agent)
     desk.submit("big", age_s=61.0)
     desk.answer_calls(agent, slots=0, est_queue_s=20.0)
-    assert desk.engine.core.auctioneer.hold is not None
+    assert desk.engine.core.auctioneer.backfill.hold is not None
     if ending == "cancelled":
         desk.do(events.CancelAsked("big", None))
     elif ending == "agent lost":
@@ -196,7 +196,7 @@ def test_a_hold_ends_with_its_reason(ending: str, desk: Desk, agent: AgentDouble
     else:
         agent.adapters = [offer(available=False, reason="weights removed")]
         desk.hear(agent)
-    assert desk.engine.core.auctioneer.hold is None
+    assert desk.engine.core.auctioneer.backfill.hold is None
 
 
 def test_a_job_that_comes_back_in_front_of_the_one_that_holds_takes_the_device(desk: Desk, agent: AgentDouble) -> None:
@@ -207,7 +207,7 @@ def test_a_job_that_comes_back_in_front_of_the_one_that_holds_takes_the_device(d
     desk.started(agent, item)
     desk.submit("second", age_s=100.0)
     desk.answer_calls(agent, slots=0, est_queue_s=5.0)
-    hold = desk.engine.core.auctioneer.hold
+    hold = desk.engine.core.auctioneer.backfill.hold
     assert hold is not None
     assert hold.job_id == "second"
     desk.failed(agent, item, "worker_crashed")
@@ -216,17 +216,17 @@ def test_a_job_that_comes_back_in_front_of_the_one_that_holds_takes_the_device(d
     desk.tick(1.0)
     desk.until(effects.SendCall, agent)
     assert desk.win(agent, "first").device == "fixed-0"
-    assert desk.engine.core.auctioneer.hold is None
+    assert desk.engine.core.auctioneer.backfill.hold is None
 
 
 def test_a_device_that_offers_itself_no_more_is_not_held(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.submit("big", age_s=61.0)
     desk.answer_calls(agent, slots=0, est_queue_s=2.0)
-    assert desk.engine.core.auctioneer.hold is not None
+    assert desk.engine.core.auctioneer.backfill.hold is not None
     desk.until(effects.SendCall, agent)
     desk.answer_calls(agent, declines={"a1": Reason(agent_id="a1", code="no_slot")})
-    assert desk.engine.core.auctioneer.hold is None
+    assert desk.engine.core.auctioneer.backfill.hold is None
 
 
 # ---------------------------------------------------------------- scores

@@ -1,10 +1,9 @@
-"""How jobs end: results seen, events and dead letters, acks, cancels, limits."""
+"""How jobs end: the result that is proposed, the one that is stored, and what follows until the request is let go."""
 
 from __future__ import annotations
 
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.features import canonical
 from pocket3d.contracts.lifecycle import JobState, ResultWord
 from pocket3d.contracts.messages import JobError, Result, Status
 
@@ -32,7 +31,7 @@ from .events import (
     ResultUnknown,
     ResultUnreadable,
 )
-from .records import Attempt, JobClass, JobRecord
+from .records import Attempt, JobRecord, timings_of
 
 #: Endings after which the request is kept as a dead letter.
 _DEAD = frozenset({"failed", "rejected", "expired"})
@@ -80,7 +79,54 @@ def result_deleted(core: Core, event: ResultDeleted, now: Now) -> None:
         return
     text = f"message {event.seq} of the results stream stood under this job's id and was no result: {error}"
     core.stop_attempt(record, text)
-    core.finish(record, "failed", FailureCode.INVALID_RESULT, text, now)
+    finish(core, record, "failed", FailureCode.INVALID_RESULT, text, now)
+
+
+def finish(
+    core: Core,
+    record: JobRecord,
+    word: ResultWord,
+    code: FailureCode,
+    message: str,
+    now: Now,
+    *,
+    field: str | None = None,
+) -> None:
+    """Propose a terminal result. While the leadership is in doubt, later."""
+    attempts = record.trouble.attempts if record.trouble else []
+    error = JobError(code=code.value, message=message, field=field, attempts=list(attempts))
+    if not core.may_decide:
+        record.ending = (word, error)
+        core.index.file(record)
+        return
+    propose(core, record, word, error, now)
+
+
+def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, now: Now) -> None:
+    """Send the terminal result to the stream that decides."""
+    if record.state is JobState.QUEUED:
+        core.leave_queue(record)
+    last = error.attempts[-1] if error.attempts else None
+    attempt = record.attempt
+    record.move(JobState.FINISHING, f"{word}: {error.code}")
+    core.auctioneer.backfill.release_job(record.job_id)
+    at = rfc3339(now.wall)
+    record.proposal = Result(
+        job_id=record.job_id,
+        feature=record.klass.feature,
+        status=word,
+        attempt=record.attempt_no,
+        token=core.token(),
+        agent_id=attempt.agent_id if attempt else (last.agent_id if last else None),
+        device=attempt.device if attempt else (last.device if last else None),
+        adapter_id=attempt.adapter_id if attempt else None,
+        timings=timings_of(record, rfc3339(record.submitted_at), at),
+        tenant=record.klass.tenant,
+        error=error,
+    )
+    core.do(StoreResult(record.proposal, record.seq))
+    core.drop_attempt(record)
+    core.decided(record)
 
 
 def conclude(core: Core, record: JobRecord, result: Result, seq: int | None, now: Now) -> None:
@@ -107,9 +153,8 @@ def conclude(core: Core, record: JobRecord, result: Result, seq: int | None, now
         record.attempt = None
     record.move(JobState.FINISHED, result.status)
     record.result_seq = seq
-    core.deferred.pop(record.job_id, None)
-    core.recovering.pop(record.job_id, None)
-    core.auctioneer.release_hold(record.job_id)
+    core.decided(record)
+    core.auctioneer.backfill.release_job(record.job_id)
     status = _final_status(record, result, now)
     if result.status in _DEAD:
         core.do(PublishDead(record.job_id, record.klass.feature, record.klass.priority, record.seq, result.error))
@@ -203,18 +248,6 @@ def job_acked(core: Core, event: JobAcked, now: Now) -> None:
         core.do(ReadJobs(True))
 
 
-def adopt_orphan(core: Core, status: Status, job_seq: int, now: Now) -> None:
-    """A result whose event a former leader did not publish any more: finish its story."""
-    result, seq = core.orphans.pop(status.job_id)
-    klass = JobClass.of(status.feature, canonical(status.feature), status.priority, None)._replace(tenant=status.tenant)
-    record = JobRecord(job_seq, status.job_id, core.intern(klass), now.wall, now.mono)
-    record.attempt_no = status.attempt
-    record.started_told = status.status == "running"
-    record.move(JobState.RECOVERING, "its result is older than this leadership")
-    core.jobs[status.job_id] = record
-    conclude(core, record, result, seq, now)
-
-
 def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:
     """End a job in whatever state it is."""
     record = core.jobs.get(event.job_id)
@@ -223,11 +256,9 @@ def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:
     reason = event.reason or "cancelled on request"
     record.troubled().cancel = reason
     if record.state is JobState.QUEUED:
-        core.finish(record, "cancelled", FailureCode.CANCELLED, reason, now)
+        finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)
     elif record.attempt is not None:
-        record.attempt.cancel_by = now.mono + core.settings.cancel_wait_s
-        core.cancelling[record.job_id] = None
-        core.stop_attempt(record, reason)
+        core.cancel_attempt(record, reason, now)
 
 
 def expire_overdue(core: Core, now: Now) -> None:
@@ -241,41 +272,34 @@ def expire_overdue(core: Core, now: Now) -> None:
                 words.append(f"{reason.agent_id}: {reason.code}{short}")
         missing = "; ".join(words[:8]) or ("no agent is connected" if not core.fleet.agents else "no room in time")
         limit = record.klass.limits.schedule_to_start_s
-        core.finish(
-            record, "expired", FailureCode.NO_CAPACITY, f"not started within {limit:g} s of queueing: {missing}", now
+        finish(
+            core,
+            record,
+            "expired",
+            FailureCode.NO_CAPACITY,
+            f"not started within {limit:g} s of queueing: {missing}",
+            now,
         )
 
 
 def end_broken(core: Core, now: Now) -> None:
     """Jobs whose adapters are broken wherever they are listed: waiting would not mend them."""
-    for record, reason in core.auctioneer.broken(now.mono):
+    for record, reason in core.auctioneer.unavailable.overdue(now.mono):
         message = f"no agent can run it: {reason}"
-        core.finish(record, "failed", FailureCode.ADAPTER_UNAVAILABLE, message, now)
+        finish(core, record, "failed", FailureCode.ADAPTER_UNAVAILABLE, message, now)
 
 
 def end_slow_cancels(core: Core, now: Now) -> None:
     """An agent that does not answer must not keep a cancelled job open for ever."""
-    for job_id in list(core.cancelling):
-        record = core.jobs.get(job_id)
-        attempt = record.attempt if record is not None else None
-        if record is None or attempt is None or not record.cancel_wanted:
-            core.cancelling.pop(job_id, None)
-        elif now.mono >= attempt.cancel_by and record.state in (JobState.AWARDED, JobState.RUNNING):
+    for record in list(core.index.cancelling.values()):
+        late = record.attempt is not None and now.mono >= record.attempt.cancel_by
+        if late and record.state in (JobState.AWARDED, JobState.RUNNING):
             reason = (record.trouble.cancel if record.trouble else None) or "cancelled on request"
-            core.finish(record, "cancelled", FailureCode.CANCELLED, reason, now)
+            finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)
 
 
 def decide_deferred(core: Core, now: Now) -> None:
     """The leadership is proven: carry out the endings that waited for it."""
-    for job_id, (word, error) in list(core.deferred.items()):
-        del core.deferred[job_id]
-        record = core.jobs.get(job_id)
-        if record is not None and record.state not in (JobState.FINISHING, JobState.FINISHED):
-            core.propose(record, word, error, now)
-
-
-def ask_again(core: Core, record: JobRecord) -> None:
-    """Read the results stream before anything is decided about the attempt."""
-    if record.attempt is not None:
-        record.attempt.doubted = True
-    core.do(ReadResult(record.job_id))
+    for record in list(core.index.deferred.values()):
+        if record.ending is not None:
+            propose(core, record, *record.ending, now)

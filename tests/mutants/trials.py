@@ -1,0 +1,174 @@
+"""Mutants are sampled, each is tried by the tests that execute its line, and what came of it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from mutants import baseline, import_mutant, mutations
+from support.import_graph import ROOT, modules
+from support.purity import deciding
+
+#: Folders of tests that start processes and servers, or take minutes.
+SLOW = ("e2e", "simulation", "models", "bench", "guide", "workers", "packaging", "bus_server", "mutants")
+#: Tests of one mutant, all together as long as they take without it, seconds; the quick ones come first.
+_TESTS_S = 30.0
+#: A mutant that is not done by then hangs.
+_LIMIT_S = 60.0
+
+Verdict = Literal["killed", "hung", "survived", "no test"]
+
+
+class Sampled(NamedTuple):
+    """One mutant of one module."""
+
+    module: str
+    component: str
+    mutant: mutations.Mutant
+
+    @property
+    def place(self) -> str:
+        """File and line."""
+        return f"{modules()[self.module].path.relative_to(ROOT)}:{self.mutant.line}"
+
+    @property
+    def key(self) -> str:
+        """The same for the same mutant of the same source."""
+        return hashlib.sha256(f"{self.module}\n{self.mutant.line}\n{self.mutant.source}".encode()).hexdigest()[:16]
+
+
+def sample(count: int, seed: int, names: Iterable[str] | None = None) -> list[Sampled]:
+    """Mutants of so many lines, all lines being equally likely, one mutant each."""
+    texts = {
+        name: modules()[name].path.read_text(encoding="utf-8")
+        for name in sorted(deciding() if names is None else names)
+    }
+    lines = [(name, line) for name, text in texts.items() for line in mutations.mutable_lines(text)]
+    dice = random.Random(seed)
+    return [
+        Sampled(name, modules()[name].component, dice.choice(mutations.mutants(texts[name], line)))
+        for name, line in dice.sample(lines, min(count, len(lines)))
+    ]
+
+
+def fingerprint() -> str:
+    """Of everything that a verdict depends on: the sources and the tests."""
+    digest = hashlib.sha256()
+    for path in sorted([*(m.path for m in modules().values()), *(ROOT / "tests").rglob("*.py")]):
+        digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def record_baseline(folder: Path, *, at_a_time: int = 2) -> baseline.Baseline:
+    """Run the fast tests once, folder by folder, unless that was done for these very sources.
+
+    Raises:
+        RuntimeError: pytest could not run them.
+    """
+    print_of = fingerprint()
+    with ThreadPoolExecutor(at_a_time) as pool:
+        found = pool.map(
+            lambda tests: _record(tests, folder / f"baseline-{print_of}-{tests.name}.json"), _fast_folders()
+        )
+        return baseline.load(found)
+
+
+def _fast_folders() -> list[Path]:
+    """Folders of tests, those of the subfolders apart where there are any: they are shared among processes."""
+    found = []
+    for path in sorted((ROOT / "tests").iterdir()):
+        if path.is_dir() and path.name not in SLOW:
+            inner = [each for each in sorted(path.iterdir()) if any(each.glob("test_*.py"))]
+            found += inner or ([path] if any(path.glob("test_*.py")) else [])
+    return found
+
+
+def _record(tests: Path, path: Path) -> Path:
+    if not path.exists():
+        arguments = ["-q", "-p", "mutants.baseline", "--no-header", "-m", "not e2e", str(tests.relative_to(ROOT))]
+        _, output = _pytest(arguments, path.parent, {baseline.FILE_VARIABLE: str(path)}, None)
+        if not path.exists():
+            raise RuntimeError(f"the baseline of {tests} was not written:\n{output[-4000:]}")
+        print(f"measured {tests.relative_to(ROOT)}", flush=True)
+    return path
+
+
+def attempt(sampled: Sampled, known: baseline.Baseline, folder: Path) -> Verdict:
+    """Try one mutant; stops at the first failure."""
+    file = str(modules()[sampled.module].path)
+    tests: list[str] = []
+    seconds = 0.0
+    for name in known.tests_of(file, sampled.mutant.line):
+        seconds += known.durations[name]
+        if seconds > _TESTS_S and tests:
+            break
+        tests.append(name)
+    if not tests:
+        return "no test"
+    trial = folder / f"trial-{sampled.key}.json"
+    trial.write_text(json.dumps(import_mutant.Trial(sampled.module, file, sampled.mutant.source, tests)._asdict()))
+    files = sorted({name.partition("::")[0] for name in tests})
+    try:
+        code, output = _pytest(
+            ["-q", "-x", "-p", "mutants.import_mutant", "--no-header", *files],
+            folder,
+            {import_mutant.FILE_VARIABLE: str(trial)},
+            _LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return "hung"
+    finally:
+        trial.unlink()
+    if code == 0:
+        return "survived"
+    if code in (1, 2, 3):
+        # A failure, an error while the tests were collected, or one that took pytest itself along.
+        return "killed"
+    raise RuntimeError(f"{sampled.place}: pytest ended with {code}:\n{output[-4000:]}")
+
+
+def try_all(
+    chosen: Iterable[Sampled], known: baseline.Baseline, folder: Path, *, at_a_time: int = 2
+) -> Mapping[str, Verdict]:
+    """Verdicts by key. What was tried before, of the same sources and tests, is not tried again."""
+    path = folder / f"verdicts-{fingerprint()}.jsonl"
+    verdicts: dict[str, Verdict] = {}
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            verdicts.update([json.loads(line)])
+    left = [each for each in chosen if each.key not in verdicts]
+    with ThreadPoolExecutor(at_a_time) as pool, path.open("a", encoding="utf-8") as kept:
+        for each, verdict in zip(left, pool.map(lambda one: attempt(one, known, folder), left), strict=True):
+            verdicts[each.key] = verdict
+            kept.write(json.dumps([each.key, verdict]) + "\n")
+            kept.flush()
+            print(f"{verdict:9} {each.place}  {each.mutant.before}  ->  {each.mutant.after}", flush=True)
+    return verdicts
+
+
+def _pytest(arguments: list[str], folder: Path, variables: dict[str, str], limit_s: float | None) -> tuple[int, str]:
+    environment = {
+        **os.environ,
+        **variables,
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=limit_s,
+        check=False,
+    )
+    return done.returncode, done.stdout

@@ -7,8 +7,9 @@ It stands for a model: what a real one does differently is that `_load_model` lo
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
+from pocket3d.adapters.authoring.options import Meta, Options
 from pocket3d.adapters.errors import InvalidInput
 from pocket3d.adapters.mesh_models import TextToMeshModel
 
@@ -18,37 +19,26 @@ FACES = [(1, 2, 4, 3), (5, 7, 8, 6), (1, 5, 6, 2), (3, 4, 8, 7), (1, 3, 7, 5), (
 LONGEST = 200
 
 
+class LetterBlocksOptions(Options):
+    """What a request may say. This is published, and wrong requests are refused by it before a device is taken."""
+
+    text_prompt: Annotated[str, Meta(min_length=1, max_length=LONGEST, description="any text")]
+    output_format: str = "obj"
+    height: Annotated[float, Meta(ge=0.1, le=10, description="metres")] = 1.0
+
+
 class LetterBlocksAdapter(TextToMeshModel):
-    """Blocks for letters.
+    """Blocks for letters."""
 
-    Args:
-        vram_requirement: MB that the loaded model and one request need together.
-        max_concurrent: requests that may run in it at once.
-    """
-
+    adapter_id = "letter-blocks"
+    #: MB that the loaded model and one request need together.
+    default_vram_mb = 64
+    #: Requests that may run in it at once.
+    default_max_concurrent = 4
+    default_output_formats = ("obj",)
+    options_type = LetterBlocksOptions
     #: Without this line the system would give it GPUs only.
-    devices: ClassVar[tuple[str, ...]] = ("cuda", "cpu")
-
-    def __init__(self, vram_requirement: int = 64, max_concurrent: int = 4) -> None:
-        super().__init__(
-            "letter-blocks",
-            vram_requirement=vram_requirement,
-            max_concurrent=max_concurrent,
-            supported_output_formats=["obj"],
-        )
-
-    def get_parameter_schema(self) -> dict[str, Any]:
-        """Wrong requests are refused by this before a device is taken."""
-        return {
-            "type": "object",
-            "properties": {
-                "text_prompt": {"type": "string", "minLength": 1, "maxLength": LONGEST, "description": "any text"},
-                "output_format": {"enum": ["obj"], "default": "obj"},
-                "height": {"type": "number", "minimum": 0.1, "maximum": 10, "default": 1, "description": "metres"},
-            },
-            "required": ["text_prompt"],
-            "additionalProperties": False,
-        }
+    devices = ("cuda", "cpu")
 
     def _load_model(self) -> Any:
         # Heavy imports and weights belong here; `self.device` is "cuda:0" or "cpu".
@@ -60,7 +50,8 @@ class LetterBlocksAdapter(TextToMeshModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         # Checks the inputs and gives the common part of the answer, `output_mesh_path` among it.
         response: dict[str, Any] = super()._process_request(inputs)
-        text = inputs["text_prompt"]
+        options = LetterBlocksOptions.read(inputs)
+        text = options.text_prompt
         if not text.isprintable():
             # The producer's mistake: the job is failed with this field, and not tried again.
             raise InvalidInput("the prompt has characters that cannot be printed", "text_prompt")
@@ -68,9 +59,8 @@ class LetterBlocksAdapter(TextToMeshModel):
         lines = []
         for at, character in enumerate(text):
             # A cancel is heard here, and watchers see how far it is.
-            self.check_cancelled()
-            self.report_progress(at / len(text), "stacking")
-            tall = inputs.get("height", 1) * ord(character) / highest
+            self.step(at / len(text), "stacking")
+            tall = options.height * ord(character) / highest
             lines += [f"v {at * 1.2 + x:.4f} {y * tall:.4f} {z}" for x, y, z in CORNERS]
             lines += ["f " + " ".join(str(at * len(CORNERS) + corner) for corner in face) for face in FACES]
         Path(response["output_mesh_path"]).write_text("\n".join(lines) + "\n", encoding="ascii")

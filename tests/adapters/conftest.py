@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,15 +14,15 @@ from support.worker_driver import WorkerDriver
 
 @pytest.fixture
 def new_worker(tmp_path: Path) -> Iterator[Callable[[], WorkerDriver]]:
-    made: list[WorkerDriver] = []
+    with contextlib.ExitStack() as made:
+        numbers = itertools.count()
 
-    def make() -> WorkerDriver:
-        made.append(WorkerDriver(tmp_path / f"worker-{len(made)}"))
-        return made[-1]
+        def make() -> WorkerDriver:
+            driver = WorkerDriver(tmp_path / f"worker-{next(numbers)}")
+            made.enter_context(driver)
+            return driver
 
-    yield make
-    for each in made:
-        each.close()
+        yield make
 
 
 @pytest.fixture

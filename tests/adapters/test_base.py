@@ -48,8 +48,13 @@ def raising(error: BaseException) -> Any:
 async def test_a_life_goes_through_its_states() -> None:
     seen: list[ModelStatus] = []
     model = Scripted()
-    model.loading = lambda: seen.append(model.status) or "weights"
-    model.request = lambda _: seen.append(model.status) or {"success": True}
+
+    def note(answer: Any) -> Any:
+        seen.append(model.status)
+        return answer
+
+    model.loading = lambda: note("weights")
+    model.request = lambda _: note({"success": True})
     assert model.status is ModelStatus.UNLOADED
     assert await model.load(gpu_id=0) and await model.load(gpu_id=0)
     assert (model.status, model.model, model.gpu_id) == (ModelStatus.LOADED, "weights", 0)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +20,12 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
 from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled  # noqa: E402
+from pocket3d.adapters.mesh_input import read_mesh  # noqa: E402
 from pocket3d.adapters.partfield import adapter as module  # noqa: E402
 from pocket3d.adapters.partfield.adapter import PartFieldSegmentationAdapter  # noqa: E402
 from pocket3d.adapters.partfield.clustering import cluster_faces, face_graph, numbered  # noqa: E402
 from pocket3d.adapters.partfield.recipe import RECIPE  # noqa: E402
-from pocket3d.adapters.partfield.upstream import UpstreamFailed  # noqa: E402
+from pocket3d.adapters.partfield.upstream import UpstreamFailed, predict  # noqa: E402
 from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
 
 FAKE = Path(__file__).parent / "fake_partfield"
@@ -40,7 +42,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     folder = tmp_path / "packages"
     folder.mkdir()
-    for name in module._NEEDED:
+    for name in module.NEEDED:
         if importlib.util.find_spec(name) is None:
             (folder / f"{name}.py").touch()
     monkeypatch.syspath_prepend(folder)
@@ -138,20 +140,37 @@ def test_the_weights_are_read_once_and_the_features_of_one_mesh_too(
 ) -> None:
     first, _ = run(adapter, {"mesh_path": balls, "num_parts": 3, "points_per_face": 10}, tmp_path / "a")
     trainer = sys.modules["partfield.model_trainer_pvcnn_only_demo"]
-    made = trainer.Model.made  # type: ignore[attr-defined]
-    features = adapter._last_features
+    made = trainer.Model.made
     second, seen = run(adapter, {"mesh_path": balls, "num_parts": 5, "points_per_face": 10}, tmp_path / "b")
-    assert trainer.Model.made == made  # type: ignore[attr-defined]
+    assert trainer.Model.made == made
     assert first["generation_info"]["features_reused"] is False
     assert second["generation_info"]["features_reused"] is True
     assert "sampling features" not in [stage for _, stage in seen]
     assert second["num_parts"] == 5
-    adapter._last_features = None
-    run(adapter, {"mesh_path": balls, "num_parts": 3, "points_per_face": 10}, tmp_path / "c")
-    assert features is not None and adapter._last_features is not None
-    assert np.array_equal(features[1], adapter._last_features[1]), "the same seed gives the same features"
-    run(adapter, {"mesh_path": balls, "num_parts": 3, "points_per_face": 10, "seed": 7}, tmp_path / "d")
-    assert not np.array_equal(features[1], adapter._last_features[1])
+    again, _ = run(adapter, {"mesh_path": balls, "num_parts": 5, "points_per_face": 10, "seed": 7}, tmp_path / "c")
+    assert again["generation_info"]["features_reused"] is False, "another seed samples other points"
+    finer, _ = run(adapter, {"mesh_path": balls, "num_parts": 5, "points_per_face": 11, "seed": 7}, tmp_path / "d")
+    assert finer["generation_info"]["features_reused"] is False
+
+
+def test_the_same_seed_gives_the_same_features(adapter: PartFieldSegmentationAdapter, balls: Path) -> None:
+    asyncio.run(adapter.load())
+    mesh = read_mesh(balls)
+
+    def features(seed: int) -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            return predict(
+                adapter.model,
+                mesh,
+                device="cpu",
+                points_per_face=10,
+                seed=seed,
+                folder=Path(folder),
+                step=lambda fraction, stage: None,
+            )
+
+    assert np.array_equal(features(0), features(0))
+    assert not np.array_equal(features(0), features(7))
 
 
 @pytest.mark.parametrize("options", [{"method": "kmeans"}, {"bridge": "components"}, {"points_per_face": 7}])
@@ -252,7 +271,7 @@ def test_it_says_what_is_missing(tmp_path: Path, packages: Path) -> None:
 
 def test_missing_packages_are_named(adapter: PartFieldSegmentationAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
     assert adapter.check_available() is None
-    monkeypatch.setattr(module, "_NEEDED", ("torch", "no_such_package_of_upstream"))
+    monkeypatch.setattr(module, "NEEDED", ("torch", "no_such_package_of_upstream"))
     assert "no_such_package_of_upstream" in (adapter.check_available() or "")
 
 

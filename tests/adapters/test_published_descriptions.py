@@ -7,7 +7,6 @@ made there on purpose.
 
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
 from pocket3d.adapters.class_loading import build, load_class
+from pocket3d.adapters.construction import constructor_parameters
 from pocket3d.adapters.describe import describe
 from pocket3d.contracts.worker_frames import AdapterSpec
 
@@ -58,7 +58,7 @@ def test_an_adapter_publishes_what_it_did(published: dict[str, Any]) -> None:
     assert adapter.model_id == published["model_id"]
     assert adapter.get_supported_formats() == published["supported_formats"]
     # What models.yaml may configure.
-    assert set(published["constructor"]) <= set(inspect.signature(cls).parameters)
+    assert set(published["constructor"]) <= set(constructor_parameters(cls))
 
 
 def test_every_builtin_adapter_is_among_them() -> None:

@@ -21,7 +21,7 @@ from pocket3d.adapters.trellis.adapter import (
     TrellisTextToMeshAdapter,
 )
 from pocket3d.adapters.trellis.options import ImageToMeshOptions
-from pocket3d.adapters.trellis.progress_bar import telling_bar
+from pocket3d.adapters.trellis.progress_bar import reporting_bar
 from pocket3d.adapters.trellis.recipe import RECIPE
 from pocket3d.adapters.trellis.sampling import Span, Stage, TrellisFailed, watched
 from pocket3d.adapters.upstream.hub import Source
@@ -61,11 +61,13 @@ def test_it_is_built_in_under_its_id_with_its_recipe(cls: type[Any]) -> None:
     assert entry.recipe == "pocket3d.adapters.trellis.recipe"
     assert (made.model_id, made.feature_type) == (entry.adapter_id, entry.feature)
     assert made.vram_requirement == 11776
+    assert made.license_info is not None
     assert "nvdiffrast" in made.license_info.summary() and "MIT" in made.license_info.summary()
     schema = made.get_parameter_schema()
+    assert schema is not None
     assert schema["additionalProperties"] is False and set(schema.get("required", ())) <= set(schema["properties"])
     # The recipe's configuration is one that the class takes.
-    build(cls, cls.adapter_id, RECIPE.config)
+    build(cls, entry.adapter_id, RECIPE.config)
 
 
 def test_an_unknown_backend_is_refused_at_construction() -> None:
@@ -337,7 +339,7 @@ def test_an_empty_structure_is_said_before_upstream_stumbles_over_it() -> None:
 
 def test_upstreams_bars_tell_their_steps_and_can_be_stopped() -> None:
     told: list[tuple[int, int | None, str]] = []
-    bar = telling_bar(lambda *step: told.append(step), {"Rendering": 2})
+    bar = reporting_bar(lambda *step: told.append(step), {"Rendering": 2})
     assert list(bar(iter("ab"), desc="Rendering", disable=True)) == ["a", "b"]
     with bar(total=2500, desc="baking") as shown:
         shown.set_postfix({"loss": 0.1})
@@ -349,4 +351,4 @@ def test_upstreams_bars_tell_their_steps_and_can_be_stopped() -> None:
         raise JobCancelled
 
     with pytest.raises(JobCancelled):
-        list(telling_bar(stop, {})(range(3)))
+        list(reporting_bar(stop, {})(range(3)))

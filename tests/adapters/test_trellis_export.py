@@ -50,6 +50,7 @@ class Upstream:
     def __init__(self) -> None:
         self.processing: Any = ModuleType("trellis.utils.postprocessing_utils")
         self.rendering: Any = ModuleType("trellis.utils.render_utils")
+        module: Any
         for module in (self.processing, self.rendering):
             module.tqdm = "upstream's own"
         for function in (self.to_glb, self.parametrize_mesh, self.render_multiview, self.bake_texture):
@@ -227,7 +228,11 @@ def test_a_generated_mesh_is_baked_by_upstream_and_each_loop_is_told(upstream: U
 
 
 def test_baking_can_be_cancelled_between_its_steps(upstream: Upstream, tmp_path: Path) -> None:
-    run = RunContext(output_dir=tmp_path, on_progress=lambda _, stage, __: run.cancel() if "g 40/" in stage else None)
+    def cancel_at_step_40(_fraction: float | None, stage: str | None, _message: str | None) -> None:
+        if "g 40/" in (stage or ""):
+            run.cancel()
+
+    run = RunContext(output_dir=tmp_path, on_progress=cancel_at_step_40)
     token = current_run.set(run)
     try:
         with pytest.raises(JobCancelled):

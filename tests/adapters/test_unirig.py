@@ -47,7 +47,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty modules for what upstream imports and this interpreter lacks, and the stand-in for Blender's."""
     folder = tmp_path / "packages"
     folder.mkdir()
-    for name in module._NEEDED:
+    for name in module.NEEDED:
         if name != "bpy" and importlib.util.find_spec(name) is None:
             (folder / f"{name}.py").touch()
     monkeypatch.syspath_prepend(folder)
@@ -279,7 +279,7 @@ def test_another_seed_is_tried_where_one_leads_to_no_end(
     assert (answer["seed"], answer["generation_info"]["requested_seed"]) == (5, 4)
     assert answer["generation_info"]["seeds_tried"] == 2
     assert "generating the skeleton, attempt 2" in [stage for _, stage in seen]
-    adapter.seeds = 1
+    adapter.config.seeds = 1
     with pytest.raises(StepFailed, match="last token is not eos"):
         run(adapter, {"mesh_path": figure, "seed": 4}, tmp_path / "again")
 
@@ -467,7 +467,7 @@ class FakeNvml:
 
 
 def test_vram_is_that_of_the_processes_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     memory = GroupMemory()
     memory.look(os.getpgid(0))

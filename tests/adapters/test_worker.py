@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import textwrap
 import time
@@ -30,7 +31,7 @@ from support.worker_driver import DEADLINE_S, WorkerDriver, alive, interpreter, 
 
 
 def loaded(worker: WorkerDriver, name: str = "Harmless", **spec: Any) -> WorkerDriver:
-    worker.load(f"misbehaving.{name}", **spec)
+    worker.begin(f"misbehaving.{name}", **spec)
     worker.next(ModelLoaded)
     return worker
 
@@ -44,16 +45,16 @@ def journal(worker: WorkerDriver) -> list[dict[str, Any]]:
 
 
 def test_echo_gives_back_its_inputs_and_leaves_cleanly(worker: WorkerDriver) -> None:
-    worker.load()
+    worker.begin()
     hello = worker.frames[0]
     assert isinstance(hello, Hello) and hello.protocol == PROTOCOL
     assert worker.next(ModelLoaded).vram_mb is None
-    worker.run("r1", {"text": "hi", "weird_paths": ["/etc/passwd"], "vram_mb": 77})
-    end = worker.end("r1")
+    worker.echo("r1", {"text": "hi", "weird_paths": ["/etc/passwd"], "vram_mb": 77})
+    end = worker.ended("r1")
     # `weird_paths` is a local path here, not as published, so it is only named.
     assert end.outputs == {"success": True, "inputs": {"text": "hi", "weird_paths": ["passwd"], "vram_mb": 77}}
     assert end.vram_peak_mb == 77 and end.files == []
-    assert worker.shut_down() == 0
+    assert worker.leave() == 0
     assert [each["event"] for each in journal(worker)] == [
         "worker_start",
         "loaded",
@@ -64,53 +65,53 @@ def test_echo_gives_back_its_inputs_and_leaves_cleanly(worker: WorkerDriver) -> 
 
 
 def test_echo_gives_back_what_was_published_not_the_local_path(worker: WorkerDriver) -> None:
-    worker.load()
+    worker.begin()
     image = worker.folder / "cat.png"
     image.write_bytes(b"png")
     published = {"image_path": {"artifact": "sha256-aa", "filename": "cat.png"}, "deep": {"x_path": "free text"}}
-    worker.run("r1", {"image_path": str(image), "deep": {"x_path": "free text"}}, published_inputs=published)
-    assert worker.end("r1").outputs == {"success": True, "inputs": published}
+    worker.echo("r1", {"image_path": str(image), "deep": {"x_path": "free text"}}, published_inputs=published)
+    assert worker.ended("r1").outputs == {"success": True, "inputs": published}
 
 
 def test_the_journal_has_the_intervals_an_oracle_needs(worker: WorkerDriver) -> None:
-    worker.load(adapter_id="echo")
+    worker.begin(adapter_id="echo")
     worker.next(ModelLoaded)
-    worker.run("r1", extra_vram_mb=5)
-    worker.run("r2", {"sleep_s": "long"}, extra_vram_mb=6)
-    worker.end("r1")
-    worker.end("r2")
+    worker.echo("r1", extra_vram_mb=5)
+    worker.echo("r2", {"sleep_s": "long"}, extra_vram_mb=6)
+    worker.ended("r1")
+    worker.ended("r2")
     records = journal(worker)
     known = {k: v for k, v in records[1].items() if k not in ("monotonic_ns", "pid")}
     assert known == {"event": "loaded", "adapter_id": "echo", "device": "cpu-0", "vram_mb": 64}
     ends = {each["run_id"]: each for each in records if each["event"] == "run_end"}
     starts = {each["run_id"]: each for each in records if each["event"] == "run_start"}
     assert (ends["r1"]["ok"], ends["r2"]["ok"]) == (True, False)
-    assert starts["r1"]["extra_vram_mb"] == 5 and starts["r2"]["job_id"] == "job-r2" and starts["r2"]["attempt"] == 1
+    assert starts["r1"]["extra_vram_mb"] == 5 and starts["r2"]["job_id"] == "r2" and starts["r2"]["attempt"] == 1
     assert starts["r1"]["monotonic_ns"] <= ends["r1"]["monotonic_ns"]
 
 
 def test_three_runs_at_once_keep_their_own_folders_and_progress(worker: WorkerDriver) -> None:
-    worker.load("well_behaved.BarrierAdapter", config={"parties": 3, "max_concurrent": 3})
+    worker.begin("well_behaved.BarrierAdapter", config={"parties": 3, "max_concurrent": 3})
     worker.next(ModelLoaded)
-    folders = {name: worker.run(name, {"name": name}) for name in ("a", "b", "c")}
+    folders = {name: worker.echo(name, {"name": name}) for name in ("a", "b", "c")}
     # They meet at a barrier, so none ends unless all three run at once.
     for name, folder in folders.items():
-        end = worker.end(name)
+        end = worker.ended(name)
         assert isinstance(end, RunFinished), end
         (file,) = end.files
         assert Path(file.path) == folder / "mesh.glb" and Path(file.path).read_text() == name
         assert end.outputs["output_mesh_path"] == file.name == "mesh.glb" and file.size == 1
-        assert [(p.fraction, p.stage) for p in worker.progress(name)][-1] == (1.0, name)
+        assert [(p.fraction, p.stage) for p in worker.reports(name)][-1] == (1.0, name)
 
 
 def test_progress_is_thinned_and_the_last_one_always_arrives(worker: WorkerDriver) -> None:
-    worker.load("well_behaved.ChattyAdapter")
+    worker.begin("well_behaved.ChattyAdapter")
     worker.next(ModelLoaded)
     began = time.monotonic()
-    worker.run("r1", {"reports": 5000})
-    worker.end("r1")
+    worker.echo("r1", {"reports": 5000})
+    worker.ended("r1")
     elapsed = time.monotonic() - began
-    seen = [each.fraction for each in worker.progress("r1")]
+    seen = [each.fraction or 0.0 for each in worker.reports("r1")]
     assert seen[-1] == 1.0 and seen == sorted(seen)
     assert len(seen) <= elapsed / 0.1 + 2
     kinds = [type(each) for each in worker.frames]
@@ -131,35 +132,35 @@ def test_progress_is_thinned_and_the_last_one_always_arrives(worker: WorkerDrive
 def test_a_cancel_ends_the_run_and_the_worker_stays(
     worker: WorkerDriver, class_path: str, inputs: dict[str, Any]
 ) -> None:
-    worker.load(class_path)
+    worker.begin(class_path)
     worker.next(ModelLoaded)
-    worker.run("r1", inputs)
+    worker.echo("r1", inputs)
     worker.next(RunProgress, "r1")
     worker.cancel("r1")
-    end = worker.end("r1")
+    end = worker.ended("r1")
     assert (type(end), end.code) == (RunFailed, "cancelled")
-    worker.run("r2", inputs)
+    worker.echo("r2", inputs)
     worker.next(RunProgress, "r2")
     worker.cancel("r2")
-    assert worker.end("r2").code == "cancelled"
+    assert worker.ended("r2").code == "cancelled"
 
 
 def test_a_cancel_of_one_run_leaves_the_other(worker: WorkerDriver) -> None:
-    worker.load()
+    worker.begin()
     worker.next(ModelLoaded)
-    worker.run("long", {"sleep_s": 1000})
-    worker.run("short", {"sleep_s": 0.3})
+    worker.echo("long", {"sleep_s": 1000})
+    worker.echo("short", {"sleep_s": 0.3})
     worker.next(RunProgress, "long")
     worker.cancel("long")
-    assert worker.end("long").code == "cancelled"
-    assert isinstance(worker.end("short"), RunFinished)
+    assert worker.ended("long").code == "cancelled"
+    assert isinstance(worker.ended("short"), RunFinished)
 
 
 def test_a_cancel_before_the_model_is_loaded_keeps_the_run_from_starting(worker: WorkerDriver) -> None:
-    worker.load("misbehaving.SlowLoadAdapter", config={"load_s": 0.5})
-    worker.run("r1")
+    worker.begin("misbehaving.SlowLoadAdapter", config={"load_s": 0.5})
+    worker.echo("r1")
     worker.cancel("r1")
-    assert worker.end("r1").code == "cancelled"
+    assert worker.ended("r1").code == "cancelled"
 
 
 # ---------------------------------------------------------------- misbehaviour
@@ -182,7 +183,7 @@ def test_a_cancel_before_the_model_is_loaded_keeps_the_run_from_starting(worker:
 def test_a_load_that_fails_says_why_and_ends_the_worker(
     worker: WorkerDriver, class_path: str, config: dict[str, Any], code: str, says: str
 ) -> None:
-    worker.load(class_path, config=config)
+    worker.begin(class_path, config=config)
     failed = worker.next(LoadFailed)
     assert failed.code == code and says in failed.message, failed
     assert "Traceback" in failed.traceback
@@ -223,19 +224,19 @@ def test_a_run_that_goes_wrong_has_its_code_and_the_worker_stays(
 ) -> None:
     loaded(worker, name)
     for run_id in ("r1", "r2"):
-        worker.run(run_id, inputs)
-        end = worker.end(run_id)
+        worker.echo(run_id, inputs)
+        end = worker.ended(run_id)
         assert isinstance(end, RunFailed), end
         assert end.code == code and says in end.message, end
 
 
 def test_an_invalid_input_names_its_field_through_the_guides_wrapping(worker: WorkerDriver) -> None:
     loaded(worker, "GuideAdapter")
-    worker.run("r1", {"text_prompt": "  "})
-    end = worker.end("r1")
+    worker.echo("r1", {"text_prompt": "  "})
+    end = worker.ended("r1")
     assert (end.code, end.field) == ("invalid_input", "inputs.text_prompt")
-    worker.run("r2", {"text_prompt": "a chair", "output_format": "exe"})
-    end = worker.end("r2")
+    worker.echo("r2", {"text_prompt": "a chair", "output_format": "exe"})
+    end = worker.ended("r2")
     assert (end.code, end.field) == ("invalid_input", "inputs.output_format")
     assert "glb" in end.message
 
@@ -244,8 +245,8 @@ def test_a_guide_adapter_that_writes_elsewhere_has_its_file_copied_in(worker: Wo
     outside = tmp_path / "outputs" / "meshes"
     outside.mkdir(parents=True)
     loaded(worker, "GuideAdapter", config={"outside_dir": str(outside)})
-    output_dir = worker.run("r1", {"text_prompt": "a chair"})
-    end = worker.end("r1")
+    output_dir = worker.echo("r1", {"text_prompt": "a chair"})
+    end = worker.ended("r1")
     assert isinstance(end, RunFinished), end
     (file,) = end.files
     assert Path(file.path).parent == output_dir and Path(file.path).read_bytes() == b"glTF"
@@ -255,17 +256,17 @@ def test_a_guide_adapter_that_writes_elsewhere_has_its_file_copied_in(worker: Wo
 @pytest.mark.parametrize(("name", "status"), [("CrashingAdapter", 9), ("SegfaultingAdapter", -signal.SIGSEGV)])
 def test_a_crash_ends_the_process_with_its_status(worker: WorkerDriver, name: str, status: int) -> None:
     loaded(worker, name)
-    worker.run("r1")
+    worker.echo("r1")
     assert worker.process.wait(DEADLINE_S) == status
     assert journal(worker)[-1]["event"] == "run_start"
 
 
 def test_binary_prints_do_not_reach_the_frames(worker: WorkerDriver) -> None:
     loaded(worker, "PrintingAdapter")
-    worker.run("r1")
-    end = worker.end("r1")
+    worker.echo("r1")
+    end = worker.ended("r1")
     assert isinstance(end, RunFinished), end
-    assert worker.shut_down() == 0
+    assert worker.leave() == 0
     assert len(worker.stdout.read_bytes()) == end.outputs["printed"] * 2 // 3 + len(b"loading\n")
     assert bytes(range(256)) in worker.stderr.read_bytes()
 
@@ -276,40 +277,47 @@ def test_binary_prints_do_not_reach_the_frames(worker: WorkerDriver) -> None:
 @pytest.mark.parametrize("name", ["HangingAdapter", "BlockingLoopAdapter"])
 def test_the_worker_ends_when_the_socket_does_even_if_the_model_hangs(worker: WorkerDriver, name: str) -> None:
     loaded(worker, name)
-    worker.run("r1")
+    worker.echo("r1")
     worker.next(RunProgress, "r1")
     worker.socket.close()
     assert worker.process.wait(DEADLINE_S) == 0
     assert journal(worker)[-1]["event"] == "worker_stop"
 
 
+def test_an_idle_worker_ends_when_the_socket_does(worker: WorkerDriver) -> None:
+    """Without the guardian and without the parent's death: the socket alone."""
+    loaded(worker)
+    worker.socket.shutdown(socket.SHUT_RDWR)
+    assert worker.process.wait(DEADLINE_S) == 0
+
+
 def test_sigterm_ends_a_hanging_worker_at_once(worker: WorkerDriver) -> None:
     loaded(worker, "HangingAdapter")
-    worker.run("r1")
+    worker.echo("r1")
     worker.next(RunProgress, "r1")
     worker.process.terminate()
     assert worker.process.wait(DEADLINE_S) == -signal.SIGTERM
 
 
 def test_ctrl_c_is_the_agents_to_judge(worker: WorkerDriver) -> None:
-    worker.load()
+    worker.begin()
     worker.next(ModelLoaded)
     worker.process.send_signal(signal.SIGINT)
-    worker.run("r1", {"after": "sigint"})
-    assert isinstance(worker.end("r1"), RunFinished)
+    worker.echo("r1", {"after": "sigint"})
+    assert isinstance(worker.ended("r1"), RunFinished)
 
 
 def test_a_shutdown_cancels_what_runs(worker: WorkerDriver) -> None:
-    worker.load()
+    worker.begin()
     worker.next(ModelLoaded)
-    worker.run("r1", {"sleep_s": 1000})
+    worker.echo("r1", {"sleep_s": 1000})
     worker.next(RunProgress, "r1")
-    assert worker.shut_down() == 0
-    assert worker.end("r1").code == "cancelled"
+    assert worker.leave() == 0
+    assert worker.ended("r1").code == "cancelled"
 
 
 def test_a_frame_that_is_none_ends_the_worker(worker: WorkerDriver) -> None:
-    worker.load()
+    worker.begin()
     worker.next(ModelLoaded)
     worker.socket.sendall(b"\x00\x00\x00\x02hi")
     worker.process.wait(DEADLINE_S)
@@ -318,7 +326,7 @@ def test_a_frame_that_is_none_ends_the_worker(worker: WorkerDriver) -> None:
 
 def test_the_models_children_do_not_hold_the_socket(worker: WorkerDriver, tmp_path: Path) -> None:
     loaded(worker, "SpawningAdapter")
-    worker.run("r1", {"mark_dir": str(tmp_path)})
+    worker.echo("r1", {"mark_dir": str(tmp_path)})
     mark = tmp_path / "child.txt"
     wait_until(lambda: mark.exists() and mark.read_text(), "the child was started")
     worker.process.kill()
@@ -403,16 +411,16 @@ def test_without_an_agent_it_says_who_starts_it() -> None:
 
 
 def test_a_worker_needs_no_pyyaml_torch_or_numpy(worker: WorkerDriver) -> None:
-    worker.load("well_behaved.ModulesAdapter")
+    worker.begin("well_behaved.ModulesAdapter")
     worker.next(ModelLoaded)
-    worker.run("r1")
-    modules = set(worker.end("r1").outputs["modules"])
+    worker.echo("r1")
+    modules = set(worker.ended("r1").outputs["modules"])
     assert "pocket3d.adapters.worker_process" in modules
     assert not modules & {"yaml", "torch", "numpy", "nats", "trimesh", "pocket3d.bus"}
 
 
 def test_a_frame_may_come_in_pieces(worker: WorkerDriver) -> None:
-    worker.load()
+    worker.begin()
     worker.next(ModelLoaded)
     from pocket3d.contracts.worker_frames import RunJob
 
@@ -424,4 +432,4 @@ def test_a_frame_may_come_in_pieces(worker: WorkerDriver) -> None:
     )
     for byte in data:
         worker.socket.sendall(bytes([byte]))
-    assert worker.end("r").outputs["inputs"] == {"x": 1}
+    assert worker.ended("r").outputs["inputs"] == {"x": 1}

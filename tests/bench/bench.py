@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -28,8 +28,11 @@ sys.path[:0] = [str(ROOT / c) for c in ("contracts", "bus", "gpu_agents", "adapt
 
 from support.fleet_processes import FleetProcesses, Part, until  # noqa: E402
 
-sys.path.insert(0, str(HERE))
-import plain_pipeline  # noqa: E402
+if TYPE_CHECKING:
+    from bench import plain_pipeline
+else:
+    sys.path.insert(0, str(HERE))
+    import plain_pipeline
 
 WINDOW = 256
 

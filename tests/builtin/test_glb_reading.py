@@ -166,6 +166,21 @@ def test_a_moved_texture_as_met_in_a_real_file() -> None:
     assert uv.max() > 3
 
 
+# ---------------------------------------------------------------- instances
+
+
+def test_copies_by_an_extension_are_named_as_left_out(tmp_path: Path) -> None:
+    body = Tetrahedron()
+    places = body.add([[0.0, 0, 0], [3, 0, 0], [6, 0, 0]], "VEC3")
+    body.document["nodes"][0]["extensions"] = {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": places}}}
+    scene = read_scene(body.write(tmp_path / "a.glb"))
+    assert "EXT_mesh_gpu_instancing" in ignored_parts(scene)[0]
+
+
+def test_copies_as_met_in_a_real_file() -> None:
+    assert "EXT_mesh_gpu_instancing" in ignored_parts(read_scene(files.case("gpu_instancing.glb")))[0]
+
+
 # ---------------------------------------------------------------- skins
 
 QUARTER = np.sqrt(0.5)

@@ -20,7 +20,7 @@ from pocket3d.adapters.hunyuan3d.adapter import (
     Hunyuan3DTextToMeshAdapter,
 )
 from pocket3d.adapters.hunyuan3d.progress import Stage
-from pocket3d.adapters.hunyuan3d.weights import Source
+from pocket3d.adapters.upstream.hub import Source
 
 ALL = (
     Hunyuan3DImageToMeshAdapter,

@@ -16,7 +16,7 @@ from PIL import Image  # noqa: E402
 
 from pocket3d.adapters.mesh_output import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
 from pocket3d.adapters.mesh_result import BrokenOutput, describe_mesh  # noqa: E402
-from support import mesh_files  # noqa: E402
+from support import glb_reading, mesh_files  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -116,3 +116,20 @@ def test_models_of_any_size_and_place_fill_the_picture(tmp_path: Path) -> None:
         pictures.append(_picture(tmp_path, tmp_path / "ball.off"))
     for picture in pictures[1:]:
         assert np.abs(picture - pictures[0]).mean() < 1
+
+
+@pytest.mark.parametrize("shift", [0.0, 3.0, -2.0])
+def test_a_texture_repeats_where_coordinates_leave_it(tmp_path: Path, shift: float) -> None:
+    vertices = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    # A colour in each quarter; the corners lie in the middle of them.
+    picture = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], dtype=np.uint8)
+    uv = np.array([[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]]) + shift
+    material = Material("tiles", (1.0, 1.0, 1.0))
+    part = MeshPart("wall", vertices, faces, vertex_normals(vertices, faces), material, uv, picture)
+    write_mesh([part], tmp_path / "a.ply")
+    mesh = trimesh.load(tmp_path / "a.ply", process=False)
+    assert mesh.visual.vertex_colors[:, :3].tolist() == picture.reshape(-1, 3)[[0, 1, 3, 2]].tolist()
+    write_mesh([part], tmp_path / "a.glb")
+    (sampler,) = glb_reading.json_chunk(tmp_path / "a.glb")["samplers"]
+    assert sampler["wrapS"] == sampler["wrapT"] == (33071 if shift == 0 else 10497)

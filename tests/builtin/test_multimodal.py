@@ -88,4 +88,5 @@ def test_what_cannot_be_made_is_refused_before_anything_is_loaded(inputs: dict[s
 
 def test_other_keys_are_refused() -> None:
     schema = SilhouetteMultimodalToMeshAdapter().get_parameter_schema()
+    assert schema is not None
     assert schema["additionalProperties"] is False and {"text_prompt", "image_path"} <= set(schema["properties"])

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from pocket3d.adapters.silhouette.photo import UnreadablePhoto, read_photo, resi
 pytestmark = pytest.mark.torch
 
 
-def _gradient(width: int = 80, height: int = 60) -> object:
+def _gradient(width: int = 80, height: int = 60) -> Any:
     yy, xx = np.mgrid[0:height, 0:width]
     return np.stack([xx * 255 / width, yy * 255 / height, np.full((height, width), 30)], -1).astype(np.uint8)
 

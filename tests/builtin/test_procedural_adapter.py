@@ -178,7 +178,11 @@ def test_bad_input_is_refused_before_any_work(
 
 
 def test_a_cancelled_job_ends_between_stages(adapter: ProceduralTextToMeshAdapter, tmp_path: Path) -> None:
-    run = RunContext(output_dir=tmp_path, on_progress=lambda _fraction, stage, _message: stage and run.cancel())
+    def cancel_at_a_stage(_fraction: float | None, stage: str | None, _message: str | None) -> None:
+        if stage:
+            run.cancel()
+
+    run = RunContext(output_dir=tmp_path, on_progress=cancel_at_a_stage)
     token = current_run.set(run)
     try:
         with pytest.raises(JobCancelled):

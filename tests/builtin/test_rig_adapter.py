@@ -16,8 +16,9 @@ from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
 from pocket3d.adapters.mesh_output import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
 from pocket3d.adapters.rigging.adapter import CurveSkeletonAutoRigAdapter  # noqa: E402
 from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.skinned_glb import posed, read_skinned  # noqa: E402
+from pocket3d.adapters.skinned_glb import read_skinned  # noqa: E402
 from support import glb_reading, mesh_files  # noqa: E402
+from support.posing import posed  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -153,5 +154,6 @@ def test_a_flat_mesh_is_refused_with_what_it_is(tmp_path: Path) -> None:
 
 def test_the_schema_refuses_other_keys() -> None:
     schema = CurveSkeletonAutoRigAdapter().get_parameter_schema()
+    assert schema is not None
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {"mesh_path", "output_format", "bone_count"}

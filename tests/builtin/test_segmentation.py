@@ -90,7 +90,7 @@ def test_the_number_of_parts_is_chosen_and_said_where_it_is_not_given(
     assert len(colours) == 5
     assert info["statistics"]["faces"] == len(mesh.faces)
     assert (tmp_path / result["thumbnail_path"]).is_file()
-    fractions = [fraction for fraction, _ in told]
+    fractions = [fraction or 0.0 for fraction, _ in told]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
 

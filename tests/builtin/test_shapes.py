@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from pocket3d.adapters.procedural.assembly import SHAPES, Assembly, assemble  # 
 from pocket3d.adapters.procedural.grammar import parse  # noqa: E402
 from pocket3d.adapters.procedural.nouns import NOUNS  # noqa: E402
 from pocket3d.adapters.procedural.polygons import triangulated  # noqa: E402
+from pocket3d.adapters.procedural.scene import PartRequest  # noqa: E402
 from pocket3d.adapters.procedural.solids import Kit  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -64,16 +66,10 @@ def test_a_noun_with_most_and_least_of_every_part(name: str) -> None:
         request = base.objects[0]
         for rule in noun.parts:
             count = getattr(rule, side)
-            request = replace(request, parts={**request.parts, rule.name: replace_count(request, rule.name, count)})
+            request = replace(request, parts={**request.parts, rule.name: PartRequest(rule.name, count)})
         made = assemble(replace(base, objects=(request,)))
         assert all(is_watertight(part.faces) for part in made.parts), (name, side)
         assert all(np.isfinite(part.vertices).all() for part in made.parts)
-
-
-def replace_count(request: object, name: str, count: int) -> object:
-    from pocket3d.adapters.procedural.scene import PartRequest
-
-    return PartRequest(name, count)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +163,7 @@ def test_size_words_of_parts_are_used_or_named() -> None:
 
 
 def test_seed_zero_is_plain_and_seeds_differ_but_repeat() -> None:
-    def points(seed: int) -> object:
+    def points(seed: int) -> Any:
         return np.concatenate([part.vertices for part in _make("a chair and a shelf", seed).parts])
 
     assert np.array_equal(points(0), points(0))
@@ -181,7 +177,7 @@ def test_seed_zero_is_plain_and_seeds_differ_but_repeat() -> None:
 def test_different_prompts_give_different_geometry() -> None:
     prompts = [f"a {name}" for name in NOUNS]
     prompts += ["a tall chair", "a chair with three legs", "a chair without a back", "two chairs", "a round table"]
-    seen = {}
+    seen: dict[Any, str] = {}
     for prompt in prompts:
         made = _make(prompt)
         key = (statistics(made.parts)["vertex_count"], tuple(_size(made)))
@@ -189,7 +185,7 @@ def test_different_prompts_give_different_geometry() -> None:
         seen[key] = prompt
 
 
-def _box(made: Assembly, name: str) -> tuple[object, object]:
+def _box(made: Assembly, name: str) -> tuple[Any, Any]:
     points = np.concatenate([p.vertices for p in made.parts if p.name.split(" / ")[0] == name])
     return points.min(axis=0), points.max(axis=0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 pytest.importorskip("torch")
@@ -81,11 +83,11 @@ def test_wide_is_deeper_than_narrow() -> None:
     assert height[50 + PADDING, 45 + PADDING] > 2.4 * height[50 + PADDING, 120 + PADDING]
 
 
-def _ring() -> object:
+def _ring() -> Any:
     return disc(90, 38) & ~disc(90, 14)
 
 
-def _diagonal() -> object:
+def _diagonal() -> Any:
     mask = np.zeros((40, 40), dtype=bool)
     for i in range(5, 34):
         mask[i, i : i + 3] = True
@@ -103,7 +105,7 @@ def _diagonal() -> object:
     ],
     ids=["disc", "ring", "whole frame", "stairs"],
 )
-def test_the_surface_is_closed_and_covers_the_mask(mask: object, euler: int) -> None:
+def test_the_surface_is_closed_and_covers_the_mask(mask: Any, euler: int) -> None:
     field = smooth_field(mask)
     surface = close_surface(field, inflate(field).height)
     assert is_watertight(surface.faces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_grey_pictures_work() -> None:
     assert overlap(find_foreground(grey / 255, None).mask, truth) > 0.9
 
 
-def _photo(name: str) -> object:
+def _photo(name: str) -> Any:
     return resized(read_photo(PHOTOS / name, 1024).rgb, 192)
 
 

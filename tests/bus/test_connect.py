@@ -98,8 +98,9 @@ def test_auth_kind(given: dict[str, Any], kind: str) -> None:
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    for given in ({"creds": tmp_path / "no.creds"}, {"nkey": tmp_path / "no.nk"}, {"tls_ca": tmp_path / "no.pem"}):
-        with pytest.raises(ConnectError, match=next(iter(given.values())).name):
+    for option, name in (("creds", "no.creds"), ("nkey", "no.nk"), ("tls_ca", "no.pem")):
+        given: dict[str, Any] = {option: tmp_path / name}
+        with pytest.raises(ConnectError, match=name):
             ConnectOptions(**given).client_settings()
 
 

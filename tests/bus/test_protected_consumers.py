@@ -39,7 +39,8 @@ async def remove(place: Any, consumer: ConsumerName) -> None:
 async def test_a_pull_without_the_leaders_group_is_refused(place: Any, bus: Any, s: Subjects) -> None:
     """What `nats consumer next` sends: it took a job and acked it, and nobody heard of that job again."""
     for consumer in build(s, SETTINGS).consumers:
-        inbox, said, told = bus.nc.new_inbox(), [], asyncio.Event()
+        inbox, told = bus.nc.new_inbox(), asyncio.Event()
+        said: list[Any] = []
 
         async def on_message(msg: Any, said: list[Any] = said, told: asyncio.Event = told) -> None:
             said.append(msg)

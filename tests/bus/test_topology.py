@@ -46,7 +46,8 @@ def test_names_are_the_wires() -> None:
         *(coordinator_jobs(P3D, priority) for priority in ("high", "normal", "low")),
         coordinator_results(P3D),
     ]
-    assert all(spec.description and spec.metadata for spec in (*topology.streams, *topology.consumers))
+    specs: list[Any] = [*topology.streams, *topology.consumers]
+    assert all(spec.description and spec.metadata for spec in specs)
 
 
 def test_what_the_design_asks_of_each_stream() -> None:

@@ -28,7 +28,7 @@ from pocket3d.bus.names import chunk_subject, record_subject
 from pocket3d.bus.object_layout import ArtifactBroken, input_name
 from pocket3d.bus.object_link import ObjectLink
 from pocket3d.bus.object_upload import upload
-from pocket3d.bus.port import Disconnected, OutcomeUnknown, Refused
+from pocket3d.bus.port import Disconnected, ObjectInfo, OutcomeUnknown, Refused
 from pocket3d.bus.publisher import Publisher
 from pocket3d.bus.server import EmbeddedServer
 
@@ -261,7 +261,7 @@ async def test_object_replaced_while_read_comes_whole(
     await bus.put_object(bucket, "n", noise(6 * CHUNK))
     monkeypatch.setattr(object_download, "_BATCH_BYTES", 2 * CHUNK)
     real = object_download._Fetch._direct_batch
-    replaced = []
+    replaced: list[ObjectInfo] = []
 
     async def batch_then_replace(self: object_download._Fetch) -> list[bytes]:
         chunks = await real(self)

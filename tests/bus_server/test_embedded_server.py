@@ -205,7 +205,8 @@ async def test_server_dies_with_its_parent(tmp_path: Path) -> None:
     finally:
         parent.kill()
         await asyncio.to_thread(parent.wait)
-        parent.stdout.close()
+        if parent.stdout is not None:
+            parent.stdout.close()
     await until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
     async with EmbeddedServer(tmp_path, http_port=None) as again:
         assert again.running

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from pocket3d.bus.topology import TopologySettings, build, object_stream
+from pocket3d.bus.names import object_stream
+from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.features import KNOWN_FEATURES
 from pocket3d.contracts.jobs import MAX_DEPTH, MAX_FILES, MAX_REQUEST_BYTES, MAX_RESULT_BYTES, Job, admit

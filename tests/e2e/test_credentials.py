@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nkeys
 import pytest
@@ -64,7 +65,8 @@ def test_a_wrong_password_is_refused_and_not_shown(guarded: Guarded) -> None:
 
 @pytest.mark.parametrize("way", ["environment", "url", "nkey", "context"])
 def test_every_way_of_the_nats_cli_is_let_in(guarded: Guarded, tmp_path: Path, way: str) -> None:
-    arguments, env = ["-s", guarded.url], {}
+    arguments = ["-s", guarded.url]
+    env: dict[str, Any] = {}
     if way == "environment":
         env = {"NATS_USER": "bob", "NATS_PASSWORD": PASSWORD}
     elif way == "url":

@@ -19,7 +19,7 @@ ECHO = "pocket3d.adapters.echo.EchoAdapter"
 #: A fault's end must not wait for the defaults of production.
 HASTE = {"POCKET3D_AGENT_CANCEL_GRACE_S": "0.5", "POCKET3D_AGENT_STOP_GRACE_S": "1"}
 
-NONSENSE = ("none", "text", "bytes", "nan", "infinity", "object", "cycle", "huge", "surrogate")
+NONSENSE: tuple[str, ...] = ("none", "text", "bytes", "nan", "infinity", "object", "cycle", "huge", "surrogate")
 NONSENSE += ("missing", "escape", "directory", "number")
 #: Adapter -> class, inputs, limits, and the code with which its job ends (None: it succeeds).
 FAULTS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str | None]] = {

@@ -13,6 +13,8 @@ import os
 import random
 import signal
 import time
+from functools import partial
+from typing import Any
 
 import psutil
 import pytest
@@ -139,7 +141,7 @@ async def test_a_killed_agent_costs_an_attempt_and_no_job(fleet: FleetProcesses)
         orphans = [child.pid for child in victim.children()]
         began = time.monotonic()
         victim.kill()
-        await until(lambda pids=orphans: gone(pids), 5, "orphaned workers gone")
+        await until(partial(gone, orphans), 5, "orphaned workers gone")
         slowest = max(slowest, time.monotonic() - began)
         name = f"gpu-{index + 1}"
         agents[index] = fleet.agent(name, "fixed:8000,8000", models)
@@ -167,7 +169,7 @@ async def test_a_killed_leader_disturbs_no_running_job(fleet: FleetProcesses) ->
         await asyncio.sleep(chance.uniform(0, 0.3))  # the random instant
         bucket = await fleet.js.key_value("P3D_LEADER")
 
-        async def leader(bucket=bucket) -> int | None:
+        async def leader(bucket: Any = bucket) -> int | None:
             with contextlib.suppress(Exception):
                 return int(json.loads((await bucket.get("leader")).value)["pid"])
             return None

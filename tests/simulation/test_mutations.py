@@ -14,8 +14,8 @@ from pocket3d.coordinator import attempts, core, watch
 from pocket3d.coordinator import engine as coordinator_engine
 from pocket3d.coordinator import events as coordinator_events
 from pocket3d.coordinator.records import JobRecord
-from pocket3d.gpu_agents import effects, engine, engine_commands, engine_runs, events
-from pocket3d.gpu_agents.claims import Plan
+from pocket3d.gpu_agents import effects, engine, engine_commands, engine_results, events
+from pocket3d.gpu_agents.claims import Placement
 from pocket3d.gpu_agents.engine_core import Core as AgentCore
 from pocket3d.gpu_agents.engine_reports import finish
 from pocket3d.gpu_agents.ledger import DeviceLedger
@@ -67,7 +67,7 @@ def test_without_the_results_expected_sequence(monkeypatch: pytest.MonkeyPatch) 
         def unexpecting(kind: Any) -> Any:
             return lambda *args: kind(*args, expect_last=None)
 
-        mutation.setattr(engine_runs, "StoreResult", unexpecting(engine_runs.StoreResult))
+        mutation.setattr(engine_results, "StoreResult", unexpecting(engine_results.StoreResult))
         mutation.setattr(core, "StoreResult", unexpecting(core.StoreResult))
         mutation.setattr(attempts, "StoreResult", unexpecting(attempts.StoreResult))
         seed, wrong = first_wrong(LOST_AGENTS)
@@ -139,16 +139,16 @@ def test_without_the_rule_on_late_ticks(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> None:
     def whatever(book: Any, adapter: Any, vram_mb: int | None, estimates: Any, now_mono: float) -> Any:
-        found = real_plan(book, adapter, vram_mb, estimates, now_mono)
+        found = real_place(book, adapter, vram_mb, estimates, now_mono)
         if not isinstance(found, Shortfall) or found.dimension != "vram":
             return found
         need = adapter.vram_mb if vram_mb is None else vram_mb
         worker = book.worker_for(adapter.adapter_id)
-        return Plan(worker, need, worker.resident_mb if worker else need, need, 0)
+        return Placement(worker, need, worker.resident_mb if worker else need, need, 0)
 
-    real_plan = engine_commands.plan
+    real_place = engine_commands.place
     with monkeypatch.context() as mutation:
-        mutation.setattr(engine_commands, "plan", whatever)
+        mutation.setattr(engine_commands, "place", whatever)
         mutation.setattr("pocket3d.gpu_agents.engine_workers.start_if_room", start_at_once)
         mutation.setattr(engine_commands, "start_if_room", start_at_once)
         mutation.setattr(DeviceLedger, "check", lambda self: None)
@@ -159,8 +159,8 @@ def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> 
 
 def start_at_once(agent: AgentCore, worker: Any, now: Now) -> None:
     """The ledger is not asked when a planned worker is started either, but for what it waits behind."""
-    book = agent.book_of(worker)
-    if book.ledger.behind(worker.worker_id) or book.leaving(worker.adapter_id):
+    book = agent.device_of(worker)
+    if book.ledger.waits_for(worker.worker_id) or book.leaving(worker.adapter_id):
         return
     real_room = DeviceLedger.room
     DeviceLedger.room = lambda self, *args, **more: real_room(self, *args, **more)._replace(  # type: ignore[method-assign]

@@ -163,7 +163,7 @@ class AgentRig:
             attempt=1,
             token=token or f"{EPOCH}-{self._awards}",
             adapter_id=adapter_id,
-            device=device or next(iter(self.engine.core.books)),
+            device=device or next(iter(self.engine.core.devices)),
             job=Job(inputs={"text_prompt": "a chair"}, vram_mb=vram_mb, limits=limits or Limits(), metadata={"n": 1}),
             submitted_at="2026-11-23T21:50:00.000Z",
             queued_s=0.5,

@@ -112,7 +112,7 @@ class Up:
         self.url = line.split()[1]
         return self
 
-    def run(self, *arguments: str, timeout: float = 60, **env: str) -> Ran:
+    def run(self, *arguments: str, timeout: float = 60, **env: Any) -> Ran:
         """A command against it."""
         return pocket3d(*arguments, timeout=timeout, NATS_URL=self.url, **env)
 

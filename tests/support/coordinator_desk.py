@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -172,7 +172,7 @@ class Desk:
         """All effects of one kind since they were last taken; removed."""
         found = [e for e in self.effects if isinstance(e, kind)]
         self.effects = [e for e in self.effects if not isinstance(e, kind)]
-        return found
+        return cast("list[E]", found)
 
     def one(self, kind: type[E]) -> E:
         """The only effect of that kind; removed."""

@@ -24,7 +24,7 @@ def json_chunk(path: Path) -> dict[str, Any]:
 
 def load(path: Path) -> dict[str, Any]:
     """Geometry name -> trimesh."""
-    scene = trimesh.load_scene(path) if hasattr(trimesh, "load_scene") else trimesh.load(path, force="scene")
+    scene: Any = trimesh.load_scene(path) if hasattr(trimesh, "load_scene") else trimesh.load(path, force="scene")
     return dict(scene.geometry)
 
 

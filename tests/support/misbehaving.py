@@ -152,7 +152,7 @@ class HangingAdapter(Harmless):
 class BlockingLoopAdapter(Harmless):
     """Async, but computes without awaiting until it is cancelled: the loop is blocked meanwhile."""
 
-    async def _process_request(self, inputs: dict[str, Any]) -> Any:  # type: ignore[override]
+    async def _process_request(self, inputs: dict[str, Any]) -> Any:
         self.report_progress(0.5, "blocking")
         while True:
             self.check_cancelled()
@@ -162,7 +162,7 @@ class BlockingLoopAdapter(Harmless):
 class SwallowingAdapter(Harmless):
     """Wraps each step in `except Exception`, as careless code does; a cancel must get through."""
 
-    async def _process_request(self, inputs: dict[str, Any]) -> Any:  # type: ignore[override]
+    async def _process_request(self, inputs: dict[str, Any]) -> Any:
         step = 0
         while True:
             try:

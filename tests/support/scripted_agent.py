@@ -90,7 +90,13 @@ class ScriptedAgent:
             tokens = {cancel.token for cancel in command.cancels}
             self.double.running = [r for r in self.double.running if r.token not in tokens]
         elif isinstance(command, ReportState):
-            await self.bus.respond(msg, encode(StateReported(advert=self.double.advert())))
+            state = StateReported(
+                agent_id=self.double.agent_id,
+                incarnation=self.double.incarnation,
+                seq=self.double.count(),
+                advert=self.double.advert(),
+            )
+            await self.bus.respond(msg, encode(state))
 
     async def _bid(self, call: CallForBids) -> None:
         adapters = {adapter.feature: adapter for adapter in self.double.adapters or []}

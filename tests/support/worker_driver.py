@@ -1,33 +1,15 @@
-"""Drives a real worker process over a socket pair, as an agent does. Blocking, with deadlines."""
+"""Real worker processes for tests, driven by the check kit. Blocking, with deadlines."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from pocket3d.contracts.worker_frames import (
-    JOURNAL_VARIABLE,
-    SOCKET_FD_VARIABLE,
-    AdapterSpec,
-    CancelRun,
-    Frame,
-    FrameReader,
-    Hello,
-    LoadModel,
-    RunFailed,
-    RunFinished,
-    RunJob,
-    RunProgress,
-    Shutdown,
-    pack,
-)
+from pocket3d.adapters.check_process import CheckedWorker
+from pocket3d.contracts.worker_frames import JOURNAL_VARIABLE, AdapterSpec, RunFailed, RunFinished
 
 DEADLINE_S = 30.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,107 +41,34 @@ def wait_until(condition: Any, what: str, deadline_s: float = DEADLINE_S) -> Non
         time.sleep(0.005)
 
 
-class WorkerDriver:
-    """One worker. `frames` holds everything it has said."""
+class WorkerDriver(CheckedWorker):
+    """The check kit's worker with a test's interpreter and deadlines."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         self.journal_dir = folder / "journal"
-        self.stdout = folder / "stdout"
-        self.stderr = folder / "stderr"
-        (folder / "cwd").mkdir(parents=True)
-        (folder / "tmp").mkdir()
-        self.frames: list[Any] = []
-        self.socket, theirs = socket.socketpair()
-        self.socket.settimeout(0.05)
-        env = {k: v for k, v in os.environ.items() if not k.startswith("POCKET3D_")}
-        env |= {
-            "PYTHONPATH": worker_path(),
-            SOCKET_FD_VARIABLE: str(theirs.fileno()),
-            JOURNAL_VARIABLE: str(self.journal_dir),
-            "TMPDIR": str(folder / "tmp"),
-            "CUDA_VISIBLE_DEVICES": "",
-        }
-        with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
-            self.process = subprocess.Popen(
-                [interpreter(), "-m", "pocket3d.adapters.worker"],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                cwd=folder / "cwd",
-                env=env,
-                start_new_session=True,
-            )
-        theirs.close()
-        self._reader = FrameReader(from_worker=True)
-        self._unseen: list[Any] = []
+        env = {name: value for name, value in os.environ.items() if not name.startswith("POCKET3D_")}
+        env |= {"PYTHONPATH": worker_path(), JOURNAL_VARIABLE: str(self.journal_dir), "CUDA_VISIBLE_DEVICES": ""}
+        super().__init__(interpreter(), env, folder)
 
-    def close(self) -> None:
-        self.socket.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def send(self, frame: Frame) -> None:
-        self.socket.sendall(pack(frame))
-
-    def next(self, kind: Any, run_id: str | None = None, deadline_s: float = DEADLINE_S) -> Any:
-        """The next frame of that kind (and run); others stay for later calls."""
-        ends = time.monotonic() + deadline_s
-        while True:
-            for index, frame in enumerate(self._unseen):
-                if isinstance(frame, kind) and (run_id is None or frame.run_id == run_id):
-                    return self._unseen.pop(index)
-            if time.monotonic() > ends:
-                raise AssertionError(f"no {kind} within {deadline_s} s; got {self.frames}; {self.log()}")
-            try:
-                data = self.socket.recv(1 << 20)
-            except TimeoutError:
-                continue
-            if not data:
-                raise AssertionError(f"the worker closed its socket; got {self.frames}; {self.log()}")
-            frames = self._reader.feed(data)
-            self.frames += frames
-            self._unseen += frames
-
-    def log(self) -> str:
-        return self.stderr.read_text(errors="replace")[-3000:]
-
-    def load(self, class_path: str = "pocket3d.adapters.echo.EchoAdapter", **spec: Any) -> None:
+    def begin(self, class_path: str = "pocket3d.adapters.echo.EchoAdapter", **spec: Any) -> None:
+        """Have it load."""
         adapter = AdapterSpec(adapter_id=spec.pop("adapter_id", "tested"), class_path=class_path, **spec)
-        hello = self.next(Hello)
-        assert hello.pid == self.process.pid
-        self.send(LoadModel(spec=adapter, device="cpu-0", device_kind="cpu", vram_mb=64))
+        self.begin_load(adapter, "cpu", 64)
 
-    def run(self, run_id: str, inputs: dict[str, Any] | None = None, **fields: Any) -> Path:
-        """Start a run; its output folder."""
-        job_dir = self.folder / "jobs" / run_id
-        output_dir = job_dir / "out"
-        output_dir.mkdir(parents=True)
-        self.send(
-            RunJob(
-                run_id=run_id,
-                job_id=f"job-{run_id}",
-                attempt=1,
-                feature="echo",
-                inputs=inputs or {},
-                job_dir=str(job_dir),
-                output_dir=str(output_dir),
-                **fields,
-            )
-        )
-        return output_dir
+    def next(self, kind: Any, run_id: str | None = None) -> Any:
+        """The first frame of that kind (and run)."""
+        found = self.wait(kind, DEADLINE_S, run_id)
+        assert found is not None, f"no {kind} within {DEADLINE_S:g} s; got {self.frames}; {self.log_lines()[-40:]}"
+        return found
 
-    def end(self, run_id: str) -> Any:
+    def echo(self, run_id: str, inputs: dict[str, Any] | None = None, **fields: Any) -> Path:
+        """Start a run of `echo`; its output folder."""
+        return self.run(run_id, "echo", inputs or {}, **fields)
+
+    def ended(self, run_id: str) -> Any:
+        """How a run ended."""
         return self.next((RunFinished, RunFailed), run_id)
 
-    def progress(self, run_id: str) -> list[RunProgress]:
-        return [each for each in self.frames if isinstance(each, RunProgress) and each.run_id == run_id]
-
-    def cancel(self, run_id: str) -> None:
-        self.send(CancelRun(run_id=run_id))
-
-    def shut_down(self) -> int:
-        self.send(Shutdown())
-        return self.process.wait(DEADLINE_S)
+    def leave(self) -> int | None:
+        """Shut it down; its exit status."""
+        return self.shut_down(DEADLINE_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from pocket3d.gpu_agents.describe import DeclaredAdapter, describe_adapters
 from pocket3d.gpu_agents.devices import fixed_devices, parse_devices
 from pocket3d.gpu_agents.workers import WorkerExit, WorkerHost, WorkerLaunch
 
-from .conftest import alive, until
+from .conftest import until
 
 ECHO = AdapterSpec(adapter_id="echo", class_path="pocket3d.adapters.echo.EchoAdapter")
 
@@ -67,25 +66,5 @@ async def test_an_adapter_is_described_runs_is_cancelled_and_shuts_down(tmp_path
         assert await host.send("w", Shutdown())
         await until(lambda: exits)
         assert (exits[0].returncode, exits[0].asked, exits[0].reason) == (0, True, "exited"), exits[0].message
-    finally:
-        await host.aclose(grace_s=1.0)
-
-
-async def test_a_worker_notices_that_its_agents_end_of_the_socket_closed(tmp_path: Path) -> None:
-    """Without the guardian and without the parent's death: the socket alone."""
-    exits: list[WorkerExit] = []
-    frames: list[Any] = []
-    host = WorkerHost(tmp_path / "host", "agent-1")
-    (device,) = fixed_devices(parse_devices("fixed:1000").fixed, None)
-    launch = WorkerLaunch(spec=ECHO, device=device, vram_mb=16, work_dir=str(tmp_path / "work"))
-    try:
-        pid = await host.start("w", launch, lambda _, frame: frames.append(frame), exits.append)
-        assert pid is not None
-        await until(lambda: any(isinstance(f, ModelLoaded) for f in frames))
-        worker = host._workers["w"]
-        assert worker._socket is not None
-        worker._socket.shutdown(socket.SHUT_RDWR)
-        await until(lambda: exits, deadline_s=5.0)
-        assert not alive(pid)
     finally:
         await host.aclose(grace_s=1.0)

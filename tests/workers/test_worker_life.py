@@ -112,7 +112,11 @@ async def test_every_frame_comes_before_the_exit(workers: Workers) -> None:
         await workers.send("finish_and_die", name)
         # Frames to a dying worker must not cost those it sent before.
         await workers.send("print", name, run="late", text="x" * 100_000)
-        await until(lambda name=name: any(told.worker_id == name for told in workers.exits()))
+
+        def exited(name: str = name) -> bool:
+            return any(told.worker_id == name for told in workers.exits())
+
+        await until(exited)
         assert [f.run_id for f in workers.seen(RunFinished, name)][:1] == ["r1"]
         assert workers.story[-1].worker_id == name
 

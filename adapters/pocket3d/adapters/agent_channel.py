@@ -26,7 +26,7 @@ _LOOP_FIRST_S = 0.001
 
 
 class AgentChannel:
-    """Frames to and from the agent. All methods are thread-safe and none waits for the agent.
+    """Sends frames to the agent and receives its own. All methods are thread-safe and none waits for the agent.
 
     Args:
         connection: the socket; blocking.
@@ -80,7 +80,7 @@ class AgentChannel:
             self._send_now()
 
     def send_end(self, run_id: str, frame: Frame) -> None:
-        """The last frame of a run, behind its last report.
+        """Put the last frame of a run on its way, behind its last report.
 
         Raises:
             FrameError: it cannot be sent; the report stays.

@@ -15,7 +15,7 @@ from .builtin import BUILTIN_ADAPTERS
 
 
 class Alias(NamedTuple):
-    """What another name stands for."""
+    """The adapter that another name stands for."""
 
     #: Of our adapter.
     adapter_id: str

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class BuiltinAdapter(NamedTuple):
-    """One entry; `class_path` is `module.Class`."""
+    """One adapter of the catalogue; `class_path` is `module.Class`."""
 
     adapter_id: str
     class_path: str

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -26,25 +26,13 @@ from pocket3d.contracts.worker_frames import AdapterSpec
 
 from .base import BaseModel
 from .check_process import ProcessError
-from .check_story import CheckPlan, tell
-
-Level = Literal["ok", "note", "failed", "skipped"]
+from .check_story import Check, CheckPlan, run
 
 __all__ = ["Check", "Report", "check_adapter", "check_spec"]
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """What one check saw."""
-
-    name: str
-    level: Level
-    text: str
-    #: What to do about it.
-    advice: str | None = None
-
-
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All checks of one adapter, in the order in which they were made."""
+    """The findings of all checks of one adapter, in the order in which they were made."""
 
     adapter_id: str
     checks: list[Check]
@@ -55,7 +43,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return all(check.level != "failed" for check in self.checks)
 
     def text(self) -> str:
-        """A table for people."""
+        """The report as a table for people."""
         width = max((len(check.name) for check in self.checks), default=0)
         lines = [f"{self.adapter_id}:"]
         for check in self.checks:
@@ -122,22 +110,21 @@ def check_adapter(
 
 
 def check_spec(plan: CheckPlan, work_dir: Path | None = None) -> Report:
-    """Check what a plan says; see `check_adapter`."""
+    """Carry out a plan; see `check_adapter`."""
     with _folder(work_dir) as folder:
         if plan.env is None:
             plan = msgspec.structs.replace(plan, env=own_environment())
         checks: list[Check] = []
         try:
-            for name, level, text, advice in tell(plan, folder):
-                checks.append(Check(name=name, level=level, text=text, advice=advice))
+            checks.extend(run(plan, folder))
         except ProcessError as error:
             advice = "an adapter must not end or block its process; what it printed last is above"
-            checks.append(Check(name="process", level="failed", text=str(error), advice=advice))
+            checks.append(Check("process", "failed", str(error), advice))
     return Report(adapter_id=plan.spec.adapter_id, checks=checks)
 
 
 def own_environment() -> dict[str, str]:
-    """For a worker with this interpreter: what is importable here is importable there."""
+    """The environment of a worker with this interpreter, in which it can import what is importable here."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NATS_", "POCKET3D_"))}
     return {**kept, "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder), "PYTHONUNBUFFERED": "1"}
 

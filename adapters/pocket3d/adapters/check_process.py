@@ -1,4 +1,4 @@
-"""One worker process driven by hand, over the protocol that agents use: for the check kit. Blocking, with deadlines."""
+"""One worker process, driven over the protocol that agents use. Its calls block and have deadlines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,11 @@ _POLL_S = 0.05
 
 
 class ProcessError(Exception):
-    """The worker ended, hung or did not keep the protocol; says so, with its last lines."""
+    """The worker ended, hung or broke the protocol; the message has the last lines that it printed."""
 
 
 def describe(python: str, env: Mapping[str, str], spec: AdapterSpec) -> AdapterDescription:
-    """What the adapter says of itself, asked in its own interpreter.
+    """Ask an adapter's own interpreter for the adapter's description.
 
     Raises:
         ProcessError: no answer.
@@ -76,7 +76,7 @@ def describe(python: str, env: Mapping[str, str], spec: AdapterSpec) -> AdapterD
 
 
 class CheckedWorker:
-    """A worker process; to be used with `with`, which ends it and all its children.
+    """A worker process. Leaving its `with` block ends it and all its children.
 
     Args:
         python: the interpreter.
@@ -85,65 +85,82 @@ class CheckedWorker:
     """
 
     def __init__(self, python: str, env: Mapping[str, str], folder: Path) -> None:
+        self.folder = folder
         self.cwd = folder / "cwd"
+        self.stdout, self.stderr = folder / "stdout", folder / "stderr"
         self.cwd.mkdir(parents=True)
         (folder / "tmp").mkdir()
-        self._log = folder / "log"
-        self._folder = folder
-        self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(_POLL_S)
-        self._frames: list[Any] = []
+        #: Our end of the pair.
+        self.socket, theirs = socket.socketpair()
+        self.socket.settimeout(_POLL_S)
+        #: Every frame that the worker has sent.
+        self.frames: list[Any] = []
         self._reader = FrameReader(from_worker=True)
-        with theirs, self._log.open("wb") as log:
+        with theirs, self.stdout.open("wb") as out, self.stderr.open("wb") as err:
             try:
-                self._process = subprocess.Popen(
+                self.process = subprocess.Popen(
                     [python, "-m", "pocket3d.adapters.worker"],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
+                    stdout=out,
+                    stderr=err,
                     cwd=self.cwd,
                     env={**env, SOCKET_FD_VARIABLE: str(theirs.fileno()), "TMPDIR": str(folder / "tmp")},
                     start_new_session=True,
                 )
             except OSError as error:
-                self._socket.close()
+                self.socket.close()
                 raise ProcessError(f"{python} cannot be started: {error.strerror or error}") from error
 
     def __enter__(self) -> CheckedWorker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self.socket.close()
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def begin_load(self, spec: AdapterSpec, device_kind: str, vram_mb: int) -> None:
+        """Await the worker's greeting and send it the adapter to load.
+
+        Raises:
+            ProcessError: it is gone, silent, or speaks another protocol.
+        """
+        hello = self._next(Hello, _HELLO_S, "say hello")
+        if hello.protocol != PROTOCOL:
+            raise ProcessError(f"it speaks protocol {hello.protocol}, this kit {PROTOCOL}: its pocket3d is another one")
+        self.send(LoadModel(spec=spec, device=f"{device_kind}-0", device_kind=device_kind, vram_mb=vram_mb))
 
     def load(self, spec: AdapterSpec, device_kind: str, vram_mb: int, timeout_s: float) -> ModelLoaded | LoadFailed:
         """Load the model.
 
         Raises:
-            ProcessError
+            ProcessError: it ended, hung or broke the protocol.
         """
-        hello = self._next(lambda frame: isinstance(frame, Hello), _HELLO_S, "say hello")
-        if hello.protocol != PROTOCOL:
-            raise ProcessError(f"it speaks protocol {hello.protocol}, this kit {PROTOCOL}: its pocket3d is another one")
-        self._send(LoadModel(spec=spec, device=f"{device_kind}-0", device_kind=device_kind, vram_mb=vram_mb))
-        answer: ModelLoaded | LoadFailed = self._next(
-            lambda frame: isinstance(frame, (ModelLoaded, LoadFailed)), timeout_s, "load"
-        )
+        self.begin_load(spec, device_kind, vram_mb)
+        answer: ModelLoaded | LoadFailed = self._next((ModelLoaded, LoadFailed), timeout_s, "load")
         return answer
 
-    def run(self, run_id: str, feature: str, inputs: dict[str, Any]) -> Path:
-        """Start a request; the folder of its outputs.
+    def run(self, run_id: str, feature: str, inputs: dict[str, Any], **fields: Any) -> Path:
+        """Start a request.
+
+        Args:
+            run_id: its name, and the job's.
+            feature: what it is for.
+            inputs: with local paths.
+            fields: further ones of `RunJob`.
+
+        Returns:
+            The folder of its outputs.
 
         Raises:
-            ProcessError
+            ProcessError: the worker is gone.
         """
-        job_dir = self._folder / "jobs" / run_id
+        job_dir = self.folder / "jobs" / run_id
         output_dir = job_dir / "output"
         output_dir.mkdir(parents=True)
-        self._send(
+        self.send(
             RunJob(
                 run_id=run_id,
                 job_id=run_id,
@@ -152,6 +169,7 @@ class CheckedWorker:
                 inputs=inputs,
                 job_dir=str(job_dir),
                 output_dir=str(output_dir),
+                **fields,
             )
         )
         return output_dir
@@ -162,86 +180,97 @@ class CheckedWorker:
         Raises:
             ProcessError: the worker is gone.
         """
-        found: RunFinished | RunFailed | None = self._wait(
-            lambda frame: isinstance(frame, (RunFinished, RunFailed)) and frame.run_id == run_id, timeout_s
-        )
+        found: RunFinished | RunFailed | None = self.wait((RunFinished, RunFailed), timeout_s, run_id)
         return found
 
     def reports(self, run_id: str) -> list[RunProgress]:
         """The progress of a request, as far as it was heard."""
-        return [each for each in self._frames if isinstance(each, RunProgress) and each.run_id == run_id]
+        return [each for each in self.frames if isinstance(each, RunProgress) and each.run_id == run_id]
 
     def cancel(self, run_id: str) -> None:
-        """Ask for a request's end."""
-        self._send(CancelRun(run_id=run_id))
+        """Cancel a request."""
+        self.send(CancelRun(run_id=run_id))
 
     def shut_down(self, timeout_s: float) -> int | None:
-        """Unload and end; the exit status, or None if it did not end in time."""
-        self._send(Shutdown())
+        """Have the worker unload and end; returns its exit status, or None if it did not end in time."""
+        self.send(Shutdown())
         ends = time.monotonic() + timeout_s
-        while self._process.poll() is None and time.monotonic() < ends:
+        while self.process.poll() is None and time.monotonic() < ends:
             # Its last frames must find room.
             if not self._receive():
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(max(0.0, ends - time.monotonic()))
-        return self._process.poll()
+                    self.process.wait(max(0.0, ends - time.monotonic()))
+        return self.process.poll()
 
     def log_lines(self) -> list[str]:
-        """What it printed."""
-        return self._log.read_text(errors="replace").splitlines()
+        """The lines that the worker printed: those of the standard output, then those of the error output."""
+        return self._printed().decode(errors="replace").splitlines()
 
-    def _send(self, frame: Frame) -> None:
+    def send(self, frame: Frame) -> None:
+        """Send a frame.
+
+        Raises:
+            ProcessError: the worker is gone.
+        """
         try:
-            self._socket.settimeout(_HELLO_S)
-            self._socket.sendall(pack(frame))
+            self.socket.settimeout(_HELLO_S)
+            self.socket.sendall(pack(frame))
         except OSError as error:
             raise ProcessError(f"the worker is gone: {self._story()}") from error
         finally:
-            self._socket.settimeout(_POLL_S)
+            self.socket.settimeout(_POLL_S)
 
-    def _next(self, wanted: Callable[[Any], bool], timeout_s: float, what: str) -> Any:
-        found = self._wait(wanted, timeout_s)
-        if found is None:
-            raise ProcessError(f"it did not {what} within {timeout_s:g} s: {_tail(self._log.read_bytes())}")
-        return found
+    def wait(self, kinds: Any, timeout_s: float, run_id: str | None = None) -> Any:
+        """Return the first frame of these kinds (of that run), heard already or awaited; None if none comes in time.
 
-    def _wait(self, wanted: Callable[[Any], bool], timeout_s: float) -> Any:
+        Raises:
+            ProcessError: the worker ended without it.
+        """
         ends = time.monotonic() + timeout_s
+        looked = 0
+        alive = True
         while True:
-            for frame in self._frames:
-                if wanted(frame):
+            for frame in self.frames[looked:]:
+                if isinstance(frame, kinds) and (run_id is None or frame.run_id == run_id):
                     return frame
+            looked = len(self.frames)
+            if not alive:
+                raise ProcessError(f"the worker ended: {self._story()}")
             if time.monotonic() > ends:
                 return None
-            if not self._receive():
-                # What it said last has just been read.
-                found = next((frame for frame in self._frames if wanted(frame)), None)
-                if found is None:
-                    raise ProcessError(f"the worker ended: {self._story()}")
-                return found
+            alive = self._receive()
+
+    def _next(self, kinds: Any, timeout_s: float, what: str) -> Any:
+        found = self.wait(kinds, timeout_s)
+        if found is None:
+            raise ProcessError(f"it did not {what} within {timeout_s:g} s: {_tail(self._printed())}")
+        return found
 
     def _receive(self) -> bool:
         """Read what has come; False at the end."""
         try:
-            data = self._socket.recv(1 << 20)
+            data = self.socket.recv(1 << 20)
         except TimeoutError:
             return True
         except OSError:
             return False
         try:
-            self._frames += self._reader.feed(data)
+            self.frames += self._reader.feed(data)
         except FrameError as error:
             raise ProcessError(f"it wrote to the worker's socket: {error}") from error
         return bool(data)
 
+    def _printed(self) -> bytes:
+        return self.stdout.read_bytes() + self.stderr.read_bytes()
+
     def _story(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
-        code = self._process.poll()
+            self.process.wait(5)
+        code = self.process.poll()
         how = "it closed its socket" if code is None else f"exit status {code}"
         if code is not None and code < 0:
             how = f"killed by {signal.Signals(-code).name}"
-        return f"{how}; its last lines: {_tail(self._log.read_bytes())}"
+        return f"{how}; its last lines: {_tail(self._printed())}"
 
 
 def _tail(output: bytes) -> str:

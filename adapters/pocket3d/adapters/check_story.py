@@ -1,4 +1,4 @@
-"""What the check kit does with an adapter, in order, and what it makes of what it sees."""
+"""The contract checks, in order, each yielding a finding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -25,8 +25,7 @@ from pocket3d.contracts.worker_frames import (
 from .check_process import CheckedWorker, describe
 from .check_samples import sample_inputs, spoiled_inputs
 
-#: Name, level, text, advice.
-Seen = tuple[str, Any, str, "str | None"]
+Level = Literal["ok", "note", "failed", "skipped"]
 
 #: A run shorter than this, in seconds, gives a cancel no chance to be heard.
 _TOO_QUICK_S = 0.5
@@ -47,8 +46,18 @@ _MESH_FEATURES = frozenset(
 )
 
 
+class Check(msgspec.Struct, frozen=True):
+    """What one check found: `failed` breaks the contract, `note` is worth knowing, `skipped` could not be tried."""
+
+    name: str
+    level: Level
+    text: str
+    #: What to do about it.
+    advice: str | None = None
+
+
 class CheckPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Which adapter, in which process, with what."""
+    """Which adapter is checked, in which process, with which inputs."""
 
     spec: AdapterSpec
     #: Interpreter; None for this one.
@@ -62,8 +71,8 @@ class CheckPlan(msgspec.Struct, frozen=True, kw_only=True):
     cancel_patience_s: float = 30.0
 
 
-def tell(plan: CheckPlan, folder: Path) -> Iterator[Seen]:
-    """Make the checks; each is told as soon as it is made.
+def run(plan: CheckPlan, folder: Path) -> Iterator[Check]:
+    """Make the checks, in order; each is yielded as soon as it is made.
 
     Raises:
         ProcessError: the worker ended, hung or broke the protocol; there is nothing more to check.
@@ -82,86 +91,94 @@ def tell(plan: CheckPlan, folder: Path) -> Iterator[Seen]:
     device = plan.device or _device(about.devices)
     if device is None:
         advice = 'say devices = ("cuda", "cpu") in the class if it runs on a CPU too, or try it: --device cpu'
-        yield "device", "failed", f"it runs on {' or '.join(about.devices)} and this machine has none", advice
+        yield Check("device", "failed", f"it runs on {' or '.join(about.devices)} and this machine has none", advice)
         return
     with CheckedWorker(python, env, folder / "first") as worker:
         loaded = worker.load(plan.spec, device, about.vram_mb, plan.load_timeout_s)
         if isinstance(loaded, LoadFailed):
-            yield "load", "failed", f"{loaded.code}: {loaded.message}", _last_place(loaded.traceback)
+            yield Check("load", "failed", f"{loaded.code}: {loaded.message}", _last_place(loaded.traceback))
             return
         held = "" if loaded.vram_mb is None else f", torch holds {loaded.vram_mb} MB"
-        yield "load", "ok", f"{loaded.load_s:.2f} s on {device}{held}", None
+        yield Check("load", "ok", f"{loaded.load_s:.2f} s on {device}{held}")
         first, files = None, {}
-        for seen, end, digests in _process(worker, "run-1", about, inputs, plan.run_timeout_s):
-            yield seen
+        for check, end, digests in _process(worker, "run-1", about, inputs, plan.run_timeout_s):
+            yield check
             first, files = end, digests
         if first is None:
             return
         yield from _refusal(worker, about, inputs, plan.run_timeout_s)
         alive = True
         if isinstance(first, RunFinished):
-            seen, alive = _cancel(worker, about, inputs, first.run_s, plan.cancel_patience_s)
-            yield seen
+            check, alive = _cancel(worker, about, inputs, first.run_s, plan.cancel_patience_s)
+            yield check
         if alive:
             yield _unload(worker)
         else:
-            yield "unload", "skipped", "the cancelled run had not ended", None
+            yield Check("unload", "skipped", "the cancelled run had not ended")
         yield _left_behind(worker)
     if isinstance(first, RunFinished):
         yield from _again(plan, python, env, device, about, inputs, folder, files)
 
 
-def _described(about: AdapterDescription) -> Seen:
+def _described(about: AdapterDescription) -> Check:
     if not about.available:
-        return "description", "failed", about.reason or "not available", "the agent would list it with this reason"
+        return Check(
+            "description", "failed", about.reason or "not available", "the agent would list it with this reason"
+        )
     devices = " or ".join(about.devices)
     text = f"{about.feature}, {about.vram_mb} MB, up to {about.max_concurrent} at once, on {devices}"
     if about.feature == "unknown":
-        return "description", "failed", text, "derive from a feature's base class, or set default_feature"
-    return "description", "ok", text, None
+        return Check("description", "failed", text, "derive from a feature's base class, or set default_feature")
+    return Check("description", "ok", text)
 
 
-def _licence(about: AdapterDescription) -> Seen:
+def _licence(about: AdapterDescription) -> Check:
     terms = about.license
     if terms is None:
-        return "licence", "note", "none stated", "license_info = License(code=..., weights=...) tells users the terms"
+        return Check(
+            "licence", "note", "none stated", "license_info = License(code=..., weights=...) tells users the terms"
+        )
     parts = [f"code {terms['code']}", f"weights {terms.get('weights') or 'none'}"]
     parts.append("commercial use" if terms.get("commercial_use") else "no commercial use")
     if terms.get("territory"):
         parts.append(terms["territory"])
     if not terms.get("commercial_use") and not terms.get("requires_acceptance"):
-        return "licence", "note", ", ".join(parts), "requires_acceptance=True makes operators say yes to it first"
-    return "licence", "ok", ", ".join(parts), None
+        return Check(
+            "licence", "note", ", ".join(parts), "requires_acceptance=True makes operators say yes to it first"
+        )
+    return Check("licence", "ok", ", ".join(parts))
 
 
-def _parameters(about: AdapterDescription, inputs: dict[str, Any]) -> Iterator[Seen]:
+def _parameters(about: AdapterDescription, inputs: dict[str, Any]) -> Iterator[Check]:
     import jsonschema
 
     schema = about.parameters
     if schema is None:
         advice = "get_parameter_schema() lets the system refuse wrong inputs before a GPU is taken"
-        yield "parameters", "note", "no schema: any keys are taken", advice
+        yield Check("parameters", "note", "no schema: any keys are taken", advice)
         return
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
-        yield "parameters", "failed", f"no JSON Schema: {error.message}", "see json-schema.org, draft 2020-12"
+        yield Check("parameters", "failed", f"no JSON Schema: {error.message}", "see json-schema.org, draft 2020-12")
         return
     refused = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(inputs)), None)
     if refused is not None:
         where = ".".join(str(part) for part in refused.absolute_path) or "inputs"
         advice = "list the feature's own keys too; the type of a file key is {} (a reference or a path)"
-        yield "parameters", "failed", f"the schema refuses the inputs of this check: {where}: {refused.message}", advice
+        yield Check(
+            "parameters", "failed", f"the schema refuses the inputs of this check: {where}: {refused.message}", advice
+        )
         return
     properties: dict[str, Any] = schema.get("properties", {})
     text = f"{len(properties)} keys: {', '.join(properties)}"
     silent = [key for key, facts in properties.items() if isinstance(facts, dict) and not facts.get("description")]
     if schema.get("additionalProperties", True) is not False:
-        yield "parameters", "note", text, '"additionalProperties": false refuses keys that are mistyped'
+        yield Check("parameters", "note", text, '"additionalProperties": false refuses keys that are mistyped')
     elif silent:
-        yield "parameters", "note", text, f"without a description: {', '.join(silent)}"
+        yield Check("parameters", "note", text, f"without a description: {', '.join(silent)}")
     else:
-        yield "parameters", "ok", text, None
+        yield Check("parameters", "ok", text)
 
 
 def _device(kinds: list[str]) -> str | None:
@@ -172,91 +189,99 @@ def _device(kinds: list[str]) -> str | None:
 
 def _process(
     worker: CheckedWorker, run_id: str, about: AdapterDescription, inputs: dict[str, Any], timeout_s: float
-) -> Iterator[tuple[Seen, RunFinished | RunFailed | None, dict[str, str]]]:
-    """One request: its end, its progress, its result; with them the end and the files' digests."""
+) -> Iterator[tuple[Check, RunFinished | RunFailed | None, dict[str, str]]]:
+    """Run one request; yields findings on its end, progress and result, each with the end and the files' digests."""
     output_dir = worker.run(run_id, about.feature, inputs)
     end = worker.end(run_id, timeout_s)
     if end is None:
-        yield ("process", "failed", f"no end within {timeout_s:g} s", "report progress to see where it hangs"), None, {}
+        yield (
+            Check("process", "failed", f"no end within {timeout_s:g} s", "report progress to see where it hangs"),
+            None,
+            {},
+        )
         return
     if isinstance(end, RunFailed):
         field = f" ({end.field})" if end.field else ""
         advice = _last_place(end.traceback)
         if end.code == FailureCode.INVALID_INPUT.value:
             advice = "if these inputs are not for it, give others: inputs=... or --input key=value"
-        yield ("process", "failed", f"{end.code}{field}: {end.message}", advice), end, {}
+        yield Check("process", "failed", f"{end.code}{field}: {end.message}", advice), end, {}
         return
     peak = "" if end.vram_peak_mb is None else f", peak {end.vram_peak_mb} MB"
     shown = ", ".join(f"{key}={_short(value)}" for key, value in inputs.items()) or "no inputs"
-    yield ("process", "ok", f"{end.run_s:.2f} s{peak}, with {shown}", None), end, {}
+    yield Check("process", "ok", f"{end.run_s:.2f} s{peak}, with {shown}"), end, {}
     yield (_progress(worker.reports(run_id)), end, {})
     digests = {file.name: hashlib.sha256(Path(file.path).read_bytes()).hexdigest() for file in end.files}
     yield (_result(about, end, output_dir), end, digests)
 
 
-def _progress(reports: list[RunProgress]) -> Seen:
+def _progress(reports: list[RunProgress]) -> Check:
     fractions = [each.fraction for each in reports if each.fraction is not None]
     if not reports:
-        return "progress", "note", "none reported", "self.report_progress(fraction, stage) shows users how far it is"
+        return Check(
+            "progress", "note", "none reported", "self.report_progress(fraction, stage) shows users how far it is"
+        )
     stages = ", ".join(dict.fromkeys(each.stage for each in reports if each.stage)) or "no stages named"
     text = f"{len(reports)} reports heard; {stages}"
     for before, after in itertools.pairwise(fractions):
         if after < before:
             advice = "a fraction is of the whole request, not of a stage"
-            return "progress", "failed", f"it goes back, from {before:g} to {after:g}; {stages}", advice
-    return "progress", "ok", text, None
+            return Check("progress", "failed", f"it goes back, from {before:g} to {after:g}; {stages}", advice)
+    return Check("progress", "ok", text)
 
 
-def _result(about: AdapterDescription, end: RunFinished, output_dir: Path) -> Seen:
+def _result(about: AdapterDescription, end: RunFinished, output_dir: Path) -> Check:
     names = ", ".join(f"{file.name} ({file.size} B)" for file in end.files) or "no files"
     if end.outputs.get("success") is not True:
-        return "result", "failed", "success is not true in the answer", "start from super()._process_request(inputs)"
+        return Check(
+            "result", "failed", "success is not true in the answer", "start from super()._process_request(inputs)"
+        )
     if about.feature in _MESH_FEATURES and not isinstance(end.outputs.get("output_mesh_path"), str):
-        return "result", "failed", f"no output_mesh_path; {names}", 'return {..., "output_mesh_path": str(path)}'
+        return Check("result", "failed", f"no output_mesh_path; {names}", 'return {..., "output_mesh_path": str(path)}')
     empty = [file.name for file in end.files if file.size == 0]
     broken = [file.name for file in end.files if file.name.endswith(".glb") and not _is_glb(Path(file.path))]
     if empty or broken:
         wrong = ", ".join([*(f"{name} is empty" for name in empty), *(f"{name} is no GLB" for name in broken)])
-        return "result", "failed", wrong, "read what was written before returning it"
+        return Check("result", "failed", wrong, "read what was written before returning it")
     inside = {str(path.relative_to(output_dir)) for path in output_dir.rglob("*") if path.is_file()}
     unnamed = sorted(inside - {file.name for file in end.files})
     if unnamed:
         advice = "a file reaches the producer if a *_path key of the answer names it; use tempfile for others"
-        return "result", "note", f"{names}; not named in the answer: {', '.join(unnamed)}", advice
-    return "result", "ok", f"{', '.join(end.outputs)}; {names}", None
+        return Check("result", "note", f"{names}; not named in the answer: {', '.join(unnamed)}", advice)
+    return Check("result", "ok", f"{', '.join(end.outputs)}; {names}")
 
 
 def _is_glb(path: Path) -> bool:
-    """The header and the length of glTF 2.0's binary container."""
+    """True if a file has the header and the length of glTF 2.0's binary container."""
     data = path.read_bytes()
     return data[:8] == b"glTF\x02\0\0\0" and int.from_bytes(data[8:12], "little") == len(data)
 
 
 def _refusal(
     worker: CheckedWorker, about: AdapterDescription, inputs: dict[str, Any], timeout_s: float
-) -> Iterator[Seen]:
+) -> Iterator[Check]:
     spoiled = spoiled_inputs(about.feature, about.parameters, inputs)
     if spoiled is None:
-        yield "invalid input", "skipped", "nothing is required of the inputs", None
+        yield Check("invalid input", "skipped", "nothing is required of the inputs")
         return
     wrong, what = spoiled
     worker.run("run-spoiled", about.feature, wrong)
     end = worker.end("run-spoiled", timeout_s)
     advice = "raise InvalidInput(message, field) in validate_inputs; else the job is tried again elsewhere, in vain"
     if isinstance(end, RunFailed) and end.code == FailureCode.INVALID_INPUT.value and end.field:
-        yield "invalid input", "ok", f"{what}: refused, {end.field}: {end.message}", None
+        yield Check("invalid input", "ok", f"{what}: refused, {end.field}: {end.message}")
     elif isinstance(end, RunFailed):
-        yield "invalid input", "failed", f"{what}: {end.code} without a field: {end.message}", advice
+        yield Check("invalid input", "failed", f"{what}: {end.code} without a field: {end.message}", advice)
     elif end is None:
-        yield "invalid input", "failed", f"{what}: no end within {timeout_s:g} s", advice
+        yield Check("invalid input", "failed", f"{what}: no end within {timeout_s:g} s", advice)
     else:
-        yield "invalid input", "failed", f"{what}: it answered all the same", advice
+        yield Check("invalid input", "failed", f"{what}: it answered all the same", advice)
 
 
 def _cancel(
     worker: CheckedWorker, about: AdapterDescription, inputs: dict[str, Any], run_s: float, patience_s: float
-) -> tuple[Seen, bool]:
-    """What a cancel does, and whether the worker is free again."""
+) -> tuple[Check, bool]:
+    """Cancel a request in the midst of its work; returns the finding, and whether the worker is free again."""
     # In the midst of the work, by the time of the run before it; the first one of a process is often slower.
     for run_id in ("run-cancelled", "run-cancelled-again"):
         worker.run(run_id, about.feature, inputs)
@@ -265,7 +290,7 @@ def _cancel(
             break
         run_s = early.run_s
     else:
-        return ("cancel", "skipped", f"it is done in {run_s:.2f} s, too soon to tell", None), True
+        return Check("cancel", "skipped", f"it is done in {run_s:.2f} s, too soon to tell"), True
     asked = time.monotonic()
     worker.cancel(run_id)
     end = worker.end(run_id, patience_s)
@@ -274,19 +299,19 @@ def _cancel(
         "call self.check_cancelled() between steps; until then the agent kills the worker and the model loads again"
     )
     if end is None:
-        return ("cancel", "note", f"not honoured within {patience_s:g} s", advice), False
+        return Check("cancel", "note", f"not honoured within {patience_s:g} s", advice), False
     if isinstance(end, RunFinished):
         if run_s < _TOO_QUICK_S:
-            return ("cancel", "skipped", f"it is done in {run_s:.2f} s, too soon to tell", None), True
-        return ("cancel", "note", f"not honoured: it went on to its end, {took:.2f} s", advice), True
+            return Check("cancel", "skipped", f"it is done in {run_s:.2f} s, too soon to tell"), True
+        return Check("cancel", "note", f"not honoured: it went on to its end, {took:.2f} s", advice), True
     text = f"ended {took:.2f} s after it was asked (a whole run takes {run_s:.2f} s)"
-    return ("cancel", "ok", text, None), True
+    return Check("cancel", "ok", text), True
 
 
-def _unload(worker: CheckedWorker) -> Seen:
+def _unload(worker: CheckedWorker) -> Check:
     status = worker.shut_down(_SHUTDOWN_S)
     if status is None:
-        return (
+        return Check(
             "unload",
             "failed",
             f"no end within {_SHUTDOWN_S:g} s",
@@ -294,16 +319,18 @@ def _unload(worker: CheckedWorker) -> Seen:
         )
     failed = [line for line in worker.log_lines() if _UNLOAD_FAILED in line]
     if failed or status != 0:
-        return "unload", "failed", failed[-1] if failed else f"exit status {status}", "_unload_model must not raise"
-    return "unload", "ok", "the process ended by itself", None
+        return Check(
+            "unload", "failed", failed[-1] if failed else f"exit status {status}", "_unload_model must not raise"
+        )
+    return Check("unload", "ok", "the process ended by itself")
 
 
-def _left_behind(worker: CheckedWorker) -> Seen:
+def _left_behind(worker: CheckedWorker) -> Check:
     left = sorted(str(path.relative_to(worker.cwd)) for path in worker.cwd.rglob("*") if path.is_file())
     if left:
         advice = "write to self.output_dir or to tempfile's folders: the working directory is shared by all requests"
-        return "working directory", "note", f"it left {', '.join(left[:5])} there", advice
-    return "working directory", "ok", "nothing was left there", None
+        return Check("working directory", "note", f"it left {', '.join(left[:5])} there", advice)
+    return Check("working directory", "ok", "nothing was left there")
 
 
 def _again(
@@ -315,29 +342,31 @@ def _again(
     inputs: dict[str, Any],
     folder: Path,
     files: dict[str, str],
-) -> Iterator[Seen]:
-    """A second process: it loads again, and the same seed gives the same files."""
+) -> Iterator[Check]:
+    """Check in a second process that the model loads again and that the same seed gives the same files."""
     with CheckedWorker(python, env, folder / "second") as worker:
         loaded = worker.load(plan.spec, device, about.vram_mb, plan.load_timeout_s)
         if isinstance(loaded, LoadFailed):
-            yield "second load", "failed", f"{loaded.code}: {loaded.message}", _last_place(loaded.traceback)
+            yield Check("second load", "failed", f"{loaded.code}: {loaded.message}", _last_place(loaded.traceback))
             return
         worker.run("run-2", about.feature, inputs)
         end = worker.end("run-2", plan.run_timeout_s)
         if not isinstance(end, RunFinished):
             said = "no end in time" if end is None else f"{end.code}: {end.message}"
-            yield "second load", "failed", f"the same request failed after it: {said}", "the first run left something"
+            yield Check(
+                "second load", "failed", f"the same request failed after it: {said}", "the first run left something"
+            )
             return
-        yield "second load", "ok", f"{loaded.load_s:.2f} s, and the request {end.run_s:.2f} s", None
+        yield Check("second load", "ok", f"{loaded.load_s:.2f} s, and the request {end.run_s:.2f} s")
         if "seed" not in inputs:
             return
         digests = {file.name: hashlib.sha256(Path(file.path).read_bytes()).hexdigest() for file in end.files}
         other = sorted(name for name in files.keys() | digests.keys() if files.get(name) != digests.get(name))
         if other:
             advice = 'draw from a generator made from inputs["seed"]; some GPU kernels are not repeatable'
-            yield "seed", "note", f"the same seed gave other files: {', '.join(other)}", advice
+            yield Check("seed", "note", f"the same seed gave other files: {', '.join(other)}", advice)
         else:
-            yield "seed", "ok", f"seed {inputs['seed']} gave the same bytes again", None
+            yield Check("seed", "ok", f"seed {inputs['seed']} gave the same bytes again")
         worker.shut_down(_SHUTDOWN_S)
 
 

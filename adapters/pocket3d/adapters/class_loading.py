@@ -1,4 +1,4 @@
-"""From a specification to an adapter object: import, licence, construction, each with an error a person can act on."""
+"""Makes an adapter from its specification: import, licence, construction, each with an error a person can act on."""
 
 from __future__ import annotations
 
@@ -72,8 +72,10 @@ def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> B
 
 
 def check_license(cls: type[BaseModel], spec: AdapterSpec) -> None:
-    """Raises:
-    AdapterUnavailable: its licence needs an explicit yes and has none.
+    """Refuse an adapter whose licence was not accepted.
+
+    Raises:
+        AdapterUnavailable: its licence needs an explicit yes and has none.
     """
     terms = cls.license_info
     if terms is not None and terms.requires_acceptance and not spec.accept_license:
@@ -89,7 +91,7 @@ def extend_path(folders: list[str]) -> None:
 
 
 def from_spec(spec: AdapterSpec) -> BaseModel:
-    """The adapter of a specification, not loaded.
+    """Construct the adapter of a specification; its model is not loaded.
 
     Raises:
         AdapterUnavailable: says why.

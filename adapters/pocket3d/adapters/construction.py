@@ -1,4 +1,4 @@
-"""What an adapter was constructed with, by name."""
+"""The arguments with which an adapter was constructed, by name."""
 
 from __future__ import annotations
 

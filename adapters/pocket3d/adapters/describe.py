@@ -1,4 +1,4 @@
-"""What adapters say of themselves without being loaded. Runs in the adapters' own interpreter.
+"""Describes adapters without loading them. Runs in the adapters' own interpreter.
 
 The class is imported and an object built, because the declared requirement comes from the constructor's arguments; no
 weights are touched.
@@ -25,14 +25,14 @@ _REASON_CHARS = 500
 
 
 def describe_all(specs: list[AdapterSpec]) -> list[AdapterDescription]:
-    """One description for each, in their order. An adapter that fails is described as unavailable, with its reason."""
+    """Describe each adapter, in the given order; one that fails is described as unavailable, with its reason."""
     # No GPU is given to this process, and asking torch would import it.
     set_process_device("cpu")
     return [describe(spec) for spec in specs]
 
 
 def describe(spec: AdapterSpec) -> AdapterDescription:
-    """One adapter; see `describe_all`."""
+    """Describe one adapter; see `describe_all`."""
     path_before = list(sys.path)
     facts: dict[str, Any] = {"feature": canonical(spec.feature) if spec.feature else "unknown"}
     try:

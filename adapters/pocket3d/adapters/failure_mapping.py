@@ -1,4 +1,4 @@
-"""From what an adapter raised to the failure code that the fleet acts on. Pure.
+"""Maps what an adapter raised to the failure code that the fleet acts on. Pure.
 
 Adapters re-wrap errors (`raise Exception(f"Generation failed: {e}")`), so the whole chain of causes and contexts is
 read. In this order:
@@ -39,7 +39,7 @@ _JUDGED_INVALID = "invalid input:"
 
 
 class Failure(NamedTuple):
-    """What is told of an error."""
+    """A failure as it is reported."""
 
     code: FailureCode
     message: str
@@ -66,7 +66,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def root(error: BaseException) -> BaseException:
-    """Where it began: the end of the chain of causes, or of contexts where no cause was named."""
+    """The first error: the end of the chain of causes, or of contexts where no cause was named."""
     seen: set[int] = set()
     while id(error) not in seen:
         seen.add(id(error))
@@ -95,7 +95,7 @@ def is_out_of_memory(error: BaseException, quoted: Sequence[str] = ()) -> bool:
 
 
 def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
-    """What became of a request that raised.
+    """The failure of a request that raised.
 
     Args:
         error: what came out of `process`.
@@ -118,7 +118,7 @@ def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
 
 
 def judge_load(error: BaseException) -> Failure:
-    """What became of a load that raised. A package or a file that turns out to be missing only now makes the adapter
+    """The failure of a load that raised. A package or a file that turns out to be missing only now makes the adapter
     unavailable here; all else is a failed load.
     """
     trace = _trace(error)
@@ -131,7 +131,7 @@ def judge_load(error: BaseException) -> Failure:
 
 
 def message_of(error: BaseException) -> str:
-    """One text for people. The class is named unless it says nothing (`Exception`) or is ours."""
+    """The error as a text for people, with its class unless that says nothing (`Exception`) or is ours."""
     text = _text(error)
     if isinstance(error, (AdapterUnavailable, InvalidInput)) or (type(error) is Exception and text):
         return _cut(text)

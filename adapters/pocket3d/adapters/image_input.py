@@ -1,4 +1,4 @@
-"""Images from strangers: what they claim is checked before they are decoded."""
+"""Reads images from strangers: what they claim is checked before they are decoded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BROKEN = (OSError, SyntaxError, EOFError, LookupError, ArithmeticError, ValueEr
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What is read at most."""
+    """The largest image that is read."""
 
     max_bytes: int = 64 * 1024 * 1024
     max_pixels: int = 50_000_000
@@ -46,7 +46,7 @@ def read_image(path: Path, limits: ImageLimits | None = None, field: str = "imag
         # Decoded pixels, a copy of them for each conversion, and room for the decoder.
         with limited_memory(24 * limits.max_pixels // 2**20 + 256):
             image = _open(path.read_bytes(), limits)
-            with _told_as_refused():
+            with _refusing():
                 return _eight_bits(_upright(image))
     except _Refused as error:
         raise InvalidInput(f"{path.name}: {error}", field) from error
@@ -64,13 +64,13 @@ def check_embedded(data: bytes, limits: ImageLimits | None = None) -> tuple[int,
 
 
 class _Refused(ValueError):
-    """Why an image is not read."""
+    """The image is not read; the message says why."""
 
 
 def _open(data: bytes, limits: ImageLimits, *, decode: bool = True) -> Image:
     from PIL import Image as pil
 
-    with _told_as_refused():
+    with _refusing():
         image = pil.open(BytesIO(data), formats=FORMATS)
         width, height = image.size
         if width * height > limits.max_pixels:
@@ -81,8 +81,8 @@ def _open(data: bytes, limits: ImageLimits, *, decode: bool = True) -> Image:
 
 
 @contextlib.contextmanager
-def _told_as_refused() -> Iterator[None]:
-    """Whatever Pillow dislikes in here is the image's fault."""
+def _refusing() -> Iterator[None]:
+    """Raise whatever Pillow dislikes in the block as the image's fault."""
     from PIL import Image as pil
     from PIL import UnidentifiedImageError
 
@@ -99,7 +99,7 @@ def _told_as_refused() -> Iterator[None]:
 
 
 def _upright(image: Image) -> Image:
-    """Turned as its EXIF says; as it lies where that is broken."""
+    """Turn the image as its EXIF says; where that is broken, it stays as it lies."""
     from PIL import ImageOps
 
     try:

@@ -1,4 +1,4 @@
-"""What an adapter needs and does not find in its interpreter."""
+"""Finds out which packages an adapter lacks in its interpreter."""
 
 from __future__ import annotations
 

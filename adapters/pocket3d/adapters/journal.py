@@ -28,7 +28,7 @@ class Journal:
             self._descriptor = os.open(Path(folder) / f"{self._pid}.jsonl", flags, 0o644)
 
     def write(self, event: str, **fields: Any) -> None:
-        """One record, in the file when this returns."""
+        """Append one record; it is in the file when this returns."""
         if self._descriptor is None:
             return
         record = {"event": event, "pid": self._pid, "monotonic_ns": time.monotonic_ns(), **fields}

@@ -20,7 +20,7 @@ class License(msgspec.Struct, frozen=True, kw_only=True):
     requires_acceptance: bool = False
 
     def summary(self) -> str:
-        """One line for people."""
+        """The terms as one line for people."""
         parts = [f"code {self.code}"]
         if self.weights is not None:
             parts.append(f"weights {self.weights}")

@@ -28,10 +28,10 @@ _DEFAULT = MeshLimits()
 
 
 def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path") -> Any:
-    """A `trimesh.Scene` that holds triangle meshes only; names, materials and colours are kept where the file has them.
+    """Read a file as a `trimesh.Scene` that holds triangle meshes only.
 
-    Vertices stay as they are, with one exception: STL has three of its own for each triangle, and equal ones are
-    merged. Textures are decoded.
+    Names, materials and colours are kept where the file has them. Vertices stay as they are, with one exception: STL
+    has three of its own for each triangle, and equal ones are merged. Textures are decoded.
 
     Args:
         path: a local file whose suffix is one of `FORMATS`. No other file is opened, whatever this one refers to;
@@ -61,7 +61,7 @@ def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_pat
 
 
 def read_mesh(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path") -> Any:
-    """A `trimesh.Trimesh`: all of the scene in world coordinates as one mesh.
+    """Read a file as one `trimesh.Trimesh`, all of the scene in world coordinates.
 
     Colours and textures are kept where the scene is a single part, and dropped where it has several. Arguments and
     errors are those of `read_scene`.
@@ -89,7 +89,7 @@ def read_mesh(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path
 
 
 def ignored_parts(read: Any) -> list[str]:
-    """What the file refers to or holds and `read_scene` or `read_mesh` left out, in words for people."""
+    """The parts of the file, or files that it refers to, that `read_scene` or `read_mesh` left out, for people."""
     return list(read.metadata.get(_IGNORED, ()))
 
 

@@ -6,8 +6,6 @@ when written. Axes: +Y up, metres.
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from .mesh_files.glb_container import pack
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -86,7 +86,7 @@ def is_watertight(faces: IntArray) -> bool:
 
 
 def statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
-    """Measured on the parts: vertex_count, face_count, part_count, extents_m (x y z), watertight (all of them)."""
+    """Measure the parts: vertex_count, face_count, part_count, extents_m (x y z), watertight (all of them)."""
     low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
     high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
     return {
@@ -122,12 +122,12 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
 
 
 def srgb_to_linear(value: float) -> float:
-    """One channel, 0..1."""
+    """Convert one channel, 0..1 (IEC 61966-2-1)."""
     return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) uint8 as a PNG file."""
+    """Encode (H, W, 3) uint8 as a PNG file."""
     from PIL import Image
 
     buffer = BytesIO()
@@ -139,6 +139,9 @@ def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 _FLOAT, _UINT = 5126, 5125
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
+_CLAMP, _REPEAT = 33071, 10497
+#: Of the picture's side: coordinates this far outside are rounding errors.
+_EDGE = 1e-4
 
 
 class _Buffer:
@@ -207,11 +210,7 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
     document["bufferViews"] = buffer.views
     document["accessors"] = buffer.accessors
     document["buffers"] = [{"byteLength": len(buffer.data)}]
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 4)
-    body = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(buffer.data), b"BIN\0")
-    body += bytes(buffer.data)
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
+    return pack(document, bytes(buffer.data))
 
 
 def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) -> dict[str, Any]:
@@ -226,22 +225,35 @@ def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) ->
         entry["alphaMode"] = "BLEND"
         entry["doubleSided"] = True
     if part.texture is not None:
-        surface["baseColorTexture"] = {"index": _gltf_texture(part.texture, material.name, document, buffer)}
+        surface["baseColorTexture"] = {"index": _gltf_texture(part, part.texture, material.name, document, buffer)}
     if part.surface_texture is not None:
         name = f"{material.name} roughness and metallic"
-        surface["metallicRoughnessTexture"] = {"index": _gltf_texture(part.surface_texture, name, document, buffer)}
+        surface["metallicRoughnessTexture"] = {
+            "index": _gltf_texture(part, part.surface_texture, name, document, buffer)
+        }
         surface["metallicFactor"] = surface["roughnessFactor"] = 1.0
     return entry
 
 
-def _gltf_texture(pixels: npt.NDArray[np.uint8], name: str, document: dict[str, Any], buffer: _Buffer) -> int:
+def _gltf_texture(
+    part: MeshPart, pixels: npt.NDArray[np.uint8], name: str, document: dict[str, Any], buffer: _Buffer
+) -> int:
     images = document.setdefault("images", [])
     images.append({"bufferView": buffer.view(png_bytes(pixels)), "mimeType": "image/png", "name": name})
-    # Clamped, linear with mipmaps.
-    document.setdefault("samplers", [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}])
+    # Linear with mipmaps; clamped unless the coordinates say that the picture repeats.
+    wrap = _REPEAT if _repeats(part) else _CLAMP
+    sampler = {"magFilter": 9729, "minFilter": 9987, "wrapS": wrap, "wrapT": wrap}
+    samplers: list[dict[str, int]] = document.setdefault("samplers", [])
+    if sampler not in samplers:
+        samplers.append(sampler)
     textures: list[dict[str, int]] = document.setdefault("textures", [])
-    textures.append({"source": len(images) - 1, "sampler": 0})
+    textures.append({"source": len(images) - 1, "sampler": samplers.index(sampler)})
     return len(textures) - 1
+
+
+def _repeats(part: MeshPart) -> bool:
+    """True if coordinates lie outside of the picture, by more than rounding."""
+    return part.uv is not None and bool((part.uv < -_EDGE).any() or (part.uv > 1 + _EDGE).any())
 
 
 # ---------------------------------------------------------------- OBJ, PLY, STL
@@ -323,7 +335,9 @@ def _vertex_colours(part: MeshPart) -> npt.NDArray[np.uint8]:
         flat = [*(round(c * 255) for c in part.material.colour), alpha]
         return np.tile(np.array(flat, dtype=np.uint8), (len(part.vertices), 1))
     height, width, _ = part.texture.shape
-    column = np.clip((part.uv[:, 0] * width).astype(int), 0, width - 1)
-    row = np.clip((part.uv[:, 1] * height).astype(int), 0, height - 1)
+    outside = (part.uv < -_EDGE) | (part.uv > 1 + _EDGE)
+    uv = np.where(outside, part.uv % 1.0, part.uv)
+    column = np.clip((uv[:, 0] * width).astype(int), 0, width - 1)
+    row = np.clip((uv[:, 1] * height).astype(int), 0, height - 1)
     texels = part.texture[row, column]
     return np.concatenate([texels, np.full((len(texels), 1), alpha, dtype=np.uint8)], axis=1)

@@ -15,7 +15,7 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 
 class Look(NamedTuple):
-    """How the surface of one mesh looks."""
+    """The look of one mesh's surface."""
 
     #: Linear RGB 0..1, and alpha.
     colour: tuple[float, float, float]
@@ -70,7 +70,7 @@ def colour_bytes(mesh: Any) -> npt.NDArray[np.uint8] | None:
 
 
 def parts_of(scene: Any) -> list[MeshPart]:
-    """One part for each instance in the scene."""
+    """Make one part of each instance in the scene."""
     linear = is_linear(scene)
     return [_part(scene, node, linear) for node in scene.graph.nodes_geometry]
 
@@ -82,13 +82,13 @@ def is_linear(scene: Any) -> bool:
 
 
 def from_srgb(values: FloatArray) -> FloatArray:
-    """0..1 to linear (IEC 61966-2-1)."""
+    """Convert sRGB 0..1 to linear (IEC 61966-2-1)."""
     linear: FloatArray = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     return linear
 
 
 def to_srgb(values: FloatArray) -> FloatArray:
-    """Linear 0..1 to sRGB (IEC 61966-2-1)."""
+    """Convert linear 0..1 to sRGB (IEC 61966-2-1)."""
     clipped = np.clip(values, 0, 1)
     encoded: FloatArray = np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
     return encoded

@@ -42,7 +42,7 @@ def describe_mesh(path: Path, output_dir: Path, *, thumbnail: bool = True) -> di
 
 
 def scene_statistics(scene: Any) -> dict[str, Any]:
-    """Counted on a `trimesh.Scene`, every instance of a part.
+    """Count a `trimesh.Scene`, every instance of a part.
 
     Returns:
         `vertices` and `faces` as stored; `extents` [x, y, z] in the file's units and axes, in world coordinates;

@@ -18,7 +18,7 @@ class ModelMetrics:
 
     @classmethod
     def record_success(cls, model_id: str, processing_time: float) -> None:
-        """One request answered, after `processing_time` seconds."""
+        """Count a request that was answered after `processing_time` seconds."""
         with cls._lock:
             record = cls._record(model_id)
             record["successes"] += 1
@@ -26,7 +26,7 @@ class ModelMetrics:
 
     @classmethod
     def record_failure(cls, model_id: str, error: str) -> None:
-        """One request failed with `error`."""
+        """Count a request that failed with `error`."""
         with cls._lock:
             record = cls._record(model_id)
             record["failures"] += 1

@@ -57,7 +57,7 @@ class ConfiguredAdapter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelsConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a `models.yaml` says together with the built-ins."""
+    """The adapters of a `models.yaml` together with the built-ins."""
 
     #: All that are declared, built-ins first.
     declared: list[ConfiguredAdapter]
@@ -72,7 +72,7 @@ class ModelsConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def builtin_models(installed: Sequence[InstalledAdapter] | None = None) -> ModelsConfig:
-    """What an agent has without a file: the built-in adapters and those of installed packages.
+    """The adapters of an agent without a file: the built-in ones and those of installed packages.
 
     Args:
         installed: the latter, where not those of this interpreter are meant.

@@ -48,7 +48,7 @@ class OutputFiles:
 
     @property
     def files(self) -> list[OutputFile]:
-        """What was taken, in the order of the outputs."""
+        """The files taken, in the order of the outputs."""
         return list(self._taken.values())
 
     def take(self, text: str, place: str) -> str:

@@ -1,4 +1,4 @@
-"""From what an adapter returned to what may cross the wire: a JSON object whose paths are names of artifacts."""
+"""Turns what an adapter returned into what may cross the wire: a JSON object whose paths are names of artifacts."""
 
 from __future__ import annotations
 

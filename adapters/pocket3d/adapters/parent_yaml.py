@@ -1,4 +1,4 @@
-"""From the `models.yaml` of the system that came before (3DAIGC-API and its fork) to ours.
+"""Converts the `models.yaml` of the system that came before (3DAIGC-API and its fork) to ours.
 
 Its form, feature by feature:
 

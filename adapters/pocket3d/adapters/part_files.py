@@ -12,7 +12,7 @@ _HUE_STEP = 0.618033988749895
 
 
 class WrittenParts(NamedTuple):
-    """What was written."""
+    """The files and parts that were written."""
 
     #: One for each part: label, node, faces, area, colour.
     parts: list[dict[str, Any]]
@@ -67,6 +67,6 @@ def write_parts(mesh: Any, labels: Any, target: Path) -> WrittenParts:
 
 
 def part_colour(label: int) -> tuple[int, int, int]:
-    """Red, green, blue, 0 to 255."""
+    """The colour of a part: red, green, blue, 0 to 255."""
     red, green, blue = colorsys.hsv_to_rgb((label * _HUE_STEP) % 1.0, 0.65, 0.95)
     return round(red * 255), round(green * 255), round(blue * 255)

@@ -1,4 +1,4 @@
-"""Which kind of device this process may use."""
+"""The kind of device that this process may use."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _process_device: str | None = None
 
 
 def set_process_device(kind: str) -> None:
-    """Say once, before any adapter is built, whether this process may use `cuda` or only the `cpu`."""
+    """State once, before any adapter is built, whether this process may use `cuda` or only the `cpu`."""
     global _process_device
     _process_device = kind
 
 
 def process_device() -> str:
-    """What was said, or `cuda` where torch finds one; `cpu` otherwise."""
+    """The kind that was stated, or `cuda` where torch finds one; `cpu` otherwise."""
     return _process_device if _process_device is not None else _detect_device()
 
 

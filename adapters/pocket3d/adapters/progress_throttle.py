@@ -17,21 +17,21 @@ class ProgressThrottle:
         self._waiting: dict[str, RunProgress] = {}
 
     def offer(self, report: RunProgress) -> None:
-        """A new report; it replaces one of its run that still waits."""
+        """Take a new report, which replaces one of its run that still waits."""
         self._waiting[report.run_id] = report
 
     def due(self, now: float) -> list[RunProgress]:
-        """Reports to send now (seconds, monotonic); they are taken as sent."""
+        """Take the reports that are to be sent now (seconds, monotonic)."""
         ready = [run_id for run_id in self._waiting if self._next.get(run_id, now) <= now]
         for run_id in ready:
             self._next[run_id] = now + self._interval_s
         return [self._waiting.pop(run_id) for run_id in ready]
 
     def wakes_at(self) -> float | None:
-        """When the next report is due, or None."""
+        """The moment at which the next report is due, or None."""
         return min((self._next.get(run_id, float("-inf")) for run_id in self._waiting), default=None)
 
     def finish(self, run_id: str) -> RunProgress | None:
-        """The run ends: its last report if that was not sent."""
+        """Forget a run that ends; returns its last report if that was not sent."""
         self._next.pop(run_id, None)
         return self._waiting.pop(run_id, None)

@@ -1,4 +1,4 @@
-"""How the environment of a model is made: a value that says what to fetch and install. Nothing here does it."""
+"""The environment of a model as a value that says what to fetch and install. Nothing here does it."""
 
 from __future__ import annotations
 

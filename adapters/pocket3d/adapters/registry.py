@@ -39,7 +39,7 @@ class _Entry:
 
 
 class AdapterRegistry:
-    """What adapters there are in this process. Registering an id again replaces it."""
+    """The adapters of this process by id. Registering an id again replaces it."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
@@ -79,7 +79,7 @@ class AdapterRegistry:
         self._entries[adapter_id] = entry
 
     def create_adapter_instance(self, adapter_id: str, **config: Any) -> BaseModel:
-        """An adapter, not loaded.
+        """Construct an adapter; its model is not loaded.
 
         Args:
             adapter_id: a registered id, or another name of one (see `aliases`); under another name the adapter's
@@ -98,7 +98,7 @@ class AdapterRegistry:
         return instance
 
     def spec(self, adapter_id: str, **config: Any) -> AdapterSpec:
-        """What a worker needs to build the adapter.
+        """The specification from which a worker builds the adapter.
 
         Raises:
             UnknownAdapter: not registered.

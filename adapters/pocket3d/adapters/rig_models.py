@@ -6,34 +6,20 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .base import BaseModel
-from .input_checks import required_file
+from .authoring.mesh_input_model import MeshInputModel
 
 
-class AutoRigModel(BaseModel):
+class AutoRigModel(MeshInputModel):
     """Requires `mesh_path`; takes `output_format` (default: the input's), `rig_type` and what the adapter adds."""
 
     default_feature: ClassVar[str] = "auto_rig"
     default_input_formats: ClassVar[tuple[str, ...]] = ("obj", "glb", "fbx")
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "fbx")
-
-    def _mesh_path(self, inputs: dict[str, Any]) -> Path:
-        """The mesh to rig.
-
-        Raises:
-            InvalidInput: missing, or of another format.
-            FileNotFoundError: the file is not there.
-        """
-        return required_file(inputs, "mesh_path", self.supported_input_formats, "auto-rigging")
+    purpose: ClassVar[str] = "auto-rigging"
 
     def _default_output_format(self, inputs: dict[str, Any]) -> str:
         given = Path(str(inputs.get("mesh_path", ""))).suffix.lower().removeprefix(".")
         return given if given in self.supported_output_formats else super()._default_output_format(inputs)
-
-    def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """A mesh that exists, of a supported format."""
-        self._mesh_path(inputs)
-        super().validate_inputs(inputs)
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:

@@ -63,7 +63,7 @@ class RunContext:
         return self._cancelled
 
     def cancel(self) -> None:
-        """From now on `check` raises. Thread-safe, may be called twice."""
+        """Cancel the request: `check` raises from now on. Thread-safe, may be called twice."""
         with self._lock:
             self._cancelled = True
             waiters, self._waiters = self._waiters, []
@@ -85,7 +85,7 @@ class RunContext:
                 self._waiters.remove(wake)
 
     def check(self) -> None:
-        """Return, or raise.
+        """Refuse to go on with a cancelled request.
 
         Raises:
             JobCancelled: somebody asked for the end.

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import Any, ClassVar
 
-from .base import BaseModel
-from .input_checks import required_file, whole_number
+from .authoring.mesh_input_model import MeshInputModel
+from .input_checks import whole_number
 
 _DEFAULT_PARTS = 8
 _MAX_PARTS = 1000
 
 
-class MeshSegmentationModel(BaseModel):
+class MeshSegmentationModel(MeshInputModel):
     """Requires `mesh_path`; takes `num_parts` (1 to 1000, default 8), `output_format` and what the adapter adds."""
 
     default_feature: ClassVar[str] = "mesh_segmentation"
     default_input_formats: ClassVar[tuple[str, ...]] = ("glb",)
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb",)
-
-    def _mesh_path(self, inputs: dict[str, Any]) -> Path:
-        """The mesh to segment.
-
-        Raises:
-            InvalidInput: missing, or of another format.
-            FileNotFoundError: the file is not there.
-        """
-        return required_file(inputs, "mesh_path", self.supported_input_formats, "mesh segmentation")
+    purpose: ClassVar[str] = "mesh segmentation"
 
     def _num_parts(self, inputs: dict[str, Any]) -> int:
         """The wanted number of parts.
@@ -58,25 +49,12 @@ class MeshSegmentationModel(BaseModel):
         return self.get_info()
 
 
-class PartCompletionModel(BaseModel):
+class PartCompletionModel(MeshInputModel):
     """Requires `mesh_path`: a scene of parts; completes each."""
 
     default_feature: ClassVar[str] = "part_completion"
     default_input_formats: ClassVar[tuple[str, ...]] = ("glb",)
-
-    def _mesh_path(self, inputs: dict[str, Any]) -> Path:
-        """The scene to complete.
-
-        Raises:
-            InvalidInput: missing, or of another format.
-            FileNotFoundError: the file is not there.
-        """
-        return required_file(inputs, "mesh_path", self.supported_input_formats, "part completion")
-
-    def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """A mesh that exists, of a supported format."""
-        self._mesh_path(inputs)
-        super().validate_inputs(inputs)
+    purpose: ClassVar[str] = "part completion"
 
     @abstractmethod
     def _process_request(self, inputs: dict[str, Any]) -> Any:

@@ -18,51 +18,43 @@ class _Base(NamedTuple):
 
     module: str
     name: str
-    #: Properties of the schema: key -> its facts, as Python source.
-    keys: dict[str, str]
+    #: Fields of the options, as Python source.
+    fields: tuple[str, ...]
     #: The inputs in the order in which a person would try them.
     example: str
     takes_mesh: bool = False
 
 
-_TEXT = '{"type": "string", "maxLength": 10000, "description": "what is wanted"}'
-_FILE = '{"description": "a file: %s"}'
-_FORMAT = '{"enum": ["glb"], "default": "glb", "description": "of the mesh"}'
-_SEED = '{"type": "integer", "minimum": 0, "maximum": 2147483647, "default": 0, "description": "same seed, same mesh"}'
-_IMAGE = {"image_path": _FILE % "jpg, png or webp", "image_paths": _FILE % "several of them"}
-_MESH = {"mesh_path": _FILE % "glb"}
-_PROMPT = {"text_prompt": _TEXT}
+_IMAGE = ("image_path: ImageFile = None", "image_paths: ImageFiles = None")
+_MESH = ('mesh_path: Annotated[Any, Meta(description="a file: glb")]',)
+_TEXT = 'Annotated[str, Meta(max_length=10000, description="what is wanted")]'
+_PROMPT = (f"text_prompt: {_TEXT}",)
+_PARTS = 'num_parts: Annotated[int, Meta(ge=1, le=1000, description="wanted")] = 8'
+_RIG = 'rig_type: Annotated[Literal["humanoid"], Meta(description="kind of skeleton")] = "humanoid"'
+_ALWAYS = (
+    'output_format: Annotated[str, Meta(description="of the mesh")] = "glb"',
+    'seed: Annotated[Seed, Meta(description="same seed, same mesh")] = 0',
+)
 
 _BASES: dict[str, _Base] = {
     "text_to_mesh": _Base("mesh_models", "TextToMeshModel", _PROMPT, "text_prompt='a red chair'"),
     "image_to_mesh": _Base("mesh_models", "ImageToMeshModel", _IMAGE, "image_path=cat.png"),
-    "multimodal_to_mesh": _Base("mesh_models", "MultiModalMeshModel", {**_PROMPT, **_IMAGE}, "text_prompt='a cat'"),
+    "multimodal_to_mesh": _Base(
+        "mesh_models", "MultiModalMeshModel", (f"text_prompt: {_TEXT} | None = None", *_IMAGE), "text_prompt='a cat'"
+    ),
     "text_to_texture": _Base(
-        "texture_models", "TextToTextureModel", {**_MESH, **_PROMPT}, "mesh_path=a.glb text_prompt='old oak'", True
+        "texture_models", "TextToTextureModel", (*_MESH, *_PROMPT), "mesh_path=a.glb text_prompt='old oak'", True
     ),
     "image_to_texture": _Base(
-        "texture_models", "ImageToTextureModel", {**_MESH, **_IMAGE}, "mesh_path=a.glb image_path=oak.png", True
+        "texture_models", "ImageToTextureModel", (*_MESH, *_IMAGE), "mesh_path=a.glb image_path=oak.png", True
     ),
     "mesh_segmentation": _Base(
-        "segment_models",
-        "MeshSegmentationModel",
-        {
-            **_MESH,
-            "num_parts": '{"type": "integer", "minimum": 1, "maximum": 1000, "default": 8, "description": "wanted"}',
-        },
-        "mesh_path=a.glb",
-        True,
+        "segment_models", "MeshSegmentationModel", (*_MESH, _PARTS), "mesh_path=a.glb", takes_mesh=True
     ),
-    "part_completion": _Base("segment_models", "PartCompletionModel", _MESH, "mesh_path=a.glb", True),
-    "auto_rig": _Base(
-        "rig_models",
-        "AutoRigModel",
-        {**_MESH, "rig_type": '{"enum": ["humanoid"], "default": "humanoid", "description": "kind of skeleton"}'},
-        "mesh_path=a.glb",
-        True,
-    ),
+    "part_completion": _Base("segment_models", "PartCompletionModel", _MESH, "mesh_path=a.glb", takes_mesh=True),
+    "auto_rig": _Base("rig_models", "AutoRigModel", (*_MESH, _RIG), "mesh_path=a.glb", takes_mesh=True),
 }
-_OTHER = _Base("base", "BaseModel", {}, "key=value")
+_OTHER = _Base("base", "BaseModel", (), "key=value")
 
 _PYPROJECT = Template(
     """[build-system]
@@ -100,48 +92,34 @@ from __future__ import annotations
 
 $imports
 
+class $options(Options):
+    """What a request may say. The system refuses other requests before a GPU is taken."""
+
+$fields
+
+
 class $cls($base):
     """$title, feature `$feature`.
 
-    Args:
+    Args (of `config` in models.yaml; the class attributes below are their defaults):
         model_path: weights on disk, or a hub's repository id.
-        vram_requirement: MB that the loaded model and one request need together: measure it.
+        vram_requirement: MB that the loaded model and one request need together.
         max_concurrent: requests that may run in it at once.
     """
 
+    adapter_id = "$name"
+    # Measure it.
+    default_vram_mb = 1024
+    default_output_formats = ("glb",)
+    options_type = $options
     # Without this line: GPUs only.
-    devices: ClassVar[tuple[str, ...]] = ("cuda", "cpu")
+    devices = ("cuda", "cpu")
     # What users must know before they use it. `requires_acceptance=True` keeps it off until an operator says yes.
-    license_info: ClassVar[License | None] = License(code="your licence", weights="the weights' licence")
+    license_info = License(code="your licence", weights="the weights' licence")
 $class_lines
-    def __init__(
-        self,
-        model_id: str = "$name",
-        model_path: str | None = None,
-        vram_requirement: int = 1024,
-        max_concurrent: int = 1,
-    ) -> None:
-        super().__init__(
-            model_id=model_id,
-            model_path=model_path,
-            vram_requirement=vram_requirement,
-            max_concurrent=max_concurrent,
-            supported_output_formats=["glb"],
-        )
-
     def check_available(self) -> str | None:
         """Why it cannot work on this host, in one line that says what to do; None if it can. Must be quick."""
         return None
-
-    def get_parameter_schema(self) -> dict[str, Any]:
-        """JSON Schema of the inputs: the system refuses wrong ones before a GPU is taken."""
-        return {
-            "type": "object",
-            "properties": {
-$properties
-            },
-            "additionalProperties": False,
-        }
 
     def _load_model(self) -> Any:
         # Heavy imports belong here: from my_model import Pipeline; return Pipeline(self.model_path).to(self.device)
@@ -151,12 +129,12 @@ $properties
         self.model = None
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        # `options = $options.read(inputs)` has the values of the request: `options.seed`.
 $answer
         steps = 4
         for step in range(steps):
             # Between steps: a cancel is heard here, and users see how far it is.
-            self.check_cancelled()
-            self.report_progress(step / steps, "sampling")
+            self.step(step / steps, "sampling")
 $work
         self.report_progress(1.0, "done")
         return response
@@ -194,7 +172,7 @@ pocket3d submit $feature $example --wait --download out
 ```
 
 The model goes into `src/$package/adapter.py`: its imports and weights into `_load_model`, its work into
-`_process_request` in place of the placeholder. Then set `vram_requirement` to what you measured, and `license_info`.
+`_process_request` in place of the placeholder. Then set `default_vram_mb` to what you measured, and `license_info`.
 
 If its packages cannot live beside the agent's, give it an environment of its own and name that in the agent's
 `models.yaml`:
@@ -236,8 +214,9 @@ def skeleton_files(adapter_id: str, feature: str = "text_to_mesh") -> dict[str, 
         "base": base.name,
         "example": base.example,
         "imports": _imports(base),
-        "class_lines": "" if base is not _OTHER else f'    default_feature: ClassVar[str] = "{name}"\n',
-        "properties": _properties(base),
+        "class_lines": "" if base is not _OTHER else f'    default_feature = "{name}"\n',
+        "options": f"{cls.removesuffix('Adapter')}Options",
+        "fields": _fields(base),
         "answer": _answer(base),
         "work": _work(base),
     }
@@ -251,27 +230,20 @@ def skeleton_files(adapter_id: str, feature: str = "text_to_mesh") -> dict[str, 
 
 
 def _imports(base: _Base) -> str:
+    source = " ".join(base.fields)
+    names = [name for name in ("ImageFile", "ImageFiles") if f"{name} " in source]
     ours = [f"from pocket3d.adapters.{base.module} import {base.name}"]
+    ours.append(f"from pocket3d.adapters.authoring.options import {', '.join([*names, 'Meta', 'Options', 'Seed'])}")
     ours.append("from pocket3d.adapters.licenses import License")
     if not base.takes_mesh:
         ours.append("from pocket3d.adapters.check_samples import write_sample_mesh")
     first = "import shutil" if base.takes_mesh else "from pathlib import Path"
-    standard = [first, "from typing import Any, ClassVar"]
+    standard = [first, f"from typing import Annotated, Any{', Literal' if 'Literal' in source else ''}"]
     return "\n".join([*standard, "", *sorted(ours), ""])
 
 
-def _properties(base: _Base) -> str:
-    keys = {**base.keys, "output_format": _FORMAT, "seed": _SEED}
-    lines = []
-    for key, facts in keys.items():
-        line = f'                "{key}": {facts},'
-        if len(line) > 100:
-            inner = facts.removeprefix("{").removesuffix("}")
-            parts = re.split(r', (?=")', inner)
-            line = f'                "{key}": {{\n' + "".join(f"                    {part},\n" for part in parts)
-            line += "                },"
-        lines.append(line)
-    return "\n".join(lines)
+def _fields(base: _Base) -> str:
+    return "\n".join(f"    {field}" for field in (*base.fields, *_ALWAYS))
 
 
 def _answer(base: _Base) -> str:

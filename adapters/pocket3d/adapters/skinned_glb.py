@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .mesh_files.glb_arrays import DTYPES, WIDTHS
+from .mesh_files.glb_tree import local_matrix
+
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 
 _FLOAT, _BYTE, _SHORT = 5126, 5121, 5123
 _ARRAY_BUFFER = 34962
-_KINDS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
 class Skeleton(NamedTuple):
@@ -42,7 +43,7 @@ class SkinnedPart(NamedTuple):
 
 
 class SkinnedFile(NamedTuple):
-    """What a skinned GLB holds."""
+    """The skeleton, skin and meshes of a GLB file."""
 
     skeleton: Skeleton
     #: (J, 4, 4) from a joint's own coordinates to the world's, as the nodes say.
@@ -170,33 +171,11 @@ def read_skinned(path: Path) -> SkinnedFile:
     return SkinnedFile(skeleton, rest, bind, tuple(parts))
 
 
-def posed(part: SkinnedPart, file: SkinnedFile, turned: dict[int, FloatArray] | None = None) -> FloatArray:
-    """(V, 3) where linear blend skinning puts the vertices.
-
-    Args:
-        part: of the file.
-        file: the whole of it.
-        turned: joint -> (3, 3) rotation about its head in its own axes; none for the bind pose.
-    """
-    world = np.empty_like(file.rest)
-    for joint, parent in enumerate(file.skeleton.parents.tolist()):
-        local = file.rest[joint] if parent < 0 else np.linalg.inv(file.rest[parent]) @ file.rest[joint]
-        world[joint] = local if parent < 0 else world[parent] @ local
-        if turned and joint in turned:
-            turn = np.eye(4)
-            turn[:3, :3] = turned[joint]
-            world[joint] = world[joint] @ turn
-    matrices = (world @ file.inverse_bind)[part.joints]
-    places = np.concatenate([part.positions, np.ones((len(part.positions), 1))], axis=1)
-    moved: FloatArray = np.einsum("vk,vkij,vj->vi", part.weights.astype(float), matrices, places)[:, :3]
-    return moved
-
-
 def _values(gltf: Any, number: int) -> npt.NDArray[Any]:
     """The rows of an accessor."""
     accessor = gltf.accessors[number]
     view = gltf.bufferViews[accessor.bufferView]
-    dtype, width = np.dtype(_KINDS[accessor.componentType]), _WIDTHS[accessor.type]
+    dtype, width = np.dtype(DTYPES[accessor.componentType]), WIDTHS[accessor.type]
     start = (view.byteOffset or 0) + (accessor.byteOffset or 0)
     stride = view.byteStride or dtype.itemsize * width
     rows = np.ndarray((accessor.count, width), dtype, gltf.binary_blob(), start, (stride, dtype.itemsize))
@@ -209,24 +188,6 @@ def _world(gltf: Any, number: int) -> FloatArray:
     matrix: FloatArray = np.eye(4)
     at: int | None = number
     while at is not None:
-        matrix = _local(gltf.nodes[at]) @ matrix
+        matrix = local_matrix(gltf.nodes[at]) @ matrix
         at = parent_of.get(at)
-    return matrix
-
-
-def _local(node: Any) -> FloatArray:
-    if node.matrix is not None:
-        given: FloatArray = np.array(node.matrix, dtype=float).reshape(4, 4).T
-        return given
-    x, y, z, w = node.rotation or (0, 0, 0, 1)
-    turn = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-    matrix: FloatArray = np.eye(4)
-    matrix[:3, :3] = turn * np.array(node.scale or (1, 1, 1))
-    matrix[:3, 3] = node.translation or (0, 0, 0)
     return matrix

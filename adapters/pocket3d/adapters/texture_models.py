@@ -6,28 +6,20 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .base import BaseModel
+from .authoring.mesh_input_model import MeshInputModel
 from .errors import InvalidInput
-from .input_checks import image_files, required_file, required_text
+from .input_checks import image_files, required_text
 from .mesh_models import IMAGE_FORMATS
 
 _MAX_IMAGES = 4
 
 
-class BaseTextureModel(BaseModel):
+class BaseTextureModel(MeshInputModel):
     """A mesh in, the same mesh with a texture out."""
 
     default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj")
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb",)
-
-    def _mesh_path(self, inputs: dict[str, Any]) -> Path:
-        """The mesh to paint.
-
-        Raises:
-            InvalidInput: missing, or of another format.
-            FileNotFoundError: the file is not there.
-        """
-        return required_file(inputs, "mesh_path", self.supported_input_formats, "texture generation")
+    purpose: ClassVar[str] = "texture generation"
 
 
 class TextToTextureModel(BaseTextureModel):

@@ -1,4 +1,4 @@
-"""A small picture of a scene by ray casting on the CPU (Embree): no window, no GL.
+"""Draws a small picture of a scene by ray casting on the CPU (Embree), without a window or GL.
 
 One ray for each of 2 x 2 samples of a pixel; two directional lights and a hemisphere, Lambert's cosine law, no shadows.
 Colours come from textures, vertex and face colours or materials, as the file has them. Up is +Y, as in glTF.
@@ -22,7 +22,7 @@ _FILL_LIGHT = (-0.8, 0.25, 0.45)
 
 
 def can_draw() -> bool:
-    """Whether embreex is installed (there are no wheels of it for some platforms)."""
+    """True if embreex is installed (there are no wheels of it for some platforms)."""
     return importlib.util.find_spec("embreex") is not None
 
 

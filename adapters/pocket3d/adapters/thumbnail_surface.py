@@ -26,7 +26,7 @@ class Surface(NamedTuple):
 
     @classmethod
     def of(cls, scene: Any) -> Surface:
-        """Everything that the scene's nodes show."""
+        """Collect everything that the scene's nodes show."""
         import numpy as np
 
         from .mesh_parts import is_linear, look_of

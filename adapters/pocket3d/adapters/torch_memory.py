@@ -1,4 +1,4 @@
-"""What torch says of its memory, if an adapter imported it. Nothing here imports torch."""
+"""Reads torch's count of its memory, if an adapter imported it. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def peak_mb() -> int | None:
 
 
 def reset_peak() -> None:
-    """Begin to measure anew."""
+    """Begin to measure the peak anew."""
     cuda = _cuda()
     if cuda is not None:
         cuda.reset_peak_memory_stats()

@@ -1,4 +1,4 @@
-"""What an adapter of a foreign system lacks on this host: packages, a checkout, weights. Looks, imports nothing."""
+"""Finds out what an adapter of a foreign system lacks on this host: packages, a checkout, weights. Imports nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["installed", "what_is_missing"]
 def what_is_missing(
     adapter_id: str, packages: Iterable[str] = (), files: Mapping[str, tuple[str, Path | None]] | None = None
 ) -> str | None:
-    """In one line what is missing and the command that brings it, or None.
+    """Say in one line what is missing and which command brings it, or return None.
 
     Args:
         adapter_id: for the command `pocket3d adapters install`.

@@ -30,7 +30,7 @@ _USAGE_STATUS = 2
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the worker; ends the process."""
+    """Run the worker, and end the process with it."""
     parser = argparse.ArgumentParser(prog="python -m pocket3d.adapters.worker", description=__doc__)
     parser.add_argument("--describe", action="store_true", help="describe the adapters given on stdin")
     parser.add_argument("--answer-fd", type=int, metavar="N", help="descriptor for the descriptions")

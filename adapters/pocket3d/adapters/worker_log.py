@@ -1,4 +1,4 @@
-"""Where a worker's own log and the log of its model go: stderr, which the agent reads."""
+"""Sends a worker's own log and that of its model to stderr, which the agent reads."""
 
 from __future__ import annotations
 

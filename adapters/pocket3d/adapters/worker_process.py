@@ -61,7 +61,7 @@ class AnsweredFailure(Exception):
 
 
 class Worker:
-    """See the module.
+    """Loads one adapter and runs its requests, as the agent's frames say.
 
     Args:
         connection: the worker's end of the socket pair.
@@ -273,12 +273,12 @@ def _short(text: str | None) -> str | None:
 
 
 def _printable(text: str) -> str:
-    """Without lone surrogates (from file names), which no frame can carry."""
+    """Replace lone surrogates (from file names), which no frame can carry."""
     return text.encode("utf-8", "backslashreplace").decode()[:_MESSAGE_CHARS]
 
 
 def flush_prints() -> None:
-    """What the model printed last belongs into the log."""
+    """Write what the model printed last into the log."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -75,7 +75,7 @@ class PlacedYaml:
 
 
 def to_text(data: Any) -> str:
-    """YAML of plain values, keys in their order."""
+    """Write plain values as YAML, keys in their order."""
     return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
 
 

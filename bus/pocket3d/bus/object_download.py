@@ -29,7 +29,7 @@ _BATCH_BYTES = 4 * 1024 * 1024
 #: A request whose answer is lost is made again after this silence, seconds.
 _SILENCE_S = 2.0
 #: Without one more chunk for this long, seconds, the download is given up.
-_PATIENCE_S = 30.0
+_RETRY_S = 30.0
 _PAUSE_S = 0.2
 #: Chunks in one read from the leader (they cross as base64).
 _LEADER_BATCH = 16
@@ -125,7 +125,7 @@ class _Fetch:
                     if not chunks:
                         chunks = await self._leader_batch()
                 except TRANSIENT:
-                    if time.monotonic() - self._progress > _PATIENCE_S:
+                    if time.monotonic() - self._progress > _RETRY_S:
                         raise
                     await asyncio.sleep(_PAUSE_S)
                     continue

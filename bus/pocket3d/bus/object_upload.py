@@ -37,7 +37,7 @@ _NUID = string.ascii_letters + string.digits
 #: How long chunks under way are waited for when one of them has failed, seconds.
 _SETTLE_S = 1.0
 #: How long an upload is tried again after its first failure, seconds: as long as a replicated server may be away.
-_PATIENCE_S = 30.0
+_RETRY_S = 30.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 #: Room for the subject and what the bus adds to a message, bytes.
@@ -84,7 +84,7 @@ async def upload(
         except (*TRANSIENT, _OutOfOrder) as error:
             now = time.monotonic()
             first_failure = now if first_failure is None else first_failure
-            if now - first_failure > _PATIENCE_S:
+            if now - first_failure > _RETRY_S:
                 raise
             _log.warning("an upload starts again from the beginning", bucket=bucket, name=name, error=str(error))
             await asyncio.sleep(pause)
@@ -191,7 +191,7 @@ async def _send_chunks(link: ObjectLink, subject: str, reading: BinaryIO, chunk_
 async def _commit(link: ObjectLink, record: ObjectRecord) -> None:
     """Write the record. An unknown outcome is asked for; writing the same record twice changes nothing."""
     data = msgspec.json.encode(record)
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _RETRY_S
     pause = _FIRST_PAUSE_S
     while True:
         try:

@@ -22,7 +22,7 @@ _log = structlog.get_logger("pocket3d.bus.result_feed")
 
 _DURABLE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: How long the server may be away while we ask something of it, seconds. Waiting for a result has no limit.
-_PATIENCE_S = 60.0
+_RETRY_S = 60.0
 
 
 async def feed(
@@ -71,7 +71,7 @@ async def feed(
 
 
 def _soon() -> float:
-    return asyncio.get_running_loop().time() + _PATIENCE_S
+    return asyncio.get_running_loop().time() + _RETRY_S
 
 
 async def _declare(bus: Bus, subjects: Subjects, feature: str, durable: str, ack_wait_s: float) -> ConsumerName:

@@ -1,4 +1,4 @@
-"""The words for where a job stands. The tables of allowed transitions belong to the engines."""
+"""The words for where a job stands, and the error of a move that a table lacks. The tables belong to the engines."""
 
 from __future__ import annotations
 
@@ -38,3 +38,17 @@ class JobState(str, Enum):
     FINISHING = "finishing"
     #: The results stream holds its result; event and acks are under way.
     FINISHED = "finished"
+
+
+class InvalidTransition(Exception):
+    """A job, run or worker was about to make a move that its table lacks: a mistake of ours. The message has its story.
+
+    Attributes:
+        start: the state that it is in.
+        end: the state that it was to be in.
+    """
+
+    def __init__(self, what: str, start: Enum, end: Enum, story: list[str]) -> None:
+        super().__init__(f"{what}: {start.value} -> {end.value} is not in the table; story: {'; '.join(story)}")
+        self.start = start
+        self.end = end

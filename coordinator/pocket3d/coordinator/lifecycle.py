@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.lifecycle import InvalidTransition, JobState
 
 S = JobState
 
@@ -35,15 +35,6 @@ TRANSITIONS: dict[tuple[JobState, JobState], str] = {
 observers: list[Callable[[JobState, JobState], None]] = []
 
 
-class InvalidTransition(Exception):
-    """A job was about to make a move that its lifecycle does not have."""
-
-    def __init__(self, job_id: str, start: JobState, end: JobState, story: list[str]) -> None:
-        super().__init__(f"job {job_id}: {start.value} -> {end.value} is not in the table; story: {'; '.join(story)}")
-        self.start = start
-        self.end = end
-
-
 def check_transition(job_id: str, start: JobState, end: JobState, story: list[str]) -> None:
     """A job makes a move.
 
@@ -51,6 +42,6 @@ def check_transition(job_id: str, start: JobState, end: JobState, story: list[st
         InvalidTransition: the table lacks it.
     """
     if (start, end) not in TRANSITIONS:
-        raise InvalidTransition(job_id, start, end, story)
+        raise InvalidTransition(f"job {job_id}", start, end, story)
     for on_move in observers:
         on_move(start, end)

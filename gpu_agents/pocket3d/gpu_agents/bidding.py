@@ -1,4 +1,4 @@
-"""What this agent offers for a lot: on which device, how soon, at what cost; or why it offers nothing. Pure."""
+"""The bids of this agent for a lot: device, start and cost of each, or the reasons for none. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.fit import Need, Shortfall, fits
 from pocket3d.contracts.worker_frames import AdapterDescription
 
-from .claims import Plan, declared_mb, plan
-from .engine_records import DeviceBook, Run, Worker
+from .claims import Placement, declared_mb, place
+from .engine_records import DeviceRecord, Run, Worker
 from .estimates import Estimates
 from .lifecycle import RunState, WorkerState
 from .settings import AgentSettings
@@ -32,11 +32,11 @@ _OVERDUE = 0.1
 
 
 class Bidder(NamedTuple):
-    """What bids are made from."""
+    """The state of the agent that bids are made from."""
 
     agent_id: str
     adapters: Mapping[str, AdapterDescription]
-    books: Mapping[str, DeviceBook]
+    devices: Mapping[str, DeviceRecord]
     estimates: Estimates
     settings: AgentSettings
     now_mono: float
@@ -57,8 +57,8 @@ def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:
                 _reason(bidder, DeclineCode.ADAPTER_UNAVAILABLE, adapter_id=adapter.adapter_id, message=message)
             )
             continue
-        books = [book for book in bidder.books.values() if book.device.kind in adapter.devices]
-        if not books:
+        devices = [device for device in bidder.devices.values() if device.spec.kind in adapter.devices]
+        if not devices:
             kinds = " or ".join(adapter.devices)
             reasons.append(
                 _reason(
@@ -68,8 +68,8 @@ def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:
                     message=f"{adapter.adapter_id} runs on {kinds}; this agent has no such device",
                 )
             )
-        for book in books:
-            offer = _offer(bidder, book, adapter, lot)
+        for device in devices:
+            offer = _offer(bidder, device, adapter, lot)
             if isinstance(offer, BidPlaced):
                 bids.append(offer)
             else:
@@ -80,8 +80,8 @@ def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:
 
 
 def _stands(only: BidPlaced) -> bool:
-    """A loaded worker would take the job at once and nothing else here could: asked again, an idle agent would say the
-    same.
+    """True if the coordinator may use the bid again without another call: a loaded worker would take the job at once,
+    without memory of its own, and nothing else of this agent could.
     """
     return only.warm and only.slots > 0 and only.claim_mb == 0
 
@@ -101,63 +101,65 @@ def _serving(bidder: Bidder, lot: Lot, reasons: list[Reason]) -> Iterable[Adapte
         yield adapter
 
 
-def _offer(bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, lot: Lot) -> BidPlaced | Reason:
-    unavailable = book.ledger.unavailable(bidder.now_mono)
+def _offer(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, lot: Lot) -> BidPlaced | Reason:
+    unavailable = device.ledger.unavailable(bidder.now_mono)
     if unavailable is not None:
         return _reason(
             bidder,
             DeclineCode.NO_DEVICE,
-            device=book.device.id,
+            device=device.spec.id,
             adapter_id=adapter.adapter_id,
             message=unavailable,
         )
-    found = plan(book, adapter, lot.vram_mb, bidder.estimates, bidder.now_mono)
-    if isinstance(found, Plan):
-        return _bid_now(bidder, book, adapter, lot, found)
-    wait = wait_s(bidder, book, adapter, lot.vram_mb)
+    found = place(device, adapter, lot.vram_mb, bidder.estimates, bidder.now_mono)
+    if isinstance(found, Placement):
+        return _bid_now(bidder, device, adapter, lot, found)
+    wait = wait_s(bidder, device, adapter, lot.vram_mb)
     if found.dimension in ("device_kind", "vram_total") or wait is None:
-        return shortfall_reason(bidder.agent_id, book.device.id, adapter.adapter_id, found)
-    worker = book.worker_for(adapter.adapter_id)
-    claim, claim_next = _claims(bidder, book, adapter, lot.vram_mb, worker)
+        return shortfall_reason(bidder.agent_id, device.spec.id, adapter.adapter_id, found)
+    worker = device.worker_for(adapter.adapter_id)
+    claim, claim_next = _claims(bidder, device, adapter, lot.vram_mb, worker)
     return BidPlaced(
         lot=lot.lot,
         adapter_id=adapter.adapter_id,
-        device=book.device.id,
+        device=device.spec.id,
         claim_mb=claim,
         claim_next_mb=claim_next,
         slots=0,
         max_concurrent=worker.capacity if worker else max(1, adapter.max_concurrent),
         warm=worker is not None and worker.loaded,
         est_queue_s=wait,
-        est_load_s=0.0 if worker is not None else expected_load_s(bidder, book, adapter.adapter_id),
-        est_run_s=bidder.estimates.run_s(adapter.adapter_id, book.device.id),
+        est_load_s=0.0 if worker is not None else expected_load_s(bidder, device, adapter.adapter_id),
+        est_run_s=bidder.estimates.run_s(adapter.adapter_id, device.spec.id),
     )
 
 
-def _bid_now(bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, lot: Lot, found: Plan) -> BidPlaced:
+def _bid_now(
+    bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, lot: Lot, found: Placement
+) -> BidPlaced:
     worker = found.worker
-    load_s = expected_load_s(bidder, book, adapter.adapter_id)
+    load_s = expected_load_s(bidder, device, adapter.adapter_id)
     if worker is not None:
-        load_s = _load_left_s(bidder, book, worker)
+        load_s = _load_left_s(bidder, device, worker)
     return BidPlaced(
         lot=lot.lot,
         adapter_id=adapter.adapter_id,
-        device=book.device.id,
+        device=device.spec.id,
         claim_mb=found.claim_mb,
         claim_next_mb=found.claim_next_mb,
-        slots=_slots(bidder, book, adapter, lot.jobs, found),
+        slots=_slots(bidder, device, adapter, lot.jobs, found),
         max_concurrent=worker.capacity if worker else max(1, adapter.max_concurrent),
         warm=worker is not None and worker.loaded,
-        evict_mb=sum(book.ledger.claim_mb(w.worker_id) for w in found.evict),
+        evict_mb=sum(device.ledger.claim_mb(w.worker_id) for w in found.evict),
         est_queue_s=0.0,
         est_load_s=load_s,
-        est_run_s=bidder.estimates.run_s(adapter.adapter_id, book.device.id),
+        est_run_s=bidder.estimates.run_s(adapter.adapter_id, device.spec.id),
     )
 
 
-def _slots(bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, jobs: int, found: Plan) -> int:
+def _slots(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, jobs: int, found: Placement) -> int:
     """How many such jobs could start at once: slots of the worker, cap of the device, memory."""
-    room = book.ledger.room(bidder.now_mono, book.running, found.behind)
+    room = device.ledger.room(bidder.now_mono, device.running, found.waits_for)
     worker = found.worker
     slots = worker.free_slots if worker else max(1, adapter.max_concurrent)
     slots = min(slots, max(1, jobs))
@@ -169,9 +171,9 @@ def _slots(bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, jobs: 
 
 
 def _claims(
-    bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, vram_mb: int | None, worker: Worker | None
+    bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, vram_mb: int | None, worker: Worker | None
 ) -> tuple[int, int]:
-    declared = declared_mb(adapter, book, bidder.estimates)
+    declared = declared_mb(adapter, device, bidder.estimates)
     need = declared if vram_mb is None else vram_mb
     if worker is not None:
         extra = max(0, need - worker.resident_mb)
@@ -182,77 +184,77 @@ def _claims(
 # ---------------------------------------------------------------- how long until it could start
 
 
-def expected_load_s(bidder: Bidder, book: DeviceBook, adapter_id: str) -> float:
-    """A load from nothing: the history's median, or the assumption of the settings."""
-    known = bidder.estimates.load_s(adapter_id, book.device.id)
+def expected_load_s(bidder: Bidder, device: DeviceRecord, adapter_id: str) -> float:
+    """Seconds that a load takes: the median of earlier ones, or the assumption of the settings."""
+    known = bidder.estimates.load_s(adapter_id, device.spec.id)
     return bidder.settings.assumed_load_s if known is None else known
 
 
-def _load_left_s(bidder: Bidder, book: DeviceBook, worker: Worker) -> float:
+def _load_left_s(bidder: Bidder, device: DeviceRecord, worker: Worker) -> float:
     if worker.loaded:
         return 0.0
-    expected = expected_load_s(bidder, book, worker.adapter_id)
+    expected = expected_load_s(bidder, device, worker.adapter_id)
     if worker.load_started is None:
         return expected
     elapsed = bidder.now_mono - worker.load_started
     return max(expected - elapsed, _OVERDUE * elapsed)
 
 
-def _left_s(bidder: Bidder, book: DeviceBook, run: Run) -> float:
-    """Until a run leaves its slot."""
+def _left_s(bidder: Bidder, device: DeviceRecord, run: Run) -> float:
+    """Seconds until a run is expected to leave its slot."""
     worker = run.worker
-    expected = bidder.estimates.run_s(worker.adapter_id, book.device.id)
+    expected = bidder.estimates.run_s(worker.adapter_id, device.spec.id)
     if expected is None:
         expected = bidder.settings.assumed_run_s
     if run.state is RunState.CANCELLING:
         grace = run.grace_deadline
         return max(0.0, grace - bidder.now_mono) if grace is not None else 0.0
     if run.run_started is None:
-        return _load_left_s(bidder, book, worker) + expected
+        return _load_left_s(bidder, device, worker) + expected
     elapsed = bidder.now_mono - run.run_started
     return max(expected - elapsed, _OVERDUE * elapsed)
 
 
-def wait_s(bidder: Bidder, book: DeviceBook, adapter: AdapterDescription, vram_mb: int | None) -> float | None:
+def wait_s(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, vram_mb: int | None) -> float | None:
     """When the job could start here, in seconds from now, if nothing else came in between; None for never.
 
     Runs leave one after the other by their estimates; a worker without runs counts as evictable. Also None when other
     processes on the device hold what is missing.
     """
-    worker = book.worker_for(adapter.adapter_id)
-    claim, _ = _claims(bidder, book, adapter, vram_mb, worker)
-    left = {run.token: _left_s(bidder, book, run) for each in book.workers.values() for run in each.runs.values()}
-    ends = sorted({0.0, *left.values(), *(_idle_in(bidder, book, w, left) for w in book.workers.values())})
-    promised = book.ledger.promised_to()
+    worker = device.worker_for(adapter.adapter_id)
+    claim, _ = _claims(bidder, device, adapter, vram_mb, worker)
+    left = {run.token: _left_s(bidder, device, run) for each in device.workers.values() for run in each.runs.values()}
+    ends = sorted({0.0, *left.values(), *(_idle_in(bidder, device, w, left) for w in device.workers.values())})
+    waited_for = device.ledger.waited_for()
     for at in ends:
         remaining = [token for token, end in left.items() if end > at]
         own = sum(1 for token in remaining if worker is not None and token in worker.runs)
         slots = (worker.capacity if worker else max(1, adapter.max_concurrent)) - own
         without = [
             w.worker_id
-            for w in book.workers.values()
-            if w is not worker and w.worker_id not in promised and _idle_in(bidder, book, w, left) <= at
+            for w in device.workers.values()
+            if w is not worker and w.worker_id not in waited_for and _idle_in(bidder, device, w, left) <= at
         ]
-        without += [key for key in book.ledger.ending() if key not in promised and key not in without]
-        room = book.ledger.room(bidder.now_mono, len(remaining), without)
+        without += [key for key in device.ledger.ending() if key not in waited_for and key not in without]
+        room = device.ledger.room(bidder.now_mono, len(remaining), without)
         if fits(Need(claim, tuple(adapter.devices), slots), room) is None:
             return at
     return None
 
 
-def _idle_in(bidder: Bidder, book: DeviceBook, worker: Worker, left: Mapping[str, float]) -> float:
+def _idle_in(bidder: Bidder, device: DeviceRecord, worker: Worker, left: Mapping[str, float]) -> float:
     if worker.runs:
         return max(left[token] for token in worker.runs)
     if worker.state is WorkerState.IDLE or worker.state is WorkerState.STOPPING:
         return 0.0
-    return _load_left_s(bidder, book, worker)
+    return _load_left_s(bidder, device, worker)
 
 
 # ---------------------------------------------------------------- reasons
 
 
 def shortfall_reason(agent_id: str, device: str, adapter_id: str, short: Shortfall) -> Reason:
-    """A shortfall in the words of `explain`."""
+    """A shortfall as a reason that `explain` can give."""
     in_mb = short.dimension in _MEGABYTES
     return Reason(
         agent_id=agent_id,
@@ -277,6 +279,6 @@ def _reason(
 
 
 def draining(agent_id: str, lots: Sequence[Lot]) -> list[BidDeclined]:
-    """An agent that leaves offers nothing."""
+    """The declines of a draining agent."""
     reason = Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message="the agent is draining")
     return [BidDeclined(lot=lot.lot, reasons=[reason]) for lot in lots]

@@ -1,4 +1,4 @@
-"""Could this device take this job now, and what would have to go? Asked when bidding and again when accepting."""
+"""Placement of one job on one device: the worker, the claims and the evictions. Used for bids and for awards."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import NamedTuple
 from pocket3d.contracts.fit import Need, Shortfall, fits
 from pocket3d.contracts.worker_frames import AdapterDescription
 
-from .engine_records import DeviceBook, Worker
+from .engine_records import DeviceRecord, Worker
 from .estimates import Estimates
 from .lifecycle import WorkerState
 
 
-class Plan(NamedTuple):
-    """How a job would be taken."""
+class Placement(NamedTuple):
+    """How a device would take a job."""
 
     #: The worker that takes it; None for a new one.
     worker: Worker | None
@@ -28,37 +28,37 @@ class Plan(NamedTuple):
     #: Idle workers to stop.
     evict: tuple[Worker, ...] = ()
     #: Claims whose memory it must wait for: the evicted ones' and those of workers that are leaving already.
-    behind: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
 
 
-def declared_mb(adapter: AdapterDescription, book: DeviceBook, estimates: Estimates) -> int:
+def declared_mb(adapter: AdapterDescription, device: DeviceRecord, estimates: Estimates) -> int:
     """What a job of this adapter needs: the declared requirement, or the learned peak where that is more.
 
     A peak above what the device can ever promise counts as just that: the job did run there.
     """
-    learned = estimates.peak_mb(adapter.adapter_id, book.device.id) or 0
-    return max(adapter.vram_mb, min(learned, book.ledger.capacity_mb))
+    learned = estimates.peak_mb(adapter.adapter_id, device.spec.id) or 0
+    return max(adapter.vram_mb, min(learned, device.ledger.capacity_mb))
 
 
-def plan(
-    book: DeviceBook,
+def place(
+    device: DeviceRecord,
     adapter: AdapterDescription,
     vram_mb: int | None,
     estimates: Estimates,
     now_mono: float,
-) -> Plan | Shortfall:
-    """How the device would take one job of `adapter` now, or what is short.
+) -> Placement | Shortfall:
+    """Place one job of an adapter on a device, or say what is short.
 
     Args:
-        book: the device.
+        device: the device.
         adapter: the adapter, available.
         vram_mb: replaces the adapter's requirement; None for the adapter's own.
         estimates: what was learned.
         now_mono: monotonic seconds.
     """
-    declared = declared_mb(adapter, book, estimates)
+    declared = declared_mb(adapter, device, estimates)
     need_mb = declared if vram_mb is None else vram_mb
-    worker = book.worker_for(adapter.adapter_id)
+    worker = device.worker_for(adapter.adapter_id)
     if worker is not None:
         resident = worker.resident_mb
         claim = claim_next = max(0, need_mb - resident)
@@ -68,25 +68,25 @@ def plan(
         claim, claim_next = need_mb, need_mb - resident
         slots = max(1, adapter.max_concurrent)
     need = Need(claim, tuple(adapter.devices), slots)
-    found = Plan(worker, need_mb, resident, claim, claim_next)
-    room = book.ledger.room(now_mono, book.running)
-    if book.device.kind in adapter.devices and need_mb > book.ledger.capacity_mb:
-        return Shortfall("vram_total", need_mb, book.ledger.capacity_mb)
+    found = Placement(worker, need_mb, resident, claim, claim_next)
+    room = device.ledger.room(now_mono, device.running)
+    if device.spec.kind in adapter.devices and need_mb > device.ledger.capacity_mb:
+        return Shortfall("vram_total", need_mb, device.ledger.capacity_mb)
     short = fits(need, room)
     if short is None or short.dimension != "vram":
         return short or found
-    return _with_evictions(book, found, need, estimates, now_mono)
+    return _with_evictions(device, found, need, estimates, now_mono)
 
 
 def _with_evictions(
-    book: DeviceBook, found: Plan, need: Need, estimates: Estimates, now_mono: float
-) -> Plan | Shortfall:
-    leaving = _leaving(book)
+    device: DeviceRecord, found: Placement, need: Need, estimates: Estimates, now_mono: float
+) -> Placement | Shortfall:
+    leaving = _leaving(device)
     evict: list[Worker] = []
-    candidates = eviction_order(book, found.worker, estimates, now_mono)
+    candidates = eviction_order(device, found.worker, estimates, now_mono)
     while True:
         without = [*leaving, *(worker.worker_id for worker in evict)]
-        short = fits(need, book.ledger.room(now_mono, book.running, without))
+        short = fits(need, device.ledger.room(now_mono, device.running, without))
         if short is None:
             break
         if not candidates:
@@ -95,19 +95,19 @@ def _with_evictions(
     # The last ones taken may be large enough alone: spare the earlier ones that are not needed.
     for worker in list(evict):
         fewer = [*leaving, *(w.worker_id for w in evict if w is not worker)]
-        if len(evict) > 1 and fits(need, book.ledger.room(now_mono, book.running, fewer)) is None:
+        if len(evict) > 1 and fits(need, device.ledger.room(now_mono, device.running, fewer)) is None:
             evict.remove(worker)
-    behind = (*leaving, *(worker.worker_id for worker in evict))
-    return found._replace(evict=tuple(evict), behind=behind)
+    waits_for = (*leaving, *(worker.worker_id for worker in evict))
+    return found._replace(evict=tuple(evict), waits_for=waits_for)
 
 
-def _leaving(book: DeviceBook) -> list[str]:
+def _leaving(device: DeviceRecord) -> list[str]:
     """Claims that will be released without anybody's doing and that nobody waits for yet."""
-    promised = book.ledger.promised_to()
-    return [key for key in book.ledger.ending() if key not in promised]
+    waited_for = device.ledger.waited_for()
+    return [key for key in device.ledger.ending() if key not in waited_for]
 
 
-def eviction_order(book: DeviceBook, spare: Worker | None, estimates: Estimates, now_mono: float) -> list[Worker]:
+def eviction_order(device: DeviceRecord, spare: Worker | None, estimates: Estimates, now_mono: float) -> list[Worker]:
     """Idle workers, the one whose loss costs least first.
 
     That is the one idle longest in terms of its own reload: least recently used, weighed by what a reload costs. What
@@ -115,9 +115,9 @@ def eviction_order(book: DeviceBook, spare: Worker | None, estimates: Estimates,
     """
 
     def worth_keeping(worker: Worker) -> tuple[bool, float, str]:
-        reload_s = max(estimates.load_s(worker.adapter_id, book.device.id) or 1.0, 0.1)
+        reload_s = max(estimates.load_s(worker.adapter_id, device.spec.id) or 1.0, 0.1)
         idle_s = now_mono - (worker.idle_since if worker.idle_since is not None else now_mono)
         return worker.pinned, -idle_s / reload_s, worker.worker_id
 
-    idle = [w for w in book.workers.values() if w.state is WorkerState.IDLE and w is not spare]
+    idle = [w for w in device.workers.values() if w.state is WorkerState.IDLE and w is not spare]
     return sorted(idle, key=worth_keeping)

@@ -1,4 +1,4 @@
-"""What the agent's engine wants done. Imperatives; the service performs them and decides nothing.
+"""Effects: what the agent's engine wants the service to do. The service decides nothing about them.
 
 Effects with the same token are performed one after the other. Of those that answer, the engine keeps a bounded number
 in flight (`AgentSettings.max_fetches`, `max_uploads`, `max_stores`; one `SendOutcomes`, one `ProbeNow`).
@@ -20,9 +20,11 @@ HowToStop = Literal["shutdown", "terminate", "kill"]
 
 
 class PublishAdvert(NamedTuple):
-    """Say what this agent has and does; also its lease."""
+    """Publish an advert: what this agent has and does; it also renews the agent's lease."""
 
     advert: Advert
+    #: Adapters whose schema had to be left out for the server's max_payload.
+    without_schema: tuple[str, ...] = ()
 
 
 class Reply(NamedTuple):
@@ -54,7 +56,7 @@ class SendOutcomes(NamedTuple):
 
 
 class PublishProgress(NamedTuple):
-    """Tell how far a run is."""
+    """Publish how far a run is."""
 
     progress: Progress
 
@@ -110,7 +112,9 @@ class UploadOutputs(NamedTuple):
 
 
 class StoreResult(NamedTuple):
-    """Propose the job's one result, which is stored if there is none yet: answered by `ResultStored`, `ResultConflict` or `ResultUnknown`."""
+    """Propose the job's one result, which is stored if there is none yet: answered by `ResultStored`, `ResultConflict`,
+    `ResultUnknown` or `ResultRefused`.
+    """
 
     token: str
     result: Result

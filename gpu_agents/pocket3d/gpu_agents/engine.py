@@ -12,11 +12,21 @@ from typing import Any
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.worker_frames import AdapterDescription
 
-from . import engine_commands, engine_control, engine_reports, engine_runs, engine_time, engine_workers, events
+from . import (
+    engine_commands,
+    engine_control,
+    engine_reports,
+    engine_results,
+    engine_runs,
+    engine_time,
+    engine_workers,
+    events,
+)
 from .devices import DeviceSpec
 from .effects import Effect
 from .engine_core import Core, Identity
 from .engine_invariants import check
+from .engine_records import RunMove
 from .settings import AgentSettings
 
 Handler = Callable[[Core, Any, Now], None]
@@ -24,6 +34,7 @@ Handler = Callable[[Core, Any, Now], None]
 
 def _connected(core: Core, event: events.Connected, now: Now) -> None:
     core.connected = True
+    core.max_payload = event.max_payload
     core.changed = core.adapters_changed = True
     core.outcomes_due.clear()
     core.outcomes_earliest = float("-inf")
@@ -34,7 +45,7 @@ def _connected(core: Core, event: events.Connected, now: Now) -> None:
         if run.upload_deadline is not None:
             run.upload_deadline = now.mono + core.settings.upload_s
         if run.retry_at is not None:
-            engine_runs.retry_now(core, run)
+            engine_results.retry_now(core, run)
 
 
 def _disconnected(core: Core, event: events.Disconnected, now: Now) -> None:
@@ -80,16 +91,16 @@ _HANDLERS: dict[type[Any], Handler] = {
     events.InputsFetched: engine_runs.inputs_fetched,
     events.InputsFailed: engine_runs.inputs_failed,
     events.RunProgressed: _run_progressed,
-    events.RunFinished: engine_runs.run_finished,
+    events.RunFinished: engine_results.run_finished,
     events.RunFailed: engine_runs.run_failed,
-    events.OutputsUploaded: engine_runs.outputs_uploaded,
-    events.UploadFailed: engine_runs.upload_failed,
-    events.ResultStored: lambda core, event, now: engine_runs.result_stored(core, event.token, now),
-    events.ResultConflict: lambda core, event, now: engine_runs.result_conflict(core, event.token, now),
-    events.ResultUnknown: lambda core, event, now: engine_runs.result_unknown(core, event.token, now),
-    events.ResultRead: engine_runs.result_read,
-    events.ResultRefused: engine_runs.result_refused,
-    events.TaskFailed: engine_runs.task_failed,
+    events.OutputsUploaded: engine_results.outputs_uploaded,
+    events.UploadFailed: engine_results.upload_failed,
+    events.ResultStored: lambda core, event, now: engine_results.result_stored(core, event.token, now),
+    events.ResultConflict: lambda core, event, now: engine_results.result_conflict(core, event.token, now),
+    events.ResultUnknown: lambda core, event, now: engine_results.result_unknown(core, event.token, now),
+    events.ResultRead: engine_results.result_read,
+    events.ResultRefused: engine_results.result_refused,
+    events.TaskFailed: engine_results.task_failed,
     events.Tick: lambda core, event, now: engine_time.tick(core, now),
 }
 
@@ -123,18 +134,24 @@ class AgentEngine:
             InvalidTransition: the engine was about to break its own tables: a bug.
         """
         core = self.core
-        engine_time.notice_pause(core, now)
+        core.moves.clear()
+        engine_time.on_clock_gap(core, now)
         _HANDLERS[type(event)](core, event, now)
-        engine_workers.settle(core, now)
+        engine_workers.reconcile(core, now)
         engine_runs.begin_fetches(core, now)
-        engine_runs.begin_uploads(core, now)
-        engine_runs.begin_stores(core, now)
+        engine_results.begin_uploads(core, now)
+        engine_results.begin_stores(core, now)
         engine_reports.send_outcomes_if_due(core, now)
         engine_time.probe_if_due(core, now)
         engine_reports.publish_advert_if_due(core, now)
         engine_control.exit_if_left(core, now)
         wanted, core.effects = core.effects, []
         return wanted
+
+    @property
+    def moves(self) -> list[RunMove]:
+        """Steps that runs made while the last event was handled; valid until the next one."""
+        return self.core.moves
 
     def next_deadline(self, now: Now) -> float:
         """Monotonic time at which the next `Tick` should come, at the latest; it may lie in the past."""

@@ -1,4 +1,4 @@
-"""What a coordinator commands: report, bid, take, stop."""
+"""Commands of a coordinator: report the state, bid, take attempts, cancel them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,22 @@ from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.features import canonical
 
 from .bidding import bid, draining, shortfall_reason
-from .claims import Plan, plan
+from .claims import Placement, place
 from .effects import Reply, SendBids
 from .engine_core import Core
-from .engine_records import Ending
-from .engine_reports import advert, device_states, tell_start_with_answer
+from .engine_records import StopReason
+from .engine_reports import device_states, full_advert, start_told_with_answer
 from .engine_runs import accept, begin_fetches, stop_run
 from .engine_workers import claim_extra, start_if_room, take_worker
 from .events import CommandReceived, CommandUnreadable, RequestId
+from .message_limits import fit_answer
+
+#: Longest message of a declined award, characters: it may quote an input.
+_MAX_MESSAGE = 1000
 
 
 def command_received(core: Core, event: CommandReceived, now: Now) -> None:
-    """Obey, unless a younger leadership has spoken before, or another life of this agent is meant."""
+    """Carry out a command, unless its epoch is older than one seen before or it names another incarnation."""
     command = event.command
     if command.incarnation is not None and command.incarnation != core.identity.incarnation:
         return
@@ -49,14 +53,14 @@ def command_received(core: Core, event: CommandReceived, now: Now) -> None:
 
 
 def command_unreadable(core: Core, event: CommandUnreadable, now: Now) -> None:
-    """Answer what is no command."""
+    """Refuse a message that is no command."""
     _refuse(core, event.request, FailureCode.INVALID_INPUT.value, event.message)
 
 
 def _refuse(core: Core, request: RequestId | None, code: str, message: str) -> None:
     if request is not None:
         identity = core.identity
-        core.do(
+        core.add_effect(
             Reply(
                 request,
                 CommandRefused(
@@ -87,11 +91,11 @@ def _report_state(core: Core, request: RequestId | None, now: Now) -> None:
         core.changed = core.adapters_changed = True
         return
     identity = core.identity
-    told = advert(core, now, full=True)
+    told = full_advert(core, now).advert
     reply = StateReported(
         agent_id=identity.agent_id, incarnation=identity.incarnation, seq=core.next_seq(), advert=told
     )
-    core.do(Reply(request, reply))
+    core.add_effect(Reply(request, reply))
 
 
 # ---------------------------------------------------------------- auction
@@ -118,7 +122,7 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
         declines=declines,
         devices=device_states(core, now),
     )
-    core.do(SendBids(call.coordinator_id, answer))
+    core.add_effect(SendBids(call.coordinator_id, fit_answer(answer, core.max_payload)))
 
 
 def _award(core: Core, command: AwardJobs, request: RequestId | None, now: Now) -> None:
@@ -130,12 +134,12 @@ def _award(core: Core, command: AwardJobs, request: RequestId | None, now: Now) 
         reply = AwardsAnswered(
             agent_id=identity.agent_id, incarnation=identity.incarnation, seq=core.next_seq(), answers=answers
         )
-        core.do(Reply(request, reply))
+        core.add_effect(Reply(request, reply))
 
 
 def _answer(core: Core, award: Award, now: Now) -> AwardAnswer:
-    """Take it or not, by the ledger's word. A token that was answered before gets the same answer, whatever became of
-    it since: a repeated award, or one whose answer was lost, changes nothing.
+    """Accept or decline an award as the ledger allows. A token that was answered before gets the same answer, whatever
+    became of it since: a repeated award, or one whose answer was lost, changes nothing.
     """
     known = core.answers.get(award.token)
     if known is not None:
@@ -149,7 +153,7 @@ def _answer(core: Core, award: Award, now: Now) -> AwardAnswer:
 
 
 def _with_start(core: Core, answer: AwardAnswer, now: Now) -> AwardAnswer:
-    if not tell_start_with_answer(core, answer.token, now):
+    if not start_told_with_answer(core, answer.token, now):
         return answer
     told = structs.replace(answer, started=True)
     core.remember(told)
@@ -161,7 +165,11 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
 
     def decline(code: DeclineCode, message: str) -> Reason:
         return Reason(
-            agent_id=agent_id, device=award.device, code=code.value, adapter_id=award.adapter_id, message=message
+            agent_id=agent_id,
+            device=award.device,
+            code=code.value,
+            adapter_id=award.adapter_id,
+            message=message[:_MAX_MESSAGE],
         )
 
     if core.draining:
@@ -177,19 +185,19 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
     problem = check.problem(award.job.inputs) if check is not None else None
     if problem is not None:
         return structs.replace(decline(DeclineCode.PARAMETERS, problem.message), field=problem.field)
-    book = core.books.get(award.device)
-    if book is None:
+    device = core.devices.get(award.device)
+    if device is None:
         return decline(DeclineCode.NO_DEVICE, f"there is no device {award.device} here")
-    unavailable = book.ledger.unavailable(now.mono)
+    unavailable = device.ledger.unavailable(now.mono)
     if unavailable is not None:
         return decline(DeclineCode.NO_DEVICE, unavailable)
     vram_mb = award.vram_mb if award.vram_mb is not None else award.job.vram_mb
-    found = plan(book, adapter, vram_mb, core.estimates, now.mono)
-    if not isinstance(found, Plan):
+    found = place(device, adapter, vram_mb, core.estimates, now.mono)
+    if not isinstance(found, Placement):
         return shortfall_reason(agent_id, award.device, award.adapter_id, found)
-    worker = take_worker(core, book, adapter, found, now)
+    worker = take_worker(core, device, adapter, found, now)
     run = accept(core, award, worker, found.need_mb, now)
-    claim_extra(core, book, run, found, now)
+    claim_extra(core, device, run, found, now)
     start_if_room(core, worker, now)
     return None
 
@@ -207,7 +215,7 @@ def _cancel(core: Core, command: CancelAttempts, request: RequestId | None, now:
             _never_take(core, cancel.job_id, cancel.token)
             continue
         held.append(cancel.token)
-        stop_run(core, run, Ending(FailureCode.CANCELLED.value, cancel.reason or "cancelled on request"), now)
+        stop_run(core, run, StopReason(FailureCode.CANCELLED.value, cancel.reason or "cancelled on request"), now)
     if request is not None:
         identity = core.identity
         reply = CancelsNoted(
@@ -217,11 +225,11 @@ def _cancel(core: Core, command: CancelAttempts, request: RequestId | None, now:
             held=held,
             unknown=unknown,
         )
-        core.do(Reply(request, reply))
+        core.add_effect(Reply(request, reply))
 
 
 def _never_take(core: Core, job_id: str, token: str) -> None:
-    """An award that comes after its cancel (a late duplicate) must not start anything."""
+    """Decline an award in advance whose cancel came first: a late duplicate must not start anything."""
     if token not in core.answers:
         reason = Reason(
             agent_id=core.identity.agent_id,

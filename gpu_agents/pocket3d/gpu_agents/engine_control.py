@@ -1,4 +1,4 @@
-"""What an operator asks of one agent: status, drain, load, unload; and leaving."""
+"""Requests of operators to one agent (status, drain, load, unload), and the agent's own leaving."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.fit import Shortfall
 
 from .bidding import shortfall_reason
-from .claims import Plan, plan
+from .claims import Placement, place
 from .effects import Exit, RefuseRequest, Reply
 from .engine_core import Core
-from .engine_records import DeviceBook, Ending
-from .engine_reports import advert
+from .engine_records import DeviceRecord, StopReason
+from .engine_reports import full_advert
 from .engine_runs import stop_run
 from .engine_workers import start_if_room, stop_worker, take_worker
 from .events import DrainRequested, LoadRequested, RequestId, StatusRequested, UndrainRequested, UnloadRequested
@@ -20,33 +20,33 @@ from .lifecycle import BEFORE_RUN, ON_DEVICE, RunState, WorkerState
 
 
 def status_requested(core: Core, event: StatusRequested, now: Now) -> None:
-    """Everything that an advert can say."""
-    core.do(Reply(event.request, advert(core, now, full=True)))
+    """Answer with a full advert."""
+    core.add_effect(Reply(event.request, full_advert(core, now).advert))
 
 
 def _answer(core: Core, request: RequestId | None, message: str) -> None:
     if request is not None:
         answer = ControlAnswer(agent_id=core.identity.agent_id, draining=core.draining, message=message)
-        core.do(Reply(request, answer))
+        core.add_effect(Reply(request, answer))
 
 
 def _refuse(core: Core, request: RequestId | None, code: int, message: str) -> None:
     if request is not None:
-        core.do(RefuseRequest(request, code, message))
+        core.add_effect(RefuseRequest(request, code, message))
 
 
 # ---------------------------------------------------------------- drain
 
 
 def drain_requested(core: Core, event: DrainRequested, now: Now) -> None:
-    """Take nothing new; hand back what is not on its worker yet; let the rest finish, within bounds."""
+    """Accept nothing new, hand back jobs that are not on their worker yet, and let the others finish within bounds."""
     settings = core.settings
     if not core.draining:
         core.draining = True
         core.drain_deadline = now.mono + settings.drain_timeout_s
         for run in list(core.runs.values()):
             if run.state in BEFORE_RUN:
-                stop_run(core, run, Ending(FailureCode.HANDED_BACK.value, "the agent is draining"), now)
+                stop_run(core, run, StopReason(FailureCode.HANDED_BACK.value, "the agent is draining"), now)
     if event.leave and not core.leaving:
         core.leaving = True
         left_s = max(0.0, (core.drain_deadline or now.mono) - now.mono)
@@ -60,7 +60,7 @@ def drain_requested(core: Core, event: DrainRequested, now: Now) -> None:
 
 
 def undrain_requested(core: Core, event: UndrainRequested, now: Now) -> None:
-    """Bid again."""
+    """Bid again after a drain."""
     if core.leaving:
         _refuse(core, event.request, 409, "the agent leaves; start a new one")
         return
@@ -71,31 +71,31 @@ def undrain_requested(core: Core, event: UndrainRequested, now: Now) -> None:
 
 
 def drain_overdue(core: Core, now: Now) -> None:
-    """The time for running jobs is over: they are stopped and handed back."""
+    """Stop running jobs and hand them back once their time is over."""
     if core.drain_deadline is None or now.mono < core.drain_deadline:
         return
     core.drain_deadline = None
     for run in list(core.runs.values()):
         if run.state is RunState.RUNNING:
             message = f"the agent drains, and it was not done within {core.settings.drain_timeout_s:g} s"
-            stop_run(core, run, Ending(FailureCode.HANDED_BACK.value, message), now)
+            stop_run(core, run, StopReason(FailureCode.HANDED_BACK.value, message), now)
 
 
 def exit_if_left(core: Core, now: Now) -> None:
-    """Leave when everything is decided and told, or when the bound passes."""
+    """Exit once every run is decided and reported, or when the bound passes."""
     if not core.leaving or core.exited:
         return
     done = not core.runs and not core.workers and not core.outcomes
     if done or (core.leave_deadline is not None and now.mono >= core.leave_deadline):
         core.exited = True
-        core.do(Exit(tuple(core.runs)))
+        core.add_effect(Exit(tuple(core.runs)))
 
 
 # ---------------------------------------------------------------- load and unload
 
 
 def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
-    """Have a worker of the adapter warm, and keep it."""
+    """Load an adapter and keep its worker warm."""
     adapter = core.adapters.get(event.adapter_id)
     if adapter is None:
         _refuse(core, event.request, 404, f"{event.adapter_id} is not known here")
@@ -106,38 +106,40 @@ def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
     if core.draining:
         _refuse(core, event.request, 409, "the agent is draining")
         return
-    if event.device is not None and event.device not in core.books:
-        _refuse(core, event.request, 404, f"there is no device {event.device} here; there are {', '.join(core.books)}")
+    if event.device is not None and event.device not in core.devices:
+        _refuse(
+            core, event.request, 404, f"there is no device {event.device} here; there are {', '.join(core.devices)}"
+        )
         return
-    books = [b for b in core.books.values() if event.device in (None, b.device.id) and b.device.kind in adapter.devices]
-    if not books:
+    devices = [b for b in core.devices.values() if event.device in (None, b.spec.id) and b.spec.kind in adapter.devices]
+    if not devices:
         _refuse(core, event.request, 409, f"{event.adapter_id} runs on {' or '.join(adapter.devices)} only")
         return
-    for book in books:
-        worker = book.worker_for(event.adapter_id)
+    for device in devices:
+        worker = device.worker_for(event.adapter_id)
         if worker is not None:
             worker.pinned, worker.unwanted = True, False
             core.changed = True
-            _answer(core, event.request, f"{event.adapter_id} is {worker.state.value} on {book.device.id}, and stays")
+            _answer(core, event.request, f"{event.adapter_id} is {worker.state.value} on {device.spec.id}, and stays")
             return
-    short: tuple[DeviceBook, Shortfall] | None = None
-    for book in sorted(books, key=lambda b: -b.ledger.room(now.mono).available_mb):
-        found = plan(book, adapter, None, core.estimates, now.mono)
-        if isinstance(found, Plan):
-            worker = take_worker(core, book, adapter, found, now)
+    short: tuple[DeviceRecord, Shortfall] | None = None
+    for device in sorted(devices, key=lambda b: -b.ledger.room(now.mono).available_mb):
+        found = place(device, adapter, None, core.estimates, now.mono)
+        if isinstance(found, Placement):
+            worker = take_worker(core, device, adapter, found, now)
             worker.pinned = True
             start_if_room(core, worker, now)
-            _answer(core, event.request, f"loading {event.adapter_id} on {book.device.id}")
+            _answer(core, event.request, f"loading {event.adapter_id} on {device.spec.id}")
             return
-        short = short or (book, found)
+        short = short or (device, found)
     assert short is not None
-    reason = shortfall_reason(core.identity.agent_id, short[0].device.id, event.adapter_id, short[1])
+    reason = shortfall_reason(core.identity.agent_id, short[0].spec.id, event.adapter_id, short[1])
     missing = f", short of {reason.short_mb} MB" if reason.short_mb else ""
     _refuse(core, event.request, 409, f"{event.adapter_id} cannot be loaded on {reason.device}: {reason.code}{missing}")
 
 
 def unload_requested(core: Core, event: UnloadRequested, now: Now) -> None:
-    """Let its workers go: idle ones now, busy ones after their jobs."""
+    """Stop an adapter's workers: idle ones now, busy ones after their jobs."""
     if event.adapter_id not in core.adapters:
         _refuse(core, event.request, 404, f"{event.adapter_id} is not known here")
         return

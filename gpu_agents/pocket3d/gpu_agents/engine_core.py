@@ -1,4 +1,4 @@
-"""The state that the parts of the engine share, and the few things that all of them do to it."""
+"""The state that all parts of the engine share, and the operations on it that all of them need."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pocket3d.contracts.worker_frames import AdapterDescription
 from .bidding import Bidder
 from .devices import DeviceSpec
 from .effects import Effect
-from .engine_records import DeviceBook, Run, Worker
+from .engine_records import DeviceRecord, Run, RunMove, Worker
 from .estimates import Estimates
 from .ledger import DeviceLedger
+from .message_limits import DEFAULT_MAX_PAYLOAD
 from .settings import AgentSettings
 
 
 class Identity(NamedTuple):
-    """Who this agent is."""
+    """The names by which others know this agent and this life of it."""
 
     agent_id: str
     #: `<unix milliseconds>-<random>`, new at each start.
@@ -30,7 +31,7 @@ class Identity(NamedTuple):
     version: str = ""
 
 
-class Lane:
+class ConcurrencyLimit:
     """Bounds how many effects of one kind are in flight; the others wait in order.
 
     Args:
@@ -42,13 +43,13 @@ class Lane:
         self.in_flight: set[str] = set()
         self.waiting: deque[str] = deque()
 
-    def put(self, token: str) -> None:
-        """It wants to go."""
+    def enqueue(self, token: str) -> None:
+        """Queue a token, unless it is queued or in flight."""
         if token not in self.in_flight and token not in self.waiting:
             self.waiting.append(token)
 
     def next(self) -> str | None:
-        """The next that may go now; it is in flight from then on."""
+        """Take the next token from the queue, in flight from then on; None if none waits or the limit is reached."""
         if not self.waiting or len(self.in_flight) >= self.limit:
             return None
         token = self.waiting.popleft()
@@ -56,14 +57,14 @@ class Lane:
         return token
 
     def leave(self, token: str) -> None:
-        """It was answered, or is not wanted any more."""
+        """Forget a token: its effect was answered, or is not needed any more."""
         self.in_flight.discard(token)
         if token in self.waiting:
             self.waiting.remove(token)
 
 
 class Core:
-    """Everything the engine knows.
+    """The whole state of the engine.
 
     Args:
         settings: what can be set.
@@ -83,8 +84,8 @@ class Core:
     ) -> None:
         self.settings = settings
         self.identity = identity
-        self.books: dict[str, DeviceBook] = {
-            device.id: DeviceBook(device, DeviceLedger(device, settings.reading_s, settings.release_wait_s))
+        self.devices: dict[str, DeviceRecord] = {
+            device.id: DeviceRecord(device, DeviceLedger(device, settings.reading_s, settings.release_wait_s))
             for device in devices
         }
         self.adapters: dict[str, AdapterDescription] = {adapter.adapter_id: adapter for adapter in adapters}
@@ -94,6 +95,8 @@ class Core:
         self.workers: dict[str, Worker] = {}
         self.runs: dict[str, Run] = {}
         self.effects: list[Effect] = []
+        #: Steps that runs made while the last event was handled.
+        self.moves: list[RunMove] = []
         self.seq = 0
         self._next_worker = 0
 
@@ -103,6 +106,8 @@ class Core:
         self.answers: OrderedDict[str, AwardAnswer] = OrderedDict()
 
         self.connected = False
+        #: Largest message that the server takes, bytes.
+        self.max_payload = DEFAULT_MAX_PAYLOAD
         #: `<token>/<type>` -> outcome not yet answered, in the order they happened.
         self.outcomes: dict[str, AnyOutcome] = {}
         #: Names of those in the report that waits for its answer.
@@ -112,9 +117,9 @@ class Core:
         #: No outcome is due sooner.
         self.outcomes_earliest = float("-inf")
 
-        self.fetches = Lane(settings.max_fetches)
-        self.uploads = Lane(settings.max_uploads)
-        self.stores = Lane(settings.max_stores)
+        self.fetches = ConcurrencyLimit(settings.max_fetches)
+        self.uploads = ConcurrencyLimit(settings.max_uploads)
+        self.stores = ConcurrencyLimit(settings.max_stores)
 
         #: Something changed that the coordinator should hear of before the next period.
         self.changed = True
@@ -134,30 +139,30 @@ class Core:
         self.drain_deadline: float | None = None
         self.leave_deadline: float | None = None
 
-    def do(self, effect: Effect) -> None:
-        """Want something done."""
+    def add_effect(self, effect: Effect) -> None:
+        """Append an effect to those that `handle` returns."""
         self.effects.append(effect)
 
     def next_seq(self) -> int:
-        """The number of the next message of this incarnation."""
+        """Count up the sequence number of this incarnation's messages and return it."""
         self.seq += 1
         return self.seq
 
     def new_worker_id(self) -> str:
-        """Unique within the incarnation."""
+        """An id that no other worker of this incarnation has."""
         self._next_worker += 1
         return f"w{self._next_worker}"
 
     def remember(self, answer: AwardAnswer) -> None:
-        """What was answered to an award."""
+        """Keep the answer to an award, so that a repeated award gets the same."""
         self.answers[answer.token] = answer
         while len(self.answers) > self.settings.answers_kept:
             self.answers.popitem(last=False)
 
     def bidder(self, now_mono: float) -> Bidder:
-        """What bids are made from."""
-        return Bidder(self.identity.agent_id, self.adapters, self.books, self.estimates, self.settings, now_mono)
+        """The part of the state that bids are made from, at this moment."""
+        return Bidder(self.identity.agent_id, self.adapters, self.devices, self.estimates, self.settings, now_mono)
 
-    def book_of(self, worker: Worker) -> DeviceBook:
-        """The device that a worker is on."""
-        return self.books[worker.device]
+    def device_of(self, worker: Worker) -> DeviceRecord:
+        """The record of the device that a worker runs on."""
+        return self.devices[worker.device]

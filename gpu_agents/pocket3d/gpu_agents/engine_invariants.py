@@ -1,4 +1,4 @@
-"""What must hold after every event. Asked by tests and the simulation."""
+"""Conditions that hold after every event, checked by tests and the simulation."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from .lifecycle import ON_DEVICE, RunState, WorkerState
 
 
 def check(core: Core) -> None:
-    """Raises `AssertionError` that says what is broken."""
+    """Check all of them.
+
+    Raises:
+        AssertionError: one does not hold; the message says which.
+    """
     _check_devices(core)
     _check_workers(core)
     _check_runs(core)
-    for lane in (core.fetches, core.uploads, core.stores):
-        _must(len(lane.in_flight) <= lane.limit, f"{len(lane.in_flight)} effects in flight, at most {lane.limit}")
-        strangers = (lane.in_flight | set(lane.waiting)) - set(core.runs)
-        _must(not strangers, f"a lane holds {sorted(strangers)}, which are no runs")
+    for each in (core.fetches, core.uploads, core.stores):
+        _must(len(each.in_flight) <= each.limit, f"{len(each.in_flight)} effects in flight, at most {each.limit}")
+        strangers = (each.in_flight | set(each.waiting)) - set(core.runs)
+        _must(not strangers, f"a limit holds {sorted(strangers)}, which are no runs")
 
 
 def _must(holds: bool, message: str) -> None:
@@ -25,20 +29,20 @@ def _must(holds: bool, message: str) -> None:
 
 
 def _check_devices(core: Core) -> None:
-    for book in core.books.values():
-        book.ledger.check()
-        cap = book.device.max_running
-        _must(cap is None or book.running <= cap, f"{book.device.id} runs {book.running} jobs, at most {cap}")
-        active = Counter(worker.adapter_id for worker in book.workers.values() if worker.active)
+    for device in core.devices.values():
+        device.ledger.check()
+        cap = device.spec.max_running
+        _must(cap is None or device.running <= cap, f"{device.spec.id} runs {device.running} jobs, at most {cap}")
+        active = Counter(worker.adapter_id for worker in device.workers.values() if worker.active)
         doubled = [adapter_id for adapter_id, count in active.items() if count > 1]
-        _must(not doubled, f"{book.device.id} has two workers of {doubled}")
-        processes = Counter(w.adapter_id for w in book.workers.values() if w.state is not WorkerState.PLANNED)
+        _must(not doubled, f"{device.spec.id} has two workers of {doubled}")
+        processes = Counter(w.adapter_id for w in device.workers.values() if w.state is not WorkerState.PLANNED)
         doubled = [adapter_id for adapter_id, count in processes.items() if count > 1]
-        _must(not doubled, f"{book.device.id} has two processes of {doubled}")
-        for worker in book.workers.values():
+        _must(not doubled, f"{device.spec.id} has two processes of {doubled}")
+        for worker in device.workers.values():
             _must(core.workers.get(worker.worker_id) is worker, f"{worker.worker_id} is in one list only")
             granted = sum(run.extra_mb for run in worker.runs.values() if run.room_deadline is None)
-            held = book.ledger.claim_mb(worker.worker_id)
+            held = device.ledger.claim_mb(worker.worker_id)
             want = worker.resident_mb + granted
             _must(held == want, f"{worker.worker_id} holds {held} MB, its runs make it {want}")
 
@@ -46,7 +50,7 @@ def _check_devices(core: Core) -> None:
 def _check_workers(core: Core) -> None:
     for worker in core.workers.values():
         _must(len(worker.runs) <= worker.capacity, f"{worker.worker_id} has more runs than slots")
-        _must(worker.state is not WorkerState.GONE, f"{worker.worker_id} is gone and still listed")
+        _must(worker.state is not WorkerState.EXITED, f"{worker.worker_id} has exited and is still listed")
         if worker.state is WorkerState.IDLE:
             _must(not worker.runs and worker.idle_since is not None, f"{worker.worker_id} is idle with runs")
         if worker.state is WorkerState.BUSY:
@@ -65,10 +69,10 @@ def _check_runs(core: Core) -> None:
         if run.state is RunState.REPORTING:
             _must(f"{token}/attempt_failed" in core.outcomes, f"{token} is being reported by nobody")
         if run.state is RunState.STORING:
-            lane = core.stores
-            moving = token in lane.in_flight or token in lane.waiting or run.retry_at is not None
+            limit = core.stores
+            moving = token in limit.in_flight or token in limit.waiting or run.retry_at is not None
             _must(moving, f"{token}: nobody stores its result")
         if run.state is RunState.UPLOADING:
-            lane = core.uploads
-            moving = token in lane.in_flight or token in lane.waiting or run.retry_at is not None
+            limit = core.uploads
+            moving = token in limit.in_flight or token in limit.waiting or run.retry_at is not None
             _must(moving, f"{token}: nobody uploads its files")

@@ -1,4 +1,4 @@
-"""What the engine remembers of one worker, one run and one device. Records move by the tables of `lifecycle`."""
+"""Records of workers, runs and devices. Runs and workers move by the tables of `lifecycle`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,25 @@ from .ledger import DeviceLedger
 from .lifecycle import ACTIVE, LOADED, ON_DEVICE, RunState, WorkerState, check_transition
 
 #: Steps of a story that are kept.
-_STORY = 24
+_HISTORY = 24
 
 
-class Ending(NamedTuple):
-    """How a run that was asked to stop will be reported."""
+class StopReason(NamedTuple):
+    """The failure that a run will report which was asked to stop."""
 
     #: A `FailureCode`: `cancelled`, `timeout` or `handed_back`.
     code: str
     message: str
+
+
+class RunMove(NamedTuple):
+    """One move of a run to another state."""
+
+    run: Run
+    #: None for a run that was just accepted.
+    start: RunState | None
+    finish: RunState
+    why: str
 
 
 class Worker:
@@ -33,6 +43,7 @@ class Worker:
         "capacity",
         "device",
         "failures_in_row",
+        "history",
         "idle_since",
         "load_started",
         "loaded_at",
@@ -46,7 +57,6 @@ class Worker:
         "stop_deadline",
         "stop_how",
         "stop_why",
-        "story",
         "unwanted",
         "worker_id",
     )
@@ -79,16 +89,16 @@ class Worker:
         self.stop_how: HowToStop | None = None
         self.stop_why = ""
         self.stop_deadline: float | None = None
-        self.story: list[str] = []
+        self.history: list[str] = []
 
     @property
     def active(self) -> bool:
-        """True while it takes runs."""
+        """True while the worker takes runs."""
         return self.state in ACTIVE
 
     @property
     def free_slots(self) -> int:
-        """Runs that it could take now; none when it is to end after the ones it has."""
+        """How many runs the worker could take now; 0 if it is to end after the ones it has."""
         return 0 if self.unwanted else self.capacity - len(self.runs)
 
     @property
@@ -97,18 +107,18 @@ class Worker:
         return self.state in LOADED
 
     def move(self, state: WorkerState, why: str, now_mono: float) -> None:
-        """Go to another state.
+        """Move to another state.
 
         Raises:
             InvalidTransition: the table has no such row.
         """
         what = f"worker {self.worker_id} ({self.adapter_id} on {self.device})"
-        check_transition(what, self.state, state, self.story)
-        self.story = [*self.story[1 - _STORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
+        check_transition(what, self.state, state, self.history)
+        self.history = [*self.history[1 - _HISTORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
         self.state = state
 
     def postpone(self, pause_s: float) -> None:
-        """Every limit counts on from the end of a pause."""
+        """Shift every limit by the length of a pause of the process, in seconds."""
         if self.room_deadline is not None:
             self.room_deadline += pause_s
         if self.stop_deadline is not None:
@@ -130,16 +140,18 @@ class Run:
         "artifacts",
         "award",
         "close_deadline",
-        "ending",
+        "end_code",
         "extra_mb",
         "fetch_deadline",
         "fetched",
         "files",
         "grace_deadline",
+        "history",
         "inputs",
         "job_dir",
         "load_deadline",
         "load_s",
+        "moves",
         "need_mb",
         "output_dir",
         "outputs",
@@ -153,15 +165,20 @@ class Run:
         "run_s",
         "run_started",
         "state",
+        "stop_reason",
         "store_tries",
-        "story",
         "upload_deadline",
         "vram_peak_mb",
+        "won",
         "worker",
     )
 
-    def __init__(self, award: Award, worker: Worker, need_mb: int, now_mono: float, now_wall: float) -> None:
+    def __init__(
+        self, award: Award, worker: Worker, need_mb: int, now_mono: float, now_wall: float, moves: list[RunMove]
+    ) -> None:
         self.award = award
+        #: Every step is added to it.
+        self.moves = moves
         #: The worker whose slot it holds, or held.
         self.worker = worker
         self.need_mb = need_mb
@@ -177,7 +194,11 @@ class Run:
         self.job_dir = ""
         self.output_dir = ""
         self.run_started: float | None = None
-        self.ending: Ending | None = None
+        self.stop_reason: StopReason | None = None
+        #: With which `FailureCode` it ended, if it ended without a result.
+        self.end_code: str | None = None
+        #: Its result is the job's.
+        self.won = False
         #: Limits, monotonic seconds.
         self.fetch_deadline: float | None = None
         self.load_deadline: float | None = None
@@ -203,7 +224,8 @@ class Run:
         #: Progress held back until `progress_at`.
         self.progress: Progress | None = None
         self.progress_at = float("-inf")
-        self.story: list[str] = []
+        self.history: list[str] = []
+        moves.append(RunMove(self, None, self.state, "awarded"))
 
     @property
     def token(self) -> str:
@@ -212,21 +234,22 @@ class Run:
 
     @property
     def on_device(self) -> bool:
-        """True while it holds a slot and memory."""
+        """True while the run holds a slot and memory on its device."""
         return self.state in ON_DEVICE
 
     def move(self, state: RunState, why: str, now_mono: float) -> None:
-        """Go to another state.
+        """Move to another state.
 
         Raises:
             InvalidTransition: the table has no such row.
         """
-        check_transition(f"run {self.token} of job {self.award.job_id}", self.state, state, self.story)
-        self.story = [*self.story[1 - _STORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
+        check_transition(f"run {self.token} of job {self.award.job_id}", self.state, state, self.history)
+        self.history = [*self.history[1 - _HISTORY :], f"{now_mono:.3f} {self.state.value}->{state.value}: {why}"]
+        self.moves.append(RunMove(self, self.state, state, why))
         self.state = state
 
     def deadlines(self) -> list[float]:
-        """What a tick must look at, connected or not."""
+        """Monotonic times at which something is due, connected or not."""
         all_of_them = (
             self.load_deadline,
             self.room_deadline,
@@ -237,7 +260,7 @@ class Run:
         return [at for at in all_of_them if at is not None]
 
     def postpone(self, pause_s: float) -> None:
-        """Every limit counts on from the end of a pause."""
+        """Shift every limit by the length of a pause of the process, in seconds."""
         for name in (
             "fetch_deadline",
             "load_deadline",
@@ -252,13 +275,13 @@ class Run:
                 setattr(self, name, at + pause_s)
 
 
-class DeviceBook:
-    """One device: its ledger, and the workers that are not gone."""
+class DeviceRecord:
+    """One device: its ledger, and the workers that have not exited."""
 
-    __slots__ = ("device", "ledger", "workers")
+    __slots__ = ("ledger", "spec", "workers")
 
-    def __init__(self, device: DeviceSpec, ledger: DeviceLedger) -> None:
-        self.device = device
+    def __init__(self, spec: DeviceSpec, ledger: DeviceLedger) -> None:
+        self.spec = spec
         self.ledger = ledger
         self.workers: dict[str, Worker] = {}
 

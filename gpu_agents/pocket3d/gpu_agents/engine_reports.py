@@ -1,4 +1,4 @@
-"""What the agent says of itself: adverts, outcomes, progress."""
+"""Messages of the agent to the fleet: adverts, outcomes, progress."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .effects import CleanUp, PublishAdvert, PublishProgress, SendOutcomes
 from .engine_core import Core
 from .engine_records import Run
 from .lifecycle import RunState
+from .message_limits import FittedAdvert, fit_advert, fit_outcomes
 
 #: Characters of a failure's message that are sent on: a report of many must stay within the server's limit.
 _MAX_MESSAGE = 4000
@@ -17,8 +18,12 @@ _MAX_MESSAGE = 4000
 # ---------------------------------------------------------------- adverts
 
 
-def advert(core: Core, now: Now, *, full: bool) -> Advert:
-    """What the agent has and does now; `full` includes its adapters."""
+def full_advert(core: Core, now: Now) -> FittedAdvert:
+    """What the agent has and does now, its adapters included as far as the server takes them."""
+    return fit_advert(_advert(core, now, full=True), core.max_payload)
+
+
+def _advert(core: Core, now: Now, *, full: bool) -> Advert:
     identity = core.identity
     offers = None
     if full:
@@ -67,13 +72,13 @@ def advert(core: Core, now: Now, *, full: bool) -> Advert:
 def device_states(core: Core, now: Now) -> list[DeviceState]:
     """The devices as the ledger has them."""
     states = []
-    for book in core.books.values():
-        room = book.ledger.room(now.mono)
+    for device in core.devices.values():
+        room = device.ledger.room(now.mono)
         states.append(
             DeviceState(
-                id=book.device.id,
-                kind=book.device.kind,
-                name=book.device.name,
+                id=device.spec.id,
+                kind=device.spec.kind,
+                name=device.spec.name,
                 total_mb=room.total_mb,
                 free_mb=room.free_mb,
                 reserved_mb=room.reserved_mb,
@@ -90,7 +95,7 @@ def _residents(core: Core, now: Now) -> list[Resident]:
             adapter_id=worker.adapter_id,
             device=worker.device,
             pid=worker.pid,
-            vram_mb=core.book_of(worker).ledger.claim_mb(worker.worker_id),
+            vram_mb=core.device_of(worker).ledger.claim_mb(worker.worker_id),
             idle_s=max(0.0, now.mono - worker.idle_since) if worker.idle_since is not None else 0.0,
         )
         for worker in core.workers.values()
@@ -111,7 +116,7 @@ def publish_advert_if_due(core: Core, now: Now) -> None:
     if due is None or now.mono < due:
         return
     full = core.adapters_changed or now.mono - core.adapters_at >= core.settings.adapters_s
-    core.do(PublishAdvert(advert(core, now, full=full)))
+    core.add_effect(PublishAdvert(*full_advert(core, now)) if full else PublishAdvert(_advert(core, now, full=False)))
     core.advert_at = now.mono
     core.changed = False
     if full:
@@ -123,7 +128,7 @@ def publish_advert_if_due(core: Core, now: Now) -> None:
 
 
 def report_started(core: Core, run: Run, now: Now) -> None:
-    """Tell that the agent works on it."""
+    """Report that the agent works on an attempt."""
     award = run.award
     _report(
         core,
@@ -139,9 +144,9 @@ def report_started(core: Core, run: Run, now: Now) -> None:
     )
 
 
-def tell_start_with_answer(core: Core, token: str, now: Now) -> bool:
-    """Whether the answer to an award can say that the attempt has started. If so the outcome waits: it is needed only
-    if that answer is lost.
+def start_told_with_answer(core: Core, token: str, now: Now) -> bool:
+    """True if the answer to an award can say that the attempt has started. Then the outcome is sent later, in case that
+    answer is lost.
     """
     name = f"{token}/attempt_started"
     if name not in core.outcomes or name in core.outcomes_in_flight:
@@ -151,7 +156,7 @@ def tell_start_with_answer(core: Core, token: str, now: Now) -> bool:
 
 
 def report_failed(core: Core, run: Run, code: str, message: str, field: str | None, now: Now) -> None:
-    """Tell that it ended without a result."""
+    """Report that an attempt ended without a result."""
     award = run.award
     _report(
         core,
@@ -184,21 +189,23 @@ def _report(core: Core, outcome: AnyOutcome) -> None:
 
 
 def forget_outcomes(core: Core, token: str) -> None:
-    """Whatever was still to be told of it does not matter any more."""
+    """Drop the outcomes of an attempt that were not reported yet."""
     for kind in ("attempt_started", "attempt_failed"):
         core.outcomes.pop(f"{token}/{kind}", None)
         core.outcomes_due.pop(f"{token}/{kind}", None)
 
 
 def outcomes_next(core: Core) -> float | None:
-    """When the next report goes out, at the earliest; None while there is nothing to tell or nobody to tell it to."""
+    """Monotonic time of the next report at the earliest; None without outcomes, without a connection, or while a report
+    waits for its answer.
+    """
     if not core.connected or core.outcomes_in_flight or not core.outcomes:
         return None
     return core.outcomes_earliest
 
 
 def send_outcomes_if_due(core: Core, now: Now) -> None:
-    """One report at a time: what is new, and what was not taken and has waited."""
+    """Send new outcomes, and those that nobody noted in time; one report is in flight at a time."""
     due = outcomes_next(core)
     if due is None or now.mono < due:
         return
@@ -208,14 +215,16 @@ def send_outcomes_if_due(core: Core, now: Now) -> None:
         return
     names = [name for name in core.outcomes if core.outcomes_due.get(name, float("-inf")) <= now.mono]
     names = names[: core.settings.outcomes_per_report]
+    outcomes = fit_outcomes((core.outcomes[name] for name in names), core.max_payload)
+    names = names[: len(outcomes)]
     identity = core.identity
-    core.do(
+    core.add_effect(
         SendOutcomes(
             OutcomesReported(
                 agent_id=identity.agent_id,
                 incarnation=identity.incarnation,
                 seq=core.next_seq(),
-                outcomes=[core.outcomes[name] for name in names],
+                outcomes=outcomes,
             )
         )
     )
@@ -223,7 +232,7 @@ def send_outcomes_if_due(core: Core, now: Now) -> None:
 
 
 def outcomes_answered(core: Core, noted: tuple[str, ...], now: Now) -> None:
-    """These need not be sent again; a failure that is noted ends its run. The rest is told again later."""
+    """Forget the outcomes that the coordinator noted; a noted failure ends its run. The others are sent again later."""
     for name in core.outcomes_in_flight:
         if name in core.outcomes:
             core.outcomes_due[name] = now.mono + core.settings.outcome_retry_s
@@ -236,13 +245,13 @@ def outcomes_answered(core: Core, noted: tuple[str, ...], now: Now) -> None:
 
 
 def finish(core: Core, token: str, why: str, now: Now) -> None:
-    """It is decided: nothing is left of it but the answer to its award."""
+    """Forget a run whose end is decided and known; only the answer to its award is kept."""
     run = core.runs.pop(token, None)
     if run is None:
         return
     if run.state is not RunState.REPORTING:
         # A run that failed was cleaned up then; once more would end the removal of its artifacts.
-        core.do(CleanUp(token))
+        core.add_effect(CleanUp(token))
     run.move(RunState.DONE, why, now.mono)
     forget_outcomes(core, token)
     core.changed = True
@@ -275,6 +284,6 @@ def flush_progress(core: Core, run: Run, now: Now, *, last: bool = False) -> Non
     if run.progress is None or (now.mono < run.progress_at and not last):
         return
     if core.connected:
-        core.do(PublishProgress(run.progress))
+        core.add_effect(PublishProgress(run.progress))
     run.progress = None
     run.progress_at = now.mono + core.settings.progress_gap_s

@@ -8,14 +8,15 @@ from pocket3d.contracts.failures import FailureCode
 from .effects import ProbeNow
 from .engine_control import drain_overdue
 from .engine_core import Core
-from .engine_records import Ending, Run, Worker
+from .engine_records import Run, StopReason, Worker
 from .engine_reports import advert_due, flush_progress, outcomes_next
-from .engine_runs import fail_run, retry_now, stop_run
-from .engine_workers import drop_plan, press, stop_worker
+from .engine_results import retry_now
+from .engine_runs import fail_run, stop_run
+from .engine_workers import drop_planned, escalate_stop, stop_worker
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
 
 
-def notice_pause(core: Core, now: Now) -> None:
+def on_clock_gap(core: Core, now: Now) -> None:
     """When the last tick is over twice its period ago, the process was paused: nothing is expired, every limit counts
     on from here. Asked before every event: what waited in the sockets may come before the late tick.
     """
@@ -40,8 +41,8 @@ def _postpone(core: Core, pause_s: float) -> None:
         run.postpone(pause_s)
     for worker in core.workers.values():
         worker.postpone(pause_s)
-    for book in core.books.values():
-        book.ledger.postpone(pause_s)
+    for device in core.devices.values():
+        device.ledger.postpone(pause_s)
     if core.drain_deadline is not None:
         core.drain_deadline += pause_s
     if core.leave_deadline is not None:
@@ -55,8 +56,8 @@ def _expire(core: Core, now: Now) -> None:
             _expire_run(core, run, now)
     for worker in list(core.workers.values()):
         _expire_worker(core, worker, now)
-    for book in core.books.values():
-        if book.ledger.release_overdue(now.mono):
+    for device in core.devices.values():
+        if device.ledger.release_overdue(now.mono):
             core.changed = True
 
 
@@ -79,7 +80,9 @@ def _expire_run(core: Core, run: Run, now: Now) -> None:
             message = f"evicted memory was not free within {core.settings.room_wait_s:g} s"
             fail_run(core, run, FailureCode.HANDED_BACK.value, message, now)
     elif run.state is RunState.RUNNING and _passed(run.close_deadline, now):
-        stop_run(core, run, Ending(timeout, f"not done within start_to_close_s = {limits.start_to_close_s:g} s"), now)
+        stop_run(
+            core, run, StopReason(timeout, f"not done within start_to_close_s = {limits.start_to_close_s:g} s"), now
+        )
     elif run.state is RunState.CANCELLING and _passed(run.grace_deadline, now):
         run.grace_deadline = None
         why = f"job {run.award.job_id} did not end when asked to"
@@ -92,9 +95,9 @@ def _expire_run(core: Core, run: Run, now: Now) -> None:
 
 def _expire_worker(core: Core, worker: Worker, now: Now) -> None:
     if worker.state is WorkerState.PLANNED and _passed(worker.room_deadline, now):
-        drop_plan(core, worker, f"there was no room within {core.settings.room_wait_s:g} s", now)
+        drop_planned(core, worker, f"there was no room within {core.settings.room_wait_s:g} s", now)
     elif worker.state is WorkerState.STOPPING and _passed(worker.stop_deadline, now):
-        press(core, worker, now)
+        escalate_stop(core, worker, now)
     elif (
         worker.state is WorkerState.IDLE and not worker.pinned and _idle_s(worker, now) >= core.settings.idle_timeout_s
     ):
@@ -111,13 +114,13 @@ def probe_if_due(core: Core, now: Now) -> None:
     if due is not None and now.mono >= due:
         core.probing = True
         core.probed_at = now.mono
-        core.do(ProbeNow())
+        core.add_effect(ProbeNow())
 
 
 def _probe_due(core: Core) -> float | None:
     if core.probing or not core.measured:
         return None
-    waiting = any(book.ledger.unreleased() for book in core.books.values())
+    waiting = any(device.ledger.unreleased() for device in core.devices.values())
     return core.probed_at + (core.settings.fast_probe_s if waiting else core.settings.tick_s)
 
 

@@ -6,10 +6,10 @@ from pocket3d.contracts.clock import Now
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.worker_frames import AdapterDescription
 
-from .claims import Plan
+from .claims import Placement
 from .effects import HowToStop, StartWorker, StopWorker
 from .engine_core import Core
-from .engine_records import DeviceBook, Run, Worker
+from .engine_records import DeviceRecord, Run, Worker
 from .engine_runs import advance, end_run, fail_run
 from .events import LoadFailed, ModelLoaded, ProbeRead, WorkerExited, WorkerReady
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
@@ -17,40 +17,40 @@ from .lifecycle import BEFORE_RUN, RunState, WorkerState
 # ---------------------------------------------------------------- start
 
 
-def take_worker(core: Core, book: DeviceBook, adapter: AdapterDescription, found: Plan, now: Now) -> Worker:
-    """The worker of a plan: evictions begin, a new one is claimed for and, when there is room, started."""
+def take_worker(core: Core, device: DeviceRecord, adapter: AdapterDescription, found: Placement, now: Now) -> Worker:
+    """The worker of a placement: begin its evictions, and make and claim for a new worker where it needs one."""
     for idle in found.evict:
         stop_worker(core, idle, "evicted for " + adapter.adapter_id, now)
     if found.worker is not None:
         return found.worker
     worker = Worker(
-        core.new_worker_id(), adapter.adapter_id, book.device.id, max(1, adapter.max_concurrent), found.resident_mb
+        core.new_worker_id(), adapter.adapter_id, device.spec.id, max(1, adapter.max_concurrent), found.resident_mb
     )
-    book.ledger.add(worker.worker_id, found.resident_mb, found.behind)
-    book.workers[worker.worker_id] = worker
+    device.ledger.add(worker.worker_id, found.resident_mb, found.waits_for)
+    device.workers[worker.worker_id] = worker
     core.workers[worker.worker_id] = worker
     worker.room_deadline = now.mono + core.settings.room_wait_s
     core.changed = True
     return worker
 
 
-def claim_extra(core: Core, book: DeviceBook, run: Run, found: Plan, now: Now) -> None:
+def claim_extra(core: Core, device: DeviceRecord, run: Run, found: Placement, now: Now) -> None:
     """Claim what a run needs beyond its worker's own; on a loaded worker it may have to wait for evictions."""
     if run.extra_mb == 0:
         return
-    if found.behind and found.worker is not None:
-        book.ledger.add(run.token, run.extra_mb, found.behind)
+    if found.waits_for and found.worker is not None:
+        device.ledger.add(run.token, run.extra_mb, found.waits_for)
         run.room_deadline = now.mono + core.settings.room_wait_s
     else:
-        book.ledger.add_extra(run.worker.worker_id, run.token, run.extra_mb)
+        device.ledger.add_extra(run.worker.worker_id, run.token, run.extra_mb)
 
 
 def start_if_room(core: Core, worker: Worker, now: Now) -> None:
     """Start a planned worker once nothing stands before it."""
-    book = core.book_of(worker)
-    if worker.state is not WorkerState.PLANNED or book.ledger.behind(worker.worker_id):
+    device = core.device_of(worker)
+    if worker.state is not WorkerState.PLANNED or device.ledger.waits_for(worker.worker_id):
         return
-    if book.leaving(worker.adapter_id) or book.ledger.room(now.mono).available_mb < 0:
+    if device.leaving(worker.adapter_id) or device.ledger.room(now.mono).available_mb < 0:
         # One process per adapter and device; and others may have taken what was freed.
         return
     worker.move(WorkerState.STARTING, "there is room", now.mono)
@@ -58,27 +58,27 @@ def start_if_room(core: Core, worker: Worker, now: Now) -> None:
     worker.load_started = now.mono
     for run in worker.runs.values():
         run.load_deadline = now.mono + run.award.job.limits.load_s
-    core.do(StartWorker(worker.worker_id, worker.adapter_id, worker.device, worker.resident_mb))
+    core.add_effect(StartWorker(worker.worker_id, worker.adapter_id, worker.device, worker.resident_mb))
 
 
 def worker_ready(core: Core, event: WorkerReady, now: Now) -> None:
-    """The process runs."""
+    """A worker's process said hello."""
     worker = core.workers.get(event.worker_id)
     if worker is None:
         return
     worker.pid = event.pid
-    core.book_of(worker).ledger.hold_process(worker.worker_id, event.pid)
+    core.device_of(worker).ledger.hold_process(worker.worker_id, event.pid)
     if worker.state is WorkerState.STARTING:
         worker.move(WorkerState.LOADING, f"pid {event.pid}", now.mono)
     core.changed = True
 
 
 def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
-    """Jobs may run on it."""
+    """A worker's model is loaded: its runs can begin."""
     worker = core.workers.get(event.worker_id)
     if worker is None or worker.state is not WorkerState.LOADING:
         return
-    core.book_of(worker).ledger.hold_reported(worker.worker_id, event.vram_mb)
+    core.device_of(worker).ledger.hold_reported(worker.worker_id, event.vram_mb)
     worker.loaded_at = now.mono
     if worker.load_started is not None:
         core.estimates.note_load(worker.adapter_id, worker.device, now.mono - worker.load_started)
@@ -93,14 +93,14 @@ def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
 
 
 def load_failed(core: Core, event: LoadFailed, now: Now) -> None:
-    """Its runs fail with the reason; the process ends by itself, or is ended."""
+    """A worker could not load its model: its runs fail, and its process ends by itself or is ended."""
     worker = core.workers.get(event.worker_id)
     if worker is None or worker.state is not WorkerState.LOADING:
         return
     for run in list(worker.runs.values()):
         fail_run(core, run, event.code, event.message, now)
     worker.move(WorkerState.STOPPING, f"load failed: {event.code}", now.mono)
-    core.book_of(worker).ledger.end(worker.worker_id)
+    core.device_of(worker).ledger.end(worker.worker_id)
     worker.stop_why = event.message
     # It exits by itself: the next step, if it does not, is the signal.
     worker.stop_how = "shutdown"
@@ -112,9 +112,9 @@ def load_failed(core: Core, event: LoadFailed, now: Now) -> None:
 
 
 def stop_worker(core: Core, worker: Worker, why: str, now: Now, how: HowToStop = "shutdown") -> None:
-    """End a worker. Runs that it does not know of yet are handed back; those on it end with it."""
+    """End a worker. Runs that it has not got yet are handed back; those on it end with it."""
     if worker.state is WorkerState.PLANNED:
-        drop_plan(core, worker, why, now)
+        drop_planned(core, worker, why, now)
         return
     if not worker.active:
         return
@@ -126,44 +126,44 @@ def stop_worker(core: Core, worker: Worker, why: str, now: Now, how: HowToStop =
     worker.idle_since = None
     worker.stop_how = how
     worker.stop_deadline = now.mono + core.settings.stop_grace_s
-    core.book_of(worker).ledger.end(worker.worker_id)
-    core.do(StopWorker(worker.worker_id, how))
+    core.device_of(worker).ledger.end(worker.worker_id)
+    core.add_effect(StopWorker(worker.worker_id, how))
     core.changed = True
     for run in list(worker.runs.values()):
         if run.state in BEFORE_RUN:
             fail_run(core, run, FailureCode.HANDED_BACK.value, f"its worker was stopped: {why}", now)
 
 
-def press(core: Core, worker: Worker, now: Now) -> None:
-    """It was told to end and is still there: be harder."""
+def escalate_stop(core: Core, worker: Worker, now: Now) -> None:
+    """Escalate the stop of a worker that is still there: shutdown frame, then SIGTERM, then SIGKILL."""
     how: HowToStop = "terminate" if worker.stop_how == "shutdown" else "kill"
     worker.stop_how = how
     worker.stop_deadline = now.mono + core.settings.stop_grace_s
-    core.do(StopWorker(worker.worker_id, how))
+    core.add_effect(StopWorker(worker.worker_id, how))
 
 
-def drop_plan(core: Core, worker: Worker, why: str, now: Now) -> None:
-    """Give up a worker that was never started."""
+def drop_planned(core: Core, worker: Worker, why: str, now: Now) -> None:
+    """Give up a planned worker that was never started, and hand back its runs."""
     for run in list(worker.runs.values()):
         fail_run(core, run, FailureCode.HANDED_BACK.value, f"its worker was not started: {why}", now)
     if worker.state is WorkerState.PLANNED:
-        worker.move(WorkerState.GONE, why, now.mono)
+        worker.move(WorkerState.EXITED, why, now.mono)
         _remove(core, worker)
-        core.book_of(worker).ledger.drop(worker.worker_id)
+        core.device_of(worker).ledger.drop(worker.worker_id)
 
 
 def worker_exited(core: Core, event: WorkerExited, now: Now) -> None:
-    """The process is gone: its runs fail, its claim stays until its memory was seen free."""
+    """A worker's process has exited: its runs fail, and its claim stays until a probe has seen its memory free."""
     worker = core.workers.get(event.worker_id)
     if worker is None:
         return
     asked = worker.state is WorkerState.STOPPING
-    worker.move(WorkerState.GONE, event.message, now.mono)
-    book = core.book_of(worker)
+    worker.move(WorkerState.EXITED, event.message, now.mono)
+    device = core.device_of(worker)
     for run in list(worker.runs.values()):
         if run.alone and worker.peak_mb:
             run.vram_peak_mb = worker.peak_mb
-        if run.ending is not None:
+        if run.stop_reason is not None:
             end_run(core, run, now)
         elif asked and run.state is RunState.RUNNING:
             message = f"its worker was stopped, through no fault of this job: {worker.stop_why}"
@@ -171,13 +171,13 @@ def worker_exited(core: Core, event: WorkerExited, now: Now) -> None:
         else:
             fail_run(core, run, event.code, event.message, now)
     _remove(core, worker)
-    book.ledger.gone(worker.worker_id, now.mono)
+    device.ledger.exited(worker.worker_id, now.mono)
     core.changed = True
 
 
 def _remove(core: Core, worker: Worker) -> None:
     del core.workers[worker.worker_id]
-    del core.book_of(worker).workers[worker.worker_id]
+    del core.device_of(worker).workers[worker.worker_id]
     core.changed = True
 
 
@@ -185,28 +185,28 @@ def _remove(core: Core, worker: Worker) -> None:
 
 
 def probe_read(core: Core, event: ProbeRead, now: Now) -> None:
-    """The devices were measured."""
+    """The probe has measured the devices."""
     core.probing = False
-    for device, reading in event.readings.items():
-        book = core.books.get(device)
-        if book is None:
+    for device_id, reading in event.readings.items():
+        device = core.devices.get(device_id)
+        if device is None:
             continue
-        lost = book.ledger.unavailable(now.mono)
-        released = book.ledger.read(reading, event.taken_at)
-        for worker in book.workers.values():
-            worker.peak_mb = max(worker.peak_mb, book.ledger.seen_mb(worker.worker_id) or 0)
-        if released or lost != book.ledger.unavailable(now.mono):
+        lost = device.ledger.unavailable(now.mono)
+        released = device.ledger.read(reading, event.taken_at)
+        for worker in device.workers.values():
+            worker.peak_mb = max(worker.peak_mb, device.ledger.seen_mb(worker.worker_id) or 0)
+        if released or lost != device.ledger.unavailable(now.mono):
             core.changed = True
 
 
-def settle(core: Core, now: Now) -> None:
-    """After every event: idle workers that nobody wants end, plans without jobs are given up, and whoever waits for
-    memory goes on if there is enough.
+def reconcile(core: Core, now: Now) -> None:
+    """Bring workers into line with what is needed, after every event: stop unwanted idle workers, drop planned ones
+    without runs, and start or continue what waits for memory if there is enough.
     """
     for worker in list(core.workers.values()):
         if worker.state is WorkerState.PLANNED:
             if not worker.runs and not worker.pinned:
-                drop_plan(core, worker, "its jobs ended before it was started", now)
+                drop_planned(core, worker, "its jobs ended before it was started", now)
         elif worker.state is WorkerState.IDLE and (worker.unwanted or core.leaving):
             stop_worker(core, worker, "the agent leaves" if core.leaving else "it is not wanted any more", now)
     for worker in list(core.workers.values()):
@@ -215,13 +215,13 @@ def settle(core: Core, now: Now) -> None:
             continue
         for run in list(worker.runs.values()):
             if run.room_deadline is not None:
-                _grant_extra(core, core.book_of(worker), run, now)
+                _grant_extra(core, core.device_of(worker), run, now)
 
 
-def _grant_extra(core: Core, book: DeviceBook, run: Run, now: Now) -> None:
-    if book.ledger.behind(run.token) or book.ledger.room(now.mono).available_mb < 0:
+def _grant_extra(core: Core, device: DeviceRecord, run: Run, now: Now) -> None:
+    if device.ledger.waits_for(run.token) or device.ledger.room(now.mono).available_mb < 0:
         return
-    book.ledger.drop(run.token)
-    book.ledger.add_extra(run.worker.worker_id, run.token, run.extra_mb)
+    device.ledger.drop(run.token)
+    device.ledger.add_extra(run.worker.worker_id, run.token, run.extra_mb)
     run.room_deadline = None
     advance(core, run, now)

@@ -1,4 +1,4 @@
-"""What can happen to the agent's engine. Facts, in the past tense; ids, readings and times come in with them."""
+"""Events: what can happen to the agent's engine. Ids, readings and times come in with them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.messages import Artifact
 from pocket3d.contracts.worker_frames import AdapterDescription, OutputFile
 
+from .message_limits import DEFAULT_MAX_PAYLOAD
 from .probes.port import Reading
 
 #: An opaque handle on a request that waits for an answer; the service knows whose it is.
@@ -27,7 +28,7 @@ class CommandReceived(NamedTuple):
 
 
 class CommandUnreadable(NamedTuple):
-    """Something that is no command came on the command subject."""
+    """A message on the command subject is no command."""
 
     message: str
     request: RequestId | None = None
@@ -35,6 +36,9 @@ class CommandUnreadable(NamedTuple):
 
 class Connected(NamedTuple):
     """The connection stands (again)."""
+
+    #: Largest message that the server takes, bytes.
+    max_payload: int = DEFAULT_MAX_PAYLOAD
 
 
 class Disconnected(NamedTuple):

@@ -25,7 +25,7 @@ _SLACK_MB = 64
 
 
 class LedgerError(AssertionError):
-    """The ledger's own rules are broken: a bug."""
+    """The ledger's own rules do not hold: a bug."""
 
 
 class Claim:
@@ -33,25 +33,25 @@ class Claim:
 
     __slots__ = (
         "base_mb",
-        "behind",
         "ending",
+        "exited_at",
         "extras",
         "free_before",
-        "gone_at",
         "key",
         "pid",
         "reported_mb",
         "seen_mb",
+        "waits_for",
     )
 
-    def __init__(self, key: str, base_mb: int, behind: Collection[str]) -> None:
+    def __init__(self, key: str, base_mb: int, waits_for: Collection[str]) -> None:
         self.key = key
         #: The worker's own, or the waiting run's.
         self.base_mb = base_mb
         #: Token -> MB that a run claims beyond the worker's own.
         self.extras: dict[str, int] = {}
         #: Keys whose memory this one waits for.
-        self.behind: set[str] = set(behind)
+        self.waits_for: set[str] = set(waits_for)
         self.pid: int | None = None
         #: Allocated after the load, as the worker's framework says.
         self.reported_mb: int | None = None
@@ -60,13 +60,13 @@ class Claim:
         #: Its worker was told to end: the memory will be free without anybody's doing.
         self.ending = False
         #: When the process was gone, monotonic seconds.
-        self.gone_at: float | None = None
+        self.exited_at: float | None = None
         #: Free memory of the device in the last reading before it was gone.
         self.free_before = 0
 
     @property
     def mb(self) -> int:
-        """All of it."""
+        """The whole claim, MB."""
         return self.base_mb + sum(self.extras.values())
 
     @property
@@ -99,11 +99,11 @@ class DeviceLedger:
 
     @property
     def capacity_mb(self) -> int:
-        """What may ever be promised."""
+        """Memory that may be promised in all, MB."""
         return self.device.total_mb - self.device.buffer_mb
 
     def claim_mb(self, key: str) -> int:
-        """What a key holds; 0 if nothing."""
+        """MB that a key has claimed; 0 if it has no claim."""
         claim = self._claims.get(key)
         return claim.mb if claim else 0
 
@@ -117,10 +117,10 @@ class DeviceLedger:
         claim = self._claims.get(key)
         return claim.seen_mb if claim else None
 
-    def behind(self, key: str) -> frozenset[str]:
-        """Whose memory a claim still waits for."""
+    def waits_for(self, key: str) -> frozenset[str]:
+        """Keys of the claims whose memory a claim still waits for."""
         claim = self._claims.get(key)
-        return frozenset(claim.behind) if claim else frozenset()
+        return frozenset(claim.waits_for) if claim else frozenset()
 
     def ending(self) -> list[str]:
         """Claims whose workers were told to end, or are gone and not yet seen free."""
@@ -128,11 +128,11 @@ class DeviceLedger:
 
     def unreleased(self) -> bool:
         """True while a gone worker's memory was not seen free."""
-        return any(claim.gone_at is not None for claim in self._claims.values())
+        return any(claim.exited_at is not None for claim in self._claims.values())
 
-    def promised_to(self) -> set[str]:
-        """Keys whose memory somebody already waits for."""
-        return {key for claim in self._claims.values() for key in claim.behind}
+    def waited_for(self) -> set[str]:
+        """Keys of the claims whose memory some other claim waits for."""
+        return {key for claim in self._claims.values() for key in claim.waits_for}
 
     def committed_mb(self, without: Collection[str] = ()) -> int:
         """All claims together, as if those of `without` were not there."""
@@ -180,12 +180,12 @@ class DeviceLedger:
 
     def _groups(self, without: Collection[str]) -> list[tuple[int, int]]:
         """(claimed, visible) of every claim or, where one waits behind others, of the group."""
-        promised = self.promised_to()
+        waited_for = self.waited_for()
         groups: list[tuple[int, int]] = []
         for claim in self._claims.values():
-            if claim.key in without or claim.key in promised:
+            if claim.key in without or claim.key in waited_for:
                 continue
-            inner = [self._claims[key] for key in claim.behind if key not in without]
+            inner = [self._claims[key] for key in claim.waits_for if key not in without]
             mb = max(claim.mb, sum(each.mb for each in inner))
             visible = claim.visible_mb + sum(each.visible_mb for each in inner)
             groups.append((mb, 0 if self.device.budgeted else visible))
@@ -193,11 +193,11 @@ class DeviceLedger:
 
     # -- changes
 
-    def add(self, key: str, mb: int, behind: Collection[str] = ()) -> None:
+    def add(self, key: str, mb: int, waits_for: Collection[str] = ()) -> None:
         """Promise memory to a worker, or to a run that waits behind others."""
         if key in self._claims:
             raise LedgerError(f"{self.device.id}: {key} has a claim already")
-        self._claims[key] = Claim(key, mb, behind)
+        self._claims[key] = Claim(key, mb, waits_for)
         self.check()
 
     def add_extra(self, key: str, token: str, mb: int) -> None:
@@ -206,31 +206,31 @@ class DeviceLedger:
         self.check()
 
     def drop_extra(self, key: str, token: str) -> None:
-        """The run no longer needs it."""
+        """Release what a run claimed beyond its worker's own."""
         claim = self._claims.get(key)
         if claim is not None:
             claim.extras.pop(token, None)
 
     def drop(self, key: str) -> None:
-        """Release a claim whose memory was never used: a plan that is given up."""
+        """Release a claim whose memory was never used."""
         if self._claims.pop(key, None) is not None:
             self._forget(key)
 
     def hold_process(self, key: str, pid: int) -> None:
-        """The worker's process is known."""
+        """Note the process id of a worker."""
         self._claims[key].pid = pid
 
     def hold_reported(self, key: str, mb: int | None) -> None:
-        """What the worker's framework has allocated."""
+        """Note what a worker's framework has allocated, MB."""
         self._claims[key].reported_mb = mb
 
     def end(self, key: str) -> None:
-        """The worker was told to end."""
+        """Note that a worker was told to end."""
         if key in self._claims:
             self._claims[key].ending = True
 
-    def gone(self, key: str, now_mono: float) -> bool:
-        """The worker's process is gone; True if its claim is released at once (budgeted devices)."""
+    def exited(self, key: str, now_mono: float) -> bool:
+        """A worker's process has exited; True if its claim is released at once (budgeted devices)."""
         claim = self._claims.get(key)
         if claim is None:
             return False
@@ -240,7 +240,7 @@ class DeviceLedger:
             # Simulated memory, or no process ever was.
             self.drop(key)
             return True
-        claim.gone_at = now_mono
+        claim.exited_at = now_mono
         claim.free_before = self.reading.free_mb if self.reading else 0
         return False
 
@@ -254,9 +254,9 @@ class DeviceLedger:
             if by_pid is not None and claim.pid is not None:
                 if claim.pid in by_pid:
                     claim.seen_mb = by_pid[claim.pid]
-                elif claim.seen_mb is not None and claim.gone_at is None:
+                elif claim.seen_mb is not None and claim.exited_at is None:
                     claim.seen_mb = 0
-            if claim.gone_at is None or taken_at < claim.gone_at or reading.unavailable is not None:
+            if claim.exited_at is None or taken_at < claim.exited_at or reading.unavailable is not None:
                 continue
             if self._seen_free(claim, reading):
                 released.append(claim.key)
@@ -275,7 +275,7 @@ class DeviceLedger:
         overdue = [
             claim.key
             for claim in self._claims.values()
-            if claim.gone_at is not None and now_mono - claim.gone_at >= self._release_wait_s
+            if claim.exited_at is not None and now_mono - claim.exited_at >= self._release_wait_s
         ]
         for key in overdue:
             self.drop(key)
@@ -284,12 +284,12 @@ class DeviceLedger:
     def postpone(self, pause_s: float) -> None:
         """The process was paused: what was being waited for may take that much longer."""
         for claim in self._claims.values():
-            if claim.gone_at is not None:
-                claim.gone_at += pause_s
+            if claim.exited_at is not None:
+                claim.exited_at += pause_s
 
     def _forget(self, key: str) -> None:
         for claim in self._claims.values():
-            claim.behind.discard(key)
+            claim.waits_for.discard(key)
 
     # -- its own rules
 
@@ -300,11 +300,11 @@ class DeviceLedger:
             raise LedgerError(f"{self.device.id}: {committed} MB promised of {self.capacity_mb}")
         waiting: set[str] = set()
         for claim in self._claims.values():
-            if claim.behind & waiting:
-                raise LedgerError(f"{self.device.id}: two claims wait for {sorted(claim.behind & waiting)}")
-            waiting |= claim.behind
-            if claim.behind - set(self._claims):
+            if claim.waits_for & waiting:
+                raise LedgerError(f"{self.device.id}: two claims wait for {sorted(claim.waits_for & waiting)}")
+            waiting |= claim.waits_for
+            if claim.waits_for - set(self._claims):
                 raise LedgerError(f"{self.device.id}: {claim.key} waits for unknown claims")
-        physical = sum(claim.mb for claim in self._claims.values() if not claim.behind)
+        physical = sum(claim.mb for claim in self._claims.values() if not claim.waits_for)
         if physical > self.capacity_mb:
             raise LedgerError(f"{self.device.id}: {physical} MB held of {self.capacity_mb}")

@@ -1,4 +1,4 @@
-"""Where a run and a worker can be, and which way they may go. The README draws the same two pictures."""
+"""States of runs and workers, and the tables of their transitions. The README draws the same two pictures."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable
 from enum import Enum
 
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.lifecycle import InvalidTransition
 
 
 class RunState(str, Enum):
-    """Where an attempt stands on this agent."""
+    """State of one attempt on this agent."""
 
     #: Taken; waits for its turn to fetch.
     ACCEPTED = "accepted"
@@ -50,7 +51,7 @@ RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
 
 
 class WorkerState(str, Enum):
-    """Where a worker stands."""
+    """State of one worker process."""
 
     #: Decided, its memory is claimed; waits until evicted workers are gone and their memory was seen free.
     PLANNED = "planned"
@@ -65,7 +66,7 @@ class WorkerState(str, Enum):
     #: Told to end.
     STOPPING = "stopping"
     #: The process is gone. Its claim stays in the ledger until its memory was seen free.
-    GONE = "gone"
+    EXITED = "exited"
 
 
 LOADED = frozenset({WorkerState.IDLE, WorkerState.BUSY})
@@ -73,23 +74,14 @@ LOADED = frozenset({WorkerState.IDLE, WorkerState.BUSY})
 ACTIVE = frozenset({WorkerState.PLANNED, WorkerState.STARTING, WorkerState.LOADING, WorkerState.IDLE, WorkerState.BUSY})
 
 WORKER_TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
-    WorkerState.PLANNED: frozenset({WorkerState.STARTING, WorkerState.GONE}),
-    WorkerState.STARTING: frozenset({WorkerState.LOADING, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.LOADING: frozenset({WorkerState.IDLE, WorkerState.BUSY, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.IDLE: frozenset({WorkerState.BUSY, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.BUSY: frozenset({WorkerState.IDLE, WorkerState.STOPPING, WorkerState.GONE}),
-    WorkerState.STOPPING: frozenset({WorkerState.GONE}),
-    WorkerState.GONE: frozenset(),
+    WorkerState.PLANNED: frozenset({WorkerState.STARTING, WorkerState.EXITED}),
+    WorkerState.STARTING: frozenset({WorkerState.LOADING, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.LOADING: frozenset({WorkerState.IDLE, WorkerState.BUSY, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.IDLE: frozenset({WorkerState.BUSY, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.BUSY: frozenset({WorkerState.IDLE, WorkerState.STOPPING, WorkerState.EXITED}),
+    WorkerState.STOPPING: frozenset({WorkerState.EXITED}),
+    WorkerState.EXITED: frozenset(),
 }
-
-
-class InvalidTransition(Exception):
-    """A run or worker was to go where the table has no row. The message ends with its story."""
-
-    def __init__(self, what: str, start: str, finish: str, story: list[str]) -> None:
-        super().__init__(f"{what}: no transition {start} -> {finish}; its story: " + "; ".join(story))
-        self.start = start
-        self.finish = finish
 
 
 #: Told of every move of every run and worker: tests and the simulation count which rows are taken.
@@ -97,7 +89,7 @@ observers: list[Callable[[RunState | WorkerState, RunState | WorkerState], None]
 
 
 def check_transition(
-    what: str, start: RunState | WorkerState, finish: RunState | WorkerState, story: list[str]
+    what: str, start: RunState | WorkerState, finish: RunState | WorkerState, history: list[str]
 ) -> None:
     """A run or worker makes a move.
 
@@ -105,7 +97,7 @@ def check_transition(
         InvalidTransition: its table has no such row.
     """
     if finish not in (RUN_TRANSITIONS[start] if isinstance(start, RunState) else WORKER_TRANSITIONS[start]):
-        raise InvalidTransition(what, start.value, finish.value, story)
+        raise InvalidTransition(what, start, finish, history)
     for on_move in observers:
         on_move(start, finish)
 

@@ -1,4 +1,4 @@
-"""The agent as a process sees it: one engine, fed with what happens, and its wishes carried out."""
+"""The agent service: feeds one engine with events and runs its effects."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ from .probes.port import Probe
 from .service_control import control_service
 from .service_files import JobFiles
 from .service_folders import JobFolders, WorkFolder
-from .service_performer import Performer, Requests
+from .service_performer import EffectRunner, Requests
 from .service_ports import WorkerProcesses
-from .service_workers import Workers
+from .service_workers import WorkerGateway
 from .settings import AgentSettings
+from .step_log import log_moves
 
 log = structlog.get_logger(__name__)
 
@@ -131,7 +132,7 @@ class AgentService:
 
     def drain(self) -> None:
         """Take nothing new, finish what runs within bounds, hand back the rest; then `run` returns."""
-        self._tell(events.DrainRequested(leave=True))
+        self._emit(events.DrainRequested(leave=True))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set (the workers are ended, their jobs are lost to others) or the agent has drained.
@@ -148,8 +149,8 @@ class AgentService:
         files = JobFiles(
             self._bus, folders, self._subjects.inputs_bucket, bucket, self._settings.max_input_mb * 1024 * 1024
         )
-        workers = Workers(self._host, self._devices, self._declared, self._folder, self._tell)
-        performer = Performer(
+        workers = WorkerGateway(self._host, self._devices, self._declared, self._folder, self._emit)
+        runner = EffectRunner(
             self._bus,
             self._subjects,
             self.identity.agent_id,
@@ -158,13 +159,13 @@ class AgentService:
             self._probe,
             self._requests,
             tasks,
-            self._tell,
+            self._emit,
             self._clock,
             self._on_exit,
         )
-        tasks.spawn(performer.send_all())
+        tasks.spawn(runner.send_all())
         tasks.spawn(folders.tidy())
-        tasks.spawn(self._decide(performer))
+        tasks.spawn(self._decide(runner))
         tasks.spawn(self._start())
         endings = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._left.wait())]
         try:
@@ -172,7 +173,7 @@ class AgentService:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if tasks.failed.done():
                 await tasks.failed
-            await performer.flush(1.0)
+            await runner.flush(1.0)
         finally:
             for ending in endings:
                 ending.cancel()
@@ -180,13 +181,13 @@ class AgentService:
                 await each.close()
             await self._host.aclose(0.0 if self._left.is_set() else self._settings.stop_grace_s)
             await tasks.close()
-            performer.discard()
+            runner.discard()
             await asyncio.to_thread(self._folder.close)
             log.info("agent stopped", agent_id=self.identity.agent_id)
 
     # -- what comes in
 
-    def _tell(self, event: events.Event) -> None:
+    def _emit(self, event: events.Event) -> None:
         self._events.put_nowait(event)
 
     async def _start(self) -> None:
@@ -195,7 +196,7 @@ class AgentService:
         await self._listen()
         self._bus.on_connection(self._on_connection)
         if self._bus.connected:
-            self._tell(events.Connected())
+            self._emit(events.Connected(self._bus.max_payload))
         self._ready.set()
         log.info(
             "agent started",
@@ -210,13 +211,13 @@ class AgentService:
             if not adapter.available:
                 log.warning("an adapter is not available", adapter_id=adapter.adapter_id, reason=adapter.reason)
         self._described.update((adapter.adapter_id, adapter) for adapter in described)
-        self._tell(events.AdaptersDescribed(tuple(self._described.values()), preferred))
+        self._emit(events.AdaptersDescribed(tuple(self._described.values()), preferred))
 
     async def _listen(self) -> None:
         """Subscribe and serve; tried again while there is no connection."""
         agent_id = self.identity.agent_id
         metadata = {"incarnation": self.identity.incarnation, "host": self.identity.host}
-        service = control_service(self._subjects, agent_id, self.identity.version, metadata, self._requests, self._tell)
+        service = control_service(self._subjects, agent_id, self.identity.version, metadata, self._requests, self._emit)
         while True:
             try:
                 if not self._open:
@@ -233,12 +234,12 @@ class AgentService:
         try:
             command: AnyCommand = decode(AnyCommand, msg.data)  # type: ignore[arg-type]
         except WireError as error:
-            self._tell(events.CommandUnreadable(str(error), request))
+            self._emit(events.CommandUnreadable(str(error), request))
         else:
-            self._tell(events.CommandReceived(command, request))
+            self._emit(events.CommandReceived(command, request))
 
     def _on_connection(self, up: bool) -> None:
-        self._tell(events.Connected() if up else events.Disconnected())
+        self._emit(events.Connected(self._bus.max_payload) if up else events.Disconnected())
 
     def _on_exit(self, effect: effects.Exit) -> None:
         if effect.unreported:
@@ -247,10 +248,10 @@ class AgentService:
 
     # -- the one task that owns the engine
 
-    async def _decide(self, performer: Performer) -> None:
+    async def _decide(self, runner: EffectRunner) -> None:
         loop = asyncio.get_running_loop()
         engine, queue = self.engine, self._events
-        self._handle(events.Tick(), performer)
+        self._handle(events.Tick(), runner)
         ticked = self._clock().mono
         while True:
             now = self._clock()
@@ -259,17 +260,18 @@ class AgentService:
                 left_s = engine.next_deadline(now) - now.mono
                 if left_s <= 0:
                     ticked = now.mono
-                    self._handle(events.Tick(), performer)
+                    self._handle(events.Tick(), runner)
             if queue.empty():
-                timer = loop.call_later(max(left_s, _SHORTEST_S), self._tell, events.Tick())
+                timer = loop.call_later(max(left_s, _SHORTEST_S), self._emit, events.Tick())
                 event = await queue.get()
                 timer.cancel()
             else:
                 event = queue.get_nowait()
-            self._handle(event, performer)
+            self._handle(event, runner)
 
-    def _handle(self, event: events.Event, performer: Performer) -> None:
+    def _handle(self, event: events.Event, runner: EffectRunner) -> None:
         for effect in self.engine.handle(event, self._clock()):
-            performer.perform(effect)
+            runner.run(effect)
+        log_moves(self.engine.moves, self.identity.agent_id)
         if isinstance(event, events.CommandReceived | events.CommandUnreadable):
             self._requests.forget(event.request)

@@ -27,7 +27,7 @@ def control_service(
     version: str,
     metadata: dict[str, str],
     requests: Requests,
-    tell: Callable[[events.Event], None],
+    emit: Callable[[events.Event], None],
 ) -> ServiceSpec:
     """What to register on the bus."""
 
@@ -35,7 +35,7 @@ def control_service(
         async def handle(msg: Msg) -> bytes:
             request, answer = requests.operator()
             try:
-                tell(make(request, msg))
+                emit(make(request, msg))
                 return await asyncio.wait_for(answer, _ANSWER_S)
             except asyncio.TimeoutError as error:
                 raise ServiceError(503, "the agent is stopping") from error

@@ -1,7 +1,7 @@
-"""The agent's folder on disk: one per life of the agent, with a folder per job and per worker in it.
+"""The agent's folder on disk: one per incarnation of the agent, with a folder per job and per worker in it.
 
-A life holds a lock on its folder as long as its process lives, so what a killed agent left behind is told from what
-another agent on the same host is using, and is removed at the next start.
+An incarnation holds a lock on its folder as long as its process lives. So the folder of a killed agent is told from one
+that another agent on the same host is using, and is removed at the next start.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _TIDY_S = 0.05
 
 
 class WorkFolder:
-    """The folder of one life of an agent. `open` and `close` block.
+    """The folder of one incarnation of an agent. `open` and `close` block.
 
     Args:
-        root: shared by all lives of this agent id.
-        name: of this life.
+        root: shared by all incarnations of this agent id.
+        name: the incarnation.
     """
 
     def __init__(self, root: Path, name: str) -> None:
@@ -39,7 +39,7 @@ class WorkFolder:
         self._lock: int | None = None
 
     def open(self) -> None:
-        """Make it, and remove what dead lives left.
+        """Make the folder, and remove those of incarnations whose process has ended.
 
         Raises:
             OSError: the folder cannot be made.
@@ -52,7 +52,7 @@ class WorkFolder:
                 _remove_if_dead(other)
 
     def close(self) -> None:
-        """Remove it."""
+        """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
@@ -67,7 +67,7 @@ def _remove_if_dead(folder: Path) -> None:
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR)
     except OSError:
-        # Not a life's folder, or one that is just being made.
+        # Not an incarnation's folder, or one that is just being made.
         return
     try:
         with contextlib.suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""Performs what the engine wants done, and tells it what came of it. Decides nothing."""
+"""Runs the engine's effects and reports each outcome as an event. Decides nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pocket3d.contracts.subjects import Subjects
 from . import effects, events
 from .probes.port import Probe
 from .service_files import JobFiles
-from .service_workers import Workers
+from .service_workers import WorkerGateway
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ _PROBE = "/probe"
 
 
 class Requests:
-    """Requests that wait for the engine's word: commands of the coordinator, and operators at the micro service."""
+    """Requests that wait for the engine's answer: commands of the coordinator, and operators at the micro service."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -39,7 +39,7 @@ class Requests:
         self._operators: dict[int, asyncio.Future[bytes]] = {}
 
     def command(self, msg: Msg) -> int | None:
-        """A command that came; None if it wants no answer."""
+        """Register a command; its request id, or None if it wants no answer."""
         if not msg.reply:
             return None
         self._last += 1
@@ -47,18 +47,18 @@ class Requests:
         return self._last
 
     def operator(self) -> tuple[int, asyncio.Future[bytes]]:
-        """An operator asks."""
+        """Register an operator's request; its id and the future answer."""
         self._last += 1
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._operators[self._last] = future
         return self._last, future
 
     def take_command(self, request: int) -> Msg | None:
-        """The command to answer, once."""
+        """Take the message of a command, to answer it once."""
         return self._commands.pop(request, None)
 
     def answer_operator(self, request: int, answer: bytes | ServiceError) -> None:
-        """Answer an operator."""
+        """Answer an operator's request."""
         future = self._operators.pop(request, None)
         if future is None or future.done():
             return
@@ -68,17 +68,17 @@ class Requests:
             future.set_result(answer)
 
     def forget_operator(self, request: int) -> None:
-        """Nobody waits any more."""
+        """Forget an operator's request: nobody waits for the answer."""
         self._operators.pop(request, None)
 
     def forget(self, request: int | None) -> None:
-        """It was meant for another life of this agent: no answer."""
+        """Forget a command without an answer: it named another incarnation of this agent."""
         if request is not None:
             self._commands.pop(request, None)
 
 
-class Performer:
-    """See the module.
+class EffectRunner:
+    """Runs effects on the bus, the files, the workers and the probe.
 
     Args:
         bus: the connection.
@@ -89,7 +89,7 @@ class Performer:
         probe: measures the devices.
         requests: who waits for answers.
         tasks: where the work runs.
-        tell: takes events.
+        emit: takes events.
         clock: reads the time.
         leave: called when the engine has left.
     """
@@ -100,11 +100,11 @@ class Performer:
         subjects: Subjects,
         agent_id: str,
         files: JobFiles,
-        workers: Workers,
+        workers: WorkerGateway,
         probe: Probe,
         requests: Requests,
         tasks: TaskPool,
-        tell: Callable[[events.Event], None],
+        emit: Callable[[events.Event], None],
         clock: Callable[[], Now],
         leave: Callable[[effects.Exit], None],
     ) -> None:
@@ -116,11 +116,13 @@ class Performer:
         self._probe = probe
         self._requests = requests
         self._tasks = tasks
-        self._tell = tell
+        self._emit = emit
         self._clock = clock
         self._leave = leave
         #: The last measurement failed; the first of a row is logged.
         self._probe_failed = False
+        #: Adapters whose schema was left out of the last full advert.
+        self._without_schema: tuple[str, ...] = ()
         self._outbox: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
 
     async def send_all(self) -> None:
@@ -136,20 +138,20 @@ class Performer:
                 self._outbox.task_done()
 
     async def flush(self, timeout: float) -> None:
-        """Wait until what is queued was sent, a while."""
+        """Wait at most `timeout` seconds until the queued messages are sent."""
         try:
             await asyncio.wait_for(self._outbox.join(), timeout)
         except asyncio.TimeoutError:
             log.debug("some messages were not sent before the end")
 
     def discard(self) -> None:
-        """What was not sent will not be."""
+        """Drop the queued messages."""
         while not self._outbox.empty():
             self._outbox.get_nowait().close()
 
-    def perform(self, effect: effects.Effect) -> None:
-        """Begin; returns at once."""
-        handler = _PERFORM[type(effect)]
+    def run(self, effect: effects.Effect) -> None:
+        """Start an effect; returns at once."""
+        handler = _HANDLERS[type(effect)]
         handler(self, effect)
 
     def _in_line(self, token: str, work: Coroutine[Any, Any, None], *, instead: bool = False) -> None:
@@ -159,7 +161,7 @@ class Performer:
 
         def on_error(error: BaseException) -> None:
             log.error("unexpected error", agent_id=self._agent_id, token=token, exc_info=error)
-            self._tell(events.TaskFailed(token, f"{type(error).__name__}: {error}"))
+            self._emit(events.TaskFailed(token, f"{type(error).__name__}: {error}"))
 
         self._tasks.in_line(token, work, instead=instead, on_error=on_error)
 
@@ -169,6 +171,15 @@ class Performer:
         self._outbox.put_nowait(self._bus.publish(subject, encode(message)))
 
     def _advert(self, effect: effects.PublishAdvert) -> None:
+        if effect.advert.adapters is not None and effect.without_schema != self._without_schema:
+            self._without_schema = effect.without_schema
+            if effect.without_schema:
+                log.warning(
+                    "adverts exceed what the server takes: schemas are left out, this agent alone checks inputs",
+                    agent_id=self._agent_id,
+                    adapters=effect.without_schema,
+                    max_payload=self._bus.max_payload,
+                )
         self._publish(self._subjects.advert(self._agent_id), effect.advert)
 
     def _bids(self, effect: effects.SendBids) -> None:
@@ -200,9 +211,9 @@ class Performer:
             noted = decode(OutcomesNoted, answer.data).noted
         except (BusError, WireError) as error:
             log.debug("outcomes were not answered", error=str(error))
-            self._tell(events.OutcomesUnanswered())
+            self._emit(events.OutcomesUnanswered())
         else:
-            self._tell(events.OutcomesAnswered(tuple(noted)))
+            self._emit(events.OutcomesAnswered(tuple(noted)))
 
     # -- results
 
@@ -219,14 +230,14 @@ class Performer:
                 timeout=_STORE_TIMEOUT_S,
             )
         except Conflict:
-            self._tell(events.ResultConflict(effect.token))
+            self._emit(events.ResultConflict(effect.token))
         except TooLarge as error:
-            self._tell(events.ResultRefused(effect.token, f"the result: {error}; return files instead"))
+            self._emit(events.ResultRefused(effect.token, f"the result: {error}; return files instead"))
         except BusError as error:
             log.info("a result is not known to be stored", job_id=result.job_id, token=effect.token, error=str(error))
-            self._tell(events.ResultUnknown(effect.token, str(error)))
+            self._emit(events.ResultUnknown(effect.token, str(error)))
         else:
-            self._tell(events.ResultStored(effect.token))
+            self._emit(events.ResultStored(effect.token))
 
     def _read(self, effect: effects.ReadResult) -> None:
         self._in_line(effect.token, self._read_result(effect))
@@ -235,7 +246,7 @@ class Performer:
         try:
             stored = await self._bus.last(self._subjects.results_stream, self._subjects.result_of(effect.job_id))
         except BusError as error:
-            self._tell(events.ResultUnknown(effect.token, str(error)))
+            self._emit(events.ResultUnknown(effect.token, str(error)))
             return
         token: str | None = None
         if stored is not None:
@@ -244,23 +255,23 @@ class Performer:
             except WireError as error:
                 # No result: the leader deletes it, and then ours is proposed again.
                 log.warning("bytes that are no result stand there", subject=stored.subject, error=str(error))
-        self._tell(events.ResultRead(effect.token, token))
+        self._emit(events.ResultRead(effect.token, token))
 
     # -- files
 
     def _fetch(self, effect: effects.FetchInputs) -> None:
         fetched = self._files.fetch_now(effect.token, effect.inputs)
         if fetched is not None:
-            self._tell(fetched)
+            self._emit(fetched)
             return
-        self._in_line(effect.token, self._then_tell(self._files.fetch(effect.token, effect.inputs)))
+        self._in_line(effect.token, self._emit_result(self._files.fetch(effect.token, effect.inputs)))
 
     def _upload(self, effect: effects.UploadOutputs) -> None:
         work = self._files.upload(effect.token, effect.job_id, effect.files)
-        self._in_line(effect.token, self._then_tell(work))
+        self._in_line(effect.token, self._emit_result(work))
 
-    async def _then_tell(self, work: Coroutine[Any, Any, events.Event]) -> None:
-        self._tell(await work)
+    async def _emit_result(self, work: Coroutine[Any, Any, events.Event]) -> None:
+        self._emit(await work)
 
     def _drop(self, effect: effects.DropArtifacts) -> None:
         self._in_line(effect.token, self._files.drop(effect.token, effect.job_id, effect.names))
@@ -297,7 +308,7 @@ class Performer:
         if self._probe_failed:
             self._probe_failed = False
             log.info("the devices are measured again", agent_id=self._agent_id)
-        self._tell(events.ProbeRead(readings, taken_at))
+        self._emit(events.ProbeRead(readings, taken_at))
 
     def _on_probe_error(self, error: BaseException) -> None:
         if not self._probe_failed:
@@ -307,29 +318,29 @@ class Performer:
                 agent_id=self._agent_id,
                 exc_info=error,
             )
-        self._tell(events.ProbeFailed(f"{type(error).__name__}: {error}"))
+        self._emit(events.ProbeFailed(f"{type(error).__name__}: {error}"))
 
     def _exit(self, effect: effects.Exit) -> None:
         self._leave(effect)
 
 
-_PERFORM: dict[type[Any], Callable[[Performer, Any], None]] = {
-    effects.PublishAdvert: Performer._advert,
-    effects.Reply: Performer._reply,
-    effects.RefuseRequest: Performer._refuse,
-    effects.SendBids: Performer._bids,
-    effects.SendOutcomes: Performer._outcomes,
-    effects.PublishProgress: Performer._progress,
-    effects.FetchInputs: Performer._fetch,
-    effects.StartWorker: Performer._start_worker,
-    effects.RunOnWorker: Performer._run,
-    effects.CancelOnWorker: Performer._cancel,
-    effects.StopWorker: Performer._stop_worker,
-    effects.UploadOutputs: Performer._upload,
-    effects.StoreResult: Performer._store,
-    effects.ReadResult: Performer._read,
-    effects.DropArtifacts: Performer._drop,
-    effects.CleanUp: Performer._clean_up,
-    effects.ProbeNow: Performer._measure,
-    effects.Exit: Performer._exit,
+_HANDLERS: dict[type[Any], Callable[[EffectRunner, Any], None]] = {
+    effects.PublishAdvert: EffectRunner._advert,
+    effects.Reply: EffectRunner._reply,
+    effects.RefuseRequest: EffectRunner._refuse,
+    effects.SendBids: EffectRunner._bids,
+    effects.SendOutcomes: EffectRunner._outcomes,
+    effects.PublishProgress: EffectRunner._progress,
+    effects.FetchInputs: EffectRunner._fetch,
+    effects.StartWorker: EffectRunner._start_worker,
+    effects.RunOnWorker: EffectRunner._run,
+    effects.CancelOnWorker: EffectRunner._cancel,
+    effects.StopWorker: EffectRunner._stop_worker,
+    effects.UploadOutputs: EffectRunner._upload,
+    effects.StoreResult: EffectRunner._store,
+    effects.ReadResult: EffectRunner._read,
+    effects.DropArtifacts: EffectRunner._drop,
+    effects.CleanUp: EffectRunner._clean_up,
+    effects.ProbeNow: EffectRunner._measure,
+    effects.Exit: EffectRunner._exit,
 }

@@ -34,15 +34,15 @@ _CODES_OF_WORKERS = {code.value for code in FailureCode} - {
 }
 
 
-class Workers:
-    """Performs worker effects on a host of processes and tells the engine what comes of them.
+class WorkerGateway:
+    """Runs worker effects on a host of processes and reports the outcomes as events.
 
     Args:
         host: the processes.
         devices: the agent's devices.
         declared: how each adapter is started, by id; looked at anew with every start.
         folder: where workers have their working directories.
-        tell: takes events; does not block.
+        emit: takes events; does not block.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class Workers:
         devices: Sequence[DeviceSpec],
         declared: Mapping[str, DeclaredAdapter],
         folder: WorkFolder,
-        tell: Callable[[events.Event], None],
+        emit: Callable[[events.Event], None],
     ) -> None:
         self._host = host
         self._devices: Mapping[str, DeviceSpec] = {device.id: device for device in devices}
         self._declared = declared
         self._folder = folder
-        self._tell = tell
+        self._emit = emit
 
     async def start(self, effect: StartWorker) -> None:
         """Start a process; what is wrong with it is told as its exit."""
@@ -74,14 +74,14 @@ class Workers:
             await self._host.start(effect.worker_id, launch, self._on_frame, self._on_exit)
         except (NamespaceError, RuntimeError, OSError, ValueError) as error:
             code = FailureCode.ADAPTER_UNAVAILABLE.value
-            self._tell(events.WorkerExited(effect.worker_id, code, f"it could not be started: {error}"))
+            self._emit(events.WorkerExited(effect.worker_id, code, f"it could not be started: {error}"))
 
     def run(self, effect: RunOnWorker) -> None:
         """Hand a job to a worker. If the worker is gone, its exit speaks for the job."""
         try:
             self._host.begin(effect.worker_id, effect.job)
         except frames.FrameError as error:
-            self._tell(events.RunFailed(effect.job.run_id, FailureCode.INVALID_INPUT.value, f"the job {error}"))
+            self._emit(events.RunFailed(effect.job.run_id, FailureCode.INVALID_INPUT.value, f"the job {error}"))
 
     async def cancel(self, effect: CancelOnWorker) -> None:
         """Set a run's cooperative flag."""
@@ -97,10 +97,10 @@ class Workers:
     def _on_frame(self, worker_id: str, frame: Any) -> None:
         event = event_of(worker_id, frame)
         if event is not None:
-            self._tell(event)
+            self._emit(event)
 
     def _on_exit(self, told: WorkerExit) -> None:
-        self._tell(events.WorkerExited(told.worker_id, told.code, told.message))
+        self._emit(events.WorkerExited(told.worker_id, told.code, told.message))
 
 
 def event_of(worker_id: str, frame: Any) -> events.Event | None:
@@ -113,7 +113,7 @@ def event_of(worker_id: str, frame: Any) -> events.Event | None:
         if frame.traceback:
             log.info("a run failed", token=frame.run_id, code=frame.code, traceback=frame.traceback)
         code = frame.code if frame.code in _CODES_OF_WORKERS else FailureCode.ADAPTER_ERROR.value
-        return events.RunFailed(frame.run_id, code, frame.message, frame.field, frame.run_s, frame.vram_peak_mb)
+        return events.RunFailed(frame.run_id, code, frame.message, _cut(frame.field), frame.run_s, frame.vram_peak_mb)
     if isinstance(frame, frames.Hello):
         return events.WorkerReady(worker_id, frame.pid)
     if isinstance(frame, frames.ModelLoaded):

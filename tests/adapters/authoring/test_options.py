@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import jsonschema
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pocket3d.adapters.authoring.options import ImageFile, ImageFiles, MeshFile, Meta, Options, Seed
+from pocket3d.adapters.authoring.options import ImageFile, ImageFiles, MeshFile, Meta, Options, Seed, json_schema
 from pocket3d.adapters.base import BaseModel, InvalidInput
+from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.class_loading import load_class
 from pocket3d.adapters.mesh_models import MultiModalMeshModel
 
 
@@ -46,7 +51,7 @@ class Wall(BaseModel):
     default_vram_mb = 64
     default_max_concurrent = 3
     default_output_formats = ("glb", "ply")
-    options_type = WallOptions
+    options_type: ClassVar[type[Options]] = WallOptions
 
     def _load_model(self) -> None: ...
 
@@ -56,8 +61,14 @@ class Wall(BaseModel):
         return {"rows": WallOptions.read(inputs).rows}
 
 
+def schema_of(adapter: BaseModel) -> dict[str, Any]:
+    schema = adapter.get_parameter_schema()
+    assert schema is not None
+    return schema
+
+
 def test_the_declaration_is_the_published_schema() -> None:
-    schema = Wall().get_parameter_schema()
+    schema = schema_of(Wall())
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema == {
         "type": "object",
@@ -99,18 +110,18 @@ def test_a_subclass_declares_only_what_differs() -> None:
     class LongWall(Wall):
         options_type = LongWallOptions
 
-    assert LongWall().get_parameter_schema()["properties"]["rows"] == {
+    assert schema_of(LongWall())["properties"]["rows"] == {
         "type": "integer",
         "minimum": 1,
         "maximum": 900,
         "default": 600,
     }
-    assert list(LongWall().get_parameter_schema()["properties"]) == list(Wall().get_parameter_schema()["properties"])
+    assert list(schema_of(LongWall())["properties"]) == list(schema_of(Wall())["properties"])
 
 
 def test_changing_a_published_schema_changes_no_other() -> None:
-    Wall().get_parameter_schema()["properties"]["rows"]["default"] = 7
-    assert Wall().get_parameter_schema()["properties"]["rows"]["default"] == 20
+    schema_of(Wall())["properties"]["rows"]["default"] = 7
+    assert schema_of(Wall())["properties"]["rows"]["default"] == 20
 
 
 def test_absent_keys_and_nulls_are_defaults() -> None:
@@ -178,7 +189,7 @@ def test_a_declaration_may_let_other_keys_pass() -> None:
     class Open(Wall):
         options_type = OpenOptions
 
-    assert Open().get_parameter_schema()["additionalProperties"] is True
+    assert schema_of(Open())["additionalProperties"] is True
 
 
 async def test_an_adapter_checks_its_options_before_it_works() -> None:
@@ -226,4 +237,57 @@ def test_features_check_their_keys_and_then_the_options(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput) as refused:
             picture.validate_inputs(inputs)
         assert refused.value.field == field
-    assert picture.get_parameter_schema()["properties"]["image_path"] == {"description": "an image: png, jpg or webp"}
+    assert schema_of(picture)["properties"]["image_path"] == {"description": "an image: png, jpg or webp"}
+
+
+VALUES = st.one_of(
+    st.booleans(),
+    st.integers(-3, 5000),
+    st.sampled_from([2**32 - 1, 2**32, 10**30]),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["", "running", "flemish", "a text", "none", "auto", "front", "y"]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.sampled_from(["a", "b"]), st.integers(), max_size=1),
+)
+DECLARED = [
+    WallOptions,
+    LongWallOptions,
+    OpenOptions,
+    *(
+        cls.options_type
+        for cls in (load_class(each.class_path) for each in BUILTIN_ADAPTERS)
+        if cls.options_type is not None
+    ),
+]
+
+
+@pytest.mark.parametrize("declared", DECLARED, ids=lambda each: each.__name__)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_what_the_schema_allows_is_read_and_nothing_else(declared: type[Options], data: st.DataObject) -> None:
+    schema = json_schema(declared)
+    schema["properties"].pop("output_format", None)
+    required = {key: "a.glb" for key in schema.get("required", []) if key != "output_format"}
+    schema["required"] = list(required)
+    facts = schema["properties"]
+
+    def likely(key: str) -> st.SearchStrategy[Any]:
+        bounds = [facts[key][name] for name in ("minimum", "maximum") if name in facts[key]]
+        near = [bound + step for bound in bounds for step in (-1, 0, 0.5, 1)] + facts[key].get("enum", [])
+        return st.sampled_from(near) if near else VALUES
+
+    keys = data.draw(st.lists(st.sampled_from([*facts, "another"]), unique=True, max_size=4))
+    inputs = {key: data.draw(VALUES if key == "another" else st.one_of(VALUES, likely(key))) for key in keys}
+    given_inputs = {**required, **inputs}
+    if "output_format" in declared.__struct_fields__:
+        given_inputs["output_format"] = "glb"
+        facts["output_format"] = {}
+    allowed = jsonschema.Draft202012Validator(schema).is_valid(given_inputs)
+    try:
+        declared.read(given_inputs)
+    except InvalidInput as error:
+        assert error.field in given_inputs
+        # What `__post_init__` refuses, no schema can say.
+        assert not allowed or not isinstance(error.__cause__, msgspec.ValidationError)
+    else:
+        assert allowed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -21,7 +21,7 @@ from pocket3d.adapters.run_context import RunContext, current_run
 class Brick(WeightFreeModel, TextToMeshModel):
     adapter_id = "brick"
     default_vram_mb = 128
-    needs = ("json",)
+    needs: ClassVar[tuple[str, ...]] = ("json",)
     imports = (".weight_free_only",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:

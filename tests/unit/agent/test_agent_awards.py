@@ -180,7 +180,7 @@ def test_a_job_does_not_wait_for_ever_for_evicted_memory() -> None:
     rig.pass_time(31)
     assert rig.failure(token).code == "handed_back"
     assert rig.worker_ids() == []
-    assert rig.engine.core.books["GPU-0"].ledger.committed_mb() == 0
+    assert rig.engine.core.devices["GPU-0"].ledger.committed_mb() == 0
 
 
 def test_the_cheapest_idle_worker_is_evicted_and_no_more_than_needed() -> None:
@@ -234,9 +234,9 @@ def test_a_raised_requirement_claims_its_excess_on_the_warm_worker_and_evicts_fo
     wanted = rig.tell(events.WorkerExited(other))
     run = only(wanted, effects.RunOnWorker)
     assert (run.worker_id, run.job.extra_vram_mb) == (warm, 3000)
-    assert rig.engine.core.books["fixed-0"].ledger.claim_mb(warm) == 9000
+    assert rig.engine.core.devices["fixed-0"].ledger.claim_mb(warm) == 9000
     rig.finish(token)
-    assert rig.engine.core.books["fixed-0"].ledger.claim_mb(warm) == 6000
+    assert rig.engine.core.devices["fixed-0"].ledger.claim_mb(warm) == 6000
 
 
 def test_a_small_job_starts_a_small_worker() -> None:
@@ -252,7 +252,7 @@ def test_a_cancelled_plan_is_given_up() -> None:
     rig.cancel(token)
     assert rig.worker_ids() == [old]
     assert not of(rig.tell(events.WorkerExited(old)), effects.StartWorker)
-    assert rig.engine.core.books["fixed-0"].ledger.committed_mb() == 0
+    assert rig.engine.core.devices["fixed-0"].ledger.committed_mb() == 0
 
 
 def test_a_worker_that_is_leaving_makes_room_without_another_eviction() -> None:

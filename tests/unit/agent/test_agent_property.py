@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ def test_long_stories_take_every_row_of_the_tables(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(kind, "move", noted)
     for seed in range(40):
         chance = random.Random(seed)
-        world = AgentWorld(iter(lambda c=chance: c.randrange(2**16), None))
+        world = AgentWorld(iter(partial(chance.randrange, 2**16), None))
         for _ in range(400):
             world.step()
         world.calm_down(leave=seed % 2 == 0)

@@ -7,8 +7,9 @@ import pytest
 
 from pocket3d.contracts.commands import AttemptFailed, AttemptStarted
 from pocket3d.contracts.jobs import MAX_RESULT_BYTES, Limits
+from pocket3d.contracts.lifecycle import InvalidTransition
 from pocket3d.gpu_agents import effects, events
-from pocket3d.gpu_agents.lifecycle import InvalidTransition, RunState
+from pocket3d.gpu_agents.lifecycle import RunState
 from support.agent_rig import AgentRig, adapter, artifact, fixed, of, only, output
 
 
@@ -356,7 +357,7 @@ def test_a_transition_outside_the_table_raises_with_the_story() -> None:
     with pytest.raises(InvalidTransition) as caught:
         run.move(RunState.DONE, "nonsense", 0.0)
     assert token in str(caught.value) and "accepted->fetching" in str(caught.value)
-    assert (caught.value.start, caught.value.finish) == ("fetching", "done")
+    assert (caught.value.start, caught.value.end) == (RunState.FETCHING, RunState.DONE)
 
 
 def test_late_words_about_a_run_that_is_over_change_nothing() -> None:

@@ -302,6 +302,28 @@ async def test_outputs_go_to_the_bucket_that_is_set_for_this_agent(tmp_path: Pat
     await stage.end()
 
 
+async def test_each_step_of_a_job_is_one_line_of_the_log(stage: Stage) -> None:
+    stage.workers.work = writes()
+    with structlog.testing.capture_logs() as logs:
+        award = await stage.award()
+        await stage.result(award.job_id)
+        await until(lambda: not stage.service.engine.core.runs)
+    lines = [entry for entry in logs if entry.get("job_id") == award.job_id]
+    assert [entry["event"] for entry in lines if entry["event"] not in ("job loading",)] == [
+        "job accepted",
+        "job fetching",
+        "job running",
+        "job uploading",
+        "job storing",
+        "job stored",
+    ]
+    for entry in lines:
+        named = {key: entry[key] for key in ("job_id", "attempt", "token", "agent_id", "log_level")}
+        assert named == {
+            "job_id": award.job_id, "attempt": 1, "token": award.token, "agent_id": "g1", "log_level": "info"
+        }  # fmt: skip
+
+
 async def test_adapters_that_are_declared_later_are_advertised_and_run(stage: Stage) -> None:
     await stage.result((await stage.award()).job_id)
     later = frames.AdapterSpec(adapter_id="later", class_path="c.D")
@@ -605,7 +627,7 @@ async def test_a_probe_that_raises_ends_no_agent_and_its_readings_age(tmp_path: 
     await stage.begin()
 
     def reason() -> str | None:
-        return stage.service.engine.core.books["GPU-0"].ledger.unavailable(time.monotonic())
+        return stage.service.engine.core.devices["GPU-0"].ledger.unavailable(time.monotonic())
 
     try:
         await until(lambda: reason() is None)

@@ -242,7 +242,7 @@ def test_a_crash_while_loading_fails_the_waiting_jobs() -> None:
     rig.fetch(token)
     rig.tell(events.WorkerExited(rig.worker_ids()[0], "adapter_unavailable", "no interpreter"))
     assert rig.failure(token).code == "adapter_unavailable"
-    assert rig.engine.core.books["fixed-0"].ledger.committed_mb() == 0
+    assert rig.engine.core.devices["fixed-0"].ledger.committed_mb() == 0
 
 
 def test_a_failed_load_fails_the_waiting_jobs_with_its_code() -> None:

@@ -87,7 +87,7 @@ def test_a_gone_workers_claim_stays_until_its_process_is_off_the_device() -> Non
     book.add("w1", 6000)
     book.hold_process("w1", 7)
     book.read(Reading(10_000, {7: 6000}), 1.0)
-    assert not book.gone("w1", 2.0)
+    assert not book.exited("w1", 2.0)
     assert book.read(Reading(16_000, {}), 1.5) == [], "measured before it was gone"
     assert book.read(Reading(10_000, {7: 6000}), 2.1) == [], "the driver still shows it"
     assert book.room(2.1).available_mb == 9000
@@ -101,7 +101,7 @@ def test_without_pids_memory_is_free_when_the_free_figure_has_risen() -> None:
     book.hold_process("w1", 7)
     book.hold_reported("w1", 5000)
     book.read(Reading(10_500, None), 1.0)
-    book.gone("w1", 2.0)
+    book.exited("w1", 2.0)
     assert book.read(Reading(12_000, None), 2.5) == []
     assert book.read(Reading(15_500, None), 3.0) == ["w1"]
 
@@ -111,7 +111,7 @@ def test_the_wait_for_memory_that_is_never_seen_free_is_bounded() -> None:
     book.add("w1", 6000)
     book.hold_process("w1", 7)
     book.read(Reading(10_000, {7: 6000}), 1.0)
-    book.gone("w1", 2.0)
+    book.exited("w1", 2.0)
     book.read(Reading(10_000, {7: 6000}), 3.0)
     assert book.release_overdue(6.9) == []
     assert book.release_overdue(7.0) == ["w1"]
@@ -122,7 +122,7 @@ def test_a_pause_lengthens_that_wait() -> None:
     book = ledger(release_wait_s=5.0)
     book.add("w1", 6000)
     book.hold_process("w1", 7)
-    book.gone("w1", 2.0)
+    book.exited("w1", 2.0)
     book.postpone(60.0)
     assert book.release_overdue(62.0) == []
     assert book.release_overdue(67.0) == ["w1"]
@@ -133,7 +133,7 @@ def test_budgeted_memory_is_free_once_the_worker_is_gone(device: object) -> None
     book = ledger(device)
     book.add("w1", 6000)
     book.hold_process("w1", 7)
-    assert book.gone("w1", 1.0)
+    assert book.exited("w1", 1.0)
     assert book.committed_mb() == 0
 
 
@@ -149,21 +149,21 @@ def test_evicted_memory_is_promised_once() -> None:
     book = ledger(fixed(10_000))
     book.add("old", 6000)
     book.add("other", 3000)
-    book.add("new", 7000, behind=["old"])
+    book.add("new", 7000, waits_for=["old"])
     assert book.committed_mb() == 10_000
     assert book.room(0.0).available_mb == 0
-    assert book.behind("new") == {"old"}
-    book.gone("old", 1.0)
-    assert book.behind("new") == frozenset()
+    assert book.waits_for("new") == {"old"}
+    book.exited("old", 1.0)
+    assert book.waits_for("new") == frozenset()
     assert book.committed_mb() == 10_000
 
 
 def test_a_smaller_successor_offers_the_rest_only_when_the_old_one_is_gone() -> None:
     book = ledger(fixed(10_000))
     book.add("old", 6000)
-    book.add("new", 2000, behind=["old"])
+    book.add("new", 2000, waits_for=["old"])
     assert book.room(0.0).available_mb == 4000
-    book.gone("old", 1.0)
+    book.exited("old", 1.0)
     assert book.room(1.0).available_mb == 8000
 
 
@@ -171,19 +171,19 @@ def test_a_plan_given_up_gives_back_what_it_waited_for() -> None:
     book = ledger(fixed(10_000))
     book.add("old", 6000)
     book.end("old")
-    book.add("new", 9000, behind=["old"])
+    book.add("new", 9000, waits_for=["old"])
     book.drop("new")
     assert book.committed_mb() == 6000
-    assert book.promised_to() == set()
+    assert book.waited_for() == set()
     assert book.ending() == ["old"]
 
 
 def test_nobody_waits_for_memory_that_is_promised_already() -> None:
     book = ledger(fixed(10_000))
     book.add("old", 6000)
-    book.add("new", 2000, behind=["old"])
+    book.add("new", 2000, waits_for=["old"])
     with pytest.raises(LedgerError):
-        book.add("third", 2000, behind=["old"])
+        book.add("third", 2000, waits_for=["old"])
 
 
 def test_extras_of_runs_come_and_go() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import warnings
 
 import pytest
@@ -36,7 +37,7 @@ async def test_work_cancelled_before_its_first_step_is_closed(how: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         await pool.close()
-        assert work.cr_frame is None, "the coroutine was left open"
+        assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED, "the coroutine was left open"
         del work
         gc.collect()
     assert not done
@@ -52,7 +53,7 @@ async def test_work_that_waits_for_room_is_closed() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     await pool.close()
-    assert waiting.cr_frame is None
+    assert inspect.getcoroutinestate(waiting) == inspect.CORO_CLOSED
     assert not done
 
 

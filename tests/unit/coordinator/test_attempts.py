@@ -151,7 +151,8 @@ def test_an_answer_for_an_older_token_changes_nothing(desk: Desk, agent: AgentDo
     assert desk.state() is S.AWARDED
     desk.failed(agent, old, "worker_crashed")
     assert desk.state() is S.AWARDED
-    assert desk.record().trouble is None or not desk.record().trouble.attempts
+    trouble = desk.record().trouble
+    assert trouble is None or not trouble.attempts
 
 
 def test_a_request_that_is_gone_ends_its_job(desk: Desk, agent: AgentDouble) -> None:

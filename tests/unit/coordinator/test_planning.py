@@ -248,7 +248,7 @@ def candidate(**values: Any) -> Candidate:
 
 def test_the_parts_of_a_score_do_not_spill_into_each_other() -> None:
     better, worse = candidate(est_start_s=1.0), candidate(est_start_s=1.1)
-    extremes = {"preference": 10**9, "leftover_mb": 10**9}
+    extremes: dict[str, Any] = {"preference": 10**9, "leftover_mb": 10**9}
     assert least_start(better._replace(**extremes)) < least_start(worse)
     assert least_start(candidate(preference=1, leftover_mb=10**9)) < least_start(candidate(preference=2))
 

@@ -244,7 +244,7 @@ def test_an_ended_story_needs_only_its_ack() -> None:
 def test_an_ended_story_is_not_told_again_when_its_result_comes_first(word: str) -> None:
     desk = taking_over()
     desk.read()
-    result = Result(job_id="j1", feature="echo", status=word, token="6-9")  # type: ignore[arg-type]
+    result = Result(job_id="j1", feature="echo", status=word, token="6-9")
     desk.see(result, seq=55)
     desk.do(events.QueuedConflict("j1"))
     desk.do(events.LastEventRead("j1", story(word=word), 1))
@@ -291,7 +291,7 @@ def test_a_result_that_comes_while_the_job_is_being_read_is_kept_for_it() -> Non
 def test_no_result_is_left_waiting_for_a_job_that_ends_another_way(ending: str) -> None:
     desk = taking_over()
     desk.read(body=b"{" if ending == "rejected" else None)
-    stored = Result(job_id="j1", feature="echo", status=ending, token="6-9")  # type: ignore[arg-type]
+    stored = Result(job_id="j1", feature="echo", status=ending, token="6-9")
     desk.see(stored, seq=55)
     if ending == "cancelled":
         desk.do(events.CancelAsked("j1", None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -237,7 +238,7 @@ async def test_a_small_server_gets_split_awards_and_what_cannot_be_sent_fails_it
     await stage.told("large", "queued")
     agent = await stage.agent(run=None)
     for number in range(12):
-        award = await eventually(lambda number=number: agent.award_of(f"j{number}"))
+        award = await eventually(partial(agent.award_of, f"j{number}"))
         await agent.finish(award)
     result = await stage.result("large")
     assert (result.status, result.error and result.error.code) == ("failed", "too_large")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -54,7 +55,7 @@ ORDER = [
 ]
 
 
-def facts(**more: object) -> Facts:
+def facts(**more: Any) -> Facts:
     known = Facts("/usr/bin/python3.11", "3.11", git=True, compiler=True, nvcc=True, free_mb=10_000, hub_token=True)
     return known._replace(**more)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from ..authoring.mesh_input_model import MeshInputModel
 from ..authoring.mesh_job import finish_mesh
 from ..authoring.options import MeshFile, Meta, Options
 from ..authoring.weight_free import WeightFreeModel
-from ..input_checks import required_file
 
 UpAxis = Literal["y", "z"]
 
@@ -53,7 +53,7 @@ class ConversionOptions(Options):
     ] = False
 
 
-class TrimeshMeshConversionAdapter(WeightFreeModel):
+class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
     """Reads a mesh, places and sizes it as asked, writes it, and says what the target format has no room for.
 
     It runs on the CPU whatever its device.
@@ -62,16 +62,12 @@ class TrimeshMeshConversionAdapter(WeightFreeModel):
     adapter_id = "trimesh-mesh-conversion"
     default_vram_mb = 256
     default_feature = "mesh_conversion"
+    purpose = "mesh conversion"
     default_input_formats = ("glb", "obj", "ply", "stl", "off")
     default_output_formats = ("glb", "obj", "ply", "stl")
     options_type = ConversionOptions
     needs = ("numpy", "scipy", "trimesh", "PIL")
     imports = (".convert",)
-
-    def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """A mesh that exists, a format and sound options."""
-        required_file(inputs, "mesh_path", self.supported_input_formats, "mesh conversion")
-        super().validate_inputs(inputs)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ..mesh_input import ignored_parts, read_scene
@@ -79,7 +75,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel):
         from .convert import Placement, losses, merge, place, write
 
         options = ConversionOptions.read(inputs)
-        source = required_file(inputs, "mesh_path", self.supported_input_formats, "mesh conversion")
+        source = self._mesh_path(inputs)
         output_format = self._validate_common_inputs(inputs)
         response = self._create_common_response(inputs, output_format)
         target = Path(response["output_mesh_path"])

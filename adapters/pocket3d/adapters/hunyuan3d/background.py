@@ -1,4 +1,4 @@
-"""Cutting out the subject.
+"""Cuts the subject out of a picture.
 
 Upstream's examples turn every picture into RGBA and then remove the background of RGB pictures only: of none, so that
 an opaque photograph goes in with its background. Here the alpha values decide.
@@ -30,7 +30,7 @@ class CutOut(NamedTuple):
 
 
 def missing_remover(path: str, upstream_remover: str, *, download: bool) -> str | None:
-    """Why backgrounds cannot be removed here, or None. Imports nothing.
+    """The reason why backgrounds cannot be removed here, or None. Imports nothing.
 
     Args:
         path: dotted path of the remover's class, or `none`.
@@ -58,7 +58,7 @@ def missing_remover(path: str, upstream_remover: str, *, download: bool) -> str 
 
 
 def load_remover(path: str) -> Any:
-    """An object that takes a picture and gives it back with the background transparent; None for `none`.
+    """Make an object that takes a picture and gives it back with the background transparent; None for `none`.
 
     Raises:
         AdapterUnavailable: there is no such class.
@@ -73,7 +73,7 @@ def load_remover(path: str) -> Any:
 
 
 def cut_out(image: Any, remover: Any, remover_name: str, field: str) -> CutOut:
-    """The subject on a transparent background.
+    """Put the subject on a transparent background.
 
     Args:
         image: RGB or RGBA.

@@ -1,4 +1,4 @@
-"""Hunyuan3D's meshes as files. Its space has +Y up and the front at +Z, as glTF has, so nothing is turned."""
+"""Writes Hunyuan3D's meshes to files. Its space has +Y up and the front at +Z, as glTF has, so nothing is turned."""
 
 from __future__ import annotations
 

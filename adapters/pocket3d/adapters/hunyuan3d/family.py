@@ -2,43 +2,79 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import torch_memory
-from ..base import BaseModel
-from ..errors import AdapterUnavailable
+from ..authoring.mesh_job import finish_mesh
+from ..authoring.options import json_schema
+from ..errors import AdapterUnavailable, InvalidInput
 from ..licenses import License
+from ..upstream.hub import Source
+from ..upstream.model import UpstreamConfig, UpstreamModel
 from . import background, upstream, weights
+from .options import ShapeOptions
 from .painting import Painter, Painter20, Painter21, PaintSettings, parts_20, parts_21, upscaler_of
 from .progress import Stage
-from .shape import ShapeSettings, clean_up, load_shape_pipeline, run_shape
+from .shape import clean_up, load_shape_pipeline, run_shape
 from .versions import V20, V21, Version
-from .weights import Source
 
-_DTYPES = (None, "float16", "bfloat16", "float32")
-_TURN_S = 0.1
 TERRITORY = "not in the European Union, the United Kingdom or South Korea, outputs included"
-NO_TEXTURE_FORMATS = ("glb", "obj", "ply")
-DINO = "facebook/dinov2-giant"
+_DTYPES = (None, "float16", "bfloat16", "float32")
+_DINO = "facebook/dinov2-giant"
 
 
-class Hunyuan3DAdapter(BaseModel):
-    """The common part; see the subclasses in `adapter.py` for the arguments.
+class Hunyuan3DConfig(UpstreamConfig):
+    """The arguments of all adapters of Hunyuan3D.
 
-    Raises:
-        ValueError: an unknown `dtype`.
+    `model_path` is a folder that holds the models' folders, or a repository on the hub; by default upstream's, looked
+    for below `$HY3DGEN_MODELS` (or ~/.cache/hy3dgen) and in the hub's cache.
     """
+
+    #: A checkout of upstream; not needed for shapes where its package is installed.
+    hunyuan3d_root: str | Path | None = None
+    #: Dotted path of a class whose objects take an image and give it back with a transparent background; by default
+    #: upstream's, which uses rembg. `none`: opaque images are refused.
+    background_remover: str | None = None
+    #: Weights that are not here may be fetched at load.
+    download: bool = False
+    #: The first is the default.
+    supported_output_formats: Sequence[str] | None = None
+    #: For painting with 2.1: DINOv2 giant, a folder or a repository.
+    dino_path: str | Path | None = None
+    #: For painting with 2.1: RealESRGAN_x4plus.pth; by default in `hunyuan3d_root`.
+    upscaler_path: str | Path | None = None
+
+
+class ShapeConfig(Hunyuan3DConfig):
+    """The arguments of those that make shapes."""
+
+    #: Load the painting model too; requests may then do without.
+    texture: bool = False
+    #: Which shape model (`hunyuan3d-dit-v2-0-turbo`, or `hunyuan3d-dit-v2-mini-turbo` of Hunyuan3D-2mini).
+    subfolder: str | None = None
+    #: The default of requests.
+    num_inference_steps: int = 50
+    #: `float16`, `bfloat16` or `float32`; by default half precision on CUDA.
+    dtype: str | None = None
+    #: Upstream's faster decoder.
+    flashvdm: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in _DTYPES:
+            raise ValueError(f"dtype {self.dtype!r}: want one of {', '.join(str(each) for each in _DTYPES[1:])}")
+
+
+class Hunyuan3DAdapter(UpstreamModel):
+    """What shapes and painting have in common: this class alone loads the painting model and makes no shapes."""
 
     version: ClassVar[Version] = V20
     adapter_id: ClassVar[str] = ""
-    #: MB: of the raw shape, with texture, and of painting alone.
-    vram_raw: ClassVar[int] = 0
+    #: MB: with the painting model, and without.
     vram_textured: ClassVar[int] = 0
+    vram_raw: ClassVar[int] = 0
     devices: ClassVar[tuple[str, ...]] = ("cuda",)
     license_info: ClassVar[License | None] = License(
         code="Tencent Hunyuan 3D 2.0 Community License",
@@ -47,40 +83,27 @@ class Hunyuan3DAdapter(BaseModel):
         url="https://huggingface.co/tencent/Hunyuan3D-2/blob/main/LICENSE",
         requires_acceptance=True,
     )
+    config_type: ClassVar[type[UpstreamConfig]] = Hunyuan3DConfig
+    config: Hunyuan3DConfig
 
-    def _configure(
-        self,
-        *,
-        hunyuan3d_root: str | Path | None,
-        subfolder: str | None,
-        texture: bool,
-        shapes: bool,
-        background_remover: str | None,
-        dtype: str | None,
-        flashvdm: bool,
-        download: bool,
-        dino_path: str | Path | None = None,
-        upscaler_path: str | Path | None = None,
-    ) -> None:
-        if dtype not in _DTYPES:
-            raise ValueError(f"dtype {dtype!r}: want one of {', '.join(str(each) for each in _DTYPES[1:])}")
-        self.hunyuan3d_root = None if hunyuan3d_root is None else Path(hunyuan3d_root).expanduser().absolute()
-        self.texture = texture
-        self._shapes = shapes
-        self._subfolder = subfolder or self.version.subfolder
-        self._remover_path = background_remover or self.version.background_remover
-        self._dtype = dtype
-        self._flashvdm = flashvdm
-        self._download = download
-        self._dino = str(dino_path) if dino_path is not None else DINO
-        self._upscaler = None if upscaler_path is None else Path(upscaler_path).expanduser()
-        path = None if self.model_path is None else str(self.model_path)
-        self._source = Source(path, self.version.repository, self.adapter_id, download)
-        self._pipeline: Any = None
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        root, upscaler = self.config.hunyuan3d_root, self.config.upscaler_path
+        self.hunyuan3d_root = None if root is None else Path(root).expanduser().absolute()
+        self._upscaler = None if upscaler is None else Path(upscaler).expanduser()
+        self._remover_path = self.config.background_remover or self.version.background_remover
+        self._source = Source(self.model_path, self.version.repository, self.adapter_id, self.config.download)
         self._painter: Painter | None = None
         self._remover: Any = None
-        # Upstream's pipelines keep their scheduler's state: one request after the other.
-        self._turn = threading.Lock()
+
+    @property
+    def texture(self) -> bool:
+        """Whether the painting model is loaded."""
+        return True
+
+    def _vram_mb(self) -> int:
+        given = self.config.vram_requirement
+        return given if given is not None else self.vram_textured if self.texture else self.vram_raw
 
     # ------------------------------------------------------------ what is there
 
@@ -89,11 +112,15 @@ class Hunyuan3DAdapter(BaseModel):
         version = self.version
         # Weights first: what a person set in models.yaml is what a person can mend there.
         return (
-            weights.missing(self._source, self._subfolder if self._shapes else None, self._paint_parts())
+            weights.missing(self._source, self._subfolder(), self._paint_parts())
             or self._missing_for_paint()
             or upstream.missing_code(version, self.hunyuan3d_root, self._modules(), self.adapter_id)
-            or background.missing_remover(self._remover_path, version.background_remover, download=self._download)
+            or background.missing_remover(self._remover_path, version.background_remover, download=self.config.download)
         )
+
+    def _subfolder(self) -> str | None:
+        """The folder of the shape model; None for no shapes."""
+        return None
 
     def _modules(self) -> tuple[str, ...]:
         needed = self.version.needed
@@ -121,14 +148,15 @@ class Hunyuan3DAdapter(BaseModel):
         if missing is not None:
             raise AdapterUnavailable(missing)
         upstream.put_on_path(self.version, self.hunyuan3d_root)
-        if self._shapes:
-            module = upstream.import_module(self.version.shape_module, self.adapter_id)
-            checkpoint = weights.shape_checkpoint(self._source, self._subfolder)
-            self._pipeline = load_shape_pipeline(module, checkpoint, self.device, self._dtype, flash=self._flashvdm)
+        pipeline = self._load_shapes()
         if self.texture:
             self._painter = self._load_painter()
         self._remover = background.load_remover(self._remover_path)
-        return self._pipeline if self._shapes else self._painter
+        return self._painter if pipeline is None else pipeline
+
+    def _load_shapes(self) -> Any:
+        """Load upstream's shape pipeline; None for no shapes."""
+        return None
 
     def _load_painter(self) -> Painter:
         if not self.device.startswith("cuda"):
@@ -136,32 +164,23 @@ class Hunyuan3DAdapter(BaseModel):
         if self.version is V20:
             return Painter20(self._source)
         assert self.hunyuan3d_root is not None, "checked by _missing_for_paint"
-        return Painter21(self._source, self.hunyuan3d_root, self._dino, self._upscaler)
+        dino = _DINO if self.config.dino_path is None else str(self.config.dino_path)
+        return Painter21(self._source, self.hunyuan3d_root, dino, self._upscaler)
 
     def _unload_model(self) -> None:
-        self.model = self._pipeline = self._painter = self._remover = None
+        self.model = self._painter = self._remover = None
 
     # ------------------------------------------------------------ one request
 
     def _stage(self, name: str, start: float, end: float) -> Stage:
-        return Stage(self._tell, name, start, end)
+        return Stage(self._report, name, start, end)
 
-    def _tell(self, fraction: float | None, stage: str, message: str | None = None) -> None:
+    def _report(self, fraction: float | None, stage: str, message: str | None = None) -> None:
         self.check_cancelled()
         self.report_progress(fraction, stage, message)
 
-    @contextlib.contextmanager
-    def _my_turn(self) -> Iterator[None]:
-        """One request at a time in the models; a cancel ends the wait."""
-        while not self._turn.acquire(timeout=_TURN_S):
-            self.check_cancelled()
-        try:
-            yield
-        finally:
-            self._turn.release()
-
     def _picture(self, inputs: dict[str, Any], path: Path) -> background.CutOut:
-        """The subject of an input image."""
+        """Cut the subject out of an input image."""
         from ..image_input import read_image
 
         field = "image_paths" if inputs.get("image_paths") else "image_path"
@@ -170,20 +189,8 @@ class Hunyuan3DAdapter(BaseModel):
     def _cut_out(self, image: Any, field: str) -> background.CutOut:
         return background.cut_out(image, self._remover, self._remover_path, field)
 
-    def _shape(self, image: Any, settings: ShapeSettings, start: float, end: float) -> Any:
-        """trimesh.Trimesh, cleaned up."""
-        whole = Stage(self._tell, "shape", start, end)
-        mesh = run_shape(
-            self._pipeline,
-            image,
-            settings,
-            whole.part("sampling", 0.0, 0.5),
-            whole.part("decoding the volume", 0.5, 0.95),
-        )
-        return clean_up(self.version, mesh, settings, self.output_dir, whole.part("cleaning up", 0.95, 1.0))
-
     def _paint(self, mesh: Any, image: Any, settings: PaintSettings, start: float, end: float) -> Any:
-        """The mesh with a texture."""
+        """Paint the mesh."""
         if self._painter is None:
             raise AdapterUnavailable("the painting model is not loaded")
         stage = self._stage("painting", start, end)
@@ -194,30 +201,104 @@ class Hunyuan3DAdapter(BaseModel):
 
     def _finish(self, mesh: Any, response: dict[str, Any], info: str, facts: dict[str, Any]) -> dict[str, Any]:
         """Write the mesh, look at the file, and complete the answer."""
-        from ..mesh_result import describe_mesh
         from .export import UP_AXIS, write
 
-        self._tell(0.95, "writing the file")
-        target = Path(response["output_mesh_path"])
-        extra = write(mesh, target)
-        self._tell(0.97, "looking at the result")
-        described = describe_mesh(target, self.output_dir)
-        counted = described["statistics"]
-        response[info] = {
-            **response[info],
+        self.step(0.95, "writing the file")
+        extra = write(mesh, Path(response["output_mesh_path"]))
+        self.step(0.97, "looking at the result")
+        about = {
             "model": f"Hunyuan3D {self.version.name}",
             "weights": self._source.name,
             **facts,
-            "statistics": counted,
-            "vertex_count": counted["vertices"],
-            "face_count": counted["faces"],
             "device": self.device,
             "vram_peak_mb": torch_memory.peak_mb(),
             "up_axis": UP_AXIS,
-            "output_format": target.suffix[1:],
         }
-        response["thumbnail_path"] = described["thumbnail_path"]
-        if extra:
-            response["extra_paths"] = [str(each) for each in extra]
-        self.report_progress(1.0, "done")
-        return response
+        return finish_mesh(self, response, info, about, extra)
+
+
+class Hunyuan3DShapeAdapter(Hunyuan3DAdapter):
+    """Makes shapes, and paints them where it is configured so."""
+
+    options_type: ClassVar[type[ShapeOptions]]
+    config_type: ClassVar[type[UpstreamConfig]] = ShapeConfig
+    config: ShapeConfig
+    default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply")
+
+    @property
+    def texture(self) -> bool:
+        """Whether the painting model is loaded."""
+        return self.config.texture
+
+    def _subfolder(self) -> str:
+        return self.config.subfolder or self.version.subfolder
+
+    def _load_shapes(self) -> Any:
+        module = upstream.import_module(self.version.shape_module, self.adapter_id)
+        checkpoint = weights.shape_checkpoint(self._source, self._subfolder())
+        return load_shape_pipeline(module, checkpoint, self.device, self.config.dtype, flash=self.config.flashvdm)
+
+    def get_parameter_schema(self) -> dict[str, Any]:
+        """The options with the defaults of this configuration."""
+        schema = json_schema(self.options_type, self.supported_output_formats)
+        options = schema["properties"]
+        options["num_inference_steps"]["default"] = self.config.num_inference_steps
+        options["texture"]["default"] = self.texture
+        if not self.texture:
+            options["texture"]["enum"] = [False]
+            options["texture"]["description"] = (
+                "this adapter was configured without the painting model (texture: false)"
+            )
+        return schema
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """Refuse wrong options, and a format that cannot hold what is asked for."""
+        super().validate_inputs(inputs)
+        self._options(inputs)
+
+    def _options(self, inputs: dict[str, Any]) -> Any:
+        """Read the options, with the defaults of this configuration.
+
+        Raises:
+            InvalidInput: of a wrong type or out of range; no painting model; or the format holds no texture.
+        """
+        options = self.options_type.read(inputs)
+        if options.num_inference_steps is None:
+            options.num_inference_steps = self.config.num_inference_steps
+        if options.texture is None:
+            options.texture = self.texture
+        if options.texture and not self.texture:
+            raise InvalidInput(
+                "this adapter was configured without the painting model: leave texture out, or set texture: true in"
+                " its config in models.yaml",
+                "texture",
+            )
+        if options.texture and self._validate_common_inputs(inputs) == "ply":
+            raise InvalidInput("ply has no place for a texture: want glb or obj, or texture: false", "output_format")
+        return options
+
+    def _shape(self, image: Any, options: ShapeOptions, start: float, end: float) -> Any:
+        """Make a shape from a picture and clean it up; a trimesh.Trimesh."""
+        whole = Stage(self._report, "shape", start, end)
+        mesh = run_shape(
+            self.model,
+            image,
+            options,
+            whole.part("sampling", 0.0, 0.5),
+            whole.part("decoding the volume", 0.5, 0.95),
+        )
+        return clean_up(self.version, mesh, options, self.output_dir, whole.part("cleaning up", 0.95, 1.0))
+
+    def _facts(self, options: ShapeOptions, picture: background.CutOut) -> dict[str, Any]:
+        """The options with which a shape was made, for the answer."""
+        return {
+            "subfolder": self._subfolder(),
+            "seed": options.seed,
+            "num_inference_steps": options.num_inference_steps,
+            "guidance_scale": options.guidance_scale,
+            "octree_resolution": options.octree_resolution,
+            "num_chunks": options.num_chunks,
+            "max_faces": options.max_faces or None,
+            "background": picture.source,
+            "has_texture": options.texture,
+        }

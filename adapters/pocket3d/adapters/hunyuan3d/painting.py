@@ -14,9 +14,10 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import AdapterUnavailable
+from ..upstream.hub import Source
 from .progress import Stage
 from .upstream import import_module, mend_torchvision
-from .weights import Source, model_folder
+from .weights import model_folder
 
 _DELIGHT = "hunyuan3d-delight-v2-0"
 _PAINT = "hunyuan3d-paint-v2-0-turbo"
@@ -31,7 +32,7 @@ class PaintFailed(RuntimeError):
 
 
 class PaintSettings(NamedTuple):
-    """One request's options, of 2.1."""
+    """The options of one request to 2.1."""
 
     max_num_view: int = 6
     resolution: int = 512
@@ -42,7 +43,7 @@ class Painter(Protocol):
     """A loaded texture pipeline."""
 
     def __call__(self, mesh: Any, image: Any, settings: PaintSettings, folder: Path, stage: Stage) -> Any:
-        """The mesh (trimesh.Trimesh, +Y up) with UVs and a texture.
+        """Give the mesh (trimesh.Trimesh, +Y up) UVs and a texture.
 
         Args:
             mesh: trimesh.Trimesh, +Y up.
@@ -54,12 +55,12 @@ class Painter(Protocol):
 
 
 def parts_20() -> dict[str, str]:
-    """What 2.0's painting needs, see `weights.model_folder`."""
+    """The parts of the weights that painting with 2.0 needs, see `weights.model_folder`."""
     return {part: f"{part}/model_index.json" for part in (_DELIGHT, _PAINT)}
 
 
 def parts_21() -> dict[str, str]:
-    """What 2.1's painting needs."""
+    """The parts of the weights that painting with 2.1 needs."""
     return {_PBR: f"{_PBR}/model_index.json"}
 
 
@@ -83,7 +84,10 @@ class Painter20:
         models = self._pipeline.models
         light = stage.part("removing light and shadow", 0.0, _SAMPLED[0])
         views = stage.part("painting views", *_SAMPLED)
-        with _told(models["delight_model"].pipeline, light), _told(models["multiview_model"].pipeline, views):
+        with (
+            _reporting(models["delight_model"].pipeline, light),
+            _reporting(models["multiview_model"].pipeline, views),
+        ):
             painted = self._pipeline(mesh, image=image)
         if painted is None or len(painted.faces) == 0:
             raise PaintFailed("Hunyuan3D's painting returned no mesh")
@@ -127,7 +131,7 @@ class Painter21:
         mesh.export(given)
         self._pipeline.config.max_selected_view_num = settings.max_num_view
         self._pipeline.config.resolution = settings.resolution
-        with _told(self._pipeline.models["multiview_model"].pipeline, stage.part("painting views", *_SAMPLED)):
+        with _reporting(self._pipeline.models["multiview_model"].pipeline, stage.part("painting views", *_SAMPLED)):
             self._pipeline(
                 mesh_path=str(given),
                 image_path=image,
@@ -142,12 +146,12 @@ class Painter21:
 
 
 def upscaler_of(root: Path, upscaler_path: Path | None) -> Path:
-    """Where RealESRGAN's weights are expected."""
+    """The path at which RealESRGAN's weights are expected."""
     return upscaler_path if upscaler_path is not None else root / _UPSCALER
 
 
 @contextlib.contextmanager
-def _told(pipeline: Any, stage: Stage) -> Iterator[None]:
+def _reporting(pipeline: Any, stage: Stage) -> Iterator[None]:
     """Count a diffusers pipeline's calls of its network; upstream gives it no callback. Raising there ends it."""
     done = 0
 

@@ -1,4 +1,4 @@
-"""How far a request is: each stage has a share of the whole, and at each step of it a cancel takes effect."""
+"""Reports how far a request is: each stage has a share of the whole, and a cancel takes effect at each step."""
 
 from __future__ import annotations
 

@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..failure_mapping import is_out_of_memory
+from .options import ShapeOptions
 from .progress import Stage
 from .versions import Version
 from .weights import Checkpoint
@@ -24,20 +25,8 @@ class ShapeFailed(RuntimeError):
     """Upstream ended without a mesh."""
 
 
-class ShapeSettings(NamedTuple):
-    """One request's options."""
-
-    seed: int
-    steps: int
-    guidance_scale: float
-    octree_resolution: int
-    num_chunks: int
-    #: The most triangles; None leaves all.
-    max_faces: int | None
-
-
 def load_shape_pipeline(module: Any, checkpoint: Checkpoint, device: str, dtype: str | None, *, flash: bool) -> Any:
-    """Upstream's `from_pretrained` on a local folder.
+    """Load a shape pipeline by upstream's `from_pretrained` from a local folder.
 
     Args:
         module: upstream's, with `Hunyuan3DDiTFlowMatchingPipeline`.
@@ -71,13 +60,13 @@ def load_shape_pipeline(module: Any, checkpoint: Checkpoint, device: str, dtype:
     return pipeline
 
 
-def run_shape(pipeline: Any, image: Any, settings: ShapeSettings, sampling: Stage, decoding: Stage) -> Any:
-    """Sample and decode.
+def run_shape(pipeline: Any, image: Any, options: ShapeOptions, sampling: Stage, decoding: Stage) -> Any:
+    """Sample the pipeline and decode its mesh.
 
     Args:
         pipeline: upstream's.
         image: RGBA, the subject on a transparent background.
-        settings: the options.
+        options: of the request, `num_inference_steps` among them.
         sampling: hears of each step of the sampler.
         decoding: hears of each block of the volume.
 
@@ -91,8 +80,8 @@ def run_shape(pipeline: Any, image: Any, settings: ShapeSettings, sampling: Stag
     import torch
 
     # On the CPU, also for a model on the GPU: a seed then means the same noise everywhere.
-    generator = torch.Generator("cpu").manual_seed(settings.seed)
-    blocks = _blocks(pipeline, settings)
+    generator = torch.Generator("cpu").manual_seed(options.seed)
+    blocks = _blocks(pipeline, options)
     done = 0
 
     def before_block(_module: Any, _inputs: Any) -> None:
@@ -101,19 +90,20 @@ def run_shape(pipeline: Any, image: Any, settings: ShapeSettings, sampling: Stag
         done += 1
 
     def after_step(step: int, _time: Any, _outputs: Any) -> None:
-        sampling(step + 1, settings.steps)
+        sampling(step + 1, steps)
 
-    sampling(0, settings.steps)
+    steps = options.num_inference_steps
+    sampling(0, steps)
     hook = pipeline.vae.geo_decoder.register_forward_pre_hook(before_block)
     try:
         meshes = pipeline(
             image=image,
-            num_inference_steps=settings.steps,
-            guidance_scale=settings.guidance_scale,
+            num_inference_steps=steps,
+            guidance_scale=options.guidance_scale,
             generator=generator,
             box_v=_BOX,
-            octree_resolution=settings.octree_resolution,
-            num_chunks=settings.num_chunks,
+            octree_resolution=options.octree_resolution,
+            num_chunks=options.num_chunks,
             output_type="trimesh",
             enable_pbar=False,
             callback=after_step,
@@ -133,13 +123,13 @@ def run_shape(pipeline: Any, image: Any, settings: ShapeSettings, sampling: Stag
     return mesh
 
 
-def clean_up(version: Version, mesh: Any, settings: ShapeSettings, folder: Path, stage: Stage) -> Any:
-    """Upstream's clean-up: specks and degenerate triangles out, then at most `max_faces` triangles.
+def clean_up(version: Version, mesh: Any, options: ShapeOptions, folder: Path, stage: Stage) -> Any:
+    """Take specks and degenerate triangles out, then reduce to `max_faces` triangles, by upstream's own functions.
 
     Args:
         version: whose code.
         mesh: trimesh.Trimesh.
-        settings: the options.
+        options: of the request, `num_inference_steps` among them.
         folder: for upstream's temporary files, which it leaves behind.
         stage: hears of each step.
 
@@ -151,12 +141,12 @@ def clean_up(version: Version, mesh: Any, settings: ShapeSettings, folder: Path,
         ("specks", module.FloaterRemover(), {}),
         ("degenerate triangles", module.DegenerateFaceRemover(), {}),
     ]
-    if settings.max_faces is not None and len(mesh.faces) > settings.max_faces:
-        steps.append(("triangles", module.FaceReducer(), {"max_facenum": settings.max_faces}))
+    if 0 < options.max_faces < len(mesh.faces):
+        steps.append(("triangles", module.FaceReducer(), {"max_facenum": options.max_faces}))
     with _temporary_files(version, folder):
-        for number, (what, step, options) in enumerate(steps):
+        for number, (what, step, given) in enumerate(steps):
             stage(number, len(steps), f"removing {what}")
-            mesh = step(mesh, **options)
+            mesh = step(mesh, **given)
     if len(mesh.faces) == 0:
         raise ShapeFailed("nothing is left of the mesh after the clean-up: it was all specks; try another seed")
     return mesh
@@ -179,8 +169,8 @@ def _temporary_files(version: Version, folder: Path) -> Iterator[None]:
             module.tempfile = kept
 
 
-def _blocks(pipeline: Any, settings: ShapeSettings) -> int | None:
+def _blocks(pipeline: Any, options: ShapeOptions) -> int | None:
     """Calls of the decoder, known for upstream's plain one only: the others look where the surface is."""
     if type(pipeline.vae.volume_decoder).__name__ != "VanillaVolumeDecoder":
         return None
-    return math.ceil((settings.octree_resolution + 1) ** 3 / settings.num_chunks)
+    return math.ceil((options.octree_resolution + 1) ** 3 / options.num_chunks)

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from ..errors import AdapterUnavailable
 from ..failure_mapping import is_out_of_memory
+from ..upstream.hub import Source
 from .progress import Stage
-from .weights import Source, is_hub_id, model_folder
+from .weights import model_folder
 
 REPOSITORY = "Tencent-Hunyuan/HunyuanDiT-v1.1-Diffusers-Distilled"
 _INDEX = "model_index.json"
@@ -35,11 +36,11 @@ class ImageSettings(NamedTuple):
 
 
 def missing_images(source: Source) -> str | None:
-    """Why there are no pictures, or None."""
+    """The reason why there are no pictures, or None."""
     try:
         model_folder(source._replace(download=False), {".": _INDEX})
     except AdapterUnavailable as error:
-        if source.download and is_hub_id(source.name):
+        if source.download and source.on_hub:
             return None
         return (
             str(error)
@@ -50,7 +51,7 @@ def missing_images(source: Source) -> str | None:
 
 
 def load_images(source: Source, device: str, dtype: str | None, *, offload: bool) -> Any:
-    """A diffusers pipeline.
+    """Load a text-to-image pipeline of diffusers.
 
     Args:
         source: where it is.
@@ -93,7 +94,7 @@ def load_images(source: Source, device: str, dtype: str | None, *, offload: bool
 
 
 def make_image(pipeline: Any, prompt: str, seed: int, settings: ImageSettings, stage: Stage) -> Any:
-    """One RGB picture.
+    """Make one RGB picture.
 
     Args:
         pipeline: what `load_images` gave.

@@ -1,4 +1,4 @@
-"""Upstream's code: whether it is here, and its import."""
+"""Finds and imports upstream's code."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def put_on_path(version: Version, root: Path | None) -> None:
 
 
 def import_module(name: str, adapter_id: str) -> Any:
-    """A module of upstream.
+    """Import a module of upstream.
 
     Raises:
         AdapterUnavailable: it does not import; says why.

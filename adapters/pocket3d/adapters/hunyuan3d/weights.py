@@ -1,4 +1,4 @@
-"""Where Hunyuan3D's weights are, looked for before upstream is asked.
+"""Finds Hunyuan3D's weights before upstream is asked.
 
 Upstream's `smart_load_model` goes to the network, silently, when a folder is not there, and then tells of the network.
 Here the missing file is named. Upstream gets an absolute folder, which it takes as it is.
@@ -7,16 +7,14 @@ Here the missing file is named. Upstream gets an absolute folder, which it takes
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import AdapterUnavailable
+from ..upstream.hub import Source, cached_file
 
-_HUB_ID = re.compile(r"[\w][\w.-]*/[\w.-]+")
 _SETTINGS = "config.yaml"
 
 
@@ -39,31 +37,8 @@ _FILES = (
 )
 
 
-class Source(NamedTuple):
-    """Where an adapter's weights may come from."""
-
-    #: A folder, a hub id, or None for `repository`.
-    model_path: str | None
-    repository: str
-    adapter_id: str
-    #: Fetching from the hub is allowed.
-    download: bool
-
-    @property
-    def name(self) -> str:
-        """As a person knows it."""
-        return self.model_path or self.repository
-
-    def hint(self) -> str:
-        """What to do where weights are missing."""
-        return (
-            f"run: pocket3d adapters install {self.adapter_id} - or set model_path in models.yaml to their folder,"
-            " or download: true"
-        )
-
-
 def shape_checkpoint(source: Source, subfolder: str) -> Checkpoint:
-    """The shape model's files.
+    """Find the shape model's files.
 
     Raises:
         AdapterUnavailable: they are not there; names the places.
@@ -78,7 +53,7 @@ def shape_checkpoint(source: Source, subfolder: str) -> Checkpoint:
 
 
 def model_folder(source: Source, parts: dict[str, str]) -> Path:
-    """The folder that has all parts: that of `model_path`, below `$HY3DGEN_MODELS`, or in the hub's cache.
+    """Find the folder that has all parts: that of `model_path`, below `$HY3DGEN_MODELS`, or in the hub's cache.
 
     Args:
         source: where to look.
@@ -91,7 +66,7 @@ def model_folder(source: Source, parts: dict[str, str]) -> Path:
     for place in places:
         if all((place / known).is_file() for known in parts.values()):
             return place
-    if is_hub_id(source.name):
+    if source.on_hub:
         cached = [_cached(source.name, known) for known in parts.values()]
         found = [each for each in cached if each is not None]
         if found and len(found) == len(cached):
@@ -115,29 +90,18 @@ def missing(source: Source, subfolder: str | None, parts: Sequence[dict[str, str
         for each in parts:
             model_folder(local, each)
     except AdapterUnavailable as error:
-        return None if source.download and is_hub_id(source.name) else str(error)
+        return None if source.download and source.on_hub else str(error)
     return None
 
 
-def is_hub_id(name: str) -> bool:
-    """True if it means a repository on the hub, false if a folder."""
-    return _HUB_ID.fullmatch(name) is not None and not Path(name).is_dir()
-
-
 def _places(source: Source) -> list[Path]:
-    given = Path(source.name).expanduser()
-    if not is_hub_id(source.name):
-        # The folder itself, or one that holds repositories by name.
-        return [given.absolute(), (given / source.repository.rsplit("/", 1)[-1]).absolute()]
+    if not source.on_hub:
+        return source.folders()
     models = Path(os.environ.get("HY3DGEN_MODELS", "~/.cache/hy3dgen")).expanduser()
-    return [(models / given).absolute()]
+    return [(models / source.name).absolute()]
 
 
 def _cached(repository: str, file: str) -> Path | None:
     """The snapshot in the hub's cache that has this file."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        return None
-    found = importlib.import_module("huggingface_hub").try_to_load_from_cache(repository, file)
-    if not isinstance(found, str):
-        return None
-    return Path(found).parents[len(Path(file).parts) - 1]
+    found = cached_file(repository, file)
+    return None if found is None else found.parents[len(Path(file).parts) - 1]

@@ -23,6 +23,7 @@ from .glb_tree import Tree
 from .limits import Checked, MeshLimits, Refused
 
 _TRIANGLES, _STRIP = 4, 5
+_INSTANCES = "EXT_mesh_gpu_instancing"
 _LEFT_OUT = {
     "animations": "only the geometry at rest is read",
     "skins": "meshes are read where their joints hold them at rest; joints and weights are left out",
@@ -59,6 +60,9 @@ def check_glb(data: bytes, limits: MeshLimits, images: ImageLimits = ImageLimits
     nodes, roots = put_where_joints_hold(document, arrays, tree, shown, meshes.plain, meshes.sources)
     ignored = [f"{meshes.skipped} primitives of points, lines or fans"] if meshes.skipped else []
     ignored += [f"{key}: {what}" for key, what in _LEFT_OUT.items() if raw.get(key)]
+    instanced = sum(_INSTANCES in document.nodes[index].extensions for index in shown)
+    if instanced:
+        ignored.append(f"copies of {instanced} objects ({_INSTANCES}): one of each is read, where its node stands")
     numbers, joined = arrays.reduced()
     reduced = {
         "asset": {"version": "2.0"},
@@ -102,7 +106,7 @@ class _Meshes:
             self.sizes.append((self._vertices - before[0], self._faces - before[1]))
 
     def _primitive(self, primitive: Primitive) -> dict[str, Any] | None:
-        """What is kept of it; None if it has no triangle."""
+        """Reduce a primitive; None if it has no triangle."""
         if any(name in _UNREADABLE for name in primitive.extensions):
             raise Refused("its geometry is compressed; export it without, as plain glTF 2.0")
         arrays = self._arrays
@@ -154,7 +158,7 @@ class _Meshes:
         return {**plain, "attributes": attributes}
 
     def _coordinates(self, index: int, mapping: Mapping) -> int:
-        """Places in the textures as floats, where they lie; shared by primitives that share both."""
+        """Keep texture coordinates as floats, moved as the mapping says; primitives that share both share them."""
         rows = self._arrays.rows(index)
         if rows.dtype == np.float32 and not mapping.moves:
             return self._arrays.keep(index)

@@ -46,7 +46,7 @@ class Arrays:
         return self._buffers[view.buffer][view.byteOffset : view.byteOffset + view.byteLength]
 
     def accessor(self, index: int | None, what: str, kinds: tuple[str, ...]) -> Accessor:
-        """An accessor that must be there, hold its own data and be of one of these kinds."""
+        """Look an accessor up that must be there, hold its own data and be of one of these kinds."""
         if index is None:
             raise Refused(f"a primitive lacks {what}")
         if index >= len(self._document.accessors):
@@ -72,7 +72,7 @@ class Arrays:
         return rows
 
     def keep(self, index: int) -> int:
-        """Its number in the reduced copy."""
+        """Keep an accessor of the file; returns its number in the reduced copy."""
         if index not in self._kept:
             accessor = self._document.accessors[index]
             plain = {"componentType": accessor.componentType, "type": accessor.type, "count": accessor.count}
@@ -81,7 +81,7 @@ class Arrays:
         return self._kept[index]
 
     def add(self, rows: Array, kind: str) -> int:
-        """Put floats into the reduced copy; the number of their accessor."""
+        """Put floats into the reduced copy; returns the number of their accessor."""
         self._accessors.append(
             {
                 "componentType": FLOAT,
@@ -158,7 +158,7 @@ class Arrays:
 
 
 def inline(uri: str, what: str) -> bytes:
-    """The bytes of a data address.
+    """Decode the bytes of a data address.
 
     Raises:
         Refused: the address of a file, or no base64.

@@ -15,7 +15,7 @@ _MAX_JSON_BYTES = 32 * MIB
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """The JSON document and the binary chunk (empty if there is none).
+    """Take a file apart into the JSON document and the binary chunk (empty if there is none).
 
     Raises:
         Refused: no GLB file of version 2, or one that is broken.
@@ -51,7 +51,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def pack(document: dict[str, Any], binary: bytes) -> bytes:
-    """A GLB file of both."""
+    """Put both together to a GLB file."""
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 4)
     binary += b"\0" * (-len(binary) % 4)

@@ -1,4 +1,4 @@
-"""What is read of a glTF 2.0 document, typed; everything else is left out unread."""
+"""The parts of a glTF 2.0 document that are read, typed; everything else is left out unread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Colour = Annotated[list[float], Meta(min_length=3, max_length=4)]
 
 
 class Buffer(Struct):
-    """Bytes: the binary chunk, or a data address."""
+    """Bytes, in the binary chunk or at a data address."""
 
     byteLength: Size
     uri: str | None = None
@@ -52,7 +52,7 @@ class Primitive(Struct):
 
 
 class Mesh(Struct):
-    """Some primitives."""
+    """Primitives that are shown together."""
 
     primitives: list[Primitive]
     name: Name | None = None
@@ -69,17 +69,18 @@ class Node(Struct):
     translation: list[float] | None = None
     rotation: list[float] | None = None
     scale: list[float] | None = None
+    extensions: dict[str, Any] = field(default_factory=dict)
 
 
 class Skin(Struct):
-    """What holds a mesh."""
+    """The joints that hold a mesh."""
 
     joints: Annotated[list[Index], Meta(max_length=65_536)]
     inverseBindMatrices: Index | None = None
 
 
 class Scene(Struct):
-    """Root nodes."""
+    """The root nodes of what is shown."""
 
     nodes: list[Index] = field(default_factory=list)
 
@@ -99,7 +100,7 @@ class Texture(Struct):
 
 
 class TextureTransform(Struct):
-    """Where a texture lies, of the extension KHR_texture_transform."""
+    """The place of a texture on the surface, of the extension KHR_texture_transform."""
 
     offset: Pair = (0.0, 0.0)
     rotation: float = 0.0
@@ -124,7 +125,7 @@ class TextureInfo(Struct, omit_defaults=True):
 
 
 class MetallicRoughness(Struct, omit_defaults=True):
-    """The surface of a material."""
+    """A surface in the metallic-roughness model."""
 
     baseColorFactor: Colour | None = None
     baseColorTexture: TextureInfo | None = None
@@ -134,7 +135,7 @@ class MetallicRoughness(Struct, omit_defaults=True):
 
 
 class Material(Struct, omit_defaults=True):
-    """How triangles look."""
+    """The look of triangles."""
 
     name: Name | None = None
     pbrMetallicRoughness: MetallicRoughness | None = None
@@ -148,7 +149,7 @@ class Material(Struct, omit_defaults=True):
 
 
 class Document(Struct):
-    """The file's JSON."""
+    """The JSON of a file."""
 
     buffers: list[Buffer] = field(default_factory=list)
     bufferViews: list[BufferView] = field(default_factory=list)

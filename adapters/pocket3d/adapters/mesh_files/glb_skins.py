@@ -29,7 +29,7 @@ def put_where_joints_hold(
     meshes: list[dict[str, Any]],
     primitives: list[list[Primitive]],
 ) -> tuple[list[dict[str, Any]], list[int]]:
-    """The reduced copy's nodes and roots, in which each skinned node that is shown has a mesh of its own.
+    """Give each skinned node that is shown a mesh of its own; returns the reduced copy's nodes and roots.
 
     Args:
         document: the file's.
@@ -87,7 +87,7 @@ def _palette(document: Document, arrays: Arrays, tree: Tree, number: int) -> Mat
 def _moved(
     primitive: Primitive, plain: dict[str, Any], arrays: Arrays, palette: Matrix, world: Matrix
 ) -> dict[str, Any]:
-    """The reduced primitive with its vertices and normals where the joints hold them."""
+    """Move the vertices and normals of a reduced primitive to where the joints hold them."""
     places = arrays.rows(primitive.attributes["POSITION"]).astype(np.float64)
     joints, weights = _influences(primitive, arrays, len(places))
     if not joints.shape[1]:

@@ -21,7 +21,7 @@ _MAX_PIXELS = 200_000_000
 
 
 class Mapping(NamedTuple):
-    """From a vertex to its place in a texture."""
+    """How a vertex finds its place in a texture."""
 
     #: Which of a primitive's sets of coordinates.
     coordinates: int = 0
@@ -32,11 +32,11 @@ class Mapping(NamedTuple):
 
     @property
     def moves(self) -> bool:
-        """Whether coordinates change at all."""
+        """True if coordinates change at all."""
         return self[1:] != Mapping()[1:]
 
     def apply(self, uv: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """(V, 2) where the coordinates (V, 2) lie."""
+        """Move coordinates (V, 2) to where they lie in the texture, (V, 2)."""
         cosine, sine = math.cos(self.rotation), math.sin(self.rotation)
         # Counter-clockwise as one sees the picture, whose second axis points down.
         turn = np.array([[cosine, sine], [-sine, cosine]])

@@ -91,7 +91,7 @@ class Tree:
             at = self._parents.get(at)
         matrix = np.eye(4) if at is None else self._worlds[at]
         for each in reversed(path):
-            matrix = self._worlds[each] = matrix @ _local(self._nodes[each])
+            matrix = self._worlds[each] = matrix @ local_matrix(self._nodes[each])
         return matrix
 
     def plain(self) -> list[dict[str, Any]]:
@@ -127,8 +127,12 @@ def _growth(node: Node, index: int) -> float:
     return growth
 
 
-def _local(node: Node) -> Matrix:
-    """(4, 4) from a node's coordinates to its parent's (glTF 2.0, section 3.5.3)."""
+def local_matrix(node: Any) -> Matrix:
+    """(4, 4) from a node's coordinates to its parent's (glTF 2.0, section 3.5.3).
+
+    Args:
+        node: has `matrix`, or `translation`, `rotation` and `scale`, each as glTF has them or None.
+    """
     if node.matrix is not None:
         # Column by column.
         given: Matrix = np.array(node.matrix, dtype=float).reshape(4, 4).T

@@ -1,4 +1,4 @@
-"""How large a mesh may be, and what the checks of the formats say and raise."""
+"""Limits of a mesh's size, and the outcome of the formats' checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_COORDINATE = 1e15
 
 @dataclass(frozen=True)
 class MeshLimits:
-    """The most that is read of one file; judged by what its headers claim, before decoding."""
+    """The largest mesh that is read, judged by what the file's headers claim, before decoding."""
 
     max_bytes: int = 256 * MIB
     #: Vertices, every instance of a part counted.
@@ -21,7 +21,7 @@ class MeshLimits:
     max_faces: int = 10_000_000
 
     def check_counts(self, vertices: int, faces: int) -> None:
-        """Return, or raise.
+        """Refuse a mesh of more vertices or faces than that.
 
         Raises:
             Refused: more than the limits.

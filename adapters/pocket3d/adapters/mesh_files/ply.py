@@ -31,7 +31,7 @@ class _Element:
 
 
 class _Header(NamedTuple):
-    """What a header states."""
+    """The statements of a header."""
 
     #: ascii, binary_little_endian or binary_big_endian.
     form: str
@@ -73,7 +73,7 @@ def check_ply(data: bytes, limits: MeshLimits) -> Checked:
 
 
 def _split(data: bytes) -> tuple[_Header, bytes]:
-    """The header and the body."""
+    """Take a file apart into header and body."""
     ending = next((each for each in (b"\n", b"\r\n", b"\r") if data.startswith(b"ply" + each)), None)
     if ending is None:
         raise Refused("no PLY file: it does not begin with a line 'ply'")

@@ -27,7 +27,7 @@ _MAX_DIGITS = 18
 
 
 def plain_text(data: bytes) -> bytes:
-    """Text as UTF-8 without a byte order mark, its lines ended by LF.
+    """Bring text to UTF-8 without a byte order mark, with lines that end with LF.
 
     Exporters write their byte order mark (Windows), UTF-16, names and comments in the code page of their country, or
     CR alone (Macintosh). A code page is not stated in the file; the Western one (Windows-1252) is assumed, which

@@ -14,26 +14,20 @@ does not listen, so the worker may have to be ended.
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import AdapterUnavailable, InvalidInput
-from ..input_checks import whole_number
 from ..licenses import License
 from ..segment_models import MeshSegmentationModel
+from ..upstream.model import UpstreamConfig, UpstreamModel
 from ..upstream_needs import what_is_missing
+from .options import PartFieldOptions
 
-METHODS = ("agglomerative", "kmeans")
-BRIDGES = ("faces", "components")
-_POINTS_PER_FACE = (1, 2000)
-_DEFAULT_POINTS_PER_FACE = 1000
-_MAX_PARTS = 1000
-_MAX_SEED = 2**32 - 1
 #: Features of one face take 1.8 kB; the clustering needs several times that.
 _MAX_FACES = 500_000
 #: What upstream's modules import as soon as they are imported, and what this adapter adds.
-_NEEDED = (
+NEEDED = (
     "torch",
     "lightning",
     "torch_scatter",
@@ -57,24 +51,33 @@ _NEEDED = (
 )
 
 
-class PartFieldSegmentationAdapter(MeshSegmentationModel):
-    """Segments a mesh into the wanted number of parts.
+class PartFieldConfig(UpstreamConfig):
+    """The arguments of the adapter.
 
-    Args:
-        model_id: its name.
-        model_path: the checkpoint `model_objaverse.ckpt`; by default `model/model_objaverse.ckpt` in the checkout,
-            where upstream's README puts it.
-        vram_requirement: MB; 4096 is what the former system measured on an RTX 4090.
-        partfield_root: the checkout of https://github.com/nv-tlabs/PartField.
-        max_concurrent: only 1, since upstream writes below the process's folder.
-        trust_checkpoint: read a checkpoint even if it holds Python objects other than tensors and settings, which can
-            run any code. For files of your own.
-        feature_type: `mesh_segmentation`.
-
-    Raises:
-        ValueError: `max_concurrent` above 1.
+    `model_path` is the checkpoint `model_objaverse.ckpt`; by default `model/model_objaverse.ckpt` in the checkout,
+    where upstream's README puts it.
     """
 
+    #: The checkout of https://github.com/nv-tlabs/PartField.
+    partfield_root: str | Path | None = None
+    #: Read a checkpoint even if it holds Python objects other than tensors and settings, which can run any code. For
+    #: files of your own.
+    trust_checkpoint: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_concurrent > 1:
+            raise ValueError("PartField takes one mesh at a time: upstream writes below the process's folder")
+
+
+class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
+    """Segments a mesh into the wanted number of parts. `PartFieldConfig` has the arguments."""
+
+    adapter_id: ClassVar[str] = "partfield-segmentation"
+    #: What the former system measured on an RTX 4090.
+    default_vram_mb: ClassVar[int | None] = 4096
+    options_type = PartFieldOptions
+    config_type: ClassVar[type[UpstreamConfig]] = PartFieldConfig
+    config: PartFieldConfig
     devices: ClassVar[tuple[str, ...]] = ("cuda",)
     default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb",)
@@ -86,28 +89,10 @@ class PartFieldSegmentationAdapter(MeshSegmentationModel):
         requires_acceptance=True,
     )
 
-    def __init__(
-        self,
-        model_id: str = "partfield-segmentation",
-        model_path: str | Path | None = None,
-        vram_requirement: int = 4096,
-        partfield_root: str | Path | None = None,
-        max_concurrent: int = 1,
-        trust_checkpoint: bool = False,
-        feature_type: str | None = None,
-    ) -> None:
-        if max_concurrent > 1:
-            raise ValueError("PartField takes one mesh at a time: upstream writes below the process's folder")
-        super().__init__(
-            model_id,
-            model_path,
-            vram_requirement,
-            feature_type,
-            max_concurrent=max_concurrent,
-        )
-        self.partfield_root = Path(partfield_root) if partfield_root is not None else None
-        self.trust_checkpoint = trust_checkpoint
-        self._one_at_a_time = threading.Lock()
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        root = self.config.partfield_root
+        self.partfield_root = None if root is None else Path(root)
         self._last_features: tuple[str, Any] | None = None
 
     def check_available(self) -> str | None:
@@ -115,8 +100,8 @@ class PartFieldSegmentationAdapter(MeshSegmentationModel):
         root = self.partfield_root
         code = None if root is None else root / "partfield" / "model_trainer_pvcnn_only_demo.py"
         return what_is_missing(
-            self.registered_id or "partfield-segmentation",
-            _NEEDED,
+            self.registered_id or self.adapter_id,
+            NEEDED,
             {
                 "PartField's code": ("partfield_root", code),
                 "its settings": ("partfield_root", None if root is None else root / "configs" / "final" / "demo.yaml"),
@@ -124,68 +109,13 @@ class PartFieldSegmentationAdapter(MeshSegmentationModel):
             },
         )
 
-    def get_parameter_schema(self) -> dict[str, Any]:
-        """Its options."""
-        return {
-            "type": "object",
-            "properties": {
-                "mesh_path": {"description": f"the mesh: {', '.join(self.supported_input_formats)}"},
-                "output_format": {"type": "string", "enum": list(self.supported_output_formats), "default": "glb"},
-                "num_parts": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": _MAX_PARTS,
-                    "default": 8,
-                    "description": "how many parts to make",
-                },
-                "method": {
-                    "type": "string",
-                    "enum": list(METHODS),
-                    "default": METHODS[0],
-                    "description": "agglomerative: parts are connected in the face graph; kmeans: by features alone",
-                },
-                "bridge": {
-                    "type": "string",
-                    "enum": list(BRIDGES),
-                    "default": BRIDGES[0],
-                    "description": "agglomerative, for meshes of several pieces: how these are joined to one graph; by"
-                    " their nearest faces, or by the faces at their centres",
-                },
-                "points_per_face": {
-                    "type": "integer",
-                    "minimum": _POINTS_PER_FACE[0],
-                    "maximum": _POINTS_PER_FACE[1],
-                    "default": _DEFAULT_POINTS_PER_FACE,
-                    "description": "points on each face over which the feature is averaged; fewer are faster",
-                },
-                "seed": {
-                    "type": "integer",
-                    "minimum": 0,
-                    "maximum": _MAX_SEED,
-                    "default": 0,
-                    "description": "of the sampled points, and of k-means",
-                },
-            },
-            "required": ["mesh_path"],
-            "additionalProperties": False,
-        }
-
-    def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """The mesh's name and every option."""
-        super().validate_inputs(inputs)
-        self._validate_common_inputs(inputs)
-        _choice(inputs, "method", METHODS)
-        _choice(inputs, "bridge", BRIDGES)
-        _points_per_face(inputs)
-        _seed(inputs)
-
     def _load_model(self) -> Any:
         from .upstream import load
 
         missing = self.check_available()
         if missing is not None or self.partfield_root is None:
             raise AdapterUnavailable(missing or "partfield_root is not set")
-        return load(self.partfield_root, self._checkpoint(), self.device, trusted=self.trust_checkpoint)
+        return load(self.partfield_root, self._checkpoint(), self.device, trusted=self.config.trust_checkpoint)
 
     def _unload_model(self) -> None:
         self.model = None
@@ -198,19 +128,17 @@ class PartFieldSegmentationAdapter(MeshSegmentationModel):
         from .clustering import cluster_faces
 
         response: dict[str, Any] = super()._process_request(inputs)
-        wanted = self._num_parts(inputs)
-        method, bridge = _choice(inputs, "method", METHODS), _choice(inputs, "bridge", BRIDGES)
-        points, seed = _points_per_face(inputs), _seed(inputs)
-
-        self._step(0.0, "reading the mesh")
+        options = PartFieldOptions.read(inputs)
+        wanted, method, bridge, seed = options.num_parts, options.method, options.bridge, options.seed
+        self.step(0.0, "reading the mesh")
         mesh = read_mesh(self._mesh_path(inputs), MeshLimits(max_faces=_MAX_FACES))
         if len(mesh.faces) < wanted:
             raise InvalidInput(f"{wanted} parts of a mesh of {len(mesh.faces)} faces", "num_parts")
-        with self._one_at_a_time:
-            features, reused = self._features(mesh, points, seed)
-        self._step(0.7, "clustering")
+        with self.turn:
+            features, reused = self._features(mesh, options.points_per_face, seed)
+        self.step(0.7, "clustering")
         labels = cluster_faces(mesh, features, wanted, method=method, bridge=bridge, seed=seed)
-        self._step(0.9, "writing the parts")
+        self.step(0.9, "writing the parts")
         target = Path(response["output_mesh_path"])
         written = write_parts(mesh, labels, target)
         described = describe_mesh(target, self.output_dir)
@@ -233,7 +161,7 @@ class PartFieldSegmentationAdapter(MeshSegmentationModel):
                 "model": "PartField",
                 "statistics": described["statistics"],
                 "input_faces": len(mesh.faces),
-                "points_per_face": points,
+                "points_per_face": options.points_per_face,
                 "features_reused": reused,
                 "seed": seed,
                 "device": self.device,
@@ -259,34 +187,12 @@ class PartFieldSegmentationAdapter(MeshSegmentationModel):
             points_per_face=points,
             seed=seed,
             folder=self.output_dir,
-            step=lambda fraction, stage: self._step(0.05 + 0.65 * fraction, stage),
+            step=self.steps_within(0.05, 0.7),
         )
         self._last_features = (key, features)
         return features, False
-
-    def _step(self, fraction: float, stage: str) -> None:
-        self.check_cancelled()
-        self.report_progress(fraction, stage)
 
     def _checkpoint(self) -> Path | None:
         if self.model_path is not None:
             return Path(self.model_path)
         return None if self.partfield_root is None else self.partfield_root / "model" / "model_objaverse.ckpt"
-
-
-def _choice(inputs: dict[str, Any], key: str, choices: tuple[str, ...]) -> str:
-    """One of the choices, the first by default."""
-    value = inputs.get(key)
-    if value is None:
-        return choices[0]
-    if value not in choices:
-        raise InvalidInput(f"{key} is {value!r}; want one of {', '.join(choices)}", key)
-    return str(value)
-
-
-def _points_per_face(inputs: dict[str, Any]) -> int:
-    return whole_number(inputs, "points_per_face", _DEFAULT_POINTS_PER_FACE, *_POINTS_PER_FACE)
-
-
-def _seed(inputs: dict[str, Any]) -> int:
-    return whole_number(inputs, "seed", 0, 0, _MAX_SEED)

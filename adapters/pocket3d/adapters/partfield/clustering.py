@@ -1,4 +1,4 @@
-"""From a feature for each face to a part for each face.
+"""Clusters faces by their features into parts.
 
 Agglomerative clustering with Ward's criterion (Ward 1963) among faces that touch, as PartField's authors use it (Liu et
 al. 2025), or k-means. Pieces of a mesh that do not touch are joined to one graph by a minimum spanning tree.
@@ -13,7 +13,7 @@ _NEIGHBOURS = 10
 
 
 def cluster_faces(mesh: Any, features: Any, parts: int, *, method: str, bridge: str, seed: int) -> Any:
-    """A part for each face.
+    """Give each face a part.
 
     Args:
         mesh: a `trimesh.Trimesh` of F faces.

@@ -30,11 +30,11 @@ _HALF_BOX = 0.9
 
 
 class UpstreamFailed(RuntimeError):
-    """PartField's code ended without what it is for."""
+    """PartField's code ended without usable features."""
 
 
 def load(root: Path, checkpoint: Path | None, device: str, *, trusted: bool) -> Any:
-    """The network with its weights, in evaluation mode, on the device.
+    """Load the network with its weights, in evaluation mode, onto the device.
 
     Args:
         root: the checkout; goes to the front of `sys.path` of this worker.
@@ -78,7 +78,7 @@ def predict(
     folder: Path,
     step: Step,
 ) -> Any:
-    """A feature for each face of the mesh, in the order of its faces.
+    """Compute a feature for each face of the mesh, in the order of its faces.
 
     Args:
         model: as `load` returned it.
@@ -114,7 +114,7 @@ def predict(
     with tempfile.TemporaryDirectory(prefix="partfield-", dir=folder) as name:
         work = Path(name)
         half = torch.autocast("cuda", torch.float16) if device.startswith("cuda") else contextlib.nullcontext()
-        with _inside(work), _told_of_steps(trainer, model, blocks, step), torch.no_grad(), half:
+        with _inside(work), _reporting_steps(trainer, model, blocks, step), torch.no_grad(), half:
             try:
                 model.predict_step(batch, 0)
             except ValueError as error:
@@ -135,7 +135,7 @@ def predict(
 
 
 def fingerprint(mesh: Any, points_per_face: int, seed: int) -> str:
-    """What the features depend on."""
+    """A text that differs wherever the features may differ."""
     import numpy as np
 
     digest = hashlib.sha256(f"{points_per_face} {seed} {mesh.vertices.shape} {mesh.faces.shape}".encode())
@@ -204,7 +204,7 @@ def _encoder_on(trainer: Any, device: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _told_of_steps(trainer: Any, model: Any, blocks: int, step: Step) -> Iterator[None]:
+def _reporting_steps(trainer: Any, model: Any, blocks: int, step: Step) -> Iterator[None]:
     """Tell of the stages of `predict_step` as they begin, and of each block of sampled points."""
     sample = trainer.sample_triplane_feat
     done = 0

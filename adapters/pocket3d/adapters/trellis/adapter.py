@@ -116,7 +116,7 @@ class TrellisImagePaintingAdapter(TrellisAdapter, ImageToTextureModel):
     default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
 
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """As everywhere, and one image only."""
+        """Refuse more than one image, besides what every adapter refuses."""
         super().validate_inputs(inputs)
         self._image(inputs)
 

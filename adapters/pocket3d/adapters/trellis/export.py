@@ -1,4 +1,4 @@
-"""From what TRELLIS's decoders give to mesh files with +Y up. Needs numpy and trimesh; baking needs CUDA and upstream.
+"""Makes mesh files with +Y up of what TRELLIS's decoders give. Needs numpy and trimesh; baking needs CUDA and upstream.
 
 TRELLIS's space is a cube of side 1 around the origin, with +Z up.
 """
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import trimesh
 
 from ..mesh_output import vertex_normals
-from .progress_bar import Tell, telling_bar
+from .progress_bar import Report, reporting_bar
 from .sampling import TrellisFailed
 
 Floats = npt.NDArray[np.float64]
@@ -70,13 +70,13 @@ def surface(extracted: Any) -> Surface:
 
 
 def to_y_up(vertices: Floats) -> Floats:
-    """(V, 3) turned from +Z up to +Y up."""
+    """Turn (V, 3) from +Z up to +Y up."""
     turned: Floats = vertices @ TO_Y_UP
     return turned
 
 
 def to_z_up(vertices: Floats) -> Floats:
-    """(V, 3) turned from +Y up to +Z up."""
+    """Turn (V, 3) from +Y up to +Z up."""
     turned: Floats = vertices @ TO_Y_UP.T
     return turned
 
@@ -89,7 +89,7 @@ class Frame(NamedTuple):
 
     @staticmethod
     def around(vertices: Floats) -> Frame:
-        """Of +Z-up vertices (V, 3).
+        """Fit a frame around vertices (V, 3) with +Z up.
 
         Raises:
             ValueError: the mesh has no extent.
@@ -101,12 +101,12 @@ class Frame(NamedTuple):
         return Frame((low + high) / 2, scale)
 
     def into(self, vertices: Floats) -> Floats:
-        """(V, 3) in the cube."""
+        """Move vertices (V, 3) into the cube."""
         inside: Floats = (vertices - self.centre) / self.scale
         return inside
 
     def out_of(self, vertices: Floats) -> Floats:
-        """(V, 3) back where they came from."""
+        """Move vertices (V, 3) of the cube back to where they came from."""
         outside: Floats = vertices * self.scale + self.centre
         return outside
 
@@ -125,7 +125,7 @@ def nearest_colours(painted: Surface, points: Floats) -> Floats:
     return mixed
 
 
-def bake_generated(gaussian: Any, extracted: Any, *, simplify: float, texture_size: int, tell: Tell) -> Any:
+def bake_generated(gaussian: Any, extracted: Any, *, simplify: float, texture_size: int, report: Report) -> Any:
     """Upstream's `to_glb`: fewer triangles, holes filled, the Gaussians' appearance baked into a texture. +Y up.
 
     Args:
@@ -133,14 +133,14 @@ def bake_generated(gaussian: Any, extracted: Any, *, simplify: float, texture_si
         extracted: upstream's `MeshExtractResult`.
         simplify: share of the triangles to take away, 0..1.
         texture_size: pixels of a side.
-        tell: hears of every step of upstream's loops, and may raise.
+        report: hears of every step of upstream's loops, and may raise.
     """
-    with _told(tell) as processing:
+    with _reporting_bars(report) as processing:
         mesh = processing.to_glb(gaussian, extracted, simplify=simplify, texture_size=texture_size, verbose=False)
     return _matte(mesh)
 
 
-def bake_given(gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, texture_size: int, tell: Tell) -> Any:
+def bake_given(gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, texture_size: int, report: Report) -> Any:
     """The Gaussians' appearance on a given mesh: what `to_glb` does after its changes to the shape.
 
     Args:
@@ -149,12 +149,12 @@ def bake_given(gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, te
         faces: (F, 3).
         frame: how to get out of the cube again.
         texture_size: pixels of a side.
-        tell: hears of every step of upstream's loops, and may raise.
+        report: hears of every step of upstream's loops, and may raise.
 
     Returns:
         +Y up, at the given mesh's own place and size.
     """
-    with _told(tell) as processing:
+    with _reporting_bars(report) as processing:
         cut, new_faces, uv = processing.parametrize_mesh(vertices.astype(np.float32), faces.astype(np.int32))
         views, extrinsics, intrinsics = processing.render_multiview(
             gaussian, resolution=_VIEW_RESOLUTION, nviews=_VIEWS
@@ -181,7 +181,7 @@ def bake_given(gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, te
 
 
 def coloured(vertices: Floats, faces: Ints, colours: Floats) -> Any:
-    """A mesh with sRGB colours (0..1) at its vertices; vertices as they shall be written."""
+    """Make a mesh with sRGB colours (0..1) at its vertices, which lie as they shall be written."""
     shades = np.column_stack([colours, np.ones(len(colours))])
     return trimesh.Trimesh(
         vertices, faces, vertex_colors=np.round(shades * 255).astype(np.uint8), process=False, validate=False
@@ -240,11 +240,11 @@ def _matte(mesh: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _told(tell: Tell) -> Iterator[Any]:
+def _reporting_bars(report: Report) -> Iterator[Any]:
     """Upstream's `postprocessing_utils` with its progress bars telling us."""
     processing: Any = importlib.import_module("trellis.utils.postprocessing_utils")
     rendering: Any = importlib.import_module("trellis.utils.render_utils")
-    bar = telling_bar(tell, {"Rendering": _VIEWS})
+    bar = reporting_bar(report, {"Rendering": _VIEWS})
     kept = [(module, module.tqdm) for module in (processing, rendering)]
     for module, _ in kept:
         module.tqdm = bar

@@ -114,7 +114,7 @@ class TrellisAdapter(UpstreamModel):
         return weights.missing_weights(self._source, self._wanted(textured=False))
 
     def _wanted(self, *, textured: bool) -> tuple[str, ...]:
-        """Names of the models to load."""
+        """The names of the models to load."""
         last = (_GAUSSIAN,) if textured else (_MESH,)
         if self.paints:
             return (_FLOW, *last)
@@ -149,7 +149,7 @@ class TrellisAdapter(UpstreamModel):
 
     @abstractmethod
     def _sample(self, inputs: dict[str, Any], options: Any, formats: list[str]) -> dict[str, Any]:
-        """Upstream's outputs in these formats."""
+        """Run upstream's pipeline; returns its outputs in these formats."""
 
     def _answer(self, inputs: dict[str, Any], response: dict[str, Any], info: str) -> dict[str, Any]:
         options: Any = self.options_type.read(inputs)
@@ -174,7 +174,7 @@ class TrellisAdapter(UpstreamModel):
         return finish_mesh(self, response, info, facts, extra)
 
     def _make(self, inputs: dict[str, Any], options: Any) -> tuple[Any, dict[str, Any]]:
-        """A new shape: (trimesh.Trimesh with +Y up, facts about it)."""
+        """Make a new shape: (trimesh.Trimesh with +Y up, facts about it)."""
         from . import export
 
         no_texture = self._no_texture if options.texture else "texture: false in the request"
@@ -192,12 +192,12 @@ class TrellisAdapter(UpstreamModel):
             extracted,
             simplify=options.simplify,
             texture_size=options.texture_resolution,
-            tell=self._baking,
+            report=self._baking,
         )
         return mesh, {**_baked_facts(options), "simplify": options.simplify}
 
     def _paint(self, inputs: dict[str, Any], options: Any, path: Path) -> tuple[Any, dict[str, Any]]:
-        """The given shape in new colours: (trimesh.Trimesh with +Y up, facts about it)."""
+        """Colour the given shape anew: (trimesh.Trimesh with +Y up, facts about it)."""
         import numpy as np
 
         from ..mesh_input import read_mesh
@@ -227,7 +227,7 @@ class TrellisAdapter(UpstreamModel):
             faces,
             frame,
             texture_size=options.texture_resolution,
-            tell=self._baking,
+            report=self._baking,
         )
         return mesh, _baked_facts(options)
 
@@ -260,7 +260,7 @@ class TrellisAdapter(UpstreamModel):
         return {f"{stage}_sampler_params": options.sampler(stage) for stage in self._stages}
 
     def _used(self, options: Any) -> dict[str, Any]:
-        """What the samplers really got: the weights' own values with the request's over them."""
+        """The values that the samplers get: the weights' own with the request's over them."""
         return {
             stage: {**getattr(self.model, f"{stage}_sampler_params"), **options.sampler(stage)}
             for stage in self._stages
@@ -284,7 +284,7 @@ class TrellisAdapter(UpstreamModel):
             yield
 
     def _baking(self, done: int, total: int | None, what: str) -> None:
-        """Steps of upstream's own loops; how the loops share the time was not measured, so each runs over the span."""
+        """Report steps of upstream's own loops. How they share the time was not measured: each runs over the span."""
         self.check_cancelled()
         known = total is not None and total > 0
         name = f"baking: {what or 'cleaning the mesh'} {done}" + (f"/{total}" if known else "")

@@ -19,7 +19,7 @@ CutOut = Annotated[
 
 
 class TrellisOptions(Options):
-    """What all its adapters take."""
+    """The options of all its adapters."""
 
     output_format: str = "glb"
     #: Upstream's own default.
@@ -41,13 +41,13 @@ class TrellisOptions(Options):
     ] = 1024
 
     def sampler(self, stage: str) -> dict[str, Any]:
-        """What upstream's `..._sampler_params` of a stage gets: what the request says, the weights decide the rest."""
+        """The values that the request gives upstream's `..._sampler_params` of a stage; the weights decide the rest."""
         values = {"steps": f"{stage}_steps", "cfg_strength": f"{stage}_cfg_strength"}
         return {name: value for name, key in values.items() if (value := getattr(self, key)) is not None}
 
 
 class ShapeOptions(TrellisOptions):
-    """What the adapters that make a shape take besides."""
+    """The further options of the adapters that make a shape."""
 
     sparse_structure_steps: Annotated[
         Steps | None,
@@ -67,13 +67,13 @@ class ShapeOptions(TrellisOptions):
 
 
 class TextToMeshOptions(ShapeOptions, kw_only=True):
-    """Of `trellis-text-to-mesh`."""
+    """The options of `trellis-text-to-mesh`."""
 
     text_prompt: Prompt
 
 
 class ImageToMeshOptions(ShapeOptions, kw_only=True):
-    """Of `trellis-image-to-mesh`."""
+    """The options of `trellis-image-to-mesh`."""
 
     image_path: Image = None
     image_paths: Annotated[ImageFiles, Meta(description="the same as a list")] = None
@@ -85,14 +85,14 @@ class ImageToMeshOptions(ShapeOptions, kw_only=True):
 
 
 class TextPaintingOptions(TrellisOptions, kw_only=True):
-    """Of `trellis-text-painting`."""
+    """The options of `trellis-text-painting`."""
 
     mesh_path: Annotated[MeshFile, Meta(description="the mesh to paint: glb, obj, ply, stl or off, +Y up")]
     text_prompt: Prompt
 
 
 class ImagePaintingOptions(TrellisOptions, kw_only=True):
-    """Of `trellis-image-painting`."""
+    """The options of `trellis-image-painting`."""
 
     mesh_path: Annotated[MeshFile, Meta(description="the mesh to paint: glb, obj, ply, stl or off, +Y up")]
     image_path: Image = None

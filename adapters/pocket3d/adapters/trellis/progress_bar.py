@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 #: Takes (steps done, steps in all or None, what is being done).
-Tell = Callable[[int, "int | None", str], None]
+Report = Callable[[int, "int | None", str], None]
 
 
-def telling_bar(tell: Tell, known_totals: dict[str, int]) -> type[Any]:
+def reporting_bar(report: Report, known_totals: dict[str, int]) -> type[Any]:
     """A class that takes the place of `tqdm.tqdm`.
 
     Args:
-        tell: called after every step; what it raises leaves the loop, so it is also where a cancel takes effect.
+        report: called after every step; what it raises leaves the loop, so it is also where a cancel takes effect.
         known_totals: description -> steps, for loops over iterators without a length.
     """
 
@@ -39,7 +39,7 @@ def telling_bar(tell: Tell, known_totals: dict[str, int]) -> type[Any]:
 
         def update(self, steps: int = 1) -> None:
             self._done += steps
-            tell(self._done, self._total, self._desc)
+            report(self._done, self._total, self._desc)
 
         def set_postfix(self, *_shown: Any, **_values: Any) -> None:
             """Losses are not shown."""

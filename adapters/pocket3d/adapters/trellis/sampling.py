@@ -1,4 +1,4 @@
-"""Eyes and a brake on TRELLIS's two samplers, and the checks that it lacks. Needs neither torch nor TRELLIS."""
+"""Reports and stops TRELLIS's two samplers, and adds the checks that they lack. Needs neither torch nor TRELLIS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 #: Takes (fraction of the whole request 0..1, what is being done); raises to stop.
-Tell = Callable[[float, str], None]
+Report = Callable[[float, str], None]
 
 #: What upstream's `inject_sampler_multi_image` puts on a sampler, and leaves there if sampling raises.
 _LEFT_BY_UPSTREAM = ("_inference_model", "_old_inference_model")
@@ -29,7 +29,7 @@ class Span(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """One sampler's share."""
+    """The share of one sampler."""
 
     #: Attribute of the pipeline.
     sampler: str
@@ -39,8 +39,8 @@ class Stage(NamedTuple):
 
 
 @contextlib.contextmanager
-def watched(pipeline: Any, stages: list[Stage], decoding_at: float, tell: Tell) -> Iterator[None]:
-    """While inside, `tell` hears of every sampling step of the stages; what it raises ends the sampling.
+def watched(pipeline: Any, stages: list[Stage], decoding_at: float, report: Report) -> Iterator[None]:
+    """While inside, `report` hears of every sampling step of the stages; what it raises ends the sampling.
 
     `FlowEulerSampler.sample` calls `self.sample_once` once a step (trellis/pipelines/samplers/flow_euler.py), so an
     attribute of the instance is enough; it is taken away again at the end, whatever happens.
@@ -59,12 +59,12 @@ def watched(pipeline: Any, stages: list[Stage], decoding_at: float, tell: Tell) 
         return sample_slat(cond, coords, *arguments, **options)
 
     def told_decode_slat(*arguments: Any, **options: Any) -> Any:
-        tell(decoding_at, "decoding the latent")
+        report(decoding_at, "decoding the latent")
         return decode_slat(*arguments, **options)
 
     samplers = [(getattr(pipeline, stage.sampler), stage) for stage in stages]
     for sampler, stage in samplers:
-        sampler.sample_once = _counted(sampler.sample_once, stage, tell)
+        sampler.sample_once = _counted(sampler.sample_once, stage, report)
     pipeline.sample_slat, pipeline.decode_slat = checked_sample_slat, told_decode_slat
     try:
         yield
@@ -76,14 +76,14 @@ def watched(pipeline: Any, stages: list[Stage], decoding_at: float, tell: Tell) 
                 vars(sampler).pop(name, None)
 
 
-def _counted(sample_once: Callable[..., Any], stage: Stage, tell: Tell) -> Callable[..., Any]:
+def _counted(sample_once: Callable[..., Any], stage: Stage, report: Report) -> Callable[..., Any]:
     done = 0
 
     def counted(*arguments: Any, **options: Any) -> Any:
         nonlocal done
         made = sample_once(*arguments, **options)
         done += 1
-        tell(stage.span.at(done, stage.steps), f"{stage.name} {done}/{stage.steps}")
+        report(stage.span.at(done, stage.steps), f"{stage.name} {done}/{stage.steps}")
         return made
 
     return counted

@@ -1,4 +1,4 @@
-"""TRELLIS's own code: what its import depends on, and its errors told plainly."""
+"""Imports TRELLIS's own code, sets what its import depends on, and tells its errors plainly."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CONVOLUTIONS = ("auto", "native", "implicit_gemm")
 
 
 class Backends(NamedTuple):
-    """What TRELLIS reads from its environment when it is imported; None leaves a variable as it is."""
+    """The variables that TRELLIS reads when it is imported; None leaves a variable as it is."""
 
     attention: str | None = None
     sparse_attention: str | None = None
@@ -143,7 +143,7 @@ def load_pipeline(pipeline_class: Any, folder: Path) -> Any:
 
 
 def _first(error: BaseException) -> BaseException:
-    """What was being handled when the others were raised."""
+    """The error that was being handled when the others were raised."""
     while error.__context__ is not None:
         error = error.__context__
     return error

@@ -1,4 +1,4 @@
-"""Where TRELLIS's weights are, checked file by file before upstream sees them.
+"""Finds TRELLIS's weights and checks them file by file before upstream sees them.
 
 Upstream's `Pipeline.from_pretrained` asks the hub for whatever it does not find, inside a bare `except` that hides the
 first error. Here a missing file is named instead, and upstream gets a folder of links that holds just the models which

@@ -15,7 +15,7 @@ from typing import Any
 
 
 def main(arguments: list[str]) -> int:
-    """Convert, read again, say what is there."""
+    """Convert a file, read it again, and write down what is in it."""
     source, target, facts = (Path(each) for each in arguments)
     bpy: Any = importlib.import_module("bpy")
     load(bpy, source)
@@ -57,7 +57,7 @@ def save(bpy: Any, path: Path) -> None:
 
 
 def contents(bpy: Any) -> dict[str, Any]:
-    """What the scene holds now."""
+    """Describe what the scene holds."""
     meshes = [each for each in bpy.data.objects if each.type == "MESH"]
     return {
         "bones": sorted(bone.name for armature in bpy.data.armatures for bone in armature.bones),

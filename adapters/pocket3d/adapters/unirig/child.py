@@ -22,8 +22,8 @@ _PR_SET_PDEATHSIG = 1
 _PAUSE = 0.2
 
 
-class Teller:
-    """Writes `done total` where the worker looks.
+class StepCounter:
+    """Writes the count of steps, `done total`, where the worker looks.
 
     Args:
         total: steps; the process's own numbers may turn out larger.
@@ -36,7 +36,7 @@ class Teller:
         self._file = Path(os.environ["POCKET3D_STEP_PROGRESS"])
 
     def step(self) -> None:
-        """One more."""
+        """Count one more step."""
         self.done += 1
         now = time.monotonic()
         if now - self._last < _PAUSE:
@@ -47,20 +47,20 @@ class Teller:
         draft.replace(self._file)
 
 
-def tell_of_calls(owner: type, method: str, total: int) -> None:
+def count_calls(owner: type, method: str, total: int) -> None:
     """Have each call of `owner.method` count as a step."""
     original = getattr(owner, method)
-    teller = Teller(total)
+    counter = StepCounter(total)
 
     def counted(self: Any, *arguments: Any, **options: Any) -> Any:
-        teller.step()
+        counter.step()
         return original(self, *arguments, **options)
 
     setattr(owner, method, counted)
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; its exit code. Nothing that it raises comes out: it is printed."""
+    """Run the command; returns its exit code. Nothing that it raises comes out: it is printed."""
     try:
         command(arguments)
     except SystemExit as end:
@@ -83,7 +83,7 @@ def command(arguments: list[str]) -> None:
     if calls:
         module, attribute, total = calls.split(":")
         owner, method = attribute.split(".")
-        tell_of_calls(getattr(importlib.import_module(module), owner), method, int(total))
+        count_calls(getattr(importlib.import_module(module), owner), method, int(total))
     sys.argv = [name, *rest]
     if kind == "module":
         runpy.run_module(name, run_name="__main__", alter_sys=True)

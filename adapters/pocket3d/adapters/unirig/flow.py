@@ -1,4 +1,4 @@
-"""The steps of a job: the official commands of UniRig's checkout, in a folder of the job.
+"""Runs the steps of a job: the official commands of UniRig's checkout, in a folder of the job.
 
 The commands are those behind upstream's `launch/inference/*.sh`, which hide exit codes. The current folder is the
 job's, with a link to the checkout's `configs` (upstream looks for them there) and the checkout on PYTHONPATH, so that
@@ -15,13 +15,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..authoring.options import MAX_SEED
 from ..errors import InvalidInput
 from .gpu_memory import GroupMemory
 from .job_settings import Installation, JobSettings
+from .options import UniRigOptions
 from .step_process import Launch, Running, StepFailed, launched, run_step
 from .weight_holder import WeightHolder, step_environment
 
-__all__ = ["Flow", "Made", "Wish"]
+__all__ = ["Output", "Pipeline"]
 
 _HERE = Path(__file__).resolve().parent
 _SUFFIXES = "obj,fbx,FBX,dae,glb,gltf,vrm"
@@ -29,23 +31,12 @@ _SUFFIXES = "obj,fbx,FBX,dae,glb,gltf,vrm"
 _NO_END = "last token is not eos"
 _MAX_FBX_BYTES = 256 * 2**20
 _FBX_STARTS = (b"Kaydara FBX Binary", b"; FBX")
-_MAX_SEED = 2**32 - 1
 #: What is left after the steps, of a whole of 1, for looking at the result.
 _STEPS_END = 0.95
 
 
-class Wish(NamedTuple):
-    """What is asked for; see the adapter's parameters."""
-
-    mode: str
-    template: str
-    faces_target: int
-    seed: int
-    seeds: int
-
-
-class Made(NamedTuple):
-    """What came out."""
+class Output(NamedTuple):
+    """The files and counts of a finished rigging job."""
 
     #: In the wanted format.
     result: Path
@@ -60,13 +51,13 @@ class Made(NamedTuple):
     vram_peak_mb: int | None
 
 
-class Flow:
-    """One job.
+class Pipeline:
+    """The commands of one job, run one after the other.
 
     Args:
-        installation: with what.
-        holder: of its weights.
-        folder: of this job alone.
+        installation: the checkout, its weights and the device.
+        holder: the process that has read the weights.
+        folder: this job's own.
         check: raises at a cancel.
         report: takes (fraction, stage).
     """
@@ -88,36 +79,37 @@ class Flow:
         self._planned: list[str] = []
         self._settings = JobSettings(installation, self._folder / "tasks")
 
-    def run(self, mesh: Path, wish: Wish, output_format: str) -> Made:
-        """From a mesh to a rigged one.
+    def run(self, mesh: Path, options: UniRigOptions, output_format: str, seeds: int) -> Output:
+        """Rig a mesh.
 
         Args:
             mesh: glb, fbx or what `mesh_input` reads.
-            wish: how.
+            options: of the request.
             output_format: glb or fbx.
+            seeds: how many are tried for a skeleton.
 
         Raises:
             InvalidInput: the mesh cannot be read, or has no skeleton where one is needed.
             StepFailed: a command failed, or wrote nothing or nothing sound.
         """
         self._prepare()
-        self._plan(mesh, wish, output_format)
+        self._plan(mesh, options.rig_mode, output_format)
         source, rigged = self._as_glb(mesh)
-        skeleton, seed, attempts = self._folder / "skeleton.fbx", wish.seed, 0
-        if wish.mode == "skin":
+        skeleton, seed, attempts = self._folder / "skeleton.fbx", options.seed, 0
+        if options.rig_mode == "skin":
             self._blender("bones", rigged, skeleton)
-            self._extract(skeleton.name, wish.faces_target)
+            self._extract(skeleton.name, options.faces_target_count)
             if not self._has_joints():
                 raise InvalidInput(f"{mesh.name} has no skeleton; rig_mode skin needs one", "mesh_path")
         else:
-            self._extract(source.name, wish.faces_target)
-            seed, attempts = self._skeleton(source, skeleton, wish)
-        if wish.mode == "skeleton":
+            self._extract(source.name, options.faces_target_count)
+            seed, attempts = self._skeleton(source, skeleton, options, seeds)
+        if options.rig_mode == "skeleton":
             glb = self._folder / "result.glb"
             self._blender("convert", skeleton, glb)
         else:
-            if wish.mode == "full":
-                self._extract(skeleton.name, wish.faces_target)
+            if options.rig_mode == "full":
+                self._extract(skeleton.name, options.faces_target_count)
                 if not self._has_joints():
                     raise StepFailed("UniRig's step 'skeleton' ended without an error and wrote no bones")
             glb = self._skin_and_merge(source, skeleton, seed)
@@ -125,14 +117,14 @@ class Flow:
         if output_format == "fbx":
             result = self._folder / "result.fbx"
             bones = len(self._blender("fbx", glb, result)["bones"])
-        return Made(result, glb, seed, attempts, bones, self._memory.peak_mb)
+        return Output(result, glb, seed, attempts, bones, self._memory.peak_mb)
 
     # ------------------------------------------------------------ steps
 
     def _as_glb(self, mesh: Path) -> tuple[Path, Path]:
-        """The mesh as one file that refers to nothing outside and has no skeleton, and the same with a skeleton if it
-        has one. What Blender reads it reads without asking us; and where there is a skeleton, the glTF importer that
-        upstream calls draws its bones as balls, which would end up in the result.
+        """Write the mesh as one file that refers to nothing outside and has no skeleton, and the same with a skeleton
+        if it has one. What Blender reads it reads without asking us; and where there is a skeleton, the glTF importer
+        that upstream calls draws its bones as balls, which would end up in the result.
         """
         from ..mesh_input import ignored_parts, read_scene
         from .rig_file import is_rigged_alone
@@ -160,7 +152,7 @@ class Flow:
         return target, rigged
 
     def _extract(self, name: str, faces_target: int) -> None:
-        """Geometry (and bones, if there are) of a file of the job's folder, into `npz/<stem>/raw_data.npz`.
+        """Extract geometry (and bones, if there are) of a file of the job's folder into `npz/<stem>/raw_data.npz`.
 
         The name is relative: of an absolute one upstream drops the folder for its results.
         """
@@ -189,11 +181,11 @@ class Flow:
         if wrong is not None:
             raise StepFailed(f"UniRig's step {step!r} wrote an unusable {written.name}: {wrong}; it printed:\n{tail}")
 
-    def _skeleton(self, source: Path, target: Path, wish: Wish) -> tuple[int, int]:
-        """Bones; the seed that led to them and how many were tried."""
-        task, tokens = self._settings.skeleton_task(wish.template)
-        for attempt in range(wish.seeds):
-            seed = (wish.seed + attempt) % (_MAX_SEED + 1)
+    def _skeleton(self, source: Path, target: Path, options: UniRigOptions, seeds: int) -> tuple[int, int]:
+        """Generate bones; returns the seed that led to them and how many were tried."""
+        task, tokens = self._settings.skeleton_task(options.skeleton_template)
+        for attempt in range(seeds):
+            seed = (options.seed + attempt) % (MAX_SEED + 1)
             try:
                 self._step(
                     "skeleton" if attempt == 0 else f"skeleton-{attempt + 1}",
@@ -205,14 +197,14 @@ class Flow:
                     slot="skeleton",
                 )
             except StepFailed as error:
-                if _NO_END not in str(error) or attempt == wish.seeds - 1:
+                if _NO_END not in str(error) or attempt == seeds - 1:
                     raise
             else:
                 return seed, attempt + 1
         raise AssertionError("at least one seed is tried")
 
     def _skin_and_merge(self, source: Path, skeleton: Path, seed: int) -> Path:
-        """Weights for the bones, and both in the mesh as it came."""
+        """Compute weights for the bones, and put both into the mesh as it came."""
         task, blocks = self._settings.skin_task()
         skinned, merged = self._folder / "skin.fbx", self._folder / "result.glb"
         self._step(
@@ -252,7 +244,7 @@ class Flow:
         ]
 
     def _blender(self, step: str, source: Path, target: Path) -> dict[str, Any]:
-        """Convert; what Blender finds in the written file."""
+        """Convert a file; returns what Blender finds in the written one."""
         facts = self._folder / f"{step}.json"
         self._step(
             step,
@@ -265,13 +257,13 @@ class Flow:
 
     # ------------------------------------------------------------ how a step runs
 
-    def _plan(self, mesh: Path, wish: Wish, output_format: str) -> None:
+    def _plan(self, mesh: Path, rig_mode: str, output_format: str) -> None:
         names = ["read"] if mesh.suffix.lower() == ".fbx" else []
         names += {
             "full": ["extract", "skeleton", "extract-skeleton", "skin", "merge"],
             "skeleton": ["extract", "skeleton", "convert"],
             "skin": ["bones", "extract-skeleton", "skin", "merge"],
-        }[wish.mode]
+        }[rig_mode]
         self._planned = [*names, "fbx"] if output_format == "fbx" else names
 
     def _step(
@@ -321,7 +313,7 @@ class Flow:
 
 
 def _wrong_with(path: Path, key: str = "vertices") -> str | None:
-    """What is wrong with an array of points in a file of upstream's, or None."""
+    """Say what is wrong with an array of points in a file of upstream's, or return None."""
     import numpy as np
 
     try:

@@ -1,4 +1,4 @@
-"""VRAM of a group of processes, as NVML sees it: torch's own count is in those processes."""
+"""Measures the VRAM of a group of processes by NVML: torch's own count is in those processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class GroupMemory:
             self._nvml = nvml
 
     def look(self, group: int) -> None:
-        """Read, if it is time to."""
+        """Read NVML, if it is time to."""
         now = time.monotonic()
         if self._nvml is None or now < self._next:
             return

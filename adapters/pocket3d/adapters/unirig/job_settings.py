@@ -1,4 +1,4 @@
-"""UniRig's settings as a job needs them: upstream's own, with the weights, the device and the job's options put in.
+"""Writes UniRig's settings for a job: upstream's own, with the weights, the device and the job's options put in.
 
 Upstream names settings by a path without the suffix, so that files elsewhere can stand in for those of the checkout.
 """
@@ -18,7 +18,7 @@ _SKIN_TASK = "quick_inference_unirig_skin"
 
 
 class Installation(NamedTuple):
-    """What jobs run with."""
+    """The checkout, weights and device that jobs run with."""
 
     #: The checkout.
     root: Path
@@ -41,7 +41,7 @@ class JobSettings:
         self._folder = folder
 
     def skeleton_task(self, template: str) -> tuple[Path, int]:
-        """The task's file, and the most tokens that it generates."""
+        """Write the skeleton's task; returns its file, and the most tokens that it generates."""
         task = self._config("task", _SKELETON_TASK)
         parts = task["components"]
         model = self._config("model", parts["model"])
@@ -56,7 +56,7 @@ class JobSettings:
         return path, int(system["generate_kwargs"]["max_new_tokens"])
 
     def skin_task(self) -> tuple[Path, int]:
-        """The task's file, and how many blocks of weights it computes."""
+        """Write the skin's task; returns its file, and how many blocks of weights it computes."""
         task = self._config("task", _SKIN_TASK)
         parts = task["components"]
         transform = self._config("transform", parts["transform"])["predict_transform_config"]

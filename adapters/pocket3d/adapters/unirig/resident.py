@@ -48,7 +48,7 @@ def hold(files: list[str]) -> None:
 
 
 class Channel:
-    """Lines of JSON to the worker.
+    """Writes lines of JSON to the worker.
 
     Args:
         descriptor: of the pipe.
@@ -57,8 +57,8 @@ class Channel:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
-    def tell(self, **facts: Any) -> None:
-        """One line."""
+    def send(self, **facts: Any) -> None:
+        """Write one line."""
         os.write(self.descriptor, json.dumps(facts).encode() + b"\n")
 
 
@@ -76,7 +76,7 @@ def serve(channel: Channel) -> None:
             with contextlib.suppress(BlockingIOError):
                 os.read(woken, 4096)
             for pid, code in _ended():
-                channel.tell(pid=pid, code=code)
+                channel.send(pid=pid, code=code)
         if 0 in ready:
             piece = os.read(0, 65_536)
             if not piece:
@@ -84,7 +84,7 @@ def serve(channel: Channel) -> None:
             *lines, pending = (pending + piece).split(b"\n")
             for line in lines:
                 request = json.loads(line)
-                channel.tell(id=request["id"], pid=start(request, channel))
+                channel.send(id=request["id"], pid=start(request, channel))
 
 
 def _ended() -> Iterator[tuple[int, int]]:
@@ -99,7 +99,7 @@ def _ended() -> Iterator[tuple[int, int]]:
 
 
 def start(request: dict[str, Any], channel: Channel) -> int:
-    """Fork; the id of the new process, which leads a group of its own."""
+    """Fork; returns the id of the new process, which leads a group of its own."""
     pid = os.fork()
     if pid:
         # Here too: whoever ends the group may be quicker than the process itself.
@@ -129,7 +129,7 @@ def start(request: dict[str, Any], channel: Channel) -> int:
 
 
 def main(files: list[str]) -> None:
-    """Read, then serve."""
+    """Read the weights, then serve the worker."""
     channel = Channel(os.dup(1))
     # What libraries print at import is no protocol.
     os.dup2(2, 1)
@@ -139,9 +139,9 @@ def main(files: list[str]) -> None:
     try:
         hold(files)
     except (OSError, RuntimeError, ValueError, EOFError, ImportError, pickle.UnpicklingError) as error:
-        channel.tell(error=f"{type(error).__name__}: {error}")
+        channel.send(error=f"{type(error).__name__}: {error}")
         return
-    channel.tell(ready=True)
+    channel.send(ready=True)
     serve(channel)
 
 

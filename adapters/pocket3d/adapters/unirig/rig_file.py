@@ -1,4 +1,4 @@
-"""What a rigged GLB holds, read with pygltflib (trimesh drops skins), and whether it is sound."""
+"""Reads what a rigged GLB holds by pygltflib (trimesh drops skins), and checks that it is sound."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BrokenRig(RuntimeError):
 
 
 class Rig(NamedTuple):
-    """What was counted."""
+    """The bones and weights that were counted."""
 
     bones: int
     names: list[str]
@@ -74,7 +74,7 @@ def read_rig(path: Path, *, skinned: bool) -> Rig:
 
 
 def is_rigged_alone(path: Path) -> bool:
-    """Whether a GLB that `mesh_input` takes has a skin, and no picture of it lies in another file."""
+    """True if a GLB that `mesh_input` takes has a skin and no picture in another file."""
     import pygltflib
 
     document: Any = pygltflib.GLTF2().load_binary(str(path))
@@ -82,7 +82,7 @@ def is_rigged_alone(path: Path) -> bool:
 
 
 def write_skeleton(rig: Rig, path: Path) -> Path:
-    """Names and parents as JSON."""
+    """Write names and parents as JSON."""
     path.write_text(json.dumps({"names": rig.names, "parents": rig.parents}, indent=1) + "\n", encoding="utf-8")
     return path
 

@@ -1,4 +1,4 @@
-"""One step of a job as a process: started, watched, ended with all that it started, judged by exit and files."""
+"""Runs one step of a job as a process: starts, watches and ends it, and judges it by its exit and its file."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Running(Protocol):
 
     @property
     def pid(self) -> int:
-        """Of the process, and of its group."""
+        """The id of the process and of its group."""
 
     def poll(self) -> int | None:
-        """Its exit code, negative for a signal; None while it runs."""
+        """The exit code, negative for a signal; None while the process runs."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit code; `subprocess.TimeoutExpired` after so many seconds."""
+        """Wait for the exit code; raises `subprocess.TimeoutExpired` after so many seconds."""
 
 
 #: Starts a process: its folder, the file for what it prints, its variables.
@@ -45,7 +45,7 @@ Launch = Callable[[Path, Path, Mapping[str, str]], Running]
 
 
 def launched(command: Sequence[str]) -> Launch:
-    """A program with its arguments, as a process of its own."""
+    """Launch a program with its arguments as a process of its own."""
 
     def launch(folder: Path, log: Path, environment: Mapping[str, str]) -> Running:
         with log.open("wb") as output:

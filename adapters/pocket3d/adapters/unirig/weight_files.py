@@ -1,4 +1,4 @@
-"""Where UniRig's weights lie below one folder."""
+"""The places of UniRig's weights below one folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class WeightFiles(NamedTuple):
 
     @classmethod
     def below(cls, folder: Path) -> WeightFiles:
-        """In the order of folders of their page on the hub."""
+        """Name the files below a folder as their page on the hub has them."""
         folder = folder.absolute()
         return cls(
             folder / "skeleton" / "articulation-xl_quantization_256" / "model.ckpt",

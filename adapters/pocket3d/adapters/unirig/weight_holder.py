@@ -44,7 +44,7 @@ class WeightHolder:
 
     @property
     def pid(self) -> int:
-        """Of the process that holds them."""
+        """The id of the process that holds the weights."""
         return self._life.pid
 
     def start(self, arguments: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]) -> ForkedStep:
@@ -69,24 +69,24 @@ class WeightHolder:
         )
 
     def close(self) -> None:
-        """End it, and with it what it started."""
+        """End the process, and with it what it started."""
         with self._starting:
             self._life.close()
 
 
 class ForkedStep:
-    """One step; what `run_step` asks of a process."""
+    """A step that was forked, with what `run_step` asks of a process."""
 
     def __init__(self, life: _Life, pid: int) -> None:
         self._life = life
         self.pid = pid
 
     def poll(self) -> int | None:
-        """Its exit code, negative for a signal; None while it runs."""
+        """The exit code, negative for a signal; None while the step runs."""
         return self._life.code_of(self.pid, 0)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end.
+        """Wait for the step's end.
 
         Raises:
             subprocess.TimeoutExpired: it still runs after so many seconds.
@@ -98,7 +98,7 @@ class ForkedStep:
 
 
 class _Life:
-    """One process, from its start to its end."""
+    """One holding process, from its start to its end."""
 
     def __init__(self, files: Sequence[str], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -152,7 +152,7 @@ class _Life:
             return -9 if self.ended else None
 
     def close(self) -> None:
-        """End it; returns when it is gone."""
+        """End the process; returns when it is gone."""
         try:
             self._requests.close()
         except BrokenPipeError:
@@ -184,7 +184,7 @@ class _Life:
 
 
 def step_environment(root: Path, temporary: Path | None) -> dict[str, str]:
-    """Variables of UniRig's processes.
+    """The variables of UniRig's processes.
 
     Args:
         root: the checkout.

@@ -1,4 +1,4 @@
-"""Where the weights of a foreign system may come from: a folder, the Hugging Face hub's cache, or the hub itself."""
+"""Finds the weights of a foreign system: in a folder, in the Hugging Face hub's cache, or on the hub itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HUB_ID = re.compile(r"[\w][\w.-]*/[\w.-]+")
 
 
 class Source(NamedTuple):
-    """Where an adapter's weights may come from."""
+    """The places that an adapter's weights may come from."""
 
     #: A folder, a repository on the hub, or None for `repository`.
     model_path: str | Path | None
@@ -25,12 +25,12 @@ class Source(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As a person knows it."""
+        """The folder or repository, as a person knows it."""
         return self.repository if self.model_path is None else str(self.model_path)
 
     @property
     def on_hub(self) -> bool:
-        """Whether it means a repository on the hub, and no folder."""
+        """True if it means a repository on the hub, and no folder."""
         return not isinstance(self.model_path, Path) and is_hub_id(self.name)
 
     def folders(self) -> list[Path]:
@@ -39,7 +39,7 @@ class Source(NamedTuple):
         return [given, given / self.repository.rsplit("/", 1)[-1]]
 
     def hint(self) -> str:
-        """What to do where weights are missing."""
+        """Advice for a person whose weights are missing."""
         return (
             f"run: pocket3d adapters install {self.adapter_id} - or set model_path in models.yaml to their folder,"
             " or download: true"
@@ -52,7 +52,7 @@ def is_hub_id(name: str) -> bool:
 
 
 def cached_file(repository: str, file: str) -> Path | None:
-    """A repository's file in the hub's cache; None where it is not, or huggingface_hub is not installed."""
+    """Find a repository's file in the hub's cache; None where it is not, or huggingface_hub is not installed."""
     if not _HUB_ID.fullmatch(repository) or importlib.util.find_spec("huggingface_hub") is None:
         return None
     found = importlib.import_module("huggingface_hub").try_to_load_from_cache(repository, file)

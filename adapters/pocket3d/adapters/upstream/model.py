@@ -15,7 +15,7 @@ _COMMON = ("model_id", "model_path", "feature_type", "max_concurrent", "supporte
 
 
 class UpstreamConfig(msgspec.Struct, kw_only=True):
-    """What `config` in models.yaml may say for every one of them."""
+    """The arguments that every one of them takes, as `config` in models.yaml states them."""
 
     #: Its name; by default the adapter's id.
     model_id: str | None = None

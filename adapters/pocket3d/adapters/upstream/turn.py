@@ -1,4 +1,4 @@
-"""One request at a time in a model that others may ask meanwhile."""
+"""Lets one request at a time into a model that takes several."""
 
 from __future__ import annotations
 

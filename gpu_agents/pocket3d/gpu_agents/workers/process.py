@@ -35,7 +35,7 @@ from pocket3d.contracts.worker_frames import (
     pack,
 )
 
-from .ending import Ending, tell
+from .ending import ExitFacts, describe_exit
 from .environment import child_environment, interpreter
 from .guardian import Guardian
 from .launch import WorkerExit, WorkerLaunch
@@ -77,7 +77,7 @@ class WorkerProcess:
         self._log = structlog.get_logger().bind(
             agent_id=agent_id, adapter_id=launch.spec.adapter_id, device=launch.device.id
         )
-        self._ending = Ending()
+        self._facts = ExitFacts()
         self._runs: dict[str, RunJob] = {}
         self._capture = LogCapture(self._log, self._running, time.monotonic)
         self._write_lock = asyncio.Lock()
@@ -132,7 +132,7 @@ class WorkerProcess:
                 self._socket = None
             for read_end, _ in pipes:
                 os.close(read_end)
-            self._ending.spawn_error = error
+            self._facts.spawn_error = error
             self.ended = asyncio.create_task(self._tell_exit(None))
             return
         finally:
@@ -148,7 +148,7 @@ class WorkerProcess:
             await self._guardian.watch(process.pid)
         except OSError as error:
             # It would outlive a killed agent with its memory. Its exit is told when it is gone, like any other.
-            self._ending.guardian_error = error
+            self._facts.guardian_error = error
             self._signal(signal.SIGKILL)
         if self._early_signal is not None:
             self._signal(self._early_signal)
@@ -179,7 +179,7 @@ class WorkerProcess:
         if isinstance(frame, RunJob):
             self._runs[frame.run_id] = frame
         elif isinstance(frame, Shutdown):
-            self._ending.asked = True
+            self._facts.asked = True
         if not self._unsent and not self._writes and self._socket is not None and not self._broken:
             try:
                 data = data[self._socket.send(data) :]
@@ -199,7 +199,7 @@ class WorkerProcess:
 
     def stop(self, *, kill: bool) -> None:
         """SIGTERM or SIGKILL to its whole group."""
-        self._ending.asked = True
+        self._facts.asked = True
         self._signal(signal.SIGKILL if kill else signal.SIGTERM)
 
     # ------------------------------------------------------------------ inside
@@ -244,7 +244,7 @@ class WorkerProcess:
         await asyncio.wait({frames, exit_task}, return_when=asyncio.FIRST_COMPLETED)
         if not exit_task.done():
             # It closed its socket, broke the protocol, or a callback failed: nobody can use it any more.
-            if self._ending.protocol_error is not None or _failed(frames):
+            if self._facts.protocol_error is not None or _failed(frames):
                 self._signal(signal.SIGKILL)
             done, _ = await asyncio.wait({exit_task}, timeout=LINGER_S)
             if not done:
@@ -280,9 +280,11 @@ class WorkerProcess:
         ours.close()
 
     async def _tell_exit(self, returncode: int | None) -> None:
-        ending = self._ending
-        ending.returncode = returncode
-        told = tell(ending, self.worker_id, self.pid, self._python, self._launch, list(self._capture.last_lines))
+        facts = self._facts
+        facts.returncode = returncode
+        told = describe_exit(
+            facts, self.worker_id, self.pid, self._python, self._launch, list(self._capture.last_lines)
+        )
         self._log.info("worker ended", worker_id=self.worker_id, code=told.code, message=told.message, asked=told.asked)
         await asyncio.to_thread(shutil.rmtree, self._launch.work_dir, ignore_errors=True)
         self._on_exit(told)
@@ -301,11 +303,11 @@ class WorkerProcess:
                 return
             try:
                 frames = cutter.feed(data)
-                if frames and not self._ending.greeted:
+                if frames and not self._facts.greeted:
                     self._greet(frames[0])
                     await self.send(self._load())
             except FrameError as error:
-                self._ending.protocol_error = str(error)
+                self._facts.protocol_error = str(error)
                 return
             for frame in _without_stale_progress(frames):
                 if isinstance(frame, RunFinished | RunFailed):
@@ -319,7 +321,7 @@ class WorkerProcess:
             raise FrameError(f"its first frame is a {type(first).__name__}, not a Hello")
         if first.protocol != PROTOCOL:
             raise FrameError(f"it speaks protocol {first.protocol}, this agent speaks {PROTOCOL}")
-        self._ending.greeted = True
+        self._facts.greeted = True
 
     def _load(self) -> LoadModel:
         launch = self._launch
@@ -338,7 +340,7 @@ class WorkerProcess:
             await asyncio.sleep(MEMORY_CHECK_S)
             held = await asyncio.to_thread(held_mb, pid)
             if held > limit:
-                self._ending.memory = (held, limit)
+                self._facts.memory = (held, limit)
                 self._signal(signal.SIGKILL)
                 return
 

@@ -1,0 +1,226 @@
+"""What becomes of a run that the adapter has finished: its files are uploaded, its result is stored or read back."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.codec import encode
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.jobs import MAX_RESULT_BYTES
+from pocket3d.contracts.messages import Result, Timings
+
+from .effects import ReadResult, StoreResult, UploadOutputs
+from .engine_core import Core
+from .engine_records import Run
+from .engine_reports import finish, flush_progress
+from .engine_runs import drop_artifacts, end_run, fail_run, leave_device, peak_mb
+from .events import OutputsUploaded, ResultRead, ResultRefused, RunFinished, TaskFailed, UploadFailed
+from .lifecycle import RunState
+
+#: Pause before a result is stored or read again, doubled each time up to the setting.
+_FIRST_STORE_RETRY_S = 0.1
+
+
+def run_finished(core: Core, event: RunFinished, now: Now) -> None:
+    """The adapter returned outputs for a run."""
+    run = core.runs.get(event.token)
+    if run is None or run.state not in (RunState.RUNNING, RunState.CANCELLING):
+        return
+    worker = run.worker
+    run.run_s = event.run_s
+    run.vram_peak_mb = peak_mb(run, event.vram_peak_mb)
+    worker.failures_in_row = 0
+    core.estimates.note_run(worker.adapter_id, worker.device, event.run_s)
+    if run.alone and run.vram_peak_mb is not None:
+        core.estimates.note_peak(worker.adapter_id, worker.device, run.vram_peak_mb)
+    if run.stop_reason is not None and run.stop_reason.code != FailureCode.HANDED_BACK.value:
+        # Too late: it was cancelled, or ran out of its time. Work that was only to be handed back is kept.
+        end_run(core, run, now)
+        return
+    run.outputs, run.files = event.outputs, event.files
+    flush_progress(core, run, now, last=True)
+    if run.files:
+        run.move(RunState.UPLOADING, f"{len(run.files)} files", now.mono)
+        run.upload_deadline = now.mono + core.settings.upload_s
+        core.uploads.enqueue(run.token)
+        leave_device(core, run, now)
+    else:
+        _propose(core, run, now)
+
+
+# ---------------------------------------------------------------- outputs
+
+
+def begin_uploads(core: Core, now: Now) -> None:
+    """Start to upload outputs for as many runs as may upload at a time."""
+    while core.connected and (token := core.uploads.next()) is not None:
+        run = core.runs[token]
+        run.retry_at = None
+        core.add_effect(UploadOutputs(token, run.award.job_id, run.files))
+
+
+def outputs_uploaded(core: Core, event: OutputsUploaded, now: Now) -> None:
+    """A run's output files are stored."""
+    core.uploads.leave(event.token)
+    run = core.runs.get(event.token)
+    if run is None or run.state is not RunState.UPLOADING:
+        return
+    run.artifacts = event.artifacts
+    run.upload_deadline = run.retry_at = None
+    _propose(core, run, now)
+
+
+def upload_failed(core: Core, event: UploadFailed, now: Now) -> None:
+    """A run's output files were not stored: try again later, or fail the run if that cannot help."""
+    core.uploads.leave(event.token)
+    run = core.runs.get(event.token)
+    if run is None or run.state is not RunState.UPLOADING:
+        return
+    if event.permanent:
+        fail_run(core, run, FailureCode.INVALID_OUTPUT.value, event.message, now)
+    else:
+        run.retry_at = now.mono + core.settings.upload_retry_s
+
+
+# ---------------------------------------------------------------- result
+
+
+def _propose(core: Core, run: Run, now: Now) -> None:
+    award = run.award
+    result = Result(
+        job_id=award.job_id,
+        feature=award.feature,
+        status="succeeded",
+        attempt=award.attempt,
+        token=award.token,
+        agent_id=core.identity.agent_id,
+        device=award.device,
+        adapter_id=award.adapter_id,
+        outputs=run.outputs,
+        artifacts=list(run.artifacts),
+        timings=Timings(
+            submitted_at=award.submitted_at,
+            started_at=rfc3339(run.accepted_wall),
+            finished_at=rfc3339(now.wall),
+            queued_s=award.queued_s,
+            load_s=round(run.load_s, 3),
+            run_s=run.run_s,
+        ),
+        vram_peak_mb=run.vram_peak_mb,
+        metadata=award.job.metadata,
+        tenant=award.job.tenant,
+    )
+    try:
+        size = len(encode(result))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        message = f"the outputs cannot be written as JSON: {error}"
+        fail_run(core, run, FailureCode.INVALID_OUTPUT.value, message, now)
+        return
+    if size > MAX_RESULT_BYTES:
+        message = f"the result would have {size} bytes, at most {MAX_RESULT_BYTES} are taken; return files instead"
+        fail_run(core, run, FailureCode.INVALID_OUTPUT.value, message, now)
+        return
+    run.result = result
+    run.move(RunState.STORING, "its result is proposed", now.mono)
+    leave_device(core, run, now)
+    core.stores.enqueue(run.token)
+
+
+def begin_stores(core: Core, now: Now) -> None:
+    """Start to store, or to read back, results for as many runs as may at a time."""
+    while core.connected and (token := core.stores.next()) is not None:
+        run = core.runs[token]
+        run.retry_at = None
+        if run.reading_back:
+            core.add_effect(ReadResult(token, run.award.job_id))
+        elif run.result is not None:
+            core.add_effect(StoreResult(token, run.result))
+
+
+def _storing(core: Core, token: str) -> Run | None:
+    core.stores.leave(token)
+    run = core.runs.get(token)
+    return run if run is not None and run.state is RunState.STORING else None
+
+
+def result_stored(core: Core, token: str, now: Now) -> None:
+    """The stream has taken a run's result: it is the job's only one."""
+    run = _storing(core, token)
+    if run is not None:
+        run.won = True
+        finish(core, token, "its result is stored", now)
+
+
+def result_conflict(core: Core, token: str, now: Now) -> None:
+    """The stream refused a result since one stands there: read it back, for it may be an earlier try of our own."""
+    run = _storing(core, token)
+    if run is not None:
+        run.reading_back = True
+        core.stores.enqueue(token)
+
+
+def result_unknown(core: Core, token: str, now: Now) -> None:
+    """It is not known whether a result was stored: read it back a little later."""
+    run = _storing(core, token)
+    if run is not None:
+        run.reading_back = True
+        _retry_later(core, run, now)
+
+
+def result_read(core: Core, event: ResultRead, now: Now) -> None:
+    """Compare the stored result with a run's own. Our token: it has won. Another: it has lost. None: store it again."""
+    run = _storing(core, event.token)
+    if run is None:
+        return
+    if event.stored_token == event.token:
+        run.won = True
+        finish(core, event.token, "its result is stored, as read back", now)
+    elif event.stored_token is not None:
+        finish(core, event.token, f"another result stands: {event.stored_token or 'without a token'}", now)
+        drop_artifacts(core, run)
+    elif run.refusal is not None:
+        fail_run(core, run, *run.refusal, now)
+    else:
+        run.reading_back = False
+        _retry_later(core, run, now)
+
+
+def task_failed(core: Core, event: TaskFailed, now: Now) -> None:
+    """Fail the one attempt whose work met a bug. If its result was being stored, read back first whether it is."""
+    run = core.runs.get(event.token)
+    if run is None:
+        return
+    message = f"an unexpected error of the agent: {event.message}"
+    if run.state in (RunState.FETCHING, RunState.UPLOADING):
+        core.fetches.leave(event.token)
+        core.uploads.leave(event.token)
+        fail_run(core, run, FailureCode.AGENT_LOST.value, message, now)
+    elif _storing(core, event.token) is not None:
+        _give_up_storing(core, run, FailureCode.AGENT_LOST.value, message, now)
+
+
+def result_refused(core: Core, event: ResultRefused, now: Now) -> None:
+    """A result cannot be stored: fail the attempt, unless a read-back finds an earlier try of it in the stream."""
+    run = _storing(core, event.token)
+    if run is not None:
+        _give_up_storing(core, run, FailureCode.TOO_LARGE.value, event.message, now)
+
+
+def _give_up_storing(core: Core, run: Run, code: str, message: str, now: Now) -> None:
+    run.refusal = (code, message)
+    run.reading_back = True
+    _retry_later(core, run, now)
+
+
+def _retry_later(core: Core, run: Run, now: Now) -> None:
+    pause = min(_FIRST_STORE_RETRY_S * 2.0 ** min(run.store_tries, 16), core.settings.store_retry_s)
+    run.store_tries += 1
+    run.retry_at = now.mono + pause
+
+
+def retry_now(core: Core, run: Run) -> None:
+    """Queue a run again whose pause after a failed upload or store is over."""
+    run.retry_at = None
+    if run.state is RunState.UPLOADING:
+        core.uploads.enqueue(run.token)
+    elif run.state is RunState.STORING:
+        core.stores.enqueue(run.token)

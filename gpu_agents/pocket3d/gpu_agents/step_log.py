@@ -1,0 +1,61 @@
+"""One line in the log for each step of a job on this agent, from its acceptance to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+
+from pocket3d.contracts.failures import FailureCode
+
+from .engine_records import Run, RunMove
+from .lifecycle import RunState
+
+log = structlog.get_logger(__name__)
+
+_STEPS: dict[RunState, str] = {
+    RunState.ACCEPTED: "job accepted",
+    RunState.FETCHING: "job fetching",
+    RunState.LOADING: "job loading",
+    RunState.RUNNING: "job running",
+    RunState.CANCELLING: "job stopping",
+    RunState.UPLOADING: "job uploading",
+    RunState.STORING: "job storing",
+}
+_ENDS: dict[str, str] = {
+    FailureCode.CANCELLED.value: "job cancelled",
+    FailureCode.HANDED_BACK.value: "job handed back",
+}
+
+
+def log_moves(moves: Iterable[RunMove], agent_id: str) -> None:
+    """Say what runs went through."""
+    for move in moves:
+        said = _words(move)
+        if said is None:
+            continue
+        event, fields = said
+        award = move.run.award
+        log.info(
+            event,
+            job_id=award.job_id,
+            attempt=award.attempt,
+            token=award.token,
+            agent_id=agent_id,
+            adapter_id=award.adapter_id,
+            device=award.device,
+            **fields,
+        )
+
+
+def _words(move: RunMove) -> tuple[str, dict[str, str]] | None:
+    run: Run = move.run
+    if move.finish is RunState.REPORTING:
+        code = run.end_code or ""
+        return _ENDS.get(code, "job failed"), {"code": code, "why": move.why.removeprefix(f"{code}: ")}
+    if move.finish is RunState.DONE:
+        if move.start is not RunState.STORING:
+            # Its end was told when it came; now the coordinator has noted it.
+            return None
+        return ("job stored", {}) if run.won else ("job stored by another attempt", {"why": move.why})
+    return _STEPS[move.finish], {} if move.start is None else {"why": move.why}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from functools import partial
 
 import pytest
 
@@ -40,7 +41,7 @@ async def test_a_plain_publish_on_results_subjects_disturbs_nobody_else(fleet: F
         ("running", "failed", "invalid_result"),
         ("bystander", "succeeded", None),
     ):
-        result = await until(lambda job_id=job_id: result_of(fleet, job_id), 30, f"the result of {job_id}")
+        result = await until(partial(result_of, fleet, job_id), 30, f"the result of {job_id}")
         assert (result["status"], (result.get("error") or {}).get("code")) == (status, code)
         await fleet.until_status(job_id, status)
     assert b"x" not in [data for _, data in await fleet.read_stream("P3D_RESULTS")]

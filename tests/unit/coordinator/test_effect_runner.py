@@ -90,7 +90,7 @@ class Stage:
             lambda: self.done.append("fenced out"),
             lambda more: self.done.append("read" if more else "paused"),
         )
-        self.runner = EffectRunner(self.bus, SUBJECTS, RECORD, 3.0, self.tasks, links)  # type: ignore[arg-type]
+        self.runner = EffectRunner(self.bus, SUBJECTS, RECORD, 3.0, self.tasks, links)
 
     async def run(self, effect: Any, *script: Any) -> Any:
         """The one event that answers an effect."""
@@ -120,8 +120,8 @@ async def stage() -> AsyncIterator[Stage]:
     await made.tasks.close()
 
 
-def stored(data: bytes, subject: str = "p3d.results.echo.j1", seq: int = 9, **headers: str) -> Stored:
-    return Stored("S", subject, seq, data, headers, 0.0)
+def stored(data: bytes, headers: dict[str, str] | None = None, *, seq: int = 9) -> Stored:
+    return Stored("S", "p3d.results.echo.j1", seq, data, headers or {}, 0.0)
 
 
 def reply(message: Any) -> Msg:
@@ -183,7 +183,7 @@ async def test_what_comes_of_a_queued_event(stage: Stage, error: BusError, event
 async def test_the_last_event(stage: Stage) -> None:
     effect = effects.ReadLastEvent("j1")
     assert await stage.run(effect, None) == events.LastEventRead("j1", None, None)
-    found = stored(encode(story()), **{JOB_SEQ_HEADER: "4"})
+    found = stored(encode(story()), {JOB_SEQ_HEADER: "4"})
     assert await stage.run(effect, found) == events.LastEventRead("j1", story(), 4)
     assert await stage.run(effect, stored(b"x")) == events.LastEventRead("j1", None, None, unreadable=True)
     for error in LOST:
@@ -191,7 +191,7 @@ async def test_the_last_event(stage: Stage) -> None:
 
 
 async def test_a_batch_is_fenced_by_its_first_message_alone(stage: Stage) -> None:
-    told = tuple(effects.PublishEvent(word, story(), 12) for word in ("started", "succeeded"))  # type: ignore[arg-type]
+    told = tuple(effects.PublishEvent(word, story(), 12) for word in ("started", "succeeded"))
     batch = event_log.AppendBatch("one-7-1", told, (b"a", b"b"), 5)
     assert await stage.run(batch, 9) == event_log.BatchStored()
     ((name, (messages,), _),) = stage.bus.calls
@@ -210,7 +210,7 @@ async def test_a_batch_is_fenced_by_its_first_message_alone(stage: Stage) -> Non
 
 async def test_a_batch_is_read_back_by_its_last_event(stage: Stage) -> None:
     effect = event_log.ReadBatchEnd(effects.PublishEvent("succeeded", story(), 12))
-    found = stored(b"", **{BATCH_HEADER: "one-7-1"})
+    found = stored(b"", {BATCH_HEADER: "one-7-1"})
     assert await stage.run(effect, found) == event_log.BatchEndRead("one-7-1")
     assert stage.bus.calls[0][1] == ("P3D_EVENTS", "p3d.events.echo.j1.succeeded")
     assert await stage.run(effect, stored(b"")) == event_log.BatchEndRead(None)

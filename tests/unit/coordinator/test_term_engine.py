@@ -362,7 +362,7 @@ def test_the_index_is_complete_when_all_priorities_are_read() -> None:
     term.do(events.ResultSeen(Result(job_id="j0", feature="echo", status="failed"), 4))
     assert core.results_drained
     for key, left in (("high", 0), ("normal", 2), ("low", 0)):
-        term.do(events.BacklogCounted(key, left))  # type: ignore[arg-type]
+        term.do(events.BacklogCounted(key, left))
         assert not core.jobs_indexed
     term.read("j1")
     assert not core.jobs_indexed

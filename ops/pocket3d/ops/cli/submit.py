@@ -21,7 +21,7 @@ from ..inputs import InputError, LocalFile, local_files, parse_inputs
 from ..progress_view import follow, renderer
 from .download import download_options, write_files
 from .errors import CliError, runs
-from .options import Target, connects, json_option
+from .options import Target, connects, json_option, wait_option
 from .output import print_json, print_result, print_status
 
 #: How long a submit without --wait looks for the coordinator's first word, seconds.
@@ -69,9 +69,7 @@ _FEATURES_S = 2.0
 )
 @click.option("--max-attempts", type=click.IntRange(1, 100), help="Try it at most so many times.  [default: 3]")
 @click.option("--wait", is_flag=True, help="Wait for the result; the exit code tells it.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most S seconds, then end with exit code 7."
-)
+@wait_option
 @download_options
 @click.option("--progress/--no-progress", default=None, help="Show progress while waiting.  [default: unless --json]")
 @json_option

@@ -148,12 +148,7 @@ def up_options(port: str, store: str) -> Callable[[F], F]:
             help=f"{store}  [default: in the user's state folder]",
         )(command)
         return click.option(
-            "--port",
-            type=click.IntRange(0, 65535),
-            default=4222,
-            show_default=True,
-            envvar="POCKET3D_PORT",
-            help=port,
+            "--port", type=click.IntRange(0, 65535), default=4222, show_default=True, envvar="POCKET3D_PORT", help=port
         )(command)
 
     return add

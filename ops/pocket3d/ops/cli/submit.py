@@ -104,11 +104,7 @@ async def command(
     KEY=@FILE    a file of this machine; *_path=FILE needs no @
     """
     job_id = job_id or secrets.token_hex(8)
-    limits = {
-        "schedule_to_start_s": schedule_to_start,
-        "start_to_close_s": start_to_close,
-        "load_s": load_timeout,
-    }
+    limits = {"schedule_to_start_s": schedule_to_start, "start_to_close_s": start_to_close, "load_s": load_timeout}
     async with target.client("cli:submit") as client:
         schemas = await _schemas(client, feature)
         values = parse_inputs(inputs, schemas or [])

@@ -299,10 +299,7 @@ class BaseModel(RequestAccess, ABC):
     def _create_common_response(self, inputs: dict[str, Any], output_format: str) -> dict[str, Any]:
         """`success`, and in `output_mesh_path` the place inside `output_dir` where the mesh is expected."""
         name = _UNSAFE.sub("_", self.model_id)
-        return {
-            "output_mesh_path": str(self.output_dir / f"generated_mesh_{name}.{output_format}"),
-            "success": True,
-        }
+        return {"output_mesh_path": str(self.output_dir / f"generated_mesh_{name}.{output_format}"), "success": True}
 
     def get_supported_formats(self) -> dict[str, list[str]]:
         """Suffixes (or `text`) it takes and gives."""

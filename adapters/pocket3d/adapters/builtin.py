@@ -18,14 +18,10 @@ class BuiltinAdapter(NamedTuple):
 BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
     BuiltinAdapter("echo", "pocket3d.adapters.echo.EchoAdapter", "echo"),
     BuiltinAdapter(
-        "procedural-text-to-mesh",
-        "pocket3d.adapters.procedural.adapter.ProceduralTextToMeshAdapter",
-        "text_to_mesh",
+        "procedural-text-to-mesh", "pocket3d.adapters.procedural.adapter.ProceduralTextToMeshAdapter", "text_to_mesh"
     ),
     BuiltinAdapter(
-        "silhouette-image-to-mesh",
-        "pocket3d.adapters.silhouette.adapter.SilhouetteImageToMeshAdapter",
-        "image_to_mesh",
+        "silhouette-image-to-mesh", "pocket3d.adapters.silhouette.adapter.SilhouetteImageToMeshAdapter", "image_to_mesh"
     ),
     BuiltinAdapter(
         "silhouette-multimodal-to-mesh",
@@ -124,8 +120,6 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         recipe="pocket3d.adapters.hunyuan3d.recipe_2_1",
     ),
     BuiltinAdapter(
-        "curve-skeleton-auto-rig",
-        "pocket3d.adapters.rigging.adapter.CurveSkeletonAutoRigAdapter",
-        "auto_rig",
+        "curve-skeleton-auto-rig", "pocket3d.adapters.rigging.adapter.CurveSkeletonAutoRigAdapter", "auto_rig"
     ),
 )

@@ -312,10 +312,7 @@ def _unload(worker: CheckedWorker) -> Check:
     status = worker.shut_down(_SHUTDOWN_S)
     if status is None:
         return Check(
-            "unload",
-            "failed",
-            f"no end within {_SHUTDOWN_S:g} s",
-            "_unload_model must return; drop references there",
+            "unload", "failed", f"no end within {_SHUTDOWN_S:g} s", "_unload_model must return; drop references there"
         )
     failed = [line for line in worker.log_lines() if _UNLOAD_FAILED in line]
     if failed or status != 0:

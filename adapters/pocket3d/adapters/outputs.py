@@ -25,12 +25,7 @@ _SMALL_TEXT = 256
 
 
 def clean_outputs(
-    returned: Any,
-    *,
-    output_dir: Path,
-    inputs: Mapping[str, Any],
-    published: Mapping[str, Any] | None,
-    started_ns: int,
+    returned: Any, *, output_dir: Path, inputs: Mapping[str, Any], published: Mapping[str, Any] | None, started_ns: int
 ) -> tuple[dict[str, Any], list[OutputFile]]:
     """Check and convert what `process` returned. Reads and may copy files: not for the event loop.
 

@@ -7,13 +7,7 @@ import sys
 from .exit_codes import Exit
 
 #: Package that a command imports -> the extra that brings it.
-_EXTRA_OF = {
-    "click": "cli",
-    "rich": "cli",
-    "jsonschema": "services",
-    "referencing": "services",
-    "yaml": "services",
-}
+_EXTRA_OF = {"click": "cli", "rich": "cli", "jsonschema": "services", "referencing": "services", "yaml": "services"}
 
 
 def main() -> None:

@@ -29,12 +29,7 @@ _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 def configure(
-    *,
-    level: str = "info",
-    form: Format = "auto",
-    stream: TextIO | None = None,
-    role: str | None = None,
-    **bound: str,
+    *, level: str = "info", form: Format = "auto", stream: TextIO | None = None, role: str | None = None, **bound: str
 ) -> None:
     """Set up structlog and the standard library's logging (which other libraries use) for this process.
 
@@ -50,11 +45,7 @@ def configure(
     as_text = form == "text" or (form == "auto" and target.isatty())
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**{"role": role, **bound} if role else bound)
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        _stamp,
-    ]
+    shared: list[Any] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _stamp]
     if as_text:
         renderers: list[Any] = [
             structlog.processors.format_exc_info,
@@ -66,10 +57,7 @@ def configure(
     filtering = structlog.make_filtering_bound_logger(threshold)
     write_to = structlog.WriteLoggerFactory(file=cast(TextIO, _Tolerant(target)))
     structlog.configure(
-        processors=shared + renderers,
-        wrapper_class=filtering,
-        logger_factory=write_to,
-        cache_logger_on_first_use=False,
+        processors=shared + renderers, wrapper_class=filtering, logger_factory=write_to, cache_logger_on_first_use=False
     )
     root = logging.getLogger()
     for handler in list(root.handlers):

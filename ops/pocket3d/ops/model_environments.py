@@ -144,10 +144,7 @@ def steps(recipe: Recipe, folder: Path, python: str) -> dict[str, Step]:
             "packages without dependencies",
             PipInstall(requirements=_filled(recipe.requirements_without_dependencies, root), no_dependencies=True),
         ),
-        (
-            "compiled packages",
-            PipInstall(requirements=_sources(recipe, folder), no_isolation=True),
-        ),
+        ("compiled packages", PipInstall(requirements=_sources(recipe, folder), no_isolation=True)),
     )
     found |= {name: step for name, step in packages if step.requirements}
     for weights in recipe.weights:

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal, Protocol, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
 
@@ -24,8 +24,8 @@ Form = Literal["auto", "bars", "lines", "json", "none"]
 _STEP = 0.1
 
 
-class Renderer(Protocol):
-    """Shows each job's events, progress and result, in the order in which they come."""
+class Renderer:
+    """Shows each job's events, progress and result, in the order in which they come; this one shows nothing."""
 
     def status(self, status: Status) -> None:
         """Show an event of a job."""
@@ -37,7 +37,7 @@ class Renderer(Protocol):
         """Show how a job ended."""
 
 
-class Lines:
+class Lines(Renderer):
     """One line per step, and per tenth of a run."""
 
     def __init__(self, write: Callable[[str], None], names: dict[str, str]) -> None:
@@ -67,7 +67,7 @@ class Lines:
         self._write(f"{self._name(result.job_id)}: {describe_result(result)}")
 
 
-class JsonLines:
+class JsonLines(Renderer):
     """Every message as `{"type": "status" | "progress" | "result", "message": {...}}`."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
@@ -89,20 +89,7 @@ class JsonLines:
         self._emit("result", result)
 
 
-class Nothing:
-    """Renderer nothing."""
-
-    def status(self, status: Status) -> None:
-        """Show an event of a job."""
-
-    def progress(self, progress: Progress) -> None:
-        """Show how far a run is."""
-
-    def result(self, result: Result) -> None:
-        """Show how a job ended."""
-
-
-class Bars:
+class Bars(Renderer):
     """A bar per job."""
 
     def __init__(self, bars: Any, names: dict[str, str]) -> None:
@@ -156,7 +143,7 @@ async def renderer(
     if form == "auto":
         form = "bars" if target.isatty() else "lines"
     if form == "none":
-        yield Nothing()
+        yield Renderer()
     elif form == "json":
         yield JsonLines(write)
     elif form == "lines":

@@ -83,13 +83,7 @@ async def run_coordinator(
     stop = stop_on_signals()
     bus = await JetStreamBus.connect(options)
     try:
-        service = CoordinatorService(
-            bus,
-            subjects,
-            settings,
-            topology_settings=topology,
-            coordinator_id=coordinator_id,
-        )
+        service = CoordinatorService(bus, subjects, settings, topology_settings=topology, coordinator_id=coordinator_id)
         await service.run(stop)
     finally:
         await bus.close()

@@ -91,11 +91,7 @@ class EmbeddedSystem:
         subjects = Subjects()
         agent_id = default_agent_id()
         self.client = Client(await self._connect("scheduler"))
-        coordinator = CoordinatorService(
-            await self._connect("coordinator"),
-            subjects,
-            _COORDINATOR,
-        )
+        coordinator = CoordinatorService(await self._connect("coordinator"), subjects, _COORDINATOR)
         self.agent = AgentService(
             await self._connect("agent"),
             subjects,

@@ -41,12 +41,10 @@ class ConversionOptions(Options):
         | None
     ) = None
     input_up: Annotated[
-        UpAxis,
-        Meta(description="the axis that points up in the input; glTF says y, many scanners and printers z"),
+        UpAxis, Meta(description="the axis that points up in the input; glTF says y, many scanners and printers z")
     ] = "y"
     output_up: Annotated[
-        UpAxis,
-        Meta(description="the axis that points up in the output; another than input_up turns the mesh"),
+        UpAxis, Meta(description="the axis that points up in the output; another than input_up turns the mesh")
     ] = "y"
     merge_vertices: Annotated[
         bool, Meta(description="merge vertices that are equal in position, normal and texture coordinate")

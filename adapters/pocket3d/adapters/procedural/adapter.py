@@ -76,11 +76,7 @@ class ProceduralTextToMeshAdapter(WeightFreeModel, TextToMeshModel):
             **statistics(assembly.parts),
             "sizes": assembly.sizes,
             "parts": [
-                {
-                    "name": part.name,
-                    "material": part.material.name,
-                    "watertight": is_watertight(part.faces),
-                }
+                {"name": part.name, "material": part.material.name, "watertight": is_watertight(part.faces)}
                 for part in assembly.parts[:_MOST_PARTS_LISTED]
             ],
             "seed": options.seed,

@@ -19,19 +19,14 @@ _VERY = 1.5
 _TIMES = {"twice": 2.0, "double": 2.0, "thrice": 3.0, "triple": 3.0, "half": 0.5}
 #: Axis word -> which of width, height, depth a factor is for.
 _AXES = {
-    "tall": (False, True, False),
-    "high": (False, True, False),
-    "wide": (True, False, False),
-    "long": (True, False, False),
+    **dict.fromkeys(("tall", "high"), (False, True, False)),
+    **dict.fromkeys(("wide", "long"), (True, False, False)),
     "deep": (False, False, True),
     "thick": (True, False, True),
 }
 _MEASURED = {
-    "tall": "tall",
-    "high": "tall",
-    "wide": "wide",
-    "broad": "wide",
-    "thick": "wide",
+    **dict.fromkeys(("tall", "high"), "tall"),
+    **dict.fromkeys(("wide", "broad", "thick"), "wide"),
     "long": "long",
     "deep": "deep",
 }

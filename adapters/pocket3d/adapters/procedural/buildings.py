@@ -42,25 +42,16 @@ def house(design: Design) -> BuiltObject:
 def _house_windows(design: Design, built: BuiltObject, eaves: float, w: float, d: float) -> None:
     kit, u = design.kit, design.u
     size = min(w * 0.14, eaves * 0.34)
-    # Front, then the right side, back, left: two on each, more by making rows closer.
-    count = design.count("window")
-    spots = []
-    for i in range(count):
+    level = eaves * 0.42
+    # Four in front, then three each on the right side, the back, the left.
+    for i in range(design.count("window")):
         wall, place = (0, i) if i < 4 else (1 + (i - 4) // 3, (i - 4) % 3)
-        spots.append((wall, place))
-    for wall, place in spots:
-        if wall == 0:
-            x = (-0.34, 0.34, -0.19, 0.19)[place] * w
-            level = eaves * 0.42
-            turn, off = 0.0, d / 2
-        else:
-            x = (place - 1) * 0.28 * (d if wall in (1, 3) else w)
-            level = eaves * 0.42
-            turn, off = 90.0 * wall, (w if wall in (1, 3) else d) / 2
+        along, off = (d, w / 2) if wall in (1, 3) else (w, d / 2)
+        x = (-0.34, 0.34, -0.19, 0.19)[place] * w if wall == 0 else (place - 1) * 0.28 * along
         frame = kit.box(size * 1.2, size * 1.2, 0.08 * u).moved(x, level - size * 0.1, off)
         pane = kit.box(size, size, 0.12 * u).moved(x, level, off)
-        built.add("frame", frame.turned(turn))
-        built.add("window", pane.turned(turn))
+        built.add("frame", frame.turned(90.0 * wall))
+        built.add("window", pane.turned(90.0 * wall))
 
 
 def tower(design: Design) -> BuiltObject:
@@ -102,18 +93,8 @@ def _turret(design: Design, radius: float, top: float, merlons: int, tooth: floa
     """A round wall up to `top`, flared above, with teeth on its rim."""
     kit = design.kit
     flare = radius * 1.16
-    wall = kit.lathe(
-        [
-            (0, 0),
-            (radius * 1.06, 0),
-            (radius * 0.97, top * 0.84),
-            (flare, top * 0.92),
-            (flare, top),
-            (0, top),
-        ],
-        48,
-    )
-    solids: list[tuple[Solid, str]] = [(wall, "wall")]
+    profile = [(0, 0), (radius * 1.06, 0), (radius * 0.97, top * 0.84), (flare, top * 0.92), (flare, top), (0, top)]
+    solids = [(kit.lathe(profile, 48), "wall")]
     wide = min(2 * math.pi * flare / max(merlons, 1) * 0.5, flare * 0.4)
     for i in range(merlons):
         block = kit.box(wide, tooth, radius * 0.22).moved(0, top - tooth * 0.04, flare - radius * 0.115)
@@ -190,9 +171,8 @@ def _castle_walls(
         built.add("wall", wall)
         teeth = max(2, min(12, int(length / (tooth * 2.4))))
         for k in range(teeth if design.count("merlon") else 0):
-            block = kit.box(length / teeth * 0.5, tooth, thick * 0.9).moved(
-                (k + 0.5) / teeth * length - length / 2, height * 0.995, 0
-            )
+            block = kit.box(length / teeth * 0.5, tooth, thick * 0.9)
+            block = block.moved((k + 0.5) / teeth * length - length / 2, height * 0.995, 0)
             built.add("merlon", block.turned(yaw).moved(middle[0], 0, middle[1]))
         if i == front and design.count("gate"):
             gate = kit.prism(_slit(min(length * 0.22, height * 0.7), height * 0.7), thick * 1.25)

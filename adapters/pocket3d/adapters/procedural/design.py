@@ -140,7 +140,7 @@ def _targets(request: ObjectRequest, noun: Noun) -> dict[int, float]:
     long_axis = 2 if noun.lengthwise == "z" else 0
     wide_axis = 2 if noun.lengthwise == "x" else 0
     axes = {"tall": 1, "long": long_axis, "wide": wide_axis, "deep": 2}
-    usual = long_axis if noun.measure == "length" else 1
+    usual = long_axis if noun.lengthwise else 1
     return {axes.get(measure.axis, usual): measure.metres for measure in request.attributes.measures}
 
 

@@ -22,11 +22,9 @@ def chair(design: Design) -> BuiltObject:
         height = (design.h - seat_y) * design.long("back") if design.h > seat_y else 0.4 * design.h
         post = 0.036 * design.thick("back")
         back_z = -d / 2 + post / 2
+        upright = kit.box(post, height + board / 2, post)
         for side in (-1, 1):
-            built.add(
-                "back",
-                kit.box(post, height + board / 2, post).moved(side * (w / 2 - post / 2), seat_y - board / 2, back_z),
-            )
+            built.add("back", upright.moved(side * (w / 2 - post / 2), seat_y - board / 2, back_z))
         top = height * 0.26
         built.add("back", kit.box(w - post, top, post * 0.7).moved(0, seat_y + height - top * 1.05, back_z))
         for slat in (0.25, 0.5):
@@ -80,47 +78,29 @@ def table(design: Design) -> BuiltObject:
     plate = 0.04 * design.thick("top")
     leg = 0.06 * design.thick("leg")
     count = design.count("leg")
+    tall = h - plate / 2
     inset = 1.2 * leg if design.form != "round" else 0.32 * w
     for x, z in spots(count, w - 2 * inset, d - 2 * inset, design.form if design.form == "round" else None):
         if count == 1:
             foot = min(w, d) * 0.3
-            built.add(
-                "leg",
-                kit.lathe(
-                    [
-                        (0, 0),
-                        (foot, 0),
-                        (foot * 0.8, leg * 0.5),
-                        (leg, leg * 1.5),
-                        (leg, h - plate / 2),
-                        (0, h - plate / 2),
-                    ]
-                ),
-            )
-            continue
-        body = (
-            kit.cylinder(leg * 0.42, h - plate / 2, leg * 0.55)
-            if design.form == "round"
-            else kit.frustum((leg * 0.8, leg * 0.8), (leg, leg), h - plate / 2)
-        )
-        built.add("leg", body.moved(x, 0, z))
+            column = [(0, 0), (foot, 0), (foot * 0.8, leg * 0.5), (leg, leg * 1.5), (leg, tall), (0, tall)]
+            built.add("leg", kit.lathe(column))
+        elif design.form == "round":
+            built.add("leg", kit.cylinder(leg * 0.42, tall, leg * 0.55).moved(x, 0, z))
+        else:
+            built.add("leg", kit.frustum((leg * 0.8, leg * 0.8), (leg, leg), tall).moved(x, 0, z))
     if design.form == "round":
         built.add("top", kit.cylinder(w / 2, plate, segments=64).moved(y=h - plate))
     else:
         built.add("top", kit.box(w, plate, d, plate * 0.2).moved(y=h - plate))
     drawers = design.count("drawer")
-    if drawers:
+    front = 0.13 * design.u
+    for i in range(drawers):
         wide = (w * 0.8) / drawers
-        tall = 0.13 * design.u
-        for i in range(drawers):
-            x = -w * 0.4 + wide * (i + 0.5)
-            built.add("drawer", kit.box(wide * 0.94, tall, d * 0.7).moved(x, h - plate - tall * 0.98, d * 0.08))
-            built.add(
-                "knob",
-                kit.ellipsoid(0.016, 0.016, 0.016)
-                .scaled(*[design.u] * 3)
-                .moved(x, h - plate - tall / 2, d * 0.43 + 0.01 * design.u),
-            )
+        x = -w * 0.4 + wide * (i + 0.5)
+        built.add("drawer", kit.box(wide * 0.94, front, d * 0.7).moved(x, h - plate - front * 0.98, d * 0.08))
+        knob = kit.ball(0.016).scaled(*[design.u] * 3)
+        built.add("knob", knob.moved(x, h - plate - front / 2, d * 0.43 + 0.01 * design.u))
     built.top = SupportArea(h, w * 0.44, d * 0.44)
     built.clearance, built.serves = h - plate, True
     return built
@@ -146,9 +126,8 @@ def bench(design: Design) -> BuiltObject:
             post = kit.box(leg * 0.8, rise + board, leg * 0.8)
             built.add("leg", post.moved(side * w * 0.43, seat_y - board, -d / 2 + leg * 0.4))
         for level in (0.3, 0.72):
-            built.add(
-                "back", kit.box(w, rise * 0.26, thick).moved(0, seat_y + rise * level, -d / 2 + leg * 0.8 + thick / 2)
-            )
+            slat = kit.box(w, rise * 0.26, thick)
+            built.add("back", slat.moved(0, seat_y + rise * level, -d / 2 + leg * 0.8 + thick / 2))
     built.top = SupportArea(seat_y, w * 0.46, d * 0.4)
     built.clearance = seat_y - board
     return built
@@ -169,9 +148,8 @@ def bed(design: Design) -> BuiltObject:
     built.add("mattress", kit.box(w * 0.95, soft, d * 0.96, soft * 0.25).moved(y=lie))
     top = lie + soft
     if design.count("blanket"):
-        built.add(
-            "blanket", kit.box(w * 0.985, soft * 0.9, d * 0.62, soft * 0.22).moved(0, lie + soft * 0.2, d * 0.175)
-        )
+        blanket = kit.box(w * 0.985, soft * 0.9, d * 0.62, soft * 0.22)
+        built.add("blanket", blanket.moved(0, lie + soft * 0.2, d * 0.175))
     pillows = design.count("pillow")
     for i in range(pillows):
         wide = w * 0.88 / max(pillows, 2)
@@ -246,12 +224,8 @@ def _upholstered(design: Design, seats: int) -> BuiltObject:
     base = h * 0.2
     built.add("back", kit.box(w - 0.04 * design.u, base, d * 0.96, base * 0.1).moved(y=low))
     if design.count("back"):
-        built.add(
-            "back",
-            kit.box(w - 0.02 * design.u, (h - low) * design.long("back"), back, back * 0.3).moved(
-                0, low, -d / 2 + back / 2
-            ),
-        )
+        rest = kit.box(w - 0.02 * design.u, (h - low) * design.long("back"), back, back * 0.3)
+        built.add("back", rest.moved(0, low, -d / 2 + back / 2))
     wide = (right - left) / seats
     for i in range(seats):
         cushion = kit.box(wide * 0.985, seat_y - low - base * 0.85, d - back * 0.9, 0.045 * design.u)
@@ -291,8 +265,7 @@ def wardrobe(design: Design) -> BuiltObject:
         inner = 1 if door_index % 2 == 0 and doors > 1 else -1
         x = -w * 0.48 + wide * (door_index + 0.5) + inner * wide * 0.38
         y = low + (h - low) * (0.5 - 0.12 * (i // doors))
-        size = 0.022 * design.thick("knob")
-        built.add("knob", kit.ellipsoid(size, size, size).moved(x, y, front + 0.03 * design.u))
+        built.add("knob", kit.ball(0.022 * design.thick("knob")).moved(x, y, front + 0.03 * design.u))
     built.top = SupportArea(h, w * 0.45, d * 0.45)
     built.serves = True
     return built
@@ -306,10 +279,8 @@ def lamp(design: Design) -> BuiltObject:
     pole = 0.012 * design.thick("pole")
     shade_h = h * 0.4 * design.long("shade")
     shade_y = h - shade_h
-    built.add(
-        "base",
-        kit.lathe([(0, 0), (foot, 0), (foot, h * 0.02), (foot * 0.75, h * 0.05), (pole, h * 0.07), (0, h * 0.07)]),
-    )
+    profile = [(0, 0), (foot, 0), (foot, h * 0.02), (foot * 0.75, h * 0.05), (pole, h * 0.07), (0, h * 0.07)]
+    built.add("base", kit.lathe(profile))
     built.add("pole", kit.cylinder(pole, shade_y + shade_h * 0.35 - h * 0.05).moved(y=h * 0.05))
     built.add("shade", _shade(design, w / 2 * design.thick("shade") / design.u, shade_h).moved(y=shade_y))
     if design.count("bulb"):
@@ -325,14 +296,6 @@ def _shade(design: Design, radius: float, height: float) -> Solid:
     upper = radius * 0.62
     ring = height * 0.86
     inside = radius + (upper - radius) * 0.86
-    profile = [
-        (0.0, ring),
-        (inside - wall * 1.5, ring),
-        (radius - wall, 0.0),
-        (radius, 0.0),
-        (upper, height),
-        (upper - wall, height),
-        (inside - wall * 1.2, ring + wall),
-        (0.0, ring + wall),
-    ]
-    return design.kit.lathe(profile, sharp=wall * 0.2)
+    below = [(0.0, ring), (inside - wall * 1.5, ring), (radius - wall, 0.0), (radius, 0.0)]
+    above = [(upper, height), (upper - wall, height), (inside - wall * 1.2, ring + wall), (0.0, ring + wall)]
+    return design.kit.lathe([*below, *above], sharp=wall * 0.2)

@@ -23,16 +23,7 @@ from .colours import COLOURS
 from .noun import Noun
 from .nouns import NAMES, NOUNS, PART_WORDS
 from .scene import Attributes, ObjectRequest, PartRequest, Relation, Scene
-from .vocabulary import (
-    COPULAS,
-    INTENSIFIERS,
-    IRREGULAR_PLURALS,
-    JOINERS,
-    RELATIONS,
-    SILENT,
-    WITH_WORDS,
-    WITHOUT_WORDS,
-)
+from .vocabulary import COPULAS, INTENSIFIERS, IRREGULAR_PLURALS, JOINERS, RELATIONS, SILENT, WITH_WORDS, WITHOUT_WORDS
 
 MAX_OBJECTS = 24
 

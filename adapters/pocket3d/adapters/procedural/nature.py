@@ -8,7 +8,7 @@ import torch
 
 from .design import BuiltObject, Design
 from .placing import SupportArea
-from .polygons import curve
+from .polygons import counter_clockwise, curve, stretched
 from .solids import Point, Solid
 
 
@@ -18,17 +18,10 @@ def tree(design: Design) -> BuiltObject:
     built = BuiltObject()
     trunk = 0.075 * h * design.thick("trunk") / design.u * 0.75
     bare = h * 0.42 * design.long("trunk")
-    built.add(
-        "trunk",
-        kit.tube(
-            [(0, trunk * 0.3, 0), (0, bare * 0.5, 0), (0, bare + h * 0.16, 0)], [trunk, trunk * 0.72, trunk * 0.4]
-        ),
-    )
-    flare = kit.lathe(
-        [(0, 0), (trunk * 1.45, 0), (trunk * 1.0, trunk * 1.1), (trunk * 0.8, trunk * 1.8), (0, trunk * 1.9)],
-        sharp=trunk * 0.1,
-    )
-    built.add("trunk", flare)
+    path = [(0, trunk * 0.3, 0), (0, bare * 0.5, 0), (0, bare + h * 0.16, 0)]
+    built.add("trunk", kit.tube(path, [trunk, trunk * 0.72, trunk * 0.4]))
+    flare = stretched([(0, 0), (1.45, 0), (1.0, 1.1), (0.8, 1.8), (0, 1.9)], trunk, trunk)
+    built.add("trunk", kit.lathe(flare, sharp=trunk * 0.1))
     branches = design.count("branch")
     for i in range(branches):
         turn = 2 * math.pi * i / branches + 0.4
@@ -57,8 +50,7 @@ def tree(design: Design) -> BuiltObject:
         direction = (flat * math.sin(turn), rise, flat * math.cos(turn))
         reach = _outermost(clumps, (0.0, h * 0.7, 0.0), direction, w)
         x, y, z = (c + reach * step for c, step in zip((0.0, h * 0.7, 0.0), direction, strict=True))
-        ball = 0.028 * h * design.thick("apple") / design.u
-        built.add("apple", kit.ellipsoid(ball, ball, ball, 18).moved(x, y, z * d / w))
+        built.add("apple", kit.ball(0.028 * h * design.thick("apple") / design.u, 18).moved(x, y, z * d / w))
     return built
 
 
@@ -89,21 +81,17 @@ def pine(design: Design) -> BuiltObject:
         low = bare + step * i
         radius = 0.5 * (1 - 0.8 * i / max(tiers, 2))
         tall = step * 1.6
-        cone = kit.lathe(
-            [(0, 0.12), (0.93, 0.0), (1.0, 0.03), (0.5, 0.45), (0.14, 0.88), (0.02, 1.0), (0, 1.0)], 40, sharp=0.02
-        )
+        profile = [(0, 0.12), (0.93, 0.0), (1.0, 0.03), (0.5, 0.45), (0.14, 0.88), (0.02, 1.0), (0, 1.0)]
+        cone = kit.lathe(profile, 40, sharp=0.02)
         built.add("tier", cone.scaled(radius * w, tall, radius * d).moved(y=low))
     balls = design.count("ball")
     for i in range(balls):
         tier = i % tiers
         turn = i * 2.399963
         radius = 0.47 * (1 - 0.8 * tier / max(tiers, 2))
-        size = 0.018 * h
         y = bare + step * (tier + 0.08)
-        built.add(
-            "ball",
-            kit.ellipsoid(size, size, size, 18).moved(radius * w * math.sin(turn), y, radius * d * math.cos(turn)),
-        )
+        ball = kit.ball(0.018 * h, 18)
+        built.add("ball", ball.moved(radius * w * math.sin(turn), y, radius * d * math.cos(turn)))
     if star:
         outline = []
         for i in range(10):
@@ -121,19 +109,8 @@ def cactus(design: Design) -> BuiltObject:
     pot = h * 0.2 if design.count("pot") else 0.0
     radius = min(w, d * 2) * 0.16
     if pot:
-        built.add(
-            "pot",
-            kit.lathe(
-                [
-                    (0, 0),
-                    (radius * 1.3, 0),
-                    (radius * 1.8, pot),
-                    (radius * 1.6, pot),
-                    (radius * 1.5, pot * 0.85),
-                    (0, pot * 0.85),
-                ]
-            ),
-        )
+        profile = [(0, 0), (1.3, 0), (1.8, 1), (1.6, 1), (1.5, 0.85), (0, 0.85)]
+        built.add("pot", kit.lathe(stretched(profile, radius, pot)))
     built.add("body", _ribbed(design, radius, h - pot * 0.7).moved(y=pot * 0.7))
     tips: list[Point] = [(0.0, h, 0.0)]
     for i in range(design.count("arm")):
@@ -166,9 +143,8 @@ def _ribbed(design: Design, radius: float, height: float) -> Solid:
         y = height * t * 0.995
         head = max(0.0, (y - (height - radius)) / radius)
         r = radius * math.sqrt(max(1 - head * head, 0.004)) * (0.86 + 0.14 * min(1.0, t * 6))
-        rings.append(
-            torch.stack([r * ribs * torch.sin(turn), torch.full_like(turn, y), r * ribs * torch.cos(turn)], -1)
-        )
+        x, z = r * ribs * torch.sin(turn), r * ribs * torch.cos(turn)
+        rings.append(torch.stack([x, torch.full_like(turn, y), z], -1))
     return design.kit.shell(torch.stack(rings), (0, 0, 0), (0, height, 0))
 
 
@@ -178,11 +154,8 @@ def flower(design: Design) -> BuiltObject:
     built = BuiltObject()
     pot = h * 0.24 if design.count("pot") else 0.0
     if pot:
-        r = w * 0.3
-        built.add(
-            "pot",
-            kit.lathe([(0, 0), (r * 0.72, 0), (r, pot), (r * 0.88, pot), (r * 0.82, pot * 0.85), (0, pot * 0.85)]),
-        )
+        profile = [(0, 0), (0.72, 0), (1, 1), (0.88, 1), (0.82, 0.85), (0, 0.85)]
+        built.add("pot", kit.lathe(stretched(profile, w * 0.3, pot)))
     stem = 0.008 * design.thick("stem")
     head_y = h - w * 0.42
     path = curve([(0.0, pot * 0.8), (0.02 * w, h * 0.4), (-0.02 * w, h * 0.65), (0.0, head_y)], 6)
@@ -190,11 +163,9 @@ def flower(design: Design) -> BuiltObject:
     for i in range(design.count("leaf")):
         side = 1 if i % 2 == 0 else -1
         y = pot + (head_y - pot) * (0.5 + 0.11 * i)
-        leaf = _blade(design, w * 0.42 * design.long("leaf"), w * 0.13, 0.006 * u)
-        built.add(
-            "leaf",
-            leaf.turned(34, "z").turned(0 if side > 0 else 180).turned(25 * (i // 2)).moved(y=min(y, head_y * 0.9)),
-        )
+        leaf = _blade(design, w * 0.42 * design.long("leaf"), w * 0.13, 0.006 * u).turned(34, "z")
+        leaf = leaf.turned(0 if side > 0 else 180).turned(25 * (i // 2))
+        built.add("leaf", leaf.moved(y=min(y, head_y * 0.9)))
     petals = design.count("petal")
     reach = w * 0.36 * design.long("petal")
     wide = min(2 * math.pi * reach * 0.62 / petals * 0.62, reach * 0.42)
@@ -233,9 +204,7 @@ def mushroom(design: Design) -> BuiltObject:
     built = BuiltObject()
     under = h * 0.52 * design.long("stem")
     thick = w * 0.13 * design.thick("stem") / design.u
-    stem = curve(
-        [(thick * 1.25, 0.0), (thick * 1.1, under * 0.3), (thick * 0.85, under * 0.75), (thick * 0.95, under * 1.15)], 7
-    )
+    stem = curve(stretched([(1.25, 0.0), (1.1, 0.3), (0.85, 0.75), (0.95, 1.15)], thick, under), 7)
     built.add("stem", kit.lathe([(0, 0), *stem, (0, under * 1.15)], sharp=thick * 0.06))
     size = w / 2 * design.thick("cap") / design.u
     dome = h - under
@@ -249,11 +218,9 @@ def mushroom(design: Design) -> BuiltObject:
         turn, polar = i * 2.399963, math.radians(12 + 62 * t)
         radius, y = math.sin(polar) * 0.985, math.cos(polar)
         dot = size * (0.15 - 0.05 * ((i * 7) % 3) / 2)
-        spot = (
-            kit.ellipsoid(dot, dot * 0.35, dot, 20).turned(math.degrees(polar) * 0.85, "x").turned(math.degrees(turn))
-        )
+        spot = kit.ellipsoid(dot, dot * 0.35, dot, 20).turned(math.degrees(polar) * 0.85, "x")
         place = (radius * size * math.sin(turn), under + _cap_height(y) * dome, radius * size * d / w * math.cos(turn))
-        built.add("spot", spot.moved(*place))
+        built.add("spot", spot.turned(math.degrees(turn)).moved(*place))
     return built
 
 
@@ -284,43 +251,26 @@ def snowman(design: Design) -> BuiltObject:
     y, radius, flat = middles[-1]
     if hat:
         brim = y + flat * 0.8
-        built.add(
-            "hat",
-            kit.cylinder(radius * 1.12, h * 0.018).moved(y=brim),
-            kit.cylinder(radius * 0.72, h - brim, radius * 0.76).moved(y=brim),
-        )
+        rim, crown = kit.cylinder(radius * 1.12, h * 0.018), kit.cylinder(radius * 0.72, h - brim, radius * 0.76)
+        built.add("hat", rim.moved(y=brim), crown.moved(y=brim))
     for i in range(design.count("eye")):
         x = radius * 0.36 * (1 if i else -1)
-        size = radius * 0.1
-        built.add(
-            "eye",
-            kit.ellipsoid(size, size, size, 16).moved(
-                x, y + flat * 0.25, math.sqrt(max(radius**2 * 0.93 - x * x, 0)) * 0.98
-            ),
-        )
+        z = math.sqrt(max(radius**2 * 0.93 - x * x, 0)) * 0.98
+        built.add("eye", kit.ball(radius * 0.1, 16).moved(x, y + flat * 0.25, z))
     if design.count("nose"):
         carrot = kit.cone(radius * 0.13 * design.thick("nose") / design.u, radius * 0.75 * design.long("nose"), 24)
         built.add("nose", carrot.turned(90, "x").moved(0, y + flat * 0.02, radius * 0.92))
     if design.count("scarf"):
         neck = y - flat * 0.82
         ring = kit.torus(radius * 0.72, radius * 0.17).moved(y=neck)
-        tail = (
-            kit.box(radius * 0.3, radius * 0.95, radius * 0.12)
-            .turned(14, "x")
-            .moved(radius * 0.35, neck - radius * 0.9, radius * 0.82)
-        )
-        built.add("scarf", ring, tail)
+        tail = kit.box(radius * 0.3, radius * 0.95, radius * 0.12).turned(14, "x")
+        built.add("scarf", ring, tail.moved(radius * 0.35, neck - radius * 0.9, radius * 0.82))
     body = middles[-2]
     for i in range(design.count("button")):
         count = max(design.count("button"), 1)
         angle = math.radians(38 - 80 * (i + 0.5) / count)
-        size = body[1] * 0.075
-        built.add(
-            "button",
-            kit.ellipsoid(size, size, size, 16).moved(
-                0, body[0] + body[2] * math.sin(angle), body[1] * math.cos(angle)
-            ),
-        )
+        button = kit.ball(body[1] * 0.075, 16)
+        built.add("button", button.moved(0, body[0] + body[2] * math.sin(angle), body[1] * math.cos(angle)))
     for i in range(design.count("arm")):
         side = 1 if i else -1
         start = (side * body[1] * 0.8, body[0] + body[2] * 0.3, 0.0)
@@ -358,9 +308,7 @@ def fish(design: Design) -> BuiltObject:
     shapes: list[Solid] = []
     for sign in (1, -1):
         outline = [(x * w + w * 0.1, axis + sign * y * h) for x, y in dorsal]
-        if sign < 0:
-            outline = outline[::-1]
-        flat = kit.prism(_turned_right(outline), thick * 0.8, thick * 0.15)
+        flat = kit.prism(counter_clockwise(outline), thick * 0.8, thick * 0.15)
         shapes.append(flat if sign > 0 else flat.scaled(0.8, 1, 1).moved(x=-w * 0.02))
     for sign in (1, -1):
         side = kit.ellipsoid(w * 0.09, h * 0.06, thick * 0.35, 20).turned(-25, "z").moved(-w * 0.07)
@@ -370,16 +318,6 @@ def fish(design: Design) -> BuiltObject:
     for i in range(fins):
         built.add("fin", shapes[order[i]])
     for i in range(design.count("eye")):
-        size = h * 0.055
-        built.add(
-            "eye",
-            kit.ellipsoid(size, size, size, 18).moved(
-                nose - length * 0.17, axis + h * 0.06, d * 0.27 * (1 if i == 0 else -1)
-            ),
-        )
+        z = d * 0.27 * (1 if i == 0 else -1)
+        built.add("eye", kit.ball(h * 0.055, 18).moved(nose - length * 0.17, axis + h * 0.06, z))
     return built
-
-
-def _turned_right(outline: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(outline, outline[1:] + outline[:1], strict=True))
-    return outline if area > 0 else outline[::-1]

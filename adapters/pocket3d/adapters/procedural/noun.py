@@ -6,6 +6,7 @@ the shape modules. Sizes are metres of the real thing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -35,10 +36,9 @@ class Noun:
     tinted: tuple[str, ...]
     #: Roles that take a second colour ("a red and white rocket").
     accent: tuple[str, ...] = ()
-    #: The axis of "long": x, or z; "wide" is then the other one.
+    #: The axis of "long" and of a bare measure ("a 3 m boat"): x, or z; "wide" is then the other one. "" for none:
+    #: a bare measure is then its height.
     lengthwise: str = ""
-    #: What a bare measure ("a 3 m boat") means.
-    measure: str = "height"
     #: Outlines of `FORMS` that it can have.
     forms: tuple[str, ...] = ()
 
@@ -57,35 +57,31 @@ def _part(text: str) -> PartRule:
     return PartRule(name, int(default), int(least), int(most), tuple(aliases))
 
 
-def noun(
-    name: str,
-    aliases: str,
-    size: tuple[float, float, float],
-    parts: str,
-    paint: str,
-    tinted: str,
-    accent: str = "",
-    lengthwise: str = "",
-    measure: str = "height",
-    forms: tuple[str, ...] = (),
-) -> Noun:
-    """An entry from short texts: `aliases` are separated by commas, a part is `leg 4 1-12 foot` (name, default, range,
-    aliases), a look is `leg:wood` or `leg:wood:a5733f` (role, material, sRGB).
+def read_nouns(table: str) -> dict[str, Noun]:
+    """The nouns of a table, by name. Each begins with a line `name width x height x depth: alias, ...` (metres); its
+    further lines are indented and begin with a field of `Noun`. A part is `leg 4 1-12 foot` (name, default, range,
+    aliases), a look is `leg:wood` or `leg:wood:a5733f` (role, material, sRGB). Lines that begin with `#` are comments.
     """
-    looks: dict[str, tuple[str, str]] = {}
-    for entry in paint.split():
-        role, material, *code = entry.split(":")
-        looks[role] = (code[0] if code else "", material)
-    rules = tuple(_part(text) for text in parts.split(",") if text.strip())
-    return Noun(
-        name,
-        tuple(a.strip() for a in aliases.split(",") if a.strip()),
-        size,
-        rules,
-        looks,
-        tuple(tinted.split()),
-        tuple(accent.split()),
-        lengthwise,
-        measure,
-        forms,
-    )
+    found: dict[str, Noun] = {}
+    for entry in re.split(r"\n(?=\w)", re.sub(r"(?m)^#.*\n", "", table).strip()):
+        head, *lines = entry.splitlines()
+        shape, _, aliases = head.partition(": ")
+        name, _, size = shape.partition(" ")
+        width, height, depth = map(float, size.split(" x "))
+        fields: dict[str, str] = {}
+        for line in lines:
+            field, _, said = line.strip().partition(" ")
+            fields[field] = f"{fields.get(field, '')} {said}".strip()
+        looks = [look.split(":") for look in fields["paint"].split()]
+        found[name] = Noun(
+            name,
+            tuple(aliases.split(", ") if aliases else ()),
+            (width, height, depth),
+            tuple(_part(text) for text in fields.get("parts", "").split(", ") if text),
+            {role: (code[0] if code else "", material) for role, material, *code in looks},
+            tuple(fields["tinted"].split()),
+            tuple(fields.get("accent", "").split()),
+            fields.get("lengthwise", ""),
+            tuple(fields.get("forms", "").split()),
+        )
+    return found

@@ -50,6 +50,17 @@ def curve(points: Outline, steps: int = 8) -> list[tuple[float, float]]:
     return result
 
 
+def stretched(outline: Outline, x: float, y: float) -> list[tuple[float, float]]:
+    """An outline scaled about the origin."""
+    return [(px * x, py * y) for px, py in outline]
+
+
+def counter_clockwise(outline: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The outline itself, or turned round."""
+    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(outline, outline[1:] + outline[:1], strict=True))
+    return outline if area > 0 else outline[::-1]
+
+
 def arc(x: float, y: float, radius: float, start: float, end: float, steps: int = 12) -> list[tuple[float, float]]:
     """Points on a circle from one angle to another (degrees, counter-clockwise from +x), both ends included."""
     angles = [math.radians(start + (end - start) * i / steps) for i in range(steps + 1)]

@@ -131,6 +131,10 @@ class Kit:
         profile = [(math.sin(math.pi * i / rows), -math.cos(math.pi * i / rows)) for i in range(rows + 1)]
         return self.lathe(profile, segments, sharp=0).scaled(x, y, z)
 
+    def ball(self, radius: float, segments: int = 36) -> Solid:
+        """About the origin."""
+        return self.ellipsoid(radius, radius, radius, segments)
+
     def torus(self, radius: float, thickness: float, around: int = 56, across: int = 24) -> Solid:
         """Lying about the y axis; `radius` is of the middle line, `thickness` of the tube."""
         u = torch.arange(around, device=self.device, dtype=_KIND)[:, None] * (2 * math.pi / around)

@@ -8,7 +8,7 @@ import torch
 
 from .design import BuiltObject, Design
 from .placing import SupportArea
-from .polygons import curve
+from .polygons import curve, stretched
 from .solids import Solid
 
 
@@ -35,27 +35,16 @@ def sword(design: Design) -> BuiltObject:
     pommel = 0.028 * u * design.thick("pommel") / u if design.count("pommel") else 0.0
     grip = h * 0.17 * design.long("grip")
     if pommel:
-        built.add("pommel", kit.ellipsoid(pommel, pommel, pommel, 28).moved(y=pommel))
+        built.add("pommel", kit.ball(pommel, 28).moved(y=pommel))
     low = pommel * 1.7
     thick = 0.016 * design.thick("grip")
     wound = [(thick * (1.0 + 0.07 * math.sin(i * 1.7)), low + grip * i / 30) for i in range(31)]
     built.add("grip", kit.lathe([(0, low), *wound, (0, low + grip)], 24, sharp=0.0))
     base = low + grip
     guard = 0.03 * design.thick("guard")
-    built.add(
-        "guard",
-        kit.tube(
-            [
-                (-w / 2, base + guard * 0.9, 0),
-                (-w * 0.2, base + guard * 0.3, 0),
-                (0, base + guard * 0.2, 0),
-                (w * 0.2, base + guard * 0.3, 0),
-                (w / 2, base + guard * 0.9, 0),
-            ],
-            [guard * 0.3, guard * 0.42, guard * 0.55, guard * 0.42, guard * 0.3],
-            18,
-        ),
-    )
+    bow = ((-0.5, 0.9, 0.3), (-0.2, 0.3, 0.42), (0, 0.2, 0.55), (0.2, 0.3, 0.42), (0.5, 0.9, 0.3))
+    path = [(x * w, base + guard * y, 0.0) for x, y, _ in bow]
+    built.add("guard", kit.tube(path, [guard * radius for _, _, radius in bow], 18))
     start = base + guard * 0.2
     built.add("blade", _blade(design, w * 0.105 * design.thick("blade") / u, start, max(h, start + h * 0.3), d * 0.13))
     return built
@@ -64,16 +53,8 @@ def sword(design: Design) -> BuiltObject:
 def _blade(design: Design, half_width: float, low: float, high: float, half_thick: float) -> Solid:
     """Diamond in section: two edges and a ridge on each face, each a bevel wide, running to a point."""
     levels = [(0.0, 1.0), (0.03, 1.0), (0.4, 0.93), (0.8, 0.84), (0.88, 0.7), (0.95, 0.42), (0.99, 0.1)]
-    section = [
-        (1.0, 0.06),
-        (0.04, 1.0),
-        (-0.04, 1.0),
-        (-1.0, 0.06),
-        (-1.0, -0.06),
-        (-0.04, -1.0),
-        (0.04, -1.0),
-        (1.0, -0.06),
-    ]
+    half = [(1.0, 0.06), (0.04, 1.0), (-0.04, 1.0), (-1.0, 0.06)]
+    section = half + [(x, -z) for x, z in reversed(half)]
     rings = [
         [[x * half_width * size, low + (high - low) * t, z * half_thick * (0.5 + 0.5 * size)] for x, z in section]
         for t, size in levels
@@ -89,23 +70,12 @@ def hammer(design: Design) -> BuiltObject:
     tall = d * 0.8 * design.thick("head") / design.u
     grip = 0.016 * design.thick("handle")
     top = h - tall * 0.5
-    shaft = curve(
-        [(grip * 1.05, 0.0), (grip * 1.15, h * 0.12), (grip * 0.85, h * 0.4), (grip * 0.8, top + tall * 0.55)], 6
-    )
-    built.add("handle", kit.lathe([(0, 0), *shaft, (0, top + tall * 0.55)], 28, sharp=grip * 0.15))
-    face = kit.lathe(
-        [
-            (0, 0),
-            (tall * 0.42, 0),
-            (tall * 0.5, tall * 0.12),
-            (tall * 0.5, tall * 0.5),
-            (tall * 0.34, tall * 0.75),
-            (tall * 0.34, w * 0.45),
-            (0, w * 0.45),
-        ],
-        36,
-    )
-    built.add("head", face.turned(-90, "z").moved(-w * 0.5, top, 0))
+    end = top + tall * 0.55
+    shaft = curve([(grip * 1.05, 0.0), (grip * 1.15, h * 0.12), (grip * 0.85, h * 0.4), (grip * 0.8, end)], 6)
+    built.add("handle", kit.lathe([(0, 0), *shaft, (0, end)], 28, sharp=grip * 0.15))
+    face = stretched([(0, 0), (0.42, 0), (0.5, 0.12), (0.5, 0.5), (0.34, 0.75)], tall, tall)
+    neck = kit.lathe([*face, (tall * 0.34, w * 0.45), (0, w * 0.45)], 36)
+    built.add("head", neck.turned(-90, "z").moved(-w * 0.5, top, 0))
     built.add("head", kit.box(tall * 1.1, tall, tall * 0.85).moved(0, top - tall / 2, 0))
     claw = [
         (0.0, 0.34),
@@ -147,9 +117,8 @@ def gear(design: Design) -> BuiltObject:
 
 
 def _circle(radius: float, count: int) -> list[tuple[float, float]]:
-    return [
-        (radius * math.cos(2 * math.pi * i / count), radius * math.sin(2 * math.pi * i / count)) for i in range(count)
-    ]
+    angles = [2 * math.pi * i / count for i in range(count)]
+    return [(radius * math.cos(angle), radius * math.sin(angle)) for angle in angles]
 
 
 def _ring(design: Design, outline: list[tuple[float, float]], bore: float) -> Solid:
@@ -209,25 +178,11 @@ def candle(design: Design) -> BuiltObject:
     flame = h * 0.22 * design.long("flame") if design.count("flame") else 0.0
     base = h * 0.04 if design.count("holder") else 0.0
     if base:
-        built.add(
-            "holder",
-            kit.lathe([(0, 0), (r * 2.0, 0), (r * 2.3, h * 0.09), (r * 2.1, h * 0.09), (r * 1.9, base), (0, base)], 48),
-        )
+        holder = [(0, 0), (r * 2.0, 0), (r * 2.3, h * 0.09), (r * 2.1, h * 0.09), (r * 1.9, base), (0, base)]
+        built.add("holder", kit.lathe(holder, 48))
     top = h - flame - h * 0.05
-    built.add(
-        "body",
-        kit.lathe(
-            [
-                (0, base),
-                (r, base),
-                (r, top),
-                (r * 0.8, top + h * 0.012),
-                (r * 0.6, top - h * 0.01),
-                (0, top - h * 0.015),
-            ],
-            40,
-        ),
-    )
+    melted = [(r * 0.8, top + h * 0.012), (r * 0.6, top - h * 0.01), (0, top - h * 0.015)]
+    built.add("body", kit.lathe([(0, base), (r, base), (r, top), *melted], 40))
     built.add("wick", kit.tube([(0, top - h * 0.03, 0), (0, top + h * 0.05, 0)], r * 0.06, 10))
     if flame:
         drop = curve([(0.04, 0.0), (0.7, 0.16), (0.95, 0.36), (0.5, 0.7), (0.06, 0.99)], 6)
@@ -247,27 +202,17 @@ def barrel(design: Design) -> BuiltObject:
 
     side = [(radius(i / 20), h * i / 20) for i in range(21)]
     inset = h * 0.04
-    profile = [
-        (0, inset),
-        (side[0][0] * 0.9, inset),
-        (side[0][0] * 0.92, 0),
-        *side,
-        (side[-1][0] * 0.92, h),
-        (side[-1][0] * 0.9, h - inset),
-        (0, h - inset),
-    ]
-    built.add("body", kit.lathe(profile, 56, sharp=h * 0.006).scaled(1, 1, d / w))
+    low, high = side[0][0], side[-1][0]
+    bottom = [(0, inset), (low * 0.9, inset), (low * 0.92, 0)]
+    lid = [(high * 0.92, h), (high * 0.9, h - inset), (0, h - inset)]
+    built.add("body", kit.lathe([*bottom, *side, *lid], 56, sharp=h * 0.006).scaled(1, 1, d / w))
     hoops = design.count("hoop")
     for i in range(hoops):
         t = 0.06 + 0.88 * (i + 0.5) / hoops if hoops != 4 else (0.07, 0.3, 0.7, 0.93)[i]
         half = 0.025
         low, high = max(t - half, 0.01), min(t + half, 0.99)
-        band = kit.lathe(
-            [(0, h * low), (radius(low) * 1.02, h * low), (radius(high) * 1.02, h * high), (0, h * high)],
-            56,
-            sharp=h * 0.003,
-        )
-        built.add("hoop", band.scaled(1, 1, d / w))
+        band = [(0, h * low), (radius(low) * 1.02, h * low), (radius(high) * 1.02, h * high), (0, h * high)]
+        built.add("hoop", kit.lathe(band, 56, sharp=h * 0.003).scaled(1, 1, d / w))
     built.top = SupportArea(h - inset, r * 0.5, r * 0.5)
     built.serves = True
     return built

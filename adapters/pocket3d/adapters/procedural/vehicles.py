@@ -8,8 +8,8 @@ import torch
 
 from .design import BuiltObject, Design
 from .placing import SupportArea
-from .polygons import curve
-from .solids import Point, Solid
+from .polygons import counter_clockwise, curve, stretched
+from .solids import Solid
 
 
 def _wheels(design: Design, built: BuiltObject, count: int, radius: float, length: float, track: float) -> None:
@@ -24,17 +24,8 @@ def _wheels(design: Design, built: BuiltObject, count: int, radius: float, lengt
         x = -length / 2 + (span * i / (pairs - 1 + odd) if pairs - 1 + odd else 0.0)
         places += [(x, track / 2), (x, -track / 2)]
     for x, z in places:
-        tyre = kit.lathe(
-            [
-                (0, 0),
-                (radius * 0.86, 0),
-                (radius, wide * 0.22),
-                (radius, wide * 0.78),
-                (radius * 0.86, wide),
-                (0, wide),
-            ],
-            40,
-        )
+        profile = [(0, 0), (0.86, 0), (1, 0.22), (1, 0.78), (0.86, 1), (0, 1)]
+        tyre = kit.lathe(stretched(profile, radius, wide), 40)
         hub = kit.lathe([(0, 0), (radius * 0.55, 0), (radius * 0.5, wide * 1.04), (0, wide * 1.07)], 28)
         for solid, role in ((tyre, "wheel"), (hub, "hub")):
             upright = solid.turned(90, "x").moved(z=-wide / 2)
@@ -50,39 +41,29 @@ def car(design: Design) -> BuiltObject:
     radius = h * 0.23 * design.long("wheel")
     ground = h * 0.14
     lower = [
-        (-0.5, 0.16), (-0.49, 0.44), (-0.44, 0.55), (-0.2, 0.6), (0.14, 0.6), (0.3, 0.55), (0.45, 0.47), (0.495, 0.36),
-        (0.5, 0.16),
+        (0.5, 0.16), (0.495, 0.36), (0.45, 0.47), (0.3, 0.55), (0.14, 0.6), (-0.2, 0.6), (-0.44, 0.55), (-0.49, 0.44),
+        (-0.5, 0.16),
     ]  # fmt: skip
-    outline = [(x * w, y * h) for x, y in reversed(lower)]
-    built.add("body", kit.prism(_ccw(outline), d * 0.9, 0.035 * h).moved(y=ground * 0.15))
+    built.add("body", kit.prism(stretched(lower, w, h), d * 0.9, 0.035 * h).moved(y=ground * 0.15))
     roof = [(-0.33, 0.58), (0.17, 0.58), (0.04, 0.97), (-0.02, 1.0), (-0.2, 1.0), (-0.26, 0.95)]
-    cabin = [(x * w, y * h) for x, y in roof]
-    built.add("body", kit.prism(_ccw(cabin), d * 0.76, 0.03 * h))
+    cabin = counter_clockwise(stretched(roof, w, h))
+    built.add("body", kit.prism(cabin, d * 0.76, 0.03 * h))
     if design.count("window"):
-        glass = _inset(cabin, 0.82)
-        built.add("window", kit.prism(_ccw(glass), d * 0.785, 0.004 * h))
+        built.add("window", kit.prism(_inset(cabin, 0.82), d * 0.785, 0.004 * h))
         for x0, y0, x1, y1 in ((0.158, 0.62, 0.052, 0.93), (-0.318, 0.62, -0.262, 0.92)):
             length = math.hypot((x1 - x0) * w, (y1 - y0) * h)
             pane = kit.box(0.03 * h, length, d * 0.66)
             lean = math.degrees(math.atan2(-(x1 - x0) * w, (y1 - y0) * h))
             built.add("window", pane.turned(lean, "z").moved(x0 * w, y0 * h, 0))
     _wheels(design, built, design.count("wheel"), radius, w * 0.58, d * 0.82)
-    lights = design.count("light")
-    for i in range(lights):
-        x = w * (0.478 if i < 2 else -0.486)
-        lamp = kit.ellipsoid(0.05 * u, 0.075 * u, 0.13 * u).moved(
-            x, h * (0.41 if i < 2 else 0.47), d * 0.3 * (1 if i % 2 else -1)
-        )
-        built.add("light", lamp)
+    for i in range(design.count("light")):
+        x, y = (w * 0.478, h * 0.41) if i < 2 else (w * -0.486, h * 0.47)
+        lamp = kit.ellipsoid(0.05 * u, 0.075 * u, 0.13 * u)
+        built.add("light", lamp.moved(x, y, d * 0.3 * (1 if i % 2 else -1)))
     for sign in (-1, 1):
         built.add("bumper", kit.box(0.12 * u, h * 0.11, d * 0.88).moved(sign * w * 0.488, h * 0.18, 0))
     built.top = SupportArea(h, w * 0.09, d * 0.3, x=-w * 0.1)
     return built
-
-
-def _ccw(outline: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(outline, outline[1:] + outline[:1], strict=True))
-    return outline if area > 0 else outline[::-1]
 
 
 def _inset(outline: list[tuple[float, float]], part: float) -> list[tuple[float, float]]:
@@ -99,8 +80,7 @@ def truck(design: Design) -> BuiltObject:
     floor = radius * 1.25
     built.add("frame", kit.box(w * 0.97, h * 0.07, d * 0.6).moved(y=floor))
     nose = [(0.22, 0.2), (0.5, 0.2), (0.5, 0.48), (0.47, 0.62), (0.42, 0.86), (0.22, 0.9)]
-    cab = [(x * w, y * h) for x, y in nose]
-    built.add("cab", kit.prism(_ccw(cab), d * 0.94, 0.03 * h))
+    built.add("cab", kit.prism(counter_clockwise(stretched(nose, w, h)), d * 0.94, 0.03 * h))
     if design.count("window"):
         lean = math.degrees(math.atan2(0.05 * w, 0.24 * h))
         built.add("window", kit.box(0.05 * u, h * 0.22, d * 0.8).turned(lean, "z").moved(w * 0.466, h * 0.63, 0))
@@ -133,15 +113,10 @@ def rocket(design: Design) -> BuiltObject:
     built.add("frame", kit.cylinder(radius * 0.9, h * 0.016).moved(y=nose_y - h * 0.008))
     fins = design.count("fin")
     reach, tall = design.w * 0.29 * design.thick("fin") / u, h * 0.25 * design.long("fin")
-    outline = [
-        (radius * 0.7, h * 0.075),
-        (radius + reach * 0.9, 0.0),
-        (radius + reach, tall * 0.3),
-        (radius * 0.9, h * 0.06 + tall),
-    ]
+    outer = [(radius + reach * 0.9, 0.0), (radius + reach, tall * 0.3)]
+    outline = [(radius * 0.7, h * 0.075), *outer, (radius * 0.9, h * 0.06 + tall)]
     for i in range(fins):
-        fin = kit.prism(outline, radius * 0.16)
-        built.add("fin", fin.turned(360 * i / fins - 45))
+        built.add("fin", kit.prism(outline, radius * 0.16).turned(360 * i / fins - 45))
     windows = design.count("window")
     for i in range(windows):
         y = h * (0.62 - 0.34 * i / max(windows, 1))
@@ -193,10 +168,8 @@ def boat(design: Design) -> BuiltObject:
         for s in range(sails):
             if s % masts != m:
                 continue
-            ahead = (s // masts) % 2 == 1
-            built.add(
-                "sail", _sail(design, x, tall * 1.35, top * 0.96, w * (0.3 if ahead else -0.4) / masts**0.5, 0.02 * u)
-            )
+            reach = w * (0.3 if (s // masts) % 2 else -0.4) / masts**0.5
+            built.add("sail", _sail(design, x, tall * 1.35, top * 0.96, reach, 0.02 * u))
     if design.count("cabin"):
         built.add("cabin", kit.box(w * 0.24, tall * 0.9, d * 0.5).moved(-w * 0.2, tall * 0.9, 0))
     built.top = SupportArea(tall * 1.0, w * 0.2, d * 0.25, x=-w * 0.2)
@@ -240,18 +213,8 @@ def airplane(design: Design) -> BuiltObject:
     built = BuiltObject()
     radius = min(h * 0.21, w * 0.075)
     axis = h * 0.4
-    body = curve(
-        [
-            (radius * 0.02, -w / 2),
-            (radius * 0.45, -w * 0.42),
-            (radius * 0.95, -w * 0.2),
-            (radius, 0.0),
-            (radius, w * 0.3),
-            (radius * 0.72, w * 0.43),
-            (radius * 0.1, w / 2),
-        ],
-        7,
-    )
+    line = [(0.02, -0.5), (0.45, -0.42), (0.95, -0.2), (1, 0.0), (1, 0.3), (0.72, 0.43), (0.1, 0.5)]
+    body = curve(stretched(line, radius, w), 7)
     hull = kit.lathe([(0, -w / 2), *body, (0, w / 2)], 40, sharp=0.0)
     built.add("body", hull.turned(-90, "z").moved(y=axis))
     wings = design.count("wing")
@@ -261,13 +224,8 @@ def airplane(design: Design) -> BuiltObject:
         level = axis + (-0.35 * radius if wings == 2 else (-0.7 + 1.9 * (i // 2)) * radius)
         sign = 1 if i % 2 == 0 else -1
         built.add("wing", _wing(design, w * 0.06, level, spread, chord, w * 0.13, radius * 0.26).scaled(1, 1, sign))
-    for sign in (-1, 1):
-        built.add(
-            "tail",
-            _wing(design, -w * 0.41, axis + radius * 0.3, d * 0.19, w * 0.1, w * 0.05, radius * 0.16).scaled(
-                1, 1, sign
-            ),
-        )
+    tail = _wing(design, -w * 0.41, axis + radius * 0.3, d * 0.19, w * 0.1, w * 0.05, radius * 0.16)
+    built.add("tail", tail.scaled(1, 1, -1), tail)
     fin = _wing(design, -w * 0.405, 0.0, h - axis, w * 0.13, w * 0.09, radius * 0.16)
     built.add("tail", fin.turned(-90, "x").moved(y=axis))
     engines = design.count("engine")
@@ -275,18 +233,8 @@ def airplane(design: Design) -> BuiltObject:
         sign = 1 if i % 2 == 0 else -1
         out = spread * (0.34 + 0.22 * (i // 2))
         size = radius * 0.42
-        pod = kit.lathe(
-            [
-                (0, -size * 2),
-                (size * 0.7, -size * 2),
-                (size, 0),
-                (size * 0.95, size * 1.6),
-                (size * 0.7, size * 1.7),
-                (size * 0.6, size * 1.2),
-                (0, size * 1.2),
-            ],
-            28,
-        )
+        line = [(0, -2), (0.7, -2), (1, 0), (0.95, 1.6), (0.7, 1.7), (0.6, 1.2), (0, 1.2)]
+        pod = kit.lathe(stretched(line, size, size), 28)
         x = w * (0.08 - 0.1 * (i // 2))
         built.add("engine", pod.turned(-90, "z").moved(x, axis - radius * 0.95, sign * out))
     windows = design.count("window")
@@ -295,9 +243,8 @@ def airplane(design: Design) -> BuiltObject:
         rows = max(windows // 2, 1)
         x = w * (0.3 - 0.5 * (i // 2) / rows)
         size = radius * 0.13
-        built.add(
-            "window", kit.ellipsoid(size, size * 1.3, size * 0.5).moved(x, axis + radius * 0.3, sign * radius * 0.945)
-        )
+        pane = kit.ellipsoid(size, size * 1.3, size * 0.5)
+        built.add("window", pane.moved(x, axis + radius * 0.3, sign * radius * 0.945))
     return built
 
 
@@ -309,17 +256,9 @@ def _wing(design: Design, x: float, y: float, span: float, chord: float, sweep: 
     for i in range(steps):
         t = i / (steps - 1)
         length = chord * (1 - 0.62 * t)
-        centre: Point = (x - sweep * t, y + 0.05 * span * t, span * t)
-        ring = []
-        for k in range(around):
-            angle = 2 * math.pi * k / around
-            ring.append(
-                [
-                    centre[0] + length / 2 * math.cos(angle),
-                    centre[1] + thick * (1 - 0.55 * t) * math.sin(angle) * 0.5,
-                    centre[2],
-                ]
-            )
-        rings.append(ring)
+        angles = [2 * math.pi * k / around for k in range(around)]
+        along = [x - sweep * t + length / 2 * math.cos(angle) for angle in angles]
+        above = [y + 0.05 * span * t + thick * (1 - 0.55 * t) * math.sin(angle) * 0.5 for angle in angles]
+        rings.append([[a, b, span * t] for a, b in zip(along, above, strict=True)])
     grid = torch.tensor(rings, dtype=torch.float64, device=kit.device)
     return kit.shell(grid, grid[0].mean(0).tolist(), grid[-1].mean(0).tolist())

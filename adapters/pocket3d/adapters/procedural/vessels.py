@@ -6,7 +6,7 @@ import math
 
 from .design import BuiltObject, Design
 from .placing import SupportArea
-from .polygons import arc, curve
+from .polygons import arc, curve, stretched
 from .solids import Solid
 
 
@@ -31,10 +31,8 @@ def _vessel(design: Design, outer: list[tuple[float, float]], wall: float, floor
 def _handle(design: Design, x: float, low: float, high: float, reach: float, thick: float) -> Solid:
     """A bent bar from one height to another, on the side +x."""
     middle, half = (low + high) / 2, (high - low) / 2
-    bow = [
-        (x + reach * math.cos(math.radians(a)), middle + half * math.sin(math.radians(a))) for a in range(-90, 91, 12)
-    ]
-    path = [(x - reach * 0.22, bow[0][1], 0.0), *((px, py, 0.0) for px, py in bow), (x - reach * 0.22, bow[-1][1], 0.0)]
+    bow = [(x + reach * px, middle + half * py, 0.0) for px, py in arc(0, 0, 1, -90, 90, 15)]
+    path = [(x - reach * 0.22, bow[0][1], 0.0), *bow, (x - reach * 0.22, bow[-1][1], 0.0)]
     return design.kit.tube(path, thick, 18)
 
 
@@ -52,17 +50,12 @@ def cup(design: Design) -> BuiltObject:
     if design.count("saucer"):
         plate = d * 0.85
         base = h * 0.06
-        built.add(
-            "saucer",
-            _vessel(
-                design, curve([(plate * 0.45, 0.0), (plate * 0.6, h * 0.03), (plate, h * 0.16)], 6), h * 0.04, base
-            ),
-        )
+        line = curve(stretched([(0.45, 0.0), (0.6, 0.03), (1, 0.16)], plate, h), 6)
+        built.add("saucer", _vessel(design, line, h * 0.04, base))
     radius = d / 2
     wall = radius * 0.085
-    outer = curve(
-        [(radius * 0.8, base), (radius * 0.93, base + h * 0.1), (radius, base + h * 0.4), (radius, base + h)], 6
-    )
+    line = [(0.8, 0.0), (0.93, 0.1), (1, 0.4), (1, 1)]
+    outer = curve([(radius * x, base + h * y) for x, y in line], 6)
     built.add("body", _vessel(design, outer, wall, base + h * 0.07))
     thick = 0.0055 * design.thick("handle")
     _handles(design, built, radius * 0.97, base + h * 0.24, base + h * 0.8, design.w - d, thick)
@@ -76,18 +69,8 @@ def vase(design: Design) -> BuiltObject:
     w, h = design.w, design.h
     built = BuiltObject()
     r = w / 2
-    outer = curve(
-        [
-            (r * 0.55, 0.0),
-            (r * 0.85, h * 0.15),
-            (r, h * 0.36),
-            (r * 0.72, h * 0.62),
-            (r * 0.42, h * 0.8),
-            (r * 0.45, h * 0.9),
-            (r * 0.62, h),
-        ],
-        7,
-    )
+    line = [(0.55, 0.0), (0.85, 0.15), (1, 0.36), (0.72, 0.62), (0.42, 0.8), (0.45, 0.9), (0.62, 1)]
+    outer = curve(stretched(line, r, h), 7)
     built.add("body", _vessel(design, outer, r * 0.07, h * 0.04).scaled(1, 1, design.d / w))
     _handles(design, built, r * 0.52, h * 0.48, h * 0.86, r * 0.48, 0.011 * design.thick("handle"))
     # What is put in leans on the neck, well above the floor.
@@ -121,11 +104,8 @@ def bottle(design: Design) -> BuiltObject:
     r = w / 2
     capped = design.count("cap")
     top = h * (0.95 if capped else 1.0)
-    outer = [
-        (r * 0.9, 0.0),
-        (r, h * 0.03),
-        *curve([(r, h * 0.05), (r, h * 0.55), (r * 0.8, h * 0.66), (r * 0.4, h * 0.76), (r * 0.36, top)], 7),
-    ]
+    line = curve([(r, h * 0.05), (r, h * 0.55), (r * 0.8, h * 0.66), (r * 0.4, h * 0.76), (r * 0.36, top)], 7)
+    outer = [(r * 0.9, 0.0), (r, h * 0.03), *line]
     built.add("body", _vessel(design, outer, r * 0.07, h * 0.03, 48).scaled(1, 1, design.d / w))
     if capped:
         built.add("cap", kit.cylinder(r * 0.42, h * 0.09 * design.long("cap"), r * 0.4).moved(y=h * 0.91))
@@ -142,18 +122,8 @@ def goblet(design: Design) -> BuiltObject:
     built = BuiltObject()
     r = w / 2
     stem = r * 0.13
-    foot = curve(
-        [
-            (r * 0.85, h * 0.015),
-            (r * 0.5, h * 0.04),
-            (stem, h * 0.1),
-            (stem, h * 0.28),
-            (stem * 2.0, h * 0.32),
-            (stem, h * 0.36),
-            (stem, h * 0.44),
-        ],
-        5,
-    )
+    knot = stretched([(1, 0.1), (1, 0.28), (2, 0.32), (1, 0.36), (1, 0.44)], stem, h)
+    foot = curve([(r * 0.85, h * 0.015), (r * 0.5, h * 0.04), *knot], 5)
     built.add("body", kit.lathe([(0, 0), (r * 0.85, 0), *foot, (0, h * 0.44)], 48, sharp=r * 0.02))
     outer = curve([(stem * 1.1, h * 0.42), (r * 0.72, h * 0.54), (r * 0.98, h * 0.74), (r, h)], 8)
     built.add("body", _vessel(design, outer, r * 0.07, h * 0.46))

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 IRREGULAR_PLURALS: dict[str, str] = {
-    "feet": "foot",
-    "leaves": "leaf",
-    "shelves": "shelf",
-    "bookshelves": "bookshelf",
-    "teeth": "tooth",
-    "cacti": "cactus",
-    "snowmen": "snowman",
-    "tyres": "tyre",
-    "tori": "torus",
-    "branches": "branch",
-    "benches": "bench",
-    "couches": "couch",
-    "boxes": "box",
-    "glasses": "glass",
-    "arches": "arch",
-    "fortresses": "fortress",
-    "axes": "axe",
+    "feet": "foot", "leaves": "leaf", "shelves": "shelf", "bookshelves": "bookshelf", "teeth": "tooth",
+    "cacti": "cactus", "snowmen": "snowman", "tyres": "tyre", "tori": "torus", "branches": "branch", "benches": "bench",
+    "couches": "couch", "boxes": "box", "glasses": "glass", "arches": "arch", "fortresses": "fortress", "axes": "axe",
     "knives": "knife",
-}
+}  # fmt: skip
 
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
@@ -29,51 +15,28 @@ _ONES = (
 )
 NUMBERS: dict[str, int] = {
     **{word: value for value, word in enumerate(_ONES.split())},
-    "thirty": 30,
-    "forty": 40,
-    "fifty": 50,
-    "hundred": 100,
-    "thousand": 1000,
-    "pair": 2,
-    "couple": 2,
-    "both": 2,
-    "dozen": 12,
-    "several": 3,
-    "few": 3,
-    "many": 5,
-    "single": 1,
-}
+    "thirty": 30, "forty": 40, "fifty": 50, "hundred": 100, "thousand": 1000, "pair": 2, "couple": 2, "both": 2,
+    "dozen": 12, "several": 3, "few": 3, "many": 5, "single": 1,
+}  # fmt: skip
 
 #: Word -> factors on width, height, depth ("long" and "wide" are turned for lengthwise nouns).
 SIZES: dict[str, tuple[float, float, float]] = {
-    "tiny": (0.4, 0.4, 0.4),
-    "mini": (0.4, 0.4, 0.4),
-    "miniature": (0.4, 0.4, 0.4),
-    "small": (0.65, 0.65, 0.65),
-    "little": (0.65, 0.65, 0.65),
+    **dict.fromkeys(("tiny", "mini", "miniature"), (0.4, 0.4, 0.4)),
+    **dict.fromkeys(("small", "little"), (0.65, 0.65, 0.65)),
     "medium": (1.0, 1.0, 1.0),
-    "big": (1.5, 1.5, 1.5),
-    "large": (1.5, 1.5, 1.5),
+    **dict.fromkeys(("big", "large"), (1.5, 1.5, 1.5)),
     "huge": (2.5, 2.5, 2.5),
-    "giant": (4.0, 4.0, 4.0),
-    "enormous": (4.0, 4.0, 4.0),
-    "gigantic": (4.0, 4.0, 4.0),
-    "tall": (1.0, 1.6, 1.0),
-    "high": (1.0, 1.6, 1.0),
-    "short": (1.0, 0.6, 1.0),
-    "low": (1.0, 0.6, 1.0),
+    **dict.fromkeys(("giant", "enormous", "gigantic"), (4.0, 4.0, 4.0)),
+    **dict.fromkeys(("tall", "high"), (1.0, 1.6, 1.0)),
+    **dict.fromkeys(("short", "low"), (1.0, 0.6, 1.0)),
     "flat": (1.0, 0.4, 1.0),
-    "wide": (1.6, 1.0, 1.0),
-    "broad": (1.6, 1.0, 1.0),
+    **dict.fromkeys(("wide", "broad", "long"), (1.6, 1.0, 1.0)),
     "narrow": (0.6, 1.0, 1.0),
-    "long": (1.6, 1.0, 1.0),
     "deep": (1.0, 1.0, 1.5),
     "shallow": (1.0, 1.0, 0.6),
-    "thin": (0.6, 1.0, 0.6),
+    **dict.fromkeys(("thin", "slender"), (0.6, 1.0, 0.6)),
     "slim": (0.7, 1.0, 0.7),
-    "slender": (0.6, 1.0, 0.6),
-    "thick": (1.5, 1.0, 1.5),
-    "fat": (1.5, 1.0, 1.5),
+    **dict.fromkeys(("thick", "fat"), (1.5, 1.0, 1.5)),
     "chubby": (1.4, 1.0, 1.4),
 }
 #: Comparative and other forms.

@@ -24,9 +24,7 @@ class CurveSkeletonOptions(Options):
         Annotated[
             int,
             Meta(
-                ge=3,
-                le=256,
-                description="joints at most, the root included; without it as many as the shape asks for",
+                ge=3, le=256, description="joints at most, the root included; without it as many as the shape asks for"
             ),
         ]
         | None

@@ -65,12 +65,7 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
         self.step(0.9, "writing the parts")
         target = Path(response["output_mesh_path"])
         written = write_parts(mesh, found.labels, target)
-        facts = {
-            "num_parts": len(written.parts),
-            "requested_parts": wanted,
-            "parts": written.parts,
-            **found.facts,
-        }
+        facts = {"num_parts": len(written.parts), "requested_parts": wanted, "parts": written.parts, **found.facts}
         if wanted is not None and len(written.parts) != wanted:
             facts["notes"].append(f"{wanted} parts were asked for, the faces allow {len(written.parts)}")
         response.update(

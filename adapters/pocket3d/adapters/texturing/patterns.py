@@ -348,31 +348,12 @@ def _gradient(place: SurfaceSample) -> Shade:
     return Shade(place.colours[index] + (place.colours[index + 1] - place.colours[index]) * (steps - index)[:, None])
 
 
+#: By name: `_wood` paints "wood".
 _PAINTERS: dict[str, Callable[[SurfaceSample], Shade]] = {
-    "plain": _plain,
-    "grainy": _grainy,
-    "wood": _wood,
-    "planks": _planks,
-    "marble": _marble,
-    "granite": _granite,
-    "stone": _stone,
-    "cobble": _cobble,
-    "brick": _brick,
-    "tiles": _tiles,
-    "metal": _metal,
-    "rust": _rust,
-    "fabric": _fabric,
-    "denim": _denim,
-    "plaid": _plaid,
-    "leather": _leather,
-    "checker": _checker,
-    "stripes": _stripes,
-    "dots": _dots,
-    "spots": _spots,
-    "camouflage": _camouflage,
-    "gradient": _gradient,
-    "rainbow": _gradient,
-    "clouds": _clouds,
-    "grass": _grass,
-    "lava": _lava,
-}
+    painter.__name__.removeprefix("_"): painter
+    for painter in (
+        _plain, _grainy, _wood, _planks, _marble, _granite, _stone, _cobble, _brick, _tiles, _metal, _rust, _fabric,
+        _denim, _plaid, _leather, _checker, _stripes, _dots, _spots, _camouflage, _gradient, _clouds, _grass, _lava,
+    )
+}  # fmt: skip
+_PAINTERS["rainbow"] = _gradient

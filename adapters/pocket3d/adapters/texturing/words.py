@@ -16,69 +16,30 @@ from .palettes import PATTERNS, Palette
 
 #: Words for patterns that are no materials of the grammar.
 PATTERN_WORDS: dict[str, str] = {
-    "plain": "plain",
-    "solid": "plain",
-    "grain": "wood",
-    "grained": "wood",
-    "planks": "planks",
-    "plank": "planks",
-    "boards": "planks",
-    "parquet": "planks",
-    "cobblestone": "cobble",
-    "cobblestones": "cobble",
-    "cobbles": "cobble",
-    "pebbles": "cobble",
-    "scales": "cobble",
-    "scaly": "cobble",
-    "tile": "tiles",
-    "tiles": "tiles",
-    "tiled": "tiles",
-    "rust": "rust",
-    "rusty": "rust",
-    "rusted": "rust",
-    "corroded": "rust",
-    "brushed": "metal",
-    "plaid": "plaid",
-    "tartan": "plaid",
-    "checker": "checker",
-    "checkers": "checker",
-    "checkered": "checker",
-    "chequered": "checker",
-    "checkerboard": "checker",
-    "chess": "checker",
-    "chessboard": "checker",
-    "stripe": "stripes",
-    "stripes": "stripes",
-    "striped": "stripes",
-    "zebra": "stripes",
-    "dot": "dots",
-    "dots": "dots",
-    "dotted": "dots",
-    "polka": "dots",
-    "spots": "spots",
-    "spotted": "spots",
-    "leopard": "spots",
-    "camouflage": "camouflage",
-    "camo": "camouflage",
-    "military": "camouflage",
-    "gradient": "gradient",
-    "ombre": "gradient",
-    "rainbow": "rainbow",
-    "cloud": "clouds",
-    "clouds": "clouds",
-    "cloudy": "clouds",
-    "noise": "clouds",
-    "mottled": "clouds",
-    "grass": "grass",
-    "grassy": "grass",
-    "moss": "grass",
-    "mossy": "grass",
-    "lava": "lava",
-    "molten": "lava",
-    "knitted": "fabric",
-    "woven": "fabric",
-    "denim": "denim",
-    "jeans": "denim",
+    word: pattern
+    for pattern, words in {
+        "plain": "plain solid",
+        "wood": "grain grained",
+        "planks": "planks plank boards parquet",
+        "cobble": "cobblestone cobblestones cobbles pebbles scales scaly",
+        "tiles": "tile tiles tiled",
+        "rust": "rust rusty rusted corroded",
+        "metal": "brushed",
+        "plaid": "plaid tartan",
+        "checker": "checker checkers checkered chequered checkerboard chess chessboard",
+        "stripes": "stripe stripes striped zebra",
+        "dots": "dot dots dotted polka",
+        "spots": "spots spotted leopard",
+        "camouflage": "camouflage camo military",
+        "gradient": "gradient ombre",
+        "rainbow": "rainbow",
+        "clouds": "cloud clouds cloudy noise mottled",
+        "grass": "grass grassy moss mossy",
+        "lava": "lava molten",
+        "fabric": "knitted woven",
+        "denim": "denim jeans",
+    }.items()
+    for word in words.split()
 }
 #: Material of the grammar -> pattern; those that are not named are plain.
 _MATERIAL_PATTERNS: dict[str, str] = {
@@ -94,7 +55,7 @@ _MATERIAL_PATTERNS: dict[str, str] = {
     "brick": "brick",
     "leather": "leather",
 }
-_DIRECTIONS = {"horizontal": "horizontal", "vertical": "vertical", "diagonal": "diagonal"}
+_DIRECTIONS = ("horizontal", "vertical", "diagonal")
 _SIZES = {
     **dict.fromkeys(("tiny", "fine", "mini"), 0.4),
     **dict.fromkeys(("small", "little", "narrow", "thin"), 0.65),
@@ -159,7 +120,7 @@ def understand(prompt: str) -> Understood:
         if word in PATTERN_WORDS:
             patterns.append(word)
         elif word in _DIRECTIONS:
-            direction = _DIRECTIONS[word]
+            direction = word
         elif word in _FINISHES:
             finish = _FINISHES[word]
         elif word in _SIZES:
@@ -179,16 +140,10 @@ def understand(prompt: str) -> Understood:
         # Its colours in another pattern.
         patterns.remove("rainbow")
         colours = colours or [("rainbow", colour) for colour in PATTERNS["rainbow"].colours]
-    pattern = (
-        PATTERN_WORDS[patterns[0]]
-        if patterns
-        else _MATERIAL_PATTERNS.get(materials[0], "plain")
-        if materials
-        else "plain"
-    )
+    kinds = [_MATERIAL_PATTERNS.get(material, "plain") for material in materials]
+    pattern = PATTERN_WORDS[patterns[0]] if patterns else kinds[0] if kinds else "plain"
     ignored += [f"{word} (one pattern at a time)" for word in patterns[1:] if PATTERN_WORDS[word] != pattern]
     # "oak wood" says one thing twice.
-    kinds = [_MATERIAL_PATTERNS.get(material, "plain") for material in materials]
     ignored += [
         f"{material} (one material at a time)"
         for material, kind in zip(materials[1:], kinds[1:], strict=True)

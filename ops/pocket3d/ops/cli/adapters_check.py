@@ -22,7 +22,7 @@ from ..exit_codes import Exit
 from ..inputs import LocalFile, parse_inputs
 from .agent_options import models_option
 from .errors import CliError, explain_to_user
-from .options import json_option
+from .options import json_option, seconds_option
 
 
 @click.command("check")
@@ -55,30 +55,9 @@ from .options import json_option
     type=click.Choice(["cuda", "cpu"]),
     help="Run it on this kind of device.  [default: what it runs on and this machine has]",
 )
-@click.option(
-    "--load-timeout",
-    type=click.FloatRange(min=1),
-    default=900,
-    show_default=True,
-    metavar="S",
-    help="Give a load S seconds.",
-)
-@click.option(
-    "--run-timeout",
-    type=click.FloatRange(min=1),
-    default=3600,
-    show_default=True,
-    metavar="S",
-    help="Give a run S seconds.",
-)
-@click.option(
-    "--cancel-patience",
-    type=click.FloatRange(min=0.1),
-    default=30,
-    show_default=True,
-    metavar="S",
-    help="Give a cancelled run S seconds to end.",
-)
+@seconds_option("--load-timeout", "Give a load S seconds.", least=1, default=900)
+@seconds_option("--run-timeout", "Give a run S seconds.", least=1, default=3600)
+@seconds_option("--cancel-patience", "Give a cancelled run S seconds to end.", least=0.1, default=30)
 @click.option(
     "--work-dir",
     type=click.Path(file_okay=False, path_type=Path),

@@ -14,6 +14,7 @@ from ..stopping import run_until_done
 from ..supervisor import NotReady
 from .agent_options import devices_option, models_option
 from .errors import CliError, explain_to_user
+from .options import seconds_option
 
 
 @click.command("demo")
@@ -43,14 +44,7 @@ from .errors import CliError, explain_to_user
     show_default=True,
     help="Show progress as bars or as lines; auto is bars on a terminal.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=600.0,
-    show_default=True,
-    metavar="S",
-    help="Give all jobs together S seconds.",
-)
+@seconds_option("--timeout", "Give all jobs together S seconds.", least=1, default=600.0)
 def command(
     out: Path,
     prompts: tuple[str, ...],

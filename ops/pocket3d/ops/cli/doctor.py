@@ -14,26 +14,13 @@ from ..exit_codes import Exit
 from ..settings import state_folder
 from .agent_options import devices_option, models_option
 from .errors import runs
-from .options import Target, connects, json_option
+from .options import Target, connects, json_option, up_options
 
 _MARKS = {"ok": "ok  ", "note": "note", "problem": "FAIL"}
 
 
 @click.command("doctor")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=4222,
-    show_default=True,
-    envvar="POCKET3D_PORT",
-    help="Check the port that `pocket3d up` would take.",
-)
-@click.option(
-    "--store",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="POCKET3D_STORE",
-    help="Check the folder that `pocket3d up` would keep all in.  [default: in the user's state folder]",
-)
+@up_options("Check the port that `pocket3d up` would take.", "Check the folder that `pocket3d up` would keep all in.")
 @devices_option
 @models_option
 @json_option

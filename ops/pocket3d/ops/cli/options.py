@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -123,6 +124,34 @@ def connects(command: F) -> F:
     )(wrapped)
     result: F = wrapped
     return result
+
+
+def seconds_option(flag: str, text: str, *, least: float = 0, default: float | None = None) -> Callable[[F], F]:
+    """A time limit in seconds."""
+    kind = click.FloatRange(min=least)
+    return click.option(flag, type=kind, metavar="S", default=default, show_default=default is not None, help=text)
+
+
+def wait_option(command: F) -> F:
+    """`--timeout`, of a command that waits for results."""
+    return seconds_option("--timeout", "Wait at most S seconds, then end with exit code 7.")(command)
+
+
+def up_options(port: str, store: str) -> Callable[[F], F]:
+    """`--port` and `--store` of the system that `up` starts; both helps are told by the command."""
+
+    def add(command: F) -> F:
+        command = click.option(
+            "--store",
+            type=click.Path(file_okay=False, path_type=Path),
+            envvar="POCKET3D_STORE",
+            help=f"{store}  [default: in the user's state folder]",
+        )(command)
+        return click.option(
+            "--port", type=click.IntRange(0, 65535), default=4222, show_default=True, envvar="POCKET3D_PORT", help=port
+        )(command)
+
+    return add
 
 
 def json_option(command: F) -> F:

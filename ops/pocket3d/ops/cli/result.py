@@ -9,14 +9,14 @@ import click
 from ..exit_codes import of_status
 from .download import download_options, write_files
 from .errors import runs
-from .options import Target, connects, job_argument, json_option
+from .options import Target, connects, job_argument, json_option, seconds_option
 from .output import print_json, print_result
 
 
 @click.command("result")
 @job_argument
 @click.option("--wait", is_flag=True, help="Wait for the result.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most S seconds.")
+@seconds_option("--timeout", "Wait at most S seconds.")
 @download_options
 @json_option
 @connects

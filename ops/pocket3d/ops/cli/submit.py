@@ -21,7 +21,7 @@ from ..inputs import InputError, LocalFile, local_files, parse_inputs
 from ..progress_view import follow, renderer
 from .download import download_options, write_files
 from .errors import CliError, runs
-from .options import Target, connects, json_option
+from .options import Target, connects, json_option, wait_option
 from .output import print_json, print_result, print_status
 
 #: How long a submit without --wait looks for the coordinator's first word, seconds.
@@ -69,9 +69,7 @@ _FEATURES_S = 2.0
 )
 @click.option("--max-attempts", type=click.IntRange(1, 100), help="Try it at most so many times.  [default: 3]")
 @click.option("--wait", is_flag=True, help="Wait for the result; the exit code tells it.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most S seconds, then end with exit code 7."
-)
+@wait_option
 @download_options
 @click.option("--progress/--no-progress", default=None, help="Show progress while waiting.  [default: unless --json]")
 @json_option
@@ -106,11 +104,7 @@ async def command(
     KEY=@FILE    a file of this machine; *_path=FILE needs no @
     """
     job_id = job_id or secrets.token_hex(8)
-    limits = {
-        "schedule_to_start_s": schedule_to_start,
-        "start_to_close_s": start_to_close,
-        "load_s": load_timeout,
-    }
+    limits = {"schedule_to_start_s": schedule_to_start, "start_to_close_s": start_to_close, "load_s": load_timeout}
     async with target.client("cli:submit") as client:
         schemas = await _schemas(client, feature)
         values = parse_inputs(inputs, schemas or [])

@@ -17,24 +17,11 @@ from ..stopping import run_until_done
 from ..supervisor import NotReady, Supervisor, UpPlan
 from .agent_options import agent_options
 from .errors import CliError, explain_to_user
-from .options import log_options, namespace_option, set_option
+from .options import log_options, namespace_option, set_option, up_options
 
 
 @click.command("up")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=4222,
-    show_default=True,
-    envvar="POCKET3D_PORT",
-    help="Let clients connect to this port; 0 picks a free one.",
-)
-@click.option(
-    "--store",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="POCKET3D_STORE",
-    help="Keep jobs, results and logs in this folder.  [default: in the user's state folder]",
-)
+@up_options("Let clients connect to this port; 0 picks a free one.", "Keep jobs, results and logs in this folder.")
 @click.option(
     "--http-port",
     type=click.IntRange(0, 65535),

@@ -17,7 +17,7 @@ from pocket3d.contracts.messages import Progress, Result, Status
 from ..exit_codes import Exit, of_status
 from ..progress_view import Renderer, follow_all, renderer
 from .errors import CliError, runs
-from .options import Target, check_job_ids, connects, json_option
+from .options import Target, check_job_ids, connects, json_option, wait_option
 
 T = TypeVar("T")
 
@@ -25,9 +25,7 @@ T = TypeVar("T")
 @click.command("watch")
 @click.argument("job_ids", nargs=-1, callback=check_job_ids, metavar="[JOB_ID]...")
 @click.option("--feature", help="Follow only jobs of this feature, where no job ids are given.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most S seconds, then end with exit code 7."
-)
+@wait_option
 @json_option
 @connects
 @runs

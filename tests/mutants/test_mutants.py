@@ -123,3 +123,12 @@ def test_what_was_tried_is_not_tried_again(
     assert sorted(tried) == sorted(each.key for each in chosen)
     assert set(verdicts.values()) == {"killed"}
     assert "killed" in capsys.readouterr().out
+
+
+def test_a_folder_with_tests_and_folders_in_it_is_measured_itself() -> None:
+    folders = trials.fast_folders()
+    assert ROOT / "tests" / "mutants" not in folders
+    measured = [path for folder in folders for path in folder.glob("test_*.py")]
+    everywhere = list((ROOT / "tests").rglob("test_*.py"))
+    slow = [path for path in everywhere if set(path.relative_to(ROOT / "tests").parts) & set(trials.SLOW)]
+    assert sorted(measured) == sorted(set(everywhere) - set(slow))

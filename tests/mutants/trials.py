@@ -82,24 +82,26 @@ def record_baseline(folder: Path, *, at_a_time: int = 2) -> baseline.Baseline:
     print_of = fingerprint()
     with ThreadPoolExecutor(at_a_time) as pool:
         found = pool.map(
-            lambda tests: _record(tests, folder / f"baseline-{print_of}-{tests.name}.json"), _fast_folders()
+            lambda tests: _record(tests, folder / f"baseline-{print_of}-{_name(tests)}.json"), fast_folders()
         )
         return baseline.load(found)
 
 
-def _fast_folders() -> list[Path]:
-    """Folders of tests, those of the subfolders apart where there are any: they are shared among processes."""
-    found = []
-    for path in sorted((ROOT / "tests").iterdir()):
-        if path.is_dir() and path.name not in SLOW:
-            inner = [each for each in sorted(path.iterdir()) if any(each.glob("test_*.py"))]
-            found += inner or ([path] if any(path.glob("test_*.py")) else [])
-    return found
+def fast_folders() -> list[Path]:
+    """Folders with tests directly in them: they are shared among processes."""
+    tests = ROOT / "tests"
+    found = {path.parent for path in tests.rglob("test_*.py")}
+    return sorted(folder for folder in found if not set(folder.relative_to(tests).parts) & set(SLOW))
+
+
+def _name(tests: Path) -> str:
+    return "-".join(tests.relative_to(ROOT / "tests").parts)
 
 
 def _record(tests: Path, path: Path) -> Path:
     if not path.exists():
-        arguments = ["-q", "-p", "mutants.baseline", "--no-header", *_FAST, str(tests.relative_to(ROOT))]
+        files = [str(each.relative_to(ROOT)) for each in sorted(tests.glob("test_*.py"))]
+        arguments = ["-q", "-p", "mutants.baseline", "--no-header", *_FAST, *files]
         _, output = _pytest(arguments, path.parent, {baseline.FILE_VARIABLE: str(path)}, None)
         if not path.exists():
             raise RuntimeError(f"the baseline of {tests} was not written:\n{output[-4000:]}")

@@ -137,8 +137,8 @@ def attempt(sampled: Sampled, known: baseline.Baseline, folder: Path) -> Verdict
         trial.unlink()
     if code == 0:
         return "survived"
-    if code in (1, 2, 3):
-        # A failure, an error while the tests were collected, or one that took pytest itself along.
+    if code in (1, 2) or (code == 4 and "ImportError while loading conftest" in output):
+        # A failure, or an error while the tests were collected.
         return "killed"
     raise RuntimeError(f"{sampled.place}: pytest ended with {code}:\n{output[-4000:]}")
 

@@ -73,8 +73,19 @@ class _Selection:
         )
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def _begin() -> Trial | None:
+    """Take over the imports. When this plugin is imported: the conftest files come before any hook."""
+    if FILE_VARIABLE not in os.environ:
+        return None
     trial = Trial(**json.loads(Path(os.environ[FILE_VARIABLE]).read_text(encoding="utf-8")))
     assert trial.module not in sys.modules, f"{trial.module} was imported before its mutant could be"
     sys.meta_path.insert(0, Finder(trial))
-    config.pluginmanager.register(_Selection(trial.tests))
+    return trial
+
+
+_TRIAL = _begin()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if _TRIAL is not None:
+        config.pluginmanager.register(_Selection(_TRIAL.tests))

@@ -106,6 +106,15 @@ def test_one_that_no_test_notices_survives(fit_tests: Baseline, tmp_path: Path) 
     assert trials.attempt(unnoticed, Baseline({}, {}), tmp_path) == "no test"
 
 
+def test_the_module_as_it_is_survives_where_a_conftest_imports_it(tmp_path: Path) -> None:
+    """Else every mutant of it would count as killed."""
+    module = modules()["pocket3d.coordinator.scoring"]
+    tests = next((ROOT / "tests").rglob("test_planning.py")).relative_to(ROOT)
+    known = Baseline({f"{tests}::test_best_fit_or_spread_among_equals": 0.1}, {str(module.path): {"1": [0]}})
+    itself = mutants(module.path.read_text())[0]._replace(source=module.path.read_text())
+    assert trials.attempt(trials.Sampled(module.name, module.component, itself), known, tmp_path) == "survived"
+
+
 def test_what_was_tried_is_not_tried_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,3 +132,12 @@ def test_what_was_tried_is_not_tried_again(
     assert sorted(tried) == sorted(each.key for each in chosen)
     assert set(verdicts.values()) == {"killed"}
     assert "killed" in capsys.readouterr().out
+
+
+def test_a_folder_with_tests_and_folders_in_it_is_measured_itself() -> None:
+    folders = trials.fast_folders()
+    assert ROOT / "tests" / "mutants" not in folders
+    measured = [path for folder in folders for path in folder.glob("test_*.py")]
+    everywhere = list((ROOT / "tests").rglob("test_*.py"))
+    slow = [path for path in everywhere if set(path.relative_to(ROOT / "tests").parts) & set(trials.SLOW)]
+    assert sorted(measured) == sorted(set(everywhere) - set(slow))

@@ -14,10 +14,10 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
 from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.mesh_output import srgb_to_linear  # noqa: E402
 from pocket3d.adapters.procedural.adapter import ProceduralTextToMeshAdapter  # noqa: E402
 from pocket3d.adapters.procedural.nouns import NOUNS  # noqa: E402
 from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.srgb import from_srgb  # noqa: E402
 from support import glb_reading  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -99,7 +99,7 @@ def test_factors_are_linear_as_the_format_wants(adapter: ProceduralTextToMeshAda
     (material,) = glb_reading.json_chunk(Path(result["output_mesh_path"]))["materials"]
     red, green, blue, alpha = material["pbrMetallicRoughness"]["baseColorFactor"]
     assert (red, blue, alpha) == (1, 0, 1)
-    assert green == pytest.approx(srgb_to_linear(165 / 255), abs=1e-5) == pytest.approx(0.376, abs=1e-3)
+    assert green == pytest.approx(float(from_srgb(np.array(165 / 255))), abs=1e-5) == pytest.approx(0.376, abs=1e-3)
 
 
 def test_materials_reflect_as_they_are(adapter: ProceduralTextToMeshAdapter, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocket3d.adapters.skinned_glb import FloatArray, SkinnedFile, SkinnedPart
+from pocket3d.adapters.skinned_glb import SkinnedFile, SkinnedPart
+from pocket3d.adapters.triangles import FloatArray
 
 
 def posed(part: SkinnedPart, file: SkinnedFile, turned: dict[int, FloatArray] | None = None) -> FloatArray:

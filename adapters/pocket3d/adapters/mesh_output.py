@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .mesh_files.glb_container import pack
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
+from .srgb import from_srgb
+from .triangles import FloatArray, IntArray, area_vectors, directed_edges, unit
 
 #: What `write_mesh` writes, the default first.
 FORMATS = ("glb", "obj", "ply", "stl")
@@ -64,21 +63,18 @@ class MeshPart(NamedTuple):
 
 def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
     """(V, 3) unit normals, the mean of the faces' weighted by area: large flat faces stay flat beside small bevels."""
-    corners = vertices[faces].astype(np.float64)
-    weighted = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    weighted = area_vectors(vertices[faces].astype(np.float64))
     normals = np.zeros((len(vertices), 3))
     for corner in range(3):
         np.add.at(normals, faces[:, corner], weighted)
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    unit: FloatArray = np.where(length > 1e-20, normals / np.maximum(length, 1e-20), [0.0, 1.0, 0.0])
-    return unit
+    return unit(normals)
 
 
 def is_watertight(faces: IntArray) -> bool:
     """True if every edge is used once in each direction: closed, with one consistent inside."""
     if len(faces) == 0:
         return False
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    edges = directed_edges(faces).astype(np.int64)
     size = int(edges.max()) + 1
     there = np.sort(edges[:, 0] * size + edges[:, 1])
     back = np.sort(edges[:, 1] * size + edges[:, 0])
@@ -119,11 +115,6 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
         path.write_bytes(_single_mesh_bytes(parts, suffix))
         return []
     raise ValueError(f"{path.name}: want one of {', '.join(FORMATS)}")
-
-
-def srgb_to_linear(value: float) -> float:
-    """Convert one channel, 0..1 (IEC 61966-2-1)."""
-    return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -196,7 +187,7 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
             attributes["TEXCOORD_0"] = buffer.accessor(part.uv.astype("<f4"), "VEC2", _FLOAT, _ARRAY_BUFFER)
         if part.colours is not None:
             linear = np.asarray(part.colours, dtype=np.float64) / 255
-            linear[:, :3] = np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4)[:, :3]
+            linear[:, :3] = from_srgb(linear[:, :3])
             attributes["COLOR_0"] = buffer.accessor(linear.astype("<f4"), "VEC4", _FLOAT, _ARRAY_BUFFER)
         key = part.material if part.texture is None else (part.material, id(part.texture), id(part.surface_texture))
         if key not in known:
@@ -216,7 +207,7 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
 def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) -> dict[str, Any]:
     material = part.material
     surface: dict[str, Any] = {
-        "baseColorFactor": [*(round(srgb_to_linear(c), 6) for c in material.colour), material.alpha],
+        "baseColorFactor": [*(round(c, 6) for c in from_srgb(np.array(material.colour)).tolist()), material.alpha],
         "metallicFactor": material.metallic,
         "roughnessFactor": material.roughness,
     }

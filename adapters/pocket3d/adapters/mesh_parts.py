@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .mesh_output import Material, MeshPart, vertex_normals
+from .srgb import from_srgb, to_srgb
+from .triangles import FloatArray
 
 #: What a surface without any colour looks like, sRGB.
 PLAIN = (0.72, 0.72, 0.74)
-FloatArray = npt.NDArray[np.floating[Any]]
 
 
 class Look(NamedTuple):
@@ -79,19 +80,6 @@ def is_linear(scene: Any) -> bool:
     """Whether the vertex colours of a loaded scene are linear: glTF's are, those of other formats sRGB."""
     source = getattr(scene, "source", None)
     return getattr(source, "file_type", None) in ("glb", "gltf")
-
-
-def from_srgb(values: FloatArray) -> FloatArray:
-    """Convert sRGB 0..1 to linear (IEC 61966-2-1)."""
-    linear: FloatArray = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    return linear
-
-
-def to_srgb(values: FloatArray) -> FloatArray:
-    """Convert linear 0..1 to sRGB (IEC 61966-2-1)."""
-    clipped = np.clip(values, 0, 1)
-    encoded: FloatArray = np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
-    return encoded
 
 
 def _part(scene: Any, node: str, linear: bool) -> MeshPart:

@@ -17,11 +17,8 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from .triangles import BoolArray, FloatArray, IntArray, areas, directed_edges
 from .weld import NEARLY, weld_vertices
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
-BoolArray = npt.NDArray[np.bool_]
 
 METHOD = "ray-voted voxel solid, surface net"
 SOURCES = (
@@ -136,7 +133,7 @@ def _clean(mesh: Any) -> tuple[FloatArray, IntArray, IntArray]:
     place, first = weld_vertices(used, NEARLY)
     vertices, faces = used[first], place.reshape(-1, 3)
     corners = vertices[faces]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    area = areas(corners)
     kept = area > (extent * 1e-7) ** 2
     if not kept.any():
         raise NoSolid("no face has an area")
@@ -149,7 +146,7 @@ def _clean(mesh: Any) -> tuple[FloatArray, IntArray, IntArray]:
 
 
 def _body_facts(faces: IntArray, body: IntArray) -> dict[str, int]:
-    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    edges = np.sort(directed_edges(faces), axis=1)
     _, inverse, counts = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
     single = counts[inverse.reshape(-1)] % 2 == 1
     return {"bodies_before": int(body.max()) + 1, "open_bodies_before": len(np.unique(np.tile(body, 3)[single]))}

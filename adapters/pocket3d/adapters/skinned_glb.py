@@ -11,9 +11,7 @@ import numpy.typing as npt
 
 from .mesh_files.glb_arrays import DTYPES, WIDTHS
 from .mesh_files.glb_tree import local_matrix
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
+from .triangles import FloatArray, IntArray
 
 _FLOAT, _BYTE, _SHORT = 5126, 5121, 5123
 _ARRAY_BUFFER = 34962

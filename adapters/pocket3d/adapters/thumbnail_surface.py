@@ -120,7 +120,7 @@ def _sampled(pixels: Any, uv: Any) -> Any:
 def _linear_pixels(image: Any) -> Any:
     import numpy as np
 
-    from .mesh_parts import from_srgb
+    from .srgb import from_srgb
 
     small = image.convert("RGB")
     # Finer than the picture can show, and not worth its memory.

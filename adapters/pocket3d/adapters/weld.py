@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .triangles import IntArray
+
 #: A tolerance for meshes whose parts were computed one by one.
 NEARLY = 1e-6
-
-IntArray = npt.NDArray[np.integer[Any]]
 
 
 def weld_vertices(points: npt.NDArray[Any], tolerance: float = 0.0, also: Any = None) -> tuple[IntArray, IntArray]:

@@ -8,15 +8,13 @@ flat as their loop allows.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ..triangles import FloatArray, IntArray, areas, directed_edges
 from ..weld import NEARLY, weld_vertices
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 
 METHOD = "least-area triangulation of boundary loops"
 SOURCE = "Barequet and Sharir 1995"
@@ -73,10 +71,10 @@ def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
         volume = None if len(boundary) or bad else _volume(points, topology)
         return Filled(np.zeros((0, 3), dtype=np.int64), [], len(boundary), bad, volume)
     closed = np.concatenate([topology, *caps])
-    if abs(_volume(points, closed)) < _FLAT * float(_areas(points, closed).sum()) ** 1.5:
+    if abs(_volume(points, closed)) < _FLAT * float(areas(points[closed]).sum()) ** 1.5:
         return Filled(np.zeros((0, 3), dtype=np.int64), [], len(boundary), bad, None)
     left, bad_after = _boundary(closed, len(first))
-    holes = [Hole(len(loop), float(_areas(points, cap).sum())) for loop, cap in zip(loops, caps, strict=True)]
+    holes = [Hole(len(loop), float(areas(points[cap]).sum())) for loop, cap in zip(loops, caps, strict=True)]
     volume = None if left or bad_after else _volume(points, closed)
     return Filled(first[np.concatenate(caps)], holes, len(left), bad_after, volume)
 
@@ -97,7 +95,7 @@ def _boundary(faces: IntArray, count: int) -> tuple[list[tuple[int, int]], int]:
 
 def _edges(faces: IntArray) -> IntArray:
     """(E, 2) directed edges of the faces."""
-    return np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    return directed_edges(faces).astype(np.int64)
 
 
 def _loops(boundary: list[tuple[int, int]]) -> list[list[int]]:
@@ -189,14 +187,6 @@ def _weight(one: FloatArray, two: FloatArray, three: FloatArray) -> FloatArray:
     longest = np.maximum(np.maximum((a * a).sum(-1), (b * b).sum(-1)), (c * c).sum(-1))
     weight: FloatArray = np.linalg.norm(np.cross(a, b), axis=-1) / 2 + _TIE * longest
     return weight
-
-
-def _areas(points: FloatArray, faces: IntArray) -> FloatArray:
-    corners = points[faces]
-    areas: FloatArray = (
-        np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-    )
-    return areas
 
 
 def _volume(points: FloatArray, faces: IntArray) -> float:

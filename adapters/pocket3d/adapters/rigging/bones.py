@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..skinned_glb import Skeleton
+from ..triangles import FloatArray
 from .curves import CurveTree, without_last_end
 from .solid import Solid
-
-FloatArray = npt.NDArray[np.floating[Any]]
 
 #: A branching nearer to the one before it than this share of the thickness there becomes one with it.
 _CONTRACT = 0.8

@@ -14,14 +14,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra, minimum_spanning_tree
 
+from ..triangles import FloatArray, IntArray
 from .solid import Solid
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 
 _PENALTY_POWER = 3
 #: A limb's end stands out by at least this share of the longest distance from the middle,

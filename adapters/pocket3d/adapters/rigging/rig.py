@@ -6,17 +6,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..mesh_repair import NoSolid, fuse
 from ..skinned_glb import Skeleton
+from ..triangles import FloatArray, IntArray
 from .bones import make_bones
 from .curves import extract
 from .solid import Solid, voxelise
 from .weights import heat_weights, transfer_weights
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 
 METHOD = "penalised-distance curve skeleton of the fused solid, bone heat with distances through it"
 SOURCES = (

@@ -11,8 +11,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
+from ..triangles import FloatArray, IntArray
 
 #: Voxels along the longest side, and how many the whole solid may have: shortest paths take as long as these are many.
 _ALONG = 96

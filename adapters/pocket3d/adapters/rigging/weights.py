@@ -10,17 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csc_matrix, diags
 from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from ..skinned_glb import Skeleton
+from ..triangles import FloatArray, IntArray, areas
 from .solid import Solid
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 
 #: The paper's c: heat per squared distance.
 _HEAT = 1.0
@@ -92,7 +89,7 @@ def _cotangents(vertices: FloatArray, faces: IntArray) -> tuple[csc_matrix, Floa
     corners = vertices[faces]
     size = len(vertices)
     area = np.zeros(size)
-    twice = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    twice = 2 * areas(corners)
     rows, columns, values = [], [], []
     for k in range(3):
         a, b, c = (faces[:, (k + i) % 3] for i in range(3))

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from ..mesh_repair import surface_samples
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
+from ..triangles import FloatArray, IntArray, area_vectors, directed_edges
 
 #: Concave angle, radians, that costs 1. Convex angles cost nothing: parts meet in concave creases (the minima rule,
 #: Hoffman and Richards 1984).
@@ -53,7 +50,7 @@ def face_graph(vertices: FloatArray, faces: IntArray, diameters: FloatArray, ori
     Raises:
         ValueError: an edge does not have two faces.
     """
-    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    edges = np.sort(directed_edges(faces), axis=1)
     owner = np.tile(np.arange(len(faces)), 3)
     order = np.lexsort((edges[:, 1], edges[:, 0]))
     edges, owner = edges[order], owner[order]
@@ -61,7 +58,7 @@ def face_graph(vertices: FloatArray, faces: IntArray, diameters: FloatArray, ori
         raise ValueError("the working surface is not a closed manifold")
     pairs = np.stack([owner[::2], owner[1::2]], axis=1)
     corners = vertices[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = area_vectors(corners)
     areas = np.linalg.norm(normals, axis=1) / 2
     normals = normals / np.maximum(2 * areas[:, None], 1e-30)
     areas = np.maximum(areas, areas.mean() * 1e-4)
@@ -87,7 +84,7 @@ def face_graph(vertices: FloatArray, faces: IntArray, diameters: FloatArray, ori
 def _sharper(centres: FloatArray, normals: FloatArray, original: Any, cell: float) -> FloatArray:
     """Normals of the original's nearest faces where they agree with the working surface's, which rounds creases."""
     corners = np.asarray(original.vertices, dtype=float)[np.asarray(original.faces)]
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    flat = area_vectors(corners)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-30)
     points, owner = surface_samples(np.asarray(original.vertices, dtype=float), np.asarray(original.faces), 0.7 * cell)
     count = min(4, len(points))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from ..triangles import FloatArray, IntArray
 from .face_graph import FaceGraph
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 
 #: Ratio e^(width of this) between the mean diameters of two regions makes them 1/e as alike.
 _DIAMETER_WIDTH = 0.9

@@ -6,17 +6,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..mesh_repair import SOURCES as FUSE_SOURCES
 from ..mesh_repair import NoSolid, fuse
+from ..triangles import IntArray, areas
 from .face_graph import face_graph
 from .merging import merge, weakest_boundary
 from .shape_diameter import shape_diameter
 from .spectral import gap_count, k_way, small_regions, spectrum
 from .transfer import transfer
-
-IntArray = npt.NDArray[np.integer[Any]]
 
 METHOD = "spectral regions of the face graph, merged across boundaries that are neither concave nor a step in thickness"
 SOURCES = (
@@ -113,7 +111,7 @@ def _check(mesh: Any) -> float:
     corners = np.asarray(mesh.vertices, dtype=float)[np.asarray(mesh.faces)]
     if not np.isfinite(corners).all():
         raise NoSolid("coordinates are not finite numbers")
-    area = float(np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum())
+    area = 2 * float(areas(corners).sum())
     points = corners.reshape(-1, 3) - corners.reshape(-1, 3).mean(axis=0)
     spread = np.linalg.svd(points.T @ points, compute_uv=False) ** 0.5
     if not area > 0 or spread[2] < _FLAT * spread[0]:

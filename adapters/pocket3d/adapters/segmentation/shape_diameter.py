@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.floating[Any]]
+from ..triangles import FloatArray, area_vectors
 
 #: Half the opening of the cone of rays, degrees; the paper takes 60.
 _HALF_ANGLE = 50.0
@@ -27,7 +27,7 @@ def shape_diameter(vertices: FloatArray, faces: npt.NDArray[np.integer[Any]]) ->
     from embreex.mesh_construction import TriangleMesh
 
     corners = vertices[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = area_vectors(corners)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     helper = np.where(np.abs(normals[:, :1]) < 0.6, [[1.0, 0, 0]], [[0, 1.0, 0]])
     tangent = np.cross(normals, helper)

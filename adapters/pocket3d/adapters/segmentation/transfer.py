@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from ..mesh_repair import body_labels, surface_samples
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
+from ..triangles import FloatArray, IntArray, areas
 
 #: A body of which so much has one label gets it as a whole.
 _ONE_PART = 0.85
@@ -36,13 +33,12 @@ def transfer(mesh: Any, centres: FloatArray, working: IntArray, cell: float) -> 
     shares = np.zeros((len(faces), count))
     np.add.at(shares, (owner, nearest), 1)
     shares /= shares.sum(axis=1, keepdims=True)
-    corners = vertices[faces]
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    weights = areas(vertices[faces])
     body = body_labels(len(vertices), faces)
     labels = _labels(shares, count)
     if body.max() > 0:
         bodies = np.zeros((int(body.max()) + 1, count))
-        np.add.at(bodies, body, shares * (areas + 1e-12 * areas.sum())[:, None])
+        np.add.at(bodies, body, shares * (weights + 1e-12 * weights.sum())[:, None])
         bodies /= bodies.sum(axis=1, keepdims=True)
         whole = bodies.max(axis=1) > _ONE_PART
         snapped = shares.copy()
@@ -52,7 +48,7 @@ def transfer(mesh: Any, centres: FloatArray, working: IntArray, cell: float) -> 
         if len(np.unique(uncut)) == len(np.unique(labels)):
             labels = uncut
     present = np.unique(labels)
-    order = present[np.argsort(-np.bincount(labels, areas, minlength=count)[present], kind="stable")]
+    order = present[np.argsort(-np.bincount(labels, weights, minlength=count)[present], kind="stable")]
     rank = np.zeros(count, dtype=np.int64)
     rank[order] = np.arange(len(order))
     renumbered: IntArray = rank[labels]

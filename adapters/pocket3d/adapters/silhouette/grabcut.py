@@ -15,9 +15,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from .superpixels import FloatArray
-
-BoolArray = npt.NDArray[np.bool_]
+from ..triangles import BoolArray, FloatArray
 
 COMPONENTS = 5
 #: Weight of a boundary between pixels of the same colour (the paper's gamma).

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from .grabcut import GAMMA, BoolArray, grabcut
+from ..triangles import BoolArray, FloatArray
+from .grabcut import GAMMA, grabcut
 from .saliency import saliency
-from .superpixels import FloatArray, slic, srgb_to_lab
+from .superpixels import slic, srgb_to_lab
 
 #: A subject smaller than this share of the frame is noise, a larger one is the frame itself.
 SMALLEST_SUBJECT = 0.01

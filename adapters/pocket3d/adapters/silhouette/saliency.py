@@ -12,7 +12,8 @@ from scipy.sparse import coo_array, diags_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import spsolve
 
-from .superpixels import FloatArray, Superpixels
+from ..triangles import FloatArray
+from .superpixels import Superpixels
 
 #: Lab distance at which two regions count as different surfaces (the paper: 7 to 15 are all good).
 _SIGMA_COLOUR = 10.0

@@ -4,14 +4,13 @@ and the graph of which of them touch.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
+from ..srgb import from_srgb
+from ..triangles import FloatArray, IntArray
 
 _ITERATIONS = 6
 
@@ -40,9 +39,8 @@ class Superpixels(NamedTuple):
 
 def srgb_to_lab(rgb: FloatArray) -> FloatArray:
     """(..., 3) sRGB in 0..1 to CIE Lab under D65: L in 0..100."""
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-    xyz = linear @ to_xyz.T / np.array([0.9505, 1.0, 1.089])
+    xyz = from_srgb(rgb) @ to_xyz.T / np.array([0.9505, 1.0, 1.089])
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     lab: FloatArray = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)

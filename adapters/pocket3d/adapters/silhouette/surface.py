@@ -5,17 +5,15 @@ The outline is the 0.5 level of a slightly smoothed mask, traced by marching squ
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from ..triangles import FloatArray, IntArray
 from .inflate import crossing
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 
 #: Empty pixels around the mask, so that the surface closes at the image's border too.
 PADDING = 3

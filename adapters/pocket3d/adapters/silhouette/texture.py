@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-FloatArray = npt.NDArray[np.floating[Any]]
+from ..triangles import FloatArray
 
 #: Pixels of the mask's grid next to the outline that are painted over as well: they mix subject and background.
 _RIM = 1.0

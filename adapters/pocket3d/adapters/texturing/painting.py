@@ -14,14 +14,13 @@ import torch
 
 from ..mesh_input import MeshLimits
 from ..mesh_output import Material, MeshPart
+from ..triangles import FloatArray, IntArray, area_vectors, areas, unit
 from ..weld import weld_vertices
 from .atlas import Texels, Unwrapped, fill, rasterise, unwrap
 from .noise import Noise
 from .patterns import Shade, SurfaceSample, colour_tensor, paint
 from .words import Understood
 
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 Step = Callable[[float, str], None]
 Painter = Callable[[SurfaceSample], Shade]
 
@@ -62,7 +61,7 @@ def surface_parts(scene: Any) -> list[SurfacePart]:
         if np.linalg.det(transform[:3, :3]) < 0:
             faces = faces[:, ::-1]
         vertices = np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3]
-        normals = _unit(np.asarray(mesh.vertex_normals) @ np.linalg.pinv(transform[:3, :3]))
+        normals = unit(np.asarray(mesh.vertex_normals) @ np.linalg.pinv(transform[:3, :3]))
         parts.append(split_at_creases(str(node), vertices, faces, normals))
     return parts
 
@@ -70,7 +69,7 @@ def surface_parts(scene: Any) -> list[SurfacePart]:
 def split_at_creases(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> SurfacePart:
     """Double the vertices of a part, (V, 3), (F, 3), (V, 3), where a vertex normal is far from that of a face."""
     corners = vertices[faces]
-    flat = _unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))[:, None]
+    flat = unit(area_vectors(corners))[:, None]
     smooth = (normals[faces] * flat).sum(axis=2, keepdims=True) >= _CREASE
     chosen = np.where(smooth, normals[faces], flat).reshape(-1, 3)
     # Equal up to a thousandth: the faces of one plane share their corners.
@@ -157,10 +156,7 @@ def _texture(
     low, high = corners.reshape(-1, 3).min(axis=0), corners.reshape(-1, 3).max(axis=0)
     longest = max(float((high - low).max()), 1e-12)
     centred = (corners - (low + high) / 2) / longest
-    area = (
-        float(np.linalg.norm(np.cross(centred[:, 1] - centred[:, 0], centred[:, 2] - centred[:, 0]), axis=1).sum()) / 2
-    )
-    texel = (area / max(len(texels.where), 1)) ** 0.5 / wanted.scale
+    texel = (float(areas(centred).sum()) / max(len(texels.where), 1)) ** 0.5 / wanted.scale
     corner_points = torch.as_tensor(centred, dtype=torch.float32, device=device)
     corner_normals = torch.as_tensor(np.concatenate(normals), dtype=torch.float32, device=device)
     foot, tall = float(centred[..., 1].min()), max(float(np.ptp(centred[..., 1])), 1e-9)
@@ -222,9 +218,3 @@ def _surface(shade: Shade, wanted: Understood, count: int, device: str) -> torch
 
 def _bytes(values: torch.Tensor) -> torch.Tensor:
     return (values.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    unit: FloatArray = np.where(length > 1e-20, vectors / np.maximum(length, 1e-20), [0.0, 1.0, 0.0])
-    return unit

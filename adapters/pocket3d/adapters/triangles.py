@@ -1,0 +1,35 @@
+"""Triangles as arrays: types, areas, edges, unit vectors. Corners are (F, 3, 3), faces are (F, 3) indices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def area_vectors(corners: FloatArray) -> FloatArray:
+    """(F, 3): along each face's normal, twice its area long."""
+    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+
+def areas(corners: FloatArray) -> FloatArray:
+    """(F,) areas."""
+    found: FloatArray = np.linalg.norm(area_vectors(corners), axis=1) / 2
+    return found
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """Vectors of length 1 along the last axis; +Y in place of those without a length."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    found: FloatArray = np.where(length > 1e-20, vectors / np.maximum(length, 1e-20), [0.0, 1.0, 0.0])
+    return found
+
+
+def directed_edges(faces: IntArray) -> IntArray:
+    """(3F, 2) edges as the faces run along them: of all the first, then of all the second, then the third."""
+    return np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])

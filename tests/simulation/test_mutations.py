@@ -163,7 +163,7 @@ def test_without_the_rule_on_late_ticks(monkeypatch: pytest.MonkeyPatch) -> None
         return bool(outcome.wrong) or outcome.results != {"succeeded": 120} or set(outcome.attempts.values()) != {1}
 
     with monkeypatch.context() as mutation:
-        mutation.setattr(watch, "slept", lambda coordinator, now: False)
+        mutation.setattr(watch, "clock_gap", lambda coordinator, now: False)
         assert any(held_against_agents(seed) for seed in range(5))
     assert not any(held_against_agents(seed) for seed in range(5))
 

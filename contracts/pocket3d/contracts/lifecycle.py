@@ -41,14 +41,14 @@ class JobState(str, Enum):
 
 
 class InvalidTransition(Exception):
-    """A job, run or worker was about to make a move that its table lacks: a mistake of ours. The message has its story.
+    """A job, run or worker was about to make a move that its table lacks. The message ends with its history.
 
     Attributes:
         start: the state that it is in.
         end: the state that it was to be in.
     """
 
-    def __init__(self, what: str, start: Enum, end: Enum, story: list[str]) -> None:
-        super().__init__(f"{what}: {start.value} -> {end.value} is not in the table; story: {'; '.join(story)}")
+    def __init__(self, what: str, start: Enum, end: Enum, history: list[str]) -> None:
+        super().__init__(f"{what}: {start.value} -> {end.value} is not in the table; its history: {'; '.join(history)}")
         self.start = start
         self.end = end

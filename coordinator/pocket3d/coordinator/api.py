@@ -152,7 +152,7 @@ class Api:
         record = self._term.engine.record(job_id)
         if record is not None and record.state not in (JobState.FINISHED, JobState.RECOVERING):
             word = _WORDS[record.state]
-            if record.state is JobState.FINISHING and not record.started_told:
+            if record.state is JobState.FINISHING and not record.started_published:
                 word = "queued"
             reason = None
             if record.state is JobState.QUEUED:

@@ -8,11 +8,11 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import RunningJob
 
-from .completion import conclude
+from .completion import finalize
 from .core import Core
 from .effects import NoteOutcomes, ReadResult, StoreResult
 from .events import OutcomesReturned, ResultRead
-from .fleet import AgentView, born
+from .fleet import AgentView, started_ms
 from .records import Attempt, JobRecord
 from .retries import fail, finish_cancelled
 
@@ -23,7 +23,7 @@ def outcomes_returned(core: Core, event: OutcomesReturned, now: Now) -> None:
     """Starts and failures. What cannot be judged yet is not noted, and comes again."""
     report = event.report
     view = core.fleet.agents.get(report.agent_id)
-    if view is not None and born(report.incarnation) > born(view.advert.incarnation):
+    if view is not None and started_ms(report.incarnation) > started_ms(view.advert.incarnation):
         # A new life that has not advertised yet.
         core.do(NoteOutcomes(event.request, ()))
         return
@@ -50,7 +50,7 @@ def outcomes_returned(core: Core, event: OutcomesReturned, now: Now) -> None:
                 adapter_id=outcome.adapter_id,
                 device=outcome.device,
             )
-            adopt(core, record, view, running, now)
+            take_over_attempt(core, record, view, running, now)
             continue
         if attempt is None or attempt.token != outcome.token or record.state not in ON_AGENT:
             continue
@@ -65,14 +65,14 @@ def outcomes_returned(core: Core, event: OutcomesReturned, now: Now) -> None:
 
 def ended(record: JobRecord, token: str) -> bool:
     """True if that attempt's failure was reported before."""
-    return record.trouble is not None and token in record.trouble.ended
+    return record.retry is not None and token in record.retry.ended
 
 
 def attempt_started(core: Core, record: JobRecord, now: Now) -> None:
     """The agent works on it."""
     if record.state is JobState.AWARDED:
         record.move(JobState.RUNNING, "started")
-        core.tell_started(record, now)
+        core.publish_started(record, now)
 
 
 def attempt_failed(core: Core, record: JobRecord, outcome: AttemptFailed, now: Now) -> None:
@@ -82,7 +82,7 @@ def attempt_failed(core: Core, record: JobRecord, outcome: AttemptFailed, now: N
     except ValueError:
         # An agent of a later version may know more codes.
         code = FailureCode.ADAPTER_ERROR
-    record.troubled().ended.add(outcome.token)
+    record.retry_state().ended.add(outcome.token)
     fail(core, record, code, outcome.message, outcome.field, outcome.vram_peak_mb, now)
 
 
@@ -100,14 +100,14 @@ def take_back(core: Core, record: JobRecord, why: str, now: Now) -> None:
     core.enqueue(record, why, now, returned=True, queued_at=queued_at)
 
 
-def adopt(core: Core, record: JobRecord, view: AgentView, running: RunningJob, now: Now) -> None:
+def take_over_attempt(core: Core, record: JobRecord, view: AgentView, running: RunningJob, now: Now) -> None:
     """An agent runs it by an award that this engine does not remember (a former leader's, or one whose answer was
     lost): it keeps it.
     """
     if record.state is JobState.QUEUED:
         core.leave_queue(record)
         # It was told that it waits again.
-        record.started_told = False
+        record.started_published = False
     record.recovery = None
     _was_not_lost(record, view.agent_id, running.attempt)
     record.attempt_no = max(record.attempt_no, running.attempt)
@@ -124,7 +124,7 @@ def adopt(core: Core, record: JobRecord, view: AgentView, running: RunningJob, n
     record.move(JobState.RUNNING, f"runs on {view.agent_id} by token {running.token}")
     core.fleet.book(record.attempt, record.job_id)
     core.answered(record, view.advert.seq)
-    core.tell_started(record, now)
+    core.publish_started(record, now)
     if record.cancel_wanted:
         core.cancel_attempt(record, "cancelled on request", now)
 
@@ -134,7 +134,7 @@ def heard_again(core: Core, record: JobRecord, view: AgentView) -> None:
     attempt = record.attempt
     if attempt is None or (attempt.agent_id, attempt.incarnation) != (view.agent_id, view.advert.incarnation):
         return
-    attempt.doubted = False
+    attempt.pending_verification = False
     if attempt.token not in view.attempts:
         # The agent was forgotten in between, and its bookings with it.
         core.fleet.book(attempt, record.job_id)
@@ -148,31 +148,36 @@ def _was_not_lost(record: JobRecord, agent_id: str, number: int) -> None:
     """Take back what was counted when this attempt was taken for lost: attempts are counted, not losses. An earlier
     leader may have counted it, so it is found by its number and its agent.
     """
-    trouble = record.trouble
-    if trouble is None:
+    retry = record.retry
+    if retry is None:
         return
     lost = [
         error
-        for error in trouble.attempts
+        for error in retry.attempts
         if (error.code, error.agent_id, error.attempt) == (FailureCode.AGENT_LOST.value, agent_id, number)
     ]
     if lost:
-        trouble.attempts = [error for error in trouble.attempts if error not in lost]
-        trouble.spent -= len(lost)
-        if all(error.agent_id != agent_id for error in trouble.attempts):
-            trouble.excluded -= {agent_id}
+        retry.attempts = [error for error in retry.attempts if error not in lost]
+        retry.spent -= len(lost)
+        if all(error.agent_id != agent_id for error in retry.attempts):
+            retry.excluded -= {agent_id}
 
 
-def doubt(core: Core, record: JobRecord) -> None:
+def verify_lost(core: Core, record: JobRecord) -> None:
     """Its agent no longer has it: the results stream is asked before anything is decided."""
-    if record.attempt is not None and record.ending is None and not record.attempt.doubted and record.state in ON_AGENT:
+    if (
+        record.attempt is not None
+        and record.ending is None
+        and not record.attempt.pending_verification
+        and record.state in ON_AGENT
+    ):
         ask_again(core, record)
 
 
 def ask_again(core: Core, record: JobRecord) -> None:
     """Read the results stream before anything is decided about the attempt."""
     if record.attempt is not None:
-        record.attempt.doubted = True
+        record.attempt.pending_verification = True
     core.do(ReadResult(record.job_id))
 
 
@@ -181,11 +186,11 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
     record = core.jobs.get(event.job_id)
     if record is None:
         return
-    if record.state is JobState.SUBMITTED or core.story_pending(record):
+    if record.state is JobState.SUBMITTED or core.identity_pending(record):
         # It was asked for a job of that id that has ended meanwhile, and this is a second publish: its story tells.
         return
     if event.result is not None:
-        conclude(core, record, event.result, None, now)
+        finalize(core, record, event.result, None, now)
         return
     if record.state is JobState.FINISHING:
         # Our proposal met a rival that did not make it either: propose again.
@@ -193,9 +198,9 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
             core.do(StoreResult(record.proposal, record.seq))
         return
     attempt = record.attempt
-    if attempt is None or not attempt.doubted or record.state not in ON_AGENT:
+    if attempt is None or not attempt.pending_verification or record.state not in ON_AGENT:
         return
-    attempt.doubted = False
+    attempt.pending_verification = False
     if record.state is JobState.AWARDED and attempt.answer_seq is None:
         take_back(core, record, "the award never arrived", now)
         return

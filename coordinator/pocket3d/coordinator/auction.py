@@ -14,11 +14,11 @@ from .backfill import Backfill
 from .fleet import AgentView, Fleet
 from .limits import MAX_PAYLOAD, room_of
 from .planning import Assignment, LotBid, RoundPlanner
-from .queue import Line, WaitingQueue
-from .records import JobRecord, LotKey
+from .queue import JobGroup, WaitingQueue
+from .records import GroupKey, JobRecord
 from .scoring import POLICIES
 from .settings import CoordinatorSettings
-from .standing import StandingOffers
+from .standing import BidCache
 from .unavailable import Unavailable
 
 #: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.
@@ -41,14 +41,14 @@ class Round:
         self.version = version
         self.deadline = deadline
         #: Lot number -> its line and how many of its jobs are up.
-        self.lots: dict[int, tuple[LotKey, int]] = {}
+        self.lots: dict[int, tuple[GroupKey, int]] = {}
         #: Agent -> incarnation and version of its picture when it was invited.
         self.invited: dict[str, tuple[str, int]] = {}
         #: Lot number -> agents invited for it.
         self.called: dict[int, list[str]] = {}
         self.answers: dict[str, CallAnswered] = {}
         #: Jobs that are not known to be new yet, and why agents are not asked for the lots of such jobs.
-        self.coming: set[str] = set()
+        self.pending: set[str] = set()
         #: At most, of the largest of its messages.
         self.bytes = 0
         self.obstacles: dict[int, dict[str, list[Reason]]] = {}
@@ -56,7 +56,7 @@ class Round:
     @property
     def complete(self) -> bool:
         """True when all invited have answered, and it is known of all jobs whether they are up."""
-        return len(self.answers) >= len(self.invited) and not self.coming
+        return len(self.answers) >= len(self.invited) and not self.pending
 
 
 class Auctioneer:
@@ -74,9 +74,9 @@ class Auctioneer:
         self._call_id = 0
         self.backfill = Backfill(settings.hold_after_s)
         self.unavailable = Unavailable(settings, queue, fleet)
-        self._standing = StandingOffers(queue, fleet)
+        self._standing = BidCache(queue, fleet)
         #: Jobs whose first event is being stored: while nothing else waits, bids for them are called for meanwhile.
-        self._coming: dict[str, LotKey] = {}
+        self._coming: dict[str, GroupKey] = {}
 
     @property
     def call_id(self) -> int:
@@ -90,19 +90,19 @@ class Auctioneer:
         """Jobs that will wait as soon as their first event is stored, and are called for meanwhile."""
         return self._coming.keys()
 
-    def expect(self, record: JobRecord) -> None:
+    def preauction(self, record: JobRecord) -> None:
         """A job that will wait as soon as its first event is stored, if its id is new."""
-        self._coming[record.job_id] = record.lot_key()
+        self._coming[record.job_id] = record.group_key()
 
-    def arrived(self, job_id: str) -> None:
+    def confirmed(self, job_id: str) -> None:
         """It waits now, or never will."""
         self._coming.pop(job_id, None)
         if self.round is not None:
-            self.round.coming.discard(job_id)
+            self.round.pending.discard(job_id)
 
     def _call_for_coming(self, call: Round, lots_of: dict[str, list[Lot]], now_mono: float) -> None:
         """Lots of jobs that do not wait yet; nothing is awarded to them before they do."""
-        jobs_of: dict[LotKey, set[str]] = {}
+        jobs_of: dict[GroupKey, set[str]] = {}
         for job_id, key in self._coming.items():
             jobs_of.setdefault(key, set()).add(job_id)
         for key, jobs in jobs_of.items():
@@ -113,11 +113,11 @@ class Auctioneer:
             if able:
                 call.obstacles[len(call.lots)] = {agent_id: why for agent_id, why in obstacles.items() if why}
                 self._add_lot(call, lots_of, key, len(jobs), self._best_looking(able, key), now_mono)
-                call.coming |= jobs
+                call.pending |= jobs
 
     # -- without a round
 
-    def uncontested(self, now_mono: float) -> list[Assignment]:
+    def award_from_cache(self, now_mono: float) -> list[Assignment]:
         """The one job that waits, if an offer stands for it: to call for bids again would tell nothing new."""
         if self.round is not None or self.backfill.hold is not None:
             return []
@@ -164,7 +164,7 @@ class Auctioneer:
         self.round = call
         return [Invitation(agent_id, tuple(lots)) for agent_id, lots in lots_of.items()]
 
-    def _lot_bytes(self, key: LotKey, candidates: list[AgentView]) -> int:
+    def _lot_bytes(self, key: GroupKey, candidates: list[AgentView]) -> int:
         """Of a lot in a call, at most."""
         adapters = [*(key.preferred or ()), *key.unfit]
         most = max(len(view.adapters) for view in candidates)
@@ -183,7 +183,7 @@ class Auctioneer:
         self,
         call: Round,
         lots_of: dict[str, list[Lot]],
-        key: LotKey,
+        key: GroupKey,
         jobs: int,
         candidates: list[AgentView],
         now_mono: float,
@@ -205,7 +205,7 @@ class Auctioneer:
                 )
             )
 
-    def _candidates(self, line: Line, now_mono: float) -> list[AgentView]:
+    def _candidates(self, line: JobGroup, now_mono: float) -> list[AgentView]:
         """Agents to invite for a line; none puts the line to sleep, or parks it if nobody could ever take it."""
         able: list[AgentView] = []
         hopeless = True
@@ -245,7 +245,7 @@ class Auctioneer:
 
     # -- inviting
 
-    def _best_looking(self, views: list[AgentView], key: LotKey) -> list[AgentView]:
+    def _best_looking(self, views: list[AgentView], key: GroupKey) -> list[AgentView]:
         """All of a small fleet; of a large one the few that look warm, then roomy."""
         settings = self._settings
         if len(self._fleet.agents) <= settings.invite_all_up_to:
@@ -364,7 +364,7 @@ class Auctioneer:
         return rooms
 
 
-def _preference(view: AgentView, key: LotKey, adapter_id: str) -> int:
+def _preference(view: AgentView, key: GroupKey, adapter_id: str) -> int:
     """Place of an adapter in the job's own list, else in the agent's order of equals."""
     order = list(key.preferred) if key.preferred is not None else view.preferred.get(key.canonical, [])
     return order.index(adapter_id) if adapter_id in order else len(order)

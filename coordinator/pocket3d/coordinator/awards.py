@@ -24,12 +24,12 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
         view = core.fleet.agents.get(assignment.agent_id)
         if view is None or record.state is not JobState.QUEUED:
             continue
-        raised = record.trouble.raised_mb if record.trouble else None
+        raised = record.retry.raised_mb if record.retry else None
         core.leave_queue(record)
         core.auctioneer.backfill.release_job(record.job_id)
-        core.auctioneer.backfill.release_place(record.lot_key(), assignment.agent_id, assignment.device)
+        core.auctioneer.backfill.release_place(record.group_key(), assignment.agent_id, assignment.device)
         record.attempt_no += 1
-        record.started_told = False
+        record.started_published = False
         attempt = record.attempt = Attempt(
             number=record.attempt_no,
             token=core.token(),
@@ -46,7 +46,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             AwardItem(
                 job_id=record.job_id,
                 seq=record.seq,
-                feature=record.klass.feature,
+                feature=record.job_class.feature,
                 attempt=attempt.number,
                 token=attempt.token,
                 adapter_id=attempt.adapter_id,
@@ -92,7 +92,7 @@ def awards_returned(core: Core, event: AwardsReturned, now: Now) -> None:
                 _refused_by_adapter(core, record, why, now)
                 continue
             take_back(core, record, "declined", now)
-            line = core.queue.line_of(record.lot_key())
+            line = core.queue.line_of(record.group_key())
             if line is not None and view is not None:
                 line.declined[answer.agent_id] = view.version
                 if why is not None:
@@ -102,12 +102,12 @@ def awards_returned(core: Core, event: AwardsReturned, now: Now) -> None:
 def _refused_by_adapter(core: Core, record: JobRecord, reason: Reason, now: Now) -> None:
     """The adapter's own agent refuses the parameters: this leader had not heard its schema when the job came."""
     assert record.attempt is not None
-    klass = record.klass
-    unfit = {*klass.unfit, record.attempt.adapter_id}
-    left = [a for a in core.fleet.checks_of(klass.canonical) if a not in unfit]
-    if klass.preferred is not None:
-        left = [a for a in klass.preferred if a not in unfit]
-    record.klass = core.intern(klass._replace(unfit=tuple(sorted(unfit))))
+    job_class = record.job_class
+    unfit = {*job_class.unfit, record.attempt.adapter_id}
+    left = [a for a in core.fleet.checks_of(job_class.canonical) if a not in unfit]
+    if job_class.preferred is not None:
+        left = [a for a in job_class.preferred if a not in unfit]
+    record.job_class = core.intern(job_class._replace(unfit=tuple(sorted(unfit))))
     take_back(core, record, "its parameters are refused", now)
     if record.state is JobState.QUEUED and not left:
         text = f"{reason.message} ({reason.adapter_id})"

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import math
 
-from .planning import Hold, LotBid
-from .records import JobRecord, LotKey
+from .planning import BackfillReservation, LotBid
+from .records import GroupKey, JobRecord
 
 
 class Backfill:
@@ -19,13 +19,13 @@ class Backfill:
 
     def __init__(self, hold_after_s: float) -> None:
         self._hold_after_s = hold_after_s
-        self.hold: Hold | None = None
+        self.hold: BackfillReservation | None = None
 
     def consider(self, record: JobRecord, next_start: tuple[str, str, float] | None, now_mono: float) -> None:
         """The oldest job past its limit may hold the device on which it could start first."""
         if next_start is None or now_mono - record.queued_at < self._hold_after_s:
             return
-        key = record.lot_key()
+        key = record.group_key()
         if self.hold is not None and self.hold.key != key:
             return
         agent_id, device, start_s = next_start
@@ -33,9 +33,9 @@ class Backfill:
         if self.hold is not None and (self.hold.agent_id, self.hold.device) == (agent_id, device):
             # An estimate that keeps receding must not let others in for ever.
             start_at = min(start_at, self.hold.start_at) if math.isfinite(self.hold.start_at) else start_at
-        self.hold = Hold(record.job_id, key, agent_id, device, start_at)
+        self.hold = BackfillReservation(record.job_id, key, agent_id, device, start_at)
 
-    def check(self, key: LotKey, bids: list[LotBid]) -> None:
+    def check(self, key: GroupKey, bids: list[LotBid]) -> None:
         """The held device must still be one that offers itself for the lot."""
         hold = self.hold
         if hold is not None and hold.key == key:
@@ -48,12 +48,12 @@ class Backfill:
         if self.hold is not None and self.hold.job_id == job_id:
             self.hold = None
 
-    def release_group(self, key: LotKey) -> None:
+    def release_group(self, key: GroupKey) -> None:
         """No agent is asked for jobs of that lot any more."""
         if self.hold is not None and self.hold.key == key:
             self.hold = None
 
-    def release_place(self, key: LotKey, agent_id: str, device: str) -> None:
+    def release_place(self, key: GroupKey, agent_id: str, device: str) -> None:
         """A job of that lot has the device."""
         hold = self.hold
         if hold is not None and (hold.key, hold.agent_id, hold.device) == (key, agent_id, device):

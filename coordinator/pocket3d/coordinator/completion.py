@@ -41,13 +41,13 @@ def result_seen(core: Core, event: ResultSeen, now: Now) -> None:
     """The results stream decided."""
     result = event.result
     record = core.jobs.get(result.job_id)
-    if record is None or record.state is JobState.SUBMITTED or core.story_pending(record):
+    if record is None or record.state is JobState.SUBMITTED or core.identity_pending(record):
         # Of a former leader's time, or redelivered: the story says whether its event was published.
-        core.orphans[result.job_id] = (result, event.seq)
+        core.early_results[result.job_id] = (result, event.seq)
         if record is None:
             core.do(ReadLastEvent(result.job_id))
         return
-    conclude(core, record, result, event.seq, now)
+    finalize(core, record, result, event.seq, now)
 
 
 def result_in_doubt(core: Core, event: ResultConflict | ResultUnknown, now: Now) -> None:
@@ -69,7 +69,7 @@ def result_deleted(core: Core, event: ResultDeleted, now: Now) -> None:
     error = core.unreadable_results.pop(event.seq, "")
     core.do(AckResult(event.seq))
     record = core.jobs.get(event.job_id)
-    if record is None or record.state in (JobState.SUBMITTED, JobState.FINISHED) or core.story_pending(record):
+    if record is None or record.state in (JobState.SUBMITTED, JobState.FINISHED) or core.identity_pending(record):
         # Unknown, ended, or not begun: nothing of it was spoiled.
         return
     if record.state is JobState.FINISHING:
@@ -93,7 +93,7 @@ def finish(
     field: str | None = None,
 ) -> None:
     """Propose a terminal result. While the leadership is in doubt, later."""
-    attempts = record.trouble.attempts if record.trouble else []
+    attempts = record.retry.attempts if record.retry else []
     error = JobError(code=code.value, message=message, field=field, attempts=list(attempts))
     if not core.may_decide:
         record.ending = (word, error)
@@ -113,7 +113,7 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
     at = rfc3339(now.wall)
     record.proposal = Result(
         job_id=record.job_id,
-        feature=record.klass.feature,
+        feature=record.job_class.feature,
         status=word,
         attempt=record.attempt_no,
         token=core.token(),
@@ -121,7 +121,7 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
         device=attempt.device if attempt else (last.device if last else None),
         adapter_id=attempt.adapter_id if attempt else None,
         timings=timings_of(record, rfc3339(record.submitted_at), at),
-        tenant=record.klass.tenant,
+        tenant=record.job_class.tenant,
         error=error,
     )
     core.do(StoreResult(record.proposal, record.seq))
@@ -129,7 +129,7 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
     core.decided(record)
 
 
-def conclude(core: Core, record: JobRecord, result: Result, seq: int | None, now: Now) -> None:
+def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now: Now) -> None:
     """The job has its one result: tell the story's end, keep the dead letter, then let the request go."""
     if record.state is JobState.FINISHED:
         if record.result_seq is None:
@@ -149,7 +149,7 @@ def conclude(core: Core, record: JobRecord, result: Result, seq: int | None, now
         # A quick job's result overtakes the word that it started; its story still has both.
         record.attempt_no = result.attempt
         record.attempt = _winner(result, now)
-        core.tell_started(record, now)
+        core.publish_started(record, now)
         record.attempt = None
     record.move(JobState.FINISHED, result.status)
     record.result_seq = seq
@@ -157,7 +157,9 @@ def conclude(core: Core, record: JobRecord, result: Result, seq: int | None, now
     core.auctioneer.backfill.release_job(record.job_id)
     status = _final_status(record, result, now)
     if result.status in _DEAD:
-        core.do(PublishDead(record.job_id, record.klass.feature, record.klass.priority, record.seq, result.error))
+        core.do(
+            PublishDead(record.job_id, record.job_class.feature, record.job_class.priority, record.seq, result.error)
+        )
         record.last_status = status
     else:
         core.do(PublishEvent(_terminal(status), status, record.seq, answer=True))
@@ -187,9 +189,9 @@ def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
         error = JobError(code=FailureCode.INVALID_RESULT.value, message=text)
     return Status(
         job_id=record.job_id,
-        feature=record.klass.feature,
-        priority=record.klass.priority,
-        tenant=record.klass.tenant,
+        feature=record.job_class.feature,
+        priority=record.job_class.priority,
+        tenant=record.job_class.tenant,
         status=word or "failed",
         attempt=result.attempt,
         agent_id=result.agent_id,
@@ -207,9 +209,9 @@ def dead_stored(core: Core, event: DeadStored, now: Now) -> None:
     if record is None or record.state is not JobState.FINISHED or record.last_status is None:
         return
     status, record.last_status = record.last_status, None
-    if record.rejection_told:
+    if record.rejection_published:
         # `rejected` was its first event and stays its only one.
-        core.do(AckJob(record.klass.priority, record.seq, record.job_id, answer=True))
+        core.do(AckJob(record.job_class.priority, record.seq, record.job_id, answer=True))
         return
     core.do(PublishEvent(_terminal(status), status, record.seq, answer=True))
 
@@ -232,7 +234,7 @@ def events_stored(core: Core, event: EventsStored, now: Now) -> None:
     for job_id in event.job_ids:
         record = core.jobs.get(job_id)
         if record is not None and record.state is JobState.FINISHED:
-            core.do(AckJob(record.klass.priority, record.seq, job_id, answer=True))
+            core.do(AckJob(record.job_class.priority, record.seq, job_id, answer=True))
 
 
 def job_acked(core: Core, event: JobAcked, now: Now) -> None:
@@ -254,7 +256,7 @@ def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:
     if record is None or record.state in (JobState.FINISHING, JobState.FINISHED):
         return
     reason = event.reason or "cancelled on request"
-    record.troubled().cancel = reason
+    record.retry_state().cancel = reason
     if record.state is JobState.QUEUED:
         finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)
     elif record.attempt is not None:
@@ -264,14 +266,14 @@ def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:
 def expire_overdue(core: Core, now: Now) -> None:
     """Waiting jobs past their schedule-to-start limit end as `expired`, and say what was missing."""
     for record in core.overdue(now.mono):
-        line = core.queue.line_of(record.lot_key())
+        line = core.queue.line_of(record.group_key())
         words = []
         for reasons in (line.reasons if line else {}).values():
             for reason in reasons[:1]:
                 short = f", {reason.short_mb} MB short" if reason.short_mb else ""
                 words.append(f"{reason.agent_id}: {reason.code}{short}")
         missing = "; ".join(words[:8]) or ("no agent is connected" if not core.fleet.agents else "no room in time")
-        limit = record.klass.limits.schedule_to_start_s
+        limit = record.job_class.limits.schedule_to_start_s
         finish(
             core,
             record,
@@ -294,12 +296,12 @@ def end_slow_cancels(core: Core, now: Now) -> None:
     for record in list(core.index.cancelling.values()):
         late = record.attempt is not None and now.mono >= record.attempt.cancel_by
         if late and record.state in (JobState.AWARDED, JobState.RUNNING):
-            reason = (record.trouble.cancel if record.trouble else None) or "cancelled on request"
+            reason = (record.retry.cancel if record.retry else None) or "cancelled on request"
             finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)
 
 
 def decide_deferred(core: Core, now: Now) -> None:
     """The leadership is proven: carry out the endings that waited for it."""
-    for record in list(core.index.deferred.values()):
+    for record in list(core.index.pending_decisions.values()):
         if record.ending is not None:
             propose(core, record, *record.ending, now)

@@ -36,13 +36,13 @@ class Core:
         self._classes_cap = _CLASSES_KEPT
         self.deadlines = Deadlines()
         #: Results of jobs that are not (yet) in `jobs`: job id -> (result, its sequence).
-        self.orphans: dict[str, tuple[Result, int]] = {}
+        self.early_results: dict[str, tuple[Result, int]] = {}
         #: Waiting jobs of a feature that nobody has advertised yet.
-        self.unfamiliar: dict[str, None] = {}
+        self.unknown_feature_jobs: dict[str, None] = {}
         #: Bytes in the results stream that are no result and are being deleted: their sequence -> what is wrong.
         self.unreadable_results: dict[int, str] = {}
         #: Further messages with the id of a job of which it is not yet known which message is the job: seq -> message.
-        self.twins: dict[str, dict[int, JobRead]] = {}
+        self.duplicate_submissions: dict[str, dict[int, JobRead]] = {}
         self.epoch = 0
         self._tokens = 0
         #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
@@ -53,7 +53,7 @@ class Core:
         self.proven = True
         self.results_drained = False
         self.jobs_indexed = False
-        self.awaiting: set[str] = set()
+        self.agents_to_hear: set[str] = set()
         self.last_tick: float | None = None
         self.reading = True
 
@@ -68,12 +68,12 @@ class Core:
         self._tokens += 1
         return f"{self.epoch}-{self._tokens}"
 
-    def intern(self, klass: JobClass) -> JobClass:
+    def intern(self, job_class: JobClass) -> JobClass:
         """The one object for equal classes. Those that no job has any more are forgotten now and then."""
         if len(self._classes) > self._classes_cap:
-            self._classes = {record.klass: record.klass for record in self.jobs.values()}
+            self._classes = {record.job_class: record.job_class for record in self.jobs.values()}
             self._classes_cap = max(_CLASSES_KEPT, 2 * len(self._classes))
-        return self._classes.setdefault(klass, klass)
+        return self._classes.setdefault(job_class, job_class)
 
     @property
     def may_decide(self) -> bool:
@@ -83,9 +83,9 @@ class Core:
     @property
     def may_award(self) -> bool:
         """True once the recovery has heard what is running."""
-        return self.may_decide and self.results_drained and not self.awaiting
+        return self.may_decide and self.results_drained and not self.agents_to_hear
 
-    def story_pending(self, record: JobRecord) -> bool:
+    def identity_pending(self, record: JobRecord) -> bool:
         """True while it is not known whether this message is the job of its id or a second publish of one."""
         if record.ending is not None or record.recovery is not None:
             return False
@@ -97,19 +97,19 @@ class Core:
         """Let a job wait for an award."""
         record.move(JobState.QUEUED, why)
         record.queued_at = now.mono if queued_at is None else queued_at
-        limit = record.klass.limits.schedule_to_start_s
+        limit = record.job_class.limits.schedule_to_start_s
         if limit is not None:
             # Counted from now, never from the submission: an outage must not fail a whole queue at once.
             self.deadlines.set(record.job_id, now.mono + limit)
         self.queue.add(record, now.mono, returned=returned)
-        if not self.fleet.knows_feature(record.klass.canonical):
-            self.unfamiliar[record.job_id] = None
+        if not self.fleet.knows_feature(record.job_class.canonical):
+            self.unknown_feature_jobs[record.job_id] = None
 
     def leave_queue(self, record: JobRecord) -> None:
         """It no longer waits."""
         self.queue.remove(record)
         self.deadlines.forget(record.job_id)
-        self.unfamiliar.pop(record.job_id, None)
+        self.unknown_feature_jobs.pop(record.job_id, None)
 
     def overdue(self, now_mono: float) -> list[JobRecord]:
         """Waiting jobs past their schedule-to-start limit."""
@@ -149,8 +149,8 @@ class Core:
             cancel = Cancel(job_id=record.job_id, token=attempt.token, reason=reason)
             self.do(SendCancels(attempt.agent_id, (cancel,)))
 
-    def tell_started(self, record: JobRecord, now: Now) -> None:
+    def publish_started(self, record: JobRecord, now: Now) -> None:
         """Publish `started`, once per attempt."""
-        if not record.started_told:
-            record.started_told = True
+        if not record.started_published:
+            record.started_published = True
             self.do(PublishEvent("started", record.status("running", rfc3339(now.wall)), record.seq))

@@ -31,7 +31,7 @@ def _round_due(core: Core, event: events.RoundDue, now: Now) -> None:
 
 
 _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
-    events.Led: watch.led,
+    events.Led: watch.became_leader,
     events.ResultsDrained: _results_drained,
     events.JobsIndexed: _jobs_indexed,
     events.LeadershipProven: watch.leadership_proven,
@@ -85,7 +85,7 @@ class CoordinatorEngine:
         """
         core = self.core
         core.effects = []
-        watch.wake(core, now)
+        watch.on_clock_gap(core, now)
         _HANDLERS[type(event)](core, event, now)
         self._auction(now)
         effects, core.effects = core.effects, []
@@ -99,7 +99,7 @@ class CoordinatorEngine:
             return
         if auctioneer.due(now.mono):
             awards.send_awards(core, auctioneer.close(now.mono), now)
-        awards.send_awards(core, auctioneer.uncontested(now.mono), now)
+        awards.send_awards(core, auctioneer.award_from_cache(now.mono), now)
         for invitation in auctioneer.open(now.mono):
             core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots))
 
@@ -121,7 +121,7 @@ class CoordinatorEngine:
         """The latest moves of the job that an event is about; empty if it is about none."""
         job_id = getattr(event, "job_id", None)
         record = self.core.jobs.get(job_id) if isinstance(job_id, str) else None
-        return f"job {record.job_id}: {'; '.join(record.story or ['none'])}" if record is not None else ""
+        return f"job {record.job_id}: {'; '.join(record.history or ['none'])}" if record is not None else ""
 
     def check(self) -> None:
         """Verify what must hold between any two events; for tests and the simulation.

@@ -35,12 +35,12 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
         return Explanation(status="queued", summary=f"pauses {pause_s:.1f} s more after a failed attempt")
     if not core.fleet.agents:
         return Explanation(status="queued", summary="no agent is connected")
-    line = core.queue.line_of(record.lot_key())
+    line = core.queue.line_of(record.group_key())
     reasons: list[Reason] = []
     for agent_id, view in sorted(core.fleet.agents.items()):
         known = line.reasons.get(agent_id) if line is not None else None
-        reasons += known or core.fleet.obstacles(view, record.lot_key(), now.mono)
-    if line is not None and line.parked:
+        reasons += known or core.fleet.obstacles(view, record.group_key(), now.mono)
+    if line is not None and line.unschedulable:
         summary = "no agent of the present fleet could ever take it; it waits for a bigger or another one"
         return Explanation(status="queued", summary=summary, reasons=reasons)
     if line is not None and line.plan is not None:

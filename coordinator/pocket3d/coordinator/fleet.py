@@ -13,7 +13,7 @@ from pocket3d.contracts.fit import Need, Room, fits
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState
 from pocket3d.contracts.parameters import CheckCache, ParameterCheck
 
-from .records import Attempt, LotKey
+from .records import Attempt, GroupKey
 from .settings import CoordinatorSettings
 
 
@@ -45,12 +45,12 @@ class Bench:
         self.until = 0.0
 
 
-def born(incarnation: str) -> int:
+def started_ms(incarnation: str) -> int:
     """When a life of an agent began, Unix milliseconds; 0 where its name does not say."""
     return decimal(incarnation.partition("-")[0]) or 0
 
 
-class Picture(NamedTuple):
+class CapacitySnapshot(NamedTuple):
     """What of an advert matters for placing jobs."""
 
     kind: tuple[str, bool, int]
@@ -59,7 +59,7 @@ class Picture(NamedTuple):
     #: Device -> MB neither used nor promised.
     rooms: dict[str, int]
 
-    def better_than(self, former: Picture | None) -> bool:
+    def may_unblock(self, former: CapacitySnapshot | None) -> bool:
         """True if a job that found no place before might find one now.
 
         Measured free VRAM flickers with other processes: it counts from the former low on, in steps of 256 MB.
@@ -74,23 +74,23 @@ class Picture(NamedTuple):
 class AgentView:
     """One agent as last heard."""
 
-    def __init__(self, advert: Advert, heard: float) -> None:
+    def __init__(self, advert: Advert, last_seen: float) -> None:
         self.advert = advert
         self.adapters: dict[str, AdapterOffer] = {}
         self.preferred: dict[str, list[str]] = {}
-        self.heard = heard
+        self.last_seen = last_seen
         #: When "no responders" was answered, monotonic seconds.
-        self.strikes: list[float] = []
+        self.no_responder_times: list[float] = []
         self.asked = False
         #: When it was last asked about awards that it had not answered, monotonic seconds.
         self.asked_at = 0.0
         #: Rises when something changed that could place a job.
         self.version = 0
-        self.picture: Picture | None = None
+        self.picture: CapacitySnapshot | None = None
         #: Tokens of attempts that this coordinator has out on it -> job id.
         self.attempts: dict[str, str] = {}
         #: Listed tokens of jobs that are not known, seen once: at the second time they are cancelled.
-        self.strays: set[str] = set()
+        self.unknown_attempts: set[str] = set()
         #: Tokens listed by its last advert.
         self.listed: frozenset[str] = frozenset()
 
@@ -103,7 +103,7 @@ class AgentView:
         """One of its devices."""
         return next((d for d in self.advert.devices if d.id == device_id), None)
 
-    def serving(self, key: LotKey) -> Iterator[AdapterOffer]:
+    def serving(self, key: GroupKey) -> Iterator[AdapterOffer]:
         """Adapters that could serve a lot: by preference list if binding, else by feature."""
         for offer in self.adapters.values():
             if offer.adapter_id in key.unfit:
@@ -155,17 +155,17 @@ class Fleet:
             self._checks_of = {f: {a: tuple(c.values()) for a, c in ids.items()} for f, ids in made.items()}
         return self._checks_of.get(canonical, {})
 
-    def hear(self, advert: Advert, now_mono: float) -> tuple[AgentView, bool] | None:
+    def update(self, advert: Advert, now_mono: float) -> tuple[AgentView, bool] | None:
         """Take in an advert: the agent and whether this is a new life of it. None if a newer one is known."""
         view = self.agents.get(advert.agent_id)
-        reborn = view is None or view.advert.incarnation != advert.incarnation
-        if view is not None and reborn and born(advert.incarnation) < born(view.advert.incarnation):
+        restarted = view is None or view.advert.incarnation != advert.incarnation
+        if view is not None and restarted and started_ms(advert.incarnation) < started_ms(view.advert.incarnation):
             # Two agents with one id: the later start has it.
             return None
-        if view is not None and not reborn and advert.seq <= view.advert.seq:
+        if view is not None and not restarted and advert.seq <= view.advert.seq:
             return None
         before = view.composition() if view is not None else None
-        if view is None or reborn:
+        if view is None or restarted:
             fresh = AgentView(advert, now_mono)
             if view is not None:
                 fresh.version = view.version
@@ -173,8 +173,8 @@ class Fleet:
             view = self.agents[advert.agent_id] = fresh
             self._checks_of = None
         view.advert = advert
-        view.heard = now_mono
-        view.strikes = []
+        view.last_seen = now_mono
+        view.no_responder_times = []
         view.listed = frozenset(r.token for r in advert.running)
         if advert.adapters is not None:
             listed = {a.adapter_id: a for a in advert.adapters}
@@ -189,17 +189,17 @@ class Fleet:
             # Other devices or adapters are news for waiting lines too, whatever room there is.
             self.touch(view)
         self._note_change(view)
-        return view, reborn
+        return view, restarted
 
     def _note_change(self, view: AgentView) -> None:
         advert = view.advert
-        picture = Picture(
+        picture = CapacitySnapshot(
             kind=(advert.incarnation, advert.draining, len(view.adapters)),
             tokens=frozenset(r.token for r in advert.running if r.on_device),
             residents=frozenset((r.adapter_id, r.device) for r in advert.residents),
             rooms={d.id: d.free_mb - d.reserved_mb for d in advert.devices},
         )
-        if picture.better_than(view.picture):
+        if picture.may_unblock(view.picture):
             self.touch(view)
         elif view.picture is not None:
             # Keep the low, so that room that grows slowly counts in the end.
@@ -224,8 +224,8 @@ class Fleet:
     def begin_leases_again(self, now_mono: float) -> None:
         """After a pause or a reconnect nobody is late."""
         for view in self.agents.values():
-            view.heard = now_mono
-            view.strikes = []
+            view.last_seen = now_mono
+            view.no_responder_times = []
 
     # -- attempts out on agents
 
@@ -307,7 +307,7 @@ class Fleet:
             default=0,
         )
 
-    def obstacles(self, view: AgentView, key: LotKey, now_mono: float) -> list[Reason]:
+    def obstacles(self, view: AgentView, key: GroupKey, now_mono: float) -> list[Reason]:
         """Why it makes no sense to invite this agent for a lot; empty if it does."""
         agent_id = view.agent_id
         if view.advert.draining:
@@ -333,7 +333,7 @@ class Fleet:
             reasons.append(Reason(agent_id=agent_id, adapter_id=offer.adapter_id, code=code.value, message=text))
         return reasons
 
-    def _never_fits(self, view: AgentView, offer: AdapterOffer, key: LotKey) -> list[Reason]:
+    def _never_fits(self, view: AgentView, offer: AdapterOffer, key: GroupKey) -> list[Reason]:
         """One reason per device when no device could hold it even when empty; else nothing."""
         need = offer.vram_mb if key.vram_mb is None else key.vram_mb
         reasons = []

@@ -8,11 +8,11 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
 
-from .completion import conclude, finish
+from .completion import finalize, finish
 from .core import Core
 from .effects import AckJob, PublishQueued, ReadJobs
 from .events import JobRead, QueuedStored
-from .judging import Judgement, judge
+from .judging import AdmissionVerdict, judge
 from .records import JobClass, JobRecord
 
 #: With fewer jobs than that waiting and running, bids are called for while a job's first event is being stored: it
@@ -27,16 +27,16 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
     if known is not None:
         if known.seq == event.seq:
             return
-        if core.story_pending(known):
+        if core.identity_pending(known):
             # A former leader may have taken this one for the job: messages of several priorities have no order.
-            core.twins.setdefault(job_id, {})[event.seq] = event
+            core.duplicate_submissions.setdefault(job_id, {})[event.seq] = event
             return
         # The first stands; a second publish is acked and changes nothing.
         core.do(AckJob(event.priority, event.seq))
         return
     record = take_in(core, event, now)
-    if record.trouble is None and core.queue.count + core.fleet.attempts_out < _QUIET_JOBS:
-        core.auctioneer.expect(record)
+    if record.retry is None and core.queue.count + core.fleet.attempts_out < _QUIET_JOBS:
+        core.auctioneer.preauction(record)
     core.do(first_event(record, now))
     if core.reading and len(core.jobs) >= core.settings.index_cap:
         core.reading = False
@@ -46,7 +46,7 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
 def first_event(record: JobRecord, now: Now) -> PublishQueued:
     """`queued`, or `rejected` for what is no job: the event that makes the id known."""
     at = rfc3339(now.wall)
-    rejection = record.trouble.rejection if record.trouble else None
+    rejection = record.retry.rejection if record.retry else None
     if rejection is None:
         status = record.status("queued", at)
     else:
@@ -58,51 +58,53 @@ def first_event(record: JobRecord, now: Now) -> PublishQueued:
 def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
     """A record of the job, with what the fleet says of its parameters."""
     job_id, job, rejection = event.admission
-    klass = JobClass.of(event.feature, canonical(event.feature), event.priority, job)
-    judgement = Judgement() if job is None else judge(core.fleet, klass.canonical, klass.preferred, job.inputs)
-    klass = core.intern(klass._replace(unfit=judgement.unfit))
-    record = JobRecord(event.seq, job_id, klass, event.published_at, now.mono)
+    job_class = JobClass.of(event.feature, canonical(event.feature), event.priority, job)
+    judgement = (
+        AdmissionVerdict() if job is None else judge(core.fleet, job_class.canonical, job_class.preferred, job.inputs)
+    )
+    job_class = core.intern(job_class._replace(unfit=judgement.unfit))
+    record = JobRecord(event.seq, job_id, job_class, event.published_at, now.mono)
     core.jobs[job_id] = record
     if rejection is not None:
-        record.troubled().rejection = rejection
+        record.retry_state().rejection = rejection
     elif judgement.rejection is not None:
-        record.troubled().refusal = judgement.rejection
+        record.retry_state().refusal = judgement.rejection
     return record
 
 
 def ack_twins(core: Core, job_id: str) -> None:
     """It is known which message is the job: the others are second publishes."""
-    for twin in core.twins.pop(job_id, {}).values():
+    for twin in core.duplicate_submissions.pop(job_id, {}).values():
         core.do(AckJob(twin.priority, twin.seq))
 
 
 def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
     """The id is new."""
     record = core.jobs.get(event.job_id)
-    core.auctioneer.arrived(event.job_id)
+    core.auctioneer.confirmed(event.job_id)
     if record is None or record.state is not JobState.SUBMITTED:
         return
     ack_twins(core, record.job_id)
-    record.rejection_told = record.trouble is not None and record.trouble.rejection is not None
-    orphan = core.orphans.pop(record.job_id, None)
+    record.rejection_published = record.retry is not None and record.retry.rejection is not None
+    orphan = core.early_results.pop(record.job_id, None)
     if orphan is not None:
         record.move(JobState.RECOVERING, "its result is stored already")
-        conclude(core, record, *orphan, now)
+        finalize(core, record, *orphan, now)
         return
     begin(core, record, "new", now)
 
 
 def begin(core: Core, record: JobRecord, why: str, now: Now) -> None:
     """It waits for an award, unless it is to end at once."""
-    trouble = record.trouble
-    if trouble is not None and trouble.rejection is not None:
-        rejection = trouble.rejection
+    retry = record.retry
+    if retry is not None and retry.rejection is not None:
+        rejection = retry.rejection
         finish(core, record, "rejected", rejection.code, rejection.message, now, field=rejection.field)
     elif record.cancel_wanted:
-        reason = (trouble.cancel if trouble else None) or "cancelled on request"
+        reason = (retry.cancel if retry else None) or "cancelled on request"
         finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)
-    elif trouble is not None and trouble.refusal is not None:
-        refusal = trouble.refusal
+    elif retry is not None and retry.refusal is not None:
+        refusal = retry.refusal
         finish(core, record, "rejected", refusal.code, refusal.message, now, field=refusal.field)
     else:
         _wait(core, record, why, now)

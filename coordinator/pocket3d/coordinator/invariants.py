@@ -21,7 +21,9 @@ def check(core: Core) -> None:
         if record.attempt is not None or record.recovery is not None or record.ending is not None:
             filed += _check_lists(core, record)
             _check_booking(core, record)
-    listed = sum(map(len, (core.index.recovering, core.index.cancelling, core.index.unanswered, core.index.deferred)))
+    listed = sum(
+        map(len, (core.index.recovering, core.index.cancelling, core.index.unanswered, core.index.pending_decisions))
+    )
     _must(listed == filed, f"the index lists {listed} jobs, the records make it {filed}")
     _check_queue(core, waiting)
     _check_bookings(core)
@@ -62,7 +64,7 @@ def _check_queue(core: Core, waiting: int) -> None:
         known = record.state is JobState.QUEUED and core.jobs.get(record.job_id) is record
         _must(known, f"{record.job_id} is in the queue and {record.state.value}")
     _must(queued == waiting, f"{waiting} jobs wait, {queued} are in the queue")
-    for job_id in (*core.unfamiliar, *core.deadlines.jobs()):
+    for job_id in (*core.unknown_feature_jobs, *core.deadlines.jobs()):
         known = job_id in core.jobs and core.jobs[job_id].state is JobState.QUEUED
         _must(known, f"{job_id} does not wait and has a deadline, or waits for its feature")
 
@@ -73,7 +75,10 @@ def _check_booking(core: Core, record: JobRecord) -> None:
     view = core.fleet.agents.get(attempt.agent_id) if attempt is not None and record.state in _ON_AGENT else None
     if attempt is not None and view is not None and view.advert.incarnation == attempt.incarnation:
         booked = view.attempts.get(attempt.token) == record.job_id
-        _must(booked or attempt.doubted, f"{attempt.token} of {record.job_id} is not booked on {attempt.agent_id}")
+        _must(
+            booked or attempt.pending_verification,
+            f"{attempt.token} of {record.job_id} is not booked on {attempt.agent_id}",
+        )
 
 
 def _check_bookings(core: Core) -> None:
@@ -91,7 +96,7 @@ def _check_round(core: Core) -> None:
     _must(not wrong, f"{sorted(wrong)} are expected to wait soon, and are past that")
     call = core.auctioneer.round
     if call is not None:
-        _must(call.coming <= pending, f"the round waits for {sorted(call.coming - pending)}, which do not come")
+        _must(call.pending <= pending, f"the round waits for {sorted(call.pending - pending)}, which do not come")
 
 
 def _is_submitted(record: JobRecord | None) -> bool:

@@ -19,7 +19,7 @@ class JobIndex:
         #: Whose awards got no answer, and whose agents are asked again and again.
         self.unanswered: dict[str, JobRecord] = {}
         #: Whose endings wait until the leadership is proven.
-        self.deferred: dict[str, JobRecord] = {}
+        self.pending_decisions: dict[str, JobRecord] = {}
 
     def file(self, record: JobRecord) -> None:
         """Put a job into the lists to which it belongs, and out of the others. Asked after each change of these."""
@@ -35,4 +35,4 @@ class JobIndex:
         yield self.recovering, record.recovery is not None
         yield self.cancelling, attempt is not None and math.isfinite(attempt.cancel_by)
         yield self.unanswered, attempt is not None and attempt.unanswered
-        yield self.deferred, record.ending is not None
+        yield self.pending_decisions, record.ending is not None

@@ -12,7 +12,7 @@ from pocket3d.contracts.parameters import ParameterProblem
 from .fleet import Fleet
 
 
-class Judgement(NamedTuple):
+class AdmissionVerdict(NamedTuple):
     """What the fleet's declared schemas say of a job."""
 
     #: Adapters that refuse it.
@@ -21,7 +21,9 @@ class Judgement(NamedTuple):
     rejection: Rejection | None = None
 
 
-def judge(fleet: Fleet, canonical: str, preferred: tuple[str, ...] | None, inputs: Mapping[str, Any]) -> Judgement:
+def judge(
+    fleet: Fleet, canonical: str, preferred: tuple[str, ...] | None, inputs: Mapping[str, Any]
+) -> AdmissionVerdict:
     """Ask every schema of the feature's adapters (of the named ones, where the job names them).
 
     Nobody is asked for a feature that no present agent serves: then the agents judge when the job is awarded.
@@ -39,8 +41,8 @@ def judge(fleet: Fleet, canonical: str, preferred: tuple[str, ...] | None, input
         else:
             problems[adapter_id] = problem
     if fit or not problems:
-        return Judgement(tuple(sorted(problems)))
-    return Judgement(tuple(sorted(problems)), rejection_of(problems))
+        return AdmissionVerdict(tuple(sorted(problems)))
+    return AdmissionVerdict(tuple(sorted(problems)), rejection_of(problems))
 
 
 def rejection_of(problems: Mapping[str, ParameterProblem]) -> Rejection:

@@ -39,12 +39,12 @@ class EngineFault(Exception):
 
     Args:
         event: on which it failed.
-        story: the moves of the job that the event is about, if any.
+        history: the moves of the job that the event is about, if any.
     """
 
-    def __init__(self, event: TermEvent, story: str) -> None:
+    def __init__(self, event: TermEvent, history: str) -> None:
         text = f"{type(event).__name__} could not be handled: {str(event)[:_EVENT_CHARS]}"
-        super().__init__(text + (f"; story: {story}" if story else ""))
+        super().__init__(text + (f"; its history: {history}" if history else ""))
 
 
 class LeaderTerm:

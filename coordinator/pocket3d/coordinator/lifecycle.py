@@ -35,13 +35,13 @@ TRANSITIONS: dict[tuple[JobState, JobState], str] = {
 observers: list[Callable[[JobState, JobState], None]] = []
 
 
-def check_transition(job_id: str, start: JobState, end: JobState, story: list[str]) -> None:
+def check_transition(job_id: str, start: JobState, end: JobState, history: list[str]) -> None:
     """A job makes a move.
 
     Raises:
         InvalidTransition: the table lacks it.
     """
     if (start, end) not in TRANSITIONS:
-        raise InvalidTransition(f"job {job_id}", start, end, story)
+        raise InvalidTransition(f"job {job_id}", start, end, history)
     for on_move in observers:
         on_move(start, end)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pocket3d.contracts.commands import BidPlaced
 from pocket3d.contracts.fit import Need, Room, fits
 
-from .records import JobRecord, LotKey
+from .records import GroupKey, JobRecord
 from .scoring import Candidate, Policy
 
 
@@ -36,13 +36,13 @@ class Assignment(NamedTuple):
     claim_mb: int
 
 
-class Hold(NamedTuple):
+class BackfillReservation(NamedTuple):
     """A device kept for the oldest job that waits for room (EASY backfill: Lifka, 1995), and for those that bid alike:
     whichever of them stands in front may take it, or it would wait behind the hold, and the hold behind it.
     """
 
     job_id: str
-    key: LotKey
+    key: GroupKey
     agent_id: str
     device: str
     #: When the job is expected to start there, monotonic seconds.
@@ -98,7 +98,7 @@ class RoundPlanner:
         policy: Policy,
         rooms: Mapping[tuple[str, str], Room],
         assumed_run_s: float,
-        hold: Hold | None,
+        hold: BackfillReservation | None,
         now_mono: float,
     ) -> None:
         self._policy = policy
@@ -111,7 +111,7 @@ class RoundPlanner:
         #: Slots used by earlier lots of this round on a worker.
         self._used: dict[tuple[str, str, str], int] = {}
 
-    def plan(self, key: LotKey, jobs: Iterable[JobRecord], bids: Sequence[LotBid]) -> LotPlan:
+    def plan(self, key: GroupKey, jobs: Iterable[JobRecord], bids: Sequence[LotBid]) -> LotPlan:
         """Place the jobs of one lot, in their order."""
         offers = [_Offer(b) for b in bids]
         assignments: list[Assignment] = []
@@ -173,7 +173,7 @@ class RoundPlanner:
             if fits(Need(offer.claim_mb, (room.kind,), slots), with_evicted) is not None:
                 return False
         hold = self._hold
-        if hold is not None and hold.key != record.lot_key() and offer.place == (hold.agent_id, hold.device):
+        if hold is not None and hold.key != record.group_key() and offer.place == (hold.agent_id, hold.device):
             # Others run on a held device only if they end before the held job's start.
             if bid.est_run_s is None:
                 return False

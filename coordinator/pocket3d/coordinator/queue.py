@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.lifecycle import PRIORITIES
 
-from .records import JobRecord, LotKey
+from .records import GroupKey, JobRecord
 
 _LEVEL = {priority: level for level, priority in enumerate(PRIORITIES)}
 
 
-class Line:
+class JobGroup:
     """Jobs that bid alike, first come first served; those that come back from an attempt stand in front."""
 
-    __slots__ = ("_asleep_at", "_until", "declined", "fresh", "key", "parked", "plan", "reasons", "returned")
+    __slots__ = ("_asleep_at", "_until", "declined", "fresh", "key", "plan", "reasons", "returned", "unschedulable")
 
-    def __init__(self, key: LotKey) -> None:
+    def __init__(self, key: GroupKey) -> None:
         self.key = key
         self.returned: dict[str, JobRecord] = {}
         self.fresh: dict[str, JobRecord] = {}
@@ -33,7 +33,7 @@ class Line:
         #: What the last round planned for it, in words.
         self.plan: str | None = None
         #: No agent of the present fleet could ever take it.
-        self.parked = False
+        self.unschedulable = False
 
     def __len__(self) -> int:
         return len(self.returned) + len(self.fresh)
@@ -71,22 +71,22 @@ class WaitingQueue:
 
     def __init__(self, ageing_s: float) -> None:
         self._ageing_s = ageing_s
-        self.active: dict[LotKey, Line] = {}
-        self.parked: dict[LotKey, Line] = {}
+        self.active: dict[GroupKey, JobGroup] = {}
+        self.unschedulable: dict[GroupKey, JobGroup] = {}
         self._later: list[tuple[float, int, JobRecord]] = []
         self._order = 0
         self.count = 0
 
     def __iter__(self) -> Iterator[JobRecord]:
         """All waiting jobs, those that pause included, in no order."""
-        for line in (*self.active.values(), *self.parked.values()):
+        for line in (*self.active.values(), *self.unschedulable.values()):
             yield from line
         for _, _, record in self._later:
             yield record
 
-    def line_of(self, key: LotKey) -> Line | None:
+    def line_of(self, key: GroupKey) -> JobGroup | None:
         """The line with that key, parked or not."""
-        return self.active.get(key) or self.parked.get(key)
+        return self.active.get(key) or self.unschedulable.get(key)
 
     def add(self, record: JobRecord, now_mono: float, *, returned: bool = False) -> None:
         """Let a job wait; one with a `not_before` in the future joins its line then."""
@@ -98,10 +98,10 @@ class WaitingQueue:
         self._join(record, returned=returned)
 
     def _join(self, record: JobRecord, *, returned: bool) -> None:
-        key = record.lot_key()
+        key = record.group_key()
         line = self.line_of(key)
         if line is None:
-            line = self.active[key] = Line(key)
+            line = self.active[key] = JobGroup(key)
         waiting = line.returned if returned else line.fresh
         waiting[record.job_id] = record
         if len(line) == 1:
@@ -109,7 +109,7 @@ class WaitingQueue:
 
     def remove(self, record: JobRecord) -> None:
         """Take a job out, wherever it waits."""
-        key = record.lot_key()
+        key = record.group_key()
         line = self.line_of(key)
         if line is not None and (
             line.returned.pop(record.job_id, None) is not None or line.fresh.pop(record.job_id, None) is not None
@@ -117,7 +117,7 @@ class WaitingQueue:
             self.count -= 1
             if not len(line):
                 self.active.pop(key, None)
-                self.parked.pop(key, None)
+                self.unschedulable.pop(key, None)
             return
         for index, (_, _, waiting) in enumerate(self._later):
             if waiting is record:
@@ -136,24 +136,24 @@ class WaitingQueue:
             released = True
         return released
 
-    def park(self, line: Line) -> None:
+    def park(self, line: JobGroup) -> None:
         """Put a line apart until the fleet's composition changes."""
-        line.parked = True
+        line.unschedulable = True
         self.active.pop(line.key, None)
-        self.parked[line.key] = line
+        self.unschedulable[line.key] = line
 
     def unpark_all(self) -> None:
         """The fleet's composition changed: every line may be tried again."""
-        for line in self.parked.values():
-            line.parked = False
+        for line in self.unschedulable.values():
+            line.unschedulable = False
             line.wake()
-        self.active.update(self.parked)
-        self.parked = {}
+        self.active.update(self.unschedulable)
+        self.unschedulable = {}
 
-    def in_order(self, now_mono: float) -> list[Line]:
+    def in_order(self, now_mono: float) -> list[JobGroup]:
         """Active lines, most urgent first: by priority less one level per `ageing_s` waited, then by age."""
 
-        def urgency(line: Line) -> tuple[float, float, int]:
+        def urgency(line: JobGroup) -> tuple[float, float, int]:
             head = line.head()
             waited = now_mono - head.queued_at
             return (_LEVEL[line.key.priority] - int(waited / self._ageing_s), head.queued_at, head.seq)

@@ -34,7 +34,7 @@ class JobClass(NamedTuple):
         return JobClass(feature, canonical, priority, job.tenant, job.preferred, job.vram_mb, job.limits, job.retry)
 
 
-class LotKey(NamedTuple):
+class GroupKey(NamedTuple):
     """Jobs with the same key bid alike and share a waiting line."""
 
     priority: Priority
@@ -58,9 +58,9 @@ class Attempt:
         "cancel_by",
         "claim_mb",
         "device",
-        "doubted",
         "incarnation",
         "number",
+        "pending_verification",
         "token",
         "unanswered",
     )
@@ -90,12 +90,12 @@ class Attempt:
         #: The award got no answer: it may or may not have arrived, and its agent is asked until it says.
         self.unanswered = False
         #: The agent no longer lists it; the results stream is being read.
-        self.doubted = False
+        self.pending_verification = False
         #: When a cancel stops waiting for the agent, monotonic seconds.
         self.cancel_by = math.inf
 
 
-class Trouble:
+class RetryState:
     """What only some jobs have: failures, exclusions, a cancel."""
 
     __slots__ = (
@@ -145,27 +145,27 @@ class JobRecord:
         "attempt",
         "attempt_no",
         "ending",
+        "history",
+        "job_class",
         "job_id",
-        "klass",
         "last_status",
         "not_before",
         "proposal",
         "queued_at",
         "recovery",
-        "rejection_told",
+        "rejection_published",
         "result_seq",
+        "retry",
         "seq",
-        "started_told",
+        "started_published",
         "state",
-        "story",
         "submitted_at",
-        "trouble",
     )
 
-    def __init__(self, seq: int, job_id: str, klass: JobClass, submitted_at: float, now_mono: float) -> None:
+    def __init__(self, seq: int, job_id: str, job_class: JobClass, submitted_at: float, now_mono: float) -> None:
         self.seq = seq
         self.job_id = job_id
-        self.klass = klass
+        self.job_class = job_class
         self.state = JobState.SUBMITTED
         #: Unix seconds.
         self.submitted_at = submitted_at
@@ -175,10 +175,10 @@ class JobRecord:
         #: Number of the latest award that was not declined.
         self.attempt_no = 0
         self.attempt: Attempt | None = None
-        self.trouble: Trouble | None = None
-        self.started_told = False
+        self.retry: RetryState | None = None
+        self.started_published = False
         #: `rejected` was published as its first and only event.
-        self.rejection_told = False
+        self.rejection_published = False
         #: The terminal result that this engine proposed.
         self.proposal: Result | None = None
         #: Not None while an agent or the results stream is asked what became of it under a former leader.
@@ -188,7 +188,7 @@ class JobRecord:
         #: Its last event, waiting for its dead letter.
         self.last_status: Status | None = None
         self.result_seq: int | None = None
-        self.story: list[str] | None = None
+        self.history: list[str] | None = None
 
     def move(self, state: JobState, why: str) -> None:
         """Change the state.
@@ -196,45 +196,45 @@ class JobRecord:
         Raises:
             InvalidTransition: the table has no such move.
         """
-        story = self.story
-        if story is None:
-            story = self.story = []
-        check_transition(self.job_id, self.state, state, story)
-        story.append(f"{self.state.value} -> {state.value} ({why})")
-        del story[:-12]
+        history = self.history
+        if history is None:
+            history = self.history = []
+        check_transition(self.job_id, self.state, state, history)
+        history.append(f"{self.state.value} -> {state.value} ({why})")
+        del history[:-12]
         self.state = state
 
-    def troubled(self) -> Trouble:
+    def retry_state(self) -> RetryState:
         """The part that only some jobs have, made when first needed."""
-        if self.trouble is None:
-            self.trouble = Trouble()
-        return self.trouble
+        if self.retry is None:
+            self.retry = RetryState()
+        return self.retry
 
     @property
     def cancel_wanted(self) -> bool:
         """True once somebody asked for its end."""
-        return self.trouble is not None and self.trouble.cancel is not None
+        return self.retry is not None and self.retry.cancel is not None
 
-    def lot_key(self) -> LotKey:
+    def group_key(self) -> GroupKey:
         """The waiting line it belongs to."""
-        klass = self.klass
-        trouble = self.trouble
-        vram = klass.vram_mb
+        job_class = self.job_class
+        retry = self.retry
+        vram = job_class.vram_mb
         excluded: frozenset[str] = frozenset()
-        if trouble is not None:
-            excluded = trouble.excluded
-            if trouble.raised_mb is not None:
-                vram = max(trouble.raised_mb, vram or 0)
-        return LotKey(klass.priority, klass.canonical, klass.preferred, vram, excluded, klass.unfit)
+        if retry is not None:
+            excluded = retry.excluded
+            if retry.raised_mb is not None:
+                vram = max(retry.raised_mb, vram or 0)
+        return GroupKey(job_class.priority, job_class.canonical, job_class.preferred, vram, excluded, job_class.unfit)
 
     def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:
         """Where it stands, as the wire says it."""
         attempt = self.attempt
         return Status(
             job_id=self.job_id,
-            feature=self.klass.feature,
-            priority=self.klass.priority,
-            tenant=self.klass.tenant,
+            feature=self.job_class.feature,
+            priority=self.job_class.priority,
+            tenant=self.job_class.tenant,
             status=word,
             attempt=self.attempt_no,
             agent_id=attempt.agent_id if attempt else None,

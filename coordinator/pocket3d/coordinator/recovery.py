@@ -9,8 +9,8 @@ from pocket3d.contracts.lifecycle import TERMINAL, JobState
 from pocket3d.contracts.messages import RunningJob, Status
 
 from . import attempts
-from .attempts import adopt
-from .completion import conclude
+from .attempts import take_over_attempt
+from .completion import finalize
 from .core import Core
 from .effects import AckJob, AckResult, Again, ReadLastEvent, ReadResult
 from .events import LastEventRead, QueuedConflict, QueuedUnknown, ResultRead
@@ -23,7 +23,7 @@ from .retries import fail
 def queued_in_doubt(core: Core, event: QueuedConflict | QueuedUnknown, now: Now) -> None:
     """The events stream knows the id, holds our own first try, or nothing: its last event tells."""
     record = core.jobs.get(event.job_id)
-    core.auctioneer.arrived(event.job_id)
+    core.auctioneer.confirmed(event.job_id)
     if record is not None and record.state is JobState.SUBMITTED:
         core.do(ReadLastEvent(record.job_id))
 
@@ -45,25 +45,25 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     if record.state is not JobState.RECOVERING or record.recovery is not None or not known:
         return
     if event.job_seq is not None and event.job_seq != record.seq:
-        core.do(AckJob(record.klass.priority, record.seq))
+        core.do(AckJob(record.job_class.priority, record.seq))
         del core.jobs[record.job_id]
-        job = core.twins.get(record.job_id, {}).pop(event.job_seq, None)
+        job = core.duplicate_submissions.get(record.job_id, {}).pop(event.job_seq, None)
         if job is None:
             # The story is that of a message that has left: all that came since are second publishes.
             ack_twins(core, record.job_id)
-            redelivered = core.orphans.pop(record.job_id, None)
+            redelivered = core.early_results.pop(record.job_id, None)
             if redelivered is not None:
                 core.do(AckResult(redelivered[1]))
             return
         record = take_in(core, job, now)
         record.move(JobState.RECOVERING, "its id is known")
     ack_twins(core, record.job_id)
-    rejection = record.trouble.rejection if record.trouble else None
-    orphan = core.orphans.pop(record.job_id, None)
+    rejection = record.retry.rejection if record.retry else None
+    orphan = core.early_results.pop(record.job_id, None)
     if status is None:
         # Somebody else's bytes, or a later version's: only the results stream can say whether the job has ended.
         if orphan is not None:
-            conclude(core, record, *orphan, now)
+            finalize(core, record, *orphan, now)
             return
         record.recovery = Recovery(None)
         core.index.file(record)
@@ -72,19 +72,19 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     if status.status in TERMINAL and (status.status != "rejected" or rejection is None):
         record.result_seq = orphan[1] if orphan is not None else None
         record.move(JobState.FINISHED, f"its story ended with {status.status}")
-        core.do(AckJob(record.klass.priority, record.seq, record.job_id, answer=True))
+        core.do(AckJob(record.job_class.priority, record.seq, record.job_id, answer=True))
         return
     # Of a bad request the event comes before the result: the former leader may not have got so far.
-    record.rejection_told = status.status == "rejected"
+    record.rejection_published = status.status == "rejected"
     if orphan is not None:
-        conclude(core, record, *orphan, now)
+        finalize(core, record, *orphan, now)
         return
     record.attempt_no = status.attempt
-    record.started_told = status.status == "running"
+    record.started_published = status.status == "running"
     if status.error is not None and status.error.attempts:
-        trouble = record.troubled()
-        trouble.attempts = list(status.error.attempts)
-        trouble.spent = sum(1 for a in trouble.attempts if a.code != FailureCode.HANDED_BACK.value)
+        retry = record.retry_state()
+        retry.attempts = list(status.error.attempts)
+        retry.spent = sum(1 for a in retry.attempts if a.code != FailureCode.HANDED_BACK.value)
     _recover(core, record, status, now)
 
 
@@ -92,7 +92,7 @@ def _recover(core: Core, record: JobRecord, status: Status, now: Now) -> None:
     """It waited or ran when the former leader was last heard."""
     holder = runner_of(core, record.job_id)
     if holder is not None:
-        adopt(core, record, *holder, now)
+        take_over_attempt(core, record, *holder, now)
         return
     if status.status != "running" or status.agent_id is None:
         begin(core, record, "it waited before", now)
@@ -150,7 +150,7 @@ def look_for_recovering(core: Core, now: Now) -> None:
         recovery = record.recovery
         holder = runner_of(core, record.job_id)
         if holder is not None:
-            adopt(core, record, *holder, now)
+            take_over_attempt(core, record, *holder, now)
         elif recovery is not None and not recovery.result_asked and _heard_all(core, recovery, now):
             recovery.result_asked = True
             core.do(ReadResult(record.job_id))
@@ -162,29 +162,31 @@ def _heard_all(core: Core, recovery: Recovery, now: Now) -> bool:
         return True
     if recovery.status is None:
         # Any agent may run it: all that are known were asked, and have had the time to answer.
-        return not core.awaiting and core.results_drained
+        return not core.agents_to_hear and core.results_drained
     return recovery.status.agent_id in core.fleet.agents
 
 
 def _orphan_story(core: Core, event: LastEventRead, now: Now) -> None:
     """For a result that was seen before its job."""
-    if event.job_id not in core.orphans:
+    if event.job_id not in core.early_results:
         return
     status = event.status
     if status is not None and status.status not in TERMINAL and event.job_seq is not None:
         adopt_orphan(core, status, event.job_seq, now)
         return
-    _, seq = core.orphans.pop(event.job_id)
+    _, seq = core.early_results.pop(event.job_id)
     core.do(AckResult(seq))
 
 
 def adopt_orphan(core: Core, status: Status, job_seq: int, now: Now) -> None:
     """A result whose event a former leader did not publish any more: finish its story."""
-    result, seq = core.orphans.pop(status.job_id)
-    klass = JobClass.of(status.feature, canonical(status.feature), status.priority, None)._replace(tenant=status.tenant)
-    record = JobRecord(job_seq, status.job_id, core.intern(klass), now.wall, now.mono)
+    result, seq = core.early_results.pop(status.job_id)
+    job_class = JobClass.of(status.feature, canonical(status.feature), status.priority, None)._replace(
+        tenant=status.tenant
+    )
+    record = JobRecord(job_seq, status.job_id, core.intern(job_class), now.wall, now.mono)
     record.attempt_no = status.attempt
-    record.started_told = status.status == "running"
+    record.started_published = status.status == "running"
     record.move(JobState.RECOVERING, "its result is older than this leadership")
     core.jobs[status.job_id] = record
-    conclude(core, record, result, seq, now)
+    finalize(core, record, result, seq, now)

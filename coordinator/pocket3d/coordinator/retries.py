@@ -25,7 +25,7 @@ def fail(
     attempt = record.attempt
     assert attempt is not None
     facts = FAILURES[code]
-    trouble = record.troubled()
+    retry = record.retry_state()
     core.auctioneer.withdraw(attempt.agent_id)
     if facts.benches:
         core.fleet.note_failure(attempt.agent_id, attempt.adapter_id, now.mono)
@@ -38,24 +38,24 @@ def fail(
     if code is FailureCode.HANDED_BACK:
         _requeue(core, record, attempt, f"{attempt.agent_id} handed it back", 0.0, now)
         return
-    trouble.spent += 1
-    retry = record.klass.retry
+    retry.spent += 1
+    policy = record.job_class.retry
     verdict = facts.verdict
     if code is FailureCode.CANCELLED:
         # Nobody asked the coordinator: an operator stopped the worker on its host. It is tried elsewhere.
         verdict = RetryVerdict.ELSEWHERE
-    if verdict is RetryVerdict.NEVER or trouble.spent >= retry.max_attempts:
-        tried = f" (after {trouble.spent} attempts)" if trouble.spent > 1 else ""
+    if verdict is RetryVerdict.NEVER or retry.spent >= policy.max_attempts:
+        tried = f" (after {retry.spent} attempts)" if retry.spent > 1 else ""
         finish(core, record, "failed", code, message + tried, now, field=field)
         return
     delay = 0.0
     if verdict in (RetryVerdict.ELSEWHERE, RetryVerdict.ELSEWHERE_BACKOFF, RetryVerdict.AT_ONCE):
-        trouble.excluded = trouble.excluded | {attempt.agent_id}
+        retry.excluded = retry.excluded | {attempt.agent_id}
     if verdict in (RetryVerdict.BACKOFF, RetryVerdict.ELSEWHERE_BACKOFF):
-        delay = retry.delay_s(trouble.spent)
-    if verdict is RetryVerdict.ELSEWHERE and set(core.fleet.agents) <= trouble.excluded:
+        delay = policy.delay_s(retry.spent)
+    if verdict is RetryVerdict.ELSEWHERE and set(core.fleet.agents) <= retry.excluded:
         # There is no elsewhere: at least give this agent a moment.
-        delay = retry.delay_s(trouble.spent)
+        delay = policy.delay_s(retry.spent)
     if verdict is RetryVerdict.MORE_ROOM and not _raise_requirement(core, record, attempt, vram_peak_mb):
         text = f"{message} (and no device of the fleet has more room than {attempt.agent_id}/{attempt.device})"
         finish(core, record, "failed", code, text, now)
@@ -70,19 +70,19 @@ def _raise_requirement(core: Core, record: JobRecord, attempt: Attempt, peak_mb:
     view = core.fleet.agents.get(attempt.agent_id)
     device = view.device(attempt.device) if view else None
     offer = view.adapters.get(attempt.adapter_id) if view else None
-    key = record.lot_key()
+    key = record.group_key()
     asked = max(key.vram_mb if key.vram_mb is not None else (offer.vram_mb if offer else 0), peak_mb or 0)
     failed_room = device.total_mb - device.buffer_mb if device else asked
     largest = core.fleet.largest_room_mb()
     raised = min(max(asked + asked // 2, asked + 256), largest)
     if raised <= asked or (largest <= failed_room and asked >= failed_room):
         return False
-    record.troubled().raised_mb = raised
+    record.retry_state().raised_mb = raised
     return True
 
 
 def _note_attempt(record: JobRecord, attempt: Attempt, code: FailureCode, message: str, now: Now) -> None:
-    record.troubled().attempts.append(
+    record.retry_state().attempts.append(
         AttemptError(
             attempt=attempt.number,
             agent_id=attempt.agent_id,
@@ -95,16 +95,16 @@ def _note_attempt(record: JobRecord, attempt: Attempt, code: FailureCode, messag
 
 
 def _requeue(core: Core, record: JobRecord, attempt: Attempt, reason: str, delay_s: float, now: Now) -> None:
-    trouble = record.troubled()
+    retry = record.retry_state()
     core.drop_attempt(record)
     record.not_before = now.mono + delay_s
     core.enqueue(record, reason, now, returned=True)
-    error = JobError(code=trouble.attempts[-1].code, message=reason[:2000], attempts=list(trouble.attempts))
+    error = JobError(code=retry.attempts[-1].code, message=reason[:2000], attempts=list(retry.attempts))
     status = record.status("queued", rfc3339(now.wall), reason=reason[:2000], error=error)
     core.do(PublishEvent("requeued", status, record.seq))
 
 
 def finish_cancelled(core: Core, record: JobRecord, now: Now) -> None:
     """End it as it was asked for."""
-    reason = (record.trouble.cancel if record.trouble else None) or "cancelled on request"
+    reason = (record.retry.cancel if record.retry else None) or "cancelled on request"
     finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)

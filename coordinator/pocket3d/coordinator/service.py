@@ -6,7 +6,6 @@ import asyncio
 import os
 import secrets
 import socket
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -19,6 +18,8 @@ from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import AgentRecord
 from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
+from pocket3d.contracts.system_clock import system_clock
+from pocket3d.contracts.version import VERSION
 
 from . import events, leader_record_io, leadership
 from .api import Api
@@ -36,11 +37,6 @@ T = TypeVar("T")
 #: Key of the lease in the leader bucket.
 LEADER_KEY = "leader"
 _PAUSE_S = 0.25
-
-
-def system_clock() -> Now:
-    """The clock of production."""
-    return Now(time.monotonic(), time.time())
 
 
 def new_coordinator_id() -> str:
@@ -69,7 +65,7 @@ class CoordinatorService:
         *,
         topology_settings: topology.TopologySettings | None = None,
         coordinator_id: str | None = None,
-        version: str = "0.1.0",
+        version: str = VERSION,
         clock: Callable[[], Now] = system_clock,
     ) -> None:
         self._bus = bus

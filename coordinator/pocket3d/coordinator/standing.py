@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .fleet import Fleet
 from .planning import Assignment, LotBid
 from .queue import WaitingQueue
-from .records import LotKey
+from .records import GroupKey
 
 #: Kinds of jobs whose offers are remembered. With more of them a job rarely meets its own kind's offer.
 _KINDS = 256
@@ -28,7 +28,7 @@ class StandingOffer(NamedTuple):
     composition: int
 
 
-class StandingOffers:
+class BidCache:
     """What was offered in earlier rounds and still stands. Pure.
 
     Args:
@@ -39,9 +39,9 @@ class StandingOffers:
     def __init__(self, queue: WaitingQueue, fleet: Fleet) -> None:
         self._queue = queue
         self._fleet = fleet
-        self._offers: dict[LotKey, StandingOffer] = {}
+        self._offers: dict[GroupKey, StandingOffer] = {}
 
-    def note(self, key: LotKey, bids: Sequence[LotBid], now_mono: float) -> None:
+    def note(self, key: GroupKey, bids: Sequence[LotBid], now_mono: float) -> None:
         """Remember what a round was offered for a lot; anything but one offer that stands ends the former one."""
         self._offers.pop(key, None)
         if len(bids) != 1 or not bids[0].bid.stands or key.excluded:
@@ -62,7 +62,7 @@ class StandingOffers:
         """Forget what an agent has offered."""
         self._offers = {key: offer for key, offer in self._offers.items() if offer.agent_id != agent_id}
 
-    def for_lot(self, key: LotKey, now_mono: float) -> StandingOffer | None:
+    def for_lot(self, key: GroupKey, now_mono: float) -> StandingOffer | None:
         """The offer that stands for a lot at this moment."""
         offer = self._offers.get(key)
         if offer is None:

@@ -6,8 +6,8 @@ from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import DeclineCode
 
 from .fleet import Fleet
-from .queue import Line, WaitingQueue
-from .records import JobRecord, LotKey
+from .queue import JobGroup, WaitingQueue
+from .records import GroupKey, JobRecord
 from .settings import CoordinatorSettings
 
 #: Choices of adapters remembered before those that no job waits for are forgotten.
@@ -25,7 +25,7 @@ class _Group:
         #: What is wrong with one of the adapters, for people.
         self.reason = ""
         #: Lines that wait for it.
-        self.keys: set[LotKey] = set()
+        self.keys: set[GroupKey] = set()
 
 
 class Unavailable:
@@ -48,7 +48,7 @@ class Unavailable:
         """Choices of adapters that are remembered."""
         return len(self._groups)
 
-    def note(self, line: Line, now_mono: float, *, nobody: bool) -> None:
+    def note(self, line: JobGroup, now_mono: float, *, nobody: bool) -> None:
         """Watch a line that no agent could take, if the only reason is that its adapters are broken: unavailable, or
         benched for more than once in a row (the first pause gives an adapter a second chance).
         """

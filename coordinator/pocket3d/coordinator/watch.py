@@ -7,7 +7,7 @@ from pocket3d.contracts.commands import Cancel
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
 
-from .attempts import adopt, doubt, ended, heard_again
+from .attempts import ended, heard_again, take_over_attempt, verify_lost
 from .completion import decide_deferred, end_broken, end_slow_cancels, expire_overdue, finish
 from .core import Core
 from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
@@ -27,20 +27,20 @@ def advert_received(core: Core, event: AdvertReceived, now: Now) -> None:
     if asked is not None and event.answers_question:
         # Also of an answer that a later advert overtook.
         asked.asked = False
-    heard = core.fleet.hear(advert, now.mono)
-    if heard is None:
+    updated = core.fleet.update(advert, now.mono)
+    if updated is None:
         return
-    view, reborn = heard
-    core.awaiting.discard(view.agent_id)
+    view, restarted = updated
+    core.agents_to_hear.discard(view.agent_id)
     if not core.leading:
         return
     if core.fleet.composition != composition:
         core.do(RecordAgent(core.fleet.record(view, rfc3339(now.wall))))
-        for job_id in list(core.unfamiliar):
+        for job_id in list(core.unknown_feature_jobs):
             record = core.jobs.get(job_id)
-            if record is None or core.fleet.knows_feature(record.klass.canonical):
-                core.unfamiliar.pop(job_id)
-    if reborn:
+            if record is None or core.fleet.knows_feature(record.job_class.canonical):
+                core.unknown_feature_jobs.pop(job_id)
+    if restarted:
         core.auctioneer.drop_agent(view.agent_id)
         if advert.adapters is None:
             # Its first, full advert was missed: without the adapters it could not be invited for 10 s.
@@ -62,7 +62,7 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
             continue
         if attempt.incarnation != advert.incarnation:
             # Another life of the agent: what the former one ran is lost (unless its result got through).
-            doubt(core, record)
+            verify_lost(core, record)
         elif token in view.listed:
             if attempt.answer_seq is None:
                 core.answered(record, advert.seq)
@@ -71,8 +71,8 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
         elif (attempt.answer_seq is not None and advert.seq > attempt.answer_seq) or (
             attempt.answer_seq is None and attempt.unanswered and answered
         ):
-            doubt(core, record)
-    strays: list[Cancel] = []
+            verify_lost(core, record)
+    unknown_attempts: list[Cancel] = []
     for running in advert.running:
         record = core.jobs.get(running.job_id)
         if record is not None and record.attempt is not None and record.attempt.token == running.token:
@@ -80,28 +80,28 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
             continue
         if record is None:
             # Before the index is complete the job may simply not have been read yet.
-            if core.jobs_indexed and running.on_device and running.token in view.strays:
-                strays.append(Cancel(job_id=running.job_id, token=running.token, reason="the job has ended"))
+            if core.jobs_indexed and running.on_device and running.token in view.unknown_attempts:
+                unknown_attempts.append(Cancel(job_id=running.job_id, token=running.token, reason="the job has ended"))
             elif core.jobs_indexed:
-                view.strays.add(running.token)
+                view.unknown_attempts.add(running.token)
             continue
         if ended(record, running.token):
             # Listed until the answer to its failure arrives.
             continue
         if record.state is JobState.QUEUED and not record.cancel_wanted:
-            adopt(core, record, view, running, now)
+            take_over_attempt(core, record, view, running, now)
         elif record.state in (JobState.AWARDED, JobState.RUNNING, JobState.QUEUED) and running.on_device:
-            strays.append(Cancel(job_id=running.job_id, token=running.token, reason="awarded to another"))
-    view.strays &= view.listed
-    if strays:
-        core.do(SendCancels(view.agent_id, tuple(strays)))
+            unknown_attempts.append(Cancel(job_id=running.job_id, token=running.token, reason="awarded to another"))
+    view.unknown_attempts &= view.listed
+    if unknown_attempts:
+        core.do(SendCancels(view.agent_id, tuple(unknown_attempts)))
 
 
 def agent_silent(core: Core, event: AgentSilent, now: Now) -> None:
     """Asked and not answered. Two "no responders" in a short time: not connected at all."""
     view = core.fleet.agents.get(event.agent_id)
     if event.no_responders:
-        core.awaiting.discard(event.agent_id)
+        core.agents_to_hear.discard(event.agent_id)
     if view is None:
         if event.no_responders:
             core.do(ForgetAgent(event.agent_id))
@@ -110,9 +110,9 @@ def agent_silent(core: Core, event: AgentSilent, now: Now) -> None:
     if not event.no_responders:
         return
     within = core.settings.no_responders_within_s
-    view.strikes = [t for t in view.strikes if now.mono - t <= within]
-    view.strikes.append(now.mono)
-    if len(view.strikes) >= 2 and core.may_decide:
+    view.no_responder_times = [t for t in view.no_responder_times if now.mono - t <= within]
+    view.no_responder_times.append(now.mono)
+    if len(view.no_responder_times) >= 2 and core.may_decide:
         lose_agent(core, view, now)
 
 
@@ -124,10 +124,10 @@ def lose_agent(core: Core, view: AgentView, now: Now) -> None:
     for job_id in view.attempts.values():
         record = core.jobs.get(job_id)
         if record is not None and record.attempt is not None and record.attempt.agent_id == view.agent_id:
-            doubt(core, record)
+            verify_lost(core, record)
 
 
-def led(core: Core, event: Led, now: Now) -> None:
+def became_leader(core: Core, event: Led, now: Now) -> None:
     """This coordinator leads: ask the agents that the former leader knew what they run."""
     core.epoch = event.epoch
     core.auctioneer.max_payload = event.max_payload
@@ -140,10 +140,10 @@ def led(core: Core, event: Led, now: Now) -> None:
     core.auctioneer.unavailable.begin_waits_again(now.mono)
     for known in event.known:
         core.fleet.remember_features(known.features)
-        core.awaiting.add(known.agent_id)
+        core.agents_to_hear.add(known.agent_id)
     for agent_id in core.fleet.agents:
-        core.awaiting.add(agent_id)
-    for agent_id in sorted(core.awaiting):
+        core.agents_to_hear.add(agent_id)
+    for agent_id in sorted(core.agents_to_hear):
         core.do(AskState(agent_id))
 
 
@@ -174,16 +174,16 @@ def leadership_proven(core: Core, event: LeadershipProven, now: Now) -> None:
         decide_deferred(core, now)
 
 
-def slept(core: Core, now: Now) -> bool:
+def clock_gap(core: Core, now: Now) -> bool:
     """True when the last tick is so long ago that this process must have stood still."""
     return core.last_tick is not None and now.mono - core.last_tick > 2 * core.settings.tick_s
 
 
-def wake(core: Core, now: Now) -> None:
+def on_clock_gap(core: Core, now: Now) -> None:
     """After a pause nothing is expired: leases begin again, and the leadership is proven before anything is decided.
     Asked before every event: what was waiting in the sockets may come before the late tick.
     """
-    if not slept(core, now):
+    if not clock_gap(core, now):
         return
     pause_s = now.mono - (core.last_tick or now.mono)
     core.last_tick = core.watching_since = now.mono
@@ -202,8 +202,8 @@ def tick(core: Core, event: Tick, now: Now) -> None:
     settings = core.settings
     if not core.leading or not core.connected:
         return
-    if core.awaiting and now.mono >= core.watching_since + settings.recovery_answers_s:
-        core.awaiting.clear()
+    if core.agents_to_hear and now.mono >= core.watching_since + settings.recovery_answers_s:
+        core.agents_to_hear.clear()
     core.queue.release_due(now.mono)
     core.fleet.release_benches(now.mono)
     _question_the_silent(core, now)
@@ -223,12 +223,12 @@ def tick(core: Core, event: Tick, now: Now) -> None:
 def _question_the_silent(core: Core, now: Now) -> None:
     settings = core.settings
     for view in list(core.fleet.agents.values()):
-        silent_s = now.mono - view.heard
+        silent_s = now.mono - view.last_seen
         if silent_s >= settings.agent_lease_s:
             if core.may_decide:
                 lose_agent(core, view, now)
         elif silent_s > 2 * settings.advert_s and not view.asked:
-            if view.strikes and now.mono - view.strikes[-1] < _SECOND_QUESTION_S:
+            if view.no_responder_times and now.mono - view.no_responder_times[-1] < _SECOND_QUESTION_S:
                 continue
             view.asked = True
             core.do(AskState(view.agent_id))
@@ -245,14 +245,14 @@ def _ask_about_awards(core: Core, now: Now) -> None:
 
 def _reject_unknown_features(core: Core, now: Now) -> None:
     """Only a leader that has heard the fleet for a while may say that a feature does not exist."""
-    if not core.unfamiliar or now.mono < core.watching_since + 3 * core.settings.advert_s:
+    if not core.unknown_feature_jobs or now.mono < core.watching_since + 3 * core.settings.advert_s:
         return
-    for job_id in list(core.unfamiliar):
+    for job_id in list(core.unknown_feature_jobs):
         record = core.jobs.get(job_id)
-        core.unfamiliar.pop(job_id, None)
+        core.unknown_feature_jobs.pop(job_id, None)
         if record is None or record.state is not JobState.QUEUED:
             continue
-        feature = record.klass.feature
+        feature = record.job_class.feature
         known = ", ".join(sorted(core.fleet.features)) or "none"
         text = f"nobody serves the feature {feature!r}; features that agents serve: {known}"
         finish(core, record, "rejected", FailureCode.UNKNOWN_FEATURE, text, now, field="subject")

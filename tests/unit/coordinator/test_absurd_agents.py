@@ -15,7 +15,7 @@ from pocket3d.contracts.commands import BidPlaced, CallAnswered
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Advert, DeviceState
 from pocket3d.coordinator import effects, events
-from pocket3d.coordinator.fleet import born
+from pocket3d.coordinator.fleet import started_ms
 from pocket3d.coordinator.scoring import POLICIES, Candidate
 from support.coordinator_desk import AgentDouble, Desk, device, offer
 
@@ -132,7 +132,7 @@ def test_one_adapters_schema_costs_that_adapter_its_jobs_and_no_other(schema: di
 
 @pytest.mark.parametrize("name", ["²-x", "1" * 5000 + "-x", "٣-x", "-", "x"])
 def test_a_life_whose_name_tells_no_time_is_as_old_as_can_be(name: str, desk: Desk) -> None:
-    assert born(name) == 0
+    assert started_ms(name) == 0
     strange = AgentDouble()
     strange.incarnation = name
     desk.hear(strange)

@@ -130,7 +130,7 @@ def test_a_declined_job_keeps_its_place_and_its_attempts(desk: Desk, agent: Agen
     desk.tick(1.0)
     desk.decline(agent, item)
     assert desk.record().queued_at == queued_at
-    line = desk.engine.core.queue.line_of(desk.record().lot_key())
+    line = desk.engine.core.queue.line_of(desk.record().group_key())
     assert line is not None
     assert [record.job_id for record in line] == ["j1", "j2"]
     assert line.reasons["a1"][0].short_mb == 990
@@ -151,8 +151,8 @@ def test_an_answer_for_an_older_token_changes_nothing(desk: Desk, agent: AgentDo
     assert desk.state() is S.AWARDED
     desk.failed(agent, old, "worker_crashed")
     assert desk.state() is S.AWARDED
-    trouble = desk.record().trouble
-    assert trouble is None or not trouble.attempts
+    retry = desk.record().retry
+    assert retry is None or not retry.attempts
 
 
 def test_a_request_that_is_gone_ends_its_job(desk: Desk, agent: AgentDouble) -> None:
@@ -175,9 +175,9 @@ def test_a_failure_whose_answer_was_lost_counts_once(desk: Desk, agent: AgentDou
     # The answer was lost: both come again, and the agent's adverts list the attempt until they are answered.
     assert desk.report(agent, *both).noted == ("7-1/attempt_started", "7-1/attempt_failed")
     assert desk.state() is S.QUEUED
-    trouble = desk.record().trouble
-    assert trouble is not None
-    assert (trouble.spent, len(trouble.attempts)) == (1, 1)
+    retry = desk.record().retry
+    assert retry is not None
+    assert (retry.spent, len(retry.attempts)) == (1, 1)
 
 
 def test_an_advert_from_before_the_failure_was_answered_does_not_bring_the_attempt_back(
@@ -307,7 +307,7 @@ def test_another_agent_has_the_next_attempt_and_the_same_one_if_there_is_no_othe
     desk.hear(second)
     desk.failed(first, item, "adapter_unavailable")
     assert [c.agent_id for c in desk.take(effects.SendCall)] == ["a2"]
-    line = desk.engine.core.queue.line_of(desk.record().lot_key())
+    line = desk.engine.core.queue.line_of(desk.record().group_key())
     assert line is not None
     assert line.reasons["a1"][0].code == "excluded"
     desk.do(events.AgentSilent("a2", no_responders=True))
@@ -321,7 +321,7 @@ def test_out_of_memory_raises_the_requirement(desk: Desk) -> None:
     item = desk.running(small, vram_mb=6000)
     desk.hear(large)
     desk.failed(small, item, "out_of_memory", vram_peak_mb=8000)
-    assert desk.record().lot_key().vram_mb == 12_000
+    assert desk.record().group_key().vram_mb == 12_000
     (call,) = desk.take(effects.SendCall)
     assert call.agent_id == "a2"
     desk.effects.append(call)
@@ -341,9 +341,9 @@ def test_out_of_memory_on_the_largest_device_is_the_end(desk: Desk, agent: Agent
 def test_a_code_of_a_later_version_is_an_adapter_error(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.failed(agent, desk.running(agent), "quantum_noise")
-    trouble = desk.record().trouble
-    assert trouble is not None
-    assert trouble.attempts[0].code == "adapter_error"
+    retry = desk.record().retry
+    assert retry is not None
+    assert retry.attempts[0].code == "adapter_error"
 
 
 # ---------------------------------------------------------------- benching
@@ -369,10 +369,10 @@ def test_failures_in_a_row_bench_an_adapter_with_growing_pauses(agent: AgentDoub
         benched_at = desk.mono
         desk.submit(f"w{benched_at:.0f}")
         assert desk.take(effects.SendCall) == []
-        line = desk.engine.core.queue.line_of(desk.record(f"w{benched_at:.0f}").lot_key())
+        line = desk.engine.core.queue.line_of(desk.record(f"w{benched_at:.0f}").group_key())
         assert line is not None
         assert line.reasons["a1"][0].code == "benched"
-        assert not line.parked
+        assert not line.unschedulable
         desk.until(effects.SendCall)
         assert desk.mono - benched_at == pytest.approx(pause, abs=0.25)
         desk.failed(agent, desk.win(agent, f"w{benched_at:.0f}"), "invalid_output")

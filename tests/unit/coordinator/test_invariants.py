@@ -63,7 +63,7 @@ def keep_a_deadline(core: Core) -> None:
 
 
 def keep_what_runs_pending(core: Core) -> None:
-    core.auctioneer.expect(core.jobs["runs"])
+    core.auctioneer.preauction(core.jobs["runs"])
 
 
 def forget_a_waiting_job(core: Core) -> None:

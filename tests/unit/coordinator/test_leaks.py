@@ -7,8 +7,8 @@ from pocket3d.contracts.messages import AdapterOffer
 from pocket3d.coordinator import events
 from pocket3d.coordinator.deadlines import Deadlines
 from pocket3d.coordinator.planning import LotBid
-from pocket3d.coordinator.records import LotKey
-from pocket3d.coordinator.standing import StandingOffers
+from pocket3d.coordinator.records import GroupKey
+from pocket3d.coordinator.standing import BidCache
 from support.coordinator_desk import AgentDouble, Desk, offer
 
 MANY = 3000
@@ -53,7 +53,7 @@ def test_job_classes_without_a_job_are_forgotten() -> None:
         end(desk, f"j{number}")
     core = desk.engine.core
     assert len(core._classes) < 1100
-    kept = desk.record("stays").klass
+    kept = desk.record("stays").job_class
     assert core.intern(kept._replace()) is kept, "equal classes are still one object"
 
 
@@ -73,11 +73,11 @@ def test_benches_of_agents_that_never_return_are_forgotten(desk: Desk, agent: Ag
 
 def test_offers_for_kinds_of_jobs_that_came_once_are_forgotten(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
-    offers = StandingOffers(desk.engine.core.queue, desk.engine.core.fleet)
+    offers = BidCache(desk.engine.core.queue, desk.engine.core.fleet)
     bid = BidPlaced(
         lot=0, adapter_id="echo", device="fixed-0", claim_mb=0, slots=1, est_queue_s=0, est_load_s=0, stands=True
     )
-    keys = [LotKey("normal", "echo", None, vram_mb, frozenset()) for vram_mb in range(MANY)]
+    keys = [GroupKey("normal", "echo", None, vram_mb, frozenset()) for vram_mb in range(MANY)]
     for key in keys:
         offers.note(key, [LotBid("a1", bid, 0)], desk.mono)
     assert len(offers) <= 256

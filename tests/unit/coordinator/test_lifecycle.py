@@ -155,15 +155,15 @@ def test_every_row_is_taken(row: tuple[JobState, JobState], desk: Desk, agent: A
     PATHS[row](desk, agent)
     record = desk.record()
     assert record.state is row[1]
-    assert record.story is not None
-    assert record.story[-1].startswith(f"{row[0].value} -> {row[1].value}")
+    assert record.history is not None
+    assert record.history[-1].startswith(f"{row[0].value} -> {row[1].value}")
 
 
 @pytest.mark.parametrize(
     "row", [(a, b) for a in JobState for b in JobState if (a, b) not in TRANSITIONS], ids=lambda r: f"{r[0]}-{r[1]}"
 )
-def test_a_move_beside_the_table_raises_with_the_story(row: tuple[JobState, JobState]) -> None:
-    with pytest.raises(InvalidTransition, match=r"job j1: .* is not in the table; story: read; queued") as caught:
+def test_a_move_beside_the_table_raises_with_the_history(row: tuple[JobState, JobState]) -> None:
+    with pytest.raises(InvalidTransition, match=r"job j1: .* is not in the table; its history: read; queued") as caught:
         check_transition("j1", *row, ["read", "queued"])
     assert (caught.value.start, caught.value.end) == row
 
@@ -187,4 +187,4 @@ def test_the_story_keeps_its_last_moves_only(desk: Desk, agent: AgentDouble) -> 
         for agent.draining in (True, False):
             # A change of its advert, so that it is asked again.
             desk.hear(agent)
-    assert len(desk.record().story or []) == 12
+    assert len(desk.record().history or []) == 12

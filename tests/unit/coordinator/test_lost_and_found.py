@@ -19,8 +19,8 @@ def cut(desk: Desk, *, answer: bool = True) -> None:
 
 
 def spent(desk: Desk) -> int:
-    trouble = desk.record().trouble
-    return trouble.spent if trouble else 0
+    retry = desk.record().retry
+    return retry.spent if retry else 0
 
 
 def test_a_link_that_is_cut_again_and_again_ends_no_job_that_runs_on(desk: Desk, agent: AgentDouble) -> None:
@@ -32,7 +32,7 @@ def test_a_link_that_is_cut_again_and_again_ends_no_job_that_runs_on(desk: Desk,
         desk.hear(agent)
         assert (desk.state(), spent(desk)) == (S.RUNNING, 0)
     assert desk.take(effects.StoreResult) == []
-    assert desk.record().trouble is not None and desk.record().trouble.attempts == []  # type: ignore[union-attr]
+    assert desk.record().retry is not None and desk.record().retry.attempts == []  # type: ignore[union-attr]
     assert desk.told() == ["started", *["requeued", "started"] * 5]
 
 
@@ -58,10 +58,10 @@ def test_other_failures_of_the_same_agent_still_count(desk: Desk, agent: AgentDo
     cut(desk)
     assert spent(desk) == 2
     desk.hear(agent)
-    trouble = desk.record().trouble
-    assert trouble is not None
-    assert [error.code for error in trouble.attempts] == ["load_failed"]
-    assert (trouble.spent, trouble.excluded) == (1, {"a1"})
+    retry = desk.record().retry
+    assert retry is not None
+    assert [error.code for error in retry.attempts] == ["load_failed"]
+    assert (retry.spent, retry.excluded) == (1, {"a1"})
 
 
 def test_an_agent_that_is_back_before_the_results_were_read_has_lost_nothing(desk: Desk, agent: AgentDouble) -> None:

@@ -47,7 +47,7 @@ def test_only_those_that_take_it_are_invited(desk: Desk) -> None:
     assert call.agent_id == "b"
     assert set(call.lots[0].without) >= {"stepper", "other"}
     desk.tick(0.3)
-    line = desk.engine.core.queue.line_of(desk.record().lot_key())
+    line = desk.engine.core.queue.line_of(desk.record().group_key())
     assert line is not None
     assert line.reasons["a"][0].code == "parameters"
 

@@ -11,15 +11,15 @@ from pocket3d.contracts.fit import Room
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.coordinator import effects, events
-from pocket3d.coordinator.planning import Hold, LotBid, LotPlan, RoundPlanner
+from pocket3d.coordinator.planning import BackfillReservation, LotBid, LotPlan, RoundPlanner
 from pocket3d.coordinator.records import JobClass, JobRecord
 from pocket3d.coordinator.scoring import POLICIES, Candidate, least_start, spread
 from support.coordinator_desk import AgentDouble, Desk, offer
 
 
 def jobs(count: int) -> list[JobRecord]:
-    klass = JobClass.of("echo", "echo", "normal", Job(inputs={}))
-    return [JobRecord(number, f"j{number}", klass, 0.0, 0.0) for number in range(count)]
+    job_class = JobClass.of("echo", "echo", "normal", Job(inputs={}))
+    return [JobRecord(number, f"j{number}", job_class, 0.0, 0.0) for number in range(count)]
 
 
 def bid(agent_id: str, *, device: str = "d0", preference: int = 0, **values: Any) -> LotBid:
@@ -40,13 +40,15 @@ def warm_busy(agent_id: str, queue_s: float, **values: Any) -> LotBid:
     return bid(agent_id, warm=True, slots=0, claim_mb=0, est_queue_s=queue_s, est_load_s=0.0, **values)
 
 
-def planner(rooms_mb: dict[tuple[str, str], int] | None = None, hold: Hold | None = None) -> RoundPlanner:
+def planner(
+    rooms_mb: dict[tuple[str, str], int] | None = None, hold: BackfillReservation | None = None
+) -> RoundPlanner:
     """A planner of devices with so much room each; without any, only the bids' slots count."""
     rooms = {place: Room("cuda", 80_000, mb, 0, 0) for place, mb in (rooms_mb or {}).items()}
     return RoundPlanner(POLICIES["least_start"], rooms, assumed_run_s=30.0, hold=hold, now_mono=100.0)
 
 
-KEY = jobs(1)[0].lot_key()
+KEY = jobs(1)[0].group_key()
 
 
 def placed(plan: LotPlan) -> list[tuple[str, str]]:
@@ -121,7 +123,7 @@ def test_without_bids_nothing_is_planned() -> None:
 
 
 def test_a_held_device_takes_others_only_if_they_end_before() -> None:
-    hold = Hold("big", KEY._replace(vram_mb=9000), "a", "d0", start_at=120.0)
+    hold = BackfillReservation("big", KEY._replace(vram_mb=9000), "a", "d0", start_at=120.0)
     ends_in_time = bid("a", est_load_s=10.0, est_run_s=10.0)
     ends_late = bid("a", est_load_s=10.0, est_run_s=10.1)
     unknown = bid("a", est_load_s=1.0, est_run_s=None)
@@ -129,7 +131,7 @@ def test_a_held_device_takes_others_only_if_they_end_before() -> None:
     assert len(planner(hold=hold).plan(KEY, jobs(1), [ends_late]).assignments) == 0
     assert len(planner(hold=hold).plan(KEY, jobs(1), [unknown]).assignments) == 0
     assert placed(planner(hold=hold).plan(KEY, jobs(1), [ends_late, bid("b")])) == [("j0", "b")]
-    own = Hold("j7", KEY, "a", "d0", start_at=120.0)
+    own = BackfillReservation("j7", KEY, "a", "d0", start_at=120.0)
     assert placed(planner(hold=own).plan(KEY, jobs(1), [ends_late])) == [("j0", "a")], "one that bids alike may have it"
 
 

@@ -93,7 +93,7 @@ def test_parked_lines_come_back_together() -> None:
     queue.park(line)
     queue.add(waiting("j2"), 0.0)
     assert order(queue, 0.0) == [], "a job of a parked kind waits with its line"
-    assert queue.line_of(record.lot_key()) is line
+    assert queue.line_of(record.group_key()) is line
     queue.unpark_all()
     assert order(queue, 0.0) == ["j1", "j2"]
 
@@ -117,8 +117,8 @@ def test_a_small_job_is_awarded_in_the_first_round_past_fifty_thousand_that_fit_
     desk, agent = crowded(50_000, one_kind=one_kind)
     desk.hear(agent)
     assert desk.win(agent, "small").job_id == "small"
-    assert len(desk.engine.core.queue.parked) == (1 if one_kind else 50_000)
-    reasons = desk.engine.core.queue.line_of(desk.record("big0").lot_key())
+    assert len(desk.engine.core.queue.unschedulable) == (1 if one_kind else 50_000)
+    reasons = desk.engine.core.queue.line_of(desk.record("big0").group_key())
     assert reasons is not None
     (reason,) = reasons.reasons["a1"]
     assert (reason.code, reason.need_mb, reason.have_mb, reason.short_mb) == ("vram_total", 10_000, 8000, 2000)
@@ -129,9 +129,9 @@ def test_parking_costs_what_the_number_of_kinds_costs_and_only_once() -> None:
         desk, agent = crowded(jobs, one_kind=False)
         start = time.process_time()
         desk.engine.handle(events.AdvertReceived(agent.advert()), desk.now)
-        parked = time.process_time()
+        unschedulable = time.process_time()
         desk.engine.handle(events.AdvertReceived(agent.advert()), desk.now)
-        return parked - start, time.process_time() - parked
+        return unschedulable - start, time.process_time() - unschedulable
 
     few = min(seconds(2_000)[0] for _ in range(3))
     many, again = min(seconds(20_000) for _ in range(2))

@@ -124,9 +124,9 @@ def test_a_running_job_of_a_silent_agent_waits_one_lease() -> None:
     assert desk.mono - led_at == pytest.approx(desk.settings.agent_lease_s, abs=0.25)
     desk.do(events.ResultRead("j1", None))
     assert desk.state() is S.QUEUED
-    trouble = desk.record().trouble
-    assert trouble is not None
-    assert [(a.code, a.agent_id, a.attempt) for a in trouble.attempts] == [("agent_lost", "a1", 1)]
+    retry = desk.record().retry
+    assert retry is not None
+    assert [(a.code, a.agent_id, a.attempt) for a in retry.attempts] == [("agent_lost", "a1", 1)]
     assert desk.told() == ["requeued"]
 
 
@@ -174,9 +174,9 @@ def test_attempts_spent_before_count() -> None:
         for n, code in ((1, "worker_crashed"), (2, "handed_back"), (3, "timeout"))
     ]
     recovered(desk, attempt=3, error=JobError(code="timeout", message="m", attempts=spent))
-    trouble = desk.record().trouble
-    assert trouble is not None
-    assert (trouble.spent, desk.record().attempt_no) == (2, 3)
+    retry = desk.record().retry
+    assert retry is not None
+    assert (retry.spent, desk.record().attempt_no) == (2, 3)
 
 
 def test_a_story_that_has_left_by_age_makes_a_new_job() -> None:
@@ -272,7 +272,7 @@ def test_a_redelivered_result_of_an_ended_job_is_acked() -> None:
     desk.see(succeeded(), seq=55)
     desk.do(events.LastEventRead("j1", story(word="succeeded"), 9))
     assert desk.one(effects.AckResult).seq == 55
-    assert desk.engine.core.orphans == {}
+    assert desk.engine.core.early_results == {}
 
 
 def test_a_result_that_comes_while_the_job_is_being_read_is_kept_for_it() -> None:
@@ -284,7 +284,7 @@ def test_a_result_that_comes_while_the_job_is_being_read_is_kept_for_it() -> Non
     desk.do(events.LastEventRead("j1", story(word="queued"), 1))
     assert desk.state() is S.FINISHED
     assert desk.told() == ["started", "succeeded"]
-    assert desk.engine.core.orphans == {}
+    assert desk.engine.core.early_results == {}
 
 
 @pytest.mark.parametrize("ending", ["rejected", "cancelled"])
@@ -296,7 +296,7 @@ def test_no_result_is_left_waiting_for_a_job_that_ends_another_way(ending: str) 
     if ending == "cancelled":
         desk.do(events.CancelAsked("j1", None))
     desk.do(events.QueuedStored("j1"))
-    assert desk.engine.core.orphans == {}
+    assert desk.engine.core.early_results == {}
     assert desk.state() is S.FINISHED
 
 
@@ -337,7 +337,7 @@ def test_a_second_publish_waits_until_it_is_known_which_is_the_job(desk: Desk) -
     desk.do(events.QueuedConflict("j1"))
     desk.do(events.LastEventRead("j1", story(word="queued"), 9))
     assert desk.state() is S.QUEUED
-    assert desk.record().klass.priority == "high"
+    assert desk.record().job_class.priority == "high"
     assert desk.take(effects.AckJob) == []
 
 
@@ -395,7 +395,7 @@ def test_a_redelivered_result_does_not_end_a_second_publish(desk: Desk) -> None:
     assert desk.told() == []
     assert [a.seq for a in desk.take(effects.AckJob)] == [17]
     assert desk.one(effects.AckResult).seq == 55
-    assert desk.engine.core.orphans == {}
+    assert desk.engine.core.early_results == {}
 
 
 # ---------------------------------------------------------------- rejected

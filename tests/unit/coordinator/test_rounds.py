@@ -49,7 +49,7 @@ def test_nobody_without_the_adapter_or_the_room_is_invited(desk: Desk) -> None:
     desk.submit()
     assert set(invited(desk)) == {"able"}
     desk.tick(0.3)
-    line = desk.engine.core.queue.line_of(desk.record().lot_key())
+    line = desk.engine.core.queue.line_of(desk.record().group_key())
     assert line is not None
     assert {agent: reasons[0].code for agent, reasons in line.reasons.items()} == {
         "none": "no_adapter",
@@ -234,7 +234,7 @@ def test_a_lost_call_or_answer_is_called_again(desk: Desk, agent: AgentDouble) -
         desk.hear(agent, full=False)
     assert set(invited(desk)) == {"a1"}
     assert desk.state() is JobState.QUEUED
-    line = desk.engine.core.queue.line_of(desk.record().lot_key())
+    line = desk.engine.core.queue.line_of(desk.record().group_key())
     assert line is not None
     assert line.reasons == {} or line.reasons["a1"][0].code == "silent"
 

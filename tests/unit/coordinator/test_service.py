@@ -212,7 +212,7 @@ async def test_a_mistake_of_the_engine_ends_the_process_and_a_standby_takes_over
     await stage.publish("j1")
     await stage.told("j1", "queued")
     assert first.term is not None
-    monkeypatch.setattr(first.term.engine.core.fleet, "hear", _mistake)
+    monkeypatch.setattr(first.term.engine.core.fleet, "update", _mistake)
     await stage.agent()
     with pytest.raises(EngineFault, match="could not be handled") as caught:
         await asyncio.wait_for(stage.ended(first), 10)

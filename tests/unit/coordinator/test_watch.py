@@ -197,13 +197,13 @@ def test_adverts_out_of_order_are_dropped(desk: Desk, agent: AgentDouble) -> Non
 def test_another_life_of_the_agent_ends_what_the_former_ran(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.running(agent)
-    reborn = AgentDouble(born_ms=2000)
-    desk.hear(reborn)
+    restarted = AgentDouble(born_ms=2000)
+    desk.hear(restarted)
     assert desk.one(effects.ReadResult).job_id == "j1"
     desk.do(events.ResultRead("j1", None))
-    trouble = desk.record().trouble
-    assert trouble is not None
-    assert trouble.attempts[0].code == "agent_lost"
+    retry = desk.record().retry
+    assert retry is not None
+    assert retry.attempts[0].code == "agent_lost"
 
 
 def test_an_older_twin_is_not_listened_to(desk: Desk) -> None:

@@ -98,7 +98,7 @@ def _unfinished(world: World) -> str:
         parts.append("nobody leads")
     else:
         for record in leader.jobs:
-            parts.append(f"{record.job_id} {record.state.value}: {'; '.join((record.story or [])[-4:])}")
+            parts.append(f"{record.job_id} {record.state.value}: {'; '.join((record.history or [])[-4:])}")
     for agent in world.agents:
         if agent.engine is None:
             parts.append(f"{agent.process.name} is not there")

@@ -163,7 +163,6 @@ SHELLS = frozenset(
         "pocket3d.coordinator.leader_term",
         "pocket3d.coordinator.service",
         "pocket3d.coordinator.step_log",
-        "pocket3d.coordinator.tasks",
         "pocket3d.gpu_agents.describe",
         "pocket3d.gpu_agents.probes.cpu",
         "pocket3d.gpu_agents.probes.inventory",

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .tasks import TaskPool
+from pocket3d.bus.tasks import TaskPool
 
 #: How long an ack may wait for others, seconds.
 DELAY_S = 0.02

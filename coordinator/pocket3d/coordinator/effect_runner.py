@@ -21,6 +21,7 @@ from pocket3d.bus.port import (
     OutcomeUnknown,
     TooLarge,
 )
+from pocket3d.bus.tasks import TaskPool
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.codec import WireError, decode_union, encode
 from pocket3d.contracts.commands import (
@@ -44,7 +45,6 @@ from .history import BATCH_HEADER, JOB_SEQ_HEADER, read_last_event, read_stored_
 from .leader_record import ReadLeaderRecord, WriteLeaderRecord
 from .leader_record_io import read_leader_record, write_leader_record
 from .step_log import log_queued, log_step
-from .tasks import TaskPool
 from .term_engine import TermEffect, TermEvent
 
 log = structlog.get_logger(__name__)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from pocket3d.bus.port import Bus, BusError, Closable, Delivery, Msg
+from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.commands import AgentRecord, CallAnswered, OutcomesReported
@@ -23,7 +24,6 @@ from .engine import CoordinatorEngine
 from .history import read_stored_result
 from .leadership import Lead
 from .settings import CoordinatorSettings
-from .tasks import TaskPool
 from .term_engine import TermEngine, TermEvent
 
 log = structlog.get_logger(__name__)

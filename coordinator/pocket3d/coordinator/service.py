@@ -13,6 +13,7 @@ import structlog
 
 from pocket3d.bus import topology
 from pocket3d.bus.port import Bus, BusError, Closable, Conflict, Disconnected, Msg, OutcomeUnknown
+from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import AgentRecord
@@ -28,7 +29,6 @@ from .leader_record import ReadLeaderRecord, WriteLeaderRecord
 from .leader_term import LeaderTerm
 from .leadership import Leadership
 from .settings import CoordinatorSettings
-from .tasks import TaskPool
 
 log = structlog.get_logger(__name__)
 

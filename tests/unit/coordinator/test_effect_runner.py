@@ -19,6 +19,7 @@ from pocket3d.bus.port import (
     Stored,
     TooLarge,
 )
+from pocket3d.bus.tasks import TaskPool
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import (
@@ -48,7 +49,6 @@ from pocket3d.coordinator.leader_record import (
     ReadLeaderRecord,
     WriteLeaderRecord,
 )
-from pocket3d.coordinator.tasks import TaskPool
 from support.coordinator_desk import AgentDouble, story
 
 SUBJECTS = Subjects()

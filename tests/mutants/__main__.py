@@ -1,7 +1,7 @@
 """Are the lines that decide really tested?
 
     make mutants                                100 mutants, seed 0
-    make mutants MUTANTS_ARGS="--seed 7 --count 20 --module pocket3d.coordinator.planning"
+    make mutants MUTANTS_ARGS="--seed 7 --count 20 --module pocket3d.coordinator.auction.planning"
 
 Samples lines of the modules that decide (see `support/purity.py`), changes each in one place, and runs the fast tests
 that execute it, quick ones first, until one fails. Which tests those are is found by one run of all fast tests with

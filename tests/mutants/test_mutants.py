@@ -108,7 +108,7 @@ def test_one_that_no_test_notices_survives(fit_tests: Baseline, tmp_path: Path) 
 
 def test_the_module_as_it_is_survives_where_a_conftest_imports_it(tmp_path: Path) -> None:
     """Else every mutant of it would count as killed."""
-    module = modules()["pocket3d.coordinator.scoring"]
+    module = modules()["pocket3d.coordinator.auction.scoring"]
     tests = next((ROOT / "tests").rglob("test_planning.py")).relative_to(ROOT)
     known = Baseline({f"{tests}::test_best_fit_or_spread_among_equals": 0.1}, {str(module.path): {"1": [0]}})
     itself = mutants(module.path.read_text())[0]._replace(source=module.path.read_text())

@@ -11,10 +11,10 @@ import pytest
 from pocket3d.bus.port import Append, Expect
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.fit import Shortfall
-from pocket3d.coordinator import attempts, awards, core, watch
-from pocket3d.coordinator import engine as coordinator_engine
-from pocket3d.coordinator import events as coordinator_events
-from pocket3d.coordinator.records import JobRecord
+from pocket3d.coordinator.engine import attempts, awards, state as core, agents as watch
+from pocket3d.coordinator.engine import engine as coordinator_engine
+from pocket3d.coordinator.engine import events as coordinator_events
+from pocket3d.coordinator.engine.job import JobRecord
 from pocket3d.gpu_agents import effects, engine, engine_commands, events
 from pocket3d.gpu_agents.claims import Placement
 from pocket3d.gpu_agents.engine_core import Core as AgentCore

@@ -32,9 +32,9 @@ from pocket3d.contracts.messages import (
     RunningJob,
     Status,
 )
-from pocket3d.coordinator import effects, events
-from pocket3d.coordinator.engine import CoordinatorEngine
-from pocket3d.coordinator.records import JobRecord
+from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.engine.engine import CoordinatorEngine
+from pocket3d.coordinator.engine.job import JobRecord
 from pocket3d.coordinator.settings import CoordinatorSettings
 
 E = TypeVar("E", bound=effects.Effect)

@@ -16,8 +16,8 @@ from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.coordinator import effects, events
-from pocket3d.coordinator.api import Api
+from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.io.api import Api
 from support.coordinator_desk import AgentDouble, Desk, story
 
 SUBJECTS = Subjects()

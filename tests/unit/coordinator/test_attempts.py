@@ -7,7 +7,7 @@ import pytest
 from pocket3d.contracts.commands import AwardAnswer, AwardsAnswered
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
-from pocket3d.coordinator import effects, events
+from pocket3d.coordinator.engine import effects, events
 from support.coordinator_desk import AgentDouble, Desk, device, offer
 
 S = JobState

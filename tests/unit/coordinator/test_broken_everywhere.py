@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pocket3d.contracts.lifecycle import JobState
-from pocket3d.coordinator import effects
+from pocket3d.coordinator.engine import effects
 from support.coordinator_desk import AgentDouble, Desk, offer
 
 BROKEN = offer(available=False, reason="No module named 'flash_attn'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocket3d.coordinator.catch_up import CatchUpCounter
+from pocket3d.coordinator.leadership.catch_up import CatchUpCounter
 
 
 def counter(count: int) -> CatchUpCounter:

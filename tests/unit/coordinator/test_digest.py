@@ -8,7 +8,7 @@ import pytest
 
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.jobs import Job, SubmitRequest, admit
-from pocket3d.coordinator.digest import request_digest
+from pocket3d.coordinator.leadership.request_fingerprint import request_digest
 
 
 def published(data: bytes) -> Job:

@@ -37,11 +37,12 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import DeadLetter, Result
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.coordinator import effects, event_log, events
-from pocket3d.coordinator.digest import REQUEST_DIGEST_HEADER
-from pocket3d.coordinator.effect_runner import _CALLS, EffectRunner, Links
-from pocket3d.coordinator.history import BATCH_HEADER, JOB_SEQ_HEADER
-from pocket3d.coordinator.leader_record import (
+from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.leadership import event_log
+from pocket3d.coordinator.leadership.request_fingerprint import REQUEST_DIGEST_HEADER
+from pocket3d.coordinator.io.effect_runner import _CALLS, EffectRunner, Links
+from pocket3d.coordinator.engine.history import BATCH_HEADER, JOB_SEQ_HEADER
+from pocket3d.coordinator.leadership.leader_record import (
     LeaderRecordNotWritten,
     LeaderRecordRead,
     LeaderRecordUnread,

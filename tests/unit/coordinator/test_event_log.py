@@ -7,8 +7,8 @@ import pytest
 from pocket3d.contracts.codec import decode
 from pocket3d.contracts.commands import LeaderRecord
 from pocket3d.contracts.messages import Status
-from pocket3d.coordinator.effects import PublishEvent
-from pocket3d.coordinator.event_log import (
+from pocket3d.coordinator.engine.effects import PublishEvent
+from pocket3d.coordinator.leadership.event_log import (
     MOST_BYTES,
     MOST_EVENTS,
     PAUSE_S,
@@ -26,7 +26,7 @@ from pocket3d.coordinator.event_log import (
     LogEvent,
     ReadBatchEnd,
 )
-from pocket3d.coordinator.leader_record import (
+from pocket3d.coordinator.leadership.leader_record import (
     LeaderRecordNotWritten,
     LeaderRecordRead,
     LeaderRecordUnread,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import LeaderRecord
-from pocket3d.coordinator.leader_record import (
+from pocket3d.coordinator.leadership.leader_record import (
     LeaderRecordNotWritten,
     LeaderRecordRead,
     LeaderRecordUnread,
@@ -12,7 +12,7 @@ from pocket3d.coordinator.leader_record import (
     ReadLeaderRecord,
     WriteLeaderRecord,
 )
-from pocket3d.coordinator.leadership import (
+from pocket3d.coordinator.leadership.lease import (
     FencedOut,
     Lead,
     Leadership,

@@ -8,8 +8,8 @@ import pytest
 
 from pocket3d.contracts.lifecycle import InvalidTransition, JobState
 from pocket3d.contracts.messages import Result
-from pocket3d.coordinator import effects, events
-from pocket3d.coordinator.lifecycle import TRANSITIONS, check_transition
+from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.engine.lifecycle import TRANSITIONS, check_transition
 from support.coordinator_desk import AgentDouble, Desk, story
 
 S = JobState

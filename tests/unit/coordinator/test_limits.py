@@ -12,8 +12,8 @@ from pocket3d.contracts.commands import Award
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import AttemptError, DeadLetter, JobError, Result
-from pocket3d.coordinator import effects, events
-from pocket3d.coordinator.limits import (
+from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.leadership.message_limits import (
     MAX_PAYLOAD,
     fit_dead_letter,
     fit_result,

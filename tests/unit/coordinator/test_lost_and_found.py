@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pocket3d.contracts.lifecycle import JobState
-from pocket3d.coordinator import effects, events
+from pocket3d.coordinator.engine import effects, events
 from support.coordinator_desk import AgentDouble, Desk, story
 
 S = JobState

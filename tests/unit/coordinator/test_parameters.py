@@ -9,7 +9,7 @@ import msgspec
 from pocket3d.contracts.commands import AwardAnswer, Reason
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import AdapterOffer
-from pocket3d.coordinator import effects, events
+from pocket3d.coordinator.engine import effects, events
 from support.coordinator_desk import AgentDouble, Desk, offer
 
 

@@ -10,7 +10,7 @@ from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.commands import AgentRecord
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import AttemptError, JobError, Result
-from pocket3d.coordinator import effects, events
+from pocket3d.coordinator.engine import effects, events
 from support.coordinator_desk import EPOCH_WALL, AgentDouble, Desk, offer, story
 
 S = JobState

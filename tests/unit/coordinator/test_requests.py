@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocket3d.coordinator.requests import Request, RequestCache
+from pocket3d.coordinator.leadership.request_cache import Request, RequestCache
 
 
 def test_the_oldest_leave_when_it_is_full() -> None:

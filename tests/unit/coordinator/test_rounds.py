@@ -5,7 +5,7 @@ from __future__ import annotations
 from pocket3d.contracts.commands import CallAnswered, Lot, Reason
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Resident
-from pocket3d.coordinator import effects, events
+from pocket3d.coordinator.engine import effects, events
 from support.coordinator_desk import AgentDouble, Desk, device, offer
 
 

@@ -17,7 +17,7 @@ from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.coordinator.leader_term import EngineFault
+from pocket3d.coordinator.io.leader_term import EngineFault
 from pocket3d.coordinator.service import CoordinatorService
 from pocket3d.coordinator.settings import CoordinatorSettings
 from support.coordinator_desk import AgentDouble, offer

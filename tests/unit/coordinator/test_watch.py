@@ -6,8 +6,8 @@ import pytest
 
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Result, RunningJob
-from pocket3d.coordinator import effects, events
-from pocket3d.coordinator.explain import explain
+from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.engine.explain import explain
 from support.coordinator_desk import AgentDouble, Desk, device, offer
 
 S = JobState

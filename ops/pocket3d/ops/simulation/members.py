@@ -9,7 +9,7 @@ from pathlib import Path
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
-from pocket3d.coordinator.records import JobRecord
+from pocket3d.coordinator.engine.job import JobRecord
 from pocket3d.coordinator.service import CoordinatorService
 from pocket3d.coordinator.settings import CoordinatorSettings
 from pocket3d.gpu_agents.describe import DeclaredAdapter

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pocket3d.contracts.lifecycle import JobState
-from pocket3d.coordinator import lifecycle as job_lifecycle
+from pocket3d.coordinator.engine import lifecycle as job_lifecycle
 from pocket3d.gpu_agents import lifecycle as agent_lifecycle
 from pocket3d.gpu_agents.lifecycle import RunState, WorkerState
 

@@ -1,0 +1,386 @@
+"""The coordinator's picture of the agents: their last adverts, less its own awards in flight. A hint, not a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pocket3d.contracts.bounds import decimal
+from pocket3d.contracts.commands import AgentRecord, Reason
+from pocket3d.contracts.failures import DeclineCode
+from pocket3d.contracts.features import is_built_in
+from pocket3d.contracts.fit import Need, Room, fits
+from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState
+from pocket3d.contracts.parameters import CheckCache, ParameterCheck
+
+from ..engine.job import Attempt, GroupKey
+from ..settings import CoordinatorSettings
+
+
+def heard_record(advert: Advert, at: str) -> AgentRecord:
+    """Of an agent that was heard and never recorded: enough for a new leader to ask it what it runs."""
+    return AgentRecord(
+        agent_id=advert.agent_id,
+        incarnation=advert.incarnation,
+        host=advert.host,
+        version=advert.version,
+        draining=advert.draining,
+        devices=[],
+        adapters=[],
+        features=[],
+        at=at,
+    )
+
+
+class Bench:
+    """One adapter on one agent: failures in a row, and until when it is left out."""
+
+    __slots__ = ("failed_at", "failures", "pauses", "until")
+
+    def __init__(self) -> None:
+        #: When the last failure was counted, monotonic seconds.
+        self.failed_at = 0.0
+        self.failures = 0
+        self.pauses = 0
+        self.until = 0.0
+
+
+def started_ms(incarnation: str) -> int:
+    """When a life of an agent began, Unix milliseconds; 0 where its name does not say."""
+    return decimal(incarnation.partition("-")[0]) or 0
+
+
+class CapacitySnapshot(NamedTuple):
+    """What of an advert matters for placing jobs."""
+
+    kind: tuple[str, bool, int]
+    tokens: frozenset[str]
+    residents: frozenset[tuple[str, str]]
+    #: Device -> MB neither used nor promised.
+    rooms: dict[str, int]
+
+    def may_unblock(self, former: CapacitySnapshot | None) -> bool:
+        """True if a job that found no place before might find one now.
+
+        Measured free VRAM flickers with other processes: it counts from the former low on, in steps of 256 MB.
+        """
+        if former is None or self.kind != former.kind:
+            return True
+        if former.tokens - self.tokens or self.residents - former.residents:
+            return True
+        return any(room >= former.rooms.get(device, 0) + 256 for device, room in self.rooms.items())
+
+
+class AgentView:
+    """One agent as last heard."""
+
+    def __init__(self, advert: Advert, last_seen: float) -> None:
+        self.advert = advert
+        self.adapters: dict[str, AdapterOffer] = {}
+        self.preferred: dict[str, list[str]] = {}
+        self.last_seen = last_seen
+        #: When "no responders" was answered, monotonic seconds.
+        self.no_responder_times: list[float] = []
+        self.asked = False
+        #: When it was last asked about awards that it had not answered, monotonic seconds.
+        self.asked_at = 0.0
+        #: Rises when something changed that could place a job.
+        self.version = 0
+        self.picture: CapacitySnapshot | None = None
+        #: Tokens of attempts that this coordinator has out on it -> job id.
+        self.attempts: dict[str, str] = {}
+        #: Listed tokens of jobs that are not known, seen once: at the second time they are cancelled.
+        self.unknown_attempts: set[str] = set()
+        #: Tokens listed by its last advert.
+        self.listed: frozenset[str] = frozenset()
+
+    @property
+    def agent_id(self) -> str:
+        """Its id."""
+        return self.advert.agent_id
+
+    def device(self, device_id: str) -> DeviceState | None:
+        """One of its devices."""
+        return next((d for d in self.advert.devices if d.id == device_id), None)
+
+    def serving(self, key: GroupKey) -> Iterator[AdapterOffer]:
+        """Adapters that could serve a lot: by preference list if binding, else by feature."""
+        for offer in self.adapters.values():
+            if offer.adapter_id in key.unfit:
+                continue
+            if key.preferred is not None:
+                # Of one that cannot be imported the feature may not even be known; it is named, so it is meant.
+                if offer.adapter_id in key.preferred and (offer.feature == key.canonical or not offer.available):
+                    yield offer
+            elif offer.feature == key.canonical:
+                yield offer
+
+    def composition(self) -> object:
+        """What decides whether a job could ever run here."""
+        return (
+            self.advert.incarnation,
+            self.advert.draining,
+            tuple((d.id, d.kind, d.total_mb, d.buffer_mb) for d in self.advert.devices),
+            tuple((a.adapter_id, a.feature, a.vram_mb, a.available, tuple(a.devices)) for a in self.adapters.values()),
+        )
+
+
+class Fleet:
+    """All agents. `version` rises with any change that could place a job, `composition` when an agent comes, goes, or
+    has other devices or adapters.
+    """
+
+    def __init__(self, settings: CoordinatorSettings) -> None:
+        self._settings = settings
+        self.agents: dict[str, AgentView] = {}
+        self.features: set[str] = set()
+        self.benches: dict[tuple[str, str], Bench] = {}
+        self.version = 0
+        self.composition = 0
+        self._checks = CheckCache()
+        #: Feature -> adapter -> the checks that its agents declare; made when first asked for, None when out of date.
+        self._checks_of: dict[str, dict[str, tuple[ParameterCheck | None, ...]]] | None = None
+
+    def checks_of(self, canonical: str) -> dict[str, tuple[ParameterCheck | None, ...]]:
+        """By adapter, what the present agents declare of its parameters. Those that cannot run and declare nothing
+        (they could not be asked) are left out.
+        """
+        if self._checks_of is None:
+            made: dict[str, dict[str, dict[int, ParameterCheck | None]]] = {}
+            for view in self.agents.values():
+                for offer in view.adapters.values():
+                    if offer.available or offer.parameters is not None:
+                        check = self._checks.of(offer.parameters)
+                        made.setdefault(offer.feature, {}).setdefault(offer.adapter_id, {})[id(check)] = check
+            self._checks_of = {f: {a: tuple(c.values()) for a, c in ids.items()} for f, ids in made.items()}
+        return self._checks_of.get(canonical, {})
+
+    def update(self, advert: Advert, now_mono: float) -> tuple[AgentView, bool] | None:
+        """Take in an advert: the agent and whether this is a new life of it. None if a newer one is known."""
+        view = self.agents.get(advert.agent_id)
+        restarted = view is None or view.advert.incarnation != advert.incarnation
+        if view is not None and restarted and started_ms(advert.incarnation) < started_ms(view.advert.incarnation):
+            # Two agents with one id: the later start has it.
+            return None
+        if view is not None and not restarted and advert.seq <= view.advert.seq:
+            return None
+        before = view.composition() if view is not None else None
+        if view is None or restarted:
+            fresh = AgentView(advert, now_mono)
+            if view is not None:
+                fresh.version = view.version
+                fresh.attempts = view.attempts
+            view = self.agents[advert.agent_id] = fresh
+            self._checks_of = None
+        view.advert = advert
+        view.last_seen = now_mono
+        view.no_responder_times = []
+        view.listed = frozenset(r.token for r in advert.running)
+        if advert.adapters is not None:
+            listed = {a.adapter_id: a for a in advert.adapters}
+            if listed != view.adapters:
+                view.adapters = listed
+                self._checks_of = None
+            self.features.update(a.feature for a in advert.adapters)
+        if advert.preferred_adapters is not None:
+            view.preferred = advert.preferred_adapters
+        if view.composition() != before:
+            self.composition += 1
+            # Other devices or adapters are news for waiting lines too, whatever room there is.
+            self.touch(view)
+        self._note_change(view)
+        return view, restarted
+
+    def _note_change(self, view: AgentView) -> None:
+        advert = view.advert
+        picture = CapacitySnapshot(
+            kind=(advert.incarnation, advert.draining, len(view.adapters)),
+            tokens=frozenset(r.token for r in advert.running if r.on_device),
+            residents=frozenset((r.adapter_id, r.device) for r in advert.residents),
+            rooms={d.id: d.free_mb - d.reserved_mb for d in advert.devices},
+        )
+        if picture.may_unblock(view.picture):
+            self.touch(view)
+        elif view.picture is not None:
+            # Keep the low, so that room that grows slowly counts in the end.
+            low = {d: min(room, view.picture.rooms.get(d, room)) for d, room in picture.rooms.items()}
+            picture = picture._replace(rooms=low)
+        view.picture = picture
+
+    def touch(self, view: AgentView) -> None:
+        """Something changed on this agent that could place a job."""
+        view.version += 1
+        self.version += 1
+
+    def lose(self, agent_id: str) -> AgentView | None:
+        """Forget an agent; what it was."""
+        view = self.agents.pop(agent_id, None)
+        if view is not None:
+            self._checks_of = None
+            self.version += 1
+            self.composition += 1
+        return view
+
+    def begin_leases_again(self, now_mono: float) -> None:
+        """After a pause or a reconnect nobody is late."""
+        for view in self.agents.values():
+            view.last_seen = now_mono
+            view.no_responder_times = []
+
+    # -- attempts out on agents
+
+    def book(self, attempt: Attempt, job_id: str) -> None:
+        """An award goes out."""
+        view = self.agents.get(attempt.agent_id)
+        if view is not None:
+            view.attempts[attempt.token] = job_id
+
+    def release(self, attempt: Attempt) -> None:
+        """An attempt ended: its agent may have room again."""
+        view = self.agents.get(attempt.agent_id)
+        if view is not None and view.attempts.pop(attempt.token, None) is not None:
+            self.touch(view)
+
+    @property
+    def attempts_out(self) -> int:
+        """Awards that have not ended."""
+        return sum(len(view.attempts) for view in self.agents.values())
+
+    # -- benching
+
+    def note_failure(self, agent_id: str, adapter_id: str, now_mono: float) -> None:
+        """One more failure in a row; from `bench_after` on the adapter pauses there, each time twice as long."""
+        bench = self.benches.setdefault((agent_id, adapter_id), Bench())
+        if bench.until > now_mono:
+            # It began before the pause, like the others of a worker that died with all of its runs: nothing new.
+            return
+        bench.failures += 1
+        bench.failed_at = now_mono
+        if bench.failures >= self._settings.bench_after:
+            pause = min(self._settings.bench_s * 2.0 ** min(bench.pauses, 30), self._settings.bench_cap_s)
+            bench.until = now_mono + pause
+            bench.pauses += 1
+            # One more failure after the pause benches it again at once.
+            bench.failures = self._settings.bench_after - 1
+
+    def note_success(self, agent_id: str, adapter_id: str) -> None:
+        """It works: the failures in a row end."""
+        self.benches.pop((agent_id, adapter_id), None)
+
+    def benched(self, agent_id: str, now_mono: float) -> list[str]:
+        """Adapters that pause on an agent."""
+        return [a for (g, a), bench in self.benches.items() if g == agent_id and bench.until > now_mono]
+
+    def fails_again(self, agent_id: str, adapter_id: str | None) -> bool:
+        """True if an adapter is benched there for the second time in a row: its pause did not mend it."""
+        bench = self.benches.get((agent_id, adapter_id or ""))
+        return bench is not None and bench.pauses > 1
+
+    def release_benches(self, now_mono: float) -> None:
+        """Pauses that are over count as a change of the picture. Failures of an agent that left are held against it
+        for one longest pause: a restart does not mend an adapter, but an agent that never returns is forgotten.
+        """
+        for (agent_id, adapter_id), bench in list(self.benches.items()):
+            if agent_id not in self.agents and now_mono >= bench.failed_at + self._settings.bench_cap_s:
+                del self.benches[agent_id, adapter_id]
+                continue
+            if 0.0 < bench.until <= now_mono:
+                bench.until = 0.0
+                view = self.agents.get(agent_id)
+                if view is not None:
+                    self.touch(view)
+
+    # -- questions
+
+    def knows_feature(self, canonical: str) -> bool:
+        """In the table, or advertised by anyone ever heard of."""
+        return is_built_in(canonical) or canonical in self.features
+
+    def remember_features(self, features: Iterable[str]) -> None:
+        """From the records of a former leader."""
+        self.features.update(features)
+
+    def largest_room_mb(self) -> int:
+        """The most VRAM that any one device could ever give."""
+        return max(
+            (d.total_mb - d.buffer_mb for v in self.agents.values() for d in v.advert.devices),
+            default=0,
+        )
+
+    def obstacles(self, view: AgentView, key: GroupKey, now_mono: float) -> list[Reason]:
+        """Why it makes no sense to invite this agent for a lot; empty if it does."""
+        agent_id = view.agent_id
+        if view.advert.draining:
+            return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value)]
+        offers = list(view.serving(key))
+        if not offers:
+            unfit = [a for a in key.unfit if a in view.adapters and view.adapters[a].feature == key.canonical]
+            code = DeclineCode.PARAMETERS if unfit else DeclineCode.NO_ADAPTER
+            return [Reason(agent_id=agent_id, code=code.value, adapter_id=unfit[0] if unfit else None)]
+        benched = set(self.benched(agent_id, now_mono))
+        reasons: list[Reason] = []
+        for offer in offers:
+            if not offer.available:
+                code, text = DeclineCode.ADAPTER_UNAVAILABLE, offer.reason
+            elif offer.adapter_id in benched:
+                code, text = DeclineCode.BENCHED, "paused here after failures in a row"
+            else:
+                short = self._never_fits(view, offer, key)
+                if not short:
+                    return []
+                reasons += short
+                continue
+            reasons.append(Reason(agent_id=agent_id, adapter_id=offer.adapter_id, code=code.value, message=text))
+        return reasons
+
+    def _never_fits(self, view: AgentView, offer: AdapterOffer, key: GroupKey) -> list[Reason]:
+        """One reason per device when no device could hold it even when empty; else nothing."""
+        need = offer.vram_mb if key.vram_mb is None else key.vram_mb
+        reasons = []
+        for device in view.advert.devices:
+            empty = Room.empty(device.kind, device.total_mb, device.buffer_mb)
+            short = fits(Need(need, tuple(offer.devices)), empty)
+            if short is None:
+                return []
+            if short.dimension == "device_kind":
+                continue
+            reasons.append(
+                Reason(
+                    agent_id=view.agent_id,
+                    device=device.id,
+                    adapter_id=offer.adapter_id,
+                    code=DeclineCode.VRAM_TOTAL.value,
+                    need_mb=short.need,
+                    have_mb=short.have,
+                    short_mb=short.short,
+                )
+            )
+        if not reasons:
+            kinds = " or ".join(offer.devices)
+            reasons.append(
+                Reason(
+                    agent_id=view.agent_id,
+                    adapter_id=offer.adapter_id,
+                    code=DeclineCode.NO_DEVICE.value,
+                    message=f"runs on {kinds}, there is no such device here",
+                )
+            )
+        return reasons
+
+    def record(self, view: AgentView, at: str) -> AgentRecord:
+        """What the agents bucket says of an agent."""
+        advert = view.advert
+        return AgentRecord(
+            agent_id=advert.agent_id,
+            incarnation=advert.incarnation,
+            host=advert.host,
+            version=advert.version,
+            draining=advert.draining,
+            devices=[
+                {"id": d.id, "kind": d.kind, "name": d.name, "total_mb": d.total_mb, "buffer_mb": d.buffer_mb}
+                for d in advert.devices
+            ],
+            adapters=sorted(a.adapter_id for a in view.adapters.values() if a.available),
+            features=sorted({a.feature for a in view.adapters.values()}),
+            at=at,
+        )

@@ -1,0 +1,207 @@
+"""From bids to awards: which waiting job goes to which offer, decided on values.
+
+Offers are taken greedily in queue order. An offer whose worker is busy may be the best one (a warm model beats a load
+elsewhere): then the job keeps waiting with that plan, and the plan counts into the offer's queue, so that a hundred
+jobs do not all wait for one warm agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from pocket3d.contracts.commands import BidPlaced
+from pocket3d.contracts.fit import Need, Room, fits
+
+from ..engine.job import GroupKey, JobRecord
+from .scoring import Candidate, Policy
+
+
+class LotBid(NamedTuple):
+    """One bid with the agent that placed it."""
+
+    agent_id: str
+    bid: BidPlaced
+    #: Place of its adapter in the order of equals, 0 best.
+    preference: int
+
+
+class Assignment(NamedTuple):
+    """A job goes to an offer now."""
+
+    record: JobRecord
+    agent_id: str
+    device: str
+    adapter_id: str
+    claim_mb: int
+
+
+class BackfillReservation(NamedTuple):
+    """A device kept for the oldest job that waits for room (EASY backfill: Lifka, 1995), and for those that bid alike:
+    whichever of them stands in front may take it, or it would wait behind the hold, and the hold behind it.
+    """
+
+    job_id: str
+    key: GroupKey
+    agent_id: str
+    device: str
+    #: When the job is expected to start there, monotonic seconds.
+    start_at: float
+
+
+class LotPlan(NamedTuple):
+    """What a round decided for one lot."""
+
+    assignments: list[Assignment]
+    #: In words: what the lot waits for; None if nothing does.
+    waits_for: str | None
+    #: The device on which the lot's next job could start first, and in how many seconds; None without any bid.
+    next_start: tuple[str, str, float] | None
+
+
+class _Offer:
+    """A bid and what this round has already put on it."""
+
+    __slots__ = ("agent_id", "bid", "planned", "preference", "slots", "taken")
+
+    def __init__(self, lot_bid: LotBid) -> None:
+        self.agent_id = lot_bid.agent_id
+        self.bid = lot_bid.bid
+        self.preference = lot_bid.preference
+        self.slots = lot_bid.bid.slots
+        self.taken = 0
+        self.planned = 0
+
+    @property
+    def claim_mb(self) -> int:
+        return self.bid.claim_next_mb if self.taken else self.bid.claim_mb
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.agent_id, self.bid.device
+
+
+class RoundPlanner:
+    """Plans the lots of one round one after the other on the same room.
+
+    Args:
+        policy: orders candidates.
+        rooms: (agent, device) -> what may be promised there now, idle residents not counted. On a device that its
+            agent does not list, the slots of a bid alone decide.
+        assumed_run_s: run time where an agent has no history.
+        hold: a device kept for another job, or None.
+        now_mono: for the hold.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        rooms: Mapping[tuple[str, str], Room],
+        assumed_run_s: float,
+        hold: BackfillReservation | None,
+        now_mono: float,
+    ) -> None:
+        self._policy = policy
+        self._rooms = dict(rooms)
+        self._assumed_run_s = assumed_run_s
+        self._hold = hold
+        self._now = now_mono
+        #: MB of idle residents that this round has already evicted: they give their room once.
+        self._evicted: dict[tuple[str, str], int] = {}
+        #: Slots used by earlier lots of this round on a worker.
+        self._used: dict[tuple[str, str, str], int] = {}
+
+    def plan(self, key: GroupKey, jobs: Iterable[JobRecord], bids: Sequence[LotBid]) -> LotPlan:
+        """Place the jobs of one lot, in their order."""
+        offers = [_Offer(b) for b in bids]
+        assignments: list[Assignment] = []
+        waits_for: str | None = None
+        next_start: tuple[str, str, float] | None = None
+        for record in jobs:
+            best: _Offer | None = None
+            best_score: tuple[int, str, str] | None = None
+            open_offers = False
+            for offer in offers:
+                free = self._free_now(offer, record)
+                open_offers = open_offers or free
+                score = (self._policy(self._candidate(offer, free)), offer.agent_id, offer.bid.device)
+                if best_score is None or score < best_score:
+                    best, best_score = offer, score
+            if best is None:
+                break
+            if self._free_now(best, record):
+                assignments.append(self._assign(best, record))
+                continue
+            start = self._start_s(best, free=False)
+            if next_start is None:
+                next_start = (best.agent_id, best.bid.device, start)
+                waits_for = f"waits for {best.bid.adapter_id} on {best.agent_id}/{best.bid.device}, about {start:.1f} s"
+            if not open_offers:
+                break
+            best.planned += 1
+        return LotPlan(assignments, waits_for, next_start)
+
+    def _assign(self, offer: _Offer, record: JobRecord) -> Assignment:
+        evicted = self._evictable(offer)
+        self._evicted[offer.place] = self._evicted.get(offer.place, 0) + evicted
+        room = self._rooms.get(offer.place)
+        if room is not None:
+            promised = room.reserved_mb + offer.claim_mb
+            self._rooms[offer.place] = room._replace(free_mb=room.free_mb + evicted, reserved_mb=promised)
+        worker = (*offer.place, offer.bid.adapter_id)
+        self._used[worker] = self._used.get(worker, 0) + 1
+        assignment = Assignment(record, offer.agent_id, offer.bid.device, offer.bid.adapter_id, offer.claim_mb)
+        offer.taken += 1
+        return assignment
+
+    def _evictable(self, offer: _Offer) -> int:
+        """MB that evicting idle residents still gives to this offer."""
+        if offer.taken:
+            return 0
+        return max(0, offer.bid.evict_mb - self._evicted.get(offer.place, 0))
+
+    def _free_now(self, offer: _Offer, record: JobRecord) -> bool:
+        bid = offer.bid
+        worker = (*offer.place, bid.adapter_id)
+        slots = bid.slots - self._used.get(worker, 0)
+        room = self._rooms.get(offer.place)
+        if room is None:
+            if slots < 1:
+                return False
+        else:
+            with_evicted = room._replace(free_mb=room.free_mb + self._evictable(offer))
+            if fits(Need(offer.claim_mb, (room.kind,), slots), with_evicted) is not None:
+                return False
+        hold = self._hold
+        if hold is not None and hold.key != record.group_key() and offer.place == (hold.agent_id, hold.device):
+            # Others run on a held device only if they end before the held job's start.
+            if bid.est_run_s is None:
+                return False
+            return self._now + bid.est_load_s + bid.est_run_s <= hold.start_at
+        return True
+
+    def _run_s(self, offer: _Offer) -> float:
+        return offer.bid.est_run_s if offer.bid.est_run_s is not None else self._assumed_run_s
+
+    def _start_s(self, offer: _Offer, *, free: bool) -> float:
+        bid = offer.bid
+        if free:
+            return bid.est_load_s
+        run_s = self._run_s(offer)
+        queue_s = bid.est_queue_s
+        if bid.slots > 0 or queue_s <= 0:
+            # It had room when it bid; this round has used it up.
+            queue_s = bid.est_load_s + run_s
+        rounds = offer.planned // max(bid.max_concurrent, 1)
+        return queue_s + rounds * run_s + (0.0 if bid.warm else bid.est_load_s)
+
+    def _candidate(self, offer: _Offer, free: bool) -> Candidate:
+        room = self._rooms.get(offer.place)
+        return Candidate(
+            agent_id=offer.agent_id,
+            device=offer.bid.device,
+            adapter_id=offer.bid.adapter_id,
+            est_start_s=self._start_s(offer, free=free),
+            preference=offer.preference,
+            leftover_mb=max(0, room.available_mb - offer.claim_mb) if room is not None else 0,
+        )

@@ -1,0 +1,161 @@
+"""Who waits, in which order: a line per kind of job, lines ordered by priority with ageing."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator
+
+from pocket3d.contracts.commands import Reason
+from pocket3d.contracts.lifecycle import PRIORITIES
+
+from ..engine.job import GroupKey, JobRecord
+
+_LEVEL = {priority: level for level, priority in enumerate(PRIORITIES)}
+
+
+class JobGroup:
+    """Jobs that bid alike, first come first served; those that come back from an attempt stand in front."""
+
+    __slots__ = ("_asleep_at", "_until", "declined", "fresh", "key", "plan", "reasons", "returned", "unschedulable")
+
+    def __init__(self, key: GroupKey) -> None:
+        self.key = key
+        self.returned: dict[str, JobRecord] = {}
+        self.fresh: dict[str, JobRecord] = {}
+        #: Version of the fleet's picture at which nothing could be done; None when a round may be tried.
+        self._asleep_at: int | None = None
+        self._until = math.inf
+        #: Agent -> version of its picture when it declined.
+        self.declined: dict[str, int] = {}
+        #: Agent -> why it declined, for `explain`.
+        self.reasons: dict[str, list[Reason]] = {}
+        #: What the last round planned for it, in words.
+        self.plan: str | None = None
+        #: No agent of the present fleet could ever take it.
+        self.unschedulable = False
+
+    def __len__(self) -> int:
+        return len(self.returned) + len(self.fresh)
+
+    def __iter__(self) -> Iterator[JobRecord]:
+        yield from self.returned.values()
+        yield from self.fresh.values()
+
+    def head(self) -> JobRecord:
+        """The job whose turn it is."""
+        return next(iter(self))
+
+    def sleep(self, version: int, until: float = math.inf) -> None:
+        """Nothing can be done as long as the fleet looks as it does at `version`; look again at `until` all the same
+        (monotonic seconds).
+        """
+        self._asleep_at = version
+        self._until = until
+
+    def sleeps(self, version: int, now_mono: float) -> bool:
+        """True while another round would lead nowhere."""
+        return self._asleep_at == version and now_mono < self._until
+
+    def wake(self) -> None:
+        """Let the next round try it again."""
+        self._asleep_at = None
+
+
+class WaitingQueue:
+    """All waiting jobs.
+
+    Lines that no agent of the present fleet could ever serve are parked apart, so that fifty thousand of them cost
+    the others nothing; they return when the fleet's composition changes.
+    """
+
+    def __init__(self, ageing_s: float) -> None:
+        self._ageing_s = ageing_s
+        self.active: dict[GroupKey, JobGroup] = {}
+        self.unschedulable: dict[GroupKey, JobGroup] = {}
+        self._later: list[tuple[float, int, JobRecord]] = []
+        self._order = 0
+        self.count = 0
+
+    def __iter__(self) -> Iterator[JobRecord]:
+        """All waiting jobs, those that pause included, in no order."""
+        for line in (*self.active.values(), *self.unschedulable.values()):
+            yield from line
+        for _, _, record in self._later:
+            yield record
+
+    def line_of(self, key: GroupKey) -> JobGroup | None:
+        """The line with that key, parked or not."""
+        return self.active.get(key) or self.unschedulable.get(key)
+
+    def add(self, record: JobRecord, now_mono: float, *, returned: bool = False) -> None:
+        """Let a job wait; one with a `not_before` in the future joins its line then."""
+        self.count += 1
+        if record.not_before > now_mono:
+            self._order += 1
+            heapq.heappush(self._later, (record.not_before, self._order, record))
+            return
+        self._join(record, returned=returned)
+
+    def _join(self, record: JobRecord, *, returned: bool) -> None:
+        key = record.group_key()
+        line = self.line_of(key)
+        if line is None:
+            line = self.active[key] = JobGroup(key)
+        waiting = line.returned if returned else line.fresh
+        waiting[record.job_id] = record
+        if len(line) == 1:
+            line.wake()
+
+    def remove(self, record: JobRecord) -> None:
+        """Take a job out, wherever it waits."""
+        key = record.group_key()
+        line = self.line_of(key)
+        if line is not None and (
+            line.returned.pop(record.job_id, None) is not None or line.fresh.pop(record.job_id, None) is not None
+        ):
+            self.count -= 1
+            if not len(line):
+                self.active.pop(key, None)
+                self.unschedulable.pop(key, None)
+            return
+        for index, (_, _, waiting) in enumerate(self._later):
+            if waiting is record:
+                self._later[index] = self._later[-1]
+                self._later.pop()
+                heapq.heapify(self._later)
+                self.count -= 1
+                return
+
+    def release_due(self, now_mono: float) -> bool:
+        """Let jobs whose pause is over join their lines; true if any did."""
+        released = False
+        while self._later and self._later[0][0] <= now_mono:
+            _, _, record = heapq.heappop(self._later)
+            self._join(record, returned=True)
+            released = True
+        return released
+
+    def park(self, line: JobGroup) -> None:
+        """Put a line apart until the fleet's composition changes."""
+        line.unschedulable = True
+        self.active.pop(line.key, None)
+        self.unschedulable[line.key] = line
+
+    def unpark_all(self) -> None:
+        """The fleet's composition changed: every line may be tried again."""
+        for line in self.unschedulable.values():
+            line.unschedulable = False
+            line.wake()
+        self.active.update(self.unschedulable)
+        self.unschedulable = {}
+
+    def in_order(self, now_mono: float) -> list[JobGroup]:
+        """Active lines, most urgent first: by priority less one level per `ageing_s` waited, then by age."""
+
+        def urgency(line: JobGroup) -> tuple[float, float, int]:
+            head = line.head()
+            waited = now_mono - head.queued_at
+            return (_LEVEL[line.key.priority] - int(waited / self._ageing_s), head.queued_at, head.seq)
+
+        return sorted(self.active.values(), key=urgency)

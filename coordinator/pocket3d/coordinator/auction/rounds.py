@@ -1,0 +1,370 @@
+"""Rounds: which lots are called, who is invited, when a round closes, and what it decides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Set
+from typing import NamedTuple
+
+from pocket3d.contracts.commands import CallAnswered, Lot, Reason
+from pocket3d.contracts.fit import Room
+from pocket3d.contracts.messages import DeviceState
+
+from .backfill import Backfill
+from .fleet import AgentView, Fleet
+from ..leadership.message_limits import MAX_PAYLOAD, room_of
+from .planning import Assignment, LotBid, RoundPlanner
+from .queue import JobGroup, WaitingQueue
+from ..engine.job import GroupKey, JobRecord
+from .scoring import POLICIES
+from ..settings import CoordinatorSettings
+from .bid_cache import BidCache
+from .unavailable import Unavailable
+
+#: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.
+_LOT_BYTES, _ADAPTER_BYTES = 256, 70
+
+
+class Invitation(NamedTuple):
+    """What one agent is called for."""
+
+    agent_id: str
+    lots: tuple[Lot, ...]
+
+
+class Round:
+    """One open call."""
+
+    def __init__(self, call_id: int, version: int, deadline: float) -> None:
+        self.call_id = call_id
+        #: Of the fleet's picture when it was opened: what changes later may wake a line again.
+        self.version = version
+        self.deadline = deadline
+        #: Lot number -> its line and how many of its jobs are up.
+        self.lots: dict[int, tuple[GroupKey, int]] = {}
+        #: Agent -> incarnation and version of its picture when it was invited.
+        self.invited: dict[str, tuple[str, int]] = {}
+        #: Lot number -> agents invited for it.
+        self.called: dict[int, list[str]] = {}
+        self.answers: dict[str, CallAnswered] = {}
+        #: Jobs that are not known to be new yet, and why agents are not asked for the lots of such jobs.
+        self.pending: set[str] = set()
+        #: At most, of the largest of its messages.
+        self.bytes = 0
+        self.obstacles: dict[int, dict[str, list[Reason]]] = {}
+
+    @property
+    def complete(self) -> bool:
+        """True when all invited have answered, and it is known of all jobs whether they are up."""
+        return len(self.answers) >= len(self.invited) and not self.pending
+
+
+class Auctioneer:
+    """Keeps at most one round open. Pure: the engine hands in the time and sends what it returns."""
+
+    def __init__(self, settings: CoordinatorSettings, queue: WaitingQueue, fleet: Fleet) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._fleet = fleet
+        self._policy = POLICIES[settings.policy]
+        self._composition = fleet.composition
+        self.round: Round | None = None
+        #: Largest message that the server takes, bytes.
+        self.max_payload = MAX_PAYLOAD
+        self._call_id = 0
+        self.backfill = Backfill(settings.hold_after_s)
+        self.unavailable = Unavailable(settings, queue, fleet)
+        self._standing = BidCache(queue, fleet)
+        #: Jobs whose first event is being stored: while nothing else waits, bids for them are called for meanwhile.
+        self._coming: dict[str, GroupKey] = {}
+
+    @property
+    def call_id(self) -> int:
+        """Number of the latest call."""
+        return self._call_id
+
+    # -- jobs that are about to wait
+
+    @property
+    def pending(self) -> Set[str]:
+        """Jobs that will wait as soon as their first event is stored, and are called for meanwhile."""
+        return self._coming.keys()
+
+    def preauction(self, record: JobRecord) -> None:
+        """A job that will wait as soon as its first event is stored, if its id is new."""
+        self._coming[record.job_id] = record.group_key()
+
+    def confirmed(self, job_id: str) -> None:
+        """It waits now, or never will."""
+        self._coming.pop(job_id, None)
+        if self.round is not None:
+            self.round.pending.discard(job_id)
+
+    def _call_for_coming(self, call: Round, lots_of: dict[str, list[Lot]], now_mono: float) -> None:
+        """Lots of jobs that do not wait yet; nothing is awarded to them before they do."""
+        jobs_of: dict[GroupKey, set[str]] = {}
+        for job_id, key in self._coming.items():
+            jobs_of.setdefault(key, set()).add(job_id)
+        for key, jobs in jobs_of.items():
+            if self._queue.line_of(key) is not None or self._standing.for_lot(key, now_mono) is not None:
+                continue
+            obstacles = {v.agent_id: self._fleet.obstacles(v, key, now_mono) for v in self._fleet.agents.values()}
+            able = [view for view in self._fleet.agents.values() if not obstacles[view.agent_id]]
+            if able:
+                call.obstacles[len(call.lots)] = {agent_id: why for agent_id, why in obstacles.items() if why}
+                self._add_lot(call, lots_of, key, len(jobs), self._best_looking(able, key), now_mono)
+                call.pending |= jobs
+
+    # -- without a round
+
+    def award_from_cache(self, now_mono: float) -> list[Assignment]:
+        """The one job that waits, if an offer stands for it: to call for bids again would tell nothing new."""
+        if self.round is not None or self.backfill.hold is not None:
+            return []
+        return self._standing.take(now_mono)
+
+    def withdraw(self, agent_id: str) -> None:
+        """An award to that agent did not come about, or failed: its offers stand no more."""
+        self._standing.withdraw(agent_id)
+
+    # -- opening
+
+    def open(self, now_mono: float) -> list[Invitation]:
+        """Open a round if none is open and something could be placed; the invitations to send."""
+        if self.round is not None:
+            return []
+        if self._composition != self._fleet.composition:
+            self._composition = self._fleet.composition
+            self._queue.unpark_all()
+            # Nobody waits for these: whether they are broken still is not looked at, so the wait begins anew.
+            self.unavailable.forget_unwanted()
+        if not (self._queue.active or self._coming) or not self._fleet.agents:
+            return []
+        settings = self._settings
+        call = Round(self._call_id + 1, self._fleet.version, now_mono + settings.round_deadline_s)
+        lots_of: dict[str, list[Lot]] = {}
+        for line in self._queue.in_order(now_mono):
+            if line.sleeps(self._fleet.version, now_mono):
+                continue
+            candidates = self._candidates(line, now_mono)
+            if not candidates:
+                continue
+            if call.lots and call.bytes + self._lot_bytes(line.key, candidates) > room_of(self.max_payload):
+                # The next round is for those that are left.
+                break
+            # Each lot for itself: a long line in front that waits for room must not use up the round of the others.
+            self._add_lot(call, lots_of, line.key, min(len(line), settings.jobs_per_lot), candidates, now_mono)
+            if len(call.lots) >= settings.lots_per_round:
+                break
+        if not call.lots:
+            self._call_for_coming(call, lots_of, now_mono)
+        if not call.lots:
+            return []
+        self._call_id = call.call_id
+        self.round = call
+        return [Invitation(agent_id, tuple(lots)) for agent_id, lots in lots_of.items()]
+
+    def _lot_bytes(self, key: GroupKey, candidates: list[AgentView]) -> int:
+        """Of a lot in a call, at most."""
+        adapters = [*(key.preferred or ()), *key.unfit]
+        most = max(len(view.adapters) for view in candidates)
+        return _LOT_BYTES + sum(len(adapter_id) + 3 for adapter_id in adapters) + most * _ADAPTER_BYTES
+
+    def drop_call(self, call_id: int) -> list[JobRecord]:
+        """Abandon the open call, which cannot be sent; the jobs for which it was."""
+        call = self.round
+        if call is None or call.call_id != call_id:
+            return []
+        self.round = None
+        lines = [self._queue.line_of(key) for key, _ in call.lots.values()]
+        return [record for line in lines if line is not None for record in line]
+
+    def _add_lot(
+        self,
+        call: Round,
+        lots_of: dict[str, list[Lot]],
+        key: GroupKey,
+        jobs: int,
+        candidates: list[AgentView],
+        now_mono: float,
+    ) -> None:
+        number = len(call.lots)
+        call.bytes += self._lot_bytes(key, candidates)
+        call.lots[number] = (key, jobs)
+        call.called[number] = [view.agent_id for view in candidates]
+        for view in candidates:
+            call.invited[view.agent_id] = (view.advert.incarnation, view.version)
+            lots_of.setdefault(view.agent_id, []).append(
+                Lot(
+                    lot=number,
+                    feature=key.canonical,
+                    adapters=None if key.preferred is None else list(key.preferred),
+                    vram_mb=key.vram_mb,
+                    jobs=jobs,
+                    without=[*self._fleet.benched(view.agent_id, now_mono), *key.unfit],
+                )
+            )
+
+    def _candidates(self, line: JobGroup, now_mono: float) -> list[AgentView]:
+        """Agents to invite for a line; none puts the line to sleep, or parks it if nobody could ever take it."""
+        able: list[AgentView] = []
+        hopeless = True
+        reasons: dict[str, list[Reason]] = {}
+        for view in self._fleet.agents.values():
+            obstacles = self._fleet.obstacles(view, line.key, now_mono)
+            if obstacles:
+                reasons[view.agent_id] = obstacles
+                # A bench ends by time alone; everything else only by a change of composition.
+                hopeless = hopeless and all(r.code != "benched" for r in obstacles)
+                continue
+            hopeless = False
+            able.append(view)
+        if line.key.excluded:
+            others = [view for view in able if view.agent_id not in line.key.excluded]
+            if others:
+                for view in able:
+                    if view.agent_id in line.key.excluded:
+                        reasons[view.agent_id] = [
+                            Reason(agent_id=view.agent_id, code="excluded", message="an earlier attempt failed here")
+                        ]
+                able = others
+        awake = [view for view in able if line.declined.get(view.agent_id) != view.version]
+        for view in able:
+            if view not in awake and view.agent_id in line.reasons:
+                reasons[view.agent_id] = line.reasons[view.agent_id]
+        line.reasons = reasons
+        self.unavailable.note(line, now_mono, nobody=not able)
+        if awake:
+            return self._best_looking(awake, line.key)
+        line.sleep(self._fleet.version)
+        # Nobody is asked for it any more: a device must not stand idle for it.
+        self.backfill.release_group(line.key)
+        if hopeless:
+            self._queue.park(line)
+        return []
+
+    # -- inviting
+
+    def _best_looking(self, views: list[AgentView], key: GroupKey) -> list[AgentView]:
+        """All of a small fleet; of a large one the few that look warm, then roomy."""
+        settings = self._settings
+        if len(self._fleet.agents) <= settings.invite_all_up_to:
+            return views
+
+        def looks(view: AgentView) -> tuple[int, int, int, str]:
+            serving = {a.adapter_id for a in view.serving(key)}
+            warm = any(r.adapter_id in serving and r.idle_s > 0 for r in view.advert.residents)
+            room = max((d.free_mb - d.reserved_mb - d.buffer_mb for d in view.advert.devices), default=0)
+            return (0 if warm else 1, len(view.attempts), -room, view.agent_id)
+
+        return sorted(views, key=looks)[: settings.invite_per_lot]
+
+    # -- answers
+
+    def take(self, answer: CallAnswered) -> None:
+        """Note an answer to the open call; answers to others, or of another life of the agent, are dropped."""
+        call = self.round
+        if call is None or call.call_id != answer.call_id:
+            return
+        invited = call.invited.get(answer.agent_id)
+        if invited is not None and invited[0] == answer.incarnation:
+            call.answers[answer.agent_id] = answer
+
+    def drop_agent(self, agent_id: str) -> None:
+        """An invited agent is gone: nobody waits for it."""
+        if self.round is not None:
+            self.round.invited.pop(agent_id, None)
+            self.round.answers.pop(agent_id, None)
+        self.backfill.release_agent(agent_id)
+
+    def abandon(self) -> None:
+        """Forget the open round (leadership or connection lost)."""
+        self.round = None
+
+    def due(self, now_mono: float) -> bool:
+        """True when the open round is to be closed."""
+        return self.round is not None and (self.round.complete or now_mono >= self.round.deadline)
+
+    # -- closing
+
+    def close(self, now_mono: float) -> list[Assignment]:
+        """Close the round: what goes where. Lines that got nothing sleep until the fleet's picture changes."""
+        call = self.round
+        if call is None:
+            return []
+        self.round = None
+        bids: dict[int, list[LotBid]] = {}
+        for agent_id, answer in call.answers.items():
+            view = self._fleet.agents.get(agent_id)
+            if view is None or view.advert.incarnation != answer.incarnation:
+                continue
+            for bid in answer.bids:
+                if bid.lot in call.lots:
+                    key = call.lots[bid.lot][0]
+                    bids.setdefault(bid.lot, []).append(LotBid(agent_id, bid, _preference(view, key, bid.adapter_id)))
+            self._note_declines(call, agent_id, answer)
+        planner = RoundPlanner(
+            self._policy, self._rooms(call), self._settings.assumed_run_s, self.backfill.hold, now_mono
+        )
+        assignments: list[Assignment] = []
+        for number, (key, jobs) in call.lots.items():
+            line = self._queue.line_of(key)
+            if line is None:
+                continue
+            line.reasons.update(call.obstacles.get(number, {}))
+            up: list[JobRecord] = []
+            for record in line:
+                if len(up) >= jobs:
+                    break
+                up.append(record)
+            plan = planner.plan(key, up, bids.get(number, []))
+            self._standing.note(key, bids.get(number, []), now_mono)
+            self.backfill.check(key, bids.get(number, []))
+            assignments += plan.assignments
+            line.plan = plan.waits_for
+            silent = [a for a in call.called[number] if a not in call.answers and a in self._fleet.agents]
+            for agent_id in silent:
+                line.reasons[agent_id] = [
+                    Reason(agent_id=agent_id, code="silent", message="no answer to the last call for bids")
+                ]
+            if len(plan.assignments) < len(up):
+                until = math.inf
+                if plan.next_start is not None:
+                    # What it waits for may not come when it was said; others may be quicker then.
+                    until = now_mono + max(plan.next_start[2], self._settings.advert_s)
+                if silent:
+                    # The call or its answer was lost: the agent's adverts need not change for it to bid next time.
+                    until = now_mono + self._settings.advert_s
+                line.sleep(call.version, until)
+                assigned = {assignment.record.job_id for assignment in plan.assignments}
+                oldest = next(record for record in up if record.job_id not in assigned)
+                self.backfill.consider(oldest, plan.next_start, now_mono)
+        return assignments
+
+    def _note_declines(self, call: Round, agent_id: str, answer: CallAnswered) -> None:
+        version = call.invited[agent_id][1]
+        for decline in answer.declines:
+            if decline.lot not in call.lots:
+                continue
+            line = self._queue.line_of(call.lots[decline.lot][0])
+            if line is not None:
+                line.declined[agent_id] = version
+                line.reasons[agent_id] = decline.reasons
+
+    def _rooms(self, call: Round) -> dict[tuple[str, str], Room]:
+        rooms: dict[tuple[str, str], Room] = {}
+        for agent_id, answer in call.answers.items():
+            view = self._fleet.agents.get(agent_id)
+            devices: list[DeviceState] = answer.devices or (view.advert.devices if view else [])
+            for device in devices:
+                # How many run there already, and how many may, is in the slots of the bids.
+                rooms[agent_id, device.id] = Room(
+                    device.kind, device.total_mb, device.free_mb, device.reserved_mb, device.buffer_mb
+                )
+        return rooms
+
+
+def _preference(view: AgentView, key: GroupKey, adapter_id: str) -> int:
+    """Place of an adapter in the job's own list, else in the agent's order of equals."""
+    order = list(key.preferred) if key.preferred is not None else view.preferred.get(key.canonical, [])
+    return order.index(adapter_id) if adapter_id in order else len(order)

@@ -1,0 +1,116 @@
+"""How jobs enter: read from the stream, and made known by the CAS of their first event."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.features import canonical
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.messages import JobError
+
+from .completion import finalize, finish
+from .state import Core
+from .effects import AckJob, PublishQueued, ReadJobs
+from .events import JobRead, QueuedStored
+from .parameter_admission import AdmissionVerdict, judge
+from .job import JobClass, JobRecord
+
+#: With fewer jobs than that waiting and running, bids are called for while a job's first event is being stored: it
+#: starts a round trip sooner. With more of them, rounds of many jobs are cheaper than many rounds.
+_QUIET_JOBS = 4
+
+
+def job_read(core: Core, event: JobRead, now: Now) -> None:
+    """A message of the jobs stream: new, a redelivery, or a second publish of a known id."""
+    job_id = event.admission.job_id
+    known = core.jobs.get(job_id)
+    if known is not None:
+        if known.seq == event.seq:
+            return
+        if core.identity_pending(known):
+            # A former leader may have taken this one for the job: messages of several priorities have no order.
+            core.duplicate_submissions.setdefault(job_id, {})[event.seq] = event
+            return
+        # The first stands; a second publish is acked and changes nothing.
+        core.do(AckJob(event.priority, event.seq))
+        return
+    record = take_in(core, event, now)
+    if record.retry is None and core.queue.count + core.fleet.attempts_out < _QUIET_JOBS:
+        core.auctioneer.preauction(record)
+    core.do(first_event(record, now))
+    if core.reading and len(core.jobs) >= core.settings.index_cap:
+        core.reading = False
+        core.do(ReadJobs(False))
+
+
+def first_event(record: JobRecord, now: Now) -> PublishQueued:
+    """`queued`, or `rejected` for what is no job: the event that makes the id known."""
+    at = rfc3339(now.wall)
+    rejection = record.retry.rejection if record.retry else None
+    if rejection is None:
+        status = record.status("queued", at)
+    else:
+        error = JobError(code=rejection.code.value, message=rejection.message, field=rejection.field)
+        status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
+    return PublishQueued(status, record.seq)
+
+
+def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
+    """A record of the job, with what the fleet says of its parameters."""
+    job_id, job, rejection = event.admission
+    job_class = JobClass.of(event.feature, canonical(event.feature), event.priority, job)
+    judgement = (
+        AdmissionVerdict() if job is None else judge(core.fleet, job_class.canonical, job_class.preferred, job.inputs)
+    )
+    job_class = core.intern(job_class._replace(unfit=judgement.unfit))
+    record = JobRecord(event.seq, job_id, job_class, event.published_at, now.mono)
+    core.jobs[job_id] = record
+    if rejection is not None:
+        record.retry_state().rejection = rejection
+    elif judgement.rejection is not None:
+        record.retry_state().refusal = judgement.rejection
+    return record
+
+
+def ack_twins(core: Core, job_id: str) -> None:
+    """It is known which message is the job: the others are second publishes."""
+    for twin in core.duplicate_submissions.pop(job_id, {}).values():
+        core.do(AckJob(twin.priority, twin.seq))
+
+
+def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
+    """The id is new."""
+    record = core.jobs.get(event.job_id)
+    core.auctioneer.confirmed(event.job_id)
+    if record is None or record.state is not JobState.SUBMITTED:
+        return
+    ack_twins(core, record.job_id)
+    record.rejection_published = record.retry is not None and record.retry.rejection is not None
+    orphan = core.early_results.pop(record.job_id, None)
+    if orphan is not None:
+        record.move(JobState.RECOVERING, "its result is stored already")
+        finalize(core, record, *orphan, now)
+        return
+    begin(core, record, "new", now)
+
+
+def begin(core: Core, record: JobRecord, why: str, now: Now) -> None:
+    """It waits for an award, unless it is to end at once."""
+    retry = record.retry
+    if retry is not None and retry.rejection is not None:
+        rejection = retry.rejection
+        finish(core, record, "rejected", rejection.code, rejection.message, now, field=rejection.field)
+    elif record.cancel_wanted:
+        reason = (retry.cancel if retry else None) or "cancelled on request"
+        finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)
+    elif retry is not None and retry.refusal is not None:
+        refusal = retry.refusal
+        finish(core, record, "rejected", refusal.code, refusal.message, now, field=refusal.field)
+    else:
+        _wait(core, record, why, now)
+
+
+def _wait(core: Core, record: JobRecord, why: str, now: Now) -> None:
+    # Its age orders the queue; its schedule-to-start limit is counted from now.
+    age = max(0.0, now.wall - record.submitted_at)
+    core.enqueue(record, why, now, returned=False, queued_at=now.mono - age)

@@ -1,0 +1,172 @@
+"""Awards: one message per agent, and what its answer, or none, means for each job."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.commands import Reason
+from pocket3d.contracts.failures import DeclineCode, FailureCode
+from pocket3d.contracts.lifecycle import JobState
+
+from .attempts import ON_AGENT, attempt_started, take_back
+from .completion import finish
+from .state import Core
+from .effects import AskState, AwardItem, ProveLeadership, SendAwards
+from .events import AwardsRefused, AwardsReturned, AwardsUnanswered, AwardTooLarge, BodyGone, CallTooLarge
+from ..auction.planning import Assignment
+from .job import Attempt, JobRecord
+
+
+def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
+    """Turn a round's decisions into awards, one message per agent."""
+    items: dict[str, list[AwardItem]] = {}
+    for assignment in assignments:
+        record = assignment.record
+        view = core.fleet.agents.get(assignment.agent_id)
+        if view is None or record.state is not JobState.QUEUED:
+            continue
+        raised = record.retry.raised_mb if record.retry else None
+        core.leave_queue(record)
+        core.auctioneer.backfill.release_job(record.job_id)
+        core.auctioneer.backfill.release_place(record.group_key(), assignment.agent_id, assignment.device)
+        record.attempt_no += 1
+        record.started_published = False
+        attempt = record.attempt = Attempt(
+            number=record.attempt_no,
+            token=core.token(),
+            agent_id=assignment.agent_id,
+            incarnation=view.advert.incarnation,
+            device=assignment.device,
+            adapter_id=assignment.adapter_id,
+            claim_mb=assignment.claim_mb,
+            awarded_at=now.mono,
+        )
+        record.move(JobState.AWARDED, f"to {assignment.agent_id}/{assignment.device}")
+        core.fleet.book(attempt, record.job_id)
+        items.setdefault(assignment.agent_id, []).append(
+            AwardItem(
+                job_id=record.job_id,
+                seq=record.seq,
+                feature=record.job_class.feature,
+                attempt=attempt.number,
+                token=attempt.token,
+                adapter_id=attempt.adapter_id,
+                device=attempt.device,
+                vram_mb=raised,
+                submitted_at=record.submitted_at,
+                queued_s=max(0.0, now.mono - record.queued_at),
+            )
+        )
+    for agent_id, awards in items.items():
+        core.do(SendAwards(agent_id, core.fleet.agents[agent_id].advert.incarnation, tuple(awards)))
+
+
+def _on_agent(core: Core, job_id: str, token: str) -> JobRecord | None:
+    """The job whose current attempt has that token."""
+    record = core.jobs.get(job_id)
+    if record is None or record.attempt is None or record.attempt.token != token or record.state not in ON_AGENT:
+        return None
+    return record
+
+
+def _booked(core: Core, agent_id: str, token: str) -> JobRecord | None:
+    view = core.fleet.agents.get(agent_id)
+    job_id = view.attempts.get(token) if view else None
+    return _on_agent(core, job_id, token) if job_id else None
+
+
+def awards_returned(core: Core, event: AwardsReturned, now: Now) -> None:
+    """The agent's ledger had the last word, job by job."""
+    answer = event.answer
+    view = core.fleet.agents.get(answer.agent_id)
+    for one in answer.answers:
+        record = _on_agent(core, one.job_id, one.token)
+        if record is None or record.attempt is None:
+            continue
+        if one.accepted:
+            core.answered(record, answer.seq)
+            if one.started:
+                attempt_started(core, record, now)
+        elif record.state is JobState.AWARDED:
+            why = one.reason
+            if why is not None and why.code == DeclineCode.PARAMETERS.value:
+                _refused_by_adapter(core, record, why, now)
+                continue
+            take_back(core, record, "declined", now)
+            line = core.queue.line_of(record.group_key())
+            if line is not None and view is not None:
+                line.declined[answer.agent_id] = view.version
+                if why is not None:
+                    line.reasons[answer.agent_id] = [why]
+
+
+def _refused_by_adapter(core: Core, record: JobRecord, reason: Reason, now: Now) -> None:
+    """The adapter's own agent refuses the parameters: this leader had not heard its schema when the job came."""
+    assert record.attempt is not None
+    job_class = record.job_class
+    unfit = {*job_class.unfit, record.attempt.adapter_id}
+    left = [a for a in core.fleet.checks_of(job_class.canonical) if a not in unfit]
+    if job_class.preferred is not None:
+        left = [a for a in job_class.preferred if a not in unfit]
+    record.job_class = core.intern(job_class._replace(unfit=tuple(sorted(unfit))))
+    take_back(core, record, "its parameters are refused", now)
+    if record.state is JobState.QUEUED and not left:
+        text = f"{reason.message} ({reason.adapter_id})"
+        finish(core, record, "rejected", FailureCode.INVALID_INPUT, text, now, field=reason.field or "inputs")
+
+
+def awards_refused(core: Core, event: AwardsRefused, now: Now) -> None:
+    """The agent has seen a younger epoch, or could not read the award: nothing of it came about."""
+    for token in event.tokens:
+        record = _booked(core, event.agent_id, token)
+        if record is not None and record.state is JobState.AWARDED:
+            take_back(core, record, f"refused: {event.code}", now)
+    core.proven = False
+    core.do(ProveLeadership())
+
+
+def awards_unanswered(core: Core, event: AwardsUnanswered, now: Now) -> None:
+    """Unknown: the capacity stays booked until the agent says what it runs."""
+    asked = False
+    for token in event.tokens:
+        record = _booked(core, event.agent_id, token)
+        if record is None:
+            continue
+        if not event.sent and record.state is JobState.AWARDED:
+            take_back(core, record, "the award could not be sent", now)
+        elif record.attempt is not None:
+            asked = True
+            record.attempt.unanswered = record.attempt.answer_seq is None
+            core.index.file(record)
+    view = core.fleet.agents.get(event.agent_id)
+    if asked and view is not None:
+        view.asked_at = now.mono
+        core.do(AskState(event.agent_id))
+
+
+def body_gone(core: Core, event: BodyGone, now: Now) -> None:
+    """Somebody removed the request from the jobs stream behind our back."""
+    record = _on_agent(core, event.job_id, event.token)
+    if record is not None and record.state is JobState.AWARDED:
+        cancelled = record.cancel_wanted
+        take_back(core, record, "its request is gone", now)
+        if not cancelled:
+            text = "the request is no longer in the jobs stream: it was removed from outside"
+            finish(core, record, "failed", FailureCode.INVALID_INPUT, text, now, field="body")
+
+
+def award_too_large(core: Core, event: AwardTooLarge, now: Now) -> None:
+    """Its request fits the server alone, and not with what an award adds to it."""
+    record = _on_agent(core, event.job_id, event.token)
+    if record is not None and record.state is JobState.AWARDED:
+        cancelled = record.cancel_wanted
+        take_back(core, record, "its award is too large", now)
+        if not cancelled:
+            text = f"its award has {event.size} bytes, the server takes messages of at most {event.limit}"
+            finish(core, record, "failed", FailureCode.TOO_LARGE, text, now, field="body")
+
+
+def call_too_large(core: Core, event: CallTooLarge, now: Now) -> None:
+    """A lot that cannot be called for can never be placed."""
+    text = f"the call for bids has {event.size} bytes, the server takes messages of at most {event.limit}"
+    for record in core.auctioneer.drop_call(event.call_id):
+        finish(core, record, "failed", FailureCode.TOO_LARGE, text, now, field="model_preference")

@@ -1,0 +1,132 @@
+"""The coordinator's engine: one synchronous step from an event to effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pocket3d.contracts.clock import Now
+
+from . import attempts, awards, completion, events, admission as intake, invariants, recovery, agents as watch
+from .state import Core
+from .effects import Effect, SendCall
+from .job import JobRecord
+from ..settings import CoordinatorSettings
+
+
+def _call_returned(core: Core, event: events.CallReturned, now: Now) -> None:
+    core.auctioneer.take(event.answer)
+
+
+def _results_drained(core: Core, event: events.ResultsDrained, now: Now) -> None:
+    core.results_drained = True
+
+
+def _jobs_indexed(core: Core, event: events.JobsIndexed, now: Now) -> None:
+    core.jobs_indexed = True
+
+
+def _round_due(core: Core, event: events.RoundDue, now: Now) -> None:
+    """What is to be done follows every event."""
+
+
+_HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
+    events.Led: watch.became_leader,
+    events.ResultsDrained: _results_drained,
+    events.JobsIndexed: _jobs_indexed,
+    events.LeadershipProven: watch.leadership_proven,
+    events.JobRead: intake.job_read,
+    events.QueuedStored: intake.queued_stored,
+    events.QueuedConflict: recovery.queued_in_doubt,
+    events.QueuedUnknown: recovery.queued_in_doubt,
+    events.LastEventRead: recovery.last_event_read,
+    events.AdvertReceived: watch.advert_received,
+    events.AgentSilent: watch.agent_silent,
+    events.CallReturned: _call_returned,
+    events.AwardsReturned: awards.awards_returned,
+    events.AwardsRefused: awards.awards_refused,
+    events.AwardsUnanswered: awards.awards_unanswered,
+    events.BodyGone: awards.body_gone,
+    events.AwardTooLarge: awards.award_too_large,
+    events.CallTooLarge: awards.call_too_large,
+    events.OutcomesReturned: attempts.outcomes_returned,
+    events.ResultSeen: completion.result_seen,
+    events.ResultRead: recovery.result_read,
+    events.ResultConflict: completion.result_in_doubt,
+    events.ResultUnknown: completion.result_in_doubt,
+    events.ResultUnreadable: completion.result_unreadable,
+    events.ResultDeleted: completion.result_deleted,
+    events.EventsStored: completion.events_stored,
+    events.DeadStored: completion.dead_stored,
+    events.JobAcked: completion.job_acked,
+    events.CancelAsked: completion.cancel_asked,
+    events.Connected: watch.connected,
+    events.Disconnected: watch.disconnected,
+    events.RoundDue: _round_due,
+    events.Tick: watch.tick,
+}
+
+
+class CoordinatorEngine:
+    """Decides. Knows nothing of NATS, clocks or tasks; one instance per leadership.
+
+    Args:
+        settings: read once at the edge.
+    """
+
+    def __init__(self, settings: CoordinatorSettings) -> None:
+        self.core = Core(settings)
+
+    def handle(self, event: events.Event, now: Now) -> list[Effect]:
+        """Take in one event; what is to be done about it, in order.
+
+        Raises:
+            InvalidTransition: a job was about to make a move that its lifecycle lacks.
+        """
+        core = self.core
+        core.effects = []
+        watch.on_clock_gap(core, now)
+        _HANDLERS[type(event)](core, event, now)
+        self._auction(now)
+        effects, core.effects = core.effects, []
+        return effects
+
+    def _auction(self, now: Now) -> None:
+        """Close the open round if it is due, and open the next if something could be placed."""
+        core = self.core
+        auctioneer = core.auctioneer
+        if not core.may_award:
+            return
+        if auctioneer.due(now.mono):
+            awards.send_awards(core, auctioneer.close(now.mono), now)
+        awards.send_awards(core, auctioneer.award_from_cache(now.mono), now)
+        for invitation in auctioneer.open(now.mono):
+            core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots))
+
+    # -- questions of the service
+
+    @property
+    def deadline(self) -> float | None:
+        """When the open round must be closed, monotonic seconds; None while nothing may be awarded: it stays open until
+        something may be again.
+        """
+        call = self.core.auctioneer.round
+        return call.deadline if call is not None and self.core.may_award else None
+
+    def record(self, job_id: str) -> JobRecord | None:
+        """An unfinished job."""
+        return self.core.jobs.get(job_id)
+
+    def story_of(self, event: object) -> str:
+        """The latest moves of the job that an event is about; empty if it is about none."""
+        job_id = getattr(event, "job_id", None)
+        record = self.core.jobs.get(job_id) if isinstance(job_id, str) else None
+        return f"job {record.job_id}: {'; '.join(record.history or ['none'])}" if record is not None else ""
+
+    def check(self) -> None:
+        """Verify what must hold between any two events; for tests and the simulation.
+
+        Raises:
+            AssertionError: it does not.
+        """
+        invariants.check(self.core)

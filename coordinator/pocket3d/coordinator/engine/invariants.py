@@ -1,0 +1,103 @@
+"""What must hold after every event. Asked by tests and the simulation."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.lifecycle import JobState
+
+from .state import Core
+from .job import JobRecord
+
+_ON_AGENT = (JobState.AWARDED, JobState.RUNNING)
+_OVER = (JobState.FINISHING, JobState.FINISHED)
+
+
+def check(core: Core) -> None:
+    """Raises `AssertionError` that says what is broken."""
+    filed = waiting = 0
+    for job_id, record in core.jobs.items():
+        _must(record.job_id == job_id, f"{job_id} is filed as {record.job_id}")
+        _check_job(core, record)
+        waiting += record.state is JobState.QUEUED
+        if record.attempt is not None or record.recovery is not None or record.ending is not None:
+            filed += _check_lists(core, record)
+            _check_booking(core, record)
+    listed = sum(
+        map(len, (core.index.recovering, core.index.cancelling, core.index.unanswered, core.index.pending_decisions))
+    )
+    _must(listed == filed, f"the index lists {listed} jobs, the records make it {filed}")
+    _check_queue(core, waiting)
+    _check_bookings(core)
+    _check_round(core)
+
+
+def _must(holds: bool, message: str) -> None:
+    if not holds:
+        raise AssertionError(message)
+
+
+def _check_job(core: Core, record: JobRecord) -> None:
+    job_id, state = record.job_id, record.state
+    if state in _ON_AGENT:
+        _must(record.attempt is not None, f"{job_id} is {state.value} without an attempt")
+    elif state is not JobState.RECOVERING:
+        _must(record.attempt is None, f"{job_id} is {state.value} with an attempt")
+    _must(record.recovery is None or state is JobState.RECOVERING, f"{job_id} is {state.value} and still recovering")
+    _must(record.ending is None or state not in _OVER, f"{job_id} is {state.value} and its ending is to be decided")
+    _must(record.ending is None or not core.may_decide, f"{job_id}: an ending waits that could be decided")
+    _must(state is not JobState.FINISHING or record.proposal is not None, f"{job_id} ends with nothing proposed")
+
+
+def _check_lists(core: Core, record: JobRecord) -> int:
+    """In how many lists of the index the job is."""
+    belongs_to = 0
+    for jobs, belongs in core.index.memberships(record):
+        _must((jobs.get(record.job_id) is record) == belongs, f"{record.job_id} is in the wrong lists of the index")
+        belongs_to += belongs
+    return belongs_to
+
+
+def _check_queue(core: Core, waiting: int) -> None:
+    _must(waiting == core.queue.count, f"{waiting} jobs wait, the queue counts {core.queue.count}")
+    queued = 0
+    for record in core.queue:
+        queued += 1
+        known = record.state is JobState.QUEUED and core.jobs.get(record.job_id) is record
+        _must(known, f"{record.job_id} is in the queue and {record.state.value}")
+    _must(queued == waiting, f"{waiting} jobs wait, {queued} are in the queue")
+    for job_id in (*core.unknown_feature_jobs, *core.deadlines.jobs()):
+        known = job_id in core.jobs and core.jobs[job_id].state is JobState.QUEUED
+        _must(known, f"{job_id} does not wait and has a deadline, or waits for its feature")
+
+
+def _check_booking(core: Core, record: JobRecord) -> None:
+    """An attempt is booked on the agent that has it."""
+    attempt = record.attempt
+    view = core.fleet.agents.get(attempt.agent_id) if attempt is not None and record.state in _ON_AGENT else None
+    if attempt is not None and view is not None and view.advert.incarnation == attempt.incarnation:
+        booked = view.attempts.get(attempt.token) == record.job_id
+        _must(
+            booked or attempt.pending_verification,
+            f"{attempt.token} of {record.job_id} is not booked on {attempt.agent_id}",
+        )
+
+
+def _check_bookings(core: Core) -> None:
+    """And on no other."""
+    for agent_id, view in core.fleet.agents.items():
+        for token, job_id in view.attempts.items():
+            held = core.jobs.get(job_id)
+            if held is not None and held.attempt is not None and held.attempt.token == token:
+                _must(held.attempt.agent_id == agent_id, f"{token} is booked on {agent_id}")
+
+
+def _check_round(core: Core) -> None:
+    pending = core.auctioneer.pending
+    wrong = [job_id for job_id in pending if not _is_submitted(core.jobs.get(job_id))]
+    _must(not wrong, f"{sorted(wrong)} are expected to wait soon, and are past that")
+    call = core.auctioneer.round
+    if call is not None:
+        _must(call.pending <= pending, f"the round waits for {sorted(call.pending - pending)}, which do not come")
+
+
+def _is_submitted(record: JobRecord | None) -> bool:
+    return record is not None and record.state is JobState.SUBMITTED

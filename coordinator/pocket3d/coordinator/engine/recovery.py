@@ -1,0 +1,192 @@
+"""Recovery: jobs of a former leader's time, taken up where their last event, their agent or their result says."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.features import canonical
+from pocket3d.contracts.lifecycle import TERMINAL, JobState
+from pocket3d.contracts.messages import RunningJob, Status
+
+from . import attempts
+from .attempts import take_over_attempt
+from .completion import finalize
+from .state import Core
+from .effects import AckJob, AckResult, Again, ReadLastEvent, ReadResult
+from .events import LastEventRead, QueuedConflict, QueuedUnknown, ResultRead
+from ..auction.fleet import AgentView
+from .admission import ack_twins, begin, first_event, take_in
+from .job import Attempt, JobClass, JobRecord, Recovery
+from .retries import fail
+
+
+def queued_in_doubt(core: Core, event: QueuedConflict | QueuedUnknown, now: Now) -> None:
+    """The events stream knows the id, holds our own first try, or nothing: its last event tells."""
+    record = core.jobs.get(event.job_id)
+    core.auctioneer.confirmed(event.job_id)
+    if record is not None and record.state is JobState.SUBMITTED:
+        core.do(ReadLastEvent(record.job_id))
+
+
+def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
+    """The last event of a job whose first event was refused or not answered, or of a result without a job."""
+    record = core.jobs.get(event.job_id)
+    status = event.status
+    if record is None:
+        _orphan_story(core, event, now)
+        return
+    known = status is not None or event.unreadable
+    if record.state is JobState.SUBMITTED and not known:
+        # It was not stored, a rival was in process that did not make it either, or what stood there has left by age.
+        core.do(Again(first_event(record, now)))
+        return
+    if record.state is JobState.SUBMITTED:
+        record.move(JobState.RECOVERING, "its id is known")
+    if record.state is not JobState.RECOVERING or record.recovery is not None or not known:
+        return
+    if event.job_seq is not None and event.job_seq != record.seq:
+        core.do(AckJob(record.job_class.priority, record.seq))
+        del core.jobs[record.job_id]
+        job = core.duplicate_submissions.get(record.job_id, {}).pop(event.job_seq, None)
+        if job is None:
+            # The story is that of a message that has left: all that came since are second publishes.
+            ack_twins(core, record.job_id)
+            redelivered = core.early_results.pop(record.job_id, None)
+            if redelivered is not None:
+                core.do(AckResult(redelivered[1]))
+            return
+        record = take_in(core, job, now)
+        record.move(JobState.RECOVERING, "its id is known")
+    ack_twins(core, record.job_id)
+    rejection = record.retry.rejection if record.retry else None
+    orphan = core.early_results.pop(record.job_id, None)
+    if status is None:
+        # Somebody else's bytes, or a later version's: only the results stream can say whether the job has ended.
+        if orphan is not None:
+            finalize(core, record, *orphan, now)
+            return
+        record.recovery = Recovery(None)
+        core.index.file(record)
+        look_for_recovering(core, now)
+        return
+    if status.status in TERMINAL and (status.status != "rejected" or rejection is None):
+        record.result_seq = orphan[1] if orphan is not None else None
+        record.move(JobState.FINISHED, f"its story ended with {status.status}")
+        core.do(AckJob(record.job_class.priority, record.seq, record.job_id, answer=True))
+        return
+    # Of a bad request the event comes before the result: the former leader may not have got so far.
+    record.rejection_published = status.status == "rejected"
+    if orphan is not None:
+        finalize(core, record, *orphan, now)
+        return
+    record.attempt_no = status.attempt
+    record.started_published = status.status == "running"
+    if status.error is not None and status.error.attempts:
+        retry = record.retry_state()
+        retry.attempts = list(status.error.attempts)
+        retry.spent = sum(1 for a in retry.attempts if a.code != FailureCode.HANDED_BACK.value)
+    _recover(core, record, status, now)
+
+
+def _recover(core: Core, record: JobRecord, status: Status, now: Now) -> None:
+    """It waited or ran when the former leader was last heard."""
+    holder = runner_of(core, record.job_id)
+    if holder is not None:
+        take_over_attempt(core, record, *holder, now)
+        return
+    if status.status != "running" or status.agent_id is None:
+        begin(core, record, "it waited before", now)
+        return
+    # Its agent has not said that it still runs it. If it was heard, it has it no more; if not, a lease is waited.
+    record.recovery = Recovery(status)
+    core.index.file(record)
+    look_for_recovering(core, now)
+
+
+def result_read(core: Core, event: ResultRead, now: Now) -> None:
+    """What the results stream holds for a job, or None."""
+    record = core.jobs.get(event.job_id)
+    if record is None or record.recovery is None or event.result is not None:
+        attempts.result_read(core, event, now)
+        return
+    # No agent says that it runs it, and there is no result.
+    status = record.recovery.status
+    core.decided(record)
+    if status is None:
+        # No attempt of it is known, so none is lost.
+        begin(core, record, "its last event cannot be read", now)
+    else:
+        _lost_before(core, record, status, now)
+
+
+def _lost_before(core: Core, record: JobRecord, status: Status, now: Now) -> None:
+    """Its story says that it ran, nobody runs it now, and there is no result: that attempt is lost."""
+    agent_id = status.agent_id or "its agent"
+    record.attempt = Attempt(
+        number=record.attempt_no,
+        token="",
+        agent_id=agent_id,
+        incarnation="",
+        device=status.device or "",
+        adapter_id=status.adapter_id or "",
+        claim_mb=0,
+        awarded_at=now.mono,
+    )
+    fail(core, record, FailureCode.AGENT_LOST, f"{agent_id} no longer runs it", None, None, now)
+
+
+def runner_of(core: Core, job_id: str) -> tuple[AgentView, RunningJob] | None:
+    """The agent that says it runs a job, if any."""
+    for view in core.fleet.agents.values():
+        for running in view.advert.running:
+            if running.job_id == job_id:
+                return view, running
+    return None
+
+
+def look_for_recovering(core: Core, now: Now) -> None:
+    """Recovered jobs whose agent has spoken, or has been silent for a lease: adopt, or read their result."""
+    for record in list(core.index.recovering.values()):
+        recovery = record.recovery
+        holder = runner_of(core, record.job_id)
+        if holder is not None:
+            take_over_attempt(core, record, *holder, now)
+        elif recovery is not None and not recovery.result_asked and _heard_all(core, recovery, now):
+            recovery.result_asked = True
+            core.do(ReadResult(record.job_id))
+
+
+def _heard_all(core: Core, recovery: Recovery, now: Now) -> bool:
+    """True once whoever could run it has had the time to say so."""
+    if now.mono >= core.watching_since + core.settings.agent_lease_s:
+        return True
+    if recovery.status is None:
+        # Any agent may run it: all that are known were asked, and have had the time to answer.
+        return not core.agents_to_hear and core.results_drained
+    return recovery.status.agent_id in core.fleet.agents
+
+
+def _orphan_story(core: Core, event: LastEventRead, now: Now) -> None:
+    """For a result that was seen before its job."""
+    if event.job_id not in core.early_results:
+        return
+    status = event.status
+    if status is not None and status.status not in TERMINAL and event.job_seq is not None:
+        adopt_orphan(core, status, event.job_seq, now)
+        return
+    _, seq = core.early_results.pop(event.job_id)
+    core.do(AckResult(seq))
+
+
+def adopt_orphan(core: Core, status: Status, job_seq: int, now: Now) -> None:
+    """A result whose event a former leader did not publish any more: finish its story."""
+    result, seq = core.early_results.pop(status.job_id)
+    job_class = JobClass.of(status.feature, canonical(status.feature), status.priority, None)._replace(
+        tenant=status.tenant
+    )
+    record = JobRecord(job_seq, status.job_id, core.intern(job_class), now.wall, now.mono)
+    record.attempt_no = status.attempt
+    record.started_published = status.status == "running"
+    record.move(JobState.RECOVERING, "its result is older than this leadership")
+    core.jobs[status.job_id] = record
+    finalize(core, record, result, seq, now)

@@ -1,0 +1,110 @@
+"""What a failed attempt leads to: another one, elsewhere, later or with more room, or the end of the job."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.failures import FAILURES, FailureCode, RetryVerdict
+from pocket3d.contracts.messages import AttemptError, JobError
+
+from .completion import finish
+from .state import Core
+from .effects import PublishEvent
+from .job import Attempt, JobRecord
+
+
+def fail(
+    core: Core,
+    record: JobRecord,
+    code: FailureCode,
+    message: str,
+    field: str | None,
+    vram_peak_mb: int | None,
+    now: Now,
+) -> None:
+    """The attempt failed: decide by its code what that means for the job."""
+    attempt = record.attempt
+    assert attempt is not None
+    facts = FAILURES[code]
+    retry = record.retry_state()
+    core.auctioneer.withdraw(attempt.agent_id)
+    if facts.benches:
+        core.fleet.note_failure(attempt.agent_id, attempt.adapter_id, now.mono)
+    if record.cancel_wanted:
+        if code is not FailureCode.CANCELLED:
+            _note_attempt(record, attempt, code, message, now)
+        finish_cancelled(core, record, now)
+        return
+    _note_attempt(record, attempt, code, message, now)
+    if code is FailureCode.HANDED_BACK:
+        _requeue(core, record, attempt, f"{attempt.agent_id} handed it back", 0.0, now)
+        return
+    retry.spent += 1
+    policy = record.job_class.retry
+    verdict = facts.verdict
+    if code is FailureCode.CANCELLED:
+        # Nobody asked the coordinator: an operator stopped the worker on its host. It is tried elsewhere.
+        verdict = RetryVerdict.ELSEWHERE
+    if verdict is RetryVerdict.NEVER or retry.spent >= policy.max_attempts:
+        tried = f" (after {retry.spent} attempts)" if retry.spent > 1 else ""
+        finish(core, record, "failed", code, message + tried, now, field=field)
+        return
+    delay = 0.0
+    if verdict in (RetryVerdict.ELSEWHERE, RetryVerdict.ELSEWHERE_BACKOFF, RetryVerdict.AT_ONCE):
+        retry.excluded = retry.excluded | {attempt.agent_id}
+    if verdict in (RetryVerdict.BACKOFF, RetryVerdict.ELSEWHERE_BACKOFF):
+        delay = policy.delay_s(retry.spent)
+    if verdict is RetryVerdict.ELSEWHERE and set(core.fleet.agents) <= retry.excluded:
+        # There is no elsewhere: at least give this agent a moment.
+        delay = policy.delay_s(retry.spent)
+    if verdict is RetryVerdict.MORE_ROOM and not _raise_requirement(core, record, attempt, vram_peak_mb):
+        text = f"{message} (and no device of the fleet has more room than {attempt.agent_id}/{attempt.device})"
+        finish(core, record, "failed", code, text, now)
+        return
+    _requeue(core, record, attempt, f"{code.value} on {attempt.agent_id}: {message}", delay, now)
+
+
+def _raise_requirement(core: Core, record: JobRecord, attempt: Attempt, peak_mb: int | None) -> bool:
+    """Ask for more than the device that ran out could give: half as much again as was asked or seen, but at most
+    what the largest device of the fleet has. False if no device has more room.
+    """
+    view = core.fleet.agents.get(attempt.agent_id)
+    device = view.device(attempt.device) if view else None
+    offer = view.adapters.get(attempt.adapter_id) if view else None
+    key = record.group_key()
+    asked = max(key.vram_mb if key.vram_mb is not None else (offer.vram_mb if offer else 0), peak_mb or 0)
+    failed_room = device.total_mb - device.buffer_mb if device else asked
+    largest = core.fleet.largest_room_mb()
+    raised = min(max(asked + asked // 2, asked + 256), largest)
+    if raised <= asked or (largest <= failed_room and asked >= failed_room):
+        return False
+    record.retry_state().raised_mb = raised
+    return True
+
+
+def _note_attempt(record: JobRecord, attempt: Attempt, code: FailureCode, message: str, now: Now) -> None:
+    record.retry_state().attempts.append(
+        AttemptError(
+            attempt=attempt.number,
+            agent_id=attempt.agent_id,
+            device=attempt.device,
+            code=code.value,
+            message=message[:2000],
+            at=rfc3339(now.wall),
+        )
+    )
+
+
+def _requeue(core: Core, record: JobRecord, attempt: Attempt, reason: str, delay_s: float, now: Now) -> None:
+    retry = record.retry_state()
+    core.drop_attempt(record)
+    record.not_before = now.mono + delay_s
+    core.enqueue(record, reason, now, returned=True)
+    error = JobError(code=retry.attempts[-1].code, message=reason[:2000], attempts=list(retry.attempts))
+    status = record.status("queued", rfc3339(now.wall), reason=reason[:2000], error=error)
+    core.do(PublishEvent("requeued", status, record.seq))
+
+
+def finish_cancelled(core: Core, record: JobRecord, now: Now) -> None:
+    """End it as it was asked for."""
+    reason = (record.retry.cancel if record.retry else None) or "cancelled on request"
+    finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)

@@ -1,0 +1,156 @@
+"""What all parts of the engine share: its state, and the few moves that more than one part makes."""
+
+from __future__ import annotations
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.commands import Cancel
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.messages import Result
+
+from ..auction.rounds import Auctioneer
+from .deadlines import Deadlines
+from .effects import Effect, PublishEvent, SendCancels
+from .events import JobRead
+from ..auction.fleet import Fleet
+from .job_index import JobIndex
+from ..auction.queue import WaitingQueue
+from .job import JobClass, JobRecord
+from ..settings import CoordinatorSettings
+
+#: Job classes held before those without a job are looked for.
+_CLASSES_KEPT = 1024
+
+
+class Core:
+    """State of the coordinator's engine. Handlers change it and add to `effects`."""
+
+    def __init__(self, settings: CoordinatorSettings) -> None:
+        self.settings = settings
+        self.effects: list[Effect] = []
+        self.jobs: dict[str, JobRecord] = {}
+        self.index = JobIndex()
+        self.queue = WaitingQueue(settings.ageing_s)
+        self.fleet = Fleet(settings)
+        self.auctioneer = Auctioneer(settings, self.queue, self.fleet)
+        self._classes: dict[JobClass, JobClass] = {}
+        self._classes_cap = _CLASSES_KEPT
+        self.deadlines = Deadlines()
+        #: Results of jobs that are not (yet) in `jobs`: job id -> (result, its sequence).
+        self.early_results: dict[str, tuple[Result, int]] = {}
+        #: Waiting jobs of a feature that nobody has advertised yet.
+        self.unknown_feature_jobs: dict[str, None] = {}
+        #: Bytes in the results stream that are no result and are being deleted: their sequence -> what is wrong.
+        self.unreadable_results: dict[int, str] = {}
+        #: Further messages with the id of a job of which it is not yet known which message is the job: seq -> message.
+        self.duplicate_submissions: dict[str, dict[int, JobRead]] = {}
+        self.epoch = 0
+        self._tokens = 0
+        #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
+        #: monotonic seconds. Silence counts from then.
+        self.watching_since = 0.0
+        self.leading = False
+        self.connected = True
+        self.proven = True
+        self.results_drained = False
+        self.jobs_indexed = False
+        self.agents_to_hear: set[str] = set()
+        self.last_tick: float | None = None
+        self.reading = True
+
+    # -- small things
+
+    def do(self, effect: Effect) -> None:
+        """Ask for something to be done."""
+        self.effects.append(effect)
+
+    def token(self) -> str:
+        """A new fence token, `<epoch>-<n>`."""
+        self._tokens += 1
+        return f"{self.epoch}-{self._tokens}"
+
+    def intern(self, job_class: JobClass) -> JobClass:
+        """The one object for equal classes. Those that no job has any more are forgotten now and then."""
+        if len(self._classes) > self._classes_cap:
+            self._classes = {record.job_class: record.job_class for record in self.jobs.values()}
+            self._classes_cap = max(_CLASSES_KEPT, 2 * len(self._classes))
+        return self._classes.setdefault(job_class, job_class)
+
+    @property
+    def may_decide(self) -> bool:
+        """True while this coordinator certainly leads and can act: awards and endings need it."""
+        return self.leading and self.connected and self.proven
+
+    @property
+    def may_award(self) -> bool:
+        """True once the recovery has heard what is running."""
+        return self.may_decide and self.results_drained and not self.agents_to_hear
+
+    def identity_pending(self, record: JobRecord) -> bool:
+        """True while it is not known whether this message is the job of its id or a second publish of one."""
+        if record.ending is not None or record.recovery is not None:
+            return False
+        return record.state in (JobState.SUBMITTED, JobState.RECOVERING)
+
+    # -- moves
+
+    def enqueue(self, record: JobRecord, why: str, now: Now, *, returned: bool, queued_at: float | None = None) -> None:
+        """Let a job wait for an award."""
+        record.move(JobState.QUEUED, why)
+        record.queued_at = now.mono if queued_at is None else queued_at
+        limit = record.job_class.limits.schedule_to_start_s
+        if limit is not None:
+            # Counted from now, never from the submission: an outage must not fail a whole queue at once.
+            self.deadlines.set(record.job_id, now.mono + limit)
+        self.queue.add(record, now.mono, returned=returned)
+        if not self.fleet.knows_feature(record.job_class.canonical):
+            self.unknown_feature_jobs[record.job_id] = None
+
+    def leave_queue(self, record: JobRecord) -> None:
+        """It no longer waits."""
+        self.queue.remove(record)
+        self.deadlines.forget(record.job_id)
+        self.unknown_feature_jobs.pop(record.job_id, None)
+
+    def overdue(self, now_mono: float) -> list[JobRecord]:
+        """Waiting jobs past their schedule-to-start limit."""
+        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono)]
+
+    def drop_attempt(self, record: JobRecord) -> None:
+        """The attempt is over, whatever became of it."""
+        if record.attempt is not None:
+            self.fleet.release(record.attempt)
+            record.attempt = None
+            self.index.file(record)
+
+    def answered(self, record: JobRecord, seq: int) -> None:
+        """Its agent has said, with that `seq`, that it has the attempt."""
+        if record.attempt is not None:
+            record.attempt.answer_seq = seq
+            record.attempt.unanswered = False
+            self.index.file(record)
+
+    def cancel_attempt(self, record: JobRecord, reason: str, now: Now) -> None:
+        """Tell the agent to stop what it runs for this job, and wait for that only so long."""
+        if record.attempt is not None:
+            record.attempt.cancel_by = now.mono + self.settings.cancel_wait_s
+            self.index.file(record)
+            self.stop_attempt(record, reason)
+
+    def decided(self, record: JobRecord) -> None:
+        """What became of it is known: nothing is asked or waits any more."""
+        record.recovery = None
+        record.ending = None
+        self.index.file(record)
+
+    def stop_attempt(self, record: JobRecord, reason: str) -> None:
+        """Tell the agent to stop what it runs for this job."""
+        attempt = record.attempt
+        if attempt is not None:
+            cancel = Cancel(job_id=record.job_id, token=attempt.token, reason=reason)
+            self.do(SendCancels(attempt.agent_id, (cancel,)))
+
+    def publish_started(self, record: JobRecord, now: Now) -> None:
+        """Publish `started`, once per attempt."""
+        if not record.started_published:
+            record.started_published = True
+            self.do(PublishEvent("started", record.status("running", rfc3339(now.wall)), record.seq))

@@ -1,0 +1,401 @@
+"""Carries out what the engine of a leadership asks for: one call on the bus per effect, answered by one event."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import structlog
+
+from pocket3d.bus.port import (
+    Append,
+    Bus,
+    BusError,
+    Conflict,
+    ConsumerName,
+    Disconnected,
+    Expect,
+    Msg,
+    NoResponders,
+    OutcomeUnknown,
+    TooLarge,
+)
+from pocket3d.bus.tasks import TaskPool
+from pocket3d.bus.topology import coordinator_jobs, coordinator_results
+from pocket3d.contracts.codec import WireError, decode_union, encode
+from pocket3d.contracts.commands import (
+    AnyReply,
+    AwardJobs,
+    AwardsAnswered,
+    CallForBids,
+    CancelAttempts,
+    CommandRefused,
+    LeaderRecord,
+    OutcomesNoted,
+    ReportState,
+    StateReported,
+)
+from pocket3d.contracts.subjects import Subjects
+
+from ..engine import effects, events
+from ..leadership import event_log
+from .ack_batcher import AckBatcher
+from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER
+from ..engine.history import BATCH_HEADER, JOB_SEQ_HEADER, read_last_event, read_stored_result
+from ..leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
+from .leader_record_io import read_leader_record, write_leader_record
+from .step_log import log_queued, log_step
+from ..leadership.term_engine import TermEffect, TermEvent
+
+log = structlog.get_logger(__name__)
+
+_STATE_TIMEOUT_S = 1.0
+
+
+#: Carries out one effect; the event that tells what came of it, if anything is to be told.
+Call = Callable[["EffectRunner", Any], Awaitable[TermEvent | None]]
+
+
+class Links(NamedTuple):
+    """What the runner does for the term besides calls on the bus."""
+
+    #: Takes the answers.
+    feed: Callable[[TermEvent], None]
+    #: Renews the lease now.
+    renew_lease: Callable[[], None]
+    #: Another leads.
+    on_fenced_out: Callable[[], None]
+    #: Reads the jobs stream, or pauses reading it.
+    read_jobs: Callable[[bool], None]
+
+
+class EffectRunner:
+    """Runs one term's effects. Decides nothing: what an answer means is the engine's matter.
+
+    Args:
+        record: of the leader, for commands.
+        award_timeout_s: how long an answer to an award is waited for, seconds; to the others, `_STATE_TIMEOUT_S`.
+        tasks: where the calls run.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        record: LeaderRecord,
+        award_timeout_s: float,
+        tasks: TaskPool,
+        links: Links,
+    ) -> None:
+        self._bus = bus
+        self._subjects = subjects
+        self._base: dict[str, Any] = {"coordinator_id": record.coordinator_id, "epoch": record.epoch}
+        self._award_timeout_s = award_timeout_s
+        self._tasks = tasks
+        self._feed = links.feed
+        self.acks = AckBatcher(tasks)
+        self._requests: dict[int, Msg] = {}
+        self._request_ids = itertools.count(1)
+        #: Done at once, without an answer.
+        self._local: dict[type, Callable[[Any], None]] = {
+            effects.NoteStep: lambda e: log_step(e.step),
+            effects.ProveLeadership: lambda e: links.renew_lease(),
+            effects.ReadJobs: lambda e: links.read_jobs(e.more),
+            event_log.FencedOut: lambda e: links.on_fenced_out(),
+            effects.AckJob: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_job, e)),
+            effects.AckResult: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_result, e)),
+        }
+
+    def run(self, effect: TermEffect) -> None:
+        """Begin one effect. Messages to one agent leave in the order of the calls: tasks begin in theirs."""
+        local = self._local.get(type(effect))
+        if local is not None:
+            local(effect)
+            return
+        call, bounded = _CALLS[type(effect)]
+        self._tasks.spawn(self._answer(call, effect), bounded=bounded)
+
+    async def _answer(self, call: Call, effect: Any) -> None:
+        event = await call(self, effect)
+        if event is not None:
+            self._feed(event)
+
+    def expect_answer(self, msg: Msg) -> effects.RequestId:
+        """Keep a request until the engine answers it."""
+        number = next(self._request_ids)
+        self._requests[number] = msg
+        return number
+
+    def consumer(self, key: effects.ConsumerKey) -> ConsumerName:
+        """The consumer of that key."""
+        return coordinator_results(self._subjects) if key == "results" else coordinator_jobs(self._subjects, key)
+
+    # -- events
+
+    async def _publish_queued(self, effect: effects.PublishQueued) -> TermEvent:
+        status = effect.status
+        headers = {JOB_SEQ_HEADER: str(effect.job_seq)}
+        if effect.digest:
+            headers[REQUEST_DIGEST_HEADER] = effect.digest
+        try:
+            await self._bus.append(
+                self._subjects.event(status.feature, status.job_id, status.status),
+                encode(status),
+                headers=headers,
+                expect=Expect(0, self._subjects.events_of(status.job_id)),
+            )
+        except Conflict:
+            return events.QueuedConflict(status.job_id)
+        except OutcomeUnknown:
+            return events.QueuedUnknown(status.job_id)
+        except BusError as error:
+            return _failed(effect, error)
+        log_queued(status)
+        return events.QueuedStored(status.job_id)
+
+    async def _read_last_event(self, effect: effects.ReadLastEvent) -> TermEvent:
+        job_id = effect.job_id
+        try:
+            found = await self._bus.last(self._subjects.events_stream, self._subjects.events_of(job_id))
+        except BusError as error:
+            return _failed(effect, error)
+        if found is None:
+            return events.LastEventRead(job_id, None, None)
+        return read_last_event(job_id, found.subject, found.data, found.headers)
+
+    async def _append_batch(self, effect: event_log.AppendBatch) -> TermEvent:
+        fence = Expect(effect.fence, self._subjects.leader_record())
+        messages = [
+            Append(
+                self._subjects.event(event.status.feature, event.status.job_id, event.event),
+                body,
+                {JOB_SEQ_HEADER: str(event.job_seq), BATCH_HEADER: effect.name},
+                fence if number == 0 else None,
+            )
+            for number, (event, body) in enumerate(zip(effect.events, effect.bodies, strict=True))
+        ]
+        try:
+            await self._bus.append_batch(messages)
+        except Conflict:
+            return event_log.BatchConflict()
+        except OutcomeUnknown as error:
+            log.warning("no answer to a batch of events", error=str(error))
+            return event_log.BatchUnknown()
+        except BusError as error:
+            log.warning("events could not be stored yet", error=str(error))
+            return event_log.BatchUnsent(str(error))
+        return event_log.BatchStored()
+
+    async def _read_batch_end(self, effect: event_log.ReadBatchEnd) -> TermEvent:
+        status = effect.event.status
+        subject = self._subjects.event(status.feature, status.job_id, effect.event.event)
+        try:
+            found = await self._bus.last(self._subjects.events_stream, subject)
+        except BusError as error:
+            log.warning("the events stream could not be read yet", error=str(error))
+            return event_log.BatchEndUnread()
+        return event_log.BatchEndRead(found.headers.get(BATCH_HEADER) if found is not None else None)
+
+    async def _read_leader_record(self, effect: ReadLeaderRecord) -> TermEvent:
+        return await read_leader_record(self._bus, self._subjects)
+
+    async def _write_leader_record(self, effect: WriteLeaderRecord) -> TermEvent:
+        return await write_leader_record(self._bus, self._subjects, effect)
+
+    async def _store_dead_letter(self, effect: effects.StoreDeadLetter) -> TermEvent:
+        letter = effect.letter
+        try:
+            await self._bus.append(self._subjects.dead(letter.feature, letter.job_id), encode(letter), expect=Expect(0))
+        except BusError as error:
+            # A conflict that names no sequence is one with a rival that is in process, and may fail itself.
+            if not (isinstance(error, Conflict) and error.last):
+                return _failed(effect, error)
+            log.debug("the dead letter stands already", job_id=letter.job_id)
+        return events.DeadStored(letter.job_id)
+
+    # -- requests and results
+
+    async def _read_request(self, effect: effects.ReadRequest) -> TermEvent:
+        try:
+            found = await self._bus.get(self._subjects.jobs_stream, effect.seq)
+        except BusError as error:
+            return _failed(effect, error)
+        return events.RequestRead(effect.seq, found.data if found is not None else None)
+
+    async def _store_result(self, effect: effects.StoreResult) -> TermEvent | None:
+        result = effect.result
+        try:
+            await self._bus.append(
+                self._subjects.result(result.feature, result.job_id),
+                encode(result),
+                expect=Expect(0, self._subjects.result_of(result.job_id)),
+            )
+        except Conflict:
+            return events.ResultConflict(result.job_id)
+        except BusError as error:
+            log.info("a result is read back", job_id=result.job_id, error=str(error))
+            return events.ResultUnknown(result.job_id)
+        # It comes back over the results consumer.
+        return None
+
+    async def _read_result(self, effect: effects.ReadResult) -> TermEvent:
+        job_id = effect.job_id
+        try:
+            found = await self._bus.last(self._subjects.results_stream, self._subjects.result_of(job_id))
+        except BusError as error:
+            return _failed(effect, error)
+        if found is None:
+            return events.ResultRead(job_id, None)
+        seen = read_stored_result(job_id, found.subject, found.seq, found.data)
+        return events.ResultRead(job_id, seen.result) if isinstance(seen, events.ResultSeen) else seen
+
+    async def _delete_result(self, effect: effects.DeleteResult) -> TermEvent:
+        try:
+            await self._bus.delete(self._subjects.results_stream, effect.seq)
+        except BusError as error:
+            return _failed(effect, error)
+        log.warning("bytes that are no result were deleted", subject=effect.subject, seq=effect.seq, error=effect.error)
+        return events.ResultDeleted(effect.job_id, effect.seq)
+
+    # -- acks, and what is left to be acked
+
+    async def _ack_job(self, effect: effects.AckJob) -> TermEvent:
+        try:
+            await self._bus.ack(coordinator_jobs(self._subjects, effect.priority), effect.seq)
+        except BusError as error:
+            return _failed(effect, error)
+        return events.JobAcked(effect.job_id if effect.answer else "", effect.seq)
+
+    async def _delete_job(self, effect: effects.DeleteJob) -> TermEvent:
+        try:
+            await self._bus.delete(self._subjects.jobs_stream, effect.seq)
+        except BusError as error:
+            return _failed(effect, error)
+        return events.JobAcked(effect.job_id, effect.seq)
+
+    async def _ack_result(self, effect: effects.AckResult) -> TermEvent | None:
+        try:
+            await self._bus.ack(coordinator_results(self._subjects), effect.seq)
+        except BusError as error:
+            # It comes again, and is acked again.
+            log.debug("the ack of a result was lost", seq=effect.seq, error=str(error))
+            return None
+        return events.ResultAcked(effect.seq)
+
+    async def _count_backlog(self, effect: effects.CountBacklog) -> TermEvent:
+        try:
+            return events.BacklogCounted(effect.consumer, await self._bus.backlog(self.consumer(effect.consumer)))
+        except BusError as error:
+            log.debug("the backlog was not counted", consumer=effect.consumer, error=str(error))
+            return events.BacklogUncounted(effect.consumer)
+
+    # -- commands
+
+    async def _send_call(self, effect: effects.SendCall) -> TermEvent | None:
+        call = CallForBids(call_id=effect.call_id, lots=list(effect.lots), **self._base)
+        try:
+            await self._bus.publish(self._subjects.command(effect.agent_id), encode(call))
+        except TooLarge as error:
+            return events.CallTooLarge(effect.call_id, error.size, error.limit)
+        except BusError as error:
+            # The round closes at its deadline without this agent.
+            log.debug("a call was not sent", agent_id=effect.agent_id, error=str(error))
+        return None
+
+    async def _send_awards(self, effect: effects.SendAwardMessage) -> TermEvent:
+        agent_id = effect.agent_id
+        tokens = tuple(award.token for award in effect.awards)
+        command = AwardJobs(awards=list(effect.awards), incarnation=effect.incarnation, **self._base)
+        try:
+            answer = await self._bus.request(
+                self._subjects.command(agent_id), encode(command), timeout=self._award_timeout_s
+            )
+            reply: AnyReply = decode_union(AnyReply, answer.data)
+        except (Disconnected, NoResponders, TooLarge) as error:
+            log.info("an award was not sent", agent_id=agent_id, tokens=tokens, error=str(error))
+            return events.AwardsUnanswered(agent_id, tokens, sent=False)
+        except (BusError, WireError) as error:
+            log.info("an award was not answered", agent_id=agent_id, tokens=tokens, error=str(error))
+            return events.AwardsUnanswered(agent_id, tokens)
+        if isinstance(reply, AwardsAnswered):
+            return events.AwardsReturned(reply)
+        if isinstance(reply, CommandRefused):
+            return events.AwardsRefused(agent_id, tokens, reply.code)
+        return events.AwardsUnanswered(agent_id, tokens)
+
+    async def _send_cancels(self, effect: effects.SendCancels) -> None:
+        command = CancelAttempts(cancels=list(effect.cancels), **self._base)
+        try:
+            await self._bus.publish(self._subjects.command(effect.agent_id), encode(command))
+        except BusError as error:
+            log.debug("a cancel was not sent", agent_id=effect.agent_id, error=str(error))
+
+    async def _ask_state(self, effect: effects.AskState) -> TermEvent:
+        agent_id = effect.agent_id
+        command = ReportState(**self._base)
+        try:
+            answer = await self._bus.request(
+                self._subjects.command(agent_id), encode(command), timeout=_STATE_TIMEOUT_S
+            )
+            reply: AnyReply = decode_union(AnyReply, answer.data)
+        except NoResponders:
+            return events.AgentSilent(agent_id, no_responders=True)
+        except (BusError, WireError) as error:
+            log.debug("no state", agent_id=agent_id, error=str(error))
+            return events.AgentSilent(agent_id, no_responders=False)
+        if isinstance(reply, StateReported):
+            return events.AdvertReceived(reply.advert, answers_question=True)
+        return events.AwardsRefused(agent_id, (), reply.code if isinstance(reply, CommandRefused) else "")
+
+    async def _note_outcomes(self, effect: effects.NoteOutcomes) -> None:
+        msg = self._requests.pop(effect.request)
+        try:
+            await self._bus.respond(msg, encode(OutcomesNoted(noted=list(effect.noted))))
+        except BusError as error:
+            # It comes again.
+            log.debug("an outcome was not answered", error=str(error))
+
+    # -- the agents bucket: for eyes and for the next leader
+
+    async def _record_agent(self, effect: effects.RecordAgent) -> None:
+        try:
+            await self._bus.kv_put(self._subjects.agents_bucket, effect.record.agent_id, encode(effect.record))
+        except BusError as error:
+            log.debug("an agent was not recorded", agent_id=effect.record.agent_id, error=str(error))
+
+    async def _forget_agent(self, effect: effects.ForgetAgent) -> None:
+        try:
+            await self._bus.kv_delete(self._subjects.agents_bucket, effect.agent_id)
+        except BusError as error:
+            log.debug("an agent was not forgotten", agent_id=effect.agent_id, error=str(error))
+
+
+def _failed(effect: TermEffect, error: BusError) -> events.EffectFailed:
+    log.debug("again in a moment", effect=type(effect).__name__, error=str(error))
+    return events.EffectFailed(effect, str(error))
+
+
+#: Effect -> the call, and whether it takes one of the term's places: what there may be thousands of does.
+_CALLS: dict[type, tuple[Call, bool]] = {
+    effects.PublishQueued: (EffectRunner._publish_queued, True),
+    effects.ReadLastEvent: (EffectRunner._read_last_event, True),
+    event_log.AppendBatch: (EffectRunner._append_batch, False),
+    event_log.ReadBatchEnd: (EffectRunner._read_batch_end, False),
+    ReadLeaderRecord: (EffectRunner._read_leader_record, False),
+    WriteLeaderRecord: (EffectRunner._write_leader_record, False),
+    effects.StoreDeadLetter: (EffectRunner._store_dead_letter, True),
+    effects.ReadRequest: (EffectRunner._read_request, True),
+    effects.StoreResult: (EffectRunner._store_result, True),
+    effects.ReadResult: (EffectRunner._read_result, True),
+    effects.DeleteResult: (EffectRunner._delete_result, True),
+    effects.DeleteJob: (EffectRunner._delete_job, True),
+    effects.CountBacklog: (EffectRunner._count_backlog, False),
+    effects.SendCall: (EffectRunner._send_call, False),
+    effects.SendAwardMessage: (EffectRunner._send_awards, False),
+    effects.SendCancels: (EffectRunner._send_cancels, False),
+    effects.AskState: (EffectRunner._ask_state, False),
+    effects.NoteOutcomes: (EffectRunner._note_outcomes, False),
+    effects.RecordAgent: (EffectRunner._record_agent, True),
+    effects.ForgetAgent: (EffectRunner._forget_agent, True),
+}

@@ -1,0 +1,281 @@
+"""One leadership: its engine, the one task that owns it, what feeds it, and what runs its effects. Decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from pocket3d.bus.port import Bus, BusError, Closable, Delivery, Msg
+from pocket3d.bus.tasks import TaskPool
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.codec import WireError, decode
+from pocket3d.contracts.commands import AgentRecord, CallAnswered, OutcomesReported
+from pocket3d.contracts.jobs import admit, generated_id
+from pocket3d.contracts.lifecycle import PRIORITIES
+from pocket3d.contracts.messages import Advert
+from pocket3d.contracts.subjects import Subjects
+
+from ..engine import events
+from .effect_runner import EffectRunner, Links
+from ..engine.effects import ConsumerKey
+from ..engine.engine import CoordinatorEngine
+from ..engine.history import read_stored_result
+from ..leadership.lease import Lead
+from ..settings import CoordinatorSettings
+from ..leadership.term_engine import TermEngine, TermEvent
+
+log = structlog.get_logger(__name__)
+
+#: Calls on the bus at once, of kinds of which there may be thousands.
+_IN_FLIGHT = 256
+#: How much of an event an error message shows.
+_EVENT_CHARS = 500
+
+
+class EngineFault(Exception):
+    """The coordinator's own mistake. Its process ends, and a standby goes on from what the streams hold.
+
+    Args:
+        event: on which it failed.
+        history: the moves of the job that the event is about, if any.
+    """
+
+    def __init__(self, event: TermEvent, history: str) -> None:
+        text = f"{type(event).__name__} could not be handled: {str(event)[:_EVENT_CHARS]}"
+        super().__init__(text + (f"; its history: {history}" if history else ""))
+
+
+class LeaderTerm:
+    """From `Lead` to `StepDown`. A later leadership of the same process starts with a new engine.
+
+    Args:
+        lead: epoch, fence and leader record of this leadership.
+        known: agents that the former leader knew, or that were heard meanwhile.
+        lease_is_valid: false as soon as another may have taken the lead; then nothing is taken from the streams.
+        renew_lease: asks the leadership to renew the lease now.
+        on_fenced_out: called when another leader's record stands in the events stream.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        settings: CoordinatorSettings,
+        clock: Callable[[], Now],
+        *,
+        lead: Lead,
+        known: Sequence[AgentRecord],
+        lease_is_valid: Callable[[], bool],
+        renew_lease: Callable[[], None],
+        on_fenced_out: Callable[[], None],
+    ) -> None:
+        self._bus = bus
+        self._subjects = subjects
+        self._clock = clock
+        self._lead = lead
+        self._known = tuple(known)
+        self._lease_is_valid = lease_is_valid
+        self._decider = TermEngine(settings, lead.record, lead.fence, bus.max_payload)
+        #: Events, and marks of those who wait until what came before was handled.
+        self._events: asyncio.Queue[TermEvent | asyncio.Future[None]] = asyncio.Queue()
+        self.tasks = TaskPool(_IN_FLIGHT)
+        links = Links(self.feed, renew_lease, on_fenced_out, self._read_jobs)
+        self._runner = EffectRunner(bus, subjects, lead.record, settings.award_timeout_s, self.tasks, links)
+        self._open: list[Closable] = []
+        self._deadline: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._begun = False
+        self._stream_created = 0.0
+        self._reading = asyncio.Event()
+        self._reading.set()
+
+    @property
+    def engine(self) -> CoordinatorEngine:
+        """What is known of the jobs, for questions."""
+        return self._decider.engine
+
+    # -- the one task that owns the engine
+
+    def feed(self, event: TermEvent) -> None:
+        """Queue an event for the engine."""
+        if not self._closed:
+            self._events.put_nowait(event)
+
+    async def handled(self) -> None:
+        """Wait until the engine has handled what was fed before."""
+        if self._closed:
+            return
+        mark: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._events.put_nowait(mark)
+        await mark
+
+    async def _decide(self) -> None:
+        """Handle events, one after the other. An exception ends the process: a half-changed engine must not go on in
+        silence.
+        """
+        while True:
+            event = await self._events.get()
+            if isinstance(event, asyncio.Future):
+                _release(event)
+            elif not self._closed:
+                self._handle(event)
+
+    def _handle(self, event: TermEvent) -> None:
+        try:
+            for effect in self._decider.handle(event, self._clock()):
+                self._runner.run(effect)
+        except Exception as error:
+            raise EngineFault(event, self.engine.story_of(event)) from error
+        self._watch_deadline()
+
+    def _watch_deadline(self) -> None:
+        deadline = self._decider.deadline
+        if deadline is None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+            return
+        if self._deadline is None:
+            wait = max(deadline - self._clock().mono, 0.0)
+            self._deadline = asyncio.get_running_loop().call_later(wait, self._round_is_due)
+
+    def _round_is_due(self) -> None:
+        self._deadline = None
+        self.feed(events.RoundDue())
+
+    def _read_jobs(self, more: bool) -> None:
+        if more:
+            self._reading.set()
+        else:
+            self._reading.clear()
+
+    # -- life
+
+    async def begin(self) -> None:
+        """Take over in this order: hear the agents, drain the results, read the jobs again.
+
+        Raises:
+            BusError: not now; it may be called again.
+        """
+        bus, subjects = self._bus, self._subjects
+        for half_open in self._open:
+            await half_open.close()
+        self._open.clear()
+        self._stream_created = await bus.stream_created(subjects.jobs_stream)
+        self._open.append(await bus.subscribe(subjects.bids(self._lead.record.coordinator_id), self._on_bid))
+        self._open.append(await bus.subscribe(subjects.all_outcomes(), self._on_outcome))
+        if not self._begun:
+            self._begun = True
+            self.tasks.spawn(self._decide(), bounded=False)
+            self.feed(events.Led(self._lead.epoch, self._known, bus.max_payload))
+        await self._take_over("results")
+        results = self._runner.consumer("results")
+        self._open.append(await bus.consume(results, self._on_results, allowed=self._lease_is_valid))
+        for priority in PRIORITIES:
+            await self._take_over(priority)
+        for priority in PRIORITIES:
+            consumer = self._runner.consumer(priority)
+            self._open.append(await bus.consume(consumer, self._on_jobs, allowed=self._lease_is_valid))
+
+    async def _take_over(self, key: ConsumerKey) -> None:
+        consumer = self._runner.consumer(key)
+        await self._bus.take_over(consumer)
+        self.feed(events.BacklogCounted(key, await self._bus.backlog(consumer)))
+
+    async def reset(self) -> None:
+        """After a reconnect: read again what was delivered and not acked, since acks may have been lost.
+
+        Raises:
+            BusError: not now; it may be called again.
+        """
+        keys: tuple[ConsumerKey, ...] = ("results", *PRIORITIES)
+        for key in keys:
+            await self._bus.reset(self._runner.consumer(key))
+
+    def silence(self) -> None:
+        """Another leads: from this moment nothing more is decided here."""
+        self._closed = True
+
+    def generated_id(self, seq: int) -> str:
+        """What a job that brought no id is called."""
+        return generated_id(self._stream_created, seq)
+
+    async def close(self) -> None:
+        """End it: nothing more is fed to the engine, what is in flight is dropped."""
+        self._closed = True
+        self._reading.set()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._release_marks()
+        # Before the tasks: a consumption waits for its handler, and the handler for the engine, which is released.
+        for closable in reversed(self._open):
+            try:
+                await closable.close()
+            except BusError as error:
+                log.debug("could not close", error=str(error))
+        self._open.clear()
+        self._runner.acks.close()
+        await self.tasks.close()
+
+    def _release_marks(self) -> None:
+        while not self._events.empty():
+            left = self._events.get_nowait()
+            if isinstance(left, asyncio.Future):
+                _release(left)
+
+    # -- what comes in
+
+    async def _on_bid(self, msg: Msg) -> None:
+        try:
+            answer = decode(CallAnswered, msg.data)
+        except WireError as error:
+            log.warning("a bid could not be read", error=str(error))
+            return
+        self.feed(events.CallReturned(answer))
+
+    async def _on_outcome(self, msg: Msg) -> None:
+        try:
+            report = decode(OutcomesReported, msg.data)
+        except WireError as error:
+            log.warning("an outcome could not be read", subject=msg.subject, error=str(error))
+            return
+        self.feed(events.OutcomesReturned(report, self._runner.expect_answer(msg)))
+
+    def advert(self, advert: Advert) -> None:
+        """An agent advertised."""
+        self.feed(events.AdvertReceived(advert))
+
+    async def _on_results(self, batch: Sequence[Delivery]) -> None:
+        for delivery in batch:
+            message = delivery.message
+            job_id = self._subjects.parse_story(message.subject).job_id
+            self.feed(read_stored_result(job_id, message.subject, message.seq, message.data))
+        await self.handled()
+
+    async def _on_jobs(self, batch: Sequence[Delivery]) -> None:
+        for delivery in batch:
+            message = delivery.message
+            await self._reading.wait()
+            if self._closed:
+                return
+            where = self._subjects.parse_job(message.subject)
+            header_id = message.headers.get("Nats-Msg-Id")
+            admission = admit(where.feature, message.data, header_id, self.generated_id(message.seq))
+            priority = next(p for p in PRIORITIES if p == where.priority)
+            self.feed(
+                events.JobRead(message.seq, priority, _token(where.feature), admission, message.time, message.data)
+            )
+        # A backlog of a hundred thousand jobs comes in batches, with bids, results and ticks in between.
+        await self.handled()
+
+
+def _token(feature: str) -> str:
+    """A bad feature is still a subject token; only its length is cut for the answers' subjects."""
+    return feature if len(feature) <= 64 else feature[:64]
+
+
+def _release(mark: asyncio.Future[None]) -> None:
+    if not mark.done():
+        mark.set_result(None)

@@ -1,0 +1,326 @@
+"""All that one leadership decides: the engine, and what its wishes become on the bus. Pure.
+
+The engine asks for things in its own words. Here they get what the bus needs: requests are read where an award, a
+result or a dead letter needs them; messages are split or shortened by what the server takes; events go through the log
+in batches; what failed is repeated after a pause; and what lay in the streams when the lead was taken is counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.commands import Award, LeaderRecord
+
+from ..engine import effects, events
+from .catch_up import CatchUpCounter
+from .request_fingerprint import request_digest
+from ..engine.engine import CoordinatorEngine
+from .event_log import EventLog, EventsAreStored, LogEffect, LogEvent
+from .message_limits import fit_dead_letter, fit_result, fit_status, pack_awards, room_of
+from .request_cache import Bodies, Request, RequestCache, dead_letter, metadata_of, read_request
+from ..settings import CoordinatorSettings
+
+#: Before an effect that failed is repeated, seconds.
+PAUSE_S = 0.2
+#: Period in which the backlog is counted until it has been read, seconds.
+COUNT_S = 0.5
+#: Bodies of recently read jobs, so that a job that is awarded at once is not read twice.
+_CACHE_BYTES = 8 * 1024 * 1024
+_JOB_CONSUMERS: tuple[effects.ConsumerKey, ...] = ("high", "normal", "low")
+
+TermEvent = events.BusEvent | LogEvent
+TermEffect = effects.BusEffect | LogEffect
+
+
+class _Pending:
+    """An effect that waits for its turn or for requests; None: it needs none."""
+
+    def __init__(self, effect: effects.Effect, bodies: Bodies | None) -> None:
+        self.effect = effect
+        self.bodies = bodies
+
+    @property
+    def ready(self) -> bool:
+        return self.bodies is None or not self.bodies.missing
+
+
+class TermEngine:
+    """From `Lead` to `StepDown`.
+
+    Args:
+        settings: of the engine.
+        record: this leader's record.
+        fence: its sequence in the events stream.
+        max_payload: largest message that the server takes, bytes.
+    """
+
+    def __init__(self, settings: CoordinatorSettings, record: LeaderRecord, fence: int, max_payload: int) -> None:
+        self.engine = CoordinatorEngine(settings)
+        self.log = EventLog(record, fence, max_payload)
+        self._out: list[TermEffect] = []
+        #: Events for the engine that follow from the one being handled.
+        self._follow_ups: deque[events.Event] = deque()
+        self._cache = RequestCache(_CACHE_BYTES)
+        #: Effects that wait for the request with that sequence.
+        self._readers: dict[int, list[_Pending]] = {}
+        #: Commands to an agent that wait behind one that needs requests: they leave in their order.
+        self._lines: dict[str, deque[_Pending]] = {}
+        #: When an effect is repeated, monotonic seconds; in that order.
+        self._repeats: deque[tuple[float, Any]] = deque()
+        self._connected = True
+        self._catch_up = {key: CatchUpCounter() for key in ("results", *_JOB_CONSUMERS)}
+        #: In the order in which they were counted first.
+        self._counted: dict[effects.ConsumerKey, None] = {}
+        self._counting: set[effects.ConsumerKey] = set()
+        self._count_at = 0.0
+        self._indexed = False
+
+    # -- one step
+
+    def handle(self, event: TermEvent, now: Now) -> list[TermEffect]:
+        """Take in one event; what is to be done about it, in order.
+
+        Raises:
+            InvalidTransition: a job was about to make a move that its lifecycle lacks.
+        """
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event, now)
+        elif isinstance(event, LogEvent):
+            self._from_log(self.log.handle(event, now.mono))
+        else:
+            self._follow_ups.append(cast(events.Event, event))
+        self._settle(now)
+        if self._connected:
+            self._on_time(now)
+            self._settle(now)
+        self._from_log(self.log.begin())
+        out, self._out = self._out, []
+        return out
+
+    def _settle(self, now: Now) -> None:
+        while self._follow_ups:
+            for effect in self.engine.handle(self._follow_ups.popleft(), now):
+                self._route(effect, now)
+
+    def _on_time(self, now: Now) -> None:
+        while self._repeats and self._repeats[0][0] <= now.mono:
+            self._route(self._repeats.popleft()[1], now)
+        self._from_log(self.log.resume(now.mono))
+        if self._counted and now.mono >= self._count_at:
+            self._count_at = now.mono + COUNT_S
+            wanted = [key for key in self._counted if key not in self._counting and not self._catch_up[key].done]
+            self._counting.update(wanted)
+            self._out += map(effects.CountBacklog, wanted)
+
+    @property
+    def deadline(self) -> float | None:
+        """When the open round must be closed, monotonic seconds. All else waits for the next tick."""
+        return self.engine.deadline
+
+    # -- what the engine asks for
+
+    def _route(self, effect: Any, now: Now) -> None:
+        router = _ROUTES.get(type(effect))
+        if router is not None:
+            router(self, effect, now)
+        else:
+            self._out.append(effect)
+
+    @property
+    def _room(self) -> int:
+        return room_of(self.log.max_payload)
+
+    def _first_event(self, effect: effects.PublishQueued, now: Now) -> None:
+        request = self._cache.get(effect.job_seq)
+        digest = request_digest(request.job) if request is not None and request.job is not None else ""
+        self._out.append(effect._replace(status=fit_status(effect.status, self._room), digest=digest))
+
+    def _event(self, effect: effects.PublishEvent, now: Now) -> None:
+        self._out.append(effects.NoteStep(effect))
+        self.log.put(effect)
+
+    def _again(self, effect: effects.Again, now: Now) -> None:
+        self._repeats.append((now.mono + PAUSE_S, effect.effect))
+
+    def _awards(self, effect: effects.SendAwards, now: Now) -> None:
+        self._out.append(effects.NoteStep(effect))
+        self._in_line(effect.agent_id, effect, Bodies((item.seq for item in effect.awards), self._cache), now)
+
+    def _command(self, effect: effects.SendCall | effects.SendCancels | effects.AskState, now: Now) -> None:
+        self._in_line(effect.agent_id, effect, None, now)
+
+    def _in_line(self, agent_id: str, effect: effects.Effect, bodies: Bodies | None, now: Now) -> None:
+        """A command goes out behind those before it, so that a cancel never overtakes its award."""
+        pending = _Pending(effect, bodies)
+        line = self._lines.get(agent_id)
+        if line is None and pending.ready:
+            self._complete(pending, now)
+            return
+        self._lines.setdefault(agent_id, deque()).append(pending)
+        self._read_missing(pending)
+
+    def _with_request(self, effect: effects.StoreResult | effects.PublishDead, now: Now) -> None:
+        pending = _Pending(effect, Bodies((effect.job_seq,), self._cache))
+        if pending.ready:
+            self._complete(pending, now)
+        else:
+            self._read_missing(pending)
+
+    def _read_missing(self, pending: _Pending) -> None:
+        for seq in sorted(pending.bodies.missing) if pending.bodies is not None else ():
+            if seq not in self._readers:
+                self._out.append(effects.ReadRequest(seq))
+            self._readers.setdefault(seq, []).append(pending)
+
+    def _complete(self, pending: _Pending, now: Now) -> None:
+        """Everything is there: what is sent."""
+        effect, bodies = pending.effect, pending.bodies
+        if isinstance(effect, effects.SendAwards) and bodies is not None:
+            self._send_awards(effect, bodies)
+        elif isinstance(effect, effects.StoreResult) and bodies is not None:
+            result = msgspec.structs.replace(effect.result, metadata=metadata_of(bodies.get(effect.job_seq)))
+            self._out.append(effect._replace(result=fit_result(result, self._room)))
+        elif isinstance(effect, effects.PublishDead) and bodies is not None:
+            request = bodies.get(effect.job_seq)
+            letter = dead_letter(effect, request.data if request is not None else b"", rfc3339(now.wall))
+            self._out.append(effects.StoreDeadLetter(fit_dead_letter(letter, self._room)))
+        else:
+            self._out.append(effect)
+
+    def _send_awards(self, effect: effects.SendAwards, bodies: Bodies) -> None:
+        awards: list[Award] = []
+        for item in effect.awards:
+            request = bodies.get(item.seq)
+            if request is None or request.job is None:
+                self._follow_ups.append(events.BodyGone(item.job_id, item.token))
+            else:
+                awards.append(item.award(request.job))
+        packed = pack_awards(awards, self._room)
+        for award, size in packed.too_large:
+            self._follow_ups.append(events.AwardTooLarge(award.job_id, award.token, size, self.log.max_payload))
+        for message in packed.messages:
+            self._out.append(effects.SendAwardMessage(effect.agent_id, effect.incarnation, tuple(message)))
+
+    # -- what comes from the bus
+
+    def _from_log(self, made: list[LogEffect]) -> None:
+        for effect in made:
+            if isinstance(effect, EventsAreStored):
+                ended = tuple(event.status.job_id for event in effect.events if event.answer)
+                if ended:
+                    self._follow_ups.append(events.EventsStored(ended))
+            else:
+                self._out.append(effect)
+
+    def _job_read(self, event: events.JobRead, now: Now) -> None:
+        self._cache.put(event.seq, Request(event.data, event.admission.job))
+        self._follow_ups.append(event)
+        if self._catch_up[event.priority].read(event.seq):
+            self._note_indexed()
+
+    def _result_read(self, event: events.ResultSeen | events.ResultUnreadable, now: Now) -> None:
+        self._follow_ups.append(event)
+        if self._catch_up["results"].read(event.seq):
+            self._follow_ups.append(events.ResultsDrained())
+
+    def _note_indexed(self) -> None:
+        if not self._indexed and all(self._catch_up[key].done for key in _JOB_CONSUMERS):
+            self._indexed = True
+            self._follow_ups.append(events.JobsIndexed())
+
+    def _backlog_counted(self, event: events.BacklogCounted, now: Now) -> None:
+        key = event.consumer
+        self._counting.discard(key)
+        if not self._counted:
+            self._count_at = now.mono + COUNT_S
+        self._counted[key] = None
+        if self._catch_up[key].counted(event.unacked):
+            if key == "results":
+                self._follow_ups.append(events.ResultsDrained())
+            else:
+                self._note_indexed()
+
+    def _backlog_uncounted(self, event: events.BacklogUncounted, now: Now) -> None:
+        self._counting.discard(event.consumer)
+
+    def _job_acked(self, event: events.JobAcked, now: Now) -> None:
+        self._cache.forget(event.seq)
+        for key in _JOB_CONSUMERS:
+            self._catch_up[key].acked(event.seq)
+        if event.job_id:
+            self._follow_ups.append(event)
+
+    def _result_acked(self, event: events.ResultAcked, now: Now) -> None:
+        self._catch_up["results"].acked(event.seq)
+
+    def _request_read(self, event: events.RequestRead, now: Now) -> None:
+        request = read_request(event.data) if event.data is not None else None
+        if request is not None:
+            self._cache.put(event.seq, request)
+        for pending in self._readers.pop(event.seq, ()):
+            assert pending.bodies is not None
+            pending.bodies.arrived(event.seq, request)
+            if isinstance(pending.effect, effects.SendAwards):
+                self._advance(pending.effect.agent_id, now)
+            elif pending.ready:
+                self._complete(pending, now)
+
+    def _advance(self, agent_id: str, now: Now) -> None:
+        line = self._lines.get(agent_id)
+        while line and line[0].ready:
+            self._complete(line.popleft(), now)
+        if line is not None and not line:
+            del self._lines[agent_id]
+
+    def _effect_failed(self, event: events.EffectFailed, now: Now) -> None:
+        effect = event.effect
+        if isinstance(effect, effects.AckJob):
+            # The server is silent about an ack of what it has not delivered since a reset, and delivers nothing while
+            # the index is full: nobody would ever make room in it.
+            effect = effects.DeleteJob(effect.seq, effect.job_id if effect.answer else "")
+        self._repeats.append((now.mono + PAUSE_S, effect))
+
+    def _connection_back(self, event: events.Connected, now: Now) -> None:
+        self._connected = True
+        # Answers that the broken connection took with it do not come.
+        self._counting.clear()
+        if event.max_payload is not None:
+            self.log.max_payload = event.max_payload
+        self._follow_ups.append(event)
+
+    def _connection_lost(self, event: events.Disconnected, now: Now) -> None:
+        self._connected = False
+        self._follow_ups.append(event)
+
+
+_HANDLERS: dict[type, Callable[[TermEngine, Any, Now], None]] = {
+    events.JobRead: TermEngine._job_read,
+    events.ResultSeen: TermEngine._result_read,
+    events.ResultUnreadable: TermEngine._result_read,
+    events.BacklogCounted: TermEngine._backlog_counted,
+    events.BacklogUncounted: TermEngine._backlog_uncounted,
+    events.JobAcked: TermEngine._job_acked,
+    events.ResultAcked: TermEngine._result_acked,
+    events.RequestRead: TermEngine._request_read,
+    events.EffectFailed: TermEngine._effect_failed,
+    events.Connected: TermEngine._connection_back,
+    events.Disconnected: TermEngine._connection_lost,
+}
+
+_ROUTES: dict[type, Callable[[TermEngine, Any, Now], None]] = {
+    effects.PublishQueued: TermEngine._first_event,
+    effects.PublishEvent: TermEngine._event,
+    effects.Again: TermEngine._again,
+    effects.SendAwards: TermEngine._awards,
+    effects.SendCall: TermEngine._command,
+    effects.SendCancels: TermEngine._command,
+    effects.AskState: TermEngine._command,
+    effects.StoreResult: TermEngine._with_request,
+    effects.PublishDead: TermEngine._with_request,
+}

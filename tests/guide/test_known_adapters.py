@@ -10,7 +10,7 @@ import pytest
 
 from pocket3d.adapters.models_yaml import load_models_yaml
 from pocket3d.adapters.registry import adapter_registry, register_all_adapters
-from pocket3d.gpu_agents.describe import DeclaredAdapter, describe_adapters
+from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 from pocket3d.ops.scheduler import GPUMonitor, ModelScheduler
 from support.guide_source import adapted, blocks, run
 

@@ -24,7 +24,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "nats": ("pocket3d.bus.",),
     "nkeys": ("pocket3d.bus.",),
-    "pynvml": ("pocket3d.gpu_agents.probes.nvml",),
+    "pynvml": ("pocket3d.gpu_agents.devices.probes.nvml",),
     "torch": ("pocket3d.adapters.",),
     "trimesh": ("pocket3d.adapters.",),
     "scipy": ("pocket3d.adapters.",),

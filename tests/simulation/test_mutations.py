@@ -15,11 +15,11 @@ from pocket3d.coordinator.engine import attempts, awards, state as core, agents 
 from pocket3d.coordinator.engine import engine as coordinator_engine
 from pocket3d.coordinator.engine import events as coordinator_events
 from pocket3d.coordinator.engine.job import JobRecord
-from pocket3d.gpu_agents import effects, engine, engine_commands, events
-from pocket3d.gpu_agents.claims import Placement
-from pocket3d.gpu_agents.engine_core import Core as AgentCore
-from pocket3d.gpu_agents.engine_reports import finish
-from pocket3d.gpu_agents.ledger import DeviceLedger
+from pocket3d.gpu_agents.engine import effects, engine, commands as engine_commands, events
+from pocket3d.gpu_agents.placement.placement import Placement
+from pocket3d.gpu_agents.engine.state import Core as AgentCore
+from pocket3d.gpu_agents.engine.outbound import finish
+from pocket3d.gpu_agents.placement.ledger import DeviceLedger
 from pocket3d.ops.simulation.bus import SimulatedBus
 from pocket3d.ops.simulation.faults import FaultProfile
 from pocket3d.ops.simulation.report import describe_failure
@@ -180,7 +180,7 @@ def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> 
     real_place = engine_commands.place
     with monkeypatch.context() as mutation:
         mutation.setattr(engine_commands, "place", whatever)
-        mutation.setattr("pocket3d.gpu_agents.engine_workers.start_if_room", start_at_once)
+        mutation.setattr("pocket3d.gpu_agents.engine.workers.start_if_room", start_at_once)
         mutation.setattr(engine_commands, "start_if_room", start_at_once)
         mutation.setattr(DeviceLedger, "check", lambda self: None)
         seed = first_wrong(OPERATED, "over-committed")

@@ -12,7 +12,7 @@ import msgspec
 from pocket3d.bus.client import Client
 from pocket3d.bus.handle import JobHandle
 from pocket3d.coordinator.settings import CoordinatorSettings
-from pocket3d.gpu_agents.devices import DeviceSpec
+from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.ops.simulation.faults import CALM
 from pocket3d.ops.simulation.loop import VirtualLoop
 from pocket3d.ops.simulation.members import Agent, Coordinator

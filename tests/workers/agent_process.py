@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from pocket3d.contracts.worker_frames import AdapterSpec, ModelLoaded, RunFinished, RunJob
-from pocket3d.gpu_agents.devices import fixed_devices, parse_devices
+from pocket3d.gpu_agents.devices.spec import fixed_devices, parse_devices
 from pocket3d.gpu_agents.workers import WorkerHost, WorkerLaunch
 
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from pocket3d.contracts.worker_frames import AdapterSpec, ModelLoaded, RunFinished, RunJob
-from pocket3d.gpu_agents.devices import DeviceSpec, fixed_devices, parse_devices
+from pocket3d.gpu_agents.devices.spec import DeviceSpec, fixed_devices, parse_devices
 from pocket3d.gpu_agents.workers import WorkerExit, WorkerHost, WorkerLaunch
 
 DEADLINE_S = 20.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
-from pocket3d.gpu_agents.describe import DeclaredAdapter, describe_adapters
+from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 
 from .conftest import alive, until
 from .test_agent_killed import component_roots

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pocket3d.contracts.worker_frames import Hello, ModelLoaded, RunFinished, RunProgress, Shutdown
-from pocket3d.gpu_agents.devices import CpuPart, DeviceSpec, cpu_device
+from pocket3d.gpu_agents.devices.spec import CpuPart, DeviceSpec, cpu_device
 
 from .conftest import Workers, alive, until
 

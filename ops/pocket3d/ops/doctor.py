@@ -24,9 +24,9 @@ from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.api import AgentList, EmptyRequest
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.gpu_agents.describe import DeclaredAdapter, describe_adapters
-from pocket3d.gpu_agents.devices import DeviceSpecError, parse_devices
-from pocket3d.gpu_agents.probes.inventory import open_devices
+from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
+from pocket3d.gpu_agents.devices.spec import DeviceSpecError, parse_devices
+from pocket3d.gpu_agents.devices.probes.inventory import open_devices
 from pocket3d.gpu_agents.workers.environment import NamespaceError
 
 from .settings import read

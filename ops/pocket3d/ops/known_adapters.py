@@ -78,7 +78,7 @@ async def known_adapters(models: Path | None) -> list[KnownAdapter]:
         ModelsFileError: the file is wrong.
         NamespaceError: Pocket3DStudio's adapters are not installed.
     """
-    from pocket3d.gpu_agents.describe import DeclaredAdapter, describe_adapters
+    from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 
     found = await asyncio.to_thread(_find, models)
     described = await describe_adapters(

@@ -36,7 +36,7 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.jobs import is_file_key
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.worker_frames import AdapterDescription
-from pocket3d.gpu_agents.describe import DeclaredAdapter
+from pocket3d.gpu_agents.io.describe import DeclaredAdapter
 
 from .scheduler_gpu import GPUMonitor
 from .scheduler_logs import into_standard_library

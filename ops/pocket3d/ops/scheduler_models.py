@@ -16,7 +16,7 @@ from pocket3d.adapters.models_yaml import ConfiguredAdapter
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
 from pocket3d.contracts.worker_frames import AdapterSpec
-from pocket3d.gpu_agents.describe import DeclaredAdapter
+from pocket3d.gpu_agents.io.describe import DeclaredAdapter
 
 _UNSAFE = re.compile(r"[^a-z0-9_.-]+")
 

@@ -22,7 +22,7 @@ from pocket3d.contracts.subjects import Subjects
 from pocket3d.contracts.worker_frames import AdapterDescription
 from pocket3d.coordinator.service import CoordinatorService
 from pocket3d.coordinator.settings import CoordinatorSettings
-from pocket3d.gpu_agents.describe import DeclaredAdapter
+from pocket3d.gpu_agents.io.describe import DeclaredAdapter
 from pocket3d.gpu_agents.service import AgentService
 from pocket3d.gpu_agents.settings import AgentSettings
 from pocket3d.gpu_agents.workers import WorkerHost

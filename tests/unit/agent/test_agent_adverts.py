@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pocket3d.gpu_agents import effects, events
-from pocket3d.gpu_agents.estimates import Estimates
+from pocket3d.gpu_agents.engine import effects, events
+from pocket3d.gpu_agents.placement.estimates import Estimates
 from support.agent_rig import AgentRig, adapter, fixed, gpu, of
 
 

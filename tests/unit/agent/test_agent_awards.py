@@ -13,7 +13,7 @@ from pocket3d.contracts.commands import (
     ReportState,
     StateReported,
 )
-from pocket3d.gpu_agents import effects, events
+from pocket3d.gpu_agents.engine import effects, events
 from support.agent_rig import EPOCH, AgentRig, adapter, fixed, gpu, of, only
 
 TWO = [adapter("alpha", 6000), adapter("beta", 6000)]

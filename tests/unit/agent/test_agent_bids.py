@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pocket3d.contracts.commands import BidPlaced, CallAnswered, Lot, Reason
-from pocket3d.gpu_agents import effects, events
+from pocket3d.gpu_agents.engine import effects, events
 from support.agent_rig import AgentRig, adapter, cpu, fixed, gpu, of
 
 

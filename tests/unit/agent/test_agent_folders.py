@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pocket3d.gpu_agents.file_kinds import media_type, suffix_of
-from pocket3d.gpu_agents.service_folders import JobFolders, WorkFolder
+from pocket3d.gpu_agents.io.file_kinds import media_type, suffix_of
+from pocket3d.gpu_agents.io.job_folders import JobFolders, WorkFolder
 from support.fleet_processes import until
 
 

@@ -8,8 +8,8 @@ import pytest
 from pocket3d.contracts.commands import AttemptFailed, AttemptStarted
 from pocket3d.contracts.jobs import MAX_RESULT_BYTES, Limits
 from pocket3d.contracts.lifecycle import InvalidTransition
-from pocket3d.gpu_agents import effects, events
-from pocket3d.gpu_agents.lifecycle import RunState
+from pocket3d.gpu_agents.engine import effects, events
+from pocket3d.gpu_agents.engine.lifecycle import RunState
 from support.agent_rig import AgentRig, adapter, artifact, fixed, of, only, output
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocket3d.gpu_agents import effects, events
+from pocket3d.gpu_agents.engine import effects, events
 from support.agent_rig import AgentRig, only
 
 

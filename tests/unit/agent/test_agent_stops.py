@@ -11,7 +11,7 @@ from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import AttemptFailed
 from pocket3d.contracts.jobs import Limits
 from pocket3d.contracts.messages import Advert
-from pocket3d.gpu_agents import effects, events
+from pocket3d.gpu_agents.engine import effects, events
 from support.agent_rig import AgentRig, adapter, artifact, fixed, of, only, output
 
 

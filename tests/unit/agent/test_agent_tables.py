@@ -6,8 +6,8 @@ import re
 from enum import Enum
 from pathlib import Path
 
-import pocket3d.gpu_agents.engine as engine
-from pocket3d.gpu_agents.lifecycle import RUN_TRANSITIONS, WORKER_TRANSITIONS
+import pocket3d.gpu_agents.engine.engine as engine
+from pocket3d.gpu_agents.engine.lifecycle import RUN_TRANSITIONS, WORKER_TRANSITIONS
 
 HERE = Path(engine.__file__).parent
 _ROW = re.compile(r"^ {4}(\S+) --> (\S+?)(?::|$)", re.MULTILINE)

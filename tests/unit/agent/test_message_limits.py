@@ -10,8 +10,8 @@ from msgspec import structs
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.commands import AttemptFailed, AttemptStarted, CallForBids, Lot, ReportState, StateReported
 from pocket3d.contracts.jobs import Job
-from pocket3d.gpu_agents import effects, events
-from pocket3d.gpu_agents.message_limits import fit_outcomes
+from pocket3d.gpu_agents.engine import effects, events
+from pocket3d.gpu_agents.engine.message_limits import fit_outcomes
 from support.agent_rig import EPOCH, AgentRig, adapter, of, only
 
 #: Of a server that was set up for small messages, bytes.

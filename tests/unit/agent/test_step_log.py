@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog.testing
 
-from pocket3d.gpu_agents import events
-from pocket3d.gpu_agents.step_log import log_moves
+from pocket3d.gpu_agents.engine import events
+from pocket3d.gpu_agents.io.step_log import log_moves
 from support.agent_rig import AgentRig
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pocket3d.contracts import worker_frames as frames
-from pocket3d.gpu_agents import events
-from pocket3d.gpu_agents.service_workers import event_of
+from pocket3d.gpu_agents.engine import events
+from pocket3d.gpu_agents.io.worker_gateway import event_of
 
 
 def test_progress_is_a_fraction_and_a_short_text() -> None:

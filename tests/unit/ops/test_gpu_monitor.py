@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pocket3d.gpu_agents.devices import DeviceSpecError
+from pocket3d.gpu_agents.devices.spec import DeviceSpecError
 from pocket3d.ops.scheduler_gpu import GPUMonitor
 
 

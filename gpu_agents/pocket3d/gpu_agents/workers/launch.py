@@ -8,7 +8,7 @@ import msgspec
 
 from pocket3d.contracts.worker_frames import AdapterSpec
 
-from ..devices import DeviceSpec
+from ..devices.spec import DeviceSpec
 
 ExitReason = Literal["exited", "spawn_failed", "protocol", "memory_limit"]
 

@@ -113,7 +113,7 @@ def _chosen(name: str) -> tuple[list[BuiltinAdapter], Recipe]:
 
 def _ask(adapters: list[BuiltinAdapter], entries: dict[str, dict[str, Any]]) -> list[AdapterDescription]:
     """What they say of themselves: with their entries' interpreters, or with this one to know their terms."""
-    from pocket3d.gpu_agents.describe import DeclaredAdapter, describe_adapters
+    from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 
     declared = []
     for each in adapters:

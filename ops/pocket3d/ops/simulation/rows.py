@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.coordinator.engine import lifecycle as job_lifecycle
-from pocket3d.gpu_agents import lifecycle as agent_lifecycle
-from pocket3d.gpu_agents.lifecycle import RunState, WorkerState
+from pocket3d.gpu_agents.engine import lifecycle as agent_lifecycle
+from pocket3d.gpu_agents.engine.lifecycle import RunState, WorkerState
 
 #: (table, from, to)
 Row = tuple[str, str, str]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.worker_frames import AdapterDescription
-from pocket3d.gpu_agents.devices import DeviceSpec
+from pocket3d.gpu_agents.devices.spec import DeviceSpec
 
 #: The file that all inputs name: it lies in the inputs bucket.
 INPUT = "sha256-00"

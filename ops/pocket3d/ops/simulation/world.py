@@ -22,7 +22,7 @@ from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import AttemptFailed, OutcomesReported
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.settings import CoordinatorSettings
-from pocket3d.gpu_agents.devices import DeviceSpec
+from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.gpu_agents.settings import AgentSettings
 
 from .bus import SimulatedBus

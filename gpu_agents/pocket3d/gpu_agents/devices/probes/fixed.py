@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..devices import DeviceSpec
+from ..spec import DeviceSpec
 from .port import Reading
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..devices import DeviceSpecError
+from ..spec import DeviceSpecError
 from .nvml import Gpu
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from pocket3d.contracts.fit import Need, Shortfall, fits
 from pocket3d.contracts.worker_frames import AdapterDescription
 
-from .engine_records import DeviceRecord, Worker
+from ..engine.records import DeviceRecord, Worker
 from .estimates import Estimates
-from .lifecycle import WorkerState
+from ..engine.lifecycle import WorkerState
 
 
 class Placement(NamedTuple):

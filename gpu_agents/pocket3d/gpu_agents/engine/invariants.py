@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .engine_core import Core
+from .state import Core
 from .lifecycle import ON_DEVICE, RunState, WorkerState
 
 

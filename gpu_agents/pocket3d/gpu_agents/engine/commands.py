@@ -24,14 +24,14 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.features import canonical
 
-from .bidding import bid, draining, shortfall_reason
-from .claims import Placement, place
+from ..placement.bidding import bid, draining, shortfall_reason
+from ..placement.placement import Placement, place
 from .effects import Reply, SendBids
-from .engine_core import Core
-from .engine_records import StopReason
-from .engine_reports import device_states, full_advert, start_told_with_answer
-from .engine_runs import accept, begin_fetches, stop_run
-from .engine_workers import claim_extra, start_if_room, take_worker
+from .state import Core
+from .records import StopReason
+from .outbound import device_states, full_advert, start_told_with_answer
+from .runs import accept, begin_fetches, stop_run
+from .workers import claim_extra, start_if_room, take_worker
 from .events import CommandReceived, CommandUnreadable, RequestId
 from .message_limits import fit_answer
 

@@ -13,11 +13,11 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.fit import Need, Shortfall, fits
 from pocket3d.contracts.worker_frames import AdapterDescription
 
-from .claims import Placement, declared_mb, place
-from .engine_records import DeviceRecord, Run, Worker
+from .placement import Placement, declared_mb, place
+from ..engine.records import DeviceRecord, Run, Worker
 from .estimates import Estimates
-from .lifecycle import RunState, WorkerState
-from .settings import AgentSettings
+from ..engine.lifecycle import RunState, WorkerState
+from ..settings import AgentSettings
 
 _CODES = {
     "device_kind": DeclineCode.NO_DEVICE,

@@ -9,10 +9,10 @@ from pocket3d.contracts.jobs import MAX_RESULT_BYTES
 from pocket3d.contracts.messages import Result, Timings
 
 from .effects import ReadResult, StoreResult, UploadOutputs
-from .engine_core import Core
-from .engine_records import Run
-from .engine_reports import finish, flush_progress
-from .engine_runs import drop_artifacts, end_run, fail_run, leave_device, peak_mb
+from .state import Core
+from .records import Run
+from .outbound import finish, flush_progress
+from .runs import drop_artifacts, end_run, fail_run, leave_device, peak_mb
 from .events import OutputsUploaded, ResultRead, ResultRefused, RunFinished, TaskFailed, UploadFailed
 from .lifecycle import RunState
 

@@ -7,8 +7,8 @@ from pocket3d.contracts.commands import AnyOutcome, AttemptFailed, AttemptStarte
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState, Progress, Resident, RunningJob
 
 from .effects import CleanUp, PublishAdvert, PublishProgress, SendOutcomes
-from .engine_core import Core
-from .engine_records import Run
+from .state import Core
+from .records import Run
 from .lifecycle import RunState
 from .message_limits import FittedAdvert, fit_advert, fit_outcomes
 

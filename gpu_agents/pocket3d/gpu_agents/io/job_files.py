@@ -17,9 +17,9 @@ from pocket3d.contracts.jobs import FileRef, FileRefError, check_filename, file_
 from pocket3d.contracts.messages import Artifact
 from pocket3d.contracts.worker_frames import OutputFile
 
-from .events import InputsFailed, InputsFetched, OutputsUploaded, UploadFailed
+from ..engine.events import InputsFailed, InputsFetched, OutputsUploaded, UploadFailed
 from .file_kinds import MAGIC_BYTES, media_type, suffix_of
-from .service_folders import JobFolders
+from .job_folders import JobFolders
 
 log = structlog.get_logger(__name__)
 

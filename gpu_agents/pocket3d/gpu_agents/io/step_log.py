@@ -8,8 +8,8 @@ import structlog
 
 from pocket3d.contracts.failures import FailureCode
 
-from .engine_records import Run, RunMove
-from .lifecycle import RunState
+from ..engine.records import Run, RunMove
+from ..engine.lifecycle import RunState
 
 log = structlog.get_logger(__name__)
 

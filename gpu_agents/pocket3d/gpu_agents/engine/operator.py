@@ -7,14 +7,14 @@ from pocket3d.contracts.clock import Now
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.fit import Shortfall
 
-from .bidding import shortfall_reason
-from .claims import Placement, place
+from ..placement.bidding import shortfall_reason
+from ..placement.placement import Placement, place
 from .effects import Exit, RefuseRequest, Reply
-from .engine_core import Core
-from .engine_records import DeviceRecord, StopReason
-from .engine_reports import full_advert
-from .engine_runs import stop_run
-from .engine_workers import start_if_room, stop_worker, take_worker
+from .state import Core
+from .records import DeviceRecord, StopReason
+from .outbound import full_advert
+from .runs import stop_run
+from .workers import start_if_room, stop_worker, take_worker
 from .events import DrainRequested, LoadRequested, RequestId, StatusRequested, UndrainRequested, UnloadRequested
 from .lifecycle import BEFORE_RUN, ON_DEVICE, RunState, WorkerState
 

@@ -8,9 +8,9 @@ from pocket3d.contracts.commands import Award
 from pocket3d.contracts.messages import Artifact, Progress, Result
 from pocket3d.contracts.worker_frames import OutputFile
 
-from .devices import DeviceSpec
+from ..devices.spec import DeviceSpec
 from .effects import HowToStop
-from .ledger import DeviceLedger
+from ..placement.ledger import DeviceLedger
 from .lifecycle import ACTIVE, LOADED, ON_DEVICE, RunState, WorkerState, check_transition
 
 #: Steps of a story that are kept.

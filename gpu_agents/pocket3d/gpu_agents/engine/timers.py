@@ -6,13 +6,13 @@ from pocket3d.contracts.clock import Now
 from pocket3d.contracts.failures import FailureCode
 
 from .effects import ProbeNow
-from .engine_control import drain_overdue
-from .engine_core import Core
-from .engine_records import Run, StopReason, Worker
-from .engine_reports import advert_due, flush_progress, outcomes_next
-from .engine_results import retry_now
-from .engine_runs import fail_run, stop_run
-from .engine_workers import drop_planned, escalate_stop, stop_worker
+from .operator import drain_overdue
+from .state import Core
+from .records import Run, StopReason, Worker
+from .outbound import advert_due, flush_progress, outcomes_next
+from .results import retry_now
+from .runs import fail_run, stop_run
+from .workers import drop_planned, escalate_stop, stop_worker
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
 
 

@@ -13,21 +13,21 @@ from pocket3d.contracts.clock import Now
 from pocket3d.contracts.worker_frames import AdapterDescription
 
 from . import (
-    engine_commands,
-    engine_control,
-    engine_reports,
-    engine_results,
-    engine_runs,
-    engine_time,
-    engine_workers,
+    commands as engine_commands,
+    operator as engine_control,
+    outbound as engine_reports,
+    results as engine_results,
+    runs as engine_runs,
+    timers as engine_time,
+    workers as engine_workers,
     events,
 )
-from .devices import DeviceSpec
+from ..devices.spec import DeviceSpec
 from .effects import Effect
-from .engine_core import Core, Identity
-from .engine_invariants import check
-from .engine_records import RunMove
-from .settings import AgentSettings
+from .state import Core, Identity
+from .invariants import check
+from .records import RunMove
+from ..settings import AgentSettings
 
 Handler = Callable[[Core, Any, Now], None]
 

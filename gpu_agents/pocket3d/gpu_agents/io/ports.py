@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pocket3d.contracts.worker_frames import Frame
 
-from .workers.launch import WorkerExit, WorkerLaunch
+from ..workers.launch import WorkerExit, WorkerLaunch
 
 
 class WorkerProcesses(Protocol):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..devices import NVML_BUFFER_MB, DeviceRequest, DeviceSpec, DeviceSpecError, NvmlPart, cpu_device, fixed_devices
+from ..spec import NVML_BUFFER_MB, DeviceRequest, DeviceSpec, DeviceSpecError, NvmlPart, cpu_device, fixed_devices
 from .combined import CombinedProbe
 from .cpu import CpuProbe, memory_mb
 from .fixed import FixedProbe

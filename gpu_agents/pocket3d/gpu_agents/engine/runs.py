@@ -6,21 +6,11 @@ from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Award
 from pocket3d.contracts.worker_frames import RunJob
 
-from .effects import (
-    CancelOnWorker,
-    CleanUp,
-    DropArtifacts,
-    FetchInputs,
-    RunOnWorker,
-)
-from .engine_core import Core
-from .engine_records import Run, StopReason, Worker
-from .engine_reports import report_failed, report_started
-from .events import (
-    InputsFailed,
-    InputsFetched,
-    RunFailed,
-)
+from .effects import CancelOnWorker, CleanUp, DropArtifacts, FetchInputs, RunOnWorker
+from .state import Core
+from .records import Run, StopReason, Worker
+from .outbound import report_failed, report_started
+from .events import InputsFailed, InputsFetched, RunFailed
 from .lifecycle import BEFORE_RUN, RunState, WorkerState, spoils_worker
 
 # ---------------------------------------------------------------- begin

@@ -11,14 +11,14 @@ import structlog
 from pocket3d.contracts import worker_frames as frames
 from pocket3d.contracts.failures import FailureCode
 
-from . import events
+from ..engine import events
 from .describe import DeclaredAdapter
-from .devices import DeviceSpec
-from .effects import CancelOnWorker, RunOnWorker, StartWorker, StopWorker
-from .service_folders import WorkFolder
-from .service_ports import WorkerProcesses
-from .workers.environment import NamespaceError
-from .workers.launch import WorkerExit, WorkerLaunch
+from ..devices.spec import DeviceSpec
+from ..engine.effects import CancelOnWorker, RunOnWorker, StartWorker, StopWorker
+from .job_folders import WorkFolder
+from .ports import WorkerProcesses
+from ..workers.environment import NamespaceError
+from ..workers.launch import WorkerExit, WorkerLaunch
 
 log = structlog.get_logger(__name__)
 

@@ -16,10 +16,10 @@ from pocket3d.contracts.commands import OutcomesNoted
 from pocket3d.contracts.messages import read_result
 from pocket3d.contracts.subjects import Subjects
 
-from . import effects, events
-from .probes.port import Probe
-from .service_files import JobFiles
-from .service_workers import WorkerGateway
+from ..engine import effects, events
+from ..devices.probes.port import Probe
+from .job_files import JobFiles
+from .worker_gateway import WorkerGateway
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..devices import DeviceSpec
+from ..spec import DeviceSpec
 from .port import Reading
 
 _MB = 1024 * 1024

@@ -6,11 +6,11 @@ from pocket3d.contracts.clock import Now
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.worker_frames import AdapterDescription
 
-from .claims import Placement
+from ..placement.placement import Placement
 from .effects import HowToStop, StartWorker, StopWorker
-from .engine_core import Core
-from .engine_records import DeviceRecord, Run, Worker
-from .engine_runs import advance, end_run, fail_run
+from .state import Core
+from .records import DeviceRecord, Run, Worker
+from .runs import advance, end_run, fail_run
 from .events import LoadFailed, ModelLoaded, ProbeRead, WorkerExited, WorkerReady
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
 

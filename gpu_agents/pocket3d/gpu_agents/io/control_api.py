@@ -11,8 +11,8 @@ from pocket3d.contracts.api import EmptyRequest, LoadRequest
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.subjects import Subjects
 
-from . import events
-from .service_performer import Requests
+from ..engine import events
+from .effect_runner import Requests
 
 T = TypeVar("T")
 Make = Callable[[int, Msg], events.Event]

@@ -13,8 +13,8 @@ import pytest
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.memory_clock import FakeClock
-from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.memory.clock import FakeClock
+from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Bus
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.subjects import Subjects

@@ -13,8 +13,8 @@ import pytest
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.port import Append, BusError, Delivery, Disconnected, Expect, Msg, OutcomeUnknown, Refused
-from pocket3d.bus.pull import parse_delivery
-from pocket3d.bus.reader import Answer, Reader, parse_headers
+from pocket3d.bus.jetstream.pull import parse_delivery
+from pocket3d.bus.jetstream.reader import Answer, Reader, parse_headers
 from pocket3d.bus.topology import TopologySettings, build, coordinator_jobs
 from pocket3d.contracts.subjects import Subjects
 from support.nats_fixture import NatsProcess
@@ -386,7 +386,7 @@ async def test_the_time_of_a_request_runs_while_it_waits_for_the_socket(own_serv
 async def test_the_time_of_an_append_runs_while_others_before_it_have_no_answer(
     own_server: NatsProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pocket3d.bus.publisher.WINDOW", 2)
+    monkeypatch.setattr("pocket3d.bus.jetstream.publisher.WINDOW", 2)
     bus = await JetStreamBus.connect(ConnectOptions(servers=(own_server.url,), ping_interval_s=600))
     await bus.ensure(build(S))
     own_server.pause()

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocket3d.bus.matching import SubjectIndex, matches, transform
-from pocket3d.bus.memory_clock import FakeClock
-from pocket3d.bus.memory_stream import overlap
+from pocket3d.bus.memory.clock import FakeClock
+from pocket3d.bus.memory.stream import overlap
 
 TOKEN = st.sampled_from(["a", "b", "c"])
 SUBJECT = st.lists(TOKEN, min_size=1, max_size=4).map(".".join)

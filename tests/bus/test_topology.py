@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pocket3d.bus.ensure import widen
+from pocket3d.bus.jetstream.ensure import widen
 from pocket3d.bus.port import Bus, Refused
 from pocket3d.bus.topology import (
     ConsumerSpec,

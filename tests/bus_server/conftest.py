@@ -11,7 +11,7 @@ import pytest
 
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
-from pocket3d.bus.server import EmbeddedServer
+from pocket3d.bus.nats_server.embedded import EmbeddedServer
 
 
 @pytest.fixture(scope="module")

@@ -21,16 +21,16 @@ import pytest
 from nats.js.api import ObjectMeta, ObjectMetaOptions, StreamConfig
 from nats.js.object_store import ObjectStore
 
-from pocket3d.bus import object_download, object_layout
+from pocket3d.bus.jetstream.objects import download as object_download, layout as object_layout
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.names import chunk_subject, record_subject
-from pocket3d.bus.object_layout import ArtifactBroken, input_name
-from pocket3d.bus.object_link import ObjectLink
-from pocket3d.bus.object_upload import upload
+from pocket3d.bus.jetstream.objects.layout import ArtifactBroken, input_name
+from pocket3d.bus.jetstream.objects.link import ObjectLink
+from pocket3d.bus.jetstream.objects.upload import upload
 from pocket3d.bus.port import Disconnected, ObjectInfo, OutcomeUnknown, Refused
-from pocket3d.bus.publisher import Publisher
-from pocket3d.bus.server import EmbeddedServer
+from pocket3d.bus.jetstream.publisher import Publisher
+from pocket3d.bus.nats_server.embedded import EmbeddedServer
 
 pytestmark = pytest.mark.e2e
 
@@ -191,9 +191,9 @@ async def test_same_file_past_half_its_time_is_stored_anew(
     data = noise(2 * CHUNK)
     first = await bus.put_object(aged, "n", data)
     real = time.time
-    monkeypatch.setattr("pocket3d.bus.object_upload.time.time", lambda: real() + 1700)
+    monkeypatch.setattr("pocket3d.bus.jetstream.objects.upload.time.time", lambda: real() + 1700)
     assert (await bus.put_object(aged, "n", data)).stored_at == first.stored_at
-    monkeypatch.setattr("pocket3d.bus.object_upload.time.time", lambda: real() + 1900)
+    monkeypatch.setattr("pocket3d.bus.jetstream.objects.upload.time.time", lambda: real() + 1900)
     assert (await bus.put_object(aged, "n", data)).stored_at > first.stored_at
     # Readers of the first upload are not disturbed: its chunks stay until their age removes them.
     assert sorted((await chunks_in(js, aged)).values()) == [1, 2, 2]

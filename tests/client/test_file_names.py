@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocket3d.bus.file_names import safe_name, safe_paths
+from pocket3d.bus.client.file_names import safe_name, safe_paths
 from pocket3d.contracts.jobs import check_filename
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from pocket3d.bus.client import ApiRefused, Client, DurableInUse, JobFailed, NoLeader, WaitTimeout
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.memory_clock import WallClock
-from pocket3d.bus.memory_server import MemoryServer
-from pocket3d.bus.object_layout import ArtifactBroken
+from pocket3d.bus.memory.clock import WallClock
+from pocket3d.bus.memory.server import MemoryServer
+from pocket3d.bus.jetstream.objects.layout import ArtifactBroken
 from pocket3d.bus.port import ServiceError
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.api import CancelRequest, Explanation
@@ -429,7 +429,7 @@ async def test_durable_name_that_is_taken(client: Client, tell: Tell) -> None:
 
 async def test_follows_over_a_cut_connection(namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is heard while the link is down; all of it is read when it is back, without waiting for the slow look."""
-    monkeypatch.setattr("pocket3d.bus.watch.BACKSTOP_S", 3600.0)
+    monkeypatch.setattr("pocket3d.bus.client.watch.BACKSTOP_S", 3600.0)
     server = MemoryServer(WallClock())
     ours, theirs = MemoryBus(server), MemoryBus(server)
     client = Client(ours, namespace)

@@ -11,7 +11,7 @@ import pytest
 
 from pocket3d.bus.client import Client
 from pocket3d.bus.port import Disconnected
-from pocket3d.bus.server import EmbeddedServer
+from pocket3d.bus.nats_server.embedded import EmbeddedServer
 from pocket3d.bus.topology import TopologySettings, build
 from support.job_teller import Teller
 

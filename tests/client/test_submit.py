@@ -14,9 +14,9 @@ import pytest
 
 from pocket3d.bus.client import Client, JobRefused, NotSetUp, QueueFull
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Bus, OutcomeUnknown, Stored
-from pocket3d.bus.server import EmbeddedServer
+from pocket3d.bus.nats_server.embedded import EmbeddedServer
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import Limits
@@ -225,7 +225,7 @@ async def test_artifact_that_is_there(client: Client) -> None:
 
 
 async def test_server_without_the_streams(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocket3d.bus.patience.NO_STREAM_S", 0.3)
+    monkeypatch.setattr("pocket3d.bus.client.retry.NO_STREAM_S", 0.3)
     with pytest.raises(NotSetUp, match=r"no stream takes other\.jobs\.normal\.echo: is this the right server"):
         await Client(bus, "other").submit("echo")
 

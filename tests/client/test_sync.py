@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pocket3d.bus.client import Client, JobRefused, WaitTimeout
-from pocket3d.bus.handle import JobHandle
+from pocket3d.bus.client.handle import JobHandle
 from pocket3d.bus.port import Disconnected
-from pocket3d.bus.server import EmbeddedServer
+from pocket3d.bus.nats_server.embedded import EmbeddedServer
 from pocket3d.bus.sync import connect
 from pocket3d.bus.topology import TopologySettings, build
 from support.job_teller import Teller

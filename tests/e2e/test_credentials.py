@@ -11,7 +11,7 @@ from typing import Any
 import nkeys
 import pytest
 
-from pocket3d.bus.server import find_server
+from pocket3d.bus.nats_server.embedded import find_server
 from support.command_line import eventually, pocket3d
 
 PASSWORD = "correct-horse"

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from pocket3d.adapters.echo import EchoAdapter
-from pocket3d.bus.client_errors import ApiRefused, JobRefused, WaitTimeout
+from pocket3d.bus.client.errors import ApiRefused, JobRefused, WaitTimeout
 from pocket3d.ops.scheduler import CannotStart, GPUMonitor, JobRequest, ModelScheduler, NoModel
 from support.copying import CopyingAdapter, GpuOnlyAdapter, TermsAdapter
 

@@ -20,7 +20,7 @@ import trimesh
 from PIL import Image, ImageDraw
 
 from pocket3d.bus.client import Client
-from pocket3d.bus.handle import JobHandle
+from pocket3d.bus.client.handle import JobHandle
 from pocket3d.contracts.jobs import RetryPolicy
 from pocket3d.contracts.messages import Result
 from support.fleet_processes import FleetProcesses, until

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pocket3d.bus.client import Client
-from pocket3d.bus.server import EmbeddedServer
+from pocket3d.bus.nats_server.embedded import EmbeddedServer
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.version import VERSION
 from support.base_install import install, python_in

@@ -105,7 +105,7 @@ def test_the_worker_starts_with_the_base_install_alone() -> None:
     assert used - set(sys.stdlib_module_names) - {"pocket3d"} <= WORKER_BASE
 
 
-@pytest.mark.parametrize("entry", ["pocket3d.bus.client", "pocket3d.bus.sync", "pocket3d.bus.server"])
+@pytest.mark.parametrize("entry", ["pocket3d.bus.client", "pocket3d.bus.sync", "pocket3d.bus.nats_server.embedded"])
 def test_the_base_install_suffices_for_producers(entry: str) -> None:
     used = {package for name in loaded_by(entry) for package in third_party(modules()[name])}
     # Found at run time if installed: the server's wheel.

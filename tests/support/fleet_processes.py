@@ -21,7 +21,7 @@ import nats
 import psutil
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
-from pocket3d.bus.server import EmbeddedServer
+from pocket3d.bus.nats_server.embedded import EmbeddedServer
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPONENTS = ("contracts", "bus", "gpu_agents", "adapters", "coordinator", "ops")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pocket3d.bus.client import Client
-from pocket3d.bus.handle import JobHandle
+from pocket3d.bus.client.handle import JobHandle
 from pocket3d.coordinator.settings import CoordinatorSettings
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.ops.simulation.faults import CALM

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from .client import Client
-from .handle import JobHandle
+from .client.handle import JobHandle
 
 _END = object()
 

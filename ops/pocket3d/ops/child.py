@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from pocket3d.bus.server import EmbeddedServer, ServerError
+from pocket3d.bus.nats_server.embedded import EmbeddedServer, ServerError
 
 from .exit_codes import Exit
 from .stopping import PARENT_VARIABLE

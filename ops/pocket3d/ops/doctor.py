@@ -18,8 +18,8 @@ from pocket3d.adapters.models_yaml import ModelsConfig, ModelsFileError, builtin
 from pocket3d.bus.connect import ConnectError, ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.port import BusError, NoResponders, OutcomeUnknown
-from pocket3d.bus.server import ServerError, find_server
-from pocket3d.bus.server_files import can_bind
+from pocket3d.bus.nats_server.embedded import ServerError, find_server
+from pocket3d.bus.nats_server.files import can_bind
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.api import AgentList, EmptyRequest
 from pocket3d.contracts.codec import WireError, decode, encode

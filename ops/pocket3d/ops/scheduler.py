@@ -26,8 +26,8 @@ import structlog
 from pocket3d.adapters.base import BaseModel
 from pocket3d.adapters.models_yaml import load_models_yaml
 from pocket3d.bus.client import Client
-from pocket3d.bus.client_errors import ClientError, WaitTimeout
-from pocket3d.bus.handle import JobHandle
+from pocket3d.bus.client.errors import ClientError, WaitTimeout
+from pocket3d.bus.client.handle import JobHandle
 from pocket3d.bus.port import BusError
 from pocket3d.contracts.adapter_ids import with_ours
 from pocket3d.contracts.commands import Reason

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from pocket3d.bus.ensure import widen
+from pocket3d.bus.jetstream.ensure import widen
 from pocket3d.bus.port import Bus, BusError
 from pocket3d.bus.topology import Topology
 

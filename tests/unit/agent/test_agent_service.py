@@ -15,8 +15,8 @@ import structlog.testing
 
 from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.memory_clock import WallClock
-from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.memory.clock import WallClock
+from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Expect, Msg
 from pocket3d.contracts import worker_frames as frames
 from pocket3d.contracts.codec import decode, encode

@@ -9,7 +9,7 @@ import pytest
 
 from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Msg, ServiceError
 from pocket3d.contracts.api import JobList
 from pocket3d.contracts.codec import decode, encode

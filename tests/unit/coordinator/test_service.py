@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.memory_clock import WallClock
-from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.memory.clock import WallClock
+from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import Result, Status

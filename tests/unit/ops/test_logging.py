@@ -60,10 +60,10 @@ def test_logging_of_an_embedded_system_on_top_does_not_turn_in_a_circle() -> Non
     logging.configure(stream=stream)
     structlog.reset_defaults()
     into_standard_library()
-    structlog.get_logger("pocket3d.bus.server").warning("server ended", code=1)
+    structlog.get_logger("pocket3d.bus.nats_server.embedded").warning("server ended", code=1)
     (line,) = lines(stream)
     assert line["event"] == "event='server ended' code=1"
-    assert line["logger"] == "pocket3d.bus.server"
+    assert line["logger"] == "pocket3d.bus.nats_server.embedded"
 
 
 def test_any_value_can_be_logged() -> None:

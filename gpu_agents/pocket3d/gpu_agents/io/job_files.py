@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from pocket3d.bus.object_layout import ArtifactBroken
+from pocket3d.bus.jetstream.objects.layout import ArtifactBroken
 from pocket3d.bus.port import Bus, BusError
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import FileRef, FileRefError, check_filename, file_refs, is_file_key

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec
 
 import click
 
-from pocket3d.bus.client_errors import ApiRefused, ClientError, JobFailed, JobRefused, NoLeader, NotSetUp, WaitTimeout
+from pocket3d.bus.client.errors import ApiRefused, ClientError, JobFailed, JobRefused, NoLeader, NotSetUp, WaitTimeout
 from pocket3d.bus.connect import ConnectError
 from pocket3d.bus.port import BusError, Disconnected, Refused
 

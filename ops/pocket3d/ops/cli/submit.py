@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from pocket3d.bus.client import Client, JobHandle
-from pocket3d.bus.client_errors import ApiRefused, JobRefused, NoLeader
+from pocket3d.bus.client.errors import ApiRefused, JobRefused, NoLeader
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.messages import JobError, Result, Status
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.memory_server import MemoryServer
-from pocket3d.bus.memory_subscription import MemorySubscription
+from pocket3d.bus.memory.server import MemoryServer
+from pocket3d.bus.memory.subscription import MemorySubscription
 from pocket3d.bus.port import (
     Append,
     BatchHandler,

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.contracts.clock import Now
 
 from .bus import SimulatedBus

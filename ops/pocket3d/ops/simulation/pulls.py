@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from pocket3d.bus.memory_server import MemoryServer
-from pocket3d.bus.memory_stream import MemoryConsumer
+from pocket3d.bus.memory.server import MemoryServer
+from pocket3d.bus.memory.stream import MemoryConsumer
 from pocket3d.bus.port import BatchHandler, Closable, ConsumerName, Delivery, Refused
 
 from .network import Link, Network

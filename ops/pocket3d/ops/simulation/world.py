@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.memory_server import MemoryServer
+from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Append, BusError
 from pocket3d.bus.topology import TopologySettings, build, coordinator_results
 from pocket3d.contracts.api import CancelRequest

@@ -1,0 +1,59 @@
+"""Requests to the leading coordinator: `p3d.api.*`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from pocket3d.contracts.api import ApiError, ApiRequest
+from pocket3d.contracts.bounds import decimal
+from pocket3d.contracts.codec import WireError, decode, encode
+
+from .errors import ApiRefused, NoLeader
+from ..port import Bus, Disconnected, Msg, NoResponders, OutcomeUnknown
+
+T = TypeVar("T")
+
+#: Between two tries, seconds: a new leader needs some time.
+_PAUSE_S = 0.25
+
+
+async def call(bus: Bus, subject: str, request: ApiRequest, kind: type[T], timeout: float) -> T:
+    """Ask until somebody answers. For requests that may be repeated: all but `submit`.
+
+    Raises:
+        ApiRefused: the coordinator's own error.
+        NoLeader: nobody answered in time.
+        Disconnected: no connection, and none came in time.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    data = encode(request)
+    while True:
+        left = max(deadline - loop.time(), 0.05)
+        try:
+            answer = await bus.request(subject, data, timeout=left)
+        except Disconnected:
+            if loop.time() + _PAUSE_S > deadline:
+                raise
+        except (NoResponders, OutcomeUnknown) as error:
+            if loop.time() + _PAUSE_S > deadline:
+                raise NoLeader(subject, timeout) from error
+        else:
+            _raise_error(answer)
+            return decode(kind, answer.data)
+        await asyncio.sleep(_PAUSE_S)
+
+
+def _raise_error(answer: Msg) -> None:
+    code = answer.headers.get("Nats-Service-Error-Code")
+    if code is None:
+        return
+    message, field = answer.headers.get("Nats-Service-Error", "error"), None
+    try:
+        body = decode(ApiError, answer.data)
+    except WireError:
+        pass  # the headers say it too
+    else:
+        message, field = body.error, body.field
+    raise ApiRefused(decimal(code, 3) or 500, message, field)

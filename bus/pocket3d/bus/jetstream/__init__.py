@@ -1,0 +1,5 @@
+"""NEEDS A SENTENCE: jetstream."""
+
+from .bus import JetStreamBus
+
+__all__ = ['JetStreamBus']

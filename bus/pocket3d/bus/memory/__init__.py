@@ -1,0 +1,5 @@
+"""NEEDS A SENTENCE: memory."""
+
+from .bus import MemoryBus
+
+__all__ = ['MemoryBus']

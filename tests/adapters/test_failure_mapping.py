@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled
-from pocket3d.adapters.failure_mapping import chain, judge_load, judge_run
+from pocket3d.adapters.runtime.failure_mapping import chain, judge_load, judge_run
 
 
 def caught(function: Callable[[], Any]) -> BaseException:

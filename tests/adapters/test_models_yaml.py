@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
-from pocket3d.adapters.describe import describe
-from pocket3d.adapters.models_yaml import ModelsFileError, builtin_models, load_models_yaml
+from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.runtime.describe import describe
+from pocket3d.adapters.catalogue.models_yaml import ModelsFileError, builtin_models, load_models_yaml
 
 BUILTINS = [each.adapter_id for each in BUILTIN_ADAPTERS if each.recipe is None]
 
@@ -47,7 +47,7 @@ deployment:
     )
     assert [each.spec.adapter_id for each in models.adapters] == [*BUILTINS, "trellis-text-to-mesh"]
     spec = models.adapters[-1].spec
-    assert spec.class_path == "pocket3d.adapters.trellis.adapter.TrellisTextToMeshAdapter"
+    assert spec.class_path == "pocket3d.adapters.upstream.trellis.adapter.TrellisTextToMeshAdapter"
     assert spec.config == {"vram_requirement": 6144, "max_concurrent": 1, "trellis_root": "/data/TRELLIS"}
     assert (spec.feature, spec.devices, spec.accept_license) == (None, None, False)
     assert models.preferred == {"text_to_mesh": ["trellis-text-to-mesh"], "auto_rig": ["unirig-auto-rigging"]}

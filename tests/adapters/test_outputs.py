@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pocket3d.adapters.output_files import InvalidOutput, safe_name
-from pocket3d.adapters.outputs import clean_outputs, is_small
+from pocket3d.adapters.runtime.output_files import InvalidOutput, safe_name
+from pocket3d.adapters.runtime.outputs import clean_outputs, is_small
 from pocket3d.contracts.jobs import MAX_RESULT_BYTES
 
 HOUR_NS = 3600 * 10**9

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pocket3d.adapters.models_yaml import load_models_yaml
-from pocket3d.adapters.parent_yaml import ModelsFileError, convert_parent_models
+from pocket3d.adapters.catalogue.models_yaml import load_models_yaml
+from pocket3d.adapters.catalogue.parent_yaml import ModelsFileError, convert_parent_models
 
 OLD = """
 text_to_textured_mesh:
@@ -59,7 +59,7 @@ def test_models_become_adapters_under_their_ids(tmp_path: Path) -> None:
         "hunyuan3d_image_mesh_painting": {"vram_requirement": 12288},
         "unirig_auto_rig": {"vram_requirement": 9216, "unirig_root": "/srv/api/thirdparty/UniRig"},
     }
-    assert found["unirig_auto_rig"].class_path == "pocket3d.adapters.unirig.adapter.UniRigAdapter"
+    assert found["unirig_auto_rig"].class_path == "pocket3d.adapters.upstream.unirig.adapter.UniRigAdapter"
     assert models.preferred["image_to_mesh"][:1] == ["hunyuan3d_2_0_image_to_raw_mesh"]
     assert [note.partition(":")[0] for note in notes[:5]] == [
         "trellis_text_to_textured_mesh",

@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
-from pocket3d.adapters.class_loading import build, load_class
-from pocket3d.adapters.construction import constructor_parameters
-from pocket3d.adapters.describe import describe
+from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.catalogue.class_loading import build, load_class
+from pocket3d.adapters.catalogue.construction import constructor_parameters
+from pocket3d.adapters.runtime.describe import describe
 from pocket3d.contracts.worker_frames import AdapterSpec
 
 PUBLISHED: list[dict[str, Any]] = json.loads((Path(__file__).parent / "published_descriptions.json").read_text())

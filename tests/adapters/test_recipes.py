@@ -10,8 +10,8 @@ import re
 
 import pytest
 
-from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
-from pocket3d.adapters.recipe import Recipe
+from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.catalogue.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
     each: importlib.import_module(each).RECIPE for each in sorted({a.recipe for a in BUILTIN_ADAPTERS if a.recipe})

@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
-from pocket3d.adapters.class_loading import build, load_class
+from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.catalogue.class_loading import build, load_class
 from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled
-from pocket3d.adapters.trellis import upstream, weights
-from pocket3d.adapters.trellis.adapter import (
+from pocket3d.adapters.upstream.trellis import upstream, weights
+from pocket3d.adapters.upstream.trellis.adapter import (
     TrellisImagePaintingAdapter,
     TrellisImageToMeshAdapter,
     TrellisTextPaintingAdapter,
     TrellisTextToMeshAdapter,
 )
-from pocket3d.adapters.trellis.options import ImageToMeshOptions
-from pocket3d.adapters.trellis.progress_bar import reporting_bar
-from pocket3d.adapters.trellis.recipe import RECIPE
-from pocket3d.adapters.trellis.sampling import Span, Stage, TrellisFailed, watched
+from pocket3d.adapters.upstream.trellis.options import ImageToMeshOptions
+from pocket3d.adapters.upstream.trellis.progress_bar import reporting_bar
+from pocket3d.adapters.upstream.trellis.recipe import RECIPE
+from pocket3d.adapters.upstream.trellis.sampling import Span, Stage, TrellisFailed, watched
 from pocket3d.adapters.upstream.hub import Source
 
 ALL = (
@@ -58,7 +58,7 @@ def test_it_is_built_in_under_its_id_with_its_recipe(cls: type[Any]) -> None:
     [entry] = [each for each in BUILTIN_ADAPTERS if each.adapter_id == cls.adapter_id]
     assert load_class(entry.class_path) is cls
     made = cls()
-    assert entry.recipe == "pocket3d.adapters.trellis.recipe"
+    assert entry.recipe == "pocket3d.adapters.upstream.trellis.recipe"
     assert (made.model_id, made.feature_type) == (entry.adapter_id, entry.feature)
     assert made.vram_requirement == 11776
     assert made.license_info is not None

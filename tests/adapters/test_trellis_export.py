@@ -21,10 +21,10 @@ trimesh = pytest.importorskip("trimesh")
 Image = pytest.importorskip("PIL.Image")
 
 from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.trellis import export  # noqa: E402
-from pocket3d.adapters.trellis.adapter import TrellisTextPaintingAdapter, TrellisTextToMeshAdapter  # noqa: E402
-from pocket3d.adapters.trellis.sampling import TrellisFailed  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.upstream.trellis import export  # noqa: E402
+from pocket3d.adapters.upstream.trellis.adapter import TrellisTextPaintingAdapter, TrellisTextToMeshAdapter  # noqa: E402
+from pocket3d.adapters.upstream.trellis.sampling import TrellisFailed  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -23,15 +23,15 @@ trimesh = pytest.importorskip("trimesh")
 pygltflib = pytest.importorskip("pygltflib")
 
 from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.unirig import adapter as module  # noqa: E402
-from pocket3d.adapters.unirig.adapter import UniRigAdapter  # noqa: E402
-from pocket3d.adapters.unirig.gpu_memory import GroupMemory  # noqa: E402
-from pocket3d.adapters.unirig.recipe import RECIPE  # noqa: E402
-from pocket3d.adapters.unirig.rig_file import BrokenRig, read_rig  # noqa: E402
-from pocket3d.adapters.unirig.step_process import StepFailed, launched, run_step  # noqa: E402
-from pocket3d.adapters.unirig.weight_files import WeightFiles  # noqa: E402
-from pocket3d.adapters.unirig.weight_holder import WeightsUnreadable  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.upstream.unirig import adapter as module  # noqa: E402
+from pocket3d.adapters.upstream.unirig.adapter import UniRigAdapter  # noqa: E402
+from pocket3d.adapters.upstream.unirig.gpu_memory import GroupMemory  # noqa: E402
+from pocket3d.adapters.upstream.unirig.recipe import RECIPE  # noqa: E402
+from pocket3d.adapters.upstream.unirig.rig_file import BrokenRig, read_rig  # noqa: E402
+from pocket3d.adapters.upstream.unirig.step_process import StepFailed, launched, run_step  # noqa: E402
+from pocket3d.adapters.upstream.unirig.weight_files import WeightFiles  # noqa: E402
+from pocket3d.adapters.upstream.unirig.weight_holder import WeightsUnreadable  # noqa: E402
 
 FAKE = Path(__file__).parent / "fake_unirig"
 GUIDE: dict[str, Any] = {
@@ -184,7 +184,7 @@ def test_a_mesh_is_rigged_with_its_texture_kept(
 
 
 def test_on_a_gpu_upstream_keeps_its_own_precision(weights: Path, tmp_path: Path) -> None:
-    from pocket3d.adapters.unirig.job_settings import Installation, JobSettings
+    from pocket3d.adapters.upstream.unirig.job_settings import Installation, JobSettings
 
     settings = JobSettings(Installation(FAKE, WeightFiles.below(weights), "cuda", "pyrender"), tmp_path)
     task, tokens = settings.skeleton_task("vroid")

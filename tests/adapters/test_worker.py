@@ -415,7 +415,7 @@ def test_a_worker_needs_no_pyyaml_torch_or_numpy(worker: WorkerDriver) -> None:
     worker.next(ModelLoaded)
     worker.echo("r1")
     modules = set(worker.ended("r1").outputs["modules"])
-    assert "pocket3d.adapters.worker_process" in modules
+    assert "pocket3d.adapters.runtime.worker_process" in modules
     assert not modules & {"yaml", "torch", "numpy", "nats", "trimesh", "pocket3d.bus"}
 
 

@@ -13,13 +13,13 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.adapters.completion.adapter import HoleFillingPartCompletionAdapter  # noqa: E402
-from pocket3d.adapters.completion.holes import fill_holes  # noqa: E402
-from pocket3d.adapters.mesh_input import read_scene  # noqa: E402
-from pocket3d.adapters.mesh_parts import parts_of  # noqa: E402
-from pocket3d.adapters.mesh_result import scene_statistics  # noqa: E402
-from pocket3d.adapters.part_files import write_parts  # noqa: E402
-from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.weight_free.completion.adapter import HoleFillingPartCompletionAdapter  # noqa: E402
+from pocket3d.adapters.weight_free.completion.holes import fill_holes  # noqa: E402
+from pocket3d.adapters.mesh.input import read_scene  # noqa: E402
+from pocket3d.adapters.mesh.parts import parts_of  # noqa: E402
+from pocket3d.adapters.mesh.result import scene_statistics  # noqa: E402
+from pocket3d.adapters.mesh.part_files import write_parts  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

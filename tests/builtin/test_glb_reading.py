@@ -13,9 +13,9 @@ trimesh = pytest.importorskip("trimesh")
 
 from PIL import Image  # noqa: E402
 
-from pocket3d.adapters.conversion.convert import write  # noqa: E402
+from pocket3d.adapters.weight_free.conversion.convert import write  # noqa: E402
 from pocket3d.adapters.errors import InvalidInput  # noqa: E402
-from pocket3d.adapters.mesh_input import ignored_parts, read_mesh, read_scene  # noqa: E402
+from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene  # noqa: E402
 from support import glb_reading  # noqa: E402
 from support import mesh_files as files  # noqa: E402
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pocket3d.adapters.procedural.attribute_words import PromptError
-from pocket3d.adapters.procedural.colours import COLOURS
-from pocket3d.adapters.procedural.grammar import MAX_OBJECTS, parse, singular, vocabulary_text
-from pocket3d.adapters.procedural.nouns import NAMES, NOUNS
+from pocket3d.adapters.weight_free.procedural.attribute_words import PromptError
+from pocket3d.adapters.weight_free.procedural.colours import COLOURS
+from pocket3d.adapters.weight_free.procedural.grammar import MAX_OBJECTS, parse, singular, vocabulary_text
+from pocket3d.adapters.weight_free.procedural.nouns import NAMES, NOUNS
 from support import grammar_table
 
 
@@ -185,8 +185,8 @@ def test_every_part_of_every_noun_can_be_asked_for_and_refused() -> None:
 
 def test_reading_needs_the_standard_library_only() -> None:
     code = (
-        "import sys; from pocket3d.adapters.procedural.grammar import parse; parse('a chair');"
-        "import pocket3d.adapters.procedural.adapter, pocket3d.adapters.silhouette.adapter;"
+        "import sys; from pocket3d.adapters.weight_free.procedural.grammar import parse; parse('a chair');"
+        "import pocket3d.adapters.weight_free.procedural.adapter, pocket3d.adapters.weight_free.silhouette.adapter;"
         "print([m for m in ('torch', 'numpy', 'scipy', 'trimesh', 'PIL') if m in sys.modules])"
     )
     path = [entry for entry in sys.path if entry]

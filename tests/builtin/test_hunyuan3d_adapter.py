@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput
-from pocket3d.adapters.hunyuan3d import background, painting, weights
-from pocket3d.adapters.hunyuan3d.adapter import (
+from pocket3d.adapters.upstream.hunyuan3d import background, painting, weights
+from pocket3d.adapters.upstream.hunyuan3d.adapter import (
     Hunyuan3D21ImageToMeshAdapter,
     Hunyuan3D21PaintingAdapter,
     Hunyuan3DImageToMeshAdapter,
     Hunyuan3DPaintingAdapter,
     Hunyuan3DTextToMeshAdapter,
 )
-from pocket3d.adapters.hunyuan3d.progress import Stage
+from pocket3d.adapters.upstream.hunyuan3d.progress import Stage
 from pocket3d.adapters.upstream.hub import Source
 
 ALL = (

@@ -12,7 +12,7 @@ trimesh = pytest.importorskip("trimesh")
 
 from scipy.spatial.transform import Rotation  # noqa: E402
 
-from pocket3d.adapters.mesh_repair import NoSolid, fuse, surface_net  # noqa: E402
+from pocket3d.adapters.mesh.repair import NoSolid, fuse, surface_net  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -14,8 +14,8 @@ pytest.importorskip("embreex")
 
 from PIL import Image  # noqa: E402
 
-from pocket3d.adapters.mesh_output import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
-from pocket3d.adapters.mesh_result import BrokenOutput, describe_mesh  # noqa: E402
+from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
+from pocket3d.adapters.mesh.result import BrokenOutput, describe_mesh  # noqa: E402
 from support import glb_reading, mesh_files  # noqa: E402
 
 pytestmark = pytest.mark.torch

@@ -14,9 +14,9 @@ pytest.importorskip("trimesh")
 pytest.importorskip("xatlas")
 
 from pocket3d.adapters.errors import InvalidInput  # noqa: E402
-from pocket3d.adapters.mesh_input import read_mesh  # noqa: E402
-from pocket3d.adapters.multimodal.adapter import SilhouetteMultimodalToMeshAdapter  # noqa: E402
-from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.mesh.input import read_mesh  # noqa: E402
+from pocket3d.adapters.weight_free.multimodal.adapter import SilhouetteMultimodalToMeshAdapter  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

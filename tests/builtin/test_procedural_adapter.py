@@ -14,10 +14,10 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
 from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.procedural.adapter import ProceduralTextToMeshAdapter  # noqa: E402
-from pocket3d.adapters.procedural.nouns import NOUNS  # noqa: E402
-from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.srgb import from_srgb  # noqa: E402
+from pocket3d.adapters.weight_free.procedural.adapter import ProceduralTextToMeshAdapter  # noqa: E402
+from pocket3d.adapters.weight_free.procedural.nouns import NOUNS  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.mesh.srgb import from_srgb  # noqa: E402
 from support import glb_reading  # noqa: E402
 
 pytestmark = pytest.mark.torch

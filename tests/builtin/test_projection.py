@@ -15,9 +15,9 @@ pytest.importorskip("xatlas")
 from PIL import Image  # noqa: E402
 
 from pocket3d.adapters.errors import InvalidInput  # noqa: E402
-from pocket3d.adapters.mesh_input import read_mesh  # noqa: E402
-from pocket3d.adapters.projection.adapter import ProjectionImageToTextureAdapter  # noqa: E402
-from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.mesh.input import read_mesh  # noqa: E402
+from pocket3d.adapters.weight_free.projection.adapter import ProjectionImageToTextureAdapter  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
 
 pytestmark = pytest.mark.torch
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

@@ -13,10 +13,10 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
 from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.mesh_output import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
-from pocket3d.adapters.rigging.adapter import CurveSkeletonAutoRigAdapter  # noqa: E402
-from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.skinned_glb import read_skinned  # noqa: E402
+from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
+from pocket3d.adapters.weight_free.rigging.adapter import CurveSkeletonAutoRigAdapter  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.mesh.skinned_glb import read_skinned  # noqa: E402
 from support import glb_reading, mesh_files  # noqa: E402
 from support.posing import posed  # noqa: E402
 

@@ -16,9 +16,9 @@ trimesh = pytest.importorskip("trimesh")
 metrics = pytest.importorskip("sklearn.metrics")
 
 from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.segmentation.adapter import ShapeDiameterSegmentationAdapter  # noqa: E402
-from pocket3d.adapters.segmentation.partition import segment  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.weight_free.segmentation.adapter import ShapeDiameterSegmentationAdapter  # noqa: E402
+from pocket3d.adapters.weight_free.segmentation.partition import segment  # noqa: E402
 from support import known_parts, many_bodies  # noqa: E402
 
 pytestmark = pytest.mark.torch

@@ -12,13 +12,13 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.adapters.mesh_output import is_watertight, statistics  # noqa: E402
-from pocket3d.adapters.procedural.assembly import SHAPES, Assembly, assemble  # noqa: E402
-from pocket3d.adapters.procedural.grammar import parse  # noqa: E402
-from pocket3d.adapters.procedural.nouns import NOUNS  # noqa: E402
-from pocket3d.adapters.procedural.polygons import triangulated  # noqa: E402
-from pocket3d.adapters.procedural.scene import PartRequest  # noqa: E402
-from pocket3d.adapters.procedural.solids import Kit  # noqa: E402
+from pocket3d.adapters.mesh.write import is_watertight, statistics  # noqa: E402
+from pocket3d.adapters.weight_free.procedural.assembly import SHAPES, Assembly, assemble  # noqa: E402
+from pocket3d.adapters.weight_free.procedural.grammar import parse  # noqa: E402
+from pocket3d.adapters.weight_free.procedural.nouns import NOUNS  # noqa: E402
+from pocket3d.adapters.weight_free.procedural.polygons import triangulated  # noqa: E402
+from pocket3d.adapters.weight_free.procedural.scene import PartRequest  # noqa: E402
+from pocket3d.adapters.weight_free.procedural.solids import Kit  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -251,7 +251,7 @@ def test_solids_have_the_volumes_of_their_formulas() -> None:
 
 def test_a_bevel_leaves_flat_faces_flat() -> None:
     box = Kit().box(2, 1, 1)
-    from pocket3d.adapters.mesh_output import vertex_normals
+    from pocket3d.adapters.mesh.write import vertex_normals
 
     normals = vertex_normals(box.vertices.numpy(), box.faces.numpy())
     # 24 vertices, each on one of the six faces, each looking nearly along its axis.

@@ -18,8 +18,8 @@ Image = pytest.importorskip("PIL.Image")
 from scipy import ndimage  # noqa: E402
 
 from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.silhouette.adapter import SilhouetteImageToMeshAdapter  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.adapter import SilhouetteImageToMeshAdapter  # noqa: E402
 from support import glb_reading  # noqa: E402
 from support.photo_making import noisy_scene, overlap  # noqa: E402
 

@@ -13,16 +13,16 @@ trimesh = pytest.importorskip("trimesh")
 
 from scipy import ndimage  # noqa: E402
 
-from pocket3d.adapters.mesh_output import is_watertight  # noqa: E402
-from pocket3d.adapters.silhouette.inflate import inflate  # noqa: E402
-from pocket3d.adapters.silhouette.surface import (  # noqa: E402
+from pocket3d.adapters.mesh.write import is_watertight  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.inflate import inflate  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.surface import (
     PADDING,
     close_surface,
     intersection_over_union,
     silhouette,
     smooth_field,
 )
-from pocket3d.adapters.silhouette.texture import cut_texture  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.texture import cut_texture  # noqa: E402
 from support.photo_making import disc  # noqa: E402
 
 pytestmark = pytest.mark.torch

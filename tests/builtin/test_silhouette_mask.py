@@ -11,16 +11,16 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 pytest.importorskip("scipy")
 
-from pocket3d.adapters.silhouette.grabcut import Mixture, grabcut, threshold  # noqa: E402
-from pocket3d.adapters.silhouette.mask import (  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.grabcut import Mixture, grabcut, threshold  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.mask import (
     NoSubject,
     fill_small_holes,
     find_foreground,
     largest_component,
 )
-from pocket3d.adapters.silhouette.photo import read_photo, resized  # noqa: E402
-from pocket3d.adapters.silhouette.saliency import saliency  # noqa: E402
-from pocket3d.adapters.silhouette.superpixels import slic, srgb_to_lab  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.photo import read_photo, resized  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.saliency import saliency  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.superpixels import slic, srgb_to_lab  # noqa: E402
 from support.photo_making import disc, face_that_fills_the_frame, noisy_scene, overlap  # noqa: E402
 
 pytestmark = pytest.mark.torch

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pocket3d.adapters.models_yaml import load_models_yaml
+from pocket3d.adapters.catalogue.models_yaml import load_models_yaml
 from pocket3d.adapters.registry import adapter_registry, register_all_adapters
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 from pocket3d.ops.scheduler import GPUMonitor, ModelScheduler
@@ -39,11 +39,11 @@ async def test_the_models_yaml_loads_and_its_adapters_are_listed(tmp_path: Path)
     trellis, hunyuan = (each.spec for each in models.adapters[-2:])
     assert (trellis.adapter_id, trellis.class_path) == (
         "trellis-text-to-mesh",
-        "pocket3d.adapters.trellis.adapter.TrellisTextToMeshAdapter",
+        "pocket3d.adapters.upstream.trellis.adapter.TrellisTextToMeshAdapter",
     )
     assert (hunyuan.adapter_id, hunyuan.class_path) == (
         "hunyuan3d-text-to-mesh",
-        "pocket3d.adapters.hunyuan3d.adapter.Hunyuan3DTextToMeshAdapter",
+        "pocket3d.adapters.upstream.hunyuan3d.adapter.Hunyuan3DTextToMeshAdapter",
     )
     assert trellis.config["vram_requirement"] == 6144
     assert hunyuan.config["hunyuan3d_root"].endswith("thirdparty/Hunyuan3D-2")

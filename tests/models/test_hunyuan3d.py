@@ -265,7 +265,7 @@ async def test_missing_and_broken_weights_and_empty_fields_are_named(
 ) -> None:
     nowhere, copy = tmp_path / "nowhere", tmp_path / "copy"
     shutil.copytree(tiny / "weights", copy)
-    image = "pocket3d.adapters.hunyuan3d.adapter.Hunyuan3DImageToMeshAdapter"
+    image = "pocket3d.adapters.upstream.hunyuan3d.adapter.Hunyuan3DImageToMeshAdapter"
     await started(
         fleet,
         {

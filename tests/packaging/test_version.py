@@ -11,7 +11,7 @@ from pocket3d.gpu_agents.service import AgentService
 from support.import_graph import ROOT, modules
 
 #: A new adapter's own pyproject.toml begins with a version, too.
-OTHERS = {"pocket3d.contracts.version", "pocket3d.adapters.skeleton"}
+OTHERS = {"pocket3d.contracts.version", "pocket3d.adapters.kit.skeleton"}
 
 
 def test_the_version_is_written_once() -> None:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pocket3d.adapters.check_samples import write_sample_mesh
+from pocket3d.adapters.kit.samples import write_sample_mesh
 from pocket3d.adapters.licenses import License
 from pocket3d.adapters.mesh_models import TextToMeshModel
 

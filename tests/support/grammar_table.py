@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocket3d.adapters.procedural.nouns import NOUNS
+from pocket3d.adapters.weight_free.procedural.nouns import NOUNS
 
 
 def rows() -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocket3d.adapters.skinned_glb import SkinnedFile, SkinnedPart
-from pocket3d.adapters.triangles import FloatArray
+from pocket3d.adapters.mesh.skinned_glb import SkinnedFile, SkinnedPart
+from pocket3d.adapters.mesh.triangles import FloatArray
 
 
 def posed(part: SkinnedPart, file: SkinnedFile, turned: dict[int, FloatArray] | None = None) -> FloatArray:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pocket3d.adapters.check_process import CheckedWorker
+from pocket3d.adapters.kit.checked_process import CheckedWorker
 from pocket3d.contracts.worker_frames import JOURNAL_VARIABLE, AdapterSpec, RunFailed, RunFinished
 
 DEADLINE_S = 30.0

@@ -25,8 +25,8 @@ import msgspec
 from pocket3d.contracts.worker_frames import AdapterSpec
 
 from .base import BaseModel
-from .check_process import ProcessError
-from .check_story import Check, CheckPlan, run
+from .kit.checked_process import ProcessError
+from .kit.contract_checks import Check, CheckPlan, run
 
 __all__ = ["Check", "Report", "check_adapter", "check_spec"]
 

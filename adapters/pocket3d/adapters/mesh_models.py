@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from .base import BaseModel
 from .errors import InvalidInput
-from .input_checks import image_files, required_text
+from .authoring.input_checks import image_files, required_text
 
 IMAGE_FORMATS = ("jpg", "jpeg", "png", "webp")
 

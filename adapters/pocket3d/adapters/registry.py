@@ -9,11 +9,11 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
 from pocket3d.contracts.worker_frames import AdapterSpec
 
-from . import aliases
+from .catalogue import aliases
 from .base import BaseModel
-from .builtin import BUILTIN_ADAPTERS
-from .class_loading import build, load_class
-from .entry_points import installed_adapters
+from .catalogue.builtin import BUILTIN_ADAPTERS
+from .catalogue.class_loading import build, load_class
+from .catalogue.entry_points import installed_adapters
 from .errors import UnknownAdapter
 
 

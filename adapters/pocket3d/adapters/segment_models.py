@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 from .authoring.mesh_input_model import MeshInputModel
-from .input_checks import whole_number
+from .authoring.input_checks import whole_number
 
 _DEFAULT_PARTS = 8
 _MAX_PARTS = 1000

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from .authoring.mesh_input_model import MeshInputModel
 from .errors import InvalidInput
-from .input_checks import image_files, required_text
+from .authoring.input_checks import image_files, required_text
 from .mesh_models import IMAGE_FORMATS
 
 _MAX_IMAGES = 4

@@ -20,11 +20,11 @@ import msgspec
 
 from pocket3d.contracts.worker_frames import JOURNAL_VARIABLE, SOCKET_FD_VARIABLE, AdapterSpec
 
-from .describe import describe_all
-from .journal import Journal
-from .parent_death import die_with_parent
-from .worker_log import configure
-from .worker_process import Worker, flush_prints
+from .runtime.describe import describe_all
+from .runtime.journal import Journal
+from .runtime.parent_death import die_with_parent
+from .runtime.log import configure
+from .runtime.worker_process import Worker, flush_prints
 
 _USAGE_STATUS = 2
 

@@ -208,7 +208,7 @@ def make_contact_sheet(done: Sequence[DemoJob], out: Path) -> Path:
         OSError: a picture cannot be read or the sheet not written.
     """
     # Where jobs make thumbnails there is Pillow, too; a command line without it has no demo.
-    from pocket3d.adapters.contact_sheet import Tile, contact_sheet
+    from pocket3d.adapters.mesh.contact_sheet import Tile, contact_sheet
 
     target = out / "contact-sheet.png"
     tiles = [

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from pocket3d.adapters.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
-from pocket3d.adapters.entry_points import InstalledAdapter, installed_adapters
-from pocket3d.adapters.models_yaml import ConfiguredAdapter, builtin_models, load_models_yaml
+from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
+from pocket3d.adapters.catalogue.entry_points import InstalledAdapter, installed_adapters
+from pocket3d.adapters.catalogue.models_yaml import ConfiguredAdapter, builtin_models, load_models_yaml
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pocket3d.adapters.builtin import BuiltinAdapter
-from pocket3d.adapters.recipe import Checkout, Recipe, Weights
+from pocket3d.adapters.catalogue.builtin import BuiltinAdapter
+from pocket3d.adapters.catalogue.recipe import Checkout, Recipe, Weights
 
 #: What a worker needs beside the model (see `pocket3d.adapters.worker`).
 WORKER_PACKAGES = ("msgspec>=0.19,<1", "structlog>=24.1")

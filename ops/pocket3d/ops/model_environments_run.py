@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from pocket3d.adapters.recipe import Recipe
+from pocket3d.adapters.catalogue.recipe import Recipe
 
 from .model_environments import (
     CloneCode,

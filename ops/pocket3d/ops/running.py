@@ -98,7 +98,7 @@ async def run_agent(
         SettingsError, DeviceSpecError, ModelsFileError: what was asked for is wrong; the message says what.
         Disconnected, Refused, ConnectError: as `JetStreamBus.connect`.
     """
-    from pocket3d.adapters.models_yaml import builtin_models, load_models_yaml
+    from pocket3d.adapters.catalogue.models_yaml import builtin_models, load_models_yaml
     from pocket3d.gpu_agents.io.describe import DeclaredAdapter
     from pocket3d.gpu_agents.devices.spec import parse_devices
     from pocket3d.gpu_agents.devices.probes.inventory import open_devices

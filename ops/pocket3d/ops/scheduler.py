@@ -24,7 +24,7 @@ import msgspec
 import structlog
 
 from pocket3d.adapters.base import BaseModel
-from pocket3d.adapters.models_yaml import load_models_yaml
+from pocket3d.adapters.catalogue.models_yaml import load_models_yaml
 from pocket3d.bus.client import Client
 from pocket3d.bus.client.errors import ClientError, WaitTimeout
 from pocket3d.bus.client.handle import JobHandle

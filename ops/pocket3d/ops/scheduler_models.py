@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pocket3d.adapters.base import BaseModel
-from pocket3d.adapters.models_yaml import ConfiguredAdapter
+from pocket3d.adapters.catalogue.models_yaml import ConfiguredAdapter
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
 from pocket3d.contracts.worker_frames import AdapterSpec

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pocket3d.adapters.authoring.options import ImageFile, ImageFiles, MeshFile, Meta, Options, Seed, json_schema
 from pocket3d.adapters.base import BaseModel, InvalidInput
-from pocket3d.adapters.builtin import BUILTIN_ADAPTERS
-from pocket3d.adapters.class_loading import load_class
+from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.catalogue.class_loading import load_class
 from pocket3d.adapters.mesh_models import MultiModalMeshModel
 
 

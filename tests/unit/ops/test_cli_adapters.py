@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from pocket3d.adapters.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
+from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
 from pocket3d.ops.cli import cli
 from pocket3d.ops.cli.adapters import ADAPTER_COMMANDS
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pocket3d.adapters.builtin import BuiltinAdapter
-from pocket3d.adapters.recipe import Checkout, Recipe, Weights
+from pocket3d.adapters.catalogue.builtin import BuiltinAdapter
+from pocket3d.adapters.catalogue.recipe import Checkout, Recipe, Weights
 from pocket3d.ops.model_environments import (
     CloneCode,
     Facts,

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from pocket3d.adapters.echo import EchoAdapter
-from pocket3d.adapters.models_yaml import load_models_yaml
+from pocket3d.adapters.catalogue.models_yaml import load_models_yaml
 from pocket3d.adapters.registry import AdapterRegistry, register_all_adapters
 from pocket3d.ops.scheduler_models import NotRebuildable, declaration, entry_for
 

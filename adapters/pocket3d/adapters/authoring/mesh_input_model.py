@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..base import BaseModel
-from ..input_checks import required_file
+from .input_checks import required_file
 
 
 class MeshInputModel(BaseModel):

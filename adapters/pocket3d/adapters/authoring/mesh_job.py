@@ -32,7 +32,7 @@ def finish_mesh(
     Raises:
         BrokenOutput: the file cannot be loaded again, or is empty.
     """
-    from ..mesh_result import describe_mesh
+    from ..mesh.result import describe_mesh
 
     target = Path(response["output_mesh_path"])
     described = describe_mesh(target, adapter.output_dir)

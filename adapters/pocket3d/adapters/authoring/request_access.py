@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..process_device import process_device
-from ..run_context import RunContext, current_run
+from ..runtime.process_device import process_device
+from .run_context import RunContext, current_run
 
 
 class RequestAccess:

@@ -6,7 +6,7 @@ import importlib
 from typing import Any, ClassVar
 
 from ..base import BaseModel
-from ..installed import missing_packages
+from ..catalogue.installed import missing_packages
 
 
 class WeightFreeModel(BaseModel):

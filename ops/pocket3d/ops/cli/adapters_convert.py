@@ -25,7 +25,7 @@ from .errors import CliError
 )
 def command(file: Path, output: Path | None, root: Path | None) -> None:
     """Turn a models.yaml of 3DAIGC-API (or its fork) into ours. What could not be taken over is told on stderr."""
-    from pocket3d.adapters.parent_yaml import convert_parent_models
+    from pocket3d.adapters.catalogue.parent_yaml import convert_parent_models
 
     if output is not None and output.exists():
         raise CliError(f"{output} is there already; nothing was written", Exit.USAGE)

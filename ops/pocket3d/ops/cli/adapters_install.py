@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from pocket3d.adapters.builtin import BuiltinAdapter
-from pocket3d.adapters.models_yaml import ModelsFileError, load_models_yaml
-from pocket3d.adapters.recipe import Recipe
+from pocket3d.adapters.catalogue.builtin import BuiltinAdapter
+from pocket3d.adapters.catalogue.models_yaml import ModelsFileError, load_models_yaml
+from pocket3d.adapters.catalogue.recipe import Recipe
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
 from .. import logging

@@ -23,7 +23,7 @@ from .errors import CliError
 )
 def command(name: str, feature: str, folder: Path) -> None:
     """Write a working package for a new adapter, with its test. NAME becomes the adapter's id."""
-    from pocket3d.adapters.skeleton import skeleton_files
+    from pocket3d.adapters.kit.skeleton import skeleton_files
 
     try:
         files = skeleton_files(name, feature)

@@ -1,0 +1,102 @@
+"""Makes an adapter from its specification: import, licence, construction, each with an error a person can act on."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pocket3d.contracts.worker_frames import AdapterSpec
+
+from ..base import BaseModel
+from .construction import constructor_parameters
+from ..errors import AdapterUnavailable
+
+
+def load_class(class_path: str) -> type[BaseModel]:
+    """Import `module.Class`.
+
+    Raises:
+        AdapterUnavailable: the module cannot be imported, has no such class, or it is no `BaseModel`.
+    """
+    module_name, _, class_name = class_path.rpartition(".")
+    if not module_name or not class_name:
+        raise AdapterUnavailable(f"class {class_path!r}: want module.Class")
+    try:
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # importing a model's code may raise anything
+        raise AdapterUnavailable(_import_problem(module_name, error)) from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise AdapterUnavailable(f"module {module_name} has no class {class_name}; correct `class` in models.yaml")
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise AdapterUnavailable(f"{class_path} is not a subclass of pocket3d.adapters.base.BaseModel")
+    return found
+
+
+def _import_problem(module_name: str, error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        if module_name == error.name or module_name.startswith(f"{error.name}."):
+            return (
+                f"there is no module {error.name}; set `path` of the adapter in models.yaml to the folder that has it"
+            )
+        return f"{module_name} needs the package {error.name}, which {sys.executable} lacks; install it there"
+    return f"importing {module_name} failed: {type(error).__name__}: {error}"
+
+
+def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> BaseModel:
+    """Construct the adapter. A class that demands `model_id` and is given none gets the adapter's id.
+
+    Raises:
+        AdapterUnavailable: arguments that the class does not take, or does not like; missing files or packages.
+    """
+    arguments = dict(config)
+    parameters = constructor_parameters(cls)
+    wanted = parameters.get("model_id")
+    if wanted is not None and wanted.default is inspect.Parameter.empty:
+        arguments.setdefault("model_id", adapter_id)
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        unknown = sorted(set(arguments) - set(parameters))
+        if unknown:
+            takes = ", ".join(parameters) or "none"
+            raise AdapterUnavailable(f"{cls.__name__} takes no argument {unknown[0]!r} (config); it takes: {takes}")
+    try:
+        return cls(**arguments)
+    except MemoryError:
+        raise
+    except Exception as error:
+        # A constructor is foreign code; whatever it dislikes, the adapter cannot be had with this config here.
+        raise AdapterUnavailable(f"{cls.__name__} cannot be constructed: {type(error).__name__}: {error}") from error
+
+
+def check_license(cls: type[BaseModel], spec: AdapterSpec) -> None:
+    """Refuse an adapter whose licence was not accepted.
+
+    Raises:
+        AdapterUnavailable: its licence needs an explicit yes and has none.
+    """
+    terms = cls.license_info
+    if terms is not None and terms.requires_acceptance and not spec.accept_license:
+        raise AdapterUnavailable(
+            f"its licence must be accepted first ({terms.summary()}): write `accept_license: true` under "
+            f"adapters.{spec.adapter_id} in models.yaml"
+        )
+
+
+def extend_path(folders: list[str]) -> None:
+    """Put the adapter's folders before everything else on `sys.path`, in their order."""
+    sys.path[:0] = [folder for folder in folders if folder not in sys.path]
+
+
+def from_spec(spec: AdapterSpec) -> BaseModel:
+    """Construct the adapter of a specification; its model is not loaded.
+
+    Raises:
+        AdapterUnavailable: says why.
+    """
+    extend_path(spec.path)
+    cls = load_class(spec.class_path)
+    check_license(cls, spec)
+    return build(cls, spec.adapter_id, spec.config)

@@ -1,0 +1,199 @@
+"""Read meshes that come from strangers: GLB, OBJ, PLY, STL and OFF, each from its one file.
+
+What a file claims is judged before it is decoded (`mesh_files/`), the parser (trimesh) gets bytes and a resolver that
+resolves nothing, and runs under a bound on memory. What it makes is checked again: finite coordinates, indices that
+point to vertices. Every fault of the file is an `InvalidInput`.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidInput
+from .image_input import ImageLimits
+from ..runtime.memory_limit import limited_memory
+from .read.limits import MAX_COORDINATE, MIB, Checked, MeshLimits, Refused
+
+__all__ = ["FORMATS", "MeshLimits", "ignored_parts", "read_mesh", "read_scene"]
+
+#: Suffixes of what is read.
+FORMATS = ("glb", "obj", "ply", "stl", "off")
+#: Text takes about this many bytes in the parser for each of its own.
+_PARSER_FACTOR = 24
+_PARSER_FLOOR = 512 * MIB
+_IGNORED = "pocket3d_ignored"
+_DEFAULT = MeshLimits()
+
+
+def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path") -> Any:
+    """Read a file as a `trimesh.Scene` that holds triangle meshes only.
+
+    Names, materials and colours are kept where the file has them. Vertices stay as they are, with one exception: STL
+    has three of its own for each triangle, and equal ones are merged. Textures are decoded.
+
+    Args:
+        path: a local file whose suffix is one of `FORMATS`. No other file is opened, whatever this one refers to;
+            `ignored_parts` tells what was left out.
+        limits: judged by the file's own claims before anything is decoded.
+        field: the input that named it, for the error.
+
+    Raises:
+        InvalidInput: another format, too large, broken, empty, or spread over several files.
+        OSError: the file cannot be opened: the host's fault.
+    """
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        more = "; a .gltf is spread over files, export it as .glb" if suffix == "gltf" else ""
+        raise InvalidInput(f"{path.name}: unsupported format {suffix!r}; want one of {', '.join(FORMATS)}{more}", field)
+    size = path.stat().st_size
+    try:
+        if size > limits.max_bytes:
+            raise Refused(f"{size:,} bytes, at most {limits.max_bytes:,} are taken; decimate it first")
+        data = path.read_bytes()
+        with limited_memory((_PARSER_FLOOR + _PARSER_FACTOR * len(data)) // MIB):
+            return _read(data, suffix, limits)
+    except Refused as error:
+        raise InvalidInput(f"{path.name}: {error}", field) from error
+    except MemoryError as error:
+        raise InvalidInput(f"{path.name}: reading it takes more memory than its size accounts for", field) from error
+
+
+def read_mesh(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path") -> Any:
+    """Read a file as one `trimesh.Trimesh`, all of the scene in world coordinates.
+
+    Colours and textures are kept where the scene is a single part, and dropped where it has several. Arguments and
+    errors are those of `read_scene`.
+    """
+    import trimesh
+
+    scene = read_scene(path, limits, field)
+    nodes = list(scene.graph.nodes_geometry)
+    ignored = ignored_parts(scene)
+    if len(nodes) == 1:
+        transform, name = scene.graph[nodes[0]]
+        mesh = scene.geometry[name].copy()
+        mesh.apply_transform(transform)
+    else:
+        placed = []
+        for node in nodes:
+            transform, name = scene.graph[node]
+            part = scene.geometry[name]
+            bare = trimesh.Trimesh(part.vertices, part.faces, process=False)
+            bare.apply_transform(transform)
+            placed.append(bare)
+        mesh = trimesh.util.concatenate(placed)
+    mesh.metadata[_IGNORED] = ignored
+    return mesh
+
+
+def ignored_parts(read: Any) -> list[str]:
+    """The parts of the file, or files that it refers to, that `read_scene` or `read_mesh` left out, for people."""
+    return list(read.metadata.get(_IGNORED, ()))
+
+
+def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
+    checked = _check(data, suffix, limits)
+    loaded = _parse(checked.data, suffix)
+    _check_result(loaded, checked, limits)
+    if suffix == "stl":
+        for mesh in loaded.geometry.values():
+            mesh.merge_vertices()
+    counts = [loaded.geometry[loaded.graph[node][1]] for node in loaded.graph.nodes_geometry]
+    limits.check_counts(sum(len(m.vertices) for m in counts), sum(len(m.faces) for m in counts))
+    loaded.metadata.clear()
+    loaded.metadata[_IGNORED] = list(checked.ignored)
+    return loaded
+
+
+def _check(data: bytes, suffix: str, limits: MeshLimits) -> Checked:
+    if not data:
+        raise Refused("the file is empty")
+    if suffix == "glb":
+        from .read.glb import check_glb
+
+        return check_glb(data, limits)
+    if suffix == "ply":
+        from .read.ply import check_ply
+
+        return check_ply(data, limits)
+    if suffix == "stl":
+        from .read.stl import check_stl
+
+        return check_stl(data, limits)
+    from .read.text_formats import check_obj, check_off
+
+    return check_obj(data, limits) if suffix == "obj" else check_off(data, limits)
+
+
+class _NothingOutside:
+    """A resolver for which no file exists."""
+
+    file_name = "mesh"
+
+    def get(self, name: str) -> bytes:
+        raise FileNotFoundError(f"{name!r}: other files are never opened")
+
+    __getitem__ = get
+
+
+def _parse(data: bytes, suffix: str) -> Any:
+    import trimesh
+
+    # GLB keeps its vertices by itself; the others would be merged, and vertices that are not finite silently removed.
+    options: dict[str, Any] = {} if suffix == "glb" else {"process": False}
+    if suffix == "ply":
+        options["skip_materials"] = True
+    nothing: Any = _NothingOutside()
+    try:
+        return trimesh.load_scene(BytesIO(data), file_type=suffix, resolver=nothing, **options)
+    except MemoryError:
+        raise
+    except Exception as error:  # foreign code, which raises nearly anything on a broken file
+        raise Refused(f"it cannot be read as {suffix.upper()}: {type(error).__name__}: {str(error)[:300]}") from error
+
+
+def _check_result(scene: Any, checked: Checked, limits: MeshLimits) -> None:
+    import numpy as np
+    import trimesh
+
+    for name, geometry in list(scene.geometry.items()):
+        if not isinstance(geometry, trimesh.Trimesh) or len(geometry.faces) == 0:
+            scene.delete_geometry(name)
+            continue
+        _drop_raw(geometry)
+        if not np.isfinite(geometry.vertices).all():
+            raise Refused(f"part {name!r} has coordinates that are not finite numbers")
+        if np.abs(geometry.vertices).max() > MAX_COORDINATE:
+            raise Refused(f"part {name!r} has coordinates beyond {MAX_COORDINATE:g}")
+        if geometry.faces.min() < 0 or geometry.faces.max() >= len(geometry.vertices):
+            raise Refused(f"part {name!r} has faces that point to vertices which are not there")
+        _decode_textures(geometry)
+    if not list(scene.graph.nodes_geometry):
+        raise Refused("no surface: there are no triangles in it")
+    faces = sum(len(geometry.faces) for geometry in scene.geometry.values())
+    if faces < checked.faces:
+        raise Refused(f"{checked.faces:,} faces are announced, only {faces:,} can be read")
+
+
+def _drop_raw(mesh: Any) -> None:
+    """The PLY reader keeps a copy of all it read, which would be written into a GLB's extras."""
+    mesh.metadata.pop("_ply_raw", None)
+
+
+def _decode_textures(mesh: Any) -> None:
+    from PIL import Image
+
+    limits = ImageLimits()
+    material = getattr(mesh.visual, "material", None)
+    for key in ("image", "baseColorTexture", "metallicRoughnessTexture", "normalTexture", "emissiveTexture"):
+        image = getattr(material, key, None)
+        if not isinstance(image, Image.Image):
+            continue
+        if image.width * image.height > limits.max_pixels:
+            raise Refused(f"its texture has {image.width} x {image.height} pixels")
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
+            raise Refused(f"its texture is broken: {error}") from error

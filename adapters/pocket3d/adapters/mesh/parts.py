@@ -1,0 +1,173 @@
+"""From a `trimesh.Scene` to the parts that `mesh_output` writes: world coordinates, one surface each."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .write import Material, MeshPart, vertex_normals
+from .srgb import from_srgb, to_srgb
+from .triangles import FloatArray
+
+#: What a surface without any colour looks like, sRGB.
+PLAIN = (0.72, 0.72, 0.74)
+
+
+class Look(NamedTuple):
+    """The look of one mesh's surface."""
+
+    #: Linear RGB 0..1, and alpha.
+    colour: tuple[float, float, float]
+    alpha: float
+    metallic: float
+    roughness: float
+    name: str
+    #: `PIL.Image.Image`, sRGB, multiplied with the colour; None without, or without coordinates for it.
+    image: Any
+    #: (V, 2), origin at the lower left corner; None without image.
+    uv: FloatArray | None
+    #: (V, 4) linear 0..1, multiplied with the colour; None without.
+    vertex_colours: FloatArray | None
+    #: (F, 4) linear 0..1; None without.
+    face_colours: FloatArray | None
+    #: Whether the file says anything of colour.
+    stated: bool
+
+
+def look_of(mesh: Any, *, linear: bool) -> Look:
+    """Read a `trimesh.Trimesh`'s visuals.
+
+    Args:
+        mesh: it.
+        linear: its vertex colours are linear, as in glTF; else they are sRGB, as in PLY and OBJ.
+    """
+    visual = mesh.visual
+    if visual.kind == "texture":
+        return _textured(mesh, visual)
+    look = Look(_linear_triple(PLAIN), 1.0, 0.0, 0.8, "plain", None, None, None, None, False)
+    if visual.kind not in ("vertex", "face"):
+        return look
+    raw = np.asarray(visual.vertex_colors if visual.kind == "vertex" else visual.face_colors) / 255
+    colours = raw if linear else np.concatenate([from_srgb(raw[:, :3]), raw[:, 3:]], axis=1)
+    stated = look._replace(colour=(1.0, 1.0, 1.0), name="colours", stated=True)
+    if visual.kind == "vertex":
+        return stated._replace(vertex_colours=colours)
+    return stated._replace(face_colours=colours)
+
+
+def colour_bytes(mesh: Any) -> npt.NDArray[np.uint8] | None:
+    """Vertex colours that stand beside a material, (V, 4) as bytes; None without.
+
+    glTF's COLOR_0 may be floats or whole numbers, three or four of them; trimesh keeps what it read, and its writer
+    casts floats to bytes, which makes 0 or 1 of them, and calls three numbers four.
+    """
+    colours = getattr(mesh.visual, "vertex_attributes", {}).get("color")
+    if mesh.visual.kind != "texture" or colours is None or len(colours) != len(mesh.vertices):
+        return None
+    rounded: npt.NDArray[np.uint8] = (_as_floats(colours).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return rounded
+
+
+def parts_of(scene: Any) -> list[MeshPart]:
+    """Make one part of each instance in the scene."""
+    linear = is_linear(scene)
+    return [_part(scene, node, linear) for node in scene.graph.nodes_geometry]
+
+
+def is_linear(scene: Any) -> bool:
+    """Whether the vertex colours of a loaded scene are linear: glTF's are, those of other formats sRGB."""
+    source = getattr(scene, "source", None)
+    return getattr(source, "file_type", None) in ("glb", "gltf")
+
+
+def _part(scene: Any, node: str, linear: bool) -> MeshPart:
+    transform, name = scene.graph[node]
+    mesh = scene.geometry[name]
+    faces = np.asarray(mesh.faces)
+    if np.linalg.det(transform[:3, :3]) < 0:
+        # A mirror turns the surface inside out.
+        faces = faces[:, ::-1]
+    look = look_of(mesh, linear=linear)
+    if look.face_colours is not None:
+        # The formats have colours at vertices, so faces share none.
+        mesh = type(mesh)(mesh.vertices[mesh.faces].reshape(-1, 3), process=False)
+        faces = np.arange(len(mesh.vertices)).reshape(-1, 3)
+        look = look._replace(vertex_colours=np.repeat(look.face_colours, 3, axis=0), face_colours=None)
+    vertices = np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3]
+    material = Material(
+        name=look.name,
+        colour=tuple(round(float(c), 6) for c in to_srgb(np.array(look.colour))),  # type: ignore[arg-type]  # three
+        alpha=look.alpha,
+        metallic=look.metallic,
+        roughness=look.roughness,
+    )
+    colours = None
+    if look.vertex_colours is not None:
+        shown = np.concatenate([to_srgb(look.vertex_colours[:, :3]), look.vertex_colours[:, 3:]], axis=1)
+        colours = (shown * 255 + 0.5).astype(np.uint8)
+    uv = None if look.uv is None else np.stack([look.uv[:, 0], 1 - look.uv[:, 1]], axis=1)
+    texture = None if look.image is None else np.asarray(look.image.convert("RGB"))
+    normals = vertex_normals(vertices, faces)
+    return MeshPart(str(node), vertices, faces, normals, material, uv, texture, colours)
+
+
+def _textured(mesh: Any, visual: Any) -> Look:
+    material = visual.material
+    uv = None if visual.uv is None or len(visual.uv) != len(mesh.vertices) else np.asarray(visual.uv)
+    given = getattr(visual, "vertex_attributes", {}).get("color")
+    colours = _as_floats(given) if given is not None and len(given) == len(mesh.vertices) else None
+    name = str(getattr(material, "name", None) or "material")
+    if hasattr(material, "baseColorFactor"):
+        image = material.baseColorTexture if uv is not None else None
+        factor = _floats(material.baseColorFactor)
+        stated = factor is not None or image is not None or colours is not None
+        if factor is None:
+            factor = np.ones(4) if stated else np.array([*_linear_triple(PLAIN), 1.0])
+        # glTF's own defaults are 1, a rough metal, which nobody means who says nothing.
+        metallic = 0.0 if material.metallicFactor is None else float(material.metallicFactor)
+        roughness = 0.8 if material.roughnessFactor is None else float(material.roughnessFactor)
+    else:
+        image = getattr(material, "image", None) if uv is not None else None
+        diffuse = _floats(getattr(material, "diffuse", None))
+        stated = diffuse is not None or image is not None
+        linear = np.array(_linear_triple(PLAIN)) if diffuse is None else from_srgb(diffuse[:3])
+        factor = np.ones(4) if image is not None else np.append(linear, 1.0 if diffuse is None else diffuse[3])
+        metallic, roughness = 0.0, 0.8
+    red, green, blue, alpha = (float(each) for each in factor)
+    return Look(
+        (red, green, blue),
+        alpha,
+        metallic,
+        roughness,
+        name,
+        image,
+        uv if image is not None else None,
+        colours,
+        None,
+        stated,
+    )
+
+
+def _floats(factor: Any) -> FloatArray | None:
+    """Four numbers 0..1 from three or four, whole ones being 0..255."""
+    if factor is None:
+        return None
+    values = np.asarray(factor)
+    scaled: FloatArray = values / 255 if values.dtype.kind in "ui" else values.astype(np.float64)
+    return np.append(scaled[:3], scaled[3] if len(scaled) > 3 else 1.0)
+
+
+def _as_floats(colours: Any) -> FloatArray:
+    """(V, 4) 0..1 from glTF's COLOR_0: floats, or whole numbers scaled."""
+    values = np.asarray(colours)
+    scaled = values / np.iinfo(values.dtype).max if values.dtype.kind in "ui" else values.astype(np.float64)
+    if scaled.shape[1] == 4:
+        return scaled
+    return np.concatenate([scaled[:, :3], np.ones((len(scaled), 1))], axis=1)
+
+
+def _linear_triple(colour: tuple[float, float, float]) -> tuple[float, float, float]:
+    red, green, blue = (float(each) for each in from_srgb(np.array(colour)))
+    return red, green, blue

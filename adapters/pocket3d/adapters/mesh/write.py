@@ -1,0 +1,334 @@
+"""Meshes as values, and their files: GLB, OBJ with MTL, PLY, STL. For adapters that build their geometry themselves.
+
+Colours are sRGB 0..1 everywhere in this module; GLB's factors are linear, as glTF 2.0 wants them, and are converted
+when written. Axes: +Y up, metres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .read.glb_container import pack
+from .srgb import from_srgb
+from .triangles import FloatArray, IntArray, area_vectors, directed_edges, unit
+
+#: What `write_mesh` writes, the default first.
+FORMATS = ("glb", "obj", "ply", "stl")
+#: How each format keeps colour, for people.
+COLOUR_IN_FORMAT = {
+    "glb": "PBR materials",
+    "obj": "materials in the .mtl file beside it",
+    "ply": "vertex colours",
+    "stl": "none: STL holds geometry only",
+}
+
+
+class Material(NamedTuple):
+    """A surface in the metallic-roughness model of glTF."""
+
+    name: str
+    #: sRGB, 0..1.
+    colour: tuple[float, float, float]
+    alpha: float = 1.0
+    metallic: float = 0.0
+    roughness: float = 0.8
+
+
+class MeshPart(NamedTuple):
+    """One solid with one surface."""
+
+    name: str
+    #: (V, 3) metres.
+    vertices: FloatArray
+    #: (F, 3) counter-clockwise seen from outside.
+    faces: IntArray
+    #: (V, 3) unit length.
+    normals: FloatArray
+    material: Material
+    #: (V, 2), origin at the texture's upper left corner; None without texture.
+    uv: FloatArray | None = None
+    #: (H, W, 3) uint8 sRGB.
+    texture: npt.NDArray[np.uint8] | None = None
+    #: (V, 4) uint8 sRGB with alpha, multiplied with material and texture; None without.
+    colours: npt.NDArray[np.uint8] | None = None
+    #: (H, W, 3) uint8: roughness in green, metallic in blue (glTF 2.0), both 0..255; they replace the material's.
+    surface_texture: npt.NDArray[np.uint8] | None = None
+
+
+def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
+    """(V, 3) unit normals, the mean of the faces' weighted by area: large flat faces stay flat beside small bevels."""
+    weighted = area_vectors(vertices[faces].astype(np.float64))
+    normals = np.zeros((len(vertices), 3))
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], weighted)
+    return unit(normals)
+
+
+def is_watertight(faces: IntArray) -> bool:
+    """True if every edge is used once in each direction: closed, with one consistent inside."""
+    if len(faces) == 0:
+        return False
+    edges = directed_edges(faces).astype(np.int64)
+    size = int(edges.max()) + 1
+    there = np.sort(edges[:, 0] * size + edges[:, 1])
+    back = np.sort(edges[:, 1] * size + edges[:, 0])
+    return bool((there == back).all() and (np.diff(there) > 0).all())
+
+
+def statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
+    """Measure the parts: vertex_count, face_count, part_count, extents_m (x y z), watertight (all of them)."""
+    low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
+    high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
+    return {
+        "vertex_count": int(sum(len(part.vertices) for part in parts)),
+        "face_count": int(sum(len(part.faces) for part in parts)),
+        "part_count": len(parts),
+        "extents_m": [round(float(v), 6) for v in high - low],
+        "watertight": all(is_watertight(part.faces) for part in parts),
+    }
+
+
+def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
+    """Write the parts in the format of the path's suffix.
+
+    Returns:
+        Further files that belong to it (OBJ: the .mtl and textures), in the same folder.
+
+    Raises:
+        ValueError: no parts, or an unknown suffix.
+    """
+    if not parts:
+        raise ValueError("a mesh without parts")
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix == "glb":
+        path.write_bytes(glb_bytes(parts))
+        return []
+    if suffix == "obj":
+        return _write_obj(parts, path)
+    if suffix in ("ply", "stl"):
+        path.write_bytes(_single_mesh_bytes(parts, suffix))
+        return []
+    raise ValueError(f"{path.name}: want one of {', '.join(FORMATS)}")
+
+
+def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Encode (H, W, 3) uint8 as a PNG file."""
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+# ---------------------------------------------------------------- GLB (glTF 2.0, binary)
+
+_FLOAT, _UINT = 5126, 5125
+_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
+_CLAMP, _REPEAT = 33071, 10497
+#: Of the picture's side: coordinates this far outside are rounding errors.
+_EDGE = 1e-4
+
+
+class _Buffer:
+    """The binary chunk while it grows, with its views and accessors."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.views: list[dict[str, Any]] = []
+        self.accessors: list[dict[str, Any]] = []
+
+    def view(self, data: bytes, target: int | None = None) -> int:
+        self.data.extend(b"\0" * (-len(self.data) % 4))
+        entry: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
+        if target is not None:
+            entry["target"] = target
+        self.data += data
+        self.views.append(entry)
+        return len(self.views) - 1
+
+    def accessor(self, values: npt.NDArray[Any], kind: str, component: int, target: int, bounds: bool = False) -> int:
+        entry: dict[str, Any] = {
+            "bufferView": self.view(np.ascontiguousarray(values).tobytes(), target),
+            "componentType": component,
+            "count": len(values) if kind != "SCALAR" else values.size,
+            "type": kind,
+        }
+        if bounds:
+            entry["min"] = [float(v) for v in values.min(axis=0)]
+            entry["max"] = [float(v) for v in values.max(axis=0)]
+        self.accessors.append(entry)
+        return len(self.accessors) - 1
+
+
+def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
+    """A binary glTF 2.0 file: one node, mesh and primitive per part, equal materials shared."""
+    buffer = _Buffer()
+    document: dict[str, Any] = {
+        "asset": {"version": "2.0", "generator": "Pocket3DStudio"},
+        "scene": 0,
+        "scenes": [{"nodes": list(range(len(parts)))}],
+        "nodes": [],
+        "meshes": [],
+        "materials": [],
+    }
+    known: dict[Any, int] = {}
+    for index, part in enumerate(parts):
+        attributes = {
+            "POSITION": buffer.accessor(part.vertices.astype("<f4"), "VEC3", _FLOAT, _ARRAY_BUFFER, bounds=True),
+            "NORMAL": buffer.accessor(part.normals.astype("<f4"), "VEC3", _FLOAT, _ARRAY_BUFFER),
+        }
+        if part.uv is not None:
+            attributes["TEXCOORD_0"] = buffer.accessor(part.uv.astype("<f4"), "VEC2", _FLOAT, _ARRAY_BUFFER)
+        if part.colours is not None:
+            linear = np.asarray(part.colours, dtype=np.float64) / 255
+            linear[:, :3] = from_srgb(linear[:, :3])
+            attributes["COLOR_0"] = buffer.accessor(linear.astype("<f4"), "VEC4", _FLOAT, _ARRAY_BUFFER)
+        key = part.material if part.texture is None else (part.material, id(part.texture), id(part.surface_texture))
+        if key not in known:
+            known[key] = len(document["materials"])
+            document["materials"].append(_gltf_material(part, document, buffer))
+        indices = buffer.accessor(part.faces.astype("<u4").reshape(-1), "SCALAR", _UINT, _ELEMENT_ARRAY_BUFFER)
+        primitive = {"attributes": attributes, "indices": indices, "material": known[key], "mode": 4}
+        document["meshes"].append({"name": part.name, "primitives": [primitive]})
+        document["nodes"].append({"name": part.name, "mesh": index})
+    buffer.data.extend(b"\0" * (-len(buffer.data) % 4))
+    document["bufferViews"] = buffer.views
+    document["accessors"] = buffer.accessors
+    document["buffers"] = [{"byteLength": len(buffer.data)}]
+    return pack(document, bytes(buffer.data))
+
+
+def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) -> dict[str, Any]:
+    material = part.material
+    surface: dict[str, Any] = {
+        "baseColorFactor": [*(round(c, 6) for c in from_srgb(np.array(material.colour)).tolist()), material.alpha],
+        "metallicFactor": material.metallic,
+        "roughnessFactor": material.roughness,
+    }
+    entry: dict[str, Any] = {"name": material.name, "pbrMetallicRoughness": surface}
+    if material.alpha < 1:
+        entry["alphaMode"] = "BLEND"
+        entry["doubleSided"] = True
+    if part.texture is not None:
+        surface["baseColorTexture"] = {"index": _gltf_texture(part, part.texture, material.name, document, buffer)}
+    if part.surface_texture is not None:
+        name = f"{material.name} roughness and metallic"
+        surface["metallicRoughnessTexture"] = {
+            "index": _gltf_texture(part, part.surface_texture, name, document, buffer)
+        }
+        surface["metallicFactor"] = surface["roughnessFactor"] = 1.0
+    return entry
+
+
+def _gltf_texture(
+    part: MeshPart, pixels: npt.NDArray[np.uint8], name: str, document: dict[str, Any], buffer: _Buffer
+) -> int:
+    images = document.setdefault("images", [])
+    images.append({"bufferView": buffer.view(png_bytes(pixels)), "mimeType": "image/png", "name": name})
+    # Linear with mipmaps; clamped unless the coordinates say that the picture repeats.
+    wrap = _REPEAT if _repeats(part) else _CLAMP
+    sampler = {"magFilter": 9729, "minFilter": 9987, "wrapS": wrap, "wrapT": wrap}
+    samplers: list[dict[str, int]] = document.setdefault("samplers", [])
+    if sampler not in samplers:
+        samplers.append(sampler)
+    textures: list[dict[str, int]] = document.setdefault("textures", [])
+    textures.append({"source": len(images) - 1, "sampler": samplers.index(sampler)})
+    return len(textures) - 1
+
+
+def _repeats(part: MeshPart) -> bool:
+    """True if coordinates lie outside of the picture, by more than rounding."""
+    return part.uv is not None and bool((part.uv < -_EDGE).any() or (part.uv > 1 + _EDGE).any())
+
+
+# ---------------------------------------------------------------- OBJ, PLY, STL
+
+
+def _write_obj(parts: Sequence[MeshPart], path: Path) -> list[Path]:
+    extra: list[Path] = []
+    library = path.with_suffix(".mtl")
+    lines = [f"mtllib {library.name}"]
+    materials: dict[Any, str] = {}
+    descriptions: list[str] = []
+    before = texture_before = 1
+    for part in parts:
+        key = part.material if part.texture is None else (part.material, id(part.texture))
+        if key not in materials:
+            name = f"{len(materials):03d}_{'_'.join(part.material.name.split())}"
+            materials[key] = name
+            descriptions += _mtl_lines(name, part.material)
+            if part.texture is not None:
+                image = path.with_name(f"{path.stem}_texture{len(materials) - 1}.png")
+                image.write_bytes(png_bytes(part.texture))
+                extra.append(image)
+                descriptions.append(f"map_Kd {image.name}")
+        lines += [f"o {'_'.join(part.name.split())}", f"usemtl {materials[key]}"]
+        # Nine digits: what single precision holds, at any size.
+        places = [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in part.vertices.tolist()]
+        if part.colours is not None:
+            # Colours after the position are not in the format's description and yet read by most.
+            shown = (np.asarray(part.colours[:, :3]) / 255).tolist()
+            places = [f"{place} {r:.4f} {g:.4f} {b:.4f}" for place, (r, g, b) in zip(places, shown, strict=True)]
+        lines += places
+        lines += [f"vn {x:.4f} {y:.4f} {z:.4f}" for x, y, z in part.normals.tolist()]
+        numbers = part.faces + before
+        if part.uv is None:
+            lines += [f"f {a}//{a} {b}//{b} {c}//{c}" for a, b, c in numbers.tolist()]
+        else:
+            # OBJ counts v from the lower edge.
+            lines += [f"vt {u:.6f} {1 - v:.6f}" for u, v in part.uv.tolist()]
+            shift = texture_before - before
+            lines += [f"f {a}/{a + shift}/{a} {b}/{b + shift}/{b} {c}/{c + shift}/{c}" for a, b, c in numbers.tolist()]
+            texture_before += len(part.uv)
+        before += len(part.vertices)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    library.write_text("\n".join(descriptions) + "\n", encoding="utf-8")
+    return [library, *extra]
+
+
+def _mtl_lines(name: str, material: Material) -> list[str]:
+    # Pm and Pr are the widely read PBR extension of MTL.
+    return [
+        f"newmtl {name}",
+        "Kd " + " ".join(f"{c:.6f}" for c in material.colour),
+        f"d {material.alpha:.3f}",
+        f"Pm {material.metallic:.3f}",
+        f"Pr {material.roughness:.3f}",
+        "illum 2",
+    ]
+
+
+def _single_mesh_bytes(parts: Sequence[MeshPart], suffix: str) -> bytes:
+    import trimesh
+
+    vertices = np.concatenate([part.vertices for part in parts])
+    starts = np.cumsum([0, *(len(part.vertices) for part in parts[:-1])])
+    faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=True)])
+    colours = np.concatenate([_vertex_colours(part) for part in parts])
+    normals = np.concatenate([part.normals for part in parts])
+    mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, vertex_colors=colours, process=False)
+    exported = mesh.export(file_type=suffix)
+    return exported if isinstance(exported, bytes) else str(exported).encode()
+
+
+def _vertex_colours(part: MeshPart) -> npt.NDArray[np.uint8]:
+    """(V, 4) uint8 sRGB: the material's colour, or the texture's at each vertex."""
+    alpha = round(part.material.alpha * 255)
+    if part.colours is not None:
+        return part.colours
+    if part.texture is None or part.uv is None:
+        flat = [*(round(c * 255) for c in part.material.colour), alpha]
+        return np.tile(np.array(flat, dtype=np.uint8), (len(part.vertices), 1))
+    height, width, _ = part.texture.shape
+    outside = (part.uv < -_EDGE) | (part.uv > 1 + _EDGE)
+    uv = np.where(outside, part.uv % 1.0, part.uv)
+    column = np.clip((uv[:, 0] * width).astype(int), 0, width - 1)
+    row = np.clip((uv[:, 1] * height).astype(int), 0, height - 1)
+    texels = part.texture[row, column]
+    return np.concatenate([texels, np.full((len(texels), 1), alpha, dtype=np.uint8)], axis=1)

@@ -1,0 +1,83 @@
+"""Describes adapters without loading them. Runs in the adapters' own interpreter.
+
+The class is imported and an object built, because the declared requirement comes from the constructor's arguments; no
+weights are touched.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+
+from pocket3d.contracts.features import FEATURE_PATTERN, canonical
+from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
+
+from ..base import BaseModel, set_process_device
+from ..catalogue.class_loading import build, check_license, extend_path, load_class
+from ..errors import AdapterUnavailable
+from .failure_mapping import message_of
+from ..authoring.parameter_schema import as_json_schema
+
+DEVICE_KINDS = ("cuda", "cpu")
+_REASON_CHARS = 500
+
+
+def describe_all(specs: list[AdapterSpec]) -> list[AdapterDescription]:
+    """Describe each adapter, in the given order; one that fails is described as unavailable, with its reason."""
+    # No GPU is given to this process, and asking torch would import it.
+    set_process_device("cpu")
+    return [describe(spec) for spec in specs]
+
+
+def describe(spec: AdapterSpec) -> AdapterDescription:
+    """Describe one adapter; see `describe_all`."""
+    path_before = list(sys.path)
+    facts: dict[str, Any] = {"feature": canonical(spec.feature) if spec.feature else "unknown"}
+    try:
+        extend_path(spec.path)
+        reason = _examine(spec, facts)
+    except AdapterUnavailable as error:
+        reason = message_of(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # foreign schemas and checks may raise anything
+        reason = f"it cannot be described: {message_of(error)}"
+    finally:
+        sys.path[:] = path_before
+    if reason is not None:
+        reason = " ".join(reason.split())[:_REASON_CHARS]
+    return AdapterDescription(adapter_id=spec.adapter_id, available=reason is None, reason=reason, **facts)
+
+
+def _examine(spec: AdapterSpec, facts: dict[str, Any]) -> str | None:
+    """Fill `facts` as far as it gets; the reason why it is not available, or None."""
+    cls = load_class(spec.class_path)
+    if spec.feature is None:
+        facts["feature"] = _feature(cls.default_feature)
+    facts["devices"] = _devices(spec, cls)
+    if cls.license_info is not None:
+        facts["license"] = msgspec.to_builtins(cls.license_info)
+    adapter = build(cls, spec.adapter_id, spec.config)
+    facts["feature"] = _feature(spec.feature or adapter.feature_type)
+    facts["vram_mb"] = int(adapter.vram_requirement)
+    facts["max_concurrent"] = int(adapter.max_concurrent)
+    schema = as_json_schema(adapter.get_parameter_schema())
+    # Whatever JSON cannot carry (tuples become lists) fails here and not in the answer of all.
+    facts["parameters"] = None if schema is None else msgspec.json.decode(msgspec.json.encode(schema))
+    # Only now: what it needs and takes is worth knowing before its licence is accepted.
+    check_license(cls, spec)
+    return adapter.check_available()
+
+
+def _feature(name: str) -> str:
+    if not FEATURE_PATTERN.fullmatch(name):
+        raise AdapterUnavailable(f"feature {name!r}: want 1 to 48 of a-z, 0-9 and _")
+    return canonical(name)
+
+
+def _devices(spec: AdapterSpec, cls: type[BaseModel]) -> list[str]:
+    kinds = list(cls.devices if spec.devices is None else spec.devices)
+    wrong = [kind for kind in kinds if kind not in DEVICE_KINDS]
+    if wrong or not kinds:
+        raise AdapterUnavailable(f"devices {kinds!r}: want some of {', '.join(DEVICE_KINDS)}")
+    return kinds

@@ -1,0 +1,171 @@
+"""Maps what an adapter raised to the failure code that the fleet acts on. Pure.
+
+Adapters re-wrap errors (`raise Exception(f"Generation failed: {e}")`), so the whole chain of causes and contexts is
+read. In this order:
+
+- the job was cancelled: `cancelled`, whatever came out of it;
+- `InvalidInput`: `invalid_input` with its field, unless memory ran out further out in the chain (on another way that
+  was tried after it). What led to it is part of the judgement: a file that takes too much memory is the file's fault;
+- out of memory anywhere else in the chain: `out_of_memory`;
+- an adapter that catches a `ValueError` and says `Invalid input: ...` (the guide's form) has judged the request, and is
+  believed: `invalid_input`. A bare `ValueError` is not enough: model code raises it for its own troubles;
+- otherwise `adapter_error`.
+"""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pocket3d.contracts.failures import FailureCode
+
+from ..errors import AdapterUnavailable, InvalidInput
+
+_MESSAGE_CHARS = 2_000
+_TRACEBACK_CHARS = 20_000
+#: Class names of torch (2.0 to 2.5 and later under two names), cupy and jax.
+_OUT_OF_MEMORY_NAMES = {"OutOfMemoryError", "OutOfMemory"}
+_OUT_OF_MEMORY_TEXTS = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUDA_ERROR_OUT_OF_MEMORY",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+)
+_JUDGED_INVALID = "invalid input:"
+
+
+class Failure(NamedTuple):
+    """A failure as it is reported."""
+
+    code: FailureCode
+    message: str
+    #: Dotted path of the input at fault.
+    field: str | None
+    traceback: str
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that led to it: causes, contexts (also suppressed ones) and members of groups, outermost
+    first.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException] = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        members = getattr(current, "exceptions", ())
+        nexts = [current.__cause__, current.__context__, *(members if isinstance(members, tuple) else ())]
+        waiting.extend(each for each in nexts if isinstance(each, BaseException))
+
+
+def root(error: BaseException) -> BaseException:
+    """The first error: the end of the chain of causes, or of contexts where no cause was named."""
+    seen: set[int] = set()
+    while id(error) not in seen:
+        seen.add(id(error))
+        before = error.__cause__ or error.__context__
+        if before is None:
+            break
+        error = before
+    return error
+
+
+def is_out_of_memory(error: BaseException, quoted: Sequence[str] = ()) -> bool:
+    """True if this very error, not its causes, says that memory ran out.
+
+    Args:
+        error: the error.
+        quoted: texts that say nothing where its own text contains them.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ in _OUT_OF_MEMORY_NAMES:
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    text = _text(error)
+    for each in quoted:
+        text = text.replace(each, "")
+    return any(known in text for known in _OUT_OF_MEMORY_TEXTS)
+
+
+def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
+    """The failure of a request that raised.
+
+    Args:
+        error: what came out of `process`.
+        cancelled: somebody had asked for its end.
+    """
+    trace = _trace(error)
+    if cancelled:
+        return Failure(FailureCode.CANCELLED, "the job was cancelled while it ran", None, trace)
+    errors = list(chain(error))
+    # An error around it may quote it, and with it a file's name that somebody chose.
+    quoted = [each.message for each in errors if isinstance(each, InvalidInput) and each.message]
+    for each in errors:
+        if isinstance(each, InvalidInput):
+            return Failure(FailureCode.INVALID_INPUT, _cut(each.message), _dotted(each.field), trace)
+        if is_out_of_memory(each, quoted):
+            return Failure(FailureCode.OUT_OF_MEMORY, message_of(error), None, trace)
+    if _judged_invalid(errors):
+        return Failure(FailureCode.INVALID_INPUT, message_of(error), None, trace)
+    return Failure(FailureCode.ADAPTER_ERROR, message_of(error), None, trace)
+
+
+def judge_load(error: BaseException) -> Failure:
+    """The failure of a load that raised. A package or a file that turns out to be missing only now makes the adapter
+    unavailable here; all else is a failed load.
+    """
+    trace = _trace(error)
+    errors = list(chain(error))
+    if any(is_out_of_memory(each) for each in errors):
+        return Failure(FailureCode.OUT_OF_MEMORY, message_of(error), None, trace)
+    if isinstance(error, AdapterUnavailable) or isinstance(root(error), (ImportError, FileNotFoundError)):
+        return Failure(FailureCode.ADAPTER_UNAVAILABLE, message_of(error), None, trace)
+    return Failure(FailureCode.LOAD_FAILED, message_of(error), None, trace)
+
+
+def message_of(error: BaseException) -> str:
+    """The error as a text for people, with its class unless that says nothing (`Exception`) or is ours."""
+    text = _text(error)
+    if isinstance(error, (AdapterUnavailable, InvalidInput)) or (type(error) is Exception and text):
+        return _cut(text)
+    return _cut(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _judged_invalid(errors: list[BaseException]) -> bool:
+    says_so = any(_text(each).lower().startswith(_JUDGED_INVALID) for each in errors)
+    return says_so and any(isinstance(each, ValueError) for each in errors)
+
+
+def _dotted(field: str | None) -> str | None:
+    if field is None or field == "inputs" or field.startswith("inputs."):
+        return field
+    return f"inputs.{field}"
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # a foreign __str__ may itself be broken
+        return f"(its text cannot be made: {type(error).__name__})"
+
+
+def _cut(text: str) -> str:
+    # A frame is UTF-8; text from a model may hold lone surrogates (file names).
+    clean = text.encode("utf-8", "backslashreplace").decode()
+    return clean if len(clean) <= _MESSAGE_CHARS else clean[: _MESSAGE_CHARS - 1] + "…"
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception:  # noqa: BLE001  # formatting calls foreign __str__ and __repr__
+        text = "(the traceback cannot be made)"
+    clean = text.encode("utf-8", "backslashreplace").decode()
+    return clean[-_TRACEBACK_CHARS:]

@@ -1,0 +1,287 @@
+"""The worker: one adapter on one device, driven by the agent's frames.
+
+The main thread runs the loop in which the adapter lives. Frames are read and written by threads of their own (see
+`agent_channel`), so that a model which blocks the loop can still be cancelled and dies with its agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+import platform
+import socket
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.worker_frames import (
+    PROTOCOL,
+    CancelRun,
+    FrameError,
+    Hello,
+    LoadFailed,
+    LoadModel,
+    ModelLoaded,
+    RunFailed,
+    RunFinished,
+    RunJob,
+    RunProgress,
+    Shutdown,
+)
+
+from . import torch_memory
+from .agent_channel import AgentChannel
+from ..base import BaseModel, set_process_device
+from ..catalogue.class_loading import from_spec
+from ..errors import AdapterUnavailable, JobCancelled
+from .failure_mapping import judge_load, judge_run
+from .journal import Journal
+from .output_files import InvalidOutput
+from .outputs import clean_outputs, is_small
+from ..authoring.run_context import RunContext, current_run
+
+#: How long the last frames may take to leave, seconds. They fit into the socket unless the agent has stopped reading.
+FLUSH_S = 5.0
+_MESSAGE_CHARS = 2_000
+#: What foreign code can throw at us. SystemExit: a model's script that ends in `sys.exit()` must not end the worker.
+_FOREIGN = (Exception, SystemExit, JobCancelled, asyncio.CancelledError)
+
+_log = structlog.get_logger()
+
+
+class AnsweredFailure(Exception):
+    """The adapter returned `success: false`; the message is what it said."""
+
+
+class Worker:
+    """Loads one adapter and runs its requests, as the agent's frames say.
+
+    Args:
+        connection: the worker's end of the socket pair.
+        journal: start and stop records.
+    """
+
+    def __init__(self, connection: socket.socket, journal: Journal) -> None:
+        self._journal = journal
+        self._channel = AgentChannel(connection, self._on_frame, self._on_closed)
+        self._adapter: BaseModel | None = None
+        self._runs: dict[str, RunContext] = {}
+        self._runs_lock = threading.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self) -> int:
+        """Serve the agent until it says `Shutdown` or the load fails; the exit status. Does not return when the agent
+        is gone: the process ends there and then.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.current_thread()
+        self._loaded = asyncio.Event()
+        self._exit: asyncio.Future[int] = self._loop.create_future()
+        self._journal.write("worker_start")
+        self._channel.start(self._loop)
+        self._channel.send(Hello(protocol=PROTOCOL, pid=os.getpid(), python=platform.python_version()))
+        status = await self._exit
+        self._journal.write("worker_stop")
+        self._channel.close(FLUSH_S)
+        return status
+
+    # ------------------------------------------------------------ in the reading thread, or the loop
+
+    def _on_frame(self, frame: Any) -> None:
+        if isinstance(frame, CancelRun):
+            with self._runs_lock:
+                run = self._runs.get(frame.run_id)
+            if run is not None:
+                run.cancel()
+        elif isinstance(frame, RunJob):
+            self._accept(frame)
+        elif isinstance(frame, LoadModel):
+            self._spawn(self._load, frame)
+        elif isinstance(frame, Shutdown):
+            with self._runs_lock:
+                runs = list(self._runs.values())
+            for run in runs:
+                run.cancel()
+            self._spawn(self._shut_down)
+
+    def _accept(self, frame: RunJob) -> None:
+        def on_progress(fraction: float | None, stage: str | None, message: str | None) -> None:
+            self._channel.send_progress(
+                RunProgress(run_id=frame.run_id, fraction=fraction, stage=_short(stage), message=_short(message))
+            )
+
+        run = RunContext(
+            output_dir=Path(frame.output_dir),
+            on_progress=on_progress,
+            job_id=frame.job_id,
+            published_inputs=frame.published_inputs,
+        )
+        # Known before the loop hears of it: a cancel may be the next frame, while the model blocks the loop.
+        with self._runs_lock:
+            if frame.run_id in self._runs:
+                _log.error("a run was given twice; the second is ignored", run_id=frame.run_id)
+                return
+            self._runs[frame.run_id] = run
+        self._spawn(self._run, frame, run)
+
+    def _spawn(self, coroutine_function: Any, *arguments: Any) -> None:
+        def start() -> None:
+            task = self._loop.create_task(coroutine_function(*arguments))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+        if threading.current_thread() is self._thread:
+            start()
+        else:
+            self._loop.call_soon_threadsafe(start)
+
+    def _on_closed(self, reason: str) -> None:
+        self._journal.write("worker_stop", reason=reason)
+        # Not sys.exit: the model's threads may hang, and nobody is left who could use their work.
+        os._exit(0)
+
+    # ------------------------------------------------------------ in the loop
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._exit.done():
+            # A fault of the worker itself; a worker in an unknown state serves nobody.
+            self._exit.set_exception(error)
+
+    async def _load(self, frame: LoadModel) -> None:
+        set_process_device(frame.device_kind)
+        began = time.monotonic()
+        try:
+            adapter = from_spec(frame.spec)
+            lacking = adapter.check_available()
+            if lacking is not None:
+                raise AdapterUnavailable(lacking)
+            await adapter.load(gpu_id=0)
+        except _FOREIGN as error:
+            failure = judge_load(error)
+            _log.error("load failed", adapter_id=frame.spec.adapter_id, code=failure.code.value, error=failure.message)
+            self._channel.send(
+                LoadFailed(code=failure.code.value, message=failure.message, traceback=failure.traceback)
+            )
+            self._leave(1)
+            return
+        self._adapter = adapter
+        self._journal.write("loaded", adapter_id=frame.spec.adapter_id, device=frame.device, vram_mb=frame.vram_mb)
+        self._channel.send(ModelLoaded(load_s=time.monotonic() - began, vram_mb=torch_memory.reserved_mb()))
+        self._loaded.set()
+
+    async def _run(self, frame: RunJob, run: RunContext) -> None:
+        await self._loaded.wait()
+        which = {"run_id": frame.run_id, "job_id": frame.job_id, "attempt": frame.attempt}
+        self._journal.write("run_start", **which, extra_vram_mb=frame.extra_vram_mb)
+        with self._runs_lock:
+            alone = len(self._runs) == 1
+        if alone:
+            torch_memory.reset_peak()
+        current_run.set(run)
+        began = time.monotonic()
+        end = await self._answer(frame, run, began)
+        self._journal.write("run_end", **which, extra_vram_mb=frame.extra_vram_mb, ok=isinstance(end, RunFinished))
+        with self._runs_lock:
+            del self._runs[frame.run_id]
+        try:
+            self._channel.send_end(frame.run_id, end)
+        except FrameError as error:
+            self._channel.send_end(
+                frame.run_id,
+                RunFailed(run_id=frame.run_id, code=FailureCode.INVALID_OUTPUT.value, message=f"the outputs: {error}"),
+            )
+
+    async def _answer(self, frame: RunJob, run: RunContext, began: float) -> RunFinished | RunFailed:
+        adapter = self._adapter
+        assert adapter is not None
+        started_ns = time.time_ns()
+        try:
+            # Coming late to a cancelled run must not start it.
+            run.check()
+            if not os.path.isdir(frame.output_dir):  # noqa: ASYNC240, PTH112  # one look; the agent has made it
+                await asyncio.to_thread(Path(frame.output_dir).mkdir, parents=True, exist_ok=True)
+            # A copy: adapters write into their inputs, and what they return is compared with the original.
+            returned = await adapter.process(copy.deepcopy(frame.inputs))
+            run_s = time.monotonic() - began
+            if isinstance(returned, dict) and returned.get("success") is False:
+                said = returned.get("error") or returned.get("message") or "it did not say why"
+                raise AnsweredFailure(f"the adapter answered success: false: {said}")
+            clean = partial(
+                clean_outputs,
+                returned,
+                output_dir=Path(frame.output_dir),
+                inputs=frame.inputs,
+                published=frame.published_inputs,
+                started_ns=started_ns,
+            )
+            # A thread costs more than looking at a few short values; files and much data must not hold up the loop.
+            outputs, files = clean() if is_small(returned) else await asyncio.to_thread(clean)
+        except InvalidOutput as error:
+            return RunFailed(
+                run_id=frame.run_id,
+                code=FailureCode.INVALID_OUTPUT.value,
+                message=_printable(str(error)),
+                run_s=time.monotonic() - began,
+                vram_peak_mb=_peak(run),
+            )
+        except _FOREIGN as error:
+            failure = judge_run(error, cancelled=run.cancelled)
+            return RunFailed(
+                run_id=frame.run_id,
+                code=failure.code.value,
+                message=failure.message,
+                field=failure.field,
+                traceback=failure.traceback,
+                run_s=time.monotonic() - began,
+                vram_peak_mb=_peak(run),
+            )
+        return RunFinished(run_id=frame.run_id, outputs=outputs, files=files, run_s=run_s, vram_peak_mb=_peak(run))
+
+    async def _shut_down(self) -> None:
+        me = asyncio.current_task()
+        others = [task for task in self._tasks if task is not me]
+        if others:
+            # Their runs were cancelled; the agent's patience is the limit.
+            await asyncio.wait(others)
+        if self._adapter is not None:
+            try:
+                await self._adapter.unload()
+            except _FOREIGN as error:
+                _log.warning("unload failed; the process ends anyway", error=str(error))
+        self._leave(0)
+
+    def _leave(self, status: int) -> None:
+        if not self._exit.done():
+            self._exit.set_result(status)
+
+
+def _peak(run: RunContext) -> int | None:
+    return run.vram_peak_mb if run.vram_peak_mb is not None else torch_memory.peak_mb()
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else _printable(text)[:_MESSAGE_CHARS]
+
+
+def _printable(text: str) -> str:
+    """Replace lone surrogates (from file names), which no frame can carry."""
+    return text.encode("utf-8", "backslashreplace").decode()[:_MESSAGE_CHARS]
+
+
+def flush_prints() -> None:
+    """Write what the model printed last into the log."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            # Closed or replaced by the model.
+            continue

@@ -1,0 +1,202 @@
+"""Tencent's Hunyuan3D 2.0 and 2.1: an image or a text to a mesh, and an image onto a given mesh.
+
+Meshes have +Y up and face +Z, in a cube of [-1.01, 1.01], as upstream makes them; no scale is meant by that.
+
+What ran for real here: the shape pipeline of `hy3dgen` 2.0.2 as PyPI has it (loading, sampling, decoding, clean-up,
+progress, cancel, seeds), and a diffusers pipeline as the text-to-image stage, on a CPU with tiny random weights
+(tests/models). What did not: the released weights and so any quality, half precision on CUDA, FlashVDM, VRAM, painting
+(it needs CUDA and compiled code), all of 2.1, rembg's network. The VRAM defaults are the former system's measurements.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...errors import InvalidInput
+from ...licenses import License
+from ...mesh_models import ImageToMeshModel, TextToMeshModel
+from ...texture_models import ImageToTextureModel
+from ..hub import Source
+from ..model import UpstreamConfig
+from . import text_to_image
+from .family import TERRITORY, Hunyuan3DAdapter, Hunyuan3DShapeAdapter, ShapeConfig
+from .options import ImageToMeshOptions, Painting21Options, PaintingOptions, TextToMeshOptions
+from .painting import PaintSettings
+from .text_to_image import ImageSettings
+from .versions import V21, Version
+
+_LICENSE_21 = License(
+    code="Tencent Hunyuan 3D 2.1 Community License",
+    weights="Tencent Hunyuan 3D 2.1 Community License",
+    territory=TERRITORY,
+    url="https://huggingface.co/tencent/Hunyuan3D-2.1/blob/main/LICENSE",
+    requires_acceptance=True,
+)
+
+
+class Hunyuan3DImageToMeshAdapter(Hunyuan3DShapeAdapter, ImageToMeshModel):
+    """`hunyuan3d-image-to-mesh`: an image in, a raw or textured mesh out. `ShapeConfig` has the arguments."""
+
+    adapter_id: ClassVar[str] = "hunyuan3d-image-to-mesh"
+    options_type = ImageToMeshOptions
+    default_max_images: ClassVar[int] = 1
+    vram_raw: ClassVar[int] = 5120
+    vram_textured: ClassVar[int] = 14336
+
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        response: dict[str, Any] = super()._process_request(inputs)
+        options = self._options(inputs)
+        with self.turn:
+            self.step(0.01, "reading the image")
+            picture = self._picture(inputs, self._image_paths(inputs)[0])
+            mesh = self._shape(picture.image, options, 0.05, 0.5 if options.texture else 0.94)
+            if options.texture:
+                mesh = self._paint(mesh, picture.image, PaintSettings(), 0.5, 0.94)
+        response["seed"] = options.seed
+        return self._finish(mesh, response, "generation_info", self._facts(options, picture))
+
+
+class Hunyuan3D21ImageToMeshAdapter(Hunyuan3DImageToMeshAdapter):
+    """`hunyuan3d-2.1-image-to-mesh`: the same with Hunyuan3D 2.1."""
+
+    version: ClassVar[Version] = V21
+    adapter_id: ClassVar[str] = "hunyuan3d-2.1-image-to-mesh"
+    vram_raw: ClassVar[int] = 8192
+    vram_textured: ClassVar[int] = 19456
+    license_info: ClassVar[License | None] = _LICENSE_21
+
+
+class TextConfig(ShapeConfig):
+    """The arguments of `hunyuan3d-text-to-mesh`. The image that is made has a background, so the `background_remover`
+    `none` refuses everything.
+    """
+
+    #: A diffusers folder, or a repository on the hub.
+    text_to_image_model: str | Path | None = None
+    #: Of its sampler.
+    text_to_image_steps: int = 25
+    text_to_image_guidance: float = 5.0
+    #: Pixels of a side.
+    text_to_image_size: int = 1024
+    #: Keep it in the host's memory and move its parts to the GPU only while they work.
+    text_to_image_offload: bool = True
+    #: Put after each prompt, so that the picture shows one thing that can be cut out.
+    prompt_suffix: str = text_to_image.PROMPT_SUFFIX
+    #: What pictures shall not show.
+    negative_prompt: str = text_to_image.NEGATIVE_PROMPT
+
+
+class Hunyuan3DTextToMeshAdapter(Hunyuan3DShapeAdapter, TextToMeshModel):
+    """`hunyuan3d-text-to-mesh`: a prompt to an image by any text-to-image model of diffusers, then as with an image.
+
+    The default of `vram_requirement` is the guide's: nobody measured this pair.
+    """
+
+    adapter_id: ClassVar[str] = "hunyuan3d-text-to-mesh"
+    options_type = TextToMeshOptions
+    vram_raw: ClassVar[int] = 12288
+    vram_textured: ClassVar[int] = 14336
+    config_type: ClassVar[type[UpstreamConfig]] = TextConfig
+    config: TextConfig
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        said = self.config
+        self._image_source = Source(said.text_to_image_model, text_to_image.REPOSITORY, self.adapter_id, said.download)
+        self._image_settings = ImageSettings(
+            said.text_to_image_steps,
+            said.text_to_image_guidance,
+            said.text_to_image_size,
+            said.prompt_suffix,
+            said.negative_prompt,
+        )
+        self._images: Any = None
+
+    def check_available(self) -> str | None:
+        """Names what is missing, of the text-to-image model too."""
+        return text_to_image.missing_images(self._image_source) or super().check_available()
+
+    def _load_model(self) -> Any:
+        model = super()._load_model()
+        self._images = text_to_image.load_images(
+            self._image_source, self.device, self.config.dtype, offload=self.config.text_to_image_offload
+        )
+        return model
+
+    def _unload_model(self) -> None:
+        self._images = None
+        super()._unload_model()
+
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        response: dict[str, Any] = super()._process_request(inputs)
+        options = self._options(inputs)
+        image_path = self.output_dir / "prompt_image.png"
+        with self.turn:
+            stage = self._stage("making the image", 0.01, 0.3)
+            image = text_to_image.make_image(
+                self._images, response["text_prompt"], options.seed, self._image_settings, stage
+            )
+            image.save(image_path, format="PNG")
+            self.step(0.3, "removing the background")
+            picture = self._cut_out(image, "text_prompt")
+            mesh = self._shape(picture.image, options, 0.32, 0.6 if options.texture else 0.94)
+            if options.texture:
+                mesh = self._paint(mesh, picture.image, PaintSettings(), 0.6, 0.94)
+        response["seed"] = options.seed
+        response["prompt_image_path"] = str(image_path)
+        facts = {
+            **self._facts(options, picture),
+            "text_to_image_model": self._image_source.name,
+            "text_to_image_steps": self._image_settings.steps,
+        }
+        return self._finish(mesh, response, "generation_info", facts)
+
+
+class Hunyuan3DPaintingAdapter(Hunyuan3DAdapter, ImageToTextureModel):
+    """`hunyuan3d-painting`: a mesh and an image in, the same mesh with a texture out. CUDA only.
+
+    Upstream fixes the seed of painting inside its code, so there is none to give. `Hunyuan3DConfig` has the arguments.
+    """
+
+    adapter_id: ClassVar[str] = "hunyuan3d-painting"
+    options_type = PaintingOptions
+    vram_textured: ClassVar[int] = 11264
+    default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
+    default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj")
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """Refuse missing files, more than one image, and wrong options."""
+        super().validate_inputs(inputs)
+        self._one_image(inputs)
+
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        from ...mesh.input import read_mesh
+
+        response: dict[str, Any] = super()._process_request(inputs)
+        options = self.options_type.read(inputs)
+        given = {name: getattr(options, name) for name in PaintSettings._fields if hasattr(options, name)}
+        with self.turn:
+            self.step(0.01, "reading the mesh and the image")
+            mesh = read_mesh(self._mesh_path(inputs))
+            picture = self._picture(inputs, self._one_image(inputs))
+            painted = self._paint(mesh, picture.image, PaintSettings(**given), 0.05, 0.94)
+        facts = {**given, "background": picture.source, "has_texture": True}
+        return self._finish(painted, response, "painting_info", facts)
+
+    def _one_image(self, inputs: dict[str, Any]) -> Path:
+        images = self._image_paths(inputs)
+        if len(images) > 1:
+            field = "image_paths" if inputs.get("image_paths") else "image_path"
+            raise InvalidInput(f"{len(images)} images; this adapter paints from one", field)
+        return images[0]
+
+
+class Hunyuan3D21PaintingAdapter(Hunyuan3DPaintingAdapter):
+    """`hunyuan3d-2.1-painting`: the same with Hunyuan3D 2.1, which paints metalness and roughness too."""
+
+    version: ClassVar[Version] = V21
+    adapter_id: ClassVar[str] = "hunyuan3d-2.1-painting"
+    options_type = Painting21Options
+    vram_textured: ClassVar[int] = 12288
+    license_info: ClassVar[License | None] = _LICENSE_21

@@ -1,0 +1,198 @@
+"""`partfield-segmentation`: parts of a mesh from PartField's learned features and a clustering of its faces.
+
+PartField's network gives each face a feature of 448 numbers; faces that belong together lie close. The features are
+computed by upstream's own `Model.predict_step`, on the one device of this worker (upstream's script takes every GPU of
+the host), with weights that are loaded once. Clustering is agglomerative over the face graph, or k-means, as upstream
+offers; parts are counted in the result.
+
+What ran for real: the upstream code at the recipe's commit, on a CPU, with random weights of the full size. Not run
+here: the published weights, a GPU, half precision.
+
+A cancel is noticed between steps and between the blocks of sampled points; the fit of the clustering (scikit-learn)
+does not listen, so the worker may have to be ended.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...errors import AdapterUnavailable, InvalidInput
+from ...licenses import License
+from ...segment_models import MeshSegmentationModel
+from ..model import UpstreamConfig, UpstreamModel
+from ...catalogue.needs import what_is_missing
+from .options import PartFieldOptions
+
+#: Features of one face take 1.8 kB; the clustering needs several times that.
+_MAX_FACES = 500_000
+#: What upstream's modules import as soon as they are imported, and what this adapter adds.
+NEEDED = (
+    "torch",
+    "lightning",
+    "torch_scatter",
+    "boto3",
+    "h5py",
+    "skimage",
+    "mesh2sdf",
+    "tetgen",
+    "vtk",
+    "pymeshlab",
+    "plyfile",
+    "loguru",
+    "psutil",
+    "einops",
+    "yacs",
+    "pytz",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "trimesh",
+)
+
+
+class PartFieldConfig(UpstreamConfig):
+    """The arguments of the adapter.
+
+    `model_path` is the checkpoint `model_objaverse.ckpt`; by default `model/model_objaverse.ckpt` in the checkout,
+    where upstream's README puts it.
+    """
+
+    #: The checkout of https://github.com/nv-tlabs/PartField.
+    partfield_root: str | Path | None = None
+    #: Read a checkpoint even if it holds Python objects other than tensors and settings, which can run any code. For
+    #: files of your own.
+    trust_checkpoint: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_concurrent > 1:
+            raise ValueError("PartField takes one mesh at a time: upstream writes below the process's folder")
+
+
+class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
+    """Segments a mesh into the wanted number of parts. `PartFieldConfig` has the arguments."""
+
+    adapter_id: ClassVar[str] = "partfield-segmentation"
+    #: What the former system measured on an RTX 4090.
+    default_vram_mb: ClassVar[int | None] = 4096
+    options_type = PartFieldOptions
+    config_type: ClassVar[type[UpstreamConfig]] = PartFieldConfig
+    config: PartFieldConfig
+    devices: ClassVar[tuple[str, ...]] = ("cuda",)
+    default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
+    default_output_formats: ClassVar[tuple[str, ...]] = ("glb",)
+    license_info: ClassVar[License | None] = License(
+        code="NVIDIA License (non-commercial)",
+        weights="NVIDIA License (non-commercial)",
+        commercial_use=False,
+        url="https://github.com/nv-tlabs/PartField/blob/main/LICENSE",
+        requires_acceptance=True,
+    )
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        root = self.config.partfield_root
+        self.partfield_root = None if root is None else Path(root)
+        self._last_features: tuple[str, Any] | None = None
+
+    def check_available(self) -> str | None:
+        """Names the checkout, the weights and the packages that are not there."""
+        root = self.partfield_root
+        code = None if root is None else root / "partfield" / "model_trainer_pvcnn_only_demo.py"
+        return what_is_missing(
+            self.registered_id or self.adapter_id,
+            NEEDED,
+            {
+                "PartField's code": ("partfield_root", code),
+                "its settings": ("partfield_root", None if root is None else root / "configs" / "final" / "demo.yaml"),
+                "its weights": ("model_path", self._checkpoint()),
+            },
+        )
+
+    def _load_model(self) -> Any:
+        from .upstream import load
+
+        missing = self.check_available()
+        if missing is not None or self.partfield_root is None:
+            raise AdapterUnavailable(missing or "partfield_root is not set")
+        return load(self.partfield_root, self._checkpoint(), self.device, trusted=self.config.trust_checkpoint)
+
+    def _unload_model(self) -> None:
+        self.model = None
+        self._last_features = None
+
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        from ...mesh.input import MeshLimits, read_mesh
+        from ...mesh.result import describe_mesh
+        from ...mesh.part_files import write_parts
+        from .clustering import cluster_faces
+
+        response: dict[str, Any] = super()._process_request(inputs)
+        options = PartFieldOptions.read(inputs)
+        wanted, method, bridge, seed = options.num_parts, options.method, options.bridge, options.seed
+        self.step(0.0, "reading the mesh")
+        mesh = read_mesh(self._mesh_path(inputs), MeshLimits(max_faces=_MAX_FACES))
+        if len(mesh.faces) < wanted:
+            raise InvalidInput(f"{wanted} parts of a mesh of {len(mesh.faces)} faces", "num_parts")
+        with self.turn:
+            features, reused = self._features(mesh, options.points_per_face, seed)
+        self.step(0.7, "clustering")
+        labels = cluster_faces(mesh, features, wanted, method=method, bridge=bridge, seed=seed)
+        self.step(0.9, "writing the parts")
+        target = Path(response["output_mesh_path"])
+        written = write_parts(mesh, labels, target)
+        described = describe_mesh(target, self.output_dir)
+        facts = {
+            "num_parts": len(written.parts),
+            "requested_parts": wanted,
+            "parts": written.parts,
+            "method": method,
+            **({"bridge": bridge} if method == "agglomerative" else {}),
+            "success": True,
+        }
+        response.update(
+            num_parts=len(written.parts),
+            labels_path=str(written.labels),
+            segmentation_info_path=str(written.write_info(facts)),
+            segmentation_info=facts,
+            thumbnail_path=described["thumbnail_path"],
+            seed=seed,
+            generation_info={
+                "model": "PartField",
+                "statistics": described["statistics"],
+                "input_faces": len(mesh.faces),
+                "points_per_face": options.points_per_face,
+                "features_reused": reused,
+                "seed": seed,
+                "device": self.device,
+                "output_format": target.suffix[1:],
+            },
+        )
+        self.report_progress(1.0, "done")
+        return response
+
+    def _features(self, mesh: Any, points: int, seed: int) -> tuple[Any, bool]:
+        """Features of all faces, (F, C) float32, and whether they are those of the request before: asking the same
+        mesh for another number of parts costs the clustering only.
+        """
+        from .upstream import fingerprint, predict
+
+        key = fingerprint(mesh, points, seed)
+        if self._last_features is not None and self._last_features[0] == key:
+            return self._last_features[1], True
+        features = predict(
+            self.model,
+            mesh,
+            device=self.device,
+            points_per_face=points,
+            seed=seed,
+            folder=self.output_dir,
+            step=self.steps_within(0.05, 0.7),
+        )
+        self._last_features = (key, features)
+        return features, False
+
+    def _checkpoint(self) -> Path | None:
+        if self.model_path is not None:
+            return Path(self.model_path)
+        return None if self.partfield_root is None else self.partfield_root / "model" / "model_objaverse.ckpt"

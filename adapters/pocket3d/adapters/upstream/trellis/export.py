@@ -1,0 +1,255 @@
+"""Makes mesh files with +Y up of what TRELLIS's decoders give. Needs numpy and trimesh; baking needs CUDA and upstream.
+
+TRELLIS's space is a cube of side 1 around the origin, with +Z up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import trimesh
+
+from ...mesh.write import vertex_normals
+from .progress_bar import Report, reporting_bar
+from .sampling import TrellisFailed
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+#: trimesh types its visuals as unions of all kinds.
+_visual: Any = trimesh.visual
+_gltf: Any = trimesh.exchange.gltf
+
+#: Rows times this turn +Z up into +Y up: (x, y, z) -> (x, z, -y). A rotation, so the inverse is its transpose.
+TO_Y_UP: Floats = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+#: Views from which upstream's `to_glb` bakes; its loop over them has no length of its own.
+_VIEWS = 100
+_VIEW_RESOLUTION = 1024
+_SMOOTHNESS = 0.01
+_NEIGHBOURS = 4
+
+
+class Surface(NamedTuple):
+    """A mesh with a colour at each vertex."""
+
+    #: (V, 3)
+    vertices: Floats
+    #: (F, 3)
+    faces: Ints
+    #: (V, 3) sRGB, 0..1.
+    colours: Floats
+
+
+def surface(extracted: Any) -> Surface:
+    """The values of upstream's `MeshExtractResult`, still with +Z up.
+
+    Raises:
+        TrellisFailed: no triangles (upstream only sets `success` to False), or coordinates that are not finite.
+    """
+    vertices = extracted.vertices.detach().float().cpu().numpy().astype(np.float64)
+    faces = extracted.faces.detach().cpu().numpy().astype(np.int64)
+    if not extracted.success or len(vertices) == 0 or len(faces) == 0:
+        raise TrellisFailed("TRELLIS decoded an empty mesh: there is no surface in its field; try another seed")
+    if not np.isfinite(vertices).all():
+        raise TrellisFailed(
+            "TRELLIS decoded a mesh with coordinates that are not finite: the weights or the half precision failed"
+        )
+    attributes = extracted.vertex_attrs
+    if attributes is None:
+        colours = np.full((len(vertices), 3), 0.5)
+    else:
+        # Colours, then normals; the decoder is trained against rendered sRGB pictures.
+        colours = attributes[:, :3].detach().float().cpu().numpy().astype(np.float64)
+        colours = np.clip(np.nan_to_num(colours, nan=0.5), 0.0, 1.0)
+    return Surface(vertices, faces, colours)
+
+
+def to_y_up(vertices: Floats) -> Floats:
+    """Turn (V, 3) from +Z up to +Y up."""
+    turned: Floats = vertices @ TO_Y_UP
+    return turned
+
+
+def to_z_up(vertices: Floats) -> Floats:
+    """Turn (V, 3) from +Y up to +Z up."""
+    turned: Floats = vertices @ TO_Y_UP.T
+    return turned
+
+
+class Frame(NamedTuple):
+    """How a given mesh lies in TRELLIS's cube: as upstream's `voxelize` puts it there."""
+
+    centre: Floats
+    scale: float
+
+    @staticmethod
+    def around(vertices: Floats) -> Frame:
+        """Fit a frame around vertices (V, 3) with +Z up.
+
+        Raises:
+            ValueError: the mesh has no extent.
+        """
+        low, high = vertices.min(axis=0), vertices.max(axis=0)
+        scale = float((high - low).max())
+        if not scale > 0:
+            raise ValueError("the mesh has no extent")
+        return Frame((low + high) / 2, scale)
+
+    def into(self, vertices: Floats) -> Floats:
+        """Move vertices (V, 3) into the cube."""
+        inside: Floats = (vertices - self.centre) / self.scale
+        return inside
+
+    def out_of(self, vertices: Floats) -> Floats:
+        """Move vertices (V, 3) of the cube back to where they came from."""
+        outside: Floats = vertices * self.scale + self.centre
+        return outside
+
+
+def nearest_colours(painted: Surface, points: Floats) -> Floats:
+    """(P, 3) colours at points: the mean of the nearest decoded vertices, weighted by the inverse of their distance
+    (Shepard, "A two-dimensional interpolation function for irregularly-spaced data", 1968).
+    """
+    from scipy.spatial import cKDTree
+
+    count = min(_NEIGHBOURS, len(painted.vertices))
+    distance, index = cKDTree(painted.vertices).query(points, k=count)
+    distance, index = distance.reshape(len(points), count), index.reshape(len(points), count)
+    weight = 1.0 / np.maximum(distance, 1e-9)
+    mixed: Floats = (painted.colours[index] * weight[..., None]).sum(axis=1) / weight.sum(axis=1, keepdims=True)
+    return mixed
+
+
+def bake_generated(gaussian: Any, extracted: Any, *, simplify: float, texture_size: int, report: Report) -> Any:
+    """Upstream's `to_glb`: fewer triangles, holes filled, the Gaussians' appearance baked into a texture. +Y up.
+
+    Args:
+        gaussian: upstream's `Gaussian`.
+        extracted: upstream's `MeshExtractResult`.
+        simplify: share of the triangles to take away, 0..1.
+        texture_size: pixels of a side.
+        report: hears of every step of upstream's loops, and may raise.
+    """
+    with _reporting_bars(report) as processing:
+        mesh = processing.to_glb(gaussian, extracted, simplify=simplify, texture_size=texture_size, verbose=False)
+    return _matte(mesh)
+
+
+def bake_given(gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, texture_size: int, report: Report) -> Any:
+    """The Gaussians' appearance on a given mesh: what `to_glb` does after its changes to the shape.
+
+    Args:
+        gaussian: upstream's `Gaussian`.
+        vertices: (V, 3), +Z up, in the cube.
+        faces: (F, 3).
+        frame: how to get out of the cube again.
+        texture_size: pixels of a side.
+        report: hears of every step of upstream's loops, and may raise.
+
+    Returns:
+        +Y up, at the given mesh's own place and size.
+    """
+    with _reporting_bars(report) as processing:
+        cut, new_faces, uv = processing.parametrize_mesh(vertices.astype(np.float32), faces.astype(np.int32))
+        views, extrinsics, intrinsics = processing.render_multiview(
+            gaussian, resolution=_VIEW_RESOLUTION, nviews=_VIEWS
+        )
+        pixels = processing.bake_texture(
+            cut,
+            new_faces,
+            uv,
+            views,
+            [np.any(view > 0, axis=-1) for view in views],
+            [each.cpu().numpy() for each in extrinsics],
+            [each.cpu().numpy() for each in intrinsics],
+            texture_size=texture_size,
+            mode="opt",
+            lambda_tv=_SMOOTHNESS,
+            verbose=False,
+        )
+    from PIL import Image
+
+    material = _visual.material.PBRMaterial(baseColorTexture=Image.fromarray(pixels), roughnessFactor=1.0)
+    visual = _visual.TextureVisuals(uv=uv, material=material)
+    placed = to_y_up(frame.out_of(np.asarray(cut, dtype=np.float64)))
+    return _matte(trimesh.Trimesh(placed, new_faces, visual=visual, process=False))
+
+
+def coloured(vertices: Floats, faces: Ints, colours: Floats) -> Any:
+    """Make a mesh with sRGB colours (0..1) at its vertices, which lie as they shall be written."""
+    shades = np.column_stack([colours, np.ones(len(colours))])
+    return trimesh.Trimesh(
+        vertices, faces, vertex_colors=np.round(shades * 255).astype(np.uint8), process=False, validate=False
+    )
+
+
+def write(mesh: Any, path: Path) -> list[Path]:
+    """Write glb, obj or ply, by the suffix.
+
+    Returns:
+        Further files that belong to it (OBJ: material and texture).
+    """
+    if path.suffix == ".glb":
+        path.write_bytes(_glb(mesh))
+        return []
+    before = set(path.parent.iterdir())
+    mesh.export(path)
+    return sorted(set(path.parent.iterdir()) - before - {path})
+
+
+def _glb(mesh: Any) -> bytes:
+    written = mesh.copy()
+    # Vertices of collapsed triangles alone have no normal of their own, and glTF takes none of length 0.
+    written.vertex_normals = vertex_normals(mesh.vertices, mesh.faces)
+    by_vertex = mesh.visual.kind == "vertex"
+    if by_vertex:
+        written.visual.vertex_colors = _linear(mesh.visual.vertex_colors)
+
+    def matte(tree: dict[str, Any]) -> None:
+        # Without a material glTF's default counts, which is metal.
+        tree["materials"] = [{"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}]
+        for each in tree["meshes"]:
+            for primitive in each["primitives"]:
+                primitive["material"] = 0
+
+    data: bytes = _gltf.export_glb(
+        trimesh.Scene(written),
+        include_normals=True,
+        unitize_normals=True,
+        tree_postprocessor=matte if by_vertex else None,
+    )
+    return data
+
+
+def _linear(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """sRGB to the linear light that glTF's COLOR_0 means (IEC 61966-2-1); alpha is linear already."""
+    share = colours[:, :3].astype(np.float64) / 255
+    light = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return np.column_stack([np.round(light * 255).astype(np.uint8), colours[:, 3]])
+
+
+def _matte(mesh: Any) -> Any:
+    """Upstream leaves out the metallic factor, and glTF's default for it is all metal."""
+    mesh.visual.material.metallicFactor = 0.0
+    return mesh
+
+
+@contextlib.contextmanager
+def _reporting_bars(report: Report) -> Iterator[Any]:
+    """Upstream's `postprocessing_utils` with its progress bars telling us."""
+    processing: Any = importlib.import_module("trellis.utils.postprocessing_utils")
+    rendering: Any = importlib.import_module("trellis.utils.render_utils")
+    bar = reporting_bar(report, {"Rendering": _VIEWS})
+    kept = [(module, module.tqdm) for module in (processing, rendering)]
+    for module, _ in kept:
+        module.tqdm = bar
+    try:
+        yield processing
+    finally:
+        for module, original in kept:
+            module.tqdm = original

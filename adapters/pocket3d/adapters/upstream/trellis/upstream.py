@@ -1,0 +1,149 @@
+"""Imports TRELLIS's own code, sets what its import depends on, and tells its errors plainly."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...errors import AdapterUnavailable
+from ...runtime.failure_mapping import is_out_of_memory
+from ...catalogue.needs import installed
+
+#: Importing either pipeline imports both, so all of these are needed always (top-level modules).
+NEEDED = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "PIL",
+    "trimesh",
+    "safetensors",
+    "easydict",
+    "tqdm",
+    "transformers",
+    "open3d",
+    "scipy",
+    "rembg",
+    "spconv",
+)
+#: Import-time needs of upstream's `postprocessing_utils` and of the Gaussian renderer.
+NEEDED_FOR_TEXTURE = (
+    "nvdiffrast",
+    "diff_gaussian_rasterization",
+    "utils3d",
+    "xatlas",
+    "pyvista",
+    "pymeshfix",
+    "igraph",
+    "cv2",
+)
+_FLEXICUBES = Path("trellis/representations/mesh/flexicubes/flexicubes.py")
+DENSE_ATTENTION = ("flash_attn", "xformers", "sdpa", "naive")
+SPARSE_ATTENTION = ("flash_attn", "xformers")
+CONVOLUTIONS = ("auto", "native", "implicit_gemm")
+
+
+class Backends(NamedTuple):
+    """The variables that TRELLIS reads when it is imported; None leaves a variable as it is."""
+
+    attention: str | None = None
+    sparse_attention: str | None = None
+    convolution: str | None = None
+
+    def variables(self) -> dict[str, str]:
+        """Names and values. Without `ATTN_BACKEND` the first installed one of flash_attn and xformers is taken:
+        upstream would fail on the missing flash_attn.
+        """
+        attention = self.attention or os.environ.get("ATTN_BACKEND")
+        if attention is None:
+            attention = next((each for each in SPARSE_ATTENTION if installed(each)), None)
+        wanted = {
+            "ATTN_BACKEND": attention,
+            "SPARSE_ATTN_BACKEND": self.sparse_attention,
+            "SPCONV_ALGO": self.convolution,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+
+def missing_code(root: Path | None, backends: Backends, adapter_id: str) -> str | None:
+    """What is missing of TRELLIS and of what it imports, in words, or None. Imports nothing."""
+    install = f"run `pocket3d adapters install {adapter_id}`"
+    if root is not None:
+        if not (root / "trellis" / "__init__.py").is_file():
+            return f"trellis_root {root} is no checkout of TRELLIS: it has no trellis/__init__.py; {install}"
+        if not (root / _FLEXICUBES).is_file():
+            return f"{root} lacks its submodule FlexiCubes: run `git submodule update --init` there, or {install}"
+    elif not installed("trellis"):
+        return f"TRELLIS is not installed in {sys.executable}: set trellis_root to a checkout, or {install}"
+    variables = backends.variables()
+    attention = variables.get("ATTN_BACKEND")
+    if attention is None:
+        return f"neither flash_attn nor xformers is installed in {sys.executable}; {install}"
+    sparse = variables.get("SPARSE_ATTN_BACKEND") or os.environ.get("SPARSE_ATTN_BACKEND") or attention
+    if sparse not in SPARSE_ATTENTION:
+        return (
+            f"attention {sparse!r} cannot be used for sparse tensors: set sparse_attn_backend to flash_attn or xformers"
+        )
+    modules = dict.fromkeys((*NEEDED, *(each for each in (attention, sparse) if each in SPARSE_ATTENTION)))
+    lacking = [name for name in modules if not installed(name)]
+    return f"TRELLIS needs {', '.join(lacking)}, which {sys.executable} lacks; {install}" if lacking else None
+
+
+def missing_for_texture() -> list[str]:
+    """Modules that the textured export needs and that are not installed."""
+    return [name for name in NEEDED_FOR_TEXTURE if not installed(name)]
+
+
+def import_pipelines(root: Path | None, backends: Backends, adapter_id: str) -> Any:
+    """`trellis.pipelines`, with its variables set first.
+
+    Raises:
+        AdapterUnavailable: something is missing or does not import; says what.
+    """
+    problem = missing_code(root, backends, adapter_id)
+    if problem is not None:
+        raise AdapterUnavailable(problem)
+    os.environ.update(backends.variables())
+    if root is not None and str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        return importlib.import_module("trellis.pipelines")
+    except ModuleNotFoundError as error:
+        if error.name is not None and "flexicubes" in error.name:
+            raise AdapterUnavailable(
+                "this installation of TRELLIS lacks its submodule FlexiCubes"
+                f" (trellis/representations/mesh/flexicubes); run `pocket3d adapters install {adapter_id}`"
+            ) from error
+        raise AdapterUnavailable(
+            f"TRELLIS needs the module {error.name}, which {sys.executable} lacks; run `pocket3d adapters install"
+            f" {adapter_id}`"
+        ) from error
+    except ImportError as error:
+        raise AdapterUnavailable(f"TRELLIS cannot be imported: {error}") from error
+
+
+def load_pipeline(pipeline_class: Any, folder: Path) -> Any:
+    """Upstream's own `from_pretrained`. It loads each model in `try: ... except: <ask the hub>`; the error that counts
+    is the first.
+
+    Raises:
+        RuntimeError: a checkpoint does not load; says why, not that the hub lacks it.
+    """
+    try:
+        return pipeline_class.from_pretrained(str(folder))
+    except Exception as error:
+        first = _first(error)
+        if is_out_of_memory(first):
+            raise
+        raise RuntimeError(
+            f"{pipeline_class.__name__} cannot load its weights: {type(first).__name__}: {first}"
+        ) from first
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error that was being handled when the others were raised."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error

@@ -1,0 +1,77 @@
+"""`hole-filling-part-completion` closes the open parts of a scene. No weights.
+
+What `mesh_segmentation` cuts is open where the cuts were; each part is closed there by itself. The heavy imports happen
+when it works, so that the class can be described without them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from ...authoring.mesh_job import finish_mesh
+from ...authoring.options import Meta, Options
+from ...authoring.weight_free import WeightFreeModel
+from ...segment_models import PartCompletionModel
+
+#: A result has to stay small; `num_parts` tells how many there are.
+_MOST_PARTS_LISTED = 200
+
+
+class CompletionOptions(Options):
+    """What a request may say."""
+
+    mesh_path: Annotated[
+        Any, Meta(description="one self-contained file: a glb of several parts, or obj, ply, stl, off")
+    ]
+    output_format: str = "glb"
+
+
+class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
+    """Closes every boundary loop of every part with a cap of least area, in the colours of its rim.
+
+    It runs on the CPU whatever its device.
+    """
+
+    adapter_id = "hole-filling-part-completion"
+    default_vram_mb = 256
+    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_output_formats = ("glb", "obj")
+    options_type = CompletionOptions
+    needs = ("numpy", "scipy", "trimesh", "PIL")
+    imports = (".closing",)
+
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        from ...mesh.input import ignored_parts, read_scene
+        from ...mesh.write import write_mesh
+        from ...mesh.parts import parts_of
+        from ...mesh.result import scene_statistics
+        from .closing import close_part
+        from .holes import METHOD, SOURCE
+
+        response: dict[str, Any] = super()._process_request(inputs)
+        self.step(0.0, "reading the mesh")
+        scene = read_scene(self._mesh_path(inputs))
+        before = scene_statistics(scene)
+        parts = parts_of(scene)
+        closed = []
+        for number, part in enumerate(parts):
+            self.step(0.1 + 0.75 * number / len(parts), "closing the parts")
+            closed.append(close_part(part))
+        self.step(0.85, "writing the file")
+        target = Path(response["output_mesh_path"])
+        extra = write_mesh([each.part for each in closed], target)
+        notes = [f"{each.part.name}: {each.note}" for each in closed if each.note]
+        response["num_parts"] = len(closed)
+        facts = {
+            "model": METHOD,
+            "source": SOURCE,
+            "num_parts": len(closed),
+            "closed_parts": sum(each.filled.volume is not None for each in closed),
+            "holes_filled": sum(len(each.filled.holes) for each in closed),
+            "parts": [each.facts() for each in closed[:_MOST_PARTS_LISTED]],
+            "notes": notes[:_MOST_PARTS_LISTED],
+            "input_statistics": before,
+            "ignored": ignored_parts(scene),
+        }
+        return finish_mesh(self, response, "completion_info", facts, extra)

@@ -1,0 +1,195 @@
+"""Closes the boundary loops of a triangle mesh with caps of least area.
+
+The triangulation of a loop is the dynamic programme of Barequet and Sharir, "Filling Gaps in the Boundary of a
+Polyhedron", CAGD 1995: of all triangulations the one of least area. Nothing is guessed of what lay there: caps are as
+flat as their loop allows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...mesh.triangles import FloatArray, IntArray, areas, directed_edges
+from ...mesh.weld import NEARLY, weld_vertices
+
+METHOD = "least-area triangulation of boundary loops"
+SOURCE = "Barequet and Sharir 1995"
+#: Vertices of a loop triangulated at once, in cubic time; longer ones are divided first.
+_AT_ONCE = 200
+#: Weight of a triangle's longest edge, squared, beside its area: decides among equal areas, against slivers.
+_TIE = 1e-3
+#: Cost of an inner edge that the mesh has already, beside areas of at most about 3.
+_FORBIDDEN = 1e6
+#: Volume over area to the power 1.5, under which a closed surface is a sheet (a ball has 0.094).
+_FLAT = 1e-5
+
+
+class Hole(NamedTuple):
+    """One loop that was closed."""
+
+    edges: int
+    #: Of its cap, in the mesh's units squared.
+    area: float
+
+
+class Filled(NamedTuple):
+    """See `fill_holes`."""
+
+    #: (K, 3) indices into the vertices, wound as the mesh is.
+    faces: IntArray
+    holes: list[Hole]
+    #: Edges with one face that are left.
+    open_edges: int
+    #: Edges that more than two faces share, or two in the same direction: such a mesh has no inside there.
+    bad_edges: int
+    #: Enclosed afterwards, negative if the faces look inwards; None while open edges or bad ones are left.
+    volume: float | None
+
+
+def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
+    """Triangulate every boundary loop.
+
+    A mesh that would enclose nothing with its caps (a sheet) is left as it is.
+
+    Args:
+        vertices: (V, 3); equal positions count as one.
+        faces: (F, 3), wound consistently where it is to be closed.
+    """
+    place, first = weld_vertices(vertices, NEARLY)
+    topology = place[faces]
+    topology = topology[(topology != np.roll(topology, 1, axis=1)).all(axis=1)]
+    boundary, bad = _boundary(topology, len(first))
+    loops = _loops(boundary)
+    points = vertices[first].astype(np.float64)
+    edges = _edges(topology)
+    caps = [_cap(points, np.array(loop), edges) for loop in loops]
+    if not caps:
+        volume = None if len(boundary) or bad else _volume(points, topology)
+        return Filled(np.zeros((0, 3), dtype=np.int64), [], len(boundary), bad, volume)
+    closed = np.concatenate([topology, *caps])
+    if abs(_volume(points, closed)) < _FLAT * float(areas(points[closed]).sum()) ** 1.5:
+        return Filled(np.zeros((0, 3), dtype=np.int64), [], len(boundary), bad, None)
+    left, bad_after = _boundary(closed, len(first))
+    holes = [Hole(len(loop), float(areas(points[cap]).sum())) for loop, cap in zip(loops, caps, strict=True)]
+    volume = None if left or bad_after else _volume(points, closed)
+    return Filled(first[np.concatenate(caps)], holes, len(left), bad_after, volume)
+
+
+def _boundary(faces: IntArray, count: int) -> tuple[list[tuple[int, int]], int]:
+    """Directed edges without a face on their other side, and the number of edges that are not manifold."""
+    edges = _edges(faces)
+    forward, times = np.unique(edges[:, 0] * count + edges[:, 1], return_counts=True)
+    backward = (forward % count) * count + forward // count
+    where = np.minimum(np.searchsorted(forward, backward), len(forward) - 1)
+    paired = forward[where] == backward
+    once = times == 1
+    alone = forward[once & ~paired]
+    low = np.minimum(forward, backward)
+    bad = len(np.unique(low[~once]))
+    return [(int(edge // count), int(edge % count)) for edge in alone], bad
+
+
+def _edges(faces: IntArray) -> IntArray:
+    """(E, 2) directed edges of the faces."""
+    return directed_edges(faces).astype(np.int64)
+
+
+def _loops(boundary: list[tuple[int, int]]) -> list[list[int]]:
+    """Simple closed loops along directed edges; edges that belong to none are left out."""
+    after: dict[int, list[int]] = defaultdict(list)
+    for tail, head in boundary:
+        after[tail].append(head)
+    loops: list[list[int]] = []
+    for start, _ in boundary:
+        path, where = [start], {start: 0}
+        while after[path[-1]]:
+            here = after[path[-1]].pop()
+            if here not in where:
+                where[here] = len(path)
+                path.append(here)
+                continue
+            loop = path[where[here] :]
+            # A path that touches itself has come round: what lies between is a loop of its own.
+            for gone in loop[1:]:
+                del where[gone]
+            del path[where[here] + 1 :]
+            if len(loop) >= 3:
+                loops.append(loop)
+    return loops
+
+
+def _cap(points: FloatArray, loop: IntArray, edges: IntArray) -> IntArray:
+    """Triangles over one loop, wound against it: each edge of the loop then has a face on both sides."""
+    if len(loop) <= _AT_ONCE:
+        return _triangulate(points, loop, _taken(loop, edges, len(points)))
+    corners = np.linspace(0, len(loop), _AT_ONCE, endpoint=False).astype(int)
+    pieces = [_cap(points, loop[corners], edges)]
+    for begin, end in zip(corners, [*corners[1:], len(loop)], strict=True):
+        # The chain between two corners and the edge that joins them.
+        chain = np.take(loop, np.arange(begin, end + 1), mode="wrap")
+        if len(chain) >= 3:
+            pieces.append(_cap(points, chain, edges))
+    return np.concatenate(pieces)
+
+
+def _taken(loop: IntArray, edges: IntArray, count: int) -> npt.NDArray[np.bool_]:
+    """(n, n): which pairs of the loop's vertices an edge of the mesh joins. A cap's inner edge there would have more
+    than two faces: over a tooth of a jagged rim it would lie on the tooth's own triangle.
+    """
+    number = np.full(count, -1)
+    number[loop] = np.arange(len(loop))
+    one, two = number[edges[:, 0]], number[edges[:, 1]]
+    both = (one >= 0) & (two >= 0)
+    taken = np.zeros((len(loop), len(loop)), dtype=bool)
+    taken[one[both], two[both]] = taken[two[both], one[both]] = True
+    return taken
+
+
+def _triangulate(points: FloatArray, loop: IntArray, taken: npt.NDArray[np.bool_]) -> IntArray:
+    """(n - 2, 3): of all triangulations of the loop the one of least area, without inner edges that are taken."""
+    count = len(loop)
+    corners = points[loop]
+    scale = max(float(np.ptp(corners, axis=0).max()), 1e-30)
+    corners = (corners - corners[0]) / scale
+    cost = np.where(taken, _FORBIDDEN, 0.0)
+    # The loop's own edges are no inner ones.
+    rim = np.arange(count)
+    cost[rim, (rim + 1) % count] = cost[(rim + 1) % count, rim] = 0.0
+    choice = np.zeros((count, count), dtype=np.int64)
+    for gap in range(2, count):
+        begin = np.arange(count - gap)[:, None]
+        middle = begin + np.arange(1, gap)[None, :]
+        end = begin + gap
+        total = cost[begin, middle] + cost[middle, end] + _weight(corners[begin], corners[middle], corners[end])
+        best = total.argmin(axis=1)
+        rows = begin[:, 0]
+        cost[rows, rows + gap] += total[np.arange(len(rows)), best]
+        choice[rows, rows + gap] = rows + 1 + best
+    triangles: list[tuple[int, int, int]] = []
+    spans = [(0, count - 1)]
+    while spans:
+        low, high = spans.pop()
+        if high - low < 2:
+            continue
+        between = int(choice[low, high])
+        triangles.append((high, between, low))
+        spans += [(low, between), (between, high)]
+    chosen: IntArray = loop[np.array(triangles)]
+    return chosen
+
+
+def _weight(one: FloatArray, two: FloatArray, three: FloatArray) -> FloatArray:
+    a, b, c = two - one, three - one, three - two
+    longest = np.maximum(np.maximum((a * a).sum(-1), (b * b).sum(-1)), (c * c).sum(-1))
+    weight: FloatArray = np.linalg.norm(np.cross(a, b), axis=-1) / 2 + _TIE * longest
+    return weight
+
+
+def _volume(points: FloatArray, faces: IntArray) -> float:
+    """Enclosed volume by the divergence theorem, about the middle of the points."""
+    corners = points[faces] - points.mean(axis=0)
+    return float(np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])).sum() / 6)

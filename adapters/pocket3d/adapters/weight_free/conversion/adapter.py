@@ -1,0 +1,101 @@
+"""`trimesh-mesh-conversion` converts GLB, OBJ, PLY, STL and OFF to GLB, OBJ, PLY and STL. No weights.
+
+The heavy imports happen when it works, so that the class can be described without them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from ...authoring.mesh_input_model import MeshInputModel
+from ...authoring.mesh_job import finish_mesh
+from ...authoring.options import MeshFile, Meta, Options
+from ...authoring.weight_free import WeightFreeModel
+
+UpAxis = Literal["y", "z"]
+
+
+class ConversionOptions(Options):
+    """What a request may say."""
+
+    mesh_path: MeshFile
+    output_format: str
+    centre: Annotated[
+        Literal["none", "bounds", "ground"],
+        Meta(
+            description="bounds: the middle of the bounding box goes to the origin; ground: the same, but the lowest"
+            " point lies on the plane through the origin"
+        ),
+    ] = "none"
+    size: (
+        Annotated[
+            float,
+            Meta(
+                ge=1e-6,
+                le=1e6,
+                description="longest side of the bounding box afterwards (1 makes a unit size); without it the size"
+                " stays",
+            ),
+        ]
+        | None
+    ) = None
+    input_up: Annotated[
+        UpAxis, Meta(description="the axis that points up in the input; glTF says y, many scanners and printers z")
+    ] = "y"
+    output_up: Annotated[
+        UpAxis, Meta(description="the axis that points up in the output; another than input_up turns the mesh")
+    ] = "y"
+    merge_vertices: Annotated[
+        bool, Meta(description="merge vertices that are equal in position, normal and texture coordinate")
+    ] = False
+
+
+class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
+    """Reads a mesh, places and sizes it as asked, writes it, and says what the target format has no room for.
+
+    It runs on the CPU whatever its device.
+    """
+
+    adapter_id = "trimesh-mesh-conversion"
+    default_vram_mb = 256
+    default_feature = "mesh_conversion"
+    purpose = "mesh conversion"
+    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_output_formats = ("glb", "obj", "ply", "stl")
+    options_type = ConversionOptions
+    needs = ("numpy", "scipy", "trimesh", "PIL")
+    imports = (".convert",)
+
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        from ...mesh.input import ignored_parts, read_scene
+        from ...mesh.result import scene_statistics
+        from .convert import Placement, losses, merge, place, write
+
+        options = ConversionOptions.read(inputs)
+        source = self._mesh_path(inputs)
+        output_format = self._validate_common_inputs(inputs)
+        response = self._create_common_response(inputs, output_format)
+        target = Path(response["output_mesh_path"])
+        self.report_progress(0.05, "reading the mesh")
+        scene = read_scene(source)
+        before = scene_statistics(scene)
+        ignored = ignored_parts(scene)
+        self.step(0.4, "placing it")
+        merged = merge(scene) if options.merge_vertices else 0
+        matrix = place(scene, Placement(options.input_up, options.output_up, options.centre, options.size))
+        lost = losses(scene, output_format)
+        self.step(0.6, "writing the file")
+        extra = write(scene, target)
+        self.step(0.8, "reading it again")
+        facts = {
+            "model": "trimesh",
+            "input_mesh": source.name,
+            "input_format": source.suffix.lower()[1:],
+            "input_statistics": before,
+            "merged_vertices": merged,
+            "matrix": [[round(float(each), 9) for each in row] for row in matrix],
+            "lost": lost,
+            "ignored": ignored,
+        }
+        return finish_mesh(self, response, "generation_info", facts, extra)

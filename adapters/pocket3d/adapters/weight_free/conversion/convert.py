@@ -1,0 +1,102 @@
+"""Places and sizes a scene, writes it, and says what the target format cannot hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...mesh.write import write_mesh
+from ...mesh.parts import colour_bytes, is_linear, look_of, parts_of
+
+_EXTRA_MAPS = ("normalTexture", "metallicRoughnessTexture", "occlusionTexture", "emissiveTexture")
+#: From +Y up to +Z up: a quarter turn about x.
+_Y_TO_Z = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
+
+
+class Placement(NamedTuple):
+    """How the coordinates are changed."""
+
+    #: Which axis points up in the input and in the output: y or z.
+    input_up: str
+    output_up: str
+    #: none, bounds (middle of the bounding box at the origin) or ground (the same, standing on the plane through it).
+    centre: str
+    #: Longest side of the bounding box afterwards; None keeps the size.
+    size: float | None
+
+
+def place(scene: Any, placement: Placement) -> npt.NDArray[np.float64]:
+    """Turn, move and scale a `trimesh.Scene`; returns the (4, 4) matrix that was applied."""
+    matrix = np.eye(4)
+    if placement.input_up != placement.output_up:
+        matrix = _Y_TO_Z if placement.output_up == "z" else _Y_TO_Z.T
+    turned = scene.bounds @ matrix[:3, :3].T
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    longest = float((high - low).max())
+    scale = 1.0 if placement.size is None or longest == 0 else placement.size / longest
+    offset = np.zeros(3)
+    if placement.centre != "none":
+        offset = -(low + high) / 2 * scale
+        if placement.centre == "ground":
+            up = 1 if placement.output_up == "y" else 2
+            offset[up] = -low[up] * scale
+    move = np.diag([scale, scale, scale, 1.0])
+    move[:3, 3] = offset
+    applied: npt.NDArray[np.float64] = move @ matrix
+    if not np.array_equal(applied, np.eye(4)):
+        scene.apply_transform(applied)
+    return applied
+
+
+def merge(scene: Any) -> int:
+    """Merge vertices that are equal in position, normal and texture coordinate; returns how many were removed."""
+    gone = 0
+    for mesh in scene.geometry.values():
+        before = len(mesh.vertices)
+        mesh.merge_vertices()
+        gone += before - len(mesh.vertices)
+    return gone
+
+
+def losses(scene: Any, target: str) -> list[str]:
+    """What the scene has and the target format cannot hold, as texts for people."""
+    if target == "glb":
+        return []
+    meshes = list(scene.geometry.values())
+    looks = [look_of(mesh, linear=is_linear(scene)) for mesh in meshes]
+    parts = len(scene.graph.nodes_geometry)
+    materials = [getattr(mesh.visual, "material", None) for mesh in meshes]
+    textures = sum(look.image is not None for look in looks)
+    lost: list[str] = []
+    if target == "stl" and any(look.stated for look in looks):
+        lost.append("colours, materials and textures: STL holds triangles only")
+    if target in ("stl", "ply") and parts > 1:
+        lost.append(f"the division into {parts} parts and their names: {target.upper()} holds one mesh")
+    if target == "ply" and textures:
+        lost.append(f"{textures} textures: PLY keeps their colours at the vertices only")
+    maps = sum(getattr(material, key, None) is not None for material in materials for key in _EXTRA_MAPS)
+    if target in ("obj", "ply") and maps:
+        lost.append(f"{maps} maps of normals, roughness, occlusion or light: only the base colour is written")
+    if target == "ply" and any(look.stated and (look.metallic or look.roughness != 0.8) for look in looks):
+        lost.append("metallic and roughness: PLY holds colours only")
+    if len(meshes) < parts:
+        lost.append(f"the sharing of {len(meshes)} meshes among {parts} places: each is written out")
+    return lost
+
+
+def write(scene: Any, path: Path) -> list[Path]:
+    """Write in the format of the path's suffix; returns further files that belong to it."""
+    if path.suffix == ".glb" and is_linear(scene):
+        # From GLB to GLB trimesh keeps all of a material, and meshes that are shown several times.
+        scene.metadata.clear()
+        for mesh in scene.geometry.values():
+            mesh.metadata.clear()
+            colours = colour_bytes(mesh)
+            if colours is not None:
+                mesh.visual.vertex_attributes["color"] = colours
+        path.write_bytes(scene.export(file_type="glb", unitize_normals=True))
+        return []
+    return write_mesh(parts_of(scene), path)

@@ -1,0 +1,80 @@
+"""`silhouette-multimodal-to-mesh`: a photograph gives the shape, words give the surface. No weights.
+
+With a photograph alone it is inflated and keeps its own colours; with words alone they are built by the shape grammar;
+with both, the photograph's subject is inflated and painted with the procedural material that the words name. The heavy
+imports happen when it works, so that the class can be described without them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from ...authoring.mesh_job import finish_mesh
+from ...authoring.options import Meta
+from ...authoring.weight_free import WeightFreeModel
+from ...authoring.input_checks import image_field
+from ...mesh_models import MultiModalMeshModel
+from ..procedural.grammar import parse
+from ..procedural.grammar import vocabulary_text as nouns_text
+from ..silhouette.options import PhotoOptions
+from ..texturing.words import understand
+from ..texturing.words import vocabulary_text as surfaces_text
+
+
+class MultimodalOptions(PhotoOptions):
+    """What a request may say."""
+
+    text_prompt: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                description="beside a photograph: how the surface should look, such as 'polished green marble'."
+                f" {surfaces_text()} Alone: what to build. Nouns: {nouns_text()}",
+            ),
+        ]
+        | None
+    ) = None
+    # Larger textures take minutes where the words are painted, see `texturing`.
+    texture_resolution: Annotated[int, Meta(ge=64, le=2048, description="long side of the texture, pixels")] = 1024
+
+
+class SilhouetteMultimodalToMeshAdapter(WeightFreeModel, MultiModalMeshModel):
+    """Shape from the photograph, surface from the words; either alone suffices."""
+
+    adapter_id = "silhouette-multimodal-to-mesh"
+    default_vram_mb = 2048
+    default_max_images = 1
+    default_output_formats = ("glb", "obj")
+    options_type = MultimodalOptions
+    needs = ("torch", "numpy", "scipy", "trimesh", "PIL", "xatlas")
+    imports = (".making",)
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """The words are read in full, so bad ones are refused before anything is loaded."""
+        super().validate_inputs(inputs)
+        text, images = self._text_and_images(inputs)
+        if text is not None:
+            understand(text) if images else parse(text)
+
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        from ...mesh.write import statistics, write_mesh
+        from .making import from_both, from_photo, from_text
+
+        response: dict[str, Any] = super()._process_request(inputs)
+        options = MultimodalOptions.read(inputs)
+        text, images = self._text_and_images(inputs)
+        step = self.steps_within(0.0, 0.9)
+        if not images:
+            output = from_text(text or "", options, self.device, step)
+        elif text is None:
+            output = from_photo(images[0], image_field(inputs), options, self.device, step)
+        else:
+            output = from_both(images[0], image_field(inputs), text, options, self.device, step)
+        step(1.0, "writing the file")
+        target = Path(response["output_mesh_path"])
+        extra = write_mesh(output.parts, target)
+        response["seed"] = options.seed
+        facts = {**output.facts, **statistics(output.parts), "seed": options.seed, "device": self.device}
+        return finish_mesh(self, response, "generation_info", facts, extra)

@@ -1,0 +1,132 @@
+"""Rigs a mesh: bones and skin weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...mesh.repair import NoSolid, fuse
+from ...mesh.skinned_glb import Skeleton
+from ...mesh.triangles import FloatArray, IntArray
+from .bones import make_bones
+from .curves import extract
+from .solid import Solid, voxelise
+from .weights import heat_weights, transfer_weights
+
+METHOD = "penalised-distance curve skeleton of the fused solid, bone heat with distances through it"
+SOURCES = (
+    "Sato, Bitter, Bender, Kaufman and Nakajima 2000 (TEASAR)",
+    "Bitter, Kaufman and Sato 2001 (penalised distance)",
+    "Edelsbrunner, Letscher and Zomorodian 2002 (persistence of the limbs' ends)",
+    "Baran and Popovic 2007 (bone heat)",
+    "Dionne and de Lasa 2013 (distances through voxels)",
+)
+_RESOLUTION = 96
+#: The smallest of three principal extents beside the largest: thinner is a sheet.
+_FLAT = 1e-3
+#: A sheet gets a second side when it is made a solid: an open mesh whose area grows so many times encloses nothing.
+_SHEET = 1.8
+
+Step = Callable[[float, str], None]
+
+
+class NotRiggable(ValueError):
+    """The mesh has no inside for bones; the text says what it is."""
+
+
+class Rig(NamedTuple):
+    """The bones and weights of a mesh."""
+
+    skeleton: Skeleton
+    #: The fused surface, closed, and its weights (V, J).
+    surface: Any
+    weights: FloatArray
+    solid: Solid
+    #: For people: what was found and done.
+    facts: dict[str, Any]
+
+    def weights_at(self, places: FloatArray) -> tuple[IntArray, FloatArray]:
+        """(V, 4) joints and weights at places near the surface (V, 3)."""
+        return transfer_weights(places, self.surface.vertices, self.weights)
+
+
+def make_rig(mesh: Any, most_bones: int | None, step: Step) -> Rig:
+    """Rig a `trimesh.Trimesh` of any bodies.
+
+    Args:
+        mesh: is not changed.
+        most_bones: joints at most, the root included; None for as many as the shape asks for.
+        step: called with fraction and stage between steps; may raise.
+
+    Raises:
+        NotRiggable: flat, open like a sheet, or nothing at all.
+    """
+    step(0.05, "looking at the mesh")
+    _refuse_flat(mesh)
+    step(0.1, "fusing bodies into a solid")
+    try:
+        surface, fused = fuse(mesh, _RESOLUTION, lambda: step(0.15, "fusing bodies into a solid"))
+        if fused["open_bodies_before"] == fused["bodies_before"] and surface.area > _SHEET * mesh.area:
+            raise NotRiggable(
+                f"open surfaces ({fused['bodies_before']}) that enclose nothing: bones need a body with an inside"
+            )
+        step(0.4, "filling the solid")
+        solid = voxelise(surface)
+    except NoSolid as error:
+        raise NotRiggable(str(error)) from error
+    step(0.45, "finding the curve skeleton")
+    tree = extract(solid, lambda: step(0.5, "finding the curve skeleton"))
+    diagonal = float(np.linalg.norm(mesh.extents))
+    skeleton, dropped = make_bones(solid, tree, diagonal, most_bones)
+    step(0.65, "spreading the bones' heat")
+    weights = heat_weights(surface, solid, skeleton)
+    named = np.flatnonzero(skeleton.parents >= 0)
+    facts = {
+        "joints": [
+            {
+                "name": name,
+                "parent": None if parent < 0 else skeleton.names[parent],
+                "head": [round(float(each), 6) for each in head],
+                "tail": [round(float(each), 6) for each in tail],
+            }
+            for name, parent, head, tail in zip(*skeleton, strict=True)
+        ],
+        "limbs": len({name.rsplit("_", 1)[0] for name in skeleton.names if name.startswith("limb_")}),
+        "limbs_left_out": dropped,
+        "inside_share": round(inside_share(solid, skeleton), 4),
+        "mean_bone_length": round(float(np.linalg.norm((skeleton.tails - skeleton.heads)[named], axis=1).mean()), 6),
+        "extents": [round(float(each), 6) for each in mesh.extents],
+        "height": round(float(mesh.extents[1]), 6),
+        "bodies_before": fused["bodies_before"],
+        "open_bodies_before": fused["open_bodies_before"],
+        "thickened_share": fused["thickened_share"],
+        "widest_gap_spanned": round(solid.gap, 6),
+        "voxels": len(solid.points),
+        "fused": fused["bodies_before"] > 1 or fused["open_bodies_before"] > 0,
+    }
+    return Rig(skeleton, surface, weights, solid, facts)
+
+
+def inside_share(solid: Solid, skeleton: Skeleton) -> float:
+    """Share of samples along all bones, a quarter of a voxel apart, that lie inside the solid."""
+    samples = []
+    for head, tail in zip(skeleton.heads[1:], skeleton.tails[1:], strict=True):
+        count = int(np.ceil(np.linalg.norm(tail - head) / solid.pitch * 4)) + 1
+        samples.append(head + np.linspace(0, 1, count)[:, None] * (tail - head))
+    return float(solid.inside(np.concatenate(samples)).mean())
+
+
+def _refuse_flat(mesh: Any) -> None:
+    if len(mesh.faces) == 0:
+        raise NotRiggable("there are no faces")
+    if not np.isfinite(mesh.vertices).all():
+        raise NotRiggable("coordinates are not finite numbers")
+    used = mesh.vertices[np.unique(mesh.faces)]
+    _, axes = np.linalg.eigh(np.cov((used - used.mean(axis=0)).T))
+    spans = np.sort(np.ptp(used @ axes, axis=0))
+    if spans[0] < _FLAT * spans[2]:
+        raise NotRiggable(
+            f"a flat sheet of {spans[2]:.4g} by {spans[1]:.4g}, {spans[0]:.2g} thick: bones need a body with an inside"
+        )

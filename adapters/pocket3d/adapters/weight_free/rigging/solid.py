@@ -1,0 +1,130 @@
+"""Fills a closed surface with voxels, and connects them to a graph whose shortest paths stay inside."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from ...mesh.triangles import FloatArray, IntArray
+
+#: Voxels along the longest side, and how many the whole solid may have: shortest paths take as long as these are many.
+_ALONG = 96
+_MOST = 45_000
+#: Pieces that do not touch are joined into one graph; what is beyond this many, the smallest, is left out.
+_MOST_PIECES = 40
+#: Half of the 26 neighbours.
+_OFFSETS = [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) > (0, 0, 0)]
+
+
+class Solid(NamedTuple):
+    """Voxels inside a surface. A voxel's number is its row in `points`."""
+
+    #: (N, 3) centres.
+    points: FloatArray
+    #: (N,) distance of each to the surface.
+    radius: FloatArray
+    #: Edge of a voxel.
+    pitch: float
+    #: (N, N) symmetric, length between neighbours; connected.
+    graph: csr_matrix
+    #: Longest gap between pieces over which the graph goes; 0 where the solid is one piece.
+    gap: float
+    #: Finds the nearest voxel.
+    tree: cKDTree
+
+    def nearest(self, places: FloatArray) -> tuple[FloatArray, IntArray]:
+        """Distance to, and number of, the voxel nearest to each place (P, 3)."""
+        distance, number = self.tree.query(places)
+        return distance, number
+
+    def inside(self, places: FloatArray) -> npt.NDArray[np.bool_]:
+        """Whether each place (P, 3) lies in a voxel of the solid."""
+        _, number = self.tree.query(places)
+        return np.asarray(np.abs(self.points[number] - places).max(axis=1) <= self.pitch * 0.5001)
+
+
+def voxelise(mesh: Any) -> Solid:
+    """Fill a closed `trimesh.Trimesh`.
+
+    Raises:
+        ValueError: it encloses no voxel.
+    """
+    extent = float(mesh.extents.max())
+    pitch = max(extent / _ALONG, (abs(float(mesh.volume)) / _MOST) ** (1 / 3))
+    origin = mesh.bounds[0] - pitch * np.array([1.013, 1.017, 1.019])
+    shape = np.ceil((mesh.bounds[1] - origin) / pitch).astype(int) + 2
+    filled = _fill((mesh.vertices - origin) / pitch, mesh.faces, (int(shape[0]), int(shape[1]), int(shape[2])))
+    if not filled.any():
+        raise ValueError("the surface encloses no voxel")
+    reach = ndimage.distance_transform_edt(filled)
+    cells = np.argwhere(filled)
+    number = np.full(filled.shape, -1)
+    number[filled] = np.arange(len(cells))
+    starts, ends, lengths = [], [], []
+    for offset in _OFFSETS:
+        other = number[tuple((cells + offset).T)]
+        there = np.flatnonzero(other >= 0)
+        starts.append(there)
+        ends.append(other[there])
+        lengths.append(np.full(len(there), pitch * float(np.linalg.norm(offset))))
+    points = origin + cells * pitch
+    radius = (reach[filled] - 0.5) * pitch
+    return _joined(points, radius, pitch, np.concatenate(starts), np.concatenate(ends), np.concatenate(lengths))
+
+
+def _fill(local: FloatArray, faces: IntArray, shape: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
+    """Nodes with a winding number other than 0, by rays along the last axis through each node."""
+    corners = local[faces]
+    x, y, z = corners[..., 0] + 1.234567e-5, corners[..., 1] + 2.345678e-5, corners[..., 2]
+    low_x, low_y = np.ceil(x.min(axis=1)).astype(int), np.ceil(y.min(axis=1)).astype(int)
+    wide = np.maximum(np.floor(x.max(axis=1)).astype(int) - low_x + 1, 0)
+    tall = np.maximum(np.floor(y.max(axis=1)).astype(int) - low_y + 1, 0)
+    count = wide * tall
+    face = np.repeat(np.arange(len(faces)), count)
+    step = np.arange(len(face)) - np.repeat(np.cumsum(count) - count, count)
+    column, row = low_x[face] + step % np.maximum(wide[face], 1), low_y[face] + step // np.maximum(wide[face], 1)
+    (ax, bx, cx), (ay, by, cy) = (x[face].T - column), (y[face].T - row)
+    parts = np.stack([bx * cy - cx * by, cx * ay - ax * cy, ax * by - bx * ay])
+    total = parts.sum(axis=0)
+    hit = (total != 0) & ((parts >= 0).all(axis=0) | (parts <= 0).all(axis=0))
+    depth = (parts[:, hit] * z[face[hit]].T).sum(axis=0) / total[hit]
+    change = np.zeros((*shape[:2], shape[2] + 1), dtype=np.int32)
+    after = np.clip(np.ceil(depth).astype(int), 0, shape[2])
+    np.add.at(change, (column[hit], row[hit], after), np.sign(total[hit]).astype(np.int32))
+    filled = np.cumsum(change, axis=2)[..., : shape[2]] != 0
+    return np.asarray(filled)
+
+
+def _joined(
+    points: FloatArray, radius: FloatArray, pitch: float, starts: IntArray, ends: IntArray, lengths: FloatArray
+) -> Solid:
+    """The graph with an edge from each piece to the nearest voxel of what is joined already."""
+    size = len(points)
+    graph = csr_matrix((lengths, (starts, ends)), shape=(size, size))
+    pieces, label = connected_components(graph, directed=False)
+    gap = 0.0
+    if pieces > 1:
+        order = np.argsort(-np.bincount(label), kind="stable")[:_MOST_PIECES]
+        joined = np.flatnonzero(label == order[0])
+        for piece in order[1:]:
+            own = np.flatnonzero(label == piece)
+            distance, nearest = cKDTree(points[joined]).query(points[own])
+            best = int(np.argmin(distance))
+            starts, ends = np.append(starts, own[best]), np.append(ends, joined[nearest[best]])
+            lengths = np.append(lengths, distance[best])
+            gap = max(gap, float(distance[best]))
+            joined = np.concatenate([joined, own])
+        kept = np.sort(joined)
+        fresh = np.full(size, -1)
+        fresh[kept] = np.arange(len(kept))
+        there = (fresh[starts] >= 0) & (fresh[ends] >= 0)
+        starts, ends, lengths = fresh[starts[there]], fresh[ends[there]], lengths[there]
+        points, radius, size = points[kept], radius[kept], len(kept)
+    graph = csr_matrix((np.r_[lengths, lengths], (np.r_[starts, ends], np.r_[ends, starts])), shape=(size, size))
+    return Solid(points, radius, pitch, graph, gap, cKDTree(points))

@@ -1,0 +1,136 @@
+"""Segments a mesh: one label for each of its faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...mesh.repair import SOURCES as FUSE_SOURCES
+from ...mesh.repair import NoSolid, fuse
+from ...mesh.triangles import IntArray, areas
+from .face_graph import face_graph
+from .merging import merge, weakest_boundary
+from .shape_diameter import shape_diameter
+from .spectral import gap_count, k_way, small_regions, spectrum
+from .transfer import transfer
+
+METHOD = "spectral regions of the face graph, merged across boundaries that are neither concave nor a step in thickness"
+SOURCES = (
+    "Shapira, Shamir and Cohen-Or 2008 (shape diameter function)",
+    "Hoffman and Richards 1984 (minima rule)",
+    "Liu and Zhang 2004 (spectral mesh segmentation)",
+    "Ng, Jordan and Weiss 2001 (spectral clustering)",
+    *FUSE_SOURCES,
+)
+#: Wanted faces of the working surface; it has three for each square of its grid.
+_WORKING_FACES = 20_000
+_RESOLUTION = (40, 112)
+_EIGENVECTORS = 24
+_REGIONS = 48
+#: A boundary of this openness or less is taken for a real one, where the number of parts is not given.
+_REAL_BOUNDARY = 0.3
+#: Least thickness of a mesh against its length: flatter ones bound no solid.
+_FLAT = 1e-3
+
+Step = Callable[[float, str], None]
+
+
+class Segmentation(NamedTuple):
+    """The result."""
+
+    #: (F,) of 0..k-1, for the faces of the mesh as given; largest part first.
+    labels: IntArray
+    #: What was found, for `segmentation_info`.
+    facts: dict[str, Any]
+
+
+def segment(mesh: Any, num_parts: int | None, seed: int, step: Step) -> Segmentation:
+    """Segment a `trimesh.Trimesh`.
+
+    Args:
+        mesh: any bodies; is not changed.
+        num_parts: how many parts, or None to choose.
+        seed: of k-means.
+        step: told the fraction done and the stage before each; may raise.
+
+    Raises:
+        NoSolid: it bounds nothing that has parts; the message says why.
+    """
+    area = _check(mesh)
+    extent = float(np.ptp(mesh.vertices[np.unique(mesh.faces)], axis=0).max())
+    resolution = int(np.clip(extent / (3 * area / _WORKING_FACES) ** 0.5, *_RESOLUTION))
+    step(0.1, "fusing the bodies")
+    solid, fused = fuse(mesh, resolution)
+    vertices, faces = np.asarray(solid.vertices), np.asarray(solid.faces)
+    step(0.3, "measuring the thickness")
+    diameters = shape_diameter(vertices, faces)
+    step(0.45, "weighing the face graph")
+    graph = face_graph(vertices, faces, diameters, mesh, fused["cell_size"])
+    step(0.5, "finding eigenvectors")
+    spectral = spectrum(graph, max(_EIGENVECTORS, min(num_parts or 0, 40)))
+    step(0.65, "clustering")
+    regions = small_regions(graph, spectral, max(_REGIONS, 2 * (num_parts or 0)), seed)
+    step(0.75, "merging regions")
+    hierarchy = merge(graph, regions, diameters)
+    wanted = num_parts if num_parts is not None else hierarchy.count_above(_REAL_BOUNDARY)
+    working = hierarchy.labels(regions, wanted)
+    chosen = "merging"
+    # Where parts meet in a point a small region may lie across the crease; the k-way cut then does better.
+    count = num_parts if num_parts is not None else gap_count(spectral)
+    if 1 < count < spectral.vectors.shape[1]:
+        step(0.8, "comparing with a k-way cut")
+        other = k_way(graph, spectral, count, seed)
+        worst, mean = weakest_boundary(graph, other)
+        if num_parts is not None:
+            better = mean < weakest_boundary(graph, working)[1]
+        else:
+            better = worst < _REAL_BOUNDARY and count > wanted
+        if better:
+            working, chosen = np.unique(other, return_inverse=True)[1], "k-way cut"
+    step(0.85, "taking the labels back to the mesh")
+    openness = weakest_boundary(graph, working)[0]
+    labels = transfer(mesh, graph.centres, working, fused["cell_size"])
+    facts = {
+        "method": METHOD,
+        "sources": list(SOURCES),
+        "chosen_by": "request" if num_parts is not None else "method",
+        "decided_by": chosen,
+        "most_open_boundary": round(openness, 4),
+        "working_surface": fused,
+        "notes": _notes(mesh, fused),
+    }
+    return Segmentation(labels, facts)
+
+
+def _check(mesh: Any) -> float:
+    """Refuse a mesh that cannot have parts; returns the area of one that can."""
+    if len(mesh.faces) < 4:
+        raise NoSolid(f"{len(mesh.faces)} faces enclose nothing; a solid has at least 4")
+    corners = np.asarray(mesh.vertices, dtype=float)[np.asarray(mesh.faces)]
+    if not np.isfinite(corners).all():
+        raise NoSolid("coordinates are not finite numbers")
+    area = 2 * float(areas(corners).sum())
+    points = corners.reshape(-1, 3) - corners.reshape(-1, 3).mean(axis=0)
+    spread = np.linalg.svd(points.T @ points, compute_uv=False) ** 0.5
+    if not area > 0 or spread[2] < _FLAT * spread[0]:
+        raise NoSolid("all faces lie in one plane; want a mesh that encloses a volume")
+    return area / 2
+
+
+def _notes(mesh: Any, fused: dict[str, Any]) -> list[str]:
+    notes = []
+    if fused["bodies_before"] > 1 or fused["open_bodies_before"]:
+        notes.append(
+            f"{fused['bodies_before']} bodies, {fused['open_bodies_before']} of them open, were fused to"
+            f" {fused['bodies_after']} closed for the analysis; the mesh itself is kept"
+        )
+    if fused["thickened_share"] > 0.01:
+        notes.append(
+            f"{fused['thickened_share']:.0%} of the surface is thinner than two cells of the grid"
+            f" ({fused['cell_size']:.4g}) and was thickened for the analysis"
+        )
+    if len(mesh.faces) > fused["faces"]:
+        notes.append(f"analysed on {fused['faces']} faces in place of {len(mesh.faces)}; each face has its label")
+    return notes

@@ -1,0 +1,50 @@
+"""`silhouette-image-to-mesh`: one photograph in, a textured closed mesh out. Classical methods, no weights.
+
+The heavy imports happen at load, so that the class can be described without them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...authoring.mesh_job import finish_mesh
+from ...authoring.weight_free import WeightFreeModel
+from ...authoring.input_checks import image_field
+from ...mesh_models import ImageToMeshModel
+from .options import PhotoOptions
+
+
+class SilhouetteImageToMeshAdapter(WeightFreeModel, ImageToMeshModel):
+    """Foreground mask, Poisson inflation, texture from the image. The back is the mirrored front."""
+
+    adapter_id = "silhouette-image-to-mesh"
+    default_vram_mb = 512
+    default_max_images = 1
+    default_output_formats = ("glb", "obj", "ply", "stl")
+    options_type = PhotoOptions
+    needs = ("torch", "numpy", "scipy", "PIL", "trimesh")
+    imports = (".from_file",)
+
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        from ...mesh.write import COLOUR_IN_FORMAT, statistics, write_mesh
+        from .from_file import from_photograph
+
+        response: dict[str, Any] = super()._process_request(inputs)
+        path = self._image_paths(inputs)[0]
+        options = PhotoOptions.read(inputs)
+        reconstruction, image_size = from_photograph(path, image_field(inputs), options, self.device, self.step)
+        self.step(0.9, "writing the file")
+        target = Path(response["output_mesh_path"])
+        extra = write_mesh([reconstruction.part], target)
+        response["seed"] = options.seed
+        facts = {
+            "model": "silhouette inflation",
+            **reconstruction.facts,
+            **statistics([reconstruction.part]),
+            "image_size": image_size,
+            "seed": options.seed,
+            "device": self.device,
+            "colour": "texture" if target.suffix in (".glb", ".obj") else COLOUR_IN_FORMAT[target.suffix[1:]],
+        }
+        return finish_mesh(self, response, "generation_info", facts, extra)

@@ -1,0 +1,168 @@
+"""Finds the foreground of a photograph: the pixels of its subject, the method that found them and how clear it was.
+
+Everything here works on small arrays (a long side of a few hundred pixels) and on values; files are `photo`'s matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from ...mesh.triangles import BoolArray, FloatArray
+from .grabcut import GAMMA, grabcut
+from .saliency import saliency
+from .superpixels import slic, srgb_to_lab
+
+#: A subject smaller than this share of the frame is noise, a larger one is the frame itself.
+SMALLEST_SUBJECT = 0.01
+LARGEST_SUBJECT = 0.95
+#: Holes smaller than this share of the mask are glints and spots, and are filled; larger ones stay open.
+_SMALLEST_HOLE = 0.01
+#: A mask this small and this torn is a few striking spots (the eyes of a cat that fills the frame), not a subject.
+_SPOTS_FRACTION = 0.10
+_SPOTS_SHARE = 0.75
+#: The box for subjects that fill the frame: this share of the frame lies inside, on each axis.
+_CENTRE_BOX = 0.84
+_HINT = "a photo of one subject that stands out from its background works best, or an image with an alpha channel"
+_METHOD_NAMES = {
+    "alpha": "alpha channel of the image, threshold 0.5",
+    "grabcut": (
+        "GrabCut (iterated Gaussian mixtures and graph cuts; Rother et al. 2004), started from robust background"
+        " detection on SLIC superpixels (Zhu et al. 2014)"
+    ),
+    "grabcut-centre": "GrabCut (Rother et al. 2004), started from a box in the middle of the frame",
+}
+
+
+class NoSubject(ValueError):
+    """No subject could be parted from its background; the message says why and what helps."""
+
+
+class Foreground(NamedTuple):
+    """A subject's mask and where it came from."""
+
+    #: (H, W)
+    mask: BoolArray
+    #: A mask method (see `PhotoOptions`) other than `auto`.
+    method: str
+    #: The method in words, with its source.
+    description: str
+    #: Share of the frame that the mask covers.
+    fraction: float
+    #: Share of all foreground pixels that lie in this, the largest, component.
+    component_share: float
+
+
+def find_foreground(
+    rgb: FloatArray,
+    alpha: FloatArray | None,
+    method: str = "auto",
+    *,
+    seed: int = 0,
+    between: Callable[[str], None] = lambda _stage: None,
+) -> Foreground:
+    """The subject of an image.
+
+    Args:
+        rgb: (H, W, 3) sRGB in 0..1.
+        alpha: (H, W) in 0..1, or None if the image has no channel that says anything.
+        method: a mask method (see `PhotoOptions`). `auto` takes a real alpha channel, else `grabcut`, and falls back on
+            `grabcut-centre` if only scattered spots were found.
+        seed: of the colour models.
+        between: called with a word before each stage, so that a caller can report and cancel.
+
+    Raises:
+        NoSubject: nothing, next to nothing, next to everything, or with `auto` only scattered spots are foreground.
+    """
+    if method == "alpha" or (method == "auto" and alpha is not None):
+        if alpha is None:
+            raise NoSubject("the image has no alpha channel with transparent pixels; use mask_method auto or grabcut")
+        return _judge(alpha > 0.5, "alpha")
+    lab = srgb_to_lab(rgb)
+    if float(lab.std(axis=(0, 1)).max()) < 0.5:
+        raise NoSubject("the image is of one even colour; no subject can be told from its background")
+    if method == "grabcut-centre":
+        between("cutting the foreground")
+        return _judge(_cut(lab, _centre_prior(lab), seed, between), "grabcut-centre")
+    between("looking for the subject")
+    regions = slic(lab)
+    prior = saliency(regions, (lab.shape[0], lab.shape[1]))[regions.labels]
+    between("cutting the foreground")
+    mask = _cut(lab, prior, seed, between)
+    if method == "grabcut" or not _only_spots(mask):
+        return _judge(mask, "grabcut")
+    between("cutting the foreground again, from the middle")
+    mask = _cut(lab, _centre_prior(lab), seed, between)
+    share = largest_component(mask)[0].mean()
+    if _only_spots(mask) and share >= SMALLEST_SUBJECT:
+        raise NoSubject(f"only scattered spots stand out, the largest covers {share:.1%} of the image; {_HINT}")
+    return _judge(mask, "grabcut-centre")
+
+
+def _only_spots(mask: BoolArray) -> bool:
+    component, share = largest_component(mask)
+    return bool(component.mean() < _SPOTS_FRACTION and share < _SPOTS_SHARE)
+
+
+def _cut(lab: FloatArray, prior: FloatArray, seed: int, between: Callable[[str], None]) -> BoolArray:
+    """GrabCut at half size until it converges, then once at full size: most work happens on a quarter of the pixels."""
+    coarse = _half(lab)
+    start = grabcut(
+        coarse, _half(prior), gamma=GAMMA / 2, seed=seed, between=lambda _round: between("cutting the foreground")
+    )
+    height, width = prior.shape
+    rows = np.minimum(np.arange(height) // 2, start.shape[0] - 1)
+    columns = np.minimum(np.arange(width) // 2, start.shape[1] - 1)
+    fine = start[rows][:, columns]
+    between("refining the outline")
+    return grabcut(lab, np.where(prior == 0, 0, 0.5 * prior + 0.5 * fine), start=fine, seed=seed, iterations=1)
+
+
+def _half(values: FloatArray) -> FloatArray:
+    height, width = values.shape[0] // 2 * 2, values.shape[1] // 2 * 2
+    even = values[:height, :width]
+    half: FloatArray = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
+    return half
+
+
+def _centre_prior(lab: FloatArray) -> FloatArray:
+    height, width, _ = lab.shape
+    yy, xx = np.mgrid[0:height, 0:width]
+    inside = (abs((yy + 0.5) / height - 0.5) < _CENTRE_BOX / 2) & (abs((xx + 0.5) / width - 0.5) < _CENTRE_BOX / 2)
+    return np.where(inside, 0.8, 0.0)
+
+
+def largest_component(mask: BoolArray) -> tuple[BoolArray, float]:
+    """The largest 4-connected piece of a mask and its share of all its pixels (0 for an empty mask)."""
+    labels, count = ndimage.label(mask)
+    if count == 0:
+        return np.zeros_like(mask), 0.0
+    sizes = np.bincount(labels.ravel())[1:]
+    return labels == int(sizes.argmax()) + 1, float(sizes.max() / sizes.sum())
+
+
+def fill_small_holes(mask: BoolArray, smallest: float = _SMALLEST_HOLE) -> BoolArray:
+    """Close holes of less than `smallest` of the mask's pixels."""
+    # Background connects diagonally where the foreground does not: the two must not cross.
+    labels, _ = ndimage.label(~mask, structure=np.ones((3, 3), dtype=int))
+    sizes = np.bincount(labels.ravel())
+    small = sizes < smallest * mask.sum()
+    small[0] = False
+    outside = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    small[outside] = False
+    filled: BoolArray = mask | small[labels]
+    return filled
+
+
+def _judge(raw: BoolArray, method: str) -> Foreground:
+    component, share = largest_component(raw)
+    mask = fill_small_holes(component)
+    fraction = float(mask.mean())
+    if fraction < SMALLEST_SUBJECT:
+        raise NoSubject(f"the subject found covers {fraction:.1%} of the image, at least 1 % is needed; {_HINT}")
+    if fraction > LARGEST_SUBJECT:
+        raise NoSubject(f"the subject found covers {fraction:.1%} of the image, so nothing is background; {_HINT}")
+    return Foreground(mask, method, _METHOD_NAMES[method], fraction, share)

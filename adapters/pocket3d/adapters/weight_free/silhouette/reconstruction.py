@@ -1,0 +1,105 @@
+"""Makes one textured solid of one photograph, step by step and without files; the adapter wraps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...mesh.write import Material, MeshPart, is_watertight, vertex_normals
+from .inflate import inflate
+from .mask import Foreground, find_foreground
+from .photo import Photo, resized
+from .surface import PADDING, close_surface, intersection_over_union, silhouette, smooth_field
+from .texture import cut_texture
+
+
+class Settings(NamedTuple):
+    """What a request may choose."""
+
+    mask_method: str = "auto"
+    #: 1 makes a disc a ball; less is flatter.
+    depth_scale: float = 0.6
+    #: Long side of the grid on which mask and mesh are made, pixels.
+    resolution: int = 192
+    seed: int = 0
+
+
+class Reconstruction(NamedTuple):
+    """The solid and what was measured while it was made."""
+
+    part: MeshPart
+    foreground: Foreground
+    #: Facts for `generation_info`.
+    facts: dict[str, Any]
+
+
+def reconstruct(
+    photo: Photo,
+    settings: Settings,
+    device: str = "cpu",
+    step: Callable[[float, str], None] = lambda _fraction, _stage: None,
+) -> Reconstruction:
+    """Mask, inflate, close and texture.
+
+    The front looks along +Z, Y is up, the lower edge stands at y = 0, x and z are centred, and the longer side of the
+    silhouette is 1 metre.
+
+    Args:
+        photo: the image; its resolution is the texture's.
+        settings: see `Settings`.
+        device: of torch.
+        step: called with a fraction and a stage before each step; may raise to stop.
+
+    Raises:
+        NoSubject: nothing stands out.
+    """
+    step(0.1, "scaling the photograph")
+    rgb = resized(photo.rgb, settings.resolution)
+    alpha = None if photo.alpha is None else resized(photo.alpha, settings.resolution)
+    found = find_foreground(
+        rgb, alpha, settings.mask_method, seed=settings.seed, between=lambda stage: step(0.2, stage)
+    )
+    step(0.55, "inflating the silhouette")
+    field = smooth_field(found.mask)
+    inflation = inflate(field, device, between=lambda: step(0.6, "inflating the silhouette"))
+    step(0.7, "closing the surface")
+    surface = close_surface(field, inflation.height * settings.depth_scale)
+    covered = silhouette(surface, (found.mask.shape[0], found.mask.shape[1]))
+    step(0.8, "cutting the texture")
+    texture = cut_texture(photo.rgb, found.mask)
+    uv = texture.uv(surface.vertices[:, :2])
+    points = surface.vertices * [1.0, -1.0, 1.0]
+    low, high = points.min(axis=0), points.max(axis=0)
+    metres = 1 / float((high - low)[:2].max())
+    points = (points - [(low[0] + high[0]) / 2, low[1], 0.0]) * metres
+    part = MeshPart(
+        name="subject",
+        vertices=points.astype(np.float32),
+        faces=surface.faces,
+        normals=vertex_normals(points, surface.faces).astype(np.float32),
+        material=Material("photograph", (1.0, 1.0, 1.0), roughness=1.0),
+        uv=uv.astype(np.float32),
+        texture=texture.pixels,
+    )
+    deepest = np.unravel_index(int(inflation.height.argmax()), inflation.height.shape)
+    facts = {
+        "mask_method": found.method,
+        "mask_method_description": found.description,
+        "mask_fraction": round(found.fraction, 4),
+        "mask_component_share": round(found.component_share, 4),
+        "mask_size": [found.mask.shape[1], found.mask.shape[0]],
+        "inflation_method": "Poisson's equation on the mask, circular profile sqrt(f) (Sykora et al. 2014)",
+        "solver": "conjugate gradients (torch)",
+        "solver_iterations": inflation.iterations,
+        "solver_residual": inflation.residual,
+        "depth_scale": settings.depth_scale,
+        "depth_m": round(float(np.ptp(points[:, 2])), 6),
+        "deepest_at": [int(deepest[1]) - PADDING, int(deepest[0]) - PADDING],
+        "silhouette_iou": round(intersection_over_union(covered, found.mask), 4),
+        "texture_size": [texture.pixels.shape[1], texture.pixels.shape[0]],
+        "back": "the front mirrored, with the same texture: a single photograph does not show it",
+        "watertight": is_watertight(part.faces),
+    }
+    return Reconstruction(part, found, facts)

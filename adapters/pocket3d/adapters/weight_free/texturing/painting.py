@@ -1,0 +1,220 @@
+"""Unwraps a scene, evaluates a pattern at every texel, and returns parts with their texture."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ...mesh.input import MeshLimits
+from ...mesh.write import Material, MeshPart
+from ...mesh.triangles import FloatArray, IntArray, area_vectors, areas, unit
+from ...mesh.weld import weld_vertices
+from .atlas import Texels, Unwrapped, fill, rasterise, unwrap
+from .noise import Noise
+from .patterns import Shade, SurfaceSample, colour_tensor, paint
+from .words import Understood
+
+Step = Callable[[float, str], None]
+Painter = Callable[[SurfaceSample], Shade]
+
+#: What can be unwrapped: xatlas takes about a quarter of a millisecond a face, and more where the surface is rough.
+LIMITS = MeshLimits(max_faces=200_000, max_vertices=600_000)
+#: Texels evaluated together; small enough for caches and for a cancel.
+_CHUNK = 65_536
+_MOST_THREADS = 8
+#: A vertex normal this far from the face's is a mere mean over an edge; cosine of 40 degrees.
+_CREASE = 0.766
+
+
+class SurfacePart(NamedTuple):
+    """The surface of one part, without materials, in world coordinates."""
+
+    name: str
+    vertices: FloatArray
+    faces: IntArray
+    #: (V, 3) unit length.
+    normals: FloatArray
+
+
+class PaintedScene(NamedTuple):
+    """The parts with their texture, and what was measured."""
+
+    parts: list[MeshPart]
+    #: Measured: charts, coverage (share of the texels that show surface), overlapping_texels, texture_resolution.
+    facts: dict[str, Any]
+
+
+def surface_parts(scene: Any) -> list[SurfacePart]:
+    """The surface of every instance in a `trimesh.Scene`, split at creases so that each vertex has one normal."""
+    parts: list[SurfacePart] = []
+    for node in scene.graph.nodes_geometry:
+        transform, name = scene.graph[node]
+        mesh = scene.geometry[name]
+        faces = np.asarray(mesh.faces)
+        if np.linalg.det(transform[:3, :3]) < 0:
+            faces = faces[:, ::-1]
+        vertices = np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3]
+        normals = unit(np.asarray(mesh.vertex_normals) @ np.linalg.pinv(transform[:3, :3]))
+        parts.append(split_at_creases(str(node), vertices, faces, normals))
+    return parts
+
+
+def split_at_creases(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> SurfacePart:
+    """Double the vertices of a part, (V, 3), (F, 3), (V, 3), where a vertex normal is far from that of a face."""
+    corners = vertices[faces]
+    flat = unit(area_vectors(corners))[:, None]
+    smooth = (normals[faces] * flat).sum(axis=2, keepdims=True) >= _CREASE
+    chosen = np.where(smooth, normals[faces], flat).reshape(-1, 3)
+    # Equal up to a thousandth: the faces of one plane share their corners.
+    owner = faces.reshape(-1)
+    place, first = weld_vertices(owner[:, None], also=np.round(chosen * 1000))
+    return SurfacePart(name, vertices[owner[first]], place.reshape(-1, 3), chosen[first])
+
+
+def paint_scene(
+    parts: list[SurfacePart],
+    wanted: Understood,
+    seed: int,
+    resolution: int,
+    device: str,
+    step: Step,
+    painter: Painter | None = None,
+) -> PaintedScene:
+    """Paint all parts with one texture.
+
+    Args:
+        parts: of `surface_parts`.
+        wanted: pattern and colours.
+        seed: of the noise.
+        resolution: texels along a side.
+        device: of torch.
+        step: called with (share, stage); may raise to end it.
+        painter: says what the surface is at each place; by default the pattern does. Called from several threads.
+
+    Raises:
+        UnwrapFailed: no texture coordinates could be made.
+    """
+    step(0.05, "unwrapping the surface")
+    charts, chart_count = unwrap([(part.vertices, part.faces) for part in parts], resolution)
+    step(0.35, "laying out the texels")
+    corners = np.concatenate([chart.uv[chart.faces] for chart in charts])
+    texels = rasterise(corners, resolution, device, lambda share: step(0.35 + 0.15 * share, "laying out the texels"))
+    colour, surface = _texture(
+        parts, charts, texels, wanted, seed, resolution, device, step, painter or partial(paint, wanted.pattern)
+    )
+    step(0.95, "closing the gaps between charts")
+    covered = np.zeros((resolution, resolution), dtype=bool)
+    covered.reshape(-1)[texels.where.cpu().numpy()] = True
+    texture = fill(colour, covered)
+    surface_texture = None if surface is None else fill(surface, covered)
+    material = Material(wanted.pattern, (1.0, 1.0, 1.0), metallic=wanted.metallic, roughness=wanted.roughness)
+    made = [
+        MeshPart(
+            name=part.name,
+            vertices=part.vertices[chart.source],
+            faces=chart.faces,
+            normals=part.normals[chart.source],
+            material=material,
+            uv=chart.uv,
+            texture=texture,
+            surface_texture=surface_texture,
+        )
+        for part, chart in zip(parts, charts, strict=True)
+    ]
+    facts = {
+        "charts": chart_count,
+        "coverage": round(float(covered.mean()), 4),
+        "overlapping_texels": texels.overlapping,
+        "texture_resolution": resolution,
+        "roughness_and_metallic": "texture" if surface is not None else "factors",
+    }
+    return PaintedScene(made, facts)
+
+
+def _texture(
+    parts: list[SurfacePart],
+    charts: list[Unwrapped],
+    texels: Texels,
+    wanted: Understood,
+    seed: int,
+    resolution: int,
+    device: str,
+    step: Step,
+    painter: Painter,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+    """(R, R, 3) sRGB, and roughness with metallic as glTF wants them, or None where both are the same everywhere."""
+    places = [part.vertices[chart.source][chart.faces] for part, chart in zip(parts, charts, strict=True)]
+    normals = [part.normals[chart.source][chart.faces] for part, chart in zip(parts, charts, strict=True)]
+    corners = np.concatenate(places)
+    low, high = corners.reshape(-1, 3).min(axis=0), corners.reshape(-1, 3).max(axis=0)
+    longest = max(float((high - low).max()), 1e-12)
+    centred = (corners - (low + high) / 2) / longest
+    texel = (float(areas(centred).sum()) / max(len(texels.where), 1)) ** 0.5 / wanted.scale
+    corner_points = torch.as_tensor(centred, dtype=torch.float32, device=device)
+    corner_normals = torch.as_tensor(np.concatenate(normals), dtype=torch.float32, device=device)
+    foot, tall = float(centred[..., 1].min()), max(float(np.ptp(centred[..., 1])), 1e-9)
+    noise, colours = Noise(seed, device), colour_tensor(wanted.palette, device)
+    colour = torch.zeros((resolution * resolution, 3), dtype=torch.uint8, device=device)
+    surface = torch.full((resolution * resolution, 3), 255, dtype=torch.uint8, device=device)
+
+    def chunk(start: int) -> bool:
+        """Paint some texels; True if their roughness or metallic is not everywhere the material's."""
+        part = slice(start, start + _CHUNK)
+        weights, triangle = texels.weights[part, :, None], texels.triangle[part]
+        points = (corner_points[triangle] * weights).sum(dim=1)
+        away = torch.nn.functional.normalize((corner_normals[triangle] * weights).sum(dim=1), dim=1)
+        height = (points[:, 1] - foot) / tall
+        shade = painter(SurfaceSample(points / wanted.scale, away, noise, colours, texel, wanted.direction, height))
+        where = texels.where[part]
+        colour[where] = _bytes(shade.colour)
+        if shade.roughness is None and shade.metallic is None:
+            return False
+        surface[where] = _bytes(_surface(shade, wanted, len(points), device))
+        return True
+
+    starts = range(0, len(texels.where), _CHUNK)
+    varied = False
+    with _threads(device) as threads:
+        for done, differs in enumerate(threads.map(chunk, starts)):
+            varied = varied or differs
+            step(0.5 + 0.45 * (done + 1) / len(starts), f"painting: {wanted.pattern}")
+    shape = (resolution, resolution, 3)
+    return colour.cpu().numpy().reshape(shape), surface.cpu().numpy().reshape(shape) if varied else None
+
+
+@contextlib.contextmanager
+def _threads(device: str) -> Iterator[ThreadPoolExecutor]:
+    """A pool whose threads each take whole chunks. Torch's own threads split every small operation and wait for one
+    another: on a busy host that took ten times as long.
+    """
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(1 if device.startswith("cuda") else min(before, _MOST_THREADS), "painting")
+    torch.set_num_threads(1)
+    try:
+        yield pool
+    finally:
+        # After a cancel the chunks that wait are not begun.
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def _surface(shade: Shade, wanted: Understood, count: int, device: str) -> torch.Tensor:
+    """(N, 3): red unused, roughness, metallic. A finish that the prompt names holds on the mean."""
+    rough = torch.full((count,), wanted.roughness, device=device)
+    if shade.roughness is not None:
+        rough = shade.roughness
+        if "roughness" in wanted.recognised:
+            rough = wanted.roughness + 0.3 * (shade.roughness - shade.roughness.mean())
+    metal = torch.full((count,), wanted.metallic, device=device) if shade.metallic is None else shade.metallic
+    return torch.stack([torch.ones_like(rough), rough, metal], dim=1)
+
+
+def _bytes(values: torch.Tensor) -> torch.Tensor:
+    return (values.clamp(0, 1) * 255 + 0.5).to(torch.uint8)

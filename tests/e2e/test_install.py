@@ -17,7 +17,7 @@ from pocket3d.adapters.catalogue.builtin import BuiltinAdapter
 from pocket3d.adapters.catalogue.models_yaml import load_models_yaml
 from pocket3d.adapters.catalogue.recipe import Checkout, Recipe, Weights
 from pocket3d.ops.cli import cli
-from pocket3d.ops.known_adapters import catalogue
+from pocket3d.ops.installer.known_adapters import catalogue
 from support.tiny_wheels import make_wheel, worker_wheels
 
 #: Stands in for the hub's client: the "hub" is a folder.
@@ -95,7 +95,7 @@ def test_it_installs_stops_goes_on_and_is_used(
     module.RECIPE = recipe  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cat_recipe", module)
     entry = BuiltinAdapter("cat-echo", "pocket3d.adapters.echo.EchoAdapter", "echo", recipe="cat_recipe")
-    for place in ("pocket3d.ops.known_adapters", "pocket3d.adapters.catalogue.aliases"):
+    for place in ("pocket3d.ops.installer.known_adapters", "pocket3d.adapters.catalogue.aliases"):
         monkeypatch.setattr(f"{place}.BUILTIN_ADAPTERS", (entry,))
     assert catalogue() == [entry]
     models, folder = tmp_path / "models.yaml", tmp_path / "root" / "cats"

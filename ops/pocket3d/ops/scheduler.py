@@ -38,10 +38,10 @@ from pocket3d.contracts.messages import Result
 from pocket3d.contracts.worker_frames import AdapterDescription
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter
 
-from .scheduler_gpu import GPUMonitor
-from .scheduler_logs import into_standard_library
-from .scheduler_models import NotRebuildable, declaration, entry_for
-from .scheduler_system import EmbeddedSystem
+from .embed.gpu import GPUMonitor
+from .embed.logs import into_standard_library
+from .embed.models import NotRebuildable, declaration, entry_for
+from .embed.system import EmbeddedSystem
 
 __all__ = ["CannotStart", "GPUMonitor", "JobRequest", "ModelScheduler", "NoModel", "NotRebuildable"]
 

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 
-from pocket3d.ops.child import BackOff
-from pocket3d.ops.stopping import PARENT_VARIABLE
+from pocket3d.ops.up.child import BackOff
+from pocket3d.ops.up.stopping import PARENT_VARIABLE
 from support.command_line import environment
 
 
@@ -26,7 +26,7 @@ def test_after_a_long_life_the_first_pause_is_short_again() -> None:
 
 
 CHILD = (
-    "import sys, signal; from pocket3d.ops.stopping import die_with_parent; die_with_parent();"
+    "import sys, signal; from pocket3d.ops.up.stopping import die_with_parent; die_with_parent();"
     "print('up', flush=True); signal.pause() if len(sys.argv) == 1 else [0 for _ in iter(int, 1)]"
 )
 

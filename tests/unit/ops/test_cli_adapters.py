@@ -38,7 +38,7 @@ def models(tmp_path: Path) -> Path:
 def recipe(monkeypatch: pytest.MonkeyPatch) -> BuiltinAdapter:
     """A catalogue of one, not configured."""
     entry = BuiltinAdapter("big-cat", "checked_nowhere.Cat", "text_to_mesh", recipe="cats.recipe")
-    monkeypatch.setattr("pocket3d.ops.known_adapters.BUILTIN_ADAPTERS", (*BUILTIN_ADAPTERS[:1], entry))
+    monkeypatch.setattr("pocket3d.ops.installer.known_adapters.BUILTIN_ADAPTERS", (*BUILTIN_ADAPTERS[:1], entry))
     return entry
 
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from pocket3d.gpu_agents.devices.spec import DeviceSpecError
-from pocket3d.ops.scheduler_gpu import GPUMonitor
+from pocket3d.ops.embed.gpu import GPUMonitor
 
 
 async def test_devices_come_from_the_argument_then_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

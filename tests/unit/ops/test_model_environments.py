@@ -10,7 +10,7 @@ import pytest
 
 from pocket3d.adapters.catalogue.builtin import BuiltinAdapter
 from pocket3d.adapters.catalogue.recipe import Checkout, Recipe, Weights
-from pocket3d.ops.model_environments import (
+from pocket3d.ops.installer.environments import (
     CloneCode,
     Facts,
     FetchWeights,

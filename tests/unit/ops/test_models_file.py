@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from pocket3d.ops.models_file import with_entry
+from pocket3d.ops.installer.models_file import with_entry
 
 ENTRY = {"python": "/m/venv/bin/python", "config": {"root": "/m/Cat", "steps": 3}, "accept_license": True}
 

@@ -16,7 +16,7 @@ import pytest
 from pocket3d.adapters.echo import EchoAdapter
 from pocket3d.adapters.catalogue.models_yaml import load_models_yaml
 from pocket3d.adapters.registry import AdapterRegistry, register_all_adapters
-from pocket3d.ops.scheduler_models import NotRebuildable, declaration, entry_for
+from pocket3d.ops.embed.models import NotRebuildable, declaration, entry_for
 
 SOURCE = """
 from pocket3d.adapters.echo import EchoAdapter

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from .. import logging, stopping
-from ..running import AgentPlan, default_agent_id, run_agent
+from .. import logging
+from ..up import stopping
+from ..up.running import AgentPlan, default_agent_id, run_agent
 from .agent_options import agent_options
 from .errors import explain_to_user
 from .options import SERVICE_CONNECT_S, Target, connects, log_options, set_option

@@ -6,8 +6,9 @@ import asyncio
 
 import click
 
-from .. import logging, stopping
-from ..running import run_coordinator
+from .. import logging
+from ..up import stopping
+from ..up.running import run_coordinator
 from .errors import explain_to_user
 from .options import SERVICE_CONNECT_S, Target, connects, log_options, set_option
 

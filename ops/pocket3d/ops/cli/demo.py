@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from .. import logging
-from ..child import ChildRefused
-from ..demo import HOW_TO_LOOK, PROMPTS, DemoPlan, example_photos, make_contact_sheet, report, run_demo
+from ..up.child import ChildRefused
+from ..up.demo import HOW_TO_LOOK, PROMPTS, DemoPlan, example_photos, make_contact_sheet, report, run_demo
 from ..exit_codes import Exit
-from ..stopping import run_until_done
-from ..supervisor import NotReady
+from ..up.stopping import run_until_done
+from ..up.supervisor import NotReady
 from .agent_options import devices_option, models_option
 from .errors import CliError, explain_to_user
 from .options import seconds_option

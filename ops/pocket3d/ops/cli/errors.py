@@ -19,7 +19,7 @@ from .. import logging
 from ..exit_codes import Exit, of_status
 from ..inputs import InputError
 from ..settings import SettingsError
-from ..stopping import run_until_done
+from ..up.stopping import run_until_done
 
 P = ParamSpec("P")
 

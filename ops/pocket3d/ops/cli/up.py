@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from .. import logging
-from ..child import ChildRefused
+from ..up.child import ChildRefused
 from ..exit_codes import Exit
-from ..running import AgentPlan, check_agent_id, default_agent_id
+from ..up.running import AgentPlan, check_agent_id, default_agent_id
 from ..settings import state_folder
-from ..stopping import run_until_done
-from ..supervisor import NotReady, Supervisor, UpPlan
+from ..up.stopping import run_until_done
+from ..up.supervisor import NotReady, Supervisor, UpPlan
 from .agent_options import agent_options
 from .errors import CliError, explain_to_user
 from .options import log_options, namespace_option, set_option, up_options

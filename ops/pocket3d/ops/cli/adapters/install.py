@@ -15,16 +15,16 @@ from pocket3d.adapters.catalogue.models_yaml import ModelsFileError, load_models
 from pocket3d.adapters.catalogue.recipe import Recipe
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
-from .. import logging
-from ..exit_codes import Exit
-from ..known_adapters import catalogue
-from ..model_environments import Planned, chosen, entry, license_need, needs, plan
-from ..model_environments_run import Installer, InstallError, look
-from ..models_file import entry_text, with_entry
-from ..settings import state_folder
-from .errors import CliError, explain_to_user
-from .licence_text import licence_fields
-from .output import print_fields
+from ... import logging
+from ...exit_codes import Exit
+from ...installer.known_adapters import catalogue
+from ...installer.environments import Planned, chosen, entry, license_need, needs, plan
+from ...installer.run import Installer, InstallError, look
+from ...installer.models_file import entry_text, with_entry
+from ...settings import state_folder
+from ..errors import CliError, explain_to_user
+from ..licence_text import licence_fields
+from ..output import print_fields
 
 
 @click.command("install")

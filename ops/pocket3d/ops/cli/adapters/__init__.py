@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from .agent_options import models_option
-from .lazy import Entry, LazyGroup
-from .options import json_option
+from ..agent_options import models_option
+from ..lazy import Entry, LazyGroup
+from ..options import json_option
 
 ADAPTER_COMMANDS: dict[str, Entry] = {
     "list": Entry("adapters_list", "List all known adapters: requirement, licence, and why one is not available."),
@@ -27,7 +27,7 @@ ADAPTER_COMMANDS: dict[str, Entry] = {
 def command(ctx: click.Context, models: Path | None, as_json: bool) -> None:
     """List the adapters of this machine; make, check and install them. Without a command: list."""
     if ctx.invoked_subcommand is None:
-        from .adapters_list import command as list_command
+        from .list import command as list_command
 
         ctx.invoke(list_command, models=models, as_json=as_json)
     elif models is not None and ctx.get_parameter_source("models") is click.core.ParameterSource.COMMANDLINE:

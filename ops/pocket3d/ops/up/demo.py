@@ -15,7 +15,7 @@ from typing import Any
 from pocket3d.bus.client import Client, JobHandle
 from pocket3d.contracts.messages import Result
 
-from .progress_view import Form, follow_all, renderer
+from ..progress_view import Form, follow_all, renderer
 from .running import AgentPlan, default_agent_id
 from .supervisor import Supervisor, UpPlan
 

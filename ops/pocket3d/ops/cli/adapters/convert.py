@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..exit_codes import Exit
-from .errors import CliError
+from ...exit_codes import Exit
+from ..errors import CliError
 
 
 @click.command("convert")

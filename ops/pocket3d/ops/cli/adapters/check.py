@@ -17,12 +17,12 @@ from pocket3d.adapters.catalogue.models_yaml import ConfiguredAdapter
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.worker_frames import AdapterSpec
 
-from .. import logging
-from ..exit_codes import Exit
-from ..inputs import LocalFile, parse_inputs
-from .agent_options import models_option
-from .errors import CliError, explain_to_user
-from .options import json_option, seconds_option
+from ... import logging
+from ...exit_codes import Exit
+from ...inputs import LocalFile, parse_inputs
+from ..agent_options import models_option
+from ..errors import CliError, explain_to_user
+from ..options import json_option, seconds_option
 
 
 @click.command("check")
@@ -116,8 +116,8 @@ def _is_class(name: str) -> bool:
 
 
 async def _named(adapter_id: str, models: Path | None) -> ConfiguredAdapter:
-    from ..known_adapters import known_adapters
-    from .adapters_show import find
+    from ...installer.known_adapters import known_adapters
+    from .show import find
 
     known = find(adapter_id, await known_adapters(models))
     if known.source == "recipe":

@@ -15,7 +15,7 @@ from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.contracts.subjects import AGENT_ID_PATTERN, Subjects
 
-from .settings import SettingsError, state_folder
+from ..settings import SettingsError, state_folder
 from .stopping import stop_on_signals
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ async def run_coordinator(
     from pocket3d.coordinator.service import CoordinatorService
     from pocket3d.coordinator.settings import CoordinatorSettings
 
-    from .settings import read
+    from ..settings import read
 
     settings = read(CoordinatorSettings, "coordinator", environ, pairs)
     leader_lease = f"leader_lease_s={settings.leader_lease_s}"
@@ -106,7 +106,7 @@ async def run_agent(
     from pocket3d.gpu_agents.settings import AgentSettings
     from pocket3d.gpu_agents.workers import WorkerHost
 
-    from .settings import read
+    from ..settings import read
 
     check_agent_id(plan.agent_id)
     settings = read(AgentSettings, "agent", environ, plan.pairs)

@@ -24,7 +24,7 @@ import msgspec
 
 from pocket3d.adapters.catalogue.recipe import Recipe
 
-from .model_environments import (
+from .environments import (
     CloneCode,
     Facts,
     FetchWeights,

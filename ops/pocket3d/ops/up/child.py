@@ -16,7 +16,7 @@ import structlog
 
 from pocket3d.bus.nats_server.embedded import EmbeddedServer, ServerError
 
-from .exit_codes import Exit
+from ..exit_codes import Exit
 from .stopping import PARENT_VARIABLE
 
 log = structlog.get_logger(__name__)

@@ -9,13 +9,13 @@ import click
 
 from pocket3d.contracts.codec import encode
 
-from ..exit_codes import Exit
-from ..known_adapters import KnownAdapter, known_adapters
-from .agent_options import models_option
-from .errors import CliError, runs
-from .licence_text import licence_fields
-from .options import json_option
-from .output import megabytes, print_fields, print_table
+from ...exit_codes import Exit
+from ...installer.known_adapters import KnownAdapter, known_adapters
+from ..agent_options import models_option
+from ..errors import CliError, runs
+from ..licence_text import licence_fields
+from ..options import json_option
+from ..output import megabytes, print_fields, print_table
 
 
 @click.command("show")

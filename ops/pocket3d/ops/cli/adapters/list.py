@@ -9,12 +9,12 @@ import click
 
 from pocket3d.contracts.codec import encode
 
-from ..known_adapters import known_adapters
-from .agent_options import models_option
-from .errors import runs
-from .licence_text import licence_cells
-from .options import json_option
-from .output import megabytes, print_table
+from ...installer.known_adapters import known_adapters
+from ..agent_options import models_option
+from ..errors import runs
+from ..licence_text import licence_cells
+from ..options import json_option
+from ..output import megabytes, print_table
 
 
 @click.command("list")

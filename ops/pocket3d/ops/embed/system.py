@@ -27,9 +27,9 @@ from pocket3d.gpu_agents.service import AgentService
 from pocket3d.gpu_agents.settings import AgentSettings
 from pocket3d.gpu_agents.workers import WorkerHost
 
-from .child import keep_server
-from .running import default_agent_id
-from .scheduler_gpu import GPUMonitor
+from ..up.child import keep_server
+from ..up.running import default_agent_id
+from .gpu import GPUMonitor
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""NEEDS A SENTENCE: up."""

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.base import BaseModel, InvalidInput, JobCancelled, ModelStatus
 from pocket3d.adapters.echo import EchoAdapter
 from pocket3d.adapters.mesh_models import ImageToMeshModel, MultiModalMeshModel, TextToMeshModel
 from pocket3d.adapters.metrics import ModelMetrics
 from pocket3d.adapters.rig_models import AutoRigModel
-from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.segment_models import MeshSegmentationModel, PartCompletionModel
 from pocket3d.adapters.texture_models import ImageToTextureModel, TextToTextureModel
 

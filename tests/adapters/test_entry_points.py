@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pocket3d.adapters.runtime.describe import describe_all
 from pocket3d.adapters.catalogue.entry_points import GROUP, installed_adapters
 from pocket3d.adapters.catalogue.models_yaml import builtin_models, load_models_yaml
 from pocket3d.adapters.registry import AdapterRegistry, register_all_adapters
+from pocket3d.adapters.runtime.describe import describe_all
 
 
 def install(site: Path, package: str, points: dict[str, str]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
-from pocket3d.adapters.runtime.describe import describe
 from pocket3d.adapters.catalogue.models_yaml import ModelsFileError, builtin_models, load_models_yaml
+from pocket3d.adapters.runtime.describe import describe
 
 BUILTINS = [each.adapter_id for each in BUILTIN_ADAPTERS if each.recipe is None]
 

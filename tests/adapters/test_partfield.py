@@ -19,14 +19,14 @@ torch = pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.mesh.input import read_mesh  # noqa: E402
-from pocket3d.adapters.upstream.partfield import adapter as module  # noqa: E402
-from pocket3d.adapters.upstream.partfield.adapter import PartFieldSegmentationAdapter  # noqa: E402
-from pocket3d.adapters.upstream.partfield.clustering import cluster_faces, face_graph, numbered  # noqa: E402
-from pocket3d.adapters.upstream.partfield.recipe import RECIPE  # noqa: E402
-from pocket3d.adapters.upstream.partfield.upstream import UpstreamFailed, predict  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled
+from pocket3d.adapters.mesh.input import read_mesh
+from pocket3d.adapters.upstream.partfield import adapter as module
+from pocket3d.adapters.upstream.partfield.adapter import PartFieldSegmentationAdapter
+from pocket3d.adapters.upstream.partfield.clustering import cluster_faces, face_graph, numbered
+from pocket3d.adapters.upstream.partfield.recipe import RECIPE
+from pocket3d.adapters.upstream.partfield.upstream import UpstreamFailed, predict
 
 FAKE = Path(__file__).parent / "fake_partfield"
 

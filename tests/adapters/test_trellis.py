@@ -13,6 +13,7 @@ import pytest
 from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
 from pocket3d.adapters.catalogue.class_loading import build, load_class
 from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled
+from pocket3d.adapters.upstream.hub import Source
 from pocket3d.adapters.upstream.trellis import upstream, weights
 from pocket3d.adapters.upstream.trellis.adapter import (
     TrellisImagePaintingAdapter,
@@ -24,7 +25,6 @@ from pocket3d.adapters.upstream.trellis.options import ImageToMeshOptions
 from pocket3d.adapters.upstream.trellis.progress_bar import reporting_bar
 from pocket3d.adapters.upstream.trellis.recipe import RECIPE
 from pocket3d.adapters.upstream.trellis.sampling import Span, Stage, TrellisFailed, watched
-from pocket3d.adapters.upstream.hub import Source
 
 ALL = (
     TrellisTextToMeshAdapter,

@@ -20,11 +20,11 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 Image = pytest.importorskip("PIL.Image")
 
-from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.upstream.trellis import export  # noqa: E402
-from pocket3d.adapters.upstream.trellis.adapter import TrellisTextPaintingAdapter, TrellisTextToMeshAdapter  # noqa: E402
-from pocket3d.adapters.upstream.trellis.sampling import TrellisFailed  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import InvalidInput, JobCancelled
+from pocket3d.adapters.upstream.trellis import export
+from pocket3d.adapters.upstream.trellis.adapter import TrellisTextPaintingAdapter, TrellisTextToMeshAdapter
+from pocket3d.adapters.upstream.trellis.sampling import TrellisFailed
 
 pytestmark = pytest.mark.torch
 

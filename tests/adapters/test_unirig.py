@@ -22,16 +22,16 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 pygltflib = pytest.importorskip("pygltflib")
 
-from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.upstream.unirig import adapter as module  # noqa: E402
-from pocket3d.adapters.upstream.unirig.adapter import UniRigAdapter  # noqa: E402
-from pocket3d.adapters.upstream.unirig.gpu_memory import GroupMemory  # noqa: E402
-from pocket3d.adapters.upstream.unirig.recipe import RECIPE  # noqa: E402
-from pocket3d.adapters.upstream.unirig.rig_file import BrokenRig, read_rig  # noqa: E402
-from pocket3d.adapters.upstream.unirig.step_process import StepFailed, launched, run_step  # noqa: E402
-from pocket3d.adapters.upstream.unirig.weight_files import WeightFiles  # noqa: E402
-from pocket3d.adapters.upstream.unirig.weight_holder import WeightsUnreadable  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled
+from pocket3d.adapters.upstream.unirig import adapter as module
+from pocket3d.adapters.upstream.unirig.adapter import UniRigAdapter
+from pocket3d.adapters.upstream.unirig.gpu_memory import GroupMemory
+from pocket3d.adapters.upstream.unirig.recipe import RECIPE
+from pocket3d.adapters.upstream.unirig.rig_file import BrokenRig, read_rig
+from pocket3d.adapters.upstream.unirig.step_process import StepFailed, launched, run_step
+from pocket3d.adapters.upstream.unirig.weight_files import WeightFiles
+from pocket3d.adapters.upstream.unirig.weight_holder import WeightsUnreadable
 
 FAKE = Path(__file__).parent / "fake_unirig"
 GUIDE: dict[str, Any] = {

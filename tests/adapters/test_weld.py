@@ -6,7 +6,7 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from pocket3d.adapters.mesh.weld import NEARLY, weld_vertices  # noqa: E402
+from pocket3d.adapters.mesh.weld import NEARLY, weld_vertices
 
 pytestmark = pytest.mark.torch
 

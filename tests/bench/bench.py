@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / c) for c in ("contracts", "bus", "gpu_agents", "adapters", "coordinator", "ops", "tests")]
 
-from support.fleet_processes import FleetProcesses, Part, until  # noqa: E402
+from support.fleet_processes import FleetProcesses, Part, until
 
 if TYPE_CHECKING:
     from bench import plain_pipeline

@@ -13,13 +13,13 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.adapters.weight_free.completion.adapter import HoleFillingPartCompletionAdapter  # noqa: E402
-from pocket3d.adapters.weight_free.completion.holes import fill_holes  # noqa: E402
-from pocket3d.adapters.mesh.input import read_scene  # noqa: E402
-from pocket3d.adapters.mesh.parts import parts_of  # noqa: E402
-from pocket3d.adapters.mesh.result import scene_statistics  # noqa: E402
-from pocket3d.adapters.mesh.part_files import write_parts  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.mesh.input import read_scene
+from pocket3d.adapters.mesh.part_files import write_parts
+from pocket3d.adapters.mesh.parts import parts_of
+from pocket3d.adapters.mesh.result import scene_statistics
+from pocket3d.adapters.weight_free.completion.adapter import HoleFillingPartCompletionAdapter
+from pocket3d.adapters.weight_free.completion.holes import fill_holes
 
 pytestmark = pytest.mark.torch
 

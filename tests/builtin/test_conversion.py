@@ -12,12 +12,12 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.adapters.weight_free.conversion.adapter import TrimeshMeshConversionAdapter  # noqa: E402
-from pocket3d.adapters.errors import InvalidInput  # noqa: E402
-from pocket3d.adapters.mesh.input import read_mesh, read_scene  # noqa: E402
-from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
-from support import glb_reading, mesh_files  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import InvalidInput
+from pocket3d.adapters.mesh.input import read_mesh, read_scene
+from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
+from pocket3d.adapters.weight_free.conversion.adapter import TrimeshMeshConversionAdapter
+from support import glb_reading, mesh_files
 
 pytestmark = pytest.mark.torch
 

@@ -11,13 +11,13 @@ import pytest
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from pocket3d.adapters.weight_free.conversion.convert import write  # noqa: E402
-from pocket3d.adapters.errors import InvalidInput  # noqa: E402
-from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene  # noqa: E402
-from support import glb_reading  # noqa: E402
-from support import mesh_files as files  # noqa: E402
+from pocket3d.adapters.errors import InvalidInput
+from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene
+from pocket3d.adapters.weight_free.conversion.convert import write
+from support import glb_reading
+from support import mesh_files as files
 
 pytestmark = pytest.mark.torch
 

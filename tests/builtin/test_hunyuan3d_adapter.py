@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput
+from pocket3d.adapters.upstream.hub import Source
 from pocket3d.adapters.upstream.hunyuan3d import background, painting, weights
 from pocket3d.adapters.upstream.hunyuan3d.adapter import (
     Hunyuan3D21ImageToMeshAdapter,
@@ -20,7 +21,6 @@ from pocket3d.adapters.upstream.hunyuan3d.adapter import (
     Hunyuan3DTextToMeshAdapter,
 )
 from pocket3d.adapters.upstream.hunyuan3d.progress import Stage
-from pocket3d.adapters.upstream.hub import Source
 
 ALL = (
     Hunyuan3DImageToMeshAdapter,

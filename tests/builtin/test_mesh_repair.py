@@ -10,9 +10,9 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("scipy")
 trimesh = pytest.importorskip("trimesh")
 
-from scipy.spatial.transform import Rotation  # noqa: E402
+from scipy.spatial.transform import Rotation
 
-from pocket3d.adapters.mesh.repair import NoSolid, fuse, surface_net  # noqa: E402
+from pocket3d.adapters.mesh.repair import NoSolid, fuse, surface_net
 
 pytestmark = pytest.mark.torch
 

@@ -12,11 +12,11 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("embreex")
 
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
-from pocket3d.adapters.mesh.result import BrokenOutput, describe_mesh  # noqa: E402
-from support import glb_reading, mesh_files  # noqa: E402
+from pocket3d.adapters.mesh.result import BrokenOutput, describe_mesh
+from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
+from support import glb_reading, mesh_files
 
 pytestmark = pytest.mark.torch
 

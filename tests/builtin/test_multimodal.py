@@ -13,10 +13,10 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("trimesh")
 pytest.importorskip("xatlas")
 
-from pocket3d.adapters.errors import InvalidInput  # noqa: E402
-from pocket3d.adapters.mesh.input import read_mesh  # noqa: E402
-from pocket3d.adapters.weight_free.multimodal.adapter import SilhouetteMultimodalToMeshAdapter  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import InvalidInput
+from pocket3d.adapters.mesh.input import read_mesh
+from pocket3d.adapters.weight_free.multimodal.adapter import SilhouetteMultimodalToMeshAdapter
 
 pytestmark = pytest.mark.torch
 

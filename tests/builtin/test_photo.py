@@ -13,7 +13,7 @@ import pytest
 np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 
-from pocket3d.adapters.weight_free.silhouette.photo import UnreadablePhoto, read_photo, resized  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.photo import UnreadablePhoto, read_photo, resized
 
 pytestmark = pytest.mark.torch
 

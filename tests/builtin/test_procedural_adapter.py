@@ -13,12 +13,12 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.weight_free.procedural.adapter import ProceduralTextToMeshAdapter  # noqa: E402
-from pocket3d.adapters.weight_free.procedural.nouns import NOUNS  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.mesh.srgb import from_srgb  # noqa: E402
-from support import glb_reading  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import InvalidInput, JobCancelled
+from pocket3d.adapters.mesh.srgb import from_srgb
+from pocket3d.adapters.weight_free.procedural.adapter import ProceduralTextToMeshAdapter
+from pocket3d.adapters.weight_free.procedural.nouns import NOUNS
+from support import glb_reading
 
 pytestmark = pytest.mark.torch
 

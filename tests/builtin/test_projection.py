@@ -12,12 +12,12 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("xatlas")
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from pocket3d.adapters.errors import InvalidInput  # noqa: E402
-from pocket3d.adapters.mesh.input import read_mesh  # noqa: E402
-from pocket3d.adapters.weight_free.projection.adapter import ProjectionImageToTextureAdapter  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import InvalidInput
+from pocket3d.adapters.mesh.input import read_mesh
+from pocket3d.adapters.weight_free.projection.adapter import ProjectionImageToTextureAdapter
 
 pytestmark = pytest.mark.torch
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

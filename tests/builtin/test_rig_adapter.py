@@ -12,13 +12,13 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
-from pocket3d.adapters.weight_free.rigging.adapter import CurveSkeletonAutoRigAdapter  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.mesh.skinned_glb import read_skinned  # noqa: E402
-from support import glb_reading, mesh_files  # noqa: E402
-from support.posing import posed  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import InvalidInput, JobCancelled
+from pocket3d.adapters.mesh.skinned_glb import read_skinned
+from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
+from pocket3d.adapters.weight_free.rigging.adapter import CurveSkeletonAutoRigAdapter
+from support import glb_reading, mesh_files
+from support.posing import posed
 
 pytestmark = pytest.mark.torch
 

@@ -13,12 +13,12 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("manifold3d")
 
-from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh  # noqa: E402
-from pocket3d.adapters.weight_free.rigging.rig import NotRiggable, Rig, make_rig  # noqa: E402
-from pocket3d.adapters.mesh.skinned_glb import SkinnedFile, add_skin, read_skinned  # noqa: E402
-from support import limbed_shapes, many_bodies  # noqa: E402
-from support.limbed_shapes import LimbedShape  # noqa: E402
-from support.posing import posed  # noqa: E402
+from pocket3d.adapters.mesh.skinned_glb import SkinnedFile, add_skin, read_skinned
+from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
+from pocket3d.adapters.weight_free.rigging.rig import NotRiggable, Rig, make_rig
+from support import limbed_shapes, many_bodies
+from support.limbed_shapes import LimbedShape
+from support.posing import posed
 
 pytestmark = pytest.mark.torch
 

@@ -15,11 +15,11 @@ pytest.importorskip("manifold3d")
 trimesh = pytest.importorskip("trimesh")
 metrics = pytest.importorskip("sklearn.metrics")
 
-from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.weight_free.segmentation.adapter import ShapeDiameterSegmentationAdapter  # noqa: E402
-from pocket3d.adapters.weight_free.segmentation.partition import segment  # noqa: E402
-from support import known_parts, many_bodies  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import InvalidInput, JobCancelled
+from pocket3d.adapters.weight_free.segmentation.adapter import ShapeDiameterSegmentationAdapter
+from pocket3d.adapters.weight_free.segmentation.partition import segment
+from support import known_parts, many_bodies
 
 pytestmark = pytest.mark.torch
 

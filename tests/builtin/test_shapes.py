@@ -12,13 +12,13 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.adapters.mesh.write import is_watertight, statistics  # noqa: E402
-from pocket3d.adapters.weight_free.procedural.assembly import SHAPES, Assembly, assemble  # noqa: E402
-from pocket3d.adapters.weight_free.procedural.grammar import parse  # noqa: E402
-from pocket3d.adapters.weight_free.procedural.nouns import NOUNS  # noqa: E402
-from pocket3d.adapters.weight_free.procedural.polygons import triangulated  # noqa: E402
-from pocket3d.adapters.weight_free.procedural.scene import PartRequest  # noqa: E402
-from pocket3d.adapters.weight_free.procedural.solids import Kit  # noqa: E402
+from pocket3d.adapters.mesh.write import is_watertight, statistics
+from pocket3d.adapters.weight_free.procedural.assembly import SHAPES, Assembly, assemble
+from pocket3d.adapters.weight_free.procedural.grammar import parse
+from pocket3d.adapters.weight_free.procedural.nouns import NOUNS
+from pocket3d.adapters.weight_free.procedural.polygons import triangulated
+from pocket3d.adapters.weight_free.procedural.scene import PartRequest
+from pocket3d.adapters.weight_free.procedural.solids import Kit
 
 pytestmark = pytest.mark.torch
 

@@ -15,13 +15,13 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 Image = pytest.importorskip("PIL.Image")
 
-from scipy import ndimage  # noqa: E402
+from scipy import ndimage
 
-from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.weight_free.silhouette.adapter import SilhouetteImageToMeshAdapter  # noqa: E402
-from support import glb_reading  # noqa: E402
-from support.photo_making import noisy_scene, overlap  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import InvalidInput, JobCancelled
+from pocket3d.adapters.weight_free.silhouette.adapter import SilhouetteImageToMeshAdapter
+from support import glb_reading
+from support.photo_making import noisy_scene, overlap
 
 pytestmark = pytest.mark.torch
 

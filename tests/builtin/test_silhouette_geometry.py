@@ -11,10 +11,10 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("scipy")
 trimesh = pytest.importorskip("trimesh")
 
-from scipy import ndimage  # noqa: E402
+from scipy import ndimage
 
-from pocket3d.adapters.mesh.write import is_watertight  # noqa: E402
-from pocket3d.adapters.weight_free.silhouette.inflate import inflate  # noqa: E402
+from pocket3d.adapters.mesh.write import is_watertight
+from pocket3d.adapters.weight_free.silhouette.inflate import inflate
 from pocket3d.adapters.weight_free.silhouette.surface import (
     PADDING,
     close_surface,
@@ -22,8 +22,8 @@ from pocket3d.adapters.weight_free.silhouette.surface import (
     silhouette,
     smooth_field,
 )
-from pocket3d.adapters.weight_free.silhouette.texture import cut_texture  # noqa: E402
-from support.photo_making import disc  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.texture import cut_texture
+from support.photo_making import disc
 
 pytestmark = pytest.mark.torch
 

@@ -11,17 +11,17 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 pytest.importorskip("scipy")
 
-from pocket3d.adapters.weight_free.silhouette.grabcut import Mixture, grabcut, threshold  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.grabcut import Mixture, grabcut, threshold
 from pocket3d.adapters.weight_free.silhouette.mask import (
     NoSubject,
     fill_small_holes,
     find_foreground,
     largest_component,
 )
-from pocket3d.adapters.weight_free.silhouette.photo import read_photo, resized  # noqa: E402
-from pocket3d.adapters.weight_free.silhouette.saliency import saliency  # noqa: E402
-from pocket3d.adapters.weight_free.silhouette.superpixels import slic, srgb_to_lab  # noqa: E402
-from support.photo_making import disc, face_that_fills_the_frame, noisy_scene, overlap  # noqa: E402
+from pocket3d.adapters.weight_free.silhouette.photo import read_photo, resized
+from pocket3d.adapters.weight_free.silhouette.saliency import saliency
+from pocket3d.adapters.weight_free.silhouette.superpixels import slic, srgb_to_lab
+from support.photo_making import disc, face_that_fills_the_frame, noisy_scene, overlap
 
 pytestmark = pytest.mark.torch
 

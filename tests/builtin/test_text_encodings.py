@@ -9,10 +9,10 @@ import pytest
 np = pytest.importorskip("numpy")
 pytest.importorskip("trimesh")
 
-from pocket3d.adapters.errors import InvalidInput  # noqa: E402
-from pocket3d.adapters.mesh.read.text_formats import plain_text  # noqa: E402
-from pocket3d.adapters.mesh.input import read_mesh, read_scene  # noqa: E402
-from support import mesh_files as files  # noqa: E402
+from pocket3d.adapters.errors import InvalidInput
+from pocket3d.adapters.mesh.input import read_mesh, read_scene
+from pocket3d.adapters.mesh.read.text_formats import plain_text
+from support import mesh_files as files
 
 pytestmark = pytest.mark.torch
 

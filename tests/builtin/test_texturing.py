@@ -13,17 +13,17 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("xatlas")
 
-from pocket3d.adapters.errors import InvalidInput, JobCancelled  # noqa: E402
-from pocket3d.adapters.mesh.input import read_scene  # noqa: E402
-from pocket3d.adapters.weight_free.procedural.attribute_words import PromptError  # noqa: E402
-from pocket3d.adapters.authoring.run_context import RunContext, current_run  # noqa: E402
-from pocket3d.adapters.weight_free.texturing.adapter import ProceduralTextToTextureAdapter  # noqa: E402
-from pocket3d.adapters.weight_free.texturing.atlas import rasterise  # noqa: E402
-from pocket3d.adapters.weight_free.texturing.noise import Noise  # noqa: E402
-from pocket3d.adapters.weight_free.texturing.palettes import PATTERNS  # noqa: E402
-from pocket3d.adapters.weight_free.texturing.patterns import SurfaceSample, colour_tensor, paint  # noqa: E402
-from pocket3d.adapters.weight_free.texturing.words import PATTERN_WORDS, understand  # noqa: E402
-from support import glb_reading  # noqa: E402
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
+from pocket3d.adapters.errors import InvalidInput, JobCancelled
+from pocket3d.adapters.mesh.input import read_scene
+from pocket3d.adapters.weight_free.procedural.attribute_words import PromptError
+from pocket3d.adapters.weight_free.texturing.adapter import ProceduralTextToTextureAdapter
+from pocket3d.adapters.weight_free.texturing.atlas import rasterise
+from pocket3d.adapters.weight_free.texturing.noise import Noise
+from pocket3d.adapters.weight_free.texturing.palettes import PATTERNS
+from pocket3d.adapters.weight_free.texturing.patterns import SurfaceSample, colour_tensor, paint
+from pocket3d.adapters.weight_free.texturing.words import PATTERN_WORDS, understand
+from support import glb_reading
 
 pytestmark = pytest.mark.torch
 

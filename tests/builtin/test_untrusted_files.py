@@ -17,8 +17,8 @@ import pytest
 
 from pocket3d.adapters.errors import InvalidInput
 from pocket3d.adapters.mesh.image_input import ImageLimits, read_image
-from pocket3d.adapters.runtime.memory_limit import limited_memory
 from pocket3d.adapters.mesh.input import MeshLimits, ignored_parts, read_mesh, read_scene
+from pocket3d.adapters.runtime.memory_limit import limited_memory
 from support import mesh_files as files
 
 pytestmark = pytest.mark.torch

@@ -12,9 +12,9 @@ import pytest
 
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
-from pocket3d.bus.port import Append, BusError, Delivery, Disconnected, Expect, Msg, OutcomeUnknown, Refused
 from pocket3d.bus.jetstream.pull import parse_delivery
 from pocket3d.bus.jetstream.reader import Answer, Reader, parse_headers
+from pocket3d.bus.port import Append, BusError, Delivery, Disconnected, Expect, Msg, OutcomeUnknown, Refused
 from pocket3d.bus.topology import TopologySettings, build, coordinator_jobs
 from pocket3d.contracts.subjects import Subjects
 from support.nats_fixture import NatsProcess

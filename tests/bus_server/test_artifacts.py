@@ -21,16 +21,17 @@ import pytest
 from nats.js.api import ObjectMeta, ObjectMetaOptions, StreamConfig
 from nats.js.object_store import ObjectStore
 
-from pocket3d.bus.jetstream.objects import download as object_download, layout as object_layout
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
-from pocket3d.bus.names import chunk_subject, record_subject
+from pocket3d.bus.jetstream.objects import download as object_download
+from pocket3d.bus.jetstream.objects import layout as object_layout
 from pocket3d.bus.jetstream.objects.layout import ArtifactBroken, input_name
 from pocket3d.bus.jetstream.objects.link import ObjectLink
 from pocket3d.bus.jetstream.objects.upload import upload
-from pocket3d.bus.port import Disconnected, ObjectInfo, OutcomeUnknown, Refused
 from pocket3d.bus.jetstream.publisher import Publisher
+from pocket3d.bus.names import chunk_subject, record_subject
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
+from pocket3d.bus.port import Disconnected, ObjectInfo, OutcomeUnknown, Refused
 
 pytestmark = pytest.mark.e2e
 

@@ -15,8 +15,8 @@ from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import Bus
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
+from pocket3d.bus.port import Bus
 from pocket3d.bus.topology import TopologySettings, build
 from support.job_teller import Teller
 

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from pocket3d.bus.client import ApiRefused, Client, DurableInUse, JobFailed, NoLeader, WaitTimeout
+from pocket3d.bus.jetstream.objects.layout import ArtifactBroken
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.jetstream.objects.layout import ArtifactBroken
 from pocket3d.bus.port import ServiceError
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.api import CancelRequest, Explanation

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pocket3d.bus.client import Client
-from pocket3d.bus.port import Disconnected
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
+from pocket3d.bus.port import Disconnected
 from pocket3d.bus.topology import TopologySettings, build
 from support.job_teller import Teller
 

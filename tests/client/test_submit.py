@@ -15,8 +15,8 @@ import pytest
 from pocket3d.bus.client import Client, JobRefused, NotSetUp, QueueFull
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import Bus, OutcomeUnknown, Stored
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
+from pocket3d.bus.port import Bus, OutcomeUnknown, Stored
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import Limits

@@ -10,8 +10,8 @@ import pytest
 
 from pocket3d.bus.client import Client, JobRefused, WaitTimeout
 from pocket3d.bus.client.handle import JobHandle
-from pocket3d.bus.port import Disconnected
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
+from pocket3d.bus.port import Disconnected
 from pocket3d.bus.sync import connect
 from pocket3d.bus.topology import TopologySettings, build
 from support.job_teller import Teller

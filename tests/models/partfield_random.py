@@ -7,9 +7,9 @@ import sys
 
 checkout, target = sys.argv[1:]
 sys.path.insert(0, checkout)
-import partfield.model_trainer_pvcnn_only_demo as trainer  # noqa: E402
-import torch  # noqa: E402
-from partfield.config import default_argument_parser, setup  # noqa: E402
+import partfield.model_trainer_pvcnn_only_demo as trainer
+import torch
+from partfield.config import default_argument_parser, setup
 
 options = ["-c", f"{checkout}/configs/final/demo.yaml", "--opts", "dataset.val_num_workers", "0"]
 config = setup(default_argument_parser().parse_args(options), freeze=False)

@@ -15,8 +15,8 @@ import pytest
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.bus.client import Client  # noqa: E402
-from support.fleet_processes import FleetProcesses  # noqa: E402
+from pocket3d.bus.client import Client
+from support.fleet_processes import FleetProcesses
 
 HERE = Path(__file__).parent
 STAND_INS = HERE / "partfield_stand_ins"

@@ -17,10 +17,10 @@ import pytest
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.adapters.upstream.unirig.rig_file import read_rig  # noqa: E402
-from pocket3d.bus.client import Client  # noqa: E402
-from pocket3d.contracts.jobs import RetryPolicy  # noqa: E402
-from support.fleet_processes import FleetProcesses  # noqa: E402
+from pocket3d.adapters.upstream.unirig.rig_file import read_rig
+from pocket3d.bus.client import Client
+from pocket3d.contracts.jobs import RetryPolicy
+from support.fleet_processes import FleetProcesses
 
 HERE = Path(__file__).parent
 STAND_INS = HERE / "unirig_stand_ins"

@@ -75,11 +75,11 @@ for part in ("skeleton/articulation-xl_quantization_256", "skin/articulation-xl"
 
 os.chdir(root)
 sys.path.insert(0, str(root))
-import torch  # noqa: E402
-from box import Box  # noqa: E402
-from src.model.parse import get_model  # noqa: E402
-from src.tokenizer.parse import get_tokenizer  # noqa: E402
-from src.tokenizer.spec import TokenizerConfig  # noqa: E402
+import torch
+from box import Box
+from src.model.parse import get_model
+from src.tokenizer.parse import get_tokenizer
+from src.tokenizer.spec import TokenizerConfig
 
 
 def save(model, part):

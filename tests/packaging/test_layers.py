@@ -189,7 +189,7 @@ def test_interfaces_hold_no_code_that_waits(name: str) -> None:
 
 @pytest.mark.parametrize("component", ["coordinator", "gpu_agents"])
 def test_there_is_an_engine_and_it_does_not_load_the_bus(component: str) -> None:
-    loaded = loaded_by(f"pocket3d.{component}.engine")
+    loaded = loaded_by(f"pocket3d.{component}.engine.engine")
     assert len(loaded) > 5
     assert {modules()[name].component for name in loaded} == {component, "contracts"}
     assert not [name for name in loaded if module_kinds.kind_of(name) is module_kinds.SHELLS]
@@ -199,7 +199,7 @@ def test_there_is_an_engine_and_it_does_not_load_the_bus(component: str) -> None
 def test_both_engines_ask_the_one_predicate_for_does_it_fit(component: str) -> None:
     askers = [
         name
-        for name in loaded_by(f"pocket3d.{component}.engine")
+        for name in loaded_by(f"pocket3d.{component}.engine.engine")
         if any(found.name == "pocket3d.contracts.fit.fits" for found in modules()[name].imports)
     ]
     assert {modules()[name].component for name in askers} == {component}

@@ -11,15 +11,18 @@ import pytest
 from pocket3d.bus.port import Append, Expect
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.fit import Shortfall
-from pocket3d.coordinator.engine import attempts, awards, state as core, agents as watch
+from pocket3d.coordinator.engine import agents as watch
+from pocket3d.coordinator.engine import attempts, awards
 from pocket3d.coordinator.engine import engine as coordinator_engine
 from pocket3d.coordinator.engine import events as coordinator_events
+from pocket3d.coordinator.engine import state as core
 from pocket3d.coordinator.engine.job import JobRecord
-from pocket3d.gpu_agents.engine import effects, engine, commands as engine_commands, events
-from pocket3d.gpu_agents.placement.placement import Placement
-from pocket3d.gpu_agents.engine.state import Core as AgentCore
+from pocket3d.gpu_agents.engine import commands as engine_commands
+from pocket3d.gpu_agents.engine import effects, engine, events
 from pocket3d.gpu_agents.engine.outbound import finish
+from pocket3d.gpu_agents.engine.state import Core as AgentCore
 from pocket3d.gpu_agents.placement.ledger import DeviceLedger
+from pocket3d.gpu_agents.placement.placement import Placement
 from pocket3d.ops.simulation.bus import SimulatedBus
 from pocket3d.ops.simulation.faults import FaultProfile
 from pocket3d.ops.simulation.report import describe_failure

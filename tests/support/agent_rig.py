@@ -23,12 +23,12 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.jobs import Job, Limits
 from pocket3d.contracts.messages import Artifact
 from pocket3d.contracts.worker_frames import AdapterDescription, OutputFile
-from pocket3d.gpu_agents.engine import effects, events
-from pocket3d.gpu_agents.devices.spec import DeviceSpec
-from pocket3d.gpu_agents.engine.engine import AgentEngine
-from pocket3d.gpu_agents.engine.state import Identity
-from pocket3d.gpu_agents.engine.records import Run, Worker
 from pocket3d.gpu_agents.devices.probes.port import Reading
+from pocket3d.gpu_agents.devices.spec import DeviceSpec
+from pocket3d.gpu_agents.engine import effects, events
+from pocket3d.gpu_agents.engine.engine import AgentEngine
+from pocket3d.gpu_agents.engine.records import Run, Worker
+from pocket3d.gpu_agents.engine.state import Identity
 from pocket3d.gpu_agents.settings import AgentSettings
 
 E = TypeVar("E")

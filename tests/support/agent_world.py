@@ -10,9 +10,9 @@ from typing import Any
 
 from pocket3d.contracts.commands import Award
 from pocket3d.contracts.jobs import Limits
+from pocket3d.gpu_agents.devices.probes.port import Reading
 from pocket3d.gpu_agents.engine import effects, events
 from pocket3d.gpu_agents.engine.lifecycle import RunState, WorkerState
-from pocket3d.gpu_agents.devices.probes.port import Reading
 from support.agent_rig import AgentRig, adapter, artifact, cpu, fixed, gpu, output
 
 ADAPTERS = [

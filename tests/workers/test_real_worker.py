@@ -15,8 +15,8 @@ from pocket3d.contracts.worker_frames import (
     RunJob,
     Shutdown,
 )
-from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 from pocket3d.gpu_agents.devices.spec import fixed_devices, parse_devices
+from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 from pocket3d.gpu_agents.workers import WorkerExit, WorkerHost, WorkerLaunch
 
 from .conftest import until

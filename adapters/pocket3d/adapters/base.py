@@ -20,11 +20,11 @@ from typing import Any, ClassVar, TypeVar
 
 from .authoring.options import Options, json_schema
 from .authoring.request_access import RequestAccess
+from .authoring.run_context import RunContext, current_run
 from .catalogue.construction import named_arguments
 from .errors import InvalidInput, JobCancelled
 from .licenses import License
 from .runtime.process_device import empty_cuda_cache, set_process_device
-from .authoring.run_context import RunContext, current_run
 
 __all__ = ["BaseModel", "ModelStatus", "InvalidInput", "JobCancelled", "License", "set_process_device"]
 

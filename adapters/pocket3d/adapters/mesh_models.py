@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from .authoring.input_checks import image_files, required_text
 from .base import BaseModel
 from .errors import InvalidInput
-from .authoring.input_checks import image_files, required_text
 
 IMAGE_FORMATS = ("jpg", "jpeg", "png", "webp")
 

@@ -9,8 +9,8 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
 from pocket3d.contracts.worker_frames import AdapterSpec
 
-from .catalogue import aliases
 from .base import BaseModel
+from .catalogue import aliases
 from .catalogue.builtin import BUILTIN_ADAPTERS
 from .catalogue.class_loading import build, load_class
 from .catalogue.entry_points import installed_adapters

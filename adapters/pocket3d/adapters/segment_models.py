@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from .authoring.mesh_input_model import MeshInputModel
 from .authoring.input_checks import whole_number
+from .authoring.mesh_input_model import MeshInputModel
 
 _DEFAULT_PARTS = 8
 _MAX_PARTS = 1000

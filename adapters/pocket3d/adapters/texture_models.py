@@ -6,9 +6,9 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from .authoring.input_checks import image_files, required_text
 from .authoring.mesh_input_model import MeshInputModel
 from .errors import InvalidInput
-from .authoring.input_checks import image_files, required_text
 from .mesh_models import IMAGE_FORMATS
 
 _MAX_IMAGES = 4

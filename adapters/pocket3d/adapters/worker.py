@@ -22,8 +22,8 @@ from pocket3d.contracts.worker_frames import JOURNAL_VARIABLE, SOCKET_FD_VARIABL
 
 from .runtime.describe import describe_all
 from .runtime.journal import Journal
-from .runtime.parent_death import die_with_parent
 from .runtime.log import configure
+from .runtime.parent_death import die_with_parent
 from .runtime.worker_process import Worker, flush_prints
 
 _USAGE_STATUS = 2

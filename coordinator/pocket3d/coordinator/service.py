@@ -22,13 +22,13 @@ from pocket3d.contracts.subjects import Subjects
 from pocket3d.contracts.system_clock import system_clock
 from pocket3d.contracts.version import VERSION
 
+from .auction.fleet import heard_record
 from .engine import events
 from .io import leader_record_io
-from .leadership import lease as leadership
 from .io.api import Api
-from .auction.fleet import heard_record
-from .leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from .io.leader_term import LeaderTerm
+from .leadership import lease as leadership
+from .leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from .leadership.lease import Leadership
 from .settings import CoordinatorSettings
 

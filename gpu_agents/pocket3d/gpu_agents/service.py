@@ -22,20 +22,20 @@ from pocket3d.contracts.system_clock import system_clock
 from pocket3d.contracts.version import VERSION
 from pocket3d.contracts.worker_frames import AdapterDescription
 
-from .engine import effects, events
-from .io.describe import DeclaredAdapter, describe_adapters
+from .devices.probes.port import Probe
 from .devices.spec import DeviceSpec
+from .engine import effects, events
 from .engine.engine import AgentEngine
 from .engine.state import Identity
-from .devices.probes.port import Probe
 from .io.control_api import control_service
+from .io.describe import DeclaredAdapter, describe_adapters
+from .io.effect_runner import EffectRunner, Requests
 from .io.job_files import JobFiles
 from .io.job_folders import JobFolders, WorkFolder
-from .io.effect_runner import EffectRunner, Requests
 from .io.ports import WorkerProcesses
+from .io.step_log import log_moves
 from .io.worker_gateway import WorkerGateway
 from .settings import AgentSettings
-from .io.step_log import log_moves
 
 log = structlog.get_logger(__name__)
 

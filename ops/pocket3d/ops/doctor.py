@@ -17,16 +17,16 @@ from typing import Literal, NamedTuple
 from pocket3d.adapters.catalogue.models_yaml import ModelsConfig, ModelsFileError, builtin_models, load_models_yaml
 from pocket3d.bus.connect import ConnectError, ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
-from pocket3d.bus.port import BusError, NoResponders, OutcomeUnknown
 from pocket3d.bus.nats_server.embedded import ServerError, find_server
 from pocket3d.bus.nats_server.files import can_bind
+from pocket3d.bus.port import BusError, NoResponders, OutcomeUnknown
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.api import AgentList, EmptyRequest
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
-from pocket3d.gpu_agents.devices.spec import DeviceSpecError, parse_devices
 from pocket3d.gpu_agents.devices.probes.inventory import open_devices
+from pocket3d.gpu_agents.devices.spec import DeviceSpecError, parse_devices
+from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 from pocket3d.gpu_agents.workers.environment import NamespaceError
 
 from .settings import read

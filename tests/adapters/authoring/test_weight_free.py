@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import pytest
 
 from pocket3d.adapters.authoring.mesh_job import finish_mesh
+from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.authoring.weight_free import WeightFreeModel
 from pocket3d.adapters.base import JobCancelled
 from pocket3d.adapters.catalogue.class_loading import build
 from pocket3d.adapters.errors import AdapterUnavailable
 from pocket3d.adapters.mesh_models import TextToMeshModel
-from pocket3d.adapters.authoring.run_context import RunContext, current_run
 
 
 class Brick(WeightFreeModel, TextToMeshModel):

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pocket3d.gpu_agents.engine.records import Run, Worker
 from pocket3d.gpu_agents.engine.lifecycle import RUN_TRANSITIONS, WORKER_TRANSITIONS
+from pocket3d.gpu_agents.engine.records import Run, Worker
 from support.agent_world import AgentWorld
 
 STORIES = st.lists(st.integers(0, 2**16), min_size=20, max_size=400)

@@ -36,10 +36,10 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import Advert, Progress, Result
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.gpu_agents.io.describe import DeclaredAdapter
-from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.gpu_agents.devices.probes.fixed import FixedProbe
 from pocket3d.gpu_agents.devices.probes.port import Probe, Reading
+from pocket3d.gpu_agents.devices.spec import DeviceSpec
+from pocket3d.gpu_agents.io.describe import DeclaredAdapter
 from pocket3d.gpu_agents.service import AgentService
 from pocket3d.gpu_agents.settings import AgentSettings
 from pocket3d.gpu_agents.workers.launch import WorkerExit, WorkerLaunch

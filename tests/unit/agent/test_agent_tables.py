@@ -14,7 +14,7 @@ _ROW = re.compile(r"^ {4}(\S+) --> (\S+?)(?::|$)", re.MULTILINE)
 
 
 def drawn(number: int) -> set[tuple[str, str]]:
-    text = (HERE.parents[1] / "README.md").read_text()
+    text = (HERE.parents[2] / "README.md").read_text()
     picture = re.findall(r"```mermaid\n(.*?)```", text, re.DOTALL)[number]
     return {(a, b) for a, b in _ROW.findall(picture) if "[*]" not in (a, b)}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pocket3d.contracts.fit import Need, fits
-from pocket3d.gpu_agents.placement.ledger import DeviceLedger, LedgerError
 from pocket3d.gpu_agents.devices.probes.port import Reading
+from pocket3d.gpu_agents.placement.ledger import DeviceLedger, LedgerError
 from support.agent_rig import cpu, fixed, gpu
 
 

@@ -9,9 +9,9 @@ import pytest
 from pocket3d.bus.client.api_calls import call
 from pocket3d.bus.client.errors import ApiRefused
 from pocket3d.bus.jetstream.objects.layout import ArtifactBroken, read_record
-from pocket3d.bus.port import BusError, Conflict, Msg, Refused, Stored
 from pocket3d.bus.jetstream.publisher import ApiError, Publisher, refusal
 from pocket3d.bus.jetstream.reader import Reader
+from pocket3d.bus.port import BusError, Conflict, Msg, Refused, Stored
 from pocket3d.contracts.api import EmptyRequest, JobList
 
 NO_JSON = [

@@ -14,9 +14,9 @@ from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import BidPlaced, CallAnswered
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Advert, DeviceState
-from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.auction.fleet import started_ms
 from pocket3d.coordinator.auction.scoring import POLICIES, Candidate
+from pocket3d.coordinator.engine import effects, events
 from support.coordinator_desk import AgentDouble, Desk, device, offer
 
 MB = st.sampled_from([0, 1, 8000, 2**30])

@@ -38,10 +38,9 @@ from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import DeadLetter, Result
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.engine import effects, events
-from pocket3d.coordinator.leadership import event_log
-from pocket3d.coordinator.leadership.request_fingerprint import REQUEST_DIGEST_HEADER
-from pocket3d.coordinator.io.effect_runner import _CALLS, EffectRunner, Links
 from pocket3d.coordinator.engine.history import BATCH_HEADER, JOB_SEQ_HEADER
+from pocket3d.coordinator.io.effect_runner import _CALLS, EffectRunner, Links
+from pocket3d.coordinator.leadership import event_log
 from pocket3d.coordinator.leadership.leader_record import (
     LeaderRecordNotWritten,
     LeaderRecordRead,
@@ -50,6 +49,7 @@ from pocket3d.coordinator.leadership.leader_record import (
     ReadLeaderRecord,
     WriteLeaderRecord,
 )
+from pocket3d.coordinator.leadership.request_fingerprint import REQUEST_DIGEST_HEADER
 from support.coordinator_desk import AgentDouble, story
 
 SUBJECTS = Subjects()

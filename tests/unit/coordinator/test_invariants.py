@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from pocket3d.contracts.messages import JobError
-from pocket3d.coordinator.engine.state import Core
 from pocket3d.coordinator.engine.job import Recovery
+from pocket3d.coordinator.engine.state import Core
 from support.coordinator_desk import AgentDouble, Desk
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pocket3d.contracts.commands import BidPlaced
 from pocket3d.contracts.messages import AdapterOffer
+from pocket3d.coordinator.auction.bid_cache import BidCache
+from pocket3d.coordinator.auction.planning import LotBid
 from pocket3d.coordinator.engine import events
 from pocket3d.coordinator.engine.deadlines import Deadlines
-from pocket3d.coordinator.auction.planning import LotBid
 from pocket3d.coordinator.engine.job import GroupKey
-from pocket3d.coordinator.auction.bid_cache import BidCache
 from support.coordinator_desk import AgentDouble, Desk, offer
 
 MANY = 3000

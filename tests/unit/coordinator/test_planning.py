@@ -10,10 +10,10 @@ from pocket3d.contracts.commands import BidPlaced, Reason
 from pocket3d.contracts.fit import Room
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
-from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.auction.planning import BackfillReservation, LotBid, LotPlan, RoundPlanner
-from pocket3d.coordinator.engine.job import JobClass, JobRecord
 from pocket3d.coordinator.auction.scoring import POLICIES, Candidate, least_start, spread
+from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.engine.job import JobClass, JobRecord
 from support.coordinator_desk import AgentDouble, Desk, offer
 
 

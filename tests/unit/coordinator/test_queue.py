@@ -8,8 +8,8 @@ import pytest
 
 from pocket3d.contracts.jobs import Admission, Job
 from pocket3d.contracts.lifecycle import Priority
-from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.auction.queue import WaitingQueue
+from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.job import JobClass, JobRecord
 from support.coordinator_desk import AgentDouble, Desk, device, offer
 

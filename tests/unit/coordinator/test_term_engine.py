@@ -19,11 +19,11 @@ from pocket3d.contracts.jobs import Job, admit
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Result
 from pocket3d.coordinator.engine import effects, events
-from pocket3d.coordinator.leadership.request_fingerprint import request_digest
 from pocket3d.coordinator.leadership.event_log import AppendBatch, BatchConflict, BatchEndRead, BatchStored, FencedOut
 from pocket3d.coordinator.leadership.leader_record import LeaderRecordRead, ReadLeaderRecord
-from pocket3d.coordinator.settings import CoordinatorSettings
+from pocket3d.coordinator.leadership.request_fingerprint import request_digest
 from pocket3d.coordinator.leadership.term_engine import COUNT_S, PAUSE_S, TermEffect, TermEngine, TermEvent
+from pocket3d.coordinator.settings import CoordinatorSettings
 from support.coordinator_desk import AgentDouble, offer
 
 E = TypeVar("E")

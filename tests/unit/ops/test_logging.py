@@ -11,8 +11,8 @@ import structlog
 
 from pocket3d.contracts.clock import parse_rfc3339
 from pocket3d.ops import logging
-from pocket3d.ops.redaction import HIDDEN, clean
 from pocket3d.ops.embed.logs import into_standard_library
+from pocket3d.ops.redaction import HIDDEN, clean
 
 SEED = "SU" + "A" * 56
 JWT = "eyJhbGciOiJlZDI1NTE5In0.eyJqdGkiOiJhYmMifQ.c2lnbmF0dXJl"

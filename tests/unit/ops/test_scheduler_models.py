@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pocket3d.adapters.echo import EchoAdapter
 from pocket3d.adapters.catalogue.models_yaml import load_models_yaml
+from pocket3d.adapters.echo import EchoAdapter
 from pocket3d.adapters.registry import AdapterRegistry, register_all_adapters
 from pocket3d.ops.embed.models import NotRebuildable, declaration, entry_for
 

@@ -9,9 +9,9 @@ import json
 import sys
 from unittest import mock
 
-from pocket3d.gpu_agents.devices.spec import DeviceSpecError, parse_devices
 from pocket3d.gpu_agents.devices.probes import inventory, nvml
 from pocket3d.gpu_agents.devices.probes.inventory import open_devices
+from pocket3d.gpu_agents.devices.spec import DeviceSpecError, parse_devices
 
 
 def answer(value: object) -> None:

@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: catalogue."""
+"""Which adapters there are: built-in ones, entry points, `models.yaml`, recipes."""

@@ -18,10 +18,14 @@ class BuiltinAdapter(NamedTuple):
 BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
     BuiltinAdapter("echo", "pocket3d.adapters.echo.EchoAdapter", "echo"),
     BuiltinAdapter(
-        "procedural-text-to-mesh", "pocket3d.adapters.weight_free.procedural.adapter.ProceduralTextToMeshAdapter", "text_to_mesh"
+        "procedural-text-to-mesh",
+        "pocket3d.adapters.weight_free.procedural.adapter.ProceduralTextToMeshAdapter",
+        "text_to_mesh",
     ),
     BuiltinAdapter(
-        "silhouette-image-to-mesh", "pocket3d.adapters.weight_free.silhouette.adapter.SilhouetteImageToMeshAdapter", "image_to_mesh"
+        "silhouette-image-to-mesh",
+        "pocket3d.adapters.weight_free.silhouette.adapter.SilhouetteImageToMeshAdapter",
+        "image_to_mesh",
     ),
     BuiltinAdapter(
         "silhouette-multimodal-to-mesh",
@@ -120,6 +124,8 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         recipe="pocket3d.adapters.upstream.hunyuan3d.recipe_2_1",
     ),
     BuiltinAdapter(
-        "curve-skeleton-auto-rig", "pocket3d.adapters.weight_free.rigging.adapter.CurveSkeletonAutoRigAdapter", "auto_rig"
+        "curve-skeleton-auto-rig",
+        "pocket3d.adapters.weight_free.rigging.adapter.CurveSkeletonAutoRigAdapter",
+        "auto_rig",
     ),
 )

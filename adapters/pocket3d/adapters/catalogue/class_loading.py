@@ -11,8 +11,8 @@ from typing import Any
 from pocket3d.contracts.worker_frames import AdapterSpec
 
 from ..base import BaseModel
-from .construction import constructor_parameters
 from ..errors import AdapterUnavailable
+from .construction import constructor_parameters
 
 
 def load_class(class_path: str) -> type[BaseModel]:

@@ -33,9 +33,9 @@ from pocket3d.contracts.features import FEATURE_PATTERN, canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
 from pocket3d.contracts.worker_frames import AdapterSpec
 
+from ..runtime.describe import DEVICE_KINDS
 from . import aliases
 from .builtin import BUILTIN_ADAPTERS
-from ..runtime.describe import DEVICE_KINDS
 from .entry_points import InstalledAdapter, installed_adapters
 from .yaml_places import ModelsFileError, Place, PlacedYaml
 

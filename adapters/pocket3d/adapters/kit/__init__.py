@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: kit."""
+"""The check kit: runs an adapter against its contract without NATS; the skeleton of a new one."""

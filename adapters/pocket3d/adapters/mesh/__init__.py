@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: mesh."""
+"""Meshes and images: reading, writing, repairing, drawing."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
-from .image_input import ImageLimits
 from ..runtime.memory_limit import limited_memory
+from .image_input import ImageLimits
 from .read.limits import MAX_COORDINATE, MIB, Checked, MeshLimits, Refused
 
 __all__ = ["FORMATS", "MeshLimits", "ignored_parts", "read_mesh", "read_scene"]

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .write import Material, MeshPart, vertex_normals
 from .srgb import from_srgb, to_srgb
 from .triangles import FloatArray
+from .write import Material, MeshPart, vertex_normals
 
 #: What a surface without any colour looks like, sRGB.
 PLAIN = (0.72, 0.72, 0.74)

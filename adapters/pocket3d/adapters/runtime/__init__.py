@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: runtime."""
+"""What runs inside a worker process around an adapter."""

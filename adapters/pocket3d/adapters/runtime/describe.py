@@ -14,11 +14,11 @@ import msgspec
 from pocket3d.contracts.features import FEATURE_PATTERN, canonical
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
+from ..authoring.parameter_schema import as_json_schema
 from ..base import BaseModel, set_process_device
 from ..catalogue.class_loading import build, check_license, extend_path, load_class
 from ..errors import AdapterUnavailable
 from .failure_mapping import message_of
-from ..authoring.parameter_schema import as_json_schema
 
 DEVICE_KINDS = ("cuda", "cpu")
 _REASON_CHARS = 500

@@ -36,16 +36,16 @@ from pocket3d.contracts.worker_frames import (
     Shutdown,
 )
 
-from . import torch_memory
-from .agent_channel import AgentChannel
+from ..authoring.run_context import RunContext, current_run
 from ..base import BaseModel, set_process_device
 from ..catalogue.class_loading import from_spec
 from ..errors import AdapterUnavailable, JobCancelled
+from . import torch_memory
+from .agent_channel import AgentChannel
 from .failure_mapping import judge_load, judge_run
 from .journal import Journal
 from .output_files import InvalidOutput
 from .outputs import clean_outputs, is_small
-from ..authoring.run_context import RunContext, current_run
 
 #: How long the last frames may take to leave, seconds. They fit into the socket unless the agent has stopped reading.
 FLUSH_S = 5.0

@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: weight_free."""
+"""Adapters without weights: geometry alone."""

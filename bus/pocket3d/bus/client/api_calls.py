@@ -9,8 +9,8 @@ from pocket3d.contracts.api import ApiError, ApiRequest
 from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.codec import WireError, decode, encode
 
-from .errors import ApiRefused, NoLeader
 from ..port import Bus, Disconnected, Msg, NoResponders, OutcomeUnknown
+from .errors import ApiRefused, NoLeader
 
 T = TypeVar("T")
 

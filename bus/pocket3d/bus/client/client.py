@@ -26,6 +26,11 @@ from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
+from ..connect import resolve
+from ..file_digest import sha256_of
+from ..jetstream import JetStreamBus
+from ..jetstream.objects.layout import input_name
+from ..port import Bus, NoResponders, Refused
 from .errors import (
     ApiRefused,
     ClientError,
@@ -37,15 +42,10 @@ from .errors import (
     QueueFull,
     WaitTimeout,
 )
-from ..connect import resolve
-from ..file_digest import sha256_of
 from .file_names import safe_name
 from .handle import JobHandle
-from ..jetstream import JetStreamBus
-from ..jetstream.objects.layout import input_name
-from .retry import retry_until
-from ..port import Bus, NoResponders, Refused
 from .results import feed
+from .retry import retry_until
 from .session import API_TIMEOUT_S, Session
 from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
 from .watch import Links

@@ -16,12 +16,12 @@ from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Artifact, Progress, Result, Status, read_result
 
-from .errors import JobFailed, WaitTimeout
 from ..file_digest import sha256_of
-from .file_names import safe_name, safe_paths
-from ..matching import matches
 from ..jetstream.objects.layout import ArtifactBroken
+from ..matching import matches
 from ..port import BusError, Msg, Stored
+from .errors import JobFailed, WaitTimeout
+from .file_names import safe_name, safe_paths
 from .session import Session
 from .watch import StreamWatch
 

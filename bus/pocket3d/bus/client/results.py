@@ -13,10 +13,10 @@ from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import Subjects
 
-from .errors import DurableInUse
-from .retry import retry_until
 from ..port import Bus, ConsumerName, Delivery
 from ..topology import ConsumerSpec, Topology, coordinator_results
+from .errors import DurableInUse
+from .retry import retry_until
 
 _log = structlog.get_logger("pocket3d.bus.client.results")
 

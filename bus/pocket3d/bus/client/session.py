@@ -7,8 +7,8 @@ from typing import NamedTuple, TypeVar
 from pocket3d.contracts.api import ApiRequest
 from pocket3d.contracts.subjects import Subjects
 
-from .api_calls import call
 from ..port import Bus
+from .api_calls import call
 from .watch import Links
 
 T = TypeVar("T")

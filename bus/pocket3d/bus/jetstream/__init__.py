@@ -1,5 +1,5 @@
-"""NEEDS A SENTENCE: jetstream."""
+"""The bus of production, on NATS JetStream: one connection, appends, consumers, reads and object stores."""
 
 from .bus import JetStreamBus
 
-__all__ = ['JetStreamBus']
+__all__ = ["JetStreamBus"]

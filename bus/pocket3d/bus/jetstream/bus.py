@@ -8,19 +8,19 @@ from pathlib import Path
 from nats.aio.client import Client
 
 from ..connect import ConnectOptions
+from ..kv import KvOnStreams
+from ..micro import serve
+from ..port import Append, BatchHandler, Closable, ConsumerName, Expect, Handler, Msg, ObjectInfo, ServiceSpec, Stored
+from ..topology import Topology
 from .connection import Connection
 from .ensure import ensure
-from ..kv import KvOnStreams
 from .objects.download import download
 from .objects.link import ObjectLink
 from .objects.upload import remove, upload
-from ..port import Append, BatchHandler, Closable, ConsumerName, Expect, Handler, Msg, ObjectInfo, ServiceSpec, Stored
 from .publisher import Publisher
 from .pull import Consumers
 from .reader import Reader
-from ..micro import serve
 from .takeover import take_over
-from ..topology import Topology
 
 
 class JetStreamBus(KvOnStreams):

@@ -15,10 +15,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg as NatsMsg
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, Error, OutboundBufferLimitError
 
-from .answers import PendingAnswers, PublishLine
 from ..connect import ConnectError, ConnectOptions
-from .nats_client import SecureClient, TlsNotOffered, end_client
 from ..port import BusError, Closable, Disconnected, Handler, Msg, NoResponders, OutcomeUnknown, Refused, TooLarge
+from .answers import PendingAnswers, PublishLine
+from .nats_client import SecureClient, TlsNotOffered, end_client
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from ..topology import ConsumerSpec, StreamSpec, Topology
 from .publisher import ApiError, refusal
 from .reader import Answer, Reader
-from ..topology import ConsumerSpec, StreamSpec, Topology
 
 _STREAM_NOT_FOUND = 10059
 _STREAM_NAME_IN_USE = 10058

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from nats.aio.msg import Msg as NatsMsg
 
-from .connection import Connection
 from ..matching import SubjectIndex
 from ..port import Append, Conflict, Expect, OutcomeUnknown, Refused
+from .connection import Connection
 
 #: Most messages of one atomic batch (the server's limit).
 MAX_BATCH = 1000

@@ -15,7 +15,6 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg as NatsMsg
 
-from .connection import Connection, Subscription
 from ..port import (
     BatchHandler,
     BusError,
@@ -27,6 +26,7 @@ from ..port import (
     OutcomeUnknown,
     Stored,
 )
+from .connection import Connection, Subscription
 from .publisher import refusal
 from .reader import Answer, Reader
 from .upkeep import ConsumerUpkeep

@@ -11,8 +11,8 @@ import msgspec
 
 from pocket3d.contracts.codec import WireError, decode
 
-from .connection import Connection
 from ..port import ConsumerName, Refused, Stored
+from .connection import Connection
 from .publisher import ApiError, refusal
 
 T = TypeVar("T")

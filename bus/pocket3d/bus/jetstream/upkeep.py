@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import structlog
 
-from .ensure import ensure_consumer
 from ..port import CONSUMER_NOT_FOUND, BusError, ConsumerName, Refused
+from ..topology import ConsumerSpec, Topology
+from .ensure import ensure_consumer
 from .publisher import refusal
 from .reader import Answer, Reader
-from ..topology import ConsumerSpec, Topology
 
 log = structlog.get_logger(__name__)
 

@@ -12,10 +12,8 @@ import structlog
 
 from .. import micro as services
 from ..jetstream.connection import header_size
+from ..jetstream.publisher import check_batch
 from ..kv import KvOnStreams
-from .consumption import MemoryConsumption
-from .server import MemoryServer
-from .subscription import MemoryInbox, MemorySubscription
 from ..port import (
     Append,
     BatchHandler,
@@ -32,8 +30,10 @@ from ..port import (
     Stored,
     TooLarge,
 )
-from ..jetstream.publisher import check_batch
 from ..topology import ConsumerSpec
+from .consumption import MemoryConsumption
+from .server import MemoryServer
+from .subscription import MemoryInbox, MemorySubscription
 
 log = structlog.get_logger(__name__)
 

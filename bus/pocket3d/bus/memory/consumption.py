@@ -8,11 +8,11 @@ from typing import Protocol
 
 import structlog
 
+from ..port import BatchHandler, Closable, ConsumerName, Refused
+from ..topology import ConsumerSpec, Topology
 from .clock import Timer
 from .server import MemoryServer
 from .stream import MemoryConsumer
-from ..port import BatchHandler, Closable, ConsumerName, Refused
-from ..topology import ConsumerSpec, Topology
 
 log = structlog.get_logger(__name__)
 

@@ -10,11 +10,11 @@ import msgspec
 
 from ..jetstream.ensure import widen
 from ..matching import is_literal, matches, transform
-from .clock import Clock, FakeClock
-from .stream import MemoryConsumer, MemoryStream, overlap
 from ..names import object_stream
 from ..port import Append, ConsumerName, Msg, NoResponders, ObjectInfo, Refused
 from ..topology import Topology
+from .clock import Clock, FakeClock
+from .stream import MemoryConsumer, MemoryStream, overlap
 
 #: Subjects whose streams are remembered.
 _OWNERS = 4096

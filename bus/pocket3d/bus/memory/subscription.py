@@ -8,8 +8,8 @@ from typing import Protocol
 
 import structlog
 
-from .server import MemoryServer
 from ..port import Closable, Handler, Msg
+from .server import MemoryServer
 
 log = structlog.get_logger(__name__)
 

@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: nats_server."""
+"""The embedded nats-server: its files, its configuration, its process."""

@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: auction."""
+"""Rounds of bidding: the queue, the fleet as it is seen, invitations, plans, scores."""

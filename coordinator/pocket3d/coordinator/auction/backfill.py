@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import math
 
-from .planning import BackfillReservation, LotBid
 from ..engine.job import GroupKey, JobRecord
+from .planning import BackfillReservation, LotBid
 
 
 class Backfill:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..engine.job import GroupKey
 from .fleet import Fleet
 from .planning import Assignment, LotBid
 from .queue import WaitingQueue
-from ..engine.job import GroupKey
 
 #: Kinds of jobs whose offers are remembered. With more of them a job rarely meets its own kind's offer.
 _KINDS = 256

@@ -10,15 +10,15 @@ from pocket3d.contracts.commands import CallAnswered, Lot, Reason
 from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
 
-from .backfill import Backfill
-from .fleet import AgentView, Fleet
+from ..engine.job import GroupKey, JobRecord
 from ..leadership.message_limits import MAX_PAYLOAD, room_of
+from ..settings import CoordinatorSettings
+from .backfill import Backfill
+from .bid_cache import BidCache
+from .fleet import AgentView, Fleet
 from .planning import Assignment, LotBid, RoundPlanner
 from .queue import JobGroup, WaitingQueue
-from ..engine.job import GroupKey, JobRecord
 from .scoring import POLICIES
-from ..settings import CoordinatorSettings
-from .bid_cache import BidCache
 from .unavailable import Unavailable
 
 #: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.

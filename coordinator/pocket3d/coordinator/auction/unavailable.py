@@ -5,10 +5,10 @@ from __future__ import annotations
 from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import DeclineCode
 
-from .fleet import Fleet
-from .queue import JobGroup, WaitingQueue
 from ..engine.job import GroupKey, JobRecord
 from ..settings import CoordinatorSettings
+from .fleet import Fleet
+from .queue import JobGroup, WaitingQueue
 
 #: Choices of adapters remembered before those that no job waits for are forgotten.
 _KEPT = 256

@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: engine."""
+"""The coordinator's engine: what becomes of each job, decided in pure code."""

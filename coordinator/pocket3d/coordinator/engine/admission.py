@@ -9,11 +9,11 @@ from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
 
 from .completion import finalize, finish
-from .state import Core
 from .effects import AckJob, PublishQueued, ReadJobs
 from .events import JobRead, QueuedStored
-from .parameter_admission import AdmissionVerdict, judge
 from .job import JobClass, JobRecord
+from .parameter_admission import AdmissionVerdict, judge
+from .state import Core
 
 #: With fewer jobs than that waiting and running, bids are called for while a job's first event is being stored: it
 #: starts a round trip sooner. With more of them, rounds of many jobs are cheaper than many rounds.

@@ -7,13 +7,13 @@ from pocket3d.contracts.commands import Cancel
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
 
+from ..auction.fleet import AgentView
 from .attempts import ended, heard_again, take_over_attempt, verify_lost
 from .completion import decide_deferred, end_broken, end_slow_cancels, expire_overdue, finish
-from .state import Core
 from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
 from .events import AdvertReceived, AgentSilent, Connected, Disconnected, LeadershipProven, Led, Tick
-from ..auction.fleet import AgentView
 from .recovery import look_for_recovering
+from .state import Core
 
 #: A second question about a silent agent follows the first after this many seconds.
 _SECOND_QUESTION_S = 0.5

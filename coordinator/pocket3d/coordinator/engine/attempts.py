@@ -8,13 +8,13 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import RunningJob
 
+from ..auction.fleet import AgentView, started_ms
 from .completion import finalize
-from .state import Core
 from .effects import NoteOutcomes, ReadResult, StoreResult
 from .events import OutcomesReturned, ResultRead
-from ..auction.fleet import AgentView, started_ms
 from .job import Attempt, JobRecord
 from .retries import fail, finish_cancelled
+from .state import Core
 
 ON_AGENT = (JobState.AWARDED, JobState.RUNNING)
 

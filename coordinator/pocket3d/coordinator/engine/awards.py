@@ -7,13 +7,13 @@ from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.lifecycle import JobState
 
+from ..auction.planning import Assignment
 from .attempts import ON_AGENT, attempt_started, take_back
 from .completion import finish
-from .state import Core
 from .effects import AskState, AwardItem, ProveLeadership, SendAwards
 from .events import AwardsRefused, AwardsReturned, AwardsUnanswered, AwardTooLarge, BodyGone, CallTooLarge
-from ..auction.planning import Assignment
 from .job import Attempt, JobRecord
+from .state import Core
 
 
 def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:

@@ -7,7 +7,6 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState, ResultWord
 from pocket3d.contracts.messages import JobError, Result, Status
 
-from .state import Core
 from .effects import (
     AckJob,
     AckResult,
@@ -32,6 +31,7 @@ from .events import (
     ResultUnreadable,
 )
 from .job import Attempt, JobRecord, timings_of
+from .state import Core
 
 #: Endings after which the request is kept as a dead letter.
 _DEAD = frozenset({"failed", "rejected", "expired"})

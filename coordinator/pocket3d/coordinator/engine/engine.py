@@ -7,11 +7,13 @@ from typing import Any
 
 from pocket3d.contracts.clock import Now
 
-from . import attempts, awards, completion, events, admission as intake, invariants, recovery, agents as watch
-from .state import Core
+from ..settings import CoordinatorSettings
+from . import admission as intake
+from . import agents as watch
+from . import attempts, awards, completion, events, invariants, recovery
 from .effects import Effect, SendCall
 from .job import JobRecord
-from ..settings import CoordinatorSettings
+from .state import Core
 
 
 def _call_returned(core: Core, event: events.CallReturned, now: Now) -> None:

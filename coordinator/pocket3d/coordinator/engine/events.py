@@ -9,8 +9,8 @@ from pocket3d.contracts.jobs import Admission
 from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Advert, Result, Status
 
-from .effects import ConsumerKey, RequestId
 from ..leadership.message_limits import MAX_PAYLOAD
+from .effects import ConsumerKey, RequestId
 
 
 class Led(NamedTuple):

@@ -8,8 +8,8 @@ from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.features import KNOWN_FEATURES, required_inputs
 from pocket3d.contracts.lifecycle import JobState
 
-from .state import Core
 from .job import JobRecord
+from .state import Core
 
 
 def explain(core: Core, record: JobRecord, now: Now) -> Explanation:

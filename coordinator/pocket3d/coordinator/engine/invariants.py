@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pocket3d.contracts.lifecycle import JobState
 
-from .state import Core
 from .job import JobRecord
+from .state import Core
 
 _ON_AGENT = (JobState.AWARDED, JobState.RUNNING)
 _OVER = (JobState.FINISHING, JobState.FINISHED)

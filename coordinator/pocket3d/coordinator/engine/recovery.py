@@ -8,16 +8,16 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.lifecycle import TERMINAL, JobState
 from pocket3d.contracts.messages import RunningJob, Status
 
+from ..auction.fleet import AgentView
 from . import attempts
+from .admission import ack_twins, begin, first_event, take_in
 from .attempts import take_over_attempt
 from .completion import finalize
-from .state import Core
 from .effects import AckJob, AckResult, Again, ReadLastEvent, ReadResult
 from .events import LastEventRead, QueuedConflict, QueuedUnknown, ResultRead
-from ..auction.fleet import AgentView
-from .admission import ack_twins, begin, first_event, take_in
 from .job import Attempt, JobClass, JobRecord, Recovery
 from .retries import fail
+from .state import Core
 
 
 def queued_in_doubt(core: Core, event: QueuedConflict | QueuedUnknown, now: Now) -> None:

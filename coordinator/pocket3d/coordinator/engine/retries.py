@@ -7,9 +7,9 @@ from pocket3d.contracts.failures import FAILURES, FailureCode, RetryVerdict
 from pocket3d.contracts.messages import AttemptError, JobError
 
 from .completion import finish
-from .state import Core
 from .effects import PublishEvent
 from .job import Attempt, JobRecord
+from .state import Core
 
 
 def fail(

@@ -7,15 +7,15 @@ from pocket3d.contracts.commands import Cancel
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Result
 
+from ..auction.fleet import Fleet
+from ..auction.queue import WaitingQueue
 from ..auction.rounds import Auctioneer
+from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
 from .effects import Effect, PublishEvent, SendCancels
 from .events import JobRead
-from ..auction.fleet import Fleet
-from .job_index import JobIndex
-from ..auction.queue import WaitingQueue
 from .job import JobClass, JobRecord
-from ..settings import CoordinatorSettings
+from .job_index import JobIndex
 
 #: Job classes held before those without a job are looked for.
 _CLASSES_KEPT = 1024

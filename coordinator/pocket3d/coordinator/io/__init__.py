@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: io."""
+"""The coordinator's shell: one call on the bus for each effect, one event for each answer."""

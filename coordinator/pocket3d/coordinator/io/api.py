@@ -38,9 +38,9 @@ from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import events
-from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
 from ..engine.explain import explain, features
 from ..engine.history import read_last_event
+from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
 from .leader_term import LeaderTerm
 
 log = structlog.get_logger(__name__)

@@ -39,14 +39,14 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import effects, events
-from ..leadership import event_log
-from .ack_batcher import AckBatcher
-from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER
 from ..engine.history import BATCH_HEADER, JOB_SEQ_HEADER, read_last_event, read_stored_result
+from ..leadership import event_log
 from ..leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
+from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER
+from ..leadership.term_engine import TermEffect, TermEvent
+from .ack_batcher import AckBatcher
 from .leader_record_io import read_leader_record, write_leader_record
 from .step_log import log_queued, log_step
-from ..leadership.term_engine import TermEffect, TermEvent
 
 log = structlog.get_logger(__name__)
 

@@ -18,13 +18,13 @@ from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import events
-from .effect_runner import EffectRunner, Links
 from ..engine.effects import ConsumerKey
 from ..engine.engine import CoordinatorEngine
 from ..engine.history import read_stored_result
 from ..leadership.lease import Lead
-from ..settings import CoordinatorSettings
 from ..leadership.term_engine import TermEngine, TermEvent
+from ..settings import CoordinatorSettings
+from .effect_runner import EffectRunner, Links
 
 log = structlog.get_logger(__name__)
 

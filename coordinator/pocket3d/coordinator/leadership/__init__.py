@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: leadership."""
+"""Who leads, and the protocol of one leadership with the streams, decided in pure code."""

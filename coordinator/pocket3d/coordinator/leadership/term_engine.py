@@ -17,13 +17,13 @@ from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import Award, LeaderRecord
 
 from ..engine import effects, events
-from .catch_up import CatchUpCounter
-from .request_fingerprint import request_digest
 from ..engine.engine import CoordinatorEngine
+from ..settings import CoordinatorSettings
+from .catch_up import CatchUpCounter
 from .event_log import EventLog, EventsAreStored, LogEffect, LogEvent
 from .message_limits import fit_dead_letter, fit_result, fit_status, pack_awards, room_of
 from .request_cache import Bodies, Request, RequestCache, dead_letter, metadata_of, read_request
-from ..settings import CoordinatorSettings
+from .request_fingerprint import request_digest
 
 #: Before an effect that failed is repeated, seconds.
 PAUSE_S = 0.2

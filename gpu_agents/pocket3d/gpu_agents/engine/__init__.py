@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: engine."""
+"""The agent's engine: runs, workers and reports, decided in pure code."""

@@ -27,13 +27,13 @@ from pocket3d.contracts.features import canonical
 from ..placement.bidding import bid, draining, shortfall_reason
 from ..placement.placement import Placement, place
 from .effects import Reply, SendBids
-from .state import Core
-from .records import StopReason
-from .outbound import device_states, full_advert, start_told_with_answer
-from .runs import accept, begin_fetches, stop_run
-from .workers import claim_extra, start_if_room, take_worker
 from .events import CommandReceived, CommandUnreadable, RequestId
 from .message_limits import fit_answer
+from .outbound import device_states, full_advert, start_told_with_answer
+from .records import StopReason
+from .runs import accept, begin_fetches, stop_run
+from .state import Core
+from .workers import claim_extra, start_if_room, take_worker
 
 #: Longest message of a declined award, characters: it may quote an input.
 _MAX_MESSAGE = 1000

@@ -12,22 +12,36 @@ from typing import Any
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.worker_frames import AdapterDescription
 
+from ..devices.spec import DeviceSpec
+from ..settings import AgentSettings
 from . import (
     commands as engine_commands,
-    operator as engine_control,
-    outbound as engine_reports,
-    results as engine_results,
-    runs as engine_runs,
-    timers as engine_time,
-    workers as engine_workers,
+)
+from . import (
     events,
 )
-from ..devices.spec import DeviceSpec
+from . import (
+    operator as engine_control,
+)
+from . import (
+    outbound as engine_reports,
+)
+from . import (
+    results as engine_results,
+)
+from . import (
+    runs as engine_runs,
+)
+from . import (
+    timers as engine_time,
+)
+from . import (
+    workers as engine_workers,
+)
 from .effects import Effect
-from .state import Core, Identity
 from .invariants import check
 from .records import RunMove
-from ..settings import AgentSettings
+from .state import Core, Identity
 
 Handler = Callable[[Core, Any, Now], None]
 

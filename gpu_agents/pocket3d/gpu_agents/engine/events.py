@@ -10,8 +10,8 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.messages import Artifact
 from pocket3d.contracts.worker_frames import AdapterDescription, OutputFile
 
-from .message_limits import DEFAULT_MAX_PAYLOAD
 from ..devices.probes.port import Reading
+from .message_limits import DEFAULT_MAX_PAYLOAD
 
 #: An opaque handle on a request that waits for an answer; the service knows whose it is.
 RequestId = int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .state import Core
 from .lifecycle import ON_DEVICE, RunState, WorkerState
+from .state import Core
 
 
 def check(core: Core) -> None:

@@ -10,13 +10,13 @@ from pocket3d.contracts.fit import Shortfall
 from ..placement.bidding import shortfall_reason
 from ..placement.placement import Placement, place
 from .effects import Exit, RefuseRequest, Reply
-from .state import Core
-from .records import DeviceRecord, StopReason
-from .outbound import full_advert
-from .runs import stop_run
-from .workers import start_if_room, stop_worker, take_worker
 from .events import DrainRequested, LoadRequested, RequestId, StatusRequested, UndrainRequested, UnloadRequested
 from .lifecycle import BEFORE_RUN, ON_DEVICE, RunState, WorkerState
+from .outbound import full_advert
+from .records import DeviceRecord, StopReason
+from .runs import stop_run
+from .state import Core
+from .workers import start_if_room, stop_worker, take_worker
 
 
 def status_requested(core: Core, event: StatusRequested, now: Now) -> None:

@@ -7,10 +7,10 @@ from pocket3d.contracts.commands import AnyOutcome, AttemptFailed, AttemptStarte
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState, Progress, Resident, RunningJob
 
 from .effects import CleanUp, PublishAdvert, PublishProgress, SendOutcomes
-from .state import Core
-from .records import Run
 from .lifecycle import RunState
 from .message_limits import FittedAdvert, fit_advert, fit_outcomes
+from .records import Run
+from .state import Core
 
 #: Characters of a failure's message that are sent on: a report of many must stay within the server's limit.
 _MAX_MESSAGE = 4000

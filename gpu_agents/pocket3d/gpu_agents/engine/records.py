@@ -9,8 +9,8 @@ from pocket3d.contracts.messages import Artifact, Progress, Result
 from pocket3d.contracts.worker_frames import OutputFile
 
 from ..devices.spec import DeviceSpec
-from .effects import HowToStop
 from ..placement.ledger import DeviceLedger
+from .effects import HowToStop
 from .lifecycle import ACTIVE, LOADED, ON_DEVICE, RunState, WorkerState, check_transition
 
 #: Steps of a story that are kept.

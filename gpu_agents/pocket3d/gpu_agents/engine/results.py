@@ -9,12 +9,12 @@ from pocket3d.contracts.jobs import MAX_RESULT_BYTES
 from pocket3d.contracts.messages import Result, Timings
 
 from .effects import ReadResult, StoreResult, UploadOutputs
-from .state import Core
-from .records import Run
-from .outbound import finish, flush_progress
-from .runs import drop_artifacts, end_run, fail_run, leave_device, peak_mb
 from .events import OutputsUploaded, ResultRead, ResultRefused, RunFinished, TaskFailed, UploadFailed
 from .lifecycle import RunState
+from .outbound import finish, flush_progress
+from .records import Run
+from .runs import drop_artifacts, end_run, fail_run, leave_device, peak_mb
+from .state import Core
 
 #: Pause before a result is stored or read again, doubled each time up to the setting.
 _FIRST_STORE_RETRY_S = 0.1

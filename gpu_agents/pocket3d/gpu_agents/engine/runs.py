@@ -7,11 +7,11 @@ from pocket3d.contracts.commands import Award
 from pocket3d.contracts.worker_frames import RunJob
 
 from .effects import CancelOnWorker, CleanUp, DropArtifacts, FetchInputs, RunOnWorker
-from .state import Core
-from .records import Run, StopReason, Worker
-from .outbound import report_failed, report_started
 from .events import InputsFailed, InputsFetched, RunFailed
 from .lifecycle import BEFORE_RUN, RunState, WorkerState, spoils_worker
+from .outbound import report_failed, report_started
+from .records import Run, StopReason, Worker
+from .state import Core
 
 # ---------------------------------------------------------------- begin
 

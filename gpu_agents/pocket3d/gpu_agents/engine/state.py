@@ -10,14 +10,14 @@ from pocket3d.contracts.commands import AnyOutcome, AwardAnswer
 from pocket3d.contracts.parameters import CheckCache
 from pocket3d.contracts.worker_frames import AdapterDescription
 
-from ..placement.bidding import Bidder
 from ..devices.spec import DeviceSpec
-from .effects import Effect
-from .records import DeviceRecord, Run, RunMove, Worker
+from ..placement.bidding import Bidder
 from ..placement.estimates import Estimates
 from ..placement.ledger import DeviceLedger
-from .message_limits import DEFAULT_MAX_PAYLOAD
 from ..settings import AgentSettings
+from .effects import Effect
+from .message_limits import DEFAULT_MAX_PAYLOAD
+from .records import DeviceRecord, Run, RunMove, Worker
 
 
 class Identity(NamedTuple):

@@ -6,14 +6,14 @@ from pocket3d.contracts.clock import Now
 from pocket3d.contracts.failures import FailureCode
 
 from .effects import ProbeNow
+from .lifecycle import BEFORE_RUN, RunState, WorkerState
 from .operator import drain_overdue
-from .state import Core
-from .records import Run, StopReason, Worker
 from .outbound import advert_due, flush_progress, outcomes_next
+from .records import Run, StopReason, Worker
 from .results import retry_now
 from .runs import fail_run, stop_run
+from .state import Core
 from .workers import drop_planned, escalate_stop, stop_worker
-from .lifecycle import BEFORE_RUN, RunState, WorkerState
 
 
 def on_clock_gap(core: Core, now: Now) -> None:

@@ -8,11 +8,11 @@ from pocket3d.contracts.worker_frames import AdapterDescription
 
 from ..placement.placement import Placement
 from .effects import HowToStop, StartWorker, StopWorker
-from .state import Core
-from .records import DeviceRecord, Run, Worker
-from .runs import advance, end_run, fail_run
 from .events import LoadFailed, ModelLoaded, ProbeRead, WorkerExited, WorkerReady
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
+from .records import DeviceRecord, Run, Worker
+from .runs import advance, end_run, fail_run
+from .state import Core
 
 # ---------------------------------------------------------------- start
 

@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: io."""
+"""The agent's shell: messages, files, worker processes and timers; decides nothing."""

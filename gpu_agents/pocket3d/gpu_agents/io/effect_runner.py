@@ -16,8 +16,8 @@ from pocket3d.contracts.commands import OutcomesNoted
 from pocket3d.contracts.messages import read_result
 from pocket3d.contracts.subjects import Subjects
 
-from ..engine import effects, events
 from ..devices.probes.port import Probe
+from ..engine import effects, events
 from .job_files import JobFiles
 from .worker_gateway import WorkerGateway
 

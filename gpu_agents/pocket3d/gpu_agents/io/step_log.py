@@ -8,8 +8,8 @@ import structlog
 
 from pocket3d.contracts.failures import FailureCode
 
-from ..engine.records import Run, RunMove
 from ..engine.lifecycle import RunState
+from ..engine.records import Run, RunMove
 
 log = structlog.get_logger(__name__)
 

@@ -11,14 +11,14 @@ import structlog
 from pocket3d.contracts import worker_frames as frames
 from pocket3d.contracts.failures import FailureCode
 
-from ..engine import events
-from .describe import DeclaredAdapter
 from ..devices.spec import DeviceSpec
+from ..engine import events
 from ..engine.effects import CancelOnWorker, RunOnWorker, StartWorker, StopWorker
-from .job_folders import WorkFolder
-from .ports import WorkerProcesses
 from ..workers.environment import NamespaceError
 from ..workers.launch import WorkerExit, WorkerLaunch
+from .describe import DeclaredAdapter
+from .job_folders import WorkFolder
+from .ports import WorkerProcesses
 
 log = structlog.get_logger(__name__)
 

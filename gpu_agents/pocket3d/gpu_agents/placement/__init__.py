@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: placement."""
+"""Memory of devices: who was promised what, what could be placed, what is bid."""

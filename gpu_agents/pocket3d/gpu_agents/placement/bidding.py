@@ -13,11 +13,11 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.fit import Need, Shortfall, fits
 from pocket3d.contracts.worker_frames import AdapterDescription
 
-from .placement import Placement, declared_mb, place
-from ..engine.records import DeviceRecord, Run, Worker
-from .estimates import Estimates
 from ..engine.lifecycle import RunState, WorkerState
+from ..engine.records import DeviceRecord, Run, Worker
 from ..settings import AgentSettings
+from .estimates import Estimates
+from .placement import Placement, declared_mb, place
 
 _CODES = {
     "device_kind": DeclineCode.NO_DEVICE,

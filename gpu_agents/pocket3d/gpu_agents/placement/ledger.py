@@ -17,8 +17,8 @@ from collections.abc import Collection
 
 from pocket3d.contracts.fit import Room
 
-from ..devices.spec import DeviceSpec
 from ..devices.probes.port import Reading
+from ..devices.spec import DeviceSpec
 
 #: How much less than expected may have become free, MB: drivers round.
 _SLACK_MB = 64

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from pocket3d.contracts.fit import Need, Shortfall, fits
 from pocket3d.contracts.worker_frames import AdapterDescription
 
+from ..engine.lifecycle import WorkerState
 from ..engine.records import DeviceRecord, Worker
 from .estimates import Estimates
-from ..engine.lifecycle import WorkerState
 
 
 class Placement(NamedTuple):

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from .. import logging
+from ..exit_codes import Exit
 from ..up.child import ChildRefused
 from ..up.demo import HOW_TO_LOOK, PROMPTS, DemoPlan, example_photos, make_contact_sheet, report, run_demo
-from ..exit_codes import Exit
 from ..up.stopping import run_until_done
 from ..up.supervisor import NotReady
 from .agent_options import devices_option, models_option

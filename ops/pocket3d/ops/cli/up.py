@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from .. import logging
-from ..up.child import ChildRefused
 from ..exit_codes import Exit
-from ..up.running import AgentPlan, check_agent_id, default_agent_id
 from ..settings import state_folder
+from ..up.child import ChildRefused
+from ..up.running import AgentPlan, check_agent_id, default_agent_id
 from ..up.stopping import run_until_done
 from ..up.supervisor import NotReady, Supervisor, UpPlan
 from .agent_options import agent_options

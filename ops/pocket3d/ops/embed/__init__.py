@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: embed."""
+"""What an embedded system needs: `pocket3d.ops.scheduler` is its face."""

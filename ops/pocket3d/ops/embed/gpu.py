@@ -7,8 +7,8 @@ import os
 import threading
 from typing import Any
 
-from pocket3d.gpu_agents.devices.spec import parse_devices
 from pocket3d.gpu_agents.devices.probes.inventory import Inventory, open_devices
+from pocket3d.gpu_agents.devices.spec import parse_devices
 
 #: As `--devices`.
 DEVICES_VARIABLE = "POCKET3D_DEVICES"

@@ -6,7 +6,7 @@ import structlog
 
 
 def into_standard_library() -> None:
-    """Send our log to the standard library's `logging`, under our modules' names (`pocket3d.bus.nats_server.embedded`), unless the
+    """Send our log to the standard library's `logging`, under our modules' names (`pocket3d.bus.connect`), unless the
     program has set structlog up itself. Without any set-up warnings and errors are shown, as Python does.
     """
     if structlog.is_configured():

@@ -16,8 +16,8 @@ from pocket3d.bus.client import Client
 from pocket3d.bus.client.errors import ClientError
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
-from pocket3d.bus.port import BusError
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
+from pocket3d.bus.port import BusError
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.contracts.worker_frames import AdapterDescription
 from pocket3d.coordinator.service import CoordinatorService

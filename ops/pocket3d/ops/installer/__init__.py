@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: installer."""
+"""Environments of upstream models, made from their recipes."""

@@ -12,11 +12,11 @@ from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 from pocket3d.coordinator.engine.job import JobRecord
 from pocket3d.coordinator.service import CoordinatorService
 from pocket3d.coordinator.settings import CoordinatorSettings
-from pocket3d.gpu_agents.io.describe import DeclaredAdapter
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.gpu_agents.engine.effects import Effect
 from pocket3d.gpu_agents.engine.engine import AgentEngine
 from pocket3d.gpu_agents.engine.events import Event
+from pocket3d.gpu_agents.io.describe import DeclaredAdapter
 from pocket3d.gpu_agents.service import AgentService
 from pocket3d.gpu_agents.settings import AgentSettings
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from pocket3d.contracts import worker_frames as frames
 from pocket3d.contracts.worker_frames import AdapterDescription, Frame, OutputFile, RunJob
-from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.gpu_agents.devices.probes.port import Reading
+from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.gpu_agents.workers.launch import WorkerExit, WorkerLaunch
 
 from .network import Network

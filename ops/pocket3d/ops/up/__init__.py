@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: up."""
+"""A whole system on one machine: its processes, kept running, and the demo."""

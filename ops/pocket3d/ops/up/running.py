@@ -99,9 +99,9 @@ async def run_agent(
         Disconnected, Refused, ConnectError: as `JetStreamBus.connect`.
     """
     from pocket3d.adapters.catalogue.models_yaml import builtin_models, load_models_yaml
-    from pocket3d.gpu_agents.io.describe import DeclaredAdapter
-    from pocket3d.gpu_agents.devices.spec import parse_devices
     from pocket3d.gpu_agents.devices.probes.inventory import open_devices
+    from pocket3d.gpu_agents.devices.spec import parse_devices
+    from pocket3d.gpu_agents.io.describe import DeclaredAdapter
     from pocket3d.gpu_agents.service import AgentService
     from pocket3d.gpu_agents.settings import AgentSettings
     from pocket3d.gpu_agents.workers import WorkerHost

@@ -25,8 +25,8 @@ import structlog
 from pocket3d.bus.client.errors import ClientError
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
-from pocket3d.bus.port import BusError
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
+from pocket3d.bus.port import BusError
 from pocket3d.contracts.api import AgentList, EmptyRequest
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.subjects import Subjects

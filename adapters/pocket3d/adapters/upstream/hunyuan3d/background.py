@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...errors import AdapterUnavailable, InvalidInput
 from ...catalogue.needs import installed
+from ...errors import AdapterUnavailable, InvalidInput
 
 _OPAQUE = 255
 #: The network that upstream's remover uses.

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...runtime import torch_memory
 from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import json_schema
 from ...errors import AdapterUnavailable, InvalidInput
 from ...licenses import License
+from ...runtime import torch_memory
 from ..hub import Source
 from ..model import UpstreamConfig, UpstreamModel
 from . import background, upstream, weights

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import AdapterUnavailable
 from ...catalogue.needs import installed
+from ...errors import AdapterUnavailable
 from .versions import Version
 
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ...catalogue.needs import what_is_missing
 from ...errors import AdapterUnavailable, InvalidInput
 from ...licenses import License
 from ...segment_models import MeshSegmentationModel
 from ..model import UpstreamConfig, UpstreamModel
-from ...catalogue.needs import what_is_missing
 from .options import PartFieldOptions
 
 #: Features of one face take 1.8 kB; the clustering needs several times that.
@@ -123,8 +123,8 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import MeshLimits, read_mesh
-        from ...mesh.result import describe_mesh
         from ...mesh.part_files import write_parts
+        from ...mesh.result import describe_mesh
         from .clustering import cluster_faces
 
         response: dict[str, Any] = super()._process_request(inputs)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...runtime import torch_memory
 from ...authoring.mesh_job import finish_mesh
 from ...errors import InvalidInput
 from ...licenses import License
+from ...runtime import torch_memory
 from ..hub import Source
 from ..model import UpstreamConfig, UpstreamModel
 from . import upstream, weights

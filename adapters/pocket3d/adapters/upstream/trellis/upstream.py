@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...catalogue.needs import installed
 from ...errors import AdapterUnavailable
 from ...runtime.failure_mapping import is_out_of_memory
-from ...catalogue.needs import installed
 
 #: Importing either pipeline imports both, so all of these are needed always (top-level modules).
 NEEDED = (

@@ -21,11 +21,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from ...catalogue.needs import what_is_missing
 from ...errors import AdapterUnavailable
 from ...licenses import License
 from ...rig_models import AutoRigModel
 from ..model import UpstreamConfig, UpstreamModel
-from ...catalogue.needs import what_is_missing
 from .options import UniRigOptions
 
 _VOXEL_BACKENDS = ("open3d", "pyrender")

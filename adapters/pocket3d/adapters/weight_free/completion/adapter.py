@@ -43,9 +43,9 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_scene
-        from ...mesh.write import write_mesh
         from ...mesh.parts import parts_of
         from ...mesh.result import scene_statistics
+        from ...mesh.write import write_mesh
         from .closing import close_part
         from .holes import METHOD, SOURCE
 

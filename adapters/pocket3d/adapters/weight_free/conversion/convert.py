@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...mesh.write import write_mesh
 from ...mesh.parts import colour_bytes, is_linear, look_of, parts_of
+from ...mesh.write import write_mesh
 
 _EXTRA_MAPS = ("normalTexture", "metallicRoughnessTexture", "occlusionTexture", "emissiveTexture")
 #: From +Y up to +Z up: a quarter turn about x.

@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+from ...authoring.input_checks import image_field
 from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import Meta
 from ...authoring.weight_free import WeightFreeModel
-from ...authoring.input_checks import image_field
 from ...mesh_models import MultiModalMeshModel
 from ..procedural.grammar import parse
 from ..procedural.grammar import vocabulary_text as nouns_text

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from ...authoring.input_checks import image_field
 from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import ImageFiles, MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
-from ...authoring.input_checks import image_field
 from ...texture_models import ImageToTextureModel
 
 _ROUGHNESS = 0.8

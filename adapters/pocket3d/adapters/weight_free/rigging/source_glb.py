@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...mesh.write import glb_bytes
 from ...mesh.parts import colour_bytes, is_linear, parts_of
+from ...mesh.write import glb_bytes
 
 
 def world_glb(scene: Any) -> bytes:

@@ -45,8 +45,8 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_mesh
-        from ...mesh.repair import NoSolid
         from ...mesh.part_files import write_parts
+        from ...mesh.repair import NoSolid
         from .partition import segment
 
         response: dict[str, Any] = super()._process_request(inputs)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...authoring.input_checks import image_field
 from ...authoring.mesh_job import finish_mesh
 from ...authoring.weight_free import WeightFreeModel
-from ...authoring.input_checks import image_field
 from ...mesh_models import ImageToMeshModel
 from .options import PhotoOptions
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 
 from ...mesh.input import MeshLimits
-from ...mesh.write import Material, MeshPart
 from ...mesh.triangles import FloatArray, IntArray, area_vectors, areas, unit
 from ...mesh.weld import weld_vertices
+from ...mesh.write import Material, MeshPart
 from .atlas import Texels, Unwrapped, fill, rasterise, unwrap
 from .noise import Noise
 from .patterns import Shade, SurfaceSample, colour_tensor, paint

@@ -1,1 +1,1 @@
-"""NEEDS A SENTENCE: objects."""
+"""Files in JetStream's object stores: their layout, upload and download."""

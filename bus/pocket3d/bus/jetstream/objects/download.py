@@ -18,11 +18,11 @@ from nats.aio.msg import Msg as NatsMsg
 
 from pocket3d.contracts.bounds import decimal
 
-from . import layout as layout
 from ...names import chunk_subject, object_stream
+from ...port import BusError, Disconnected, ObjectInfo, OutcomeUnknown, Refused, Stored
+from . import layout as layout
 from .layout import ArtifactBroken, ObjectRecord
 from .link import TRANSIENT, ObjectLink
-from ...port import BusError, Disconnected, ObjectInfo, OutcomeUnknown, Refused, Stored
 
 #: Asked for at once, bytes; about twice this is held in memory.
 _BATCH_BYTES = 4 * 1024 * 1024

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import structlog
 
-from . import layout as layout
-from ..connection import Connection
 from ...names import chunk_subject, object_stream, record_subject
-from .layout import ObjectRecord
 from ...port import BusError, Disconnected, NoResponders, ObjectInfo, OutcomeUnknown, Stored
+from ..connection import Connection
 from ..publisher import Publisher
 from ..reader import Answer, Reader
+from . import layout as layout
+from .layout import ObjectRecord
 
 _log = structlog.get_logger("pocket3d.bus.objects")
 

@@ -19,12 +19,12 @@ from typing import BinaryIO
 import msgspec
 import structlog
 
-from . import layout as layout
 from ...file_digest import open_source, sha256_of
 from ...names import chunk_subject, record_subject
+from ...port import BusError, ObjectInfo
+from . import layout as layout
 from .layout import ArtifactBroken, ObjectRecord
 from .link import TRANSIENT, ObjectLink
-from ...port import BusError, ObjectInfo
 
 _log = structlog.get_logger("pocket3d.bus.objects")
 

@@ -11,12 +11,12 @@ from ..lazy import Entry, LazyGroup
 from ..options import json_option
 
 ADAPTER_COMMANDS: dict[str, Entry] = {
-    "list": Entry("adapters_list", "List all known adapters: requirement, licence, and why one is not available."),
-    "show": Entry("adapters_show", "Show all about one adapter, with its parameters."),
-    "new": Entry("adapters_new", "Write a working package for a new adapter, with its test."),
-    "check": Entry("adapters_check", "Run one adapter without a server against its contract."),
-    "install": Entry("adapters_install", "Prepare the environment of an adapter from its recipe."),
-    "convert": Entry("adapters_convert", "Turn a models.yaml of 3DAIGC-API into ours."),
+    "list": Entry("adapters.list", "List all known adapters: requirement, licence, and why one is not available."),
+    "show": Entry("adapters.show", "Show all about one adapter, with its parameters."),
+    "new": Entry("adapters.new", "Write a working package for a new adapter, with its test."),
+    "check": Entry("adapters.check", "Run one adapter without a server against its contract."),
+    "install": Entry("adapters.install", "Prepare the environment of an adapter from its recipe."),
+    "convert": Entry("adapters.convert", "Turn a models.yaml of 3DAIGC-API into ours."),
 }
 
 

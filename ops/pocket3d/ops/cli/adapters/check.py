@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
+from pocket3d.adapters.catalogue.models_yaml import ConfiguredAdapter
 from pocket3d.adapters.check import Report, check_spec
 from pocket3d.adapters.kit.checked_process import ProcessError, describe
 from pocket3d.adapters.kit.contract_checks import CheckPlan
-from pocket3d.adapters.catalogue.models_yaml import ConfiguredAdapter
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.worker_frames import AdapterSpec
 

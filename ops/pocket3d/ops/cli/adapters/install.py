@@ -17,10 +17,10 @@ from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
 from ... import logging
 from ...exit_codes import Exit
-from ...installer.known_adapters import catalogue
 from ...installer.environments import Planned, chosen, entry, license_need, needs, plan
-from ...installer.run import Installer, InstallError, look
+from ...installer.known_adapters import catalogue
 from ...installer.models_file import entry_text, with_entry
+from ...installer.run import Installer, InstallError, look
 from ...settings import state_folder
 from ..errors import CliError, explain_to_user
 from ..licence_text import licence_fields

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal, TextIO, cast
 
 import msgspec
@@ -17,7 +17,7 @@ import structlog
 
 from pocket3d.contracts.clock import rfc3339
 
-from .redaction import clean
+from .redaction import clean_line
 
 Format = Literal["auto", "json", "text"]
 #: What people may ask for, least first.
@@ -73,15 +73,13 @@ def _stamp(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[st
     return line
 
 
-def _redact(_: Any, __: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
-    cleaned: dict[str, Any] = clean(line)
-    return cleaned
+def _redact(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    return clean_line(line)
 
 
-def _to_json(_: Any, __: str, line: MutableMapping[str, Any]) -> str:
-    ordered = {key: line[key] for key in _FIRST if line.get(key) is not None}
-    ordered.update((key, value) for key, value in line.items() if key not in ordered)
-    return _encoder.encode(ordered).decode()
+def _to_json(_: Any, __: str, line: Mapping[str, Any]) -> str:
+    first = {key: line[key] for key in _FIRST if line.get(key) is not None}
+    return _encoder.encode({**first, **line}).decode()
 
 
 class _Tolerant:

@@ -8,11 +8,13 @@ import logging as standard_logging
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pocket3d.contracts.clock import parse_rfc3339
 from pocket3d.ops import logging
 from pocket3d.ops.embed.logs import into_standard_library
-from pocket3d.ops.redaction import HIDDEN, clean
+from pocket3d.ops.redaction import HIDDEN, clean, clean_line
 
 SEED = "SU" + "A" * 56
 JWT = "eyJhbGciOiJlZDI1NTE5In0.eyJqdGkiOiJhYmMifQ.c2lnbmF0dXJl"
@@ -116,3 +118,15 @@ def test_secrets_are_known_by_their_form() -> None:
 def test_the_words_of_our_own_stay() -> None:
     ours = {"token": "1795471234567-1", "seed": 7, "url": "nats://127.0.0.1:4222", "servers": ["a", "b"], "n": 1.5}
     assert clean(ours) == ours
+
+
+_PARTS = ["", "job", "nats://u:pw@h", "Bearer abcdefgh1234", "bEARER  abcdefgh1234", "SU" + "A" * 56]
+_PARTS += ["eyJ0eXAiOiJK.eyJzdWIiOiJV", "hf_" + "a" * 24, "x" * 60]
+_TEXTS = st.lists(st.sampled_from(_PARTS), max_size=3).map(" ".join)
+_VALUES = st.one_of(_TEXTS, st.none(), st.booleans(), st.integers(), st.lists(_TEXTS, max_size=2))
+_NAMES = st.sampled_from(["event", "job_id", "why", "password", "NKEY_SEED", "token", "seed"])
+
+
+@given(st.dictionaries(_NAMES, st.one_of(_VALUES, st.dictionaries(_NAMES, _VALUES, max_size=2)), max_size=5))
+def test_a_line_is_cleaned_as_each_of_its_values(line: dict[str, object]) -> None:
+    assert clean_line(dict(line)) == clean(line)

@@ -155,8 +155,10 @@ class AgentRig:
         raised_mb: int | None = None,
         limits: Limits | None = None,
         feature: str = "text_to_mesh",
+        inputs: dict[str, Any] | None = None,
     ) -> Award:
         self._awards += 1
+        inputs = inputs or {"text_prompt": "a chair"}
         return Award(
             job_id=f"job-{self._awards}",
             feature=feature,
@@ -164,7 +166,7 @@ class AgentRig:
             token=token or f"{EPOCH}-{self._awards}",
             adapter_id=adapter_id,
             device=device or next(iter(self.engine.core.devices)),
-            job=Job(inputs={"text_prompt": "a chair"}, vram_mb=vram_mb, limits=limits or Limits(), metadata={"n": 1}),
+            job=Job(inputs=inputs, vram_mb=vram_mb, limits=limits or Limits(), metadata={"n": 1}),
             submitted_at="2026-11-23T21:50:00.000Z",
             queued_s=0.5,
             vram_mb=raised_mb,

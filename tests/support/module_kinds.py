@@ -162,6 +162,7 @@ SHELLS = frozenset(
         "pocket3d.coordinator.io.ack_batcher",
         "pocket3d.coordinator.io.api",
         "pocket3d.coordinator.io.effect_runner",
+        "pocket3d.coordinator.io.agent_records",
         "pocket3d.coordinator.io.leader_record_io",
         "pocket3d.coordinator.io.leader_term",
         "pocket3d.coordinator.service",

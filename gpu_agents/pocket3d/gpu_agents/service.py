@@ -272,6 +272,9 @@ class AgentService:
     def _handle(self, event: events.Event, runner: EffectRunner) -> None:
         for effect in self.engine.handle(event, self._clock()):
             runner.run(effect)
-        log_moves(self.engine.moves, self.identity.agent_id)
+        if self.engine.moves:
+            # Behind what the effects have begun: a job does not wait for its line in the log.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(log_moves, tuple(self.engine.moves), self.identity.agent_id)
         if isinstance(event, events.CommandReceived | events.CommandUnreadable):
             self._requests.forget(event.request)

@@ -308,13 +308,12 @@ async def test_each_step_of_a_job_is_one_line_of_the_log(stage: Stage) -> None:
         award = await stage.award()
         await stage.result(award.job_id)
         await until(lambda: not stage.service.engine.core.runs)
+        await asyncio.sleep(0)  # lines are written behind the step itself
     lines = [entry for entry in logs if entry.get("job_id") == award.job_id]
     assert [entry["event"] for entry in lines if entry["event"] not in ("job loading",)] == [
         "job accepted",
-        "job fetching",
         "job running",
         "job uploading",
-        "job storing",
         "job stored",
     ]
     for entry in lines:

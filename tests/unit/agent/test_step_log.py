@@ -19,9 +19,15 @@ def said(rig: AgentRig) -> list[tuple[str, str | None]]:
 def test_a_job_that_waits_for_its_model() -> None:
     rig = AgentRig()
     token = rig.take()
-    assert said(rig) == [("job accepted", None), ("job fetching", None)]
+    assert said(rig) == [("job accepted", None)]
     rig.fetch(token)
     assert said(rig) == [("job loading", None)]
+
+
+def test_the_fetching_of_files_is_a_step() -> None:
+    rig = AgentRig()
+    rig.take(inputs={"mesh_path": {"artifact": "a"}})
+    assert said(rig) == [("job accepted", None), ("job fetching", None)]
 
 
 def test_how_a_job_ends_without_a_result() -> None:

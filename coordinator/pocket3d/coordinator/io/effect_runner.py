@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -45,6 +46,7 @@ from ..leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER
 from ..leadership.term_engine import TermEffect, TermEvent
 from .ack_batcher import AckBatcher
+from .agent_records import forget_agent, record_agent
 from .leader_record_io import read_leader_record, write_leader_record
 from .step_log import log_queued, log_step
 
@@ -99,7 +101,7 @@ class EffectRunner:
         self._request_ids = itertools.count(1)
         #: Done at once, without an answer.
         self._local: dict[type, Callable[[Any], None]] = {
-            effects.NoteStep: lambda e: log_step(e.step),
+            effects.NoteStep: self._note_step,
             effects.ProveLeadership: lambda e: links.renew_lease(),
             effects.ReadJobs: lambda e: links.read_jobs(e.more),
             event_log.FencedOut: lambda e: links.on_fenced_out(),
@@ -115,6 +117,10 @@ class EffectRunner:
             return
         call, bounded = _CALLS[type(effect)]
         self._tasks.spawn(self._answer(call, effect), bounded=bounded)
+
+    def _note_step(self, effect: effects.NoteStep) -> None:
+        # Behind what was begun before: a job does not wait for its line in the log.
+        asyncio.get_running_loop().call_soon(log_step, effect.step)
 
     async def _answer(self, call: Call, effect: Any) -> None:
         event = await call(self, effect)
@@ -356,20 +362,6 @@ class EffectRunner:
             # It comes again.
             log.debug("an outcome was not answered", error=str(error))
 
-    # -- the agents bucket: for eyes and for the next leader
-
-    async def _record_agent(self, effect: effects.RecordAgent) -> None:
-        try:
-            await self._bus.kv_put(self._subjects.agents_bucket, effect.record.agent_id, encode(effect.record))
-        except BusError as error:
-            log.debug("an agent was not recorded", agent_id=effect.record.agent_id, error=str(error))
-
-    async def _forget_agent(self, effect: effects.ForgetAgent) -> None:
-        try:
-            await self._bus.kv_delete(self._subjects.agents_bucket, effect.agent_id)
-        except BusError as error:
-            log.debug("an agent was not forgotten", agent_id=effect.agent_id, error=str(error))
-
 
 def _failed(effect: TermEffect, error: BusError) -> events.EffectFailed:
     log.debug("again in a moment", effect=type(effect).__name__, error=str(error))
@@ -396,6 +388,6 @@ _CALLS: dict[type, tuple[Call, bool]] = {
     effects.SendCancels: (EffectRunner._send_cancels, False),
     effects.AskState: (EffectRunner._ask_state, False),
     effects.NoteOutcomes: (EffectRunner._note_outcomes, False),
-    effects.RecordAgent: (EffectRunner._record_agent, True),
-    effects.ForgetAgent: (EffectRunner._forget_agent, True),
+    effects.RecordAgent: (lambda runner, effect: record_agent(runner._bus, runner._subjects, effect), True),
+    effects.ForgetAgent: (lambda runner, effect: forget_agent(runner._bus, runner._subjects, effect), True),
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import structlog
 
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.jobs import is_file_key
 
 from ..engine.lifecycle import RunState
 from ..engine.records import Run, RunMove
@@ -20,7 +21,6 @@ _STEPS: dict[RunState, str] = {
     RunState.RUNNING: "job running",
     RunState.CANCELLING: "job stopping",
     RunState.UPLOADING: "job uploading",
-    RunState.STORING: "job storing",
 }
 _ENDS: dict[str, str] = {
     FailureCode.CANCELLED.value: "job cancelled",
@@ -58,4 +58,9 @@ def _words(move: RunMove) -> tuple[str, dict[str, str]] | None:
             # Its end was told when it came; now the coordinator has noted it.
             return None
         return ("job stored", {}) if run.won else ("job stored by another attempt", {"why": move.why})
+    if move.finish is RunState.STORING or (
+        move.finish is RunState.FETCHING and not any(map(is_file_key, run.award.job.inputs))
+    ):
+        # Milliseconds, unless something fails: the next line says so.
+        return None
     return _STEPS[move.finish], {} if move.start is None else {"why": move.why}

@@ -28,7 +28,7 @@ class Command(Message, frozen=True, kw_only=True, tag_field="type"):
 
 
 class ReportState(Command, frozen=True, kw_only=True, tag="report_state"):
-    """Say what you have and run, now. Answered with `StateReported`. From the answer on, older epochs are refused."""
+    """Asks for a full advert, now. Answered with `StateReported`; from that answer on the agent refuses older epochs."""
 
 
 class Lot(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,14 +49,14 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallForBids(Command, frozen=True, kw_only=True, tag="call_for_bids"):
-    """What would you do with these? Answered with `CallAnswered` on `p3d.bids.<coordinator_id>`."""
+    """Asks an agent for bids on lots. Answered with `CallAnswered` on `p3d.bids.<coordinator_id>`."""
 
     call_id: Sequence
     lots: list[Lot]
 
 
 class Award(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at one job."""
+    """One attempt at one job, as it is assigned to an agent."""
 
     job_id: str
     #: As published (the result uses it).
@@ -74,13 +74,13 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AwardJobs(Command, frozen=True, kw_only=True, tag="award_jobs"):
-    """These are yours. Answered with `AwardsAnswered`, job by job."""
+    """Assigns attempts to the agent. Answered with `AwardsAnswered`, job by job."""
 
     awards: list[Award]
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
-    """Stop one attempt."""
+    """Names one attempt to stop, and why."""
 
     job_id: str
     token: str
@@ -88,7 +88,7 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CancelAttempts(Command, frozen=True, kw_only=True, tag="cancel_attempts"):
-    """Stop these attempts. Answered with `CancelsNoted`; the end itself is an outcome with code `cancelled`."""
+    """Stops attempts. Answered with `CancelsNoted`; the end itself is an outcome with code `cancelled`."""
 
     cancels: list[Cancel]
 
@@ -160,7 +160,7 @@ class BidPlaced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BidDeclined(msgspec.Struct, frozen=True, kw_only=True):
-    """Why no offer is made for a lot."""
+    """Says why the agent makes no offer for a lot."""
 
     lot: Count
     reasons: list[Reason]
@@ -177,7 +177,7 @@ class CallAnswered(AgentReply, frozen=True, kw_only=True, tag="call_answered"):
 
 
 class AwardAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Accepted, or declined with the reason."""
+    """Says whether the agent takes one job, or why it declines it."""
 
     job_id: str
     token: str
@@ -201,7 +201,7 @@ class CancelsNoted(AgentReply, frozen=True, kw_only=True, tag="cancels_noted"):
 
 
 class CommandRefused(AgentReply, frozen=True, kw_only=True, tag="command_refused"):
-    """The command's epoch is older than `epoch`, or its shape is wrong."""
+    """Refuses a command whose epoch is older than `epoch`, or whose shape is wrong."""
 
     code: str
     message: str
@@ -212,7 +212,7 @@ AnyReply = StateReported | AwardsAnswered | CancelsNoted | CommandRefused
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """Base of what became of an attempt."""
+    """Base of the messages that say what became of an attempt."""
 
     job_id: str
     token: str
@@ -223,13 +223,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class AttemptStarted(Outcome, frozen=True, kw_only=True, tag="attempt_started"):
-    """The agent works on it (inputs are fetched or the model is loaded or the run began)."""
+    """The agent works on the attempt (inputs are fetched or the model is loaded or the run began)."""
 
     pid: ProcessId | None = None
 
 
 class AttemptFailed(Outcome, frozen=True, kw_only=True, tag="attempt_failed"):
-    """It ended without a result: a failure, a cancel (`cancelled`) or a hand-back (`handed_back`)."""
+    """The attempt ended without a result: a failure, a cancel (`cancelled`) or a hand-back (`handed_back`)."""
 
     code: str
     message: str
@@ -245,7 +245,7 @@ AnyOutcome = AttemptStarted | AttemptFailed
 
 
 class OutcomesReported(AgentReply, frozen=True, kw_only=True, tag="outcomes_reported"):
-    """Outcomes not yet answered, sent again until they are."""
+    """Reports outcomes; those without an answer are sent again until they have one."""
 
     outcomes: list[AnyOutcome]
 

@@ -272,7 +272,7 @@ class CoordinatorService:
             on_fenced_out=self._on_fenced_out,
         )
         if not self._leads(lead):
-            # Deposed meanwhile: its end waits in the queue.
+            # Another leads meanwhile: the end of this term waits in the queue.
             term.silence()
         assert self._tasks is not None
         self._tasks.spawn(self._guard(term), bounded=False)

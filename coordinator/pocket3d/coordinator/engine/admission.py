@@ -74,8 +74,8 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
 
 def ack_twins(core: Core, job_id: str) -> None:
     """It is known which message is the job: the others are second publishes."""
-    for twin in core.duplicate_submissions.pop(job_id, {}).values():
-        core.do(AckJob(twin.priority, twin.seq))
+    for duplicate in core.duplicate_submissions.pop(job_id, {}).values():
+        core.do(AckJob(duplicate.priority, duplicate.seq))
 
 
 def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
@@ -86,10 +86,10 @@ def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
         return
     ack_twins(core, record.job_id)
     record.rejection_published = record.retry is not None and record.retry.rejection is not None
-    orphan = core.early_results.pop(record.job_id, None)
-    if orphan is not None:
+    early = core.early_results.pop(record.job_id, None)
+    if early is not None:
         record.move(JobState.RECOVERING, "its result is stored already")
-        finalize(core, record, *orphan, now)
+        finalize(core, record, *early, now)
         return
     begin(core, record, "new", now)
 

@@ -182,7 +182,9 @@ def ask_again(core: Core, record: JobRecord) -> None:
 
 
 def result_read(core: Core, event: ResultRead, now: Now) -> None:
-    """What the results stream holds for a job in doubt, or for a result of ours that met a conflict."""
+    """Take in what the results stream holds for a job whose agent no longer lists it, or whose proposed result met a
+    conflict.
+    """
     record = core.jobs.get(event.job_id)
     if record is None:
         return

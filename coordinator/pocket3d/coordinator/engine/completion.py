@@ -92,7 +92,7 @@ def finish(
     *,
     field: str | None = None,
 ) -> None:
-    """Propose a terminal result. While the leadership is in doubt, later."""
+    """Propose a terminal result. While it is not certain that this coordinator leads, later."""
     attempts = record.retry.attempts if record.retry else []
     error = JobError(code=code.value, message=message, field=field, attempts=list(attempts))
     if not core.may_decide:

@@ -59,25 +59,25 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
         record.move(JobState.RECOVERING, "its id is known")
     ack_twins(core, record.job_id)
     rejection = record.retry.rejection if record.retry else None
-    orphan = core.early_results.pop(record.job_id, None)
+    early = core.early_results.pop(record.job_id, None)
     if status is None:
         # Somebody else's bytes, or a later version's: only the results stream can say whether the job has ended.
-        if orphan is not None:
-            finalize(core, record, *orphan, now)
+        if early is not None:
+            finalize(core, record, *early, now)
             return
         record.recovery = Recovery(None)
         core.index.file(record)
         look_for_recovering(core, now)
         return
     if status.status in TERMINAL and (status.status != "rejected" or rejection is None):
-        record.result_seq = orphan[1] if orphan is not None else None
+        record.result_seq = early[1] if early is not None else None
         record.move(JobState.FINISHED, f"its story ended with {status.status}")
         core.do(AckJob(record.job_class.priority, record.seq, record.job_id, answer=True))
         return
     # Of a bad request the event comes before the result: the former leader may not have got so far.
     record.rejection_published = status.status == "rejected"
-    if orphan is not None:
-        finalize(core, record, *orphan, now)
+    if early is not None:
+        finalize(core, record, *early, now)
         return
     record.attempt_no = status.attempt
     record.started_published = status.status == "running"

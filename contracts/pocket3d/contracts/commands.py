@@ -28,7 +28,7 @@ class Command(Message, frozen=True, kw_only=True, tag_field="type"):
 
 
 class ReportState(Command, frozen=True, kw_only=True, tag="report_state"):
-    """Asks for a full advert, now. Answered with `StateReported`; from that answer on the agent refuses older epochs."""
+    """Asks for a full advert, now. Answered with `StateReported`; from then on the agent refuses older epochs."""
 
 
 class Lot(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ class Backfill:
         self.hold: BackfillReservation | None = None
 
     def consider(self, record: JobRecord, next_start: tuple[str, str, float] | None, now_mono: float) -> None:
-        """The oldest job past its limit may hold the device on which it could start first."""
+        """Reserve, for the oldest job past its limit, the device on which it could start first."""
         if next_start is None or now_mono - record.queued_at < self._hold_after_s:
             return
         key = record.group_key()
@@ -36,7 +36,7 @@ class Backfill:
         self.hold = BackfillReservation(record.job_id, key, agent_id, device, start_at)
 
     def check(self, key: GroupKey, bids: list[LotBid]) -> None:
-        """The held device must still be one that offers itself for the lot."""
+        """Drop the reservation if its device no longer bids for the lot."""
         hold = self.hold
         if hold is not None and hold.key == key:
             places = {(lot_bid.agent_id, lot_bid.bid.device) for lot_bid in bids}
@@ -44,22 +44,22 @@ class Backfill:
                 self.hold = None
 
     def release_job(self, job_id: str) -> None:
-        """The job has its device, or has ended."""
+        """End the reservation of a job that has its device, or has ended."""
         if self.hold is not None and self.hold.job_id == job_id:
             self.hold = None
 
     def release_group(self, key: GroupKey) -> None:
-        """No agent is asked for jobs of that lot any more."""
+        """End the reservation of a lot for which no agent is asked any more."""
         if self.hold is not None and self.hold.key == key:
             self.hold = None
 
     def release_place(self, key: GroupKey, agent_id: str, device: str) -> None:
-        """A job of that lot has the device."""
+        """End the reservation when a job of its lot gets the device."""
         hold = self.hold
         if hold is not None and (hold.key, hold.agent_id, hold.device) == (key, agent_id, device):
             self.hold = None
 
     def release_agent(self, agent_id: str) -> None:
-        """The agent is gone."""
+        """End the reservation of a device whose agent is lost."""
         if self.hold is not None and self.hold.agent_id == agent_id:
             self.hold = None

@@ -1,4 +1,4 @@
-"""Offers that stand: where one agent alone could take a kind of job, and was loaded for it when last asked.
+"""Bids that can be used again: one agent alone could take a kind of job, and was warm for it when last asked.
 
 A call for bids costs a job a round trip. It tells nothing new when the only bidder has said that its offer stands and
 nothing has happened to it since, so the job is awarded on that offer; the agent's ledger has the last word as ever.
@@ -19,7 +19,7 @@ _KINDS = 256
 
 
 class StandingOffer(NamedTuple):
-    """The place where jobs of one lot go, and the fleet in which that was so."""
+    """One bid for a lot, and the version of the fleet for which it holds."""
 
     agent_id: str
     device: str
@@ -29,7 +29,7 @@ class StandingOffer(NamedTuple):
 
 
 class BidCache:
-    """What was offered in earlier rounds and still stands. Pure.
+    """Bids of earlier rounds that can be used without another call. Pure.
 
     Args:
         queue: who waits.
@@ -42,7 +42,7 @@ class BidCache:
         self._offers: dict[GroupKey, StandingOffer] = {}
 
     def note(self, key: GroupKey, bids: Sequence[LotBid], now_mono: float) -> None:
-        """Remember what a round was offered for a lot; anything but one offer that stands ends the former one."""
+        """Remember the bid of a round for a lot; anything but one reusable bid ends the former one."""
         self._offers.pop(key, None)
         if len(bids) != 1 or not bids[0].bid.stands or key.excluded:
             return
@@ -55,15 +55,15 @@ class BidCache:
                 del self._offers[next(iter(self._offers))]
 
     def __len__(self) -> int:
-        """Kinds of jobs for which an offer is remembered."""
+        """Lots for which a bid is remembered."""
         return len(self._offers)
 
     def withdraw(self, agent_id: str) -> None:
-        """Forget what an agent has offered."""
+        """Forget the bids of an agent."""
         self._offers = {key: offer for key, offer in self._offers.items() if offer.agent_id != agent_id}
 
     def for_lot(self, key: GroupKey, now_mono: float) -> StandingOffer | None:
-        """The offer that stands for a lot at this moment."""
+        """The bid that may be used for a lot at this moment, if any."""
         offer = self._offers.get(key)
         if offer is None:
             return None
@@ -76,7 +76,7 @@ class BidCache:
         return offer
 
     def take(self, now_mono: float) -> list[Assignment]:
-        """Place the one job that waits. With several, a round decides who comes first."""
+        """Place the only queued job by a remembered bid; with several queued, a round decides who comes first."""
         if len(self._queue.active) != 1:
             return []
         (line,) = self._queue.active.values()

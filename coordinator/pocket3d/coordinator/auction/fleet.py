@@ -18,7 +18,7 @@ from ..settings import CoordinatorSettings
 
 
 def heard_record(advert: Advert, at: str) -> AgentRecord:
-    """Of an agent that was heard and never recorded: enough for a new leader to ask it what it runs."""
+    """A record of an agent that advertised and was never recorded: enough for a new leader to ask it what it runs."""
     return AgentRecord(
         agent_id=advert.agent_id,
         incarnation=advert.incarnation,
@@ -46,12 +46,12 @@ class Bench:
 
 
 def started_ms(incarnation: str) -> int:
-    """When a life of an agent began, Unix milliseconds; 0 where its name does not say."""
+    """When an incarnation of an agent began, Unix milliseconds; 0 where its name does not say."""
     return decimal(incarnation.partition("-")[0]) or 0
 
 
 class CapacitySnapshot(NamedTuple):
-    """What of an advert matters for placing jobs."""
+    """The part of an advert that matters for placing jobs."""
 
     kind: tuple[str, bool, int]
     tokens: frozenset[str]
@@ -72,7 +72,7 @@ class CapacitySnapshot(NamedTuple):
 
 
 class AgentView:
-    """One agent as last heard."""
+    """One agent as it was last seen."""
 
     def __init__(self, advert: Advert, last_seen: float) -> None:
         self.advert = advert
@@ -96,11 +96,11 @@ class AgentView:
 
     @property
     def agent_id(self) -> str:
-        """Its id."""
+        """The agent's id."""
         return self.advert.agent_id
 
     def device(self, device_id: str) -> DeviceState | None:
-        """One of its devices."""
+        """One of the agent's devices, by id."""
         return next((d for d in self.advert.devices if d.id == device_id), None)
 
     def serving(self, key: GroupKey) -> Iterator[AdapterOffer]:
@@ -116,7 +116,7 @@ class AgentView:
                 yield offer
 
     def composition(self) -> object:
-        """What decides whether a job could ever run here."""
+        """The facts that decide whether a job could ever run on this agent."""
         return (
             self.advert.incarnation,
             self.advert.draining,
@@ -208,12 +208,12 @@ class Fleet:
         view.picture = picture
 
     def touch(self, view: AgentView) -> None:
-        """Something changed on this agent that could place a job."""
+        """Note a change on this agent that could place a job."""
         view.version += 1
         self.version += 1
 
     def lose(self, agent_id: str) -> AgentView | None:
-        """Forget an agent; what it was."""
+        """Remove an agent; returns its last view, or None."""
         view = self.agents.pop(agent_id, None)
         if view is not None:
             self._checks_of = None
@@ -222,7 +222,7 @@ class Fleet:
         return view
 
     def begin_leases_again(self, now_mono: float) -> None:
-        """After a pause or a reconnect nobody is late."""
+        """Begin all leases again: after a pause or a reconnect no agent counts as late."""
         for view in self.agents.values():
             view.last_seen = now_mono
             view.no_responder_times = []
@@ -230,26 +230,26 @@ class Fleet:
     # -- attempts out on agents
 
     def book(self, attempt: Attempt, job_id: str) -> None:
-        """An award goes out."""
+        """Book an award that goes out."""
         view = self.agents.get(attempt.agent_id)
         if view is not None:
             view.attempts[attempt.token] = job_id
 
     def release(self, attempt: Attempt) -> None:
-        """An attempt ended: its agent may have room again."""
+        """Release an attempt that ended: its agent may have room again."""
         view = self.agents.get(attempt.agent_id)
         if view is not None and view.attempts.pop(attempt.token, None) is not None:
             self.touch(view)
 
     @property
     def attempts_out(self) -> int:
-        """Awards that have not ended."""
+        """Number of awards that have not ended."""
         return sum(len(view.attempts) for view in self.agents.values())
 
     # -- benching
 
     def note_failure(self, agent_id: str, adapter_id: str, now_mono: float) -> None:
-        """One more failure in a row; from `bench_after` on the adapter pauses there, each time twice as long."""
+        """Count one more failure in a row; from `bench_after` on the adapter is benched, each time twice as long."""
         bench = self.benches.setdefault((agent_id, adapter_id), Bench())
         if bench.until > now_mono:
             # It began before the pause, like the others of a worker that died with all of its runs: nothing new.
@@ -264,11 +264,11 @@ class Fleet:
             bench.failures = self._settings.bench_after - 1
 
     def note_success(self, agent_id: str, adapter_id: str) -> None:
-        """It works: the failures in a row end."""
+        """Note a success, which ends the failures in a row."""
         self.benches.pop((agent_id, adapter_id), None)
 
     def benched(self, agent_id: str, now_mono: float) -> list[str]:
-        """Adapters that pause on an agent."""
+        """Adapters that are benched on an agent."""
         return [a for (g, a), bench in self.benches.items() if g == agent_id and bench.until > now_mono]
 
     def fails_again(self, agent_id: str, adapter_id: str | None) -> bool:
@@ -293,22 +293,22 @@ class Fleet:
     # -- questions
 
     def knows_feature(self, canonical: str) -> bool:
-        """In the table, or advertised by anyone ever heard of."""
+        """True for features of the table and those that any agent ever advertised."""
         return is_built_in(canonical) or canonical in self.features
 
     def remember_features(self, features: Iterable[str]) -> None:
-        """From the records of a former leader."""
+        """Take over the features that a former leader knew."""
         self.features.update(features)
 
     def largest_room_mb(self) -> int:
-        """The most VRAM that any one device could ever give."""
+        """The most VRAM that any one device could ever give, MB."""
         return max(
             (d.total_mb - d.buffer_mb for v in self.agents.values() for d in v.advert.devices),
             default=0,
         )
 
     def obstacles(self, view: AgentView, key: GroupKey, now_mono: float) -> list[Reason]:
-        """Why it makes no sense to invite this agent for a lot; empty if it does."""
+        """The reasons why this agent is not invited for a lot; empty if it is."""
         agent_id = view.agent_id
         if view.advert.draining:
             return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value)]
@@ -368,7 +368,7 @@ class Fleet:
         return reasons
 
     def record(self, view: AgentView, at: str) -> AgentRecord:
-        """What the agents bucket says of an agent."""
+        """The record of an agent for the agents bucket."""
         advert = view.advert
         return AgentRecord(
             agent_id=advert.agent_id,

@@ -27,7 +27,7 @@ class LotBid(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """A job goes to an offer now."""
+    """One job, and the bid that it is assigned to."""
 
     record: JobRecord
     agent_id: str
@@ -50,7 +50,7 @@ class BackfillReservation(NamedTuple):
 
 
 class LotPlan(NamedTuple):
-    """What a round decided for one lot."""
+    """The decision of a round for one lot."""
 
     assignments: list[Assignment]
     #: In words: what the lot waits for; None if nothing does.
@@ -60,7 +60,7 @@ class LotPlan(NamedTuple):
 
 
 class _Offer:
-    """A bid and what this round has already put on it."""
+    """A bid, and the jobs that this round has already assigned to it."""
 
     __slots__ = ("agent_id", "bid", "planned", "preference", "slots", "taken")
 

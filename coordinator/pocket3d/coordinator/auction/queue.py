@@ -1,4 +1,4 @@
-"""Who waits, in which order: a line per kind of job, lines ordered by priority with ageing."""
+"""The queue: one job group for each kind of job, groups ordered by priority with ageing."""
 
 from __future__ import annotations
 
@@ -43,18 +43,16 @@ class JobGroup:
         yield from self.fresh.values()
 
     def head(self) -> JobRecord:
-        """The job whose turn it is."""
+        """The job of the group that is next."""
         return next(iter(self))
 
     def sleep(self, version: int, until: float = math.inf) -> None:
-        """Nothing can be done as long as the fleet looks as it does at `version`; look again at `until` all the same
-        (monotonic seconds).
-        """
+        """Rest as long as the fleet stays as it is at `version`, or until `until` (monotonic seconds)."""
         self._asleep_at = version
         self._until = until
 
     def sleeps(self, version: int, now_mono: float) -> bool:
-        """True while another round would lead nowhere."""
+        """True while another round could not place any of its jobs."""
         return self._asleep_at == version and now_mono < self._until
 
     def wake(self) -> None:
@@ -78,18 +76,18 @@ class WaitingQueue:
         self.count = 0
 
     def __iter__(self) -> Iterator[JobRecord]:
-        """All waiting jobs, those that pause included, in no order."""
+        """All waiting jobs, those with a retry pause included, in no order."""
         for line in (*self.active.values(), *self.unschedulable.values()):
             yield from line
         for _, _, record in self._later:
             yield record
 
     def line_of(self, key: GroupKey) -> JobGroup | None:
-        """The line with that key, parked or not."""
+        """The group with that key, unschedulable or not."""
         return self.active.get(key) or self.unschedulable.get(key)
 
     def add(self, record: JobRecord, now_mono: float, *, returned: bool = False) -> None:
-        """Let a job wait; one with a `not_before` in the future joins its line then."""
+        """Add a job; one with a `not_before` in the future joins its group then."""
         self.count += 1
         if record.not_before > now_mono:
             self._order += 1
@@ -128,7 +126,7 @@ class WaitingQueue:
                 return
 
     def release_due(self, now_mono: float) -> bool:
-        """Let jobs whose pause is over join their lines; true if any did."""
+        """Let jobs whose pause is over join their groups; true if any did."""
         released = False
         while self._later and self._later[0][0] <= now_mono:
             _, _, record = heapq.heappop(self._later)
@@ -137,13 +135,13 @@ class WaitingQueue:
         return released
 
     def park(self, line: JobGroup) -> None:
-        """Put a line apart until the fleet's composition changes."""
+        """Mark a group as unschedulable until the fleet's composition changes."""
         line.unschedulable = True
         self.active.pop(line.key, None)
         self.unschedulable[line.key] = line
 
     def unpark_all(self) -> None:
-        """The fleet's composition changed: every line may be tried again."""
+        """Let every group be tried again: the fleet's composition changed."""
         for line in self.unschedulable.values():
             line.unschedulable = False
             line.wake()
@@ -151,7 +149,7 @@ class WaitingQueue:
         self.unschedulable = {}
 
     def in_order(self, now_mono: float) -> list[JobGroup]:
-        """Active lines, most urgent first: by priority less one level per `ageing_s` waited, then by age."""
+        """Active groups, most urgent first: by priority less one level per `ageing_s` waited, then by age."""
 
         def urgency(line: JobGroup) -> tuple[float, float, int]:
             head = line.head()

@@ -55,7 +55,7 @@ class Round:
 
     @property
     def complete(self) -> bool:
-        """True when all invited have answered, and it is known of all jobs whether they are up."""
+        """True when all invited agents have answered and no job of the round waits for its first event to be stored."""
         return len(self.answers) >= len(self.invited) and not self.pending
 
 
@@ -87,21 +87,21 @@ class Auctioneer:
 
     @property
     def pending(self) -> Set[str]:
-        """Jobs that will wait as soon as their first event is stored, and are called for meanwhile."""
+        """Jobs whose first event is being stored, for which bids are called meanwhile."""
         return self._coming.keys()
 
     def preauction(self, record: JobRecord) -> None:
-        """A job that will wait as soon as its first event is stored, if its id is new."""
+        """Call for bids for a job while its first event is being stored: it starts a round trip sooner."""
         self._coming[record.job_id] = record.group_key()
 
     def confirmed(self, job_id: str) -> None:
-        """It waits now, or never will."""
+        """Note that the job's first event is stored, or that its id was known: the round waits for it no longer."""
         self._coming.pop(job_id, None)
         if self.round is not None:
             self.round.pending.discard(job_id)
 
     def _call_for_coming(self, call: Round, lots_of: dict[str, list[Lot]], now_mono: float) -> None:
-        """Lots of jobs that do not wait yet; nothing is awarded to them before they do."""
+        """Lots of jobs that are not queued yet; nothing is awarded to them before they are."""
         jobs_of: dict[GroupKey, set[str]] = {}
         for job_id, key in self._coming.items():
             jobs_of.setdefault(key, set()).add(job_id)
@@ -118,13 +118,13 @@ class Auctioneer:
     # -- without a round
 
     def award_from_cache(self, now_mono: float) -> list[Assignment]:
-        """The one job that waits, if an offer stands for it: to call for bids again would tell nothing new."""
+        """Award the only queued job by a bid of an earlier round, if one may be used again; else nothing."""
         if self.round is not None or self.backfill.hold is not None:
             return []
         return self._standing.take(now_mono)
 
     def withdraw(self, agent_id: str) -> None:
-        """An award to that agent did not come about, or failed: its offers stand no more."""
+        """Forget the bids of an agent that may be used again: an award to it did not come about, or failed."""
         self._standing.withdraw(agent_id)
 
     # -- opening
@@ -165,13 +165,13 @@ class Auctioneer:
         return [Invitation(agent_id, tuple(lots)) for agent_id, lots in lots_of.items()]
 
     def _lot_bytes(self, key: GroupKey, candidates: list[AgentView]) -> int:
-        """Of a lot in a call, at most."""
+        """Size of a lot in a call, at most, bytes."""
         adapters = [*(key.preferred or ()), *key.unfit]
         most = max(len(view.adapters) for view in candidates)
         return _LOT_BYTES + sum(len(adapter_id) + 3 for adapter_id in adapters) + most * _ADAPTER_BYTES
 
     def drop_call(self, call_id: int) -> list[JobRecord]:
-        """Abandon the open call, which cannot be sent; the jobs for which it was."""
+        """Abandon the open call, which is too large for any message; returns the jobs for which it was."""
         call = self.round
         if call is None or call.call_id != call_id:
             return []
@@ -206,7 +206,9 @@ class Auctioneer:
             )
 
     def _candidates(self, line: JobGroup, now_mono: float) -> list[AgentView]:
-        """Agents to invite for a line; none puts the line to sleep, or parks it if nobody could ever take it."""
+        """Agents to invite for a job group. Without any the group rests until the fleet changes, or is unschedulable
+        if no agent could ever take it.
+        """
         able: list[AgentView] = []
         hopeless = True
         reasons: dict[str, list[Reason]] = {}
@@ -246,7 +248,7 @@ class Auctioneer:
     # -- inviting
 
     def _best_looking(self, views: list[AgentView], key: GroupKey) -> list[AgentView]:
-        """All of a small fleet; of a large one the few that look warm, then roomy."""
+        """All agents of a small fleet; of a large one those that seem warm, then those with the most room."""
         settings = self._settings
         if len(self._fleet.agents) <= settings.invite_all_up_to:
             return views
@@ -271,7 +273,7 @@ class Auctioneer:
             call.answers[answer.agent_id] = answer
 
     def drop_agent(self, agent_id: str) -> None:
-        """An invited agent is gone: nobody waits for it."""
+        """Stop waiting for the answer of an agent that is lost."""
         if self.round is not None:
             self.round.invited.pop(agent_id, None)
             self.round.answers.pop(agent_id, None)
@@ -288,7 +290,7 @@ class Auctioneer:
     # -- closing
 
     def close(self, now_mono: float) -> list[Assignment]:
-        """Close the round: what goes where. Lines that got nothing sleep until the fleet's picture changes."""
+        """Close the round; returns the assignments. Groups that got nothing rest until the fleet changes."""
         call = self.round
         if call is None:
             return []

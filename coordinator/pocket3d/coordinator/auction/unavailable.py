@@ -15,7 +15,7 @@ _KEPT = 256
 
 
 class _Group:
-    """Lines with the same feature and the same binding adapters."""
+    """Job groups with the same feature and the same binding adapters."""
 
     __slots__ = ("keys", "reason", "since")
 
@@ -29,7 +29,7 @@ class _Group:
 
 
 class Unavailable:
-    """Watches lines that nobody can serve because every adapter is broken. Pure.
+    """Watches job groups that no agent can serve because every adapter is broken. Pure.
 
     Args:
         settings: how long such jobs wait.
@@ -45,12 +45,12 @@ class Unavailable:
         self._groups: dict[tuple[str, tuple[str, ...] | None], _Group] = {}
 
     def __len__(self) -> int:
-        """Choices of adapters that are remembered."""
+        """Number of choices of adapters that are remembered."""
         return len(self._groups)
 
     def note(self, line: JobGroup, now_mono: float, *, nobody: bool) -> None:
-        """Watch a line that no agent could take, if the only reason is that its adapters are broken: unavailable, or
-        benched for more than once in a row (the first pause gives an adapter a second chance).
+        """Watch a job group that no agent could take, if the only reason is that its adapters are broken: unavailable,
+        or benched for more than once in a row (the first pause gives an adapter a second chance).
         """
         of = (line.key.canonical, line.key.preferred)
         all_of_them = [reason for reasons in line.reasons.values() for reason in reasons] if nobody else []
@@ -84,6 +84,6 @@ class Unavailable:
         return found
 
     def begin_waits_again(self, now_mono: float) -> None:
-        """After a pause or a reconnect nobody knows what the agents have offered meanwhile."""
+        """Begin all waits again: after a pause or a reconnect it is not known what agents offered meanwhile."""
         for group in self._groups.values():
             group.since = now_mono

@@ -1,4 +1,4 @@
-"""How jobs enter: read from the stream, and made known by the CAS of their first event."""
+"""Admission: jobs are read from the stream, and made known by the CAS of their first event."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _QUIET_JOBS = 4
 
 
 def job_read(core: Core, event: JobRead, now: Now) -> None:
-    """A message of the jobs stream: new, a redelivery, or a second publish of a known id."""
+    """Take in a message of the jobs stream: a new job, a redelivery, or a second publish of a known id."""
     job_id = event.admission.job_id
     known = core.jobs.get(job_id)
     if known is not None:
@@ -44,7 +44,7 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
 
 
 def first_event(record: JobRecord, now: Now) -> PublishQueued:
-    """`queued`, or `rejected` for what is no job: the event that makes the id known."""
+    """The event that makes the id known: `queued`, or `rejected` for what is no job."""
     at = rfc3339(now.wall)
     rejection = record.retry.rejection if record.retry else None
     if rejection is None:
@@ -56,7 +56,7 @@ def first_event(record: JobRecord, now: Now) -> PublishQueued:
 
 
 def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
-    """A record of the job, with what the fleet says of its parameters."""
+    """Make a record of the job, with what the fleet says of its parameters."""
     job_id, job, rejection = event.admission
     job_class = JobClass.of(event.feature, canonical(event.feature), event.priority, job)
     judgement = (
@@ -73,13 +73,13 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
 
 
 def ack_twins(core: Core, job_id: str) -> None:
-    """It is known which message is the job: the others are second publishes."""
+    """Ack the further messages of an id: it is known now which message is the job."""
     for duplicate in core.duplicate_submissions.pop(job_id, {}).values():
         core.do(AckJob(duplicate.priority, duplicate.seq))
 
 
 def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
-    """The id is new."""
+    """Go on with a job whose first event is stored: its id is new."""
     record = core.jobs.get(event.job_id)
     core.auctioneer.confirmed(event.job_id)
     if record is None or record.state is not JobState.SUBMITTED:
@@ -95,7 +95,7 @@ def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
 
 
 def begin(core: Core, record: JobRecord, why: str, now: Now) -> None:
-    """It waits for an award, unless it is to end at once."""
+    """Queue a job, unless it is to end at once."""
     retry = record.retry
     if retry is not None and retry.rejection is not None:
         rejection = retry.rejection

@@ -1,4 +1,4 @@
-"""Watching the agents: adverts, silence, lost agents; and the passage of time."""
+"""Agents as the engine watches them: adverts, silence, lost agents; and the passage of time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SECOND_QUESTION_S = 0.5
 
 
 def advert_received(core: Core, event: AdvertReceived, now: Now) -> None:
-    """The agent lives; its lists decide what is unknown."""
+    """Take in an advert: the agent lives, and its lists settle what was unknown."""
     advert = event.advert
     composition = core.fleet.composition
     asked = core.fleet.agents.get(advert.agent_id)
@@ -51,7 +51,7 @@ def advert_received(core: Core, event: AdvertReceived, now: Now) -> None:
 
 
 def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
-    """What the agent lists against what was awarded to it."""
+    """Compare what the agent lists with what was awarded to it."""
     advert = view.advert
     pending = set(advert.outcomes)
     for token, job_id in list(view.attempts.items()):
@@ -98,7 +98,7 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
 
 
 def agent_silent(core: Core, event: AgentSilent, now: Now) -> None:
-    """Asked and not answered. Two "no responders" in a short time: not connected at all."""
+    """Note an agent that did not answer; two "no responders" in a short time mean that it is not connected at all."""
     view = core.fleet.agents.get(event.agent_id)
     if event.no_responders:
         core.agents_to_hear.discard(event.agent_id)
@@ -117,7 +117,7 @@ def agent_silent(core: Core, event: AgentSilent, now: Now) -> None:
 
 
 def lose_agent(core: Core, view: AgentView, now: Now) -> None:
-    """The agent is gone: what it ran goes on elsewhere, once its results have been looked for."""
+    """Give up an agent: what it ran goes on elsewhere, once its results have been looked for."""
     core.fleet.lose(view.agent_id)
     core.auctioneer.drop_agent(view.agent_id)
     core.do(ForgetAgent(view.agent_id))
@@ -128,7 +128,7 @@ def lose_agent(core: Core, view: AgentView, now: Now) -> None:
 
 
 def became_leader(core: Core, event: Led, now: Now) -> None:
-    """This coordinator leads: ask the agents that the former leader knew what they run."""
+    """Begin to lead: ask the agents that the former leader knew what they run."""
     core.epoch = event.epoch
     core.auctioneer.max_payload = event.max_payload
     core.leading = True
@@ -148,7 +148,7 @@ def became_leader(core: Core, event: Led, now: Now) -> None:
 
 
 def connected(core: Core, event: Connected, now: Now) -> None:
-    """Back: nobody was late, but the leadership is to be proven first."""
+    """Go on after a reconnect: no agent counts as late, and the lease is renewed before anything is decided."""
     core.connected = True
     if event.max_payload is not None:
         core.auctioneer.max_payload = event.max_payload
@@ -162,13 +162,13 @@ def connected(core: Core, event: Connected, now: Now) -> None:
 
 
 def disconnected(core: Core, event: Disconnected, now: Now) -> None:
-    """Nothing can be awarded, and nothing is held against the agents."""
+    """Stop awarding; nothing is held against the agents meanwhile."""
     core.connected = False
     core.auctioneer.abandon()
 
 
 def leadership_proven(core: Core, event: LeadershipProven, now: Now) -> None:
-    """The lease was renewed: decisions may go on."""
+    """Let decisions go on: the lease was renewed."""
     core.proven = True
     if core.may_decide:
         decide_deferred(core, now)
@@ -180,7 +180,7 @@ def clock_gap(core: Core, now: Now) -> bool:
 
 
 def on_clock_gap(core: Core, now: Now) -> None:
-    """After a pause nothing is expired: leases begin again, and the leadership is proven before anything is decided.
+    """Expire nothing after a pause: leases begin again, and the leadership is proven before anything is decided.
     Asked before every event: what was waiting in the sockets may come before the late tick.
     """
     if not clock_gap(core, now):
@@ -197,7 +197,7 @@ def on_clock_gap(core: Core, now: Now) -> None:
 
 
 def tick(core: Core, event: Tick, now: Now) -> None:
-    """Time passed."""
+    """Do what is due at a tick."""
     core.last_tick = now.mono
     settings = core.settings
     if not core.leading or not core.connected:
@@ -235,7 +235,7 @@ def _question_the_silent(core: Core, now: Now) -> None:
 
 
 def _ask_about_awards(core: Core, now: Now) -> None:
-    """The question after an unanswered award may get lost too: it is repeated until the agent has said what it runs."""
+    """Repeat the question after an unanswered award, which may get lost too, until the agent has said what it runs."""
     for record in core.index.unanswered.values():
         view = core.fleet.agents.get(record.attempt.agent_id) if record.attempt is not None else None
         if view is not None and now.mono - view.asked_at >= core.settings.advert_s:
@@ -244,7 +244,7 @@ def _ask_about_awards(core: Core, now: Now) -> None:
 
 
 def _reject_unknown_features(core: Core, now: Now) -> None:
-    """Only a leader that has heard the fleet for a while may say that a feature does not exist."""
+    """Reject jobs of features that nobody serves; only a leader that has heard the fleet for a while may say so."""
     if not core.unknown_feature_jobs or now.mono < core.watching_since + 3 * core.settings.advert_s:
         return
     for job_id in list(core.unknown_feature_jobs):

@@ -20,7 +20,7 @@ ON_AGENT = (JobState.AWARDED, JobState.RUNNING)
 
 
 def outcomes_returned(core: Core, event: OutcomesReturned, now: Now) -> None:
-    """Starts and failures. What cannot be judged yet is not noted, and comes again."""
+    """Take in starts and failures. What cannot be judged yet is not noted, and comes again."""
     report = event.report
     view = core.fleet.agents.get(report.agent_id)
     if view is not None and started_ms(report.incarnation) > started_ms(view.advert.incarnation):
@@ -69,14 +69,14 @@ def ended(record: JobRecord, token: str) -> bool:
 
 
 def attempt_started(core: Core, record: JobRecord, now: Now) -> None:
-    """The agent works on it."""
+    """Note that the agent works on the attempt."""
     if record.state is JobState.AWARDED:
         record.move(JobState.RUNNING, "started")
         core.publish_started(record, now)
 
 
 def attempt_failed(core: Core, record: JobRecord, outcome: AttemptFailed, now: Now) -> None:
-    """The agent says how it ended."""
+    """Note the failure of an attempt, in its agent's words."""
     try:
         code = FailureCode(outcome.code)
     except ValueError:
@@ -87,7 +87,7 @@ def attempt_failed(core: Core, record: JobRecord, outcome: AttemptFailed, now: N
 
 
 def take_back(core: Core, record: JobRecord, why: str, now: Now) -> None:
-    """The award did not come about: it costs no attempt, and the job keeps its place."""
+    """Take back an award that did not come about: it costs no attempt, and the job keeps its place."""
     queued_at = record.queued_at
     if record.attempt is not None:
         core.auctioneer.withdraw(record.attempt.agent_id)
@@ -101,8 +101,8 @@ def take_back(core: Core, record: JobRecord, why: str, now: Now) -> None:
 
 
 def take_over_attempt(core: Core, record: JobRecord, view: AgentView, running: RunningJob, now: Now) -> None:
-    """An agent runs it by an award that this engine does not remember (a former leader's, or one whose answer was
-    lost): it keeps it.
+    """Take over an attempt that an agent runs by an award which this engine does not remember: a former leader's, or
+    one whose answer was lost. The agent keeps it.
     """
     if record.state is JobState.QUEUED:
         core.leave_queue(record)
@@ -130,7 +130,7 @@ def take_over_attempt(core: Core, record: JobRecord, view: AgentView, running: R
 
 
 def heard_again(core: Core, record: JobRecord, view: AgentView) -> None:
-    """The agent of the current attempt lists it: whatever was thought of it meanwhile, it is not lost."""
+    """Note that the agent lists its current attempt: whatever was thought of it meanwhile, it is not lost."""
     attempt = record.attempt
     if attempt is None or (attempt.agent_id, attempt.incarnation) != (view.agent_id, view.advert.incarnation):
         return
@@ -164,7 +164,7 @@ def _was_not_lost(record: JobRecord, agent_id: str, number: int) -> None:
 
 
 def verify_lost(core: Core, record: JobRecord) -> None:
-    """Its agent no longer has it: the results stream is asked before anything is decided."""
+    """Verify a loss: the agent no longer lists the attempt, and the results stream is read before that is believed."""
     if (
         record.attempt is not None
         and record.ending is None

@@ -75,7 +75,7 @@ def _booked(core: Core, agent_id: str, token: str) -> JobRecord | None:
 
 
 def awards_returned(core: Core, event: AwardsReturned, now: Now) -> None:
-    """The agent's ledger had the last word, job by job."""
+    """Take in the agent's answer, job by job: its ledger has the last word."""
     answer = event.answer
     view = core.fleet.agents.get(answer.agent_id)
     for one in answer.answers:
@@ -100,7 +100,7 @@ def awards_returned(core: Core, event: AwardsReturned, now: Now) -> None:
 
 
 def _refused_by_adapter(core: Core, record: JobRecord, reason: Reason, now: Now) -> None:
-    """The adapter's own agent refuses the parameters: this leader had not heard its schema when the job came."""
+    """Take back a job whose parameters the agent refuses: its schema was not known here when the job came."""
     assert record.attempt is not None
     job_class = record.job_class
     unfit = {*job_class.unfit, record.attempt.adapter_id}
@@ -115,7 +115,7 @@ def _refused_by_adapter(core: Core, record: JobRecord, reason: Reason, now: Now)
 
 
 def awards_refused(core: Core, event: AwardsRefused, now: Now) -> None:
-    """The agent has seen a younger epoch, or could not read the award: nothing of it came about."""
+    """Take back awards that the agent refused as a whole: it has seen a younger epoch, or could not read them."""
     for token in event.tokens:
         record = _booked(core, event.agent_id, token)
         if record is not None and record.state is JobState.AWARDED:
@@ -125,7 +125,7 @@ def awards_refused(core: Core, event: AwardsRefused, now: Now) -> None:
 
 
 def awards_unanswered(core: Core, event: AwardsUnanswered, now: Now) -> None:
-    """Unknown: the capacity stays booked until the agent says what it runs."""
+    """Keep the capacity of an unanswered award booked until the agent says what it runs."""
     asked = False
     for token in event.tokens:
         record = _booked(core, event.agent_id, token)
@@ -144,7 +144,7 @@ def awards_unanswered(core: Core, event: AwardsUnanswered, now: Now) -> None:
 
 
 def body_gone(core: Core, event: BodyGone, now: Now) -> None:
-    """Somebody removed the request from the jobs stream behind our back."""
+    """End a job whose request somebody removed from the jobs stream."""
     record = _on_agent(core, event.job_id, event.token)
     if record is not None and record.state is JobState.AWARDED:
         cancelled = record.cancel_wanted
@@ -155,7 +155,7 @@ def body_gone(core: Core, event: BodyGone, now: Now) -> None:
 
 
 def award_too_large(core: Core, event: AwardTooLarge, now: Now) -> None:
-    """Its request fits the server alone, and not with what an award adds to it."""
+    """End a job whose request fits a message alone, and not with what an award adds to it."""
     record = _on_agent(core, event.job_id, event.token)
     if record is not None and record.state is JobState.AWARDED:
         cancelled = record.cancel_wanted
@@ -166,7 +166,7 @@ def award_too_large(core: Core, event: AwardTooLarge, now: Now) -> None:
 
 
 def call_too_large(core: Core, event: CallTooLarge, now: Now) -> None:
-    """A lot that cannot be called for can never be placed."""
+    """End the jobs of a lot that no call can carry: it can never be placed."""
     text = f"the call for bids has {event.size} bytes, the server takes messages of at most {event.limit}"
     for record in core.auctioneer.drop_call(event.call_id):
         finish(core, record, "failed", FailureCode.TOO_LARGE, text, now, field="model_preference")

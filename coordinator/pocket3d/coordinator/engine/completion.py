@@ -1,4 +1,4 @@
-"""How jobs end: the result that is proposed, the one that is stored, and what follows until the request is let go."""
+"""Completion: the result that is proposed, the one that is stored, and what follows until the request is acked."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _DEAD = frozenset({"failed", "rejected", "expired"})
 
 
 def result_seen(core: Core, event: ResultSeen, now: Now) -> None:
-    """The results stream decided."""
+    """Take in a stored result: the results stream has decided."""
     result = event.result
     record = core.jobs.get(result.job_id)
     if record is None or record.state is JobState.SUBMITTED or core.identity_pending(record):
@@ -51,21 +51,21 @@ def result_seen(core: Core, event: ResultSeen, now: Now) -> None:
 
 
 def result_in_doubt(core: Core, event: ResultConflict | ResultUnknown, now: Now) -> None:
-    """Refused or unanswered: what is stored decides. A moment later, for a rival may be in process."""
+    """Read back after a refusal or without an answer, a moment later, for a rival may be in process."""
     record = core.jobs.get(event.job_id)
     if record is not None and record.state is JobState.FINISHING:
         core.do(Again(ReadResult(event.job_id)))
 
 
 def result_unreadable(core: Core, event: ResultUnreadable, now: Now) -> None:
-    """Bytes that are no result decide nothing, and keep the result of their job out of the stream: they must go."""
+    """Delete bytes that are no result: they decide nothing, and keep the result of their job out of the stream."""
     if event.seq not in core.unreadable_results:
         core.unreadable_results[event.seq] = event.error
         core.do(DeleteResult(event.job_id, event.subject, event.seq, event.error))
 
 
 def result_deleted(core: Core, event: ResultDeleted, now: Now) -> None:
-    """The bytes that were no result are gone; an unfinished job of that id ends in their place."""
+    """End an unfinished job in whose place bytes that are no result were stored, now that they are deleted."""
     error = core.unreadable_results.pop(event.seq, "")
     core.do(AckResult(event.seq))
     record = core.jobs.get(event.job_id)
@@ -130,7 +130,7 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
 
 
 def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now: Now) -> None:
-    """The job has its one result: tell the story's end, keep the dead letter, then let the request go."""
+    """Finalize a job that has its one result: store the last event and the dead letter, then ack the request."""
     if record.state is JobState.FINISHED:
         if record.result_seq is None:
             record.result_seq = seq
@@ -204,7 +204,7 @@ def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
 
 
 def dead_stored(core: Core, event: DeadStored, now: Now) -> None:
-    """The dead letter is safe: now the story may end."""
+    """Store the last event, now that the dead letter is stored."""
     record = core.jobs.get(event.job_id)
     if record is None or record.state is not JobState.FINISHED or record.last_status is None:
         return
@@ -230,7 +230,7 @@ def _terminal(status: Status) -> ResultWord:
 
 
 def events_stored(core: Core, event: EventsStored, now: Now) -> None:
-    """The story has its end: the request may leave the jobs stream."""
+    """Ack the request, now that the last event is stored."""
     for job_id in event.job_ids:
         record = core.jobs.get(job_id)
         if record is not None and record.state is JobState.FINISHED:
@@ -238,7 +238,7 @@ def events_stored(core: Core, event: EventsStored, now: Now) -> None:
 
 
 def job_acked(core: Core, event: JobAcked, now: Now) -> None:
-    """The request is gone: the result has been taken into account, and the job can be forgotten."""
+    """Forget the job, now that its request has left the jobs stream."""
     record = core.jobs.get(event.job_id)
     if record is None or record.state is not JobState.FINISHED:
         return
@@ -251,7 +251,7 @@ def job_acked(core: Core, event: JobAcked, now: Now) -> None:
 
 
 def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:
-    """End a job in whatever state it is."""
+    """Cancel a job in whatever state it is."""
     record = core.jobs.get(event.job_id)
     if record is None or record.state in (JobState.FINISHING, JobState.FINISHED):
         return
@@ -264,7 +264,7 @@ def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:
 
 
 def expire_overdue(core: Core, now: Now) -> None:
-    """Waiting jobs past their schedule-to-start limit end as `expired`, and say what was missing."""
+    """End waiting jobs past their schedule-to-start limit as `expired`, saying what was missing."""
     for record in core.overdue(now.mono):
         line = core.queue.line_of(record.group_key())
         words = []
@@ -285,14 +285,14 @@ def expire_overdue(core: Core, now: Now) -> None:
 
 
 def end_broken(core: Core, now: Now) -> None:
-    """Jobs whose adapters are broken wherever they are listed: waiting would not mend them."""
+    """End jobs whose adapters are broken wherever they are listed: waiting would not mend them."""
     for record, reason in core.auctioneer.unavailable.overdue(now.mono):
         message = f"no agent can run it: {reason}"
         finish(core, record, "failed", FailureCode.ADAPTER_UNAVAILABLE, message, now)
 
 
 def end_slow_cancels(core: Core, now: Now) -> None:
-    """An agent that does not answer must not keep a cancelled job open for ever."""
+    """End cancelled jobs whose agents do not answer."""
     for record in list(core.index.cancelling.values()):
         late = record.attempt is not None and now.mono >= record.attempt.cancel_by
         if late and record.state in (JobState.AWARDED, JobState.RUNNING):
@@ -301,7 +301,7 @@ def end_slow_cancels(core: Core, now: Now) -> None:
 
 
 def decide_deferred(core: Core, now: Now) -> None:
-    """The leadership is proven: carry out the endings that waited for it."""
+    """Carry out the endings that waited for the lease to be renewed."""
     for record in list(core.index.pending_decisions.values()):
         if record.ending is not None:
             propose(core, record, *record.ending, now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import zipfile
@@ -11,8 +10,7 @@ from email import message_from_bytes
 from importlib import metadata
 from pathlib import Path
 
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
-_EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
+from packaging.requirements import Requirement
 
 
 def install(wheel: Path, folder: Path, extras: frozenset[str] = frozenset()) -> Path:
@@ -38,17 +36,14 @@ def install(wheel: Path, folder: Path, extras: frozenset[str] = frozenset()) -> 
 
 
 def _wanted(requirements: list[str], extras: frozenset[str]) -> list[str]:
-    """The names of the packages required without an extra, or by one of these; our own extras name one another."""
-    names = []
-    for requirement in requirements:
-        extra = _EXTRA.search(requirement)
-        marker = requirement.partition(";")[2]
-        if (extra is None or extra[1] in extras) and "python_version" not in marker.replace("'", '"'):
-            matched = _NAME.match(requirement)
-            assert matched is not None, requirement
-            if not matched[0].startswith("pocket3d"):
-                names.append(matched[0])
-    return names
+    """The names of the packages required here without an extra, or by one of these; our own extras name one another."""
+    parsed = [Requirement(text) for text in requirements]
+    return [
+        each.name
+        for each in parsed
+        if not each.name.startswith("pocket3d")
+        and (each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ("", *extras)))
+    ]
 
 
 def python_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

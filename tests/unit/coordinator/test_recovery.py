@@ -287,6 +287,18 @@ def test_a_result_that_comes_while_the_job_is_being_read_is_kept_for_it() -> Non
     assert desk.engine.core.early_results == {}
 
 
+def test_a_history_that_was_read_for_an_early_result_may_come_before_the_conflict() -> None:
+    desk = taking_over()
+    desk.see(succeeded(), seq=55)
+    desk.read()
+    assert desk.engine.core.auctioneer.pending == {"j1"}
+    desk.do(events.LastEventRead("j1", story(word="queued"), 1))
+    assert desk.state() is S.FINISHED
+    assert desk.engine.core.auctioneer.pending == set(), "no round waits for a job that has ended"
+    desk.do(events.QueuedConflict("j1"))
+    assert desk.state() is S.FINISHED
+
+
 @pytest.mark.parametrize("ending", ["rejected", "cancelled"])
 def test_no_result_is_left_waiting_for_a_job_that_ends_another_way(ending: str) -> None:
     desk = taking_over()

@@ -41,6 +41,8 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
         core.do(Again(first_event(record, now)))
         return
     if record.state is JobState.SUBMITTED:
+        # Also where this was read for an early result, before the answer about the job's own first event.
+        core.auctioneer.confirmed(record.job_id)
         record.move(JobState.RECOVERING, "its id is known")
     if record.state is not JobState.RECOVERING or record.recovery is not None or not known:
         return

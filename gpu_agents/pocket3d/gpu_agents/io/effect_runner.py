@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
@@ -264,14 +265,15 @@ class EffectRunner:
         if fetched is not None:
             self._emit(fetched)
             return
-        self._in_line(effect.token, self._emit_result(self._files.fetch(effect.token, effect.inputs)))
+        self._in_line(effect.token, self._emit_result(partial(self._files.fetch, effect.token, effect.inputs)))
 
     def _upload(self, effect: effects.UploadOutputs) -> None:
-        work = self._files.upload(effect.token, effect.job_id, effect.files)
-        self._in_line(effect.token, self._emit_result(work))
+        call = partial(self._files.upload, effect.token, effect.job_id, effect.files)
+        self._in_line(effect.token, self._emit_result(call))
 
-    async def _emit_result(self, work: Coroutine[Any, Any, events.Event]) -> None:
-        self._emit(await work)
+    async def _emit_result(self, call: Callable[[], Coroutine[Any, Any, events.Event]]) -> None:
+        # Called here: the task may be cancelled before its first step, and a coroutine made before would stay open.
+        self._emit(await call())
 
     def _drop(self, effect: effects.DropArtifacts) -> None:
         self._in_line(effect.token, self._files.drop(effect.token, effect.job_id, effect.names))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import BidPlaced, CallAnswered, Lot, Reason
 from pocket3d.gpu_agents.engine import effects, events
 from support.agent_rig import AgentRig, adapter, cpu, fixed, gpu, of
@@ -212,3 +213,15 @@ def test_no_offer_stands_where_another_device_might_do_better() -> None:
     rig = AgentRig([fixed(10_000, number=0), fixed(10_000, number=1)])
     rig.warm("alpha")
     assert [(bid.warm, bid.stands) for bid in rig.call().bids] == [(True, False), (False, False)]
+
+
+def test_a_load_that_began_after_the_last_tick_before_a_pause_took_no_negative_time() -> None:
+    rig = AgentRig()
+    rig.now = Now(rig.now.mono + 0.2, rig.now.wall + 0.2)  # between two ticks
+    token = rig.take()
+    rig.fetch(token)
+    worker_id = rig.run_of(token).worker.worker_id
+    rig.tell(events.WorkerReady(worker_id, 77))
+    rig.pause(30.0)
+    rig.tell(events.ModelLoaded(worker_id, 2.0))
+    assert rig.engine.core.estimates.load_s("alpha", rig.run_of(token).worker.device) == 0.0

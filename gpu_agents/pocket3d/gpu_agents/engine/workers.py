@@ -81,7 +81,9 @@ def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
     core.device_of(worker).ledger.hold_reported(worker.worker_id, event.vram_mb)
     worker.loaded_at = now.mono
     if worker.load_started is not None:
-        core.estimates.note_load(worker.adapter_id, worker.device, now.mono - worker.load_started)
+        # A pause of this process counts from its last tick, and the load may have begun after that.
+        took_s = max(now.mono - worker.load_started, 0.0)
+        core.estimates.note_load(worker.adapter_id, worker.device, took_s)
     worker.move(WorkerState.BUSY if worker.runs else WorkerState.IDLE, "loaded", now.mono)
     if not worker.runs:
         worker.idle_since = now.mono

@@ -62,10 +62,6 @@ def keep_a_deadline(core: Core) -> None:
     core.deadlines.set("runs", 5.0)
 
 
-def keep_what_runs_pending(core: Core) -> None:
-    core.auctioneer.preauction(core.jobs["runs"])
-
-
 def forget_a_waiting_job(core: Core) -> None:
     del core.jobs["waits"]
 
@@ -82,7 +78,6 @@ def forget_a_waiting_job(core: Core) -> None:
         (list_a_stranger, "the index lists 1 jobs"),
         (leave_the_queue_unseen, "the queue counts 0"),
         (keep_a_deadline, "runs does not wait and has a deadline"),
-        (keep_what_runs_pending, "are expected to wait soon"),
         (forget_a_waiting_job, "the queue counts 1"),
     ],
 )

@@ -27,7 +27,6 @@ def check(core: Core) -> None:
     _must(listed == filed, f"the index lists {listed} jobs, the records make it {filed}")
     _check_queue(core, waiting)
     _check_bookings(core)
-    _check_round(core)
 
 
 def _must(holds: bool, message: str) -> None:
@@ -88,16 +87,3 @@ def _check_bookings(core: Core) -> None:
             held = core.jobs.get(job_id)
             if held is not None and held.attempt is not None and held.attempt.token == token:
                 _must(held.attempt.agent_id == agent_id, f"{token} is booked on {agent_id}")
-
-
-def _check_round(core: Core) -> None:
-    pending = core.auctioneer.pending
-    wrong = [job_id for job_id in pending if not _is_submitted(core.jobs.get(job_id))]
-    _must(not wrong, f"{sorted(wrong)} are expected to wait soon, and are past that")
-    call = core.auctioneer.round
-    if call is not None:
-        _must(call.pending <= pending, f"the round waits for {sorted(call.pending - pending)}, which do not come")
-
-
-def _is_submitted(record: JobRecord | None) -> bool:
-    return record is not None and record.state is JobState.SUBMITTED

@@ -17,7 +17,6 @@ INTERFACES = frozenset(
         "pocket3d.bus.port",
         "pocket3d.gpu_agents.devices.probes",
         "pocket3d.gpu_agents.devices.probes.port",
-        "pocket3d.gpu_agents.io.ports",
     }
 )
 

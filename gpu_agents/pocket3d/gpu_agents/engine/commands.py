@@ -27,7 +27,7 @@ from pocket3d.contracts.features import canonical
 from ..placement.bidding import bid, draining, shortfall_reason
 from ..placement.placement import Placement, place
 from .effects import Reply, SendBids
-from .events import CommandReceived, CommandUnreadable, RequestId
+from .events import CommandReceived, CommandUnreadable, Request
 from .message_limits import fit_answer
 from .outbound import device_states, full_advert, start_told_with_answer
 from .records import StopReason
@@ -57,7 +57,7 @@ def command_unreadable(core: Core, event: CommandUnreadable, now: Now) -> None:
     _refuse(core, event.request, FailureCode.INVALID_INPUT.value, event.message)
 
 
-def _refuse(core: Core, request: RequestId | None, code: str, message: str) -> None:
+def _refuse(core: Core, request: Request | None, code: str, message: str) -> None:
     if request is not None:
         identity = core.identity
         core.add_effect(
@@ -75,7 +75,7 @@ def _refuse(core: Core, request: RequestId | None, code: str, message: str) -> N
         )
 
 
-def _obey(core: Core, command: AnyCommand, request: RequestId | None, now: Now) -> None:
+def _obey(core: Core, command: AnyCommand, request: Request | None, now: Now) -> None:
     if isinstance(command, CallForBids):
         _call(core, command, now)
     elif isinstance(command, AwardJobs):
@@ -86,7 +86,7 @@ def _obey(core: Core, command: AnyCommand, request: RequestId | None, now: Now) 
         _report_state(core, request, now)
 
 
-def _report_state(core: Core, request: RequestId | None, now: Now) -> None:
+def _report_state(core: Core, request: Request | None, now: Now) -> None:
     if request is None:
         core.changed = core.adapters_changed = True
         return
@@ -125,7 +125,7 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
     core.add_effect(SendBids(call.coordinator_id, fit_answer(answer, core.max_payload)))
 
 
-def _award(core: Core, command: AwardJobs, request: RequestId | None, now: Now) -> None:
+def _award(core: Core, command: AwardJobs, request: Request | None, now: Now) -> None:
     answers = [_answer(core, award, now) for award in command.awards]
     begin_fetches(core, now)
     if request is not None:
@@ -205,7 +205,7 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
 # ---------------------------------------------------------------- cancel
 
 
-def _cancel(core: Core, command: CancelAttempts, request: RequestId | None, now: Now) -> None:
+def _cancel(core: Core, command: CancelAttempts, request: Request | None, now: Now) -> None:
     held: list[str] = []
     unknown: list[str] = []
     for cancel in command.cancels:

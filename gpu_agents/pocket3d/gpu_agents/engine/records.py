@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pocket3d.contracts.commands import Award
-from pocket3d.contracts.messages import Artifact, Progress, Result
+from pocket3d.contracts.messages import Artifact, Progress
 from pocket3d.contracts.worker_frames import OutputFile
 
 from ..devices.spec import DeviceSpec
 from ..placement.ledger import DeviceLedger
-from .effects import HowToStop
+from .effects import HowToStop, StoreResult
 from .lifecycle import ACTIVE, LOADED, ON_DEVICE, RunState, WorkerState, check_transition
 
 #: Steps of a story that are kept.
@@ -217,7 +217,7 @@ class Run:
         self.outputs: dict[str, Any] = {}
         self.files: tuple[OutputFile, ...] = ()
         self.artifacts: tuple[Artifact, ...] = ()
-        self.result: Result | None = None
+        self.result: StoreResult | None = None
         self.load_s = 0.0
         self.run_s: float | None = None
         self.vram_peak_mb: int | None = None

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import is_file_key
 
 from ..engine.lifecycle import RunState
 from ..engine.records import Run, RunMove
-
-log = structlog.get_logger(__name__)
 
 _STEPS: dict[RunState, str] = {
     RunState.ACCEPTED: "job accepted",
@@ -28,8 +26,8 @@ _ENDS: dict[str, str] = {
 }
 
 
-def log_moves(moves: Iterable[RunMove], agent_id: str) -> None:
-    """Say what runs went through."""
+def log_moves(moves: Iterable[RunMove], log: FilteringBoundLogger) -> None:
+    """Say what runs went through, to a logger with the agent's own fields."""
     for move in moves:
         said = _words(move)
         if said is None:
@@ -41,7 +39,6 @@ def log_moves(moves: Iterable[RunMove], agent_id: str) -> None:
             job_id=award.job_id,
             attempt=award.attempt,
             token=award.token,
-            agent_id=agent_id,
             adapter_id=award.adapter_id,
             device=award.device,
             **fields,

@@ -155,6 +155,7 @@ SHELLS = frozenset(
         "pocket3d.bus.client.session",
         "pocket3d.bus.sync",
         "pocket3d.bus.jetstream.takeover",
+        "pocket3d.bus.inbox",
         "pocket3d.bus.tasks",
         "pocket3d.bus.jetstream.upkeep",
         "pocket3d.bus.client.watch",

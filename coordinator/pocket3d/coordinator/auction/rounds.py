@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Set
+from itertools import islice
 from typing import NamedTuple
 
 from pocket3d.contracts.commands import CallAnswered, Lot, Reason
@@ -314,11 +315,7 @@ class Auctioneer:
             if line is None:
                 continue
             line.reasons.update(call.obstacles.get(number, {}))
-            up: list[JobRecord] = []
-            for record in line:
-                if len(up) >= jobs:
-                    break
-                up.append(record)
+            up = list(islice(line, jobs))
             plan = planner.plan(key, up, bids.get(number, []))
             self._standing.note(key, bids.get(number, []), now_mono)
             self.backfill.check(key, bids.get(number, []))

@@ -109,7 +109,7 @@ def _refused_by_adapter(core: Core, record: JobRecord, reason: Reason, now: Now)
         left = [a for a in job_class.preferred if a not in unfit]
     record.job_class = core.intern(job_class._replace(unfit=tuple(sorted(unfit))))
     take_back(core, record, "its parameters are refused", now)
-    if record.state is JobState.QUEUED and not left:
+    if record.state is JobState.QUEUED and not record.cancel_wanted and not left:
         text = f"{reason.message} ({reason.adapter_id})"
         finish(core, record, "rejected", FailureCode.INVALID_INPUT, text, now, field=reason.field or "inputs")
 

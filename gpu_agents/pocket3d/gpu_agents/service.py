@@ -28,7 +28,8 @@ from .devices.probes.port import Probe
 from .devices.spec import DeviceSpec
 from .engine import effects, events
 from .engine.engine import AgentEngine
-from .engine.records import RunMove
+from .engine.lifecycle import Step
+from .engine.records import Run
 from .engine.state import Identity
 from .io.control_api import control_service
 from .io.describe import DeclaredAdapter, describe_adapters
@@ -112,7 +113,7 @@ class AgentService:
         self._events: deque[events.Event] = deque()
         self._awake = asyncio.Event()
         #: Steps of runs that have no line in the log yet.
-        self._moves: list[RunMove] = []
+        self._moves: list[tuple[Run, Step]] = []
         self._left = asyncio.Event()
         self._ready = asyncio.Event()
         self._open: list[Closable] = []

@@ -6,18 +6,16 @@ is no socket, file, clock or chance in it, so production, tests and simulation d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pocket3d.contracts.clock import Now
-from pocket3d.contracts.worker_frames import AdapterDescription
 
 from ..devices.spec import DeviceSpec
 from ..settings import AgentSettings
 from . import commands, events, operator, outbound, results, runs, timers, workers
 from .effects import Effect
 from .invariants import check
-from .records import RunMove
 from .state import Core, Identity
 
 Handler = Callable[[Core, Any, Now], None]
@@ -103,20 +101,13 @@ class AgentEngine:
         settings: what can be set.
         identity: who this agent is.
         devices: the devices it owns.
-        adapters: the adapters it knows from the start; more may come with `AdaptersDescribed`.
-        preferred: feature -> adapter ids, best first.
     """
 
-    def __init__(
-        self,
-        settings: AgentSettings,
-        identity: Identity,
-        devices: Sequence[DeviceSpec],
-        adapters: Sequence[AdapterDescription] = (),
-        preferred: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
+    def __init__(self, settings: AgentSettings, identity: Identity, devices: Sequence[DeviceSpec]) -> None:
         #: For the parts of the engine, and for tests that look at what it knows. Not to be changed from outside.
-        self.core = Core(settings, identity, devices, adapters, preferred)
+        self.core = Core(settings, identity, devices)
+        #: Steps that runs made while the last event was handled; valid until the next one.
+        self.moves = self.core.moves
 
     def handle(self, event: events.Event, now: Now) -> list[Effect]:
         """Take in what happened; returns what is to be done about it.
@@ -129,20 +120,18 @@ class AgentEngine:
         timers.on_clock_gap(core, now)
         _HANDLERS[type(event)](core, event, now)
         workers.reconcile(core, now)
-        runs.begin_fetches(core, now)
-        results.begin_uploads(core, now)
-        results.begin_stores(core, now)
+        if core.fetches.waiting:
+            runs.begin_fetches(core, now)
+        if core.uploads.waiting:
+            results.begin_uploads(core, now)
+        if core.stores.waiting:
+            results.begin_stores(core, now)
         outbound.send_outcomes_if_due(core, now)
         timers.probe_if_due(core, now)
         outbound.publish_advert_if_due(core, now)
         operator.exit_if_left(core, now)
         wanted, core.effects = core.effects, []
         return wanted
-
-    @property
-    def moves(self) -> list[RunMove]:
-        """Steps that runs made while the last event was handled; valid until the next one."""
-        return self.core.moves
 
     def next_deadline(self, now: Now) -> float:
         """Monotonic time at which the next `Tick` should come, at the latest; it may lie in the past."""

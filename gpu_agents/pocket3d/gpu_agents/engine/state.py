@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pocket3d.contracts.commands import AnyOutcome, AwardAnswer
 from pocket3d.contracts.parameters import CheckCache
@@ -136,10 +136,10 @@ class Core:
         """Append an effect to those that `handle` returns."""
         self.effects.append(effect)
 
-    def next_seq(self) -> int:
-        """Count up the sequence number of this incarnation's messages and return it."""
+    def sender(self) -> dict[str, Any]:
+        """The fields by which a new message names this agent, its incarnation, and its place among their messages."""
         self.seq += 1
-        return self.seq
+        return {"agent_id": self.identity.agent_id, "incarnation": self.identity.incarnation, "seq": self.seq}
 
     def new_worker_id(self) -> str:
         """An id that no other worker of this incarnation has."""

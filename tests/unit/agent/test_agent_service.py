@@ -108,19 +108,7 @@ class PlayedWorkers:
     def exit(self, worker_id: str) -> None:
         ends = self._ends.pop(worker_id, None)
         if ends is not None:
-            ends[1](
-                WorkerExit(
-                    worker_id=worker_id,
-                    pid=4000,
-                    returncode=-9,
-                    signal="SIGKILL",
-                    reason="exited",
-                    asked=False,
-                    code="worker_crashed",
-                    message="was killed by SIGKILL",
-                    last_lines=[],
-                )
-            )
+            ends[1](WorkerExit(worker_id=worker_id, code="worker_crashed", message="was killed by SIGKILL"))
 
     async def aclose(self, grace_s: float = 5.0) -> None:
         self.closed = True

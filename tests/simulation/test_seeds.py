@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 
 import pytest
@@ -49,6 +50,14 @@ def test_a_seed_gives_the_same_run_again() -> None:
         again.rows,
         again.attempts,
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files by /proc")
+def test_a_run_leaves_no_file_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    killed = sum(run_seed(seed, shape_of(seed)).faults["agent crash"] for seed in range(3))
+    assert killed > 0
+    assert len(os.listdir("/proc/self/fd")) <= before, "ten thousand runs would run out of files"
 
 
 def test_a_failing_seed_says_how_to_repeat_it() -> None:

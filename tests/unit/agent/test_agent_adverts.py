@@ -105,7 +105,7 @@ def test_the_probe_is_asked_once_at_a_time_and_only_for_devices_that_need_it() -
     assert not of(rig.pass_time(0.5), effects.ProbeNow)
     assert not of(rig.probe({"GPU-0": 16_000}), effects.ProbeNow)
     assert len(of(rig.pass_time(3), effects.ProbeNow)) == 1
-    assert len(of(rig.tell(events.ProbeFailed("driver is gone")), effects.ProbeNow)) == 1
+    assert len(of(rig.tell(events.ProbeRead({}, rig.now.mono)), effects.ProbeNow)) == 1
 
 
 def test_estimates_are_medians_and_greatest_peaks_of_the_last_ones() -> None:

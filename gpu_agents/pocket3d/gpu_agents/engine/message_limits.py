@@ -7,7 +7,6 @@ here is told later (outcomes), or costs the agent a bid or the coordinator a che
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from msgspec import structs
 
@@ -19,14 +18,6 @@ from pocket3d.contracts.messages import Advert
 DEFAULT_MAX_PAYLOAD = 1 << 20
 #: Kept free for the rest of a report around its outcomes, bytes.
 _ENVELOPE = 512
-
-
-class FittedAdvert(NamedTuple):
-    """An advert that can be sent."""
-
-    advert: Advert
-    #: Adapters whose JSON Schema had to be left out: their jobs' parameters are checked by this agent alone.
-    without_schema: tuple[str, ...] = ()
 
 
 def fit_outcomes(outcomes: Iterable[AnyOutcome], max_payload: int) -> list[AnyOutcome]:
@@ -62,8 +53,10 @@ def fit_answer(answer: CallAnswered, max_payload: int) -> CallAnswered:
     return answer
 
 
-def fit_advert(advert: Advert, max_payload: int) -> FittedAdvert:
-    """A full advert, without the largest schemas where all of them do not fit."""
+def fit_advert(advert: Advert, max_payload: int) -> tuple[Advert, tuple[str, ...]]:
+    """A full advert, without the largest JSON Schemas where all of them do not fit, and the ids of the adapters that
+    they are missing from: their jobs' parameters are checked by this agent alone.
+    """
     room = max_payload - _ENVELOPE
     left_out: list[str] = []
     while (excess := len(encode(advert)) - room) > 0:
@@ -78,4 +71,4 @@ def fit_advert(advert: Advert, max_payload: int) -> FittedAdvert:
             structs.replace(a, parameters=None) if a.adapter_id == dropped else a for a in advert.adapters or ()
         ]
         advert = structs.replace(advert, adapters=adapters)
-    return FittedAdvert(advert, tuple(left_out))
+    return advert, tuple(left_out)

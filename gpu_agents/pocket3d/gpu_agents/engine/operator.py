@@ -21,18 +21,18 @@ from .workers import start_if_room, stop_worker, take_worker
 
 def status_requested(core: Core, event: StatusRequested, now: Now) -> None:
     """Answer with a full advert."""
-    core.add_effect(Reply(event.request, full_advert(core, now).advert))
+    core.effects.append(Reply(event.request, full_advert(core, now).advert))
 
 
 def _answer(core: Core, request: Request | None, message: str) -> None:
     if request is not None:
         answer = ControlAnswer(agent_id=core.identity.agent_id, draining=core.draining, message=message)
-        core.add_effect(Reply(request, answer))
+        core.effects.append(Reply(request, answer))
 
 
 def _refuse(core: Core, request: Request | None, code: int, message: str) -> None:
     if request is not None:
-        core.add_effect(RefuseRequest(request, code, message))
+        core.effects.append(RefuseRequest(request, code, message))
 
 
 # ---------------------------------------------------------------- drain
@@ -88,7 +88,7 @@ def exit_if_left(core: Core, now: Now) -> None:
     done = not core.runs and not core.workers and not core.outcomes
     if done or (core.leave_deadline is not None and now.mono >= core.leave_deadline):
         core.exited = True
-        core.add_effect(Exit(tuple(core.runs)))
+        core.effects.append(Exit(tuple(core.runs)))
 
 
 # ---------------------------------------------------------------- load and unload

@@ -114,7 +114,7 @@ def probe_if_due(core: Core, now: Now) -> None:
     if due is not None and now.mono >= due:
         core.probing = True
         core.probed_at = now.mono
-        core.add_effect(ProbeNow())
+        core.effects.append(ProbeNow())
 
 
 def _probe_due(core: Core) -> float | None:

@@ -24,7 +24,11 @@ def take_worker(core: Core, device: DeviceRecord, adapter: AdapterDescription, f
     if found.worker is not None:
         return found.worker
     worker = Worker(
-        core.new_worker_id(), adapter.adapter_id, device.spec.id, max(1, adapter.max_concurrent), found.resident_mb
+        f"w{next(core.worker_numbers)}",
+        adapter.adapter_id,
+        device.spec.id,
+        max(1, adapter.max_concurrent),
+        found.resident_mb,
     )
     device.ledger.add(worker.worker_id, found.resident_mb, found.waits_for)
     device.workers[worker.worker_id] = worker
@@ -58,7 +62,7 @@ def start_if_room(core: Core, worker: Worker, now: Now) -> None:
     worker.load_started = now.mono
     for run in worker.runs.values():
         run.load_deadline = now.mono + run.award.job.limits.load_s
-    core.add_effect(StartWorker(worker.worker_id, worker.adapter_id, worker.device, worker.resident_mb))
+    core.effects.append(StartWorker(worker.worker_id, worker.adapter_id, worker.device, worker.resident_mb))
 
 
 def worker_ready(core: Core, event: WorkerReady, now: Now) -> None:
@@ -128,7 +132,7 @@ def stop_worker(core: Core, worker: Worker, why: str, now: Now, how: HowToStop =
     worker.stop_how = how
     worker.stop_deadline = now.mono + core.settings.stop_grace_s
     core.device_of(worker).ledger.end(worker.worker_id)
-    core.add_effect(StopWorker(worker.worker_id, how))
+    core.effects.append(StopWorker(worker.worker_id, how))
     core.changed = True
     for run in list(worker.runs.values()):
         if run.state in BEFORE_RUN:
@@ -140,7 +144,7 @@ def escalate_stop(core: Core, worker: Worker, now: Now) -> None:
     how: HowToStop = "terminate" if worker.stop_how == "shutdown" else "kill"
     worker.stop_how = how
     worker.stop_deadline = now.mono + core.settings.stop_grace_s
-    core.add_effect(StopWorker(worker.worker_id, how))
+    core.effects.append(StopWorker(worker.worker_id, how))
 
 
 def drop_planned(core: Core, worker: Worker, why: str, now: Now) -> None:

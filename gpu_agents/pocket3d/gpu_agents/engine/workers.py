@@ -218,15 +218,14 @@ def reconcile(core: Core, now: Now) -> None:
         if worker.state is WorkerState.PLANNED:
             start_if_room(core, worker, now)
             continue
+        ledger = core.device_of(worker).ledger
         for run in list(worker.runs.values()):
-            if run.room_deadline is not None:
-                _grant_extra(core, core.device_of(worker), run, now)
-
-
-def _grant_extra(core: Core, device: DeviceRecord, run: Run, now: Now) -> None:
-    if device.ledger.waits_for(run.token) or device.ledger.room(now.mono).available_mb < 0:
-        return
-    device.ledger.drop(run.token)
-    device.ledger.add_extra(run.worker.worker_id, run.token, run.extra_mb)
-    run.room_deadline = None
-    advance(core, run, now)
+            if (
+                run.room_deadline is not None
+                and not ledger.waits_for(run.token)
+                and ledger.room(now.mono).available_mb >= 0
+            ):
+                ledger.drop(run.token)
+                ledger.add_extra(worker.worker_id, run.token, run.extra_mb)
+                run.room_deadline = None
+                advance(core, run, now)

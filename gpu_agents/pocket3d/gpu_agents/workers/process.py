@@ -141,7 +141,7 @@ class WorkerProcess:
                 os.close(write_end)
         self.pid = process.pid
         self._log = self._log.bind(worker_pid=process.pid)
-        self._capture.bind(self._log)
+        self._capture.log = self._log
         # Named to the guardian first of all: an agent that is killed from now on leaves nothing behind.
         try:
             await self._guardian.watch(process.pid)
@@ -159,17 +159,9 @@ class WorkerProcess:
         self.ended = asyncio.create_task(self._supervise(process, outputs))
         self._log.info("worker started", worker_id=self.worker_id, python=self._python)
 
-    async def send(self, frame: Frame) -> bool:
-        """Give it a frame; waits while it does not read. False if it is gone (its exit is or will be told).
-
-        Raises:
-            FrameError: the frame cannot be sent to anybody.
-        """
-        sending = self.begin(frame)
-        return sending if isinstance(sending, bool) else await asyncio.shield(sending)
-
     def begin(self, frame: Frame) -> bool | asyncio.Task[bool]:
-        """As `send`: at once where the socket has room, which it mostly has; else the task that waits for it.
+        """Give it a frame: at once where the socket has room, which it mostly has; else the task that waits for it.
+        False if it is gone (its exit is or will be told).
 
         Raises:
             FrameError: the frame cannot be sent to anybody.
@@ -304,7 +296,12 @@ class WorkerProcess:
                 frames = cutter.feed(data)
                 if frames and not self._facts.greeted:
                     self._greet(frames[0])
-                    await self.send(self._load())
+                    launch, device = self._launch, self._launch.device
+                    self.begin(
+                        LoadModel(
+                            spec=launch.spec, device=device.id, device_kind=device.worker_kind, vram_mb=launch.vram_mb
+                        )
+                    )
             except FrameError as error:
                 self._facts.protocol_error = str(error)
                 return
@@ -321,12 +318,6 @@ class WorkerProcess:
         if first.protocol != PROTOCOL:
             raise FrameError(f"it speaks protocol {first.protocol}, this agent speaks {PROTOCOL}")
         self._facts.greeted = True
-
-    def _load(self) -> LoadModel:
-        launch = self._launch
-        return LoadModel(
-            spec=launch.spec, device=launch.device.id, device_kind=launch.device.worker_kind, vram_mb=launch.vram_mb
-        )
 
     async def _read_output(self, name: str, read_end: int) -> None:
         async with reading(read_end) as reader:

@@ -78,16 +78,9 @@ def _groups(root: Path) -> list[tuple[int, int]]:
     own = next((line[3:] for line in lines if line.startswith("0::")), None)
     if own is None:
         return []
-    found = []
-    folder = top / own.lstrip("/")
-    while folder == top or top in folder.parents:
-        group = _group(folder)
-        if group is not None:
-            found.append(group)
-        if folder == top:
-            break
-        folder = folder.parent
-    return found
+    own_folder = top / own.lstrip("/")
+    folders = [each for each in (own_folder, *own_folder.parents) if each == top or top in each.parents]
+    return [group for group in map(_group, folders) if group is not None]
 
 
 def _group(folder: Path) -> tuple[int, int] | None:

@@ -64,6 +64,8 @@ def _check_runs(core: Core) -> None:
     for token, run in core.runs.items():
         _must(run.state is not RunState.DONE, f"{token} is done and still listed")
         _must(run.on_device == (token in run.worker.runs), f"{token} is {run.state.value}: slot held or not?")
+        waits = run.room_deadline is not None
+        _must(waits == (token in core.waiting_for_room), f"{token} waits for memory or does not")
         answer = core.answers.get(token)
         _must(answer is None or answer.accepted, f"{token} runs and was declined")
         if run.state is RunState.REPORTING:

@@ -108,6 +108,7 @@ def leave_device(core: Core, run: Run, now: Now) -> None:
     ledger.drop_extra(worker.worker_id, run.token)
     ledger.drop(run.token)
     run.leave_device()
+    core.waiting_for_room.pop(run.token, None)
     core.fetches.leave(run.token)
     core.changed = True
     if worker.state is WorkerState.BUSY and not worker.runs:

@@ -87,6 +87,8 @@ class Core:
         self.estimates = Estimates(settings.history)
         self.workers: dict[str, Worker] = {}
         self.runs: dict[str, Run] = {}
+        #: Those whose extra memory is being freed by evictions.
+        self.waiting_for_room: dict[str, Run] = {}
         #: What `handle` returns.
         self.effects: list[Effect] = []
         #: Steps that runs made while the last event was handled.

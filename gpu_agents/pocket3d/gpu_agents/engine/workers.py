@@ -45,6 +45,7 @@ def claim_extra(core: Core, device: DeviceRecord, run: Run, found: Placement, no
     if found.waits_for and found.worker is not None:
         device.ledger.add(run.token, run.extra_mb, found.waits_for)
         run.room_deadline = now.mono + core.settings.room_wait_s
+        core.waiting_for_room[run.token] = run
     else:
         device.ledger.add_extra(run.worker.worker_id, run.token, run.extra_mb)
 
@@ -208,24 +209,22 @@ def reconcile(core: Core, now: Now) -> None:
     """Bring workers into line with what is needed, after every event: stop unwanted idle workers, drop planned ones
     without runs, and start or continue what waits for memory if there is enough.
     """
+    planned: list[Worker] = []
     for worker in list(core.workers.values()):
         if worker.state is WorkerState.PLANNED:
-            if not worker.runs and not worker.pinned:
+            if worker.runs or worker.pinned:
+                planned.append(worker)
+            else:
                 drop_planned(core, worker, "its jobs ended before it was started", now)
         elif worker.state is WorkerState.IDLE and (worker.unwanted or core.leaving):
             stop_worker(core, worker, "the agent leaves" if core.leaving else "it is not wanted any more", now)
-    for worker in list(core.workers.values()):
-        if worker.state is WorkerState.PLANNED:
-            start_if_room(core, worker, now)
-            continue
-        ledger = core.device_of(worker).ledger
-        for run in list(worker.runs.values()):
-            if (
-                run.room_deadline is not None
-                and not ledger.waits_for(run.token)
-                and ledger.room(now.mono).available_mb >= 0
-            ):
-                ledger.drop(run.token)
-                ledger.add_extra(worker.worker_id, run.token, run.extra_mb)
-                run.room_deadline = None
-                advance(core, run, now)
+    for worker in planned:
+        start_if_room(core, worker, now)
+    for run in list(core.waiting_for_room.values()):
+        ledger = core.device_of(run.worker).ledger
+        if not ledger.waits_for(run.token) and ledger.room(now.mono).available_mb >= 0:
+            ledger.drop(run.token)
+            ledger.add_extra(run.worker.worker_id, run.token, run.extra_mb)
+            run.room_deadline = None
+            del core.waiting_for_room[run.token]
+            advance(core, run, now)

@@ -108,7 +108,7 @@ class AgentService:
         self._preferred = preferred
         self._describe = describe
         self.identity = Identity(agent_id, new_incarnation(clock()), socket.gethostname(), os.getpid(), version)
-        self._folder = WorkFolder(work_dir, self.identity.incarnation)
+        self.folder = WorkFolder(work_dir, self.identity.incarnation)
         self.engine = AgentEngine(self._settings, self.identity, self._devices)
         self._events: deque[events.Event] = deque()
         self._awake = asyncio.Event()
@@ -146,16 +146,16 @@ class AgentService:
             OSError: the work folder cannot be made.
             NamespaceError: the adapters' package is not installed.
         """
-        await asyncio.to_thread(self._folder.open)
+        await asyncio.to_thread(self.folder.open)
         tasks = TaskPool()
         bucket = self._settings.outputs_bucket or self._subjects.outputs_bucket
-        folders = JobFolders(self._folder.path / "jobs")
+        folders = JobFolders(self.folder.path / "jobs")
         await folders.refill()
         files = JobFiles(
             self._bus, folders, self._subjects.inputs_bucket, bucket, self._settings.max_input_mb * 1024 * 1024
         )
         devices = {device.id: device for device in self._devices}
-        workers = WorkerGateway(self._host, devices, self._declared, self._folder, self._emit)
+        workers = WorkerGateway(self._host, devices, self._declared, self.folder, self._emit)
         runner = EffectRunner(
             self._bus,
             self._subjects,
@@ -187,7 +187,7 @@ class AgentService:
             await self._host.aclose(0.0 if self._left.is_set() else self._settings.stop_grace_s)
             await tasks.close()
             runner.discard()
-            await asyncio.to_thread(self._folder.close)
+            await asyncio.to_thread(self.folder.close)
             log.info("agent stopped", agent_id=self.identity.agent_id)
 
     # -- what comes in

@@ -117,7 +117,8 @@ class AgentEngine:
         outbound.send_outcomes_if_due(core, now)
         timers.probe_if_due(core, now)
         outbound.publish_advert_if_due(core, now)
-        operator.exit_if_left(core, now)
+        if core.leaving:
+            operator.exit_if_left(core, now)
         wanted, core.effects = core.effects, []
         return wanted
 

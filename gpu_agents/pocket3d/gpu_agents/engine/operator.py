@@ -83,7 +83,7 @@ def drain_overdue(core: Core, now: Now) -> None:
 
 def exit_if_left(core: Core, now: Now) -> None:
     """Exit once every run is decided and reported, or when the bound passes."""
-    if not core.leaving or core.exited:
+    if core.exited:
         return
     done = not core.runs and not core.workers and not core.outcomes
     if done or (core.leave_deadline is not None and now.mono >= core.leave_deadline):

@@ -50,11 +50,6 @@ _SHORTEST_S = 0.001
 Describe = Callable[[Sequence[DeclaredAdapter]], Awaitable[Sequence[AdapterDescription]]]
 
 
-def new_incarnation(now: Now) -> str:
-    """`<unix milliseconds>-<random>`: a later life of an agent is told from an earlier one."""
-    return f"{int(now.wall * 1000)}-{secrets.token_hex(4)}"
-
-
 class AgentService:
     """Runs one agent.
 
@@ -107,7 +102,9 @@ class AgentService:
         self._described: dict[str, AdapterDescription] = {}
         self._preferred = preferred
         self._describe = describe
-        self.identity = Identity(agent_id, new_incarnation(clock()), socket.gethostname(), os.getpid(), version)
+        # A later life of an agent is told from an earlier one.
+        incarnation = f"{int(clock().wall * 1000)}-{secrets.token_hex(4)}"
+        self.identity = Identity(agent_id, incarnation, socket.gethostname(), os.getpid(), version)
         self.folder = WorkFolder(work_dir, self.identity.incarnation)
         self.engine = AgentEngine(self._settings, self.identity, self._devices)
         self._events: deque[events.Event] = deque()

@@ -26,7 +26,7 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.features import canonical
 
-from ..placement.bidding import Bidder, bid, draining, shortfall_reason
+from ..placement.bidding import Bidder, bid, shortfall_reason
 from ..placement.placement import Placement, place
 from .effects import Reply, SendBids
 from .events import CommandReceived, CommandUnreadable, Request
@@ -84,7 +84,10 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
     bids: list[BidPlaced] = []
     declines: list[BidDeclined] = []
     if core.draining:
-        declines = draining(core.identity.agent_id, call.lots)
+        reason = Reason(
+            agent_id=core.identity.agent_id, code=DeclineCode.DRAINING.value, message="the agent is draining"
+        )
+        declines = [BidDeclined(lot=lot.lot, reasons=[reason]) for lot in call.lots]
     else:
         bidder = Bidder(core.identity.agent_id, core.adapters, core.devices, core.estimates, core.settings, now.mono)
         for lot in call.lots:
@@ -174,21 +177,14 @@ def _cancel(core: Core, command: CancelAttempts, request: Request | None, now: N
     unknown: list[str] = []
     for cancel in command.cancels:
         run = core.runs.get(cancel.token)
-        if run is None:
-            unknown.append(cancel.token)
-            _never_take(core, cancel.job_id, cancel.token)
+        if run is not None:
+            held.append(cancel.token)
+            stop_run(core, run, StopReason(FailureCode.CANCELLED.value, cancel.reason or "cancelled on request"), now)
             continue
-        held.append(cancel.token)
-        stop_run(core, run, StopReason(FailureCode.CANCELLED.value, cancel.reason or "cancelled on request"), now)
+        unknown.append(cancel.token)
+        if cancel.token not in core.answers:
+            # Its award may still come, late or twice: it must not start anything.
+            message = "the attempt was cancelled before its award came"
+            reason = Reason(agent_id=core.identity.agent_id, code=DeclineCode.STALE.value, message=message)
+            core.remember(AwardAnswer(job_id=cancel.job_id, token=cancel.token, accepted=False, reason=reason))
     _reply(core, request, CancelsNoted, held=held, unknown=unknown)
-
-
-def _never_take(core: Core, job_id: str, token: str) -> None:
-    """Decline an award in advance whose cancel came first: a late duplicate must not start anything."""
-    if token not in core.answers:
-        reason = Reason(
-            agent_id=core.identity.agent_id,
-            code=DeclineCode.STALE.value,
-            message="the attempt was cancelled before its award came",
-        )
-        core.remember(AwardAnswer(job_id=job_id, token=token, accepted=False, reason=reason))

@@ -238,7 +238,6 @@ class ResultUnknown(Event, frozen=True):
     """No answer to `StoreResult`, or it could not be sent, or the read-back failed: nothing is known."""
 
     token: str
-    message: str = ""
 
 
 class ResultRefused(Event, frozen=True):

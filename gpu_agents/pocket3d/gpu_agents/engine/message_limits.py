@@ -27,20 +27,14 @@ def fit_outcomes(outcomes: Iterable[AnyOutcome], max_payload: int) -> list[AnyOu
     for outcome in outcomes:
         size = len(encode(outcome)) + 1
         if size > room:
-            if taken:
-                break
-            return [_shortened(outcome, size - room)]
+            if taken or not isinstance(outcome, AttemptFailed):
+                return taken or [outcome]
+            # A character takes one byte or more.
+            kept = max(len(outcome.message) - (size - room) - 3, 0)
+            return [structs.replace(outcome, message=outcome.message[:kept] + "...")]
         room -= size
         taken.append(outcome)
     return taken
-
-
-def _shortened(outcome: AnyOutcome, excess: int) -> AnyOutcome:
-    if not isinstance(outcome, AttemptFailed):
-        return outcome
-    # A character takes one byte or more.
-    kept = max(len(outcome.message) - excess - 3, 0)
-    return structs.replace(outcome, message=outcome.message[:kept] + "...")
 
 
 def fit_answer(answer: CallAnswered, max_payload: int) -> CallAnswered:

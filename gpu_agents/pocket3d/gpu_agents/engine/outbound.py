@@ -39,7 +39,17 @@ def _advert(core: Core, now: Now, *, full: bool) -> Advert:
         draining=core.draining,
         labels=core.settings.labels,
         devices=device_states(core, now),
-        residents=_residents(core, now),
+        residents=[
+            Resident(
+                adapter_id=worker.adapter_id,
+                device=worker.device,
+                pid=worker.pid,
+                vram_mb=core.device_of(worker).ledger.claim_mb(worker.worker_id),
+                idle_s=max(0.0, now.mono - worker.idle_since) if worker.idle_since is not None else 0.0,
+            )
+            for worker in core.workers.values()
+            if worker.loaded and worker.pid is not None
+        ],
         running=[
             RunningJob(
                 job_id=run.award.job_id,
@@ -76,20 +86,6 @@ def device_states(core: Core, now: Now) -> list[DeviceState]:
             )
         )
     return states
-
-
-def _residents(core: Core, now: Now) -> list[Resident]:
-    return [
-        Resident(
-            adapter_id=worker.adapter_id,
-            device=worker.device,
-            pid=worker.pid,
-            vram_mb=core.device_of(worker).ledger.claim_mb(worker.worker_id),
-            idle_s=max(0.0, now.mono - worker.idle_since) if worker.idle_since is not None else 0.0,
-        )
-        for worker in core.workers.values()
-        if worker.loaded and worker.pid is not None
-    ]
 
 
 def advert_due(core: Core) -> float | None:
@@ -167,13 +163,6 @@ def _report(core: Core, outcome: AnyOutcome) -> None:
     core.outcomes_earliest = float("-inf")
 
 
-def forget_outcomes(core: Core, token: str) -> None:
-    """Drop the outcomes of an attempt that were not reported yet."""
-    for kind in ("attempt_started", "attempt_failed"):
-        core.outcomes.pop(f"{token}/{kind}", None)
-        core.outcomes_due.pop(f"{token}/{kind}", None)
-
-
 def outcomes_next(core: Core) -> float | None:
     """Monotonic time of the next report at the earliest; None without outcomes, without a connection, or while a report
     waits for its answer.
@@ -222,7 +211,9 @@ def finish(core: Core, token: str, why: str, now: Now) -> None:
         # A run that failed was cleaned up then; once more would end the removal of its artifacts.
         core.effects.append(CleanUp(token))
     run.move(RunState.DONE, why, now.mono)
-    forget_outcomes(core, token)
+    for name in (f"{token}/attempt_started", f"{token}/attempt_failed"):
+        core.outcomes.pop(name, None)
+        core.outcomes_due.pop(name, None)
     core.changed = True
 
 

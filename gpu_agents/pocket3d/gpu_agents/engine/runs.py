@@ -107,7 +107,7 @@ def leave_device(core: Core, run: Run, now: Now) -> None:
     ledger = core.device_of(worker).ledger
     ledger.drop_extra(worker.worker_id, run.token)
     ledger.drop(run.token)
-    run.leave_device()
+    run.fetch_deadline = run.load_deadline = run.room_deadline = run.close_deadline = run.grace_deadline = None
     core.waiting_for_room.pop(run.token, None)
     core.fetches.leave(run.token)
     core.changed = True

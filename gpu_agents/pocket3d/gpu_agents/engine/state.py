@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pocket3d.contracts.commands import AnyOutcome, AwardAnswer
@@ -32,17 +33,13 @@ class Identity(NamedTuple):
     version: str = ""
 
 
+@dataclass
 class ConcurrencyLimit:
-    """Bounds how many effects of one kind are in flight; the others wait in order.
+    """Bounds how many effects of one kind are in flight; the others wait in order."""
 
-    Args:
-        limit: how many at a time.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.in_flight: set[str] = set()
-        self.waiting: deque[str] = deque()
+    limit: int
+    in_flight: set[str] = field(default_factory=set)
+    waiting: deque[str] = field(default_factory=deque)
 
     def enqueue(self, token: str) -> None:
         """Queue a token, unless it is queued or in flight."""

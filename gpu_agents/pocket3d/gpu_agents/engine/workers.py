@@ -87,7 +87,7 @@ def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
     if worker.load_started is not None:
         # A pause of this process counts from its last tick, and the load may have begun after that.
         took_s = max(now.mono - worker.load_started, 0.0)
-        core.estimates.note_load(worker.adapter_id, worker.device, took_s)
+        core.estimates.loads[worker.adapter_id, worker.device].append(took_s)
     worker.move(WorkerState.BUSY if worker.runs else WorkerState.IDLE, "loaded", now.mono)
     if not worker.runs:
         worker.idle_since = now.mono

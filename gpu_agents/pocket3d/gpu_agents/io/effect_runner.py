@@ -164,7 +164,7 @@ class EffectRunner:
             self.emit(events.ResultRefused(effect.token, f"the result: {error}; return files instead"))
         except BusError as error:
             log.info("a result is not known to be stored", job_id=result.job_id, token=effect.token, error=str(error))
-            self.emit(events.ResultUnknown(effect.token, str(error)))
+            self.emit(events.ResultUnknown(effect.token))
         else:
             self.emit(events.ResultStored(effect.token))
 
@@ -172,7 +172,8 @@ class EffectRunner:
         try:
             stored = await self.bus.last(self.subjects.results_stream, self.subjects.result_of(effect.job_id))
         except BusError as error:
-            self.emit(events.ResultUnknown(effect.token, str(error)))
+            log.info("a result could not be read back", job_id=effect.job_id, token=effect.token, error=str(error))
+            self.emit(events.ResultUnknown(effect.token))
             return
         token: str | None = None
         if stored is not None:

@@ -203,7 +203,3 @@ class DeviceRecord:
     def worker_for(self, adapter_id: str) -> Worker | None:
         """The one worker of an adapter that takes runs."""
         return next((w for w in self.workers.values() if w.adapter_id == adapter_id and w.active), None)
-
-    def leaving(self, adapter_id: str) -> bool:
-        """True while a worker of that adapter is on its way out."""
-        return any(w.adapter_id == adapter_id and w.state is WorkerState.STOPPING for w in self.workers.values())

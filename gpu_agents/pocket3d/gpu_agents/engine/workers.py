@@ -55,7 +55,8 @@ def start_if_room(core: Core, worker: Worker, now: Now) -> None:
     device = core.device_of(worker)
     if worker.state is not WorkerState.PLANNED or device.ledger.waits_for(worker.worker_id):
         return
-    if device.leaving(worker.adapter_id) or device.ledger.room(now.mono).available_mb < 0:
+    stopping = [each.adapter_id for each in device.workers.values() if each.state is WorkerState.STOPPING]
+    if worker.adapter_id in stopping or device.ledger.room(now.mono).available_mb < 0:
         # One process per adapter and device; and others may have taken what was freed.
         return
     worker.move(WorkerState.STARTING, "there is room", now.mono)

@@ -235,7 +235,7 @@ class WorkerProcess:
         await asyncio.wait({frames, exit_task}, return_when=asyncio.FIRST_COMPLETED)
         if not exit_task.done():
             # It closed its socket, broke the protocol, or a callback failed: nobody can use it any more.
-            if self._facts.protocol_error is not None or _failed(frames):
+            if self._facts.protocol_error is not None or frames.exception() is not None:
                 self._signal(signal.SIGKILL)
             done, _ = await asyncio.wait({exit_task}, timeout=LINGER_S)
             if not done:
@@ -333,10 +333,6 @@ class WorkerProcess:
                 self._facts.memory = (held, limit)
                 self._signal(signal.SIGKILL)
                 return
-
-
-def _failed(task: asyncio.Task[None]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 def _offer_to_oom_killer(pid: int) -> None:

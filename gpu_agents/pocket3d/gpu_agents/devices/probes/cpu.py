@@ -31,7 +31,13 @@ class CpuProbe:
 
     def read(self) -> dict[str, Reading]:
         """The lane's free memory. On a system without /proc it is the budget itself."""
-        return {self._device.id: Reading(min(self._device.total_mb, available_mb(self._root, self._device.total_mb)))}
+        free_mb = self._device.total_mb
+        available = _meminfo(self._root).get("MemAvailable")
+        if available is not None:
+            # Bytes that can be had now.
+            available = min([available, *(limit - used for limit, used in _groups(self._root))])
+            free_mb = min(free_mb, max(0, available) // _MB)
+        return {self._device.id: Reading(free_mb)}
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -43,14 +49,6 @@ def memory_mb(root: Path = Path("/")) -> int:
     if total is None:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([total, *(limit for limit, _ in _groups(root))]) // _MB
-
-
-def available_mb(root: Path, unknown: int) -> int:
-    """Memory that can be had now, MB; `unknown` where the system does not tell."""
-    available = _meminfo(root).get("MemAvailable")
-    if available is None:
-        return unknown
-    return max(0, min([available, *(limit - used for limit, used in _groups(root))])) // _MB
 
 
 def _meminfo(root: Path) -> dict[str, int]:

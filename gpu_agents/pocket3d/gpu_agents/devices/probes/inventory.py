@@ -103,7 +103,8 @@ def _open_nvml(
             raise DeviceSpecError(f"--devices nvml: no GPU can be used: {'; '.join([why, *notes])}")
         notes.append(f"no GPU: {why}")
         return None, []
-    probe.watch_only([gpu.uuid for gpu in chosen])
+    # The others are left alone from now on.
+    probe.gpus = chosen
     specs = [
         DeviceSpec(
             id=gpu.uuid,

@@ -35,7 +35,7 @@ class NvmlProbe:
     """Measures every GPU that was there when it was opened.
 
     Attributes:
-        gpus: in NVML's order, that of the bus addresses.
+        gpus: those that are measured, in NVML's order, that of the bus addresses.
         notes: GPUs that could not be opened, and why.
     """
 
@@ -64,10 +64,6 @@ class NvmlProbe:
         except pynvml.NVMLError as error:
             self.close()
             raise NvmlUnavailableError(f"NVML: {error}") from error
-
-    def watch_only(self, uuids: list[str]) -> None:
-        """Leave the other GPUs alone from now on."""
-        self.gpus = [gpu for gpu in self.gpus if gpu.uuid in uuids]
 
     def read(self) -> dict[str, Reading]:
         """Free memory and memory per process of each GPU, by UUID."""

@@ -13,7 +13,8 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,6 @@ from .guardian import Guardian
 from .launch import ExitFacts, WorkerExit, WorkerLaunch, describe_exit
 from .log_capture import LogCapture
 from .memory import held_mb
-from .pipes import READ_BYTES, reading
 
 #: How long a worker whose socket is closed may take to exit, and its pipes to end after its exit, in seconds.
 LINGER_S = 5.0
@@ -49,8 +49,27 @@ MEMORY_CHECK_S = 1.0
 #: When the host runs out of memory the kernel is to end a worker rather than the agent (/proc/PID/oom_score_adj).
 _OOM_SCORE = "500"
 
+READ_BYTES = 64 * 1024
+
 OnFrame = Callable[[str, Any], None]
 OnExit = Callable[[WorkerExit], None]
+
+
+@asynccontextmanager
+async def reading(read_end: int) -> AsyncIterator[asyncio.StreamReader]:
+    """A stream over the reading end of `os.pipe()`, which is closed afterwards.
+
+    asyncio's own subprocess pipes are not used anywhere: with them, waiting for a process also waits until nobody holds
+    its pipes any more, and a daemon that a model left behind may hold them for ever.
+    """
+    reader = asyncio.StreamReader(limit=READ_BYTES)
+    loop = asyncio.get_running_loop()
+    pipe = os.fdopen(read_end, "rb", buffering=0)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    try:
+        yield reader
+    finally:
+        transport.close()
 
 
 class WorkerProcess:

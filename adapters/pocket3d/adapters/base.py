@@ -12,7 +12,7 @@ import inspect
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from pathlib import Path
@@ -21,7 +21,6 @@ from typing import Any, ClassVar, TypeVar
 from .authoring.options import Options, json_schema
 from .authoring.request_access import RequestAccess
 from .authoring.run_context import RunContext, current_run
-from .catalogue.construction import named_arguments
 from .errors import InvalidInput, JobCancelled
 from .licenses import License
 from .runtime.process_device import empty_cuda_cache, set_process_device
@@ -83,7 +82,7 @@ class BaseModel(RequestAccess, ABC):
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
         """Remember the arguments: a scheduler rebuilds the adapter from them in a worker process."""
         instance = super().__new__(cls)
-        instance._constructor_arguments = named_arguments(cls, args, kwargs)
+        instance._constructor_arguments = _named_arguments(cls, args, kwargs)
         return instance
 
     def __init__(
@@ -324,8 +323,26 @@ def _formats(given: Sequence[str] | None, default: Sequence[str]) -> list[str]:
 
 
 def _kebab(name: str) -> str:
-    return "-".join(_words(name)).lower()
+    return "-".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name) or [name]).lower()
 
 
-def _words(name: str) -> Iterator[str]:
-    yield from re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name) or [name]
+def _named_arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments of a call of `cls` under the names that its constructor gives them; None where they do not fit it,
+    or some have no name (`*args`).
+    """
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]  # looked at, not called
+    try:
+        bound = signature.bind(None, *args, **kwargs)
+    except TypeError:
+        # `__init__` is about to say what is wrong, better than we could (or it is `copy`, which does not call it).
+        return None
+    named: dict[str, Any] = {}
+    for name, value in list(bound.arguments.items())[1:]:
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            named.update(value)
+        elif kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+            return None
+        else:
+            named[name] = value
+    return named

@@ -12,7 +12,6 @@ from pocket3d.contracts.worker_frames import AdapterSpec
 
 from ..base import BaseModel
 from ..errors import AdapterUnavailable
-from .construction import constructor_parameters
 
 
 def load_class(class_path: str) -> type[BaseModel]:
@@ -44,6 +43,15 @@ def _import_problem(module_name: str, error: BaseException) -> str:
             )
         return f"{module_name} needs the package {error.name}, which {sys.executable} lacks; install it there"
     return f"importing {module_name} failed: {type(error).__name__}: {error}"
+
+
+def constructor_parameters(cls: type) -> Mapping[str, inspect.Parameter]:
+    """The arguments that a class takes, without `self`: those that it states as its signature, or its constructor's."""
+    stated = getattr(cls, "__signature__", None)
+    if isinstance(stated, inspect.Signature):
+        return stated.parameters
+    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]  # looked at, not called
+    return dict(list(parameters.items())[1:])
 
 
 def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> BaseModel:

@@ -147,11 +147,11 @@ class _Reader:
         self._adapter_id(adapter_id, place)
         entry = self._mapping({} if value is None else value, place, _ENTRY)
         config = entry.get("config")
-        devices = self._devices(entry.get("devices"), (*place, "devices"))
         env = self._mapping(entry.get("env") or {}, (*place, "env"), None)
         python = self._text(entry, place, "python")
         path = self._folders(entry.get("path"), (*place, "path"))
         target = self._target(adapter_id, entry, path, place)
+        feature = self._text(entry, place, "feature")
         if "class" in entry and str(self._folder) not in path:
             # It may lie in a module beside the file.
             path = [*path, str(self._folder)]
@@ -159,9 +159,9 @@ class _Reader:
             adapter_id=adapter_id,
             class_path=target.class_path,
             config={**target.config, **self._config({} if config is None else config, (*place, "config"))},
-            feature=self._feature(entry, place),
+            feature=None if feature is None else self._feature(feature, (*place, "feature")),
             path=path,
-            devices=devices,
+            devices=self._devices(entry.get("devices"), (*place, "devices")),
             accept_license=self._flag(entry, place, "accept_license", False),
         )
         return ConfiguredAdapter(
@@ -184,11 +184,7 @@ class _Reader:
             raise self._source.error((*place, "class"), f'{given!r}: want "module.Class"')
         return aliases.of_class(given, path) or aliases.Target(given, {})
 
-    def _feature(self, entry: dict[str, Any], place: Place) -> str | None:
-        given = self._text(entry, place, "feature")
-        return None if given is None else self._feature_name(given, (*place, "feature"))
-
-    def _feature_name(self, name: str, place: Place) -> str:
+    def _feature(self, name: str, place: Place) -> str:
         if not FEATURE_PATTERN.fullmatch(name):
             raise self._source.error(place, f"feature {name!r}: want 1 to 48 of a-z, 0-9 and _")
         return canonical(name)
@@ -247,7 +243,7 @@ class _Reader:
                 raise self._source.error(here, "want a list of adapter ids")
             for index, each in enumerate(ids):
                 self._adapter_id(each, (*here, index))
-            known = preferred.setdefault(self._feature_name(name, here), [])
+            known = preferred.setdefault(self._feature(name, here), [])
             known += [each for each in with_ours(ids) if each not in known]
         return preferred
 

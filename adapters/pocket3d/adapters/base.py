@@ -104,7 +104,7 @@ class BaseModel(RequestAccess, ABC):
         if max_concurrent < 1:
             raise ValueError(f"max_concurrent {max_concurrent!r}: want 1 or more")
         super().__init__()
-        self.model_id: str = model_id if model_id is not None else self.adapter_id or _kebab(type(self).__name__)
+        self.model_id: str = model_id if model_id is not None else self.adapter_id or kebab(type(self).__name__)
         self.model_path: Any = model_path
         self.vram_requirement: int = math.ceil(vram_requirement)
         self.feature_type: str = feature_type if feature_type is not None else self.default_feature
@@ -291,6 +291,13 @@ class BaseModel(RequestAccess, ABC):
             )
         return str(name)
 
+    def _checked_response(
+        self, inputs: dict[str, Any], info_key: str, info: dict[str, Any], **facts: Any
+    ) -> dict[str, Any]:
+        """The checked common response, the facts, and under `info_key` the info with `success`."""
+        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
+        return {**response, **facts, info_key: {**info, "success": True}}
+
     def _default_output_format(self, inputs: dict[str, Any]) -> str:
         formats = self.supported_output_formats
         return "glb" if "glb" in formats or not formats else formats[0]
@@ -303,6 +310,10 @@ class BaseModel(RequestAccess, ABC):
     def get_supported_formats(self) -> dict[str, list[str]]:
         """Suffixes (or `text`) it takes and gives."""
         return {"input": list(self.supported_input_formats), "output": list(self.supported_output_formats)}
+
+    def get_model_info(self) -> dict[str, Any]:
+        """The same as `get_info`, by its former name."""
+        return self.get_info()
 
     def get_info(self) -> dict[str, Any]:
         """What it is and how it is, for people."""
@@ -322,7 +333,8 @@ def _formats(given: Sequence[str] | None, default: Sequence[str]) -> list[str]:
     return [name.lower().removeprefix(".") for name in (default if given is None else given)]
 
 
-def _kebab(name: str) -> str:
+def kebab(name: str) -> str:
+    """`MyModelAdapter` as `my-model-adapter`."""
     return "-".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name) or [name]).lower()
 
 

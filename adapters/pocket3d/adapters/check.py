@@ -24,7 +24,7 @@ import msgspec
 
 from pocket3d.contracts.worker_frames import AdapterSpec
 
-from .base import BaseModel
+from .base import BaseModel, kebab
 from .kit.checked_process import ProcessError
 from .kit.contract_checks import Check, CheckPlan, run
 
@@ -90,7 +90,7 @@ def check_adapter(
     if not all(part.isidentifier() for part in class_path.split(".")) or "." not in class_path:
         raise ValueError(f"{adapter!r}: want a class, or module.Class")
     spec = AdapterSpec(
-        adapter_id=_kebab(class_path.rpartition(".")[2]),
+        adapter_id=kebab(class_path.rpartition(".")[2]),
         class_path=class_path,
         config=dict(config or {}),
         feature=feature,
@@ -146,8 +146,3 @@ def _class_path(cls: type[BaseModel]) -> str:
             "level of a module that can be imported"
         )
     return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _kebab(name: str) -> str:
-    words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)
-    return words.strip("-_").replace("_", "-") or "adapter"

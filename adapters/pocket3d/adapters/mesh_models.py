@@ -39,13 +39,8 @@ class TextToMeshModel(BaseMeshGenerationModel):
     def _process_request(self, inputs: dict[str, Any]) -> Any:
         """The checked common answer: output_mesh_path, success, text_prompt, seed, generation_info."""
         text = required_text(inputs, "text_prompt", "text-to-mesh generation")
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(
-            text_prompt=text,
-            seed=inputs.get("seed"),
-            generation_info={"input_type": "text", "prompt_length": len(text), "success": True},
-        )
-        return response
+        info = {"input_type": "text", "prompt_length": len(text)}
+        return self._checked_response(inputs, "generation_info", info, text_prompt=text, seed=inputs.get("seed"))
 
 
 class ImageToMeshModel(BaseMeshGenerationModel):
@@ -104,15 +99,20 @@ class ImageToMeshModel(BaseMeshGenerationModel):
         """The checked common answer: output_mesh_path, success, input_images (names), num_input_images, seed,
         generation_info.
         """
-        images = self._image_paths(inputs)
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(
+        return self._response_with_images(inputs, self._image_paths(inputs), "image")
+
+    def _response_with_images(
+        self, inputs: dict[str, Any], images: list[Path], kind: str, **facts: Any
+    ) -> dict[str, Any]:
+        return self._checked_response(
+            inputs,
+            "generation_info",
+            {"input_type": kind, "num_images": len(images)},
+            **facts,
             input_images=[image.name for image in images],
             num_input_images=len(images),
             seed=inputs.get("seed"),
-            generation_info={"input_type": "image", "num_images": len(images), "success": True},
         )
-        return response
 
 
 class MultiModalMeshModel(ImageToMeshModel):
@@ -142,13 +142,5 @@ class MultiModalMeshModel(ImageToMeshModel):
     def _process_request(self, inputs: dict[str, Any]) -> Any:
         """The checked common answer, with what was given: text_prompt, input_images, num_input_images."""
         text, images = self._text_and_images(inputs)
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
         kinds = [kind for kind, given in (("text", text is not None), ("image", bool(images))) if given]
-        response.update(
-            text_prompt=text,
-            input_images=[image.name for image in images],
-            num_input_images=len(images),
-            seed=inputs.get("seed"),
-            generation_info={"input_type": "+".join(kinds), "num_images": len(images), "success": True},
-        )
-        return response
+        return self._response_with_images(inputs, images, "+".join(kinds), text_prompt=text)

@@ -40,13 +40,7 @@ class MeshSegmentationModel(MeshInputModel):
         found), segmentation_info.
         """
         self._mesh_path(inputs)
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(num_parts=self._num_parts(inputs), segmentation_info={"success": True})
-        return response
-
-    def get_model_info(self) -> dict[str, Any]:
-        """What `get_info` says."""
-        return self.get_info()
+        return self._checked_response(inputs, "segmentation_info", {}, num_parts=self._num_parts(inputs))
 
 
 class PartCompletionModel(MeshInputModel):
@@ -60,6 +54,4 @@ class PartCompletionModel(MeshInputModel):
     def _process_request(self, inputs: dict[str, Any]) -> Any:
         """The checked common answer: output_mesh_path, success, completion_info."""
         self._mesh_path(inputs)
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(completion_info={"success": True})
-        return response
+        return self._checked_response(inputs, "completion_info", {})

@@ -27,9 +27,7 @@ class RequestAccess:
     @property
     def device(self) -> str:
         """`cuda` or `cpu`: what the model may use. An adapter may set it (`cuda:0`)."""
-        if self._device is not None:
-            return self._device
-        return process_device()
+        return process_device() if self._device is None else self._device
 
     @device.setter
     def device(self, value: str) -> None:
@@ -50,9 +48,7 @@ class RequestAccess:
     def published_inputs(self) -> dict[str, Any] | None:
         """The inputs as published, with references in place of local files; None where they are the same."""
         run = self._run()
-        if run is None or run.published_inputs is None:
-            return None
-        return copy.deepcopy(dict(run.published_inputs))
+        return None if run is None or run.published_inputs is None else copy.deepcopy(dict(run.published_inputs))
 
     def report_progress(
         self, fraction: float | None = None, stage: str | None = None, message: str | None = None
@@ -98,7 +94,13 @@ class RequestAccess:
         run.check()
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
-        forget = run.on_cancel(lambda: _wake(loop, woken))
+
+        def wake() -> None:
+            # The loop may have ended between the cancel and now.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(woken.set)
+
+        forget = run.on_cancel(wake)
         try:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(woken.wait(), seconds)
@@ -119,9 +121,3 @@ class RequestAccess:
         # A thread that the model itself started has no context; while one request runs it can only be that one's.
         active = self._active
         return active[0] if len(active) == 1 else None
-
-
-def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    # The loop may have ended between the cancel and now.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(event.set)

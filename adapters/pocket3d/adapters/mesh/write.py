@@ -106,15 +106,12 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
     if not parts:
         raise ValueError("a mesh without parts")
     suffix = path.suffix.lower().removeprefix(".")
-    if suffix == "glb":
-        path.write_bytes(glb_bytes(parts))
-        return []
+    if suffix not in FORMATS:
+        raise ValueError(f"{path.name}: want one of {', '.join(FORMATS)}")
     if suffix == "obj":
         return _write_obj(parts, path)
-    if suffix in ("ply", "stl"):
-        path.write_bytes(_single_mesh_bytes(parts, suffix))
-        return []
-    raise ValueError(f"{path.name}: want one of {', '.join(FORMATS)}")
+    path.write_bytes(glb_bytes(parts) if suffix == "glb" else _single_mesh_bytes(parts, suffix))
+    return []
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -129,30 +126,33 @@ def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
 # ---------------------------------------------------------------- GLB (glTF 2.0, binary)
 
 _FLOAT, _UINT = 5126, 5125
-_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
+ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 _CLAMP, _REPEAT = 33071, 10497
 #: Of the picture's side: coordinates this far outside are rounding errors.
 _EDGE = 1e-4
 
 
-class _Buffer:
+class GlbBuffer(NamedTuple):
     """The binary chunk while it grows, with its views and accessors."""
 
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.views: list[dict[str, Any]] = []
-        self.accessors: list[dict[str, Any]] = []
+    data: bytearray
+    views: list[dict[str, Any]]
+    accessors: list[dict[str, Any]]
 
     def view(self, data: bytes, target: int | None = None) -> int:
+        """Add bytes; returns the number of their view."""
         self.data.extend(b"\0" * (-len(self.data) % 4))
         entry: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
         if target is not None:
             entry["target"] = target
-        self.data += data
+        self.data.extend(data)
         self.views.append(entry)
         return len(self.views) - 1
 
-    def accessor(self, values: npt.NDArray[Any], kind: str, component: int, target: int, bounds: bool = False) -> int:
+    def accessor(
+        self, values: npt.NDArray[Any], kind: str, component: int, target: int | None = None, bounds: bool = False
+    ) -> int:
+        """Add an array, with the least and largest of each column if `bounds`; returns the number of its accessor."""
         entry: dict[str, Any] = {
             "bufferView": self.view(np.ascontiguousarray(values).tobytes(), target),
             "componentType": component,
@@ -168,7 +168,7 @@ class _Buffer:
 
 def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
     """A binary glTF 2.0 file: one node, mesh and primitive per part, equal materials shared."""
-    buffer = _Buffer()
+    buffer = GlbBuffer(bytearray(), [], [])
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "Pocket3DStudio"},
         "scene": 0,
@@ -180,15 +180,15 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
     known: dict[Any, int] = {}
     for index, part in enumerate(parts):
         attributes = {
-            "POSITION": buffer.accessor(part.vertices.astype("<f4"), "VEC3", _FLOAT, _ARRAY_BUFFER, bounds=True),
-            "NORMAL": buffer.accessor(part.normals.astype("<f4"), "VEC3", _FLOAT, _ARRAY_BUFFER),
+            "POSITION": buffer.accessor(part.vertices.astype("<f4"), "VEC3", _FLOAT, ARRAY_BUFFER, bounds=True),
+            "NORMAL": buffer.accessor(part.normals.astype("<f4"), "VEC3", _FLOAT, ARRAY_BUFFER),
         }
         if part.uv is not None:
-            attributes["TEXCOORD_0"] = buffer.accessor(part.uv.astype("<f4"), "VEC2", _FLOAT, _ARRAY_BUFFER)
+            attributes["TEXCOORD_0"] = buffer.accessor(part.uv.astype("<f4"), "VEC2", _FLOAT, ARRAY_BUFFER)
         if part.colours is not None:
             linear = np.asarray(part.colours, dtype=np.float64) / 255
             linear[:, :3] = from_srgb(linear[:, :3])
-            attributes["COLOR_0"] = buffer.accessor(linear.astype("<f4"), "VEC4", _FLOAT, _ARRAY_BUFFER)
+            attributes["COLOR_0"] = buffer.accessor(linear.astype("<f4"), "VEC4", _FLOAT, ARRAY_BUFFER)
         key = part.material if part.texture is None else (part.material, id(part.texture), id(part.surface_texture))
         if key not in known:
             known[key] = len(document["materials"])
@@ -197,14 +197,13 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
         primitive = {"attributes": attributes, "indices": indices, "material": known[key], "mode": 4}
         document["meshes"].append({"name": part.name, "primitives": [primitive]})
         document["nodes"].append({"name": part.name, "mesh": index})
-    buffer.data.extend(b"\0" * (-len(buffer.data) % 4))
     document["bufferViews"] = buffer.views
     document["accessors"] = buffer.accessors
     document["buffers"] = [{"byteLength": len(buffer.data)}]
     return pack(document, bytes(buffer.data))
 
 
-def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) -> dict[str, Any]:
+def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: GlbBuffer) -> dict[str, Any]:
     material = part.material
     surface: dict[str, Any] = {
         "baseColorFactor": [*(round(c, 6) for c in from_srgb(np.array(material.colour)).tolist()), material.alpha],
@@ -227,7 +226,7 @@ def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) ->
 
 
 def _gltf_texture(
-    part: MeshPart, pixels: npt.NDArray[np.uint8], name: str, document: dict[str, Any], buffer: _Buffer
+    part: MeshPart, pixels: npt.NDArray[np.uint8], name: str, document: dict[str, Any], buffer: GlbBuffer
 ) -> int:
     images = document.setdefault("images", [])
     images.append({"bufferView": buffer.view(png_bytes(pixels)), "mimeType": "image/png", "name": name})

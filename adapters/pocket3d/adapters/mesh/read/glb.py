@@ -75,7 +75,7 @@ def check_glb(data: bytes, limits: MeshLimits, images: ImageLimits = ImageLimits
         "images": surface.images,
         **numbers,
     }
-    return Checked(pack(reduced, joined), 0, 0, (*ignored, *surface.ignored)[:10])
+    return Checked(pack(reduced, joined), 0, (*ignored, *surface.ignored)[:10])
 
 
 class _Meshes:

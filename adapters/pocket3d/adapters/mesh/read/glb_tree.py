@@ -16,6 +16,7 @@ _MAX_NODES = 100_000
 _MAX_DEPTH = 200
 _MAX_WALK = 5_000_000
 _TRANSFORMATIONS = (("matrix", 16), ("translation", 3), ("rotation", 4), ("scale", 3))
+_PLAIN = ("mesh", *(key for key, _ in _TRANSFORMATIONS))
 Matrix = npt.NDArray[np.float64]
 
 
@@ -96,7 +97,14 @@ class Tree:
 
     def plain(self) -> list[dict[str, Any]]:
         """The nodes as they are written, with nothing but their place and mesh."""
-        return [_plain_node(node, index) for index, node in enumerate(self._nodes)]
+        return [
+            {
+                "name": node.name or f"node_{index}",
+                **({"children": node.children} if node.children else {}),
+                **{key: value for key in _PLAIN if (value := getattr(node, key)) is not None},
+            }
+            for index, node in enumerate(self._nodes)
+        ]
 
     def _roots(self) -> list[int]:
         document = self._document
@@ -149,13 +157,3 @@ def local_matrix(node: Any) -> Matrix:
     matrix[:3, :3] = turn * np.array(node.scale or (1, 1, 1), dtype=float)
     matrix[:3, 3] = node.translation or (0, 0, 0)
     return matrix
-
-
-def _plain_node(node: Node, index: int) -> dict[str, Any]:
-    plain: dict[str, Any] = {"name": node.name or f"node_{index}"}
-    if node.children:
-        plain["children"] = node.children
-    if node.mesh is not None:
-        plain["mesh"] = node.mesh
-    plain.update({key: getattr(node, key) for key, _ in _TRANSFORMATIONS if getattr(node, key) is not None})
-    return plain

@@ -143,16 +143,7 @@ class CheckedWorker:
         return answer
 
     def run(self, run_id: str, feature: str, inputs: dict[str, Any], **fields: Any) -> Path:
-        """Start a request.
-
-        Args:
-            run_id: its name, and the job's.
-            feature: what it is for.
-            inputs: with local paths.
-            fields: further ones of `RunJob`.
-
-        Returns:
-            The folder of its outputs.
+        """Start a request with local paths and further fields of `RunJob`; returns the folder of its outputs.
 
         Raises:
             ProcessError: the worker is gone.

@@ -16,7 +16,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +111,18 @@ def check_adapter(
 
 def check_spec(plan: CheckPlan, work_dir: Path | None = None) -> Report:
     """Carry out a plan; see `check_adapter`."""
-    with _folder(work_dir) as folder:
+    if work_dir is None:
+        temporary = tempfile.TemporaryDirectory(prefix="pocket3d-check-", ignore_cleanup_errors=True)
+        place: contextlib.AbstractContextManager[str | Path] = temporary
+    else:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        place = contextlib.nullcontext(work_dir.absolute())
+    with place as folder:
         if plan.env is None:
             plan = msgspec.structs.replace(plan, env=own_environment())
         checks: list[Check] = []
         try:
-            checks.extend(run(plan, folder))
+            checks.extend(run(plan, Path(folder)))
         except ProcessError as error:
             advice = "an adapter must not end or block its process; what it printed last is above"
             checks.append(Check("process", "failed", str(error), advice))
@@ -127,16 +133,6 @@ def own_environment() -> dict[str, str]:
     """The environment of a worker with this interpreter, in which it can import what is importable here."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NATS_", "POCKET3D_"))}
     return {**kept, "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder), "PYTHONUNBUFFERED": "1"}
-
-
-@contextlib.contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given.absolute()
-        return
-    with tempfile.TemporaryDirectory(prefix="pocket3d-check-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
 
 
 def _class_path(cls: type[BaseModel]) -> str:

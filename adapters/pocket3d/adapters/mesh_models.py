@@ -1,4 +1,4 @@
-"""Base classes of adapters that make meshes: from text, from images, from both.
+"""Base classes of adapters that make meshes, from text, from images, from both, or that take one.
 
 Each `_process_request` here is abstract and yet has a body: it checks the inputs and returns the common part of the
 answer, for `super()._process_request(inputs)`.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .authoring.input_checks import image_files, required_text
+from .authoring.input_checks import image_files, required_file, required_text
 from .base import BaseModel
 from .errors import InvalidInput
 
@@ -144,3 +144,24 @@ class MultiModalMeshModel(ImageToMeshModel):
         text, images = self._text_and_images(inputs)
         kinds = [kind for kind, given in (("text", text is not None), ("image", bool(images))) if given]
         return self._response_with_images(inputs, images, "+".join(kinds), text_prompt=text)
+
+
+class MeshInputModel(BaseModel):
+    """Requires `mesh_path`, a local file of one of the supported input formats."""
+
+    #: What the mesh is required for, in words of the refusal.
+    purpose: ClassVar[str] = "this adapter"
+
+    def _mesh_path(self, inputs: dict[str, Any]) -> Path:
+        """The mesh.
+
+        Raises:
+            InvalidInput: missing, or of another format.
+            FileNotFoundError: the file is not there.
+        """
+        return required_file(inputs, "mesh_path", self.supported_input_formats, self.purpose)
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """A mesh that exists, of a supported format, and what `options_type` allows."""
+        self._mesh_path(inputs)
+        super().validate_inputs(inputs)

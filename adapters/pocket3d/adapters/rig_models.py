@@ -6,7 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .authoring.mesh_input_model import MeshInputModel
+from .mesh_models import MeshInputModel
 
 
 class AutoRigModel(MeshInputModel):

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 from .authoring.input_checks import whole_number
-from .authoring.mesh_input_model import MeshInputModel
+from .mesh_models import MeshInputModel
 
 _DEFAULT_PARTS = 8
 _MAX_PARTS = 1000
@@ -21,11 +21,7 @@ class MeshSegmentationModel(MeshInputModel):
     purpose: ClassVar[str] = "mesh segmentation"
 
     def _num_parts(self, inputs: dict[str, Any]) -> int:
-        """The wanted number of parts.
-
-        Raises:
-            InvalidInput: not a whole number of 1 to 1000.
-        """
+        """The wanted number of parts."""
         return whole_number(inputs, "num_parts", _DEFAULT_PARTS, 1, _MAX_PARTS)
 
     def validate_inputs(self, inputs: dict[str, Any]) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .authoring.input_checks import image_files, required_text
-from .authoring.mesh_input_model import MeshInputModel
 from .errors import InvalidInput
-from .mesh_models import IMAGE_FORMATS
+from .mesh_models import IMAGE_FORMATS, MeshInputModel
 
 _MAX_IMAGES = 4
 

@@ -25,8 +25,7 @@ from pocket3d.contracts.worker_frames import JOURNAL_VARIABLE, SOCKET_FD_VARIABL
 
 from .authoring.run_context import current_run
 from .runtime.describe import describe_all
-from .runtime.journal import Journal
-from .runtime.worker_process import Worker, flush_prints
+from .runtime.worker_process import Journal, Worker, flush_prints
 
 _USAGE_STATUS = 2
 _PR_SET_PDEATHSIG = 1

@@ -1,4 +1,6 @@
-"""Makes an adapter from its specification: import, licence, construction, each with an error a person can act on."""
+"""Makes an adapter from its specification: import, licence, construction. Where one fails, `AdapterUnavailable` says
+why, for a person to act on.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,7 @@ from ..errors import AdapterUnavailable
 
 
 def load_class(class_path: str) -> type[BaseModel]:
-    """Import `module.Class`.
-
-    Raises:
-        AdapterUnavailable: the module cannot be imported, has no such class, or it is no `BaseModel`.
-    """
+    """Import `module.Class`."""
     module_name, _, class_name = class_path.rpartition(".")
     if not module_name or not class_name:
         raise AdapterUnavailable(f"class {class_path!r}: want module.Class")
@@ -55,11 +53,7 @@ def constructor_parameters(cls: type) -> Mapping[str, inspect.Parameter]:
 
 
 def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> BaseModel:
-    """Construct the adapter. A class that demands `model_id` and is given none gets the adapter's id.
-
-    Raises:
-        AdapterUnavailable: arguments that the class does not take, or does not like; missing files or packages.
-    """
+    """Construct the adapter. A class that demands `model_id` and is given none gets the adapter's id."""
     arguments = dict(config)
     parameters = constructor_parameters(cls)
     wanted = parameters.get("model_id")
@@ -80,11 +74,7 @@ def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> B
 
 
 def check_license(cls: type[BaseModel], spec: AdapterSpec) -> None:
-    """Refuse an adapter whose licence was not accepted.
-
-    Raises:
-        AdapterUnavailable: its licence needs an explicit yes and has none.
-    """
+    """Refuse an adapter whose licence was not accepted."""
     terms = cls.license_info
     if terms is not None and terms.requires_acceptance and not spec.accept_license:
         raise AdapterUnavailable(
@@ -99,11 +89,7 @@ def extend_path(folders: list[str]) -> None:
 
 
 def from_spec(spec: AdapterSpec) -> BaseModel:
-    """Construct the adapter of a specification; its model is not loaded.
-
-    Raises:
-        AdapterUnavailable: says why.
-    """
+    """Construct the adapter of a specification; its model is not loaded."""
     extend_path(spec.path)
     cls = load_class(spec.class_path)
     check_license(cls, spec)

@@ -149,6 +149,9 @@ class _Reader:
         config = entry.get("config")
         env = self._mapping(entry.get("env") or {}, (*place, "env"), None)
         python = self._text(entry, place, "python")
+        # A bare name is for PATH; the path of a venv's python must not be resolved, the venv is where its link stands.
+        if python is not None and (os.sep in python or python.startswith("~")):
+            python = self._absolute(python)
         path = self._folders(entry.get("path"), (*place, "path"))
         target = self._target(adapter_id, entry, path, place)
         feature = self._text(entry, place, "feature")
@@ -166,7 +169,7 @@ class _Reader:
         )
         return ConfiguredAdapter(
             spec=spec,
-            python=None if python is None else self._interpreter(python),
+            python=python,
             env={name: self._variable(each, (*place, "env", name)) for name, each in env.items()},
         )
 
@@ -207,16 +210,10 @@ class _Reader:
         raise self._source.error(place, f"{type(value).__name__}: put it in quotes to pass it as a text")
 
     def _folders(self, value: Any, place: Place) -> list[str]:
-        given = [value] if isinstance(value, str) else value
-        if given is None:
-            return []
+        given = [value] if isinstance(value, str) else [] if value is None else value
         if not isinstance(given, list) or not all(isinstance(each, str) and each for each in given):
             raise self._source.error(place, "want a folder or a list of folders")
         return [self._absolute(each) for each in given]
-
-    def _interpreter(self, python: str) -> str:
-        # A bare name is for PATH; the path of a venv's python must not be resolved, the venv is where its link stands.
-        return self._absolute(python) if os.sep in python or python.startswith("~") else python
 
     def _absolute(self, text: str) -> str:
         return os.path.abspath(self._folder / Path(text).expanduser())  # noqa: PTH100
@@ -227,9 +224,9 @@ class _Reader:
         return str(value)
 
     def _devices(self, value: Any, place: Place) -> list[str] | None:
-        given = [value] if isinstance(value, str) else value
-        if given is None:
+        if value is None:
             return None
+        given = [value] if isinstance(value, str) else value
         if not isinstance(given, list) or not given or any(each not in DEVICE_KINDS for each in given):
             raise self._source.error(place, f"want a list of {' and '.join(DEVICE_KINDS)}, got {value!r}")
         return [str(each) for each in given]
@@ -265,16 +262,12 @@ class _Reader:
 
     def _text(self, entry: dict[str, Any], place: Place, key: str) -> str | None:
         value = entry.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, str) or not value.strip():
+        if value is not None and not (isinstance(value, str) and value.strip()):
             raise self._source.error((*place, key), f"want a text, got {value!r}")
         return value
 
     def _flag(self, entry: dict[str, Any], place: Place, key: str, default: bool) -> bool:
         value = entry.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
+        if value is not None and not isinstance(value, bool):
             raise self._source.error((*place, key), f"want true or false, got {value!r}")
-        return value
+        return default if value is None else value

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..runtime.memory_limit import limited_memory
-from .image_input import ImageLimits
+from .image_input import check_pixels, refusing
+from .parts import leave_triangles
 from .read.glb import check_glb
 from .read.limits import MAX_COORDINATE, MIB, Checked, MeshLimits, Refused
 from .read.ply import check_ply
@@ -136,20 +137,15 @@ def _parse(data: bytes, suffix: str) -> Any:
 
 
 def _check_result(scene: Any, checked: Checked, limits: MeshLimits) -> None:
-    import trimesh
-
-    for name, geometry in list(scene.geometry.items()):
-        if not isinstance(geometry, trimesh.Trimesh) or len(geometry.faces) == 0:
-            scene.delete_geometry(name)
-            continue
+    try:
+        leave_triangles(scene)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    for name, geometry in scene.geometry.items():
         # The PLY reader keeps a copy of all it read, which would be written into a GLB's extras.
         geometry.metadata.pop("_ply_raw", None)
-        if not np.isfinite(geometry.vertices).all():
-            raise Refused(f"part {name!r} has coordinates that are not finite numbers")
         if np.abs(geometry.vertices).max() > MAX_COORDINATE:
             raise Refused(f"part {name!r} has coordinates beyond {MAX_COORDINATE:g}")
-        if geometry.faces.min() < 0 or geometry.faces.max() >= len(geometry.vertices):
-            raise Refused(f"part {name!r} has faces that point to vertices which are not there")
         _decode_textures(geometry)
     if not list(scene.graph.nodes_geometry):
         raise Refused("no surface: there are no triangles in it")
@@ -161,15 +157,14 @@ def _check_result(scene: Any, checked: Checked, limits: MeshLimits) -> None:
 def _decode_textures(mesh: Any) -> None:
     from PIL import Image
 
-    limits = ImageLimits()
     material = getattr(mesh.visual, "material", None)
     for key in ("image", "baseColorTexture", "metallicRoughnessTexture", "normalTexture", "emissiveTexture"):
         image = getattr(material, key, None)
         if not isinstance(image, Image.Image):
             continue
-        if image.width * image.height > limits.max_pixels:
-            raise Refused(f"its texture has {image.width} x {image.height} pixels")
         try:
-            image.load()
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
-            raise Refused(f"its texture is broken: {error}") from error
+            check_pixels(image)
+            with refusing():
+                image.load()
+        except Refused as error:
+            raise Refused(f"its texture: {error}") from error

@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from .read.glb_arrays import FLOAT, Arrays
-from .read.glb_container import pack, unpack
+from .read.glb_container import GlbBuffer, pack, unpack
 from .read.glb_document import Document
 from .read.glb_tree import Tree
 from .read.limits import MeshLimits
 from .triangles import FloatArray, IntArray
-from .write import ARRAY_BUFFER, GlbBuffer
+from .write import ARRAY_BUFFER
 
 _BYTE, _SHORT = 5121, 5123
 

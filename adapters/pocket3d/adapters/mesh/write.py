@@ -14,13 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .read.glb_container import pack
+from .read.glb_container import GlbBuffer, pack
 from .srgb import from_srgb
 from .triangles import FloatArray, IntArray, area_vectors, directed_edges, unit
 
-#: What `write_mesh` writes, the default first.
-FORMATS = ("glb", "obj", "ply", "stl")
-#: How each format keeps colour, for people.
+#: How each format keeps colour, for people. These are the formats that `write_mesh` writes, the default first.
 COLOUR_IN_FORMAT = {
     "glb": "PBR materials",
     "obj": "materials in the .mtl file beside it",
@@ -106,8 +104,8 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
     if not parts:
         raise ValueError("a mesh without parts")
     suffix = path.suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise ValueError(f"{path.name}: want one of {', '.join(FORMATS)}")
+    if suffix not in COLOUR_IN_FORMAT:
+        raise ValueError(f"{path.name}: want one of {', '.join(COLOUR_IN_FORMAT)}")
     if suffix == "obj":
         return _write_obj(parts, path)
     path.write_bytes(glb_bytes(parts) if suffix == "glb" else _single_mesh_bytes(parts, suffix))
@@ -130,40 +128,6 @@ ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 _CLAMP, _REPEAT = 33071, 10497
 #: Of the picture's side: coordinates this far outside are rounding errors.
 _EDGE = 1e-4
-
-
-class GlbBuffer(NamedTuple):
-    """The binary chunk while it grows, with its views and accessors."""
-
-    data: bytearray
-    views: list[dict[str, Any]]
-    accessors: list[dict[str, Any]]
-
-    def view(self, data: bytes, target: int | None = None) -> int:
-        """Add bytes; returns the number of their view."""
-        self.data.extend(b"\0" * (-len(self.data) % 4))
-        entry: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
-        if target is not None:
-            entry["target"] = target
-        self.data.extend(data)
-        self.views.append(entry)
-        return len(self.views) - 1
-
-    def accessor(
-        self, values: npt.NDArray[Any], kind: str, component: int, target: int | None = None, bounds: bool = False
-    ) -> int:
-        """Add an array, with the least and largest of each column if `bounds`; returns the number of its accessor."""
-        entry: dict[str, Any] = {
-            "bufferView": self.view(np.ascontiguousarray(values).tobytes(), target),
-            "componentType": component,
-            "count": len(values) if kind != "SCALAR" else values.size,
-            "type": kind,
-        }
-        if bounds:
-            entry["min"] = [float(v) for v in values.min(axis=0)]
-            entry["max"] = [float(v) for v in values.max(axis=0)]
-        self.accessors.append(entry)
-        return len(self.accessors) - 1
 
 
 def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
@@ -230,8 +194,9 @@ def _gltf_texture(
 ) -> int:
     images = document.setdefault("images", [])
     images.append({"bufferView": buffer.view(png_bytes(pixels)), "mimeType": "image/png", "name": name})
-    # Linear with mipmaps; clamped unless the coordinates say that the picture repeats.
-    wrap = _REPEAT if _repeats(part) else _CLAMP
+    # Linear with mipmaps; clamped unless coordinates beyond its edges, by more than rounding, say that it repeats.
+    repeats = part.uv is not None and ((part.uv < -_EDGE) | (part.uv > 1 + _EDGE)).any()
+    wrap = _REPEAT if repeats else _CLAMP
     sampler = {"magFilter": 9729, "minFilter": 9987, "wrapS": wrap, "wrapT": wrap}
     samplers: list[dict[str, int]] = document.setdefault("samplers", [])
     if sampler not in samplers:
@@ -239,11 +204,6 @@ def _gltf_texture(
     textures: list[dict[str, int]] = document.setdefault("textures", [])
     textures.append({"source": len(images) - 1, "sampler": samplers.index(sampler)})
     return len(textures) - 1
-
-
-def _repeats(part: MeshPart) -> bool:
-    """True if coordinates lie outside of the picture, by more than rounding."""
-    return part.uv is not None and bool((part.uv < -_EDGE).any() or (part.uv > 1 + _EDGE).any())
 
 
 # ---------------------------------------------------------------- OBJ, PLY, STL

@@ -26,7 +26,8 @@ _INTERVAL_S = 0.1
 
 
 class AgentChannel:
-    """Sends frames to the agent and receives its own. All methods are thread-safe and none waits for the agent.
+    """Sends frames to the agent and receives its own. All methods are thread-safe and none waits for the agent; a frame
+    that cannot be sent is a `FrameError`.
 
     Args:
         connection: the socket; blocking.
@@ -63,11 +64,7 @@ class AgentChannel:
         self._reader.start()
 
     def send(self, frame: Frame) -> None:
-        """Put a frame on its way.
-
-        Raises:
-            FrameError: it cannot be sent.
-        """
+        """Put a frame on its way."""
         data = pack(frame)
         with self._changed:
             self._outbox.append(data)
@@ -80,11 +77,7 @@ class AgentChannel:
             self._send_now()
 
     def send_end(self, run_id: str, frame: Frame) -> None:
-        """Put the last frame of a run on its way, behind its last report.
-
-        Raises:
-            FrameError: it cannot be sent; the report stays.
-        """
+        """Put the last frame of a run on its way, behind its last report, which stays if the frame cannot be sent."""
         data = pack(frame)
         with self._changed:
             last = self._progress.finish(run_id)

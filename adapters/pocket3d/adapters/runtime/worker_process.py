@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from pocket3d.contracts.failures import FailureCode
@@ -42,7 +43,6 @@ from ..catalogue.class_loading import from_spec
 from ..errors import AdapterUnavailable, JobCancelled
 from .agent_channel import AgentChannel
 from .failure_mapping import judge_load, judge_run, shortened
-from .journal import Journal
 from .outputs import clean_outputs, is_small
 from .process_device import peak_mb, reserved_mb, reset_peak
 
@@ -56,6 +56,32 @@ _log = structlog.get_logger()
 
 class AnsweredFailure(Exception):
     """The adapter returned `success: false`; the message is what it said."""
+
+
+class Journal:
+    """Start and stop records of a worker, for audits that trust neither the agent's ledger nor its messages: JSON lines
+    `{"event", "pid", "monotonic_ns", ...}` in `<folder>/<pid>.jsonl`.
+
+    The clock is CLOCK_MONOTONIC, one for all processes of a host.
+
+    Args:
+        folder: made if missing; None for no journal.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._descriptor: int | None = None
+        self._pid = os.getpid()
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(Path(folder) / f"{self._pid}.jsonl", flags, 0o644)
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append one record; it is in the file when this returns."""
+        if self._descriptor is None:
+            return
+        record = {"event": event, "pid": self._pid, "monotonic_ns": time.monotonic_ns(), **fields}
+        os.write(self._descriptor, msgspec.json.encode(record) + b"\n")
 
 
 class Worker:

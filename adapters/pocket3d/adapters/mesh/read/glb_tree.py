@@ -21,11 +21,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 class Tree:
-    """The nodes of one document.
-
-    Raises:
-        Refused: too many nodes, or a transformation that is none.
-    """
+    """The nodes of one document."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -43,9 +39,6 @@ class Tree:
         Args:
             sizes: vertices and faces of each mesh.
             limits: for all that is shown together.
-
-        Raises:
-            Refused: no forest, too deep, too large, or it leads beyond all coordinates.
         """
         found: list[int] = []
         seen: set[int] = set()
@@ -78,11 +71,7 @@ class Tree:
         return found
 
     def world(self, index: int) -> Matrix:
-        """(4, 4) from a node's own coordinates to the world's, whether the scene shows it or not.
-
-        Raises:
-            Refused: it is not there, or lies too deep or below itself.
-        """
+        """(4, 4) from a node's own coordinates to the world's, whether the scene shows it or not."""
         path: list[int] = []
         at: int | None = index
         while at is not None and at not in self._worlds:
@@ -117,11 +106,7 @@ class Tree:
 
 
 def _growth(node: Node, index: int) -> float:
-    """A bound on how much further from the origin a point may lie after the node's transformation; 1 or more.
-
-    Raises:
-        Refused: not the right count of finite numbers.
-    """
+    """A bound on how much further from the origin a point may lie after the node's transformation; 1 or more."""
     growth = 1.0
     for key, length in _TRANSFORMATIONS:
         values = getattr(node, key)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 
@@ -18,7 +20,10 @@ class TaskPool:
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        self._room = asyncio.Semaphore(limit) if limit is not None else None
+        self._limit = limit
+        #: Bounded ones that run, and those that wait for their turn.
+        self._bounded = 0
+        self._waiting: deque[Coroutine[Any, Any, None]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         #: Key -> its tasks that have not ended, the latest last.
         self._lines: dict[str, list[asyncio.Task[None]]] = {}
@@ -27,7 +32,12 @@ class TaskPool:
 
     def spawn(self, work: Coroutine[Any, Any, None], *, bounded: bool = True) -> None:
         """Start a coroutine. One that is not `bounded` neither waits for room nor takes any."""
-        self._start(work, self._in_room(work, self._room) if bounded and self._room is not None else work, None)
+        takes_room = bounded and self._limit is not None
+        if takes_room and self._bounded == self._limit:
+            self._waiting.append(work)
+            return
+        self._bounded += takes_room
+        self._start(work, work, takes_room=takes_room)
 
     def in_line(
         self,
@@ -49,16 +59,17 @@ class TaskPool:
         if instead:
             for former in line:
                 former.cancel()
-        task = self._start(work, self._after(tuple(line), work), on_error)
-        line.append(task)
-        task.add_done_callback(lambda done: self._leave_line(key, done))
+        line.append(self._start(work, self._after(tuple(line), work) if line else work, on_error, key=key))
 
     def in_flight(self, key: str) -> bool:
         """True while a coroutine of that key has not ended."""
-        return key in self._lines
+        # One that has ended is in line until its callbacks run, a turn of the loop later.
+        return any(not task.done() for task in self._lines.get(key, ()))
 
     async def close(self) -> None:
-        """Cancel what still runs and wait for its end."""
+        """Cancel what still runs and wait for its end; what waits does not begin."""
+        while self._waiting:
+            self._waiting.popleft().close()
         while tasks := list(self._tasks):
             for task in tasks:
                 task.cancel()
@@ -73,38 +84,43 @@ class TaskPool:
         self,
         work: Coroutine[Any, Any, None],
         runs: Coroutine[Any, Any, None],
-        on_error: Callable[[BaseException], None] | None,
+        on_error: Callable[[BaseException], None] | None = None,
+        *,
+        takes_room: bool = False,
+        key: str | None = None,
     ) -> asyncio.Task[None]:
         task = asyncio.ensure_future(runs)
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._on_done(done, work, on_error))
+        task.add_done_callback(partial(self._on_done, work, on_error, takes_room, key))
         return task
 
-    async def _in_room(self, work: Coroutine[Any, Any, None], room: asyncio.Semaphore) -> None:
-        async with room:
-            await work
-
     async def _after(self, formers: tuple[asyncio.Task[None], ...], work: Coroutine[Any, Any, None]) -> None:
-        if formers:
-            await asyncio.wait(formers)
+        await asyncio.wait(formers)
         await work
-
-    def _leave_line(self, key: str, done: asyncio.Task[None]) -> None:
-        line = self._lines[key]
-        line.remove(done)
-        if not line:
-            del self._lines[key]
 
     def _on_done(
         self,
-        task: asyncio.Task[None],
         work: Coroutine[Any, Any, None],
         on_error: Callable[[BaseException], None] | None,
+        takes_room: bool,
+        key: str | None,
+        task: asyncio.Task[None],
     ) -> None:
         self._tasks.discard(task)
-        # Does nothing to one that ran; one whose task was cancelled before its first step has never been entered.
-        work.close()
-        error = None if task.cancelled() else task.exception()
+        if key is not None:
+            line = self._lines[key]
+            line.remove(task)
+            if not line:
+                del self._lines[key]
+        if takes_room:
+            self._bounded -= 1
+            if self._waiting:
+                self.spawn(self._waiting.popleft())
+        if task.cancelled():
+            # One whose task was cancelled before its first step has never been entered.
+            work.close()
+            return
+        error = task.exception()
         if error is None:
             return
         if on_error is not None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import structlog
 
 from pocket3d.bus import topology
+from pocket3d.bus.inbox import Inbox
 from pocket3d.bus.port import Bus, BusError, Closable, Conflict, Disconnected, Msg, OutcomeUnknown
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now, rfc3339
@@ -91,7 +92,7 @@ class CoordinatorService:
         self._api: Closable | None = None
         self._heard: dict[str, Advert] = {}
         self._tasks: TaskPool | None = None
-        self._lease_events: asyncio.Queue[leadership.LeaseEvent] = asyncio.Queue()
+        self._lease_events: Inbox[leadership.LeaseEvent] = Inbox()
         self._changes: asyncio.Queue[leadership.Lead | leadership.StepDown | None] = asyncio.Queue()
         self._led = asyncio.Event()
 
@@ -116,7 +117,7 @@ class CoordinatorService:
             log.warning("the server differs from the topology; left as it is", difference=difference)
         adverts = await self._answered(stop, lambda: self._bus.subscribe(self._subjects.all_adverts(), self._on_advert))
         self._bus.on_connection(self._on_connection)
-        self._tasks.spawn(self._decide(), bounded=False)
+        self._tasks.spawn(self._lease_events.read(self._decide), bounded=False)
         self._tasks.spawn(self._tick(), bounded=False)
         self._tasks.spawn(self._follow(), bounded=False)
         log.info("coordinator started", coordinator_id=self.coordinator_id)
@@ -166,7 +167,7 @@ class CoordinatorService:
             self._term.advert(advert)
 
     def _on_connection(self, up: bool) -> None:
-        self._lease_events.put_nowait(leadership.LinkBack() if up else leadership.LinkLost())
+        self._lease_events.put(leadership.LinkBack() if up else leadership.LinkLost())
         if self._term is not None:
             self._term.feed(events.Connected(self._bus.max_payload) if up else events.Disconnected())
             if up and self._tasks is not None:
@@ -185,19 +186,17 @@ class CoordinatorService:
 
     async def _tick(self) -> None:
         while True:
-            self._lease_events.put_nowait(leadership.LeaseTick())
+            self._lease_events.put(leadership.LeaseTick())
             if self._term is not None:
                 self._term.feed(events.Tick())
             await asyncio.sleep(self._settings.tick_s)
 
     # -- leadership
 
-    async def _decide(self) -> None:
-        """The one task that owns the leadership."""
-        while True:
-            event = await self._lease_events.get()
-            for effect in self._leadership.handle(event, self._clock()):
-                self._run(effect)
+    def _decide(self, event: leadership.LeaseEvent) -> None:
+        """One step of the one task that owns the leadership."""
+        for effect in self._leadership.handle(event, self._clock()):
+            self._run(effect)
 
     def _run(self, effect: leadership.LeaseEffect) -> None:
         if isinstance(effect, leadership.Lead | leadership.StepDown):
@@ -225,7 +224,7 @@ class CoordinatorService:
             event = await leader_record_io.read_leader_record(self._bus, self._subjects)
         else:
             event = await leader_record_io.write_leader_record(self._bus, self._subjects, effect)
-        self._lease_events.put_nowait(event)
+        self._lease_events.put(event)
 
     async def _read_lease(self) -> leadership.LeaseEvent:
         try:
@@ -268,7 +267,7 @@ class CoordinatorService:
             lead=lead,
             known=known,
             lease_is_valid=lambda: self._leadership.certain(self._clock()),
-            renew_lease=lambda: self._lease_events.put_nowait(leadership.ProofWanted()),
+            renew_lease=lambda: self._lease_events.put(leadership.ProofWanted()),
             on_fenced_out=self._on_fenced_out,
         )
         if not self._leads(lead):
@@ -307,7 +306,7 @@ class CoordinatorService:
 
     def _on_fenced_out(self) -> None:
         log.warning("the events stream has another leader's record", coordinator_id=self.coordinator_id)
-        self._lease_events.put_nowait(leadership.FencedOut())
+        self._lease_events.put(leadership.FencedOut())
 
     async def _guard(self, term: LeaderTerm) -> None:
         """An error in a task of the term is an error of this process: it must not go on half alive."""

@@ -48,29 +48,24 @@ def clean_text(text: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _hides(key: str) -> bool:
-    return _KEYS.search(key) is not None
+def _hides(*keys: str) -> bool:
+    return any(map(_KEYS.search, keys))
 
 
 def clean_line(line: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """One line of a log, as `clean` would have it. Nearly all hold nothing to hide, and a job writes ten of them: the
     texts of a flat line are looked through together, and only what may hold a secret is taken apart.
     """
-    texts = [value for value in line.values() if type(value) is str]
-    flat = all(type(value) in _PLAIN for value in line.values())
-    if not flat or any(map(_hides, line)) or _may_hide(texts):
-        cleaned: dict[str, Any] = clean(line)
-        return cleaned
-    return line
+    values = line.values()
+    joined = "\n".join([value for value in values if type(value) is str])
+    if _PLAIN.issuperset(map(type, values)) and not _hides(*line) and not _may_hide(joined):
+        return line
+    cleaned: dict[str, Any] = clean(line)
+    return cleaned
 
 
-def _may_hide(texts: list[str]) -> bool:
-    joined = "\n".join(texts)
-    return (
-        any(part in joined for _, _, part in _FORMS)
-        or "bearer" in joined.lower()
-        or (len(joined) >= _SEED_CHARS and any(len(text) >= _SEED_CHARS for text in texts))
-    )
+def _may_hide(text: str) -> bool:
+    return any(part in text for _, _, part in _FORMS) or "bearer" in text.lower() or _SEED.search(text) is not None
 
 
 def clean(value: Any, depth: int = 0) -> Any:

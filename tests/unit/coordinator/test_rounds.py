@@ -61,33 +61,12 @@ def test_nobody_without_the_adapter_or_the_room_is_invited(desk: Desk) -> None:
     }
 
 
-def test_bids_are_called_for_while_the_first_event_is_stored_and_nothing_is_awarded_before(
-    desk: Desk, agent: AgentDouble
-) -> None:
+def test_nobody_is_called_before_it_is_known_that_the_id_is_new(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.read("j1")
-    desk.answer_calls(agent)
-    assert not desk.take(effects.SendAwards), "it is not known yet whether the id is new"
+    assert not desk.take(effects.SendCall)
     desk.do(events.QueuedStored("j1"))
-    (award,) = desk.take(effects.SendAwards)
-    assert [item.job_id for item in award.awards] == ["j1"]
-
-
-def test_bids_for_an_id_that_turns_out_to_be_known_come_to_nothing(desk: Desk, agent: AgentDouble) -> None:
-    desk.hear(agent)
-    desk.read("j1")
-    desk.answer_calls(agent)
-    desk.do(events.QueuedConflict("j1"))
-    assert not desk.take(effects.SendAwards)
-    assert desk.engine.core.auctioneer.round is None, "others can be called for"
-
-
-def test_a_burst_is_called_for_when_it_waits(desk: Desk, agent: AgentDouble) -> None:
-    desk.hear(agent)
-    for number in range(20):
-        desk.read(f"j{number}")
-    (lots,) = invited(desk).values()
-    assert [lot.jobs for lot in lots] == [1]
+    assert set(invited(desk)) == {"a1"}
 
 
 def test_a_binding_preference_narrows_the_invitation(desk: Desk) -> None:

@@ -241,11 +241,6 @@ class Fleet:
         if view is not None and view.attempts.pop(attempt.token, None) is not None:
             self.touch(view)
 
-    @property
-    def attempts_out(self) -> int:
-        """Number of awards that have not ended."""
-        return sum(len(view.attempts) for view in self.agents.values())
-
     # -- benching
 
     def note_failure(self, agent_id: str, adapter_id: str, now_mono: float) -> None:

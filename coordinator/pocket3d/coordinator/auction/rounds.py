@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Set
+from itertools import islice
 from typing import NamedTuple
 
 from pocket3d.contracts.commands import CallAnswered, Lot, Reason
@@ -47,16 +47,13 @@ class Round:
         #: Lot number -> agents invited for it.
         self.called: dict[int, list[str]] = {}
         self.answers: dict[str, CallAnswered] = {}
-        #: Jobs that are not known to be new yet, and why agents are not asked for the lots of such jobs.
-        self.pending: set[str] = set()
         #: At most, of the largest of its messages.
         self.bytes = 0
-        self.obstacles: dict[int, dict[str, list[Reason]]] = {}
 
     @property
     def complete(self) -> bool:
-        """True when all invited agents have answered and no job of the round waits for its first event to be stored."""
-        return len(self.answers) >= len(self.invited) and not self.pending
+        """True when all invited agents have answered."""
+        return len(self.answers) >= len(self.invited)
 
 
 class Auctioneer:
@@ -75,45 +72,11 @@ class Auctioneer:
         self.backfill = Backfill(settings.hold_after_s)
         self.unavailable = Unavailable(settings, queue, fleet)
         self._standing = BidCache(queue, fleet)
-        #: Jobs whose first event is being stored: while nothing else waits, bids for them are called for meanwhile.
-        self._coming: dict[str, GroupKey] = {}
 
     @property
     def call_id(self) -> int:
         """Number of the latest call."""
         return self._call_id
-
-    # -- jobs that are about to wait
-
-    @property
-    def pending(self) -> Set[str]:
-        """Jobs whose first event is being stored, for which bids are called meanwhile."""
-        return self._coming.keys()
-
-    def preauction(self, record: JobRecord) -> None:
-        """Call for bids for a job while its first event is being stored: it starts a round trip sooner."""
-        self._coming[record.job_id] = record.group_key()
-
-    def confirmed(self, job_id: str) -> None:
-        """Note that the job's first event is stored, or that its id was known: the round waits for it no longer."""
-        self._coming.pop(job_id, None)
-        if self.round is not None:
-            self.round.pending.discard(job_id)
-
-    def _call_for_coming(self, call: Round, lots_of: dict[str, list[Lot]], now_mono: float) -> None:
-        """Lots of jobs that are not queued yet; nothing is awarded to them before they are."""
-        jobs_of: dict[GroupKey, set[str]] = {}
-        for job_id, key in self._coming.items():
-            jobs_of.setdefault(key, set()).add(job_id)
-        for key, jobs in jobs_of.items():
-            if self._queue.line_of(key) is not None or self._standing.for_lot(key, now_mono) is not None:
-                continue
-            obstacles = {v.agent_id: self._fleet.obstacles(v, key, now_mono) for v in self._fleet.agents.values()}
-            able = [view for view in self._fleet.agents.values() if not obstacles[view.agent_id]]
-            if able:
-                call.obstacles[len(call.lots)] = {agent_id: why for agent_id, why in obstacles.items() if why}
-                self._add_lot(call, lots_of, key, len(jobs), self._best_looking(able, key), now_mono)
-                call.pending |= jobs
 
     # -- without a round
 
@@ -138,7 +101,7 @@ class Auctioneer:
             self._queue.unpark_all()
             # Nobody waits for these: whether they are broken still is not looked at, so the wait begins anew.
             self.unavailable.forget_unwanted()
-        if not (self._queue.active or self._coming) or not self._fleet.agents:
+        if not self._queue.active or not self._fleet.agents:
             return []
         settings = self._settings
         call = Round(self._call_id + 1, self._fleet.version, now_mono + settings.round_deadline_s)
@@ -156,8 +119,6 @@ class Auctioneer:
             self._add_lot(call, lots_of, line.key, min(len(line), settings.jobs_per_lot), candidates, now_mono)
             if len(call.lots) >= settings.lots_per_round:
                 break
-        if not call.lots:
-            self._call_for_coming(call, lots_of, now_mono)
         if not call.lots:
             return []
         self._call_id = call.call_id
@@ -313,12 +274,7 @@ class Auctioneer:
             line = self._queue.line_of(key)
             if line is None:
                 continue
-            line.reasons.update(call.obstacles.get(number, {}))
-            up: list[JobRecord] = []
-            for record in line:
-                if len(up) >= jobs:
-                    break
-                up.append(record)
+            up = list(islice(line, jobs))
             plan = planner.plan(key, up, bids.get(number, []))
             self._standing.note(key, bids.get(number, []), now_mono)
             self.backfill.check(key, bids.get(number, []))

@@ -15,10 +15,6 @@ from .job import JobClass, JobRecord
 from .parameter_admission import AdmissionVerdict, judge
 from .state import Core
 
-#: With fewer jobs than that waiting and running, bids are called for while a job's first event is being stored: it
-#: starts a round trip sooner. With more of them, rounds of many jobs are cheaper than many rounds.
-_QUIET_JOBS = 4
-
 
 def job_read(core: Core, event: JobRead, now: Now) -> None:
     """Take in a message of the jobs stream: a new job, a redelivery, or a second publish of a known id."""
@@ -35,8 +31,6 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         core.do(AckJob(event.priority, event.seq))
         return
     record = take_in(core, event, now)
-    if record.retry is None and core.queue.count + core.fleet.attempts_out < _QUIET_JOBS:
-        core.auctioneer.preauction(record)
     core.do(first_event(record, now))
     if core.reading and len(core.jobs) >= core.settings.index_cap:
         core.reading = False
@@ -81,7 +75,6 @@ def ack_twins(core: Core, job_id: str) -> None:
 def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
     """Go on with a job whose first event is stored: its id is new."""
     record = core.jobs.get(event.job_id)
-    core.auctioneer.confirmed(event.job_id)
     if record is None or record.state is not JobState.SUBMITTED:
         return
     ack_twins(core, record.job_id)

@@ -94,10 +94,10 @@ def take_back(core: Core, record: JobRecord, why: str, now: Now) -> None:
     core.drop_attempt(record)
     if record.attempt_no > 0:
         record.attempt_no -= 1
-    if record.cancel_wanted:
-        finish_cancelled(core, record, now)
-        return
     core.enqueue(record, why, now, returned=True, queued_at=queued_at)
+    if record.cancel_wanted:
+        # It waits also where its end has to: until the leadership is proven.
+        finish_cancelled(core, record, now)
 
 
 def take_over_attempt(core: Core, record: JobRecord, view: AgentView, running: RunningJob, now: Now) -> None:

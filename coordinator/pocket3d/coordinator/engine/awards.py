@@ -26,7 +26,6 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             continue
         raised = record.retry.raised_mb if record.retry else None
         core.leave_queue(record)
-        core.auctioneer.backfill.release_job(record.job_id)
         core.auctioneer.backfill.release_place(record.group_key(), assignment.agent_id, assignment.device)
         record.attempt_no += 1
         record.started_published = False
@@ -109,7 +108,7 @@ def _refused_by_adapter(core: Core, record: JobRecord, reason: Reason, now: Now)
         left = [a for a in job_class.preferred if a not in unfit]
     record.job_class = core.intern(job_class._replace(unfit=tuple(sorted(unfit))))
     take_back(core, record, "its parameters are refused", now)
-    if record.state is JobState.QUEUED and not left:
+    if record.state is JobState.QUEUED and not record.cancel_wanted and not left:
         text = f"{reason.message} ({reason.adapter_id})"
         finish(core, record, "rejected", FailureCode.INVALID_INPUT, text, now, field=reason.field or "inputs")
 

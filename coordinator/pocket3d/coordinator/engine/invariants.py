@@ -27,7 +27,6 @@ def check(core: Core) -> None:
     _must(listed == filed, f"the index lists {listed} jobs, the records make it {filed}")
     _check_queue(core, waiting)
     _check_bookings(core)
-    _check_round(core)
 
 
 def _must(holds: bool, message: str) -> None:
@@ -64,6 +63,11 @@ def _check_queue(core: Core, waiting: int) -> None:
         known = record.state is JobState.QUEUED and core.jobs.get(record.job_id) is record
         _must(known, f"{record.job_id} is in the queue and {record.state.value}")
     _must(queued == waiting, f"{waiting} jobs wait, {queued} are in the queue")
+    hold = core.auctioneer.backfill.hold
+    if hold is not None:
+        held = core.jobs.get(hold.job_id)
+        waits = held is not None and held.state is JobState.QUEUED and held.group_key() == hold.key
+        _must(waits, f"{hold.agent_id}/{hold.device} is held for {hold.job_id}, which does not wait for it")
     for job_id in (*core.unknown_feature_jobs, *core.deadlines.jobs()):
         known = job_id in core.jobs and core.jobs[job_id].state is JobState.QUEUED
         _must(known, f"{job_id} does not wait and has a deadline, or waits for its feature")
@@ -88,16 +92,3 @@ def _check_bookings(core: Core) -> None:
             held = core.jobs.get(job_id)
             if held is not None and held.attempt is not None and held.attempt.token == token:
                 _must(held.attempt.agent_id == agent_id, f"{token} is booked on {agent_id}")
-
-
-def _check_round(core: Core) -> None:
-    pending = core.auctioneer.pending
-    wrong = [job_id for job_id in pending if not _is_submitted(core.jobs.get(job_id))]
-    _must(not wrong, f"{sorted(wrong)} are expected to wait soon, and are past that")
-    call = core.auctioneer.round
-    if call is not None:
-        _must(call.pending <= pending, f"the round waits for {sorted(call.pending - pending)}, which do not come")
-
-
-def _is_submitted(record: JobRecord | None) -> bool:
-    return record is not None and record.state is JobState.SUBMITTED

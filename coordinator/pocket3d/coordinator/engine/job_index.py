@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 from .job import JobRecord
 
@@ -29,10 +28,12 @@ class JobIndex:
             else:
                 jobs.pop(record.job_id, None)
 
-    def memberships(self, record: JobRecord) -> Iterator[tuple[dict[str, JobRecord], bool]]:
+    def memberships(self, record: JobRecord) -> tuple[tuple[dict[str, JobRecord], bool], ...]:
         """Each list, and whether the job belongs to it."""
         attempt = record.attempt
-        yield self.recovering, record.recovery is not None
-        yield self.cancelling, attempt is not None and math.isfinite(attempt.cancel_by)
-        yield self.unanswered, attempt is not None and attempt.unanswered
-        yield self.pending_decisions, record.ending is not None
+        return (
+            (self.recovering, record.recovery is not None),
+            (self.cancelling, attempt is not None and math.isfinite(attempt.cancel_by)),
+            (self.unanswered, attempt is not None and attempt.unanswered),
+            (self.pending_decisions, record.ending is not None),
+        )

@@ -23,7 +23,6 @@ from .state import Core
 def queued_in_doubt(core: Core, event: QueuedConflict | QueuedUnknown, now: Now) -> None:
     """The events stream knows the id, holds our own first try, or nothing: its last event tells."""
     record = core.jobs.get(event.job_id)
-    core.auctioneer.confirmed(event.job_id)
     if record is not None and record.state is JobState.SUBMITTED:
         core.do(ReadLastEvent(record.job_id))
 
@@ -41,8 +40,6 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
         core.do(Again(first_event(record, now)))
         return
     if record.state is JobState.SUBMITTED:
-        # Also where this was read for an early result, before the answer about the job's own first event.
-        core.auctioneer.confirmed(record.job_id)
         record.move(JobState.RECOVERING, "its id is known")
     if record.state is not JobState.RECOVERING or record.recovery is not None or not known:
         return

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from pocket3d.bus.inbox import Inbox
 from pocket3d.bus.port import Bus, BusError, Closable, Delivery, Msg
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
@@ -79,7 +80,7 @@ class LeaderTerm:
         self._lease_is_valid = lease_is_valid
         self._decider = TermEngine(settings, lead.record, lead.fence, bus.max_payload)
         #: Events, and marks of those who wait until what came before was handled.
-        self._events: asyncio.Queue[TermEvent | asyncio.Future[None]] = asyncio.Queue()
+        self._events: Inbox[TermEvent | asyncio.Future[None]] = Inbox()
         self.tasks = TaskPool(_IN_FLIGHT)
         links = Links(self.feed, renew_lease, on_fenced_out, self._read_jobs)
         self._runner = EffectRunner(bus, subjects, lead.record, settings.award_timeout_s, self.tasks, links)
@@ -101,28 +102,23 @@ class LeaderTerm:
     def feed(self, event: TermEvent) -> None:
         """Queue an event for the engine."""
         if not self._closed:
-            self._events.put_nowait(event)
+            self._events.put(event)
 
     async def handled(self) -> None:
         """Wait until the engine has handled what was fed before."""
         if self._closed:
             return
         mark: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._events.put_nowait(mark)
+        self._events.put(mark)
         await mark
 
-    async def _decide(self) -> None:
-        """Handle events, one after the other. An exception ends the process: a half-changed engine must not go on in
-        silence.
-        """
-        while True:
-            event = await self._events.get()
-            if isinstance(event, asyncio.Future):
-                _release(event)
-            elif not self._closed:
-                self._handle(event)
-
-    def _handle(self, event: TermEvent) -> None:
+    def _handle(self, event: TermEvent | asyncio.Future[None]) -> None:
+        """One step. An exception ends the process: a half-changed engine must not go on in silence."""
+        if isinstance(event, asyncio.Future):
+            _release(event)
+            return
+        if self._closed:
+            return
         try:
             for effect in self._decider.handle(event, self._clock()):
                 self._runner.run(effect)
@@ -168,7 +164,7 @@ class LeaderTerm:
         self._open.append(await bus.subscribe(subjects.all_outcomes(), self._on_outcome))
         if not self._begun:
             self._begun = True
-            self.tasks.spawn(self._decide(), bounded=False)
+            self.tasks.spawn(self._events.read(self._handle), bounded=False)
             self.feed(events.Led(self._lead.epoch, self._known, bus.max_payload))
         await self._take_over("results")
         results = self._runner.consumer("results")
@@ -208,7 +204,9 @@ class LeaderTerm:
         self._reading.set()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._release_marks()
+        for left in self._events.drain():
+            if isinstance(left, asyncio.Future):
+                _release(left)
         # Before the tasks: a consumption waits for its handler, and the handler for the engine, which is released.
         for closable in reversed(self._open):
             try:
@@ -218,12 +216,6 @@ class LeaderTerm:
         self._open.clear()
         self._runner.acks.close()
         await self.tasks.close()
-
-    def _release_marks(self) -> None:
-        while not self._events.empty():
-            left = self._events.get_nowait()
-            if isinstance(left, asyncio.Future):
-                _release(left)
 
     # -- what comes in
 

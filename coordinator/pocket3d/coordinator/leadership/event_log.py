@@ -147,9 +147,14 @@ class EventLog:
         """Queue an event; `begin` sends it when its turn comes."""
         self._waiting.append(event)
 
+    @property
+    def may_begin(self) -> bool:
+        """True if something waits and nothing is in flight."""
+        return bool(self._waiting) and self._batch is None and not self.fenced_out
+
     def begin(self) -> list[LogEffect]:
         """Send the next batch, unless one is in flight or nothing waits."""
-        if self.fenced_out or self._batch is not None or not self._waiting:
+        if not self.may_begin:
             return []
         self._batches += 1
         events: list[PublishEvent] = []

@@ -99,7 +99,8 @@ class TermEngine:
         if self._connected:
             self._on_time(now)
             self._settle(now)
-        self._from_log(self.log.begin())
+        if self.log.may_begin:
+            self._from_log(self.log.begin())
         out, self._out = self._out, []
         return out
 
@@ -111,7 +112,8 @@ class TermEngine:
     def _on_time(self, now: Now) -> None:
         while self._repeats and self._repeats[0][0] <= now.mono:
             self._route(self._repeats.popleft()[1], now)
-        self._from_log(self.log.resume(now.mono))
+        if self.log.resume_at is not None:
+            self._from_log(self.log.resume(now.mono))
         if self._counted and now.mono >= self._count_at:
             self._count_at = now.mono + COUNT_S
             wanted = [key for key in self._counted if key not in self._counting and not self._catch_up[key].done]
@@ -139,7 +141,7 @@ class TermEngine:
     def _first_event(self, effect: effects.PublishQueued, now: Now) -> None:
         request = self._cache.get(effect.job_seq)
         digest = request_digest(request.job) if request is not None and request.job is not None else ""
-        self._out.append(effect._replace(status=fit_status(effect.status, self._room), digest=digest))
+        self._out.append(effects.PublishQueued(fit_status(effect.status, self._room), effect.job_seq, digest))
 
     def _event(self, effect: effects.PublishEvent, now: Now) -> None:
         self._out.append(effects.NoteStep(effect))

@@ -47,7 +47,7 @@ class Hunyuan3DImageToMeshAdapter(Hunyuan3DShapeAdapter, ImageToMeshModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         response: dict[str, Any] = super()._process_request(inputs)
         options = self._options(inputs)
-        with self.turn:
+        with self.turn():
             self.step(0.01, "reading the image")
             picture = self._picture(inputs, self._image_paths(inputs)[0])
             mesh = self._shape(picture.image, options, 0.05, 0.5 if options.texture else 0.94)
@@ -132,7 +132,7 @@ class Hunyuan3DTextToMeshAdapter(Hunyuan3DShapeAdapter, TextToMeshModel):
         response: dict[str, Any] = super()._process_request(inputs)
         options = self._options(inputs)
         image_path = self.output_dir / "prompt_image.png"
-        with self.turn:
+        with self.turn():
             stage = self._stage("making the image", 0.01, 0.3)
             image = text_to_image.make_image(
                 self._images, response["text_prompt"], options.seed, self._image_settings, stage
@@ -176,7 +176,7 @@ class Hunyuan3DPaintingAdapter(Hunyuan3DAdapter, ImageToTextureModel):
         response: dict[str, Any] = super()._process_request(inputs)
         options = self.options_type.read(inputs)
         given = {name: getattr(options, name) for name in PaintSettings._fields if hasattr(options, name)}
-        with self.turn:
+        with self.turn():
             self.step(0.01, "reading the mesh and the image")
             mesh = read_mesh(self._mesh_path(inputs))
             picture = self._picture(inputs, self._one_image(inputs))

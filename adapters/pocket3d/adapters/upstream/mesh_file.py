@@ -11,9 +11,11 @@ import trimesh
 from ..authoring.mesh_job import finish_mesh
 from ..base import BaseModel
 from ..mesh.srgb import from_srgb
-from ..mesh.write import vertex_normals
+from ..mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from ..runtime import torch_memory
 
+#: What a mesh without colour looks like.
+_CLAY = Material("clay", (0.7, 0.7, 0.7), roughness=0.9)
 #: trimesh leaves this untyped.
 _gltf: Any = trimesh.exchange.gltf
 
@@ -41,6 +43,9 @@ def write(mesh: Any, path: Path) -> list[Path]:
     Returns:
         Further files that belong to it (OBJ: material and texture).
     """
+    if mesh.visual.kind is None:
+        vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
+        return write_mesh([MeshPart("mesh", vertices, faces, vertex_normals(vertices, faces), _CLAY)], path)
     before = set(path.parent.iterdir())
     if path.suffix == ".glb":
         path.write_bytes(_glb(mesh))

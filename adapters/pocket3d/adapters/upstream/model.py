@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from ..base import BaseModel
+from ..errors import AdapterUnavailable
 
 #: How often a request that waits for its turn looks whether it was cancelled, seconds.
 _LOOK_S = 0.1
@@ -69,6 +70,12 @@ class UpstreamModel(BaseModel):
         common = {name: getattr(self.config, name) for name in _COMMON if hasattr(self.config, name)}
         super().__init__(vram_requirement=self._vram_mb(), **common)
         self._one_at_a_time = threading.Lock()
+
+    def require_available(self) -> None:
+        """Raise AdapterUnavailable with what `check_available` says is missing."""
+        missing = self.check_available()
+        if missing is not None:
+            raise AdapterUnavailable(missing)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -97,7 +97,7 @@ def add_skin(glb: bytes, skeleton: Skeleton, weigh: Weigh) -> bytes:
     small = len(skeleton.names) <= 256
     for mesh in gltf.meshes:
         for primitive in mesh.primitives:
-            joints, weights = weigh(_values(gltf, primitive.attributes.POSITION).astype(float))
+            joints, weights = weigh(accessor_rows(gltf, primitive.attributes.POSITION).astype(float))
             typed = joints.astype("u1" if small else "<u2")
             primitive.attributes.JOINTS_0 = accessor(typed, "VEC4", _BYTE if small else _SHORT, _ARRAY_BUFFER)
             primitive.attributes.WEIGHTS_0 = accessor(weights.astype("<f4"), "VEC4", _FLOAT, _ARRAY_BUFFER)
@@ -153,7 +153,7 @@ def read_skinned(path: Path) -> SkinnedFile:
     if (parents >= np.arange(len(parents))).any() or (parents < 0).sum() != 1:
         raise ValueError(f"{path.name}: its joints do not make one tree, parents first")
     rest = np.stack([_world(gltf, node) for node in skin.joints])
-    bind = _values(gltf, skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1).astype(float)
+    bind = accessor_rows(gltf, skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1).astype(float)
     heads = rest[:, :3, 3]
     named = [gltf.nodes[node] for node in skin.joints]
     tails = np.array([(node.extras or {}).get("tail", head) for node, head in zip(named, heads, strict=True)])
@@ -163,14 +163,14 @@ def read_skinned(path: Path) -> SkinnedFile:
             continue
         for primitive in gltf.meshes[node.mesh].primitives:
             has = primitive.attributes
-            values = [_values(gltf, each) for each in (has.POSITION, has.JOINTS_0, has.WEIGHTS_0)]
+            values = [accessor_rows(gltf, each) for each in (has.POSITION, has.JOINTS_0, has.WEIGHTS_0)]
             parts.append(SkinnedPart(str(node.name), values[0].astype(float), values[1].astype(int), values[2]))
     skeleton = Skeleton(tuple(str(node.name) for node in named), parents, heads, tails)
     return SkinnedFile(skeleton, rest, bind, tuple(parts))
 
 
-def _values(gltf: Any, number: int) -> npt.NDArray[Any]:
-    """The rows of an accessor."""
+def accessor_rows(gltf: Any, number: int) -> npt.NDArray[Any]:
+    """The rows of an accessor of a pygltflib document, as they are stored: (count, width)."""
     accessor = gltf.accessors[number]
     view = gltf.bufferViews[accessor.bufferView]
     dtype, width = np.dtype(DTYPES[accessor.componentType]), WIDTHS[accessor.type]

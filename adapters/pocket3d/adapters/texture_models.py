@@ -10,8 +10,6 @@ from .authoring.input_checks import image_files, required_text
 from .errors import InvalidInput
 from .mesh_models import IMAGE_FORMATS, MeshInputModel
 
-_MAX_IMAGES = 4
-
 
 class BaseTextureModel(MeshInputModel):
     """A mesh in, the same mesh with a texture out."""
@@ -45,9 +43,11 @@ class ImageToTextureModel(BaseTextureModel):
     """Requires `mesh_path` and `image_path` or `image_paths`."""
 
     default_feature: ClassVar[str] = "image_to_texture"
+    #: The most images of one request.
+    max_images: ClassVar[int] = 4
 
     def _image_paths(self, inputs: dict[str, Any]) -> list[Path]:
-        images = image_files(inputs, IMAGE_FORMATS, _MAX_IMAGES)
+        images = image_files(inputs, IMAGE_FORMATS, self.max_images)
         if not images:
             raise InvalidInput("image_path or image_paths is required for image-to-texture generation", "image_path")
         return images

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from ...mesh.write import Material
 from .colours import RGB, rgb, shaded
-from .design import BuiltObject, Piece
+from .design import Design, Piece
 from .materials import MATERIALS
-from .noun import Noun
-from .scene import Attributes, ObjectRequest
+from .scene import Attributes
 
 _NOTHING = Attributes()
 
 
-def material_of(noun: Noun, request: ObjectRequest, piece: Piece, number: int) -> Material:
+def material_of(design: Design, piece: Piece, number: int) -> Material:
     """The surface of the piece that is the `number`-th of its role (from 0)."""
+    noun, request = design.noun, design.request
     part = request.parts.get(piece.role)
     said = part.attributes if part else _NOTHING
     whole = request.attributes if piece.role in noun.tinted else _NOTHING
@@ -39,9 +39,10 @@ def material_of(noun: Noun, request: ObjectRequest, piece: Piece, number: int) -
     return Material(label, value, surface.alpha, surface.metallic, surface.roughness)
 
 
-def unused_paint(noun: Noun, request: ObjectRequest, built: BuiltObject) -> list[str]:
+def unused_paint(design: Design) -> list[str]:
     """Words about looks that changed nothing, each with the reason."""
-    roles = {piece.role for piece in built.pieces}
+    noun, request = design.noun, design.request
+    roles = {piece.role for piece in design.pieces}
     words = []
     for part in request.parts.values():
         if part.name not in roles:

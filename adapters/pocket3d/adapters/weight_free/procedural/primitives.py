@@ -4,59 +4,53 @@ from __future__ import annotations
 
 import math
 
-from .design import BuiltObject, Design
+from .design import Design
 from .placing import SupportArea
+from .solids import bounds
 
 
-def cube(design: Design) -> BuiltObject:
+def cube(design: Design) -> None:
     """A block."""
-    built = BuiltObject(top=SupportArea(design.h, design.w * 0.45, design.d * 0.45), serves=True)
-    built.add("body", design.kit.box(design.w, design.h, design.d))
-    return built
+    design.top, design.serves = SupportArea(design.h, design.w * 0.45, design.d * 0.45), True
+    design.add("body", design.kit.box(design.w, design.h, design.d))
 
 
-def sphere(design: Design) -> BuiltObject:
+def sphere(design: Design) -> None:
     """A ball."""
-    built = BuiltObject()
     ball = design.kit.ellipsoid(design.w / 2, design.h / 2, design.d / 2, 64)
-    built.add("body", ball.moved(y=design.h / 2))
-    return built
+    design.add("body", ball.moved(y=design.h / 2))
 
 
-def cylinder(design: Design) -> BuiltObject:
+def cylinder(design: Design) -> None:
     """A round bar, standing."""
-    built = BuiltObject(top=SupportArea(design.h, design.w * 0.33, design.d * 0.33), serves=True)
-    built.add("body", design.kit.cylinder(0.5, 1.0, segments=64).scaled(design.w, design.h, design.d))
-    return built
+    design.top, design.serves = SupportArea(design.h, design.w * 0.33, design.d * 0.33), True
+    design.add("body", design.kit.cylinder(0.5, 1.0, segments=64).scaled(design.w, design.h, design.d))
 
 
-def cone(design: Design) -> BuiltObject:
+def cone(design: Design) -> None:
     """Round below, pointed above; stripes lie around it."""
     kit, w, h, d = design.kit, design.w, design.h, design.d
-    built = BuiltObject()
-    built.add("body", kit.cone(0.5, 1.0, 64).scaled(w, h, d))
+    design.add("body", kit.cone(0.5, 1.0, 64).scaled(w, h, d))
     stripes = design.count("stripe")
     for i in range(stripes):
         low = 0.2 + 0.6 * i / max(stripes, 1)
         high = low + 0.3 / max(stripes, 1)
         lower, upper = 0.5 * (1 - low) + 0.008, 0.5 * (1 - high) + 0.008
         band = kit.lathe([(0, low), (lower, low), (upper, high), (0, high)], 64, sharp=0.004)
-        built.add("stripe", band.scaled(w, h, d))
-    return built
+        design.add("stripe", band.scaled(w, h, d))
 
 
-def torus(design: Design) -> BuiltObject:
+def torus(design: Design) -> None:
     """A ring, lying."""
     thickness = min(design.h / 2, design.w * 0.24)
     ring = design.kit.torus(0.5 - thickness / design.w, thickness / design.w)
-    built = BuiltObject(hollow=SupportArea(0.0, design.w * 0.2, design.d * 0.2))
-    low, high = ring.bounds()
+    design.hollow = SupportArea(0.0, design.w * 0.2, design.d * 0.2)
+    low, high = bounds(ring.vertices)
     body = ring.scaled(design.w, design.h / (high[1] - low[1]), design.d)
-    built.add("body", body.moved(y=design.h / 2))
-    return built
+    design.add("body", body.moved(y=design.h / 2))
 
 
-def star(design: Design) -> BuiltObject:
+def star(design: Design) -> None:
     """Points around a middle, standing on two of them."""
     points = design.count("point")
     inner = 0.5 if points < 5 else 0.42 if points == 5 else 0.55
@@ -65,12 +59,10 @@ def star(design: Design) -> BuiltObject:
         angle = math.pi / 2 + math.pi * i / points
         radius = 0.5 if i % 2 == 0 else 0.5 * inner
         outline.append((radius * design.w * math.cos(angle), radius * design.h * math.sin(angle)))
-    built = BuiltObject()
-    built.add("body", design.kit.prism(outline, design.d, 0.06 * min(design.w, design.h) * inner))
-    return built
+    design.add("body", design.kit.prism(outline, design.d, 0.06 * min(design.w, design.h) * inner))
 
 
-def heart(design: Design) -> BuiltObject:
+def heart(design: Design) -> None:
     """The card suit's outline, x = 16 sin^3 t, y = 13 cos t - 5 cos 2t - 2 cos 3t - cos 4t, swollen."""
     outline = []
     for i in range(72):
@@ -90,6 +82,4 @@ def heart(design: Design) -> BuiltObject:
         depth = torch.full((len(outline), 1), 0.5 * math.sin(angle), dtype=torch.float64, device=kit.device)
         rings.append(torch.cat([ring, depth], 1))
     body = kit.shell(torch.stack(rings), (0, 0, -0.5), (0, 0, 0.5))
-    built = BuiltObject()
-    built.add("body", body.scaled(design.w, design.h, design.d))
-    return built
+    design.add("body", body.scaled(design.w, design.h, design.d))

@@ -48,11 +48,6 @@ class Solid(NamedTuple):
         }[axis]
         return Solid(self.vertices @ self.vertices.new_tensor(rows).T, self.faces)
 
-    def bounds(self) -> tuple[Point, Point]:
-        """Lowest and highest x, y, z."""
-        low, high = self.vertices.amin(0).tolist(), self.vertices.amax(0).tolist()
-        return (low[0], low[1], low[2]), (high[0], high[1], high[2])
-
     def volume(self) -> float:
         """Cubic metres; negative if it faces inwards."""
         a, b, c = self.vertices[self.faces].unbind(1)
@@ -264,6 +259,12 @@ class Kit:
             triangles += [(ids[0], ids[i], ids[i + 1]) for i in range(1, len(ids) - 1)]
         vertices = torch.cat(made).to(self.device)
         return _outward(Solid(vertices, torch.tensor(triangles, dtype=torch.int64, device=self.device)))
+
+
+def bounds(points: torch.Tensor) -> tuple[Point, Point]:
+    """Lowest and highest x, y, z of (N, 3) points."""
+    low, high = points.amin(0).tolist(), points.amax(0).tolist()
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
 def _flattened(ring: torch.Tensor, normal: torch.Tensor) -> Outline:

@@ -6,48 +6,44 @@ import math
 
 import torch
 
-from .design import BuiltObject, Design
+from .design import Design
 from .placing import SupportArea
 from .polygons import curve, stretched
 from .solids import Solid
 
 
-def ladder(design: Design) -> BuiltObject:
+def ladder(design: Design) -> None:
     """Two rails and rungs."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = BuiltObject()
     rail = 0.045 * design.thick("rail")
     for sign in (-1, 1):
-        built.add("rail", kit.box(rail, h, d).moved(sign * (w - rail) / 2))
+        design.add("rail", kit.box(rail, h, d).moved(sign * (w - rail) / 2))
     rungs = design.count("rung")
     thick = min(0.018 * design.thick("rung"), h / rungs * 0.4)
     for i in range(rungs):
         y = h * (i + 0.6) / (rungs + 0.2)
         bar = kit.cylinder(thick, w - rail, segments=20).turned(90, "z").moved((w - rail) / 2, y, 0)
-        built.add("rung", bar)
-    return built
+        design.add("rung", bar)
 
 
-def sword(design: Design) -> BuiltObject:
+def sword(design: Design) -> None:
     """A blade with a ridge, a guard, a grip and a pommel; it stands on its pommel."""
     kit, w, d, h, u = design.kit, design.w, design.d, design.h, design.u
-    built = BuiltObject()
     pommel = 0.028 * u * design.thick("pommel") / u if design.count("pommel") else 0.0
     grip = h * 0.17 * design.long("grip")
     if pommel:
-        built.add("pommel", kit.ball(pommel, 28).moved(y=pommel))
+        design.add("pommel", kit.ball(pommel, 28).moved(y=pommel))
     low = pommel * 1.7
     thick = 0.016 * design.thick("grip")
     wound = [(thick * (1.0 + 0.07 * math.sin(i * 1.7)), low + grip * i / 30) for i in range(31)]
-    built.add("grip", kit.lathe([(0, low), *wound, (0, low + grip)], 24, sharp=0.0))
+    design.add("grip", kit.lathe([(0, low), *wound, (0, low + grip)], 24, sharp=0.0))
     base = low + grip
     guard = 0.03 * design.thick("guard")
     bow = ((-0.5, 0.9, 0.3), (-0.2, 0.3, 0.42), (0, 0.2, 0.55), (0.2, 0.3, 0.42), (0.5, 0.9, 0.3))
     path = [(x * w, base + guard * y, 0.0) for x, y, _ in bow]
-    built.add("guard", kit.tube(path, [guard * radius for _, _, radius in bow], 18))
+    design.add("guard", kit.tube(path, [guard * radius for _, _, radius in bow], 18))
     start = base + guard * 0.2
-    built.add("blade", _blade(design, w * 0.105 * design.thick("blade") / u, start, max(h, start + h * 0.3), d * 0.13))
-    return built
+    design.add("blade", _blade(design, w * 0.105 * design.thick("blade") / u, start, max(h, start + h * 0.3), d * 0.13))
 
 
 def _blade(design: Design, half_width: float, low: float, high: float, half_thick: float) -> Solid:
@@ -63,20 +59,19 @@ def _blade(design: Design, half_width: float, low: float, high: float, half_thic
     return design.kit.shell(grid, (0, low, 0), (0, high, 0))
 
 
-def hammer(design: Design) -> BuiltObject:
+def hammer(design: Design) -> None:
     """A head with a face and a claw on a handle."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = BuiltObject()
     tall = d * 0.8 * design.thick("head") / design.u
     grip = 0.016 * design.thick("handle")
     top = h - tall * 0.5
     end = top + tall * 0.55
     shaft = curve([(grip * 1.05, 0.0), (grip * 1.15, h * 0.12), (grip * 0.85, h * 0.4), (grip * 0.8, end)], 6)
-    built.add("handle", kit.lathe([(0, 0), *shaft, (0, end)], 28, sharp=grip * 0.15))
+    design.add("handle", kit.lathe([(0, 0), *shaft, (0, end)], 28, sharp=grip * 0.15))
     face = stretched([(0, 0), (0.42, 0), (0.5, 0.12), (0.5, 0.5), (0.34, 0.75)], tall, tall)
     neck = kit.lathe([*face, (tall * 0.34, w * 0.45), (0, w * 0.45)], 36)
-    built.add("head", neck.turned(-90, "z").moved(-w * 0.5, top, 0))
-    built.add("head", kit.box(tall * 1.1, tall, tall * 0.85).moved(0, top - tall / 2, 0))
+    design.add("head", neck.turned(-90, "z").moved(-w * 0.5, top, 0))
+    design.add("head", kit.box(tall * 1.1, tall, tall * 0.85).moved(0, top - tall / 2, 0))
     claw = [
         (0.0, 0.34),
         (0.0, -0.34),
@@ -89,14 +84,12 @@ def hammer(design: Design) -> BuiltObject:
     ]
     outline = [(x * w, top + y * tall) for x, y in claw]
     for sign in (-1, 1):
-        built.add("head", kit.prism(outline, tall * 0.26, tall * 0.03).turned(sign * 4).moved(z=sign * tall * 0.2))
-    return built
+        design.add("head", kit.prism(outline, tall * 0.26, tall * 0.03).turned(sign * 4).moved(z=sign * tall * 0.2))
 
 
-def gear(design: Design) -> BuiltObject:
+def gear(design: Design) -> None:
     """Teeth around a disc with a bore; it stands upright. The bore goes through, so the body is a ring."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = BuiltObject()
     teeth = design.count("tooth")
     root = 0.5 - min(0.07, 0.9 / teeth) * design.long("tooth")
     outline: list[tuple[float, float]] = []
@@ -108,12 +101,11 @@ def gear(design: Design) -> BuiltObject:
     outline = outline[::-1]
     bore = 0.13 if design.count("hole") else 0.0
     solid = _ring(design, outline, bore) if bore else kit.prism(outline, 1.0, 0.004)
-    built.add("body", solid.scaled(w, h, d).moved(y=h / 2))
+    design.add("body", solid.scaled(w, h, d).moved(y=h / 2))
     collar = 0.24
     if bore:
         hub = _ring(design, _circle(collar, 48), bore * 0.998)
-        built.add("body", hub.scaled(w, h, d * 1.5).moved(y=h / 2))
-    return built
+        design.add("body", hub.scaled(w, h, d * 1.5).moved(y=h / 2))
 
 
 def _circle(radius: float, count: int) -> list[tuple[float, float]]:
@@ -147,54 +139,49 @@ def _ring(design: Design, outline: list[tuple[float, float]], bore: float) -> So
     return solid if solid.volume() > 0 else Solid(solid.vertices, solid.faces.flip(1))
 
 
-def wheel(design: Design) -> BuiltObject:
+def wheel(design: Design) -> None:
     """A tyre, a rim, spokes and a hub; it stands upright and rolls along x."""
     kit, w, d = design.kit, design.w, design.d
-    built = BuiltObject()
     r = w / 2
     thick = min(d / 2, r * 0.24)
     tyre = design.count("tyre")
     if tyre:
-        built.add("tyre", kit.torus(r - thick, thick, 72, 28).turned(90, "x").moved(y=r))
+        design.add("tyre", kit.torus(r - thick, thick, 72, 28).turned(90, "x").moved(y=r))
     inner = r - 2 * thick * 0.92 if tyre else r * 0.93
     rim = thick * 0.5 * design.thick("rim") / design.u
-    built.add("rim", kit.torus(inner, rim, 72, 20).turned(90, "x").moved(y=r))
+    design.add("rim", kit.torus(inner, rim, 72, 20).turned(90, "x").moved(y=r))
     hub = r * 0.15 * design.thick("hub") / design.u
-    built.add("hub", kit.cylinder(hub, d * 0.8).turned(90, "x").moved(0, r, -d * 0.4))
+    design.add("hub", kit.cylinder(hub, d * 0.8).turned(90, "x").moved(0, r, -d * 0.4))
     for i in range(design.count("spoke")):
         angle = 2 * math.pi * i / design.count("spoke")
         end = (inner * math.sin(angle), r + inner * math.cos(angle), 0.0)
         start = (hub * 0.5 * math.sin(angle), r + hub * 0.5 * math.cos(angle), 0.0)
-        built.add("spoke", kit.tube([start, end], rim * 0.5 * design.thick("spoke") / design.u, 12))
-    built.pieces = [type(p)(p.role, p.solid.scaled(1, design.h / design.w, 1), p.colour) for p in built.pieces]
-    return built
+        design.add("spoke", kit.tube([start, end], rim * 0.5 * design.thick("spoke") / design.u, 12))
+    design.stretch(1, design.h / design.w, 1)
 
 
-def candle(design: Design) -> BuiltObject:
+def candle(design: Design) -> None:
     """A wax column with a wick and a flame, in a holder if asked for."""
     kit, w, h = design.kit, design.w, design.h
-    built = BuiltObject()
     r = w / 2
     flame = h * 0.22 * design.long("flame") if design.count("flame") else 0.0
     base = h * 0.04 if design.count("holder") else 0.0
     if base:
         holder = [(0, 0), (r * 2.0, 0), (r * 2.3, h * 0.09), (r * 2.1, h * 0.09), (r * 1.9, base), (0, base)]
-        built.add("holder", kit.lathe(holder, 48))
+        design.add("holder", kit.lathe(holder, 48))
     top = h - flame - h * 0.05
     melted = [(r * 0.8, top + h * 0.012), (r * 0.6, top - h * 0.01), (0, top - h * 0.015)]
-    built.add("body", kit.lathe([(0, base), (r, base), (r, top), *melted], 40))
-    built.add("wick", kit.tube([(0, top - h * 0.03, 0), (0, top + h * 0.05, 0)], r * 0.06, 10))
+    design.add("body", kit.lathe([(0, base), (r, base), (r, top), *melted], 40))
+    design.add("wick", kit.tube([(0, top - h * 0.03, 0), (0, top + h * 0.05, 0)], r * 0.06, 10))
     if flame:
         drop = curve([(0.04, 0.0), (0.7, 0.16), (0.95, 0.36), (0.5, 0.7), (0.06, 0.99)], 6)
         body = kit.lathe([(0, 0), *drop, (0, 1.0)], 24, sharp=0.0)
-        built.add("flame", body.scaled(r * 0.34, flame, r * 0.34).moved(y=top + h * 0.035))
-    return built
+        design.add("flame", body.scaled(r * 0.34, flame, r * 0.34).moved(y=top + h * 0.035))
 
 
-def barrel(design: Design) -> BuiltObject:
+def barrel(design: Design) -> None:
     """Bulging staves with hoops."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = BuiltObject()
     r = w / 2
 
     def radius(t: float) -> float:
@@ -205,14 +192,13 @@ def barrel(design: Design) -> BuiltObject:
     low, high = side[0][0], side[-1][0]
     bottom = [(0, inset), (low * 0.9, inset), (low * 0.92, 0)]
     lid = [(high * 0.92, h), (high * 0.9, h - inset), (0, h - inset)]
-    built.add("body", kit.lathe([*bottom, *side, *lid], 56, sharp=h * 0.006).scaled(1, 1, d / w))
+    design.add("body", kit.lathe([*bottom, *side, *lid], 56, sharp=h * 0.006).scaled(1, 1, d / w))
     hoops = design.count("hoop")
     for i in range(hoops):
         t = 0.06 + 0.88 * (i + 0.5) / hoops if hoops != 4 else (0.07, 0.3, 0.7, 0.93)[i]
         half = 0.025
         low, high = max(t - half, 0.01), min(t + half, 0.99)
         band = [(0, h * low), (radius(low) * 1.02, h * low), (radius(high) * 1.02, h * high), (0, h * high)]
-        built.add("hoop", kit.lathe(band, 56, sharp=h * 0.003).scaled(1, 1, d / w))
-    built.top = SupportArea(h - inset, r * 0.5, r * 0.5)
-    built.serves = True
-    return built
+        design.add("hoop", kit.lathe(band, 56, sharp=h * 0.003).scaled(1, 1, d / w))
+    design.top = SupportArea(h - inset, r * 0.5, r * 0.5)
+    design.serves = True

@@ -186,8 +186,7 @@ def _blade(design: Design, length: float, half_width: float, half_thick: float) 
             dish = 0.18 * half_width * (z / half_width) ** 2
             ring.append([length * t, bend + dish + half_thick * math.sin(angle), z])
         rings.append(ring)
-    grid = torch.tensor(rings, dtype=torch.float64, device=design.kit.device)
-    return design.kit.shell(grid, (0.0, 0.0, 0.0), (length, 0.1 * length, 0.0))
+    return design.kit.shell(rings, (0.0, 0.0, 0.0), (length, 0.1 * length, 0.0))
 
 
 def mushroom(design: Design) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
-
 from .design import Design
 from .placing import SupportArea
 from .polygons import curve, stretched
@@ -55,8 +53,7 @@ def _blade(design: Design, half_width: float, low: float, high: float, half_thic
         [[x * half_width * size, low + (high - low) * t, z * half_thick * (0.5 + 0.5 * size)] for x, z in section]
         for t, size in levels
     ]
-    grid = torch.tensor(rings, dtype=torch.float64, device=design.kit.device)
-    return design.kit.shell(grid, (0, low, 0), (0, high, 0))
+    return design.kit.shell(rings, (0, low, 0), (0, high, 0))
 
 
 def hammer(design: Design) -> None:
@@ -115,7 +112,6 @@ def _circle(radius: float, count: int) -> list[tuple[float, float]]:
 
 def _ring(design: Design, outline: list[tuple[float, float]], bore: float) -> Solid:
     """An outline (counter-clockwise, star-shaped about the middle) of depth 1 in z with a round hole through it."""
-    n = len(outline)
     bevel = 0.006
     loops: list[list[tuple[float, float, float]]] = []
     hole = [(bore * x / math.hypot(x, y), bore * y / math.hypot(x, y)) for x, y in outline]
@@ -127,16 +123,7 @@ def _ring(design: Design, outline: list[tuple[float, float]], bore: float) -> So
             ]
             full = [(x, y, edge) for x, y in loop]
             loops += [shrunk, full] if (z < 0) == (sign < 0) else [full, shrunk]
-    vertices = torch.tensor(loops, dtype=torch.float64).reshape(-1, 3).to(design.kit.device)
-    count = len(loops)
-    faces = []
-    for row in range(count):
-        for i in range(n):
-            a, b = row * n + i, row * n + (i + 1) % n
-            c, e = (row + 1) % count * n + (i + 1) % n, (row + 1) % count * n + i
-            faces += [(a, b, c), (a, c, e)]
-    solid = Solid(vertices, torch.tensor(faces, dtype=torch.int64, device=design.kit.device))
-    return solid if solid.volume() > 0 else Solid(solid.vertices, solid.faces.flip(1))
+    return design.kit.ring(loops)
 
 
 def wheel(design: Design) -> None:

@@ -151,8 +151,7 @@ def boat(design: Design) -> None:
             ring.append([t * w / 2, sheer * 0.97, beam * (1 - 2 * k / 6) * 0.9])
         rings.append(ring)
     grid = torch.tensor(rings, dtype=torch.float64, device=kit.device)
-    first, last = grid[0].mean(0).tolist(), grid[-1].mean(0).tolist()
-    design.add("hull", kit.shell(grid, first, (w / 2, last[1] + tall * 0.12, 0.0)))
+    design.add("hull", kit.shell(grid, end=(w / 2, float(grid[-1, :, 1].mean()) + tall * 0.12, 0.0)))
     design.add("deck", _deck(design, grid, across, tall * 0.06))
     for m in range(masts):
         x = 0.06 * w if masts == 1 else w * (0.28 - 0.56 * m / (masts - 1))
@@ -175,8 +174,7 @@ def _deck(design: Design, grid: torch.Tensor, across: int, thick: float) -> Soli
     spread = torch.linspace(0.04, 0.96, 6, dtype=grid.dtype, device=grid.device)[None, :, None]
     upper = left[:, None] + (right - left)[:, None] * spread
     lower = upper.flip(1) - upper.new_tensor([0.0, thick, 0.0])
-    rings = torch.cat([upper, lower], 1)
-    return design.kit.shell(rings, rings[0].mean(0).tolist(), rings[-1].mean(0).tolist())
+    return design.kit.shell(torch.cat([upper, lower], 1))
 
 
 def _sail(design: Design, mast: float, low: float, high: float, reach: float, thick: float) -> Solid:
@@ -195,8 +193,7 @@ def _sail(design: Design, mast: float, low: float, high: float, reach: float, th
                 belly = 0.16 * abs(reach) * math.sin(math.pi * s) * math.sin(math.pi * min(t + 0.08, 1))
                 row.append([near + (far - near) * s, y, belly + side * thick])
         rings.append(row)
-    grid = torch.tensor(rings, dtype=torch.float64, device=design.kit.device)
-    return design.kit.shell(grid, grid[0].mean(0).tolist(), (mast + reach * 0.01, high, 0.0))
+    return design.kit.shell(rings, end=(mast + reach * 0.01, high, 0.0))
 
 
 def airplane(design: Design) -> None:
@@ -250,5 +247,4 @@ def _wing(design: Design, x: float, y: float, span: float, chord: float, sweep: 
         along = [x - sweep * t + length / 2 * math.cos(angle) for angle in angles]
         above = [y + 0.05 * span * t + thick * (1 - 0.55 * t) * math.sin(angle) * 0.5 for angle in angles]
         rings.append([[a, b, span * t] for a, b in zip(along, above, strict=True)])
-    grid = torch.tensor(rings, dtype=torch.float64, device=kit.device)
-    return kit.shell(grid, grid[0].mean(0).tolist(), grid[-1].mean(0).tolist())
+    return kit.shell(rings)

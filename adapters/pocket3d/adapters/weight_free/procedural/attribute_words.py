@@ -82,9 +82,11 @@ def read_size_number(tokens: Sequence[str], at: int, *, feet_are_parts: bool) ->
         return _times(tokens, value, f"{word} {following}", at + 2)
     if following in UNITS:
         reading = _measure(tokens, value * UNITS[following], at)
-        if feet_are_parts and following in ("foot", "feet") and not reading.attributes.measures[0].axis:
+        measure = reading.attributes.measures[0]
+        if feet_are_parts and following in ("foot", "feet") and not measure.axis:
             return None
-        _check_range(reading.attributes.measures[0])
+        if not SHORTEST_M <= measure.metres <= LONGEST_M:
+            raise PromptError(f"{measure.phrase!r} was asked for; sizes from 1 mm to {LONGEST_M:.0f} m can be built")
         return reading
     return None
 
@@ -138,11 +140,6 @@ def _measure(tokens: Sequence[str], metres: float, at: int) -> Reading:
     axis = _MEASURED.get(SIZE_FORMS.get(word, word), "")
     after += 1 if axis else 0
     return Reading(Attributes(measures=(Measure(" ".join(tokens[at:after]), axis, metres),)), after)
-
-
-def _check_range(measure: Measure) -> None:
-    if not SHORTEST_M <= measure.metres <= LONGEST_M:
-        raise PromptError(f"{measure.phrase!r} was asked for; sizes from 1 mm to {LONGEST_M:.0f} m can be built")
 
 
 def _times(tokens: Sequence[str], factor: float, phrase: str, at: int) -> Reading:

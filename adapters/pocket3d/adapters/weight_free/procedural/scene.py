@@ -58,6 +58,11 @@ class Attributes:
             later.form or self.form,
         )
 
+    def said(self) -> list[str]:
+        """The words that they came from."""
+        words = [self.material, self.form, *(each.phrase for each in (*self.scales, *self.measures))]
+        return [said for said, _ in self.colours] + [word for word in words if word]
+
     def summary(self) -> dict[str, Any]:
         """The attributes as `generation_info` lists them, without empty ones."""
         facts: dict[str, Any] = {
@@ -83,6 +88,11 @@ class PartRequest:
         """Both requests together; a later count wins."""
         count = self.count if later.count is None else later.count
         return PartRequest(self.name, count, self.attributes.joined(later.attributes))
+
+    def summary(self) -> dict[str, Any]:
+        """For `generation_info`."""
+        count = {} if self.count is None else {"count": self.count}
+        return {"part": self.name, **count, **self.attributes.summary()}
 
 
 @dataclass(frozen=True)
@@ -110,14 +120,8 @@ class ObjectRequest:
         facts: dict[str, Any] = {"object": self.noun, "count": self.count, **self.attributes.summary()}
         if self.phrase != self.noun:
             facts["said"] = self.phrase
-        parts = []
-        for request in self.parts.values():
-            part: dict[str, Any] = {"part": request.name}
-            if request.count is not None:
-                part["count"] = request.count
-            parts.append({**part, **request.attributes.summary()})
-        if parts:
-            facts["parts"] = parts
+        if self.parts:
+            facts["parts"] = [request.summary() for request in self.parts.values()]
         return facts
 
 

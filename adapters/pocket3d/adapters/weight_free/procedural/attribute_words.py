@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...errors import InvalidInput
-from .colours import COLOURS, SHADES, shaded
-from .materials import MATERIAL_WORDS
+from .colours import COLOURS, MATERIAL_WORDS, SHADES, shaded
 from .scene import Attributes, Measure, Scale
 from .vocabulary import FORMS, INTENSIFIERS, NUMBERS, SIZE_FORMS, SIZES, UNITS
 

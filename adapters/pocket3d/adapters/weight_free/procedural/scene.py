@@ -60,8 +60,8 @@ class Attributes:
 
     def said(self) -> list[str]:
         """The words that they came from."""
-        words = [self.material, self.form, *(each.phrase for each in (*self.scales, *self.measures))]
-        return [said for said, _ in self.colours] + [word for word in words if word]
+        words = [said for said, _ in self.colours] + [word for word in (self.material, self.form) if word]
+        return words + [scale.phrase for scale in self.scales] + [measure.phrase for measure in self.measures]
 
     def summary(self) -> dict[str, Any]:
         """The attributes as `generation_info` lists them, without empty ones."""

@@ -50,9 +50,8 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_mesh, read_scene
         from ...mesh.skinned_glb import add_skin, read_skinned
-        from .preview import draw_bones
+        from .preview import draw_bones, world_glb
         from .rig import METHOD, SOURCES, NotRiggable, make_rig
-        from .source_glb import world_glb
 
         response: dict[str, Any] = super()._process_request(inputs)
         source = self._mesh_path(inputs)

@@ -10,8 +10,7 @@ import re
 from typing import NamedTuple
 
 from ..procedural.attribute_words import PromptError, read_shade, read_word
-from ..procedural.colours import RGB, shaded
-from ..procedural.materials import MATERIALS
+from ..procedural.colours import MATERIALS, RGB, shaded
 from .palettes import PATTERNS, Palette
 
 #: Words for patterns that are no materials of the grammar.

@@ -1,7 +1,6 @@
 """`hole-filling-part-completion` closes the open parts of a scene. No weights.
 
-What `mesh_segmentation` cuts is open where the cuts were; each part is closed there by itself. The heavy imports happen
-when it works, so that the class can be described without them.
+What `mesh_segmentation` cuts is open where the cuts were; each part is closed there by itself.
 """
 
 from __future__ import annotations

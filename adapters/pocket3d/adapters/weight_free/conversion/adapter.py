@@ -1,7 +1,4 @@
-"""`trimesh-mesh-conversion` converts GLB, OBJ, PLY, STL and OFF to GLB, OBJ, PLY and STL. No weights.
-
-The heavy imports happen when it works, so that the class can be described without them.
-"""
+"""`trimesh-mesh-conversion` converts GLB, OBJ, PLY, STL and OFF to GLB, OBJ, PLY and STL. No weights."""
 
 from __future__ import annotations
 

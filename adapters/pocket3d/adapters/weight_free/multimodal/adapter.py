@@ -1,8 +1,7 @@
 """`silhouette-multimodal-to-mesh`: a photograph gives the shape, words give the surface. No weights.
 
 With a photograph alone it is inflated and keeps its own colours; with words alone they are built by the shape grammar;
-with both, the photograph's subject is inflated and painted with the procedural material that the words name. The heavy
-imports happen when it works, so that the class can be described without them.
+with both, the photograph's subject is inflated and painted with the procedural material that the words name.
 """
 
 from __future__ import annotations

@@ -37,19 +37,15 @@ violet ee82ee wheat f5deb3 white ffffff whitesmoke f5f5f5 yellow ffff00 yellowgr
 """
 
 
-def _table() -> dict[str, RGB]:
-    words = _CSS.split()
-    return {name: rgb(code) for name, code in zip(words[::2], words[1::2], strict=True)}
-
-
 def rgb(code: str) -> RGB:
     """`rrggbb` as sRGB in 0..1."""
     red, green, blue = (int(code[i : i + 2], 16) / 255 for i in (0, 2, 4))
     return (red, green, blue)
 
 
+_WORDS = _CSS.split()
 #: sRGB in 0..1 by CSS name.
-COLOURS: dict[str, RGB] = _table()
+COLOURS: dict[str, RGB] = {name: rgb(code) for name, code in zip(_WORDS[::2], _WORDS[1::2], strict=True)}
 
 _WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 #: What a shade mixes in, and how much of it.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import replace
 
 from .attribute_words import PromptError, Reading, number, read_shade, read_size_number, read_word
 from .colours import COLOURS
@@ -178,7 +179,7 @@ class _Reader:
         if self._target_part:
             self._objects[self._current] = last.with_part(PartRequest(self._target_part, None, attributes))
         else:
-            self._objects[self._current] = last.with_attributes(attributes)
+            self._objects[self._current] = replace(last, attributes=last.attributes.joined(attributes))
 
     def _ignore(self, what: str, why: str = "") -> None:
         entry = f"{what} ({why})" if why else what

@@ -8,7 +8,7 @@ import torch
 
 from .design import Design
 from .placing import SupportArea
-from .polygons import counter_clockwise, curve, stretched
+from .polygons import counter_clockwise, curve, star_outline, stretched
 from .solids import Point, Solid
 
 
@@ -90,11 +90,7 @@ def pine(design: Design) -> None:
         ball = kit.ball(0.018 * h, 18)
         design.add("ball", ball.moved(radius * w * math.sin(turn), y, radius * d * math.cos(turn)))
     if star:
-        outline = []
-        for i in range(10):
-            angle = math.pi / 2 + math.pi * i / 5
-            r = star * (0.5 if i % 2 == 0 else 0.21)
-            outline.append((r * math.cos(angle), r * math.sin(angle)))
+        outline = star_outline(5, star * 0.5, star * 0.21)
         design.add("star", kit.prism(outline, star * 0.18, star * 0.02).moved(y=top + star * 0.25))
 
 
@@ -209,13 +205,10 @@ def mushroom(design: Design) -> None:
         radius, y = math.sin(polar) * 0.985, math.cos(polar)
         dot = size * (0.15 - 0.05 * ((i * 7) % 3) / 2)
         spot = kit.ellipsoid(dot, dot * 0.35, dot, 20).turned(math.degrees(polar) * 0.85, "x")
-        place = (radius * size * math.sin(turn), under + _cap_height(y) * dome, radius * size * d / w * math.cos(turn))
+        # The height of the cap's curve where a ball of the same width has that cosine.
+        height = under + (0.02 + 0.97 * y**0.86) * dome
+        place = (radius * size * math.sin(turn), height, radius * size * d / w * math.cos(turn))
         design.add("spot", spot.turned(math.degrees(turn)).moved(*place))
-
-
-def _cap_height(cosine: float) -> float:
-    """Height of the cap's curve where a ball of the same width has that cosine."""
-    return 0.02 + 0.97 * float(cosine**0.86)
 
 
 def snowman(design: Design) -> None:

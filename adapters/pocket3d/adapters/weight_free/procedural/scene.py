@@ -111,10 +111,6 @@ class ObjectRequest:
         known = self.parts.get(request.name, PartRequest(request.name))
         return replace(self, parts={**self.parts, request.name: known.joined(request)})
 
-    def with_attributes(self, more: Attributes) -> ObjectRequest:
-        """This request with further attributes."""
-        return replace(self, attributes=self.attributes.joined(more))
-
     def summary(self) -> dict[str, Any]:
         """For `generation_info`."""
         facts: dict[str, Any] = {"object": self.noun, "count": self.count, **self.attributes.summary()}

@@ -6,7 +6,7 @@ import math
 
 from .design import Design
 from .placing import SupportArea
-from .polygons import curve, stretched
+from .polygons import arc, curve, star_outline, stretched
 from .solids import Solid, bounds
 
 
@@ -101,13 +101,8 @@ def gear(design: Design) -> None:
     design.add("body", solid.scaled(w, h, d).moved(y=h / 2))
     collar = 0.24
     if bore:
-        hub = _ring(design, _circle(collar, 48), bore * 0.998)
+        hub = _ring(design, arc(0, 0, collar, 0, 352.5, 47), bore * 0.998)
         design.add("body", hub.scaled(w, h, d * 1.5).moved(y=h / 2))
-
-
-def _circle(radius: float, count: int) -> list[tuple[float, float]]:
-    angles = [2 * math.pi * i / count for i in range(count)]
-    return [(radius * math.cos(angle), radius * math.sin(angle)) for angle in angles]
 
 
 def _ring(design: Design, outline: list[tuple[float, float]], bore: float) -> Solid:
@@ -236,11 +231,7 @@ def star(design: Design) -> None:
     """Points around a middle, standing on two of them."""
     points = design.count("point")
     inner = 0.5 if points < 5 else 0.42 if points == 5 else 0.55
-    outline = []
-    for i in range(2 * points):
-        angle = math.pi / 2 + math.pi * i / points
-        radius = 0.5 if i % 2 == 0 else 0.5 * inner
-        outline.append((radius * design.w * math.cos(angle), radius * design.h * math.sin(angle)))
+    outline = star_outline(points, 0.5, 0.5 * inner, design.w, design.h)
     design.add("body", design.kit.prism(outline, design.d, 0.06 * min(design.w, design.h) * inner))
 
 

@@ -28,18 +28,13 @@ def _vessel(design: Design, outer: list[tuple[float, float]], wall: float, floor
     return kit.lathe(profile, segments, sharp=wall * 0.25)
 
 
-def _handle(design: Design, x: float, low: float, high: float, reach: float, thick: float) -> Solid:
-    """A bent bar from one height to another, on the side +x."""
+def _handles(design: Design, x: float, low: float, high: float, reach: float, thick: float) -> None:
+    """Bent bars from one height to another, the first on the side +x."""
     middle, half = (low + high) / 2, (high - low) / 2
     bow = [(x + reach * px, middle + half * py, 0.0) for px, py in arc(0, 0, 1, -90, 90, 15)]
     path = [(x - reach * 0.22, bow[0][1], 0.0), *bow, (x - reach * 0.22, bow[-1][1], 0.0)]
-    return design.kit.tube(path, thick, 18)
-
-
-def _handles(design: Design, x: float, low: float, high: float, reach: float, thick: float) -> None:
     for i in range(design.count("handle")):
-        bar = _handle(design, x, low, high, reach, thick)
-        design.add("handle", bar if i == 0 else bar.turned(180))
+        design.add("handle", design.kit.tube(path, thick, 18).turned(180 * i))
 
 
 def cup(design: Design) -> None:

@@ -1,7 +1,4 @@
-"""`silhouette-image-to-mesh`: one photograph in, a textured closed mesh out. Classical methods, no weights.
-
-The heavy imports happen at load, so that the class can be described without them.
-"""
+"""`silhouette-image-to-mesh`: one photograph in, a textured closed mesh out. Classical methods, no weights."""
 
 from __future__ import annotations
 

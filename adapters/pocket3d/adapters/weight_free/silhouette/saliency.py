@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 from scipy.sparse import coo_array, diags_array
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.sparse.linalg import spsolve
 
 from ...mesh.srgb import from_srgb
@@ -86,27 +86,17 @@ def slic(lab: FloatArray, wanted: int = 300, compactness: float = 18.0) -> Super
                 nearer = distance < best
                 best[nearer] = distance[nearer]
                 labels = np.where(nearer, candidate, labels)
-        flat, count = labels.ravel(), len(centres)
-        size = np.maximum(np.bincount(flat, minlength=count), 1)
-        centres = np.stack([np.bincount(flat, v.ravel(), count) / size for v in (yy, xx)], axis=-1)
-        colours = np.stack([np.bincount(flat, lab[..., c].ravel(), count) / size for c in range(3)], axis=-1)
+        centres, colours, _ = _means(lab, labels, len(centres))
     return describe(lab, _connected(labels, minimum=step * step / 4))
 
 
 def _connected(labels: IntArray, minimum: float) -> IntArray:
     """Give each connected piece its own number; pieces smaller than `minimum` pixels join their nearest neighbour."""
     height, width = labels.shape
-    index = np.arange(height * width).reshape(height, width)
-    pairs = []
-    for a, b in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
-        same = labels[a] == labels[b]
-        pairs.append((index[a][same], index[b][same]))
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    first = np.concatenate([p[0] for p in pairs])
-    second = np.concatenate([p[1] for p in pairs])
-    graph = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(index.size, index.size))
+    first, second = _neighbours(labels.shape)
+    same = labels.flat[first] == labels.flat[second]
+    links = (np.ones(int(same.sum()), dtype=np.int8), (first[same], second[same]))
+    graph = coo_array(links, shape=(labels.size, labels.size))
     _, pieces = connected_components(graph, directed=False)
     small = np.bincount(pieces)[pieces] < minimum
     pieces = pieces.reshape(height, width)
@@ -118,25 +108,35 @@ def _connected(labels: IntArray, minimum: float) -> IntArray:
     return compact.reshape(height, width).astype(np.int64)
 
 
+def _neighbours(shape: tuple[int, ...]) -> tuple[IntArray, IntArray]:
+    """The numbers of each two pixels that lie beside or below each other."""
+    index = np.arange(shape[0] * shape[1]).reshape(shape)
+    return np.r_[index[:, :-1].ravel(), index[:-1].ravel()], np.r_[index[:, 1:].ravel(), index[1:].ravel()]
+
+
+def _means(lab: FloatArray, labels: IntArray, count: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(count, 2) centre and (count, 3) colour of each region, and the number of its pixels, at least 1."""
+    flat = labels.ravel()
+    size = np.maximum(np.bincount(flat, minlength=count), 1).astype(float)
+    channels = [*np.indices(labels.shape), *np.moveaxis(lab, -1, 0)]
+    means = np.stack([np.bincount(flat, values.ravel(), count) / size for values in channels], axis=-1)
+    return means[:, :2], means[:, 2:], size
+
+
 def describe(lab: FloatArray, labels: IntArray) -> Superpixels:
     """Colours, centres and neighbours of a given partition."""
     height, width = labels.shape
     flat = labels.ravel()
     count = int(flat.max()) + 1
-    size = np.bincount(flat, minlength=count).astype(float)
-    yy, xx = np.mgrid[0:height, 0:width]
-    diagonal = float(np.hypot(height, width))
-    centres = np.stack([np.bincount(flat, v.ravel(), count) / size / diagonal for v in (yy, xx)], axis=-1)
-    colours = np.stack([np.bincount(flat, lab[..., c].ravel(), count) / size for c in range(3)], axis=-1)
+    centres, colours, size = _means(lab, labels, count)
+    centres /= float(np.hypot(height, width))
     rim = np.zeros(labels.shape, dtype=bool)
     rim[[0, -1], :] = True
     rim[:, [0, -1]] = True
     border = np.bincount(labels[rim], minlength=count).astype(float)
-    touching = []
-    for a, b in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
-        differ = labels[a] != labels[b]
-        touching.append(np.sort(np.stack([labels[a][differ], labels[b][differ]], axis=-1), axis=-1))
-    edges = np.unique(np.concatenate(touching), axis=0)
+    first, second = (flat[pixels] for pixels in _neighbours(labels.shape))
+    pairs = np.stack([first, second], axis=-1)[first != second]
+    edges = np.unique(np.sort(pairs, axis=-1), axis=0)
     return Superpixels(labels, colours, centres, size, border, edges)
 
 

@@ -10,8 +10,8 @@ from ..catalogue.installed import missing_packages
 
 
 class WeightFreeModel(BaseModel):
-    """Nothing to load or to unload; put it before the feature's base class. Heavy imports belong in `_process_request`, so
-    that the class can be described without them.
+    """Nothing to load or to unload; put it before the feature's base class. Heavy imports belong in `_process_request`:
+    the class can then be described without them.
 
         class BrickAdapter(WeightFreeModel, TextToTextureModel):
             adapter_id = "brick-texture"

@@ -103,9 +103,7 @@ def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
 
     A mesh that would enclose nothing with its caps (a sheet) is left as it is.
 
-    Args:
-        vertices: (V, 3); equal positions count as one.
-        faces: (F, 3), wound consistently where it is to be closed.
+    `vertices`, (V, 3): equal positions count as one. `faces`, (F, 3), are wound consistently where it is to be closed.
     """
     place, first = weld_vertices(vertices, NEARLY)
     topology = place[faces]

@@ -46,11 +46,7 @@ def assemble(
 ) -> Assembly:
     """Build, paint and place everything in a scene.
 
-    Args:
-        scene: what to build.
-        seed: 0 for the usual proportions.
-        device: of torch.
-        step: called with a fraction and a stage between things; may raise to stop.
+    `step` is called with a fraction and a stage between things; it may raise to stop.
     """
     kit = Kit(device)
     groups: list[list[Design]] = []

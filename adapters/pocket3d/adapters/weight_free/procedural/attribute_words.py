@@ -62,10 +62,7 @@ def number(word: str) -> float | None:
 def read_size_number(tokens: Sequence[str], at: int, *, feet_are_parts: bool) -> Reading | None:
     """`80 cm tall`, `2x`, `twice as wide`.
 
-    Args:
-        tokens: of the prompt.
-        at: where to read.
-        feet_are_parts: the thing spoken of has feet, so that "6 feet" without an axis are no length.
+    `feet_are_parts`: the thing spoken of has feet, so that "6 feet" without an axis are no length.
 
     Raises:
         PromptError: a length or factor out of range.

@@ -51,10 +51,8 @@ class Rig(NamedTuple):
 def make_rig(mesh: Any, most_bones: int | None, step: Step) -> Rig:
     """Rig a `trimesh.Trimesh` of any bodies.
 
-    Args:
-        mesh: is not changed.
-        most_bones: joints at most, the root included; None for as many as the shape asks for.
-        step: called with fraction and stage between steps; may raise.
+    It is not changed. `most_bones` counts joints, the root included; None for as many as the shape asks for. `step` is
+    called with fraction and stage between steps and may raise.
 
     Raises:
         NoSolid: flat, open like a sheet, or nothing at all.

@@ -98,12 +98,8 @@ class FaceGraph(NamedTuple):
 def face_graph(vertices: FloatArray, faces: IntArray, diameters: FloatArray, original: Any, cell: float) -> FaceGraph:
     """The graph of a closed manifold, weighted by concavity and by the change of the shape diameter.
 
-    Args:
-        vertices: (V, 3) of the working surface.
-        faces: (F, 3).
-        diameters: (F,) shape diameter.
-        original: the `trimesh.Trimesh` it was made from, whose normals are sharper.
-        cell: edge length of the working surface's grid.
+    `diameters`, (F,), are its shape diameter, `cell` is the edge of its grid; `original` is the `trimesh.Trimesh` it
+    was made from, whose normals are sharper.
 
     Raises:
         ValueError: an edge does not have two faces.

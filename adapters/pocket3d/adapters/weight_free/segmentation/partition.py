@@ -47,11 +47,7 @@ class Segmentation(NamedTuple):
 def segment(mesh: Any, num_parts: int | None, seed: int, step: Step) -> Segmentation:
     """Segment a `trimesh.Trimesh`.
 
-    Args:
-        mesh: any bodies; is not changed.
-        num_parts: how many parts, or None to choose.
-        seed: of k-means.
-        step: told the fraction done and the stage before each; may raise.
+    `num_parts` None lets the method choose; `step` is told the fraction done and the stage before each, and may raise.
 
     Raises:
         NoSolid: it bounds nothing that has parts; the message says why.
@@ -144,11 +140,8 @@ def transfer(mesh: Any, centres: FloatArray, working: IntArray, cell: float) -> 
     Each face takes the label that most of its samples find nearest; a label that would get no face gets the one with
     the largest share of it. Bodies that belong nearly all to one part are not cut.
 
-    Args:
-        mesh: a `trimesh.Trimesh` of F faces.
-        centres: (W, 3) of the working surface's faces.
-        working: (W,) their labels.
-        cell: distance of the samples.
+    `centres`, (W, 3), and `working`, (W,), are the working surface's faces and their labels, `cell` is the distance of
+    the samples.
     """
     vertices, faces = np.asarray(mesh.vertices, dtype=float), np.asarray(mesh.faces)
     points, owner = surface_samples(vertices, faces, cell)

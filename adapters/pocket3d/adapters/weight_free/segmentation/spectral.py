@@ -109,11 +109,6 @@ def merge(graph: FaceGraph, regions: IntArray, diameters: FloatArray) -> Hierarc
     The openness of a boundary is the mean affinity along it, times the likeness of the diameters on its sides: 1 if
     nothing separates the regions. Regions without a neighbour are joined last, the smallest to the nearest;
     those too small to be parts, first.
-
-    Args:
-        graph: of the faces.
-        regions: (F,) of 0..R-1.
-        diameters: (F,)
     """
     areas = np.bincount(regions, graph.areas)
     thickness = np.bincount(regions, graph.areas * np.log(diameters)) / areas

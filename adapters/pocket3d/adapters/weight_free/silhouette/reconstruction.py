@@ -31,12 +31,8 @@ def from_photograph(
 ) -> Reconstruction:
     """Read a photograph and reconstruct its subject.
 
-    Args:
-        path: the photograph.
-        field: of the inputs, for errors.
-        options: of the request.
-        device: of torch.
-        step: called with (share, stage) before each step; may raise to end it.
+    `field` is that of the inputs, for errors; `step` is called with (share, stage) before each step and may raise to
+    end it.
 
     Raises:
         InvalidInput: it is no image, or nothing stands out in it.

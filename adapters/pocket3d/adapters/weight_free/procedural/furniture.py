@@ -22,8 +22,7 @@ def chair(design: Design) -> None:
         post = 0.036 * design.thick("back")
         back_z = -d / 2 + post / 2
         upright = kit.box(post, height + board / 2, post)
-        for side in (-1, 1):
-            design.add("back", upright.moved(side * (w / 2 - post / 2), seat_y - board / 2, back_z))
+        design.add("back", *(upright.moved(side * (w / 2 - post / 2), seat_y - board / 2, back_z) for side in (-1, 1)))
         top = height * 0.26
         design.add("back", kit.box(w - post, top, post * 0.7).moved(0, seat_y + height - top * 1.05, back_z))
         for slat in (0.25, 0.5):
@@ -161,12 +160,10 @@ def shelf(design: Design) -> None:
     kit, w, d, h = design.kit, design.w, design.d, design.h
     wall = 0.025 * design.thick("side")
     board = 0.025 * design.thick("board")
-    for sign in (-1, 1):
-        design.add("side", kit.box(wall, h, d).moved(sign * (w - wall) / 2))
+    design.add("side", *(kit.box(wall, h, d).moved(sign * (w - wall) / 2) for sign in (-1, 1)))
     levels = design.count("board")
     gap = (h - board) / (levels - 1)
-    for i in range(levels):
-        design.add("board", kit.box(w - 1.6 * wall, board, d * 0.98).moved(y=i * gap))
+    design.add("board", *(kit.box(w - 1.6 * wall, board, d * 0.98).moved(y=i * gap) for i in range(levels)))
     if design.count("back"):
         back = 0.008 * design.u
         design.add("back", kit.box(w - wall, h * 0.995, back).moved(0, 0, -d / 2 + back))

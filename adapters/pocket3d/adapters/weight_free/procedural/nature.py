@@ -294,8 +294,7 @@ def fish(design: Design) -> None:
         shapes.append(side.turned(sign * 28).moved(nose - length * 0.34, axis - h * 0.06, sign * d * 0.42))
     shapes.append(kit.ellipsoid(w * 0.05, h * 0.08, thick * 0.35, 20).moved(nose - length * 0.78, axis - h * 0.17, 0))
     order = [0, 2, 3, 1, 4]
-    for i in range(fins):
-        design.add("fin", shapes[order[i]])
+    design.add("fin", *(shapes[order[i]] for i in range(fins)))
     for i in range(design.count("eye")):
         z = d * 0.27 * (1 if i == 0 else -1)
         design.add("eye", kit.ball(h * 0.055, 18).moved(nose - length * 0.17, axis + h * 0.06, z))

@@ -200,7 +200,8 @@ def _put_on(child: int, parent: int, slot: int, slots: int, groups: list[list[Bo
         step = room_x / len(mates)
         x = top.x * pose.scale + (slot - (slots - 1) / 2) * room_x + (place - (len(mates) - 1) / 2) * step
         middle_x, middle_z = (body.low[0] + body.high[0]) / 2 * scale, (body.low[2] + body.high[2]) / 2 * scale
-        x, z = _turned(x, top.z * pose.scale, pose.yaw)
+        angle, z = math.radians(pose.yaw), top.z * pose.scale
+        x, z = x * math.cos(angle) + z * math.sin(angle), -x * math.sin(angle) + z * math.cos(angle)
         placed.append(Pose(pose.x + x - middle_x, pose.y + top.y * pose.scale, pose.z + z - middle_z, 0.0, scale))
     layout.poses[child] = placed
 
@@ -208,11 +209,6 @@ def _put_on(child: int, parent: int, slot: int, slots: int, groups: list[list[Bo
 def _flat_top(body: Body) -> SupportArea:
     x, z = (body.low[0] + body.high[0]) / 2, (body.low[2] + body.high[2]) / 2
     return SupportArea(body.high[1], body.side(0) * 0.4, body.side(2) * 0.4, x, z)
-
-
-def _turned(x: float, z: float, yaw: float) -> tuple[float, float]:
-    angle = math.radians(yaw)
-    return x * math.cos(angle) + z * math.sin(angle), -x * math.sin(angle) + z * math.cos(angle)
 
 
 def _put_in(child: int, parent: int, groups: list[list[Body]], layout: Layout) -> None:

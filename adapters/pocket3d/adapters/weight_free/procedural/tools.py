@@ -14,8 +14,7 @@ def ladder(design: Design) -> None:
     """Two rails and rungs."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
     rail = 0.045 * design.thick("rail")
-    for sign in (-1, 1):
-        design.add("rail", kit.box(rail, h, d).moved(sign * (w - rail) / 2))
+    design.add("rail", *(kit.box(rail, h, d).moved(sign * (w - rail) / 2) for sign in (-1, 1)))
     rungs = design.count("rung")
     thick = min(0.018 * design.thick("rung"), h / rungs * 0.4)
     for i in range(rungs):

@@ -110,8 +110,7 @@ def rocket(design: Design) -> None:
     reach, tall = design.w * 0.29 * design.thick("fin") / u, h * 0.25 * design.long("fin")
     outer = [(radius + reach * 0.9, 0.0), (radius + reach, tall * 0.3)]
     outline = [(radius * 0.7, h * 0.075), *outer, (radius * 0.9, h * 0.06 + tall)]
-    for i in range(fins):
-        design.add("fin", kit.prism(outline, radius * 0.16).turned(360 * i / fins - 45))
+    design.add("fin", *(kit.prism(outline, radius * 0.16).turned(360 * i / fins - 45) for i in range(fins)))
     windows = design.count("window")
     for i in range(windows):
         y = h * (0.62 - 0.34 * i / max(windows, 1))

@@ -33,8 +33,7 @@ def _handles(design: Design, x: float, low: float, high: float, reach: float, th
     middle, half = (low + high) / 2, (high - low) / 2
     bow = [(x + reach * px, middle + half * py, 0.0) for px, py in arc(0, 0, 1, -90, 90, 15)]
     path = [(x - reach * 0.22, bow[0][1], 0.0), *bow, (x - reach * 0.22, bow[-1][1], 0.0)]
-    for i in range(design.count("handle")):
-        design.add("handle", design.kit.tube(path, thick, 18).turned(180 * i))
+    design.add("handle", *(design.kit.tube(path, thick, 18).turned(180 * i) for i in range(design.count("handle"))))
 
 
 def cup(design: Design) -> None:

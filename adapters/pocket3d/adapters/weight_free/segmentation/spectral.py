@@ -43,7 +43,12 @@ def small_regions(graph: FaceGraph, spectral: Spectrum, count: int, seed: int) -
     """(F,) connected regions, at least `count`: k-means of the commute-time embedding (Qiu and Hancock 2007)."""
     points = spectral.vectors[:, 1:] / np.sqrt(np.maximum(spectral.values[1:], 1e-6))
     points = points / np.sqrt((points**2 * graph.areas[:, None]).sum() / graph.areas.sum())
-    return connected_regions(graph, _k_means(points, graph.areas, count, seed, 2))
+    labels = _k_means(points, graph.areas, count, seed, 2)
+    # Each connected piece of a cluster is a region of its own.
+    a, b = graph.pairs[labels[graph.pairs[:, 0]] == labels[graph.pairs[:, 1]]].T
+    links = coo_array((np.ones(len(a), dtype=bool), (a, b)), shape=(len(labels),) * 2)
+    found: IntArray = connected_components(links, directed=False)[1]
+    return found
 
 
 def k_way(graph: FaceGraph, spectral: Spectrum, count: int, seed: int) -> IntArray:
@@ -57,14 +62,6 @@ def gap_count(spectral: Spectrum, most: int = 12) -> int:
     """Number of parts by the largest ratio between successive eigenvalues."""
     values = np.maximum(spectral.values[1 : most + 1], 1e-9)
     return int(np.argmax(values[1:] / values[:-1])) + 2
-
-
-def connected_regions(graph: FaceGraph, labels: IntArray) -> IntArray:
-    """(F,) labels in which each connected piece of a label has a number of its own."""
-    a, b = graph.pairs[labels[graph.pairs[:, 0]] == labels[graph.pairs[:, 1]]].T
-    links = coo_array((np.ones(len(a), dtype=bool), (a, b)), shape=(len(labels),) * 2)
-    found: IntArray = connected_components(links, directed=False)[1]
-    return found
 
 
 def _k_means(points: FloatArray, weights: FloatArray, count: int, seed: int, runs: int) -> IntArray:
@@ -91,10 +88,7 @@ class Hierarchy(NamedTuple):
 
     def count_above(self, least: float) -> int:
         """Number of parts that remain when only boundaries more open than `least` are dissolved."""
-        for parts, openness in self.merges:
-            if openness < least:
-                return parts
-        return 1
+        return next((parts for parts, openness in self.merges if openness < least), 1)
 
     def labels(self, regions: IntArray, parts: int) -> IntArray:
         """(F,) labels 0..k-1 for the partition with so many parts, or the nearest there is."""

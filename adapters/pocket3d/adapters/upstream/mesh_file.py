@@ -12,7 +12,7 @@ from ..authoring.mesh_job import finish_mesh
 from ..base import BaseModel
 from ..mesh.srgb import from_srgb
 from ..mesh.write import Material, MeshPart, vertex_normals, write_mesh
-from ..runtime import torch_memory
+from ..runtime.process_device import peak_mb
 
 #: What a mesh without colour looks like.
 _CLAY = Material("clay", (0.7, 0.7, 0.7), roughness=0.9)
@@ -33,7 +33,7 @@ def finish(adapter: BaseModel, mesh: Any, response: dict[str, Any], info: str, f
     adapter.step(0.96, "writing the file")
     extra = write(mesh, Path(response["output_mesh_path"]))
     adapter.step(0.97, "looking at the result")
-    about = {**facts, "device": adapter.device, "vram_peak_mb": torch_memory.peak_mb(), "up_axis": "+Y"}
+    about = {**facts, "device": adapter.device, "vram_peak_mb": peak_mb(), "up_axis": "+Y"}
     return finish_mesh(adapter, response, info, about, extra)
 
 

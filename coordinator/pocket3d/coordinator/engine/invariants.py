@@ -63,6 +63,11 @@ def _check_queue(core: Core, waiting: int) -> None:
         known = record.state is JobState.QUEUED and core.jobs.get(record.job_id) is record
         _must(known, f"{record.job_id} is in the queue and {record.state.value}")
     _must(queued == waiting, f"{waiting} jobs wait, {queued} are in the queue")
+    hold = core.auctioneer.backfill.hold
+    if hold is not None:
+        held = core.jobs.get(hold.job_id)
+        waits = held is not None and held.state is JobState.QUEUED and held.group_key() == hold.key
+        _must(waits, f"{hold.agent_id}/{hold.device} is held for {hold.job_id}, which does not wait for it")
     for job_id in (*core.unknown_feature_jobs, *core.deadlines.jobs()):
         known = job_id in core.jobs and core.jobs[job_id].state is JobState.QUEUED
         _must(known, f"{job_id} does not wait and has a deadline, or waits for its feature")

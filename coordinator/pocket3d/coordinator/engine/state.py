@@ -108,6 +108,7 @@ class Core:
     def leave_queue(self, record: JobRecord) -> None:
         """It no longer waits."""
         self.queue.remove(record)
+        self.auctioneer.backfill.release_job(record.job_id)
         self.deadlines.forget(record.job_id)
         self.unknown_feature_jobs.pop(record.job_id, None)
 
@@ -130,7 +131,7 @@ class Core:
             self.index.file(record)
 
     def cancel_attempt(self, record: JobRecord, reason: str, now: Now) -> None:
-        """Tell the agent to stop what it runs for this job, and wait for that only so long."""
+        """Ask the agent to stop what it runs for this job, and wait for that only so long."""
         if record.attempt is not None:
             record.attempt.cancel_by = now.mono + self.settings.cancel_wait_s
             self.index.file(record)
@@ -143,7 +144,7 @@ class Core:
         self.index.file(record)
 
     def stop_attempt(self, record: JobRecord, reason: str) -> None:
-        """Tell the agent to stop what it runs for this job."""
+        """Ask the agent to stop what it runs for this job."""
         attempt = record.attempt
         if attempt is not None:
             cancel = Cancel(job_id=record.job_id, token=attempt.token, reason=reason)

@@ -116,20 +116,32 @@ def _influences(document: Any, attributes: Any) -> tuple[Any, Any]:
     """Joints and weights of all vertices, (N, 4) for each set of four; None, None without."""
     import numpy as np
 
-    from ...mesh.skinned_glb import accessor_rows
-
     joints, weights = [], []
     for index in range(4):
         joint, weight = getattr(attributes, f"JOINTS_{index}", None), getattr(attributes, f"WEIGHTS_{index}", None)
         if joint is None or weight is None:
             break
-        joints.append(accessor_rows(document, joint).astype(np.int64))
-        raw = accessor_rows(document, weight)
+        joints.append(_array(document, joint).astype(np.int64))
+        raw = _array(document, weight)
         whole = raw.dtype.kind == "u"
         weights.append(raw / np.iinfo(raw.dtype).max if whole else raw.astype(np.float64))
     if not joints:
         return None, None
     return np.concatenate(joints, axis=1), np.concatenate(weights, axis=1)
+
+
+def _array(document: Any, index: int) -> Any:
+    """An accessor's values, (count, width)."""
+    import numpy as np
+
+    from ...mesh.read.glb_arrays import DTYPES, WIDTHS
+
+    accessor = document.accessors[index]
+    width, kind = WIDTHS[accessor.type], np.dtype(DTYPES[accessor.componentType])
+    view = document.bufferViews[accessor.bufferView]
+    start = (view.byteOffset or 0) + (accessor.byteOffset or 0)
+    strides = (view.byteStride or width * kind.itemsize, kind.itemsize)
+    return np.ndarray((accessor.count, width), kind, document.binary_blob(), start, strides).copy()
 
 
 def _bare_bones(document: Any) -> list[int]:

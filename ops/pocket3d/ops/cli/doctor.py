@@ -12,9 +12,8 @@ from pocket3d.contracts.codec import encode
 from ..doctor import Question, examine, worst
 from ..exit_codes import Exit
 from ..settings import state_folder
-from .agent_options import devices_option, models_option
 from .errors import runs
-from .options import Target, connects, json_option, up_options
+from .options import Target, connects, devices_option, json_option, models_option, up_options
 
 _MARKS = {"ok": "ok  ", "note": "note", "problem": "FAIL"}
 

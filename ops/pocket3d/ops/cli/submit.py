@@ -19,10 +19,9 @@ from pocket3d.contracts.messages import JobError, Result, Status
 from ..exit_codes import Exit, of_status
 from ..inputs import InputError, LocalFile, local_files, parse_inputs
 from ..progress_view import follow, renderer
-from .download import download_options, write_files
 from .errors import CliError, runs
-from .options import Target, connects, json_option, wait_option
-from .output import print_json, print_result, print_status
+from .options import Target, connects, download_options, json_option, wait_option
+from .output import print_json, print_status, tell_result
 
 #: How long a submit without --wait looks for the coordinator's first word, seconds.
 _FIRST_WORD_S = 2.0
@@ -232,12 +231,7 @@ async def _wait(
     wanted = progress if progress is not None else not as_json
     async with renderer("auto" if wanted else "none") as show:
         result = await follow(job, show, timeout)
-    if as_json:
-        print_json(result)
-    else:
-        print_result(result)
-    if download is not None and result.status == "succeeded":
-        await write_files(job, download, overwrite=overwrite, as_json=as_json)
+    await tell_result(job, result, download, overwrite=overwrite, as_json=as_json)
     if result.error:
         await _hint(client, feature, result.error)
     raise click.exceptions.Exit(int(of_status(result.status)))

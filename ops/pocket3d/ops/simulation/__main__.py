@@ -6,8 +6,7 @@ import argparse
 import os
 import sys
 
-from .report import describe, describe_failure
-from .run import Outcome, run_seed, run_seeds
+from .run import Outcome, describe, describe_failure, run_seed, run_seeds
 from .shapes import shape_of
 
 

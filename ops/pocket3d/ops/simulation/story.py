@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
 from .loop import current_name
-from .world import World, describe_error
-
-#: Fields that are told before all others, and one that is the text.
-_EXCEPTION = "exc_info"
+from .world import World
 
 
 @contextmanager
 def logs_told(world: World) -> Iterator[None]:
     """Take the logs while the context lasts."""
 
-    def tell(logger: Any, method: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        fields = {key: value for key, value in event.items() if key not in ("event", _EXCEPTION)}
-        text = f"{current_name()}: {event['event']} " + " ".join(f"{key}={value}" for key, value in fields.items())
+    def tell(logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
+        words, error = event.pop("event"), event.pop("exc_info", None)
+        text = f"{current_name()}: {words} " + " ".join(f"{key}={value}" for key, value in event.items())
         if method in ("error", "exception", "critical"):
-            error = event.get(_EXCEPTION)
-            world.fail(f"{text} {describe_error(error) if isinstance(error, BaseException) else _current()}")
+            world.fail(text, error if isinstance(error, BaseException) else sys.exc_info()[1])
         else:
             world.note(text)
         raise structlog.DropEvent
@@ -40,10 +37,3 @@ def logs_told(world: World) -> Iterator[None]:
         yield
     finally:
         structlog.configure(**before)
-
-
-def _current() -> str:
-    import sys
-
-    error = sys.exc_info()[1]
-    return describe_error(error) if error is not None else ""

@@ -20,9 +20,8 @@ from pocket3d.contracts.worker_frames import AdapterSpec
 from ... import logging
 from ...exit_codes import Exit
 from ...inputs import LocalFile, parse_inputs
-from ..agent_options import models_option
 from ..errors import CliError, explain_to_user
-from ..options import json_option, seconds_option
+from ..options import json_option, models_option, seconds_option
 
 
 @click.command("check")
@@ -117,7 +116,7 @@ def _is_class(name: str) -> bool:
 
 async def _named(adapter_id: str, models: Path | None) -> ConfiguredAdapter:
     from ...installer.known_adapters import known_adapters
-    from .show import find
+    from .known import find
 
     known = find(adapter_id, await known_adapters(models))
     if known.source == "recipe":

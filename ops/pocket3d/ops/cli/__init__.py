@@ -18,7 +18,7 @@ COMMANDS: dict[str, Entry] = {
     "coordinator": Entry("services.coordinator", "Run a coordinator; of several, one leads."),
     "agent": Entry("services.agent", "Run the agent of this GPU host."),
     "submit": Entry("submit.command", "Submit a job: pocket3d submit text_to_mesh text_prompt='a red chair'."),
-    "watch": Entry("watch.command", "Follow jobs: their story and their progress."),
+    "watch": Entry("jobs.watch", "Follow jobs: their story and their progress."),
     "status": Entry("jobs.status", "Show where a job stands."),
     "result": Entry("jobs.result", "Show a job's result, and write its files."),
     "cancel": Entry("jobs.cancel", "End jobs, queued or running."),
@@ -27,8 +27,8 @@ COMMANDS: dict[str, Entry] = {
     "agents": Entry("fleet.agents", "List agents, their devices and what they run."),
     "features": Entry("fleet.features", "List what can be asked for, and its parameters."),
     "adapters": Entry("adapters.command", "List the adapters of this machine; make, check and install them."),
-    "topology": Entry("topology.command", "Set a NATS server up, or show how it differs."),
-    "doctor": Entry("doctor.command", "Check this machine and the way to the server."),
+    "topology": Entry("checks.topology", "Set a NATS server up, or show how it differs."),
+    "doctor": Entry("checks.doctor", "Check this machine and the way to the server."),
     "completion": Entry("completion.command", "Print the completion script for a shell."),
 }
 

@@ -1,17 +1,35 @@
-"""Commands about jobs that were submitted: `pocket3d status`, `result`, `cancel`, `explain` and `jobs`."""
+"""Commands about jobs that were submitted: `pocket3d status`, `result`, `cancel`, `explain`, `jobs` and `watch`."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from functools import partial
 from pathlib import Path
 
 import click
 
+from pocket3d.bus.client import Client
+from pocket3d.bus.port import Msg
+from pocket3d.contracts.codec import WireError, decode
+from pocket3d.contracts.features import FEATURE_PATTERN
 from pocket3d.contracts.lifecycle import TERMINAL
-from pocket3d.contracts.messages import Status
+from pocket3d.contracts.messages import Progress, Result, Status
 
-from ..exit_codes import of_status
-from .errors import runs
-from .options import Target, connects, download_options, job_argument, job_arguments, json_option, seconds_option
+from ..exit_codes import Exit, of_status
+from ..progress_view import Show, follow_all, renderer
+from .errors import CliError, runs
+from .options import (
+    Target,
+    check_job_ids,
+    connects,
+    download_options,
+    job_argument,
+    job_arguments,
+    json_option,
+    seconds_option,
+    wait_option,
+)
 from .output import print_json, print_status, print_table, tell_result
 
 _WORDS = ("queued", "running", "succeeded", "failed", "cancelled", "expired", "rejected")
@@ -147,3 +165,53 @@ async def list_jobs(
     )
     if after is not None:
         click.echo(f"{limit} shown, there are more: --limit, --status or --feature", err=True)
+
+
+@click.command("watch")
+@click.argument("job_ids", nargs=-1, callback=check_job_ids, metavar="[JOB_ID]...")
+@click.option("--feature", help="Follow only jobs of this feature, where no job ids are given.")
+@wait_option
+@json_option
+@connects
+@runs
+async def watch(
+    job_ids: tuple[str, ...], target: Target, feature: str | None, timeout: float | None, as_json: bool
+) -> None:
+    """Follow jobs to their end; without ids follow all jobs until Ctrl-C.
+
+    With ids the exit code is that of the worst result. With --json every message is one line,
+    `{"type": "status" | "progress" | "result", "message": {...}}`.
+    """
+    async with target.client("cli:watch") as client:
+        if not job_ids:
+            async with renderer("json" if as_json else "lines") as show:
+                await _watch_all(client, feature, show, timeout)
+            return
+        for job_id in job_ids:
+            await client.job(job_id).status()
+        async with renderer("json" if as_json else "auto") as show:
+            results = await follow_all([client.job(job_id) for job_id in job_ids], show, timeout)
+        raise click.exceptions.Exit(max(int(of_status(result.status)) for result in results))
+
+
+async def _watch_all(client: Client, feature: str | None, show: Show, timeout: float | None) -> None:
+    if feature is not None and not FEATURE_PATTERN.fullmatch(feature):
+        raise CliError(f"feature {feature!r}: want 1 to 48 of a-z, 0-9 and _", Exit.USAGE)
+
+    async def read(kind: type[Status | Progress | Result], msg: Msg) -> None:
+        try:
+            message = decode(kind, msg.data)
+        except WireError as error:
+            click.echo(f"{msg.subject}: not of the wire's shape: {error}", err=True)
+            return
+        # The result tells how a job ended.
+        if not (isinstance(message, Status) and message.status in TERMINAL):
+            show(message)
+
+    subjects = client.subjects
+    await client.bus.subscribe(subjects.events_of("*", feature or "*"), partial(read, Status))
+    await client.bus.subscribe(subjects.progress(feature or "*", "*"), partial(read, Progress))
+    await client.bus.subscribe(subjects.result(feature or "*", "*"), partial(read, Result))
+    click.echo(f"watching {feature or 'all features'}; Ctrl-C ends it", err=True)
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), timeout)

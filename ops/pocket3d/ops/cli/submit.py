@@ -17,7 +17,7 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.messages import JobError, Result, Status
 
 from ..exit_codes import Exit, of_status
-from ..inputs import InputError, LocalFile, local_files, parse_inputs
+from ..inputs import InputError, LocalFile, local_files, parse_inputs, with_files
 from ..progress_view import follow, renderer
 from .errors import CliError, runs
 from .options import Target, connects, download_options, json_option, wait_option
@@ -166,18 +166,12 @@ async def _upload_others(client: Client, values: dict[str, Any]) -> dict[str, An
     for path in local_files(values):
         if not path.is_file():
             raise CliError(f"no file {str(path)!r}", Exit.USAGE, hint="name a file that is there, or write key:=JSON")
-
-    def plain(key: str, value: Any) -> Any:
-        if isinstance(value, list):
-            return [plain(key, each) for each in value]
-        return value.path if isinstance(value, LocalFile) else value
-
     given: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, LocalFile) and not key.endswith(("_path", "_paths")):
             given[key] = await client.upload(value.path)
         else:
-            given[key] = plain(key, value)
+            given[key] = with_files(value, lambda path: path)
     return given
 
 

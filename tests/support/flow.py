@@ -17,7 +17,6 @@ from pocket3d.ops.simulation.loop import VirtualLoop
 from pocket3d.ops.simulation.members import Agent, Coordinator
 from pocket3d.ops.simulation.oracle import violations
 from pocket3d.ops.simulation.shapes import CALM, RunShape
-from pocket3d.ops.simulation.story import logs_told
 from pocket3d.ops.simulation.workload import Workload, device
 from pocket3d.ops.simulation.world import World
 
@@ -96,7 +95,7 @@ def play(
         while not world.at_rest() and not world.wrong:
             await asyncio.sleep(0.1)
 
-    with logs_told(world):
+    with world.logs_told():
         try:
             loop.run_until_complete(asyncio.wait_for(run(), 2 * LONGEST_S))
         finally:

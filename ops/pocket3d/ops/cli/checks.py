@@ -11,7 +11,6 @@ from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.topology import Topology, TopologySettings, build
 from pocket3d.contracts.codec import encode
 
-from ..doctor import Question, examine, worst
 from ..exit_codes import Exit
 from ..settings import read, state_folder
 from ..topology_check import differences
@@ -33,6 +32,9 @@ async def doctor(
     target: Target, port: int, store: Path | None, devices: str, models: Path | None, as_json: bool
 ) -> None:
     """Check this machine and the way to the server. Changes nothing; exit code 1 if something is broken."""
+    # Here, since it takes packages that `topology` can do without.
+    from ..doctor import Question, examine, worst
+
     question = Question(
         store=(store or state_folder(os.environ) / "up").absolute(),
         port=port,

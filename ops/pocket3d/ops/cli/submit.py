@@ -123,12 +123,20 @@ async def command(
             )
         except JobRefused as error:
             if as_json and (wait or download):
-                print_json(_rejected(job_id, feature, error))
+                # In the wire's form of a rejection, so that scripts read one form.
+                told = JobError(code=error.code.value, message=error.message, field=error.field)
+                print_json(Result(job_id=job_id, feature=feature, status="rejected", error=told))
             raise
-        if wait or download:
-            await _wait(client, job, feature, timeout, download, overwrite, as_json, progress)
-        else:
+        if not (wait or download):
             await _first_word(client, job, feature, as_json, doubtful=schemas is None)
+            return
+        shown = progress if progress is not None else not as_json
+        async with renderer("auto" if shown else "none") as show:
+            result = await follow(job, show, timeout)
+        await tell_result(job, result, download, overwrite=overwrite, as_json=as_json)
+        if result.error:
+            await _hint(client, feature, result.error)
+        raise click.exceptions.Exit(int(of_status(result.status)))
 
 
 def _metadata(pairs: tuple[str, ...]) -> dict[str, Any] | None:
@@ -212,25 +220,6 @@ async def _first_word(client: Client, job: JobHandle, feature: str, as_json: boo
         raise click.exceptions.Exit(int(of_status(status.status)))
 
 
-async def _wait(
-    client: Client,
-    job: JobHandle,
-    feature: str,
-    timeout: float | None,
-    download: Path | None,
-    overwrite: bool,
-    as_json: bool,
-    progress: bool | None,
-) -> None:
-    wanted = progress if progress is not None else not as_json
-    async with renderer("auto" if wanted else "none") as show:
-        result = await follow(job, show, timeout)
-    await tell_result(job, result, download, overwrite=overwrite, as_json=as_json)
-    if result.error:
-        await _hint(client, feature, result.error)
-    raise click.exceptions.Exit(int(of_status(result.status)))
-
-
 async def _hint(client: Client, feature: str, error: JobError) -> None:
     """What to do about a failure, where we know something."""
     if error.code == "unknown_feature":
@@ -245,13 +234,3 @@ async def _hint(client: Client, feature: str, error: JobError) -> None:
         click.echo("hint: `pocket3d agents` shows who is there and with how much memory", err=True)
     elif error.code == "adapter_unavailable":
         click.echo("hint: `pocket3d doctor` tells why adapters of this machine are not available", err=True)
-
-
-def _rejected(job_id: str, feature: str, error: JobRefused) -> Result:
-    """The wire's form of a rejection that was made here, so that scripts read one form."""
-    return Result(
-        job_id=job_id,
-        feature=feature,
-        status="rejected",
-        error=JobError(code=error.code.value, message=error.message, field=error.field),
-    )

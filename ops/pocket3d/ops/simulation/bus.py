@@ -45,6 +45,7 @@ class SimulatedBus(MemoryBus):
     def __init__(self, link: Link, pulls: Pulls) -> None:
         super().__init__(link.network.server)
         self.link = link
+        link.callbacks = self._callbacks
         self._pulls = pulls
 
     # -- the connection
@@ -53,15 +54,6 @@ class SimulatedBus(MemoryBus):
     def connected(self) -> bool:
         """What the client library believes."""
         return self.link.connected
-
-    def on_connection(self, callback: Callable[[bool], None]) -> None:
-        """As `Bus.on_connection`."""
-        self.link.callbacks.append(callback)
-
-    def off_connection(self, callback: Callable[[bool], None]) -> None:
-        """Call it no more."""
-        if callback in self.link.callbacks:
-            self.link.callbacks.remove(callback)
 
     async def _ask(self, operation: Callable[[], T], *, timeout: float = 5.0, write: Append | None = None) -> T:
         network = self.link.network

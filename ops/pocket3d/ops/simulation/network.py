@@ -229,13 +229,12 @@ class Link:
         self._tell()
 
     def _tell(self) -> None:
-        for callback in list(self.callbacks):
+        for callback in list(self.callbacks) if self.life.alive else ():
             callback(self.connected)
 
     def close(self) -> None:
         """Nothing goes over it any more; the server sees it at once."""
         self._open = self.connected = False
-        self.callbacks.clear()
         if self in self.network.links:
             self.network.links.remove(self)
 

@@ -137,8 +137,7 @@ class SimulatedConsumption(Closable):
             return
         self._closed = True
         self._news.set()
-        if self._on_connection in self._link.callbacks:
-            self._link.callbacks.remove(self._on_connection)
+        self._link.callbacks.remove(self._on_connection)
         if asyncio.current_task() is not self._task:
             await asyncio.wait({self._task}, timeout=_HANDLER_S)
             if not self._task.done():

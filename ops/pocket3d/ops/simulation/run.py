@@ -8,24 +8,59 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from pocket3d.bus.topology import coordinator_results
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.coordinator.engine import lifecycle as job_lifecycle
+from pocket3d.gpu_agents.engine import lifecycle as agent_lifecycle
+from pocket3d.gpu_agents.engine.lifecycle import RunState, WorkerState
 
 from .chaos import Chaos
 from .loop import Stuck, VirtualLoop
 from .oracle import results_of, violations
-from .rows import Row, all_rows, rows_counted
 from .shapes import RunShape, shape_of
-from .story import logs_told
 from .world import World
 
 #: Agents' files lie in memory where the system has a place for that: a run makes and removes thousands of folders.
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 #: Lines of a failing run's story that are told.
 _LINES = 80
+
+
+#: (table, from, to)
+Row = tuple[str, str, str]
+
+
+def all_rows() -> set[Row]:
+    """Every row of the three tables."""
+    runs, workers = agent_lifecycle.RUN_TRANSITIONS, agent_lifecycle.WORKER_TRANSITIONS
+    rows = {("job", start.value, finish.value) for start, finish in job_lifecycle.TRANSITIONS}
+    rows |= {("run", start.value, finish.value) for start, ends in runs.items() for finish in ends}
+    rows |= {("worker", start.value, finish.value) for start, ends in workers.items() for finish in ends}
+    return rows
+
+
+@contextmanager
+def rows_counted(counts: Counter[Row]) -> Iterator[None]:
+    """Count every move of every record while the context lasts."""
+
+    def job_moved(start: JobState, end: JobState) -> None:
+        counts["job", start.value, end.value] += 1
+
+    def agent_moved(start: RunState | WorkerState, end: RunState | WorkerState) -> None:
+        counts["run" if isinstance(start, RunState) else "worker", start.value, end.value] += 1
+
+    job_lifecycle.observers.append(job_moved)
+    agent_lifecycle.observers.append(agent_moved)
+    try:
+        yield
+    finally:
+        job_lifecycle.observers.remove(job_moved)
+        agent_lifecycle.observers.remove(agent_moved)
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -55,7 +90,7 @@ def run_seed(seed: int, shape: RunShape, prepare: Callable[[World], None] = lamb
         world = World(loop, seed, shape, Path(folder))
         Chaos(world).plan()
         prepare(world)
-        with logs_told(world):
+        with world.logs_told():
             try:
                 try:
                     if not loop.run_until_complete(world.run()):
@@ -129,10 +164,8 @@ def run_seeds(
         summary.runs += 1
         summary.jobs += sum(outcome.results.values())
         summary.virtual_s += outcome.seconds
-        summary.results.update(outcome.results)
-        summary.struck.update(outcome.struck)
-        summary.faults.update(outcome.faults)
-        summary.rows.update(outcome.rows)
+        for name in ("results", "struck", "faults", "rows"):
+            getattr(summary, name).update(getattr(outcome, name))
         if outcome.wrong:
             summary.failed.append(outcome)
     summary.wall_s = time.monotonic() - begun

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import random
+import sys
 import traceback
 from collections import Counter, deque
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+import structlog
 
 from pocket3d.contracts.codec import decode
 from pocket3d.contracts.commands import AttemptFailed, OutcomesReported
 from pocket3d.contracts.subjects import Subjects
 
-from .loop import VirtualLoop
+from .loop import VirtualLoop, current_name
 from .network import Network
 from .pulls import Pulls
 from .shapes import RunShape
@@ -87,3 +93,27 @@ class Surroundings:
             for outcome in report.outcomes:
                 if isinstance(outcome, AttemptFailed):
                     self.said.add((outcome.job_id, outcome.attempt, report.agent_id, outcome.code))
+
+    @contextmanager
+    def logs_told(self) -> Iterator[None]:
+        """Take what the services log while the context lasts: lines of the story, and errors are errors of the run."""
+
+        def tell(logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
+            words, error = event.pop("event"), event.pop("exc_info", None)
+            text = f"{current_name()}: {words} " + " ".join(f"{key}={value}" for key, value in event.items())
+            if method in ("error", "exception", "critical"):
+                self.fail(text, error if isinstance(error, BaseException) else sys.exc_info()[1])
+            else:
+                self.note(text)
+            raise structlog.DropEvent
+
+        before = structlog.get_config()
+        structlog.configure(
+            processors=[tell],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+            cache_logger_on_first_use=False,
+        )
+        try:
+            yield
+        finally:
+            structlog.configure(**before)

@@ -40,22 +40,20 @@ class CliError(click.ClickException):
             click.echo(f"hint: {self.hint}", err=True)
 
 
+_OTHER_SERVER = "`pocket3d up` starts one on this machine; -s URL, NATS_URL or --context name another"
+_START = "`pocket3d up` starts a server, a coordinator and an agent together"
+_CREDENTIALS = "credentials: --creds, --nkey, --tlscert/--tlskey, --context, or NATS_USER and NATS_PASSWORD"
 #: Errors whose text says all -> exit code and hint; the first kind that fits counts.
-_TOLD: tuple[tuple[tuple[type[Exception], ...], Exit, str | None], ...] = (
-    (
-        (Disconnected,),
-        Exit.NO_SERVER,
-        "`pocket3d up` starts one on this machine; -s URL, NATS_URL or --context name another",
-    ),
-    ((NotSetUp,), Exit.NO_SERVER, None),
-    ((NoLeader,), Exit.NO_SERVER, "`pocket3d up` starts a server, a coordinator and an agent together"),
-    (
-        (Refused,),
-        Exit.ERROR,
-        "credentials: --creds, --nkey, --tlscert/--tlskey, --context, or NATS_USER and NATS_PASSWORD",
-    ),
-    ((ConnectError, SettingsError, InputError), Exit.USAGE, None),
-    ((BusError, ClientError), Exit.ERROR, None),
+_TOLD: tuple[tuple[type[Exception], Exit, str | None], ...] = (
+    (Disconnected, Exit.NO_SERVER, _OTHER_SERVER),
+    (NotSetUp, Exit.NO_SERVER, None),
+    (NoLeader, Exit.NO_SERVER, _START),
+    (Refused, Exit.ERROR, _CREDENTIALS),
+    (ConnectError, Exit.USAGE, None),
+    (SettingsError, Exit.USAGE, None),
+    (InputError, Exit.USAGE, None),
+    (BusError, Exit.ERROR, None),
+    (ClientError, Exit.ERROR, None),
 )
 
 
@@ -72,7 +70,7 @@ def explain(error: Exception) -> CliError | None:
     refused = isinstance(error, ApiRefused) and error.code == 400
     if refused or type(error).__name__ in ("DeviceSpecError", "ModelsFileError"):
         return CliError(text, Exit.USAGE)
-    return next((CliError(text, code, hint=hint) for kinds, code, hint in _TOLD if isinstance(error, kinds)), None)
+    return next((CliError(text, code, hint=hint) for kind, code, hint in _TOLD if isinstance(error, kind)), None)
 
 
 @contextmanager

@@ -147,20 +147,17 @@ class Summary(msgspec.Struct, kw_only=True):
     failed: list[Outcome] = []
 
 
-def run_seeds(
-    seeds: Sequence[int], processes: int = 1, told: Callable[[Outcome], None] = lambda outcome: None
-) -> Summary:
+def run_seeds(seeds: Sequence[int], processes: int = 1, tell: Callable[[str], None] = lambda text: None) -> Summary:
     """Many runs, each of its seed's shape.
 
     Args:
         seeds: which.
         processes: how many share them.
-        told: called with each outcome as it comes.
+        tell: called with the words on each failure as it comes.
     """
     summary = Summary()
     begun = time.monotonic()
     for outcome in _outcomes(seeds, processes):
-        told(outcome)
         summary.runs += 1
         summary.jobs += sum(outcome.results.values())
         summary.virtual_s += outcome.seconds
@@ -168,6 +165,7 @@ def run_seeds(
             getattr(summary, name).update(getattr(outcome, name))
         if outcome.wrong:
             summary.failed.append(outcome)
+            tell(describe_failure(outcome))
     summary.wall_s = time.monotonic() - begun
     return summary
 

@@ -50,11 +50,6 @@ _SHORTEST_S = 0.001
 Describe = Callable[[Sequence[DeclaredAdapter]], Awaitable[Sequence[AdapterDescription]]]
 
 
-def new_incarnation(now: Now) -> str:
-    """`<unix milliseconds>-<random>`: a later life of an agent is told from an earlier one."""
-    return f"{int(now.wall * 1000)}-{secrets.token_hex(4)}"
-
-
 class AgentService:
     """Runs one agent.
 
@@ -107,8 +102,10 @@ class AgentService:
         self._described: dict[str, AdapterDescription] = {}
         self._preferred = preferred
         self._describe = describe
-        self.identity = Identity(agent_id, new_incarnation(clock()), socket.gethostname(), os.getpid(), version)
-        self._folder = WorkFolder(work_dir, self.identity.incarnation)
+        # A later life of an agent is told from an earlier one.
+        incarnation = f"{int(clock().wall * 1000)}-{secrets.token_hex(4)}"
+        self.identity = Identity(agent_id, incarnation, socket.gethostname(), os.getpid(), version)
+        self.folder = WorkFolder(work_dir, self.identity.incarnation)
         self.engine = AgentEngine(self._settings, self.identity, self._devices)
         self._events: deque[events.Event] = deque()
         self._awake = asyncio.Event()
@@ -146,16 +143,16 @@ class AgentService:
             OSError: the work folder cannot be made.
             NamespaceError: the adapters' package is not installed.
         """
-        await asyncio.to_thread(self._folder.open)
+        await asyncio.to_thread(self.folder.open)
         tasks = TaskPool()
         bucket = self._settings.outputs_bucket or self._subjects.outputs_bucket
-        folders = JobFolders(self._folder.path / "jobs")
+        folders = JobFolders(self.folder.path / "jobs")
         await folders.refill()
         files = JobFiles(
             self._bus, folders, self._subjects.inputs_bucket, bucket, self._settings.max_input_mb * 1024 * 1024
         )
         devices = {device.id: device for device in self._devices}
-        workers = WorkerGateway(self._host, devices, self._declared, self._folder, self._emit)
+        workers = WorkerGateway(self._host, devices, self._declared, self.folder, self._emit)
         runner = EffectRunner(
             self._bus,
             self._subjects,
@@ -187,7 +184,7 @@ class AgentService:
             await self._host.aclose(0.0 if self._left.is_set() else self._settings.stop_grace_s)
             await tasks.close()
             runner.discard()
-            await asyncio.to_thread(self._folder.close)
+            await asyncio.to_thread(self.folder.close)
             log.info("agent stopped", agent_id=self.identity.agent_id)
 
     # -- what comes in
@@ -258,10 +255,10 @@ class AgentService:
         loop = asyncio.get_running_loop()
         engine, waiting = self.engine, self._events
         steps = structlog.get_logger(__name__).bind(agent_id=self.identity.agent_id)
-        alarm = loop.call_soon(self._awake.set)
-        wakes_at = loop.time()
-        self._handle(events.Tick(), runner, steps)
-        ticked = self._clock().mono
+        alarm = loop.call_later(_SHORTEST_S, self._awake.set)
+        now = self._clock()
+        ticked = now.mono
+        self._handle(events.Tick(), now, runner, steps)
         while True:
             now = self._clock()
             if not waiting or now.mono - ticked >= self._settings.tick_s:
@@ -269,20 +266,20 @@ class AgentService:
                 left_s = engine.next_deadline(now) - now.mono
                 if left_s <= 0:
                     ticked = now.mono
-                    self._handle(events.Tick(), runner, steps)
+                    self._handle(events.Tick(), now, runner, steps)
             if waiting:
-                self._handle(waiting.popleft(), runner, steps)
+                self._handle(waiting.popleft(), now, runner, steps)
                 continue
             self._awake.clear()
             at = loop.time() + max(left_s, _SHORTEST_S)
-            if not loop.time() < wakes_at <= at:
+            if not loop.time() < alarm.when() <= at:
                 # An alarm that comes too early only has the deadlines looked at again.
                 alarm.cancel()
-                alarm, wakes_at = loop.call_at(at, self._awake.set), at
+                alarm = loop.call_at(at, self._awake.set)
             await self._awake.wait()
 
-    def _handle(self, event: events.Event, runner: EffectRunner, steps: FilteringBoundLogger) -> None:
-        for effect in self.engine.handle(event, self._clock()):
+    def _handle(self, event: events.Event, now: Now, runner: EffectRunner, steps: FilteringBoundLogger) -> None:
+        for effect in self.engine.handle(event, now):
             runner.run(effect)
         if self.engine.moves:
             if not self._moves:

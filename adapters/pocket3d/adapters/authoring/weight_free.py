@@ -6,7 +6,7 @@ import importlib
 from typing import Any, ClassVar
 
 from ..base import BaseModel
-from ..catalogue.installed import missing_packages
+from ..catalogue.needs import missing_packages
 
 
 class WeightFreeModel(BaseModel):

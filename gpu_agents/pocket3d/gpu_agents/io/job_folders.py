@@ -54,6 +54,10 @@ class WorkFolder:
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
+        self.unlock()
+
+    def unlock(self) -> None:
+        """Let a later incarnation remove the folder; a process that ends does it without asking."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

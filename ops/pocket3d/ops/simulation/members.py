@@ -125,7 +125,10 @@ class Agent(Process):
 
     def kill(self) -> None:
         """End it at once: its workers die with it."""
+        service = self.service
         super().kill()
+        if service is not None:
+            service.folder.unlock()
         if self.workers is not None:
             self.workers.die()
 

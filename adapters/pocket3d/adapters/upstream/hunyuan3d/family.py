@@ -11,7 +11,7 @@ from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import json_schema
 from ...errors import AdapterUnavailable, InvalidInput
 from ...licenses import License
-from ...runtime import torch_memory
+from ...runtime.process_device import peak_mb
 from ..hub import Source
 from ..model import UpstreamConfig, UpstreamModel
 from . import background, upstream, weights
@@ -211,7 +211,7 @@ class Hunyuan3DAdapter(UpstreamModel):
             "weights": self._source.name,
             **facts,
             "device": self.device,
-            "vram_peak_mb": torch_memory.peak_mb(),
+            "vram_peak_mb": peak_mb(),
             "up_axis": UP_AXIS,
         }
         return finish_mesh(self, response, info, about, extra)

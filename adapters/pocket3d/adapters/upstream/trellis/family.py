@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ...authoring.mesh_job import finish_mesh
 from ...errors import InvalidInput
 from ...licenses import License
-from ...runtime import torch_memory
+from ...runtime.process_device import peak_mb
 from ..hub import Source
 from ..model import UpstreamConfig, UpstreamModel
 from . import upstream, weights
@@ -168,7 +168,7 @@ class TrellisAdapter(UpstreamModel):
             "seed": options.seed,
             "samplers": self._used(options),
             "device": self.device,
-            "vram_peak_mb": torch_memory.peak_mb(),
+            "vram_peak_mb": peak_mb(),
             "up_axis": "+Y",
         }
         return finish_mesh(self, response, info, facts, extra)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from ...authoring.mesh_input_model import MeshInputModel
 from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
+from ...mesh_models import MeshInputModel
 
 UpAxis = Literal["y", "z"]
 

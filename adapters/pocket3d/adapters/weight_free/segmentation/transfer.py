@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ...mesh.repair import body_labels, surface_samples
-from ...mesh.triangles import FloatArray, IntArray, areas
+from ...mesh.repair import surface_samples
+from ...mesh.triangles import FloatArray, IntArray, areas, body_labels
 
 #: A body of which so much has one label gets it as a whole.
 _ONE_PART = 0.85

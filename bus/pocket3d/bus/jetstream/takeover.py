@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ..port import CONSUMER_NOT_FOUND, ConsumerName
+from .ensure import send_consumer
 from .publisher import ApiError, refusal
 from .reader import Answer, Reader
 
@@ -37,11 +38,9 @@ async def take_over(reader: Reader, consumer: ConsumerName) -> int:
     deleted = await reader.api(f"CONSUMER.DELETE.{place}", None, Answer)
     if deleted.error is not None and deleted.error.err_code != CONSUMER_NOT_FOUND:
         raise refusal(deleted.error, f"delete consumer {consumer.name} on {consumer.stream}")
-    filtered = f".{info.config['filter_subject']}" if info.config.get("filter_subject") else ""
-    body = {"stream_name": consumer.stream, "config": info.config, "action": "create"}
-    created = await reader.api(f"CONSUMER.CREATE.{place}{filtered}", body, Answer)
-    if created.error is not None:
-        raise refusal(created.error, f"make consumer {consumer.name} on {consumer.stream} again")
+    refused = await send_consumer(reader, consumer, info.config, "create")
+    if refused is not None:
+        raise refusal(refused, f"make consumer {consumer.name} on {consumer.stream} again")
     if info.ack_floor.stream_seq:
         start = {"seq": info.ack_floor.stream_seq + 1}
         moved = await reader.api(f"CONSUMER.RESET.{place}", start, Answer)

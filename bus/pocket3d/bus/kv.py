@@ -6,8 +6,11 @@ is not used: with limit markers it returns expired keys and cannot create them a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from .micro import serve
 from .names import kv_stream, kv_subject
-from .port import Bus, Conflict, Expect, KvEntry, Stored
+from .port import Bus, Closable, Conflict, Expect, KvEntry, Msg, ServiceSpec, Stored
 
 #: Entries per request while listing.
 _PAGE = 512
@@ -20,7 +23,16 @@ def is_gone(message: Stored) -> bool:
 
 
 class KvOnStreams(Bus):
-    """The bucket methods of a bus, by its own streams."""
+    """What every bus does by its own messages and streams: answers, services and the bucket methods."""
+
+    async def respond(self, msg: Msg, data: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """As `Bus.respond`."""
+        if msg.reply:
+            await self.publish(msg.reply, data, headers)
+
+    async def serve(self, service: ServiceSpec) -> Closable:
+        """As `Bus.serve`."""
+        return await serve(self, service)
 
     async def kv_get(self, bucket: str, key: str) -> KvEntry | None:
         """As `Bus.kv_get`."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
-
 from ..port import CONSUMER_NOT_FOUND, ConsumerName
 from ..topology import ConsumerSpec, StreamSpec, Topology
 from .publisher import ApiError, refusal
@@ -99,9 +97,8 @@ def _sources(sources: Any) -> list[tuple[str, str, str]]:
     )
 
 
-class _Info(msgspec.Struct):
+class _Info(Answer):
     config: dict[str, Any] = {}
-    error: ApiError | None = None
 
 
 async def ensure(reader: Reader, topology: Topology) -> list[str]:

@@ -104,28 +104,14 @@ class SyncFace:
 
     def _iterate(self, source: AsyncIterator[Any]) -> Iterator[Any]:
         async def step() -> Any:
-            return await _next_or(source, _END)
+            return await anext(source, _END)
 
         try:
             while (item := self._thread.wait(step())) is not _END:
                 yield item
         finally:
-            if self._thread.alive:
-                self._thread.wait(_close(source))
-
-
-async def _next_or(source: AsyncIterator[Any], end: Any) -> Any:
-    """The next item, or `end` after the last."""
-    try:
-        return await source.__anext__()
-    except StopAsyncIteration:
-        return end
-
-
-async def _close(source: AsyncIterator[Any]) -> None:
-    """End an iteration before its last item."""
-    if isinstance(source, AsyncGenerator):
-        await source.aclose()
+            if self._thread.alive and isinstance(source, AsyncGenerator):
+                self._thread.wait(source.aclose())
 
 
 class SyncClient(SyncFace):

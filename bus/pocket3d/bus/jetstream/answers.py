@@ -81,7 +81,10 @@ class PublishLine:
         self._last = mine
         try:
             if before is not None:
-                await first_of(before, until)
+                either = {before} if until is None else {before, until}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if not before.done() and until is not None:
+                    until.result()
             yield
         finally:
             if before is None or before.done():
@@ -89,14 +92,3 @@ class PublishLine:
             else:
                 # It gave up in the middle of the line: those behind it wait for those before it.
                 before.add_done_callback(lambda _: mine.set_result(None))
-
-
-async def first_of(awaited: asyncio.Future[Any], until: asyncio.Future[Any] | None) -> None:
-    """Wait for `awaited`, which goes on if the wait ends early.
-
-    Raises:
-        Exception: what `until` failed with, if that came first.
-    """
-    await asyncio.wait({awaited} if until is None else {awaited, until}, return_when=asyncio.FIRST_COMPLETED)
-    if not awaited.done() and until is not None:
-        until.result()

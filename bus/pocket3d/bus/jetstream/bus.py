@@ -9,8 +9,7 @@ from nats.aio.client import Client
 
 from ..connect import ConnectOptions
 from ..kv import KvOnStreams
-from ..micro import serve
-from ..port import Append, BatchHandler, Closable, ConsumerName, Expect, Handler, Msg, ObjectInfo, ServiceSpec, Stored
+from ..port import Append, BatchHandler, Closable, ConsumerName, Expect, Handler, Msg, ObjectInfo, Stored
 from ..topology import Topology
 from .connection import Connection
 from .ensure import ensure
@@ -85,18 +84,9 @@ class JetStreamBus(KvOnStreams):
         answer = await self._link.request(subject, data, timeout, headers)
         return Msg(answer.subject, answer.data, answer.headers or {}, answer.reply)
 
-    async def respond(self, msg: Msg, data: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """As `Bus.respond`."""
-        if msg.reply:
-            await self._link.publish(msg.reply, data, headers)
-
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Closable:
         """As `Bus.subscribe`."""
         return await self._link.subscribe(subject, handler, queue)
-
-    async def serve(self, service: ServiceSpec) -> Closable:
-        """As `Bus.serve`."""
-        return await serve(self, service)
 
     # -- streams
 

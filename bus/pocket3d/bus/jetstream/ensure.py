@@ -6,19 +6,17 @@ they do not know.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
-
+from ..port import CONSUMER_NOT_FOUND, ConsumerName
 from ..topology import ConsumerSpec, StreamSpec, Topology
 from .publisher import ApiError, refusal
 from .reader import Answer, Reader
 
 _STREAM_NOT_FOUND = 10059
-_STREAM_NAME_IN_USE = 10058
-_CONSUMER_NOT_FOUND = 10014
-_CONSUMER_EXISTS = frozenset({10013, 10105, 10148})
+#: Of a stream, then of a consumer.
+_EXISTS = frozenset({10058, 10013, 10105, 10148})
 
 #: Larger is wider; 0 and below mean no limit.
 _LIMITS = frozenset(
@@ -99,9 +97,8 @@ def _sources(sources: Any) -> list[tuple[str, str, str]]:
     )
 
 
-class _Info(msgspec.Struct):
+class _Info(Answer):
     config: dict[str, Any] = {}
-    error: ApiError | None = None
 
 
 async def ensure(reader: Reader, topology: Topology) -> list[str]:
@@ -120,60 +117,54 @@ async def ensure(reader: Reader, topology: Topology) -> list[str]:
 
 
 async def _ensure_stream(reader: Reader, spec: StreamSpec) -> list[str]:
-    want = spec.config()
+    async def send(config: dict[str, Any], action: str) -> ApiError | None:
+        return (await reader.api(f"STREAM.{action.upper()}.{spec.name}", config, Answer)).error
 
-    async def create() -> ApiError | None:
-        return (await reader.api(f"STREAM.CREATE.{spec.name}", want, Answer)).error
-
-    async def update(config: dict[str, Any]) -> ApiError | None:
-        return (await reader.api(f"STREAM.UPDATE.{spec.name}", config, Answer)).error
-
-    info = await reader.api(f"STREAM.INFO.{spec.name}", None, _Info)
-    if info.error is not None and info.error.err_code == _STREAM_NOT_FOUND:
-        error = await create()
-        if error is None:
-            return []
-        if error.err_code != _STREAM_NAME_IN_USE:
-            raise refusal(error, f"create stream {spec.name}")
-        # Somebody else made it meanwhile, a little differently.
-        info = await reader.api(f"STREAM.INFO.{spec.name}", None, _Info)
-    if info.error is not None:
-        raise refusal(info.error, f"stream {spec.name}")
-    return await _apply(f"stream {spec.name}", info.config, want, update)
+    return await _ensure(
+        reader, f"stream {spec.name}", f"STREAM.INFO.{spec.name}", _STREAM_NOT_FOUND, spec.config(), send
+    )
 
 
 async def ensure_consumer(reader: Reader, spec: ConsumerSpec) -> list[str]:
     """As `ensure`, of one consumer."""
-    want = spec.config()
     place = f"{spec.stream}.{spec.name}"
 
     async def send(config: dict[str, Any], action: str) -> ApiError | None:
-        body = {"stream_name": spec.stream, "config": config, "action": action}
-        filtered = f".{config['filter_subject']}" if config.get("filter_subject") else ""
-        return (await reader.api(f"CONSUMER.CREATE.{place}{filtered}", body, Answer)).error
+        return await send_consumer(reader, spec.consumer, config, action)
 
-    async def update(config: dict[str, Any]) -> ApiError | None:
-        return await send(config, "update")
+    name = f"consumer {spec.name} on {spec.stream}"
+    return await _ensure(reader, name, f"CONSUMER.INFO.{place}", CONSUMER_NOT_FOUND, spec.config(), send)
 
-    info = await reader.api(f"CONSUMER.INFO.{place}", None, _Info)
-    if info.error is not None and info.error.err_code == _CONSUMER_NOT_FOUND:
+
+async def send_consumer(reader: Reader, consumer: ConsumerName, config: dict[str, Any], action: str) -> ApiError | None:
+    """Have the server `create` or `update` a consumer; what it says against it."""
+    body = {"stream_name": consumer.stream, "config": config, "action": action}
+    filtered = f".{config['filter_subject']}" if config.get("filter_subject") else ""
+    return (await reader.api(f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}{filtered}", body, Answer)).error
+
+
+async def _ensure(
+    reader: Reader,
+    name: str,
+    info_verb: str,
+    not_found: int,
+    want: dict[str, Any],
+    send: Callable[[dict[str, Any], str], Awaitable[ApiError | None]],
+) -> list[str]:
+    info = await reader.api(info_verb, None, _Info)
+    if info.error is not None and info.error.err_code == not_found:
         error = await send(want, "create")
         if error is None:
             return []
-        if error.err_code not in _CONSUMER_EXISTS:
-            raise refusal(error, f"create consumer {spec.name} on {spec.stream}")
-        info = await reader.api(f"CONSUMER.INFO.{place}", None, _Info)
+        if error.err_code not in _EXISTS:
+            raise refusal(error, f"create {name}")
+        # Somebody else made it meanwhile, a little differently.
+        info = await reader.api(info_verb, None, _Info)
     if info.error is not None:
-        raise refusal(info.error, f"consumer {spec.name} on {spec.stream}")
-    return await _apply(f"consumer {spec.name} on {spec.stream}", info.config, want, update)
-
-
-async def _apply(
-    name: str, have: dict[str, Any], want: dict[str, Any], update: Callable[[dict[str, Any]], Any]
-) -> list[str]:
-    config, left = widen(name, have, want)
+        raise refusal(info.error, name)
+    config, left = widen(name, info.config, want)
     if config is not None:
-        error = await update(config)
+        error = await send(config, "update")
         if error is not None:
             left.append(f"{name}: the server does not widen it: {error.description} ({error.err_code})")
     return left

@@ -27,7 +27,6 @@ from ..port import (
     Stored,
 )
 from .connection import Connection, Subscription
-from .publisher import refusal
 from .reader import Answer, Reader
 from .upkeep import ConsumerUpkeep
 
@@ -125,9 +124,8 @@ class Consumers:
         # The server does not answer the reset of a consumer that is not there; this does.
         await self._reader.backlog(consumer)
         # Not {"seq": 1}: that fails once message 1 is gone; without it the server goes back to what is un-acked.
-        answer = await self._reader.api(f"CONSUMER.RESET.{consumer.stream}.{consumer.name}", None, Answer)
-        if answer.error is not None:
-            raise refusal(answer.error, f"reset of {consumer.stream} {consumer.name}")
+        verb = f"CONSUMER.RESET.{consumer.stream}.{consumer.name}"
+        await self._reader.ask(verb, None, Answer, f"reset of {consumer.stream} {consumer.name}")
 
 
 class Consumption(Closable):

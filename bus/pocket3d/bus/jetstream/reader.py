@@ -16,6 +16,7 @@ from .connection import Connection
 from .publisher import ApiError, refusal
 
 T = TypeVar("T")
+A = TypeVar("A", bound="Answer")
 
 _NO_MESSAGE = 10037
 #: Reads in flight while paging.
@@ -43,27 +44,33 @@ class StreamState(msgspec.Struct):
     last_seq: int = 0
 
 
-class StreamInfo(msgspec.Struct):
+class Answer(msgspec.Struct):
+    """An answer of which only the error matters."""
+
+    error: ApiError | None = None
+
+
+class StreamInfo(Answer):
     """The answer of STREAM.INFO."""
 
     created: dt.datetime | None = None
     config: dict[str, Any] = {}
     state: StreamState = msgspec.field(default_factory=StreamState)
-    error: ApiError | None = None
 
 
-class ConsumerInfo(msgspec.Struct):
+class AckFloor(msgspec.Struct, frozen=True):
+    """Up to which sequence of the stream all is acked."""
+
+    stream_seq: int = 0
+
+
+class ConsumerInfo(Answer):
     """The answer of CONSUMER.INFO."""
 
+    config: dict[str, Any] = {}
     num_pending: int = 0
     num_ack_pending: int = 0
-    error: ApiError | None = None
-
-
-class Answer(msgspec.Struct):
-    """An answer of which only the error matters."""
-
-    error: ApiError | None = None
+    ack_floor: AckFloor = AckFloor()
 
 
 def parse_headers(raw: bytes) -> dict[str, str]:
@@ -95,6 +102,17 @@ class Reader:
         data = b"" if body is None else msgspec.json.encode(body)
         answer = await self._link.request(f"$JS.API.{verb}", data, timeout, None)
         return _read(kind, answer.data, verb)
+
+    async def ask(self, verb: str, body: dict[str, Any] | None, kind: type[A], what: str) -> A:
+        """As `api`, where an error is an exception whose message begins with `what`.
+
+        Raises:
+            Conflict, Refused
+        """
+        answer = await self.api(verb, body, kind)
+        if answer.error is not None:
+            raise refusal(answer.error, what)
+        return answer
 
     async def _message(self, stream: str, body: dict[str, Any]) -> Stored | None:
         data = msgspec.json.encode(body)
@@ -161,14 +179,10 @@ class Reader:
         Raises:
             Refused: no such stream (10059), or another error.
         """
-        info = await self.api(f"STREAM.INFO.{stream}", None, StreamInfo)
-        if info.error is not None:
-            raise refusal(info.error, f"stream {stream}")
-        return info
+        return await self.ask(f"STREAM.INFO.{stream}", None, StreamInfo, f"stream {stream}")
 
     async def backlog(self, consumer: ConsumerName) -> int:
         """As `Bus.backlog`."""
-        info = await self.api(f"CONSUMER.INFO.{consumer.stream}.{consumer.name}", None, ConsumerInfo)
-        if info.error is not None:
-            raise refusal(info.error, f"consumer {consumer.name} of {consumer.stream}")
+        place, what = f"{consumer.stream}.{consumer.name}", f"consumer {consumer.name} of {consumer.stream}"
+        info = await self.ask(f"CONSUMER.INFO.{place}", None, ConsumerInfo, what)
         return info.num_pending + info.num_ack_pending

@@ -7,23 +7,10 @@ as it was, from the first message that is not acked.
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 from ..port import CONSUMER_NOT_FOUND, ConsumerName
-from .publisher import ApiError, refusal
-from .reader import Answer, Reader
-
-
-class _Floor(msgspec.Struct, frozen=True):
-    stream_seq: int = 0
-
-
-class _Info(msgspec.Struct):
-    config: dict[str, Any] = {}
-    ack_floor: _Floor = _Floor()
-    error: ApiError | None = None
+from .ensure import send_consumer
+from .publisher import refusal
+from .reader import Answer, ConsumerInfo, Reader
 
 
 async def take_over(reader: Reader, consumer: ConsumerName) -> int:
@@ -31,20 +18,15 @@ async def take_over(reader: Reader, consumer: ConsumerName) -> int:
     missing, and `ensure` makes it again.
     """
     place = f"{consumer.stream}.{consumer.name}"
-    info = await reader.api(f"CONSUMER.INFO.{place}", None, _Info)
-    if info.error is not None:
-        raise refusal(info.error, f"take over consumer {consumer.name} on {consumer.stream}")
+    which = f"consumer {consumer.name} on {consumer.stream}"
+    info = await reader.ask(f"CONSUMER.INFO.{place}", None, ConsumerInfo, f"take over {which}")
     deleted = await reader.api(f"CONSUMER.DELETE.{place}", None, Answer)
     if deleted.error is not None and deleted.error.err_code != CONSUMER_NOT_FOUND:
-        raise refusal(deleted.error, f"delete consumer {consumer.name} on {consumer.stream}")
-    filtered = f".{info.config['filter_subject']}" if info.config.get("filter_subject") else ""
-    body = {"stream_name": consumer.stream, "config": info.config, "action": "create"}
-    created = await reader.api(f"CONSUMER.CREATE.{place}{filtered}", body, Answer)
-    if created.error is not None:
-        raise refusal(created.error, f"make consumer {consumer.name} on {consumer.stream} again")
+        raise refusal(deleted.error, f"delete {which}")
+    refused = await send_consumer(reader, consumer, info.config, "create")
+    if refused is not None:
+        raise refusal(refused, f"make {which} again")
     if info.ack_floor.stream_seq:
         start = {"seq": info.ack_floor.stream_seq + 1}
-        moved = await reader.api(f"CONSUMER.RESET.{place}", start, Answer)
-        if moved.error is not None:
-            raise refusal(moved.error, f"start consumer {consumer.name} on {consumer.stream} where it stood")
+        await reader.ask(f"CONSUMER.RESET.{place}", start, Answer, f"start {which} where it stood")
     return info.ack_floor.stream_seq

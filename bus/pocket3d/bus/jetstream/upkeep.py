@@ -7,7 +7,6 @@ import structlog
 from ..port import CONSUMER_NOT_FOUND, BusError, ConsumerName, Refused
 from ..topology import ConsumerSpec, Topology
 from .ensure import ensure_consumer
-from .publisher import refusal
 from .reader import Answer, Reader
 
 log = structlog.get_logger(__name__)
@@ -104,7 +103,6 @@ class ConsumerUpkeep:
         position = self.position(consumer)
         if position is None or position.first <= 1:
             return
-        place = f"{consumer.stream}.{consumer.name}"
-        moved = await self._reader.api(f"CONSUMER.RESET.{place}", {"seq": position.first}, Answer)
-        if moved.error is not None:
-            raise refusal(moved.error, f"start consumer {consumer.name} on {consumer.stream} where it stood")
+        verb = f"CONSUMER.RESET.{consumer.stream}.{consumer.name}"
+        what = f"start consumer {consumer.name} on {consumer.stream} where it stood"
+        await self._reader.ask(verb, {"seq": position.first}, Answer, what)

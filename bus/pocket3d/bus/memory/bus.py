@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import structlog
 
-from .. import micro as services
 from ..jetstream.connection import header_size
 from ..jetstream.publisher import check_batch
 from ..kv import KvOnStreams
@@ -26,7 +25,6 @@ from ..port import (
     NoResponders,
     ObjectInfo,
     OutcomeUnknown,
-    ServiceSpec,
     Stored,
     TooLarge,
 )
@@ -180,11 +178,6 @@ class MemoryBus(KvOnStreams):
             self.server.unlisten(answer)
             self._pending.discard(future)
 
-    async def respond(self, msg: Msg, data: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """As `Bus.respond`."""
-        if msg.reply:
-            await self.publish(msg.reply, data, headers)
-
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Closable:
         """As `Bus.subscribe`."""
         return await self._ask(lambda: self._listen(MemorySubscription(self, subject, queue, handler)))
@@ -193,10 +186,6 @@ class MemoryBus(KvOnStreams):
         self._open.append(subscription)
         self.server.listen(subscription)
         return subscription
-
-    async def serve(self, service: ServiceSpec) -> Closable:
-        """As `Bus.serve`."""
-        return await services.serve(self, service)
 
     # -- streams
 

@@ -11,30 +11,22 @@ import structlog
 from ..port import BatchHandler, Closable, ConsumerName, Refused
 from ..topology import ConsumerSpec, Topology
 from .clock import Timer
-from .server import MemoryServer
 from .stream import MemoryConsumer
+from .subscription import Connected
 
 log = structlog.get_logger(__name__)
 
 
-class Connected(Protocol):
-    """What a consumption needs of its connection."""
+class Consuming(Connected, Protocol):
+    """What a consumption needs of its connection besides."""
 
-    server: MemoryServer
     declared: dict[tuple[str, str], ConsumerSpec]
-
-    @property
-    def connected(self) -> bool:
-        """True while the connection stands."""
 
     def on_connection(self, callback: Callable[[bool], None]) -> None:
         """Call back on loss and return."""
 
     def off_connection(self, callback: Callable[[bool], None]) -> None:
         """Call it no more."""
-
-    def forget(self, thing: Closable) -> None:
-        """It was closed."""
 
 
 #: Until it is asked again whether to take messages, seconds.
@@ -46,7 +38,7 @@ class MemoryConsumption(Closable):
 
     def __init__(
         self,
-        bus: Connected,
+        bus: Consuming,
         consumer: ConsumerName,
         handler: BatchHandler,
         batch: int,

@@ -6,6 +6,7 @@ import pytest
 
 from pocket3d.contracts.commands import AwardAnswer, AwardsAnswered
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.jobs import Limits, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.coordinator.engine import effects, events
 from support.coordinator_desk import AgentDouble, Desk, device, offer
@@ -419,3 +420,51 @@ def test_the_runs_of_one_dead_worker_bench_its_adapter_once(desk: Desk) -> None:
     assert fleet.benched("a1", 1000.0 + bench_s) == [], "what began before the pause does not lengthen it"
     fleet.note_failure("a1", "echo", 1000.0 + bench_s)
     assert fleet.benched("a1", 1000.0 + 3 * bench_s - 1) == ["echo"], "the first failure after it does"
+
+
+# ---------------------------------------------------------------- agents that are not what they should be
+
+
+def test_only_the_agent_that_has_an_attempt_can_say_what_became_of_it(desk: Desk, agent: AgentDouble) -> None:
+    liar = AgentDouble("liar", adapters=[offer("other", "other_feature")])
+    desk.hear(agent)
+    desk.hear(liar)
+    item = desk.running(agent)
+    desk.failed(liar, item, "invalid_input")
+    assert desk.state() is JobState.RUNNING
+    desk.failed(agent, item, "invalid_input")
+    assert desk.one(effects.StoreResult).result.status == "failed"
+
+
+def test_an_attempt_that_its_agent_never_ends_is_ended_by_the_coordinator() -> None:
+    desk = Desk(attempt_grace_s=20.0, bench_after=9)
+    agent = AgentDouble("a1")
+    desk.hear(agent)
+    item = desk.running(agent, limits=Limits(load_s=3.0, start_to_close_s=5.0), retry=RetryPolicy(max_attempts=1))
+    began = desk.mono
+    desk.until(effects.StoreResult, agent)
+    assert desk.mono - began == pytest.approx(28.0, abs=0.5)
+    result = desk.one(effects.StoreResult).result
+    assert result.error is not None
+    assert (result.status, result.error.code) == ("failed", "timeout")
+    assert "a1 did not end it within load_s = 3 s, start_to_close_s = 5 s and 20 s" in result.error.message
+    assert item.token in [c.token for sent in desk.take(effects.SendCancels) for c in sent.cancels]
+
+
+def test_an_attempt_that_ends_in_time_leaves_no_deadline(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent)
+    desk.see(desk.result_of(item, agent))
+    assert list(desk.engine.core.attempt_deadlines.jobs()) == []
+
+
+def test_a_pause_of_the_coordinator_is_not_held_against_an_attempt() -> None:
+    desk = Desk(attempt_grace_s=20.0)
+    agent = AgentDouble("a1")
+    desk.hear(agent)
+    desk.running(agent, limits=Limits(load_s=3.0, start_to_close_s=5.0))
+    desk.sleep(100.0)
+    desk.do(events.LeadershipProven())
+    desk.hear(agent, full=False)
+    desk.tick(1.0)
+    assert desk.state() is JobState.RUNNING

@@ -8,7 +8,7 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
 
 from ..auction.fleet import AgentView
-from .attempts import ended, heard_again, take_over_attempt, verify_lost
+from .attempts import end_overlong, ended, heard_again, take_over_attempt, verify_lost
 from .completion import decide_deferred, end_broken, end_slow_cancels, expire_overdue, finish
 from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
 from .events import AdvertReceived, AgentSilent, Connected, Disconnected, LeadershipProven, Led, Tick
@@ -190,6 +190,7 @@ def on_clock_gap(core: Core, now: Now) -> None:
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.unavailable.begin_waits_again(now.mono)
     core.deadlines.postpone(pause_s)
+    core.attempt_deadlines.postpone(pause_s)
     core.auctioneer.abandon()
     if core.leading:
         core.proven = False
@@ -216,6 +217,7 @@ def tick(core: Core, event: Tick, now: Now) -> None:
     decide_deferred(core, now)
     expire_overdue(core, now)
     end_slow_cancels(core, now)
+    end_overlong(core, now)
     end_broken(core, now)
     _reject_unknown_features(core, now)
 

@@ -41,7 +41,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             awarded_at=now.mono,
         )
         record.move(JobState.AWARDED, f"to {assignment.agent_id}/{assignment.device}")
-        core.fleet.book(attempt, record.job_id)
+        core.book_attempt(record, now)
         items.setdefault(assignment.agent_id, []).append(
             AwardItem(
                 job_id=record.job_id,

@@ -63,6 +63,9 @@ def _check_queue(core: Core, waiting: int) -> None:
         known = record.state is JobState.QUEUED and core.jobs.get(record.job_id) is record
         _must(known, f"{record.job_id} is in the queue and {record.state.value}")
     _must(queued == waiting, f"{waiting} jobs wait, {queued} are in the queue")
+    for job_id in core.attempt_deadlines.jobs():
+        known = job_id in core.jobs and core.jobs[job_id].attempt is not None
+        _must(known, f"{job_id} has no attempt and a deadline for one")
     for job_id in (*core.unknown_feature_jobs, *core.deadlines.jobs()):
         known = job_id in core.jobs and core.jobs[job_id].state is JobState.QUEUED
         _must(known, f"{job_id} does not wait and has a deadline, or waits for its feature")

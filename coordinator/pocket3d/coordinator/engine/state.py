@@ -35,6 +35,8 @@ class Core:
         self._classes: dict[JobClass, JobClass] = {}
         self._classes_cap = _CLASSES_KEPT
         self.deadlines = Deadlines()
+        #: Until when the attempt of a job must have ended.
+        self.attempt_deadlines = Deadlines()
         #: Results of jobs that are not (yet) in `jobs`: job id -> (result, its sequence).
         self.early_results: dict[str, tuple[Result, int]] = {}
         #: Waiting jobs of a feature that nobody has advertised yet.
@@ -115,9 +117,18 @@ class Core:
         """Waiting jobs past their schedule-to-start limit."""
         return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono)]
 
+    def book_attempt(self, record: JobRecord, now: Now) -> None:
+        """Book the record's new attempt on its agent, and note when it must have ended."""
+        if record.attempt is not None:
+            limits = record.job_class.limits
+            most_s = limits.load_s + limits.start_to_close_s + self.settings.attempt_grace_s
+            self.attempt_deadlines.set(record.job_id, now.mono + most_s)
+            self.fleet.book(record.attempt, record.job_id)
+
     def drop_attempt(self, record: JobRecord) -> None:
         """The attempt is over, whatever became of it."""
         if record.attempt is not None:
+            self.attempt_deadlines.forget(record.job_id)
             self.fleet.release(record.attempt)
             record.attempt = None
             self.index.file(record)

@@ -46,7 +46,7 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     unavailable_wait_s: float = 15.0
     #: A cancelled running job gets its `cancelled` result at the latest after this, whatever its agent says.
     cancel_wait_s: float = 30.0
-    #: An attempt may take its `load_s` and `start_to_close_s`, and so much more for its files. An agent ends it sooner by
+    #: An attempt may take its `load_s` and `start_to_close_s`, and so much more for its files. Agents end it sooner by
     #: limits of its own; this is for one that keeps none.
     attempt_grace_s: float = 1500.0
     #: Jobs held in memory; beyond it the stream is not read further.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pocket3d.contracts.messages import JobError
+from pocket3d.coordinator.auction.planning import BackfillReservation
 from pocket3d.coordinator.engine.job import Recovery
 from pocket3d.coordinator.engine.state import Core
 from support.coordinator_desk import AgentDouble, Desk
@@ -62,6 +63,11 @@ def keep_a_deadline(core: Core) -> None:
     core.deadlines.set("runs", 5.0)
 
 
+def hold_a_device_for_what_runs(core: Core) -> None:
+    key = core.jobs["runs"].group_key()
+    core.auctioneer.backfill.hold = BackfillReservation("runs", key, "a1", "fixed-0", start_at=9.0)
+
+
 def forget_a_waiting_job(core: Core) -> None:
     del core.jobs["waits"]
 
@@ -78,6 +84,7 @@ def forget_a_waiting_job(core: Core) -> None:
         (list_a_stranger, "the index lists 1 jobs"),
         (leave_the_queue_unseen, "the queue counts 0"),
         (keep_a_deadline, "runs does not wait and has a deadline"),
+        (hold_a_device_for_what_runs, "a1/fixed-0 is held for runs"),
         (forget_a_waiting_job, "the queue counts 1"),
     ],
 )

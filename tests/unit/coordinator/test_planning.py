@@ -10,6 +10,7 @@ from pocket3d.contracts.commands import BidPlaced, Reason
 from pocket3d.contracts.fit import Room
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.messages import RunningJob
 from pocket3d.coordinator.auction.planning import BackfillReservation, LotBid, LotPlan, RoundPlanner
 from pocket3d.coordinator.auction.scoring import POLICIES, Candidate, least_start, spread
 from pocket3d.coordinator.engine import effects, events
@@ -184,7 +185,7 @@ def test_the_one_that_holds_is_the_oldest_that_got_nothing(desk: Desk) -> None:
     assert (hold.job_id, hold.agent_id) == ("j1", "warm")
 
 
-@pytest.mark.parametrize("ending", ["cancelled", "agent lost", "parked"])
+@pytest.mark.parametrize("ending", ["cancelled", "agent lost", "parked", "runs already"])
 def test_a_hold_ends_with_its_reason(ending: str, desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.submit("big", age_s=61.0)
@@ -195,6 +196,12 @@ def test_a_hold_ends_with_its_reason(ending: str, desk: Desk, agent: AgentDouble
     elif ending == "agent lost":
         desk.do(events.AgentSilent("a1", no_responders=True))
         desk.do(events.AgentSilent("a1", no_responders=True))
+    elif ending == "runs already":
+        # Seeds 15758 and 15989: a former leader's award. Lost later, the job bids with the lost agent left out, and
+        # nobody would ever release a device that is held for its former key.
+        agent.running = [RunningJob(job_id="big", attempt=1, token="6-1", adapter_id="echo", device="fixed-0")]
+        desk.hear(agent)
+        assert desk.state("big") is JobState.RUNNING
     else:
         agent.adapters = [offer(available=False, reason="weights removed")]
         desk.hear(agent)

@@ -26,7 +26,6 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             continue
         raised = record.retry.raised_mb if record.retry else None
         core.leave_queue(record)
-        core.auctioneer.backfill.release_job(record.job_id)
         core.auctioneer.backfill.release_place(record.group_key(), assignment.agent_id, assignment.device)
         record.attempt_no += 1
         record.started_published = False

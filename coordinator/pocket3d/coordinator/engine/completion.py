@@ -109,7 +109,6 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
     last = error.attempts[-1] if error.attempts else None
     attempt = record.attempt
     record.move(JobState.FINISHING, f"{word}: {error.code}")
-    core.auctioneer.backfill.release_job(record.job_id)
     at = rfc3339(now.wall)
     record.proposal = Result(
         job_id=record.job_id,
@@ -154,7 +153,6 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     record.move(JobState.FINISHED, result.status)
     record.result_seq = seq
     core.decided(record)
-    core.auctioneer.backfill.release_job(record.job_id)
     status = _final_status(record, result, now)
     if result.status in _DEAD:
         core.do(

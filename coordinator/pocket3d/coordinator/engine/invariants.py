@@ -66,6 +66,11 @@ def _check_queue(core: Core, waiting: int) -> None:
     for job_id in core.attempt_deadlines.jobs():
         known = job_id in core.jobs and core.jobs[job_id].attempt is not None
         _must(known, f"{job_id} has no attempt and a deadline for one")
+    hold = core.auctioneer.backfill.hold
+    if hold is not None:
+        held = core.jobs.get(hold.job_id)
+        waits = held is not None and held.state is JobState.QUEUED and held.group_key() == hold.key
+        _must(waits, f"{hold.agent_id}/{hold.device} is held for {hold.job_id}, which does not wait for it")
     for job_id in (*core.unknown_feature_jobs, *core.deadlines.jobs()):
         known = job_id in core.jobs and core.jobs[job_id].state is JobState.QUEUED
         _must(known, f"{job_id} does not wait and has a deadline, or waits for its feature")

@@ -110,6 +110,7 @@ class Core:
     def leave_queue(self, record: JobRecord) -> None:
         """It no longer waits."""
         self.queue.remove(record)
+        self.auctioneer.backfill.release_job(record.job_id)
         self.deadlines.forget(record.job_id)
         self.unknown_feature_jobs.pop(record.job_id, None)
 

@@ -234,9 +234,7 @@ class LeaderTerm:
             log.warning("an outcome could not be read", subject=msg.subject, error=str(error))
             return
         if self._subjects.agent_of(msg.subject) != report.agent_id:
-            log.warning(
-                "an outcome names another agent than its subject", subject=msg.subject, agent_id=report.agent_id
-            )
+            log.warning("an outcome is not of its subject's agent", subject=msg.subject, agent_id=report.agent_id)
             return
         self.feed(events.OutcomesReturned(report, self._runner.expect_answer(msg)))
 

@@ -120,7 +120,8 @@ def test_without_the_read_back_after_a_conflict(monkeypatch: pytest.MonkeyPatch)
             agent.add_effect(effects.DropArtifacts(event.token, run.award.job_id, names))
 
     with monkeypatch.context() as mutation:
-        mutation.setitem(engine._HANDLERS, events.ResultConflict, lost)
+        conflict: type[events.Event] = events.ResultConflict
+        mutation.setitem(engine._HANDLERS, conflict, lost)
         seed = first_wrong(MET_ITSELF, "artifacts of its result are gone")
     passes_with_the_mechanism(seed, MET_ITSELF)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,18 @@ def test_a_seed_gives_the_same_run_again() -> None:
         again.rows,
         again.attempts,
     )
+
+
+def _open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files by /proc")
+def test_a_run_leaves_no_file_open() -> None:
+    before = _open_files()
+    killed = sum(run_seed(seed, shape_of(seed)).faults["agent crash"] for seed in range(3))
+    assert killed > 0
+    assert _open_files() <= before, "ten thousand runs would run out of files"
 
 
 def test_a_failing_seed_says_how_to_repeat_it() -> None:

@@ -99,11 +99,11 @@ class AgentRig:
             AgentSettings(**settings),
             Identity("agent-1", "1790000000000-abc", "host", 42, "0.1"),
             [fixed()] if devices is None else devices,
-            [adapter()] if adapters is None else adapters,
         )
         self.log: list[effects.Effect] = []
         self._request = 0
         self._awards = 0
+        self.tell(events.AdaptersDescribed(tuple([adapter()] if adapters is None else adapters)))
         self.tell(events.Tick())
         if connected:
             self.tell(events.Connected())

@@ -59,13 +59,12 @@ class TaskPool:
         if instead:
             for former in line:
                 former.cancel()
-        task = self._start(work, self._after(tuple(line), work), on_error)
-        line.append(task)
-        task.add_done_callback(partial(self._leave_line, key))
+        line.append(self._start(work, self._after(tuple(line), work) if line else work, on_error, key=key))
 
     def in_flight(self, key: str) -> bool:
         """True while a coroutine of that key has not ended."""
-        return key in self._lines
+        # One that has ended is in line until its callbacks run, a turn of the loop later.
+        return any(not task.done() for task in self._lines.get(key, ()))
 
     async def close(self) -> None:
         """Cancel what still runs and wait for its end; what waits does not begin."""
@@ -88,31 +87,31 @@ class TaskPool:
         on_error: Callable[[BaseException], None] | None = None,
         *,
         takes_room: bool = False,
+        key: str | None = None,
     ) -> asyncio.Task[None]:
         task = asyncio.ensure_future(runs)
         self._tasks.add(task)
-        task.add_done_callback(partial(self._on_done, work, on_error, takes_room))
+        task.add_done_callback(partial(self._on_done, work, on_error, takes_room, key))
         return task
 
     async def _after(self, formers: tuple[asyncio.Task[None], ...], work: Coroutine[Any, Any, None]) -> None:
-        if formers:
-            await asyncio.wait(formers)
+        await asyncio.wait(formers)
         await work
-
-    def _leave_line(self, key: str, done: asyncio.Task[None]) -> None:
-        line = self._lines[key]
-        line.remove(done)
-        if not line:
-            del self._lines[key]
 
     def _on_done(
         self,
         work: Coroutine[Any, Any, None],
         on_error: Callable[[BaseException], None] | None,
         takes_room: bool,
+        key: str | None,
         task: asyncio.Task[None],
     ) -> None:
         self._tasks.discard(task)
+        if key is not None:
+            line = self._lines[key]
+            line.remove(task)
+            if not line:
+                del self._lines[key]
         if takes_room:
             self._bounded -= 1
             if self._waiting:

@@ -6,11 +6,13 @@ import asyncio
 import os
 import secrets
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from pocket3d.bus.port import Bus, BusError, Closable, Msg
 from pocket3d.bus.tasks import TaskPool
@@ -26,15 +28,16 @@ from .devices.probes.port import Probe
 from .devices.spec import DeviceSpec
 from .engine import effects, events
 from .engine.engine import AgentEngine
+from .engine.lifecycle import Step
+from .engine.records import Run
 from .engine.state import Identity
 from .io.control_api import control_service
 from .io.describe import DeclaredAdapter, describe_adapters
-from .io.effect_runner import EffectRunner, Requests
+from .io.effect_runner import EffectRunner
 from .io.job_files import JobFiles
 from .io.job_folders import JobFolders, WorkFolder
-from .io.ports import WorkerProcesses
 from .io.step_log import log_moves
-from .io.worker_gateway import WorkerGateway
+from .io.worker_gateway import WorkerGateway, WorkerProcesses
 from .settings import AgentSettings
 
 log = structlog.get_logger(__name__)
@@ -105,10 +108,12 @@ class AgentService:
         self._preferred = preferred
         self._describe = describe
         self.identity = Identity(agent_id, new_incarnation(clock()), socket.gethostname(), os.getpid(), version)
-        self._folder = WorkFolder(work_dir, self.identity.incarnation)
+        self.folder = WorkFolder(work_dir, self.identity.incarnation)
         self.engine = AgentEngine(self._settings, self.identity, self._devices)
-        self._events: asyncio.Queue[events.Event] = asyncio.Queue()
-        self._requests = Requests()
+        self._events: deque[events.Event] = deque()
+        self._awake = asyncio.Event()
+        #: Steps of runs that have no line in the log yet.
+        self._moves: list[tuple[Run, Step]] = []
         self._left = asyncio.Event()
         self._ready = asyncio.Event()
         self._open: list[Closable] = []
@@ -141,15 +146,16 @@ class AgentService:
             OSError: the work folder cannot be made.
             NamespaceError: the adapters' package is not installed.
         """
-        await asyncio.to_thread(self._folder.open)
+        await asyncio.to_thread(self.folder.open)
         tasks = TaskPool()
         bucket = self._settings.outputs_bucket or self._subjects.outputs_bucket
-        folders = JobFolders(self._folder.path / "jobs")
+        folders = JobFolders(self.folder.path / "jobs")
         await folders.refill()
         files = JobFiles(
             self._bus, folders, self._subjects.inputs_bucket, bucket, self._settings.max_input_mb * 1024 * 1024
         )
-        workers = WorkerGateway(self._host, self._devices, self._declared, self._folder, self._emit)
+        devices = {device.id: device for device in self._devices}
+        workers = WorkerGateway(self._host, devices, self._declared, self.folder, self._emit)
         runner = EffectRunner(
             self._bus,
             self._subjects,
@@ -157,7 +163,6 @@ class AgentService:
             files,
             workers,
             self._probe,
-            self._requests,
             tasks,
             self._emit,
             self._clock,
@@ -182,13 +187,14 @@ class AgentService:
             await self._host.aclose(0.0 if self._left.is_set() else self._settings.stop_grace_s)
             await tasks.close()
             runner.discard()
-            await asyncio.to_thread(self._folder.close)
+            await asyncio.to_thread(self.folder.close)
             log.info("agent stopped", agent_id=self.identity.agent_id)
 
     # -- what comes in
 
     def _emit(self, event: events.Event) -> None:
-        self._events.put_nowait(event)
+        self._events.append(event)
+        self._awake.set()
 
     async def _start(self) -> None:
         described = await self._describe(list(self._declared.values()))
@@ -217,7 +223,7 @@ class AgentService:
         """Subscribe and serve; tried again while there is no connection."""
         agent_id = self.identity.agent_id
         metadata = {"incarnation": self.identity.incarnation, "host": self.identity.host}
-        service = control_service(self._subjects, agent_id, self.identity.version, metadata, self._requests, self._emit)
+        service = control_service(self._subjects, agent_id, self.identity.version, metadata, self._emit)
         while True:
             try:
                 if not self._open:
@@ -230,7 +236,7 @@ class AgentService:
                 return
 
     async def _on_command(self, msg: Msg) -> None:
-        request = self._requests.command(msg)
+        request = msg if msg.reply else None
         try:
             command: AnyCommand = decode(AnyCommand, msg.data)  # type: ignore[arg-type]
         except WireError as error:
@@ -250,31 +256,40 @@ class AgentService:
 
     async def _decide(self, runner: EffectRunner) -> None:
         loop = asyncio.get_running_loop()
-        engine, queue = self.engine, self._events
-        self._handle(events.Tick(), runner)
+        engine, waiting = self.engine, self._events
+        steps = structlog.get_logger(__name__).bind(agent_id=self.identity.agent_id)
+        alarm = loop.call_soon(self._awake.set)
+        wakes_at = loop.time()
+        self._handle(events.Tick(), runner, steps)
         ticked = self._clock().mono
         while True:
             now = self._clock()
-            if queue.empty() or now.mono - ticked >= self._settings.tick_s:
+            if not waiting or now.mono - ticked >= self._settings.tick_s:
                 # With events waiting, deadlines other than the tick itself are looked at once they are handled.
                 left_s = engine.next_deadline(now) - now.mono
                 if left_s <= 0:
                     ticked = now.mono
-                    self._handle(events.Tick(), runner)
-            if queue.empty():
-                timer = loop.call_later(max(left_s, _SHORTEST_S), self._emit, events.Tick())
-                event = await queue.get()
-                timer.cancel()
-            else:
-                event = queue.get_nowait()
-            self._handle(event, runner)
+                    self._handle(events.Tick(), runner, steps)
+            if waiting:
+                self._handle(waiting.popleft(), runner, steps)
+                continue
+            self._awake.clear()
+            at = loop.time() + max(left_s, _SHORTEST_S)
+            if not loop.time() < wakes_at <= at:
+                # An alarm that comes too early only has the deadlines looked at again.
+                alarm.cancel()
+                alarm, wakes_at = loop.call_at(at, self._awake.set), at
+            await self._awake.wait()
 
-    def _handle(self, event: events.Event, runner: EffectRunner) -> None:
+    def _handle(self, event: events.Event, runner: EffectRunner, steps: FilteringBoundLogger) -> None:
         for effect in self.engine.handle(event, self._clock()):
             runner.run(effect)
         if self.engine.moves:
-            # Behind what the effects have begun: a job does not wait for its line in the log.
-            loop = asyncio.get_running_loop()
-            loop.call_soon(log_moves, tuple(self.engine.moves), self.identity.agent_id)
-        if isinstance(event, events.CommandReceived | events.CommandUnreadable):
-            self._requests.forget(event.request)
+            if not self._moves:
+                # Behind what the effects have begun: a job does not wait for its line in the log.
+                asyncio.get_running_loop().call_soon(self._log_moves, steps)
+            self._moves += self.engine.moves
+
+    def _log_moves(self, steps: FilteringBoundLogger) -> None:
+        moves, self._moves = self._moves, []
+        log_moves(moves, steps)

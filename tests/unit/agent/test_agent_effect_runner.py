@@ -16,13 +16,13 @@ from pocket3d.gpu_agents.io.effect_runner import EffectRunner
 class Files:
     """Files whose calls take a while."""
 
-    def fetch_now(self, token: str, inputs: dict[str, Any]) -> None:
+    def fetch_now(self, effect: effects.FetchInputs) -> None:
         return None
 
-    async def fetch(self, token: str, inputs: dict[str, Any]) -> None:
+    async def fetch(self, effect: effects.FetchInputs) -> None:
         raise AssertionError("it was ended before its first step")
 
-    async def upload(self, token: str, job_id: str, files: tuple[Any, ...]) -> None:
+    async def upload(self, effect: effects.UploadOutputs) -> None:
         raise AssertionError("it was ended before its first step")
 
 
@@ -31,7 +31,7 @@ async def test_work_on_files_that_never_began_leaves_no_coroutine_open(effect: e
     tasks = TaskPool()
     nothing = cast(Any, None)
     runner = EffectRunner(
-        nothing, nothing, "g1", cast(Any, Files()), nothing, nothing, nothing, tasks, nothing, nothing, nothing
+        nothing, nothing, "g1", cast(Any, Files()), nothing, nothing, tasks, nothing, nothing, nothing
     )
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")

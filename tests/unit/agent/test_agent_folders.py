@@ -46,10 +46,10 @@ def test_a_new_life_removes_what_dead_ones_left_and_nothing_else(tmp_path: Path)
 async def test_a_burst_of_jobs_gets_folders_of_their_own_and_leaves_none(tmp_path: Path) -> None:
     folders = JobFolders(tmp_path / "jobs")
     tokens = [f"5-{n}" for n in range(50)]
-    homes = await asyncio.gather(*(folders.take(token) for token in tokens))
+    homes = [Path(home) for home in await asyncio.gather(*(folders.take(token) for token in tokens))]
     assert len(set(homes)) == 50
     assert all((home / "in").is_dir() and (home / "out").is_dir() for home in homes)
-    assert folders.home("5-7") == homes[7]
+    assert folders.home("5-7") == str(homes[7])
     (homes[7] / "out" / "mesh.glb").write_bytes(b"x")
     async with tidying(folders):
         for token in [*tokens, "unknown"]:
@@ -61,7 +61,7 @@ async def test_a_burst_of_jobs_gets_folders_of_their_own_and_leaves_none(tmp_pat
 
 async def test_an_empty_folder_serves_again_under_another_name_and_a_used_one_does_not(tmp_path: Path) -> None:
     folders = JobFolders(tmp_path / "jobs")
-    homes = {token: await folders.take(token) for token in ("empty", "used")}
+    homes = {token: Path(await folders.take(token)) for token in ("empty", "used")}
     (homes["used"] / "out" / "mesh.glb").write_bytes(b"x")
     numbers = {token: home.stat().st_ino for token, home in homes.items()}
     taken = [folders.take_now(f"t{n}") for n in range(20)]
@@ -69,9 +69,10 @@ async def test_an_empty_folder_serves_again_under_another_name_and_a_used_one_do
     async with tidying(folders):
         for token in homes:
             folders.give_back(token)
-        await until(lambda: not any(home.exists() for home in homes.values()), 10)
-    again = folders.take_now("next")
-    assert again is not None and again.stat().st_ino == numbers["empty"] and again != homes["empty"]
+        await until(lambda: folders.take_now("next"), 10)
+    again = Path(folders.home("next"))
+    assert again.stat().st_ino == numbers["empty"] and again != homes["empty"]
+    assert not any(home.exists() for home in homes.values())
     assert sorted(each.name for each in again.iterdir()) == ["in", "out"]
 
 

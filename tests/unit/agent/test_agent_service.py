@@ -36,7 +36,7 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import Advert, Progress, Result
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.gpu_agents.devices.probes.fixed import FixedProbe
+from pocket3d.gpu_agents.devices.probes.inventory import CombinedProbe
 from pocket3d.gpu_agents.devices.probes.port import Probe, Reading
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter
@@ -108,19 +108,7 @@ class PlayedWorkers:
     def exit(self, worker_id: str) -> None:
         ends = self._ends.pop(worker_id, None)
         if ends is not None:
-            ends[1](
-                WorkerExit(
-                    worker_id=worker_id,
-                    pid=4000,
-                    returncode=-9,
-                    signal="SIGKILL",
-                    reason="exited",
-                    asked=False,
-                    code="worker_crashed",
-                    message="was killed by SIGKILL",
-                    last_lines=[],
-                )
-            )
+            ends[1](WorkerExit(worker_id=worker_id, code="worker_crashed", message="was killed by SIGKILL"))
 
     async def aclose(self, grace_s: float = 5.0) -> None:
         self.closed = True
@@ -156,7 +144,7 @@ class Stage:
             self.subjects,
             "g1",
             devices=devices,
-            probe=probe or FixedProbe(devices),
+            probe=probe or CombinedProbe([], devices),
             workers=self.workers,
             declared=[DeclaredAdapter(spec=spec, python="/opt/python", env={"A": "b"})],
             work_dir=folder,
@@ -666,7 +654,7 @@ def test_an_agent_id_that_is_no_subject_token_is_refused(tmp_path: Path) -> None
             Subjects(),
             "a.b",
             devices=[],
-            probe=FixedProbe([]),
+            probe=CombinedProbe([]),
             workers=PlayedWorkers(),
             declared=[],
             work_dir=tmp_path,

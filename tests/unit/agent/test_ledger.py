@@ -87,7 +87,8 @@ def test_a_gone_workers_claim_stays_until_its_process_is_off_the_device() -> Non
     book.add("w1", 6000)
     book.hold_process("w1", 7)
     book.read(Reading(10_000, {7: 6000}), 1.0)
-    assert not book.exited("w1", 2.0)
+    book.exited("w1", 2.0)
+    assert book.claim_mb("w1") == 6000
     assert book.read(Reading(16_000, {}), 1.5) == [], "measured before it was gone"
     assert book.read(Reading(10_000, {7: 6000}), 2.1) == [], "the driver still shows it"
     assert book.room(2.1).available_mb == 9000
@@ -133,7 +134,7 @@ def test_budgeted_memory_is_free_once_the_worker_is_gone(device: object) -> None
     book = ledger(device)
     book.add("w1", 6000)
     book.hold_process("w1", 7)
-    assert book.exited("w1", 1.0)
+    book.exited("w1", 1.0)
     assert book.committed_mb() == 0
 
 

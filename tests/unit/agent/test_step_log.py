@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 import structlog.testing
 
 from pocket3d.gpu_agents.engine import events
@@ -12,7 +13,7 @@ from support.agent_rig import AgentRig
 def said(rig: AgentRig) -> list[tuple[str, str | None]]:
     """Event and code of the lines for what the rig's last event led to."""
     with structlog.testing.capture_logs() as logs:
-        log_moves(rig.engine.moves, "g1")
+        log_moves(rig.engine.moves, structlog.get_logger())
     return [(entry["event"], entry.get("code")) for entry in logs]
 
 

@@ -100,6 +100,19 @@ async def test_work_of_one_key_runs_in_line_and_of_others_beside_it() -> None:
     await pool.close()
 
 
+async def test_work_that_has_ended_is_not_in_flight_although_its_callbacks_have_not_run() -> None:
+    pool = TaskPool()
+    seen: list[bool] = []
+
+    async def last_word() -> None:
+        asyncio.get_running_loop().call_soon(lambda: seen.append(pool.in_flight("a")))
+
+    pool.in_line("a", last_word())
+    await asyncio.sleep(0.01)
+    assert seen == [False]
+    await pool.close()
+
+
 async def test_what_comes_instead_ends_all_that_is_in_line_before_it() -> None:
     pool = TaskPool()
     done: list[str] = []

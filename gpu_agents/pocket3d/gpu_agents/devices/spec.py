@@ -42,9 +42,9 @@ class DeviceSpec(msgspec.Struct, frozen=True, kw_only=True):
     #: Kept free.
     buffer_mb: int
     #: From configuration, not measured: its reading is always `total_mb`.
-    simulated: bool
+    simulated: bool = False
     #: The worker's CUDA_VISIBLE_DEVICES; empty hides every GPU.
-    visible: str
+    visible: str = ""
     #: Jobs at once, all adapters together; None for no cap.
     max_running: int | None = None
 
@@ -151,7 +151,6 @@ def fixed_devices(parts: tuple[FixedPart, ...], memory_buffer: int | None) -> li
             total_mb=size,
             buffer_mb=memory_buffer or 0,
             simulated=True,
-            visible="",
             max_running=cap,
         )
         for index, (size, cap) in enumerate(sizes)
@@ -167,7 +166,5 @@ def cpu_device(part: CpuPart, memory_mb: int, memory_buffer: int | None) -> Devi
         name="CPU lane",
         total_mb=budget,
         buffer_mb=memory_buffer or 0,
-        simulated=False,
-        visible="",
         max_running=part.max_running,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import structs
 
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import (
-    AnyCommand,
+    AnyReply,
     Award,
     AwardAnswer,
     AwardJobs,
@@ -27,7 +29,7 @@ from pocket3d.contracts.features import canonical
 from ..placement.bidding import bid, draining, shortfall_reason
 from ..placement.placement import Placement, place
 from .effects import Reply, SendBids
-from .events import CommandReceived, CommandUnreadable, RequestId
+from .events import CommandReceived, CommandUnreadable, Request
 from .message_limits import fit_answer
 from .outbound import device_states, full_advert, start_told_with_answer
 from .records import StopReason
@@ -41,15 +43,24 @@ _MAX_MESSAGE = 1000
 
 def command_received(core: Core, event: CommandReceived, now: Now) -> None:
     """Carry out a command, unless its epoch is older than one seen before or it names another incarnation."""
-    command = event.command
+    command, request = event.command, event.request
     if command.incarnation is not None and command.incarnation != core.identity.incarnation:
         return
     if command.epoch < core.fence:
         message = f"epoch {command.epoch} of {command.coordinator_id} is over: {core.fence} has spoken"
-        _refuse(core, event.request, DeclineCode.STALE.value, message)
+        _refuse(core, request, DeclineCode.STALE.value, message)
         return
     core.fence = command.epoch
-    _obey(core, command, event.request, now)
+    if isinstance(command, CallForBids):
+        _call(core, command, now)
+    elif isinstance(command, AwardJobs):
+        _award(core, command, request, now)
+    elif isinstance(command, CancelAttempts):
+        _cancel(core, command, request, now)
+    elif request is None:
+        core.changed = core.adapters_changed = True
+    else:
+        _reply(core, request, StateReported, advert=full_advert(core, now).advert)
 
 
 def command_unreadable(core: Core, event: CommandUnreadable, now: Now) -> None:
@@ -57,45 +68,13 @@ def command_unreadable(core: Core, event: CommandUnreadable, now: Now) -> None:
     _refuse(core, event.request, FailureCode.INVALID_INPUT.value, event.message)
 
 
-def _refuse(core: Core, request: RequestId | None, code: str, message: str) -> None:
+def _refuse(core: Core, request: Request | None, code: str, message: str) -> None:
+    _reply(core, request, CommandRefused, code=code, message=message, epoch=core.fence)
+
+
+def _reply(core: Core, request: Request | None, kind: type[AnyReply], **fields: Any) -> None:
     if request is not None:
-        identity = core.identity
-        core.add_effect(
-            Reply(
-                request,
-                CommandRefused(
-                    agent_id=identity.agent_id,
-                    incarnation=identity.incarnation,
-                    seq=core.next_seq(),
-                    code=code,
-                    message=message,
-                    epoch=core.fence,
-                ),
-            )
-        )
-
-
-def _obey(core: Core, command: AnyCommand, request: RequestId | None, now: Now) -> None:
-    if isinstance(command, CallForBids):
-        _call(core, command, now)
-    elif isinstance(command, AwardJobs):
-        _award(core, command, request, now)
-    elif isinstance(command, CancelAttempts):
-        _cancel(core, command, request, now)
-    else:
-        _report_state(core, request, now)
-
-
-def _report_state(core: Core, request: RequestId | None, now: Now) -> None:
-    if request is None:
-        core.changed = core.adapters_changed = True
-        return
-    identity = core.identity
-    told = full_advert(core, now).advert
-    reply = StateReported(
-        agent_id=identity.agent_id, incarnation=identity.incarnation, seq=core.next_seq(), advert=told
-    )
-    core.add_effect(Reply(request, reply))
+        core.add_effect(Reply(request, kind(**core.sender(), **fields)))
 
 
 # ---------------------------------------------------------------- auction
@@ -114,9 +93,7 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
             if declined is not None:
                 declines.append(declined)
     answer = CallAnswered(
-        agent_id=core.identity.agent_id,
-        incarnation=core.identity.incarnation,
-        seq=core.next_seq(),
+        **core.sender(),
         call_id=call.call_id,
         bids=bids,
         declines=declines,
@@ -125,16 +102,11 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
     core.add_effect(SendBids(call.coordinator_id, fit_answer(answer, core.max_payload)))
 
 
-def _award(core: Core, command: AwardJobs, request: RequestId | None, now: Now) -> None:
+def _award(core: Core, command: AwardJobs, request: Request | None, now: Now) -> None:
     answers = [_answer(core, award, now) for award in command.awards]
     begin_fetches(core, now)
     if request is not None:
-        identity = core.identity
-        answers = [_with_start(core, answer, now) for answer in answers]
-        reply = AwardsAnswered(
-            agent_id=identity.agent_id, incarnation=identity.incarnation, seq=core.next_seq(), answers=answers
-        )
-        core.add_effect(Reply(request, reply))
+        _reply(core, request, AwardsAnswered, answers=[_with_start(core, answer, now) for answer in answers])
 
 
 def _answer(core: Core, award: Award, now: Now) -> AwardAnswer:
@@ -205,7 +177,7 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
 # ---------------------------------------------------------------- cancel
 
 
-def _cancel(core: Core, command: CancelAttempts, request: RequestId | None, now: Now) -> None:
+def _cancel(core: Core, command: CancelAttempts, request: Request | None, now: Now) -> None:
     held: list[str] = []
     unknown: list[str] = []
     for cancel in command.cancels:
@@ -216,16 +188,7 @@ def _cancel(core: Core, command: CancelAttempts, request: RequestId | None, now:
             continue
         held.append(cancel.token)
         stop_run(core, run, StopReason(FailureCode.CANCELLED.value, cancel.reason or "cancelled on request"), now)
-    if request is not None:
-        identity = core.identity
-        reply = CancelsNoted(
-            agent_id=identity.agent_id,
-            incarnation=identity.incarnation,
-            seq=core.next_seq(),
-            held=held,
-            unknown=unknown,
-        )
-        core.add_effect(Reply(request, reply))
+    _reply(core, request, CancelsNoted, held=held, unknown=unknown)
 
 
 def _never_take(core: Core, job_id: str, token: str) -> None:

@@ -6,20 +6,26 @@ in flight (`AgentSettings.max_fetches`, `max_uploads`, `max_stores`; one `SendOu
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+import msgspec
 
 from pocket3d.contracts.api import ControlAnswer
 from pocket3d.contracts.commands import AnyReply, CallAnswered, OutcomesReported
 from pocket3d.contracts.messages import Advert, Progress, Result
 from pocket3d.contracts.worker_frames import OutputFile, RunJob
 
-from .events import RequestId
+from .events import Request
 
 #: `shutdown`: the frame that asks it to unload and exit. `terminate`, `kill`: the signals, to its whole process group.
 HowToStop = Literal["shutdown", "terminate", "kill"]
 
 
-class PublishAdvert(NamedTuple):
+class Effect(msgspec.Struct, frozen=True):
+    """Something that the service is to do."""
+
+
+class PublishAdvert(Effect, frozen=True):
     """Publish an advert: what this agent has and does; it also renews the agent's lease."""
 
     advert: Advert
@@ -27,41 +33,41 @@ class PublishAdvert(NamedTuple):
     without_schema: tuple[str, ...] = ()
 
 
-class Reply(NamedTuple):
+class Reply(Effect, frozen=True):
     """Answer a command (`AnyReply`) or an operator (`ControlAnswer`, `Advert`)."""
 
-    request: RequestId
+    request: Request
     message: AnyReply | ControlAnswer | Advert
 
 
-class RefuseRequest(NamedTuple):
+class RefuseRequest(Effect, frozen=True):
     """Answer an operator with an error, as HTTP would number it."""
 
-    request: RequestId
+    request: Request
     code: int
     message: str
 
 
-class SendBids(NamedTuple):
+class SendBids(Effect, frozen=True):
     """Answer a call on `p3d.bids.<coordinator_id>`."""
 
     coordinator_id: str
     answer: CallAnswered
 
 
-class SendOutcomes(NamedTuple):
+class SendOutcomes(Effect, frozen=True):
     """Report outcomes: answered by `OutcomesAnswered` or `OutcomesUnanswered`."""
 
     report: OutcomesReported
 
 
-class PublishProgress(NamedTuple):
+class PublishProgress(Effect, frozen=True):
     """Publish how far a run is."""
 
     progress: Progress
 
 
-class FetchInputs(NamedTuple):
+class FetchInputs(Effect, frozen=True):
     """Make the job's directory and put its files there: answered by `InputsFetched` or `InputsFailed`."""
 
     token: str
@@ -70,7 +76,7 @@ class FetchInputs(NamedTuple):
     inputs: dict[str, Any]
 
 
-class StartWorker(NamedTuple):
+class StartWorker(Effect, frozen=True):
     """Start a process and have it load the adapter: `WorkerReady`, then `ModelLoaded` or `LoadFailed`. Its last
     word is `WorkerExited`, whatever ended it, and also when it could not be started.
     """
@@ -82,28 +88,28 @@ class StartWorker(NamedTuple):
     vram_mb: int
 
 
-class RunOnWorker(NamedTuple):
+class RunOnWorker(Effect, frozen=True):
     """Hand a job to a loaded worker: `RunProgressed`, then `RunFinished` or `RunFailed`, unless the worker exits."""
 
     worker_id: str
     job: RunJob
 
 
-class CancelOnWorker(NamedTuple):
+class CancelOnWorker(Effect, frozen=True):
     """Set the cooperative flag of one run. No answer but the run's end."""
 
     worker_id: str
     token: str
 
 
-class StopWorker(NamedTuple):
+class StopWorker(Effect, frozen=True):
     """End a process: answered by `WorkerExited`."""
 
     worker_id: str
     how: HowToStop
 
 
-class UploadOutputs(NamedTuple):
+class UploadOutputs(Effect, frozen=True):
     """Store files as `<job_id>/<token>/<name>`: answered by `OutputsUploaded` or `UploadFailed`."""
 
     token: str
@@ -111,23 +117,25 @@ class UploadOutputs(NamedTuple):
     files: tuple[OutputFile, ...]
 
 
-class StoreResult(NamedTuple):
+class StoreResult(Effect, frozen=True):
     """Propose the job's one result, which is stored if there is none yet: answered by `ResultStored`, `ResultConflict`,
     `ResultUnknown` or `ResultRefused`.
     """
 
     token: str
     result: Result
+    #: The result, encoded.
+    body: bytes
 
 
-class ReadResult(NamedTuple):
+class ReadResult(Effect, frozen=True):
     """Read the result back from the stream's leader: answered by `ResultRead` or `ResultUnknown`."""
 
     token: str
     job_id: str
 
 
-class DropArtifacts(NamedTuple):
+class DropArtifacts(Effect, frozen=True):
     """Delete what this attempt uploaded, or may have uploaded, under its own `<job_id>/<token>/`. No answer."""
 
     token: str
@@ -135,40 +143,18 @@ class DropArtifacts(NamedTuple):
     names: tuple[str, ...]
 
 
-class CleanUp(NamedTuple):
+class CleanUp(Effect, frozen=True):
     """Give up what is in flight for the token and remove its job directory. No answer."""
 
     token: str
 
 
-class ProbeNow(NamedTuple):
+class ProbeNow(Effect, frozen=True):
     """Measure the devices: answered by `ProbeRead` or `ProbeFailed`."""
 
 
-class Exit(NamedTuple):
+class Exit(Effect, frozen=True):
     """The agent has left: stop the service."""
 
     #: Tokens whose end could not be reported in time; the coordinator finds out by their silence.
     unreported: tuple[str, ...] = ()
-
-
-Effect = (
-    PublishAdvert
-    | Reply
-    | RefuseRequest
-    | SendBids
-    | SendOutcomes
-    | PublishProgress
-    | FetchInputs
-    | StartWorker
-    | RunOnWorker
-    | CancelOnWorker
-    | StopWorker
-    | UploadOutputs
-    | StoreResult
-    | ReadResult
-    | DropArtifacts
-    | CleanUp
-    | ProbeNow
-    | Exit
-)

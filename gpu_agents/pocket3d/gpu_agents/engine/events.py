@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from pocket3d.contracts.commands import AnyCommand
 from pocket3d.contracts.failures import FailureCode
@@ -13,90 +15,94 @@ from pocket3d.contracts.worker_frames import AdapterDescription, OutputFile
 from ..devices.probes.port import Reading
 from .message_limits import DEFAULT_MAX_PAYLOAD
 
-#: An opaque handle on a request that waits for an answer; the service knows whose it is.
-RequestId = int
+#: A request that waits for an answer; the engine only hands it back to the service.
+Request = object
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened."""
 
 
 # ---------------------------------------------------------------- commands and connection
 
 
-class CommandReceived(NamedTuple):
+class CommandReceived(Event, frozen=True):
     """A coordinator commands. `request` is None when no answer is wanted (a call for bids)."""
 
     command: AnyCommand
-    request: RequestId | None = None
+    request: Request | None = None
 
 
-class CommandUnreadable(NamedTuple):
+class CommandUnreadable(Event, frozen=True):
     """A message on the command subject is no command."""
 
     message: str
-    request: RequestId | None = None
+    request: Request | None = None
 
 
-class Connected(NamedTuple):
+class Connected(Event, frozen=True):
     """The connection stands (again)."""
 
     #: Largest message that the server takes, bytes.
     max_payload: int = DEFAULT_MAX_PAYLOAD
 
 
-class Disconnected(NamedTuple):
+class Disconnected(Event, frozen=True):
     """The connection is lost: nothing can be sent, the runs go on."""
 
 
-class OutcomesAnswered(NamedTuple):
+class OutcomesAnswered(Event, frozen=True):
     """The leading coordinator has taken these outcomes, each named `<token>/<type>`."""
 
     noted: tuple[str, ...]
 
 
-class OutcomesUnanswered(NamedTuple):
+class OutcomesUnanswered(Event, frozen=True):
     """Nobody answered `SendOutcomes` (no leader now, no connection, no answer in time)."""
 
 
 # ---------------------------------------------------------------- operators
 
 
-class StatusRequested(NamedTuple):
+class StatusRequested(Event, frozen=True):
     """`ctl.status`."""
 
-    request: RequestId
+    request: Request
 
 
-class DrainRequested(NamedTuple):
+class DrainRequested(Event, frozen=True):
     """Take nothing new and finish what runs. `leave`: exit afterwards (SIGTERM), else wait for `UndrainRequested`."""
 
     leave: bool
-    request: RequestId | None = None
+    request: Request | None = None
 
 
-class UndrainRequested(NamedTuple):
+class UndrainRequested(Event, frozen=True):
     """Bid again. Too late for an agent that leaves."""
 
-    request: RequestId | None = None
+    request: Request | None = None
 
 
-class LoadRequested(NamedTuple):
+class LoadRequested(Event, frozen=True):
     """Keep an adapter warm on a device; None: the engine chooses one."""
 
     adapter_id: str
     device: str | None
-    request: RequestId | None = None
+    request: Request | None = None
 
 
-class UnloadRequested(NamedTuple):
+class UnloadRequested(Event, frozen=True):
     """Free an adapter's idle workers, on one device or (None) all of them."""
 
     adapter_id: str
     device: str | None
-    request: RequestId | None = None
+    request: Request | None = None
 
 
 # ---------------------------------------------------------------- devices and adapters
 
 
-class ProbeRead(NamedTuple):
+class ProbeRead(Event, frozen=True):
     """Answer to `ProbeNow`: by device id. A device that is missing here could not be read."""
 
     readings: Mapping[str, Reading]
@@ -104,13 +110,13 @@ class ProbeRead(NamedTuple):
     taken_at: float
 
 
-class ProbeFailed(NamedTuple):
+class ProbeFailed(Event, frozen=True):
     """Answer to `ProbeNow` when nothing could be measured."""
 
     message: str
 
 
-class AdaptersDescribed(NamedTuple):
+class AdaptersDescribed(Event, frozen=True):
     """All adapters that this agent knows, available or not. Replaces what was known."""
 
     adapters: tuple[AdapterDescription, ...]
@@ -121,14 +127,14 @@ class AdaptersDescribed(NamedTuple):
 # ---------------------------------------------------------------- workers
 
 
-class WorkerReady(NamedTuple):
+class WorkerReady(Event, frozen=True):
     """The process runs and said hello; its model is being loaded."""
 
     worker_id: str
     pid: int
 
 
-class ModelLoaded(NamedTuple):
+class ModelLoaded(Event, frozen=True):
     """The worker's model is loaded. `vram_mb`: what its framework has allocated, if it can tell."""
 
     worker_id: str
@@ -136,7 +142,7 @@ class ModelLoaded(NamedTuple):
     vram_mb: int | None = None
 
 
-class LoadFailed(NamedTuple):
+class LoadFailed(Event, frozen=True):
     """The model cannot be loaded. The process is about to exit; `WorkerExited` follows."""
 
     worker_id: str
@@ -145,7 +151,7 @@ class LoadFailed(NamedTuple):
     message: str
 
 
-class WorkerExited(NamedTuple):
+class WorkerExited(Event, frozen=True):
     """The process is gone, reaped, or could never be started. The last word on this worker."""
 
     worker_id: str
@@ -158,7 +164,7 @@ class WorkerExited(NamedTuple):
 # ---------------------------------------------------------------- runs
 
 
-class InputsFetched(NamedTuple):
+class InputsFetched(Event, frozen=True):
     """The job's directory exists and holds its files."""
 
     token: str
@@ -168,7 +174,7 @@ class InputsFetched(NamedTuple):
     output_dir: str
 
 
-class InputsFailed(NamedTuple):
+class InputsFailed(Event, frozen=True):
     """The inputs cannot be had."""
 
     token: str
@@ -178,7 +184,7 @@ class InputsFailed(NamedTuple):
     field: str | None = None
 
 
-class RunProgressed(NamedTuple):
+class RunProgressed(Event, frozen=True):
     """The adapter reported progress."""
 
     token: str
@@ -187,7 +193,7 @@ class RunProgressed(NamedTuple):
     message: str | None = None
 
 
-class RunFinished(NamedTuple):
+class RunFinished(Event, frozen=True):
     """The adapter returned."""
 
     token: str
@@ -197,7 +203,7 @@ class RunFinished(NamedTuple):
     vram_peak_mb: int | None = None
 
 
-class RunFailed(NamedTuple):
+class RunFailed(Event, frozen=True):
     """The adapter raised, returned nonsense, or noticed the cancel. Its worker stays."""
 
     token: str
@@ -209,14 +215,14 @@ class RunFailed(NamedTuple):
     vram_peak_mb: int | None = None
 
 
-class OutputsUploaded(NamedTuple):
+class OutputsUploaded(Event, frozen=True):
     """All files of `UploadOutputs` are stored."""
 
     token: str
     artifacts: tuple[Artifact, ...]
 
 
-class UploadFailed(NamedTuple):
+class UploadFailed(Event, frozen=True):
     """The files could not be stored. `permanent`: trying again is no use (a file is not there any more)."""
 
     token: str
@@ -224,81 +230,45 @@ class UploadFailed(NamedTuple):
     permanent: bool = False
 
 
-class ResultStored(NamedTuple):
+class ResultStored(Event, frozen=True):
     """The results stream took the result."""
 
     token: str
 
 
-class ResultConflict(NamedTuple):
+class ResultConflict(Event, frozen=True):
     """The results stream refused it: something stands there, perhaps our own first try."""
 
     token: str
 
 
-class ResultUnknown(NamedTuple):
+class ResultUnknown(Event, frozen=True):
     """No answer to `StoreResult`, or it could not be sent, or the read-back failed: nothing is known."""
 
     token: str
     message: str = ""
 
 
-class ResultRefused(NamedTuple):
+class ResultRefused(Event, frozen=True):
     """The result can never be stored as it is: it is larger than the server takes."""
 
     token: str
     message: str
 
 
-class ResultRead(NamedTuple):
+class ResultRead(Event, frozen=True):
     """Answer to `ReadResult`: the token of the stored result, "" if it has none, None if nothing is stored."""
 
     token: str
     stored_token: str | None
 
 
-class TaskFailed(NamedTuple):
+class TaskFailed(Event, frozen=True):
     """Work for one attempt (its inputs, its outputs, its result) ended with an error that nobody foresaw: a bug."""
 
     token: str
     message: str
 
 
-class Tick(NamedTuple):
+class Tick(Event, frozen=True):
     """Time passed. At least every `tick_s`, and at `engine.next_deadline()`."""
-
-
-Event = (
-    CommandReceived
-    | CommandUnreadable
-    | Connected
-    | Disconnected
-    | OutcomesAnswered
-    | OutcomesUnanswered
-    | StatusRequested
-    | DrainRequested
-    | UndrainRequested
-    | LoadRequested
-    | UnloadRequested
-    | ProbeRead
-    | ProbeFailed
-    | AdaptersDescribed
-    | WorkerReady
-    | ModelLoaded
-    | LoadFailed
-    | WorkerExited
-    | InputsFetched
-    | InputsFailed
-    | RunProgressed
-    | RunFinished
-    | RunFailed
-    | OutputsUploaded
-    | UploadFailed
-    | ResultStored
-    | ResultConflict
-    | ResultUnknown
-    | ResultRead
-    | ResultRefused
-    | TaskFailed
-    | Tick
-)

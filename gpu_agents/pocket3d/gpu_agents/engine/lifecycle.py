@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
+from typing import NamedTuple
 
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import InvalidTransition
@@ -88,8 +89,22 @@ WORKER_TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
 observers: list[Callable[[RunState | WorkerState, RunState | WorkerState], None]] = []
 
 
+class Step(NamedTuple):
+    """One move of a run or a worker."""
+
+    #: Monotonic seconds.
+    at: float
+    #: None for a run that was just accepted.
+    start: RunState | WorkerState | None
+    finish: RunState | WorkerState
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.at:.3f} {self.start.value if self.start else ''}->{self.finish.value}: {self.why}"
+
+
 def check_transition(
-    what: str, start: RunState | WorkerState, finish: RunState | WorkerState, history: list[str]
+    what: object, start: RunState | WorkerState, finish: RunState | WorkerState, history: Iterable[Step]
 ) -> None:
     """A run or worker makes a move.
 
@@ -97,7 +112,7 @@ def check_transition(
         InvalidTransition: its table has no such row.
     """
     if finish not in (RUN_TRANSITIONS[start] if isinstance(start, RunState) else WORKER_TRANSITIONS[start]):
-        raise InvalidTransition(what, start, finish, history)
+        raise InvalidTransition(str(what), start, finish, [str(step) for step in history])
     for on_move in observers:
         on_move(start, finish)
 

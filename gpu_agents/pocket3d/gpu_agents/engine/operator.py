@@ -10,7 +10,7 @@ from pocket3d.contracts.fit import Shortfall
 from ..placement.bidding import shortfall_reason
 from ..placement.placement import Placement, place
 from .effects import Exit, RefuseRequest, Reply
-from .events import DrainRequested, LoadRequested, RequestId, StatusRequested, UndrainRequested, UnloadRequested
+from .events import DrainRequested, LoadRequested, Request, StatusRequested, UndrainRequested, UnloadRequested
 from .lifecycle import BEFORE_RUN, ON_DEVICE, RunState, WorkerState
 from .outbound import full_advert
 from .records import DeviceRecord, StopReason
@@ -24,13 +24,13 @@ def status_requested(core: Core, event: StatusRequested, now: Now) -> None:
     core.add_effect(Reply(event.request, full_advert(core, now).advert))
 
 
-def _answer(core: Core, request: RequestId | None, message: str) -> None:
+def _answer(core: Core, request: Request | None, message: str) -> None:
     if request is not None:
         answer = ControlAnswer(agent_id=core.identity.agent_id, draining=core.draining, message=message)
         core.add_effect(Reply(request, answer))
 
 
-def _refuse(core: Core, request: RequestId | None, code: int, message: str) -> None:
+def _refuse(core: Core, request: Request | None, code: int, message: str) -> None:
     if request is not None:
         core.add_effect(RefuseRequest(request, code, message))
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import AnyOutcome, AttemptFailed, AttemptStarted, OutcomesReported
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState, Progress, Resident, RunningJob
@@ -25,25 +29,8 @@ def full_advert(core: Core, now: Now) -> FittedAdvert:
 
 def _advert(core: Core, now: Now, *, full: bool) -> Advert:
     identity = core.identity
-    offers = None
-    if full:
-        offers = [
-            AdapterOffer(
-                adapter_id=a.adapter_id,
-                feature=a.feature,
-                vram_mb=a.vram_mb,
-                max_concurrent=a.max_concurrent,
-                devices=list(a.devices),
-                available=a.available,
-                reason=a.reason,
-                parameters=a.parameters,
-            )
-            for a in core.adapters.values()
-        ]
     return Advert(
-        agent_id=identity.agent_id,
-        incarnation=identity.incarnation,
-        seq=core.next_seq(),
+        **core.sender(),
         host=identity.host,
         pid=identity.pid,
         version=identity.version,
@@ -64,7 +51,7 @@ def _advert(core: Core, now: Now, *, full: bool) -> Advert:
             for run in core.runs.values()
         ],
         outcomes=list(dict.fromkeys(outcome.token for outcome in core.outcomes.values())),
-        adapters=offers,
+        adapters=msgspec.convert([*core.adapters.values()], list[AdapterOffer], from_attributes=True) if full else None,
         preferred_adapters=core.preferred if full else None,
     )
 
@@ -129,19 +116,7 @@ def publish_advert_if_due(core: Core, now: Now) -> None:
 
 def report_started(core: Core, run: Run, now: Now) -> None:
     """Report that the agent works on an attempt."""
-    award = run.award
-    _report(
-        core,
-        AttemptStarted(
-            job_id=award.job_id,
-            token=award.token,
-            attempt=award.attempt,
-            device=award.device,
-            adapter_id=award.adapter_id,
-            at=rfc3339(now.wall),
-            pid=run.worker.pid,
-        ),
-    )
+    _report(core, AttemptStarted(**_attempt(run, now), pid=run.worker.pid))
 
 
 def start_told_with_answer(core: Core, token: str, now: Now) -> bool:
@@ -157,34 +132,34 @@ def start_told_with_answer(core: Core, token: str, now: Now) -> bool:
 
 def report_failed(core: Core, run: Run, code: str, message: str, field: str | None, now: Now) -> None:
     """Report that an attempt ended without a result."""
-    award = run.award
-    _report(
-        core,
-        AttemptFailed(
-            job_id=award.job_id,
-            token=award.token,
-            attempt=award.attempt,
-            device=award.device,
-            adapter_id=award.adapter_id,
-            at=rfc3339(now.wall),
-            code=code,
-            message=message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 3] + "...",
-            field=field,
-            vram_peak_mb=run.vram_peak_mb,
-            started_at=rfc3339(run.accepted_wall),
-            load_s=run.load_s if run.run_started is not None else None,
-            run_s=run.run_s,
-        ),
+    outcome = AttemptFailed(
+        **_attempt(run, now),
+        code=code,
+        message=message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 3] + "...",
+        field=field,
+        vram_peak_mb=run.vram_peak_mb,
+        started_at=rfc3339(run.accepted_wall),
+        load_s=run.load_s if run.run_started is not None else None,
+        run_s=run.run_s,
     )
+    _report(core, outcome)
 
 
-def _name(outcome: AnyOutcome) -> str:
-    kind = "attempt_started" if isinstance(outcome, AttemptStarted) else "attempt_failed"
-    return f"{outcome.token}/{kind}"
+def _attempt(run: Run, now: Now) -> dict[str, Any]:
+    award = run.award
+    return {
+        "job_id": award.job_id,
+        "token": award.token,
+        "attempt": award.attempt,
+        "device": award.device,
+        "adapter_id": award.adapter_id,
+        "at": rfc3339(now.wall),
+    }
 
 
 def _report(core: Core, outcome: AnyOutcome) -> None:
-    core.outcomes[_name(outcome)] = outcome
+    kind = "attempt_started" if isinstance(outcome, AttemptStarted) else "attempt_failed"
+    core.outcomes[f"{outcome.token}/{kind}"] = outcome
     core.outcomes_earliest = float("-inf")
 
 
@@ -217,17 +192,7 @@ def send_outcomes_if_due(core: Core, now: Now) -> None:
     names = names[: core.settings.outcomes_per_report]
     outcomes = fit_outcomes((core.outcomes[name] for name in names), core.max_payload)
     names = names[: len(outcomes)]
-    identity = core.identity
-    core.add_effect(
-        SendOutcomes(
-            OutcomesReported(
-                agent_id=identity.agent_id,
-                incarnation=identity.incarnation,
-                seq=core.next_seq(),
-                outcomes=outcomes,
-            )
-        )
-    )
+    core.add_effect(SendOutcomes(OutcomesReported(**core.sender(), outcomes=outcomes)))
     core.outcomes_in_flight = tuple(names)
 
 

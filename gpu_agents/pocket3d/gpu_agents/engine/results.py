@@ -110,16 +110,16 @@ def _propose(core: Core, run: Run, now: Now) -> None:
         tenant=award.job.tenant,
     )
     try:
-        size = len(encode(result))
+        body = encode(result)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         message = f"the outputs cannot be written as JSON: {error}"
         fail_run(core, run, FailureCode.INVALID_OUTPUT.value, message, now)
         return
-    if size > MAX_RESULT_BYTES:
-        message = f"the result would have {size} bytes, at most {MAX_RESULT_BYTES} are taken; return files instead"
+    if len(body) > MAX_RESULT_BYTES:
+        message = f"the result would have {len(body)} bytes, at most {MAX_RESULT_BYTES} are taken; return files instead"
         fail_run(core, run, FailureCode.INVALID_OUTPUT.value, message, now)
         return
-    run.result = result
+    run.result = StoreResult(run.token, result, body)
     run.move(RunState.STORING, "its result is proposed", now.mono)
     leave_device(core, run, now)
     core.stores.enqueue(run.token)
@@ -133,7 +133,7 @@ def begin_stores(core: Core, now: Now) -> None:
         if run.reading_back:
             core.add_effect(ReadResult(token, run.award.job_id))
         elif run.result is not None:
-            core.add_effect(StoreResult(token, run.result))
+            core.add_effect(run.result)
 
 
 def _storing(core: Core, token: str) -> Run | None:

@@ -107,8 +107,7 @@ def leave_device(core: Core, run: Run, now: Now) -> None:
     ledger = core.device_of(worker).ledger
     ledger.drop_extra(worker.worker_id, run.token)
     ledger.drop(run.token)
-    for name in ("load_deadline", "room_deadline", "close_deadline", "grace_deadline", "fetch_deadline"):
-        setattr(run, name, None)
+    run.leave_device()
     core.fetches.leave(run.token)
     core.changed = True
     if worker.state is WorkerState.BUSY and not worker.runs:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from pocket3d.contracts.commands import AnyOutcome, AwardAnswer
 from pocket3d.contracts.parameters import CheckCache
@@ -16,8 +16,9 @@ from ..placement.estimates import Estimates
 from ..placement.ledger import DeviceLedger
 from ..settings import AgentSettings
 from .effects import Effect
+from .lifecycle import Step
 from .message_limits import DEFAULT_MAX_PAYLOAD
-from .records import DeviceRecord, Run, RunMove, Worker
+from .records import DeviceRecord, Run, Worker
 
 
 class Identity(NamedTuple):
@@ -70,33 +71,25 @@ class Core:
         settings: what can be set.
         identity: who this agent is.
         devices: the devices it owns.
-        adapters: the adapters it knows; more may come with `AdaptersDescribed`.
-        preferred: feature -> adapter ids, best first.
     """
 
-    def __init__(
-        self,
-        settings: AgentSettings,
-        identity: Identity,
-        devices: Sequence[DeviceSpec],
-        adapters: Sequence[AdapterDescription],
-        preferred: Mapping[str, Sequence[str]] | None,
-    ) -> None:
+    def __init__(self, settings: AgentSettings, identity: Identity, devices: Sequence[DeviceSpec]) -> None:
         self.settings = settings
         self.identity = identity
         self.devices: dict[str, DeviceRecord] = {
             device.id: DeviceRecord(device, DeviceLedger(device, settings.reading_s, settings.release_wait_s))
             for device in devices
         }
-        self.adapters: dict[str, AdapterDescription] = {adapter.adapter_id: adapter for adapter in adapters}
+        self.adapters: dict[str, AdapterDescription] = {}
         self.checks = CheckCache()
-        self.preferred: dict[str, list[str]] = {f: list(ids) for f, ids in (preferred or {}).items()}
+        #: Feature -> adapter ids, best first.
+        self.preferred: dict[str, list[str]] = {}
         self.estimates = Estimates(settings.history)
         self.workers: dict[str, Worker] = {}
         self.runs: dict[str, Run] = {}
         self.effects: list[Effect] = []
         #: Steps that runs made while the last event was handled.
-        self.moves: list[RunMove] = []
+        self.moves: list[tuple[Run, Step]] = []
         self.seq = 0
         self._next_worker = 0
 
@@ -143,10 +136,10 @@ class Core:
         """Append an effect to those that `handle` returns."""
         self.effects.append(effect)
 
-    def next_seq(self) -> int:
-        """Count up the sequence number of this incarnation's messages and return it."""
+    def sender(self) -> dict[str, Any]:
+        """The fields by which a new message names this agent, its incarnation, and its place among their messages."""
         self.seq += 1
-        return self.seq
+        return {"agent_id": self.identity.agent_id, "incarnation": self.identity.incarnation, "seq": self.seq}
 
     def new_worker_id(self) -> str:
         """An id that no other worker of this incarnation has."""

@@ -129,10 +129,12 @@ def next_deadline(core: Core, now: Now) -> float:
     at = (core.last_tick if core.last_tick is not None else now.mono) + core.settings.tick_s
     times = [advert_due(core), outcomes_next(core), _probe_due(core), core.drain_deadline, core.leave_deadline]
     for run in core.runs.values():
-        times += run.deadlines()
+        times += (run.load_deadline, run.room_deadline, run.close_deadline, run.grace_deadline)
+        if run.progress is not None:
+            times.append(run.progress_at)
         if core.connected:
             # Without a connection nothing is tried again, and nobody is blamed for it.
-            times += [run.retry_at, run.fetch_deadline, run.upload_deadline]
+            times += (run.retry_at, run.fetch_deadline, run.upload_deadline)
     for worker in core.workers.values():
-        times += [worker.room_deadline, worker.stop_deadline]
+        times += (worker.room_deadline, worker.stop_deadline)
     return min([at, *(time for time in times if time is not None)])

@@ -79,7 +79,6 @@ def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
     if worker is None or worker.state is not WorkerState.LOADING:
         return
     core.device_of(worker).ledger.hold_reported(worker.worker_id, event.vram_mb)
-    worker.loaded_at = now.mono
     if worker.load_started is not None:
         # A pause of this process counts from its last tick, and the load may have begun after that.
         took_s = max(now.mono - worker.load_started, 0.0)

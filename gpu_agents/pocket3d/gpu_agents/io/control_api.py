@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any
 
 from pocket3d.bus.port import Endpoint, Msg, ServiceError, ServiceSpec
 from pocket3d.contracts.api import EmptyRequest, LoadRequest
@@ -12,79 +12,64 @@ from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import events
-from .effect_runner import Requests
-
-T = TypeVar("T")
-Make = Callable[[int, Msg], events.Event]
 
 #: How long an operator waits for the engine, in seconds. It answers at once unless the agent is stopping.
 _ANSWER_S = 5.0
 
+#: Verb, what it does, what is sent with it, and the event that it is; that takes what was sent and who waits.
+_VERBS: tuple[tuple[str, str, type[Any], Callable[[Any, asyncio.Future[bytes]], events.Event]], ...] = (
+    ("status", "what the agent has and does", EmptyRequest, lambda _, future: events.StatusRequested(future)),
+    (
+        "drain",
+        "take nothing new, finish what runs",
+        EmptyRequest,
+        lambda _, future: events.DrainRequested(False, future),
+    ),
+    ("undrain", "bid again", EmptyRequest, lambda _, future: events.UndrainRequested(future)),
+    (
+        "load",
+        "keep an adapter warm: {adapter_id, device?}",
+        LoadRequest,
+        lambda asked, future: events.LoadRequested(asked.adapter_id, asked.device, future),
+    ),
+    (
+        "unload",
+        "free an adapter's workers: {adapter_id, device?}",
+        LoadRequest,
+        lambda asked, future: events.UnloadRequested(asked.adapter_id, asked.device, future),
+    ),
+)
+
 
 def control_service(
-    subjects: Subjects,
-    agent_id: str,
-    version: str,
-    metadata: dict[str, str],
-    requests: Requests,
-    emit: Callable[[events.Event], None],
+    subjects: Subjects, agent_id: str, version: str, metadata: dict[str, str], emit: Callable[[events.Event], None]
 ) -> ServiceSpec:
     """What to register on the bus."""
 
-    def answering(make: Make) -> Callable[[Msg], Awaitable[bytes]]:
+    def answering(
+        kind: type[Any], event: Callable[[Any, asyncio.Future[bytes]], events.Event]
+    ) -> Callable[[Msg], Awaitable[bytes]]:
         async def handle(msg: Msg) -> bytes:
-            request, answer = requests.operator()
             try:
-                emit(make(request, msg))
+                asked = decode(kind, msg.data or b"{}")
+            except WireError as error:
+                raise ServiceError(400, str(error), field=error.field) from error
+            answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            emit(event(asked, answer))
+            try:
                 return await asyncio.wait_for(answer, _ANSWER_S)
             except asyncio.TimeoutError as error:
                 raise ServiceError(503, "the agent is stopping") from error
-            finally:
-                requests.forget_operator(request)
 
         return handle
 
-    def status(request: int, msg: Msg) -> events.Event:
-        _read(EmptyRequest, msg)
-        return events.StatusRequested(request)
-
-    def drain(request: int, msg: Msg) -> events.Event:
-        _read(EmptyRequest, msg)
-        return events.DrainRequested(False, request)
-
-    def undrain(request: int, msg: Msg) -> events.Event:
-        _read(EmptyRequest, msg)
-        return events.UndrainRequested(request)
-
-    def load(request: int, msg: Msg) -> events.Event:
-        asked = _read(LoadRequest, msg)
-        return events.LoadRequested(asked.adapter_id, asked.device, request)
-
-    def unload(request: int, msg: Msg) -> events.Event:
-        asked = _read(LoadRequest, msg)
-        return events.UnloadRequested(asked.adapter_id, asked.device, request)
-
-    verbs: tuple[tuple[str, Make, str], ...] = (
-        ("status", status, "what the agent has and does"),
-        ("drain", drain, "take nothing new, finish what runs"),
-        ("undrain", undrain, "bid again"),
-        ("load", load, "keep an adapter warm: {adapter_id, device?}"),
-        ("unload", unload, "free an adapter's workers: {adapter_id, device?}"),
-    )
     return ServiceSpec(
         name=subjects.agent_service,
         version=version,
         description=f"Control of the Pocket3DStudio agent {agent_id}",
         endpoints=[
-            Endpoint(verb, subjects.agent_control(agent_id, verb), answering(make), {"description": text})
-            for verb, make, text in verbs
+            Endpoint(verb, subjects.agent_control(agent_id, verb), answering(kind, event), {"description": text})
+            for verb, text, kind, event in _VERBS
         ],
         metadata={"agent_id": agent_id, **metadata},
     )
-
-
-def _read(kind: type[T], msg: Msg) -> T:
-    try:
-        return decode(kind, msg.data or b"{}")
-    except WireError as error:
-        raise ServiceError(400, str(error), field=error.field) from error

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -15,8 +14,8 @@ from pocket3d.bus.port import Bus, BusError
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import FileRef, FileRefError, check_filename, file_refs, is_file_key
 from pocket3d.contracts.messages import Artifact
-from pocket3d.contracts.worker_frames import OutputFile
 
+from ..engine.effects import DropArtifacts, FetchInputs, UploadOutputs
 from ..engine.events import InputsFailed, InputsFetched, OutputsUploaded, UploadFailed
 from .file_kinds import MAGIC_BYTES, media_type, suffix_of
 from .job_folders import JobFolders
@@ -30,66 +29,47 @@ _TRIES = 5
 _NAME_CHARS = 1000
 
 
-class _Unfit(Exception):
-    """An input that cannot be given to the adapter."""
-
-    def __init__(self, code: FailureCode, field: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.field = field
-        self.message = message
-
-
+@dataclass(frozen=True)
 class JobFiles:
-    """Moves files between the object stores and the jobs' directories.
+    """Moves files between the object stores and the jobs' directories."""
 
-    Args:
-        bus: the connection.
-        folders: the jobs' directories.
-        inputs_bucket: what inputs name artifacts of.
-        outputs_bucket: where outputs go.
-        max_input_bytes: larger input files are refused.
-    """
-
-    def __init__(
-        self, bus: Bus, folders: JobFolders, inputs_bucket: str, outputs_bucket: str, max_input_bytes: int
-    ) -> None:
-        self._bus = bus
-        self._folders = folders
-        self._inputs_bucket = inputs_bucket
-        self._outputs_bucket = outputs_bucket
-        self._max_input_bytes = max_input_bytes
+    bus: Bus
+    #: The jobs' directories.
+    folders: JobFolders
+    #: What inputs name artifacts of.
+    inputs_bucket: str
+    #: Where outputs go.
+    outputs_bucket: str
+    #: Larger input files are refused.
+    max_input_bytes: int
 
     # -- inputs
 
-    def fetch_now(self, token: str, published: dict[str, Any]) -> InputsFetched | None:
+    def fetch_now(self, effect: FetchInputs) -> InputsFetched | None:
         """As `fetch`, where nothing has to be waited for: no files, and a folder is ready. None otherwise."""
-        files = any(is_file_key(key) and value is not None for key, value in published.items())
-        job_dir = None if files else self._folders.take_now(token)
-        if job_dir is None:
-            return None
-        return InputsFetched(token, dict(published), str(job_dir), str(job_dir / "out"))
+        files = any(is_file_key(key) and value is not None for key, value in effect.inputs.items())
+        job_dir = None if files else self.folders.take_now(effect.token)
+        return None if job_dir is None else InputsFetched(effect.token, dict(effect.inputs), job_dir, f"{job_dir}/out")
 
-    async def fetch(self, token: str, published: dict[str, Any]) -> InputsFetched | InputsFailed:
+    async def fetch(self, effect: FetchInputs) -> InputsFetched | InputsFailed:
         """Make the job's directory and put its files there. Waits out a lost connection."""
+        token, published = effect.token, effect.inputs
         try:
-            job_dir = await self._folders.take(token)
+            job_dir = await self.folders.take(token)
             refs = list(file_refs(published))
             inputs = copy.deepcopy(published) if refs else dict(published)
             for number, ref in enumerate(refs):
-                path = await self._fetch_one(ref, job_dir / "in" / str(number))
+                path = await self._fetch_one(ref, Path(job_dir, "in", str(number)))
                 if ref.index is None:
                     inputs[ref.key] = str(path)
                 else:
                     inputs[ref.key][ref.index] = str(path)
         except FileRefError as error:
             return InputsFailed(token, error.code.value, error.message, error.field)
-        except _Unfit as unfit:
-            return InputsFailed(token, unfit.code.value, unfit.message, unfit.field)
         except OSError as error:
             # The host's fault (a full disk): the job is to go on elsewhere.
             return InputsFailed(token, FailureCode.AGENT_LOST.value, f"the agent could not store the inputs: {error}")
-        return InputsFetched(token, inputs, str(job_dir), str(job_dir / "out"))
+        return InputsFetched(token, inputs, job_dir, f"{job_dir}/out")
 
     async def _fetch_one(self, ref: FileRef, folder: Path) -> Path:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
@@ -111,24 +91,21 @@ class JobFiles:
         tries = 0
         while True:
             try:
-                info = await self._bus.object_info(self._inputs_bucket, artifact)
+                info = await self.bus.object_info(self.inputs_bucket, artifact)
                 if info is None:
                     raise KeyError(artifact)
-                if info.size > self._max_input_bytes:
-                    raise _Unfit(
-                        FailureCode.TOO_LARGE,
-                        field,
-                        f"{artifact} has {info.size} bytes, this agent takes at most {self._max_input_bytes}",
-                    )
-                info = await self._bus.get_object(self._inputs_bucket, artifact, target)
+                if info.size > self.max_input_bytes:
+                    message = f"{artifact} has {info.size} bytes, this agent takes at most {self.max_input_bytes}"
+                    raise FileRefError(field, message, FailureCode.TOO_LARGE)
+                info = await self.bus.get_object(self.inputs_bucket, artifact, target)
             except KeyError as error:
-                message = f"there is no artifact {artifact} in {self._inputs_bucket} (any more); upload it again"
-                raise _Unfit(FailureCode.ARTIFACT_MISSING, field, message) from error
+                message = f"there is no artifact {artifact} in {self.inputs_bucket} (any more); upload it again"
+                raise FileRefError(field, message, FailureCode.ARTIFACT_MISSING) from error
             except BusError as error:
-                tries += self._bus.connected
+                tries += self.bus.connected
                 if tries >= _TRIES:
                     code = FailureCode.ARTIFACT_MISSING if isinstance(error, ArtifactBroken) else FailureCode.AGENT_LOST
-                    raise _Unfit(code, field, f"{artifact} could not be fetched: {error}") from error
+                    raise FileRefError(field, f"{artifact} could not be fetched: {error}", code) from error
                 log.info("an input could not be fetched yet", artifact=artifact, error=str(error))
                 await asyncio.sleep(_RETRY_S)
             else:
@@ -136,21 +113,22 @@ class JobFiles:
 
     # -- outputs
 
-    async def upload(self, token: str, job_id: str, files: Sequence[OutputFile]) -> OutputsUploaded | UploadFailed:
+    async def upload(self, effect: UploadOutputs) -> OutputsUploaded | UploadFailed:
         """Store files as `<job_id>/<token>/<name>`. Names and paths are a worker's word: they may be anything."""
+        token = effect.token
         artifacts: list[Artifact] = []
-        home = self._folders.home(token)
+        home = self.folders.home(token)
         names: set[str] = set()
-        for file in files:
+        for file in effect.files:
             if not _is_name(file.name) or file.name in names:
                 wrong = "is given twice" if file.name in names else "is no name of a file below the output folder"
                 return UploadFailed(token, f"an output file: {file.name[:200]!r} {wrong}", permanent=True)
             names.add(file.name)
-            name = object_name(job_id, token, file.name)
+            name = object_name(effect, file.name)
             try:
                 path = await asyncio.to_thread(_own_file, home, file.path)
-                info = await self._bus.put_object(
-                    self._outputs_bucket,
+                info = await self.bus.put_object(
+                    self.outputs_bucket,
                     name,
                     path,
                     headers={"filename": file.name.rpartition("/")[2], "Content-Type": media_type(file.name)},
@@ -172,23 +150,19 @@ class JobFiles:
             )
         return OutputsUploaded(token, tuple(artifacts))
 
-    async def drop(self, token: str, job_id: str, names: Sequence[str]) -> None:
+    async def drop(self, effect: DropArtifacts) -> None:
         """Delete what this attempt stored. What cannot be deleted now goes by the bucket's age limit."""
-        for file_name in names:
-            name = object_name(job_id, token, file_name)
+        for file_name in effect.names:
+            name = object_name(effect, file_name)
             try:
-                await self._bus.delete_object(self._outputs_bucket, name)
+                await self.bus.delete_object(self.outputs_bucket, name)
             except BusError as error:
                 log.info("an artifact of a lost attempt stays until it expires", object=name, error=str(error))
 
-    def clean_up(self, token: str) -> None:
-        """A job's directory is needed no more."""
-        self._folders.give_back(token)
 
-
-def object_name(job_id: str, token: str, name: str) -> str:
+def object_name(effect: UploadOutputs | DropArtifacts, name: str) -> str:
     """The name of an artifact in the outputs bucket: an attempt writes under its own token only."""
-    return f"{job_id}/{token}/{name}"
+    return f"{effect.job_id}/{effect.token}/{name}"
 
 
 def _is_name(name: str) -> bool:
@@ -196,14 +170,14 @@ def _is_name(name: str) -> bool:
     return name.isprintable() and len(name) <= _NAME_CHARS and not {"", ".", ".."} & set(name.split("/"))
 
 
-def _own_file(home: Path, path: str) -> Path:
+def _own_file(home: str, path: str) -> Path:
     """The file, if it is a regular one inside the job's directory.
 
     Raises:
         OSError, ValueError, RuntimeError: it is not, or its path is none.
     """
     real = Path(path).resolve(strict=True)
-    if home.resolve() not in real.parents or not real.is_file():
+    if Path(home).resolve() not in real.parents or not real.is_file():
         raise FileNotFoundError(f"{path} is no file of this job")
     return real
 

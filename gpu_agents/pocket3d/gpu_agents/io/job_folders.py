@@ -54,6 +54,10 @@ class WorkFolder:
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
+        self.unlock()
+
+    def unlock(self) -> None:
+        """Let a later incarnation remove the folder; a process that ends does it without asking."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -86,16 +90,17 @@ class JobFolders:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._spare: deque[Path] = deque()
+        # Texts, not paths: each is looked at for every job.
+        self._spare: deque[str] = deque()
         self._wanted = 0
         self._last = 0
         self._making = asyncio.Lock()
-        self._homes: dict[str, Path] = {}
-        self._leaving: list[Path] = []
+        self._homes: dict[str, str] = {}
+        self._leaving: list[str] = []
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
-    def home(self, token: str) -> Path:
+    def home(self, token: str) -> str:
         """A job's folder.
 
         Raises:
@@ -103,14 +108,14 @@ class JobFolders:
         """
         return self._homes[token]
 
-    def take_now(self, token: str) -> Path | None:
+    def take_now(self, token: str) -> str | None:
         """Give a job a folder that is ready; None if there is none, or others wait."""
         if self._wanted or not self._spare:
             return None
         home = self._homes[token] = self._spare.popleft()
         return home
 
-    async def take(self, token: str) -> Path:
+    async def take(self, token: str) -> str:
         """Give a job its folder.
 
         Raises:
@@ -167,33 +172,32 @@ class JobFolders:
                     log.warning("no job folders can be made ready", folder=str(self._root), error=str(error))
 
 
-def _make(root: Path, first: int, count: int) -> list[Path]:
+def _make(root: Path, first: int, count: int) -> list[str]:
     made = []
     for number in range(first, first + count):
         home = root / str(number)
         (home / "in").mkdir(parents=True)
         (home / "out").mkdir()
-        made.append(home)
+        made.append(str(home))
     return made
 
 
-def _renew(root: Path, homes: list[Path], first: int, wanted: int) -> list[Path]:
+def _renew(root: Path, homes: list[str], first: int, wanted: int) -> list[str]:
     """Give up to `wanted` of the folders that were left empty a new name, and remove the others.
 
     Three system calls where making and removing takes fifteen. What a job's stray thread still writes under the old
     name fails as if the folder were gone.
     """
-    renewed: list[Path] = []
+    renewed: list[str] = []
     for number, home in enumerate(homes, first):
-        if len(renewed) < wanted:
-            try:
-                if not os.listdir(home / "in") and not os.listdir(home / "out"):  # noqa: PTH208  # half the time
-                    fresh = root / str(number)
-                    home.rename(fresh)
-                    renewed.append(fresh)
-                    continue
-            except OSError:
-                # A job that removed its own folder.
-                pass
+        try:
+            if len(renewed) < wanted and not os.listdir(f"{home}/in") and not os.listdir(f"{home}/out"):  # noqa: PTH208
+                fresh = f"{root}/{number}"
+                os.rename(home, fresh)  # noqa: PTH104  # half the time
+                renewed.append(fresh)
+                continue
+        except OSError:
+            # A job that removed its own folder.
+            pass
         shutil.rmtree(home, ignore_errors=True)
     return renewed

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import is_file_key
 
-from ..engine.lifecycle import RunState
-from ..engine.records import Run, RunMove
+from ..engine.lifecycle import RunState, Step, WorkerState
+from ..engine.records import Run
 
-log = structlog.get_logger(__name__)
-
-_STEPS: dict[RunState, str] = {
+_STEPS: dict[RunState | WorkerState, str] = {
     RunState.ACCEPTED: "job accepted",
     RunState.FETCHING: "job fetching",
     RunState.LOADING: "job loading",
@@ -28,39 +26,37 @@ _ENDS: dict[str, str] = {
 }
 
 
-def log_moves(moves: Iterable[RunMove], agent_id: str) -> None:
-    """Say what runs went through."""
-    for move in moves:
-        said = _words(move)
+def log_moves(moves: Iterable[tuple[Run, Step]], log: FilteringBoundLogger) -> None:
+    """Say what runs went through, to a logger with the agent's own fields."""
+    for run, step in moves:
+        said = _words(run, step)
         if said is None:
             continue
         event, fields = said
-        award = move.run.award
+        award = run.award
         log.info(
             event,
             job_id=award.job_id,
             attempt=award.attempt,
             token=award.token,
-            agent_id=agent_id,
             adapter_id=award.adapter_id,
             device=award.device,
             **fields,
         )
 
 
-def _words(move: RunMove) -> tuple[str, dict[str, str]] | None:
-    run: Run = move.run
-    if move.finish is RunState.REPORTING:
+def _words(run: Run, step: Step) -> tuple[str, dict[str, str]] | None:
+    if step.finish is RunState.REPORTING:
         code = run.end_code or ""
-        return _ENDS.get(code, "job failed"), {"code": code, "why": move.why.removeprefix(f"{code}: ")}
-    if move.finish is RunState.DONE:
-        if move.start is not RunState.STORING:
+        return _ENDS.get(code, "job failed"), {"code": code, "why": step.why.removeprefix(f"{code}: ")}
+    if step.finish is RunState.DONE:
+        if step.start is not RunState.STORING:
             # Its end was told when it came; now the coordinator has noted it.
             return None
-        return ("job stored", {}) if run.won else ("job stored by another attempt", {"why": move.why})
-    if move.finish is RunState.STORING or (
-        move.finish is RunState.FETCHING and not any(map(is_file_key, run.award.job.inputs))
+        return ("job stored", {}) if run.won else ("job stored by another attempt", {"why": step.why})
+    if step.finish is RunState.STORING or (
+        step.finish is RunState.FETCHING and not any(map(is_file_key, run.award.job.inputs))
     ):
         # Milliseconds, unless something fails: the next line says so.
         return None
-    return _STEPS[move.finish], {} if move.start is None else {"why": move.why}
+    return _STEPS[step.finish], {} if step.start is None else {"why": step.why}

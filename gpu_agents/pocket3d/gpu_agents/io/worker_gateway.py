@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import structlog
 
@@ -16,9 +17,9 @@ from ..engine import events
 from ..engine.effects import CancelOnWorker, RunOnWorker, StartWorker, StopWorker
 from ..workers.environment import NamespaceError
 from ..workers.launch import WorkerExit, WorkerLaunch
+from ..workers.process import OnExit, OnFrame
 from .describe import DeclaredAdapter
 from .job_folders import WorkFolder
-from .ports import WorkerProcesses
 
 log = structlog.get_logger(__name__)
 
@@ -34,73 +35,77 @@ _CODES_OF_WORKERS = {code.value for code in FailureCode} - {
 }
 
 
+class WorkerProcesses(Protocol):
+    """`workers.WorkerHost`, or something in a test that behaves like it."""
+
+    async def start(self, worker_id: str, launch: WorkerLaunch, on_frame: OnFrame, on_exit: OnExit) -> int | None:
+        """Start a worker; a failure is told as its exit."""
+
+    def begin(self, worker_id: str, frame: frames.Frame) -> None:
+        """Give it a frame, without waiting for what comes of it."""
+
+    async def stop(self, worker_id: str, kill: bool = False) -> None:
+        """SIGTERM or SIGKILL to its process group."""
+
+    async def aclose(self, grace_s: float = 5.0) -> None:
+        """End all workers."""
+
+
+@dataclass(frozen=True)
 class WorkerGateway:
-    """Runs worker effects on a host of processes and reports the outcomes as events.
+    """Runs worker effects on a host of processes and reports the outcomes as events."""
 
-    Args:
-        host: the processes.
-        devices: the agent's devices.
-        declared: how each adapter is started, by id; looked at anew with every start.
-        folder: where workers have their working directories.
-        emit: takes events; does not block.
-    """
-
-    def __init__(
-        self,
-        host: WorkerProcesses,
-        devices: Sequence[DeviceSpec],
-        declared: Mapping[str, DeclaredAdapter],
-        folder: WorkFolder,
-        emit: Callable[[events.Event], None],
-    ) -> None:
-        self._host = host
-        self._devices: Mapping[str, DeviceSpec] = {device.id: device for device in devices}
-        self._declared = declared
-        self._folder = folder
-        self._emit = emit
+    host: WorkerProcesses
+    devices: Mapping[str, DeviceSpec]
+    #: How each adapter is started, by id; looked at anew with every start.
+    declared: Mapping[str, DeclaredAdapter]
+    #: Where workers have their working directories.
+    folder: WorkFolder
+    #: Takes events; does not block.
+    emit: Callable[[events.Event], None]
 
     async def start(self, effect: StartWorker) -> None:
         """Start a process; what is wrong with it is told as its exit."""
-        declared = self._declared[effect.adapter_id]
+        declared = self.declared[effect.adapter_id]
         launch = WorkerLaunch(
             spec=declared.spec,
-            device=self._devices[effect.device],
+            device=self.devices[effect.device],
             vram_mb=effect.vram_mb,
             python=declared.python,
             env=declared.env,
-            work_dir=str(self._folder.worker(effect.worker_id)),
+            work_dir=str(self.folder.worker(effect.worker_id)),
         )
         try:
-            await self._host.start(effect.worker_id, launch, self._on_frame, self._on_exit)
+            await self.host.start(effect.worker_id, launch, self._on_frame, self._on_exit)
         except (NamespaceError, RuntimeError, OSError, ValueError) as error:
             code = FailureCode.ADAPTER_UNAVAILABLE.value
-            self._emit(events.WorkerExited(effect.worker_id, code, f"it could not be started: {error}"))
+            self.emit(events.WorkerExited(effect.worker_id, code, f"it could not be started: {error}"))
 
     def run(self, effect: RunOnWorker) -> None:
         """Hand a job to a worker. If the worker is gone, its exit speaks for the job."""
         try:
-            self._host.begin(effect.worker_id, effect.job)
+            self.host.begin(effect.worker_id, effect.job)
         except frames.FrameError as error:
-            self._emit(events.RunFailed(effect.job.run_id, FailureCode.INVALID_INPUT.value, f"the job {error}"))
+            self.emit(events.RunFailed(effect.job.run_id, FailureCode.INVALID_INPUT.value, f"the job {error}"))
 
-    async def cancel(self, effect: CancelOnWorker) -> None:
+    def cancel(self, effect: CancelOnWorker) -> None:
         """Set a run's cooperative flag."""
-        await self._host.send(effect.worker_id, frames.CancelRun(run_id=effect.token))
+        self.host.begin(effect.worker_id, frames.CancelRun(run_id=effect.token))
 
     async def stop(self, effect: StopWorker) -> None:
         """Ask a worker to end, or signal it."""
         if effect.how == "shutdown":
-            await self._host.send(effect.worker_id, frames.Shutdown())
+            self.host.begin(effect.worker_id, frames.Shutdown())
         else:
-            await self._host.stop(effect.worker_id, kill=effect.how == "kill")
+            await self.host.stop(effect.worker_id, kill=effect.how == "kill")
 
     def _on_frame(self, worker_id: str, frame: Any) -> None:
         event = event_of(worker_id, frame)
         if event is not None:
-            self._emit(event)
+            self.emit(event)
 
     def _on_exit(self, told: WorkerExit) -> None:
-        self._emit(events.WorkerExited(told.worker_id, told.code, told.message))
+        self.emit(events.WorkerExited(told.worker_id, told.code, told.message))
 
 
 def event_of(worker_id: str, frame: Any) -> events.Event | None:

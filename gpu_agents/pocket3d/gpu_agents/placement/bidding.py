@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import structs
@@ -17,7 +17,7 @@ from ..engine.lifecycle import RunState, WorkerState
 from ..engine.records import DeviceRecord, Run, Worker
 from ..settings import AgentSettings
 from .estimates import Estimates
-from .placement import Placement, declared_mb, place
+from .placement import Placement, claims, place
 
 _CODES = {
     "device_kind": DeclineCode.NO_DEVICE,
@@ -46,112 +46,80 @@ def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:
     """Offers for one lot, one per adapter and device that could take it now or later; or the reasons for none."""
     bids: list[BidPlaced] = []
     reasons: list[Reason] = []
-    adapters = list(_serving(bidder, lot, reasons))
-    if not adapters and not reasons:
-        wanted = f"{lot.feature} by {', '.join(lot.adapters)}" if lot.adapters is not None else lot.feature
-        reasons.append(_reason(bidder, DeclineCode.NO_ADAPTER, message=f"no adapter here serves {wanted}"))
-    for adapter in adapters:
-        if not adapter.available:
-            message = adapter.reason or "not available"
-            reasons.append(
-                _reason(bidder, DeclineCode.ADAPTER_UNAVAILABLE, adapter_id=adapter.adapter_id, message=message)
-            )
-            continue
-        devices = [device for device in bidder.devices.values() if device.spec.kind in adapter.devices]
-        if not devices:
-            kinds = " or ".join(adapter.devices)
-            reasons.append(
-                _reason(
-                    bidder,
-                    DeclineCode.NO_DEVICE,
-                    adapter_id=adapter.adapter_id,
-                    message=f"{adapter.adapter_id} runs on {kinds}; this agent has no such device",
-                )
-            )
-        for device in devices:
-            offer = _offer(bidder, device, adapter, lot)
+    for adapter in bidder.adapters.values():
+        for offer in _offers(bidder, adapter, lot):
             if isinstance(offer, BidPlaced):
                 bids.append(offer)
             else:
                 reasons.append(offer)
-    if len(bids) == 1 and _stands(bids[0]):
+    if not bids and not reasons:
+        wanted = f"{lot.feature} by {', '.join(lot.adapters)}" if lot.adapters is not None else lot.feature
+        message = f"no adapter here serves {wanted}"
+        reasons.append(Reason(agent_id=bidder.agent_id, code=DeclineCode.NO_ADAPTER.value, message=message))
+    if len(bids) == 1 and bids[0].warm and bids[0].slots > 0 and bids[0].claim_mb == 0:
+        # The coordinator may use it again without another call: a loaded worker would take the job at once, without
+        # memory of its own, and nothing else of this agent could.
         bids = [structs.replace(bids[0], stands=True)]
     return bids, None if bids else BidDeclined(lot=lot.lot, reasons=reasons)
 
 
-def _stands(only: BidPlaced) -> bool:
-    """True if the coordinator may use the bid again without another call: a loaded worker would take the job at once,
-    without memory of its own, and nothing else of this agent could.
-    """
-    return only.warm and only.slots > 0 and only.claim_mb == 0
+def _offers(bidder: Bidder, adapter: AdapterDescription, lot: Lot) -> Iterator[BidPlaced | Reason]:
+    """What an adapter can do for a lot, device by device; nothing if it does not serve it."""
+    if lot.adapters is not None and adapter.adapter_id not in lot.adapters:
+        return
+    # Binding ids do not change what an adapter serves.
+    if canonical(adapter.feature) != canonical(lot.feature) and (lot.adapters is None or adapter.available):
+        return
 
+    def no(code: DeclineCode, message: str, device: str | None = None) -> Reason:
+        return Reason(
+            agent_id=bidder.agent_id, device=device, code=code.value, adapter_id=adapter.adapter_id, message=message
+        )
 
-def _serving(bidder: Bidder, lot: Lot, reasons: list[Reason]) -> Iterable[AdapterDescription]:
-    """Adapters that a lot may be given to. Binding ids do not change what an adapter serves."""
-    for adapter in bidder.adapters.values():
-        if lot.adapters is not None and adapter.adapter_id not in lot.adapters:
-            continue
-        serves = canonical(adapter.feature) == canonical(lot.feature)
-        if not serves and (lot.adapters is None or adapter.available):
-            continue
-        if adapter.adapter_id in lot.without:
-            message = "the coordinator keeps it off this agent for these jobs"
-            reasons.append(_reason(bidder, DeclineCode.BENCHED, adapter_id=adapter.adapter_id, message=message))
-            continue
-        yield adapter
+    devices = [device for device in bidder.devices.values() if device.spec.kind in adapter.devices]
+    if adapter.adapter_id in lot.without:
+        yield no(DeclineCode.BENCHED, "the coordinator keeps it off this agent for these jobs")
+    elif not adapter.available:
+        yield no(DeclineCode.ADAPTER_UNAVAILABLE, adapter.reason or "not available")
+    elif not devices:
+        kinds = " or ".join(adapter.devices)
+        yield no(DeclineCode.NO_DEVICE, f"{adapter.adapter_id} runs on {kinds}; this agent has no such device")
+    else:
+        for device in devices:
+            unavailable = device.ledger.unavailable(bidder.now_mono)
+            if unavailable is not None:
+                yield no(DeclineCode.NO_DEVICE, unavailable, device.spec.id)
+            else:
+                yield _offer(bidder, device, adapter, lot)
 
 
 def _offer(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, lot: Lot) -> BidPlaced | Reason:
-    unavailable = device.ledger.unavailable(bidder.now_mono)
-    if unavailable is not None:
-        return _reason(
-            bidder,
-            DeclineCode.NO_DEVICE,
-            device=device.spec.id,
-            adapter_id=adapter.adapter_id,
-            message=unavailable,
-        )
     found = place(device, adapter, lot.vram_mb, bidder.estimates, bidder.now_mono)
-    if isinstance(found, Placement):
-        return _bid_now(bidder, device, adapter, lot, found)
-    wait = wait_s(bidder, device, adapter, lot.vram_mb)
-    if found.dimension in ("device_kind", "vram_total") or wait is None:
-        return shortfall_reason(bidder.agent_id, device.spec.id, adapter.adapter_id, found)
     worker = device.worker_for(adapter.adapter_id)
-    claim, claim_next = _claims(bidder, device, adapter, lot.vram_mb, worker)
-    return BidPlaced(
-        lot=lot.lot,
-        adapter_id=adapter.adapter_id,
-        device=device.spec.id,
-        claim_mb=claim,
-        claim_next_mb=claim_next,
-        slots=0,
-        max_concurrent=worker.capacity if worker else max(1, adapter.max_concurrent),
-        warm=worker is not None and worker.loaded,
-        est_queue_s=wait,
-        est_load_s=0.0 if worker is not None else expected_load_s(bidder, device, adapter.adapter_id),
-        est_run_s=bidder.estimates.run_s(adapter.adapter_id, device.spec.id),
-    )
-
-
-def _bid_now(
-    bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, lot: Lot, found: Placement
-) -> BidPlaced:
-    worker = found.worker
-    load_s = expected_load_s(bidder, device, adapter.adapter_id)
-    if worker is not None:
-        load_s = _load_left_s(bidder, device, worker)
+    slots, queue_s = 0, 0.0
+    evicted: tuple[Worker, ...] = ()
+    load_s = expected_load_s(bidder, device, adapter.adapter_id) if worker is None else 0.0
+    if isinstance(found, Placement):
+        slots, evicted = _slots(bidder, device, adapter, lot.jobs, found), found.evict
+        if worker is not None:
+            load_s = _load_left_s(bidder, device, worker)
+    else:
+        wait = wait_s(bidder, device, adapter, lot.vram_mb)
+        if found.dimension in ("device_kind", "vram_total") or wait is None:
+            return shortfall_reason(bidder.agent_id, device.spec.id, adapter.adapter_id, found)
+        queue_s = wait
+        found = claims(device, adapter, lot.vram_mb, bidder.estimates)
     return BidPlaced(
         lot=lot.lot,
         adapter_id=adapter.adapter_id,
         device=device.spec.id,
         claim_mb=found.claim_mb,
         claim_next_mb=found.claim_next_mb,
-        slots=_slots(bidder, device, adapter, lot.jobs, found),
+        slots=slots,
         max_concurrent=worker.capacity if worker else max(1, adapter.max_concurrent),
         warm=worker is not None and worker.loaded,
-        evict_mb=sum(device.ledger.claim_mb(w.worker_id) for w in found.evict),
-        est_queue_s=0.0,
+        evict_mb=sum(device.ledger.claim_mb(w.worker_id) for w in evicted),
+        est_queue_s=queue_s,
         est_load_s=load_s,
         est_run_s=bidder.estimates.run_s(adapter.adapter_id, device.spec.id),
     )
@@ -168,17 +136,6 @@ def _slots(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, jo
     if found.claim_next_mb > 0:
         slots = min(slots, 1 + max(0, room.available_mb - found.claim_mb) // found.claim_next_mb)
     return max(1, slots)
-
-
-def _claims(
-    bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, vram_mb: int | None, worker: Worker | None
-) -> tuple[int, int]:
-    declared = declared_mb(adapter, device, bidder.estimates)
-    need = declared if vram_mb is None else vram_mb
-    if worker is not None:
-        extra = max(0, need - worker.resident_mb)
-        return extra, extra
-    return need, need - min(declared, need)
 
 
 # ---------------------------------------------------------------- how long until it could start
@@ -222,7 +179,7 @@ def wait_s(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, vr
     processes on the device hold what is missing.
     """
     worker = device.worker_for(adapter.adapter_id)
-    claim, _ = _claims(bidder, device, adapter, vram_mb, worker)
+    claim_mb = claims(device, adapter, vram_mb, bidder.estimates).claim_mb
     left = {run.token: _left_s(bidder, device, run) for each in device.workers.values() for run in each.runs.values()}
     ends = sorted({0.0, *left.values(), *(_idle_in(bidder, device, w, left) for w in device.workers.values())})
     waited_for = device.ledger.waited_for()
@@ -237,7 +194,7 @@ def wait_s(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, vr
         ]
         without += [key for key in device.ledger.ending() if key not in waited_for and key not in without]
         room = device.ledger.room(bidder.now_mono, len(remaining), without)
-        if fits(Need(claim, tuple(adapter.devices), slots), room) is None:
+        if fits(Need(claim_mb, tuple(adapter.devices), slots), room) is None:
             return at
     return None
 
@@ -265,17 +222,6 @@ def shortfall_reason(agent_id: str, device: str, adapter_id: str, short: Shortfa
         short_mb=short.need - max(0, short.have) if in_mb else None,
         adapter_id=adapter_id,
     )
-
-
-def _reason(
-    bidder: Bidder,
-    code: DeclineCode,
-    *,
-    device: str | None = None,
-    adapter_id: str | None = None,
-    message: str | None = None,
-) -> Reason:
-    return Reason(agent_id=bidder.agent_id, device=device, code=code.value, adapter_id=adapter_id, message=message)
 
 
 def draining(agent_id: str, lots: Sequence[Lot]) -> list[BidDeclined]:

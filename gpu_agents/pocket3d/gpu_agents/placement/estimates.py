@@ -7,7 +7,7 @@ greatest of the last `history` peaks: a claim must hold for the worst, and an ou
 from __future__ import annotations
 
 import statistics
-from collections import deque
+from collections import defaultdict, deque
 
 Pair = tuple[str, str]
 
@@ -20,34 +20,30 @@ class Estimates:
     """
 
     def __init__(self, history: int) -> None:
-        self._history = history
-        self._loads: dict[Pair, deque[float]] = {}
-        self._runs: dict[Pair, deque[float]] = {}
-        self._peaks: dict[Pair, deque[int]] = {}
+        self._loads: defaultdict[Pair, deque[float]] = defaultdict(lambda: deque(maxlen=history))
+        self._runs: defaultdict[Pair, deque[float]] = defaultdict(lambda: deque(maxlen=history))
+        self._peaks: defaultdict[Pair, deque[int]] = defaultdict(lambda: deque(maxlen=history))
 
     def note_load(self, adapter_id: str, device: str, load_s: float) -> None:
         """A worker was ready `load_s` seconds after its start was asked for."""
-        self._loads.setdefault((adapter_id, device), deque(maxlen=self._history)).append(load_s)
+        self._loads[adapter_id, device].append(load_s)
 
     def note_run(self, adapter_id: str, device: str, run_s: float) -> None:
         """A job ran for `run_s` seconds and succeeded."""
-        self._runs.setdefault((adapter_id, device), deque(maxlen=self._history)).append(run_s)
+        self._runs[adapter_id, device].append(run_s)
 
     def note_peak(self, adapter_id: str, device: str, peak_mb: int) -> None:
         """A worker with one job on it used up to `peak_mb`."""
-        self._peaks.setdefault((adapter_id, device), deque(maxlen=self._history)).append(peak_mb)
+        self._peaks[adapter_id, device].append(peak_mb)
 
     def load_s(self, adapter_id: str, device: str) -> float | None:
         """Expected time from start to ready, or None without a history."""
-        seen = self._loads.get((adapter_id, device))
-        return statistics.median(seen) if seen else None
+        return statistics.median(seen) if (seen := self._loads[adapter_id, device]) else None
 
     def run_s(self, adapter_id: str, device: str) -> float | None:
         """Expected time of a run, or None without a history."""
-        seen = self._runs.get((adapter_id, device))
-        return statistics.median(seen) if seen else None
+        return statistics.median(seen) if (seen := self._runs[adapter_id, device]) else None
 
     def peak_mb(self, adapter_id: str, device: str) -> int | None:
         """Memory that a job may need at its peak, or None without a history."""
-        seen = self._peaks.get((adapter_id, device))
-        return max(seen) if seen else None
+        return max(self._peaks[adapter_id, device], default=None)

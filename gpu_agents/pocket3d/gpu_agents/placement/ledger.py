@@ -14,6 +14,7 @@ nothing of a worker is visible, and claims alone fill the device.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from pocket3d.contracts.fit import Room
 
@@ -28,41 +29,28 @@ class LedgerError(AssertionError):
     """The ledger's own rules do not hold: a bug."""
 
 
+@dataclass(slots=True, eq=False)
 class Claim:
     """What one worker, or one waiting run, was promised."""
 
-    __slots__ = (
-        "base_mb",
-        "ending",
-        "exited_at",
-        "extras",
-        "free_before",
-        "key",
-        "pid",
-        "reported_mb",
-        "seen_mb",
-        "waits_for",
-    )
-
-    def __init__(self, key: str, base_mb: int, waits_for: Collection[str]) -> None:
-        self.key = key
-        #: The worker's own, or the waiting run's.
-        self.base_mb = base_mb
-        #: Token -> MB that a run claims beyond the worker's own.
-        self.extras: dict[str, int] = {}
-        #: Keys whose memory this one waits for.
-        self.waits_for: set[str] = set(waits_for)
-        self.pid: int | None = None
-        #: Allocated after the load, as the worker's framework says.
-        self.reported_mb: int | None = None
-        #: What the probe last saw of the process; None if it never saw it.
-        self.seen_mb: int | None = None
-        #: Its worker was told to end: the memory will be free without anybody's doing.
-        self.ending = False
-        #: When the process was gone, monotonic seconds.
-        self.exited_at: float | None = None
-        #: Free memory of the device in the last reading before it was gone.
-        self.free_before = 0
+    key: str
+    #: The worker's own, or the waiting run's.
+    base_mb: int
+    #: Keys whose memory this one waits for.
+    waits_for: set[str]
+    #: Token -> MB that a run claims beyond the worker's own.
+    extras: dict[str, int] = field(default_factory=dict)
+    pid: int | None = None
+    #: Allocated after the load, as the worker's framework says.
+    reported_mb: int | None = None
+    #: What the probe last saw of the process; None if it never saw it.
+    seen_mb: int | None = None
+    #: Its worker was told to end: the memory will be free without anybody's doing.
+    ending: bool = False
+    #: When the process was gone, monotonic seconds.
+    exited_at: float | None = None
+    #: Free memory of the device in the last reading before it was gone.
+    free_before: int = 0
 
     @property
     def mb(self) -> int:
@@ -107,11 +95,6 @@ class DeviceLedger:
         claim = self._claims.get(key)
         return claim.mb if claim else 0
 
-    def visible_mb(self, key: str) -> int:
-        """What the measurement shows of a key; 0 on budgeted devices."""
-        claim = self._claims.get(key)
-        return claim.visible_mb if claim and not self.device.budgeted else 0
-
     def seen_mb(self, key: str) -> int | None:
         """What the probe last saw of a worker's process, or None."""
         claim = self._claims.get(key)
@@ -138,12 +121,6 @@ class DeviceLedger:
         """All claims together, as if those of `without` were not there."""
         return sum(mb for mb, _ in self._groups(without))
 
-    def free_mb(self, now_mono: float) -> int:
-        """Measured free memory; 0 while there is no reading to go by."""
-        if self.unavailable(now_mono) is not None:
-            return 0
-        return min(self.reading.free_mb, self.device.total_mb) if self.reading else self.device.total_mb
-
     def unavailable(self, now_mono: float) -> str | None:
         """Why the device cannot be used now, or None."""
         if self.reading is None:
@@ -161,9 +138,12 @@ class DeviceLedger:
         Available is bounded twice: by the measured free memory less what is promised but not visible, and by the
         capacity less all claims. The tighter of the two is expressed as `reserved_mb`.
         """
-        free = self.free_mb(now_mono)
-        if not self.device.budgeted and self.unavailable(now_mono) is None:
-            free += sum(self.visible_mb(key) for key in without)
+        # Measured; 0 while there is no reading to go by.
+        free = min(self.reading.free_mb, self.device.total_mb) if self.reading else self.device.total_mb
+        if self.unavailable(now_mono) is not None:
+            free = 0
+        elif not self.device.budgeted:
+            free += sum(self._claims[key].visible_mb for key in without if key in self._claims)
         free = min(free, self.device.total_mb)
         groups = self._groups(without)
         unseen = sum(max(0, mb - visible) for mb, visible in groups)
@@ -197,7 +177,7 @@ class DeviceLedger:
         """Promise memory to a worker, or to a run that waits behind others."""
         if key in self._claims:
             raise LedgerError(f"{self.device.id}: {key} has a claim already")
-        self._claims[key] = Claim(key, mb, waits_for)
+        self._claims[key] = Claim(key, mb, set(waits_for))
         self.check()
 
     def add_extra(self, key: str, token: str, mb: int) -> None:
@@ -214,7 +194,8 @@ class DeviceLedger:
     def drop(self, key: str) -> None:
         """Release a claim whose memory was never used."""
         if self._claims.pop(key, None) is not None:
-            self._forget(key)
+            for claim in self._claims.values():
+                claim.waits_for.discard(key)
 
     def hold_process(self, key: str, pid: int) -> None:
         """Note the process id of a worker."""
@@ -229,20 +210,19 @@ class DeviceLedger:
         if key in self._claims:
             self._claims[key].ending = True
 
-    def exited(self, key: str, now_mono: float) -> bool:
-        """A worker's process has exited; True if its claim is released at once (budgeted devices)."""
+    def exited(self, key: str, now_mono: float) -> None:
+        """A worker's process has exited; on budgeted devices its claim is released at once."""
         claim = self._claims.get(key)
         if claim is None:
-            return False
+            return
         claim.extras.clear()
         claim.ending = True
         if self.device.budgeted or claim.pid is None:
             # Simulated memory, or no process ever was.
             self.drop(key)
-            return True
+            return
         claim.exited_at = now_mono
         claim.free_before = self.reading.free_mb if self.reading else 0
-        return False
 
     def read(self, reading: Reading, taken_at: float) -> list[str]:
         """Take in a measurement; the keys whose claims it released."""
@@ -286,10 +266,6 @@ class DeviceLedger:
         for claim in self._claims.values():
             if claim.exited_at is not None:
                 claim.exited_at += pause_s
-
-    def _forget(self, key: str) -> None:
-        for claim in self._claims.values():
-            claim.waits_for.discard(key)
 
     # -- its own rules
 

@@ -31,21 +31,25 @@ class Placement(NamedTuple):
     waits_for: tuple[str, ...] = ()
 
 
-def declared_mb(adapter: AdapterDescription, device: DeviceRecord, estimates: Estimates) -> int:
-    """What a job of this adapter needs: the declared requirement, or the learned peak where that is more.
+def claims(device: DeviceRecord, adapter: AdapterDescription, vram_mb: int | None, estimates: Estimates) -> Placement:
+    """What a job of an adapter would claim on a device, whether there is room or not.
 
-    A peak above what the device can ever promise counts as just that: the job did run there.
+    It needs the declared requirement, or the learned peak where that is more. A peak above what the device can ever
+    promise counts as just that: the job did run there.
     """
     learned = estimates.peak_mb(adapter.adapter_id, device.spec.id) or 0
-    return max(adapter.vram_mb, min(learned, device.ledger.capacity_mb))
+    declared = max(adapter.vram_mb, min(learned, device.ledger.capacity_mb))
+    need_mb = declared if vram_mb is None else vram_mb
+    worker = device.worker_for(adapter.adapter_id)
+    if worker is not None:
+        extra_mb = max(0, need_mb - worker.resident_mb)
+        return Placement(worker, need_mb, worker.resident_mb, extra_mb, extra_mb)
+    resident_mb = min(declared, need_mb)
+    return Placement(None, need_mb, resident_mb, need_mb, need_mb - resident_mb)
 
 
 def place(
-    device: DeviceRecord,
-    adapter: AdapterDescription,
-    vram_mb: int | None,
-    estimates: Estimates,
-    now_mono: float,
+    device: DeviceRecord, adapter: AdapterDescription, vram_mb: int | None, estimates: Estimates, now_mono: float
 ) -> Placement | Shortfall:
     """Place one job of an adapter on a device, or say what is short.
 
@@ -56,23 +60,12 @@ def place(
         estimates: what was learned.
         now_mono: monotonic seconds.
     """
-    declared = declared_mb(adapter, device, estimates)
-    need_mb = declared if vram_mb is None else vram_mb
-    worker = device.worker_for(adapter.adapter_id)
-    if worker is not None:
-        resident = worker.resident_mb
-        claim = claim_next = max(0, need_mb - resident)
-        slots = worker.free_slots
-    else:
-        resident = min(declared, need_mb)
-        claim, claim_next = need_mb, need_mb - resident
-        slots = max(1, adapter.max_concurrent)
-    need = Need(claim, tuple(adapter.devices), slots)
-    found = Placement(worker, need_mb, resident, claim, claim_next)
-    room = device.ledger.room(now_mono, device.running)
-    if device.spec.kind in adapter.devices and need_mb > device.ledger.capacity_mb:
-        return Shortfall("vram_total", need_mb, device.ledger.capacity_mb)
-    short = fits(need, room)
+    found = claims(device, adapter, vram_mb, estimates)
+    if device.spec.kind in adapter.devices and found.need_mb > device.ledger.capacity_mb:
+        return Shortfall("vram_total", found.need_mb, device.ledger.capacity_mb)
+    slots = found.worker.free_slots if found.worker is not None else max(1, adapter.max_concurrent)
+    need = Need(found.claim_mb, tuple(adapter.devices), slots)
+    short = fits(need, device.ledger.room(now_mono, device.running))
     if short is None or short.dimension != "vram":
         return short or found
     return _with_evictions(device, found, need, estimates, now_mono)
@@ -81,7 +74,9 @@ def place(
 def _with_evictions(
     device: DeviceRecord, found: Placement, need: Need, estimates: Estimates, now_mono: float
 ) -> Placement | Shortfall:
-    leaving = _leaving(device)
+    # Claims that will be released without anybody's doing and that nobody waits for yet.
+    waited_for = device.ledger.waited_for()
+    leaving = [key for key in device.ledger.ending() if key not in waited_for]
     evict: list[Worker] = []
     candidates = eviction_order(device, found.worker, estimates, now_mono)
     while True:
@@ -99,12 +94,6 @@ def _with_evictions(
             evict.remove(worker)
     waits_for = (*leaving, *(worker.worker_id for worker in evict))
     return found._replace(evict=tuple(evict), waits_for=waits_for)
-
-
-def _leaving(device: DeviceRecord) -> list[str]:
-    """Claims that will be released without anybody's doing and that nobody waits for yet."""
-    waited_for = device.ledger.waited_for()
-    return [key for key in device.ledger.ending() if key not in waited_for]
 
 
 def eviction_order(device: DeviceRecord, spare: Worker | None, estimates: Estimates, now_mono: float) -> list[Worker]:

@@ -1,16 +1,19 @@
-"""How a worker is started, and how its end is told."""
+"""How a worker is started, and how its end is told, from the facts that were seen. Pure."""
 
 from __future__ import annotations
 
-from typing import Literal
+import signal
+from dataclasses import dataclass
 
 import msgspec
 
+from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.worker_frames import AdapterSpec
 
 from ..devices.spec import DeviceSpec
 
-ExitReason = Literal["exited", "spawn_failed", "protocol", "memory_limit"]
+#: Of the last lines, this many end the message.
+_LINES_IN_MESSAGE = 12
 
 
 class WorkerLaunch(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,17 +43,89 @@ class WorkerExit(msgspec.Struct, frozen=True, kw_only=True):
 
     worker_id: str
     #: None if it could not be started.
-    pid: int | None
+    pid: int | None = None
     #: Exit status; negative for a signal; None if it could not be started.
-    returncode: int | None
-    #: e.g. `SIGSEGV`.
-    signal: str | None
-    reason: ExitReason
+    returncode: int | None = None
     #: `stop` (or `aclose`) had been called, or a `Shutdown` frame sent.
-    asked: bool
+    asked: bool = False
     #: The failure code of the runs that it held and of a load that was not finished (a `FailureCode`).
     code: str
     #: For people; ends with the last lines it printed.
     message: str
     #: The last lines of its stdout and stderr, oldest first.
-    last_lines: list[str]
+    last_lines: list[str] = []
+
+
+@dataclass
+class ExitFacts:
+    """Facts about a worker's end, filled in as they are seen."""
+
+    #: Somebody wanted it to end.
+    asked: bool = False
+    #: A proper Hello came.
+    greeted: bool = False
+    protocol_error: str | None = None
+    #: ValueError: what it was to be started with holds a null byte.
+    spawn_error: OSError | ValueError | None = None
+    #: No guardian process could be started for it.
+    guardian_error: OSError | None = None
+    #: (held, limit) in MB when it was killed for its memory.
+    memory: tuple[int, int] | None = None
+    returncode: int | None = None
+
+
+def describe_exit(
+    facts: ExitFacts, worker_id: str, pid: int | None, python: str, launch: WorkerLaunch, last_lines: list[str]
+) -> WorkerExit:
+    """The exit as the agent's engine and people are told of it."""
+    code, what = _judge(facts, python)
+    who = f"worker {pid}" if pid is not None else "the worker"
+    message = f"{who} of {launch.spec.adapter_id} on {launch.device.id} {what}"
+    if last_lines and not facts.asked:
+        message += "; its last lines:\n" + "\n".join(last_lines[-_LINES_IN_MESSAGE:])
+    return WorkerExit(
+        worker_id=worker_id,
+        pid=pid,
+        returncode=facts.returncode,
+        asked=facts.asked,
+        code=code.value,
+        message=message,
+        last_lines=last_lines,
+    )
+
+
+def _judge(facts: ExitFacts, python: str) -> tuple[FailureCode, str]:
+    if facts.spawn_error is not None:
+        error = facts.spawn_error
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        return FailureCode.ADAPTER_UNAVAILABLE, (
+            f"could not be started with {python}: {why}; set `python` of the adapter in "
+            "models.yaml to an interpreter that exists on this host"
+        )
+    if facts.guardian_error is not None:
+        return FailureCode.ADAPTER_UNAVAILABLE, (
+            "was killed at once: the process that ends workers when the agent is killed could not be started: "
+            f"{facts.guardian_error.strerror or facts.guardian_error}"
+        )
+    if facts.memory is not None:
+        held, limit = facts.memory
+        return FailureCode.OUT_OF_MEMORY, (f"was killed: with its children it held {held} MB, its limit is {limit} MB")
+    if facts.protocol_error is not None:
+        return FailureCode.WORKER_CRASHED if facts.greeted else FailureCode.ADAPTER_UNAVAILABLE, (
+            f"was killed: {facts.protocol_error}; {python} imports another Pocket3DStudio than the agent, or the "
+            "adapter wrote to the worker's socket"
+        )
+    if facts.returncode is not None and facts.returncode < 0:
+        number = -facts.returncode
+        names = [each.name for each in signal.Signals if each == number]
+        what = f"was killed by {names[0] if names else f'signal {number}'}"
+        if number == signal.SIGKILL and not facts.asked:
+            what += ", which the agent did not send (the kernel, when memory runs out, does)"
+        return FailureCode.WORKER_CRASHED, what
+    what = f"exited with status {facts.returncode}"
+    if facts.greeted or facts.asked:
+        return FailureCode.WORKER_CRASHED, what
+    # It never came as far as the adapter: the interpreter lacks what the worker itself needs.
+    return FailureCode.ADAPTER_UNAVAILABLE, (
+        f"{what} before its first word ({python} needs msgspec and structlog for the worker)"
+    )

@@ -35,10 +35,9 @@ from pocket3d.contracts.worker_frames import (
     pack,
 )
 
-from .ending import ExitFacts, describe_exit
 from .environment import child_environment, interpreter
 from .guardian import Guardian
-from .launch import WorkerExit, WorkerLaunch
+from .launch import ExitFacts, WorkerExit, WorkerLaunch, describe_exit
 from .log_capture import LogCapture
 from .memory import held_mb
 from .pipes import READ_BYTES, reading

@@ -189,6 +189,8 @@ class Agent:
         self.on_exit()
 
     def _after(self) -> None:
+        if self.service is not None:
+            self.service.folder.unlock()
         self.service = None
         if self.workers is not None:
             self.workers.die()

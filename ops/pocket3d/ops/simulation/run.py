@@ -104,7 +104,8 @@ def _unfinished(world: World) -> str:
             parts.append(f"{agent.process.name} is not there")
             continue
         for run in agent.engine.core.runs.values():
-            parts.append(f"{agent.agent_id} runs {run.award.job_id} ({run.state.value}): {'; '.join(run.history[-3:])}")
+            steps = "; ".join(map(str, [*run.history][-3:]))
+            parts.append(f"{agent.agent_id} runs {run.award.job_id} ({run.state.value}): {steps}")
     backlog = world.server.consumer(coordinator_results(world.subjects)).backlog()
     if backlog:
         parts.append(f"results not acked: {backlog}")

@@ -321,17 +321,7 @@ class SimulatedWorkers:
         else:
             # The driver takes a moment to give a dead process's memory back.
             self._soon(0.0, 0.5, lambda: worker.device.free(worker.pid))
-        told = WorkerExit(
-            worker_id=worker.worker_id,
-            pid=worker.pid,
-            returncode=None,
-            signal=None,
-            reason="exited",
-            asked=False,
-            code="worker_crashed",
-            message=why,
-            last_lines=[],
-        )
+        told = WorkerExit(worker_id=worker.worker_id, pid=worker.pid, code="worker_crashed", message=why)
         self._say(worker.on_exit, told)
 
     def crash_one(self) -> None:

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..spec import NVML_BUFFER_MB, DeviceRequest, DeviceSpec, DeviceSpecError, NvmlPart, cpu_device, fixed_devices
-from .combined import CombinedProbe
 from .cpu import CpuProbe, memory_mb
-from .fixed import FixedProbe
-from .nvml import NvmlProbe, NvmlUnavailableError
-from .port import Probe
-from .visible import visible_gpus
+from .nvml import Gpu, NvmlProbe, NvmlUnavailableError
+from .port import Probe, Reading
+
+
+class CombinedProbe:
+    """Several probes as one, and the devices that nobody measures.
+
+    Args:
+        probes: read in order.
+        simulated: all of their memory is always free; the ledger's claims fill it.
+    """
+
+    def __init__(self, probes: Sequence[Probe], simulated: Sequence[DeviceSpec] = ()) -> None:
+        self._probes = list(probes)
+        self._simulated = {device.id: Reading(device.total_mb) for device in simulated}
+
+    def read(self) -> dict[str, Reading]:
+        """The readings of all devices."""
+        return self._simulated | {id: reading for probe in self._probes for id, reading in probe.read().items()}
+
+    def close(self) -> None:
+        """Close all probes."""
+        for probe in self._probes:
+            probe.close()
 
 
 class Inventory(NamedTuple):
@@ -48,15 +67,13 @@ def open_devices(
         if probe is not None:
             devices += gpus
             probes.append(probe)
-    if request.fixed:
-        fixed = fixed_devices(request.fixed, memory_buffer)
-        devices += fixed
-        probes.append(FixedProbe(fixed))
+    fixed = fixed_devices(request.fixed, memory_buffer)
+    devices += fixed
     if request.cpu is not None:
         lane = cpu_device(request.cpu, memory_mb(), memory_buffer)
         devices.append(lane)
         probes.append(CpuProbe(lane))
-    return Inventory(devices, CombinedProbe(probes), notes)
+    return Inventory(devices, CombinedProbe(probes, fixed), notes)
 
 
 def _open_nvml(
@@ -94,10 +111,45 @@ def _open_nvml(
             name=gpu.name,
             total_mb=gpu.total_mb,
             buffer_mb=NVML_BUFFER_MB if memory_buffer is None else memory_buffer,
-            simulated=False,
             visible=gpu.uuid,
             max_running=part.max_running,
         )
         for gpu in chosen
     ]
     return probe, specs
+
+
+def visible_gpus(gpus: Sequence[Gpu], visible: str | None, order: str | None) -> list[Gpu]:
+    """The GPUs that CUDA would use in this environment; NVML shows all of them, whatever it says.
+
+    As CUDA does, the list ends at the first entry that names no GPU. An index is only understood where CUDA's own
+    numbering is known: with one kind of GPU, or when CUDA_DEVICE_ORDER is PCI_BUS_ID (NVML's order).
+
+    Args:
+        gpus: all, in NVML's order.
+        visible: CUDA_VISIBLE_DEVICES; None when not set.
+        order: CUDA_DEVICE_ORDER; None when not set.
+
+    Raises:
+        DeviceSpecError: an index that may mean another GPU to CUDA than to NVML.
+    """
+    if visible is None:
+        return list(gpus)
+    chosen: list[Gpu] = []
+    for entry in (word.strip() for word in visible.split(",")):
+        if entry.isdigit():
+            sure = order == "PCI_BUS_ID" or len({gpu.name for gpu in gpus}) == 1
+            if not sure or any(gpu.uuid.startswith("MIG-") for gpu in gpus):
+                raise DeviceSpecError(
+                    f"CUDA_VISIBLE_DEVICES={visible}: the GPUs differ, so index {entry} may be another GPU to CUDA "
+                    "than to the driver; set CUDA_DEVICE_ORDER=PCI_BUS_ID or name UUIDs (nvidia-smi -L lists them)"
+                )
+            matches = [gpus[int(entry)]] if int(entry) < len(gpus) else []
+        else:
+            # CUDA accepts a UUID's beginning if it is unique.
+            matches = [gpu for gpu in gpus if entry and gpu.uuid.startswith(entry)]
+        if len(matches) != 1:
+            break
+        if matches[0] not in chosen:
+            chosen.append(matches[0])
+    return chosen

@@ -48,6 +48,8 @@ DECIDING = frozenset(
         "pocket3d.bus.topology",
         "pocket3d.coordinator.engine.attempts",
         "pocket3d.coordinator.auction.rounds",
+        "pocket3d.coordinator.auction.answer_times",
+        "pocket3d.coordinator.auction.invitations",
         "pocket3d.coordinator.engine.awards",
         "pocket3d.coordinator.auction.backfill",
         "pocket3d.coordinator.leadership.catch_up",

@@ -15,6 +15,7 @@ from pocket3d.contracts.parameters import CheckCache, ParameterCheck
 
 from ..engine.job import Attempt, GroupKey
 from ..settings import CoordinatorSettings
+from .answer_times import AnswerTimes
 
 
 def heard_record(advert: Advert, at: str) -> AgentRecord:
@@ -82,8 +83,9 @@ class AgentView:
         #: When "no responders" was answered, monotonic seconds.
         self.no_responder_times: list[float] = []
         self.asked = False
-        #: When it was last asked about awards that it had not answered, monotonic seconds.
-        self.asked_at = 0.0
+        #: When it was last asked what it runs, monotonic seconds; None if it never was.
+        self.asked_at: float | None = None
+        self.answer_times = AnswerTimes()
         #: Rises when something changed that could place a job.
         self.version = 0
         self.picture: CapacitySnapshot | None = None
@@ -226,6 +228,7 @@ class Fleet:
         for view in self.agents.values():
             view.last_seen = now_mono
             view.no_responder_times = []
+            view.answer_times.begin_again()
 
     # -- attempts out on agents
 

@@ -7,12 +7,12 @@ from pocket3d.contracts.commands import Cancel
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Result
 
-from ..auction.fleet import Fleet
+from ..auction.fleet import AgentView, Fleet
 from ..auction.queue import WaitingQueue
 from ..auction.rounds import Auctioneer
 from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
-from .effects import Effect, PublishEvent, SendCancels
+from .effects import AskState, Effect, PublishEvent, SendCancels
 from .events import JobRead
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
@@ -64,6 +64,12 @@ class Core:
     def do(self, effect: Effect) -> None:
         """Ask for something to be done."""
         self.effects.append(effect)
+
+    def ask_state(self, view: AgentView, now: Now) -> None:
+        """Ask an agent what it runs; how long it takes to answer says how long its bids will take."""
+        view.asked_at = now.mono
+        view.answer_times.asked(now.mono)
+        self.do(AskState(view.agent_id))
 
     def token(self) -> str:
         """A new fence token, `<epoch>-<n>`."""

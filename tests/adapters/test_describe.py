@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pocket3d.adapters.authoring.parameter_schema import as_json_schema
+from pocket3d.adapters.runtime.describe import as_json_schema
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 from support.worker_driver import DEADLINE_S, interpreter, worker_path
 

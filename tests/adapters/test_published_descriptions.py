@@ -15,8 +15,7 @@ import msgspec
 import pytest
 
 from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
-from pocket3d.adapters.catalogue.class_loading import build, load_class
-from pocket3d.adapters.catalogue.construction import constructor_parameters
+from pocket3d.adapters.catalogue.class_loading import build, constructor_parameters, load_class
 from pocket3d.adapters.runtime.describe import describe
 from pocket3d.contracts.worker_frames import AdapterSpec
 

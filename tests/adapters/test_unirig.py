@@ -27,10 +27,10 @@ from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancel
 from pocket3d.adapters.upstream.unirig import adapter as module
 from pocket3d.adapters.upstream.unirig.adapter import UniRigAdapter
 from pocket3d.adapters.upstream.unirig.gpu_memory import GroupMemory
+from pocket3d.adapters.upstream.unirig.job_settings import Installation, JobSettings, WeightFiles
 from pocket3d.adapters.upstream.unirig.recipe import RECIPE
 from pocket3d.adapters.upstream.unirig.rig_file import BrokenRig, read_rig
-from pocket3d.adapters.upstream.unirig.step_process import StepFailed, launched, run_step
-from pocket3d.adapters.upstream.unirig.weight_files import WeightFiles
+from pocket3d.adapters.upstream.unirig.step_process import StepFailed, run_step
 from pocket3d.adapters.upstream.unirig.weight_holder import WeightsUnreadable
 
 FAKE = Path(__file__).parent / "fake_unirig"
@@ -184,8 +184,6 @@ def test_a_mesh_is_rigged_with_its_texture_kept(
 
 
 def test_on_a_gpu_upstream_keeps_its_own_precision(weights: Path, tmp_path: Path) -> None:
-    from pocket3d.adapters.upstream.unirig.job_settings import Installation, JobSettings
-
     settings = JobSettings(Installation(FAKE, WeightFiles.below(weights), "cuda", "pyrender"), tmp_path)
     task, tokens = settings.skeleton_task("vroid")
     assert tokens == 40
@@ -432,7 +430,7 @@ def test_the_recipe_leads_to_what_the_adapter_looks_for(tmp_path: Path) -> None:
 def test_a_step_without_output_says_so(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match=r"printed last:\n\(nothing\)"):
         run_step(
-            launched([sys.executable, "-c", ""]),
+            [sys.executable, "-c", ""],
             name="idle",
             folder=tmp_path,
             environment=dict(os.environ),

@@ -284,3 +284,18 @@ def test_painting_with_2_1_is_called_as_its_checkout_takes_it(tmp_path: Path, mo
     finally:
         for name in ("textureGenPipeline", "utils", "utils.multiview_utils"):
             sys.modules.pop(name, None)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("suffix", ["glb", "obj", "ply"])
+def test_a_shape_without_colour_is_written_as_clay(tmp_path: Path, suffix: str) -> None:
+    import trimesh
+
+    from pocket3d.adapters.upstream.mesh_file import write
+
+    extra = write(trimesh.creation.box(), tmp_path / f"box.{suffix}")
+    assert [path.suffix for path in extra] == ([".mtl"] if suffix == "obj" else [])
+    [read] = trimesh.load_scene(tmp_path / f"box.{suffix}", process=False).geometry.values()
+    assert len(read.faces) == 12
+    if suffix == "glb":
+        assert (read.visual.material.name, read.visual.material.metallicFactor) == ("clay", 0.0)

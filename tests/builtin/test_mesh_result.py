@@ -37,9 +37,7 @@ def _picture(folder: Path, path: Path) -> Any:
 def test_every_format_is_counted_alike(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(mesh_files.SOUND[name])
-    described = describe_mesh(path, tmp_path, thumbnail=False)
-    assert described["thumbnail_path"] is None
-    statistics = described["statistics"]
+    statistics = describe_mesh(path, tmp_path)["statistics"]
     assert statistics.pop("vertices") == (12 if name.endswith(".stl") else 4)
     assert statistics == {"faces": 4, "bodies": 1, "watertight": True, "extents": [1.0, 1.0, 1.0]}
 
@@ -68,7 +66,7 @@ def test_bodies_and_closedness_over_parts(tmp_path: Path) -> None:
 
     def statistics(*parts: MeshPart) -> dict[str, Any]:
         write_mesh(parts, tmp_path / "mesh.glb")
-        counted: dict[str, Any] = describe_mesh(tmp_path / "mesh.glb", tmp_path, thumbnail=False)["statistics"]
+        counted: dict[str, Any] = describe_mesh(tmp_path / "mesh.glb", tmp_path)["statistics"]
         return counted
 
     red = (1.0, 0.0, 0.0)

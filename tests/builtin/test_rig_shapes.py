@@ -13,9 +13,10 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("manifold3d")
 
+from pocket3d.adapters.mesh.repair import NoSolid
 from pocket3d.adapters.mesh.skinned_glb import SkinnedFile, add_skin, read_skinned
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
-from pocket3d.adapters.weight_free.rigging.rig import NotRiggable, Rig, make_rig
+from pocket3d.adapters.weight_free.rigging.rig import Rig, make_rig
 from support import limbed_shapes, many_bodies
 from support.limbed_shapes import LimbedShape
 from support.posing import posed
@@ -147,5 +148,5 @@ def _wavy() -> Any:
 
 @pytest.mark.parametrize(("make", "words"), [(_sheet, "flat sheet"), (_wavy, "enclose nothing")])
 def test_what_has_no_inside_is_refused(make: Callable[[], Any], words: str) -> None:
-    with pytest.raises(NotRiggable, match=words):
+    with pytest.raises(NoSolid, match=words):
         make_rig(make(), None, _quiet)

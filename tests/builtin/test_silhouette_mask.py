@@ -19,8 +19,7 @@ from pocket3d.adapters.weight_free.silhouette.mask import (
     largest_component,
 )
 from pocket3d.adapters.weight_free.silhouette.photo import read_photo, resized
-from pocket3d.adapters.weight_free.silhouette.saliency import saliency
-from pocket3d.adapters.weight_free.silhouette.superpixels import slic, srgb_to_lab
+from pocket3d.adapters.weight_free.silhouette.saliency import saliency, slic, srgb_to_lab
 from support.photo_making import disc, face_that_fills_the_frame, noisy_scene, overlap
 
 pytestmark = pytest.mark.torch

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from pocket3d.adapters.errors import InvalidInput
-from pocket3d.adapters.mesh.image_input import ImageLimits, read_image
+from pocket3d.adapters.mesh import image_input
+from pocket3d.adapters.mesh.image_input import read_image
 from pocket3d.adapters.mesh.input import MeshLimits, ignored_parts, read_mesh, read_scene
 from pocket3d.adapters.runtime.memory_limit import limited_memory
 from support import mesh_files as files
@@ -404,16 +405,18 @@ def test_pictures_that_unpack_to_too_much_are_refused_by_their_header(write: Wri
         assert caught.value.field == "image_paths"
 
 
-def test_other_pictures_are_refused(write: Write) -> None:
+def test_other_pictures_are_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = png(64, 48)
     assert read_image(write("a.png", whole)).size == (64, 48)
     for data in (b"", whole[:40], whole[:-70], b"GIF89a" + b"\0" * 40, b"%!PS-Adobe-3.0\n", b"<svg/>"):
         with pytest.raises(InvalidInput):
             read_image(write("a.png", data))
-    with pytest.raises(InvalidInput, match="bytes"):
-        read_image(write("a.png", whole), ImageLimits(max_bytes=20))
+    monkeypatch.setattr(image_input, "MAX_PIXELS", 1000)
     with pytest.raises(InvalidInput, match="pixels"):
-        read_image(write("a.png", whole), ImageLimits(max_pixels=1000))
+        read_image(write("a.png", whole))
+    monkeypatch.setattr(image_input, "MAX_BYTES", 20)
+    with pytest.raises(InvalidInput, match="bytes"):
+        read_image(write("a.png", whole))
 
 
 def test_a_picture_is_turned_upright_and_keeps_its_transparency(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_without_the_read_back_after_a_conflict(monkeypatch: pytest.MonkeyPatch)
         if run is not None:
             finish(agent, event.token, "another result stands", now)
             names = tuple(file.name for file in run.files)
-            agent.add_effect(effects.DropArtifacts(event.token, run.award.job_id, names))
+            agent.effects.append(effects.DropArtifacts(event.token, run.award.job_id, names))
 
     with monkeypatch.context() as mutation:
         conflict: type[events.Event] = events.ResultConflict

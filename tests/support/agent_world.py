@@ -269,7 +269,7 @@ class AgentWorld:
             self._outcomes(effect, bad)
         elif isinstance(effect, effects.ProbeNow):
             if bad:
-                self.tell(events.ProbeFailed("no"))
+                self.tell(events.ProbeRead({}, self.rig.now.mono))
             else:
                 self._measure()
         elif isinstance(effect, effects.StopWorker):
@@ -294,7 +294,7 @@ class AgentWorld:
 
     def _outcomes(self, effect: effects.SendOutcomes, bad: bool) -> None:
         if bad:
-            self.tell(events.OutcomesUnanswered())
+            self.tell(events.OutcomesAnswered(()))
             return
         names = []
         for outcome in effect.report.outcomes:

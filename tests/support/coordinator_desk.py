@@ -164,7 +164,7 @@ class Desk:
                 self.hear(agent, full=False)
 
     def sleep(self, seconds: float) -> list[effects.Effect]:
-        """The process stands still, then its next tick comes late."""
+        """The process is paused, then its next tick comes late."""
         self.mono += seconds
         return self.do(events.Tick())
 
@@ -372,13 +372,13 @@ class Desk:
         self.do(events.JobAcked(job_id))
         assert self.engine.record(job_id) is None
 
-    def told(self, job_id: str = "j1") -> list[str]:
+    def published(self, job_id: str = "j1") -> list[str]:
         """The events published of a job so far, taken."""
         found = [e.event for e in self.take(effects.PublishEvent) if e.status.job_id == job_id]
         return list(found)
 
 
-def story(job_id: str = "j1", word: str = "queued", **more: Any) -> Status:
+def last_status(job_id: str = "j1", word: str = "queued", **more: Any) -> Status:
     """The last event of a job."""
     values: dict[str, Any] = {
         "job_id": job_id,

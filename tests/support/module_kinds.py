@@ -184,7 +184,6 @@ SHELLS = frozenset(
         "pocket3d.gpu_agents.workers.host",
         "pocket3d.gpu_agents.workers.launch",
         "pocket3d.gpu_agents.workers.memory",
-        "pocket3d.gpu_agents.workers.pipes",
         "pocket3d.gpu_agents.workers.process",
         "pocket3d.ops.up.child",
         "pocket3d.ops.cli.*",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pocket3d.adapters.base import BaseModel
-from pocket3d.adapters.catalogue.installed import missing_packages
+from pocket3d.adapters.catalogue.needs import missing_packages
 
 _MEET_S = 60.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import structlog
@@ -136,7 +136,7 @@ def test_the_rate_recovers_with_time() -> None:
             seen.append(str(fields.get("line", fields.get("lines"))))
 
     now = [0.0]
-    capture = LogCapture(Log(), dict, lambda: now[0])
+    capture = LogCapture(cast(Any, Log()), dict, lambda: now[0])
     for index in range(BURST_LINES + 10):
         capture.feed("stdout", b"%d\n" % index)
     assert len(seen) == BURST_LINES

@@ -12,7 +12,7 @@ import inspect
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from pathlib import Path
@@ -21,7 +21,6 @@ from typing import Any, ClassVar, TypeVar
 from .authoring.options import Options, json_schema
 from .authoring.request_access import RequestAccess
 from .authoring.run_context import RunContext, current_run
-from .catalogue.construction import named_arguments
 from .errors import InvalidInput, JobCancelled
 from .licenses import License
 from .runtime.process_device import empty_cuda_cache, set_process_device
@@ -83,7 +82,7 @@ class BaseModel(RequestAccess, ABC):
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
         """Remember the arguments: a scheduler rebuilds the adapter from them in a worker process."""
         instance = super().__new__(cls)
-        instance._constructor_arguments = named_arguments(cls, args, kwargs)
+        instance._constructor_arguments = _named_arguments(cls, args, kwargs)
         return instance
 
     def __init__(
@@ -105,7 +104,7 @@ class BaseModel(RequestAccess, ABC):
         if max_concurrent < 1:
             raise ValueError(f"max_concurrent {max_concurrent!r}: want 1 or more")
         super().__init__()
-        self.model_id: str = model_id if model_id is not None else self.adapter_id or _kebab(type(self).__name__)
+        self.model_id: str = model_id if model_id is not None else self.adapter_id or kebab(type(self).__name__)
         self.model_path: Any = model_path
         self.vram_requirement: int = math.ceil(vram_requirement)
         self.feature_type: str = feature_type if feature_type is not None else self.default_feature
@@ -292,6 +291,13 @@ class BaseModel(RequestAccess, ABC):
             )
         return str(name)
 
+    def _checked_response(
+        self, inputs: dict[str, Any], info_key: str, info: dict[str, Any], **facts: Any
+    ) -> dict[str, Any]:
+        """The checked common response, the facts, and under `info_key` the info with `success`."""
+        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
+        return {**response, **facts, info_key: {**info, "success": True}}
+
     def _default_output_format(self, inputs: dict[str, Any]) -> str:
         formats = self.supported_output_formats
         return "glb" if "glb" in formats or not formats else formats[0]
@@ -304,6 +310,10 @@ class BaseModel(RequestAccess, ABC):
     def get_supported_formats(self) -> dict[str, list[str]]:
         """Suffixes (or `text`) it takes and gives."""
         return {"input": list(self.supported_input_formats), "output": list(self.supported_output_formats)}
+
+    def get_model_info(self) -> dict[str, Any]:
+        """The same as `get_info`, by its former name."""
+        return self.get_info()
 
     def get_info(self) -> dict[str, Any]:
         """What it is and how it is, for people."""
@@ -323,9 +333,28 @@ def _formats(given: Sequence[str] | None, default: Sequence[str]) -> list[str]:
     return [name.lower().removeprefix(".") for name in (default if given is None else given)]
 
 
-def _kebab(name: str) -> str:
-    return "-".join(_words(name)).lower()
+def kebab(name: str) -> str:
+    """`MyModelAdapter` as `my-model-adapter`."""
+    return "-".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name) or [name]).lower()
 
 
-def _words(name: str) -> Iterator[str]:
-    yield from re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name) or [name]
+def _named_arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments of a call of `cls` under the names that its constructor gives them; None where they do not fit it,
+    or some have no name (`*args`).
+    """
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]  # looked at, not called
+    try:
+        bound = signature.bind(None, *args, **kwargs)
+    except TypeError:
+        # `__init__` is about to say what is wrong, better than we could (or it is `copy`, which does not call it).
+        return None
+    named: dict[str, Any] = {}
+    for name, value in list(bound.arguments.items())[1:]:
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            named.update(value)
+        elif kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+            return None
+        else:
+            named[name] = value
+    return named

@@ -16,7 +16,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import msgspec
 
 from pocket3d.contracts.worker_frames import AdapterSpec
 
-from .base import BaseModel
+from .base import BaseModel, kebab
 from .kit.checked_process import ProcessError
 from .kit.contract_checks import Check, CheckPlan, run
 
@@ -90,7 +90,7 @@ def check_adapter(
     if not all(part.isidentifier() for part in class_path.split(".")) or "." not in class_path:
         raise ValueError(f"{adapter!r}: want a class, or module.Class")
     spec = AdapterSpec(
-        adapter_id=_kebab(class_path.rpartition(".")[2]),
+        adapter_id=kebab(class_path.rpartition(".")[2]),
         class_path=class_path,
         config=dict(config or {}),
         feature=feature,
@@ -111,12 +111,18 @@ def check_adapter(
 
 def check_spec(plan: CheckPlan, work_dir: Path | None = None) -> Report:
     """Carry out a plan; see `check_adapter`."""
-    with _folder(work_dir) as folder:
+    if work_dir is None:
+        temporary = tempfile.TemporaryDirectory(prefix="pocket3d-check-", ignore_cleanup_errors=True)
+        place: contextlib.AbstractContextManager[str | Path] = temporary
+    else:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        place = contextlib.nullcontext(work_dir.absolute())
+    with place as folder:
         if plan.env is None:
             plan = msgspec.structs.replace(plan, env=own_environment())
         checks: list[Check] = []
         try:
-            checks.extend(run(plan, folder))
+            checks.extend(run(plan, Path(folder)))
         except ProcessError as error:
             advice = "an adapter must not end or block its process; what it printed last is above"
             checks.append(Check("process", "failed", str(error), advice))
@@ -129,16 +135,6 @@ def own_environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder), "PYTHONUNBUFFERED": "1"}
 
 
-@contextlib.contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given.absolute()
-        return
-    with tempfile.TemporaryDirectory(prefix="pocket3d-check-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
 def _class_path(cls: type[BaseModel]) -> str:
     if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
         raise ValueError(
@@ -146,8 +142,3 @@ def _class_path(cls: type[BaseModel]) -> str:
             "level of a module that can be imported"
         )
     return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _kebab(name: str) -> str:
-    words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)
-    return words.strip("-_").replace("_", "-") or "adapter"

@@ -21,13 +21,6 @@ class License(msgspec.Struct, frozen=True, kw_only=True):
 
     def summary(self) -> str:
         """The terms as one line for people."""
-        parts = [f"code {self.code}"]
-        if self.weights is not None:
-            parts.append(f"weights {self.weights}")
-        if not self.commercial_use:
-            parts.append("no commercial use")
-        if self.territory is not None:
-            parts.append(self.territory)
-        if self.url is not None:
-            parts.append(self.url)
-        return ", ".join(parts)
+        weights = None if self.weights is None else f"weights {self.weights}"
+        use = None if self.commercial_use else "no commercial use"
+        return ", ".join(filter(None, (f"code {self.code}", weights, use, self.territory, self.url)))

@@ -1,4 +1,4 @@
-"""Base classes of adapters that make meshes: from text, from images, from both.
+"""Base classes of adapters that make meshes, from text, from images, from both, or that take one.
 
 Each `_process_request` here is abstract and yet has a body: it checks the inputs and returns the common part of the
 answer, for `super()._process_request(inputs)`.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .authoring.input_checks import image_files, required_text
+from .authoring.input_checks import image_files, required_file, required_text
 from .base import BaseModel
 from .errors import InvalidInput
 
@@ -39,13 +39,8 @@ class TextToMeshModel(BaseMeshGenerationModel):
     def _process_request(self, inputs: dict[str, Any]) -> Any:
         """The checked common answer: output_mesh_path, success, text_prompt, seed, generation_info."""
         text = required_text(inputs, "text_prompt", "text-to-mesh generation")
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(
-            text_prompt=text,
-            seed=inputs.get("seed"),
-            generation_info={"input_type": "text", "prompt_length": len(text), "success": True},
-        )
-        return response
+        info = {"input_type": "text", "prompt_length": len(text)}
+        return self._checked_response(inputs, "generation_info", info, text_prompt=text, seed=inputs.get("seed"))
 
 
 class ImageToMeshModel(BaseMeshGenerationModel):
@@ -104,15 +99,20 @@ class ImageToMeshModel(BaseMeshGenerationModel):
         """The checked common answer: output_mesh_path, success, input_images (names), num_input_images, seed,
         generation_info.
         """
-        images = self._image_paths(inputs)
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(
+        return self._response_with_images(inputs, self._image_paths(inputs), "image")
+
+    def _response_with_images(
+        self, inputs: dict[str, Any], images: list[Path], kind: str, **facts: Any
+    ) -> dict[str, Any]:
+        return self._checked_response(
+            inputs,
+            "generation_info",
+            {"input_type": kind, "num_images": len(images)},
+            **facts,
             input_images=[image.name for image in images],
             num_input_images=len(images),
             seed=inputs.get("seed"),
-            generation_info={"input_type": "image", "num_images": len(images), "success": True},
         )
-        return response
 
 
 class MultiModalMeshModel(ImageToMeshModel):
@@ -142,13 +142,26 @@ class MultiModalMeshModel(ImageToMeshModel):
     def _process_request(self, inputs: dict[str, Any]) -> Any:
         """The checked common answer, with what was given: text_prompt, input_images, num_input_images."""
         text, images = self._text_and_images(inputs)
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
         kinds = [kind for kind, given in (("text", text is not None), ("image", bool(images))) if given]
-        response.update(
-            text_prompt=text,
-            input_images=[image.name for image in images],
-            num_input_images=len(images),
-            seed=inputs.get("seed"),
-            generation_info={"input_type": "+".join(kinds), "num_images": len(images), "success": True},
-        )
-        return response
+        return self._response_with_images(inputs, images, "+".join(kinds), text_prompt=text)
+
+
+class MeshInputModel(BaseModel):
+    """Requires `mesh_path`, a local file of one of the supported input formats."""
+
+    #: What the mesh is required for, in words of the refusal.
+    purpose: ClassVar[str] = "this adapter"
+
+    def _mesh_path(self, inputs: dict[str, Any]) -> Path:
+        """The mesh.
+
+        Raises:
+            InvalidInput: missing, or of another format.
+            FileNotFoundError: the file is not there.
+        """
+        return required_file(inputs, "mesh_path", self.supported_input_formats, self.purpose)
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """A mesh that exists, of a supported format, and what `options_type` allows."""
+        self._mesh_path(inputs)
+        super().validate_inputs(inputs)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
@@ -17,25 +16,12 @@ from .catalogue.entry_points import installed_adapters
 from .errors import UnknownAdapter
 
 
-class _Entry:
+class _Entry(NamedTuple):
     """One registration: the class, or where it is, and arguments that go with it."""
 
-    def __init__(
-        self, target: type[BaseModel] | str, feature: str | None, config: Mapping[str, Any] | None = None
-    ) -> None:
-        self.target = target
-        self.feature = canonical(feature) if feature is not None else None
-        self.config = dict(config or {})
-
-    def cls(self) -> type[BaseModel]:
-        if isinstance(self.target, str):
-            self.target = load_class(self.target)
-        return self.target
-
-    def class_path(self) -> str:
-        if isinstance(self.target, str):
-            return self.target
-        return f"{self.target.__module__}.{self.target.__qualname__}"
+    target: type[BaseModel] | str
+    feature: str | None
+    config: dict[str, Any] = {}
 
 
 class AdapterRegistry:
@@ -76,7 +62,7 @@ class AdapterRegistry:
             raise ValueError(
                 f"adapter id {adapter_id!r}: want 1 to 64 of a-z, 0-9, _, . and -, starting with a letter or digit"
             )
-        self._entries[adapter_id] = entry
+        self._entries[adapter_id] = entry if entry.feature is None else entry._replace(feature=canonical(entry.feature))
 
     def create_adapter_instance(self, adapter_id: str, **config: Any) -> BaseModel:
         """Construct an adapter; its model is not loaded.
@@ -91,7 +77,8 @@ class AdapterRegistry:
             AdapterUnavailable: it cannot be imported or constructed; says why.
         """
         entry = self._entry(adapter_id)
-        instance = build(entry.cls(), adapter_id, {**entry.config, **config})
+        cls = load_class(entry.target) if isinstance(entry.target, str) else entry.target
+        instance = build(cls, adapter_id, {**entry.config, **config})
         instance.registered_id = adapter_id
         if entry.feature is not None:
             instance.feature_type = entry.feature
@@ -104,11 +91,10 @@ class AdapterRegistry:
             UnknownAdapter: not registered.
         """
         entry = self._entry(adapter_id)
+        cls = entry.target
+        path = cls if isinstance(cls, str) else f"{cls.__module__}.{cls.__qualname__}"
         return AdapterSpec(
-            adapter_id=adapter_id,
-            class_path=entry.class_path(),
-            config={**entry.config, **config},
-            feature=entry.feature,
+            adapter_id=adapter_id, class_path=path, config={**entry.config, **config}, feature=entry.feature
         )
 
     def adapter_ids(self) -> list[str]:
@@ -120,9 +106,9 @@ class AdapterRegistry:
         if entry is not None:
             return entry
         alias = aliases.ID_ALIASES.get(adapter_id)
-        ours = self._entries.get(alias.adapter_id) if alias is not None else None
-        if alias is not None and ours is not None:
-            return _Entry(ours.target, ours.feature, {**ours.config, **alias.config, "model_id": adapter_id})
+        if alias is not None and alias.adapter_id in self._entries:
+            ours = self._entries[alias.adapter_id]
+            return ours._replace(config={**ours.config, **alias.config, "model_id": adapter_id})
         known = ", ".join(sorted(self._entries)) or "none; call register_all_adapters() first"
         raise UnknownAdapter(f"no adapter {adapter_id!r} is registered; known: {known}")
 

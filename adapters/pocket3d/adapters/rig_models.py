@@ -6,7 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .authoring.mesh_input_model import MeshInputModel
+from .mesh_models import MeshInputModel
 
 
 class AutoRigModel(MeshInputModel):
@@ -25,16 +25,5 @@ class AutoRigModel(MeshInputModel):
     def _process_request(self, inputs: dict[str, Any]) -> Any:
         """The checked common answer: output_mesh_path, success, rig_info. `bone_count` is the adapter's to count."""
         self._mesh_path(inputs)
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(
-            rig_info={
-                "rig_type": inputs.get("rig_type", "humanoid"),
-                "symmetry": inputs.get("symmetry", True),
-                "success": True,
-            }
-        )
-        return response
-
-    def get_model_info(self) -> dict[str, Any]:
-        """What `get_info` says."""
-        return self.get_info()
+        info = {"rig_type": inputs.get("rig_type", "humanoid"), "symmetry": inputs.get("symmetry", True)}
+        return self._checked_response(inputs, "rig_info", info)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 from .authoring.input_checks import whole_number
-from .authoring.mesh_input_model import MeshInputModel
+from .mesh_models import MeshInputModel
 
 _DEFAULT_PARTS = 8
 _MAX_PARTS = 1000
@@ -21,11 +21,7 @@ class MeshSegmentationModel(MeshInputModel):
     purpose: ClassVar[str] = "mesh segmentation"
 
     def _num_parts(self, inputs: dict[str, Any]) -> int:
-        """The wanted number of parts.
-
-        Raises:
-            InvalidInput: not a whole number of 1 to 1000.
-        """
+        """The wanted number of parts."""
         return whole_number(inputs, "num_parts", _DEFAULT_PARTS, 1, _MAX_PARTS)
 
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
@@ -40,13 +36,7 @@ class MeshSegmentationModel(MeshInputModel):
         found), segmentation_info.
         """
         self._mesh_path(inputs)
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(num_parts=self._num_parts(inputs), segmentation_info={"success": True})
-        return response
-
-    def get_model_info(self) -> dict[str, Any]:
-        """What `get_info` says."""
-        return self.get_info()
+        return self._checked_response(inputs, "segmentation_info", {}, num_parts=self._num_parts(inputs))
 
 
 class PartCompletionModel(MeshInputModel):
@@ -60,6 +50,4 @@ class PartCompletionModel(MeshInputModel):
     def _process_request(self, inputs: dict[str, Any]) -> Any:
         """The checked common answer: output_mesh_path, success, completion_info."""
         self._mesh_path(inputs)
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(completion_info={"success": True})
-        return response
+        return self._checked_response(inputs, "completion_info", {})

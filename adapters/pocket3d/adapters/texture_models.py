@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .authoring.input_checks import image_files, required_text
-from .authoring.mesh_input_model import MeshInputModel
 from .errors import InvalidInput
-from .mesh_models import IMAGE_FORMATS
-
-_MAX_IMAGES = 4
+from .mesh_models import IMAGE_FORMATS, MeshInputModel
 
 
 class BaseTextureModel(MeshInputModel):
@@ -38,22 +35,19 @@ class TextToTextureModel(BaseTextureModel):
         """The checked common answer: output_mesh_path, success, text_prompt, seed, painting_info."""
         mesh = self._mesh_path(inputs)
         text = required_text(inputs, "text_prompt", "text-to-texture generation")
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(
-            text_prompt=text,
-            seed=inputs.get("seed"),
-            painting_info={"input_type": "text", "input_mesh": mesh.name, "success": True},
-        )
-        return response
+        info = {"input_type": "text", "input_mesh": mesh.name}
+        return self._checked_response(inputs, "painting_info", info, text_prompt=text, seed=inputs.get("seed"))
 
 
 class ImageToTextureModel(BaseTextureModel):
     """Requires `mesh_path` and `image_path` or `image_paths`."""
 
     default_feature: ClassVar[str] = "image_to_texture"
+    #: The most images of one request.
+    max_images: ClassVar[int] = 4
 
     def _image_paths(self, inputs: dict[str, Any]) -> list[Path]:
-        images = image_files(inputs, IMAGE_FORMATS, _MAX_IMAGES)
+        images = image_files(inputs, IMAGE_FORMATS, self.max_images)
         if not images:
             raise InvalidInput("image_path or image_paths is required for image-to-texture generation", "image_path")
         return images
@@ -68,11 +62,6 @@ class ImageToTextureModel(BaseTextureModel):
     def _process_request(self, inputs: dict[str, Any]) -> Any:
         """The checked common answer: output_mesh_path, success, input_images, seed, painting_info."""
         mesh = self._mesh_path(inputs)
-        images = self._image_paths(inputs)
-        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
-        response.update(
-            input_images=[image.name for image in images],
-            seed=inputs.get("seed"),
-            painting_info={"input_type": "image", "input_mesh": mesh.name, "success": True},
-        )
-        return response
+        images = [image.name for image in self._image_paths(inputs)]
+        info = {"input_type": "image", "input_mesh": mesh.name}
+        return self._checked_response(inputs, "painting_info", info, input_images=images, seed=inputs.get("seed"))

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import faulthandler
+import logging
 import os
 import signal
 import socket
@@ -17,16 +19,16 @@ import sys
 from typing import NoReturn
 
 import msgspec
+import structlog
 
 from pocket3d.contracts.worker_frames import JOURNAL_VARIABLE, SOCKET_FD_VARIABLE, AdapterSpec
 
+from .authoring.run_context import current_run
 from .runtime.describe import describe_all
-from .runtime.journal import Journal
-from .runtime.log import configure
-from .runtime.parent_death import die_with_parent
-from .runtime.worker_process import Worker, flush_prints
+from .runtime.worker_process import Journal, Worker, flush_prints
 
 _USAGE_STATUS = 2
+_PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -35,7 +37,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     parser.add_argument("--describe", action="store_true", help="describe the adapters given on stdin")
     parser.add_argument("--answer-fd", type=int, metavar="N", help="descriptor for the descriptions")
     options = parser.parse_args(arguments)
-    configure()
+    _configure_log()
     faulthandler.enable()
     if options.describe:
         if options.answer_fd is None:
@@ -54,7 +56,10 @@ def _serve(parser: argparse.ArgumentParser) -> int:
         parser.error(f"{SOCKET_FD_VARIABLE} is not set: an agent starts this process; see --describe for people")
     # Ctrl-C on a terminal reaches every process of its group; when to end is the agent's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent()
+    if sys.platform.startswith("linux"):
+        # The end of the socket tells of the agent's end, too, everywhere and also if it came before this; but no Python
+        # thread can act on it while a model's extension holds the interpreter's lock, and this does.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     try:
         connection = socket.socket(fileno=int(number))
     except OSError as error:
@@ -80,6 +85,33 @@ def _describe(answer_fd: int) -> int:
     with os.fdopen(answer_fd, "wb") as stream:
         stream.write(answer)
     return 0
+
+
+class _JobFilter(logging.Filter):
+    """Names the job, so that lines of several that run at once can be told apart."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        run = current_run.get()
+        record.job = f" job_id={run.job_id}" if run is not None and run.job_id else ""
+        return True
+
+
+def _configure_log() -> None:
+    """Send the worker's own log and that of its model to stderr, which the agent reads."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_JobFilter())
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s%(job)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 if __name__ == "__main__":

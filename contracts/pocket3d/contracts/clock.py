@@ -21,8 +21,8 @@ class Now(NamedTuple):
 
 def rfc3339(wall: float) -> str:
     """Format Unix seconds as RFC 3339 UTC with milliseconds, e.g. `2026-11-23T21:50:00.123Z`."""
-    seconds, ms = divmod(round(wall * 1000), 1000)
-    return f"{_to_the_second(seconds)}.{ms:03d}Z"
+    ms = int(wall * 1000 + 0.5)
+    return f"{_to_the_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
 @lru_cache(maxsize=16)

@@ -57,7 +57,7 @@ class CoordinatorService:
         settings: of engine and leadership.
         topology_settings: what `ensure` makes of the server.
         coordinator_id: default: host and random.
-        version: told by the micro service.
+        version: what the micro service says of itself.
     """
 
     def __init__(

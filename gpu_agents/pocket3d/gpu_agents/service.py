@@ -50,11 +50,6 @@ _SHORTEST_S = 0.001
 Describe = Callable[[Sequence[DeclaredAdapter]], Awaitable[Sequence[AdapterDescription]]]
 
 
-def new_incarnation(now: Now) -> str:
-    """`<unix milliseconds>-<random>`: a later life of an agent is told from an earlier one."""
-    return f"{int(now.wall * 1000)}-{secrets.token_hex(4)}"
-
-
 class AgentService:
     """Runs one agent.
 
@@ -107,7 +102,9 @@ class AgentService:
         self._described: dict[str, AdapterDescription] = {}
         self._preferred = preferred
         self._describe = describe
-        self.identity = Identity(agent_id, new_incarnation(clock()), socket.gethostname(), os.getpid(), version)
+        # A later life of an agent is told from an earlier one.
+        incarnation = f"{int(clock().wall * 1000)}-{secrets.token_hex(4)}"
+        self.identity = Identity(agent_id, incarnation, socket.gethostname(), os.getpid(), version)
         self.folder = WorkFolder(work_dir, self.identity.incarnation)
         self.engine = AgentEngine(self._settings, self.identity, self._devices)
         self._events: deque[events.Event] = deque()
@@ -258,10 +255,10 @@ class AgentService:
         loop = asyncio.get_running_loop()
         engine, waiting = self.engine, self._events
         steps = structlog.get_logger(__name__).bind(agent_id=self.identity.agent_id)
-        alarm = loop.call_soon(self._awake.set)
-        wakes_at = loop.time()
-        self._handle(events.Tick(), runner, steps)
-        ticked = self._clock().mono
+        alarm = loop.call_later(_SHORTEST_S, self._awake.set)
+        now = self._clock()
+        ticked = now.mono
+        self._handle(events.Tick(), now, runner, steps)
         while True:
             now = self._clock()
             if not waiting or now.mono - ticked >= self._settings.tick_s:
@@ -269,20 +266,20 @@ class AgentService:
                 left_s = engine.next_deadline(now) - now.mono
                 if left_s <= 0:
                     ticked = now.mono
-                    self._handle(events.Tick(), runner, steps)
+                    self._handle(events.Tick(), now, runner, steps)
             if waiting:
-                self._handle(waiting.popleft(), runner, steps)
+                self._handle(waiting.popleft(), now, runner, steps)
                 continue
             self._awake.clear()
             at = loop.time() + max(left_s, _SHORTEST_S)
-            if not loop.time() < wakes_at <= at:
+            if not loop.time() < alarm.when() <= at:
                 # An alarm that comes too early only has the deadlines looked at again.
                 alarm.cancel()
-                alarm, wakes_at = loop.call_at(at, self._awake.set), at
+                alarm = loop.call_at(at, self._awake.set)
             await self._awake.wait()
 
-    def _handle(self, event: events.Event, runner: EffectRunner, steps: FilteringBoundLogger) -> None:
-        for effect in self.engine.handle(event, self._clock()):
+    def _handle(self, event: events.Event, now: Now, runner: EffectRunner, steps: FilteringBoundLogger) -> None:
+        for effect in self.engine.handle(event, now):
             runner.run(effect)
         if self.engine.moves:
             if not self._moves:

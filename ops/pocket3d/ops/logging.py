@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, Literal, TextIO, cast
 
 import msgspec
@@ -17,7 +18,7 @@ import structlog
 
 from pocket3d.contracts.clock import rfc3339
 
-from .redaction import clean_line
+from .redaction import clean, may_hide
 
 Format = Literal["auto", "json", "text"]
 #: What people may ask for, least first.
@@ -53,7 +54,7 @@ def configure(
             structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=0),
         ]
     else:
-        renderers = [structlog.processors.format_exc_info, _redact, _to_json]
+        renderers = [structlog.processors.format_exc_info, _to_json]
     filtering = structlog.make_filtering_bound_logger(threshold)
     write_to = structlog.WriteLoggerFactory(file=cast(TextIO, _Tolerant(target)))
     structlog.configure(
@@ -74,12 +75,19 @@ def _stamp(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[st
 
 
 def _redact(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    return clean_line(line)
+    cleaned: dict[str, Any] = clean(line)
+    return cleaned
+
+
+@lru_cache(maxsize=1024)
+def _order(*keys: str) -> tuple[str, ...]:
+    return *(key for key in _FIRST if key in keys), *(key for key in keys if key not in _FIRST)
 
 
 def _to_json(_: Any, __: str, line: Mapping[str, Any]) -> str:
-    first = {key: line[key] for key in _FIRST if line.get(key) is not None}
-    return _encoder.encode({**first, **line}).decode()
+    ordered = {key: line[key] for key in _order(*line)}
+    text = _encoder.encode(ordered).decode()
+    return _encoder.encode(clean(ordered)).decode() if may_hide(text, ordered) else text
 
 
 class _Tolerant:

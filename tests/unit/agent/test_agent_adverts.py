@@ -105,22 +105,22 @@ def test_the_probe_is_asked_once_at_a_time_and_only_for_devices_that_need_it() -
     assert not of(rig.pass_time(0.5), effects.ProbeNow)
     assert not of(rig.probe({"GPU-0": 16_000}), effects.ProbeNow)
     assert len(of(rig.pass_time(3), effects.ProbeNow)) == 1
-    assert len(of(rig.tell(events.ProbeFailed("driver is gone")), effects.ProbeNow)) == 1
+    assert len(of(rig.tell(events.ProbeRead({}, rig.now.mono)), effects.ProbeNow)) == 1
 
 
 def test_estimates_are_medians_and_greatest_peaks_of_the_last_ones() -> None:
     learned = Estimates(3)
     assert learned.load_s("a", "d") is learned.run_s("a", "d") is learned.peak_mb("a", "d") is None
     for load_s in (2.0, 90.0, 3.0):
-        learned.note_load("a", "d", load_s)
+        learned.loads["a", "d"].append(load_s)
     assert learned.load_s("a", "d") == 3.0
     for run_s in (1.0, 2.0, 3.0, 4.0):
-        learned.note_run("a", "d", run_s)
+        learned.runs["a", "d"].append(run_s)
     assert learned.run_s("a", "d") == 3.0
     for peak in (9000, 5000, 6000):
-        learned.note_peak("a", "d", peak)
+        learned.peaks["a", "d"].append(peak)
     assert learned.peak_mb("a", "d") == 9000
-    learned.note_peak("a", "d", 5500)
+    learned.peaks["a", "d"].append(5500)
     assert learned.peak_mb("a", "d") == 6000
     assert learned.peak_mb("a", "e") is None
 

@@ -96,7 +96,7 @@ def test_the_start_of_a_longer_job_is_reported_until_it_is_answered() -> None:
     assert isinstance(started, AttemptStarted) and started.token == token
     assert rig.all(effects.PublishAdvert)[-1].advert.outcomes in ([], [token])
     assert not of(rig.pass_time(5), effects.SendOutcomes), "one report at a time"
-    wanted = rig.tell(events.OutcomesUnanswered())
+    wanted = rig.tell(events.OutcomesAnswered(()))
     assert not of(wanted, effects.SendOutcomes)
     again = of(rig.pass_time(1), effects.SendOutcomes)
     assert [o.token for o in again[0].report.outcomes] == [token]

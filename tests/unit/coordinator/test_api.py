@@ -18,7 +18,7 @@ from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.io.api import Api
-from support.coordinator_desk import AgentDouble, Desk, story
+from support.coordinator_desk import AgentDouble, Desk, last_status
 
 SUBJECTS = Subjects()
 
@@ -56,7 +56,7 @@ async def test_a_running_job_whose_end_is_proposed_is_said_to_run(desk: Desk, ag
 async def test_bytes_that_are_no_status_do_not_hide_the_others() -> None:
     bus = MemoryBus(MemoryServer())
     await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
-    for job_id, data in (("j1", encode(story("j1"))), ("j2", b"x"), ("j3", encode(story("j3")))):
+    for job_id, data in (("j1", encode(last_status("j1"))), ("j2", b"x"), ("j3", encode(last_status("j3")))):
         await bus.append(SUBJECTS.event("echo", job_id, "queued"), data)
     desk = Desk()
     listed = decode(JobList, await asks(desk, "list", {}, bus))

@@ -24,11 +24,11 @@ def test_an_award_carries_the_attempt_its_token_and_where_to_read_the_request(de
     assert (item.adapter_id, item.device, item.vram_mb) == ("echo", "fixed-0", None)
 
 
-def test_started_is_told_once(desk: Desk, agent: AgentDouble) -> None:
+def test_started_is_published_once(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     item = desk.running(agent)
     assert desk.started(agent, item).noted == ("7-1/attempt_started",)
-    assert desk.told() == ["started"]
+    assert desk.published() == ["started"]
 
 
 def test_an_unanswered_award_stays_booked_until_the_agent_says(desk: Desk, agent: AgentDouble) -> None:
@@ -131,10 +131,10 @@ def test_a_declined_job_keeps_its_place_and_its_attempts(desk: Desk, agent: Agen
     desk.tick(1.0)
     desk.decline(agent, item)
     assert desk.record().queued_at == queued_at
-    line = desk.engine.core.queue.line_of(desk.record().group_key())
-    assert line is not None
-    assert [record.job_id for record in line] == ["j1", "j2"]
-    assert line.reasons["a1"][0].short_mb == 990
+    group = desk.engine.core.queue.group_of(desk.record().group_key())
+    assert group is not None
+    assert [record.job_id for record in group] == ["j1", "j2"]
+    assert group.reasons["a1"][0].short_mb == 990
 
 
 def test_an_answer_for_an_older_token_changes_nothing(desk: Desk, agent: AgentDouble) -> None:
@@ -256,9 +256,9 @@ def test_every_code_has_its_verdict(code: str, desk: Desk, agent: AgentDouble) -
         error = desk.one(effects.StoreResult).result.error
         assert error is not None
         assert (error.code, [attempt.code for attempt in error.attempts]) == (code, [code])
-        assert desk.told() == ["started"]
+        assert desk.published() == ["started"]
         return
-    assert desk.told() == ["started", "requeued"]
+    assert desk.published() == ["started", "requeued"]
     when = "at once" if any(isinstance(effect, effects.SendCall) for effect in desk.effects) else "after a pause"
     desk.until(effects.SendCall, agent, other, limit_s=2.0)
     called = sorted(call.agent_id for call in desk.take(effects.SendCall))
@@ -308,9 +308,9 @@ def test_another_agent_has_the_next_attempt_and_the_same_one_if_there_is_no_othe
     desk.hear(second)
     desk.failed(first, item, "adapter_unavailable")
     assert [c.agent_id for c in desk.take(effects.SendCall)] == ["a2"]
-    line = desk.engine.core.queue.line_of(desk.record().group_key())
-    assert line is not None
-    assert line.reasons["a1"][0].code == "excluded"
+    group = desk.engine.core.queue.group_of(desk.record().group_key())
+    assert group is not None
+    assert group.reasons["a1"][0].code == "excluded"
     desk.do(events.AgentSilent("a2", no_responders=True))
     desk.do(events.AgentSilent("a2", no_responders=True))
     assert [c.agent_id for c in desk.take(effects.SendCall)] == ["a1"]
@@ -370,10 +370,10 @@ def test_failures_in_a_row_bench_an_adapter_with_growing_pauses(agent: AgentDoub
         benched_at = desk.mono
         desk.submit(f"w{benched_at:.0f}")
         assert desk.take(effects.SendCall) == []
-        line = desk.engine.core.queue.line_of(desk.record(f"w{benched_at:.0f}").group_key())
-        assert line is not None
-        assert line.reasons["a1"][0].code == "benched"
-        assert not line.unschedulable
+        group = desk.engine.core.queue.group_of(desk.record(f"w{benched_at:.0f}").group_key())
+        assert group is not None
+        assert group.reasons["a1"][0].code == "benched"
+        assert not group.unschedulable
         desk.until(effects.SendCall)
         assert desk.mono - benched_at == pytest.approx(pause, abs=0.25)
         desk.failed(agent, desk.win(agent, f"w{benched_at:.0f}"), "invalid_output")

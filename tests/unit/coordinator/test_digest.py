@@ -28,6 +28,6 @@ def test_a_request_is_the_same_however_it_came_and_whatever_it_left_to_the_defau
 
 
 @pytest.mark.parametrize("more", [{"inputs": {}}, {"limits": {"load_s": 901}}, {"tenant": "t"}, {"vram_mb": 1}])
-def test_another_request_is_told(more: dict[str, Any]) -> None:
+def test_another_request_is_recognised(more: dict[str, Any]) -> None:
     body = {"inputs": {"text_prompt": "a chair"}}
     assert request_digest(published(encode(body))) != request_digest(published(encode({**body, **more})))

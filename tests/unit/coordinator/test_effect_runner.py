@@ -50,7 +50,7 @@ from pocket3d.coordinator.leadership.leader_record import (
     WriteLeaderRecord,
 )
 from pocket3d.coordinator.leadership.request_fingerprint import REQUEST_DIGEST_HEADER
-from support.coordinator_desk import AgentDouble, story
+from support.coordinator_desk import AgentDouble, last_status
 
 SUBJECTS = Subjects()
 RECORD = LeaderRecord(coordinator_id="one", epoch=7)
@@ -157,7 +157,7 @@ def test_every_effect_has_its_call() -> None:
 # ---------------------------------------------------------------- events
 
 
-QUEUED = effects.PublishQueued(story(), 12, "abc")
+QUEUED = effects.PublishQueued(last_status(), 12, "abc")
 
 
 async def test_the_queued_event_carries_the_sequence_of_its_message(stage: Stage) -> None:
@@ -184,16 +184,16 @@ async def test_what_comes_of_a_queued_event(stage: Stage, error: BusError, event
 async def test_the_last_event(stage: Stage) -> None:
     effect = effects.ReadLastEvent("j1")
     assert await stage.run(effect, None) == events.LastEventRead("j1", None, None)
-    found = stored(encode(story()), {JOB_SEQ_HEADER: "4"})
-    assert await stage.run(effect, found) == events.LastEventRead("j1", story(), 4)
+    found = stored(encode(last_status()), {JOB_SEQ_HEADER: "4"})
+    assert await stage.run(effect, found) == events.LastEventRead("j1", last_status(), 4)
     assert await stage.run(effect, stored(b"x")) == events.LastEventRead("j1", None, None, unreadable=True)
     for error in LOST:
         assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
 
 
 async def test_a_batch_is_fenced_by_its_first_message_alone(stage: Stage) -> None:
-    told = tuple(effects.PublishEvent(word, story(), 12) for word in ("started", "succeeded"))
-    batch = event_log.AppendBatch("one-7-1", told, (b"a", b"b"), 5)
+    published = tuple(effects.PublishEvent(word, last_status(), 12) for word in ("started", "succeeded"))
+    batch = event_log.AppendBatch("one-7-1", published, (b"a", b"b"), 5)
     assert await stage.run(batch, 9) == event_log.BatchStored()
     ((name, (messages,), _),) = stage.bus.calls
     assert name == "append_batch"
@@ -210,7 +210,7 @@ async def test_a_batch_is_fenced_by_its_first_message_alone(stage: Stage) -> Non
 
 
 async def test_a_batch_is_read_back_by_its_last_event(stage: Stage) -> None:
-    effect = event_log.ReadBatchEnd(effects.PublishEvent("succeeded", story(), 12))
+    effect = event_log.ReadBatchEnd(effects.PublishEvent("succeeded", last_status(), 12))
     found = stored(b"", {BATCH_HEADER: "one-7-1"})
     assert await stage.run(effect, found) == event_log.BatchEndRead("one-7-1")
     assert stage.bus.calls[0][1] == ("P3D_EVENTS", "p3d.events.echo.j1.succeeded")
@@ -387,7 +387,7 @@ async def test_what_is_no_call_on_the_bus(stage: Stage) -> None:
         event_log.FencedOut(),
         effects.ReadJobs(False),
         effects.ReadJobs(True),
-        effects.NoteStep(effects.PublishEvent("started", story("j1", "running"), 1)),
+        effects.NoteStep(effects.PublishEvent("started", last_status("j1", "running"), 1)),
     ):
         await stage.run_silently(effect)
         assert stage.bus.calls == []

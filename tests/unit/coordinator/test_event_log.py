@@ -34,7 +34,7 @@ from pocket3d.coordinator.leadership.leader_record import (
     ReadLeaderRecord,
     WriteLeaderRecord,
 )
-from support.coordinator_desk import story
+from support.coordinator_desk import last_status
 
 RECORD = LeaderRecord(coordinator_id="one", epoch=7)
 YOUNGER = LeaderRecord(coordinator_id="two", epoch=8)
@@ -43,7 +43,7 @@ FENCE = 5
 
 def event(word: str = "started", job_id: str = "j1", *, reason: str = "", answer: bool = False) -> PublishEvent:
     words = {"started": "running", "requeued": "queued"}
-    status = story(job_id, words.get(word, word), reason=reason or None)
+    status = last_status(job_id, words.get(word, word), reason=reason or None)
     return PublishEvent(word, status, 3, answer)  # type: ignore[arg-type]
 
 
@@ -198,7 +198,7 @@ def test_the_fence_is_written_anew_before_anything_is_believed(writer: Writer) -
     assert writer.log.fence == 8
 
 
-def test_a_batch_that_was_stored_without_an_answer_is_not_told_twice(writer: Writer) -> None:
+def test_a_batch_that_was_stored_without_an_answer_is_not_stored_twice(writer: Writer) -> None:
     batch = unanswered(writer)
     writer.do(LeaderRecordRead(RECORD, FENCE))
     writer.do(LeaderRecordWritten(7, 8))

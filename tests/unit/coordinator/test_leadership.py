@@ -68,7 +68,7 @@ class Bucket:
 
 
 class One:
-    """A coordinator whose service answers at once, unless told otherwise."""
+    """A coordinator whose service answers at once, unless set otherwise."""
 
     def __init__(self, name: str, bucket: Bucket, *, wall: float = WALL) -> None:
         self.leadership = Leadership(name, lease_s=LEASE, renew_s=RENEW)
@@ -261,7 +261,7 @@ def test_bytes_that_are_no_record_stand_a_lease_and_are_taken_over() -> None:
     bucket = Bucket()
     bucket.revision = 7
     one = One("one", bucket)
-    assert one.tick(LEASE - 2) == [], "a leader may have stood there a moment ago"
+    assert one.tick(LEASE - 2) == [], "a leader's record may have been there a moment ago"
     assert [type(s) for s in one.tick(3.0)] == [Lead]
     assert bucket.revision == 8
 
@@ -296,7 +296,7 @@ def test_a_server_that_was_away_is_not_held_against_the_leader() -> None:
     second.tick(1.25)
     second.held.clear()
     second.mono += 0.25
-    # 60 s without any read: the standby did not see the leader, and did not see that it stood still either.
+    # 60 s without any read: the standby did not see the leader, and did not see that its record did not change either.
     for _ in range(60):
         second.do(LeaseUnread())
         second.tick(1.0)
@@ -354,7 +354,7 @@ def test_a_renewal_from_before_a_pause_proves_nothing() -> None:
     write = first.held.pop()
     assert isinstance(write, WriteLease)
     answer = bucket.write(write)
-    # The process stands still for a minute, and another takes over.
+    # The process is paused for a minute, and another takes over.
     second.tick(2.0)
     second.tick(LEASE + 2)
     assert second.leadership.leading

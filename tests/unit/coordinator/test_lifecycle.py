@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import InvalidTransition, JobState
 from pocket3d.contracts.messages import Result
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.lifecycle import TRANSITIONS, check_transition
-from support.coordinator_desk import AgentDouble, Desk, story
+from support.coordinator_desk import AgentDouble, Desk, last_status
 
 S = JobState
 Path = Callable[[Desk, AgentDouble], None]
@@ -42,7 +42,7 @@ def submitted_finishing(desk: Desk, agent: AgentDouble) -> None:
 
 def recovering_queued(desk: Desk, agent: AgentDouble) -> None:
     _recovering(desk)
-    desk.do(events.LastEventRead("j1", story(), 1))
+    desk.do(events.LastEventRead("j1", last_status(), 1))
 
 
 def recovering_running(desk: Desk, agent: AgentDouble) -> None:
@@ -50,18 +50,18 @@ def recovering_running(desk: Desk, agent: AgentDouble) -> None:
     agent.running = [agent.runs(item)]
     desk.hear(agent)
     _recovering(desk)
-    desk.do(events.LastEventRead("j1", story(), 1))
+    desk.do(events.LastEventRead("j1", last_status(), 1))
 
 
 def recovering_finishing(desk: Desk, agent: AgentDouble) -> None:
     _recovering(desk)
     desk.do(events.CancelAsked("j1", None))
-    desk.do(events.LastEventRead("j1", story(), 1))
+    desk.do(events.LastEventRead("j1", last_status(), 1))
 
 
 def recovering_finished(desk: Desk, agent: AgentDouble) -> None:
     _recovering(desk)
-    desk.do(events.LastEventRead("j1", story(word="succeeded"), 1))
+    desk.do(events.LastEventRead("j1", last_status(word="succeeded"), 1))
 
 
 def queued_awarded(desk: Desk, agent: AgentDouble) -> None:
@@ -179,7 +179,7 @@ def test_nothing_leaves_the_last_state_and_every_state_can_be_reached() -> None:
     assert {row[1] for row in TRANSITIONS} == set(JobState) - {JobState.SUBMITTED}
 
 
-def test_the_story_keeps_its_last_moves_only(desk: Desk, agent: AgentDouble) -> None:
+def test_the_history_keeps_its_last_moves_only(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.submit()
     for _ in range(20):

@@ -21,7 +21,7 @@ from pocket3d.coordinator.leadership.message_limits import (
     pack_awards,
     room_of,
 )
-from support.coordinator_desk import AgentDouble, Desk, offer, story
+from support.coordinator_desk import AgentDouble, Desk, last_status, offer
 
 S = JobState
 ROOM = 4000
@@ -137,13 +137,13 @@ def test_a_lot_that_cannot_be_called_for_fails_its_jobs(desk: Desk, agent: Agent
 
 
 def test_what_fits_is_left_as_it_is() -> None:
-    status = story("j1", "failed", error={"code": "x", "message": "y"})
+    status = last_status("j1", "failed", error={"code": "x", "message": "y"})
     assert fit_status(status, ROOM) is status
 
 
 @pytest.mark.parametrize("room", [ROOM, 2000, 1000])
 def test_an_event_that_is_too_large_is_shortened_and_says_so(room: int) -> None:
-    status = story("j1", "failed", reason="r" * 5000)
+    status = last_status("j1", "failed", reason="r" * 5000)
     status = msgspec.structs.replace(status, error=long_error())
     short = fit_status(status, room)
     assert len(encode(short)) <= room
@@ -155,7 +155,7 @@ def test_an_event_that_is_too_large_is_shortened_and_says_so(room: int) -> None:
 def test_the_latest_attempts_are_kept_longest() -> None:
     attempts = [AttemptError(attempt=n, agent_id="a", device="d", code="c", message="m", at="t") for n in range(30)]
     error = JobError(code="c", message="e", attempts=attempts)
-    status = msgspec.structs.replace(story("j1", "failed"), error=error)
+    status = msgspec.structs.replace(last_status("j1", "failed"), error=error)
     short = fit_status(status, 1500)
     assert short.error is not None
     assert [attempt.attempt for attempt in short.error.attempts] == list(range(20, 30))

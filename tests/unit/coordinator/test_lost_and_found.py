@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.coordinator.engine import effects, events
-from support.coordinator_desk import AgentDouble, Desk, story
+from support.coordinator_desk import AgentDouble, Desk, last_status
 
 S = JobState
 
@@ -33,7 +33,7 @@ def test_a_link_that_is_cut_again_and_again_ends_no_job_that_runs_on(desk: Desk,
         assert (desk.state(), spent(desk)) == (S.RUNNING, 0)
     assert desk.take(effects.StoreResult) == []
     assert desk.record().retry is not None and desk.record().retry.attempts == []  # type: ignore[union-attr]
-    assert desk.told() == ["started", *["requeued", "started"] * 5]
+    assert desk.published() == ["started", *["requeued", "started"] * 5]
 
 
 def test_what_is_no_longer_lost_no_longer_shuts_its_agent_out(desk: Desk, agent: AgentDouble) -> None:
@@ -103,7 +103,7 @@ def test_a_loss_that_a_former_leader_counted_is_taken_back_too(agent: AgentDoubl
     desk.do(events.QueuedConflict("j1"))
     lost = {"attempt": 1, "agent_id": "a1", "device": "fixed-0", "code": "agent_lost", "message": "gone", "at": "x"}
     error = {"code": "agent_lost", "message": "gone", "attempts": [lost]}
-    desk.do(events.LastEventRead("j1", story(attempt=1, error=error), 1))
+    desk.do(events.LastEventRead("j1", last_status(attempt=1, error=error), 1))
     assert (desk.state(), spent(desk)) == (S.QUEUED, 1)
     item = effects.AwardItem("j1", 1, "echo", 1, "6-1", "echo", "fixed-0", None, 0.0, 0.0)
     agent.running = [agent.runs(item)]

@@ -47,9 +47,9 @@ def test_only_those_that_take_it_are_invited(desk: Desk) -> None:
     assert call.agent_id == "b"
     assert set(call.lots[0].without) >= {"stepper", "other"}
     desk.tick(0.3)
-    line = desk.engine.core.queue.line_of(desk.record().group_key())
-    assert line is not None
-    assert line.reasons["a"][0].code == "parameters"
+    group = desk.engine.core.queue.group_of(desk.record().group_key())
+    assert group is not None
+    assert group.reasons["a"][0].code == "parameters"
 
 
 def test_an_adapter_without_a_schema_takes_any_keys(desk: Desk) -> None:
@@ -98,7 +98,7 @@ def test_with_nobody_there_it_waits_and_the_agents_word_counts_then(desk: Desk) 
     assert "sizer" in message
 
 
-def test_the_story_of_a_refused_job_begins_with_queued(desk: Desk) -> None:
+def test_the_history_of_a_refused_job_begins_with_queued(desk: Desk) -> None:
     """Another leader may know other adapters: it must be able to take up the job."""
     desk.hear(AgentDouble("a", adapters=[STEPS]))
     desk.read(inputs={"stepps": 3})

@@ -112,7 +112,7 @@ def test_what_an_eviction_frees_beyond_the_claim_is_room_for_the_next() -> None:
     assert (len(first.assignments), len(second.assignments)) == (1, 1)
 
 
-def test_equals_are_told_apart_by_preference_then_best_fit_then_name() -> None:
+def test_equals_are_ordered_by_preference_then_best_fit_then_name() -> None:
     rooms = {("a", "d0"): 9000, ("b", "d0"): 2000, ("c", "d0"): 2000}
     assert placed(planner(rooms).plan(KEY, jobs(1), [bid("a"), bid("b"), bid("c")])) == [("j0", "b")]
     preferred = [bid("a", preference=0), bid("b", preference=1)]
@@ -165,7 +165,7 @@ def test_a_job_younger_than_the_limit_holds_nothing(desk: Desk, agent: AgentDoub
 
 
 def test_the_one_that_holds_is_the_oldest_that_got_nothing(desk: Desk) -> None:
-    # The first in line waits for the warm one, the second is placed: the first holds, not the second.
+    # The first of the group waits for the warm one, the second is placed: the first holds, not the second.
     warm, cold = AgentDouble("warm"), AgentDouble("cold")
     desk.hear(warm)
     desk.hear(cold)

@@ -1,4 +1,4 @@
-"""Who waits in which order: lines, priorities, ageing, pauses, parking."""
+"""Who waits in which order: groups, priorities, ageing, pauses, parking."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def waiting(
 
 
 def order(queue: WaitingQueue, now: float) -> list[str]:
-    return [record.job_id for line in queue.in_order(now) for record in line]
+    return [record.job_id for group in queue.in_order(now) for record in group]
 
 
 def test_priorities_first_then_age() -> None:
@@ -89,11 +89,11 @@ def test_parked_lines_come_back_together() -> None:
     queue = WaitingQueue(ageing_s=120)
     record = waiting("j1")
     queue.add(record, 0.0)
-    (line,) = queue.in_order(0.0)
-    queue.park(line)
+    (group,) = queue.in_order(0.0)
+    queue.park(group)
     queue.add(waiting("j2"), 0.0)
-    assert order(queue, 0.0) == [], "a job of a parked kind waits with its line"
-    assert queue.line_of(record.group_key()) is line
+    assert order(queue, 0.0) == [], "a job of a parked kind waits with its group"
+    assert queue.group_of(record.group_key()) is group
     queue.unpark_all()
     assert order(queue, 0.0) == ["j1", "j2"]
 
@@ -118,7 +118,7 @@ def test_a_small_job_is_awarded_in_the_first_round_past_fifty_thousand_that_fit_
     desk.hear(agent)
     assert desk.win(agent, "small").job_id == "small"
     assert len(desk.engine.core.queue.unschedulable) == (1 if one_kind else 50_000)
-    reasons = desk.engine.core.queue.line_of(desk.record("big0").group_key())
+    reasons = desk.engine.core.queue.group_of(desk.record("big0").group_key())
     assert reasons is not None
     (reason,) = reasons.reasons["a1"]
     assert (reason.code, reason.need_mb, reason.have_mb, reason.short_mb) == ("vram_total", 10_000, 8000, 2000)
@@ -136,7 +136,7 @@ def test_parking_costs_what_the_number_of_kinds_costs_and_only_once() -> None:
     few = min(seconds(2_000)[0] for _ in range(3))
     many, again = min(seconds(20_000) for _ in range(2))
     assert many < 3 * 10 * few
-    assert again < few, "parked lines are not looked at again while the fleet stays what it is"
+    assert again < few, "parked groups are not looked at again while the fleet stays what it is"
 
 
 def test_a_parked_kind_is_awarded_when_a_big_enough_agent_joins(desk: Desk, agent: AgentDouble) -> None:

@@ -1,4 +1,4 @@
-"""A new leader finds out what stands: agents asked, results drained, stories read, duplicates told from jobs."""
+"""A new leader finds out what is true: agents asked, results drained, last events read, duplicates recognised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pocket3d.contracts.commands import AgentRecord
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import AttemptError, JobError, Result
 from pocket3d.coordinator.engine import effects, events
-from support.coordinator_desk import EPOCH_WALL, AgentDouble, Desk, offer, story
+from support.coordinator_desk import EPOCH_WALL, AgentDouble, Desk, last_status, offer
 
 S = JobState
 
@@ -48,7 +48,7 @@ def recovered(desk: Desk, word: str = "queued", *, seq: int | None = None, job_i
     own = desk.read(job_id)
     desk.do(events.QueuedConflict(job_id))
     assert desk.one(effects.ReadLastEvent).job_id == job_id
-    desk.do(events.LastEventRead(job_id, story(job_id, word, **status), own if seq is None else seq))
+    desk.do(events.LastEventRead(job_id, last_status(job_id, word, **status), own if seq is None else seq))
 
 
 def succeeded(token: str = "6-4", job_id: str = "j1") -> Result:
@@ -82,14 +82,14 @@ def test_a_known_agent_that_stays_silent_is_waited_for_a_moment_only() -> None:
     assert desk.mono - led_at == pytest.approx(desk.settings.recovery_answers_s, abs=0.25)
 
 
-# ---------------------------------------------------------------- stories
+# ---------------------------------------------------------------- last events
 
 
 def test_a_job_that_waited_waits_again() -> None:
     desk = taking_over()
     recovered(desk)
     assert desk.state() is S.QUEUED
-    assert desk.told() == []
+    assert desk.published() == []
 
 
 def test_a_running_job_is_left_to_the_agent_that_says_it_runs_it() -> None:
@@ -100,19 +100,19 @@ def test_a_running_job_is_left_to_the_agent_that_says_it_runs_it() -> None:
     recovered(desk, "running", attempt=1, agent_id="a1")
     assert desk.state() is S.RUNNING
     assert desk.record().attempt_no == 1
-    assert desk.told() == [], "started was told by the former leader"
+    assert desk.published() == [], "started was published by the former leader"
     desk.see(succeeded())
     desk.close()
 
 
-def test_a_job_awarded_just_before_the_takeover_is_adopted_and_its_start_told() -> None:
+def test_a_job_awarded_just_before_the_takeover_is_adopted_and_its_start_published() -> None:
     desk = taking_over("a1")
     recovered(desk, "queued")
     agent = AgentDouble("a1")
     agent.running = [agent.runs(old_award())]
     desk.hear(agent, answer=True)
     assert desk.state() is S.RUNNING
-    assert desk.told() == ["started"]
+    assert desk.published() == ["started"]
 
 
 def test_a_running_job_of_a_silent_agent_waits_one_lease() -> None:
@@ -127,7 +127,7 @@ def test_a_running_job_of_a_silent_agent_waits_one_lease() -> None:
     retry = desk.record().retry
     assert retry is not None
     assert [(a.code, a.agent_id, a.attempt) for a in retry.attempts] == [("agent_lost", "a1", 1)]
-    assert desk.told() == ["requeued"]
+    assert desk.published() == ["requeued"]
 
 
 def test_a_pause_of_the_leader_is_not_held_against_the_silent_agent() -> None:
@@ -179,7 +179,7 @@ def test_attempts_spent_before_count() -> None:
     assert (retry.spent, desk.record().attempt_no) == (2, 3)
 
 
-def test_a_story_that_has_left_by_age_makes_a_new_job() -> None:
+def test_a_history_that_has_left_by_age_makes_a_new_job() -> None:
     desk = taking_over()
     desk.read()
     desk.do(events.QueuedConflict("j1"))
@@ -207,7 +207,7 @@ def test_a_first_event_that_was_stored_without_an_answer_is_its_own() -> None:
     desk = taking_over()
     seq = desk.read()
     desk.do(events.QueuedUnknown("j1"))
-    desk.do(events.LastEventRead("j1", story(), seq))
+    desk.do(events.LastEventRead("j1", last_status(), seq))
     assert desk.state() is S.QUEUED
     assert desk.take(effects.Again) == []
 
@@ -218,7 +218,7 @@ def published_again(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("what", ["rejected", "cancelled"])
-def test_nothing_that_is_to_end_waits_because_its_story_left_by_age(what: str) -> None:
+def test_nothing_that_is_to_end_waits_because_its_history_left_by_age(what: str) -> None:
     desk = taking_over()
     desk.read(body=b"{" if what == "rejected" else None)
     desk.do(events.QueuedConflict("j1"))
@@ -232,37 +232,37 @@ def test_nothing_that_is_to_end_waits_because_its_story_left_by_age(what: str) -
 # ---------------------------------------------------------------- ended before
 
 
-def test_an_ended_story_needs_only_its_ack() -> None:
+def test_an_ended_history_needs_only_its_ack() -> None:
     desk = taking_over()
     recovered(desk, "succeeded", attempt=1)
-    assert desk.told() == []
+    assert desk.published() == []
     assert desk.take(effects.PublishDead) == []
     desk.close()
 
 
 @pytest.mark.parametrize("word", ["succeeded", "failed", "cancelled", "expired", "rejected"])
-def test_an_ended_story_is_not_told_again_when_its_result_comes_first(word: str) -> None:
+def test_an_end_is_not_published_again_when_its_result_comes_first(word: str) -> None:
     desk = taking_over()
     desk.read()
     result = Result(job_id="j1", feature="echo", status=word, token="6-9")
     desk.see(result, seq=55)
     desk.do(events.QueuedConflict("j1"))
-    desk.do(events.LastEventRead("j1", story(word=word), 1))
+    desk.do(events.LastEventRead("j1", last_status(word=word), 1))
     assert desk.state() is S.FINISHED
     desk.close()
-    assert desk.told() == []
+    assert desk.published() == []
     assert desk.one(effects.AckResult).seq == 55
 
 
-def test_a_result_older_than_its_event_finishes_the_story() -> None:
+def test_a_result_older_than_its_event_finishes_the_history() -> None:
     desk = taking_over()
     desk.see(succeeded(), seq=55)
     assert desk.one(effects.ReadLastEvent).job_id == "j1"
-    desk.do(events.LastEventRead("j1", story(word="running", attempt=1), 9))
-    assert desk.told() == ["succeeded"]
+    desk.do(events.LastEventRead("j1", last_status(word="running", attempt=1), 9))
+    assert desk.published() == ["succeeded"]
     desk.read(seq=9)
     assert desk.take(effects.PublishQueued) == []
-    desk.effects.append(effects.PublishEvent("succeeded", story(word="succeeded"), 9, answer=True))
+    desk.effects.append(effects.PublishEvent("succeeded", last_status(word="succeeded"), 9, answer=True))
     desk.close()
     assert desk.one(effects.AckResult).seq == 55
 
@@ -270,7 +270,7 @@ def test_a_result_older_than_its_event_finishes_the_story() -> None:
 def test_a_redelivered_result_of_an_ended_job_is_acked() -> None:
     desk = taking_over()
     desk.see(succeeded(), seq=55)
-    desk.do(events.LastEventRead("j1", story(word="succeeded"), 9))
+    desk.do(events.LastEventRead("j1", last_status(word="succeeded"), 9))
     assert desk.one(effects.AckResult).seq == 55
     assert desk.engine.core.early_results == {}
 
@@ -281,9 +281,9 @@ def test_a_result_that_comes_while_the_job_is_being_read_is_kept_for_it() -> Non
     desk.see(succeeded(), seq=55)
     assert desk.state() is S.SUBMITTED
     desk.do(events.QueuedConflict("j1"))
-    desk.do(events.LastEventRead("j1", story(word="queued"), 1))
+    desk.do(events.LastEventRead("j1", last_status(word="queued"), 1))
     assert desk.state() is S.FINISHED
-    assert desk.told() == ["started", "succeeded"]
+    assert desk.published() == ["started", "succeeded"]
     assert desk.engine.core.early_results == {}
 
 
@@ -291,7 +291,7 @@ def test_a_history_that_was_read_for_an_early_result_may_come_before_the_conflic
     desk = taking_over()
     desk.see(succeeded(), seq=55)
     desk.read()
-    desk.do(events.LastEventRead("j1", story(word="queued"), 1))
+    desk.do(events.LastEventRead("j1", last_status(word="queued"), 1))
     assert desk.state() is S.FINISHED
     desk.do(events.QueuedConflict("j1"))
     assert desk.state() is S.FINISHED
@@ -327,25 +327,25 @@ def test_a_redelivery_is_ignored(desk: Desk) -> None:
     assert desk.effects == []
 
 
-def test_a_second_publish_of_a_finished_job_is_acked_by_its_story(desk: Desk) -> None:
+def test_a_second_publish_of_a_finished_job_is_acked_by_its_last_event(desk: Desk) -> None:
     desk.read(seq=8)
     desk.do(events.QueuedConflict("j1"))
-    desk.do(events.LastEventRead("j1", story(word="succeeded"), 3))
+    desk.do(events.LastEventRead("j1", last_status(word="succeeded"), 3))
     assert desk.one(effects.AckJob).seq == 8
     assert desk.engine.record("j1") is None
 
 
 def test_a_second_publish_waits_until_it_is_known_which_is_the_job(desk: Desk) -> None:
-    """The former leader took the message of another priority first; only its story says so."""
+    """The former leader took the message of another priority first; only its last event says so."""
     desk.read(seq=5, priority="normal")
     desk.read(seq=9, priority="high")
     assert desk.take(effects.AckJob) == []
     desk.do(events.QueuedConflict("j1"))
-    desk.do(events.LastEventRead("j1", story(word="queued"), 9))
+    desk.do(events.LastEventRead("j1", last_status(word="queued"), 9))
     assert [a.seq for a in desk.take(effects.AckJob)] == [5]
     assert desk.record().seq == 9
     desk.do(events.QueuedConflict("j1"))
-    desk.do(events.LastEventRead("j1", story(word="queued"), 9))
+    desk.do(events.LastEventRead("j1", last_status(word="queued"), 9))
     assert desk.state() is S.QUEUED
     assert desk.record().job_class.priority == "high"
     assert desk.take(effects.AckJob) == []
@@ -360,7 +360,7 @@ def test_second_publishes_are_acked_once_it_is_known_that_the_first_is_the_job(f
     else:
         desk.do(events.QueuedConflict("j1"))
         desk.read(seq=8)
-        desk.do(events.LastEventRead("j1", story(), 5))
+        desk.do(events.LastEventRead("j1", last_status(), 5))
     assert sorted(a.seq for a in desk.take(effects.AckJob)) == [6, 7] + ([8] if found == "known" else [])
     assert desk.record().seq == 5
     assert desk.state() is S.QUEUED
@@ -391,7 +391,7 @@ def test_a_reading_for_a_job_that_has_ended_does_not_touch_a_second_publish(know
     desk.do(events.ResultRead("j1", result))
     if not known:
         desk.do(events.QueuedConflict("j1"))
-    desk.do(events.LastEventRead("j1", story(word="succeeded"), 1))
+    desk.do(events.LastEventRead("j1", last_status(word="succeeded"), 1))
     assert [a.seq for a in desk.take(effects.AckJob)] == [9]
     assert desk.engine.record("j1") is None
 
@@ -400,9 +400,9 @@ def test_a_redelivered_result_does_not_end_a_second_publish(desk: Desk) -> None:
     desk.read(seq=17)
     desk.do(events.QueuedConflict("j1"))
     desk.see(succeeded(), seq=55)
-    assert desk.told() == []
-    desk.do(events.LastEventRead("j1", story(word="succeeded"), 8))
-    assert desk.told() == []
+    assert desk.published() == []
+    desk.do(events.LastEventRead("j1", last_status(word="succeeded"), 8))
+    assert desk.published() == []
     assert [a.seq for a in desk.take(effects.AckJob)] == [17]
     assert desk.one(effects.AckResult).seq == 55
     assert desk.engine.core.early_results == {}
@@ -424,7 +424,7 @@ def test_rejected_is_the_first_and_only_event(desk: Desk) -> None:
     desk.see(result)
     assert desk.one(effects.PublishDead).job_id == "j1"
     desk.do(events.DeadStored("j1"))
-    assert desk.told() == []
+    assert desk.published() == []
     assert desk.one(effects.AckJob).answer
 
 
@@ -433,7 +433,7 @@ def test_a_rejection_is_finished_by_the_next_leader(stored: bool) -> None:
     desk = taking_over()
     desk.read(body=b"{")
     desk.do(events.QueuedConflict("j1"))
-    desk.do(events.LastEventRead("j1", story(word="rejected"), 1))
+    desk.do(events.LastEventRead("j1", last_status(word="rejected"), 1))
     proposal = desk.one(effects.StoreResult)
     if stored:
         # The former leader's own result met ours.
@@ -441,7 +441,7 @@ def test_a_rejection_is_finished_by_the_next_leader(stored: bool) -> None:
     else:
         desk.see(proposal.result)
     desk.close()
-    assert desk.told() == []
+    assert desk.published() == []
 
 
 def test_an_unknown_feature_is_rejected_after_three_adverts_of_leading(desk: Desk, agent: AgentDouble) -> None:

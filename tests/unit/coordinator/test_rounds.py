@@ -49,9 +49,9 @@ def test_nobody_without_the_adapter_or_the_room_is_invited(desk: Desk) -> None:
     desk.submit()
     assert set(invited(desk)) == {"able"}
     desk.tick(0.3)
-    line = desk.engine.core.queue.line_of(desk.record().group_key())
-    assert line is not None
-    assert {agent: reasons[0].code for agent, reasons in line.reasons.items()} == {
+    group = desk.engine.core.queue.group_of(desk.record().group_key())
+    assert group is not None
+    assert {agent: reasons[0].code for agent, reasons in group.reasons.items()} == {
         "none": "no_adapter",
         "small": "vram_total",
         "lane": "no_device",
@@ -213,9 +213,9 @@ def test_a_lost_call_or_answer_is_called_again(desk: Desk, agent: AgentDouble) -
         desk.hear(agent, full=False)
     assert set(invited(desk)) == {"a1"}
     assert desk.state() is JobState.QUEUED
-    line = desk.engine.core.queue.line_of(desk.record().group_key())
-    assert line is not None
-    assert line.reasons == {} or line.reasons["a1"][0].code == "silent"
+    group = desk.engine.core.queue.group_of(desk.record().group_key())
+    assert group is not None
+    assert group.reasons == {} or group.reasons["a1"][0].code == "silent"
 
 
 def test_a_plan_that_does_not_come_true_is_looked_at_again(desk: Desk, agent: AgentDouble) -> None:

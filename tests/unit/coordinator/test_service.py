@@ -96,7 +96,7 @@ class Stage:
         found = await self.bus.last(SUBJECTS.events_stream, SUBJECTS.events_of(job_id))
         return decode(Status, found.data) if found is not None else None
 
-    async def told(self, job_id: str, word: str) -> Status:
+    async def until_status(self, job_id: str, word: str) -> Status:
         async def read() -> Status | None:
             status = await self.status(job_id)
             return status if status is not None and status.status == word else None
@@ -124,9 +124,9 @@ async def test_a_job_from_its_publication_to_its_last_ack(stage: Stage) -> None:
     agent = await stage.agent()
     await stage.publish("j1")
     award = await eventually(lambda: agent.award_of("j1"))
-    await stage.told("j1", "running")
+    await stage.until_status("j1", "running")
     await agent.finish(award)
-    await stage.told("j1", "succeeded")
+    await stage.until_status("j1", "succeeded")
     assert await stage.events("j1") == ["queued", "started", "succeeded"]
     await eventually(lambda: not stage.server.streams[SUBJECTS.jobs_stream].messages)
     leader = await stage.leader()
@@ -167,26 +167,26 @@ async def test_bytes_that_are_no_result_disturb_nothing_else(stage: Stage) -> No
     await stage.publish("queued", model_preference="nobody_has_it")
     award = await eventually(lambda: agent.award_of("running"))
     bystander = await eventually(lambda: agent.award_of("bystander"))
-    await stage.told("queued", "queued")
-    await stage.told("running", "running")
+    await stage.until_status("queued", "queued")
+    await stage.until_status("running", "running")
     for job_id in ("unknown", "queued", "running"):
         await stage.bus.publish(SUBJECTS.result("echo", job_id), b"x")
     for job_id in ("queued", "running"):
         result = await stage.result(job_id)
         assert (result.status, result.error and result.error.code) == ("failed", "invalid_result")
-        await stage.told(job_id, "failed")
+        await stage.until_status(job_id, "failed")
     await eventually(lambda: award.token in agent.cancelled)
     results = stage.server.streams[SUBJECTS.results_stream]
     await eventually(lambda: not any(message.data == b"x" for message in results.messages.values()))
     assert not any(task.done() for _, task in stage.coordinators)
     await agent.finish(bystander)
-    await stage.told("bystander", "succeeded")
+    await stage.until_status("bystander", "succeeded")
 
 
 async def test_bytes_that_a_former_leader_left_do_not_end_the_next(stage: Stage) -> None:
     first = await stage.leader()
     await stage.publish("j1")
-    await stage.told("j1", "queued")
+    await stage.until_status("j1", "queued")
     await stage.bus.publish(SUBJECTS.event("echo", "j1", "queued"), b"x")
     await stage.bus.kv_put(SUBJECTS.agents_bucket, "a0", b"x")
     await stage.bus.publish(SUBJECTS.advert("a0"), b"x")
@@ -202,7 +202,7 @@ async def test_bytes_that_a_former_leader_left_do_not_end_the_next(stage: Stage)
     agent = await stage.agent()
     award = await eventually(lambda: agent.award_of("j1"))
     await agent.finish(award)
-    await stage.told("j1", "succeeded")
+    await stage.until_status("j1", "succeeded")
 
 
 async def test_a_mistake_of_the_engine_ends_the_process_and_a_standby_takes_over(
@@ -211,7 +211,7 @@ async def test_a_mistake_of_the_engine_ends_the_process_and_a_standby_takes_over
     first = await stage.leader()
     second = await stage.coordinator("two")
     await stage.publish("j1")
-    await stage.told("j1", "queued")
+    await stage.until_status("j1", "queued")
     assert first.term is not None
     monkeypatch.setattr(first.term.engine.core.fleet, "update", _mistake)
     await stage.agent()
@@ -251,7 +251,7 @@ async def test_a_small_server_gets_split_awards_and_what_cannot_be_sent_fails_it
     for number in range(12):
         await stage.publish(f"j{number}", inputs={"text_prompt": "x" * 3000})
     await stage.publish("large", inputs={"text_prompt": "x" * (limit - 300)})
-    await stage.told("large", "queued")
+    await stage.until_status("large", "queued")
     agent = await stage.agent(run=None)
     for number in range(12):
         award = await eventually(partial(agent.award_of, f"j{number}"))
@@ -259,7 +259,7 @@ async def test_a_small_server_gets_split_awards_and_what_cannot_be_sent_fails_it
     result = await stage.result("large")
     assert (result.status, result.error and result.error.code) == ("failed", "too_large")
     assert max(agent.award_messages) <= limit
-    await stage.told("large", "failed")
+    await stage.until_status("large", "failed")
     await stage.close()
 
 
@@ -267,13 +267,13 @@ async def test_an_event_that_is_too_large_does_not_hold_up_the_others() -> None:
     stage = Stage(MemoryServer(WallClock(), max_payload=8192))
     await stage.coordinator("one")
     leader = await stage.leader()
-    # The name of the field at fault is told in the reason, the field and the message of the event.
+    # The name of the field at fault is in the reason, the field and the message of the event.
     body = b'{"inputs": {}, "' + b"x" * 6000 + b'": 1}'
     await stage.bus.append(SUBJECTS.job("normal", "echo"), body, headers={"Nats-Msg-Id": "bad"})
     await stage.publish("good")
-    status = await stage.told("bad", "rejected")
+    status = await stage.until_status("bad", "rejected")
     assert "shortened" in (status.error.message if status.error else "")
-    await stage.told("good", "queued")
+    await stage.until_status("good", "queued")
     result = await stage.result("bad")
     assert result.status == "rejected"
     await eventually(lambda: leader.term is not None and leader.term.engine.record("bad") is None)
@@ -289,9 +289,9 @@ async def test_each_step_of_a_job_is_one_line(stage: Stage) -> None:
         await agent.report(agent.failed(first, "adapter_error", "it broke"))
         second = await eventually(lambda: agent.awards[1:])
         await agent.finish(second[0])
-        await stage.told("j1", "succeeded")
+        await stage.until_status("j1", "succeeded")
         await stage.publish("j2", feature="Bad.Feature"[:3])
-        await stage.told("j2", "rejected")
+        await stage.until_status("j2", "rejected")
     of_job = {job_id: [each for each in lines if each.get("job_id") == job_id] for job_id in ("j1", "j2")}
     words = ["queued", "awarded", "started", "requeued", "awarded", "started", "ended"]
     assert [each["event"] for each in of_job["j1"]] == [f"job {word}" for word in words]

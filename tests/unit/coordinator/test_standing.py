@@ -111,13 +111,13 @@ def test_an_offer_that_does_not_say_so_does_not_stand(desk: Desk, agent: AgentDo
 def test_the_start_can_come_with_the_awards_answer(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     item = desk.awarded(agent)
-    desk.told()
+    desk.published()
     answer = AwardAnswer(job_id=item.job_id, token=item.token, accepted=True, started=True)
     desk.do(
         events.AwardsReturned(
             AwardsAnswered(agent_id=agent.agent_id, incarnation=agent.incarnation, seq=agent.count(), answers=[answer])
         )
     )
-    assert desk.state() is JobState.RUNNING and desk.told() == ["started"]
+    assert desk.state() is JobState.RUNNING and desk.published() == ["started"]
     desk.started(agent, item)
-    assert desk.told() == [], "said again, it is no news"
+    assert desk.published() == [], "said again, it is no news"

@@ -1,4 +1,4 @@
-"""What the engine's wishes become on the bus: requests read, commands in line, sizes kept, repeats, the catch-up."""
+"""What the engine's effects become on the bus: requests read, commands in order, sizes kept, repeats, the catch-up."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_an_award_waits_for_its_request_and_a_cancel_does_not_overtake_it(term: 
     term.do(events.RequestRead(1, data))
     sent = [type(each) for each in term.made if isinstance(each, effects.SendAwardMessage | effects.SendCancels)]
     assert sent == [effects.SendAwardMessage, effects.SendCancels]
-    assert term.decider._lines == {}
+    assert term.decider._waiting == {}
 
 
 def test_commands_to_another_agent_do_not_wait(term: Term) -> None:
@@ -270,7 +270,7 @@ def test_a_request_is_read_once_for_all_that_wait_for_it(term: Term) -> None:
     assert len(term.take(effects.StoreResult)) == 2
 
 
-def test_a_request_that_is_gone_is_told_and_the_rest_of_the_award_goes_out(term: Term) -> None:
+def test_a_request_that_is_gone_is_reported_and_the_rest_of_the_award_goes_out(term: Term) -> None:
     term.queue("j0", cached=False)
     data = term.queue("j1", cached=False)
     term.hear()
@@ -287,7 +287,7 @@ def test_a_request_that_is_gone_is_told_and_the_rest_of_the_award_goes_out(term:
     assert (failed.job_id, failed.error and failed.error.field) == ("j0", "body")
 
 
-def test_what_is_no_job_any_more_is_told_too(term: Term) -> None:
+def test_what_is_no_job_any_more_is_reported_too(term: Term) -> None:
     term.hear()
     term.queue("j1", cached=False)
     term.bid()
@@ -318,7 +318,7 @@ def test_a_dead_letter_holds_its_request(term: Term) -> None:
     term.do(events.RequestRead(1, data))
     letter = term.one(effects.StoreDeadLetter).letter
     assert (letter.job_id, letter.request and letter.request["metadata"]) == ("j1", {"k": "v"})
-    assert term.take(AppendBatch) == [], "the letter comes before the end of the story"
+    assert term.take(AppendBatch) == [], "the letter comes before the last event"
     term.do(events.DeadStored("j1"))
     assert [event.event for event in term.one(AppendBatch).events] == ["failed"]
 
@@ -326,7 +326,7 @@ def test_a_dead_letter_holds_its_request(term: Term) -> None:
 # ---------------------------------------------------------------- events
 
 
-def test_events_of_one_step_leave_in_one_batch_and_their_end_is_told(term: Term) -> None:
+def test_events_of_one_step_leave_in_one_batch_and_their_end_is_reported(term: Term) -> None:
     term.queue("j1")
     term.do(events.ResultSeen(Result(job_id="j1", feature="echo", status="succeeded", attempt=1), 9))
     batch = term.one(AppendBatch)
@@ -341,7 +341,7 @@ def test_events_of_one_step_leave_in_one_batch_and_their_end_is_told(term: Term)
     assert term.decider.engine.record("j1") is None
 
 
-def test_a_younger_leaders_record_is_told(term: Term) -> None:
+def test_a_younger_leaders_record_is_reported(term: Term) -> None:
     term.queue("j1")
     term.do(events.ResultSeen(Result(job_id="j1", feature="echo", status="succeeded", attempt=1), 9))
     term.do(BatchConflict())
@@ -394,7 +394,7 @@ def test_what_is_left_is_counted_until_it_was_read() -> None:
     assert counts(term, 5.0) == []
 
 
-def test_acks_that_were_confirmed_are_told_from_what_is_still_to_come() -> None:
+def test_acks_that_were_confirmed_are_distinguished_from_those_to_come() -> None:
     term = Term(counted=False)
     term.do(events.BacklogCounted("normal", 2))
     term.read("j1")
@@ -414,7 +414,7 @@ def test_a_count_that_a_broken_connection_took_is_asked_again() -> None:
     assert effects.CountBacklog("normal") in term.do(events.Connected())
 
 
-def test_an_award_that_was_refused_is_told_as_refused(term: Term) -> None:
+def test_an_award_that_was_refused_is_reported_as_refused(term: Term) -> None:
     term.hear()
     term.queue("j1")
     term.bid()

@@ -11,7 +11,7 @@ from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Result, read_result
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.history import JOB_SEQ_HEADER, read_last_event, read_stored_result
-from support.coordinator_desk import AgentDouble, Desk, story
+from support.coordinator_desk import AgentDouble, Desk, last_status
 
 S = JobState
 SUBJECT = "p3d.results.echo.j1"
@@ -68,7 +68,7 @@ def test_a_success_that_was_stored_first_counts(desk: Desk, agent: AgentDouble) 
     desk.take(effects.StoreResult)
     won = Result(job_id="j1", feature="echo", status="succeeded", attempt=1, token=item.token, agent_id="a1")
     desk.see(won)
-    assert desk.told()[-1] == "succeeded"
+    assert desk.published()[-1] == "succeeded"
 
 
 def test_they_keep_a_proposal_of_our_own_out_only_until_they_are_deleted(desk: Desk) -> None:
@@ -114,53 +114,53 @@ def test_a_later_versions_word_ends_the_job_and_its_result_stays(desk: Desk, age
     later = Result(job_id="j1", feature="echo", status="superseded", attempt=1, token=item.token, agent_id="a1")
     desk.see(read_result(encode(later), "j1"))
     assert desk.take(effects.DeleteResult) == []
-    (told,) = [e for e in desk.take(effects.PublishEvent) if e.event == "failed"]
-    assert told.status.status == "failed"
-    assert "'superseded'" in (told.status.reason or "")
+    (published,) = [e for e in desk.take(effects.PublishEvent) if e.event == "failed"]
+    assert published.status.status == "failed"
+    assert "'superseded'" in (published.status.reason or "")
     assert desk.take(effects.PublishDead) == [], "nobody says that it failed"
     assert desk.state() is S.FINISHED
 
 
-# ---------------------------------------------------------------- stories
+# ---------------------------------------------------------------- last events
 
 
-def unreadable_story(desk: Desk, **more: object) -> None:
+def unreadable_last_event(desk: Desk, **more: object) -> None:
     desk.read("j1", **more)  # type: ignore[arg-type]
     desk.do(events.QueuedConflict("j1"))
     desk.do(events.LastEventRead("j1", None, None, unreadable=True))
 
 
-def test_a_job_whose_story_makes_no_sense_waits_if_it_has_no_result(desk: Desk) -> None:
-    unreadable_story(desk, retry={"max_attempts": 1})
+def test_a_job_whose_last_event_makes_no_sense_waits_if_it_has_no_result(desk: Desk) -> None:
+    unreadable_last_event(desk, retry={"max_attempts": 1})
     assert desk.one(effects.ReadResult).job_id == "j1"
     desk.do(events.ResultRead("j1", None))
     assert desk.state() is S.QUEUED
     assert desk.record().attempt_no == 0, "no attempt is held against it"
 
 
-def test_a_job_whose_story_makes_no_sense_ends_if_it_has_a_result(desk: Desk) -> None:
-    unreadable_story(desk)
+def test_a_job_whose_last_event_makes_no_sense_ends_if_it_has_a_result(desk: Desk) -> None:
+    unreadable_last_event(desk)
     desk.do(events.ResultRead("j1", Result(job_id="j1", feature="echo", status="succeeded")))
-    assert desk.told()[-1] == "succeeded"
+    assert desk.published()[-1] == "succeeded"
 
 
-def test_a_job_whose_story_makes_no_sense_is_left_to_the_agent_that_runs_it(desk: Desk, agent: AgentDouble) -> None:
+def test_a_job_whose_last_event_makes_no_sense_is_left_to_the_agent_running_it(desk: Desk, agent: AgentDouble) -> None:
     item = effects.AwardItem("j1", 1, "echo", 1, "6-4", "echo", "fixed-0", None, 0.0, 0.0)
     agent.running = [agent.runs(item)]
     desk.hear(agent)
-    unreadable_story(desk)
+    unreadable_last_event(desk)
     assert desk.state() is S.RUNNING
 
 
-def test_a_result_that_was_seen_first_ends_a_job_whose_story_makes_no_sense(desk: Desk) -> None:
+def test_a_result_that_was_seen_first_ends_a_job_whose_last_event_makes_no_sense(desk: Desk) -> None:
     desk.read("j1")
     desk.do(events.ResultSeen(Result(job_id="j1", feature="echo", status="succeeded"), 5))
     desk.do(events.QueuedConflict("j1"))
     desk.do(events.LastEventRead("j1", None, None, unreadable=True))
-    assert desk.told()[-1] == "succeeded"
+    assert desk.published()[-1] == "succeeded"
 
 
-def test_a_second_publish_is_told_by_the_header_alone(desk: Desk) -> None:
+def test_a_second_publish_is_recognised_by_the_header_alone(desk: Desk) -> None:
     seq = desk.read("j1")
     desk.do(events.QueuedConflict("j1"))
     desk.do(events.LastEventRead("j1", None, seq + 1, unreadable=True))
@@ -171,19 +171,19 @@ def test_a_second_publish_is_told_by_the_header_alone(desk: Desk) -> None:
 # ---------------------------------------------------------------- reading
 
 
-def test_a_story_is_read_with_the_sequence_of_its_message() -> None:
-    told = story("j1", "running")
-    read = read_last_event("j1", "p3d.events.echo.j1.started", encode(told), {JOB_SEQ_HEADER: "12"})
-    assert read == events.LastEventRead("j1", told, 12)
+def test_a_last_event_is_read_with_the_sequence_of_its_message() -> None:
+    published = last_status("j1", "running")
+    read = read_last_event("j1", "p3d.events.echo.j1.started", encode(published), {JOB_SEQ_HEADER: "12"})
+    assert read == events.LastEventRead("j1", published, 12)
 
 
 @pytest.mark.parametrize("header", ["", "x", "-1", "1.5", "\u00b2", "9" * 5000])
 def test_a_header_that_is_no_sequence_tells_nothing(header: str) -> None:
-    assert read_last_event("j1", "s", encode(story("j1")), {JOB_SEQ_HEADER: header}).job_seq is None
+    assert read_last_event("j1", "s", encode(last_status("j1")), {JOB_SEQ_HEADER: header}).job_seq is None
 
 
-@pytest.mark.parametrize("data", [b"x", b"", b"{}", b"[]", encode(story("j2"))])
-def test_a_story_that_makes_no_sense_is_one_all_the_same(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"x", b"", b"{}", b"[]", encode(last_status("j2"))])
+def test_a_last_event_that_makes_no_sense_is_one_all_the_same(data: bytes) -> None:
     assert read_last_event("j1", "s", data, {JOB_SEQ_HEADER: "3"}) == events.LastEventRead(
         "j1", None, 3, unreadable=True
     )

@@ -34,7 +34,7 @@ def test_an_agent_two_adverts_late_is_asked_and_no_responders_twice_is_the_end(d
     assert desk.one(effects.ReadResult).job_id == "j1"
     desk.do(events.ResultRead("j1", None))
     assert desk.state() is S.QUEUED
-    assert desk.told() == ["started", "requeued"]
+    assert desk.published() == ["started", "requeued"]
     assert desk.mono - heard_at < desk.settings.no_responders_within_s
 
 
@@ -85,7 +85,7 @@ def test_a_late_tick_expires_nothing(desk: Desk, agent: AgentDouble) -> None:
 
 @pytest.mark.parametrize(("tick_s", "late_s", "slept"), [(0.25, 0.5, False), (0.25, 0.51, True), (4.0, 8.0, False)])
 def test_a_tick_is_late_after_more_than_twice_its_period(tick_s: float, late_s: float, slept: bool) -> None:
-    """Up to that the machine is only busy, and limits hold; beyond it the process stood still, and none has passed."""
+    """Up to that the machine is only busy, and limits hold; beyond it the process was paused, and none has passed."""
     desk = Desk(tick_s=tick_s)
     desk.submit(limits={"schedule_to_start_s": late_s})
     desk.do(events.Tick())
@@ -206,7 +206,7 @@ def test_another_life_of_the_agent_ends_what_the_former_ran(desk: Desk, agent: A
     assert retry.attempts[0].code == "agent_lost"
 
 
-def test_an_older_twin_is_not_listened_to(desk: Desk) -> None:
+def test_an_older_incarnation_is_not_listened_to(desk: Desk) -> None:
     younger, older = AgentDouble(born_ms=2000), AgentDouble(born_ms=1000)
     desk.hear(younger)
     item = desk.running(younger)
@@ -350,7 +350,7 @@ def test_a_success_that_was_quicker_than_the_cancel_stands(desk: Desk, agent: Ag
     desk.failed(agent, item, "cancelled")
     desk.one(effects.StoreResult)
     desk.do(events.ResultRead("j1", desk.result_of(item, agent)))
-    assert desk.told() == ["started", "succeeded"]
+    assert desk.published() == ["started", "succeeded"]
 
 
 def test_an_agent_that_does_not_react_does_not_keep_a_cancelled_job(desk: Desk, agent: AgentDouble) -> None:
@@ -418,15 +418,15 @@ def test_a_late_result_of_an_earlier_attempt_wins_and_stops_the_later(desk: Desk
     assert desk.state() is S.FINISHED
 
 
-def test_a_failed_job_leaves_a_dead_letter_before_its_story_ends(desk: Desk, agent: AgentDouble) -> None:
+def test_a_failed_job_leaves_a_dead_letter_before_its_last_event(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.failed(agent, desk.running(agent), "invalid_output")
     result: Result = desk.one(effects.StoreResult).result
     desk.see(result, seq=5)
-    assert desk.told() == ["started"]
+    assert desk.published() == ["started"]
     assert desk.one(effects.PublishDead).error == result.error
     desk.do(events.DeadStored("j1"))
-    assert desk.told() == ["failed"]
+    assert desk.published() == ["failed"]
     desk.do(events.EventsStored(("j1",)))
     assert desk.one(effects.AckJob).answer
     assert desk.take(effects.AckResult) == []
@@ -456,10 +456,10 @@ def test_explain_names_the_agent_the_dimension_and_by_how_much(desk: Desk) -> No
     desk.hear(AgentDouble("small", devices=[device(total_mb=4000)]))
     desk.hear(AgentDouble("other", adapters=[offer("m", "text_to_mesh")]))
     record = desk.submit(vram_mb=9000)
-    told = explain(desk.engine.core, record, desk.now)
-    assert told.status == "queued"
-    assert "no agent of the present fleet" in told.summary
-    by_agent = {r.agent_id: r for r in told.reasons}
+    explained = explain(desk.engine.core, record, desk.now)
+    assert explained.status == "queued"
+    assert "no agent of the present fleet" in explained.summary
+    by_agent = {r.agent_id: r for r in explained.reasons}
     assert (by_agent["small"].code, by_agent["small"].short_mb, by_agent["small"].device) == (
         "vram_total",
         5000,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pocket3d.contracts.clock import parse_rfc3339
 from pocket3d.ops import logging
 from pocket3d.ops.embed.logs import into_standard_library
-from pocket3d.ops.redaction import HIDDEN, clean, clean_line
+from pocket3d.ops.logging import _to_json
+from pocket3d.ops.redaction import HIDDEN, clean
 
 SEED = "SU" + "A" * 56
 JWT = "eyJhbGciOiJlZDI1NTE5In0.eyJqdGkiOiJhYmMifQ.c2lnbmF0dXJl"
@@ -129,4 +130,4 @@ _NAMES = st.sampled_from(["event", "job_id", "why", "password", "NKEY_SEED", "to
 
 @given(st.dictionaries(_NAMES, st.one_of(_VALUES, st.dictionaries(_NAMES, _VALUES, max_size=2)), max_size=5))
 def test_a_line_is_cleaned_as_each_of_its_values(line: dict[str, object]) -> None:
-    assert clean_line(dict(line)) == clean(line)
+    assert json.loads(_to_json(None, "info", line)) == clean(line)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pocket3d.gpu_agents.devices.probes import Reading, inventory
+from pocket3d.gpu_agents.devices.probes import inventory
 from pocket3d.gpu_agents.devices.probes.cpu import CpuProbe, memory_mb
 from pocket3d.gpu_agents.devices.probes.inventory import open_devices
 from pocket3d.gpu_agents.devices.probes.nvml import NvmlUnavailableError
+from pocket3d.gpu_agents.devices.probes.port import Reading
 from pocket3d.gpu_agents.devices.spec import CpuPart, DeviceSpecError, cpu_device, fixed_devices, parse_devices
 
 MEMINFO = "MemTotal:       16384000 kB\nMemFree:  100 kB\nMemAvailable:    4096000 kB\nHugePages_Total:       0\n"

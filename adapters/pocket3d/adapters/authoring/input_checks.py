@@ -1,4 +1,6 @@
-"""Checks that the feature base classes share. Each returns the clean value or raises `InvalidInput` with the key."""
+"""Checks that the feature base classes share. Each returns the clean value or raises `InvalidInput` with the key; a
+file that is not there is the host's fault and not the request's: `FileNotFoundError`.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,7 @@ from ..errors import InvalidInput
 
 
 def required_text(inputs: dict[str, Any], key: str, purpose: str) -> str:
-    """A text, stripped, not empty.
-
-    Raises:
-        InvalidInput: missing, empty or no text.
-    """
+    """A text, stripped, not empty."""
     value = inputs.get(key)
     if value is None:
         raise InvalidInput(f"{key} is required for {purpose}", key)
@@ -27,12 +25,7 @@ def required_text(inputs: dict[str, Any], key: str, purpose: str) -> str:
 
 
 def required_file(inputs: dict[str, Any], key: str, formats: Sequence[str], purpose: str) -> Path:
-    """A local file with one of the suffixes.
-
-    Raises:
-        InvalidInput: missing, or of another format.
-        FileNotFoundError: the file is not there: the host's fault, not the request's.
-    """
+    """A local file with one of the suffixes."""
     value = inputs.get(key)
     if value is None or value == "":
         raise InvalidInput(f"{key} is required for {purpose}", key)
@@ -53,12 +46,7 @@ def checked_file(value: Any, key: str, formats: Sequence[str]) -> Path:
 
 
 def image_files(inputs: dict[str, Any], formats: Sequence[str], max_images: int) -> list[Path]:
-    """The images of `image_path` (one) or `image_paths` (one or a list); empty if neither is given.
-
-    Raises:
-        InvalidInput: too many, or of another format.
-        FileNotFoundError: a file is not there.
-    """
+    """The images of `image_path` (one) or `image_paths` (one or a list); empty if neither is given."""
     for key in ("image_paths", "image_path"):
         value = inputs.get(key)
         if value is None or value == "" or value == []:
@@ -76,11 +64,7 @@ def image_field(inputs: dict[str, Any]) -> str:
 
 
 def whole_number(inputs: dict[str, Any], key: str, default: int, minimum: int, maximum: int) -> int:
-    """A whole number within the limits (both included).
-
-    Raises:
-        InvalidInput: it is not.
-    """
+    """A whole number within the limits (both included)."""
     value = inputs.get(key)
     if value is None:
         return default

@@ -21,15 +21,14 @@ class RequestAccess:
     def __init__(self) -> None:
         self._device: str | None = None
         self._active: list[RunContext] = []
-        self._idle_run: RunContext | None = None
+        #: Stands for the request where none runs: nobody hears its progress or cancels it.
+        self._idle_run = RunContext()
         self._state_lock = threading.Lock()
 
     @property
     def device(self) -> str:
         """`cuda` or `cpu`: what the model may use. An adapter may set it (`cuda:0`)."""
-        if self._device is not None:
-            return self._device
-        return process_device()
+        return process_device() if self._device is None else self._device
 
     @device.setter
     def device(self, value: str) -> None:
@@ -38,29 +37,19 @@ class RequestAccess:
     @property
     def output_dir(self) -> Path:
         """The folder of this request's files; outside a request a fresh temporary folder of this object."""
-        run = self._run()
-        if run is None:
-            with self._state_lock:
-                if self._idle_run is None:
-                    self._idle_run = RunContext()
-                run = self._idle_run
-        return run.output_dir
+        return self._run().output_dir
 
     @property
     def published_inputs(self) -> dict[str, Any] | None:
         """The inputs as published, with references in place of local files; None where they are the same."""
-        run = self._run()
-        if run is None or run.published_inputs is None:
-            return None
-        return copy.deepcopy(dict(run.published_inputs))
+        published = self._run().published_inputs
+        return None if published is None else copy.deepcopy(dict(published))
 
     def report_progress(
         self, fraction: float | None = None, stage: str | None = None, message: str | None = None
     ) -> None:
         """Tell how far this request is (0..1, None for unknown). Cheap: at most 10 a second leave the process."""
-        run = self._run()
-        if run is not None:
-            run.progress(fraction, stage, message)
+        self._run().progress(fraction, stage, message)
 
     def step(self, fraction: float, stage: str) -> None:
         """Begin a step: end here if the job was cancelled, else tell how far it is (0..1) and what comes now.
@@ -81,9 +70,7 @@ class RequestAccess:
         Raises:
             JobCancelled: somebody asked for the end of this job.
         """
-        run = self._run()
-        if run is not None:
-            run.check()
+        self._run().check()
 
     async def sleep(self, seconds: float) -> None:
         """`asyncio.sleep` that a cancel ends.
@@ -92,13 +79,16 @@ class RequestAccess:
             JobCancelled: somebody asked for the end of this job.
         """
         run = self._run()
-        if run is None:
-            await asyncio.sleep(seconds)
-            return
         run.check()
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
-        forget = run.on_cancel(lambda: _wake(loop, woken))
+
+        def wake() -> None:
+            # The loop may have ended between the cancel and now.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(woken.set)
+
+        forget = run.on_cancel(wake)
         try:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(woken.wait(), seconds)
@@ -109,19 +99,12 @@ class RequestAccess:
     def report_vram_peak(self, megabytes: float) -> None:
         """Tell this request's peak where the framework cannot know it (memory outside torch). The highest counts."""
         run = self._run()
-        if run is not None:
-            run.vram_peak_mb = max(run.vram_peak_mb or 0, math.ceil(megabytes))
+        run.vram_peak_mb = max(run.vram_peak_mb or 0, math.ceil(megabytes))
 
-    def _run(self) -> RunContext | None:
+    def _run(self) -> RunContext:
         run = current_run.get()
         if run is not None:
             return run
         # A thread that the model itself started has no context; while one request runs it can only be that one's.
         active = self._active
-        return active[0] if len(active) == 1 else None
-
-
-def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    # The loop may have ended between the cancel and now.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(event.set)
+        return active[0] if len(active) == 1 else self._idle_run

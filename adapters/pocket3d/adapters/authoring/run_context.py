@@ -45,8 +45,9 @@ class RunContext:
         self.vram_peak_mb: int | None = None
         self._output_dir = output_dir
         self._on_progress = on_progress
-        self._cancelled = False
-        self._waiters: list[Callable[[], None]] = []
+        #: True once somebody asked for the end.
+        self.cancelled = False
+        self._waiters: set[Callable[[], None]] = set()
         self._lock = threading.Lock()
 
     @property
@@ -57,32 +58,22 @@ class RunContext:
                 self._output_dir = Path(tempfile.mkdtemp(prefix="pocket3d-"))
             return self._output_dir
 
-    @property
-    def cancelled(self) -> bool:
-        """True once somebody asked for the end."""
-        return self._cancelled
-
     def cancel(self) -> None:
         """Cancel the request: `check` raises from now on. Thread-safe, may be called twice."""
         with self._lock:
-            self._cancelled = True
-            waiters, self._waiters = self._waiters, []
+            self.cancelled = True
+            waiters, self._waiters = self._waiters, set()
         for wake in waiters:
             wake()
 
     def on_cancel(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Have `wake()` called at the cancel (at once if that was before); returns what takes it back."""
         with self._lock:
-            if not self._cancelled:
-                self._waiters.append(wake)
-                return lambda: self._forget(wake)
+            if not self.cancelled:
+                self._waiters.add(wake)
+                return lambda: self._waiters.discard(wake)
         wake()
         return lambda: None
-
-    def _forget(self, wake: Callable[[], None]) -> None:
-        with self._lock:
-            if wake in self._waiters:
-                self._waiters.remove(wake)
 
     def check(self) -> None:
         """Refuse to go on with a cancelled request.
@@ -90,7 +81,7 @@ class RunContext:
         Raises:
             JobCancelled: somebody asked for the end.
         """
-        if self._cancelled:
+        if self.cancelled:
             raise JobCancelled("the job was cancelled")
 
     def progress(self, fraction: float | None, stage: str | None, message: str | None) -> None:

@@ -6,11 +6,12 @@ import importlib
 from typing import Any, ClassVar
 
 from ..base import BaseModel
-from ..catalogue.installed import missing_packages
+from ..catalogue.needs import missing_packages
 
 
 class WeightFreeModel(BaseModel):
-    """Nothing to load or to unload; put it before the feature's base class.
+    """Nothing to load or to unload; put it before the feature's base class. Heavy imports belong in `_process_request`:
+    the class can then be described without them.
 
         class BrickAdapter(WeightFreeModel, TextToTextureModel):
             adapter_id = "brick-texture"

@@ -27,40 +27,34 @@ _RAW = {"texture": False}
 _TEXTURED = {"texture": True}
 #: Arguments that a former id implies beside the adapter that it stands for.
 _IMPLIED: dict[str, dict[str, Any]] = {
-    "hunyuan3d_2_0_image_to_raw_mesh": _RAW,
-    "hunyuan3d_2_0_image_to_textured_mesh": _TEXTURED,
-    "hunyuan3d_image_to_raw_mesh": _RAW,
-    "hunyuan3d_image_to_textured_mesh": _TEXTURED,
-    "hunyuan3dv21_image_to_raw_mesh": _RAW,
-    "hunyuan3dv21_image_to_textured_mesh": _TEXTURED,
+    f"{family}_image_to_{kind}_mesh": config
+    for family in ("hunyuan3d_2_0", "hunyuan3d", "hunyuan3dv21")
+    for kind, config in (("raw", _RAW), ("textured", _TEXTURED))
 }
 
 ID_ALIASES: dict[str, Alias] = {former: Alias(ours, _IMPLIED.get(former, {})) for former, ours in FORMER_IDS.items()}
 
-CLASS_ALIASES: dict[str, Alias] = {
+_CLASSES: dict[str, Alias] = {
     # The guide's, one module for each family.
-    "adapters.trellis_adapter.TrellisTextToMeshAdapter": Alias("trellis-text-to-mesh"),
-    "adapters.trellis_adapter.TrellisImageToMeshAdapter": Alias("trellis-image-to-mesh"),
-    "adapters.hunyuan3d_adapter.Hunyuan3DTextToMeshAdapter": Alias("hunyuan3d-text-to-mesh"),
-    "adapters.hunyuan3d_adapter.Hunyuan3DImageToMeshAdapter": Alias("hunyuan3d-image-to-mesh"),
-    "adapters.unirig_adapter.UniRigAdapter": Alias("unirig-auto-rigging"),
-    "adapters.partfield_adapter.PartFieldSegmentationAdapter": Alias("partfield-segmentation"),
+    "trellis_adapter.TrellisTextToMeshAdapter": Alias("trellis-text-to-mesh"),
+    "trellis_adapter.TrellisImageToMeshAdapter": Alias("trellis-image-to-mesh"),
+    "hunyuan3d_adapter.Hunyuan3DTextToMeshAdapter": Alias("hunyuan3d-text-to-mesh"),
+    "hunyuan3d_adapter.Hunyuan3DImageToMeshAdapter": Alias("hunyuan3d-image-to-mesh"),
+    "unirig_adapter.UniRigAdapter": Alias("unirig-auto-rigging"),
+    "partfield_adapter.PartFieldSegmentationAdapter": Alias("partfield-segmentation"),
     # The former system's.
-    "adapters.trellis_adapter.TrellisTextToTexturedMeshAdapter": Alias("trellis-text-to-mesh"),
-    "adapters.trellis_adapter.TrellisImageToTexturedMeshAdapter": Alias("trellis-image-to-mesh"),
-    "adapters.trellis_adapter.TrellisTextMeshPaintingAdapter": Alias("trellis-text-painting"),
-    "adapters.trellis_adapter.TrellisImageMeshPaintingAdapter": Alias("trellis-image-painting"),
-    "adapters.hunyuan3d_adapter_v20.Hunyuan3DV20ImageToRawMeshAdapter": Alias("hunyuan3d-image-to-mesh", _RAW),
-    "adapters.hunyuan3d_adapter_v20.Hunyuan3DV20ImageToTexturedMeshAdapter": Alias(
-        "hunyuan3d-image-to-mesh", _TEXTURED
-    ),
-    "adapters.hunyuan3d_adapter_v20.Hunyuan3DV20ImageMeshPaintingAdapter": Alias("hunyuan3d-painting"),
-    "adapters.hunyuan3d_adapter_v21.Hunyuan3DV21ImageToRawMeshAdapter": Alias("hunyuan3d-2.1-image-to-mesh", _RAW),
-    "adapters.hunyuan3d_adapter_v21.Hunyuan3DV21ImageToTexturedMeshAdapter": Alias(
-        "hunyuan3d-2.1-image-to-mesh", _TEXTURED
-    ),
-    "adapters.hunyuan3d_adapter_v21.Hunyuan3DV21ImageMeshPaintingAdapter": Alias("hunyuan3d-2.1-painting"),
+    "trellis_adapter.TrellisTextToTexturedMeshAdapter": Alias("trellis-text-to-mesh"),
+    "trellis_adapter.TrellisImageToTexturedMeshAdapter": Alias("trellis-image-to-mesh"),
+    "trellis_adapter.TrellisTextMeshPaintingAdapter": Alias("trellis-text-painting"),
+    "trellis_adapter.TrellisImageMeshPaintingAdapter": Alias("trellis-image-painting"),
+    "hunyuan3d_adapter_v20.Hunyuan3DV20ImageToRawMeshAdapter": Alias("hunyuan3d-image-to-mesh", _RAW),
+    "hunyuan3d_adapter_v20.Hunyuan3DV20ImageToTexturedMeshAdapter": Alias("hunyuan3d-image-to-mesh", _TEXTURED),
+    "hunyuan3d_adapter_v20.Hunyuan3DV20ImageMeshPaintingAdapter": Alias("hunyuan3d-painting"),
+    "hunyuan3d_adapter_v21.Hunyuan3DV21ImageToRawMeshAdapter": Alias("hunyuan3d-2.1-image-to-mesh", _RAW),
+    "hunyuan3d_adapter_v21.Hunyuan3DV21ImageToTexturedMeshAdapter": Alias("hunyuan3d-2.1-image-to-mesh", _TEXTURED),
+    "hunyuan3d_adapter_v21.Hunyuan3DV21ImageMeshPaintingAdapter": Alias("hunyuan3d-2.1-painting"),
 }
+CLASS_ALIASES = {f"adapters.{path}": alias for path, alias in _CLASSES.items()}
 
 
 class Target(NamedTuple):
@@ -89,7 +83,6 @@ def of_class(class_path: str, folders: Iterable[str] = ()) -> Target | None:
 
 
 def _target(alias: Alias) -> Target | None:
-    for builtin in BUILTIN_ADAPTERS:
-        if builtin.adapter_id == alias.adapter_id:
-            return Target(builtin.class_path, dict(alias.config))
-    return None
+    paths = {each.adapter_id: each.class_path for each in BUILTIN_ADAPTERS}
+    path = paths.get(alias.adapter_id)
+    return None if path is None else Target(path, dict(alias.config))

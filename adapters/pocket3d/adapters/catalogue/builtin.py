@@ -15,117 +15,42 @@ class BuiltinAdapter(NamedTuple):
     recipe: str | None = None
 
 
+_ROOT = "pocket3d.adapters"
+
+
+def _free(adapter_id: str, path: str, feature: str) -> BuiltinAdapter:
+    """An adapter that computes without weights: the class `name` of the family's module, from `family.name`."""
+    family, name = path.split(".")
+    return BuiltinAdapter(adapter_id, f"{_ROOT}.weight_free.{family}.adapter.{name}", feature)
+
+
+def _upstream(adapter_id: str, path: str, feature: str, recipe: str = "recipe") -> BuiltinAdapter:
+    """An adapter of a foreign system, in the same way, with the family's module that holds its recipe."""
+    family, name = path.split(".")
+    root = f"{_ROOT}.upstream.{family}"
+    return BuiltinAdapter(adapter_id, f"{root}.adapter.{name}", feature, f"{root}.{recipe}")
+
+
 BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
-    BuiltinAdapter("echo", "pocket3d.adapters.echo.EchoAdapter", "echo"),
-    BuiltinAdapter(
-        "procedural-text-to-mesh",
-        "pocket3d.adapters.weight_free.procedural.adapter.ProceduralTextToMeshAdapter",
-        "text_to_mesh",
-    ),
-    BuiltinAdapter(
-        "silhouette-image-to-mesh",
-        "pocket3d.adapters.weight_free.silhouette.adapter.SilhouetteImageToMeshAdapter",
-        "image_to_mesh",
-    ),
-    BuiltinAdapter(
-        "silhouette-multimodal-to-mesh",
-        "pocket3d.adapters.weight_free.multimodal.adapter.SilhouetteMultimodalToMeshAdapter",
-        "multimodal_to_mesh",
-    ),
-    BuiltinAdapter(
-        "trimesh-mesh-conversion",
-        "pocket3d.adapters.weight_free.conversion.adapter.TrimeshMeshConversionAdapter",
-        "mesh_conversion",
-    ),
-    BuiltinAdapter(
-        "shape-diameter-segmentation",
-        "pocket3d.adapters.weight_free.segmentation.adapter.ShapeDiameterSegmentationAdapter",
-        "mesh_segmentation",
-    ),
-    BuiltinAdapter(
-        "hole-filling-part-completion",
-        "pocket3d.adapters.weight_free.completion.adapter.HoleFillingPartCompletionAdapter",
-        "part_completion",
-    ),
-    BuiltinAdapter(
-        "unirig-auto-rigging",
-        "pocket3d.adapters.upstream.unirig.adapter.UniRigAdapter",
-        "auto_rig",
-        recipe="pocket3d.adapters.upstream.unirig.recipe",
-    ),
-    BuiltinAdapter(
-        "partfield-segmentation",
-        "pocket3d.adapters.upstream.partfield.adapter.PartFieldSegmentationAdapter",
-        "mesh_segmentation",
-        recipe="pocket3d.adapters.upstream.partfield.recipe",
-    ),
-    BuiltinAdapter(
-        "trellis-text-to-mesh",
-        "pocket3d.adapters.upstream.trellis.adapter.TrellisTextToMeshAdapter",
-        "text_to_mesh",
-        recipe="pocket3d.adapters.upstream.trellis.recipe",
-    ),
-    BuiltinAdapter(
-        "trellis-image-to-mesh",
-        "pocket3d.adapters.upstream.trellis.adapter.TrellisImageToMeshAdapter",
-        "image_to_mesh",
-        recipe="pocket3d.adapters.upstream.trellis.recipe",
-    ),
-    BuiltinAdapter(
-        "trellis-text-painting",
-        "pocket3d.adapters.upstream.trellis.adapter.TrellisTextPaintingAdapter",
-        "text_to_texture",
-        recipe="pocket3d.adapters.upstream.trellis.recipe",
-    ),
-    BuiltinAdapter(
-        "trellis-image-painting",
-        "pocket3d.adapters.upstream.trellis.adapter.TrellisImagePaintingAdapter",
-        "image_to_texture",
-        recipe="pocket3d.adapters.upstream.trellis.recipe",
-    ),
-    BuiltinAdapter(
-        "procedural-text-to-texture",
-        "pocket3d.adapters.weight_free.texturing.adapter.ProceduralTextToTextureAdapter",
-        "text_to_texture",
-    ),
-    BuiltinAdapter(
-        "projection-image-to-texture",
-        "pocket3d.adapters.weight_free.projection.adapter.ProjectionImageToTextureAdapter",
-        "image_to_texture",
-    ),
-    BuiltinAdapter(
-        "hunyuan3d-image-to-mesh",
-        "pocket3d.adapters.upstream.hunyuan3d.adapter.Hunyuan3DImageToMeshAdapter",
-        "image_to_mesh",
-        recipe="pocket3d.adapters.upstream.hunyuan3d.recipe",
-    ),
-    BuiltinAdapter(
-        "hunyuan3d-text-to-mesh",
-        "pocket3d.adapters.upstream.hunyuan3d.adapter.Hunyuan3DTextToMeshAdapter",
-        "text_to_mesh",
-        recipe="pocket3d.adapters.upstream.hunyuan3d.recipe_text",
-    ),
-    BuiltinAdapter(
-        "hunyuan3d-painting",
-        "pocket3d.adapters.upstream.hunyuan3d.adapter.Hunyuan3DPaintingAdapter",
-        "image_to_texture",
-        recipe="pocket3d.adapters.upstream.hunyuan3d.recipe",
-    ),
-    BuiltinAdapter(
-        "hunyuan3d-2.1-image-to-mesh",
-        "pocket3d.adapters.upstream.hunyuan3d.adapter.Hunyuan3D21ImageToMeshAdapter",
-        "image_to_mesh",
-        recipe="pocket3d.adapters.upstream.hunyuan3d.recipe_2_1",
-    ),
-    BuiltinAdapter(
-        "hunyuan3d-2.1-painting",
-        "pocket3d.adapters.upstream.hunyuan3d.adapter.Hunyuan3D21PaintingAdapter",
-        "image_to_texture",
-        recipe="pocket3d.adapters.upstream.hunyuan3d.recipe_2_1",
-    ),
-    BuiltinAdapter(
-        "curve-skeleton-auto-rig",
-        "pocket3d.adapters.weight_free.rigging.adapter.CurveSkeletonAutoRigAdapter",
-        "auto_rig",
-    ),
+    BuiltinAdapter("echo", f"{_ROOT}.echo.EchoAdapter", "echo"),
+    _free("procedural-text-to-mesh", "procedural.ProceduralTextToMeshAdapter", "text_to_mesh"),
+    _free("silhouette-image-to-mesh", "silhouette.SilhouetteImageToMeshAdapter", "image_to_mesh"),
+    _free("silhouette-multimodal-to-mesh", "multimodal.SilhouetteMultimodalToMeshAdapter", "multimodal_to_mesh"),
+    _free("trimesh-mesh-conversion", "conversion.TrimeshMeshConversionAdapter", "mesh_conversion"),
+    _free("shape-diameter-segmentation", "segmentation.ShapeDiameterSegmentationAdapter", "mesh_segmentation"),
+    _free("hole-filling-part-completion", "completion.HoleFillingPartCompletionAdapter", "part_completion"),
+    _upstream("unirig-auto-rigging", "unirig.UniRigAdapter", "auto_rig"),
+    _upstream("partfield-segmentation", "partfield.PartFieldSegmentationAdapter", "mesh_segmentation"),
+    _upstream("trellis-text-to-mesh", "trellis.TrellisTextToMeshAdapter", "text_to_mesh"),
+    _upstream("trellis-image-to-mesh", "trellis.TrellisImageToMeshAdapter", "image_to_mesh"),
+    _upstream("trellis-text-painting", "trellis.TrellisTextPaintingAdapter", "text_to_texture"),
+    _upstream("trellis-image-painting", "trellis.TrellisImagePaintingAdapter", "image_to_texture"),
+    _free("procedural-text-to-texture", "texturing.ProceduralTextToTextureAdapter", "text_to_texture"),
+    _free("projection-image-to-texture", "projection.ProjectionImageToTextureAdapter", "image_to_texture"),
+    _upstream("hunyuan3d-image-to-mesh", "hunyuan3d.Hunyuan3DImageToMeshAdapter", "image_to_mesh"),
+    _upstream("hunyuan3d-text-to-mesh", "hunyuan3d.Hunyuan3DTextToMeshAdapter", "text_to_mesh", "recipe_text"),
+    _upstream("hunyuan3d-painting", "hunyuan3d.Hunyuan3DPaintingAdapter", "image_to_texture"),
+    _upstream("hunyuan3d-2.1-image-to-mesh", "hunyuan3d.Hunyuan3D21ImageToMeshAdapter", "image_to_mesh", "recipe_2_1"),
+    _upstream("hunyuan3d-2.1-painting", "hunyuan3d.Hunyuan3D21PaintingAdapter", "image_to_texture", "recipe_2_1"),
+    _free("curve-skeleton-auto-rig", "rigging.CurveSkeletonAutoRigAdapter", "auto_rig"),
 )

@@ -1,4 +1,6 @@
-"""Makes an adapter from its specification: import, licence, construction, each with an error a person can act on."""
+"""Makes an adapter from its specification: import, licence, construction. Where one fails, `AdapterUnavailable` says
+why, for a person to act on.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,10 @@ from pocket3d.contracts.worker_frames import AdapterSpec
 
 from ..base import BaseModel
 from ..errors import AdapterUnavailable
-from .construction import constructor_parameters
 
 
 def load_class(class_path: str) -> type[BaseModel]:
-    """Import `module.Class`.
-
-    Raises:
-        AdapterUnavailable: the module cannot be imported, has no such class, or it is no `BaseModel`.
-    """
+    """Import `module.Class`."""
     module_name, _, class_name = class_path.rpartition(".")
     if not module_name or not class_name:
         raise AdapterUnavailable(f"class {class_path!r}: want module.Class")
@@ -46,12 +43,17 @@ def _import_problem(module_name: str, error: BaseException) -> str:
     return f"importing {module_name} failed: {type(error).__name__}: {error}"
 
 
-def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> BaseModel:
-    """Construct the adapter. A class that demands `model_id` and is given none gets the adapter's id.
+def constructor_parameters(cls: type) -> Mapping[str, inspect.Parameter]:
+    """The arguments that a class takes, without `self`: those that it states as its signature, or its constructor's."""
+    stated = getattr(cls, "__signature__", None)
+    if isinstance(stated, inspect.Signature):
+        return stated.parameters
+    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]  # looked at, not called
+    return dict(list(parameters.items())[1:])
 
-    Raises:
-        AdapterUnavailable: arguments that the class does not take, or does not like; missing files or packages.
-    """
+
+def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> BaseModel:
+    """Construct the adapter. A class that demands `model_id` and is given none gets the adapter's id."""
     arguments = dict(config)
     parameters = constructor_parameters(cls)
     wanted = parameters.get("model_id")
@@ -72,11 +74,7 @@ def build(cls: type[BaseModel], adapter_id: str, config: Mapping[str, Any]) -> B
 
 
 def check_license(cls: type[BaseModel], spec: AdapterSpec) -> None:
-    """Refuse an adapter whose licence was not accepted.
-
-    Raises:
-        AdapterUnavailable: its licence needs an explicit yes and has none.
-    """
+    """Refuse an adapter whose licence was not accepted."""
     terms = cls.license_info
     if terms is not None and terms.requires_acceptance and not spec.accept_license:
         raise AdapterUnavailable(
@@ -91,11 +89,7 @@ def extend_path(folders: list[str]) -> None:
 
 
 def from_spec(spec: AdapterSpec) -> BaseModel:
-    """Construct the adapter of a specification; its model is not loaded.
-
-    Raises:
-        AdapterUnavailable: says why.
-    """
+    """Construct the adapter of a specification; its model is not loaded."""
     extend_path(spec.path)
     cls = load_class(spec.class_path)
     check_license(cls, spec)

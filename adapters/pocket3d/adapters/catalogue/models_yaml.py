@@ -147,11 +147,14 @@ class _Reader:
         self._adapter_id(adapter_id, place)
         entry = self._mapping({} if value is None else value, place, _ENTRY)
         config = entry.get("config")
-        devices = self._devices(entry.get("devices"), (*place, "devices"))
         env = self._mapping(entry.get("env") or {}, (*place, "env"), None)
         python = self._text(entry, place, "python")
+        # A bare name is for PATH; the path of a venv's python must not be resolved, the venv is where its link stands.
+        if python is not None and (os.sep in python or python.startswith("~")):
+            python = self._absolute(python)
         path = self._folders(entry.get("path"), (*place, "path"))
         target = self._target(adapter_id, entry, path, place)
+        feature = self._text(entry, place, "feature")
         if "class" in entry and str(self._folder) not in path:
             # It may lie in a module beside the file.
             path = [*path, str(self._folder)]
@@ -159,14 +162,14 @@ class _Reader:
             adapter_id=adapter_id,
             class_path=target.class_path,
             config={**target.config, **self._config({} if config is None else config, (*place, "config"))},
-            feature=self._feature(entry, place),
+            feature=None if feature is None else self._feature(feature, (*place, "feature")),
             path=path,
-            devices=devices,
+            devices=self._devices(entry.get("devices"), (*place, "devices")),
             accept_license=self._flag(entry, place, "accept_license", False),
         )
         return ConfiguredAdapter(
             spec=spec,
-            python=None if python is None else self._interpreter(python),
+            python=python,
             env={name: self._variable(each, (*place, "env", name)) for name, each in env.items()},
         )
 
@@ -184,11 +187,7 @@ class _Reader:
             raise self._source.error((*place, "class"), f'{given!r}: want "module.Class"')
         return aliases.of_class(given, path) or aliases.Target(given, {})
 
-    def _feature(self, entry: dict[str, Any], place: Place) -> str | None:
-        given = self._text(entry, place, "feature")
-        return None if given is None else self._feature_name(given, (*place, "feature"))
-
-    def _feature_name(self, name: str, place: Place) -> str:
+    def _feature(self, name: str, place: Place) -> str:
         if not FEATURE_PATTERN.fullmatch(name):
             raise self._source.error(place, f"feature {name!r}: want 1 to 48 of a-z, 0-9 and _")
         return canonical(name)
@@ -211,16 +210,10 @@ class _Reader:
         raise self._source.error(place, f"{type(value).__name__}: put it in quotes to pass it as a text")
 
     def _folders(self, value: Any, place: Place) -> list[str]:
-        given = [value] if isinstance(value, str) else value
-        if given is None:
-            return []
+        given = [value] if isinstance(value, str) else [] if value is None else value
         if not isinstance(given, list) or not all(isinstance(each, str) and each for each in given):
             raise self._source.error(place, "want a folder or a list of folders")
         return [self._absolute(each) for each in given]
-
-    def _interpreter(self, python: str) -> str:
-        # A bare name is for PATH; the path of a venv's python must not be resolved, the venv is where its link stands.
-        return self._absolute(python) if os.sep in python or python.startswith("~") else python
 
     def _absolute(self, text: str) -> str:
         return os.path.abspath(self._folder / Path(text).expanduser())  # noqa: PTH100
@@ -231,9 +224,9 @@ class _Reader:
         return str(value)
 
     def _devices(self, value: Any, place: Place) -> list[str] | None:
-        given = [value] if isinstance(value, str) else value
-        if given is None:
+        if value is None:
             return None
+        given = [value] if isinstance(value, str) else value
         if not isinstance(given, list) or not given or any(each not in DEVICE_KINDS for each in given):
             raise self._source.error(place, f"want a list of {' and '.join(DEVICE_KINDS)}, got {value!r}")
         return [str(each) for each in given]
@@ -247,7 +240,7 @@ class _Reader:
                 raise self._source.error(here, "want a list of adapter ids")
             for index, each in enumerate(ids):
                 self._adapter_id(each, (*here, index))
-            known = preferred.setdefault(self._feature_name(name, here), [])
+            known = preferred.setdefault(self._feature(name, here), [])
             known += [each for each in with_ours(ids) if each not in known]
         return preferred
 
@@ -269,16 +262,12 @@ class _Reader:
 
     def _text(self, entry: dict[str, Any], place: Place, key: str) -> str | None:
         value = entry.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, str) or not value.strip():
+        if value is not None and not (isinstance(value, str) and value.strip()):
             raise self._source.error((*place, key), f"want a text, got {value!r}")
         return value
 
     def _flag(self, entry: dict[str, Any], place: Place, key: str, default: bool) -> bool:
         value = entry.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
+        if value is not None and not isinstance(value, bool):
             raise self._source.error((*place, key), f"want true or false, got {value!r}")
-        return value
+        return default if value is None else value

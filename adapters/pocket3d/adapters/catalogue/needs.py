@@ -1,4 +1,4 @@
-"""Finds out what an adapter of a foreign system lacks on this host: packages, a checkout, weights. Imports nothing."""
+"""Finds out what an adapter lacks on this host: packages, a checkout, weights. Imports nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-__all__ = ["installed", "what_is_missing"]
+
+def missing_packages(names: Iterable[str]) -> str | None:
+    """In words which top-level modules are not installed that come with the extra `agent`, or None."""
+    missing = [name for name in names if not installed(name)]
+    return f"not installed: {', '.join(missing)}; pip install 'pocket3d-studio[agent]'" if missing else None
 
 
 def what_is_missing(

@@ -47,11 +47,7 @@ class ProcessError(Exception):
 
 
 def describe(python: str, env: Mapping[str, str], spec: AdapterSpec) -> AdapterDescription:
-    """Ask an adapter's own interpreter for the adapter's description.
-
-    Raises:
-        ProcessError: no answer.
-    """
+    """Ask an adapter's own interpreter for the adapter's description; a `ProcessError` if there is none."""
     # A description may be longer than a pipe holds, so the answer goes through a file.
     with tempfile.TemporaryFile() as answer:
         try:
@@ -76,7 +72,7 @@ def describe(python: str, env: Mapping[str, str], spec: AdapterSpec) -> AdapterD
 
 
 class CheckedWorker:
-    """A worker process. Leaving its `with` block ends it and all its children.
+    """A worker process. Leaving its `with` block ends it and all its children. Its methods raise `ProcessError`.
 
     Args:
         python: the interpreter.
@@ -122,41 +118,20 @@ class CheckedWorker:
         self.process.wait()
 
     def begin_load(self, spec: AdapterSpec, device_kind: str, vram_mb: int) -> None:
-        """Await the worker's greeting and send it the adapter to load.
-
-        Raises:
-            ProcessError: it is gone, silent, or speaks another protocol.
-        """
+        """Await the worker's greeting and send it the adapter to load."""
         hello = self._next(Hello, _HELLO_S, "say hello")
         if hello.protocol != PROTOCOL:
             raise ProcessError(f"it speaks protocol {hello.protocol}, this kit {PROTOCOL}: its pocket3d is another one")
         self.send(LoadModel(spec=spec, device=f"{device_kind}-0", device_kind=device_kind, vram_mb=vram_mb))
 
     def load(self, spec: AdapterSpec, device_kind: str, vram_mb: int, timeout_s: float) -> ModelLoaded | LoadFailed:
-        """Load the model.
-
-        Raises:
-            ProcessError: it ended, hung or broke the protocol.
-        """
+        """Load the model."""
         self.begin_load(spec, device_kind, vram_mb)
         answer: ModelLoaded | LoadFailed = self._next((ModelLoaded, LoadFailed), timeout_s, "load")
         return answer
 
     def run(self, run_id: str, feature: str, inputs: dict[str, Any], **fields: Any) -> Path:
-        """Start a request.
-
-        Args:
-            run_id: its name, and the job's.
-            feature: what it is for.
-            inputs: with local paths.
-            fields: further ones of `RunJob`.
-
-        Returns:
-            The folder of its outputs.
-
-        Raises:
-            ProcessError: the worker is gone.
-        """
+        """Start a request with local paths and further fields of `RunJob`; returns the folder of its outputs."""
         job_dir = self.folder / "jobs" / run_id
         output_dir = job_dir / "output"
         output_dir.mkdir(parents=True)
@@ -175,11 +150,7 @@ class CheckedWorker:
         return output_dir
 
     def end(self, run_id: str, timeout_s: float) -> RunFinished | RunFailed | None:
-        """Wait for a request's end; None if there is none in time.
-
-        Raises:
-            ProcessError: the worker is gone.
-        """
+        """Wait for a request's end; None if there is none in time."""
         found: RunFinished | RunFailed | None = self.wait((RunFinished, RunFailed), timeout_s, run_id)
         return found
 
@@ -207,11 +178,7 @@ class CheckedWorker:
         return self._printed().decode(errors="replace").splitlines()
 
     def send(self, frame: Frame) -> None:
-        """Send a frame.
-
-        Raises:
-            ProcessError: the worker is gone.
-        """
+        """Send a frame."""
         try:
             self.socket.settimeout(_HELLO_S)
             self.socket.sendall(pack(frame))
@@ -221,11 +188,7 @@ class CheckedWorker:
             self.socket.settimeout(_POLL_S)
 
     def wait(self, kinds: Any, timeout_s: float, run_id: str | None = None) -> Any:
-        """Return the first frame of these kinds (of that run), heard already or awaited; None if none comes in time.
-
-        Raises:
-            ProcessError: the worker ended without it.
-        """
+        """Return the first frame of these kinds (of that run), heard already or awaited; None if none comes in time."""
         ends = time.monotonic() + timeout_s
         looked = 0
         alive = True

@@ -1,8 +1,7 @@
-"""Files and inputs with which an adapter is tried: made here from the standard library alone, the same every time."""
+"""Files and inputs with which an adapter is tried: made here, the same every time; needs what workers need."""
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 import zlib
@@ -12,6 +11,8 @@ from typing import Any
 
 from pocket3d.contracts.features import required_inputs
 from pocket3d.contracts.jobs import is_file_key
+
+from ..mesh.read.glb_container import pack
 
 PROMPT = "a red chair with four legs"
 SEED = 7
@@ -51,6 +52,8 @@ def write_sample_mesh(path: Path) -> Path:
 def _glb(points: list[tuple[float, float, float]], triangles: list[tuple[int, int, int]]) -> bytes:
     """One indexed mesh in the binary container of glTF 2.0 (Khronos, section 4)."""
     places = b"".join(struct.pack("<3f", *point) for point in points)
+    # As the file's floats say them: the validator compares exactly.
+    written = list(struct.iter_unpack("<3f", places))
     indices = b"".join(struct.pack("<3H", *triangle) for triangle in triangles)
     head = {
         "asset": {"version": "2.0", "generator": "pocket3d check"},
@@ -64,9 +67,8 @@ def _glb(points: list[tuple[float, float, float]], triangles: list[tuple[int, in
                 "componentType": 5126,
                 "count": len(points),
                 "type": "VEC3",
-                # As the file's floats say them: the validator compares exactly.
-                "min": _single([min(axis) for axis in zip(*points, strict=True)]),
-                "max": _single([max(axis) for axis in zip(*points, strict=True)]),
+                "min": list(map(min, zip(*written, strict=True))),
+                "max": list(map(max, zip(*written, strict=True))),
             },
             {"bufferView": 1, "componentType": 5123, "count": 3 * len(triangles), "type": "SCALAR"},
         ],
@@ -76,16 +78,7 @@ def _glb(points: list[tuple[float, float, float]], triangles: list[tuple[int, in
         ],
         "buffers": [{"byteLength": len(places) + len(indices)}],
     }
-    text = json.dumps(head, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    data = places + indices
-    data += b"\0" * (-len(data) % 4)
-    body = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(data), 0x004E4942) + data
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
-
-
-def _single(values: list[float]) -> list[float]:
-    return list(struct.unpack(f"<{len(values)}f", struct.pack(f"<{len(values)}f", *values)))
+    return pack(head, places + indices)
 
 
 def write_sample_image(path: Path) -> Path:
@@ -108,13 +101,11 @@ def write_sample_image(path: Path) -> Path:
                 colour = [shade, shade, shade + 6]
             rows += bytes(min(255, max(0, round(channel + grain))) for channel in colour)
     header = struct.pack(">IIBBBBB", _PIXELS, _PIXELS, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows), 6)), (b"IEND", b""))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks))
+    image = b"\x89PNG\r\n\x1a\n"
+    for name, data in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows), 6)), (b"IEND", b"")):
+        image += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    path.write_bytes(image)
     return path
-
-
-def _chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def sample_inputs(

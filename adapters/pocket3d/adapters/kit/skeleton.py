@@ -56,6 +56,17 @@ _BASES: dict[str, _Base] = {
 }
 _OTHER = _Base("base", "BaseModel", (), "key=value")
 
+_ANSWER = """\
+        # The inputs are checked, and the common part of the answer is there: output_mesh_path, success, ...
+        response: dict[str, Any] = super()._process_request(inputs)"""
+_OTHERS_ANSWER = "        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))"
+_WORK = """\
+        # The placeholder is a dumbbell: put your model's mesh here.
+        write_sample_mesh(Path(response["output_mesh_path"]))"""
+_MESH_WORK = """\
+        # The placeholder gives the mesh back as it came: put your model's work here.
+        shutil.copyfile(self._mesh_path(inputs), response["output_mesh_path"])"""
+
 _PYPROJECT = Template(
     """[build-system]
 requires = ["hatchling>=1.24"]
@@ -216,9 +227,9 @@ def skeleton_files(adapter_id: str, feature: str = "text_to_mesh") -> dict[str, 
         "imports": _imports(base),
         "class_lines": "" if base is not _OTHER else f'    default_feature = "{name}"\n',
         "options": f"{cls.removesuffix('Adapter')}Options",
-        "fields": _fields(base),
-        "answer": _answer(base),
-        "work": _work(base),
+        "fields": "\n".join(f"    {field}" for field in (*base.fields, *_ALWAYS)),
+        "answer": _OTHERS_ANSWER if base is _OTHER else _ANSWER,
+        "work": _MESH_WORK if base.takes_mesh else _WORK,
     }
     return {
         "pyproject.toml": _PYPROJECT.substitute(facts),
@@ -240,28 +251,3 @@ def _imports(base: _Base) -> str:
     first = "import shutil" if base.takes_mesh else "from pathlib import Path"
     standard = [first, f"from typing import Annotated, Any{', Literal' if 'Literal' in source else ''}"]
     return "\n".join([*standard, "", *sorted(ours), ""])
-
-
-def _fields(base: _Base) -> str:
-    return "\n".join(f"    {field}" for field in (*base.fields, *_ALWAYS))
-
-
-def _answer(base: _Base) -> str:
-    if base is _OTHER:
-        return "        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))"
-    return (
-        "        # The inputs are checked, and the common part of the answer is there: output_mesh_path, success, ...\n"
-        "        response: dict[str, Any] = super()._process_request(inputs)"
-    )
-
-
-def _work(base: _Base) -> str:
-    if base.takes_mesh:
-        return (
-            "        # The placeholder gives the mesh back as it came: put your model's work here.\n"
-            '        shutil.copyfile(self._mesh_path(inputs), response["output_mesh_path"])'
-        )
-    return (
-        "        # The placeholder is a dumbbell: put your model's mesh here.\n"
-        '        write_sample_mesh(Path(response["output_mesh_path"]))'
-    )

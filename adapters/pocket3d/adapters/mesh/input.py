@@ -11,15 +11,23 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import InvalidInput
 from ..runtime.memory_limit import limited_memory
-from .image_input import ImageLimits
+from .image_input import check_pixels, refusing
+from .parts import leave_triangles
+from .read.glb import check_glb
 from .read.limits import MAX_COORDINATE, MIB, Checked, MeshLimits, Refused
+from .read.ply import check_ply
+from .read.stl import check_stl
+from .read.text_formats import check_obj, check_off
 
 __all__ = ["FORMATS", "MeshLimits", "ignored_parts", "read_mesh", "read_scene"]
 
+_CHECKS = {"glb": check_glb, "obj": check_obj, "ply": check_ply, "stl": check_stl, "off": check_off}
 #: Suffixes of what is read.
-FORMATS = ("glb", "obj", "ply", "stl", "off")
+FORMATS = tuple(_CHECKS)
 #: Text takes about this many bytes in the parser for each of its own.
 _PARSER_FACTOR = 24
 _PARSER_FLOOR = 512 * MIB
@@ -70,21 +78,13 @@ def read_mesh(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path
 
     scene = read_scene(path, limits, field)
     nodes = list(scene.graph.nodes_geometry)
-    ignored = ignored_parts(scene)
-    if len(nodes) == 1:
-        transform, name = scene.graph[nodes[0]]
-        mesh = scene.geometry[name].copy()
-        mesh.apply_transform(transform)
-    else:
-        placed = []
-        for node in nodes:
-            transform, name = scene.graph[node]
-            part = scene.geometry[name]
-            bare = trimesh.Trimesh(part.vertices, part.faces, process=False)
-            bare.apply_transform(transform)
-            placed.append(bare)
-        mesh = trimesh.util.concatenate(placed)
-    mesh.metadata[_IGNORED] = ignored
+    placed = []
+    for transform, name in map(scene.graph.get, nodes):
+        part = scene.geometry[name]
+        mesh = part.copy() if len(nodes) == 1 else trimesh.Trimesh(part.vertices, part.faces, process=False)
+        placed.append(mesh.apply_transform(transform))
+    mesh = placed[0] if len(nodes) == 1 else trimesh.util.concatenate(placed)
+    mesh.metadata[_IGNORED] = ignored_parts(scene)
     return mesh
 
 
@@ -94,7 +94,9 @@ def ignored_parts(read: Any) -> list[str]:
 
 
 def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
-    checked = _check(data, suffix, limits)
+    if not data:
+        raise Refused("the file is empty")
+    checked = _CHECKS[suffix](data, limits)
     loaded = _parse(checked.data, suffix)
     _check_result(loaded, checked, limits)
     if suffix == "stl":
@@ -105,26 +107,6 @@ def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
     loaded.metadata.clear()
     loaded.metadata[_IGNORED] = list(checked.ignored)
     return loaded
-
-
-def _check(data: bytes, suffix: str, limits: MeshLimits) -> Checked:
-    if not data:
-        raise Refused("the file is empty")
-    if suffix == "glb":
-        from .read.glb import check_glb
-
-        return check_glb(data, limits)
-    if suffix == "ply":
-        from .read.ply import check_ply
-
-        return check_ply(data, limits)
-    if suffix == "stl":
-        from .read.stl import check_stl
-
-        return check_stl(data, limits)
-    from .read.text_formats import check_obj, check_off
-
-    return check_obj(data, limits) if suffix == "obj" else check_off(data, limits)
 
 
 class _NothingOutside:
@@ -155,20 +137,15 @@ def _parse(data: bytes, suffix: str) -> Any:
 
 
 def _check_result(scene: Any, checked: Checked, limits: MeshLimits) -> None:
-    import numpy as np
-    import trimesh
-
-    for name, geometry in list(scene.geometry.items()):
-        if not isinstance(geometry, trimesh.Trimesh) or len(geometry.faces) == 0:
-            scene.delete_geometry(name)
-            continue
-        _drop_raw(geometry)
-        if not np.isfinite(geometry.vertices).all():
-            raise Refused(f"part {name!r} has coordinates that are not finite numbers")
+    try:
+        leave_triangles(scene)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    for name, geometry in scene.geometry.items():
+        # The PLY reader keeps a copy of all it read, which would be written into a GLB's extras.
+        geometry.metadata.pop("_ply_raw", None)
         if np.abs(geometry.vertices).max() > MAX_COORDINATE:
             raise Refused(f"part {name!r} has coordinates beyond {MAX_COORDINATE:g}")
-        if geometry.faces.min() < 0 or geometry.faces.max() >= len(geometry.vertices):
-            raise Refused(f"part {name!r} has faces that point to vertices which are not there")
         _decode_textures(geometry)
     if not list(scene.graph.nodes_geometry):
         raise Refused("no surface: there are no triangles in it")
@@ -177,23 +154,17 @@ def _check_result(scene: Any, checked: Checked, limits: MeshLimits) -> None:
         raise Refused(f"{checked.faces:,} faces are announced, only {faces:,} can be read")
 
 
-def _drop_raw(mesh: Any) -> None:
-    """The PLY reader keeps a copy of all it read, which would be written into a GLB's extras."""
-    mesh.metadata.pop("_ply_raw", None)
-
-
 def _decode_textures(mesh: Any) -> None:
     from PIL import Image
 
-    limits = ImageLimits()
     material = getattr(mesh.visual, "material", None)
     for key in ("image", "baseColorTexture", "metallicRoughnessTexture", "normalTexture", "emissiveTexture"):
         image = getattr(material, key, None)
         if not isinstance(image, Image.Image):
             continue
-        if image.width * image.height > limits.max_pixels:
-            raise Refused(f"its texture has {image.width} x {image.height} pixels")
         try:
-            image.load()
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
-            raise Refused(f"its texture is broken: {error}") from error
+            check_pixels(image)
+            with refusing():
+                image.load()
+        except Refused as error:
+            raise Refused(f"its texture: {error}") from error

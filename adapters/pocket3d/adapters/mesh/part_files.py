@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import trimesh
+
 #: Turn of the hue from one part to the next: the golden ratio's, which keeps neighbours in number far apart.
 _HUE_STEP = 0.618033988749895
 
@@ -35,9 +38,6 @@ def write_parts(mesh: Any, labels: Any, target: Path) -> WrittenParts:
         labels: (F,) of 0..k-1.
         target: a `.glb`.
     """
-    import numpy as np
-    import trimesh
-
     scene: Any = trimesh.Scene()
     areas = np.asarray(mesh.area_faces)
     plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)

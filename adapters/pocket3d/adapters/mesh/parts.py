@@ -1,7 +1,8 @@
-"""From a `trimesh.Scene` to the parts that `mesh_output` writes: world coordinates, one surface each."""
+"""From a `trimesh.Scene` to the parts that `write` writes: world coordinates, one surface each."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,8 @@ from .srgb import from_srgb, to_srgb
 from .triangles import FloatArray
 from .write import Material, MeshPart, vertex_normals
 
-#: What a surface without any colour looks like, sRGB.
-PLAIN = (0.72, 0.72, 0.74)
+#: What a surface without any colour looks like: sRGB (0.72, 0.72, 0.74) in linear light.
+_PLAIN: tuple[float, float, float] = tuple(from_srgb(np.array([0.72, 0.72, 0.74])).tolist())
 
 
 class Look(NamedTuple):
@@ -20,20 +21,20 @@ class Look(NamedTuple):
 
     #: Linear RGB 0..1, and alpha.
     colour: tuple[float, float, float]
-    alpha: float
-    metallic: float
-    roughness: float
-    name: str
+    alpha: float = 1.0
+    metallic: float = 0.0
+    roughness: float = 0.8
+    name: str = "plain"
     #: `PIL.Image.Image`, sRGB, multiplied with the colour; None without, or without coordinates for it.
-    image: Any
+    image: Any = None
     #: (V, 2), origin at the lower left corner; None without image.
-    uv: FloatArray | None
+    uv: FloatArray | None = None
     #: (V, 4) linear 0..1, multiplied with the colour; None without.
-    vertex_colours: FloatArray | None
+    vertex_colours: FloatArray | None = None
     #: (F, 4) linear 0..1; None without.
-    face_colours: FloatArray | None
+    face_colours: FloatArray | None = None
     #: Whether the file says anything of colour.
-    stated: bool
+    stated: bool = False
 
 
 def look_of(mesh: Any, *, linear: bool) -> Look:
@@ -46,15 +47,12 @@ def look_of(mesh: Any, *, linear: bool) -> Look:
     visual = mesh.visual
     if visual.kind == "texture":
         return _textured(mesh, visual)
-    look = Look(_linear_triple(PLAIN), 1.0, 0.0, 0.8, "plain", None, None, None, None, False)
     if visual.kind not in ("vertex", "face"):
-        return look
+        return Look(_PLAIN)
     raw = np.asarray(visual.vertex_colors if visual.kind == "vertex" else visual.face_colors) / 255
     colours = raw if linear else np.concatenate([from_srgb(raw[:, :3]), raw[:, 3:]], axis=1)
-    stated = look._replace(colour=(1.0, 1.0, 1.0), name="colours", stated=True)
-    if visual.kind == "vertex":
-        return stated._replace(vertex_colours=colours)
-    return stated._replace(face_colours=colours)
+    look = Look((1.0, 1.0, 1.0), name="colours", stated=True)
+    return look._replace(vertex_colours=colours) if visual.kind == "vertex" else look._replace(face_colours=colours)
 
 
 def colour_bytes(mesh: Any) -> npt.NDArray[np.uint8] | None:
@@ -73,7 +71,32 @@ def colour_bytes(mesh: Any) -> npt.NDArray[np.uint8] | None:
 def parts_of(scene: Any) -> list[MeshPart]:
     """Make one part of each instance in the scene."""
     linear = is_linear(scene)
-    return [_part(scene, node, linear) for node in scene.graph.nodes_geometry]
+    nodes = scene.graph.nodes_geometry
+    return [_part(str(node), *each, linear) for node, each in zip(nodes, placed(scene), strict=True)]
+
+
+def leave_triangles(scene: Any) -> None:
+    """Remove from a loaded scene what is no mesh of triangles.
+
+    Raises:
+        ValueError: a part has coordinates that are not finite, or indices that point nowhere.
+    """
+    import trimesh
+
+    for name, geometry in list(scene.geometry.items()):
+        if not isinstance(geometry, trimesh.Trimesh) or len(geometry.faces) == 0:
+            scene.delete_geometry(name)
+        elif not np.isfinite(geometry.vertices).all():
+            raise ValueError(f"part {name!r} has coordinates that are not finite numbers")
+        elif geometry.faces.min() < 0 or geometry.faces.max() >= len(geometry.vertices):
+            raise ValueError(f"part {name!r} has faces that point to vertices which are not there")
+
+
+def placed(scene: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """For each instance in the scene its mesh, the mesh's vertices in world coordinates, and the (4, 4) to them."""
+    for transform, name in map(scene.graph.get, scene.graph.nodes_geometry):
+        mesh = scene.geometry[name]
+        yield mesh, mesh.vertices @ transform[:3, :3].T + transform[:3, 3], transform
 
 
 def is_linear(scene: Any) -> bool:
@@ -82,9 +105,7 @@ def is_linear(scene: Any) -> bool:
     return getattr(source, "file_type", None) in ("glb", "gltf")
 
 
-def _part(scene: Any, node: str, linear: bool) -> MeshPart:
-    transform, name = scene.graph[node]
-    mesh = scene.geometry[name]
+def _part(name: str, mesh: Any, vertices: FloatArray, transform: FloatArray, linear: bool) -> MeshPart:
     faces = np.asarray(mesh.faces)
     if np.linalg.det(transform[:3, :3]) < 0:
         # A mirror turns the surface inside out.
@@ -92,10 +113,9 @@ def _part(scene: Any, node: str, linear: bool) -> MeshPart:
     look = look_of(mesh, linear=linear)
     if look.face_colours is not None:
         # The formats have colours at vertices, so faces share none.
-        mesh = type(mesh)(mesh.vertices[mesh.faces].reshape(-1, 3), process=False)
-        faces = np.arange(len(mesh.vertices)).reshape(-1, 3)
+        vertices = vertices[faces].reshape(-1, 3)
+        faces = np.arange(len(vertices)).reshape(-1, 3)
         look = look._replace(vertex_colours=np.repeat(look.face_colours, 3, axis=0), face_colours=None)
-    vertices = np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3]
     material = Material(
         name=look.name,
         colour=tuple(round(float(c), 6) for c in to_srgb(np.array(look.colour))),  # type: ignore[arg-type]  # three
@@ -110,7 +130,7 @@ def _part(scene: Any, node: str, linear: bool) -> MeshPart:
     uv = None if look.uv is None else np.stack([look.uv[:, 0], 1 - look.uv[:, 1]], axis=1)
     texture = None if look.image is None else np.asarray(look.image.convert("RGB"))
     normals = vertex_normals(vertices, faces)
-    return MeshPart(str(node), vertices, faces, normals, material, uv, texture, colours)
+    return MeshPart(name, vertices, faces, normals, material, uv, texture, colours)
 
 
 def _textured(mesh: Any, visual: Any) -> Look:
@@ -124,7 +144,7 @@ def _textured(mesh: Any, visual: Any) -> Look:
         factor = _floats(material.baseColorFactor)
         stated = factor is not None or image is not None or colours is not None
         if factor is None:
-            factor = np.ones(4) if stated else np.array([*_linear_triple(PLAIN), 1.0])
+            factor = np.ones(4) if stated else np.array([*_PLAIN, 1.0])
         # glTF's own defaults are 1, a rough metal, which nobody means who says nothing.
         metallic = 0.0 if material.metallicFactor is None else float(material.metallicFactor)
         roughness = 0.8 if material.roughnessFactor is None else float(material.roughnessFactor)
@@ -132,22 +152,12 @@ def _textured(mesh: Any, visual: Any) -> Look:
         image = getattr(material, "image", None) if uv is not None else None
         diffuse = _floats(getattr(material, "diffuse", None))
         stated = diffuse is not None or image is not None
-        linear = np.array(_linear_triple(PLAIN)) if diffuse is None else from_srgb(diffuse[:3])
+        linear = np.array(_PLAIN) if diffuse is None else from_srgb(diffuse[:3])
         factor = np.ones(4) if image is not None else np.append(linear, 1.0 if diffuse is None else diffuse[3])
         metallic, roughness = 0.0, 0.8
     red, green, blue, alpha = (float(each) for each in factor)
-    return Look(
-        (red, green, blue),
-        alpha,
-        metallic,
-        roughness,
-        name,
-        image,
-        uv if image is not None else None,
-        colours,
-        None,
-        stated,
-    )
+    uv = uv if image is not None else None
+    return Look((red, green, blue), alpha, metallic, roughness, name, image, uv, colours, stated=stated)
 
 
 def _floats(factor: Any) -> FloatArray | None:
@@ -166,8 +176,3 @@ def _as_floats(colours: Any) -> FloatArray:
     if scaled.shape[1] == 4:
         return scaled
     return np.concatenate([scaled[:, :3], np.ones((len(scaled), 1))], axis=1)
-
-
-def _linear_triple(colour: tuple[float, float, float]) -> tuple[float, float, float]:
-    red, green, blue = (float(each) for each in from_srgb(np.array(colour)))
-    return red, green, blue

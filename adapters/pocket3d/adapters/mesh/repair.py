@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from .triangles import BoolArray, FloatArray, IntArray, areas, directed_edges
+from .triangles import BoolArray, FloatArray, IntArray, areas, body_labels, directed_edges
 from .weld import NEARLY, weld_vertices
 
 METHOD = "ray-voted voxel solid, surface net"
@@ -103,17 +103,6 @@ def fuse(mesh: Any, resolution: int = 96, between: Callable[[], None] = lambda: 
         "watertight": bool(fused.is_watertight),
     }
     return fused, facts
-
-
-def body_labels(vertex_count: int, faces: IntArray) -> IntArray:
-    """(F,) number of the body of each face: faces that share vertices, directly or through others."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    graph = coo_array((np.ones(len(ends), dtype=bool), (ends[:, 0], ends[:, 1])), shape=(vertex_count,) * 2)
-    labels: IntArray = connected_components(graph, directed=False)[1][faces[:, 0]]
-    return np.unique(labels, return_inverse=True)[1]
 
 
 def _clean(mesh: Any) -> tuple[FloatArray, IntArray, IntArray]:

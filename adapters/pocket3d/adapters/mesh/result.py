@@ -5,6 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import trimesh
+
+from .parts import leave_triangles, placed
+from .thumbnail import can_draw, draw_scene
+from .triangles import body_labels
+from .weld import weld_vertices
+from .write import is_watertight
+
 __all__ = ["BrokenOutput", "describe_mesh", "scene_statistics"]
 
 _DIGITS = 6
@@ -14,30 +23,26 @@ class BrokenOutput(RuntimeError):
     """The adapter wrote a mesh that cannot be loaded again, or that is empty: the adapter's own failure."""
 
 
-def describe_mesh(path: Path, output_dir: Path, *, thumbnail: bool = True) -> dict[str, Any]:
+def describe_mesh(path: Path, output_dir: Path) -> dict[str, Any]:
     """Load a written mesh (any format trimesh reads) and say what is in the file.
 
     Args:
         path: the file; an OBJ's material library and textures are looked for beside it.
         output_dir: the request's folder, for the picture.
-        thumbnail: draw one.
 
     Returns:
-        `{"statistics": ..., "thumbnail_path": name in output_dir}`; without the picture, or where embreex is not
-        installed, `thumbnail_path` is None. For the statistics see `scene_statistics`.
+        `{"statistics": ..., "thumbnail_path": name in output_dir}`; `thumbnail_path` is None where embreex is
+        not installed. For the statistics see `scene_statistics`.
 
     Raises:
         BrokenOutput: the file is not there, does not load, has no triangles, or coordinates that are not finite.
     """
     scene = _load(path)
     described: dict[str, Any] = {"statistics": scene_statistics(scene), "thumbnail_path": None}
-    if thumbnail:
-        from .thumbnail import can_draw, draw_scene
-
-        if can_draw():
-            picture = output_dir / f"{path.stem}_thumbnail.png"
-            draw_scene(scene).save(picture, format="PNG", optimize=True)
-            described["thumbnail_path"] = picture.name
+    if can_draw():
+        picture = output_dir / f"{path.stem}_thumbnail.png"
+        draw_scene(scene).save(picture, format="PNG", optimize=True)
+        described["thumbnail_path"] = picture.name
     return described
 
 
@@ -50,11 +55,9 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
         each part by itself or, where parts are pieces of one skin, over all parts together; `bodies`: connected pieces,
         counted in the same way as `watertight`.
     """
-    import numpy as np
-
-    parts = [_placed(scene, node) for node in scene.graph.nodes_geometry]
+    parts = [(vertices, mesh.faces) for mesh, vertices, _ in placed(scene)]
     merged = [_merged(vertices, faces) for vertices, faces in parts]
-    closed = all(_is_closed(faces) for _, faces in merged)
+    closed = all(is_watertight(faces) for _, faces in merged)
     bodies = sum(_bodies(count, faces) for count, faces in merged)
     if not closed and len(parts) > 1:
         starts = np.cumsum([0, *(len(vertices) for vertices, _ in parts[:-1])])
@@ -62,7 +65,7 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
             np.concatenate([vertices for vertices, _ in parts]),
             np.concatenate([faces + start for (_, faces), start in zip(parts, starts, strict=True)]),
         )
-        closed, bodies = _is_closed(faces), _bodies(count, faces)
+        closed, bodies = is_watertight(faces), _bodies(count, faces)
     low = np.min([vertices.min(axis=0) for vertices, _ in parts], axis=0)
     high = np.max([vertices.max(axis=0) for vertices, _ in parts], axis=0)
     return {
@@ -75,9 +78,6 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
 
 
 def _load(path: Path) -> Any:
-    import numpy as np
-    import trimesh
-
     if not path.is_file():
         raise BrokenOutput(f"the mesh {path.name} was not written")
     # Kept as stored, so that what is counted is what is in the file. GLB is by itself.
@@ -88,55 +88,25 @@ def _load(path: Path) -> Any:
         raise
     except Exception as error:  # foreign code, which raises nearly anything on a broken file
         raise BrokenOutput(f"the written mesh {path.name} cannot be loaded again: {error}") from error
-    for name, geometry in list(scene.geometry.items()):
-        if not isinstance(geometry, trimesh.Trimesh) or len(geometry.faces) == 0:
-            scene.delete_geometry(name)
-        elif not np.isfinite(geometry.vertices).all():
-            raise BrokenOutput(f"the written mesh {path.name} has coordinates that are not finite numbers")
-        elif geometry.faces.min() < 0 or geometry.faces.max() >= len(geometry.vertices):
-            raise BrokenOutput(f"the written mesh {path.name} has faces that point to vertices which are not there")
+    try:
+        leave_triangles(scene)
+    except ValueError as error:
+        raise BrokenOutput(f"the written mesh {path.name} is broken: {error}") from error
     if not list(scene.graph.nodes_geometry):
         raise BrokenOutput(f"the written mesh {path.name} has no triangles")
     return scene
-
-
-def _placed(scene: Any, node: str) -> tuple[Any, Any]:
-    """Vertices in world coordinates, and faces."""
-    transform, name = scene.graph[node]
-    mesh = scene.geometry[name]
-    return mesh.vertices @ transform[:3, :3].T + transform[:3, 3], mesh.faces
 
 
 def _merged(vertices: Any, faces: Any) -> tuple[int, Any]:
     """Number of different positions, and faces between them without those that fall together. Positions are equal if
     they are so in single precision, which is what the formats store.
     """
-    import numpy as np
-
-    from .weld import weld_vertices
-
     place, first = weld_vertices(np.asarray(vertices, dtype=np.float32))
     joined = place[faces]
     a, b, c = joined.T
     return len(first), joined[(a != b) & (b != c) & (c != a)]
 
 
-def _is_closed(faces: Any) -> bool:
-    from .write import is_watertight
-
-    return is_watertight(faces)
-
-
 def _bodies(count: int, faces: Any) -> int:
     """Connected pieces among the vertices that faces use."""
-    import numpy as np
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    if len(faces) == 0:
-        return 0
-    rows = np.concatenate([faces[:, 0], faces[:, 1]])
-    columns = np.concatenate([faces[:, 1], faces[:, 2]])
-    graph = coo_matrix((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(count, count))
-    _, labels = connected_components(graph, directed=False)
-    return len(np.unique(labels[faces[:, 0]]))
+    return int(body_labels(count, faces).max()) + 1 if len(faces) else 0

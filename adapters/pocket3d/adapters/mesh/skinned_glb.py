@@ -1,4 +1,4 @@
-"""GLB files with a skin, written and read through pygltflib (trimesh drops skins)."""
+"""GLB files with a skin, written and read (trimesh drops skins)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from .read.glb_arrays import DTYPES, WIDTHS
-from .read.glb_tree import local_matrix
+from .read.glb_arrays import FLOAT, Arrays
+from .read.glb_container import GlbBuffer, pack, unpack
+from .read.glb_document import Document
+from .read.glb_tree import Tree
+from .read.limits import MeshLimits
 from .triangles import FloatArray, IntArray
+from .write import ARRAY_BUFFER
 
-_FLOAT, _BYTE, _SHORT = 5126, 5121, 5123
-_ARRAY_BUFFER = 34962
+_BYTE, _SHORT = 5121, 5123
 
 
 class Skeleton(NamedTuple):
@@ -69,70 +72,49 @@ def add_skin(glb: bytes, skeleton: Skeleton, weigh: Weigh) -> bytes:
     Raises:
         ValueError: a mesh is placed by its node.
     """
-    import pygltflib
-
-    gltf = pygltflib.GLTF2.load_from_bytes(glb)
-    data = bytearray(gltf.binary_blob())
-
-    def accessor(values: npt.NDArray[Any], kind: str, component: int, target: int | None) -> int:
-        data.extend(b"\0" * (-len(data) % 4))
-        raw = np.ascontiguousarray(values).tobytes()
-        gltf.bufferViews.append(
-            pygltflib.BufferView(buffer=0, byteOffset=len(data), byteLength=len(raw), target=target)
-        )
-        data.extend(raw)
-        view = len(gltf.bufferViews) - 1
-        gltf.accessors.append(
-            pygltflib.Accessor(bufferView=view, componentType=component, count=len(values), type=kind)
-        )
-        return len(gltf.accessors) - 1
-
-    shown = []
-    for number, node in enumerate(gltf.nodes):
-        if node.mesh is None:
-            continue
-        if not np.allclose(_world(gltf, number), np.eye(4)):
-            raise ValueError(f"the mesh {node.name!r} is placed by its node")
-        shown.append(pygltflib.Node(name=node.name, mesh=node.mesh, skin=0))
-    small = len(skeleton.names) <= 256
-    for mesh in gltf.meshes:
-        for primitive in mesh.primitives:
-            joints, weights = weigh(_values(gltf, primitive.attributes.POSITION).astype(float))
-            typed = joints.astype("u1" if small else "<u2")
-            primitive.attributes.JOINTS_0 = accessor(typed, "VEC4", _BYTE if small else _SHORT, _ARRAY_BUFFER)
-            primitive.attributes.WEIGHTS_0 = accessor(weights.astype("<f4"), "VEC4", _FLOAT, _ARRAY_BUFFER)
+    gltf, binary = unpack(glb)
+    document = msgspec.convert(gltf, Document)
+    arrays, tree = Arrays(document, binary, MeshLimits(max_bytes=len(glb))), Tree(document)
+    buffer = GlbBuffer(bytearray(binary), gltf["bufferViews"], gltf["accessors"])
+    nodes: list[dict[str, Any]] = []
+    for number, node in enumerate(gltf["nodes"]):
+        if "mesh" in node:
+            if not np.allclose(tree.world(number), np.eye(4)):
+                raise ValueError(f"the mesh {node.get('name')!r} is placed by its node")
+            nodes.append({key: node[key] for key in ("name", "mesh") if key in node} | {"skin": 0})
+    dtype, component = ("u1", _BYTE) if len(skeleton.names) <= 256 else ("<u2", _SHORT)
+    for mesh in gltf["meshes"]:
+        for primitive in mesh["primitives"]:
+            has = primitive["attributes"]
+            joints, weights = weigh(arrays.rows(has["POSITION"]).astype(float))
+            has["JOINTS_0"] = buffer.accessor(joints.astype(dtype), "VEC4", component, ARRAY_BUFFER)
+            has["WEIGHTS_0"] = buffer.accessor(weights.astype("<f4"), "VEC4", FLOAT, ARRAY_BUFFER)
     heads = skeleton.heads.astype(np.float32).astype(float)
     bind = np.tile(np.eye(4), (len(heads), 1, 1))
     bind[:, :3, 3] = -heads
-    first = len(shown)
-    nodes = []
+    # Column by column.
+    matrices = buffer.accessor(bind.transpose(0, 2, 1).astype("<f4"), "MAT4", FLOAT)
+    first = len(nodes)
     for joint, parent in enumerate(skeleton.parents.tolist()):
         offset = heads[joint] - (heads[parent] if parent >= 0 else 0)
         children = (np.flatnonzero(skeleton.parents == joint) + first).tolist()
         nodes.append(
-            pygltflib.Node(
-                name=skeleton.names[joint],
-                translation=[float(each) for each in offset],
-                children=children,
-                extras={"tail": [float(each) for each in skeleton.tails[joint]]},
-            )
+            {
+                "name": skeleton.names[joint],
+                "translation": offset.tolist(),
+                **({"children": children} if children else {}),
+                "extras": {"tail": [float(each) for each in skeleton.tails[joint]]},
+            }
         )
-    gltf.nodes = shown + nodes
-    gltf.scenes = [pygltflib.Scene(nodes=list(range(first + 1)))]
-    gltf.scene = 0
-    gltf.skins = [
-        pygltflib.Skin(
-            name="skeleton",
-            # Column by column.
-            inverseBindMatrices=accessor(bind.transpose(0, 2, 1).astype("<f4"), "MAT4", _FLOAT, None),
-            joints=list(range(first, first + len(heads))),
-            skeleton=first,
-        )
-    ]
-    data.extend(b"\0" * (-len(data) % 4))
-    gltf.buffers[0].byteLength = len(data)
-    gltf.set_binary_blob(bytes(data))
-    return b"".join(gltf.save_to_bytes())
+    skin = {"name": "skeleton", "inverseBindMatrices": matrices, "skeleton": first}
+    gltf |= {
+        "scene": 0,
+        "scenes": [{"nodes": list(range(first + 1))}],
+        "nodes": nodes,
+        "skins": [{**skin, "joints": list(range(first, first + len(heads)))}],
+    }
+    gltf["buffers"][0]["byteLength"] = len(buffer.data)
+    return pack(gltf, bytes(buffer.data))
 
 
 def read_skinned(path: Path) -> SkinnedFile:
@@ -141,51 +123,30 @@ def read_skinned(path: Path) -> SkinnedFile:
     Raises:
         ValueError: it has no skin, or its joints do not make one tree.
     """
-    import pygltflib
-
-    gltf = pygltflib.GLTF2.load_binary(str(path))
-    if not gltf.skins:
-        raise ValueError(f"{path.name} has no skin")
-    skin = gltf.skins[0]
-    parent_of = {child: number for number, node in enumerate(gltf.nodes) for child in node.children or ()}
+    data = path.read_bytes()
+    raw, binary = unpack(data)
+    document = msgspec.convert(raw, Document)
+    arrays, tree = Arrays(document, binary, MeshLimits(max_bytes=len(data))), Tree(document)
+    if not document.skins or document.skins[0].inverseBindMatrices is None:
+        raise ValueError(f"{path.name} has no skin with inverse bind matrices")
+    skin = document.skins[0]
+    parent_of = {child: number for number, node in enumerate(document.nodes) for child in node.children}
     row = {node: index for index, node in enumerate(skin.joints)}
     parents = np.array([row.get(parent_of.get(node, -1), -1) for node in skin.joints])
     if (parents >= np.arange(len(parents))).any() or (parents < 0).sum() != 1:
         raise ValueError(f"{path.name}: its joints do not make one tree, parents first")
-    rest = np.stack([_world(gltf, node) for node in skin.joints])
-    bind = _values(gltf, skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1).astype(float)
+    rest = np.stack([tree.world(node) for node in skin.joints])
+    bind = arrays.rows(document.skins[0].inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1).astype(float)
     heads = rest[:, :3, 3]
-    named = [gltf.nodes[node] for node in skin.joints]
-    tails = np.array([(node.extras or {}).get("tail", head) for node, head in zip(named, heads, strict=True)])
+    extras = [raw["nodes"][node].get("extras", {}) for node in skin.joints]
+    tails = np.array([each.get("tail", head) for each, head in zip(extras, heads, strict=True)])
     parts = []
-    for node in gltf.nodes:
+    for node in document.nodes:
         if node.mesh is None or node.skin != 0:
             continue
-        for primitive in gltf.meshes[node.mesh].primitives:
-            has = primitive.attributes
-            values = [_values(gltf, each) for each in (has.POSITION, has.JOINTS_0, has.WEIGHTS_0)]
-            parts.append(SkinnedPart(str(node.name), values[0].astype(float), values[1].astype(int), values[2]))
-    skeleton = Skeleton(tuple(str(node.name) for node in named), parents, heads, tails)
+        for primitive in document.meshes[node.mesh].primitives:
+            names = ("POSITION", "JOINTS_0", "WEIGHTS_0")
+            places, joints, weights = (np.array(arrays.rows(primitive.attributes[name])) for name in names)
+            parts.append(SkinnedPart(str(node.name), places.astype(float), joints.astype(int), weights))
+    skeleton = Skeleton(tuple(str(document.nodes[node].name) for node in skin.joints), parents, heads, tails)
     return SkinnedFile(skeleton, rest, bind, tuple(parts))
-
-
-def _values(gltf: Any, number: int) -> npt.NDArray[Any]:
-    """The rows of an accessor."""
-    accessor = gltf.accessors[number]
-    view = gltf.bufferViews[accessor.bufferView]
-    dtype, width = np.dtype(DTYPES[accessor.componentType]), WIDTHS[accessor.type]
-    start = (view.byteOffset or 0) + (accessor.byteOffset or 0)
-    stride = view.byteStride or dtype.itemsize * width
-    rows = np.ndarray((accessor.count, width), dtype, gltf.binary_blob(), start, (stride, dtype.itemsize))
-    return np.array(rows)
-
-
-def _world(gltf: Any, number: int) -> FloatArray:
-    """(4, 4) from a node's coordinates to the world's."""
-    parent_of = {child: parent for parent, node in enumerate(gltf.nodes) for child in node.children or ()}
-    matrix: FloatArray = np.eye(4)
-    at: int | None = number
-    while at is not None:
-        matrix = local_matrix(gltf.nodes[at]) @ matrix
-        at = parent_of.get(at)
-    return matrix

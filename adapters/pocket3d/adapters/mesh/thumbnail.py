@@ -9,6 +9,10 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
+import numpy as np
+
+from .thumbnail_surface import Surface
+
 SIZE = 256
 _SAMPLES = 2
 #: Seen from the front, to the right and from above, degrees.
@@ -28,19 +32,15 @@ def can_draw() -> bool:
 
 def draw_scene(scene: Any, size: int = SIZE) -> Any:
     """A `PIL.Image.Image` (size x size, RGB) of a `trimesh.Scene` whose geometry is `Trimesh`."""
-    import numpy as np
     from PIL import Image
-
-    from .thumbnail_surface import Surface
 
     surface = Surface.of(scene)
     side = size * _SAMPLES
     origin, directions, towards = _camera(surface.corners, side)
-    hit, distance = _first_hits(surface.corners, origin, directions)
+    hit, weights = _first_hits(surface.corners, origin, directions)
     picture = _background(side)
     there = hit >= 0
-    points = origin + directions[there] * distance[there, None]
-    colours, normals = surface.shaded(hit[there], points)
+    colours, normals = surface.shaded(hit[there], weights[there])
     # Surfaces of open meshes are seen from both sides.
     facing = np.sum(normals * directions[there], axis=1) > 0
     normals[facing] *= -1
@@ -52,8 +52,6 @@ def draw_scene(scene: Any, size: int = SIZE) -> Any:
 
 def _camera(corners: Any, side: int) -> tuple[Any, Any, Any]:
     """Where the eye is (3,), a unit direction for every sample (side², 3), and the three axes of the picture."""
-    import numpy as np
-
     low, high = corners.reshape(-1, 3).min(axis=0), corners.reshape(-1, 3).max(axis=0)
     centre = (low + high) / 2
     azimuth, elevation = np.radians(_AZIMUTH), np.radians(_ELEVATION)
@@ -76,8 +74,7 @@ def _camera(corners: Any, side: int) -> tuple[Any, Any, Any]:
 
 
 def _first_hits(corners: Any, origin: Any, directions: Any) -> tuple[Any, Any]:
-    """For each direction the first triangle (-1 for none) and its distance from the origin."""
-    import numpy as np
+    """For each direction the first triangle (-1 for none), and (n, 3) the weights of its corners where it is hit."""
     from embreex.mesh_construction import TriangleMesh
     from embreex.rtcore_scene import EmbreeScene
 
@@ -88,12 +85,11 @@ def _first_hits(corners: Any, origin: Any, directions: Any) -> tuple[Any, Any]:
     TriangleMesh(tree, np.ascontiguousarray((corners - centre) / scale, dtype=np.float32))
     start = np.ascontiguousarray(np.broadcast_to((origin - centre) / scale, directions.shape), dtype=np.float32)
     found = tree.run(start, np.ascontiguousarray(directions, dtype=np.float32), output=True)
-    return found["primID"].astype(np.int64), found["tfar"].astype(np.float64) * scale
+    u, v = found["u"].astype(np.float64), found["v"].astype(np.float64)
+    return found["primID"].astype(np.int64), np.stack([1 - u - v, u, v], axis=1)
 
 
 def _background(side: int) -> Any:
-    import numpy as np
-
     share = np.linspace(0, 1, side)[:, None]
     rows = (1 - share) * np.array(_BACKGROUND_TOP) + share * np.array(_BACKGROUND_BOTTOM)
     return np.repeat(rows**2.2, side, axis=0)
@@ -101,8 +97,6 @@ def _background(side: int) -> Any:
 
 def _light(normals: Any, axes: Any) -> Any:
     """How bright each sample is. The lights stand beside the eye, the sky above the model."""
-    import numpy as np
-
     total = 0.32 + 0.16 * normals[:, 1]
     for direction, strength in ((_KEY_LIGHT, 0.62), (_FILL_LIGHT, 0.22)):
         light = np.array(direction) @ axes

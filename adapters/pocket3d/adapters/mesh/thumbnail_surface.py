@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from .parts import is_linear, look_of, placed
+from .srgb import from_srgb
+
 #: A vertex normal further from the face's than 40 degrees is a mere mean over an edge; cosine.
 _CREASE = 0.766
 
@@ -27,18 +32,11 @@ class Surface(NamedTuple):
     @classmethod
     def of(cls, scene: Any) -> Surface:
         """Collect everything that the scene's nodes show."""
-        import numpy as np
-
-        from .parts import is_linear, look_of
-
         parts: list[tuple[Any, ...]] = []
         textures: list[Any] = []
         known: dict[int, int] = {}
         linear = is_linear(scene)
-        for node in scene.graph.nodes_geometry:
-            transform, name = scene.graph[node]
-            mesh = scene.geometry[name]
-            vertices = mesh.vertices @ transform[:3, :3].T + transform[:3, 3]
+        for mesh, vertices, transform in placed(scene):
             corners = vertices[mesh.faces]
             look = look_of(mesh, linear=linear)
             index = -1
@@ -58,11 +56,9 @@ class Surface(NamedTuple):
         corners, normals, corner_colours, coordinates, texture_of = joined
         return cls(corners, normals, corner_colours, coordinates, texture_of, textures)
 
-    def shaded(self, faces: Any, points: Any) -> tuple[Any, Any]:
-        """Linear RGB and unit normals, (n, 3) each, at points on the given faces."""
-        import numpy as np
-
-        weights = _barycentric(self.corners[faces], points)[..., None]
+    def shaded(self, faces: Any, weights: Any) -> tuple[Any, Any]:
+        """Linear RGB and unit normals, (n, 3) each, at points on the given faces, by the weights of their corners."""
+        weights = weights[..., None]
         normals = (self.normals[faces] * weights).sum(axis=1)
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         colours = (self.colours[faces] * weights).sum(axis=1)
@@ -76,8 +72,6 @@ class Surface(NamedTuple):
 
 def _normals(mesh: Any, corners: Any, transform: Any) -> Any:
     """The file's vertex normals where it has them and they suit the faces, else the faces' own."""
-    import numpy as np
-
     flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     length = np.linalg.norm(flat, axis=1, keepdims=True)
     flat = np.where(length > 0, flat / np.maximum(length, 1e-300), [0.0, 1.0, 0.0])
@@ -89,26 +83,8 @@ def _normals(mesh: Any, corners: Any, transform: Any) -> Any:
     return normals
 
 
-def _barycentric(corners: Any, points: Any) -> Any:
-    """(n, 3) weights of the corners, clipped to the triangle (Ericson 2005, section 3.4)."""
-    import numpy as np
-
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    p = points - corners[:, 0]
-    aa, ab, bb = (a * a).sum(1), (a * b).sum(1), (b * b).sum(1)
-    pa, pb = (p * a).sum(1), (p * b).sum(1)
-    bottom = aa * bb - ab * ab
-    bottom = np.where(np.abs(bottom) > 0, bottom, 1.0)
-    v = np.clip((bb * pa - ab * pb) / bottom, 0, 1)
-    w = np.clip((aa * pb - ab * pa) / bottom, 0, 1)
-    weights = np.stack([np.clip(1 - v - w, 0, 1), v, w], axis=1)
-    return weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
-
-
 def _sampled(pixels: Any, uv: Any) -> Any:
     """Nearest texel, repeated beyond the edges; the samples of a pixel smooth it."""
-    import numpy as np
-
     height, width, _ = pixels.shape
     u = np.nan_to_num(uv[:, 0]) % 1.0
     v = 1 - np.nan_to_num(uv[:, 1]) % 1.0
@@ -118,10 +94,6 @@ def _sampled(pixels: Any, uv: Any) -> Any:
 
 
 def _linear_pixels(image: Any) -> Any:
-    import numpy as np
-
-    from .srgb import from_srgb
-
     small = image.convert("RGB")
     # Finer than the picture can show, and not worth its memory.
     small.thumbnail((1024, 1024))

@@ -33,3 +33,14 @@ def unit(vectors: FloatArray) -> FloatArray:
 def directed_edges(faces: IntArray) -> IntArray:
     """(3F, 2) edges as the faces run along them: of all the first, then of all the second, then the third."""
     return np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+
+
+def body_labels(vertex_count: int, faces: IntArray) -> IntArray:
+    """(F,) number of the body of each face, from 0: faces that share vertices, directly or through others."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
+    graph = coo_array((np.ones(len(ends), dtype=bool), (ends[:, 0], ends[:, 1])), shape=(vertex_count,) * 2)
+    labels: IntArray = connected_components(graph, directed=False)[1][faces[:, 0]]
+    return np.unique(labels, return_inverse=True)[1]

@@ -14,13 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .read.glb_container import pack
+from .read.glb_container import GlbBuffer, pack
 from .srgb import from_srgb
 from .triangles import FloatArray, IntArray, area_vectors, directed_edges, unit
 
-#: What `write_mesh` writes, the default first.
-FORMATS = ("glb", "obj", "ply", "stl")
-#: How each format keeps colour, for people.
+#: How each format keeps colour, for people. These are the formats that `write_mesh` writes, the default first.
 COLOUR_IN_FORMAT = {
     "glb": "PBR materials",
     "obj": "materials in the .mtl file beside it",
@@ -106,15 +104,12 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
     if not parts:
         raise ValueError("a mesh without parts")
     suffix = path.suffix.lower().removeprefix(".")
-    if suffix == "glb":
-        path.write_bytes(glb_bytes(parts))
-        return []
+    if suffix not in COLOUR_IN_FORMAT:
+        raise ValueError(f"{path.name}: want one of {', '.join(COLOUR_IN_FORMAT)}")
     if suffix == "obj":
         return _write_obj(parts, path)
-    if suffix in ("ply", "stl"):
-        path.write_bytes(_single_mesh_bytes(parts, suffix))
-        return []
-    raise ValueError(f"{path.name}: want one of {', '.join(FORMATS)}")
+    path.write_bytes(glb_bytes(parts) if suffix == "glb" else _single_mesh_bytes(parts, suffix))
+    return []
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -129,46 +124,15 @@ def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
 # ---------------------------------------------------------------- GLB (glTF 2.0, binary)
 
 _FLOAT, _UINT = 5126, 5125
-_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
+ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 _CLAMP, _REPEAT = 33071, 10497
 #: Of the picture's side: coordinates this far outside are rounding errors.
 _EDGE = 1e-4
 
 
-class _Buffer:
-    """The binary chunk while it grows, with its views and accessors."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.views: list[dict[str, Any]] = []
-        self.accessors: list[dict[str, Any]] = []
-
-    def view(self, data: bytes, target: int | None = None) -> int:
-        self.data.extend(b"\0" * (-len(self.data) % 4))
-        entry: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
-        if target is not None:
-            entry["target"] = target
-        self.data += data
-        self.views.append(entry)
-        return len(self.views) - 1
-
-    def accessor(self, values: npt.NDArray[Any], kind: str, component: int, target: int, bounds: bool = False) -> int:
-        entry: dict[str, Any] = {
-            "bufferView": self.view(np.ascontiguousarray(values).tobytes(), target),
-            "componentType": component,
-            "count": len(values) if kind != "SCALAR" else values.size,
-            "type": kind,
-        }
-        if bounds:
-            entry["min"] = [float(v) for v in values.min(axis=0)]
-            entry["max"] = [float(v) for v in values.max(axis=0)]
-        self.accessors.append(entry)
-        return len(self.accessors) - 1
-
-
 def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
     """A binary glTF 2.0 file: one node, mesh and primitive per part, equal materials shared."""
-    buffer = _Buffer()
+    buffer = GlbBuffer(bytearray(), [], [])
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "Pocket3DStudio"},
         "scene": 0,
@@ -180,15 +144,15 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
     known: dict[Any, int] = {}
     for index, part in enumerate(parts):
         attributes = {
-            "POSITION": buffer.accessor(part.vertices.astype("<f4"), "VEC3", _FLOAT, _ARRAY_BUFFER, bounds=True),
-            "NORMAL": buffer.accessor(part.normals.astype("<f4"), "VEC3", _FLOAT, _ARRAY_BUFFER),
+            "POSITION": buffer.accessor(part.vertices.astype("<f4"), "VEC3", _FLOAT, ARRAY_BUFFER, bounds=True),
+            "NORMAL": buffer.accessor(part.normals.astype("<f4"), "VEC3", _FLOAT, ARRAY_BUFFER),
         }
         if part.uv is not None:
-            attributes["TEXCOORD_0"] = buffer.accessor(part.uv.astype("<f4"), "VEC2", _FLOAT, _ARRAY_BUFFER)
+            attributes["TEXCOORD_0"] = buffer.accessor(part.uv.astype("<f4"), "VEC2", _FLOAT, ARRAY_BUFFER)
         if part.colours is not None:
             linear = np.asarray(part.colours, dtype=np.float64) / 255
             linear[:, :3] = from_srgb(linear[:, :3])
-            attributes["COLOR_0"] = buffer.accessor(linear.astype("<f4"), "VEC4", _FLOAT, _ARRAY_BUFFER)
+            attributes["COLOR_0"] = buffer.accessor(linear.astype("<f4"), "VEC4", _FLOAT, ARRAY_BUFFER)
         key = part.material if part.texture is None else (part.material, id(part.texture), id(part.surface_texture))
         if key not in known:
             known[key] = len(document["materials"])
@@ -197,14 +161,13 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
         primitive = {"attributes": attributes, "indices": indices, "material": known[key], "mode": 4}
         document["meshes"].append({"name": part.name, "primitives": [primitive]})
         document["nodes"].append({"name": part.name, "mesh": index})
-    buffer.data.extend(b"\0" * (-len(buffer.data) % 4))
     document["bufferViews"] = buffer.views
     document["accessors"] = buffer.accessors
     document["buffers"] = [{"byteLength": len(buffer.data)}]
     return pack(document, bytes(buffer.data))
 
 
-def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) -> dict[str, Any]:
+def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: GlbBuffer) -> dict[str, Any]:
     material = part.material
     surface: dict[str, Any] = {
         "baseColorFactor": [*(round(c, 6) for c in from_srgb(np.array(material.colour)).tolist()), material.alpha],
@@ -227,12 +190,13 @@ def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: _Buffer) ->
 
 
 def _gltf_texture(
-    part: MeshPart, pixels: npt.NDArray[np.uint8], name: str, document: dict[str, Any], buffer: _Buffer
+    part: MeshPart, pixels: npt.NDArray[np.uint8], name: str, document: dict[str, Any], buffer: GlbBuffer
 ) -> int:
     images = document.setdefault("images", [])
     images.append({"bufferView": buffer.view(png_bytes(pixels)), "mimeType": "image/png", "name": name})
-    # Linear with mipmaps; clamped unless the coordinates say that the picture repeats.
-    wrap = _REPEAT if _repeats(part) else _CLAMP
+    # Linear with mipmaps; clamped unless coordinates beyond its edges, by more than rounding, say that it repeats.
+    repeats = part.uv is not None and ((part.uv < -_EDGE) | (part.uv > 1 + _EDGE)).any()
+    wrap = _REPEAT if repeats else _CLAMP
     sampler = {"magFilter": 9729, "minFilter": 9987, "wrapS": wrap, "wrapT": wrap}
     samplers: list[dict[str, int]] = document.setdefault("samplers", [])
     if sampler not in samplers:
@@ -240,11 +204,6 @@ def _gltf_texture(
     textures: list[dict[str, int]] = document.setdefault("textures", [])
     textures.append({"source": len(images) - 1, "sampler": samplers.index(sampler)})
     return len(textures) - 1
-
-
-def _repeats(part: MeshPart) -> bool:
-    """True if coordinates lie outside of the picture, by more than rounding."""
-    return part.uv is not None and bool((part.uv < -_EDGE).any() or (part.uv > 1 + _EDGE).any())
 
 
 # ---------------------------------------------------------------- OBJ, PLY, STL

@@ -18,15 +18,16 @@ from typing import Any
 
 from pocket3d.contracts.worker_frames import Frame, FrameError, FrameReader, RunProgress, pack
 
-from .throttle import ProgressThrottle
-
 _READ_BYTES = 256 * 1024
 #: How long the reading thread leaves what has come to a loop that is free, seconds.
 _LOOP_FIRST_S = 0.001
+#: Seconds between two reports of one run.
+_INTERVAL_S = 0.1
 
 
 class AgentChannel:
-    """Sends frames to the agent and receives its own. All methods are thread-safe and none waits for the agent.
+    """Sends frames to the agent and receives its own. All methods are thread-safe and none waits for the agent; a frame
+    that cannot be sent is a `FrameError`.
 
     Args:
         connection: the socket; blocking.
@@ -42,7 +43,7 @@ class AgentChannel:
         self._on_closed = on_closed
         self._changed = threading.Condition()
         self._outbox: collections.deque[bytes] = collections.deque()
-        self._progress = ProgressThrottle()
+        self._progress = _ProgressThrottle()
         self._ending = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._frames = FrameReader(from_worker=False)
@@ -63,11 +64,7 @@ class AgentChannel:
         self._reader.start()
 
     def send(self, frame: Frame) -> None:
-        """Put a frame on its way.
-
-        Raises:
-            FrameError: it cannot be sent.
-        """
+        """Put a frame on its way."""
         data = pack(frame)
         with self._changed:
             self._outbox.append(data)
@@ -80,11 +77,7 @@ class AgentChannel:
             self._send_now()
 
     def send_end(self, run_id: str, frame: Frame) -> None:
-        """Put the last frame of a run on its way, behind its last report.
-
-        Raises:
-            FrameError: it cannot be sent; the report stays.
-        """
+        """Put the last frame of a run on its way, behind its last report, which stays if the frame cannot be sent."""
         data = pack(frame)
         with self._changed:
             last = self._progress.finish(run_id)
@@ -181,3 +174,31 @@ class AgentChannel:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._loop.remove_reader, self._socket)
             self._on_closed(reason)
+
+
+class _ProgressThrottle:
+    """Keeps the newest report of each run until its time has come, and always the last one. Time comes in."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+        self._waiting: dict[str, RunProgress] = {}
+
+    def offer(self, report: RunProgress) -> None:
+        """Take a new report, which replaces one of its run that still waits."""
+        self._waiting[report.run_id] = report
+
+    def due(self, now: float) -> list[RunProgress]:
+        """Take the reports that are to be sent now (seconds, monotonic)."""
+        ready = [run_id for run_id in self._waiting if self._next.get(run_id, now) <= now]
+        for run_id in ready:
+            self._next[run_id] = now + _INTERVAL_S
+        return [self._waiting.pop(run_id) for run_id in ready]
+
+    def wakes_at(self) -> float | None:
+        """The moment at which the next report is due, or None."""
+        return min((self._next.get(run_id, float("-inf")) for run_id in self._waiting), default=None)
+
+    def finish(self, run_id: str) -> RunProgress | None:
+        """Forget a run that ends; returns its last report if that was not sent."""
+        self._next.pop(run_id, None)
+        return self._waiting.pop(run_id, None)

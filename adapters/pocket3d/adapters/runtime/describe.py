@@ -14,7 +14,6 @@ import msgspec
 from pocket3d.contracts.features import FEATURE_PATTERN, canonical
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
-from ..authoring.parameter_schema import as_json_schema
 from ..base import BaseModel, set_process_device
 from ..catalogue.class_loading import build, check_license, extend_path, load_class
 from ..errors import AdapterUnavailable
@@ -22,6 +21,7 @@ from .failure_mapping import message_of
 
 DEVICE_KINDS = ("cuda", "cpu")
 _REASON_CHARS = 500
+_TYPES = {"int": "integer", "float": "number", "str": "string", "bool": "boolean", "list": "array", "dict": "object"}
 
 
 def describe_all(specs: list[AdapterSpec]) -> list[AdapterDescription]:
@@ -81,3 +81,37 @@ def _devices(spec: AdapterSpec, cls: type[BaseModel]) -> list[str]:
     if wrong or not kinds:
         raise AdapterUnavailable(f"devices {kinds!r}: want some of {', '.join(DEVICE_KINDS)}")
     return kinds
+
+
+def as_json_schema(declared: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Take a JSON Schema as it is, and turn `{"parameters": {name: {type, default, minimum, maximum, enum,
+    description, required}}}`, the other form in use, into one. That form lists options only, so it allows further keys.
+
+    Raises:
+        ValueError: neither form.
+    """
+    if declared is None:
+        return None
+    if not isinstance(declared, dict):
+        raise ValueError(f"get_parameter_schema() returned {type(declared).__name__}, want a dict or None")
+    listed = declared.get("parameters")
+    if not isinstance(listed, dict):
+        if declared.get("type", "object") != "object":
+            raise ValueError("get_parameter_schema() must describe an object: the inputs")
+        return declared
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    for name, facts in listed.items():
+        if not isinstance(facts, dict):
+            raise ValueError(f"get_parameter_schema(): parameters.{name} is {type(facts).__name__}, want a dict")
+        rest = dict(facts)
+        if rest.pop("required", False) is True:
+            required.append(name)
+        kind = rest.get("type")
+        if isinstance(kind, str):
+            rest["type"] = _TYPES.get(kind, kind)
+        properties[name] = rest
+    schema: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": True}
+    if required:
+        schema["required"] = required
+    return schema

@@ -3,6 +3,7 @@
 Adapters re-wrap errors (`raise Exception(f"Generation failed: {e}")`), so the whole chain of causes and contexts is
 read. In this order:
 
+- what it returned cannot be a result: `invalid_output`;
 - the job was cancelled: `cancelled`, whatever came out of it;
 - `InvalidInput`: `invalid_input` with its field, unless memory ran out further out in the chain (on another way that
   was tried after it). What led to it is part of the judgement: a file that takes too much memory is the file's fault;
@@ -22,6 +23,7 @@ from typing import NamedTuple
 from pocket3d.contracts.failures import FailureCode
 
 from ..errors import AdapterUnavailable, InvalidInput
+from .output_files import InvalidOutput
 
 _MESSAGE_CHARS = 2_000
 _TRACEBACK_CHARS = 20_000
@@ -101,6 +103,8 @@ def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
         error: what came out of `process`.
         cancelled: somebody had asked for its end.
     """
+    if isinstance(error, InvalidOutput):
+        return Failure(FailureCode.INVALID_OUTPUT, shortened(str(error)), None, "")
     trace = _trace(error)
     if cancelled:
         return Failure(FailureCode.CANCELLED, "the job was cancelled while it ran", None, trace)
@@ -109,7 +113,7 @@ def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
     quoted = [each.message for each in errors if isinstance(each, InvalidInput) and each.message]
     for each in errors:
         if isinstance(each, InvalidInput):
-            return Failure(FailureCode.INVALID_INPUT, _cut(each.message), _dotted(each.field), trace)
+            return Failure(FailureCode.INVALID_INPUT, shortened(each.message), _dotted(each.field), trace)
         if is_out_of_memory(each, quoted):
             return Failure(FailureCode.OUT_OF_MEMORY, message_of(error), None, trace)
     if _judged_invalid(errors):
@@ -134,8 +138,8 @@ def message_of(error: BaseException) -> str:
     """The error as a text for people, with its class unless that says nothing (`Exception`) or is ours."""
     text = _text(error)
     if isinstance(error, (AdapterUnavailable, InvalidInput)) or (type(error) is Exception and text):
-        return _cut(text)
-    return _cut(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+        return shortened(text)
+    return shortened(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 def _judged_invalid(errors: list[BaseException]) -> bool:
@@ -156,8 +160,8 @@ def _text(error: BaseException) -> str:
         return f"(its text cannot be made: {type(error).__name__})"
 
 
-def _cut(text: str) -> str:
-    # A frame is UTF-8; text from a model may hold lone surrogates (file names).
+def shortened(text: str) -> str:
+    """A text for a frame, which is UTF-8; text from a model may hold lone surrogates (file names), or be long."""
     clean = text.encode("utf-8", "backslashreplace").decode()
     return clean if len(clean) <= _MESSAGE_CHARS else clean[: _MESSAGE_CHARS - 1] + "…"
 

@@ -26,7 +26,8 @@ def limited_memory(more_mb: int) -> Iterator[None]:
 
     with _lock:
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        wanted = _data_bytes() + more_mb * 2**20
+        found = re.search(r"^VmData:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+        wanted = (int(found[1]) * 1024 if found else 0) + more_mb * 2**20
         if hard != resource.RLIM_INFINITY:
             wanted = min(wanted, hard)
         if soft != resource.RLIM_INFINITY and soft <= wanted:
@@ -37,8 +38,3 @@ def limited_memory(more_mb: int) -> Iterator[None]:
             yield
         finally:
             resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def _data_bytes() -> int:
-    found = re.search(r"^VmData:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0

@@ -7,11 +7,12 @@ again becomes its bare filename.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pocket3d.contracts.worker_frames import OutputFile
@@ -99,7 +100,9 @@ class OutputFiles:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise InvalidOutput(f"{place}: {relative!r} is not a regular file")
-        name = self._unique(safe_name(relative))
+        # Compared without case: results are downloaded to systems that do not tell a.glb from A.glb.
+        name = next(each for each in _numbered(safe_name(relative)) if each.lower() not in self._names)
+        self._names.add(name.lower())
         self._taken[path] = OutputFile(name=name, path=str(path), size=status.st_size)
         return name
 
@@ -115,36 +118,23 @@ class OutputFiles:
                     f"{place}: {str(source)!r} lies outside the output folder and was not written during this job; "
                     "write files to self.output_dir"
                 )
-            target = self._free_path(safe_name(source.name))
+            free = (each for each in _numbered(safe_name(source.name)) if each.lower() not in self._names)
+            target = next(path for path in map(self._root.joinpath, free) if not os.path.lexists(path))
             with target.open("xb") as copy:
                 shutil.copyfileobj(stream, copy, 1024 * 1024)
         name = self._copied[source] = self._add(target, target.name, place)
         return name
 
-    def _free_path(self, name: str) -> Path:
-        stem, dot, suffix = name.rpartition(".")
-        if not stem:
-            stem, dot, suffix = name, "", ""
-        number = 1
-        target = self._root / name
-        while os.path.lexists(target) or target.name.lower() in self._names:
-            number += 1
-            target = self._root / f"{stem}-{number}{dot}{suffix}"
-        return target
 
-    def _unique(self, name: str) -> str:
-        # Compared without case: results are downloaded to systems that do not tell a.glb from A.glb.
-        folder, slash, last = name.rpartition("/")
-        stem, dot, suffix = last.rpartition(".")
-        if not stem:
-            stem, dot, suffix = last, "", ""
-        number = 1
-        unique = name
-        while unique.lower() in self._names:
-            number += 1
-            unique = f"{folder}{slash}{stem}-{number}{dot}{suffix}"
-        self._names.add(unique.lower())
-        return unique
+def _numbered(name: str) -> Iterator[str]:
+    """The name, and then the same with 2, 3 and so on before its suffix."""
+    folder, slash, last = name.rpartition("/")
+    stem, dot, suffix = last.rpartition(".")
+    if not stem:
+        stem, dot, suffix = last, "", ""
+    yield name
+    for number in itertools.count(2):
+        yield f"{folder}{slash}{stem}-{number}{dot}{suffix}"
 
 
 def safe_name(relative: str) -> str:

@@ -121,9 +121,13 @@ class _Cleaner:
         if isinstance(value, bool):
             return value
         if isinstance(value, int):
-            return _whole(int(value), place)
+            if not is_wire_integer(int(value)):
+                raise InvalidOutput(f"{place}: a whole number of more than 64 bits; return it as a text")
+            return int(value)
         if isinstance(value, float):
-            return _finite(float(value), place)
+            if not math.isfinite(value):
+                raise InvalidOutput(f"{place}: {value} is no JSON number")
+            return float(value)
         return self.clean(_from_array(value, place), place, is_path, depth + 1)
 
     def _text(self, value: str, place: str, is_path: bool) -> str | None:
@@ -138,23 +142,9 @@ class _Cleaner:
 
 
 def _key(key: Any, place: str) -> str:
-    if isinstance(key, str):
-        return str(key)
-    if isinstance(key, int) and not isinstance(key, bool):
+    if isinstance(key, (str, int)) and not isinstance(key, bool):
         return str(key)
     raise InvalidOutput(f"{place[:200]}: a key is {type(key).__name__}, want texts")
-
-
-def _whole(value: int, place: str) -> int:
-    if not is_wire_integer(value):
-        raise InvalidOutput(f"{place}: a whole number of more than 64 bits; return it as a text")
-    return value
-
-
-def _finite(value: float, place: str) -> float:
-    if not math.isfinite(value):
-        raise InvalidOutput(f"{place}: {value} is no JSON number")
-    return value
 
 
 def _from_array(value: Any, place: str) -> Any:

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from pocket3d.contracts.failures import FailureCode
@@ -40,16 +41,13 @@ from ..authoring.run_context import RunContext, current_run
 from ..base import BaseModel, set_process_device
 from ..catalogue.class_loading import from_spec
 from ..errors import AdapterUnavailable, JobCancelled
-from . import torch_memory
 from .agent_channel import AgentChannel
-from .failure_mapping import judge_load, judge_run
-from .journal import Journal
-from .output_files import InvalidOutput
+from .failure_mapping import judge_load, judge_run, shortened
 from .outputs import clean_outputs, is_small
+from .process_device import peak_mb, reserved_mb, reset_peak
 
 #: How long the last frames may take to leave, seconds. They fit into the socket unless the agent has stopped reading.
 FLUSH_S = 5.0
-_MESSAGE_CHARS = 2_000
 #: What foreign code can throw at us. SystemExit: a model's script that ends in `sys.exit()` must not end the worker.
 _FOREIGN = (Exception, SystemExit, JobCancelled, asyncio.CancelledError)
 
@@ -58,6 +56,32 @@ _log = structlog.get_logger()
 
 class AnsweredFailure(Exception):
     """The adapter returned `success: false`; the message is what it said."""
+
+
+class Journal:
+    """Start and stop records of a worker, for audits that trust neither the agent's ledger nor its messages: JSON lines
+    `{"event", "pid", "monotonic_ns", ...}` in `<folder>/<pid>.jsonl`.
+
+    The clock is CLOCK_MONOTONIC, one for all processes of a host.
+
+    Args:
+        folder: made if missing; None for no journal.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._descriptor: int | None = None
+        self._pid = os.getpid()
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(Path(folder) / f"{self._pid}.jsonl", flags, 0o644)
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append one record; it is in the file when this returns."""
+        if self._descriptor is None:
+            return
+        record = {"event": event, "pid": self._pid, "monotonic_ns": time.monotonic_ns(), **fields}
+        os.write(self._descriptor, msgspec.json.encode(record) + b"\n")
 
 
 class Worker:
@@ -113,9 +137,8 @@ class Worker:
 
     def _accept(self, frame: RunJob) -> None:
         def on_progress(fraction: float | None, stage: str | None, message: str | None) -> None:
-            self._channel.send_progress(
-                RunProgress(run_id=frame.run_id, fraction=fraction, stage=_short(stage), message=_short(message))
-            )
+            texts = {name: text and shortened(text) for name, text in (("stage", stage), ("message", message))}
+            self._channel.send_progress(RunProgress(run_id=frame.run_id, fraction=fraction, **texts))
 
         run = RunContext(
             output_dir=Path(frame.output_dir),
@@ -175,7 +198,7 @@ class Worker:
             return
         self._adapter = adapter
         self._journal.write("loaded", adapter_id=frame.spec.adapter_id, device=frame.device, vram_mb=frame.vram_mb)
-        self._channel.send(ModelLoaded(load_s=time.monotonic() - began, vram_mb=torch_memory.reserved_mb()))
+        self._channel.send(ModelLoaded(load_s=time.monotonic() - began, vram_mb=reserved_mb()))
         self._loaded.set()
 
     async def _run(self, frame: RunJob, run: RunContext) -> None:
@@ -185,7 +208,7 @@ class Worker:
         with self._runs_lock:
             alone = len(self._runs) == 1
         if alone:
-            torch_memory.reset_peak()
+            reset_peak()
         current_run.set(run)
         began = time.monotonic()
         end = await self._answer(frame, run, began)
@@ -225,14 +248,6 @@ class Worker:
             )
             # A thread costs more than looking at a few short values; files and much data must not hold up the loop.
             outputs, files = clean() if is_small(returned) else await asyncio.to_thread(clean)
-        except InvalidOutput as error:
-            return RunFailed(
-                run_id=frame.run_id,
-                code=FailureCode.INVALID_OUTPUT.value,
-                message=_printable(str(error)),
-                run_s=time.monotonic() - began,
-                vram_peak_mb=_peak(run),
-            )
         except _FOREIGN as error:
             failure = judge_run(error, cancelled=run.cancelled)
             return RunFailed(
@@ -265,16 +280,7 @@ class Worker:
 
 
 def _peak(run: RunContext) -> int | None:
-    return run.vram_peak_mb if run.vram_peak_mb is not None else torch_memory.peak_mb()
-
-
-def _short(text: str | None) -> str | None:
-    return None if text is None else _printable(text)[:_MESSAGE_CHARS]
-
-
-def _printable(text: str) -> str:
-    """Replace lone surrogates (from file names), which no frame can carry."""
-    return text.encode("utf-8", "backslashreplace").decode()[:_MESSAGE_CHARS]
+    return run.vram_peak_mb if run.vram_peak_mb is not None else peak_mb()
 
 
 def flush_prints() -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 
 from ..base import BaseModel
-from .turn import Turn
+from ..errors import AdapterUnavailable
 
+#: How often a request that waits for its turn looks whether it was cancelled, seconds.
+_LOOK_S = 0.1
 _COMMON = ("model_id", "model_path", "feature_type", "max_concurrent", "supported_output_formats")
 
 
@@ -27,6 +32,11 @@ class UpstreamConfig(msgspec.Struct, kw_only=True):
     max_concurrent: int = 1
     #: The feature; by default the class's own.
     feature_type: str | None = None
+
+
+def folder(given: str | Path | None) -> Path | None:
+    """An absolute path of one that a person wrote."""
+    return None if given is None else Path(given).expanduser().absolute()
 
 
 class UpstreamModel(BaseModel):
@@ -59,8 +69,23 @@ class UpstreamModel(BaseModel):
         self.config = self.config_type(**config)
         common = {name: getattr(self.config, name) for name in _COMMON if hasattr(self.config, name)}
         super().__init__(vram_requirement=self._vram_mb(), **common)
-        #: Upstream's pipelines keep state: one request after the other.
-        self.turn = Turn(self.check_cancelled)
+        self._one_at_a_time = threading.Lock()
+
+    def require_available(self) -> None:
+        """Raise AdapterUnavailable with what `check_available` says is missing."""
+        missing = self.check_available()
+        if missing is not None:
+            raise AdapterUnavailable(missing)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One request after the other, since upstream's pipelines keep state. A cancel ends the wait."""
+        while not self._one_at_a_time.acquire(timeout=_LOOK_S):
+            self.check_cancelled()
+        try:
+            yield
+        finally:
+            self._one_at_a_time.release()
 
     def _vram_mb(self) -> int | None:
         """MB of the model and one request, where the configuration decides; None for `default_vram_mb`."""

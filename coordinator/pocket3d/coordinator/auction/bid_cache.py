@@ -1,6 +1,6 @@
 """Bids that can be used again: one agent alone could take a kind of job, and was warm for it when last asked.
 
-A call for bids costs a job a round trip. It tells nothing new when the only bidder has said that its offer stands and
+A call for bids costs a job a round trip. It brings nothing new when the only bidder has said that its bid stands and
 nothing has happened to it since, so the job is awarded on that offer; the agent's ledger has the last word as ever.
 """
 
@@ -79,8 +79,8 @@ class BidCache:
         """Place the only queued job by a remembered bid; with several queued, a round decides who comes first."""
         if len(self._queue.active) != 1:
             return []
-        (line,) = self._queue.active.values()
-        offer = self.for_lot(line.key, now_mono) if len(line) == 1 else None
-        if offer is None or line.sleeps(self._fleet.version, now_mono):
+        (group,) = self._queue.active.values()
+        offer = self.for_lot(group.key, now_mono) if len(group) == 1 else None
+        if offer is None or group.sleeps(self._fleet.version, now_mono):
             return []
-        return [Assignment(line.head(), offer.agent_id, offer.device, offer.adapter_id, claim_mb=0)]
+        return [Assignment(group.head(), offer.agent_id, offer.device, offer.adapter_id, claim_mb=0)]

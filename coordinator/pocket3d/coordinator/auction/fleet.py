@@ -188,7 +188,7 @@ class Fleet:
             view.preferred = advert.preferred_adapters
         if view.composition() != before:
             self.composition += 1
-            # Other devices or adapters are news for waiting lines too, whatever room there is.
+            # Other devices or adapters are news for waiting job groups too, whatever room there is.
             self.touch(view)
         self._note_change(view)
         return view, restarted

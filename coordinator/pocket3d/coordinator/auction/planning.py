@@ -38,7 +38,7 @@ class Assignment(NamedTuple):
 
 class BackfillReservation(NamedTuple):
     """A device kept for the oldest job that waits for room (EASY backfill: Lifka, 1995), and for those that bid alike:
-    whichever of them stands in front may take it, or it would wait behind the hold, and the hold behind it.
+    whichever of them is first may take it, or it would wait behind the hold, and the hold behind it.
     """
 
     job_id: str

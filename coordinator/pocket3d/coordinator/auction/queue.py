@@ -15,7 +15,7 @@ _LEVEL = {priority: level for level, priority in enumerate(PRIORITIES)}
 
 
 class JobGroup:
-    """Jobs that bid alike, first come first served; those that come back from an attempt stand in front."""
+    """Jobs that bid alike, first come first served; those that come back from an attempt come first."""
 
     __slots__ = ("_asleep_at", "_until", "declined", "fresh", "key", "plan", "reasons", "returned", "unschedulable")
 
@@ -63,7 +63,7 @@ class JobGroup:
 class WaitingQueue:
     """All waiting jobs.
 
-    Lines that no agent of the present fleet could ever serve are parked apart, so that fifty thousand of them cost
+    Groups that no agent of the present fleet could ever serve are parked apart, so that fifty thousand of them cost
     the others nothing; they return when the fleet's composition changes.
     """
 
@@ -77,12 +77,12 @@ class WaitingQueue:
 
     def __iter__(self) -> Iterator[JobRecord]:
         """All waiting jobs, those with a retry pause included, in no order."""
-        for line in (*self.active.values(), *self.unschedulable.values()):
-            yield from line
+        for group in (*self.active.values(), *self.unschedulable.values()):
+            yield from group
         for _, _, record in self._later:
             yield record
 
-    def line_of(self, key: GroupKey) -> JobGroup | None:
+    def group_of(self, key: GroupKey) -> JobGroup | None:
         """The group with that key, unschedulable or not."""
         return self.active.get(key) or self.unschedulable.get(key)
 
@@ -97,23 +97,23 @@ class WaitingQueue:
 
     def _join(self, record: JobRecord, *, returned: bool) -> None:
         key = record.group_key()
-        line = self.line_of(key)
-        if line is None:
-            line = self.active[key] = JobGroup(key)
-        waiting = line.returned if returned else line.fresh
+        group = self.group_of(key)
+        if group is None:
+            group = self.active[key] = JobGroup(key)
+        waiting = group.returned if returned else group.fresh
         waiting[record.job_id] = record
-        if len(line) == 1:
-            line.wake()
+        if len(group) == 1:
+            group.wake()
 
     def remove(self, record: JobRecord) -> None:
         """Take a job out, wherever it waits."""
         key = record.group_key()
-        line = self.line_of(key)
-        if line is not None and (
-            line.returned.pop(record.job_id, None) is not None or line.fresh.pop(record.job_id, None) is not None
+        group = self.group_of(key)
+        if group is not None and (
+            group.returned.pop(record.job_id, None) is not None or group.fresh.pop(record.job_id, None) is not None
         ):
             self.count -= 1
-            if not len(line):
+            if not len(group):
                 self.active.pop(key, None)
                 self.unschedulable.pop(key, None)
             return
@@ -134,26 +134,26 @@ class WaitingQueue:
             released = True
         return released
 
-    def park(self, line: JobGroup) -> None:
+    def park(self, group: JobGroup) -> None:
         """Mark a group as unschedulable until the fleet's composition changes."""
-        line.unschedulable = True
-        self.active.pop(line.key, None)
-        self.unschedulable[line.key] = line
+        group.unschedulable = True
+        self.active.pop(group.key, None)
+        self.unschedulable[group.key] = group
 
     def unpark_all(self) -> None:
         """Let every group be tried again: the fleet's composition changed."""
-        for line in self.unschedulable.values():
-            line.unschedulable = False
-            line.wake()
+        for group in self.unschedulable.values():
+            group.unschedulable = False
+            group.wake()
         self.active.update(self.unschedulable)
         self.unschedulable = {}
 
     def in_order(self, now_mono: float) -> list[JobGroup]:
         """Active groups, most urgent first: by priority less one level per `ageing_s` waited, then by age."""
 
-        def urgency(line: JobGroup) -> tuple[float, float, int]:
-            head = line.head()
+        def urgency(group: JobGroup) -> tuple[float, float, int]:
+            head = group.head()
             waited = now_mono - head.queued_at
-            return (_LEVEL[line.key.priority] - int(waited / self._ageing_s), head.queued_at, head.seq)
+            return (_LEVEL[group.key.priority] - int(waited / self._ageing_s), head.queued_at, head.seq)
 
         return sorted(self.active.values(), key=urgency)

@@ -31,7 +31,7 @@ class _PlannedLot(NamedTuple):
     """A lot of a round, with the jobs that were up and the bids for them."""
 
     number: int
-    line: JobGroup
+    group: JobGroup
     up: list[JobRecord]
     bids: list[LotBid]
     plan: LotPlan
@@ -90,17 +90,17 @@ class Auctioneer:
         settings = self._settings
         call = Round(self._call_id + 1, self._fleet.version, now_mono)
         lots_of: dict[str, list[Lot]] = {}
-        for line in self._queue.in_order(now_mono):
-            if line.sleeps(self._fleet.version, now_mono):
+        for group in self._queue.in_order(now_mono):
+            if group.sleeps(self._fleet.version, now_mono):
                 continue
-            candidates = self._candidates(line, now_mono)
+            candidates = self._candidates(group, now_mono)
             if not candidates:
                 continue
-            if call.lots and call.bytes + self._lot_bytes(line.key, candidates) > room_of(self.max_payload):
+            if call.lots and call.bytes + self._lot_bytes(group.key, candidates) > room_of(self.max_payload):
                 # The next round is for those that are left.
                 break
-            # Each lot for itself: a long line in front that waits for room must not use up the round of the others.
-            self._add_lot(call, lots_of, line.key, min(len(line), settings.jobs_per_lot), candidates, now_mono)
+            # Each lot for itself: a large group in front that waits for room must not use up the round of the others.
+            self._add_lot(call, lots_of, group.key, min(len(group), settings.jobs_per_lot), candidates, now_mono)
             if len(call.lots) >= settings.lots_per_round:
                 break
         if not call.lots:
@@ -122,8 +122,8 @@ class Auctioneer:
         if call is None or call.call_id != call_id:
             return []
         self.round = None
-        lines = [self._queue.line_of(key) for key, _ in call.lots.values()]
-        return [record for line in lines if line is not None for record in line]
+        groups = [self._queue.group_of(key) for key, _ in call.lots.values()]
+        return [record for group in groups if group is not None for record in group]
 
     def _add_lot(
         self,
@@ -151,7 +151,7 @@ class Auctioneer:
                 )
             )
 
-    def _candidates(self, line: JobGroup, now_mono: float) -> list[AgentView]:
+    def _candidates(self, group: JobGroup, now_mono: float) -> list[AgentView]:
         """Agents to invite for a job group. Without any the group rests until the fleet changes, or is unschedulable
         if no agent could ever take it.
         """
@@ -159,7 +159,7 @@ class Auctioneer:
         hopeless = True
         reasons: dict[str, list[Reason]] = {}
         for view in self._fleet.agents.values():
-            obstacles = self._fleet.obstacles(view, line.key, now_mono)
+            obstacles = self._fleet.obstacles(view, group.key, now_mono)
             if obstacles:
                 reasons[view.agent_id] = obstacles
                 # A bench ends by time alone; everything else only by a change of composition.
@@ -167,32 +167,32 @@ class Auctioneer:
                 continue
             hopeless = False
             able.append(view)
-        if line.key.excluded:
-            others = [view for view in able if view.agent_id not in line.key.excluded]
+        if group.key.excluded:
+            others = [view for view in able if view.agent_id not in group.key.excluded]
             if others:
                 for view in able:
-                    if view.agent_id in line.key.excluded:
+                    if view.agent_id in group.key.excluded:
                         reasons[view.agent_id] = [
                             Reason(agent_id=view.agent_id, code="excluded", message="an earlier attempt failed here")
                         ]
                 able = others
-        awake = [view for view in able if line.declined.get(view.agent_id) != view.version]
+        awake = [view for view in able if group.declined.get(view.agent_id) != view.version]
         for view in able:
-            if view not in awake and view.agent_id in line.reasons:
-                reasons[view.agent_id] = line.reasons[view.agent_id]
-        line.reasons = reasons
-        self.unavailable.note(line, now_mono, nobody=not able)
+            if view not in awake and view.agent_id in group.reasons:
+                reasons[view.agent_id] = group.reasons[view.agent_id]
+        group.reasons = reasons
+        self.unavailable.note(group, now_mono, nobody=not able)
         if awake:
-            asked = best_looking(self._fleet, self._settings, awake, line.key, now_mono)
+            asked = best_looking(self._fleet, self._settings, awake, group.key, now_mono)
             if not asked:
                 # All of them are silent, and were asked a moment ago.
-                line.sleep(self._fleet.version, min(view.answer_times.ask_at(now_mono) for view in awake))
+                group.sleep(self._fleet.version, min(view.answer_times.ask_at(now_mono) for view in awake))
             return asked
-        line.sleep(self._fleet.version)
+        group.sleep(self._fleet.version)
         # Nobody is asked for it any more: a device must not stand idle for it.
-        self.backfill.release_group(line.key)
+        self.backfill.release_group(group.key)
         if hopeless:
-            self._queue.park(line)
+            self._queue.park(group)
         return []
 
     # -- answers
@@ -240,15 +240,15 @@ class Auctioneer:
         self.round = None
         self._keep(call, now_mono)
         assignments: list[Assignment] = []
-        for number, line, up, bids, plan in self._plans(call, call.answers, now_mono):
-            self._standing.note(line.key, bids, now_mono)
-            self.backfill.check(line.key, bids)
+        for number, group, up, bids, plan in self._plans(call, call.answers, now_mono):
+            self._standing.note(group.key, bids, now_mono)
+            self.backfill.check(group.key, bids)
             assignments += plan.assignments
-            line.plan = plan.waits_for
+            group.plan = plan.waits_for
             silent = [a for a in call.called[number] if a not in call.answers and a in self._fleet.agents]
             for agent_id in silent:
                 why = self._fleet.agents[agent_id].answer_times.describe(now_mono - call.opened_at)
-                line.reasons[agent_id] = [Reason(agent_id=agent_id, code="silent", message=why)]
+                group.reasons[agent_id] = [Reason(agent_id=agent_id, code="silent", message=why)]
             if len(plan.assignments) < len(up):
                 until = math.inf
                 if plan.next_start is not None:
@@ -257,7 +257,7 @@ class Auctioneer:
                 if silent:
                     # The call or its answer was lost: the agent's adverts need not change for it to bid next time.
                     until = now_mono + self._settings.advert_s
-                line.sleep(call.version, until)
+                group.sleep(call.version, until)
                 assigned = {assignment.record.job_id for assignment in plan.assignments}
                 oldest = next(record for record in up if record.job_id not in assigned)
                 self.backfill.consider(oldest, plan.next_start, now_mono)
@@ -298,20 +298,20 @@ class Auctioneer:
             self._policy, self._rooms(answers), self._settings.assumed_run_s, self.backfill.hold, now_mono
         )
         for number, (key, jobs) in call.lots.items():
-            line = self._queue.line_of(key)
-            if line is not None:
-                up, bids_of = list(islice(line, jobs)), bids.get(number, [])
-                yield _PlannedLot(number, line, up, bids_of, planner.plan(key, up, bids_of))
+            group = self._queue.group_of(key)
+            if group is not None:
+                up, bids_of = list(islice(group, jobs)), bids.get(number, [])
+                yield _PlannedLot(number, group, up, bids_of, planner.plan(key, up, bids_of))
 
     def _note_declines(self, call: Round, agent_id: str, answer: CallAnswered) -> None:
         version = call.invited[agent_id][1]
         for decline in answer.declines:
             if decline.lot not in call.lots:
                 continue
-            line = self._queue.line_of(call.lots[decline.lot][0])
-            if line is not None:
-                line.declined[agent_id] = version
-                line.reasons[agent_id] = decline.reasons
+            group = self._queue.group_of(call.lots[decline.lot][0])
+            if group is not None:
+                group.declined[agent_id] = version
+                group.reasons[agent_id] = decline.reasons
 
     def _rooms(self, answers: Mapping[str, CallAnswered]) -> dict[tuple[str, str], Room]:
         rooms: dict[tuple[str, str], Room] = {}

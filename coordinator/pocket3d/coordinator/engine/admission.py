@@ -27,7 +27,7 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
             # A former leader may have taken this one for the job: messages of several priorities have no order.
             core.duplicate_submissions.setdefault(job_id, {})[event.seq] = event
             return
-        # The first stands; a second publish is acked and changes nothing.
+        # The first one counts; a second publish is acked and changes nothing.
         core.do(AckJob(event.priority, event.seq))
         return
     record = take_in(core, event, now)
@@ -66,7 +66,7 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
     return record
 
 
-def ack_twins(core: Core, job_id: str) -> None:
+def ack_duplicates(core: Core, job_id: str) -> None:
     """Ack the further messages of an id: it is known now which message is the job."""
     for duplicate in core.duplicate_submissions.pop(job_id, {}).values():
         core.do(AckJob(duplicate.priority, duplicate.seq))
@@ -77,7 +77,7 @@ def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
     record = core.jobs.get(event.job_id)
     if record is None or record.state is not JobState.SUBMITTED:
         return
-    ack_twins(core, record.job_id)
+    ack_duplicates(core, record.job_id)
     record.rejection_published = record.retry is not None and record.retry.rejection is not None
     early = core.early_results.pop(record.job_id, None)
     if early is not None:

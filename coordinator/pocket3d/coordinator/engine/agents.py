@@ -180,7 +180,7 @@ def leadership_proven(core: Core, event: LeadershipProven, now: Now) -> None:
 
 
 def clock_gap(core: Core, now: Now) -> bool:
-    """True when the last tick is so long ago that this process must have stood still."""
+    """True when the last tick is so long ago that this process must have been paused."""
     return core.last_tick is not None and now.mono - core.last_tick > 2 * core.settings.tick_s
 
 

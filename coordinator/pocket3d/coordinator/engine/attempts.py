@@ -125,7 +125,7 @@ def take_over_attempt(core: Core, record: JobRecord, view: AgentView, running: R
     """
     if record.state is JobState.QUEUED:
         core.leave_queue(record)
-        # It was told that it waits again.
+        # Its `requeued` event was published.
         record.started_published = False
     record.recovery = None
     _was_not_lost(record, view.agent_id, running.attempt)
@@ -208,7 +208,7 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
     if record is None:
         return
     if record.state is JobState.SUBMITTED or core.identity_pending(record):
-        # It was asked for a job of that id that has ended meanwhile, and this is a second publish: its story tells.
+        # It was asked for a job of that id that has ended meanwhile; this is a second publish: its last event decides.
         return
     if event.result is not None:
         finalize(core, record, event.result, None, now)

@@ -91,11 +91,11 @@ def awards_returned(core: Core, event: AwardsReturned, now: Now) -> None:
                 _refused_by_adapter(core, record, why, now)
                 continue
             take_back(core, record, "declined", now)
-            line = core.queue.line_of(record.group_key())
-            if line is not None and view is not None:
-                line.declined[answer.agent_id] = view.version
+            group = core.queue.group_of(record.group_key())
+            if group is not None and view is not None:
+                group.declined[answer.agent_id] = view.version
                 if why is not None:
-                    line.reasons[answer.agent_id] = [why]
+                    group.reasons[answer.agent_id] = [why]
 
 
 def _refused_by_adapter(core: Core, record: JobRecord, reason: Reason, now: Now) -> None:

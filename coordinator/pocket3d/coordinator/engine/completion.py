@@ -42,7 +42,7 @@ def result_seen(core: Core, event: ResultSeen, now: Now) -> None:
     result = event.result
     record = core.jobs.get(result.job_id)
     if record is None or record.state is JobState.SUBMITTED or core.identity_pending(record):
-        # Of a former leader's time, or redelivered: the story says whether its event was published.
+        # Of a former leader's time, or redelivered: the last event says whether its end was published.
         core.early_results[result.job_id] = (result, event.seq)
         if record is None:
             core.do(ReadLastEvent(result.job_id))
@@ -77,7 +77,7 @@ def result_deleted(core: Core, event: ResultDeleted, now: Now) -> None:
         if record.proposal is not None:
             core.do(StoreResult(record.proposal, record.seq))
         return
-    text = f"message {event.seq} of the results stream stood under this job's id and was no result: {error}"
+    text = f"message {event.seq} of the results stream had this job's id and was no result: {error}"
     core.stop_attempt(record, text)
     finish(core, record, "failed", FailureCode.INVALID_RESULT, text, now)
 
@@ -145,7 +145,7 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     if result.status == "succeeded":
         if result.agent_id and result.adapter_id:
             core.fleet.note_success(result.agent_id, result.adapter_id)
-        # A quick job's result overtakes the word that it started; its story still has both.
+        # A quick job's result overtakes the report that it started; its history still has both.
         record.attempt_no = result.attempt
         record.attempt = _winner(result, now)
         core.publish_started(record, now)
@@ -178,7 +178,7 @@ def _winner(result: Result, now: Now) -> Attempt:
 
 
 def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
-    """What the story says of a result. A word that a later version invented is told as `failed`, the one ending that
+    """The event for a result. A status that a later version invented is published as `failed`, the one ending that
     no consumer of today takes for a success; the result itself stays as it is.
     """
     word, error = _known_word(result.status), result.error
@@ -264,9 +264,9 @@ def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:
 def expire_overdue(core: Core, now: Now) -> None:
     """End waiting jobs past their schedule-to-start limit as `expired`, saying what was missing."""
     for record in core.overdue(now.mono):
-        line = core.queue.line_of(record.group_key())
+        group = core.queue.group_of(record.group_key())
         words = []
-        for reasons in (line.reasons if line else {}).values():
+        for reasons in (group.reasons if group else {}).values():
             for reason in reasons[:1]:
                 short = f", {reason.short_mb} MB short" if reason.short_mb else ""
                 words.append(f"{reason.agent_id}: {reason.code}{short}")

@@ -23,7 +23,7 @@ class PublishQueued(NamedTuple):
 
     status: Status
     job_seq: int
-    #: Of the request, so that a second submit of another request is told; empty where the request is not at hand.
+    #: Of the request, so that a second submit of another request is recognised; empty where it is not at hand.
     digest: str = ""
 
 
@@ -146,7 +146,7 @@ class SendAwards(NamedTuple):
 
 
 class SendCancels(NamedTuple):
-    """Tell an agent to stop attempts."""
+    """Ask an agent to stop attempts."""
 
     agent_id: str
     cancels: tuple[Cancel, ...]
@@ -208,7 +208,7 @@ class SendAwardMessage(NamedTuple):
 
 
 class StoreDeadLetter(NamedTuple):
-    """Store a dead letter, unless it stands already: answered by `DeadStored`."""
+    """Store a dead letter, unless it is stored already: answered by `DeadStored`."""
 
     letter: DeadLetter
 

@@ -120,7 +120,7 @@ class CoordinatorEngine:
         """An unfinished job."""
         return self.core.jobs.get(job_id)
 
-    def story_of(self, event: object) -> str:
+    def history_of(self, event: object) -> str:
         """The latest moves of the job that an event is about; empty if it is about none."""
         job_id = getattr(event, "job_id", None)
         record = self.core.jobs.get(job_id) if isinstance(job_id, str) else None

@@ -63,7 +63,7 @@ class QueuedUnknown(NamedTuple):
 
 class LastEventRead(NamedTuple):
     """The last event of a job, or None; `job_seq` is the jobs-stream sequence of the message it belongs to.
-    `unreadable`: there is one, and nobody can say what it tells.
+    `unreadable`: there is one, but it cannot be decoded.
     """
 
     job_id: str
@@ -160,7 +160,7 @@ class ResultRead(NamedTuple):
 
 
 class ResultConflict(NamedTuple):
-    """Our proposal was refused: a result stands there, our own first try may, or a rival was in process."""
+    """Our proposal was refused: a result is stored there, perhaps our own first try, or a rival was in process."""
 
     job_id: str
 

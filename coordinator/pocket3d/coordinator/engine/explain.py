@@ -13,7 +13,7 @@ from .state import Core
 
 
 def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
-    """Where an unfinished job stands and what it waits for."""
+    """The state of an unfinished job and what it waits for."""
     state = record.state
     if state in (JobState.AWARDED, JobState.RUNNING) and record.attempt is not None:
         attempt = record.attempt
@@ -35,19 +35,19 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
         return Explanation(status="queued", summary=f"pauses {pause_s:.1f} s more after a failed attempt")
     if not core.fleet.agents:
         return Explanation(status="queued", summary="no agent is connected")
-    line = core.queue.line_of(record.group_key())
+    group = core.queue.group_of(record.group_key())
     reasons: list[Reason] = []
     for agent_id, view in sorted(core.fleet.agents.items()):
-        known = line.reasons.get(agent_id) if line is not None else None
+        known = group.reasons.get(agent_id) if group is not None else None
         reasons += known or core.fleet.obstacles(view, record.group_key(), now.mono)
-    if line is not None and line.unschedulable:
+    if group is not None and group.unschedulable:
         summary = "no agent of the present fleet could ever take it; it waits for a bigger or another one"
         return Explanation(status="queued", summary=summary, reasons=reasons)
-    if line is not None and line.plan is not None:
-        return Explanation(status="queued", summary=line.plan, reasons=reasons)
+    if group is not None and group.plan is not None:
+        return Explanation(status="queued", summary=group.plan, reasons=reasons)
     ahead = 0
-    if line is not None:
-        for other in line:
+    if group is not None:
+        for other in group:
             if other is record:
                 break
             ahead += 1

@@ -12,7 +12,7 @@ from pocket3d.contracts.messages import Status, read_result
 
 from .events import LastEventRead, ResultSeen, ResultUnreadable
 
-#: Header: the jobs-stream sequence of the message that an event belongs to; tells a job from a second publish.
+#: Header: the jobs-stream sequence of the message that an event belongs to; distinguishes a job from a second publish.
 JOB_SEQ_HEADER = "P3d-Job-Seq"
 #: Header: a batch's own name, by which a batch whose answer was lost is recognised.
 BATCH_HEADER = "P3d-Batch"

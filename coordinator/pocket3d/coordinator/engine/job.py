@@ -35,7 +35,7 @@ class JobClass(NamedTuple):
 
 
 class GroupKey(NamedTuple):
-    """Jobs with the same key bid alike and share a waiting line."""
+    """Jobs with the same key bid alike and form one job group."""
 
     priority: Priority
     canonical: str
@@ -216,7 +216,7 @@ class JobRecord:
         return self.retry is not None and self.retry.cancel is not None
 
     def group_key(self) -> GroupKey:
-        """The waiting line it belongs to."""
+        """The job group it belongs to."""
         job_class = self.job_class
         retry = self.retry
         vram = job_class.vram_mb
@@ -228,7 +228,7 @@ class JobRecord:
         return GroupKey(job_class.priority, job_class.canonical, job_class.preferred, vram, excluded, job_class.unfit)
 
     def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:
-        """Where it stands, as the wire says it."""
+        """Its status in the form of the wire."""
         attempt = self.attempt
         return Status(
             job_id=self.job_id,

@@ -13,7 +13,7 @@ class JobIndex:
     def __init__(self) -> None:
         #: Of a former leader's time, waiting for the word of an agent or of the results stream.
         self.recovering: dict[str, JobRecord] = {}
-        #: Whose agents were told to stop.
+        #: Whose agents were asked to stop.
         self.cancelling: dict[str, JobRecord] = {}
         #: Whose awards got no answer, and whose agents are asked again and again.
         self.unanswered: dict[str, JobRecord] = {}

@@ -1,4 +1,4 @@
-"""The life of a job in the engine, as a table. A move that is not in it raises, with the job's story."""
+"""The life of a job in the engine, as a table. A move that is not in it raises, with the job's history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRANSITIONS: dict[tuple[JobState, JobState], str] = {
     (S.SUBMITTED, S.QUEUED): "its queued event was stored",
     (S.SUBMITTED, S.RECOVERING): "its id is known to the events stream",
     (S.SUBMITTED, S.FINISHING): "it was cancelled before its event was stored",
-    (S.RECOVERING, S.QUEUED): "its story says that it waited, or its agent no longer has it",
+    (S.RECOVERING, S.QUEUED): "its last event says that it waited, or its agent no longer has it",
     (S.RECOVERING, S.RUNNING): "an agent says that it runs it",
     (S.RECOVERING, S.FINISHING): "it is a bad request whose result is not stored yet, or it was cancelled",
     (S.RECOVERING, S.FINISHED): "its result is stored",
@@ -31,7 +31,7 @@ TRANSITIONS: dict[tuple[JobState, JobState], str] = {
     (S.FINISHING, S.FINISHED): "the results stream holds its result",
 }
 
-#: Told of every move of every job: tests and the simulation count which rows are taken.
+#: Called with every move of every job: tests and the simulation count which rows are taken.
 observers: list[Callable[[JobState, JobState], None]] = []
 
 

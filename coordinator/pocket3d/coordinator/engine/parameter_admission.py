@@ -46,7 +46,7 @@ def judge(
 
 
 def rejection_of(problems: Mapping[str, ParameterProblem]) -> Rejection:
-    """What the producer is told: the field at fault, by whose word."""
+    """What the producer reads: the field at fault, and which adapter says so."""
     adapter_id = min(problems)
     field, message = problems[adapter_id]
     others = f"; no other adapter takes it either ({', '.join(sorted(problems))})" if len(problems) > 1 else ""

@@ -10,7 +10,7 @@ from pocket3d.contracts.messages import RunningJob, Status
 
 from ..auction.fleet import AgentView
 from . import attempts
-from .admission import ack_twins, begin, first_event, take_in
+from .admission import ack_duplicates, begin, first_event, take_in
 from .attempts import take_over_attempt
 from .completion import finalize
 from .effects import AckJob, AckResult, Again, ReadLastEvent, ReadResult
@@ -21,7 +21,7 @@ from .state import Core
 
 
 def queued_in_doubt(core: Core, event: QueuedConflict | QueuedUnknown, now: Now) -> None:
-    """The events stream knows the id, holds our own first try, or nothing: its last event tells."""
+    """The events stream knows the id, holds our own first try, or nothing: its last event decides."""
     record = core.jobs.get(event.job_id)
     if record is not None and record.state is JobState.SUBMITTED:
         core.do(ReadLastEvent(record.job_id))
@@ -32,11 +32,11 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     record = core.jobs.get(event.job_id)
     status = event.status
     if record is None:
-        _orphan_story(core, event, now)
+        _orphan_history(core, event, now)
         return
     known = status is not None or event.unreadable
     if record.state is JobState.SUBMITTED and not known:
-        # It was not stored, a rival was in process that did not make it either, or what stood there has left by age.
+        # It was not stored, a rival was in process that did not make it either, or what was stored has left by age.
         core.do(Again(first_event(record, now)))
         return
     if record.state is JobState.SUBMITTED:
@@ -48,15 +48,15 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
         del core.jobs[record.job_id]
         job = core.duplicate_submissions.get(record.job_id, {}).pop(event.job_seq, None)
         if job is None:
-            # The story is that of a message that has left: all that came since are second publishes.
-            ack_twins(core, record.job_id)
+            # The history is that of a message that has left: all that came since are second publishes.
+            ack_duplicates(core, record.job_id)
             redelivered = core.early_results.pop(record.job_id, None)
             if redelivered is not None:
                 core.do(AckResult(redelivered[1]))
             return
         record = take_in(core, job, now)
         record.move(JobState.RECOVERING, "its id is known")
-    ack_twins(core, record.job_id)
+    ack_duplicates(core, record.job_id)
     rejection = record.retry.rejection if record.retry else None
     early = core.early_results.pop(record.job_id, None)
     if status is None:
@@ -70,7 +70,7 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
         return
     if status.status in TERMINAL and (status.status != "rejected" or rejection is None):
         record.result_seq = early[1] if early is not None else None
-        record.move(JobState.FINISHED, f"its story ended with {status.status}")
+        record.move(JobState.FINISHED, f"its history ended with {status.status}")
         core.do(AckJob(record.job_class.priority, record.seq, record.job_id, answer=True))
         return
     # Of a bad request the event comes before the result: the former leader may not have got so far.
@@ -119,7 +119,7 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
 
 
 def _lost_before(core: Core, record: JobRecord, status: Status, now: Now) -> None:
-    """Its story says that it ran, nobody runs it now, and there is no result: that attempt is lost."""
+    """Its last event says that it ran, nobody runs it now, and there is no result: that attempt is lost."""
     agent_id = status.agent_id or "its agent"
     record.attempt = Attempt(
         number=record.attempt_no,
@@ -165,7 +165,7 @@ def _heard_all(core: Core, recovery: Recovery, now: Now) -> bool:
     return recovery.status.agent_id in core.fleet.agents
 
 
-def _orphan_story(core: Core, event: LastEventRead, now: Now) -> None:
+def _orphan_history(core: Core, event: LastEventRead, now: Now) -> None:
     """For a result that was seen before its job."""
     if event.job_id not in core.early_results:
         return
@@ -178,7 +178,7 @@ def _orphan_story(core: Core, event: LastEventRead, now: Now) -> None:
 
 
 def adopt_orphan(core: Core, status: Status, job_seq: int, now: Now) -> None:
-    """A result whose event a former leader did not publish any more: finish its story."""
+    """A result whose event a former leader did not publish any more: finish its history."""
     result, seq = core.early_results.pop(status.job_id)
     job_class = JobClass.of(status.feature, canonical(status.feature), status.priority, None)._replace(
         tenant=status.tenant

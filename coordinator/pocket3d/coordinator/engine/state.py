@@ -148,7 +148,7 @@ class Core:
             self.index.file(record)
 
     def cancel_attempt(self, record: JobRecord, reason: str, now: Now) -> None:
-        """Tell the agent to stop what it runs for this job, and wait for that only so long."""
+        """Ask the agent to stop what it runs for this job, and wait for that only so long."""
         if record.attempt is not None:
             record.attempt.cancel_by = now.mono + self.settings.cancel_wait_s
             self.index.file(record)
@@ -161,7 +161,7 @@ class Core:
         self.index.file(record)
 
     def stop_attempt(self, record: JobRecord, reason: str) -> None:
-        """Tell the agent to stop what it runs for this job."""
+        """Ask the agent to stop what it runs for this job."""
         attempt = record.attempt
         if attempt is not None:
             cancel = Cancel(job_id=record.job_id, token=attempt.token, reason=reason)

@@ -1,7 +1,7 @@
 """Acks of finished jobs and of their results: a few milliseconds late, many in one go.
 
-Nobody waits for them: the result is stored and told before. Sent one by one, each would cost the coordinator and the
-server two messages at the very moment in which the next job arrives.
+Nobody waits for them: the result is stored and its event published before. Sent one by one, each would cost the
+coordinator and the server two messages at the very moment in which the next job arrives.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Api:
         return ServiceSpec(
             name=self._subjects.api_service,
             version=self._version,
-            description="Pocket3DStudio: submit jobs and ask where they stand",
+            description="Pocket3DStudio: submit jobs and ask for their status",
             metadata={"coordinator_id": self._coordinator_id, "namespace": self._subjects.namespace},
             endpoints=[Endpoint(name, self._subjects.api(name), handler) for name, handler in handlers.items()],
         )
@@ -148,7 +148,7 @@ class Api:
             raise ServiceError(409, f"job {job_id} is known with another request; take a new job_id", field="job_id")
 
     async def _known(self, job_id: str) -> Status | None:
-        """Where a job stands: an unfinished one by the engine, a finished one by its last event."""
+        """A job's status: of an unfinished one by the engine, of a finished one by its last event."""
         record = self._term.engine.record(job_id)
         if record is not None and record.state not in (JobState.FINISHED, JobState.RECOVERING):
             word = _WORDS[record.state]
@@ -161,10 +161,10 @@ class Api:
         found = await self._bus.last(self._subjects.events_stream, self._subjects.events_of(job_id))
         if found is None:
             return None
-        told = read_last_event(job_id, found.subject, found.data, found.headers).status
-        if told is None:
+        status = read_last_event(job_id, found.subject, found.data, found.headers).status
+        if status is None:
             raise ServiceError(500, f"the last event of job {job_id} cannot be read by this version", field="job_id")
-        return told
+        return status
 
     async def _wanted(self, job_id: str) -> Status:
         status = await self._known(job_id)

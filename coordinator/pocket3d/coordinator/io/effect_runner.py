@@ -55,7 +55,7 @@ log = structlog.get_logger(__name__)
 _STATE_TIMEOUT_S = 1.0
 
 
-#: Carries out one effect; the event that tells what came of it, if anything is to be told.
+#: Carries out one effect; the event with its outcome, if it has one.
 Call = Callable[["EffectRunner", Any], Awaitable[TermEvent | None]]
 
 
@@ -119,7 +119,7 @@ class EffectRunner:
         self._tasks.spawn(self._answer(call, effect), bounded=bounded)
 
     def _note_step(self, effect: effects.NoteStep) -> None:
-        # Behind what was begun before: a job does not wait for its line in the log.
+        # Behind what was begun before: a job does not wait for its log line.
         asyncio.get_running_loop().call_soon(log_step, effect.step)
 
     async def _answer(self, call: Call, effect: Any) -> None:
@@ -217,7 +217,7 @@ class EffectRunner:
             # A conflict that names no sequence is one with a rival that is in process, and may fail itself.
             if not (isinstance(error, Conflict) and error.last):
                 return _failed(effect, error)
-            log.debug("the dead letter stands already", job_id=letter.job_id)
+            log.debug("the dead letter is stored already", job_id=letter.job_id)
         return events.DeadStored(letter.job_id)
 
     # -- requests and results

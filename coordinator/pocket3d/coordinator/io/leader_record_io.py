@@ -30,7 +30,7 @@ def parse_leader_record(data: bytes) -> LeaderRecord | None:
 
 
 async def read_leader_record(bus: Bus, subjects: Subjects) -> LeaderRecordRead | LeaderRecordUnread:
-    """What stands in the events stream."""
+    """The record in the events stream."""
     try:
         found = await bus.last(subjects.events_stream, subjects.leader_record())
     except BusError as error:

@@ -56,7 +56,7 @@ class LeaderTerm:
         known: agents that the former leader knew, or that were heard meanwhile.
         lease_is_valid: false as soon as another may have taken the lead; then nothing is taken from the streams.
         renew_lease: asks the leadership to renew the lease now.
-        on_fenced_out: called when another leader's record stands in the events stream.
+        on_fenced_out: called when another leader's record is in the events stream.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class LeaderTerm:
             for effect in self._decider.handle(event, self._clock()):
                 self._runner.run(effect)
         except Exception as error:
-            raise EngineFault(event, self.engine.story_of(event)) from error
+            raise EngineFault(event, self.engine.history_of(event)) from error
         self._watch_deadline()
 
     def _watch_deadline(self) -> None:

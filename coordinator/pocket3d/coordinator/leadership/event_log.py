@@ -3,7 +3,7 @@
 Pure: effects go out, their answers come in.
 
 A batch without an answer may still be stored at any time (a dead connection's last bytes, a slow proposal), also after
-it was sent again, and then would tell a job's older half behind the newer one. So the leader record is written anew
+it was sent again, and then would store a job's older events behind the newer ones. So the leader record is written anew
 first: what carries the former fence is refused from then on, and what is read back is final.
 """
 
@@ -63,17 +63,17 @@ class FencedOut(NamedTuple):
 
 
 class EventsAreStored(NamedTuple):
-    """These events stand in the stream."""
+    """These events are stored."""
 
     events: tuple[PublishEvent, ...]
 
 
 class BatchStored(NamedTuple):
-    """The batch stands in the stream."""
+    """The batch is stored."""
 
 
 class BatchConflict(NamedTuple):
-    """The fence does not hold, or the batch stood there already."""
+    """The fence does not hold, or the batch was stored already."""
 
 
 class BatchUnknown(NamedTuple):
@@ -200,7 +200,7 @@ class EventLog:
             case BatchStored():
                 return self._stored(batch)
             case BatchConflict():
-                # Ours may stand there already, or another leader's record does.
+                # Ours may be stored already, or another leader's record is.
                 self._fence_checked = False
                 self._step = _Step.READ_BACK
                 return [ReadBatchEnd(batch.events[-1])]

@@ -23,7 +23,7 @@ class WriteLeaderRecord(NamedTuple):
 
 
 class LeaderRecordRead(NamedTuple):
-    """What stands there: no record and sequence 0 if nothing does, no record and a sequence for bytes that are none."""
+    """What is stored: no record and sequence 0 if nothing is, no record and a sequence for bytes that are none."""
 
     record: LeaderRecord | None
     seq: int
@@ -34,14 +34,14 @@ class LeaderRecordUnread(NamedTuple):
 
 
 class LeaderRecordWritten(NamedTuple):
-    """It stands there with that sequence."""
+    """It is stored with that sequence."""
 
     epoch: int
     seq: int
 
 
 class LeaderRecordNotWritten(NamedTuple):
-    """Refused, or no answer: what stands there is to be read."""
+    """Refused, or no answer: what is stored is to be read."""
 
 
 LeaderRecordEvent = LeaderRecordRead | LeaderRecordUnread | LeaderRecordWritten | LeaderRecordNotWritten

@@ -148,7 +148,7 @@ class Leadership:
         self._fencing = False
         #: When the leader record is read again, monotonic seconds; None while an answer is awaited.
         self._fence_at: float | None = None
-        #: Sequence of our leader record, once it stands.
+        #: Sequence of our leader record, once it is stored.
         self._fence: int | None = None
         self._leading = False
         self._written_at = 0.0
@@ -180,7 +180,7 @@ class Leadership:
             case LeaseConflict():
                 self._waiting = False
                 if self._leading:
-                    # It may have been a renewal of our own that was given up for lost: the record tells.
+                    # It may have been a renewal of our own that was given up for lost: the record decides.
                     return self._look(now)
                 return self._down("another coordinator holds the lease") + self._look(now)
             case LeaseUnknown():
@@ -257,7 +257,7 @@ class Leadership:
         self._waiting = False
         gap_s, self._read_at = now.mono - self._read_at, now.mono
         if gap_s > self._lease_s / 3:
-            # This process slept, or the server was away: the record was not watched, and nobody can say it stood still.
+            # This process slept, or the server was away: nobody watched the record, so it may have changed.
             self._seen = None
         record = event.record
         mine = record if record is not None and record.coordinator_id == self._id else None
@@ -278,7 +278,7 @@ class Leadership:
             self._down("another coordinator took the lease")
         seen = (event.revision, record.epoch, record.renewal) if record is not None else None
         if seen is None and event.revision:
-            # Bytes that are no record may stand where a leader's record stood a moment ago: it has its lease.
+            # Bytes that are no record may have replaced a leader's record a moment ago: it has its lease.
             seen = (event.revision, 0, 0)
         if seen is not None and seen != self._seen:
             self._seen = seen
@@ -330,7 +330,7 @@ class Leadership:
         return [WriteLeaderRecord(self._record, seq)]
 
     def _overtaken(self, now: Now) -> list[LeaseEffect]:
-        return self._down("another leader's record stands in the events stream") + self._look(now)
+        return self._down("another leader's record is in the events stream") + self._look(now)
 
     def _fenced(self, sequence: int, epoch: int, now: Now) -> list[LeaseEffect]:
         if self._leading or self._record is None or self._record.epoch != epoch:

@@ -13,7 +13,7 @@ from pocket3d.contracts.messages import DeadLetter, JobError, Result, Status
 
 #: What the server counts besides the body: our headers and JetStream's, and the envelope of a command.
 _HEADROOM = 1024
-#: How an error is cut until it fits: characters of each text, and of how many of the latest attempts it tells.
+#: How an error is cut until it fits: characters of each text, and how many of the latest attempts it lists.
 _CUTS = ((500, 100), (200, 10), (100, 1), (60, 0))
 #: Default of NATS servers, bytes.
 MAX_PAYLOAD = 1 << 20

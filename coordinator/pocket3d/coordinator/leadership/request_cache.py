@@ -110,7 +110,7 @@ def metadata_of(request: Request | None) -> dict[str, Any]:
 
 
 def dead_letter(effect: PublishDead, body: bytes, at: str) -> DeadLetter:
-    """The request as it was published, as text where it is no JSON object, and its story."""
+    """The request as it was published (in base64 where it is no JSON object), and its error."""
     try:
         request = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

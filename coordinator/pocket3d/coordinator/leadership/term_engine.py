@@ -69,7 +69,7 @@ class TermEngine:
         #: Effects that wait for the request with that sequence.
         self._readers: dict[int, list[_Pending]] = {}
         #: Commands to an agent that wait behind one that needs requests: they leave in their order.
-        self._lines: dict[str, deque[_Pending]] = {}
+        self._waiting: dict[str, deque[_Pending]] = {}
         #: When an effect is repeated, monotonic seconds; in that order.
         self._repeats: deque[tuple[float, Any]] = deque()
         self._connected = True
@@ -152,19 +152,19 @@ class TermEngine:
 
     def _awards(self, effect: effects.SendAwards, now: Now) -> None:
         self._out.append(effects.NoteStep(effect))
-        self._in_line(effect.agent_id, effect, Bodies((item.seq for item in effect.awards), self._cache), now)
+        self._in_order(effect.agent_id, effect, Bodies((item.seq for item in effect.awards), self._cache), now)
 
     def _command(self, effect: effects.SendCall | effects.SendCancels | effects.AskState, now: Now) -> None:
-        self._in_line(effect.agent_id, effect, None, now)
+        self._in_order(effect.agent_id, effect, None, now)
 
-    def _in_line(self, agent_id: str, effect: effects.Effect, bodies: Bodies | None, now: Now) -> None:
+    def _in_order(self, agent_id: str, effect: effects.Effect, bodies: Bodies | None, now: Now) -> None:
         """A command goes out behind those before it, so that a cancel never overtakes its award."""
         pending = _Pending(effect, bodies)
-        line = self._lines.get(agent_id)
-        if line is None and pending.ready:
+        waiting = self._waiting.get(agent_id)
+        if waiting is None and pending.ready:
             self._complete(pending, now)
             return
-        self._lines.setdefault(agent_id, deque()).append(pending)
+        self._waiting.setdefault(agent_id, deque()).append(pending)
         self._read_missing(pending)
 
     def _with_request(self, effect: effects.StoreResult | effects.PublishDead, now: Now) -> None:
@@ -274,11 +274,11 @@ class TermEngine:
                 self._complete(pending, now)
 
     def _advance(self, agent_id: str, now: Now) -> None:
-        line = self._lines.get(agent_id)
-        while line and line[0].ready:
-            self._complete(line.popleft(), now)
-        if line is not None and not line:
-            del self._lines[agent_id]
+        waiting = self._waiting.get(agent_id)
+        while waiting and waiting[0].ready:
+            self._complete(waiting.popleft(), now)
+        if waiting is not None and not waiting:
+            del self._waiting[agent_id]
 
     def _effect_failed(self, event: events.EffectFailed, now: Now) -> None:
         effect = event.effect

@@ -26,12 +26,12 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.features import canonical
 
-from ..placement.bidding import bid, draining, shortfall_reason
+from ..placement.bidding import Bidder, bid, shortfall_reason
 from ..placement.placement import Placement, place
 from .effects import Reply, SendBids
 from .events import CommandReceived, CommandUnreadable, Request
 from .message_limits import fit_answer
-from .outbound import device_states, full_advert, start_told_with_answer
+from .outbound import device_states, full_advert, told_with_start
 from .records import StopReason
 from .runs import accept, begin_fetches, stop_run
 from .state import Core
@@ -74,7 +74,7 @@ def _refuse(core: Core, request: Request | None, code: str, message: str) -> Non
 
 def _reply(core: Core, request: Request | None, kind: type[AnyReply], **fields: Any) -> None:
     if request is not None:
-        core.add_effect(Reply(request, kind(**core.sender(), **fields)))
+        core.effects.append(Reply(request, kind(**core.sender(), **fields)))
 
 
 # ---------------------------------------------------------------- auction
@@ -84,9 +84,12 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
     bids: list[BidPlaced] = []
     declines: list[BidDeclined] = []
     if core.draining:
-        declines = draining(core.identity.agent_id, call.lots)
+        reason = Reason(
+            agent_id=core.identity.agent_id, code=DeclineCode.DRAINING.value, message="the agent is draining"
+        )
+        declines = [BidDeclined(lot=lot.lot, reasons=[reason]) for lot in call.lots]
     else:
-        bidder = core.bidder(now.mono)
+        bidder = Bidder(core.identity.agent_id, core.adapters, core.devices, core.estimates, core.settings, now.mono)
         for lot in call.lots:
             placed, declined = bid(bidder, lot)
             bids += placed
@@ -99,14 +102,14 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
         declines=declines,
         devices=device_states(core, now),
     )
-    core.add_effect(SendBids(call.coordinator_id, fit_answer(answer, core.max_payload)))
+    core.effects.append(SendBids(call.coordinator_id, fit_answer(answer, core.max_payload)))
 
 
 def _award(core: Core, command: AwardJobs, request: Request | None, now: Now) -> None:
     answers = [_answer(core, award, now) for award in command.awards]
     begin_fetches(core, now)
     if request is not None:
-        _reply(core, request, AwardsAnswered, answers=[_with_start(core, answer, now) for answer in answers])
+        _reply(core, request, AwardsAnswered, answers=[told_with_start(core, each, now) for each in answers])
 
 
 def _answer(core: Core, award: Award, now: Now) -> AwardAnswer:
@@ -122,14 +125,6 @@ def _answer(core: Core, award: Award, now: Now) -> AwardAnswer:
     answer = AwardAnswer(job_id=award.job_id, token=award.token, accepted=reason is None, reason=reason)
     core.remember(answer)
     return answer
-
-
-def _with_start(core: Core, answer: AwardAnswer, now: Now) -> AwardAnswer:
-    if not start_told_with_answer(core, answer.token, now):
-        return answer
-    told = structs.replace(answer, started=True)
-    core.remember(told)
-    return told
 
 
 def _take(core: Core, award: Award, now: Now) -> Reason | None:
@@ -182,21 +177,14 @@ def _cancel(core: Core, command: CancelAttempts, request: Request | None, now: N
     unknown: list[str] = []
     for cancel in command.cancels:
         run = core.runs.get(cancel.token)
-        if run is None:
-            unknown.append(cancel.token)
-            _never_take(core, cancel.job_id, cancel.token)
+        if run is not None:
+            held.append(cancel.token)
+            stop_run(core, run, StopReason(FailureCode.CANCELLED.value, cancel.reason or "cancelled on request"), now)
             continue
-        held.append(cancel.token)
-        stop_run(core, run, StopReason(FailureCode.CANCELLED.value, cancel.reason or "cancelled on request"), now)
+        unknown.append(cancel.token)
+        if cancel.token not in core.answers:
+            # Its award may still come, late or twice: it must not start anything.
+            message = "the attempt was cancelled before its award came"
+            reason = Reason(agent_id=core.identity.agent_id, code=DeclineCode.STALE.value, message=message)
+            core.remember(AwardAnswer(job_id=cancel.job_id, token=cancel.token, accepted=False, reason=reason))
     _reply(core, request, CancelsNoted, held=held, unknown=unknown)
-
-
-def _never_take(core: Core, job_id: str, token: str) -> None:
-    """Decline an award in advance whose cancel came first: a late duplicate must not start anything."""
-    if token not in core.answers:
-        reason = Reason(
-            agent_id=core.identity.agent_id,
-            code=DeclineCode.STALE.value,
-            message="the attempt was cancelled before its award came",
-        )
-        core.remember(AwardAnswer(job_id=job_id, token=token, accepted=False, reason=reason))

@@ -56,7 +56,7 @@ class SendBids(Effect, frozen=True):
 
 
 class SendOutcomes(Effect, frozen=True):
-    """Report outcomes: answered by `OutcomesAnswered` or `OutcomesUnanswered`."""
+    """Report outcomes: answered by `OutcomesAnswered`."""
 
     report: OutcomesReported
 
@@ -150,7 +150,7 @@ class CleanUp(Effect, frozen=True):
 
 
 class ProbeNow(Effect, frozen=True):
-    """Measure the devices: answered by `ProbeRead` or `ProbeFailed`."""
+    """Measure the devices: answered by `ProbeRead`."""
 
 
 class Exit(Effect, frozen=True):

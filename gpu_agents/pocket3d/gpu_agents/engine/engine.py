@@ -48,30 +48,18 @@ def _adapters_described(core: Core, event: events.AdaptersDescribed, now: Now) -
     core.changed = core.adapters_changed = True
 
 
-def _run_progressed(core: Core, event: events.RunProgressed, now: Now) -> None:
-    run = core.runs.get(event.token)
-    if run is not None and run.run_started is not None and run.on_device:
-        outbound.progressed(core, run, event.fraction, event.stage, event.message, now)
-
-
-def _probe_failed(core: Core, event: events.ProbeFailed, now: Now) -> None:
-    core.probing = False
-
-
 _HANDLERS: dict[type[events.Event], Handler] = {
     events.CommandReceived: commands.command_received,
     events.CommandUnreadable: commands.command_unreadable,
     events.Connected: _connected,
     events.Disconnected: _disconnected,
-    events.OutcomesAnswered: lambda core, event, now: outbound.outcomes_answered(core, event.noted, now),
-    events.OutcomesUnanswered: lambda core, event, now: outbound.outcomes_answered(core, (), now),
+    events.OutcomesAnswered: outbound.outcomes_answered,
     events.StatusRequested: operator.status_requested,
     events.DrainRequested: operator.drain_requested,
     events.UndrainRequested: operator.undrain_requested,
     events.LoadRequested: operator.load_requested,
     events.UnloadRequested: operator.unload_requested,
     events.ProbeRead: workers.probe_read,
-    events.ProbeFailed: _probe_failed,
     events.AdaptersDescribed: _adapters_described,
     events.WorkerReady: workers.worker_ready,
     events.ModelLoaded: workers.model_loaded,
@@ -79,14 +67,14 @@ _HANDLERS: dict[type[events.Event], Handler] = {
     events.WorkerExited: workers.worker_exited,
     events.InputsFetched: runs.inputs_fetched,
     events.InputsFailed: runs.inputs_failed,
-    events.RunProgressed: _run_progressed,
+    events.RunProgressed: outbound.run_progressed,
     events.RunFinished: results.run_finished,
     events.RunFailed: runs.run_failed,
     events.OutputsUploaded: results.outputs_uploaded,
     events.UploadFailed: results.upload_failed,
-    events.ResultStored: lambda core, event, now: results.result_stored(core, event.token, now),
-    events.ResultConflict: lambda core, event, now: results.result_conflict(core, event.token, now),
-    events.ResultUnknown: lambda core, event, now: results.result_unknown(core, event.token, now),
+    events.ResultStored: results.result_stored,
+    events.ResultConflict: results.result_conflict,
+    events.ResultUnknown: results.result_unknown,
     events.ResultRead: results.result_read,
     events.ResultRefused: results.result_refused,
     events.TaskFailed: results.task_failed,
@@ -129,7 +117,8 @@ class AgentEngine:
         outbound.send_outcomes_if_due(core, now)
         timers.probe_if_due(core, now)
         outbound.publish_advert_if_due(core, now)
-        operator.exit_if_left(core, now)
+        if core.leaving:
+            operator.exit_if_left(core, now)
         wanted, core.effects = core.effects, []
         return wanted
 

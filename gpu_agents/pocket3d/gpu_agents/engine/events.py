@@ -52,13 +52,11 @@ class Disconnected(Event, frozen=True):
 
 
 class OutcomesAnswered(Event, frozen=True):
-    """The leading coordinator has taken these outcomes, each named `<token>/<type>`."""
+    """The leading coordinator has taken these outcomes, each named `<token>/<type>`; none of them if nobody answered
+    `SendOutcomes` (no leader now, no connection, no answer in time).
+    """
 
     noted: tuple[str, ...]
-
-
-class OutcomesUnanswered(Event, frozen=True):
-    """Nobody answered `SendOutcomes` (no leader now, no connection, no answer in time)."""
 
 
 # ---------------------------------------------------------------- operators
@@ -103,17 +101,11 @@ class UnloadRequested(Event, frozen=True):
 
 
 class ProbeRead(Event, frozen=True):
-    """Answer to `ProbeNow`: by device id. A device that is missing here could not be read."""
+    """Answer to `ProbeNow`: by device id. A device that is missing here could not be measured."""
 
     readings: Mapping[str, Reading]
     #: `Now.mono` just before the measurement: what ended after it is not yet seen free.
     taken_at: float
-
-
-class ProbeFailed(Event, frozen=True):
-    """Answer to `ProbeNow` when nothing could be measured."""
-
-    message: str
 
 
 class AdaptersDescribed(Event, frozen=True):
@@ -246,7 +238,6 @@ class ResultUnknown(Event, frozen=True):
     """No answer to `StoreResult`, or it could not be sent, or the read-back failed: nothing is known."""
 
     token: str
-    message: str = ""
 
 
 class ResultRefused(Event, frozen=True):

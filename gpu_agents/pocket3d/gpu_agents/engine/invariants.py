@@ -64,15 +64,13 @@ def _check_runs(core: Core) -> None:
     for token, run in core.runs.items():
         _must(run.state is not RunState.DONE, f"{token} is done and still listed")
         _must(run.on_device == (token in run.worker.runs), f"{token} is {run.state.value}: slot held or not?")
+        waits = run.room_deadline is not None
+        _must(waits == (token in core.waiting_for_room), f"{token} waits for memory or does not")
         answer = core.answers.get(token)
         _must(answer is None or answer.accepted, f"{token} runs and was declined")
         if run.state is RunState.REPORTING:
             _must(f"{token}/attempt_failed" in core.outcomes, f"{token} is being reported by nobody")
-        if run.state is RunState.STORING:
-            limit = core.stores
+        if run.state in (RunState.STORING, RunState.UPLOADING):
+            limit = core.stores if run.state is RunState.STORING else core.uploads
             moving = token in limit.in_flight or token in limit.waiting or run.retry_at is not None
-            _must(moving, f"{token}: nobody stores its result")
-        if run.state is RunState.UPLOADING:
-            limit = core.uploads
-            moving = token in limit.in_flight or token in limit.waiting or run.retry_at is not None
-            _must(moving, f"{token}: nobody uploads its files")
+            _must(moving, f"{token} is {run.state.value}, and nobody sees to it")

@@ -7,7 +7,6 @@ here is told later (outcomes), or costs the agent a bid or the coordinator a che
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from msgspec import structs
 
@@ -21,14 +20,6 @@ DEFAULT_MAX_PAYLOAD = 1 << 20
 _ENVELOPE = 512
 
 
-class FittedAdvert(NamedTuple):
-    """An advert that can be sent."""
-
-    advert: Advert
-    #: Adapters whose JSON Schema had to be left out: their jobs' parameters are checked by this agent alone.
-    without_schema: tuple[str, ...] = ()
-
-
 def fit_outcomes(outcomes: Iterable[AnyOutcome], max_payload: int) -> list[AnyOutcome]:
     """The first of them that fit into one report, at least one: the message of that one is cut if it must be."""
     room = max_payload - _ENVELOPE
@@ -36,20 +27,14 @@ def fit_outcomes(outcomes: Iterable[AnyOutcome], max_payload: int) -> list[AnyOu
     for outcome in outcomes:
         size = len(encode(outcome)) + 1
         if size > room:
-            if taken:
-                break
-            return [_shortened(outcome, size - room)]
+            if taken or not isinstance(outcome, AttemptFailed):
+                return taken or [outcome]
+            # A character takes one byte or more.
+            kept = max(len(outcome.message) - (size - room) - 3, 0)
+            return [structs.replace(outcome, message=outcome.message[:kept] + "...")]
         room -= size
         taken.append(outcome)
     return taken
-
-
-def _shortened(outcome: AnyOutcome, excess: int) -> AnyOutcome:
-    if not isinstance(outcome, AttemptFailed):
-        return outcome
-    # A character takes one byte or more.
-    kept = max(len(outcome.message) - excess - 3, 0)
-    return structs.replace(outcome, message=outcome.message[:kept] + "...")
 
 
 def fit_answer(answer: CallAnswered, max_payload: int) -> CallAnswered:
@@ -62,8 +47,10 @@ def fit_answer(answer: CallAnswered, max_payload: int) -> CallAnswered:
     return answer
 
 
-def fit_advert(advert: Advert, max_payload: int) -> FittedAdvert:
-    """A full advert, without the largest schemas where all of them do not fit."""
+def fit_advert(advert: Advert, max_payload: int) -> tuple[Advert, tuple[str, ...]]:
+    """A full advert, without the largest JSON Schemas where all of them do not fit, and the ids of the adapters that
+    they are missing from: their jobs' parameters are checked by this agent alone.
+    """
     room = max_payload - _ENVELOPE
     left_out: list[str] = []
     while (excess := len(encode(advert)) - room) > 0:
@@ -78,4 +65,4 @@ def fit_advert(advert: Advert, max_payload: int) -> FittedAdvert:
             structs.replace(a, parameters=None) if a.adapter_id == dropped else a for a in advert.adapters or ()
         ]
         advert = structs.replace(advert, adapters=adapters)
-    return FittedAdvert(advert, tuple(left_out))
+    return advert, tuple(left_out)

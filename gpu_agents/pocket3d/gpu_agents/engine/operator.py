@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pocket3d.contracts.api import ControlAnswer
 from pocket3d.contracts.clock import Now
+from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.fit import Shortfall
 
 from ..placement.bidding import shortfall_reason
 from ..placement.placement import Placement, place
@@ -13,7 +13,7 @@ from .effects import Exit, RefuseRequest, Reply
 from .events import DrainRequested, LoadRequested, Request, StatusRequested, UndrainRequested, UnloadRequested
 from .lifecycle import BEFORE_RUN, ON_DEVICE, RunState, WorkerState
 from .outbound import full_advert
-from .records import DeviceRecord, StopReason
+from .records import StopReason
 from .runs import stop_run
 from .state import Core
 from .workers import start_if_room, stop_worker, take_worker
@@ -21,18 +21,18 @@ from .workers import start_if_room, stop_worker, take_worker
 
 def status_requested(core: Core, event: StatusRequested, now: Now) -> None:
     """Answer with a full advert."""
-    core.add_effect(Reply(event.request, full_advert(core, now).advert))
+    core.effects.append(Reply(event.request, full_advert(core, now).advert))
 
 
 def _answer(core: Core, request: Request | None, message: str) -> None:
     if request is not None:
         answer = ControlAnswer(agent_id=core.identity.agent_id, draining=core.draining, message=message)
-        core.add_effect(Reply(request, answer))
+        core.effects.append(Reply(request, answer))
 
 
 def _refuse(core: Core, request: Request | None, code: int, message: str) -> None:
     if request is not None:
-        core.add_effect(RefuseRequest(request, code, message))
+        core.effects.append(RefuseRequest(request, code, message))
 
 
 # ---------------------------------------------------------------- drain
@@ -83,12 +83,12 @@ def drain_overdue(core: Core, now: Now) -> None:
 
 def exit_if_left(core: Core, now: Now) -> None:
     """Exit once every run is decided and reported, or when the bound passes."""
-    if not core.leaving or core.exited:
+    if core.exited:
         return
     done = not core.runs and not core.workers and not core.outcomes
     if done or (core.leave_deadline is not None and now.mono >= core.leave_deadline):
         core.exited = True
-        core.add_effect(Exit(tuple(core.runs)))
+        core.effects.append(Exit(tuple(core.runs)))
 
 
 # ---------------------------------------------------------------- load and unload
@@ -122,7 +122,7 @@ def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
             core.changed = True
             _answer(core, event.request, f"{event.adapter_id} is {worker.state.value} on {device.spec.id}, and stays")
             return
-    short: tuple[DeviceRecord, Shortfall] | None = None
+    reason: Reason | None = None
     for device in sorted(devices, key=lambda b: -b.ledger.room(now.mono).available_mb):
         found = place(device, adapter, None, core.estimates, now.mono)
         if isinstance(found, Placement):
@@ -131,9 +131,8 @@ def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
             start_if_room(core, worker, now)
             _answer(core, event.request, f"loading {event.adapter_id} on {device.spec.id}")
             return
-        short = short or (device, found)
-    assert short is not None
-    reason = shortfall_reason(core.identity.agent_id, short[0].spec.id, event.adapter_id, short[1])
+        reason = reason or shortfall_reason(core.identity.agent_id, device.spec.id, event.adapter_id, found)
+    assert reason is not None
     missing = f", short of {reason.short_mb} MB" if reason.short_mb else ""
     _refuse(core, event.request, 409, f"{event.adapter_id} cannot be loaded on {reason.device}: {reason.code}{missing}")
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from pocket3d.contracts.clock import Now, rfc3339
-from pocket3d.contracts.commands import AnyOutcome, AttemptFailed, AttemptStarted, OutcomesReported
+from pocket3d.contracts.commands import AnyOutcome, AttemptFailed, AttemptStarted, AwardAnswer, OutcomesReported
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState, Progress, Resident, RunningJob
 
 from .effects import CleanUp, PublishAdvert, PublishProgress, SendOutcomes
+from .events import OutcomesAnswered, RunProgressed
 from .lifecycle import RunState
-from .message_limits import FittedAdvert, fit_advert, fit_outcomes
+from .message_limits import fit_advert, fit_outcomes
 from .records import Run
 from .state import Core
 
@@ -22,9 +24,9 @@ _MAX_MESSAGE = 4000
 # ---------------------------------------------------------------- adverts
 
 
-def full_advert(core: Core, now: Now) -> FittedAdvert:
+def full_advert(core: Core, now: Now) -> PublishAdvert:
     """What the agent has and does now, its adapters included as far as the server takes them."""
-    return fit_advert(_advert(core, now, full=True), core.max_payload)
+    return PublishAdvert(*fit_advert(_advert(core, now, full=True), core.max_payload))
 
 
 def _advert(core: Core, now: Now, *, full: bool) -> Advert:
@@ -37,7 +39,17 @@ def _advert(core: Core, now: Now, *, full: bool) -> Advert:
         draining=core.draining,
         labels=core.settings.labels,
         devices=device_states(core, now),
-        residents=_residents(core, now),
+        residents=[
+            Resident(
+                adapter_id=worker.adapter_id,
+                device=worker.device,
+                pid=worker.pid,
+                vram_mb=core.device_of(worker).ledger.claim_mb(worker.worker_id),
+                idle_s=max(0.0, now.mono - worker.idle_since) if worker.idle_since is not None else 0.0,
+            )
+            for worker in core.workers.values()
+            if worker.loaded and worker.pid is not None
+        ],
         running=[
             RunningJob(
                 job_id=run.award.job_id,
@@ -76,20 +88,6 @@ def device_states(core: Core, now: Now) -> list[DeviceState]:
     return states
 
 
-def _residents(core: Core, now: Now) -> list[Resident]:
-    return [
-        Resident(
-            adapter_id=worker.adapter_id,
-            device=worker.device,
-            pid=worker.pid,
-            vram_mb=core.device_of(worker).ledger.claim_mb(worker.worker_id),
-            idle_s=max(0.0, now.mono - worker.idle_since) if worker.idle_since is not None else 0.0,
-        )
-        for worker in core.workers.values()
-        if worker.loaded and worker.pid is not None
-    ]
-
-
 def advert_due(core: Core) -> float | None:
     """When the next advert goes out; None while there is no connection."""
     if not core.connected:
@@ -103,7 +101,7 @@ def publish_advert_if_due(core: Core, now: Now) -> None:
     if due is None or now.mono < due:
         return
     full = core.adapters_changed or now.mono - core.adapters_at >= core.settings.adapters_s
-    core.add_effect(PublishAdvert(*full_advert(core, now)) if full else PublishAdvert(_advert(core, now, full=False)))
+    core.effects.append(full_advert(core, now) if full else PublishAdvert(_advert(core, now, full=False)))
     core.advert_at = now.mono
     core.changed = False
     if full:
@@ -119,15 +117,17 @@ def report_started(core: Core, run: Run, now: Now) -> None:
     _report(core, AttemptStarted(**_attempt(run, now), pid=run.worker.pid))
 
 
-def start_told_with_answer(core: Core, token: str, now: Now) -> bool:
-    """True if the answer to an award can say that the attempt has started. Then the outcome is sent later, in case that
-    answer is lost.
+def told_with_start(core: Core, answer: AwardAnswer, now: Now) -> AwardAnswer:
+    """The answer to an award, which says that the attempt has started if that was not reported yet. Then the outcome is
+    sent later, in case the answer is lost.
     """
-    name = f"{token}/attempt_started"
+    name = f"{answer.token}/attempt_started"
     if name not in core.outcomes or name in core.outcomes_in_flight:
-        return False
+        return answer
     core.outcomes_due[name] = now.mono + core.settings.outcome_retry_s
-    return True
+    told = structs.replace(answer, started=True)
+    core.remember(told)
+    return told
 
 
 def report_failed(core: Core, run: Run, code: str, message: str, field: str | None, now: Now) -> None:
@@ -163,13 +163,6 @@ def _report(core: Core, outcome: AnyOutcome) -> None:
     core.outcomes_earliest = float("-inf")
 
 
-def forget_outcomes(core: Core, token: str) -> None:
-    """Drop the outcomes of an attempt that were not reported yet."""
-    for kind in ("attempt_started", "attempt_failed"):
-        core.outcomes.pop(f"{token}/{kind}", None)
-        core.outcomes_due.pop(f"{token}/{kind}", None)
-
-
 def outcomes_next(core: Core) -> float | None:
     """Monotonic time of the next report at the earliest; None without outcomes, without a connection, or while a report
     waits for its answer.
@@ -192,17 +185,17 @@ def send_outcomes_if_due(core: Core, now: Now) -> None:
     names = names[: core.settings.outcomes_per_report]
     outcomes = fit_outcomes((core.outcomes[name] for name in names), core.max_payload)
     names = names[: len(outcomes)]
-    core.add_effect(SendOutcomes(OutcomesReported(**core.sender(), outcomes=outcomes)))
+    core.effects.append(SendOutcomes(OutcomesReported(**core.sender(), outcomes=outcomes)))
     core.outcomes_in_flight = tuple(names)
 
 
-def outcomes_answered(core: Core, noted: tuple[str, ...], now: Now) -> None:
+def outcomes_answered(core: Core, event: OutcomesAnswered, now: Now) -> None:
     """Forget the outcomes that the coordinator noted; a noted failure ends its run. The others are sent again later."""
     for name in core.outcomes_in_flight:
         if name in core.outcomes:
             core.outcomes_due[name] = now.mono + core.settings.outcome_retry_s
     core.outcomes_in_flight = ()
-    for name in noted:
+    for name in event.noted:
         outcome = core.outcomes.pop(name, None)
         core.outcomes_due.pop(name, None)
         if isinstance(outcome, AttemptFailed):
@@ -216,29 +209,33 @@ def finish(core: Core, token: str, why: str, now: Now) -> None:
         return
     if run.state is not RunState.REPORTING:
         # A run that failed was cleaned up then; once more would end the removal of its artifacts.
-        core.add_effect(CleanUp(token))
+        core.effects.append(CleanUp(token))
     run.move(RunState.DONE, why, now.mono)
-    forget_outcomes(core, token)
+    for name in (f"{token}/attempt_started", f"{token}/attempt_failed"):
+        core.outcomes.pop(name, None)
+        core.outcomes_due.pop(name, None)
     core.changed = True
 
 
 # ---------------------------------------------------------------- progress
 
 
-def progressed(core: Core, run: Run, fraction: float | None, stage: str | None, message: str | None, now: Now) -> None:
+def run_progressed(core: Core, event: RunProgressed, now: Now) -> None:
     """Publish progress, or hold back the latest until its time."""
-    progress = Progress(
+    run = core.runs.get(event.token)
+    if run is None or run.run_started is None or not run.on_device:
+        return
+    run.progress = Progress(
         job_id=run.award.job_id,
         feature=run.award.feature,
         attempt=run.award.attempt,
         agent_id=core.identity.agent_id,
-        fraction=fraction,
-        stage=stage,
-        message=message,
+        fraction=event.fraction,
+        stage=event.stage,
+        message=event.message,
         at=rfc3339(now.wall),
     )
-    run.progress = progress
-    if fraction is not None and fraction >= 1:
+    if event.fraction is not None and event.fraction >= 1:
         # Its end mostly follows at once and takes this along; if not, it is told a moment later.
         run.progress_at = max(run.progress_at, now.mono + core.settings.progress_gap_s)
     flush_progress(core, run, now)
@@ -249,6 +246,6 @@ def flush_progress(core: Core, run: Run, now: Now, *, last: bool = False) -> Non
     if run.progress is None or (now.mono < run.progress_at and not last):
         return
     if core.connected:
-        core.add_effect(PublishProgress(run.progress))
+        core.effects.append(PublishProgress(run.progress))
     run.progress = None
     run.progress_at = now.mono + core.settings.progress_gap_s

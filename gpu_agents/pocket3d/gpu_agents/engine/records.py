@@ -181,11 +181,6 @@ class Run:
         self.moves.append((self, step))
         self.state = state
 
-    def leave_device(self) -> None:
-        """Forget the limits of a run on a device."""
-        self.fetch_deadline = self.load_deadline = self.room_deadline = None
-        self.close_deadline = self.grace_deadline = None
-
     def postpone(self, pause_s: float) -> None:
         """Shift every limit by the length of a pause of the process, in seconds."""
         _postpone(self, pause_s, "fetch_deadline", "load_deadline", "room_deadline", "close_deadline")
@@ -208,7 +203,3 @@ class DeviceRecord:
     def worker_for(self, adapter_id: str) -> Worker | None:
         """The one worker of an adapter that takes runs."""
         return next((w for w in self.workers.values() if w.adapter_id == adapter_id and w.active), None)
-
-    def leaving(self, adapter_id: str) -> bool:
-        """True while a worker of that adapter is on its way out."""
-        return any(w.adapter_id == adapter_id and w.state is WorkerState.STOPPING for w in self.workers.values())

@@ -8,8 +8,8 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import MAX_RESULT_BYTES
 from pocket3d.contracts.messages import Result, Timings
 
+from . import events
 from .effects import ReadResult, StoreResult, UploadOutputs
-from .events import OutputsUploaded, ResultRead, ResultRefused, RunFinished, TaskFailed, UploadFailed
 from .lifecycle import RunState
 from .outbound import finish, flush_progress
 from .records import Run
@@ -20,7 +20,7 @@ from .state import Core
 _FIRST_STORE_RETRY_S = 0.1
 
 
-def run_finished(core: Core, event: RunFinished, now: Now) -> None:
+def run_finished(core: Core, event: events.RunFinished, now: Now) -> None:
     """The adapter returned outputs for a run."""
     run = core.runs.get(event.token)
     if run is None or run.state not in (RunState.RUNNING, RunState.CANCELLING):
@@ -29,9 +29,9 @@ def run_finished(core: Core, event: RunFinished, now: Now) -> None:
     run.run_s = event.run_s
     run.vram_peak_mb = peak_mb(run, event.vram_peak_mb)
     worker.failures_in_row = 0
-    core.estimates.note_run(worker.adapter_id, worker.device, event.run_s)
+    core.estimates.runs[worker.adapter_id, worker.device].append(event.run_s)
     if run.alone and run.vram_peak_mb is not None:
-        core.estimates.note_peak(worker.adapter_id, worker.device, run.vram_peak_mb)
+        core.estimates.peaks[worker.adapter_id, worker.device].append(run.vram_peak_mb)
     if run.stop_reason is not None and run.stop_reason.code != FailureCode.HANDED_BACK.value:
         # Too late: it was cancelled, or ran out of its time. Work that was only to be handed back is kept.
         end_run(core, run, now)
@@ -55,10 +55,10 @@ def begin_uploads(core: Core, now: Now) -> None:
     while core.connected and (token := core.uploads.next()) is not None:
         run = core.runs[token]
         run.retry_at = None
-        core.add_effect(UploadOutputs(token, run.award.job_id, run.files))
+        core.effects.append(UploadOutputs(token, run.award.job_id, run.files))
 
 
-def outputs_uploaded(core: Core, event: OutputsUploaded, now: Now) -> None:
+def outputs_uploaded(core: Core, event: events.OutputsUploaded, now: Now) -> None:
     """A run's output files are stored."""
     core.uploads.leave(event.token)
     run = core.runs.get(event.token)
@@ -69,7 +69,7 @@ def outputs_uploaded(core: Core, event: OutputsUploaded, now: Now) -> None:
     _propose(core, run, now)
 
 
-def upload_failed(core: Core, event: UploadFailed, now: Now) -> None:
+def upload_failed(core: Core, event: events.UploadFailed, now: Now) -> None:
     """A run's output files were not stored: try again later, or fail the run if that cannot help."""
     core.uploads.leave(event.token)
     run = core.runs.get(event.token)
@@ -131,9 +131,9 @@ def begin_stores(core: Core, now: Now) -> None:
         run = core.runs[token]
         run.retry_at = None
         if run.reading_back:
-            core.add_effect(ReadResult(token, run.award.job_id))
+            core.effects.append(ReadResult(token, run.award.job_id))
         elif run.result is not None:
-            core.add_effect(run.result)
+            core.effects.append(run.result)
 
 
 def _storing(core: Core, token: str) -> Run | None:
@@ -142,31 +142,31 @@ def _storing(core: Core, token: str) -> Run | None:
     return run if run is not None and run.state is RunState.STORING else None
 
 
-def result_stored(core: Core, token: str, now: Now) -> None:
+def result_stored(core: Core, event: events.ResultStored, now: Now) -> None:
     """The stream has taken a run's result: it is the job's only one."""
-    run = _storing(core, token)
+    run = _storing(core, event.token)
     if run is not None:
         run.won = True
-        finish(core, token, "its result is stored", now)
+        finish(core, event.token, "its result is stored", now)
 
 
-def result_conflict(core: Core, token: str, now: Now) -> None:
+def result_conflict(core: Core, event: events.ResultConflict, now: Now) -> None:
     """The stream refused a result since one stands there: read it back, for it may be an earlier try of our own."""
-    run = _storing(core, token)
+    run = _storing(core, event.token)
     if run is not None:
         run.reading_back = True
-        core.stores.enqueue(token)
+        core.stores.enqueue(event.token)
 
 
-def result_unknown(core: Core, token: str, now: Now) -> None:
+def result_unknown(core: Core, event: events.ResultUnknown, now: Now) -> None:
     """It is not known whether a result was stored: read it back a little later."""
-    run = _storing(core, token)
+    run = _storing(core, event.token)
     if run is not None:
         run.reading_back = True
         _retry_later(core, run, now)
 
 
-def result_read(core: Core, event: ResultRead, now: Now) -> None:
+def result_read(core: Core, event: events.ResultRead, now: Now) -> None:
     """Compare the stored result with a run's own. Our token: it has won. Another: it has lost. None: store it again."""
     run = _storing(core, event.token)
     if run is None:
@@ -184,7 +184,7 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
         _retry_later(core, run, now)
 
 
-def task_failed(core: Core, event: TaskFailed, now: Now) -> None:
+def task_failed(core: Core, event: events.TaskFailed, now: Now) -> None:
     """Fail the one attempt whose work met a bug. If its result was being stored, read back first whether it is."""
     run = core.runs.get(event.token)
     if run is None:
@@ -198,7 +198,7 @@ def task_failed(core: Core, event: TaskFailed, now: Now) -> None:
         _give_up_storing(core, run, FailureCode.AGENT_LOST.value, message, now)
 
 
-def result_refused(core: Core, event: ResultRefused, now: Now) -> None:
+def result_refused(core: Core, event: events.ResultRefused, now: Now) -> None:
     """A result cannot be stored: fail the attempt, unless a read-back finds an earlier try of it in the stream."""
     run = _storing(core, event.token)
     if run is not None:

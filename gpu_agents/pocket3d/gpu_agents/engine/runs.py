@@ -41,7 +41,7 @@ def begin_fetches(core: Core, now: Now) -> None:
         run = core.runs[token]
         run.move(RunState.FETCHING, "its turn", now.mono)
         run.fetch_deadline = now.mono + core.settings.fetch_s
-        core.add_effect(FetchInputs(token, run.award.job_id, run.award.job.inputs))
+        core.effects.append(FetchInputs(token, run.award.job_id, run.award.job.inputs))
         report_started(core, run, now)
 
 
@@ -76,7 +76,7 @@ def advance(core: Core, run: Run, now: Now) -> bool:
     run.run_started = now.mono
     run.close_deadline = now.mono + run.award.job.limits.start_to_close_s
     award = run.award
-    core.add_effect(
+    core.effects.append(
         RunOnWorker(
             run.worker.worker_id,
             RunJob(
@@ -107,7 +107,8 @@ def leave_device(core: Core, run: Run, now: Now) -> None:
     ledger = core.device_of(worker).ledger
     ledger.drop_extra(worker.worker_id, run.token)
     ledger.drop(run.token)
-    run.leave_device()
+    run.fetch_deadline = run.load_deadline = run.room_deadline = run.close_deadline = run.grace_deadline = None
+    core.waiting_for_room.pop(run.token, None)
     core.fetches.leave(run.token)
     core.changed = True
     if worker.state is WorkerState.BUSY and not worker.runs:
@@ -126,7 +127,7 @@ def fail_run(core: Core, run: Run, code: str, message: str, now: Now, *, field: 
     run.progress = None
     leave_device(core, run, now)
     # What is in flight for it is given up, and its directory goes: nothing of it is needed any more.
-    core.add_effect(CleanUp(run.token))
+    core.effects.append(CleanUp(run.token))
     if uploaded:
         drop_artifacts(core, run)
     report_failed(core, run, code, message, field, now)
@@ -147,7 +148,7 @@ def stop_run(core: Core, run: Run, stop_reason: StopReason, now: Now) -> None:
         run.stop_reason = stop_reason
         run.close_deadline = None
         run.grace_deadline = now.mono + core.settings.cancel_grace_s
-        core.add_effect(CancelOnWorker(run.worker.worker_id, run.token))
+        core.effects.append(CancelOnWorker(run.worker.worker_id, run.token))
         core.changed = True
 
 
@@ -177,4 +178,4 @@ def peak_mb(run: Run, reported: int | None) -> int | None:
 def drop_artifacts(core: Core, run: Run) -> None:
     """Delete what a run has stored, or may have stored."""
     if run.files:
-        core.add_effect(DropArtifacts(run.token, run.award.job_id, tuple(file.name for file in run.files)))
+        core.effects.append(DropArtifacts(run.token, run.award.job_id, tuple(file.name for file in run.files)))

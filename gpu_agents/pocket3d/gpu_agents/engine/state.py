@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pocket3d.contracts.commands import AnyOutcome, AwardAnswer
@@ -11,7 +13,6 @@ from pocket3d.contracts.parameters import CheckCache
 from pocket3d.contracts.worker_frames import AdapterDescription
 
 from ..devices.spec import DeviceSpec
-from ..placement.bidding import Bidder
 from ..placement.estimates import Estimates
 from ..placement.ledger import DeviceLedger
 from ..settings import AgentSettings
@@ -32,17 +33,13 @@ class Identity(NamedTuple):
     version: str = ""
 
 
+@dataclass
 class ConcurrencyLimit:
-    """Bounds how many effects of one kind are in flight; the others wait in order.
+    """Bounds how many effects of one kind are in flight; the others wait in order."""
 
-    Args:
-        limit: how many at a time.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.in_flight: set[str] = set()
-        self.waiting: deque[str] = deque()
+    limit: int
+    in_flight: set[str] = field(default_factory=set)
+    waiting: deque[str] = field(default_factory=deque)
 
     def enqueue(self, token: str) -> None:
         """Queue a token, unless it is queued or in flight."""
@@ -87,11 +84,15 @@ class Core:
         self.estimates = Estimates(settings.history)
         self.workers: dict[str, Worker] = {}
         self.runs: dict[str, Run] = {}
+        #: Those whose extra memory is being freed by evictions.
+        self.waiting_for_room: dict[str, Run] = {}
+        #: What `handle` returns.
         self.effects: list[Effect] = []
         #: Steps that runs made while the last event was handled.
         self.moves: list[tuple[Run, Step]] = []
         self.seq = 0
-        self._next_worker = 0
+        #: Numbers of this incarnation's workers.
+        self.worker_numbers = itertools.count(1)
 
         #: Highest epoch seen in any command.
         self.fence = 0
@@ -132,29 +133,16 @@ class Core:
         self.drain_deadline: float | None = None
         self.leave_deadline: float | None = None
 
-    def add_effect(self, effect: Effect) -> None:
-        """Append an effect to those that `handle` returns."""
-        self.effects.append(effect)
-
     def sender(self) -> dict[str, Any]:
         """The fields by which a new message names this agent, its incarnation, and its place among their messages."""
         self.seq += 1
         return {"agent_id": self.identity.agent_id, "incarnation": self.identity.incarnation, "seq": self.seq}
-
-    def new_worker_id(self) -> str:
-        """An id that no other worker of this incarnation has."""
-        self._next_worker += 1
-        return f"w{self._next_worker}"
 
     def remember(self, answer: AwardAnswer) -> None:
         """Keep the answer to an award, so that a repeated award gets the same."""
         self.answers[answer.token] = answer
         while len(self.answers) > self.settings.answers_kept:
             self.answers.popitem(last=False)
-
-    def bidder(self, now_mono: float) -> Bidder:
-        """The part of the state that bids are made from, at this moment."""
-        return Bidder(self.identity.agent_id, self.adapters, self.devices, self.estimates, self.settings, now_mono)
 
     def device_of(self, worker: Worker) -> DeviceRecord:
         """The record of the device that a worker runs on."""

@@ -21,22 +21,10 @@ def on_clock_gap(core: Core, now: Now) -> None:
     on from here. Asked before every event: what waited in the sockets may come before the late tick.
     """
     last = core.last_tick
-    if last is not None and now.mono - last > 2 * core.settings.tick_s:
-        _postpone(core, now.mono - last)
-        core.last_tick = now.mono
-
-
-def tick(core: Core, now: Now) -> None:
-    """Time passed."""
+    if last is None or now.mono - last <= 2 * core.settings.tick_s:
+        return
     core.last_tick = now.mono
-    _expire(core, now)
-    for run in list(core.runs.values()):
-        if run.retry_at is not None and now.mono >= run.retry_at and core.connected:
-            retry_now(core, run)
-        flush_progress(core, run, now)
-
-
-def _postpone(core: Core, pause_s: float) -> None:
+    pause_s = now.mono - last
     for run in core.runs.values():
         run.postpone(pause_s)
     for worker in core.workers.values():
@@ -49,7 +37,9 @@ def _postpone(core: Core, pause_s: float) -> None:
         core.leave_deadline += pause_s
 
 
-def _expire(core: Core, now: Now) -> None:
+def tick(core: Core, now: Now) -> None:
+    """Time passed."""
+    core.last_tick = now.mono
     drain_overdue(core, now)
     for run in list(core.runs.values()):
         if run.state is not RunState.DONE:
@@ -59,6 +49,10 @@ def _expire(core: Core, now: Now) -> None:
     for device in core.devices.values():
         if device.ledger.release_overdue(now.mono):
             core.changed = True
+    for run in list(core.runs.values()):
+        if run.retry_at is not None and now.mono >= run.retry_at and core.connected:
+            retry_now(core, run)
+        flush_progress(core, run, now)
 
 
 def _passed(deadline: float | None, now: Now) -> bool:
@@ -94,18 +88,13 @@ def _expire_run(core: Core, run: Run, now: Now) -> None:
 
 
 def _expire_worker(core: Core, worker: Worker, now: Now) -> None:
+    idle_s = core.settings.idle_timeout_s
     if worker.state is WorkerState.PLANNED and _passed(worker.room_deadline, now):
         drop_planned(core, worker, f"there was no room within {core.settings.room_wait_s:g} s", now)
     elif worker.state is WorkerState.STOPPING and _passed(worker.stop_deadline, now):
         escalate_stop(core, worker, now)
-    elif (
-        worker.state is WorkerState.IDLE and not worker.pinned and _idle_s(worker, now) >= core.settings.idle_timeout_s
-    ):
-        stop_worker(core, worker, f"idle for {core.settings.idle_timeout_s:g} s", now)
-
-
-def _idle_s(worker: Worker, now: Now) -> float:
-    return now.mono - worker.idle_since if worker.idle_since is not None else 0.0
+    elif not worker.pinned and worker.idle_since is not None and _passed(worker.idle_since + idle_s, now):
+        stop_worker(core, worker, f"idle for {idle_s:g} s", now)
 
 
 def probe_if_due(core: Core, now: Now) -> None:
@@ -114,7 +103,7 @@ def probe_if_due(core: Core, now: Now) -> None:
     if due is not None and now.mono >= due:
         core.probing = True
         core.probed_at = now.mono
-        core.add_effect(ProbeNow())
+        core.effects.append(ProbeNow())
 
 
 def _probe_due(core: Core) -> float | None:

@@ -24,7 +24,11 @@ def take_worker(core: Core, device: DeviceRecord, adapter: AdapterDescription, f
     if found.worker is not None:
         return found.worker
     worker = Worker(
-        core.new_worker_id(), adapter.adapter_id, device.spec.id, max(1, adapter.max_concurrent), found.resident_mb
+        f"w{next(core.worker_numbers)}",
+        adapter.adapter_id,
+        device.spec.id,
+        max(1, adapter.max_concurrent),
+        found.resident_mb,
     )
     device.ledger.add(worker.worker_id, found.resident_mb, found.waits_for)
     device.workers[worker.worker_id] = worker
@@ -41,6 +45,7 @@ def claim_extra(core: Core, device: DeviceRecord, run: Run, found: Placement, no
     if found.waits_for and found.worker is not None:
         device.ledger.add(run.token, run.extra_mb, found.waits_for)
         run.room_deadline = now.mono + core.settings.room_wait_s
+        core.waiting_for_room[run.token] = run
     else:
         device.ledger.add_extra(run.worker.worker_id, run.token, run.extra_mb)
 
@@ -50,7 +55,8 @@ def start_if_room(core: Core, worker: Worker, now: Now) -> None:
     device = core.device_of(worker)
     if worker.state is not WorkerState.PLANNED or device.ledger.waits_for(worker.worker_id):
         return
-    if device.leaving(worker.adapter_id) or device.ledger.room(now.mono).available_mb < 0:
+    stopping = [each.adapter_id for each in device.workers.values() if each.state is WorkerState.STOPPING]
+    if worker.adapter_id in stopping or device.ledger.room(now.mono).available_mb < 0:
         # One process per adapter and device; and others may have taken what was freed.
         return
     worker.move(WorkerState.STARTING, "there is room", now.mono)
@@ -58,7 +64,7 @@ def start_if_room(core: Core, worker: Worker, now: Now) -> None:
     worker.load_started = now.mono
     for run in worker.runs.values():
         run.load_deadline = now.mono + run.award.job.limits.load_s
-    core.add_effect(StartWorker(worker.worker_id, worker.adapter_id, worker.device, worker.resident_mb))
+    core.effects.append(StartWorker(worker.worker_id, worker.adapter_id, worker.device, worker.resident_mb))
 
 
 def worker_ready(core: Core, event: WorkerReady, now: Now) -> None:
@@ -82,7 +88,7 @@ def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
     if worker.load_started is not None:
         # A pause of this process counts from its last tick, and the load may have begun after that.
         took_s = max(now.mono - worker.load_started, 0.0)
-        core.estimates.note_load(worker.adapter_id, worker.device, took_s)
+        core.estimates.loads[worker.adapter_id, worker.device].append(took_s)
     worker.move(WorkerState.BUSY if worker.runs else WorkerState.IDLE, "loaded", now.mono)
     if not worker.runs:
         worker.idle_since = now.mono
@@ -128,7 +134,7 @@ def stop_worker(core: Core, worker: Worker, why: str, now: Now, how: HowToStop =
     worker.stop_how = how
     worker.stop_deadline = now.mono + core.settings.stop_grace_s
     core.device_of(worker).ledger.end(worker.worker_id)
-    core.add_effect(StopWorker(worker.worker_id, how))
+    core.effects.append(StopWorker(worker.worker_id, how))
     core.changed = True
     for run in list(worker.runs.values()):
         if run.state in BEFORE_RUN:
@@ -140,7 +146,7 @@ def escalate_stop(core: Core, worker: Worker, now: Now) -> None:
     how: HowToStop = "terminate" if worker.stop_how == "shutdown" else "kill"
     worker.stop_how = how
     worker.stop_deadline = now.mono + core.settings.stop_grace_s
-    core.add_effect(StopWorker(worker.worker_id, how))
+    core.effects.append(StopWorker(worker.worker_id, how))
 
 
 def drop_planned(core: Core, worker: Worker, why: str, now: Now) -> None:
@@ -204,25 +210,22 @@ def reconcile(core: Core, now: Now) -> None:
     """Bring workers into line with what is needed, after every event: stop unwanted idle workers, drop planned ones
     without runs, and start or continue what waits for memory if there is enough.
     """
+    planned: list[Worker] = []
     for worker in list(core.workers.values()):
         if worker.state is WorkerState.PLANNED:
-            if not worker.runs and not worker.pinned:
+            if worker.runs or worker.pinned:
+                planned.append(worker)
+            else:
                 drop_planned(core, worker, "its jobs ended before it was started", now)
         elif worker.state is WorkerState.IDLE and (worker.unwanted or core.leaving):
             stop_worker(core, worker, "the agent leaves" if core.leaving else "it is not wanted any more", now)
-    for worker in list(core.workers.values()):
-        if worker.state is WorkerState.PLANNED:
-            start_if_room(core, worker, now)
-            continue
-        for run in list(worker.runs.values()):
-            if run.room_deadline is not None:
-                _grant_extra(core, core.device_of(worker), run, now)
-
-
-def _grant_extra(core: Core, device: DeviceRecord, run: Run, now: Now) -> None:
-    if device.ledger.waits_for(run.token) or device.ledger.room(now.mono).available_mb < 0:
-        return
-    device.ledger.drop(run.token)
-    device.ledger.add_extra(run.worker.worker_id, run.token, run.extra_mb)
-    run.room_deadline = None
-    advance(core, run, now)
+    for worker in planned:
+        start_if_room(core, worker, now)
+    for run in list(core.waiting_for_room.values()):
+        ledger = core.device_of(run.worker).ledger
+        if not ledger.waits_for(run.token) and ledger.room(now.mono).available_mb >= 0:
+            ledger.drop(run.token)
+            ledger.add_extra(run.worker.worker_id, run.token, run.extra_mb)
+            run.room_deadline = None
+            del core.waiting_for_room[run.token]
+            advance(core, run, now)

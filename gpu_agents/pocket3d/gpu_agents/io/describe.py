@@ -22,7 +22,7 @@ from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
 from ..workers.environment import child_environment, interpreter, link_namespace
 from ..workers.log_capture import LineCutter
-from ..workers.pipes import READ_BYTES, reading
+from ..workers.process import READ_BYTES, reading
 
 #: An answer is a few kilobytes per adapter.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024

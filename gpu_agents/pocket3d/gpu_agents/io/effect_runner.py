@@ -137,6 +137,7 @@ class EffectRunner:
         self._publish(self.subjects.advert(self.agent_id), effect.advert)
 
     async def _send_outcomes(self, effect: effects.SendOutcomes) -> None:
+        noted: list[str] = []
         try:
             answer = await self.bus.request(
                 self.subjects.outcome(self.agent_id), encode(effect.report), timeout=_OUTCOME_TIMEOUT_S
@@ -144,9 +145,7 @@ class EffectRunner:
             noted = decode(OutcomesNoted, answer.data).noted
         except (BusError, WireError) as error:
             log.debug("outcomes were not answered", error=str(error))
-            self.emit(events.OutcomesUnanswered())
-        else:
-            self.emit(events.OutcomesAnswered(tuple(noted)))
+        self.emit(events.OutcomesAnswered(tuple(noted)))
 
     # -- results
 
@@ -165,7 +164,7 @@ class EffectRunner:
             self.emit(events.ResultRefused(effect.token, f"the result: {error}; return files instead"))
         except BusError as error:
             log.info("a result is not known to be stored", job_id=result.job_id, token=effect.token, error=str(error))
-            self.emit(events.ResultUnknown(effect.token, str(error)))
+            self.emit(events.ResultUnknown(effect.token))
         else:
             self.emit(events.ResultStored(effect.token))
 
@@ -173,7 +172,8 @@ class EffectRunner:
         try:
             stored = await self.bus.last(self.subjects.results_stream, self.subjects.result_of(effect.job_id))
         except BusError as error:
-            self.emit(events.ResultUnknown(effect.token, str(error)))
+            log.info("a result could not be read back", job_id=effect.job_id, token=effect.token, error=str(error))
+            self.emit(events.ResultUnknown(effect.token))
             return
         token: str | None = None
         if stored is not None:
@@ -224,7 +224,7 @@ class EffectRunner:
                 agent_id=self.agent_id,
                 exc_info=error,
             )
-        self.emit(events.ProbeFailed(f"{type(error).__name__}: {error}"))
+        self.emit(events.ProbeRead({}, self.clock().mono))
 
 
 _HANDLERS: dict[type[effects.Effect], Callable[[EffectRunner, Any], object]] = {

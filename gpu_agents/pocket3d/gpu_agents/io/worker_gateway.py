@@ -41,7 +41,7 @@ class WorkerProcesses(Protocol):
     async def start(self, worker_id: str, launch: WorkerLaunch, on_frame: OnFrame, on_exit: OnExit) -> int | None:
         """Start a worker; a failure is told as its exit."""
 
-    def begin(self, worker_id: str, frame: frames.Frame) -> None:
+    def begin(self, worker_id: str, frame: frames.Frame) -> object:
         """Give it a frame, without waiting for what comes of it."""
 
     async def stop(self, worker_id: str, kill: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec import structs
@@ -222,9 +222,3 @@ def shortfall_reason(agent_id: str, device: str, adapter_id: str, short: Shortfa
         short_mb=short.need - max(0, short.have) if in_mb else None,
         adapter_id=adapter_id,
     )
-
-
-def draining(agent_id: str, lots: Sequence[Lot]) -> list[BidDeclined]:
-    """The declines of a draining agent."""
-    reason = Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message="the agent is draining")
-    return [BidDeclined(lot=lot.lot, reasons=[reason]) for lot in lots]

@@ -20,30 +20,21 @@ class Estimates:
     """
 
     def __init__(self, history: int) -> None:
-        self._loads: defaultdict[Pair, deque[float]] = defaultdict(lambda: deque(maxlen=history))
-        self._runs: defaultdict[Pair, deque[float]] = defaultdict(lambda: deque(maxlen=history))
-        self._peaks: defaultdict[Pair, deque[int]] = defaultdict(lambda: deque(maxlen=history))
-
-    def note_load(self, adapter_id: str, device: str, load_s: float) -> None:
-        """A worker was ready `load_s` seconds after its start was asked for."""
-        self._loads[adapter_id, device].append(load_s)
-
-    def note_run(self, adapter_id: str, device: str, run_s: float) -> None:
-        """A job ran for `run_s` seconds and succeeded."""
-        self._runs[adapter_id, device].append(run_s)
-
-    def note_peak(self, adapter_id: str, device: str, peak_mb: int) -> None:
-        """A worker with one job on it used up to `peak_mb`."""
-        self._peaks[adapter_id, device].append(peak_mb)
+        #: Seconds from asking for a worker's start until it was ready.
+        self.loads: defaultdict[Pair, deque[float]] = defaultdict(lambda: deque(maxlen=history))
+        #: Seconds that jobs ran which succeeded.
+        self.runs: defaultdict[Pair, deque[float]] = defaultdict(lambda: deque(maxlen=history))
+        #: Most that a worker with one job on it used, MB.
+        self.peaks: defaultdict[Pair, deque[int]] = defaultdict(lambda: deque(maxlen=history))
 
     def load_s(self, adapter_id: str, device: str) -> float | None:
         """Expected time from start to ready, or None without a history."""
-        return statistics.median(seen) if (seen := self._loads[adapter_id, device]) else None
+        return statistics.median(seen) if (seen := self.loads[adapter_id, device]) else None
 
     def run_s(self, adapter_id: str, device: str) -> float | None:
         """Expected time of a run, or None without a history."""
-        return statistics.median(seen) if (seen := self._runs[adapter_id, device]) else None
+        return statistics.median(seen) if (seen := self.runs[adapter_id, device]) else None
 
     def peak_mb(self, adapter_id: str, device: str) -> int | None:
         """Memory that a job may need at its peak, or None without a history."""
-        return max(self._peaks[adapter_id, device], default=None)
+        return max(self.peaks[adapter_id, device], default=None)

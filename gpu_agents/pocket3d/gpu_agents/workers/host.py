@@ -87,19 +87,18 @@ class WorkerHost:
         Raises:
             FrameError: the frame cannot be sent to anybody (too long, or not for msgpack).
         """
-        worker = self._workers.get(worker_id)
-        return worker is not None and await worker.send(frame)
+        sending = self.begin(worker_id, frame)
+        return sending if isinstance(sending, bool) else await asyncio.shield(sending)
 
-    def begin(self, worker_id: str, frame: Frame) -> None:
-        """As `send`, for those who need not know what comes of it: the frame leaves before this returns, if the
-        worker's socket has room.
+    def begin(self, worker_id: str, frame: Frame) -> bool | asyncio.Task[bool]:
+        """As `send`, but the frame leaves before this returns if the worker's socket has room; else the task that waits
+        for it.
 
         Raises:
             FrameError: the frame cannot be sent to anybody.
         """
         worker = self._workers.get(worker_id)
-        if worker is not None:
-            worker.begin(frame)
+        return worker is not None and worker.begin(frame)
 
     async def stop(self, worker_id: str, kill: bool = False) -> None:
         """SIGTERM (or SIGKILL) to the worker's process group. Returns at once; its exit is told. Unknown: nothing."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
 
 #: Longer lines are cut; what follows up to the line's end is counted and dropped.
 MAX_LINE_BYTES = 4096
@@ -69,36 +72,22 @@ def clean(line: bytes) -> str:
     return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
 
 
-class Logger(Protocol):
-    """The part of a structlog logger that is used here."""
-
-    def info(self, event: str, **fields: Any) -> Any:
-        """Log."""
-        ...
-
-
+@dataclass
 class LogCapture:
-    """One worker's output, both streams.
+    """One worker's output, both streams."""
 
-    Args:
-        log: bound to the worker's own fields.
-        fields: asked for each line: what is running (job_id, attempt).
-        clock: monotonic seconds, for the rate.
-    """
-
-    def __init__(self, log: Logger, fields: Callable[[], Mapping[str, Any]], clock: Callable[[], float]) -> None:
-        self._log = log
-        self._fields = fields
-        self._clock = clock
-        self._cutters: dict[str, LineCutter] = {}
-        self._tokens = float(BURST_LINES)
-        self._filled_at = clock()
-        self._held_back = 0
-        self.last_lines: deque[str] = deque(maxlen=KEPT_LINES)
-
-    def bind(self, log: Logger) -> None:
-        """Log with further fields from now on."""
-        self._log = log
+    #: Bound to the worker's own fields.
+    log: FilteringBoundLogger
+    #: Asked for each line: what is running (job_id, attempt).
+    fields: Callable[[], Mapping[str, Any]]
+    #: Monotonic seconds, for the rate.
+    clock: Callable[[], float]
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+    _cutters: dict[str, LineCutter] = field(default_factory=dict)
+    #: Lines that may reach the log at once, as of `_filled_at`.
+    _tokens: float = BURST_LINES
+    _filled_at: float = float("-inf")
+    _held_back: int = 0
 
     def feed(self, stream: str, data: bytes) -> None:
         """Bytes that the worker wrote to `stream` ("stdout" or "stderr")."""
@@ -116,7 +105,7 @@ class LogCapture:
         if not line.strip():
             return
         self.last_lines.append(line)
-        now = self._clock()
+        now = self.clock()
         self._tokens = min(float(BURST_LINES), self._tokens + (now - self._filled_at) * LINES_PER_S)
         self._filled_at = now
         if self._tokens < 1.0:
@@ -124,9 +113,9 @@ class LogCapture:
             return
         self._tokens -= 1.0
         self._tell_held_back()
-        self._log.info("worker output", line=line, stream=stream, **self._fields())
+        self.log.info("worker output", line=line, stream=stream, **self.fields())
 
     def _tell_held_back(self) -> None:
         if self._held_back:
-            self._log.info("worker output held back: it prints too fast", lines=self._held_back)
+            self.log.info("worker output held back: it prints too fast", lines=self._held_back)
             self._held_back = 0

@@ -13,7 +13,8 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,6 @@ from .guardian import Guardian
 from .launch import ExitFacts, WorkerExit, WorkerLaunch, describe_exit
 from .log_capture import LogCapture
 from .memory import held_mb
-from .pipes import READ_BYTES, reading
 
 #: How long a worker whose socket is closed may take to exit, and its pipes to end after its exit, in seconds.
 LINGER_S = 5.0
@@ -49,8 +49,27 @@ MEMORY_CHECK_S = 1.0
 #: When the host runs out of memory the kernel is to end a worker rather than the agent (/proc/PID/oom_score_adj).
 _OOM_SCORE = "500"
 
+READ_BYTES = 64 * 1024
+
 OnFrame = Callable[[str, Any], None]
 OnExit = Callable[[WorkerExit], None]
+
+
+@asynccontextmanager
+async def reading(read_end: int) -> AsyncIterator[asyncio.StreamReader]:
+    """A stream over the reading end of `os.pipe()`, which is closed afterwards.
+
+    asyncio's own subprocess pipes are not used anywhere: with them, waiting for a process also waits until nobody holds
+    its pipes any more, and a daemon that a model left behind may hold them for ever.
+    """
+    reader = asyncio.StreamReader(limit=READ_BYTES)
+    loop = asyncio.get_running_loop()
+    pipe = os.fdopen(read_end, "rb", buffering=0)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    try:
+        yield reader
+    finally:
+        transport.close()
 
 
 class WorkerProcess:
@@ -141,7 +160,7 @@ class WorkerProcess:
                 os.close(write_end)
         self.pid = process.pid
         self._log = self._log.bind(worker_pid=process.pid)
-        self._capture.bind(self._log)
+        self._capture.log = self._log
         # Named to the guardian first of all: an agent that is killed from now on leaves nothing behind.
         try:
             await self._guardian.watch(process.pid)
@@ -159,17 +178,9 @@ class WorkerProcess:
         self.ended = asyncio.create_task(self._supervise(process, outputs))
         self._log.info("worker started", worker_id=self.worker_id, python=self._python)
 
-    async def send(self, frame: Frame) -> bool:
-        """Give it a frame; waits while it does not read. False if it is gone (its exit is or will be told).
-
-        Raises:
-            FrameError: the frame cannot be sent to anybody.
-        """
-        sending = self.begin(frame)
-        return sending if isinstance(sending, bool) else await asyncio.shield(sending)
-
     def begin(self, frame: Frame) -> bool | asyncio.Task[bool]:
-        """As `send`: at once where the socket has room, which it mostly has; else the task that waits for it.
+        """Give it a frame: at once where the socket has room, which it mostly has; else the task that waits for it.
+        False if it is gone (its exit is or will be told).
 
         Raises:
             FrameError: the frame cannot be sent to anybody.
@@ -243,7 +254,7 @@ class WorkerProcess:
         await asyncio.wait({frames, exit_task}, return_when=asyncio.FIRST_COMPLETED)
         if not exit_task.done():
             # It closed its socket, broke the protocol, or a callback failed: nobody can use it any more.
-            if self._facts.protocol_error is not None or _failed(frames):
+            if self._facts.protocol_error is not None or frames.exception() is not None:
                 self._signal(signal.SIGKILL)
             done, _ = await asyncio.wait({exit_task}, timeout=LINGER_S)
             if not done:
@@ -304,7 +315,12 @@ class WorkerProcess:
                 frames = cutter.feed(data)
                 if frames and not self._facts.greeted:
                     self._greet(frames[0])
-                    await self.send(self._load())
+                    launch, device = self._launch, self._launch.device
+                    self.begin(
+                        LoadModel(
+                            spec=launch.spec, device=device.id, device_kind=device.worker_kind, vram_mb=launch.vram_mb
+                        )
+                    )
             except FrameError as error:
                 self._facts.protocol_error = str(error)
                 return
@@ -322,12 +338,6 @@ class WorkerProcess:
             raise FrameError(f"it speaks protocol {first.protocol}, this agent speaks {PROTOCOL}")
         self._facts.greeted = True
 
-    def _load(self) -> LoadModel:
-        launch = self._launch
-        return LoadModel(
-            spec=launch.spec, device=launch.device.id, device_kind=launch.device.worker_kind, vram_mb=launch.vram_mb
-        )
-
     async def _read_output(self, name: str, read_end: int) -> None:
         async with reading(read_end) as reader:
             while data := await reader.read(READ_BYTES):
@@ -342,10 +352,6 @@ class WorkerProcess:
                 self._facts.memory = (held, limit)
                 self._signal(signal.SIGKILL)
                 return
-
-
-def _failed(task: asyncio.Task[None]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 def _offer_to_oom_killer(pid: int) -> None:

@@ -2,8 +2,9 @@
 
 The copy holds geometry, the node tree, materials and images that lie inside the file, nothing else: what was judged is
 what is parsed, byte for byte (two JSON readers may differ over doubled keys), and no address of anything outside is in
-it. What the parser (trimesh) does not know is worked into the numbers: skins and places of textures. Judged against
-the glTF 2.0 specification (Khronos 2017), sections 3.5 to 3.9 and 4.4.
+it. What the parser (trimesh) does not know is worked into the numbers: skins and places of textures. Whatever is
+broken, too large, points to what is not there or lies in another file is `Refused`, here and in all modules `glb_*`.
+Judged against the glTF 2.0 specification (Khronos 2017), sections 3.5 to 3.9 and 4.4.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..image_input import ImageLimits
 from .glb_arrays import FLOAT, Arrays
 from .glb_container import pack, unpack
 from .glb_document import Document, Primitive
@@ -38,12 +38,8 @@ _UNREADABLE = {
 }
 
 
-def check_glb(data: bytes, limits: MeshLimits, images: ImageLimits = ImageLimits()) -> Checked:  # noqa: B008  # frozen
-    """Judge a GLB file and reduce it.
-
-    Raises:
-        Refused: broken, too large, compressed, or built from other files.
-    """
+def check_glb(data: bytes, limits: MeshLimits) -> Checked:
+    """Judge a GLB file and reduce it."""
     raw, binary = unpack(data)
     try:
         document = msgspec.convert(raw, Document)
@@ -53,7 +49,7 @@ def check_glb(data: bytes, limits: MeshLimits, images: ImageLimits = ImageLimits
     if compressed:
         raise Refused(f"it is {' and '.join(compressed)}; export it without, as plain glTF 2.0")
     arrays = Arrays(document, binary, limits)
-    surface = Surface(document, arrays, images)
+    surface = Surface(document, arrays)
     meshes = _Meshes(document, arrays, surface.mappings, limits)
     tree = Tree(document)
     shown = tree.shown(meshes.sizes, limits)
@@ -75,7 +71,7 @@ def check_glb(data: bytes, limits: MeshLimits, images: ImageLimits = ImageLimits
         "images": surface.images,
         **numbers,
     }
-    return Checked(pack(reduced, joined), 0, 0, (*ignored, *surface.ignored)[:10])
+    return Checked(pack(reduced, joined), 0, (*ignored, *surface.ignored)[:10])
 
 
 class _Meshes:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .glb_container import GlbBuffer
 from .glb_document import Accessor, Document
 from .limits import MeshLimits, Refused
 
@@ -21,11 +22,7 @@ Array = npt.NDArray[Any]
 
 
 class Arrays:
-    """All arrays of one document, and those of its reduced copy: what was kept of the file and what was added.
-
-    Raises:
-        Refused: something points beyond what it points into, lies in another file, or is too large.
-    """
+    """All arrays of one document, and those of its reduced copy: what was kept of the file and what was added."""
 
     def __init__(self, document: Document, binary: bytes, limits: MeshLimits) -> None:
         self._document = document
@@ -34,9 +31,18 @@ class Arrays:
         self._check_views()
         for index, accessor in enumerate(document.accessors):
             self._check_accessor(index, accessor)
+        starts = np.cumsum([0, *(len(each) for each in self._buffers)]).tolist()
+        views = [
+            {
+                "buffer": 0,
+                "byteOffset": view.byteOffset + starts[view.buffer],
+                "byteLength": view.byteLength,
+                **({} if view.byteStride is None else {"byteStride": view.byteStride}),
+            }
+            for view in document.bufferViews
+        ]
+        self._copy = GlbBuffer(bytearray().join(self._buffers), views, [])
         self._kept: dict[int, int] = {}
-        self._accessors: list[dict[str, Any]] = []
-        self._added: list[bytes] = []
 
     def view(self, index: int, what: str) -> bytes:
         """The bytes of a view."""
@@ -76,43 +82,18 @@ class Arrays:
         if index not in self._kept:
             accessor = self._document.accessors[index]
             plain = {"componentType": accessor.componentType, "type": accessor.type, "count": accessor.count}
-            self._kept[index] = len(self._accessors)
-            self._accessors.append({**plain, "bufferView": accessor.bufferView, "byteOffset": accessor.byteOffset})
+            self._kept[index] = len(self._copy.accessors)
+            self._copy.accessors.append({**plain, "bufferView": accessor.bufferView, "byteOffset": accessor.byteOffset})
         return self._kept[index]
 
     def add(self, rows: Array, kind: str) -> int:
         """Put floats into the reduced copy; returns the number of their accessor."""
-        self._accessors.append(
-            {
-                "componentType": FLOAT,
-                "type": kind,
-                "count": len(rows),
-                "bufferView": len(self._document.bufferViews) + len(self._added),
-                "byteOffset": 0,
-            }
-        )
-        self._added.append(np.ascontiguousarray(rows, dtype="<f4").tobytes())
-        return len(self._accessors) - 1
+        return self._copy.accessor(rows.astype("<f4"), kind, FLOAT)
 
     def reduced(self) -> tuple[dict[str, Any], bytes]:
         """Accessors, views and the one buffer of the reduced copy, and the bytes of that."""
-        pieces = [*self._buffers, *self._added]
-        starts = np.cumsum([0, *(len(piece) for piece in pieces)]).tolist()
-        views = [
-            {
-                "buffer": 0,
-                "byteOffset": view.byteOffset + starts[view.buffer],
-                "byteLength": view.byteLength,
-                **({} if view.byteStride is None else {"byteStride": view.byteStride}),
-            }
-            for view in self._document.bufferViews
-        ]
-        views += [
-            {"buffer": 0, "byteOffset": start, "byteLength": len(piece)}
-            for start, piece in zip(starts[len(self._buffers) :], self._added, strict=False)
-        ]
-        parts = {"accessors": self._accessors, "bufferViews": views, "buffers": [{"byteLength": starts[-1]}]}
-        return parts, b"".join(pieces)
+        data, views, accessors = self._copy
+        return {"accessors": accessors, "bufferViews": views, "buffers": [{"byteLength": len(data)}]}, bytes(data)
 
     def _buffer(self, index: int, binary: bytes) -> bytes:
         buffer = self._document.buffers[index]
@@ -158,11 +139,7 @@ class Arrays:
 
 
 def inline(uri: str, what: str) -> bytes:
-    """Decode the bytes of a data address.
-
-    Raises:
-        Refused: the address of a file, or no base64.
-    """
+    """Decode the bytes of a data address."""
     if not uri.startswith("data:"):
         raise Refused(
             f"{what} lies in another file ({uri[:80]!r}), which is never opened; export one GLB with all in it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,11 +15,7 @@ _MAX_JSON_BYTES = 32 * MIB
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Take a file apart into the JSON document and the binary chunk (empty if there is none).
-
-    Raises:
-        Refused: no GLB file of version 2, or one that is broken.
-    """
+    """Take a file apart into the JSON document and the binary chunk (empty if there is none)."""
     if len(data) < 20 or data[:4] != b"glTF":
         raise Refused("no GLB file: it does not begin with 'glTF'")
     version, length, json_length, kind = struct.unpack_from("<IIII", data, 4)
@@ -57,3 +53,35 @@ def pack(document: dict[str, Any], binary: bytes) -> bytes:
     binary += b"\0" * (-len(binary) % 4)
     body = struct.pack("<II", len(text), _JSON_CHUNK) + text + struct.pack("<II", len(binary), _BINARY_CHUNK) + binary
     return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
+
+
+class GlbBuffer(NamedTuple):
+    """The binary chunk while it grows, with its views and accessors."""
+
+    data: bytearray
+    views: list[dict[str, Any]]
+    accessors: list[dict[str, Any]]
+
+    def view(self, data: bytes, target: int | None = None) -> int:
+        """Add bytes; returns the number of their view."""
+        self.data.extend(b"\0" * (-len(self.data) % 4))
+        entry: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
+        if target is not None:
+            entry["target"] = target
+        self.data.extend(data)
+        self.views.append(entry)
+        return len(self.views) - 1
+
+    def accessor(self, values: Any, kind: str, component: int, target: int | None = None, bounds: bool = False) -> int:
+        """Add a numpy array, with its columns' least and largest if `bounds`; returns the number of its accessor."""
+        entry: dict[str, Any] = {
+            "bufferView": self.view(values.tobytes(), target),
+            "componentType": component,
+            "count": len(values) if kind != "SCALAR" else values.size,
+            "type": kind,
+        }
+        if bounds:
+            entry["min"] = [float(v) for v in values.min(axis=0)]
+            entry["max"] = [float(v) for v in values.max(axis=0)]
+        self.accessors.append(entry)
+        return len(self.accessors) - 1

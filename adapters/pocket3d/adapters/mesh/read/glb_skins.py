@@ -38,9 +38,6 @@ def put_where_joints_hold(
         shown: nodes with a mesh that the scene shows.
         meshes: the reduced ones, of which those of skinned nodes are replaced, or repeated if others show them too.
         primitives: what the reduced meshes' primitives were made of.
-
-    Raises:
-        Refused: a skin, joint or array that a skinned mesh needs is not there or no such thing.
     """
     nodes, roots = tree.plain(), list(tree.roots)
     at_rest = list(meshes)

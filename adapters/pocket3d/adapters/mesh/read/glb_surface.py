@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ..image_input import ImageLimits, check_embedded
+from ..image_input import open_image
 from .glb_arrays import Arrays, inline
 from .glb_document import Document, Material, TextureInfo
 from .limits import Refused
@@ -45,16 +45,12 @@ class Mapping(NamedTuple):
 
 
 class Surface:
-    """The materials of one document, reduced.
+    """The materials of one document, reduced."""
 
-    Raises:
-        Refused: an image is broken or too large, or a material points to a texture that is not there.
-    """
-
-    def __init__(self, document: Document, arrays: Arrays, limits: ImageLimits) -> None:
+    def __init__(self, document: Document, arrays: Arrays) -> None:
         #: What was left out, for people.
         self.ignored: list[str] = []
-        sources, self.images = self._images(document, arrays, limits)
+        sources, self.images = self._images(document, arrays)
         self.textures: list[dict[str, Any]] = []
         for texture in document.textures:
             webp = texture.extensions.get("EXT_texture_webp")
@@ -65,9 +61,7 @@ class Surface:
         self.mappings = [self._mapping(material) for material in document.materials]
         self.materials = msgspec.to_builtins(document.materials)
 
-    def _images(
-        self, document: Document, arrays: Arrays, limits: ImageLimits
-    ) -> tuple[dict[Any, int], list[dict[str, Any]]]:
+    def _images(self, document: Document, arrays: Arrays) -> tuple[dict[Any, int], list[dict[str, Any]]]:
         """The images that lie inside, and their new numbers."""
         if len(document.images) > _MAX_IMAGES:
             raise Refused(f"{len(document.images)} images, at most {_MAX_IMAGES} are taken")
@@ -85,8 +79,8 @@ class Surface:
                 self.ignored.append(f"image {str(image.uri)[:80]!r}: only the GLB file itself is read")
                 continue
             try:
-                width, height = check_embedded(data, limits)
-            except ValueError as error:
+                width, height = open_image(data).size
+            except Refused as error:
                 raise Refused(f"its image {index}: {error}") from error
             pixels += width * height
             if pixels > _MAX_PIXELS:

@@ -16,15 +16,12 @@ _MAX_NODES = 100_000
 _MAX_DEPTH = 200
 _MAX_WALK = 5_000_000
 _TRANSFORMATIONS = (("matrix", 16), ("translation", 3), ("rotation", 4), ("scale", 3))
+_PLAIN = ("mesh", *(key for key, _ in _TRANSFORMATIONS))
 Matrix = npt.NDArray[np.float64]
 
 
 class Tree:
-    """The nodes of one document.
-
-    Raises:
-        Refused: too many nodes, or a transformation that is none.
-    """
+    """The nodes of one document."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -42,9 +39,6 @@ class Tree:
         Args:
             sizes: vertices and faces of each mesh.
             limits: for all that is shown together.
-
-        Raises:
-            Refused: no forest, too deep, too large, or it leads beyond all coordinates.
         """
         found: list[int] = []
         seen: set[int] = set()
@@ -77,11 +71,7 @@ class Tree:
         return found
 
     def world(self, index: int) -> Matrix:
-        """(4, 4) from a node's own coordinates to the world's, whether the scene shows it or not.
-
-        Raises:
-            Refused: it is not there, or lies too deep or below itself.
-        """
+        """(4, 4) from a node's own coordinates to the world's, whether the scene shows it or not."""
         path: list[int] = []
         at: int | None = index
         while at is not None and at not in self._worlds:
@@ -96,7 +86,14 @@ class Tree:
 
     def plain(self) -> list[dict[str, Any]]:
         """The nodes as they are written, with nothing but their place and mesh."""
-        return [_plain_node(node, index) for index, node in enumerate(self._nodes)]
+        return [
+            {
+                "name": node.name or f"node_{index}",
+                **({"children": node.children} if node.children else {}),
+                **{key: value for key in _PLAIN if (value := getattr(node, key)) is not None},
+            }
+            for index, node in enumerate(self._nodes)
+        ]
 
     def _roots(self) -> list[int]:
         document = self._document
@@ -109,11 +106,7 @@ class Tree:
 
 
 def _growth(node: Node, index: int) -> float:
-    """A bound on how much further from the origin a point may lie after the node's transformation; 1 or more.
-
-    Raises:
-        Refused: not the right count of finite numbers.
-    """
+    """A bound on how much further from the origin a point may lie after the node's transformation; 1 or more."""
     growth = 1.0
     for key, length in _TRANSFORMATIONS:
         values = getattr(node, key)
@@ -149,13 +142,3 @@ def local_matrix(node: Any) -> Matrix:
     matrix[:3, :3] = turn * np.array(node.scale or (1, 1, 1), dtype=float)
     matrix[:3, 3] = node.translation or (0, 0, 0)
     return matrix
-
-
-def _plain_node(node: Node, index: int) -> dict[str, Any]:
-    plain: dict[str, Any] = {"name": node.name or f"node_{index}"}
-    if node.children:
-        plain["children"] = node.children
-    if node.mesh is not None:
-        plain["mesh"] = node.mesh
-    plain.update({key: getattr(node, key) for key, _ in _TRANSFORMATIONS if getattr(node, key) is not None})
-    return plain

@@ -41,7 +41,6 @@ class Checked(NamedTuple):
 
     data: bytes
     #: What the parser must find, at least.
-    vertices: int
     faces: int
     #: What was left out, for people.
     ignored: tuple[str, ...] = ()

@@ -20,22 +20,15 @@ _SIZES = {
 _MAX_HEADER = 65_536
 
 
-class _Element:
-    """One `element` of the header."""
-
-    def __init__(self, name: str, count: int) -> None:
-        self.name = name
-        self.count = count
-        #: Fewest bytes of one row in a binary file.
-        self.row = 0
-
-
 class _Header(NamedTuple):
     """The statements of a header."""
 
     #: ascii, binary_little_endian or binary_big_endian.
     form: str
-    elements: list[_Element]
+    #: Rows of each element.
+    counts: dict[str, int]
+    #: Fewest bytes that all rows take in a binary file.
+    least: int
     #: The lines of elements and properties.
     lines: list[str]
     #: What it refers to outside of the file, for people.
@@ -49,7 +42,7 @@ def check_ply(data: bytes, limits: MeshLimits) -> Checked:
         Refused: no PLY, too large, or shorter than its header claims.
     """
     header, body = _split(data)
-    counts = {element.name: element.count for element in header.elements}
+    counts = header.counts
     vertices, faces = counts.get("vertex", 0), counts.get("face", 0)
     if not vertices or not faces:
         raise Refused(f"no surface: {vertices} vertices and {faces} faces")
@@ -64,12 +57,10 @@ def check_ply(data: bytes, limits: MeshLimits) -> Checked:
             raise Refused(f"it ends early: {rows:,} lines are announced, {lines:,} are there")
         if lines > rows + 1000:
             raise Refused(f"{lines:,} lines where the header announces {rows:,}")
-    else:
-        least = sum(element.count * element.row for element in header.elements)
-        if least > len(body):
-            raise Refused(f"it ends early: its header announces {least:,} bytes at least, {len(body):,} are there")
+    elif header.least > len(body):
+        raise Refused(f"it ends early: its header announces {header.least:,} bytes at least, {len(body):,} are there")
     head = "\n".join(["ply", f"format {header.form} 1.0", *header.lines, "end_header\n"])
-    return Checked(head.encode() + body, 0, faces, header.ignored)
+    return Checked(head.encode() + body, faces, header.ignored)
 
 
 def _split(data: bytes) -> tuple[_Header, bytes]:
@@ -90,8 +81,9 @@ def _split(data: bytes) -> tuple[_Header, bytes]:
 
 
 def _header(lines: list[str]) -> _Header:
-    form = ""
-    elements: list[_Element] = []
+    form = element = ""
+    counts: dict[str, int] = {}
+    least = 0
     kept: list[str] = []
     ignored: list[str] = []
     for line in lines:
@@ -106,20 +98,17 @@ def _header(lines: list[str]) -> _Header:
             form = words[1]
             continue
         if words[0] == "element":
-            elements.append(_Element(words[1], _count(words[2])))
+            element = words[1]
+            if element in counts:
+                raise Refused("the header announces an element twice")
+            if not words[2].isdigit() or len(words[2]) > 18:
+                raise Refused(f"the header announces {words[2][:30]!r} elements")
+            counts[element] = int(words[2])
         elif words[0] == "property":
-            elements[-1].row += _SIZES[words[2] if words[1] == "list" else words[1]]
+            least += counts[element] * _SIZES[words[2] if words[1] == "list" else words[1]]
         else:
             raise Refused(f"the header is broken: {line.strip()[:80]!r}")
         kept.append(" ".join(words))
     if form not in ("ascii", "binary_little_endian", "binary_big_endian"):
         raise Refused(f"the header names no known format but {form!r}")
-    if len({element.name for element in elements}) != len(elements):
-        raise Refused("the header announces an element twice")
-    return _Header(form, elements, kept, tuple(ignored[:10]))
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or len(text) > 18:
-        raise Refused(f"the header announces {text[:30]!r} elements")
-    return int(text)
+    return _Header(form, counts, least, kept, tuple(ignored[:10]))

@@ -1,4 +1,4 @@
-"""OBJ, OFF and text STL: counted line by line before they are parsed, and rid of what points to other files.
+"""OBJ and OFF: counted line by line before they are parsed, and rid of what points to other files.
 
 The parser (trimesh) drops broken numbers and counts relative indices from the end of the file; these checks see to it
 that it gets neither. It gets UTF-8 without a byte order mark and lines that end with LF, whatever the file has.
@@ -15,7 +15,7 @@ from .limits import Checked, MeshLimits, Refused
 #: Lines of any real exporter are far shorter; longer ones are a polygon of millions of corners or no text.
 _MAX_LINE = 1_000_000
 #: Parts are objects in memory; scenes with more are merged before they are exported.
-_MAX_GROUPS = 20_000
+MAX_GROUPS = 20_000
 _KEPT = (b"v", b"vt", b"vn", b"f", b"o", b"g", b"usemtl")
 _OUTSIDE = {b"mtllib": "material library", b"maplib": "texture library", b"call": "call of another file"}
 #: Lines that hold words in any encoding, where a last byte 0x5C may be half of a letter (Shift JIS, GBK).
@@ -37,17 +37,11 @@ def plain_text(data: bytes) -> bytes:
         data = data.decode("utf-16", "replace").encode()
     else:
         data = data.removeprefix(codecs.BOM_UTF8)
-        if not _is_utf8(data):
+        try:
+            data.decode()
+        except UnicodeDecodeError:
             data = data.decode("cp1252", "replace").encode()
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def check_obj(data: bytes, limits: MeshLimits) -> Checked:
@@ -80,31 +74,39 @@ def check_obj(data: bytes, limits: MeshLimits) -> Checked:
             continue
         if word in _KEPT:
             out.append(line)
-        if number % 65_536 == 0 or groups > _MAX_GROUPS:
+        if number % 65_536 == 0 or groups > MAX_GROUPS:
             _check_obj_counts(counts, faces, groups, limits)
     _check_obj_counts(counts, faces, groups, limits)
     if not counts[b"v"] or not faces:
         raise Refused(f"no surface: {counts[b'v']} vertices and {faces} faces")
-    return Checked(b"\n".join(out) + b"\n", 0, faces, tuple(ignored[:10]))
+    return Checked(b"\n".join(out) + b"\n", faces, tuple(ignored[:10]))
 
 
 def _check_obj_counts(counts: dict[bytes, int], faces: int, groups: int, limits: MeshLimits) -> None:
     limits.check_counts(max(counts.values()), faces)
-    if groups > _MAX_GROUPS:
-        raise Refused(f"more than {_MAX_GROUPS:,} groups, objects and changes of material")
+    if groups > MAX_GROUPS:
+        raise Refused(f"more than {MAX_GROUPS:,} groups, objects and changes of material")
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines with their numbers, from 1."""
+    start = number = 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        number += 1
+        if end - start > _MAX_LINE:
+            raise Refused(f"line {number} has more than {_MAX_LINE:,} characters")
+        yield number, data[start:end]
+        start = end + 1
 
 
 def _obj_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Lines with their numbers: continued ones joined, comments and outer space removed, one space after the word."""
-    start = number = 0
     held = b""
-    while start < len(data):
-        end = data.find(b"\n", start)
-        end = len(data) if end < 0 else end
-        if end - start + len(held) > _MAX_LINE:
-            raise Refused(f"line {number + 1} has more than {_MAX_LINE:,} characters")
-        line = data[start:end]
-        start, number = end + 1, number + 1
+    for number, line in _lines(data):
+        if held and len(held) + len(line) > _MAX_LINE:
+            raise Refused(f"line {number} has more than {_MAX_LINE:,} characters")
         if line.endswith(b"\\"):
             line = line.removesuffix(b"\\")
             if not _WORDS.match(held + line):
@@ -142,7 +144,7 @@ def check_off(data: bytes, limits: MeshLimits) -> Checked:
         Refused: no OFF, too large, or fewer lines than it claims.
     """
     data = plain_text(data)
-    lines = _plain_lines(data)
+    lines = (line for _, full in _lines(data) if (line := full.partition(b"#")[0].strip()))
     head = next(lines, b"")
     if not head.upper().startswith((b"OFF", b"COFF")):
         raise Refused("no OFF file: it does not begin with OFF")
@@ -166,40 +168,7 @@ def check_off(data: bytes, limits: MeshLimits) -> Checked:
             limits.check_counts(vertices, triangles)
     if found < vertices + faces:
         raise Refused(f"it ends early: {vertices} vertices and {faces} faces are announced, {found} lines are there")
-    return Checked(data, vertices, triangles)
-
-
-def check_text_stl(data: bytes, limits: MeshLimits) -> Checked:
-    """Judge a text STL by its words.
-
-    Raises:
-        Refused: too large, no triangles, or broken off.
-    """
-    data = plain_text(data)
-    lower = data.lower()
-    vertices = len(re.findall(rb"\bvertex\s", lower))
-    solids = lower.count(b"endsolid")
-    if vertices == 0:
-        raise Refused("no STL file: neither a binary header that fits its length nor a text with vertices")
-    if vertices % 3 or solids == 0:
-        raise Refused(f"it is broken off: {vertices} vertices, {solids} times endsolid")
-    if solids > _MAX_GROUPS:
-        raise Refused(f"more than {_MAX_GROUPS:,} solids")
-    limits.check_counts(0, vertices // 3)
-    return Checked(data, vertices, vertices // 3)
-
-
-def _plain_lines(data: bytes) -> Iterator[bytes]:
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", start)
-        end = len(data) if end < 0 else end
-        if end - start > _MAX_LINE:
-            raise Refused(f"a line of more than {_MAX_LINE:,} characters")
-        line = data[start:end].partition(b"#")[0].strip()
-        start = end + 1
-        if line:
-            yield line
+    return Checked(data, triangles)
 
 
 def _shown(text: bytes) -> str:

@@ -10,20 +10,18 @@ progress, cancel, seeds), and a diffusers pipeline as the text-to-image stage, o
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
-from ...errors import InvalidInput
 from ...licenses import License
 from ...mesh_models import ImageToMeshModel, TextToMeshModel
 from ...texture_models import ImageToTextureModel
 from ..hub import Source
 from ..model import UpstreamConfig
 from . import text_to_image
-from .family import TERRITORY, Hunyuan3DAdapter, Hunyuan3DShapeAdapter, ShapeConfig
+from .family import TERRITORY, Hunyuan3DAdapter, Hunyuan3DShapeAdapter
 from .options import ImageToMeshOptions, Painting21Options, PaintingOptions, TextToMeshOptions
 from .painting import PaintSettings
-from .text_to_image import ImageSettings
+from .text_to_image import TextConfig
 from .versions import V21, Version
 
 _LICENSE_21 = License(
@@ -47,7 +45,7 @@ class Hunyuan3DImageToMeshAdapter(Hunyuan3DShapeAdapter, ImageToMeshModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         response: dict[str, Any] = super()._process_request(inputs)
         options = self._options(inputs)
-        with self.turn:
+        with self.turn():
             self.step(0.01, "reading the image")
             picture = self._picture(inputs, self._image_paths(inputs)[0])
             mesh = self._shape(picture.image, options, 0.05, 0.5 if options.texture else 0.94)
@@ -67,26 +65,6 @@ class Hunyuan3D21ImageToMeshAdapter(Hunyuan3DImageToMeshAdapter):
     license_info: ClassVar[License | None] = _LICENSE_21
 
 
-class TextConfig(ShapeConfig):
-    """The arguments of `hunyuan3d-text-to-mesh`. The image that is made has a background, so the `background_remover`
-    `none` refuses everything.
-    """
-
-    #: A diffusers folder, or a repository on the hub.
-    text_to_image_model: str | Path | None = None
-    #: Of its sampler.
-    text_to_image_steps: int = 25
-    text_to_image_guidance: float = 5.0
-    #: Pixels of a side.
-    text_to_image_size: int = 1024
-    #: Keep it in the host's memory and move its parts to the GPU only while they work.
-    text_to_image_offload: bool = True
-    #: Put after each prompt, so that the picture shows one thing that can be cut out.
-    prompt_suffix: str = text_to_image.PROMPT_SUFFIX
-    #: What pictures shall not show.
-    negative_prompt: str = text_to_image.NEGATIVE_PROMPT
-
-
 class Hunyuan3DTextToMeshAdapter(Hunyuan3DShapeAdapter, TextToMeshModel):
     """`hunyuan3d-text-to-mesh`: a prompt to an image by any text-to-image model of diffusers, then as with an image.
 
@@ -102,14 +80,8 @@ class Hunyuan3DTextToMeshAdapter(Hunyuan3DShapeAdapter, TextToMeshModel):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        said = self.config
-        self._image_source = Source(said.text_to_image_model, text_to_image.REPOSITORY, self.adapter_id, said.download)
-        self._image_settings = ImageSettings(
-            said.text_to_image_steps,
-            said.text_to_image_guidance,
-            said.text_to_image_size,
-            said.prompt_suffix,
-            said.negative_prompt,
+        self._image_source = Source(
+            self.config.text_to_image_model, text_to_image.REPOSITORY, self.adapter_id, self.config.download
         )
         self._images: Any = None
 
@@ -132,11 +104,9 @@ class Hunyuan3DTextToMeshAdapter(Hunyuan3DShapeAdapter, TextToMeshModel):
         response: dict[str, Any] = super()._process_request(inputs)
         options = self._options(inputs)
         image_path = self.output_dir / "prompt_image.png"
-        with self.turn:
+        with self.turn():
             stage = self._stage("making the image", 0.01, 0.3)
-            image = text_to_image.make_image(
-                self._images, response["text_prompt"], options.seed, self._image_settings, stage
-            )
+            image = text_to_image.make_image(self._images, response["text_prompt"], options.seed, self.config, stage)
             image.save(image_path, format="PNG")
             self.step(0.3, "removing the background")
             picture = self._cut_out(image, "text_prompt")
@@ -148,7 +118,7 @@ class Hunyuan3DTextToMeshAdapter(Hunyuan3DShapeAdapter, TextToMeshModel):
         facts = {
             **self._facts(options, picture),
             "text_to_image_model": self._image_source.name,
-            "text_to_image_steps": self._image_settings.steps,
+            "text_to_image_steps": self.config.text_to_image_steps,
         }
         return self._finish(mesh, response, "generation_info", facts)
 
@@ -164,11 +134,7 @@ class Hunyuan3DPaintingAdapter(Hunyuan3DAdapter, ImageToTextureModel):
     vram_textured: ClassVar[int] = 11264
     default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj")
-
-    def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """Refuse missing files, more than one image, and wrong options."""
-        super().validate_inputs(inputs)
-        self._one_image(inputs)
+    max_images: ClassVar[int] = 1
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import read_mesh
@@ -176,20 +142,13 @@ class Hunyuan3DPaintingAdapter(Hunyuan3DAdapter, ImageToTextureModel):
         response: dict[str, Any] = super()._process_request(inputs)
         options = self.options_type.read(inputs)
         given = {name: getattr(options, name) for name in PaintSettings._fields if hasattr(options, name)}
-        with self.turn:
+        with self.turn():
             self.step(0.01, "reading the mesh and the image")
             mesh = read_mesh(self._mesh_path(inputs))
-            picture = self._picture(inputs, self._one_image(inputs))
+            picture = self._picture(inputs, self._image_paths(inputs)[0])
             painted = self._paint(mesh, picture.image, PaintSettings(**given), 0.05, 0.94)
         facts = {**given, "background": picture.source, "has_texture": True}
         return self._finish(painted, response, "painting_info", facts)
-
-    def _one_image(self, inputs: dict[str, Any]) -> Path:
-        images = self._image_paths(inputs)
-        if len(images) > 1:
-            field = "image_paths" if inputs.get("image_paths") else "image_path"
-            raise InvalidInput(f"{len(images)} images; this adapter paints from one", field)
-        return images[0]
 
 
 class Hunyuan3D21PaintingAdapter(Hunyuan3DPaintingAdapter):

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...authoring.mesh_job import finish_mesh
+from ...authoring.input_checks import image_field
 from ...authoring.options import json_schema
 from ...errors import AdapterUnavailable, InvalidInput
 from ...licenses import License
-from ...runtime import torch_memory
+from ..code import import_module, put_on_path
 from ..hub import Source
-from ..model import UpstreamConfig, UpstreamModel
-from . import background, upstream, weights
+from ..model import UpstreamConfig, UpstreamModel, folder
+from . import background, weights
 from .options import ShapeOptions
-from .painting import Painter, Painter20, Painter21, PaintSettings, parts_20, parts_21, upscaler_of
+from .painting import PARTS_20, PARTS_21, Painter, Painter20, Painter21, PaintSettings, upscaler_of
 from .progress import Stage
 from .shape import clean_up, load_shape_pipeline, run_shape
 from .versions import V20, V21, Version
@@ -88,9 +88,8 @@ class Hunyuan3DAdapter(UpstreamModel):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        root, upscaler = self.config.hunyuan3d_root, self.config.upscaler_path
-        self.hunyuan3d_root = None if root is None else Path(root).expanduser().absolute()
-        self._upscaler = None if upscaler is None else Path(upscaler).expanduser()
+        self.hunyuan3d_root = folder(self.config.hunyuan3d_root)
+        self._upscaler = folder(self.config.upscaler_path)
         self._remover_path = self.config.background_remover or self.version.background_remover
         self._source = Source(self.model_path, self.version.repository, self.adapter_id, self.config.download)
         self._painter: Painter | None = None
@@ -114,7 +113,7 @@ class Hunyuan3DAdapter(UpstreamModel):
         return (
             weights.missing(self._source, self._subfolder(), self._paint_parts())
             or self._missing_for_paint()
-            or upstream.missing_code(version, self.hunyuan3d_root, self._modules(), self.adapter_id)
+            or version.missing_code(self.hunyuan3d_root, self._modules(), self.adapter_id)
             or background.missing_remover(self._remover_path, version.background_remover, download=self.config.download)
         )
 
@@ -129,7 +128,7 @@ class Hunyuan3DAdapter(UpstreamModel):
     def _paint_parts(self) -> list[dict[str, str]]:
         if not self.texture:
             return []
-        return [parts_20() if self.version is V20 else parts_21()]
+        return [PARTS_20 if self.version is V20 else PARTS_21]
 
     def _missing_for_paint(self) -> str | None:
         if not self.texture or self.version is not V21:
@@ -144,10 +143,8 @@ class Hunyuan3DAdapter(UpstreamModel):
     # ------------------------------------------------------------ life
 
     def _load_model(self) -> Any:
-        missing = self.check_available()
-        if missing is not None:
-            raise AdapterUnavailable(missing)
-        upstream.put_on_path(self.version, self.hunyuan3d_root)
+        self.require_available()
+        put_on_path(*self.version.folders_of(self.hunyuan3d_root))
         pipeline = self._load_shapes()
         if self.texture:
             self._painter = self._load_painter()
@@ -183,7 +180,7 @@ class Hunyuan3DAdapter(UpstreamModel):
         """Cut the subject out of an input image."""
         from ...mesh.image_input import read_image
 
-        field = "image_paths" if inputs.get("image_paths") else "image_path"
+        field = image_field(inputs)
         return self._cut_out(read_image(path, field=field), field)
 
     def _cut_out(self, image: Any, field: str) -> background.CutOut:
@@ -200,21 +197,11 @@ class Hunyuan3DAdapter(UpstreamModel):
             return self._painter(mesh, image, settings, Path(name), stage)
 
     def _finish(self, mesh: Any, response: dict[str, Any], info: str, facts: dict[str, Any]) -> dict[str, Any]:
-        """Write the mesh, look at the file, and complete the answer."""
-        from .export import UP_AXIS, write
+        """Write the mesh and complete the answer."""
+        from ..mesh_file import finish
 
-        self.step(0.95, "writing the file")
-        extra = write(mesh, Path(response["output_mesh_path"]))
-        self.step(0.97, "looking at the result")
-        about = {
-            "model": f"Hunyuan3D {self.version.name}",
-            "weights": self._source.name,
-            **facts,
-            "device": self.device,
-            "vram_peak_mb": torch_memory.peak_mb(),
-            "up_axis": UP_AXIS,
-        }
-        return finish_mesh(self, response, info, about, extra)
+        about = {"model": f"Hunyuan3D {self.version.name}", "weights": self._source.name, **facts}
+        return finish(self, mesh, response, info, about)
 
 
 class Hunyuan3DShapeAdapter(Hunyuan3DAdapter):
@@ -234,7 +221,7 @@ class Hunyuan3DShapeAdapter(Hunyuan3DAdapter):
         return self.config.subfolder or self.version.subfolder
 
     def _load_shapes(self) -> Any:
-        module = upstream.import_module(self.version.shape_module, self.adapter_id)
+        module = import_module(self.version.shape_module, self.adapter_id)
         checkpoint = weights.shape_checkpoint(self._source, self._subfolder())
         return load_shape_pipeline(module, checkpoint, self.device, self.config.dtype, flash=self.config.flashvdm)
 

@@ -6,17 +6,18 @@ Neither has a seed of its own: upstream fixes it to 0 (and 42 for the removal of
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ...errors import AdapterUnavailable
+from ..code import import_module
 from ..hub import Source
 from .progress import Stage
-from .upstream import import_module, mend_torchvision
 from .weights import model_folder
 
 _DELIGHT = "hunyuan3d-delight-v2-0"
@@ -39,40 +40,23 @@ class PaintSettings(NamedTuple):
     remesh: bool = True
 
 
-class Painter(Protocol):
-    """A loaded texture pipeline."""
-
-    def __call__(self, mesh: Any, image: Any, settings: PaintSettings, folder: Path, stage: Stage) -> Any:
-        """Give the mesh (trimesh.Trimesh, +Y up) UVs and a texture.
-
-        Args:
-            mesh: trimesh.Trimesh, +Y up.
-            image: RGBA, the subject on a transparent background.
-            settings: the options.
-            folder: of this job alone, for upstream's files.
-            stage: hears of each sampling step, and may raise.
-        """
-
-
-def parts_20() -> dict[str, str]:
-    """The parts of the weights that painting with 2.0 needs, see `weights.model_folder`."""
-    return {part: f"{part}/model_index.json" for part in (_DELIGHT, _PAINT)}
-
-
-def parts_21() -> dict[str, str]:
-    """The parts of the weights that painting with 2.1 needs."""
-    return {_PBR: f"{_PBR}/model_index.json"}
+#: A loaded texture pipeline, which gives a mesh UVs and a texture: takes the mesh (trimesh.Trimesh, +Y up), the picture
+#: (RGBA, the subject on a transparent background), the options, a folder of this job alone for upstream's files, and a
+#: stage that hears of each sampling step and may raise; returns a trimesh.Trimesh.
+Painter = Callable[[Any, Any, PaintSettings, Path, Stage], Any]
+#: The parts of the weights that painting needs with 2.0 and with 2.1, see `weights.model_folder`.
+PARTS_20 = {part: f"{part}/model_index.json" for part in (_DELIGHT, _PAINT)}
+PARTS_21 = {_PBR: f"{_PBR}/model_index.json"}
 
 
 class Painter20:
     """`hy3dgen.texgen`: one colour texture."""
 
     def __init__(self, source: Source) -> None:
-        folder = model_folder(source, parts_20())
+        folder = model_folder(source, PARTS_20)
         pipelines = import_module("hy3dgen.texgen", source.adapter_id).Hunyuan3DPaintPipeline
         # The wheel on PyPI is older than the turbo weights and knows one folder only.
-        turbo = "subfolder" in inspect.signature(pipelines.from_pretrained).parameters
-        if not turbo:
+        if "subfolder" not in inspect.signature(pipelines.from_pretrained).parameters:
             raise AdapterUnavailable(
                 "this hy3dgen is too old for painting (Hunyuan3DPaintPipeline.from_pretrained has no subfolder): set"
                 f" hunyuan3d_root to a checkout, or run: pocket3d adapters install {source.adapter_id}"
@@ -91,6 +75,10 @@ class Painter20:
             painted = self._pipeline(mesh, image=image)
         if painted is None or len(painted.faces) == 0:
             raise PaintFailed("Hunyuan3D's painting returned no mesh")
+        # What glTF takes where nothing is said is metal; 2.0 paints colour only.
+        if hasattr(painted.visual.material, "to_pbr"):
+            material = painted.visual.material = painted.visual.material.to_pbr()
+            material.metallicFactor, material.roughnessFactor = 0.0, 1.0
         return painted
 
 
@@ -105,11 +93,13 @@ class Painter21:
     """
 
     def __init__(self, source: Source, root: Path, dino_path: str, upscaler_path: Path | None) -> None:
-        folder = model_folder(source, parts_21())
+        folder = model_folder(source, PARTS_21)
         upscaler = upscaler_of(root, upscaler_path)
         if not upscaler.is_file():
             raise AdapterUnavailable(f"the upscaler's weights are missing: there is no {upscaler}; {source.hint()}")
-        mend_torchvision()
+        with contextlib.suppress(ImportError):
+            # Upstream's patch for the module that torchvision 0.17 dropped and its upscaler imports.
+            importlib.import_module("torchvision_fix").apply_fix()
         module = import_module("textureGenPipeline", source.adapter_id)
         paint = root / "hy3dpaint"
         config = module.Hunyuan3DPaintConfig(PaintSettings().max_num_view, PaintSettings().resolution)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ...runtime.failure_mapping import is_out_of_memory
+from ..code import loading
 from .options import ShapeOptions
 from .progress import Stage
 from .versions import Version
@@ -25,6 +25,13 @@ class ShapeFailed(RuntimeError):
     """Upstream ended without a mesh."""
 
 
+def precision(dtype: str | None, device: str) -> Any:
+    """One of torch's data types, by its name; None for half precision on CUDA and single on the CPU."""
+    import torch
+
+    return getattr(torch, dtype or ("float16" if device.startswith("cuda") else "float32"))
+
+
 def load_shape_pipeline(module: Any, checkpoint: Checkpoint, device: str, dtype: str | None, *, flash: bool) -> Any:
     """Load a shape pipeline by upstream's `from_pretrained` from a local folder.
 
@@ -32,29 +39,21 @@ def load_shape_pipeline(module: Any, checkpoint: Checkpoint, device: str, dtype:
         module: upstream's, with `Hunyuan3DDiTFlowMatchingPipeline`.
         checkpoint: its files.
         device: `cuda` or `cpu`.
-        dtype: name of torch's; None for half precision on CUDA and single on the CPU.
+        dtype: see `precision`.
         flash: upstream's FlashVDM decoder, without its exchange of the VAE, which goes to the network.
 
     Raises:
         RuntimeError: the files do not fit upstream's classes; names them.
     """
-    import torch
-
-    precision = getattr(torch, dtype or ("float16" if device.startswith("cuda") else "float32"))
-    try:
+    with loading(f"{checkpoint.folder / checkpoint.subfolder / checkpoint.file} does not load"):
         pipeline = module.Hunyuan3DDiTFlowMatchingPipeline.from_pretrained(
             str(checkpoint.folder),
             device=device,
-            dtype=precision,
+            dtype=precision(dtype, device),
             use_safetensors=checkpoint.safetensors,
             variant=checkpoint.variant,
             subfolder=checkpoint.subfolder,
         )
-    except Exception as error:  # foreign code, which raises nearly anything on files that do not fit
-        if is_out_of_memory(error):
-            raise
-        where = checkpoint.folder / checkpoint.subfolder / checkpoint.file
-        raise RuntimeError(f"{where} does not load: {type(error).__name__}: {error}") from error
     if flash:
         pipeline.enable_flashvdm(replace_vae=False)
     return pipeline

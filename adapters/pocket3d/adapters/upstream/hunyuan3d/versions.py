@@ -1,16 +1,19 @@
-"""What differs between upstream's two code bases, as values."""
+"""What differs between upstream's two code bases, as values, and what is missing of one."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+from ...catalogue.needs import installed
 
 
 class Version(NamedTuple):
     """One generation of Hunyuan3D: where its code and weights are."""
 
     name: str
-    #: Top-level package of the shape pipeline.
-    package: str
     #: Module with the pipeline and the post-processors.
     shape_module: str
     #: Folders of a checkout that go on sys.path, relative to it.
@@ -20,12 +23,51 @@ class Version(NamedTuple):
     #: Weights on the hub, and the folders in them.
     repository: str
     subfolder: str
-    #: Upstream's class that cuts out the subject.
-    background_remover: str
     #: Modules that the shape pipeline imports, or that load it.
     needed: tuple[str, ...]
     #: Modules that painting imports besides; the first is compiled from upstream's CUDA code.
     needed_for_paint: tuple[str, ...]
+
+    @property
+    def package(self) -> str:
+        """Top-level package of the shape pipeline."""
+        return self.shape_module.split(".")[0]
+
+    @property
+    def background_remover(self) -> str:
+        """Upstream's class that cuts out the subject."""
+        return f"{self.package}.rembg.BackgroundRemover"
+
+    def folders_of(self, root: Path | None) -> list[Path]:
+        """The folders of a checkout that go on sys.path; none where the package is installed."""
+        return [] if root is None else [(root / each).resolve() for each in self.folders]
+
+    def missing_code(self, root: Path | None, modules: Sequence[str], adapter_id: str) -> str | None:
+        """What is missing of Hunyuan3D and of what it imports, in words, or None. Imports nothing.
+
+        Args:
+            root: a checkout, or None where the package is installed.
+            modules: top-level modules that are needed.
+            adapter_id: for the hint.
+        """
+        install = f"run: pocket3d adapters install {adapter_id}"
+        if root is not None and not (root / self.landmark).is_file():
+            return (
+                f"hunyuan3d_root {root} is no checkout of Hunyuan3D {self.name}: it has no {self.landmark}; {install}"
+            )
+        if root is None and not installed(self.package):
+            return (
+                f"{self.package} is not installed in {sys.executable}: set hunyuan3d_root to a checkout, or {install}"
+            )
+        beside = self.folders_of(root)
+        lacking = [name for name in dict.fromkeys(modules) if not installed(name) and not _lies_in(name, beside)]
+        if lacking:
+            return f"Hunyuan3D {self.name} needs {', '.join(lacking)}, which {sys.executable} lacks; {install}"
+        return None
+
+
+def _lies_in(module: str, folders: Sequence[Path]) -> bool:
+    return any((each / module / "__init__.py").is_file() or (each / f"{module}.py").is_file() for each in folders)
 
 
 _NEEDED = (
@@ -49,26 +91,22 @@ _NEEDED = (
 
 V20 = Version(
     name="2.0",
-    package="hy3dgen",
     shape_module="hy3dgen.shapegen",
     folders=(".",),
     landmark="hy3dgen/__init__.py",
     repository="tencent/Hunyuan3D-2",
     subfolder="hunyuan3d-dit-v2-0",
-    background_remover="hy3dgen.rembg.BackgroundRemover",
     needed=_NEEDED,
     needed_for_paint=("custom_rasterizer", "xatlas", "omegaconf", "pygltflib"),
 )
 
 V21 = Version(
     name="2.1",
-    package="hy3dshape",
     shape_module="hy3dshape",
     folders=("hy3dshape", "hy3dpaint", "."),
     landmark="hy3dshape/hy3dshape/__init__.py",
     repository="tencent/Hunyuan3D-2.1",
     subfolder="hunyuan3d-dit-v2-1",
-    background_remover="hy3dshape.rembg.BackgroundRemover",
     needed=(*_NEEDED, "omegaconf", "timm"),
     needed_for_paint=("custom_rasterizer", "xatlas", "omegaconf", "pygltflib", "realesrgan", "basicsr", "bpy"),
 )

@@ -134,7 +134,7 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         mesh = read_mesh(self._mesh_path(inputs), MeshLimits(max_faces=_MAX_FACES))
         if len(mesh.faces) < wanted:
             raise InvalidInput(f"{wanted} parts of a mesh of {len(mesh.faces)} faces", "num_parts")
-        with self.turn:
+        with self.turn():
             features, reused = self._features(mesh, options.points_per_face, seed)
         self.step(0.7, "clustering")
         labels = cluster_faces(mesh, features, wanted, method=method, bridge=bridge, seed=seed)

@@ -8,13 +8,12 @@ Gaussian decoder and the baked texture, VRAM. The VRAM defaults are the former s
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
-from ...errors import InvalidInput
+from ...authoring.input_checks import image_field
 from ...mesh_models import ImageToMeshModel, TextToMeshModel
 from ...texture_models import ImageToTextureModel, TextToTextureModel
-from .family import TrellisAdapter
+from .family import TrellisAdapter, TrellisPaintingAdapter
 from .options import SECOND, ImagePaintingOptions, ImageToMeshOptions, TextPaintingOptions, TextToMeshOptions
 
 _TEXT_WEIGHTS = "microsoft/TRELLIS-text-xlarge"
@@ -29,14 +28,10 @@ class TrellisTextToMeshAdapter(TrellisAdapter, TextToMeshModel):
     repository: ClassVar[str] = _TEXT_WEIGHTS
     pipeline_name: ClassVar[str] = "TrellisTextTo3DPipeline"
 
-    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        return self._answer(inputs, super()._process_request(inputs), "generation_info")
-
-    def _sample(self, inputs: dict[str, Any], options: TextToMeshOptions, formats: list[str]) -> dict[str, Any]:
-        outputs: dict[str, Any] = self.model.run(
+    def _sample(self, inputs: dict[str, Any], options: TextToMeshOptions, formats: list[str]) -> Any:
+        return self.model.run(
             inputs["text_prompt"].strip(), seed=options.seed, formats=formats, **self._sampler_params(options)
         )
-        return outputs
 
 
 class TrellisImageToMeshAdapter(TrellisAdapter, ImageToMeshModel):
@@ -47,23 +42,15 @@ class TrellisImageToMeshAdapter(TrellisAdapter, ImageToMeshModel):
     repository: ClassVar[str] = _IMAGE_WEIGHTS
     pipeline_name: ClassVar[str] = "TrellisImageTo3DPipeline"
 
-    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        return self._answer(inputs, super()._process_request(inputs), "generation_info")
-
-    def _sample(self, inputs: dict[str, Any], options: ImageToMeshOptions, formats: list[str]) -> dict[str, Any]:
-        field = "image_paths" if inputs.get("image_paths") else "image_path"
-        pictures = [self._picture(path, options, field) for path in self._image_paths(inputs)]
-        given = {"seed": options.seed, "formats": formats, "preprocess_image": False}
-        given.update(self._sampler_params(options))
-        outputs: dict[str, Any]
+    def _sample(self, inputs: dict[str, Any], options: ImageToMeshOptions, formats: list[str]) -> Any:
+        pictures = [self._picture(path, options, image_field(inputs)) for path in self._image_paths(inputs)]
+        given = {"seed": options.seed, "formats": formats, "preprocess_image": False, **self._sampler_params(options)}
         if len(pictures) == 1:
-            outputs = self.model.run(pictures[0], **given)
-        else:
-            outputs = self.model.run_multi_image(pictures, mode=options.multi_image_mode, **given)
-        return outputs
+            return self.model.run(pictures[0], **given)
+        return self.model.run_multi_image(pictures, mode=options.multi_image_mode, **given)
 
 
-class TrellisTextPaintingAdapter(TrellisAdapter, TextToTextureModel):
+class TrellisTextPaintingAdapter(TrellisPaintingAdapter, TextToTextureModel):
     """`trellis-text-painting`: a mesh and a prompt in, the same shape in new colours out.
 
     Upstream's `run_variant` makes a variant of a mesh from its voxels, so the model does not see detail below 1/64 of
@@ -74,27 +61,18 @@ class TrellisTextPaintingAdapter(TrellisAdapter, TextToTextureModel):
     options_type = TextPaintingOptions
     repository: ClassVar[str] = _TEXT_WEIGHTS
     pipeline_name: ClassVar[str] = "TrellisTextTo3DPipeline"
-    paints: ClassVar[bool] = True
-    default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
 
-    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        return self._answer(inputs, super()._process_request(inputs), "painting_info")
-
-    def _make(self, inputs: dict[str, Any], options: TextPaintingOptions) -> tuple[Any, dict[str, Any]]:
-        return self._paint(inputs, options, self._mesh_path(inputs))
-
-    def _sample(self, inputs: dict[str, Any], options: TextPaintingOptions, formats: list[str]) -> dict[str, Any]:
-        outputs: dict[str, Any] = self.model.run_variant(
-            self._given_to_open3d(inputs),
+    def _sample(self, inputs: dict[str, Any], options: TextPaintingOptions, formats: list[str]) -> Any:
+        return self.model.run_variant(
+            inputs["mesh"],
             inputs["text_prompt"].strip(),
             seed=options.seed,
             formats=formats,
             **self._sampler_params(options),
         )
-        return outputs
 
 
-class TrellisImagePaintingAdapter(TrellisAdapter, ImageToTextureModel):
+class TrellisImagePaintingAdapter(TrellisPaintingAdapter, ImageToTextureModel):
     """`trellis-image-painting`: a mesh and an image in, the same shape in new colours out.
 
     Upstream has no entry point for it. This runs the steps of the text pipeline's `run_variant` with the image
@@ -106,38 +84,17 @@ class TrellisImagePaintingAdapter(TrellisAdapter, ImageToTextureModel):
     options_type = ImagePaintingOptions
     repository: ClassVar[str] = _IMAGE_WEIGHTS
     pipeline_name: ClassVar[str] = "TrellisImageTo3DPipeline"
-    paints: ClassVar[bool] = True
-    default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
+    max_images: ClassVar[int] = 1
 
-    def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """Refuse more than one image, besides what every adapter refuses."""
-        super().validate_inputs(inputs)
-        self._image(inputs)
-
-    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        return self._answer(inputs, super()._process_request(inputs), "painting_info")
-
-    def _make(self, inputs: dict[str, Any], options: ImagePaintingOptions) -> tuple[Any, dict[str, Any]]:
-        return self._paint(inputs, options, self._mesh_path(inputs))
-
-    def _sample(self, inputs: dict[str, Any], options: ImagePaintingOptions, formats: list[str]) -> dict[str, Any]:
+    def _sample(self, inputs: dict[str, Any], options: ImagePaintingOptions, formats: list[str]) -> Any:
         import torch
 
-        path, field = self._image(inputs)
-        picture = self._picture(path, options, field)
+        picture = self._picture(self._image_paths(inputs)[0], options, image_field(inputs))
         with torch.no_grad():
             condition = self.model.get_cond([picture])
             # `voxelize` uses nothing of its pipeline, and only the text pipeline has it.
-            voxels = self._pipelines.TrellisTextTo3DPipeline.voxelize(None, self._given_to_open3d(inputs))
+            voxels = self._pipelines.TrellisTextTo3DPipeline.voxelize(None, inputs["mesh"])
             first = torch.zeros((voxels.shape[0], 1), dtype=voxels.dtype, device=voxels.device)
             torch.manual_seed(options.seed)
             latent = self.model.sample_slat(condition, torch.cat([first, voxels], dim=1), options.sampler(SECOND))
-            outputs: dict[str, Any] = self.model.decode_slat(latent, formats)
-        return outputs
-
-    def _image(self, inputs: dict[str, Any]) -> tuple[Path, str]:
-        images = self._image_paths(inputs)
-        field = "image_paths" if inputs.get("image_paths") else "image_path"
-        if len(images) > 1:
-            raise InvalidInput(f"{len(images)} images; this adapter paints from one", field)
-        return images[0], field
+            return self.model.decode_slat(latent, formats)

@@ -1,4 +1,4 @@
-"""Makes mesh files with +Y up of what TRELLIS's decoders give. Needs numpy and trimesh; baking needs CUDA and upstream.
+"""Makes meshes with +Y up of what TRELLIS's decoders give. Needs numpy and trimesh; baking needs CUDA and upstream.
 
 TRELLIS's space is a cube of side 1 around the origin, with +Z up.
 """
@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import trimesh
 
-from ...mesh.write import vertex_normals
+from ...errors import InvalidInput
 from .progress_bar import Report, reporting_bar
 from .sampling import TrellisFailed
 
@@ -23,7 +22,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 #: trimesh types its visuals as unions of all kinds.
 _visual: Any = trimesh.visual
-_gltf: Any = trimesh.exchange.gltf
 
 #: Rows times this turn +Z up into +Y up: (x, y, z) -> (x, z, -y). A rotation, so the inverse is its transpose.
 TO_Y_UP: Floats = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -69,18 +67,6 @@ def surface(extracted: Any) -> Surface:
     return Surface(vertices, faces, colours)
 
 
-def to_y_up(vertices: Floats) -> Floats:
-    """Turn (V, 3) from +Z up to +Y up."""
-    turned: Floats = vertices @ TO_Y_UP
-    return turned
-
-
-def to_z_up(vertices: Floats) -> Floats:
-    """Turn (V, 3) from +Y up to +Z up."""
-    turned: Floats = vertices @ TO_Y_UP.T
-    return turned
-
-
 class Frame(NamedTuple):
     """How a given mesh lies in TRELLIS's cube: as upstream's `voxelize` puts it there."""
 
@@ -92,12 +78,12 @@ class Frame(NamedTuple):
         """Fit a frame around vertices (V, 3) with +Z up.
 
         Raises:
-            ValueError: the mesh has no extent.
+            InvalidInput: the mesh has no extent.
         """
         low, high = vertices.min(axis=0), vertices.max(axis=0)
         scale = float((high - low).max())
         if not scale > 0:
-            raise ValueError("the mesh has no extent")
+            raise InvalidInput("the mesh has no extent", "mesh_path")
         return Frame((low + high) / 2, scale)
 
     def into(self, vertices: Floats) -> Floats:
@@ -176,61 +162,14 @@ def bake_given(gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, te
 
     material = _visual.material.PBRMaterial(baseColorTexture=Image.fromarray(pixels), roughnessFactor=1.0)
     visual = _visual.TextureVisuals(uv=uv, material=material)
-    placed = to_y_up(frame.out_of(np.asarray(cut, dtype=np.float64)))
+    placed = frame.out_of(np.asarray(cut, dtype=np.float64)) @ TO_Y_UP
     return _matte(trimesh.Trimesh(placed, new_faces, visual=visual, process=False))
 
 
 def coloured(vertices: Floats, faces: Ints, colours: Floats) -> Any:
     """Make a mesh with sRGB colours (0..1) at its vertices, which lie as they shall be written."""
-    shades = np.column_stack([colours, np.ones(len(colours))])
-    return trimesh.Trimesh(
-        vertices, faces, vertex_colors=np.round(shades * 255).astype(np.uint8), process=False, validate=False
-    )
-
-
-def write(mesh: Any, path: Path) -> list[Path]:
-    """Write glb, obj or ply, by the suffix.
-
-    Returns:
-        Further files that belong to it (OBJ: material and texture).
-    """
-    if path.suffix == ".glb":
-        path.write_bytes(_glb(mesh))
-        return []
-    before = set(path.parent.iterdir())
-    mesh.export(path)
-    return sorted(set(path.parent.iterdir()) - before - {path})
-
-
-def _glb(mesh: Any) -> bytes:
-    written = mesh.copy()
-    # Vertices of collapsed triangles alone have no normal of their own, and glTF takes none of length 0.
-    written.vertex_normals = vertex_normals(mesh.vertices, mesh.faces)
-    by_vertex = mesh.visual.kind == "vertex"
-    if by_vertex:
-        written.visual.vertex_colors = _linear(mesh.visual.vertex_colors)
-
-    def matte(tree: dict[str, Any]) -> None:
-        # Without a material glTF's default counts, which is metal.
-        tree["materials"] = [{"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}]
-        for each in tree["meshes"]:
-            for primitive in each["primitives"]:
-                primitive["material"] = 0
-
-    data: bytes = _gltf.export_glb(
-        trimesh.Scene(written),
-        include_normals=True,
-        unitize_normals=True,
-        tree_postprocessor=matte if by_vertex else None,
-    )
-    return data
-
-
-def _linear(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """sRGB to the linear light that glTF's COLOR_0 means (IEC 61966-2-1); alpha is linear already."""
-    share = colours[:, :3].astype(np.float64) / 255
-    light = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    return np.column_stack([np.round(light * 255).astype(np.uint8), colours[:, 3]])
+    shades = np.round(colours * 255).astype(np.uint8)
+    return trimesh.Trimesh(vertices, faces, vertex_colors=shades, process=False, validate=False)
 
 
 def _matte(mesh: Any) -> Any:

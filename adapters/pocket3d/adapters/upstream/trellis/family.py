@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 from abc import abstractmethod
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...authoring.mesh_job import finish_mesh
 from ...errors import InvalidInput
 from ...licenses import License
-from ...runtime import torch_memory
+from ...texture_models import BaseTextureModel
 from ..hub import Source
-from ..model import UpstreamConfig, UpstreamModel
+from ..model import UpstreamConfig, UpstreamModel, folder
 from . import upstream, weights
 from .options import FIRST, SECOND, TrellisOptions
 from .sampling import Span, Stage, watched
@@ -23,12 +20,11 @@ _SHAPE_MODELS = ("sparse_structure_flow_model", "sparse_structure_decoder")
 _FLOW = "slat_flow_model"
 _MESH = "slat_decoder_mesh"
 _GAUSSIAN = "slat_decoder_gs"
-#: Fractions of a request: reading, first stage, second stage, decoding, then export to the end.
+#: Fractions of a request, beside those of the samplers: reading, decoding, then export to the end.
 _READ = 0.03
-_FIRST = Span(0.05, 0.35)
-_SECOND = Span(0.35, 0.75)
 _DECODING = 0.76
 _EXPORT = Span(0.80, 0.96)
+_STAGES = {FIRST: "structure", SECOND: "surface and colour"}
 
 _LICENSE = License(
     code="MIT (TRELLIS), Apache-2.0 (FlexiCubes); baked textures, and only they, use nvdiffrast (NVIDIA Source Code"
@@ -82,8 +78,10 @@ class TrellisAdapter(UpstreamModel):
     adapter_id: ClassVar[str]
     repository: ClassVar[str]
     pipeline_name: ClassVar[str]
-    #: Keeps the shape that it is given.
-    paints: ClassVar[bool] = False
+    #: Where the answer tells of what was made.
+    info: ClassVar[str] = "generation_info"
+    #: The samplers that run, and their parts of a request.
+    spans: ClassVar[dict[str, Span]] = {FIRST: Span(0.05, 0.35), SECOND: Span(0.35, 0.75)}
     options_type: ClassVar[type[TrellisOptions]]
     license_info: ClassVar[License | None] = _LICENSE
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply")
@@ -94,8 +92,7 @@ class TrellisAdapter(UpstreamModel):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        root = self.config.trellis_root
-        self.trellis_root = None if root is None else Path(root).expanduser()
+        self.trellis_root = folder(self.config.trellis_root)
         self._backends = upstream.Backends(
             self.config.attn_backend, self.config.sparse_attn_backend, self.config.spconv_algo
         )
@@ -108,16 +105,12 @@ class TrellisAdapter(UpstreamModel):
 
     def check_available(self) -> str | None:
         """Names the missing code, package or weights."""
-        problem = upstream.missing_code(self.trellis_root, self._backends, self.adapter_id)
-        if problem is not None:
-            return problem
-        return weights.missing_weights(self._source, self._wanted(textured=False))
+        return upstream.missing_code(self.trellis_root, self._backends, self.adapter_id) or weights.missing_weights(
+            self._source, self._wanted(textured=False)
+        )
 
     def _wanted(self, *, textured: bool) -> tuple[str, ...]:
         """The names of the models to load."""
-        last = (_GAUSSIAN,) if textured else (_MESH,)
-        if self.paints:
-            return (_FLOW, *last)
         return (*_SHAPE_MODELS, _FLOW, _MESH, *((_GAUSSIAN,) if textured else ()))
 
     def _why_no_texture(self) -> str | None:
@@ -131,113 +124,70 @@ class TrellisAdapter(UpstreamModel):
     # ------------------------------------------------------------ life
 
     def _load_model(self) -> Any:
-        pipelines = upstream.import_pipelines(self.trellis_root, self._backends, self.adapter_id)
+        self._pipelines = upstream.import_pipelines(self.trellis_root, self._backends, self.adapter_id)
         import torch
 
         self._no_texture = self._why_no_texture()
-        with weights.linked(self._source, self._wanted(textured=self._no_texture is None)) as folder:
-            pipeline = upstream.load_pipeline(getattr(pipelines, self.pipeline_name), folder)
+        with weights.linked(self._source, self._wanted(textured=self._no_texture is None)) as links:
+            pipeline = upstream.load_pipeline(getattr(self._pipelines, self.pipeline_name), links)
         pipeline.to(torch.device(self.device))
-        self._pipelines = pipelines
         return pipeline
 
     def _unload_model(self) -> None:
-        self.model = None
-        self._pipelines = None
+        self.model = self._pipelines = None
 
     # ------------------------------------------------------------ one request
 
     @abstractmethod
-    def _sample(self, inputs: dict[str, Any], options: Any, formats: list[str]) -> dict[str, Any]:
-        """Run upstream's pipeline; returns its outputs in these formats."""
+    def _sample(self, inputs: dict[str, Any], options: Any, formats: list[str]) -> Any:
+        """Run upstream's pipeline; returns its outputs in these formats, by format."""
 
-    def _answer(self, inputs: dict[str, Any], response: dict[str, Any], info: str) -> dict[str, Any]:
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        # The feature's base class checks the inputs and begins the answer.
+        response: dict[str, Any] = super()._process_request(inputs)  # type: ignore[safe-super]
         options: Any = self.options_type.read(inputs)
-        with self.turn:
+        no_texture = self._no_texture if options.texture else "texture: false in the request"
+        with self.turn():
             self.step(_READ, "reading the inputs")
-            mesh, facts = self._make(inputs, options)
-        from .export import write
+            mesh = self._make(inputs, options, textured=no_texture is None)
+        from ..mesh_file import finish
 
-        self.step(_EXPORT.end, "writing the file")
-        extra = write(mesh, Path(response["output_mesh_path"]))
         response["seed"] = options.seed
-        facts = {
-            "model": "TRELLIS",
-            "weights": self._source.name,
-            **facts,
-            "seed": options.seed,
-            "samplers": self._used(options),
-            "device": self.device,
-            "vram_peak_mb": torch_memory.peak_mb(),
-            "up_axis": "+Y",
-        }
-        return finish_mesh(self, response, info, facts, extra)
+        facts: dict[str, Any] = {"colour": "vertex colours", "colour_reason": no_texture}
+        if no_texture is None:
+            facts = {"colour": "baked texture", "texture_resolution": options.texture_resolution}
+            if hasattr(options, "simplify"):
+                facts["simplify"] = options.simplify
+        facts.update(model="TRELLIS", weights=self._source.name, seed=options.seed, samplers=self._used(options))
+        return finish(self, mesh, response, self.info, facts)
 
-    def _make(self, inputs: dict[str, Any], options: Any) -> tuple[Any, dict[str, Any]]:
-        """Make a new shape: (trimesh.Trimesh with +Y up, facts about it)."""
+    def _make(self, inputs: dict[str, Any], options: Any, *, textured: bool) -> Any:
+        """Make a new shape, a trimesh.Trimesh with +Y up."""
         from . import export
 
-        no_texture = self._no_texture if options.texture else "texture: false in the request"
-        formats = ["mesh"] if no_texture else ["mesh", "gaussian"]
-        with self._watching(options):
-            outputs = self._sample(inputs, options, formats)
+        outputs = self._watched(inputs, options, ["mesh", "gaussian"] if textured else ["mesh"])
         extracted = outputs["mesh"][0]
         found = export.surface(extracted)
-        if no_texture:
-            mesh = export.coloured(export.to_y_up(found.vertices), found.faces, found.colours)
-            return mesh, _coloured_facts(no_texture)
+        if not textured:
+            return export.coloured(found.vertices @ export.TO_Y_UP, found.faces, found.colours)
         self.step(_EXPORT.start, "baking the texture")
-        mesh = export.bake_generated(
+        return export.bake_generated(
             outputs["gaussian"][0],
             extracted,
             simplify=options.simplify,
             texture_size=options.texture_resolution,
             report=self._baking,
         )
-        return mesh, {**_baked_facts(options), "simplify": options.simplify}
 
-    def _paint(self, inputs: dict[str, Any], options: Any, path: Path) -> tuple[Any, dict[str, Any]]:
-        """Colour the given shape anew: (trimesh.Trimesh with +Y up, facts about it)."""
-        import numpy as np
-
-        from ...mesh.input import read_mesh
-        from . import export
-
-        given = read_mesh(path)
-        no_texture = self._no_texture if options.texture else "texture: false in the request"
-        if no_texture and self._no_texture is None:
-            raise InvalidInput("this adapter was loaded for baking; leave texture at true", "texture")
-        upright = export.to_z_up(np.asarray(given.vertices, dtype=np.float64))
-        try:
-            frame = export.Frame.around(upright)
-        except ValueError as error:
-            raise InvalidInput(f"{path.name}: {error}", "mesh_path") from error
-        inside, faces = frame.into(upright), np.asarray(given.faces, dtype=np.int64)
-        with self._watching(options):
-            formats = ["mesh"] if no_texture else ["gaussian"]
-            outputs = self._sample({**inputs, "mesh": (inside, faces)}, options, formats)
-        if no_texture:
-            colours = export.nearest_colours(export.surface(outputs["mesh"][0]), inside)
-            mesh = export.coloured(np.asarray(given.vertices, dtype=np.float64), faces, colours)
-            return mesh, _coloured_facts(no_texture)
-        self.step(_EXPORT.start, "baking the texture")
-        mesh = export.bake_given(
-            outputs["gaussian"][0],
-            inside,
-            faces,
-            frame,
-            texture_size=options.texture_resolution,
-            report=self._baking,
-        )
-        return mesh, _baked_facts(options)
-
-    def _given_to_open3d(self, inputs: dict[str, Any]) -> Any:
-        """The mesh to paint as upstream's `voxelize` takes it."""
-        open3d = importlib.import_module("open3d")
-        vertices, faces = inputs["mesh"]
-        return open3d.geometry.TriangleMesh(
-            open3d.utility.Vector3dVector(vertices), open3d.utility.Vector3iVector(faces.astype("int32"))
-        )
+    def _watched(self, inputs: dict[str, Any], options: Any, formats: list[str]) -> Any:
+        """`_sample`, with its steps told."""
+        used = self._used(options)
+        stages = [
+            Stage(f"{stage}_sampler", _STAGES[stage], span, int(used[stage]["steps"]))
+            for stage, span in self.spans.items()
+        ]
+        with watched(self.model, stages, _DECODING, self.step):
+            return self._sample(inputs, options, formats)
 
     def _picture(self, path: Path, options: Any, field: str) -> Any:
         """One image as the encoder takes it, the subject cut out unless the request says not to."""
@@ -256,32 +206,14 @@ class TrellisAdapter(UpstreamModel):
             raise InvalidInput(f"{path.name}: no subject was found in it ({error})", field) from error
 
     def _sampler_params(self, options: Any) -> dict[str, Any]:
-        """Upstream's keyword arguments for both samplers."""
-        return {f"{stage}_sampler_params": options.sampler(stage) for stage in self._stages}
+        """Upstream's keyword arguments for its samplers."""
+        return {f"{stage}_sampler_params": options.sampler(stage) for stage in self.spans}
 
     def _used(self, options: Any) -> dict[str, Any]:
         """The values that the samplers get: the weights' own with the request's over them."""
         return {
-            stage: {**getattr(self.model, f"{stage}_sampler_params"), **options.sampler(stage)}
-            for stage in self._stages
+            stage: {**getattr(self.model, f"{stage}_sampler_params"), **options.sampler(stage)} for stage in self.spans
         }
-
-    @property
-    def _stages(self) -> tuple[str, ...]:
-        """The sampler prefixes that are used: the second stage alone where the shape is given."""
-        return (SECOND,) if self.paints else (FIRST, SECOND)
-
-    @contextlib.contextmanager
-    def _watching(self, options: Any) -> Iterator[None]:
-        used = self._used(options)
-        stages = [Stage("slat_sampler", "surface and colour", _SECOND, int(used[SECOND]["steps"]))]
-        if self.paints:
-            stages = [stages[0]._replace(span=Span(_FIRST.start, _SECOND.end))]
-        else:
-            first = Stage("sparse_structure_sampler", "structure", _FIRST, int(used[FIRST]["steps"]))
-            stages.insert(0, first)
-        with watched(self.model, stages, _DECODING, self.step):
-            yield
 
     def _baking(self, done: int, total: int | None, what: str) -> None:
         """Report steps of upstream's own loops. How they share the time was not measured: each runs over the span."""
@@ -291,9 +223,42 @@ class TrellisAdapter(UpstreamModel):
         self.report_progress(_EXPORT.start if what == "" else _EXPORT.at(done, total or 1) if known else None, name)
 
 
-def _coloured_facts(reason: str) -> dict[str, Any]:
-    return {"colour": "vertex colours", "colour_reason": reason}
+class TrellisPaintingAdapter(TrellisAdapter, BaseTextureModel):
+    """Keeps the shape that it is given, and runs the second stage alone."""
 
+    info: ClassVar[str] = "painting_info"
+    spans: ClassVar[dict[str, Span]] = {SECOND: Span(0.05, 0.75)}
+    default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
 
-def _baked_facts(options: Any) -> dict[str, Any]:
-    return {"colour": "baked texture", "texture_resolution": options.texture_resolution}
+    def _wanted(self, *, textured: bool) -> tuple[str, ...]:
+        return (_FLOW, _GAUSSIAN if textured else _MESH)
+
+    def _make(self, inputs: dict[str, Any], options: Any, *, textured: bool) -> Any:
+        """Colour the given shape anew. `_sample` gets it in `inputs["mesh"]`, as upstream's `voxelize` takes it."""
+        import numpy as np
+
+        from ...mesh.input import read_mesh
+        from . import export
+
+        if not textured and self._no_texture is None:
+            raise InvalidInput("this adapter was loaded for baking; leave texture at true", "texture")
+        given = read_mesh(self._mesh_path(inputs))
+        vertices, faces = np.asarray(given.vertices, dtype=np.float64), np.asarray(given.faces, dtype=np.int64)
+        frame = export.Frame.around(vertices @ export.TO_Y_UP.T)
+        inside = frame.into(vertices @ export.TO_Y_UP.T)
+        open3d = importlib.import_module("open3d")
+        shape = open3d.geometry.TriangleMesh(
+            open3d.utility.Vector3dVector(inside), open3d.utility.Vector3iVector(faces.astype("int32"))
+        )
+        outputs = self._watched({**inputs, "mesh": shape}, options, ["gaussian"] if textured else ["mesh"])
+        if not textured:
+            return export.coloured(vertices, faces, export.nearest_colours(export.surface(outputs["mesh"][0]), inside))
+        self.step(_EXPORT.start, "baking the texture")
+        return export.bake_given(
+            outputs["gaussian"][0],
+            inside,
+            faces,
+            frame,
+            texture_size=options.texture_resolution,
+            report=self._baking,
+        )

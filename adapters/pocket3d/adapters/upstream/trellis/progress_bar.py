@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
 #: Takes (steps done, steps in all or None, what is being done).
@@ -23,7 +23,8 @@ def reporting_bar(report: Report, known_totals: dict[str, int]) -> type[Any]:
         ) -> None:
             self._iterable = iterable
             self._desc = desc
-            self._total = total if total is not None else known_totals.get(desc, _length(iterable))
+            length = len(iterable) if isinstance(iterable, Sized) else None
+            self._total = total if total is not None else known_totals.get(desc, length)
             self._done = 0
 
         def __iter__(self) -> Iterator[Any]:
@@ -50,7 +51,3 @@ def reporting_bar(report: Report, known_totals: dict[str, int]) -> type[Any]:
             print(text)  # noqa: T201
 
     return Bar
-
-
-def _length(iterable: Any) -> int | None:
-    return len(iterable) if hasattr(iterable, "__len__") else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ...catalogue.needs import installed
 from ...errors import AdapterUnavailable
-from ...runtime.failure_mapping import is_out_of_memory
+from ..code import import_module, loading, put_on_path
 
 #: Importing either pipeline imports both, so all of these are needed always (top-level modules).
 NEEDED = (
@@ -106,22 +105,9 @@ def import_pipelines(root: Path | None, backends: Backends, adapter_id: str) -> 
     if problem is not None:
         raise AdapterUnavailable(problem)
     os.environ.update(backends.variables())
-    if root is not None and str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    try:
-        return importlib.import_module("trellis.pipelines")
-    except ModuleNotFoundError as error:
-        if error.name is not None and "flexicubes" in error.name:
-            raise AdapterUnavailable(
-                "this installation of TRELLIS lacks its submodule FlexiCubes"
-                f" (trellis/representations/mesh/flexicubes); run `pocket3d adapters install {adapter_id}`"
-            ) from error
-        raise AdapterUnavailable(
-            f"TRELLIS needs the module {error.name}, which {sys.executable} lacks; run `pocket3d adapters install"
-            f" {adapter_id}`"
-        ) from error
-    except ImportError as error:
-        raise AdapterUnavailable(f"TRELLIS cannot be imported: {error}") from error
+    if root is not None:
+        put_on_path(root)
+    return import_module("trellis.pipelines", adapter_id)
 
 
 def load_pipeline(pipeline_class: Any, folder: Path) -> Any:
@@ -131,19 +117,5 @@ def load_pipeline(pipeline_class: Any, folder: Path) -> Any:
     Raises:
         RuntimeError: a checkpoint does not load; says why, not that the hub lacks it.
     """
-    try:
+    with loading(f"{pipeline_class.__name__} cannot load its weights", first=True):
         return pipeline_class.from_pretrained(str(folder))
-    except Exception as error:
-        first = _first(error)
-        if is_out_of_memory(first):
-            raise
-        raise RuntimeError(
-            f"{pipeline_class.__name__} cannot load its weights: {type(first).__name__}: {first}"
-        ) from first
-
-
-def _first(error: BaseException) -> BaseException:
-    """The error that was being handled when the others were raised."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return error

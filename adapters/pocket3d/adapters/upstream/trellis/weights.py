@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from ...errors import AdapterUnavailable
 from ..hub import Source, cached_file
 
+_PIPELINE = "pipeline.json"
 _PARTS = (".json", ".safetensors")
 #: What torch.hub calls the folder of the code of DINOv2, by its default branch.
 _DINO_FOLDERS = ("facebookresearch_dinov2_main", "facebookresearch_dinov2_master")
@@ -55,21 +56,26 @@ def open_checkpoint(source: Source) -> Checkpoint:
         AdapterUnavailable: it is not there, or cannot be read; names the places.
     """
     if source.on_hub:
-        folder = _from_hub(source.name, source)
+        cached = cached_file(source.name, _PIPELINE)
+        if cached is None and not source.download:
+            raise AdapterUnavailable(
+                f"the weights of TRELLIS are missing: {source.name} is not in the hub's cache; {source.hint()}"
+            )
+        file = cached or Path(importlib.import_module("huggingface_hub").snapshot_download(source.name)) / _PIPELINE
     else:
-        found = _pipelines(source)
+        places = [each / _PIPELINE for each in source.folders()]
+        found = [each for each in places if each.is_file()]
         if not found:
-            places = " or ".join(str(each / "pipeline.json") for each in source.folders())
-            raise AdapterUnavailable(f"the weights of TRELLIS are missing: there is no {places}; {source.hint()}")
-        folder = found[0]
-    file = folder / "pipeline.json"
+            named = " or ".join(map(str, places))
+            raise AdapterUnavailable(f"the weights of TRELLIS are missing: there is no {named}; {source.hint()}")
+        file = found[0]
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))["args"]
         if not isinstance(settings["models"], dict):
             raise ValueError("args.models is no object")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AdapterUnavailable(f"{file} is no pipeline of TRELLIS: {error!r}; {source.hint()}") from error
-    return Checkpoint(folder, settings)
+    return Checkpoint(file.parent, settings)
 
 
 def model_files(checkpoint: Checkpoint, source: Source, models: Sequence[str]) -> dict[str, Path]:
@@ -82,7 +88,7 @@ def model_files(checkpoint: Checkpoint, source: Source, models: Sequence[str]) -
     absent = [name for name in models if name not in listed]
     if absent:
         raise AdapterUnavailable(
-            f"{checkpoint.folder / 'pipeline.json'} lists no {', '.join(absent)}: it is another model; {source.hint()}"
+            f"{checkpoint.folder / _PIPELINE} lists no {', '.join(absent)}: it is another model; {source.hint()}"
         )
     stems = {name: _stem(checkpoint, str(listed[name]), source) for name in models}
     lost = [checkpoint.folder / str(listed[name]) for name, stem in stems.items() if stem is None]
@@ -151,12 +157,8 @@ def linked(source: Source, models: Sequence[str]) -> Iterator[Path]:
                 (folder / f"{model}{suffix}").symlink_to(Path(f"{stem}{suffix}").absolute())
         # A name without a slash: upstream's second try after an error then fails at once instead of asking the hub.
         settings = {**checkpoint.settings, "models": {model: model for model in stems}, key: encoder}
-        (folder / "pipeline.json").write_text(json.dumps({"args": settings}), encoding="utf-8")
+        (folder / _PIPELINE).write_text(json.dumps({"args": settings}), encoding="utf-8")
         yield folder
-
-
-def _pipelines(source: Source) -> list[Path]:
-    return [each for each in source.folders() if (each / "pipeline.json").is_file()]
 
 
 def _stem(checkpoint: Checkpoint, reference: str, source: Source) -> Path | None:
@@ -179,15 +181,3 @@ def _stem(checkpoint: Checkpoint, reference: str, source: Source) -> Path | None
         files = [Path(hub.hf_hub_download(repository, path + suffix)) for suffix in _PARTS]
     found = files[0]
     return None if found is None or None in files else found.with_suffix("")
-
-
-def _from_hub(repository: str, source: Source) -> Path:
-    cached = cached_file(repository, "pipeline.json")
-    if cached is not None:
-        return cached.parent
-    if not source.download:
-        raise AdapterUnavailable(
-            f"the weights of TRELLIS are missing: {repository} is not in the hub's cache; {source.hint()}"
-        )
-    hub = importlib.import_module("huggingface_hub")
-    return Path(hub.snapshot_download(repository))

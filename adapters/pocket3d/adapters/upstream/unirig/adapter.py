@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from ...catalogue.needs import what_is_missing
-from ...errors import AdapterUnavailable
 from ...licenses import License
 from ...rig_models import AutoRigModel
-from ..model import UpstreamConfig, UpstreamModel
+from ..model import UpstreamConfig, UpstreamModel, folder
+from .job_settings import Installation, WeightFiles
 from .options import UniRigOptions
 
 _VOXEL_BACKENDS = ("open3d", "pyrender")
@@ -56,8 +56,7 @@ NEEDED = (
 class Loaded(NamedTuple):
     """The part of a loaded model that jobs share."""
 
-    #: `Installation`.
-    installation: Any
+    installation: Installation
     #: `WeightHolder`.
     holder: Any
 
@@ -65,7 +64,7 @@ class Loaded(NamedTuple):
 class UniRigConfig(UpstreamConfig):
     """The arguments of the adapter.
 
-    `model_path` is the folder of the weights, see `weight_files.py`; by default `experiments` in the checkout, where
+    `model_path` is the folder of the weights, see `WeightFiles`; by default `experiments` in the checkout, where
     upstream looks. Each of `max_concurrent` meshes takes `vram_requirement`.
     """
 
@@ -103,8 +102,7 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        root = self.config.unirig_root
-        self.unirig_root = None if root is None else Path(root)
+        self.unirig_root = folder(self.config.unirig_root)
 
     def check_available(self) -> str | None:
         """Names the checkout, the weights and the packages that are not there."""
@@ -121,13 +119,11 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
         )
 
     def _load_model(self) -> Any:
-        missing = self.check_available()
-        weights = self._weights()
-        if missing is not None or weights is None or self.unirig_root is None:
-            raise AdapterUnavailable(missing or "unirig_root is not set")
-        from .job_settings import Installation
         from .weight_holder import WeightHolder, step_environment
 
+        self.require_available()
+        weights = self._weights()
+        assert self.unirig_root is not None and weights is not None, "checked by check_available"
         root = self.unirig_root.resolve()
         holder = WeightHolder([weights.skeleton, weights.skin], step_environment(root, None))
         return Loaded(Installation(root, weights, self.device, self.config.voxel_backend), holder)
@@ -197,10 +193,8 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
         self.report_progress(1.0, "done")
         return response
 
-    def _weights(self) -> Any:
-        """`WeightFiles`, or None while nothing says where they are."""
-        from .weight_files import WeightFiles
-
+    def _weights(self) -> WeightFiles | None:
+        """None while nothing says where they are."""
         if self.model_path is not None:
             return WeightFiles.below(Path(self.model_path))
         return None if self.unirig_root is None else WeightFiles.below(self.unirig_root / "experiments")

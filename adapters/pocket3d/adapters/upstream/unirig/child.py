@@ -22,38 +22,27 @@ _PR_SET_PDEATHSIG = 1
 _PAUSE = 0.2
 
 
-class StepCounter:
-    """Writes the count of steps, `done total`, where the worker looks.
+def count_calls(owner: type, method: str, total: int) -> None:
+    """Have each call of `owner.method` count as a step, `done total` in the file where the worker looks.
 
     Args:
+        owner: the class.
+        method: its method.
         total: steps; the process's own numbers may turn out larger.
     """
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.done = 0
-        self._last = 0.0
-        self._file = Path(os.environ["POCKET3D_STEP_PROGRESS"])
-
-    def step(self) -> None:
-        """Count one more step."""
-        self.done += 1
-        now = time.monotonic()
-        if now - self._last < _PAUSE:
-            return
-        self._last = now
-        draft = self._file.with_suffix(".draft")
-        draft.write_text(f"{self.done} {max(self.total, self.done)}")
-        draft.replace(self._file)
-
-
-def count_calls(owner: type, method: str, total: int) -> None:
-    """Have each call of `owner.method` count as a step."""
     original = getattr(owner, method)
-    counter = StepCounter(total)
+    file = Path(os.environ["POCKET3D_STEP_PROGRESS"])
+    done, last = 0, 0.0
 
     def counted(self: Any, *arguments: Any, **options: Any) -> Any:
-        counter.step()
+        nonlocal done, last
+        done += 1
+        now = time.monotonic()
+        if now - last >= _PAUSE:
+            last = now
+            draft = file.with_suffix(".draft")
+            draft.write_text(f"{done} {max(total, done)}")
+            draft.replace(file)
         return original(self, *arguments, **options)
 
     setattr(owner, method, counted)

@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +20,8 @@ from ...errors import InvalidInput
 from .gpu_memory import GroupMemory
 from .job_settings import Installation, JobSettings
 from .options import UniRigOptions
-from .step_process import Launch, Running, StepFailed, launched, run_step
+from .step_process import StepFailed, launch, run_step
 from .weight_holder import WeightHolder, step_environment
-
-__all__ = ["Output", "Pipeline"]
 
 _HERE = Path(__file__).resolve().parent
 _SUFFIXES = "obj,fbx,FBX,dae,glb,gltf,vrm"
@@ -284,13 +282,10 @@ class Pipeline:
 
         progress(None)
 
-        def forked(folder: Path, log: Path, environment: Mapping[str, str]) -> Running:
-            return self._holder.start(command, folder, log, environment)
-
         # Each step has its own standard streams: what upstream prints is no protocol, and goes to a file.
-        launch: Launch = forked if weights else launched([sys.executable, str(_HERE / "child.py"), *command])
         return run_step(
-            launch,
+            command if weights else [sys.executable, str(_HERE / "child.py"), *command],
+            start=self._holder.start if weights else launch,
             name=name,
             folder=self._folder,
             environment={

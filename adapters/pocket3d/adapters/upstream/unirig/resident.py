@@ -47,22 +47,12 @@ def hold(files: list[str]) -> None:
     torch.load = load
 
 
-class Channel:
-    """Writes lines of JSON to the worker.
-
-    Args:
-        descriptor: of the pipe.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def send(self, **facts: Any) -> None:
-        """Write one line."""
-        os.write(self.descriptor, json.dumps(facts).encode() + b"\n")
+def send(channel: int, **facts: Any) -> None:
+    """Write one line of JSON to the worker's pipe."""
+    os.write(channel, json.dumps(facts).encode() + b"\n")
 
 
-def serve(channel: Channel) -> None:
+def serve(channel: int) -> None:
     """Start what is asked for and tell of what has ended, until stdin ends."""
     woken, wake = os.pipe()
     for end in (woken, wake):
@@ -76,7 +66,7 @@ def serve(channel: Channel) -> None:
             with contextlib.suppress(BlockingIOError):
                 os.read(woken, 4096)
             for pid, code in _ended():
-                channel.send(pid=pid, code=code)
+                send(channel, pid=pid, code=code)
         if 0 in ready:
             piece = os.read(0, 65_536)
             if not piece:
@@ -84,7 +74,7 @@ def serve(channel: Channel) -> None:
             *lines, pending = (pending + piece).split(b"\n")
             for line in lines:
                 request = json.loads(line)
-                channel.send(id=request["id"], pid=start(request, channel))
+                send(channel, id=request["id"], pid=start(request, channel))
 
 
 def _ended() -> Iterator[tuple[int, int]]:
@@ -98,7 +88,7 @@ def _ended() -> Iterator[tuple[int, int]]:
         yield pid, os.waitstatus_to_exitcode(status)
 
 
-def start(request: dict[str, Any], channel: Channel) -> int:
+def start(request: dict[str, Any], channel: int) -> int:
     """Fork; returns the id of the new process, which leads a group of its own."""
     pid = os.fork()
     if pid:
@@ -111,7 +101,7 @@ def start(request: dict[str, Any], channel: Channel) -> int:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setpgid(0, 0)
-        os.close(channel.descriptor)
+        os.close(channel)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(log, 1)
@@ -130,7 +120,7 @@ def start(request: dict[str, Any], channel: Channel) -> int:
 
 def main(files: list[str]) -> None:
     """Read the weights, then serve the worker."""
-    channel = Channel(os.dup(1))
+    channel = os.dup(1)
     # What libraries print at import is no protocol.
     os.dup2(2, 1)
     importlib.import_module("child")
@@ -139,9 +129,9 @@ def main(files: list[str]) -> None:
     try:
         hold(files)
     except (OSError, RuntimeError, ValueError, EOFError, ImportError, pickle.UnpicklingError) as error:
-        channel.send(error=f"{type(error).__name__}: {error}")
+        send(channel, error=f"{type(error).__name__}: {error}")
         return
-    channel.send(ready=True)
+    send(channel, ready=True)
     serve(channel)
 
 

@@ -6,14 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["BrokenRig", "Rig", "is_rigged_alone", "read_rig", "write_skeleton"]
-
 #: How far the weights of a vertex may be from 1 together: glTF 2.0 allows 2e-7 for each weight that is not 0; exporters
 #: that write whole numbers need more.
 _SUM_TOLERANCE = 2e-3
-#: Component types of glTF 2.0, section 3.6.2.2.
-_TYPES = {5121: "u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_WIDTH = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
 class BrokenRig(RuntimeError):
@@ -139,14 +134,15 @@ def _array(document: Any, index: int) -> Any:
     """An accessor's values, (count, width)."""
     import numpy as np
 
+    from ...mesh.read.glb_arrays import DTYPES, WIDTHS
+
     accessor = document.accessors[index]
-    width, kind = _WIDTH[accessor.type], np.dtype(_TYPES[accessor.componentType])
+    width, kind = WIDTHS[accessor.type], np.dtype(DTYPES[accessor.componentType])
     view = document.bufferViews[accessor.bufferView]
     start = (view.byteOffset or 0) + (accessor.byteOffset or 0)
     stride = view.byteStride or width * kind.itemsize
-    return np.ndarray(
-        (accessor.count, width), kind, document.binary_blob(), start, strides=(stride, kind.itemsize)
-    ).copy()
+    rows = np.ndarray((accessor.count, width), kind, document.binary_blob(), start, strides=(stride, kind.itemsize))
+    return rows.copy()
 
 
 def _bare_bones(document: Any) -> list[int]:

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Launch", "Running", "StepFailed", "launched", "run_step"]
-
 #: Seconds between looks at the process, at the cancel flag and at its progress.
 _LOOK = 0.1
 #: Seconds between asking a process to end and ending it.
@@ -40,32 +38,29 @@ class Running(Protocol):
         """Wait for the exit code; raises `subprocess.TimeoutExpired` after so many seconds."""
 
 
-#: Starts a process: its folder, the file for what it prints, its variables.
-Launch = Callable[[Path, Path, Mapping[str, str]], Running]
+#: Starts a process: its arguments, its folder, the file for what it prints, its variables.
+Launch = Callable[[Sequence[str], Path, Path, Mapping[str, str]], Running]
 
 
-def launched(command: Sequence[str]) -> Launch:
+def launch(command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]) -> Running:
     """Launch a program with its arguments as a process of its own."""
-
-    def launch(folder: Path, log: Path, environment: Mapping[str, str]) -> Running:
-        with log.open("wb") as output:
-            return subprocess.Popen(
-                list(command),
-                cwd=folder,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # A group of its own, so that what it starts can be ended with it.
-                start_new_session=True,
-            )
-
-    return launch
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            list(command),
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # A group of its own, so that what it starts can be ended with it.
+            start_new_session=True,
+        )
 
 
 def run_step(
-    launch: Launch,
+    command: Sequence[str],
     *,
+    start: Launch = launch,
     name: str,
     folder: Path,
     environment: Mapping[str, str],
@@ -77,7 +72,8 @@ def run_step(
     """Run a process in `folder` until it ends, and look for the file that it had to write.
 
     Args:
-        launch: starts it.
+        command: the program and its arguments.
+        start: starts it.
         name: for errors.
         folder: its current folder; its output goes to `<name>.log` there, its progress comes from the file named by
             the variable POCKET3D_STEP_PROGRESS that is set for it (`done total`).
@@ -95,7 +91,7 @@ def run_step(
         BaseException: what `check` raised; the process and all of its group are gone then.
     """
     log, told = folder / f"{name}.log", folder / f"{name}.progress"
-    process = launch(folder, log, {**environment, "POCKET3D_STEP_PROGRESS": str(told)})
+    process = start(command, folder, log, {**environment, "POCKET3D_STEP_PROGRESS": str(told)})
     with _ended_with_all(process):
         while True:
             check()

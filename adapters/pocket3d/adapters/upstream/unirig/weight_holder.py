@@ -13,8 +13,6 @@ from typing import Any
 
 from .step_process import StepFailed
 
-__all__ = ["ForkedStep", "WeightHolder", "WeightsUnreadable"]
-
 _PROGRAM = Path(__file__).resolve().parent / "resident.py"
 _END_S = 5.0
 

@@ -1,7 +1,6 @@
 """`hole-filling-part-completion` closes the open parts of a scene. No weights.
 
-What `mesh_segmentation` cuts is open where the cuts were; each part is closed there by itself. The heavy imports happen
-when it works, so that the class can be described without them.
+What `mesh_segmentation` cuts is open where the cuts were; each part is closed there by itself.
 """
 
 from __future__ import annotations
@@ -39,15 +38,14 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
     default_output_formats = ("glb", "obj")
     options_type = CompletionOptions
     needs = ("numpy", "scipy", "trimesh", "PIL")
-    imports = (".closing",)
+    imports = (".holes",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_scene
         from ...mesh.parts import parts_of
         from ...mesh.result import scene_statistics
         from ...mesh.write import write_mesh
-        from .closing import close_part
-        from .holes import METHOD, SOURCE
+        from .holes import METHOD, SOURCE, close_part
 
         response: dict[str, Any] = super()._process_request(inputs)
         self.step(0.0, "reading the mesh")

@@ -1,4 +1,4 @@
-"""Closes the boundary loops of a triangle mesh with caps of least area.
+"""Closes the boundary loops of the parts of a scene with caps of least area.
 
 The triangulation of a loop is the dynamic programme of Barequet and Sharir, "Filling Gaps in the Boundary of a
 Polyhedron", CAGD 1995: of all triangulations the one of least area. Nothing is guessed of what lay there: caps are as
@@ -8,13 +8,14 @@ flat as their loop allows.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ...mesh.triangles import FloatArray, IntArray, areas, directed_edges
 from ...mesh.weld import NEARLY, weld_vertices
+from ...mesh.write import MeshPart, vertex_normals
 
 METHOD = "least-area triangulation of boundary loops"
 SOURCE = "Barequet and Sharir 1995"
@@ -50,14 +51,59 @@ class Filled(NamedTuple):
     volume: float | None
 
 
+class ClosedPart(NamedTuple):
+    """The part, the filled holes, and the reason if it could not be closed."""
+
+    part: MeshPart
+    filled: Filled
+    note: str | None
+
+    def facts(self) -> dict[str, Any]:
+        """What the answer says about the part."""
+        return {
+            "name": self.part.name,
+            "holes": [hole._asdict() for hole in self.filled.holes],
+            "watertight": self.filled.volume is not None,
+            "volume": self.filled.volume,
+            "note": self.note,
+        }
+
+
+def close_part(part: MeshPart) -> ClosedPart:
+    """Fill the part's holes; all that was there stays as it is."""
+    filled = fill_holes(part.vertices, part.faces)
+    if not len(filled.faces):
+        return ClosedPart(part, filled, _note(filled))
+    rim, inverse = np.unique(filled.faces, return_inverse=True)
+    caps = inverse.reshape(-1, 3)
+    closed = part._replace(
+        vertices=np.concatenate([part.vertices, part.vertices[rim]]),
+        faces=np.concatenate([part.faces, caps + len(part.vertices)]),
+        normals=np.concatenate([part.normals, vertex_normals(part.vertices[rim], caps)]),
+        uv=None if part.uv is None else np.concatenate([part.uv, part.uv[rim]]),
+        colours=None if part.colours is None else np.concatenate([part.colours, part.colours[rim]]),
+    )
+    return ClosedPart(closed, filled, _note(filled))
+
+
+def _note(filled: Filled) -> str | None:
+    if filled.bad_edges:
+        return f"it has no inside: {filled.bad_edges} edges have too many faces, or two that face opposite ways"
+    if filled.open_edges and not filled.holes:
+        return f"a sheet: closing its {filled.open_edges} open edges would enclose nothing; it is left open"
+    if filled.open_edges:
+        return f"{filled.open_edges} open edges form no loop and are left open"
+    if filled.volume is not None and filled.volume < 0:
+        return "its faces look inwards"
+    return None
+
+
 def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
     """Triangulate every boundary loop.
 
     A mesh that would enclose nothing with its caps (a sheet) is left as it is.
 
-    Args:
-        vertices: (V, 3); equal positions count as one.
-        faces: (F, 3), wound consistently where it is to be closed.
+    `vertices`, (V, 3): equal positions count as one. `faces`, (F, 3), are wound consistently where it is to be closed.
     """
     place, first = weld_vertices(vertices, NEARLY)
     topology = place[faces]
@@ -65,7 +111,7 @@ def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
     boundary, bad = _boundary(topology, len(first))
     loops = _loops(boundary)
     points = vertices[first].astype(np.float64)
-    edges = _edges(topology)
+    edges = directed_edges(topology)
     caps = [_cap(points, np.array(loop), edges) for loop in loops]
     if not caps:
         volume = None if len(boundary) or bad else _volume(points, topology)
@@ -81,7 +127,7 @@ def fill_holes(vertices: FloatArray, faces: IntArray) -> Filled:
 
 def _boundary(faces: IntArray, count: int) -> tuple[list[tuple[int, int]], int]:
     """Directed edges without a face on their other side, and the number of edges that are not manifold."""
-    edges = _edges(faces)
+    edges = directed_edges(faces)
     forward, times = np.unique(edges[:, 0] * count + edges[:, 1], return_counts=True)
     backward = (forward % count) * count + forward // count
     where = np.minimum(np.searchsorted(forward, backward), len(forward) - 1)
@@ -91,11 +137,6 @@ def _boundary(faces: IntArray, count: int) -> tuple[list[tuple[int, int]], int]:
     low = np.minimum(forward, backward)
     bad = len(np.unique(low[~once]))
     return [(int(edge // count), int(edge % count)) for edge in alone], bad
-
-
-def _edges(faces: IntArray) -> IntArray:
-    """(E, 2) directed edges of the faces."""
-    return directed_edges(faces).astype(np.int64)
 
 
 def _loops(boundary: list[tuple[int, int]]) -> list[list[int]]:

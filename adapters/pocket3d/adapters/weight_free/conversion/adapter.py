@@ -1,17 +1,14 @@
-"""`trimesh-mesh-conversion` converts GLB, OBJ, PLY, STL and OFF to GLB, OBJ, PLY and STL. No weights.
-
-The heavy imports happen when it works, so that the class can be described without them.
-"""
+"""`trimesh-mesh-conversion` converts GLB, OBJ, PLY, STL and OFF to GLB, OBJ, PLY and STL. No weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from ...authoring.mesh_input_model import MeshInputModel
 from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
+from ...mesh_models import MeshInputModel
 
 UpAxis = Literal["y", "z"]
 
@@ -70,7 +67,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_scene
         from ...mesh.result import scene_statistics
-        from .convert import Placement, losses, merge, place, write
+        from .convert import losses, merge, place, write
 
         options = ConversionOptions.read(inputs)
         source = self._mesh_path(inputs)
@@ -83,7 +80,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         ignored = ignored_parts(scene)
         self.step(0.4, "placing it")
         merged = merge(scene) if options.merge_vertices else 0
-        matrix = place(scene, Placement(options.input_up, options.output_up, options.centre, options.size))
+        matrix = place(scene, options)
         lost = losses(scene, output_format)
         self.step(0.6, "writing the file")
         extra = write(scene, target)

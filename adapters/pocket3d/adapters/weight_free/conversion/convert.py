@@ -3,45 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...mesh.parts import colour_bytes, is_linear, look_of, parts_of
 from ...mesh.write import write_mesh
+from .adapter import ConversionOptions
 
 _EXTRA_MAPS = ("normalTexture", "metallicRoughnessTexture", "occlusionTexture", "emissiveTexture")
 #: From +Y up to +Z up: a quarter turn about x.
 _Y_TO_Z = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
 
-class Placement(NamedTuple):
-    """How the coordinates are changed."""
-
-    #: Which axis points up in the input and in the output: y or z.
-    input_up: str
-    output_up: str
-    #: none, bounds (middle of the bounding box at the origin) or ground (the same, standing on the plane through it).
-    centre: str
-    #: Longest side of the bounding box afterwards; None keeps the size.
-    size: float | None
-
-
-def place(scene: Any, placement: Placement) -> npt.NDArray[np.float64]:
+def place(scene: Any, options: ConversionOptions) -> npt.NDArray[np.float64]:
     """Turn, move and scale a `trimesh.Scene`; returns the (4, 4) matrix that was applied."""
     matrix = np.eye(4)
-    if placement.input_up != placement.output_up:
-        matrix = _Y_TO_Z if placement.output_up == "z" else _Y_TO_Z.T
+    if options.input_up != options.output_up:
+        matrix = _Y_TO_Z if options.output_up == "z" else _Y_TO_Z.T
     turned = scene.bounds @ matrix[:3, :3].T
     low, high = turned.min(axis=0), turned.max(axis=0)
     longest = float((high - low).max())
-    scale = 1.0 if placement.size is None or longest == 0 else placement.size / longest
+    scale = 1.0 if options.size is None or longest == 0 else options.size / longest
     offset = np.zeros(3)
-    if placement.centre != "none":
+    if options.centre != "none":
         offset = -(low + high) / 2 * scale
-        if placement.centre == "ground":
-            up = 1 if placement.output_up == "y" else 2
+        if options.centre == "ground":
+            up = 1 if options.output_up == "y" else 2
             offset[up] = -low[up] * scale
     move = np.diag([scale, scale, scale, 1.0])
     move[:3, 3] = offset

@@ -1,8 +1,7 @@
 """`silhouette-multimodal-to-mesh`: a photograph gives the shape, words give the surface. No weights.
 
 With a photograph alone it is inflated and keeps its own colours; with words alone they are built by the shape grammar;
-with both, the photograph's subject is inflated and painted with the procedural material that the words name. The heavy
-imports happen when it works, so that the class can be described without them.
+with both, the photograph's subject is inflated and painted with the procedural material that the words name.
 """
 
 from __future__ import annotations
@@ -67,14 +66,14 @@ class SilhouetteMultimodalToMeshAdapter(WeightFreeModel, MultiModalMeshModel):
         text, images = self._text_and_images(inputs)
         step = self.steps_within(0.0, 0.9)
         if not images:
-            output = from_text(text or "", options, self.device, step)
+            parts, made = from_text(text or "", options, self.device, step)
         elif text is None:
-            output = from_photo(images[0], image_field(inputs), options, self.device, step)
+            parts, made = from_photo(images[0], image_field(inputs), options, self.device, step)
         else:
-            output = from_both(images[0], image_field(inputs), text, options, self.device, step)
+            parts, made = from_both(images[0], image_field(inputs), text, options, self.device, step)
         step(1.0, "writing the file")
         target = Path(response["output_mesh_path"])
-        extra = write_mesh(output.parts, target)
+        extra = write_mesh(parts, target)
         response["seed"] = options.seed
-        facts = {**output.facts, **statistics(output.parts), "seed": options.seed, "device": self.device}
+        facts = {**made, **statistics(parts), "seed": options.seed, "device": self.device}
         return finish_mesh(self, response, "generation_info", facts, extra)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...errors import InvalidInput
 from ...mesh.write import MeshPart
 from ..procedural.assembly import assemble
 from ..procedural.grammar import parse
-from ..silhouette.from_file import from_photograph
 from ..silhouette.options import PhotoOptions
+from ..silhouette.reconstruction import from_photograph
 from ..texturing.atlas import UnwrapFailed
 from ..texturing.painting import paint_scene, split_at_creases
 from ..texturing.words import understand
@@ -21,11 +21,8 @@ Step = Callable[[float, str], None]
 _SHAPE_SHARE = 0.4
 
 
-class Output(NamedTuple):
-    """The parts to write, and facts for `generation_info`."""
-
-    parts: list[MeshPart]
-    facts: dict[str, Any]
+#: The parts to write, and facts for `generation_info`.
+Output = tuple[list[MeshPart], dict[str, Any]]
 
 
 def from_text(text: str, options: PhotoOptions, device: str, step: Step) -> Output:
@@ -33,14 +30,13 @@ def from_text(text: str, options: PhotoOptions, device: str, step: Step) -> Outp
     scene = parse(text)
     made = assemble(scene, options.seed, device, step)
     facts = {"model": "procedural shape grammar", "understood": scene.understood(), "ignored": made.ignored}
-    return Output(made.parts, facts)
+    return made.parts, facts
 
 
 def from_photo(path: Path, field: str, options: PhotoOptions, device: str, step: Step) -> Output:
     """Inflate the photograph's subject; it keeps its colours. Raises as `from_photograph` does."""
     found = from_photograph(path, field, options, device, step)
-    facts = {"model": "silhouette inflation", **found.reconstruction.facts, "image_size": found.image_size}
-    return Output([found.reconstruction.part], facts)
+    return [found.part], {"model": "silhouette inflation", **found.facts}
 
 
 def from_both(path: Path, field: str, text: str, options: PhotoOptions, device: str, step: Step) -> Output:
@@ -52,7 +48,7 @@ def from_both(path: Path, field: str, text: str, options: PhotoOptions, device: 
     """
     wanted = understand(text)
     found = from_photograph(path, field, options, device, lambda share, stage: step(_SHAPE_SHARE * share, stage))
-    part = found.reconstruction.part
+    part = found.part
     bare = split_at_creases(part.name, part.vertices, part.faces, part.normals)
     try:
         surface = paint_scene(
@@ -67,10 +63,9 @@ def from_both(path: Path, field: str, text: str, options: PhotoOptions, device: 
         raise InvalidInput(f"{path.name}: {error}", field) from error
     facts = {
         "model": "silhouette inflation with a procedural solid texture",
-        **found.reconstruction.facts,
-        "image_size": found.image_size,
+        **found.facts,
         "understood": wanted.recognised,
         "ignored": wanted.ignored,
         **surface.facts,
     }
-    return Output(surface.parts, facts)
+    return surface.parts, facts

@@ -1,7 +1,6 @@
 """`procedural-text-to-mesh` builds a mesh from a sentence by the shape grammar. No weights.
 
-The heavy imports happen at load, so that the class can be described without them. The grammar itself is pure Python:
-a prompt that cannot be built is refused before anything is loaded.
+The grammar itself is pure Python: a prompt that cannot be built is refused before anything is loaded.
 """
 
 from __future__ import annotations

@@ -1,31 +1,30 @@
-"""Builds, paints and places the meshes of a scene."""
+"""Builds, paints and places the meshes of a scene. A piece looks as the prompt says of its part, else of the object,
+else as the noun usually does.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
-from ...mesh.write import MeshPart, vertex_normals
-from . import buildings, furniture, nature, primitives, tools, vehicles, vessels
-from .design import BuiltObject, Design, Piece
+from ...mesh.write import Material, MeshPart, vertex_normals
+from . import buildings, furniture, nature, tools, vehicles, vessels
+from .colours import MATERIALS, RGB, rgb, shaded
+from .design import Design, Piece
 from .nouns import NOUNS
-from .paint import material_of, unused_paint
-from .placing import Body, Pose, lay_out
-from .scene import ObjectRequest, Scene
-from .solids import Kit, Solid
+from .placing import Body, Pose, SupportArea, lay_out
+from .scene import Attributes, ObjectRequest, Scene
+from .solids import Kit, bounds
 
-Shape = Callable[[Design], BuiltObject]
-
-
-def _shapes() -> dict[str, Shape]:
-    modules = (furniture, buildings, vehicles, nature, vessels, tools, primitives)
-    return {name: getattr(module, name) for name in NOUNS for module in modules if hasattr(module, name)}
-
-
+_MODULES = (furniture, buildings, vehicles, nature, vessels, tools)
 #: Noun -> the function that builds it.
-SHAPES: dict[str, Shape] = _shapes()
+SHAPES: dict[str, Callable[[Design], None]] = {
+    name: getattr(module, name) for name in NOUNS for module in _MODULES if hasattr(module, name)
+}
 
 
 class Assembly(NamedTuple):
@@ -47,136 +46,130 @@ def assemble(
 ) -> Assembly:
     """Build, paint and place everything in a scene.
 
-    Args:
-        scene: what to build.
-        seed: 0 for the usual proportions.
-        device: of torch.
-        step: called with a fraction and a stage between things; may raise to stop.
+    `step` is called with a fraction and a stage between things; it may raise to stop.
     """
     kit = Kit(device)
-    ignored, notes = list(scene.ignored), []
-    groups: list[list[BuiltObject]] = []
+    groups: list[list[Design]] = []
     for number, request in enumerate(scene.objects):
         step(number / len(scene.objects) * 0.7, f"building {request.noun}")
-        groups.append(_build(request, kit, seed, ignored))
-    bodies = [
-        [_body(request.noun, built) for built in group] for request, group in zip(scene.objects, groups, strict=True)
-    ]
+        groups.append(_build(request, kit, seed))
+    bodies = [[_body(design) for design in group] for group in groups]
     step(0.7, "placing")
     layout = lay_out(bodies, scene.relations)
-    ignored += [word for word in layout.ignored if word not in ignored]
-    notes += layout.notes
+    unused = [word for group in groups for word in group[0].unused() + unused_paint(group[0])]
+    names = iter(_numbered([design.noun.name for group in groups for design in group]))
     parts: list[MeshPart] = []
-    names = _names(scene.objects)
-    for number, (request, group) in enumerate(zip(scene.objects, groups, strict=True)):
-        step(0.75 + number / len(scene.objects) * 0.25, f"painting {request.noun}")
-        for built, pose, name in zip(group, layout.poses[number], names[number], strict=True):
-            parts += _painted(request, built, pose, name)
-    sizes = [
-        {"object": group[0].name, "size_m": [round(group[0].side(axis), 6) for axis in range(3)]} for group in bodies
-    ]
-    return Assembly(_grounded(parts), ignored, notes, sizes)
-
-
-def _build(request: ObjectRequest, kit: Kit, seed: int, ignored: list[str]) -> list[BuiltObject]:
-    noun = NOUNS[request.noun]
-    group: list[BuiltObject] = []
-    for index in range(request.count):
-        if index and seed == 0:
-            group.append(group[0])
-            continue
-        design = Design(noun, request, kit, seed, index)
-        built = _to_measure(SHAPES[request.noun](design), design)
-        if not index:
-            words = design.unused() + unused_paint(noun, request, built)
-            ignored += [word for word in words if word not in ignored]
-        group.append(built)
-    return group
-
-
-def _to_measure(built: BuiltObject, design: Design) -> BuiltObject:
-    """Stand the object on y = 0, and stretch it so that a size given in metres is met exactly."""
-    low, high = _bounds([piece.solid for piece in built.pieces])
-    factors = [1.0, 1.0, 1.0]
-    for axis, metres in design.targets.items():
-        factors[axis] = metres / (high[axis] - low[axis])
-    x, y, z = factors
-    solids = [piece.solid.moved(y=-low[1]).scaled(x, y, z) for piece in built.pieces]
-    built.pieces = [Piece(p.role, solid, p.colour) for p, solid in zip(built.pieces, solids, strict=True)]
-    for place in ("top", "hollow"):
-        old = getattr(built, place)
-        if old is not None:
-            new = type(old)((old.y - low[1]) * y, old.half_x * x, old.half_z * z, old.x * x, old.z * z)
-            setattr(built, place, new)
-    built.clearance *= y
-    return built
-
-
-def _bounds(solids: list[Solid]) -> tuple[list[float], list[float]]:
-    points = torch.cat([solid.vertices for solid in solids])
-    return points.amin(0).tolist(), points.amax(0).tolist()
-
-
-def _body(name: str, built: BuiltObject) -> Body:
-    points = torch.cat([piece.solid.vertices for piece in built.pieces])
-    low, high = points.amin(0).tolist(), points.amax(0).tolist()
-    lowest = points[points[:, 1] <= low[1] + 0.25 * (high[1] - low[1])]
-    girth = float(lowest[:, ::2].norm(dim=1).max())
-    return Body(
-        name,
-        (low[0], low[1], low[2]),
-        (high[0], high[1], high[2]),
-        built.top,
-        built.hollow,
-        built.clearance,
-        built.serves,
-        girth,
+    for number, (group, poses) in enumerate(zip(groups, layout.poses, strict=True)):
+        step(0.75 + number / len(scene.objects) * 0.25, f"painting {group[0].noun.name}")
+        for design, pose in zip(group, poses, strict=True):
+            parts += _painted(design, pose, next(names)[1])
+    points = np.concatenate([part.vertices for part in parts])
+    low, high = points.min(axis=0), points.max(axis=0)
+    # The scene stands on y = 0, centred in x and z.
+    shift = [-(low[0] + high[0]) / 2, -low[1], -(low[2] + high[2]) / 2]
+    return Assembly(
+        [part._replace(vertices=part.vertices + shift) for part in parts],
+        list(dict.fromkeys([*scene.ignored, *unused, *layout.ignored])),
+        layout.notes,
+        [{"object": b.name, "size_m": [round(b.side(axis), 6) for axis in range(3)]} for b, *_ in bodies],
     )
 
 
-def _names(requests: tuple[ObjectRequest, ...]) -> list[list[str]]:
-    """`chair`, or `chair 1`, `chair 2` ... where there are several."""
-    total: dict[str, int] = {}
-    for request in requests:
-        total[request.noun] = total.get(request.noun, 0) + request.count
-    used: dict[str, int] = {}
-    names = []
-    for request in requests:
-        row = []
-        for _ in range(request.count):
-            used[request.noun] = used.get(request.noun, 0) + 1
-            row.append(f"{request.noun} {used[request.noun]}" if total[request.noun] > 1 else request.noun)
-        names.append(row)
-    return names
+def _build(request: ObjectRequest, kit: Kit, seed: int) -> list[Design]:
+    """All objects of a request; with seed 0 they are one and the same."""
+    group = []
+    for index in range(request.count if seed else 1):
+        design = Design(NOUNS[request.noun], request, kit, seed, index)
+        SHAPES[request.noun](design)
+        _to_measure(design)
+        group.append(design)
+    return group if seed else group * request.count
 
 
-def _painted(request: ObjectRequest, built: BuiltObject, pose: Pose, name: str) -> list[MeshPart]:
-    total: dict[str, int] = {}
-    for piece in built.pieces:
-        total[piece.role] = total.get(piece.role, 0) + 1
-    seen: dict[str, int] = {}
+def _to_measure(design: Design) -> None:
+    """Stand the object on y = 0, and stretch it so that a size given in metres is met exactly."""
+    low, high = bounds(torch.cat([piece.solid.vertices for piece in design.pieces]))
+    x, y, z = (design.targets[axis] / (high[axis] - low[axis]) if axis in design.targets else 1.0 for axis in range(3))
+    design.stretch(x, y, z, -low[1])
+    for place in ("top", "hollow"):
+        old = getattr(design, place)
+        if old is not None:
+            setattr(
+                design, place, SupportArea((old.y - low[1]) * y, old.half_x * x, old.half_z * z, old.x * x, old.z * z)
+            )
+    design.clearance *= y
+
+
+def _body(design: Design) -> Body:
+    points = torch.cat([piece.solid.vertices for piece in design.pieces])
+    low, high = bounds(points)
+    lowest = points[points[:, 1] <= low[1] + 0.25 * (high[1] - low[1])]
+    girth = float(lowest[:, ::2].norm(dim=1).max())
+    return Body(design.noun.name, low, high, design.top, design.hollow, design.clearance, design.serves, girth)
+
+
+def _numbered(words: list[str]) -> list[tuple[int, str]]:
+    """The place of each word among its equals (from 0), and `chair`; or `chair 1`, `chair 2` ... of several."""
+    total, seen = Counter(words), Counter[str]()
+    numbered = []
+    for word in words:
+        numbered.append((seen[word], f"{word} {seen[word] + 1}" if total[word] > 1 else word))
+        seen[word] += 1
+    return numbered
+
+
+def _painted(design: Design, pose: Pose, name: str) -> list[MeshPart]:
     parts = []
-    for piece in built.pieces:
-        number = seen.get(piece.role, 0)
-        seen[piece.role] = number + 1
+    labels = _numbered([piece.role for piece in design.pieces])
+    for piece, (number, label) in zip(design.pieces, labels, strict=True):
         solid = piece.solid.scaled(pose.scale, pose.scale, pose.scale).turned(pose.yaw).moved(pose.x, pose.y, pose.z)
         vertices, faces = solid.vertices.cpu().numpy(), solid.faces.cpu().numpy()
-        label = f"{piece.role} {number + 1}" if total[piece.role] > 1 else piece.role
-        parts.append(
-            MeshPart(
-                name=f"{name} / {label}",
-                vertices=vertices,
-                faces=faces,
-                normals=vertex_normals(vertices, faces),
-                material=material_of(NOUNS[request.noun], request, piece, number),
-            )
-        )
+        material = material_of(design, piece, number)
+        parts.append(MeshPart(f"{name} / {label}", vertices, faces, vertex_normals(vertices, faces), material))
     return parts
 
 
-def _grounded(parts: list[MeshPart]) -> list[MeshPart]:
-    """Move the parts so that they are centred in x and z and stand on y = 0."""
-    low = [min(float(part.vertices[:, axis].min()) for part in parts) for axis in range(3)]
-    high = [max(float(part.vertices[:, axis].max()) for part in parts) for axis in range(3)]
-    shift = [-(low[0] + high[0]) / 2, -low[1], -(low[2] + high[2]) / 2]
-    return [part._replace(vertices=part.vertices + shift) for part in parts]
+_NOTHING = Attributes()
+
+
+def material_of(design: Design, piece: Piece, number: int) -> Material:
+    """The surface of the piece that is the `number`-th of its role (from 0)."""
+    noun, request = design.noun, design.request
+    part = request.parts.get(piece.role)
+    said = part.attributes if part else _NOTHING
+    whole = request.attributes if piece.role in noun.tinted else _NOTHING
+    code, usual = noun.paint[piece.role]
+    name = said.material or whole.material or usual
+    surface = MATERIALS[name]
+    colour: tuple[str, RGB] | None = None
+    if said.colours:
+        # "red and white legs": in turn.
+        colour = said.colours[number % len(said.colours)]
+    elif not said.material:
+        if piece.role in noun.accent and len(request.attributes.colours) > 1:
+            colour = request.attributes.colours[1]
+        elif whole.colours:
+            colour = whole.colours[0]
+    if colour is not None:
+        label, value = f"{colour[0]} {name}", colour[1]
+    elif said.material or whole.material:
+        shade = said.shade if said.material else whole.shade
+        label, value = " ".join(word for word in (shade, name) if word), shaded(surface.colour, shade)
+    else:
+        label, value = name, piece.colour or (rgb(code) if code else surface.colour)
+    return Material(label, value, surface.alpha, surface.metallic, surface.roughness)
+
+
+def unused_paint(design: Design) -> list[str]:
+    """Words about looks that changed nothing, each with the reason."""
+    noun, request = design.noun, design.request
+    roles = {piece.role for piece in design.pieces}
+    words = []
+    for part in request.parts.values():
+        if part.name not in roles:
+            what = [said for said, _ in part.attributes.colours] + [part.attributes.material or ""]
+            words += [f"{word} (there is no {part.name} to paint)" for word in what if word]
+    colours = [said for said, _ in request.attributes.colours]
+    used = 2 if roles & set(noun.accent) else 1
+    words += [f"{said} (a {noun.name} takes {used} colour{'s' if used > 1 else ''} here)" for said in colours[used:]]
+    return words

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...errors import InvalidInput
-from .colours import COLOURS, SHADES, shaded
-from .materials import MATERIAL_WORDS
+from .colours import COLOURS, MATERIAL_WORDS, SHADES, shaded
 from .scene import Attributes, Measure, Scale
 from .vocabulary import FORMS, INTENSIFIERS, NUMBERS, SIZE_FORMS, SIZES, UNITS
 
@@ -63,10 +62,7 @@ def number(word: str) -> float | None:
 def read_size_number(tokens: Sequence[str], at: int, *, feet_are_parts: bool) -> Reading | None:
     """`80 cm tall`, `2x`, `twice as wide`.
 
-    Args:
-        tokens: of the prompt.
-        at: where to read.
-        feet_are_parts: the thing spoken of has feet, so that "6 feet" without an axis are no length.
+    `feet_are_parts`: the thing spoken of has feet, so that "6 feet" without an axis are no length.
 
     Raises:
         PromptError: a length or factor out of range.
@@ -82,9 +78,11 @@ def read_size_number(tokens: Sequence[str], at: int, *, feet_are_parts: bool) ->
         return _times(tokens, value, f"{word} {following}", at + 2)
     if following in UNITS:
         reading = _measure(tokens, value * UNITS[following], at)
-        if feet_are_parts and following in ("foot", "feet") and not reading.attributes.measures[0].axis:
+        measure = reading.attributes.measures[0]
+        if feet_are_parts and following in ("foot", "feet") and not measure.axis:
             return None
-        _check_range(reading.attributes.measures[0])
+        if not SHORTEST_M <= measure.metres <= LONGEST_M:
+            raise PromptError(f"{measure.phrase!r} was asked for; sizes from 1 mm to {LONGEST_M:.0f} m can be built")
         return reading
     return None
 
@@ -138,11 +136,6 @@ def _measure(tokens: Sequence[str], metres: float, at: int) -> Reading:
     axis = _MEASURED.get(SIZE_FORMS.get(word, word), "")
     after += 1 if axis else 0
     return Reading(Attributes(measures=(Measure(" ".join(tokens[at:after]), axis, metres),)), after)
-
-
-def _check_range(measure: Measure) -> None:
-    if not SHORTEST_M <= measure.metres <= LONGEST_M:
-        raise PromptError(f"{measure.phrase!r} was asked for; sizes from 1 mm to {LONGEST_M:.0f} m can be built")
 
 
 def _times(tokens: Sequence[str], factor: float, phrase: str, at: int) -> Reading:

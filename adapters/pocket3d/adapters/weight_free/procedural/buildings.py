@@ -4,42 +4,40 @@ from __future__ import annotations
 
 import math
 
-from .design import BuiltObject, Design
+from .design import Design
 from .placing import SupportArea
 from .polygons import arc
 from .solids import Solid
 
 
-def house(design: Design) -> BuiltObject:
+def house(design: Design) -> None:
     """Walls, a gable roof, doors and windows with frames, chimneys."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = BuiltObject()
     eaves = h * 0.56
     ridge = eaves + (h - eaves) * design.long("roof")
     # Walls and gables are one body; the roof lies on it.
     gable = [(-d / 2, 0), (d / 2, 0), (d / 2, eaves), (0, ridge * 0.985), (-d / 2, eaves)]
-    built.add("wall", kit.prism(gable, w).turned(90))
+    design.add("wall", kit.prism(gable, w).turned(90))
     over, thick = 0.09 * d, 0.035 * h * design.thick("roof") / design.u
     slope = math.atan2(ridge - eaves, d / 2)
     for sign in (-1, 1):
         length = (d / 2 + over) / math.cos(slope)
         slab = kit.box(w * 1.1, thick, length, thick * 0.2).moved(z=length / 2)
-        built.add("roof", slab.turned(math.degrees(slope), "x").turned(0 if sign > 0 else 180).moved(y=ridge))
+        design.add("roof", slab.turned(math.degrees(slope), "x").turned(0 if sign > 0 else 180).moved(y=ridge))
     for i in range(design.count("chimney")):
         x = w * (0.28 - 0.25 * i)
-        built.add("chimney", kit.box(w * 0.09, h * 0.34, w * 0.09).moved(x, eaves + (ridge - eaves) * 0.35, -d * 0.16))
+        design.add("chimney", kit.box(w * 0.09, h * 0.34, w * 0.09).moved(x, eaves + (ridge - eaves) * 0.35, -d * 0.16))
     doors = design.count("door")
     wide, tall = w * 0.13, eaves * 0.55
     for i in range(doors):
         x = 0.0 if doors == 1 else (i - 0.5) * w * 0.22
-        built.add("frame", kit.box(wide * 1.18, tall * 1.05, 0.1 * design.u).moved(x, 0, d / 2))
-        built.add("door", kit.box(wide, tall, 0.16 * design.u).moved(x, 0, d / 2))
-    _house_windows(design, built, eaves, w, d)
-    built.top = SupportArea(ridge, w * 0.3, d * 0.1)
-    return built
+        design.add("frame", kit.box(wide * 1.18, tall * 1.05, 0.1 * design.u).moved(x, 0, d / 2))
+        design.add("door", kit.box(wide, tall, 0.16 * design.u).moved(x, 0, d / 2))
+    _house_windows(design, eaves, w, d)
+    design.top = SupportArea(ridge, w * 0.3, d * 0.1)
 
 
-def _house_windows(design: Design, built: BuiltObject, eaves: float, w: float, d: float) -> None:
+def _house_windows(design: Design, eaves: float, w: float, d: float) -> None:
     kit, u = design.kit, design.u
     size = min(w * 0.14, eaves * 0.34)
     level = eaves * 0.42
@@ -50,37 +48,35 @@ def _house_windows(design: Design, built: BuiltObject, eaves: float, w: float, d
         x = (-0.34, 0.34, -0.19, 0.19)[place] * w if wall == 0 else (place - 1) * 0.28 * along
         frame = kit.box(size * 1.2, size * 1.2, 0.08 * u).moved(x, level - size * 0.1, off)
         pane = kit.box(size, size, 0.12 * u).moved(x, level, off)
-        built.add("frame", frame.turned(90.0 * wall))
-        built.add("window", pane.turned(90.0 * wall))
+        design.add("frame", frame.turned(90.0 * wall))
+        design.add("window", pane.turned(90.0 * wall))
 
 
-def tower(design: Design) -> BuiltObject:
+def tower(design: Design) -> None:
     """A round shaft with slits, a ring of merlons and a pointed roof."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = BuiltObject()
     roofed = design.count("roof")
     top = h * (0.72 if roofed else 0.92)
     radius = w / 2 * 0.86
     merlons = design.count("merlon")
     for solid, role in _turret(design, radius, top, merlons, h * 0.045):
-        built.add(role, solid)
+        design.add(role, solid)
     if roofed:
         cap = kit.cone(radius * 1.12, (h - top) * design.long("roof"))
         drum = kit.cylinder(radius * 0.82, h * 0.05)
-        built.add("wall", drum.moved(y=top - h * 0.005))
-        built.add("roof", cap.moved(y=top + h * 0.045 if merlons else top))
+        design.add("wall", drum.moved(y=top - h * 0.005))
+        design.add("roof", cap.moved(y=top + h * 0.045 if merlons else top))
     windows = design.count("window")
     for i in range(windows):
         turn = i * 137.5
         y = top * (0.25 + 0.6 * (i + 0.5) / windows)
         slit = kit.prism(_slit(w * 0.09, h * 0.07), radius * 0.12)
-        built.add("window", slit.moved(0, y, radius * (1.03 - 0.12 * y / top)).turned(turn))
+        design.add("window", slit.moved(0, y, radius * (1.03 - 0.12 * y / top)).turned(turn))
     if design.count("door"):
         door = kit.prism(_slit(w * 0.24, h * 0.15), radius * 0.3)
-        built.add("door", door.moved(0, 0, radius * 0.98))
-    built.pieces = [type(p)(p.role, p.solid.scaled(1, 1, d / w), p.colour) for p in built.pieces]
-    built.top = SupportArea(h if roofed else top, w * 0.3, d * 0.3)
-    return built
+        design.add("door", door.moved(0, 0, radius * 0.98))
+    design.stretch(1, 1, d / w)
+    design.top = SupportArea(h if roofed else top, w * 0.3, d * 0.3)
 
 
 def _slit(width: float, height: float) -> list[tuple[float, float]]:
@@ -102,10 +98,9 @@ def _turret(design: Design, radius: float, top: float, merlons: int, tooth: floa
     return solids
 
 
-def castle(design: Design) -> BuiltObject:
+def castle(design: Design) -> None:
     """Towers on a ring of walls around a keep, with a gate, merlons, roofs and flags."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = BuiltObject()
     count = design.count("tower")
     radius = min(w, d) * 0.1 * min(1.0, 5.0 / count) ** 0.5 * design.thick("tower") / design.u
     x_half, z_half = w / 2 - radius * 1.2, d / 2 - radius * 1.2
@@ -120,43 +115,40 @@ def castle(design: Design) -> BuiltObject:
     flags = design.count("flag")
     for number, (x, z) in enumerate(corners):
         for solid, role in _turret(design, radius, tall, merlons, h * 0.03):
-            built.add("tower" if role == "wall" else role, solid.moved(x, 0, z))
+            design.add("tower" if role == "wall" else role, solid.moved(x, 0, z))
         peak = tall
         if roofed:
             peak = tall + h * 0.2 * design.long("roof")
-            built.add("roof", kit.cone(radius * 1.02, peak - tall).moved(x, tall, z))
+            design.add("roof", kit.cone(radius * 1.02, peak - tall).moved(x, tall, z))
         if number < flags:
-            _flag(design, built, x, peak, z, h * 0.1)
-    _castle_walls(design, built, corners, tall * 0.52, radius * 0.5)
+            _flag(design, x, peak, z, h * 0.1)
+    _castle_walls(design, corners, tall * 0.52, radius * 0.5)
     if design.count("keep"):
         keep_w, keep_h = min(w, d) * 0.27, h * 0.74
-        built.add("keep", kit.frustum((keep_w, keep_w), (keep_w * 0.95, keep_w * 0.95), keep_h))
+        design.add("keep", kit.frustum((keep_w, keep_w), (keep_w * 0.95, keep_w * 0.95), keep_h))
         tooth = keep_w / 7
         for side in range(4):
             for i in range(4):
                 block = kit.box(tooth, tooth, tooth * 0.6)
                 place = block.moved((i - 1.5) * tooth * 1.95, keep_h * 0.998, keep_w * 0.475 - tooth * 0.3)
-                built.add("merlon", place.turned(90 * side))
+                design.add("merlon", place.turned(90 * side))
         if roofed:
             roof = kit.frustum((keep_w * 0.78, keep_w * 0.78), (keep_w * 0.02, keep_w * 0.02), h * 0.24)
-            built.add("roof", roof.moved(y=keep_h * 0.998))
+            design.add("roof", roof.moved(y=keep_h * 0.998))
         for i in range(max(0, flags - count)):
-            _flag(design, built, (i - (flags - count - 1) / 2) * keep_w * 0.2, keep_h, keep_w * 0.4, h * 0.12)
-    built.top = SupportArea(h * 0.74, min(w, d) * 0.1, min(w, d) * 0.1)
-    return built
+            _flag(design, (i - (flags - count - 1) / 2) * keep_w * 0.2, keep_h, keep_w * 0.4, h * 0.12)
+    design.top = SupportArea(h * 0.74, min(w, d) * 0.1, min(w, d) * 0.1)
 
 
-def _flag(design: Design, built: BuiltObject, x: float, y: float, z: float, size: float) -> None:
+def _flag(design: Design, x: float, y: float, z: float, size: float) -> None:
     kit = design.kit
     pole = size * 0.05
-    built.add("pole", kit.tube([(x, y - size * 0.2, z), (x, y + size, z)], pole, 10))
+    design.add("pole", kit.tube([(x, y - size * 0.2, z), (x, y + size, z)], pole, 10))
     cloth = kit.box(size * 0.62, size * 0.4, size * 0.05, size * 0.01)
-    built.add("flag", cloth.moved(x + size * 0.31 + pole * 0.5, y + size * 0.55, z))
+    design.add("flag", cloth.moved(x + size * 0.31 + pole * 0.5, y + size * 0.55, z))
 
 
-def _castle_walls(
-    design: Design, built: BuiltObject, corners: list[tuple[float, float]], height: float, thick: float
-) -> None:
+def _castle_walls(design: Design, corners: list[tuple[float, float]], height: float, thick: float) -> None:
     kit, count = design.kit, len(corners)
     ring = list(range(count)) if count > 2 else [0]
     tooth = height * 0.12
@@ -168,37 +160,34 @@ def _castle_walls(
         yaw = math.degrees(math.atan2(-(bz - az), bx - ax))
         middle = ((ax + bx) / 2, (az + bz) / 2)
         wall = kit.box(length, height, thick).turned(yaw).moved(middle[0], 0, middle[1])
-        built.add("wall", wall)
+        design.add("wall", wall)
         teeth = max(2, min(12, int(length / (tooth * 2.4))))
         for k in range(teeth if design.count("merlon") else 0):
             block = kit.box(length / teeth * 0.5, tooth, thick * 0.9)
             block = block.moved((k + 0.5) / teeth * length - length / 2, height * 0.995, 0)
-            built.add("merlon", block.turned(yaw).moved(middle[0], 0, middle[1]))
+            design.add("merlon", block.turned(yaw).moved(middle[0], 0, middle[1]))
         if i == front and design.count("gate"):
             gate = kit.prism(_slit(min(length * 0.22, height * 0.7), height * 0.7), thick * 1.25)
-            built.add("gate", gate.turned(yaw).moved(middle[0], 0, middle[1]))
+            design.add("gate", gate.turned(yaw).moved(middle[0], 0, middle[1]))
 
 
-def pyramid(design: Design) -> BuiltObject:
+def pyramid(design: Design) -> None:
     """Smooth, or in steps if asked for."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = BuiltObject()
     steps = design.count("step")
     if not steps:
-        built.add("body", kit.frustum((w, d), (w * 0.004, d * 0.004), h))
-        built.top = SupportArea(h, w * 0.02, d * 0.02)
-        return built
+        design.add("body", kit.frustum((w, d), (w * 0.004, d * 0.004), h))
+        design.top = SupportArea(h, w * 0.02, d * 0.02)
+        return
     for i in range(steps):
         part = 1 - i / steps
-        built.add("body", kit.box(w * part, h / steps * 1.02, d * part).moved(y=h * i / steps * 0.995))
-    built.top = SupportArea(h, w / steps * 0.4, d / steps * 0.4)
-    return built
+        design.add("body", kit.box(w * part, h / steps * 1.02, d * part).moved(y=h * i / steps * 0.995))
+    design.top = SupportArea(h, w / steps * 0.4, d / steps * 0.4)
 
 
-def bridge(design: Design) -> BuiltObject:
+def bridge(design: Design) -> None:
     """A road on round arches, with rails."""
     kit, w, d, h = design.kit, design.w, design.d, design.h
-    built = BuiltObject()
     arches = design.count("arch")
     rail_h = h * 0.16
     deck = h - rail_h
@@ -220,12 +209,11 @@ def bridge(design: Design) -> BuiltObject:
     outline.append((w / 2, 0.0))
     outline += [(w / 2, deck), (-w / 2, deck)]
     tidy = [p for i, p in enumerate(outline) if math.dist(p, outline[i - 1]) > w * 1e-6]
-    built.add("body", kit.prism(tidy, d * 0.94, 0.01 * h))
+    design.add("body", kit.prism(tidy, d * 0.94, 0.01 * h))
     road = h * 0.05
-    built.add("deck", kit.box(w, road, d * 0.98).moved(y=deck))
+    design.add("deck", kit.box(w, road, d * 0.98).moved(y=deck))
     for sign in (-1, 1)[: design.count("rail")]:
         wall = kit.box(w, rail_h - road * 0.5, d * 0.06 * design.thick("rail") / design.u)
-        built.add("rail", wall.moved(0, deck + road * 0.5, sign * d * 0.45))
-    built.top = SupportArea(deck + road, w * 0.45, d * 0.38)
-    built.clearance = max(deck * 0.86 - rise, 0.0) + rise * 0.7
-    return built
+        design.add("rail", wall.moved(0, deck + road * 0.5, sign * d * 0.45))
+    design.top = SupportArea(deck + road, w * 0.45, d * 0.38)
+    design.clearance = max(deck * 0.86 - rise, 0.0) + rise * 0.7

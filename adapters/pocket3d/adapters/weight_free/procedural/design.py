@@ -1,13 +1,13 @@
-"""Input and output of a shape function: the measures of the object to build, and the pieces that it consists of."""
+"""What a shape function reads and fills: the measures of the object to build, and the pieces that it consists of."""
 
 from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .colours import RGB
-from .noun import Noun
+from .nouns import Noun
 from .placing import SupportArea
 from .scene import TURNED, ObjectRequest, Scale
 from .solids import Kit, Solid
@@ -26,27 +26,9 @@ class Piece:
     colour: RGB | None = None
 
 
-@dataclass
-class BuiltObject:
-    """A built object, standing on y = 0 about the origin, its front towards +z."""
-
-    pieces: list[Piece] = field(default_factory=list)
-    #: On top of it.
-    top: SupportArea | None = None
-    #: Inside it (a vase).
-    hollow: SupportArea | None = None
-    #: Below it (a table): the height that is free.
-    clearance: float = 0.0
-    #: A flat top made to put things on: "a table with a lamp" means on it.
-    serves: bool = False
-
-    def add(self, role: str, *solids: Solid, colour: RGB | None = None) -> None:
-        """Add bodies under a role."""
-        self.pieces += [Piece(role, solid, colour) for solid in solids]
-
-
 class Design:
-    """The measures of one object. It records which measures a shape function reads, so that unused words can be named.
+    """The measures of one object, and what its shape function makes of them: pieces that stand on y = 0 about the
+    origin, the front towards +z. It records which measures are read, so that unused words can be named.
 
     Args:
         noun: what it is.
@@ -57,6 +39,14 @@ class Design:
     """
 
     def __init__(self, noun: Noun, request: ObjectRequest, kit: Kit, seed: int = 0, index: int = 0) -> None:
+        self.pieces: list[Piece] = []
+        #: Where others may stand: on top of it, and inside it (a vase).
+        self.top: SupportArea | None = None
+        self.hollow: SupportArea | None = None
+        #: Below it (a table): the height that is free.
+        self.clearance = 0.0
+        #: A flat top made to put things on: "a table with a lamp" means on it.
+        self.serves = False
         self.noun = noun
         self.request = request
         self.kit = kit
@@ -68,14 +58,17 @@ class Design:
                 factors[axis] *= factor
         #: Thickness of details: a tall chair has no thicker legs, a big one does.
         self.u = sorted(factors)[1]
-        self.factors = tuple(factors)
-        self.targets = _targets(request, noun)
+        along, across = (2, 0) if noun.lengthwise == "z" else (0, 2 if noun.lengthwise else 0)
+        axes = {"tall": 1, "long": along, "wide": across, "deep": 2, "": along if noun.lengthwise else 1}
+        measures = request.attributes.measures
+        #: Sizes given in metres, by axis.
+        self.targets = {axes[measure.axis]: measure.metres for measure in measures}
         size = [noun.size[axis] * factors[axis] for axis in range(3)]
         if self.targets:
             # "an 80 cm table" is a table scaled as a whole; further axes keep their own say.
             first, metres = next(iter(self.targets.items()))
             ratio = metres / size[first]
-            alone = len(self.targets) == 1 and not _says_axis(request)
+            alone = len(self.targets) == 1 and not any(measure.axis for measure in measures)
             size = [metres if axis == first else side * (ratio if alone else 1) for axis, side in enumerate(size)]
             self.u *= ratio if alone else 1
             for axis, wanted in self.targets.items():
@@ -83,6 +76,14 @@ class Design:
         self.w, self.h, self.d = (side * self.vary() for side in size)
         self.form = request.attributes.form if request.attributes.form in noun.forms else None
         self._consulted: set[tuple[str, str]] = set()
+
+    def add(self, role: str, *solids: Solid, colour: RGB | None = None) -> None:
+        """Add bodies under a role."""
+        self.pieces += [Piece(role, solid, colour) for solid in solids]
+
+    def stretch(self, x: float, y: float, z: float, lift: float = 0.0) -> None:
+        """Lift the pieces by metres, then scale them about the origin."""
+        self.pieces = [Piece(p.role, p.solid.moved(y=lift).scaled(x, y, z), p.colour) for p in self.pieces]
 
     def vary(self, spread: float = SPREAD) -> float:
         """A factor near 1; exactly 1 with seed 0."""
@@ -111,10 +112,7 @@ class Design:
     def _part_factor(self, part: str, side: str) -> float:
         self._consulted.add((part, side))
         request = self.request.parts.get(part)
-        factor = 1.0
-        for scale in request.attributes.scales if request else ():
-            factor *= _part_sides(scale)[side]
-        return factor
+        return math.prod(_part_sides(scale)[side] for scale in (request.attributes.scales if request else ()))
 
     def unused(self) -> list[str]:
         """Size words of parts that no measure of this object uses. To be called after building."""
@@ -136,22 +134,9 @@ def _turned(scale: Scale, noun: Noun) -> tuple[float, float, float]:
     return width, height, depth
 
 
-def _targets(request: ObjectRequest, noun: Noun) -> dict[int, float]:
-    long_axis = 2 if noun.lengthwise == "z" else 0
-    wide_axis = 2 if noun.lengthwise == "x" else 0
-    axes = {"tall": 1, "long": long_axis, "wide": wide_axis, "deep": 2}
-    usual = long_axis if noun.lengthwise else 1
-    return {axes.get(measure.axis, usual): measure.metres for measure in request.attributes.measures}
-
-
-def _says_axis(request: ObjectRequest) -> bool:
-    """True if the measure names an axis ("80 cm tall"): then the other sides stay."""
-    return any(measure.axis for measure in request.attributes.measures)
-
-
 def _part_sides(scale: Scale) -> dict[str, float]:
     width, height, depth = scale.factors
-    if scale.word in ("long",):
+    if scale.word == "long":
         return {"thick": 1.0, "long": width}
     if scale.word in ("deep", "shallow"):
         return {"thick": depth, "long": 1.0}

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import replace
 
-from .attribute_words import PromptError, number, read_shade, read_size_number, read_word
+from .attribute_words import PromptError, Reading, number, read_shade, read_size_number, read_word
 from .colours import COLOURS
-from .noun import Noun
 from .nouns import NAMES, NOUNS, PART_WORDS
 from .scene import Attributes, ObjectRequest, PartRequest, Relation, Scene
 from .vocabulary import (
@@ -50,8 +50,7 @@ def parse(prompt: str) -> Scene:
     Raises:
         PromptError: no noun that is known, or a count or measure that cannot be built.
     """
-    reader = _Reader([match.group() for match in _TOKEN.finditer(prompt.lower())])
-    return reader.read()
+    return _Reader([match.group() for match in _TOKEN.finditer(prompt.lower())]).read()
 
 
 def singular(word: str) -> str:
@@ -106,7 +105,8 @@ class _Reader:
         while self._at < len(self._tokens):
             self._step()
         self._flush()
-        self._drop_early_parts()
+        for part in self._early_parts:
+            self._ignore(part.name, "a part without its thing")
         if self._relation and self._relation != "in":
             self._ignore(self._relation)
         for request in self._objects:
@@ -114,14 +114,25 @@ class _Reader:
             if form and form not in NOUNS[request.noun].forms:
                 self._ignore(form, f"no form of {request.noun}")
         if not self._objects:
-            raise PromptError(self._nothing_known())
+            words = [word for word in self._tokens if len(word) > 2 and word not in SILENT]
+            known = [name[0] for name in NAMES if len(name) == 1]
+            close = [near for word in words for near in difflib.get_close_matches(word, known, 1, 0.75)]
+            hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
+            raise PromptError(
+                f"the prompt names nothing that can be built.{hint} Nouns that are known: {vocabulary_text()}"
+            )
         return Scene(tuple(self._objects), tuple(self._relations), tuple(self._ignored))
 
     # ------------------------------------------------------------ one step
 
     def _step(self) -> None:
         word = self._tokens[self._at]
-        if self._read_relation() or self._read_number() or self._read_shade() or self._read_noun():
+        if (
+            self._read_relation()
+            or self._read_number()
+            or self._take(read_shade(self._tokens, self._at))
+            or self._read_noun()
+        ):
             return
         if word in WITH_WORDS:
             self._flush()
@@ -138,7 +149,7 @@ class _Reader:
                 self._after = True
         elif word in ("a", "an"):
             self._article = True
-        elif self._read_attribute():
+        elif self._take(read_word(self._tokens, self._at)):
             return
         elif word not in SILENT and word not in INTENSIFIERS:
             self._ignore(word)
@@ -153,10 +164,10 @@ class _Reader:
 
     def _flush(self) -> None:
         """Give attributes that no noun follows to the noun before them."""
-        if self._pending and self._objects:
+        if self._objects:
             self._say(self._pending)
-        elif self._pending:
-            for said in _words(self._pending):
+        else:
+            for said in self._pending.said():
                 self._ignore(said)
         self._pending = Attributes()
         if self._count is not None:
@@ -168,13 +179,7 @@ class _Reader:
         if self._target_part:
             self._objects[self._current] = last.with_part(PartRequest(self._target_part, None, attributes))
         else:
-            self._objects[self._current] = last.with_attributes(attributes)
-
-    def _add(self, attributes: Attributes) -> None:
-        if self._after and self._objects:
-            self._say(attributes)
-        else:
-            self._pending = self._pending.joined(attributes)
+            self._objects[self._current] = replace(last, attributes=last.attributes.joined(attributes))
 
     def _ignore(self, what: str, why: str = "") -> None:
         entry = f"{what} ({why})" if why else what
@@ -187,9 +192,9 @@ class _Reader:
         for length in (4, 3, 2, 1):
             words = tuple(self._tokens[self._at : self._at + length])
             kind = RELATIONS.get(words)
-            if kind is None or len(words) < length:
+            if kind is None:
                 continue
-            self._at += length
+            self._at += len(words)
             if not self._objects:
                 self._ignore(" ".join(words))
                 return True
@@ -198,8 +203,7 @@ class _Reader:
                 self._ignore("in")
                 return True
             self._flush()
-            self._relation, self._named, self._in_parts = kind, False, False
-            self._after = False
+            self._relation, self._named, self._in_parts, self._after = kind, False, False, False
             return True
         return False
 
@@ -225,7 +229,7 @@ class _Reader:
                 self._at += length
                 return True
             phrase = " ".join(self._tokens[self._at : self._at + length])
-            self._definite = name if self._token(self._at - 1) == "the" and self._at else ""
+            self._definite = name if self._at and self._tokens[self._at - 1] == "the" else ""
             self._at += length
             self._take_object(name, phrase)
             return True
@@ -241,11 +245,9 @@ class _Reader:
     def _object_name(self, at: int) -> tuple[str, int] | None:
         for length in (3, 2, 1):
             words = self._tokens[at : at + length]
-            if len(words) < length:
-                continue
-            name = NAMES.get((*words[:-1], singular(words[-1])))
+            name = NAMES.get((*words[:-1], singular(words[-1]))) if words else None
             if name is not None:
-                return name, length
+                return name, len(words)
         return None
 
     def _current_part(self, word: str) -> str:
@@ -317,21 +319,18 @@ class _Reader:
         self._named, self._after = True, False
 
     def _record_part(self, request: PartRequest) -> None:
-        noun = NOUNS[self._objects[self._current].noun]
-        check_count(noun, request)
+        noun, count = NOUNS[self._objects[self._current].noun], request.count
+        rule = noun.part(request.name)
+        if rule and count is not None and not rule.least <= count <= rule.most:
+            span = f"exactly {rule.least}" if rule.least == rule.most else f"{rule.least} to {rule.most}"
+            raise PromptError(f"{count} x {rule.name} was asked for; a {noun.name} can be built with {span}")
         self._objects[self._current] = self._objects[self._current].with_part(request)
-
-    def _drop_early_parts(self) -> None:
-        for request in self._early_parts:
-            self._ignore(request.name, "a part without its thing")
 
     # ------------------------------------------------------------ numbers and attributes
 
     def _read_number(self) -> bool:
         reading = read_size_number(self._tokens, self._at, feet_are_parts=bool(self._current_part("foot")))
-        if reading is not None:
-            self._at = reading.after
-            self._add(reading.attributes)
+        if self._take(reading):
             return True
         word = self._tokens[self._at]
         value = number(word)
@@ -348,48 +347,12 @@ class _Reader:
             self._count = int(value)
         return True
 
-    def _read_shade(self) -> bool:
-        reading = read_shade(self._tokens, self._at)
-        if reading is not None:
-            self._at = reading.after
-            self._add(reading.attributes)
-        return reading is not None
-
-    def _read_attribute(self) -> bool:
-        reading = read_word(self._tokens, self._at)
-        if reading is not None:
-            self._at = reading.after
-            self._add(reading.attributes)
-        return reading is not None
-
-    def _token(self, at: int) -> str:
-        return self._tokens[at] if at < len(self._tokens) else ""
-
-    # ------------------------------------------------------------ refusal
-
-    def _nothing_known(self) -> str:
-        close = []
-        for word in self._tokens:
-            if len(word) > 2 and word not in SILENT:
-                close += difflib.get_close_matches(word, [name[0] for name in NAMES if len(name) == 1], 1, 0.75)
-        hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
-        return f"the prompt names nothing that can be built.{hint} Nouns that are known: {vocabulary_text()}"
-
-
-def _words(attributes: Attributes) -> list[str]:
-    words = [said for said, _ in attributes.colours]
-    words += [word for word in (attributes.material, attributes.form) if word]
-    return words + [scale.phrase for scale in attributes.scales] + [m.phrase for m in attributes.measures]
-
-
-def check_count(noun: Noun, request: PartRequest) -> None:
-    """Refuse a number of parts that cannot be built.
-
-    Raises:
-        PromptError: outside the part's range.
-    """
-    rule = noun.part(request.name)
-    if rule is None or request.count is None or rule.least <= request.count <= rule.most:
-        return
-    span = f"exactly {rule.least}" if rule.least == rule.most else f"{rule.least} to {rule.most}"
-    raise PromptError(f"{request.count} x {rule.name} was asked for; a {noun.name} can be built with {span}")
+    def _take(self, reading: Reading | None) -> bool:
+        if reading is None:
+            return False
+        self._at = reading.after
+        if self._after and self._objects:
+            self._say(reading.attributes)
+        else:
+            self._pending = self._pending.joined(reading.attributes)
+        return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .scene import Relation
 
@@ -18,8 +19,7 @@ _MIRRORED = {
 }
 
 
-@dataclass(frozen=True)
-class SupportArea:
+class SupportArea(NamedTuple):
     """An area on which another object may stand: height, half width, half depth and centre, in metres."""
 
     y: float
@@ -29,8 +29,7 @@ class SupportArea:
     z: float = 0.0
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """A built object as a box that stands on y = 0 about its origin, and the areas that support others."""
 
     name: str
@@ -48,8 +47,7 @@ class Body:
         return self.high[axis] - self.low[axis]
 
 
-@dataclass(frozen=True)
-class Pose:
+class Pose(NamedTuple):
     """A transform: scale about the origin, then rotate about y (degrees), then shift."""
 
     x: float = 0.0
@@ -84,7 +82,7 @@ def lay_out(groups: list[list[Body]], relations: tuple[Relation, ...]) -> Layout
         gap = 0.0 if root == 0 else 0.25 * min(high - low, right if right else high - low)
         shift = right + gap - low if right else -low
         for member in members:
-            layout.poses[member] = [_shifted(pose, shift, 0.0) for pose in layout.poses[member]]
+            layout.poses[member] = [pose._replace(x=pose.x + shift) for pose in layout.poses[member]]
         right = shift + high
     return layout
 
@@ -172,10 +170,6 @@ def _floor_box(members: list[int], groups: list[list[Body]], layout: Layout, axi
     return min(low for low, _ in boxes), max(high for _, high in boxes)
 
 
-def _shifted(pose: Pose, x: float, z: float) -> Pose:
-    return Pose(pose.x + x, pose.y, pose.z + z, pose.yaw, pose.scale)
-
-
 def _put_beside(child: int, parent: int, kind: str, floor: list[int], groups: list[list[Body]], layout: Layout) -> None:
     bodies, poses = groups[child], _row(groups[child])
     layout.poses[child] = poses
@@ -186,13 +180,8 @@ def _put_beside(child: int, parent: int, kind: str, floor: list[int], groups: li
     shift = low - gap - own_high if kind in ("left of", "behind") else high + gap - own_low
     centre = layout.poses[parent][0]
     level = centre.y if any(pose.y for pose in layout.poses[parent]) else 0.0
-    along = (shift, centre.z) if axis == 0 else (_middle(groups[parent], layout.poses[parent]), shift)
+    along = (shift, centre.z) if axis == 0 else (sum(_floor_box([parent], groups, layout, 0)) / 2, shift)
     layout.poses[child] = [Pose(pose.x + along[0], level, pose.z + along[1], pose.yaw, pose.scale) for pose in poses]
-
-
-def _middle(bodies: list[Body], poses: list[Pose]) -> float:
-    edges = [_box(body, pose, 0) for body, pose in zip(bodies, poses, strict=True)]
-    return (min(low for low, _ in edges) + max(high for _, high in edges)) / 2
 
 
 def _put_on(child: int, parent: int, slot: int, slots: int, groups: list[list[Body]], layout: Layout) -> None:
@@ -206,13 +195,13 @@ def _put_on(child: int, parent: int, slot: int, slots: int, groups: list[list[Bo
         mates = [b for i, b in enumerate(bodies) if i % len(parents) == which]
         room_x, room_z = 2 * top.half_x * pose.scale / slots, 2 * top.half_z * pose.scale
         wide, deep = sum(b.side(0) for b in mates) * 1.15, max(b.side(2) for b in mates)
-        scale = max(min(1.0, room_x / wide, room_z / deep), _SMALLEST)
-        _note_scale(scale, f"{body.name} to stand on the {base.name}", layout)
+        scale = _fitted(f"{body.name} to stand on the {base.name}", layout, room_x / wide, room_z / deep)
         place = index // len(parents)
         step = room_x / len(mates)
         x = top.x * pose.scale + (slot - (slots - 1) / 2) * room_x + (place - (len(mates) - 1) / 2) * step
         middle_x, middle_z = (body.low[0] + body.high[0]) / 2 * scale, (body.low[2] + body.high[2]) / 2 * scale
-        x, z = _turned(x, top.z * pose.scale, pose.yaw)
+        angle, z = math.radians(pose.yaw), top.z * pose.scale
+        x, z = x * math.cos(angle) + z * math.sin(angle), -x * math.sin(angle) + z * math.cos(angle)
         placed.append(Pose(pose.x + x - middle_x, pose.y + top.y * pose.scale, pose.z + z - middle_z, 0.0, scale))
     layout.poses[child] = placed
 
@@ -220,11 +209,6 @@ def _put_on(child: int, parent: int, slot: int, slots: int, groups: list[list[Bo
 def _flat_top(body: Body) -> SupportArea:
     x, z = (body.low[0] + body.high[0]) / 2, (body.low[2] + body.high[2]) / 2
     return SupportArea(body.high[1], body.side(0) * 0.4, body.side(2) * 0.4, x, z)
-
-
-def _turned(x: float, z: float, yaw: float) -> tuple[float, float]:
-    angle = math.radians(yaw)
-    return x * math.cos(angle) + z * math.sin(angle), -x * math.sin(angle) + z * math.cos(angle)
 
 
 def _put_in(child: int, parent: int, groups: list[list[Body]], layout: Layout) -> None:
@@ -242,8 +226,7 @@ def _put_in(child: int, parent: int, groups: list[list[Body]], layout: Layout) -
         room = hollow.half_x * pose.scale
         ring = 0.0 if mates == 1 else room * 0.5
         girth = body.girth or max(body.side(0), body.side(2)) / 2
-        scale = max(min(1.0, (room - ring) * 0.95 / girth), _SMALLEST)
-        _note_scale(scale, f"{body.name} to fit into the {base.name}", layout)
+        scale = _fitted(f"{body.name} to fit into the {base.name}", layout, (room - ring) * 0.95 / girth)
         turn = 2 * math.pi * (index // len(parents)) / mates
         x, z = ring * math.sin(turn), ring * math.cos(turn)
         y = pose.y + hollow.y * pose.scale
@@ -256,9 +239,9 @@ def _put_under(child: int, parent: int, groups: list[list[Body]], layout: Layout
     row = _row(bodies)
     wide = sum(body.side(0) for body in bodies) * (1.2 if len(bodies) > 1 else 1)
     tall, deep = max(b.side(1) for b in bodies), max(b.side(2) for b in bodies)
-    room = (base.side(0) * 0.75, base.clearance * 0.97, base.side(2) * 0.95)
-    scale = min(1.0, room[0] * pose.scale / wide, room[1] * pose.scale / tall, room[2] * pose.scale / deep)
-    _note_scale(scale, f"{bodies[0].name} to fit under the {base.name}", layout)
+    room = (base.side(0) * 0.75 / wide, base.clearance * 0.97 / tall, base.side(2) * 0.95 / deep)
+    what = f"{bodies[0].name} to fit under the {base.name}"
+    scale = _fitted(what, layout, *(each * pose.scale for each in room))
     layout.poses[child] = [Pose(pose.x + p.x * scale, pose.y, pose.z, 0.0, scale) for p in row]
 
 
@@ -283,7 +266,10 @@ def _put_around(child: int, parent: int, groups: list[list[Body]], layout: Layou
     layout.poses[child] = placed
 
 
-def _note_scale(scale: float, what: str, layout: Layout) -> None:
+def _fitted(what: str, layout: Layout, *ratios: float) -> float:
+    """The factor that makes a thing fit, given the room there is for each of its sides; it is noted."""
+    scale = max(min(1.0, *ratios), _SMALLEST)
     note = f"scaled {what}: factor {scale:.3g}"
     if scale < 0.999 and note not in layout.notes:
         layout.notes.append(note)
+    return scale

@@ -67,6 +67,12 @@ def arc(x: float, y: float, radius: float, start: float, end: float, steps: int 
     return [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
 
 
+def star_outline(points: int, outer: float, inner: float, x: float = 1, y: float = 1) -> list[tuple[float, float]]:
+    """A star, its first point up: radii of the points and of the corners between them, and a stretch of both axes."""
+    angles = [math.pi / 2 + math.pi * i / points for i in range(2 * points)]
+    return [(r * x * math.cos(a), r * y * math.sin(a)) for a, r in zip(angles, [outer, inner] * points, strict=True)]
+
+
 def triangulated(outline: Outline) -> list[tuple[int, int, int]]:
     """A simple counter-clockwise polygon as triangles of its corners' indices, by cutting ears."""
     left = list(range(len(outline)))

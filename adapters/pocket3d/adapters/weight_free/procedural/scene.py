@@ -58,6 +58,11 @@ class Attributes:
             later.form or self.form,
         )
 
+    def said(self) -> list[str]:
+        """The words that they came from."""
+        words = [said for said, _ in self.colours] + [word for word in (self.material, self.form) if word]
+        return words + [scale.phrase for scale in self.scales] + [measure.phrase for measure in self.measures]
+
     def summary(self) -> dict[str, Any]:
         """The attributes as `generation_info` lists them, without empty ones."""
         facts: dict[str, Any] = {
@@ -84,6 +89,11 @@ class PartRequest:
         count = self.count if later.count is None else later.count
         return PartRequest(self.name, count, self.attributes.joined(later.attributes))
 
+    def summary(self) -> dict[str, Any]:
+        """For `generation_info`."""
+        count = {} if self.count is None else {"count": self.count}
+        return {"part": self.name, **count, **self.attributes.summary()}
+
 
 @dataclass(frozen=True)
 class ObjectRequest:
@@ -101,23 +111,13 @@ class ObjectRequest:
         known = self.parts.get(request.name, PartRequest(request.name))
         return replace(self, parts={**self.parts, request.name: known.joined(request)})
 
-    def with_attributes(self, more: Attributes) -> ObjectRequest:
-        """This request with further attributes."""
-        return replace(self, attributes=self.attributes.joined(more))
-
     def summary(self) -> dict[str, Any]:
         """For `generation_info`."""
         facts: dict[str, Any] = {"object": self.noun, "count": self.count, **self.attributes.summary()}
         if self.phrase != self.noun:
             facts["said"] = self.phrase
-        parts = []
-        for request in self.parts.values():
-            part: dict[str, Any] = {"part": request.name}
-            if request.count is not None:
-                part["count"] = request.count
-            parts.append({**part, **request.attributes.summary()})
-        if parts:
-            facts["parts"] = parts
+        if self.parts:
+            facts["parts"] = [request.summary() for request in self.parts.values()]
         return facts
 
 

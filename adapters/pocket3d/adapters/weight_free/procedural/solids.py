@@ -15,6 +15,7 @@ import torch
 from .polygons import Outline, bevelled, triangulated
 
 Point = tuple[float, float, float]
+Rings = Sequence[Sequence[Sequence[float]]]
 #: Bevel as a share of a body's smallest side.
 BEVEL = 0.04
 _KIND = torch.float64
@@ -48,11 +49,6 @@ class Solid(NamedTuple):
         }[axis]
         return Solid(self.vertices @ self.vertices.new_tensor(rows).T, self.faces)
 
-    def bounds(self) -> tuple[Point, Point]:
-        """Lowest and highest x, y, z."""
-        low, high = self.vertices.amin(0).tolist(), self.vertices.amax(0).tolist()
-        return (low[0], low[1], low[2]), (high[0], high[1], high[2])
-
     def volume(self) -> float:
         """Cubic metres; negative if it faces inwards."""
         a, b, c = self.vertices[self.faces].unbind(1)
@@ -70,26 +66,35 @@ class Kit:
 
     # ------------------------------------------------------------ swept rings
 
-    def shell(self, rings: torch.Tensor, start: Sequence[float], end: Sequence[float]) -> Solid:
+    def shell(
+        self, rings: torch.Tensor | Rings, start: Sequence[float] | None = None, end: Sequence[float] | None = None
+    ) -> Solid:
         """A closed body over rings of points.
 
         Args:
             rings: (S, N, 3), neighbours are joined.
-            start: the point that closes the first ring.
+            start: the point that closes the first ring; None for its middle.
             end: the point that closes the last.
         """
-        count, around, _ = rings.shape
-        poles = self._tensor([list(start), list(end)])
-        vertices = torch.cat([rings.reshape(-1, 3), poles])
-        ring = torch.arange(around, device=self.device)
-        following = (ring + 1) % around
-        first = torch.arange(count - 1, device=self.device)[:, None] * around
-        a, b, c, d = first + ring, first + following, first + around + following, first + around + ring
-        sides = torch.stack([torch.stack([a, b, c], -1), torch.stack([a, c, d], -1)]).reshape(-1, 3)
-        last = (count - 1) * around
-        lower = torch.stack([torch.full_like(ring, count * around), following, ring], -1)
-        upper = torch.stack([torch.full_like(ring, count * around + 1), last + ring, last + following], -1)
-        return _outward(Solid(vertices, torch.cat([sides, lower, upper])))
+        points = self._tensor(rings)
+        count, around, _ = points.shape
+        poles = [
+            ring.mean(0) if pole is None else self._tensor(pole)
+            for ring, pole in ((points[0], start), (points[-1], end))
+        ]
+        grid = torch.arange(count * around, device=self.device).reshape(count, around)
+        ends = []
+        for number, ring in ((count * around, grid[0].flip(0)), (count * around + 1, grid[-1])):
+            ends.append(torch.stack([torch.full_like(ring, number), ring, ring.roll(-1)], -1))
+        return _outward(
+            Solid(torch.cat([points.reshape(-1, 3), torch.stack(poles)]), torch.cat([_joined(grid), *ends]))
+        )
+
+    def ring(self, rings: torch.Tensor | Rings) -> Solid:
+        """A body with a hole through it: (S, N, 3) rings of points, the last joined to the first."""
+        points = self._tensor(rings)
+        grid = torch.arange(points.shape[0] * points.shape[1], device=self.device).reshape(points.shape[:2])
+        return _outward(Solid(points.reshape(-1, 3), _joined(torch.cat([grid, grid[:1]]))))
 
     def lathe(self, profile: Sequence[tuple[float, float]], segments: int = 40, sharp: float | None = None) -> Solid:
         """A body of revolution about y.
@@ -143,12 +148,7 @@ class Kit:
         grid = torch.stack(
             [distance * torch.sin(u), thickness * torch.sin(v).expand(around, -1), distance * torch.cos(u)], -1
         )
-        i = torch.arange(around, device=self.device)[:, None]
-        j = torch.arange(across, device=self.device)[None]
-        a, b = i * across + j, (i + 1) % around * across + j
-        c, d = (i + 1) % around * across + (j + 1) % across, i * across + (j + 1) % across
-        faces = torch.stack([torch.stack([a, b, c], -1), torch.stack([a, c, d], -1)]).reshape(-1, 3)
-        return _outward(Solid(grid.reshape(-1, 3), faces))
+        return self.ring(grid)
 
     def tube(self, path: Sequence[Point], radius: float | Sequence[float], segments: int = 20) -> Solid:
         """A round bar along a path, its ends rounded.
@@ -158,7 +158,7 @@ class Kit:
             radius: one, or one per point.
             segments: around.
         """
-        points = self._tensor([list(p) for p in path])
+        points = self._tensor(path)
         radii = self._tensor([radius] * len(path) if isinstance(radius, (int, float)) else list(radius))
         forward = torch.zeros_like(points)
         forward[1:-1] = points[2:] - points[:-2]
@@ -175,19 +175,14 @@ class Kit:
         up = torch.linalg.cross(forward, side)
         turn = torch.arange(segments, device=self.device, dtype=_KIND) * (2 * math.pi / segments)
         circle = torch.cos(turn)[None, :, None] * side[:, None] + torch.sin(turn)[None, :, None] * up[:, None]
-        body = points[:, None] + radii[:, None, None] * circle
-        rounding = [math.radians(a) for a in (25, 50, 72)]
-        caps = []
-        for index, sign in ((0, -1.0), (-1, 1.0)):
-            rings = [
-                points[index]
-                + sign * 0.5 * radii[index] * math.sin(a) * forward[index]
-                + radii[index] * math.cos(a) * circle[index]
-                for a in rounding
-            ]
-            caps.append(torch.stack(rings[::-1] if sign < 0 else rings))
-        poles = [points[i] + s * 0.5 * radii[i] * forward[i] for i, s in ((0, -1.0), (-1, 1.0))]
-        return self.shell(torch.cat([caps[0], body, caps[1]]), poles[0].tolist(), poles[1].tolist())
+        # The ends are rounded by rings of their own: (place, angle on the end's ellipse).
+        stations = [(0, -72), (0, -50), (0, -25), *((i, 0) for i in range(len(path))), (-1, 25), (-1, 50), (-1, 72)]
+        rings = []
+        for i, degrees in stations:
+            angle = math.radians(degrees)
+            rings.append(points[i] + radii[i] * (0.5 * math.sin(angle) * forward[i] + math.cos(angle) * circle[i]))
+        poles = [points[i] + sign * radii[i] * forward[i] for i, sign in ((0, -0.5), (-1, 0.5))]
+        return self.shell(torch.stack(rings), poles[0].tolist(), poles[1].tolist())
 
     # ------------------------------------------------------------ polyhedra
 
@@ -264,6 +259,19 @@ class Kit:
             triangles += [(ids[0], ids[i], ids[i + 1]) for i in range(1, len(ids) - 1)]
         vertices = torch.cat(made).to(self.device)
         return _outward(Solid(vertices, torch.tensor(triangles, dtype=torch.int64, device=self.device)))
+
+
+def _joined(grid: torch.Tensor) -> torch.Tensor:
+    """Two triangles for each square of an (S, N) grid of point numbers, each row of which is a closed ring."""
+    low, high = grid[:-1], grid[1:]
+    a, b, c, d = low, low.roll(-1, 1), high.roll(-1, 1), high
+    return torch.stack([torch.stack([a, b, c], -1), torch.stack([a, c, d], -1)]).reshape(-1, 3)
+
+
+def bounds(points: torch.Tensor) -> tuple[Point, Point]:
+    """Lowest and highest x, y, z of (N, 3) points."""
+    low, high = points.amin(0).tolist(), points.amax(0).tolist()
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
 def _flattened(ring: torch.Tensor, normal: torch.Tensor) -> Outline:

@@ -1,7 +1,4 @@
-"""`projection-image-to-texture` projects a picture onto a mesh. No weights.
-
-The heavy imports happen when it works, so that the class can be described without them.
-"""
+"""`projection-image-to-texture` projects a picture onto a mesh. No weights."""
 
 from __future__ import annotations
 

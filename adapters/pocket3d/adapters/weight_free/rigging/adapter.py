@@ -1,7 +1,4 @@
-"""`curve-skeleton-auto-rig` gives a mesh a skeleton and skin weights by classical methods. No weights file.
-
-The heavy imports happen when it works, so that the class can be described without them.
-"""
+"""`curve-skeleton-auto-rig` gives a mesh a skeleton and skin weights by classical methods. No weights file."""
 
 from __future__ import annotations
 
@@ -49,10 +46,10 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_mesh, read_scene
+        from ...mesh.repair import NoSolid
         from ...mesh.skinned_glb import add_skin, read_skinned
-        from .preview import draw_bones
-        from .rig import METHOD, SOURCES, NotRiggable, make_rig
-        from .source_glb import world_glb
+        from .preview import draw_bones, world_glb
+        from .rig import METHOD, SOURCES, make_rig
 
         response: dict[str, Any] = super()._process_request(inputs)
         source = self._mesh_path(inputs)
@@ -61,7 +58,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         mesh = read_mesh(source)
         try:
             rig = make_rig(mesh, CurveSkeletonOptions.read(inputs).bone_count, self.step)
-        except NotRiggable as error:
+        except NoSolid as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
         self.step(0.8, "binding the mesh")
         target = Path(response["output_mesh_path"])

@@ -42,11 +42,8 @@ class _Chain(NamedTuple):
 def make_bones(solid: Solid, tree: CurveTree, diagonal: float, most: int | None) -> tuple[Skeleton, int]:
     """Make the bones; returns them and the number of limbs that were left out.
 
-    Args:
-        solid: the voxels.
-        tree: their curve skeleton.
-        diagonal: of the mesh's bounding box.
-        most: joints at most, 3 or more; first long bones stay whole, then the least limbs go.
+    `diagonal` is that of the mesh's bounding box. Over `most` joints (3 or more), first long bones stay whole, then the
+    least limbs go.
     """
     dropped = 0
     while True:

@@ -44,9 +44,7 @@ class CurveTree(NamedTuple):
 def extract(solid: Solid, between: Callable[[], None] = lambda: None) -> CurveTree:
     """Extract the curve skeleton of a solid.
 
-    Args:
-        solid: the voxels.
-        between: called between steps, to raise if the work is no longer wanted.
+    `between` is called between steps, to raise if the work is no longer wanted.
     """
     cost = _penalised(solid)
     first = _farthest(solid, int(np.argmax(solid.radius)))

@@ -1,4 +1,4 @@
-"""Draws the bones over the mesh, seen along its shortest side."""
+"""Writes the source mesh as GLB in world coordinates, to which the skin is added, and draws the bones over it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ...mesh.parts import colour_bytes, is_linear, parts_of
 from ...mesh.skinned_glb import Skeleton
+from ...mesh.write import glb_bytes
 
 _SIZE, _BORDER, _SAMPLES = 640, 24, 2
 _BACKGROUND, _BODY, _BONE, _JOINT = (250, 250, 252), (203, 209, 219), (196, 60, 40), (30, 60, 130)
@@ -42,3 +44,25 @@ def draw_bones(surface: Any, skeleton: Skeleton) -> Image.Image:
     for x, y in heads:
         draw.ellipse([x - wide / 1.6, y - wide / 1.6, x + wide / 1.6, y + wide / 1.6], fill=_JOINT)
     return picture.resize((_SIZE, _SIZE), Image.Resampling.LANCZOS)
+
+
+def world_glb(scene: Any) -> bytes:
+    """A `trimesh.Scene` as GLB bytes whose nodes have no transforms."""
+    import trimesh
+
+    if not is_linear(scene):
+        return glb_bytes(parts_of(scene))
+    # From GLB to GLB trimesh keeps all of a material; parts that are shown several times become several.
+    flat = trimesh.Scene()
+    for node in scene.graph.nodes_geometry:
+        transform, name = scene.graph[node]
+        mesh = scene.geometry[name].copy()
+        mesh.apply_transform(transform)
+        mesh.metadata.clear()
+        # Colours beside a material are lost in copying.
+        colours = colour_bytes(scene.geometry[name])
+        if colours is not None:
+            mesh.visual.vertex_attributes["color"] = colours
+        flat.add_geometry(mesh, node_name=str(node), geom_name=str(node))
+    exported: bytes = flat.export(file_type="glb", unitize_normals=True)  # type: ignore[no-untyped-call]
+    return exported

@@ -32,10 +32,6 @@ _SHEET = 1.8
 Step = Callable[[float, str], None]
 
 
-class NotRiggable(ValueError):
-    """The mesh has no inside for bones; the text says what it is."""
-
-
 class Rig(NamedTuple):
     """The bones and weights of a mesh."""
 
@@ -55,27 +51,22 @@ class Rig(NamedTuple):
 def make_rig(mesh: Any, most_bones: int | None, step: Step) -> Rig:
     """Rig a `trimesh.Trimesh` of any bodies.
 
-    Args:
-        mesh: is not changed.
-        most_bones: joints at most, the root included; None for as many as the shape asks for.
-        step: called with fraction and stage between steps; may raise.
+    It is not changed. `most_bones` counts joints, the root included; None for as many as the shape asks for. `step` is
+    called with fraction and stage between steps and may raise.
 
     Raises:
-        NotRiggable: flat, open like a sheet, or nothing at all.
+        NoSolid: flat, open like a sheet, or nothing at all.
     """
     step(0.05, "looking at the mesh")
     _refuse_flat(mesh)
     step(0.1, "fusing bodies into a solid")
-    try:
-        surface, fused = fuse(mesh, _RESOLUTION, lambda: step(0.15, "fusing bodies into a solid"))
-        if fused["open_bodies_before"] == fused["bodies_before"] and surface.area > _SHEET * mesh.area:
-            raise NotRiggable(
-                f"open surfaces ({fused['bodies_before']}) that enclose nothing: bones need a body with an inside"
-            )
-        step(0.4, "filling the solid")
-        solid = voxelise(surface)
-    except NoSolid as error:
-        raise NotRiggable(str(error)) from error
+    surface, fused = fuse(mesh, _RESOLUTION, lambda: step(0.15, "fusing bodies into a solid"))
+    if fused["open_bodies_before"] == fused["bodies_before"] and surface.area > _SHEET * mesh.area:
+        raise NoSolid(
+            f"open surfaces ({fused['bodies_before']}) that enclose nothing: bones need a body with an inside"
+        )
+    step(0.4, "filling the solid")
+    solid = voxelise(surface)
     step(0.45, "finding the curve skeleton")
     tree = extract(solid, lambda: step(0.5, "finding the curve skeleton"))
     diagonal = float(np.linalg.norm(mesh.extents))
@@ -120,13 +111,13 @@ def inside_share(solid: Solid, skeleton: Skeleton) -> float:
 
 def _refuse_flat(mesh: Any) -> None:
     if len(mesh.faces) == 0:
-        raise NotRiggable("there are no faces")
+        raise NoSolid("there are no faces")
     if not np.isfinite(mesh.vertices).all():
-        raise NotRiggable("coordinates are not finite numbers")
+        raise NoSolid("coordinates are not finite numbers")
     used = mesh.vertices[np.unique(mesh.faces)]
     _, axes = np.linalg.eigh(np.cov((used - used.mean(axis=0)).T))
     spans = np.sort(np.ptp(used @ axes, axis=0))
     if spans[0] < _FLAT * spans[2]:
-        raise NotRiggable(
+        raise NoSolid(
             f"a flat sheet of {spans[2]:.4g} by {spans[1]:.4g}, {spans[0]:.2g} thick: bones need a body with an inside"
         )

@@ -1,7 +1,4 @@
-"""`silhouette-image-to-mesh`: one photograph in, a textured closed mesh out. Classical methods, no weights.
-
-The heavy imports happen at load, so that the class can be described without them.
-"""
+"""`silhouette-image-to-mesh`: one photograph in, a textured closed mesh out. Classical methods, no weights."""
 
 from __future__ import annotations
 
@@ -24,16 +21,16 @@ class SilhouetteImageToMeshAdapter(WeightFreeModel, ImageToMeshModel):
     default_output_formats = ("glb", "obj", "ply", "stl")
     options_type = PhotoOptions
     needs = ("torch", "numpy", "scipy", "PIL", "trimesh")
-    imports = (".from_file",)
+    imports = (".reconstruction",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.write import COLOUR_IN_FORMAT, statistics, write_mesh
-        from .from_file import from_photograph
+        from .reconstruction import from_photograph
 
         response: dict[str, Any] = super()._process_request(inputs)
         path = self._image_paths(inputs)[0]
         options = PhotoOptions.read(inputs)
-        reconstruction, image_size = from_photograph(path, image_field(inputs), options, self.device, self.step)
+        reconstruction = from_photograph(path, image_field(inputs), options, self.device, self.step)
         self.step(0.9, "writing the file")
         target = Path(response["output_mesh_path"])
         extra = write_mesh([reconstruction.part], target)
@@ -42,7 +39,6 @@ class SilhouetteImageToMeshAdapter(WeightFreeModel, ImageToMeshModel):
             "model": "silhouette inflation",
             **reconstruction.facts,
             **statistics([reconstruction.part]),
-            "image_size": image_size,
             "seed": options.seed,
             "device": self.device,
             "colour": "texture" if target.suffix in (".glb", ".obj") else COLOUR_IN_FORMAT[target.suffix[1:]],

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+from scipy.special import logsumexp, softmax
 
 from ...mesh.triangles import BoolArray, FloatArray
 
@@ -45,9 +46,7 @@ class Mixture:
         share = np.eye(components)[nearest]
         for _ in range(8):
             self._fit(samples, share)
-            joint = self._log_joint(samples)
-            share = np.exp(joint - joint.max(axis=1, keepdims=True))
-            share /= share.sum(axis=1, keepdims=True)
+            share = softmax(self._log_joint(samples), axis=1)
 
     def _fit(self, samples: FloatArray, share: FloatArray) -> None:
         total = share.sum(axis=0) + 1e-9
@@ -71,9 +70,7 @@ class Mixture:
 
     def log_likelihood(self, samples: FloatArray) -> FloatArray:
         """(N,) log density of (N, C) samples."""
-        joint = self._log_joint(samples)
-        peak = joint.max(axis=1, keepdims=True)
-        total: FloatArray = (peak + np.log(np.exp(joint - peak).sum(axis=1, keepdims=True)))[:, 0]
+        total: FloatArray = logsumexp(self._log_joint(samples), axis=1)
         return total
 
 

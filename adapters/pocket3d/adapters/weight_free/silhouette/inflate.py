@@ -40,10 +40,8 @@ class Inflation(NamedTuple):
 def inflate(field: npt.NDArray[Any], device: str = "cpu", between: Callable[[], None] = lambda: None) -> Inflation:
     """Heights of the region where `field` > 0.5.
 
-    Args:
-        field: (H, W) smooth mask in 0..1, at most 0.5 on the frame; the outline is its 0.5 level.
-        device: of torch.
-        between: called now and then while it computes.
+    `field`, (H, W), is a smooth mask in 0..1, at most 0.5 on the frame; the outline is its 0.5 level. `between` is
+    called now and then while it computes.
 
     Raises:
         ValueError: the region touches the frame or is empty.

@@ -13,8 +13,7 @@ from scipy import ndimage
 
 from ...mesh.triangles import BoolArray, FloatArray
 from .grabcut import GAMMA, grabcut
-from .saliency import saliency
-from .superpixels import slic, srgb_to_lab
+from .saliency import saliency, slic, srgb_to_lab
 
 #: A subject smaller than this share of the frame is noise, a larger one is the frame itself.
 SMALLEST_SUBJECT = 0.01

@@ -1,71 +1,70 @@
-"""Makes one textured solid of one photograph, step by step and without files; the adapter wraps it."""
+"""Makes a textured solid of a photograph's file; each failure names the input that is at fault."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...errors import InvalidInput
 from ...mesh.write import Material, MeshPart, is_watertight, vertex_normals
 from .inflate import inflate
-from .mask import Foreground, find_foreground
-from .photo import Photo, resized
+from .mask import NoSubject, find_foreground
+from .options import PhotoOptions
+from .photo import Photo, UnreadablePhoto, read_photo, resized
 from .surface import PADDING, close_surface, intersection_over_union, silhouette, smooth_field
 from .texture import cut_texture
-
-
-class Settings(NamedTuple):
-    """What a request may choose."""
-
-    mask_method: str = "auto"
-    #: 1 makes a disc a ball; less is flatter.
-    depth_scale: float = 0.6
-    #: Long side of the grid on which mask and mesh are made, pixels.
-    resolution: int = 192
-    seed: int = 0
 
 
 class Reconstruction(NamedTuple):
     """The solid and what was measured while it was made."""
 
     part: MeshPart
-    foreground: Foreground
     #: Facts for `generation_info`.
     facts: dict[str, Any]
 
 
-def reconstruct(
-    photo: Photo,
-    settings: Settings,
-    device: str = "cpu",
-    step: Callable[[float, str], None] = lambda _fraction, _stage: None,
+def from_photograph(
+    path: Path, field: str, options: PhotoOptions, device: str, step: Callable[[float, str], None]
+) -> Reconstruction:
+    """Read a photograph and reconstruct its subject.
+
+    `field` is that of the inputs, for errors; `step` is called with (share, stage) before each step and may raise to
+    end it.
+
+    Raises:
+        InvalidInput: it is no image, or nothing stands out in it.
+    """
+    step(0.02, "reading the photograph")
+    try:
+        photo = read_photo(path, max(options.texture_resolution, options.resolution))
+        return _reconstruct(photo, options, device, step)
+    except UnreadablePhoto as error:
+        raise InvalidInput(f"{path.name}: {error}", field) from error
+    except NoSubject as error:
+        wrong = "mask_method" if options.mask_method == "alpha" else field
+        raise InvalidInput(f"{path.name}: {error}", wrong) from error
+
+
+def _reconstruct(
+    photo: Photo, options: PhotoOptions, device: str, step: Callable[[float, str], None]
 ) -> Reconstruction:
     """Mask, inflate, close and texture.
 
     The front looks along +Z, Y is up, the lower edge stands at y = 0, x and z are centred, and the longer side of the
     silhouette is 1 metre.
-
-    Args:
-        photo: the image; its resolution is the texture's.
-        settings: see `Settings`.
-        device: of torch.
-        step: called with a fraction and a stage before each step; may raise to stop.
-
-    Raises:
-        NoSubject: nothing stands out.
     """
     step(0.1, "scaling the photograph")
-    rgb = resized(photo.rgb, settings.resolution)
-    alpha = None if photo.alpha is None else resized(photo.alpha, settings.resolution)
-    found = find_foreground(
-        rgb, alpha, settings.mask_method, seed=settings.seed, between=lambda stage: step(0.2, stage)
-    )
+    rgb = resized(photo.rgb, options.resolution)
+    alpha = None if photo.alpha is None else resized(photo.alpha, options.resolution)
+    found = find_foreground(rgb, alpha, options.mask_method, seed=options.seed, between=lambda stage: step(0.2, stage))
     step(0.55, "inflating the silhouette")
     field = smooth_field(found.mask)
     inflation = inflate(field, device, between=lambda: step(0.6, "inflating the silhouette"))
     step(0.7, "closing the surface")
-    surface = close_surface(field, inflation.height * settings.depth_scale)
+    surface = close_surface(field, inflation.height * options.depth_scale)
     covered = silhouette(surface, (found.mask.shape[0], found.mask.shape[1]))
     step(0.8, "cutting the texture")
     texture = cut_texture(photo.rgb, found.mask)
@@ -89,12 +88,13 @@ def reconstruct(
         "mask_method_description": found.description,
         "mask_fraction": round(found.fraction, 4),
         "mask_component_share": round(found.component_share, 4),
+        "image_size": list(photo.original_size),
         "mask_size": [found.mask.shape[1], found.mask.shape[0]],
         "inflation_method": "Poisson's equation on the mask, circular profile sqrt(f) (Sykora et al. 2014)",
         "solver": "conjugate gradients (torch)",
         "solver_iterations": inflation.iterations,
         "solver_residual": inflation.residual,
-        "depth_scale": settings.depth_scale,
+        "depth_scale": options.depth_scale,
         "depth_m": round(float(np.ptp(points[:, 2])), 6),
         "deepest_at": [int(deepest[1]) - PADDING, int(deepest[0]) - PADDING],
         "silhouette_iou": round(intersection_over_union(covered, found.mask), 4),
@@ -102,4 +102,4 @@ def reconstruct(
         "back": "the front mirrored, with the same texture: a single photograph does not show it",
         "watertight": is_watertight(part.faces),
     }
-    return Reconstruction(part, found, facts)
+    return Reconstruction(part, facts)

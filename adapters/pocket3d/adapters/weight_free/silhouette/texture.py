@@ -34,9 +34,7 @@ class Texture(NamedTuple):
 def cut_texture(photo: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> Texture:
     """Cut the subject's box out of the photo and spread its colours over the background.
 
-    Args:
-        photo: (H, W, 3) uint8, of any resolution.
-        mask: (h, w) of the same frame.
+    `photo` is (H, W, 3) of any resolution, `mask` (h, w) of the same frame.
     """
     rows, columns = np.nonzero(mask)
     top, bottom = max(0, int(rows.min()) - 2), min(mask.shape[0], int(rows.max()) + 3)

@@ -1,7 +1,6 @@
 """`procedural-text-to-texture` paints a mesh as a few words say. No weights.
 
-The heavy imports happen when it works, so that the class can be described without them. The words are read in pure
-Python: a prompt that says nothing of a surface is refused before anything is loaded.
+The words are read in pure Python: a prompt that says nothing of a surface is refused before anything is loaded.
 """
 
 from __future__ import annotations

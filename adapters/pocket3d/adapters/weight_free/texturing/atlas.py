@@ -83,11 +83,7 @@ def rasterise(
 ) -> Texels:
     """Find the triangle in which the middle of each texel lies.
 
-    Args:
-        corners: (F, 3, 2) texture coordinates.
-        resolution: texels along a side.
-        device: of torch.
-        between: called with the share that is done.
+    `corners` are (F, 3, 2) texture coordinates; `between` is called with the share that is done.
     """
     placed = torch.as_tensor(corners, dtype=torch.float64, device=device) * resolution - 0.5
     low = torch.ceil(placed.amin(dim=1) - _EDGE).long().clamp(0, resolution - 1)

@@ -9,6 +9,9 @@ the same on every device up to rounding.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -60,17 +63,15 @@ class Noise:
 
     def fbm(self, points: Tensor, octaves: int = 4) -> Tensor:
         """(N,) about -1..1: each octave twice as fine and half as strong."""
-        total = torch.zeros(len(points), device=points.device)
-        for octave in range(octaves):
-            total += self.perlin(points * 2.0**octave + 17.3 * octave) * 0.5**octave
-        return total
+        return sum(self._octaves(points, octaves), torch.zeros_like(points[:, 0]))
 
     def turbulence(self, points: Tensor, octaves: int = 4) -> Tensor:
         """(N,) 0..about 1.5: as `fbm`, of absolute values, so with creases."""
-        total = torch.zeros(len(points), device=points.device)
+        return sum((noise.abs() for noise in self._octaves(points, octaves)), torch.zeros_like(points[:, 0]))
+
+    def _octaves(self, points: Tensor, octaves: int) -> Iterator[Tensor]:
         for octave in range(octaves):
-            total += self.perlin(points * 2.0**octave + 17.3 * octave).abs() * 0.5**octave
-        return total
+            yield self.perlin(points * 2.0**octave + 17.3 * octave) * 0.5**octave
 
     def worley(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N,) each: distance to the nearest feature point, to the second nearest, and a number 0..1 of that cell."""
@@ -80,16 +81,14 @@ class Noise:
         first = torch.full((len(points),), 1e9, device=points.device)
         second = first.clone()
         which = torch.zeros(len(points), dtype=torch.int64, device=points.device)
-        for i in (-1, 0, 1):
-            for j in (-1, 0, 1):
-                for k in (-1, 0, 1):
-                    step = torch.tensor([i, j, k], dtype=torch.int64, device=points.device)
-                    index = self._hash(cell + step)
-                    away = (self._features[index] + step - offset).norm(dim=1)
-                    nearer = away < first
-                    second = torch.where(nearer, first, torch.minimum(second, away))
-                    which = torch.where(nearer, index, which)
-                    first = torch.where(nearer, away, first)
+        for around in itertools.product((-1, 0, 1), repeat=3):
+            step = torch.tensor(around, dtype=torch.int64, device=points.device)
+            index = self._hash(cell + step)
+            away = (self._features[index] + step - offset).norm(dim=1)
+            nearer = away < first
+            second = torch.where(nearer, first, torch.minimum(second, away))
+            which = torch.where(nearer, index, which)
+            first = torch.where(nearer, away, first)
         return first, second, self._values[which]
 
     def cell_value(self, cells: Tensor) -> Tensor:

@@ -89,14 +89,8 @@ def paint_scene(
 ) -> PaintedScene:
     """Paint all parts with one texture.
 
-    Args:
-        parts: of `surface_parts`.
-        wanted: pattern and colours.
-        seed: of the noise.
-        resolution: texels along a side.
-        device: of torch.
-        step: called with (share, stage); may raise to end it.
-        painter: says what the surface is at each place; by default the pattern does. Called from several threads.
+    `step` is called with (share, stage) and may raise to end it. `painter` says what the surface is at each place, by
+    default the pattern does; it is called from several threads.
 
     Raises:
         UnwrapFailed: no texture coordinates could be made.

@@ -10,8 +10,7 @@ import re
 from typing import NamedTuple
 
 from ..procedural.attribute_words import PromptError, read_shade, read_word
-from ..procedural.colours import RGB, shaded
-from ..procedural.materials import MATERIALS
+from ..procedural.colours import MATERIALS, RGB, shaded
 from .palettes import PATTERNS, Palette
 
 #: Words for patterns that are no materials of the grammar.
@@ -149,29 +148,7 @@ def understand(prompt: str) -> Understood:
         for material, kind in zip(materials[1:], kinds[1:], strict=True)
         if material != materials[0] and (kind == "plain" or kind != kinds[0])
     ]
-    return _settled(pattern, materials[:1], colours[:_MOST_COLOURS], shade, scale, direction, finish, ignored)
-
-
-def vocabulary_text() -> str:
-    """The vocabulary as a text for people."""
-    shown = ", ".join(sorted(set(PATTERNS)))
-    materials = ", ".join(sorted(name for name in MATERIALS if name not in ("leaf", "pane")))
-    return (
-        f"Patterns: {shown}. Materials: {materials}. Colours: the names of CSS, with light, dark, pale, deep. Also"
-        " small, large, fine, coarse; horizontal, vertical, diagonal; glossy, satin, matte"
-    )
-
-
-def _settled(
-    pattern: str,
-    materials: list[str],
-    colours: list[tuple[str, RGB]],
-    shade: str | None,
-    scale: float,
-    direction: str,
-    finish: float | None,
-    ignored: list[str],
-) -> Understood:
+    colours = colours[:_MOST_COLOURS]
     style = PATTERNS[pattern]
     metallic, roughness = style.metallic, style.roughness
     wanted = [colour for _, colour in colours]
@@ -196,3 +173,13 @@ def _settled(
         roughness = finish
         recognised["roughness"] = finish
     return Understood(pattern, style.coloured(wanted), recognised, ignored, scale, direction, metallic, roughness)
+
+
+def vocabulary_text() -> str:
+    """The vocabulary as a text for people."""
+    shown = ", ".join(sorted(set(PATTERNS)))
+    materials = ", ".join(sorted(name for name in MATERIALS if name not in ("leaf", "pane")))
+    return (
+        f"Patterns: {shown}. Materials: {materials}. Colours: the names of CSS, with light, dark, pale, deep. Also"
+        " small, large, fine, coarse; horizontal, vertical, diagonal; glossy, satin, matte"
+    )

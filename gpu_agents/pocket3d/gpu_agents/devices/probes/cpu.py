@@ -31,7 +31,13 @@ class CpuProbe:
 
     def read(self) -> dict[str, Reading]:
         """The lane's free memory. On a system without /proc it is the budget itself."""
-        return {self._device.id: Reading(min(self._device.total_mb, available_mb(self._root, self._device.total_mb)))}
+        free_mb = self._device.total_mb
+        available = _meminfo(self._root).get("MemAvailable")
+        if available is not None:
+            # Bytes that can be had now.
+            available = min([available, *(limit - used for limit, used in _groups(self._root))])
+            free_mb = min(free_mb, max(0, available) // _MB)
+        return {self._device.id: Reading(free_mb)}
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -43,14 +49,6 @@ def memory_mb(root: Path = Path("/")) -> int:
     if total is None:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([total, *(limit for limit, _ in _groups(root))]) // _MB
-
-
-def available_mb(root: Path, unknown: int) -> int:
-    """Memory that can be had now, MB; `unknown` where the system does not tell."""
-    available = _meminfo(root).get("MemAvailable")
-    if available is None:
-        return unknown
-    return max(0, min([available, *(limit - used for limit, used in _groups(root))])) // _MB
 
 
 def _meminfo(root: Path) -> dict[str, int]:
@@ -78,16 +76,9 @@ def _groups(root: Path) -> list[tuple[int, int]]:
     own = next((line[3:] for line in lines if line.startswith("0::")), None)
     if own is None:
         return []
-    found = []
-    folder = top / own.lstrip("/")
-    while folder == top or top in folder.parents:
-        group = _group(folder)
-        if group is not None:
-            found.append(group)
-        if folder == top:
-            break
-        folder = folder.parent
-    return found
+    own_folder = top / own.lstrip("/")
+    folders = [each for each in (own_folder, *own_folder.parents) if each == top or top in each.parents]
+    return [group for group in map(_group, folders) if group is not None]
 
 
 def _group(folder: Path) -> tuple[int, int] | None:

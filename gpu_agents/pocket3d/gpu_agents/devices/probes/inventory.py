@@ -83,12 +83,7 @@ def _open_nvml(
     try:
         probe = NvmlProbe()
     except NvmlUnavailableError as error:
-        if part.required:
-            raise DeviceSpecError(
-                f"--devices nvml: no GPU can be used: {error}; without GPUs use cpu or auto"
-            ) from error
-        notes.append(f"no GPU: {error}")
-        return None, []
+        return _no_gpu(part, str(error), notes)
     notes += probe.notes
     visible = environ.get("CUDA_VISIBLE_DEVICES")
     try:
@@ -99,11 +94,9 @@ def _open_nvml(
     if not chosen:
         why = "the driver shows none" if not probe.gpus else f"CUDA_VISIBLE_DEVICES={visible!r} hides all of them"
         probe.close()
-        if part.required:
-            raise DeviceSpecError(f"--devices nvml: no GPU can be used: {'; '.join([why, *notes])}")
-        notes.append(f"no GPU: {why}")
-        return None, []
-    probe.watch_only([gpu.uuid for gpu in chosen])
+        return _no_gpu(part, why, notes)
+    # The others are left alone from now on.
+    probe.gpus = chosen
     specs = [
         DeviceSpec(
             id=gpu.uuid,
@@ -117,6 +110,14 @@ def _open_nvml(
         for gpu in chosen
     ]
     return probe, specs
+
+
+def _no_gpu(part: NvmlPart, why: str, notes: list[str]) -> tuple[None, list[DeviceSpec]]:
+    if part.required:
+        told = "; ".join([why, *notes])
+        raise DeviceSpecError(f"--devices nvml: no GPU can be used: {told}; without GPUs use cpu or auto")
+    notes.append(f"no GPU: {why}")
+    return None, []
 
 
 def visible_gpus(gpus: Sequence[Gpu], visible: str | None, order: str | None) -> list[Gpu]:

@@ -35,7 +35,7 @@ class NvmlProbe:
     """Measures every GPU that was there when it was opened.
 
     Attributes:
-        gpus: in NVML's order, that of the bus addresses.
+        gpus: those that are measured, in NVML's order, that of the bus addresses.
         notes: GPUs that could not be opened, and why.
     """
 
@@ -56,29 +56,20 @@ class NvmlProbe:
         self._clock = clock
         self._open = False
         self._handles: dict[str, Any] = {}
-        self._watched: dict[str, Gpu] | None = None
         self.notes: list[str] = []
+        self._reasons: dict[str, str] = {}
+        self._reopen_at = 0.0
         try:
-            found = self._start()
+            self.gpus = self._start()
         except pynvml.NVMLError as error:
             self.close()
             raise NvmlUnavailableError(f"NVML: {error}") from error
-        self._watched = {gpu.uuid: gpu for gpu in found}
-        self._reasons: dict[str, str] = {}
-        self._reopen_at = 0.0
-        self.gpus: list[Gpu] = found
-
-    def watch_only(self, uuids: list[str]) -> None:
-        """Leave the other GPUs alone from now on."""
-        self.gpus = [gpu for gpu in self.gpus if gpu.uuid in uuids]
-        self._watched = {gpu.uuid: gpu for gpu in self.gpus}
 
     def read(self) -> dict[str, Reading]:
         """Free memory and memory per process of each GPU, by UUID."""
         if self._reasons and self._clock() >= self._reopen_at:
             self._reopen()
-        watched = self._watched or {}
-        return {uuid: self._read_one(uuid) for uuid in watched}
+        return {gpu.uuid: self._read_one(gpu.uuid) for gpu in self.gpus}
 
     def close(self) -> None:
         """Shut NVML down."""
@@ -143,8 +134,7 @@ class NvmlProbe:
         try:
             self._start()
         except self._nvml.NVMLError as error:
-            for uuid in self._watched or {}:
-                self._reasons[uuid] = f"NVML: {error}"
+            self._reasons = {gpu.uuid: f"NVML: {error}" for gpu in self.gpus}
         self._reopen_at = self._clock() + self._retry_s
 
     def _read_one(self, uuid: str) -> Reading:

@@ -237,7 +237,7 @@ async def test_nobody_speaks_for_another_agent(stage: Stage) -> None:
         await stage.bus.publish(SUBJECTS.outcome("nobody"), encode(report))
         await eventually(lambda: len([line for line in lines if "its subject's agent" in line["event"]]) == 2)
     await agent.finish(award)
-    await stage.told("j1", "succeeded")
+    await stage.until_status("j1", "succeeded")
 
 
 # ---------------------------------------------------------------- a server that takes little

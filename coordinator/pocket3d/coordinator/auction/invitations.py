@@ -78,9 +78,13 @@ def wait_for(call: Round, fleet: Fleet, settings: CoordinatorSettings, now_mono:
         for agent_id in agents:
             view = fleet.agents[agent_id]
             typical_s = view.answer_times.typical_s
-            if typical_s is None or view.answer_times.silent(now_mono):
+            if view.answer_times.silent(now_mono):
                 continue
-            if typical_s <= settings.round_deadline_s or _looks_warm(view, call.lots[number][0]):
+            if typical_s is None:
+                # In a large fleet newcomers have been asked what they run: one that has not answered may never do.
+                if len(fleet.agents) <= settings.invite_all_up_to:
+                    times[agent_id] = 0.0
+            elif typical_s <= settings.round_deadline_s or _looks_warm(view, call.lots[number][0]):
                 times[agent_id] = typical_s
     if not times:
         times = {agent_id: fleet.agents[agent_id].answer_times.typical_s or 0.0 for agent_id in call.invited}

@@ -39,7 +39,7 @@ each_recipe = pytest.mark.parametrize(
 
 def all_lines(recipe: Recipe) -> list[str]:
     """Everything that pip is given, in order."""
-    return [*recipe.torch, *recipe.requirements, *recipe.requirements_without_dependencies, *recipe.compiled]
+    return [*recipe.torch, *recipe.requirements, *recipe.compiled]
 
 
 def torch_version(recipe: Recipe) -> str:

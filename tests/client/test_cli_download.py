@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pocket3d.bus.client import Client
-from pocket3d.ops.cli.download import write_files
 from pocket3d.ops.cli.errors import CliError
+from pocket3d.ops.cli.output import write_files
 from support.job_teller import Teller
 
 

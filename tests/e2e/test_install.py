@@ -86,7 +86,7 @@ def test_it_installs_stops_goes_on_and_is_used(
         requirements=("catlib==1.0", "tinytorch>=1"),
         checkouts=(Checkout(url=str(upstream[0]), revision=upstream[1], folder="Cat"),),
         weights=(Weights(repository="me/cat", folder="weights", files=("cat.*",), size_mb=1),),
-        path=("Cat",),
+        path=("{root}/Cat",),
         env={"CAT_ROOT": "{root}/Cat"},
         config={"vram_requirement": 77},
         notes=("Feed the cat.",),

@@ -66,7 +66,7 @@ def test_a_takeover_loses_no_running_job(tmp_path: Path) -> None:
 def test_a_standby_takes_a_paused_leaders_place_for_good(tmp_path: Path) -> None:
     async def scenario(flow: Flow) -> None:
         first = flow.leader()
-        first.process.pause(60.0)
+        first.pause(60.0)
         handle = await flow.submit(inputs={"seconds": 0.5})
         assert (await handle.result(timeout=200)).status == "succeeded"
         second = flow.leader()
@@ -87,14 +87,14 @@ def test_a_draining_agent_finishes_what_it_has_and_leaves(tmp_path: Path) -> Non
         left: list[float] = []
         leaving.on_exit = lambda: left.append(flow.world.loop.time())
         assert leaving.service is not None
-        leaving.process.tell(leaving.service.drain)
+        leaving.tell(leaving.service.drain)
         await asyncio.sleep(0.1)
         later = await flow.submit(inputs={"seconds": 0.1})
         result = await handle.result(timeout=60)
         assert (result.status, result.attempt, result.agent_id) == ("succeeded", 1, leaving.agent_id)
         assert (await later.result(timeout=60)).agent_id != leaving.agent_id
         await flow.until(lambda: left)
-        assert not leaving.process.alive
+        assert not leaving.alive
         leaving.start()
         await flow.until(lambda: leaving.engine is not None)
 
@@ -121,7 +121,7 @@ def test_an_agent_that_was_cut_off_keeps_its_job(tmp_path: Path) -> None:
     async def scenario(flow: Flow) -> None:
         handle = await flow.submit(inputs={"seconds": 6.0})
         await flow.running(handle)
-        flow.agent("agent0").process.host.cut(4.0)
+        flow.agent("agent0").host.cut(4.0)
         result = await handle.result(timeout=120)
         assert (result.status, result.attempt) == ("succeeded", 1)
         assert flow.world.attempts == {handle.job_id: 1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -24,10 +24,8 @@ from pocket3d.gpu_agents.engine.state import Core as AgentCore
 from pocket3d.gpu_agents.placement.ledger import DeviceLedger
 from pocket3d.gpu_agents.placement.placement import Placement
 from pocket3d.ops.simulation.bus import SimulatedBus
-from pocket3d.ops.simulation.faults import FaultProfile
-from pocket3d.ops.simulation.report import describe_failure
-from pocket3d.ops.simulation.run import run_seed
-from pocket3d.ops.simulation.world import RunShape, World
+from pocket3d.ops.simulation.run import describe_failure, run_seed
+from pocket3d.ops.simulation.shapes import FaultProfile, RunShape
 from support.simulation_load import LOADED, pause_the_leader
 
 #: Runs that a mutation may survive before the test gives up on the simulation.
@@ -57,18 +55,18 @@ RIVALS = RunShape(
 OPERATED = RunShape(faults=FaultProfile(operator_s=0.7, foreign_memory_s=2.0), check=False)
 
 
-def first_wrong(shape: RunShape, words: str, prepare: Callable[[World], None] | None = None) -> int:
+def first_wrong(shape: RunShape, words: str) -> int:
     """The first seed whose run fails; it must fail with these words."""
     for seed in range(TRIES):
-        outcome = run_seed(seed, shape, prepare)
+        outcome = run_seed(seed, shape)
         if outcome.wrong:
             assert any(words in each for each in outcome.wrong), describe_failure(outcome)
             return seed
     raise AssertionError(f"{TRIES} runs passed without the mechanism: the simulation does not guard it")
 
 
-def passes_with_the_mechanism(seed: int, shape: RunShape, prepare: Callable[[World], None] | None = None) -> None:
-    outcome = run_seed(seed, shape, prepare)
+def passes_with_the_mechanism(seed: int, shape: RunShape) -> None:
+    outcome = run_seed(seed, shape)
     assert not outcome.wrong, describe_failure(outcome)
 
 

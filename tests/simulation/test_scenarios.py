@@ -10,10 +10,9 @@ from pocket3d.contracts.codec import encode
 from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.ops.simulation.bus import SimulatedBus
 from pocket3d.ops.simulation.chaos import Chaos
+from pocket3d.ops.simulation.network import WALL_AT_START
 from pocket3d.ops.simulation.oracle import violations
-from pocket3d.ops.simulation.process import WALL_AT_START
-from pocket3d.ops.simulation.report import describe_failure
-from pocket3d.ops.simulation.run import Outcome, run_seed
+from pocket3d.ops.simulation.run import Outcome, describe_failure, run_seed
 from pocket3d.ops.simulation.workload import Cancellation, Publication, Workload
 from pocket3d.ops.simulation.world import World
 from support.simulation_load import LOADED, PLAIN, pause_the_leader

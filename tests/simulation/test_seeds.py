@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pocket3d.ops.simulation.report import describe, describe_failure, untaken
-from pocket3d.ops.simulation.run import Summary, run_seed, run_seeds
+from pocket3d.ops.simulation.run import Summary, describe, describe_failure, run_seed, run_seeds, untaken
 from pocket3d.ops.simulation.shapes import shape_of
 
 #: They share one run of all seeds: in one process.

@@ -13,13 +13,12 @@ from pocket3d.bus.client import Client
 from pocket3d.bus.client.handle import JobHandle
 from pocket3d.coordinator.settings import CoordinatorSettings
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
-from pocket3d.ops.simulation.faults import CALM
 from pocket3d.ops.simulation.loop import VirtualLoop
 from pocket3d.ops.simulation.members import Agent, Coordinator
 from pocket3d.ops.simulation.oracle import violations
-from pocket3d.ops.simulation.story import logs_told
+from pocket3d.ops.simulation.shapes import CALM, RunShape
 from pocket3d.ops.simulation.workload import Workload, device
-from pocket3d.ops.simulation.world import RunShape, World
+from pocket3d.ops.simulation.world import World
 
 #: No test of a few jobs lasts longer than this, virtual seconds.
 LONGEST_S = 600.0
@@ -30,7 +29,7 @@ class Flow:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.client = Client(world.desk)
+        self.client = Client(world.people.desk)
 
     async def submit(self, feature: str = "echo", job_id: str | None = None, **request: Any) -> JobHandle:
         """Publish a job; `behave`, `seconds`, ... in `inputs` say what its worker does."""
@@ -96,7 +95,7 @@ def play(
         while not world.at_rest() and not world.wrong:
             await asyncio.sleep(0.1)
 
-    with logs_told(world):
+    with world.logs_told():
         try:
             loop.run_until_complete(asyncio.wait_for(run(), 2 * LONGEST_S))
         finally:

@@ -197,7 +197,6 @@ SHELLS = frozenset(
         "pocket3d.ops.up.running",
         "pocket3d.ops.scheduler",
         "pocket3d.ops.embed.gpu",
-        "pocket3d.ops.embed.logs",
         "pocket3d.ops.embed.models",
         "pocket3d.ops.embed.system",
         # The simulation decides for a world of its own; what it drives is listed above.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from pocket3d.contracts.codec import encode
-from pocket3d.ops.simulation.faults import CALM
+from pocket3d.ops.simulation.shapes import CALM, RunShape
 from pocket3d.ops.simulation.workload import Workload
-from pocket3d.ops.simulation.world import RunShape, World
+from pocket3d.ops.simulation.world import World
 
 #: Good jobs and nothing that goes wrong by itself.
 PLAIN = RunShape(jobs=40, publish_over_s=8.0, plain=True, faults=CALM)
@@ -34,6 +34,6 @@ def pause_the_leader(world: World) -> None:
         assert len(leaders) == 1
         assert world.states()["running"] >= 2
         assert world.states()["queued"] >= 5
-        leaders[0].process.pause(60.0)
+        leaders[0].pause(60.0)
 
     world.network.later(6.0, pause)

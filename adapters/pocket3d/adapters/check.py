@@ -86,7 +86,15 @@ def check_adapter(
     Raises:
         ValueError: the class cannot be imported by another process, or the text is no `module.Class`.
     """
-    class_path = _class_path(adapter) if isinstance(adapter, type) else adapter.replace(":", ".")
+    if isinstance(adapter, type):
+        class_path = f"{adapter.__module__}.{adapter.__qualname__}"
+        if adapter.__module__ == "__main__" or "<locals>" in adapter.__qualname__:
+            raise ValueError(
+                f"{adapter.__qualname__} of {adapter.__module__} cannot be imported by a worker process: put the class "
+                "at the top level of a module that can be imported"
+            )
+    else:
+        class_path = adapter.replace(":", ".")
     if not all(part.isidentifier() for part in class_path.split(".")) or "." not in class_path:
         raise ValueError(f"{adapter!r}: want a class, or module.Class")
     spec = AdapterSpec(
@@ -133,12 +141,3 @@ def own_environment() -> dict[str, str]:
     """The environment of a worker with this interpreter, in which it can import what is importable here."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NATS_", "POCKET3D_"))}
     return {**kept, "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder), "PYTHONUNBUFFERED": "1"}
-
-
-def _class_path(cls: type[BaseModel]) -> str:
-    if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
-        raise ValueError(
-            f"{cls.__qualname__} of {cls.__module__} cannot be imported by a worker process: put the class at the top "
-            "level of a module that can be imported"
-        )
-    return f"{cls.__module__}.{cls.__qualname__}"

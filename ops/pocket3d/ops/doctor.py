@@ -77,10 +77,8 @@ async def examine(question: Question) -> list[Finding]:
 
 def worst(findings: Sequence[Finding]) -> Level:
     """`problem` if there is one."""
-    for level in ("problem", "note"):
-        if any(finding.level == level for finding in findings):
-            return level
-    return "ok"
+    levels: tuple[Level, ...] = ("ok", "note", "problem")
+    return max((finding.level for finding in findings), key=levels.index, default="ok")
 
 
 def _python() -> list[Finding]:

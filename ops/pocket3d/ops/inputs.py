@@ -10,10 +10,11 @@ mask=@mask.png              a file, since it is asked for
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,12 +68,15 @@ def parse_inputs(words: Sequence[str], schemas: Iterable[Schema | None] = ()) ->
 
 def local_files(inputs: dict[str, Any]) -> list[Path]:
     """The files that `parse_inputs` found, in order."""
-    found = []
-    for value in inputs.values():
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, LocalFile):
-                found.append(each.path)
-    return found
+    values = (each for value in inputs.values() for each in (value if isinstance(value, list) else [value]))
+    return [each.path for each in values if isinstance(each, LocalFile)]
+
+
+def with_files(value: Any, convert: Callable[[Path], Any]) -> Any:
+    """An input's value with each `LocalFile` in it as `convert` makes it of its path."""
+    if isinstance(value, list):
+        return [with_files(each, convert) for each in value]
+    return convert(value.path) if isinstance(value, LocalFile) else value
 
 
 def _value(key: str, operator: str, text: str, schemas: list[Schema]) -> Any:
@@ -133,15 +137,8 @@ def _types(schema: Any, whole: Schema, depth: int = 0) -> list[str]:
 
 
 def _type_of(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    if isinstance(value, float):
-        return "number"
-    return "string"
+    names = {type(None): "null", bool: "boolean", int: "integer", float: "number"}
+    return names.get(type(value), "string")
 
 
 _NO = object()
@@ -155,15 +152,8 @@ def _as(kind: str, text: str) -> Any:
         return {"true": True, "false": False}.get(text.lower(), _NO)
     if kind == "null":
         return None if text in ("null", "") else _NO
-    if kind in ("integer", "number"):
-        try:
-            return int(text)
-        except ValueError:
-            pass
-    if kind == "number":
-        try:
-            number = float(text)
-        except ValueError:
-            return _NO
-        return number if math.isfinite(number) else _NO
+    for number in {"integer": (int,), "number": (int, float)}.get(kind, ()):
+        with contextlib.suppress(ValueError):
+            value = number(text)
+            return value if math.isfinite(value) else _NO
     return _NO

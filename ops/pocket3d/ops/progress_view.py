@@ -24,20 +24,12 @@ Form = Literal["auto", "bars", "lines", "json", "none"]
 _STEP = 0.1
 
 
-class Renderer:
-    """Shows each job's events, progress and result, in the order in which they come; this one shows nothing."""
-
-    def status(self, status: Status) -> None:
-        """Show an event of a job."""
-
-    def progress(self, progress: Progress) -> None:
-        """Show how far a run is."""
-
-    def result(self, result: Result) -> None:
-        """Show how a job ended."""
+#: An event of a job, how far a run is, or how a job ended; shown in the order in which they come.
+Shown = Status | Progress | Result
+Show = Callable[[Shown], None]
 
 
-class Lines(Renderer):
+class Lines:
     """One line per step, and per tenth of a run."""
 
     def __init__(self, write: Callable[[str], None], names: dict[str, str]) -> None:
@@ -45,51 +37,21 @@ class Lines(Renderer):
         self._names = names
         self._shown: dict[str, tuple[int, float, str | None]] = {}
 
-    def _name(self, job_id: str) -> str:
-        return self._names.get(job_id, job_id)
-
-    def status(self, status: Status) -> None:
-        """Show an event of a job."""
-        if status.status not in TERMINAL:
-            self._write(f"{self._name(status.job_id)}: {describe(status)}")
-
-    def progress(self, progress: Progress) -> None:
-        """Show how far a run is."""
-        attempt, fraction, stage = self._shown.get(progress.job_id, (0, -1.0, None))
-        now = progress.fraction if progress.fraction is not None else fraction
-        if (progress.attempt, progress.stage) == (attempt, stage) and now < fraction + _STEP:
+    def __call__(self, message: Shown) -> None:
+        """Show it."""
+        job_id = message.job_id
+        if isinstance(message, Status) and message.status in TERMINAL:
             return
-        self._shown[progress.job_id] = (progress.attempt, now, progress.stage)
-        self._write(f"{self._name(progress.job_id)}: {describe_progress(progress)}")
-
-    def result(self, result: Result) -> None:
-        """Show how a job ended."""
-        self._write(f"{self._name(result.job_id)}: {describe_result(result)}")
-
-
-class JsonLines(Renderer):
-    """Every message as `{"type": "status" | "progress" | "result", "message": {...}}`."""
-
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
-
-    def _emit(self, kind: str, message: Any) -> None:
-        self._write(encode({"type": kind, "message": message}).decode())
-
-    def status(self, status: Status) -> None:
-        """Show an event of a job."""
-        self._emit("status", status)
-
-    def progress(self, progress: Progress) -> None:
-        """Show how far a run is."""
-        self._emit("progress", progress)
-
-    def result(self, result: Result) -> None:
-        """Show how a job ended."""
-        self._emit("result", result)
+        if isinstance(message, Progress):
+            attempt, fraction, stage = self._shown.get(job_id, (0, -1.0, None))
+            now = message.fraction if message.fraction is not None else fraction
+            if (message.attempt, message.stage) == (attempt, stage) and now < fraction + _STEP:
+                return
+            self._shown[job_id] = (message.attempt, now, message.stage)
+        self._write(f"{self._names.get(job_id, job_id)}: {describe(message)}")
 
 
-class Bars(Renderer):
+class Bars:
     """A bar per job."""
 
     def __init__(self, bars: Any, names: dict[str, str]) -> None:
@@ -97,36 +59,30 @@ class Bars(Renderer):
         self._names = names
         self._tasks: dict[str, Any] = {}
 
-    def _task(self, job_id: str) -> Any:
+    def __call__(self, message: Shown) -> None:
+        """Show it."""
+        job_id, note = message.job_id, describe(message)
+        done: float | None = None
+        if isinstance(message, Progress):
+            done, note = message.fraction, message.message or message.stage or "running"
+        elif isinstance(message, Result):
+            done = 1.0 if message.status == "succeeded" else None
+        elif message.status in TERMINAL:
+            return
+        elif message.status == "queued":
+            done = 0.0
         if job_id not in self._tasks:
-            name = self._names.get(job_id, job_id)
-            self._tasks[job_id] = self._bars.add_task(name, total=1.0, note="")
-        return self._tasks[job_id]
-
-    def status(self, status: Status) -> None:
-        """Show an event of a job."""
-        if status.status not in TERMINAL:
-            again = {"completed": 0.0} if status.status == "queued" else {}
-            self._bars.update(self._task(status.job_id), note=describe(status), **again)
-
-    def progress(self, progress: Progress) -> None:
-        """Show how far a run is."""
-        fraction = {} if progress.fraction is None else {"completed": progress.fraction}
-        note = progress.message or progress.stage or "running"
-        self._bars.update(self._task(progress.job_id), note=note, **fraction)
-
-    def result(self, result: Result) -> None:
-        """Show how a job ended."""
-        done = {"completed": 1.0} if result.status == "succeeded" else {}
-        task = self._task(result.job_id)
-        self._bars.update(task, note=describe_result(result), **done)
-        self._bars.stop_task(task)
+            self._tasks[job_id] = self._bars.add_task(self._names.get(job_id, job_id), total=1.0, note="")
+        # rich takes None for no change.
+        self._bars.update(self._tasks[job_id], note=note, completed=done)
+        if isinstance(message, Result):
+            self._bars.stop_task(self._tasks[job_id])
 
 
 @asynccontextmanager
 async def renderer(
     form: Form, *, stream: TextIO | None = None, names: dict[str, str] | None = None
-) -> AsyncIterator[Renderer]:
+) -> AsyncIterator[Show]:
     """What shows jobs in one form, for as long as they are followed.
 
     Args:
@@ -143,9 +99,9 @@ async def renderer(
     if form == "auto":
         form = "bars" if target.isatty() else "lines"
     if form == "none":
-        yield Renderer()
+        yield lambda message: None
     elif form == "json":
-        yield JsonLines(write)
+        yield lambda message: write(encode({"type": type(message).__name__.lower(), "message": message}).decode())
     elif form == "lines":
         yield Lines(write, names or {})
     else:
@@ -163,7 +119,7 @@ async def renderer(
             yield Bars(bars, names or {})
 
 
-async def follow(job: JobHandle, show: Renderer, timeout: float | None = None) -> Result:
+async def follow(job: JobHandle, show: Show, timeout: float | None = None) -> Result:
     """Show a job's events and progress until it has its result.
 
     Raises:
@@ -172,12 +128,12 @@ async def follow(job: JobHandle, show: Renderer, timeout: float | None = None) -
 
     async def story() -> None:
         async for status in job.events():
-            show.status(status)
+            show(status)
 
     async def progress() -> None:
         try:
             async for each in job.progress():
-                show.progress(each)
+                show(each)
         except Refused as error:
             # Progress is a comfort: without its stream, or the right to read it, the story and the result go on.
             log.info("the progress of a job cannot be shown", job_id=job.job_id, error=str(error))
@@ -194,32 +150,26 @@ async def follow(job: JobHandle, show: Renderer, timeout: float | None = None) -
     for outcome in ended:
         if isinstance(outcome, Exception):
             raise outcome
-    show.result(result)
+    show(result)
     return result
 
 
-async def follow_all(jobs: Sequence[JobHandle], show: Renderer, timeout: float | None = None) -> list[Result]:
+async def follow_all(jobs: Sequence[JobHandle], show: Show, timeout: float | None = None) -> list[Result]:
     """`follow` for several at once; the results in the order of the jobs."""
     return list(await asyncio.gather(*(follow(job, show, timeout) for job in jobs)))
 
 
-def describe(status: Status) -> str:
-    """A step in words."""
-    where = f" on {status.agent_id} {status.device or ''}".rstrip() if status.agent_id else ""
-    why = f": {status.reason}" if status.reason else ""
-    again = f" (attempt {status.attempt})" if status.attempt > 1 else ""
-    return f"{status.status}{where}{again}{why}"
-
-
-def describe_progress(progress: Progress) -> str:
-    """How far, in words."""
-    percent = "" if progress.fraction is None else f"{progress.fraction:4.0%} "
-    return f"{percent}{progress.message or progress.stage or 'running'}"
-
-
-def describe_result(result: Result) -> str:
-    """An end in words."""
-    run = result.timings.run_s
-    took = f" in {run:.2f} s" if run is not None and result.status == "succeeded" else ""
-    why = f": {result.error.code}: {result.error.message}" if result.error else ""
-    return f"{result.status}{took}{why}"
+def describe(message: Shown) -> str:
+    """A step, how far a run is, or an end, in words."""
+    if isinstance(message, Progress):
+        percent = "" if message.fraction is None else f"{message.fraction:4.0%} "
+        return f"{percent}{message.message or message.stage or 'running'}"
+    if isinstance(message, Result):
+        run = message.timings.run_s
+        took = f" in {run:.2f} s" if run is not None and message.status == "succeeded" else ""
+        why = f": {message.error.code}: {message.error.message}" if message.error else ""
+        return f"{message.status}{took}{why}"
+    where = f" on {message.agent_id} {message.device or ''}".rstrip() if message.agent_id else ""
+    why = f": {message.reason}" if message.reason else ""
+    again = f" (attempt {message.attempt})" if message.attempt > 1 else ""
+    return f"{message.status}{where}{again}{why}"

@@ -39,9 +39,9 @@ from pocket3d.contracts.worker_frames import AdapterDescription
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter
 
 from .embed.gpu import GPUMonitor
-from .embed.logs import into_standard_library
 from .embed.models import NotRebuildable, declaration, entry_for
 from .embed.system import EmbeddedSystem
+from .logging import into_standard_library
 
 __all__ = ["CannotStart", "GPUMonitor", "JobRequest", "ModelScheduler", "NoModel", "NotRebuildable"]
 

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from pocket3d.contracts.clock import parse_rfc3339
 from pocket3d.ops import logging
-from pocket3d.ops.embed.logs import into_standard_library
-from pocket3d.ops.logging import _to_json
+from pocket3d.ops.logging import _to_json, into_standard_library
 from pocket3d.ops.redaction import HIDDEN, clean
 
 SEED = "SU" + "A" * 56

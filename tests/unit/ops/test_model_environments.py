@@ -30,14 +30,13 @@ RECIPE = Recipe(
     python=("3.11", "3.10"),
     torch=("torch==2.6.0", "torchvision==0.21.0", "--index-url https://example.org/cu124"),
     requirements=("numpy<2", "-r {root}/Cat/requirements.txt"),
-    requirements_without_dependencies=("catlib==1.0",),
-    compiled=("torch-scatter", "Cat/kernels"),
+    compiled=("torch-scatter", "{root}/Cat/kernels"),
     checkouts=(Checkout(url="https://example.org/cat", revision="abc123", folder="Cat", submodules=True),),
     weights=(
-        Weights(repository="me/cat", folder="weights/cat", files=("a.ckpt",), size_mb=400, gated=True),
+        Weights(repository="me/cat", folder="weights/cat", files=("a.ckpt",), size_mb=400),
         Weights(repository="me/tail", folder="weights/tail"),
     ),
-    path=("Cat", "/opt/shared"),
+    path=("{root}/Cat", "/opt/shared"),
     env={"CAT_HOME": "{root}/weights"},
     config={"cat_root": "{root}/Cat", "options": {"files": ["{root}/a"]}, "size": 3},
     notes=("Feed the cat.",),
@@ -48,7 +47,6 @@ ORDER = [
     "worker packages",
     "torch",
     "packages",
-    "packages without dependencies",
     "compiled packages",
     "weights me/cat",
     "weights me/tail",
@@ -56,7 +54,7 @@ ORDER = [
 
 
 def facts(**more: Any) -> Facts:
-    known = Facts("/usr/bin/python3.11", "3.11", git=True, compiler=True, nvcc=True, free_mb=10_000, hub_token=True)
+    known = Facts("/usr/bin/python3.11", "3.11", git=True, compiler=True, nvcc=True, free_mb=10_000)
     return known._replace(**more)
 
 
@@ -80,7 +78,6 @@ def test_the_steps_and_what_each_calls() -> None:
     assert torch.pins and not packages.pins
     assert packages.arguments() == ["numpy<2", "-r", "/models/cat/Cat/requirements.txt"]
     assert compiled.arguments() == ["--no-build-isolation", "torch-scatter", "/models/cat/Cat/kernels"]
-    assert found["packages without dependencies"].says() == "pip install --no-deps catlib==1.0"
     assert "huggingface_hub" in found["worker packages"].says() and "ninja" in found["worker packages"].says()
     assert isinstance(found["code Cat"], CloneCode)
     assert found["code Cat"].says() == (
@@ -118,12 +115,12 @@ def test_it_goes_on_where_it_stopped() -> None:
 def test_a_change_repeats_what_it_touches_and_nothing_else() -> None:
     known = all_done()
     numpy = msgspec.structs.replace(RECIPE, requirements=("numpy<3", "-r {root}/Cat/requirements.txt"))
-    assert undone(numpy, known) == ["packages", "packages without dependencies", "compiled packages"]
+    assert undone(numpy, known) == ["packages", "compiled packages"]
     moved = msgspec.structs.replace(
         RECIPE, checkouts=(msgspec.structs.replace(RECIPE.checkouts[0], revision="def456"),)
     )
     # Its requirements file and its kernels may have changed with it, and what was installed after them.
-    assert undone(moved, known) == ["code Cat", "packages", "packages without dependencies", "compiled packages"]
+    assert undone(moved, known) == ["code Cat", "packages", "compiled packages"]
     weights = msgspec.structs.replace(
         RECIPE, weights=(RECIPE.weights[0], Weights(repository="me/tail", folder="weights/tail", revision="v2"))
     )
@@ -143,13 +140,13 @@ def test_what_somebody_removed_is_made_again(lost: str) -> None:
 
 
 def test_what_is_needed_of_the_person() -> None:
-    bare = facts(python=None, python_version=None, git=False, compiler=False, nvcc=False, free_mb=100, hub_token=False)
+    bare = facts(python=None, python_version=None, git=False, compiler=False, nvcc=False, free_mb=100)
     found = needs(RECIPE, plan(RECIPE, FOLDER, bare), bare)
     blocking = [need.text for need in found if need.blocking]
     for says in ("Python 3.11 or 3.10", "git is not on PATH", "no C++ compiler", "400 MB of weights and 1 of a size"):
         assert [text for text in blocking if says in text], (says, blocking)
     notes = [need.text for need in found if not need.blocking]
-    for says in ("there is no nvcc", "https://huggingface.co/me/cat once; log in", "Feed the cat."):
+    for says in ("there is no nvcc", "Feed the cat."):
         assert [text for text in notes if says in text], (says, notes)
     # What stops everything is told first.
     assert [need.blocking for need in found] == sorted((need.blocking for need in found), reverse=True)

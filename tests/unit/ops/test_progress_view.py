@@ -13,7 +13,7 @@ import pytest
 from pocket3d.bus.client import JobHandle, WaitTimeout
 from pocket3d.bus.port import Refused
 from pocket3d.contracts.messages import JobError, Progress, Result, Status, Timings
-from pocket3d.ops.progress_view import Lines, describe, describe_progress, describe_result, follow, renderer
+from pocket3d.ops.progress_view import Lines, describe, follow, renderer
 
 
 def status(word: Any, **more: Any) -> Status:
@@ -35,40 +35,40 @@ def test_steps_in_words() -> None:
     assert describe(status("queued")) == "queued"
     assert describe(status("queued", reason="no agent serves echo")) == "queued: no agent serves echo"
     assert describe(status("running", attempt=2, agent_id="a", device="d")) == "running on a d (attempt 2)"
-    assert describe_progress(progress(0.5, "inflate")) == " 50% inflate"
-    assert describe_progress(progress(None)) == "running"
-    assert describe_result(OK) == "succeeded in 1.50 s"
-    assert describe_result(BAD) == "failed: timeout: too long"
+    assert describe(progress(0.5, "inflate")) == " 50% inflate"
+    assert describe(progress(None)) == "running"
+    assert describe(OK) == "succeeded in 1.50 s"
+    assert describe(BAD) == "failed: timeout: too long"
 
 
 def test_lines_are_few_however_often_progress_is_told() -> None:
     lines: list[str] = []
     show = Lines(lines.append, {"j": "the job"})
     for percent in range(101):
-        show.progress(progress(percent / 100, "run"))
+        show(progress(percent / 100, "run"))
     assert 10 <= len(lines) <= 12
     assert lines[0] == "the job:   0% run"
-    show.progress(progress(0.0, "run", attempt=2))
+    show(progress(0.0, "run", attempt=2))
     assert lines[-1] == "the job:   0% run", "another attempt begins anew"
-    show.progress(progress(0.0, "write", attempt=2))
+    show(progress(0.0, "write", attempt=2))
     assert lines[-1] == "the job:   0% write"
 
 
 def test_the_end_is_told_once() -> None:
     lines: list[str] = []
     show = Lines(lines.append, {})
-    show.status(status("running", agent_id="a"))
-    show.status(status("succeeded"))
-    show.result(OK)
+    show(status("running", agent_id="a"))
+    show(status("succeeded"))
+    show(OK)
     assert lines == ["j: running on a", "j: succeeded in 1.50 s"]
 
 
 async def test_json_lines_carry_the_messages() -> None:
     stream = io.StringIO()
     async with renderer("json", stream=stream) as show:
-        show.status(status("queued"))
-        show.progress(progress(0.5))
-        show.result(OK)
+        show(status("queued"))
+        show(progress(0.5))
+        show(OK)
     told = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [each["type"] for each in told] == ["status", "progress", "result"]
     assert told[2]["message"]["status"] == "succeeded"
@@ -77,16 +77,16 @@ async def test_json_lines_carry_the_messages() -> None:
 async def test_where_there_is_no_terminal_auto_means_lines() -> None:
     stream = io.StringIO()
     async with renderer("auto", stream=stream) as show:
-        show.result(OK)
+        show(OK)
     assert stream.getvalue() == "j: succeeded in 1.50 s\n"
 
 
 async def test_bars_show_names_and_ends() -> None:
     stream = io.StringIO()
     async with renderer("bars", stream=stream, names={"j": "[the job]"}) as show:
-        show.status(status("queued", reason="waits"))
-        show.progress(progress(0.5, "inflate"))
-        show.result(OK)
+        show(status("queued", reason="waits"))
+        show(progress(0.5, "inflate"))
+        show(OK)
     assert "[the job]" in stream.getvalue()
     assert "succeeded in 1.50 s" in stream.getvalue()
 

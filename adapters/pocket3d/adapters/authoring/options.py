@@ -164,9 +164,9 @@ def _wanted(declared: Mapping[str, Any]) -> str:
     if "enum" in declared:
         return "one of " + ", ".join(str(one) for one in declared["enum"])
     kind = declared.get("type")
-    names = {"boolean": "true or false", "array": "a list", "object": "an object"}
-    if isinstance(kind, str) and kind in names:
-        return names[kind]
+    named = {"boolean": "true or false", "array": "a list", "object": "an object"}.get(str(kind))
+    if named is not None:
+        return named
     if kind == "string":
         shortest, longest = declared.get("minLength", 0), declared.get("maxLength")
         if longest is not None:
@@ -174,6 +174,6 @@ def _wanted(declared: Mapping[str, Any]) -> str:
         return "a text that is not empty" if shortest else "a text"
     number = "a whole number" if "integer" in (kind or ()) else "a number"
     low, high = declared.get("minimum"), declared.get("maximum")
-    if low is not None and high is not None:
-        return f"{number} from {low} to {high}"
-    return f"{number} of at least {low}" if low is not None else number
+    if low is None:
+        return number
+    return f"{number} of at least {low}" if high is None else f"{number} from {low} to {high}"

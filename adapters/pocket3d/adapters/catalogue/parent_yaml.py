@@ -65,21 +65,17 @@ class _Converter:
         self._relative = False
 
     def converted(self) -> tuple[str, list[str]]:
-        features = self._source.data
+        features, error = self._source.data, self._source.error
         if not isinstance(features, dict) or not features:
-            raise self._source.error(
-                (), "want features with their models, as the former system's config/models.yaml has"
-            )
+            raise error((), "want features with their models, as the former system's config/models.yaml has")
         if "adapters" in features:
-            raise self._source.error(("adapters",), "the file has the present form already")
+            raise error(("adapters",), "the file has the present form already")
         for feature, models in features.items():
             if not isinstance(models, dict):
-                raise self._source.error(
-                    (str(feature),), f"want models with their settings, got {type(models).__name__}"
-                )
+                raise error((str(feature),), f"want models with their settings, got {type(models).__name__}")
             for model_id, settings in models.items():
                 if not isinstance(settings, dict):
-                    raise self._source.error((str(feature), str(model_id)), "want settings, such as vram_requirement")
+                    raise error((str(feature), str(model_id)), "want settings, such as vram_requirement")
                 self._model(str(feature), str(model_id), settings)
         self._general(features)
         deployment = {"deployment": {"preferred_adapters": self._preferred}} if self._preferred else {}
@@ -115,11 +111,9 @@ class _Converter:
             return {}
         argument = _ROOTS.get(ours.partition("-")[0]) if "thirdparty" in Path(given).parts else None
         path = Path(given).expanduser()
-        if not path.is_absolute():
-            if self._root is None:
-                self._relative = True
-            else:
-                path = self._root.absolute() / path
+        if self._root is not None:
+            path = self._root.absolute() / path
+        self._relative |= not path.is_absolute()
         return {argument or "model_path": str(path)}
 
     def _general(self, features: dict[str, Any]) -> None:

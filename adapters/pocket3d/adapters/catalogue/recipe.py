@@ -30,8 +30,6 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     #: Download, MB, as the hub states it; None where nobody looked.
     size_mb: int | None = None
-    #: The hub wants a login and an accepted licence first.
-    gated: bool = False
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +44,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     torch: tuple[str, ...] = ()
     #: Pip requirements with their dependencies.
     requirements: tuple[str, ...] = ()
-    #: Pip requirements whose declared dependencies are wrong or too many: installed with `--no-deps`.
-    requirements_without_dependencies: tuple[str, ...] = ()
-    #: Packages that compile CUDA code: pip requirements or folders of a checkout, built without isolation.
+    #: Packages that compile CUDA code, built without isolation: pip requirements, or folders below `{root}`.
     compiled: tuple[str, ...] = ()
     checkouts: tuple[Checkout, ...] = ()
     weights: tuple[Weights, ...] = ()

@@ -17,7 +17,7 @@ from pocket3d.contracts.features import required_inputs
 from pocket3d.contracts.worker_frames import (
     AdapterDescription,
     AdapterSpec,
-    LoadFailed,
+    ModelLoaded,
     RunFailed,
     RunFinished,
     RunProgress,
@@ -91,9 +91,8 @@ def run(plan: CheckPlan, folder: Path) -> Iterator[Check]:
         return
     trial = _Trial(plan, about, device, inputs)
     with CheckedWorker(python, env, folder / "first") as worker:
-        loaded = worker.load(plan.spec, device, about.vram_mb, plan.load_timeout_s)
-        if isinstance(loaded, LoadFailed):
-            yield Check("load", "failed", f"{loaded.code}: {loaded.message}", _last_place(loaded.traceback))
+        loaded = yield from _load(worker, trial, "load")
+        if loaded is None:
             return
         held = "" if loaded.vram_mb is None else f", torch holds {loaded.vram_mb} MB"
         yield Check("load", "ok", f"{loaded.load_s:.2f} s on {device}{held}")
@@ -167,6 +166,15 @@ def _device(kinds: list[str]) -> str | None:
     if "cuda" in kinds and Path("/proc/driver/nvidia/version").exists():
         return "cuda"
     return "cpu" if "cpu" in kinds else None
+
+
+def _load(worker: CheckedWorker, trial: _Trial, name: str) -> Generator[Check, None, ModelLoaded | None]:
+    """Load the model; yields a finding where it fails, and returns None then."""
+    loaded = worker.load(trial.plan.spec, trial.device, trial.about.vram_mb, trial.plan.load_timeout_s)
+    if isinstance(loaded, ModelLoaded):
+        return loaded
+    yield Check(name, "failed", f"{loaded.code}: {loaded.message}", _last_place(loaded.traceback))
+    return None
 
 
 def _process(worker: CheckedWorker, trial: _Trial) -> Generator[Check, None, RunFinished | RunFailed | None]:
@@ -308,20 +316,18 @@ def _left_behind(worker: CheckedWorker) -> Check:
 
 def _again(worker: CheckedWorker, trial: _Trial, files: dict[str, str]) -> Iterator[Check]:
     """Check in a second process that the model loads again and that the same seed gives the same files."""
-    plan, inputs = trial.plan, trial.inputs
-    loaded = worker.load(plan.spec, trial.device, trial.about.vram_mb, plan.load_timeout_s)
-    if isinstance(loaded, LoadFailed):
-        yield Check("second load", "failed", f"{loaded.code}: {loaded.message}", _last_place(loaded.traceback))
+    loaded = yield from _load(worker, trial, "second load")
+    if loaded is None:
         return
-    worker.run("run-2", trial.about.feature, inputs)
-    end = worker.end("run-2", plan.run_timeout_s)
+    worker.run("run-2", trial.about.feature, trial.inputs)
+    end = worker.end("run-2", trial.plan.run_timeout_s)
     if not isinstance(end, RunFinished):
         said = "no end in time" if end is None else f"{end.code}: {end.message}"
         text = f"the same request failed after it: {said}"
         yield Check("second load", "failed", text, "the first run left something")
         return
     yield Check("second load", "ok", f"{loaded.load_s:.2f} s, and the request {end.run_s:.2f} s")
-    if "seed" not in inputs:
+    if "seed" not in trial.inputs:
         return
     digests = _digests(end)
     other = sorted(name for name in files.keys() | digests.keys() if files.get(name) != digests.get(name))
@@ -329,7 +335,7 @@ def _again(worker: CheckedWorker, trial: _Trial, files: dict[str, str]) -> Itera
         advice = 'draw from a generator made from inputs["seed"]; some GPU kernels are not repeatable'
         yield Check("seed", "note", f"the same seed gave other files: {', '.join(other)}", advice)
     else:
-        yield Check("seed", "ok", f"seed {inputs['seed']} gave the same bytes again")
+        yield Check("seed", "ok", f"seed {trial.inputs['seed']} gave the same bytes again")
     worker.shut_down(_SHUTDOWN_S)
 
 

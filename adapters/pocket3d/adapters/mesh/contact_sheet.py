@@ -24,13 +24,12 @@ class Tile(NamedTuple):
     picture: Path | None
 
 
-def contact_sheet(tiles: Sequence[Tile], target: Path, columns: int | None = None) -> None:
-    """Write a PNG with all pictures in reading order.
+def contact_sheet(tiles: Sequence[Tile], target: Path) -> None:
+    """Write a PNG with all pictures in reading order, as square as possible.
 
     Args:
         tiles: at least one; pictures are scaled to fit 256 x 256 pixels.
         target: the file to write.
-        columns: how many side by side; as square a sheet as possible by default.
 
     Raises:
         ValueError: no tiles.
@@ -40,7 +39,7 @@ def contact_sheet(tiles: Sequence[Tile], target: Path, columns: int | None = Non
 
     if not tiles:
         raise ValueError("a contact sheet of nothing")
-    across = columns or math.ceil(math.sqrt(len(tiles)))
+    across = math.ceil(math.sqrt(len(tiles)))
     down = math.ceil(len(tiles) / across)
     height = _TILE + _TEXT_ROWS * _ROW + _GAP
     sheet = Image.new("RGB", (across * (_TILE + _GAP) + _GAP, down * height + _GAP), _BACKGROUND)
@@ -64,8 +63,8 @@ def contact_sheet(tiles: Sequence[Tile], target: Path, columns: int | None = Non
 
 
 def _fitting(text: str, font: Any) -> str:
-    if font.getlength(text) <= _TILE:
-        return text
-    while text and font.getlength(text + "...") > _TILE:
+    shown = text
+    while text and font.getlength(shown) > _TILE:
         text = text[:-1]
-    return text + "..."
+        shown = text + "..."
+    return shown

@@ -98,7 +98,7 @@ def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
         raise Refused("the file is empty")
     checked = _CHECKS[suffix](data, limits)
     loaded = _parse(checked.data, suffix)
-    _check_result(loaded, checked, limits)
+    _check_result(loaded, checked)
     if suffix == "stl":
         for mesh in loaded.geometry.values():
             mesh.merge_vertices()
@@ -136,7 +136,7 @@ def _parse(data: bytes, suffix: str) -> Any:
         raise Refused(f"it cannot be read as {suffix.upper()}: {type(error).__name__}: {str(error)[:300]}") from error
 
 
-def _check_result(scene: Any, checked: Checked, limits: MeshLimits) -> None:
+def _check_result(scene: Any, checked: Checked) -> None:
     try:
         leave_triangles(scene)
     except ValueError as error:

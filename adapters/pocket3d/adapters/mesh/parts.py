@@ -61,11 +61,8 @@ def colour_bytes(mesh: Any) -> npt.NDArray[np.uint8] | None:
     glTF's COLOR_0 may be floats or whole numbers, three or four of them; trimesh keeps what it read, and its writer
     casts floats to bytes, which makes 0 or 1 of them, and calls three numbers four.
     """
-    colours = getattr(mesh.visual, "vertex_attributes", {}).get("color")
-    if mesh.visual.kind != "texture" or colours is None or len(colours) != len(mesh.vertices):
-        return None
-    rounded: npt.NDArray[np.uint8] = (_as_floats(colours).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    return rounded
+    colours = _beside_material(mesh) if mesh.visual.kind == "texture" else None
+    return None if colours is None else (colours.clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def parts_of(scene: Any) -> list[MeshPart]:
@@ -136,8 +133,7 @@ def _part(name: str, mesh: Any, vertices: FloatArray, transform: FloatArray, lin
 def _textured(mesh: Any, visual: Any) -> Look:
     material = visual.material
     uv = None if visual.uv is None or len(visual.uv) != len(mesh.vertices) else np.asarray(visual.uv)
-    given = getattr(visual, "vertex_attributes", {}).get("color")
-    colours = _as_floats(given) if given is not None and len(given) == len(mesh.vertices) else None
+    colours = _beside_material(mesh)
     name = str(getattr(material, "name", None) or "material")
     if hasattr(material, "baseColorFactor"):
         image = material.baseColorTexture if uv is not None else None
@@ -169,10 +165,11 @@ def _floats(factor: Any) -> FloatArray | None:
     return np.append(scaled[:3], scaled[3] if len(scaled) > 3 else 1.0)
 
 
-def _as_floats(colours: Any) -> FloatArray:
-    """(V, 4) 0..1 from glTF's COLOR_0: floats, or whole numbers scaled."""
+def _beside_material(mesh: Any) -> FloatArray | None:
+    """(V, 4) 0..1 from glTF's COLOR_0: floats, or whole numbers scaled; None without."""
+    colours = getattr(mesh.visual, "vertex_attributes", {}).get("color")
+    if colours is None or len(colours) != len(mesh.vertices):
+        return None
     values = np.asarray(colours)
     scaled = values / np.iinfo(values.dtype).max if values.dtype.kind in "ui" else values.astype(np.float64)
-    if scaled.shape[1] == 4:
-        return scaled
-    return np.concatenate([scaled[:, :3], np.ones((len(scaled), 1))], axis=1)
+    return scaled if scaled.shape[1] == 4 else np.insert(scaled, 3, 1.0, axis=1)[:, :4]

@@ -213,12 +213,8 @@ def _signed_distance(vertices: FloatArray, faces: IntArray, inside: BoolArray, g
     points, owner = surface_samples(vertices, faces, grid.cell / _SAMPLES)
     local = (points - grid.origin) / grid.cell
     triangles = ((vertices[faces] - grid.origin) / grid.cell)[owner]
-    near = np.zeros(grid.shape, dtype=bool)
-    near[tuple(np.floor(local).astype(int).T)] = True
-    near = ndimage.binary_dilation(near, np.ones((3, 3, 3)), iterations=2)
     field = np.where(inside, -3.0, 3.0)
-    nodes = np.argwhere(near)
-    distance = _to_nearest(nodes, local, triangles)
+    near, distance = _to_nearest(grid.shape, local, triangles)
     field[near] = np.where(inside[near], -distance, distance)
     # A sample is thin if no node that lies deep inside is near.
     core = field <= -_SHELL
@@ -227,11 +223,8 @@ def _signed_distance(vertices: FloatArray, faces: IntArray, inside: BoolArray, g
         reach = ndimage.distance_transform_edt(~core)
         thin = reach[tuple(np.rint(local).astype(int).T)] > 2.2
     if thin.any():
-        near = np.zeros(grid.shape, dtype=bool)
-        near[tuple(np.floor(local[thin]).astype(int).T)] = True
-        near = ndimage.binary_dilation(near, np.ones((3, 3, 3)), iterations=2)
-        shell = _to_nearest(np.argwhere(near), local[thin], triangles[thin]) - _SHELL
-        field[near] = np.minimum(field[near], shell)
+        near, distance = _to_nearest(grid.shape, local[thin], triangles[thin])
+        field[near] = np.minimum(field[near], distance - _SHELL)
     return field, float(thin.mean())
 
 
@@ -255,14 +248,17 @@ def surface_samples(vertices: FloatArray, faces: IntArray, spacing: float) -> tu
     return np.concatenate(points), np.concatenate(owner)
 
 
-def _to_nearest(nodes: IntArray, samples: FloatArray, triangles: FloatArray) -> FloatArray:
-    """Distance of each node to the triangle of its nearest sample."""
+def _to_nearest(shape: tuple[int, ...], samples: FloatArray, triangles: FloatArray) -> tuple[BoolArray, FloatArray]:
+    """Which nodes are near any sample, and the distance of each to the triangle of its nearest one."""
     from trimesh.triangles import closest_point
 
+    near = np.zeros(shape, dtype=bool)
+    near[tuple(np.floor(samples).astype(int).T)] = True
+    near = ndimage.binary_dilation(near, np.ones((3, 3, 3)), iterations=2)
+    nodes = np.argwhere(near)
     nearest = cKDTree(samples).query(nodes)[1]
     there = closest_point(triangles[nearest], nodes.astype(float))  # type: ignore[no-untyped-call]
-    found: FloatArray = np.linalg.norm(there - nodes, axis=1)
-    return found
+    return near, np.linalg.norm(there - nodes, axis=1)
 
 
 def _bridge(field: FloatArray) -> int:

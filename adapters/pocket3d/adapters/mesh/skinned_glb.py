@@ -73,8 +73,7 @@ def add_skin(glb: bytes, skeleton: Skeleton, weigh: Weigh) -> bytes:
         ValueError: a mesh is placed by its node.
     """
     gltf, binary = unpack(glb)
-    document = msgspec.convert(gltf, Document)
-    arrays, tree = Arrays(document, binary, MeshLimits(max_bytes=len(glb))), Tree(document)
+    _, arrays, tree = _parsed(gltf, binary)
     buffer = GlbBuffer(bytearray(binary), gltf["bufferViews"], gltf["accessors"])
     nodes: list[dict[str, Any]] = []
     for number, node in enumerate(gltf["nodes"]):
@@ -123,10 +122,8 @@ def read_skinned(path: Path) -> SkinnedFile:
     Raises:
         ValueError: it has no skin, or its joints do not make one tree.
     """
-    data = path.read_bytes()
-    raw, binary = unpack(data)
-    document = msgspec.convert(raw, Document)
-    arrays, tree = Arrays(document, binary, MeshLimits(max_bytes=len(data))), Tree(document)
+    raw, binary = unpack(path.read_bytes())
+    document, arrays, tree = _parsed(raw, binary)
     if not document.skins or document.skins[0].inverseBindMatrices is None:
         raise ValueError(f"{path.name} has no skin with inverse bind matrices")
     skin = document.skins[0]
@@ -150,3 +147,9 @@ def read_skinned(path: Path) -> SkinnedFile:
             parts.append(SkinnedPart(str(node.name), places.astype(float), joints.astype(int), weights))
     skeleton = Skeleton(tuple(str(document.nodes[node].name) for node in skin.joints), parents, heads, tails)
     return SkinnedFile(skeleton, rest, bind, tuple(parts))
+
+
+def _parsed(gltf: dict[str, Any], binary: bytes) -> tuple[Document, Arrays, Tree]:
+    """A file of our own, of any size."""
+    document = msgspec.convert(gltf, Document)
+    return document, Arrays(document, binary, MeshLimits(max_bytes=len(binary))), Tree(document)

@@ -221,7 +221,15 @@ def _write_obj(parts: Sequence[MeshPart], path: Path) -> list[Path]:
         if key not in materials:
             name = f"{len(materials):03d}_{'_'.join(part.material.name.split())}"
             materials[key] = name
-            descriptions += _mtl_lines(name, part.material)
+            # Pm and Pr are the widely read PBR extension of MTL.
+            descriptions += [
+                f"newmtl {name}",
+                "Kd " + " ".join(f"{c:.6f}" for c in part.material.colour),
+                f"d {part.material.alpha:.3f}",
+                f"Pm {part.material.metallic:.3f}",
+                f"Pr {part.material.roughness:.3f}",
+                "illum 2",
+            ]
             if part.texture is not None:
                 image = path.with_name(f"{path.stem}_texture{len(materials) - 1}.png")
                 image.write_bytes(png_bytes(part.texture))
@@ -249,18 +257,6 @@ def _write_obj(parts: Sequence[MeshPart], path: Path) -> list[Path]:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     library.write_text("\n".join(descriptions) + "\n", encoding="utf-8")
     return [library, *extra]
-
-
-def _mtl_lines(name: str, material: Material) -> list[str]:
-    # Pm and Pr are the widely read PBR extension of MTL.
-    return [
-        f"newmtl {name}",
-        "Kd " + " ".join(f"{c:.6f}" for c in material.colour),
-        f"d {material.alpha:.3f}",
-        f"Pm {material.metallic:.3f}",
-        f"Pr {material.roughness:.3f}",
-        "illum 2",
-    ]
 
 
 def _single_mesh_bytes(parts: Sequence[MeshPart], suffix: str) -> bytes:

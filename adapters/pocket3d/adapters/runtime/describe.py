@@ -14,7 +14,7 @@ import msgspec
 from pocket3d.contracts.features import FEATURE_PATTERN, canonical
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
-from ..base import BaseModel, set_process_device
+from ..base import set_process_device
 from ..catalogue.class_loading import build, check_license, extend_path, load_class
 from ..errors import AdapterUnavailable
 from .failure_mapping import message_of
@@ -54,7 +54,10 @@ def _examine(spec: AdapterSpec, facts: dict[str, Any]) -> str | None:
     cls = load_class(spec.class_path)
     if spec.feature is None:
         facts["feature"] = _feature(cls.default_feature)
-    facts["devices"] = _devices(spec, cls)
+    devices = list(cls.devices if spec.devices is None else spec.devices)
+    if not devices or not set(devices) <= set(DEVICE_KINDS):
+        raise AdapterUnavailable(f"devices {devices!r}: want some of {', '.join(DEVICE_KINDS)}")
+    facts["devices"] = devices
     if cls.license_info is not None:
         facts["license"] = msgspec.to_builtins(cls.license_info)
     adapter = build(cls, spec.adapter_id, spec.config)
@@ -73,14 +76,6 @@ def _feature(name: str) -> str:
     if not FEATURE_PATTERN.fullmatch(name):
         raise AdapterUnavailable(f"feature {name!r}: want 1 to 48 of a-z, 0-9 and _")
     return canonical(name)
-
-
-def _devices(spec: AdapterSpec, cls: type[BaseModel]) -> list[str]:
-    kinds = list(cls.devices if spec.devices is None else spec.devices)
-    wrong = [kind for kind in kinds if kind not in DEVICE_KINDS]
-    if wrong or not kinds:
-        raise AdapterUnavailable(f"devices {kinds!r}: want some of {', '.join(DEVICE_KINDS)}")
-    return kinds
 
 
 def as_json_schema(declared: dict[str, Any] | None) -> dict[str, Any] | None:

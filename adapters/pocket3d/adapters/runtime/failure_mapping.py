@@ -70,11 +70,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def root(error: BaseException) -> BaseException:
     """The first error: the end of the chain of causes, or of contexts where no cause was named."""
     seen: set[int] = set()
-    while id(error) not in seen:
+    while id(error) not in seen and (before := error.__cause__ or error.__context__) is not None:
         seen.add(id(error))
-        before = error.__cause__ or error.__context__
-        if before is None:
-            break
         error = before
     return error
 
@@ -116,22 +113,22 @@ def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
             return Failure(FailureCode.INVALID_INPUT, shortened(each.message), _dotted(each.field), trace)
         if is_out_of_memory(each, quoted):
             return Failure(FailureCode.OUT_OF_MEMORY, message_of(error), None, trace)
-    if _judged_invalid(errors):
-        return Failure(FailureCode.INVALID_INPUT, message_of(error), None, trace)
-    return Failure(FailureCode.ADAPTER_ERROR, message_of(error), None, trace)
+    says_so = any(_text(each).lower().startswith(_JUDGED_INVALID) for each in errors)
+    judged = says_so and any(isinstance(each, ValueError) for each in errors)
+    code = FailureCode.INVALID_INPUT if judged else FailureCode.ADAPTER_ERROR
+    return Failure(code, message_of(error), None, trace)
 
 
 def judge_load(error: BaseException) -> Failure:
     """The failure of a load that raised. A package or a file that turns out to be missing only now makes the adapter
     unavailable here; all else is a failed load.
     """
-    trace = _trace(error)
-    errors = list(chain(error))
-    if any(is_out_of_memory(each) for each in errors):
-        return Failure(FailureCode.OUT_OF_MEMORY, message_of(error), None, trace)
-    if isinstance(error, AdapterUnavailable) or isinstance(root(error), (ImportError, FileNotFoundError)):
-        return Failure(FailureCode.ADAPTER_UNAVAILABLE, message_of(error), None, trace)
-    return Failure(FailureCode.LOAD_FAILED, message_of(error), None, trace)
+    code = FailureCode.LOAD_FAILED
+    if any(is_out_of_memory(each) for each in chain(error)):
+        code = FailureCode.OUT_OF_MEMORY
+    elif isinstance(error, AdapterUnavailable) or isinstance(root(error), (ImportError, FileNotFoundError)):
+        code = FailureCode.ADAPTER_UNAVAILABLE
+    return Failure(code, message_of(error), None, _trace(error))
 
 
 def message_of(error: BaseException) -> str:
@@ -140,11 +137,6 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, (AdapterUnavailable, InvalidInput)) or (type(error) is Exception and text):
         return shortened(text)
     return shortened(f"{type(error).__name__}: {text}" if text else type(error).__name__)
-
-
-def _judged_invalid(errors: list[BaseException]) -> bool:
-    says_so = any(_text(each).lower().startswith(_JUDGED_INVALID) for each in errors)
-    return says_so and any(isinstance(each, ValueError) for each in errors)
 
 
 def _dotted(field: str | None) -> str | None:

@@ -46,15 +46,13 @@ def clean_outputs(
         raise InvalidOutput(f"the adapter returned {type(returned).__name__}, want a dict")
     given = [Path(text) for text in _file_inputs(inputs)]
     files = OutputFiles(output_dir, given, started_ns)
-    cleaner = _Cleaner(files)
     echoed = published if published is not None else (inputs if not given else None)
     outputs: dict[str, Any] = {}
     for key, value in returned.items():
         name = _key(key, "outputs")
         # What the producer wrote himself goes back as it came, even where it looks like a path.
         same = name == "inputs" and echoed is not None and value == echoed
-        walk = _Cleaner(None) if same else cleaner
-        outputs[name] = walk.clean(value, f"outputs.{name}", is_file_key(name), 1)
+        outputs[name] = _clean(value, None if same else files, f"outputs.{name}", is_file_key(name), 1)
     try:
         size = len(msgspec.json.encode(outputs))
     except (UnicodeEncodeError, TypeError, ValueError, OverflowError) as error:
@@ -92,53 +90,45 @@ def _file_inputs(inputs: Mapping[str, Any]) -> list[str]:
     return found
 
 
-class _Cleaner:
-    """Walks a value; `files` is None where texts are never paths."""
-
-    def __init__(self, files: OutputFiles | None) -> None:
-        self._files = files
-
-    def clean(self, value: Any, place: str, is_path: bool, depth: int) -> Any:
-        if depth > _MAX_DEPTH:
-            raise InvalidOutput(f"{place[:200]}: nested deeper than {_MAX_DEPTH} levels")
-        if isinstance(value, Enum):
-            value = value.value
-        if isinstance(value, PurePath):
-            value, is_path = str(value), True
-        if value is None:
-            return None
-        if isinstance(value, dict):
-            return {
-                (name := _key(key, place)): self.clean(each, f"{place}.{name}", is_file_key(name), depth + 1)
-                for key, each in value.items()
-            }
-        if isinstance(value, (list, tuple)):
-            return [self.clean(each, f"{place}[{i}]", is_path, depth + 1) for i, each in enumerate(value)]
-        if isinstance(value, str):
-            return self._text(value, place, is_path)
-        if is_path and self._files is not None:
-            raise InvalidOutput(f"{place}: want a path, got {type(value).__name__}")
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, int):
-            if not is_wire_integer(int(value)):
-                raise InvalidOutput(f"{place}: a whole number of more than 64 bits; return it as a text")
-            return int(value)
-        if isinstance(value, float):
-            if not math.isfinite(value):
-                raise InvalidOutput(f"{place}: {value} is no JSON number")
-            return float(value)
-        return self.clean(_from_array(value, place), place, is_path, depth + 1)
-
-    def _text(self, value: str, place: str, is_path: bool) -> str | None:
+def _clean(value: Any, files: OutputFiles | None, place: str, is_path: bool, depth: int) -> Any:
+    """Walk a value; `files` is None where texts are never paths."""
+    if depth > _MAX_DEPTH:
+        raise InvalidOutput(f"{place[:200]}: nested deeper than {_MAX_DEPTH} levels")
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, PurePath):
+        value, is_path = str(value), True
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {
+            (name := _key(key, place)): _clean(each, files, f"{place}.{name}", is_file_key(name), depth + 1)
+            for key, each in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_clean(each, files, f"{place}[{i}]", is_path, depth + 1) for i, each in enumerate(value)]
+    if isinstance(value, str):
         text = str(value)
-        if self._files is None:
+        if files is None:
             return text
         if is_path:
             # An adapter that made no thumbnail may say so with an empty text as well as with None.
-            return self._files.take(text, place) if text else None
-        mentioned = self._files.mention(text)
+            return files.take(text, place) if text else None
+        mentioned = files.mention(text)
         return text if mentioned is None else mentioned
+    if is_path and files is not None:
+        raise InvalidOutput(f"{place}: want a path, got {type(value).__name__}")
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if not is_wire_integer(int(value)):
+            raise InvalidOutput(f"{place}: a whole number of more than 64 bits; return it as a text")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidOutput(f"{place}: {value} is no JSON number")
+        return float(value)
+    return _clean(_from_array(value, place), files, place, is_path, depth + 1)
 
 
 def _key(key: Any, place: str) -> str:

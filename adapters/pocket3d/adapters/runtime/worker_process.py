@@ -205,9 +205,7 @@ class Worker:
         await self._loaded.wait()
         which = {"run_id": frame.run_id, "job_id": frame.job_id, "attempt": frame.attempt}
         self._journal.write("run_start", **which, extra_vram_mb=frame.extra_vram_mb)
-        with self._runs_lock:
-            alone = len(self._runs) == 1
-        if alone:
+        if len(self._runs) == 1:
             reset_peak()
         current_run.set(run)
         began = time.monotonic()

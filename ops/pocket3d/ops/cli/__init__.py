@@ -11,25 +11,25 @@ from .lazy import Entry, LazyGroup
 __all__ = ["cli", "main"]
 
 
-#: Command -> where its function `command` is, and what `--help` says of it. In the order of `--help`.
+#: Command -> where its function is, and what `--help` says of it. In the order of `--help`.
 COMMANDS: dict[str, Entry] = {
-    "up": Entry("up", "Start everything on this machine: server, coordinator and agent."),
-    "demo": Entry("demo", "See real jobs cross the system and write meshes."),
-    "coordinator": Entry("coordinator", "Run a coordinator; of several, one leads."),
-    "agent": Entry("agent", "Run the agent of this GPU host."),
-    "submit": Entry("submit", "Submit a job: pocket3d submit text_to_mesh text_prompt='a red chair'."),
-    "watch": Entry("watch", "Follow jobs: their story and their progress."),
-    "status": Entry("status", "Show where a job stands."),
-    "result": Entry("result", "Show a job's result, and write its files."),
-    "cancel": Entry("cancel", "End jobs, queued or running."),
-    "jobs": Entry("jobs", "List jobs."),
-    "explain": Entry("explain", "Say why a job is not running."),
-    "agents": Entry("agents", "List agents, their devices and what they run."),
-    "features": Entry("features", "List what can be asked for, and its parameters."),
-    "adapters": Entry("adapters", "List the adapters of this machine; make, check and install them."),
-    "topology": Entry("topology", "Set a NATS server up, or show how it differs."),
-    "doctor": Entry("doctor", "Check this machine and the way to the server."),
-    "completion": Entry("completion", "Print the completion script for a shell."),
+    "up": Entry("services.up", "Start everything on this machine: server, coordinator and agent."),
+    "demo": Entry("demo.command", "See real jobs cross the system and write meshes."),
+    "coordinator": Entry("services.coordinator", "Run a coordinator; of several, one leads."),
+    "agent": Entry("services.agent", "Run the agent of this GPU host."),
+    "submit": Entry("submit.command", "Submit a job: pocket3d submit text_to_mesh text_prompt='a red chair'."),
+    "watch": Entry("jobs.watch", "Follow jobs: their story and their progress."),
+    "status": Entry("jobs.status", "Show where a job stands."),
+    "result": Entry("jobs.result", "Show a job's result, and write its files."),
+    "cancel": Entry("jobs.cancel", "End jobs, queued or running."),
+    "jobs": Entry("jobs.list_jobs", "List jobs."),
+    "explain": Entry("jobs.explain", "Say why a job is not running."),
+    "agents": Entry("fleet.agents", "List agents, their devices and what they run."),
+    "features": Entry("fleet.features", "List what can be asked for, and its parameters."),
+    "adapters": Entry("adapters.command", "List the adapters of this machine; make, check and install them."),
+    "topology": Entry("checks.topology", "Set a NATS server up, or show how it differs."),
+    "doctor": Entry("checks.doctor", "Check this machine and the way to the server."),
+    "completion": Entry("completion.command", "Print the completion script for a shell."),
 }
 
 

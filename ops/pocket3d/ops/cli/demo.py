@@ -12,9 +12,8 @@ from ..up.child import ChildRefused
 from ..up.demo import HOW_TO_LOOK, PROMPTS, DemoPlan, example_photos, make_contact_sheet, report, run_demo
 from ..up.stopping import run_until_done
 from ..up.supervisor import NotReady
-from .agent_options import devices_option, models_option
 from .errors import CliError, explain_to_user
-from .options import seconds_option
+from .options import devices_option, models_option, seconds_option
 
 
 @click.command("demo")

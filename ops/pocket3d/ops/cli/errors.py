@@ -40,41 +40,37 @@ class CliError(click.ClickException):
             click.echo(f"hint: {self.hint}", err=True)
 
 
+_OTHER_SERVER = "`pocket3d up` starts one on this machine; -s URL, NATS_URL or --context name another"
+_START = "`pocket3d up` starts a server, a coordinator and an agent together"
+_CREDENTIALS = "credentials: --creds, --nkey, --tlscert/--tlskey, --context, or NATS_USER and NATS_PASSWORD"
+#: Errors whose text says all -> exit code and hint; the first kind that fits counts.
+_TOLD: tuple[tuple[type[Exception], Exit, str | None], ...] = (
+    (Disconnected, Exit.NO_SERVER, _OTHER_SERVER),
+    (NotSetUp, Exit.NO_SERVER, None),
+    (NoLeader, Exit.NO_SERVER, _START),
+    (Refused, Exit.ERROR, _CREDENTIALS),
+    (ConnectError, Exit.USAGE, None),
+    (SettingsError, Exit.USAGE, None),
+    (InputError, Exit.USAGE, None),
+    (BusError, Exit.ERROR, None),
+    (ClientError, Exit.ERROR, None),
+)
+
+
 def explain(error: Exception) -> CliError | None:
     """The error as the command line tells it; None for one that is a bug of ours."""
     text = str(error)
-    if isinstance(error, Disconnected):
-        return CliError(
-            text,
-            Exit.NO_SERVER,
-            hint="`pocket3d up` starts one on this machine; -s URL, NATS_URL or --context name another",
-        )
-    if isinstance(error, NotSetUp):
-        return CliError(text, Exit.NO_SERVER)
-    if isinstance(error, NoLeader):
-        return CliError(text, Exit.NO_SERVER, hint="`pocket3d up` starts a server, a coordinator and an agent together")
-    if isinstance(error, Refused):
-        return CliError(
-            text, hint="credentials: --creds, --nkey, --tlscert/--tlskey, --context, or NATS_USER and NATS_PASSWORD"
-        )
     if isinstance(error, JobRefused):
         return CliError(f"the job is rejected: {text}", Exit.REJECTED)
     if isinstance(error, WaitTimeout):
         return CliError(text, Exit.WAIT_TIMED_OUT, hint=f"wait on with `pocket3d watch {error.job_id}`")
     if isinstance(error, JobFailed):
         return CliError(text, of_status(error.result.status))
-    if isinstance(error, ApiRefused):
-        return CliError(text, Exit.USAGE if error.code == 400 else Exit.ERROR)
-    if isinstance(error, (ConnectError, SettingsError, InputError)) or _is_configuration(error):
+    # Errors of `--devices` and models.yaml go by name, so that not every command imports the agent.
+    refused = isinstance(error, ApiRefused) and error.code == 400
+    if refused or type(error).__name__ in ("DeviceSpecError", "ModelsFileError"):
         return CliError(text, Exit.USAGE)
-    if isinstance(error, (BusError, ClientError)):
-        return CliError(text)
-    return None
-
-
-def _is_configuration(error: Exception) -> bool:
-    """Errors of `--devices` and models.yaml, without importing the agent for every command."""
-    return type(error).__name__ in ("DeviceSpecError", "ModelsFileError")
+    return next((CliError(text, code, hint=hint) for kind, code, hint in _TOLD if isinstance(error, kind)), None)
 
 
 @contextmanager

@@ -1,16 +1,123 @@
-"""`pocket3d jobs`."""
+"""Commands about jobs that were submitted: `pocket3d status`, `result`, `cancel`, `explain`, `jobs` and `watch`."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from functools import partial
+from pathlib import Path
+
 import click
 
-from pocket3d.contracts.messages import Status
+from pocket3d.bus.client import Client
+from pocket3d.bus.port import Msg
+from pocket3d.contracts.codec import WireError, decode
+from pocket3d.contracts.features import FEATURE_PATTERN
+from pocket3d.contracts.lifecycle import TERMINAL
+from pocket3d.contracts.messages import Progress, Result, Status
 
-from .errors import runs
-from .options import Target, connects, json_option
-from .output import print_json, print_table
+from ..exit_codes import Exit, of_status
+from ..progress_view import Show, follow_all, renderer
+from .errors import CliError, runs
+from .options import (
+    Target,
+    check_job_ids,
+    connects,
+    download_options,
+    job_argument,
+    job_arguments,
+    json_option,
+    seconds_option,
+    wait_option,
+)
+from .output import print_json, print_status, print_table, tell_result
 
 _WORDS = ("queued", "running", "succeeded", "failed", "cancelled", "expired", "rejected")
+
+
+@click.command("status")
+@job_argument
+@json_option
+@connects
+@runs
+async def status(job_id: str, target: Target, as_json: bool) -> None:
+    """Show where a job stands."""
+    async with target.client("cli:status") as client:
+        found = await client.job(job_id).status()
+    if as_json:
+        print_json(found)
+    else:
+        print_status(found)
+
+
+@click.command("result")
+@job_argument
+@click.option("--wait", is_flag=True, help="Wait for the result.")
+@seconds_option("--timeout", "Wait at most S seconds.")
+@download_options
+@json_option
+@connects
+@runs
+async def result(
+    job_id: str,
+    target: Target,
+    wait: bool,
+    timeout: float | None,
+    download: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Show a job's result, and write its files; exit code 7 while there is none."""
+    async with target.client("cli:result") as client:
+        job = client.job(job_id)
+        # Of a job that nobody knows there is nothing to wait for.
+        await job.status()
+        found = await job.result(timeout if timeout is not None else None if wait else 0.0)
+        await tell_result(job, found, download, overwrite=overwrite, as_json=as_json)
+    raise click.exceptions.Exit(int(of_status(found.status)))
+
+
+@click.command("cancel")
+@job_arguments
+@click.option("--reason", help="Give a reason, which the result repeats.")
+@click.option("--wait", is_flag=True, help="Wait until the jobs have ended.")
+@json_option
+@connects
+@runs
+async def cancel(job_ids: tuple[str, ...], target: Target, reason: str | None, wait: bool, as_json: bool) -> None:
+    """End jobs, queued or running. Of a job that has ended nothing changes."""
+    async with target.client("cli:cancel") as client:
+        for job_id in job_ids:
+            job = client.job(job_id)
+            found = await job.cancel(reason)
+            word = (await job.result()).status if wait else found.status
+            if as_json:
+                print_json(await job.status() if wait else found)
+            else:
+                click.echo(f"{job_id} {word}" + ("" if word in TERMINAL else ", asked to end"))
+
+
+@click.command("explain")
+@job_argument
+@json_option
+@connects
+@runs
+async def explain(job_id: str, target: Target, as_json: bool) -> None:
+    """Say why a job is not running: which agents, which dimension, by how much; or where it runs."""
+    async with target.client("cli:explain") as client:
+        answer = await client.job(job_id).explain()
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(f"{job_id} {answer.status}: {answer.summary}")
+    if answer.reasons:
+        print_table(
+            ("AGENT", "DEVICE", "ADAPTER", "REASON", "NEED MB", "HAVE MB", "SHORT MB", ""),
+            [
+                (r.agent_id, r.device, r.adapter_id, r.code, r.need_mb, r.have_mb, r.short_mb, r.message)
+                for r in answer.reasons
+            ],
+        )
 
 
 @click.command("jobs")
@@ -21,7 +128,7 @@ _WORDS = ("queued", "running", "succeeded", "failed", "cancelled", "expired", "r
 @json_option
 @connects
 @runs
-async def command(
+async def list_jobs(
     target: Target, status: str | None, feature: str | None, tenant: str | None, limit: int, as_json: bool
 ) -> None:
     """List jobs, the longest unchanged first. With --json one status per line."""
@@ -58,3 +165,53 @@ async def command(
     )
     if after is not None:
         click.echo(f"{limit} shown, there are more: --limit, --status or --feature", err=True)
+
+
+@click.command("watch")
+@click.argument("job_ids", nargs=-1, callback=check_job_ids, metavar="[JOB_ID]...")
+@click.option("--feature", help="Follow only jobs of this feature, where no job ids are given.")
+@wait_option
+@json_option
+@connects
+@runs
+async def watch(
+    job_ids: tuple[str, ...], target: Target, feature: str | None, timeout: float | None, as_json: bool
+) -> None:
+    """Follow jobs to their end; without ids follow all jobs until Ctrl-C.
+
+    With ids the exit code is that of the worst result. With --json every message is one line,
+    `{"type": "status" | "progress" | "result", "message": {...}}`.
+    """
+    async with target.client("cli:watch") as client:
+        if not job_ids:
+            async with renderer("json" if as_json else "lines") as show:
+                await _watch_all(client, feature, show, timeout)
+            return
+        for job_id in job_ids:
+            await client.job(job_id).status()
+        async with renderer("json" if as_json else "auto") as show:
+            results = await follow_all([client.job(job_id) for job_id in job_ids], show, timeout)
+        raise click.exceptions.Exit(max(int(of_status(result.status)) for result in results))
+
+
+async def _watch_all(client: Client, feature: str | None, show: Show, timeout: float | None) -> None:
+    if feature is not None and not FEATURE_PATTERN.fullmatch(feature):
+        raise CliError(f"feature {feature!r}: want 1 to 48 of a-z, 0-9 and _", Exit.USAGE)
+
+    async def read(kind: type[Status | Progress | Result], msg: Msg) -> None:
+        try:
+            message = decode(kind, msg.data)
+        except WireError as error:
+            click.echo(f"{msg.subject}: not of the wire's shape: {error}", err=True)
+            return
+        # The result tells how a job ended.
+        if not (isinstance(message, Status) and message.status in TERMINAL):
+            show(message)
+
+    subjects = client.subjects
+    await client.bus.subscribe(subjects.events_of("*", feature or "*"), partial(read, Status))
+    await client.bus.subscribe(subjects.progress(feature or "*", "*"), partial(read, Progress))
+    await client.bus.subscribe(subjects.result(feature or "*", "*"), partial(read, Result))
+    click.echo(f"watching {feature or 'all features'}; Ctrl-C ends it", err=True)
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), timeout)

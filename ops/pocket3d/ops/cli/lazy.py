@@ -12,8 +12,8 @@ import click
 class Entry(NamedTuple):
     """Where a command is, and what `--help` says of it."""
 
-    #: Module beside this one; its `command` is the command.
-    module: str
+    #: Module beside this one and function in it, with a dot between.
+    place: str
     summary: str
 
 
@@ -38,7 +38,8 @@ class LazyGroup(click.Group):
         entry = self._entries.get(cmd_name)
         if entry is None:
             return None
-        command: click.Command = importlib.import_module(f".{entry.module}", __package__).command
+        module, _, function = entry.place.rpartition(".")
+        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), function)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

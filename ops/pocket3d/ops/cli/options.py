@@ -1,4 +1,4 @@
-"""Options that commands share: the way to the server, the namespace, the form of the output and of the log."""
+"""Options that commands share: the way to the server, the form of output and log, the machine of an agent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from pocket3d.bus.client import Client, Connecting
 from pocket3d.bus.connect import ConnectOptions, resolve
-from pocket3d.contracts.subjects import Subjects
+from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,10 +57,6 @@ class Target:
         return Client.connect(self.server, self.namespace, name=name, wait_s=FIRST_CONNECT_S, **self.identity)
 
 
-def _file() -> click.Path:
-    return click.Path(dir_okay=False)
-
-
 _IDENTITY: dict[str, tuple[str, str]] = {
     # flag -> (argument of resolve, help)
     "--creds": ("creds", "Authenticate with this credentials file (user JWT and seed).  [env: NATS_CREDS]"),
@@ -79,17 +75,41 @@ def _namespace(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-def namespace_option(command: F) -> F:
-    """`--namespace`."""
-    return click.option(
-        "--namespace",
-        envvar="POCKET3D_NAMESPACE",
-        default="p3d",
-        show_default=True,
-        show_envvar=True,
-        callback=_namespace,
-        help="Use subjects that begin with this token.",
-    )(command)
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order of `--help`."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+namespace_option = click.option(
+    "--namespace",
+    envvar="POCKET3D_NAMESPACE",
+    default="p3d",
+    show_default=True,
+    show_envvar=True,
+    callback=_namespace,
+    help="Use subjects that begin with this token.",
+)
+
+
+_TARGET_OPTIONS = together(
+    click.option(
+        "-s",
+        "--server",
+        help="Connect to this NATS URL, or several with commas.  [env: NATS_URL; default: nats://127.0.0.1:4222]",
+    ),
+    click.option("--context", help="Connect as this context of the nats CLI says.  [env: NATS_CONTEXT]"),
+    *(click.option(flag, name, type=click.Path(dir_okay=False), help=text) for flag, (name, text) in _IDENTITY.items()),
+    click.option(
+        "--tlsfirst", "tls_first", is_flag=True, help="Begin with the TLS handshake, before the server says anything."
+    ),
+    namespace_option,
+)
 
 
 def connects(command: F) -> F:
@@ -108,21 +128,8 @@ def connects(command: F) -> F:
         target = Target(namespace, server, {k: v for k, v in identity.items() if v is not None})
         return command(*args, target=target, **given)
 
-    wrapped: Any = namespace_option(inner)
-    wrapped = click.option(
-        "--tlsfirst", "tls_first", is_flag=True, help="Begin with the TLS handshake, before the server says anything."
-    )(wrapped)
-    for flag, (name, text) in reversed(_IDENTITY.items()):
-        wrapped = click.option(flag, name, type=_file(), help=text)(wrapped)
-    wrapped = click.option("--context", help="Connect as this context of the nats CLI says.  [env: NATS_CONTEXT]")(
-        wrapped
-    )
-    wrapped = click.option(
-        "-s",
-        "--server",
-        help="Connect to this NATS URL, or several with commas.  [env: NATS_URL; default: nats://127.0.0.1:4222]",
-    )(wrapped)
-    result: F = wrapped
+    wrapped: Any = inner
+    result: F = _TARGET_OPTIONS(wrapped)
     return result
 
 
@@ -132,45 +139,42 @@ def seconds_option(flag: str, text: str, *, least: float = 0, default: float | N
     return click.option(flag, type=kind, metavar="S", default=default, show_default=default is not None, help=text)
 
 
-def wait_option(command: F) -> F:
-    """`--timeout`, of a command that waits for results."""
-    return seconds_option("--timeout", "Wait at most S seconds, then end with exit code 7.")(command)
+#: Of a command that waits for results.
+wait_option = seconds_option("--timeout", "Wait at most S seconds, then end with exit code 7.")
 
 
 def up_options(port: str, store: str) -> Callable[[F], F]:
     """`--port` and `--store` of the system that `up` starts; both helps are told by the command."""
-
-    def add(command: F) -> F:
-        command = click.option(
+    return together(
+        click.option(
+            "--port", type=click.IntRange(0, 65535), default=4222, show_default=True, envvar="POCKET3D_PORT", help=port
+        ),
+        click.option(
             "--store",
             type=click.Path(file_okay=False, path_type=Path),
             envvar="POCKET3D_STORE",
             help=f"{store}  [default: in the user's state folder]",
-        )(command)
-        return click.option(
-            "--port", type=click.IntRange(0, 65535), default=4222, show_default=True, envvar="POCKET3D_PORT", help=port
-        )(command)
-
-    return add
+        ),
+    )
 
 
-def json_option(command: F) -> F:
-    """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON as it is on the wire.")(command)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON as it is on the wire.")
 
+download_options = together(
+    click.option(
+        "--download",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Write the job's files to DIR/JOB_ID once it has succeeded.",
+    ),
+    click.option(
+        "--overwrite", is_flag=True, help="Replace files under DIR/JOB_ID that are not this job's; else they are kept."
+    ),
+)
 
-def log_options(command: F) -> F:
-    """`--log-level` and `--log-format`, for what runs as a service."""
-    command = click.option(
-        "--log-format",
-        type=click.Choice(["auto", "json", "text"]),
-        default="auto",
-        show_default=True,
-        envvar="POCKET3D_LOG_FORMAT",
-        show_envvar=True,
-        help="Write the log as text or as JSON lines; auto is text on a terminal.",
-    )(command)
-    return click.option(
+#: For what runs as a service.
+log_options = together(
+    click.option(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),
         default="info",
@@ -178,39 +182,76 @@ def log_options(command: F) -> F:
         envvar="POCKET3D_LOG_LEVEL",
         show_envvar=True,
         help="Log what is at least so important.",
-    )(command)
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(["auto", "json", "text"]),
+        default="auto",
+        show_default=True,
+        envvar="POCKET3D_LOG_FORMAT",
+        show_envvar=True,
+        help="Write the log as text or as JSON lines; auto is text on a terminal.",
+    ),
+)
 
 
 def set_option(part: str) -> Callable[[F], F]:
     """`--set field=value`, for one part's settings."""
-
-    def add(command: F) -> F:
-        return click.option(
-            "--set",
-            "pairs",
-            multiple=True,
-            metavar="FIELD=VALUE",
-            help=f"Change one of the {part}'s settings; POCKET3D_{part.upper()}_<FIELD> does the same.",
-        )(command)
-
-    return add
+    return click.option(
+        "--set",
+        "pairs",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help=f"Change one of the {part}'s settings; POCKET3D_{part.upper()}_<FIELD> does the same.",
+    )
 
 
-def job_argument(command: F) -> F:
-    """`JOB_ID`, checked."""
-    return click.argument("job_id", callback=check_job_ids)(command)
+models_option = click.option(
+    "--models",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="POCKET3D_MODELS",
+    show_envvar=True,
+    help="Add the adapters of this models.yaml to the built-in ones.",
+)
+
+devices_option = click.option(
+    "--devices",
+    default="auto",
+    show_default=True,
+    envvar="POCKET3D_DEVICES",
+    show_envvar=True,
+    metavar="SPEC",
+    help="Use these devices: auto, nvml, fixed:24576,12288 (simulated), cpu:8192 (sizes in MB); joined by +.",
+)
+
+#: Of an agent, alone or under `up`.
+agent_options = together(
+    click.option(
+        "--agent-id",
+        envvar="POCKET3D_AGENT_ID",
+        show_envvar=True,
+        help="Name the agent with one subject token.  [default: the host's name]",
+    ),
+    devices_option,
+    models_option,
+    click.option(
+        "--memory-buffer",
+        type=click.IntRange(min=0),
+        metavar="MB",
+        envvar="POCKET3D_MEMORY_BUFFER",
+        help="Keep so many MB free on every device.  [default: 1024 on GPUs, 0 on others]",
+    ),
+)
 
 
 def check_job_ids(_: click.Context, __: click.Parameter, value: Any) -> Any:
     """Refuse what is no job id."""
-    from pocket3d.contracts.subjects import JOB_ID_PATTERN
-
     for each in [value] if isinstance(value, str) else value:
         if not JOB_ID_PATTERN.fullmatch(each):
             raise click.BadParameter(f"{each!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -")
     return value
 
 
-def job_arguments(command: F) -> F:
-    """`JOB_ID...`, at least one, checked."""
-    return click.argument("job_ids", nargs=-1, required=True, callback=check_job_ids, metavar="JOB_ID...")(command)
+job_argument = click.argument("job_id", callback=check_job_ids)
+#: At least one.
+job_arguments = click.argument("job_ids", nargs=-1, required=True, callback=check_job_ids, metavar="JOB_ID...")

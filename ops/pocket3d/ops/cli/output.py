@@ -1,14 +1,22 @@
-"""What commands print: JSON as on the wire, or plain aligned text."""
+"""What commands print: JSON as on the wire, or plain aligned text; and where they write a job's files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
+from pocket3d.bus.client import JobHandle
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.messages import JobError, Result, Status
+
+from .errors import CliError
+
+_OWN = "Pocket3DStudio's own, no weights"
+#: Of a cell in a list; `pocket3d adapters show` has the whole text.
+_CELL_CHARS = 48
 
 
 def print_json(message: Any) -> None:
@@ -97,3 +105,63 @@ def _error(error: JobError | None) -> str | None:
         return None
     where = f" ({error.field})" if error.field else ""
     return f"{error.code}{where}: {error.message}"
+
+
+async def tell_result(job: JobHandle, result: Result, download: Path | None, *, overwrite: bool, as_json: bool) -> None:
+    """Print a result and, if it succeeded and `download` names a folder, write its files.
+
+    Raises:
+        CliError: as `write_files`.
+    """
+    if as_json:
+        print_json(result)
+    else:
+        print_result(result)
+    if download is not None and result.status == "succeeded":
+        await write_files(job, download, overwrite=overwrite, as_json=as_json)
+
+
+async def write_files(job: JobHandle, directory: Path, *, overwrite: bool, as_json: bool) -> None:
+    """Write the files of a job that succeeded and print where they are, to stderr beside JSON.
+
+    Raises:
+        CliError: a file of that name is there already, or the directory cannot be written to.
+    """
+    try:
+        paths = await job.download(directory, overwrite=overwrite)
+    except FileExistsError as error:
+        raise CliError(str(error), hint="--overwrite replaces it") from error
+    except OSError as error:
+        raise CliError(f"cannot write to {directory / job.job_id}: {error.strerror or error}") from error
+    for path in paths:
+        click.echo(f"wrote {path}", err=as_json)
+
+
+def licence_cells(terms: Mapping[str, Any] | None, source: str) -> tuple[str | None, str | None, str]:
+    """For a list: commercial use, territory, licence of code and weights."""
+    if terms is None:
+        return None, None, _OWN if source == "built-in" else "not stated"
+    code, weights = str(terms["code"]), terms.get("weights")
+    texts = _cut(code) if weights in (None, code) else f"{_cut(code)}; weights {_cut(str(weights))}"
+    asked = " (to be accepted)" if terms.get("requires_acceptance") else ""
+    commercial = "yes" if terms.get("commercial_use", True) else "no"
+    territory = terms.get("territory")
+    return commercial, None if territory is None else _cut(str(territory)), texts + asked
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _CELL_CHARS else f"{text[: _CELL_CHARS - 1]}…"
+
+
+def licence_fields(terms: Mapping[str, Any] | None, source: str) -> list[tuple[str, Any]]:
+    """The whole of it, a field a line."""
+    if terms is None:
+        return [("licence", _OWN if source == "built-in" else "not stated")]
+    return [
+        ("licence of the code", terms["code"]),
+        ("licence of the weights", terms.get("weights") or "no weights"),
+        ("commercial use", "yes" if terms.get("commercial_use", True) else "no"),
+        ("territory", terms.get("territory") or "no restriction stated"),
+        ("terms", terms.get("url")),
+        ("to be accepted", "accept_license: true in models.yaml" if terms.get("requires_acceptance") else None),
+    ]

@@ -17,12 +17,11 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.messages import JobError, Result, Status
 
 from ..exit_codes import Exit, of_status
-from ..inputs import InputError, LocalFile, local_files, parse_inputs
+from ..inputs import InputError, LocalFile, local_files, parse_inputs, with_files
 from ..progress_view import follow, renderer
-from .download import download_options, write_files
 from .errors import CliError, runs
-from .options import Target, connects, json_option, wait_option
-from .output import print_json, print_result, print_status
+from .options import Target, connects, download_options, json_option, wait_option
+from .output import print_json, print_status, tell_result
 
 #: How long a submit without --wait looks for the coordinator's first word, seconds.
 _FIRST_WORD_S = 2.0
@@ -124,12 +123,20 @@ async def command(
             )
         except JobRefused as error:
             if as_json and (wait or download):
-                print_json(_rejected(job_id, feature, error))
+                # In the wire's form of a rejection, so that scripts read one form.
+                told = JobError(code=error.code.value, message=error.message, field=error.field)
+                print_json(Result(job_id=job_id, feature=feature, status="rejected", error=told))
             raise
-        if wait or download:
-            await _wait(client, job, feature, timeout, download, overwrite, as_json, progress)
-        else:
+        if not (wait or download):
             await _first_word(client, job, feature, as_json, doubtful=schemas is None)
+            return
+        shown = progress if progress is not None else not as_json
+        async with renderer("auto" if shown else "none") as show:
+            result = await follow(job, show, timeout)
+        await tell_result(job, result, download, overwrite=overwrite, as_json=as_json)
+        if result.error:
+            await _hint(client, feature, result.error)
+        raise click.exceptions.Exit(int(of_status(result.status)))
 
 
 def _metadata(pairs: tuple[str, ...]) -> dict[str, Any] | None:
@@ -167,18 +174,12 @@ async def _upload_others(client: Client, values: dict[str, Any]) -> dict[str, An
     for path in local_files(values):
         if not path.is_file():
             raise CliError(f"no file {str(path)!r}", Exit.USAGE, hint="name a file that is there, or write key:=JSON")
-
-    def plain(key: str, value: Any) -> Any:
-        if isinstance(value, list):
-            return [plain(key, each) for each in value]
-        return value.path if isinstance(value, LocalFile) else value
-
     given: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, LocalFile) and not key.endswith(("_path", "_paths")):
             given[key] = await client.upload(value.path)
         else:
-            given[key] = plain(key, value)
+            given[key] = with_files(value, lambda path: path)
     return given
 
 
@@ -219,30 +220,6 @@ async def _first_word(client: Client, job: JobHandle, feature: str, as_json: boo
         raise click.exceptions.Exit(int(of_status(status.status)))
 
 
-async def _wait(
-    client: Client,
-    job: JobHandle,
-    feature: str,
-    timeout: float | None,
-    download: Path | None,
-    overwrite: bool,
-    as_json: bool,
-    progress: bool | None,
-) -> None:
-    wanted = progress if progress is not None else not as_json
-    async with renderer("auto" if wanted else "none") as show:
-        result = await follow(job, show, timeout)
-    if as_json:
-        print_json(result)
-    else:
-        print_result(result)
-    if download is not None and result.status == "succeeded":
-        await write_files(job, download, overwrite=overwrite, as_json=as_json)
-    if result.error:
-        await _hint(client, feature, result.error)
-    raise click.exceptions.Exit(int(of_status(result.status)))
-
-
 async def _hint(client: Client, feature: str, error: JobError) -> None:
     """What to do about a failure, where we know something."""
     if error.code == "unknown_feature":
@@ -257,13 +234,3 @@ async def _hint(client: Client, feature: str, error: JobError) -> None:
         click.echo("hint: `pocket3d agents` shows who is there and with how much memory", err=True)
     elif error.code == "adapter_unavailable":
         click.echo("hint: `pocket3d doctor` tells why adapters of this machine are not available", err=True)
-
-
-def _rejected(job_id: str, feature: str, error: JobRefused) -> Result:
-    """The wire's form of a rejection that was made here, so that scripts read one form."""
-    return Result(
-        job_id=job_id,
-        feature=feature,
-        status="rejected",
-        error=JobError(code=error.code.value, message=error.message, field=error.field),
-    )

@@ -82,7 +82,7 @@ class EmbeddedSystem:
             await self._server.start()
             await self._start_parts(declared)
             await self.unless_failed(self.agent.until_ready())
-            await self.until_known([each.spec.adapter_id for each in declared])
+            await self.unless_failed(self.until_known([each.spec.adapter_id for each in declared]))
         except BaseException:
             await self.stop()
             raise
@@ -103,18 +103,17 @@ class EmbeddedSystem:
             work_dir=self._folder / "agent" / "lives",
             settings=AgentSettings(drain_timeout_s=self._drain_s, leave_bound_s=_LEAVE_S),
         )
-        never = asyncio.Event()
-        self._part("server", keep_server(self._server, self._stopping.is_set))
-        self._part("coordinator", coordinator.run(self._stopping))
-        self._part("agent", self.agent.run(never))
+        works = {
+            "server": keep_server(self._server, self._stopping.is_set),
+            "coordinator": coordinator.run(self._stopping),
+            "agent": self.agent.run(asyncio.Event()),
+        }
+        self._parts = {name: asyncio.ensure_future(work) for name, work in works.items()}
 
     async def _connect(self, name: str) -> JetStreamBus:
         bus = await JetStreamBus.connect(ConnectOptions(servers=(self._server.url,), name=name, wait_s=_CONNECT_S))
         self._buses.append(bus)
         return bus
-
-    def _part(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self._parts[name] = asyncio.ensure_future(work)
 
     @property
     def url(self) -> str:
@@ -124,20 +123,17 @@ class EmbeddedSystem:
     async def declare(self, declared: Sequence[DeclaredAdapter]) -> list[AdapterDescription]:
         """Take further adapters; returns what they are, once the coordinator knows them."""
         described: list[AdapterDescription] = await self.unless_failed(self.agent.declare(declared))
-        await self.until_known([each.adapter_id for each in described])
+        await self.unless_failed(self.until_known([each.adapter_id for each in described]))
         return described
 
     async def until_known(self, adapter_ids: Sequence[str]) -> None:
         """Wait until the leading coordinator knows this agent, and these adapters of it."""
-        await self.unless_failed(self._poll_known(set(adapter_ids)))
-
-    async def _poll_known(self, adapter_ids: set[str]) -> None:
         mine = self.agent.identity.incarnation
         while True:
             try:
                 for advert in (await self.client.agents()).agents:
                     offered = {offer.adapter_id for offer in advert.adapters or []}
-                    if advert.incarnation == mine and offered >= adapter_ids:
+                    if advert.incarnation == mine and offered.issuperset(adapter_ids):
                         return
             except (BusError, ClientError) as error:
                 log.debug("the system is not ready yet; asking again", error=str(error))

@@ -51,7 +51,6 @@ class PipInstall(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One call of the environment's pip."""
 
     requirements: tuple[str, ...]
-    no_dependencies: bool = False
     #: Built with what is in the environment (its torch) rather than with fresh build requirements.
     no_isolation: bool = False
     #: The versions that this call installed of what it names are kept by all later calls.
@@ -59,8 +58,7 @@ class PipInstall(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     def arguments(self) -> list[str]:
         """What is given to `pip install`. A requirement that begins with a dash is an option with its value."""
-        words = ["--no-deps"] if self.no_dependencies else []
-        words += ["--no-build-isolation"] if self.no_isolation else []
+        words = ["--no-build-isolation"] if self.no_isolation else []
         for each in self.requirements:
             words += shlex.split(each) if each.startswith("-") else [each]
         return words
@@ -115,8 +113,6 @@ class Facts(NamedTuple):
     compiler: bool
     nvcc: bool
     free_mb: int
-    #: A login of the hub was found.
-    hub_token: bool
     #: Stamps of the steps that were done: name -> key.
     stamps: Mapping[str, str] = {}
     #: Names of the steps whose result is (still) there, where one can look: environment, code, weights.
@@ -140,11 +136,7 @@ def steps(recipe: Recipe, folder: Path, python: str) -> dict[str, Step]:
     packages = (
         ("torch", PipInstall(requirements=_filled(recipe.torch, root), pins=True)),
         ("packages", PipInstall(requirements=_filled(recipe.requirements, root))),
-        (
-            "packages without dependencies",
-            PipInstall(requirements=_filled(recipe.requirements_without_dependencies, root), no_dependencies=True),
-        ),
-        ("compiled packages", PipInstall(requirements=_sources(recipe, folder), no_isolation=True)),
+        ("compiled packages", PipInstall(requirements=_filled(recipe.compiled, root), no_isolation=True)),
     )
     found |= {name: step for name, step in packages if step.requirements}
     for weights in recipe.weights:
@@ -162,7 +154,8 @@ def plan(recipe: Recipe, folder: Path, facts: Facts) -> list[Planned]:
     for name, step in steps(recipe, folder, facts.python or f"python{recipe.python[0]}").items():
         if isinstance(step, (MakeVenv, PipInstall)):
             # What is installed stands on what was installed before it, and on code that it may be built from.
-            key = _digest(step, chain, code if isinstance(step, PipInstall) and _from(step, folder) else "")
+            from_code = isinstance(step, PipInstall) and any(str(folder) in each for each in step.requirements)
+            key = _digest(step, chain, code if from_code else "")
             done = chain_done and facts.stamps.get(name) == key
             done = done and (name in facts.present or not isinstance(step, MakeVenv))
             chain, chain_done = key, done
@@ -210,10 +203,6 @@ def needs(recipe: Recipe, planned: Sequence[Planned], facts: Facts) -> list[Need
         more = f" and {unknown} of a size not stated" if unknown else ""
         text = f"disk: {size} MB of weights{more}, torch and other packages besides; {facts.free_mb} MB are free there"
         found.append(Need(text, blocking=size > facts.free_mb))
-    for each in fetched:
-        if each.gated:
-            login = "a login was found" if facts.hub_token else "log in: set HF_TOKEN, or run `hf auth login`"
-            found.append(Need(f"accept the terms at https://huggingface.co/{each.repository} once; {login}"))
     found += [Need(note) for note in recipe.notes]
     return sorted(found, key=lambda need: not need.blocking)
 
@@ -231,14 +220,9 @@ def license_need(terms: Mapping[str, Any] | None, accepted: bool) -> Need | None
 
 def entry(recipe: Recipe, folder: Path, *, accepted: bool) -> dict[str, Any]:
     """The adapter's entry in `models.yaml`. The class is known by the id."""
-    root = str(folder)
     found: dict[str, Any] = {"python": str(environment_python(folder))}
-    if recipe.path:
-        found["path"] = [_fill(each, root) if "{root}" in each else str(folder / each) for each in recipe.path]
-    if recipe.env:
-        found["env"] = {name: _fill(value, root) for name, value in recipe.env.items()}
-    if recipe.config:
-        found["config"] = _fill(recipe.config, root)
+    stated = {"path": recipe.path, "env": recipe.env, "config": recipe.config}
+    found.update({name: _fill(value, str(folder)) for name, value in stated.items() if value})
     if accepted:
         found["accept_license"] = True
     return found
@@ -255,18 +239,6 @@ def chosen(name: str, catalogue: Iterable[BuiltinAdapter], recipes: Mapping[str,
     entries = list(catalogue)
     by_id = [each for each in entries if each.adapter_id == name]
     return by_id or [each for each in entries if each.recipe is not None and recipes[each.recipe].name == name]
-
-
-def _sources(recipe: Recipe, folder: Path) -> tuple[str, ...]:
-    """A compiled package is a requirement, or a folder of a checkout."""
-    tops = {checkout.folder for checkout in recipe.checkouts}
-    return tuple(
-        str(folder / each) if Path(each).parts[0] in tops else _fill(each, str(folder)) for each in recipe.compiled
-    )
-
-
-def _from(step: PipInstall, folder: Path) -> bool:
-    return any(str(folder) in each for each in step.requirements)
 
 
 def _filled(texts: tuple[str, ...], root: str) -> tuple[str, ...]:

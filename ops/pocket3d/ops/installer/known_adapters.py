@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -54,7 +55,7 @@ class KnownAdapter(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-class _Found(msgspec.Struct, frozen=True, kw_only=True):
+class _Found(NamedTuple):
     """Before anybody was asked."""
 
     adapter: ConfiguredAdapter
@@ -82,20 +83,12 @@ async def known_adapters(models: Path | None) -> list[KnownAdapter]:
 
     found = await asyncio.to_thread(_find, models)
     described = await describe_adapters(
-        [DeclaredAdapter(spec=_describable(each), python=each.adapter.python, env=each.adapter.env) for each in found]
+        [DeclaredAdapter(spec=each.adapter.spec, python=each.adapter.python, env=each.adapter.env) for each in found]
     )
     return [
         KnownAdapter(adapter=each.adapter, source=each.source, about=about, reason=each.reason or about.reason)
         for each, about in zip(found, described, strict=True)
     ]
-
-
-def _describable(found: _Found) -> AdapterSpec:
-    """What is not configured yet is described all the same, whatever its terms: that starts nothing."""
-    spec = found.adapter.spec
-    if found.source != "recipe":
-        return spec
-    return msgspec.structs.replace(spec, accept_license=True)
 
 
 def _find(models: Path | None) -> list[_Found]:
@@ -108,21 +101,24 @@ def _find(models: Path | None) -> list[_Found]:
     for adapter in config.declared:
         adapter_id = adapter.spec.adapter_id
         plain = registered.get(adapter_id) == adapter
-        found.append(_Found(adapter=adapter, source=_source(adapter_id, plain, packages), reason=off))
+        found.append(_Found(adapter, _source(adapter_id, plain, packages), off))
     named = {each.adapter.spec.adapter_id for each in found}
     dropped = "not registered: models.yaml says builtins: false"
     for adapter_id, adapter in registered.items():
         if adapter_id not in named:
-            found.append(_Found(adapter=adapter, source=_source(adapter_id, True, packages), reason=dropped))
+            found.append(_Found(adapter, _source(adapter_id, True, packages), dropped))
     for entry in catalogue():
         if entry.adapter_id not in named and entry.adapter_id not in registered:
-            spec = AdapterSpec(adapter_id=entry.adapter_id, class_path=entry.class_path, feature=entry.feature)
+            # It is described all the same, whatever its terms: that starts nothing.
+            spec = AdapterSpec(
+                adapter_id=entry.adapter_id, class_path=entry.class_path, feature=entry.feature, accept_license=True
+            )
             reason = f"not configured: pocket3d adapters install {entry.adapter_id}"
-            found.append(_Found(adapter=ConfiguredAdapter(spec=spec), source="recipe", reason=reason))
+            found.append(_Found(ConfiguredAdapter(spec=spec), "recipe", reason))
     for one in installed:
         if one.problem is not None:
             spec = AdapterSpec(adapter_id=one.adapter_id, class_path=one.class_path)
-            found.append(_Found(adapter=ConfiguredAdapter(spec=spec), source=one.package, reason=one.problem))
+            found.append(_Found(ConfiguredAdapter(spec=spec), one.package, one.problem))
     return found
 
 

@@ -70,7 +70,6 @@ def look(recipe: Recipe, folder: Path, python: str | None, environ: Mapping[str,
     there = folder
     while not there.exists():
         there = there.parent
-    home = Path(environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     return Facts(
         python=found[0] if found else None,
         python_version=found[1] if found else None,
@@ -78,9 +77,8 @@ def look(recipe: Recipe, folder: Path, python: str | None, environ: Mapping[str,
         compiler=any(shutil.which(name) for name in ("c++", "g++", "clang++")),
         nvcc=shutil.which("nvcc") is not None or bool(environ.get("CUDA_HOME")),
         free_mb=shutil.disk_usage(there).free // (1024 * 1024),
-        hub_token=bool(environ.get("HF_TOKEN")) or (home / "token").is_file(),
         stamps=_stamps(folder),
-        present=_present(recipe, folder),
+        present=frozenset(name for name, step in steps(recipe, folder, "python").items() if _is_there(step, folder)),
     )
 
 
@@ -107,10 +105,6 @@ def _stamps(folder: Path) -> dict[str, str]:
     except (OSError, msgspec.DecodeError):
         # None yet, or written by hand: then nothing counts as done, and is done again.
         return {}
-
-
-def _present(recipe: Recipe, folder: Path) -> frozenset[str]:
-    return frozenset(name for name, step in steps(recipe, folder, "python").items() if _is_there(step, folder))
 
 
 def _is_there(step: Step, folder: Path) -> bool:
@@ -148,12 +142,15 @@ class Installer:
                 self._tell(f"{where}: done before")
                 continue
             self._tell(f"{where}: {each.step.says()}")
-            self._forget(each.name)
+            # What is being done again is not done while it is.
+            stamps = _stamps(self._folder)
+            if stamps.pop(each.name, None) is not None:
+                self._write(stamps)
             try:
                 self._perform(each.step)
             except InstallError as error:
                 raise InstallError(f"step {number} of {len(planned)}, {each.name}: {error}") from error
-            self._stamp(each.name, each.key)
+            self._write({**stamps, each.name: each.key})
 
     def _perform(self, step: Step) -> None:
         if isinstance(step, MakeVenv):
@@ -253,15 +250,6 @@ class Installer:
         kept["PATH"] = os.pathsep.join((str(Path(self._python).parent), kept.get("PATH", "")))
         # Nobody is there to type a password: a private repository is an error.
         return {**kept, "GIT_TERMINAL_PROMPT": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
-
-    def _stamp(self, name: str, key: str) -> None:
-        self._write({**_stamps(self._folder), name: key})
-
-    def _forget(self, name: str) -> None:
-        """What is being done again is not done while it is."""
-        stamps = _stamps(self._folder)
-        if stamps.pop(name, None) is not None:
-            self._write(stamps)
 
     def _write(self, stamps: Mapping[str, str]) -> None:
         written = self._folder / f"{_STAMPS}.new"

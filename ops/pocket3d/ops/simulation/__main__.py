@@ -6,8 +6,7 @@ import argparse
 import os
 import sys
 
-from .report import describe, describe_failure
-from .run import Outcome, run_seed, run_seeds
+from .run import describe, describe_failure, run_seed, run_seeds
 from .shapes import shape_of
 
 
@@ -26,14 +25,10 @@ def main() -> int:
             return 1
         print(f"seed {options.seed} is fine: {outcome.results}, at rest after {outcome.seconds:.1f} virtual seconds")
         return 0
-    summary = run_seeds(range(options.first, options.first + options.seeds), options.processes, _tell_failure)
+    seeds = range(options.first, options.first + options.seeds)
+    summary = run_seeds(seeds, options.processes, lambda text: print(text, flush=True))
     print(describe(summary))
     return 1 if summary.failed else 0
-
-
-def _tell_failure(outcome: Outcome) -> None:
-    if outcome.wrong:
-        print(describe_failure(outcome), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from pocket3d.bus.memory import MemoryBus
-from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.memory.subscription import MemorySubscription
 from pocket3d.bus.port import (
     Append,
@@ -23,7 +22,7 @@ from pocket3d.bus.port import (
     OutcomeUnknown,
 )
 
-from .network import Link, Pending, refuse, settle
+from .network import Link, refuse, settle
 from .pulls import Pulls, SimulatedConsumption
 
 T = TypeVar("T")
@@ -39,14 +38,14 @@ class SimulatedBus(MemoryBus):
     """One connection of one life of a process.
 
     Args:
-        server: the server, which never forgets.
-        link: what lies between.
+        link: what lies between it and the server.
         pulls: the server's account of who wants messages of which consumer.
     """
 
-    def __init__(self, server: MemoryServer, link: Link, pulls: Pulls) -> None:
-        super().__init__(server)
+    def __init__(self, link: Link, pulls: Pulls) -> None:
+        super().__init__(link.network.server)
         self.link = link
+        link.callbacks = self._callbacks
         self._pulls = pulls
 
     # -- the connection
@@ -55,15 +54,6 @@ class SimulatedBus(MemoryBus):
     def connected(self) -> bool:
         """What the client library believes."""
         return self.link.connected
-
-    def on_connection(self, callback: Callable[[bool], None]) -> None:
-        """As `Bus.on_connection`."""
-        self.link.callbacks.append(callback)
-
-    def off_connection(self, callback: Callable[[bool], None]) -> None:
-        """Call it no more."""
-        if callback in self.link.callbacks:
-            self.link.callbacks.remove(callback)
 
     async def _ask(self, operation: Callable[[], T], *, timeout: float = 5.0, write: Append | None = None) -> T:
         network = self.link.network
@@ -88,9 +78,10 @@ class SimulatedBus(MemoryBus):
             if not self.server.publish(msg):
                 unheard()
 
-        if not self.link.network.loses():
+        network = self.link.network
+        if not network.loses():
             self.link.there(hand_on, subject=msg.subject)
-        if not msg.reply and self.link.network.repeats():
+        if not msg.reply and network.strikes(network.faults.duplicate):
             self.link.there(hand_on, subject=msg.subject)
 
     async def request(
@@ -98,17 +89,17 @@ class SimulatedBus(MemoryBus):
     ) -> Msg:
         """As `Bus.request`."""
         self._may_send(data, headers)
-        pending = Pending(self.link, timeout)
-        inbox = _Inbox(f"_INBOX.{self.server.number()}", self.link, pending.future)
+        future = self.link.pending()
+        inbox = _Inbox(f"_INBOX.{self.server.number()}", self.link, future)
         if not self.link.network.loses_answer(subject, data):
             self.server.listen(inbox)
         nobody = NoResponders(f"nobody listens on {subject}")
         self._send(
             Msg(subject, bytes(data), dict(headers or {}), inbox.subject),
-            lambda: self.link.back(refuse, pending.future, nobody),
+            lambda: self.link.back(refuse, future, nobody),
         )
         try:
-            answer: Msg = await pending.outcome()
+            answer: Msg = await self.link.outcome(future, timeout)
             return answer
         finally:
             self.server.unlisten(inbox)
@@ -188,11 +179,9 @@ class _Subscription(MemorySubscription):
 
     @property
     def listening(self) -> bool:
-        """True while the server would send to it."""
         return self._link.open
 
     def deliver(self, msg: Msg) -> None:
-        """Send a message on its way to the handler."""
         self._link.back(super().deliver, msg, subject=msg.subject, sender=self._link.network.sender)
 
 
@@ -208,9 +197,7 @@ class _Inbox:
 
     @property
     def listening(self) -> bool:
-        """True while the server would send to it."""
         return self._link.open
 
     def deliver(self, msg: Msg) -> None:
-        """Send the answer on its way."""
         self._link.back(settle, self._future, msg)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 from pocket3d.bus.port import BusError
 from pocket3d.contracts.api import EmptyRequest, LoadRequest
 from pocket3d.contracts.codec import encode
 
 from .members import Agent, Coordinator
+from .process import Process
 from .workload import ADAPTERS
 from .world import World
 
-Member = Agent | Coordinator
+P = TypeVar("P", bound=Process)
 
 #: A killed process is started again within so long, seconds.
-_BACK_S = {"coordinator": (0.5, 8.0), "agent": (0.5, 10.0)}
+_BACK_S = (0.5, 10.0)
 _SERVER_AWAY_S = 6.0
 #: Somebody's clock is set forward or back, seconds.
 _JUMPS_S = (-90.0, -5.0, 5.0, 3600.0)
@@ -46,10 +47,10 @@ class Chaos:
         faults = self._faults
         kinds: list[tuple[float, Callable[[], None]]] = [
             (faults.server_restart_s, self.restart_server),
-            (faults.coordinator_crash_s, self._crash_coordinator),
-            (faults.coordinator_pause_s, self._pause_coordinator),
-            (faults.agent_crash_s, self._crash_agent),
-            (faults.agent_pause_s, self._pause_agent),
+            (faults.coordinator_crash_s, lambda: self._crash_one(self.world.coordinators)),
+            (faults.coordinator_pause_s, lambda: self._pause_one(self.world.coordinators)),
+            (faults.agent_crash_s, lambda: self._crash_one(self.world.agents)),
+            (faults.agent_pause_s, lambda: self._pause_one(self.world.agents)),
             (faults.link_cut_s, self._cut_link),
             (faults.worker_crash_s, self._crash_worker),
             (faults.clock_jump_s, self._jump_clock),
@@ -63,10 +64,9 @@ class Chaos:
                 if at >= faults.until_s:
                     break
                 self.world.network.later(at, fault)
-        if not faults.until_s:
-            return
-        self.world.network.later(faults.until_s, self._calm)
-        self.world.network.later(faults.until_s + _STRAGGLERS_S, self._calm)
+        if faults.until_s:
+            self.world.network.later(faults.until_s, self._calm)
+            self.world.network.later(faults.until_s + _STRAGGLERS_S, self._calm)
 
     def _calm(self) -> None:
         """Faults stop: what was taken is given back."""
@@ -80,11 +80,12 @@ class Chaos:
         left = max(self._faults.until_s - self.world.loop.time(), 0.1)
         return min(self._rng.uniform(0.2, longest), left)
 
-    def strike(self, kind: str, agent: Agent | None = None) -> None:
-        """Count the states of the jobs that a fault strikes: all of the leader's, or those on one agent."""
+    def strike(self, kind: str, victim: Process | None = None) -> None:
+        """Count the states of the jobs that a fault strikes: those on one agent, else all of the leader's."""
+        agent = victim if isinstance(victim, Agent) else None
         world = self.world
         world.faults[kind] += 1
-        world.note(kind if agent is None else f"{kind} ({agent.process.name})")
+        world.note(kind if agent is None else f"{kind} ({agent.name})")
         leader = world.leader()
         if leader is None:
             world.struck[kind, "no leader"] += 1
@@ -102,69 +103,48 @@ class Chaos:
             self.world.network.stop_server(self._left_s(_SERVER_AWAY_S))
 
     def _cut_link(self) -> None:
-        everybody: list[Member] = [*self.world.agents, *self.world.coordinators]
-        whole = [each for each in _awake(everybody) if each.process.host.reachable]
+        whole = [each for each in _awake(self._everybody) if each.host.reachable]
         if whole:
             victim = self._rng.choice(whole)
-            agent = victim if isinstance(victim, Agent) else None
-            self.strike("agent link cut" if agent is not None else "coordinator link cut", agent)
-            victim.process.host.cut(self._left_s(self._faults.cut_max_s))
+            self.strike(f"{'agent' if isinstance(victim, Agent) else 'coordinator'} link cut", victim)
+            victim.host.cut(self._left_s(self._faults.cut_max_s))
 
     # -- processes
 
-    def _crash_coordinator(self) -> None:
-        living = _awake(self.world.coordinators)
-        if living:
-            coordinator = self._rng.choice(living)
-            self.strike(f"{'leader' if coordinator.leading else 'standby'} crash")
-            self.crash(coordinator, self._rng.uniform(*_BACK_S["coordinator"]))
+    @property
+    def _everybody(self) -> list[Process]:
+        return [*self.world.agents, *self.world.coordinators]
 
-    def crash(self, member: Member, back_after_s: float) -> None:
+    def _crash_one(self, members: Sequence[Process]) -> None:
+        living = _awake(members)
+        if living:
+            victim = self._rng.choice(living)
+            self.strike(f"{_role(victim)} crash", victim)
+            self.crash(victim, self._rng.uniform(*_BACK_S))
+
+    def crash(self, member: Process, back_after_s: float) -> None:
         """Kill a process; it is started again after a while."""
         member.kill()
-        self._start_again(member, back_after_s)
+        self.world.network.later(back_after_s, member.start)
 
-    def _start_again(self, member: Member, after_s: float) -> None:
-        def back() -> None:
-            if not member.process.alive:
-                member.start()
-
-        self.world.network.later(after_s, back)
-
-    def _pause_coordinator(self) -> None:
-        living = _awake(self.world.coordinators)
+    def _pause_one(self, members: Sequence[Process]) -> None:
+        living = _awake(members)
         if living:
-            coordinator = self._rng.choice(living)
-            self.strike(f"{'leader' if coordinator.leading else 'standby'} pause")
-            coordinator.process.pause(self._left_s(self._faults.pause_max_s))
-
-    def _crash_agent(self) -> None:
-        living = _awake(self.world.agents)
-        if living:
-            agent = self._rng.choice(living)
-            self.strike("agent crash", agent)
-            self.crash(agent, self._rng.uniform(*_BACK_S["agent"]))
-
-    def _pause_agent(self) -> None:
-        living = _awake(self.world.agents)
-        if living:
-            agent = self._rng.choice(living)
-            self.strike("agent pause", agent)
-            agent.process.pause(self._left_s(self._faults.pause_max_s))
+            victim = self._rng.choice(living)
+            self.strike(f"{_role(victim)} pause", victim)
+            victim.pause(self._left_s(self._faults.pause_max_s))
 
     def _crash_worker(self) -> None:
-        agents = [a for a in self.world.agents if a.process.alive and a.workers is not None and a.workers.workers]
+        agents = [(each, each.workers) for each in self.world.agents if each.workers and each.workers.workers]
         if agents:
-            agent = self._rng.choice(agents)
+            agent, workers = self._rng.choice(agents)
             self.strike("worker crash", agent)
-            assert agent.workers is not None
-            agent.workers.crash_one()
+            workers.crash_one()
 
     def _jump_clock(self) -> None:
-        everybody: list[Member] = [*self.world.agents, *self.world.coordinators]
-        victim = self._rng.choice(everybody)
-        victim.process.wall_offset += self._rng.choice(_JUMPS_S)
-        self.strike("clock jump", victim if isinstance(victim, Agent) else None)
+        victim = self._rng.choice(self._everybody)
+        victim.wall_offset += self._rng.choice(_JUMPS_S)
+        self.strike("clock jump", victim)
 
     # -- devices and operators
 
@@ -177,18 +157,17 @@ class Chaos:
             self.world.faults["foreign memory"] += 1
 
     def _operate(self) -> None:
-        living = [agent for agent in _awake(self.world.agents) if agent.service is not None]
+        living = [(each, each.service) for each in _awake(self.world.agents) if each.service is not None]
         if not living:
             return
-        agent = self._rng.choice(living)
-        adapter = encode(LoadRequest(adapter_id=self._rng.choice(ADAPTERS).adapter_id))
+        agent, service = self._rng.choice(living)
+        adapter = encode(LoadRequest(adapter_id=self._rng.choice(list(ADAPTERS))))
         verb = self._rng.choice(("load", "load", "unload", "drain", "leave"))
         self.strike(f"operator: {verb}", agent)
         if verb == "leave":
             # As the signal does it: it finishes what it has and ends; its supervisor starts it again.
-            agent.on_exit = partial(self._start_again, agent, self._rng.uniform(*_BACK_S["agent"]))
-            assert agent.service is not None
-            agent.process.tell(agent.service.drain)
+            agent.on_exit = partial(self.world.network.later, self._rng.uniform(*_BACK_S), agent.start)
+            agent.tell(service.drain)
         elif verb == "drain":
             self._ask(agent, "drain", encode(EmptyRequest()))
             undrain = partial(self._ask, agent, "undrain", encode(EmptyRequest()))
@@ -201,11 +180,12 @@ class Chaos:
         undoes is asked for still.
         """
         world = self.world
+        subject = world.subjects.agent_control(agent.agent_id, verb)
 
         async def ask() -> None:
             while verb == "undrain" or world.network.faulty:
                 try:
-                    await world.desk.request(world.subjects.agent_control(agent.agent_id, verb), body, timeout=2.0)
+                    await world.people.desk.request(subject, body, timeout=2.0)
                     return
                 except BusError:
                     await asyncio.sleep(_AGAIN_S)
@@ -214,5 +194,9 @@ class Chaos:
         world.people.life.spawn(ask())
 
 
-def _awake(members: Sequence[Any]) -> list[Any]:
-    return [each for each in members if each.process.awake]
+def _role(member: Process) -> str:
+    return ("leader" if member.leading else "standby") if isinstance(member, Coordinator) else "agent"
+
+
+def _awake(members: Sequence[P]) -> list[P]:
+    return [each for each in members if each.awake]

@@ -38,6 +38,7 @@ class Life:
     def __init__(self, loop: VirtualLoop, name: str) -> None:
         self.name = name
         self.alive = True
+        #: While it is, whatever falls due is held back.
         self.paused = False
         #: Callbacks that wait for its resumption; true for those of timers.
         self.held: list[tuple[bool, asyncio.Handle]] = []
@@ -55,10 +56,6 @@ class Life:
         """Start a task of this life."""
         task: asyncio.Task[T] = self.context.run(asyncio.ensure_future, work)
         return task
-
-    def pause(self) -> None:
-        """Hold back whatever falls due from now on."""
-        self.paused = True
 
     def resume(self, *, timers_first: bool) -> None:
         """Do what has been held back.

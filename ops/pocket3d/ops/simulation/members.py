@@ -1,91 +1,68 @@
-"""The members of a simulated system: coordinator and agent processes, each running the real service."""
+"""The members of a simulated system: coordinators and agents, which run the real services, and people."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from pocket3d.bus.port import Append, BusError
+from pocket3d.contracts.api import CancelRequest
 from pocket3d.contracts.clock import Now
-from pocket3d.contracts.subjects import Subjects
+from pocket3d.contracts.codec import encode
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 from pocket3d.coordinator.engine.job import JobRecord
+from pocket3d.coordinator.io.leader_term import LeaderTerm
 from pocket3d.coordinator.service import CoordinatorService
-from pocket3d.coordinator.settings import CoordinatorSettings
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.gpu_agents.engine.effects import Effect
 from pocket3d.gpu_agents.engine.engine import AgentEngine
 from pocket3d.gpu_agents.engine.events import Event
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter
 from pocket3d.gpu_agents.service import AgentService
-from pocket3d.gpu_agents.settings import AgentSettings
 
 from .bus import SimulatedBus
-from .network import Network
 from .process import Process
+from .surroundings import Surroundings
 from .workers import Device, SimulatedProbe, SimulatedWorkers
+from .workload import ADAPTERS, Cancellation, Publication
+
+#: A client that got no answer asks again after so long, seconds; a cancel is given up after so many tries.
+_AGAIN_S = 0.5
+_CANCEL_TRIES = 20
 
 
-class Coordinator:
-    """One coordinator process through all its lives.
+class Coordinator(Process):
+    """One coordinator process through all its lives."""
 
-    Args:
-        process: its process.
-        subjects: names of the namespace.
-        settings: of the service.
-    """
+    service: CoordinatorService | None
 
-    def __init__(self, process: Process, subjects: Subjects, settings: CoordinatorSettings) -> None:
-        self.process = process
-        self._subjects = subjects
-        self._settings = settings
-        self.service: CoordinatorService | None = None
-
-    def start(self) -> None:
-        """Begin a life."""
-        self.process.start(self._main, lambda: None)
-
-    async def _main(self, bus: SimulatedBus) -> None:
-        self.service = service = CoordinatorService(
-            bus,
-            self._subjects,
-            self._settings,
-            coordinator_id=f"{self.process.name}-{self.process.lives}",
-            clock=self.process.now,
-        )
-        await service.run(asyncio.Event())
-
-    def kill(self) -> None:
-        """End it at once."""
-        self.process.kill()
-        self.service = None
+    async def main(self, bus: SimulatedBus) -> None:
+        """Run the service."""
+        name = f"{self.name}-{self.lives}"
+        settings = self.world.shape.coordinator
+        self.service = CoordinatorService(bus, self.world.subjects, settings, coordinator_id=name, clock=self.now)
+        await self.service.run(asyncio.Event())
 
     @property
     def leading(self) -> bool:
         """True while it believes that it leads."""
-        return self.process.alive and self.service is not None and self.service.leading
+        return self.service is not None and self.service.leading
 
     @property
-    def jobs(self) -> Iterable[JobRecord]:
+    def term(self) -> LeaderTerm | None:
+        """Its present leadership."""
+        return self.service.term if self.service is not None else None
+
+    @property
+    def jobs(self) -> list[JobRecord]:
         """The jobs in its engine, for reports; empty on standby."""
-        term = self.service.term if self.service is not None else None
-        return list(term.engine.core.jobs.values()) if term is not None else []
-
-    def check(self) -> None:
-        """Verify what must hold between any two events of its engine.
-
-        Raises:
-            AssertionError: it does not.
-        """
-        term = self.service.term if self.service is not None else None
-        if term is not None:
-            term.engine.check()
+        return list(self.term.engine.core.jobs.values()) if self.term is not None else []
 
     @property
     def epoch(self) -> int:
         """Of its present leadership, for reports."""
-        term = self.service.term if self.service is not None else None
-        return term.engine.core.epoch if term is not None else 0
+        return self.term.engine.core.epoch if self.term is not None else 0
 
 
 class CheckedEngine(AgentEngine):
@@ -102,100 +79,110 @@ class CheckedEngine(AgentEngine):
         return wanted
 
 
-class Agent:
+class Agent(Process):
     """One agent process through all its lives.
 
     Args:
-        process: its process.
+        world: where it runs.
+        name: of the process.
         agent_id: may be that of another process too (two agents with one id).
-        network: virtual time, chance and faults.
-        subjects: names of the namespace.
-        settings: of the service.
-        devices: what it owns, for all its lives.
-        adapters: what it knows.
-        attempts: runs of each job so far, over all agents.
-        pids: gives process ids.
+        specs: the devices that it owns, for all its lives.
         work_dir: folder for its files.
-        checks: whether its engine checks itself after every event.
     """
 
+    service: AgentService | None
+
     def __init__(
-        self,
-        process: Process,
-        agent_id: str,
-        network: Network,
-        subjects: Subjects,
-        settings: AgentSettings,
-        devices: Sequence[DeviceSpec],
-        adapters: Sequence[AdapterDescription],
-        attempts: dict[str, int],
-        pids: Callable[[], int],
-        work_dir: Path,
-        *,
-        checks: bool,
+        self, world: Surroundings, name: str, agent_id: str, specs: Sequence[DeviceSpec], work_dir: Path
     ) -> None:
-        self.process = process
+        super().__init__(world, name)
         self.agent_id = agent_id
-        self._network = network
-        self._subjects = subjects
-        self._settings = settings
-        self._specs = list(devices)
-        self._adapters = {adapter.adapter_id: adapter for adapter in adapters}
-        self._attempts = attempts
-        self._pids = pids
+        self._specs = specs
         self._work_dir = work_dir
-        self._checks = checks
-        self.devices: Mapping[str, Device] = {spec.id: Device(spec, network) for spec in devices}
-        self.service: AgentService | None = None
+        self.devices = {spec.id: Device(spec, world.network) for spec in specs}
         self.workers: SimulatedWorkers | None = None
-        #: Called when it has left by its own doing.
-        self.on_exit: Callable[[], None] = lambda: None
 
-    def start(self) -> None:
-        """Begin a life."""
-        self.process.start(self._main, self._left)
-
-    async def _main(self, bus: SimulatedBus) -> None:
-        self.workers = SimulatedWorkers(
-            self.process, self._network, self._adapters, self.devices, self._attempts, self._pids
-        )
+    async def main(self, bus: SimulatedBus) -> None:
+        """Run the service."""
+        settings = self.world.shape.agent
+        self.workers = SimulatedWorkers(self, self.devices)
         self.service = service = AgentService(
             bus,
-            self._subjects,
+            self.world.subjects,
             self.agent_id,
             devices=self._specs,
             probe=SimulatedProbe(self.devices),
             workers=self.workers,
-            declared=[DeclaredAdapter(spec=AdapterSpec(adapter_id=each, class_path="-")) for each in self._adapters],
+            declared=[DeclaredAdapter(spec=AdapterSpec(adapter_id=each, class_path="-")) for each in ADAPTERS],
             work_dir=self._work_dir,
-            settings=self._settings,
-            describe=self._describe,
-            clock=self.process.now,
+            settings=settings,
+            describe=_describe,
+            clock=self.now,
         )
-        if self._checks:
-            service.engine = CheckedEngine(self._settings, service.identity, self._specs)
+        if self.world.shape.check:
+            service.engine = CheckedEngine(settings, service.identity, self._specs)
         await service.run(asyncio.Event())
-
-    async def _describe(self, declared: Sequence[DeclaredAdapter]) -> list[AdapterDescription]:
-        return [self._adapters[each.spec.adapter_id] for each in declared]
 
     def kill(self) -> None:
         """End it at once: its workers die with it."""
-        self.process.kill()
-        self._after()
-
-    def _left(self) -> None:
-        self._after()
-        self.on_exit()
-
-    def _after(self) -> None:
-        if self.service is not None:
-            self.service.folder.unlock()
-        self.service = None
+        service = self.service
+        super().kill()
+        if service is not None:
+            service.folder.unlock()
         if self.workers is not None:
             self.workers.die()
 
     @property
     def engine(self) -> AgentEngine | None:
         """Of its present life."""
-        return self.service.engine if self.service is not None and self.process.alive else None
+        return self.service.engine if self.service is not None else None
+
+
+async def _describe(declared: Sequence[DeclaredAdapter]) -> list[AdapterDescription]:
+    return [ADAPTERS[each.spec.adapter_id] for each in declared]
+
+
+class People(Process):
+    """Producers and operators."""
+
+    #: Their connection.
+    desk: SimulatedBus
+    #: Publications and cancels that are not settled yet.
+    left = 0
+
+    async def main(self, bus: SimulatedBus) -> None:
+        """Publish and cancel what the workload says."""
+        self.desk = bus
+        publications, cancellations = self.world.workload
+        self.left = len(publications) + len(cancellations)
+        await asyncio.gather(*map(self._publish, publications), *map(self._cancel, cancellations))
+        await asyncio.Event().wait()
+
+    async def _publish(self, publication: Publication) -> None:
+        await asyncio.sleep(publication.at)
+        world = self.world
+        subject = world.subjects.job(publication.priority, publication.feature)
+
+        def store() -> None:
+            seq = world.server.append(Append(subject, publication.data))
+            world.accepted.add(publication.job_id or f"seq{seq}")
+
+        while True:
+            try:
+                await self.desk.link.ask(store, 5.0, extra_s=world.network.write_delay())
+                break
+            except BusError:
+                # A producer that got no answer publishes again, under the same id.
+                await asyncio.sleep(_AGAIN_S)
+        self.left -= 1
+
+    async def _cancel(self, cancellation: Cancellation) -> None:
+        await asyncio.sleep(cancellation.at)
+        body = encode(CancelRequest(job_id=cancellation.job_id, reason="not wanted any more"))
+        for _ in range(_CANCEL_TRIES):
+            try:
+                await self.desk.request(self.world.subjects.api("cancel"), body, timeout=2.0)
+                break
+            except BusError:
+                await asyncio.sleep(_AGAIN_S)
+        self.left -= 1

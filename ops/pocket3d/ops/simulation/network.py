@@ -12,18 +12,38 @@ import random
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import BusError, Conflict, Disconnected, OutcomeUnknown
 
-from .faults import FaultProfile
 from .loop import Life, VirtualLoop
+from .shapes import FaultProfile
 
 T = TypeVar("T")
 
+#: Unix seconds at virtual 0.
+WALL_AT_START = 1_795_000_000.0
+#: Largest message that the server takes, bytes: small, so that limits are met.
+MAX_PAYLOAD = 65_536
 #: One way between a process and the server, seconds.
 _LATENCY_S = (0.0002, 0.003)
 #: Until both ends notice that a link is dead, and until a client is connected again, seconds.
 _NOTICE_S = (0.3, 6.0)
 _RECONNECT_S = (0.05, 2.0)
+
+
+class ServerClock:
+    """The memory server's clock: virtual time, outside of every process."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def time(self) -> float:
+        """Unix seconds."""
+        return WALL_AT_START + self._network.loop.time()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back when that time has come."""
+        return self._network.later(when - self.time(), callback)
 
 
 class Network:
@@ -38,7 +58,8 @@ class Network:
     def __init__(self, loop: VirtualLoop, rng: random.Random, faults: FaultProfile) -> None:
         self.loop = loop
         self.rng = rng
-        self._faults = faults
+        self.faults = faults
+        self.server = MemoryServer(ServerClock(self), max_payload=MAX_PAYLOAD)
         self.server_up = True
         self.links: list[Link] = []
         #: Whose message the server is handing on now.
@@ -61,7 +82,7 @@ class Network:
     @property
     def faulty(self) -> bool:
         """True while things go wrong."""
-        return self.loop.time() < self._faults.until_s
+        return self.loop.time() < self.faults.until_s
 
     def strikes(self, chance: float) -> bool:
         """True if something of that chance happens now."""
@@ -69,22 +90,18 @@ class Network:
 
     def loses(self) -> bool:
         """True if a message is lost."""
-        return self.strikes(self._faults.lose)
-
-    def repeats(self) -> bool:
-        """True if a core message comes twice."""
-        return self.strikes(self._faults.duplicate)
+        return self.strikes(self.faults.lose)
 
     def delay(self) -> float:
         """Seconds for one way."""
         delay = self.rng.uniform(*_LATENCY_S)
-        if self.strikes(self._faults.late):
-            delay += self.rng.uniform(0.0, self._faults.late_s)
+        if self.strikes(self.faults.late):
+            delay += self.rng.uniform(0.0, self.faults.late_s)
         return delay
 
     def write_delay(self) -> float:
         """Further seconds for a write: it may be carried out after its author gave up."""
-        return self.rng.uniform(0.0, self._faults.very_late_s) if self.strikes(self._faults.very_late) else 0.0
+        return self.rng.uniform(0.0, self.faults.very_late_s) if self.strikes(self.faults.very_late) else 0.0
 
     def in_order(self, sender: str, subject: str, receiver: str, at: float) -> float:
         """When a message arrives that would arrive at `at` if it were alone."""
@@ -98,10 +115,10 @@ class Network:
         """
 
         def judged() -> T:
-            if self.strikes(self._faults.false_conflict):
+            if self.strikes(self.faults.false_conflict):
                 raise Conflict("a rival is in process (10164)")
             answer = operation()
-            if isinstance(answer, int) and self.strikes(self._faults.own_conflict):
+            if isinstance(answer, int) and self.strikes(self.faults.own_conflict):
                 raise Conflict(f"wrong last sequence: {answer}, its own (10071)", last=answer)
             return answer
 
@@ -114,10 +131,7 @@ class Network:
         self.server_up = False
         for link in list(self.links):
             link.break_off()
-        self.later(seconds, self._start_server)
-
-    def _start_server(self) -> None:
-        self.server_up = True
+        self.later(seconds, lambda: setattr(self, "server_up", True))
 
 
 class Host:
@@ -197,8 +211,7 @@ class Link:
     def _lost(self) -> None:
         self.connected = False
         for future in list(self._pending):
-            if not future.done():
-                future.set_exception(OutcomeUnknown("the connection broke before an answer came"))
+            refuse(future, OutcomeUnknown("the connection broke before an answer came"))
         self._tell()
         self._connect_later()
 
@@ -216,53 +229,46 @@ class Link:
         self._tell()
 
     def _tell(self) -> None:
-        for callback in list(self.callbacks):
+        for callback in list(self.callbacks) if self.life.alive else ():
             callback(self.connected)
 
     def close(self) -> None:
         """Nothing goes over it any more; the server sees it at once."""
         self._open = self.connected = False
-        self.callbacks.clear()
         if self in self.network.links:
             self.network.links.remove(self)
 
     # -- what goes over it
 
-    def there(self, action: Callable[[], object], *, extra_s: float = 0.0, subject: str | None = None) -> None:
-        """Have the server do something, unless it is lost on the way. Messages on one subject stay in order."""
+    def _delay(self, sender: str, subject: str | None, receiver: str, extra_s: float = 0.0) -> float | None:
+        """Seconds until what is sent now arrives, None if it is lost. Messages on one subject stay in order."""
         wait = self._host.wait()
         if not self.open or wait is None:
-            return
+            return None
         delay = wait + self.network.delay() + extra_s
-        if subject is not None:
-            now = self.network.loop.time()
-            delay = self.network.in_order(self.name, subject, "", now + delay) - now
-        self.network.later(delay, lambda: self.network.server_up and action())
+        if subject is None:
+            return delay
+        now = self.network.loop.time()
+        return self.network.in_order(sender, subject, receiver, now + delay) - now
+
+    def there(self, action: Callable[[], object], *, extra_s: float = 0.0, subject: str | None = None) -> None:
+        """Have the server do something, unless it is lost on the way."""
+        delay = self._delay(self.name, subject, "", extra_s)
+        if delay is not None:
+            self.network.later(delay, lambda: self.network.server_up and action())
 
     def back(self, action: Callable[..., object], *args: Any, subject: str | None = None, sender: str = "") -> None:
         """The server sends something: done in the process when it arrives there."""
-        wait = self._host.wait()
-        if not self.open or wait is None:
-            return
-        delay = wait + self.network.delay()
-        if subject is not None:
-            now = self.network.loop.time()
-            delay = self.network.in_order(sender, subject, self.name, now + delay) - now
+        delay = self._delay(sender, subject, self.name)
 
         def arrive() -> None:
             if self.open:
                 self.life.soon(action, *args)
 
-        self.network.later(delay, arrive)
+        if delay is not None:
+            self.network.later(delay, arrive)
 
-    async def ask(
-        self,
-        operation: Callable[[], T],
-        timeout: float,
-        *,
-        sure: bool = False,
-        extra_s: float = 0.0,
-    ) -> T:
+    async def ask(self, operation: Callable[[], T], timeout: float, *, sure: bool = False, extra_s: float = 0.0) -> T:
         """Have the server do something and wait for its answer.
 
         Args:
@@ -282,52 +288,38 @@ class Link:
             except (BusError, KeyError) as error:
                 answer, tell = error, refuse
             if sure or not self.network.loses():
-                self.back(tell, pending.future, answer)
+                self.back(tell, future, answer)
 
-        pending = Pending(self, timeout)
+        future = self.pending()
         if sure or not self.network.loses():
             self.there(carry_out, extra_s=extra_s)
-        outcome: T = await pending.outcome()
+        outcome: T = await self.outcome(future, timeout)
         return outcome
 
-    def expect(self, future: asyncio.Future[Any]) -> None:
-        """It ends with `OutcomeUnknown` if the connection breaks."""
-        self._pending[future] = None
+    def pending(self) -> asyncio.Future[Any]:
+        """What an answer will be told to.
 
-    def expect_no_more(self, future: asyncio.Future[Any]) -> None:
-        """It has ended."""
-        self._pending.pop(future, None)
-
-
-class Pending:
-    """An answer that a process waits for.
-
-    Raises:
-        Disconnected: there is no connection, so nothing is to be sent.
-    """
-
-    def __init__(self, link: Link, timeout: float) -> None:
-        if not link.connected:
+        Raises:
+            Disconnected: there is no connection, so nothing is to be sent.
+        """
+        if not self.connected:
             raise Disconnected("not connected to NATS")
-        self.link = link
-        self.future: asyncio.Future[Any] = link.network.loop.create_future()
-        self._timeout = timeout
+        return self.network.loop.create_future()
 
-    async def outcome(self) -> Any:
+    async def outcome(self, future: asyncio.Future[Any], timeout: float) -> Any:
         """The answer.
 
         Raises:
             OutcomeUnknown: none came in time, or the connection broke; and what was answered as an error.
         """
-        self.link.expect(self.future)
-        timer = self.link.network.loop.call_later(
-            self._timeout, refuse, self.future, OutcomeUnknown(f"no answer within {self._timeout:g} s")
-        )
+        self._pending[future] = None
+        late = OutcomeUnknown(f"no answer within {timeout:g} s")
+        timer = self.network.loop.call_later(timeout, refuse, future, late)
         try:
-            return await self.future
+            return await future
         finally:
             timer.cancel()
-            self.link.expect_no_more(self.future)
+            self._pending.pop(future)
 
 
 def settle(future: asyncio.Future[Any], answer: Any) -> None:

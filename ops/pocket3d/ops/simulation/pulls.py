@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import structlog
 
-from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.memory.stream import MemoryConsumer
 from pocket3d.bus.port import BatchHandler, Closable, ConsumerName, Delivery, Refused
 
@@ -28,27 +29,25 @@ _HANDLER_S = 5.0
 _PAUSE_S = 0.1
 
 
-class Pull:
+class Pull(NamedTuple):
     """One request for messages, as the server holds it."""
 
-    def __init__(self, link: Link, batch: int, until: float, arrive: Callable[[Sequence[Delivery]], None]) -> None:
-        self.link = link
-        self.batch = batch
-        self.until = until
-        self.arrive = arrive
+    link: Link
+    batch: int
+    until: float
+    arrive: Callable[[Sequence[Delivery]], None]
 
 
 class Pulls:
     """The server's account of open pulls.
 
     Args:
-        network: what carries deliveries.
-        server: whose consumers they are of.
+        network: what carries deliveries, with the server.
     """
 
-    def __init__(self, network: Network, server: MemoryServer) -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
-        self._server = server
+        self._server = network.server
         self._open: dict[ConsumerName, list[Pull]] = {}
         self._listening: dict[ConsumerName, MemoryConsumer] = {}
         self._timers: dict[ConsumerName, asyncio.TimerHandle] = {}
@@ -90,14 +89,11 @@ class Pulls:
                 self._wait_for_overdue(name, consumer)
                 return
             pulls.remove(pull)
-            slow_s = self.slow_s.get(name.stream, 0.0)
-            if slow_s:
-                self._network.later(slow_s, lambda pull=pull, taken=taken: self._hand_over(name, pull, taken))  # type: ignore[misc]
+            hand_over = partial(pull.link.back, pull.arrive, taken, subject=f"{name.stream} {name.name}")
+            if name.stream in self.slow_s:
+                self._network.later(self.slow_s[name.stream], hand_over)
             else:
-                self._hand_over(name, pull, taken)
-
-    def _hand_over(self, name: ConsumerName, pull: Pull, taken: Sequence[Delivery]) -> None:
-        pull.link.back(pull.arrive, taken, subject=f"{name.stream} {name.name}")
+                hand_over()
 
     def _wait_for_overdue(self, name: ConsumerName, consumer: MemoryConsumer) -> None:
         due = consumer.next_deadline()
@@ -141,8 +137,7 @@ class SimulatedConsumption(Closable):
             return
         self._closed = True
         self._news.set()
-        if self._on_connection in self._link.callbacks:
-            self._link.callbacks.remove(self._on_connection)
+        self._link.callbacks.remove(self._on_connection)
         if asyncio.current_task() is not self._task:
             await asyncio.wait({self._task}, timeout=_HANDLER_S)
             if not self._task.done():

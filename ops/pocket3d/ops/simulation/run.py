@@ -1,4 +1,4 @@
-"""Runs seeds and says what they showed."""
+"""Runs seeds and says in words what they showed."""
 
 from __future__ import annotations
 
@@ -8,26 +8,59 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from pocket3d.bus.topology import coordinator_results
-from pocket3d.contracts.codec import decode
-from pocket3d.contracts.messages import Result
+from pocket3d.contracts.lifecycle import JobState
+from pocket3d.coordinator.engine import lifecycle as job_lifecycle
+from pocket3d.gpu_agents.engine import lifecycle as agent_lifecycle
+from pocket3d.gpu_agents.engine.lifecycle import RunState, WorkerState
 
 from .chaos import Chaos
 from .loop import Stuck, VirtualLoop
-from .oracle import violations
-from .rows import Row, rows_counted
-from .shapes import shape_of
-from .story import logs_told
-from .world import RunShape, World, describe_error
+from .oracle import results_of, violations
+from .shapes import RunShape, shape_of
+from .world import World
 
 #: Agents' files lie in memory where the system has a place for that: a run makes and removes thousands of folders.
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 #: Lines of a failing run's story that are told.
 _LINES = 80
+
+
+#: (table, from, to)
+Row = tuple[str, str, str]
+
+
+def all_rows() -> set[Row]:
+    """Every row of the three tables."""
+    runs, workers = agent_lifecycle.RUN_TRANSITIONS, agent_lifecycle.WORKER_TRANSITIONS
+    rows = {("job", start.value, finish.value) for start, finish in job_lifecycle.TRANSITIONS}
+    rows |= {("run", start.value, finish.value) for start, ends in runs.items() for finish in ends}
+    rows |= {("worker", start.value, finish.value) for start, ends in workers.items() for finish in ends}
+    return rows
+
+
+@contextmanager
+def rows_counted(counts: Counter[Row]) -> Iterator[None]:
+    """Count every move of every record while the context lasts."""
+
+    def job_moved(start: JobState, end: JobState) -> None:
+        counts["job", start.value, end.value] += 1
+
+    def agent_moved(start: RunState | WorkerState, end: RunState | WorkerState) -> None:
+        counts["run" if isinstance(start, RunState) else "worker", start.value, end.value] += 1
+
+    job_lifecycle.observers.append(job_moved)
+    agent_lifecycle.observers.append(agent_moved)
+    try:
+        yield
+    finally:
+        job_lifecycle.observers.remove(job_moved)
+        agent_lifecycle.observers.remove(agent_moved)
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -48,41 +81,29 @@ class Outcome(msgspec.Struct, kw_only=True):
     rows: Counter[Row] = msgspec.field(default_factory=Counter)
     story: list[str] = []
 
-    @property
-    def repeat(self) -> str:
-        """The command that shows this run again."""
-        return f"python -m pocket3d.ops.simulation --seed {self.seed}"
 
-
-Prepare = Callable[[World], None]
-
-
-def run_seed(seed: int, shape: RunShape | None = None, prepare: Prepare | None = None) -> Outcome:
+def run_seed(seed: int, shape: RunShape, prepare: Callable[[World], None] = lambda world: None) -> Outcome:
     """One run from its start to its rest. `prepare` may change the world before it begins, for scenarios."""
-    shape = shape or RunShape()
     outcome = Outcome(seed=seed)
     loop = VirtualLoop()
     with tempfile.TemporaryDirectory(prefix="pocket3d-simulation-", dir=_MEMORY) as folder, rows_counted(outcome.rows):
         world = World(loop, seed, shape, Path(folder))
         Chaos(world).plan()
-        if prepare is not None:
-            prepare(world)
-        with logs_told(world):
+        prepare(world)
+        with world.logs_told():
             try:
                 try:
                     if not loop.run_until_complete(world.run()):
                         world.fail(f"not at rest: {_unfinished(world)}")
                 except (Stuck, AssertionError) as error:
-                    world.fail(describe_error(error))
+                    world.fail("the run ended", error)
                 outcome.wrong += world.wrong or violations(world)
                 outcome.seconds = loop.time()
             finally:
                 loop.run_until_complete(world.close())
                 loop.close()
     outcome.struck, outcome.faults = world.struck, world.faults
-    results = [
-        decode(Result, each.data) for each in world.server.stream(world.subjects.results_stream).messages.values()
-    ]
+    results = [result for of_job in results_of(world).values() for result in of_job]
     outcome.results = dict(Counter(result.status for result in results))
     outcome.attempts = {result.job_id: result.attempt or 0 for result in results}
     if outcome.wrong:
@@ -96,12 +117,11 @@ def _unfinished(world: World) -> str:
     leader = world.leader()
     if leader is None:
         parts.append("nobody leads")
-    else:
-        for record in leader.jobs:
-            parts.append(f"{record.job_id} {record.state.value}: {'; '.join((record.history or [])[-4:])}")
+    for record in leader.jobs if leader is not None else []:
+        parts.append(f"{record.job_id} {record.state.value}: {'; '.join((record.history or [])[-4:])}")
     for agent in world.agents:
         if agent.engine is None:
-            parts.append(f"{agent.process.name} is not there")
+            parts.append(f"{agent.name} is not there")
             continue
         for run in agent.engine.core.runs.values():
             steps = "; ".join(map(str, [*run.history][-3:]))
@@ -127,29 +147,25 @@ class Summary(msgspec.Struct, kw_only=True):
     failed: list[Outcome] = []
 
 
-def run_seeds(
-    seeds: Sequence[int], processes: int = 1, told: Callable[[Outcome], None] = lambda outcome: None
-) -> Summary:
+def run_seeds(seeds: Sequence[int], processes: int = 1, tell: Callable[[str], None] = lambda text: None) -> Summary:
     """Many runs, each of its seed's shape.
 
     Args:
         seeds: which.
         processes: how many share them.
-        told: called with each outcome as it comes.
+        tell: called with the words on each failure as it comes.
     """
     summary = Summary()
     begun = time.monotonic()
     for outcome in _outcomes(seeds, processes):
-        told(outcome)
         summary.runs += 1
         summary.jobs += sum(outcome.results.values())
         summary.virtual_s += outcome.seconds
-        summary.results.update(outcome.results)
-        summary.struck.update(outcome.struck)
-        summary.faults.update(outcome.faults)
-        summary.rows.update(outcome.rows)
+        for name in ("results", "struck", "faults", "rows"):
+            getattr(summary, name).update(getattr(outcome, name))
         if outcome.wrong:
             summary.failed.append(outcome)
+            tell(describe_failure(outcome))
     summary.wall_s = time.monotonic() - begun
     return summary
 
@@ -164,3 +180,39 @@ def _outcomes(seeds: Sequence[int], processes: int) -> Iterator[Outcome]:
 
 def _run_shaped(seed: int) -> Outcome:
     return run_seed(seed, shape_of(seed))
+
+
+def describe_failure(outcome: Outcome) -> str:
+    """What went wrong in a run, its last faults, and how to repeat it."""
+    wrong = "\n".join(f"  {each}" for each in outcome.wrong)
+    story = "\n".join(f"  {line}" for line in outcome.story)
+    repeat = f"python -m pocket3d.ops.simulation --seed {outcome.seed}"
+    return f"seed {outcome.seed} fails:\n{wrong}\nits story:\n{story}\nrepeat it: {repeat}"
+
+
+def describe(summary: Summary) -> str:
+    """Results, faults by the state of the jobs that they struck, and the tables' rows."""
+    lines = [
+        f"{summary.runs} seeds, {summary.jobs} jobs: {_pairs(summary.results)}; {len(summary.failed)} seeds failed",
+        f"{summary.virtual_s / 3600:.1f} virtual hours in {summary.wall_s:.0f} s",
+        f"faults: {_pairs(summary.faults)}",
+        "faults and the states of the jobs that they struck:",
+    ]
+    for kind in sorted({kind for kind, _ in summary.struck}):
+        states = Counter({state: n for (k, state), n in summary.struck.items() if k == kind})
+        lines.append(f"  {kind}: {_pairs(states)}")
+    lines.append("rows of the tables:")
+    for table, start, finish in sorted(all_rows()):
+        lines.append(f"  {table}: {start} -> {finish}: {summary.rows[table, start, finish]}")
+    missing = untaken(summary)
+    lines.append(f"rows never taken: {', '.join(' '.join(row) for row in missing) or 'none'}")
+    return "\n".join(lines)
+
+
+def untaken(summary: Summary) -> list[Row]:
+    """Rows of the tables that no run took."""
+    return sorted(all_rows() - {row for row, count in summary.rows.items() if count})
+
+
+def _pairs(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())

@@ -1,13 +1,75 @@
-"""The shape of the run of each seed: most are like the next, some stress one thing."""
+"""How large a run is and how much goes wrong in it; most seeds' runs are like the next, some stress one thing."""
 
 from __future__ import annotations
 
 import msgspec
 
-from .faults import FaultProfile
-from .world import RunShape
+from pocket3d.coordinator.settings import CoordinatorSettings
+from pocket3d.gpu_agents.settings import AgentSettings
 
-_MIXED = RunShape()
+
+class FaultProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """Chances per message or per hour of virtual time; all of it ends at `until_s`."""
+
+    #: Virtual seconds after which nothing goes wrong any more.
+    until_s: float = 40.0
+    # -- per message
+    lose: float = 0.02
+    #: Core messages only: the server never stores a message twice by itself.
+    duplicate: float = 0.02
+    #: Delivered late, by up to `late_s`.
+    late: float = 0.05
+    late_s: float = 1.0
+    #: Requests to the server that are carried out after their author gave up.
+    very_late: float = 0.01
+    very_late_s: float = 9.0
+    #: An append that is refused because a rival is in process, and the rival does not make it (JetStream's 10164).
+    false_conflict: float = 0.01
+    #: An append that is refused because of itself: it was stored, and what is answered is its own repetition.
+    own_conflict: float = 0.01
+    # -- mean seconds between two; 0 for never
+    server_restart_s: float = 40.0
+    coordinator_crash_s: float = 40.0
+    coordinator_pause_s: float = 40.0
+    agent_crash_s: float = 30.0
+    agent_pause_s: float = 40.0
+    link_cut_s: float = 20.0
+    worker_crash_s: float = 10.0
+    clock_jump_s: float = 40.0
+    #: Somebody else takes or frees memory on a measured device; an operator loads or unloads an adapter or drains.
+    foreign_memory_s: float = 10.0
+    operator_s: float = 15.0
+    #: Longest pause and cut, seconds.
+    pause_max_s: float = 40.0
+    cut_max_s: float = 25.0
+
+
+#: Nothing goes wrong.
+CALM = FaultProfile(until_s=0.0)
+
+
+class RunShape(msgspec.Struct, frozen=True, kw_only=True):
+    """How large a run is, and how much goes wrong."""
+
+    jobs: int = 30
+    coordinators: int = 2
+    agents: int = 3
+    publish_over_s: float = 25.0
+    faults: FaultProfile = FaultProfile()
+    #: Virtual seconds after the last fault within which everything must have come to rest.
+    rest_s: float = 300.0
+    #: Good jobs only, each published once.
+    plain: bool = False
+    #: Engines check themselves, the agents' after every event; off where only the oracle is to speak.
+    check: bool = True
+    #: Two agents claim the first agent's id.
+    twins: bool = False
+    coordinator: CoordinatorSettings = CoordinatorSettings(
+        bench_s=2.0, bench_cap_s=8.0, hold_after_s=6.0, cancel_wait_s=8.0, ageing_s=15.0
+    )
+    agent: AgentSettings = AgentSettings(drain_timeout_s=4.0, leave_bound_s=4.0, idle_timeout_s=6.0)
+
+
 #: The network loses, delays and repeats a lot; processes live.
 _BAD_NETWORK = RunShape(
     faults=FaultProfile(
@@ -46,13 +108,12 @@ _COUPS = RunShape(
 #: Two agents with one id, and agents that die.
 _TWINS = RunShape(twins=True, faults=FaultProfile(agent_crash_s=12.0, agent_pause_s=20.0))
 #: A small index: jobs are read as others end; and agents that fetch one job's inputs at a time.
-_SMALL_INDEX = msgspec.structs.replace(
-    RunShape(),
+_SMALL_INDEX = RunShape(
     faults=FaultProfile(operator_s=4.0),
     coordinator=msgspec.structs.replace(RunShape().coordinator, index_cap=8),
     agent=msgspec.structs.replace(RunShape().agent, max_fetches=1, drain_timeout_s=1.0),
 )
-_SHAPES = (_MIXED, _BAD_NETWORK, _COUPS, _CUT_OFF, _TWINS, _SMALL_INDEX)
+_SHAPES = (RunShape(), _BAD_NETWORK, _COUPS, _CUT_OFF, _TWINS, _SMALL_INDEX)
 
 
 def shape_of(seed: int) -> RunShape:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,21 @@ from pocket3d.gpu_agents.devices.probes.port import Reading
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.gpu_agents.workers.launch import WorkerExit, WorkerLaunch
 
-from .network import Network
+from .network import MAX_PAYLOAD, Network
 from .process import Process
+from .workload import ADAPTERS
 
 #: A frame between worker and agent takes so long, seconds.
 _FRAME_S = 0.0005
-#: Largest message that the simulated server takes, bytes: small, so that limits are met.
-MAX_PAYLOAD = 65_536
 #: A signal or a frame ends a worker within so long, seconds.
 _END_S = (0.01, 0.3)
+
+#: What such a run fails with: code, message, field.
+_FAILURES = {
+    "error": ("adapter_error", "it raised", None),
+    "nonsense": ("invalid_output", "not a dict", None),
+    "bad_input": ("invalid_input", "no such thing", "inputs.x"),
+}
 
 OnFrame = Callable[[str, Any], None]
 OnExit = Callable[[WorkerExit], None]
@@ -42,24 +48,17 @@ class Device:
         self.used: dict[int, int] = {}
         #: MB that other programs hold; only on measured devices.
         self.foreign_mb = 0
-        self.peak_mb = 0
         #: The first time that its processes held more than it may give, in words.
         self.over_committed: str | None = None
-
-    @property
-    def capacity_mb(self) -> int:
-        """What all workers together may hold."""
-        return self.spec.total_mb - self.spec.buffer_mb
 
     def hold(self, pid: int, mb: int) -> None:
         """A process holds so much from now on."""
         self.used[pid] = mb
-        total = sum(self.used.values())
-        self.peak_mb = max(self.peak_mb, total)
-        if total > self.capacity_mb and self.over_committed is None:
+        total, capacity = sum(self.used.values()), self.spec.total_mb - self.spec.buffer_mb
+        if total > capacity and self.over_committed is None:
             self.over_committed = (
                 f"over-committed: at {self._network.loop.time():.3f} s {self.spec.id}: workers hold {total} MB of "
-                f"{self.capacity_mb}: {self.used}"
+                f"{capacity}: {self.used}"
             )
 
     def free(self, pid: int) -> None:
@@ -86,30 +85,22 @@ class SimulatedProbe:
         """There is no driver to let go of."""
 
 
+@dataclass(eq=False)
 class Worker:
     """One worker process: its adapter, its model's memory, its runs."""
 
-    def __init__(
-        self,
-        worker_id: str,
-        adapter: AdapterDescription,
-        device: Device,
-        pid: int,
-        on_frame: OnFrame,
-        on_exit: OnExit,
-    ) -> None:
-        self.worker_id = worker_id
-        self.adapter = adapter
-        self.device = device
-        self.pid = pid
-        self.on_frame = on_frame
-        self.on_exit = on_exit
-        self.alive = True
-        self.loaded = False
-        #: Token -> frame.
-        self.runs: dict[str, RunJob] = {}
-        #: Runs that never look at the cooperative flag.
-        self.deaf: set[str] = set()
+    worker_id: str
+    adapter: AdapterDescription
+    device: Device
+    pid: int
+    on_frame: OnFrame
+    on_exit: OnExit
+    alive: bool = True
+    loaded: bool = False
+    #: Token -> frame.
+    runs: dict[str, RunJob] = field(default_factory=dict)
+    #: Runs that never look at the cooperative flag.
+    deaf: set[str] = field(default_factory=set)
 
     def hold(self) -> None:
         """Tell the device what this process really uses: its model, and what each run needs beyond it."""
@@ -124,41 +115,22 @@ def need_mb(run: RunJob, model_mb: int) -> int:
 
 
 class SimulatedWorkers:
-    """The worker processes of one life of an agent, as `WorkerProcesses`.
+    """The worker processes of one life of an agent, which die with it, as `WorkerProcesses`.
 
     Args:
-        process: the agent's process; its workers die with it.
-        network: virtual time, chance and faults.
-        adapters: what can be loaded.
-        devices: the devices.
-        attempts: counts the runs of each job over the whole system, for jobs that fail once.
-        pids: gives process ids.
+        agent: the agent.
+        devices: its devices.
     """
 
-    def __init__(
-        self,
-        process: Process,
-        network: Network,
-        adapters: Mapping[str, AdapterDescription],
-        devices: Mapping[str, Device],
-        attempts: dict[str, int],
-        pids: Callable[[], int],
-    ) -> None:
-        self._life = process.life
-        self._process = process
-        self._network = network
-        self._adapters = adapters
+    def __init__(self, agent: Process, devices: Mapping[str, Device]) -> None:
+        self._life = agent.life
+        self._world = agent.world
+        self._network = agent.world.network
         self._devices = devices
-        self._attempts = attempts
-        self._pids = pids
         self.workers: dict[str, Worker] = {}
 
-    @property
-    def _rng(self) -> random.Random:
-        return self._network.rng
-
     def _soon(self, low: float, high: float, action: Callable[[], object]) -> None:
-        self._network.later(self._rng.uniform(low, high), action)
+        self._network.later(self._network.rng.uniform(low, high), action)
 
     def _say(self, action: Callable[..., object], *args: Any) -> None:
         """Tell the agent, if it still lives; one that stands still hears of it later."""
@@ -174,9 +146,9 @@ class SimulatedWorkers:
 
     async def start(self, worker_id: str, launch: WorkerLaunch, on_frame: OnFrame, on_exit: OnExit) -> int | None:
         """Start a process and load its model."""
-        adapter = self._adapters[launch.spec.adapter_id]
+        adapter = ADAPTERS[launch.spec.adapter_id]
         device = self._devices[launch.device.id]
-        worker = Worker(worker_id, adapter, device, self._pids(), on_frame, on_exit)
+        worker = Worker(worker_id, adapter, device, next(self._world.pids), on_frame, on_exit)
         self.workers[worker_id] = worker
 
         def hello() -> None:
@@ -229,7 +201,7 @@ class SimulatedWorkers:
     # -- runs
 
     def _run(self, worker: Worker, frame: RunJob) -> None:
-        self._attempts[frame.job_id] = attempt = self._attempts.get(frame.job_id, 0) + 1
+        self._world.attempts[frame.job_id] = attempt = self._world.attempts.get(frame.job_id, 0) + 1
         behave = str(frame.inputs.get("behave", "ok"))
         seconds = float(frame.inputs.get("seconds", 0.5))
         if behave.endswith("_once"):
@@ -237,7 +209,10 @@ class SimulatedWorkers:
         need = need_mb(frame, worker.adapter.vram_mb)
         if need > worker.adapter.vram_mb + frame.extra_vram_mb:
             # It asks for more than it was promised, and gets an error instead of somebody else's memory.
-            self._fail(worker, frame, "out_of_memory", "CUDA out of memory", run_s=0.1, peak_mb=need)
+            out = frames.RunFailed(
+                run_id=frame.run_id, code="out_of_memory", message="CUDA out of memory", run_s=0.1, vram_peak_mb=need
+            )
+            self._say(worker.on_frame, worker.worker_id, out)
             return
         worker.runs[frame.run_id] = frame
         worker.hold()
@@ -248,55 +223,34 @@ class SimulatedWorkers:
             return
         progress = frames.RunProgress(run_id=frame.run_id, fraction=0.5, stage="half")
         self._say(worker.on_frame, worker.worker_id, progress)
-        endings: dict[str, Callable[[], None]] = {
-            "error": lambda: self._fail(worker, frame, "adapter_error", "it raised", run_s=seconds),
-            "nonsense": lambda: self._fail(worker, frame, "invalid_output", "not a dict", run_s=seconds),
-            "bad_input": lambda: self._fail(
-                worker, frame, "invalid_input", "no such thing", run_s=seconds, field="inputs.x"
-            ),
-            "crash": lambda: self._exit(worker, "signal 11"),
-        }
-        self._network.later(seconds, endings.get(behave, lambda: self._finish(worker, frame, seconds, need)))
+        if behave == "crash":
+            self._network.later(seconds, lambda: self._exit(worker, "signal 11"))
+        elif behave in _FAILURES:
+            code, message, field = _FAILURES[behave]
+            failed = frames.RunFailed(run_id=frame.run_id, code=code, message=message, field=field, run_s=seconds)
+            self._network.later(seconds, lambda: self._end(worker, failed))
+        else:
+            self._network.later(seconds, lambda: self._finish(worker, frame, seconds, need))
 
     def _finish(self, worker: Worker, frame: RunJob, seconds: float, peak_mb: int) -> None:
-        if not worker.alive or frame.run_id not in worker.runs:
-            return
         files = []
         outputs: dict[str, Any] = {"success": True}
         if frame.inputs.get("behave") == "huge":
             outputs["text"] = "x" * MAX_PAYLOAD
         if frame.inputs.get("files"):
             path = Path(frame.output_dir) / "out.glb"
-            # The folder is gone if the agent has been told to leave meanwhile.
+            # The folder is gone if the run has ended, or if the agent has been told to leave meanwhile.
             if path.parent.is_dir():
                 path.write_bytes(frame.run_id.encode())
             files.append(OutputFile(name="out.glb", path=str(path), size=len(frame.run_id)))
-        self._end(
-            worker,
-            frames.RunFinished(run_id=frame.run_id, outputs=outputs, files=files, run_s=seconds, vram_peak_mb=peak_mb),
+        done = frames.RunFinished(
+            run_id=frame.run_id, outputs=outputs, files=files, run_s=seconds, vram_peak_mb=peak_mb
         )
-
-    def _fail(
-        self,
-        worker: Worker,
-        frame: RunJob,
-        code: str,
-        message: str,
-        *,
-        run_s: float,
-        peak_mb: int | None = None,
-        field: str | None = None,
-    ) -> None:
-        if worker.alive and (frame.run_id in worker.runs or code == "out_of_memory"):
-            self._end(
-                worker,
-                frames.RunFailed(
-                    run_id=frame.run_id, code=code, message=message, field=field, run_s=run_s, vram_peak_mb=peak_mb
-                ),
-            )
+        self._end(worker, done)
 
     def _end(self, worker: Worker, frame: frames.RunFinished | frames.RunFailed) -> None:
-        worker.runs.pop(frame.run_id, None)
+        if worker.runs.pop(frame.run_id, None) is None:
+            return
         worker.deaf.discard(frame.run_id)
         if worker.loaded:
             worker.hold()
@@ -304,9 +258,9 @@ class SimulatedWorkers:
 
     def _cancel(self, worker: Worker, run_id: str) -> None:
         """The cooperative flag: most adapters notice it a little later."""
-        frame = worker.runs.get(run_id)
-        if frame is not None and run_id not in worker.deaf:
-            self._soon(0.01, 0.5, lambda: self._fail(worker, frame, "cancelled", "cancelled", run_s=0.1))
+        if run_id in worker.runs and run_id not in worker.deaf:
+            cancelled = frames.RunFailed(run_id=run_id, code="cancelled", message="cancelled", run_s=0.1)
+            self._soon(0.01, 0.5, lambda: self._end(worker, cancelled))
 
     # -- ends
 
@@ -327,7 +281,7 @@ class SimulatedWorkers:
     def crash_one(self) -> None:
         """A worker dies of itself."""
         if self.workers:
-            self._exit(self.workers[self._rng.choice(sorted(self.workers))], "signal 9")
+            self._exit(self.workers[self._network.rng.choice(sorted(self.workers))], "signal 9")
 
     def die(self) -> None:
         """The agent is gone: so are its workers, the ones on a GPU with a moment's delay for their memory."""

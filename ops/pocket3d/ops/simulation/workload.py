@@ -12,38 +12,26 @@ from pocket3d.gpu_agents.devices.spec import DeviceSpec
 
 #: The file that all inputs name: it lies in the inputs bucket.
 INPUT = "sha256-00"
-#: The models of the simulated fleet: requirement in MB.
-ADAPTERS: tuple[AdapterDescription, ...] = (
-    AdapterDescription(
-        adapter_id="echo", available=True, feature="echo", vram_mb=2000, max_concurrent=2, devices=["cuda", "cpu"]
-    ),
-    AdapterDescription(
-        adapter_id="sculptor", available=True, feature="text_to_mesh", vram_mb=5000, max_concurrent=1, devices=["cuda"]
-    ),
-    AdapterDescription(
-        adapter_id="rigger", available=True, feature="auto_rig", vram_mb=6500, max_concurrent=1, devices=["cuda"]
-    ),
-)
+#: The models of the simulated fleet, by id.
+ADAPTERS = {
+    name: AdapterDescription(
+        adapter_id=name, available=True, feature=feature, vram_mb=mb, max_concurrent=at_once, devices=devices
+    )
+    for name, feature, mb, at_once, devices in (
+        ("echo", "echo", 2000, 2, ["cuda", "cpu"]),
+        ("sculptor", "text_to_mesh", 5000, 1, ["cuda"]),
+        ("rigger", "auto_rig", 6500, 1, ["cuda"]),
+    )
+}
 _INPUTS: dict[str, dict[str, Any]] = {
     "echo": {},
     "text_to_mesh": {"text_prompt": "a chair"},
     "auto_rig": {"mesh_path": {"artifact": INPUT}},
 }
-_MODEL_MB = {adapter.feature: adapter.vram_mb for adapter in ADAPTERS}
+_MODEL_MB = {adapter.feature: adapter.vram_mb for adapter in ADAPTERS.values()}
 #: How a run goes, and how often.
-_BEHAVIOUR = (
-    ("ok", 60),
-    ("crash_once", 6),
-    ("error_once", 6),
-    ("hang_once", 4),
-    ("deaf_once", 3),
-    ("slow", 12),
-    ("error", 3),
-    ("nonsense", 2),
-    ("bad_input", 2),
-    ("no_artifact", 2),
-    ("huge", 2),
-)
+_BEHAVIOUR = {"ok": 60, "slow": 12, "crash_once": 6, "error_once": 6, "hang_once": 4, "deaf_once": 3, "error": 3}
+_BEHAVIOUR |= dict.fromkeys(("nonsense", "bad_input", "no_artifact", "huge"), 2)
 _PRIORITIES: tuple[Priority, ...] = ("high", "normal", "normal", "normal", "low")
 
 
@@ -100,9 +88,8 @@ def make_workload(rng: random.Random, jobs: int, over_s: float, *, plain: bool =
 
 
 def _request(rng: random.Random, job_id: str, feature: str, *, plain: bool) -> dict[str, Any]:
-    names, weights = zip(*_BEHAVIOUR, strict=True)
-    behave = "ok" if plain else rng.choices(names, weights)[0]
-    inputs: dict[str, Any] = {
+    behave = "ok" if plain else rng.choices(list(_BEHAVIOUR), list(_BEHAVIOUR.values()))[0]
+    inputs = {
         **_INPUTS.get(feature, {}),
         "behave": behave,
         "seconds": round(rng.uniform(3.0, 7.0) if behave == "slow" else rng.uniform(0.1, 2.0), 3),

@@ -62,7 +62,6 @@ class Child:
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
         self._stop_asked = asyncio.Event()
-        self.starts = 0
 
     @property
     def pid(self) -> int | None:
@@ -120,7 +119,6 @@ class Child:
             )
             os.close(read_end)
             read_end = -1
-            self.starts += 1
             log.info(f"{self.name} started", pid=self._process.pid)
             if self._stop_asked.is_set():
                 self._process.terminate()

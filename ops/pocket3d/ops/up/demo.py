@@ -8,9 +8,9 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pocket3d.bus.client import Client, JobHandle
 from pocket3d.contracts.messages import Result
@@ -57,20 +57,17 @@ class Request:
         self.job_id = f"{_SLUG.sub('-', title.lower()).strip('-')[:40]}-{secrets.token_hex(3)}"
 
 
-@dataclass(frozen=True)
-class DemoJob:
+class DemoJob(NamedTuple):
     """One job and what became of it."""
 
     request: Request
     result: Result
-    files: Sequence[Path]
     #: By the name of the artifact.
-    by_name: dict[str, Path] = field(default_factory=dict)
+    files: dict[str, Path]
 
     def file(self, key: str) -> Path | None:
         """The file that the result names under a key, `output_mesh_path` or `thumbnail_path`."""
-        name = (self.result.outputs or {}).get(key)
-        return self.by_name.get(name) if isinstance(name, str) else None
+        return self.files.get(str((self.result.outputs or {}).get(key)))
 
 
 def example_photos() -> list[Path]:
@@ -93,14 +90,12 @@ def requests_of(plan: DemoPlan) -> list[Request]:
 
 def follow_ups_of(first: Sequence[DemoJob], served: frozenset[str]) -> list[Request]:
     """What to do with the meshes of the first jobs: one job for each further feature that somebody serves."""
-    made = [each for each in first if each.file("output_mesh_path") is not None]
-    of_text = [each.request for each in made if each.request.feature == "text_to_mesh"]
-    of_photo = [each.request for each in made if each.request.feature == "image_to_mesh"]
+    made = [each.request for each in first if each.file("output_mesh_path") is not None]
     if not made:
         return []
-    anything = [each.request for each in made]
-    first_text, last_text = (of_text or anything)[0], (of_text or anything)[-1]
-    photo = (of_photo or anything)[0]
+    of_text = [each for each in made if each.feature == "text_to_mesh"] or made
+    first_text, last_text = of_text[0], of_text[-1]
+    photo = next((each for each in made if each.feature == "image_to_mesh"), made[0])
     wanted = [
         Request(
             "text_to_texture",
@@ -180,7 +175,7 @@ async def _run(
         files = await job.download(plan.out) if result.status == "succeeded" else []
         lifted = await asyncio.to_thread(_lift, files, plan.out / request.job_id, result)
         names_of = [artifact.name for artifact in result.artifacts] if files else []
-        done.append(DemoJob(request, result, lifted, dict(zip(names_of, lifted, strict=True))))
+        done.append(DemoJob(request, result, dict(zip(names_of, lifted, strict=True))))
     return done
 
 
@@ -191,14 +186,11 @@ def _lift(files: list[Path], folder: Path, result: Result) -> list[Path]:
         return files
     lifted = []
     for artifact, path in zip(result.artifacts, files, strict=True):
-        name = path.suffix if artifact.name == mesh else f".{_short(path.stem)}{path.suffix}"
+        short = path.stem.rpartition("_")[2] if path.stem.startswith("generated_mesh_") else path.stem
+        name = path.suffix if artifact.name == mesh else f".{short}{path.suffix}"
         lifted.append(path.replace(folder.with_name(folder.name + name)))
     folder.rmdir()
     return lifted
-
-
-def _short(stem: str) -> str:
-    return stem.rpartition("_")[2] if stem.startswith("generated_mesh_") else stem
 
 
 def make_contact_sheet(done: Sequence[DemoJob], out: Path) -> Path:
@@ -239,21 +231,16 @@ def report(done: Sequence[DemoJob]) -> list[str]:
             f"  took     {_s(timings.queued_s)} in the queue, {_s(timings.load_s)} loading, {_s(timings.run_s)} running"
         )
         lines += _figures(result.outputs or {})
-        lines += [f"  file     {path.absolute()} ({path.stat().st_size / 1000:.0f} kB)" for path in each.files]
+        lines += [f"  file     {path.absolute()} ({path.stat().st_size / 1000:.0f} kB)" for path in each.files.values()]
     return lines
 
 
 def _figures(outputs: dict[str, Any]) -> list[str]:
     info = outputs.get("generation_info") or {}
     counts = info.get("statistics") or {"vertices": info.get("vertex_count"), "faces": info.get("face_count")}
-    lines = []
-    if counts.get("faces") is not None:
-        lines.append(f"  mesh     {counts.get('vertices')} vertices, {counts['faces']} faces")
-    if outputs.get("num_parts") is not None:
-        lines.append(f"  parts    {outputs['num_parts']}")
-    if outputs.get("bone_count") is not None:
-        lines.append(f"  bones    {outputs['bone_count']}")
-    return lines
+    mesh = None if counts.get("faces") is None else f"{counts.get('vertices')} vertices, {counts['faces']} faces"
+    shown = {"mesh": mesh, "parts": outputs.get("num_parts"), "bones": outputs.get("bone_count")}
+    return [f"  {name:<8} {value}" for name, value in shown.items() if value is not None]
 
 
 HOW_TO_LOOK = (

@@ -22,14 +22,11 @@ from typing import Any
 
 import structlog
 
+from pocket3d.bus.client import Client
 from pocket3d.bus.client.errors import ClientError
-from pocket3d.bus.connect import ConnectOptions
-from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
 from pocket3d.bus.port import BusError
 from pocket3d.contracts.api import AgentList, EmptyRequest
-from pocket3d.contracts.codec import decode, encode
-from pocket3d.contracts.subjects import Subjects
 
 from .child import Child, keep_server
 from .running import AgentPlan
@@ -43,6 +40,8 @@ _STOP_S = 15.0
 _DRAIN_S = 3.0
 #: Between two requests for the leader and the agent, seconds.
 _POLL_S = 0.1
+#: An answer that takes longer is asked for again, seconds.
+_ANSWER_S = 2.0
 
 
 class NotReady(Exception):
@@ -83,16 +82,6 @@ class Supervisor:
         """Where clients connect."""
         return self._server.url
 
-    @property
-    def http_port(self) -> int | None:
-        """Of the server's monitoring pages."""
-        return self._server.http_port
-
-    @property
-    def pids(self) -> dict[str, int | None]:
-        """Process ids by part: `server`, `coordinator`, `agent`."""
-        return {"server": self._server.pid, **{name: child.pid for name, child in self._children.items()}}
-
     async def __aenter__(self) -> Supervisor:
         """Start everything.
 
@@ -106,8 +95,7 @@ class Supervisor:
                 self._output = os.open(self.plan.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             output = self._output if self._output >= 0 else sys.stderr.fileno()
             self._children = {
-                "coordinator": Child("coordinator", self._coordinator(), self._environ(), output),
-                "agent": Child("agent", self._agent(), self._environ(), output),
+                part: Child(part, arguments, self._environ(), output) for part, arguments in self._commands().items()
             }
             self._tasks = [asyncio.ensure_future(child.keep()) for child in self._children.values()]
             self._tasks.append(asyncio.ensure_future(keep_server(self._server, lambda: self._stopping)))
@@ -175,47 +163,34 @@ class Supervisor:
         environ.setdefault("POCKET3D_AGENT_DRAIN_TIMEOUT_S", str(_DRAIN_S))
         return environ
 
-    def _shared(self) -> list[str]:
-        plan = self.plan
-        return [
-            *("-s", self.url),
-            *("--namespace", plan.namespace),
-            *("--log-level", plan.log_level),
-            *("--log-format", plan.log_format),
-        ]
-
-    def _coordinator(self) -> list[str]:
-        return ["coordinator", *self._shared()]
-
-    def _agent(self) -> list[str]:
-        agent = self.plan.agent
-        arguments = ["agent", *self._shared(), "--agent-id", agent.agent_id, "--devices", agent.devices]
-        arguments += ["--work-dir", str(agent.work_dir or self.plan.store / "agents" / agent.agent_id)]
+    def _commands(self) -> dict[str, list[str]]:
+        """What `pocket3d` is called with, by part."""
+        plan, agent = self.plan, self.plan.agent
+        shared = ["-s", self.url, "--namespace", plan.namespace]
+        shared += ["--log-level", plan.log_level, "--log-format", plan.log_format]
+        of_agent = ["--agent-id", agent.agent_id, "--devices", agent.devices]
+        of_agent += ["--work-dir", str(agent.work_dir or plan.store / "agents" / agent.agent_id)]
         if agent.models is not None:
-            arguments += ["--models", str(agent.models)]
+            of_agent += ["--models", str(agent.models)]
         if agent.memory_buffer is not None:
-            arguments += ["--memory-buffer", str(agent.memory_buffer)]
+            of_agent += ["--memory-buffer", str(agent.memory_buffer)]
         for pair in agent.pairs:
-            arguments += ["--set", pair]
-        return arguments
+            of_agent += ["--set", pair]
+        return {"coordinator": ["coordinator", *shared], "agent": ["agent", *shared, *of_agent]}
 
     # -- readiness
 
     async def _poll_ready(self) -> None:
         """Ask the leader for its agents until ours, the one with the child's pid, is among them."""
-        subject = Subjects(self.plan.namespace).api("agents")
-        bus = await JetStreamBus.connect(ConnectOptions(servers=(self.url,), name="up", wait_s=30.0))
-        try:
+        mine = self.plan.agent.agent_id
+        async with Client.connect(self.url, self.plan.namespace, name="up", wait_s=30.0) as client:
             while True:
                 try:
-                    answer = await bus.request(subject, encode(EmptyRequest()), timeout=2.0)
-                    agents = decode(AgentList, answer.data).agents
+                    agents = (await client.api("agents", EmptyRequest(), AgentList, _ANSWER_S)).agents
                 except (BusError, ClientError, ValueError) as error:
                     log.debug("the system is not ready yet; asking again", error=str(error))
                 else:
                     pid = self._children["agent"].pid
-                    if pid is not None and any(a.agent_id == self.plan.agent.agent_id and a.pid == pid for a in agents):
+                    if pid is not None and any(each.agent_id == mine and each.pid == pid for each in agents):
                         return
                 await asyncio.sleep(_POLL_S)
-        finally:
-            await bus.close()

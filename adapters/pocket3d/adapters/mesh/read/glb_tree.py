@@ -24,14 +24,17 @@ class Tree:
     """The nodes of one document."""
 
     def __init__(self, document: Document) -> None:
-        self._document = document
         self._nodes = document.nodes
         if len(self._nodes) > _MAX_NODES:
             raise Refused(f"{len(self._nodes):,} nodes, at most {_MAX_NODES:,} are taken")
         self._growths = [_growth(node, index) for index, node in enumerate(self._nodes)]
         self._parents = {child: index for index, node in enumerate(self._nodes) for child in node.children}
         self._worlds: dict[int, Matrix] = {}
-        self.roots = self._roots()
+        chosen = document.scene or 0
+        if document.scenes and chosen >= len(document.scenes):
+            raise Refused(f"it shows scene {chosen}, which is not there")
+        parentless = [index for index in range(len(self._nodes)) if index not in self._parents]
+        self.roots = list(document.scenes[chosen].nodes) if document.scenes else parentless
 
     def shown(self, sizes: list[tuple[int, int]], limits: MeshLimits) -> list[int]:
         """The nodes with a mesh that the scene shows. glTF wants a forest: anything else multiplies.
@@ -94,15 +97,6 @@ class Tree:
             }
             for index, node in enumerate(self._nodes)
         ]
-
-    def _roots(self) -> list[int]:
-        document = self._document
-        if document.scenes:
-            chosen = document.scene if document.scene is not None else 0
-            if chosen >= len(document.scenes):
-                raise Refused(f"it shows scene {chosen}, which is not there")
-            return list(document.scenes[chosen].nodes)
-        return [index for index in range(len(self._nodes)) if index not in self._parents]
 
 
 def _growth(node: Node, index: int) -> float:

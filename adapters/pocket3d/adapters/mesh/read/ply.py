@@ -41,7 +41,18 @@ def check_ply(data: bytes, limits: MeshLimits) -> Checked:
     Raises:
         Refused: no PLY, too large, or shorter than its header claims.
     """
-    header, body = _split(data)
+    ending = next((each for each in (b"\n", b"\r\n", b"\r") if data.startswith(b"ply" + each)), None)
+    if ending is None:
+        raise Refused("no PLY file: it does not begin with a line 'ply'")
+    end = data.find(b"end_header", 0, _MAX_HEADER)
+    start = data.find(ending, end) if end > 0 else -1
+    if start < 0:
+        raise Refused("the header does not end")
+    try:
+        header = _header(data[:end].decode("ascii", "replace").splitlines()[1:])
+    except (KeyError, IndexError) as error:
+        raise Refused(f"the header is broken: {error}") from error
+    body = data[start + len(ending) :]
     counts = header.counts
     vertices, faces = counts.get("vertex", 0), counts.get("face", 0)
     if not vertices or not faces:
@@ -61,23 +72,6 @@ def check_ply(data: bytes, limits: MeshLimits) -> Checked:
         raise Refused(f"it ends early: its header announces {header.least:,} bytes at least, {len(body):,} are there")
     head = "\n".join(["ply", f"format {header.form} 1.0", *header.lines, "end_header\n"])
     return Checked(head.encode() + body, faces, header.ignored)
-
-
-def _split(data: bytes) -> tuple[_Header, bytes]:
-    """Take a file apart into header and body."""
-    ending = next((each for each in (b"\n", b"\r\n", b"\r") if data.startswith(b"ply" + each)), None)
-    if ending is None:
-        raise Refused("no PLY file: it does not begin with a line 'ply'")
-    end = data.find(b"end_header", 0, _MAX_HEADER)
-    body = data.find(ending, end) if end > 0 else -1
-    if body < 0:
-        raise Refused("the header does not end")
-    try:
-        return _header(data[:end].decode("ascii", "replace").splitlines()[1:]), data[body + len(ending) :]
-    except (ValueError, KeyError, IndexError) as error:
-        if isinstance(error, Refused):
-            raise
-        raise Refused(f"the header is broken: {error}") from error
 
 
 def _header(lines: list[str]) -> _Header:

@@ -21,6 +21,7 @@ from . import text_to_image
 from .family import TERRITORY, Hunyuan3DAdapter, Hunyuan3DShapeAdapter
 from .options import ImageToMeshOptions, Painting21Options, PaintingOptions, TextToMeshOptions
 from .painting import PaintSettings
+from .progress import Stage
 from .text_to_image import TextConfig
 from .versions import V21, Version
 
@@ -105,7 +106,7 @@ class Hunyuan3DTextToMeshAdapter(Hunyuan3DShapeAdapter, TextToMeshModel):
         options = self._options(inputs)
         image_path = self.output_dir / "prompt_image.png"
         with self.turn():
-            stage = self._stage("making the image", 0.01, 0.3)
+            stage = Stage(self._report, "making the image", 0.01, 0.3)
             image = text_to_image.make_image(self._images, response["text_prompt"], options.seed, self.config, stage)
             image.save(image_path, format="PNG")
             self.step(0.3, "removing the background")

@@ -169,9 +169,6 @@ class Hunyuan3DAdapter(UpstreamModel):
 
     # ------------------------------------------------------------ one request
 
-    def _stage(self, name: str, start: float, end: float) -> Stage:
-        return Stage(self._report, name, start, end)
-
     def _report(self, fraction: float | None, stage: str, message: str | None = None) -> None:
         self.check_cancelled()
         self.report_progress(fraction, stage, message)
@@ -190,7 +187,7 @@ class Hunyuan3DAdapter(UpstreamModel):
         """Paint the mesh."""
         if self._painter is None:
             raise AdapterUnavailable("the painting model is not loaded")
-        stage = self._stage("painting", start, end)
+        stage = Stage(self._report, "painting", start, end)
         stage(0)
         # Of this job alone: upstream writes files of fixed names beside the mesh.
         with tempfile.TemporaryDirectory(prefix="painting-", dir=self.output_dir) as name:

@@ -14,8 +14,6 @@ RECIPE = Recipe(
     torch=("torch==2.6.0", "torchvision==0.21.0"),
     # Not upstream's list, which lacks scikit-image and pyyaml and has a web server.
     requirements=(
-        "msgspec>=0.19",
-        "structlog>=24.1",
         # Of the time of that torch. Later ones want a newer torch, or a word of trust for painting's own pipeline.
         "transformers==4.51.3",
         "diffusers==0.33.1",
@@ -39,12 +37,11 @@ RECIPE = Recipe(
         "rembg",
         "onnxruntime",
         "sentencepiece",
-        "ninja",
         "pybind11",
     ),
     compiled=(
-        "Hunyuan3D-2/hy3dgen/texgen/custom_rasterizer",
-        "Hunyuan3D-2/hy3dgen/texgen/differentiable_renderer",
+        "{root}/Hunyuan3D-2/hy3dgen/texgen/custom_rasterizer",
+        "{root}/Hunyuan3D-2/hy3dgen/texgen/differentiable_renderer",
     ),
     checkouts=(
         Checkout(url="https://github.com/Tencent-Hunyuan/Hunyuan3D-2", revision=REVISION, folder="Hunyuan3D-2"),

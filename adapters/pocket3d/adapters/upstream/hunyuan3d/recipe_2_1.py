@@ -14,8 +14,6 @@ RECIPE = Recipe(
     # PyPI's build of this version is the one for CUDA 12.4.
     torch=("torch==2.5.1", "torchvision==0.20.1"),
     requirements=(
-        "msgspec>=0.19",
-        "structlog>=24.1",
         "numpy==1.24.4",
         "transformers==4.46.0",
         "diffusers==0.30.0",
@@ -50,7 +48,7 @@ RECIPE = Recipe(
         "ninja==1.11.1.1",
         "pybind11==2.13.4",
     ),
-    compiled=("Hunyuan3D-2.1/hy3dpaint/custom_rasterizer",),
+    compiled=("{root}/Hunyuan3D-2.1/hy3dpaint/custom_rasterizer",),
     checkouts=(
         Checkout(url="https://github.com/Tencent-Hunyuan/Hunyuan3D-2.1", revision=REVISION, folder="Hunyuan3D-2.1"),
     ),

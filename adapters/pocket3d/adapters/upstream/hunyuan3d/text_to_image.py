@@ -18,7 +18,7 @@ from ..hub import Source
 from .family import ShapeConfig
 from .progress import Stage
 from .shape import precision
-from .weights import model_folder
+from .weights import missing, model_folder
 
 REPOSITORY = "Tencent-Hunyuan/HunyuanDiT-v1.1-Diffusers-Distilled"
 _INDEX = "model_index.json"
@@ -46,17 +46,9 @@ class TextConfig(ShapeConfig):
 
 def missing_images(source: Source) -> str | None:
     """The reason why there are no pictures, or None."""
-    try:
-        model_folder(source._replace(download=False), {".": _INDEX})
-    except AdapterUnavailable as error:
-        if source.download and source.on_hub:
-            return None
-        return (
-            str(error)
-            .replace("the weights of Hunyuan3D", "the text-to-image model")
-            .replace("model_path", "text_to_image_model")
-        )
-    return None
+    lacking = missing(source, None, [{".": _INDEX}]) or ""
+    lacking = lacking.replace("the weights of Hunyuan3D", "the text-to-image model")
+    return lacking.replace("model_path", "text_to_image_model") or None
 
 
 def load_images(source: Source, device: str, dtype: str | None, *, offload: bool) -> Any:

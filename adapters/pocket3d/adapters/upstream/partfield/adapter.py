@@ -15,14 +15,15 @@ does not listen, so the worker may have to be ended.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
+from ...authoring.mesh_job import finish_mesh
+from ...authoring.options import MeshFile, Meta, Options, Seed
 from ...catalogue.needs import what_is_missing
-from ...errors import AdapterUnavailable, InvalidInput
+from ...errors import InvalidInput
 from ...licenses import License
 from ...segment_models import MeshSegmentationModel
-from ..model import UpstreamConfig, UpstreamModel
-from .options import PartFieldOptions
+from ..model import UpstreamConfig, UpstreamModel, folder
 
 #: Features of one face take 1.8 kB; the clustering needs several times that.
 _MAX_FACES = 500_000
@@ -49,6 +50,30 @@ NEEDED = (
     "sklearn",
     "trimesh",
 )
+
+
+class PartFieldOptions(Options):
+    """The options of `partfield-segmentation`."""
+
+    mesh_path: MeshFile
+    output_format: str = "glb"
+    num_parts: Annotated[int, Meta(ge=1, le=1000, description="how many parts to make")] = 8
+    method: Annotated[
+        Literal["agglomerative", "kmeans"],
+        Meta(description="agglomerative: parts are connected in the face graph; kmeans: by features alone"),
+    ] = "agglomerative"
+    bridge: Annotated[
+        Literal["faces", "components"],
+        Meta(
+            description="agglomerative, for meshes of several pieces: how these are joined to one graph; by"
+            " their nearest faces, or by the faces at their centres"
+        ),
+    ] = "faces"
+    points_per_face: Annotated[
+        int,
+        Meta(ge=1, le=2000, description="points on each face over which the feature is averaged; fewer are faster"),
+    ] = 1000
+    seed: Annotated[Seed, Meta(description="of the sampled points, and of k-means")] = 0
 
 
 class PartFieldConfig(UpstreamConfig):
@@ -91,8 +116,7 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        root = self.config.partfield_root
-        self.partfield_root = None if root is None else Path(root)
+        self.partfield_root = folder(self.config.partfield_root)
         self._last_features: tuple[str, Any] | None = None
 
     def check_available(self) -> str | None:
@@ -112,10 +136,10 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
     def _load_model(self) -> Any:
         from .upstream import load
 
-        missing = self.check_available()
-        if missing is not None or self.partfield_root is None:
-            raise AdapterUnavailable(missing or "partfield_root is not set")
-        return load(self.partfield_root, self._checkpoint(), self.device, trusted=self.config.trust_checkpoint)
+        self.require_available()
+        checkpoint = self._checkpoint()
+        assert self.partfield_root is not None and checkpoint is not None, "checked by check_available"
+        return load(self.partfield_root, checkpoint, self.device, trusted=self.config.trust_checkpoint)
 
     def _unload_model(self) -> None:
         self.model = None
@@ -124,7 +148,6 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import MeshLimits, read_mesh
         from ...mesh.part_files import write_parts
-        from ...mesh.result import describe_mesh
         from .clustering import cluster_faces
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -139,9 +162,7 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         self.step(0.7, "clustering")
         labels = cluster_faces(mesh, features, wanted, method=method, bridge=bridge, seed=seed)
         self.step(0.9, "writing the parts")
-        target = Path(response["output_mesh_path"])
-        written = write_parts(mesh, labels, target)
-        described = describe_mesh(target, self.output_dir)
+        written = write_parts(mesh, labels, Path(response["output_mesh_path"]))
         facts = {
             "num_parts": len(written.parts),
             "requested_parts": wanted,
@@ -155,21 +176,17 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
             labels_path=str(written.labels),
             segmentation_info_path=str(written.write_info(facts)),
             segmentation_info=facts,
-            thumbnail_path=described["thumbnail_path"],
             seed=seed,
-            generation_info={
-                "model": "PartField",
-                "statistics": described["statistics"],
-                "input_faces": len(mesh.faces),
-                "points_per_face": options.points_per_face,
-                "features_reused": reused,
-                "seed": seed,
-                "device": self.device,
-                "output_format": target.suffix[1:],
-            },
         )
-        self.report_progress(1.0, "done")
-        return response
+        about = {
+            "model": "PartField",
+            "input_faces": len(mesh.faces),
+            "points_per_face": options.points_per_face,
+            "features_reused": reused,
+            "seed": seed,
+            "device": self.device,
+        }
+        return finish_mesh(self, response, "generation_info", about)
 
     def _features(self, mesh: Any, points: int, seed: int) -> tuple[Any, bool]:
         """Features of all faces, (F, C) float32, and whether they are those of the request before: asking the same

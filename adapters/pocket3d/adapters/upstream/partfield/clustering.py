@@ -79,31 +79,26 @@ def face_graph(mesh: Any, bridge: str) -> Any:
     from scipy.sparse.csgraph import connected_components
 
     count = len(mesh.faces)
-    first, second = _touching(np.asarray(mesh.vertices), np.asarray(mesh.faces))
-    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(count, count)).tocsr()
-    pieces, piece_of = connected_components(graph, directed=False)
-    if pieces > 1:
-        centres = np.asarray(mesh.triangles).mean(axis=1)
-        if bridge == "faces":
+    centres = np.asarray(mesh.triangles).mean(axis=1)
+    pairs = _touching(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+    # The nearest ones do not reach across far apart groups of close pieces: those are joined by a tree.
+    for join in (_near, _tree, None):
+        graph = coo_matrix((np.ones(len(pairs[0])), pairs), shape=(count, count)).tocsr()
+        pieces, piece_of = connected_components(graph, directed=False)
+        if pieces == 1 or join is None:
+            break
+        if bridge == "faces" and join is _near:
             more = _near(centres, np.arange(count))
         else:
             middles = np.array([centres[piece_of == piece].mean(axis=0) for piece in range(pieces)])
-            more = _near(middles, _nearest_faces(centres, piece_of, middles))
-        first, second = np.concatenate([first, more[0]]), np.concatenate([second, more[1]])
-        graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(count, count)).tocsr()
-        pieces, piece_of = connected_components(graph, directed=False)
-        if pieces > 1:
-            # Far apart groups of close pieces: the nearest ones do not reach across.
-            middles = np.array([centres[piece_of == piece].mean(axis=0) for piece in range(pieces)])
-            ends = _tree(middles, _nearest_faces(centres, piece_of, middles))
-            first, second = np.concatenate([first, ends[0]]), np.concatenate([second, ends[1]])
-            graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(count, count)).tocsr()
+            more = join(middles, _nearest_faces(centres, piece_of, middles))
+        pairs = tuple(np.concatenate(both) for both in zip(pairs, more, strict=True))
     graph = graph.maximum(graph.T)
     graph.data[:] = 1
     return graph.tocsr()
 
 
-def _touching(vertices: Any, faces: Any) -> tuple[Any, Any]:
+def _touching(vertices: Any, faces: Any) -> tuple[Any, ...]:
     """Pairs of faces along each edge: consecutive ones where more than two meet, which connects the same."""
     import numpy as np
 
@@ -118,7 +113,7 @@ def _touching(vertices: Any, faces: Any) -> tuple[Any, Any]:
     return owner[:-1][same], owner[1:][same]
 
 
-def _near(points: Any, names: Any) -> tuple[Any, Any]:
+def _near(points: Any, names: Any) -> tuple[Any, ...]:
     """Pairs of names of points of which one is among the other's nearest."""
     import numpy as np
     from scipy.spatial import cKDTree
@@ -142,7 +137,7 @@ def _nearest_faces(centres: Any, piece_of: Any, middles: Any) -> Any:
     return order[first]
 
 
-def _tree(points: Any, names: Any) -> tuple[Any, Any]:
+def _tree(points: Any, names: Any) -> tuple[Any, ...]:
     """Pairs of names along the minimum spanning tree of few points (all distances are computed)."""
     import numpy as np
     from scipy.sparse.csgraph import minimum_spanning_tree

@@ -10,7 +10,6 @@ import hashlib
 import importlib
 import os
 import pickle
-import sys
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import AdapterUnavailable
+from ..code import put_on_path
 
 Step = Callable[[float, str], None]
 
@@ -33,7 +33,7 @@ class UpstreamFailed(RuntimeError):
     """PartField's code ended without usable features."""
 
 
-def load(root: Path, checkpoint: Path | None, device: str, *, trusted: bool) -> Any:
+def load(root: Path, checkpoint: Path, device: str, *, trusted: bool) -> Any:
     """Load the network with its weights, in evaluation mode, onto the device.
 
     Args:
@@ -43,15 +43,10 @@ def load(root: Path, checkpoint: Path | None, device: str, *, trusted: bool) -> 
         trusted: see the adapter's `trust_checkpoint`.
 
     Raises:
-        AdapterUnavailable: the checkpoint is not there, or not one of PartField's.
+        AdapterUnavailable: the checkpoint is not one of PartField's.
         ImportError: the checkout or one of its packages is not there.
     """
-    if checkpoint is None or not checkpoint.is_file():
-        raise AdapterUnavailable(
-            f"PartField's weights: there is no {checkpoint}; run: pocket3d adapters install partfield-segmentation"
-        )
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    put_on_path(root)
     settings = importlib.import_module("partfield.config")
     trainer = importlib.import_module(_MODULE)
     arguments = settings.default_argument_parser().parse_args(

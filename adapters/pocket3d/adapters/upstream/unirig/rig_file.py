@@ -140,9 +140,8 @@ def _array(document: Any, index: int) -> Any:
     width, kind = WIDTHS[accessor.type], np.dtype(DTYPES[accessor.componentType])
     view = document.bufferViews[accessor.bufferView]
     start = (view.byteOffset or 0) + (accessor.byteOffset or 0)
-    stride = view.byteStride or width * kind.itemsize
-    rows = np.ndarray((accessor.count, width), kind, document.binary_blob(), start, strides=(stride, kind.itemsize))
-    return rows.copy()
+    strides = (view.byteStride or width * kind.itemsize, kind.itemsize)
+    return np.ndarray((accessor.count, width), kind, document.binary_blob(), start, strides).copy()
 
 
 def _bare_bones(document: Any) -> list[int]:

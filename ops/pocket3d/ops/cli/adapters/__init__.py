@@ -6,17 +6,18 @@ from pathlib import Path
 
 import click
 
-from ..agent_options import models_option
 from ..lazy import Entry, LazyGroup
-from ..options import json_option
+from ..options import json_option, models_option
 
 ADAPTER_COMMANDS: dict[str, Entry] = {
-    "list": Entry("adapters.list", "List all known adapters: requirement, licence, and why one is not available."),
-    "show": Entry("adapters.show", "Show all about one adapter, with its parameters."),
-    "new": Entry("adapters.new", "Write a working package for a new adapter, with its test."),
-    "check": Entry("adapters.check", "Run one adapter without a server against its contract."),
-    "install": Entry("adapters.install", "Prepare the environment of an adapter from its recipe."),
-    "convert": Entry("adapters.convert", "Turn a models.yaml of 3DAIGC-API into ours."),
+    "list": Entry(
+        "adapters.known.list_known", "List all known adapters: requirement, licence, and why one is not available."
+    ),
+    "show": Entry("adapters.known.show", "Show all about one adapter, with its parameters."),
+    "new": Entry("adapters.write.new", "Write a working package for a new adapter, with its test."),
+    "check": Entry("adapters.check.command", "Run one adapter without a server against its contract."),
+    "install": Entry("adapters.install.command", "Prepare the environment of an adapter from its recipe."),
+    "convert": Entry("adapters.write.convert", "Turn a models.yaml of 3DAIGC-API into ours."),
 }
 
 
@@ -27,9 +28,9 @@ ADAPTER_COMMANDS: dict[str, Entry] = {
 def command(ctx: click.Context, models: Path | None, as_json: bool) -> None:
     """List the adapters of this machine; make, check and install them. Without a command: list."""
     if ctx.invoked_subcommand is None:
-        from .list import command as list_command
+        from .known import list_known
 
-        ctx.invoke(list_command, models=models, as_json=as_json)
+        ctx.invoke(list_known, models=models, as_json=as_json)
     elif models is not None and ctx.get_parameter_source("models") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError(
             f"write --models behind the command: pocket3d adapters {ctx.invoked_subcommand} --models"

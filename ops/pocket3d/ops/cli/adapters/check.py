@@ -19,10 +19,9 @@ from pocket3d.contracts.worker_frames import AdapterSpec
 
 from ... import logging
 from ...exit_codes import Exit
-from ...inputs import LocalFile, parse_inputs
-from ..agent_options import models_option
+from ...inputs import parse_inputs, with_files
 from ..errors import CliError, explain_to_user
-from ..options import json_option, seconds_option
+from ..options import json_option, models_option, seconds_option
 
 
 @click.command("check")
@@ -117,7 +116,7 @@ def _is_class(name: str) -> bool:
 
 async def _named(adapter_id: str, models: Path | None) -> ConfiguredAdapter:
     from ...installer.known_adapters import known_adapters
-    from .show import find
+    from .known import find
 
     known = find(adapter_id, await known_adapters(models))
     if known.source == "recipe":
@@ -142,7 +141,8 @@ def _check(
             namespace=link_namespace(Path(folder)),
             env=target.env,
             path=[],
-            visible="" if device == "cpu" else _visible(),
+            # The first GPU, as an agent's worker sees one; whoever wants another says so in CUDA_VISIBLE_DEVICES.
+            visible="" if device == "cpu" else os.environ.get("CUDA_VISIBLE_DEVICES", "0"),
         )
         try:
             schema = describe(python, env, target.spec).parameters if words else None
@@ -162,17 +162,6 @@ def _check(
         return check_spec(plan, work_dir)
 
 
-def _visible() -> str:
-    """The first GPU, as an agent's worker sees one; whoever wants another says so in CUDA_VISIBLE_DEVICES."""
-    return os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-
-
 def _plain(inputs: dict[str, Any]) -> dict[str, Any]:
     """Files as the paths that a worker gets."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, LocalFile):
-            return str(value.path.absolute())
-        return [plain(each) for each in value] if isinstance(value, list) else value
-
-    return {key: plain(value) for key, value in inputs.items()}
+    return {key: with_files(value, lambda path: str(path.absolute())) for key, value in inputs.items()}

@@ -23,8 +23,7 @@ from ...installer.models_file import entry_text, with_entry
 from ...installer.run import Installer, InstallError, look
 from ...settings import state_folder
 from ..errors import CliError, explain_to_user
-from ..licence_text import licence_fields
-from ..output import print_fields
+from ..output import licence_fields, print_fields
 
 
 @click.command("install")

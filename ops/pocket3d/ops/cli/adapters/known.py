@@ -1,7 +1,8 @@
-"""`pocket3d adapters show`."""
+"""`pocket3d adapters list` and `show`."""
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,36 @@ from pocket3d.contracts.codec import encode
 
 from ...exit_codes import Exit
 from ...installer.known_adapters import KnownAdapter, known_adapters
-from ..agent_options import models_option
 from ..errors import CliError, runs
-from ..licence_text import licence_fields
-from ..options import json_option
-from ..output import megabytes, print_fields, print_table
+from ..options import json_option, models_option
+from ..output import licence_cells, licence_fields, megabytes, print_fields, print_table
+
+
+@click.command("list")
+@models_option
+@json_option
+@runs
+async def list_known(models: Path | None, as_json: bool) -> None:
+    """List all known adapters: built-in, with a recipe, of installed packages, in models.yaml.
+
+    Each is asked in its own interpreter. With --json one array.
+    """
+    found = await known_adapters(models)
+    if as_json:
+        click.echo(encode([each.as_json() for each in found]).decode())
+        return
+    rows: list[tuple[Any, ...]] = []
+    for each in found:
+        about = each.about
+        needs = megabytes(about.vram_mb) if about.vram_mb else None
+        state = "yes" if each.available else "no"
+        terms = licence_cells(about.license, each.source)
+        rows.append((each.adapter_id, about.feature, needs, " ".join(about.devices), each.source, state, *terms))
+    head = ("ADAPTER", "FEATURE", "VRAM", "DEVICES", "SOURCE", "AVAILABLE", "COMMERCIAL", "TERRITORY", "LICENCE")
+    print_table(head, rows)
+    for each in found:
+        if each.reason:
+            click.echo(f"{each.adapter_id}: {each.reason}")
 
 
 @click.command("show")
@@ -23,7 +49,7 @@ from ..output import megabytes, print_fields, print_table
 @models_option
 @json_option
 @runs
-async def command(adapter_id: str, models: Path | None, as_json: bool) -> None:
+async def show(adapter_id: str, models: Path | None, as_json: bool) -> None:
     """Show all about one adapter: where it comes from, what it needs, its licence, its parameters."""
     each = find(adapter_id, await known_adapters(models))
     if as_json:
@@ -65,8 +91,6 @@ def find(adapter_id: str, known: list[KnownAdapter]) -> KnownAdapter:
     for each in known:
         if each.adapter_id == adapter_id:
             return each
-    import difflib
-
     near = difflib.get_close_matches(adapter_id, [each.adapter_id for each in known], n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else "`pocket3d adapters` lists them"
     raise CliError(f"no adapter {adapter_id!r} is known here", Exit.USAGE, hint=hint)

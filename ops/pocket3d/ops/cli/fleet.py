@@ -1,9 +1,12 @@
-"""`pocket3d agents`."""
+"""Commands about the fleet: `pocket3d agents` and `features`."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from pocket3d.contracts.api import FeatureAdapter
 from pocket3d.contracts.messages import Advert
 
 from .errors import runs
@@ -16,7 +19,7 @@ from .output import megabytes, print_json, print_table
 @json_option
 @connects
 @runs
-async def command(target: Target, adapters: bool, as_json: bool) -> None:
+async def agents(target: Target, adapters: bool, as_json: bool) -> None:
     """List agents, their devices, what is loaded and what runs. With --json one advert per line."""
     async with target.client("cli:agents") as client:
         found = (await client.agents()).agents
@@ -64,3 +67,33 @@ def _rows(advert: Advert) -> list[tuple[str | None, ...]]:
             )
         )
     return rows or [(name, advert.host, None, "no devices", None, None, None, None)]
+
+
+@click.command("features")
+@json_option
+@connects
+@runs
+async def features(target: Target, as_json: bool) -> None:
+    """List what can be asked for: required inputs, adapters that serve it, their parameters."""
+    async with target.client("cli:features") as client:
+        answer = await client.features()
+    if as_json:
+        print_json(answer)
+        return
+    rows: list[tuple[Any, ...]] = []
+    for feature in answer.features:
+        required = " and ".join(each.replace("|", " or ") for each in feature.required)
+        if not feature.adapters:
+            rows.append((feature.feature, required, "(no adapter in the fleet)", None))
+        rows += [(feature.feature, required, _name(adapter), _parameters(adapter)) for adapter in feature.adapters]
+    print_table(("FEATURE", "REQUIRED", "ADAPTER", "PARAMETERS"), rows)
+
+
+def _name(adapter: FeatureAdapter) -> str:
+    return adapter.adapter_id if adapter.available else f"{adapter.adapter_id} (not available)"
+
+
+def _parameters(adapter: FeatureAdapter) -> str:
+    if adapter.parameters is None:
+        return "any"
+    return " ".join(adapter.parameters.get("properties", {}))

@@ -1,0 +1,149 @@
+"""Commands that run services until they are stopped: `pocket3d up`, `coordinator` and `agent`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import logging
+from ..exit_codes import Exit
+from ..settings import state_folder
+from ..up import stopping
+from ..up.child import ChildRefused
+from ..up.running import AgentPlan, check_agent_id, default_agent_id, run_agent, run_coordinator
+from ..up.supervisor import NotReady, Supervisor, UpPlan
+from .errors import CliError, explain_to_user
+from .options import (
+    SERVICE_CONNECT_S,
+    Target,
+    agent_options,
+    connects,
+    log_options,
+    namespace_option,
+    set_option,
+    up_options,
+)
+
+
+@click.command("up")
+@up_options("Let clients connect to this port; 0 picks a free one.", "Keep jobs, results and logs in this folder.")
+@click.option(
+    "--http-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Serve the NATS server's monitoring pages on this port; 0 picks a free one.",
+)
+@agent_options
+@set_option("agent")
+@namespace_option
+@log_options
+def up(
+    port: int,
+    store: Path | None,
+    http_port: int,
+    agent_id: str | None,
+    models: Path | None,
+    namespace: str,
+    log_level: str,
+    log_format: logging.Format,
+    **of_agent: Any,
+) -> None:
+    """Start a NATS server, a coordinator and an agent on this machine; Ctrl-C stops them all.
+
+    Prints one line, `ready nats://127.0.0.1:PORT`, once jobs can be submitted. Jobs and results are kept in the store
+    and are there at the next `up`. The server listens on this machine only.
+    """
+    logging.configure(level=log_level, form=log_format, role="up")
+    with explain_to_user():
+        plan = UpPlan(
+            store=(store or state_folder(os.environ) / "up").absolute(),
+            agent=AgentPlan(
+                check_agent_id(agent_id or default_agent_id()), models=models.absolute() if models else None, **of_agent
+            ),
+            port=port,
+            http_port=http_port,
+            namespace=namespace,
+            log_level=log_level,
+            log_format=log_format,
+        )
+        try:
+            stopping.run_until_done(_up(plan))
+        except asyncio.CancelledError:
+            return
+        except ChildRefused as error:
+            raise CliError(str(error), Exit.USAGE) from error
+        except NotReady as error:
+            raise CliError(str(error), hint="their log above says why; `pocket3d doctor` checks") from error
+
+
+async def _up(plan: UpPlan) -> None:
+    async with Supervisor(plan) as running:
+        await running.until_ready()
+        click.echo(f"ready {running.url}")
+        await running.until_failure()
+
+
+@click.command("coordinator")
+@click.option("--coordinator-id", help="Name the coordinator.  [default: this host's name and a random part]")
+@set_option("coordinator")
+@click.option(
+    "--topology",
+    "topology_pairs",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change a setting of streams and buckets, e.g. replicas=3; POCKET3D_TOPOLOGY_<FIELD> does the same.",
+)
+@log_options
+@connects
+def coordinator(
+    target: Target,
+    coordinator_id: str | None,
+    pairs: tuple[str, ...],
+    topology_pairs: tuple[str, ...],
+    log_level: str,
+    log_format: logging.Format,
+) -> None:
+    """Run a coordinator until Ctrl-C or SIGTERM.
+
+    It sets the server up, takes the lead (or stands by until the leader is gone) and gives jobs to agents.
+    """
+    logging.configure(level=log_level, form=log_format, role="coordinator")
+    stopping.die_with_parent()
+    with explain_to_user():
+        asyncio.run(
+            run_coordinator(
+                target.options(f"coordinator:{coordinator_id or 'new'}", wait_s=SERVICE_CONNECT_S),
+                target.subjects,
+                coordinator_id=coordinator_id,
+                pairs=pairs,
+                topology_pairs=topology_pairs,
+            )
+        )
+
+
+@click.command("agent")
+@agent_options
+@set_option("agent")
+@click.option(
+    "--work-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="POCKET3D_WORK_DIR",
+    help="Keep jobs' and workers' files in this folder.  [default: in the user's state folder]",
+)
+@log_options
+@connects
+def agent(target: Target, agent_id: str | None, log_level: str, log_format: logging.Format, **of_agent: Any) -> None:
+    """Run the agent of this GPU host until Ctrl-C or SIGTERM.
+
+    The first signal lets it finish what runs (bounded) and hand back the rest; the second ends its jobs.
+    """
+    name = agent_id or default_agent_id()
+    logging.configure(level=log_level, form=log_format, role="agent", agent_id=name)
+    stopping.die_with_parent()
+    with explain_to_user():
+        options = target.options(f"agent:{name}", wait_s=SERVICE_CONNECT_S)
+        asyncio.run(run_agent(options, target.subjects, AgentPlan(name, **of_agent)))

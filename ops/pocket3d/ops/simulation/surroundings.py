@@ -1,0 +1,119 @@
+"""What the processes of a run have around them: time, chance, network and server, and what is told of the run."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import sys
+import traceback
+from collections import Counter, deque
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import structlog
+
+from pocket3d.contracts.codec import decode
+from pocket3d.contracts.commands import AttemptFailed, OutcomesReported
+from pocket3d.contracts.subjects import Subjects
+
+from .loop import VirtualLoop, current_name
+from .network import Network
+from .pulls import Pulls
+from .shapes import RunShape
+from .workload import make_workload
+
+#: Lines of a run's story that are kept.
+_STORY = 4000
+
+
+class Note(NamedTuple):
+    """One line of a run's story."""
+
+    at: float
+    text: str
+
+
+class Surroundings:
+    """Everything of one run but its processes.
+
+    Args:
+        loop: virtual time.
+        seed: of all chance.
+        shape: size and faults.
+    """
+
+    def __init__(self, loop: VirtualLoop, seed: int, shape: RunShape) -> None:
+        self.loop = loop
+        self.shape = shape
+        self.rng = random.Random(seed)
+        self.network = Network(loop, self.rng, shape.faults)
+        self.network.witness = self._witness
+        self.server = self.network.server
+        self.pulls = Pulls(self.network)
+        self.subjects = Subjects()
+        #: What went wrong so far, in words.
+        self.wrong: list[str] = []
+        self.story: deque[Note] = deque(maxlen=_STORY)
+        #: Runs of each job on any worker.
+        self.attempts: dict[str, int] = {}
+        #: (fault, state of a job that it struck) -> how often.
+        self.struck: Counter[tuple[str, str]] = Counter()
+        #: Fault -> how often it happened.
+        self.faults: Counter[str] = Counter()
+        #: Id under which each stored message's job is known: the oracle asks for one result of each.
+        self.accepted: set[str] = set()
+        #: Failures that agents ever reported: (job, attempt, agent, code).
+        self.said: set[tuple[str, int, str, str]] = set()
+        self.pids = itertools.count(1000)
+        self.workload = make_workload(self.rng, shape.jobs, shape.publish_over_s, plain=shape.plain)
+        loop.set_exception_handler(self._on_loop_error)
+
+    def note(self, text: str) -> None:
+        """Keep a line of the story."""
+        self.story.append(Note(self.loop.time(), text))
+
+    def fail(self, text: str, error: BaseException | None = None) -> None:
+        """Something is wrong; of an error the last frames are told."""
+        if error is not None:
+            frames = "".join(traceback.format_exception(type(error), error, error.__traceback__)[-6:])
+            text = f"{text}: {type(error).__name__}: {error}\n{frames}"
+        self.wrong.append(f"at {self.loop.time():.3f} s: {text}")
+        self.note(text)
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.fail(f"{context.get('message')} {context}", context.get("exception"))
+
+    def _witness(self, subject: str, data: bytes) -> None:
+        """What agents report reaches the server: who says that an attempt failed must have been its agent."""
+        if subject.startswith("p3d.agents.") and subject.endswith(".outcome"):
+            report = decode(OutcomesReported, data)
+            for outcome in report.outcomes:
+                if isinstance(outcome, AttemptFailed):
+                    self.said.add((outcome.job_id, outcome.attempt, report.agent_id, outcome.code))
+
+    @contextmanager
+    def logs_told(self) -> Iterator[None]:
+        """Take what the services log while the context lasts: lines of the story, and errors are errors of the run."""
+
+        def tell(logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
+            words, error = event.pop("event"), event.pop("exc_info", None)
+            text = f"{current_name()}: {words} " + " ".join(f"{key}={value}" for key, value in event.items())
+            if method in ("error", "exception", "critical"):
+                self.fail(text, error if isinstance(error, BaseException) else sys.exc_info()[1])
+            else:
+                self.note(text)
+            raise structlog.DropEvent
+
+        before = structlog.get_config()
+        structlog.configure(
+            processors=[tell],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+            cache_logger_on_first_use=False,
+        )
+        try:
+            yield
+        finally:
+            structlog.configure(**before)

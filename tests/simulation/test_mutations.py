@@ -19,6 +19,7 @@ from pocket3d.coordinator.engine import state as core
 from pocket3d.coordinator.engine.job import JobRecord
 from pocket3d.gpu_agents.engine import commands as engine_commands
 from pocket3d.gpu_agents.engine import effects, engine, events
+from pocket3d.gpu_agents.engine.lifecycle import WorkerState
 from pocket3d.gpu_agents.engine.outbound import finish
 from pocket3d.gpu_agents.engine.state import Core as AgentCore
 from pocket3d.gpu_agents.placement.ledger import DeviceLedger
@@ -192,7 +193,8 @@ def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> 
 def start_at_once(agent: AgentCore, worker: Any, now: Now) -> None:
     """The ledger is not asked when a planned worker is started either, but for what it waits behind."""
     book = agent.device_of(worker)
-    if book.ledger.waits_for(worker.worker_id) or book.leaving(worker.adapter_id):
+    stopping = [each.adapter_id for each in book.workers.values() if each.state is WorkerState.STOPPING]
+    if book.ledger.waits_for(worker.worker_id) or worker.adapter_id in stopping:
         return
     real_room = DeviceLedger.room
     DeviceLedger.room = lambda self, *args, **more: real_room(self, *args, **more)._replace(  # type: ignore[method-assign]

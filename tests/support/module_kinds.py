@@ -49,6 +49,7 @@ DECIDING = frozenset(
         "pocket3d.coordinator.engine.attempts",
         "pocket3d.coordinator.auction.rounds",
         "pocket3d.coordinator.auction.answer_times",
+        "pocket3d.coordinator.auction.benches",
         "pocket3d.coordinator.auction.invitations",
         "pocket3d.coordinator.engine.awards",
         "pocket3d.coordinator.auction.backfill",

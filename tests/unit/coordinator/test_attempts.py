@@ -363,9 +363,9 @@ def test_failures_in_a_row_bench_an_adapter_with_growing_pauses(agent: AgentDoub
     agent.adapters = [offer(), offer("other", "text_to_mesh")]
     desk.hear(agent)
     fail_in_a_row(desk, agent, 2)
-    assert desk.engine.core.fleet.benched("a1", desk.mono) == []
+    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == []
     fail_in_a_row(desk, agent, 1)
-    assert desk.engine.core.fleet.benched("a1", desk.mono) == ["echo"]
+    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == ["echo"]
     for pause in (30.0, 60.0, 100.0, 100.0):
         benched_at = desk.mono
         desk.submit(f"w{benched_at:.0f}")
@@ -399,7 +399,7 @@ def test_a_success_ends_the_row(desk: Desk, agent: AgentDouble) -> None:
     agent.running = []
     desk.hear(agent)
     fail_in_a_row(desk, agent, 2)
-    assert desk.engine.core.fleet.benched("a1", desk.mono) == []
+    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == []
 
 
 def test_a_cancel_or_a_producers_mistake_benches_nothing(desk: Desk, agent: AgentDouble) -> None:
@@ -408,18 +408,18 @@ def test_a_cancel_or_a_producers_mistake_benches_nothing(desk: Desk, agent: Agen
         item = desk.awarded(agent, f"j{number}", retry={"max_attempts": 1})
         desk.failed(agent, item, code)
         desk.hear(agent)
-    assert desk.engine.core.fleet.benches == {}
+    assert len(desk.engine.core.fleet.benches) == 0
 
 
 def test_the_runs_of_one_dead_worker_bench_its_adapter_once(desk: Desk) -> None:
     fleet = desk.engine.core.fleet
-    for _ in range(9):
-        fleet.note_failure("a1", "echo", 1000.0)
+    for number in range(9):
+        fleet.benches.note_failure("a1", "echo", f"j{number}", 1000.0)
     bench_s = desk.settings.bench_s
-    assert fleet.benched("a1", 1000.0 + bench_s - 1) == ["echo"]
-    assert fleet.benched("a1", 1000.0 + bench_s) == [], "what began before the pause does not lengthen it"
-    fleet.note_failure("a1", "echo", 1000.0 + bench_s)
-    assert fleet.benched("a1", 1000.0 + 3 * bench_s - 1) == ["echo"], "the first failure after it does"
+    assert fleet.benches.of("a1", 1000.0 + bench_s - 1) == ["echo"]
+    assert fleet.benches.of("a1", 1000.0 + bench_s) == [], "what began before the pause does not lengthen it"
+    fleet.benches.note_failure("a1", "echo", "j9", 1000.0 + bench_s)
+    assert fleet.benches.of("a1", 1000.0 + 3 * bench_s - 1) == ["echo"], "the first failure after it does"
 
 
 # ---------------------------------------------------------------- agents that are not what they should be

@@ -16,7 +16,7 @@ from ..leadership.message_limits import MAX_PAYLOAD, room_of
 from ..settings import CoordinatorSettings
 from .backfill import Backfill
 from .bid_cache import BidCache
-from .fleet import AgentView, Fleet
+from .fleet import AgentView, Fleet, WorkerUse
 from .invitations import Invitation, Round, best_looking, wait_for
 from .planning import Assignment, LotBid, LotPlan, RoundPlanner
 from .queue import JobGroup, WaitingQueue
@@ -147,7 +147,7 @@ class Auctioneer:
                     adapters=None if key.preferred is None else list(key.preferred),
                     vram_mb=key.vram_mb,
                     jobs=jobs,
-                    without=[*self._fleet.benched(view.agent_id, now_mono), *key.unfit],
+                    without=[*self._fleet.benches.of(view.agent_id, now_mono), *key.unfit],
                 )
             )
 
@@ -295,7 +295,12 @@ class Auctioneer:
                     bids.setdefault(bid.lot, []).append(LotBid(agent_id, bid, _preference(view, key, bid.adapter_id)))
             self._note_declines(call, agent_id, answer)
         planner = RoundPlanner(
-            self._policy, self._rooms(answers), self._settings.assumed_run_s, self.backfill.hold, now_mono
+            self._policy,
+            self._rooms(answers),
+            self._settings.assumed_run_s,
+            self.backfill.hold,
+            now_mono,
+            self._workers(answers),
         )
         for number, (key, jobs) in call.lots.items():
             group = self._queue.group_of(key)
@@ -312,6 +317,12 @@ class Auctioneer:
             if group is not None:
                 group.declined[agent_id] = version
                 group.reasons[agent_id] = decline.reasons
+
+    def _workers(self, answers: Mapping[str, CallAnswered]) -> dict[tuple[str, str, str], WorkerUse]:
+        views = {agent_id: self._fleet.agents.get(agent_id) for agent_id in answers}
+        return {
+            (a, *place): use for a, view in views.items() if view is not None for place, use in view.workers().items()
+        }
 
     def _rooms(self, answers: Mapping[str, CallAnswered]) -> dict[tuple[str, str], Room]:
         rooms: dict[tuple[str, str], Room] = {}

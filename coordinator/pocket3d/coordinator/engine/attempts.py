@@ -86,7 +86,7 @@ def attempt_failed(core: Core, record: JobRecord, outcome: AttemptFailed, now: N
         # An agent of a later version may know more codes.
         code = FailureCode.ADAPTER_ERROR
     record.retry_state().ended.add(outcome.token)
-    fail(core, record, code, outcome.message, outcome.field, outcome.vram_peak_mb, now)
+    fail(core, record, code, outcome.message, outcome.field, outcome.vram_peak_mb, now, beside=outcome.beside)
 
 
 def end_overlong(core: Core, now: Now) -> None:

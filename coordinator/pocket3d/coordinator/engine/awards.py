@@ -38,6 +38,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             adapter_id=assignment.adapter_id,
             claim_mb=assignment.claim_mb,
             awarded_at=now.mono,
+            apart=record.group_key().apart,
         )
         record.move(JobState.AWARDED, f"to {assignment.agent_id}/{assignment.device}")
         core.book_attempt(record, now)

@@ -21,6 +21,8 @@ from support.pages import ROOT, blocks, pages
 #: Info strings of blocks that hold commands. A bare fence may hold them too, or pictures.
 SHELLS = {"", "console", "sh", "bash", "shell"}
 PROGRAM = re.compile(r"(?:\$ )?(?:\.venv/bin/)?(pocket3d|python|pytest|make) (.*)")
+#: Commands in running text and in tables.
+IN_TEXT = re.compile(r"`((?:pocket3d|make|(?:\.venv/bin/)?(?:pytest|python)) [^`\n]+)`")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 #: What pages write where a person writes something of their own -> something that may stand there.
@@ -47,7 +49,7 @@ def commands() -> Iterator[Command]:
                 # A line that ends in a backslash goes on in the next.
                 for line in re.sub(r"\\\n\s*", " ", block.text).splitlines():
                     yield from one_line(block.place, line, whole=True)
-        for code in re.findall(r"`((?:pocket3d|make) [^`\n]+)`", page.read_text(encoding="utf-8")):
+        for code in IN_TEXT.findall(page.read_text(encoding="utf-8")):
             yield from one_line(page.relative_to(ROOT).as_posix(), code, whole=False)
 
 
@@ -129,6 +131,17 @@ def test_a_module_or_script_is_one(command: Command) -> None:
     for word in words:
         if word.startswith(("tests/", "examples/")):
             assert (ROOT / word.split("::")[0]).exists(), f"{command.place}: no {word}"
+
+
+@of("python", "pytest")
+def test_a_name_that_selects_tests_selects_some(command: Command) -> None:
+    if "-k" not in command.words:
+        return
+    name = command.words[command.words.index("-k") + 1]
+    paths = [ROOT / word for word in command.words if word.startswith("tests/")]
+    files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("test_*.py")))]
+    defined = [(file.name, test) for file in files for test in re.findall(r"def (test_\w+)", file.read_text("utf-8"))]
+    assert any(name in file or name in test for file, test in defined), f"{command.place}: -k {name} selects nothing"
 
 
 def test_files_that_running_text_names_are_there() -> None:

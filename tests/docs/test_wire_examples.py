@@ -110,6 +110,7 @@ def test_subjects_streams_and_buckets_are_those_of_the_code() -> None:
     wanted = {
         subjects.job("<priority>", "<feature>"),
         subjects.event("<feature>", "<job_id>", "<event>"),
+        subjects.leader_record(),
         subjects.progress("<feature>", "<job_id>"),
         subjects.result("<feature>", "<job_id>"),
         subjects.dead("<feature>", "<job_id>"),
@@ -138,3 +139,8 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"at most {MAX_FILES} files" in text
     assert f"a result has at most {MAX_RESULT_BYTES // 1024} KiB" in text
     assert f"nested at most {MAX_DEPTH} deep" in text
+
+
+def test_the_filters_for_many_jobs_and_for_one_are_those_of_the_code() -> None:
+    text = section(WIRE, "Events, status, progress")
+    assert {Subjects().all_events(), Subjects().events_of("<job_id>")} <= set(codes(text))

@@ -48,7 +48,7 @@ def test_a_job_rises_one_level_per_ageing_time() -> None:
     assert order(queue, 241.0) == ["j2", "j1", "j3", "j4"]
 
 
-def test_what_comes_back_from_an_attempt_stands_in_front() -> None:
+def test_what_comes_back_from_an_attempt_comes_first() -> None:
     queue = WaitingQueue(ageing_s=120)
     queue.add(waiting("j1"), 0.0)
     queue.add(waiting("j2"), 0.0)
@@ -56,7 +56,7 @@ def test_what_comes_back_from_an_attempt_stands_in_front() -> None:
     assert order(queue, 0.0) == ["j3", "j1", "j2"]
 
 
-def test_a_pause_keeps_a_job_out_of_its_line_until_it_is_over() -> None:
+def test_a_pause_keeps_a_job_out_of_its_group_until_it_is_over() -> None:
     queue = WaitingQueue(ageing_s=120)
     late = waiting("j1")
     late.not_before = 5.0
@@ -85,7 +85,7 @@ def test_removing_takes_a_job_out_wherever_it_waits() -> None:
     assert queue.count == 0, "of one that is not there: nothing"
 
 
-def test_parked_lines_come_back_together() -> None:
+def test_parked_groups_come_back_together() -> None:
     queue = WaitingQueue(ageing_s=120)
     record = waiting("j1")
     queue.add(record, 0.0)

@@ -145,7 +145,7 @@ def runner_of(core: Core, job_id: str) -> tuple[AgentView, RunningJob] | None:
 
 
 def look_for_recovering(core: Core, now: Now) -> None:
-    """Recovered jobs whose agent has spoken, or has been silent for a lease: adopt, or read their result."""
+    """Recovered jobs whose agent has spoken, or has been silent for a lease: take over, or read their result."""
     for record in list(core.index.recovering.values()):
         recovery = record.recovery
         holder = runner_of(core, record.job_id)

@@ -10,15 +10,14 @@ import numpy.typing as npt
 
 from ...mesh.parts import colour_bytes, is_linear, look_of, parts_of
 from ...mesh.write import write_mesh
-from .adapter import ConversionOptions
 
 _EXTRA_MAPS = ("normalTexture", "metallicRoughnessTexture", "occlusionTexture", "emissiveTexture")
 #: From +Y up to +Z up: a quarter turn about x.
 _Y_TO_Z = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
 
-def place(scene: Any, options: ConversionOptions) -> npt.NDArray[np.float64]:
-    """Turn, move and scale a `trimesh.Scene`; returns the (4, 4) matrix that was applied."""
+def place(scene: Any, options: Any) -> npt.NDArray[np.float64]:
+    """Turn, move and scale a `trimesh.Scene` as the request's options say; returns the (4, 4) matrix applied."""
     matrix = np.eye(4)
     if options.input_up != options.output_up:
         matrix = _Y_TO_Z if options.output_up == "z" else _Y_TO_Z.T

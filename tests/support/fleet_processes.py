@@ -137,8 +137,11 @@ class FleetProcesses:
     def coordinator(self, **env: str) -> Part:
         return self._part("coordinator", ["coordinator", "-s", self.url], self.env(**env))
 
-    def agent(self, agent_id: str, devices: str, models: Path | None = None, **env: str) -> Part:
-        arguments = ["agent", "-s", self.url, "--agent-id", agent_id, "--devices", devices]
+    def agent(
+        self, agent_id: str, devices: str, models: Path | None = None, *, server: str | None = None, **env: str
+    ) -> Part:
+        """An agent; `server` is another way to the server than the straight one."""
+        arguments = ["agent", "-s", server or self.url, "--agent-id", agent_id, "--devices", devices]
         if models is not None:
             arguments += ["--models", str(models)]
         return self._part(f"agent-{agent_id}", arguments, self.env(**env))

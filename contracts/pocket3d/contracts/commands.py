@@ -239,6 +239,8 @@ class AttemptFailed(Outcome, frozen=True, kw_only=True, tag="attempt_failed"):
     started_at: str | None = None
     load_s: Duration | None = None
     run_s: Duration | None = None
+    #: Runs of other jobs that ended with the same worker: it is not known whose fault it was.
+    beside: Count = 0
 
 
 AnyOutcome = AttemptStarted | AttemptFailed

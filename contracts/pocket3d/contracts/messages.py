@@ -33,6 +33,8 @@ class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     message: str
     at: str
+    #: False where it does not count towards `max_attempts`: its worker crashed under several jobs.
+    counted: bool = True
 
 
 class JobError(msgspec.Struct, frozen=True, kw_only=True):

@@ -162,6 +162,9 @@ class CoordinatorService:
         except WireError as error:
             log.warning("an advert could not be read", subject=msg.subject, error=str(error))
             return
+        if self._subjects.agent_of(msg.subject) != advert.agent_id:
+            log.warning("an advert is not of its subject's agent", subject=msg.subject, agent_id=advert.agent_id)
+            return
         self._heard[advert.agent_id] = advert
         if self._term is not None:
             self._term.advert(advert)

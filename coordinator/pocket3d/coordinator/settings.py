@@ -21,8 +21,12 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     leader_renew_s: float = 3.0
     #: A new leader waits this long for the agents it knows of to say what they run, before it awards anything.
     recovery_answers_s: float = 2.0
-    #: A round closes when all invited have answered, or after this.
+    #: A round closes when those have answered who usually answer in time, or after this; where it waits for agents that
+    #: are known to take longer, it learns how long, up to the second.
     round_deadline_s: float = 0.25
+    round_deadline_cap_s: float = 2.0
+    #: Bids that come later than their round closed are used for so long.
+    late_bids_s: float = 10.0
     #: An award without an answer after this is unknown, and the agent is asked what it runs.
     award_timeout_s: float = 3.0
     #: Agents invited per lot in a large fleet; a fleet of up to `invite_all_up_to` is invited whole.
@@ -46,6 +50,9 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     unavailable_wait_s: float = 15.0
     #: A cancelled running job gets its `cancelled` result at the latest after this, whatever its agent says.
     cancel_wait_s: float = 30.0
+    #: An attempt may take its `load_s` and `start_to_close_s`, and so much more for its files. Agents end it sooner by
+    #: limits of its own; this is for one that keeps none.
+    attempt_grace_s: float = 1500.0
     #: Jobs held in memory; beyond it the stream is not read further.
     index_cap: int = 200_000
     #: Policy that orders bids; see `scoring`.

@@ -6,6 +6,7 @@ import pytest
 
 from pocket3d.contracts.commands import AwardAnswer, AwardsAnswered
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.jobs import Limits, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.coordinator.engine import effects, events
 from support.coordinator_desk import AgentDouble, Desk, device, offer
@@ -362,9 +363,9 @@ def test_failures_in_a_row_bench_an_adapter_with_growing_pauses(agent: AgentDoub
     agent.adapters = [offer(), offer("other", "text_to_mesh")]
     desk.hear(agent)
     fail_in_a_row(desk, agent, 2)
-    assert desk.engine.core.fleet.benched("a1", desk.mono) == []
+    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == []
     fail_in_a_row(desk, agent, 1)
-    assert desk.engine.core.fleet.benched("a1", desk.mono) == ["echo"]
+    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == ["echo"]
     for pause in (30.0, 60.0, 100.0, 100.0):
         benched_at = desk.mono
         desk.submit(f"w{benched_at:.0f}")
@@ -398,7 +399,7 @@ def test_a_success_ends_the_row(desk: Desk, agent: AgentDouble) -> None:
     agent.running = []
     desk.hear(agent)
     fail_in_a_row(desk, agent, 2)
-    assert desk.engine.core.fleet.benched("a1", desk.mono) == []
+    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == []
 
 
 def test_a_cancel_or_a_producers_mistake_benches_nothing(desk: Desk, agent: AgentDouble) -> None:
@@ -407,15 +408,63 @@ def test_a_cancel_or_a_producers_mistake_benches_nothing(desk: Desk, agent: Agen
         item = desk.awarded(agent, f"j{number}", retry={"max_attempts": 1})
         desk.failed(agent, item, code)
         desk.hear(agent)
-    assert desk.engine.core.fleet.benches == {}
+    assert len(desk.engine.core.fleet.benches) == 0
 
 
 def test_the_runs_of_one_dead_worker_bench_its_adapter_once(desk: Desk) -> None:
     fleet = desk.engine.core.fleet
-    for _ in range(9):
-        fleet.note_failure("a1", "echo", 1000.0)
+    for number in range(9):
+        fleet.benches.note_failure("a1", "echo", f"j{number}", 1000.0)
     bench_s = desk.settings.bench_s
-    assert fleet.benched("a1", 1000.0 + bench_s - 1) == ["echo"]
-    assert fleet.benched("a1", 1000.0 + bench_s) == [], "what began before the pause does not lengthen it"
-    fleet.note_failure("a1", "echo", 1000.0 + bench_s)
-    assert fleet.benched("a1", 1000.0 + 3 * bench_s - 1) == ["echo"], "the first failure after it does"
+    assert fleet.benches.of("a1", 1000.0 + bench_s - 1) == ["echo"]
+    assert fleet.benches.of("a1", 1000.0 + bench_s) == [], "what began before the pause does not lengthen it"
+    fleet.benches.note_failure("a1", "echo", "j9", 1000.0 + bench_s)
+    assert fleet.benches.of("a1", 1000.0 + 3 * bench_s - 1) == ["echo"], "the first failure after it does"
+
+
+# ---------------------------------------------------------------- agents that are not what they should be
+
+
+def test_only_the_agent_that_has_an_attempt_can_say_what_became_of_it(desk: Desk, agent: AgentDouble) -> None:
+    liar = AgentDouble("liar", adapters=[offer("other", "other_feature")])
+    desk.hear(agent)
+    desk.hear(liar)
+    item = desk.running(agent)
+    desk.failed(liar, item, "invalid_input")
+    assert desk.state() is JobState.RUNNING
+    desk.failed(agent, item, "invalid_input")
+    assert desk.one(effects.StoreResult).result.status == "failed"
+
+
+def test_an_attempt_that_its_agent_never_ends_is_ended_by_the_coordinator() -> None:
+    desk = Desk(attempt_grace_s=20.0, bench_after=9)
+    agent = AgentDouble("a1")
+    desk.hear(agent)
+    item = desk.running(agent, limits=Limits(load_s=3.0, start_to_close_s=5.0), retry=RetryPolicy(max_attempts=1))
+    began = desk.mono
+    desk.until(effects.StoreResult, agent)
+    assert desk.mono - began == pytest.approx(28.0, abs=0.5)
+    result = desk.one(effects.StoreResult).result
+    assert result.error is not None
+    assert (result.status, result.error.code) == ("failed", "timeout")
+    assert "a1 did not end it within load_s = 3 s, start_to_close_s = 5 s and 20 s" in result.error.message
+    assert item.token in [c.token for sent in desk.take(effects.SendCancels) for c in sent.cancels]
+
+
+def test_an_attempt_that_ends_in_time_leaves_no_deadline(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent)
+    desk.see(desk.result_of(item, agent))
+    assert list(desk.engine.core.attempt_deadlines.jobs()) == []
+
+
+def test_a_pause_of_the_coordinator_is_not_held_against_an_attempt() -> None:
+    desk = Desk(attempt_grace_s=20.0)
+    agent = AgentDouble("a1")
+    desk.hear(agent)
+    desk.running(agent, limits=Limits(load_s=3.0, start_to_close_s=5.0))
+    desk.sleep(100.0)
+    desk.do(events.LeadershipProven())
+    desk.hear(agent, full=False)
+    desk.tick(1.0)
+    assert desk.state() is JobState.RUNNING

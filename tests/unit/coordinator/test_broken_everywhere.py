@@ -86,25 +86,24 @@ def test_a_pause_of_the_coordinator_is_not_held_against_the_agents(desk: Desk) -
     assert desk.one(effects.StoreResult).result.status == "failed"
 
 
-def test_what_is_benched_everywhere_has_one_pause_to_recover_and_then_its_jobs_fail(agent: AgentDouble) -> None:
+def test_a_job_ends_by_its_own_attempts_and_never_by_a_bench(agent: AgentDouble) -> None:
     desk = Desk(bench_after=3, bench_s=30.0, unavailable_wait_s=15.0)
     desk.hear(agent)
     for number in range(3):
         desk.submit(f"f{number}", retry={"max_attempts": 1})
         desk.failed(agent, desk.win(agent, f"f{number}"), "load_failed")
         desk.hear(agent)
-    desk.submit("patient")
+    desk.submit("patient", retry={"max_attempts": 1})
+    desk.submit("late", retry={"max_attempts": 1})
+    desk.take(effects.StoreResult)
     pass_time(desk, 25, agent)
     assert desk.state("patient") is JobState.QUEUED, "the first pause is not over"
     desk.until(effects.SendCall, agent)
     desk.failed(agent, desk.win(agent, "patient"), "load_failed")
+    (ended,) = desk.take(effects.StoreResult)
+    assert (ended.result.job_id, ended.result.error and ended.result.error.code) == ("patient", "load_failed")
     desk.hear(agent)
-    desk.submit("late", retry={"max_attempts": 1})
-    pass_time(desk, 14, agent)
-    assert desk.state("late") is JobState.QUEUED
-    desk.take(effects.StoreResult)
-    pass_time(desk, 3, agent)
-    results = {effect.result.job_id: effect.result for effect in desk.take(effects.StoreResult)}
-    assert results["late"].error is not None
-    assert results["late"].error.code == "adapter_unavailable"
-    assert "echo on a" in results["late"].error.message
+    pass_time(desk, 55, agent)
+    assert desk.state("late") is JobState.QUEUED, "the second pause is twice as long, and it is waited for"
+    desk.until(effects.SendCall, agent)
+    assert desk.win(agent, "late").attempt == 1

@@ -219,7 +219,7 @@ def test_a_job_that_comes_back_in_front_of_the_one_that_holds_takes_the_device(d
     hold = desk.engine.core.auctioneer.backfill.hold
     assert hold is not None
     assert hold.job_id == "second"
-    desk.failed(agent, item, "worker_crashed")
+    desk.failed(agent, item, "handed_back")
     desk.hear(agent)
     desk.answer_calls(agent, slots=0, est_queue_s=5.0)
     desk.tick(1.0)

@@ -14,6 +14,7 @@ from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.contracts.codec import decode, encode
+from pocket3d.contracts.commands import OutcomesReported
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import Subjects
@@ -222,6 +223,21 @@ async def test_a_mistake_of_the_engine_ends_the_process_and_a_standby_takes_over
 
 def _mistake(*arguments: Any) -> None:
     raise ZeroDivisionError
+
+
+async def test_nobody_speaks_for_another_agent(stage: Stage) -> None:
+    await stage.leader()
+    agent = await stage.agent()
+    await stage.publish("j1")
+    award = await eventually(lambda: agent.award_of("j1"))
+    with structlog.testing.capture_logs() as lines:
+        advert = agent.double.advert()
+        await stage.bus.publish(SUBJECTS.advert("nobody"), encode(advert))
+        report = OutcomesReported(agent_id="a1", incarnation="1-x", seq=99, outcomes=[])
+        await stage.bus.publish(SUBJECTS.outcome("nobody"), encode(report))
+        await eventually(lambda: len([line for line in lines if "its subject's agent" in line["event"]]) == 2)
+    await agent.finish(award)
+    await stage.until_status("j1", "succeeded")
 
 
 # ---------------------------------------------------------------- a server that takes little

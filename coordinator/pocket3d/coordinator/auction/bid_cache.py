@@ -71,7 +71,7 @@ class BidCache:
         if view is None or offer.composition != self._fleet.composition:
             del self._offers[key]
             return None
-        if view.attempts or offer.adapter_id in self._fleet.benched(offer.agent_id, now_mono):
+        if view.attempts or offer.adapter_id in self._fleet.benches.of(offer.agent_id, now_mono):
             return None
         return offer
 

@@ -15,6 +15,8 @@ from pocket3d.contracts.parameters import CheckCache, ParameterCheck
 
 from ..engine.job import Attempt, GroupKey
 from ..settings import CoordinatorSettings
+from .answer_times import AnswerTimes
+from .benches import Benches
 
 
 def heard_record(advert: Advert, at: str) -> AgentRecord:
@@ -30,19 +32,6 @@ def heard_record(advert: Advert, at: str) -> AgentRecord:
         features=[],
         at=at,
     )
-
-
-class Bench:
-    """One adapter on one agent: failures in a row, and until when it is left out."""
-
-    __slots__ = ("failed_at", "failures", "pauses", "until")
-
-    def __init__(self) -> None:
-        #: When the last failure was counted, monotonic seconds.
-        self.failed_at = 0.0
-        self.failures = 0
-        self.pauses = 0
-        self.until = 0.0
 
 
 def started_ms(incarnation: str) -> int:
@@ -71,6 +60,13 @@ class CapacitySnapshot(NamedTuple):
         return any(room >= former.rooms.get(device, 0) + 256 for device, room in self.rooms.items())
 
 
+class WorkerUse(NamedTuple):
+    """Attempts on one worker, and whether one of them must have it for itself."""
+
+    runs: int
+    apart: bool
+
+
 class AgentView:
     """One agent as it was last seen."""
 
@@ -82,13 +78,16 @@ class AgentView:
         #: When "no responders" was answered, monotonic seconds.
         self.no_responder_times: list[float] = []
         self.asked = False
-        #: When it was last asked about awards that it had not answered, monotonic seconds.
-        self.asked_at = 0.0
+        #: When it was last asked what it runs, monotonic seconds; None if it never was.
+        self.asked_at: float | None = None
+        self.answer_times = AnswerTimes()
         #: Rises when something changed that could place a job.
         self.version = 0
         self.picture: CapacitySnapshot | None = None
         #: Tokens of attempts that this coordinator has out on it -> job id.
         self.attempts: dict[str, str] = {}
+        #: The same attempts -> device, adapter, and whether nothing else may run there.
+        self.places: dict[str, tuple[str, str, bool]] = {}
         #: Listed tokens of jobs that are not known, seen once: at the second time they are cancelled.
         self.unknown_attempts: set[str] = set()
         #: Tokens listed by its last advert.
@@ -102,6 +101,16 @@ class AgentView:
     def device(self, device_id: str) -> DeviceState | None:
         """One of the agent's devices, by id."""
         return next((d for d in self.advert.devices if d.id == device_id), None)
+
+    def workers(self) -> dict[tuple[str, str], WorkerUse]:
+        """By device and adapter, what this coordinator has out there."""
+        used: dict[tuple[str, str], WorkerUse] = {}
+        for token in self.attempts:
+            if token in self.places:
+                device, adapter_id, apart = self.places[token]
+                runs, was_apart = used.get((device, adapter_id), (0, False))
+                used[device, adapter_id] = WorkerUse(runs + 1, was_apart or apart)
+        return used
 
     def serving(self, key: GroupKey) -> Iterator[AdapterOffer]:
         """Adapters that could serve a lot: by preference list if binding, else by feature."""
@@ -134,7 +143,7 @@ class Fleet:
         self._settings = settings
         self.agents: dict[str, AgentView] = {}
         self.features: set[str] = set()
-        self.benches: dict[tuple[str, str], Bench] = {}
+        self.benches = Benches(settings)
         self.version = 0
         self.composition = 0
         self._checks = CheckCache()
@@ -169,7 +178,7 @@ class Fleet:
             fresh = AgentView(advert, now_mono)
             if view is not None:
                 fresh.version = view.version
-                fresh.attempts = view.attempts
+                fresh.attempts, fresh.places = view.attempts, view.places
             view = self.agents[advert.agent_id] = fresh
             self._checks_of = None
         view.advert = advert
@@ -226,6 +235,7 @@ class Fleet:
         for view in self.agents.values():
             view.last_seen = now_mono
             view.no_responder_times = []
+            view.answer_times.begin_again()
 
     # -- attempts out on agents
 
@@ -234,56 +244,19 @@ class Fleet:
         view = self.agents.get(attempt.agent_id)
         if view is not None:
             view.attempts[attempt.token] = job_id
+            view.places[attempt.token] = (attempt.device, attempt.adapter_id, attempt.apart)
 
     def release(self, attempt: Attempt) -> None:
         """Release an attempt that ended: its agent may have room again."""
         view = self.agents.get(attempt.agent_id)
         if view is not None and view.attempts.pop(attempt.token, None) is not None:
+            view.places.pop(attempt.token, None)
             self.touch(view)
 
-    # -- benching
-
-    def note_failure(self, agent_id: str, adapter_id: str, now_mono: float) -> None:
-        """Count one more failure in a row; from `bench_after` on the adapter is benched, each time twice as long."""
-        bench = self.benches.setdefault((agent_id, adapter_id), Bench())
-        if bench.until > now_mono:
-            # It began before the pause, like the others of a worker that died with all of its runs: nothing new.
-            return
-        bench.failures += 1
-        bench.failed_at = now_mono
-        if bench.failures >= self._settings.bench_after:
-            pause = min(self._settings.bench_s * 2.0 ** min(bench.pauses, 30), self._settings.bench_cap_s)
-            bench.until = now_mono + pause
-            bench.pauses += 1
-            # One more failure after the pause benches it again at once.
-            bench.failures = self._settings.bench_after - 1
-
-    def note_success(self, agent_id: str, adapter_id: str) -> None:
-        """Note a success, which ends the failures in a row."""
-        self.benches.pop((agent_id, adapter_id), None)
-
-    def benched(self, agent_id: str, now_mono: float) -> list[str]:
-        """Adapters that are benched on an agent."""
-        return [a for (g, a), bench in self.benches.items() if g == agent_id and bench.until > now_mono]
-
-    def fails_again(self, agent_id: str, adapter_id: str | None) -> bool:
-        """True if an adapter is benched there for the second time in a row: its pause did not mend it."""
-        bench = self.benches.get((agent_id, adapter_id or ""))
-        return bench is not None and bench.pauses > 1
-
     def release_benches(self, now_mono: float) -> None:
-        """Pauses that are over count as a change of the picture. Failures of an agent that left are held against it
-        for one longest pause: a restart does not mend an adapter, but an agent that never returns is forgotten.
-        """
-        for (agent_id, adapter_id), bench in list(self.benches.items()):
-            if agent_id not in self.agents and now_mono >= bench.failed_at + self._settings.bench_cap_s:
-                del self.benches[agent_id, adapter_id]
-                continue
-            if 0.0 < bench.until <= now_mono:
-                bench.until = 0.0
-                view = self.agents.get(agent_id)
-                if view is not None:
-                    self.touch(view)
+        """Pauses that are over count as a change of the picture."""
+        for agent_id in self.benches.release(now_mono, self.agents):
+            self.touch(self.agents[agent_id])
 
     # -- questions
 
@@ -312,7 +285,7 @@ class Fleet:
             unfit = [a for a in key.unfit if a in view.adapters and view.adapters[a].feature == key.canonical]
             code = DeclineCode.PARAMETERS if unfit else DeclineCode.NO_ADAPTER
             return [Reason(agent_id=agent_id, code=code.value, adapter_id=unfit[0] if unfit else None)]
-        benched = set(self.benched(agent_id, now_mono))
+        benched = set(self.benches.of(agent_id, now_mono))
         reasons: list[Reason] = []
         for offer in offers:
             if not offer.available:

@@ -14,6 +14,7 @@ from pocket3d.contracts.commands import BidPlaced
 from pocket3d.contracts.fit import Need, Room, fits
 
 from ..engine.job import GroupKey, JobRecord
+from .fleet import WorkerUse
 from .scoring import Candidate, Policy
 
 
@@ -91,6 +92,7 @@ class RoundPlanner:
         assumed_run_s: run time where an agent has no history.
         hold: a device kept for another job, or None.
         now_mono: for the hold.
+        out: (agent, device, adapter) -> attempts that are out on that worker.
     """
 
     def __init__(
@@ -100,8 +102,12 @@ class RoundPlanner:
         assumed_run_s: float,
         hold: BackfillReservation | None,
         now_mono: float,
+        out: Mapping[tuple[str, str, str], WorkerUse] | None = None,
     ) -> None:
         self._policy = policy
+        self._out = out or {}
+        #: Workers that a job of this round has, or waits for, to itself.
+        self._reserved: set[tuple[str, str, str]] = set()
         self._rooms = dict(rooms)
         self._assumed_run_s = assumed_run_s
         self._hold = hold
@@ -150,6 +156,8 @@ class RoundPlanner:
             self._rooms[offer.place] = room._replace(free_mb=room.free_mb + evicted, reserved_mb=promised)
         worker = (*offer.place, offer.bid.adapter_id)
         self._used[worker] = self._used.get(worker, 0) + 1
+        if record.group_key().apart:
+            self._reserved.add(worker)
         assignment = Assignment(record, offer.agent_id, offer.bid.device, offer.bid.adapter_id, offer.claim_mb)
         offer.taken += 1
         return assignment
@@ -163,7 +171,16 @@ class RoundPlanner:
     def _free_now(self, offer: _Offer, record: JobRecord) -> bool:
         bid = offer.bid
         worker = (*offer.place, bid.adapter_id)
-        slots = bid.slots - self._used.get(worker, 0)
+        used = self._used.get(worker, 0)
+        out = self._out.get(worker)
+        if record.group_key().apart:
+            if used or (out is not None and out.runs):
+                # Nobody else begins there, or it would never be free.
+                self._reserved.add(worker)
+                return False
+        elif worker in self._reserved or (out is not None and out.apart):
+            return False
+        slots = bid.slots - used
         room = self._rooms.get(offer.place)
         if room is None:
             if slots < 1:

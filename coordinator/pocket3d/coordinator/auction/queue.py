@@ -130,7 +130,8 @@ class WaitingQueue:
         released = False
         while self._later and self._later[0][0] <= now_mono:
             _, _, record = heapq.heappop(self._later)
-            self._join(record, returned=True)
+            # Others have the first try before one that failed.
+            self._join(record, returned=record.retry is None or not record.retry.suspect)
             released = True
         return released
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,8 +16,9 @@ from ..leadership.message_limits import MAX_PAYLOAD, room_of
 from ..settings import CoordinatorSettings
 from .backfill import Backfill
 from .bid_cache import BidCache
-from .fleet import AgentView, Fleet
-from .planning import Assignment, LotBid, RoundPlanner
+from .fleet import AgentView, Fleet, WorkerUse
+from .invitations import Invitation, Round, best_looking, wait_for
+from .planning import Assignment, LotBid, LotPlan, RoundPlanner
 from .queue import JobGroup, WaitingQueue
 from .scoring import POLICIES
 from .unavailable import Unavailable
@@ -25,35 +27,14 @@ from .unavailable import Unavailable
 _LOT_BYTES, _ADAPTER_BYTES = 256, 70
 
 
-class Invitation(NamedTuple):
-    """What one agent is called for."""
+class _PlannedLot(NamedTuple):
+    """A lot of a round, with the jobs that were up and the bids for them."""
 
-    agent_id: str
-    lots: tuple[Lot, ...]
-
-
-class Round:
-    """One open call."""
-
-    def __init__(self, call_id: int, version: int, deadline: float) -> None:
-        self.call_id = call_id
-        #: Of the fleet's picture when it was opened: what changes later may wake a group again.
-        self.version = version
-        self.deadline = deadline
-        #: Lot number -> its group and how many of its jobs are up.
-        self.lots: dict[int, tuple[GroupKey, int]] = {}
-        #: Agent -> incarnation and version of its picture when it was invited.
-        self.invited: dict[str, tuple[str, int]] = {}
-        #: Lot number -> agents invited for it.
-        self.called: dict[int, list[str]] = {}
-        self.answers: dict[str, CallAnswered] = {}
-        #: At most, of the largest of its messages.
-        self.bytes = 0
-
-    @property
-    def complete(self) -> bool:
-        """True when all invited agents have answered."""
-        return len(self.answers) >= len(self.invited)
+    number: int
+    group: JobGroup
+    up: list[JobRecord]
+    bids: list[LotBid]
+    plan: LotPlan
 
 
 class Auctioneer:
@@ -72,6 +53,9 @@ class Auctioneer:
         self.backfill = Backfill(settings.hold_after_s)
         self.unavailable = Unavailable(settings, queue, fleet)
         self._standing = BidCache(queue, fleet)
+        #: Closed rounds with agents that have not answered, by call, oldest first; and answers that came to them.
+        self._closed: dict[int, Round] = {}
+        self._late: list[tuple[Round, CallAnswered]] = []
 
     @property
     def call_id(self) -> int:
@@ -104,7 +88,7 @@ class Auctioneer:
         if not self._queue.active or not self._fleet.agents:
             return []
         settings = self._settings
-        call = Round(self._call_id + 1, self._fleet.version, now_mono + settings.round_deadline_s)
+        call = Round(self._call_id + 1, self._fleet.version, now_mono)
         lots_of: dict[str, list[Lot]] = {}
         for group in self._queue.in_order(now_mono):
             if group.sleeps(self._fleet.version, now_mono):
@@ -123,6 +107,7 @@ class Auctioneer:
             return []
         self._call_id = call.call_id
         self.round = call
+        wait_for(call, self._fleet, self._settings, now_mono)
         return [Invitation(agent_id, tuple(lots)) for agent_id, lots in lots_of.items()]
 
     def _lot_bytes(self, key: GroupKey, candidates: list[AgentView]) -> int:
@@ -162,7 +147,7 @@ class Auctioneer:
                     adapters=None if key.preferred is None else list(key.preferred),
                     vram_mb=key.vram_mb,
                     jobs=jobs,
-                    without=[*self._fleet.benched(view.agent_id, now_mono), *key.unfit],
+                    without=[*self._fleet.benches.of(view.agent_id, now_mono), *key.unfit],
                 )
             )
 
@@ -198,7 +183,11 @@ class Auctioneer:
         group.reasons = reasons
         self.unavailable.note(group, now_mono, nobody=not able)
         if awake:
-            return self._best_looking(awake, group.key)
+            asked = best_looking(self._fleet, self._settings, awake, group.key, now_mono)
+            if not asked:
+                # All of them are silent, and were asked a moment ago.
+                group.sleep(self._fleet.version, min(view.answer_times.ask_at(now_mono) for view in awake))
+            return asked
         group.sleep(self._fleet.version)
         # Nobody is asked for it any more: a device must not stand idle for it.
         self.backfill.release_group(group.key)
@@ -206,43 +195,36 @@ class Auctioneer:
             self._queue.park(group)
         return []
 
-    # -- inviting
-
-    def _best_looking(self, views: list[AgentView], key: GroupKey) -> list[AgentView]:
-        """All agents of a small fleet; of a large one those that seem warm, then those with the most room."""
-        settings = self._settings
-        if len(self._fleet.agents) <= settings.invite_all_up_to:
-            return views
-
-        def looks(view: AgentView) -> tuple[int, int, int, str]:
-            serving = {a.adapter_id for a in view.serving(key)}
-            warm = any(r.adapter_id in serving and r.idle_s > 0 for r in view.advert.residents)
-            room = max((d.free_mb - d.reserved_mb - d.buffer_mb for d in view.advert.devices), default=0)
-            return (0 if warm else 1, len(view.attempts), -room, view.agent_id)
-
-        return sorted(views, key=looks)[: settings.invite_per_lot]
-
     # -- answers
 
-    def take(self, answer: CallAnswered) -> None:
-        """Note an answer to the open call; answers to others, or of another life of the agent, are dropped."""
+    def take(self, answer: CallAnswered, now_mono: float) -> None:
+        """Note an answer to the open call or to a former one; answers of another life of the agent are dropped."""
         call = self.round
         if call is None or call.call_id != answer.call_id:
+            call = self._closed.get(answer.call_id)
+        invited = call.invited.get(answer.agent_id) if call is not None else None
+        view = self._fleet.agents.get(answer.agent_id)
+        if call is None or invited is None or invited[0] != answer.incarnation or answer.agent_id in call.answers:
             return
-        invited = call.invited.get(answer.agent_id)
-        if invited is not None and invited[0] == answer.incarnation:
-            call.answers[answer.agent_id] = answer
+        if view is not None:
+            view.answer_times.answered(call.opened_at, now_mono)
+        call.answers[answer.agent_id] = answer
+        if call is not self.round:
+            self._late.append((call, answer))
 
     def drop_agent(self, agent_id: str) -> None:
         """Stop waiting for the answer of an agent that is lost."""
         if self.round is not None:
             self.round.invited.pop(agent_id, None)
             self.round.answers.pop(agent_id, None)
+            self.round.waited_for.discard(agent_id)
         self.backfill.release_agent(agent_id)
 
     def abandon(self) -> None:
-        """Forget the open round (leadership or connection lost)."""
+        """Forget the open round and the closed ones (leadership or connection lost)."""
         self.round = None
+        self._closed.clear()
+        self._late.clear()
 
     def due(self, now_mono: float) -> bool:
         """True when the open round is to be closed."""
@@ -256,35 +238,17 @@ class Auctioneer:
         if call is None:
             return []
         self.round = None
-        bids: dict[int, list[LotBid]] = {}
-        for agent_id, answer in call.answers.items():
-            view = self._fleet.agents.get(agent_id)
-            if view is None or view.advert.incarnation != answer.incarnation:
-                continue
-            for bid in answer.bids:
-                if bid.lot in call.lots:
-                    key = call.lots[bid.lot][0]
-                    bids.setdefault(bid.lot, []).append(LotBid(agent_id, bid, _preference(view, key, bid.adapter_id)))
-            self._note_declines(call, agent_id, answer)
-        planner = RoundPlanner(
-            self._policy, self._rooms(call), self._settings.assumed_run_s, self.backfill.hold, now_mono
-        )
+        self._keep(call, now_mono)
         assignments: list[Assignment] = []
-        for number, (key, jobs) in call.lots.items():
-            group = self._queue.group_of(key)
-            if group is None:
-                continue
-            up = list(islice(group, jobs))
-            plan = planner.plan(key, up, bids.get(number, []))
-            self._standing.note(key, bids.get(number, []), now_mono)
-            self.backfill.check(key, bids.get(number, []))
+        for number, group, up, bids, plan in self._plans(call, call.answers, now_mono):
+            self._standing.note(group.key, bids, now_mono)
+            self.backfill.check(group.key, bids)
             assignments += plan.assignments
             group.plan = plan.waits_for
             silent = [a for a in call.called[number] if a not in call.answers and a in self._fleet.agents]
             for agent_id in silent:
-                group.reasons[agent_id] = [
-                    Reason(agent_id=agent_id, code="silent", message="no answer to the last call for bids")
-                ]
+                why = self._fleet.agents[agent_id].answer_times.describe(now_mono - call.opened_at)
+                group.reasons[agent_id] = [Reason(agent_id=agent_id, code="silent", message=why)]
             if len(plan.assignments) < len(up):
                 until = math.inf
                 if plan.next_start is not None:
@@ -299,6 +263,51 @@ class Auctioneer:
                 self.backfill.consider(oldest, plan.next_start, now_mono)
         return assignments
 
+    def place_late(self, now_mono: float) -> list[Assignment]:
+        """Place jobs that still wait on bids that came after their round had closed."""
+        late, self._late = self._late, []
+        assignments: list[Assignment] = []
+        for call, answer in late:
+            for planned in self._plans(call, {answer.agent_id: answer}, now_mono):
+                assignments += planned.plan.assignments
+        return assignments
+
+    def _keep(self, call: Round, now_mono: float) -> None:
+        """Keep a closed round for the answers that are still to come."""
+        self._closed = {
+            call_id: former
+            for call_id, former in self._closed.items()
+            if now_mono - former.opened_at < self._settings.late_bids_s
+        }
+        if len(call.answers) < len(call.invited):
+            self._closed[call.call_id] = call
+
+    def _plans(self, call: Round, answers: Mapping[str, CallAnswered], now_mono: float) -> Iterator[_PlannedLot]:
+        """Plan each lot whose jobs still wait, on these answers."""
+        bids: dict[int, list[LotBid]] = {}
+        for agent_id, answer in answers.items():
+            view = self._fleet.agents.get(agent_id)
+            if view is None or view.advert.incarnation != answer.incarnation:
+                continue
+            for bid in answer.bids:
+                if bid.lot in call.lots:
+                    key = call.lots[bid.lot][0]
+                    bids.setdefault(bid.lot, []).append(LotBid(agent_id, bid, _preference(view, key, bid.adapter_id)))
+            self._note_declines(call, agent_id, answer)
+        planner = RoundPlanner(
+            self._policy,
+            self._rooms(answers),
+            self._settings.assumed_run_s,
+            self.backfill.hold,
+            now_mono,
+            self._workers(answers),
+        )
+        for number, (key, jobs) in call.lots.items():
+            group = self._queue.group_of(key)
+            if group is not None:
+                up, bids_of = list(islice(group, jobs)), bids.get(number, [])
+                yield _PlannedLot(number, group, up, bids_of, planner.plan(key, up, bids_of))
+
     def _note_declines(self, call: Round, agent_id: str, answer: CallAnswered) -> None:
         version = call.invited[agent_id][1]
         for decline in answer.declines:
@@ -309,9 +318,15 @@ class Auctioneer:
                 group.declined[agent_id] = version
                 group.reasons[agent_id] = decline.reasons
 
-    def _rooms(self, call: Round) -> dict[tuple[str, str], Room]:
+    def _workers(self, answers: Mapping[str, CallAnswered]) -> dict[tuple[str, str, str], WorkerUse]:
+        views = {agent_id: self._fleet.agents.get(agent_id) for agent_id in answers}
+        return {
+            (a, *place): use for a, view in views.items() if view is not None for place, use in view.workers().items()
+        }
+
+    def _rooms(self, answers: Mapping[str, CallAnswered]) -> dict[tuple[str, str], Room]:
         rooms: dict[tuple[str, str], Room] = {}
-        for agent_id, answer in call.answers.items():
+        for agent_id, answer in answers.items():
             view = self._fleet.agents.get(agent_id)
             devices: list[DeviceState] = answer.devices or (view.advert.devices if view else [])
             for device in devices:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import DeclineCode
 
 from ..engine.job import GroupKey, JobRecord
@@ -49,12 +48,12 @@ class Unavailable:
         return len(self._choices)
 
     def note(self, group: JobGroup, now_mono: float, *, nobody: bool) -> None:
-        """Watch a job group that no agent could take, if the only reason is that its adapters are broken: unavailable,
-        or benched for more than once in a row (the first pause gives an adapter a second chance).
+        """Watch a job group that no agent could take, if the only reason is that its adapters are unavailable. A bench
+        is waited for: it ends by itself, and no job ends by the failures of others.
         """
         of = (group.key.canonical, group.key.preferred)
         all_of_them = [reason for reasons in group.reasons.values() for reason in reasons] if nobody else []
-        wrong = [reason for reason in all_of_them if self._is_broken(reason)]
+        wrong = [reason for reason in all_of_them if reason.code == DeclineCode.ADAPTER_UNAVAILABLE.value]
         if not wrong or any(r.code != DeclineCode.NO_ADAPTER.value for r in all_of_them if r not in wrong):
             self._choices.pop(of, None)
             return
@@ -67,11 +66,6 @@ class Unavailable:
     def forget_unwanted(self) -> None:
         """Forget what no waiting job needs: whether it is broken still is not looked at, so the wait begins anew."""
         self._choices = {key: each for key, each in self._choices.items() if any(map(self._queue.group_of, each.keys))}
-
-    def _is_broken(self, reason: Reason) -> bool:
-        if reason.code == DeclineCode.BENCHED.value:
-            return self._fleet.fails_again(reason.agent_id, reason.adapter_id)
-        return reason.code == DeclineCode.ADAPTER_UNAVAILABLE.value
 
     def overdue(self, now_mono: float) -> list[tuple[JobRecord, str]]:
         """Jobs whose adapters have been broken everywhere for too long, and what is wrong."""

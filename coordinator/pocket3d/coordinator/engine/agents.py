@@ -8,7 +8,7 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
 
 from ..auction.fleet import AgentView
-from .attempts import ended, heard_again, take_over_attempt, verify_lost
+from .attempts import end_overlong, ended, heard_again, take_over_attempt, verify_lost
 from .completion import decide_deferred, end_broken, end_slow_cancels, expire_overdue, finish
 from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
 from .events import AdvertReceived, AgentSilent, Connected, Disconnected, LeadershipProven, Led, Tick
@@ -31,6 +31,8 @@ def advert_received(core: Core, event: AdvertReceived, now: Now) -> None:
     if updated is None:
         return
     view, restarted = updated
+    if event.answers_question:
+        view.answer_times.answered(core.watching_since if view.asked_at is None else view.asked_at, now.mono)
     core.agents_to_hear.discard(view.agent_id)
     if not core.leading:
         return
@@ -42,9 +44,11 @@ def advert_received(core: Core, event: AdvertReceived, now: Now) -> None:
                 core.unknown_feature_jobs.pop(job_id)
     if restarted:
         core.auctioneer.drop_agent(view.agent_id)
-        if advert.adapters is None:
-            # Its first, full advert was missed: without the adapters it could not be invited for 10 s.
-            core.do(AskState(view.agent_id))
+        large = len(core.fleet.agents) > core.settings.invite_all_up_to
+        if advert.adapters is None or (large and not event.answers_question):
+            # Its first, full advert was missed: without the adapters it could not be invited for 10 s. And of a large
+            # fleet those are invited that are known to answer.
+            core.ask_state(view, now)
     _compare(core, view, event.answers_question, now)
     if core.index.recovering:
         look_for_recovering(core, now)
@@ -109,6 +113,7 @@ def agent_silent(core: Core, event: AgentSilent, now: Now) -> None:
     view.asked = False
     if not event.no_responders:
         return
+    view.answer_times.unreachable(now.mono)
     within = core.settings.no_responders_within_s
     view.no_responder_times = [t for t in view.no_responder_times if now.mono - t <= within]
     view.no_responder_times.append(now.mono)
@@ -190,6 +195,7 @@ def on_clock_gap(core: Core, now: Now) -> None:
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.unavailable.begin_waits_again(now.mono)
     core.deadlines.postpone(pause_s)
+    core.attempt_deadlines.postpone(pause_s)
     core.auctioneer.abandon()
     if core.leading:
         core.proven = False
@@ -216,6 +222,7 @@ def tick(core: Core, event: Tick, now: Now) -> None:
     decide_deferred(core, now)
     expire_overdue(core, now)
     end_slow_cancels(core, now)
+    end_overlong(core, now)
     end_broken(core, now)
     _reject_unknown_features(core, now)
 
@@ -231,16 +238,15 @@ def _question_the_silent(core: Core, now: Now) -> None:
             if view.no_responder_times and now.mono - view.no_responder_times[-1] < _SECOND_QUESTION_S:
                 continue
             view.asked = True
-            core.do(AskState(view.agent_id))
+            core.ask_state(view, now)
 
 
 def _ask_about_awards(core: Core, now: Now) -> None:
     """Repeat the question after an unanswered award, which may get lost too, until the agent has said what it runs."""
     for record in core.index.unanswered.values():
         view = core.fleet.agents.get(record.attempt.agent_id) if record.attempt is not None else None
-        if view is not None and now.mono - view.asked_at >= core.settings.advert_s:
-            view.asked_at = now.mono
-            core.do(AskState(view.agent_id))
+        if view is not None and (view.asked_at is None or now.mono - view.asked_at >= core.settings.advert_s):
+            core.ask_state(view, now)
 
 
 def _reject_unknown_features(core: Core, now: Now) -> None:

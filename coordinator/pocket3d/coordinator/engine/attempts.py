@@ -54,6 +54,9 @@ def outcomes_returned(core: Core, event: OutcomesReturned, now: Now) -> None:
             continue
         if attempt is None or attempt.token != outcome.token or record.state not in ON_AGENT:
             continue
+        if attempt.agent_id != report.agent_id:
+            # Tokens are public. Only the agent that has the attempt can say what became of it.
+            continue
         if attempt.answer_seq is None:
             core.answered(record, report.seq)
         if isinstance(outcome, AttemptStarted):
@@ -83,7 +86,23 @@ def attempt_failed(core: Core, record: JobRecord, outcome: AttemptFailed, now: N
         # An agent of a later version may know more codes.
         code = FailureCode.ADAPTER_ERROR
     record.retry_state().ended.add(outcome.token)
-    fail(core, record, code, outcome.message, outcome.field, outcome.vram_peak_mb, now)
+    fail(core, record, code, outcome.message, outcome.field, outcome.vram_peak_mb, now, beside=outcome.beside)
+
+
+def end_overlong(core: Core, now: Now) -> None:
+    """End attempts whose agents keep no limits: they take longer than the job's limits and the grace together."""
+    for job_id in core.attempt_deadlines.passed(now.mono):
+        record = core.jobs.get(job_id)
+        if record is None or record.attempt is None or record.state not in ON_AGENT:
+            continue
+        attempt, limits = record.attempt, record.job_class.limits
+        text = (
+            f"{attempt.agent_id} did not end it within load_s = {limits.load_s:g} s, start_to_close_s = "
+            f"{limits.start_to_close_s:g} s and {core.settings.attempt_grace_s:g} s for its files"
+        )
+        core.stop_attempt(record, text)
+        record.retry_state().ended.add(attempt.token)
+        fail(core, record, FailureCode.TIMEOUT, text, None, None, now)
 
 
 def take_back(core: Core, record: JobRecord, why: str, now: Now) -> None:
@@ -122,7 +141,7 @@ def take_over_attempt(core: Core, record: JobRecord, view: AgentView, running: R
         awarded_at=now.mono,
     )
     record.move(JobState.RUNNING, f"runs on {view.agent_id} by token {running.token}")
-    core.fleet.book(record.attempt, record.job_id)
+    core.book_attempt(record, now)
     core.answered(record, view.advert.seq)
     core.publish_started(record, now)
     if record.cancel_wanted:

@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import JobState
 from ..auction.planning import Assignment
 from .attempts import ON_AGENT, attempt_started, take_back
 from .completion import finish
-from .effects import AskState, AwardItem, ProveLeadership, SendAwards
+from .effects import AwardItem, ProveLeadership, SendAwards
 from .events import AwardsRefused, AwardsReturned, AwardsUnanswered, AwardTooLarge, BodyGone, CallTooLarge
 from .job import Attempt, JobRecord
 from .state import Core
@@ -38,9 +38,10 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             adapter_id=assignment.adapter_id,
             claim_mb=assignment.claim_mb,
             awarded_at=now.mono,
+            apart=record.group_key().apart,
         )
         record.move(JobState.AWARDED, f"to {assignment.agent_id}/{assignment.device}")
-        core.fleet.book(attempt, record.job_id)
+        core.book_attempt(record, now)
         items.setdefault(assignment.agent_id, []).append(
             AwardItem(
                 job_id=record.job_id,
@@ -138,8 +139,7 @@ def awards_unanswered(core: Core, event: AwardsUnanswered, now: Now) -> None:
             core.index.file(record)
     view = core.fleet.agents.get(event.agent_id)
     if asked and view is not None:
-        view.asked_at = now.mono
-        core.do(AskState(event.agent_id))
+        core.ask_state(view, now)
 
 
 def body_gone(core: Core, event: BodyGone, now: Now) -> None:

@@ -144,7 +144,7 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     core.drop_attempt(record)
     if result.status == "succeeded":
         if result.agent_id and result.adapter_id:
-            core.fleet.note_success(result.agent_id, result.adapter_id)
+            core.fleet.benches.note_success(result.agent_id, result.adapter_id)
         # A quick job's result overtakes the report that it started; its history still has both.
         record.attempt_no = result.attempt
         record.attempt = _winner(result, now)

@@ -17,7 +17,7 @@ from .state import Core
 
 
 def _call_returned(core: Core, event: events.CallReturned, now: Now) -> None:
-    core.auctioneer.take(event.answer)
+    core.auctioneer.take(event.answer, now.mono)
 
 
 def _results_drained(core: Core, event: events.ResultsDrained, now: Now) -> None:
@@ -101,6 +101,7 @@ class CoordinatorEngine:
             return
         if auctioneer.due(now.mono):
             awards.send_awards(core, auctioneer.close(now.mono), now)
+        awards.send_awards(core, auctioneer.place_late(now.mono), now)
         awards.send_awards(core, auctioneer.award_from_cache(now.mono), now)
         for invitation in auctioneer.open(now.mono):
             core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots))

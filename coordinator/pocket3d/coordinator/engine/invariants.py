@@ -63,6 +63,9 @@ def _check_queue(core: Core, waiting: int) -> None:
         known = record.state is JobState.QUEUED and core.jobs.get(record.job_id) is record
         _must(known, f"{record.job_id} is in the queue and {record.state.value}")
     _must(queued == waiting, f"{waiting} jobs wait, {queued} are in the queue")
+    for job_id in core.attempt_deadlines.jobs():
+        known = job_id in core.jobs and core.jobs[job_id].attempt is not None
+        _must(known, f"{job_id} has no attempt and a deadline for one")
     hold = core.auctioneer.backfill.hold
     if hold is not None:
         held = core.jobs.get(hold.job_id)

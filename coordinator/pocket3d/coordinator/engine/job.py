@@ -45,6 +45,8 @@ class GroupKey(NamedTuple):
     excluded: frozenset[str]
     #: Adapters that refuse the parameters.
     unfit: tuple[str, ...] = ()
+    #: To be tried on a worker that runs nothing else.
+    apart: bool = False
 
 
 class Attempt:
@@ -54,6 +56,7 @@ class Attempt:
         "adapter_id",
         "agent_id",
         "answer_seq",
+        "apart",
         "awarded_at",
         "cancel_by",
         "claim_mb",
@@ -76,8 +79,11 @@ class Attempt:
         adapter_id: str,
         claim_mb: int,
         awarded_at: float,
+        apart: bool = False,
     ) -> None:
         self.number = number
+        #: Nothing else may run on its worker meanwhile.
+        self.apart = apart
         self.token = token
         self.agent_id = agent_id
         self.incarnation = incarnation
@@ -99,6 +105,7 @@ class RetryState:
     """What only some jobs have: failures, exclusions, a cancel."""
 
     __slots__ = (
+        "apart",
         "attempts",
         "cancel",
         "ended",
@@ -107,6 +114,7 @@ class RetryState:
         "refusal",
         "rejection",
         "spent",
+        "suspect",
     )
 
     def __init__(self) -> None:
@@ -114,6 +122,10 @@ class RetryState:
         #: Attempts that count towards `max_attempts`.
         self.spent = 0
         self.excluded: frozenset[str] = frozenset()
+        #: It failed by its adapter's fault, or its own: others have the first try after it.
+        self.suspect = False
+        #: Its worker crashed: until it is known whose fault it was, it runs where nothing else does.
+        self.apart = False
         #: Tokens whose failure was reported: said again, or still listed, they are not news.
         self.ended: set[str] = set()
         #: Requirement after an out-of-memory, MB.
@@ -221,11 +233,14 @@ class JobRecord:
         retry = self.retry
         vram = job_class.vram_mb
         excluded: frozenset[str] = frozenset()
+        apart = False
         if retry is not None:
-            excluded = retry.excluded
+            excluded, apart = retry.excluded, retry.apart
             if retry.raised_mb is not None:
                 vram = max(retry.raised_mb, vram or 0)
-        return GroupKey(job_class.priority, job_class.canonical, job_class.preferred, vram, excluded, job_class.unfit)
+        return GroupKey(
+            job_class.priority, job_class.canonical, job_class.preferred, vram, excluded, job_class.unfit, apart
+        )
 
     def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:
         """Its status in the form of the wire."""

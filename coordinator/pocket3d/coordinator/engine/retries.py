@@ -20,21 +20,34 @@ def fail(
     field: str | None,
     vram_peak_mb: int | None,
     now: Now,
+    *,
+    beside: int = 0,
 ) -> None:
-    """The attempt failed: decide by its code what that means for the job."""
+    """The attempt failed: decide by its code what that means for the job.
+
+    Args:
+        beside: runs of other jobs that ended with the same worker. Of a crash it is not known then whose fault it was:
+            it costs nobody an attempt, and each of these jobs is tried again on a worker that runs nothing else.
+    """
     attempt = record.attempt
     assert attempt is not None
     facts = FAILURES[code]
     retry = record.retry_state()
     core.auctioneer.withdraw(attempt.agent_id)
-    if facts.benches:
-        core.fleet.note_failure(attempt.agent_id, attempt.adapter_id, now.mono)
+    shared = code is FailureCode.WORKER_CRASHED and beside > 0
+    retry.apart = retry.apart or code is FailureCode.WORKER_CRASHED
+    retry.suspect = retry.suspect or facts.benches
+    if facts.benches and not shared:
+        core.fleet.benches.note_failure(attempt.agent_id, attempt.adapter_id, record.job_id, now.mono)
     if record.cancel_wanted:
         if code is not FailureCode.CANCELLED:
             _note_attempt(record, attempt, code, message, now)
         finish_cancelled(core, record, now)
         return
-    _note_attempt(record, attempt, code, message, now)
+    _note_attempt(record, attempt, code, message, now, counted=not shared)
+    if shared:
+        _requeue(core, record, attempt, f"{message}; {beside} other jobs ran beside it: it is tried alone", 0.0, now)
+        return
     if code is FailureCode.HANDED_BACK:
         _requeue(core, record, attempt, f"{attempt.agent_id} handed it back", 0.0, now)
         return
@@ -81,7 +94,9 @@ def _raise_requirement(core: Core, record: JobRecord, attempt: Attempt, peak_mb:
     return True
 
 
-def _note_attempt(record: JobRecord, attempt: Attempt, code: FailureCode, message: str, now: Now) -> None:
+def _note_attempt(
+    record: JobRecord, attempt: Attempt, code: FailureCode, message: str, now: Now, *, counted: bool = True
+) -> None:
     record.retry_state().attempts.append(
         AttemptError(
             attempt=attempt.number,
@@ -90,6 +105,7 @@ def _note_attempt(record: JobRecord, attempt: Attempt, code: FailureCode, messag
             code=code.value,
             message=message[:2000],
             at=rfc3339(now.wall),
+            counted=counted,
         )
     )
 
@@ -98,7 +114,7 @@ def _requeue(core: Core, record: JobRecord, attempt: Attempt, reason: str, delay
     retry = record.retry_state()
     core.drop_attempt(record)
     record.not_before = now.mono + delay_s
-    core.enqueue(record, reason, now, returned=True)
+    core.enqueue(record, reason, now, returned=not retry.suspect)
     error = JobError(code=retry.attempts[-1].code, message=reason[:2000], attempts=list(retry.attempts))
     status = record.status("queued", rfc3339(now.wall), reason=reason[:2000], error=error)
     core.do(PublishEvent("requeued", status, record.seq))

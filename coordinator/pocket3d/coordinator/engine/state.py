@@ -7,12 +7,12 @@ from pocket3d.contracts.commands import Cancel
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Result
 
-from ..auction.fleet import Fleet
+from ..auction.fleet import AgentView, Fleet
 from ..auction.queue import WaitingQueue
 from ..auction.rounds import Auctioneer
 from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
-from .effects import Effect, PublishEvent, SendCancels
+from .effects import AskState, Effect, PublishEvent, SendCancels
 from .events import JobRead
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
@@ -35,6 +35,8 @@ class Core:
         self._classes: dict[JobClass, JobClass] = {}
         self._classes_cap = _CLASSES_KEPT
         self.deadlines = Deadlines()
+        #: Until when the attempt of a job must have ended.
+        self.attempt_deadlines = Deadlines()
         #: Results of jobs that are not (yet) in `jobs`: job id -> (result, its sequence).
         self.early_results: dict[str, tuple[Result, int]] = {}
         #: Waiting jobs of a feature that nobody has advertised yet.
@@ -62,6 +64,12 @@ class Core:
     def do(self, effect: Effect) -> None:
         """Ask for something to be done."""
         self.effects.append(effect)
+
+    def ask_state(self, view: AgentView, now: Now) -> None:
+        """Ask an agent what it runs; how long it takes to answer says how long its bids will take."""
+        view.asked_at = now.mono
+        view.answer_times.asked(now.mono)
+        self.do(AskState(view.agent_id))
 
     def token(self) -> str:
         """A new fence token, `<epoch>-<n>`."""
@@ -116,9 +124,18 @@ class Core:
         """Waiting jobs past their schedule-to-start limit."""
         return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono)]
 
+    def book_attempt(self, record: JobRecord, now: Now) -> None:
+        """Book the record's new attempt on its agent, and note when it must have ended."""
+        if record.attempt is not None:
+            limits = record.job_class.limits
+            most_s = limits.load_s + limits.start_to_close_s + self.settings.attempt_grace_s
+            self.attempt_deadlines.set(record.job_id, now.mono + most_s)
+            self.fleet.book(record.attempt, record.job_id)
+
     def drop_attempt(self, record: JobRecord) -> None:
         """The attempt is over, whatever became of it."""
         if record.attempt is not None:
+            self.attempt_deadlines.forget(record.job_id)
             self.fleet.release(record.attempt)
             record.attempt = None
             self.index.file(record)

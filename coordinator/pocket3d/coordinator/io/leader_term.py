@@ -233,6 +233,9 @@ class LeaderTerm:
         except WireError as error:
             log.warning("an outcome could not be read", subject=msg.subject, error=str(error))
             return
+        if self._subjects.agent_of(msg.subject) != report.agent_id:
+            log.warning("an outcome is not of its subject's agent", subject=msg.subject, agent_id=report.agent_id)
+            return
         self.feed(events.OutcomesReturned(report, self._runner.expect_answer(msg)))
 
     def advert(self, advert: Advert) -> None:

@@ -141,6 +141,7 @@ def report_failed(core: Core, run: Run, code: str, message: str, field: str | No
         started_at=rfc3339(run.accepted_wall),
         load_s=run.load_s if run.run_started is not None else None,
         run_s=run.run_s,
+        beside=run.beside,
     )
     _report(core, outcome)
 

@@ -120,6 +120,8 @@ class Run:
     state: RunState = RunState.ACCEPTED
     #: No other run has shared its worker so far: what is measured of the worker is this run's.
     alone: bool = True
+    #: Runs of other jobs that its worker took with it when it ended.
+    beside: int = 0
     fetched: bool = False
     inputs: dict[str, Any] = field(default_factory=dict)
     job_dir: str = ""

@@ -167,7 +167,10 @@ def worker_exited(core: Core, event: WorkerExited, now: Now) -> None:
     asked = worker.state is WorkerState.STOPPING
     worker.move(WorkerState.EXITED, event.message, now.mono)
     device = core.device_of(worker)
-    for run in list(worker.runs.values()):
+    died = list(worker.runs.values())
+    for run in died:
+        run.beside = sum(other.state is RunState.RUNNING for other in died if other is not run)
+    for run in died:
         if run.alone and worker.peak_mb:
             run.vram_peak_mb = worker.peak_mb
         if run.stop_reason is not None:

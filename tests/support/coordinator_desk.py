@@ -124,6 +124,8 @@ class Desk:
         self.settings = CoordinatorSettings(**settings)
         self.engine = CoordinatorEngine(self.settings)
         self.mono = 1000.0
+        #: By how much this process's wall clock was set forward since.
+        self.wall_jump_s = 0.0
         self.effects: list[effects.Effect] = []
         self._seq = 0
         self._requests = 0
@@ -137,7 +139,7 @@ class Desk:
 
     @property
     def now(self) -> Now:
-        return Now(self.mono, EPOCH_WALL + self.mono)
+        return Now(self.mono, EPOCH_WALL + self.mono + self.wall_jump_s)
 
     def do(self, event: events.Event) -> list[effects.Effect]:
         """Hand in one event; what it asked for (kept too)."""
@@ -200,7 +202,7 @@ class Desk:
         job.setdefault("inputs", {})
         data = encode(Job(job_id=job_id, **job)) if body is None else body
         admission = admit(feature, data, None, job_id if body is not None else f"s0000000-{seq}")
-        self.do(events.JobRead(seq, priority, feature, admission, self.now.wall - age_s))
+        self.do(events.JobRead(seq, priority, feature, admission, EPOCH_WALL + self.mono - age_s))
         return seq
 
     def submit(self, job_id: str = "j1", **job: Any) -> JobRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,3 +65,17 @@ async def test_bytes_that_are_no_status_do_not_hide_the_others() -> None:
     with pytest.raises(ServiceError, match="cannot be read") as caught:
         await asks(desk, "status", {"job_id": "j2"}, bus)
     assert caught.value.code == 500
+
+
+async def test_of_submits_of_one_id_at_once_all_but_one_are_refused() -> None:
+    bus = MemoryBus(MemoryServer())
+    await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
+    desk = Desk()
+    bodies = [{"job_id": "j1", "feature": "echo", "inputs": {"n": number // 2}} for number in range(10)]
+    answers = await asyncio.gather(*(asks(desk, "submit", body, bus) for body in bodies), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, ServiceError)]
+    assert {error.code for error in refused} == {409}
+    assert len(answers) - len(refused) == 2, "the one that was stored, and its equal"
+    await bus.append(SUBJECTS.job("normal", "echo"), b"{}", headers={"Nats-Msg-Id": "j2"})
+    with pytest.raises(ServiceError, match="another request"):
+        await asks(desk, "submit", {"job_id": "j2", "feature": "echo", "inputs": {}}, bus)

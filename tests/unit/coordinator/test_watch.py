@@ -482,3 +482,12 @@ def test_explain_tells_the_plan_the_pause_and_the_place(desk: Desk, agent: Agent
     assert explain(desk.engine.core, record, desk.now).status == "running"
     desk.failed(agent, item, "worker_crashed")
     assert explain(desk.engine.core, record, desk.now).summary == "pauses 1.0 s more after a failed attempt"
+
+
+def test_a_jump_of_the_wall_clock_is_nobodys_waiting_time(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    for jump_s in (7200.0, -7200.0):
+        desk.wall_jump_s = jump_s
+        item = desk.awarded(agent, f"after-{abs(jump_s):.0f}-{jump_s > 0}")
+        assert item.queued_s < 1.0
+        desk.see(desk.result_of(item, agent), seq=int(200 + jump_s / 100))

@@ -105,5 +105,5 @@ def begin(core: Core, record: JobRecord, why: str, now: Now) -> None:
 
 def _wait(core: Core, record: JobRecord, why: str, now: Now) -> None:
     # Its age orders the queue; its schedule-to-start limit is counted from now.
-    age = max(0.0, now.wall - record.submitted_at)
+    age = max(0.0, now.mono + core.wall_offset_s - record.submitted_at)
     core.enqueue(record, why, now, returned=False, queued_at=now.mono - age)

@@ -140,6 +140,7 @@ def became_leader(core: Core, event: Led, now: Now) -> None:
     core.proven = True
     core.connected = True
     core.watching_since = now.mono
+    core.wall_offset_s = now.wall - now.mono
     core.last_tick = now.mono
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.unavailable.begin_waits_again(now.mono)

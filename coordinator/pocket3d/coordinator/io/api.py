@@ -40,6 +40,7 @@ from pocket3d.contracts.subjects import Subjects
 from ..engine import events
 from ..engine.explain import explain, features
 from ..engine.history import read_last_event
+from ..leadership.request_cache import read_request
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
 from .leader_term import LeaderTerm
 
@@ -127,6 +128,8 @@ class Api:
             raise ServiceError(413, str(error), field="body") from error
         except BusError as error:
             raise ServiceError(503, f"the job could not be stored: {error}; submit it again with its job_id") from error
+        if job.job_id is not None:
+            await self._compare_stored(job.job_id, job, seq, self._subjects.job(request.priority, request.feature))
         job_id = job.job_id or self._term.generated_id(seq)
         return encode(
             Status(
@@ -145,7 +148,23 @@ class Api:
         first = await self._bus.pages(self._subjects.events_stream, self._subjects.events_of(job_id), start=1, limit=1)
         digest = first[0].headers.get(REQUEST_DIGEST_HEADER) if first else None
         if digest is not None and digest != request_digest(job):
-            raise ServiceError(409, f"job {job_id} is known with another request; take a new job_id", field="job_id")
+            raise _other_request(job_id)
+
+    async def _compare_stored(self, job_id: str, job: Job, seq: int, subject: str) -> None:
+        """Of submits of one id at once the stream keeps the first; the others are told the sequence of that."""
+        try:
+            stored = await self._bus.get(self._subjects.jobs_stream, seq)
+        except BusError as error:
+            # Ours or an equal one is stored all the same; what became of it can be asked.
+            log.debug("a stored request could not be compared", job_id=job_id, error=str(error))
+            return
+        if stored is None:
+            # It has ended already.
+            await self._compare(job_id, job)
+            return
+        first = read_request(stored.data).job
+        if stored.subject != subject or first is None or request_digest(first) != request_digest(job):
+            raise _other_request(job_id)
 
     async def _known(self, job_id: str) -> Status | None:
         """A job's status: of an unfinished one by the engine, of a finished one by its last event."""
@@ -231,6 +250,10 @@ class Api:
             offers = list(view.adapters.values())
             adverts.append(msgspec.structs.replace(view.advert, adapters=offers, preferred_adapters=view.preferred))
         return encode(AgentList(agents=adverts))
+
+
+def _other_request(job_id: str) -> ServiceError:
+    return ServiceError(409, f"job {job_id} is known with another request; take a new job_id", field="job_id")
 
 
 def _matches(status: Status, request: ListRequest) -> bool:

@@ -39,6 +39,8 @@ class Conflict(BusError):
 
 #: JetStream's code for a consumer that is not there.
 CONSUMER_NOT_FOUND = 10014
+#: JetStream's code while a cluster has no leader for what is asked: it passes.
+TEMPORARILY_UNAVAILABLE = 10008
 
 
 class Refused(BusError):

@@ -13,7 +13,17 @@ import structlog
 
 from pocket3d.bus import topology
 from pocket3d.bus.inbox import Inbox
-from pocket3d.bus.port import Bus, BusError, Closable, Conflict, Disconnected, Msg, OutcomeUnknown
+from pocket3d.bus.port import (
+    TEMPORARILY_UNAVAILABLE,
+    Bus,
+    BusError,
+    Closable,
+    Conflict,
+    Disconnected,
+    Msg,
+    OutcomeUnknown,
+    Refused,
+)
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
@@ -135,14 +145,18 @@ class CoordinatorService:
             await self._resign()
 
     async def _answered(self, stop: asyncio.Event, ask: Callable[[], Awaitable[T]]) -> T:
-        """What the server answers; it is asked again while it is away or silent."""
+        """What the server answers; it is asked again while it is away, silent or without a leader of its own."""
+        told = ""
         while True:
             try:
                 return await ask()
-            except (Disconnected, OutcomeUnknown) as error:
-                if stop.is_set():
+            except (Disconnected, OutcomeUnknown, Refused) as error:
+                passes = not isinstance(error, Refused) or error.code == TEMPORARILY_UNAVAILABLE
+                if stop.is_set() or not passes:
                     raise
-                log.info("waiting for the server", error=str(error))
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("waiting for the server: it goes on when JetStream answers", error=told)
                 await asyncio.sleep(_PAUSE_S)
 
     async def _resign(self) -> None:

@@ -13,6 +13,8 @@ import structlog
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
+from pocket3d.bus.port import Refused
+from pocket3d.bus.topology import Topology
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import OutcomesReported
 from pocket3d.contracts.jobs import Job
@@ -223,6 +225,39 @@ async def test_a_mistake_of_the_engine_ends_the_process_and_a_standby_takes_over
 
 def _mistake(*arguments: Any) -> None:
     raise ZeroDivisionError
+
+
+class Leaderless(MemoryBus):
+    """A cluster that elects its leader only after a while, or that refuses for good."""
+
+    code = 10008
+    refusals = 3
+
+    async def ensure(self, topology: Topology) -> list[str]:
+        if self.refusals:
+            self.refusals -= 1
+            raise Refused("JetStream system temporarily unavailable", code=self.code)
+        return await super().ensure(topology)
+
+
+async def test_a_coordinator_waits_for_a_cluster_without_a_leader_and_says_so_once() -> None:
+    stop = asyncio.Event()
+    bus = Leaderless(MemoryServer(WallClock()))
+    service = CoordinatorService(bus, SUBJECTS, SETTINGS, coordinator_id="one")
+    with structlog.testing.capture_logs() as lines:
+        running = asyncio.ensure_future(service.run(stop))
+        await eventually(lambda: service.leading)
+        stop.set()
+        await running
+    assert [line["log_level"] for line in lines if "waiting for the server" in line["event"]] == ["warning"]
+
+
+async def test_a_coordinator_that_is_refused_for_good_ends() -> None:
+    bus = Leaderless(MemoryServer(WallClock()))
+    bus.code = 10023
+    service = CoordinatorService(bus, SUBJECTS, SETTINGS, coordinator_id="one")
+    with pytest.raises(Refused):
+        await service.run(asyncio.Event())
 
 
 async def test_nobody_speaks_for_another_agent(stage: Stage) -> None:

@@ -109,6 +109,16 @@ class CrashingAdapter(Harmless):
         os._exit(int(inputs.get("status", 9)))
 
 
+class CrashOnRequest(Harmless):
+    """`worker_crashed` for a request with `crash`; takes `sleep_s` for others, several at a time."""
+
+    async def _process_request(self, inputs: dict[str, Any]) -> Any:
+        await self.sleep(float(inputs.get("sleep_s", 0.0)))
+        if inputs.get("crash"):
+            os._exit(9)
+        return {"success": True}
+
+
 class SegfaultingAdapter(Harmless):
     """`worker_crashed` by SIGSEGV."""
 

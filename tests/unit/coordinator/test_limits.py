@@ -185,3 +185,19 @@ def test_a_dead_letter_loses_its_request_first() -> None:
 
 def test_the_room_leaves_headers_their_place() -> None:
     assert MAX_PAYLOAD - 2048 < room_of(MAX_PAYLOAD) < MAX_PAYLOAD
+
+
+def test_reading_pauses_each_time_the_index_is_full() -> None:
+    desk = Desk(index_cap=2)
+    for turn in range(2):
+        for number in range(2):
+            desk.read(f"j{turn}-{number}", seq=10 * turn + number + 1)
+            desk.do(events.QueuedStored(f"j{turn}-{number}"))
+        assert [effect.more for effect in desk.take(effects.ReadJobs)] == [False], f"turn {turn}"
+        for number in range(2):
+            job_id = f"j{turn}-{number}"
+            desk.do(events.CancelAsked(job_id, None))
+            desk.see(desk.one(effects.StoreResult).result, seq=100 + 10 * turn + number)
+            desk.do(events.EventsStored((job_id,)))
+            desk.do(events.JobAcked(job_id, 10 * turn + number + 1))
+        assert [effect.more for effect in desk.take(effects.ReadJobs)] == [True], f"turn {turn}"

@@ -136,6 +136,15 @@ def test_a_held_device_takes_others_only_if_they_end_before() -> None:
     assert placed(planner(hold=own).plan(KEY, jobs(1), [ends_late])) == [("j0", "a")], "one that bids alike may have it"
 
 
+def test_a_job_that_is_tried_alone_has_its_worker_for_the_round_and_while_it_runs() -> None:
+    alone = jobs(1)
+    alone[0].retry_state().apart = True
+    round_planner = planner()
+    first = round_planner.plan(alone[0].group_key(), alone, [bid("a", slots=4)])
+    second = round_planner.plan(KEY, jobs(1), [bid("a", slots=4)])
+    assert (len(first.assignments), len(second.assignments)) == (1, 0)
+
+
 # ---------------------------------------------------------------- the hold, through the engine
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -10,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from support.delay_proxy import DelayProxy
-from support.fleet_processes import FleetProcesses
+from support.fleet_processes import FleetProcesses, until
 
 pytestmark = pytest.mark.e2e
 
@@ -61,10 +60,9 @@ async def test_with_more_jobs_than_slots_every_agents_slots_fill(
     await fleet.until_led(agents=4, timeout=90)
     for number in range(12):
         await fleet.submit("echo", {"job_id": f"j{number}", "inputs": {"sleep_s": 60}})
-    busy: set[str] = set()
-    end = time.monotonic() + 60
-    while len(busy) < 4:
-        assert time.monotonic() < end, f"only {sorted(busy)} have all their slots filled"
+
+    async def full() -> bool:
         agents = (await fleet.ask("agents"))["agents"]
-        busy = {a["agent_id"] for a in agents if len([r for r in a["running"] if r.get("on_device", True)]) >= 2}
-        await asyncio.sleep(0.2)
+        return [len([run for run in agent["running"] if run["on_device"]]) for agent in agents] == [2, 2, 2, 2]
+
+    await until(full, 60, "two runs on each of the four agents")

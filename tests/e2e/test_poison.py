@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-
 import pytest
 
 from support.fleet_processes import FleetProcesses
@@ -36,4 +34,5 @@ async def test_two_jobs_that_kill_their_worker_cost_the_others_no_more_than_time
         error = results[f"poison-{number}"]["error"]
         assert error["code"] == "worker_crashed"
         assert sum(each["counted"] for each in error["attempts"]) == 2
-    print(f"attempts of the good ones: {statistics.mean(each['attempt'] for each in good):.2f}")
+    # Two crashes under at most three others each; whoever else was awarded to the dying worker is tried again too.
+    assert sum(each["attempt"] - 1 for each in good) <= 12

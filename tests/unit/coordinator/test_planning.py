@@ -10,7 +10,8 @@ from pocket3d.contracts.commands import BidPlaced, Reason
 from pocket3d.contracts.fit import Room
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
-from pocket3d.contracts.messages import RunningJob
+from pocket3d.contracts.messages import AttemptError, RunningJob
+from pocket3d.coordinator.auction.fleet import WorkerUse
 from pocket3d.coordinator.auction.planning import BackfillReservation, LotBid, LotPlan, RoundPlanner
 from pocket3d.coordinator.auction.scoring import POLICIES, Candidate, least_start, spread
 from pocket3d.coordinator.engine import effects, events
@@ -21,6 +22,16 @@ from support.coordinator_desk import AgentDouble, Desk, offer
 def jobs(count: int) -> list[JobRecord]:
     job_class = JobClass.of("echo", "echo", "normal", Job(inputs={}))
     return [JobRecord(number, f"j{number}", job_class, 0.0, 0.0) for number in range(count)]
+
+
+def suspects(count: int) -> list[JobRecord]:
+    """Jobs whose worker crashed."""
+    records = jobs(count)
+    for record in records:
+        record.retry_state().attempts.append(
+            AttemptError(attempt=1, agent_id="a", device="d0", code="worker_crashed", message="signal 11", at="")
+        )
+    return records
 
 
 def bid(agent_id: str, *, device: str = "d0", preference: int = 0, **values: Any) -> LotBid:
@@ -137,12 +148,21 @@ def test_a_held_device_takes_others_only_if_they_end_before() -> None:
 
 
 def test_a_job_that_is_tried_alone_has_its_worker_for_the_round_and_while_it_runs() -> None:
-    alone = jobs(1)
-    alone[0].retry_state().apart = True
+    alone = suspects(1)
     round_planner = planner()
     first = round_planner.plan(alone[0].group_key(), alone, [bid("a", slots=4)])
     second = round_planner.plan(KEY, jobs(1), [bid("a", slots=4)])
     assert (len(first.assignments), len(second.assignments)) == (1, 0)
+
+
+def test_nobody_else_begins_on_a_worker_that_a_job_waits_to_have_for_itself() -> None:
+    busy = {("a", "d0", "echo"): WorkerUse(1, apart=False)}
+    rooms: dict[tuple[str, str], Room] = {}
+    round_planner = RoundPlanner(POLICIES["least_start"], rooms, 30.0, None, 100.0, busy)
+    waits = suspects(1)
+    first = round_planner.plan(waits[0].group_key(), waits, [bid("a", slots=3)])
+    second = round_planner.plan(KEY, jobs(1), [bid("a", slots=3), bid("b", est_load_s=11.0)])
+    assert (first.assignments, placed(second)) == ([], [("j0", "b")])
 
 
 # ---------------------------------------------------------------- the hold, through the engine

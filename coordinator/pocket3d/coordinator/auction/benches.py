@@ -15,8 +15,8 @@ class _Bench:
     def __init__(self) -> None:
         #: When the last failure was counted, monotonic seconds.
         self.failed_at = 0.0
-        #: By name, the earliest first.
-        self.jobs: dict[str, None] = {}
+        #: That failed, since the last success or pause.
+        self.jobs: set[str] = set()
         self.pauses = 0
         self.until = 0.0
 
@@ -38,14 +38,14 @@ class Benches:
         if bench.until > now_mono or job_id in bench.jobs:
             # It began before the pause, like the others of a worker that died with all of its runs: nothing new.
             return
-        bench.jobs[job_id] = None
+        bench.jobs.add(job_id)
         bench.failed_at = now_mono
         if len(bench.jobs) >= self._settings.bench_after:
             pause = min(self._settings.bench_s * 2.0 ** min(bench.pauses, 30), self._settings.bench_cap_s)
             bench.until = now_mono + pause
             bench.pauses += 1
             # One more job that fails after the pause benches it again at once.
-            del bench.jobs[job_id]
+            bench.jobs.remove(job_id)
 
     def note_success(self, agent_id: str, adapter_id: str) -> None:
         """Note a success, which ends the failures in a row."""

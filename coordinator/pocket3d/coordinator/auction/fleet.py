@@ -67,6 +67,13 @@ class WorkerUse(NamedTuple):
     apart: bool
 
 
+class Booking(NamedTuple):
+    """An attempt that this coordinator has out on an agent."""
+
+    job_id: str
+    attempt: Attempt
+
+
 class AgentView:
     """One agent as it was last seen."""
 
@@ -84,10 +91,8 @@ class AgentView:
         #: Rises when something changed that could place a job.
         self.version = 0
         self.picture: CapacitySnapshot | None = None
-        #: Tokens of attempts that this coordinator has out on it -> job id.
-        self.attempts: dict[str, str] = {}
-        #: The same attempts -> device, adapter, and whether nothing else may run there.
-        self.places: dict[str, tuple[str, str, bool]] = {}
+        #: By token.
+        self.attempts: dict[str, Booking] = {}
         #: Listed tokens of jobs that are not known, seen once: at the second time they are cancelled.
         self.unknown_attempts: set[str] = set()
         #: Tokens listed by its last advert.
@@ -105,11 +110,10 @@ class AgentView:
     def workers(self) -> dict[tuple[str, str], WorkerUse]:
         """By device and adapter, what this coordinator has out there."""
         used: dict[tuple[str, str], WorkerUse] = {}
-        for token in self.attempts:
-            if token in self.places:
-                device, adapter_id, apart = self.places[token]
-                runs, was_apart = used.get((device, adapter_id), (0, False))
-                used[device, adapter_id] = WorkerUse(runs + 1, was_apart or apart)
+        for _, attempt in self.attempts.values():
+            place = attempt.device, attempt.adapter_id
+            former = used.get(place, WorkerUse(0, apart=False))
+            used[place] = WorkerUse(former.runs + 1, former.apart or attempt.apart)
         return used
 
     def serving(self, key: GroupKey) -> Iterator[AdapterOffer]:
@@ -178,7 +182,7 @@ class Fleet:
             fresh = AgentView(advert, now_mono)
             if view is not None:
                 fresh.version = view.version
-                fresh.attempts, fresh.places = view.attempts, view.places
+                fresh.attempts = view.attempts
             view = self.agents[advert.agent_id] = fresh
             self._checks_of = None
         view.advert = advert
@@ -243,14 +247,12 @@ class Fleet:
         """Book an award that goes out."""
         view = self.agents.get(attempt.agent_id)
         if view is not None:
-            view.attempts[attempt.token] = job_id
-            view.places[attempt.token] = (attempt.device, attempt.adapter_id, attempt.apart)
+            view.attempts[attempt.token] = Booking(job_id, attempt)
 
     def release(self, attempt: Attempt) -> None:
         """Release an attempt that ended: its agent may have room again."""
         view = self.agents.get(attempt.agent_id)
         if view is not None and view.attempts.pop(attempt.token, None) is not None:
-            view.places.pop(attempt.token, None)
             self.touch(view)
 
     def release_benches(self, now_mono: float) -> None:

@@ -28,10 +28,10 @@ class Round:
     def __init__(self, call_id: int, version: int, opened_at: float) -> None:
         self.call_id = call_id
         self.opened_at = opened_at
-        #: Of the fleet's picture when it was opened: what changes later may wake a line again.
+        #: Of the fleet's picture when it was opened: what changes later may wake a group again.
         self.version = version
         self.deadline = opened_at
-        #: Lot number -> its line and how many of its jobs are up.
+        #: Lot number -> its group and how many of its jobs are up.
         self.lots: dict[int, tuple[GroupKey, int]] = {}
         #: Agent -> incarnation and version of its picture when it was invited.
         self.invited: dict[str, tuple[str, int]] = {}
@@ -55,8 +55,10 @@ def best_looking(
     """All agents of a small fleet; of a large one those that have answered before, then those that seem warm, then
     those with the most room. Silent ones come beside them, never in their place, and less and less often.
     """
-    silent = [view for view in views if view.answer_times.silent(now_mono)]
-    best = [view for view in views if view not in silent] if silent else views
+    silent: list[AgentView] = []
+    best: list[AgentView] = []
+    for view in views:
+        (silent if view.answer_times.silent(now_mono) else best).append(view)
     if len(fleet.agents) > settings.invite_all_up_to:
 
         def looks(view: AgentView) -> tuple[int, int, int, int, str]:

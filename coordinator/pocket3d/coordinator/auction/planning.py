@@ -60,6 +60,9 @@ class LotPlan(NamedTuple):
     next_start: tuple[str, str, float] | None
 
 
+_NOTHING = WorkerUse(0, apart=False)
+
+
 class _Offer:
     """A bid, and the jobs that this round has already assigned to it."""
 
@@ -80,6 +83,10 @@ class _Offer:
     @property
     def place(self) -> tuple[str, str]:
         return self.agent_id, self.bid.device
+
+    @property
+    def worker(self) -> tuple[str, str, str]:
+        return self.agent_id, self.bid.device, self.bid.adapter_id
 
 
 class RoundPlanner:
@@ -138,6 +145,9 @@ class RoundPlanner:
             if self._free_now(best, record):
                 assignments.append(self._assign(best, record))
                 continue
+            if key.apart:
+                # Nobody else begins there, or it would never be free.
+                self._reserved.add(best.worker)
             start = self._start_s(best, free=False)
             if next_start is None:
                 next_start = (best.agent_id, best.bid.device, start)
@@ -154,10 +164,9 @@ class RoundPlanner:
         if room is not None:
             promised = room.reserved_mb + offer.claim_mb
             self._rooms[offer.place] = room._replace(free_mb=room.free_mb + evicted, reserved_mb=promised)
-        worker = (*offer.place, offer.bid.adapter_id)
-        self._used[worker] = self._used.get(worker, 0) + 1
+        self._used[offer.worker] = self._used.get(offer.worker, 0) + 1
         if record.group_key().apart:
-            self._reserved.add(worker)
+            self._reserved.add(offer.worker)
         assignment = Assignment(record, offer.agent_id, offer.bid.device, offer.bid.adapter_id, offer.claim_mb)
         offer.taken += 1
         return assignment
@@ -170,15 +179,8 @@ class RoundPlanner:
 
     def _free_now(self, offer: _Offer, record: JobRecord) -> bool:
         bid = offer.bid
-        worker = (*offer.place, bid.adapter_id)
-        used = self._used.get(worker, 0)
-        out = self._out.get(worker)
-        if record.group_key().apart:
-            if used or (out is not None and out.runs):
-                # Nobody else begins there, or it would never be free.
-                self._reserved.add(worker)
-                return False
-        elif worker in self._reserved or (out is not None and out.apart):
+        used, out = self._used.get(offer.worker, 0), self._out.get(offer.worker, _NOTHING)
+        if (used or out.runs) if record.group_key().apart else (offer.worker in self._reserved or out.apart):
             return False
         slots = bid.slots - used
         room = self._rooms.get(offer.place)

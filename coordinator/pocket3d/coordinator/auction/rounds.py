@@ -263,14 +263,14 @@ class Auctioneer:
                 self.backfill.consider(oldest, plan.next_start, now_mono)
         return assignments
 
-    def place_late(self, now_mono: float) -> list[Assignment]:
-        """Place jobs that still wait on bids that came after their round had closed."""
+    def place_late(self, now_mono: float) -> Iterator[list[Assignment]]:
+        """Place jobs that still wait on bids that came after their round had closed: answer by answer, for what one has
+        placed is no longer there for the next.
+        """
         late, self._late = self._late, []
-        assignments: list[Assignment] = []
         for call, answer in late:
-            for planned in self._plans(call, {answer.agent_id: answer}, now_mono):
-                assignments += planned.plan.assignments
-        return assignments
+            plans = self._plans(call, {answer.agent_id: answer}, now_mono)
+            yield [assignment for planned in plans for assignment in planned.plan.assignments]
 
     def _keep(self, call: Round, now_mono: float) -> None:
         """Keep a closed round for the answers that are still to come."""

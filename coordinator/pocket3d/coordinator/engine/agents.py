@@ -58,8 +58,8 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
     """Compare what the agent lists with what was awarded to it."""
     advert = view.advert
     pending = set(advert.outcomes)
-    for token, job_id in list(view.attempts.items()):
-        record = core.jobs.get(job_id)
+    for token, booking in list(view.attempts.items()):
+        record = core.jobs.get(booking.job_id)
         attempt = record.attempt if record is not None else None
         if record is None or attempt is None or attempt.token != token:
             view.attempts.pop(token, None)
@@ -126,8 +126,8 @@ def lose_agent(core: Core, view: AgentView, now: Now) -> None:
     core.fleet.lose(view.agent_id)
     core.auctioneer.drop_agent(view.agent_id)
     core.do(ForgetAgent(view.agent_id))
-    for job_id in view.attempts.values():
-        record = core.jobs.get(job_id)
+    for booking in view.attempts.values():
+        record = core.jobs.get(booking.job_id)
         if record is not None and record.attempt is not None and record.attempt.agent_id == view.agent_id:
             verify_lost(core, record)
 

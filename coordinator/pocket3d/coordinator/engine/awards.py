@@ -25,8 +25,9 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
         if view is None or record.state is not JobState.QUEUED:
             continue
         raised = record.retry.raised_mb if record.retry else None
+        key = record.group_key()
         core.leave_queue(record)
-        core.auctioneer.backfill.release_place(record.group_key(), assignment.agent_id, assignment.device)
+        core.auctioneer.backfill.release_place(key, assignment.agent_id, assignment.device)
         record.attempt_no += 1
         record.started_published = False
         attempt = record.attempt = Attempt(
@@ -38,7 +39,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             adapter_id=assignment.adapter_id,
             claim_mb=assignment.claim_mb,
             awarded_at=now.mono,
-            apart=record.group_key().apart,
+            apart=key.apart,
         )
         record.move(JobState.AWARDED, f"to {assignment.agent_id}/{assignment.device}")
         core.book_attempt(record, now)
@@ -70,8 +71,8 @@ def _on_agent(core: Core, job_id: str, token: str) -> JobRecord | None:
 
 def _booked(core: Core, agent_id: str, token: str) -> JobRecord | None:
     view = core.fleet.agents.get(agent_id)
-    job_id = view.attempts.get(token) if view else None
-    return _on_agent(core, job_id, token) if job_id else None
+    booking = view.attempts.get(token) if view else None
+    return _on_agent(core, booking.job_id, token) if booking else None
 
 
 def awards_returned(core: Core, event: AwardsReturned, now: Now) -> None:

@@ -101,7 +101,8 @@ class CoordinatorEngine:
             return
         if auctioneer.due(now.mono):
             awards.send_awards(core, auctioneer.close(now.mono), now)
-        awards.send_awards(core, auctioneer.place_late(now.mono), now)
+        for assignments in auctioneer.place_late(now.mono):
+            awards.send_awards(core, assignments, now)
         awards.send_awards(core, auctioneer.award_from_cache(now.mono), now)
         for invitation in auctioneer.open(now.mono):
             core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots))

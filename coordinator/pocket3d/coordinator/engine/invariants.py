@@ -81,9 +81,9 @@ def _check_booking(core: Core, record: JobRecord) -> None:
     attempt = record.attempt
     view = core.fleet.agents.get(attempt.agent_id) if attempt is not None and record.state in _ON_AGENT else None
     if attempt is not None and view is not None and view.advert.incarnation == attempt.incarnation:
-        booked = view.attempts.get(attempt.token) == record.job_id
+        booking = view.attempts.get(attempt.token)
         _must(
-            booked or attempt.pending_verification,
+            (booking is not None and booking.job_id == record.job_id) or attempt.pending_verification,
             f"{attempt.token} of {record.job_id} is not booked on {attempt.agent_id}",
         )
 
@@ -91,7 +91,7 @@ def _check_booking(core: Core, record: JobRecord) -> None:
 def _check_bookings(core: Core) -> None:
     """And on no other."""
     for agent_id, view in core.fleet.agents.items():
-        for token, job_id in view.attempts.items():
-            held = core.jobs.get(job_id)
+        for token, booking in view.attempts.items():
+            held = core.jobs.get(booking.job_id)
             if held is not None and held.attempt is not None and held.attempt.token == token:
                 _must(held.attempt.agent_id == agent_id, f"{token} is booked on {agent_id}")

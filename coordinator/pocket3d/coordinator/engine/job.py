@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from pocket3d.contracts.failures import FAILURES, FailureCode
 from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusWord
 from pocket3d.contracts.messages import AttemptError, JobError, Result, Status, Timings
@@ -101,11 +102,14 @@ class Attempt:
         self.cancel_by = math.inf
 
 
+#: Codes that count towards a bench.
+_SUSPICIOUS = frozenset(code.value for code, facts in FAILURES.items() if facts.benches)
+
+
 class RetryState:
     """What only some jobs have: failures, exclusions, a cancel."""
 
     __slots__ = (
-        "apart",
         "attempts",
         "cancel",
         "ended",
@@ -114,7 +118,6 @@ class RetryState:
         "refusal",
         "rejection",
         "spent",
-        "suspect",
     )
 
     def __init__(self) -> None:
@@ -122,10 +125,6 @@ class RetryState:
         #: Attempts that count towards `max_attempts`.
         self.spent = 0
         self.excluded: frozenset[str] = frozenset()
-        #: It failed by its adapter's fault, or its own: others have the first try after it.
-        self.suspect = False
-        #: Its worker crashed: until it is known whose fault it was, it runs where nothing else does.
-        self.apart = False
         #: Tokens whose failure was reported: said again, or still listed, they are not news.
         self.ended: set[str] = set()
         #: Requirement after an out-of-memory, MB.
@@ -136,6 +135,16 @@ class RetryState:
         self.rejection: Rejection | None = None
         #: No adapter takes its parameters. Another leader may know other adapters, so its first event is `queued`.
         self.refusal: Rejection | None = None
+
+    @property
+    def suspect(self) -> bool:
+        """True once an attempt failed by its adapter's fault, or its own: others have the first try after it."""
+        return any(error.code in _SUSPICIOUS for error in self.attempts)
+
+    @property
+    def apart(self) -> bool:
+        """True once its worker crashed: until it succeeds it runs where nothing else does."""
+        return any(error.code == FailureCode.WORKER_CRASHED.value for error in self.attempts)
 
 
 class Recovery:

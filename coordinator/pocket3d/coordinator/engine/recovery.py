@@ -84,7 +84,6 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
         retry = record.retry_state()
         retry.attempts = list(status.error.attempts)
         retry.spent = sum(1 for a in retry.attempts if a.counted and a.code != FailureCode.HANDED_BACK.value)
-        retry.apart = any(a.code == FailureCode.WORKER_CRASHED.value for a in retry.attempts)
     _recover(core, record, status, now)
 
 

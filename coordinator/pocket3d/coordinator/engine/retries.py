@@ -35,8 +35,6 @@ def fail(
     retry = record.retry_state()
     core.auctioneer.withdraw(attempt.agent_id)
     shared = code is FailureCode.WORKER_CRASHED and beside > 0
-    retry.apart = retry.apart or code is FailureCode.WORKER_CRASHED
-    retry.suspect = retry.suspect or facts.benches
     if facts.benches and not shared:
         core.fleet.benches.note_failure(attempt.agent_id, attempt.adapter_id, record.job_id, now.mono)
     if record.cancel_wanted:

@@ -151,13 +151,12 @@ class Api:
             raise _other_request(job_id)
 
     async def _compare_stored(self, job_id: str, job: Job, seq: int, subject: str) -> None:
-        """Of submits of one id at once the stream keeps the first; the others are told the sequence of that."""
+        """Of submits of one id at once the stream keeps the first; the others get the sequence of that."""
         try:
             stored = await self._bus.get(self._subjects.jobs_stream, seq)
         except BusError as error:
-            # Ours or an equal one is stored all the same; what became of it can be asked.
-            log.debug("a stored request could not be compared", job_id=job_id, error=str(error))
-            return
+            text = f"a request for job {job_id} is stored, but could not be read back: {error}; submit it again"
+            raise ServiceError(503, text) from error
         if stored is None:
             # It has ended already.
             await self._compare(job_id, job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from .network import WALL_AT_START, Host, Link
 from .surroundings import Surroundings
 
 
-class Process:
+class Process(ABC):
     """One process through all its lives; `main` is what it does in each.
 
     Args:
@@ -36,9 +37,9 @@ class Process:
         self.wall_offset = 0.0
         self._mono_offset = world.rng.uniform(0.0, 1e6)
 
+    @abstractmethod
     async def main(self, bus: SimulatedBus) -> None:
         """What it does in a life, over a connection of its own."""
-        raise NotImplementedError
 
     @property
     def alive(self) -> bool:

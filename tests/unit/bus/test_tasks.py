@@ -102,14 +102,14 @@ async def test_work_of_one_key_runs_in_line_and_of_others_beside_it() -> None:
 
 async def test_work_that_has_ended_is_not_in_flight_although_its_callbacks_have_not_run() -> None:
     pool = TaskPool()
-    seen: list[bool] = []
+    loop = asyncio.get_running_loop()
+    seen: asyncio.Future[bool] = loop.create_future()
 
     async def last_word() -> None:
-        asyncio.get_running_loop().call_soon(lambda: seen.append(pool.in_flight("a")))
+        loop.call_soon(lambda: seen.set_result(pool.in_flight("a")))
 
     pool.in_line("a", last_word())
-    await asyncio.sleep(0.01)
-    assert seen == [False]
+    assert not await asyncio.wait_for(seen, 10)
     await pool.close()
 
 

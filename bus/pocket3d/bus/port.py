@@ -267,6 +267,12 @@ class Bus(Protocol):
     async def last_seq(self, stream: str) -> int:
         """The sequence of the newest message ever stored in the stream."""
 
+    async def message_count(self, stream: str) -> int:
+        """How many messages the stream holds."""
+
+    async def subjects(self, stream: str, pattern: str) -> list[str]:
+        """The subjects under a filter on which the stream holds a message, in no order: names without their bodies."""
+
     async def stream_created(self, stream: str) -> float:
         """When the stream was created, Unix seconds."""
 

@@ -53,6 +53,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     #: An attempt may take its `load_s` and `start_to_close_s`, and so much more for its files. Agents end it sooner by
     #: limits of its own; this is for one that keeps none.
     attempt_grace_s: float = 1500.0
+    #: How often the jobs stream is counted, to notice messages that somebody removed from it.
+    removal_sweep_s: float = 10.0
     #: Jobs held in memory; beyond it the stream is not read further.
     index_cap: int = 200_000
     #: Policy that orders bids; see `scoring`.

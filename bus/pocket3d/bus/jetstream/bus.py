@@ -122,6 +122,14 @@ class JetStreamBus(KvOnStreams):
         """As `Bus.last_seq`."""
         return (await self.reader.info(stream)).state.last_seq
 
+    async def message_count(self, stream: str) -> int:
+        """As `Bus.message_count`."""
+        return (await self.reader.info(stream)).state.messages
+
+    async def subjects(self, stream: str, pattern: str) -> list[str]:
+        """As `Bus.subjects`."""
+        return await self.reader.subjects(stream, pattern)
+
     async def stream_created(self, stream: str) -> float:
         """As `Bus.stream_created`."""
         created = (await self.reader.info(stream)).created

@@ -234,6 +234,14 @@ class MemoryBus(KvOnStreams):
         """As `Bus.last_seq`."""
         return await self._ask(lambda: self.server.stream(stream).last_seq)
 
+    async def message_count(self, stream: str) -> int:
+        """As `Bus.message_count`."""
+        return await self._ask(lambda: len(self.server.stream(stream).messages))
+
+    async def subjects(self, stream: str, pattern: str) -> list[str]:
+        """As `Bus.subjects`."""
+        return await self._ask(lambda: self.server.stream(stream).subjects(pattern))
+
     async def stream_created(self, stream: str) -> float:
         """As `Bus.stream_created`."""
         return await self._ask(lambda: self.server.stream(stream).created)

@@ -199,6 +199,28 @@ class ReadRequest(NamedTuple):
     seq: int
 
 
+class JobMessage(NamedTuple):
+    """A job, and the message of the jobs stream that it is."""
+
+    job_id: str
+    seq: int
+
+
+class FindMessages(NamedTuple):
+    """Look whether the jobs stream still holds these messages: answered by `MessagesLooked`. `sweep`: nobody asked."""
+
+    messages: tuple[JobMessage, ...]
+    sweep: bool = False
+
+
+class CountMessages(NamedTuple):
+    """Count what the jobs stream holds: answered by `MessagesCounted`."""
+
+
+class ListStories(NamedTuple):
+    """List the jobs whose events have no end: answered by `StoriesListed`."""
+
+
 class SendAwardMessage(NamedTuple):
     """Send one message of awards: answered by `AwardsReturned`, `AwardsRefused` or `AwardsUnanswered`."""
 
@@ -248,7 +270,10 @@ Effect = (
     | ForgetAgent
     | ProveLeadership
     | ReadJobs
+    | FindMessages
     | Again
 )
 #: What is made of that for the bus: with requests read, sizes kept and events in batches.
-BusEffect = Effect | ReadRequest | SendAwardMessage | StoreDeadLetter | CountBacklog | NoteStep
+BusEffect = (
+    Effect | ReadRequest | SendAwardMessage | StoreDeadLetter | CountBacklog | CountMessages | ListStories | NoteStep
+)

@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Advert, Result, Status
 
 from ..leadership.message_limits import MAX_PAYLOAD
-from .effects import ConsumerKey, RequestId
+from .effects import ConsumerKey, JobMessage, RequestId
 
 
 class Led(NamedTuple):
@@ -237,6 +237,26 @@ class BacklogUncounted(NamedTuple):
     consumer: ConsumerKey
 
 
+class MessagesLooked(NamedTuple):
+    """The jobs stream was asked for these messages: it holds some, and others are gone."""
+
+    present: tuple[JobMessage, ...]
+    missing: tuple[JobMessage, ...]
+    sweep: bool = False
+
+
+class MessagesCounted(NamedTuple):
+    """So many messages are in the jobs stream; None where the server did not say."""
+
+    messages: int | None
+
+
+class StoriesListed(NamedTuple):
+    """The events stream has no end of these jobs."""
+
+    unfinished: tuple[str, ...]
+
+
 class EffectFailed(NamedTuple):
     """An effect could not be carried out, or its answer was lost; it may be repeated as it is."""
 
@@ -300,6 +320,8 @@ Event = (
     | DeadStored
     | JobsIndexed
     | JobAcked
+    | MessagesLooked
+    | StoriesListed
     | CancelAsked
     | Connected
     | Disconnected
@@ -307,4 +329,4 @@ Event = (
     | Tick
 )
 #: Answers of the bus that are dealt with before the engine.
-BusEvent = Event | ResultAcked | RequestRead | BacklogCounted | BacklogUncounted | EffectFailed
+BusEvent = Event | ResultAcked | RequestRead | BacklogCounted | BacklogUncounted | MessagesCounted | EffectFailed

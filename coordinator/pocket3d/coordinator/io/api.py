@@ -33,7 +33,7 @@ from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.features import FEATURE_PATTERN
 from pocket3d.contracts.jobs import Job, SubmitRequest, admit, check_priority
-from pocket3d.contracts.lifecycle import JobState, StatusWord
+from pocket3d.contracts.lifecycle import TERMINAL, JobState, StatusWord
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 
@@ -49,6 +49,11 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _PAGE = 500
+#: Of jobs without an end that the engine does not hold.
+_STILL_READING = "a new leader is reading the jobs stream and has not come to it yet"
+_NOT_IN_STREAM = (
+    "it is not in the jobs stream: its message was removed; `cancel` ends it, and to publish it again starts it"
+)
 _WORDS: dict[JobState, StatusWord] = {
     JobState.SUBMITTED: "submitted",
     JobState.RECOVERING: "queued",
@@ -206,6 +211,9 @@ class Api:
         if record is not None:
             return encode(explain(self._term.engine.core, record, self._clock()))
         status = await self._wanted(request.job_id)
+        if status.status not in TERMINAL:
+            summary = _NOT_IN_STREAM if self._term.engine.core.jobs_indexed else _STILL_READING
+            return encode({"status": status.status, "summary": summary, "reasons": []})
         summary = f"it has ended: {status.status}" + (f", {status.reason}" if status.reason else "")
         return encode({"status": status.status, "summary": summary, "reasons": []})
 

@@ -48,6 +48,7 @@ from ..leadership.term_engine import TermEffect, TermEvent
 from .ack_batcher import AckBatcher
 from .agent_records import forget_agent, record_agent
 from .leader_record_io import read_leader_record, write_leader_record
+from .removal_lookups import count_messages, find_messages, list_stories
 from .step_log import log_queued, log_step
 
 log = structlog.get_logger(__name__)
@@ -383,6 +384,9 @@ _CALLS: dict[type, tuple[Call, bool]] = {
     effects.DeleteResult: (EffectRunner._delete_result, True),
     effects.DeleteJob: (EffectRunner._delete_job, True),
     effects.CountBacklog: (EffectRunner._count_backlog, False),
+    effects.FindMessages: (lambda runner, effect: find_messages(runner._bus, runner._subjects, effect), False),
+    effects.CountMessages: (lambda runner, effect: count_messages(runner._bus, runner._subjects), False),
+    effects.ListStories: (lambda runner, effect: list_stories(runner._bus, runner._subjects, effect), False),
     effects.SendCall: (EffectRunner._send_call, False),
     effects.SendAwardMessage: (EffectRunner._send_awards, False),
     effects.SendCancels: (EffectRunner._send_cancels, False),

@@ -128,7 +128,8 @@ class SimulatedBus(MemoryBus):
     ) -> Closable:
         """As `Bus.consume`."""
         self._may_send()
-        consumption = SimulatedConsumption(self.link, self._pulls, consumer, handler, batch, allowed)
+        spec = self.declared.get((consumer.stream, consumer.name))
+        consumption = SimulatedConsumption(self.link, self._pulls, consumer, handler, batch, allowed, spec)
         self._open.append(consumption)
         return consumption
 

@@ -97,7 +97,10 @@ class World(Surroundings):
         leader = self.leader()
         if leader is None or leader.jobs or self.server.stream(self.subjects.jobs_stream).messages:
             return False
-        if self.server.consumer(coordinator_results(self.subjects)).backlog():
+        results = self.server.stream(self.subjects.results_stream).consumers.get(
+            coordinator_results(self.subjects).name
+        )
+        if results is None or results.backlog():
             return False
         return all(agent.engine is not None and not agent.engine.core.runs for agent in self.agents)
 

@@ -43,6 +43,7 @@ DECIDING = frozenset(
         "pocket3d.bus.matching",
         "pocket3d.bus.names",
         "pocket3d.bus.jetstream.objects.layout",
+        "pocket3d.bus.jetstream.widening",
         "pocket3d.bus.nats_server.config",
         "pocket3d.bus.client.submission",
         "pocket3d.bus.topology",

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..jetstream.ensure import widen
+from ..jetstream.widening import widen
 from ..matching import is_literal, matches, transform
 from ..names import object_stream
 from ..port import Append, ConsumerName, Msg, NoResponders, ObjectInfo, Refused
@@ -212,21 +212,24 @@ class MemoryServer:
         left: list[str] = []
         for spec in topology.streams:
             present = self.streams.get(spec.name)
+            if present is not None and spec.passing and (present.config["storage"], spec.storage) == ("memory", "file"):
+                del self.streams[spec.name]
+                present = None
             if present is None:
                 self._create_stream(spec.config())
                 continue
-            config, differences = widen(f"stream {spec.name}", present.config, spec.config())
-            present.config = config or present.config
-            left += differences
+            widened = widen(f"stream {spec.name}", present.config, spec.config())
+            present.config = widened.config or present.config
+            left += widened.left
         for wanted in topology.consumers:
             stream = self.stream(wanted.stream)
             have = stream.consumers.get(wanted.name)
             if have is None:
                 self._create_consumer(stream, wanted.config())
                 continue
-            config, differences = widen(f"consumer {wanted.name} on {wanted.stream}", have.config, wanted.config())
-            have.config = config or have.config
-            left += differences
+            widened = widen(f"consumer {wanted.name} on {wanted.stream}", have.config, wanted.config())
+            have.config = widened.config or have.config
+            left += widened.left
         return left
 
     def _create_stream(self, config: dict[str, Any]) -> None:

@@ -167,6 +167,7 @@ SHELLS = frozenset(
         "pocket3d.coordinator.io.effect_runner",
         "pocket3d.coordinator.io.agent_records",
         "pocket3d.coordinator.io.removal_lookups",
+        "pocket3d.coordinator.io.topology_upkeep",
         "pocket3d.coordinator.io.leader_record_io",
         "pocket3d.coordinator.io.leader_term",
         "pocket3d.coordinator.service",

@@ -357,3 +357,6 @@ class Bus(Protocol):
 
     async def ensure(self, topology: Any) -> list[str]:
         """Create what is missing, widen what may be widened; returns differences that it left alone, in words."""
+
+    async def missing(self, topology: Any) -> list[str]:
+        """The names of the topology's streams that are not there."""

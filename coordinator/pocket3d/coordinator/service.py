@@ -38,6 +38,7 @@ from .engine import events
 from .io import leader_record_io
 from .io.api import Api
 from .io.leader_term import LeaderTerm
+from .io.topology_upkeep import TopologyUpkeep
 from .leadership import lease as leadership
 from .leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from .leadership.lease import Leadership
@@ -130,6 +131,7 @@ class CoordinatorService:
         self._tasks.spawn(self._lease_events.read(self._decide), bounded=False)
         self._tasks.spawn(self._tick(), bounded=False)
         self._tasks.spawn(self._follow(), bounded=False)
+        self._tasks.spawn(TopologyUpkeep(self._bus, self._topology, lambda: self.leading).run(), bounded=False)
         log.info("coordinator started", coordinator_id=self.coordinator_id)
         waiting = asyncio.ensure_future(stop.wait())
         try:

@@ -12,7 +12,7 @@ from ..kv import KvOnStreams
 from ..port import Append, BatchHandler, Closable, ConsumerName, Expect, Handler, Msg, ObjectInfo, Stored
 from ..topology import Topology
 from .connection import Connection
-from .ensure import ensure
+from .ensure import ensure, missing
 from .objects.download import download
 from .objects.link import ObjectLink
 from .objects.upload import remove, upload
@@ -198,3 +198,7 @@ class JetStreamBus(KvOnStreams):
         left = await ensure(self.reader, topology)
         self._consumers.upkeep.declare(topology)
         return left
+
+    async def missing(self, topology: Topology) -> list[str]:
+        """As `Bus.missing`, of a `topology.Topology`."""
+        return await missing(self.reader, topology)

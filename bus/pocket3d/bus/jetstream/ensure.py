@@ -43,6 +43,12 @@ async def ensure(reader: Reader, topology: Topology) -> list[str]:
     return left
 
 
+async def missing(reader: Reader, topology: Topology) -> list[str]:
+    """As `Bus.missing`."""
+    infos = [(stream.name, await reader.api(f"STREAM.INFO.{stream.name}", None, _Info)) for stream in topology.streams]
+    return [name for name, info in infos if info.error is not None and info.error.err_code == _STREAM_NOT_FOUND]
+
+
 async def _ensure_stream(reader: Reader, spec: StreamSpec) -> list[str]:
     if spec.passing and spec.storage == "file":
         await _drop_from_memory(reader, spec.name)

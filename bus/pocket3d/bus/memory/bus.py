@@ -342,3 +342,7 @@ class MemoryBus(KvOnStreams):
         left = await self._ask(lambda: self.server.ensure(topology))
         self.declared.update(((spec.stream, spec.name), spec) for spec in topology.consumers)
         return left
+
+    async def missing(self, topology: Any) -> list[str]:
+        """As `Bus.missing`, of a `topology.Topology`."""
+        return await self._ask(lambda: [each.name for each in topology.streams if each.name not in self.server.streams])

@@ -204,6 +204,11 @@ class MemoryServer:
         removed = self.stream(name.stream).consumers.pop(name.name)
         removed.wake()
 
+    def remove_stream(self, name: str) -> None:
+        """As an operator does it behind the system's back."""
+        del self.streams[name]
+        self._owners.clear()
+
     # -- topology
 
     def ensure(self, topology: Topology) -> list[str]:

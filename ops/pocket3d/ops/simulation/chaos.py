@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from pocket3d.bus.names import kv_stream
 from pocket3d.bus.port import BusError
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.api import EmptyRequest, LoadRequest
@@ -60,6 +61,7 @@ class Chaos:
             (faults.operator_s, self._operate),
             (faults.removed_message_s, self._remove_messages),
             (faults.removed_consumer_s, self._remove_consumer),
+            (faults.removed_bucket_s, self._remove_bucket),
         ]
         for mean_s, fault in kinds:
             at = 0.0
@@ -177,6 +179,14 @@ class Chaos:
         if self.world.network.server_up and name.name in server.stream(name.stream).consumers:
             self.strike("operator: remove a consumer")
             server.remove_consumer(name)
+
+    def _remove_bucket(self) -> None:
+        """As `nats kv rm` does it."""
+        subjects, server = self.world.subjects, self.world.server
+        name = kv_stream(self._rng.choice((subjects.status_bucket, subjects.agents_bucket, subjects.leader_bucket)))
+        if self.world.network.server_up and name in server.streams:
+            self.strike("operator: remove a bucket")
+            server.remove_stream(name)
 
     # -- devices and operators
 

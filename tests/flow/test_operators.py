@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from pocket3d.bus.client.handle import JobHandle
+from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.api import EmptyRequest
 from pocket3d.contracts.codec import encode
+from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.coordinator.engine.admission import REMOVED
 from pocket3d.coordinator.engine.events import StoriesListed
 from pocket3d.ops.simulation.chaos import Chaos
@@ -118,4 +120,40 @@ def test_explain_and_cancel_of_a_story_that_nobody_holds(tmp_path: Path, monkeyp
         return StoriesListed(())
 
     monkeypatch.setattr("pocket3d.coordinator.io.effect_runner.list_stories", none)
+    play(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("coordinators", [1, 2])
+@pytest.mark.parametrize(
+    "bucket", ["KV_P3D_STATUS", "KV_P3D_AGENTS", "KV_P3D_LEADER", "OBJ_P3D_INPUTS", "OBJ_P3D_OUTPUTS"]
+)
+def test_a_removed_bucket_is_made_again_within_ten_seconds(bucket: str, coordinators: int, tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        server = flow.world.server
+        server.remove_stream(bucket)
+        handle = await flow.submit()
+        removed_at = flow.world.loop.time()
+        await flow.until(lambda: bucket in server.streams)
+        assert flow.world.loop.time() - removed_at < 10.0
+        assert await ended(handle, 60) == ("succeeded", "")
+        await asyncio.sleep(20.0)
+        told = [note.text for note in flow.world.story if "streams were removed from the server" in note.text]
+        assert len(told) == 1
+        assert bucket in told[0]
+
+    play(scenario, tmp_path, coordinators=coordinators)
+
+
+def test_a_removed_consumer_is_made_again_within_ten_seconds(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        subjects, server = flow.world.subjects, flow.world.server
+        names = [coordinator_results(subjects), *(coordinator_jobs(subjects, priority) for priority in PRIORITIES)]
+        for name in names:
+            server.remove_consumer(name)
+        removed_at = flow.world.loop.time()
+        handle = await flow.submit()
+        assert await ended(handle, 60) == ("succeeded", "")
+        await flow.until(lambda: all(name.name in server.stream(name.stream).consumers for name in names))
+        assert flow.world.loop.time() - removed_at < 10.0
+
     play(scenario, tmp_path)

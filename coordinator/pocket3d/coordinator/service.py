@@ -48,8 +48,6 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: Key of the lease in the leader bucket.
-LEADER_KEY = "leader"
 _PAUSE_S = 0.25
 
 
@@ -166,7 +164,7 @@ class CoordinatorService:
         if not self._leadership.leading:
             return
         try:
-            await self._bus.kv_delete(self._subjects.leader_bucket, LEADER_KEY)
+            await leader_record_io.give_lease_back(self._bus, self._subjects)
         except BusError as error:
             log.debug("the lease was not given back", error=str(error))
 
@@ -247,18 +245,15 @@ class CoordinatorService:
 
     async def _read_lease(self) -> leadership.LeaseEvent:
         try:
-            entry = await self._bus.kv_get(self._subjects.leader_bucket, LEADER_KEY)
+            return await leader_record_io.read_lease(self._bus, self._subjects)
         except BusError as error:
             log.debug("the lease could not be read", error=str(error))
             return leadership.LeaseUnread()
-        if entry is None:
-            return leadership.LeaseRead(None, 0)
-        return leadership.LeaseRead(leader_record_io.parse_leader_record(entry.value), entry.revision)
 
     async def _write_lease(self, effect: leadership.WriteLease) -> leadership.LeaseEvent:
         try:
             revision = await self._bus.kv_update(
-                self._subjects.leader_bucket, LEADER_KEY, encode(effect.record), last=effect.last
+                self._subjects.leader_bucket, leader_record_io.LEADER_KEY, encode(effect.record), last=effect.last
             )
         except Conflict:
             return leadership.LeaseConflict()

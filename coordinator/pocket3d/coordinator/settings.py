@@ -55,6 +55,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     attempt_grace_s: float = 1500.0
     #: How often the jobs stream is counted, to notice messages that somebody removed from it.
     removal_sweep_s: float = 10.0
+    #: Outputs that no result names, and chunks of broken uploads, are left alone for so long, then removed.
+    orphan_grace_s: float = 3600.0
     #: Jobs held in memory; beyond it the stream is not read further.
     index_cap: int = 200_000
     #: Policy that orders bids; see `scoring`.

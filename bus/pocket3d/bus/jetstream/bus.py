@@ -9,7 +9,7 @@ from nats.aio.client import Client
 
 from ..connect import ConnectOptions
 from ..kv import KvOnStreams
-from ..port import Append, BatchHandler, Closable, ConsumerName, Expect, Handler, Msg, ObjectInfo, Stored
+from ..port import Append, BatchHandler, Closable, ConsumerName, Expect, Handler, ListedObject, Msg, ObjectInfo, Stored
 from ..topology import Topology
 from .connection import Connection
 from .ensure import ensure, missing
@@ -126,7 +126,7 @@ class JetStreamBus(KvOnStreams):
         """As `Bus.message_count`."""
         return (await self.reader.info(stream)).state.messages
 
-    async def subjects(self, stream: str, pattern: str) -> list[str]:
+    async def subjects(self, stream: str, pattern: str) -> dict[str, int]:
         """As `Bus.subjects`."""
         return await self.reader.subjects(stream, pattern)
 
@@ -190,6 +190,18 @@ class JetStreamBus(KvOnStreams):
     async def delete_object(self, bucket: str, name: str) -> None:
         """As `Bus.delete_object`."""
         await remove(self._objects, bucket, name)
+
+    async def objects(self, bucket: str, *, start: int, limit: int) -> list[ListedObject]:
+        """As `Bus.objects`."""
+        return await self._objects.listed(bucket, start, limit)
+
+    async def uploads(self, bucket: str) -> dict[str, int]:
+        """As `Bus.uploads`."""
+        return await self._objects.uploads(bucket)
+
+    async def delete_upload(self, bucket: str, upload: str) -> None:
+        """As `Bus.delete_upload`."""
+        await self._objects.purge(bucket, upload)
 
     # -- topology
 

@@ -185,13 +185,13 @@ class Reader:
         """
         return await self.ask(f"STREAM.INFO.{stream}", None, StreamInfo, f"stream {stream}")
 
-    async def subjects(self, stream: str, pattern: str) -> list[str]:
+    async def subjects(self, stream: str, pattern: str) -> dict[str, int]:
         """As `Bus.subjects`. The server answers with 100,000 of them at once at most."""
-        found: list[str] = []
+        found: dict[str, int] = {}
         while True:
             body = {"subjects_filter": pattern, "offset": len(found)}
             info = await self.ask(f"STREAM.INFO.{stream}", body, StreamInfo, f"subjects of {stream}")
-            found += info.state.subjects
+            found |= info.state.subjects
             if not info.state.subjects or len(found) >= info.total:
                 return found
 

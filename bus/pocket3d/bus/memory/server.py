@@ -11,7 +11,7 @@ import msgspec
 from ..jetstream.widening import widen
 from ..matching import is_literal, matches, transform
 from ..names import object_stream
-from ..port import Append, ConsumerName, Msg, NoResponders, ObjectInfo, Refused
+from ..port import Append, ConsumerName, ListedObject, Msg, NoResponders, ObjectInfo, Refused
 from ..topology import Topology
 from .clock import Clock, FakeClock
 from .stream import MemoryConsumer, MemoryStream, overlap
@@ -48,6 +48,10 @@ class MemoryServer:
         self.streams: dict[str, MemoryStream] = {}
         #: Bucket -> name -> bytes and what is known of them.
         self.objects: dict[str, dict[str, tuple[bytes, ObjectInfo]]] = {}
+        #: Bucket and name -> in which order they were stored.
+        self.object_seqs: dict[tuple[str, str], int] = {}
+        #: Bucket -> upload -> its chunks, of uploads that have not ended, and may have been broken off.
+        self.half_uploads: dict[str, dict[str, int]] = {}
         #: For tests: an append or request on a subject for which this is true is carried out, but its answer is lost.
         self.lose_answer: Callable[[str], bool] | None = None
         self._literal: dict[str, list[Receiver]] = {}
@@ -270,6 +274,14 @@ class MemoryServer:
             for old in [key for key, (_, info) in objects.items() if info.stored_at + age <= now]:
                 del objects[old]
         return objects
+
+    def listed(self, name: str, start: int) -> list[ListedObject]:
+        """The objects of a store from one place in its list on, in the list's order."""
+        found = [
+            ListedObject(key, self.object_seqs[name, key], f"upload-{self.object_seqs[name, key]}", info.stored_at)
+            for key, (_, info) in self.bucket(name).items()
+        ]
+        return sorted((each for each in found if each.seq >= start), key=lambda each: each.seq)
 
     def past_half_age(self, info: ObjectInfo) -> bool:
         """True if an object has been kept for more than half the time that its store keeps it."""

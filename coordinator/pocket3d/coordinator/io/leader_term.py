@@ -26,6 +26,7 @@ from ..leadership.lease import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
 from .effect_runner import EffectRunner, Links
+from .orphan_sweep import OrphanSweep
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +79,7 @@ class LeaderTerm:
         self._lead = lead
         self._known = tuple(known)
         self._lease_is_valid = lease_is_valid
+        self._orphan_grace_s = settings.orphan_grace_s
         self._decider = TermEngine(settings, lead.record, lead.fence, bus.max_payload)
         #: Events, and marks of those who wait until what came before was handled.
         self._events: Inbox[TermEvent | asyncio.Future[None]] = Inbox()
@@ -166,6 +168,8 @@ class LeaderTerm:
             self._begun = True
             self.tasks.spawn(self._events.read(self._handle), bounded=False)
             self.feed(events.Led(self._lead.epoch, self._known, bus.max_payload))
+            sweep = OrphanSweep(bus, subjects, self._orphan_grace_s, self._clock, self._lease_is_valid)
+            self.tasks.spawn(sweep.run(), bounded=False)
         await self._take_over("results")
         results = self._runner.consumer("results")
         self._open.append(await bus.consume(results, self._on_results, allowed=self._lease_is_valid))

@@ -33,6 +33,8 @@ class LeaseRead(NamedTuple):
 
     record: LeaderRecord | None
     revision: int
+    #: There is nothing because the leader gave the lease back.
+    given_back: bool = False
 
 
 class LeaseWritten(NamedTuple):
@@ -140,7 +142,8 @@ class Leadership:
         self._waiting = False
         self._asked_at = 0.0
         self._seen: tuple[int, int, int] | None = None
-        self._seen_at = 0.0
+        #: When a record was last seen to be new.
+        self._seen_at = -math.inf
         self._read_at = -math.inf
         self._revision = 0
         self._record: LeaderRecord | None = None
@@ -284,7 +287,9 @@ class Leadership:
             self._seen = seen
             self._seen_at = now.mono
             return []
-        if seen is not None and now.mono - self._seen_at < self._lease_s:
+        # Nothing may stand there because somebody removed the entry, or the whole bucket, of a leader that lives: it
+        # writes its record again.
+        if not event.given_back and now.mono - self._seen_at < self._lease_s:
             return []
         last = max(record.epoch if record is not None else 0, self._epoch_seen)
         epoch = max(last + 1, int(now.wall * 1000))

@@ -162,8 +162,13 @@ class SimulatedBus(MemoryBus):
         self, bucket: str, name: str, source: Path | bytes, *, headers: Mapping[str, str] | None = None
     ) -> ObjectInfo:
         """As `Bus.put_object`."""
+        # If it does not get to its end, its chunks are left: whoever dies does not purge them.
+        half, upload = self.server.half_uploads.setdefault(bucket, {}), f"half-{self.server.number()}"
+        half[upload] = 1
         await asyncio.sleep(self.link.network.rng.uniform(0.0, _TRANSFER_S))
-        return await super().put_object(bucket, name, source, headers=headers)
+        stored = await super().put_object(bucket, name, source, headers=headers)
+        half.pop(upload, None)
+        return stored
 
     async def get_object(self, bucket: str, name: str, target: Path) -> ObjectInfo:
         """As `Bus.get_object`."""

@@ -69,7 +69,7 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
     #: Two agents claim the first agent's id.
     twins: bool = False
     coordinator: CoordinatorSettings = CoordinatorSettings(
-        bench_s=2.0, bench_cap_s=8.0, hold_after_s=6.0, cancel_wait_s=8.0, ageing_s=15.0
+        bench_s=2.0, bench_cap_s=8.0, hold_after_s=6.0, cancel_wait_s=8.0, ageing_s=15.0, orphan_grace_s=4.0
     )
     agent: AgentSettings = AgentSettings(drain_timeout_s=4.0, leave_bound_s=4.0, idle_timeout_s=6.0)
 

@@ -75,6 +75,7 @@ DECIDING = frozenset(
         "pocket3d.coordinator.engine.lifecycle",
         "pocket3d.coordinator.leadership.message_limits",
         "pocket3d.coordinator.auction.planning",
+        "pocket3d.coordinator.auction.record_age",
         "pocket3d.coordinator.auction.queue",
         "pocket3d.coordinator.engine.job",
         "pocket3d.coordinator.engine.recovery",

@@ -83,10 +83,9 @@ class CoordinatorService:
         self._bus = bus
         self._subjects = subjects
         self._settings = settings or CoordinatorSettings()
-        self._topology = topology.build(
-            subjects,
-            topology_settings or topology.TopologySettings(leader_lease_s=self._settings.leader_lease_s),
-        )
+        made = topology_settings or topology.TopologySettings(leader_lease_s=self._settings.leader_lease_s)
+        self._topology = topology.build(subjects, made)
+        self._agents_max_age_s = made.agents_max_age_s
         self.coordinator_id = coordinator_id or new_coordinator_id()
         self._version = version
         self._clock = clock
@@ -280,6 +279,7 @@ class CoordinatorService:
             self._clock,
             lead=lead,
             known=known,
+            agents_max_age_s=self._agents_max_age_s,
             lease_is_valid=lambda: self._leadership.certain(self._clock()),
             renew_lease=lambda: self._lease_events.put(leadership.ProofWanted()),
             on_fenced_out=self._on_fenced_out,

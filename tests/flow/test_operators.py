@@ -117,7 +117,7 @@ def test_explain_and_cancel_of_a_story_that_nobody_holds(tmp_path: Path, monkeyp
         await drain(flow, "undrain")
 
     async def none(bus: Any, subjects: Any, effect: Any) -> Any:
-        return StoriesListed(())
+        return StoriesListed((), 1, 0)
 
     monkeypatch.setattr("pocket3d.coordinator.io.effect_runner.list_stories", none)
     play(scenario, tmp_path)

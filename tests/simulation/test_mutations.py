@@ -17,6 +17,10 @@ from pocket3d.coordinator.engine import engine as coordinator_engine
 from pocket3d.coordinator.engine import events as coordinator_events
 from pocket3d.coordinator.engine import state as core
 from pocket3d.coordinator.engine.job import JobRecord
+from pocket3d.coordinator.io import leader_record_io
+from pocket3d.coordinator.io.orphan_sweep import OrphanSweep
+from pocket3d.coordinator.leadership.lease import LeaseRead
+from pocket3d.coordinator.leadership.removal_sweep import RemovalSweep
 from pocket3d.gpu_agents.engine import commands as engine_commands
 from pocket3d.gpu_agents.engine import effects, engine, events
 from pocket3d.gpu_agents.engine.lifecycle import WorkerState
@@ -53,6 +57,9 @@ UNCHECKED = RunShape(check=False)
 RIVALS = RunShape(
     coordinators=3, faults=FaultProfile(very_late=0.05, coordinator_pause_s=8.0, link_cut_s=8.0, coordinator_crash_s=0)
 )
+#: Operators remove what they should not.
+REMOVED = RunShape(faults=FaultProfile(removed_message_s=3.0, coordinator_crash_s=15.0))
+WITHOUT_BUCKETS = RunShape(coordinators=3, faults=FaultProfile(removed_bucket_s=4.0, coordinator_crash_s=0))
 OPERATED = RunShape(faults=FaultProfile(operator_s=0.7, foreign_memory_s=2.0), check=False)
 
 
@@ -188,6 +195,36 @@ def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> 
         mutation.setattr(DeviceLedger, "check", lambda self: None)
         seed = first_wrong(OPERATED, "over-committed")
     passes_with_the_mechanism(seed, OPERATED)
+
+
+def test_without_the_sweep_for_removed_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as mutation:
+        mutation.setattr(RemovalSweep, "step", lambda sweep, now_mono: [])
+        seed = first_wrong(REMOVED, "its story has no end")
+    passes_with_the_mechanism(seed, REMOVED)
+
+
+def test_without_the_wait_for_a_lease_whose_entry_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_read = leader_record_io.read_lease
+
+    async def read_lease(bus: Any, subjects: Any) -> LeaseRead:
+        return (await real_read(bus, subjects))._replace(given_back=True)
+
+    with monkeypatch.context() as mutation:
+        mutation.setattr(leader_record_io, "read_lease", read_lease)
+        # Two lead at once, and the former one takes messages that the next never sees.
+        seed = first_wrong(WITHOUT_BUCKETS, "not at rest")
+    passes_with_the_mechanism(seed, WITHOUT_BUCKETS)
+
+
+def test_without_the_sweep_for_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(sweep: OrphanSweep, bucket: str) -> None:
+        """Nothing is looked at."""
+
+    with monkeypatch.context() as mutation:
+        mutation.setattr(OrphanSweep, "_look", nothing)
+        seed = first_wrong(LOST_AGENTS, "not at rest")
+    passes_with_the_mechanism(seed, LOST_AGENTS)
 
 
 def start_at_once(agent: AgentCore, worker: Any, now: Now) -> None:

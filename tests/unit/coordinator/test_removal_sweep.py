@@ -5,14 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pocket3d.coordinator.engine.effects import CountMessages, FindMessages, ListStories
-from pocket3d.coordinator.leadership.removal_sweep import AGAIN_S, CHUNK, RemovalSweep
+from pocket3d.coordinator.engine.events import StoriesListed
+from pocket3d.coordinator.leadership.removal_sweep import AGAIN_S, CHUNK, RemovalSweep, StoryList
 from support.coordinator_desk import AgentDouble, Desk
 
 SAMPLE = 20
-
-
-def lists(effect: object) -> bool:
-    return isinstance(effect, ListStories)
 
 
 class Rounds:
@@ -24,19 +21,26 @@ class Rounds:
             self.desk.submit(f"j{number}")
         self.sweep = RemovalSweep(self.desk.engine.core, 10.0, SAMPLE)
         self.mono = 0.0
-        assert [*map(lists, self.sweep.step(self.mono))] == [True]
-        assert self.sweep.step(self.mono) == []
+        assert self.step() == []
         self.mono = 10.0
 
+    def step(self) -> list[CountMessages | FindMessages]:
+        """What is asked but for stories, of which there are none."""
+        made = self.sweep.step(self.mono)
+        for each in made:
+            if isinstance(each, ListStories):
+                self.sweep.listed(StoriesListed((), 1, 0))
+        return [each for each in made if not isinstance(each, ListStories)]
+
     def ask(self) -> None:
-        (count,) = [each for _ in range(2) for each in self.sweep.step(self.mono) if not lists(each)]
+        (count,) = self.step()
         assert isinstance(count, CountMessages)
-        assert self.sweep.step(self.mono) == [], "one question at a time"
+        assert self.step() == [], "one question at a time"
 
     def look(self) -> list[str]:
         """Everything that is looked up before the next count."""
         found: list[str] = []
-        for effect in iter(lambda: self.sweep.step(self.mono), []):
+        for effect in iter(self.step, []):
             (asked,) = effect
             assert isinstance(asked, FindMessages)
             assert asked.sweep
@@ -58,7 +62,7 @@ def test_few_jobs_are_all_looked_up_in_each_period() -> None:
     for _ in range(2):
         assert sorted(rounds.count(3)) == ["j0", "j1", "j2"]
     rounds.mono -= 0.1
-    assert rounds.sweep.step(rounds.mono) == []
+    assert rounds.step() == []
 
 
 def test_of_many_a_part_is_looked_up_and_in_the_end_all() -> None:
@@ -106,16 +110,35 @@ def test_removed_jobs_that_run_on_raise_no_alarm_and_are_not_looked_up() -> None
     assert rounds.count(0) == []
 
 
-def test_stories_are_listed_again_after_a_while_and_then_no_more() -> None:
-    rounds = Rounds(0)
-    rounds.mono = AGAIN_S - 0.1
-    rounds.ask()
-    rounds.mono = AGAIN_S
-    assert [*map(lists, rounds.sweep.step(rounds.mono))] == [True]
-    for _ in range(20):
-        assert not any(map(lists, rounds.sweep.step(rounds.mono)))
-        rounds.sweep.counted(0)
-        rounds.mono += 10.0
+def test_stories_are_looked_through_from_the_newest_to_the_oldest_a_part_at_a_time() -> None:
+    stories = StoryList()
+    assert stories.step(0.0) == [ListStories(None)]
+    assert stories.step(0.0) == [], "one question at a time"
+    for start, end in ((601, 1000), (201, 600), (1, 200)):
+        stories.listed(StoriesListed((), start, end))
+        assert stories.step(1.0) == ([ListStories(start)] if start > 1 else [])
+
+
+def test_the_newest_stories_are_looked_through_once_more() -> None:
+    """A first event that a former leader sent is stored, and projected, after the takeover."""
+    stories = StoryList()
+    stories.step(0.0)
+    stories.listed(StoriesListed((), 1, 300))
+    assert stories.step(AGAIN_S - 0.1) == []
+    assert stories.step(AGAIN_S) == [ListStories(None)]
+    stories.listed(StoriesListed((), 501, 900))
+    assert stories.step(AGAIN_S) == [ListStories(501)]
+    stories.listed(StoriesListed((), 101, 500))
+    assert stories.step(10 * AGAIN_S) == [], "what is older was looked through before"
+
+
+def test_a_first_look_that_takes_long_is_ended_first() -> None:
+    stories = StoryList()
+    stories.step(0.0)
+    stories.listed(StoriesListed((), 601, 1000))
+    assert stories.step(2 * AGAIN_S) == [ListStories(601)]
+    stories.listed(StoriesListed((), 1, 600))
+    assert stories.step(2 * AGAIN_S) == [ListStories(None)]
 
 
 def test_nothing_is_asked_before_the_stream_was_read() -> None:

@@ -22,6 +22,8 @@ _NO_MESSAGE = 10037
 #: Reads in flight while paging.
 _PAGE_WINDOW = 64
 _TIMEOUT = 5.0
+#: The server looks through all subjects and sorts them for each answer of 100,000.
+_SUBJECTS_TIMEOUT = 60.0
 
 
 class _Message(msgspec.Struct):
@@ -107,13 +109,15 @@ class Reader:
         answer = await self._link.request(f"$JS.API.{verb}", data, timeout, None)
         return _read(kind, answer.data, verb)
 
-    async def ask(self, verb: str, body: dict[str, Any] | None, kind: type[A], what: str) -> A:
+    async def ask(
+        self, verb: str, body: dict[str, Any] | None, kind: type[A], what: str, timeout: float = _TIMEOUT
+    ) -> A:
         """As `api`, where an error is an exception whose message begins with `what`.
 
         Raises:
             Conflict, Refused
         """
-        answer = await self.api(verb, body, kind)
+        answer = await self.api(verb, body, kind, timeout)
         if answer.error is not None:
             raise refusal(answer.error, what)
         return answer
@@ -190,7 +194,8 @@ class Reader:
         found: dict[str, int] = {}
         while True:
             body = {"subjects_filter": pattern, "offset": len(found)}
-            info = await self.ask(f"STREAM.INFO.{stream}", body, StreamInfo, f"subjects of {stream}")
+            what = f"subjects of {stream}"
+            info = await self.ask(f"STREAM.INFO.{stream}", body, StreamInfo, what, _SUBJECTS_TIMEOUT)
             found |= info.state.subjects
             if not info.state.subjects or len(found) >= info.total:
                 return found

@@ -218,7 +218,10 @@ class CountMessages(NamedTuple):
 
 
 class ListStories(NamedTuple):
-    """List the jobs whose events have no end: answered by `StoriesListed`."""
+    """Look through a part of the status bucket for jobs that have not ended: answered by `StoriesListed`."""
+
+    #: The part ends before this place; None for the newest part.
+    before: int | None
 
 
 class SendAwardMessage(NamedTuple):

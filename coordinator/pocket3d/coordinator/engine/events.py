@@ -252,9 +252,12 @@ class MessagesCounted(NamedTuple):
 
 
 class StoriesListed(NamedTuple):
-    """The events stream has no end of these jobs."""
+    """By a part of the status bucket these jobs have not ended. The bucket is a hint: their last events decide."""
 
     unfinished: tuple[str, ...]
+    #: Where the part began, and where it ended.
+    start: int
+    end: int
 
 
 class EffectFailed(NamedTuple):

@@ -115,7 +115,7 @@ def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
 
 
 def stories_listed(core: Core, event: StoriesListed, now: Now) -> None:
-    """Read the stories without an end of jobs that are not in the jobs stream, all of which has been read."""
+    """Read the stories that seem to have no end of jobs that were not in the jobs stream, all of which was read."""
     for job_id in event.unfinished:
         if job_id not in core.jobs and job_id not in core.early_results:
             core.stories_asked.setdefault(job_id, None)

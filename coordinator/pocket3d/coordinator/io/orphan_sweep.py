@@ -44,6 +44,8 @@ class OrphanSweep:
         self._clock = clock
         self._may_remove = may_remove
         self._loose = {bucket: LooseUploads(grace_s) for bucket in (subjects.inputs_bucket, subjects.outputs_bucket)}
+        #: When the uploads of a store are listed next, monotonic seconds.
+        self._uploads_at = dict.fromkeys(self._loose, 0.0)
         #: Up to this place in the list of outputs each was found to be named, or removed.
         self._settled = 0
 
@@ -58,10 +60,17 @@ class OrphanSweep:
                     log.debug("a store could not be looked through", bucket=bucket, error=str(error))
 
     async def _look(self, bucket: str) -> None:
-        # In this order: an upload that ends meanwhile is named by an object.
-        uploads = await self._bus.uploads(bucket)
+        # To list uploads costs the server much, so it is asked twice in a grace. In this order: an upload that ends
+        # meanwhile is named by an object.
+        mono = self._clock().mono
+        uploads: dict[str, int] | None = None
+        if mono >= self._uploads_at[bucket]:
+            uploads = await self._bus.uploads(bucket)
+            self._uploads_at[bucket] = mono + self._grace_s / 2
+        elif bucket != self._subjects.outputs_bucket:
+            return
         named: set[str] = set()
-        start, all_settled = 1, True
+        start, all_settled = 1 if uploads is not None else self._settled + 1, True
         while page := await self._bus.objects(bucket, start=start, limit=_PAGE):
             for each in page:
                 named.add(each.upload)
@@ -71,6 +80,8 @@ class OrphanSweep:
                         self._settled = each.seq
             start = page[-1].seq + 1
             await asyncio.sleep(_REST_S)
+        if uploads is None:
+            return
         for upload in self._loose[bucket].broken_off(uploads, named, self._clock().mono):
             if self._may_remove():
                 await self._bus.delete_upload(bucket, upload)

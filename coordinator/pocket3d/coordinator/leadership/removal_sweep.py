@@ -11,6 +11,7 @@ from collections import deque
 from pocket3d.contracts.lifecycle import JobState
 
 from ..engine.effects import CountMessages, FindMessages, JobMessage, ListStories
+from ..engine.events import StoriesListed
 from ..engine.state import Core
 
 #: Messages that were published and not read yet may make up for removed ones in the count: some jobs are always looked
@@ -18,9 +19,48 @@ from ..engine.state import Core
 SAMPLE = 500
 #: Messages that are looked up at once.
 CHUNK = 256
-#: How long after the takeover the stories without an end are listed again, seconds.
+#: How long after the takeover the newest stories are looked through again, seconds.
 AGAIN_S = 30.0
 _LOOKED_UP = (JobState.QUEUED, JobState.AWARDED, JobState.RUNNING)
+
+
+class StoryList:
+    """The stories that a new leader looks through, a part at each step, the newest first: those without an end and
+    without a job are to be ended.
+    """
+
+    def __init__(self) -> None:
+        #: Where the next part ends, None for the newest; and where the last one begins.
+        self._before: int | None = None
+        self._down_to = 1
+        #: How far the first look reached, and when the second is due: a first event that a former leader sent may be
+        #: stored, and projected, after the takeover.
+        self._newest = 0
+        self._again_at: float | None = None
+        self._asked = False
+        self._done = False
+        self._looks = 0
+
+    def step(self, now_mono: float) -> list[ListStories]:
+        """What is to be looked through now."""
+        if self._again_at is None:
+            self._again_at = now_mono + AGAIN_S
+        if self._done and self._looks == 1 and now_mono >= self._again_at:
+            self._before, self._down_to, self._done = None, self._newest + 1, False
+        if self._asked or self._done:
+            return []
+        self._asked = True
+        return [ListStories(self._before)]
+
+    def listed(self, event: StoriesListed) -> None:
+        """A part has been looked through."""
+        self._asked = False
+        if self._before is None:
+            self._newest = event.end
+        self._before = event.start
+        if event.start <= self._down_to:
+            self._done = True
+            self._looks += 1
 
 
 class RemovalSweep:
@@ -36,7 +76,8 @@ class RemovalSweep:
         self._core = core
         self._sample = sample
         self._period_s = period_s
-        self._count_at = 0.0
+        #: None before the jobs stream has been read.
+        self._count_at: float | None = None
         #: An answer is awaited.
         self._asked = False
         #: Jobs still to be looked up now, and in this and further periods.
@@ -47,21 +88,22 @@ class RemovalSweep:
         self._acks_confirmed = 0
         #: As the count was asked for: jobs, less those whose acks may have been carried out already.
         self._held = 0
-        #: When the stories without an end are listed; None before the jobs stream has been read.
-        self._list_at: deque[float] | None = None
+        self._stories = StoryList()
 
     def step(self, now_mono: float) -> list[CountMessages | FindMessages | ListStories]:
         """What is to be asked now."""
         if not self._core.jobs_indexed:
             return []
-        if self._list_at is None:
-            # A first event that a former leader sent may be stored after the first list.
-            self._list_at = deque((now_mono, now_mono + AGAIN_S))
+        if self._count_at is None:
             self._count_at = now_mono + self._period_s
-        if self._list_at and now_mono >= self._list_at[0]:
-            self._list_at.popleft()
-            return [ListStories()]
-        if self._asked:
+        return [*self._stories.step(now_mono), *self._look(now_mono)]
+
+    def listed(self, event: StoriesListed) -> None:
+        """A part of the stories has been looked through."""
+        self._stories.listed(event)
+
+    def _look(self, now_mono: float) -> list[CountMessages | FindMessages]:
+        if self._asked or self._count_at is None:
             return []
         if self._due:
             wanted = self._messages([self._due.popleft() for _ in range(min(CHUNK, len(self._due)))])

@@ -282,6 +282,11 @@ class TermEngine:
             elif pending.ready:
                 self._complete(pending, now)
 
+    def _stories_listed(self, event: events.StoriesListed, now: Now) -> None:
+        self._sweep.listed(event)
+        if event.unfinished:
+            self._follow_ups.append(event)
+
     def _messages_counted(self, event: events.MessagesCounted, now: Now) -> None:
         self._sweep.counted(event.messages)
 
@@ -329,6 +334,7 @@ _HANDLERS: dict[type, Callable[[TermEngine, Any, Now], None]] = {
     events.JobAcked: TermEngine._job_acked,
     events.ResultAcked: TermEngine._result_acked,
     events.RequestRead: TermEngine._request_read,
+    events.StoriesListed: TermEngine._stories_listed,
     events.MessagesCounted: TermEngine._messages_counted,
     events.MessagesLooked: TermEngine._messages_looked,
     events.EffectFailed: TermEngine._effect_failed,

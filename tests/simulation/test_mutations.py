@@ -36,31 +36,37 @@ from support.simulation_load import LOADED, pause_the_leader
 #: Runs that a mutation may survive before the test gives up on the simulation.
 TRIES = 200
 
-MET_ITSELF = RunShape(faults=FaultProfile(own_conflict=0.2))
+
+def undisturbed(**faults: Any) -> FaultProfile:
+    """Faults, but nobody removes anything: a broken rule shows itself as such."""
+    return FaultProfile(removed_message_s=0, removed_consumer_s=0, removed_bucket_s=0, **faults)
+
+
+MET_ITSELF = RunShape(faults=undisturbed(own_conflict=0.2))
 LOST_AGENTS = RunShape(
     jobs=40,
     publish_over_s=50.0,
     agents=4,
-    faults=FaultProfile(until_s=80.0, link_cut_s=4.0, agent_pause_s=6.0, server_restart_s=0, coordinator_crash_s=0),
+    faults=undisturbed(until_s=80.0, link_cut_s=4.0, agent_pause_s=6.0, server_restart_s=0, coordinator_crash_s=0),
 )
 MANY_LOST_AGENTS = RunShape(
     jobs=100,
     publish_over_s=50.0,
     agents=10,
-    faults=FaultProfile(
+    faults=undisturbed(
         until_s=80.0, lose=0.05, link_cut_s=6.0, agent_pause_s=8.0, server_restart_s=0, coordinator_crash_s=0
     ),
 )
 #: Only the oracle speaks.
-UNCHECKED = RunShape(check=False)
+UNCHECKED = RunShape(faults=undisturbed(), check=False)
 #: Leaders that are paused or cut off while others take their places.
 RIVALS = RunShape(
-    coordinators=3, faults=FaultProfile(very_late=0.05, coordinator_pause_s=8.0, link_cut_s=8.0, coordinator_crash_s=0)
+    coordinators=3, faults=undisturbed(very_late=0.05, coordinator_pause_s=8.0, link_cut_s=8.0, coordinator_crash_s=0)
 )
 #: Operators remove what they should not.
 REMOVED = RunShape(faults=FaultProfile(removed_message_s=3.0, coordinator_crash_s=15.0))
 WITHOUT_BUCKETS = RunShape(coordinators=3, faults=FaultProfile(removed_bucket_s=4.0, coordinator_crash_s=0))
-OPERATED = RunShape(faults=FaultProfile(operator_s=0.7, foreign_memory_s=2.0), check=False)
+OPERATED = RunShape(faults=undisturbed(operator_s=0.7, foreign_memory_s=2.0), check=False)
 
 
 def first_wrong(shape: RunShape, words: str) -> int:

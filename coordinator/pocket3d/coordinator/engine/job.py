@@ -10,6 +10,7 @@ from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusWord
 from pocket3d.contracts.messages import AttemptError, JobError, Result, Status, Timings
 
+from ..auction.fair_share import Charge
 from .lifecycle import check_transition
 
 
@@ -60,6 +61,7 @@ class Attempt:
         "apart",
         "awarded_at",
         "cancel_by",
+        "charge",
         "claim_mb",
         "device",
         "incarnation",
@@ -80,9 +82,12 @@ class Attempt:
         adapter_id: str,
         claim_mb: int,
         awarded_at: float,
+        charge: Charge | None = None,
         apart: bool = False,
     ) -> None:
         self.number = number
+        #: What its tenant was charged for it; None for an attempt that is only told of.
+        self.charge = charge
         #: Nothing else may run on its worker meanwhile.
         self.apart = apart
         self.token = token

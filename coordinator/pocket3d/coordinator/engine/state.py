@@ -29,7 +29,7 @@ class Core:
         self.effects: list[Effect] = []
         self.jobs: dict[str, JobRecord] = {}
         self.index = JobIndex()
-        self.queue = WaitingQueue(settings.ageing_s)
+        self.queue = WaitingQueue(settings.ageing_s, settings.tenants)
         self.fleet = Fleet(settings)
         self.auctioneer = Auctioneer(settings, self.queue, self.fleet)
         self._classes: dict[JobClass, JobClass] = {}
@@ -134,11 +134,14 @@ class Core:
             self.attempt_deadlines.set(record.job_id, now.mono + most_s)
             self.fleet.book(record.attempt, record.job_id)
 
-    def drop_attempt(self, record: JobRecord) -> None:
-        """The attempt is over, whatever became of it."""
-        if record.attempt is not None:
+    def drop_attempt(self, record: JobRecord, now: Now, *, began: bool = True) -> None:
+        """The attempt is over, whatever became of it. One that never `began` costs its tenant nothing."""
+        attempt = record.attempt
+        if attempt is not None:
             self.attempt_deadlines.forget(record.job_id)
-            self.fleet.release(record.attempt)
+            self.fleet.release(attempt)
+            if attempt.charge is not None:
+                self.queue.share.settle(attempt.charge, max(0.0, now.mono - attempt.awarded_at) if began else 0.0)
             record.attempt = None
             self.index.file(record)
 

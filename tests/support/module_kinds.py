@@ -76,6 +76,7 @@ DECIDING = frozenset(
         "pocket3d.coordinator.auction.planning",
         "pocket3d.coordinator.auction.fair_share",
         "pocket3d.coordinator.auction.turns",
+        "pocket3d.coordinator.engine.submit_quota",
         "pocket3d.coordinator.auction.lot_turns",
         "pocket3d.coordinator.auction.queue",
         "pocket3d.coordinator.engine.job",

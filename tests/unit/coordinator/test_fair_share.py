@@ -193,18 +193,22 @@ def test_a_tenant_with_debt_is_remembered_until_the_others_have_caught_up() -> N
 
 def test_limits_are_those_of_the_tenant_or_of_all_others() -> None:
     line = Line(a=TenantSettings(max_running=1, max_queued=2), **{"*": TenantSettings(max_queued=0)})
-    assert not line.share.queue_full("a")
+    share = line.share
+    assert share.refusal("a") is None
     line.come("a")
+    assert share.refusal("a", arriving=1) == (
+        "tenant a has 2 jobs that wait, and may have 2 (max_queued): submit it again later"
+    )
     line.come("a")
-    assert line.share.queue_full("a")
+    assert share.refusal("a") is not None
     charge = line.start("a", last=True)
-    assert not line.share.queue_full("a")
+    assert share.refusal("a") is None
     account = line.flows["a"].account
     assert account.at_limit
-    line.share.settle(charge, 1.0)
+    share.settle(charge, 1.0)
     assert not account.at_limit
-    assert line.share.queue_full("b"), "nothing is taken of those that are not named"
-    assert not FairShare({}, 3, lambda flow: None).queue_full("b")
+    assert share.refusal("b") is not None, "nothing is taken of those that are not named"
+    assert FairShare({}, 3, lambda flow: None).refusal("b", arriving=1_000_000) is None
 
 
 def test_attempts_of_a_former_leader_count_and_cost_nothing() -> None:

@@ -153,7 +153,7 @@ def test_without_bids_nothing_is_planned() -> None:
 
 
 def test_a_held_device_takes_others_only_if_they_end_before() -> None:
-    hold = BackfillReservation("big", KEY._replace(vram_mb=9000), "a", "d0", start_at=120.0)
+    hold = BackfillReservation("big", "default", KEY._replace(vram_mb=9000), "a", "d0", start_at=120.0)
     ends_in_time = bid("a", est_load_s=10.0, est_run_s=10.0)
     ends_late = bid("a", est_load_s=10.0, est_run_s=10.1)
     unknown = bid("a", est_load_s=1.0, est_run_s=None)
@@ -161,7 +161,7 @@ def test_a_held_device_takes_others_only_if_they_end_before() -> None:
     assert len(plan_lot(planner(hold=hold), KEY, jobs(1), [ends_late]).assignments) == 0
     assert len(plan_lot(planner(hold=hold), KEY, jobs(1), [unknown]).assignments) == 0
     assert placed(plan_lot(planner(hold=hold), KEY, jobs(1), [ends_late, bid("b")])) == [("j0", "b")]
-    own = BackfillReservation("j7", KEY, "a", "d0", start_at=120.0)
+    own = BackfillReservation("j7", "default", KEY, "a", "d0", start_at=120.0)
     assert placed(plan_lot(planner(hold=own), KEY, jobs(1), [ends_late])) == [("j0", "a")], (
         "one that bids alike may have it"
     )

@@ -84,12 +84,6 @@ class Account:
         limit = self.settings.max_running
         return limit is not None and self.running >= limit
 
-    @property
-    def queue_full(self) -> bool:
-        """True while no further job of it is taken."""
-        limit = self.settings.max_queued
-        return limit is not None and self.queued >= limit
-
 
 class Flow:
     """One tenant in one priority."""
@@ -156,10 +150,19 @@ class FairShare:
         """What is set for a tenant."""
         return self._tenants.get(tenant, self._others)
 
-    def queue_full(self, tenant: str) -> bool:
-        """True while no further job of a tenant is taken."""
+    def refusal(self, tenant: str, arriving: int = 0) -> str | None:
+        """Why no further job of a tenant is taken; None if it is.
+
+        Args:
+            tenant: whose job it would be.
+            arriving: jobs of it that were taken and are not in the queue yet.
+        """
+        limit = self.settings_of(tenant).max_queued
         account = self.accounts.get(tenant)
-        return self.settings_of(tenant).max_queued == 0 if account is None else account.queue_full
+        waiting = arriving + (account.queued if account is not None else 0)
+        if limit is None or waiting < limit:
+            return None
+        return f"tenant {tenant} has {waiting} jobs that wait, and may have {limit} (max_queued): submit it again later"
 
     def queued(self, tenant: str) -> None:
         """A job is in the queue, though it may pause."""
@@ -185,6 +188,12 @@ class FairShare:
         flow.waiting -= 1
         flow.clock.busy -= 1
         self._tidy(flow)
+
+    def before(self, flow: Flow) -> list[str]:
+        """Tenants of the same priority whose turns come before this one's, the next first."""
+        flows = flow.clock.flows.values()
+        ahead = [each for each in flows if each.waiting and each.rank < flow.rank and not each.account.at_limit]
+        return [each.account.tenant for each in sorted(ahead, key=lambda each: each.rank)]
 
     # -- starts
 

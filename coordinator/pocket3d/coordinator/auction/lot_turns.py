@@ -20,9 +20,7 @@ class LotTurn(NamedTuple):
     #: Number of its lot.
     lot: int
     record: JobRecord
-    #: The priority in which it competes.
-    level: int
-    line: Line
+    turn: Turn
 
 
 class _Begun:
@@ -94,11 +92,11 @@ class LotTurns:
         begun.record = next(begun.jobs, None)
         lot.left -= 1
         self._used = lot
-        return LotTurn(lot.number, record, level_of(turn), line)
+        return LotTurn(lot.number, record, turn)
 
-    def charge(self, turn: LotTurn, cost: Cost) -> Charge:
+    def charge(self, turn: Turn, cost: Cost) -> Charge:
         """Charge the tenant whose job was placed."""
-        return self._queue.share.start(turn.line.flow, turn.level, cost)
+        return self._queue.share.start(turn.flow, level_of(turn), cost)
 
     def close(self, number: int) -> None:
         """Look at no further job of a lot."""

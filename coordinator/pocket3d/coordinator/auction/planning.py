@@ -66,6 +66,7 @@ class BackfillReservation(NamedTuple):
     """
 
     job_id: str
+    tenant: str
     key: GroupKey
     agent_id: str
     device: str
@@ -159,20 +160,26 @@ class RoundPlanner:
         #: Slots used by earlier lots of this round on a worker.
         self._used: dict[tuple[str, str, str], int] = {}
 
-    def place(self, plan: LotPlan) -> Placed | None:
-        """Give the next job of a lot to the best offer; None where it waits for that one, or for any."""
+    def place(self, plan: LotPlan, *, behind_hold: bool = True) -> Placed | None:
+        """Give the next job of a lot to the best offer; None where it waits for that one, or for any.
+
+        Args:
+            plan: the lot's.
+            behind_hold: false for a job whose turn comes before that of the job for which a device is held.
+        """
+        hold = self._hold if behind_hold else None
         best: _Offer | None = None
         best_score: tuple[int, str, str] | None = None
         open_offers = False
         for offer in plan.offers:
-            free = self._free_now(offer, plan.key)
+            free = self._free_now(offer, plan.key, hold)
             open_offers = open_offers or free
             score = (self._policy(self._candidate(offer, free)), offer.agent_id, offer.bid.device)
             if best_score is None or score < best_score:
                 best, best_score = offer, score
         if best is None:
             return None
-        if self._free_now(best, plan.key):
+        if self._free_now(best, plan.key, hold):
             return self._take(best, plan.key)
         if plan.key.apart:
             # Nobody else begins there, or it would never be free.
@@ -206,7 +213,7 @@ class RoundPlanner:
             return 0
         return max(0, offer.bid.evict_mb - self._evicted.get(offer.place, 0))
 
-    def _free_now(self, offer: _Offer, key: GroupKey) -> bool:
+    def _free_now(self, offer: _Offer, key: GroupKey, hold: BackfillReservation | None) -> bool:
         bid = offer.bid
         used, out = self._used.get(offer.worker, 0), self._out.get(offer.worker, _NOTHING)
         if (used or out.runs) if key.apart else (offer.worker in self._reserved or out.apart):
@@ -220,7 +227,6 @@ class RoundPlanner:
             with_evicted = room._replace(free_mb=room.free_mb + self._evictable(offer))
             if fits(Need(offer.claim_mb, (room.kind,), slots), with_evicted) is not None:
                 return False
-        hold = self._hold
         if hold is not None and hold.key != key and offer.place == (hold.agent_id, hold.device):
             # Others run on a held device only if they end before the held job's start.
             if bid.est_run_s is None:

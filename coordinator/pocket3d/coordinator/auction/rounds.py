@@ -22,6 +22,7 @@ from .lot_turns import LotTurns
 from .planning import Assignment, LotBid, LotPlan, RoundPlanner, bounded
 from .queue import JobGroup, WaitingQueue
 from .scoring import POLICIES
+from .turns import Turn, is_before
 from .unavailable import Unavailable
 
 #: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.
@@ -314,20 +315,30 @@ class Auctioneer:
     def _place(self, call: Round, planner: RoundPlanner, lots: Mapping[int, _PlannedLot], now_mono: float) -> None:
         """Place the jobs of these lots turn by turn. Each start is charged at once: it decides whose turn is next."""
         biddable = [(lot.number, lot.group, call.lots[lot.number][1]) for lot in lots.values() if lot.bids]
+        held = self._turn_of_hold(now_mono)
         turns = LotTurns(self._queue, biddable, now_mono)
-        while (turn := turns.next()) is not None:
-            lot = lots[turn.lot]
-            placed = planner.place(lot.plan)
+        while (next_turn := turns.next()) is not None:
+            number, record, turn = next_turn
+            lot = lots[number]
+            before_hold = held is not None and is_before(turn, held, self._queue.share)
+            placed = planner.place(lot.plan, behind_hold=not before_hold)
             if placed is not None:
-                (agent_id, bid, *_), record = placed.by, turn.record
+                agent_id, bid, *_ = placed.by
                 cost = bounded(placed.by.cost(self._settings.assumed_run_s), record.job_class.limits)
                 charge = turns.charge(turn, cost)
                 lot.assignments.append(
                     Assignment(record, agent_id, bid.device, bid.adapter_id, placed.claim_mb, charge)
                 )
             elif lot.plan.closed:
-                turns.close(turn.lot)
+                turns.close(number)
         turns.put_back()
+
+    def _turn_of_hold(self, now_mono: float) -> Turn | None:
+        """The turn of the job for which a device is held."""
+        hold = self.backfill.hold
+        group = self._queue.group_of(hold.key) if hold is not None else None
+        line = group.lines.get(hold.tenant) if group is not None and hold is not None else None
+        return Turn(line.flow, self._queue.urgency(line, now_mono), 0) if line is not None else None
 
     def _note_declines(self, call: Round, agent_id: str, answer: CallAnswered) -> None:
         version = call.invited[agent_id][1]

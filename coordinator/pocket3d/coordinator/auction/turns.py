@@ -46,6 +46,15 @@ def first_of(turns: Sequence[Turn], share: FairShare) -> Turn:
     return min(turns, key=key)
 
 
+def is_before(turn: Turn, other: Turn, share: FairShare) -> bool:
+    """True if a job's turn comes before that of another tenant's."""
+    if turn.flow.account is other.flow.account:
+        return False
+    if turn.flow.clock is other.flow.clock:
+        return turn.flow.rank < other.flow.rank
+    return first_of((turn, other), share) is turn
+
+
 def in_turn(turns: Sequence[Turn], share: FairShare) -> list[Turn]:
     """All of them, in their order."""
     if not turns or all(turn.flow.account is turns[0].flow.account for turn in turns):

@@ -138,7 +138,8 @@ class RetryState:
         self.cancel: str | None = None
         #: It is no job: its first event says so, before its result.
         self.rejection: Rejection | None = None
-        #: No adapter takes its parameters. Another leader may know other adapters, so its first event is `queued`.
+        #: No adapter takes its parameters, or its tenant has too many jobs that wait. Another leader may know other
+        #: adapters and other jobs, so its first event is `queued`.
         self.refusal: Rejection | None = None
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import Cancel
-from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.lifecycle import PRIORITIES, JobState
 from pocket3d.contracts.messages import Result
 
 from ..auction.fleet import AgentView, Fleet
@@ -57,6 +57,8 @@ class Core:
         self.proven = True
         self.results_drained = False
         self.jobs_indexed = False
+        #: Sequence in the jobs stream up to which jobs of a priority were read.
+        self.read_up_to = dict.fromkeys(PRIORITIES, 0)
         self.agents_to_hear: set[str] = set()
         self.last_tick: float | None = None
         self.reading = True

@@ -20,8 +20,7 @@ from support.purity import deciding
 
 #: Folders of tests that start processes and servers, or take minutes.
 SLOW = (
-    "e2e", "simulation", "models", "bench", "guide", "workers", "packaging", "bus_server", "builtin", "docs",
-    "examples", "mutants",
+    "e2e", "simulation", "models", "bench", "guide", "packaging", "bus_server", "docs", "examples", "mutants",
 )  # fmt: skip
 #: The same tests on a real server are left out: those on the bus in memory execute what decides as well.
 _FAST = ("-m", "not e2e", "-k", "not jetstream")

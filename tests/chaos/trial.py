@@ -199,7 +199,7 @@ class Trial:
             f"{len(self.ids)} jobs, {len(results)} results, {len(lost)} lost, {len(twice)} twice, {len(unwell)} failed"
         )
         print(f"attempts: {dict(sorted(attempts.items()))}")
-        print(f"objects: {len(stored)}; without a result: {before} after the last one, {len(stored - named)} at the end")
+        print(f"objects: {len(stored)}; without a result {before} after the last one, {len(stored - named)} at the end")
         return wrong
 
     async def _objects(self) -> set[str]:

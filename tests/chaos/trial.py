@@ -79,7 +79,9 @@ class Trial:
     def _coordinator(self) -> None:
         arguments = ["--topology", "replicas=3"] if self.cluster is not None else []
         self.coordinators.append(
-            self.fleet.coordinator(*arguments, )
+            self.fleet.coordinator(
+                *arguments,
+            )
         )
 
     def _agent(self, agent_id: str) -> None:

@@ -24,6 +24,7 @@ DECIDING = frozenset(
     {
         "pocket3d.contracts.adapter_ids",
         "pocket3d.contracts.api",
+        "pocket3d.contracts.bounded_schema",
         "pocket3d.contracts.bounds",
         "pocket3d.contracts.clock",
         "pocket3d.contracts.codec",

@@ -137,7 +137,11 @@ def test_an_empty_file_means_the_built_ins(tmp_path: Path, text: str) -> None:
         ("adapters: {\n", 2, "not YAML"),
         ("x: !!python/object/apply:os.system ['true']\n", 1, "not YAML"),
         ("- a\n", 1, "want a mapping, got list"),
-        ("adapters:\n  a: {class: m.C, config: {d: 2026-02-30}}\n", 2, "'2026-02-30' is no timestamp; put it in quotes"),
+        (
+            "adapters:\n  a: {class: m.C, config: {d: 2026-02-30}}\n",
+            2,
+            "'2026-02-30' is no timestamp; put it in quotes",
+        ),
         ("adapters:\n  a: {class: m.C, config: {d: !!int x}}\n", 2, "'x' is no int"),
         ("adapters:\n  a: {class: m.C, config: {d: !!bool x}}\n", 2, "'x' is no bool"),
         ("adapters:\n  a: {class: m.C, config: {d: !!timestamp x}}\n", 2, "'x' is no timestamp"),
@@ -150,7 +154,11 @@ def test_an_empty_file_means_the_built_ins(tmp_path: Path, text: str) -> None:
         ('adapters:\n  a: {class: m.C, env: {"X\\0": b}}\n', 2, "adapters.a.env: 'X\\x00' holds a null byte"),
         ('adapters:\n  a: {class: m.C, python: "a\\0b"}\n', 2, "adapters.a.python: 'a\\x00b' holds a null byte"),
         ('adapters:\n  a: {class: m.C, path: ["a\\0b"]}\n', 2, "adapters.a.path[0]: 'a\\x00b' holds a null byte"),
-        ("adapters:\n  a: {class: m.C, path: ~nobody_of_this_name/x}\n", 2, "adapters.a.path: '~nobody_of_this_name/x'"),
+        (
+            "adapters:\n  a: {class: m.C, path: ~nobody_of_this_name/x}\n",
+            2,
+            "adapters.a.path: '~nobody_of_this_name/x'",
+        ),
         ("adapters:\n  a: {class: m.C, python: ~nobody_of_this_name/x}\n", 2, "adapters.a.python: '~nobody"),
     ],
 )

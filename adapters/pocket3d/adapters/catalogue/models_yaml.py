@@ -208,9 +208,7 @@ class _Reader:
     def _plain(self, value: Any, place: Place) -> Any:
         """What can be sent to a worker. YAML also has dates and sets."""
         if isinstance(value, int) and not is_wire_integer(value):
-            raise self._source.error(
-                place, "the number does not fit into 64 bits; put it in quotes to pass it as a text"
-            )
+            raise self._source.error(place, "the number does not fit into 64 bits; put it in quotes for a text")
         if isinstance(value, float) and not math.isfinite(value):
             raise self._source.error(place, f"{value} is no number that JSON knows; put it in quotes, or leave it out")
         if value is None or isinstance(value, (str, bool, int, float)):

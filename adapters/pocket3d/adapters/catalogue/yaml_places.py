@@ -88,8 +88,8 @@ class PlacedYaml:
         if isinstance(node, yaml.ScalarNode) and _UNUSABLE.search(node.value):
             where = path_text(place)
             raise ModelsFileError(
-                f"{self._file}:{line}: {where}: {node.value[:80]!r} holds a null byte or half of a surrogate pair, which "
-                "no program takes"
+                f"{self._file}:{line}: {where}: {node.value[:80]!r} holds a null byte or half of a surrogate pair, "
+                "which no program takes"
             )
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:

@@ -19,7 +19,7 @@ from pocket3d.bus.nats_server.embedded import EmbeddedServer
 from pocket3d.bus.port import Bus, OutcomeUnknown, Stored
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.jobs import MAX_DEPTH, Limits
+from pocket3d.contracts.jobs import MAX_DEPTH, Limits, generated_id
 
 
 async def published(client: Client) -> list[Stored]:
@@ -62,6 +62,15 @@ async def test_two_jobs_without_an_id_are_two(client: Client) -> None:
     second = await client.submit("echo")
     assert first.job_id != second.job_id
     assert [json.loads(s.data)["job_id"] for s in await published(client)] == [first.job_id, second.job_id]
+
+
+async def test_natural_ids_are_taken_and_those_of_the_stream_refused_before_anything_is_sent(client: Client) -> None:
+    handle = await client.submit("echo", {}, job_id="sculpture-1")
+    assert handle.job_id == "sculpture-1" and len(await published(client)) == 1
+    ours = generated_id(await client.bus.stream_created(client.subjects.jobs_stream), 7)
+    with pytest.raises(JobRefused, match="choose another") as refused:
+        await client.submit("echo", {}, job_id=ours)
+    assert refused.value.field == "job_id" and len(await published(client)) == 1
 
 
 async def test_one_id_is_stored_once(client: Client) -> None:

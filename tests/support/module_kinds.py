@@ -24,6 +24,8 @@ DECIDING = frozenset(
     {
         "pocket3d.contracts.adapter_ids",
         "pocket3d.contracts.api",
+        "pocket3d.contracts.artifact_names",
+        "pocket3d.contracts.bounded_schema",
         "pocket3d.contracts.bounds",
         "pocket3d.contracts.clock",
         "pocket3d.contracts.codec",
@@ -114,6 +116,7 @@ DECIDING = frozenset(
         "pocket3d.ops.installer.models_file",
         "pocket3d.ops.redaction",
         "pocket3d.ops.settings",
+        "pocket3d.ops.terminal_text",
     }
 )
 

@@ -149,7 +149,12 @@ class AgentService:
         folders = JobFolders(self.folder.path / "jobs")
         await folders.refill()
         files = JobFiles(
-            self._bus, folders, self._subjects.inputs_bucket, bucket, self._settings.max_input_mb * 1024 * 1024
+            self._bus,
+            folders,
+            self._subjects.inputs_bucket,
+            bucket,
+            max_input_bytes=self._settings.max_input_mb * 1024 * 1024,
+            max_output_bytes=self._settings.max_output_mb * 1024 * 1024,
         )
         devices = {device.id: device for device in self._devices}
         workers = WorkerGateway(self._host, devices, self._declared, self.folder, self._emit)

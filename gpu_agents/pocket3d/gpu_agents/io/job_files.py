@@ -19,6 +19,7 @@ from ..engine.effects import DropArtifacts, FetchInputs, UploadOutputs
 from ..engine.events import InputsFailed, InputsFetched, OutputsUploaded, UploadFailed
 from .file_kinds import MAGIC_BYTES, media_type, suffix_of
 from .job_folders import JobFolders
+from .storage_check import explained, never_passes
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +138,7 @@ class JobFiles:
                 # ValueError: a null byte in the path. RuntimeError (before Python 3.13): links that go round in a ring.
                 return UploadFailed(token, f"{file.name}: {error}", permanent=True)
             except BusError as error:
-                return UploadFailed(token, f"{file.name}: {error}")
+                return UploadFailed(token, f"{file.name}: {explained(error)}", refused=never_passes(error))
             artifacts.append(
                 Artifact(
                     name=file.name,

@@ -13,6 +13,7 @@ import msgspec
 
 from .bounds import Count, Duration, Megabytes, MegabytesLeft, ProcessId, Sequence
 from .jobs import Job
+from .lifecycle import Priority
 from .messages import Advert, DeviceState, Message
 
 # ---------------------------------------------------------------- coordinator -> agent
@@ -71,6 +72,8 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
     queued_s: Duration
     #: After an out-of-memory: the raised requirement. Replaces the job's and the adapter's.
     vram_mb: Megabytes | None = None
+    #: Of the job: its files are stored before those of lower priority.
+    priority: Priority = "normal"
 
 
 class AwardJobs(Command, frozen=True, kw_only=True, tag="award_jobs"):

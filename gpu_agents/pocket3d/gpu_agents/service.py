@@ -37,6 +37,7 @@ from .io.effect_runner import EffectRunner
 from .io.job_files import JobFiles
 from .io.job_folders import JobFolders, WorkFolder
 from .io.step_log import log_moves
+from .io.storage_check import StorageCheck
 from .io.worker_gateway import WorkerGateway, WorkerProcesses
 from .settings import AgentSettings
 
@@ -165,6 +166,7 @@ class AgentService:
             files,
             workers,
             self._probe,
+            StorageCheck(self._bus, self._subjects.results_stream, bucket),
             tasks,
             self._emit,
             self._clock,

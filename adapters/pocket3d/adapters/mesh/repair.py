@@ -156,13 +156,15 @@ def _vote(vertices: FloatArray, faces: IntArray, body: IntArray, grid: _Grid) ->
         high = np.minimum(np.ceil(corners.max(axis=(0, 1))).astype(int) + 1, grid.shape)
         votes = np.zeros(tuple(high - low), dtype=np.int8)
         for axis in range(3):
-            votes += _stab(corners - low, axis, votes.shape)
+            votes += ray_votes(corners - low, axis, votes.shape)
         inside[low[0] : high[0], low[1] : high[1], low[2] : high[2]] |= votes > 0
     return inside
 
 
-def _stab(corners: FloatArray, axis: int, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
-    """One vote for each node from the ray through it along an axis: 1 inside, -1 outside, 0 where the ray leaks."""
+def ray_votes(corners: FloatArray, axis: int, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
+    """One vote for each node of a grid from the ray through it along an axis: 1 inside, -1 outside, 0 where the ray
+    leaks. `corners` are (F, 3, 3) in cells of the grid.
+    """
     u, v = (axis + 1) % 3, (axis + 2) % 3
     columns, depth, turn = _crossings(corners[:, :, u], corners[:, :, v], corners[:, :, axis], (shape[u], shape[v]))
     length = shape[axis]

@@ -73,7 +73,7 @@ def add_skin(glb: bytes, skeleton: Skeleton, weigh: Weigh) -> bytes:
         ValueError: a mesh is placed by its node.
     """
     gltf, binary = unpack(glb)
-    _, arrays, tree = _parsed(gltf, binary)
+    _, arrays, tree = parsed(gltf, binary)
     buffer = GlbBuffer(bytearray(binary), gltf["bufferViews"], gltf["accessors"])
     nodes: list[dict[str, Any]] = []
     for number, node in enumerate(gltf["nodes"]):
@@ -123,7 +123,7 @@ def read_skinned(path: Path) -> SkinnedFile:
         ValueError: it has no skin, or its joints do not make one tree.
     """
     raw, binary = unpack(path.read_bytes())
-    document, arrays, tree = _parsed(raw, binary)
+    document, arrays, tree = parsed(raw, binary)
     if not document.skins or document.skins[0].inverseBindMatrices is None:
         raise ValueError(f"{path.name} has no skin with inverse bind matrices")
     skin = document.skins[0]
@@ -149,7 +149,7 @@ def read_skinned(path: Path) -> SkinnedFile:
     return SkinnedFile(skeleton, rest, bind, tuple(parts))
 
 
-def _parsed(gltf: dict[str, Any], binary: bytes) -> tuple[Document, Arrays, Tree]:
-    """A file of our own, of any size."""
+def parsed(gltf: dict[str, Any], binary: bytes) -> tuple[Document, Arrays, Tree]:
+    """What the two chunks of a file hold, of any size. Raises `Refused` or msgspec.ValidationError if it is broken."""
     document = msgspec.convert(gltf, Document)
     return document, Arrays(document, binary, MeshLimits(max_bytes=len(binary))), Tree(document)

@@ -100,15 +100,10 @@ def face_graph(mesh: Any, bridge: str) -> Any:
 
 def _touching(vertices: Any, faces: Any) -> tuple[Any, ...]:
     """Pairs of faces along each edge: consecutive ones where more than two meet, which connects the same."""
-    import numpy as np
-
+    from ...mesh.triangles import sorted_edges
     from ...mesh.weld import weld_vertices
 
-    corners = weld_vertices(vertices)[0][faces]
-    edges = np.sort(np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]]), axis=1)
-    owner = np.tile(np.arange(len(faces)), 3)
-    order = np.lexsort((edges[:, 1], edges[:, 0]))
-    edges, owner = edges[order], owner[order]
+    edges, owner = sorted_edges(weld_vertices(vertices)[0][faces])
     same = (edges[1:] == edges[:-1]).all(axis=1) & (owner[1:] != owner[:-1])
     return owner[:-1][same], owner[1:][same]
 

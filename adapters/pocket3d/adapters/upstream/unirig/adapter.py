@@ -49,7 +49,6 @@ NEEDED = (
     "numpy",
     "scipy",
     "trimesh",
-    "pygltflib",
 )
 
 

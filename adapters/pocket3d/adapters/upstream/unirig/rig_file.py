@@ -1,10 +1,18 @@
-"""Reads what a rigged GLB holds by pygltflib (trimesh drops skins), and checks that it is sound."""
+"""Reads what a rigged GLB holds (trimesh drops skins), and checks that it is sound."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from ...mesh.read.glb_arrays import Arrays
+from ...mesh.read.glb_container import unpack
+from ...mesh.read.glb_document import Document
+from ...mesh.skinned_glb import parsed
 
 #: How far the weights of a vertex may be from 1 together: glTF 2.0 allows 2e-7 for each weight that is not 0; exporters
 #: that write whole numbers need more.
@@ -40,23 +48,21 @@ def read_rig(path: Path, *, skinned: bool) -> Rig:
         BrokenRig: no bones; with `skinned` also: no skin, weights that do not add up to 1, a joint that does not exist,
             another number of inverse bind matrices than of joints.
     """
-    import pygltflib
-
     try:
-        document: Any = pygltflib.GLTF2().load_binary(str(path))
-    except (OSError, ValueError, KeyError) as error:
+        document, arrays, _ = parsed(*unpack(path.read_bytes()))
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise BrokenRig(f"{path.name} cannot be read: {error}") from error
     joints = sorted({joint for skin in document.skins for joint in skin.joints})
     vertices, most = 0, 0
     if skinned:
         if not joints:
             raise BrokenRig(f"{path.name} has no skin")
-        vertices, most = _check_skins(document, path.name)
+        vertices, most = _check_skins(document, arrays, path.name)
     elif not joints:
         joints = _bare_bones(document)
     if not joints:
         raise BrokenRig(f"{path.name} has no bones")
-    parent_of = {child: node for node, each in enumerate(document.nodes) for child in each.children or ()}
+    parent_of = {child: node for node, each in enumerate(document.nodes) for child in each.children}
     place = {joint: index for index, joint in enumerate(joints)}
     return Rig(
         bones=len(joints),
@@ -64,15 +70,13 @@ def read_rig(path: Path, *, skinned: bool) -> Rig:
         parents=[place.get(parent_of.get(joint, -1)) for joint in joints],
         skinned_vertices=vertices,
         most_influences=most,
-        textures=len(document.textures or ()),
+        textures=len(document.textures),
     )
 
 
 def is_rigged_alone(path: Path) -> bool:
     """True if a GLB that `mesh_input` takes has a skin and no picture in another file."""
-    import pygltflib
-
-    document: Any = pygltflib.GLTF2().load_binary(str(path))
+    document = msgspec.convert(unpack(path.read_bytes())[0], Document)
     return bool(document.skins) and all(not each.uri or each.uri.startswith("data:") for each in document.images)
 
 
@@ -82,10 +86,8 @@ def write_skeleton(rig: Rig, path: Path) -> Path:
     return path
 
 
-def _check_skins(document: Any, name: str) -> tuple[int, int]:
+def _check_skins(document: Document, arrays: Arrays, name: str) -> tuple[int, int]:
     """Number of skinned vertices, and the most bones of one."""
-    import numpy as np
-
     for skin in document.skins:
         if skin.inverseBindMatrices is not None:
             matrices = document.accessors[skin.inverseBindMatrices].count
@@ -97,9 +99,13 @@ def _check_skins(document: Any, name: str) -> tuple[int, int]:
             continue
         count = len(document.skins[node.skin].joints)
         for primitive in document.meshes[node.mesh].primitives:
-            joints, weights = _influences(document, primitive.attributes)
-            if joints is None:
+            sets = [n for n in range(4) if {f"JOINTS_{n}", f"WEIGHTS_{n}"} <= primitive.attributes.keys()]
+            if not sets:
                 raise BrokenRig(f"{name}: a mesh with a skin has no weights")
+            joints, weights = (
+                np.concatenate([arrays.rows(primitive.attributes[f"{kind}_{n}"]) for n in sets], axis=1)
+                for kind in ("JOINTS", "WEIGHTS")
+            )
             if joints[weights > 0].size and joints[weights > 0].max() >= count:
                 raise BrokenRig(f"{name}: a weight of joint {joints[weights > 0].max()} of {count}")
             off = np.abs(weights.sum(axis=1) - 1).max()
@@ -112,45 +118,13 @@ def _check_skins(document: Any, name: str) -> tuple[int, int]:
     return vertices, most
 
 
-def _influences(document: Any, attributes: Any) -> tuple[Any, Any]:
-    """Joints and weights of all vertices, (N, 4) for each set of four; None, None without."""
-    import numpy as np
-
-    joints, weights = [], []
-    for index in range(4):
-        joint, weight = getattr(attributes, f"JOINTS_{index}", None), getattr(attributes, f"WEIGHTS_{index}", None)
-        if joint is None or weight is None:
-            break
-        joints.append(_array(document, joint).astype(np.int64))
-        raw = _array(document, weight)
-        whole = raw.dtype.kind == "u"
-        weights.append(raw / np.iinfo(raw.dtype).max if whole else raw.astype(np.float64))
-    if not joints:
-        return None, None
-    return np.concatenate(joints, axis=1), np.concatenate(weights, axis=1)
-
-
-def _array(document: Any, index: int) -> Any:
-    """An accessor's values, (count, width)."""
-    import numpy as np
-
-    from ...mesh.read.glb_arrays import DTYPES, WIDTHS
-
-    accessor = document.accessors[index]
-    width, kind = WIDTHS[accessor.type], np.dtype(DTYPES[accessor.componentType])
-    view = document.bufferViews[accessor.bufferView]
-    start = (view.byteOffset or 0) + (accessor.byteOffset or 0)
-    strides = (view.byteStride or width * kind.itemsize, kind.itemsize)
-    return np.ndarray((accessor.count, width), kind, document.binary_blob(), start, strides).copy()
-
-
-def _bare_bones(document: Any) -> list[int]:
+def _bare_bones(document: Document) -> list[int]:
     """Nodes of a skeleton without a skin: an armature's tree has no mesh in it, and more than one node."""
     nodes = document.nodes
-    children = {child for node in nodes for child in node.children or ()}
+    children = {child for node in nodes for child in node.children}
 
     def tree(root: int) -> list[int]:
-        return [root, *(each for child in nodes[root].children or () for each in tree(child))]
+        return [root, *(each for child in nodes[root].children for each in tree(child))]
 
     found: list[int] = []
     for root in (index for index in range(len(nodes)) if index not in children):

@@ -41,7 +41,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
     default_input_formats = ("glb", "obj", "ply", "stl", "off")
     default_output_formats = ("glb",)
     options_type = CurveSkeletonOptions
-    needs = ("numpy", "scipy", "trimesh", "PIL", "pygltflib")
+    needs = ("numpy", "scipy", "trimesh", "PIL")
     imports = (".rig",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,7 @@ DECIDING = frozenset(
         "pocket3d.coordinator.auction.fleet",
         "pocket3d.coordinator.engine.history",
         "pocket3d.coordinator.engine.admission",
+        "pocket3d.coordinator.engine.intake",
         "pocket3d.coordinator.engine.invariants",
         "pocket3d.coordinator.engine.job_index",
         "pocket3d.coordinator.engine.parameter_admission",

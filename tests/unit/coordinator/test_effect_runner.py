@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -89,7 +89,7 @@ class Stage:
             self.fed.put_nowait,
             lambda: self.done.append("lease renewed"),
             lambda: self.done.append("fenced out"),
-            lambda more: self.done.append("read" if more else "paused"),
+            lambda effect: self.done.append(f"read {effect.priority}" if effect.more else f"pause {effect.priority}"),
         )
         self.runner = EffectRunner(self.bus, SUBJECTS, RECORD, 3.0, self.tasks, links)
 
@@ -385,16 +385,61 @@ async def test_what_is_no_call_on_the_bus(stage: Stage) -> None:
     for effect in (
         effects.ProveLeadership(),
         event_log.FencedOut(),
-        effects.ReadJobs(False),
-        effects.ReadJobs(True),
+        effects.ReadJobs(False, "low"),
+        effects.ReadJobs(True, "high"),
         effects.NoteStep(effects.PublishEvent("started", last_status("j1", "running"), 1)),
     ):
         await stage.run_silently(effect)
         assert stage.bus.calls == []
-    assert stage.done == ["lease renewed", "fenced out", "paused", "read"]
+    assert stage.done == ["lease renewed", "fenced out", "pause low", "read high"]
 
 
 async def test_what_is_written_for_eyes_may_get_lost(stage: Stage) -> None:
     for outcome in (None, *LOST):
         await stage.run_silently(effects.ForgetAgent("a1"), outcome)
         assert stage.bus.calls == [("kv_delete", ("P3D_AGENTS", "a1"), {})]
+
+
+# ---------------------------------------------------------------- lanes
+
+
+class SlowBus(ScriptedBus):
+    """Answers no append until the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = asyncio.Event()
+
+    async def append(self, subject: str, data: bytes, **more: Any) -> int:
+        self.calls.append(("append", (subject,), {}))
+        await self.end.wait()
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("crowd", "other"),
+    [
+        (effects.StoreResult(result(), 1, "low"), effects.StoreResult(result(), 2, "high")),
+        (effects.StoreResult(result(), 1, "low"), QUEUED),
+        (effects.StoreResult(result(), 1, "low"), effects.ReadRequest(2)),
+        (effects.StoreResult(result(), 1, "low"), effects.DeleteJob(2, "j1")),
+        (effects.StoreResult(result(), 1, "low"), effects.ReadLastEvent("j1", "high")),
+        (QUEUED, effects.StoreResult(result(), 2, "normal")),
+        (QUEUED, effects.ReadLastEvent("j1", "high")),
+        (QUEUED, effects.ReadResult("j1")),
+        (QUEUED, effects.ForgetAgent("a1")),
+    ],
+)
+async def test_what_waits_for_the_server_holds_up_nothing_of_another_kind(
+    stage: Stage, crowd: effects.Effect, other: effects.Effect
+) -> None:
+    stage.bus = bus = SlowBus()
+    stage.runner._bus = cast(Any, bus)
+    for _ in range(40):
+        stage.runner.run(crowd)
+    await asyncio.sleep(0.01)
+    assert len(bus.calls) == 16, "one lane is full"
+    stage.runner.run(other)
+    await asyncio.sleep(0.01)
+    assert len(bus.calls) == 17
+    bus.end.set()

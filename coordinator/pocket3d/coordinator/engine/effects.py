@@ -47,9 +47,10 @@ class PublishDead(NamedTuple):
 
 
 class ReadLastEvent(NamedTuple):
-    """Read the last event of a job: answered by `LastEventRead`."""
+    """Read the last event of a job: answered by `LastEventRead`. `priority` is None where only its result is known."""
 
     job_id: str
+    priority: Priority | None = None
 
 
 class StoreResult(NamedTuple):
@@ -59,12 +60,14 @@ class StoreResult(NamedTuple):
 
     result: Result
     job_seq: int
+    priority: Priority = "normal"
 
 
 class ReadResult(NamedTuple):
     """Read the results stream for one job: answered by `ResultRead`."""
 
     job_id: str
+    priority: Priority = "normal"
 
 
 class DeleteResult(NamedTuple):
@@ -182,9 +185,10 @@ class ProveLeadership(NamedTuple):
 
 
 class ReadJobs(NamedTuple):
-    """Read the jobs stream (`more` true) or pause reading it (the index is full)."""
+    """Read the jobs of a priority (`more` true) or pause reading them (enough of them are held)."""
 
     more: bool
+    priority: Priority
 
 
 class Again(NamedTuple):
@@ -197,6 +201,8 @@ class ReadRequest(NamedTuple):
     """Read a message of the jobs stream: answered by `RequestRead`."""
 
     seq: int
+    #: Of the job whose end needs it; None for an award.
+    ends: Priority | None = None
 
 
 class SendAwardMessage(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.lifecycle import PRIORITIES, JobState
 
 from .job import JobRecord
 from .state import Core
@@ -26,6 +26,7 @@ def check(core: Core) -> None:
     )
     _must(listed == filed, f"the index lists {listed} jobs, the records make it {filed}")
     _check_queue(core, waiting)
+    _check_intake(core)
     _check_bookings(core)
 
 
@@ -74,6 +75,15 @@ def _check_queue(core: Core, waiting: int) -> None:
     for job_id in (*core.unknown_feature_jobs, *core.deadlines.jobs()):
         known = job_id in core.jobs and core.jobs[job_id].state is JobState.QUEUED
         _must(known, f"{job_id} does not wait and has a deadline, or waits for its feature")
+
+
+def _check_intake(core: Core) -> None:
+    """What is read follows how many jobs of each priority are held, and how many are not known yet."""
+    for priority in PRIORITIES:
+        held = [record for record in core.jobs.values() if record.job_class.priority == priority]
+        entering = sum(record.state is JobState.SUBMITTED for record in held)
+        counted = core.intake.held(priority), core.intake.entering(priority)
+        _must(counted == (len(held), entering), f"{counted} {priority} jobs counted, {(len(held), entering)} are held")
 
 
 def _check_booking(core: Core, record: JobRecord) -> None:

@@ -68,8 +68,8 @@ class Links(NamedTuple):
     renew_lease: Callable[[], None]
     #: Another leads.
     on_fenced_out: Callable[[], None]
-    #: Reads the jobs stream, or pauses reading it.
-    read_jobs: Callable[[bool], None]
+    #: Reads the jobs of a priority, or pauses reading them.
+    read_jobs: Callable[[effects.ReadJobs], None]
 
 
 class EffectRunner:
@@ -103,7 +103,7 @@ class EffectRunner:
         self._local: dict[type, Callable[[Any], None]] = {
             effects.NoteStep: self._note_step,
             effects.ProveLeadership: lambda e: links.renew_lease(),
-            effects.ReadJobs: lambda e: links.read_jobs(e.more),
+            effects.ReadJobs: links.read_jobs,
             event_log.FencedOut: lambda e: links.on_fenced_out(),
             effects.AckJob: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_job, e)),
             effects.AckResult: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_result, e)),
@@ -115,8 +115,11 @@ class EffectRunner:
         if local is not None:
             local(effect)
             return
-        call, bounded = _CALLS[type(effect)]
-        self._tasks.spawn(self._answer(call, effect), bounded=bounded)
+        call, lane = _CALLS[type(effect)]
+        if lane is None:
+            self._tasks.spawn(self._answer(call, effect), bounded=False)
+        else:
+            self._tasks.spawn(self._answer(call, effect), lane=lane(effect))
 
     def _note_step(self, effect: effects.NoteStep) -> None:
         # Behind what was begun before: a job does not wait for its log line.
@@ -368,26 +371,48 @@ def _failed(effect: TermEffect, error: BusError) -> events.EffectFailed:
     return events.EffectFailed(effect, str(error))
 
 
-#: Effect -> the call, and whether it takes one of the term's places: what there may be thousands of does.
-_CALLS: dict[type, tuple[Call, bool]] = {
-    effects.PublishQueued: (EffectRunner._publish_queued, True),
-    effects.ReadLastEvent: (EffectRunner._read_last_event, True),
-    event_log.AppendBatch: (EffectRunner._append_batch, False),
-    event_log.ReadBatchEnd: (EffectRunner._read_batch_end, False),
-    ReadLeaderRecord: (EffectRunner._read_leader_record, False),
-    WriteLeaderRecord: (EffectRunner._write_leader_record, False),
-    effects.StoreDeadLetter: (EffectRunner._store_dead_letter, True),
-    effects.ReadRequest: (EffectRunner._read_request, True),
-    effects.StoreResult: (EffectRunner._store_result, True),
-    effects.ReadResult: (EffectRunner._read_result, True),
-    effects.DeleteResult: (EffectRunner._delete_result, True),
-    effects.DeleteJob: (EffectRunner._delete_job, True),
-    effects.CountBacklog: (EffectRunner._count_backlog, False),
-    effects.SendCall: (EffectRunner._send_call, False),
-    effects.SendAwardMessage: (EffectRunner._send_awards, False),
-    effects.SendCancels: (EffectRunner._send_cancels, False),
-    effects.AskState: (EffectRunner._ask_state, False),
-    effects.NoteOutcomes: (EffectRunner._note_outcomes, False),
-    effects.RecordAgent: (lambda runner, effect: record_agent(runner._bus, runner._subjects, effect), True),
-    effects.ForgetAgent: (lambda runner, effect: forget_agent(runner._bus, runner._subjects, effect), True),
+def _entry(effect: effects.PublishQueued | effects.ReadLastEvent) -> str:
+    """Of jobs that are being read: each priority for itself. Without one it is of a result, whose job has ended."""
+    priority = effect.status.priority if isinstance(effect, effects.PublishQueued) else effect.priority
+    return f"entry {priority}" if priority is not None else "endings"
+
+
+def _ending(
+    effect: effects.StoreResult | effects.ReadResult | effects.StoreDeadLetter,
+) -> str:
+    """Of jobs that end: a hundred thousand that expire do not hold up the urgent one."""
+    priority = effect.letter.priority if isinstance(effect, effects.StoreDeadLetter) else effect.priority
+    return f"endings {priority}"
+
+
+def _request(effect: effects.ReadRequest) -> str:
+    return "awards" if effect.ends is None else f"endings {effect.ends}"
+
+
+def _lane(name: str) -> Callable[[Any], str]:
+    return lambda effect: name
+
+
+#: Effect -> the call, and the lane in which it waits for its turn: those of which there may be thousands have one.
+_CALLS: dict[type, tuple[Call, Callable[[Any], str] | None]] = {
+    effects.PublishQueued: (EffectRunner._publish_queued, _entry),
+    effects.ReadLastEvent: (EffectRunner._read_last_event, _entry),
+    event_log.AppendBatch: (EffectRunner._append_batch, None),
+    event_log.ReadBatchEnd: (EffectRunner._read_batch_end, None),
+    ReadLeaderRecord: (EffectRunner._read_leader_record, None),
+    WriteLeaderRecord: (EffectRunner._write_leader_record, None),
+    effects.StoreDeadLetter: (EffectRunner._store_dead_letter, _ending),
+    effects.ReadRequest: (EffectRunner._read_request, _request),
+    effects.StoreResult: (EffectRunner._store_result, _ending),
+    effects.ReadResult: (EffectRunner._read_result, _ending),
+    effects.DeleteResult: (EffectRunner._delete_result, _lane("endings")),
+    effects.DeleteJob: (EffectRunner._delete_job, _lane("acks")),
+    effects.CountBacklog: (EffectRunner._count_backlog, None),
+    effects.SendCall: (EffectRunner._send_call, None),
+    effects.SendAwardMessage: (EffectRunner._send_awards, None),
+    effects.SendCancels: (EffectRunner._send_cancels, None),
+    effects.AskState: (EffectRunner._ask_state, None),
+    effects.NoteOutcomes: (EffectRunner._note_outcomes, None),
+    effects.RecordAgent: (lambda runner, effect: record_agent(runner._bus, runner._subjects, effect), _lane("agents")),
+    effects.ForgetAgent: (lambda runner, effect: forget_agent(runner._bus, runner._subjects, effect), _lane("agents")),
 }

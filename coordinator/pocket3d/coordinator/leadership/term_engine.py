@@ -33,6 +33,9 @@ COUNT_S = 0.5
 _CACHE_BYTES = 8 * 1024 * 1024
 _JOB_CONSUMERS: tuple[effects.ConsumerKey, ...] = ("high", "normal", "low")
 
+#: Effects of a job's end, for which its request is read.
+_ENDINGS = (effects.StoreResult, effects.PublishDead)
+
 TermEvent = events.BusEvent | LogEvent
 TermEffect = effects.BusEffect | LogEffect
 
@@ -177,7 +180,8 @@ class TermEngine:
     def _read_missing(self, pending: _Pending) -> None:
         for seq in sorted(pending.bodies.missing) if pending.bodies is not None else ():
             if seq not in self._readers:
-                self._out.append(effects.ReadRequest(seq))
+                ends = pending.effect.priority if isinstance(pending.effect, _ENDINGS) else None
+                self._out.append(effects.ReadRequest(seq, ends))
             self._readers.setdefault(seq, []).append(pending)
 
     def _complete(self, pending: _Pending, now: Now) -> None:

@@ -181,6 +181,21 @@ async def test_what_comes_of_a_queued_event(stage: Stage, error: BusError, event
     assert await stage.run(QUEUED, error) == event
 
 
+async def test_a_batch_of_queued_events_expects_none_of_each_id(stage: Stage) -> None:
+    both = (QUEUED, effects.PublishQueued(last_status("j2"), 13))
+    batch = effects.PublishQueuedBatch("normal", both)
+    assert await stage.run(batch, 2) == events.QueuedBatchStored(batch)
+    ((name, (messages,), _),) = stage.bus.calls
+    assert name == "append_batch"
+    assert [message.subject for message in messages] == ["p3d.events.echo.j1.queued", "p3d.events.echo.j2.queued"]
+    assert [message.expect for message in messages] == [(0, "p3d.events.*.j1.*"), (0, "p3d.events.*.j2.*")]
+    assert messages[0].headers == {JOB_SEQ_HEADER: "12", REQUEST_DIGEST_HEADER: "abc"}
+    assert await stage.run(batch, Conflict("x")) == events.QueuedBatchConflict(batch)
+    assert await stage.run(batch, OutcomeUnknown("x")) == events.QueuedBatchUnknown(batch)
+    for error in (Disconnected("x"), Refused("x"), TooLarge(9, 8)):
+        assert await stage.run(batch, error) == events.EffectFailed(batch, str(error))
+
+
 async def test_the_last_event(stage: Stage) -> None:
     effect = effects.ReadLastEvent("j1")
     assert await stage.run(effect, None) == events.LastEventRead("j1", None, None)

@@ -25,6 +25,17 @@ class PublishQueued(NamedTuple):
     job_seq: int
     #: Of the request, so that a second submit of another request is recognised; empty where it is not at hand.
     digest: str = ""
+    #: In no batch with others: it was in one that failed, or its id may be known.
+    alone: bool = False
+
+
+class PublishQueuedBatch(NamedTuple):
+    """Store these first events, all or none: answered by `QueuedBatchStored`, `QueuedBatchConflict` or
+    `QueuedBatchUnknown`.
+    """
+
+    priority: Priority
+    first_events: tuple[PublishQueued, ...]
 
 
 class PublishEvent(NamedTuple):
@@ -257,4 +268,4 @@ Effect = (
     | Again
 )
 #: What is made of that for the bus: with requests read, sizes kept and events in batches.
-BusEffect = Effect | ReadRequest | SendAwardMessage | StoreDeadLetter | CountBacklog | NoteStep
+BusEffect = Effect | PublishQueuedBatch | ReadRequest | SendAwardMessage | StoreDeadLetter | CountBacklog | NoteStep

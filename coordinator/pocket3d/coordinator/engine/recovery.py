@@ -37,7 +37,7 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     known = status is not None or event.unreadable
     if record.state is JobState.SUBMITTED and not known:
         # It was not stored, a rival was in process that did not make it either, or what was stored has left by age.
-        core.do(Again(first_event(record, now)))
+        core.do(Again(first_event(record, now)._replace(alone=True)))
         return
     if record.state is JobState.SUBMITTED:
         record.move(JobState.RECOVERING, "its id is known")

@@ -154,6 +154,17 @@ async def test_a_batch_is_stored_whole(bus: Bus, s: Subjects) -> None:
     assert stored[7].headers["No"] == "7"
 
 
+async def test_each_message_of_a_batch_may_expect_none_of_its_own_id(bus: Bus, s: Subjects) -> None:
+    def first_event(job_id: str) -> Append:
+        return Append(s.event("echo", job_id, "queued"), b"", None, Expect(0, s.events_of(job_id)))
+
+    assert await bus.append_batch([first_event(f"j{n}") for n in range(256)]) == 256
+    with pytest.raises(Conflict):
+        await bus.append_batch([first_event(job_id) for job_id in ("new1", "j77", "new2")])
+    assert await bus.last(s.events_stream, s.events_of("new1")) is None
+    assert await bus.append_batch([first_event(job_id) for job_id in ("new1", "new2")]) == 258
+
+
 @pytest.mark.parametrize("place_of_conflict", [0, 1, 4])
 async def test_a_batch_is_refused_whole(bus: Bus, s: Subjects, place_of_conflict: int) -> None:
     await bus.append(s.event("echo", "old", "queued"), b"")

@@ -22,7 +22,7 @@ from pocket3d.gpu_agents.io import storage_check
 from pocket3d.gpu_agents.io.storage_check import StorageCheck
 from support.command_line import pocket3d
 from support.fleet_processes import FleetProcesses, Part, until
-from support.nats_fixture import binary, free_port
+from support.nats_fixture import NatsProcess, binary, free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -155,20 +155,28 @@ async def test_a_silent_server_is_a_reason_too(hub: Hub, topology: None, monkeyp
     assert problem is not None and "no answer within 5 s" in problem
 
 
-class GuardedFleet(FleetProcesses):
-    """A fleet on the hub, whose agents are called after the users that they are."""
+class FleetElsewhere(FleetProcesses):
+    """A fleet on a server that is there already."""
 
-    def __init__(self, folder: Path, hub: Hub) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder)
-        self._hub = hub
+        self._url = url
 
     @property
     def url(self) -> str:
-        return self._hub.url("admin")
+        return self._url
 
     async def start(self) -> None:
         self.nc = await nats.connect(self.url, max_reconnect_attempts=-1)
         self.js = self.nc.jetstream()
+
+
+class GuardedFleet(FleetElsewhere):
+    """A fleet on the hub, whose agents are called after the users that they are."""
+
+    def __init__(self, folder: Path, hub: Hub) -> None:
+        super().__init__(folder, hub.url("admin"))
+        self._hub = hub
 
     def member(self, user: str) -> Part:
         return self.agent(user, "cpu:4096", server=self._hub.url(user))
@@ -206,8 +214,7 @@ async def test_agents_that_cannot_store_get_no_job_and_everybody_is_told_why(gua
     results = await guarded.until_results(3, 90)
     assert [(each["status"], each["agent_id"], each["attempt"]) for each in results] == [("succeeded", "whole", 1)] * 3
     for part in parts.values():
-        said = [line for line in part.log.read_text().splitlines() if "cannot store results" in line]
-        assert len(said) == 1, said
+        assert len(said(part, "cannot store results")) == 1
 
 
 async def test_a_result_that_the_server_forbids_costs_one_attempt_that_says_so(guarded: GuardedFleet) -> None:
@@ -227,3 +234,54 @@ async def test_a_result_that_the_server_forbids_costs_one_attempt_that_says_so(g
     assert (failed["agent_id"], failed["code"]) == ("no-results", "agent_lost")
     assert "may not publish to 'p3d.results.text_to_mesh.refused'" in failed["message"]
     assert forbidden.alive
+
+
+def said(part: Part, words: str) -> list[str]:
+    return [line for line in part.log.read_text().splitlines() if words in line]
+
+
+async def test_a_full_store_is_told_once_and_nothing_is_lost(guarded: GuardedFleet) -> None:
+    guarded.coordinator()
+    agent = guarded.member("whole")
+    await guarded.until_led(agents=1, timeout=60)
+    config = (await guarded.js.stream_info("OBJ_P3D_OUTPUTS")).config
+    await guarded.js.purge_stream("OBJ_P3D_OUTPUTS")
+    await guarded.js.update_stream(config=config.evolve(max_bytes=100))
+    for number in range(2):
+        await guarded.submit("text_to_mesh", {"job_id": f"full-{number}", "inputs": {"text_prompt": "a cube"}})
+    await until(lambda: said(agent, "nothing can be stored"), 60, "it is told")
+    await until(lambda: len(said(agent, "not stored yet")) == 2, 60, "each job has its line")
+    await guarded.js.update_stream(config=config)
+    for number in range(2):
+        result = await guarded.result_of(f"full-{number}", 60)
+        assert (result["status"], result["attempt"]) == ("succeeded", 1)
+    (line,) = said(agent, "nothing can be stored")
+    assert "make room on the server's disk, or raise the limits" in line and '"level":"warning"' in line
+    assert len(said(agent, "results can be stored again")) == 1
+
+
+async def test_a_server_without_jetstream_is_told_once_and_once_when_it_is_back(tmp_path: Path) -> None:
+    server = NatsProcess(tmp_path)
+    with_jetstream = (tmp_path / "nats.conf").read_text()
+    server.start()
+    fleet = FleetElsewhere(tmp_path, server.url)
+    await fleet.start()
+    try:
+        fleet.coordinator()
+        agent = fleet.agent("a1", "cpu:4096")
+        await fleet.until_led(agents=1, timeout=60)
+        server.stop()
+        (tmp_path / "nats.conf").write_text(f"listen: 127.0.0.1:{server.port}\n")
+        server.start()
+        await until(lambda: said(agent, "this agent cannot store results"), 60, "it is told")
+        server.stop()
+        (tmp_path / "nats.conf").write_text(with_jetstream)
+        server.start()
+        await until(lambda: said(agent, "jobs are taken"), 60, "it is told that it is back")
+        await fleet.submit("echo", {"job_id": "after", "inputs": {}})
+        assert (await fleet.result_of("after", 60))["status"] == "succeeded"
+        (line,) = said(agent, "this agent cannot store results")
+        assert "is JetStream on (nats-server -js)?" in line and '"level":"warning"' in line
+    finally:
+        await fleet.stop()
+        server.stop()

@@ -19,9 +19,7 @@ class ModelsFileError(ValueError):
 class PlacedYaml:
     """A parsed file.
 
-    Args:
-        file: where it was read, for messages.
-        text: its content.
+    `file` is where the text was read, for messages.
 
     Raises:
         ModelsFileError: not YAML, or a key stands twice.

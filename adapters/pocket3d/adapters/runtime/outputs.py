@@ -29,12 +29,8 @@ def clean_outputs(
 ) -> tuple[dict[str, Any], list[OutputFile]]:
     """Check and convert what `process` returned. Reads and may copy files: not for the event loop.
 
-    Args:
-        returned: whatever it is.
-        output_dir: the request's folder.
-        inputs: what the adapter was given, with local paths.
-        published: what the producer published, where that differs.
-        started_ns: wall clock at the start of the request, nanoseconds.
+    `inputs` are what the adapter was given, with local paths, `published` what the producer published, where that
+    differs; `started_ns` is the wall clock at the start of the request.
 
     Returns:
         The outputs, and the files that they name.

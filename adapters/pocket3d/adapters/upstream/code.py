@@ -42,9 +42,8 @@ def import_module(name: str, adapter_id: str) -> Any:
 def loading(says: str, *, first: bool = False) -> Iterator[None]:
     """Have errors inside say what was being loaded.
 
-    Args:
-        says: the beginning of the message.
-        first: of several errors, each raised while the one before was handled, the first one counts.
+    `says` begins the message. With `first`, of several errors, each raised while the one before was handled, the first
+    one counts.
 
     Raises:
         RuntimeError: something was raised inside that does not say that memory ran out.

@@ -23,12 +23,7 @@ _gltf: Any = trimesh.exchange.gltf
 def finish(adapter: BaseModel, mesh: Any, response: dict[str, Any], info: str, facts: dict[str, Any]) -> dict[str, Any]:
     """Write the mesh, look at the file, and complete the answer.
 
-    Args:
-        adapter: whose request it is.
-        mesh: `trimesh.Trimesh`, +Y up.
-        response: the answer so far.
-        info: the key of the facts in it.
-        facts: what the adapter says; device, VRAM and axis are added.
+    The mesh is a `trimesh.Trimesh`, +Y up; under the key `info` the answer gets the facts, with device, VRAM and axis.
     """
     adapter.step(0.96, "writing the file")
     extra = write(mesh, Path(response["output_mesh_path"]))

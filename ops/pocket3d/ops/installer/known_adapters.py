@@ -72,8 +72,7 @@ def catalogue() -> list[BuiltinAdapter]:
 async def known_adapters(models: Path | None) -> list[KnownAdapter]:
     """All of them, described.
 
-    Args:
-        models: a `models.yaml`; None for what an agent has without one.
+    `models` is a `models.yaml`; None stands for what an agent has without one.
 
     Raises:
         ModelsFileError: the file is wrong.

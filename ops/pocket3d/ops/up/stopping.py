@@ -44,8 +44,7 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
 def stop_on_signals(*gentler: Callable[[], None]) -> asyncio.Event:
     """An event that Ctrl-C or SIGTERM sets; once more ends the process at once.
 
-    Args:
-        gentler: called one by one for the first signals, before the one that sets the event.
+    Each of `gentler` is called for one of the first signals, before the one that sets the event.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

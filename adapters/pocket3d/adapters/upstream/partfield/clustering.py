@@ -15,13 +15,8 @@ _NEIGHBOURS = 10
 def cluster_faces(mesh: Any, features: Any, parts: int, *, method: str, bridge: str, seed: int) -> Any:
     """Give each face a part.
 
-    Args:
-        mesh: a `trimesh.Trimesh` of F faces.
-        features: (F, C).
-        parts: how many, 1 to F.
-        method: `agglomerative` or `kmeans`.
-        bridge: how pieces are joined, `faces` or `components`; see `face_graph`.
-        seed: of k-means' first centres.
+    The mesh is a `trimesh.Trimesh` of F faces, the features are (F, C). `method` is `agglomerative` or `kmeans`, whose
+    first centres `seed` draws; `bridge` is how pieces are joined, see `face_graph`.
 
     Returns:
         int32 array (F,) of 0..k-1, each number used, part 0 the one of the first face. k is `parts`, or less if k-means

@@ -36,11 +36,8 @@ class UpstreamFailed(RuntimeError):
 def load(root: Path, checkpoint: Path, device: str, *, trusted: bool) -> Any:
     """Load the network with its weights, in evaluation mode, onto the device.
 
-    Args:
-        root: the checkout; goes to the front of `sys.path` of this worker.
-        checkpoint: a Lightning checkpoint: a dict with `state_dict`.
-        device: where it runs.
-        trusted: see the adapter's `trust_checkpoint`.
+    The checkpoint is Lightning's, a dict with `state_dict`; for `trusted` see the adapter's `trust_checkpoint`. The
+    checkout goes to the front of `sys.path` of this worker.
 
     Raises:
         AdapterUnavailable: the checkpoint is not one of PartField's.
@@ -75,14 +72,9 @@ def predict(
 ) -> Any:
     """Compute a feature for each face of the mesh, in the order of its faces.
 
-    Args:
-        model: as `load` returned it.
-        mesh: a `trimesh.Trimesh`; is not changed.
-        device: where the model is.
-        points_per_face: points over which a face's feature is averaged.
-        seed: of the points on the surface and on the faces.
-        folder: where a working folder may be made; it is removed.
-        step: told (0..1, stage); what it raises ends the computation.
+    The mesh, a `trimesh.Trimesh`, is not changed. A face's feature is averaged over `points_per_face`; `seed` draws
+    them and the points on the surface. A working folder is made in `folder` and removed. `step` is told (0..1, stage),
+    and what it raises ends the computation.
 
     Returns:
         float32 array (F, C), finite. C is 448 in the published network.

@@ -114,12 +114,9 @@ def nearest_colours(painted: Surface, points: Floats) -> Floats:
 def bake_generated(gaussian: Any, extracted: Any, *, simplify: float, texture_size: int, report: Report) -> Any:
     """Upstream's `to_glb`: fewer triangles, holes filled, the Gaussians' appearance baked into a texture. +Y up.
 
-    Args:
-        gaussian: upstream's `Gaussian`.
-        extracted: upstream's `MeshExtractResult`.
-        simplify: share of the triangles to take away, 0..1.
-        texture_size: pixels of a side.
-        report: hears of every step of upstream's loops, and may raise.
+    `gaussian` is upstream's `Gaussian`, `extracted` its `MeshExtractResult`; `simplify` is the share of the triangles
+    to take away, 0..1, `texture_size` the pixels of a side. `report` hears of every step of upstream's loops, and may
+    raise.
     """
     with _reporting_bars(report) as processing:
         mesh = processing.to_glb(gaussian, extracted, simplify=simplify, texture_size=texture_size, verbose=False)
@@ -129,13 +126,8 @@ def bake_generated(gaussian: Any, extracted: Any, *, simplify: float, texture_si
 def bake_given(gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, texture_size: int, report: Report) -> Any:
     """The Gaussians' appearance on a given mesh: what `to_glb` does after its changes to the shape.
 
-    Args:
-        gaussian: upstream's `Gaussian`.
-        vertices: (V, 3), +Z up, in the cube.
-        faces: (F, 3).
-        frame: how to get out of the cube again.
-        texture_size: pixels of a side.
-        report: hears of every step of upstream's loops, and may raise.
+    The vertices, (V, 3), lie in the cube, +Z up, out of which `frame` leads; the faces are (F, 3). For the other
+    arguments see `bake_generated`.
 
     Returns:
         +Y up, at the given mesh's own place and size.

@@ -52,12 +52,8 @@ class Output(NamedTuple):
 class Pipeline:
     """The commands of one job, run one after the other.
 
-    Args:
-        installation: the checkout, its weights and the device.
-        holder: the process that has read the weights.
-        folder: this job's own.
-        check: raises at a cancel.
-        report: takes (fraction, stage).
+    `holder` is the process that has read the weights, `folder` is this job's own. `check` raises at a cancel, `report`
+    takes (fraction, stage).
     """
 
     def __init__(
@@ -80,11 +76,8 @@ class Pipeline:
     def run(self, mesh: Path, options: UniRigOptions, output_format: str, seeds: int) -> Output:
         """Rig a mesh.
 
-        Args:
-            mesh: glb, fbx or what `mesh_input` reads.
-            options: of the request.
-            output_format: glb or fbx.
-            seeds: how many are tried for a skeleton.
+        The mesh is glb, fbx or what `mesh_input` reads, the output glb or fbx; `seeds` are tried for a skeleton at
+        most.
 
         Raises:
             InvalidInput: the mesh cannot be read, or has no skeleton where one is needed.

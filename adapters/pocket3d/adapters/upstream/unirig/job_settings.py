@@ -44,12 +44,7 @@ class Installation(NamedTuple):
 
 
 class JobSettings:
-    """Writes the settings of one job.
-
-    Args:
-        installation: whose settings are read.
-        folder: where the job's go.
-    """
+    """Writes the settings of one job into a folder; those of the installation are read for it."""
 
     def __init__(self, installation: Installation, folder: Path) -> None:
         self._installed = installation

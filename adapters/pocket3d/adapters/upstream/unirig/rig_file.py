@@ -39,10 +39,8 @@ class Rig(NamedTuple):
 def read_rig(path: Path, *, skinned: bool) -> Rig:
     """Count bones and weights, and check them.
 
-    Args:
-        path: a GLB.
-        skinned: whether it must have a skin; without one its bones are the nodes above, below and beside which there is
-            no mesh.
+    A GLB that need not be `skinned` has for bones, without a skin, the nodes above, below and beside which there is no
+    mesh.
 
     Raises:
         BrokenRig: no bones; with `skinned` also: no skin, weights that do not add up to 1, a joint that does not exist,

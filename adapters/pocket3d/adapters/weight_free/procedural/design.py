@@ -30,12 +30,7 @@ class Design:
     """The measures of one object, and what its shape function makes of them: pieces that stand on y = 0 about the
     origin, the front towards +z. It records which measures are read, so that unused words can be named.
 
-    Args:
-        noun: what it is.
-        request: what the prompt says about it.
-        kit: makes solids.
-        seed: 0 for the usual proportions; others vary each by up to `SPREAD`.
-        index: of the thing among its equals; with a seed, each differs.
+    With seed 0 it has the usual proportions; others vary each by up to `SPREAD`, and by `index` among its equals.
     """
 
     def __init__(self, noun: Noun, request: ObjectRequest, kit: Kit, seed: int = 0, index: int = 0) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ..code import loading
+from ..code import loading, replaced
 from .options import ShapeOptions
 from .progress import Stage
 from .versions import Version
@@ -143,17 +143,13 @@ def clean_up(version: Version, mesh: Any, options: ShapeOptions, folder: Path, s
 def _temporary_files(version: Version, folder: Path) -> Iterator[None]:
     """Upstream's post-processors make temporary files that they never delete; have them made in a folder that is."""
     module: Any = importlib.import_module(f"{version.shape_module}.postprocessors")
-    kept = module.tempfile
     with tempfile.TemporaryDirectory(prefix="clean-up-", dir=folder) as name:
 
         def named(**options: Any) -> Any:
             return tempfile.NamedTemporaryFile(**{**options, "dir": name})
 
-        module.tempfile = SimpleNamespace(NamedTemporaryFile=named)
-        try:
+        with replaced(module, tempfile=SimpleNamespace(NamedTemporaryFile=named)):
             yield
-        finally:
-            module.tempfile = kept
 
 
 def _blocks(pipeline: Any, options: ShapeOptions) -> int | None:

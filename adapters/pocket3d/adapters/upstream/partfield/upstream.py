@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import AdapterUnavailable
-from ..code import put_on_path
+from ..code import put_on_path, replaced
 
 Step = Callable[[float, str], None]
 
@@ -50,7 +50,9 @@ def load(root: Path, checkpoint: Path, device: str, *, trusted: bool) -> Any:
         ["-c", str(root / "configs" / "final" / "demo.yaml"), "--opts", "dataset.val_num_workers", "0"]
     )
     config = settings.setup(arguments, freeze=False)
-    with _encoder_on(trainer, device):
+    encoder = trainer.TriPlanePC2Encoder
+    # Upstream builds its point encoder on `cuda`, whatever there is.
+    with replaced(trainer, TriPlanePC2Encoder=lambda *given, **more: encoder(*given, **{**more, "device": device})):
         model = trainer.Model(config)
     state = _state(checkpoint, trusted)
     try:
@@ -176,21 +178,6 @@ def _state(checkpoint: Path, trusted: bool) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _encoder_on(trainer: Any, device: str) -> Iterator[None]:
-    """Upstream builds its point encoder on `cuda`, whatever there is."""
-    encoder = trainer.TriPlanePC2Encoder
-
-    def build(*arguments: Any, **options: Any) -> Any:
-        return encoder(*arguments, **{**options, "device": device})
-
-    trainer.TriPlanePC2Encoder = build
-    try:
-        yield
-    finally:
-        trainer.TriPlanePC2Encoder = encoder
-
-
-@contextlib.contextmanager
 def _reporting_steps(trainer: Any, model: Any, blocks: int, step: Step) -> Iterator[None]:
     """Tell of the stages of `predict_step` as they begin, and of each block of sampled points."""
     sample = trainer.sample_triplane_feat
@@ -206,11 +193,10 @@ def _reporting_steps(trainer: Any, model: Any, blocks: int, step: Step) -> Itera
         model.pvcnn.register_forward_pre_hook(lambda *_: step(0.05, "encoding the points")),
         model.triplane_transformer.register_forward_pre_hook(lambda *_: step(0.15, "transformer")),
     ]
-    trainer.sample_triplane_feat = counted
     try:
-        yield
+        with replaced(trainer, sample_triplane_feat=counted):
+            yield
     finally:
-        trainer.sample_triplane_feat = sample
         for hook in hooks:
             hook.remove()
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import trimesh
 
 from ...errors import InvalidInput
+from ..code import replaced
 from .progress_bar import Report, reporting_bar
 from .sampling import TrellisFailed
 
@@ -176,11 +177,5 @@ def _reporting_bars(report: Report) -> Iterator[Any]:
     processing: Any = importlib.import_module("trellis.utils.postprocessing_utils")
     rendering: Any = importlib.import_module("trellis.utils.render_utils")
     bar = reporting_bar(report, {"Rendering": _VIEWS})
-    kept = [(module, module.tqdm) for module in (processing, rendering)]
-    for module, _ in kept:
-        module.tqdm = bar
-    try:
+    with replaced(processing, tqdm=bar), replaced(rendering, tqdm=bar):
         yield processing
-    finally:
-        for module, original in kept:
-            module.tqdm = original

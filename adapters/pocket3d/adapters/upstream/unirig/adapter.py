@@ -25,8 +25,7 @@ from ...catalogue.needs import what_is_missing
 from ...licenses import License
 from ...rig_models import AutoRigModel
 from ..model import UpstreamConfig, UpstreamModel, folder
-from .job_settings import Installation, WeightFiles
-from .options import UniRigOptions
+from .job_settings import Installation, UniRigOptions, WeightFiles
 
 _VOXEL_BACKENDS = ("open3d", "pyrender")
 NEEDED = (

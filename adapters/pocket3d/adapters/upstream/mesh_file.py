@@ -33,11 +33,7 @@ def finish(adapter: BaseModel, mesh: Any, response: dict[str, Any], info: str, f
 
 
 def write(mesh: Any, path: Path) -> list[Path]:
-    """Write glb, obj or ply, by the suffix.
-
-    Returns:
-        Further files that belong to it (OBJ: material and texture).
-    """
+    """Write glb, obj or ply, by the suffix. Returns further files that belong to it (OBJ: material and texture)."""
     if mesh.visual.kind is None:
         vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
         return write_mesh([MeshPart("mesh", vertices, faces, vertex_normals(vertices, faces), _CLAY)], path)

@@ -56,13 +56,10 @@ def load_shape_pipeline(module: Any, checkpoint: Checkpoint, device: str, dtype:
 
 
 def run_shape(pipeline: Any, image: Any, options: ShapeOptions, sampling: Stage, decoding: Stage) -> Any:
-    """Sample the pipeline and decode its mesh.
+    """Sample the pipeline and decode its mesh: trimesh.Trimesh, +Y up, within [-1.01, 1.01], the front at +Z.
 
     The image is RGBA, the subject on a transparent background; the options have `num_inference_steps`. `sampling` hears
     of each step of the sampler, `decoding` of each block of the volume.
-
-    Returns:
-        trimesh.Trimesh, +Y up, within [-1.01, 1.01], the front at +Z.
 
     Raises:
         ShapeFailed: there is no surface, or coordinates that are not finite.

@@ -72,14 +72,11 @@ def predict(
     folder: Path,
     step: Step,
 ) -> Any:
-    """Compute a feature for each face of the mesh, in the order of its faces.
+    """Compute a feature for each face of the mesh: float32 (F, C), finite. C is 448 in the published network.
 
     The mesh, a `trimesh.Trimesh`, is not changed. A face's feature is averaged over `points_per_face`; `seed` draws
     them and the points on the surface. A working folder is made in `folder` and removed. `step` is told (0..1, stage),
     and what it raises ends the computation.
-
-    Returns:
-        float32 array (F, C), finite. C is 448 in the published network.
 
     Raises:
         UpstreamFailed: no features came out, or not one for each face, or not finite.

@@ -125,13 +125,11 @@ def bake_generated(gaussian: Any, extracted: Any, *, simplify: float, texture_si
 
 
 def bake_given(gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, texture_size: int, report: Report) -> Any:
-    """The Gaussians' appearance on a given mesh: what `to_glb` does after its changes to the shape.
+    """The Gaussians' appearance on a given mesh: what `to_glb` does after its changes to the shape. +Y up, at the given
+    mesh's own place and size.
 
     The vertices, (V, 3), lie in the cube, +Z up, out of which `frame` leads; the faces are (F, 3). For the other
     arguments see `bake_generated`.
-
-    Returns:
-        +Y up, at the given mesh's own place and size.
     """
     with _reporting_bars(report) as processing:
         cut, new_faces, uv = processing.parametrize_mesh(vertices.astype(np.float32), faces.astype(np.int32))

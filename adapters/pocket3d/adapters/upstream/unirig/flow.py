@@ -116,7 +116,7 @@ class Pipeline:
         that upstream calls draws its bones as balls, which would end up in the result.
         """
         from ...mesh.input import ignored_parts, read_scene
-        from .rig_file import is_rigged_alone
+        from ...mesh.rig_file import is_rigged_alone
 
         target, given = self._folder / "input.glb", mesh
         suffix = mesh.suffix.lower()

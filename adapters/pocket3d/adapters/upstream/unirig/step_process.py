@@ -77,22 +77,13 @@ def run_step(
     progress: Callable[[float | None], None],
     watch: Callable[[int], None] | None = None,
 ) -> str:
-    """Run a process in `folder` until it ends, and look for the file that it had to write.
+    """Run a process in `folder` until it ends, and look for the file `writes`, which is not there yet. Returns the end
+    of what it printed.
 
-    Args:
-        command: the program and its arguments.
-        start: starts it.
-        name: for errors.
-        folder: its current folder; its output goes to `<name>.log` there, its progress comes from the file named by
-            the variable POCKET3D_STEP_PROGRESS that is set for it (`done total`).
-        environment: its variables.
-        writes: the file that it has to write, not there yet.
-        check: raises to end it (a cancel); called ten times a second.
-        progress: told 0..1 within the step, None while nothing is known.
-        watch: called with the id of the process group as often.
-
-    Returns:
-        The end of what it printed.
+    Its output goes to `<name>.log` in the folder, its progress comes from the file named by the variable
+    POCKET3D_STEP_PROGRESS that is set for it (`done total`). Ten times a second `check` is called, which raises to end
+    it (a cancel), and `watch` with the id of the process group. `progress` is told 0..1 within the step, None while
+    nothing is known.
 
     Raises:
         StepFailed: see there.

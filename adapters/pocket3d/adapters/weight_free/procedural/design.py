@@ -80,10 +80,10 @@ class Design:
         """Lift the pieces by metres, then scale them about the origin."""
         self.pieces = [Piece(p.role, p.solid.moved(y=lift).scaled(x, y, z), p.colour) for p in self.pieces]
 
-    def vary(self, spread: float = SPREAD) -> float:
+    def vary(self) -> float:
         """A factor near 1; exactly 1 with seed 0."""
         draw = self.random.uniform(-1, 1)
-        return 1.0 if self._seed == 0 else 1.0 + spread * draw
+        return 1.0 if self._seed == 0 else 1.0 + SPREAD * draw
 
     def count(self, part: str) -> int:
         """Number of parts of that name."""

@@ -24,6 +24,8 @@ DECIDING = frozenset(
     {
         "pocket3d.contracts.adapter_ids",
         "pocket3d.contracts.api",
+        "pocket3d.contracts.artifact_names",
+        "pocket3d.contracts.bounded_schema",
         "pocket3d.contracts.bounds",
         "pocket3d.contracts.clock",
         "pocket3d.contracts.codec",
@@ -91,8 +93,10 @@ DECIDING = frozenset(
         "pocket3d.gpu_agents.engine.effects",
         "pocket3d.gpu_agents.engine.engine",
         "pocket3d.gpu_agents.engine.commands",
+        "pocket3d.gpu_agents.engine.intake",
         "pocket3d.gpu_agents.engine.operator",
         "pocket3d.gpu_agents.engine.state",
+        "pocket3d.gpu_agents.engine.storage",
         "pocket3d.gpu_agents.engine.invariants",
         "pocket3d.gpu_agents.engine.records",
         "pocket3d.gpu_agents.engine.outbound",
@@ -114,6 +118,7 @@ DECIDING = frozenset(
         "pocket3d.ops.installer.models_file",
         "pocket3d.ops.redaction",
         "pocket3d.ops.settings",
+        "pocket3d.ops.terminal_text",
     }
 )
 
@@ -176,6 +181,7 @@ SHELLS = frozenset(
         "pocket3d.gpu_agents.io.job_files",
         "pocket3d.gpu_agents.io.job_folders",
         "pocket3d.gpu_agents.io.effect_runner",
+        "pocket3d.gpu_agents.io.storage_check",
         "pocket3d.gpu_agents.io.worker_gateway",
         "pocket3d.gpu_agents.io.step_log",
         "pocket3d.gpu_agents.workers",

@@ -193,6 +193,11 @@ class Subjects:
         """Where agents answer one coordinator's calls."""
         return f"{self.namespace}.bids.{coordinator_id}"
 
+    # p3d.coordinators.<coordinator_id>.ping
+    def coordinator_ping(self, coordinator_id: str) -> str:
+        """Where one coordinator, leading or not, answers with an empty message while it is connected."""
+        return f"{self.namespace}.coordinators.{coordinator_id}.ping"
+
     # p3d.api.<verb>
     def api(self, verb: str) -> str:
         """A request to the leading coordinator: submit, status, list, cancel, explain, features, agents."""

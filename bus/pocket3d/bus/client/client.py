@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from pocket3d.contracts.api import AgentList, ApiRequest, EmptyRequest, FeatureList, JobList, ListRequest
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs
+from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs, generated_id, is_generated_id
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
@@ -30,7 +30,7 @@ from ..connect import resolve
 from ..file_digest import sha256_of
 from ..jetstream import JetStreamBus
 from ..jetstream.objects.layout import input_name
-from ..port import Bus, NoResponders, Refused
+from ..port import Bus, BusError, NoResponders, Refused
 from .errors import JobRefused, NotSetUp, QueueFull
 from .file_names import safe_name
 from .handle import JobHandle
@@ -149,6 +149,7 @@ class Client:
         references = with_references(given, local)
         request = build(feature, references, wanted, job_id=job_id, priority=priority, max_payload=self.bus.max_payload)
         deadline = asyncio.get_running_loop().time() + timeout
+        await self._check_id(job_id)
         await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
         for file, reference in local:
             try:
@@ -183,6 +184,19 @@ class Client:
         if not JOB_ID_PATTERN.fullmatch(job_id):
             raise ValueError(f"job id {job_id[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -")
         return JobHandle(self._session, job_id, feature)
+
+    async def _check_id(self, job_id: str) -> None:
+        """The coordinator would reject an id of the stream's own under another one, out of sight."""
+        if not is_generated_id(job_id, job_id):
+            return
+        try:
+            created = await self.bus.stream_created(self.subjects.jobs_stream)
+        except BusError:
+            # Not permitted, or nobody there: what comes of it is told by what follows.
+            return
+        if is_generated_id(job_id, generated_id(created, 0)):
+            why = f"{job_id!r} is what the server calls a job that comes without an id; choose another"
+            raise refuse(FailureCode.INVALID_INPUT, "job_id", why)
 
     async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> None:
         bucket = self.subjects.inputs_bucket

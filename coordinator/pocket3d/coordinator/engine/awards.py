@@ -55,6 +55,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
                 vram_mb=raised,
                 submitted_at=record.submitted_at,
                 queued_s=max(0.0, now.mono - record.queued_at),
+                priority=record.job_class.priority,
             )
         )
     for agent_id, awards in items.items():

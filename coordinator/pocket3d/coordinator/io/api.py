@@ -113,7 +113,7 @@ class Api:
             )
         job = request.job()
         body = encode(job)
-        admission = admit(request.feature, body, None, "")
+        admission = admit(request.feature, body, None, self._term.generated_id(0))
         if admission.rejection is not None:
             raise ServiceError(400, admission.rejection.message, field=admission.rejection.field)
         if job.job_id is not None:

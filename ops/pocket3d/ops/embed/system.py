@@ -99,7 +99,9 @@ class EmbeddedSystem:
             workers=WorkerHost(self._folder / "agent" / "import", agent_id),
             declared=declared,
             work_dir=self._folder / "agent" / "lives",
-            settings=AgentSettings(drain_timeout_s=self._drain_s, leave_bound_s=_LEAVE_S),
+            settings=AgentSettings(
+                drain_timeout_s=self._drain_s, leave_timeout_s=self._drain_s, leave_bound_s=_LEAVE_S
+            ),
         )
         works = {
             "server": keep_server(self._server, self._stopping.is_set),

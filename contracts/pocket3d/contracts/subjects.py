@@ -32,10 +32,7 @@ class StorySubject(NamedTuple):
 
 
 class Subjects:
-    """The names under one namespace token.
-
-    Args:
-        namespace: first token of every subject and, in capitals, first part of every stream and bucket.
+    """The names under one namespace: first token of all subjects and, in capitals, first part of streams and buckets.
 
     Raises:
         ValueError: the namespace is not one lower-case token.

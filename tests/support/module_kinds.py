@@ -148,6 +148,7 @@ SHELLS = frozenset(
         "pocket3d.bus.jetstream.publisher",
         "pocket3d.bus.jetstream.pull",
         "pocket3d.bus.jetstream.reader",
+        "pocket3d.bus.proposals",
         "pocket3d.bus.client.results",
         "pocket3d.bus.nats_server.embedded",
         "pocket3d.bus.nats_server.files",

@@ -186,6 +186,7 @@ class LeaderTerm:
         Raises:
             BusError: not now; it may be called again.
         """
+        self._runner.proposals.look_again()
         keys: tuple[ConsumerKey, ...] = ("results", *PRIORITIES)
         for key in keys:
             await self._bus.reset(self._runner.consumer(key))

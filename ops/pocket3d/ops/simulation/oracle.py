@@ -51,6 +51,8 @@ def violations(world: World) -> list[str]:
     found += [d.over_committed for a in world.agents for d in a.devices.values() if d.over_committed is not None]
     found += _stories(world, results)
     found += _hearsay(world, results)
+    if world.listener.heard != [(each.subject, each.data) for each in _stored(world, world.subjects.results_stream)]:
+        found.append("a core subscriber heard other results than those that are stored, each once")
     dead = {world.subjects.parse_story(each.subject).job_id for each in _stored(world, world.subjects.dead_stream)}
     artifacts = world.server.bucket(world.subjects.outputs_bucket)
     for job_id, of_job in results.items():

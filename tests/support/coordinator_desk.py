@@ -85,6 +85,7 @@ class AgentDouble:
         self.running: list[RunningJob] = []
         self.outcomes: list[str] = []
         self.draining = False
+        self.proposes = True
 
     def count(self) -> int:
         self.seq += 1
@@ -104,6 +105,7 @@ class AgentDouble:
             running=list(self.running),
             outcomes=list(self.outcomes),
             adapters=list(self.adapters) if full and self.adapters is not None else None,
+            proposes=self.proposes,
         )
 
     def runs(self, item: effects.AwardItem, *, on_device: bool = True) -> RunningJob:

@@ -30,6 +30,16 @@ class Proposals:
         """Ask the stream again: the connection was lost, and it may be another server's."""
         self._known = False
 
+    async def wanted(self) -> bool:
+        """True if the stream takes proposals alone, as far as this user may know.
+
+        Raises:
+            OutcomeUnknown, Refused, NoResponders, Disconnected: it cannot be asked now.
+        """
+        if not self._known:
+            self._known = await self._asked()
+        return self._known
+
     async def store(self, feature: str, job_id: str, body: bytes, *, timeout: float = 5.0) -> int:
         """Propose a job's one result; the sequence it got.
 
@@ -49,10 +59,8 @@ class Proposals:
             raise
 
     async def _subject(self, feature: str, job_id: str) -> str:
-        if not self._known:
-            self._known = await self._asked()
         names = self._subjects
-        return names.proposal(feature, job_id) if self._known else names.result(feature, job_id)
+        return names.proposal(feature, job_id) if await self.wanted() else names.result(feature, job_id)
 
     async def _asked(self) -> bool:
         try:

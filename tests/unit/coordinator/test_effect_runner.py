@@ -270,9 +270,10 @@ async def test_a_request(stage: Stage) -> None:
 
 async def test_a_proposed_result_comes_back_by_itself_or_is_in_doubt(stage: Stage) -> None:
     effect = effects.StoreResult(result(), 12)
-    await stage.run_silently(effect, 5)
-    ((name, arguments, more),) = stage.bus.calls
-    assert (name, arguments[0], more["expect"]) == ("append", "p3d.results.echo.j1", (0, "p3d.results.*.j1"))
+    await stage.run_silently(effect, ["p3d.propose.*.*"], 5)
+    asked, (name, arguments, more) = stage.bus.calls
+    assert asked == ("stream_takes", ("P3D_RESULTS",), {})
+    assert (name, arguments[0], more["expect"]) == ("append", "p3d.propose.echo.j1", (0, "p3d.results.*.j1"))
     assert await stage.run(effect, Conflict("x")) == events.ResultConflict("j1")
     for error in LOST:
         assert await stage.run(effect, error) == events.ResultUnknown("j1")

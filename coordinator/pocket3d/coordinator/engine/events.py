@@ -30,6 +30,10 @@ class LeadershipProven(NamedTuple):
     """The lease was renewed after `ProveLeadership`."""
 
 
+class ProposalsWanted(NamedTuple):
+    """The results stream takes proposals alone: an agent of a former version cannot store results there."""
+
+
 class JobRead(NamedTuple):
     """A message of the jobs stream."""
 
@@ -293,6 +297,7 @@ Event = (
     Led
     | ResultsDrained
     | LeadershipProven
+    | ProposalsWanted
     | JobRead
     | QueuedStored
     | QueuedConflict

@@ -32,10 +32,7 @@ class StorySubject(NamedTuple):
 
 
 class Subjects:
-    """The names under one namespace token.
-
-    Args:
-        namespace: first token of every subject and, in capitals, first part of every stream and bucket.
+    """The names under one namespace: first token of all subjects and, in capitals, first part of streams and buckets.
 
     Raises:
         ValueError: the namespace is not one lower-case token.
@@ -130,6 +127,15 @@ class Subjects:
     def all_results(self) -> str:
         """All results."""
         return f"{self.namespace}.results.*.*"
+
+    # p3d.propose.<feature>.<job_id>
+    def proposal(self, feature: str, job_id: str) -> str:
+        """Where a result is proposed: what the server stores of it stands under `result`."""
+        return f"{self.namespace}.propose.{feature}.{job_id}"
+
+    def all_proposals(self) -> str:
+        """All proposals; what the results stream takes."""
+        return f"{self.namespace}.propose.*.*"
 
     # p3d.dead.<feature>.<job_id>
     def dead(self, feature: str, job_id: str) -> str:

@@ -74,7 +74,7 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     #: An attempt may take its `load_s` and `start_to_close_s`, and so much more for its files. Agents end it sooner by
     #: limits of its own; this is for one that keeps none.
     attempt_grace_s: float = 1500.0
-    #: Jobs held in memory; beyond it the stream is not read further.
+    #: Jobs of one priority held in memory; beyond it no more of that priority are read.
     index_cap: int = 200_000
     #: Policy that orders bids; see `scoring`.
     policy: str = "least_start"

@@ -40,9 +40,7 @@ class Look(NamedTuple):
 def look_of(mesh: Any, *, linear: bool) -> Look:
     """Read a `trimesh.Trimesh`'s visuals.
 
-    Args:
-        mesh: it.
-        linear: its vertex colours are linear, as in glTF; else they are sRGB, as in PLY and OBJ.
+    `linear`: its vertex colours are linear, as in glTF; else they are sRGB, as in PLY and OBJ.
     """
     visual = mesh.visual
     if visual.kind == "texture":

@@ -324,12 +324,8 @@ def _well_composed(solid: BoolArray) -> BoolArray:
 def surface_net(field: FloatArray) -> tuple[FloatArray, IntArray]:
     """The zero level of a field on a grid: one vertex in each cell that it crosses, at the mean of its crossings.
 
-    Args:
-        field: (X, Y, Z), negative inside, positive on the grid's border, nowhere 0. A manifold if the negative nodes
-            are well-composed.
-
-    Returns:
-        (V, 3) in grid coordinates and (F, 3), counter-clockwise seen from outside.
+    The field, (X, Y, Z), is negative inside, positive on the grid's border, nowhere 0. Returns (V, 3) in grid
+    coordinates and (F, 3), counter-clockwise seen from outside; a manifold if the negative nodes are well-composed.
     """
     solid = field < 0
     shape = np.array(field.shape)

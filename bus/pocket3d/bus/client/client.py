@@ -162,12 +162,8 @@ class Client:
     async def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
         """Store a file of this machine for jobs to refer to, unless the server has it already.
 
-        Args:
-            path: the file.
-            timeout: seconds to go on trying while the server is away.
-
-        Returns:
-            The reference to put among a job's inputs: `artifact` ("sha256-" and the digest) and `filename`.
+        Returns the reference to put among a job's inputs: `artifact` ("sha256-" and the digest) and `filename`. While
+        the server is away it goes on trying for `timeout` seconds.
 
         Raises:
             OSError: the file cannot be read.

@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
 
 from .completion import finalize, finish
-from .effects import AckJob, PublishQueued, ReadJobs
+from .effects import AckJob, PublishQueued
 from .events import JobRead, QueuedStored
 from .job import JobClass, JobRecord
 from .parameter_admission import AdmissionVerdict, judge
@@ -34,9 +34,6 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         return
     record = take_in(core, event, now)
     core.do(first_event(record, now))
-    if core.reading and len(core.jobs) >= core.settings.index_cap:
-        core.reading = False
-        core.do(ReadJobs(False))
 
 
 def first_event(record: JobRecord, now: Now) -> PublishQueued:
@@ -60,7 +57,7 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
     )
     job_class = core.intern(job_class._replace(unfit=judgement.unfit))
     record = JobRecord(event.seq, job_id, job_class, event.published_at, now.mono)
-    core.jobs[job_id] = record
+    core.add(record)
     if rejection is not None:
         record.retry_state().rejection = rejection
     elif judgement.rejection is not None:

@@ -198,7 +198,7 @@ def ask_again(core: Core, record: JobRecord) -> None:
     """Read the results stream before anything is decided about the attempt."""
     if record.attempt is not None:
         record.attempt.pending_verification = True
-    core.do(ReadResult(record.job_id))
+    core.do(ReadResult(record.job_id, record.job_class.priority))
 
 
 def result_read(core: Core, event: ResultRead, now: Now) -> None:
@@ -217,7 +217,7 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
     if record.state is JobState.FINISHING:
         # Our proposal met a rival that did not make it either: propose again.
         if record.proposal is not None:
-            core.do(StoreResult(record.proposal, record.seq))
+            core.do(StoreResult(record.proposal, record.seq, record.job_class.priority))
         return
     attempt = record.attempt
     if attempt is None or not attempt.pending_verification or record.state not in ON_AGENT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.lifecycle import PRIORITIES, JobState
 
 from .job import JobRecord
 from .state import Core
@@ -29,6 +29,7 @@ def check(core: Core) -> None:
     _must(listed == filed, f"the index lists {listed} jobs, the records make it {filed}")
     _check_queue(core, waiting)
     _check_share(core)
+    _check_intake(core)
     _check_bookings(core)
 
 
@@ -97,6 +98,15 @@ def _check_share(core: Core) -> None:
     for group in (*core.queue.active.values(), *core.queue.unschedulable.values()):
         _must(len(group) == sum(map(len, group.lines.values())), f"{group.key} does not have {len(group)} jobs")
         _must(all(map(group.filed, group.lines.values())), f"a line of {group.key} waits beside its turns")
+
+
+def _check_intake(core: Core) -> None:
+    """What is read follows how many jobs of each priority are held, and how many are not known yet."""
+    for priority in PRIORITIES:
+        held = [record for record in core.jobs.values() if record.job_class.priority == priority]
+        entering = sum(record.state is JobState.SUBMITTED for record in held)
+        counted = core.intake.held(priority), core.intake.entering(priority)
+        _must(counted == (len(held), entering), f"{counted} {priority} jobs counted, {(len(held), entering)} are held")
 
 
 def _check_booking(core: Core, record: JobRecord) -> None:

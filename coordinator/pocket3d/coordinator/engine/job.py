@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pocket3d.contracts.failures import FAILURES, FailureCode
@@ -177,6 +178,7 @@ class JobRecord:
         "job_id",
         "last_status",
         "not_before",
+        "on_move",
         "proposal",
         "queued_at",
         "recovery",
@@ -216,6 +218,8 @@ class JobRecord:
         self.last_status: Status | None = None
         self.result_seq: int | None = None
         self.history: list[str] | None = None
+        #: Called after each move with the record and its former state.
+        self.on_move: Callable[[JobRecord, JobState], None] | None = None
 
     def move(self, state: JobState, why: str) -> None:
         """Change the state.
@@ -229,7 +233,9 @@ class JobRecord:
         check_transition(self.job_id, self.state, state, history)
         history.append(f"{self.state.value} -> {state.value} ({why})")
         del history[:-12]
-        self.state = state
+        former, self.state = self.state, state
+        if self.on_move is not None:
+            self.on_move(self, former)
 
     def retry_state(self) -> RetryState:
         """The part that only some jobs have, made when first needed."""

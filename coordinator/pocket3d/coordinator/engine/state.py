@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import Cancel
-from pocket3d.contracts.lifecycle import PRIORITIES, JobState
+from pocket3d.contracts.lifecycle import PRIORITIES, JobState, Priority
 from pocket3d.contracts.messages import Result
 
 from ..auction.fleet import AgentView, Fleet
@@ -12,8 +12,9 @@ from ..auction.queue import WaitingQueue
 from ..auction.rounds import Auctioneer
 from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
-from .effects import AskState, Effect, PublishEvent, SendCancels
+from .effects import AskState, Effect, PublishEvent, ReadJobs, SendCancels
 from .events import JobRead
+from .intake import Intake
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
 
@@ -61,7 +62,8 @@ class Core:
         self.read_up_to = dict.fromkeys(PRIORITIES, 0)
         self.agents_to_hear: set[str] = set()
         self.last_tick: float | None = None
-        self.reading = True
+        self.intake = Intake(settings.index_cap)
+        self._on_move = self._moved
 
     # -- small things
 
@@ -102,6 +104,34 @@ class Core:
         if record.ending is not None or record.recovery is not None:
             return False
         return record.state in (JobState.SUBMITTED, JobState.RECOVERING)
+
+    # -- jobs come and go
+
+    def add(self, record: JobRecord) -> None:
+        """Hold a job that was read."""
+        self.jobs[record.job_id] = record
+        self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
+        record.on_move = self._on_move
+        self._read_on(record.job_class.priority)
+
+    def remove(self, record: JobRecord) -> None:
+        """Forget a job."""
+        del self.jobs[record.job_id]
+        priority = record.job_class.priority
+        if record.state is JobState.SUBMITTED:
+            self.intake.known(priority)
+        self.intake.removed(priority)
+        self._read_on(priority)
+
+    def _moved(self, record: JobRecord, former: JobState) -> None:
+        if former is JobState.SUBMITTED:
+            self.intake.known(record.job_class.priority)
+            self._read_on(record.job_class.priority)
+
+    def _read_on(self, priority: Priority) -> None:
+        more = self.intake.change(priority)
+        if more is not None:
+            self.do(ReadJobs(more, priority))
 
     # -- moves
 

@@ -98,7 +98,12 @@ class Api:
             name=self._subjects.api_service,
             version=self._version,
             description="Pocket3DStudio: submit jobs and ask for their status",
-            metadata={"coordinator_id": self._coordinator_id, "namespace": self._subjects.namespace},
+            metadata={
+                "coordinator_id": self._coordinator_id,
+                "namespace": self._subjects.namespace,
+                # Its own results too go where the stream takes them.
+                "proposes": "true",
+            },
             endpoints=[Endpoint(name, self._subjects.api(name), handler) for name, handler in handlers.items()],
         )
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from ...mesh.read.glb_arrays import Arrays
-from ...mesh.read.glb_container import unpack
-from ...mesh.read.glb_document import Document
-from ...mesh.skinned_glb import parsed
+from .read.glb_arrays import Arrays
+from .read.glb_container import unpack
+from .read.glb_document import Document
+from .skinned_glb import parsed
 
 #: How far the weights of a vertex may be from 1 together: glTF 2.0 allows 2e-7 for each weight that is not 0; exporters
 #: that write whole numbers need more.
@@ -20,7 +20,7 @@ _SUM_TOLERANCE = 2e-3
 
 
 class BrokenRig(RuntimeError):
-    """The file that upstream wrote is no rigged mesh."""
+    """The file is no rigged mesh: the failure of the adapter that wrote it."""
 
 
 class Rig(NamedTuple):
@@ -31,6 +31,8 @@ class Rig(NamedTuple):
     #: Index of each bone's parent among the bones, None for a root.
     parents: list[int | None]
     skinned_vertices: int
+    #: Bones that move a vertex.
+    moving: int
     #: The most bones that move one vertex.
     most_influences: int
     textures: int
@@ -39,10 +41,8 @@ class Rig(NamedTuple):
 def read_rig(path: Path, *, skinned: bool) -> Rig:
     """Count bones and weights, and check them.
 
-    Args:
-        path: a GLB.
-        skinned: whether it must have a skin; without one its bones are the nodes above, below and beside which there is
-            no mesh.
+    A GLB that need not be `skinned` has for bones, without a skin, the nodes above, below and beside which there is no
+    mesh.
 
     Raises:
         BrokenRig: no bones; with `skinned` also: no skin, weights that do not add up to 1, a joint that does not exist,
@@ -53,11 +53,11 @@ def read_rig(path: Path, *, skinned: bool) -> Rig:
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise BrokenRig(f"{path.name} cannot be read: {error}") from error
     joints = sorted({joint for skin in document.skins for joint in skin.joints})
-    vertices, most = 0, 0
+    vertices, moving, most = 0, 0, 0
     if skinned:
         if not joints:
             raise BrokenRig(f"{path.name} has no skin")
-        vertices, most = _check_skins(document, arrays, path.name)
+        vertices, moving, most = _check_skins(document, arrays, path.name)
     elif not joints:
         joints = _bare_bones(document)
     if not joints:
@@ -69,6 +69,7 @@ def read_rig(path: Path, *, skinned: bool) -> Rig:
         names=[document.nodes[joint].name or f"node_{joint}" for joint in joints],
         parents=[place.get(parent_of.get(joint, -1)) for joint in joints],
         skinned_vertices=vertices,
+        moving=moving,
         most_influences=most,
         textures=len(document.textures),
     )
@@ -86,18 +87,19 @@ def write_skeleton(rig: Rig, path: Path) -> Path:
     return path
 
 
-def _check_skins(document: Document, arrays: Arrays, name: str) -> tuple[int, int]:
-    """Number of skinned vertices, and the most bones of one."""
+def _check_skins(document: Document, arrays: Arrays, name: str) -> tuple[int, int, int]:
+    """Number of skinned vertices, of bones that move one, and the most bones of one."""
     for skin in document.skins:
         if skin.inverseBindMatrices is not None:
             matrices = document.accessors[skin.inverseBindMatrices].count
             if matrices != len(skin.joints):
                 raise BrokenRig(f"{name}: {matrices} inverse bind matrices for {len(skin.joints)} joints")
     vertices, most = 0, 0
+    moving: set[int] = set()
     for node in document.nodes:
         if node.skin is None or node.mesh is None:
             continue
-        count = len(document.skins[node.skin].joints)
+        bones = document.skins[node.skin].joints
         for primitive in document.meshes[node.mesh].primitives:
             sets = [n for n in range(4) if {f"JOINTS_{n}", f"WEIGHTS_{n}"} <= primitive.attributes.keys()]
             if not sets:
@@ -106,8 +108,10 @@ def _check_skins(document: Document, arrays: Arrays, name: str) -> tuple[int, in
                 np.concatenate([arrays.rows(primitive.attributes[f"{kind}_{n}"]) for n in sets], axis=1)
                 for kind in ("JOINTS", "WEIGHTS")
             )
-            if joints[weights > 0].size and joints[weights > 0].max() >= count:
-                raise BrokenRig(f"{name}: a weight of joint {joints[weights > 0].max()} of {count}")
+            used = np.unique(joints[weights > 0]).tolist()
+            if used and used[-1] >= len(bones):
+                raise BrokenRig(f"{name}: a weight of joint {used[-1]} of {len(bones)}")
+            moving.update(bones[joint] for joint in used)
             off = np.abs(weights.sum(axis=1) - 1).max()
             if not off <= _SUM_TOLERANCE:
                 raise BrokenRig(f"{name}: the weights of a vertex add up to 1 only within {off:.2g}")
@@ -115,7 +119,7 @@ def _check_skins(document: Document, arrays: Arrays, name: str) -> tuple[int, in
             most = max(most, int((weights > 0).sum(axis=1).max()))
     if vertices == 0:
         raise BrokenRig(f"{name}: no mesh uses the skin")
-    return vertices, most
+    return vertices, len(moving), most
 
 
 def _bare_bones(document: Document) -> list[int]:

@@ -22,7 +22,7 @@ from ..engine import events
 from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
 from ..engine.history import read_stored_result
-from ..leadership.lease import Lead
+from ..leadership.lease_events import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
 from .effect_runner import EffectRunner, Links

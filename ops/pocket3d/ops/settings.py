@@ -83,7 +83,10 @@ def _value(kind: type[Any], name: str, text: str, source: str) -> Any:
     try:
         return msgspec.convert(candidate, wanted, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{source}={text!r}: {error}") from error
+        raise SettingsError(f"{source}={text[:200]!r}: {error}") from error
+    except UnicodeEncodeError as error:
+        # Bytes of the command line that are no UTF-8.
+        raise SettingsError(f"{source}={text[:200]!r} is no text in UTF-8") from error
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:

@@ -104,7 +104,8 @@ class World:
     def _spoil(self, body: Any) -> None:
         for key in list(body) if isinstance(body, dict) else range(len(body)):
             if self.dice.random() < self.spoil and key not in ("agent_id", "type"):
-                body[key] = values.anything(self.dice, 2)
+                number = isinstance(body[key], (int, float)) and self.dice.random() < 0.8
+                body[key] = values.number(self.dice) if number else values.anything(self.dice, 2)
             elif isinstance(body[key], (dict, list)):
                 self._spoil(body[key])
 

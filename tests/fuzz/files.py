@@ -16,6 +16,7 @@ from . import values
 
 _WORDS = (
     b"usemtl a\n",
+    b"9" * 5000 + b" 0 1 2\n",
     b"mtllib x.mtl\n",
     b"f -1 -2 -3\n",
     b"f 1/2/3 4//5 6\n",

@@ -46,7 +46,7 @@ _PATTERNS = (
 _YAML = (
     "2026-02-30", "!!int x", "!!bool x", "!!binary é", "!!set x", "&a [*a]", "*a", "{<<: *a}", "~", ".nan", "0x", "1_0",
     '"\\0"', '"\\ud800"', "!!python/name:os.system", "[[[", "{a: b", "- ", "'", "|", "? [a]", "~nobody/x", "A=B",
-    "99999999999999999999", "m.C", "[cuda]", "true",
+    "99999999999999999999", "m.C", "[cuda]", "true", '{NAME: "a\\0b"}', "{A=B: x}", '["a\\0b"]', '{NAME: "\\ud800"}',
 )  # fmt: skip
 _MODELS = """adapters:
   a: &a
@@ -107,6 +107,8 @@ def schema(dice: random.Random, depth: int = 3) -> Any:
 def parameters(dice: random.Random) -> None:
     """An adapter's schema judges inputs, or is refused as a `ValueError`; nothing takes long."""
     declared = schema(dice)
+    if dice.random() < 0.2:
+        declared = {"properties": {"a": {"pattern": dice.choice(_PATTERNS)}, "b": declared}}
     check = refused(partial(ParameterCheck, declared if isinstance(declared, dict) else {"a": declared}), ValueError)
     if check is not None:
         for value in (values.anything(dice), "a" * 5000 + "b", {"a": "a" * 40 + "b"}):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import nkeys
 import pytest
 
 from pocket3d.bus.connect import ConnectError, ConnectOptions, resolve
@@ -168,3 +169,29 @@ def test_a_mistake_in_a_context_is_a_sentence(environ: dict[str, str], body: str
     with pytest.raises(ConnectError, match=words) as raised:
         resolve(context="odd", environ=environ).client_settings()
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"SUAGARBAGE", b"\xff\xfe"])
+@pytest.mark.parametrize("option", ["creds", "nkey"])
+def test_a_file_without_credentials_is_told(tmp_path: Path, option: str, content: bytes) -> None:
+    file = tmp_path / "a.creds"
+    head, between = b"-----BEGIN NATS USER JWT-----\nx.y.z\n------END NATS USER JWT------\n", b"USER NKEY SEED-----\n"
+    whole = head + b"-----BEGIN " + between + content + b"\n------END " + between
+    for data in (content, whole):
+        file.write_bytes(data)
+        given: dict[str, Any] = {option: file}
+        with pytest.raises(ConnectError, match="holds no credentials") as raised:
+            ConnectOptions(**given).client_settings()
+        assert "GARBAGE" not in str(raised.value)
+
+
+def test_files_with_credentials_are_taken(tmp_path: Path) -> None:
+    seed = nkeys.encode_seed(bytes(range(32)), nkeys.PREFIX_BYTE_USER)
+    nkey, creds = tmp_path / "u.nk", tmp_path / "u.creds"
+    nkey.write_bytes(seed + b"\n")
+    creds.write_bytes(
+        b"-----BEGIN NATS USER JWT-----\nx.y.z\n------END NATS USER JWT------\n\n*** IMPORTANT ***\n\n"
+        b"-----BEGIN USER NKEY SEED-----\n" + seed + b"\n------END USER NKEY SEED------\n\n*****\n"
+    )
+    assert ConnectOptions(nkey=nkey).client_settings()["nkeys_seed"] == str(nkey)
+    assert ConnectOptions(creds=creds).client_settings()["user_credentials"] == str(creds)

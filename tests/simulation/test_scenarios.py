@@ -11,6 +11,7 @@ from pocket3d.bus.port import ConsumerName, Msg, NoResponders, Stored
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import AwardJobs, LeaderRecord
 from pocket3d.contracts.lifecycle import PRIORITIES
+from pocket3d.contracts.messages import Advert, Status
 from pocket3d.coordinator.engine.history import BATCH_HEADER
 from pocket3d.gpu_agents.engine import commands
 from pocket3d.ops.simulation.bus import SimulatedBus
@@ -254,3 +255,51 @@ def test_a_leader_on_the_cut_off_side_of_a_cluster(monkeypatch: pytest.MonkeyPat
                 told.append((written, int(event.headers[BATCH_HEADER].split("-")[-2])))
         assert told
         assert all(fence == epoch for fence, epoch in told), "an event of an older epoch was stored"
+
+
+@pytest.mark.parametrize("agents", [1, 3])
+def test_an_agent_whose_way_to_the_stores_is_cut_off_gets_no_job_until_it_is_back(agents: int) -> None:
+    worlds: list[World] = []
+
+    def prepare(world: World) -> None:
+        world.agents[0].host.deny_store(12.0)
+        worlds.append(world)
+
+    for seed in range(3):
+        outcome = fine(run_seed(seed, msgspec.structs.replace(PLAIN, agents=agents), prepare))
+        assert outcome.results == {"succeeded": 40}
+        world = worlds[-1]
+        assert set(world.attempts.values()) == {1}, "no job was run in vain"
+        stream = world.server.stream(world.subjects.events_stream)
+        started = [each for each in stream.messages.values() if each.subject.endswith(".started")]
+        there = [e.time - WALL_AT_START for e in started if decode(Status, e.data).agent_id == "agent0"]
+        assert min(there, default=60.0) > 12.0
+        assert bool(there) or agents > 1
+
+
+def test_runs_that_adverts_have_no_room_for_are_not_lost() -> None:
+    """Files take as long as jobs, one goes at a time, and adverts list no run that waits for it."""
+    agent = msgspec.structs.replace(PLAIN.agent, max_uploads=1, backlog_factor=20, finished_in_adverts=0)
+    unlisted: list[int] = []
+
+    def prepare(world: World) -> None:
+        request = {"inputs": {"behave": "ok", "seconds": 0.2, "files": True}}
+        world.workload = Workload(
+            [
+                Publication(1.0, f"job{n}", "normal", "echo", encode({**request, "job_id": f"job{n}"}))
+                for n in range(40)
+            ],
+            [],
+        )
+
+        def witness(subject: str, data: bytes) -> None:
+            if subject.endswith(".advert"):
+                unlisted.append(decode(Advert, data).unlisted)
+
+        world.network.witness = witness
+
+    for seed in range(3):
+        outcome = fine(run_seed(seed, msgspec.structs.replace(PLAIN, agent=agent), prepare))
+        assert outcome.results == {"succeeded": 40}
+        assert set(outcome.attempts.values()) == {1}
+    assert max(unlisted) >= 2

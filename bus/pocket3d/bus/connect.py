@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import nkeys
+
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _USERINFO = re.compile(r"//.*@")
@@ -42,6 +44,13 @@ _CONTEXT = {
     "tls_first": "tls_first",
     "inbox_prefix": "inbox_prefix",
 }
+#: What files of credentials hold.
+_SEED = re.compile(rb"\s*(?P<seed>S[A-Z2-7]+)\s*")
+_CREDS = re.compile(
+    rb".*-----BEGIN NATS USER JWT-----\s+\S+\s+-+END NATS USER JWT-+.*"
+    rb"-----BEGIN USER NKEY SEED-----\s+(?P<seed>S[A-Z2-7]+)\s+-+END USER NKEY SEED-+.*",
+    re.DOTALL,
+)
 _PATHS = frozenset({"creds", "nkey", "tls_cert", "tls_key", "tls_ca"})
 
 
@@ -120,11 +129,11 @@ class ConnectOptions:
         """Keyword arguments for the NATS client. Nothing is buffered while disconnected (`pending_size` -1).
 
         Raises:
-            ConnectError: a file cannot be read.
+            ConnectError: a file cannot be read, or holds no credentials.
         """
-        for path in (self.creds, self.nkey):
-            if path is not None and not path.is_file():
-                raise ConnectError(f"{path}: no such file; it should hold the credentials for {self.public_servers}")
+        for path, form in ((self.creds, _CREDS), (self.nkey, _SEED)):
+            if path is not None:
+                self._check_credentials(path, form)
         settings: dict[str, Any] = {
             "servers": list(self.servers),
             "name": self.name,
@@ -147,6 +156,22 @@ class ConnectOptions:
             if getattr(self, key) is not None:
                 settings[key] = getattr(self, key)
         return settings
+
+    def _check_credentials(self, path: Path, form: re.Pattern[bytes]) -> None:
+        if not path.is_file():
+            raise ConnectError(f"{path}: no such file; it should hold the credentials for {self.public_servers}")
+        try:
+            found = form.fullmatch(path.read_bytes())
+            if found is not None:
+                nkeys.from_seed(bytearray(found["seed"])).wipe()
+                return
+        except OSError as error:
+            raise ConnectError(f"{path} cannot be read: {error.strerror or error}") from error
+        except (nkeys.NkeysError, ValueError, TypeError):
+            # Told without the error's text, which may show the seed.
+            pass
+        what = "a user's JWT and seed, as `nsc generate creds` writes them" if form is _CREDS else "the seed of a user"
+        raise ConnectError(f"{path} holds no credentials: want {what}")
 
 
 def resolve(

@@ -128,6 +128,15 @@ class Subjects:
         """All results."""
         return f"{self.namespace}.results.*.*"
 
+    # p3d.propose.<feature>.<job_id>
+    def proposal(self, feature: str, job_id: str) -> str:
+        """Where a result is proposed: what the server stores of it stands under `result`."""
+        return f"{self.namespace}.propose.{feature}.{job_id}"
+
+    def all_proposals(self) -> str:
+        """All proposals; what the results stream takes."""
+        return f"{self.namespace}.propose.*.*"
+
     # p3d.dead.<feature>.<job_id>
     def dead(self, feature: str, job_id: str) -> str:
         """Where a job goes that will not be tried again."""

@@ -211,5 +211,9 @@ async def _fleet(bus: JetStreamBus, question: Question) -> list[Finding]:
     for agent in agents:
         available = [offer for offer in agent.adapters or [] if offer.available]
         text = f"{len(agent.devices)} devices, {len(available)} adapters available, {len(agent.running)} jobs running"
-        found.append(Finding("ok", f"agent {agent.agent_id}", text))
+        name = f"agent {agent.agent_id}"
+        if agent.reason is not None:
+            found.append(Finding("note", name, f"takes no jobs: {agent.reason}", "jobs go to other agents"))
+        else:
+            found.append(Finding("ok", name, text))
     return found

@@ -41,8 +41,8 @@ def until_look(rig: AgentRig) -> float:
     if storage.checking and storage.check_at is not None:
         rig.tell(events.StorageChecked())
     while not storage.checking:
-        assert rig.now.mono - since < 400
-        rig.pass_time(0.25)
+        assert rig.now.mono - since < 700
+        rig.pass_time(1.0, 1.0)
     return rig.now.mono - since
 
 
@@ -137,7 +137,7 @@ def test_an_operator_does_not_undrain_what_cannot_store() -> None:
 
 @pytest.mark.parametrize("stage", ["upload", "result"])
 def test_what_the_server_forbids_fails_the_attempt_at_once_with_the_reason_and_the_agent_drains(stage: str) -> None:
-    rig = AgentRig()
+    rig = AgentRig(idle_timeout_s=1e6)
     token = finish(rig)
     why = "this user may not publish to '$O.P3D_OUTPUTS.C.x'"
     if stage == "upload":
@@ -162,7 +162,7 @@ def test_what_the_server_forbids_fails_the_attempt_at_once_with_the_reason_and_t
             rig.tell(events.ResultUnknown(token, why, refused=True))
         else:
             rig.tell(events.UploadFailed(token, why, refused=True))
-    assert pauses == sorted(pauses) and pauses[-1] >= 3.5, "what looks well and is not costs jobs attempts"
+    assert pauses == sorted(pauses) and pauses[-1] >= 200, "what looks well and is not costs jobs attempts"
 
 
 def test_files_that_cannot_be_stored_in_time_fail_with_the_last_reason() -> None:

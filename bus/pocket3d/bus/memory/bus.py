@@ -235,6 +235,10 @@ class MemoryBus(KvOnStreams):
         """As `Bus.stream_created`."""
         return await self._ask(lambda: self.server.stream(stream).created)
 
+    async def stream_takes(self, stream: str) -> list[str]:
+        """As `Bus.stream_takes`."""
+        return await self._ask(lambda: list(self.server.stream(stream).config.get("subjects", ())))
+
     async def pages(self, stream: str, subject: str, *, start: int, limit: int) -> list[Stored]:
         """As `Bus.pages`."""
         return await self._ask(lambda: self.server.stream(stream).from_seq(subject, start, limit))

@@ -17,6 +17,8 @@ from .lifecycle import ACTIVE, LOADED, ON_DEVICE, RunState, Step, WorkerState, c
 
 #: Steps that are kept.
 _HISTORY = 24
+#: Seconds until the way to the stores is looked at again after a refusal.
+FIRST_AFTER_REFUSAL_S = 60.0
 
 
 class StopReason(NamedTuple):
@@ -224,7 +226,7 @@ class StorageState:
     problem: str | None = None
     #: Pauses before the next looks: after one that failed, and after a refusal of what a run has made.
     pause_s: float = 0.5
-    refusal_pause_s: float = 0.5
+    refusal_pause_s: float = FIRST_AFTER_REFUSAL_S
     #: Since when storing fails, with nothing stored in between, and why it failed last.
     failing_since: float | None = None
     failure: str = ""

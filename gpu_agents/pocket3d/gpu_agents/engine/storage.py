@@ -10,17 +10,17 @@ from pocket3d.contracts.failures import FailureCode
 from .effects import CheckStorage, LogLine
 from .events import StorageChecked
 from .lifecycle import BEFORE_RUN
-from .records import StopReason
+from .records import FIRST_AFTER_REFUSAL_S, StopReason
 from .runs import stop_run
 from .state import Core
 
 #: Failures are told when nothing was stored for so long, seconds: one lost answer is no news.
 _PATIENCE_S = 5.0
-#: Pause before the way is looked at again, seconds: the first, and the longest after a look and after a refusal. What
-#: is refused although it looked well would cost jobs an attempt each time.
+#: Pause before the way is looked at again, seconds, doubled up to the longest.
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
-_LONGEST_AFTER_REFUSAL_S = 300.0
+#: The same after a refusal: what looks well and is refused all the same costs a job an attempt each time.
+_LONGEST_AFTER_REFUSAL_S = 600.0
 # ---------------------------------------------------------------- looking
 
 
@@ -120,4 +120,4 @@ def something_stored(core: Core, *, result: bool = False) -> None:
     storage.failing_since = None
     storage.failure = ""
     if result:
-        storage.refusal_pause_s = _FIRST_PAUSE_S
+        storage.refusal_pause_s = FIRST_AFTER_REFUSAL_S

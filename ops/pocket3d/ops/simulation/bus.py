@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.subscription import MemorySubscription
@@ -52,6 +52,8 @@ class SimulatedBus(MemoryBus):
 
     async def _ask(self, operation: Callable[[], T], *, timeout: float = 5.0, write: Append | None = None) -> T:
         network = self.link.network
+        if not self.link.stores:
+            operation = _no_store
         if write is None:
             return await self.link.ask(operation, timeout)
         self._may_send(write.data, write.headers)
@@ -163,6 +165,10 @@ class SimulatedBus(MemoryBus):
         """As `Bus.get_object`."""
         await asyncio.sleep(self.link.network.rng.uniform(0.0, _TRANSFER_S))
         return await super().get_object(bucket, name, target)
+
+
+def _no_store() -> NoReturn:
+    raise NoResponders("nobody listens on $JS.API")
 
 
 class _Subscription(MemorySubscription):

@@ -136,6 +136,7 @@ class Host:
         self.name = name
         self.link: Link | None = None
         self._cut_until = 0.0
+        self._no_store_until = 0.0
         #: What is sent during the present cut is lost; otherwise it only comes late.
         self._lossy = False
 
@@ -143,6 +144,15 @@ class Host:
     def reachable(self) -> bool:
         """True while packets get through."""
         return self.network.loop.time() >= self._cut_until
+
+    @property
+    def stores(self) -> bool:
+        """False while only core messages pass, and JetStream does not: at a leaf node, or with too few permissions."""
+        return self.network.loop.time() >= self._no_store_until
+
+    def deny_store(self, seconds: float) -> None:
+        """Nothing of JetStream passes for so long."""
+        self._no_store_until = self.network.loop.time() + seconds
 
     def cut(self, seconds: float) -> None:
         """No packet gets through for so long."""
@@ -185,6 +195,11 @@ class Link:
     def open(self) -> bool:
         """True while the server would send to it."""
         return self._open and self.life.alive
+
+    @property
+    def stores(self) -> bool:
+        """True while JetStream answers over it."""
+        return self._host.stores
 
     # -- the connection
 

@@ -39,6 +39,8 @@ class World(Surroundings):
             for n, owned in enumerate(devices or fleet(self.rng, shape.agents, twins=shape.twins))
         ]
         self.people = People(self, "people")
+        if shape.leaf:
+            self.agents[0].host.deny_store(shape.faults.until_s)
 
     async def begin(self) -> None:
         """Start everybody within a moment."""

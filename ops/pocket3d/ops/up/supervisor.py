@@ -88,11 +88,12 @@ class Supervisor:
         Raises:
             ServerError: PortTaken, StoreInUse, ServerNotFound; the message says what to do.
         """
-        await asyncio.to_thread(self.plan.store.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(self.plan.store.mkdir, parents=True, exist_ok=True, mode=0o700)
         await self._server.start()
         try:
             if self.plan.log_file is not None:
-                self._output = os.open(self.plan.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+                self._output = os.open(self.plan.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                os.fchmod(self._output, 0o600)
             output = self._output if self._output >= 0 else sys.stderr.fileno()
             self._children = {
                 part: Child(part, arguments, self._environ(), output) for part, arguments in self._commands().items()

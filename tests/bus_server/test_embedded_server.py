@@ -50,6 +50,26 @@ def test_config_pins_what_nats_py_needs(tmp_path: Path) -> None:
     assert "# websocket { " in text
 
 
+async def test_nobody_else_may_read_the_store_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store, open_to_all = tmp_path / "store", tmp_path / "former"
+        open_to_all.mkdir(mode=0o755)
+        for name in ("nats-server.conf", "nats-server.stderr", "nats-server.log"):
+            (open_to_all / name).write_text("of a former version")
+        for folder in (store, open_to_all):
+            async with EmbeddedServer(folder) as server:
+                client = await nats.connect(server.url)
+                await client.jetstream().add_stream(name="S", subjects=["s"])
+                await client.jetstream().publish("s", b"a stranger's photograph")
+                await client.close()
+            modes = {each.relative_to(folder): each.stat().st_mode & 0o077 for each in folder.iterdir()}
+            assert modes and not any(modes.values()), modes
+        assert store.stat().st_mode & 0o077 == 0
+    finally:
+        os.umask(before)
+
+
 async def test_takes_connections_when_started_and_leaves_nothing(tmp_path: Path) -> None:
     async with EmbeddedServer(tmp_path / "store", sync_interval="always", websocket_port=0) as server:
         assert server.pid is not None

@@ -184,7 +184,7 @@ async def test_an_agent_whose_server_is_gone_leaves_soon_and_says_what_it_waited
     await fleet.until_led(agents=1, timeout=60)
     await fleet.submit("echo", {"job_id": "made", "inputs": {"sleep_s": 2}})
     await until(fleet.running_pids, 30, "it runs")
-    await fleet.server.kill()
+    await fleet.server.stop()
     await until(lambda: not fleet.running_pids(), 30, "it has run")
     began = time.monotonic()
     assert await agent.terminate(60) == 0

@@ -87,6 +87,7 @@ class AgentDouble:
         self.draining = False
         self.reason: str | None = None
         self.unlisted = 0
+        self.proposes = True
 
     def count(self) -> int:
         self.seq += 1
@@ -108,6 +109,7 @@ class AgentDouble:
             running=list(self.running),
             outcomes=list(self.outcomes),
             adapters=list(self.adapters) if full and self.adapters is not None else None,
+            proposes=self.proposes,
         )
 
     def runs(self, item: effects.AwardItem, *, on_device: bool = True) -> RunningJob:

@@ -277,6 +277,9 @@ class LeaderRecord(Message, frozen=True, kw_only=True):
     host: str = ""
     pid: ProcessId = 0
     at: str = ""
+    #: It answers on `p3d.coordinators.<coordinator_id>.ping` while it is connected: where the server says twice in a
+    #: row that nobody listens there, a standby does not wait for the lease to end.
+    answers_pings: bool = False
 
 
 class AgentRecord(Message, frozen=True, kw_only=True):

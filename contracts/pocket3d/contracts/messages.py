@@ -219,6 +219,8 @@ class Advert(Message, frozen=True, kw_only=True):
     adapters: list[AdapterOffer] | None = None
     #: Feature -> adapter ids, best first: the order of equals.
     preferred_adapters: dict[str, list[str]] | None = None
+    #: It proposes its results where the stream takes proposals. An agent of a version before that cannot store there.
+    proposes: bool = False
 
 
 class DeadLetter(Message, frozen=True, kw_only=True):

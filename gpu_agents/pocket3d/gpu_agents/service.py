@@ -150,7 +150,12 @@ class AgentService:
         folders = JobFolders(self.folder.path / "jobs")
         await folders.refill()
         files = JobFiles(
-            self._bus, folders, self._subjects.inputs_bucket, bucket, self._settings.max_input_mb * 1024 * 1024
+            self._bus,
+            folders,
+            self._subjects.inputs_bucket,
+            bucket,
+            max_input_bytes=self._settings.max_input_mb * 1024 * 1024,
+            max_output_bytes=self._settings.max_output_mb * 1024 * 1024,
         )
         devices = {device.id: device for device in self._devices}
         workers = WorkerGateway(self._host, devices, self._declared, self.folder, self._emit)
@@ -170,7 +175,7 @@ class AgentService:
         tasks.spawn(runner.send_all())
         tasks.spawn(folders.tidy())
         tasks.spawn(self._decide(runner))
-        tasks.spawn(self._start())
+        tasks.spawn(self._start(runner))
         endings = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._left.wait())]
         try:
             either: set[asyncio.Future[Any]] = {*endings, tasks.failed}
@@ -195,11 +200,12 @@ class AgentService:
         self._events.append(event)
         self._awake.set()
 
-    async def _start(self) -> None:
+    async def _start(self, runner: EffectRunner) -> None:
         described = await self._describe(list(self._declared.values()))
         self._know(described, self._preferred)
         await self._listen()
         self._bus.on_connection(self._on_connection)
+        self._bus.on_connection(lambda up: runner.proposals.look_again())
         if self._bus.connected:
             self._emit(events.Connected(self._bus.max_payload))
         self._ready.set()

@@ -14,6 +14,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     outputs_bucket: str | None = None
     #: Larger input files are refused.
     max_input_mb: int = 2048
+    #: A job whose output files are larger, each or all together, fails as `invalid_output`.
+    max_output_mb: int = 2048
     #: Period of the engine's tick; one that comes after twice this is late and expires nothing.
     tick_s: float = 1.0
     #: Period of the adverts (they are the lease), the least time between two, and how often the adapters are in them.

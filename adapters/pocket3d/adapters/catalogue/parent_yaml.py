@@ -110,7 +110,11 @@ class _Converter:
             self._notes.append(f"{model_id}: model_path {given!r} was not taken over, that is the code of version 2.0")
             return {}
         argument = _ROOTS.get(ours.partition("-")[0]) if "thirdparty" in Path(given).parts else None
-        path = Path(given).expanduser()
+        try:
+            path = Path(given).expanduser()
+        except RuntimeError:
+            self._notes.append(f"{model_id}: model_path {given!r} was not taken over, there is no such user")
+            return {}
         if self._root is not None:
             path = self._root.absolute() / path
         self._relative |= not path.is_absolute()

@@ -72,13 +72,14 @@ def find_server() -> Path:
 
 
 def lock_store(store: Path) -> int:
-    """Create the store if need be and take its lock; the descriptor holds it until every copy is closed.
+    """Create the store if need be, for this user alone, and take its lock; the descriptor holds it until every copy is
+    closed.
 
     Raises:
         StoreInUse
     """
-    store.mkdir(parents=True, exist_ok=True)
-    lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     if fcntl is not None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,6 +94,15 @@ def note_holder(lock: int, pid: int) -> None:
     """Write who holds the lock, for the message of whoever comes second."""
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{pid}\n".encode(), 0)
+
+
+def write_private(path: Path, text: str = "") -> None:
+    """Write a file that this user alone may read, also where one of that name was open to others."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        path.chmod(0o600)
+        file.truncate()
+        file.write(text)
 
 
 def can_bind(host: str, port: int) -> bool:

@@ -152,6 +152,8 @@ class Fleet:
         self.benches = Benches(settings)
         self.version = 0
         self.composition = 0
+        #: Results are taken from agents only that propose them.
+        self.proposals_wanted = False
         self._checks = CheckCache()
         #: Feature -> adapter -> the checks that its agents declare; made when first asked for, None when out of date.
         self._checks_of: dict[str, dict[str, tuple[ParameterCheck | None, ...]]] | None = None
@@ -228,6 +230,14 @@ class Fleet:
         view.version += 1
         self.version += 1
 
+    def want_proposals(self) -> None:
+        """Take no agent that cannot propose its results."""
+        if not self.proposals_wanted:
+            self.proposals_wanted = True
+            self.composition += 1
+            for view in self.agents.values():
+                self.touch(view)
+
     def lose(self, agent_id: str) -> AgentView | None:
         """Remove an agent; returns its last view, or None."""
         view = self.agents.pop(agent_id, None)
@@ -285,6 +295,9 @@ class Fleet:
         agent_id = view.agent_id
         if view.advert.draining:
             return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message=view.advert.reason)]
+        if self.proposals_wanted and not view.advert.proposes:
+            advice = "its version cannot store results on this server: upgrade it"
+            return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message=advice)]
         offers = list(view.serving(key))
         if not offers:
             unfit = [a for a in key.unfit if a in view.adapters and view.adapters[a].feature == key.canonical]

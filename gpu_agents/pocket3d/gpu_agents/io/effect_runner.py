@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from pocket3d.bus.port import Bus, BusError, Conflict, Expect, Msg, ServiceError, TooLarge
+from pocket3d.bus.port import Bus, BusError, Conflict, Msg, ServiceError, TooLarge
+from pocket3d.bus.proposals import Proposals
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode, encode
@@ -60,6 +61,9 @@ class EffectRunner:
     #: Core messages, in the order in which the engine wanted them.
     _outbox: deque[Coroutine[Any, Any, None]] = field(default_factory=deque)
     _to_send: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.proposals = Proposals(self.bus, self.subjects)
 
     async def send_all(self) -> None:
         """Send core messages one after the other. Runs for ever."""
@@ -177,12 +181,7 @@ class EffectRunner:
     async def _store_result(self, effect: effects.StoreResult) -> None:
         result = effect.result
         try:
-            await self.bus.append(
-                self.subjects.result(result.feature, result.job_id),
-                effect.body,
-                expect=Expect(0, self.subjects.result_of(result.job_id)),
-                timeout=_STORE_TIMEOUT_S,
-            )
+            await self.proposals.store(result.feature, result.job_id, effect.body, timeout=_STORE_TIMEOUT_S)
         except Conflict:
             self.emit(events.ResultConflict(effect.token))
         except TooLarge as error:

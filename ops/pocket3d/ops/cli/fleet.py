@@ -99,4 +99,6 @@ def _name(adapter: FeatureAdapter) -> str:
 def _parameters(adapter: FeatureAdapter) -> str:
     if adapter.parameters is None:
         return "any"
-    return " ".join(adapter.parameters.get("properties", {}))
+    # Whatever an agent calls a schema.
+    named = adapter.parameters.get("properties")
+    return " ".join(named) if isinstance(named, dict) else ""

@@ -35,12 +35,7 @@ _TRANSFER_S = 1.2
 
 
 class SimulatedBus(MemoryBus):
-    """One connection of one life of a process.
-
-    Args:
-        link: what lies between it and the server.
-        pulls: the server's account of who wants messages of which consumer.
-    """
+    """One connection of one life of a process."""
 
     def __init__(self, link: Link, pulls: Pulls) -> None:
         super().__init__(link.network.server)

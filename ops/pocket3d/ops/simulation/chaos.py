@@ -31,11 +31,7 @@ _STRAGGLERS_S = 12.0
 
 
 class Chaos:
-    """Faults of a world, drawn from its chance.
-
-    Args:
-        world: on whom they are inflicted.
-    """
+    """Faults of a world, drawn from its chance."""
 
     def __init__(self, world: World) -> None:
         self.world = world

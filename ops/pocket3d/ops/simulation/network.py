@@ -47,13 +47,7 @@ class ServerClock:
 
 
 class Network:
-    """All links, with the server in the middle.
-
-    Args:
-        loop: virtual time.
-        rng: chance.
-        faults: what goes wrong until when.
-    """
+    """All links, with the server in the middle."""
 
     def __init__(self, loop: VirtualLoop, rng: random.Random, faults: FaultProfile) -> None:
         self.loop = loop
@@ -179,12 +173,7 @@ class Host:
 
 
 class Link:
-    """The connection of one life of a process.
-
-    Args:
-        host: where it runs.
-        life: whose it is.
-    """
+    """The connection of one life of a process."""
 
     def __init__(self, host: Host, life: Life) -> None:
         self.network = host.network
@@ -286,11 +275,8 @@ class Link:
     async def ask(self, operation: Callable[[], T], timeout: float, *, sure: bool = False, extra_s: float = 0.0) -> T:
         """Have the server do something and wait for its answer.
 
-        Args:
-            operation: done on the server; what it returns or raises is the answer.
-            timeout: seconds.
-            sure: neither it nor its answer is lost but with the connection.
-            extra_s: it is carried out so much later.
+        What `operation` returns or raises on the server is the answer. With `sure` neither it nor its answer is lost
+        but with the connection; it is carried out `extra_s` seconds later.
 
         Raises:
             Disconnected, OutcomeUnknown, and what the operation raises.

@@ -53,6 +53,8 @@ def violations(world: World) -> list[str]:
     found += _stories(world, results)
     found += _hearsay(world, results)
     found += _black_hole(world)
+    if world.listener.heard != [(each.subject, each.data) for each in _stored(world, world.subjects.results_stream)]:
+        found.append("a core subscriber heard other results than those that are stored, each once")
     dead = {world.subjects.parse_story(each.subject).job_id for each in _stored(world, world.subjects.dead_stream)}
     artifacts = world.server.bucket(world.subjects.outputs_bucket)
     for job_id, of_job in results.items():

@@ -52,10 +52,13 @@ class Disconnected(Event, frozen=True):
 
 
 class StorageChecked(Event, frozen=True):
-    """Answer to `CheckStorage`. `interrupted`: the connection broke, nothing is known."""
+    """Answer to `CheckStorage`. `refused`: the server does not let this agent do it. `interrupted`: the connection
+    broke, nothing is known.
+    """
 
     #: Why results or outputs cannot be stored by this agent, and what to do; None if they can.
     problem: str | None = None
+    refused: bool = False
     interrupted: bool = False
 
 

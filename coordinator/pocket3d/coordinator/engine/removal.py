@@ -96,13 +96,16 @@ def _end_if_waiting(core: Core, record: JobRecord, now: Now) -> None:
 def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
     """The job is the message that was published again, with the attempts that it had."""
     if record.state is not JobState.QUEUED or record.ending is not None:
+        core.remove(record)
         record.seq = job.seq
         record.job_class = core.intern(record.job_class._replace(priority=job.priority))
+        core.add(record)
         if record.retry is not None:
             record.retry.removed = False
         core.index.file(record)
         return
     core.leave_queue(record)
+    core.remove(record)
     fresh = take_in(core, job, now)
     fresh.attempt_no, fresh.not_before = record.attempt_no, record.not_before
     if record.retry is not None:

@@ -18,7 +18,7 @@ from ..leadership.leader_record import (
     LeaderRecordWritten,
     WriteLeaderRecord,
 )
-from ..leadership.lease import LeaseRead
+from ..leadership.lease_events import LeaseRead
 
 log = structlog.get_logger(__name__)
 

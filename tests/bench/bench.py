@@ -29,10 +29,11 @@ sys.path[:0] = [str(ROOT / c) for c in ("contracts", "bus", "gpu_agents", "adapt
 from support.fleet_processes import FleetProcesses, Part, until
 
 if TYPE_CHECKING:
-    from bench import plain_pipeline
+    from bench import plain_pipeline, scale
 else:
     sys.path.insert(0, str(HERE))
     import plain_pipeline
+    import scale
 
 WINDOW = 256
 
@@ -233,19 +234,26 @@ async def backlog(folder: Path, jobs: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="of the pipelines; 0 to skip")
     parser.add_argument("--idle", type=float, default=20, help="seconds to watch an idle system; 0 to skip")
     parser.add_argument("--backlog", type=int, default=100_000, help="queued jobs; 0 to skip")
+    parser.add_argument("--scale", default="1000,10000,100000,200000", help="queued jobs of each row; empty to skip")
+    parser.add_argument("--scale-seconds", type=float, default=15, help="for how long each row counts results")
     arguments = parser.parse_args()
 
     def fresh() -> Path:
         return Path(tempfile.mkdtemp(prefix="pocket3d-bench-"))
 
-    asyncio.run(pipelines(fresh(), arguments.jobs, arguments.rounds))
+    if arguments.rounds:
+        asyncio.run(pipelines(fresh(), arguments.jobs, arguments.rounds))
     if arguments.idle:
         asyncio.run(idle(fresh(), arguments.idle))
     if arguments.backlog:
         asyncio.run(backlog(fresh(), arguments.backlog))
+    rows: list[scale.Row] = []
+    for queued in filter(None, arguments.scale.split(",")):
+        rows.append(asyncio.run(scale.measure(fresh(), int(queued), arguments.scale_seconds)))
+        print(scale.table(rows), flush=True)
 
 
 if __name__ == "__main__":

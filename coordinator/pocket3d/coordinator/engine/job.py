@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.failures import FAILURES, FailureCode
 from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusWord
@@ -166,6 +167,7 @@ class JobRecord:
     __slots__ = (
         "attempt",
         "attempt_no",
+        "end",
         "ending",
         "history",
         "job_class",
@@ -210,6 +212,8 @@ class JobRecord:
         self.ending: tuple[ResultWord, JobError] | None = None
         #: Its last event, waiting for its dead letter.
         self.last_status: Status | None = None
+        #: Its last event, from the moment that its result is known.
+        self.end: Status | None = None
         self.result_seq: int | None = None
         self.history: list[str] | None = None
         #: Called after each move with the record and its former state.
@@ -273,6 +277,7 @@ class JobRecord:
             reason=reason,
             error=error,
             at=at,
+            submitted_at=rfc3339(self.submitted_at),
         )
 
 

@@ -13,9 +13,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import psutil
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from support.fleet_processes import FleetProcesses, Part, until
 
@@ -24,6 +22,12 @@ ASKED = 21
 #: The backlog takes this share of one device, the urgent adapter fits beside it.
 _CONFIG = {"vram_requirement": 16, "max_concurrent": 64}
 _ADAPTER = "pocket3d.adapters.echo.EchoAdapter"
+
+
+if TYPE_CHECKING:
+    from bench.processes import rss_mb, until_at_rest
+else:
+    from processes import rss_mb, until_at_rest
 
 
 class Row(NamedTuple):
@@ -64,6 +68,7 @@ class Backlog:
                 await self.publish(1)
 
         async def on_urgent(msg: Any) -> None:
+            assert msg.subject.endswith(".started") or b'"succeeded"' in msg.data, msg.data
             self.heard.setdefault(msg.subject, time.perf_counter())
 
         await self.fleet.nc.subscribe("p3d.results.echo.*", cb=on_result)
@@ -99,10 +104,6 @@ async def timed_ms(ask: Callable[[int], Awaitable[Any]]) -> float:
     return statistics.median(took)
 
 
-def rss_mb(part: Part) -> float:
-    return float(psutil.Process(part.pid).memory_info().rss) / 2**20
-
-
 async def measure(folder: Path, queued: int, seconds: float) -> Row:
     """One row: a fresh system with so many jobs queued.
 
@@ -128,7 +129,9 @@ async def measure(folder: Path, queued: int, seconds: float) -> Row:
 
         await until(known, 600, "all jobs queued")
         intake = queued / (time.perf_counter() - began)
-        rss = rss_mb(leader)
+        # The server fills the status bucket meanwhile.
+        await until_at_rest(300)
+        rss = rss_mb(leader.pid)
         list_ms = await timed_ms(lambda _: fleet.ask("list", timeout=60))
         filtered_ms = await timed_ms(lambda _: fleet.ask("list", {"status": "running"}, timeout=60))
         step = max(queued // ASKED, 1)
@@ -139,6 +142,7 @@ async def measure(folder: Path, queued: int, seconds: float) -> Row:
             "urgent": {"class": _ADAPTER, "config": _CONFIG, "feature": "urgent"},
         }
         agent = fleet.agent("bench", "cpu:4096", fleet.models("models", models), **quiet)
+        await fleet.until_led(agents=1, timeout=60)
         backlog.keep_up = True
         for number in range(3):
             await backlog.urgent(f"warm-{number}")

@@ -134,7 +134,7 @@ class CoordinatorEngine:
         """The latest moves of the job that an event is about; empty if it is about none."""
         job_id = getattr(event, "job_id", None)
         record = self.core.jobs.get(job_id) if isinstance(job_id, str) else None
-        return f"job {record.job_id}: {'; '.join(record.history or ['none'])}" if record is not None else ""
+        return f"job {record.job_id}: {'; '.join(record.history or ('none',))}" if record is not None else ""
 
     def check(self) -> None:
         """Verify what must hold between any two events; for tests and the simulation.

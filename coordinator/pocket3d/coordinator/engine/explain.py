@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from pocket3d.contracts.api import Explanation, FeatureAdapter, FeatureInfo
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.features import KNOWN_FEATURES, required_inputs
 from pocket3d.contracts.lifecycle import JobState
 
+from ..auction.queue import JobGroup
 from .job import JobRecord
 from .state import Core
+
+#: Jobs ahead are counted up to so many: a question must not hold up the others.
+_COUNTED = 5000
 
 
 def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
@@ -45,12 +51,7 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
         return Explanation(status="queued", summary=summary, reasons=reasons)
     if group is not None and group.plan is not None:
         return Explanation(status="queued", summary=group.plan, reasons=reasons)
-    ahead = 0
-    if group is not None:
-        for other in group:
-            if other is record:
-                break
-            ahead += 1
+    ahead = _ahead(group, record)
     if reasons:
         summary = f"waits for room; {ahead} like it are ahead"
     elif not core.may_award:
@@ -58,6 +59,14 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     else:
         summary = f"waits for its turn; {ahead} like it are ahead"
     return Explanation(status="queued", summary=summary, reasons=reasons)
+
+
+def _ahead(group: JobGroup | None, record: JobRecord) -> str:
+    """How many of its group come first."""
+    if group is None:
+        return "0"
+    places = (str(place) for place, other in enumerate(islice(group, _COUNTED)) if other is record)
+    return next(places, f"over {_COUNTED}")
 
 
 def features(core: Core) -> list[FeatureInfo]:

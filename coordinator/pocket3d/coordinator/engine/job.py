@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from pocket3d.contracts.clock import rfc3339
@@ -161,6 +162,16 @@ class Recovery:
         self.result_asked = False
 
 
+#: Moves until a job waits for the first time, at most.
+_BEGINNING = 2
+
+
+@lru_cache(maxsize=64)
+def _one_for_all(history: tuple[str, ...]) -> tuple[str, ...]:
+    """The one object for equal histories: it would be a quarter of what a waiting job takes."""
+    return history
+
+
 class JobRecord:
     """One unfinished job."""
 
@@ -215,7 +226,8 @@ class JobRecord:
         #: Its last event, from the moment that its result is known.
         self.end: Status | None = None
         self.result_seq: int | None = None
-        self.history: list[str] | None = None
+        #: Its latest moves, in words.
+        self.history: tuple[str, ...] = ()
         #: Called after each move with the record and its former state.
         self.on_move: Callable[[JobRecord, JobState], None] | None = None
 
@@ -225,12 +237,10 @@ class JobRecord:
         Raises:
             InvalidTransition: the table has no such move.
         """
-        history = self.history
-        if history is None:
-            history = self.history = []
-        check_transition(self.job_id, self.state, state, history)
-        history.append(f"{self.state.value} -> {state.value} ({why})")
-        del history[:-12]
+        check_transition(self.job_id, self.state, state, self.history)
+        history = (*self.history[-11:], f"{self.state.value} -> {state.value} ({why})")
+        waits = state is JobState.QUEUED and len(history) <= _BEGINNING
+        self.history = _one_for_all(history) if waits else history
         former, self.state = self.state, state
         if self.on_move is not None:
             self.on_move(self, former)

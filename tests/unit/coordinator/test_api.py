@@ -64,7 +64,7 @@ async def test_bytes_that_are_no_status_do_not_hide_the_others() -> None:
         await bus.append(SUBJECTS.event("echo", job_id, "queued"), data)
     desk = Desk()
     listed = decode(JobList, await asks(desk, "list", {}, bus))
-    assert [status.job_id for status in listed.jobs] == ["j1", "j3"]
+    assert [status.job_id for status in listed.jobs] == ["j3", "j1"]
     with pytest.raises(ServiceError, match="cannot be read") as caught:
         await asks(desk, "status", {"job_id": "j2"}, bus)
     assert caught.value.code == 500

@@ -276,11 +276,22 @@ class Client:
         status: str | None = None,
         feature: str | None = None,
         tenant: str | None = None,
+        since: str | None = None,
         limit: int = 100,
         after: str | None = None,
     ) -> JobList:
-        """One page of jobs; `after` is the `next` of the page before. Errors as `api`."""
-        request = ListRequest(status=status, feature=feature, tenant=tenant, limit=limit, after=after)
+        """One page of jobs, the newest first; `after` is the `next` of the page before. A page may hold less than
+        `limit`: the last one is that whose `next` is None. Errors as `api`.
+
+        Args:
+            status: a status word.
+            feature: as published.
+            tenant: as submitted.
+            since: submitted then or later, RFC 3339.
+            limit: 1 to 1000.
+            after: None for the first page.
+        """
+        request = ListRequest(status=status, feature=feature, tenant=tenant, since=since, limit=limit, after=after)
         return await self.api("list", request, JobList)
 
 

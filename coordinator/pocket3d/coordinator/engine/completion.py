@@ -152,7 +152,7 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     record.move(JobState.FINISHED, result.status)
     record.result_seq = seq
     core.decided(record)
-    status = _final_status(record, result, now)
+    status = record.end = _final_status(record, result, now)
     if result.status in _DEAD:
         core.do(
             PublishDead(record.job_id, record.job_class.feature, record.job_class.priority, record.seq, result.error)
@@ -197,6 +197,7 @@ def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
         reason=error.message if error else None,
         error=error,
         at=rfc3339(now.wall),
+        submitted_at=rfc3339(record.submitted_at),
     )
 
 

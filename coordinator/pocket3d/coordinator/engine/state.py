@@ -17,6 +17,7 @@ from .events import JobRead
 from .intake import Intake
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
+from .job_list import JobList
 
 #: Job classes held before those without a job are looked for.
 _CLASSES_KEPT = 1024
@@ -63,6 +64,7 @@ class Core:
         self.agents_to_hear: set[str] = set()
         self.last_tick: float | None = None
         self.intake = Intake(settings.index_cap)
+        self.job_list = JobList()
         self._on_move = self._moved
 
     # -- small things
@@ -110,6 +112,7 @@ class Core:
     def add(self, record: JobRecord) -> None:
         """Hold a job that was read."""
         self.jobs[record.job_id] = record
+        self.job_list.add(record)
         self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
         record.on_move = self._on_move
         self._read_on(record.job_class.priority)
@@ -117,6 +120,7 @@ class Core:
     def remove(self, record: JobRecord) -> None:
         """Forget a job."""
         del self.jobs[record.job_id]
+        self.job_list.remove(record)
         priority = record.job_class.priority
         if record.state is JobState.SUBMITTED:
             self.intake.known(priority)
@@ -124,6 +128,7 @@ class Core:
         self._read_on(priority)
 
     def _moved(self, record: JobRecord, former: JobState) -> None:
+        self.job_list.moved(record, former)
         if former is JobState.SUBMITTED:
             self.intake.known(record.job_class.priority)
             self._read_on(record.job_class.priority)

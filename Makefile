@@ -16,7 +16,7 @@ TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models fuzz mutants check docs simulate bench dev schema clean
+.PHONY: help demo test test-models fuzz mutants check docs simulate chaos bench dev schema clean
 
 help:  ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -59,6 +59,10 @@ FIRST ?= 0
 simulate:  ## whole systems in virtual time under random faults; SEEDS=10000 FIRST=0 says which seeds
 	@ops/install.sh $(VENV) all,dev
 	@$(BIN)/python -m pocket3d.ops.simulation --seeds $(SEEDS) --first $(FIRST) --processes $(TEST_PROCESSES)
+
+chaos:  ## kill everything for five minutes while jobs run, and count; CHAOS_ARGS="--servers 3" on a cluster
+	@ops/install.sh $(VENV) all,dev
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS_ARGS)
 
 bench:  ## jobs per second and latency, beside a plain JetStream pipeline
 	@ops/install.sh $(VENV) all,dev

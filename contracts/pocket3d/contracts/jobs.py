@@ -153,14 +153,10 @@ def _base36(number: int) -> str:
 
 
 def admit(feature: str, data: bytes, header_id: str | None, fallback_id: str) -> Admission:
-    """Judge a message on a job's subject.
+    """Judge a message on the subject of jobs for `feature`.
 
-    Args:
-        feature: last token of the subject.
-        data: the payload.
-        header_id: `Nats-Msg-Id`, if any.
-        fallback_id: what the job is called if it brings no valid id (see `generated_id`); others of its stream are no
-            valid ones.
+    `header_id` is its `Nats-Msg-Id`, `fallback_id` what the job is called if it brings no valid id (see
+    `generated_id`); others of its stream are no valid ones.
     """
 
     def refuse(job_id: str, code: FailureCode, field: str, message: str) -> Admission:

@@ -34,10 +34,7 @@ class ParameterProblem(NamedTuple):
 
 
 class ParameterCheck:
-    """A declared schema, ready to judge.
-
-    Args:
-        schema: JSON Schema of the inputs; nothing outside it is fetched.
+    """A declared JSON Schema of inputs, ready to judge; nothing outside it is fetched.
 
     Raises:
         ValueError: not a JSON Schema, one too large or too deep, or one that names properties by a pattern whose search

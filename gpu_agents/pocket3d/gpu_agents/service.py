@@ -37,6 +37,7 @@ from .io.effect_runner import EffectRunner
 from .io.job_files import JobFiles
 from .io.job_folders import JobFolders, WorkFolder
 from .io.step_log import log_moves
+from .io.storage_check import StorageCheck
 from .io.worker_gateway import WorkerGateway, WorkerProcesses
 from .settings import AgentSettings
 
@@ -165,6 +166,7 @@ class AgentService:
             files,
             workers,
             self._probe,
+            StorageCheck(self._bus, self._subjects.results_stream, bucket),
             tasks,
             self._emit,
             self._clock,
@@ -173,7 +175,7 @@ class AgentService:
         tasks.spawn(runner.send_all())
         tasks.spawn(folders.tidy())
         tasks.spawn(self._decide(runner))
-        tasks.spawn(self._start())
+        tasks.spawn(self._start(runner))
         endings = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._left.wait())]
         try:
             either: set[asyncio.Future[Any]] = {*endings, tasks.failed}
@@ -198,11 +200,12 @@ class AgentService:
         self._events.append(event)
         self._awake.set()
 
-    async def _start(self) -> None:
+    async def _start(self, runner: EffectRunner) -> None:
         described = await self._describe(list(self._declared.values()))
         self._know(described, self._preferred)
         await self._listen()
         self._bus.on_connection(self._on_connection)
+        self._bus.on_connection(lambda up: runner.proposals.look_again())
         if self._bus.connected:
             self._emit(events.Connected(self._bus.max_payload))
         self._ready.set()

@@ -44,9 +44,7 @@ Schema = dict[str, Any]
 def parse_inputs(words: Sequence[str], schemas: Iterable[Schema | None] = ()) -> dict[str, Any]:
     """The inputs that the words give; files as `LocalFile`.
 
-    Args:
-        words: `key=value` and so on.
-        schemas: JSON Schemas of the adapters that serve the feature; None for one that declares none.
+    `schemas` are the JSON Schemas of the adapters that serve the feature; None for one that declares none.
 
     Raises:
         InputError: not a `key=value`, bad JSON, a key given twice, or a value that no schema's type takes.

@@ -87,10 +87,8 @@ async def renderer(
 ) -> AsyncIterator[Show]:
     """What shows jobs in one form, for as long as they are followed.
 
-    Args:
-        form: `auto` is bars on a terminal and lines elsewhere.
-        stream: default stderr, stdout for JSON.
-        names: what to call jobs, by id.
+    `auto` is bars on a terminal and lines elsewhere. The stream is stderr by default, stdout for JSON. `names` says
+    what to call jobs, by id.
     """
     target = stream or (sys.stdout if form == "json" else sys.stderr)
 

@@ -376,7 +376,7 @@ async def test_a_lost_result_takes_its_artifacts_away_and_only_those(stage: Stag
     await stage.bus.put_object("P3D_OUTPUTS", "job-1/9-9/mesh.glb", b"the winner's")
     rival = Result(job_id="job-1", feature="text_to_mesh", status="succeeded", token="9-9")
     await stage.bus.append(
-        subjects.result("text_to_mesh", "job-1"), encode(rival), expect=Expect(0, subjects.result_of("job-1"))
+        subjects.proposal("text_to_mesh", "job-1"), encode(rival), expect=Expect(0, subjects.result_of("job-1"))
     )
     stage.workers.work = writes()
     award = await stage.award()
@@ -393,7 +393,7 @@ async def test_a_lost_result_takes_its_artifacts_away_and_only_those(stage: Stag
 
 @pytest.mark.parametrize("data", [b"x", b'{"a": 1}'])
 async def test_a_success_is_stored_once_bytes_that_are_no_result_are_gone(stage: Stage, data: bytes) -> None:
-    seq = await stage.bus.append(stage.subjects.result("text_to_mesh", "job-1"), data)
+    seq = await stage.bus.append(stage.subjects.proposal("text_to_mesh", "job-1"), data)
     stage.workers.work = writes()
     award = await stage.award()
     await until(lambda: any(run.store_tries for run in stage.service.engine.core.runs.values()))
@@ -406,7 +406,7 @@ async def test_a_success_is_stored_once_bytes_that_are_no_result_are_gone(stage:
 
 
 async def test_a_store_whose_answer_is_lost_is_read_back(stage: Stage) -> None:
-    stage.server.lose_answer = lambda subject: subject.startswith("p3d.results.")
+    stage.server.lose_answer = lambda subject: subject.startswith("p3d.propose.")
     stage.workers.work = writes()
     award = await stage.award()
     assert (await stage.result(award.job_id)).token == award.token

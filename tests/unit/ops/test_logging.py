@@ -130,3 +130,9 @@ _NAMES = st.sampled_from(["event", "job_id", "why", "password", "NKEY_SEED", "to
 @given(st.dictionaries(_NAMES, st.one_of(_VALUES, st.dictionaries(_NAMES, _VALUES, max_size=2)), max_size=5))
 def test_a_line_is_cleaned_as_each_of_its_values(line: dict[str, object]) -> None:
     assert json.loads(_to_json(None, "info", line)) == clean(line)
+
+
+def test_the_shortest_secrets_are_hidden_as_well() -> None:
+    assert clean("Bearer abcdefgh") == f"Bearer {HIDDEN}"
+    assert clean(SEED) == HIDDEN
+    assert clean("Bearer abc") == "Bearer abc"

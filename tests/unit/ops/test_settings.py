@@ -89,6 +89,12 @@ def test_the_state_folder() -> None:
     assert state_folder({"HOME": "/home/a"}).name == "pocket3d"
 
 
+def test_a_name_that_is_like_none_is_told_all_there_are() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(Part, "agent", {}, ["zzzzzzzz=1"])
+    assert all(field in str(refused.value) for field in ("lease_s", "replicas", "labels", "cap", "policy", "on"))
+
+
 def test_json_that_is_too_deep_is_told() -> None:
     with pytest.raises(SettingsError, match="is not JSON") as raised:
         read(Part, "agent", {}, ["labels=" + '{"a":' * 100_000])

@@ -77,8 +77,7 @@ class ModelsConfig(msgspec.Struct, frozen=True, kw_only=True):
 def builtin_models(installed: Sequence[InstalledAdapter] | None = None) -> ModelsConfig:
     """The adapters of an agent without a file: the built-in ones and those of installed packages.
 
-    Args:
-        installed: the latter, where not those of this interpreter are meant.
+    `installed` are the latter, where not those of this interpreter are meant.
     """
     return ModelsConfig(declared=list(_registered(installed).values()))
 
@@ -86,9 +85,7 @@ def builtin_models(installed: Sequence[InstalledAdapter] | None = None) -> Model
 def load_models_yaml(file: str | Path, installed: Sequence[InstalledAdapter] | None = None) -> ModelsConfig:
     """Read a `models.yaml`.
 
-    Args:
-        file: the file.
-        installed: as for `builtin_models`.
+    `installed` is as for `builtin_models`.
 
     Raises:
         ModelsFileError: it cannot be read or is wrong; says where.

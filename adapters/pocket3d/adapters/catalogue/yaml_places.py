@@ -38,9 +38,7 @@ class _Loader(yaml.SafeLoader):
 class PlacedYaml:
     """A parsed file.
 
-    Args:
-        file: where it was read, for messages.
-        text: its content.
+    `file` is where the text was read, for messages.
 
     Raises:
         ModelsFileError: not YAML, a key stands twice, a text that nothing could take, or aliases that unfold to more

@@ -30,10 +30,7 @@ class InvalidOutput(Exception):
 class OutputFiles:
     """Collects the files of one request.
 
-    Args:
-        output_dir: the request's folder; exists.
-        inputs: local files that the request was given.
-        started_ns: wall clock at its start, nanoseconds.
+    Its folder exists. `inputs` are the local files that it was given, `started_ns` is the wall clock at its start.
     """
 
     def __init__(self, output_dir: Path, inputs: Iterable[Path], started_ns: int) -> None:

@@ -31,17 +31,7 @@ from ..file_digest import sha256_of
 from ..jetstream import JetStreamBus
 from ..jetstream.objects.layout import input_name
 from ..port import Bus, BusError, NoResponders, Refused
-from .errors import (
-    ApiRefused,
-    ClientError,
-    DurableInUse,
-    JobFailed,
-    JobRefused,
-    NoLeader,
-    NotSetUp,
-    QueueFull,
-    WaitTimeout,
-)
+from .errors import JobRefused, NotSetUp, QueueFull
 from .file_names import safe_name
 from .handle import JobHandle
 from .results import feed
@@ -49,20 +39,6 @@ from .retry import retry_until
 from .session import API_TIMEOUT_S, Session
 from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
 from .watch import Links
-
-__all__ = [
-    "ApiRefused",
-    "Client",
-    "ClientError",
-    "DurableInUse",
-    "JobFailed",
-    "JobHandle",
-    "JobRefused",
-    "NoLeader",
-    "NotSetUp",
-    "QueueFull",
-    "WaitTimeout",
-]
 
 T = TypeVar("T")
 
@@ -162,19 +138,16 @@ class Client:
         job_id = job_id if job_id is not None else uuid.uuid4().hex
         given = dict(inputs or {})
         local = [(file, await _reference_of(file)) for file in local_files(given, files)]
-        request = build(
-            feature,
-            with_references(given, local),
-            job_id=job_id,
-            priority=priority,
-            max_payload=self.bus.max_payload,
-            model_preference=model_preference,
-            vram_mb=vram_mb,
-            limits=limits,
-            retry=retry,
-            metadata=metadata,
-            tenant=tenant,
-        )
+        wanted = {
+            "model_preference": model_preference,
+            "vram_mb": vram_mb,
+            "tenant": tenant,
+            "metadata": metadata,
+            "limits": limits,
+            "retry": retry,
+        }
+        references = with_references(given, local)
+        request = build(feature, references, wanted, job_id=job_id, priority=priority, max_payload=self.bus.max_payload)
         deadline = asyncio.get_running_loop().time() + timeout
         await self._check_id(job_id)
         await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
@@ -189,12 +162,8 @@ class Client:
     async def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
         """Store a file of this machine for jobs to refer to, unless the server has it already.
 
-        Args:
-            path: the file.
-            timeout: seconds to go on trying while the server is away.
-
-        Returns:
-            The reference to put among a job's inputs: `artifact` ("sha256-" and the digest) and `filename`.
+        Returns the reference to put among a job's inputs: `artifact` ("sha256-" and the digest) and `filename`. While
+        the server is away it goes on trying for `timeout` seconds.
 
         Raises:
             OSError: the file cannot be read.

@@ -24,6 +24,7 @@ from ..engine.effects import DropArtifacts, FetchInputs, UploadOutputs
 from ..engine.events import InputsFailed, InputsFetched, OutputsUploaded, UploadFailed
 from .file_kinds import MAGIC_BYTES, media_type, suffix_of
 from .job_folders import JobFolders
+from .storage_check import explained, never_passes
 
 log = structlog.get_logger(__name__)
 
@@ -148,7 +149,7 @@ class JobFiles:
         except (OSError, ValueError) as error:
             return UploadFailed(token, f"an output file: {error}", permanent=True)
         except BusError as error:
-            return UploadFailed(token, f"an output file: {error}")
+            return UploadFailed(token, f"an output file: {explained(error)}", refused=never_passes(error))
         return OutputsUploaded(token, tuple(artifacts))
 
     async def drop(self, effect: DropArtifacts) -> None:

@@ -37,6 +37,9 @@ async def agents(target: Target, adapters: bool, as_json: bool) -> None:
         ("AGENT", "HOST", "DEVICE", "NAME", "FREE", "TOTAL", "LOADED", "RUNNING"),
         [row for advert in found for row in _rows(advert)],
     )
+    for advert in found:
+        if advert.reason is not None:
+            click.echo(f"{advert.agent_id} takes no jobs: {advert.reason}")
     if adapters:
         click.echo()
         print_table(

@@ -187,8 +187,7 @@ async def _upload_others(client: Client, values: dict[str, Any]) -> dict[str, An
 async def _first_word(client: Client, job: JobHandle, feature: str, as_json: bool, *, doubtful: bool) -> None:
     """Print where the job stands once somebody has taken it; a rejection is told at once.
 
-    Args:
-        doubtful: the feature is not known, so a rejection may follow: wait for it.
+    `doubtful`: the feature is not known, so a rejection may follow and is waited for.
     """
     heard: list[Status] = []
 

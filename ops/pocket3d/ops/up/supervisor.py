@@ -126,15 +126,10 @@ class Supervisor:
             ChildRefused: a part does not start because of its configuration.
             NotReady: not within `timeout` seconds.
         """
-        polling = asyncio.ensure_future(self._poll_ready())
         try:
-            await self._unless_failed(asyncio.wait([polling], timeout=timeout))
-            if not polling.done():
-                raise NotReady(f"no coordinator led and no agent was known to it within {timeout:g} s")
-            polling.result()
-        finally:
-            polling.cancel()
-            await asyncio.gather(polling, return_exceptions=True)
+            await self._unless_failed(asyncio.wait_for(self._poll_ready(), timeout))
+        except asyncio.TimeoutError:
+            raise NotReady(f"no coordinator led and no agent was known to it within {timeout:g} s") from None
 
     async def until_failure(self) -> None:
         """Wait for ever.

@@ -75,6 +75,7 @@ DECIDING = frozenset(
         "pocket3d.coordinator.engine.parameter_admission",
         "pocket3d.coordinator.leadership.leader_record",
         "pocket3d.coordinator.leadership.lease",
+        "pocket3d.coordinator.leadership.lease_events",
         "pocket3d.coordinator.engine.lifecycle",
         "pocket3d.coordinator.leadership.message_limits",
         "pocket3d.coordinator.auction.planning",

@@ -1,16 +1,18 @@
 """Start-time fair queueing over tenants: P. Goyal, H. M. Vin and H. Cheng, "Start-time fair queuing: a scheduling
 algorithm for integrated services packet switching networks", SIGCOMM 1996.
 
-Each priority has a virtual clock, and each tenant with jobs of that priority a start tag on it. The tenant with the
-least tag is next; a start costs it `seconds x share of a device / weight`, by which its tag rises, and the clock
-stands at the tag of the latest start. A tenant that comes from idleness begins at the clock, so it gains nothing by
-having been idle. SFQ stays fair whatever the rate at which it is served, so more urgent priorities, and slots that come
-and go, change nothing.
+Each priority has a virtual clock, and each tenant with jobs of that priority a start tag on it: what it has been served
+there, and what it is expected to be by what is out on agents, `seconds x share of a device / weight`. The tenant with
+the least tag is next, and a start raises it. A tenant that comes from idleness begins at the clock, so it gains nothing
+by having been idle. SFQ stays fair whatever the rate at which it is served, so more urgent priorities, and slots that
+come and go, change nothing.
 
-Three things differ from packets in a link:
+Four things differ from packets in a link:
 
-- What a job costs is estimated at its start and corrected at its end. A tenant with waiting jobs that was charged too
-  much takes the clock back with it: newcomers stand level with it, not behind.
+- What a job costs is estimated at its start and known at its end, when it becomes part of what the tenant was served.
+- Many jobs are in service at once. The clock stands at what the tenant that was last started had been served, which is
+  the start tag of its oldest job in service: with one job at a time that is the clock of the paper, and what was
+  estimated wrong is in nobody's tag once it has ended.
 - A tenant may have waited because nothing that was free could take its jobs. It is first then, for one start; what else
   it could not use meanwhile is not owed to it.
 - Of tenants with the same tag that one is next whose latest start is the longest ago.
@@ -88,16 +90,31 @@ class Account:
 class Flow:
     """One tenant in one priority."""
 
-    __slots__ = ("account", "clock", "rank", "running", "waiting")
+    __slots__ = ("account", "clock", "owed", "pending", "rank", "running", "served", "waiting")
 
     def __init__(self, account: Account, clock: VirtualClock) -> None:
         self.account = account
         self.clock = clock
+        #: Virtual seconds of what has ended, and what is estimated of that which has not.
+        self.served = clock.now
+        self.pending = 0.0
+        #: By so much its tag may be behind the clock: the clock went on while it was charged too much.
+        self.owed = 0.0
         self.rank = Rank(clock.now, 0, next(clock.numbers))
         #: Jobs that could start now.
         self.waiting = 0
-        #: Starts whose cost may still be corrected.
+        #: Starts that have not ended.
         self.running = 0
+
+    def catch_up(self, owed: float) -> None:
+        """Forget what it could have been served before the clock's time and was not, but for what it is `owed`."""
+        behind = max(0.0, self.clock.now - self.served - self.pending)
+        self.owed = min(owed, behind)
+        self.served += behind - self.owed
+
+    def ranked(self, last: int) -> None:
+        """Rank it anew, with the number of its latest start."""
+        self.rank = Rank(self.served + self.pending, last, self.rank.since)
 
 
 class VirtualClock:
@@ -124,7 +141,7 @@ class Charge(NamedTuple):
     flows: tuple[Flow, ...]
     #: As it was estimated.
     seconds: float
-    #: Virtual seconds per second; 0: its end corrects nothing.
+    #: Virtual seconds per second; 0 for an attempt that costs nothing.
     rate: float
 
 
@@ -134,7 +151,7 @@ class FairShare:
     Args:
         tenants: by name; `*` for all others.
         levels: how many priorities there are, the first most urgent.
-        sooner: called with a tenant's flow when its next start came nearer by a correction.
+        sooner: called with a tenant's flow when its next start came nearer, because something cost less than estimated.
     """
 
     def __init__(self, tenants: Mapping[str, TenantSettings], levels: int, sooner: Callable[[Flow], None]) -> None:
@@ -179,8 +196,9 @@ class FairShare:
         flow = self._flow(self._account(tenant), level)
         flow.clock.busy += 1
         flow.waiting += 1
-        if flow.waiting == 1 and flow.rank.tag < flow.clock.now:
-            flow.rank = Rank(flow.clock.now, flow.rank.last, flow.rank.since)
+        if flow.waiting == 1:
+            flow.catch_up(0.0)
+            flow.ranked(flow.rank.last)
         return flow
 
     def waits_no_more(self, flow: Flow) -> None:
@@ -216,11 +234,13 @@ class FairShare:
         flows = (flow,) if level == flow.clock.level else (flow, self._flow(account, level))
         for each in flows:
             clock = each.clock
-            clock.now = max(clock.now, each.rank.tag)
+            each.catch_up(each.owed)
+            clock.now = max(clock.now, each.served)
             clock.starts += 1
             clock.busy += 1
             each.running += 1
-            each.rank = Rank(clock.now + cost.seconds * rate, clock.starts, each.rank.since)
+            each.pending += cost.seconds * rate
+            each.ranked(clock.starts)
         account.running += 1
         return Charge(account, flows, cost.seconds, rate)
 
@@ -231,24 +251,24 @@ class FairShare:
         return Charge(account, (), 0.0, 0.0)
 
     def settle(self, charge: Charge, seconds: float) -> None:
-        """Correct what a start has cost, now that it has ended.
+        """A start has ended: what it cost is known.
 
         Args:
             charge: what was charged.
             seconds: how long it had its share of the device.
         """
-        account = charge.account
+        account, rate = charge.account, charge.rate
         account.running -= 1
-        correction = (seconds - charge.seconds) * charge.rate
         for flow in charge.flows:
-            clock = flow.clock
             flow.running -= 1
-            clock.busy -= 1
-            tag, last, since = flow.rank
-            flow.rank = Rank(tag + correction, last, since)
-            if correction < 0 and flow.waiting:
-                # By no more than the correction: a tenant may be far behind the clock for want of a device.
-                clock.now = min(clock.now, max(flow.rank.tag, clock.now + correction))
+            flow.clock.busy -= 1
+            flow.served += seconds * rate
+            # Nothing but a rounding error is left of what nothing stands for.
+            flow.pending = flow.pending - charge.seconds * rate if flow.running else 0.0
+            former = flow.rank
+            flow.ranked(former.last)
+            flow.owed = min(max(0.0, flow.clock.now - flow.rank.tag), flow.owed + max(0.0, former.tag - flow.rank.tag))
+            if flow.rank < former and flow.waiting:
                 self._sooner(flow)
             self._tidy(flow)
         self._close(account)
@@ -278,12 +298,12 @@ class FairShare:
             for each in list(clock.flows.values()):
                 self._forget(each)
             return
-        if not flow.waiting and not flow.running and flow.rank.tag <= clock.now:
+        if not flow.waiting and not flow.running and flow.served <= clock.now:
             self._forget(flow)
         if len(clock.flows) > clock.cap:
             idle = [each for each in clock.flows.values() if not each.waiting and not each.running]
             for each in idle:
-                if each.rank.tag <= clock.now:
+                if each.served <= clock.now:
                     self._forget(each)
             clock.cap = max(_KEPT, 2 * len(clock.flows))
 

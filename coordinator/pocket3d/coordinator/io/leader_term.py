@@ -22,7 +22,7 @@ from ..engine import events
 from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
 from ..engine.history import read_stored_result
-from ..leadership.lease import Lead
+from ..leadership.lease_events import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
 from .effect_runner import EffectRunner, Links
@@ -262,7 +262,7 @@ class LeaderTerm:
             self._former_agent(advert)
 
     def _former_agent(self, advert: Advert) -> None:
-        """It works with a results stream that was not switched yet, and with no other."""
+        """It, or its user's permissions, are made for a results stream that was not switched yet."""
         if not self._proposals_wanted:
             if self._clock().mono >= self._looked_at + _LOOK_S:
                 self._looked_at = self._clock().mono
@@ -270,7 +270,7 @@ class LeaderTerm:
         elif advert.incarnation not in self._told:
             self._told.add(advert.incarnation)
             log.warning(
-                "an agent of a former version cannot store results here; it gets no jobs until it is upgraded",
+                "an agent cannot store results here; it gets no jobs until it is upgraded, or its user may propose",
                 agent_id=advert.agent_id,
                 version=advert.version,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pocket3d.coordinator.settings import CoordinatorSettings
+from pocket3d.coordinator.settings import CoordinatorSettings, TenantSettings
 from pocket3d.gpu_agents.settings import AgentSettings
 
 
@@ -69,7 +69,15 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
     #: Two agents claim the first agent's id.
     twins: bool = False
     coordinator: CoordinatorSettings = CoordinatorSettings(
-        bench_s=2.0, bench_cap_s=8.0, hold_after_s=6.0, cancel_wait_s=8.0, ageing_s=15.0
+        bench_s=2.0,
+        bench_cap_s=8.0,
+        hold_after_s=6.0,
+        cancel_wait_s=8.0,
+        ageing_s=15.0,
+        tenants={
+            "south": TenantSettings(weight=3.0, max_running=1),
+            "strict": TenantSettings(weight=0.5, max_queued=3),
+        },
     )
     agent: AgentSettings = AgentSettings(drain_timeout_s=4.0, leave_bound_s=4.0, idle_timeout_s=6.0)
 

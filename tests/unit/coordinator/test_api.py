@@ -12,7 +12,7 @@ from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Msg, ServiceError
-from pocket3d.contracts.api import JobList
+from pocket3d.contracts.api import Explanation, JobList
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Status
@@ -79,3 +79,11 @@ async def test_of_submits_of_one_id_at_once_all_but_one_are_refused() -> None:
     await bus.append(SUBJECTS.job("normal", "echo"), b"{}", headers={"Nats-Msg-Id": "j2"})
     with pytest.raises(ServiceError, match="another request"):
         await asks(desk, "submit", {"job_id": "j2", "feature": "echo", "inputs": {}}, bus)
+
+
+async def test_a_job_that_a_new_leader_has_not_read_again_is_no_ended_one() -> None:
+    bus = MemoryBus(MemoryServer())
+    await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
+    await bus.append(SUBJECTS.event("echo", "j1", "queued"), encode(last_status("j1")))
+    explanation = decode(Explanation, await asks(Desk(), "explain", {"job_id": "j1"}, bus))
+    assert (explanation.status, explanation.summary) == ("queued", "the leader has not read it again yet")

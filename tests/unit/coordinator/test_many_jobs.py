@@ -27,7 +27,7 @@ class Crowd:
         self.seq = 0
         self.do(events.Led(7, ()))
         for key in ("results", "high", "normal", "low"):
-            self.do(events.BacklogCounted(key, 0))  # type: ignore[arg-type]
+            self.do(events.BacklogCounted(key, 0))
 
     def do(self, event: events.BusEvent) -> None:
         """Handle it, and let the server store all first events."""

@@ -47,6 +47,8 @@ class Core:
         self.unreadable_results: dict[int, str] = {}
         #: Further messages with the id of a job of which it is not yet known which message is the job: seq -> message.
         self.duplicate_submissions: dict[str, dict[int, JobRead]] = {}
+        #: Jobs of a former leader's time that are to be cancelled as soon as they are read again, and why.
+        self.cancels_to_come: dict[str, str] = {}
         self.epoch = 0
         self._tokens = 0
         #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
@@ -111,7 +113,7 @@ class Core:
         """Hold a job that was read."""
         self.jobs[record.job_id] = record
         self.job_list.add(record)
-        self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
+        self.intake.added(record.job_class.priority, record.seq, known=record.state is not JobState.SUBMITTED)
         record.on_move = self._on_move
         self._read_on(record.job_class.priority)
 

@@ -30,7 +30,7 @@ from .events import (
     ResultUnreadable,
 )
 from .job import Attempt, JobRecord, timings_of
-from .state import Core
+from .state import MOST_AT_ONCE, Core
 
 #: Cancels that are kept for jobs which have not been read again.
 _WISHES = 10_000
@@ -286,7 +286,7 @@ def expire_overdue(core: Core, now: Now) -> None:
 
 def end_broken(core: Core, now: Now) -> None:
     """End jobs whose adapters are broken wherever they are listed: waiting would not mend them."""
-    for record, reason in core.auctioneer.unavailable.overdue(now.mono):
+    for record, reason in core.auctioneer.unavailable.overdue(now.mono, MOST_AT_ONCE):
         message = f"no agent can run it: {reason}"
         finish(core, record, "failed", FailureCode.ADAPTER_UNAVAILABLE, message, now)
 

@@ -19,6 +19,8 @@ from .job import JobClass, JobRecord
 from .job_index import JobIndex
 from .job_list import JobList
 
+#: Jobs that are ended in one step.
+MOST_AT_ONCE = 1000
 #: Job classes held before those without a job are looked for.
 _CLASSES_KEPT = 1024
 
@@ -160,8 +162,8 @@ class Core:
         self.unknown_feature_jobs.pop(record.job_id, None)
 
     def overdue(self, now_mono: float) -> list[JobRecord]:
-        """Waiting jobs past their schedule-to-start limit."""
-        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono)]
+        """Waiting jobs past their schedule-to-start limit; of very many some, for all else waits meanwhile."""
+        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono, MOST_AT_ONCE)]
 
     def book_attempt(self, record: JobRecord, now: Now) -> None:
         """Book the record's new attempt on its agent, and note when it must have ended."""

@@ -182,6 +182,7 @@ SHELLS = frozenset(
         "pocket3d.coordinator.io.first_event_io",
         "pocket3d.coordinator.io.lanes",
         "pocket3d.coordinator.io.listing",
+        "pocket3d.coordinator.io.unread_jobs",
         "pocket3d.coordinator.io.status_bucket",
         "pocket3d.coordinator.io.leader_record_io",
         "pocket3d.coordinator.io.leader_term",

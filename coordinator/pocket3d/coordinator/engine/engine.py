@@ -26,6 +26,7 @@ def _results_drained(core: Core, event: events.ResultsDrained, now: Now) -> None
 
 def _jobs_indexed(core: Core, event: events.JobsIndexed, now: Now) -> None:
     core.jobs_indexed = True
+    core.cancels_to_come.clear()
     core.do(ReadEnded(None))
 
 

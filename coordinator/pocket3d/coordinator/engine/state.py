@@ -19,6 +19,8 @@ from .job import JobClass, JobRecord
 from .job_index import JobIndex
 from .job_list import JobList
 
+#: Jobs that are ended in one step.
+MOST_AT_ONCE = 1000
 #: Job classes held before those without a job are looked for.
 _CLASSES_KEPT = 1024
 
@@ -47,6 +49,8 @@ class Core:
         self.unreadable_results: dict[int, str] = {}
         #: Further messages with the id of a job of which it is not yet known which message is the job: seq -> message.
         self.duplicate_submissions: dict[str, dict[int, JobRead]] = {}
+        #: Jobs of a former leader's time that are to be cancelled as soon as they are read again, and why.
+        self.cancels_to_come: dict[str, str] = {}
         self.epoch = 0
         self._tokens = 0
         #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
@@ -113,7 +117,7 @@ class Core:
         """Hold a job that was read."""
         self.jobs[record.job_id] = record
         self.job_list.add(record)
-        self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
+        self.intake.added(record.job_class.priority, record.seq, known=record.state is not JobState.SUBMITTED)
         record.on_move = self._on_move
         self._read_on(record.job_class.priority)
 
@@ -160,8 +164,8 @@ class Core:
         self.unknown_feature_jobs.pop(record.job_id, None)
 
     def overdue(self, now_mono: float) -> list[JobRecord]:
-        """Waiting jobs past their schedule-to-start limit."""
-        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono)]
+        """Waiting jobs past their schedule-to-start limit; of very many some, for all else waits meanwhile."""
+        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono, MOST_AT_ONCE)]
 
     def book_attempt(self, record: JobRecord, now: Now) -> None:
         """Book the record's new attempt on its agent, and note when it must have ended."""

@@ -30,7 +30,7 @@ from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.features import FEATURE_PATTERN
 from pocket3d.contracts.jobs import Job, SubmitRequest, admit, check_priority
-from pocket3d.contracts.lifecycle import JobState, Priority
+from pocket3d.contracts.lifecycle import TERMINAL, JobState, Priority
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 
@@ -43,6 +43,7 @@ from ..leadership.request_cache import read_request
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
 from .leader_term import LeaderTerm
 from .listing import list_jobs
+from .unread_jobs import find_unread, status_of_unread, why_unread
 
 log = structlog.get_logger(__name__)
 
@@ -190,16 +191,30 @@ class Api:
 
     async def _wanted(self, job_id: str) -> Status:
         status = await self._known(job_id)
-        if status is None:
-            raise ServiceError(404, f"no job {job_id!r} is known", field="job_id")
-        return status
+        if status is not None:
+            return status
+        unread = await find_unread(self._bus, self._subjects, self._term, job_id)
+        core = self._term.engine.core
+        if unread is not None:
+            return status_of_unread(core, unread)
+        if core.intake.full():
+            text = f"no job {job_id!r} is known, but it may be one that is not read yet: {why_unread(core)}"
+            raise ServiceError(503, text, field="job_id")
+        raise ServiceError(404, f"no job {job_id!r} is known", field="job_id")
 
     async def _status(self, msg: Msg) -> bytes:
         return encode(await self._wanted(_read(JobRequest, msg).job_id))
 
     async def _cancel(self, msg: Msg) -> bytes:
         request = _read(CancelRequest, msg)
-        await self._wanted(request.job_id)
+        status = await self._wanted(request.job_id)
+        if self._term.engine.record(request.job_id) is None:
+            if status.status in TERMINAL:
+                return encode(status)
+            unread = await find_unread(self._bus, self._subjects, self._term, request.job_id)
+            if unread is not None:
+                # It is taken in to be ended at once, whatever the cap.
+                self._term.feed(unread)
         self._term.feed(events.CancelAsked(request.job_id, request.reason))
         await self._term.handled()
         return encode(await self._wanted(request.job_id))
@@ -210,7 +225,10 @@ class Api:
         if record is not None:
             return encode(explain_turn(self._term.engine.core, record, self._clock()))
         status = await self._wanted(request.job_id)
-        summary = f"it has ended: {status.status}" + (f", {status.reason}" if status.reason else "")
+        if status.status in TERMINAL:
+            summary = f"it has ended: {status.status}" + (f", {status.reason}" if status.reason else "")
+        else:
+            summary = status.reason or "the leader has not read it again yet"
         return encode({"status": status.status, "summary": summary, "reasons": []})
 
     async def _list(self, msg: Msg) -> bytes:

@@ -204,6 +204,13 @@ class ReadJobs(NamedTuple):
     priority: Priority
 
 
+class ReadEnded(NamedTuple):
+    """Read some ended jobs from the status bucket, downward: answered by `EndedJobsRead`."""
+
+    #: Below this sequence; None: from the newest on.
+    before: int | None
+
+
 class Again(NamedTuple):
     """Carry out that effect after a pause."""
 
@@ -292,6 +299,7 @@ Effect = (
     | ForgetAgent
     | ProveLeadership
     | ReadJobs
+    | ReadEnded
     | FindMessages
     | Again
 )

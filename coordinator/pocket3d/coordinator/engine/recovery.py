@@ -97,6 +97,7 @@ def take_up(core: Core, record: JobRecord, event: LastEventRead, now: Now) -> No
     if status.status in TERMINAL and (status.status != "rejected" or rejection is None):
         record.result_seq = early[1] if early is not None else None
         record.move(JobState.FINISHED, f"its history ended with {status.status}")
+        record.end = status
         core.do(AckJob(record.job_class.priority, record.seq, record.job_id, answer=True))
         return
     # Of a bad request the event comes before the result: the former leader may not have got so far.

@@ -17,7 +17,10 @@ from .events import JobRead, LastEventRead
 from .intake import Intake
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
+from .job_list import JobList
 
+#: Jobs that are ended in one step.
+MOST_AT_ONCE = 1000
 #: Job classes held before those without a job are looked for.
 _CLASSES_KEPT = 1024
 
@@ -47,6 +50,8 @@ class Core:
         #: Further messages with the id of a job, until it is known which message is the job, and that the jobs stream
         #: still holds it: seq -> message.
         self.duplicate_submissions: dict[str, dict[int, JobRead]] = {}
+        #: Jobs of a former leader's time that are to be cancelled as soon as they are read again, and why.
+        self.cancels_to_come: dict[str, str] = {}
         #: Stories without an end, until it is known whether the jobs stream still holds their message.
         self.story_doubts: dict[str, LastEventRead] = {}
         #: Jobs that are not in `jobs` and whose stories are read to be ended: why they are to be cancelled, if asked.
@@ -68,6 +73,7 @@ class Core:
         self.agents_to_hear: set[str] = set()
         self.last_tick: float | None = None
         self.intake = Intake(settings.index_cap)
+        self.job_list = JobList()
         self._on_move = self._moved
 
     # -- small things
@@ -115,13 +121,15 @@ class Core:
     def add(self, record: JobRecord) -> None:
         """Hold a job that was read."""
         self.jobs[record.job_id] = record
-        self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
+        self.job_list.add(record)
+        self.intake.added(record.job_class.priority, record.seq, known=record.state is not JobState.SUBMITTED)
         record.on_move = self._on_move
         self._read_on(record.job_class.priority)
 
     def remove(self, record: JobRecord) -> None:
         """Forget a job."""
         del self.jobs[record.job_id]
+        self.job_list.remove(record)
         priority = record.job_class.priority
         if record.state is JobState.SUBMITTED:
             self.intake.known(priority)
@@ -129,6 +137,7 @@ class Core:
         self._read_on(priority)
 
     def _moved(self, record: JobRecord, former: JobState) -> None:
+        self.job_list.moved(record, former)
         if former is JobState.SUBMITTED:
             self.intake.known(record.job_class.priority)
             self._read_on(record.job_class.priority)
@@ -160,8 +169,8 @@ class Core:
         self.unknown_feature_jobs.pop(record.job_id, None)
 
     def overdue(self, now_mono: float) -> list[JobRecord]:
-        """Waiting jobs past their schedule-to-start limit."""
-        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono)]
+        """Waiting jobs past their schedule-to-start limit; of very many some, for all else waits meanwhile."""
+        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono, MOST_AT_ONCE)]
 
     def book_attempt(self, record: JobRecord, now: Now) -> None:
         """Book the record's new attempt on its agent, and note when it must have ended."""

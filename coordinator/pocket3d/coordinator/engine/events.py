@@ -285,7 +285,7 @@ class StoriesListed(NamedTuple):
     """By a part of the status bucket these jobs have not ended. The bucket is a hint: their last events decide."""
 
     unfinished: tuple[str, ...]
-    #: Where the part began, and where it ended.
+    #: Where the part began, 0 for the beginning of the bucket, and the newest entry in it.
     start: int
     end: int
 

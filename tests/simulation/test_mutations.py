@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
 from pocket3d.bus.port import Append, Expect
+from pocket3d.bus.topology import StreamSpec
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.fit import Shortfall
 from pocket3d.coordinator.engine import agents as watch
@@ -22,6 +23,7 @@ from pocket3d.gpu_agents.engine import effects, engine, events
 from pocket3d.gpu_agents.engine.lifecycle import WorkerState
 from pocket3d.gpu_agents.engine.outbound import finish
 from pocket3d.gpu_agents.engine.state import Core as AgentCore
+from pocket3d.gpu_agents.io.storage_check import StorageCheck
 from pocket3d.gpu_agents.placement.ledger import DeviceLedger
 from pocket3d.gpu_agents.placement.placement import Placement
 from pocket3d.ops.simulation.bus import SimulatedBus
@@ -53,6 +55,8 @@ UNCHECKED = RunShape(check=False)
 RIVALS = RunShape(
     coordinators=3, faults=FaultProfile(very_late=0.05, coordinator_pause_s=8.0, link_cut_s=8.0, coordinator_crash_s=0)
 )
+#: One agent has no way to the stores.
+AT_A_LEAF = RunShape(leaf=True)
 OPERATED = RunShape(faults=FaultProfile(operator_s=0.7, foreign_memory_s=2.0), check=False)
 
 
@@ -84,9 +88,47 @@ def without_expectation(mutation: pytest.MonkeyPatch, subjects: str) -> None:
 
 def test_without_the_results_expected_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as mutation:
-        without_expectation(mutation, "p3d.results.")
-        seed = first_wrong(LOST_AGENTS, "2 results")
+        without_expectation(mutation, "p3d.propose.")
+        with monkeypatch.context() as further:
+            with_room_for_two_results(further)
+            seed = first_wrong(LOST_AGENTS, "2 results")
+        # The server refuses a second message on one subject whatever is expected.
+        passes_with_the_mechanism(seed, LOST_AGENTS)
+    with monkeypatch.context() as mutation:
+        with_room_for_two_results(mutation)
+        passes_with_the_mechanism(seed, LOST_AGENTS)
+
+
+def with_room_for_two_results(mutation: pytest.MonkeyPatch) -> None:
+    """The results stream takes further messages on a subject that has one."""
+    real_config = StreamSpec.config
+
+    def config(spec: StreamSpec) -> dict[str, Any]:
+        return {**real_config(spec), "discard_new_per_subject": False, "max_msgs_per_subject": -1}
+
+    mutation.setattr(StreamSpec, "config", config)
+
+
+def test_with_results_that_are_published_where_others_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as mutation:
+        mutation.setattr(StreamSpec, "config", before_there_were_proposals(StreamSpec.config))
+        seed = first_wrong(LOST_AGENTS, "a core subscriber heard other results")
     passes_with_the_mechanism(seed, LOST_AGENTS)
+
+
+def before_there_were_proposals(real_config: Callable[[StreamSpec], dict[str, Any]]) -> Any:
+    """The results stream as it was: what is published is heard, whether it is stored or not."""
+
+    def config(spec: StreamSpec) -> dict[str, Any]:
+        made = real_config(spec)
+        if spec.transform is not None:
+            made["subjects"] = [made["republish"]["src"]]
+            for key in ("subject_transform", "republish", "discard_new_per_subject"):
+                del made[key]
+            made |= {"discard": "old", "max_msgs_per_subject": -1}
+        return made
+
+    return config
 
 
 def test_without_the_fence_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,3 +249,13 @@ def start_at_once(agent: AgentCore, worker: Any, now: Now) -> None:
 
 
 REAL_START = engine_commands.start_if_room
+
+
+def test_without_a_look_at_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(check: StorageCheck) -> events.StorageChecked:
+        return events.StorageChecked()
+
+    with monkeypatch.context() as mutation:
+        mutation.setattr(StorageCheck, "look", look)
+        seed = first_wrong(AT_A_LEAF, "which cannot store")
+    passes_with_the_mechanism(seed, AT_A_LEAF)

@@ -13,10 +13,7 @@ class TaskPool:
     """Runs coroutines side by side. The first unexpected error is kept for the owner in `failed`.
 
     A coroutine that never got to run, because its task was cancelled before, is closed: nothing warns that it was
-    never awaited.
-
-    Args:
-        limit: bounded coroutines of one lane that run at once, the others wait their turn; None: as many as there are.
+    never awaited. At most `limit` bounded coroutines of one lane run at once, the others wait their turn.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -54,11 +51,8 @@ class TaskPool:
     ) -> None:
         """Start a coroutine once all earlier ones of the same key have ended; it takes no room.
 
-        Args:
-            key: coroutines of one key run one after the other.
-            work: what to run.
-            instead: cancel the earlier ones of this key first.
-            on_error: called with what `work` raises, in place of setting `failed`.
+        With `instead` the earlier ones are cancelled first. `on_error` is called with what it raises, in place of
+        setting `failed`.
         """
         line = self._lines.setdefault(key, [])
         if instead:

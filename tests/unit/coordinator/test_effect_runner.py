@@ -19,6 +19,7 @@ from pocket3d.bus.port import (
     Stored,
     TooLarge,
 )
+from pocket3d.bus.proposals import Proposals
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.codec import decode, encode
@@ -270,9 +271,10 @@ async def test_a_request(stage: Stage) -> None:
 
 async def test_a_proposed_result_comes_back_by_itself_or_is_in_doubt(stage: Stage) -> None:
     effect = effects.StoreResult(result(), 12)
-    await stage.run_silently(effect, 5)
-    ((name, arguments, more),) = stage.bus.calls
-    assert (name, arguments[0], more["expect"]) == ("append", "p3d.results.echo.j1", (0, "p3d.results.*.j1"))
+    await stage.run_silently(effect, ["p3d.propose.*.*"], 5)
+    asked, (name, arguments, more) = stage.bus.calls
+    assert asked == ("stream_takes", ("P3D_RESULTS",), {})
+    assert (name, arguments[0], more["expect"]) == ("append", "p3d.propose.echo.j1", (0, "p3d.results.*.j1"))
     assert await stage.run(effect, Conflict("x")) == events.ResultConflict("j1")
     for error in LOST:
         assert await stage.run(effect, error) == events.ResultUnknown("j1")
@@ -430,6 +432,18 @@ class SlowBus(ScriptedBus):
         await self.end.wait()
         return 1
 
+    async def stream_takes(self, stream: str) -> list[str]:
+        return [SUBJECTS.all_proposals()]
+
+    async def settled(self) -> int:
+        """How many calls were made, once no more are."""
+        before = -1
+        while before != len(self.calls):
+            before = len(self.calls)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        return before
+
 
 @pytest.mark.parametrize(
     ("crowd", "other"),
@@ -450,11 +464,10 @@ async def test_what_waits_for_the_server_holds_up_nothing_of_another_kind(
 ) -> None:
     stage.bus = bus = SlowBus()
     stage.runner._bus = cast(Any, bus)
+    stage.runner.proposals = Proposals(cast(Any, bus), SUBJECTS)
     for _ in range(40):
         stage.runner.run(crowd)
-    await asyncio.sleep(0.01)
-    assert len(bus.calls) == 16, "one lane is full"
+    assert await bus.settled() == 16, "one lane is full"
     stage.runner.run(other)
-    await asyncio.sleep(0.01)
-    assert len(bus.calls) == 17
+    assert await bus.settled() == 17
     bus.end.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.features import canonical
+from pocket3d.contracts.jobs import Rejection
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
 
@@ -19,6 +20,8 @@ from .state import Core
 def job_read(core: Core, event: JobRead, now: Now) -> None:
     """Take in a message of the jobs stream: a new job, a redelivery, or a second publish of a known id."""
     job_id = event.admission.job_id
+    if not event.early:
+        core.read_up_to[event.priority] = max(core.read_up_to[event.priority], event.seq)
     known = core.jobs.get(job_id)
     if known is not None:
         if known.seq == event.seq:
@@ -84,6 +87,10 @@ def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
         record.move(JobState.RECOVERING, "its result is stored already")
         finalize(core, record, *early, now)
         return
+    full = core.queue.share.refusal(record.job_class.tenant)
+    if full is not None:
+        # Only new jobs are refused: one that had been queued under a former leader was taken.
+        record.retry_state().refusal = Rejection(FailureCode.NO_CAPACITY, "tenant", full)
     begin(core, record, "new", now)
 
 

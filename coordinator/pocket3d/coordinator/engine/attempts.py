@@ -110,7 +110,7 @@ def take_back(core: Core, record: JobRecord, why: str, now: Now) -> None:
     queued_at = record.queued_at
     if record.attempt is not None:
         core.auctioneer.withdraw(record.attempt.agent_id)
-    core.drop_attempt(record)
+    core.drop_attempt(record, now, began=False)
     if record.attempt_no > 0:
         record.attempt_no -= 1
     core.enqueue(record, why, now, returned=True, queued_at=queued_at)
@@ -139,6 +139,7 @@ def take_over_attempt(core: Core, record: JobRecord, view: AgentView, running: R
         adapter_id=running.adapter_id,
         claim_mb=0,
         awarded_at=now.mono,
+        charge=core.queue.share.runs_already(record.job_class.tenant),
     )
     record.move(JobState.RUNNING, f"runs on {view.agent_id} by token {running.token}")
     core.book_attempt(record, now)

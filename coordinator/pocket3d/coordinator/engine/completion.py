@@ -125,7 +125,7 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
         error=error,
     )
     core.do(StoreResult(record.proposal, record.seq, record.job_class.priority))
-    core.drop_attempt(record)
+    core.drop_attempt(record, now)
     core.decided(record)
 
 
@@ -142,7 +142,7 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     attempt = record.attempt
     if attempt is not None and result.token != attempt.token:
         core.stop_attempt(record, f"the job has its result already ({result.status})")
-    core.drop_attempt(record)
+    core.drop_attempt(record, now)
     if result.status == "succeeded":
         if result.agent_id and result.adapter_id:
             core.fleet.benches.note_success(result.agent_id, result.adapter_id)

@@ -134,6 +134,7 @@ class AwardItem(NamedTuple):
     #: Unix seconds.
     submitted_at: float
     queued_s: float
+    priority: Priority = "normal"
 
     def award(self, job: Job) -> Award:
         """What the agent gets."""
@@ -148,6 +149,7 @@ class AwardItem(NamedTuple):
             submitted_at=rfc3339(self.submitted_at),
             queued_s=round(self.queued_s, 6),
             vram_mb=self.vram_mb,
+            priority=self.priority,
         )
 
 

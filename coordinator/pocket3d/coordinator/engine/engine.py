@@ -47,6 +47,7 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.JobsIndexed: _jobs_indexed,
     events.EndedJobsRead: _ended_jobs_read,
     events.LeadershipProven: watch.leadership_proven,
+    events.ProposalsWanted: watch.proposals_wanted,
     events.JobRead: intake.job_read,
     events.QueuedStored: intake.queued_stored,
     events.QueuedConflict: recovery.queued_in_doubt,

@@ -31,6 +31,10 @@ class LeadershipProven(NamedTuple):
     """The lease was renewed after `ProveLeadership`."""
 
 
+class ProposalsWanted(NamedTuple):
+    """The results stream takes proposals alone: an agent of a former version cannot store results there."""
+
+
 class JobRead(NamedTuple):
     """A message of the jobs stream."""
 
@@ -42,6 +46,8 @@ class JobRead(NamedTuple):
     published_at: float
     #: The message as published.
     data: bytes = b""
+    #: It was taken in before its turn, to be cancelled: others before it are not read.
+    early: bool = False
 
 
 class QueuedStored(NamedTuple):
@@ -301,6 +307,7 @@ Event = (
     Led
     | ResultsDrained
     | LeadershipProven
+    | ProposalsWanted
     | JobRead
     | QueuedStored
     | QueuedConflict

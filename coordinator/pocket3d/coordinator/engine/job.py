@@ -13,6 +13,7 @@ from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusWord
 from pocket3d.contracts.messages import AttemptError, JobError, Result, Status, Timings
 
+from ..auction.fair_share import Charge
 from .lifecycle import check_transition
 
 
@@ -63,6 +64,7 @@ class Attempt:
         "apart",
         "awarded_at",
         "cancel_by",
+        "charge",
         "claim_mb",
         "device",
         "incarnation",
@@ -83,9 +85,12 @@ class Attempt:
         adapter_id: str,
         claim_mb: int,
         awarded_at: float,
+        charge: Charge | None = None,
         apart: bool = False,
     ) -> None:
         self.number = number
+        #: What its tenant was charged for it; None for an attempt that is only told of.
+        self.charge = charge
         #: Nothing else may run on its worker meanwhile.
         self.apart = apart
         self.token = token
@@ -136,7 +141,8 @@ class RetryState:
         self.cancel: str | None = None
         #: It is no job: its first event says so, before its result.
         self.rejection: Rejection | None = None
-        #: No adapter takes its parameters. Another leader may know other adapters, so its first event is `queued`.
+        #: No adapter takes its parameters, or its tenant has too many jobs that wait. Another leader may know other
+        #: adapters and other jobs, so its first event is `queued`.
         self.refusal: Rejection | None = None
 
     @property

@@ -157,7 +157,10 @@ def look_for_recovering(core: Core, now: Now) -> None:
 
 
 def _heard_all(core: Core, recovery: Recovery, now: Now) -> bool:
-    """True once whoever could run it has had the time to say so."""
+    """True once whoever could run it has had the time to say so, in adverts that list all that they hold."""
+    agent_id = recovery.status.agent_id if recovery.status is not None else None
+    if any(view.advert.unlisted and agent_id in (None, name) for name, view in core.fleet.agents.items()):
+        return False
     if now.mono >= core.watching_since + core.settings.agent_lease_s:
         return True
     if recovery.status is None:

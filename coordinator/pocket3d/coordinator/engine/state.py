@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import Cancel
-from pocket3d.contracts.lifecycle import JobState, Priority
+from pocket3d.contracts.lifecycle import PRIORITIES, JobState, Priority
 from pocket3d.contracts.messages import Result
 
 from ..auction.fleet import AgentView, Fleet
@@ -33,7 +33,7 @@ class Core:
         self.effects: list[Effect] = []
         self.jobs: dict[str, JobRecord] = {}
         self.index = JobIndex()
-        self.queue = WaitingQueue(settings.ageing_s)
+        self.queue = WaitingQueue(settings.ageing_s, settings.tenants)
         self.fleet = Fleet(settings)
         self.auctioneer = Auctioneer(settings, self.queue, self.fleet)
         self._classes: dict[JobClass, JobClass] = {}
@@ -63,6 +63,8 @@ class Core:
         self.proven = True
         self.results_drained = False
         self.jobs_indexed = False
+        #: Sequence in the jobs stream up to which jobs of a priority were read.
+        self.read_up_to = dict.fromkeys(PRIORITIES, 0)
         self.agents_to_hear: set[str] = set()
         self.last_tick: float | None = None
         self.intake = Intake(settings.index_cap)
@@ -115,7 +117,7 @@ class Core:
         """Hold a job that was read."""
         self.jobs[record.job_id] = record
         self.job_list.add(record)
-        self.intake.added(record.job_class.priority, record.seq, known=record.state is not JobState.SUBMITTED)
+        self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
         record.on_move = self._on_move
         self._read_on(record.job_class.priority)
 
@@ -173,11 +175,14 @@ class Core:
             self.attempt_deadlines.set(record.job_id, now.mono + most_s)
             self.fleet.book(record.attempt, record.job_id)
 
-    def drop_attempt(self, record: JobRecord) -> None:
-        """The attempt is over, whatever became of it."""
-        if record.attempt is not None:
+    def drop_attempt(self, record: JobRecord, now: Now, *, began: bool = True) -> None:
+        """The attempt is over, whatever became of it. One that never `began` costs its tenant nothing."""
+        attempt = record.attempt
+        if attempt is not None:
             self.attempt_deadlines.forget(record.job_id)
-            self.fleet.release(record.attempt)
+            self.fleet.release(attempt)
+            if attempt.charge is not None:
+                self.queue.share.settle(attempt.charge, max(0.0, now.mono - attempt.awarded_at) if began else 0.0)
             record.attempt = None
             self.index.file(record)
 

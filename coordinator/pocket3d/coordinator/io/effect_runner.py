@@ -22,6 +22,7 @@ from pocket3d.bus.port import (
     OutcomeUnknown,
     TooLarge,
 )
+from pocket3d.bus.proposals import Proposals
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.codec import WireError, decode_union, encode
@@ -99,6 +100,7 @@ class EffectRunner:
         self._tasks = tasks
         self._feed = links.feed
         self.acks = AckBatcher(tasks)
+        self.proposals = Proposals(bus, subjects)
         self._requests: dict[int, Msg] = {}
         self._request_ids = itertools.count(1)
         #: Done at once, without an answer.
@@ -214,11 +216,7 @@ class EffectRunner:
     async def _store_result(self, effect: effects.StoreResult) -> TermEvent | None:
         result = effect.result
         try:
-            await self._bus.append(
-                self._subjects.result(result.feature, result.job_id),
-                encode(result),
-                expect=Expect(0, self._subjects.result_of(result.job_id)),
-            )
+            await self.proposals.store(result.feature, result.job_id, encode(result))
         except Conflict:
             return events.ResultConflict(result.job_id)
         except BusError as error:

@@ -22,7 +22,7 @@ from ..engine import events
 from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
 from ..engine.history import read_stored_result
-from ..leadership.lease import Lead
+from ..leadership.lease_events import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
 from .effect_runner import EffectRunner, Links
@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 #: Calls on the bus at once in one lane, of kinds of which there may be thousands.
 _IN_FLIGHT = 256
+#: While the results stream is of a former version, it is asked so often at most whether it was switched, seconds.
+_LOOK_S = 5.0
 #: How much of an event an error message shows.
 _EVENT_CHARS = 500
 
@@ -92,6 +94,10 @@ class LeaderTerm:
         self._reading = {priority: asyncio.Event() for priority in PRIORITIES}
         for reading in self._reading.values():
             reading.set()
+        self._proposals_wanted = False
+        self._looked_at = float("-inf")
+        #: Incarnations of agents that cannot propose, of which a warning was given.
+        self._told: set[str] = set()
 
     @property
     def engine(self) -> CoordinatorEngine:
@@ -167,6 +173,7 @@ class LeaderTerm:
             self._begun = True
             self.tasks.spawn(self._events.read(self._handle), bounded=False)
             self.feed(events.Led(self._lead.epoch, self._known, bus.max_payload))
+        await self._look_at_results()
         await self._take_over("results")
         results = self._runner.consumer("results")
         self._open.append(await bus.consume(results, self._on_results, allowed=self._lease_is_valid))
@@ -175,6 +182,12 @@ class LeaderTerm:
         for priority in PRIORITIES:
             consumer = self._runner.consumer(priority)
             self._open.append(await bus.consume(consumer, self._on_jobs, allowed=self._lease_is_valid))
+
+    async def _look_at_results(self) -> None:
+        self._looked_at = self._clock().mono
+        if await self._runner.proposals.wanted():
+            self._proposals_wanted = True
+            self.feed(events.ProposalsWanted())
 
     async def _take_over(self, key: ConsumerKey) -> None:
         consumer = self._runner.consumer(key)
@@ -187,6 +200,8 @@ class LeaderTerm:
         Raises:
             BusError: not now; it may be called again.
         """
+        self._runner.proposals.look_again()
+        await self._look_at_results()
         keys: tuple[ConsumerKey, ...] = ("results", *PRIORITIES)
         for key in keys:
             await self._bus.reset(self._runner.consumer(key))
@@ -243,6 +258,28 @@ class LeaderTerm:
     def advert(self, advert: Advert) -> None:
         """An agent advertised."""
         self.feed(events.AdvertReceived(advert))
+        if not advert.proposes:
+            self._former_agent(advert)
+
+    def _former_agent(self, advert: Advert) -> None:
+        """It, or its user's permissions, are made for a results stream that was not switched yet."""
+        if not self._proposals_wanted:
+            if self._clock().mono >= self._looked_at + _LOOK_S:
+                self._looked_at = self._clock().mono
+                self.tasks.spawn(self._look_now(), bounded=False)
+        elif advert.incarnation not in self._told:
+            self._told.add(advert.incarnation)
+            log.warning(
+                "an agent cannot store results here; it gets no jobs until it is upgraded, or its user may propose",
+                agent_id=advert.agent_id,
+                version=advert.version,
+            )
+
+    async def _look_now(self) -> None:
+        try:
+            await self._look_at_results()
+        except BusError as error:
+            log.debug("the results stream was not looked at", error=str(error))
 
     async def _on_results(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:

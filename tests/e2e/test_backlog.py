@@ -58,3 +58,38 @@ async def test_an_urgent_job_does_not_wait_for_a_backlog_beyond_the_cap(fleet: F
     began = time.monotonic()
     assert await leader.terminate() == 0
     assert time.monotonic() - began < 10
+
+
+async def test_a_new_leader_lists_what_ended_before_it(fleet: FleetProcesses) -> None:
+    first = fleet.coordinator()
+    adapter = {"class": ECHO, "config": {"vram_requirement": 100, "max_concurrent": 16}}
+    fleet.agent("one", "cpu:4000", fleet.models("models", {"echo": adapter}))
+    await fleet.until_led(agents=1, timeout=60)
+    ids = [f"j-{number:03}" for number in range(300)]
+    for job_id in ids:
+        await fleet.submit("echo", {"job_id": job_id, "inputs": {}})
+
+    async def listed() -> list[str]:
+        found: list[str] = []
+        after = None
+        while True:
+            page = await fleet.ask("list", {"status": "succeeded", "limit": 70, "after": after}, timeout=10)
+            found += [each["job_id"] for each in page["jobs"]]
+            after = page["next"]
+            if after is None:
+                return found
+
+    async def all_of_them() -> bool:
+        return await listed() == ids[::-1]
+
+    await until(all_of_them, 60, "all ended jobs in the list, the newest first")
+    assert await first.terminate() == 0
+    fleet.coordinator()
+    await fleet.until_led(timeout=60)
+    # At first from the bucket, in the order of their ends; then from memory.
+    assert sorted(await listed()) == ids
+    await until(all_of_them, 60, "all ended jobs in the list of the new leader")
+    newest = (await fleet.ask("list", {"status": "succeeded", "limit": 1}))["jobs"][0]
+    late = (await fleet.ask("list", {"since": newest["submitted_at"]}))["jobs"]
+    assert 1 <= len(late) < 100
+    assert {each["submitted_at"] for each in late} == {newest["submitted_at"]}

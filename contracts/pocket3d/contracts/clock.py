@@ -25,6 +25,18 @@ def rfc3339(wall: float) -> str:
     return f"{_to_the_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
+def parse_rfc3339(text: str) -> float:
+    """Unix seconds of an RFC 3339 time.
+
+    Raises:
+        ValueError: the text is not such a time.
+    """
+    moment = _dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment.timestamp()
+
+
 @lru_cache(maxsize=16)
 def _to_the_second(seconds: int) -> str:
     # Every message carries a time, most of them that of this second.

@@ -158,15 +158,17 @@ class ConnectOptions:
         return settings
 
     def _check_credentials(self, path: Path, form: re.Pattern[bytes]) -> None:
-        if not path.is_file():
-            raise ConnectError(f"{path}: no such file; it should hold the credentials for {self.public_servers}")
         try:
-            found = form.fullmatch(path.read_bytes())
+            data = path.read_bytes() if path.is_file() else None
+        except OSError as error:
+            raise ConnectError(f"{str(path)[:200]} cannot be read: {error.strerror or error}") from error
+        if data is None:
+            raise ConnectError(f"{path}: no such file; it should hold the credentials for {self.public_servers}")
+        found = form.fullmatch(data)
+        try:
             if found is not None:
                 nkeys.from_seed(bytearray(found["seed"])).wipe()
                 return
-        except OSError as error:
-            raise ConnectError(f"{path} cannot be read: {error.strerror or error}") from error
         except (nkeys.NkeysError, ValueError, TypeError):
             # Told without the error's text, which may show the seed.
             pass

@@ -72,6 +72,11 @@ def _fields(kind: type[Any]) -> list[str]:
 def _value(kind: type[Any], name: str, text: str, source: str) -> Any:
     """Text as the field's type: numbers and true/false as they are, lists and maps as JSON, `null` for nothing."""
     wanted = get_type_hints(kind, include_extras=True)[name]
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        # So the command line and the environment pass bytes that are none.
+        raise SettingsError(f"{source}={text[:200]!r} is no text in UTF-8") from error
     candidate: Any = text
     if text == "null":
         candidate = None
@@ -83,7 +88,7 @@ def _value(kind: type[Any], name: str, text: str, source: str) -> Any:
     try:
         return msgspec.convert(candidate, wanted, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{source}={text!r}: {error}") from error
+        raise SettingsError(f"{source}={text[:200]!r}: {error}") from error
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:

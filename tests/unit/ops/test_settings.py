@@ -130,3 +130,9 @@ def test_json_that_is_too_deep_is_told() -> None:
 def test_a_state_folder_of_a_user_who_is_not_there_is_told() -> None:
     with pytest.raises(SettingsError, match="no such user"):
         state_folder({"POCKET3D_STATE": "~nobody_of_this_name/x"})
+
+
+def test_bytes_that_are_no_text_are_told() -> None:
+    for name in ("policy", "lease_s"):
+        with pytest.raises(SettingsError, match="is no text in UTF-8"):
+            read(Part, "agent", {}, [f"{name}=\udcff"])

@@ -96,7 +96,7 @@ class _Converter:
         workers = settings.get("max_workers")
         if isinstance(workers, int) and workers > 1:
             self._notes.append(f"{model_id}: max_workers {workers} is not needed, as many run as devices have room for")
-        for name in sorted(set(settings) - _KNOWN):
+        for name in sorted(set(settings) - _KNOWN, key=str):
             self._notes.append(f"{model_id}: {name} was not taken over: {settings[name]!r}")
         self._adapters[model_id] = {"class": target.class_path, "config": config}
         self._preferred.setdefault(canonical(feature), []).append(model_id)

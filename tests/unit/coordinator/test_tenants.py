@@ -153,6 +153,18 @@ def test_aged_jobs_share_with_more_urgent_ones_of_others_and_are_not_starved() -
     assert order == "ca" * 10, "they have risen to it, and take their tenant's turns"
 
 
+def test_a_job_of_the_lowest_priority_starts_after_two_ageing_times_and_a_turn_of_each_other_tenant() -> None:
+    desk = Desk(ageing_s=20.0, hold_after_s=1e9)
+    for number in range(50):
+        high(desk, f"c{number}")
+        high(desk, f"n{number}", "normal")
+    high(desk, "l0", "low")
+    slot = Slot(desk)
+    order = slot.order(10)
+    assert "l0" in order[:7], "within 2 x 20 s and the turns of c and n there, with jobs of 10 s"
+    assert "l0" not in order[:4], "not before it has risen"
+
+
 def test_what_has_not_aged_waits_for_more_urgent_jobs() -> None:
     desk = Desk()
     backlog(desk, "a", 5)

@@ -33,7 +33,7 @@ AGENT = [
     "p3d.agents.*.outcome",
     "p3d.bids.*",
     "p3d.progress.*.*",
-    "p3d.results.*.*",
+    "p3d.propose.*.*",
     "$JS.API.STREAM.INFO.P3D_RESULTS",
     "$JS.API.STREAM.INFO.OBJ_P3D_INPUTS",
     "$JS.API.STREAM.INFO.OBJ_P3D_OUTPUTS",
@@ -50,7 +50,7 @@ WITHOUT = {
     "no-info": ["$JS.API.STREAM.INFO.P3D_RESULTS"],
     "no-outputs": ["$O.P3D_OUTPUTS.>"],
     "chunks-only": ["$O.P3D_OUTPUTS.M.>"],
-    "no-results": ["p3d.results.*.*"],
+    "no-results": ["p3d.propose.*.*"],
 }
 
 
@@ -232,7 +232,7 @@ async def test_a_result_that_the_server_forbids_costs_one_attempt_that_says_so(g
     statuses = [data for _, data in await guarded.read_stream("P3D_EVENTS", "p3d.events.*.refused.requeued")]
     (failed,) = json.loads(statuses[-1])["error"]["attempts"]
     assert (failed["agent_id"], failed["code"]) == ("no-results", "agent_lost")
-    assert "may not publish to 'p3d.results.text_to_mesh.refused'" in failed["message"]
+    assert "may not publish to 'p3d.propose.text_to_mesh.refused'" in failed["message"]
     assert forbidden.alive
 
 

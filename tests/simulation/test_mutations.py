@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pocket3d.bus.port import Append, Expect
-from pocket3d.bus.topology import StreamSpec
+from pocket3d.bus.topology import StreamSpec, Topology
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.fit import Shortfall
 from pocket3d.coordinator.engine import agents as watch
@@ -29,6 +29,8 @@ from pocket3d.gpu_agents.placement.placement import Placement
 from pocket3d.ops.simulation.bus import SimulatedBus
 from pocket3d.ops.simulation.run import describe_failure, run_seed
 from pocket3d.ops.simulation.shapes import FaultProfile, RunShape
+from pocket3d.ops.simulation.world import World
+from support.former_results import former
 from support.simulation_load import LOADED, pause_the_leader
 
 #: Runs that a mutation may survive before the test gives up on the simulation.
@@ -60,10 +62,10 @@ AT_A_LEAF = RunShape(leaf=True)
 OPERATED = RunShape(faults=FaultProfile(operator_s=0.7, foreign_memory_s=2.0), check=False)
 
 
-def first_wrong(shape: RunShape, words: str) -> int:
+def first_wrong(shape: RunShape, words: str, prepare: Callable[[World], None] = lambda world: None) -> int:
     """The first seed whose run fails; it must fail with these words."""
     for seed in range(TRIES):
-        outcome = run_seed(seed, shape)
+        outcome = run_seed(seed, shape, prepare)
         if outcome.wrong:
             assert any(words in each for each in outcome.wrong), describe_failure(outcome)
             return seed
@@ -109,26 +111,12 @@ def with_room_for_two_results(mutation: pytest.MonkeyPatch) -> None:
     mutation.setattr(StreamSpec, "config", config)
 
 
-def test_with_results_that_are_published_where_others_listen(monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as mutation:
-        mutation.setattr(StreamSpec, "config", before_there_were_proposals(StreamSpec.config))
-        seed = first_wrong(LOST_AGENTS, "a core subscriber heard other results")
+def test_with_results_that_are_published_where_others_listen() -> None:
+    def prepare(world: World) -> None:
+        world.server.ensure(Topology((former(world.subjects),)))
+
+    seed = first_wrong(LOST_AGENTS, "a core subscriber heard other results", prepare)
     passes_with_the_mechanism(seed, LOST_AGENTS)
-
-
-def before_there_were_proposals(real_config: Callable[[StreamSpec], dict[str, Any]]) -> Any:
-    """The results stream as it was: what is published is heard, whether it is stored or not."""
-
-    def config(spec: StreamSpec) -> dict[str, Any]:
-        made = real_config(spec)
-        if spec.transform is not None:
-            made["subjects"] = [made["republish"]["src"]]
-            for key in ("subject_transform", "republish", "discard_new_per_subject"):
-                del made[key]
-            made |= {"discard": "old", "max_msgs_per_subject": -1}
-        return made
-
-    return config
 
 
 def test_without_the_fence_of_events(monkeypatch: pytest.MonkeyPatch) -> None:

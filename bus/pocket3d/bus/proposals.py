@@ -24,18 +24,23 @@ class Proposals:
         self._subjects = subjects
         #: The stream takes proposals. Until that is known it is asked at every result: it may be switched at any time.
         self._known = False
-        self._warned = False
+        self._may_ask = True
 
     def look_again(self) -> None:
         """Ask the stream again: the connection was lost, and it may be another server's."""
         self._known = False
 
-    async def wanted(self) -> bool:
-        """True if the stream takes proposals alone, as far as this user may know.
+    async def allowed(self) -> bool:
+        """False if this user may not ask what the stream takes: then it can only use the former subject.
 
         Raises:
             OutcomeUnknown, Refused, NoResponders, Disconnected: it cannot be asked now.
         """
+        await self.wanted()
+        return self._may_ask
+
+    async def wanted(self) -> bool:
+        """True if the stream takes proposals alone, as far as this user may know. Raises as `allowed`."""
         if not self._known:
             self._known = await self._asked()
         return self._known
@@ -68,12 +73,13 @@ class Proposals:
         except Refused as error:
             if error.code != _FORBIDDEN:
                 raise
-            if not self._warned:
-                self._warned = True
+            if self._may_ask:
+                self._may_ask = False
                 log.warning(
                     "this user may not ask how results are stored; they go to their former subject",
                     allow=f"publish on $JS.API.STREAM.INFO.{self._subjects.results_stream} and "
                     f"{self._subjects.all_proposals()}",
                 )
             return False
+        self._may_ask = True
         return self._subjects.all_proposals() in takes

@@ -116,7 +116,9 @@ class Status(Message, frozen=True, kw_only=True):
     adapter_id: str | None = None
     reason: str | None = None
     error: JobError | None = None
+    #: Since when it stands there.
     at: str
+    submitted_at: str | None = None
 
 
 class Progress(Message, frozen=True, kw_only=True):
@@ -219,7 +221,7 @@ class Advert(Message, frozen=True, kw_only=True):
     adapters: list[AdapterOffer] | None = None
     #: Feature -> adapter ids, best first: the order of equals.
     preferred_adapters: dict[str, list[str]] | None = None
-    #: It proposes its results where the stream takes proposals. An agent of a version before that cannot store there.
+    #: It can store results where the stream takes proposals. A former version cannot, nor one whose user may not.
     proposes: bool = False
 
 

@@ -39,7 +39,7 @@ from .engine import events
 from .io import leader_record_io
 from .io.api import Api
 from .io.leader_term import LeaderTerm
-from .leadership import lease as leadership
+from .leadership import lease_events as leadership
 from .leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from .leadership.lease import Leadership
 from .settings import CoordinatorSettings

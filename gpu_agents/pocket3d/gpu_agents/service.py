@@ -175,7 +175,7 @@ class AgentService:
         tasks.spawn(runner.send_all())
         tasks.spawn(folders.tidy())
         tasks.spawn(self._decide(runner))
-        tasks.spawn(self._start(runner))
+        tasks.spawn(self._start())
         endings = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._left.wait())]
         try:
             either: set[asyncio.Future[Any]] = {*endings, tasks.failed}
@@ -200,12 +200,11 @@ class AgentService:
         self._events.append(event)
         self._awake.set()
 
-    async def _start(self, runner: EffectRunner) -> None:
+    async def _start(self) -> None:
         described = await self._describe(list(self._declared.values()))
         self._know(described, self._preferred)
         await self._listen()
         self._bus.on_connection(self._on_connection)
-        self._bus.on_connection(lambda up: runner.proposals.look_again())
         if self._bus.connected:
             self._emit(events.Connected(self._bus.max_payload))
         self._ready.set()

@@ -74,7 +74,7 @@ def test_an_agent_without_a_way_to_the_stores_drains_says_why_and_looks_again() 
     wanted = rig.tell(events.StorageChecked(WHY))
     told = only(wanted, effects.PublishAdvert).advert
     assert told.draining and WHY in (told.reason or "") and told.adapters
-    assert lines(wanted) == ["this agent cannot store results, so it takes no jobs; it looks again every few seconds"]
+    assert lines(wanted) == ["this agent cannot store results, so it takes no jobs until it can"]
     reason = rig.call().declines[0].reasons[0]
     assert (reason.code, WHY in (reason.message or "")) == ("draining", True)
     (answer,) = rig.give(rig.make_award())
@@ -122,6 +122,20 @@ def test_a_look_that_a_reconnect_overtook_counts_for_nothing() -> None:
     rig.tell(events.Disconnected())
     assert not of(rig.tell(events.StorageChecked(interrupted=True)), effects.CheckStorage)
     assert of(rig.tell(events.Connected()), effects.CheckStorage)
+
+
+def test_a_look_that_the_server_forbids_is_made_again_at_the_next_connection_or_much_later() -> None:
+    """Each would be a violation in the server's log, and a warning in ours."""
+    rig = AgentRig(connected=False)
+    rig.tell(events.Connected())
+    rig.tell(events.StorageChecked("may not publish", refused=True))
+    assert advert(rig).draining
+    assert not of(rig.pass_time(50), effects.CheckStorage)
+    rig.tell(events.Disconnected())
+    assert of(rig.tell(events.Connected()), effects.CheckStorage)
+    rig.tell(events.StorageChecked("may not publish", refused=True))
+    assert not of(rig.pass_time(100), effects.CheckStorage)
+    assert of(rig.pass_time(30), effects.CheckStorage)
 
 
 def test_an_operator_does_not_undrain_what_cannot_store() -> None:

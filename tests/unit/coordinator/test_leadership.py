@@ -14,11 +14,11 @@ from pocket3d.coordinator.leadership.leader_record import (
     ReadLeaderRecord,
     WriteLeaderRecord,
 )
-from pocket3d.coordinator.leadership.lease import (
+from pocket3d.coordinator.leadership.lease import Leadership
+from pocket3d.coordinator.leadership.lease_events import (
     FencedOut,
     Lead,
     LeaderPinged,
-    Leadership,
     LeaseConflict,
     LeaseEffect,
     LeaseEvent,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from pocket3d.bus.inbox import Inbox
-from pocket3d.bus.port import Bus, BusError, Closable, Delivery, Msg
+from pocket3d.bus.port import Bus, BusError, Closable, Delivery, Msg, Stored
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode
@@ -22,7 +22,7 @@ from ..engine import events
 from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
 from ..engine.history import read_stored_result
-from ..leadership.lease import Lead
+from ..leadership.lease_events import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
 from .effect_runner import EffectRunner, Links
@@ -262,7 +262,7 @@ class LeaderTerm:
             self._former_agent(advert)
 
     def _former_agent(self, advert: Advert) -> None:
-        """It works with a results stream that was not switched yet, and with no other."""
+        """It, or its user's permissions, are made for a results stream that was not switched yet."""
         if not self._proposals_wanted:
             if self._clock().mono >= self._looked_at + _LOOK_S:
                 self._looked_at = self._clock().mono
@@ -270,7 +270,7 @@ class LeaderTerm:
         elif advert.incarnation not in self._told:
             self._told.add(advert.incarnation)
             log.warning(
-                "an agent of a former version cannot store results here; it gets no jobs until it is upgraded",
+                "an agent cannot store results here; it gets no jobs until it is upgraded, or its user may propose",
                 agent_id=advert.agent_id,
                 version=advert.version,
             )
@@ -288,19 +288,22 @@ class LeaderTerm:
             self.feed(read_stored_result(job_id, message.subject, message.seq, message.data))
         await self.handled()
 
+    def read_job(self, message: Stored) -> events.JobRead:
+        """What a message of the jobs stream says."""
+        where = self._subjects.parse_job(message.subject)
+        priority = next(p for p in PRIORITIES if p == where.priority)
+        header_id = message.headers.get("Nats-Msg-Id")
+        admission = admit(where.feature, message.data, header_id, self.generated_id(message.seq))
+        return events.JobRead(message.seq, priority, _token(where.feature), admission, message.time, message.data)
+
     async def _on_jobs(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:
             message = delivery.message
-            where = self._subjects.parse_job(message.subject)
-            priority = next(p for p in PRIORITIES if p == where.priority)
-            await self._reading[priority].wait()
+            read = self.read_job(message)
+            await self._reading[read.priority].wait()
             if self._closed:
                 return
-            header_id = message.headers.get("Nats-Msg-Id")
-            admission = admit(where.feature, message.data, header_id, self.generated_id(message.seq))
-            self.feed(
-                events.JobRead(message.seq, priority, _token(where.feature), admission, message.time, message.data)
-            )
+            self.feed(read)
         # A backlog of a hundred thousand jobs comes in batches, with bids, results and ticks in between.
         await self.handled()
 

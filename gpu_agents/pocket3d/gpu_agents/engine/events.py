@@ -47,15 +47,24 @@ class Connected(Event, frozen=True):
     max_payload: int = DEFAULT_MAX_PAYLOAD
 
 
+class ProposalsAllowed(Event, frozen=True):
+    """Whether this agent's user may store results by proposal."""
+
+    allowed: bool
+
+
 class Disconnected(Event, frozen=True):
     """The connection is lost: nothing can be sent, the runs go on."""
 
 
 class StorageChecked(Event, frozen=True):
-    """Answer to `CheckStorage`. `interrupted`: the connection broke, nothing is known."""
+    """Answer to `CheckStorage`. `refused`: the server does not let this agent do it. `interrupted`: the connection
+    broke, nothing is known.
+    """
 
     #: Why results or outputs cannot be stored by this agent, and what to do; None if they can.
     problem: str | None = None
+    refused: bool = False
     interrupted: bool = False
 
 

@@ -6,7 +6,6 @@ finished runs are bounded.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
 from pocket3d.contracts.failures import DeclineCode
@@ -35,7 +34,7 @@ def closed(core: Core) -> Closed | None:
     if storage.problem is not None:
         return Closed(DeclineCode.DRAINING, f"the agent cannot store results: {storage.problem}"[:_MAX_REASON])
     if storage.full:
-        unstored = sum(run.state in (RunState.UPLOADING, RunState.STORING) for run in core.runs.values())
+        unstored = sum(core.unstored.values())
         why = f": {storage.failure}" if storage.failure else ""
         return Closed(DeclineCode.NO_SLOT, f"{unstored} finished runs wait to be stored{why}"[:_MAX_REASON])
     return None
@@ -43,16 +42,20 @@ def closed(core: Core) -> Closed | None:
 
 def note_backlog(core: Core) -> None:
     """Take no jobs while too many finished runs wait to be stored, until half of them are; or while an advert cannot
-    list all runs.
+    list all runs. Called once for each event, with the moves that its runs have made.
     """
-    settings, storage = core.settings, core.storage
-    uploads, stores = (settings.backlog_factor * each for each in (settings.max_uploads, settings.max_stores))
-    if not storage.full and not core.unlisted and len(core.runs) <= min(uploads, stores):
-        return
-    states = Counter(run.state for run in core.runs.values())
+    settings, storage, unstored = core.settings, core.storage, core.unstored
+    for _, step in core.moves:
+        if step.start in unstored:
+            unstored[step.start] -= 1
+        if step.finish in unstored:
+            unstored[step.finish] += 1
     times = 2 if storage.full else 1
-    full = bool(core.unlisted) or states[RunState.UPLOADING] * times > uploads
-    full = full or states[RunState.STORING] * times > stores
+    full = (
+        core.unlisted > 0
+        or unstored[RunState.UPLOADING] * times > settings.backlog_factor * settings.max_uploads
+        or unstored[RunState.STORING] * times > settings.backlog_factor * settings.max_stores
+    )
     if full != storage.full:
         storage.full = full
         core.changed = True

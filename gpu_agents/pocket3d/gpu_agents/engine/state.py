@@ -19,7 +19,7 @@ from ..placement.estimates import Estimates
 from ..placement.ledger import DeviceLedger
 from ..settings import AgentSettings
 from .effects import Effect
-from .lifecycle import Step
+from .lifecycle import RunState, Step, WorkerState
 from .message_limits import DEFAULT_MAX_PAYLOAD
 from .records import DeviceRecord, Run, StorageState, Worker
 
@@ -103,6 +103,8 @@ class Core:
         self.answers: OrderedDict[str, AwardAnswer] = OrderedDict()
 
         self.connected = False
+        #: False where this agent's user may not propose results.
+        self.proposes = True
         #: Largest message that the server takes, bytes.
         self.max_payload = DEFAULT_MAX_PAYLOAD
         #: `<token>/<type>` -> outcome not yet answered, in the order they happened.
@@ -118,6 +120,8 @@ class Core:
         self.uploads = ConcurrencyLimit(settings.max_uploads)
         self.stores = ConcurrencyLimit(settings.max_stores)
         self.storage = StorageState()
+        #: How many finished runs wait for their files to be stored, and how many for their results.
+        self.unstored: dict[RunState | WorkerState | None, int] = {RunState.UPLOADING: 0, RunState.STORING: 0}
         #: Runs that the last advert did not list, for its size.
         self.unlisted = 0
 

@@ -19,7 +19,8 @@ _PATIENCE_S = 5.0
 #: Pause before the way is looked at again, seconds, doubled up to the longest.
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
-#: The same after a refusal: what looks well and is refused all the same costs a job an attempt each time.
+#: The same after a refusal: what looks well and is refused all the same costs a job an attempt each time. Who may do
+#: what changes with a new connection, and then it is looked at anew.
 _LONGEST_AFTER_REFUSAL_S = 600.0
 # ---------------------------------------------------------------- looking
 
@@ -53,6 +54,9 @@ def storage_checked(core: Core, event: StorageChecked, now: Now) -> None:
     if event.interrupted:
         storage.check_at = now.mono
         return
+    if event.problem is not None and event.refused:
+        storing_refused(core, event.problem, now)
+        return
     if event.problem is not None:
         storage.check_at = now.mono + storage.pause_s
         storage.pause_s = min(2 * storage.pause_s, _LONGEST_PAUSE_S)
@@ -70,7 +74,7 @@ def storage_checked(core: Core, event: StorageChecked, now: Now) -> None:
 def _cannot_store(core: Core, problem: str, now: Now) -> None:
     storage = core.storage
     if storage.problem is None:
-        text = "this agent cannot store results, so it takes no jobs; it looks again every few seconds"
+        text = "this agent cannot store results, so it takes no jobs until it can"
         core.effects.append(LogLine("warning", text, {"error": problem}))
         hand_back_waiting(core, f"this agent cannot store results: {problem}", now)
     if storage.problem != problem or not storage.checked:

@@ -77,9 +77,9 @@ class StorageCheck:
             except BusError as error:
                 if not self.bus.connected:
                     return StorageChecked(interrupted=True)
-                forbidden = isinstance(error, Refused) and error.code == _FORBIDDEN
-                if forbidden or loop.time() >= until:
-                    return StorageChecked(explained(error))
+                refused = isinstance(error, Refused) and error.code == _FORBIDDEN
+                if refused or loop.time() >= until:
+                    return StorageChecked(explained(error), refused)
             else:
                 return StorageChecked()
             await asyncio.sleep(_PAUSE_S)

@@ -156,7 +156,7 @@ class Supervisor:
     def _environ(self) -> dict[str, str]:
         """Ours, without the ways to other servers that it may name."""
         environ = {name: value for name, value in self.plan.environ.items() if not name.startswith("NATS_")}
-        environ.setdefault("POCKET3D_AGENT_DRAIN_TIMEOUT_S", str(_DRAIN_S))
+        environ.setdefault("POCKET3D_AGENT_LEAVE_TIMEOUT_S", str(_DRAIN_S))
         return environ
 
     def _commands(self) -> dict[str, list[str]]:

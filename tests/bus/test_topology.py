@@ -177,7 +177,7 @@ async def test_progress_of_an_earlier_version_is_moved_out_of_memory(storage: An
 async def test_streams_can_be_browsed_without_a_consumer(place: Any, bus: Bus, s: Subjects) -> None:
     """What `nats stream view` and `nats sub --direct` send; a work queue takes no second consumer."""
     await bus.append(s.job("normal", "echo"), b"a job")
-    await bus.append(s.result("echo", "a"), b"a result")
+    await bus.append(s.proposal("echo", "a"), b"a result")
     await bus.append(s.event("echo", "a", "queued"), b"an event")
     await bus.append(s.dead("echo", "a"), b"a letter")
     for name in (s.jobs_stream, s.results_stream, s.events_stream, s.dead_stream):

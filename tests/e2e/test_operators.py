@@ -61,7 +61,11 @@ async def test_removed_jobs_end_or_make_place(fleet: FleetProcesses) -> None:
     await drain(fleet, "undrain")
     again = await fleet.result_of("again", 60)
     assert (again["status"], again["outputs"]["inputs"]["text"]) == ("succeeded", "second")
-    assert (await api(fleet.nc, "STREAM.INFO.P3D_JOBS"))["state"]["messages"] == 0
+
+    async def nothing_left() -> bool:
+        return (await fleet.messages("P3D_JOBS")) == 0
+
+    await until(nothing_left, 20, "the jobs stream is empty")
 
 
 @pytest.mark.parametrize("what", ["consumers", "buckets"])

@@ -49,6 +49,7 @@ DECIDING = frozenset(
         "pocket3d.bus.nats_server.config",
         "pocket3d.bus.client.submission",
         "pocket3d.bus.topology",
+        "pocket3d.bus.stream_specs",
         "pocket3d.coordinator.engine.attempts",
         "pocket3d.coordinator.auction.rounds",
         "pocket3d.coordinator.auction.answer_times",

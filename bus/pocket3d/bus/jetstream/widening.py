@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..topology import MONITOR
+from ..stream_specs import MONITOR
 
 #: Larger is wider; 0 and below mean no limit.
 _LIMITS = frozenset(

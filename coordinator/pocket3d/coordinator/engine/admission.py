@@ -23,7 +23,8 @@ REMOVED = "its message was removed from the jobs stream"
 def job_read(core: Core, event: JobRead, now: Now) -> None:
     """Take in a message of the jobs stream: a new job, a redelivery, or a second publish of a known id."""
     job_id = event.admission.job_id
-    core.read_up_to[event.priority] = max(core.read_up_to[event.priority], event.seq)
+    if not event.early:
+        core.read_up_to[event.priority] = max(core.read_up_to[event.priority], event.seq)
     known = core.jobs.get(job_id)
     if known is not None:
         if known.seq == event.seq:

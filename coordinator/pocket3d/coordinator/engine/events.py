@@ -46,6 +46,8 @@ class JobRead(NamedTuple):
     published_at: float
     #: The message as published.
     data: bytes = b""
+    #: It was taken in before its turn, to be cancelled: others before it are not read.
+    early: bool = False
 
 
 class QueuedStored(NamedTuple):
@@ -228,9 +230,12 @@ class JobsIndexed(NamedTuple):
 
 
 class EndedJobsRead(NamedTuple):
-    """Ended jobs that the status bucket holds, the latest first; it was read down to that sequence, 0: to its end."""
+    """Ended jobs that the status bucket holds, the latest first; it was read from below one sequence down to another
+    (0: to its end).
+    """
 
     jobs: tuple[EndedJob, ...]
+    below: int
     down_to: int
 
 

@@ -29,8 +29,8 @@ def check(core: Core) -> None:
     listed = sum(map(len, lists))
     _must(listed == filed, f"the index lists {listed} jobs, the records make it {filed}")
     _check_queue(core, waiting)
-    _check_share(core)
     _must(len(core.job_list) == len(core.jobs), f"{len(core.jobs)} jobs are held, {len(core.job_list)} listed")
+    _check_share(core)
     _check_intake(core)
     _check_bookings(core)
 

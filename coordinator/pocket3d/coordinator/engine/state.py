@@ -122,7 +122,7 @@ class Core:
         """Hold a job that was read."""
         self.jobs[record.job_id] = record
         self.job_list.add(record)
-        self.intake.added(record.job_class.priority, record.seq, known=record.state is not JobState.SUBMITTED)
+        self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
         record.on_move = self._on_move
         self._read_on(record.job_class.priority)
 

@@ -220,7 +220,7 @@ class Api:
             unread = await find_unread(self._bus, self._subjects, self._term, request.job_id)
             if unread is not None:
                 # It is taken in to be ended at once, whatever the cap.
-                self._term.feed(unread)
+                self._term.feed(unread._replace(early=True))
         self._term.feed(events.CancelAsked(request.job_id, request.reason))
         await self._term.handled()
         return encode(await self._wanted(request.job_id))

@@ -12,7 +12,7 @@ from pocket3d.contracts.subjects import Subjects
 
 from ..engine.effects import FindMessages, JobMessage, ListStories
 from ..engine.events import EffectFailed, MessagesCounted, MessagesLooked, StoriesListed
-from .status_bucket import read_down
+from .status_bucket import newest, read_down
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,8 @@ async def count_messages(bus: Bus, subjects: Subjects) -> MessagesCounted:
 async def list_stories(bus: Bus, subjects: Subjects, effect: ListStories) -> StoriesListed | EffectFailed:
     """The jobs that have not ended by a part of the status bucket."""
     try:
-        entries, down_to = await read_down(bus, subjects, effect.before)
+        below = effect.before if effect.before is not None else await newest(bus, subjects)
+        entries, down_to = await read_down(bus, subjects, below)
     except BusError as error:
         return _failed(effect, error)
     unfinished = tuple(entry.status.job_id for entry in entries if entry.status.status not in TERMINAL)

@@ -14,34 +14,19 @@ from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.jetstream.reader import Reader
 from pocket3d.bus.jetstream.switch import crowded, switch
 from pocket3d.bus.port import Conflict, Expect, Refused
-from pocket3d.bus.topology import StreamSpec, Topology, build
+from pocket3d.bus.topology import Topology, build
 from pocket3d.contracts.subjects import Subjects
+from support.former_results import former, results
 from support.nats_fixture import NatsProcess
 
 S = Subjects("switched")
-
-
-def wanted() -> StreamSpec:
-    return next(spec for spec in build(S).streams if spec.name == S.results_stream)
-
-
-def former() -> StreamSpec:
-    return dataclasses.replace(
-        wanted(),
-        subjects=(S.all_results(),),
-        transform=None,
-        republish=None,
-        discard="old",
-        max_msgs_per_subject=-1,
-        discard_new_per_subject=False,
-    )
 
 
 @pytest.fixture
 async def bus(shared_server: NatsProcess) -> AsyncIterator[JetStreamBus]:
     """A server with a former results stream that has been in use."""
     connected = await JetStreamBus.connect(ConnectOptions(servers=(shared_server.url,)))
-    assert await connected.ensure(Topology((former(),))) == []
+    assert await connected.ensure(Topology((former(S),))) == []
     await connected.append(S.result("echo", "a"), b"1", expect=Expect(0, S.result_of("a")))
     yield connected
     await connected.reader.api(f"STREAM.DELETE.{S.results_stream}", None, dict)
@@ -49,7 +34,7 @@ async def bus(shared_server: NatsProcess) -> AsyncIterator[JetStreamBus]:
 
 
 async def test_ensure_leaves_the_intake_and_widens_the_rest(bus: JetStreamBus) -> None:
-    wider = dataclasses.replace(wanted(), max_age_s=wanted().max_age_s * 2)
+    wider = dataclasses.replace(results(S), max_age_s=results(S).max_age_s * 2)
     (left,) = await bus.ensure(Topology((wider,)))
     assert "p3d" not in left and "switched.results.*.*, wanted switched.propose.*.*" in left
     assert "pocket3d topology --switch-results" in left
@@ -59,11 +44,10 @@ async def test_ensure_leaves_the_intake_and_widens_the_rest(bus: JetStreamBus) -
 
 
 async def test_the_switch_keeps_what_is_stored_and_who_reads(bus: JetStreamBus) -> None:
-    topology = dataclasses.replace(build(S), streams=(former(), *build(S).streams[3:]))
-    consumers = tuple(each for each in topology.consumers if each.stream == S.results_stream)
+    consumers = tuple(each for each in build(S).consumers if each.stream == S.results_stream)
     assert await bus.ensure(Topology((), consumers)) == []
     before = (await bus.reader.info(S.results_stream)).config
-    await switch(bus.reader, wanted())
+    await switch(bus.reader, results(S))
     after = (await bus.reader.info(S.results_stream)).config
     assert {key for key in after if after[key] != before.get(key)} == {
         "subjects",
@@ -73,7 +57,7 @@ async def test_the_switch_keeps_what_is_stored_and_who_reads(bus: JetStreamBus) 
         "discard_new_per_subject",
         "max_msgs_per_subject",
     }
-    assert await bus.ensure(Topology((wanted(),), consumers)) == []
+    assert await bus.ensure(Topology((results(S),), consumers)) == []
     assert await bus.backlog(consumers[0].consumer) == 1
     with pytest.raises(Conflict):
         await bus.append(S.proposal("echo", "a"), b"2")
@@ -82,8 +66,8 @@ async def test_the_switch_keeps_what_is_stored_and_who_reads(bus: JetStreamBus) 
 
 
 async def test_a_former_coordinator_does_not_undo_it(bus: JetStreamBus) -> None:
-    await switch(bus.reader, wanted())
-    left = await bus.ensure(Topology((former(),)))
+    await switch(bus.reader, results(S))
+    left = await bus.ensure(Topology((former(S),)))
     assert any("10052" in each for each in left), "the server refuses its update"
     assert await bus.stream_takes(S.results_stream) == [S.all_proposals()]
 
@@ -115,7 +99,7 @@ async def test_they_are_found_on_every_page(total: int) -> None:
 
 
 async def test_a_stream_that_is_not_there(bus: JetStreamBus) -> None:
-    spec = dataclasses.replace(wanted(), name="NOWHERE")
+    spec = dataclasses.replace(results(S), name="NOWHERE")
     with pytest.raises(Refused) as caught:
         await switch(bus.reader, spec)
     assert caught.value.code == 10059

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from pocket3d.bus.port import ConsumerName, Msg, NoResponders, Stored
+from pocket3d.bus.topology import Topology
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import AwardJobs, LeaderRecord
 from pocket3d.contracts.lifecycle import PRIORITIES
@@ -20,8 +21,10 @@ from pocket3d.ops.simulation.network import WALL_AT_START, Link
 from pocket3d.ops.simulation.oracle import violations
 from pocket3d.ops.simulation.pulls import Pulls
 from pocket3d.ops.simulation.run import Outcome, describe_failure, run_seed
+from pocket3d.ops.simulation.shapes import shape_of
 from pocket3d.ops.simulation.workload import Cancellation, Publication, Workload
 from pocket3d.ops.simulation.world import World
+from support.former_results import former, switch
 from support.simulation_load import LOADED, PLAIN, pause_the_leader
 
 
@@ -303,3 +306,23 @@ def test_runs_that_adverts_have_no_room_for_are_not_lost() -> None:
         assert outcome.results == {"succeeded": 40}
         assert set(outcome.attempts.values()) == {1}
     assert max(unlisted) >= 2
+
+
+def test_a_former_results_stream_is_switched_while_jobs_run_and_things_go_wrong() -> None:
+    stored: list[int] = []
+
+    def prepare(world: World) -> None:
+        world.server.ensure(Topology((former(world.subjects),)))
+
+        def switch_now() -> None:
+            results = world.server.stream(world.subjects.results_stream).messages
+            stored.append(len(results))
+            switch(world.server, world.subjects)
+            # Up to here refused ones were heard too.
+            world.listener.heard[:] = [(each.subject, each.data) for each in results.values()]
+
+        world.network.later(25.0, switch_now)
+
+    outcomes = [fine(run_seed(seed, shape_of(seed), prepare)) for seed in range(6)]
+    both = [0 < before < sum(outcome.results.values()) for before, outcome in zip(stored, outcomes, strict=True)]
+    assert sum(both) >= 3, "results on both sides of the switch"

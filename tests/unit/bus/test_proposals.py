@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from pocket3d.bus.port import Conflict, Expect, NoResponders, Refused
 from pocket3d.bus.proposals import Proposals
 from pocket3d.bus.topology import StreamSpec, Topology, build
 from pocket3d.contracts.subjects import Subjects
+from support.former_results import former, switch
 
 S = Subjects()
 
@@ -36,20 +36,6 @@ class NotedBus(MemoryBus):
     async def stream_takes(self, stream: str) -> list[str]:
         self.asked += 1
         return await super().stream_takes(stream)
-
-
-def former() -> StreamSpec:
-    """The results stream as it was before there were proposals."""
-    (spec,) = (each for each in build(S).streams if each.name == S.results_stream)
-    return dataclasses.replace(
-        spec,
-        subjects=(S.all_results(),),
-        transform=None,
-        republish=None,
-        discard="old",
-        max_msgs_per_subject=-1,
-        discard_new_per_subject=False,
-    )
 
 
 async def standing(*specs: StreamSpec) -> tuple[NotedBus, Proposals]:
@@ -83,14 +69,12 @@ async def test_it_is_asked_again_after_a_reconnect_and_after_a_refusal() -> None
 
 
 async def test_a_former_stream_gets_results_on_their_subject_until_it_is_switched() -> None:
-    bus, proposals = await standing(former())
+    bus, proposals = await standing(former(S))
     assert await proposals.store("echo", "a", b"{}") == 1
     with pytest.raises(Conflict):
         await proposals.store("text_to_mesh", "a", b"{}")
     assert bus.to == [S.result("echo", "a"), S.result("text_to_mesh", "a")]
-    (spec,) = (each for each in build(S).streams if each.name == S.results_stream)
-    bus.server.streams[S.results_stream].config = spec.config()
-    bus.server._owners.clear()
+    switch(bus.server, S)
     assert await proposals.store("echo", "b", b"{}") == 2, "nothing was refused in between"
     with pytest.raises(Conflict):
         await proposals.store("text_to_mesh", "a", b"{}")
@@ -105,12 +89,12 @@ async def test_a_stream_that_is_there_no_more() -> None:
         await proposals.store("echo", "b", b"{}")
     with pytest.raises(Refused, match="10059"):
         await proposals.store("echo", "b", b"{}")
-    await bus.ensure(Topology((former(),)))
+    await bus.ensure(Topology((former(S),)))
     assert await proposals.store("echo", "b", b"{}") == 1
 
 
 async def test_who_may_not_ask_uses_the_former_subject_and_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    bus, proposals = await standing(former())
+    bus, proposals = await standing(former(S))
 
     async def forbidden(stream: str) -> list[str]:
         raise Refused("this user may not publish to '$JS.API.STREAM.INFO.P3D_RESULTS'", code=403)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import structlog
 
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.topology import Topology, build
+from pocket3d.bus.topology import Topology
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import LeaderRecord
 from pocket3d.contracts.lifecycle import JobState
@@ -22,24 +21,25 @@ from pocket3d.coordinator.io import leader_term
 from pocket3d.coordinator.io.leader_term import LeaderTerm
 from pocket3d.coordinator.leadership.lease_events import Lead
 from support.coordinator_desk import AgentDouble, Desk
+from support.former_results import former, switch
 
 S = Subjects()
 
 
-def former(name: str = "old") -> AgentDouble:
+def old_agent(name: str = "old") -> AgentDouble:
     agent = AgentDouble(name)
     agent.proposes = False
     return agent
 
 
 def test_on_a_former_stream_it_works_as_ever(desk: Desk) -> None:
-    agent = former()
+    agent = old_agent()
     desk.hear(agent)
     desk.running(agent)
 
 
 def test_where_proposals_are_wanted_it_gets_nothing_and_the_job_waits_for_another(desk: Desk) -> None:
-    old = former()
+    old = old_agent()
     desk.hear(old)
     desk.do(events.ProposalsWanted())
     desk.submit()
@@ -55,7 +55,7 @@ def test_where_proposals_are_wanted_it_gets_nothing_and_the_job_waits_for_anothe
 
 
 def test_a_bid_that_it_made_before_is_not_used(desk: Desk) -> None:
-    old = former()
+    old = old_agent()
     desk.hear(old)
     desk.running(old)
     desk.do(events.ProposalsWanted())
@@ -89,21 +89,12 @@ class Term:
             await asyncio.sleep(0)
         return any(isinstance(event, events.ProposalsWanted) for event in self.fed)
 
-    def switch(self) -> None:
-        self.server.streams[S.results_stream].config = results().config()
-        self.server._owners.clear()
-
-
-def results() -> Any:
-    return next(spec for spec in build(S).streams if spec.name == S.results_stream)
-
 
 @pytest.fixture
 async def term(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Any:
     server, clock, fed = MemoryServer(), Clock(), list[Any]()
     bus = MemoryBus(server)
-    open_to_all = dataclasses.replace(results(), subjects=(S.all_results(),), transform=None, republish=None)
-    await bus.ensure(Topology((open_to_all,)))
+    await bus.ensure(Topology((former(S),)))
     record = LeaderRecord(coordinator_id="one", epoch=7)
     made = LeaderTerm(
         bus,
@@ -112,6 +103,7 @@ async def term(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Any:
         clock,
         lead=Lead(record.epoch, 1, record),
         known=(),
+        agents_max_age_s=3600.0,
         lease_is_valid=lambda: True,
         renew_lease=lambda: None,
         on_fenced_out=lambda: None,
@@ -122,10 +114,10 @@ async def term(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Any:
 
 
 async def test_the_stream_is_asked_when_a_former_agent_advertises_and_not_at_every_advert(term: Term) -> None:
-    old, new = former(), AgentDouble("new")
+    old, new = old_agent(), AgentDouble("new")
     term.term.advert(old.advert())
     assert not await term.wanted(), "it was not switched"
-    term.switch()
+    switch(term.server, S)
     term.term.advert(old.advert())
     assert not await term.wanted(), "it was asked a moment ago"
     term.clock.mono += leader_term._LOOK_S
@@ -136,8 +128,8 @@ async def test_the_stream_is_asked_when_a_former_agent_advertises_and_not_at_eve
 
 
 async def test_each_former_agent_is_told_of_once(term: Term) -> None:
-    term.switch()
-    one, two = former("one"), former("two")
+    switch(term.server, S)
+    one, two = old_agent("one"), old_agent("two")
     two.incarnation = "2000-y"
     with structlog.testing.capture_logs() as lines:
         for agent in (one, one, two, one, two):

@@ -12,8 +12,10 @@ from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import ServiceError
+from pocket3d.contracts.jobs import Admission, Job
 from pocket3d.contracts.lifecycle import JobState, Priority
 from pocket3d.contracts.subjects import Subjects
+from pocket3d.coordinator.auction.queue import JobGroup, Line
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.explain import explain, explain_turn
 from pocket3d.coordinator.engine.submit_quota import SubmitQuota
@@ -151,6 +153,18 @@ def test_aged_jobs_share_with_more_urgent_ones_of_others_and_are_not_starved() -
     assert order == "ca" * 10, "they have risen to it, and take their tenant's turns"
 
 
+def test_a_job_of_the_lowest_priority_starts_after_two_ageing_times_and_a_turn_of_each_other_tenant() -> None:
+    desk = Desk(ageing_s=20.0, hold_after_s=1e9)
+    for number in range(50):
+        high(desk, f"c{number}")
+        high(desk, f"n{number}", "normal")
+    high(desk, "l0", "low")
+    slot = Slot(desk)
+    order = slot.order(10)
+    assert "l0" in order[:7], "within 2 x 20 s and the turns of c and n there, with jobs of 10 s"
+    assert "l0" not in order[:4], "not before it has risen"
+
+
 def test_what_has_not_aged_waits_for_more_urgent_jobs() -> None:
     desk = Desk()
     backlog(desk, "a", 5)
@@ -199,6 +213,27 @@ def test_a_device_that_is_held_is_held_against_those_whose_turn_comes_later(tena
     assert [
         item.job_id for sent in desk.take(effects.SendAwards) for item in sent.awards if "9" in item.job_id
     ] == placed
+
+
+def test_no_device_is_held_for_a_tenant_that_may_start_nothing_more() -> None:
+    desk = leader({"a": {"max_running": 1}})
+    agent = AgentDouble(adapters=[offer("echo", "echo", 7000), offer("tiny", "text_to_mesh", 500)])
+    desk.hear(agent)
+    desk.submit("a0", tenant="a", age_s=61.0)
+    desk.answer_calls(agent, slots=0, est_queue_s=20.0)
+    assert desk.engine.core.auctioneer.backfill.hold is not None
+    for job_id in ("a1", "z1"):
+        desk.submit(job_id, tenant=job_id[0], feature="text_to_mesh", inputs={"text_prompt": "a chair"}, priority="low")
+    # a1 ends before the device is wanted, and uses up what its tenant may have; z1 does not end in time.
+    desk.answer_calls(agent, est_load_s=0.0, est_run_s=15.0, slots=2, max_concurrent=2)
+    first = [item.job_id for sent in desk.take(effects.SendAwards) for item in sent.awards]
+    desk.hear(agent, full=False)
+    desk.tick(10.0)
+    desk.hear(agent, full=False)
+    desk.answer_calls(agent, est_load_s=0.0, est_run_s=1000.0)
+    then = [item.job_id for sent in desk.take(effects.SendAwards) for item in sent.awards]
+    assert "a1" in first
+    assert "z1" in [*first, *then]
 
 
 def test_a_large_job_whose_turn_it_is_keeps_its_device_from_newcomers() -> None:
@@ -256,6 +291,34 @@ def test_what_a_former_leader_started_counts_and_is_not_charged() -> None:
     account = other.engine.core.queue.share.accounts["a"]
     assert (account.running, account.at_limit) == (1, True)
     assert account.flows[1].rank.tag == 0.0
+
+
+def test_a_decision_looks_at_the_lines_whose_turn_it_is_and_not_at_all_that_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    for number in range(5000):
+        tenant = f"t{number}"
+        admission = Admission(tenant, Job(inputs={}, tenant=tenant, vram_mb=1000 + number % 3), None)
+        # Not by `Desk.do`: its check looks at every job after every event.
+        desk.engine.handle(events.JobRead(number + 1, "normal", "echo", admission, desk.now.wall), desk.now)
+        desk.engine.handle(events.QueuedStored(tenant), desk.now)
+    taken: list[Line] = []
+    real = JobGroup.take_line
+
+    def take_line(group: JobGroup) -> Line | None:
+        line = real(group)
+        taken.extend([line] if line is not None else [])
+        return line
+
+    monkeypatch.setattr(JobGroup, "take_line", take_line)
+    agent = AgentDouble(devices=[device(total_mb=9000)], adapters=[offer("echo", "echo", 1000, max_concurrent=9)])
+    desk.hear(agent)
+    desk.answer_calls(agent, slots=9, max_concurrent=9, claim_mb=0)
+    won = [item.job_id for sent in desk.take(effects.SendAwards) for item in sent.awards]
+    assert set(won) == {f"t{number}" for number in range(9)}
+    # Two rounds, of three lots each: the next line of each, and one for each start.
+    assert len(taken) < 40
 
 
 # ---------------------------------------------------------------- refused
@@ -345,7 +408,7 @@ def test_explain_tells_a_tenants_turn_and_who_is_before_it() -> None:
     assert (turn.tenant, turn.place, turn.before, turn.own_before) == ("a", 3, ["b", "c"], 1)
     assert (turn.queued, turn.running, turn.max_running, turn.weight) == (2, 1, 5, 2.0)
     told = explain_turn(desk.engine.core, desk.record("a1"), desk.now)
-    assert told.summary.endswith("; of its priority the next starts are those of b, c")
+    assert told.summary.endswith("; its tenant's turn comes after those of b, c")
     first = explain_turn(desk.engine.core, desk.record("b0"), desk.now)
     assert first.turn is not None
     assert (first.turn.place, first.turn.before) == (1, [])

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +77,12 @@ class Client:
             Refused: the server does not accept these credentials.
             ConnectError: the options are wrong.
         """
-        return Connecting(cls, server, namespace, {"name": "pocket3d client", **options})
+
+        async def connect() -> Client:
+            Subjects(namespace)  # judged before a connection is made
+            return cls(await JetStreamBus.connect(resolve(server, **{"name": "pocket3d client", **options})), namespace)
+
+        return Connecting(connect)
 
     async def __aenter__(self) -> Client:
         return self
@@ -298,19 +303,9 @@ class Client:
 class Connecting:
     """A connection to be: `client = await Client.connect(...)` or `async with Client.connect(...) as client`."""
 
-    def __init__(
-        self, kind: type[Client], server: str | Sequence[str] | None, namespace: str, options: dict[str, Any]
-    ) -> None:
-        self._kind = kind
-        self._server = server
-        self._namespace = namespace
-        self._options = options
+    def __init__(self, connect: Callable[[], Coroutine[Any, Any, Client]]) -> None:
+        self._connect = connect
         self._client: Client | None = None
-
-    async def _connect(self) -> Client:
-        Subjects(self._namespace)  # judged before a connection is made
-        bus = await JetStreamBus.connect(resolve(self._server, **self._options))
-        return self._kind(bus, self._namespace)
 
     def __await__(self) -> Generator[Any, None, Client]:
         return self._connect().__await__()

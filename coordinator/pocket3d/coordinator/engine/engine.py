@@ -10,7 +10,7 @@ from pocket3d.contracts.clock import Now
 from ..settings import CoordinatorSettings
 from . import admission as intake
 from . import agents as watch
-from . import attempts, awards, completion, events, invariants, recovery
+from . import attempts, awards, completion, events, invariants, recovery, removal
 from .effects import Again, Effect, ReadEnded, SendCall
 from .job import JobRecord
 from .state import Core
@@ -71,7 +71,9 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.EventsStored: completion.events_stored,
     events.DeadStored: completion.dead_stored,
     events.JobAcked: completion.job_acked,
-    events.CancelAsked: completion.cancel_asked,
+    events.MessagesLooked: removal.messages_looked,
+    events.StoriesListed: removal.stories_listed,
+    events.CancelAsked: removal.cancel_asked,
     events.Connected: watch.connected,
     events.Disconnected: watch.disconnected,
     events.RoundDue: _round_due,

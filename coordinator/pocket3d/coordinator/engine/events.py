@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Advert, Result, Status
 
 from ..leadership.message_limits import MAX_PAYLOAD
-from .effects import ConsumerKey, PublishQueuedBatch, RequestId
+from .effects import ConsumerKey, JobMessage, PublishQueuedBatch, RequestId
 from .job_list import EndedJob
 
 
@@ -272,6 +272,29 @@ class BacklogUncounted(NamedTuple):
     consumer: ConsumerKey
 
 
+class MessagesLooked(NamedTuple):
+    """The jobs stream was asked for these messages: it holds some, and others are gone."""
+
+    present: tuple[JobMessage, ...]
+    missing: tuple[JobMessage, ...]
+    sweep: bool = False
+
+
+class MessagesCounted(NamedTuple):
+    """So many messages are in the jobs stream; None where the server did not say."""
+
+    messages: int | None
+
+
+class StoriesListed(NamedTuple):
+    """By a part of the status bucket these jobs have not ended. The bucket is a hint: their last events decide."""
+
+    unfinished: tuple[str, ...]
+    #: Where the part began, and where it ended.
+    start: int
+    end: int
+
+
 class EffectFailed(NamedTuple):
     """An effect could not be carried out, or its answer was lost; it may be repeated as it is."""
 
@@ -337,6 +360,8 @@ Event = (
     | JobsIndexed
     | EndedJobsRead
     | JobAcked
+    | MessagesLooked
+    | StoriesListed
     | CancelAsked
     | Connected
     | Disconnected
@@ -353,5 +378,6 @@ BusEvent = (
     | RequestRead
     | BacklogCounted
     | BacklogUncounted
+    | MessagesCounted
     | EffectFailed
 )

@@ -61,7 +61,7 @@ def explain_turn(core: Core, record: JobRecord, now: Now) -> Explanation:
     summary = told.summary
     if before and not account.at_limit:
         more = "" if len(before) <= _TENANTS_NAMED else f" and {len(before) - _TENANTS_NAMED} more"
-        summary += f"; of its priority the next starts are those of {', '.join(turn.before)}{more}"
+        summary += f"; its tenant's turn comes after those of {', '.join(turn.before)}{more}"
     return structs.replace(told, summary=summary, turn=turn)
 
 

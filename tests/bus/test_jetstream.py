@@ -226,7 +226,9 @@ async def test_appends_are_pipelined(bus: JetStreamBus) -> None:
     together, apart = [], []
     for n in range(3):
         begun = loop.time()
-        await asyncio.gather(*(bus.append(S.proposal("echo", f"j{n}-{m}"), b"x" * 512) for m in range(2000)))
+        await asyncio.gather(
+            *(bus.append(S.proposal("echo", f"j{n}-{m}"), b"x" * 512, timeout=60) for m in range(2000))
+        )
         together.append(loop.time() - begun)
         begun = loop.time()
         for m in range(200):

@@ -112,7 +112,7 @@ async def test_a_race_has_one_winner(place: Any, s: Subjects) -> None:
 
 
 async def test_many_appends_in_flight_keep_their_order(bus: Bus, s: Subjects) -> None:
-    seqs = await asyncio.gather(*(bus.append(s.proposal("echo", f"j{n}"), b"%d" % n) for n in range(3000)))
+    seqs = await asyncio.gather(*(bus.append(s.proposal("echo", f"j{n}"), b"%d" % n, timeout=60) for n in range(3000)))
     assert sorted(seqs) == list(range(1, 3001))
     stored = await bus.pages(s.results_stream, s.all_results(), start=1, limit=5000)
     assert [message.data for message in stored] == [b"%d" % n for n in range(3000)]
@@ -132,7 +132,7 @@ async def test_an_expectation_is_judged_before_the_msg_id(bus: Bus, s: Subjects)
 
 
 async def test_a_full_stream_refuses(bus: Bus, s: Subjects) -> None:
-    await asyncio.gather(*(bus.append(s.job("low", "echo"), b"") for _ in range(3000)))
+    await asyncio.gather(*(bus.append(s.job("low", "echo"), b"", timeout=60) for _ in range(3000)))
     with pytest.raises(Refused) as caught:
         await bus.append(s.job("high", "echo"), b"")
     assert caught.value.code == 10077
@@ -152,6 +152,17 @@ async def test_a_batch_is_stored_whole(bus: Bus, s: Subjects) -> None:
     stored = await bus.pages(s.events_stream, s.all_events(), start=1, limit=2000)
     assert [message.data for message in stored] == [b"%d" % n for n in range(1000)]
     assert stored[7].headers["No"] == "7"
+
+
+async def test_each_message_of_a_batch_may_expect_none_of_its_own_id(bus: Bus, s: Subjects) -> None:
+    def first_event(job_id: str) -> Append:
+        return Append(s.event("echo", job_id, "queued"), b"", None, Expect(0, s.events_of(job_id)))
+
+    assert await bus.append_batch([first_event(f"j{n}") for n in range(256)]) == 256
+    with pytest.raises(Conflict):
+        await bus.append_batch([first_event(job_id) for job_id in ("new1", "j77", "new2")])
+    assert await bus.last(s.events_stream, s.events_of("new1")) is None
+    assert await bus.append_batch([first_event(job_id) for job_id in ("new1", "new2")]) == 258
 
 
 @pytest.mark.parametrize("place_of_conflict", [0, 1, 4])

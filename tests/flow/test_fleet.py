@@ -167,6 +167,23 @@ def test_a_coordinator_begins_once_the_server_answers(tmp_path: Path, monkeypatc
     play(scenario, tmp_path)
 
 
+def test_a_full_index_of_one_priority_holds_up_no_other(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        long: dict[str, Any] = {"vram_mb": 12_000, "priority": "low"}
+        handles = [await flow.submit("auto_rig", inputs={**MESH, "seconds": 5.0}, **long) for _ in range(12)]
+        await flow.running(handles[0])
+        await flow.until(lambda: len(list(flow.leader().jobs)) == 4)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        urgent = await flow.submit(inputs={"seconds": 0.1}, priority="high")
+        assert (await urgent.result(timeout=60)).status == "succeeded"
+        assert clock() - began < 2.0
+        results = await asyncio.gather(*(handle.result(timeout=200) for handle in handles))
+        assert {result.status for result in results} == {"succeeded"}
+
+    play(scenario, tmp_path, coordinator=CoordinatorSettings(index_cap=4))
+
+
 def test_a_full_index_makes_room_after_the_server_was_away(tmp_path: Path) -> None:
     """What was read is to be acked, and is not delivered again while nothing more is read."""
 

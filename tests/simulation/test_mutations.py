@@ -23,6 +23,7 @@ from pocket3d.gpu_agents.engine import effects, engine, events
 from pocket3d.gpu_agents.engine.lifecycle import WorkerState
 from pocket3d.gpu_agents.engine.outbound import finish
 from pocket3d.gpu_agents.engine.state import Core as AgentCore
+from pocket3d.gpu_agents.io.storage_check import StorageCheck
 from pocket3d.gpu_agents.placement.ledger import DeviceLedger
 from pocket3d.gpu_agents.placement.placement import Placement
 from pocket3d.ops.simulation.bus import SimulatedBus
@@ -56,6 +57,8 @@ UNCHECKED = RunShape(check=False)
 RIVALS = RunShape(
     coordinators=3, faults=FaultProfile(very_late=0.05, coordinator_pause_s=8.0, link_cut_s=8.0, coordinator_crash_s=0)
 )
+#: One agent has no way to the stores.
+AT_A_LEAF = RunShape(leaf=True)
 OPERATED = RunShape(faults=FaultProfile(operator_s=0.7, foreign_memory_s=2.0), check=False)
 
 
@@ -234,3 +237,13 @@ def start_at_once(agent: AgentCore, worker: Any, now: Now) -> None:
 
 
 REAL_START = engine_commands.start_if_room
+
+
+def test_without_a_look_at_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(check: StorageCheck) -> events.StorageChecked:
+        return events.StorageChecked()
+
+    with monkeypatch.context() as mutation:
+        mutation.setattr(StorageCheck, "look", look)
+        seed = first_wrong(AT_A_LEAF, "which cannot store")
+    passes_with_the_mechanism(seed, AT_A_LEAF)

@@ -85,6 +85,8 @@ class AgentDouble:
         self.running: list[RunningJob] = []
         self.outcomes: list[str] = []
         self.draining = False
+        self.reason: str | None = None
+        self.unlisted = 0
         self.proposes = True
 
     def count(self) -> int:
@@ -100,6 +102,8 @@ class AgentDouble:
             pid=1,
             version="0",
             draining=self.draining,
+            reason=self.reason,
+            unlisted=self.unlisted,
             devices=list(self.devices),
             residents=list(self.residents),
             running=list(self.running),

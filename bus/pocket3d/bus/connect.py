@@ -10,10 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import nkeys
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
-_USERINFO = re.compile(r"//[^/@]*@")
+_USERINFO = re.compile(r"//.*@")
+_SCHEMES = ("nats", "tls", "ws", "wss")
+_INBOX_PREFIX = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
 
 #: Environment variables of the nats CLI, and the option each one sets.
 _ENVIRONMENT = {
@@ -39,6 +44,13 @@ _CONTEXT = {
     "tls_first": "tls_first",
     "inbox_prefix": "inbox_prefix",
 }
+#: What files of credentials hold.
+_SEED = re.compile(rb"\s*(?P<seed>S[A-Z2-7]+)\s*")
+_CREDS = re.compile(
+    rb".*-----BEGIN NATS USER JWT-----\s+\S+\s+-+END NATS USER JWT-+.*"
+    rb"-----BEGIN USER NKEY SEED-----\s+(?P<seed>S[A-Z2-7]+)\s+-+END USER NKEY SEED-+.*",
+    re.DOTALL,
+)
 _PATHS = frozenset({"creds", "nkey", "tls_cert", "tls_key", "tls_ca"})
 
 
@@ -108,7 +120,8 @@ class ConnectOptions:
             context = ssl.create_default_context(cafile=str(self.tls_ca) if self.tls_ca else None)
             if self.tls_cert:
                 context.load_cert_chain(str(self.tls_cert), str(self.tls_key) if self.tls_key else None)
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ValueError) as error:
+            # ssl.SSLError is an OSError. ValueError: a null byte in a path.
             raise ConnectError(f"TLS: cannot load ca={self.tls_ca} cert={self.tls_cert}: {error}") from error
         return context
 
@@ -116,11 +129,11 @@ class ConnectOptions:
         """Keyword arguments for the NATS client. Nothing is buffered while disconnected (`pending_size` -1).
 
         Raises:
-            ConnectError: a file cannot be read.
+            ConnectError: a file cannot be read, or holds no credentials.
         """
-        for path in (self.creds, self.nkey):
-            if path is not None and not path.is_file():
-                raise ConnectError(f"{path}: no such file; it should hold the credentials for {self.public_servers}")
+        for path, form in ((self.creds, _CREDS), (self.nkey, _SEED)):
+            if path is not None:
+                self._check_credentials(path, form)
         settings: dict[str, Any] = {
             "servers": list(self.servers),
             "name": self.name,
@@ -144,6 +157,24 @@ class ConnectOptions:
                 settings[key] = getattr(self, key)
         return settings
 
+    def _check_credentials(self, path: Path, form: re.Pattern[bytes]) -> None:
+        try:
+            data = path.read_bytes() if path.is_file() else None
+        except OSError as error:
+            raise ConnectError(f"{str(path)[:200]} cannot be read: {error.strerror or error}") from error
+        if data is None:
+            raise ConnectError(f"{path}: no such file; it should hold the credentials for {self.public_servers}")
+        found = form.fullmatch(data)
+        try:
+            if found is not None:
+                nkeys.from_seed(bytearray(found["seed"])).wipe()
+                return
+        except (nkeys.NkeysError, ValueError, TypeError):
+            # Told without the error's text, which may show the seed.
+            pass
+        what = "a user's JWT and seed, as `nsc generate creds` writes them" if form is _CREDS else "the seed of a user"
+        raise ConnectError(f"{path} holds no credentials: want {what}")
+
 
 def resolve(
     servers: str | Sequence[str] | None = None,
@@ -163,7 +194,7 @@ def resolve(
         options: fields of `ConnectOptions`; None means not given.
 
     Raises:
-        ConnectError: unknown context, or one that cannot be read.
+        ConnectError: a text that is no address, an unknown context, or one that cannot be read.
     """
     env = os.environ if environ is None else environ
     found: dict[str, Any] = {option: env[name] for name, option in _ENVIRONMENT.items() if env.get(name)}
@@ -172,19 +203,48 @@ def resolve(
     if named:
         body = read_context(named, env)
         found.update({option: body[key] for key, option in _CONTEXT.items() if body.get(key)})
-        urls = split_urls(str(body.get("url") or "")) or urls
+        urls = split_urls(body.get("url") or "") or urls
     if servers:
         urls = split_urls(servers)
     found.update({key: value for key, value in options.items() if value is not None})
     for key in _PATHS & set(found):
-        found[key] = Path(found[key]).expanduser()
+        try:
+            found[key] = Path(found[key]).expanduser()
+        except RuntimeError as error:
+            raise ConnectError(f"{found[key]}: there is no such user, or the user has no home folder") from error
+    if not _INBOX_PREFIX.fullmatch(found.get("inbox_prefix", "_INBOX")):
+        raise ConnectError(f"inbox_prefix {found['inbox_prefix']!r}: want subject tokens without blanks, * and >")
     return ConnectOptions(servers=urls or (DEFAULT_SERVER,), **found)
 
 
 def split_urls(servers: str | Sequence[str]) -> tuple[str, ...]:
-    """URLs from a comma-separated text or a list; `nats://` where no scheme is given."""
+    """URLs from a comma-separated text or a list; `nats://` where no scheme is given.
+
+    Raises:
+        ConnectError: one is no address of a server.
+    """
     parts = servers.split(",") if isinstance(servers, str) else list(servers)
-    return tuple(url if "://" in url else f"nats://{url}" for url in (part.strip() for part in parts) if url)
+    urls = tuple(url if "://" in url else f"nats://{url}" for url in (part.strip() for part in parts) if url)
+    for url in urls:
+        if not _is_address(url):
+            # Without the reason: it would quote what stands in place of the port, which may be of a password.
+            raise ConnectError(
+                f"{_USERINFO.sub('//', url)!r} is no server's address: want nats://HOST:PORT (or tls://, ws://, "
+                "wss://) with a port of 1 to 65535; a password with other signs goes into NATS_USER and NATS_PASSWORD"
+            )
+    return urls
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    whole = url.isprintable() and not any(each.isspace() for each in url)
+    # What follows the host of nats:// is a part of a password, or nothing that anybody would read.
+    extra = parts.query or parts.fragment or (parts.path.strip("/") and parts.scheme in ("nats", "tls"))
+    return whole and parts.scheme in _SCHEMES and bool(parts.hostname) and port != 0 and not extra
 
 
 def context_file(name: str, environ: Mapping[str, str]) -> Path:
@@ -197,7 +257,7 @@ def read_context(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """The body of a nats CLI context.
 
     Raises:
-        ConnectError: a bad name, no such file, or not a JSON object.
+        ConnectError: a bad name, no such file, not a JSON object, or a value of another type.
     """
     if not _CONTEXT_NAME.fullmatch(name):
         raise ConnectError(f"context {name!r}: want letters, digits, _, . and -")
@@ -208,8 +268,13 @@ def read_context(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
         known = sorted(p.stem for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
         listed = f"known: {', '.join(known)}" if known else "`nats context add` makes one"
         raise ConnectError(f"no NATS context {name!r} ({path}); {listed}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConnectError(f"NATS context {name!r} ({path}) cannot be read: {error}") from error
     if not isinstance(body, dict):
         raise ConnectError(f"NATS context {name!r} ({path}) is not a JSON object")
+    for key in ("url", *_CONTEXT):
+        value, wanted = body.get(key), bool if key == "tls_first" else str
+        if value is not None and not isinstance(value, wanted):
+            kind = "true or false" if wanted is bool else "a text"
+            raise ConnectError(f"NATS context {name!r} ({path}): {key} is a {type(value).__name__}, want {kind}")
     return body

@@ -58,12 +58,32 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None = None
 
 
+class TenantTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a waiting job's tenant stands among the tenants with jobs of that priority."""
+
+    tenant: str
+    #: 1: the next start is its.
+    place: int
+    #: Those before it, the next first; at most eight are named.
+    before: list[str] = []
+    #: Jobs of the tenant that bid like this one and are before it.
+    own_before: int
+    #: Its jobs that wait and that are out on agents, all priorities together.
+    queued: int
+    running: int
+    #: As many may be out at a time; null for any number.
+    max_running: int | None = None
+    weight: float = 1.0
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Answer of `explain`: why a job is not running (or where it runs)."""
 
     status: str
     summary: str
     reasons: list[Reason] = []
+    #: Of a job that waits and does not pause.
+    turn: TenantTurn | None = None
 
 
 class FeatureAdapter(msgspec.Struct, frozen=True, kw_only=True):

@@ -203,11 +203,17 @@ class Advert(Message, frozen=True, kw_only=True):
     host: str
     pid: ProcessId
     version: str
+    #: It takes no jobs: on request, or because it cannot store results.
     draining: bool
+    #: Why it takes no job now, whatever room it has; null if it takes jobs.
+    reason: str | None = None
     labels: dict[str, str] = {}
     devices: list[DeviceState] = []
     residents: list[Resident] = []
     running: list[RunningJob] = []
+    #: Attempts that it holds and that are not in `running`, for the message's size: their runs have ended, and their
+    #: results are being stored. It takes no jobs until all are listed again.
+    unlisted: Count = 0
     #: Tokens whose outcome is not yet answered.
     outcomes: list[str] = []
     adapters: list[AdapterOffer] | None = None

@@ -32,10 +32,7 @@ class StorySubject(NamedTuple):
 
 
 class Subjects:
-    """The names under one namespace token.
-
-    Args:
-        namespace: first token of every subject and, in capitals, first part of every stream and bucket.
+    """The names under one namespace: first token of all subjects and, in capitals, first part of streams and buckets.
 
     Raises:
         ValueError: the namespace is not one lower-case token.
@@ -204,6 +201,11 @@ class Subjects:
     def bids(self, coordinator_id: str) -> str:
         """Where agents answer one coordinator's calls."""
         return f"{self.namespace}.bids.{coordinator_id}"
+
+    # p3d.coordinators.<coordinator_id>.ping
+    def coordinator_ping(self, coordinator_id: str) -> str:
+        """Where one coordinator, leading or not, answers with an empty message while it is connected."""
+        return f"{self.namespace}.coordinators.{coordinator_id}.ping"
 
     # p3d.api.<verb>
     def api(self, verb: str) -> str:

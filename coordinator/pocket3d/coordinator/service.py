@@ -21,6 +21,7 @@ from pocket3d.bus.port import (
     Conflict,
     Disconnected,
     Msg,
+    NoResponders,
     OutcomeUnknown,
     Refused,
 )
@@ -38,7 +39,7 @@ from .engine import events
 from .io import leader_record_io
 from .io.api import Api
 from .io.leader_term import LeaderTerm
-from .leadership import lease as leadership
+from .leadership import lease_events as leadership
 from .leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from .leadership.lease import Leadership
 from .settings import CoordinatorSettings
@@ -50,6 +51,7 @@ T = TypeVar("T")
 #: Key of the lease in the leader bucket.
 LEADER_KEY = "leader"
 _PAUSE_S = 0.25
+_PING_TIMEOUT_S = 2.0
 
 
 def new_coordinator_id() -> str:
@@ -126,6 +128,8 @@ class CoordinatorService:
         for difference in await self._answered(stop, lambda: self._bus.ensure(self._topology)):
             log.warning("the server differs from the topology; left as it is", difference=difference)
         adverts = await self._answered(stop, lambda: self._bus.subscribe(self._subjects.all_adverts(), self._on_advert))
+        ping = self._subjects.coordinator_ping(self.coordinator_id)
+        pings = await self._answered(stop, lambda: self._bus.subscribe(ping, self._on_ping))
         self._bus.on_connection(self._on_connection)
         self._tasks.spawn(self._lease_events.read(self._decide), bounded=False)
         self._tasks.spawn(self._tick(), bounded=False)
@@ -141,6 +145,7 @@ class CoordinatorService:
             waiting.cancel()
             await self._end_term("stopped")
             await adverts.close()
+            await pings.close()
             await self._tasks.close()
             await self._resign()
 
@@ -182,6 +187,12 @@ class CoordinatorService:
         self._heard[advert.agent_id] = advert
         if self._term is not None:
             self._term.advert(advert)
+
+    async def _on_ping(self, msg: Msg) -> None:
+        try:
+            await self._bus.respond(msg, b"")
+        except BusError as error:
+            log.debug("a ping was not answered", error=str(error))
 
     def _on_connection(self, up: bool) -> None:
         self._lease_events.put(leadership.LinkBack() if up else leadership.LinkLost())
@@ -229,7 +240,11 @@ class CoordinatorService:
 
     async def _answer(
         self,
-        effect: leadership.ReadLease | leadership.WriteLease | ReadLeaderRecord | WriteLeaderRecord,
+        effect: leadership.ReadLease
+        | leadership.WriteLease
+        | leadership.PingLeader
+        | ReadLeaderRecord
+        | WriteLeaderRecord,
     ) -> None:
         """One call on the bus, answered by one event."""
         event: leadership.LeaseEvent
@@ -237,6 +252,8 @@ class CoordinatorService:
             event = await self._read_lease()
         elif isinstance(effect, leadership.WriteLease):
             event = await self._write_lease(effect)
+        elif isinstance(effect, leadership.PingLeader):
+            event = leadership.LeaderPinged(effect.coordinator_id, await self._ping(effect.coordinator_id))
         elif isinstance(effect, ReadLeaderRecord):
             event = await leader_record_io.read_leader_record(self._bus, self._subjects)
         else:
@@ -264,6 +281,17 @@ class CoordinatorService:
             log.debug("the lease could not be written", error=str(error))
             return leadership.LeaseUnknown()
         return leadership.LeaseWritten(revision)
+
+    async def _ping(self, coordinator_id: str) -> bool | None:
+        """True: it answered; False: the server says that it is not connected; None: neither."""
+        try:
+            await self._bus.request(self._subjects.coordinator_ping(coordinator_id), b"", timeout=_PING_TIMEOUT_S)
+        except NoResponders:
+            return False
+        except BusError as error:
+            log.debug("the leader did not answer a ping", leader=coordinator_id, error=str(error))
+            return None
+        return True
 
     async def _follow(self) -> None:
         """Begin and end terms, one at a time."""

@@ -64,7 +64,8 @@ def test_adapters_are_told_on_change_and_every_ten_seconds() -> None:
 def test_nothing_is_said_without_a_connection_and_everything_after_it() -> None:
     rig = AgentRig(connected=False)
     assert not adverts(rig.log) and not adverts(rig.pass_time(5))
-    (effect,) = adverts(rig.tell(events.Connected()))
+    assert not adverts(rig.tell(events.Connected()))
+    (effect,) = adverts(rig.tell(events.StorageChecked()))
     assert effect.advert.adapters is not None
 
 

@@ -19,7 +19,7 @@ from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.explain import explain
 from pocket3d.coordinator.io import leader_term
 from pocket3d.coordinator.io.leader_term import LeaderTerm
-from pocket3d.coordinator.leadership.lease import Lead
+from pocket3d.coordinator.leadership.lease_events import Lead
 from support.coordinator_desk import AgentDouble, Desk
 from support.former_results import former, switch
 

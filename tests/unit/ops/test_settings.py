@@ -87,3 +87,26 @@ def test_the_state_folder() -> None:
     assert state_folder({"POCKET3D_STATE": "/x"}) == Path("/x")
     assert state_folder({"HOME": "/home/a"}).is_relative_to("/home/a")
     assert state_folder({"HOME": "/home/a"}).name == "pocket3d"
+
+
+def test_a_name_that_is_like_none_is_told_all_there_are() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(Part, "agent", {}, ["zzzzzzzz=1"])
+    assert all(field in str(refused.value) for field in ("lease_s", "replicas", "labels", "cap", "policy", "on"))
+
+
+def test_json_that_is_too_deep_is_told() -> None:
+    with pytest.raises(SettingsError, match="is not JSON") as raised:
+        read(Part, "agent", {}, ["labels=" + '{"a":' * 100_000])
+    assert len(str(raised.value)) < 1000
+
+
+def test_a_state_folder_of_a_user_who_is_not_there_is_told() -> None:
+    with pytest.raises(SettingsError, match="no such user"):
+        state_folder({"POCKET3D_STATE": "~nobody_of_this_name/x"})
+
+
+def test_bytes_that_are_no_text_are_told() -> None:
+    for name in ("policy", "lease_s"):
+        with pytest.raises(SettingsError, match="is no text in UTF-8"):
+            read(Part, "agent", {}, [f"{name}=\udcff"])

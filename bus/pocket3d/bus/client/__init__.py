@@ -1,18 +1,8 @@
 """The client of producers and subscribers; what programs import from here stays where it is."""
 
-from .client import (
-    ApiRefused,
-    Client,
-    Connecting,
-    DurableInUse,
-    JobFailed,
-    JobHandle,
-    JobRefused,
-    NoLeader,
-    NotSetUp,
-    QueueFull,
-    WaitTimeout,
-)
+from .client import Client, Connecting
+from .errors import ApiRefused, DurableInUse, JobFailed, JobRefused, NoLeader, NotSetUp, QueueFull, WaitTimeout
+from .handle import JobHandle
 
 __all__ = [
     "ApiRefused",

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from pocket3d.contracts.api import AgentList, ApiRequest, EmptyRequest, FeatureList, JobList, ListRequest
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs
+from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs, generated_id, is_generated_id
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
@@ -30,18 +30,8 @@ from ..connect import resolve
 from ..file_digest import sha256_of
 from ..jetstream import JetStreamBus
 from ..jetstream.objects.layout import input_name
-from ..port import Bus, NoResponders, Refused
-from .errors import (
-    ApiRefused,
-    ClientError,
-    DurableInUse,
-    JobFailed,
-    JobRefused,
-    NoLeader,
-    NotSetUp,
-    QueueFull,
-    WaitTimeout,
-)
+from ..port import Bus, BusError, NoResponders, Refused
+from .errors import JobRefused, NotSetUp, QueueFull
 from .file_names import safe_name
 from .handle import JobHandle
 from .results import feed
@@ -49,20 +39,6 @@ from .retry import retry_until
 from .session import API_TIMEOUT_S, Session
 from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
 from .watch import Links
-
-__all__ = [
-    "ApiRefused",
-    "Client",
-    "ClientError",
-    "DurableInUse",
-    "JobFailed",
-    "JobHandle",
-    "JobRefused",
-    "NoLeader",
-    "NotSetUp",
-    "QueueFull",
-    "WaitTimeout",
-]
 
 T = TypeVar("T")
 
@@ -162,20 +138,18 @@ class Client:
         job_id = job_id if job_id is not None else uuid.uuid4().hex
         given = dict(inputs or {})
         local = [(file, await _reference_of(file)) for file in local_files(given, files)]
-        request = build(
-            feature,
-            with_references(given, local),
-            job_id=job_id,
-            priority=priority,
-            max_payload=self.bus.max_payload,
-            model_preference=model_preference,
-            vram_mb=vram_mb,
-            limits=limits,
-            retry=retry,
-            metadata=metadata,
-            tenant=tenant,
-        )
+        wanted = {
+            "model_preference": model_preference,
+            "vram_mb": vram_mb,
+            "tenant": tenant,
+            "metadata": metadata,
+            "limits": limits,
+            "retry": retry,
+        }
+        references = with_references(given, local)
+        request = build(feature, references, wanted, job_id=job_id, priority=priority, max_payload=self.bus.max_payload)
         deadline = asyncio.get_running_loop().time() + timeout
+        await self._check_id(job_id)
         await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
         for file, reference in local:
             try:
@@ -188,12 +162,8 @@ class Client:
     async def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
         """Store a file of this machine for jobs to refer to, unless the server has it already.
 
-        Args:
-            path: the file.
-            timeout: seconds to go on trying while the server is away.
-
-        Returns:
-            The reference to put among a job's inputs: `artifact` ("sha256-" and the digest) and `filename`.
+        Returns the reference to put among a job's inputs: `artifact` ("sha256-" and the digest) and `filename`. While
+        the server is away it goes on trying for `timeout` seconds.
 
         Raises:
             OSError: the file cannot be read.
@@ -214,6 +184,19 @@ class Client:
         if not JOB_ID_PATTERN.fullmatch(job_id):
             raise ValueError(f"job id {job_id[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -")
         return JobHandle(self._session, job_id, feature)
+
+    async def _check_id(self, job_id: str) -> None:
+        """The coordinator would reject an id of the stream's own under another one, out of sight."""
+        if not is_generated_id(job_id, job_id):
+            return
+        try:
+            created = await self.bus.stream_created(self.subjects.jobs_stream)
+        except BusError:
+            # Not permitted, or nobody there: what comes of it is told by what follows.
+            return
+        if is_generated_id(job_id, generated_id(created, 0)):
+            why = f"{job_id!r} is what the server calls a job that comes without an id; choose another"
+            raise refuse(FailureCode.INVALID_INPUT, "job_id", why)
 
     async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> None:
         bucket = self.subjects.inputs_bucket

@@ -103,7 +103,7 @@ class Publisher:
             await asyncio.wait({entering}, timeout=timeout)
             if not entering.done():
                 raise OutcomeUnknown(f"{subject}: {WINDOW} appends before it had no answer within {timeout:g} s")
-            return _sequence(await self._link.request(subject, data, end - loop.time(), headers), subject)
+            return _sequence(await self._link.request(subject, data, max(end - loop.time(), 0.0), headers), subject)
         finally:
             if not entering.cancel():
                 self._window.release()

@@ -37,11 +37,9 @@ class Receiver(Protocol):
 
 
 class MemoryServer:
-    """A NATS server for tests: everything happens at once, time passes only on its clock.
+    """A NATS server for tests: everything happens at once, time passes only on its clock, by default a `FakeClock`.
 
-    Args:
-        clock: a `FakeClock` of its own if None.
-        max_payload: largest message, headers included, bytes.
+    `max_payload` is the largest message, headers included, bytes.
     """
 
     def __init__(self, clock: Clock | None = None, *, max_payload: int = 1 << 20) -> None:

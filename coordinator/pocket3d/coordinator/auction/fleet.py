@@ -47,6 +47,8 @@ class CapacitySnapshot(NamedTuple):
     residents: frozenset[tuple[str, str]]
     #: Device -> MB neither used nor promised.
     rooms: dict[str, int]
+    #: It says itself why it takes no job now.
+    pauses: bool = False
 
     def may_unblock(self, former: CapacitySnapshot | None) -> bool:
         """True if a job that found no place before might find one now.
@@ -55,7 +57,7 @@ class CapacitySnapshot(NamedTuple):
         """
         if former is None or self.kind != former.kind:
             return True
-        if former.tokens - self.tokens or self.residents - former.residents:
+        if (former.pauses and not self.pauses) or former.tokens - self.tokens or self.residents - former.residents:
             return True
         return any(room >= former.rooms.get(device, 0) + 256 for device, room in self.rooms.items())
 
@@ -213,6 +215,7 @@ class Fleet:
             tokens=frozenset(r.token for r in advert.running if r.on_device),
             residents=frozenset((r.adapter_id, r.device) for r in advert.residents),
             rooms={d.id: d.free_mb - d.reserved_mb for d in advert.devices},
+            pauses=advert.reason is not None,
         )
         if picture.may_unblock(view.picture):
             self.touch(view)
@@ -291,7 +294,7 @@ class Fleet:
         """The reasons why this agent is not invited for a lot; empty if it is."""
         agent_id = view.agent_id
         if view.advert.draining:
-            return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value)]
+            return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message=view.advert.reason)]
         if self.proposals_wanted and not view.advert.proposes:
             advice = "it cannot store results on this server: upgrade it, or let its user propose them"
             return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message=advice)]

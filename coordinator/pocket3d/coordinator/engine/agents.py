@@ -70,7 +70,8 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
         elif token in view.listed:
             if attempt.answer_seq is None:
                 core.answered(record, advert.seq)
-        elif token in pending:
+        elif token in pending or advert.unlisted:
+            # It may be one that did not fit into the advert. Such an agent takes no jobs, so all fit again soon.
             continue
         elif (attempt.answer_seq is not None and advert.seq > attempt.answer_seq) or (
             attempt.answer_seq is None and attempt.unanswered and answered

@@ -14,7 +14,6 @@ from .effects import (
     DeleteResult,
     PublishDead,
     PublishEvent,
-    ReadJobs,
     ReadLastEvent,
     ReadResult,
     StoreResult,
@@ -54,7 +53,7 @@ def result_in_doubt(core: Core, event: ResultConflict | ResultUnknown, now: Now)
     """Read back after a refusal or without an answer, a moment later, for a rival may be in process."""
     record = core.jobs.get(event.job_id)
     if record is not None and record.state is JobState.FINISHING:
-        core.do(Again(ReadResult(event.job_id)))
+        core.do(Again(ReadResult(event.job_id, record.job_class.priority)))
 
 
 def result_unreadable(core: Core, event: ResultUnreadable, now: Now) -> None:
@@ -75,7 +74,7 @@ def result_deleted(core: Core, event: ResultDeleted, now: Now) -> None:
     if record.state is JobState.FINISHING:
         # The bytes kept our own result out.
         if record.proposal is not None:
-            core.do(StoreResult(record.proposal, record.seq))
+            core.do(StoreResult(record.proposal, record.seq, record.job_class.priority))
         return
     text = f"message {event.seq} of the results stream had this job's id and was no result: {error}"
     core.stop_attempt(record, text)
@@ -123,8 +122,8 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
         tenant=record.job_class.tenant,
         error=error,
     )
-    core.do(StoreResult(record.proposal, record.seq))
-    core.drop_attempt(record)
+    core.do(StoreResult(record.proposal, record.seq, record.job_class.priority))
+    core.drop_attempt(record, now)
     core.decided(record)
 
 
@@ -141,7 +140,7 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     attempt = record.attempt
     if attempt is not None and result.token != attempt.token:
         core.stop_attempt(record, f"the job has its result already ({result.status})")
-    core.drop_attempt(record)
+    core.drop_attempt(record, now)
     if result.status == "succeeded":
         if result.agent_id and result.adapter_id:
             core.fleet.benches.note_success(result.agent_id, result.adapter_id)
@@ -240,12 +239,9 @@ def job_acked(core: Core, event: JobAcked, now: Now) -> None:
     record = core.jobs.get(event.job_id)
     if record is None or record.state is not JobState.FINISHED:
         return
-    del core.jobs[event.job_id]
+    core.remove(record)
     if record.result_seq is not None:
         core.do(AckResult(record.result_seq))
-    if not core.reading and len(core.jobs) < core.settings.index_cap * 0.9:
-        core.reading = True
-        core.do(ReadJobs(True))
 
 
 def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:

@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Advert, Result, Status
 
 from ..leadership.message_limits import MAX_PAYLOAD
-from .effects import ConsumerKey, RequestId
+from .effects import ConsumerKey, PublishQueuedBatch, RequestId
 
 
 class Led(NamedTuple):
@@ -63,6 +63,24 @@ class QueuedUnknown(NamedTuple):
     """No answer: the `queued` event may be stored, or not."""
 
     job_id: str
+
+
+class QueuedBatchStored(NamedTuple):
+    """All first events of the batch were admitted: their ids are new."""
+
+    batch: PublishQueuedBatch
+
+
+class QueuedBatchConflict(NamedTuple):
+    """The batch was refused: the events stream knows one of its ids at least."""
+
+    batch: PublishQueuedBatch
+
+
+class QueuedBatchUnknown(NamedTuple):
+    """No answer: the first events of the batch may all be stored, or none."""
+
+    batch: PublishQueuedBatch
 
 
 class LastEventRead(NamedTuple):
@@ -312,4 +330,14 @@ Event = (
     | Tick
 )
 #: Answers of the bus that are dealt with before the engine.
-BusEvent = Event | ResultAcked | RequestRead | BacklogCounted | BacklogUncounted | EffectFailed
+BusEvent = (
+    Event
+    | QueuedBatchStored
+    | QueuedBatchConflict
+    | QueuedBatchUnknown
+    | ResultAcked
+    | RequestRead
+    | BacklogCounted
+    | BacklogUncounted
+    | EffectFailed
+)

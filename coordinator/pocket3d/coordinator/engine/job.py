@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pocket3d.contracts.failures import FAILURES, FailureCode
@@ -10,6 +11,7 @@ from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusWord
 from pocket3d.contracts.messages import AttemptError, JobError, Result, Status, Timings
 
+from ..auction.fair_share import Charge
 from .lifecycle import check_transition
 
 
@@ -60,6 +62,7 @@ class Attempt:
         "apart",
         "awarded_at",
         "cancel_by",
+        "charge",
         "claim_mb",
         "device",
         "incarnation",
@@ -80,9 +83,12 @@ class Attempt:
         adapter_id: str,
         claim_mb: int,
         awarded_at: float,
+        charge: Charge | None = None,
         apart: bool = False,
     ) -> None:
         self.number = number
+        #: What its tenant was charged for it; None for an attempt that is only told of.
+        self.charge = charge
         #: Nothing else may run on its worker meanwhile.
         self.apart = apart
         self.token = token
@@ -133,7 +139,8 @@ class RetryState:
         self.cancel: str | None = None
         #: It is no job: its first event says so, before its result.
         self.rejection: Rejection | None = None
-        #: No adapter takes its parameters. Another leader may know other adapters, so its first event is `queued`.
+        #: No adapter takes its parameters, or its tenant has too many jobs that wait. Another leader may know other
+        #: adapters and other jobs, so its first event is `queued`.
         self.refusal: Rejection | None = None
 
     @property
@@ -171,6 +178,7 @@ class JobRecord:
         "job_id",
         "last_status",
         "not_before",
+        "on_move",
         "proposal",
         "queued_at",
         "recovery",
@@ -210,6 +218,8 @@ class JobRecord:
         self.last_status: Status | None = None
         self.result_seq: int | None = None
         self.history: list[str] | None = None
+        #: Called after each move with the record and its former state.
+        self.on_move: Callable[[JobRecord, JobState], None] | None = None
 
     def move(self, state: JobState, why: str) -> None:
         """Change the state.
@@ -223,7 +233,9 @@ class JobRecord:
         check_transition(self.job_id, self.state, state, history)
         history.append(f"{self.state.value} -> {state.value} ({why})")
         del history[:-12]
-        self.state = state
+        former, self.state = self.state, state
+        if self.on_move is not None:
+            self.on_move(self, former)
 
     def retry_state(self) -> RetryState:
         """The part that only some jobs have, made when first needed."""

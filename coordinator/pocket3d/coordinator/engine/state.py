@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import Cancel
-from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.lifecycle import PRIORITIES, JobState, Priority
 from pocket3d.contracts.messages import Result
 
 from ..auction.fleet import AgentView, Fleet
@@ -12,8 +12,9 @@ from ..auction.queue import WaitingQueue
 from ..auction.rounds import Auctioneer
 from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
-from .effects import AskState, Effect, PublishEvent, SendCancels
+from .effects import AskState, Effect, PublishEvent, ReadJobs, SendCancels
 from .events import JobRead
+from .intake import Intake
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
 
@@ -29,7 +30,7 @@ class Core:
         self.effects: list[Effect] = []
         self.jobs: dict[str, JobRecord] = {}
         self.index = JobIndex()
-        self.queue = WaitingQueue(settings.ageing_s)
+        self.queue = WaitingQueue(settings.ageing_s, settings.tenants)
         self.fleet = Fleet(settings)
         self.auctioneer = Auctioneer(settings, self.queue, self.fleet)
         self._classes: dict[JobClass, JobClass] = {}
@@ -57,9 +58,12 @@ class Core:
         self.proven = True
         self.results_drained = False
         self.jobs_indexed = False
+        #: Sequence in the jobs stream up to which jobs of a priority were read.
+        self.read_up_to = dict.fromkeys(PRIORITIES, 0)
         self.agents_to_hear: set[str] = set()
         self.last_tick: float | None = None
-        self.reading = True
+        self.intake = Intake(settings.index_cap)
+        self._on_move = self._moved
 
     # -- small things
 
@@ -101,6 +105,34 @@ class Core:
             return False
         return record.state in (JobState.SUBMITTED, JobState.RECOVERING)
 
+    # -- jobs come and go
+
+    def add(self, record: JobRecord) -> None:
+        """Hold a job that was read."""
+        self.jobs[record.job_id] = record
+        self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
+        record.on_move = self._on_move
+        self._read_on(record.job_class.priority)
+
+    def remove(self, record: JobRecord) -> None:
+        """Forget a job."""
+        del self.jobs[record.job_id]
+        priority = record.job_class.priority
+        if record.state is JobState.SUBMITTED:
+            self.intake.known(priority)
+        self.intake.removed(priority)
+        self._read_on(priority)
+
+    def _moved(self, record: JobRecord, former: JobState) -> None:
+        if former is JobState.SUBMITTED:
+            self.intake.known(record.job_class.priority)
+            self._read_on(record.job_class.priority)
+
+    def _read_on(self, priority: Priority) -> None:
+        more = self.intake.change(priority)
+        if more is not None:
+            self.do(ReadJobs(more, priority))
+
     # -- moves
 
     def enqueue(self, record: JobRecord, why: str, now: Now, *, returned: bool, queued_at: float | None = None) -> None:
@@ -134,11 +166,14 @@ class Core:
             self.attempt_deadlines.set(record.job_id, now.mono + most_s)
             self.fleet.book(record.attempt, record.job_id)
 
-    def drop_attempt(self, record: JobRecord) -> None:
-        """The attempt is over, whatever became of it."""
-        if record.attempt is not None:
+    def drop_attempt(self, record: JobRecord, now: Now, *, began: bool = True) -> None:
+        """The attempt is over, whatever became of it. One that never `began` costs its tenant nothing."""
+        attempt = record.attempt
+        if attempt is not None:
             self.attempt_deadlines.forget(record.job_id)
-            self.fleet.release(record.attempt)
+            self.fleet.release(attempt)
+            if attempt.charge is not None:
+                self.queue.share.settle(attempt.charge, max(0.0, now.mono - attempt.awarded_at) if began else 0.0)
             record.attempt = None
             self.index.file(record)
 

@@ -33,13 +33,14 @@ from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.features import FEATURE_PATTERN
 from pocket3d.contracts.jobs import Job, SubmitRequest, admit, check_priority
-from pocket3d.contracts.lifecycle import JobState, StatusWord
+from pocket3d.contracts.lifecycle import JobState, Priority, StatusWord
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import events
-from ..engine.explain import explain, features
+from ..engine.explain import explain, explain_turn, features
 from ..engine.history import read_last_event
+from ..engine.submit_quota import SubmitQuota
 from ..leadership.request_cache import read_request
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
 from .leader_term import LeaderTerm
@@ -80,6 +81,7 @@ class Api:
         self._clock = clock
         self._version = version
         self._coordinator_id = coordinator_id
+        self._quota = SubmitQuota(term.engine.core)
 
     def service(self) -> ServiceSpec:
         """What to register."""
@@ -118,7 +120,7 @@ class Api:
             )
         job = request.job()
         body = encode(job)
-        admission = admit(request.feature, body, None, "")
+        admission = admit(request.feature, body, None, self._term.generated_id(0))
         if admission.rejection is not None:
             raise ServiceError(400, admission.rejection.message, field=admission.rejection.field)
         if job.job_id is not None:
@@ -126,27 +128,38 @@ class Api:
             if known is not None:
                 await self._compare(job.job_id, job)
                 return encode(known)
-        headers = {} if job.job_id is None else {"Nats-Msg-Id": job.job_id}
-        try:
-            seq = await self._bus.append(self._subjects.job(request.priority, request.feature), body, headers=headers)
-        except TooLarge as error:
-            raise ServiceError(413, str(error), field="body") from error
-        except BusError as error:
-            raise ServiceError(503, f"the job could not be stored: {error}; submit it again with its job_id") from error
-        if job.job_id is not None:
-            await self._compare_stored(job.job_id, job, seq, self._subjects.job(request.priority, request.feature))
-        job_id = job.job_id or self._term.generated_id(seq)
+        full = self._quota.refusal(request.tenant)
+        if full is not None:
+            raise ServiceError(429, full, field="tenant")
+        priority: Priority = "high" if request.priority == "high" else "low" if request.priority == "low" else "normal"
+        with self._quota.arriving(request.tenant) as arrival:
+            job_id, seq = await self._store(self._subjects.job(priority, request.feature), job, body)
+            arrival.stored = job_id, priority, seq
         return encode(
             Status(
                 job_id=job_id,
                 feature=request.feature,
-                priority="high" if request.priority == "high" else "low" if request.priority == "low" else "normal",
+                priority=priority,
                 tenant=request.tenant,
                 status="submitted",
                 attempt=0,
                 at=rfc3339(self._clock().wall),
             )
         )
+
+    async def _store(self, subject: str, job: Job, body: bytes) -> tuple[str, int]:
+        """Store a job; its id and its sequence."""
+        headers = {} if job.job_id is None else {"Nats-Msg-Id": job.job_id}
+        try:
+            seq = await self._bus.append(subject, body, headers=headers)
+        except TooLarge as error:
+            raise ServiceError(413, str(error), field="body") from error
+        except BusError as error:
+            raise ServiceError(503, f"the job could not be stored: {error}; submit it again with its job_id") from error
+        if job.job_id is None:
+            return self._term.generated_id(seq), seq
+        await self._compare_stored(job.job_id, job, seq, subject)
+        return job.job_id, seq
 
     async def _compare(self, job_id: str, job: Job) -> None:
         """A known id with another request is a mistake of the producer."""
@@ -209,7 +222,7 @@ class Api:
         request = _read(JobRequest, msg)
         record = self._term.engine.record(request.job_id)
         if record is not None:
-            return encode(explain(self._term.engine.core, record, self._clock()))
+            return encode(explain_turn(self._term.engine.core, record, self._clock()))
         status = await self._wanted(request.job_id)
         summary = f"it has ended: {status.status}" + (f", {status.reason}" if status.reason else "")
         return encode({"status": status.status, "summary": summary, "reasons": []})

@@ -19,17 +19,17 @@ from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import events
-from ..engine.effects import ConsumerKey
+from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
 from ..engine.history import read_stored_result
-from ..leadership.lease import Lead
+from ..leadership.lease_events import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
 from .effect_runner import EffectRunner, Links
 
 log = structlog.get_logger(__name__)
 
-#: Calls on the bus at once, of kinds of which there may be thousands.
+#: Calls on the bus at once in one lane, of kinds of which there may be thousands.
 _IN_FLIGHT = 256
 #: While the results stream is of a former version, it is asked so often at most whether it was switched, seconds.
 _LOOK_S = 5.0
@@ -91,12 +91,13 @@ class LeaderTerm:
         self._closed = False
         self._begun = False
         self._stream_created = 0.0
+        self._reading = {priority: asyncio.Event() for priority in PRIORITIES}
+        for reading in self._reading.values():
+            reading.set()
         self._proposals_wanted = False
         self._looked_at = float("-inf")
         #: Incarnations of agents that cannot propose, of which a warning was given.
         self._told: set[str] = set()
-        self._reading = asyncio.Event()
-        self._reading.set()
 
     @property
     def engine(self) -> CoordinatorEngine:
@@ -147,11 +148,11 @@ class LeaderTerm:
         self._deadline = None
         self.feed(events.RoundDue())
 
-    def _read_jobs(self, more: bool) -> None:
-        if more:
-            self._reading.set()
+    def _read_jobs(self, effect: ReadJobs) -> None:
+        if effect.more:
+            self._reading[effect.priority].set()
         else:
-            self._reading.clear()
+            self._reading[effect.priority].clear()
 
     # -- life
 
@@ -216,7 +217,8 @@ class LeaderTerm:
     async def close(self) -> None:
         """End it: nothing more is fed to the engine, what is in flight is dropped."""
         self._closed = True
-        self._reading.set()
+        for reading in self._reading.values():
+            reading.set()
         if self._deadline is not None:
             self._deadline.cancel()
         for left in self._events.drain():
@@ -289,13 +291,13 @@ class LeaderTerm:
     async def _on_jobs(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:
             message = delivery.message
-            await self._reading.wait()
+            where = self._subjects.parse_job(message.subject)
+            priority = next(p for p in PRIORITIES if p == where.priority)
+            await self._reading[priority].wait()
             if self._closed:
                 return
-            where = self._subjects.parse_job(message.subject)
             header_id = message.headers.get("Nats-Msg-Id")
             admission = admit(where.feature, message.data, header_id, self.generated_id(message.seq))
-            priority = next(p for p in PRIORITIES if p == where.priority)
             self.feed(
                 events.JobRead(message.seq, priority, _token(where.feature), admission, message.time, message.data)
             )

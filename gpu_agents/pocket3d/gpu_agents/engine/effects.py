@@ -153,6 +153,18 @@ class CleanUp(Effect, frozen=True):
     token: str
 
 
+class CheckStorage(Effect, frozen=True):
+    """Look whether results and outputs can be stored: answered by `StorageChecked`."""
+
+
+class LogLine(Effect, frozen=True):
+    """Write a line to the log. No answer."""
+
+    level: Literal["info", "warning"]
+    text: str
+    fields: dict[str, Any]
+
+
 class ProbeNow(Effect, frozen=True):
     """Measure the devices: answered by `ProbeRead`."""
 

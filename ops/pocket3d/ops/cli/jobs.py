@@ -18,6 +18,7 @@ from pocket3d.contracts.messages import Progress, Result, Status
 
 from ..exit_codes import Exit, of_status
 from ..progress_view import Show, follow_all, renderer
+from ..terminal_text import printable
 from .errors import CliError, runs
 from .options import (
     Target,
@@ -109,7 +110,7 @@ async def explain(job_id: str, target: Target, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    click.echo(f"{job_id} {answer.status}: {answer.summary}")
+    click.echo(printable(f"{job_id} {answer.status}: {answer.summary}"))
     if answer.reasons:
         print_table(
             ("AGENT", "DEVICE", "ADAPTER", "REASON", "NEED MB", "HAVE MB", "SHORT MB", ""),

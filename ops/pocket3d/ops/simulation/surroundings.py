@@ -53,13 +53,7 @@ class Listener:
 
 
 class Surroundings:
-    """Everything of one run but its processes.
-
-    Args:
-        loop: virtual time.
-        seed: of all chance.
-        shape: size and faults.
-    """
+    """Everything of one run but its processes. All chance comes from `seed`."""
 
     def __init__(self, loop: VirtualLoop, seed: int, shape: RunShape) -> None:
         self.loop = loop

@@ -161,26 +161,6 @@ def kill_the_leader(world: World) -> None:
             Chaos(world).crash(coordinator, 2.0)
 
 
-def test_a_former_results_stream_is_switched_while_jobs_run_and_things_go_wrong() -> None:
-    stored: list[int] = []
-
-    def prepare(world: World) -> None:
-        world.server.ensure(Topology((former(world.subjects),)))
-
-        def switch_now() -> None:
-            results = world.server.stream(world.subjects.results_stream).messages
-            stored.append(len(results))
-            switch(world.server, world.subjects)
-            # Up to here refused ones were heard too.
-            world.listener.heard[:] = [(each.subject, each.data) for each in results.values()]
-
-        world.network.later(25.0, switch_now)
-
-    outcomes = [fine(run_seed(seed, shape_of(seed), prepare)) for seed in range(6)]
-    both = [0 < before < sum(outcome.results.values()) for before, outcome in zip(stored, outcomes, strict=True)]
-    assert sum(both) >= 3, "results on both sides of the switch"
-
-
 def test_a_killed_leader_costs_four_seconds_and_not_its_lease() -> None:
     for seed in range(3):
         gap: list[float] = []
@@ -326,3 +306,23 @@ def test_runs_that_adverts_have_no_room_for_are_not_lost() -> None:
         assert outcome.results == {"succeeded": 40}
         assert set(outcome.attempts.values()) == {1}
     assert max(unlisted) >= 2
+
+
+def test_a_former_results_stream_is_switched_while_jobs_run_and_things_go_wrong() -> None:
+    stored: list[int] = []
+
+    def prepare(world: World) -> None:
+        world.server.ensure(Topology((former(world.subjects),)))
+
+        def switch_now() -> None:
+            results = world.server.stream(world.subjects.results_stream).messages
+            stored.append(len(results))
+            switch(world.server, world.subjects)
+            # Up to here refused ones were heard too.
+            world.listener.heard[:] = [(each.subject, each.data) for each in results.values()]
+
+        world.network.later(25.0, switch_now)
+
+    outcomes = [fine(run_seed(seed, shape_of(seed), prepare)) for seed in range(6)]
+    both = [0 < before < sum(outcome.results.values()) for before, outcome in zip(stored, outcomes, strict=True)]
+    assert sum(both) >= 3, "results on both sides of the switch"

@@ -140,6 +140,7 @@ class Desk:
             self.do(events.Led(epoch=7, known=known))
             self.do(events.ResultsDrained())
             self.do(events.JobsIndexed())
+            self.take(effects.ReadEnded)
 
     # -- time and events
 

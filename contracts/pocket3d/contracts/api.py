@@ -30,11 +30,13 @@ class CancelRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ListRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`list`: filters and a page. `after` is the `next` of the page before."""
+    """`list`: filters and a page, the newest jobs first. `after` is the `next` of the page before."""
 
     status: str | None = None
     feature: str | None = None
     tenant: str | None = None
+    #: Submitted then or later, RFC 3339.
+    since: str | None = None
     limit: int = 100
     after: str | None = None
 
@@ -52,7 +54,7 @@ class LoadRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class JobList(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of `list`; `next` is null on the last page."""
+    """Answer of `list`; `next` is null on the last page, which alone says that there are no more jobs."""
 
     jobs: list[Status]
     next: str | None = None

@@ -29,3 +29,15 @@ def rfc3339(wall: float) -> str:
 def _to_the_second(seconds: int) -> str:
     # Every message carries a time, most of them that of this second.
     return f"{_dt.datetime.fromtimestamp(seconds, tz=_dt.timezone.utc):%Y-%m-%dT%H:%M:%S}"
+
+
+def parse_rfc3339(text: str) -> float:
+    """Unix seconds of an RFC 3339 time.
+
+    Raises:
+        ValueError: the text is not such a time.
+    """
+    moment = _dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment.timestamp()

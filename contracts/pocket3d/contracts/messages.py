@@ -116,7 +116,9 @@ class Status(Message, frozen=True, kw_only=True):
     adapter_id: str | None = None
     reason: str | None = None
     error: JobError | None = None
+    #: Since when it stands there.
     at: str
+    submitted_at: str | None = None
 
 
 class Progress(Message, frozen=True, kw_only=True):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocket3d.contracts.clock import rfc3339
+from pocket3d.contracts.clock import parse_rfc3339, rfc3339
 
 
 def test_the_form() -> None:
@@ -18,5 +17,10 @@ def test_the_form() -> None:
 
 @given(st.integers(min_value=0, max_value=4_000_000_000_000))
 def test_every_millisecond_survives(ms: int) -> None:
-    told = datetime.strptime(rfc3339(ms / 1000), "%Y-%m-%dT%H:%M:%S.%f%z")
-    assert round(told.timestamp() * 1000) == ms
+    assert round(parse_rfc3339(rfc3339(ms / 1000)) * 1000) == ms
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-11-23", "2026-11-23T21:50:00.123"])
+def test_a_time_without_a_zone_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_rfc3339(text)

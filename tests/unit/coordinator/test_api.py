@@ -12,7 +12,7 @@ from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Msg, ServiceError
-from pocket3d.contracts.api import JobList
+from pocket3d.contracts.api import Explanation, JobList
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.jobs import generated_id
 from pocket3d.contracts.lifecycle import JobState
@@ -64,7 +64,7 @@ async def test_bytes_that_are_no_status_do_not_hide_the_others() -> None:
         await bus.append(SUBJECTS.event("echo", job_id, "queued"), data)
     desk = Desk()
     listed = decode(JobList, await asks(desk, "list", {}, bus))
-    assert [status.job_id for status in listed.jobs] == ["j1", "j3"]
+    assert [status.job_id for status in listed.jobs] == ["j3", "j1"]
     with pytest.raises(ServiceError, match="cannot be read") as caught:
         await asks(desk, "status", {"job_id": "j2"}, bus)
     assert caught.value.code == 500
@@ -90,3 +90,11 @@ async def test_an_id_that_the_stream_will_give_is_refused_and_natural_ones_are_t
     assert caught.value.code == 400
     status = decode(Status, await asks(Desk(), "submit", {"job_id": "sculpture-1", "feature": "echo", "inputs": {}}))
     assert status.job_id == "sculpture-1"
+
+
+async def test_a_job_that_a_new_leader_has_not_read_again_is_no_ended_one() -> None:
+    bus = MemoryBus(MemoryServer())
+    await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
+    await bus.append(SUBJECTS.event("echo", "j1", "queued"), encode(last_status("j1")))
+    explanation = decode(Explanation, await asks(Desk(), "explain", {"job_id": "j1"}, bus))
+    assert (explanation.status, explanation.summary) == ("queued", "the leader has not read it again yet")

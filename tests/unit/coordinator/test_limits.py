@@ -202,7 +202,7 @@ def test_a_backlog_of_one_priority_does_not_stop_the_reading_of_another() -> Non
 def test_jobs_are_not_read_faster_than_their_first_events_are_stored() -> None:
     desk = Desk()
     for number in range(ENTERING_CAP - 1):
-        desk.engine.handle(job_read(f"j{number}", number + 1), desk.now)
+        desk.engine.handle(job_read(f"j{number}", number + 2), desk.now)
     assert desk.read("the last") == 1
     assert desk.one(effects.ReadJobs) == effects.ReadJobs(False, "normal")
     assert desk.engine.core.intake.full() == [], "there is room, once they are known"

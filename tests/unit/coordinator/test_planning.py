@@ -185,6 +185,16 @@ def test_nobody_else_begins_on_a_worker_that_a_job_waits_to_have_for_itself() ->
     assert (first.assignments, placed(second)) == ([], [("j0", "b")])
 
 
+def test_a_job_that_waits_for_a_held_device_keeps_it_from_nobody() -> None:
+    """Neither the job that is tried alone nor the one for which the device is held ever started."""
+    hold = BackfillReservation("j0", "default", KEY, "a", "d0", start_at=101.0)
+    round_planner = planner(hold=hold)
+    waits = suspects(1)
+    first = plan_lot(round_planner, waits[0].group_key(), waits, [bid("a", slots=3)])
+    second = plan_lot(round_planner, KEY, jobs(1), [bid("a", slots=3)])
+    assert (first.assignments, placed(second)) == ([], [("j0", "a")])
+
+
 # ---------------------------------------------------------------- the hold, through the engine
 
 

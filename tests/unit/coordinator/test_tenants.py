@@ -201,6 +201,27 @@ def test_a_device_that_is_held_is_held_against_those_whose_turn_comes_later(tena
     ] == placed
 
 
+def test_no_device_is_held_for_a_tenant_that_may_start_nothing_more() -> None:
+    desk = leader({"a": {"max_running": 1}})
+    agent = AgentDouble(adapters=[offer("echo", "echo", 7000), offer("tiny", "text_to_mesh", 500)])
+    desk.hear(agent)
+    desk.submit("a0", tenant="a", age_s=61.0)
+    desk.answer_calls(agent, slots=0, est_queue_s=20.0)
+    assert desk.engine.core.auctioneer.backfill.hold is not None
+    for job_id in ("a1", "z1"):
+        desk.submit(job_id, tenant=job_id[0], feature="text_to_mesh", inputs={"text_prompt": "a chair"}, priority="low")
+    # a1 ends before the device is wanted, and uses up what its tenant may have; z1 does not end in time.
+    desk.answer_calls(agent, est_load_s=0.0, est_run_s=15.0, slots=2, max_concurrent=2)
+    first = [item.job_id for sent in desk.take(effects.SendAwards) for item in sent.awards]
+    desk.hear(agent, full=False)
+    desk.tick(10.0)
+    desk.hear(agent, full=False)
+    desk.answer_calls(agent, est_load_s=0.0, est_run_s=1000.0)
+    then = [item.job_id for sent in desk.take(effects.SendAwards) for item in sent.awards]
+    assert "a1" in first
+    assert "z1" in [*first, *then]
+
+
 def test_a_large_job_whose_turn_it_is_keeps_its_device_from_newcomers() -> None:
     desk = Desk()
     agent = AgentDouble(adapters=[offer("echo", "echo", 7000), offer("tiny", "text_to_mesh", 500)])
@@ -345,7 +366,7 @@ def test_explain_tells_a_tenants_turn_and_who_is_before_it() -> None:
     assert (turn.tenant, turn.place, turn.before, turn.own_before) == ("a", 3, ["b", "c"], 1)
     assert (turn.queued, turn.running, turn.max_running, turn.weight) == (2, 1, 5, 2.0)
     told = explain_turn(desk.engine.core, desk.record("a1"), desk.now)
-    assert told.summary.endswith("; of its priority the next starts are those of b, c")
+    assert told.summary.endswith("; its tenant's turn comes after those of b, c")
     first = explain_turn(desk.engine.core, desk.record("b0"), desk.now)
     assert first.turn is not None
     assert (first.turn.place, first.turn.before) == (1, [])

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +77,12 @@ class Client:
             Refused: the server does not accept these credentials.
             ConnectError: the options are wrong.
         """
-        return Connecting(cls, server, namespace, {"name": "pocket3d client", **options})
+
+        async def connect() -> Client:
+            Subjects(namespace)  # judged before a connection is made
+            return cls(await JetStreamBus.connect(resolve(server, **{"name": "pocket3d client", **options})), namespace)
+
+        return Connecting(connect)
 
     async def __aenter__(self) -> Client:
         return self
@@ -276,30 +281,31 @@ class Client:
         status: str | None = None,
         feature: str | None = None,
         tenant: str | None = None,
+        since: str | None = None,
         limit: int = 100,
         after: str | None = None,
     ) -> JobList:
-        """One page of jobs; `after` is the `next` of the page before. Errors as `api`."""
-        request = ListRequest(status=status, feature=feature, tenant=tenant, limit=limit, after=after)
+        """One page of jobs, the newest first; `after` is the `next` of the page before. A page may hold less than
+        `limit`: the last one is that whose `next` is None. Errors as `api`.
+
+        Args:
+            status: a status word.
+            feature: as published.
+            tenant: as submitted.
+            since: submitted then or later, RFC 3339.
+            limit: 1 to 1000.
+            after: None for the first page.
+        """
+        request = ListRequest(status=status, feature=feature, tenant=tenant, since=since, limit=limit, after=after)
         return await self.api("list", request, JobList)
 
 
 class Connecting:
     """A connection to be: `client = await Client.connect(...)` or `async with Client.connect(...) as client`."""
 
-    def __init__(
-        self, kind: type[Client], server: str | Sequence[str] | None, namespace: str, options: dict[str, Any]
-    ) -> None:
-        self._kind = kind
-        self._server = server
-        self._namespace = namespace
-        self._options = options
+    def __init__(self, connect: Callable[[], Coroutine[Any, Any, Client]]) -> None:
+        self._connect = connect
         self._client: Client | None = None
-
-    async def _connect(self) -> Client:
-        Subjects(self._namespace)  # judged before a connection is made
-        bus = await JetStreamBus.connect(resolve(self._server, **self._options))
-        return self._kind(bus, self._namespace)
 
     def __await__(self) -> Generator[Any, None, Client]:
         return self._connect().__await__()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pocket3d.contracts.lifecycle import PRIORITIES
 
 from ..engine.job import JobRecord
-from .fair_share import Charge, Cost, Rank
+from .fair_share import Charge, Cost, Flow, Rank
 from .queue import JobGroup, Line, WaitingQueue
 from .turns import Turn, Urgency, first_of, level_of
 
@@ -24,33 +24,55 @@ class LotTurn(NamedTuple):
 
 
 class _Begun:
-    """A line of which the round has looked at some jobs."""
+    """A line of which the round looks at some jobs."""
 
-    __slots__ = ("jobs", "record", "urgency")
+    __slots__ = ("jobs", "record")
 
-    def __init__(self, urgency: Urgency, jobs: Iterator[JobRecord]) -> None:
-        #: Of its first job. The jobs of a lot stay together, so that models are not swapped for each.
-        self.urgency = urgency
+    def __init__(self, jobs: Iterator[JobRecord]) -> None:
         self.jobs = jobs
-        #: Its next job.
+        #: Its next job; None if it has no more.
         self.record = next(jobs, None)
 
 
-class _Lot:
-    """A lot that still has jobs for this round."""
+class _Tenant:
+    """A tenant whose turn has come up: its lines in the lots of one priority."""
 
-    __slots__ = ("aside", "begun", "group", "left", "line", "number")
+    __slots__ = ("flow", "lines")
+
+    def __init__(self, flow: Flow, lines: list[tuple[Urgency, int, _Begun]]) -> None:
+        self.flow = flow
+        #: By the urgency of their first jobs. The jobs of a lot stay together, so that models are not swapped for each.
+        self.lines = lines
+        heapq.heapify(lines)
+
+
+class _Lot:
+    """A lot of the round."""
+
+    __slots__ = ("group", "left", "number", "taken")
 
     def __init__(self, number: int, group: JobGroup, jobs: int) -> None:
         self.number = number
         self.group = group
         #: Jobs that the call was for and that were not looked at yet.
         self.left = jobs
-        #: Whose turn it is within the lot; None if nobody is left.
-        self.line: Line | None = None
-        self.begun: dict[Line, _Begun] = {}
-        #: Lines that are done with, or whose tenants may start nothing more.
-        self.aside: list[Line] = []
+        #: Lines that were taken out of the group.
+        self.taken: list[Line] = []
+
+
+class _Priority:
+    """The lots of one priority. Lines come up in the order of their turns, the next of each lot at a time, and with the
+    first of a tenant's lines that tenant; so what a round costs follows its lots and starts, not the tenants that wait.
+    """
+
+    __slots__ = ("coming", "lots", "tenants", "up")
+
+    def __init__(self) -> None:
+        self.lots: list[_Lot] = []
+        self.coming: list[tuple[Rank, int, Line]] = []
+        self.tenants: list[tuple[Rank, _Tenant]] = []
+        #: Those that have come up.
+        self.up: set[Flow] = set()
 
 
 class LotTurns:
@@ -66,33 +88,26 @@ class LotTurns:
         self._queue = queue
         self._now = now_mono
         self._lots = {number: _Lot(number, group, jobs) for number, group, jobs in lots}
-        #: By level: lots in the order of their lines' turns.
-        self._levels: list[list[tuple[Rank, Urgency, int]]] = [[] for _ in PRIORITIES]
-        #: The lot whose job was placed last, or could not be: it is filed again when it is known which.
-        self._used: _Lot | None = None
+        self._priorities = [_Priority() for _ in PRIORITIES]
         for lot in self._lots.values():
-            self._file(lot)
+            self._priorities[lot.group.level].lots.append(lot)
+            self._advance(lot)
 
     def next(self) -> LotTurn | None:
         """The next job to place; None if there is none."""
-        if self._used is not None:
-            self._refile(self._used)
-            self._used = None
-        firsts = [turn for level in self._levels if (turn := self._first(level)) is not None]
-        if not firsts:
+        turns = [turn for priority in self._priorities if (turn := self._first(priority)) is not None]
+        if not turns:
             return None
-        turn = first_of(firsts, self._queue.share)
-        lot = self._lots[turn.number]
-        heapq.heappop(self._levels[turn.flow.clock.level])
-        line = lot.line
-        assert line is not None
-        begun = lot.begun[line]
+        turn = first_of(turns, self._queue.share)
+        lines = self._priorities[turn.flow.clock.level].tenants[0][1].lines
+        begun = lines[0][2]
         record = begun.record
         assert record is not None
         begun.record = next(begun.jobs, None)
-        lot.left -= 1
-        self._used = lot
-        return LotTurn(lot.number, record, turn)
+        if begun.record is None:
+            heapq.heappop(lines)
+        self._lots[turn.number].left -= 1
+        return LotTurn(turn.number, record, turn)
 
     def charge(self, turn: Turn, cost: Cost) -> Charge:
         """Charge the tenant whose job was placed."""
@@ -105,40 +120,47 @@ class LotTurns:
     def put_back(self) -> None:
         """Put all lines back into their groups."""
         for lot in self._lots.values():
-            for line in lot.aside if lot.line is None else [*lot.aside, lot.line]:
+            for line in lot.taken:
                 lot.group.file(line)
-            lot.aside, lot.line = [], None
+            lot.taken = []
 
-    def _file(self, lot: _Lot) -> None:
-        """Find whose turn it is within a lot."""
-        lot.line = None
-        while lot.left > 0 and (line := lot.group.take_line()) is not None:
-            begun = lot.begun.get(line)
-            if begun is None:
-                begun = lot.begun[line] = _Begun(self._queue.urgency(line, self._now), iter(line))
-            if begun.record is None or line.flow.account.at_limit:
-                lot.aside.append(line)
+    def _first(self, priority: _Priority) -> Turn | None:
+        """The next job of a priority."""
+        coming, tenants = priority.coming, priority.tenants
+        while coming or tenants:
+            if coming and (not tenants or coming[0][0] < tenants[0][0]):
+                self._come_up(priority, *heapq.heappop(coming))
                 continue
-            lot.line = line
-            entry = (line.flow.rank, begun.urgency, lot.number)
-            heapq.heappush(self._levels[line.flow.clock.level], entry)
-            return
-
-    def _refile(self, lot: _Lot) -> None:
-        if lot.line is not None:
-            lot.group.file(lot.line)
-        self._file(lot)
-
-    def _first(self, level: list[tuple[Rank, Urgency, int]]) -> Turn | None:
-        """The lot of one priority whose turn it is."""
-        while level:
-            rank, urgency, number = level[0]
-            lot = self._lots[number]
-            line = lot.line
-            if line is not None and lot.left > 0 and line.flow.rank is rank and not line.flow.account.at_limit:
-                return Turn(line.flow, urgency, number)
-            # Its tenant has started jobs of another lot meanwhile, or nothing more of this one can be placed.
-            heapq.heappop(level)
-            if lot.left > 0:
-                self._refile(lot)
+            rank, tenant = tenants[0]
+            lines = tenant.lines
+            while lines and self._lots[lines[0][1]].left <= 0:
+                heapq.heappop(lines)
+            if not lines or tenant.flow.account.at_limit:
+                heapq.heappop(tenants)
+            elif tenant.flow.rank is not rank:
+                heapq.heapreplace(tenants, (tenant.flow.rank, tenant))
+            else:
+                return Turn(tenant.flow, lines[0][0], lines[0][1])
         return None
+
+    def _come_up(self, priority: _Priority, rank: Rank, number: int, line: Line) -> None:
+        flow = line.flow
+        if flow not in priority.up:
+            if flow.rank is not rank:
+                # It was charged for a job that had risen to this priority.
+                heapq.heappush(priority.coming, (flow.rank, number, line))
+                return
+            priority.up.add(flow)
+            found = ((lot, lot.group.lines.get(flow.account.tenant)) for lot in priority.lots if lot.left > 0)
+            lines = [
+                (self._queue.urgency(each, self._now), lot.number, _Begun(iter(each))) for lot, each in found if each
+            ]
+            heapq.heappush(priority.tenants, (rank, _Tenant(flow, lines)))
+        self._advance(self._lots[number])
+
+    def _advance(self, lot: _Lot) -> None:
+        """Let the next line of a lot come."""
+        line = lot.group.take_line() if lot.left > 0 else None
+        if line is not None:
+            lot.taken.append(line)
+            heapq.heappush(self._priorities[lot.group.level].coming, (line.flow.rank, lot.number, line))

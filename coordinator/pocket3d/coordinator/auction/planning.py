@@ -181,8 +181,9 @@ class RoundPlanner:
             return None
         if self._free_now(best, plan.key, hold):
             return self._take(best, plan.key)
-        if plan.key.apart:
-            # Nobody else begins there, or it would never be free.
+        if plan.key.apart and not self._held(best, plan.key, hold):
+            # Nobody else begins there, or it would never be free. On a held device that would keep out the job for
+            # which it is held, and then neither would start.
             self._reserved.add(best.worker)
         start = self._start_s(best, free=False)
         if plan.next_start is None:
@@ -227,12 +228,14 @@ class RoundPlanner:
             with_evicted = room._replace(free_mb=room.free_mb + self._evictable(offer))
             if fits(Need(offer.claim_mb, (room.kind,), slots), with_evicted) is not None:
                 return False
-        if hold is not None and hold.key != key and offer.place == (hold.agent_id, hold.device):
-            # Others run on a held device only if they end before the held job's start.
-            if bid.est_run_s is None:
-                return False
-            return self._now + bid.est_load_s + bid.est_run_s <= hold.start_at
-        return True
+        return not self._held(offer, key, hold)
+
+    def _held(self, offer: _Offer, key: GroupKey, hold: BackfillReservation | None) -> bool:
+        """True on a device that is held for another job, unless this one ends before that one's start."""
+        if hold is None or hold.key == key or offer.place != (hold.agent_id, hold.device):
+            return False
+        bid = offer.bid
+        return bid.est_run_s is None or self._now + bid.est_load_s + bid.est_run_s > hold.start_at
 
     def _run_s(self, offer: _Offer) -> float:
         return offer.bid.est_run_s if offer.bid.est_run_s is not None else self._assumed_run_s

@@ -57,6 +57,7 @@ class JobGroup:
         "count",
         "declined",
         "key",
+        "level",
         "lines",
         "plan",
         "reasons",
@@ -65,6 +66,8 @@ class JobGroup:
 
     def __init__(self, key: GroupKey) -> None:
         self.key = key
+        #: Of its priority, 0 the most urgent.
+        self.level = _LEVEL[key.priority]
         #: By tenant; that first which has stood longest.
         self.lines: dict[str, Line] = {}
         self.count = 0
@@ -206,7 +209,7 @@ class WaitingQueue:
         if group is None:
             group = self.active[key] = JobGroup(key)
         tenant = record.job_class.tenant
-        flow = self.share.waits(tenant, _LEVEL[key.priority])
+        flow = self.share.waits(tenant, group.level)
         line = group.lines.get(tenant)
         if line is None:
             line = group.lines[tenant] = Line(group, flow, next(self._numbers))

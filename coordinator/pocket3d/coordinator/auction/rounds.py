@@ -320,8 +320,9 @@ class Auctioneer:
         while (next_turn := turns.next()) is not None:
             number, record, turn = next_turn
             lot = lots[number]
-            before_hold = held is not None and is_before(turn, held, self._queue.share)
-            placed = planner.place(lot.plan, behind_hold=not before_hold)
+            # Nothing waits for a device whose job may not start.
+            free = held is not None and (held.flow.account.at_limit or is_before(turn, held, self._queue.share))
+            placed = planner.place(lot.plan, behind_hold=not free)
             if placed is not None:
                 agent_id, bid, *_ = placed.by
                 cost = bounded(placed.by.cost(self._settings.assumed_run_s), record.job_class.limits)

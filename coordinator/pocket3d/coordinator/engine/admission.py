@@ -58,6 +58,9 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
     job_class = core.intern(job_class._replace(unfit=judgement.unfit))
     record = JobRecord(event.seq, job_id, job_class, event.published_at, now.mono)
     core.add(record)
+    wish = core.cancels_to_come.pop(job_id, None)
+    if wish is not None:
+        record.retry_state().cancel = wish
     if rejection is not None:
         record.retry_state().rejection = rejection
     elif judgement.rejection is not None:

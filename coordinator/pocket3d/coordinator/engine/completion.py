@@ -30,8 +30,10 @@ from .events import (
     ResultUnreadable,
 )
 from .job import Attempt, JobRecord, timings_of
-from .state import Core
+from .state import MOST_AT_ONCE, Core
 
+#: Cancels that are kept for jobs which have not been read again.
+_WISHES = 10_000
 #: Endings after which the request is kept as a dead letter.
 _DEAD = frozenset({"failed", "rejected", "expired"})
 
@@ -152,7 +154,7 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     record.move(JobState.FINISHED, result.status)
     record.result_seq = seq
     core.decided(record)
-    status = _final_status(record, result, now)
+    status = record.end = _final_status(record, result, now)
     if result.status in _DEAD:
         core.do(
             PublishDead(record.job_id, record.job_class.feature, record.job_class.priority, record.seq, result.error)
@@ -197,6 +199,7 @@ def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
         reason=error.message if error else None,
         error=error,
         at=rfc3339(now.wall),
+        submitted_at=rfc3339(record.submitted_at),
     )
 
 
@@ -247,9 +250,12 @@ def job_acked(core: Core, event: JobAcked, now: Now) -> None:
 def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:
     """Cancel a job in whatever state it is."""
     record = core.jobs.get(event.job_id)
+    reason = event.reason or "cancelled on request"
+    if record is None and not core.jobs_indexed and len(core.cancels_to_come) < _WISHES:
+        # Of a former leader's time.
+        core.cancels_to_come[event.job_id] = reason
     if record is None or record.state in (JobState.FINISHING, JobState.FINISHED):
         return
-    reason = event.reason or "cancelled on request"
     record.retry_state().cancel = reason
     if record.state is JobState.QUEUED:
         finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)
@@ -280,7 +286,7 @@ def expire_overdue(core: Core, now: Now) -> None:
 
 def end_broken(core: Core, now: Now) -> None:
     """End jobs whose adapters are broken wherever they are listed: waiting would not mend them."""
-    for record, reason in core.auctioneer.unavailable.overdue(now.mono):
+    for record, reason in core.auctioneer.unavailable.overdue(now.mono, MOST_AT_ONCE):
         message = f"no agent can run it: {reason}"
         finish(core, record, "failed", FailureCode.ADAPTER_UNAVAILABLE, message, now)
 

@@ -204,6 +204,13 @@ class ReadJobs(NamedTuple):
     priority: Priority
 
 
+class ReadEnded(NamedTuple):
+    """Read some ended jobs from the status bucket, downward: answered by `EndedJobsRead`."""
+
+    #: Below this sequence; None: from the newest on.
+    before: int | None
+
+
 class Again(NamedTuple):
     """Carry out that effect after a pause."""
 
@@ -267,6 +274,7 @@ Effect = (
     | ForgetAgent
     | ProveLeadership
     | ReadJobs
+    | ReadEnded
     | Again
 )
 #: What is made of that for the bus: with requests read, sizes kept and events in batches.

@@ -11,6 +11,7 @@ from pocket3d.contracts.messages import Advert, Result, Status
 
 from ..leadership.message_limits import MAX_PAYLOAD
 from .effects import ConsumerKey, PublishQueuedBatch, RequestId
+from .job_list import EndedJob
 
 
 class Led(NamedTuple):
@@ -226,6 +227,13 @@ class JobsIndexed(NamedTuple):
     """Every job that lay in the jobs stream when the leadership was taken has been read."""
 
 
+class EndedJobsRead(NamedTuple):
+    """Ended jobs that the status bucket holds, the latest first; it was read down to that sequence, 0: to its end."""
+
+    jobs: tuple[EndedJob, ...]
+    down_to: int
+
+
 class JobAcked(NamedTuple):
     """A message has left the jobs stream; `job_id` is empty for a second publish."""
 
@@ -322,6 +330,7 @@ Event = (
     | EventsStored
     | DeadStored
     | JobsIndexed
+    | EndedJobsRead
     | JobAcked
     | CancelAsked
     | Connected

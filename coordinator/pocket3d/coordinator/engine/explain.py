@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from msgspec import structs
 
 from pocket3d.contracts.api import Explanation, FeatureAdapter, FeatureInfo, TenantTurn
@@ -16,6 +18,8 @@ from .state import Core
 
 #: Tenants that `explain` names of those that are next.
 _TENANTS_NAMED = 8
+#: Jobs ahead are counted up to so many: a question must not hold up the others.
+_COUNTED = 5000
 
 
 def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
@@ -57,13 +61,13 @@ def explain_turn(core: Core, record: JobRecord, now: Now) -> Explanation:
     summary = told.summary
     if before and not account.at_limit:
         more = "" if len(before) <= _TENANTS_NAMED else f" and {len(before) - _TENANTS_NAMED} more"
-        summary += f"; of its priority the next starts are those of {', '.join(turn.before)}{more}"
+        summary += f"; its tenant's turn comes after those of {', '.join(turn.before)}{more}"
     return structs.replace(told, summary=summary, turn=turn)
 
 
 def _before(line: Line, record: JobRecord) -> int:
-    """Jobs of the same tenant that bid alike and are before this one."""
-    return next((place for place, other in enumerate(line) if other is record), 0)
+    """Jobs of the same tenant that bid alike and are before this one, as far as they are counted."""
+    return next((place for place, other in enumerate(islice(line, _COUNTED)) if other is record), _COUNTED)
 
 
 def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
@@ -87,7 +91,8 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
         return Explanation(status="queued", summary=summary, reasons=reasons)
     if group is not None and group.plan is not None:
         return Explanation(status="queued", summary=group.plan, reasons=reasons)
-    ahead = _before(line, record) if line is not None else 0
+    before = _before(line, record) if line is not None else 0
+    ahead = str(before) if before < _COUNTED else f"over {_COUNTED}"
     if reasons:
         summary = f"waits for room; {ahead} like it are ahead"
     elif not core.may_award:

@@ -19,6 +19,7 @@ def check(core: Core) -> None:
     for job_id, record in core.jobs.items():
         _must(record.job_id == job_id, f"{job_id} is filed as {record.job_id}")
         _check_job(core, record)
+        _must(core.job_list.files(record), f"{job_id} is {record.state.value} and listed elsewhere")
         waiting += record.state is JobState.QUEUED
         if record.attempt is not None or record.recovery is not None or record.ending is not None:
             filed += _check_lists(core, record)
@@ -29,6 +30,7 @@ def check(core: Core) -> None:
     _must(listed == filed, f"the index lists {listed} jobs, the records make it {filed}")
     _check_queue(core, waiting)
     _check_share(core)
+    _must(len(core.job_list) == len(core.jobs), f"{len(core.jobs)} jobs are held, {len(core.job_list)} listed")
     _check_intake(core)
     _check_bookings(core)
 

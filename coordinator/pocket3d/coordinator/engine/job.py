@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
+from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.failures import FAILURES, FailureCode
 from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusWord
@@ -166,12 +168,23 @@ class Recovery:
         self.result_asked = False
 
 
+#: Moves until a job waits for the first time, at most.
+_BEGINNING = 2
+
+
+@lru_cache(maxsize=64)
+def _one_for_all(history: tuple[str, ...]) -> tuple[str, ...]:
+    """The one object for equal histories: it would be a quarter of what a waiting job takes."""
+    return history
+
+
 class JobRecord:
     """One unfinished job."""
 
     __slots__ = (
         "attempt",
         "attempt_no",
+        "end",
         "ending",
         "history",
         "job_class",
@@ -216,8 +229,11 @@ class JobRecord:
         self.ending: tuple[ResultWord, JobError] | None = None
         #: Its last event, waiting for its dead letter.
         self.last_status: Status | None = None
+        #: Its last event, from the moment that its result is known.
+        self.end: Status | None = None
         self.result_seq: int | None = None
-        self.history: list[str] | None = None
+        #: Its latest moves, in words.
+        self.history: tuple[str, ...] = ()
         #: Called after each move with the record and its former state.
         self.on_move: Callable[[JobRecord, JobState], None] | None = None
 
@@ -227,12 +243,10 @@ class JobRecord:
         Raises:
             InvalidTransition: the table has no such move.
         """
-        history = self.history
-        if history is None:
-            history = self.history = []
-        check_transition(self.job_id, self.state, state, history)
-        history.append(f"{self.state.value} -> {state.value} ({why})")
-        del history[:-12]
+        check_transition(self.job_id, self.state, state, self.history)
+        history = (*self.history[-11:], f"{self.state.value} -> {state.value} ({why})")
+        waits = state is JobState.QUEUED and len(history) <= _BEGINNING
+        self.history = _one_for_all(history) if waits else history
         former, self.state = self.state, state
         if self.on_move is not None:
             self.on_move(self, former)
@@ -279,6 +293,7 @@ class JobRecord:
             reason=reason,
             error=error,
             at=at,
+            submitted_at=rfc3339(self.submitted_at),
         )
 
 

@@ -71,6 +71,7 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     if status.status in TERMINAL and (status.status != "rejected" or rejection is None):
         record.result_seq = early[1] if early is not None else None
         record.move(JobState.FINISHED, f"its history ended with {status.status}")
+        record.end = status
         core.do(AckJob(record.job_class.priority, record.seq, record.job_id, answer=True))
         return
     # Of a bad request the event comes before the result: the former leader may not have got so far.

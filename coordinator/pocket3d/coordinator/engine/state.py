@@ -17,7 +17,10 @@ from .events import JobRead
 from .intake import Intake
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
+from .job_list import JobList
 
+#: Jobs that are ended in one step.
+MOST_AT_ONCE = 1000
 #: Job classes held before those without a job are looked for.
 _CLASSES_KEPT = 1024
 
@@ -46,6 +49,8 @@ class Core:
         self.unreadable_results: dict[int, str] = {}
         #: Further messages with the id of a job of which it is not yet known which message is the job: seq -> message.
         self.duplicate_submissions: dict[str, dict[int, JobRead]] = {}
+        #: Jobs of a former leader's time that are to be cancelled as soon as they are read again, and why.
+        self.cancels_to_come: dict[str, str] = {}
         self.epoch = 0
         self._tokens = 0
         #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
@@ -63,6 +68,7 @@ class Core:
         self.agents_to_hear: set[str] = set()
         self.last_tick: float | None = None
         self.intake = Intake(settings.index_cap)
+        self.job_list = JobList()
         self._on_move = self._moved
 
     # -- small things
@@ -110,13 +116,15 @@ class Core:
     def add(self, record: JobRecord) -> None:
         """Hold a job that was read."""
         self.jobs[record.job_id] = record
-        self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
+        self.job_list.add(record)
+        self.intake.added(record.job_class.priority, record.seq, known=record.state is not JobState.SUBMITTED)
         record.on_move = self._on_move
         self._read_on(record.job_class.priority)
 
     def remove(self, record: JobRecord) -> None:
         """Forget a job."""
         del self.jobs[record.job_id]
+        self.job_list.remove(record)
         priority = record.job_class.priority
         if record.state is JobState.SUBMITTED:
             self.intake.known(priority)
@@ -124,6 +132,7 @@ class Core:
         self._read_on(priority)
 
     def _moved(self, record: JobRecord, former: JobState) -> None:
+        self.job_list.moved(record, former)
         if former is JobState.SUBMITTED:
             self.intake.known(record.job_class.priority)
             self._read_on(record.job_class.priority)
@@ -155,8 +164,8 @@ class Core:
         self.unknown_feature_jobs.pop(record.job_id, None)
 
     def overdue(self, now_mono: float) -> list[JobRecord]:
-        """Waiting jobs past their schedule-to-start limit."""
-        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono)]
+        """Waiting jobs past their schedule-to-start limit; of very many some, for all else waits meanwhile."""
+        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono, MOST_AT_ONCE)]
 
     def book_attempt(self, record: JobRecord, now: Now) -> None:
         """Book the record's new attempt on its agent, and note when it must have ended."""

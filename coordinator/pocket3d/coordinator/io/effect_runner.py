@@ -50,6 +50,7 @@ from .agent_records import forget_agent, record_agent
 from .first_event_io import failed, publish_queued, publish_queued_batch
 from .lanes import lane_of
 from .leader_record_io import read_leader_record, write_leader_record
+from .status_bucket import read_ended
 from .step_log import log_step
 
 log = structlog.get_logger(__name__)
@@ -346,6 +347,7 @@ _CALLS: dict[type, Call] = {
     effects.PublishQueued: lambda runner, effect: publish_queued(runner._bus, runner._subjects, effect),
     effects.PublishQueuedBatch: lambda runner, effect: publish_queued_batch(runner._bus, runner._subjects, effect),
     effects.ReadLastEvent: EffectRunner._read_last_event,
+    effects.ReadEnded: lambda runner, effect: read_ended(runner._bus, runner._subjects, effect),
     event_log.AppendBatch: EffectRunner._append_batch,
     event_log.ReadBatchEnd: EffectRunner._read_batch_end,
     ReadLeaderRecord: EffectRunner._read_leader_record,

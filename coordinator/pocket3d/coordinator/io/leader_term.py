@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from pocket3d.bus.inbox import Inbox
-from pocket3d.bus.port import Bus, BusError, Closable, Delivery, Msg
+from pocket3d.bus.port import Bus, BusError, Closable, Delivery, Msg, Stored
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode
@@ -288,19 +288,22 @@ class LeaderTerm:
             self.feed(read_stored_result(job_id, message.subject, message.seq, message.data))
         await self.handled()
 
+    def read_job(self, message: Stored) -> events.JobRead:
+        """What a message of the jobs stream says."""
+        where = self._subjects.parse_job(message.subject)
+        priority = next(p for p in PRIORITIES if p == where.priority)
+        header_id = message.headers.get("Nats-Msg-Id")
+        admission = admit(where.feature, message.data, header_id, self.generated_id(message.seq))
+        return events.JobRead(message.seq, priority, _token(where.feature), admission, message.time, message.data)
+
     async def _on_jobs(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:
             message = delivery.message
-            where = self._subjects.parse_job(message.subject)
-            priority = next(p for p in PRIORITIES if p == where.priority)
-            await self._reading[priority].wait()
+            read = self.read_job(message)
+            await self._reading[read.priority].wait()
             if self._closed:
                 return
-            header_id = message.headers.get("Nats-Msg-Id")
-            admission = admit(where.feature, message.data, header_id, self.generated_id(message.seq))
-            self.feed(
-                events.JobRead(message.seq, priority, _token(where.feature), admission, message.time, message.data)
-            )
+            self.feed(read)
         # A backlog of a hundred thousand jobs comes in batches, with bids, results and ticks in between.
         await self.handled()
 

@@ -230,7 +230,7 @@ async def _hint(client: Client, feature: str, error: JobError) -> None:
         near = difflib.get_close_matches(feature, known, n=2)
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         click.echo(f"hint: {meant}known here: {', '.join(known)}", err=True)
-    elif error.code == "no_capacity":
+    elif error.code == "no_capacity" and error.field is None:
         click.echo("hint: `pocket3d agents` shows who is there and with how much memory", err=True)
     elif error.code == "adapter_unavailable":
         click.echo("hint: `pocket3d doctor` tells why adapters of this machine are not available", err=True)

@@ -16,7 +16,7 @@ import nkeys
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
-_USERINFO = re.compile(r"//.*@")
+_USERINFO = re.compile(r"//.*@", re.DOTALL)
 _SCHEMES = ("nats", "tls", "ws", "wss")
 _INBOX_PREFIX = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
 

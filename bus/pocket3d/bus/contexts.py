@@ -1,0 +1,129 @@
+"""Contexts of the nats CLI: files that name a server and an identity. Read as the CLI reads them, or refused.
+
+A key that is not supported is never passed over: a context that names a proxy or another JetStream would lead to a
+server that its owner did not mean.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+#: References that the CLI looks up elsewhere (1Password, nsc, the environment, or the value itself).
+_REFERENCE = re.compile(r"(op|nsc|env)://|data:", re.IGNORECASE)
+
+#: Keys of a context file, and the option of `ConnectOptions` that each one sets; `url` sets the servers.
+_OPTIONS = {
+    "url": "url",
+    "user": "user",
+    "password": "password",
+    "token": "token",
+    "creds": "creds",
+    "nkey": "nkey",
+    "cert": "tls_cert",
+    "key": "tls_key",
+    "ca": "tls_ca",
+    "tls_first": "tls_first",
+    "inbox_prefix": "inbox_prefix",
+    "jetstream_domain": "jetstream_domain",
+    "jetstream_api_prefix": "jetstream_api_prefix",
+}
+#: Keys that say nothing about how to connect. Advisories, which have a prefix of their own, are not read by us.
+_IGNORED = frozenset({"name", "description", "color_scheme", "jetstream_event_prefix"})
+_FILES = frozenset({"creds", "nkey", "cert", "key", "ca"})
+_SECRETS = frozenset({"creds", "nkey", "password", "token"})
+#: What to do instead of a key that we do not support.
+_INSTEAD = {
+    "user_jwt": "put the JWT and its seed into a .creds file and name it as `creds`",
+    "user_seed": "put the JWT and its seed into a .creds file and name it as `creds`",
+    "nsc": "name the .creds file as `creds`",
+}
+
+
+class ContextError(ValueError):
+    """There is no such context, or it cannot be used."""
+
+
+def folder(environ: Mapping[str, str]) -> Path:
+    """Where the nats CLI keeps all that is its own."""
+    base = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".config")
+    return Path(base) / "nats"
+
+
+def context_file(name: str, environ: Mapping[str, str]) -> Path:
+    """Where the nats CLI keeps a context."""
+    return folder(environ) / "context" / f"{name}.json"
+
+
+def selected_context(environ: Mapping[str, str]) -> str | None:
+    """The context that `nats context select` chose, if any."""
+    try:
+        return (folder(environ) / "context.txt").read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def read_context(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The body of a context.
+
+    Raises:
+        ContextError: a bad name, no such file, or not a JSON object.
+    """
+    if not _NAME.fullmatch(name):
+        raise ContextError(f"context {name!r}: want letters, digits, _, . and -")
+    path = context_file(name, environ)
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        known = sorted(p.stem for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
+        listed = f"known: {', '.join(known)}" if known else "`nats context add` makes one"
+        raise ContextError(f"no NATS context {name!r} ({path}); {listed}") from error
+    except (OSError, ValueError) as error:
+        raise ContextError(f"NATS context {name!r} ({path}) cannot be read: {error}") from error
+    if not isinstance(body, dict):
+        raise ContextError(f"NATS context {name!r} ({path}) is not a JSON object")
+    return body
+
+
+def options_of(name: str, body: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """What a context says, as `url` and fields of `ConnectOptions`; empty values are left out.
+
+    Of several identities the one counts that the CLI takes: a user, else credentials, else an nkey. Names of files may
+    have variables and begin with `~` or `file://`.
+
+    Raises:
+        ContextError: a key that is not supported has a value.
+    """
+    given = {key: value for key, value in body.items() if value not in (None, "", False, [], {})}
+    for key in sorted(given.keys() - _OPTIONS.keys() - _IGNORED):
+        instead = _INSTEAD.get(key, "name a context without it, or connect by -s and the options for credentials")
+        raise ContextError(f"NATS context {name!r}: pocket3d does not support its key {key!r}; {instead}")
+    for first, others in (("user", ("creds", "nkey")), ("creds", ("nkey",))):
+        if first in given:
+            given = {key: value for key, value in given.items() if key not in others}
+    found: dict[str, Any] = {}
+    for key in sorted(given.keys() - _IGNORED):
+        value = given[key]
+        if key == "tls_first" and value is True:
+            found[key] = True
+        elif not isinstance(value, str):
+            raise ContextError(f"NATS context {name!r}: the value of {key!r} is of a wrong kind")
+        elif key in _SECRETS and (reference := _REFERENCE.match(value)):
+            raise ContextError(
+                f"NATS context {name!r}: pocket3d does not look {key!r} up where it points to ({reference[0]}...); "
+                "write a value or the name of a file there"
+            )
+        else:
+            found[_OPTIONS[key]] = _file(value, environ) if key in _FILES else value
+    return found
+
+
+def _file(name: str, environ: Mapping[str, str]) -> str:
+    """The name of a file, with the environment's variables put in as Go's `os.ExpandEnv` does."""
+    plain = name[len("file://") :] if name.lower().startswith("file://") else name
+    return _VARIABLE.sub(lambda found: environ.get(found[1] or found[2], ""), plain)

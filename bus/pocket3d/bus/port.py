@@ -179,7 +179,8 @@ class ServiceSpec(NamedTuple):
     version: str
     description: str
     endpoints: Sequence[Endpoint]
-    metadata: Mapping[str, str] = {}
+    #: What discovery tells of it; a function is asked each time, where it changes.
+    metadata: Mapping[str, str] | Callable[[], Mapping[str, str]] = {}
 
 
 class Closable(Protocol):

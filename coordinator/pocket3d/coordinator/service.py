@@ -25,6 +25,7 @@ from pocket3d.bus.port import (
     Refused,
 )
 from pocket3d.bus.tasks import TaskPool
+from pocket3d.contracts.api import CoordinatorStatus
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import AgentRecord
@@ -38,6 +39,7 @@ from .engine import events
 from .io import leader_record_io
 from .io.api import Api
 from .io.leader_term import LeaderTerm
+from .io.status_service import coordinator_service
 from .leadership import lease as leadership
 from .leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from .leadership.lease import Leadership
@@ -98,6 +100,7 @@ class CoordinatorService:
             host=socket.gethostname(),
             pid=os.getpid(),
         )
+        self._started_at = rfc3339(clock().wall)
         self._term: LeaderTerm | None = None
         self._api: Closable | None = None
         self._heard: dict[str, Advert] = {}
@@ -116,6 +119,20 @@ class CoordinatorService:
         """The present leadership; None on standby."""
         return self._term
 
+    def status(self) -> CoordinatorStatus:
+        """Who it is and whether it leads, now."""
+        term = self._term if self.leading else None
+        return CoordinatorStatus(
+            coordinator_id=self.coordinator_id,
+            role="standby" if term is None else "leading",
+            epoch=None if term is None else self._leadership.epoch,
+            unfinished_jobs=None if term is None else len(term.engine.core.jobs),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=self._version,
+            started_at=self._started_at,
+        )
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set.
 
@@ -130,6 +147,8 @@ class CoordinatorService:
         self._tasks.spawn(self._lease_events.read(self._decide), bounded=False)
         self._tasks.spawn(self._tick(), bounded=False)
         self._tasks.spawn(self._follow(), bounded=False)
+        spec = coordinator_service(self._subjects, self.status)
+        service = await self._answered(stop, lambda: self._bus.serve(spec))
         log.info("coordinator started", coordinator_id=self.coordinator_id)
         waiting = asyncio.ensure_future(stop.wait())
         try:
@@ -141,6 +160,7 @@ class CoordinatorService:
             waiting.cancel()
             await self._end_term("stopped")
             await adverts.close()
+            await service.close()
             await self._tasks.close()
             await self._resign()
 

@@ -44,7 +44,7 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     if record.state is not JobState.RECOVERING or record.recovery is not None or not known:
         return
     if event.job_seq is not None and event.job_seq != record.seq:
-        core.do(AckJob(record.job_class.priority, record.seq))
+        core.do(AckJob(record.job_class.priority, record.seq, second_of=record.job_id))
         del core.jobs[record.job_id]
         job = core.duplicate_submissions.get(record.job_id, {}).pop(event.job_seq, None)
         if job is None:

@@ -27,6 +27,7 @@ from pocket3d.contracts.api import (
     JobList,
     JobRequest,
     ListRequest,
+    endpoint_metadata,
 )
 from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.clock import Now, rfc3339
@@ -83,21 +84,25 @@ class Api:
 
     def service(self) -> ServiceSpec:
         """What to register."""
-        handlers: dict[str, EndpointHandler] = {
-            "submit": self._submit,
-            "status": self._status,
-            "list": self._list,
-            "cancel": self._cancel,
-            "explain": self._explain,
-            "features": self._features,
-            "agents": self._agents,
-        }
+        # Name, handler, what it does, type and schema of its request, schema of its answer.
+        table: list[tuple[str, EndpointHandler, str, type[msgspec.Struct], str, str]] = [
+            ("submit", self._submit, "submit a job", SubmitRequest, "api.submit.request", "status"),
+            ("status", self._status, "where a job stands", JobRequest, "api.job.request", "status"),
+            ("list", self._list, "jobs by status, feature, tenant", ListRequest, "api.list.request", "api.list.answer"),
+            ("cancel", self._cancel, "end a job", CancelRequest, "api.cancel.request", "status"),
+            ("explain", self._explain, "why a job is not running", JobRequest, "api.job.request", "api.explain.answer"),
+            ("features", self._features, "what can be asked", EmptyRequest, "api.empty.request", "api.features.answer"),
+            ("agents", self._agents, "agents and devices", EmptyRequest, "api.empty.request", "api.agents.answer"),
+        ]
         return ServiceSpec(
             name=self._subjects.api_service,
             version=self._version,
             description="Pocket3DStudio: submit jobs and ask for their status",
             metadata={"coordinator_id": self._coordinator_id, "namespace": self._subjects.namespace},
-            endpoints=[Endpoint(name, self._subjects.api(name), handler) for name, handler in handlers.items()],
+            endpoints=[
+                Endpoint(name, self._subjects.api(name), handler, endpoint_metadata(text, kind, schema, answer))
+                for name, handler, text, kind, schema, answer in table
+            ],
         )
 
     # -- jobs

@@ -48,6 +48,7 @@ from ..leadership.term_engine import TermEffect, TermEvent
 from .ack_batcher import AckBatcher
 from .agent_records import forget_agent, record_agent
 from .leader_record_io import read_leader_record, write_leader_record
+from .second_publish import tell_if_another
 from .step_log import log_queued, log_step
 
 log = structlog.get_logger(__name__)
@@ -267,6 +268,8 @@ class EffectRunner:
     # -- acks, and what is left to be acked
 
     async def _ack_job(self, effect: effects.AckJob) -> TermEvent:
+        if effect.second_of:
+            await tell_if_another(self._bus, self._subjects, effect)
         try:
             await self._bus.ack(coordinator_jobs(self._subjects, effect.priority), effect.seq)
         except BusError as error:

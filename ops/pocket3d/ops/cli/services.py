@@ -116,7 +116,7 @@ def coordinator(
     with explain_to_user():
         asyncio.run(
             run_coordinator(
-                target.options(f"coordinator:{coordinator_id or 'new'}", wait_s=SERVICE_CONNECT_S),
+                target.options("coordinator", wait_s=SERVICE_CONNECT_S),
                 target.subjects,
                 coordinator_id=coordinator_id,
                 pairs=pairs,

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .private_file import write_private
+
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 #: References that the CLI looks up elsewhere (1Password, nsc, the environment, or the value itself).
@@ -88,6 +90,33 @@ def read_context(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ContextError(f"NATS context {name!r} ({path}) is not a JSON object")
     return body
+
+
+def write_context(name: str, body: Mapping[str, Any], environ: Mapping[str, str], *, ours: str) -> bool:
+    """Write a context for the nats CLI, readable by its owner alone, unless it stands there as somebody's own.
+
+    Args:
+        name: of the context.
+        body: its keys; `description` begins with `ours`.
+        environ: tells where contexts are.
+        ours: how descriptions of those begin that we may replace.
+
+    Returns:
+        False: there is one of that name that is not ours; it is left as it is.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = context_file(name, environ)
+    if path.exists():
+        try:
+            if not str(read_context(name, environ).get("description", "")).startswith(ours):
+                return False
+        except ContextError:
+            return False
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(path, json.dumps(body, indent=2) + "\n")
+    return True
 
 
 def options_of(name: str, body: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ process (it inherits the descriptor), so it ends with that process however it di
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
+import secrets
 import shutil
 import socket
 import sys
@@ -15,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..port import BusError
+from ..private_file import write_private
 
 try:
     import fcntl
@@ -87,6 +90,24 @@ def lock_store(store: Path) -> int:
             os.close(lock)
             raise StoreInUse(store, pid) from None
     return lock
+
+
+def system_password(store: Path) -> str:
+    """The password of the system account's user, made at the first start of a server on that store."""
+    path = store / "nats-server.system-password"
+    try:
+        known = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        known = ""
+    if not known:
+        known = secrets.token_urlsafe(24)
+        write_private(path, known + "\n")
+    return known
+
+
+def stable_name(store: Path) -> str:
+    """The server's name: the same at each start on that store, another one on another."""
+    return f"pocket3d-{hashlib.sha256(str(store).encode()).hexdigest()[:8]}"
 
 
 def note_holder(lock: int, pid: int) -> None:

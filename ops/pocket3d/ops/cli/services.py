@@ -37,6 +37,13 @@ from .options import (
     default=0,
     help="Serve the NATS server's monitoring pages on this port; 0 picks a free one.",
 )
+@click.option(
+    "--contexts/--no-contexts",
+    default=True,
+    envvar="POCKET3D_CONTEXTS",
+    show_envvar=True,
+    help="Write contexts for the nats CLI, pocket3d and pocket3d-sys; those of others are left as they are.",
+)
 @agent_options
 @set_option("agent")
 @namespace_option
@@ -45,6 +52,7 @@ def up(
     port: int,
     store: Path | None,
     http_port: int,
+    contexts: bool,
     agent_id: str | None,
     models: Path | None,
     namespace: str,
@@ -67,6 +75,7 @@ def up(
             port=port,
             http_port=http_port,
             namespace=namespace,
+            contexts=contexts,
             log_level=log_level,
             log_format=log_format,
         )

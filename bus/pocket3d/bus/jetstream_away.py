@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
-from .port import TEMPORARILY_UNAVAILABLE, Bus, BusError, Disconnected, NoResponders, OutcomeUnknown
+from .port import TEMPORARILY_UNAVAILABLE, Bus, BusError, NoResponders, OutcomeUnknown
 
 NO_JETSTREAM = (
     "JetStream does not answer: it is off on this server, or the server switched it off because its disk was full; "
@@ -47,33 +49,47 @@ def advice(code: int) -> str:
     return f": {_ADVICE[code]}" if code in _ADVICE else ""
 
 
+async def why_away(bus: Bus) -> str | None:
+    """Ask the server whether JetStream is there for this user's account.
+
+    Returns:
+        A sentence that says what is wrong and what to do; None: it is there, or this user may not ask.
+    """
+    return (await _ask(bus, "INFO")).why
+
+
 async def why_nothing_is_stored(bus: Bus, stream: str) -> str | None:
     """Ask the server why a message for a stream was not stored.
 
-    Args:
-        bus: a connection.
-        stream: that should have taken it.
-
     Returns:
-        A sentence, or None: the stream is not there, or this user may not ask.
+        As `why_away`; also None where the stream does not exist.
     """
-    for request in ("INFO", f"STREAM.INFO.{stream}"):
-        try:
-            answer = await bus.request(f"$JS.API.{request}", b"", timeout=_ANSWER_S)
-            error = msgspec.json.decode(answer.data, type=_Answer).error
-        except NoResponders:
-            return NO_JETSTREAM
-        except OutcomeUnknown:
-            return _NO_LEADER
-        except Disconnected:
-            return "the connection to the server is lost"
-        except (BusError, msgspec.DecodeError):
-            # This user may not ask that, or it is not JetStream who answers.
-            continue
-        if error is not None:
-            if error.err_code == _STREAM_NOT_FOUND:
-                return None
-            return f"{error.description} ({error.err_code}){advice(error.err_code)}"
-        if request != "INFO":
-            return _NOT_TAKEN
-    return None
+    why = await why_away(bus)
+    if why is not None:
+        return why
+    asked = await _ask(bus, f"STREAM.INFO.{stream}")
+    return _NOT_TAKEN if asked.answered else asked.why
+
+
+class _Asked(NamedTuple):
+    #: Without an error.
+    answered: bool
+    why: str | None = None
+
+
+async def _ask(bus: Bus, request: str) -> _Asked:
+    try:
+        answer = await bus.request(f"$JS.API.{request}", b"", timeout=_ANSWER_S)
+        error = msgspec.json.decode(answer.data, type=_Answer).error
+    except NoResponders:
+        return _Asked(False, NO_JETSTREAM)
+    except OutcomeUnknown:
+        return _Asked(False, _NO_LEADER)
+    except (BusError, msgspec.DecodeError):
+        # This user may not ask that, the connection is lost, or it is not JetStream who answers.
+        return _Asked(False)
+    if error is None:
+        return _Asked(True)
+    if error.err_code == _STREAM_NOT_FOUND:
+        return _Asked(False)
+    return _Asked(False, f"{error.description} ({error.err_code}){advice(error.err_code)}")

@@ -30,11 +30,13 @@ from ..connect import resolve
 from ..file_digest import sha256_of
 from ..jetstream import JetStreamBus
 from ..jetstream.objects.layout import input_name
-from ..port import Bus, NoResponders, Refused
+from ..jetstream_away import why_nothing_is_stored
+from ..port import Bus, NoResponders, OutcomeUnknown, Refused
 from .errors import (
     ApiRefused,
     ClientError,
     DurableInUse,
+    JetStreamAway,
     JobFailed,
     JobRefused,
     NoLeader,
@@ -55,6 +57,7 @@ __all__ = [
     "Client",
     "ClientError",
     "DurableInUse",
+    "JetStreamAway",
     "JobFailed",
     "JobHandle",
     "JobRefused",
@@ -156,6 +159,7 @@ class Client:
         Raises:
             JobRefused: not a job that would be taken; `field` says where. Nothing was published.
             NotSetUp: no stream takes it.
+            JetStreamAway: JetStream is off on this server, or has no leader.
             QueueFull
             Disconnected, OutcomeUnknown: not within `timeout`; submitting again with the same `job_id` is safe.
         """
@@ -242,7 +246,11 @@ class Client:
         try:
             await retry_until(append, deadline)
         except NoResponders as error:
-            raise NotSetUp(subject) from error
+            why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
+            raise (JetStreamAway(f"the job was not stored: {why}") if why else NotSetUp(subject)) from error
+        except OutcomeUnknown as error:
+            why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
+            raise OutcomeUnknown(f"{error}; {why}" if why else str(error)) from error
         except Refused as error:
             if error.code in _FULL:
                 raise QueueFull(f"the queue takes no more jobs now ({error}); try again when some are done") from error

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from pocket3d.bus.jetstream_away import why_nothing_is_stored
 from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import (
     Bus,
@@ -132,7 +133,9 @@ class Api:
         except TooLarge as error:
             raise ServiceError(413, str(error), field="body") from error
         except BusError as error:
-            raise ServiceError(503, f"the job could not be stored: {error}; submit it again with its job_id") from error
+            why = await why_nothing_is_stored(self._bus, self._subjects.jobs_stream)
+            told = f"the job could not be stored: {error}{f': {why}' if why else ''}; submit it again with its job_id"
+            raise ServiceError(503, told) from error
         if job.job_id is not None:
             await self._compare_stored(job.job_id, job, seq, self._subjects.job(request.priority, request.feature))
         job_id = job.job_id or self._term.generated_id(seq)

@@ -38,9 +38,7 @@ async def tell_if_another(bus: Bus, subjects: Subjects, ack: AckJob) -> None:
             return
         where = subjects.parse_job(message.subject)
         own_id = generated_id(await bus.stream_created(subjects.jobs_stream), ack.seq)
-        text = (
-            f"job {ack.second_of} is known with another request, so this one is not run; take a new job_id"
-        )
+        text = f"job {ack.second_of} is known with another request, so this one is not run; take a new job_id"
         log.warning("a request was not run", job_id=ack.second_of, why=text, seq=ack.seq, dead_letter=own_id)
         error = JobError(code=FailureCode.INVALID_INPUT.value, message=text, field="job_id")
         letter = dead_letter(

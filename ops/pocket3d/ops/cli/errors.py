@@ -11,9 +11,18 @@ from typing import Any, ParamSpec
 
 import click
 
-from pocket3d.bus.client.errors import ApiRefused, ClientError, JobFailed, JobRefused, NoLeader, NotSetUp, WaitTimeout
+from pocket3d.bus.client.errors import (
+    ApiRefused,
+    ClientError,
+    JetStreamAway,
+    JobFailed,
+    JobRefused,
+    NoLeader,
+    NotSetUp,
+    WaitTimeout,
+)
 from pocket3d.bus.connect import ConnectError
-from pocket3d.bus.port import BusError, Disconnected, Refused
+from pocket3d.bus.port import BusError, Disconnected, NoResponders, Refused
 
 from .. import logging
 from ..exit_codes import Exit, of_status
@@ -43,10 +52,15 @@ class CliError(click.ClickException):
 _OTHER_SERVER = "`pocket3d up` starts one on this machine; -s URL, NATS_URL or --context name another"
 _START = "`pocket3d up` starts a server, a coordinator and an agent together"
 _CREDENTIALS = "credentials: --creds, --nkey, --tlscert/--tlskey, --context, or NATS_USER and NATS_PASSWORD"
+_RIGHTS = "docs/operating.md lists what each role's user must be allowed to publish and subscribe to"
+#: Codes of `Refused`: without one the server did not let us in.
+_NOT_LET_IN, _NOT_ALLOWED = 0, 403
 #: Errors whose text says all -> exit code and hint; the first kind that fits counts.
 _TOLD: tuple[tuple[type[Exception], Exit, str | None], ...] = (
     (Disconnected, Exit.NO_SERVER, _OTHER_SERVER),
     (NotSetUp, Exit.NO_SERVER, None),
+    (JetStreamAway, Exit.NO_SERVER, None),
+    (NoResponders, Exit.NO_SERVER, None),
     (NoLeader, Exit.NO_SERVER, _START),
     (Refused, Exit.ERROR, _CREDENTIALS),
     (ConnectError, Exit.USAGE, None),
@@ -67,6 +81,9 @@ def explain(error: Exception) -> CliError | None:
     if isinstance(error, JobFailed):
         return CliError(text, of_status(error.result.status))
     # Errors of `--devices` and models.yaml go by name, so that not every command imports the agent.
+    if isinstance(error, Refused) and error.code != _NOT_LET_IN:
+        hint = _RIGHTS if error.code == _NOT_ALLOWED else None
+        return CliError(text, hint=hint)
     refused = isinstance(error, ApiRefused) and error.code == 400
     if refused or type(error).__name__ in ("DeviceSpecError", "ModelsFileError"):
         return CliError(text, Exit.USAGE)

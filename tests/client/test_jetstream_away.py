@@ -51,7 +51,7 @@ async def test_without_jetstream_each_command_says_so(start: Start) -> None:
     server = start(jetstream=None)
     client = await connect(server)
     with pytest.raises(
-        JetStreamAway, match=r"JetStream does not answer: it is off on this server.*restart nats-server"
+        JetStreamAway, match="JetStream does not answer: it is off on this server"
     ):
         await client.submit("echo")
     with pytest.raises(NoLeader, match="JetStream does not answer: it is off"):

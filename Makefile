@@ -16,7 +16,7 @@ TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models mutants check docs simulate bench dev schema clean
+.PHONY: help demo test test-models fuzz mutants check docs simulate chaos bench dev schema clean
 
 help:  ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +34,10 @@ test-models:  ## upstream's own models on tiny random weights, in an environment
 	@ops/install.sh $(VENV) all,dev
 	@ops/test_models.sh $(VENV) $(MODELS_VENV) $(PYTEST_ARGS)
 	@ops/test_blender.sh $(VENV) $(MODELS_VENV)/blender
+
+fuzz:  ## what strangers may send, for an hour; prints its seed; FUZZ_ARGS adds, e.g. --seconds 60 --only mesh
+	@ops/install.sh $(VENV) all,dev
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ_ARGS)
 
 mutants:  ## are the lines that decide tested? 100 one-line mutants; MUTANTS_ARGS adds, e.g. --seed 7
 	@ops/install.sh $(VENV) all,dev
@@ -55,6 +59,10 @@ FIRST ?= 0
 simulate:  ## whole systems in virtual time under random faults; SEEDS=10000 FIRST=0 says which seeds
 	@ops/install.sh $(VENV) all,dev
 	@$(BIN)/python -m pocket3d.ops.simulation --seeds $(SEEDS) --first $(FIRST) --processes $(TEST_PROCESSES)
+
+chaos:  ## kill everything for five minutes while jobs run, and count; CHAOS_ARGS="--servers 3" on a cluster
+	@ops/install.sh $(VENV) all,dev
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS_ARGS)
 
 bench:  ## jobs per second and latency, beside a plain JetStream pipeline
 	@ops/install.sh $(VENV) all,dev

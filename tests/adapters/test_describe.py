@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from typing import Any
 
 import msgspec
 import pytest
 
 from pocket3d.adapters.runtime.describe import as_json_schema
+from pocket3d.adapters.runtime.describe import describe as describe_here
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 from support.worker_driver import DEADLINE_S, interpreter, worker_path
 
@@ -132,3 +134,31 @@ def test_the_parents_form_of_a_schema_becomes_json_schema() -> None:
     assert as_json_schema(plain) is plain and as_json_schema(None) is None
     with pytest.raises(ValueError, match="object"):
         as_json_schema({"type": "string"})
+
+
+def test_the_process_that_describes_is_left_as_it_was(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in this process: what one adapter's `path` adds is gone when the next is described."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (tmp_path / "left_behind.py").write_text(
+        "from pocket3d.adapters.echo import EchoAdapter\n\n\nclass Adapter(EchoAdapter):\n    pass\n"
+    )
+    specs = [
+        spec("left_behind.Adapter", path=[str(tmp_path)], config={"vram_requirement": 77}),
+        spec("pocket3d.adapters.echo.EchoAdapter", devices=["cpu"], feature="text_to_mesh"),
+        spec("pocket3d.adapters.echo.EchoAdapter", devices=[]),
+        spec("pocket3d.adapters.nothing_of_that_name.Adapter"),
+    ]
+    before = list(sys.path)
+    found = [describe_here(each) for each in specs]
+    assert sys.path == before
+    answer, _ = describe(*specs)
+    assert found == answer, "in a process of its own it says the same"
+    assert [each.available for each in found] == [True, True, False, False]
+    assert (found[0].vram_mb, found[1].devices, found[1].feature) == (77, ["cpu"], "text_to_mesh")
+    assert "devices []" in str(found[2].reason)
+
+
+def test_a_long_reason_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    found = describe_here(spec("pocket3d.adapters.echo.EchoAdapter", devices=["x" * 5000]))
+    assert found.reason is not None and 100 < len(found.reason) < 3000

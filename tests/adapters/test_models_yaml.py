@@ -137,6 +137,29 @@ def test_an_empty_file_means_the_built_ins(tmp_path: Path, text: str) -> None:
         ("adapters: {\n", 2, "not YAML"),
         ("x: !!python/object/apply:os.system ['true']\n", 1, "not YAML"),
         ("- a\n", 1, "want a mapping, got list"),
+        (
+            "adapters:\n  a: {class: m.C, config: {d: 2026-02-30}}\n",
+            2,
+            "'2026-02-30' is no timestamp; put it in quotes",
+        ),
+        ("adapters:\n  a: {class: m.C, config: {d: !!int x}}\n", 2, "'x' is no int"),
+        ("adapters:\n  a: {class: m.C, config: {d: !!bool x}}\n", 2, "'x' is no bool"),
+        ("adapters:\n  a: {class: m.C, config: {d: !!timestamp x}}\n", 2, "'x' is no timestamp"),
+        ("adapters:\n  a: {class: m.C, config: {d: 99999999999999999999}}\n", 2, "config.d: the number does not fit"),
+        ("adapters:\n  a: {class: m.C, config: {d: .nan}}\n", 2, "config.d: nan is no number that JSON knows"),
+        ("adapters:\n  a: {class: m.C, config: {d: 'x', e: \"\\ud800\"}}\n", 2, "config.e: '\\ud800' holds"),
+        ("adapters:\n  a: {class: m.C, env: {A=B: x}}\n", 2, "'A=B' is no name of an environment variable"),
+        ("adapters:\n  a: {class: m.C, env: {'': x}}\n", 2, "'' is no name of an environment variable"),
+        ('adapters:\n  a: {class: m.C, env: {X: "a\\0b"}}\n', 2, "adapters.a.env.X: 'a\\x00b' holds a null byte"),
+        ('adapters:\n  a: {class: m.C, env: {"X\\0": b}}\n', 2, "adapters.a.env: 'X\\x00' holds a null byte"),
+        ('adapters:\n  a: {class: m.C, python: "a\\0b"}\n', 2, "adapters.a.python: 'a\\x00b' holds a null byte"),
+        ('adapters:\n  a: {class: m.C, path: ["a\\0b"]}\n', 2, "adapters.a.path[0]: 'a\\x00b' holds a null byte"),
+        (
+            "adapters:\n  a: {class: m.C, path: ~nobody_of_this_name/x}\n",
+            2,
+            "adapters.a.path: '~nobody_of_this_name/x'",
+        ),
+        ("adapters:\n  a: {class: m.C, python: ~nobody_of_this_name/x}\n", 2, "adapters.a.python: '~nobody"),
     ],
 )
 def test_a_mistake_is_refused_with_its_place(tmp_path: Path, text: str, line: int, says: str) -> None:
@@ -153,3 +176,19 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelsFileError, match="not UTF-8"):
         load_models_yaml(binary)
+
+
+def test_aliases_stand_for_what_they_name(tmp_path: Path) -> None:
+    text = "adapters:\n  a: &a {class: m.C, config: {k: 1}}\n  b: *a\n  c: {<<: *a, devices: [cpu]}\n"
+    a, b, c = (each.spec for each in load_models_yaml(write(tmp_path, text), []).adapters[-3:])
+    assert a.config == b.config == c.config == {"k": 1} and c.devices == ["cpu"]
+
+
+@pytest.mark.parametrize("repeat", ["[{}]", "{{<<: [{}]}}"])
+def test_aliases_that_unfold_without_end_are_refused_at_once(tmp_path: Path, repeat: str) -> None:
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{n + 1}: &a{n + 1} {repeat.format(', '.join([f'*a{n}'] * 9))}" for n in range(12)]
+    with pytest.raises(ModelsFileError, match="values, those of its aliases counted"):
+        load_models_yaml(write(tmp_path, "\n".join(lines)))
+    with pytest.raises(ModelsFileError, match="nested too deeply"):
+        load_models_yaml(write(tmp_path, "adapters: &a\n  x: *a\n"))

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from pocket3d.adapters.runtime.output_files import InvalidOutput, safe_name
+from pocket3d.adapters.runtime.output_files import InvalidOutput
 from pocket3d.adapters.runtime.outputs import clean_outputs, is_small
+from pocket3d.contracts.artifact_names import artifact_name
 from pocket3d.contracts.jobs import MAX_RESULT_BYTES
 
 HOUR_NS = 3600 * 10**9
@@ -121,7 +122,7 @@ def test_names_are_unique_also_for_systems_without_case(folders: Folders) -> Non
     ],
 )
 def test_names_are_safe(given: str, safe: str) -> None:
-    assert safe_name(given) == safe
+    assert artifact_name(given) == safe
 
 
 def test_a_new_file_outside_is_copied_in_under_a_free_name(folders: Folders) -> None:

@@ -94,3 +94,9 @@ def test_without_a_root_folders_stay_and_the_notes_say_so() -> None:
 def test_what_is_not_of_the_old_form_is_refused_with_its_place(text: str, says: str) -> None:
     with pytest.raises(ModelsFileError, match=says):
         convert_parent_models(text)
+
+
+def test_keys_of_every_kind_are_noted_and_folders_of_nobody_left_out() -> None:
+    _, notes = convert_parent_models("auto_rig: {unirig_auto_rig: {1: a, b: c, model_path: ~nobody_of_this_name/x}}")
+    assert [note for note in notes if "1 was not taken over" in note]
+    assert any("no such user" in note for note in notes)

@@ -398,7 +398,12 @@ def test_a_parent_that_was_gone_before_the_start_is_noticed(new_worker: Callable
 
 def test_without_an_agent_it_says_who_starts_it() -> None:
     env = {k: v for k, v in os.environ.items() if k != SOCKET_FD_VARIABLE} | {"PYTHONPATH": worker_path()}
-    for extra, says in (({}, "an agent starts this process"), ({SOCKET_FD_VARIABLE: "0"}, "is no socket")):
+    for extra, says in (
+        ({}, "an agent starts this process"),
+        ({SOCKET_FD_VARIABLE: "\u0663"}, "an agent starts this process"),
+        ({SOCKET_FD_VARIABLE: "1" * 30}, "an agent starts this process"),
+        ({SOCKET_FD_VARIABLE: "0"}, "is no socket"),
+    ):
         done = subprocess.run(
             [interpreter(), "-m", "pocket3d.adapters.worker"],
             env=env | extra,

@@ -29,10 +29,13 @@ sys.path[:0] = [str(ROOT / c) for c in ("contracts", "bus", "gpu_agents", "adapt
 from support.fleet_processes import FleetProcesses, Part, until
 
 if TYPE_CHECKING:
-    from bench import plain_pipeline
+    from bench import plain_pipeline, scale
+    from bench.processes import cpu_seconds, rss_mb, until_at_rest
 else:
     sys.path.insert(0, str(HERE))
     import plain_pipeline
+    import scale
+    from processes import cpu_seconds, rss_mb, until_at_rest
 
 WINDOW = 256
 
@@ -91,26 +94,6 @@ class Pipeline:
 
 def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
-
-
-def rss_mb(pid: int) -> float:
-    return float(psutil.Process(pid).memory_info().rss) / 2**20
-
-
-def cpu_seconds(processes: list[psutil.Process]) -> dict[int, float]:
-    return {process.pid: sum(process.cpu_times()[:2]) for process in processes}
-
-
-async def until_at_rest(timeout: float = 30.0) -> None:
-    """Until all that this process has started together uses under 5 % of a core."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        processes = psutil.Process().children(recursive=True)
-        before = cpu_seconds(processes)
-        await asyncio.sleep(0.5)
-        if sum(cpu_seconds(processes).values()) - sum(before.values()) < 0.025:
-            return
-    raise TimeoutError(f"the processes of the bench are not at rest after {timeout:.0f} s")
 
 
 async def pipelines(folder: Path, jobs: int, rounds: int) -> None:
@@ -238,19 +221,26 @@ async def backlog(folder: Path, jobs: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="of the pipelines; 0 to skip")
     parser.add_argument("--idle", type=float, default=20, help="seconds to watch an idle system; 0 to skip")
     parser.add_argument("--backlog", type=int, default=100_000, help="queued jobs; 0 to skip")
+    parser.add_argument("--scale", default="1000,10000,100000,200000", help="queued jobs of each row; empty to skip")
+    parser.add_argument("--scale-seconds", type=float, default=15, help="for how long each row counts results")
     arguments = parser.parse_args()
 
     def fresh() -> Path:
         return Path(tempfile.mkdtemp(prefix="pocket3d-bench-"))
 
-    asyncio.run(pipelines(fresh(), arguments.jobs, arguments.rounds))
+    if arguments.rounds:
+        asyncio.run(pipelines(fresh(), arguments.jobs, arguments.rounds))
     if arguments.idle:
         asyncio.run(idle(fresh(), arguments.idle))
     if arguments.backlog:
         asyncio.run(backlog(fresh(), arguments.backlog))
+    rows: list[scale.Row] = []
+    for queued in filter(None, arguments.scale.split(",")):
+        rows.append(asyncio.run(scale.measure(fresh(), int(queued), arguments.scale_seconds)))
+        print(scale.table(rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import pytest
 np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 
-from pocket3d.adapters.weight_free.silhouette.photo import UnreadablePhoto, read_photo, resized
+from pocket3d.adapters.mesh.read.limits import Refused
+from pocket3d.adapters.weight_free.silhouette.photo import read_photo, resized
 
 pytestmark = pytest.mark.torch
 
@@ -103,7 +104,7 @@ def _png_that_claims(width: int, height: int) -> bytes:
 def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(_png_that_claims(side, side))
-    with pytest.raises(UnreadablePhoto, match="pixels"):
+    with pytest.raises(Refused, match="pixels"):
         read_photo(path, 1024)
 
 
@@ -128,7 +129,7 @@ def _jpeg() -> bytes:
 def test_what_is_no_photo_is_refused(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(data)
-    with pytest.raises(UnreadablePhoto, match=words):
+    with pytest.raises(Refused, match=words):
         read_photo(path, 1024)
 
 

@@ -14,11 +14,11 @@ trimesh = pytest.importorskip("trimesh")
 
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.errors import InvalidInput, JobCancelled
-from pocket3d.adapters.mesh.skinned_glb import read_skinned
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from pocket3d.adapters.weight_free.rigging.adapter import CurveSkeletonAutoRigAdapter
 from support import glb_reading, mesh_files
 from support.posing import posed
+from support.skinned_files import read_skinned
 
 pytestmark = pytest.mark.torch
 

@@ -14,12 +14,13 @@ trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("manifold3d")
 
 from pocket3d.adapters.mesh.repair import NoSolid
-from pocket3d.adapters.mesh.skinned_glb import SkinnedFile, add_skin, read_skinned
+from pocket3d.adapters.mesh.skinned_glb import add_skin
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from pocket3d.adapters.weight_free.rigging.rig import Rig, make_rig
 from support import limbed_shapes, many_bodies
 from support.limbed_shapes import LimbedShape
 from support.posing import posed
+from support.skinned_files import SkinnedFile, read_skinned
 
 pytestmark = pytest.mark.torch
 

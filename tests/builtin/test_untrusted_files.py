@@ -372,6 +372,45 @@ def test_groups_without_end_are_refused(write: Write) -> None:
     assert "groups" in refused(write("a.obj", files.obj(before="o a\n" * 30_000)))
 
 
+def test_materials_without_end_take_no_time(write: Write) -> None:
+    """19,990 of them kept a slot for more than 150 seconds."""
+    import time
+
+    text = "v 0 0 0\nv 1 0 0\nv 0 1 0\n" + "".join(f"usemtl {n}\nf 1 2 3\n" for n in range(19_990))
+    began = time.process_time()
+    scene = read_scene(write("a.obj", text.encode()))
+    assert time.process_time() - began < 15
+    assert sum(len(part.faces) for part in scene.geometry.values()) == 19_990
+    assert len(scene.geometry) == 501
+    assert "materials after the first 500" in ignored_parts(scene)[0]
+
+
+def test_leaves_below_a_long_chain_are_refused_beyond_a_bound(write: Write) -> None:
+    """2,800 of them, 57 kB, took 6 seconds, and nine times as many were taken."""
+
+    def chained(leaves: int) -> bytes:
+        document = files.gltf_document()
+        nodes = [{"children": [n + 1]} for n in range(197)] + [{"children": list(range(198, 198 + leaves))}]
+        document["nodes"] = [*nodes, *({"mesh": 0} for _ in range(leaves))]
+        return files.glb(document)
+
+    assert "too many of them deep" in refused(write("a.glb", chained(2800)))
+    assert len(read_scene(write("a.glb", chained(100))).graph.nodes_geometry) == 100
+
+
+def test_parts_are_joined_under_a_bound_of_memory(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+    import trimesh
+
+    document = files.gltf_document()
+    document["nodes"], document["scenes"] = [{"mesh": 0}, {"mesh": 0}], [{"nodes": [0, 1]}]
+    path = write("a.glb", files.glb(document))
+    assert len(read_mesh(path).faces) == 8
+    monkeypatch.setattr(trimesh.util, "concatenate", lambda *_: np.ones(4 * 1024**3, dtype=np.uint8))
+    with pytest.raises(InvalidInput, match="more memory"):
+        read_mesh(path)
+
+
 # ---------------------------------------------------------------- pictures
 
 
@@ -430,6 +469,23 @@ def test_a_picture_is_turned_upright_and_keeps_its_transparency(tmp_path: Path) 
     assert read_image(tmp_path / "alpha.png").mode == "RGBA"
     Image.new("I;16", (4, 4), 65_535).save(tmp_path / "deep.png")
     assert read_image(tmp_path / "deep.png").getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("entries", [b"\xff" * 300 + b"\0", b"\xff\0", b"", b"\0\1\2"])
+def test_a_palette_with_another_number_of_entries_is_no_failure_of_the_adapter(write: Write, entries: bytes) -> None:
+    """More entries of transparency than colours: Pillow's ValueError "palette index out of range"."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 1, 8, 3, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" + bytes(range(8))))
+    whole = b"\x89PNG\r\n\x1a\n" + head + chunk(b"PLTE", b"\1\2\3") + chunk(b"tRNS", entries) + pixels
+    path = write("a.png", whole + chunk(b"IEND", b""))
+    try:
+        assert read_image(path).size == (8, 1)
+    except InvalidInput as error:
+        assert "broken" in str(error)
 
 
 def spoilt_png(exif: bytes) -> bytes:

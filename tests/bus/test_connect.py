@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import nkeys
 import pytest
 
 from pocket3d.bus.connect import ConnectError, ConnectOptions, resolve
@@ -98,9 +99,16 @@ def test_auth_kind(given: dict[str, Any], kind: str) -> None:
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    for option, name in (("creds", "no.creds"), ("nkey", "no.nk"), ("tls_ca", "no.pem")):
+    long = "y" * 300
+    for option, name in (
+        ("creds", "no.creds"),
+        ("nkey", "no.nk"),
+        ("tls_ca", "no.pem"),
+        ("creds", long),
+        ("nkey", long),
+    ):
         given: dict[str, Any] = {option: tmp_path / name}
-        with pytest.raises(ConnectError, match=name):
+        with pytest.raises(ConnectError, match=name[:40]):
             ConnectOptions(**given).client_settings()
 
 
@@ -111,3 +119,86 @@ def test_settings_of_the_client() -> None:
     assert settings["user"] == "u" and settings["password"] == "p"
     assert settings["tls"] is None
     assert ConnectOptions(servers=("tls://a",)).client_settings()["tls"] is not None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nats://h:99999",
+        "nats://h:0",
+        "nats://h:-1",
+        "nats://h:x",
+        "nats://[::1",
+        "nats://",
+        "nats://h/path",
+        "nats://a b",
+        "nats://a\0b",
+        "http://h",
+        "nats://good,nats://h:99999",
+    ],
+)
+def test_what_is_no_address_is_told_before_anything_is_connected(environ: dict[str, str], url: str) -> None:
+    with pytest.raises(ConnectError, match="is no server's address"):
+        resolve(url, environ=environ)
+    with pytest.raises(ConnectError, match="is no server's address"):
+        resolve(environ={**environ, "NATS_URL": url})
+
+
+@pytest.mark.parametrize("url", ["nats://u:hunter2@h:99999", "nats://u:hunter/2@h", "nats://u:hunter2@x@h:x"])
+def test_an_address_that_is_none_is_told_without_its_password(environ: dict[str, str], url: str) -> None:
+    with pytest.raises(ConnectError) as raised:
+        resolve(url, environ=environ)
+    assert "hunter" not in str(raised.value)
+
+
+def test_addresses_of_every_kind_are_taken(environ: dict[str, str]) -> None:
+    given = "h,h:1,tls://h:4222,nats://u:p@h,ws://h:80/path,nats://[::1]:4222,nats://10.0.0.1:4222/"
+    assert len(resolve(given, environ=environ).servers) == 7
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"url": ["a"]}', "url is a list"),
+        ('{"url": "nats://h:99999"}', "no server's address"),
+        ('{"inbox_prefix": 7}', "inbox_prefix is a int"),
+        ('{"inbox_prefix": "a b.>"}', "inbox_prefix 'a b.>'"),
+        ('{"creds": 5}', "creds is a int"),
+        ('{"creds": "~nobody_of_this_name/x"}', "no such user"),
+        ('{"tls_first": "no"}', "tls_first is a str"),
+        ('{"password": {"a": "hunter2"}}', "password is a dict"),
+        ("[" * 200_000, "cannot be read"),
+        ('{"ca": "a\\u0000b"}', "cannot load"),
+    ],
+)
+def test_a_mistake_in_a_context_is_a_sentence(environ: dict[str, str], body: str, words: str) -> None:
+    (Path(environ["XDG_CONFIG_HOME"]) / "nats" / "context" / "odd.json").write_text(body)
+    with pytest.raises(ConnectError, match=words) as raised:
+        resolve(context="odd", environ=environ).client_settings()
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"SUAGARBAGE", b"\xff\xfe"])
+@pytest.mark.parametrize("option", ["creds", "nkey"])
+def test_a_file_without_credentials_is_told(tmp_path: Path, option: str, content: bytes) -> None:
+    file = tmp_path / "a.creds"
+    head, between = b"-----BEGIN NATS USER JWT-----\nx.y.z\n------END NATS USER JWT------\n", b"USER NKEY SEED-----\n"
+    whole = head + b"-----BEGIN " + between + content + b"\n------END " + between
+    for data in (content, whole):
+        file.write_bytes(data)
+        given: dict[str, Any] = {option: file}
+        with pytest.raises(ConnectError, match="holds no credentials") as raised:
+            ConnectOptions(**given).client_settings()
+        assert "GARBAGE" not in str(raised.value)
+
+
+def test_files_with_credentials_are_taken(tmp_path: Path) -> None:
+    seed = nkeys.encode_seed(bytes(range(32)), nkeys.PREFIX_BYTE_USER)
+    nkey, creds = tmp_path / "u.nk", tmp_path / "u.creds"
+    nkey.write_bytes(seed + b"\n")
+    creds.write_bytes(
+        b"-----BEGIN NATS USER JWT-----\nx.y.z\n------END NATS USER JWT------\n\n*** IMPORTANT ***\n\n"
+        b"-----BEGIN USER NKEY SEED-----\n" + seed + b"\n------END USER NKEY SEED------\n\n*****\n"
+    )
+    assert ConnectOptions(nkey=nkey).client_settings()["nkeys_seed"] == str(nkey)
+    assert ConnectOptions(creds=creds).client_settings()["user_credentials"] == str(creds)

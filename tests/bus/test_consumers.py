@@ -176,7 +176,7 @@ async def test_messages_of_a_limits_stream_stay_and_are_acked_once(
 ) -> None:
     results = coordinator_results(s)
     for n in range(4):
-        await bus.append(s.result("echo", f"j{n}"), b"")
+        await bus.append(s.proposal("echo", f"j{n}"), b"")
     consumption = await bus.consume(results, seen)
     await place.eventually(lambda: len(seen.deliveries) == 4)
     for seq in (1, 2):
@@ -231,7 +231,7 @@ async def test_a_consumption_may_begin_before_its_consumer_is_there(
 ) -> None:
     spec = ConsumerSpec(s.results_stream, "subscriber", s.results_of_feature("echo"), "a subscriber of results")
     await bus.consume(spec.consumer, seen)
-    await bus.append(s.result("echo", "a"), b"before")
+    await bus.append(s.proposal("echo", "a"), b"before")
     assert await bus.ensure(Topology(consumers=(spec,))) == []
     await place.eventually(lambda: seen.deliveries)
     assert seen.deliveries[0].message.data == b"before"

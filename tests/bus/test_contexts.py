@@ -60,7 +60,6 @@ def contexts(tmp_path: Path) -> Contexts:
         ("creds", "op://vault/item/creds"),
         ("nkey", "env://SEED"),
         ("password", "data:;base64,eA=="),
-        ("url", 4222),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(contexts: Contexts, key: str, value: Any) -> None:

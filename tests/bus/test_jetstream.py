@@ -72,10 +72,10 @@ async def test_a_flood_through_three_kills_loses_nothing(own_server: NatsProcess
         nonlocal stored
         for number in range(total):
             subject = S.job("normal", f"f{number}")
-            result = S.result("echo", f"j{number}")
+            proposal, result = S.proposal("echo", f"j{number}"), S.result("echo", f"j{number}")
             while True:
                 try:
-                    await bus.append(result, b"%d" % number, expect=Expect(0), timeout=2.0)
+                    await bus.append(proposal, b"%d" % number, expect=Expect(0), timeout=2.0)
                     break
                 except Disconnected:
                     await asyncio.sleep(0.01)
@@ -226,11 +226,13 @@ async def test_appends_are_pipelined(bus: JetStreamBus) -> None:
     together, apart = [], []
     for n in range(3):
         begun = loop.time()
-        await asyncio.gather(*(bus.append(S.result("echo", f"j{n}-{m}"), b"x" * 512) for m in range(2000)))
+        await asyncio.gather(
+            *(bus.append(S.proposal("echo", f"j{n}-{m}"), b"x" * 512, timeout=60) for m in range(2000))
+        )
         together.append(loop.time() - begun)
         begun = loop.time()
         for m in range(200):
-            await bus.append(S.result("echo", f"k{n}-{m}"), b"x" * 512)
+            await bus.append(S.proposal("echo", f"k{n}-{m}"), b"x" * 512)
         apart.append((loop.time() - begun) * 10)
     assert min(together) < min(apart)
 
@@ -341,7 +343,7 @@ async def test_messages_past_the_high_water_mark_keep_the_order_of_the_calls(bus
         stored: list[asyncio.Future[int]] = []
         for part in range(40):
             data = megabyte[: 1 << 17] if part < 24 else small
-            stored.append(asyncio.ensure_future(bus.append(S.result("echo", f"o{number}-{part}"), data, timeout=20)))
+            stored.append(asyncio.ensure_future(bus.append(S.proposal("echo", f"o{number}-{part}"), data, timeout=20)))
             if part > 16:
                 await asyncio.sleep(0)
         sequences = await asyncio.gather(*stored)
@@ -371,7 +373,7 @@ async def test_the_time_of_a_request_runs_while_it_waits_for_the_socket(own_serv
     batch = [Append(S.event("echo", f"e{n}", "queued"), b"") for n in range(3)]
     asked: dict[str, Any] = {
         "request": lambda: bus.request("nobody.there", b"", timeout=0.3),
-        "append": lambda: bus.append(S.result("echo", "a"), b"", timeout=0.3),
+        "append": lambda: bus.append(S.proposal("echo", "a"), b"", timeout=0.3),
         "batch": lambda: bus.append_batch(batch, timeout=0.3),
     }
     asking = asyncio.ensure_future(asked[what]())
@@ -390,9 +392,9 @@ async def test_the_time_of_an_append_runs_while_others_before_it_have_no_answer(
     bus = await JetStreamBus.connect(ConnectOptions(servers=(own_server.url,), ping_interval_s=600))
     await bus.ensure(build(S))
     own_server.pause()
-    slow = [asyncio.ensure_future(bus.append(S.result("echo", f"a{n}"), b"", timeout=60)) for n in range(2)]
+    slow = [asyncio.ensure_future(bus.append(S.proposal("echo", f"a{n}"), b"", timeout=60)) for n in range(2)]
     await asyncio.sleep(0)
-    asking = asyncio.ensure_future(bus.append(S.result("echo", "b"), b"", timeout=0.3))
+    asking = asyncio.ensure_future(bus.append(S.proposal("echo", "b"), b"", timeout=0.3))
     await until(asking.done, 3.0)
     with pytest.raises(OutcomeUnknown, match="2 appends before it"):
         asking.result()
@@ -401,5 +403,5 @@ async def test_the_time_of_an_append_runs_while_others_before_it_have_no_answer(
     await asyncio.to_thread(own_server.start)
     await until(lambda: bus.connected)
     for number in range(3):
-        await bus.append(S.result("echo", f"c{number}"), b"")
+        await bus.append(S.proposal("echo", f"c{number}"), b"")
     await bus.close()

@@ -102,12 +102,12 @@ async def test_a_removed_consumer_of_results_goes_on_where_it_stood(place: Any, 
     results, seen = coordinator_results(s), Seen()
     await bus.consume(results, seen)
     for n in range(5):
-        await bus.append(s.result("echo", f"j{n}"), b"")
+        await bus.append(s.proposal("echo", f"j{n}"), b"")
     await place.eventually(lambda: len(seen.seqs) == 5)
     for seq in (1, 2, 3, 4):
         await bus.ack(results, seq)
     await remove(place, results)
-    await bus.append(s.result("echo", "j5"), b"after")
+    await bus.append(s.proposal("echo", "j5"), b"after")
     await place.eventually(lambda: 6 in seen.seqs)
     assert seen.seqs[5:] == [5, 6]
 
@@ -116,7 +116,7 @@ async def test_after_a_take_over_it_goes_on_from_there(place: Any, bus: Bus, s: 
     results, before, after = coordinator_results(s), Seen(), Seen()
     consumption = await bus.consume(results, before)
     for n in range(3):
-        await bus.append(s.result("echo", f"j{n}"), b"")
+        await bus.append(s.proposal("echo", f"j{n}"), b"")
     await place.eventually(lambda: len(before.seqs) == 3)
     for seq in (1, 2, 3):
         await bus.ack(results, seq)
@@ -127,7 +127,7 @@ async def test_after_a_take_over_it_goes_on_from_there(place: Any, bus: Bus, s: 
     await leader.consume(results, after)
     await place.eventually(lambda: after.seqs == [])
     await remove(place, results)
-    await leader.append(s.result("echo", "j3"), b"after")
+    await leader.append(s.proposal("echo", "j3"), b"after")
     await place.eventually(lambda: after.seqs == [4])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocket3d.bus.port import Append, Bus, Conflict, Expect, Msg, NoResponders, Refused
-from pocket3d.bus.topology import coordinator_results
+from pocket3d.bus.topology import ConsumerSpec, StreamSpec, Topology, coordinator_results
 from pocket3d.contracts.subjects import Subjects
 
 
@@ -22,7 +22,7 @@ async def test_whoever_listens_gets_what_is_stored(place: Any, bus: Bus, s: Subj
     other = await place.connect()
     await other.subscribe(s.all_results(), handler)
     await other.subscribe(s.all_events(), handler)
-    await bus.append(s.result("echo", "a"), b"one")
+    await bus.append(s.proposal("echo", "a"), b"one")
     await bus.append_batch(
         [Append(s.event("echo", "a", "queued"), b"two"), Append(s.event("echo", "a", "x"), b"three")]
     )
@@ -31,8 +31,8 @@ async def test_whoever_listens_gets_what_is_stored(place: Any, bus: Bus, s: Subj
 
 
 async def test_append_and_read_back(bus: Bus, s: Subjects) -> None:
-    first = await bus.append(s.result("echo", "a"), b"one", headers={"Kind": "test"})
-    second = await bus.append(s.result("echo", "b"), b"two")
+    first = await bus.append(s.proposal("echo", "a"), b"one", headers={"Kind": "test"})
+    second = await bus.append(s.proposal("echo", "b"), b"two")
     assert (first, second) == (1, 2)
     found = await bus.get(s.results_stream, first)
     assert found is not None
@@ -47,7 +47,7 @@ async def test_append_and_read_back(bus: Bus, s: Subjects) -> None:
 
 async def test_last_takes_wildcards(bus: Bus, s: Subjects) -> None:
     for feature, job, data in (("echo", "a", b"1"), ("text_to_mesh", "b", b"2"), ("echo", "c", b"3")):
-        await bus.append(s.result(feature, job), data)
+        await bus.append(s.proposal(feature, job), data)
     for pattern, data in (
         (s.result_of("b"), b"2"),
         (s.results_of_feature("echo"), b"3"),
@@ -78,20 +78,20 @@ async def test_a_plain_publish_is_stored_and_a_request_answered_by_the_stream(bu
 
 
 async def test_expectations(bus: Bus, s: Subjects) -> None:
-    subject = s.result("echo", "a")
+    subject = s.dead("echo", "a")
     assert await bus.append(subject, b"1", expect=Expect(0)) == 1
     with pytest.raises(Conflict) as caught:
         await bus.append(subject, b"2", expect=Expect(0))
     assert caught.value.last == 1
     # Under another feature: the filter makes the job id unique.
     with pytest.raises(Conflict) as caught:
-        await bus.append(s.result("text_to_mesh", "a"), b"2", expect=Expect(0, s.result_of("a")))
+        await bus.append(s.dead("text_to_mesh", "a"), b"2", expect=Expect(0, s.dead("*", "a")))
     assert caught.value.last == 1
-    assert await bus.append(s.result("text_to_mesh", "b"), b"2", expect=Expect(0, s.result_of("b"))) == 2
+    assert await bus.append(s.dead("text_to_mesh", "b"), b"2", expect=Expect(0, s.dead("*", "b"))) == 2
     assert await bus.append(subject, b"3", expect=Expect(1)) == 3
     with pytest.raises(Conflict):
         await bus.append(subject, b"4", expect=Expect(1))
-    assert await bus.last_seq(s.results_stream) == 3
+    assert await bus.last_seq(s.dead_stream) == 3
 
 
 async def test_a_race_has_one_winner(place: Any, s: Subjects) -> None:
@@ -101,7 +101,7 @@ async def test_a_race_has_one_winner(place: Any, s: Subjects) -> None:
         async def attempt(number: int, job: int = job) -> int:
             try:
                 return await buses[number % 4].append(
-                    s.result("echo", f"job{job}"), b"%d" % number, expect=Expect(0, s.result_of(f"job{job}"))
+                    s.proposal("echo", f"job{job}"), b"%d" % number, expect=Expect(0, s.result_of(f"job{job}"))
                 )
             except Conflict:
                 return 0
@@ -112,7 +112,7 @@ async def test_a_race_has_one_winner(place: Any, s: Subjects) -> None:
 
 
 async def test_many_appends_in_flight_keep_their_order(bus: Bus, s: Subjects) -> None:
-    seqs = await asyncio.gather(*(bus.append(s.result("echo", f"j{n}"), b"%d" % n) for n in range(3000)))
+    seqs = await asyncio.gather(*(bus.append(s.proposal("echo", f"j{n}"), b"%d" % n, timeout=60) for n in range(3000)))
     assert sorted(seqs) == list(range(1, 3001))
     stored = await bus.pages(s.results_stream, s.all_results(), start=1, limit=5000)
     assert [message.data for message in stored] == [b"%d" % n for n in range(3000)]
@@ -126,13 +126,13 @@ async def test_msg_ids_are_stored_once(bus: Bus, s: Subjects) -> None:
 
 async def test_an_expectation_is_judged_before_the_msg_id(bus: Bus, s: Subjects) -> None:
     headers = {"Nats-Msg-Id": "a"}
-    await bus.append(s.result("echo", "a"), b"", headers=headers, expect=Expect(0))
+    await bus.append(s.proposal("echo", "a"), b"", headers=headers, expect=Expect(0))
     with pytest.raises(Conflict):
-        await bus.append(s.result("echo", "a"), b"", headers=headers, expect=Expect(0))
+        await bus.append(s.proposal("echo", "a"), b"", headers=headers, expect=Expect(0))
 
 
 async def test_a_full_stream_refuses(bus: Bus, s: Subjects) -> None:
-    await asyncio.gather(*(bus.append(s.job("low", "echo"), b"") for _ in range(3000)))
+    await asyncio.gather(*(bus.append(s.job("low", "echo"), b"", timeout=60) for _ in range(3000)))
     with pytest.raises(Refused) as caught:
         await bus.append(s.job("high", "echo"), b"")
     assert caught.value.code == 10077
@@ -152,6 +152,17 @@ async def test_a_batch_is_stored_whole(bus: Bus, s: Subjects) -> None:
     stored = await bus.pages(s.events_stream, s.all_events(), start=1, limit=2000)
     assert [message.data for message in stored] == [b"%d" % n for n in range(1000)]
     assert stored[7].headers["No"] == "7"
+
+
+async def test_each_message_of_a_batch_may_expect_none_of_its_own_id(bus: Bus, s: Subjects) -> None:
+    def first_event(job_id: str) -> Append:
+        return Append(s.event("echo", job_id, "queued"), b"", None, Expect(0, s.events_of(job_id)))
+
+    assert await bus.append_batch([first_event(f"j{n}") for n in range(256)]) == 256
+    with pytest.raises(Conflict):
+        await bus.append_batch([first_event(job_id) for job_id in ("new1", "j77", "new2")])
+    assert await bus.last(s.events_stream, s.events_of("new1")) is None
+    assert await bus.append_batch([first_event(job_id) for job_id in ("new1", "new2")]) == 258
 
 
 @pytest.mark.parametrize("place_of_conflict", [0, 1, 4])
@@ -200,7 +211,7 @@ async def test_batches_that_no_server_could_judge(bus: Bus, s: Subjects) -> None
 
 async def test_a_stream_without_batches_refuses_them(bus: Bus, s: Subjects) -> None:
     with pytest.raises(Refused) as caught:
-        await bus.append_batch([Append(s.result("echo", f"j{n}"), b"") for n in range(3)])
+        await bus.append_batch([Append(s.proposal("echo", f"j{n}"), b"") for n in range(3)])
     assert caught.value.code == 10174
     assert await bus.last_seq(s.results_stream) == 0
     with pytest.raises(NoResponders):
@@ -212,7 +223,7 @@ async def test_a_stream_without_batches_refuses_them(bus: Bus, s: Subjects) -> N
 
 async def test_pages_dense_sparse_and_from_the_middle(bus: Bus, s: Subjects) -> None:
     await asyncio.gather(
-        *(bus.append(s.result("echo" if n % 50 else "text_to_mesh", f"j{n}"), b"%d" % n) for n in range(1000))
+        *(bus.append(s.proposal("echo" if n % 50 else "text_to_mesh", f"j{n}"), b"%d" % n) for n in range(1000))
     )
     dense = await bus.pages(s.results_stream, s.all_results(), start=1, limit=5000)
     assert [message.seq for message in dense] == list(range(1, 1001))
@@ -236,7 +247,7 @@ async def test_pages_leave_nothing_out_while_others_write(place: Any, bus: Bus, 
 
     async def write() -> None:
         for n in range(1500):
-            await writer.append(s.result("echo", f"j{n}"), b"")
+            await writer.append(s.proposal("echo", f"j{n}"), b"")
 
     writing = asyncio.ensure_future(write())
     read: list[int] = []
@@ -249,17 +260,17 @@ async def test_pages_leave_nothing_out_while_others_write(place: Any, bus: Bus, 
 
 async def test_a_deleted_message_is_gone_and_the_rest_stays(bus: Bus, s: Subjects) -> None:
     for data in (b"one", b"two", b"three"):
-        await bus.append(s.result("echo", "a"), data)
-    assert await bus.delete(s.results_stream, 3)
-    assert not await bus.delete(s.results_stream, 3), "it is gone already"
-    assert not await bus.delete(s.results_stream, 99)
-    assert not await bus.delete(s.results_stream, 0)
-    assert await bus.get(s.results_stream, 3) is None
-    found = await bus.last(s.results_stream, s.result_of("a"))
+        await bus.append(s.dead("echo", "a"), data)
+    assert await bus.delete(s.dead_stream, 3)
+    assert not await bus.delete(s.dead_stream, 3), "it is gone already"
+    assert not await bus.delete(s.dead_stream, 99)
+    assert not await bus.delete(s.dead_stream, 0)
+    assert await bus.get(s.dead_stream, 3) is None
+    found = await bus.last(s.dead_stream, s.dead("*", "a"))
     assert found is not None and found.data == b"two"
-    assert [m.data for m in await bus.pages(s.results_stream, ">", start=1, limit=9)] == [b"one", b"two"]
+    assert [m.data for m in await bus.pages(s.dead_stream, ">", start=1, limit=9)] == [b"one", b"two"]
     # What follows is stored as if it had never been there.
-    assert await bus.append(s.result("echo", "a"), b"four", expect=Expect(2)) == 4
+    assert await bus.append(s.dead("echo", "a"), b"four", expect=Expect(2)) == 4
     with pytest.raises(Refused) as caught:
         await bus.delete("NOWHERE", 1)
     assert caught.value.code == 10059
@@ -279,10 +290,103 @@ async def test_a_deleted_message_that_was_delivered_is_not_waited_for(place: Any
     async def take(batch: Any) -> None:
         seen.extend(delivery.message.seq for delivery in batch)
 
-    await bus.append(s.result("echo", "a"), b"x")
+    await bus.append(s.proposal("echo", "a"), b"x")
     consumption = await bus.consume(consumer, take)
     await place.eventually(lambda: seen == [1])
     assert await bus.delete(s.results_stream, 1)
     await bus.ack(consumer, 1)
     assert await bus.backlog(consumer) == 0
+    await consumption.close()
+
+
+# -- the results stream: proposals
+
+
+async def test_core_subscribers_hear_stored_results_once_and_no_refused_one(place: Any, bus: Bus, s: Subjects) -> None:
+    heard: list[Msg] = []
+
+    async def handler(msg: Msg) -> None:
+        heard.append(msg)
+
+    listener = await place.connect()
+    await listener.subscribe(f"{s.namespace}.results.>", handler)
+    first = Expect(0, s.result_of("a"))
+    assert await bus.append(s.proposal("echo", "a"), b"1", expect=first) == 1
+    refused = (
+        Append(s.proposal("echo", "a"), b"the same again", None, first),
+        Append(s.proposal("echo", "a"), b"without an expectation"),
+        Append(s.proposal("text_to_mesh", "a"), b"under another feature", None, first),
+    )
+    for message in refused:
+        with pytest.raises(Conflict):
+            await bus.append(message.subject, message.data, expect=message.expect)
+    await bus.publish(s.proposal("echo", "a"), b"a plain publish")
+    assert await bus.append(s.proposal("echo", "b"), b"2") == 2
+    await place.eventually(lambda: len(heard) >= 2)
+    assert [(msg.subject, msg.data) for msg in heard] == [(s.result("echo", "a"), b"1"), (s.result("echo", "b"), b"2")]
+    assert [(msg.headers["Nats-Stream"], msg.headers["Nats-Sequence"]) for msg in heard] == [
+        (s.results_stream, "1"),
+        (s.results_stream, "2"),
+    ]
+    stored = await bus.pages(s.results_stream, ">", start=1, limit=9)
+    assert [(message.subject, message.data) for message in stored] == [(msg.subject, msg.data) for msg in heard]
+
+
+async def test_a_full_subject_is_another_refusal_than_a_full_stream(bus: Bus, s: Subjects) -> None:
+    await bus.append(s.proposal("echo", "a"), b"1")
+    with pytest.raises(Conflict, match="per subject") as caught:
+        await bus.append(s.proposal("echo", "a"), b"2")
+    assert caught.value.last is None
+    answer = await bus.request(s.proposal("echo", "a"), b"2", timeout=5)
+    assert json.loads(answer.data)["error"]["err_code"] == 10077
+    full = f"{s.namespace.upper()}_FULL"
+    spec = StreamSpec(full, (f"{s.namespace}.full.*",), "takes one message", discard="new", max_msgs=1)
+    await bus.ensure(Topology((spec,)))
+    await bus.append(f"{s.namespace}.full.a", b"1")
+    for subject in ("a", "b"):
+        with pytest.raises(Refused) as refused:
+            await bus.append(f"{s.namespace}.full.{subject}", b"2")
+        assert refused.value.code == 10077
+
+
+async def test_an_expectation_in_the_form_of_a_proposal_sees_nothing(bus: Bus, s: Subjects) -> None:
+    # So it must be in the form of what is stored: this one admits a second result of an id.
+    await bus.append(s.proposal("echo", "a"), b"1")
+    assert await bus.append(s.proposal("text_to_mesh", "a"), b"2", expect=Expect(0, s.proposal("*", "a"))) == 2
+
+
+async def test_a_publish_past_the_proposals_is_stored_nowhere(bus: Bus, s: Subjects) -> None:
+    with pytest.raises(NoResponders):
+        await bus.append(s.result("echo", "a"), b"1")
+    assert await bus.last_seq(s.results_stream) == 0
+
+
+async def test_a_deleted_result_makes_room_for_another(bus: Bus, s: Subjects) -> None:
+    assert await bus.append(s.proposal("echo", "a"), b"x") == 1
+    assert await bus.delete(s.results_stream, 1)
+    assert await bus.append(s.proposal("echo", "a"), b"a result", expect=Expect(0, s.result_of("a"))) == 2
+
+
+async def test_what_a_stream_takes(bus: Bus, s: Subjects) -> None:
+    assert await bus.stream_takes(s.results_stream) == [s.all_proposals()]
+    assert await bus.stream_takes(s.jobs_stream) == s.all_jobs()
+    assert await bus.stream_takes(f"KV_{s.status_bucket}") == []
+    with pytest.raises(Refused) as caught:
+        await bus.stream_takes("NOWHERE")
+    assert caught.value.code == 10059
+
+
+async def test_durable_subscribers_filter_by_what_is_stored(place: Any, bus: Bus, s: Subjects) -> None:
+    seen: list[bytes] = []
+
+    async def take(batch: Any) -> None:
+        seen.extend(delivery.message.data for delivery in batch)
+
+    spec = ConsumerSpec(s.results_stream, "subscriber", s.results_of_feature("echo"), "a subscriber of results")
+    assert await bus.ensure(Topology((), (spec,))) == []
+    await bus.append(s.proposal("echo", "a"), b"1")
+    await bus.append(s.proposal("text_to_mesh", "b"), b"2")
+    await bus.append(s.proposal("echo", "c"), b"3")
+    consumption = await bus.consume(spec.consumer, take)
+    await place.eventually(lambda: seen == [b"1", b"3"])
     await consumption.close()

@@ -27,7 +27,7 @@ class Seen:
 async def test_what_is_not_acked_comes_again_and_the_rest_does_not(place: Any, bus: Bus, s: Subjects) -> None:
     results, before, after = coordinator_results(s), Seen(), Seen()
     for n in range(4):
-        await bus.append(s.result("echo", f"j{n}"), b"")
+        await bus.append(s.proposal("echo", f"j{n}"), b"")
     consumption = await bus.consume(results, before)
     await place.eventually(lambda: len(before.seqs) == 4)
     for seq in (1, 2, 4):
@@ -39,7 +39,7 @@ async def test_what_is_not_acked_comes_again_and_the_rest_does_not(place: Any, b
     await bus.consume(results, after)
     await place.eventually(lambda: 3 in after.seqs)
     assert min(after.seqs) == 3
-    await bus.append(s.result("echo", "j4"), b"")
+    await bus.append(s.proposal("echo", "j4"), b"")
     await place.eventually(lambda: after.seqs[-1] == 5)
 
 

@@ -146,7 +146,7 @@ async def test_two_at_once(place: Any, bus: Bus, s: Subjects) -> None:
 
 
 async def test_overlapping_subjects_are_refused_by_name(bus: Bus, s: Subjects) -> None:
-    spec = StreamSpec(f"{s.namespace.upper()}_RIVAL", (s.all_results(),), "takes another stream's subjects")
+    spec = StreamSpec(f"{s.namespace.upper()}_RIVAL", (s.all_proposals(),), "takes another stream's subjects")
     with pytest.raises(Refused, match="RIVAL") as caught:
         await bus.ensure(Topology((spec,)))
     assert caught.value.code == 10065

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ from pocket3d.bus.nats_server.embedded import (
     ServerNotFound,
     StoreInUse,
 )
-from pocket3d.bus.nats_server.files import can_bind, pick_port
+from pocket3d.bus.nats_server.files import can_bind, lock_store, note_holder, pick_port
 
 pytestmark = pytest.mark.e2e
 
@@ -48,6 +49,26 @@ def test_config_pins_what_nats_py_needs(tmp_path: Path) -> None:
     assert "\nhttp:" not in text
     assert "\nwebsocket" not in text
     assert "# websocket { " in text
+
+
+async def test_nobody_else_may_read_the_store_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store, open_to_all = tmp_path / "store", tmp_path / "former"
+        open_to_all.mkdir(mode=0o755)
+        for name in ("nats-server.conf", "nats-server.stderr", "nats-server.log"):
+            (open_to_all / name).write_text("of a former version")
+        for folder in (store, open_to_all):
+            async with EmbeddedServer(folder) as server:
+                client = await nats.connect(server.url)
+                await client.jetstream().add_stream(name="S", subjects=["s"])
+                await client.jetstream().publish("s", b"a stranger's photograph")
+                await client.close()
+            modes = {each.relative_to(folder): each.stat().st_mode & 0o077 for each in folder.iterdir()}
+            assert modes and not any(modes.values()), modes
+        assert store.stat().st_mode & 0o077 == 0
+    finally:
+        os.umask(before)
 
 
 async def test_takes_connections_when_started_and_leaves_nothing(tmp_path: Path) -> None:
@@ -255,3 +276,23 @@ def _server_pid(parent: subprocess.Popen[bytes]) -> int:
         if line.strip().isdigit():
             return int(line)
     raise AssertionError("the program printed no pid")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's state is read from /proc")
+def test_the_lock_of_a_process_that_has_ended_is_waited_for(tmp_path: Path) -> None:
+    """A killed server may be a zombie already while another of its threads still holds its files."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    held = lock_store(tmp_path)
+    note_holder(held, ended.pid)
+    threading.Timer(0.3, os.close, [held]).start()
+    os.close(lock_store(tmp_path))
+    ended.wait()
+
+
+def test_the_lock_of_a_process_that_lives_is_not_waited_for(tmp_path: Path) -> None:
+    held = lock_store(tmp_path)
+    note_holder(held, os.getpid())
+    with pytest.raises(StoreInUse, match=str(os.getpid())):
+        lock_store(tmp_path)
+    os.close(held)

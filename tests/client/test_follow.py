@@ -135,11 +135,11 @@ async def test_result_that_the_stream_did_not_admit_is_not_believed(
     monkeypatch.setattr(client.bus, "last", counted)
     waiting = asyncio.ensure_future(client.job(job.job_id).result(timeout=10))
     await started(waiting, client)
-    # Heard by every core subscriber, stored nowhere: what a publish looks like whose expectation does not hold.
+    # Heard by every core subscriber, stored nowhere: a publish past the proposals.
     subject = client.subjects.result("echo", job.job_id)
     before = reads
     forged = encode(job.make_result(token="forged"))
-    await client.bus.publish(subject, forged, {"Nats-Expected-Last-Subject-Sequence": "77"})
+    await client.bus.publish(subject, forged)
 
     async def read_again() -> None:
         while reads == before:
@@ -406,7 +406,7 @@ async def test_results_live(client: Client, tell: Tell) -> None:
 
 
 async def test_what_is_no_result_does_not_hold_up_the_next(client: Client, tell: Tell) -> None:
-    await client.bus.append(client.subjects.result("echo", "bad"), b"nonsense")
+    await client.bus.append(client.subjects.proposal("echo", "bad"), b"nonsense")
     expected = await tell().result()
     async with aclosing(client.results("echo", durable="mine")) as feed:
         assert await asyncio.wait_for(feed.__anext__(), 10) == expected
@@ -480,7 +480,7 @@ async def test_the_status_behind_bytes_that_are_no_event_is_the_coordinators(cli
 
 async def test_what_is_no_result_is_waited_past(client: Client, tell: Tell) -> None:
     job = tell()
-    seq = await client.bus.append(client.subjects.result("echo", job.job_id), b"x")
+    seq = await client.bus.append(client.subjects.proposal("echo", job.job_id), b"x")
     waiting = asyncio.ensure_future(client.job(job.job_id).result(10))
     await started(waiting, client)
     with pytest.raises(WaitTimeout):

@@ -50,9 +50,7 @@ async def connect(server: NatsProcess, **who: str) -> Client:
 async def test_without_jetstream_each_command_says_so(start: Start) -> None:
     server = start(jetstream=None)
     client = await connect(server)
-    with pytest.raises(
-        JetStreamAway, match="JetStream does not answer: it is off on this server"
-    ):
+    with pytest.raises(JetStreamAway, match="JetStream does not answer: it is off on this server"):
         await client.submit("echo")
     with pytest.raises(NoLeader, match="JetStream does not answer: it is off"):
         await client.api("agents", EmptyRequest(), AgentList, 0.3)

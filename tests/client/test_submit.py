@@ -19,7 +19,7 @@ from pocket3d.bus.nats_server.embedded import EmbeddedServer
 from pocket3d.bus.port import Bus, OutcomeUnknown, Stored
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.jobs import Limits
+from pocket3d.contracts.jobs import MAX_DEPTH, Limits, generated_id
 
 
 async def published(client: Client) -> list[Stored]:
@@ -62,6 +62,15 @@ async def test_two_jobs_without_an_id_are_two(client: Client) -> None:
     second = await client.submit("echo")
     assert first.job_id != second.job_id
     assert [json.loads(s.data)["job_id"] for s in await published(client)] == [first.job_id, second.job_id]
+
+
+async def test_natural_ids_are_taken_and_those_of_the_stream_refused_before_anything_is_sent(client: Client) -> None:
+    handle = await client.submit("echo", {}, job_id="sculpture-1")
+    assert handle.job_id == "sculpture-1" and len(await published(client)) == 1
+    ours = generated_id(await client.bus.stream_created(client.subjects.jobs_stream), 7)
+    with pytest.raises(JobRefused, match="choose another") as refused:
+        await client.submit("echo", {}, job_id=ours)
+    assert refused.value.field == "job_id" and len(await published(client)) == 1
 
 
 async def test_one_id_is_stored_once(client: Client) -> None:
@@ -294,3 +303,27 @@ async def test_a_number_of_an_enumeration_is_sent_as_a_number(client: Client) ->
     await asyncio.wait_for(client.submit("echo", {"detail": Detail.HIGH}), 20)
     [stored] = await published(client)
     assert json.loads(stored.data)["inputs"] == {"detail": 3}
+
+
+def nested(depth: int, leaf: Any = 1) -> Any:
+    for _ in range(depth):
+        leaf = {"a": leaf}
+    return leaf
+
+
+async def test_the_deepest_that_is_taken_and_one_level_more(client: Client) -> None:
+    # The request itself is one level.
+    await client.submit("echo", {}, job_id="deepest", metadata=nested(MAX_DEPTH - 1))
+    with pytest.raises(JobRefused, match="nested more than"):
+        await client.submit("echo", {}, job_id="deeper", metadata=nested(MAX_DEPTH))
+    endless: dict[str, Any] = {}
+    endless["a"] = endless
+    with pytest.raises(JobRefused, match="nested more than"):
+        await client.submit("echo", endless)
+    assert [each.headers["Nats-Msg-Id"] for each in await published(client)] == ["deepest"]
+
+
+async def test_what_is_left_out_is_not_sent(client: Client) -> None:
+    await client.submit("echo", {}, job_id="bare")
+    [stored] = await published(client)
+    assert json.loads(stored.data) == {"v": 1, "job_id": "bare", "inputs": {}}

@@ -156,3 +156,15 @@ def test_files_that_running_text_names_are_there() -> None:
             if not any(path.exists() for path in there):
                 missing.append(f"{page.relative_to(ROOT)}: {name}")
     assert not missing
+
+
+def test_who_reads_stored_results_names_their_stream() -> None:
+    """No stream takes the subject under which they are stored, so the CLI would find none by it."""
+    found = [
+        (page.name, line)
+        for page in pages()
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if re.search(r"nats sub .*(p3d\.results|SUBJECT).* --all", line)
+    ]
+    assert len(found) >= 4
+    assert [each for each in found if "--stream P3D_RESULTS" not in each[1]] == []

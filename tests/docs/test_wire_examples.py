@@ -113,6 +113,7 @@ def test_subjects_streams_and_buckets_are_those_of_the_code() -> None:
         subjects.leader_record(),
         subjects.progress("<feature>", "<job_id>"),
         subjects.result("<feature>", "<job_id>"),
+        subjects.proposal("<feature>", "<job_id>"),
         subjects.dead("<feature>", "<job_id>"),
         subjects.api("<verb>"),
         subjects.advert("<agent_id>"),

@@ -176,3 +176,21 @@ async def test_drain_and_undrain_without_leaving(fleet: FleetProcesses) -> None:
     await until(reasons, 10, "the reasons")
     assert (await control(fleet, "leaving", "undrain"))["draining"] is False
     assert (await fleet.result_of("third", timeout=10))["agent_id"] == "leaving"
+
+
+async def test_an_agent_whose_server_is_gone_leaves_soon_and_says_what_it_waited_for(fleet: FleetProcesses) -> None:
+    fleet.coordinator()
+    agent = fleet.agent("a1", "fixed:2000", models(fleet), POCKET3D_AGENT_LEAVE_BOUND_S="3")
+    await fleet.until_led(agents=1, timeout=60)
+    await fleet.submit("echo", {"job_id": "made", "inputs": {"sleep_s": 2}})
+    await until(fleet.running_pids, 30, "it runs")
+    await fleet.server.stop()
+    await until(lambda: not fleet.running_pids(), 30, "it has run")
+    began = time.monotonic()
+    assert await agent.terminate(60) == 0
+    # Three seconds, and the time to end a worker on a busy machine.
+    assert time.monotonic() - began < 15
+    said = agent.log.read_text()
+    assert '"event":"nothing runs any more; the agent leaves when what it has made is stored and noted"' in said
+    assert "there is no connection to the server" in said
+    assert "the agent leaves with jobs whose end it could not report" in said

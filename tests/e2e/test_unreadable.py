@@ -23,7 +23,7 @@ async def result_of(fleet: FleetProcesses, job_id: str) -> dict[str, object] | N
     return None
 
 
-async def test_a_plain_publish_on_results_subjects_disturbs_nobody_else(fleet: FleetProcesses) -> None:
+async def test_a_plain_publish_of_no_result_disturbs_nobody_else(fleet: FleetProcesses) -> None:
     adapters = {"echo": {"class": ECHO, "config": {"vram_requirement": 16, "max_concurrent": 4}}}
     coordinators = [fleet.coordinator(), fleet.coordinator()]
     agent = fleet.agent("host", "cpu:4096", fleet.models("models", adapters))
@@ -34,7 +34,7 @@ async def test_a_plain_publish_on_results_subjects_disturbs_nobody_else(fleet: F
     for job_id in JOBS:
         await fleet.until_status(job_id, "queued" if job_id == "queued" else "running")
     for job_id in ("unknown", "queued", "running"):
-        await fleet.nc.publish(f"p3d.results.echo.{job_id}", b"x")
+        await fleet.nc.publish(f"p3d.propose.echo.{job_id}", b"x")
     await fleet.nc.flush()
     for job_id, status, code in (
         ("queued", "failed", "invalid_result"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pocket3d.bus.client.errors import ApiRefused
 from pocket3d.bus.port import Disconnected, OutcomeUnknown
 from pocket3d.coordinator.settings import CoordinatorSettings
 from pocket3d.ops.simulation.bus import SimulatedBus
@@ -186,6 +187,46 @@ def test_a_coordinator_begins_once_the_server_answers(tmp_path: Path, monkeypatc
         assert (await (await flow.submit()).result(timeout=30)).status == "succeeded"
 
     play(scenario, tmp_path)
+
+
+def test_a_full_index_of_one_priority_holds_up_no_other(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        long: dict[str, Any] = {"vram_mb": 12_000, "priority": "low"}
+        handles = [await flow.submit("auto_rig", inputs={**MESH, "seconds": 5.0}, **long) for _ in range(12)]
+        await flow.running(handles[0])
+        await flow.until(lambda: len(list(flow.leader().jobs)) == 4)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        urgent = await flow.submit(inputs={"seconds": 0.1}, priority="high")
+        assert (await urgent.result(timeout=60)).status == "succeeded"
+        assert clock() - began < 2.0
+        results = await asyncio.gather(*(handle.result(timeout=200) for handle in handles))
+        assert {result.status for result in results} == {"succeeded"}
+
+    play(scenario, tmp_path, coordinator=CoordinatorSettings(index_cap=4))
+
+
+def test_what_lies_beyond_the_cap_is_known_and_can_be_cancelled(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        handles = [await flow.submit(inputs={"seconds": 8.0}, vram_mb=12_000) for _ in range(12)]
+        await flow.running(handles[0])
+        await flow.until(lambda: len(list(flow.leader().jobs)) == 4)
+        status = await handles[8].status()
+        assert (status.status, status.reason) == (
+            "submitted",
+            "it is not read yet: 4 jobs of priority normal are held, and no more are read before some end (index_cap)",
+        )
+        assert "is not read yet" in (await handles[9].explain()).summary
+        with pytest.raises(ApiRefused, match="may be one that is not read yet") as caught:
+            await flow.client.job("nobody").status()
+        assert caught.value.code == 503
+        await handles[11].cancel("not wanted")
+        assert (await handles[11].result(timeout=5)).status == "cancelled"
+        assert (await handles[8].status()).status == "submitted"
+        results = await asyncio.gather(*(handle.result(timeout=300) for handle in handles[:-1]))
+        assert {result.status for result in results} == {"succeeded"}
+
+    play(scenario, tmp_path, coordinator=CoordinatorSettings(index_cap=4))
 
 
 def test_a_full_index_makes_room_after_the_server_was_away(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ import pytest
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
+from pocket3d.adapters.mesh.rig_file import Rig, read_rig
 from pocket3d.adapters.upstream import unirig
-from pocket3d.adapters.upstream.unirig.rig_file import Rig, read_rig
 
 HERE = Path(__file__).parent
 CODE = Path(unirig.__file__).parent

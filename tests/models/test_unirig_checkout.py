@@ -17,7 +17,7 @@ import pytest
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
-from pocket3d.adapters.upstream.unirig.rig_file import read_rig
+from pocket3d.adapters.mesh.rig_file import read_rig
 from pocket3d.bus.client import Client
 from pocket3d.contracts.jobs import RetryPolicy
 from support.fleet_processes import FleetProcesses

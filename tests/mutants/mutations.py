@@ -99,6 +99,10 @@ def _deciding_nodes(tree: ast.AST) -> Iterator[ast.AST]:
                 yield from _deciding_nodes(default)
             yield from _deciding_nodes(ast.Module(child.body, []))
             continue
+        if isinstance(child, ast.ClassDef):
+            # Without its bases, keywords (frozen, kw_only, tag) and decorators.
+            yield from _deciding_nodes(ast.Module(child.body, []))
+            continue
         yield child
         yield from _deciding_nodes(child)
 

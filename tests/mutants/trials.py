@@ -20,8 +20,7 @@ from support.purity import deciding
 
 #: Folders of tests that start processes and servers, or take minutes.
 SLOW = (
-    "e2e", "simulation", "models", "bench", "guide", "workers", "packaging", "bus_server", "builtin", "docs",
-    "examples", "mutants",
+    "e2e", "simulation", "models", "bench", "guide", "packaging", "bus_server", "docs", "examples", "mutants",
 )  # fmt: skip
 #: The same tests on a real server are left out: those on the bus in memory execute what decides as well.
 _FAST = ("-m", "not e2e", "-k", "not jetstream")
@@ -51,11 +50,15 @@ class Sampled(NamedTuple):
         return hashlib.sha256(f"{self.module}\n{self.mutant.line}\n{self.mutant.source}".encode()).hexdigest()[:16]
 
 
+def _sampled() -> list[str]:
+    """The modules that decide, without the invariants: those are assertions in functions, and decide nothing."""
+    return sorted(name for name in deciding() if not name.endswith(".invariants"))
+
+
 def sample(count: int, seed: int, names: Iterable[str] | None = None) -> list[Sampled]:
     """Mutants of so many lines, all lines being equally likely, one mutant each."""
     texts = {
-        name: modules()[name].path.read_text(encoding="utf-8")
-        for name in sorted(deciding() if names is None else names)
+        name: modules()[name].path.read_text(encoding="utf-8") for name in (_sampled() if names is None else names)
     }
     lines = [(name, line) for name, text in texts.items() for line in mutations.mutable_lines(text)]
     dice = random.Random(seed)

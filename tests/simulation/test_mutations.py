@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
 from pocket3d.bus.port import Append, Expect
+from pocket3d.bus.topology import StreamSpec, Topology
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.fit import Shortfall
 from pocket3d.coordinator.engine import agents as watch
@@ -22,11 +23,14 @@ from pocket3d.gpu_agents.engine import effects, engine, events
 from pocket3d.gpu_agents.engine.lifecycle import WorkerState
 from pocket3d.gpu_agents.engine.outbound import finish
 from pocket3d.gpu_agents.engine.state import Core as AgentCore
+from pocket3d.gpu_agents.io.storage_check import StorageCheck
 from pocket3d.gpu_agents.placement.ledger import DeviceLedger
 from pocket3d.gpu_agents.placement.placement import Placement
 from pocket3d.ops.simulation.bus import SimulatedBus
 from pocket3d.ops.simulation.run import describe_failure, run_seed
 from pocket3d.ops.simulation.shapes import FaultProfile, RunShape
+from pocket3d.ops.simulation.world import World
+from support.former_results import former
 from support.simulation_load import LOADED, pause_the_leader
 
 #: Runs that a mutation may survive before the test gives up on the simulation.
@@ -53,13 +57,15 @@ UNCHECKED = RunShape(check=False)
 RIVALS = RunShape(
     coordinators=3, faults=FaultProfile(very_late=0.05, coordinator_pause_s=8.0, link_cut_s=8.0, coordinator_crash_s=0)
 )
+#: One agent has no way to the stores.
+AT_A_LEAF = RunShape(leaf=True)
 OPERATED = RunShape(faults=FaultProfile(operator_s=0.7, foreign_memory_s=2.0), check=False)
 
 
-def first_wrong(shape: RunShape, words: str) -> int:
+def first_wrong(shape: RunShape, words: str, prepare: Callable[[World], None] = lambda world: None) -> int:
     """The first seed whose run fails; it must fail with these words."""
     for seed in range(TRIES):
-        outcome = run_seed(seed, shape)
+        outcome = run_seed(seed, shape, prepare)
         if outcome.wrong:
             assert any(words in each for each in outcome.wrong), describe_failure(outcome)
             return seed
@@ -84,8 +90,32 @@ def without_expectation(mutation: pytest.MonkeyPatch, subjects: str) -> None:
 
 def test_without_the_results_expected_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as mutation:
-        without_expectation(mutation, "p3d.results.")
-        seed = first_wrong(LOST_AGENTS, "2 results")
+        without_expectation(mutation, "p3d.propose.")
+        with monkeypatch.context() as further:
+            with_room_for_two_results(further)
+            seed = first_wrong(LOST_AGENTS, "2 results")
+        # The server refuses a second message on one subject whatever is expected.
+        passes_with_the_mechanism(seed, LOST_AGENTS)
+    with monkeypatch.context() as mutation:
+        with_room_for_two_results(mutation)
+        passes_with_the_mechanism(seed, LOST_AGENTS)
+
+
+def with_room_for_two_results(mutation: pytest.MonkeyPatch) -> None:
+    """The results stream takes further messages on a subject that has one."""
+    real_config = StreamSpec.config
+
+    def config(spec: StreamSpec) -> dict[str, Any]:
+        return {**real_config(spec), "discard_new_per_subject": False, "max_msgs_per_subject": -1}
+
+    mutation.setattr(StreamSpec, "config", config)
+
+
+def test_with_results_that_are_published_where_others_listen() -> None:
+    def prepare(world: World) -> None:
+        world.server.ensure(Topology((former(world.subjects),)))
+
+    seed = first_wrong(LOST_AGENTS, "a core subscriber heard other results", prepare)
     passes_with_the_mechanism(seed, LOST_AGENTS)
 
 
@@ -207,3 +237,13 @@ def start_at_once(agent: AgentCore, worker: Any, now: Now) -> None:
 
 
 REAL_START = engine_commands.start_if_room
+
+
+def test_without_a_look_at_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(check: StorageCheck) -> events.StorageChecked:
+        return events.StorageChecked()
+
+    with monkeypatch.context() as mutation:
+        mutation.setattr(StorageCheck, "look", look)
+        seed = first_wrong(AT_A_LEAF, "which cannot store")
+    passes_with_the_mechanism(seed, AT_A_LEAF)

@@ -21,6 +21,7 @@ from pocket3d.contracts.commands import (
     Lot,
 )
 from pocket3d.contracts.jobs import Job, Limits
+from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Artifact
 from pocket3d.contracts.worker_frames import AdapterDescription, OutputFile
 from pocket3d.gpu_agents.devices.probes.port import Reading
@@ -107,6 +108,7 @@ class AgentRig:
         self.tell(events.Tick())
         if connected:
             self.tell(events.Connected())
+            self.tell(events.StorageChecked())
 
     # -- events and time
 
@@ -156,6 +158,7 @@ class AgentRig:
         limits: Limits | None = None,
         feature: str = "text_to_mesh",
         inputs: dict[str, Any] | None = None,
+        priority: Priority = "normal",
     ) -> Award:
         self._awards += 1
         inputs = inputs or {"text_prompt": "a chair"}
@@ -170,6 +173,7 @@ class AgentRig:
             submitted_at="2026-11-23T21:50:00.000Z",
             queued_s=0.5,
             vram_mb=raised_mb,
+            priority=priority,
         )
 
     def give(self, *awards: Award, epoch: int = EPOCH) -> list[AwardAnswer]:

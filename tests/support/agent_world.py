@@ -34,7 +34,14 @@ class AgentWorld:
         self._choices = choices
         devices = [fixed(9000), gpu(13_000, buffer_mb=CUDA_BUFFER), cpu(4000)]
         self.rig = AgentRig(
-            devices, ADAPTERS, drain_timeout_s=20, leave_bound_s=400, idle_timeout_s=120, max_fetches=1, max_stores=2
+            devices,
+            ADAPTERS,
+            drain_timeout_s=20,
+            leave_timeout_s=20,
+            leave_bound_s=400,
+            idle_timeout_s=120,
+            max_fetches=1,
+            max_stores=2,
         )
         self.capacity = {device.id: device.total_mb - device.buffer_mb for device in devices}
         self.limit = {device.id: device.total_mb for device in devices}
@@ -52,6 +59,8 @@ class AgentWorld:
         self.accepted: dict[str, Award] = {}
         self.stored: dict[str, str] = {}
         self.failed: set[str] = set()
+        #: Those whose results could not even be read back: they end as failed whatever is stored.
+        self.forbidden: set[str] = set()
         self.left = False
         self.awards: list[Award] = []
         self._measure()
@@ -86,7 +95,8 @@ class AgentWorld:
                 | effects.StoreResult
                 | effects.ReadResult
                 | effects.SendOutcomes
-                | effects.ProbeNow,
+                | effects.ProbeNow
+                | effects.CheckStorage,
             ):
                 self.open.append(effect)
         self._seen = len(self.rig.log)
@@ -253,7 +263,8 @@ class AgentWorld:
                 self.tell(events.InputsFetched(effect.token, effect.inputs, "/j", "/j/out"))
         elif isinstance(effect, effects.UploadOutputs):
             if bad:
-                self.tell(events.UploadFailed(effect.token, "no", permanent=self.choose(2) == 0))
+                how = self.choose(3)
+                self.tell(events.UploadFailed(effect.token, "no", permanent=how == 0, refused=how == 1))
             else:
                 self.tell(events.OutputsUploaded(effect.token, (artifact(effect.token),)))
         elif isinstance(effect, effects.StoreResult) and faults and self.choose(6) == 0:
@@ -262,11 +273,13 @@ class AgentWorld:
             self._store(effect, bad)
         elif isinstance(effect, effects.ReadResult):
             if bad:
-                self.tell(events.ResultUnknown(effect.token))
+                self._unknown(effect.token)
             else:
                 self.tell(events.ResultRead(effect.token, self.stored.get(effect.job_id)))
         elif isinstance(effect, effects.SendOutcomes):
             self._outcomes(effect, bad)
+        elif isinstance(effect, effects.CheckStorage):
+            self.tell(events.StorageChecked("no way to the results" if bad else None))
         elif isinstance(effect, effects.ProbeNow):
             if bad:
                 self.tell(events.ProbeRead({}, self.rig.now.mono))
@@ -278,6 +291,13 @@ class AgentWorld:
         elif isinstance(effect, effects.CancelOnWorker) and effect.token in self.extras and not bad:
             self._end_run(effect.token, events.RunFailed(effect.token, "cancelled", "noticed"))
 
+    def _unknown(self, token: str) -> None:
+        """Nothing is known of a result; sometimes since the server lets this agent neither store nor read."""
+        refused = self.choose(2) == 0
+        if refused:
+            self.forbidden.add(token)
+        self.tell(events.ResultUnknown(token, refused=refused))
+
     def _store(self, effect: effects.StoreResult, bad: bool) -> None:
         job_id = effect.result.job_id
         how = self.choose(3) if bad else 3
@@ -285,7 +305,7 @@ class AgentWorld:
             # Somebody else was first, or the answer to our own store is lost.
             self.stored[job_id] = ["another", effect.token][self.choose(2)]
         if how < 2:
-            self.tell(events.ResultUnknown(effect.token))
+            self._unknown(effect.token)
         elif job_id in self.stored or how == 2:
             self.tell(events.ResultConflict(effect.token))
         else:
@@ -370,6 +390,6 @@ class AgentWorld:
             stored = self.stored.get(award.job_id)
             if token not in self.failed:
                 assert stored is not None, f"{token} vanished"
-            if stored == token:
+            if stored == token and token not in self.forbidden:
                 assert token not in self.failed, f"{token} has a result and a failure"
         assert all(run.state is not RunState.STORING for run in self.rig.engine.core.runs.values())

@@ -85,6 +85,9 @@ class AgentDouble:
         self.running: list[RunningJob] = []
         self.outcomes: list[str] = []
         self.draining = False
+        self.reason: str | None = None
+        self.unlisted = 0
+        self.proposes = True
 
     def count(self) -> int:
         self.seq += 1
@@ -99,11 +102,14 @@ class AgentDouble:
             pid=1,
             version="0",
             draining=self.draining,
+            reason=self.reason,
+            unlisted=self.unlisted,
             devices=list(self.devices),
             residents=list(self.residents),
             running=list(self.running),
             outcomes=list(self.outcomes),
             adapters=list(self.adapters) if full and self.adapters is not None else None,
+            proposes=self.proposes,
         )
 
     def runs(self, item: effects.AwardItem, *, on_device: bool = True) -> RunningJob:
@@ -134,6 +140,7 @@ class Desk:
             self.do(events.Led(epoch=7, known=known))
             self.do(events.ResultsDrained())
             self.do(events.JobsIndexed())
+            self.take(effects.ReadEnded)
 
     # -- time and events
 

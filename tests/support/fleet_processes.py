@@ -22,6 +22,7 @@ import psutil
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
+from support.server_cluster import ServerCluster
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPONENTS = ("contracts", "bus", "gpu_agents", "adapters", "coordinator", "ops")
@@ -90,11 +91,11 @@ class Part:
 class FleetProcesses:
     """Server, coordinators, agents and a plain observer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cluster: ServerCluster | None = None) -> None:
         self.folder = folder
         self.journal = folder / "journal"
         self.journal.mkdir()
-        self.server = EmbeddedServer(folder / "store", port=0)
+        self.server: EmbeddedServer | ServerCluster = cluster or EmbeddedServer(folder / "store", port=0)
         self.parts: list[Part] = []
         self.nc: Any = None
         self.js: Any = None
@@ -106,11 +107,12 @@ class FleetProcesses:
 
     async def start(self) -> None:
         await self.server.start()
-        self.nc = await nats.connect(self.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        self.nc = await nats.connect(self.url.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0.1)
         self.js = self.nc.jetstream()
 
     async def restart_server(self) -> None:
         """kill -9 and start again on the same port and store."""
+        assert isinstance(self.server, EmbeddedServer)
         port = self.server.port
         await self.server.kill()
         self.server = EmbeddedServer(self.folder / "store", port=port)
@@ -134,8 +136,8 @@ class FleetProcesses:
         self.parts.append(part)
         return part
 
-    def coordinator(self, **env: str) -> Part:
-        return self._part("coordinator", ["coordinator", "-s", self.url], self.env(**env))
+    def coordinator(self, *arguments: str, **env: str) -> Part:
+        return self._part("coordinator", ["coordinator", "-s", self.url, *arguments], self.env(**env))
 
     def agent(
         self, agent_id: str, devices: str, models: Path | None = None, *, server: str | None = None, **env: str

@@ -76,7 +76,7 @@ class Teller:
         """Store a result as the system does: the server admits one per job."""
         result = result or self.make_result()
         await self.bus.append(
-            self.subjects.result(self.feature, self.job_id),
+            self.subjects.proposal(self.feature, self.job_id),
             encode(result),
             expect=Expect(0, self.subjects.result_of(self.job_id)),
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocket3d.adapters.mesh.skinned_glb import SkinnedFile, SkinnedPart
 from pocket3d.adapters.mesh.triangles import FloatArray
+
+from .skinned_files import SkinnedFile, SkinnedPart
 
 
 def posed(part: SkinnedPart, file: SkinnedFile, turned: dict[int, FloatArray] | None = None) -> FloatArray:

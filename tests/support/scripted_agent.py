@@ -167,7 +167,7 @@ class ScriptedAgent:
         )
         self.double.running = [r for r in self.double.running if r.token != award.token]
         return await self.bus.append(
-            self.subjects.result(award.feature, award.job_id),
+            self.subjects.proposal(award.feature, award.job_id),
             encode(result),
             expect=Expect(0, self.subjects.result_of(award.job_id)),
         )

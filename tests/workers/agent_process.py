@@ -15,7 +15,7 @@ from pocket3d.gpu_agents.devices.spec import fixed_devices, parse_devices
 from pocket3d.gpu_agents.workers import WorkerHost, WorkerLaunch
 
 
-async def main(root: Path, namespace: Path, workers: int) -> None:
+async def main(root: Path, namespace: Path, workers: int, do: str) -> None:
     host = WorkerHost(root, "doomed", namespace=namespace)
     (device,) = fixed_devices(parse_devices("fixed:1000").fixed, None)
     pids: dict[str, Any] = {}
@@ -25,7 +25,7 @@ async def main(root: Path, namespace: Path, workers: int) -> None:
     def on_frame(worker_id: str, frame: Any) -> None:
         if isinstance(frame, ModelLoaded):
             job = RunJob(
-                run_id="r", job_id="j", attempt=1, feature="echo", inputs={"do": "child"}, job_dir="", output_dir=""
+                run_id="r", job_id="j", attempt=1, feature="echo", inputs={"do": do}, job_dir="", output_dir=""
             )
             held.add(loop.create_task(host.send(worker_id, job)))
         if isinstance(frame, RunFinished):
@@ -50,4 +50,4 @@ async def main(root: Path, namespace: Path, workers: int) -> None:
 
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
+asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

@@ -110,7 +110,9 @@ class Worker:
             child = subprocess.Popen(["sleep", "600"], close_fds=False)
             return {"child": child.pid}
         elif do == "daemon":
-            return {"child": subprocess.Popen(["sleep", "600"], close_fds=False, start_new_session=True).pid}
+            env: dict[str, str] | None = {} if inputs.get("bare") else None
+            daemon = subprocess.Popen(["sleep", "600"], close_fds=False, start_new_session=True, env=env)
+            return {"child": daemon.pid}
         elif do == "eat":
             self.eaten.append(bytearray(os.urandom(1024) * (1024 * inputs["mb"])))
         elif do == "eat_in_child":

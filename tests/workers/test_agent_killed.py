@@ -21,11 +21,12 @@ def component_roots(*names: str) -> str:
     return os.pathsep.join(str(Path(str(spec.origin)).parents[2]) for spec in found if spec is not None)
 
 
+@pytest.mark.parametrize("child", ["child", "daemon"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-async def test_nothing_outlives_the_agent(tmp_path: Path, namespace: Path, how: signal.Signals) -> None:
+async def test_nothing_outlives_the_agent(tmp_path: Path, namespace: Path, how: signal.Signals, child: str) -> None:
     script = Path(__file__).with_name("agent_process.py")
     with subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path), str(namespace), "3"],
+        [sys.executable, str(script), str(tmp_path), str(namespace), "3", child],
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": component_roots("contracts", "gpu_agents")},
     ) as agent:

@@ -316,12 +316,26 @@ async def test_a_start_that_is_given_up_still_ends_with_the_host(workers: Worker
     assert told.pid is not None and not alive(told.pid)
 
 
-async def test_a_daemon_that_left_the_group_does_not_hold_up_the_exit(
+async def test_daemons_that_left_the_group_end_with_the_worker_and_not_with_another(workers: Workers) -> None:
+    await workers.start("a")
+    await workers.start("b")
+    ours = [(await workers.run("daemon", "a", run=f"r{n}"))["child"] for n in range(3)]
+    other = (await workers.run("daemon", "b"))["child"]
+    await workers.send("die", "a", run="r9", status=4)
+    assert (await workers.exit()).returncode == 4
+    assert not any(alive(each) for each in ours)
+    assert alive(other)
+    await workers.host.stop("b", kill=True)
+    await until(lambda: len(workers.exits()) == 2)
+    assert not alive(other)
+
+
+async def test_a_daemon_with_another_environment_does_not_hold_up_the_exit(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pocket3d.gpu_agents.workers.process.LINGER_S", 0.3)
     await workers.start()
-    daemon = (await workers.run("daemon"))["child"]
+    daemon = (await workers.run("daemon", bare=True))["child"]
     try:
         await workers.send("die", run="r2", status=4)
         assert (await workers.exit()).returncode == 4

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pocket3d.contracts.worker_frames import RunFinished
 from pocket3d.gpu_agents.workers.log_capture import (
     BURST_LINES,
+    COUNTED_CHARS,
     KEPT_LINES,
     LINES_PER_S,
     MAX_LINE_BYTES,
@@ -126,6 +127,23 @@ def test_progress_bars_and_colours_become_lines() -> None:
 def test_text_that_would_forge_a_log_line_is_defused() -> None:
     assert clean(b"a\x07b\x00\xffc\td") == "a\ufffdb\ufffd\ufffdc\td"
     assert clean("grün \u2028 x".encode()) == "grün \ufffd x"
+
+
+def test_long_lines_count_by_their_length() -> None:
+    """At 4 kB lines the rate alone let 34 GB a day into the log."""
+    written = 0
+
+    class Log:
+        def info(self, event: str, **fields: Any) -> None:
+            nonlocal written
+            written += len(fields.get("line", ""))
+
+    now = [0.0]
+    capture = LogCapture(cast(Any, Log()), dict, lambda: now[0])
+    for _ in range(1000):
+        now[0] += 0.1
+        capture.feed("stderr", (b"x" * (MAX_LINE_BYTES - 1) + b"\n") * 40)
+    assert written <= COUNTED_CHARS * (BURST_LINES + LINES_PER_S * 100) + MAX_LINE_BYTES
 
 
 def test_the_rate_recovers_with_time() -> None:

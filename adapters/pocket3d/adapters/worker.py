@@ -21,6 +21,7 @@ from typing import NoReturn
 import msgspec
 import structlog
 
+from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.worker_frames import JOURNAL_VARIABLE, SOCKET_FD_VARIABLE, AdapterSpec
 
 from .authoring.run_context import current_run
@@ -51,8 +52,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _serve(parser: argparse.ArgumentParser) -> int:
-    number = os.environ.pop(SOCKET_FD_VARIABLE, "")
-    if not number.isdecimal():
+    number = decimal(os.environ.pop(SOCKET_FD_VARIABLE, ""), 9)
+    if number is None:
         parser.error(f"{SOCKET_FD_VARIABLE} is not set: an agent starts this process; see --describe for people")
     # Ctrl-C on a terminal reaches every process of its group; when to end is the agent's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -61,7 +62,7 @@ def _serve(parser: argparse.ArgumentParser) -> int:
         # thread can act on it while a model's extension holds the interpreter's lock, and this does.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     try:
-        connection = socket.socket(fileno=int(number))
+        connection = socket.socket(fileno=number)
     except OSError as error:
         parser.error(f"{SOCKET_FD_VARIABLE}={number} is no socket: {error}")
     # The model's own children must not hold the agent's line open.

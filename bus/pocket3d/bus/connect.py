@@ -9,12 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import nkeys
 
 from .contexts import ContextError, options_of, read_context, selected_context
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _API = "$JS.API"
-_USERINFO = re.compile(r"//[^/@]*@")
+_USERINFO = re.compile(r"//.*@")
+_SCHEMES = ("nats", "tls", "ws", "wss")
+_INBOX_PREFIX = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
 
 #: Environment variables of the nats CLI, and the option each one sets.
 _ENVIRONMENT = {
@@ -35,6 +40,13 @@ _UNSUPPORTED = {
 }
 #: What says who one is. They are taken from one place only: those of two places would contradict each other.
 _IDENTITY = frozenset({"user", "token", "creds", "nkey"})
+#: What files of credentials hold.
+_SEED = re.compile(rb"\s*(?P<seed>S[A-Z2-7]+)\s*")
+_CREDS = re.compile(
+    rb".*-----BEGIN NATS USER JWT-----\s+\S+\s+-+END NATS USER JWT-+.*"
+    rb"-----BEGIN USER NKEY SEED-----\s+(?P<seed>S[A-Z2-7]+)\s+-+END USER NKEY SEED-+.*",
+    re.DOTALL,
+)
 _PATHS = frozenset({"creds", "nkey", "tls_cert", "tls_key", "tls_ca"})
 
 
@@ -139,7 +151,8 @@ class ConnectOptions:
             context = ssl.create_default_context(cafile=str(self.tls_ca) if self.tls_ca else None)
             if self.tls_cert:
                 context.load_cert_chain(str(self.tls_cert), str(self.tls_key) if self.tls_key else None)
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ValueError) as error:
+            # ssl.SSLError is an OSError. ValueError: a null byte in a path.
             raise ConnectError(f"TLS: cannot load ca={self.tls_ca} cert={self.tls_cert}: {error}") from error
         return context
 
@@ -147,11 +160,11 @@ class ConnectOptions:
         """Keyword arguments for the NATS client. Nothing is buffered while disconnected (`pending_size` -1).
 
         Raises:
-            ConnectError: a file cannot be read.
+            ConnectError: a file cannot be read, or holds no credentials.
         """
-        for path in (self.creds, self.nkey):
-            if path is not None and not path.is_file():
-                raise ConnectError(f"{path}: no such file; it should hold the credentials for {self.public_servers}")
+        for path, form in ((self.creds, _CREDS), (self.nkey, _SEED)):
+            if path is not None:
+                self._check_credentials(path, form)
         settings: dict[str, Any] = {
             "servers": list(self.servers),
             "name": self.name,
@@ -175,6 +188,24 @@ class ConnectOptions:
                 settings[key] = getattr(self, key)
         return settings
 
+    def _check_credentials(self, path: Path, form: re.Pattern[bytes]) -> None:
+        try:
+            data = path.read_bytes() if path.is_file() else None
+        except OSError as error:
+            raise ConnectError(f"{str(path)[:200]} cannot be read: {error.strerror or error}") from error
+        if data is None:
+            raise ConnectError(f"{path}: no such file; it should hold the credentials for {self.public_servers}")
+        found = form.fullmatch(data)
+        try:
+            if found is not None:
+                nkeys.from_seed(bytearray(found["seed"])).wipe()
+                return
+        except (nkeys.NkeysError, ValueError, TypeError):
+            # Told without the error's text, which may show the seed.
+            pass
+        what = "a user's JWT and seed, as `nsc generate creds` writes them" if form is _CREDS else "the seed of a user"
+        raise ConnectError(f"{path} holds no credentials: want {what}")
+
 
 def resolve(
     servers: str | Sequence[str] | None = None,
@@ -196,7 +227,8 @@ def resolve(
         options: fields of `ConnectOptions`; None means not given.
 
     Raises:
-        ConnectError: unknown context, one that cannot be read, or one (or a variable) that asks for what we cannot do.
+        ConnectError: a text that is no address, an unknown context, one that cannot be read, or one (or a variable)
+            that asks for what we cannot do.
     """
     env = os.environ if environ is None else environ
     for variable, what in _UNSUPPORTED.items():
@@ -217,7 +249,12 @@ def resolve(
     if "servers" not in found and not named:
         found["selected_context"] = selected_context(env)
     for key in _PATHS & set(found):
-        found[key] = Path(found[key]).expanduser()
+        try:
+            found[key] = Path(found[key]).expanduser()
+        except RuntimeError as error:
+            raise ConnectError(f"{found[key]}: there is no such user, or the user has no home folder") from error
+    if not _INBOX_PREFIX.fullmatch(found.get("inbox_prefix", "_INBOX")):
+        raise ConnectError(f"inbox_prefix {found['inbox_prefix']!r}: want subject tokens without blanks, * and >")
     return ConnectOptions(**found)
 
 
@@ -244,6 +281,30 @@ def _merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def split_urls(servers: str | Sequence[str]) -> tuple[str, ...]:
-    """URLs from a comma-separated text or a list; `nats://` where no scheme is given."""
+    """URLs from a comma-separated text or a list; `nats://` where no scheme is given.
+
+    Raises:
+        ConnectError: one is no address of a server.
+    """
     parts = servers.split(",") if isinstance(servers, str) else list(servers)
-    return tuple(url if "://" in url else f"nats://{url}" for url in (part.strip() for part in parts) if url)
+    urls = tuple(url if "://" in url else f"nats://{url}" for url in (part.strip() for part in parts) if url)
+    for url in urls:
+        if not _is_address(url):
+            # Without the reason: it would quote what stands in place of the port, which may be of a password.
+            raise ConnectError(
+                f"{_USERINFO.sub('//', url)!r} is no server's address: want nats://HOST:PORT (or tls://, ws://, "
+                "wss://) with a port of 1 to 65535; a password with other signs goes into NATS_USER and NATS_PASSWORD"
+            )
+    return urls
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    whole = url.isprintable() and not any(each.isspace() for each in url)
+    # What follows the host of nats:// is a part of a password, or nothing that anybody would read.
+    extra = parts.query or parts.fragment or (parts.path.strip("/") and parts.scheme in ("nats", "tls"))
+    return whole and parts.scheme in _SCHEMES and bool(parts.hostname) and port != 0 and not extra

@@ -74,7 +74,7 @@ def read_context(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """The body of a context.
 
     Raises:
-        ContextError: a bad name, no such file, or not a JSON object.
+        ContextError: a bad name, no such file, not a JSON object, or a value of another type.
     """
     if not _NAME.fullmatch(name):
         raise ContextError(f"context {name!r}: want letters, digits, _, . and -")
@@ -85,10 +85,15 @@ def read_context(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
         known = sorted(p.stem for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
         listed = f"known: {', '.join(known)}" if known else "`nats context add` makes one"
         raise ContextError(f"no NATS context {name!r} ({path}); {listed}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ContextError(f"NATS context {name!r} ({path}) cannot be read: {error}") from error
     if not isinstance(body, dict):
         raise ContextError(f"NATS context {name!r} ({path}) is not a JSON object")
+    for key in _OPTIONS:
+        value, wanted = body.get(key), bool if key == "tls_first" else str
+        if value is not None and not isinstance(value, wanted):
+            kind = "true or false" if wanted is bool else "a text"
+            raise ContextError(f"NATS context {name!r} ({path}): {key} is a {type(value).__name__}, want {kind}")
     return body
 
 
@@ -138,17 +143,12 @@ def options_of(name: str, body: Mapping[str, Any], environ: Mapping[str, str]) -
     found: dict[str, Any] = {}
     for key in sorted(given.keys() - _IGNORED):
         value = given[key]
-        if key == "tls_first" and value is True:
-            found[key] = True
-        elif not isinstance(value, str):
-            raise ContextError(f"NATS context {name!r}: the value of {key!r} is of a wrong kind")
-        elif key in _SECRETS and (reference := _REFERENCE.match(value)):
+        if key in _SECRETS and (reference := _REFERENCE.match(value)):
             raise ContextError(
                 f"NATS context {name!r}: pocket3d does not look {key!r} up where it points to ({reference[0]}...); "
                 "write a value or the name of a file there"
             )
-        else:
-            found[_OPTIONS[key]] = _file(value, environ) if key in _FILES else value
+        found[_OPTIONS[key]] = _file(value, environ) if key in _FILES else value
     return found
 
 

@@ -29,7 +29,9 @@ class OutcomeUnknown(BusError):
 
 
 class Conflict(BusError):
-    """The server refused an append whose expectation does not hold (JetStream 10071 and 10164)."""
+    """The server refused an append since something stands there: its expectation does not hold (JetStream 10071 and
+    10164), or its subject takes no further message (10077 of a subject).
+    """
 
     def __init__(self, message: str, *, last: int | None = None) -> None:
         super().__init__(message)
@@ -48,7 +50,7 @@ class Refused(BusError):
 
     def __init__(self, message: str, *, code: int = 0) -> None:
         super().__init__(message)
-        #: JetStream's error code, e.g. 10077 for a full stream.
+        #: JetStream's error code, e.g. 10077 for a full stream (that of a full subject is a `Conflict`).
         self.code = code
 
 
@@ -277,6 +279,14 @@ class Bus(Protocol):
 
     async def stream_created(self, stream: str) -> float:
         """When the stream was created, Unix seconds."""
+
+    async def stream_takes(self, stream: str) -> list[str]:
+        """The subjects that a stream takes; it may store their messages under others.
+
+        Raises:
+            Refused: no such stream, or (403) this user may not ask.
+            OutcomeUnknown, Disconnected
+        """
 
     async def pages(self, stream: str, subject: str, *, start: int, limit: int) -> list[Stored]:
         """Up to `limit` stored messages on a filter with sequence >= `start`, in order, without a consumer."""

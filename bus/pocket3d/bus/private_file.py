@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that nobody else may read, whatever was there before; readers see all of it or nothing."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+def write_private(path: Path, text: str = "") -> None:
+    """Write a file that this user alone may read, also where one of that name was open to others."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        path.chmod(0o600)
+        file.truncate()
         file.write(text)
-    new.replace(path)

@@ -13,31 +13,33 @@ class TaskPool:
     """Runs coroutines side by side. The first unexpected error is kept for the owner in `failed`.
 
     A coroutine that never got to run, because its task was cancelled before, is closed: nothing warns that it was
-    never awaited.
-
-    Args:
-        limit: bounded coroutines that run at once, the others wait their turn; None: as many as there are.
+    never awaited. At most `limit` bounded coroutines of one lane run at once, the others wait their turn.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        #: Bounded ones that run, and those that wait for their turn.
-        self._bounded = 0
-        self._waiting: deque[Coroutine[Any, Any, None]] = deque()
+        #: Bounded ones that run, by lane, and those that wait for their turn.
+        self._bounded: dict[str, int] = {}
+        self._waiting: dict[str, deque[Coroutine[Any, Any, None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         #: Key -> its tasks that have not ended, the latest last.
         self._lines: dict[str, list[asyncio.Task[None]]] = {}
         #: Set by the first coroutine that raises and has no `on_error` of its own.
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def spawn(self, work: Coroutine[Any, Any, None], *, bounded: bool = True) -> None:
-        """Start a coroutine. One that is not `bounded` neither waits for room nor takes any."""
-        takes_room = bounded and self._limit is not None
-        if takes_room and self._bounded == self._limit:
-            self._waiting.append(work)
+    def spawn(self, work: Coroutine[Any, Any, None], *, bounded: bool = True, lane: str = "") -> None:
+        """Start a coroutine. One that is not `bounded` neither waits for room nor takes any; the others wait only for
+        those of their `lane`.
+        """
+        if not bounded or self._limit is None:
+            self._start(work, work)
             return
-        self._bounded += takes_room
-        self._start(work, work, takes_room=takes_room)
+        running = self._bounded.get(lane, 0)
+        if running == self._limit:
+            self._waiting.setdefault(lane, deque()).append(work)
+            return
+        self._bounded[lane] = running + 1
+        self._start(work, work, lane=lane)
 
     def in_line(
         self,
@@ -49,11 +51,8 @@ class TaskPool:
     ) -> None:
         """Start a coroutine once all earlier ones of the same key have ended; it takes no room.
 
-        Args:
-            key: coroutines of one key run one after the other.
-            work: what to run.
-            instead: cancel the earlier ones of this key first.
-            on_error: called with what `work` raises, in place of setting `failed`.
+        With `instead` the earlier ones are cancelled first. `on_error` is called with what it raises, in place of
+        setting `failed`.
         """
         line = self._lines.setdefault(key, [])
         if instead:
@@ -68,8 +67,10 @@ class TaskPool:
 
     async def close(self) -> None:
         """Cancel what still runs and wait for its end; what waits does not begin."""
-        while self._waiting:
-            self._waiting.popleft().close()
+        for waiting in self._waiting.values():
+            for work in waiting:
+                work.close()
+        self._waiting.clear()
         while tasks := list(self._tasks):
             for task in tasks:
                 task.cancel()
@@ -80,18 +81,31 @@ class TaskPool:
         else:
             self.failed.cancel()
 
+    def _leave(self, lane: str) -> None:
+        """One has ended: the next of its lane takes its place."""
+        waiting = self._waiting.get(lane)
+        if waiting:
+            work = waiting.popleft()
+            self._start(work, work, lane=lane)
+            if not waiting:
+                del self._waiting[lane]
+        elif self._bounded[lane] > 1:
+            self._bounded[lane] -= 1
+        else:
+            del self._bounded[lane]
+
     def _start(
         self,
         work: Coroutine[Any, Any, None],
         runs: Coroutine[Any, Any, None],
         on_error: Callable[[BaseException], None] | None = None,
         *,
-        takes_room: bool = False,
+        lane: str | None = None,
         key: str | None = None,
     ) -> asyncio.Task[None]:
         task = asyncio.ensure_future(runs)
         self._tasks.add(task)
-        task.add_done_callback(partial(self._on_done, work, on_error, takes_room, key))
+        task.add_done_callback(partial(self._on_done, work, on_error, lane, key))
         return task
 
     async def _after(self, formers: tuple[asyncio.Task[None], ...], work: Coroutine[Any, Any, None]) -> None:
@@ -102,7 +116,7 @@ class TaskPool:
         self,
         work: Coroutine[Any, Any, None],
         on_error: Callable[[BaseException], None] | None,
-        takes_room: bool,
+        lane: str | None,
         key: str | None,
         task: asyncio.Task[None],
     ) -> None:
@@ -112,10 +126,8 @@ class TaskPool:
             line.remove(task)
             if not line:
                 del self._lines[key]
-        if takes_room:
-            self._bounded -= 1
-            if self._waiting:
-                self.spawn(self._waiting.popleft())
+        if lane is not None:
+            self._leave(lane)
         if task.cancelled():
             # One whose task was cancelled before its first step has never been entered.
             work.close()

@@ -37,6 +37,18 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Rewriting:
+    """Messages on `source` get another subject, with `{{wildcard(n)}}` for the n-th `*` of `source`."""
+
+    source: str
+    destination: str
+
+    def config(self) -> dict[str, str]:
+        """As the JetStream API takes it."""
+        return {"src": self.source, "dest": self.destination}
+
+
+@dataclass(frozen=True)
 class StreamSpec:
     """One stream. Limits of -1 and ages of 0 mean none; times in seconds, sizes in bytes."""
 
@@ -58,6 +70,12 @@ class StreamSpec:
     allow_rollup: bool = False
     deny_delete: bool = False
     sources: tuple[Source, ...] = ()
+    #: Under which subject a message is stored.
+    transform: Rewriting | None = None
+    #: Under which subject a message is sent to core subscribers once it is stored.
+    republish: Rewriting | None = None
+    #: A subject that has `max_msgs_per_subject` takes no further message.
+    discard_new_per_subject: bool = False
 
     def config(self) -> dict[str, Any]:
         """The whole configuration as the JetStream API takes it."""
@@ -84,6 +102,12 @@ class StreamSpec:
         }
         if self.subjects:
             config["subjects"] = list(self.subjects)
+        if self.transform is not None:
+            config["subject_transform"] = self.transform.config()
+        if self.republish is not None:
+            config["republish"] = self.republish.config()
+        if self.discard_new_per_subject:
+            config["discard_new_per_subject"] = True
         if self.sources:
             config["sources"] = [
                 {"name": source.stream, "subject_transforms": [{"src": source.subject, "dest": source.destination}]}
@@ -236,8 +260,15 @@ class _Builder:
             ),
             self._stream(
                 s.results_stream,
-                (s.all_results(),),
-                "One terminal message per job",
+                (s.all_proposals(),),
+                "One terminal message per job; the first that is proposed",
+                # Core subscribers hear what was stored, once, and nothing that was refused.
+                transform=Rewriting(s.all_proposals(), s.result("{{wildcard(1)}}", "{{wildcard(2)}}")),
+                republish=Rewriting(s.all_results(), s.result("{{wildcard(1)}}", "{{wildcard(2)}}")),
+                # One message for each feature and id, whoever publishes; for an id over all features by expectation.
+                discard="new",
+                max_msgs_per_subject=1,
+                discard_new_per_subject=True,
                 max_age_s=settings.results_max_age_s,
             ),
             self._stream(

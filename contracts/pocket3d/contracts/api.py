@@ -30,11 +30,13 @@ class CancelRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ListRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`list`: filters and a page. `after` is the `next` of the page before."""
+    """`list`: filters and a page, the newest jobs first. `after` is the `next` of the page before."""
 
     status: str | None = None
     feature: str | None = None
     tenant: str | None = None
+    #: Submitted then or later, RFC 3339.
+    since: str | None = None
     limit: int = 100
     after: str | None = None
 
@@ -59,10 +61,28 @@ class LoadRequest(ControlRequest, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class JobList(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of `list`; `next` is null on the last page."""
+    """Answer of `list`; `next` is null on the last page, which alone says that there are no more jobs."""
 
     jobs: list[Status]
     next: str | None = None
+
+
+class TenantTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a waiting job's tenant stands among the tenants with jobs of that priority."""
+
+    tenant: str
+    #: 1: the next start is its.
+    place: int
+    #: Those before it, the next first; at most eight are named.
+    before: list[str] = []
+    #: Jobs of the tenant that bid like this one and are before it.
+    own_before: int
+    #: Its jobs that wait and that are out on agents, all priorities together.
+    queued: int
+    running: int
+    #: As many may be out at a time; null for any number.
+    max_running: int | None = None
+    weight: float = 1.0
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +91,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     summary: str
     reasons: list[Reason] = []
+    #: Of a job that waits and does not pause.
+    turn: TenantTurn | None = None
 
 
 class FeatureAdapter(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import msgspec
 
 from .bounds import Count, Duration, Megabytes, MegabytesLeft, ProcessId, Sequence
 from .jobs import Job
+from .lifecycle import Priority
 from .messages import Advert, DeviceState, Message
 
 # ---------------------------------------------------------------- coordinator -> agent
@@ -71,6 +72,8 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
     queued_s: Duration
     #: After an out-of-memory: the raised requirement. Replaces the job's and the adapter's.
     vram_mb: Megabytes | None = None
+    #: Of the job: its files are stored before those of lower priority.
+    priority: Priority = "normal"
 
 
 class AwardJobs(Command, frozen=True, kw_only=True, tag="award_jobs"):
@@ -274,6 +277,9 @@ class LeaderRecord(Message, frozen=True, kw_only=True):
     host: str = ""
     pid: ProcessId = 0
     at: str = ""
+    #: It answers on `p3d.coordinators.<coordinator_id>.ping` while it is connected: where the server says twice in a
+    #: row that nobody listens there, a standby does not wait for the lease to end.
+    answers_pings: bool = False
 
 
 class AgentRecord(Message, frozen=True, kw_only=True):

@@ -65,11 +65,9 @@ class Shortfall(NamedTuple):
 
 
 def fits(need: Need, room: Room) -> Shortfall | None:
-    """None if `need` fits into `room`, else the first dimension that is short.
+    """None if a job's `need` fits into a device's `room`, else the first dimension that is short.
 
-    Args:
-        need: what the job wants of the device.
-        room: what the device has; memory that would be freed for it first counts as free.
+    Memory that would be freed for it first counts as free.
     """
     if room.kind not in need.kinds:
         return Shortfall("device_kind", 1, 0)

@@ -27,8 +27,7 @@ MAX_DEPTH = 32
 #: Whole numbers outside of this cannot cross the pipe to a worker (msgpack), nor most other programs' JSON.
 
 _ARTIFACT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_=.-]{0,254}")
-#: `s<stream created, base36>-<sequence>`: what the coordinator calls a job that came without an id.
-_RESERVED_ID_PATTERN = re.compile(r"s[0-9a-z]{6,13}-[0-9]+")
+_GENERATED_ID_PATTERN = re.compile(r"(s[0-9a-z]+)-[0-9]+")
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
 Megabytes = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
@@ -135,6 +134,14 @@ def generated_id(stream_created: float, sequence: int) -> str:
     return f"s{_base36(int(stream_created))}-{sequence}"
 
 
+def is_generated_id(job_id: str, generated: str) -> bool:
+    """True if an id is one that the stream of `generated` gives. No other is reserved: `station-7` has the form, but is
+    the id of a stream only if that was made in one certain second.
+    """
+    ours, theirs = _GENERATED_ID_PATTERN.fullmatch(generated), _GENERATED_ID_PATTERN.fullmatch(job_id)
+    return ours is not None and theirs is not None and ours[1] == theirs[1]
+
+
 def _base36(number: int) -> str:
     digits = "0123456789abcdefghijklmnopqrstuvwxyz"
     text = ""
@@ -146,13 +153,10 @@ def _base36(number: int) -> str:
 
 
 def admit(feature: str, data: bytes, header_id: str | None, fallback_id: str) -> Admission:
-    """Judge a message on a job's subject.
+    """Judge a message on the subject of jobs for `feature`.
 
-    Args:
-        feature: last token of the subject.
-        data: the payload.
-        header_id: `Nats-Msg-Id`, if any.
-        fallback_id: what the job is called if it brings no valid id.
+    `header_id` is its `Nats-Msg-Id`, `fallback_id` what the job is called if it brings no valid id (see
+    `generated_id`); others of its stream are no valid ones.
     """
 
     def refuse(job_id: str, code: FailureCode, field: str, message: str) -> Admission:
@@ -206,8 +210,8 @@ def _identify(body: Any, header_id: str | None, fallback_id: str) -> tuple[str, 
         return fallback_id, f"expected a string, got {type(named).__name__}"
     if not JOB_ID_PATTERN.fullmatch(named):
         return fallback_id, f"{named[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -"
-    if _RESERVED_ID_PATTERN.fullmatch(named) and named != fallback_id:
-        return fallback_id, f"{named!r} has the form that is reserved for generated ids"
+    if named != fallback_id and is_generated_id(named, fallback_id):
+        return fallback_id, f"{named!r} is what this stream calls a job that comes without an id; choose another"
     return named, ""
 
 

@@ -116,7 +116,9 @@ class Status(Message, frozen=True, kw_only=True):
     adapter_id: str | None = None
     reason: str | None = None
     error: JobError | None = None
+    #: Since when it stands there.
     at: str
+    submitted_at: str | None = None
 
 
 class Progress(Message, frozen=True, kw_only=True):
@@ -203,16 +205,24 @@ class Advert(Message, frozen=True, kw_only=True):
     host: str
     pid: ProcessId
     version: str
+    #: It takes no jobs: on request, or because it cannot store results.
     draining: bool
+    #: Why it takes no job now, whatever room it has; null if it takes jobs.
+    reason: str | None = None
     labels: dict[str, str] = {}
     devices: list[DeviceState] = []
     residents: list[Resident] = []
     running: list[RunningJob] = []
+    #: Attempts that it holds and that are not in `running`, for the message's size: their runs have ended, and their
+    #: results are being stored. It takes no jobs until all are listed again.
+    unlisted: Count = 0
     #: Tokens whose outcome is not yet answered.
     outcomes: list[str] = []
     adapters: list[AdapterOffer] | None = None
     #: Feature -> adapter ids, best first: the order of equals.
     preferred_adapters: dict[str, list[str]] | None = None
+    #: It can store results where the stream takes proposals. A former version cannot, nor one whose user may not.
+    proposes: bool = False
 
 
 class DeadLetter(Message, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from referencing import Registry
 
+from .bounded_schema import BoundedValidator, OverBudget, check_property_patterns, errors_of
+
 __all__ = ["CheckCache", "ParameterCheck", "ParameterProblem"]
 
 _MESSAGE_CHARS = 300
@@ -32,13 +34,11 @@ class ParameterProblem(NamedTuple):
 
 
 class ParameterCheck:
-    """A declared schema, ready to judge.
-
-    Args:
-        schema: JSON Schema of the inputs; nothing outside it is fetched.
+    """A declared JSON Schema of inputs, ready to judge; nothing outside it is fetched.
 
     Raises:
-        ValueError: not a JSON Schema, or one too large or too deep.
+        ValueError: not a JSON Schema, one too large or too deep, or one that names properties by a pattern whose search
+            may take too long.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -50,17 +50,25 @@ class ParameterCheck:
         except Exception as error:
             # As in `problem`.
             raise ValueError(f"not a JSON Schema: {_short(error)}") from error
+        check_property_patterns(schema)
         # An empty registry: a `$ref` to an address is an error, not a download.
-        self._validator = Draft202012Validator(dict(schema), registry=Registry())
+        self._validator = BoundedValidator(dict(schema), registry=Registry())
+        self._given_up = False
 
     def problem(self, inputs: Mapping[str, Any]) -> ParameterProblem | None:
         """What is wrong with these inputs, the most telling thing first; None if they fit.
 
-        Never raises: a schema that cannot be used is what is wrong, with every input that meets its fault.
+        Never raises: a schema that cannot be used is what is wrong, with every input that meets its fault. One by which
+        judging takes too long is not asked again: its adapter alone judges.
         """
+        if self._given_up:
+            return None
         try:
-            found = best_match(self._validator.iter_errors(dict(inputs)))
+            found = best_match(errors_of(self._validator, dict(inputs)))
             return None if found is None else self._in_words(found)
+        except OverBudget:
+            self._given_up = True
+            return None
         except Exception as error:  # noqa: BLE001
             # A stranger's schema drives jsonschema into whatever its pieces raise: RecursionError by a `$ref` to
             # itself, OverflowError by a pattern's bounds, ValueError by an address, TypeError, re.error. None of them

@@ -32,10 +32,7 @@ class StorySubject(NamedTuple):
 
 
 class Subjects:
-    """The names under one namespace token.
-
-    Args:
-        namespace: first token of every subject and, in capitals, first part of every stream and bucket.
+    """The names under one namespace: first token of all subjects and, in capitals, first part of streams and buckets.
 
     Raises:
         ValueError: the namespace is not one lower-case token.
@@ -132,6 +129,15 @@ class Subjects:
         """All results."""
         return f"{self.namespace}.results.*.*"
 
+    # p3d.propose.<feature>.<job_id>
+    def proposal(self, feature: str, job_id: str) -> str:
+        """Where a result is proposed: what the server stores of it stands under `result`."""
+        return f"{self.namespace}.propose.{feature}.{job_id}"
+
+    def all_proposals(self) -> str:
+        """All proposals; what the results stream takes."""
+        return f"{self.namespace}.propose.*.*"
+
     # p3d.dead.<feature>.<job_id>
     def dead(self, feature: str, job_id: str) -> str:
         """Where a job goes that will not be tried again."""
@@ -201,6 +207,11 @@ class Subjects:
     def coordinator_control(self, coordinator_id: str, verb: str) -> str:
         """An operator's request to one coordinator, whether it leads or stands by: status."""
         return f"{self.namespace}.coordinators.{coordinator_id}.ctl.{verb}"
+
+    # p3d.coordinators.<coordinator_id>.ping
+    def coordinator_ping(self, coordinator_id: str) -> str:
+        """Where one coordinator, leading or not, answers with an empty message while it is connected."""
+        return f"{self.namespace}.coordinators.{coordinator_id}.ping"
 
     # p3d.api.<verb>
     def api(self, verb: str) -> str:

@@ -21,11 +21,11 @@ from pocket3d.bus.port import (
     Conflict,
     Disconnected,
     Msg,
+    NoResponders,
     OutcomeUnknown,
     Refused,
 )
 from pocket3d.bus.tasks import TaskPool
-from pocket3d.contracts.api import CoordinatorStatus
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import AgentRecord
@@ -40,7 +40,7 @@ from .io import leader_record_io
 from .io.api import Api
 from .io.leader_term import LeaderTerm
 from .io.status_service import coordinator_service
-from .leadership import lease as leadership
+from .leadership import lease_events as leadership
 from .leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from .leadership.lease import Leadership
 from .settings import CoordinatorSettings
@@ -52,6 +52,7 @@ T = TypeVar("T")
 #: Key of the lease in the leader bucket.
 LEADER_KEY = "leader"
 _PAUSE_S = 0.25
+_PING_TIMEOUT_S = 2.0
 
 
 def new_coordinator_id() -> str:
@@ -100,7 +101,6 @@ class CoordinatorService:
             host=socket.gethostname(),
             pid=os.getpid(),
         )
-        self._started_at = rfc3339(clock().wall)
         self._term: LeaderTerm | None = None
         self._api: Closable | None = None
         self._heard: dict[str, Advert] = {}
@@ -119,19 +119,10 @@ class CoordinatorService:
         """The present leadership; None on standby."""
         return self._term
 
-    def status(self) -> CoordinatorStatus:
-        """Who it is and whether it leads, now."""
-        term = self._term if self.leading else None
-        return CoordinatorStatus(
-            coordinator_id=self.coordinator_id,
-            role="standby" if term is None else "leading",
-            epoch=None if term is None else self._leadership.epoch,
-            unfinished_jobs=None if term is None else len(term.engine.core.jobs),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            version=self._version,
-            started_at=self._started_at,
-        )
+    def _leads_what(self) -> tuple[int, int] | None:
+        """Its epoch and how many jobs have not ended; None on standby."""
+        leading = self._term is not None and self.leading
+        return (self._leadership.epoch, len(self._term.engine.core.jobs)) if leading and self._term else None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set.
@@ -143,11 +134,13 @@ class CoordinatorService:
         for difference in await self._answered(stop, lambda: self._bus.ensure(self._topology)):
             log.warning("the server differs from the topology; left as it is", difference=difference)
         adverts = await self._answered(stop, lambda: self._bus.subscribe(self._subjects.all_adverts(), self._on_advert))
+        ping = self._subjects.coordinator_ping(self.coordinator_id)
+        pings = await self._answered(stop, lambda: self._bus.subscribe(ping, self._on_ping))
         self._bus.on_connection(self._on_connection)
         self._tasks.spawn(self._lease_events.read(self._decide), bounded=False)
         self._tasks.spawn(self._tick(), bounded=False)
         self._tasks.spawn(self._follow(), bounded=False)
-        spec = coordinator_service(self._subjects, self.status)
+        spec = coordinator_service(self._subjects, self.coordinator_id, self._version, self._clock, self._leads_what)
         service = await self._answered(stop, lambda: self._bus.serve(spec))
         log.info("coordinator started", coordinator_id=self.coordinator_id)
         waiting = asyncio.ensure_future(stop.wait())
@@ -161,6 +154,7 @@ class CoordinatorService:
             await self._end_term("stopped")
             await adverts.close()
             await service.close()
+            await pings.close()
             await self._tasks.close()
             await self._resign()
 
@@ -202,6 +196,12 @@ class CoordinatorService:
         self._heard[advert.agent_id] = advert
         if self._term is not None:
             self._term.advert(advert)
+
+    async def _on_ping(self, msg: Msg) -> None:
+        try:
+            await self._bus.respond(msg, b"")
+        except BusError as error:
+            log.debug("a ping was not answered", error=str(error))
 
     def _on_connection(self, up: bool) -> None:
         self._lease_events.put(leadership.LinkBack() if up else leadership.LinkLost())
@@ -249,7 +249,11 @@ class CoordinatorService:
 
     async def _answer(
         self,
-        effect: leadership.ReadLease | leadership.WriteLease | ReadLeaderRecord | WriteLeaderRecord,
+        effect: leadership.ReadLease
+        | leadership.WriteLease
+        | leadership.PingLeader
+        | ReadLeaderRecord
+        | WriteLeaderRecord,
     ) -> None:
         """One call on the bus, answered by one event."""
         event: leadership.LeaseEvent
@@ -257,6 +261,8 @@ class CoordinatorService:
             event = await self._read_lease()
         elif isinstance(effect, leadership.WriteLease):
             event = await self._write_lease(effect)
+        elif isinstance(effect, leadership.PingLeader):
+            event = leadership.LeaderPinged(effect.coordinator_id, await self._ping(effect.coordinator_id))
         elif isinstance(effect, ReadLeaderRecord):
             event = await leader_record_io.read_leader_record(self._bus, self._subjects)
         else:
@@ -284,6 +290,17 @@ class CoordinatorService:
             log.debug("the lease could not be written", error=str(error))
             return leadership.LeaseUnknown()
         return leadership.LeaseWritten(revision)
+
+    async def _ping(self, coordinator_id: str) -> bool | None:
+        """True: it answered; False: the server says that it is not connected; None: neither."""
+        try:
+            await self._bus.request(self._subjects.coordinator_ping(coordinator_id), b"", timeout=_PING_TIMEOUT_S)
+        except NoResponders:
+            return False
+        except BusError as error:
+            log.debug("the leader did not answer a ping", leader=coordinator_id, error=str(error))
+            return None
+        return True
 
     async def _follow(self) -> None:
         """Begin and end terms, one at a time."""
@@ -319,14 +336,8 @@ class CoordinatorService:
                 if not self._leads(lead):
                     # Nobody is to be answered by it.
                     return
-                api = Api(
-                    self._bus,
-                    self._subjects,
-                    term,
-                    self._clock,
-                    version=self._version,
-                    coordinator_id=self.coordinator_id,
-                )
+                names = {"version": self._version, "coordinator_id": self.coordinator_id}
+                api = Api(self._bus, self._subjects, term, self._clock, **names)
                 self._api = await self._bus.serve(api.service())
             except BusError as error:
                 log.info("the leadership could not begin yet", error=str(error))

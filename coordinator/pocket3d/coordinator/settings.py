@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
+
+from pocket3d.contracts.subjects import TENANT_PATTERN
+
+#: The key of `tenants` for all tenants that are not named there; no tenant can have this name.
+EVERY_OTHER_TENANT = "*"
+
+
+class TenantSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a tenant may have of the fleet."""
+
+    #: A tenant of weight 2 gets twice as much as one of weight 1 while both have jobs that wait.
+    weight: Annotated[float, Meta(ge=0.001, le=1000)] = 1.0
+    #: Jobs that may be out on agents at a time, all priorities together; None for any number.
+    max_running: Annotated[int, Meta(ge=1)] | None = None
+    #: Jobs that may wait; further ones are refused. None for any number.
+    max_queued: Annotated[int, Meta(ge=0)] | None = None
 
 
 class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,7 +54,9 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     #: Kinds of jobs in one round, and jobs of one kind.
     lots_per_round: int = 64
     jobs_per_lot: int = 512
-    #: A waiting job rises one priority after each such time.
+    #: Tenants by name, and `*` for those that are not named. Within a priority they share the fleet by weight.
+    tenants: dict[str, TenantSettings] = {}
+    #: A waiting job rises one priority after each such time, when it is its tenant's turn.
     ageing_s: float = 120.0
     #: The oldest job that waits for room longer than this may hold one device (EASY backfill).
     hold_after_s: float = 60.0
@@ -53,7 +74,12 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     #: An attempt may take its `load_s` and `start_to_close_s`, and so much more for its files. Agents end it sooner by
     #: limits of its own; this is for one that keeps none.
     attempt_grace_s: float = 1500.0
-    #: Jobs held in memory; beyond it the stream is not read further.
+    #: Jobs of one priority held in memory; beyond it no more of that priority are read.
     index_cap: int = 200_000
     #: Policy that orders bids; see `scoring`.
     policy: str = "least_start"
+
+    def __post_init__(self) -> None:
+        for name in self.tenants:
+            if name != EVERY_OTHER_TENANT and not TENANT_PATTERN.fullmatch(name):
+                raise ValueError(f"tenants: {name!r}: want 1 to 64 of A-Z, a-z, 0-9, _, . and -, or * for all others")

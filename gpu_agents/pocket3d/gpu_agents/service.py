@@ -37,6 +37,7 @@ from .io.effect_runner import EffectRunner
 from .io.job_files import JobFiles
 from .io.job_folders import JobFolders, WorkFolder
 from .io.step_log import log_moves
+from .io.storage_check import StorageCheck
 from .io.worker_gateway import WorkerGateway, WorkerProcesses
 from .settings import AgentSettings
 
@@ -149,7 +150,12 @@ class AgentService:
         folders = JobFolders(self.folder.path / "jobs")
         await folders.refill()
         files = JobFiles(
-            self._bus, folders, self._subjects.inputs_bucket, bucket, self._settings.max_input_mb * 1024 * 1024
+            self._bus,
+            folders,
+            self._subjects.inputs_bucket,
+            bucket,
+            max_input_bytes=self._settings.max_input_mb * 1024 * 1024,
+            max_output_bytes=self._settings.max_output_mb * 1024 * 1024,
         )
         devices = {device.id: device for device in self._devices}
         workers = WorkerGateway(self._host, devices, self._declared, self.folder, self._emit)
@@ -160,6 +166,7 @@ class AgentService:
             files,
             workers,
             self._probe,
+            StorageCheck(self._bus, self._subjects.results_stream, bucket),
             tasks,
             self._emit,
             self._clock,

@@ -14,6 +14,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     outputs_bucket: str | None = None
     #: Larger input files are refused.
     max_input_mb: int = 2048
+    #: A job whose output files are larger, each or all together, fails as `invalid_output`.
+    max_output_mb: int = 2048
     #: Period of the engine's tick; one that comes after twice this is late and expires nothing.
     tick_s: float = 1.0
     #: Period of the adverts (they are the lease), the least time between two, and how often the adapters are in them.
@@ -25,8 +27,11 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     stop_grace_s: float = 5.0
     #: A worker that nobody has used for so long is stopped.
     idle_timeout_s: float = 600.0
-    #: Draining: running jobs may take so long; after it and this much more the agent leaves in any case.
+    #: Draining: running jobs may take so long, and so long when the agent is told to leave (SIGTERM).
     drain_timeout_s: float = 300.0
+    leave_timeout_s: float = 50.0
+    #: A leaving agent waits so long for results to be stored and ends to be noted once nothing runs on its devices.
+    #: With the time for running jobs it is less than the 90 s after which systemd kills.
     leave_bound_s: float = 30.0
     #: Fetching a job's inputs, and storing its outputs while connected, may take so long.
     fetch_s: float = 600.0
@@ -43,6 +48,13 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_fetches: int = 8
     max_uploads: int = 4
     max_stores: int = 64
+    #: No job is taken while more finished runs wait than so many times `max_uploads` (those with files) or
+    #: `max_stores`, until half of them are stored.
+    backlog_factor: int = 4
+    #: Files and results of a job are stored before those of the next lower priority that waited up to so much longer.
+    priority_ahead_s: float = 30.0
+    #: Finished runs that an advert lists beside those on the devices; the others are counted.
+    finished_in_adverts: int = 256
     outcomes_per_report: int = 100
     #: Pause before an outcome is reported again, before an upload is tried again, and the longest pause before a
     #: result is tried again (the first is a tenth of a second, then twice as long each time).

@@ -35,7 +35,6 @@ from .topology_check import differences
 
 Level = Literal["ok", "note", "problem"]
 
-_OLDEST_PYTHON = (3, 10)
 _ENOUGH_BYTES = 5_000_000_000
 _IMPORT_S = 120.0
 #: Asked of each worker interpreter. Prints one line.
@@ -67,7 +66,7 @@ class Question(NamedTuple):
 async def examine(question: Question) -> list[Finding]:
     """All findings, in the order in which they should be read."""
     local = [
-        *_python(),
+        Finding("ok", "python", f"{sys.version.split()[0]} at {sys.executable}"),
         *await asyncio.to_thread(_server_program),
         *await asyncio.to_thread(_store, question.store),
         *await asyncio.to_thread(_port, question),
@@ -80,13 +79,6 @@ def worst(findings: Sequence[Finding]) -> Level:
     """`problem` if there is one."""
     levels: tuple[Level, ...] = ("ok", "note", "problem")
     return max((finding.level for finding in findings), key=levels.index, default="ok")
-
-
-def _python() -> list[Finding]:
-    text = f"{sys.version.split()[0]} at {sys.executable}"
-    if sys.version_info[:2] < _OLDEST_PYTHON:
-        return [Finding("problem", "python", text, "Python 3.10 or later is needed")]
-    return [Finding("ok", "python", text)]
 
 
 def _server_program() -> list[Finding]:
@@ -221,5 +213,9 @@ async def _fleet(bus: JetStreamBus, question: Question) -> list[Finding]:
     for agent in agents:
         available = [offer for offer in agent.adapters or [] if offer.available]
         text = f"{len(agent.devices)} devices, {len(available)} adapters available, {len(agent.running)} jobs running"
-        found.append(Finding("ok", f"agent {agent.agent_id}", text))
+        name = f"agent {agent.agent_id}"
+        if agent.reason is not None:
+            found.append(Finding("note", name, f"takes no jobs: {agent.reason}", "jobs go to other agents"))
+        else:
+            found.append(Finding("ok", name, text))
     return found

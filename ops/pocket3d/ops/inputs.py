@@ -22,6 +22,11 @@ from pocket3d.contracts.jobs import is_file_key
 
 _WORD = re.compile(r"(?P<key>[^\s:=@]+)(?P<operator>:=|=@|=)(?P<text>.*)", re.DOTALL)
 
+#: The types of JSON Schema.
+_KINDS = ("string", "integer", "number", "boolean", "null", "array", "object")
+#: Characters of a word that errors show.
+_SHOWN = 200
+
 
 class InputError(ValueError):
     """A word of the command line is no input. The message shows the word and how to write it."""
@@ -39,9 +44,7 @@ Schema = dict[str, Any]
 def parse_inputs(words: Sequence[str], schemas: Iterable[Schema | None] = ()) -> dict[str, Any]:
     """The inputs that the words give; files as `LocalFile`.
 
-    Args:
-        words: `key=value` and so on.
-        schemas: JSON Schemas of the adapters that serve the feature; None for one that declares none.
+    `schemas` are the JSON Schemas of the adapters that serve the feature; None for one that declares none.
 
     Raises:
         InputError: not a `key=value`, bad JSON, a key given twice, or a value that no schema's type takes.
@@ -51,7 +54,7 @@ def parse_inputs(words: Sequence[str], schemas: Iterable[Schema | None] = ()) ->
     for word in words:
         match = _WORD.fullmatch(word)
         if not match:
-            raise InputError(f"{word!r} is no input: write key=value, key:=JSON or key=@file")
+            raise InputError(f"{_shown(word)} is no input: write key=value, key:=JSON or key=@file")
         key, text = match["key"], match["text"]
         value = _value(key, match["operator"], text, known)
         if key.endswith("_paths") and isinstance(value, LocalFile):
@@ -83,12 +86,16 @@ def _value(key: str, operator: str, text: str, schemas: list[Schema]) -> Any:
     if operator == ":=":
         try:
             return json.loads(text, parse_constant=_no_constant)
-        except ValueError as error:
-            raise InputError(f"{key}:={text!r} is not JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{key}:={_shown(text)} is not JSON: {error}") from error
     if operator == "=@" or is_file_key(key):
         if not text:
             raise InputError(f"{key}={'@' if operator == '=@' else ''} names no file")
-        return LocalFile(Path(text).expanduser())
+        try:
+            return LocalFile(Path(text).expanduser())
+        except RuntimeError as error:
+            message = f"{key}={_shown(text)}: there is no such user, or the user has no home folder"
+            raise InputError(message) from error
     return _typed(key, text, schemas)
 
 
@@ -100,7 +107,7 @@ def _typed(key: str, text: str, schemas: list[Schema]) -> Any:
     """The text as the first type that a schema allows for the key and that the text has."""
     wanted: list[str] = []
     for schema in schemas:
-        wanted += _types(schema.get("properties", {}).get(key), schema)
+        wanted += _types(_entry(_entry(schema, "properties"), key), schema)
     for kind in wanted:
         value = _as(kind, text)
         if value is not _NO:
@@ -108,32 +115,43 @@ def _typed(key: str, text: str, schemas: list[Schema]) -> Any:
     if wanted:
         kinds = " or ".join(dict.fromkeys(wanted))
         hint = f"; write {key}:=JSON" if {"array", "object"} & set(wanted) else ""
-        raise InputError(f"{key}={text!r}: want {kinds}{hint}")
+        raise InputError(f"{key}={_shown(text)}: want {kinds}{hint}")
     return text
 
 
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
+
+
 def _types(schema: Any, whole: Schema, depth: int = 0) -> list[str]:
-    """The JSON types that a property's schema names, in its order."""
+    """The JSON types that a property's schema names, in its order. What is not of JSON Schema's form names none: an
+    agent may advertise anything.
+    """
     if not isinstance(schema, dict) or depth > 4:
         return []
     named = schema.get("type")
-    if isinstance(named, str):
-        return [named]
-    if isinstance(named, list):
-        return [kind for kind in named if isinstance(kind, str)]
+    if isinstance(named, (str, list)):
+        return [kind for kind in ([named] if isinstance(named, str) else named) if kind in _KINDS]
     for choice in ("enum", "const"):
         if choice in schema:
             values = schema[choice] if choice == "enum" else [schema[choice]]
+            if not isinstance(values, list):
+                return []
             return [_type_of(value) for value in values]
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/$defs/"):
-        return _types(whole.get("$defs", {}).get(reference.removeprefix("#/$defs/")), whole, depth + 1)
+        return _types(_entry(_entry(whole, "$defs"), reference.removeprefix("#/$defs/")), whole, depth + 1)
     return [
         kind
         for combined in ("anyOf", "oneOf", "allOf")
-        for inner in schema.get(combined, [])
+        if isinstance(listed := schema.get(combined), list)
+        for inner in listed
         for kind in _types(inner, whole, depth + 1)
     ]
+
+
+def _entry(mapping: Any, key: str) -> Any:
+    return mapping.get(key) if isinstance(mapping, dict) else None
 
 
 def _type_of(value: Any) -> str:

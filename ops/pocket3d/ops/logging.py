@@ -34,12 +34,8 @@ def configure(
 ) -> None:
     """Set up structlog and the standard library's logging (which other libraries use) for this process.
 
-    Args:
-        level: one of `LEVELS`; quieter lines are dropped.
-        form: `auto` is text on a terminal and JSON elsewhere.
-        stream: default stderr.
-        role: bound to every line, e.g. `agent`.
-        bound: further values for every line.
+    Quieter lines than `level`, one of `LEVELS`, are dropped. The form `auto` is text on a terminal and JSON elsewhere;
+    the stream is stderr by default. `role` and `bound` are on every line.
     """
     target = stream if stream is not None else sys.stderr
     threshold = logging.getLevelName(level.upper())

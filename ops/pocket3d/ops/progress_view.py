@@ -16,6 +16,8 @@ from pocket3d.contracts.codec import encode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Progress, Result, Status
 
+from .terminal_text import printable
+
 log = structlog.get_logger(__name__)
 
 Form = Literal["auto", "bars", "lines", "json", "none"]
@@ -85,10 +87,8 @@ async def renderer(
 ) -> AsyncIterator[Show]:
     """What shows jobs in one form, for as long as they are followed.
 
-    Args:
-        form: `auto` is bars on a terminal and lines elsewhere.
-        stream: default stderr, stdout for JSON.
-        names: what to call jobs, by id.
+    `auto` is bars on a terminal and lines elsewhere. The stream is stderr by default, stdout for JSON. `names` says
+    what to call jobs, by id.
     """
     target = stream or (sys.stdout if form == "json" else sys.stderr)
 
@@ -160,7 +160,11 @@ async def follow_all(jobs: Sequence[JobHandle], show: Show, timeout: float | Non
 
 
 def describe(message: Shown) -> str:
-    """A step, how far a run is, or an end, in words."""
+    """A step, how far a run is, or an end, in words; safe on a terminal."""
+    return printable(_words(message))
+
+
+def _words(message: Shown) -> str:
     if isinstance(message, Progress):
         percent = "" if message.fraction is None else f"{message.fraction:4.0%} "
         return f"{percent}{message.message or message.stage or 'running'}"

@@ -72,25 +72,37 @@ def _fields(kind: type[Any]) -> list[str]:
 def _value(kind: type[Any], name: str, text: str, source: str) -> Any:
     """Text as the field's type: numbers and true/false as they are, lists and maps as JSON, `null` for nothing."""
     wanted = get_type_hints(kind, include_extras=True)[name]
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        # So the command line and the environment pass bytes that are none.
+        raise SettingsError(f"{source}={text[:200]!r} is no text in UTF-8") from error
     candidate: Any = text
     if text == "null":
         candidate = None
     elif text[:1] in ("[", "{"):
         try:
             candidate = json.loads(text)
-        except ValueError as error:
-            raise SettingsError(f"{source}={text!r} is not JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise SettingsError(f"{source}={text[:200]!r} is not JSON: {error}") from error
     try:
         return msgspec.convert(candidate, wanted, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{source}={text!r}: {error}") from error
+        raise SettingsError(f"{source}={text[:200]!r}: {error}") from error
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
-    """Where `pocket3d up` keeps its store by default: the user's state folder, or `POCKET3D_STATE`."""
+    """Where `pocket3d up` keeps its store by default: the user's state folder, or `POCKET3D_STATE`.
+
+    Raises:
+        SettingsError: `POCKET3D_STATE` begins with ~ and a user who is not there.
+    """
     given = environ.get(f"{PREFIX}_STATE")
     if given:
-        return Path(given).expanduser()
+        try:
+            return Path(given).expanduser()
+        except RuntimeError as error:
+            raise SettingsError(f"{PREFIX}_STATE={given}: there is no such user, or no home folder") from error
     home = Path(environ.get("HOME") or Path.home())
     if sys.platform == "darwin":
         return home / "Library" / "Application Support" / "pocket3d"

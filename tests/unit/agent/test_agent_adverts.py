@@ -64,7 +64,8 @@ def test_adapters_are_told_on_change_and_every_ten_seconds() -> None:
 def test_nothing_is_said_without_a_connection_and_everything_after_it() -> None:
     rig = AgentRig(connected=False)
     assert not adverts(rig.log) and not adverts(rig.pass_time(5))
-    (effect,) = adverts(rig.tell(events.Connected()))
+    assert not adverts(rig.tell(events.Connected()))
+    (effect,) = adverts(rig.tell(events.StorageChecked()))
     assert effect.advert.adapters is not None
 
 
@@ -167,3 +168,18 @@ def test_a_probe_sees_the_peak_of_a_worker_with_one_job() -> None:
     wanted = rig.tell(events.RunFinished(token, {}, (), 1.0, 8200))
     assert of(wanted, effects.StoreResult)[0].result.vram_peak_mb == 9000
     assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") == 9000
+
+
+def test_an_agent_that_may_not_propose_says_so_at_once() -> None:
+    rig = AgentRig()
+    assert len(of(rig.log, effects.LookAtResults)) == 1, "it looks when it is connected"
+    rig.pass_time(1.0)
+    assert all(each.advert.proposes for each in of(rig.log, effects.PublishAdvert))
+    wanted = [*rig.tell(events.ProposalsAllowed(False)), *rig.pass_time(0.1)]
+    assert [each.advert.proposes for each in of(wanted, effects.PublishAdvert)] == [False]
+    wanted = [*rig.tell(events.ProposalsAllowed(False)), *rig.pass_time(0.1)]
+    assert of(wanted, effects.PublishAdvert) == [], "nothing changed"
+    rig.tell(events.Disconnected())
+    assert len(of(rig.tell(events.Connected()), effects.LookAtResults)) == 1
+    rig.tell(events.ProposalsAllowed(True))
+    assert [each.advert.proposes for each in of(rig.pass_time(0.1), effects.PublishAdvert)][-1:] == [True]

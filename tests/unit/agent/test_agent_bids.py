@@ -225,3 +225,25 @@ def test_a_load_that_began_after_the_last_tick_before_a_pause_took_no_negative_t
     rig.pause(30.0)
     rig.tell(events.ModelLoaded(worker_id, 2.0))
     assert rig.engine.core.estimates.load_s("alpha", rig.run_of(token).worker.device) == 0.0
+
+
+def test_a_cold_bid_tells_the_adapters_slots() -> None:
+    rig = AgentRig([fixed(100_000)], [adapter(vram_mb=1000, max_concurrent=3)])
+    assert one(rig.call(jobs=9)).max_concurrent == 3
+    assert one(rig.call(jobs=9)).slots == 3
+
+
+def test_room_that_an_ending_worker_leaves_is_waited_for_no_time() -> None:
+    rig = AgentRig([fixed(10_000)], [adapter("alpha", 6000), adapter("beta", 6000), adapter("gamma", 6000)])
+    rig.warm("alpha")
+    rig.take("beta")
+    bid = one(rig.call(adapters=["gamma"]))
+    assert bid.slots == 0
+    # beta has yet to load and to run; alpha, which ends for it, leaves nothing for gamma.
+    assert bid.est_queue_s > 0.0
+    alone = AgentRig([fixed(10_000)], [adapter("alpha", 6000), adapter("beta", 6000)])
+    worker_id = alone.warm("alpha")
+    alone.tell(events.UnloadRequested("alpha", None))
+    assert alone.worker(worker_id).state.value == "stopping"
+    (found,) = alone.call(adapters=["beta"]).bids
+    assert found.est_queue_s == 0.0

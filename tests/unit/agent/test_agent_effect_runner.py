@@ -31,7 +31,7 @@ async def test_work_on_files_that_never_began_leaves_no_coroutine_open(effect: e
     tasks = TaskPool()
     nothing = cast(Any, None)
     runner = EffectRunner(
-        nothing, nothing, "g1", cast(Any, Files()), nothing, nothing, tasks, nothing, nothing, nothing
+        nothing, nothing, "g1", cast(Any, Files()), nothing, nothing, nothing, tasks, nothing, nothing, nothing
     )
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,6 +42,17 @@ def test_a_new_life_removes_what_dead_ones_left_and_nothing_else(tmp_path: Path)
     living.close()
     new.close()
     assert [each.name for each in tmp_path.iterdir()] == ["something"]
+
+
+def test_nobody_else_may_look_into_a_life(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        life = WorkFolder(tmp_path / "lives", "1-a")
+        life.open()
+        assert life.path.stat().st_mode & 0o777 == 0o700
+        life.close()
+    finally:
+        os.umask(before)
 
 
 async def test_a_burst_of_jobs_gets_folders_of_their_own_and_leaves_none(tmp_path: Path) -> None:

@@ -392,3 +392,16 @@ def test_limits_of_the_load_and_of_the_run_are_counted_apart() -> None:
     assert rig.state(token) == "running"
     rig.pass_time(1.5)
     assert rig.state(token) == "cancelling"
+
+
+def test_an_upload_that_is_given_up_leaves_its_place_to_the_next() -> None:
+    rig = AgentRig([fixed(100_000)], [adapter(vram_mb=1000, max_concurrent=4)], max_uploads=1, upload_s=10)
+    first, second = rig.take(), rig.take()
+    for token in (first, second):
+        rig.run(token)
+        rig.tell(events.RunFinished(token, {}, (output(),), 1.0))
+    assert [upload.token for upload in rig.all(effects.UploadOutputs)] == [first]
+    rig.tell(events.UploadFailed(first, "the bucket is full", permanent=True))
+    assert [upload.token for upload in rig.all(effects.UploadOutputs)] == [first, second]
+    wanted = rig.pass_time(60)
+    assert first not in {upload.token for upload in of(wanted, effects.UploadOutputs)}, "it is not tried again"

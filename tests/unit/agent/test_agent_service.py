@@ -17,7 +17,7 @@ from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import Expect, Msg
+from pocket3d.bus.port import Expect, Msg, Refused
 from pocket3d.contracts import worker_frames as frames
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import (
@@ -376,7 +376,7 @@ async def test_a_lost_result_takes_its_artifacts_away_and_only_those(stage: Stag
     await stage.bus.put_object("P3D_OUTPUTS", "job-1/9-9/mesh.glb", b"the winner's")
     rival = Result(job_id="job-1", feature="text_to_mesh", status="succeeded", token="9-9")
     await stage.bus.append(
-        subjects.result("text_to_mesh", "job-1"), encode(rival), expect=Expect(0, subjects.result_of("job-1"))
+        subjects.proposal("text_to_mesh", "job-1"), encode(rival), expect=Expect(0, subjects.result_of("job-1"))
     )
     stage.workers.work = writes()
     award = await stage.award()
@@ -393,7 +393,7 @@ async def test_a_lost_result_takes_its_artifacts_away_and_only_those(stage: Stag
 
 @pytest.mark.parametrize("data", [b"x", b'{"a": 1}'])
 async def test_a_success_is_stored_once_bytes_that_are_no_result_are_gone(stage: Stage, data: bytes) -> None:
-    seq = await stage.bus.append(stage.subjects.result("text_to_mesh", "job-1"), data)
+    seq = await stage.bus.append(stage.subjects.proposal("text_to_mesh", "job-1"), data)
     stage.workers.work = writes()
     award = await stage.award()
     await until(lambda: any(run.store_tries for run in stage.service.engine.core.runs.values()))
@@ -406,13 +406,29 @@ async def test_a_success_is_stored_once_bytes_that_are_no_result_are_gone(stage:
 
 
 async def test_a_store_whose_answer_is_lost_is_read_back(stage: Stage) -> None:
-    stage.server.lose_answer = lambda subject: subject.startswith("p3d.results.")
+    stage.server.lose_answer = lambda subject: subject.startswith("p3d.propose.")
     stage.workers.work = writes()
     award = await stage.award()
     assert (await stage.result(award.job_id)).token == award.token
     await until(lambda: not stage.service.engine.core.runs, 20)
     (made,) = (await stage.result(award.job_id)).artifacts
     assert await stage.bus.object_info(made.bucket, made.object) is not None
+
+
+async def test_an_agent_whose_user_may_not_propose_says_so(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await until(lambda: stage.adverts and stage.adverts[-1].proposes)
+
+    async def forbidden(stream: str) -> list[str]:
+        raise Refused("this user may not publish to '$JS.API.STREAM.INFO.P3D_RESULTS'", code=403)
+
+    with monkeypatch.context() as without:
+        without.setattr(stage.link, "stream_takes", forbidden)
+        stage.link.disconnect()
+        stage.link.reconnect()
+        await until(lambda: not stage.adverts[-1].proposes)
+    stage.link.disconnect()
+    stage.link.reconnect()
+    await until(lambda: stage.adverts[-1].proposes)
 
 
 async def test_a_cut_connection_delays_the_result_and_loses_nothing(stage: Stage) -> None:

@@ -423,13 +423,60 @@ def test_work_that_ends_just_then_is_kept() -> None:
 
 
 def test_an_agent_leaves_at_the_bound_even_if_nobody_listens() -> None:
-    rig = AgentRig(drain_timeout_s=30, leave_bound_s=20)
-    token = rig.take()
+    rig = AgentRig(leave_timeout_s=30, leave_bound_s=20)
+    first, second = rig.take(), rig.make_award()
+    rig.run(first)
     rig.tell(events.Disconnected())
     rig.tell(events.DrainRequested(leave=True))
-    wanted = rig.pass_time(49)
-    assert not of(wanted, effects.Exit)
-    assert only(rig.pass_time(2), effects.Exit).unreported == (token,)
+    rig.pass_time(10)
+    assert not rig.give(second)[0].accepted
+    rig.pass_time(19)
+    assert rig.state(first) == "running"
+    rig.pass_time(2)
+    assert rig.state(first) == "cancelling"
+    rig.tell(events.RunFailed(first, "cancelled", "was asked to stop"))
+    assert not of(rig.pass_time(18), effects.Exit)
+    assert only(rig.pass_time(2), effects.Exit).unreported == (first,)
+
+
+@pytest.mark.parametrize("files", [(), (output(),)], ids=["a result", "files"])
+def test_with_nothing_left_but_storing_a_leaving_agent_waits_shortly_and_says_for_what(files: Any) -> None:
+    """Its server may be gone for good: systemd would kill it after 90 s, in the middle of whatever it does."""
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.Disconnected())
+    rig.tell(events.RunFinished(token, {"success": True}, files, 1.0))
+    wanted = rig.tell(events.DrainRequested(leave=True))
+    line = only(wanted, effects.LogLine)
+    assert (line.level, line.fields["jobs"], line.fields["within_s"]) == ("warning", 1, 30.0)
+    assert "no connection" in line.fields["error"]
+    rig.tell(events.WorkerExited(rig.worker_ids()[0]))
+    assert not of(rig.pass_time(29), effects.Exit)
+    assert only(rig.pass_time(1.5), effects.Exit).unreported == (token,)
+
+
+def test_by_default_a_leaving_agent_is_gone_before_systemd_kills_it() -> None:
+    rig = AgentRig()
+    token = rig.take(limits=Limits(start_to_close_s=3600))
+    rig.run(token)
+    wanted = rig.tell(events.DrainRequested(leave=True))
+    assert only(wanted, effects.LogLine).fields == {"jobs": 1, "within_s": 50.0}
+    rig.pass_time(60)
+    assert "kill" in stops(rig.log)
+    assert of(rig.pass_time(26), effects.Exit)
+
+
+def test_a_drain_that_an_operator_began_lasts_no_longer_than_leaving_may() -> None:
+    rig = AgentRig(drain_timeout_s=300, leave_timeout_s=50, leave_bound_s=30)
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.DrainRequested(leave=False))
+    rig.pass_time(100)
+    assert rig.state(token) == "running"
+    rig.tell(events.DrainRequested(leave=True))
+    rig.pass_time(51)
+    assert rig.state(token) == "cancelling"
 
 
 def test_drain_without_leaving_can_be_taken_back() -> None:

@@ -215,3 +215,8 @@ def test_a_reading_above_the_total_is_no_gift() -> None:
     book = ledger(gpu(16_000))
     book.read(Reading(99_000, {}), 1.0)
     assert book.room(1.0).free_mb == 16_000
+
+
+def test_what_is_not_known_has_no_claim() -> None:
+    assert ledger().claim_mb("nobody") == 0
+    assert ledger().seen_mb("nobody") is None

@@ -12,7 +12,7 @@ from pocket3d.contracts.commands import AttemptFailed, AttemptStarted, CallForBi
 from pocket3d.contracts.jobs import Job
 from pocket3d.gpu_agents.engine import effects, events
 from pocket3d.gpu_agents.engine.message_limits import fit_outcomes
-from support.agent_rig import EPOCH, AgentRig, adapter, of, only
+from support.agent_rig import EPOCH, AgentRig, adapter, fixed, of, only
 
 #: Of a server that was set up for small messages, bytes.
 SMALL = 8 * 1024
@@ -34,6 +34,7 @@ def failed(number: int, message: str) -> AttemptFailed:
 def small_rig(**more: Any) -> AgentRig:
     rig = AgentRig(connected=False, **more)
     rig.tell(events.Connected(SMALL))
+    rig.tell(events.StorageChecked())
     return rig
 
 
@@ -113,3 +114,43 @@ def test_a_declined_award_does_not_quote_a_whole_input() -> None:
     (answer,) = rig.give(award)
     assert answer.reason is not None and answer.reason.message is not None
     assert len(answer.reason.message) <= 1000
+
+
+def test_an_advert_that_would_be_too_large_lists_what_runs_and_counts_what_is_only_to_be_stored() -> None:
+    rig = small_rig(devices=[fixed(100_000)], adapters=[adapter(vram_mb=100, max_concurrent=60)])
+    tokens = [rig.take() for _ in range(60)]
+    rig.run(tokens[0])
+    for token in tokens[1:]:
+        rig.fetch(token)
+    finished, running = tokens[:50], tokens[50:]
+    for token in finished:
+        rig.tell(events.RunFinished(token, {}, (), 0.1))
+    rig.pass_time(1)
+    advert = of(rig.log, effects.PublishAdvert)[-1].advert
+    assert len(encode(advert)) <= SMALL
+    listed = [each.token for each in advert.running]
+    assert set(running) < set(listed)
+    assert advert.unlisted == 60 - len(listed) > 0
+    assert "wait to be stored" in (advert.reason or "") and not advert.draining
+    assert not rig.give(rig.make_award())[0].accepted
+    for token in finished:
+        rig.tell(events.ResultStored(token))
+    rig.pass_time(1)
+    advert = of(rig.log, effects.PublishAdvert)[-1].advert
+    assert (advert.unlisted, advert.reason) == (0, None)
+    assert [each.token for each in advert.running] == running
+
+
+def test_an_advert_lists_no_more_finished_runs_than_is_set_whatever_the_server_takes() -> None:
+    rig = AgentRig([fixed(100_000)], [adapter(vram_mb=100, max_concurrent=40)], finished_in_adverts=10)
+    tokens = [rig.take() for _ in range(40)]
+    rig.run(tokens[0])
+    for token in tokens[1:]:
+        rig.fetch(token)
+    for token in tokens[:30]:
+        rig.tell(events.RunFinished(token, {}, (), 0.1))
+    rig.pass_time(1)
+    advert = of(rig.log, effects.PublishAdvert)[-1].advert
+    assert sum(each.on_device for each in advert.running) == 10
+    assert (len(advert.running), advert.unlisted) == (20, 20)
+    assert rig.call().declines

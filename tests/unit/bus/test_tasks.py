@@ -57,6 +57,23 @@ async def test_work_that_waits_for_room_is_closed() -> None:
     assert not done
 
 
+async def test_a_lane_waits_for_none_but_itself() -> None:
+    pool = TaskPool(1)
+    gate = asyncio.Event()
+    done: list[str] = []
+    for name in ("first", "second", "third"):
+        pool.spawn(_note_after(done, name, gate), lane="long")
+    pool.spawn(_note(done, "other"), lane="short")
+    await asyncio.sleep(0.01)
+    assert done == ["other"]
+    gate.set()
+    await asyncio.sleep(0.01)
+    assert done == ["other", "first", "second", "third"]
+    assert not pool._waiting
+    assert not pool._bounded
+    await pool.close()
+
+
 async def test_no_more_than_the_limit_run_at_once_but_for_the_unbounded() -> None:
     pool = TaskPool(2)
     gate = asyncio.Event()

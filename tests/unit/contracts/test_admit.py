@@ -77,7 +77,13 @@ def test_an_invalid_header_id_is_rejected_too(bad: str) -> None:
     assert refused({"inputs": {}}, header=bad) == ("invalid_input", "job_id")
 
 
-def test_nobody_may_take_the_form_of_generated_ids() -> None:
+@pytest.mark.parametrize("natural", ["sculpture-1", "symlink-8362980", "station-7", "s-1", "s0-1", "s0t2k3n-17"])
+def test_ids_that_people_choose_are_not_reserved(natural: str) -> None:
+    answer = ask({"job_id": natural, "inputs": {}})
+    assert answer.job_id == natural and answer.job is not None
+
+
+def test_nobody_may_take_an_id_that_the_stream_will_give() -> None:
     assert refused({"job_id": "s0t2k3m-18", "inputs": {}}) == ("invalid_input", "job_id")
     assert ask({"job_id": FALLBACK, "inputs": {}}).job is not None, "a job that is submitted again under its own id"
 

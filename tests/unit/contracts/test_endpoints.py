@@ -11,7 +11,7 @@ import pytest
 from pocket3d.bus.port import Endpoint
 from pocket3d.contracts.api import CoordinatorStatus
 from pocket3d.contracts.clock import Now
-from pocket3d.contracts.codec import encode
+from pocket3d.contracts.codec import decode
 from pocket3d.contracts.jobs import SubmitRequest
 from pocket3d.contracts.schema_export import MESSAGES
 from pocket3d.contracts.subjects import Subjects
@@ -20,15 +20,12 @@ from pocket3d.coordinator.io.status_service import coordinator_service
 from pocket3d.gpu_agents.io.control_api import control_service
 
 SUBJECTS = Subjects()
-_TERM: Any = SimpleNamespace()
+_TERM: Any = SimpleNamespace(engine=SimpleNamespace(core=None))
 _BUS: Any = SimpleNamespace()
-_STATUS = CoordinatorStatus(
-    coordinator_id="one", role="standby", host="h", pid=1, version="0.1.0", started_at="2026-11-28T04:22:36.892Z"
-)
 SERVICES = [
     Api(_BUS, SUBJECTS, _TERM, lambda: Now(0, 0), version="0.1.0", coordinator_id="one").service(),
     control_service(SUBJECTS, "a1", "0.1.0", {}, lambda event: None),
-    coordinator_service(SUBJECTS, lambda: _STATUS),
+    coordinator_service(SUBJECTS, "one", "0.1.0", lambda: Now(0, 0), lambda: (7, 3)),
 ]
 ENDPOINTS = [endpoint for service in SERVICES for endpoint in service.endpoints]
 
@@ -49,7 +46,8 @@ async def test_the_status_of_a_coordinator_is_answered_by_its_endpoint() -> None
     (endpoint,) = SERVICES[2].endpoints
     assert endpoint.subject == "p3d.coordinators.one.ctl.status"
     msg: Any = SimpleNamespace(data=b"")
-    assert await endpoint.handler(msg) == encode(_STATUS)
+    status = decode(CoordinatorStatus, await endpoint.handler(msg))
+    assert (status.role, status.epoch, status.unfinished_jobs) == ("leading", 7, 3)
 
 
 def test_the_fields_of_a_submit_are_told() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from pocket3d.contracts.bounded_schema import search_steps
 from pocket3d.contracts.parameters import CheckCache, ParameterCheck
 
 SCHEMA: dict[str, Any] = {
@@ -104,3 +106,92 @@ def test_a_schema_that_fails_when_it_is_used_is_what_is_wrong(schema: dict[str, 
     assert problem is not None
     assert problem.field == "inputs"
     assert "the adapter's schema cannot be used" in problem.message
+
+
+def text(pattern: str) -> dict[str, Any]:
+    return {"properties": {"a": {"type": "string", "pattern": pattern}}}
+
+
+#: 2^30 judgements in 1.8 kB.
+DOUBLING: dict[str, Any] = {
+    "$defs": {f"d{level}": {"allOf": [{"$ref": f"#/$defs/d{level + 1}"}] * 2} for level in range(30)} | {"d30": {}},
+    "$ref": "#/$defs/d0",
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (text("^(a+)+$"), "a" * 40 + "b"),
+        (text("(a|aa)*$"), "a" * 60 + "b"),
+        (text("a?" * 30 + "a" * 30), "a" * 29),
+        (text("a*a*a*a*b"), "a" * 2000),
+        (DOUBLING, "a"),
+        ({"properties": {"a": {"anyOf": [{"type": "integer"}] * 3000}}}, "a" * 10_000),
+        ({"properties": {"a": {"uniqueItems": True}}}, [{"n": n} if n % 2 else n for n in range(30_000)]),
+    ],
+    ids=["nested", "overlapping", "optional", "polynomial", "doubling", "errors", "unique"],
+)
+def test_no_schema_takes_long_to_judge(schema: dict[str, Any], value: Any) -> None:
+    check = ParameterCheck(schema)
+    began = time.process_time()
+    assert check.problem({"a": value}) is None
+    # Without the bound: hours. It takes up to half a second, once: later jobs are not judged by it.
+    assert time.process_time() - began < 5
+    began = time.process_time()
+    assert all(check.problem({"a": value}) is None for _ in range(10))
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "fails"),
+    [
+        (r"\S", " " * 5000 + "x", " " * 10_000),
+        ("^[a-z]+$", "a" * 10_000, "a" * 9_999 + "B"),
+        (r"^\d+(\.\d+)?$", "12.5", "12.x"),
+        ("^#[0-9a-f]{6}$", "#00ff00", "#00ff0"),
+        ("red|green", "a green one", "a blue one"),
+        ("^(?:ab)+$", "ac", None),
+    ],
+)
+def test_patterns_are_judged_where_their_work_is_bounded(pattern: str, fits: str, fails: str | None) -> None:
+    check = ParameterCheck(text(pattern))
+    assert check.problem({"a": fits}) is None
+    if fails is not None:
+        problem = check.problem({"a": fails})
+        assert problem is not None and problem.field == "inputs.a"
+
+
+def test_property_names_by_a_slow_pattern_make_no_usable_schema() -> None:
+    with pytest.raises(ValueError, match="may take too long"):
+        ParameterCheck({"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False})
+    check = ParameterCheck({"patternProperties": {"^x_": {}}, "additionalProperties": False})
+    assert check.problem({"x_1": 1}) is None and check.problem({"y": 1}) is not None
+
+
+def test_unique_items_are_compared() -> None:
+    check = ParameterCheck({"properties": {"a": {"uniqueItems": True}}})
+    assert check.problem({"a": [1, {"b": 1, "c": 2}, {"c": 1, "b": 2}]}) is None
+    assert check.problem({"a": [{"b": 1, "c": 2}, 1, {"c": 2, "b": 1}]}) is not None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "length", "steps"),
+    [
+        ("^abc$", 10, 5),
+        ("abc", 10, 3 * 11),
+        ("a*", 10, 2 * 11 * 11),
+        ("^[]a]*$", 10, 7 * 11),
+        ("^[^]]*$", 10, 7 * 11),
+        (r"^\(a\)*$", 10, 8 * 11),
+        ("^a{2,}$", 10, (7 + 101) * 11),
+        ("^a{x}$", 10, 6),
+        ("^(a)?$", 10, 6 * 2),
+        ("^(a)*$", 10, float("inf")),
+        (r"^(a)\1$", 10, float("inf")),
+        ("^(?=a)b$", 10, float("inf")),
+        ("a" * 1001, 10, float("inf")),
+    ],
+)
+def test_the_bound_of_a_search(pattern: str, length: int, steps: float) -> None:
+    assert search_steps(pattern, length) == steps

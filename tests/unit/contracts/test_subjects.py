@@ -27,6 +27,8 @@ def test_the_subjects_of_the_wire() -> None:
     assert P3D.progress_of("j1") == "p3d.progress.*.j1"
     assert P3D.all_progress() == "p3d.progress.*.*"
     assert P3D.result("echo", "j1") == "p3d.results.echo.j1"
+    assert P3D.proposal("echo", "j1") == "p3d.propose.echo.j1"
+    assert P3D.all_proposals() == "p3d.propose.*.*"
     assert P3D.result_of("j1") == "p3d.results.*.j1"
     assert P3D.results_of_feature("echo") == "p3d.results.echo.*"
     assert P3D.all_results() == "p3d.results.*.*"

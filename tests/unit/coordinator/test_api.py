@@ -12,8 +12,9 @@ from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Msg, ServiceError
-from pocket3d.contracts.api import JobList
+from pocket3d.contracts.api import Explanation, JobList
 from pocket3d.contracts.codec import decode, encode
+from pocket3d.contracts.jobs import generated_id
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
@@ -22,13 +23,15 @@ from pocket3d.coordinator.io.api import Api
 from support.coordinator_desk import AgentDouble, Desk, last_status
 
 SUBJECTS = Subjects()
+#: When the jobs stream was made, Unix seconds.
+MADE = 1_795_471_234
 
 
 async def asks(desk: Desk, verb: str, body: dict[str, Any], bus: MemoryBus | None = None) -> bytes:
     if bus is None:
         bus = MemoryBus(MemoryServer())
         await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
-    term: Any = SimpleNamespace(engine=desk.engine)
+    term: Any = SimpleNamespace(engine=desk.engine, generated_id=lambda seq: generated_id(MADE, seq))
     api = Api(bus, SUBJECTS, term, lambda: desk.now, version="0.1.0", coordinator_id="one")
     endpoint = next(each for each in api.service().endpoints if each.name == verb)
     return await endpoint.handler(Msg(endpoint.subject, encode(body), {}, "_INBOX.1"))
@@ -61,7 +64,7 @@ async def test_bytes_that_are_no_status_do_not_hide_the_others() -> None:
         await bus.append(SUBJECTS.event("echo", job_id, "queued"), data)
     desk = Desk()
     listed = decode(JobList, await asks(desk, "list", {}, bus))
-    assert [status.job_id for status in listed.jobs] == ["j1", "j3"]
+    assert [status.job_id for status in listed.jobs] == ["j3", "j1"]
     with pytest.raises(ServiceError, match="cannot be read") as caught:
         await asks(desk, "status", {"job_id": "j2"}, bus)
     assert caught.value.code == 500
@@ -79,3 +82,19 @@ async def test_of_submits_of_one_id_at_once_all_but_one_are_refused() -> None:
     await bus.append(SUBJECTS.job("normal", "echo"), b"{}", headers={"Nats-Msg-Id": "j2"})
     with pytest.raises(ServiceError, match="another request"):
         await asks(desk, "submit", {"job_id": "j2", "feature": "echo", "inputs": {}}, bus)
+
+
+async def test_an_id_that_the_stream_will_give_is_refused_and_natural_ones_are_taken() -> None:
+    with pytest.raises(ServiceError, match="choose another") as caught:
+        await asks(Desk(), "submit", {"job_id": generated_id(MADE, 12), "feature": "echo", "inputs": {}})
+    assert caught.value.code == 400
+    status = decode(Status, await asks(Desk(), "submit", {"job_id": "sculpture-1", "feature": "echo", "inputs": {}}))
+    assert status.job_id == "sculpture-1"
+
+
+async def test_a_job_that_a_new_leader_has_not_read_again_is_no_ended_one() -> None:
+    bus = MemoryBus(MemoryServer())
+    await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
+    await bus.append(SUBJECTS.event("echo", "j1", "queued"), encode(last_status("j1")))
+    explanation = decode(Explanation, await asks(Desk(), "explain", {"job_id": "j1"}, bus))
+    assert (explanation.status, explanation.summary) == ("queued", "the leader has not read it again yet")

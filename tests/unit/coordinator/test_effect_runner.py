@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +19,7 @@ from pocket3d.bus.port import (
     Stored,
     TooLarge,
 )
+from pocket3d.bus.proposals import Proposals
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.codec import decode, encode
@@ -89,7 +90,7 @@ class Stage:
             self.fed.put_nowait,
             lambda: self.done.append("lease renewed"),
             lambda: self.done.append("fenced out"),
-            lambda more: self.done.append("read" if more else "paused"),
+            lambda effect: self.done.append(f"read {effect.priority}" if effect.more else f"pause {effect.priority}"),
         )
         self.runner = EffectRunner(self.bus, SUBJECTS, RECORD, 3.0, self.tasks, links)
 
@@ -181,6 +182,21 @@ async def test_what_comes_of_a_queued_event(stage: Stage, error: BusError, event
     assert await stage.run(QUEUED, error) == event
 
 
+async def test_a_batch_of_queued_events_expects_none_of_each_id(stage: Stage) -> None:
+    both = (QUEUED, effects.PublishQueued(last_status("j2"), 13))
+    batch = effects.PublishQueuedBatch("normal", both)
+    assert await stage.run(batch, 2) == events.QueuedBatchStored(batch)
+    ((name, (messages,), _),) = stage.bus.calls
+    assert name == "append_batch"
+    assert [message.subject for message in messages] == ["p3d.events.echo.j1.queued", "p3d.events.echo.j2.queued"]
+    assert [message.expect for message in messages] == [(0, "p3d.events.*.j1.*"), (0, "p3d.events.*.j2.*")]
+    assert messages[0].headers == {JOB_SEQ_HEADER: "12", REQUEST_DIGEST_HEADER: "abc"}
+    assert await stage.run(batch, Conflict("x")) == events.QueuedBatchConflict(batch)
+    assert await stage.run(batch, OutcomeUnknown("x")) == events.QueuedBatchUnknown(batch)
+    for error in (Disconnected("x"), Refused("x"), TooLarge(9, 8)):
+        assert await stage.run(batch, error) == events.EffectFailed(batch, str(error))
+
+
 async def test_the_last_event(stage: Stage) -> None:
     effect = effects.ReadLastEvent("j1")
     assert await stage.run(effect, None) == events.LastEventRead("j1", None, None)
@@ -255,9 +271,10 @@ async def test_a_request(stage: Stage) -> None:
 
 async def test_a_proposed_result_comes_back_by_itself_or_is_in_doubt(stage: Stage) -> None:
     effect = effects.StoreResult(result(), 12)
-    await stage.run_silently(effect, 5)
-    ((name, arguments, more),) = stage.bus.calls
-    assert (name, arguments[0], more["expect"]) == ("append", "p3d.results.echo.j1", (0, "p3d.results.*.j1"))
+    await stage.run_silently(effect, ["p3d.propose.*.*"], 5)
+    asked, (name, arguments, more) = stage.bus.calls
+    assert asked == ("stream_takes", ("P3D_RESULTS",), {})
+    assert (name, arguments[0], more["expect"]) == ("append", "p3d.propose.echo.j1", (0, "p3d.results.*.j1"))
     assert await stage.run(effect, Conflict("x")) == events.ResultConflict("j1")
     for error in LOST:
         assert await stage.run(effect, error) == events.ResultUnknown("j1")
@@ -385,16 +402,72 @@ async def test_what_is_no_call_on_the_bus(stage: Stage) -> None:
     for effect in (
         effects.ProveLeadership(),
         event_log.FencedOut(),
-        effects.ReadJobs(False),
-        effects.ReadJobs(True),
+        effects.ReadJobs(False, "low"),
+        effects.ReadJobs(True, "high"),
         effects.NoteStep(effects.PublishEvent("started", last_status("j1", "running"), 1)),
     ):
         await stage.run_silently(effect)
         assert stage.bus.calls == []
-    assert stage.done == ["lease renewed", "fenced out", "paused", "read"]
+    assert stage.done == ["lease renewed", "fenced out", "pause low", "read high"]
 
 
 async def test_what_is_written_for_eyes_may_get_lost(stage: Stage) -> None:
     for outcome in (None, *LOST):
         await stage.run_silently(effects.ForgetAgent("a1"), outcome)
         assert stage.bus.calls == [("kv_delete", ("P3D_AGENTS", "a1"), {})]
+
+
+# ---------------------------------------------------------------- lanes
+
+
+class SlowBus(ScriptedBus):
+    """Answers no append until the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = asyncio.Event()
+
+    async def append(self, subject: str, data: bytes, **more: Any) -> int:
+        self.calls.append(("append", (subject,), {}))
+        await self.end.wait()
+        return 1
+
+    async def stream_takes(self, stream: str) -> list[str]:
+        return [SUBJECTS.all_proposals()]
+
+    async def settled(self) -> int:
+        """How many calls were made, once no more are."""
+        before = -1
+        while before != len(self.calls):
+            before = len(self.calls)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        return before
+
+
+@pytest.mark.parametrize(
+    ("crowd", "other"),
+    [
+        (effects.StoreResult(result(), 1, "low"), effects.StoreResult(result(), 2, "high")),
+        (effects.StoreResult(result(), 1, "low"), QUEUED),
+        (effects.StoreResult(result(), 1, "low"), effects.ReadRequest(2)),
+        (effects.StoreResult(result(), 1, "low"), effects.DeleteJob(2, "j1")),
+        (effects.StoreResult(result(), 1, "low"), effects.ReadLastEvent("j1", "high")),
+        (QUEUED, effects.StoreResult(result(), 2, "normal")),
+        (QUEUED, effects.ReadLastEvent("j1", "high")),
+        (QUEUED, effects.ReadResult("j1")),
+        (QUEUED, effects.ForgetAgent("a1")),
+    ],
+)
+async def test_what_waits_for_the_server_holds_up_nothing_of_another_kind(
+    stage: Stage, crowd: effects.Effect, other: effects.Effect
+) -> None:
+    stage.bus = bus = SlowBus()
+    stage.runner._bus = cast(Any, bus)
+    stage.runner.proposals = Proposals(cast(Any, bus), SUBJECTS)
+    for _ in range(40):
+        stage.runner.run(crowd)
+    assert await bus.settled() == 16, "one lane is full"
+    stage.runner.run(other)
+    assert await bus.settled() == 17
+    bus.end.set()

@@ -65,7 +65,7 @@ def keep_a_deadline(core: Core) -> None:
 
 def hold_a_device_for_what_runs(core: Core) -> None:
     key = core.jobs["runs"].group_key()
-    core.auctioneer.backfill.hold = BackfillReservation("runs", key, "a1", "fixed-0", start_at=9.0)
+    core.auctioneer.backfill.hold = BackfillReservation("runs", "default", key, "a1", "fixed-0", start_at=9.0)
 
 
 def forget_a_waiting_job(core: Core) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import LeaderRecord
 from pocket3d.coordinator.leadership.leader_record import (
@@ -12,10 +14,11 @@ from pocket3d.coordinator.leadership.leader_record import (
     ReadLeaderRecord,
     WriteLeaderRecord,
 )
-from pocket3d.coordinator.leadership.lease import (
+from pocket3d.coordinator.leadership.lease import Leadership
+from pocket3d.coordinator.leadership.lease_events import (
     FencedOut,
     Lead,
-    Leadership,
+    LeaderPinged,
     LeaseConflict,
     LeaseEffect,
     LeaseEvent,
@@ -26,6 +29,7 @@ from pocket3d.coordinator.leadership.lease import (
     LeaseWritten,
     LinkBack,
     LinkLost,
+    PingLeader,
     ProofWanted,
     Proven,
     ReadLease,
@@ -45,6 +49,8 @@ class Bucket:
         self.revision = 0
         self.fence: LeaderRecord | None = None
         self.fence_seq = 0
+        #: What comes of pings, by coordinator; None: silence.
+        self.there: dict[str, bool] = {}
 
     def read(self) -> LeaseRead:
         return LeaseRead(self.record, self.revision)
@@ -100,6 +106,9 @@ class One:
                 effects += self.leadership.handle(self.bucket.read_fence(), self.now)
             elif isinstance(effect, WriteLeaderRecord):
                 effects += self.leadership.handle(self.bucket.put_fence(effect), self.now)
+            elif isinstance(effect, PingLeader):
+                there = self.bucket.there.get(effect.coordinator_id)
+                effects += self.leadership.handle(LeaderPinged(effect.coordinator_id, there), self.now)
             else:
                 said.append(effect)
         self.said += said
@@ -193,6 +202,98 @@ def test_only_one_of_two_standbys_gets_the_lease() -> None:
             one.do(LeaseTick())
             assert not (second.leadership.leading and third.leadership.leading)
     assert second.leadership.leading or third.leadership.leading
+
+
+# ---------------------------------------------------------------- leaders that are not connected
+
+
+def test_a_leader_that_is_not_connected_loses_the_lease_within_two_seconds() -> None:
+    _, second, bucket = pair()
+    second.tick(RENEW)
+    bucket.there["one"] = False
+    second.tick(0.75)
+    assert not second.leadership.leading, "one no says nothing yet"
+    second.tick(1.25)
+    assert second.leadership.leading
+
+
+def test_a_leader_that_is_silent_has_its_whole_lease() -> None:
+    _, second, _ = pair()
+    second.tick(LEASE - 2)
+    assert not second.leadership.leading
+
+
+def test_a_leader_that_answers_between_keeps_the_lease() -> None:
+    first, second, bucket = pair()
+    together(RENEW, first, second)
+    for _ in range(40):
+        bucket.there["one"] = False
+        together(0.75, first, second)
+        bucket.there["one"] = True
+        together(0.5, first, second)
+    assert first.leadership.leading
+    assert not second.leadership.leading
+
+
+def test_a_leader_that_renews_is_connected_whatever_the_pings_say() -> None:
+    first, second, bucket = pair()
+    bucket.there["one"] = False
+    together(0.25, first, second)
+    for _ in range(100):
+        first.do(ProofWanted())
+        together(0.25, first, second)
+    assert first.leadership.leading
+
+
+def test_after_a_reconnect_of_its_own_a_standby_gives_the_leader_time_to_come_back() -> None:
+    _, second, bucket = pair()
+    second.do(LinkLost())
+    second.mono += 1.0
+    second.do(LinkBack())
+    bucket.there["one"] = False
+    second.tick(RENEW + 0.75)
+    assert not second.leadership.leading
+    second.tick(1.0)
+    assert second.leadership.leading
+
+
+def test_a_coordinator_that_answers_no_pings_is_not_asked() -> None:
+    _, second, bucket = pair()
+    assert bucket.record is not None
+    bucket.record = msgspec.structs.replace(bucket.record, answers_pings=False)
+    bucket.revision += 1
+    second.tick(RENEW)
+    second.hold = (PingLeader,)
+    second.tick(LEASE - RENEW - 2)
+    assert second.held == [], "an earlier version does not listen there"
+
+
+def test_what_was_said_of_a_former_leader_is_not_held_against_the_next() -> None:
+    first, second, bucket = pair()
+    second.tick(RENEW)
+    bucket.there["one"] = False
+    second.tick(0.75)
+    assert first.leadership.leading
+    bucket.record = msgspec.structs.replace(bucket.record, coordinator_id="three") if bucket.record else None
+    bucket.revision += 1
+    second.do(LeaderPinged("one", False))
+    second.tick(LEASE - 2)
+    assert not second.leadership.leading
+
+
+def test_a_leader_is_not_certain_before_it_has_renewed_over_a_new_connection() -> None:
+    first, _, _ = pair()
+    assert first.leadership.certain(first.now)
+    first.do(LinkLost())
+    assert not first.leadership.certain(first.now)
+    first.mono += 0.5
+    first.hold = (WriteLease,)
+    first.do(LinkBack())
+    assert not first.leadership.certain(first.now), "another may lead by now"
+    (renewal,) = first.held
+    assert isinstance(renewal, WriteLease)
+    first.do(first.bucket.write(renewal))
+    assert first.leadership.certain(first.now)
 
 
 # ---------------------------------------------------------------- lost answers

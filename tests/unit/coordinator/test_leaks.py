@@ -73,7 +73,7 @@ def test_benches_of_agents_that_never_return_are_forgotten(desk: Desk, agent: Ag
 
 def test_offers_for_kinds_of_jobs_that_came_once_are_forgotten(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
-    offers = BidCache(desk.engine.core.queue, desk.engine.core.fleet)
+    offers = BidCache(desk.engine.core.queue, desk.engine.core.fleet, assumed_run_s=30.0)
     bid = BidPlaced(
         lot=0, adapter_id="echo", device="fixed-0", claim_mb=0, slots=1, est_queue_s=0, est_load_s=0, stands=True
     )

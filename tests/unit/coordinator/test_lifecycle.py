@@ -155,7 +155,6 @@ def test_every_row_is_taken(row: tuple[JobState, JobState], desk: Desk, agent: A
     PATHS[row](desk, agent)
     record = desk.record()
     assert record.state is row[1]
-    assert record.history is not None
     assert record.history[-1].startswith(f"{row[0].value} -> {row[1].value}")
 
 
@@ -187,4 +186,4 @@ def test_the_history_keeps_its_last_moves_only(desk: Desk, agent: AgentDouble) -
         for agent.draining in (True, False):
             # A change of its advert, so that it is asked again.
             desk.hear(agent)
-    assert len(desk.record().history or []) == 12
+    assert len(desk.record().history) == 12

@@ -9,10 +9,11 @@ import pytest
 
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.commands import Award
-from pocket3d.contracts.jobs import Job
+from pocket3d.contracts.jobs import Job, admit
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import AttemptError, DeadLetter, JobError, Result
 from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.engine.intake import ENTERING_CAP
 from pocket3d.coordinator.leadership.message_limits import (
     MAX_PAYLOAD,
     fit_dead_letter,
@@ -185,6 +186,36 @@ def test_a_dead_letter_loses_its_request_first() -> None:
 
 def test_the_room_leaves_headers_their_place() -> None:
     assert MAX_PAYLOAD - 2048 < room_of(MAX_PAYLOAD) < MAX_PAYLOAD
+
+
+def test_a_backlog_of_one_priority_does_not_stop_the_reading_of_another() -> None:
+    desk = Desk(index_cap=2)
+    for number in range(2):
+        desk.submit(f"low{number}", priority="low")
+    assert desk.one(effects.ReadJobs) == effects.ReadJobs(False, "low")
+    assert desk.engine.core.intake.full() == ["low"]
+    for number in range(2):
+        desk.submit(f"high{number}", priority="high")
+    assert desk.one(effects.ReadJobs) == effects.ReadJobs(False, "high")
+
+
+def test_jobs_are_not_read_faster_than_their_first_events_are_stored() -> None:
+    desk = Desk()
+    for number in range(ENTERING_CAP - 1):
+        desk.engine.handle(job_read(f"j{number}", number + 2), desk.now)
+    assert desk.read("the last") == 1
+    assert desk.one(effects.ReadJobs) == effects.ReadJobs(False, "normal")
+    assert desk.engine.core.intake.full() == [], "there is room, once they are known"
+    for number in range(ENTERING_CAP // 2 + 1):
+        assert desk.take(effects.ReadJobs) == []
+        desk.effects += desk.engine.handle(events.QueuedStored(f"j{number}"), desk.now)
+    assert desk.one(effects.ReadJobs) == effects.ReadJobs(True, "normal")
+    desk.engine.check()
+
+
+def job_read(job_id: str, seq: int) -> events.JobRead:
+    data = encode(Job(job_id=job_id, inputs={}))
+    return events.JobRead(seq, "normal", "echo", admit("echo", data, None, job_id), 0.0, data)
 
 
 def test_reading_pauses_each_time_the_index_is_full() -> None:

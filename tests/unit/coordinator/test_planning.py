@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -12,10 +12,10 @@ from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import AttemptError, RunningJob
 from pocket3d.coordinator.auction.fleet import WorkerUse
-from pocket3d.coordinator.auction.planning import BackfillReservation, LotBid, LotPlan, RoundPlanner
+from pocket3d.coordinator.auction.planning import BackfillReservation, LotBid, LotPlan, Placed, RoundPlanner
 from pocket3d.coordinator.auction.scoring import POLICIES, Candidate, least_start, spread
 from pocket3d.coordinator.engine import effects, events
-from pocket3d.coordinator.engine.job import JobClass, JobRecord
+from pocket3d.coordinator.engine.job import GroupKey, JobClass, JobRecord
 from support.coordinator_desk import AgentDouble, Desk, offer
 
 
@@ -63,95 +63,115 @@ def planner(
 KEY = jobs(1)[0].group_key()
 
 
-def placed(plan: LotPlan) -> list[tuple[str, str]]:
-    return [(a.record.job_id, a.agent_id) for a in plan.assignments]
+class Planned(NamedTuple):
+    """Where the jobs of a lot go, and what it waits for."""
+
+    assignments: list[tuple[str, Placed]]
+    waits_for: str | None
+    next_start: tuple[str, str, float] | None
+
+
+def plan_lot(planner: RoundPlanner, key: GroupKey, records: list[JobRecord], bids: list[LotBid]) -> Planned:
+    """Place the jobs of one lot in their order."""
+    lot = LotPlan(key, bids)
+    assignments = []
+    for record in records:
+        if not lot.closed and (placed_by := planner.place(lot)) is not None:
+            assignments.append((record.job_id, placed_by))
+    return Planned(assignments, lot.waits_for, lot.next_start)
+
+
+def placed(plan: Planned) -> list[tuple[str, str]]:
+    return [(job_id, where.by.agent_id) for job_id, where in plan.assignments]
 
 
 def test_a_warm_busy_worker_that_is_free_sooner_beats_a_cold_start_now() -> None:
-    plan = planner().plan(KEY, jobs(1), [bid("cold", est_load_s=10.0), warm_busy("warm", 4.0)])
+    plan = plan_lot(planner(), KEY, jobs(1), [bid("cold", est_load_s=10.0), warm_busy("warm", 4.0)])
     assert placed(plan) == []
     assert plan.waits_for == "waits for echo on warm/d0, about 4.0 s"
     assert plan.next_start == ("warm", "d0", 4.0)
 
 
 def test_a_cold_start_now_beats_a_warm_worker_that_is_busy_for_long() -> None:
-    plan = planner().plan(KEY, jobs(1), [bid("cold", est_load_s=10.0), warm_busy("warm", 11.0)])
+    plan = plan_lot(planner(), KEY, jobs(1), [bid("cold", est_load_s=10.0), warm_busy("warm", 11.0)])
     assert placed(plan) == [("j0", "cold")]
     assert plan.waits_for is None
 
 
 def test_plans_count_so_that_a_hundred_jobs_do_not_wait_for_one_warm_worker() -> None:
     cold = [bid(f"cold{n}", est_load_s=20.0) for n in range(10)]
-    plan = planner().plan(KEY, jobs(100), [warm_busy("warm", 1.0), *cold])
+    plan = plan_lot(planner(), KEY, jobs(100), [warm_busy("warm", 1.0), *cold])
     # The warm one takes those that start within 20 s (1, 6, 11, 16 s); the others load a model now.
     assert len(plan.assignments) == 10
     assert {agent for _, agent in placed(plan)} == {f"cold{n}" for n in range(10)}
 
 
 def test_a_worker_takes_as_many_as_it_has_slots() -> None:
-    plan = planner({("a", "d0"): 1000}).plan(KEY, jobs(5), [bid("a", slots=3, max_concurrent=3)])
+    plan = plan_lot(planner({("a", "d0"): 1000}), KEY, jobs(5), [bid("a", slots=3, max_concurrent=3)])
     assert placed(plan) == [("j0", "a"), ("j1", "a"), ("j2", "a")]
-    assert [a.claim_mb for a in plan.assignments] == [1000, 0, 0]
+    assert [where.claim_mb for _, where in plan.assignments] == [1000, 0, 0]
 
 
 def test_lots_of_one_round_share_the_room() -> None:
     round_planner = planner({("a", "d0"): 1500})
-    first = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=1000)])
-    second = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=1000, adapter_id="other")])
-    third = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=500, adapter_id="third")])
+    first = plan_lot(round_planner, KEY, jobs(1), [bid("a", claim_mb=1000)])
+    second = plan_lot(round_planner, KEY, jobs(1), [bid("a", claim_mb=1000, adapter_id="other")])
+    third = plan_lot(round_planner, KEY, jobs(1), [bid("a", claim_mb=500, adapter_id="third")])
     assert (len(first.assignments), len(second.assignments), len(third.assignments)) == (1, 0, 1)
 
 
 def test_lots_of_one_round_share_a_worker() -> None:
     round_planner = planner({("a", "d0"): 5000})
-    first = round_planner.plan(KEY, jobs(1), [bid("a")])
-    second = round_planner.plan(KEY, jobs(1), [bid("a")])
+    first = plan_lot(round_planner, KEY, jobs(1), [bid("a")])
+    second = plan_lot(round_planner, KEY, jobs(1), [bid("a")])
     assert (len(first.assignments), len(second.assignments)) == (1, 0)
 
 
 def test_idle_residents_are_evicted_once() -> None:
     round_planner = planner({("a", "d0"): 0})
-    first = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=1000, evict_mb=1000)])
-    second = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=1000, evict_mb=1000, adapter_id="other")])
+    first = plan_lot(round_planner, KEY, jobs(1), [bid("a", claim_mb=1000, evict_mb=1000)])
+    second = plan_lot(round_planner, KEY, jobs(1), [bid("a", claim_mb=1000, evict_mb=1000, adapter_id="other")])
     assert (len(first.assignments), len(second.assignments)) == (1, 0)
 
 
 def test_what_an_eviction_frees_beyond_the_claim_is_room_for_the_next() -> None:
     round_planner = planner({("a", "d0"): 0})
-    first = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=1000, evict_mb=3000)])
-    second = round_planner.plan(KEY, jobs(1), [bid("a", claim_mb=2000, evict_mb=3000, adapter_id="other")])
+    first = plan_lot(round_planner, KEY, jobs(1), [bid("a", claim_mb=1000, evict_mb=3000)])
+    second = plan_lot(round_planner, KEY, jobs(1), [bid("a", claim_mb=2000, evict_mb=3000, adapter_id="other")])
     assert (len(first.assignments), len(second.assignments)) == (1, 1)
 
 
 def test_equals_are_ordered_by_preference_then_best_fit_then_name() -> None:
     rooms = {("a", "d0"): 9000, ("b", "d0"): 2000, ("c", "d0"): 2000}
-    assert placed(planner(rooms).plan(KEY, jobs(1), [bid("a"), bid("b"), bid("c")])) == [("j0", "b")]
+    assert placed(plan_lot(planner(rooms), KEY, jobs(1), [bid("a"), bid("b"), bid("c")])) == [("j0", "b")]
     preferred = [bid("a", preference=0), bid("b", preference=1)]
-    assert placed(planner(rooms).plan(KEY, jobs(1), preferred)) == [("j0", "a")]
+    assert placed(plan_lot(planner(rooms), KEY, jobs(1), preferred)) == [("j0", "a")]
 
 
 def test_without_bids_nothing_is_planned() -> None:
-    assert planner().plan(KEY, jobs(3), []) == LotPlan([], None, None)
+    assert plan_lot(planner(), KEY, jobs(3), []) == Planned([], None, None)
 
 
 def test_a_held_device_takes_others_only_if_they_end_before() -> None:
-    hold = BackfillReservation("big", KEY._replace(vram_mb=9000), "a", "d0", start_at=120.0)
+    hold = BackfillReservation("big", "default", KEY._replace(vram_mb=9000), "a", "d0", start_at=120.0)
     ends_in_time = bid("a", est_load_s=10.0, est_run_s=10.0)
     ends_late = bid("a", est_load_s=10.0, est_run_s=10.1)
     unknown = bid("a", est_load_s=1.0, est_run_s=None)
-    assert len(planner(hold=hold).plan(KEY, jobs(1), [ends_in_time]).assignments) == 1
-    assert len(planner(hold=hold).plan(KEY, jobs(1), [ends_late]).assignments) == 0
-    assert len(planner(hold=hold).plan(KEY, jobs(1), [unknown]).assignments) == 0
-    assert placed(planner(hold=hold).plan(KEY, jobs(1), [ends_late, bid("b")])) == [("j0", "b")]
-    own = BackfillReservation("j7", KEY, "a", "d0", start_at=120.0)
-    assert placed(planner(hold=own).plan(KEY, jobs(1), [ends_late])) == [("j0", "a")], "one that bids alike may have it"
+    assert len(plan_lot(planner(hold=hold), KEY, jobs(1), [ends_in_time]).assignments) == 1
+    assert len(plan_lot(planner(hold=hold), KEY, jobs(1), [ends_late]).assignments) == 0
+    assert len(plan_lot(planner(hold=hold), KEY, jobs(1), [unknown]).assignments) == 0
+    assert placed(plan_lot(planner(hold=hold), KEY, jobs(1), [ends_late, bid("b")])) == [("j0", "b")]
+    own = BackfillReservation("j7", "default", KEY, "a", "d0", start_at=120.0)
+    assert placed(plan_lot(planner(hold=own), KEY, jobs(1), [ends_late])) == [("j0", "a")], (
+        "one that bids alike may have it"
+    )
 
 
 def test_a_job_that_is_tried_alone_has_its_worker_for_the_round_and_while_it_runs() -> None:
     alone = suspects(1)
     round_planner = planner()
-    first = round_planner.plan(alone[0].group_key(), alone, [bid("a", slots=4)])
-    second = round_planner.plan(KEY, jobs(1), [bid("a", slots=4)])
+    first = plan_lot(round_planner, alone[0].group_key(), alone, [bid("a", slots=4)])
+    second = plan_lot(round_planner, KEY, jobs(1), [bid("a", slots=4)])
     assert (len(first.assignments), len(second.assignments)) == (1, 0)
 
 
@@ -160,9 +180,19 @@ def test_nobody_else_begins_on_a_worker_that_a_job_waits_to_have_for_itself() ->
     rooms: dict[tuple[str, str], Room] = {}
     round_planner = RoundPlanner(POLICIES["least_start"], rooms, 30.0, None, 100.0, busy)
     waits = suspects(1)
-    first = round_planner.plan(waits[0].group_key(), waits, [bid("a", slots=3)])
-    second = round_planner.plan(KEY, jobs(1), [bid("a", slots=3), bid("b", est_load_s=11.0)])
+    first = plan_lot(round_planner, waits[0].group_key(), waits, [bid("a", slots=3)])
+    second = plan_lot(round_planner, KEY, jobs(1), [bid("a", slots=3), bid("b", est_load_s=11.0)])
     assert (first.assignments, placed(second)) == ([], [("j0", "b")])
+
+
+def test_a_job_that_waits_for_a_held_device_keeps_it_from_nobody() -> None:
+    """Neither the job that is tried alone nor the one for which the device is held ever started."""
+    hold = BackfillReservation("j0", "default", KEY, "a", "d0", start_at=101.0)
+    round_planner = planner(hold=hold)
+    waits = suspects(1)
+    first = plan_lot(round_planner, waits[0].group_key(), waits, [bid("a", slots=3)])
+    second = plan_lot(round_planner, KEY, jobs(1), [bid("a", slots=3)])
+    assert (first.assignments, placed(second)) == ([], [("j0", "a")])
 
 
 # ---------------------------------------------------------------- the hold, through the engine

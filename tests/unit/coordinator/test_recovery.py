@@ -475,3 +475,26 @@ def test_a_feature_becomes_known_by_an_advert(desk: Desk, agent: AgentDouble) ->
     assert len(desk.take(effects.SendCall)) == 1
     desk.tick(5.0)
     assert desk.take(effects.StoreResult) == []
+
+
+# ---------------------------------------------------------------- cancels that come early
+
+
+def test_a_job_that_is_cancelled_before_it_is_read_again_is_cancelled_when_it_is() -> None:
+    desk = Desk(lead=False)
+    desk.do(events.Led(epoch=7, known=()))
+    desk.do(events.ResultsDrained())
+    desk.do(events.CancelAsked("j1", "enough"))
+    desk.do(events.CancelAsked("j3", "of nobody"))
+    for number, job_id in enumerate(("j1", "j2")):
+        desk.read(job_id, seq=number + 1)
+        desk.do(events.QueuedConflict(job_id))
+        desk.do(events.LastEventRead(job_id, last_status(job_id), number + 1))
+    result = desk.one(effects.StoreResult).result
+    assert (result.job_id, result.status) == ("j1", "cancelled")
+    assert result.error is not None
+    assert result.error.message == "enough"
+    assert desk.state("j2") is JobState.QUEUED
+    desk.do(events.JobsIndexed())
+    desk.submit("j3", seq=9)
+    assert desk.state("j3") is JobState.QUEUED, "a wish of the time before is not kept for a later job"

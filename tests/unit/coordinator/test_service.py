@@ -174,7 +174,7 @@ async def test_bytes_that_are_no_result_disturb_nothing_else(stage: Stage) -> No
     await stage.until_status("queued", "queued")
     await stage.until_status("running", "running")
     for job_id in ("unknown", "queued", "running"):
-        await stage.bus.publish(SUBJECTS.result("echo", job_id), b"x")
+        await stage.bus.publish(SUBJECTS.proposal("echo", job_id), b"x")
     for job_id in ("queued", "running"):
         result = await stage.result(job_id)
         assert (result.status, result.error and result.error.code) == ("failed", "invalid_result")
@@ -201,7 +201,7 @@ async def test_bytes_that_a_former_leader_left_do_not_end_the_next(stage: Stage)
     await asyncio.wait_for(stage.ended(first), 10)
     stage.coordinators.pop(0)
     stage.stop.clear()
-    await stage.bus.publish(SUBJECTS.result("echo", "j0"), b"x")
+    await stage.bus.publish(SUBJECTS.proposal("echo", "j0"), b"x")
     await stage.coordinator("three")
     agent = await stage.agent()
     award = await eventually(lambda: agent.award_of("j1"))

@@ -16,15 +16,16 @@ from pocket3d.contracts.commands import (
     LeaderRecord,
 )
 from pocket3d.contracts.jobs import Job, admit
-from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.lifecycle import JobState, Priority
 from pocket3d.contracts.messages import Result
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.leadership.event_log import AppendBatch, BatchConflict, BatchEndRead, BatchStored, FencedOut
+from pocket3d.coordinator.leadership.first_events import IN_FLIGHT, MOST_EVENTS
 from pocket3d.coordinator.leadership.leader_record import LeaderRecordRead, ReadLeaderRecord
 from pocket3d.coordinator.leadership.request_fingerprint import request_digest
 from pocket3d.coordinator.leadership.term_engine import COUNT_S, PAUSE_S, TermEffect, TermEngine, TermEvent
 from pocket3d.coordinator.settings import CoordinatorSettings
-from support.coordinator_desk import AgentDouble, offer
+from support.coordinator_desk import AgentDouble, last_status, offer
 
 E = TypeVar("E")
 
@@ -70,13 +71,21 @@ class Term:
         assert len(found) == 1, f"want one {kind.__name__}, got {found}"
         return found[0]
 
-    def read(self, job_id: str, *, size: int = 0, cached: bool = True, **job: Any) -> bytes:
+    def state(self, job_id: str) -> JobState:
+        return self.decider.engine.core.jobs[job_id].state
+
+    def seq_of(self, job_id: str) -> int:
+        return self.decider.engine.core.jobs[job_id].seq
+
+    def read(
+        self, job_id: str, *, size: int = 0, cached: bool = True, priority: Priority = "normal", **job: Any
+    ) -> bytes:
         """A job is read from the stream; `cached` false: its request is at hand no more."""
         self._seq += 1
         inputs = {"text_prompt": "x" * size} if size else {}
         data = encode(Job(job_id=job_id, inputs=inputs, **job))
         admission = admit("echo", data, None, f"s0000000-{self._seq}")
-        self.do(events.JobRead(self._seq, "normal", "echo", admission, WALL + self.mono, data))
+        self.do(events.JobRead(self._seq, priority, "echo", admission, WALL + self.mono, data))
         if not cached:
             self.decider._cache.forget(self._seq)
         return data
@@ -163,7 +172,75 @@ def test_the_sequence_and_the_digest_stay_when_it_is_published_again(term: Term)
     assert term.take(effects.PublishQueued) == []
     term.tick()
     again = term.one(effects.PublishQueued)
-    assert again._replace(status=first.status) == first
+    assert again._replace(status=first.status, alone=False) == first
+    assert again.alone
+
+
+def test_a_burst_is_made_known_in_batches_and_few_at_once(term: Term) -> None:
+    """What is in flight is bounded, whatever waits; each answer sends the next."""
+    for number in range(IN_FLIGHT + MOST_EVENTS + 10):
+        term.read(f"j{number}")
+    alone = term.take(effects.PublishQueued)
+    assert [each.status.job_id for each in alone] == [f"j{number}" for number in range(IN_FLIGHT)]
+    assert term.take(effects.PublishQueuedBatch) == []
+    term.do(events.QueuedStored("j0"))
+    batch = term.one(effects.PublishQueuedBatch)
+    ids = [each.status.job_id for each in batch.first_events]
+    assert ids == [f"j{number}" for number in range(IN_FLIGHT, IN_FLIGHT + MOST_EVENTS)]
+    assert all(each.digest for each in batch.first_events)
+    term.do(events.QueuedBatchStored(batch))
+    assert {term.state(job_id) for job_id in ids} == {JobState.QUEUED}
+    assert len(term.one(effects.PublishQueuedBatch).first_events) == 10
+
+
+def a_batch(term: Term) -> effects.PublishQueuedBatch:
+    """Ten jobs whose first events leave together."""
+    for number in range(IN_FLIGHT + 10):
+        term.read(f"j{number}")
+    term.do(events.QueuedStored("j0"))
+    term.take(effects.PublishQueued)
+    return term.one(effects.PublishQueuedBatch)
+
+
+def test_one_known_id_costs_the_others_of_its_batch_one_read(term: Term) -> None:
+    batch = a_batch(term)
+    known, *fresh = [each.status.job_id for each in batch.first_events]
+    term.do(events.QueuedBatchConflict(batch))
+    assert [each.job_id for each in term.take(effects.ReadLastEvent)] == [known, *fresh]
+    status = last_status(known, "succeeded")
+    term.do(events.LastEventRead(known, status, 99))
+    for job_id in fresh:
+        term.do(events.LastEventRead(job_id, None, None))
+    term.tick()
+    again = term.take(effects.PublishQueued)
+    assert [(each.status.job_id, each.alone) for each in again] == [(job_id, True) for job_id in fresh]
+    assert term.take(effects.PublishQueuedBatch) == [], "another known id cannot touch them any more"
+
+
+@pytest.mark.parametrize("outcome", [events.QueuedBatchUnknown, lambda batch: events.EffectFailed(batch, "x")])
+def test_a_batch_without_an_answer_or_refused_blocks_nobody(term: Term, outcome: Any) -> None:
+    batch = a_batch(term)
+    term.do(outcome(batch))
+    asked = term.take(effects.ReadLastEvent)
+    for each in asked:
+        # It was stored nevertheless.
+        term.do(events.LastEventRead(each.job_id, last_status(each.job_id), term.seq_of(each.job_id)))
+    term.tick()
+    alone = term.take(effects.PublishQueued)
+    assert {each.alone for each in alone} <= {True}
+    for effect in alone:
+        term.do(events.QueuedStored(effect.status.job_id))
+    assert {term.state(each.status.job_id) for each in batch.first_events} == {JobState.QUEUED}
+    term.read("later")
+    assert term.one(effects.PublishQueued).status.job_id == "later"
+
+
+def test_a_burst_of_one_priority_leaves_the_others_their_appends(term: Term) -> None:
+    for number in range(IN_FLIGHT + 10):
+        term.read(f"j{number}")
+    term.take(effects.PublishQueued)
+    term.read("urgent", priority="high")
+    assert term.one(effects.PublishQueued).status.job_id == "urgent"
 
 
 # ---------------------------------------------------------------- repeats

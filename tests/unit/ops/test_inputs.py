@@ -107,3 +107,34 @@ def test_an_artifact_that_is_already_there_is_named_as_json() -> None:
 def test_a_wrong_word_is_shown(words: list[str], says: str) -> None:
     with pytest.raises(InputError, match=says):
         parse_inputs(words, [SCHEMA])
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        [1],
+        {"properties": []},
+        {"properties": {"a": [1]}},
+        {"properties": {"a": {"anyOf": 5}}},
+        {"properties": {"a": {"anyOf": {"x": 1}}}},
+        {"properties": {"a": {"enum": 7}}},
+        {"properties": {"a": {"type": "nonsense"}}},
+        {"properties": {"a": {"type": [["integer"], 7]}}},
+        {"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": []},
+        {"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"$ref": "#/$defs/x"}}},
+    ],
+)
+def test_what_an_agent_calls_a_schema_stops_no_submit(schema: Any) -> None:
+    assert parse_inputs(["a=5"], [schema]) == {"a": "5"}
+
+
+@pytest.mark.parametrize("word", ["image_path=~nobody_of_this_name/cat.png", "mask=@~nobody_of_this_name/m.png"])
+def test_a_file_of_a_user_who_is_not_there_is_no_input(word: str) -> None:
+    with pytest.raises(InputError, match="no such user"):
+        parse_inputs([word])
+
+
+def test_json_that_is_too_deep_is_no_input_and_is_not_repeated() -> None:
+    with pytest.raises(InputError, match="is not JSON") as raised:
+        parse_inputs(["a:=" + "[" * 200_000])
+    assert len(str(raised.value)) < 1000

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging as standard_logging
+from datetime import datetime
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocket3d.contracts.clock import parse_rfc3339
 from pocket3d.ops import logging
 from pocket3d.ops.logging import _to_json, into_standard_library
 from pocket3d.ops.redaction import HIDDEN, clean
@@ -32,7 +32,7 @@ def test_a_line_is_one_json_object_with_what_is_bound() -> None:
     assert list(line)[:6] == ["timestamp", "level", "event", "role", "agent_id", "job_id"]
     assert line["agent_id"] == "gpu-07"
     assert (line["job_id"], line["attempt"], line["device"], line["level"]) == ("j1", 2, "cpu-0", "info")
-    assert parse_rfc3339(str(line["timestamp"])) > 0
+    assert datetime.strptime(str(line["timestamp"]), "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() > 0
 
 
 def test_lines_below_the_level_are_dropped() -> None:
@@ -130,3 +130,9 @@ _NAMES = st.sampled_from(["event", "job_id", "why", "password", "NKEY_SEED", "to
 @given(st.dictionaries(_NAMES, st.one_of(_VALUES, st.dictionaries(_NAMES, _VALUES, max_size=2)), max_size=5))
 def test_a_line_is_cleaned_as_each_of_its_values(line: dict[str, object]) -> None:
     assert json.loads(_to_json(None, "info", line)) == clean(line)
+
+
+def test_the_shortest_secrets_are_hidden_as_well() -> None:
+    assert clean("Bearer abcdefgh") == f"Bearer {HIDDEN}"
+    assert clean(SEED) == HIDDEN
+    assert clean("Bearer abc") == "Bearer abc"

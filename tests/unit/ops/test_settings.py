@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from pocket3d.coordinator.settings import CoordinatorSettings, TenantSettings
 from pocket3d.ops.settings import SettingsError, read, state_folder
 
 
@@ -36,6 +38,30 @@ def test_without_anything_the_defaults_hold() -> None:
 def test_the_environment_sets_and_a_flag_wins() -> None:
     environ = {"POCKET3D_AGENT_LEASE_S": "3", "POCKET3D_AGENT_REPLICAS": "3", "POCKET3D_AGENT_ON": "true"}
     assert read(Part, "agent", environ, ["lease-s=4.5"]) == Part(lease_s=4.5, replicas=3, on=True)
+
+
+def test_tenants_are_a_map_of_what_each_may_have() -> None:
+    text = '{"studio": {"weight": 3}, "*": {"max_running": 2, "max_queued": 100}}'
+    wanted = {"studio": TenantSettings(weight=3.0), "*": TenantSettings(max_running=2, max_queued=100)}
+    assert read(CoordinatorSettings, "coordinator", {"POCKET3D_COORDINATOR_TENANTS": text}).tenants == wanted
+    assert read(CoordinatorSettings, "coordinator", {}, [f"tenants={text}"]).tenants == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"a b": {}}', "tenants: 'a b': want 1 to 64 of A-Z"),
+        ('{"a": {"wieght": 2}}', "unknown field `wieght`"),
+        ('{"a": {"weight": 0}}', "weight"),
+        ('{"a": {"weight": NaN}}', "weight"),
+        ('{"a": {"max_running": 0}}', "max_running"),
+        ('{"a": {"max_queued": -1}}', "max_queued"),
+        ("many", "Expected `object`"),
+    ],
+)
+def test_a_wrong_map_of_tenants_is_refused(text: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(says)):
+        read(CoordinatorSettings, "coordinator", {}, [f"tenants={text}"])
 
 
 def test_maps_are_json_and_null_is_nothing() -> None:
@@ -87,3 +113,26 @@ def test_the_state_folder() -> None:
     assert state_folder({"POCKET3D_STATE": "/x"}) == Path("/x")
     assert state_folder({"HOME": "/home/a"}).is_relative_to("/home/a")
     assert state_folder({"HOME": "/home/a"}).name == "pocket3d"
+
+
+def test_a_name_that_is_like_none_is_told_all_there_are() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(Part, "agent", {}, ["zzzzzzzz=1"])
+    assert all(field in str(refused.value) for field in ("lease_s", "replicas", "labels", "cap", "policy", "on"))
+
+
+def test_json_that_is_too_deep_is_told() -> None:
+    with pytest.raises(SettingsError, match="is not JSON") as raised:
+        read(Part, "agent", {}, ["labels=" + '{"a":' * 100_000])
+    assert len(str(raised.value)) < 1000
+
+
+def test_a_state_folder_of_a_user_who_is_not_there_is_told() -> None:
+    with pytest.raises(SettingsError, match="no such user"):
+        state_folder({"POCKET3D_STATE": "~nobody_of_this_name/x"})
+
+
+def test_bytes_that_are_no_text_are_told() -> None:
+    for name in ("policy", "lease_s"):
+        with pytest.raises(SettingsError, match="is no text in UTF-8"):
+            read(Part, "agent", {}, [f"{name}=\udcff"])

@@ -157,3 +157,9 @@ def test_a_system_without_proc_reads_its_budget(tmp_path: Path) -> None:
 def test_fixed_devices_have_names_for_people() -> None:
     (device,) = fixed_devices(parse_devices("fixed:9").fixed, None)
     assert device.name == "simulated 9 MB"
+
+
+def test_what_strip_takes_for_a_blank_is_no_digit() -> None:
+    """`int` does not take for one what `str.strip` does."""
+    cpu = parse_devices("cpu:\x1f2288\x1c").cpu
+    assert cpu is not None and cpu.budget_mb == 2288

@@ -218,6 +218,9 @@ def test_nvml_without_a_gpu_says_so(gpus: Gpus) -> None:
         ({"CUDA_VISIBLE_DEVICES": f"{B},{A}"}, [B, A]),
         ({"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, [B]),
         ({"CUDA_VISIBLE_DEVICES": "0,-1,1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, [A]),
+        # CUDA reads neither as a number.
+        ({"CUDA_VISIBLE_DEVICES": "0,\u00b2", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, [A]),
+        ({"CUDA_VISIBLE_DEVICES": "0," + "1" * 5000, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, [A]),
         ({}, [A, B]),
     ],
 )

@@ -1,12 +1,26 @@
-"""The end of a request whose mesh is written."""
+"""The end of a request whose mesh is made."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base import BaseModel
+
+if TYPE_CHECKING:
+    from ..mesh.write import MeshPart
+
+
+def write_and_finish(
+    adapter: BaseModel, parts: Sequence[MeshPart], response: dict[str, Any], info_key: str, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the parts to `output_mesh_path`, then `finish_mesh`."""
+    from ..mesh.write import write_mesh
+
+    adapter.step(0.9, "writing the file")
+    extra = write_mesh(parts, Path(response["output_mesh_path"]))
+    return finish_mesh(adapter, response, info_key, facts, extra)
 
 
 def finish_mesh(

@@ -80,9 +80,7 @@ def json_schema(options: type[Options], output_formats: Sequence[str] = ()) -> d
     """The declaration as JSON Schema of the inputs. It is the caller's own: an adapter whose configuration changes a
     default or a bound writes it into the answer.
 
-    Args:
-        options: the declaration.
-        output_formats: what `output_format` may be, if it is declared.
+    `output_formats` are what `output_format` may be, if it is declared.
     """
     schema = copy.deepcopy(_object_schema(options))
     wanted = schema["properties"].get("output_format")

@@ -51,14 +51,15 @@ class RequestAccess:
         """Tell how far this request is (0..1, None for unknown). Cheap: at most 10 a second leave the process."""
         self._run().progress(fraction, stage, message)
 
-    def step(self, fraction: float, stage: str) -> None:
-        """Begin a step: end here if the job was cancelled, else tell how far it is (0..1) and what comes now.
+    def step(self, fraction: float | None, stage: str, message: str | None = None) -> None:
+        """Begin a step: end here if the job was cancelled, else tell how far it is (0..1, None for unknown)
+        and what comes now.
 
         Raises:
             JobCancelled: somebody asked for the end of this job.
         """
         self.check_cancelled()
-        self.report_progress(fraction, stage)
+        self.report_progress(fraction, stage, message)
 
     def steps_within(self, low: float, high: float) -> Callable[[float, str], None]:
         """`step` for a part of the work, whose fractions of 0..1 lie between `low` and `high` of the whole."""

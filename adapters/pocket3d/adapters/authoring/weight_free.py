@@ -19,11 +19,7 @@ class WeightFreeModel(BaseModel):
             needs = ("numpy", "PIL")
             imports = (".painting",)
 
-    Args:
-        model_id: its name; None for `adapter_id`.
-        vram_requirement: MB; None for `default_vram_mb`.
-        max_concurrent: requests at once; None for `default_max_concurrent`.
-        feature_type: what it serves; None for `default_feature`.
+    Its arguments are those of `BaseModel` that have a meaning without weights.
     """
 
     devices: ClassVar[tuple[str, ...]] = ("cuda", "cpu")

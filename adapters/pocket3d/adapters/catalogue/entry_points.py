@@ -39,8 +39,7 @@ class InstalledAdapter(msgspec.Struct, frozen=True, kw_only=True):
 def installed_adapters(found: Iterable[metadata.EntryPoint] | None = None) -> list[InstalledAdapter]:
     """What the packages of this interpreter declare, by id. Of several with one id the first package by name counts.
 
-    Args:
-        found: entry points to take instead of this interpreter's.
+    `found` is taken instead of this interpreter's entry points.
     """
     points = metadata.entry_points(group=GROUP) if found is None else found
     taken = {each.adapter_id: "Pocket3DStudio itself" for each in BUILTIN_ADAPTERS if each.recipe is None}

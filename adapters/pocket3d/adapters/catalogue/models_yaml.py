@@ -21,6 +21,7 @@ them. Relative paths are relative to the file's folder. Anything unknown is refu
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from typing import Any
 import msgspec
 
 from pocket3d.contracts.adapter_ids import with_ours
+from pocket3d.contracts.codec import is_wire_integer
 from pocket3d.contracts.features import FEATURE_PATTERN, canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
 from pocket3d.contracts.worker_frames import AdapterSpec
@@ -45,6 +47,7 @@ _TOP = ("adapters", "builtins", "deployment")
 _ENTRY = ("class", "config", "feature", "python", "env", "path", "devices", "accept_license")
 _DEPLOYMENT = ("auto_load_adapters", "preferred_adapters")
 _MAX_FILE_BYTES = 1024 * 1024
+_NO_HOME = "there is no such user, or the user has no home folder"
 
 
 class ConfiguredAdapter(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,8 +77,7 @@ class ModelsConfig(msgspec.Struct, frozen=True, kw_only=True):
 def builtin_models(installed: Sequence[InstalledAdapter] | None = None) -> ModelsConfig:
     """The adapters of an agent without a file: the built-in ones and those of installed packages.
 
-    Args:
-        installed: the latter, where not those of this interpreter are meant.
+    `installed` are the latter, where not those of this interpreter are meant.
     """
     return ModelsConfig(declared=list(_registered(installed).values()))
 
@@ -83,15 +85,16 @@ def builtin_models(installed: Sequence[InstalledAdapter] | None = None) -> Model
 def load_models_yaml(file: str | Path, installed: Sequence[InstalledAdapter] | None = None) -> ModelsConfig:
     """Read a `models.yaml`.
 
-    Args:
-        file: the file.
-        installed: as for `builtin_models`.
+    `installed` is as for `builtin_models`.
 
     Raises:
         ModelsFileError: it cannot be read or is wrong; says where.
     """
     # Not resolved: a configuration reached through a symlink means the folder in which the link stands.
-    path = Path(os.path.abspath(Path(file).expanduser()))  # noqa: PTH100
+    try:
+        path = Path(os.path.abspath(Path(file).expanduser()))  # noqa: PTH100
+    except RuntimeError as error:
+        raise ModelsFileError(f"{file}: {_NO_HOME}") from error
     try:
         with path.open("rb") as stream:
             data = stream.read(_MAX_FILE_BYTES + 1)
@@ -151,7 +154,7 @@ class _Reader:
         python = self._text(entry, place, "python")
         # A bare name is for PATH; the path of a venv's python must not be resolved, the venv is where its link stands.
         if python is not None and (os.sep in python or python.startswith("~")):
-            python = self._absolute(python)
+            python = self._absolute(python, (*place, "python"))
         path = self._folders(entry.get("path"), (*place, "path"))
         target = self._target(adapter_id, entry, path, place)
         feature = self._text(entry, place, "feature")
@@ -170,7 +173,7 @@ class _Reader:
         return ConfiguredAdapter(
             spec=spec,
             python=python,
-            env={name: self._variable(each, (*place, "env", name)) for name, each in env.items()},
+            env={name: self._variable(name, each, (*place, "env", name)) for name, each in env.items()},
         )
 
     def _target(self, adapter_id: str, entry: dict[str, Any], path: list[str], place: Place) -> aliases.Target:
@@ -201,6 +204,10 @@ class _Reader:
 
     def _plain(self, value: Any, place: Place) -> Any:
         """What can be sent to a worker. YAML also has dates and sets."""
+        if isinstance(value, int) and not is_wire_integer(value):
+            raise self._source.error(place, "the number does not fit into 64 bits; put it in quotes for a text")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self._source.error(place, f"{value} is no number that JSON knows; put it in quotes, or leave it out")
         if value is None or isinstance(value, (str, bool, int, float)):
             return value
         if isinstance(value, list):
@@ -213,12 +220,17 @@ class _Reader:
         given = [value] if isinstance(value, str) else [] if value is None else value
         if not isinstance(given, list) or not all(isinstance(each, str) and each for each in given):
             raise self._source.error(place, "want a folder or a list of folders")
-        return [self._absolute(each) for each in given]
+        return [self._absolute(each, place) for each in given]
 
-    def _absolute(self, text: str) -> str:
-        return os.path.abspath(self._folder / Path(text).expanduser())  # noqa: PTH100
+    def _absolute(self, text: str, place: Place) -> str:
+        try:
+            return os.path.abspath(self._folder / Path(text).expanduser())  # noqa: PTH100
+        except RuntimeError as error:
+            raise self._source.error(place, f"{text!r}: {_NO_HOME}") from error
 
-    def _variable(self, value: Any, place: Place) -> str:
+    def _variable(self, name: str, value: Any, place: Place) -> str:
+        if not name or "=" in name:
+            raise self._source.error(place, f"{name!r} is no name of an environment variable; want one without =")
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise self._source.error(place, f'want a text or a number, got {value!r}; put it in quotes, e.g. "1"')
         return str(value)

@@ -96,7 +96,7 @@ class _Converter:
         workers = settings.get("max_workers")
         if isinstance(workers, int) and workers > 1:
             self._notes.append(f"{model_id}: max_workers {workers} is not needed, as many run as devices have room for")
-        for name in sorted(set(settings) - _KNOWN):
+        for name in sorted(set(settings) - _KNOWN, key=str):
             self._notes.append(f"{model_id}: {name} was not taken over: {settings[name]!r}")
         self._adapters[model_id] = {"class": target.class_path, "config": config}
         self._preferred.setdefault(canonical(feature), []).append(model_id)
@@ -110,7 +110,11 @@ class _Converter:
             self._notes.append(f"{model_id}: model_path {given!r} was not taken over, that is the code of version 2.0")
             return {}
         argument = _ROOTS.get(ours.partition("-")[0]) if "thirdparty" in Path(given).parts else None
-        path = Path(given).expanduser()
+        try:
+            path = Path(given).expanduser()
+        except RuntimeError:
+            self._notes.append(f"{model_id}: model_path {given!r} was not taken over, there is no such user")
+            return {}
         if self._root is not None:
             path = self._root.absolute() / path
         self._relative |= not path.is_absolute()

@@ -4,35 +4,54 @@ pyyaml.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 Place = tuple["str | int", ...]
+#: Values of a file, those that an alias repeats counted each time: 350 bytes of aliases can stand for millions.
+_MAX_VALUES = 50_000
+#: What the constructors of pyyaml raise on a scalar that is not of its type (`2026-02-30`, `!!bool x`).
+_NO_SUCH_VALUE = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError)
+#: No program takes these in an argument, a variable or a name of a file.
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class ModelsFileError(ValueError):
     """`models.yaml` is wrong; the message has the file, the line, the key's path and what to write."""
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe one, whose errors all have a place."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except _NO_SUCH_VALUE as error:
+            kind = node.tag.rpartition(":")[2]
+            problem = f"{str(node.value)[:80]!r} is no {kind}; put it in quotes for a text"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+
 class PlacedYaml:
     """A parsed file.
 
-    Args:
-        file: where it was read, for messages.
-        text: its content.
+    `file` is where the text was read, for messages.
 
     Raises:
-        ModelsFileError: not YAML, or a key stands twice.
+        ModelsFileError: not YAML, a key stands twice, a text that nothing could take, or aliases that unfold to more
+            values than any configuration has.
     """
 
     def __init__(self, file: Path, text: str) -> None:
         self._file = file
         self._lines: dict[Place, int] = {}
+        self._values = 0
         try:
-            # Nodes first, for their lines. Both the composer and the constructor are the safe ones.
-            loader = yaml.SafeLoader(text)
+            # Nodes first, for their lines.
+            loader = _Loader(text)
             try:
                 node = loader.get_single_node()
                 if node is not None:
@@ -59,9 +78,20 @@ class PlacedYaml:
         return ModelsFileError(f"{self._file}{line}: {where + ': ' if where else ''}{message}")
 
     def _walk(self, node: yaml.Node, place: Place) -> None:
-        self._lines.setdefault(place, node.start_mark.line + 1)
+        line = node.start_mark.line + 1
+        self._lines.setdefault(place, line)
+        self._values += 1
+        if self._values > _MAX_VALUES:
+            raise ModelsFileError(f"{self._file}: more than {_MAX_VALUES:,} values, those of its aliases counted")
+        if isinstance(node, yaml.ScalarNode) and _UNUSABLE.search(node.value):
+            where = path_text(place)
+            raise ModelsFileError(
+                f"{self._file}:{line}: {where}: {node.value[:80]!r} holds a null byte or half of a surrogate pair, "
+                "which no program takes"
+            )
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
+                self._walk(key, place)
                 name = str(getattr(key, "value", key))
                 inner = (*place, name)
                 if inner in self._lines:

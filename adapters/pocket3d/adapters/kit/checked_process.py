@@ -74,10 +74,7 @@ def describe(python: str, env: Mapping[str, str], spec: AdapterSpec) -> AdapterD
 class CheckedWorker:
     """A worker process. Leaving its `with` block ends it and all its children. Its methods raise `ProcessError`.
 
-    Args:
-        python: the interpreter.
-        env: its whole environment; Pocket3DStudio must be importable there.
-        folder: of this worker alone; made.
+    `env` is its whole environment, in which Pocket3DStudio must be importable. The folder, its own alone, is made.
     """
 
     def __init__(self, python: str, env: Mapping[str, str], folder: Path) -> None:

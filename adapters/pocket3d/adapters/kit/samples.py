@@ -113,11 +113,7 @@ def sample_inputs(
 ) -> dict[str, Any]:
     """Inputs that a well-behaved adapter of this feature takes: what is required, and a seed where there is one.
 
-    Args:
-        feature: canonical.
-        schema: the adapter's parameters.
-        folder: where sample files are made.
-        given: inputs that stand as they are; one that is None is left out.
+    `schema` has the adapter's parameters. What is `given` stands as it is; one that is None is left out.
     """
     given = given or {}
     properties: Mapping[str, Any] = (schema or {}).get("properties", {})

@@ -27,9 +27,7 @@ class Tile(NamedTuple):
 def contact_sheet(tiles: Sequence[Tile], target: Path) -> None:
     """Write a PNG with all pictures in reading order, as square as possible.
 
-    Args:
-        tiles: at least one; pictures are scaled to fit 256 x 256 pixels.
-        target: the file to write.
+    Pictures are scaled to fit 256 x 256 pixels.
 
     Raises:
         ValueError: no tiles.

@@ -42,7 +42,7 @@ def read_image(path: Path, field: str = "image_path") -> Image:
             image = open_image(path.read_bytes())
             with refusing():
                 image.load()
-                return _plain(image)
+                return plain(image)
     except Refused as error:
         raise InvalidInput(f"{path.name}: {error}", field) from error
     except MemoryError as error:
@@ -88,7 +88,7 @@ def refusing() -> Iterator[None]:
         raise Refused(f"the image is broken: {error}") from error
 
 
-def _plain(image: Image) -> Image:
+def plain(image: Image) -> Image:
     """An image upright, with 8 bits a channel."""
     import numpy as np
     from PIL import Image as pil

@@ -31,6 +31,9 @@ FORMATS = tuple(_CHECKS)
 #: Text takes about this many bytes in the parser for each of its own.
 _PARSER_FACTOR = 24
 _PARSER_FLOOR = 512 * MIB
+#: A vertex and a face take 24 bytes each: where the part lies, moved, and in the whole; and what is made on the way.
+_JOIN_FACTOR = 24 * 4
+_JOIN_FLOOR = 256 * MIB
 _IGNORED = "pocket3d_ignored"
 _DEFAULT = MeshLimits()
 
@@ -74,9 +77,19 @@ def read_mesh(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path
     Colours and textures are kept where the scene is a single part, and dropped where it has several. Arguments and
     errors are those of `read_scene`.
     """
+    scene = read_scene(path, limits, field)
+    parts = [scene.geometry[scene.graph[node][1]] for node in scene.graph.nodes_geometry]
+    rows = sum(len(part.vertices) + len(part.faces) for part in parts)
+    try:
+        with limited_memory((_JOIN_FLOOR + _JOIN_FACTOR * rows) // MIB):
+            return _joined(scene)
+    except MemoryError as error:
+        raise InvalidInput(f"{path.name}: joining its parts takes more memory than they account for", field) from error
+
+
+def _joined(scene: Any) -> Any:
     import trimesh
 
-    scene = read_scene(path, limits, field)
     nodes = list(scene.graph.nodes_geometry)
     placed = []
     for transform, name in map(scene.graph.get, nodes):

@@ -33,10 +33,7 @@ class WrittenParts(NamedTuple):
 def write_parts(mesh: Any, labels: Any, target: Path) -> WrittenParts:
     """Write the scene to `target` and the labels beside it.
 
-    Args:
-        mesh: a `trimesh.Trimesh` of F faces.
-        labels: (F,) of 0..k-1.
-        target: a `.glb`.
+    The mesh is a `trimesh.Trimesh` of F faces, the labels are (F,) of 0..k-1, the target is a `.glb`.
     """
     scene: Any = trimesh.Scene()
     areas = np.asarray(mesh.area_faces)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .srgb import from_srgb, to_srgb
-from .triangles import FloatArray
+from .triangles import FloatArray, unit
 from .write import Material, MeshPart, vertex_normals
 
 #: What a surface without any colour looks like: sRGB (0.72, 0.72, 0.74) in linear light.
@@ -40,9 +40,7 @@ class Look(NamedTuple):
 def look_of(mesh: Any, *, linear: bool) -> Look:
     """Read a `trimesh.Trimesh`'s visuals.
 
-    Args:
-        mesh: it.
-        linear: its vertex colours are linear, as in glTF; else they are sRGB, as in PLY and OBJ.
+    `linear`: its vertex colours are linear, as in glTF; else they are sRGB, as in PLY and OBJ.
     """
     visual = mesh.visual
     if visual.kind == "texture":
@@ -94,6 +92,11 @@ def placed(scene: Any) -> Iterator[tuple[Any, Any, Any]]:
     for transform, name in map(scene.graph.get, scene.graph.nodes_geometry):
         mesh = scene.geometry[name]
         yield mesh, mesh.vertices @ transform[:3, :3].T + transform[:3, 3], transform
+
+
+def world_normals(mesh: Any, transform: FloatArray) -> FloatArray:
+    """(V, 3) unit normals of a mesh, in world coordinates."""
+    return unit(np.asarray(mesh.vertex_normals) @ np.linalg.pinv(transform[:3, :3]))
 
 
 def is_linear(scene: Any) -> bool:

@@ -156,13 +156,15 @@ def _vote(vertices: FloatArray, faces: IntArray, body: IntArray, grid: _Grid) ->
         high = np.minimum(np.ceil(corners.max(axis=(0, 1))).astype(int) + 1, grid.shape)
         votes = np.zeros(tuple(high - low), dtype=np.int8)
         for axis in range(3):
-            votes += _stab(corners - low, axis, votes.shape)
+            votes += ray_votes(corners - low, axis, votes.shape)
         inside[low[0] : high[0], low[1] : high[1], low[2] : high[2]] |= votes > 0
     return inside
 
 
-def _stab(corners: FloatArray, axis: int, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
-    """One vote for each node from the ray through it along an axis: 1 inside, -1 outside, 0 where the ray leaks."""
+def ray_votes(corners: FloatArray, axis: int, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
+    """One vote for each node of a grid from the ray through it along an axis: 1 inside, -1 outside, 0 where the ray
+    leaks. `corners` are (F, 3, 3) in cells of the grid.
+    """
     u, v = (axis + 1) % 3, (axis + 2) % 3
     columns, depth, turn = _crossings(corners[:, :, u], corners[:, :, v], corners[:, :, axis], (shape[u], shape[v]))
     length = shape[axis]
@@ -322,12 +324,8 @@ def _well_composed(solid: BoolArray) -> BoolArray:
 def surface_net(field: FloatArray) -> tuple[FloatArray, IntArray]:
     """The zero level of a field on a grid: one vertex in each cell that it crosses, at the mean of its crossings.
 
-    Args:
-        field: (X, Y, Z), negative inside, positive on the grid's border, nowhere 0. A manifold if the negative nodes
-            are well-composed.
-
-    Returns:
-        (V, 3) in grid coordinates and (F, 3), counter-clockwise seen from outside.
+    The field, (X, Y, Z), is negative inside, positive on the grid's border, nowhere 0. Returns (V, 3) in grid
+    coordinates and (F, 3), counter-clockwise seen from outside; a manifold if the negative nodes are well-composed.
     """
     solid = field < 0
     shape = np.array(field.shape)

@@ -26,9 +26,7 @@ class BrokenOutput(RuntimeError):
 def describe_mesh(path: Path, output_dir: Path) -> dict[str, Any]:
     """Load a written mesh (any format trimesh reads) and say what is in the file.
 
-    Args:
-        path: the file; an OBJ's material library and textures are looked for beside it.
-        output_dir: the request's folder, for the picture.
+    An OBJ's material library and textures are looked for beside it. The picture goes to `output_dir`.
 
     Returns:
         `{"statistics": ..., "thumbnail_path": name in output_dir}`; `thumbnail_path` is None where embreex is

@@ -1,9 +1,8 @@
-"""GLB files with a skin, written and read (trimesh drops skins)."""
+"""Puts a skin into a GLB file (trimesh drops skins)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -32,28 +31,6 @@ class Skeleton(NamedTuple):
     tails: FloatArray
 
 
-class SkinnedPart(NamedTuple):
-    """One primitive of a skinned mesh."""
-
-    name: str
-    #: (V, 3) in the mesh's coordinates, which are the world's.
-    positions: FloatArray
-    #: (V, 4) rows of the skeleton, and weights.
-    joints: IntArray
-    weights: FloatArray
-
-
-class SkinnedFile(NamedTuple):
-    """The skeleton, skin and meshes of a GLB file."""
-
-    skeleton: Skeleton
-    #: (J, 4, 4) from a joint's own coordinates to the world's, as the nodes say.
-    rest: FloatArray
-    #: (J, 4, 4) inverse bind matrices.
-    inverse_bind: FloatArray
-    parts: tuple[SkinnedPart, ...]
-
-
 #: From places (V, 3) to their joints (V, 4) and weights (V, 4).
 Weigh = Callable[[FloatArray], "tuple[IntArray, FloatArray]"]
 
@@ -73,7 +50,7 @@ def add_skin(glb: bytes, skeleton: Skeleton, weigh: Weigh) -> bytes:
         ValueError: a mesh is placed by its node.
     """
     gltf, binary = unpack(glb)
-    _, arrays, tree = _parsed(gltf, binary)
+    _, arrays, tree = parsed(gltf, binary)
     buffer = GlbBuffer(bytearray(binary), gltf["bufferViews"], gltf["accessors"])
     nodes: list[dict[str, Any]] = []
     for number, node in enumerate(gltf["nodes"]):
@@ -116,40 +93,7 @@ def add_skin(glb: bytes, skeleton: Skeleton, weigh: Weigh) -> bytes:
     return pack(gltf, bytes(buffer.data))
 
 
-def read_skinned(path: Path) -> SkinnedFile:
-    """Read a GLB with one skin; other skins are left out.
-
-    Raises:
-        ValueError: it has no skin, or its joints do not make one tree.
-    """
-    raw, binary = unpack(path.read_bytes())
-    document, arrays, tree = _parsed(raw, binary)
-    if not document.skins or document.skins[0].inverseBindMatrices is None:
-        raise ValueError(f"{path.name} has no skin with inverse bind matrices")
-    skin = document.skins[0]
-    parent_of = {child: number for number, node in enumerate(document.nodes) for child in node.children}
-    row = {node: index for index, node in enumerate(skin.joints)}
-    parents = np.array([row.get(parent_of.get(node, -1), -1) for node in skin.joints])
-    if (parents >= np.arange(len(parents))).any() or (parents < 0).sum() != 1:
-        raise ValueError(f"{path.name}: its joints do not make one tree, parents first")
-    rest = np.stack([tree.world(node) for node in skin.joints])
-    bind = arrays.rows(document.skins[0].inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1).astype(float)
-    heads = rest[:, :3, 3]
-    extras = [raw["nodes"][node].get("extras", {}) for node in skin.joints]
-    tails = np.array([each.get("tail", head) for each, head in zip(extras, heads, strict=True)])
-    parts = []
-    for node in document.nodes:
-        if node.mesh is None or node.skin != 0:
-            continue
-        for primitive in document.meshes[node.mesh].primitives:
-            names = ("POSITION", "JOINTS_0", "WEIGHTS_0")
-            places, joints, weights = (np.array(arrays.rows(primitive.attributes[name])) for name in names)
-            parts.append(SkinnedPart(str(node.name), places.astype(float), joints.astype(int), weights))
-    skeleton = Skeleton(tuple(str(document.nodes[node].name) for node in skin.joints), parents, heads, tails)
-    return SkinnedFile(skeleton, rest, bind, tuple(parts))
-
-
-def _parsed(gltf: dict[str, Any], binary: bytes) -> tuple[Document, Arrays, Tree]:
-    """A file of our own, of any size."""
+def parsed(gltf: dict[str, Any], binary: bytes) -> tuple[Document, Arrays, Tree]:
+    """What the two chunks of a file hold, of any size. Raises `Refused` or msgspec.ValidationError if it is broken."""
     document = msgspec.convert(gltf, Document)
     return document, Arrays(document, binary, MeshLimits(max_bytes=len(binary))), Tree(document)

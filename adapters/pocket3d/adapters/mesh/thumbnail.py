@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .parts import is_linear, look_of, placed
+from .parts import is_linear, look_of, placed, world_normals
 from .srgb import from_srgb
+from .triangles import corner_normals
 
 SIZE = 256
 _SAMPLES = 2
@@ -24,8 +25,6 @@ _BACKGROUND_TOP = (0.96, 0.965, 0.975)
 _BACKGROUND_BOTTOM = (0.80, 0.82, 0.85)
 _KEY_LIGHT = (0.35, 0.75, 0.65)
 _FILL_LIGHT = (-0.8, 0.25, 0.45)
-#: A vertex normal further from the face's than 40 degrees is a mere mean over an edge; cosine.
-_CREASE = 0.766
 
 
 def can_draw() -> bool:
@@ -146,7 +145,8 @@ class _Surface(NamedTuple):
                 colours *= look.vertex_colours[mesh.faces][..., :3]
             if look.face_colours is not None:
                 colours *= look.face_colours[:, None, :3]
-            parts.append((corners, _normals(mesh, corners, transform), colours, uv, np.full(len(corners), index)))
+            normals = corner_normals(world_normals(mesh, transform), mesh.faces, corners)
+            parts.append((corners, normals, colours, uv, np.full(len(corners), index)))
         joined = [np.concatenate([part[place] for part in parts]) for place in range(5)]
         corners, normals, corner_colours, coordinates, texture_of = joined
         return cls(corners, normals, corner_colours, coordinates, texture_of, textures)
@@ -163,19 +163,6 @@ class _Surface(NamedTuple):
             here = texture == index
             colours[here] *= _sampled(pixels, uv[here])
         return colours, normals
-
-
-def _normals(mesh: Any, corners: Any, transform: Any) -> Any:
-    """The file's vertex normals where it has them and they suit the faces, else the faces' own."""
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    length = np.linalg.norm(flat, axis=1, keepdims=True)
-    flat = np.where(length > 0, flat / np.maximum(length, 1e-300), [0.0, 1.0, 0.0])
-    smooth = mesh.vertex_normals @ np.linalg.pinv(transform[:3, :3])
-    smooth = smooth / np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
-    normals = smooth[mesh.faces]
-    sharp = (normals * flat[:, None]).sum(axis=2) < _CREASE
-    normals[sharp] = np.broadcast_to(flat[:, None], normals.shape)[sharp]
-    return normals
 
 
 def _sampled(pixels: Any, uv: Any) -> Any:

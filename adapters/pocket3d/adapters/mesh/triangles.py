@@ -11,6 +11,9 @@ FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]
 
+#: A vertex normal this far from the face's is a mere mean over an edge; cosine of 40 degrees.
+_CREASE = 0.766
+
 
 def area_vectors(corners: FloatArray) -> FloatArray:
     """(F, 3): along each face's normal, twice its area long."""
@@ -23,11 +26,30 @@ def areas(corners: FloatArray) -> FloatArray:
     return found
 
 
-def unit(vectors: FloatArray) -> FloatArray:
-    """Vectors of length 1 along the last axis; +Y in place of those without a length."""
+def unit(vectors: FloatArray, least: float = 1e-20) -> FloatArray:
+    """Vectors of length 1 along the last axis; +Y in place of those that are not longer than `least`."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    found: FloatArray = np.where(length > 1e-20, vectors / np.maximum(length, 1e-20), [0.0, 1.0, 0.0])
+    found: FloatArray = np.where(length > least, vectors / np.maximum(length, least), [0.0, 1.0, 0.0])
     return found
+
+
+def face_normals(corners: FloatArray) -> FloatArray:
+    """(F, 3) of length 1, however small the faces are; +Y for one without an area."""
+    return unit(area_vectors(corners), least=1e-150)
+
+
+def corner_normals(normals: FloatArray, faces: IntArray, corners: FloatArray) -> FloatArray:
+    """(F, 3, 3): at each corner the vertex normal of (V, 3) where it suits the face, else the face's own."""
+    flat = face_normals(corners)[:, None]
+    smooth = (normals[faces] * flat).sum(axis=2, keepdims=True) >= _CREASE
+    return np.where(smooth, normals[faces], flat)
+
+
+def sorted_edges(faces: IntArray) -> tuple[IntArray, IntArray]:
+    """(3F, 2) edges, lower vertex first, equal ones beside each other; and the face of each."""
+    edges = np.sort(directed_edges(faces), axis=1)
+    order = np.lexsort((edges[:, 1], edges[:, 0]))
+    return edges[order], order % len(faces)
 
 
 def directed_edges(faces: IntArray) -> IntArray:

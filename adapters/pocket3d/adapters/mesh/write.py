@@ -93,10 +93,8 @@ def statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
 
 
 def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
-    """Write the parts in the format of the path's suffix.
-
-    Returns:
-        Further files that belong to it (OBJ: the .mtl and textures), in the same folder.
+    """Write the parts in the format of the path's suffix. Returns further files that belong to it, in the same folder
+    (OBJ: the .mtl and textures).
 
     Raises:
         ValueError: no parts, or an unknown suffix.

@@ -26,13 +26,11 @@ _INTERVAL_S = 0.1
 
 
 class AgentChannel:
-    """Sends frames to the agent and receives its own. All methods are thread-safe and none waits for the agent; a frame
-    that cannot be sent is a `FrameError`.
+    """Sends frames to the agent and receives its own, on a blocking socket. All methods are thread-safe and none waits
+    for the agent; a frame that cannot be sent is a `FrameError`.
 
-    Args:
-        connection: the socket; blocking.
-        on_frame: gets each frame, in the reading thread or the loop, one after the other; must not block.
-        on_closed: called once, there too, when the agent is gone or talks nonsense, with the reason.
+    `on_frame` gets each frame, in the reading thread or the loop, one after the other, and must not block. `on_closed`
+    is called once, there too, when the agent is gone or talks nonsense, with the reason.
     """
 
     def __init__(

@@ -79,9 +79,7 @@ def root(error: BaseException) -> BaseException:
 def is_out_of_memory(error: BaseException, quoted: Sequence[str] = ()) -> bool:
     """True if this very error, not its causes, says that memory ran out.
 
-    Args:
-        error: the error.
-        quoted: texts that say nothing where its own text contains them.
+    Texts of `quoted` say nothing where its own text contains them.
     """
     if isinstance(error, MemoryError) or type(error).__name__ in _OUT_OF_MEMORY_NAMES:
         return True
@@ -94,12 +92,7 @@ def is_out_of_memory(error: BaseException, quoted: Sequence[str] = ()) -> bool:
 
 
 def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
-    """The failure of a request that raised.
-
-    Args:
-        error: what came out of `process`.
-        cancelled: somebody had asked for its end.
-    """
+    """The failure of a request that raised. `cancelled`: somebody had asked for its end."""
     if isinstance(error, InvalidOutput):
         return Failure(FailureCode.INVALID_OUTPUT, shortened(str(error)), None, "")
     trace = _trace(error)

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pocket3d.contracts.artifact_names import artifact_name
 from pocket3d.contracts.worker_frames import OutputFile
 
 #: Kernels stamp files with the clock of the last tick (up to 10 ms old at 100 Hz), so a file written right after the
 #: start can look older than it.
 COARSE_CLOCK_NS = 20_000_000
 _SECOND_NS = 1_000_000_000
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_NAME_CHARS = 120
 
 
 class InvalidOutput(Exception):
@@ -32,10 +30,7 @@ class InvalidOutput(Exception):
 class OutputFiles:
     """Collects the files of one request.
 
-    Args:
-        output_dir: the request's folder; exists.
-        inputs: local files that the request was given.
-        started_ns: wall clock at its start, nanoseconds.
+    Its folder exists. `inputs` are the local files that it was given, `started_ns` is the wall clock at its start.
     """
 
     def __init__(self, output_dir: Path, inputs: Iterable[Path], started_ns: int) -> None:
@@ -101,7 +96,7 @@ class OutputFiles:
         if not stat.S_ISREG(status.st_mode):
             raise InvalidOutput(f"{place}: {relative!r} is not a regular file")
         # Compared without case: results are downloaded to systems that do not tell a.glb from A.glb.
-        name = next(each for each in _numbered(safe_name(relative)) if each.lower() not in self._names)
+        name = next(each for each in _numbered(artifact_name(relative)) if each.lower() not in self._names)
         self._names.add(name.lower())
         self._taken[path] = OutputFile(name=name, path=str(path), size=status.st_size)
         return name
@@ -118,7 +113,7 @@ class OutputFiles:
                     f"{place}: {str(source)!r} lies outside the output folder and was not written during this job; "
                     "write files to self.output_dir"
                 )
-            free = (each for each in _numbered(safe_name(source.name)) if each.lower() not in self._names)
+            free = (each for each in _numbered(artifact_name(source.name)) if each.lower() not in self._names)
             target = next(path for path in map(self._root.joinpath, free) if not os.path.lexists(path))
             with target.open("xb") as copy:
                 shutil.copyfileobj(stream, copy, 1024 * 1024)
@@ -135,21 +130,6 @@ def _numbered(name: str) -> Iterator[str]:
     yield name
     for number in itertools.count(2):
         yield f"{folder}{slash}{stem}-{number}{dot}{suffix}"
-
-
-def safe_name(relative: str) -> str:
-    """A path with / as separator, each part of `[A-Za-z0-9._-]`, at most 120 characters, not starting with . or -."""
-    return "/".join(_safe_part(part) for part in relative.split("/"))
-
-
-def _safe_part(part: str) -> str:
-    clean = _UNSAFE.sub("_", part)
-    if clean[:1] in (".", "-"):
-        clean = f"_{clean[1:]}"
-    if len(clean) <= _NAME_CHARS:
-        return clean or "_"
-    suffix = Path(clean).suffix[:16]
-    return clean[: _NAME_CHARS - len(suffix)] + suffix
 
 
 def _written_since(mtime_ns: int, started_ns: int) -> bool:

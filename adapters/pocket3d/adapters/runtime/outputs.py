@@ -27,17 +27,11 @@ _SMALL_TEXT = 256
 def clean_outputs(
     returned: Any, *, output_dir: Path, inputs: Mapping[str, Any], published: Mapping[str, Any] | None, started_ns: int
 ) -> tuple[dict[str, Any], list[OutputFile]]:
-    """Check and convert what `process` returned. Reads and may copy files: not for the event loop.
+    """Check and convert what `process` returned: the outputs, and the files that they name. Reads and may copy files:
+    not for the event loop.
 
-    Args:
-        returned: whatever it is.
-        output_dir: the request's folder.
-        inputs: what the adapter was given, with local paths.
-        published: what the producer published, where that differs.
-        started_ns: wall clock at the start of the request, nanoseconds.
-
-    Returns:
-        The outputs, and the files that they name.
+    `inputs` are what the adapter was given, with local paths, `published` what the producer published, where that
+    differs; `started_ns` is the wall clock at the start of the request.
 
     Raises:
         InvalidOutput: not a dict, not JSON, too large, or a file that is not there or not this request's.

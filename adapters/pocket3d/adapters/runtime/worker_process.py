@@ -62,10 +62,8 @@ class Journal:
     """Start and stop records of a worker, for audits that trust neither the agent's ledger nor its messages: JSON lines
     `{"event", "pid", "monotonic_ns", ...}` in `<folder>/<pid>.jsonl`.
 
-    The clock is CLOCK_MONOTONIC, one for all processes of a host.
-
-    Args:
-        folder: made if missing; None for no journal.
+    The clock is CLOCK_MONOTONIC, one for all processes of a host. The folder is made if missing; None is for no
+    journal.
     """
 
     def __init__(self, folder: str | None) -> None:
@@ -85,12 +83,7 @@ class Journal:
 
 
 class Worker:
-    """Loads one adapter and runs its requests, as the agent's frames say.
-
-    Args:
-        connection: the worker's end of the socket pair.
-        journal: start and stop records.
-    """
+    """Loads one adapter and runs its requests, as the agent's frames say."""
 
     def __init__(self, connection: socket.socket, journal: Journal) -> None:
         self._journal = journal

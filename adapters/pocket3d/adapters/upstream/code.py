@@ -42,9 +42,8 @@ def import_module(name: str, adapter_id: str) -> Any:
 def loading(says: str, *, first: bool = False) -> Iterator[None]:
     """Have errors inside say what was being loaded.
 
-    Args:
-        says: the beginning of the message.
-        first: of several errors, each raised while the one before was handled, the first one counts.
+    `says` begins the message. With `first`, of several errors, each raised while the one before was handled, the first
+    one counts.
 
     Raises:
         RuntimeError: something was raised inside that does not say that memory ran out.
@@ -56,3 +55,16 @@ def loading(says: str, *, first: bool = False) -> Iterator[None]:
         if is_out_of_memory(cause):
             raise
         raise RuntimeError(f"{says}: {type(cause).__name__}: {cause}") from cause
+
+
+@contextmanager
+def replaced(owner: Any, **attributes: Any) -> Iterator[None]:
+    """Have code of upstream find these in the place of its own, in one of its modules or objects."""
+    kept = {name: getattr(owner, name) for name in attributes}
+    for name, value in attributes.items():
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(owner, name, value)

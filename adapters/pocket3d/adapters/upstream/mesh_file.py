@@ -23,12 +23,7 @@ _gltf: Any = trimesh.exchange.gltf
 def finish(adapter: BaseModel, mesh: Any, response: dict[str, Any], info: str, facts: dict[str, Any]) -> dict[str, Any]:
     """Write the mesh, look at the file, and complete the answer.
 
-    Args:
-        adapter: whose request it is.
-        mesh: `trimesh.Trimesh`, +Y up.
-        response: the answer so far.
-        info: the key of the facts in it.
-        facts: what the adapter says; device, VRAM and axis are added.
+    The mesh is a `trimesh.Trimesh`, +Y up; under the key `info` the answer gets the facts, with device, VRAM and axis.
     """
     adapter.step(0.96, "writing the file")
     extra = write(mesh, Path(response["output_mesh_path"]))
@@ -38,11 +33,7 @@ def finish(adapter: BaseModel, mesh: Any, response: dict[str, Any], info: str, f
 
 
 def write(mesh: Any, path: Path) -> list[Path]:
-    """Write glb, obj or ply, by the suffix.
-
-    Returns:
-        Further files that belong to it (OBJ: material and texture).
-    """
+    """Write glb, obj or ply, by the suffix. Returns further files that belong to it (OBJ: material and texture)."""
     if mesh.visual.kind is None:
         vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
         return write_mesh([MeshPart("mesh", vertices, faces, vertex_normals(vertices, faces), _CLAY)], path)

@@ -40,10 +40,7 @@ def folder(given: str | Path | None) -> Path | None:
 
 
 class UpstreamModel(BaseModel):
-    """Put it before the feature's base class, and declare `config_type`.
-
-    Args:
-        config: the fields of `config_type`, by name.
+    """Put it before the feature's base class, and declare `config_type`, whose fields are its arguments.
 
     Raises:
         TypeError: an argument that is none of them.

@@ -1,19 +1,18 @@
 """The client of producers and subscribers; what programs import from here stays where it is."""
 
-from .client import (
+from .client import Client, Connecting
+from .errors import (
     ApiRefused,
-    Client,
-    Connecting,
     DurableInUse,
     JetStreamAway,
     JobFailed,
-    JobHandle,
     JobRefused,
     NoLeader,
     NotSetUp,
     QueueFull,
     WaitTimeout,
 )
+from .handle import JobHandle
 
 __all__ = [
     "ApiRefused",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from pocket3d.contracts.api import AgentList, ApiRequest, EmptyRequest, FeatureList, JobList, ListRequest
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs
+from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs, generated_id, is_generated_id
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
@@ -31,19 +31,8 @@ from ..file_digest import sha256_of
 from ..jetstream import JetStreamBus
 from ..jetstream.objects.layout import input_name
 from ..jetstream_away import why_nothing_is_stored
-from ..port import Bus, NoResponders, OutcomeUnknown, Refused
-from .errors import (
-    ApiRefused,
-    ClientError,
-    DurableInUse,
-    JetStreamAway,
-    JobFailed,
-    JobRefused,
-    NoLeader,
-    NotSetUp,
-    QueueFull,
-    WaitTimeout,
-)
+from ..port import Bus, BusError, NoResponders, OutcomeUnknown, Refused
+from .errors import JetStreamAway, JobRefused, NotSetUp, QueueFull
 from .file_names import safe_name
 from .handle import JobHandle
 from .results import feed
@@ -51,21 +40,6 @@ from .retry import retry_until
 from .session import API_TIMEOUT_S, Session
 from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
 from .watch import Links
-
-__all__ = [
-    "ApiRefused",
-    "Client",
-    "ClientError",
-    "DurableInUse",
-    "JetStreamAway",
-    "JobFailed",
-    "JobHandle",
-    "JobRefused",
-    "NoLeader",
-    "NotSetUp",
-    "QueueFull",
-    "WaitTimeout",
-]
 
 T = TypeVar("T")
 
@@ -104,7 +78,12 @@ class Client:
             Refused: the server does not accept these credentials.
             ConnectError: the options are wrong.
         """
-        return Connecting(cls, server, namespace, {"name": "pocket3d client", **options})
+
+        async def connect() -> Client:
+            Subjects(namespace)  # judged before a connection is made
+            return cls(await JetStreamBus.connect(resolve(server, **{"name": "pocket3d client", **options})), namespace)
+
+        return Connecting(connect)
 
     async def __aenter__(self) -> Client:
         return self
@@ -166,20 +145,18 @@ class Client:
         job_id = job_id if job_id is not None else uuid.uuid4().hex
         given = dict(inputs or {})
         local = [(file, await _reference_of(file)) for file in local_files(given, files)]
-        request = build(
-            feature,
-            with_references(given, local),
-            job_id=job_id,
-            priority=priority,
-            max_payload=self.bus.max_payload,
-            model_preference=model_preference,
-            vram_mb=vram_mb,
-            limits=limits,
-            retry=retry,
-            metadata=metadata,
-            tenant=tenant,
-        )
+        wanted = {
+            "model_preference": model_preference,
+            "vram_mb": vram_mb,
+            "tenant": tenant,
+            "metadata": metadata,
+            "limits": limits,
+            "retry": retry,
+        }
+        references = with_references(given, local)
+        request = build(feature, references, wanted, job_id=job_id, priority=priority, max_payload=self.bus.max_payload)
         deadline = asyncio.get_running_loop().time() + timeout
+        await self._check_id(job_id)
         await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
         for file, reference in local:
             try:
@@ -192,12 +169,8 @@ class Client:
     async def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
         """Store a file of this machine for jobs to refer to, unless the server has it already.
 
-        Args:
-            path: the file.
-            timeout: seconds to go on trying while the server is away.
-
-        Returns:
-            The reference to put among a job's inputs: `artifact` ("sha256-" and the digest) and `filename`.
+        Returns the reference to put among a job's inputs: `artifact` ("sha256-" and the digest) and `filename`. While
+        the server is away it goes on trying for `timeout` seconds.
 
         Raises:
             OSError: the file cannot be read.
@@ -218,6 +191,19 @@ class Client:
         if not JOB_ID_PATTERN.fullmatch(job_id):
             raise ValueError(f"job id {job_id[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and -")
         return JobHandle(self._session, job_id, feature)
+
+    async def _check_id(self, job_id: str) -> None:
+        """The coordinator would reject an id of the stream's own under another one, out of sight."""
+        if not is_generated_id(job_id, job_id):
+            return
+        try:
+            created = await self.bus.stream_created(self.subjects.jobs_stream)
+        except BusError:
+            # Not permitted, or nobody there: what comes of it is told by what follows.
+            return
+        if is_generated_id(job_id, generated_id(created, 0)):
+            why = f"{job_id!r} is what the server calls a job that comes without an id; choose another"
+            raise refuse(FailureCode.INVALID_INPUT, "job_id", why)
 
     async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> None:
         bucket = self.subjects.inputs_bucket
@@ -301,30 +287,31 @@ class Client:
         status: str | None = None,
         feature: str | None = None,
         tenant: str | None = None,
+        since: str | None = None,
         limit: int = 100,
         after: str | None = None,
     ) -> JobList:
-        """One page of jobs; `after` is the `next` of the page before. Errors as `api`."""
-        request = ListRequest(status=status, feature=feature, tenant=tenant, limit=limit, after=after)
+        """One page of jobs, the newest first; `after` is the `next` of the page before. A page may hold less than
+        `limit`: the last one is that whose `next` is None. Errors as `api`.
+
+        Args:
+            status: a status word.
+            feature: as published.
+            tenant: as submitted.
+            since: submitted then or later, RFC 3339.
+            limit: 1 to 1000.
+            after: None for the first page.
+        """
+        request = ListRequest(status=status, feature=feature, tenant=tenant, since=since, limit=limit, after=after)
         return await self.api("list", request, JobList)
 
 
 class Connecting:
     """A connection to be: `client = await Client.connect(...)` or `async with Client.connect(...) as client`."""
 
-    def __init__(
-        self, kind: type[Client], server: str | Sequence[str] | None, namespace: str, options: dict[str, Any]
-    ) -> None:
-        self._kind = kind
-        self._server = server
-        self._namespace = namespace
-        self._options = options
+    def __init__(self, connect: Callable[[], Coroutine[Any, Any, Client]]) -> None:
+        self._connect = connect
         self._client: Client | None = None
-
-    async def _connect(self) -> Client:
-        Subjects(self._namespace)  # judged before a connection is made
-        bus = await JetStreamBus.connect(resolve(self._server, **self._options))
-        return self._kind(bus, self._namespace)
 
     def __await__(self) -> Generator[Any, None, Client]:
         return self._connect().__await__()

@@ -12,13 +12,13 @@ _FORBIDDEN = frozenset('<>:"|?*\\/')
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10))})
 
 
-def safe_name(name: str, otherwise: str = "file") -> str:
+def safe_name(name: str) -> str:
     """One path component that is a plain file name on every system; the suffix is kept."""
     clean = "".join("_" if c in _FORBIDDEN or ord(c) < 32 or ord(c) == 127 else c for c in name)
     clean = clean.encode("utf-8", "replace").decode()
     while ".." in clean:
         clean = clean.replace("..", ".")
-    clean = clean.strip(" ").rstrip(".").lstrip(".") or otherwise
+    clean = clean.strip(" ").rstrip(".").lstrip(".") or "file"
     stem, dot, suffix = clean.rpartition(".")
     if (stem or clean).split(".")[0].lower() in _DEVICES:
         clean = f"_{clean}"

@@ -156,11 +156,8 @@ class JobHandle:
 
         Goes on over reconnects and server restarts. What comes over the wire is verified against the stored message.
 
-        Args:
-            timeout: seconds; None waits for ever.
-
         Raises:
-            WaitTimeout
+            WaitTimeout: not within `timeout` seconds.
             Refused: the server has no results stream, or this user may not read it.
         """
         if self._result is not None:

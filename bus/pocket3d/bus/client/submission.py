@@ -106,18 +106,15 @@ def with_references(inputs: Mapping[str, Any], files: Sequence[tuple[LocalFile, 
 def build(
     feature: str,
     inputs: Mapping[str, Any],
+    wanted: Mapping[str, Any],
     *,
     job_id: str,
     priority: str,
     max_payload: int,
-    model_preference: str | Sequence[str] | None = None,
-    vram_mb: int | None = None,
-    limits: Limits | Mapping[str, Any] | None = None,
-    retry: RetryPolicy | Mapping[str, Any] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    tenant: str | None = None,
 ) -> Request:
     """Judge a job as the coordinator will, and more: what it cannot see because it would never arrive.
+
+    `wanted` has the further fields of the message; None leaves one out.
 
     Raises:
         JobRefused
@@ -126,15 +123,9 @@ def build(
     if wrong is not None:
         raise JobRefused(wrong)
     body: dict[str, Any] = {"v": 1, "job_id": job_id, "inputs": inputs}
-    optional: dict[str, Any] = {
-        "model_preference": model_preference,
-        "vram_mb": vram_mb,
-        "tenant": tenant,
-        "metadata": metadata,
-        "limits": msgspec.structs.asdict(limits) if isinstance(limits, Limits) else limits,
-        "retry": msgspec.structs.asdict(retry) if isinstance(retry, RetryPolicy) else retry,
-    }
-    body.update({key: value for key, value in optional.items() if value is not None})
+    for key, value in wanted.items():
+        if value is not None:
+            body[key] = msgspec.structs.asdict(value) if isinstance(value, (Limits, RetryPolicy)) else value
     for key, value in body.items():
         _check_plain(value, key, MAX_DEPTH)
     data = msgspec.json.encode(body)

@@ -45,10 +45,7 @@ class Links:
 class StreamWatch:
     """Wakes its reader when something may have changed on some subjects. Use it with `async with`.
 
-    Args:
-        links: of the bus.
-        subjects: what to listen to.
-        on_message: gets each message that comes, e.g. to show it before it is read back.
+    `on_message` gets each message that comes, e.g. to show it before it is read back.
     """
 
     def __init__(self, links: Links, *subjects: str, on_message: Callable[[Msg], None] | None = None) -> None:

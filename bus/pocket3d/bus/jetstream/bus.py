@@ -127,6 +127,10 @@ class JetStreamBus(KvOnStreams):
         created = (await self.reader.info(stream)).created
         return created.timestamp() if created is not None else 0.0
 
+    async def stream_takes(self, stream: str) -> list[str]:
+        """As `Bus.stream_takes`."""
+        return list((await self.reader.info(stream)).config.get("subjects") or [])
+
     async def pages(self, stream: str, subject: str, *, start: int, limit: int) -> list[Stored]:
         """As `Bus.pages`."""
         return await self.reader.pages(stream, subject, start, limit)

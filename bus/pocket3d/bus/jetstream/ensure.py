@@ -34,6 +34,8 @@ _LIMITS = frozenset(
 _GROWING = frozenset({"num_replicas", "duplicate_window"})
 #: May be set and changed at any time.
 _FREE = frozenset({"description", "ack_wait", "priority_groups", "priority_policy"})
+#: How a stream takes messages in: of one whose subjects are rewritten, this is changed as a whole or not at all.
+INTAKE = ("subjects", "subject_transform", "republish", "discard", "discard_new_per_subject", "max_msgs_per_subject")
 #: May be switched on.
 _SWITCHES = frozenset({"allow_atomic", "allow_direct", "allow_rollup_hdrs"})
 
@@ -46,6 +48,10 @@ def widen(name: str, have: dict[str, Any], want: dict[str, Any]) -> tuple[dict[s
     """
     changed: dict[str, Any] = {}
     left: list[str] = []
+    if have.get("subject_transform") != want.get("subject_transform", have.get("subject_transform")):
+        # Older agents would not reach it any more.
+        left.append(f"{name} takes {_listed(have)}, wanted {_listed(want)}: `pocket3d topology --switch-results`")
+        want = {key: wanted for key, wanted in want.items() if key not in INTAKE}
     for key, wanted in want.items():
         present = have.get(key)
         if key == "metadata":
@@ -68,6 +74,10 @@ def widen(name: str, have: dict[str, Any], want: dict[str, Any]) -> tuple[dict[s
             else:
                 left.append(f"{name}: {key} is {present!r}, wanted {wanted!r}")
     return ({**have, **changed} if changed else None), left
+
+
+def _listed(config: dict[str, Any]) -> str:
+    return ", ".join(config.get("subjects") or ()) or "nothing"
 
 
 def _may_change(key: str, present: Any, wanted: Any) -> bool:

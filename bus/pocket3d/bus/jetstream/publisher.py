@@ -24,6 +24,8 @@ MAX_BATCH = 1000
 WINDOW = 1024
 #: Wrong last sequence; the same while a rival is in process (replicated streams).
 _CONFLICTS = frozenset({10071, 10164})
+#: "maximum messages exceeded", "maximum bytes exceeded", or of a subject "maximum messages per subject exceeded".
+_FULL, _FULL_SUBJECT = 10077, "per subject"
 _LAST = re.compile(r"wrong last sequence: ([0-9]{1,20})")
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
@@ -51,6 +53,8 @@ def refusal(error: ApiError, what: str) -> Conflict | Refused:
     if error.err_code in _CONFLICTS:
         found = _LAST.search(error.description)
         return Conflict(text, last=int(found[1]) if found else None)
+    if error.err_code == _FULL and _FULL_SUBJECT in error.description:
+        return Conflict(text)
     return Refused(text, code=error.err_code or error.code)
 
 
@@ -100,7 +104,8 @@ class Publisher:
             await asyncio.wait({entering}, timeout=timeout)
             if not entering.done():
                 raise OutcomeUnknown(f"{subject}: {WINDOW} appends before it had no answer within {timeout:g} s")
-            return _sequence(await self._link.request(subject, data, end - loop.time(), headers, stored=True), subject)
+            left = max(end - loop.time(), 0.0)
+            return _sequence(await self._link.request(subject, data, left, headers, stored=True), subject)
         finally:
             if not entering.cancel():
                 self._window.release()

@@ -124,10 +124,7 @@ class MemoryBus(KvOnStreams):
     async def _ask(self, operation: Callable[[], T], *, timeout: float = 5.0, write: Append | None = None) -> T:
         """Have the server do something. Others get their turn, as they do when bytes go over a wire.
 
-        Args:
-            operation: does it, on the server; returns the answer or raises.
-            timeout: how long the answer is waited for, seconds.
-            write: the message that it stores, the first of a batch.
+        The operation returns the answer or raises; `write` is the message that it stores, the first of a batch.
         """
         if write is None:
             self._may_send()
@@ -237,6 +234,10 @@ class MemoryBus(KvOnStreams):
     async def stream_created(self, stream: str) -> float:
         """As `Bus.stream_created`."""
         return await self._ask(lambda: self.server.stream(stream).created)
+
+    async def stream_takes(self, stream: str) -> list[str]:
+        """As `Bus.stream_takes`."""
+        return await self._ask(lambda: list(self.server.stream(stream).config.get("subjects", ())))
 
     async def pages(self, stream: str, subject: str, *, start: int, limit: int) -> list[Stored]:
         """As `Bus.pages`."""

@@ -11,13 +11,15 @@ import msgspec
 from ..jetstream.ensure import widen
 from ..matching import is_literal, matches, transform
 from ..names import object_stream
-from ..port import Append, ConsumerName, Msg, NoResponders, ObjectInfo, Refused
+from ..port import Append, Conflict, ConsumerName, Msg, NoResponders, ObjectInfo, Refused
 from ..topology import Topology
 from .clock import Clock, FakeClock
 from .stream import MemoryConsumer, MemoryStream, overlap
 
 #: Subjects whose streams are remembered.
 _OWNERS = 4096
+#: JetStream's code where a plain publish, which expects nothing, meets a subject that takes no further message.
+_FULL_SUBJECT = 10077
 
 
 class Receiver(Protocol):
@@ -35,11 +37,9 @@ class Receiver(Protocol):
 
 
 class MemoryServer:
-    """A NATS server for tests: everything happens at once, time passes only on its clock.
+    """A NATS server for tests: everything happens at once, time passes only on its clock, by default a `FakeClock`.
 
-    Args:
-        clock: a `FakeClock` of its own if None.
-        max_payload: largest message, headers included, bytes.
+    `max_payload` is the largest message, headers included, bytes.
     """
 
     def __init__(self, clock: Clock | None = None, *, max_payload: int = 1 << 20) -> None:
@@ -113,8 +113,9 @@ class MemoryServer:
         answer: dict[str, Any]
         try:
             answer = {"stream": stream.name, "seq": self._store(stream, Append(msg.subject, msg.data, msg.headers))}
-        except Refused as error:
-            answer = {"stream": stream.name, "seq": 0, "error": {"code": 400, "err_code": error.code}}
+        except (Refused, Conflict) as error:
+            code = error.code if isinstance(error, Refused) else _FULL_SUBJECT
+            answer = {"stream": stream.name, "seq": 0, "error": {"code": 400, "err_code": code}}
             answer["error"]["description"] = str(error)
         if msg.reply:
             self.publish(Msg(msg.reply, msgspec.json.encode(answer), {}, ""))
@@ -170,11 +171,22 @@ class MemoryServer:
         return seq
 
     def _spread(self, stream: MemoryStream, before: int) -> None:
-        """Copy what is new into the streams that source it, and wake consumers."""
+        """Tell core subscribers what is new, copy it into the streams that source it, and wake consumers."""
+        self._republish(stream, before)
         for target in self.streams.values():
             self._copy(stream, target, before)
         for consumer in stream.consumers.values():
             consumer.wake()
+
+    def _republish(self, stream: MemoryStream, after: int) -> None:
+        change = stream.config.get("republish")
+        if change is None:
+            return
+        for message in stream.from_seq(change["src"], after + 1, stream.last_seq):
+            subject = transform(change["src"], change["dest"], message.subject)
+            if subject is not None:
+                stamp = {"Nats-Stream": stream.name, "Nats-Subject": message.subject, "Nats-Sequence": str(message.seq)}
+                self._hand_out(Msg(subject, message.data, {**message.headers, **stamp}, ""))
 
     def _copy(self, stream: MemoryStream, target: MemoryStream, after: int) -> None:
         for source in target.config.get("sources", ()):

@@ -7,8 +7,8 @@ import heapq
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..matching import SubjectIndex, is_literal, matches
-from ..port import Append, Conflict, Delivery, Expect, Refused, Stored
+from ..matching import SubjectIndex, is_literal, matches, transform
+from ..port import Append, Conflict, Delivery, Refused, Stored
 
 _MSG_ID = "Nats-Msg-Id"
 
@@ -52,18 +52,39 @@ class MemoryStream:
 
     # -- writing
 
-    def check(self, subject: str, expect: Expect | None) -> None:
-        """Judge an expectation.
+    def stored_as(self, subject: str) -> str:
+        """The subject under which a message that is published on `subject` stands here."""
+        change = self.config.get("subject_transform")
+        return (transform(change["src"], change["dest"], subject) if change else None) or subject
+
+    def check(self, message: Append) -> None:
+        """Judge an expectation: of what stands here, whatever the subject that was published on.
 
         Raises:
             Conflict: it does not hold.
         """
-        if expect is None:
+        if message.expect is None:
             return
-        found = self.last(expect.subject or subject)
+        found = self.last(message.expect.subject or self.stored_as(message.subject))
         last = found.seq if found else 0
-        if last != expect.last:
-            raise Conflict(f"{subject}: wrong last sequence: {last} (10071)", last=last)
+        if last != message.expect.last:
+            raise Conflict(f"{message.subject}: wrong last sequence: {last} (10071)", last=last)
+
+    def check_room(self, messages: Sequence[Append]) -> None:
+        """Judge the limits of a stream that refuses what is too much.
+
+        Raises:
+            Conflict: a subject is full.
+            Refused: the stream is full.
+        """
+        first = messages[0].subject
+        keep = int(self.config.get("max_msgs_per_subject", -1))
+        if self.config.get("discard_new_per_subject"):
+            for message in messages:
+                if 0 < keep <= len(self._by_subject.get(self.stored_as(message.subject), ())):
+                    raise Conflict(f"{first}: maximum messages per subject exceeded (10077)")
+        if self._full(len(messages)):
+            raise Refused(f"{first}: maximum messages exceeded (10077)", code=10077)
 
     def append(self, message: Append, now: float) -> int:
         """Store one message; its sequence, or that of the message of which it is a duplicate.
@@ -72,14 +93,13 @@ class MemoryStream:
             Conflict, Refused
         """
         self.expire(now)
-        self.check(message.subject, message.expect)
+        self.check(message)
         headers = dict(message.headers or {})
         msg_id = headers.get(_MSG_ID)
         if msg_id is not None and msg_id in self._ids:
             return self._ids[msg_id][0]
-        if self._full(1):
-            raise Refused(f"{message.subject}: maximum messages exceeded (10077)", code=10077)
-        seq = self.store(message.subject, message.data, headers, now)
+        self.check_room([message])
+        seq = self.store(self.stored_as(message.subject), message.data, headers, now)
         if msg_id is not None:
             self._ids[msg_id] = (seq, now)
         return seq
@@ -96,11 +116,10 @@ class MemoryStream:
         for message in messages:
             if not self.takes(message.subject):
                 raise Refused(f"{message.subject}: not a subject of {self.name}, as the batch's first", code=10174)
-            self.check(message.subject, message.expect)
-        if self._full(len(messages)):
-            raise Refused(f"{messages[0].subject}: maximum messages exceeded (10077)", code=10077)
+            self.check(message)
+        self.check_room(messages)
         for message in messages:
-            self.store(message.subject, message.data, dict(message.headers or {}), now)
+            self.store(self.stored_as(message.subject), message.data, dict(message.headers or {}), now)
         return self.last_seq
 
     def store(self, subject: str, data: bytes, headers: Mapping[str, str], now: float) -> int:

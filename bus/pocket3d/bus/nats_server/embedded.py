@@ -22,6 +22,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import msgspec
 import structlog
@@ -55,6 +56,8 @@ if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
 os.execv(sys.argv[2], sys.argv[2:])
 """
+#: What the server makes, this user alone may read.
+_PRIVATE: dict[str, Any] = {"umask": 0o077} if os.name == "posix" else {}
 _TAKEN = "address already in use"
 _PICKS = 5
 _TAIL_BYTES = 4096
@@ -295,9 +298,11 @@ class EmbeddedServer:
             config.log_file.parent.mkdir(parents=True, exist_ok=True)
             # What an earlier run wrote must not be taken for the reason why this one fails.
             if config.log_file.exists():
+                config.log_file.chmod(0o600)
                 config.log_file.replace(config.log_file.with_name(config.log_file.name + ".before"))
             config = replace(config, system_password=system_password(config.store))
             write_private(self._config_file, config.render())
+            write_private(self._stderr_file)
         except BaseException:
             os.close(lock)
             raise
@@ -325,6 +330,10 @@ class EmbeddedServer:
                 pass_fds=(lock,) if os.name == "posix" else (),
                 # A session of its own: Ctrl-C is for us, and we stop the server after its clients.
                 start_new_session=True,
+                # A client's credentials for another server are none of its business.
+                env={name: value for name, value in os.environ.items() if not name.startswith("NATS_")},
+                # Strangers' pictures pass through its files.
+                **_PRIVATE,
             )
 
     async def _until_ready(self, binary: Path, deadline: float) -> None:

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import socket
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 
@@ -27,6 +28,9 @@ except ImportError:  # no such locks on this platform: a store in use is not not
 #: Below the range from which systems take the ports of outgoing connections. A client that dials a dead server's
 #: port inside that range can, once in some ten thousand attempts, connect to itself and so take the port away.
 _PORTS = range(20_000, 32_000)
+#: A killed process's files are closed within so long, seconds, on a busy machine too.
+_ENDING_S = 10.0
+_POLL_S = 0.05
 _EXECUTABLE = "nats-server.exe" if os.name == "nt" else "nats-server"
 
 
@@ -75,20 +79,22 @@ def find_server() -> Path:
 
 
 def lock_store(store: Path) -> int:
-    """Create the store if need be and take its lock; the descriptor holds it until every copy is closed.
+    """Create the store if need be, for this user alone, and take its lock; the descriptor holds it until every copy is
+    closed. Blocks for some seconds where a holder that has ended is still being cleaned up.
 
     Raises:
         StoreInUse
     """
-    store.mkdir(parents=True, exist_ok=True)
-    lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     if fcntl is not None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.read(lock, 32).decode(errors="replace").strip()
-            os.close(lock)
-            raise StoreInUse(store, pid) from None
+        until = time.monotonic() + _ENDING_S
+        while not _locked(lock):
+            pid = os.pread(lock, 32, 0).decode(errors="replace").strip()
+            if time.monotonic() > until or not _has_ended(pid):
+                os.close(lock)
+                raise StoreInUse(store, pid)
+            time.sleep(_POLL_S)
     return lock
 
 
@@ -108,6 +114,24 @@ def system_password(store: Path) -> str:
 def stable_name(store: Path) -> str:
     """The server's name: the same at each start on that store, another one on another."""
     return f"pocket3d-{hashlib.sha256(str(store).encode()).hexdigest()[:8]}"
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _has_ended(pid: str) -> bool:
+    """True for a process that is gone or a zombie: other threads of it may hold its files for a moment longer."""
+    try:
+        return Path(f"/proc/{int(pid)}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except ValueError:
+        return False
+    except OSError:
+        return Path("/proc/self").exists()
 
 
 def note_holder(lock: int, pid: int) -> None:

@@ -1,5 +1,5 @@
 """EASY backfill (Lifka, 1995): one device is kept for the oldest job that waits for room, and others run on it only if
-they end before that job's start.
+they end before that job's start. Others: those whose turn comes after that job's.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Backfill:
         if self.hold is not None and (self.hold.agent_id, self.hold.device) == (agent_id, device):
             # An estimate that keeps receding must not let others in for ever.
             start_at = min(start_at, self.hold.start_at) if math.isfinite(self.hold.start_at) else start_at
-        self.hold = BackfillReservation(record.job_id, key, agent_id, device, start_at)
+        self.hold = BackfillReservation(record.job_id, record.job_class.tenant, key, agent_id, device, start_at)
 
     def check(self, key: GroupKey, bids: list[LotBid]) -> None:
         """Drop the reservation if its device no longer bids for the lot."""

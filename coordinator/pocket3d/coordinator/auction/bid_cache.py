@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..engine.job import GroupKey
+from .fair_share import Cost
 from .fleet import Fleet
-from .planning import Assignment, LotBid
+from .planning import Assignment, LotBid, bounded
 from .queue import WaitingQueue
 
 #: Kinds of jobs whose offers are remembered. With more of them a job rarely meets its own kind's offer.
@@ -26,6 +27,8 @@ class StandingOffer(NamedTuple):
     adapter_id: str
     #: Of the fleet when the offer was made: another agent, device or adapter might do better.
     composition: int
+    #: What a run there is expected to cost.
+    cost: Cost
 
 
 class BidCache:
@@ -34,11 +37,13 @@ class BidCache:
     Args:
         queue: who waits.
         fleet: where it could go.
+        assumed_run_s: run time where an agent has no history.
     """
 
-    def __init__(self, queue: WaitingQueue, fleet: Fleet) -> None:
+    def __init__(self, queue: WaitingQueue, fleet: Fleet, assumed_run_s: float) -> None:
         self._queue = queue
         self._fleet = fleet
+        self._assumed_run_s = assumed_run_s
         self._offers: dict[GroupKey, StandingOffer] = {}
 
     def note(self, key: GroupKey, bids: Sequence[LotBid], now_mono: float) -> None:
@@ -46,11 +51,12 @@ class BidCache:
         self._offers.pop(key, None)
         if len(bids) != 1 or not bids[0].bid.stands or key.excluded:
             return
-        agent_id, bid, _ = bids[0]
+        agent_id, bid = bids[0].agent_id, bids[0].bid
         others = (view for view in self._fleet.agents.values() if view.agent_id != agent_id)
         if all(self._fleet.obstacles(view, key, now_mono) for view in others):
             # Not of one whose rivals were only busy, or not heard.
-            self._offers[key] = StandingOffer(agent_id, bid.device, bid.adapter_id, self._fleet.composition)
+            cost = bids[0].cost(self._assumed_run_s)
+            self._offers[key] = StandingOffer(agent_id, bid.device, bid.adapter_id, self._fleet.composition, cost)
             if len(self._offers) > _KINDS:
                 del self._offers[next(iter(self._offers))]
 
@@ -80,7 +86,10 @@ class BidCache:
         if len(self._queue.active) != 1:
             return []
         (group,) = self._queue.active.values()
-        offer = self.for_lot(group.key, now_mono) if len(group) == 1 else None
-        if offer is None or group.sleeps(self._fleet.version, now_mono):
+        line = group.first_line() if len(group) == 1 else None
+        offer = self.for_lot(group.key, now_mono) if line is not None else None
+        if line is None or offer is None or group.sleeps(self._fleet.version, now_mono):
             return []
-        return [Assignment(group.head(), offer.agent_id, offer.device, offer.adapter_id, claim_mb=0)]
+        record, flow = line.head(), line.flow
+        charge = self._queue.share.start(flow, flow.clock.level, bounded(offer.cost, record.job_class.limits))
+        return [Assignment(record, offer.agent_id, offer.device, offer.adapter_id, claim_mb=0, charge=charge)]

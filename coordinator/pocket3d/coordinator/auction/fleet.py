@@ -47,6 +47,8 @@ class CapacitySnapshot(NamedTuple):
     residents: frozenset[tuple[str, str]]
     #: Device -> MB neither used nor promised.
     rooms: dict[str, int]
+    #: It says itself why it takes no job now.
+    pauses: bool = False
 
     def may_unblock(self, former: CapacitySnapshot | None) -> bool:
         """True if a job that found no place before might find one now.
@@ -55,7 +57,7 @@ class CapacitySnapshot(NamedTuple):
         """
         if former is None or self.kind != former.kind:
             return True
-        if former.tokens - self.tokens or self.residents - former.residents:
+        if (former.pauses and not self.pauses) or former.tokens - self.tokens or self.residents - former.residents:
             return True
         return any(room >= former.rooms.get(device, 0) + 256 for device, room in self.rooms.items())
 
@@ -150,6 +152,8 @@ class Fleet:
         self.benches = Benches(settings)
         self.version = 0
         self.composition = 0
+        #: Results are taken from agents only that propose them.
+        self.proposals_wanted = False
         self._checks = CheckCache()
         #: Feature -> adapter -> the checks that its agents declare; made when first asked for, None when out of date.
         self._checks_of: dict[str, dict[str, tuple[ParameterCheck | None, ...]]] | None = None
@@ -211,6 +215,7 @@ class Fleet:
             tokens=frozenset(r.token for r in advert.running if r.on_device),
             residents=frozenset((r.adapter_id, r.device) for r in advert.residents),
             rooms={d.id: d.free_mb - d.reserved_mb for d in advert.devices},
+            pauses=advert.reason is not None,
         )
         if picture.may_unblock(view.picture):
             self.touch(view)
@@ -224,6 +229,14 @@ class Fleet:
         """Note a change on this agent that could place a job."""
         view.version += 1
         self.version += 1
+
+    def want_proposals(self) -> None:
+        """Take no agent that cannot propose its results."""
+        if not self.proposals_wanted:
+            self.proposals_wanted = True
+            self.composition += 1
+            for view in self.agents.values():
+                self.touch(view)
 
     def lose(self, agent_id: str) -> AgentView | None:
         """Remove an agent; returns its last view, or None."""
@@ -281,7 +294,10 @@ class Fleet:
         """The reasons why this agent is not invited for a lot; empty if it is."""
         agent_id = view.agent_id
         if view.advert.draining:
-            return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value)]
+            return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message=view.advert.reason)]
+        if self.proposals_wanted and not view.advert.proposes:
+            advice = "it cannot store results on this server: upgrade it, or let its user propose them"
+            return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message=advice)]
         offers = list(view.serving(key))
         if not offers:
             unfit = [a for a in key.unfit if a in view.adapters and view.adapters[a].feature == key.canonical]

@@ -7,13 +7,15 @@ jobs do not all wait for one warm agent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pocket3d.contracts.commands import BidPlaced
 from pocket3d.contracts.fit import Need, Room, fits
+from pocket3d.contracts.jobs import Limits
 
 from ..engine.job import GroupKey, JobRecord
+from .fair_share import Charge, Cost
 from .fleet import WorkerUse
 from .scoring import Candidate, Policy
 
@@ -25,6 +27,25 @@ class LotBid(NamedTuple):
     bid: BidPlaced
     #: Place of its adapter in the order of equals, 0 best.
     preference: int
+    #: Of the device's memory that one such job books.
+    share: float = 1.0
+
+    def cost(self, assumed_run_s: float) -> Cost:
+        """What a run by this bid is expected to cost."""
+        run_s = assumed_run_s if self.bid.est_run_s is None else self.bid.est_run_s
+        return Cost(self.bid.est_load_s + run_s, self.share)
+
+
+class Placed(NamedTuple):
+    """The bid that takes a job, and what the job newly claims on its device, MB."""
+
+    by: LotBid
+    claim_mb: int
+
+
+def bounded(cost: Cost, limits: Limits) -> Cost:
+    """A bid may be wrong beyond measure; a job is charged for no more time than it may take."""
+    return Cost(min(cost.seconds, limits.load_s + limits.start_to_close_s), cost.share)
 
 
 class Assignment(NamedTuple):
@@ -35,6 +56,8 @@ class Assignment(NamedTuple):
     device: str
     adapter_id: str
     claim_mb: int
+    #: What its tenant was charged for it.
+    charge: Charge
 
 
 class BackfillReservation(NamedTuple):
@@ -43,21 +66,12 @@ class BackfillReservation(NamedTuple):
     """
 
     job_id: str
+    tenant: str
     key: GroupKey
     agent_id: str
     device: str
     #: When the job is expected to start there, monotonic seconds.
     start_at: float
-
-
-class LotPlan(NamedTuple):
-    """The decision of a round for one lot."""
-
-    assignments: list[Assignment]
-    #: In words: what the lot waits for; None if nothing does.
-    waits_for: str | None
-    #: The device on which the lot's next job could start first, and in how many seconds; None without any bid.
-    next_start: tuple[str, str, float] | None
 
 
 _NOTHING = WorkerUse(0, apart=False)
@@ -66,9 +80,10 @@ _NOTHING = WorkerUse(0, apart=False)
 class _Offer:
     """A bid, and the jobs that this round has already assigned to it."""
 
-    __slots__ = ("agent_id", "bid", "planned", "preference", "slots", "taken")
+    __slots__ = ("agent_id", "bid", "lot_bid", "planned", "preference", "slots", "taken")
 
     def __init__(self, lot_bid: LotBid) -> None:
+        self.lot_bid = lot_bid
         self.agent_id = lot_bid.agent_id
         self.bid = lot_bid.bid
         self.preference = lot_bid.preference
@@ -89,8 +104,29 @@ class _Offer:
         return self.agent_id, self.bid.device, self.bid.adapter_id
 
 
+class LotPlan:
+    """What a round has decided for one lot so far."""
+
+    __slots__ = ("closed", "key", "next_start", "offers", "waits_for")
+
+    def __init__(self, key: GroupKey, bids: Sequence[LotBid]) -> None:
+        self.key = key
+        self.offers = [_Offer(bid) for bid in bids]
+        #: Nothing more of it can be placed in this round.
+        self.closed = not bids
+        #: In words: what the lot waits for; None if nothing does.
+        self.waits_for: str | None = None
+        #: The device on which the lot's next job could start first, and in how many seconds; None without any bid.
+        self.next_start: tuple[str, str, float] | None = None
+
+    @property
+    def waits(self) -> bool:
+        """True if a job of it could not be placed."""
+        return self.closed or self.next_start is not None
+
+
 class RoundPlanner:
-    """Plans the lots of one round one after the other on the same room.
+    """Places the jobs of one round one after the other on the same room, whatever lots they are of.
 
     Args:
         policy: orders candidates.
@@ -124,40 +160,41 @@ class RoundPlanner:
         #: Slots used by earlier lots of this round on a worker.
         self._used: dict[tuple[str, str, str], int] = {}
 
-    def plan(self, key: GroupKey, jobs: Iterable[JobRecord], bids: Sequence[LotBid]) -> LotPlan:
-        """Place the jobs of one lot, in their order."""
-        offers = [_Offer(b) for b in bids]
-        assignments: list[Assignment] = []
-        waits_for: str | None = None
-        next_start: tuple[str, str, float] | None = None
-        for record in jobs:
-            best: _Offer | None = None
-            best_score: tuple[int, str, str] | None = None
-            open_offers = False
-            for offer in offers:
-                free = self._free_now(offer, record)
-                open_offers = open_offers or free
-                score = (self._policy(self._candidate(offer, free)), offer.agent_id, offer.bid.device)
-                if best_score is None or score < best_score:
-                    best, best_score = offer, score
-            if best is None:
-                break
-            if self._free_now(best, record):
-                assignments.append(self._assign(best, record))
-                continue
-            if key.apart:
-                # Nobody else begins there, or it would never be free.
-                self._reserved.add(best.worker)
-            start = self._start_s(best, free=False)
-            if next_start is None:
-                next_start = (best.agent_id, best.bid.device, start)
-                waits_for = f"waits for {best.bid.adapter_id} on {best.agent_id}/{best.bid.device}, about {start:.1f} s"
-            if not open_offers:
-                break
-            best.planned += 1
-        return LotPlan(assignments, waits_for, next_start)
+    def place(self, plan: LotPlan, *, behind_hold: bool = True) -> Placed | None:
+        """Give the next job of a lot to the best offer; None where it waits for that one, or for any.
 
-    def _assign(self, offer: _Offer, record: JobRecord) -> Assignment:
+        Args:
+            plan: the lot's.
+            behind_hold: false for a job whose turn comes before that of the job for which a device is held.
+        """
+        hold = self._hold if behind_hold else None
+        best: _Offer | None = None
+        best_score: tuple[int, str, str] | None = None
+        open_offers = False
+        for offer in plan.offers:
+            free = self._free_now(offer, plan.key, hold)
+            open_offers = open_offers or free
+            score = (self._policy(self._candidate(offer, free)), offer.agent_id, offer.bid.device)
+            if best_score is None or score < best_score:
+                best, best_score = offer, score
+        if best is None:
+            return None
+        if self._free_now(best, plan.key, hold):
+            return self._take(best, plan.key)
+        if plan.key.apart and not self._held(best, plan.key, hold):
+            # Nobody else begins there, or it would never be free. On a held device that would keep out the job for
+            # which it is held, and then neither would start.
+            self._reserved.add(best.worker)
+        start = self._start_s(best, free=False)
+        if plan.next_start is None:
+            plan.next_start = (best.agent_id, best.bid.device, start)
+            place = f"{best.agent_id}/{best.bid.device}"
+            plan.waits_for = f"waits for {best.bid.adapter_id} on {place}, about {start:.1f} s"
+        plan.closed = not open_offers
+        best.planned += 1
+        return None
+
+    def _take(self, offer: _Offer, key: GroupKey) -> Placed:
         evicted = self._evictable(offer)
         self._evicted[offer.place] = self._evicted.get(offer.place, 0) + evicted
         room = self._rooms.get(offer.place)
@@ -165,11 +202,11 @@ class RoundPlanner:
             promised = room.reserved_mb + offer.claim_mb
             self._rooms[offer.place] = room._replace(free_mb=room.free_mb + evicted, reserved_mb=promised)
         self._used[offer.worker] = self._used.get(offer.worker, 0) + 1
-        if record.group_key().apart:
+        if key.apart:
             self._reserved.add(offer.worker)
-        assignment = Assignment(record, offer.agent_id, offer.bid.device, offer.bid.adapter_id, offer.claim_mb)
+        placed = Placed(offer.lot_bid, offer.claim_mb)
         offer.taken += 1
-        return assignment
+        return placed
 
     def _evictable(self, offer: _Offer) -> int:
         """MB that evicting idle residents still gives to this offer."""
@@ -177,10 +214,10 @@ class RoundPlanner:
             return 0
         return max(0, offer.bid.evict_mb - self._evicted.get(offer.place, 0))
 
-    def _free_now(self, offer: _Offer, record: JobRecord) -> bool:
+    def _free_now(self, offer: _Offer, key: GroupKey, hold: BackfillReservation | None) -> bool:
         bid = offer.bid
         used, out = self._used.get(offer.worker, 0), self._out.get(offer.worker, _NOTHING)
-        if (used or out.runs) if record.group_key().apart else (offer.worker in self._reserved or out.apart):
+        if (used or out.runs) if key.apart else (offer.worker in self._reserved or out.apart):
             return False
         slots = bid.slots - used
         room = self._rooms.get(offer.place)
@@ -191,13 +228,14 @@ class RoundPlanner:
             with_evicted = room._replace(free_mb=room.free_mb + self._evictable(offer))
             if fits(Need(offer.claim_mb, (room.kind,), slots), with_evicted) is not None:
                 return False
-        hold = self._hold
-        if hold is not None and hold.key != record.group_key() and offer.place == (hold.agent_id, hold.device):
-            # Others run on a held device only if they end before the held job's start.
-            if bid.est_run_s is None:
-                return False
-            return self._now + bid.est_load_s + bid.est_run_s <= hold.start_at
-        return True
+        return not self._held(offer, key, hold)
+
+    def _held(self, offer: _Offer, key: GroupKey, hold: BackfillReservation | None) -> bool:
+        """True on a device that is held for another job, unless this one ends before that one's start."""
+        if hold is None or hold.key == key or offer.place != (hold.agent_id, hold.device):
+            return False
+        bid = offer.bid
+        return bid.est_run_s is None or self._now + bid.est_load_s + bid.est_run_s > hold.start_at
 
     def _run_s(self, offer: _Offer) -> float:
         return offer.bid.est_run_s if offer.bid.est_run_s is not None else self._assumed_run_s

@@ -1,28 +1,79 @@
-"""The queue: one job group for each kind of job, groups ordered by priority with ageing."""
+"""The queue: one job group for each kind of job, and in it one line for each tenant."""
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain, count, islice
 
 from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.lifecycle import PRIORITIES
 
 from ..engine.job import GroupKey, JobRecord
+from ..settings import TenantSettings
+from .fair_share import FairShare, Flow, Rank
+from .turns import Turn, Urgency, in_turn
 
 _LEVEL = {priority: level for level, priority in enumerate(PRIORITIES)}
+#: Entries of a group's heap that are out of date, beyond its lines, before it is built anew.
+_STALE = 64
+#: Lines of a group that are looked at for its oldest job: those that have stood longest.
+_OLDEST_OF = 64
+
+
+class Line:
+    """Jobs of one tenant that bid alike, first come first served; those that come back from an attempt come first."""
+
+    __slots__ = ("entry", "flow", "fresh", "group", "number", "returned")
+
+    def __init__(self, group: JobGroup, flow: Flow, number: int) -> None:
+        self.group = group
+        self.flow = flow
+        self.number = number
+        self.returned: dict[str, JobRecord] = {}
+        self.fresh: dict[str, JobRecord] = {}
+        #: What stands for it in its group's heap; any other entry there is out of date.
+        self.entry: tuple[Rank, int, Line] | None = None
+
+    def __len__(self) -> int:
+        return len(self.returned) + len(self.fresh)
+
+    def __iter__(self) -> Iterator[JobRecord]:
+        return chain(self.returned.values(), self.fresh.values())
+
+    def head(self) -> JobRecord:
+        """The job of the line that is next."""
+        return next(iter(self))
 
 
 class JobGroup:
-    """Jobs that bid alike, first come first served; those that come back from an attempt come first."""
+    """Jobs that bid alike, of all tenants."""
 
-    __slots__ = ("_asleep_at", "_until", "declined", "fresh", "key", "plan", "reasons", "returned", "unschedulable")
+    __slots__ = (
+        "_asleep_at",
+        "_heap",
+        "_until",
+        "count",
+        "declined",
+        "key",
+        "level",
+        "lines",
+        "plan",
+        "reasons",
+        "unschedulable",
+    )
 
     def __init__(self, key: GroupKey) -> None:
         self.key = key
-        self.returned: dict[str, JobRecord] = {}
-        self.fresh: dict[str, JobRecord] = {}
+        #: Of its priority, 0 the most urgent.
+        self.level = _LEVEL[key.priority]
+        #: By tenant; that first which has stood longest.
+        self.lines: dict[str, Line] = {}
+        self.count = 0
+        #: Lines in the order of their turns. Ranks rise whenever their tenants start jobs, of other groups too, so an
+        #: entry is compared with its line's present rank when it comes up; a line that came nearer is filed at once.
+        self._heap: list[tuple[Rank, int, Line]] = []
         #: Version of the fleet's picture at which nothing could be done; None when a round may be tried.
         self._asleep_at: int | None = None
         self._until = math.inf
@@ -36,15 +87,63 @@ class JobGroup:
         self.unschedulable = False
 
     def __len__(self) -> int:
-        return len(self.returned) + len(self.fresh)
+        return self.count
 
     def __iter__(self) -> Iterator[JobRecord]:
-        yield from self.returned.values()
-        yield from self.fresh.values()
+        return chain.from_iterable(self.lines.values())
 
-    def head(self) -> JobRecord:
-        """The job of the group that is next."""
-        return next(iter(self))
+    # -- turns
+
+    def file(self, line: Line) -> None:
+        """Put a line where its tenant's rank says."""
+        line.entry = (line.flow.rank, line.number, line)
+        heapq.heappush(self._heap, line.entry)
+        if len(self._heap) > 2 * len(self.lines) + _STALE:
+            self._heap = [each.entry for each in self.lines.values() if each.entry is not None]
+            heapq.heapify(self._heap)
+
+    def take_line(self) -> Line | None:
+        """The line whose turn it is, taken out; `file` puts it back."""
+        while self._heap:
+            entry = heapq.heappop(self._heap)
+            line = entry[2]
+            if line.entry is not entry:
+                continue
+            if line.flow.rank is not entry[0]:
+                self.file(line)
+                continue
+            line.entry = None
+            return line
+        return None
+
+    def first_line(self) -> Line | None:
+        """The line whose turn it is, of those whose tenants may start more; None if there is none."""
+        if len(self.lines) == 1:
+            (only,) = self.lines.values()
+            return None if only.flow.account.at_limit else only
+        taken: list[Line] = []
+        found = None
+        while found is None and (line := self.take_line()) is not None:
+            taken.append(line)
+            found = None if line.flow.account.at_limit else line
+        for line in taken:
+            self.file(line)
+        return found
+
+    def oldest(self, but: Collection[str]) -> JobRecord | None:
+        """The job that has waited longest, of those that may start and are not among `but` (job ids)."""
+        lines = (line for line in islice(self.lines.values(), _OLDEST_OF) if not line.flow.account.at_limit)
+        firsts = (next((record for record in line if record.job_id not in but), None) for line in lines)
+        found = [record for record in firsts if record is not None]
+        return min(found, key=lambda record: (record.queued_at, record.seq)) if found else None
+
+    def filed(self, line: Line) -> bool:
+        """True if a line comes up in the heap, and no later than at its turn."""
+        entry = line.entry
+        in_time = entry is not None and (len(self.lines) == 1 or entry[0] <= line.flow.rank)
+        return in_time and any(each is entry for each in self._heap)
+
+    # -- rest
 
     def sleep(self, version: int, until: float = math.inf) -> None:
         """Rest as long as the fleet stays as it is at `version`, or until `until` (monotonic seconds)."""
@@ -65,12 +164,20 @@ class WaitingQueue:
 
     Groups that no agent of the present fleet could ever serve are parked apart, so that fifty thousand of them cost
     the others nothing; they return when the fleet's composition changes.
+
+    Args:
+        ageing_s: a waiting job rises one priority after each such time.
+        tenants: what is set for them, by name; `*` for all others.
     """
 
-    def __init__(self, ageing_s: float) -> None:
+    def __init__(self, ageing_s: float, tenants: Mapping[str, TenantSettings] | None = None) -> None:
         self._ageing_s = ageing_s
+        self.share = FairShare(tenants or {}, len(PRIORITIES), self._sooner)
         self.active: dict[GroupKey, JobGroup] = {}
         self.unschedulable: dict[GroupKey, JobGroup] = {}
+        #: Lines of groups in which several tenants wait: only there does a rank order anything.
+        self._shared: dict[Flow, dict[Line, None]] = {}
+        self._numbers = count()
         self._later: list[tuple[float, int, JobRecord]] = []
         self._order = 0
         self.count = 0
@@ -89,6 +196,7 @@ class WaitingQueue:
     def add(self, record: JobRecord, now_mono: float, *, returned: bool = False) -> None:
         """Add a job; one with a `not_before` in the future joins its group then."""
         self.count += 1
+        self.share.queued(record.job_class.tenant)
         if record.not_before > now_mono:
             self._order += 1
             heapq.heappush(self._later, (record.not_before, self._order, record))
@@ -100,30 +208,66 @@ class WaitingQueue:
         group = self.group_of(key)
         if group is None:
             group = self.active[key] = JobGroup(key)
-        waiting = group.returned if returned else group.fresh
+        tenant = record.job_class.tenant
+        flow = self.share.waits(tenant, group.level)
+        line = group.lines.get(tenant)
+        if line is None:
+            line = group.lines[tenant] = Line(group, flow, next(self._numbers))
+            if len(group.lines) > 1:
+                for each in (line,) if len(group.lines) > 2 else group.lines.values():
+                    self._shared.setdefault(each.flow, {})[each] = None
+                    group.file(each)
+            else:
+                group.file(line)
+        waiting = line.returned if returned else line.fresh
         waiting[record.job_id] = record
-        if len(group) == 1:
+        group.count += 1
+        if group.count == 1:
             group.wake()
 
     def remove(self, record: JobRecord) -> None:
         """Take a job out, wherever it waits."""
-        key = record.group_key()
-        group = self.group_of(key)
-        if group is not None and (
-            group.returned.pop(record.job_id, None) is not None or group.fresh.pop(record.job_id, None) is not None
+        group = self.group_of(record.group_key())
+        line = group.lines.get(record.job_class.tenant) if group is not None else None
+        if (
+            group is not None
+            and line is not None
+            and (line.returned.pop(record.job_id, None) is not None or line.fresh.pop(record.job_id, None) is not None)
         ):
-            self.count -= 1
-            if not len(group):
-                self.active.pop(key, None)
-                self.unschedulable.pop(key, None)
+            self._left(group, line)
+        elif not self._end_pause(record):
             return
+        self.count -= 1
+        self.share.unqueued(record.job_class.tenant)
+
+    def _left(self, group: JobGroup, line: Line) -> None:
+        flow = line.flow
+        group.count -= 1
+        if not len(line):
+            if len(group.lines) > 1:
+                for each in (line,) if len(group.lines) > 2 else group.lines.values():
+                    self._share_no_more(each)
+            line.entry = None
+            del group.lines[flow.account.tenant]
+        if not group.count:
+            self.active.pop(group.key, None)
+            self.unschedulable.pop(group.key, None)
+        self.share.waits_no_more(flow)
+
+    def _share_no_more(self, line: Line) -> None:
+        lines = self._shared[line.flow]
+        del lines[line]
+        if not lines:
+            del self._shared[line.flow]
+
+    def _end_pause(self, record: JobRecord) -> bool:
         for index, (_, _, waiting) in enumerate(self._later):
             if waiting is record:
                 self._later[index] = self._later[-1]
                 self._later.pop()
                 heapq.heapify(self._later)
-                self.count -= 1
-                return
+                return True
+        return False
 
     def release_due(self, now_mono: float) -> bool:
         """Let jobs whose pause is over join their groups; true if any did."""
@@ -149,12 +293,23 @@ class WaitingQueue:
         self.active.update(self.unschedulable)
         self.unschedulable = {}
 
+    # -- turns
+
+    def _sooner(self, flow: Flow) -> None:
+        """A tenant's next start came nearer."""
+        for line in self._shared.get(flow, ()):
+            line.group.file(line)
+
+    def urgency(self, line: Line, now_mono: float) -> Urgency:
+        """The priority of a line's next job less one level per `ageing_s` waited, then its age."""
+        head = line.head()
+        queued_at = head.queued_at
+        return line.flow.clock.level - int((now_mono - queued_at) / self._ageing_s), queued_at, head.seq
+
     def in_order(self, now_mono: float) -> list[JobGroup]:
-        """Active groups, most urgent first: by priority less one level per `ageing_s` waited, then by age."""
-
-        def urgency(group: JobGroup) -> tuple[float, float, int]:
-            head = group.head()
-            waited = now_mono - head.queued_at
-            return (_LEVEL[group.key.priority] - int(waited / self._ageing_s), head.queued_at, head.seq)
-
-        return sorted(self.active.values(), key=urgency)
+        """Active groups, that first whose turn it is; those of tenants that may start nothing more are left out."""
+        lines = [line for group in self.active.values() if (line := group.first_line()) is not None]
+        if len(self.share.accounts) == 1:
+            return [line.group for line in sorted(lines, key=lambda line: self.urgency(line, now_mono))]
+        turns = [Turn(line.flow, self.urgency(line, now_mono), number) for number, line in enumerate(lines)]
+        return [lines[turn.number].group for turn in in_turn(turns, self.share)]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import NamedTuple
 
-from pocket3d.contracts.commands import CallAnswered, Lot, Reason
+from pocket3d.contracts.commands import BidPlaced, CallAnswered, Lot, Reason
 from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
 
@@ -16,11 +15,14 @@ from ..leadership.message_limits import MAX_PAYLOAD, room_of
 from ..settings import CoordinatorSettings
 from .backfill import Backfill
 from .bid_cache import BidCache
+from .fair_share import booked_share
 from .fleet import AgentView, Fleet, WorkerUse
 from .invitations import Invitation, Round, best_looking, wait_for
-from .planning import Assignment, LotBid, LotPlan, RoundPlanner
+from .lot_turns import LotTurns
+from .planning import Assignment, LotBid, LotPlan, RoundPlanner, bounded
 from .queue import JobGroup, WaitingQueue
 from .scoring import POLICIES
+from .turns import Turn, is_before
 from .unavailable import Unavailable
 
 #: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.
@@ -28,13 +30,13 @@ _LOT_BYTES, _ADAPTER_BYTES = 256, 70
 
 
 class _PlannedLot(NamedTuple):
-    """A lot of a round, with the jobs that were up and the bids for them."""
+    """A lot of a round, the bids for it, and where its jobs go."""
 
     number: int
     group: JobGroup
-    up: list[JobRecord]
     bids: list[LotBid]
     plan: LotPlan
+    assignments: list[Assignment]
 
 
 class Auctioneer:
@@ -52,7 +54,7 @@ class Auctioneer:
         self._call_id = 0
         self.backfill = Backfill(settings.hold_after_s)
         self.unavailable = Unavailable(settings, queue, fleet)
-        self._standing = BidCache(queue, fleet)
+        self._standing = BidCache(queue, fleet, settings.assumed_run_s)
         #: Closed rounds with agents that have not answered, by call, oldest first; and answers that came to them.
         self._closed: dict[int, Round] = {}
         self._late: list[tuple[Round, CallAnswered]] = []
@@ -240,16 +242,16 @@ class Auctioneer:
         self.round = None
         self._keep(call, now_mono)
         assignments: list[Assignment] = []
-        for number, group, up, bids, plan in self._plans(call, call.answers, now_mono):
+        for number, group, bids, plan, placed in self._plans(call, call.answers, now_mono):
             self._standing.note(group.key, bids, now_mono)
             self.backfill.check(group.key, bids)
-            assignments += plan.assignments
+            assignments += placed
             group.plan = plan.waits_for
             silent = [a for a in call.called[number] if a not in call.answers and a in self._fleet.agents]
             for agent_id in silent:
                 why = self._fleet.agents[agent_id].answer_times.describe(now_mono - call.opened_at)
                 group.reasons[agent_id] = [Reason(agent_id=agent_id, code="silent", message=why)]
-            if len(plan.assignments) < len(up):
+            if plan.waits:
                 until = math.inf
                 if plan.next_start is not None:
                     # What it waits for may not come when it was said; others may be quicker then.
@@ -258,9 +260,9 @@ class Auctioneer:
                     # The call or its answer was lost: the agent's adverts need not change for it to bid next time.
                     until = now_mono + self._settings.advert_s
                 group.sleep(call.version, until)
-                assigned = {assignment.record.job_id for assignment in plan.assignments}
-                oldest = next(record for record in up if record.job_id not in assigned)
-                self.backfill.consider(oldest, plan.next_start, now_mono)
+                oldest = group.oldest({assignment.record.job_id for assignment in placed})
+                if oldest is not None:
+                    self.backfill.consider(oldest, plan.next_start, now_mono)
         return assignments
 
     def place_late(self, now_mono: float) -> Iterator[list[Assignment]]:
@@ -270,7 +272,7 @@ class Auctioneer:
         late, self._late = self._late, []
         for call, answer in late:
             plans = self._plans(call, {answer.agent_id: answer}, now_mono)
-            yield [assignment for planned in plans for assignment in planned.plan.assignments]
+            yield [assignment for planned in plans for assignment in planned.assignments]
 
     def _keep(self, call: Round, now_mono: float) -> None:
         """Keep a closed round for the answers that are still to come."""
@@ -282,7 +284,7 @@ class Auctioneer:
         if len(call.answers) < len(call.invited):
             self._closed[call.call_id] = call
 
-    def _plans(self, call: Round, answers: Mapping[str, CallAnswered], now_mono: float) -> Iterator[_PlannedLot]:
+    def _plans(self, call: Round, answers: Mapping[str, CallAnswered], now_mono: float) -> list[_PlannedLot]:
         """Plan each lot whose jobs still wait, on these answers."""
         bids: dict[int, list[LotBid]] = {}
         for agent_id, answer in answers.items():
@@ -292,7 +294,7 @@ class Auctioneer:
             for bid in answer.bids:
                 if bid.lot in call.lots:
                     key = call.lots[bid.lot][0]
-                    bids.setdefault(bid.lot, []).append(LotBid(agent_id, bid, _preference(view, key, bid.adapter_id)))
+                    bids.setdefault(bid.lot, []).append(_lot_bid(view, key, bid))
             self._note_declines(call, agent_id, answer)
         planner = RoundPlanner(
             self._policy,
@@ -302,11 +304,42 @@ class Auctioneer:
             now_mono,
             self._workers(answers),
         )
-        for number, (key, jobs) in call.lots.items():
-            group = self._queue.group_of(key)
+        lots: dict[int, _PlannedLot] = {}
+        for number, (key, _) in call.lots.items():
+            group, bids_of = self._queue.group_of(key), bids.get(number, [])
             if group is not None:
-                up, bids_of = list(islice(group, jobs)), bids.get(number, [])
-                yield _PlannedLot(number, group, up, bids_of, planner.plan(key, up, bids_of))
+                lots[number] = _PlannedLot(number, group, bids_of, LotPlan(key, bids_of), [])
+        self._place(call, planner, lots, now_mono)
+        return list(lots.values())
+
+    def _place(self, call: Round, planner: RoundPlanner, lots: Mapping[int, _PlannedLot], now_mono: float) -> None:
+        """Place the jobs of these lots turn by turn. Each start is charged at once: it decides whose turn is next."""
+        biddable = [(lot.number, lot.group, call.lots[lot.number][1]) for lot in lots.values() if lot.bids]
+        held = self._turn_of_hold(now_mono)
+        turns = LotTurns(self._queue, biddable, now_mono)
+        while (next_turn := turns.next()) is not None:
+            number, record, turn = next_turn
+            lot = lots[number]
+            # Nothing waits for a device whose job may not start.
+            free = held is not None and (held.flow.account.at_limit or is_before(turn, held, self._queue.share))
+            placed = planner.place(lot.plan, behind_hold=not free)
+            if placed is not None:
+                agent_id, bid, *_ = placed.by
+                cost = bounded(placed.by.cost(self._settings.assumed_run_s), record.job_class.limits)
+                charge = turns.charge(turn, cost)
+                lot.assignments.append(
+                    Assignment(record, agent_id, bid.device, bid.adapter_id, placed.claim_mb, charge)
+                )
+            elif lot.plan.closed:
+                turns.close(number)
+        turns.put_back()
+
+    def _turn_of_hold(self, now_mono: float) -> Turn | None:
+        """The turn of the job for which a device is held."""
+        hold = self.backfill.hold
+        group = self._queue.group_of(hold.key) if hold is not None else None
+        line = group.lines.get(hold.tenant) if group is not None and hold is not None else None
+        return Turn(line.flow, self._queue.urgency(line, now_mono), 0) if line is not None else None
 
     def _note_declines(self, call: Round, agent_id: str, answer: CallAnswered) -> None:
         version = call.invited[agent_id][1]
@@ -335,6 +368,14 @@ class Auctioneer:
                     device.kind, device.total_mb, device.free_mb, device.reserved_mb, device.buffer_mb
                 )
         return rooms
+
+
+def _lot_bid(view: AgentView, key: GroupKey, bid: BidPlaced) -> LotBid:
+    """A bid with what the coordinator knows of its adapter and its device."""
+    offer, device = view.adapters.get(bid.adapter_id), view.device(bid.device)
+    need_mb = key.vram_mb if key.vram_mb is not None else (offer.vram_mb if offer else bid.claim_mb)
+    share = booked_share(need_mb, bid.max_concurrent, device.total_mb if device else 0)
+    return LotBid(view.agent_id, bid, _preference(view, key, bid.adapter_id), share)
 
 
 def _preference(view: AgentView, key: GroupKey, adapter_id: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
+
 from pocket3d.contracts.failures import DeclineCode
 
 from ..engine.job import GroupKey, JobRecord
@@ -67,13 +69,17 @@ class Unavailable:
         """Forget what no waiting job needs: whether it is broken still is not looked at, so the wait begins anew."""
         self._choices = {key: each for key, each in self._choices.items() if any(map(self._queue.group_of, each.keys))}
 
-    def overdue(self, now_mono: float) -> list[tuple[JobRecord, str]]:
-        """Jobs whose adapters have been broken everywhere for too long, and what is wrong."""
+    def overdue(self, now_mono: float, most: int) -> list[tuple[JobRecord, str]]:
+        """Jobs whose adapters have been broken everywhere for too long, and what is wrong; at most so many."""
         found: list[tuple[JobRecord, str]] = []
         for choice in self._choices.values():
             if now_mono - choice.since >= self._settings.unavailable_wait_s:
                 groups = [self._queue.group_of(key) for key in choice.keys]
-                found += [(record, choice.reason) for group in groups if group is not None for record in group]
+                jobs = chain.from_iterable(group for group in groups if group is not None)
+                found += [(record, choice.reason) for record in islice(jobs, most - len(found))]
+                if len(found) == most:
+                    # The others when these have left.
+                    break
                 choice.keys.clear()
         return found
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.features import canonical
+from pocket3d.contracts.jobs import Rejection
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
 
 from .completion import finalize, finish
-from .effects import AckJob, PublishQueued, ReadJobs
+from .effects import AckJob, PublishQueued
 from .events import JobRead, QueuedStored
 from .job import JobClass, JobRecord
 from .parameter_admission import AdmissionVerdict, judge
@@ -19,6 +20,7 @@ from .state import Core
 def job_read(core: Core, event: JobRead, now: Now) -> None:
     """Take in a message of the jobs stream: a new job, a redelivery, or a second publish of a known id."""
     job_id = event.admission.job_id
+    core.read_up_to[event.priority] = max(core.read_up_to[event.priority], event.seq)
     known = core.jobs.get(job_id)
     if known is not None:
         if known.seq == event.seq:
@@ -32,9 +34,6 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         return
     record = take_in(core, event, now)
     core.do(first_event(record, now))
-    if core.reading and len(core.jobs) >= core.settings.index_cap:
-        core.reading = False
-        core.do(ReadJobs(False))
 
 
 def first_event(record: JobRecord, now: Now) -> PublishQueued:
@@ -58,7 +57,10 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
     )
     job_class = core.intern(job_class._replace(unfit=judgement.unfit))
     record = JobRecord(event.seq, job_id, job_class, event.published_at, now.mono)
-    core.jobs[job_id] = record
+    core.add(record)
+    wish = core.cancels_to_come.pop(job_id, None)
+    if wish is not None:
+        record.retry_state().cancel = wish
     if rejection is not None:
         record.retry_state().rejection = rejection
     elif judgement.rejection is not None:
@@ -84,6 +86,10 @@ def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
         record.move(JobState.RECOVERING, "its result is stored already")
         finalize(core, record, *early, now)
         return
+    full = core.queue.share.refusal(record.job_class.tenant)
+    if full is not None:
+        # Only new jobs are refused: one that had been queued under a former leader was taken.
+        record.retry_state().refusal = Rejection(FailureCode.NO_CAPACITY, "tenant", full)
     begin(core, record, "new", now)
 
 

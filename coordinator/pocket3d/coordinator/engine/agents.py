@@ -11,7 +11,7 @@ from ..auction.fleet import AgentView
 from .attempts import end_overlong, ended, heard_again, take_over_attempt, verify_lost
 from .completion import decide_deferred, end_broken, end_slow_cancels, expire_overdue, finish
 from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
-from .events import AdvertReceived, AgentSilent, Connected, Disconnected, LeadershipProven, Led, Tick
+from .events import AdvertReceived, AgentSilent, Connected, Disconnected, LeadershipProven, Led, ProposalsWanted, Tick
 from .recovery import look_for_recovering
 from .state import Core
 
@@ -70,7 +70,8 @@ def _compare(core: Core, view: AgentView, answered: bool, now: Now) -> None:
         elif token in view.listed:
             if attempt.answer_seq is None:
                 core.answered(record, advert.seq)
-        elif token in pending:
+        elif token in pending or advert.unlisted:
+            # It may be one that did not fit into the advert. Such an agent takes no jobs, so all fit again soon.
             continue
         elif (attempt.answer_seq is not None and advert.seq > attempt.answer_seq) or (
             attempt.answer_seq is None and attempt.unanswered and answered
@@ -178,6 +179,11 @@ def leadership_proven(core: Core, event: LeadershipProven, now: Now) -> None:
     core.proven = True
     if core.may_decide:
         decide_deferred(core, now)
+
+
+def proposals_wanted(core: Core, event: ProposalsWanted, now: Now) -> None:
+    """Give nothing more to agents that could not store what they compute."""
+    core.fleet.want_proposals()
 
 
 def clock_gap(core: Core, now: Now) -> bool:

@@ -110,7 +110,7 @@ def take_back(core: Core, record: JobRecord, why: str, now: Now) -> None:
     queued_at = record.queued_at
     if record.attempt is not None:
         core.auctioneer.withdraw(record.attempt.agent_id)
-    core.drop_attempt(record)
+    core.drop_attempt(record, now, began=False)
     if record.attempt_no > 0:
         record.attempt_no -= 1
     core.enqueue(record, why, now, returned=True, queued_at=queued_at)
@@ -139,6 +139,7 @@ def take_over_attempt(core: Core, record: JobRecord, view: AgentView, running: R
         adapter_id=running.adapter_id,
         claim_mb=0,
         awarded_at=now.mono,
+        charge=core.queue.share.runs_already(record.job_class.tenant),
     )
     record.move(JobState.RUNNING, f"runs on {view.agent_id} by token {running.token}")
     core.book_attempt(record, now)
@@ -197,7 +198,7 @@ def ask_again(core: Core, record: JobRecord) -> None:
     """Read the results stream before anything is decided about the attempt."""
     if record.attempt is not None:
         record.attempt.pending_verification = True
-    core.do(ReadResult(record.job_id))
+    core.do(ReadResult(record.job_id, record.job_class.priority))
 
 
 def result_read(core: Core, event: ResultRead, now: Now) -> None:
@@ -216,7 +217,7 @@ def result_read(core: Core, event: ResultRead, now: Now) -> None:
     if record.state is JobState.FINISHING:
         # Our proposal met a rival that did not make it either: propose again.
         if record.proposal is not None:
-            core.do(StoreResult(record.proposal, record.seq))
+            core.do(StoreResult(record.proposal, record.seq, record.job_class.priority))
         return
     attempt = record.attempt
     if attempt is None or not attempt.pending_verification or record.state not in ON_AGENT:

@@ -23,6 +23,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
         record = assignment.record
         view = core.fleet.agents.get(assignment.agent_id)
         if view is None or record.state is not JobState.QUEUED:
+            core.queue.share.settle(assignment.charge, 0.0)
             continue
         raised = record.retry.raised_mb if record.retry else None
         key = record.group_key()
@@ -39,6 +40,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             adapter_id=assignment.adapter_id,
             claim_mb=assignment.claim_mb,
             awarded_at=now.mono,
+            charge=assignment.charge,
             apart=key.apart,
         )
         record.move(JobState.AWARDED, f"to {assignment.agent_id}/{assignment.device}")
@@ -55,6 +57,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
                 vram_mb=raised,
                 submitted_at=record.submitted_at,
                 queued_s=max(0.0, now.mono - record.queued_at),
+                priority=record.job_class.priority,
             )
         )
     for agent_id, awards in items.items():

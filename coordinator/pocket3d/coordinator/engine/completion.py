@@ -14,7 +14,6 @@ from .effects import (
     DeleteResult,
     PublishDead,
     PublishEvent,
-    ReadJobs,
     ReadLastEvent,
     ReadResult,
     StoreResult,
@@ -31,8 +30,10 @@ from .events import (
     ResultUnreadable,
 )
 from .job import Attempt, JobRecord, timings_of
-from .state import Core
+from .state import MOST_AT_ONCE, Core
 
+#: Cancels that are kept for jobs which have not been read again.
+_WISHES = 10_000
 #: Endings after which the request is kept as a dead letter.
 _DEAD = frozenset({"failed", "rejected", "expired"})
 
@@ -54,7 +55,7 @@ def result_in_doubt(core: Core, event: ResultConflict | ResultUnknown, now: Now)
     """Read back after a refusal or without an answer, a moment later, for a rival may be in process."""
     record = core.jobs.get(event.job_id)
     if record is not None and record.state is JobState.FINISHING:
-        core.do(Again(ReadResult(event.job_id)))
+        core.do(Again(ReadResult(event.job_id, record.job_class.priority)))
 
 
 def result_unreadable(core: Core, event: ResultUnreadable, now: Now) -> None:
@@ -75,7 +76,7 @@ def result_deleted(core: Core, event: ResultDeleted, now: Now) -> None:
     if record.state is JobState.FINISHING:
         # The bytes kept our own result out.
         if record.proposal is not None:
-            core.do(StoreResult(record.proposal, record.seq))
+            core.do(StoreResult(record.proposal, record.seq, record.job_class.priority))
         return
     text = f"message {event.seq} of the results stream had this job's id and was no result: {error}"
     core.stop_attempt(record, text)
@@ -123,8 +124,8 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
         tenant=record.job_class.tenant,
         error=error,
     )
-    core.do(StoreResult(record.proposal, record.seq))
-    core.drop_attempt(record)
+    core.do(StoreResult(record.proposal, record.seq, record.job_class.priority))
+    core.drop_attempt(record, now)
     core.decided(record)
 
 
@@ -141,7 +142,7 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     attempt = record.attempt
     if attempt is not None and result.token != attempt.token:
         core.stop_attempt(record, f"the job has its result already ({result.status})")
-    core.drop_attempt(record)
+    core.drop_attempt(record, now)
     if result.status == "succeeded":
         if result.agent_id and result.adapter_id:
             core.fleet.benches.note_success(result.agent_id, result.adapter_id)
@@ -153,7 +154,7 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     record.move(JobState.FINISHED, result.status)
     record.result_seq = seq
     core.decided(record)
-    status = _final_status(record, result, now)
+    status = record.end = _final_status(record, result, now)
     if result.status in _DEAD:
         core.do(
             PublishDead(record.job_id, record.job_class.feature, record.job_class.priority, record.seq, result.error)
@@ -198,6 +199,7 @@ def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
         reason=error.message if error else None,
         error=error,
         at=rfc3339(now.wall),
+        submitted_at=rfc3339(record.submitted_at),
     )
 
 
@@ -240,20 +242,20 @@ def job_acked(core: Core, event: JobAcked, now: Now) -> None:
     record = core.jobs.get(event.job_id)
     if record is None or record.state is not JobState.FINISHED:
         return
-    del core.jobs[event.job_id]
+    core.remove(record)
     if record.result_seq is not None:
         core.do(AckResult(record.result_seq))
-    if not core.reading and len(core.jobs) < core.settings.index_cap * 0.9:
-        core.reading = True
-        core.do(ReadJobs(True))
 
 
 def cancel_asked(core: Core, event: CancelAsked, now: Now) -> None:
     """Cancel a job in whatever state it is."""
     record = core.jobs.get(event.job_id)
+    reason = event.reason or "cancelled on request"
+    if record is None and not core.jobs_indexed and len(core.cancels_to_come) < _WISHES:
+        # Of a former leader's time.
+        core.cancels_to_come[event.job_id] = reason
     if record is None or record.state in (JobState.FINISHING, JobState.FINISHED):
         return
-    reason = event.reason or "cancelled on request"
     record.retry_state().cancel = reason
     if record.state is JobState.QUEUED:
         finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)
@@ -284,7 +286,7 @@ def expire_overdue(core: Core, now: Now) -> None:
 
 def end_broken(core: Core, now: Now) -> None:
     """End jobs whose adapters are broken wherever they are listed: waiting would not mend them."""
-    for record, reason in core.auctioneer.unavailable.overdue(now.mono):
+    for record, reason in core.auctioneer.unavailable.overdue(now.mono, MOST_AT_ONCE):
         message = f"no agent can run it: {reason}"
         finish(core, record, "failed", FailureCode.ADAPTER_UNAVAILABLE, message, now)
 

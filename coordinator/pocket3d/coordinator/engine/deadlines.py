@@ -44,10 +44,10 @@ class Deadlines:
         if self._of.pop(job_id, None) is not None:
             self._rebuild_if_stale()
 
-    def passed(self, now_mono: float) -> list[str]:
-        """Jobs whose deadline has passed, the earliest first; they have none any more."""
+    def passed(self, now_mono: float, most: int | None = None) -> list[str]:
+        """Jobs whose deadline has passed, the earliest first, at most so many; they have none any more."""
         late: list[str] = []
-        while self._heap and self._heap[0][0] <= now_mono:
+        while self._heap and self._heap[0][0] <= now_mono and len(late) != most:
             at, job_id = heapq.heappop(self._heap)
             if self._of.get(job_id) == at:
                 del self._of[job_id]

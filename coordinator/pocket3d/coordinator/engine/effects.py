@@ -25,6 +25,17 @@ class PublishQueued(NamedTuple):
     job_seq: int
     #: Of the request, so that a second submit of another request is recognised; empty where it is not at hand.
     digest: str = ""
+    #: In no batch with others: it was in one that failed, or its id may be known.
+    alone: bool = False
+
+
+class PublishQueuedBatch(NamedTuple):
+    """Store these first events, all or none: answered by `QueuedBatchStored`, `QueuedBatchConflict` or
+    `QueuedBatchUnknown`.
+    """
+
+    priority: Priority
+    first_events: tuple[PublishQueued, ...]
 
 
 class PublishEvent(NamedTuple):
@@ -47,9 +58,10 @@ class PublishDead(NamedTuple):
 
 
 class ReadLastEvent(NamedTuple):
-    """Read the last event of a job: answered by `LastEventRead`."""
+    """Read the last event of a job: answered by `LastEventRead`. `priority` is None where only its result is known."""
 
     job_id: str
+    priority: Priority | None = None
 
 
 class StoreResult(NamedTuple):
@@ -59,12 +71,14 @@ class StoreResult(NamedTuple):
 
     result: Result
     job_seq: int
+    priority: Priority = "normal"
 
 
 class ReadResult(NamedTuple):
     """Read the results stream for one job: answered by `ResultRead`."""
 
     job_id: str
+    priority: Priority = "normal"
 
 
 class DeleteResult(NamedTuple):
@@ -122,6 +136,7 @@ class AwardItem(NamedTuple):
     #: Unix seconds.
     submitted_at: float
     queued_s: float
+    priority: Priority = "normal"
 
     def award(self, job: Job) -> Award:
         """What the agent gets."""
@@ -136,6 +151,7 @@ class AwardItem(NamedTuple):
             submitted_at=rfc3339(self.submitted_at),
             queued_s=round(self.queued_s, 6),
             vram_mb=self.vram_mb,
+            priority=self.priority,
         )
 
 
@@ -184,9 +200,17 @@ class ProveLeadership(NamedTuple):
 
 
 class ReadJobs(NamedTuple):
-    """Read the jobs stream (`more` true) or pause reading it (the index is full)."""
+    """Read the jobs of a priority (`more` true) or pause reading them (enough of them are held)."""
 
     more: bool
+    priority: Priority
+
+
+class ReadEnded(NamedTuple):
+    """Read some ended jobs from the status bucket, downward: answered by `EndedJobsRead`."""
+
+    #: Below this sequence; None: from the newest on.
+    before: int | None
 
 
 class Again(NamedTuple):
@@ -199,6 +223,8 @@ class ReadRequest(NamedTuple):
     """Read a message of the jobs stream: answered by `RequestRead`."""
 
     seq: int
+    #: Of the job whose end needs it; None for an award.
+    ends: Priority | None = None
 
 
 class SendAwardMessage(NamedTuple):
@@ -250,7 +276,8 @@ Effect = (
     | ForgetAgent
     | ProveLeadership
     | ReadJobs
+    | ReadEnded
     | Again
 )
 #: What is made of that for the bus: with requests read, sizes kept and events in batches.
-BusEffect = Effect | ReadRequest | SendAwardMessage | StoreDeadLetter | CountBacklog | NoteStep
+BusEffect = Effect | PublishQueuedBatch | ReadRequest | SendAwardMessage | StoreDeadLetter | CountBacklog | NoteStep

@@ -11,7 +11,7 @@ from ..settings import CoordinatorSettings
 from . import admission as intake
 from . import agents as watch
 from . import attempts, awards, completion, events, invariants, recovery
-from .effects import Effect, SendCall
+from .effects import Again, Effect, ReadEnded, SendCall
 from .job import JobRecord
 from .state import Core
 
@@ -26,6 +26,15 @@ def _results_drained(core: Core, event: events.ResultsDrained, now: Now) -> None
 
 def _jobs_indexed(core: Core, event: events.JobsIndexed, now: Now) -> None:
     core.jobs_indexed = True
+    core.cancels_to_come.clear()
+    core.do(ReadEnded(None))
+
+
+def _ended_jobs_read(core: Core, event: events.EndedJobsRead, now: Now) -> None:
+    """Bit by bit, so that nothing waits for it: until it is done, those that are missing are read when asked for."""
+    core.job_list.read(event.jobs, event.down_to)
+    if event.down_to > 0 and not core.job_list.full:
+        core.do(Again(ReadEnded(event.down_to)))
 
 
 def _round_due(core: Core, event: events.RoundDue, now: Now) -> None:
@@ -36,7 +45,9 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.Led: watch.became_leader,
     events.ResultsDrained: _results_drained,
     events.JobsIndexed: _jobs_indexed,
+    events.EndedJobsRead: _ended_jobs_read,
     events.LeadershipProven: watch.leadership_proven,
+    events.ProposalsWanted: watch.proposals_wanted,
     events.JobRead: intake.job_read,
     events.QueuedStored: intake.queued_stored,
     events.QueuedConflict: recovery.queued_in_doubt,
@@ -125,7 +136,7 @@ class CoordinatorEngine:
         """The latest moves of the job that an event is about; empty if it is about none."""
         job_id = getattr(event, "job_id", None)
         record = self.core.jobs.get(job_id) if isinstance(job_id, str) else None
-        return f"job {record.job_id}: {'; '.join(record.history or ['none'])}" if record is not None else ""
+        return f"job {record.job_id}: {'; '.join(record.history or ('none',))}" if record is not None else ""
 
     def check(self) -> None:
         """Verify what must hold between any two events; for tests and the simulation.

@@ -10,7 +10,8 @@ from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Advert, Result, Status
 
 from ..leadership.message_limits import MAX_PAYLOAD
-from .effects import ConsumerKey, RequestId
+from .effects import ConsumerKey, PublishQueuedBatch, RequestId
+from .job_list import EndedJob
 
 
 class Led(NamedTuple):
@@ -28,6 +29,10 @@ class ResultsDrained(NamedTuple):
 
 class LeadershipProven(NamedTuple):
     """The lease was renewed after `ProveLeadership`."""
+
+
+class ProposalsWanted(NamedTuple):
+    """The results stream takes proposals alone: an agent of a former version cannot store results there."""
 
 
 class JobRead(NamedTuple):
@@ -59,6 +64,24 @@ class QueuedUnknown(NamedTuple):
     """No answer: the `queued` event may be stored, or not."""
 
     job_id: str
+
+
+class QueuedBatchStored(NamedTuple):
+    """All first events of the batch were admitted: their ids are new."""
+
+    batch: PublishQueuedBatch
+
+
+class QueuedBatchConflict(NamedTuple):
+    """The batch was refused: the events stream knows one of its ids at least."""
+
+    batch: PublishQueuedBatch
+
+
+class QueuedBatchUnknown(NamedTuple):
+    """No answer: the first events of the batch may all be stored, or none."""
+
+    batch: PublishQueuedBatch
 
 
 class LastEventRead(NamedTuple):
@@ -204,6 +227,13 @@ class JobsIndexed(NamedTuple):
     """Every job that lay in the jobs stream when the leadership was taken has been read."""
 
 
+class EndedJobsRead(NamedTuple):
+    """Ended jobs that the status bucket holds, the latest first; it was read down to that sequence, 0: to its end."""
+
+    jobs: tuple[EndedJob, ...]
+    down_to: int
+
+
 class JobAcked(NamedTuple):
     """A message has left the jobs stream; `job_id` is empty for a second publish."""
 
@@ -275,6 +305,7 @@ Event = (
     Led
     | ResultsDrained
     | LeadershipProven
+    | ProposalsWanted
     | JobRead
     | QueuedStored
     | QueuedConflict
@@ -299,6 +330,7 @@ Event = (
     | EventsStored
     | DeadStored
     | JobsIndexed
+    | EndedJobsRead
     | JobAcked
     | CancelAsked
     | Connected
@@ -307,4 +339,14 @@ Event = (
     | Tick
 )
 #: Answers of the bus that are dealt with before the engine.
-BusEvent = Event | ResultAcked | RequestRead | BacklogCounted | BacklogUncounted | EffectFailed
+BusEvent = (
+    Event
+    | QueuedBatchStored
+    | QueuedBatchConflict
+    | QueuedBatchUnknown
+    | ResultAcked
+    | RequestRead
+    | BacklogCounted
+    | BacklogUncounted
+    | EffectFailed
+)

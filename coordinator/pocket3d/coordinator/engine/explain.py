@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from pocket3d.contracts.api import Explanation, FeatureAdapter, FeatureInfo
+from itertools import islice
+
+from msgspec import structs
+
+from pocket3d.contracts.api import Explanation, FeatureAdapter, FeatureInfo, TenantTurn
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import KNOWN_FEATURES, required_inputs
 from pocket3d.contracts.lifecycle import JobState
 
+from ..auction.queue import Line
 from .job import JobRecord
 from .state import Core
+
+#: Tenants that `explain` names of those that are next.
+_TENANTS_NAMED = 8
+#: Jobs ahead are counted up to so many: a question must not hold up the others.
+_COUNTED = 5000
 
 
 def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
@@ -30,6 +40,37 @@ def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
     return _waiting(core, record, now)
 
 
+def explain_turn(core: Core, record: JobRecord, now: Now) -> Explanation:
+    """As `explain`, and whose turn comes before that of a waiting job's tenant. It looks at every tenant."""
+    told = explain(core, record, now)
+    group = core.queue.group_of(record.group_key()) if record.state is JobState.QUEUED else None
+    line = group.lines.get(record.job_class.tenant) if group is not None else None
+    if line is None or record.not_before > now.mono:
+        return told
+    account = line.flow.account
+    before = core.queue.share.before(line.flow)
+    turn = TenantTurn(
+        tenant=account.tenant,
+        place=len(before) + 1,
+        before=before[:_TENANTS_NAMED],
+        own_before=_before(line, record),
+        queued=account.queued,
+        running=account.running,
+        max_running=account.settings.max_running,
+        weight=account.settings.weight,
+    )
+    summary = told.summary
+    if before and not account.at_limit:
+        more = "" if len(before) <= _TENANTS_NAMED else f" and {len(before) - _TENANTS_NAMED} more"
+        summary += f"; its tenant's turn comes after those of {', '.join(turn.before)}{more}"
+    return structs.replace(told, summary=summary, turn=turn)
+
+
+def _before(line: Line, record: JobRecord) -> int:
+    """Jobs of the same tenant that bid alike and are before this one, as far as they are counted."""
+    return next((place for place, other in enumerate(islice(line, _COUNTED)) if other is record), _COUNTED)
+
+
 def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     pause_s = record.not_before - now.mono
     if pause_s > 0:
@@ -37,6 +78,7 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     if not core.fleet.agents:
         return Explanation(status="queued", summary="no agent is connected")
     group = core.queue.group_of(record.group_key())
+    line = group.lines.get(record.job_class.tenant) if group is not None else None
     reasons: list[Reason] = []
     for agent_id, view in sorted(core.fleet.agents.items()):
         known = group.reasons.get(agent_id) if group is not None else None
@@ -47,14 +89,14 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     if group is not None and group.unschedulable:
         summary = "no agent of the present fleet could ever take it; it waits for a bigger or another one"
         return Explanation(status="queued", summary=summary, reasons=reasons)
+    if line is not None and line.flow.account.at_limit:
+        running = f"{line.flow.account.running} jobs out on agents, as many as it may (max_running)"
+        summary = f"its tenant {record.job_class.tenant} has {running}"
+        return Explanation(status="queued", summary=summary, reasons=reasons)
     if group is not None and group.plan is not None:
         return Explanation(status="queued", summary=group.plan, reasons=reasons)
-    ahead = 0
-    if group is not None:
-        for other in group:
-            if other is record:
-                break
-            ahead += 1
+    before = _before(line, record) if line is not None else 0
+    ahead = str(before) if before < _COUNTED else f"over {_COUNTED}"
     if reasons:
         summary = f"waits for room; {ahead} like it are ahead"
     elif not core.may_award:

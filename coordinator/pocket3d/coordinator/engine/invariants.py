@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pocket3d.contracts.lifecycle import JobState
+from collections import Counter
+
+from pocket3d.contracts.lifecycle import PRIORITIES, JobState
 
 from .job import JobRecord
 from .state import Core
@@ -17,6 +19,7 @@ def check(core: Core) -> None:
     for job_id, record in core.jobs.items():
         _must(record.job_id == job_id, f"{job_id} is filed as {record.job_id}")
         _check_job(core, record)
+        _must(core.job_list.files(record), f"{job_id} is {record.state.value} and listed elsewhere")
         waiting += record.state is JobState.QUEUED
         if record.attempt is not None or record.recovery is not None or record.ending is not None:
             filed += _check_lists(core, record)
@@ -26,6 +29,9 @@ def check(core: Core) -> None:
     )
     _must(listed == filed, f"the index lists {listed} jobs, the records make it {filed}")
     _check_queue(core, waiting)
+    _check_share(core)
+    _must(len(core.job_list) == len(core.jobs), f"{len(core.jobs)} jobs are held, {len(core.job_list)} listed")
+    _check_intake(core)
     _check_bookings(core)
 
 
@@ -74,6 +80,35 @@ def _check_queue(core: Core, waiting: int) -> None:
     for job_id in (*core.unknown_feature_jobs, *core.deadlines.jobs()):
         known = job_id in core.jobs and core.jobs[job_id].state is JobState.QUEUED
         _must(known, f"{job_id} does not wait and has a deadline, or waits for its feature")
+
+
+def _check_share(core: Core) -> None:
+    """What tenants have waiting and running is what their accounts say."""
+    share = core.queue.share
+    queued = Counter(record.job_class.tenant for record in core.queue)
+    charges = {job_id: record.attempt.charge for job_id, record in core.jobs.items() if record.attempt is not None}
+    running = Counter(charge.account.tenant for charge in charges.values() if charge is not None)
+    _must(set(share.accounts) >= set(queued) | set(running), "a tenant with jobs has no account")
+    for tenant, account in share.accounts.items():
+        said, true = (account.queued, account.running), (queued[tenant], running[tenant])
+        _must(said == true, f"{tenant} has {true} jobs that wait and run, its account says {said}")
+    flows = Counter(flow for charge in charges.values() if charge is not None for flow in charge.flows)
+    for clock in share.clocks:
+        _must(all(flows[flow] == flow.running for flow in clock.flows.values()), "a start is charged to nobody")
+        busy = sum(flow.waiting + flow.running for flow in clock.flows.values())
+        _must(busy == clock.busy, f"priority {clock.level} has {busy} jobs, its clock says {clock.busy}")
+    for group in (*core.queue.active.values(), *core.queue.unschedulable.values()):
+        _must(len(group) == sum(map(len, group.lines.values())), f"{group.key} does not have {len(group)} jobs")
+        _must(all(map(group.filed, group.lines.values())), f"a line of {group.key} waits beside its turns")
+
+
+def _check_intake(core: Core) -> None:
+    """What is read follows how many jobs of each priority are held, and how many are not known yet."""
+    for priority in PRIORITIES:
+        held = [record for record in core.jobs.values() if record.job_class.priority == priority]
+        entering = sum(record.state is JobState.SUBMITTED for record in held)
+        counted = core.intake.held(priority), core.intake.entering(priority)
+        _must(counted == (len(held), entering), f"{counted} {priority} jobs counted, {(len(held), entering)} are held")
 
 
 def _check_booking(core: Core, record: JobRecord) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
+from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.failures import FAILURES, FailureCode
 from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusWord
 from pocket3d.contracts.messages import AttemptError, JobError, Result, Status, Timings
 
+from ..auction.fair_share import Charge
 from .lifecycle import check_transition
 
 
@@ -60,6 +64,7 @@ class Attempt:
         "apart",
         "awarded_at",
         "cancel_by",
+        "charge",
         "claim_mb",
         "device",
         "incarnation",
@@ -80,9 +85,12 @@ class Attempt:
         adapter_id: str,
         claim_mb: int,
         awarded_at: float,
+        charge: Charge | None = None,
         apart: bool = False,
     ) -> None:
         self.number = number
+        #: What its tenant was charged for it; None for an attempt that is only told of.
+        self.charge = charge
         #: Nothing else may run on its worker meanwhile.
         self.apart = apart
         self.token = token
@@ -133,7 +141,8 @@ class RetryState:
         self.cancel: str | None = None
         #: It is no job: its first event says so, before its result.
         self.rejection: Rejection | None = None
-        #: No adapter takes its parameters. Another leader may know other adapters, so its first event is `queued`.
+        #: No adapter takes its parameters, or its tenant has too many jobs that wait. Another leader may know other
+        #: adapters and other jobs, so its first event is `queued`.
         self.refusal: Rejection | None = None
 
     @property
@@ -159,18 +168,30 @@ class Recovery:
         self.result_asked = False
 
 
+#: Moves until a job waits for the first time, at most.
+_BEGINNING = 2
+
+
+@lru_cache(maxsize=64)
+def _one_for_all(history: tuple[str, ...]) -> tuple[str, ...]:
+    """The one object for equal histories: it would be a quarter of what a waiting job takes."""
+    return history
+
+
 class JobRecord:
     """One unfinished job."""
 
     __slots__ = (
         "attempt",
         "attempt_no",
+        "end",
         "ending",
         "history",
         "job_class",
         "job_id",
         "last_status",
         "not_before",
+        "on_move",
         "proposal",
         "queued_at",
         "recovery",
@@ -208,8 +229,13 @@ class JobRecord:
         self.ending: tuple[ResultWord, JobError] | None = None
         #: Its last event, waiting for its dead letter.
         self.last_status: Status | None = None
+        #: Its last event, from the moment that its result is known.
+        self.end: Status | None = None
         self.result_seq: int | None = None
-        self.history: list[str] | None = None
+        #: Its latest moves, in words.
+        self.history: tuple[str, ...] = ()
+        #: Called after each move with the record and its former state.
+        self.on_move: Callable[[JobRecord, JobState], None] | None = None
 
     def move(self, state: JobState, why: str) -> None:
         """Change the state.
@@ -217,13 +243,13 @@ class JobRecord:
         Raises:
             InvalidTransition: the table has no such move.
         """
-        history = self.history
-        if history is None:
-            history = self.history = []
-        check_transition(self.job_id, self.state, state, history)
-        history.append(f"{self.state.value} -> {state.value} ({why})")
-        del history[:-12]
-        self.state = state
+        check_transition(self.job_id, self.state, state, self.history)
+        history = (*self.history[-11:], f"{self.state.value} -> {state.value} ({why})")
+        waits = state is JobState.QUEUED and len(history) <= _BEGINNING
+        self.history = _one_for_all(history) if waits else history
+        former, self.state = self.state, state
+        if self.on_move is not None:
+            self.on_move(self, former)
 
     def retry_state(self) -> RetryState:
         """The part that only some jobs have, made when first needed."""
@@ -267,6 +293,7 @@ class JobRecord:
             reason=reason,
             error=error,
             at=at,
+            submitted_at=rfc3339(self.submitted_at),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pocket3d.contracts.lifecycle import InvalidTransition, JobState
 
@@ -35,13 +35,13 @@ TRANSITIONS: dict[tuple[JobState, JobState], str] = {
 observers: list[Callable[[JobState, JobState], None]] = []
 
 
-def check_transition(job_id: str, start: JobState, end: JobState, history: list[str]) -> None:
+def check_transition(job_id: str, start: JobState, end: JobState, history: Sequence[str]) -> None:
     """A job makes a move.
 
     Raises:
         InvalidTransition: the table lacks it.
     """
     if (start, end) not in TRANSITIONS:
-        raise InvalidTransition(f"job {job_id}", start, end, history)
+        raise InvalidTransition(f"job {job_id}", start, end, list(history))
     for on_move in observers:
         on_move(start, end)

@@ -24,7 +24,7 @@ def queued_in_doubt(core: Core, event: QueuedConflict | QueuedUnknown, now: Now)
     """The events stream knows the id, holds our own first try, or nothing: its last event decides."""
     record = core.jobs.get(event.job_id)
     if record is not None and record.state is JobState.SUBMITTED:
-        core.do(ReadLastEvent(record.job_id))
+        core.do(ReadLastEvent(record.job_id, record.job_class.priority))
 
 
 def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
@@ -37,7 +37,7 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     known = status is not None or event.unreadable
     if record.state is JobState.SUBMITTED and not known:
         # It was not stored, a rival was in process that did not make it either, or what was stored has left by age.
-        core.do(Again(first_event(record, now)))
+        core.do(Again(first_event(record, now)._replace(alone=True)))
         return
     if record.state is JobState.SUBMITTED:
         record.move(JobState.RECOVERING, "its id is known")
@@ -45,7 +45,7 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
         return
     if event.job_seq is not None and event.job_seq != record.seq:
         core.do(AckJob(record.job_class.priority, record.seq, second_of=record.job_id))
-        del core.jobs[record.job_id]
+        core.remove(record)
         job = core.duplicate_submissions.get(record.job_id, {}).pop(event.job_seq, None)
         if job is None:
             # The history is that of a message that has left: all that came since are second publishes.
@@ -71,6 +71,7 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     if status.status in TERMINAL and (status.status != "rejected" or rejection is None):
         record.result_seq = early[1] if early is not None else None
         record.move(JobState.FINISHED, f"its history ended with {status.status}")
+        record.end = status
         core.do(AckJob(record.job_class.priority, record.seq, record.job_id, answer=True))
         return
     # Of a bad request the event comes before the result: the former leader may not have got so far.
@@ -152,11 +153,14 @@ def look_for_recovering(core: Core, now: Now) -> None:
             take_over_attempt(core, record, *holder, now)
         elif recovery is not None and not recovery.result_asked and _heard_all(core, recovery, now):
             recovery.result_asked = True
-            core.do(ReadResult(record.job_id))
+            core.do(ReadResult(record.job_id, record.job_class.priority))
 
 
 def _heard_all(core: Core, recovery: Recovery, now: Now) -> bool:
-    """True once whoever could run it has had the time to say so."""
+    """True once whoever could run it has had the time to say so, in adverts that list all that they hold."""
+    agent_id = recovery.status.agent_id if recovery.status is not None else None
+    if any(view.advert.unlisted and agent_id in (None, name) for name, view in core.fleet.agents.items()):
+        return False
     if now.mono >= core.watching_since + core.settings.agent_lease_s:
         return True
     if recovery.status is None:
@@ -187,5 +191,5 @@ def adopt_orphan(core: Core, status: Status, job_seq: int, now: Now) -> None:
     record.attempt_no = status.attempt
     record.started_published = status.status == "running"
     record.move(JobState.RECOVERING, "its result is older than this leadership")
-    core.jobs[status.job_id] = record
+    core.add(record)
     finalize(core, record, result, seq, now)

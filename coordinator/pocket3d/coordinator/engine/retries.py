@@ -110,7 +110,7 @@ def _note_attempt(
 
 def _requeue(core: Core, record: JobRecord, attempt: Attempt, reason: str, delay_s: float, now: Now) -> None:
     retry = record.retry_state()
-    core.drop_attempt(record)
+    core.drop_attempt(record, now)
     record.not_before = now.mono + delay_s
     core.enqueue(record, reason, now, returned=not retry.suspect)
     error = JobError(code=retry.attempts[-1].code, message=reason[:2000], attempts=list(retry.attempts))

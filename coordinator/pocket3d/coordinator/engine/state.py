@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import Cancel
-from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.lifecycle import PRIORITIES, JobState, Priority
 from pocket3d.contracts.messages import Result
 
 from ..auction.fleet import AgentView, Fleet
@@ -12,11 +12,15 @@ from ..auction.queue import WaitingQueue
 from ..auction.rounds import Auctioneer
 from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
-from .effects import AskState, Effect, PublishEvent, SendCancels
+from .effects import AskState, Effect, PublishEvent, ReadJobs, SendCancels
 from .events import JobRead
+from .intake import Intake
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
+from .job_list import JobList
 
+#: Jobs that are ended in one step.
+MOST_AT_ONCE = 1000
 #: Job classes held before those without a job are looked for.
 _CLASSES_KEPT = 1024
 
@@ -29,7 +33,7 @@ class Core:
         self.effects: list[Effect] = []
         self.jobs: dict[str, JobRecord] = {}
         self.index = JobIndex()
-        self.queue = WaitingQueue(settings.ageing_s)
+        self.queue = WaitingQueue(settings.ageing_s, settings.tenants)
         self.fleet = Fleet(settings)
         self.auctioneer = Auctioneer(settings, self.queue, self.fleet)
         self._classes: dict[JobClass, JobClass] = {}
@@ -45,6 +49,8 @@ class Core:
         self.unreadable_results: dict[int, str] = {}
         #: Further messages with the id of a job of which it is not yet known which message is the job: seq -> message.
         self.duplicate_submissions: dict[str, dict[int, JobRead]] = {}
+        #: Jobs of a former leader's time that are to be cancelled as soon as they are read again, and why.
+        self.cancels_to_come: dict[str, str] = {}
         self.epoch = 0
         self._tokens = 0
         #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
@@ -57,9 +63,13 @@ class Core:
         self.proven = True
         self.results_drained = False
         self.jobs_indexed = False
+        #: Sequence in the jobs stream up to which jobs of a priority were read.
+        self.read_up_to = dict.fromkeys(PRIORITIES, 0)
         self.agents_to_hear: set[str] = set()
         self.last_tick: float | None = None
-        self.reading = True
+        self.intake = Intake(settings.index_cap)
+        self.job_list = JobList()
+        self._on_move = self._moved
 
     # -- small things
 
@@ -101,6 +111,37 @@ class Core:
             return False
         return record.state in (JobState.SUBMITTED, JobState.RECOVERING)
 
+    # -- jobs come and go
+
+    def add(self, record: JobRecord) -> None:
+        """Hold a job that was read."""
+        self.jobs[record.job_id] = record
+        self.job_list.add(record)
+        self.intake.added(record.job_class.priority, record.seq, known=record.state is not JobState.SUBMITTED)
+        record.on_move = self._on_move
+        self._read_on(record.job_class.priority)
+
+    def remove(self, record: JobRecord) -> None:
+        """Forget a job."""
+        del self.jobs[record.job_id]
+        self.job_list.remove(record)
+        priority = record.job_class.priority
+        if record.state is JobState.SUBMITTED:
+            self.intake.known(priority)
+        self.intake.removed(priority)
+        self._read_on(priority)
+
+    def _moved(self, record: JobRecord, former: JobState) -> None:
+        self.job_list.moved(record, former)
+        if former is JobState.SUBMITTED:
+            self.intake.known(record.job_class.priority)
+            self._read_on(record.job_class.priority)
+
+    def _read_on(self, priority: Priority) -> None:
+        more = self.intake.change(priority)
+        if more is not None:
+            self.do(ReadJobs(more, priority))
+
     # -- moves
 
     def enqueue(self, record: JobRecord, why: str, now: Now, *, returned: bool, queued_at: float | None = None) -> None:
@@ -123,8 +164,8 @@ class Core:
         self.unknown_feature_jobs.pop(record.job_id, None)
 
     def overdue(self, now_mono: float) -> list[JobRecord]:
-        """Waiting jobs past their schedule-to-start limit."""
-        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono)]
+        """Waiting jobs past their schedule-to-start limit; of very many some, for all else waits meanwhile."""
+        return [self.jobs[job_id] for job_id in self.deadlines.passed(now_mono, MOST_AT_ONCE)]
 
     def book_attempt(self, record: JobRecord, now: Now) -> None:
         """Book the record's new attempt on its agent, and note when it must have ended."""
@@ -134,11 +175,14 @@ class Core:
             self.attempt_deadlines.set(record.job_id, now.mono + most_s)
             self.fleet.book(record.attempt, record.job_id)
 
-    def drop_attempt(self, record: JobRecord) -> None:
-        """The attempt is over, whatever became of it."""
-        if record.attempt is not None:
+    def drop_attempt(self, record: JobRecord, now: Now, *, began: bool = True) -> None:
+        """The attempt is over, whatever became of it. One that never `began` costs its tenant nothing."""
+        attempt = record.attempt
+        if attempt is not None:
             self.attempt_deadlines.forget(record.job_id)
-            self.fleet.release(record.attempt)
+            self.fleet.release(attempt)
+            if attempt.charge is not None:
+                self.queue.share.settle(attempt.charge, max(0.0, now.mono - attempt.awarded_at) if began else 0.0)
             record.attempt = None
             self.index.file(record)
 

@@ -50,4 +50,4 @@ class AckBatcher:
             self._timer = None
         waiting, self._waiting = self._waiting, []
         for ack in waiting:
-            self._tasks.spawn(ack())
+            self._tasks.spawn(ack(), lane="acks")

@@ -9,7 +9,6 @@ import msgspec
 import structlog
 
 from pocket3d.bus.jetstream_away import why_nothing_is_stored
-from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import (
     Bus,
     BusError,
@@ -25,42 +24,32 @@ from pocket3d.contracts.api import (
     CancelRequest,
     EmptyRequest,
     FeatureList,
-    JobList,
     JobRequest,
     ListRequest,
     endpoint_metadata,
 )
-from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.features import FEATURE_PATTERN
 from pocket3d.contracts.jobs import Job, SubmitRequest, admit, check_priority
-from pocket3d.contracts.lifecycle import JobState, StatusWord
+from pocket3d.contracts.lifecycle import TERMINAL, JobState, Priority
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import events
-from ..engine.explain import explain, features
+from ..engine.explain import explain, explain_turn, features
 from ..engine.history import read_last_event
+from ..engine.job_list import word_of
+from ..engine.submit_quota import SubmitQuota
 from ..leadership.request_cache import read_request
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
 from .leader_term import LeaderTerm
+from .listing import list_jobs
+from .unread_jobs import find_unread, status_of_unread, why_unread
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-_PAGE = 500
-_WORDS: dict[JobState, StatusWord] = {
-    JobState.SUBMITTED: "submitted",
-    JobState.RECOVERING: "queued",
-    JobState.QUEUED: "queued",
-    JobState.AWARDED: "awarded",
-    JobState.RUNNING: "running",
-    #: Its end is proposed, and the results stream may yet decide otherwise.
-    JobState.FINISHING: "running",
-    JobState.FINISHED: "running",
-}
 
 
 class Api:
@@ -82,6 +71,7 @@ class Api:
         self._clock = clock
         self._version = version
         self._coordinator_id = coordinator_id
+        self._quota = SubmitQuota(term.engine.core)
 
     def service(self) -> ServiceSpec:
         """What to register."""
@@ -99,7 +89,12 @@ class Api:
             name=self._subjects.api_service,
             version=self._version,
             description="Pocket3DStudio: submit jobs and ask for their status",
-            metadata={"coordinator_id": self._coordinator_id, "namespace": self._subjects.namespace},
+            metadata={
+                "coordinator_id": self._coordinator_id,
+                "namespace": self._subjects.namespace,
+                # Its own results too go where the stream takes them.
+                "proposes": "true",
+            },
             endpoints=[
                 Endpoint(name, self._subjects.api(name), handler, endpoint_metadata(text, kind, schema, answer))
                 for name, handler, text, kind, schema, answer in table
@@ -119,7 +114,7 @@ class Api:
             )
         job = request.job()
         body = encode(job)
-        admission = admit(request.feature, body, None, "")
+        admission = admit(request.feature, body, None, self._term.generated_id(0))
         if admission.rejection is not None:
             raise ServiceError(400, admission.rejection.message, field=admission.rejection.field)
         if job.job_id is not None:
@@ -127,29 +122,42 @@ class Api:
             if known is not None:
                 await self._compare(job.job_id, job)
                 return encode(known)
+        full = self._quota.refusal(request.tenant)
+        if full is not None:
+            raise ServiceError(429, full, field="tenant")
+        priority: Priority = "high" if request.priority == "high" else "low" if request.priority == "low" else "normal"
+        with self._quota.arriving(request.tenant) as arrival:
+            job_id, seq = await self._store(self._subjects.job(priority, request.feature), job, body)
+            arrival.stored = job_id, priority, seq
+        at = rfc3339(self._clock().wall)
+        return encode(
+            Status(
+                job_id=job_id,
+                feature=request.feature,
+                priority=priority,
+                tenant=request.tenant,
+                status="submitted",
+                attempt=0,
+                at=at,
+                submitted_at=at,
+            )
+        )
+
+    async def _store(self, subject: str, job: Job, body: bytes) -> tuple[str, int]:
+        """Store a job; its id and its sequence."""
         headers = {} if job.job_id is None else {"Nats-Msg-Id": job.job_id}
         try:
-            seq = await self._bus.append(self._subjects.job(request.priority, request.feature), body, headers=headers)
+            seq = await self._bus.append(subject, body, headers=headers)
         except TooLarge as error:
             raise ServiceError(413, str(error), field="body") from error
         except BusError as error:
             why = await why_nothing_is_stored(self._bus, self._subjects.jobs_stream)
             told = f"the job could not be stored: {error}{f': {why}' if why else ''}; submit it again with its job_id"
             raise ServiceError(503, told) from error
-        if job.job_id is not None:
-            await self._compare_stored(job.job_id, job, seq, self._subjects.job(request.priority, request.feature))
-        job_id = job.job_id or self._term.generated_id(seq)
-        return encode(
-            Status(
-                job_id=job_id,
-                feature=request.feature,
-                priority="high" if request.priority == "high" else "low" if request.priority == "low" else "normal",
-                tenant=request.tenant,
-                status="submitted",
-                attempt=0,
-                at=rfc3339(self._clock().wall),
-            )
-        )
+        if job.job_id is None:
+            return self._term.generated_id(seq), seq
+        await self._compare_stored(job.job_id, job, seq, subject)
+        return job.job_id, seq
 
     async def _compare(self, job_id: str, job: Job) -> None:
         """A known id with another request is a mistake of the producer."""
@@ -177,13 +185,10 @@ class Api:
         """A job's status: of an unfinished one by the engine, of a finished one by its last event."""
         record = self._term.engine.record(job_id)
         if record is not None and record.state not in (JobState.FINISHED, JobState.RECOVERING):
-            word = _WORDS[record.state]
-            if record.state is JobState.FINISHING and not record.started_published:
-                word = "queued"
             reason = None
             if record.state is JobState.QUEUED:
                 reason = explain(self._term.engine.core, record, self._clock()).summary
-            return record.status(word, rfc3339(self._clock().wall), reason=reason)
+            return record.status(word_of(record), rfc3339(self._clock().wall), reason=reason)
         found = await self._bus.last(self._subjects.events_stream, self._subjects.events_of(job_id))
         if found is None:
             return None
@@ -194,16 +199,30 @@ class Api:
 
     async def _wanted(self, job_id: str) -> Status:
         status = await self._known(job_id)
-        if status is None:
-            raise ServiceError(404, f"no job {job_id!r} is known", field="job_id")
-        return status
+        if status is not None:
+            return status
+        unread = await find_unread(self._bus, self._subjects, self._term, job_id)
+        core = self._term.engine.core
+        if unread is not None:
+            return status_of_unread(core, unread)
+        if core.intake.full():
+            text = f"no job {job_id!r} is known, but it may be one that is not read yet: {why_unread(core)}"
+            raise ServiceError(503, text, field="job_id")
+        raise ServiceError(404, f"no job {job_id!r} is known", field="job_id")
 
     async def _status(self, msg: Msg) -> bytes:
         return encode(await self._wanted(_read(JobRequest, msg).job_id))
 
     async def _cancel(self, msg: Msg) -> bytes:
         request = _read(CancelRequest, msg)
-        await self._wanted(request.job_id)
+        status = await self._wanted(request.job_id)
+        if self._term.engine.record(request.job_id) is None:
+            if status.status in TERMINAL:
+                return encode(status)
+            unread = await find_unread(self._bus, self._subjects, self._term, request.job_id)
+            if unread is not None:
+                # It is taken in to be ended at once, whatever the cap.
+                self._term.feed(unread)
         self._term.feed(events.CancelAsked(request.job_id, request.reason))
         await self._term.handled()
         return encode(await self._wanted(request.job_id))
@@ -212,37 +231,17 @@ class Api:
         request = _read(JobRequest, msg)
         record = self._term.engine.record(request.job_id)
         if record is not None:
-            return encode(explain(self._term.engine.core, record, self._clock()))
+            return encode(explain_turn(self._term.engine.core, record, self._clock()))
         status = await self._wanted(request.job_id)
-        summary = f"it has ended: {status.status}" + (f", {status.reason}" if status.reason else "")
+        if status.status in TERMINAL:
+            summary = f"it has ended: {status.status}" + (f", {status.reason}" if status.reason else "")
+        else:
+            summary = status.reason or "the leader has not read it again yet"
         return encode({"status": status.status, "summary": summary, "reasons": []})
 
     async def _list(self, msg: Msg) -> bytes:
         request = _read(ListRequest, msg)
-        if not 1 <= request.limit <= 1000:
-            raise ServiceError(400, f"limit {request.limit}: want 1 to 1000", field="limit")
-        after = decimal(request.after or "0")
-        if after is None:
-            raise ServiceError(400, "want the `next` of the page before", field="after")
-        start = after + 1
-        found: list[Status] = []
-        stream = kv_stream(self._subjects.status_bucket)
-        subject = kv_subject(self._subjects.status_bucket, ">")
-        while True:
-            page = await self._bus.pages(stream, subject, start=start, limit=_PAGE)
-            for stored in page:
-                start = stored.seq + 1
-                try:
-                    status = decode(Status, stored.data)
-                except WireError as error:
-                    log.warning("a status could not be read", subject=stored.subject, error=str(error))
-                    continue
-                if _matches(status, request):
-                    found.append(status)
-                    if len(found) >= request.limit:
-                        return encode(JobList(jobs=found, next=str(stored.seq)))
-            if len(page) < _PAGE:
-                return encode(JobList(jobs=found))
+        return encode(await list_jobs(self._bus, self._subjects, self._term.engine.core, request))
 
     # -- the fleet
 
@@ -261,14 +260,6 @@ class Api:
 
 def _other_request(job_id: str) -> ServiceError:
     return ServiceError(409, f"job {job_id} is known with another request; take a new job_id", field="job_id")
-
-
-def _matches(status: Status, request: ListRequest) -> bool:
-    return (
-        (request.status is None or status.status == request.status)
-        and (request.feature is None or status.feature == request.feature)
-        and (request.tenant is None or status.tenant == request.tenant)
-    )
 
 
 def _read(kind: type[T], msg: Msg) -> T:

@@ -22,6 +22,7 @@ from pocket3d.bus.port import (
     OutcomeUnknown,
     TooLarge,
 )
+from pocket3d.bus.proposals import Proposals
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.codec import WireError, decode_union, encode
@@ -43,13 +44,15 @@ from ..engine import effects, events
 from ..engine.history import BATCH_HEADER, JOB_SEQ_HEADER, read_last_event, read_stored_result
 from ..leadership import event_log
 from ..leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
-from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER
 from ..leadership.term_engine import TermEffect, TermEvent
 from .ack_batcher import AckBatcher
 from .agent_records import forget_agent, record_agent
+from .first_event_io import failed, publish_queued, publish_queued_batch
+from .lanes import lane_of
 from .leader_record_io import read_leader_record, write_leader_record
 from .second_publish import tell_if_another
-from .step_log import log_queued, log_step
+from .status_bucket import read_ended
+from .step_log import log_step
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +72,8 @@ class Links(NamedTuple):
     renew_lease: Callable[[], None]
     #: Another leads.
     on_fenced_out: Callable[[], None]
-    #: Reads the jobs stream, or pauses reading it.
-    read_jobs: Callable[[bool], None]
+    #: Reads the jobs of a priority, or pauses reading them.
+    read_jobs: Callable[[effects.ReadJobs], None]
 
 
 class EffectRunner:
@@ -98,13 +101,14 @@ class EffectRunner:
         self._tasks = tasks
         self._feed = links.feed
         self.acks = AckBatcher(tasks)
+        self.proposals = Proposals(bus, subjects)
         self._requests: dict[int, Msg] = {}
         self._request_ids = itertools.count(1)
         #: Done at once, without an answer.
         self._local: dict[type, Callable[[Any], None]] = {
             effects.NoteStep: self._note_step,
             effects.ProveLeadership: lambda e: links.renew_lease(),
-            effects.ReadJobs: lambda e: links.read_jobs(e.more),
+            effects.ReadJobs: links.read_jobs,
             event_log.FencedOut: lambda e: links.on_fenced_out(),
             effects.AckJob: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_job, e)),
             effects.AckResult: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_result, e)),
@@ -116,8 +120,9 @@ class EffectRunner:
         if local is not None:
             local(effect)
             return
-        call, bounded = _CALLS[type(effect)]
-        self._tasks.spawn(self._answer(call, effect), bounded=bounded)
+        lane = lane_of(effect)
+        work = self._answer(_CALLS[type(effect)], effect)
+        self._tasks.spawn(work, bounded=lane is not None, lane=lane or "")
 
     def _note_step(self, effect: effects.NoteStep) -> None:
         # Behind what was begun before: a job does not wait for its log line.
@@ -140,33 +145,12 @@ class EffectRunner:
 
     # -- events
 
-    async def _publish_queued(self, effect: effects.PublishQueued) -> TermEvent:
-        status = effect.status
-        headers = {JOB_SEQ_HEADER: str(effect.job_seq)}
-        if effect.digest:
-            headers[REQUEST_DIGEST_HEADER] = effect.digest
-        try:
-            await self._bus.append(
-                self._subjects.event(status.feature, status.job_id, status.status),
-                encode(status),
-                headers=headers,
-                expect=Expect(0, self._subjects.events_of(status.job_id)),
-            )
-        except Conflict:
-            return events.QueuedConflict(status.job_id)
-        except OutcomeUnknown:
-            return events.QueuedUnknown(status.job_id)
-        except BusError as error:
-            return _failed(effect, error)
-        log_queued(status)
-        return events.QueuedStored(status.job_id)
-
     async def _read_last_event(self, effect: effects.ReadLastEvent) -> TermEvent:
         job_id = effect.job_id
         try:
             found = await self._bus.last(self._subjects.events_stream, self._subjects.events_of(job_id))
         except BusError as error:
-            return _failed(effect, error)
+            return failed(effect, error)
         if found is None:
             return events.LastEventRead(job_id, None, None)
         return read_last_event(job_id, found.subject, found.data, found.headers)
@@ -217,7 +201,7 @@ class EffectRunner:
         except BusError as error:
             # A conflict that names no sequence is one with a rival that is in process, and may fail itself.
             if not (isinstance(error, Conflict) and error.last):
-                return _failed(effect, error)
+                return failed(effect, error)
             log.debug("the dead letter is stored already", job_id=letter.job_id)
         return events.DeadStored(letter.job_id)
 
@@ -227,17 +211,13 @@ class EffectRunner:
         try:
             found = await self._bus.get(self._subjects.jobs_stream, effect.seq)
         except BusError as error:
-            return _failed(effect, error)
+            return failed(effect, error)
         return events.RequestRead(effect.seq, found.data if found is not None else None)
 
     async def _store_result(self, effect: effects.StoreResult) -> TermEvent | None:
         result = effect.result
         try:
-            await self._bus.append(
-                self._subjects.result(result.feature, result.job_id),
-                encode(result),
-                expect=Expect(0, self._subjects.result_of(result.job_id)),
-            )
+            await self.proposals.store(result.feature, result.job_id, encode(result))
         except Conflict:
             return events.ResultConflict(result.job_id)
         except BusError as error:
@@ -251,7 +231,7 @@ class EffectRunner:
         try:
             found = await self._bus.last(self._subjects.results_stream, self._subjects.result_of(job_id))
         except BusError as error:
-            return _failed(effect, error)
+            return failed(effect, error)
         if found is None:
             return events.ResultRead(job_id, None)
         seen = read_stored_result(job_id, found.subject, found.seq, found.data)
@@ -261,7 +241,7 @@ class EffectRunner:
         try:
             await self._bus.delete(self._subjects.results_stream, effect.seq)
         except BusError as error:
-            return _failed(effect, error)
+            return failed(effect, error)
         log.warning("bytes that are no result were deleted", subject=effect.subject, seq=effect.seq, error=effect.error)
         return events.ResultDeleted(effect.job_id, effect.seq)
 
@@ -273,14 +253,14 @@ class EffectRunner:
         try:
             await self._bus.ack(coordinator_jobs(self._subjects, effect.priority), effect.seq)
         except BusError as error:
-            return _failed(effect, error)
+            return failed(effect, error)
         return events.JobAcked(effect.job_id if effect.answer else "", effect.seq)
 
     async def _delete_job(self, effect: effects.DeleteJob) -> TermEvent:
         try:
             await self._bus.delete(self._subjects.jobs_stream, effect.seq)
         except BusError as error:
-            return _failed(effect, error)
+            return failed(effect, error)
         return events.JobAcked(effect.job_id, effect.seq)
 
     async def _ack_result(self, effect: effects.AckResult) -> TermEvent | None:
@@ -366,31 +346,27 @@ class EffectRunner:
             log.debug("an outcome was not answered", error=str(error))
 
 
-def _failed(effect: TermEffect, error: BusError) -> events.EffectFailed:
-    log.debug("again in a moment", effect=type(effect).__name__, error=str(error))
-    return events.EffectFailed(effect, str(error))
-
-
-#: Effect -> the call, and whether it takes one of the term's places: what there may be thousands of does.
-_CALLS: dict[type, tuple[Call, bool]] = {
-    effects.PublishQueued: (EffectRunner._publish_queued, True),
-    effects.ReadLastEvent: (EffectRunner._read_last_event, True),
-    event_log.AppendBatch: (EffectRunner._append_batch, False),
-    event_log.ReadBatchEnd: (EffectRunner._read_batch_end, False),
-    ReadLeaderRecord: (EffectRunner._read_leader_record, False),
-    WriteLeaderRecord: (EffectRunner._write_leader_record, False),
-    effects.StoreDeadLetter: (EffectRunner._store_dead_letter, True),
-    effects.ReadRequest: (EffectRunner._read_request, True),
-    effects.StoreResult: (EffectRunner._store_result, True),
-    effects.ReadResult: (EffectRunner._read_result, True),
-    effects.DeleteResult: (EffectRunner._delete_result, True),
-    effects.DeleteJob: (EffectRunner._delete_job, True),
-    effects.CountBacklog: (EffectRunner._count_backlog, False),
-    effects.SendCall: (EffectRunner._send_call, False),
-    effects.SendAwardMessage: (EffectRunner._send_awards, False),
-    effects.SendCancels: (EffectRunner._send_cancels, False),
-    effects.AskState: (EffectRunner._ask_state, False),
-    effects.NoteOutcomes: (EffectRunner._note_outcomes, False),
-    effects.RecordAgent: (lambda runner, effect: record_agent(runner._bus, runner._subjects, effect), True),
-    effects.ForgetAgent: (lambda runner, effect: forget_agent(runner._bus, runner._subjects, effect), True),
+_CALLS: dict[type, Call] = {
+    effects.PublishQueued: lambda runner, effect: publish_queued(runner._bus, runner._subjects, effect),
+    effects.PublishQueuedBatch: lambda runner, effect: publish_queued_batch(runner._bus, runner._subjects, effect),
+    effects.ReadLastEvent: EffectRunner._read_last_event,
+    effects.ReadEnded: lambda runner, effect: read_ended(runner._bus, runner._subjects, effect),
+    event_log.AppendBatch: EffectRunner._append_batch,
+    event_log.ReadBatchEnd: EffectRunner._read_batch_end,
+    ReadLeaderRecord: EffectRunner._read_leader_record,
+    WriteLeaderRecord: EffectRunner._write_leader_record,
+    effects.StoreDeadLetter: EffectRunner._store_dead_letter,
+    effects.ReadRequest: EffectRunner._read_request,
+    effects.StoreResult: EffectRunner._store_result,
+    effects.ReadResult: EffectRunner._read_result,
+    effects.DeleteResult: EffectRunner._delete_result,
+    effects.DeleteJob: EffectRunner._delete_job,
+    effects.CountBacklog: EffectRunner._count_backlog,
+    effects.SendCall: EffectRunner._send_call,
+    effects.SendAwardMessage: EffectRunner._send_awards,
+    effects.SendCancels: EffectRunner._send_cancels,
+    effects.AskState: EffectRunner._ask_state,
+    effects.NoteOutcomes: EffectRunner._note_outcomes,
+    effects.RecordAgent: lambda runner, effect: record_agent(runner._bus, runner._subjects, effect),
+    effects.ForgetAgent: lambda runner, effect: forget_agent(runner._bus, runner._subjects, effect),
 }

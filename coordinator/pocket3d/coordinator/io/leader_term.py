@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from pocket3d.bus.inbox import Inbox
-from pocket3d.bus.port import Bus, BusError, Closable, Delivery, Msg
+from pocket3d.bus.port import Bus, BusError, Closable, Delivery, Msg, Stored
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode
@@ -19,18 +19,20 @@ from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import events
-from ..engine.effects import ConsumerKey
+from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
 from ..engine.history import read_stored_result
-from ..leadership.lease import Lead
+from ..leadership.lease_events import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
 from .effect_runner import EffectRunner, Links
 
 log = structlog.get_logger(__name__)
 
-#: Calls on the bus at once, of kinds of which there may be thousands.
+#: Calls on the bus at once in one lane, of kinds of which there may be thousands.
 _IN_FLIGHT = 256
+#: While the results stream is of a former version, it is asked so often at most whether it was switched, seconds.
+_LOOK_S = 5.0
 #: How much of an event an error message shows.
 _EVENT_CHARS = 500
 
@@ -89,8 +91,13 @@ class LeaderTerm:
         self._closed = False
         self._begun = False
         self._stream_created = 0.0
-        self._reading = asyncio.Event()
-        self._reading.set()
+        self._reading = {priority: asyncio.Event() for priority in PRIORITIES}
+        for reading in self._reading.values():
+            reading.set()
+        self._proposals_wanted = False
+        self._looked_at = float("-inf")
+        #: Incarnations of agents that cannot propose, of which a warning was given.
+        self._told: set[str] = set()
 
     @property
     def engine(self) -> CoordinatorEngine:
@@ -141,11 +148,11 @@ class LeaderTerm:
         self._deadline = None
         self.feed(events.RoundDue())
 
-    def _read_jobs(self, more: bool) -> None:
-        if more:
-            self._reading.set()
+    def _read_jobs(self, effect: ReadJobs) -> None:
+        if effect.more:
+            self._reading[effect.priority].set()
         else:
-            self._reading.clear()
+            self._reading[effect.priority].clear()
 
     # -- life
 
@@ -166,6 +173,7 @@ class LeaderTerm:
             self._begun = True
             self.tasks.spawn(self._events.read(self._handle), bounded=False)
             self.feed(events.Led(self._lead.epoch, self._known, bus.max_payload))
+        await self._look_at_results()
         await self._take_over("results")
         results = self._runner.consumer("results")
         self._open.append(await bus.consume(results, self._on_results, allowed=self._lease_is_valid))
@@ -174,6 +182,12 @@ class LeaderTerm:
         for priority in PRIORITIES:
             consumer = self._runner.consumer(priority)
             self._open.append(await bus.consume(consumer, self._on_jobs, allowed=self._lease_is_valid))
+
+    async def _look_at_results(self) -> None:
+        self._looked_at = self._clock().mono
+        if await self._runner.proposals.wanted():
+            self._proposals_wanted = True
+            self.feed(events.ProposalsWanted())
 
     async def _take_over(self, key: ConsumerKey) -> None:
         consumer = self._runner.consumer(key)
@@ -186,6 +200,8 @@ class LeaderTerm:
         Raises:
             BusError: not now; it may be called again.
         """
+        self._runner.proposals.look_again()
+        await self._look_at_results()
         keys: tuple[ConsumerKey, ...] = ("results", *PRIORITIES)
         for key in keys:
             await self._bus.reset(self._runner.consumer(key))
@@ -201,7 +217,8 @@ class LeaderTerm:
     async def close(self) -> None:
         """End it: nothing more is fed to the engine, what is in flight is dropped."""
         self._closed = True
-        self._reading.set()
+        for reading in self._reading.values():
+            reading.set()
         if self._deadline is not None:
             self._deadline.cancel()
         for left in self._events.drain():
@@ -241,6 +258,28 @@ class LeaderTerm:
     def advert(self, advert: Advert) -> None:
         """An agent advertised."""
         self.feed(events.AdvertReceived(advert))
+        if not advert.proposes:
+            self._former_agent(advert)
+
+    def _former_agent(self, advert: Advert) -> None:
+        """It, or its user's permissions, are made for a results stream that was not switched yet."""
+        if not self._proposals_wanted:
+            if self._clock().mono >= self._looked_at + _LOOK_S:
+                self._looked_at = self._clock().mono
+                self.tasks.spawn(self._look_now(), bounded=False)
+        elif advert.incarnation not in self._told:
+            self._told.add(advert.incarnation)
+            log.warning(
+                "an agent cannot store results here; it gets no jobs until it is upgraded, or its user may propose",
+                agent_id=advert.agent_id,
+                version=advert.version,
+            )
+
+    async def _look_now(self) -> None:
+        try:
+            await self._look_at_results()
+        except BusError as error:
+            log.debug("the results stream was not looked at", error=str(error))
 
     async def _on_results(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:
@@ -249,19 +288,22 @@ class LeaderTerm:
             self.feed(read_stored_result(job_id, message.subject, message.seq, message.data))
         await self.handled()
 
+    def read_job(self, message: Stored) -> events.JobRead:
+        """What a message of the jobs stream says."""
+        where = self._subjects.parse_job(message.subject)
+        priority = next(p for p in PRIORITIES if p == where.priority)
+        header_id = message.headers.get("Nats-Msg-Id")
+        admission = admit(where.feature, message.data, header_id, self.generated_id(message.seq))
+        return events.JobRead(message.seq, priority, _token(where.feature), admission, message.time, message.data)
+
     async def _on_jobs(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:
             message = delivery.message
-            await self._reading.wait()
+            read = self.read_job(message)
+            await self._reading[read.priority].wait()
             if self._closed:
                 return
-            where = self._subjects.parse_job(message.subject)
-            header_id = message.headers.get("Nats-Msg-Id")
-            admission = admit(where.feature, message.data, header_id, self.generated_id(message.seq))
-            priority = next(p for p in PRIORITIES if p == where.priority)
-            self.feed(
-                events.JobRead(message.seq, priority, _token(where.feature), admission, message.time, message.data)
-            )
+            self.feed(read)
         # A backlog of a hundred thousand jobs comes in batches, with bids, results and ticks in between.
         await self.handled()
 

@@ -1,20 +1,20 @@
 """Who leads, decided on values: a lease kept by compare-and-set, an epoch, and the fence in the events stream.
 
 The lease is a record in the leader bucket that the leader renews. A standby takes it over when the record has not
-changed for a whole lease on the standby's own monotonic clock, so no two clocks are ever compared. The new leader
-then writes the leader record into the events stream: from that moment event batches of the former leader are refused.
+changed for a whole lease on the standby's own monotonic clock, so no two clocks are ever compared; or sooner, when the
+server says twice in a row that the leader is not connected. The new leader then writes the leader record into the
+events stream: from that moment event batches of the former leader are refused. A leader whose connection broke is not
+certain of its lease until it has renewed it.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import LeaderRecord
 
 from .leader_record import (
-    LeaderRecordEvent,
     LeaderRecordNotWritten,
     LeaderRecordRead,
     LeaderRecordUnread,
@@ -23,102 +23,34 @@ from .leader_record import (
     WriteLeaderRecord,
     is_of,
 )
+from .lease_events import (
+    FencedOut,
+    Lead,
+    LeaderPinged,
+    LeaseConflict,
+    LeaseEffect,
+    LeaseEvent,
+    LeaseRead,
+    LeaseTick,
+    LeaseUnknown,
+    LeaseUnread,
+    LeaseWritten,
+    LinkBack,
+    LinkLost,
+    PingLeader,
+    ProofWanted,
+    Proven,
+    ReadLease,
+    StepDown,
+    WriteLease,
+)
 
 #: Before the leader record is read again, seconds.
 _PAUSE_S = 0.25
-
-
-class LeaseRead(NamedTuple):
-    """What the leader bucket holds; None for nothing (revision 0), or for bytes that are no record."""
-
-    record: LeaderRecord | None
-    revision: int
-
-
-class LeaseWritten(NamedTuple):
-    """Our compare-and-set went through."""
-
-    revision: int
-
-
-class LeaseConflict(NamedTuple):
-    """Somebody else's came first."""
-
-
-class LeaseUnknown(NamedTuple):
-    """No answer: it may have been written."""
-
-
-class LeaseUnread(NamedTuple):
-    """The leader bucket could not be read."""
-
-
-class FencedOut(NamedTuple):
-    """A batch of events was refused: another leader wrote its record."""
-
-
-class ProofWanted(NamedTuple):
-    """Renew now, and say so."""
-
-
-class LinkLost(NamedTuple):
-    """The connection is gone."""
-
-
-class LinkBack(NamedTuple):
-    """The connection is back."""
-
-
-class LeaseTick(NamedTuple):
-    """Time passed."""
-
-
-LeaseEvent = (
-    LeaseRead
-    | LeaseWritten
-    | LeaseConflict
-    | LeaseUnknown
-    | LeaseUnread
-    | FencedOut
-    | LeaderRecordEvent
-    | ProofWanted
-    | LinkLost
-    | LinkBack
-    | LeaseTick
-)
-
-
-class ReadLease(NamedTuple):
-    """Read the leader bucket: answered by `LeaseRead`."""
-
-
-class WriteLease(NamedTuple):
-    """Compare-and-set the lease: answered by `LeaseWritten`, `LeaseConflict` or `LeaseUnknown`."""
-
-    record: LeaderRecord
-    last: int
-
-
-class Lead(NamedTuple):
-    """Lead from now on."""
-
-    epoch: int
-    #: Sequence of the leader record in the events stream.
-    fence: int
-    record: LeaderRecord
-
-
-class StepDown(NamedTuple):
-    """Lead no more."""
-
-    why: str
-
-
-class Proven(NamedTuple):
-    """The leadership was renewed just now."""
-
-
-LeaseEffect = ReadLease | WriteLease | ReadLeaderRecord | WriteLeaderRecord | Lead | StepDown | Proven
+#: How often a standby pings the leader, and for how long at least the server has to say that it is not connected,
+#: seconds: a connection that breaks is made again sooner.
+_PING_S = 0.5
+_GONE_S = 1.0
 
 
 class Leadership:
@@ -137,11 +69,17 @@ class Leadership:
         self._host = host
         self._pid = pid
         self._linked = True
+        #: Since when the connection stands, monotonic seconds; a lease is proven by a renewal sent later.
+        self._linked_at = -math.inf
         self._waiting = False
         self._asked_at = 0.0
         self._seen: tuple[int, int, int] | None = None
         self._seen_at = 0.0
         self._read_at = -math.inf
+        #: The leader that a standby pings, when it did last, and since when the server says that it is not connected.
+        self._rival = ""
+        self._pinged_at = -math.inf
+        self._gone_since: float | None = None
         self._revision = 0
         self._record: LeaderRecord | None = None
         #: The lease is ours, and the leader record is being written.
@@ -196,6 +134,8 @@ class Leadership:
             case LeaderRecordUnread() | LeaderRecordNotWritten():
                 self._fence_at = now.mono + _PAUSE_S
                 return []
+            case LeaderPinged():
+                return self._pinged(event, now)
             case FencedOut():
                 return self._overtaken(now)
             case ProofWanted():
@@ -204,9 +144,11 @@ class Leadership:
             case LinkLost():
                 self._linked = False
                 self._waiting = False
+                self._gone_since = None
                 return []
             case LinkBack():
                 self._linked = True
+                self._linked_at = now.mono
                 self._waiting = False
                 return self._renew(now) if self._leading else self._look(now)
         raise TypeError(f"unknown event {event!r}")
@@ -228,10 +170,26 @@ class Leadership:
         if self._fencing and self._fence_at is not None and now.mono >= self._fence_at:
             self._fence_at = None
             return [ReadLeaderRecord()]
+        effects: list[LeaseEffect] = []
+        # Where the server itself was away, the leader has some seconds to come back as well.
+        if self._rival and now.mono - max(self._pinged_at + _PING_S, self._linked_at + self._renew_s) >= 0.0:
+            self._pinged_at = now.mono
+            effects.append(PingLeader(self._rival))
         if now.mono - self._asked_at >= self._renew_s / 3:
             self._waiting = self._waiting and now.mono - self._asked_at < self._lease_s
-            return self._look(now)
-        return []
+            effects += self._look(now)
+        return effects
+
+    def _pinged(self, event: LeaderPinged, now: Now) -> list[LeaseEffect]:
+        if event.coordinator_id != self._rival or event.there is not False:
+            self._gone_since = None
+            return []
+        if self._gone_since is None:
+            self._gone_since = now.mono
+        return self._look(now) if self._is_gone(now) else []
+
+    def _is_gone(self, now: Now) -> bool:
+        return self._gone_since is not None and now.mono - self._gone_since >= _GONE_S
 
     def _renew(self, now: Now) -> list[LeaseEffect]:
         if self._waiting or not self._linked or self._record is None:
@@ -251,6 +209,7 @@ class Leadership:
             host=self._host,
             pid=self._pid,
             at=rfc3339(now.wall),
+            answers_pings=True,
         )
 
     def _read(self, event: LeaseRead, now: Now) -> list[LeaseEffect]:
@@ -280,11 +239,14 @@ class Leadership:
         if seen is None and event.revision:
             # Bytes that are no record may have replaced a leader's record a moment ago: it has its lease.
             seen = (event.revision, 0, 0)
+        rival = record.coordinator_id if record is not None and record.answers_pings else ""
+        if rival != self._rival:
+            self._rival, self._gone_since = rival, None
         if seen is not None and seen != self._seen:
             self._seen = seen
             self._seen_at = now.mono
             return []
-        if seen is not None and now.mono - self._seen_at < self._lease_s:
+        if seen is not None and now.mono - self._seen_at < self._lease_s and not self._is_gone(now):
             return []
         last = max(record.epoch if record is not None else 0, self._epoch_seen)
         epoch = max(last + 1, int(now.wall * 1000))
@@ -353,8 +315,10 @@ class Leadership:
         return [StepDown(why)] if was_leading else []
 
     def certain(self, now: Now) -> bool:
-        """True while no standby can have taken over: the last renewal is younger than a lease, with a margin."""
-        return self._leading and self._fresh(now)
+        """True while no standby can have taken over: the last renewal is younger than a lease, with a margin, and than
+        the connection.
+        """
+        return self._leading and self._linked and self._written_at >= self._linked_at and self._fresh(now)
 
     def _fresh(self, now: Now) -> bool:
         return now.mono - self._written_at < self._lease_s - self._renew_s / 3

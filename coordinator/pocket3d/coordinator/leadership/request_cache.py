@@ -17,6 +17,9 @@ from pocket3d.contracts.messages import DeadLetter
 
 from ..engine.effects import PublishDead
 
+#: What a small request takes beside its text, bytes.
+_OVERHEAD = 1024
+
 
 class Request(NamedTuple):
     """A job's message as published, and what it says; None for one that is no job."""
@@ -37,7 +40,7 @@ class RequestCache:
     """The latest requests by their sequence in the jobs stream.
 
     Args:
-        max_bytes: of all messages together; the oldest leave first.
+        max_bytes: of all requests together, about; the oldest leave first.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -53,16 +56,21 @@ class RequestCache:
         """Keep one; a redelivery takes the place of the former."""
         self.forget(seq)
         self._requests[seq] = request
-        self.bytes += len(request.data)
+        self.bytes += _size(request)
         while self.bytes > self._max_bytes:
             _, dropped = self._requests.popitem(last=False)
-            self.bytes -= len(dropped.data)
+            self.bytes -= _size(dropped)
 
     def forget(self, seq: int) -> None:
         """The job has left the stream."""
         dropped = self._requests.pop(seq, None)
         if dropped is not None:
-            self.bytes -= len(dropped.data)
+            self.bytes -= _size(dropped)
+
+
+def _size(request: Request) -> int:
+    # Decoded it is there once more.
+    return 2 * len(request.data) + _OVERHEAD
 
 
 class Bodies:

@@ -21,6 +21,7 @@ from ..engine.engine import CoordinatorEngine
 from ..settings import CoordinatorSettings
 from .catch_up import CatchUpCounter
 from .event_log import EventLog, EventsAreStored, LogEffect, LogEvent
+from .first_events import FirstEvents
 from .message_limits import fit_dead_letter, fit_result, fit_status, pack_awards, room_of
 from .request_cache import Bodies, Request, RequestCache, dead_letter, metadata_of, read_request
 from .request_fingerprint import request_digest
@@ -32,6 +33,9 @@ COUNT_S = 0.5
 #: Bodies of recently read jobs, so that a job that is awarded at once is not read twice.
 _CACHE_BYTES = 8 * 1024 * 1024
 _JOB_CONSUMERS: tuple[effects.ConsumerKey, ...] = ("high", "normal", "low")
+
+#: Effects of a job's end, for which its request is read.
+_ENDINGS = (effects.StoreResult, effects.PublishDead)
 
 TermEvent = events.BusEvent | LogEvent
 TermEffect = effects.BusEffect | LogEffect
@@ -62,6 +66,7 @@ class TermEngine:
     def __init__(self, settings: CoordinatorSettings, record: LeaderRecord, fence: int, max_payload: int) -> None:
         self.engine = CoordinatorEngine(settings)
         self.log = EventLog(record, fence, max_payload)
+        self._first_events = FirstEvents()
         self._out: list[TermEffect] = []
         #: Events for the engine that follow from the one being handled.
         self._follow_ups: deque[events.Event] = deque()
@@ -101,6 +106,7 @@ class TermEngine:
             self._settle(now)
         if self.log.may_begin:
             self._from_log(self.log.begin())
+        self._out += self._first_events.send()
         out, self._out = self._out, []
         return out
 
@@ -141,7 +147,11 @@ class TermEngine:
     def _first_event(self, effect: effects.PublishQueued, now: Now) -> None:
         request = self._cache.get(effect.job_seq)
         digest = request_digest(request.job) if request is not None and request.job is not None else ""
-        self._out.append(effects.PublishQueued(fit_status(effect.status, self._room), effect.job_seq, digest))
+        effect = effect._replace(status=fit_status(effect.status, self._room), digest=digest)
+        if effect.alone:
+            self._out.append(effect)
+        else:
+            self._first_events.put(effect)
 
     def _event(self, effect: effects.PublishEvent, now: Now) -> None:
         self._out.append(effects.NoteStep(effect))
@@ -177,7 +187,8 @@ class TermEngine:
     def _read_missing(self, pending: _Pending) -> None:
         for seq in sorted(pending.bodies.missing) if pending.bodies is not None else ():
             if seq not in self._readers:
-                self._out.append(effects.ReadRequest(seq))
+                ends = pending.effect.priority if isinstance(pending.effect, _ENDINGS) else None
+                self._out.append(effects.ReadRequest(seq, ends))
             self._readers.setdefault(seq, []).append(pending)
 
     def _complete(self, pending: _Pending, now: Now) -> None:
@@ -225,6 +236,21 @@ class TermEngine:
         self._follow_ups.append(event)
         if self._catch_up[event.priority].read(event.seq):
             self._note_indexed()
+
+    def _first_event_answered(
+        self, event: events.QueuedStored | events.QueuedConflict | events.QueuedUnknown, now: Now
+    ) -> None:
+        self._first_events.answered(event.job_id)
+        self._follow_ups.append(event)
+
+    def _first_events_answered(
+        self,
+        event: events.QueuedBatchStored | events.QueuedBatchConflict | events.QueuedBatchUnknown,
+        now: Now,
+    ) -> None:
+        self._first_events.batch_answered(event.batch)
+        outcome = _FIRST_EVENTS[type(event)]
+        self._follow_ups.extend(outcome(each.status.job_id) for each in event.batch.first_events)
 
     def _result_read(self, event: events.ResultSeen | events.ResultUnreadable, now: Now) -> None:
         self._follow_ups.append(event)
@@ -282,7 +308,15 @@ class TermEngine:
 
     def _effect_failed(self, event: events.EffectFailed, now: Now) -> None:
         effect = event.effect
-        if isinstance(effect, effects.AckJob):
+        if isinstance(effect, effects.PublishQueuedBatch):
+            # One of them may be the reason.
+            self._first_events.batch_answered(effect)
+            at = now.mono + PAUSE_S
+            self._repeats.extend((at, each._replace(alone=True)) for each in effect.first_events)
+            return
+        if isinstance(effect, effects.PublishQueued):
+            self._first_events.answered(effect.status.job_id)
+        elif isinstance(effect, effects.AckJob):
             # The server is silent about an ack of what it has not delivered since a reset, and delivers nothing while
             # the index is full: nobody would ever make room in it.
             effect = effects.DeleteJob(effect.seq, effect.job_id if effect.answer else "")
@@ -301,7 +335,20 @@ class TermEngine:
         self._follow_ups.append(event)
 
 
+#: What a batch's outcome is for each of its events.
+_FIRST_EVENTS: dict[type, type[events.QueuedStored | events.QueuedConflict | events.QueuedUnknown]] = {
+    events.QueuedBatchStored: events.QueuedStored,
+    events.QueuedBatchConflict: events.QueuedConflict,
+    events.QueuedBatchUnknown: events.QueuedUnknown,
+}
+
 _HANDLERS: dict[type, Callable[[TermEngine, Any, Now], None]] = {
+    events.QueuedStored: TermEngine._first_event_answered,
+    events.QueuedConflict: TermEngine._first_event_answered,
+    events.QueuedUnknown: TermEngine._first_event_answered,
+    events.QueuedBatchStored: TermEngine._first_events_answered,
+    events.QueuedBatchConflict: TermEngine._first_events_answered,
+    events.QueuedBatchUnknown: TermEngine._first_events_answered,
     events.JobRead: TermEngine._job_read,
     events.ResultSeen: TermEngine._result_read,
     events.ResultUnreadable: TermEngine._result_read,

@@ -10,10 +10,11 @@ run at once on each device of that part. Sizes are MB (MiB).
 
 from __future__ import annotations
 
-import re
 from typing import Literal, NamedTuple
 
 import msgspec
+
+from pocket3d.contracts.bounds import decimal
 
 Kind = Literal["cuda", "cpu"]
 
@@ -21,8 +22,6 @@ Kind = Literal["cuda", "cpu"]
 NVML_BUFFER_MB = 1024
 #: Share of the machine's memory that a CPU lane without a given budget offers; the rest is the machine's own.
 CPU_SHARE = 0.5
-
-_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class DeviceSpecError(ValueError):
@@ -134,8 +133,8 @@ def parse_devices(text: str) -> DeviceRequest:
 
 def _number(text: str, part: str, what: str) -> int:
     """A positive whole number, or an error that shows where."""
-    number = int(text) if _NUMBER.fullmatch(text.strip()) else 0
-    if number < 1:
+    number = decimal(text.strip(), 9)
+    if not number:
         raise DeviceSpecError(f"--devices: {part!r}: {what} must be a whole number above 0, not {text!r}")
     return number
 

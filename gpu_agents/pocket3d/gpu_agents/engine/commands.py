@@ -30,6 +30,7 @@ from ..placement.bidding import Bidder, bid, shortfall_reason
 from ..placement.placement import Placement, place
 from .effects import Reply, SendBids
 from .events import CommandReceived, CommandUnreadable, Request
+from .intake import closed
 from .message_limits import fit_answer
 from .outbound import device_states, full_advert, told_with_start
 from .records import StopReason
@@ -83,10 +84,9 @@ def _reply(core: Core, request: Request | None, kind: type[AnyReply], **fields: 
 def _call(core: Core, call: CallForBids, now: Now) -> None:
     bids: list[BidPlaced] = []
     declines: list[BidDeclined] = []
-    if core.draining:
-        reason = Reason(
-            agent_id=core.identity.agent_id, code=DeclineCode.DRAINING.value, message="the agent is draining"
-        )
+    none = closed(core)
+    if none is not None:
+        reason = Reason(agent_id=core.identity.agent_id, code=none.code.value, message=none.reason)
         declines = [BidDeclined(lot=lot.lot, reasons=[reason]) for lot in call.lots]
     else:
         bidder = Bidder(core.identity.agent_id, core.adapters, core.devices, core.estimates, core.settings, now.mono)
@@ -139,8 +139,9 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
             message=message[:_MAX_MESSAGE],
         )
 
-    if core.draining:
-        return decline(DeclineCode.DRAINING, "the agent is draining")
+    none = closed(core)
+    if none is not None:
+        return decline(*none)
     adapter = core.adapters.get(award.adapter_id)
     if adapter is None:
         return decline(DeclineCode.NO_ADAPTER, f"{award.adapter_id} is not known here")

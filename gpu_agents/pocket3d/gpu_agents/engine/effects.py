@@ -128,6 +128,10 @@ class StoreResult(Effect, frozen=True):
     body: bytes
 
 
+class LookAtResults(Effect, frozen=True):
+    """See how results are stored on this server now: answered by `ProposalsAllowed`, if it can be asked."""
+
+
 class ReadResult(Effect, frozen=True):
     """Read the result back from the stream's leader: answered by `ResultRead` or `ResultUnknown`."""
 
@@ -147,6 +151,18 @@ class CleanUp(Effect, frozen=True):
     """Give up what is in flight for the token and remove its job directory. No answer."""
 
     token: str
+
+
+class CheckStorage(Effect, frozen=True):
+    """Look whether results and outputs can be stored: answered by `StorageChecked`."""
+
+
+class LogLine(Effect, frozen=True):
+    """Write a line to the log. No answer."""
+
+    level: Literal["info", "warning"]
+    text: str
+    fields: dict[str, Any]
 
 
 class ProbeNow(Effect, frozen=True):

@@ -13,8 +13,8 @@ from pocket3d.contracts.clock import Now
 
 from ..devices.spec import DeviceSpec
 from ..settings import AgentSettings
-from . import commands, events, operator, outbound, results, runs, timers, workers
-from .effects import Effect
+from . import commands, events, intake, operator, outbound, results, runs, storage, timers, workers
+from .effects import Effect, LookAtResults
 from .invariants import check
 from .state import Core, Identity
 
@@ -25,8 +25,10 @@ def _connected(core: Core, event: events.Connected, now: Now) -> None:
     core.connected = True
     core.max_payload = event.max_payload
     core.changed = core.adapters_changed = True
+    core.effects.append(LookAtResults())
     core.outcomes_due.clear()
     core.outcomes_earliest = float("-inf")
+    storage.look_again(core, now)
     for run in core.runs.values():
         # The network's time is not the job's.
         if run.fetch_deadline is not None:
@@ -35,6 +37,11 @@ def _connected(core: Core, event: events.Connected, now: Now) -> None:
             run.upload_deadline = now.mono + core.settings.upload_s
         if run.retry_at is not None:
             results.retry_now(core, run)
+
+
+def _proposals_allowed(core: Core, event: events.ProposalsAllowed, now: Now) -> None:
+    core.changed = core.changed or core.proposes != event.allowed
+    core.proposes = event.allowed
 
 
 def _disconnected(core: Core, event: events.Disconnected, now: Now) -> None:
@@ -53,6 +60,8 @@ _HANDLERS: dict[type[events.Event], Handler] = {
     events.CommandUnreadable: commands.command_unreadable,
     events.Connected: _connected,
     events.Disconnected: _disconnected,
+    events.StorageChecked: storage.storage_checked,
+    events.ProposalsAllowed: _proposals_allowed,
     events.OutcomesAnswered: outbound.outcomes_answered,
     events.StatusRequested: operator.status_requested,
     events.DrainRequested: operator.drain_requested,
@@ -114,6 +123,8 @@ class AgentEngine:
             results.begin_uploads(core, now)
         if core.stores.waiting:
             results.begin_stores(core, now)
+        storage.check_if_due(core, now)
+        intake.note_backlog(core)
         outbound.send_outcomes_if_due(core, now)
         timers.probe_if_due(core, now)
         outbound.publish_advert_if_due(core, now)

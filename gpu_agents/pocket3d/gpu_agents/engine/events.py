@@ -47,8 +47,25 @@ class Connected(Event, frozen=True):
     max_payload: int = DEFAULT_MAX_PAYLOAD
 
 
+class ProposalsAllowed(Event, frozen=True):
+    """Whether this agent's user may store results by proposal."""
+
+    allowed: bool
+
+
 class Disconnected(Event, frozen=True):
     """The connection is lost: nothing can be sent, the runs go on."""
+
+
+class StorageChecked(Event, frozen=True):
+    """Answer to `CheckStorage`. `refused`: the server does not let this agent do it. `interrupted`: the connection
+    broke, nothing is known.
+    """
+
+    #: Why results or outputs cannot be stored by this agent, and what to do; None if they can.
+    problem: str | None = None
+    refused: bool = False
+    interrupted: bool = False
 
 
 class OutcomesAnswered(Event, frozen=True):
@@ -215,11 +232,14 @@ class OutputsUploaded(Event, frozen=True):
 
 
 class UploadFailed(Event, frozen=True):
-    """The files could not be stored. `permanent`: trying again is no use (a file is not there any more)."""
+    """The files could not be stored. `permanent`: trying again is no use (a file is not there any more).
+    `refused`: the server does not let this agent store anything.
+    """
 
     token: str
     message: str
     permanent: bool = False
+    refused: bool = False
 
 
 class ResultStored(Event, frozen=True):
@@ -235,9 +255,13 @@ class ResultConflict(Event, frozen=True):
 
 
 class ResultUnknown(Event, frozen=True):
-    """No answer to `StoreResult`, or it could not be sent, or the read-back failed: nothing is known."""
+    """No answer to `StoreResult`, or it could not be sent, or the read-back failed: nothing is known.
+    `refused`: the server does not let this agent do it.
+    """
 
     token: str
+    message: str = "no answer"
+    refused: bool = False
 
 
 class ResultRefused(Event, frozen=True):

@@ -61,6 +61,9 @@ def _check_workers(core: Core) -> None:
 
 
 def _check_runs(core: Core) -> None:
+    states = Counter(run.state for run in core.runs.values())
+    counted = {state: states[state] for state in (RunState.UPLOADING, RunState.STORING)}
+    _must(core.unstored == counted, f"{core.unstored} are counted to wait to be stored, and {counted} do")
     for token, run in core.runs.items():
         _must(run.state is not RunState.DONE, f"{token} is done and still listed")
         _must(run.on_device == (token in run.worker.runs), f"{token} is {run.state.value}: slot held or not?")

@@ -18,6 +18,8 @@ from pocket3d.contracts.messages import Advert
 DEFAULT_MAX_PAYLOAD = 1 << 20
 #: Kept free for the rest of a report around its outcomes, bytes.
 _ENVELOPE = 512
+#: Of an advert, generously: an item of its lists, a token, and all that is no list.
+_ITEM_BYTES, _TOKEN_BYTES, _REST_BYTES = 1024, 64, 8192
 
 
 def fit_outcomes(outcomes: Iterable[AnyOutcome], max_payload: int) -> list[AnyOutcome]:
@@ -48,11 +50,14 @@ def fit_answer(answer: CallAnswered, max_payload: int) -> CallAnswered:
 
 
 def fit_advert(advert: Advert, max_payload: int) -> tuple[Advert, tuple[str, ...]]:
-    """A full advert, without the largest JSON Schemas where all of them do not fit, and the ids of the adapters that
-    they are missing from: their jobs' parameters are checked by this agent alone.
+    """An advert, without the largest JSON Schemas where all of them do not fit, and the ids of the adapters that they
+    are missing from: their jobs' parameters are checked by this agent alone. If that is not enough, the last runs that
+    have left their devices are counted instead of listed.
     """
     room = max_payload - _ENVELOPE
     left_out: list[str] = []
+    if advert.adapters is None and _at_most(advert) <= room:
+        return advert, ()
     while (excess := len(encode(advert)) - room) > 0:
         sizes = {a.adapter_id: len(encode(a.parameters)) for a in advert.adapters or () if a.parameters is not None}
         if not sizes:
@@ -65,4 +70,16 @@ def fit_advert(advert: Advert, max_payload: int) -> tuple[Advert, tuple[str, ...
             structs.replace(a, parameters=None) if a.adapter_id == dropped else a for a in advert.adapters or ()
         ]
         advert = structs.replace(advert, adapters=adapters)
+    finished = sum(not run.on_device for run in advert.running)
+    while finished and len(encode(advert)) > room:
+        fewer = (finished + 1) // 2
+        finished -= fewer
+        advert = structs.replace(advert, running=advert.running[:-fewer], unlisted=advert.unlisted + fewer)
     return advert, tuple(left_out)
+
+
+def _at_most(advert: Advert) -> int:
+    """Bytes of an advert without adapters, or more: encoding each one twice would cost more than all the rest."""
+    lists = len(advert.running) + len(advert.residents) + len(advert.devices)
+    labels = sum(len(key) + len(value) for key, value in advert.labels.items())
+    return _REST_BYTES + lists * _ITEM_BYTES + len(advert.outcomes) * _TOKEN_BYTES + 6 * labels

@@ -9,13 +9,15 @@ from pocket3d.contracts.failures import FailureCode
 
 from ..placement.bidding import shortfall_reason
 from ..placement.placement import Placement, place
-from .effects import Exit, RefuseRequest, Reply
+from .effects import Exit, LogLine, RefuseRequest, Reply
 from .events import DrainRequested, LoadRequested, Request, StatusRequested, UndrainRequested, UnloadRequested
-from .lifecycle import BEFORE_RUN, ON_DEVICE, RunState, WorkerState
+from .intake import closed
+from .lifecycle import ON_DEVICE, RunState, WorkerState
 from .outbound import full_advert
 from .records import StopReason
 from .runs import stop_run
 from .state import Core
+from .storage import hand_back_waiting
 from .workers import start_if_room, stop_worker, take_worker
 
 
@@ -44,19 +46,26 @@ def drain_requested(core: Core, event: DrainRequested, now: Now) -> None:
     if not core.draining:
         core.draining = True
         core.drain_deadline = now.mono + settings.drain_timeout_s
-        for run in list(core.runs.values()):
-            if run.state in BEFORE_RUN:
-                stop_run(core, run, StopReason(FailureCode.HANDED_BACK.value, "the agent is draining"), now)
+        hand_back_waiting(core, "the agent is draining", now)
     if event.leave and not core.leaving:
         core.leaving = True
-        left_s = max(0.0, (core.drain_deadline or now.mono) - now.mono)
-        core.leave_deadline = now.mono + left_s + settings.leave_bound_s
+        if core.drain_deadline is not None:
+            core.drain_deadline = min(core.drain_deadline, now.mono + settings.leave_timeout_s)
+        core.leave_deadline = (core.drain_deadline or now.mono) + settings.leave_bound_s
+        if _running(core):
+            within_s = round(max(0.0, (core.drain_deadline or now.mono) - now.mono), 1)
+            fields = {"jobs": _running(core), "within_s": within_s}
+            core.effects.append(LogLine("info", "the agent leaves when what runs is done, or handed back", fields))
         for worker in list(core.workers.values()):
             if not worker.runs:
                 stop_worker(core, worker, "the agent leaves", now)
     core.changed = True
-    running = sum(1 for run in core.runs.values() if run.state in ON_DEVICE)
-    _answer(core, event.request, f"draining: {running} running jobs may take {settings.drain_timeout_s:g} s")
+    left_s = max(0.0, (core.drain_deadline or now.mono) - now.mono)
+    _answer(core, event.request, f"draining: {_running(core)} running jobs may take {left_s:g} s")
+
+
+def _running(core: Core) -> int:
+    return sum(run.state in ON_DEVICE for run in core.runs.values())
 
 
 def undrain_requested(core: Core, event: UndrainRequested, now: Now) -> None:
@@ -67,7 +76,8 @@ def undrain_requested(core: Core, event: UndrainRequested, now: Now) -> None:
     core.draining = False
     core.drain_deadline = None
     core.changed = True
-    _answer(core, event.request, "bids again")
+    none = closed(core)
+    _answer(core, event.request, "bids again" if none is None else f"drains no more, but {none.reason}")
 
 
 def drain_overdue(core: Core, now: Now) -> None:
@@ -77,15 +87,28 @@ def drain_overdue(core: Core, now: Now) -> None:
     core.drain_deadline = None
     for run in list(core.runs.values()):
         if run.state is RunState.RUNNING:
-            message = f"the agent drains, and it was not done within {core.settings.drain_timeout_s:g} s"
+            settings = core.settings
+            bound_s = settings.leave_timeout_s if core.leaving else settings.drain_timeout_s
+            message = f"the agent drains, and it was not done within {bound_s:g} s"
             stop_run(core, run, StopReason(FailureCode.HANDED_BACK.value, message), now)
 
 
 def exit_if_left(core: Core, now: Now) -> None:
-    """Exit once every run is decided and reported, or when the bound passes."""
+    """Exit once every run is decided and reported, or when the bound passes: with nothing on the devices any more it is
+    short, for the server may be gone for good.
+    """
     if core.exited:
         return
     done = not core.runs and not core.workers and not core.outcomes
+    if not done and not core.only_stores and not _running(core):
+        core.only_stores = True
+        at = now.mono + core.settings.leave_bound_s
+        core.leave_deadline = at if core.leave_deadline is None else min(core.leave_deadline, at)
+        if core.runs:
+            text = "nothing runs any more; the agent leaves when what it has made is stored and noted"
+            fields = {"jobs": len(core.runs), "within_s": round(core.leave_deadline - now.mono, 1)}
+            connected = {} if core.connected else {"error": "there is no connection to the server"}
+            core.effects.append(LogLine("info" if core.connected else "warning", text, {**fields, **connected}))
     if done or (core.leave_deadline is not None and now.mono >= core.leave_deadline):
         core.exited = True
         core.effects.append(Exit(tuple(core.runs)))

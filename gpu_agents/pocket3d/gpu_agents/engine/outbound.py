@@ -9,10 +9,12 @@ from msgspec import structs
 
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import AnyOutcome, AttemptFailed, AttemptStarted, AwardAnswer, OutcomesReported
+from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState, Progress, Resident, RunningJob
 
 from .effects import CleanUp, PublishAdvert, PublishProgress, SendOutcomes
 from .events import OutcomesAnswered, RunProgressed
+from .intake import closed
 from .lifecycle import RunState
 from .message_limits import fit_advert, fit_outcomes
 from .records import Run
@@ -26,17 +28,22 @@ _MAX_MESSAGE = 4000
 
 def full_advert(core: Core, now: Now) -> PublishAdvert:
     """What the agent has and does now, its adapters included as far as the server takes them."""
-    return PublishAdvert(*fit_advert(_advert(core, now, full=True), core.max_payload))
+    return _advert(core, now, full=True)
 
 
-def _advert(core: Core, now: Now, *, full: bool) -> Advert:
+def _advert(core: Core, now: Now, *, full: bool) -> PublishAdvert:
     identity = core.identity
-    return Advert(
+    none = closed(core)
+    # What is on the devices comes first: from the end it is cut.
+    runs = sorted(core.runs.values(), key=lambda run: not run.on_device)
+    listed = runs[: sum(run.on_device for run in runs) + core.settings.finished_in_adverts]
+    advert = Advert(
         **core.sender(),
         host=identity.host,
         pid=identity.pid,
         version=identity.version,
-        draining=core.draining,
+        draining=none is not None and none.code is DeclineCode.DRAINING,
+        reason=none.reason if none is not None else None,
         labels=core.settings.labels,
         devices=device_states(core, now),
         residents=[
@@ -60,12 +67,17 @@ def _advert(core: Core, now: Now, *, full: bool) -> Advert:
                 pid=run.worker.pid,
                 on_device=run.on_device,
             )
-            for run in core.runs.values()
+            for run in listed
         ],
+        unlisted=len(runs) - len(listed),
         outcomes=list(dict.fromkeys(outcome.token for outcome in core.outcomes.values())),
         adapters=msgspec.convert([*core.adapters.values()], list[AdapterOffer], from_attributes=True) if full else None,
         preferred_adapters=core.preferred if full else None,
+        proposes=core.proposes,
     )
+    advert, without_schema = fit_advert(advert, core.max_payload)
+    core.unlisted = advert.unlisted
+    return PublishAdvert(advert, without_schema)
 
 
 def device_states(core: Core, now: Now) -> list[DeviceState]:
@@ -89,8 +101,10 @@ def device_states(core: Core, now: Now) -> list[DeviceState]:
 
 
 def advert_due(core: Core) -> float | None:
-    """When the next advert goes out; None while there is no connection."""
-    if not core.connected:
+    """When the next advert goes out; None while there is no connection, or nobody knows yet whether this agent
+    can store what it would be given.
+    """
+    if not core.connected or not core.storage.checked:
         return None
     return core.advert_at + (core.settings.advert_gap_s if core.changed else core.settings.advert_s)
 
@@ -101,7 +115,7 @@ def publish_advert_if_due(core: Core, now: Now) -> None:
     if due is None or now.mono < due:
         return
     full = core.adapters_changed or now.mono - core.adapters_at >= core.settings.adapters_s
-    core.effects.append(full_advert(core, now) if full else PublishAdvert(_advert(core, now, full=False)))
+    core.effects.append(_advert(core, now, full=full))
     core.advert_at = now.mono
     core.changed = False
     if full:

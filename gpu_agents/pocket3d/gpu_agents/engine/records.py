@@ -17,6 +17,8 @@ from .lifecycle import ACTIVE, LOADED, ON_DEVICE, RunState, Step, WorkerState, c
 
 #: Steps that are kept.
 _HISTORY = 24
+#: Seconds until the way to the stores is looked at again after a refusal.
+FIRST_AFTER_REFUSAL_S = 60.0
 
 
 class StopReason(NamedTuple):
@@ -139,6 +141,10 @@ class Run:
     close_deadline: float | None = None
     grace_deadline: float | None = None
     upload_deadline: float | None = None
+    #: Why its files were not stored at the last try.
+    upload_failure: str = ""
+    #: Its place among those that wait to fetch, then to store: the least is next.
+    turn: float = 0.0
     #: The last upload or store failed: again then.
     retry_at: float | None = None
     store_tries: int = 0
@@ -205,3 +211,26 @@ class DeviceRecord:
     def worker_for(self, adapter_id: str) -> Worker | None:
         """The one worker of an adapter that takes runs."""
         return next((w for w in self.workers.values() if w.adapter_id == adapter_id and w.active), None)
+
+
+@dataclass(slots=True)
+class StorageState:
+    """What is known of the way to the results and the outputs. Times are monotonic seconds."""
+
+    #: It was looked at in this life of the agent. Before, nothing is advertised.
+    checked: bool = False
+    checking: bool = False
+    #: When it is looked at next.
+    check_at: float | None = None
+    #: Why nothing can be stored. No job is taken then.
+    problem: str | None = None
+    #: Pauses before the next looks: after one that failed, and after a refusal of what a run has made.
+    pause_s: float = 0.5
+    refusal_pause_s: float = FIRST_AFTER_REFUSAL_S
+    #: Since when storing fails, with nothing stored in between, and why it failed last.
+    failing_since: float | None = None
+    failure: str = ""
+    #: That was told.
+    told: bool = False
+    #: More finished runs wait to be stored than the agent lets wait. No job is taken then.
+    full: bool = False

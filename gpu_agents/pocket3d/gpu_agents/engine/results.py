@@ -9,12 +9,13 @@ from pocket3d.contracts.jobs import MAX_RESULT_BYTES
 from pocket3d.contracts.messages import Result, Timings
 
 from . import events
-from .effects import ReadResult, StoreResult, UploadOutputs
+from .effects import LogLine, ReadResult, StoreResult, UploadOutputs
 from .lifecycle import RunState
 from .outbound import finish, flush_progress
 from .records import Run
 from .runs import drop_artifacts, end_run, fail_run, leave_device, peak_mb
 from .state import Core
+from .storage import something_stored, storing_failed, storing_refused
 
 #: Pause before a result is stored or read again, doubled each time up to the setting.
 _FIRST_STORE_RETRY_S = 0.1
@@ -37,11 +38,12 @@ def run_finished(core: Core, event: events.RunFinished, now: Now) -> None:
         end_run(core, run, now)
         return
     run.outputs, run.files = event.outputs, event.files
+    run.turn = core.turn(run.award, now)
     flush_progress(core, run, now, last=True)
     if run.files:
         run.move(RunState.UPLOADING, f"{len(run.files)} files", now.mono)
         run.upload_deadline = now.mono + core.settings.upload_s
-        core.uploads.enqueue(run.token)
+        core.uploads.enqueue(run.token, run.turn)
         leave_device(core, run, now)
     else:
         _propose(core, run, now)
@@ -64,6 +66,7 @@ def outputs_uploaded(core: Core, event: events.OutputsUploaded, now: Now) -> Non
     run = core.runs.get(event.token)
     if run is None or run.state is not RunState.UPLOADING:
         return
+    something_stored(core)
     run.artifacts = event.artifacts
     run.upload_deadline = run.retry_at = None
     _propose(core, run, now)
@@ -72,12 +75,24 @@ def outputs_uploaded(core: Core, event: events.OutputsUploaded, now: Now) -> Non
 def upload_failed(core: Core, event: events.UploadFailed, now: Now) -> None:
     """A run's output files were not stored: try again later, or fail the run if that cannot help."""
     core.uploads.leave(event.token)
+    if event.refused:
+        storing_refused(core, event.message, now)
     run = core.runs.get(event.token)
     if run is None or run.state is not RunState.UPLOADING:
         return
     if event.permanent:
         fail_run(core, run, FailureCode.INVALID_OUTPUT.value, event.message, now)
+    elif event.refused:
+        # The system's fault: another agent can do better.
+        message = f"its outputs could not be stored: {event.message}"
+        fail_run(core, run, FailureCode.AGENT_LOST.value, message, now)
     else:
+        if not run.upload_failure:
+            fields = {"job_id": run.award.job_id, "attempt": run.award.attempt, "token": run.token}
+            text = "outputs are not stored yet; they are tried again"
+            core.effects.append(LogLine("info", text, {**fields, "error": event.message}))
+        run.upload_failure = event.message
+        storing_failed(core, event.message, now)
         run.retry_at = now.mono + core.settings.upload_retry_s
 
 
@@ -122,7 +137,7 @@ def _propose(core: Core, run: Run, now: Now) -> None:
     run.result = StoreResult(run.token, result, body)
     run.move(RunState.STORING, "its result is proposed", now.mono)
     leave_device(core, run, now)
-    core.stores.enqueue(run.token)
+    core.stores.enqueue(run.token, run.turn)
 
 
 def begin_stores(core: Core, now: Now) -> None:
@@ -145,6 +160,7 @@ def _storing(core: Core, token: str) -> Run | None:
 def result_stored(core: Core, event: events.ResultStored, now: Now) -> None:
     """The stream has taken a run's result: it is the job's only one."""
     run = _storing(core, event.token)
+    something_stored(core, result=True)
     if run is not None:
         run.won = True
         finish(core, event.token, "its result is stored", now)
@@ -155,15 +171,28 @@ def result_conflict(core: Core, event: events.ResultConflict, now: Now) -> None:
     run = _storing(core, event.token)
     if run is not None:
         run.reading_back = True
-        core.stores.enqueue(event.token)
+        core.stores.enqueue(run.token, run.turn)
 
 
 def result_unknown(core: Core, event: events.ResultUnknown, now: Now) -> None:
-    """It is not known whether a result was stored: read it back a little later."""
+    """It is not known whether a result was stored: read it back a little later. Where that is refused too, the attempt
+    fails: if its result is stored all the same, that decides.
+    """
     run = _storing(core, event.token)
-    if run is not None:
+    if event.refused:
+        storing_refused(core, event.message, now)
+    else:
+        storing_failed(core, event.message, now)
+    if run is None:
+        return
+    if not event.refused:
         run.reading_back = True
         _retry_later(core, run, now)
+    elif run.refusal is None:
+        message = f"its result could not be stored: {event.message}"
+        _give_up_storing(core, run, FailureCode.AGENT_LOST.value, message, now)
+    else:
+        fail_run(core, run, *run.refusal, now)
 
 
 def result_read(core: Core, event: events.ResultRead, now: Now) -> None:
@@ -221,6 +250,6 @@ def retry_now(core: Core, run: Run) -> None:
     """Queue a run again whose pause after a failed upload or store is over."""
     run.retry_at = None
     if run.state is RunState.UPLOADING:
-        core.uploads.enqueue(run.token)
+        core.uploads.enqueue(run.token, run.turn)
     elif run.state is RunState.STORING:
-        core.stores.enqueue(run.token)
+        core.stores.enqueue(run.token, run.turn)

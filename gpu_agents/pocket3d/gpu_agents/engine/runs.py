@@ -19,6 +19,7 @@ from .state import Core
 def accept(core: Core, award: Award, worker: Worker, need_mb: int, now: Now) -> Run:
     """Give an attempt a slot of a worker. The caller claims its memory."""
     run = Run(award, worker, need_mb, now.mono, now.wall, core.moves)
+    run.turn = core.turn(award, now)
     core.runs[run.token] = run
     worker.runs[run.token] = run
     if len(worker.runs) > 1:
@@ -30,7 +31,7 @@ def accept(core: Core, award: Award, worker: Worker, need_mb: int, now: Now) -> 
         worker.peak_mb = 0
     elif worker.state in (WorkerState.STARTING, WorkerState.LOADING):
         run.load_deadline = now.mono + award.job.limits.load_s
-    core.fetches.enqueue(run.token)
+    core.fetches.enqueue(run.token, run.turn)
     core.changed = True
     return run
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pocket3d.contracts.commands import AnyOutcome, AwardAnswer
+from pocket3d.contracts.clock import Now
+from pocket3d.contracts.commands import AnyOutcome, Award, AwardAnswer
+from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.contracts.parameters import CheckCache
 from pocket3d.contracts.worker_frames import AdapterDescription
 
@@ -17,9 +19,9 @@ from ..placement.estimates import Estimates
 from ..placement.ledger import DeviceLedger
 from ..settings import AgentSettings
 from .effects import Effect
-from .lifecycle import Step
+from .lifecycle import RunState, Step, WorkerState
 from .message_limits import DEFAULT_MAX_PAYLOAD
-from .records import DeviceRecord, Run, Worker
+from .records import DeviceRecord, Run, StorageState, Worker
 
 
 class Identity(NamedTuple):
@@ -35,30 +37,31 @@ class Identity(NamedTuple):
 
 @dataclass
 class ConcurrencyLimit:
-    """Bounds how many effects of one kind are in flight; the others wait in order."""
+    """Bounds how many effects of one kind are in flight; the others wait for their turn."""
 
     limit: int
     in_flight: set[str] = field(default_factory=set)
-    waiting: deque[str] = field(default_factory=deque)
+    #: Token -> its turn: the least is next, of equals the first that came.
+    waiting: dict[str, float] = field(default_factory=dict)
 
-    def enqueue(self, token: str) -> None:
+    def enqueue(self, token: str, turn: float) -> None:
         """Queue a token, unless it is queued or in flight."""
-        if token not in self.in_flight and token not in self.waiting:
-            self.waiting.append(token)
+        if token not in self.in_flight:
+            self.waiting.setdefault(token, turn)
 
     def next(self) -> str | None:
         """Take the next token from the queue, in flight from then on; None if none waits or the limit is reached."""
         if not self.waiting or len(self.in_flight) >= self.limit:
             return None
-        token = self.waiting.popleft()
+        token = min(self.waiting, key=self.waiting.__getitem__)
+        del self.waiting[token]
         self.in_flight.add(token)
         return token
 
     def leave(self, token: str) -> None:
         """Forget a token: its effect was answered, or is not needed any more."""
         self.in_flight.discard(token)
-        if token in self.waiting:
-            self.waiting.remove(token)
+        self.waiting.pop(token, None)
 
 
 class Core:
@@ -100,6 +103,8 @@ class Core:
         self.answers: OrderedDict[str, AwardAnswer] = OrderedDict()
 
         self.connected = False
+        #: False where this agent's user may not propose results.
+        self.proposes = True
         #: Largest message that the server takes, bytes.
         self.max_payload = DEFAULT_MAX_PAYLOAD
         #: `<token>/<type>` -> outcome not yet answered, in the order they happened.
@@ -114,6 +119,11 @@ class Core:
         self.fetches = ConcurrencyLimit(settings.max_fetches)
         self.uploads = ConcurrencyLimit(settings.max_uploads)
         self.stores = ConcurrencyLimit(settings.max_stores)
+        self.storage = StorageState()
+        #: How many finished runs wait for their files to be stored, and how many for their results.
+        self.unstored: dict[RunState | WorkerState | None, int] = {RunState.UPLOADING: 0, RunState.STORING: 0}
+        #: Runs that the last advert did not list, for its size.
+        self.unlisted = 0
 
         #: Something changed that the coordinator should hear of before the next period.
         self.changed = True
@@ -129,6 +139,8 @@ class Core:
 
         self.draining = False
         self.leaving = False
+        #: It leaves, and nothing runs on its devices any more.
+        self.only_stores = False
         self.exited = False
         self.drain_deadline: float | None = None
         self.leave_deadline: float | None = None
@@ -137,6 +149,10 @@ class Core:
         """The fields by which a new message names this agent, its incarnation, and its place among their messages."""
         self.seq += 1
         return {"agent_id": self.identity.agent_id, "incarnation": self.identity.incarnation, "seq": self.seq}
+
+    def turn(self, award: Award, now: Now) -> float:
+        """The place of a run that waits from now on: lower priorities stand as if they had come later."""
+        return now.mono + PRIORITIES.index(award.priority) * self.settings.priority_ahead_s
 
     def remember(self, answer: AwardAnswer) -> None:
         """Keep the answer to an award, so that a repeated award gets the same."""

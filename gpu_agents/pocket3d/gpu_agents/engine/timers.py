@@ -13,6 +13,7 @@ from .records import Run, StopReason, Worker
 from .results import retry_now
 from .runs import fail_run, stop_run
 from .state import Core
+from .storage import check_due
 from .workers import drop_planned, escalate_stop, stop_worker
 
 
@@ -83,7 +84,8 @@ def _expire_run(core: Core, run: Run, now: Now) -> None:
         stop_worker(core, run.worker, why, now, "terminate")
     elif run.state is RunState.UPLOADING and _passed(run.upload_deadline, now) and core.connected:
         # The system's fault, so it is tried again at once; not `handed_back`, which would cost no attempt for ever.
-        message = f"its outputs could not be stored within {core.settings.upload_s:g} s"
+        why = run.upload_failure or "others' files were stored first"
+        message = f"its outputs could not be stored within {core.settings.upload_s:g} s: {why}"
         fail_run(core, run, FailureCode.AGENT_LOST.value, message, now)
 
 
@@ -116,7 +118,8 @@ def _probe_due(core: Core) -> float | None:
 def next_deadline(core: Core, now: Now) -> float:
     """Monotonic time at which the next `Tick` should come, at the latest."""
     at = (core.last_tick if core.last_tick is not None else now.mono) + core.settings.tick_s
-    times = [advert_due(core), outcomes_next(core), _probe_due(core), core.drain_deadline, core.leave_deadline]
+    times = [advert_due(core), outcomes_next(core), _probe_due(core), check_due(core)]
+    times += (core.drain_deadline, core.leave_deadline)
     for run in core.runs.values():
         times += (run.load_deadline, run.room_deadline, run.close_deadline, run.grace_deadline)
         if run.progress is not None:

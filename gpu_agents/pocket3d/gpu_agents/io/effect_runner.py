@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from pocket3d.bus.port import Bus, BusError, Conflict, Expect, Msg, ServiceError, TooLarge
+from pocket3d.bus.port import Bus, BusError, Conflict, Msg, ServiceError, TooLarge
+from pocket3d.bus.proposals import Proposals
 from pocket3d.bus.tasks import TaskPool
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode, encode
@@ -21,6 +22,7 @@ from pocket3d.contracts.subjects import Subjects
 from ..devices.probes.port import Probe
 from ..engine import effects, events
 from .job_files import JobFiles
+from .storage_check import StorageCheck, explained, never_passes
 from .worker_gateway import WorkerGateway
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,7 @@ class EffectRunner:
     files: JobFiles
     workers: WorkerGateway
     probe: Probe
+    storage: StorageCheck
     #: Where the work runs.
     tasks: TaskPool
     #: Takes events.
@@ -53,9 +56,14 @@ class EffectRunner:
     _probe_failed: bool = False
     #: Adapters whose schema was left out of the last full advert.
     _without_schema: tuple[str, ...] = ()
+    #: The last advert was larger than the server takes; the first of a row is logged.
+    _advert_too_large: bool = False
     #: Core messages, in the order in which the engine wanted them.
     _outbox: deque[Coroutine[Any, Any, None]] = field(default_factory=deque)
     _to_send: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.proposals = Proposals(self.bus, self.subjects)
 
     async def send_all(self) -> None:
         """Send core messages one after the other. Runs for ever."""
@@ -134,7 +142,28 @@ class EffectRunner:
                     adapters=effect.without_schema,
                     max_payload=self.bus.max_payload,
                 )
-        self._publish(self.subjects.advert(self.agent_id), effect.advert)
+        self._send(self._send_advert(encode(effect.advert)))
+
+    async def _send_advert(self, body: bytes) -> None:
+        try:
+            await self.bus.publish(self.subjects.advert(self.agent_id), body)
+        except TooLarge as error:
+            if not self._advert_too_large:
+                self._advert_too_large = True
+                log.warning(
+                    "adverts are not sent, so this agent counts as lost: raise the server's max_payload",
+                    agent_id=self.agent_id,
+                    error=str(error),
+                )
+        else:
+            self._advert_too_large = False
+
+    async def _check_storage(self) -> None:
+        self.emit(await self.storage.look())
+
+    def _log(self, line: effects.LogLine) -> None:
+        write = log.warning if line.level == "warning" else log.info
+        write(line.text, agent_id=self.agent_id, **line.fields)
 
     async def _send_outcomes(self, effect: effects.SendOutcomes) -> None:
         noted: list[str] = []
@@ -152,28 +181,35 @@ class EffectRunner:
     async def _store_result(self, effect: effects.StoreResult) -> None:
         result = effect.result
         try:
-            await self.bus.append(
-                self.subjects.result(result.feature, result.job_id),
-                effect.body,
-                expect=Expect(0, self.subjects.result_of(result.job_id)),
-                timeout=_STORE_TIMEOUT_S,
-            )
+            await self.proposals.store(result.feature, result.job_id, effect.body, timeout=_STORE_TIMEOUT_S)
         except Conflict:
             self.emit(events.ResultConflict(effect.token))
         except TooLarge as error:
             self.emit(events.ResultRefused(effect.token, f"the result: {error}; return files instead"))
         except BusError as error:
             log.info("a result is not known to be stored", job_id=result.job_id, token=effect.token, error=str(error))
-            self.emit(events.ResultUnknown(effect.token))
+            self.emit(events.ResultUnknown(effect.token, explained(error), never_passes(error)))
         else:
             self.emit(events.ResultStored(effect.token))
+
+    def _look_at_results(self, effect: effects.LookAtResults) -> None:
+        # At once: what is stored next may be on another server.
+        self.proposals.look_again()
+        self.tasks.spawn(self._ask_about_results())
+
+    async def _ask_about_results(self) -> None:
+        try:
+            self.emit(events.ProposalsAllowed(await self.proposals.allowed()))
+        except BusError as error:
+            # It is asked again before a result is stored.
+            log.debug("it is not known how results are stored", error=str(error))
 
     async def _read_result(self, effect: effects.ReadResult) -> None:
         try:
             stored = await self.bus.last(self.subjects.results_stream, self.subjects.result_of(effect.job_id))
         except BusError as error:
             log.info("a result could not be read back", job_id=effect.job_id, token=effect.token, error=str(error))
-            self.emit(events.ResultUnknown(effect.token))
+            self.emit(events.ResultUnknown(effect.token, explained(error), never_passes(error)))
             return
         token: str | None = None
         if stored is not None:
@@ -245,9 +281,12 @@ _HANDLERS: dict[type[effects.Effect], Callable[[EffectRunner, Any], object]] = {
         effect.token, self._emit_result(self.files.upload, effect)
     ),
     effects.StoreResult: lambda self, effect: self._in_line(effect.token, self._store_result(effect)),
+    effects.LookAtResults: EffectRunner._look_at_results,
     effects.ReadResult: lambda self, effect: self._in_line(effect.token, self._read_result(effect)),
     effects.DropArtifacts: lambda self, effect: self._in_line(effect.token, self.files.drop(effect)),
     effects.CleanUp: EffectRunner._clean_up,
+    effects.CheckStorage: lambda self, effect: self.tasks.spawn(self._check_storage()),
+    effects.LogLine: EffectRunner._log,
     effects.ProbeNow: lambda self, effect: self.tasks.in_line(
         _PROBE, self._read_probe(), on_error=self._on_probe_error
     ),

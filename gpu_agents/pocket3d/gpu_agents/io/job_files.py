@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import errno
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,22 +14,27 @@ import structlog
 
 from pocket3d.bus.jetstream.objects.layout import ArtifactBroken
 from pocket3d.bus.port import Bus, BusError
+from pocket3d.contracts.artifact_names import is_artifact_name
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import FileRef, FileRefError, check_filename, file_refs, is_file_key
 from pocket3d.contracts.messages import Artifact
+from pocket3d.contracts.worker_frames import OutputFile
 
 from ..engine.effects import DropArtifacts, FetchInputs, UploadOutputs
 from ..engine.events import InputsFailed, InputsFetched, OutputsUploaded, UploadFailed
 from .file_kinds import MAGIC_BYTES, media_type, suffix_of
 from .job_folders import JobFolders
+from .storage_check import explained, never_passes
 
 log = structlog.get_logger(__name__)
 
 #: Pause before a transfer that broke off is tried again, and how often one may break off while connected.
 _RETRY_S = 0.5
 _TRIES = 5
-#: Longest name of an output file, characters.
-_NAME_CHARS = 1000
+#: A file of more bytes than this whose data is less than one part in so many is refused: a few system calls make one of
+#: terabytes, whose zeros would be stored.
+_SPARSE_FROM = 1024 * 1024
+_HOLES = 100
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class JobFiles:
     outputs_bucket: str
     #: Larger input files are refused.
     max_input_bytes: int
+    #: Output files of one job of more bytes, all together, are refused.
+    max_output_bytes: int
 
     # -- inputs
 
@@ -117,37 +127,29 @@ class JobFiles:
         """Store files as `<job_id>/<token>/<name>`. Names and paths are a worker's word: they may be anything."""
         token = effect.token
         artifacts: list[Artifact] = []
-        home = self.folders.home(token)
-        names: set[str] = set()
-        for file in effect.files:
-            if not _is_name(file.name) or file.name in names:
-                wrong = "is given twice" if file.name in names else "is no name of a file below the output folder"
-                return UploadFailed(token, f"an output file: {file.name[:200]!r} {wrong}", permanent=True)
-            names.add(file.name)
-            name = object_name(effect, file.name)
-            try:
-                path = await asyncio.to_thread(_own_file, home, file.path)
+        try:
+            files = await asyncio.to_thread(_own_files, self.folders.home(token), effect.files, self.max_output_bytes)
+            for name, path in files:
                 info = await self.bus.put_object(
                     self.outputs_bucket,
-                    name,
+                    object_name(effect, name),
                     path,
-                    headers={"filename": file.name.rpartition("/")[2], "Content-Type": media_type(file.name)},
+                    headers={"filename": name.rpartition("/")[2], "Content-Type": media_type(name)},
                 )
-            except (OSError, ValueError, RuntimeError) as error:
-                # ValueError: a null byte in the path. RuntimeError (before Python 3.13): links that go round in a ring.
-                return UploadFailed(token, f"{file.name}: {error}", permanent=True)
-            except BusError as error:
-                return UploadFailed(token, f"{file.name}: {error}")
-            artifacts.append(
-                Artifact(
-                    name=file.name,
-                    bucket=info.bucket,
-                    object=info.name,
-                    size=info.size,
-                    sha256=info.sha256,
-                    media_type=media_type(file.name),
+                artifacts.append(
+                    Artifact(
+                        name=name,
+                        bucket=info.bucket,
+                        object=info.name,
+                        size=info.size,
+                        sha256=info.sha256,
+                        media_type=media_type(name),
+                    )
                 )
-            )
+        except (OSError, ValueError) as error:
+            return UploadFailed(token, f"an output file: {error}", permanent=True)
+        except BusError as error:
+            return UploadFailed(token, f"an output file: {explained(error)}", refused=never_passes(error))
         return OutputsUploaded(token, tuple(artifacts))
 
     async def drop(self, effect: DropArtifacts) -> None:
@@ -165,21 +167,60 @@ def object_name(effect: UploadOutputs | DropArtifacts, name: str) -> str:
     return f"{effect.job_id}/{effect.token}/{name}"
 
 
-def _is_name(name: str) -> bool:
-    """True for a relative path with / as separator that leads nowhere else and shows on one line."""
-    return name.isprintable() and len(name) <= _NAME_CHARS and not {"", ".", ".."} & set(name.split("/"))
+def _own_files(home: str, files: Iterable[OutputFile], most: int) -> list[tuple[str, Path]]:
+    """Names and real paths of what a worker returned. Blocks.
+
+    Raises:
+        OSError, ValueError: one is no file of this job, has no name of an artifact, or they are too large.
+    """
+    found: dict[str, Path] = {}
+    total = 0
+    for file in files:
+        if not is_artifact_name(file.name) or file.name in found:
+            wrong = "is given twice" if file.name in found else "is no name of an artifact"
+            raise ValueError(f"{file.name[:200]!r} {wrong}")
+        path = found[file.name] = _own_file(home, file.path)
+        size = path.stat().st_size
+        total += size
+        if total > most:
+            raise ValueError(
+                f"{file.name} brings the job's files to {total:,} bytes, this agent stores at most {most:,} of one "
+                "job (its setting max_output_mb)"
+            )
+        if size > _SPARSE_FROM and _data_bytes(path, size) * _HOLES < size:
+            raise ValueError(f"{file.name} has {size:,} bytes, but hardly any data: it consists of holes")
+    return list(found.items())
 
 
 def _own_file(home: str, path: str) -> Path:
     """The file, if it is a regular one inside the job's directory.
 
     Raises:
-        OSError, ValueError, RuntimeError: it is not, or its path is none.
+        OSError, ValueError: it is not, or its path is none.
     """
-    real = Path(path).resolve(strict=True)
+    try:
+        real = Path(path).resolve(strict=True)
+    except RuntimeError as error:
+        # Before Python 3.13, for links that go round in a ring.
+        raise ValueError(str(error)) from error
     if Path(home).resolve() not in real.parents or not real.is_file():
         raise FileNotFoundError(f"{path} is no file of this job")
     return real
+
+
+def _data_bytes(path: Path, size: int) -> int:
+    """How much of a file is no hole; all of it where the file system does not tell."""
+    data = at = 0
+    with path.open("rb", buffering=0) as file:
+        while at < size:
+            try:
+                start = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError as error:
+                # Nothing but a hole follows; or a file system without holes.
+                return data if error.errno == errno.ENXIO else size
+            at = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+            data += at - start
+    return data
 
 
 def _name_for(path: Path, stored_as: str | None, artifact: str) -> str:

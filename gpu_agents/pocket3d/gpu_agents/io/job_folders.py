@@ -39,12 +39,12 @@ class WorkFolder:
         self._lock: int | None = None
 
     def open(self) -> None:
-        """Make the folder, and remove those of incarnations whose process has ended.
+        """Make the folder, for this user alone, and remove those of incarnations whose process has ended.
 
         Raises:
             OSError: the folder cannot be made.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for other in self._root.iterdir():

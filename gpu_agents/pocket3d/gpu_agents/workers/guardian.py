@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ class Guardian:
     """Kills the named process groups if this process dies. Started at first use, and again if somebody kills it."""
 
     def __init__(self) -> None:
+        #: Begins the mark of each worker.
+        self.mark = secrets.token_hex(16)
         self._process: asyncio.subprocess.Process | None = None
         self._groups: set[int] = set()
         self._lock = asyncio.Lock()
@@ -70,6 +73,7 @@ class Guardian:
                 "-I",
                 "-S",
                 str(_SCRIPT),
+                self.mark,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,

@@ -1,8 +1,9 @@
 """All workers of one agent.
 
-Nothing of a worker is left when its exit is told: its group is killed and its leader reaped. (Where the agent is
-process 1 of a container, run it under an init: grandchildren become the init's to reap.) When the agent itself is
-killed, the workers notice, and a guardian process kills whatever of their groups is left.
+Nothing of a worker is left when its exit is told: its group is killed, with what left the group but kept its
+environment, and its leader is reaped. (Where the agent is process 1 of a container, run it under an init: grandchildren
+become the init's to reap.) When the agent itself is killed, the workers notice, and a guardian process kills whatever
+of them is left.
 """
 
 from __future__ import annotations

@@ -14,9 +14,11 @@ from structlog.typing import FilteringBoundLogger
 MAX_LINE_BYTES = 4096
 #: Lines kept for the message about a crash.
 KEPT_LINES = 40
-#: Lines per second and worker that reach the log in the long run, and at once.
+#: Lines per second and worker that reach the log in the long run, and at once; a line counts once for each so many
+#: characters. So a worker cannot write more than 0.7 GB a day.
 LINES_PER_S = 100.0
 BURST_LINES = 500
+COUNTED_CHARS = 80
 
 _BREAK = re.compile(rb"\r\n|\n|\r")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -111,7 +113,8 @@ class LogCapture:
         if self._tokens < 1.0:
             self._held_back += 1
             return
-        self._tokens -= 1.0
+        # The last one may overdraw.
+        self._tokens -= max(1.0, len(line) / COUNTED_CHARS)
         self._tell_held_back()
         self.log.info("worker output", line=line, stream=stream, **self.fields())
 

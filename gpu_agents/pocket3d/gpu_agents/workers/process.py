@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -38,6 +39,7 @@ from pocket3d.contracts.worker_frames import (
 
 from .environment import child_environment, interpreter
 from .guardian import Guardian
+from .guardian_process import MARK_VARIABLE, kill_marked
 from .launch import ExitFacts, WorkerExit, WorkerLaunch, describe_exit
 from .log_capture import LogCapture
 from .memory import held_mb
@@ -92,6 +94,7 @@ class WorkerProcess:
         self._on_frame = on_frame
         self._on_exit = on_exit
         self._guardian = guardian
+        self._mark = f"{guardian.mark}.{secrets.token_hex(4)}"
         self._log = structlog.get_logger().bind(
             agent_id=agent_id, adapter_id=launch.spec.adapter_id, device=launch.device.id
         )
@@ -131,7 +134,7 @@ class WorkerProcess:
                 path=self._launch.path,
                 visible=self._launch.device.visible,
             )
-            env |= {SOCKET_FD_VARIABLE: str(theirs.fileno()), "TMPDIR": str(folder / "tmp")}
+            env |= {SOCKET_FD_VARIABLE: str(theirs.fileno()), "TMPDIR": str(folder / "tmp"), MARK_VARIABLE: self._mark}
             process = await asyncio.create_subprocess_exec(
                 self._python,
                 "-m",
@@ -265,6 +268,8 @@ class WorkerProcess:
         # Children of the model that outlived it. They may hold the socket and the pipes, whose ends we wait for next.
         self._signal(signal.SIGKILL)
         self._exited = True
+        # And those that left its group.
+        await asyncio.to_thread(kill_marked, self._mark)
         _, late = await asyncio.wait({frames, *outputs}, timeout=LINGER_S)
         for task in late:
             task.cancel()

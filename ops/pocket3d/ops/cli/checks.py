@@ -11,10 +11,11 @@ from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.topology import Topology, TopologySettings, build
 from pocket3d.contracts.codec import encode
 
+from .. import results_switch
 from ..exit_codes import Exit
 from ..settings import read, state_folder
 from ..topology_check import differences
-from .errors import runs
+from .errors import CliError, runs
 from .options import Target, connects, devices_option, json_option, models_option, set_option, up_options
 from .output import print_table
 
@@ -59,15 +60,23 @@ async def doctor(
 @click.command("topology")
 @click.option("--check", is_flag=True, help="Change nothing; exit code 1 if something differs.")
 @click.option("--print", "only_print", is_flag=True, help="Print it as JSON without a server.")
+@click.option(
+    "--switch-results",
+    is_flag=True,
+    help="Have the results stream of a former version take proposals, so that subscribers hear each result once.",
+)
 @set_option("topology")
 @json_option
 @connects
 @runs
-async def topology(target: Target, check: bool, only_print: bool, pairs: tuple[str, ...], as_json: bool) -> None:
+async def topology(
+    target: Target, check: bool, only_print: bool, switch_results: bool, pairs: tuple[str, ...], as_json: bool
+) -> None:
     """Make the server's streams, consumers and buckets as they should be, and say what differs.
 
     Missing ones are created and narrower ones widened; nothing is ever shrunk or deleted. A coordinator does the same
-    when it starts.
+    when it starts. `--switch-results` changes nothing else; it is refused while an agent or a leader of a former
+    version is there, and where a result stands twice.
     """
     wanted = build(target.subjects, read(TopologySettings, "topology", os.environ, pairs))
     if only_print:
@@ -75,7 +84,9 @@ async def topology(target: Target, check: bool, only_print: bool, pairs: tuple[s
         return
     bus = await JetStreamBus.connect(target.options("cli:topology"))
     try:
-        found = await (differences(bus, wanted) if check else bus.ensure(wanted))
+        if switch_results:
+            await _switch(bus, target, wanted, check)
+        found = await (differences(bus, wanted) if check or switch_results else bus.ensure(wanted))
     finally:
         await bus.close()
     if as_json:
@@ -91,6 +102,14 @@ async def topology(target: Target, check: bool, only_print: bool, pairs: tuple[s
             click.echo("the server is as it should be")
     if check and found:
         raise click.exceptions.Exit(int(Exit.ERROR))
+
+
+async def _switch(bus: JetStreamBus, target: Target, wanted: Topology, check: bool) -> None:
+    against = await results_switch.switch_results(bus, target.subjects, wanted, only_check=check)
+    if against:
+        stream = target.subjects.results_stream
+        hint = "nothing was changed; results are stored as before"
+        raise CliError("\n".join((f"{stream} is not switched to proposals:", *against)), hint=hint)
 
 
 def _plain(topology: Topology) -> dict[str, object]:

@@ -13,17 +13,11 @@ from ..up.demo import HOW_TO_LOOK, PROMPTS, DemoPlan, example_photos, make_conta
 from ..up.stopping import run_until_done
 from ..up.supervisor import NotReady
 from .errors import CliError, explain_to_user
-from .options import devices_option, models_option, seconds_option
+from .options import FOLDER, THIS_FILE, devices_option, models_option, seconds_option
 
 
 @click.command("demo")
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("out"),
-    show_default=True,
-    help="Write the meshes to this folder.",
-)
+@click.option("--out", type=FOLDER, default=Path("out"), show_default=True, help="Write the meshes to this folder.")
 @click.option(
     "--prompt", "prompts", multiple=True, help=f"Make a mesh of this text; repeatable.  [default: {PROMPTS[0]}; ...]"
 )
@@ -31,7 +25,7 @@ from .options import devices_option, models_option, seconds_option
     "--photo",
     "photos",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=THIS_FILE,
     help="Make a mesh of this photograph; repeatable.  [default: examples/photos]",
 )
 @devices_option

@@ -28,6 +28,7 @@ from .. import logging
 from ..exit_codes import Exit, of_status
 from ..inputs import InputError
 from ..settings import SettingsError
+from ..terminal_text import printable
 from ..up.stopping import run_until_done
 
 P = ParamSpec("P")
@@ -44,7 +45,7 @@ class CliError(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print it to stderr."""
-        click.echo(f"error: {self.message}", err=True)
+        click.echo(printable(f"error: {self.message}"), err=True)
         if self.hint:
             click.echo(f"hint: {self.hint}", err=True)
 

@@ -37,6 +37,9 @@ async def agents(target: Target, adapters: bool, as_json: bool) -> None:
         ("AGENT", "HOST", "DEVICE", "NAME", "FREE", "TOTAL", "LOADED", "RUNNING"),
         [row for advert in found for row in _rows(advert)],
     )
+    for advert in found:
+        if advert.reason is not None:
+            click.echo(f"{advert.agent_id} takes no jobs: {advert.reason}")
     if adapters:
         click.echo()
         print_table(
@@ -96,4 +99,6 @@ def _name(adapter: FeatureAdapter) -> str:
 def _parameters(adapter: FeatureAdapter) -> str:
     if adapter.parameters is None:
         return "any"
-    return " ".join(adapter.parameters.get("properties", {}))
+    # Whatever an agent calls a schema.
+    named = adapter.parameters.get("properties")
+    return " ".join(named) if isinstance(named, dict) else ""

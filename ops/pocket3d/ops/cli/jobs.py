@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import time
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import click
 
 from pocket3d.bus.client import Client
 from pocket3d.bus.port import Msg
+from pocket3d.contracts.clock import parse_rfc3339, rfc3339
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.features import FEATURE_PATTERN
 from pocket3d.contracts.lifecycle import TERMINAL
@@ -18,6 +21,7 @@ from pocket3d.contracts.messages import Progress, Result, Status
 
 from ..exit_codes import Exit, of_status
 from ..progress_view import Show, follow_all, renderer
+from ..terminal_text import printable
 from .errors import CliError, runs
 from .options import (
     Target,
@@ -32,6 +36,9 @@ from .options import (
 )
 from .output import print_json, print_status, print_table, tell_result
 
+#: How long ago, in words.
+_AGO = re.compile(r"([0-9]{1,6})([smhd])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _WORDS = ("queued", "running", "succeeded", "failed", "cancelled", "expired", "rejected")
 
 
@@ -109,7 +116,7 @@ async def explain(job_id: str, target: Target, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    click.echo(f"{job_id} {answer.status}: {answer.summary}")
+    click.echo(printable(f"{job_id} {answer.status}: {answer.summary}"))
     if answer.reasons:
         print_table(
             ("AGENT", "DEVICE", "ADAPTER", "REASON", "NEED MB", "HAVE MB", "SHORT MB", ""),
@@ -120,24 +127,48 @@ async def explain(job_id: str, target: Target, as_json: bool) -> None:
         )
 
 
+def _since(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """A time, or how long ago it was, as RFC 3339."""
+    if text is None:
+        return None
+    if ago := _AGO.fullmatch(text):
+        return rfc3339(time.time() - int(ago[1]) * _UNIT_S[ago[2]])
+    try:
+        return rfc3339(parse_rfc3339(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: want e.g. 30m, 2h, 7d or 2026-11-28T12:00:00Z") from error
+
+
 @click.command("jobs")
 @click.option("--status", type=click.Choice(_WORDS), help="List only jobs with this status.")
 @click.option("--feature", help="List only jobs of this feature.")
 @click.option("--tenant", help="List only jobs of this tenant.")
+@click.option("--since", callback=_since, help="List only jobs submitted since: 30m, 2h, 7d, or an RFC 3339 time.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="List at most so many jobs.")
 @json_option
 @connects
 @runs
 async def list_jobs(
-    target: Target, status: str | None, feature: str | None, tenant: str | None, limit: int, as_json: bool
+    target: Target,
+    status: str | None,
+    feature: str | None,
+    tenant: str | None,
+    since: str | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
-    """List jobs, the longest unchanged first. With --json one status per line."""
+    """List jobs, the newest first. With --json one status per line."""
     found: list[Status] = []
     after: str | None = None
     async with target.client("cli:jobs") as client:
         while len(found) < limit:
             page = await client.list(
-                status=status, feature=feature, tenant=tenant, limit=min(limit - len(found), 1000), after=after
+                status=status,
+                feature=feature,
+                tenant=tenant,
+                since=since,
+                limit=min(limit - len(found), 1000),
+                after=after,
             )
             found += page.jobs
             after = page.next
@@ -164,7 +195,7 @@ async def list_jobs(
         ],
     )
     if after is not None:
-        click.echo(f"{limit} shown, there are more: --limit, --status or --feature", err=True)
+        click.echo(f"{limit} shown, there may be more: --limit, --status, --feature or --since", err=True)
 
 
 @click.command("watch")

@@ -20,9 +20,7 @@ class Entry(NamedTuple):
 class LazyGroup(click.Group):
     """A group that knows its commands' names and summaries without importing them.
 
-    Args:
-        entries: name -> where it is, in the order of `--help`.
-        options: of `click.Group`.
+    `entries` are in the order of `--help`.
     """
 
     def __init__(self, *args: Any, entries: Mapping[str, Entry], **options: Any) -> None:

@@ -16,6 +16,12 @@ from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+#: Those that must be there.
+THIS_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+THIS_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
 #: How long a command of a person waits for a server, seconds.
 FIRST_CONNECT_S = 2.0
 #: How long a service waits for its first connection, seconds; then it says so and ends. Later ones it awaits for ever.
@@ -150,10 +156,7 @@ def up_options(port: str, store: str) -> Callable[[F], F]:
             "--port", type=click.IntRange(0, 65535), default=4222, show_default=True, envvar="POCKET3D_PORT", help=port
         ),
         click.option(
-            "--store",
-            type=click.Path(file_okay=False, path_type=Path),
-            envvar="POCKET3D_STORE",
-            help=f"{store}  [default: in the user's state folder]",
+            "--store", type=FOLDER, envvar="POCKET3D_STORE", help=f"{store}  [default: in the user's state folder]"
         ),
     )
 
@@ -162,10 +165,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON a
 
 download_options = together(
     click.option(
-        "--download",
-        type=click.Path(file_okay=False, path_type=Path),
-        metavar="DIR",
-        help="Write the job's files to DIR/JOB_ID once it has succeeded.",
+        "--download", type=FOLDER, metavar="DIR", help="Write the job's files to DIR/JOB_ID once it has succeeded."
     ),
     click.option(
         "--overwrite", is_flag=True, help="Replace files under DIR/JOB_ID that are not this job's; else they are kept."
@@ -208,7 +208,7 @@ def set_option(part: str) -> Callable[[F], F]:
 
 models_option = click.option(
     "--models",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     envvar="POCKET3D_MODELS",
     show_envvar=True,
     help="Add the adapters of this models.yaml to the built-in ones.",

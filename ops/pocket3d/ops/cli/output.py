@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from pocket3d.bus.client import JobHandle
+from pocket3d.contracts.artifact_names import is_artifact_name
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.messages import JobError, Result, Status
 
+from ..terminal_text import printable
 from .errors import CliError
 
 _OWN = "Pocket3DStudio's own, no weights"
@@ -26,7 +28,10 @@ def print_json(message: Any) -> None:
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Aligned columns; nothing but the head if there are no rows."""
-    lines = [tuple(head), *(tuple("-" if cell is None or cell == "" else str(cell) for cell in row) for row in rows)]
+    lines = [
+        tuple(head),
+        *(tuple("-" if cell is None or cell == "" else printable(str(cell), "") for cell in row) for row in rows),
+    ]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -37,7 +42,7 @@ def print_fields(pairs: Iterable[tuple[str, Any]]) -> None:
     shown = [(name, value) for name, value in pairs if value not in (None, "", [], {})]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        click.echo(f"{name + ':':<{width + 1}} {value}")
+        click.echo(f"{name + ':':<{width + 1}} {printable(str(value))}")
 
 
 def megabytes(mb: int) -> str:
@@ -92,12 +97,19 @@ def print_result(result: Result) -> None:
             ("load", seconds(timings.load_s)),
             ("run", seconds(timings.run_s)),
             ("VRAM peak", None if result.vram_peak_mb is None else megabytes(result.vram_peak_mb)),
-            ("files", ", ".join(f"{a.name} ({size(a.size)})" for a in result.artifacts)),
+            ("files", ", ".join(f"{_name(a.name)} ({size(a.size)})" for a in result.artifacts)),
         ]
     )
     if result.error:
         for attempt in result.error.attempts:
-            click.echo(f"  attempt {attempt.attempt} on {attempt.agent_id}: {attempt.code}: {attempt.message}")
+            click.echo(
+                printable(f"  attempt {attempt.attempt} on {attempt.agent_id}: {attempt.code}: {attempt.message}")
+            )
+
+
+def _name(name: str) -> str:
+    """A file's name on one line, in quotes where it is not of the form that agents give."""
+    return name if is_artifact_name(name) else repr(name)
 
 
 def _error(error: JobError | None) -> str | None:
@@ -134,7 +146,7 @@ async def write_files(job: JobHandle, directory: Path, *, overwrite: bool, as_js
     except OSError as error:
         raise CliError(f"cannot write to {directory / job.job_id}: {error.strerror or error}") from error
     for path in paths:
-        click.echo(f"wrote {path}", err=as_json)
+        click.echo(printable(f"wrote {path}"), err=as_json)
 
 
 def licence_cells(terms: Mapping[str, Any] | None, source: str) -> tuple[str | None, str | None, str]:

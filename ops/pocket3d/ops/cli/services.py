@@ -18,6 +18,7 @@ from ..up.running import AgentPlan, check_agent_id, default_agent_id, run_agent,
 from ..up.supervisor import NotReady, Supervisor, UpPlan
 from .errors import CliError, explain_to_user
 from .options import (
+    FOLDER,
     SERVICE_CONNECT_S,
     Target,
     agent_options,
@@ -139,7 +140,7 @@ def coordinator(
 @set_option("agent")
 @click.option(
     "--work-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     envvar="POCKET3D_WORK_DIR",
     help="Keep jobs' and workers' files in this folder.  [default: in the user's state folder]",
 )

@@ -19,6 +19,7 @@ from pocket3d.contracts.messages import JobError, Result, Status
 from ..exit_codes import Exit, of_status
 from ..inputs import InputError, LocalFile, local_files, parse_inputs, with_files
 from ..progress_view import follow, renderer
+from ..terminal_text import printable
 from .errors import CliError, runs
 from .options import Target, connects, download_options, json_option, wait_option
 from .output import print_json, print_status, tell_result
@@ -186,8 +187,7 @@ async def _upload_others(client: Client, values: dict[str, Any]) -> dict[str, An
 async def _first_word(client: Client, job: JobHandle, feature: str, as_json: bool, *, doubtful: bool) -> None:
     """Print where the job stands once somebody has taken it; a rejection is told at once.
 
-    Args:
-        doubtful: the feature is not known, so a rejection may follow: wait for it.
+    `doubtful`: the feature is not known, so a rejection may follow and is waited for.
     """
     heard: list[Status] = []
 
@@ -212,7 +212,7 @@ async def _first_word(client: Client, job: JobHandle, feature: str, as_json: boo
     if as_json:
         print_json(status)
     elif status.status == "queued":
-        click.echo(f"{job.job_id} queued" + (f": {status.reason}" if status.reason else ""))
+        click.echo(printable(f"{job.job_id} queued" + (f": {status.reason}" if status.reason else "")))
     else:
         print_status(status)
     if status.error:
@@ -230,7 +230,7 @@ async def _hint(client: Client, feature: str, error: JobError) -> None:
         near = difflib.get_close_matches(feature, known, n=2)
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         click.echo(f"hint: {meant}known here: {', '.join(known)}", err=True)
-    elif error.code == "no_capacity":
+    elif error.code == "no_capacity" and error.field is None:
         click.echo("hint: `pocket3d agents` shows who is there and with how much memory", err=True)
     elif error.code == "adapter_unavailable":
         click.echo("hint: `pocket3d doctor` tells why adapters of this machine are not available", err=True)

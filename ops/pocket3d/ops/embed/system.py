@@ -46,10 +46,8 @@ _LEAVE_S = 10.0
 class EmbeddedSystem:
     """Started once and stopped once. All methods belong to the event loop in which it was started.
 
-    Args:
-        monitor: says which devices to use.
-        store: folder for jobs, results and logs; None for a temporary one that `stop` removes.
-        drain_s: what runs at `stop` is given so long, seconds.
+    The folder `store` holds jobs, results and logs; None is a temporary one that `stop` removes. What runs at `stop` is
+    given `drain_s` seconds.
     """
 
     def __init__(self, monitor: GPUMonitor, store: Path | None, drain_s: float) -> None:
@@ -101,7 +99,9 @@ class EmbeddedSystem:
             workers=WorkerHost(self._folder / "agent" / "import", agent_id),
             declared=declared,
             work_dir=self._folder / "agent" / "lives",
-            settings=AgentSettings(drain_timeout_s=self._drain_s, leave_bound_s=_LEAVE_S),
+            settings=AgentSettings(
+                drain_timeout_s=self._drain_s, leave_timeout_s=self._drain_s, leave_bound_s=_LEAVE_S
+            ),
         )
         works = {
             "server": keep_server(self._server, self._stopping.is_set),

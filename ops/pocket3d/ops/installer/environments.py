@@ -231,10 +231,7 @@ def entry(recipe: Recipe, folder: Path, *, accepted: bool) -> dict[str, Any]:
 def chosen(name: str, catalogue: Iterable[BuiltinAdapter], recipes: Mapping[str, Recipe]) -> list[BuiltinAdapter]:
     """The adapters that a name means: an id, or the name of an environment, which means all that share it.
 
-    Args:
-        name: as it was typed.
-        catalogue: adapters with recipes.
-        recipes: by module.
+    `catalogue` has the adapters with recipes; `recipes` are by module.
     """
     entries = list(catalogue)
     by_id = [each for each in entries if each.adapter_id == name]

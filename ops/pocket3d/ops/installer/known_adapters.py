@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -55,15 +54,6 @@ class KnownAdapter(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-class _Found(NamedTuple):
-    """Before anybody was asked."""
-
-    adapter: ConfiguredAdapter
-    source: str
-    #: Known without asking.
-    reason: str | None = None
-
-
 def catalogue() -> list[BuiltinAdapter]:
     """Those that come with a recipe for an environment of their own."""
     return [each for each in BUILTIN_ADAPTERS if each.recipe is not None]
@@ -72,8 +62,7 @@ def catalogue() -> list[BuiltinAdapter]:
 async def known_adapters(models: Path | None) -> list[KnownAdapter]:
     """All of them, described.
 
-    Args:
-        models: a `models.yaml`; None for what an agent has without one.
+    `models` is a `models.yaml`; None stands for what an agent has without one.
 
     Raises:
         ModelsFileError: the file is wrong.
@@ -83,30 +72,31 @@ async def known_adapters(models: Path | None) -> list[KnownAdapter]:
 
     found = await asyncio.to_thread(_find, models)
     described = await describe_adapters(
-        [DeclaredAdapter(spec=each.adapter.spec, python=each.adapter.python, env=each.adapter.env) for each in found]
+        [DeclaredAdapter(spec=adapter.spec, python=adapter.python, env=adapter.env) for adapter, _, _ in found]
     )
     return [
-        KnownAdapter(adapter=each.adapter, source=each.source, about=about, reason=each.reason or about.reason)
-        for each, about in zip(found, described, strict=True)
+        KnownAdapter(adapter=adapter, source=source, about=about, reason=reason or about.reason)
+        for (adapter, source, reason), about in zip(found, described, strict=True)
     ]
 
 
-def _find(models: Path | None) -> list[_Found]:
+def _find(models: Path | None) -> list[tuple[ConfiguredAdapter, str, str | None]]:
+    """Each adapter, its source, and the reason that is known without asking it."""
     installed = installed_adapters()
     config = load_models_yaml(models, installed) if models else builtin_models(installed)
     off = None if config.auto_load_adapters else "not registered: deployment.auto_load_adapters is false"
     packages = {each.adapter_id: each for each in installed if each.problem is None}
     registered = {each.spec.adapter_id: each for each in builtin_models(installed).declared}
-    found: list[_Found] = []
+    found: list[tuple[ConfiguredAdapter, str, str | None]] = []
     for adapter in config.declared:
         adapter_id = adapter.spec.adapter_id
         plain = registered.get(adapter_id) == adapter
-        found.append(_Found(adapter, _source(adapter_id, plain, packages), off))
-    named = {each.adapter.spec.adapter_id for each in found}
+        found.append((adapter, _source(adapter_id, plain, packages), off))
+    named = {adapter.spec.adapter_id for adapter, _, _ in found}
     dropped = "not registered: models.yaml says builtins: false"
     for adapter_id, adapter in registered.items():
         if adapter_id not in named:
-            found.append(_Found(adapter, _source(adapter_id, True, packages), dropped))
+            found.append((adapter, _source(adapter_id, True, packages), dropped))
     for entry in catalogue():
         if entry.adapter_id not in named and entry.adapter_id not in registered:
             # It is described all the same, whatever its terms: that starts nothing.
@@ -114,11 +104,11 @@ def _find(models: Path | None) -> list[_Found]:
                 adapter_id=entry.adapter_id, class_path=entry.class_path, feature=entry.feature, accept_license=True
             )
             reason = f"not configured: pocket3d adapters install {entry.adapter_id}"
-            found.append(_Found(ConfiguredAdapter(spec=spec), "recipe", reason))
+            found.append((ConfiguredAdapter(spec=spec), "recipe", reason))
     for one in installed:
         if one.problem is not None:
             spec = AdapterSpec(adapter_id=one.adapter_id, class_path=one.class_path)
-            found.append(_Found(ConfiguredAdapter(spec=spec), one.package, one.problem))
+            found.append((ConfiguredAdapter(spec=spec), one.package, one.problem))
     return found
 
 

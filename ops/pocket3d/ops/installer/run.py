@@ -58,14 +58,7 @@ class InstallError(Exception):
 
 
 def look(recipe: Recipe, folder: Path, python: str | None, environ: Mapping[str, str] = os.environ) -> Facts:
-    """What is on this machine and what was done already.
-
-    Args:
-        recipe: what is to be made.
-        folder: the model's.
-        python: the interpreter that the person named.
-        environ: the environment.
-    """
+    """What is on this machine and what was done already."""
     found = _interpreter(recipe, python)
     there = folder
     while not there.exists():
@@ -117,12 +110,7 @@ def _is_there(step: Step, folder: Path) -> bool:
 
 
 class Installer:
-    """Performs the steps of one plan.
-
-    Args:
-        folder: the model's; made.
-        tell: gets what happens, line by line.
-    """
+    """Performs the steps of one plan. `tell` gets what happens, line by line."""
 
     def __init__(self, folder: Path, tell: Tell) -> None:
         self._folder = folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.subscription import MemorySubscription
@@ -35,12 +35,7 @@ _TRANSFER_S = 1.2
 
 
 class SimulatedBus(MemoryBus):
-    """One connection of one life of a process.
-
-    Args:
-        link: what lies between it and the server.
-        pulls: the server's account of who wants messages of which consumer.
-    """
+    """One connection of one life of a process."""
 
     def __init__(self, link: Link, pulls: Pulls) -> None:
         super().__init__(link.network.server)
@@ -57,6 +52,8 @@ class SimulatedBus(MemoryBus):
 
     async def _ask(self, operation: Callable[[], T], *, timeout: float = 5.0, write: Append | None = None) -> T:
         network = self.link.network
+        if not self.link.stores:
+            operation = _no_store
         if write is None:
             return await self.link.ask(operation, timeout)
         self._may_send(write.data, write.headers)
@@ -168,6 +165,10 @@ class SimulatedBus(MemoryBus):
         """As `Bus.get_object`."""
         await asyncio.sleep(self.link.network.rng.uniform(0.0, _TRANSFER_S))
         return await super().get_object(bucket, name, target)
+
+
+def _no_store() -> NoReturn:
+    raise NoResponders("nobody listens on $JS.API")
 
 
 class _Subscription(MemorySubscription):

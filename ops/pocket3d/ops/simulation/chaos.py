@@ -31,11 +31,7 @@ _STRAGGLERS_S = 12.0
 
 
 class Chaos:
-    """Faults of a world, drawn from its chance.
-
-    Args:
-        world: on whom they are inflicted.
-    """
+    """Faults of a world, drawn from its chance."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -52,6 +48,7 @@ class Chaos:
             (faults.agent_crash_s, lambda: self._crash_one(self.world.agents)),
             (faults.agent_pause_s, lambda: self._pause_one(self.world.agents)),
             (faults.link_cut_s, self._cut_link),
+            (faults.store_cut_s, self._cut_store),
             (faults.worker_crash_s, self._crash_worker),
             (faults.clock_jump_s, self._jump_clock),
             (faults.foreign_memory_s, self._take_memory),
@@ -108,6 +105,16 @@ class Chaos:
             victim = self._rng.choice(whole)
             self.strike(f"{'agent' if isinstance(victim, Agent) else 'coordinator'} link cut", victim)
             victim.host.cut(self._left_s(self._faults.cut_max_s))
+
+    def _cut_store(self) -> None:
+        able = [each for each in self.world.agents if each.host.stores]
+        if able:
+            victim = self._rng.choice(able)
+            self.strike("agent without a store", victim)
+            victim.host.deny_store(self._left_s(self._faults.cut_max_s))
+            if victim.host.link is not None and self._rng.random() < 0.5:
+                # It connects again, somewhere else.
+                victim.host.link.break_off()
 
     # -- processes
 

@@ -28,12 +28,7 @@ class Stuck(Exception):
 
 
 class Life:
-    """One life of a simulated process, from its start to its end.
-
-    Args:
-        loop: where it runs.
-        name: of the process, for the story.
-    """
+    """One life of a simulated process, from its start to its end."""
 
     def __init__(self, loop: VirtualLoop, name: str) -> None:
         self.name = name

@@ -80,15 +80,7 @@ class CheckedEngine(AgentEngine):
 
 
 class Agent(Process):
-    """One agent process through all its lives.
-
-    Args:
-        world: where it runs.
-        name: of the process.
-        agent_id: may be that of another process too (two agents with one id).
-        specs: the devices that it owns, for all its lives.
-        work_dir: folder for its files.
-    """
+    """One agent process through all its lives. Two of them may have one `agent_id`."""
 
     service: AgentService | None
 

@@ -47,13 +47,7 @@ class ServerClock:
 
 
 class Network:
-    """All links, with the server in the middle.
-
-    Args:
-        loop: virtual time.
-        rng: chance.
-        faults: what goes wrong until when.
-    """
+    """All links, with the server in the middle."""
 
     def __init__(self, loop: VirtualLoop, rng: random.Random, faults: FaultProfile) -> None:
         self.loop = loop
@@ -142,6 +136,7 @@ class Host:
         self.name = name
         self.link: Link | None = None
         self._cut_until = 0.0
+        self._no_store_until = 0.0
         #: What is sent during the present cut is lost; otherwise it only comes late.
         self._lossy = False
 
@@ -149,6 +144,15 @@ class Host:
     def reachable(self) -> bool:
         """True while packets get through."""
         return self.network.loop.time() >= self._cut_until
+
+    @property
+    def stores(self) -> bool:
+        """False while only core messages pass, and JetStream does not: at a leaf node, or with too few permissions."""
+        return self.network.loop.time() >= self._no_store_until
+
+    def deny_store(self, seconds: float) -> None:
+        """Nothing of JetStream passes for so long."""
+        self._no_store_until = self.network.loop.time() + seconds
 
     def cut(self, seconds: float) -> None:
         """No packet gets through for so long."""
@@ -169,12 +173,7 @@ class Host:
 
 
 class Link:
-    """The connection of one life of a process.
-
-    Args:
-        host: where it runs.
-        life: whose it is.
-    """
+    """The connection of one life of a process."""
 
     def __init__(self, host: Host, life: Life) -> None:
         self.network = host.network
@@ -196,6 +195,11 @@ class Link:
     def open(self) -> bool:
         """True while the server would send to it."""
         return self._open and self.life.alive
+
+    @property
+    def stores(self) -> bool:
+        """True while JetStream answers over it."""
+        return self._host.stores
 
     # -- the connection
 
@@ -271,11 +275,8 @@ class Link:
     async def ask(self, operation: Callable[[], T], timeout: float, *, sure: bool = False, extra_s: float = 0.0) -> T:
         """Have the server do something and wait for its answer.
 
-        Args:
-            operation: done on the server; what it returns or raises is the answer.
-            timeout: seconds.
-            sure: neither it nor its answer is lost but with the connection.
-            extra_s: it is carried out so much later.
+        What `operation` returns or raises on the server is the answer. With `sure` neither it nor its answer is lost
+        but with the connection; it is carried out `extra_s` seconds later.
 
         Raises:
             Disconnected, OutcomeUnknown, and what the operation raises.

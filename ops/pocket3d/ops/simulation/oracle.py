@@ -8,8 +8,9 @@ from pocket3d.bus.port import Stored
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import TERMINAL
-from pocket3d.contracts.messages import Result
+from pocket3d.contracts.messages import Result, Status
 
+from .network import WALL_AT_START
 from .world import World
 
 #: Endings after which the request is kept as a dead letter.
@@ -51,6 +52,9 @@ def violations(world: World) -> list[str]:
     found += [d.over_committed for a in world.agents for d in a.devices.values() if d.over_committed is not None]
     found += _stories(world, results)
     found += _hearsay(world, results)
+    found += _black_hole(world)
+    if world.listener.heard != [(each.subject, each.data) for each in _stored(world, world.subjects.results_stream)]:
+        found.append("a core subscriber heard other results than those that are stored, each once")
     dead = {world.subjects.parse_story(each.subject).job_id for each in _stored(world, world.subjects.dead_stream)}
     artifacts = world.server.bucket(world.subjects.outputs_bucket)
     for job_id, of_job in results.items():
@@ -60,6 +64,18 @@ def violations(world: World) -> list[str]:
                 found.append(f"{job_id}: the artifacts of its result are gone: {missing}")
             if result.status in _DEAD and job_id not in dead:
                 found.append(f"{job_id} {result.status} without a dead letter")
+    return found
+
+
+def _black_hole(world: World) -> list[str]:
+    """An agent that cannot store gets no job: it would run it to the end, and keep what it made."""
+    found = []
+    until = WALL_AT_START + world.shape.faults.until_s
+    for stored in _stored(world, world.subjects.events_stream) if world.shape.leaf else ():
+        if stored.time < until and stored.subject != world.subjects.leader_record():
+            status = decode(Status, stored.data)
+            if status.agent_id == world.agents[0].agent_id:
+                found.append(f"{status.job_id} was given to {status.agent_id}, which cannot store")
     return found
 
 

@@ -16,12 +16,7 @@ from .surroundings import Surroundings
 
 
 class Process(ABC):
-    """One process through all its lives; `main` is what it does in each.
-
-    Args:
-        world: where it runs.
-        name: for the story.
-    """
+    """One process through all its lives; `main` is what it does in each."""
 
     def __init__(self, world: Surroundings, name: str) -> None:
         self.world = world

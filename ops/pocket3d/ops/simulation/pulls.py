@@ -39,11 +39,7 @@ class Pull(NamedTuple):
 
 
 class Pulls:
-    """The server's account of open pulls.
-
-    Args:
-        network: what carries deliveries, with the server.
-    """
+    """The server's account of open pulls."""
 
     def __init__(self, network: Network) -> None:
         self._network = network

@@ -148,13 +148,7 @@ class Summary(msgspec.Struct, kw_only=True):
 
 
 def run_seeds(seeds: Sequence[int], processes: int = 1, tell: Callable[[str], None] = lambda text: None) -> Summary:
-    """Many runs, each of its seed's shape.
-
-    Args:
-        seeds: which.
-        processes: how many share them.
-        tell: called with the words on each failure as it comes.
-    """
+    """Many runs, each of its seed's shape. `tell` is called with the words on each failure as it comes."""
     summary = Summary()
     begun = time.monotonic()
     for outcome in _outcomes(seeds, processes):

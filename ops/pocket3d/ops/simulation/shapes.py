@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pocket3d.coordinator.settings import CoordinatorSettings
+from pocket3d.coordinator.settings import CoordinatorSettings, TenantSettings
 from pocket3d.gpu_agents.settings import AgentSettings
 
 
@@ -34,6 +34,8 @@ class FaultProfile(msgspec.Struct, frozen=True, kw_only=True):
     agent_crash_s: float = 30.0
     agent_pause_s: float = 40.0
     link_cut_s: float = 20.0
+    #: JetStream does not answer one agent, as at a leaf node; core messages pass.
+    store_cut_s: float = 0.0
     worker_crash_s: float = 10.0
     clock_jump_s: float = 40.0
     #: Somebody else takes or frees memory on a measured device; an operator loads or unloads an adapter or drains.
@@ -62,10 +64,20 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
     plain: bool = False
     #: Engines check themselves, the agents' after every event; off where only the oracle is to speak.
     check: bool = True
+    #: The first agent does not reach JetStream before the faults end.
+    leaf: bool = False
     #: Two agents claim the first agent's id.
     twins: bool = False
     coordinator: CoordinatorSettings = CoordinatorSettings(
-        bench_s=2.0, bench_cap_s=8.0, hold_after_s=6.0, cancel_wait_s=8.0, ageing_s=15.0
+        bench_s=2.0,
+        bench_cap_s=8.0,
+        hold_after_s=6.0,
+        cancel_wait_s=8.0,
+        ageing_s=15.0,
+        tenants={
+            "south": TenantSettings(weight=3.0, max_running=1),
+            "strict": TenantSettings(weight=0.5, max_queued=3),
+        },
     )
     agent: AgentSettings = AgentSettings(drain_timeout_s=4.0, leave_bound_s=4.0, idle_timeout_s=6.0)
 
@@ -113,7 +125,14 @@ _SMALL_INDEX = RunShape(
     coordinator=msgspec.structs.replace(RunShape().coordinator, index_cap=8),
     agent=msgspec.structs.replace(RunShape().agent, max_fetches=1, drain_timeout_s=1.0),
 )
-_SHAPES = (RunShape(), _BAD_NETWORK, _COUPS, _CUT_OFF, _TWINS, _SMALL_INDEX)
+#: Agents lose the way to the stores, one has none; they store one file at a time, and list one run that waits for it.
+_NO_STORE = RunShape(
+    jobs=40,
+    leaf=True,
+    faults=FaultProfile(store_cut_s=8.0, agent_crash_s=60.0, agent_pause_s=60.0),
+    agent=msgspec.structs.replace(RunShape().agent, max_uploads=1, backlog_factor=1, finished_in_adverts=1),
+)
+_SHAPES = (RunShape(), _BAD_NETWORK, _COUPS, _CUT_OFF, _TWINS, _SMALL_INDEX, _NO_STORE)
 
 
 def shape_of(seed: int) -> RunShape:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from pocket3d.bus.port import Msg
 from pocket3d.contracts.codec import decode
 from pocket3d.contracts.commands import AttemptFailed, OutcomesReported
 from pocket3d.contracts.subjects import Subjects
@@ -36,14 +37,23 @@ class Note(NamedTuple):
     text: str
 
 
-class Surroundings:
-    """Everything of one run but its processes.
+class Listener:
+    """A core subscriber to all results that never loses its connection: it hears what the server hands out."""
 
-    Args:
-        loop: virtual time.
-        seed: of all chance.
-        shape: size and faults.
-    """
+    queue = ""
+    listening = True
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self.heard: list[tuple[str, bytes]] = []
+
+    def deliver(self, msg: Msg) -> None:
+        """Take a message."""
+        self.heard.append((msg.subject, msg.data))
+
+
+class Surroundings:
+    """Everything of one run but its processes. All chance comes from `seed`."""
 
     def __init__(self, loop: VirtualLoop, seed: int, shape: RunShape) -> None:
         self.loop = loop
@@ -54,6 +64,8 @@ class Surroundings:
         self.server = self.network.server
         self.pulls = Pulls(self.network)
         self.subjects = Subjects()
+        self.listener = Listener(self.subjects.all_results())
+        self.server.listen(self.listener)
         #: What went wrong so far, in words.
         self.wrong: list[str] = []
         self.story: deque[Note] = deque(maxlen=_STORY)

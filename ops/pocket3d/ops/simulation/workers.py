@@ -34,12 +34,7 @@ OnExit = Callable[[WorkerExit], None]
 
 
 class Device:
-    """One device as it really is: who holds memory on it. Knows nothing of any ledger.
-
-    Args:
-        spec: what the agent is told of it.
-        network: virtual time.
-    """
+    """One device as it really is: who holds memory on it. Knows nothing of any ledger."""
 
     def __init__(self, spec: DeviceSpec, network: Network) -> None:
         self.spec = spec
@@ -115,12 +110,7 @@ def need_mb(run: RunJob, model_mb: int) -> int:
 
 
 class SimulatedWorkers:
-    """The worker processes of one life of an agent, which die with it, as `WorkerProcesses`.
-
-    Args:
-        agent: the agent.
-        devices: its devices.
-    """
+    """The worker processes of one life of an agent, which die with it, as `WorkerProcesses`."""
 
     def __init__(self, agent: Process, devices: Mapping[str, Device]) -> None:
         self._life = agent.life

@@ -32,6 +32,8 @@ _MODEL_MB = {adapter.feature: adapter.vram_mb for adapter in ADAPTERS.values()}
 #: How a run goes, and how often.
 _BEHAVIOUR = {"ok": 60, "slow": 12, "crash_once": 6, "error_once": 6, "hang_once": 4, "deaf_once": 3, "error": 3}
 _BEHAVIOUR |= dict.fromkeys(("nonsense", "bad_input", "no_artifact", "huge"), 2)
+#: Whose jobs they are, by turns; what each may have is in the shape.
+_TENANTS = ("default", "north", "default", "south", "strict")
 _PRIORITIES: tuple[Priority, ...] = ("high", "normal", "normal", "normal", "low")
 
 
@@ -68,7 +70,8 @@ def make_workload(rng: random.Random, jobs: int, over_s: float, *, plain: bool =
         job_id = f"job{number}"
         feature = rng.choice(("echo", "echo", "text_to_mesh", "auto_rig"))
         priority = rng.choice(_PRIORITIES)
-        data = encode(_request(rng, job_id, feature, plain=plain))
+        tenant = "default" if plain else _TENANTS[number % len(_TENANTS)]
+        data = encode({**_request(rng, job_id, feature, plain=plain), "tenant": tenant})
         if not plain and rng.random() < 0.04:
             data = rng.choice((b"{", encode({"job_id": job_id, "inputs": {}, "surprise": 1})))
             job_id = job_id if data != b"{" else ""

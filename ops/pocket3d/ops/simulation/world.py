@@ -22,15 +22,7 @@ _LOOK_S = 0.25
 
 
 class World(Surroundings):
-    """Everything of one run.
-
-    Args:
-        loop: virtual time.
-        seed: of all chance.
-        shape: size and faults.
-        folder: where agents keep their files.
-        devices: of each agent; drawn if None.
-    """
+    """Everything of one run. Agents keep their files in `folder`. `devices` are those of each agent; drawn if None."""
 
     def __init__(
         self,
@@ -47,6 +39,8 @@ class World(Surroundings):
             for n, owned in enumerate(devices or fleet(self.rng, shape.agents, twins=shape.twins))
         ]
         self.people = People(self, "people")
+        if shape.leaf:
+            self.agents[0].host.deny_store(shape.faults.until_s)
 
     async def begin(self) -> None:
         """Start everybody within a moment."""

@@ -48,11 +48,8 @@ class BackOff:
 class Child:
     """A part of the system in a process of its own.
 
-    Args:
-        name: for the log.
-        arguments: of `pocket3d`, e.g. `["agent", "-s", url]`.
-        environ: the environment.
-        output: descriptor for what it writes, to stdout too: it is log. Our own stdout is for our own words.
+    It runs `pocket3d` with the arguments. `output` is the descriptor for what it writes, to stdout too: it is log. Our
+    own stdout is for our own words.
     """
 
     def __init__(self, name: str, arguments: Sequence[str], environ: Mapping[str, str], output: int) -> None:

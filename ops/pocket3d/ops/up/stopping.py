@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -44,8 +44,7 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
 def stop_on_signals(*gentler: Callable[[], None]) -> asyncio.Event:
     """An event that Ctrl-C or SIGTERM sets; once more ends the process at once.
 
-    Args:
-        gentler: called one by one for the first signals, before the one that sets the event.
+    Each of `gentler` is called for one of the first signals, before the one that sets the event.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -67,13 +66,12 @@ def stop_on_signals(*gentler: Callable[[], None]) -> asyncio.Event:
     return stop
 
 
-def die_with_parent(environ: MutableMapping[str, str] | None = None) -> None:
+def die_with_parent() -> None:
     """If a supervisor started this process: end it when the supervisor is gone, however that died.
 
     Its end is told by a pipe that only it holds open. A thread waits for it, so that a busy event loop does not matter.
     """
-    variables = os.environ if environ is None else environ
-    given = variables.pop(PARENT_VARIABLE, None)
+    given = os.environ.pop(PARENT_VARIABLE, None)
     if given is None:
         return
     descriptor = int(given)

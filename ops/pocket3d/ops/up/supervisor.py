@@ -91,13 +91,14 @@ class Supervisor:
         Raises:
             ServerError: PortTaken, StoreInUse, ServerNotFound; the message says what to do.
         """
-        await asyncio.to_thread(self.plan.store.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(self.plan.store.mkdir, parents=True, exist_ok=True, mode=0o700)
         await self._server.start()
         try:
             if self.plan.contexts:
                 await asyncio.to_thread(write_contexts, self._server, self.plan.environ)
             if self.plan.log_file is not None:
-                self._output = os.open(self.plan.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+                self._output = os.open(self.plan.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                os.fchmod(self._output, 0o600)
             output = self._output if self._output >= 0 else sys.stderr.fileno()
             self._children = {
                 part: Child(part, arguments, self._environ(), output) for part, arguments in self._commands().items()
@@ -130,15 +131,10 @@ class Supervisor:
             ChildRefused: a part does not start because of its configuration.
             NotReady: not within `timeout` seconds.
         """
-        polling = asyncio.ensure_future(self._poll_ready())
         try:
-            await self._unless_failed(asyncio.wait([polling], timeout=timeout))
-            if not polling.done():
-                raise NotReady(f"no coordinator led and no agent was known to it within {timeout:g} s")
-            polling.result()
-        finally:
-            polling.cancel()
-            await asyncio.gather(polling, return_exceptions=True)
+            await self._unless_failed(asyncio.wait_for(self._poll_ready(), timeout))
+        except asyncio.TimeoutError:
+            raise NotReady(f"no coordinator led and no agent was known to it within {timeout:g} s") from None
 
     async def until_failure(self) -> None:
         """Wait for ever.
@@ -165,7 +161,7 @@ class Supervisor:
     def _environ(self) -> dict[str, str]:
         """Ours, without the ways to other servers that it may name."""
         environ = {name: value for name, value in self.plan.environ.items() if not name.startswith("NATS_")}
-        environ.setdefault("POCKET3D_AGENT_DRAIN_TIMEOUT_S", str(_DRAIN_S))
+        environ.setdefault("POCKET3D_AGENT_LEAVE_TIMEOUT_S", str(_DRAIN_S))
         return environ
 
     def _commands(self) -> dict[str, list[str]]:

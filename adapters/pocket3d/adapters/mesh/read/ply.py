@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pocket3d.contracts.bounds import decimal
+
 from .limits import Checked, MeshLimits, Refused
 from .text_formats import plain_text
 
@@ -95,9 +97,10 @@ def _header(lines: list[str]) -> _Header:
             element = words[1]
             if element in counts:
                 raise Refused("the header announces an element twice")
-            if not words[2].isdigit() or len(words[2]) > 18:
+            count = decimal(words[2])
+            if count is None:
                 raise Refused(f"the header announces {words[2][:30]!r} elements")
-            counts[element] = int(words[2])
+            counts[element] = count
         elif words[0] == "property":
             least += counts[element] * _SIZES[words[2] if words[1] == "list" else words[1]]
         else:

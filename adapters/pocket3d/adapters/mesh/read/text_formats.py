@@ -14,6 +14,9 @@ from .limits import Checked, MeshLimits, Refused
 
 #: Lines of any real exporter are far shorter; longer ones are a polygon of millions of corners or no text.
 _MAX_LINE = 1_000_000
+#: Each material makes a part, and the parser looks for a free name of it among all before: 5,000 took 17 seconds.
+_MAX_MATERIALS = 500
+_FURTHER = b"usemtl further_materials"
 #: Parts are objects in memory; scenes with more are merged before they are exported.
 MAX_GROUPS = 20_000
 _KEPT = (b"v", b"vt", b"vn", b"f", b"o", b"g", b"usemtl")
@@ -54,6 +57,8 @@ def check_obj(data: bytes, limits: MeshLimits) -> Checked:
     ignored: list[str] = []
     counts = {b"v": 0, b"vt": 0, b"vn": 0}
     faces = groups = 0
+    materials: set[bytes] = set()
+    further = False
     for number, line in _obj_lines(plain_text(data)):
         word, _, rest = line.partition(b" ")
         if word in counts:
@@ -69,6 +74,12 @@ def check_obj(data: bytes, limits: MeshLimits) -> Checked:
                 raise Refused(f"line {number}: index 0; OBJ counts from 1")
         elif word in (b"o", b"g", b"usemtl"):
             groups += 1
+            if word == b"usemtl" and rest not in materials:
+                if len(materials) < _MAX_MATERIALS:
+                    materials.add(rest)
+                else:
+                    line = _FURTHER
+                    further = True
         elif word in _OUTSIDE:
             ignored.append(f"{_OUTSIDE[word]} {_shown(rest)}: only the OBJ file itself is read")
             continue
@@ -79,6 +90,8 @@ def check_obj(data: bytes, limits: MeshLimits) -> Checked:
     _check_obj_counts(counts, faces, groups, limits)
     if not counts[b"v"] or not faces:
         raise Refused(f"no surface: {counts[b'v']} vertices and {faces} faces")
+    if further:
+        ignored.insert(0, f"materials after the first {_MAX_MATERIALS}: their faces are one part")
     return Checked(b"\n".join(out) + b"\n", faces, tuple(ignored[:10]))
 
 

@@ -106,7 +106,7 @@ class Hunyuan3DTextToMeshAdapter(Hunyuan3DShapeAdapter, TextToMeshModel):
         options = self._options(inputs)
         image_path = self.output_dir / "prompt_image.png"
         with self.turn():
-            stage = Stage(self._report, "making the image", 0.01, 0.3)
+            stage = Stage(self.step, "making the image", 0.01, 0.3)
             image = text_to_image.make_image(self._images, response["text_prompt"], options.seed, self.config, stage)
             image.save(image_path, format="PNG")
             self.step(0.3, "removing the background")

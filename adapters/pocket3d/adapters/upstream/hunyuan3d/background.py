@@ -32,10 +32,8 @@ class CutOut(NamedTuple):
 def missing_remover(path: str, upstream_remover: str, *, download: bool) -> str | None:
     """The reason why backgrounds cannot be removed here, or None. Imports nothing.
 
-    Args:
-        path: dotted path of the remover's class, or `none`.
-        upstream_remover: that of upstream, which uses rembg.
-        download: rembg may fetch its network.
+    `path` is the dotted path of the remover's class, or `none`; upstream's remover uses rembg, which with `download`
+    may fetch its network.
     """
     if path == NONE:
         return None
@@ -75,11 +73,7 @@ def load_remover(path: str) -> Any:
 def cut_out(image: Any, remover: Any, remover_name: str, field: str) -> CutOut:
     """Put the subject on a transparent background.
 
-    Args:
-        image: RGB or RGBA.
-        remover: what `load_remover` gave.
-        remover_name: for the answer.
-        field: the input at fault if it is.
+    The image is RGB or RGBA, `remover` is what `load_remover` gave, `field` is the input at fault if it is.
 
     Raises:
         InvalidInput: nothing is to be seen in the image, or it is opaque and no remover is configured.

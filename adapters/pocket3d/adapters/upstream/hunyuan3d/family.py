@@ -169,10 +169,6 @@ class Hunyuan3DAdapter(UpstreamModel):
 
     # ------------------------------------------------------------ one request
 
-    def _report(self, fraction: float | None, stage: str, message: str | None = None) -> None:
-        self.check_cancelled()
-        self.report_progress(fraction, stage, message)
-
     def _picture(self, inputs: dict[str, Any], path: Path) -> background.CutOut:
         """Cut the subject out of an input image."""
         from ...mesh.image_input import read_image
@@ -187,7 +183,7 @@ class Hunyuan3DAdapter(UpstreamModel):
         """Paint the mesh."""
         if self._painter is None:
             raise AdapterUnavailable("the painting model is not loaded")
-        stage = Stage(self._report, "painting", start, end)
+        stage = Stage(self.step, "painting", start, end)
         stage(0)
         # Of this job alone: upstream writes files of fixed names beside the mesh.
         with tempfile.TemporaryDirectory(prefix="painting-", dir=self.output_dir) as name:
@@ -263,7 +259,7 @@ class Hunyuan3DShapeAdapter(Hunyuan3DAdapter):
 
     def _shape(self, image: Any, options: ShapeOptions, start: float, end: float) -> Any:
         """Make a shape from a picture and clean it up; a trimesh.Trimesh."""
-        whole = Stage(self._report, "shape", start, end)
+        whole = Stage(self.step, "shape", start, end)
         mesh = run_shape(
             self.model,
             image,

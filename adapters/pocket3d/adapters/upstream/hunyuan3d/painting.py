@@ -83,13 +83,10 @@ class Painter20:
 
 
 class Painter21:
-    """`hy3dpaint`: colour, metalness and roughness.
+    """`hy3dpaint`: colour, metalness and roughness. It exists only in the checkout `root`.
 
-    Args:
-        source: where the weights are.
-        root: the checkout; painting 2.1 exists nowhere else.
-        dino_path: DINOv2 giant, a folder or a hub id.
-        upscaler_path: RealESRGAN_x4plus.pth; by default where upstream's README puts it.
+    `dino_path` is DINOv2 giant, a folder or a hub id; `upscaler_path` is RealESRGAN_x4plus.pth, by default where
+    upstream's README puts it.
     """
 
     def __init__(self, source: Source, root: Path, dino_path: str, upscaler_path: Path | None) -> None:

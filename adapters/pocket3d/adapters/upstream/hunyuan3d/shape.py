@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ..code import loading
+from ..code import loading, replaced
 from .options import ShapeOptions
 from .progress import Stage
 from .versions import Version
@@ -35,12 +35,8 @@ def precision(dtype: str | None, device: str) -> Any:
 def load_shape_pipeline(module: Any, checkpoint: Checkpoint, device: str, dtype: str | None, *, flash: bool) -> Any:
     """Load a shape pipeline by upstream's `from_pretrained` from a local folder.
 
-    Args:
-        module: upstream's, with `Hunyuan3DDiTFlowMatchingPipeline`.
-        checkpoint: its files.
-        device: `cuda` or `cpu`.
-        dtype: see `precision`.
-        flash: upstream's FlashVDM decoder, without its exchange of the VAE, which goes to the network.
+    `module` is upstream's with `Hunyuan3DDiTFlowMatchingPipeline`; for `dtype` see `precision`. `flash` is for
+    upstream's FlashVDM decoder, without its exchange of the VAE, which goes to the network.
 
     Raises:
         RuntimeError: the files do not fit upstream's classes; names them.
@@ -60,17 +56,10 @@ def load_shape_pipeline(module: Any, checkpoint: Checkpoint, device: str, dtype:
 
 
 def run_shape(pipeline: Any, image: Any, options: ShapeOptions, sampling: Stage, decoding: Stage) -> Any:
-    """Sample the pipeline and decode its mesh.
+    """Sample the pipeline and decode its mesh: trimesh.Trimesh, +Y up, within [-1.01, 1.01], the front at +Z.
 
-    Args:
-        pipeline: upstream's.
-        image: RGBA, the subject on a transparent background.
-        options: of the request, `num_inference_steps` among them.
-        sampling: hears of each step of the sampler.
-        decoding: hears of each block of the volume.
-
-    Returns:
-        trimesh.Trimesh, +Y up, within [-1.01, 1.01], the front at +Z.
+    The image is RGBA, the subject on a transparent background; the options have `num_inference_steps`. `sampling` hears
+    of each step of the sampler, `decoding` of each block of the volume.
 
     Raises:
         ShapeFailed: there is no surface, or coordinates that are not finite.
@@ -125,12 +114,8 @@ def run_shape(pipeline: Any, image: Any, options: ShapeOptions, sampling: Stage,
 def clean_up(version: Version, mesh: Any, options: ShapeOptions, folder: Path, stage: Stage) -> Any:
     """Take specks and degenerate triangles out, then reduce to `max_faces` triangles, by upstream's own functions.
 
-    Args:
-        version: whose code.
-        mesh: trimesh.Trimesh.
-        options: of the request, `num_inference_steps` among them.
-        folder: for upstream's temporary files, which it leaves behind.
-        stage: hears of each step.
+    The mesh is a `trimesh.Trimesh`. `folder` is for upstream's temporary files, which it leaves behind; `stage` hears
+    of each step.
 
     Raises:
         ShapeFailed: nothing is left.
@@ -155,17 +140,13 @@ def clean_up(version: Version, mesh: Any, options: ShapeOptions, folder: Path, s
 def _temporary_files(version: Version, folder: Path) -> Iterator[None]:
     """Upstream's post-processors make temporary files that they never delete; have them made in a folder that is."""
     module: Any = importlib.import_module(f"{version.shape_module}.postprocessors")
-    kept = module.tempfile
     with tempfile.TemporaryDirectory(prefix="clean-up-", dir=folder) as name:
 
         def named(**options: Any) -> Any:
             return tempfile.NamedTemporaryFile(**{**options, "dir": name})
 
-        module.tempfile = SimpleNamespace(NamedTemporaryFile=named)
-        try:
+        with replaced(module, tempfile=SimpleNamespace(NamedTemporaryFile=named)):
             yield
-        finally:
-            module.tempfile = kept
 
 
 def _blocks(pipeline: Any, options: ShapeOptions) -> int | None:

@@ -54,11 +54,8 @@ def missing_images(source: Source) -> str | None:
 def load_images(source: Source, device: str, dtype: str | None, *, offload: bool) -> Any:
     """Load a text-to-image pipeline of diffusers.
 
-    Args:
-        source: where it is.
-        device: `cuda` or `cpu`.
-        dtype: see `shape.precision`.
-        offload: on CUDA, keep it in the host's memory and move each part over only while it works.
+    For `dtype` see `shape.precision`. With `offload` it is kept in the host's memory, and each part moved to the GPU
+    only while it works.
 
     Raises:
         AdapterUnavailable: it is not there.
@@ -86,15 +83,7 @@ def load_images(source: Source, device: str, dtype: str | None, *, offload: bool
 
 
 def make_image(pipeline: Any, prompt: str, seed: int, config: TextConfig, stage: Stage) -> Any:
-    """Make one RGB picture.
-
-    Args:
-        pipeline: what `load_images` gave.
-        prompt: the thing to make.
-        seed: of torch's generator on the CPU.
-        config: how.
-        stage: hears of each step, and may raise.
-    """
+    """Make one RGB picture. The seed is of torch's generator on the CPU. `stage` hears of each step, and may raise."""
     import torch
 
     def after_step(_pipeline: Any, step: int, _time: Any, values: dict[str, Any]) -> dict[str, Any]:

@@ -45,10 +45,8 @@ class Version(NamedTuple):
     def missing_code(self, root: Path | None, modules: Sequence[str], adapter_id: str) -> str | None:
         """What is missing of Hunyuan3D and of what it imports, in words, or None. Imports nothing.
 
-        Args:
-            root: a checkout, or None where the package is installed.
-            modules: top-level modules that are needed.
-            adapter_id: for the hint.
+        `root` is a checkout, or None where the package is installed; `modules` are the top-level modules that are
+        needed.
         """
         install = f"run: pocket3d adapters install {adapter_id}"
         if root is not None and not (root / self.landmark).is_file():

@@ -55,9 +55,7 @@ def shape_checkpoint(source: Source, subfolder: str) -> Checkpoint:
 def model_folder(source: Source, parts: dict[str, str]) -> Path:
     """Find the folder that has all parts: that of `model_path`, below `$HY3DGEN_MODELS`, or in the hub's cache.
 
-    Args:
-        source: where to look.
-        parts: folder in the repository -> a file by which it is known, relative to the repository.
+    `parts`: folder in the repository -> a file by which it is known, relative to the repository.
 
     Raises:
         AdapterUnavailable: a part is nowhere; names the places.

@@ -13,19 +13,11 @@ _NEIGHBOURS = 10
 
 
 def cluster_faces(mesh: Any, features: Any, parts: int, *, method: str, bridge: str, seed: int) -> Any:
-    """Give each face a part.
+    """Give each face a part: an int32 array (F,) of 0..k-1, each number used, part 0 the one of the first face. k is
+    `parts`, or less if k-means finds fewer distinct features.
 
-    Args:
-        mesh: a `trimesh.Trimesh` of F faces.
-        features: (F, C).
-        parts: how many, 1 to F.
-        method: `agglomerative` or `kmeans`.
-        bridge: how pieces are joined, `faces` or `components`; see `face_graph`.
-        seed: of k-means' first centres.
-
-    Returns:
-        int32 array (F,) of 0..k-1, each number used, part 0 the one of the first face. k is `parts`, or less if k-means
-        finds fewer distinct features.
+    The mesh is a `trimesh.Trimesh` of F faces, the features are (F, C). `method` is `agglomerative` or `kmeans`, whose
+    first centres `seed` draws; `bridge` is how pieces are joined, see `face_graph`.
     """
     import numpy as np
 
@@ -64,15 +56,10 @@ def numbered(labels: Any) -> Any:
 def face_graph(mesh: Any, bridge: str) -> Any:
     """Which faces are neighbours: those that share an edge, and bridges that make one graph of all pieces.
 
-    Corners at one place count as one vertex, since a texture's seams store them twice.
-
-    Args:
-        mesh: a `trimesh.Trimesh` of F faces.
-        bridge: `faces`: along the minimum spanning tree of the graph of each face's 10 nearest, by centre, all of whose
-            edges are taken too; `components`: the same among the pieces' centres, at the face nearest to each.
-
-    Returns:
-        A symmetric, connected `scipy.sparse.csr_matrix` (F, F) of ones.
+    Corners at one place count as one vertex, since a texture's seams store them twice. `bridge` is `faces`: along the
+    minimum spanning tree of the graph of each face's 10 nearest, by centre, all of whose edges are taken too; or
+    `components`: the same among the pieces' centres, at the face nearest to each. Takes a `trimesh.Trimesh` of F faces,
+    returns a symmetric, connected `scipy.sparse.csr_matrix` (F, F) of ones.
     """
     import numpy as np
     from scipy.sparse import coo_matrix
@@ -100,15 +87,10 @@ def face_graph(mesh: Any, bridge: str) -> Any:
 
 def _touching(vertices: Any, faces: Any) -> tuple[Any, ...]:
     """Pairs of faces along each edge: consecutive ones where more than two meet, which connects the same."""
-    import numpy as np
-
+    from ...mesh.triangles import sorted_edges
     from ...mesh.weld import weld_vertices
 
-    corners = weld_vertices(vertices)[0][faces]
-    edges = np.sort(np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]]), axis=1)
-    owner = np.tile(np.arange(len(faces)), 3)
-    order = np.lexsort((edges[:, 1], edges[:, 0]))
-    edges, owner = edges[order], owner[order]
+    edges, owner = sorted_edges(weld_vertices(vertices)[0][faces])
     same = (edges[1:] == edges[:-1]).all(axis=1) & (owner[1:] != owner[:-1])
     return owner[:-1][same], owner[1:][same]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import AdapterUnavailable
-from ..code import put_on_path
+from ..code import put_on_path, replaced
 
 Step = Callable[[float, str], None]
 
@@ -36,11 +36,8 @@ class UpstreamFailed(RuntimeError):
 def load(root: Path, checkpoint: Path, device: str, *, trusted: bool) -> Any:
     """Load the network with its weights, in evaluation mode, onto the device.
 
-    Args:
-        root: the checkout; goes to the front of `sys.path` of this worker.
-        checkpoint: a Lightning checkpoint: a dict with `state_dict`.
-        device: where it runs.
-        trusted: see the adapter's `trust_checkpoint`.
+    The checkpoint is Lightning's, a dict with `state_dict`; for `trusted` see the adapter's `trust_checkpoint`. The
+    checkout goes to the front of `sys.path` of this worker.
 
     Raises:
         AdapterUnavailable: the checkpoint is not one of PartField's.
@@ -53,7 +50,9 @@ def load(root: Path, checkpoint: Path, device: str, *, trusted: bool) -> Any:
         ["-c", str(root / "configs" / "final" / "demo.yaml"), "--opts", "dataset.val_num_workers", "0"]
     )
     config = settings.setup(arguments, freeze=False)
-    with _encoder_on(trainer, device):
+    encoder = trainer.TriPlanePC2Encoder
+    # Upstream builds its point encoder on `cuda`, whatever there is.
+    with replaced(trainer, TriPlanePC2Encoder=lambda *given, **more: encoder(*given, **{**more, "device": device})):
         model = trainer.Model(config)
     state = _state(checkpoint, trusted)
     try:
@@ -73,19 +72,11 @@ def predict(
     folder: Path,
     step: Step,
 ) -> Any:
-    """Compute a feature for each face of the mesh, in the order of its faces.
+    """Compute a feature for each face of the mesh: float32 (F, C), finite. C is 448 in the published network.
 
-    Args:
-        model: as `load` returned it.
-        mesh: a `trimesh.Trimesh`; is not changed.
-        device: where the model is.
-        points_per_face: points over which a face's feature is averaged.
-        seed: of the points on the surface and on the faces.
-        folder: where a working folder may be made; it is removed.
-        step: told (0..1, stage); what it raises ends the computation.
-
-    Returns:
-        float32 array (F, C), finite. C is 448 in the published network.
+    The mesh, a `trimesh.Trimesh`, is not changed. A face's feature is averaged over `points_per_face`; `seed` draws
+    them and the points on the surface. A working folder is made in `folder` and removed. `step` is told (0..1, stage),
+    and what it raises ends the computation.
 
     Raises:
         UpstreamFailed: no features came out, or not one for each face, or not finite.
@@ -184,21 +175,6 @@ def _state(checkpoint: Path, trusted: bool) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _encoder_on(trainer: Any, device: str) -> Iterator[None]:
-    """Upstream builds its point encoder on `cuda`, whatever there is."""
-    encoder = trainer.TriPlanePC2Encoder
-
-    def build(*arguments: Any, **options: Any) -> Any:
-        return encoder(*arguments, **{**options, "device": device})
-
-    trainer.TriPlanePC2Encoder = build
-    try:
-        yield
-    finally:
-        trainer.TriPlanePC2Encoder = encoder
-
-
-@contextlib.contextmanager
 def _reporting_steps(trainer: Any, model: Any, blocks: int, step: Step) -> Iterator[None]:
     """Tell of the stages of `predict_step` as they begin, and of each block of sampled points."""
     sample = trainer.sample_triplane_feat
@@ -214,11 +190,10 @@ def _reporting_steps(trainer: Any, model: Any, blocks: int, step: Step) -> Itera
         model.pvcnn.register_forward_pre_hook(lambda *_: step(0.05, "encoding the points")),
         model.triplane_transformer.register_forward_pre_hook(lambda *_: step(0.15, "transformer")),
     ]
-    trainer.sample_triplane_feat = counted
     try:
-        yield
+        with replaced(trainer, sample_triplane_feat=counted):
+            yield
     finally:
-        trainer.sample_triplane_feat = sample
         for hook in hooks:
             hook.remove()
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import trimesh
 
 from ...errors import InvalidInput
+from ..code import replaced
 from .progress_bar import Report, reporting_bar
 from .sampling import TrellisFailed
 
@@ -114,12 +115,9 @@ def nearest_colours(painted: Surface, points: Floats) -> Floats:
 def bake_generated(gaussian: Any, extracted: Any, *, simplify: float, texture_size: int, report: Report) -> Any:
     """Upstream's `to_glb`: fewer triangles, holes filled, the Gaussians' appearance baked into a texture. +Y up.
 
-    Args:
-        gaussian: upstream's `Gaussian`.
-        extracted: upstream's `MeshExtractResult`.
-        simplify: share of the triangles to take away, 0..1.
-        texture_size: pixels of a side.
-        report: hears of every step of upstream's loops, and may raise.
+    `gaussian` is upstream's `Gaussian`, `extracted` its `MeshExtractResult`; `simplify` is the share of the triangles
+    to take away, 0..1, `texture_size` the pixels of a side. `report` hears of every step of upstream's loops, and may
+    raise.
     """
     with _reporting_bars(report) as processing:
         mesh = processing.to_glb(gaussian, extracted, simplify=simplify, texture_size=texture_size, verbose=False)
@@ -127,18 +125,11 @@ def bake_generated(gaussian: Any, extracted: Any, *, simplify: float, texture_si
 
 
 def bake_given(gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, texture_size: int, report: Report) -> Any:
-    """The Gaussians' appearance on a given mesh: what `to_glb` does after its changes to the shape.
+    """The Gaussians' appearance on a given mesh: what `to_glb` does after its changes to the shape. +Y up, at the given
+    mesh's own place and size.
 
-    Args:
-        gaussian: upstream's `Gaussian`.
-        vertices: (V, 3), +Z up, in the cube.
-        faces: (F, 3).
-        frame: how to get out of the cube again.
-        texture_size: pixels of a side.
-        report: hears of every step of upstream's loops, and may raise.
-
-    Returns:
-        +Y up, at the given mesh's own place and size.
+    The vertices, (V, 3), lie in the cube, +Z up, out of which `frame` leads; the faces are (F, 3). For the other
+    arguments see `bake_generated`.
     """
     with _reporting_bars(report) as processing:
         cut, new_faces, uv = processing.parametrize_mesh(vertices.astype(np.float32), faces.astype(np.int32))
@@ -184,11 +175,5 @@ def _reporting_bars(report: Report) -> Iterator[Any]:
     processing: Any = importlib.import_module("trellis.utils.postprocessing_utils")
     rendering: Any = importlib.import_module("trellis.utils.render_utils")
     bar = reporting_bar(report, {"Rendering": _VIEWS})
-    kept = [(module, module.tqdm) for module in (processing, rendering)]
-    for module, _ in kept:
-        module.tqdm = bar
-    try:
+    with replaced(processing, tqdm=bar), replaced(rendering, tqdm=bar):
         yield processing
-    finally:
-        for module, original in kept:
-            module.tqdm = original

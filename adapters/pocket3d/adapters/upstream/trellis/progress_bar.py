@@ -12,9 +12,8 @@ Report = Callable[[int, "int | None", str], None]
 def reporting_bar(report: Report, known_totals: dict[str, int]) -> type[Any]:
     """A class that takes the place of `tqdm.tqdm`.
 
-    Args:
-        report: called after every step; what it raises leaves the loop, so it is also where a cancel takes effect.
-        known_totals: description -> steps, for loops over iterators without a length.
+    `report` is called after every step; what it raises leaves the loop, so it is also where a cancel takes effect.
+    `known_totals` has the steps by description, for loops over iterators without a length.
     """
 
     class Bar:

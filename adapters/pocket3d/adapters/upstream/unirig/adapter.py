@@ -25,8 +25,7 @@ from ...catalogue.needs import what_is_missing
 from ...licenses import License
 from ...rig_models import AutoRigModel
 from ..model import UpstreamConfig, UpstreamModel, folder
-from .job_settings import Installation, WeightFiles
-from .options import UniRigOptions
+from .job_settings import Installation, UniRigOptions, WeightFiles
 
 _VOXEL_BACKENDS = ("open3d", "pyrender")
 NEEDED = (
@@ -49,7 +48,6 @@ NEEDED = (
     "numpy",
     "scipy",
     "trimesh",
-    "pygltflib",
 )
 
 
@@ -135,8 +133,8 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.result import describe_mesh
+        from ...mesh.rig_file import read_rig, write_skeleton
         from .flow import Pipeline
-        from .rig_file import read_rig, write_skeleton
 
         mesh = self._mesh_path(inputs)
         output_format = self._validate_common_inputs(inputs)

@@ -25,10 +25,7 @@ _PAUSE = 0.2
 def count_calls(owner: type, method: str, total: int) -> None:
     """Have each call of `owner.method` count as a step, `done total` in the file where the worker looks.
 
-    Args:
-        owner: the class.
-        method: its method.
-        total: steps; the process's own numbers may turn out larger.
+    The process's own numbers may turn out larger than `total`.
     """
     original = getattr(owner, method)
     file = Path(os.environ["POCKET3D_STEP_PROGRESS"])

@@ -17,10 +17,8 @@ from typing import Any, NamedTuple
 
 from ...authoring.options import MAX_SEED
 from ...errors import InvalidInput
-from .gpu_memory import GroupMemory
-from .job_settings import Installation, JobSettings
-from .options import UniRigOptions
-from .step_process import StepFailed, launch, run_step
+from .job_settings import Installation, JobSettings, UniRigOptions
+from .step_process import GroupMemory, StepFailed, launch, run_step
 from .weight_holder import WeightHolder, step_environment
 
 _HERE = Path(__file__).resolve().parent
@@ -52,12 +50,8 @@ class Output(NamedTuple):
 class Pipeline:
     """The commands of one job, run one after the other.
 
-    Args:
-        installation: the checkout, its weights and the device.
-        holder: the process that has read the weights.
-        folder: this job's own.
-        check: raises at a cancel.
-        report: takes (fraction, stage).
+    `holder` is the process that has read the weights, `folder` is this job's own. `check` raises at a cancel, `report`
+    takes (fraction, stage).
     """
 
     def __init__(
@@ -80,11 +74,8 @@ class Pipeline:
     def run(self, mesh: Path, options: UniRigOptions, output_format: str, seeds: int) -> Output:
         """Rig a mesh.
 
-        Args:
-            mesh: glb, fbx or what `mesh_input` reads.
-            options: of the request.
-            output_format: glb or fbx.
-            seeds: how many are tried for a skeleton.
+        The mesh is glb, fbx or what `mesh_input` reads, the output glb or fbx; `seeds` are tried for a skeleton at
+        most.
 
         Raises:
             InvalidInput: the mesh cannot be read, or has no skeleton where one is needed.
@@ -125,7 +116,7 @@ class Pipeline:
         that upstream calls draws its bones as balls, which would end up in the result.
         """
         from ...mesh.input import ignored_parts, read_scene
-        from .rig_file import is_rigged_alone
+        from ...mesh.rig_file import is_rigged_alone
 
         target, given = self._folder / "input.glb", mesh
         suffix = mesh.suffix.lower()

@@ -1,4 +1,4 @@
-"""Writes UniRig's settings for a job: upstream's own, with the weights, the device and the job's options put in.
+"""The options of a request to UniRig, and upstream's settings with the weights, the device and the options put in.
 
 Upstream names settings by a path without the suffix, so that files elsewhere can stand in for those of the checkout.
 """
@@ -7,10 +7,43 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
+
+from ...authoring.options import Meta, Options, Seed
 
 _SKELETON_TASK = "quick_inference_skeleton_articulationxl_ar_256"
 _SKIN_TASK = "quick_inference_unirig_skin"
+
+
+class UniRigOptions(Options):
+    """The options of `unirig-auto-rigging`."""
+
+    mesh_path: Annotated[Any, Meta(description="the mesh: glb, fbx, obj, ply, stl, off")]
+    output_format: Annotated[
+        str | None, Meta(description="default: that of the input if it is glb or fbx, else glb")
+    ] = None
+    rig_mode: Annotated[
+        Literal["full", "skeleton", "skin"],
+        Meta(
+            description="full: skeleton and skin; skeleton: bones alone, beside upstream's reduced mesh;"
+            " skin: new weights for the skeleton that the mesh has"
+        ),
+    ] = "full"
+    skeleton_template: Annotated[
+        Literal["articulationxl", "vroid"],
+        Meta(description="articulationxl: any body; vroid: the bones of VRoid characters"),
+    ] = "articulationxl"
+    faces_target_count: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            le=200_000,
+            description="faces to which the mesh is reduced for the networks; the result keeps all",
+        ),
+    ] = 50_000
+    seed: Annotated[
+        Seed, Meta(description="of sampled points and tokens; the next ones are tried if it leads to no skeleton")
+    ] = 12345
 
 
 class WeightFiles(NamedTuple):
@@ -44,12 +77,7 @@ class Installation(NamedTuple):
 
 
 class JobSettings:
-    """Writes the settings of one job.
-
-    Args:
-        installation: whose settings are read.
-        folder: where the job's go.
-    """
+    """Writes the settings of one job into a folder; those of the installation are read for it."""
 
     def __init__(self, installation: Installation, folder: Path) -> None:
         self._installed = installation

@@ -37,7 +37,6 @@ RECIPE = Recipe(
         "tqdm",
         "trimesh>=4.5",
         "pillow",
-        "pygltflib",
         "embreex",
         "nvidia-ml-py",
         # `spconv` without a suffix is the CPU's.

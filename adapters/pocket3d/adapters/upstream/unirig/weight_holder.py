@@ -24,11 +24,8 @@ class WeightsUnreadable(RuntimeError):
 class WeightHolder:
     """Reads the weights at once; steps start with them in memory (copy on write). Safe to use from several threads.
 
-    If the process dies (the kernel may end it when memory is short) the next step starts it anew.
-
-    Args:
-        files: what it holds.
-        environment: its variables, with UniRig's checkout on PYTHONPATH.
+    If the process dies (the kernel may end it when memory is short) the next step starts it anew. `environment` has
+    UniRig's checkout on PYTHONPATH.
 
     Raises:
         WeightsUnreadable: see there.
@@ -184,9 +181,7 @@ class _Life:
 def step_environment(root: Path, temporary: Path | None) -> dict[str, str]:
     """The variables of UniRig's processes.
 
-    Args:
-        root: the checkout.
-        temporary: folder for temporary files; None for the worker's.
+    `root` is the checkout, `temporary` the folder for temporary files; None is for the worker's.
     """
     return {
         **os.environ,

@@ -5,10 +5,9 @@ What `mesh_segmentation` cuts is open where the cuts were; each part is closed t
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
-from ...authoring.mesh_job import finish_mesh
+from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...segment_models import PartCompletionModel
@@ -44,7 +43,6 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
         from ...mesh.input import ignored_parts, read_scene
         from ...mesh.parts import parts_of
         from ...mesh.result import scene_statistics
-        from ...mesh.write import write_mesh
         from .holes import METHOD, SOURCE, close_part
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -54,11 +52,8 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
         parts = parts_of(scene)
         closed = []
         for number, part in enumerate(parts):
-            self.step(0.1 + 0.75 * number / len(parts), "closing the parts")
+            self.step(0.1 + 0.8 * number / len(parts), "closing the parts")
             closed.append(close_part(part))
-        self.step(0.85, "writing the file")
-        target = Path(response["output_mesh_path"])
-        extra = write_mesh([each.part for each in closed], target)
         notes = [f"{each.part.name}: {each.note}" for each in closed if each.note]
         response["num_parts"] = len(closed)
         facts = {
@@ -72,4 +67,4 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
             "input_statistics": before,
             "ignored": ignored_parts(scene),
         }
-        return finish_mesh(self, response, "completion_info", facts, extra)
+        return write_and_finish(self, [each.part for each in closed], response, "completion_info", facts)

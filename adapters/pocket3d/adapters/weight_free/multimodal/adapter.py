@@ -6,11 +6,10 @@ with both, the photograph's subject is inflated and painted with the procedural 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from ...authoring.input_checks import image_field
-from ...authoring.mesh_job import finish_mesh
+from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import Meta
 from ...authoring.weight_free import WeightFreeModel
 from ...mesh_models import MultiModalMeshModel
@@ -58,7 +57,7 @@ class SilhouetteMultimodalToMeshAdapter(WeightFreeModel, MultiModalMeshModel):
             understand(text) if images else parse(text)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ...mesh.write import statistics, write_mesh
+        from ...mesh.write import statistics
         from .making import from_both, from_photo, from_text
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -71,9 +70,6 @@ class SilhouetteMultimodalToMeshAdapter(WeightFreeModel, MultiModalMeshModel):
             parts, made = from_photo(images[0], image_field(inputs), options, self.device, step)
         else:
             parts, made = from_both(images[0], image_field(inputs), text, options, self.device, step)
-        step(1.0, "writing the file")
-        target = Path(response["output_mesh_path"])
-        extra = write_mesh(parts, target)
         response["seed"] = options.seed
         facts = {**made, **statistics(parts), "seed": options.seed, "device": self.device}
-        return finish_mesh(self, response, "generation_info", facts, extra)
+        return write_and_finish(self, parts, response, "generation_info", facts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from ...authoring.mesh_job import finish_mesh
+from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import Meta, Options, Seed
 from ...authoring.weight_free import WeightFreeModel
 from ...mesh_models import TextToMeshModel
@@ -55,7 +55,7 @@ class ProceduralTextToMeshAdapter(WeightFreeModel, TextToMeshModel):
         parse(inputs["text_prompt"])
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ...mesh.write import COLOUR_IN_FORMAT, is_watertight, statistics, write_mesh
+        from ...mesh.write import COLOUR_IN_FORMAT, is_watertight, statistics
         from .assembly import assemble
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -63,9 +63,6 @@ class ProceduralTextToMeshAdapter(WeightFreeModel, TextToMeshModel):
         self.report_progress(0.0, "reading the prompt")
         scene = parse(options.text_prompt)
         assembly = assemble(scene, options.seed, self.device, self.steps_within(0.05, 0.9))
-        self.step(0.9, "writing the file")
-        target = Path(response["output_mesh_path"])
-        extra = write_mesh(assembly.parts, target)
         response["seed"] = options.seed
         facts = {
             "model": "procedural shape grammar",
@@ -80,6 +77,6 @@ class ProceduralTextToMeshAdapter(WeightFreeModel, TextToMeshModel):
             ],
             "seed": options.seed,
             "device": self.device,
-            "colour": COLOUR_IN_FORMAT[target.suffix[1:]],
+            "colour": COLOUR_IN_FORMAT[Path(response["output_mesh_path"]).suffix[1:]],
         }
-        return finish_mesh(self, response, "generation_info", facts, extra)
+        return write_and_finish(self, assembly.parts, response, "generation_info", facts)

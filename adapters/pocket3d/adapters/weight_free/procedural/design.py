@@ -30,12 +30,7 @@ class Design:
     """The measures of one object, and what its shape function makes of them: pieces that stand on y = 0 about the
     origin, the front towards +z. It records which measures are read, so that unused words can be named.
 
-    Args:
-        noun: what it is.
-        request: what the prompt says about it.
-        kit: makes solids.
-        seed: 0 for the usual proportions; others vary each by up to `SPREAD`.
-        index: of the thing among its equals; with a seed, each differs.
+    With seed 0 it has the usual proportions; others vary each by up to `SPREAD`, and by `index` among its equals.
     """
 
     def __init__(self, noun: Noun, request: ObjectRequest, kit: Kit, seed: int = 0, index: int = 0) -> None:
@@ -85,10 +80,10 @@ class Design:
         """Lift the pieces by metres, then scale them about the origin."""
         self.pieces = [Piece(p.role, p.solid.moved(y=lift).scaled(x, y, z), p.colour) for p in self.pieces]
 
-    def vary(self, spread: float = SPREAD) -> float:
+    def vary(self) -> float:
         """A factor near 1; exactly 1 with seed 0."""
         draw = self.random.uniform(-1, 1)
-        return 1.0 if self._seed == 0 else 1.0 + spread * draw
+        return 1.0 if self._seed == 0 else 1.0 + SPREAD * draw
 
     def count(self, part: str) -> int:
         """Number of parts of that name."""

@@ -153,10 +153,7 @@ class Kit:
     def tube(self, path: Sequence[Point], radius: float | Sequence[float], segments: int = 20) -> Solid:
         """A round bar along a path, its ends rounded.
 
-        Args:
-            path: at least two points.
-            radius: one, or one per point.
-            segments: around.
+        The path has at least two points; there is one radius, or one per point.
         """
         points = self._tensor(path)
         radii = self._tensor([radius] * len(path) if isinstance(radius, (int, float)) else list(radius))

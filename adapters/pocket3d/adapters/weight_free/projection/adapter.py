@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ...authoring.input_checks import image_field
-from ...authoring.mesh_job import finish_mesh
+from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import ImageFiles, MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
@@ -63,7 +62,6 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
 
         from ...mesh.image_input import read_image
         from ...mesh.input import ignored_parts, read_scene
-        from ...mesh.write import write_mesh
         from ..texturing.atlas import UnwrapFailed
         from ..texturing.painting import LIMITS, paint_scene, surface_parts
         from ..texturing.words import Understood
@@ -85,9 +83,6 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
             painted = paint_scene(parts, plain, 0, resolution, self.device, self.steps_within(0.05, 0.9), painter)
         except UnwrapFailed as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
-        self.step(0.9, "writing the file")
-        target = Path(response["output_mesh_path"])
-        extra = write_mesh(painted.parts, target)
         facts = {
             "model": "projection of the picture",
             "projection": projection,
@@ -97,4 +92,4 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
             "ignored": ignored_parts(scene),
             "device": self.device,
         }
-        return finish_mesh(self, response, "painting_info", facts, extra)
+        return write_and_finish(self, painted.parts, response, "painting_info", facts)

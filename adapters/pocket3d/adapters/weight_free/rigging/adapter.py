@@ -41,13 +41,14 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
     default_input_formats = ("glb", "obj", "ply", "stl", "off")
     default_output_formats = ("glb",)
     options_type = CurveSkeletonOptions
-    needs = ("numpy", "scipy", "trimesh", "PIL", "pygltflib")
+    needs = ("numpy", "scipy", "trimesh", "PIL")
     imports = (".rig",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_mesh, read_scene
         from ...mesh.repair import NoSolid
-        from ...mesh.skinned_glb import add_skin, read_skinned
+        from ...mesh.rig_file import read_rig
+        from ...mesh.skinned_glb import add_skin
         from .preview import draw_bones, world_glb
         from .rig import METHOD, SOURCES, make_rig
 
@@ -64,11 +65,10 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         target = Path(response["output_mesh_path"])
         target.write_bytes(add_skin(world_glb(scene), rig.skeleton, rig.weights_at))
         self.step(0.9, "reading it again")
-        written = read_skinned(target)
+        written = read_rig(target, skinned=True)
         preview = self.output_dir / "skeleton_preview.png"
         draw_bones(rig.surface, rig.skeleton).save(preview)
-        used = {int(joint) for part in written.parts for joint in part.joints[part.weights > 0]}
-        response["bone_count"] = len(written.skeleton.names)
+        response["bone_count"] = written.bones
         response["skeleton_preview_path"] = str(preview)
         facts = {
             # Which animal it is, the method does not know.
@@ -76,9 +76,9 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
             "symmetry": False,
             "method": METHOD,
             "sources": list(SOURCES),
-            "bone_count": len(written.skeleton.names),
-            "bones_with_vertices": len(used),
-            "max_influences": int(max((part.weights > 0).sum(axis=1).max() for part in written.parts)),
+            "bone_count": written.bones,
+            "bones_with_vertices": written.moving,
+            "max_influences": written.most_influences,
             **rig.facts,
             "input_mesh": source.name,
             "ignored": ignored_parts(scene),

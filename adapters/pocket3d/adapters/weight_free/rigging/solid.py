@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from ...mesh.repair import ray_votes
 from ...mesh.triangles import FloatArray, IntArray
 
 #: Voxels along the longest side, and how many the whole solid may have: shortest paths take as long as these are many.
@@ -59,7 +60,7 @@ def voxelise(mesh: Any) -> Solid:
     pitch = max(extent / _ALONG, (abs(float(mesh.volume)) / _MOST) ** (1 / 3))
     origin = mesh.bounds[0] - pitch * np.array([1.013, 1.017, 1.019])
     shape = np.ceil((mesh.bounds[1] - origin) / pitch).astype(int) + 2
-    filled = _fill((mesh.vertices - origin) / pitch, mesh.faces, (int(shape[0]), int(shape[1]), int(shape[2])))
+    filled = ray_votes(((mesh.vertices - origin) / pitch)[mesh.faces], 2, tuple(shape.tolist())) > 0
     if not filled.any():
         raise ValueError("the surface encloses no voxel")
     reach = ndimage.distance_transform_edt(filled)
@@ -76,29 +77,6 @@ def voxelise(mesh: Any) -> Solid:
     points = origin + cells * pitch
     radius = (reach[filled] - 0.5) * pitch
     return _joined(points, radius, pitch, np.concatenate(starts), np.concatenate(ends), np.concatenate(lengths))
-
-
-def _fill(local: FloatArray, faces: IntArray, shape: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
-    """Nodes with a winding number other than 0, by rays along the last axis through each node."""
-    corners = local[faces]
-    x, y, z = corners[..., 0] + 1.234567e-5, corners[..., 1] + 2.345678e-5, corners[..., 2]
-    low_x, low_y = np.ceil(x.min(axis=1)).astype(int), np.ceil(y.min(axis=1)).astype(int)
-    wide = np.maximum(np.floor(x.max(axis=1)).astype(int) - low_x + 1, 0)
-    tall = np.maximum(np.floor(y.max(axis=1)).astype(int) - low_y + 1, 0)
-    count = wide * tall
-    face = np.repeat(np.arange(len(faces)), count)
-    step = np.arange(len(face)) - np.repeat(np.cumsum(count) - count, count)
-    column, row = low_x[face] + step % np.maximum(wide[face], 1), low_y[face] + step // np.maximum(wide[face], 1)
-    (ax, bx, cx), (ay, by, cy) = (x[face].T - column), (y[face].T - row)
-    parts = np.stack([bx * cy - cx * by, cx * ay - ax * cy, ax * by - bx * ay])
-    total = parts.sum(axis=0)
-    hit = (total != 0) & ((parts >= 0).all(axis=0) | (parts <= 0).all(axis=0))
-    depth = (parts[:, hit] * z[face[hit]].T).sum(axis=0) / total[hit]
-    change = np.zeros((*shape[:2], shape[2] + 1), dtype=np.int32)
-    after = np.clip(np.ceil(depth).astype(int), 0, shape[2])
-    np.add.at(change, (column[hit], row[hit], after), np.sign(total[hit]).astype(np.int32))
-    filled = np.cumsum(change, axis=2)[..., : shape[2]] != 0
-    return np.asarray(filled)
 
 
 def _joined(

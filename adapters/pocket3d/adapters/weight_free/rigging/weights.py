@@ -62,10 +62,8 @@ def nearest_bones(solid: Solid, skeleton: Skeleton, places: FloatArray) -> tuple
 
 
 def transfer_weights(places: FloatArray, surface: FloatArray, weights: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Interpolate weights (V, J) at positions (P, 3) from the nearest vertices of the surface (V, 3).
-
-    Returns:
-        (P, 4) joints and (P, 4) float32 weights, which sum to 1; a joint whose weight is 0 is 0.
+    """Interpolate weights (V, J) at positions (P, 3) from the nearest vertices of the surface (V, 3): (P, 4) joints and
+    (P, 4) float32 weights, which sum to 1; a joint whose weight is 0 is 0.
     """
     distance, nearest = cKDTree(surface).query(places, k=_NEIGHBOURS)
     share = 1 / np.maximum(distance, 1e-12 * (1 + distance.max()))

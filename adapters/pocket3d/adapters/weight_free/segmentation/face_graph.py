@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from ...mesh.repair import surface_samples
-from ...mesh.triangles import FloatArray, IntArray, area_vectors, directed_edges
+from ...mesh.triangles import FloatArray, IntArray, area_vectors, face_normals, sorted_edges, unit
 
 #: Half the opening of the cone of rays, degrees; the paper takes 60.
 _HALF_ANGLE = 50.0
@@ -31,11 +31,9 @@ def shape_diameter(vertices: FloatArray, faces: npt.NDArray[np.integer[Any]]) ->
     from embreex.mesh_construction import TriangleMesh
 
     corners = vertices[faces]
-    normals = area_vectors(corners)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    normals = face_normals(corners)
     helper = np.where(np.abs(normals[:, :1]) < 0.6, [[1.0, 0, 0]], [[0, 1.0, 0]])
-    tangent = np.cross(normals, helper)
-    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    tangent = unit(np.cross(normals, helper))
     other = np.cross(normals, tangent)
     extent = float(np.ptp(vertices, axis=0).max())
     scene = rtcore_scene.EmbreeScene()
@@ -104,10 +102,7 @@ def face_graph(vertices: FloatArray, faces: IntArray, diameters: FloatArray, ori
     Raises:
         ValueError: an edge does not have two faces.
     """
-    edges = np.sort(directed_edges(faces), axis=1)
-    owner = np.tile(np.arange(len(faces)), 3)
-    order = np.lexsort((edges[:, 1], edges[:, 0]))
-    edges, owner = edges[order], owner[order]
+    edges, owner = sorted_edges(faces)
     if len(edges) % 2 or not (edges[::2] == edges[1::2]).all():
         raise ValueError("the working surface is not a closed manifold")
     pairs = np.stack([owner[::2], owner[1::2]], axis=1)
@@ -138,8 +133,7 @@ def face_graph(vertices: FloatArray, faces: IntArray, diameters: FloatArray, ori
 def _sharper(centres: FloatArray, normals: FloatArray, original: Any, cell: float) -> FloatArray:
     """Normals of the original's nearest faces where they agree with the working surface's, which rounds creases."""
     corners = np.asarray(original.vertices, dtype=float)[np.asarray(original.faces)]
-    flat = area_vectors(corners)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-30)
+    flat = face_normals(corners)
     points, owner = surface_samples(np.asarray(original.vertices, dtype=float), np.asarray(original.faces), 0.7 * cell)
     count = min(4, len(points))
     distance, nearest = cKDTree(points).query(centres, k=[*range(1, count + 1)])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...authoring.input_checks import image_field
-from ...authoring.mesh_job import finish_mesh
+from ...authoring.mesh_job import write_and_finish
 from ...authoring.weight_free import WeightFreeModel
 from ...mesh_models import ImageToMeshModel
 from .options import PhotoOptions
@@ -24,23 +24,21 @@ class SilhouetteImageToMeshAdapter(WeightFreeModel, ImageToMeshModel):
     imports = (".reconstruction",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ...mesh.write import COLOUR_IN_FORMAT, statistics, write_mesh
+        from ...mesh.write import COLOUR_IN_FORMAT, statistics
         from .reconstruction import from_photograph
 
         response: dict[str, Any] = super()._process_request(inputs)
         path = self._image_paths(inputs)[0]
         options = PhotoOptions.read(inputs)
         reconstruction = from_photograph(path, image_field(inputs), options, self.device, self.step)
-        self.step(0.9, "writing the file")
-        target = Path(response["output_mesh_path"])
-        extra = write_mesh([reconstruction.part], target)
         response["seed"] = options.seed
+        written_as = Path(response["output_mesh_path"]).suffix[1:]
         facts = {
             "model": "silhouette inflation",
             **reconstruction.facts,
             **statistics([reconstruction.part]),
             "seed": options.seed,
             "device": self.device,
-            "colour": "texture" if target.suffix in (".glb", ".obj") else COLOUR_IN_FORMAT[target.suffix[1:]],
+            "colour": "texture" if written_as in ("glb", "obj") else COLOUR_IN_FORMAT[written_as],
         }
-        return finish_mesh(self, response, "generation_info", facts, extra)
+        return write_and_finish(self, [reconstruction.part], response, "generation_info", facts)

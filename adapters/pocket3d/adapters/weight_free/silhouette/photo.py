@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from ...mesh.image_input import FORMATS, plain, refusing
+from ...mesh.read.limits import Refused
 from ...runtime.memory_limit import limited_memory
 
-FORMATS = ("PNG", "JPEG", "WEBP")
 #: More than any camera's photo; a file that unpacks to more is refused before it is unpacked.
 MAX_PIXELS = 64_000_000
 #: Decoded pixels and a copy for each conversion.
@@ -20,10 +21,6 @@ MIN_SIDE = 16
 MAX_ASPECT = 12
 #: An alpha channel says something if at least this share of the pixels is transparent.
 _TRANSPARENT_SHARE = 0.005
-
-
-class UnreadablePhoto(ValueError):
-    """The file is not an image that can be worked on; the message says why."""
 
 
 class Photo(NamedTuple):
@@ -37,52 +34,40 @@ class Photo(NamedTuple):
     original_size: tuple[int, int]
 
 
-def read_photo(path: Path, longest: int, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(path: Path, longest: int) -> Photo:
     """Decode an image, scaled down so that its long side is at most `longest` pixels. The first frame counts.
 
     Raises:
-        UnreadablePhoto: no PNG, JPEG or WebP, broken, too many pixels, too small or too narrow.
+        Refused: no PNG, JPEG or WebP, broken, too many pixels, too small or too narrow.
         OSError: the file cannot be opened: the host's fault.
     """
     with path.open("rb") as file:
         try:
-            with Image.open(file, formats=FORMATS) as image:
-                _check_size(image.size, max_pixels)
-                with limited_memory(max_pixels * _BYTES_PER_PIXEL // 2**20 + 256):
+            with refusing(), Image.open(file, formats=FORMATS) as image:
+                _check_size(image.size)
+                with limited_memory(MAX_PIXELS * _BYTES_PER_PIXEL // 2**20 + 256):
                     return _decode(image, longest)
         except MemoryError as error:
-            raise UnreadablePhoto("decoding it takes more memory than its size accounts for") from error
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise UnreadablePhoto(f"too many pixels, at most {max_pixels:,} are taken: {error}") from error
-        except UnidentifiedImageError as error:
-            raise UnreadablePhoto(f"not an image in one of the formats {', '.join(FORMATS)}") from error
-        # Pillow's decoders tell of broken data with any of these.
-        except (OSError, SyntaxError, EOFError, IndexError, OverflowError) as error:
-            raise UnreadablePhoto(f"the image is broken: {error}") from error
+            raise Refused("decoding it takes more memory than its size accounts for") from error
 
 
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+def _check_size(size: tuple[int, int]) -> None:
     width, height = size
-    if width * height > max_pixels:
-        raise UnreadablePhoto(f"{width} x {height} is {width * height:,} pixels, at most {max_pixels:,} are taken")
+    if width * height > MAX_PIXELS:
+        raise Refused(f"{width} x {height} is {width * height:,} pixels, at most {MAX_PIXELS:,} are taken")
     if min(width, height) < MIN_SIDE:
-        raise UnreadablePhoto(f"{width} x {height} pixels; each side needs at least {MIN_SIDE}")
+        raise Refused(f"{width} x {height} pixels; each side needs at least {MIN_SIDE}")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise UnreadablePhoto(f"{width} x {height} is too narrow; at most {MAX_ASPECT} to 1")
+        raise Refused(f"{width} x {height} is too narrow; at most {MAX_ASPECT} to 1")
 
 
 def _decode(image: Image.Image, longest: int) -> Photo:
     width, height = image.size
     image.draft("RGB", (2 * longest, 2 * longest))  # JPEG only: decodes at a fraction of the size
-    upright = ImageOps.exif_transpose(image)
+    upright = plain(image)
     if (upright.width > upright.height) != (width > height):
         width, height = height, width
-    if upright.mode in ("I", "I;16", "I;16B", "I;16L"):
-        # Pillow clips 16-bit grey to 255 instead of scaling it.
-        upright = Image.fromarray((np.asarray(upright).astype(np.float64) / 257).clip(0, 255).astype(np.uint8))
-    rgba = upright.convert("RGBA")
-    rgba = _shrink(rgba, longest)
-    pixels = np.asarray(rgba)
+    pixels = np.asarray(_shrink(upright.convert("RGBA"), longest))
     alpha = pixels[..., 3]
     real = bool(np.mean(alpha < 128) >= _TRANSPARENT_SHARE)
     return Photo(np.ascontiguousarray(pixels[..., :3]), alpha.copy() if real else None, (width, height))

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import InvalidInput
+from ...mesh.read.limits import Refused
 from ...mesh.write import Material, MeshPart, is_watertight, vertex_normals
 from .inflate import inflate
 from .mask import NoSubject, find_foreground
 from .options import PhotoOptions
-from .photo import Photo, UnreadablePhoto, read_photo, resized
+from .photo import Photo, read_photo, resized
 from .surface import PADDING, close_surface, intersection_over_union, silhouette, smooth_field
 from .texture import cut_texture
 
@@ -41,7 +42,7 @@ def from_photograph(
     try:
         photo = read_photo(path, max(options.texture_resolution, options.resolution))
         return _reconstruct(photo, options, device, step)
-    except UnreadablePhoto as error:
+    except Refused as error:
         raise InvalidInput(f"{path.name}: {error}", field) from error
     except NoSubject as error:
         wrong = "mask_method" if options.mask_method == "alpha" else field

@@ -5,10 +5,9 @@ The words are read in pure Python: a prompt that says nothing of a surface is re
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
-from ...authoring.mesh_job import finish_mesh
+from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import MeshFile, Meta, Options, Seed
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
@@ -57,7 +56,6 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_scene
-        from ...mesh.write import write_mesh
         from .atlas import UnwrapFailed
         from .painting import LIMITS, paint_scene, surface_parts
 
@@ -78,10 +76,8 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
             )
         except UnwrapFailed as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
-        self.step(0.9, "writing the file")
-        target = Path(response["output_mesh_path"])
-        extra = write_mesh(painted.parts, target)
         lost = ["roughness and metallic vary over the surface: OBJ holds one value"]
+        as_obj = response["output_mesh_path"].endswith(".obj")
         response["seed"] = options.seed
         facts = {
             "model": "procedural solid texture",
@@ -92,8 +88,8 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
             "roughness": wanted.roughness,
             **painted.facts,
             "ignored": ignored_parts(scene),
-            "lost": lost if target.suffix == ".obj" and painted.facts["roughness_and_metallic"] == "texture" else [],
+            "lost": lost if as_obj and painted.facts["roughness_and_metallic"] == "texture" else [],
             "seed": options.seed,
             "device": self.device,
         }
-        return finish_mesh(self, response, "painting_info", facts, extra)
+        return write_and_finish(self, painted.parts, response, "painting_info", facts)

@@ -48,10 +48,7 @@ class Texels(NamedTuple):
 
 
 def unwrap(meshes: Sequence[tuple[FloatArray, IntArray]], resolution: int) -> tuple[list[Unwrapped], int]:
-    """Cut all meshes into charts and pack them into one square.
-
-    Returns:
-        One `Unwrapped` for each mesh, and the number of charts.
+    """Cut all meshes into charts and pack them into one square: one `Unwrapped` for each, and the number of charts.
 
     Raises:
         UnwrapFailed: xatlas made no atlas, or several.

@@ -23,12 +23,7 @@ _SIZE = 256
 
 
 class Noise:
-    """Noise functions of one seed.
-
-    Args:
-        seed: any whole number of 32 bits.
-        device: where points will be.
-    """
+    """Noise functions of one seed. The seed is any whole number of 32 bits."""
 
     def __init__(self, seed: int, device: str) -> None:
         # On the CPU, so that every device gets the same tables.

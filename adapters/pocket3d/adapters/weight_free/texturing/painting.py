@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 
 from ...mesh.input import MeshLimits
-from ...mesh.triangles import FloatArray, IntArray, area_vectors, areas, unit
+from ...mesh.parts import placed, world_normals
+from ...mesh.triangles import FloatArray, IntArray, areas, corner_normals
 from ...mesh.weld import weld_vertices
 from ...mesh.write import Material, MeshPart
 from .atlas import Texels, Unwrapped, fill, rasterise, unwrap
@@ -29,8 +30,6 @@ LIMITS = MeshLimits(max_faces=200_000, max_vertices=600_000)
 #: Texels evaluated together; small enough for caches and for a cancel.
 _CHUNK = 65_536
 _MOST_THREADS = 8
-#: A vertex normal this far from the face's is a mere mean over an edge; cosine of 40 degrees.
-_CREASE = 0.766
 
 
 class SurfacePart(NamedTuple):
@@ -54,24 +53,17 @@ class PaintedScene(NamedTuple):
 def surface_parts(scene: Any) -> list[SurfacePart]:
     """The surface of every instance in a `trimesh.Scene`, split at creases so that each vertex has one normal."""
     parts: list[SurfacePart] = []
-    for node in scene.graph.nodes_geometry:
-        transform, name = scene.graph[node]
-        mesh = scene.geometry[name]
+    for node, (mesh, vertices, transform) in zip(scene.graph.nodes_geometry, placed(scene), strict=True):
         faces = np.asarray(mesh.faces)
         if np.linalg.det(transform[:3, :3]) < 0:
             faces = faces[:, ::-1]
-        vertices = np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3]
-        normals = unit(np.asarray(mesh.vertex_normals) @ np.linalg.pinv(transform[:3, :3]))
-        parts.append(split_at_creases(str(node), vertices, faces, normals))
+        parts.append(split_at_creases(str(node), np.asarray(vertices), faces, world_normals(mesh, transform)))
     return parts
 
 
 def split_at_creases(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> SurfacePart:
     """Double the vertices of a part, (V, 3), (F, 3), (V, 3), where a vertex normal is far from that of a face."""
-    corners = vertices[faces]
-    flat = unit(area_vectors(corners))[:, None]
-    smooth = (normals[faces] * flat).sum(axis=2, keepdims=True) >= _CREASE
-    chosen = np.where(smooth, normals[faces], flat).reshape(-1, 3)
+    chosen = corner_normals(normals, faces, vertices[faces]).reshape(-1, 3)
     # Equal up to a thousandth: the faces of one plane share their corners.
     owner = faces.reshape(-1)
     place, first = weld_vertices(owner[:, None], also=np.round(chosen * 1000))

@@ -83,10 +83,12 @@ async def upload(
             break
         except (*TRANSIENT, _OutOfOrder) as error:
             now = time.monotonic()
-            first_failure = now if first_failure is None else first_failure
+            tell = _log.debug
+            if first_failure is None:
+                first_failure, tell = now, _log.warning
             if now - first_failure > _RETRY_S:
                 raise
-            _log.warning("an upload starts again from the beginning", bucket=bucket, name=name, error=str(error))
+            tell("an upload starts again from the beginning", bucket=bucket, name=name, error=str(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
     if old is not None and not same:

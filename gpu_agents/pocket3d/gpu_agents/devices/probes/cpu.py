@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pocket3d.contracts.bounds import decimal
+
 from ..spec import DeviceSpec
 from .port import Reading
 
@@ -61,8 +63,9 @@ def _meminfo(root: Path) -> dict[str, int]:
     for line in text.splitlines():
         name, _, rest = line.partition(":")
         words = rest.split()
-        if len(words) == 2 and words[0].isdigit() and words[1] == "kB":
-            values[name] = int(words[0]) * 1024
+        kb = decimal(words[0]) if len(words) == 2 and words[1] == "kB" else None
+        if kb is not None:
+            values[name] = kb * 1024
     return values
 
 
@@ -84,12 +87,12 @@ def _groups(root: Path) -> list[tuple[int, int]]:
 def _group(folder: Path) -> tuple[int, int] | None:
     """(limit, used) of one control group. File cache that the kernel would drop is not counted as used."""
     try:
-        limit = (folder / "memory.max").read_text().strip()
+        limit = decimal((folder / "memory.max").read_text().strip())
         current = int((folder / "memory.current").read_text())
         stat = (folder / "memory.stat").read_text()
     except (OSError, ValueError):
         return None
-    if not limit.isdigit():
+    if limit is None:
         return None
     cache = next((int(line.split()[1]) for line in stat.splitlines() if line.startswith("inactive_file ")), 0)
-    return int(limit), max(0, current - cache)
+    return limit, max(0, current - cache)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pocket3d.contracts.bounds import decimal
+
 from ..spec import NVML_BUFFER_MB, DeviceRequest, DeviceSpec, DeviceSpecError, NvmlPart, cpu_device, fixed_devices
 from .cpu import CpuProbe, memory_mb
 from .nvml import Gpu, NvmlProbe, NvmlUnavailableError
@@ -138,14 +140,15 @@ def visible_gpus(gpus: Sequence[Gpu], visible: str | None, order: str | None) ->
         return list(gpus)
     chosen: list[Gpu] = []
     for entry in (word.strip() for word in visible.split(",")):
-        if entry.isdigit():
+        index = decimal(entry)
+        if index is not None:
             sure = order == "PCI_BUS_ID" or len({gpu.name for gpu in gpus}) == 1
             if not sure or any(gpu.uuid.startswith("MIG-") for gpu in gpus):
                 raise DeviceSpecError(
                     f"CUDA_VISIBLE_DEVICES={visible}: the GPUs differ, so index {entry} may be another GPU to CUDA "
                     "than to the driver; set CUDA_DEVICE_ORDER=PCI_BUS_ID or name UUIDs (nvidia-smi -L lists them)"
                 )
-            matches = [gpus[int(entry)]] if int(entry) < len(gpus) else []
+            matches = [gpus[index]] if index < len(gpus) else []
         else:
             # CUDA accepts a UUID's beginning if it is unique.
             matches = [gpu for gpu in gpus if entry and gpu.uuid.startswith(entry)]

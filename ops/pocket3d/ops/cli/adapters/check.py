@@ -21,7 +21,7 @@ from ... import logging
 from ...exit_codes import Exit
 from ...inputs import parse_inputs, with_files
 from ..errors import CliError, explain_to_user
-from ..options import json_option, models_option, seconds_option
+from ..options import FOLDER, THIS_FOLDER, json_option, models_option, seconds_option
 
 
 @click.command("check")
@@ -46,7 +46,7 @@ from ..options import json_option, models_option, seconds_option
     "--path",
     "folders",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=THIS_FOLDER,
     help="Import a class from this folder.  [default: the current one]",
 )
 @click.option(
@@ -57,11 +57,7 @@ from ..options import json_option, models_option, seconds_option
 @seconds_option("--load-timeout", "Give a load S seconds.", least=1, default=900)
 @seconds_option("--run-timeout", "Give a run S seconds.", least=1, default=3600)
 @seconds_option("--cancel-patience", "Give a cancelled run S seconds to end.", least=0.1, default=30)
-@click.option(
-    "--work-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Keep its files in this folder, which is new or empty.",
-)
+@click.option("--work-dir", type=FOLDER, help="Keep its files in this folder, which is new or empty.")
 @json_option
 def command(
     adapter: str,

@@ -23,6 +23,7 @@ from ...installer.models_file import entry_text, with_entry
 from ...installer.run import Installer, InstallError, look
 from ...settings import state_folder
 from ..errors import CliError, explain_to_user
+from ..options import FILE, FOLDER
 from ..output import licence_fields, print_fields
 
 
@@ -30,14 +31,14 @@ from ..output import licence_fields, print_fields
 @click.argument("name")
 @click.option(
     "--root",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     envvar="POCKET3D_MODELS_ROOT",
     show_envvar=True,
     help="Make the models' folders in this one.  [default: models in the user's state folder]",
 )
 @click.option(
     "--models",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     envvar="POCKET3D_MODELS",
     show_envvar=True,
     default=Path("models.yaml"),

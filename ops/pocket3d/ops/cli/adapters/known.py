@@ -75,8 +75,11 @@ async def show(adapter_id: str, models: Path | None, as_json: bool) -> None:
     if about.parameters is None:
         click.echo("parameters: any keys are taken" if each.available else "parameters: not known while unavailable")
         return
-    required = set(about.parameters.get("required", ()))
-    rows = [_row(key, facts, key in required) for key, facts in about.parameters.get("properties", {}).items()]
+    # Whatever the adapter's author calls a schema.
+    required, named = about.parameters.get("required"), about.parameters.get("properties")
+    required = required if isinstance(required, list) else []
+    named = named if isinstance(named, dict) else {}
+    rows = [_row(key, facts, key in required) for key, facts in named.items()]
     print_table(("PARAMETER", "TYPE", "DEFAULT", "RANGE", "DESCRIPTION"), rows)
     if about.parameters.get("additionalProperties", True) is not False:
         click.echo("(further keys are taken)")
@@ -112,7 +115,7 @@ def _type(facts: dict[str, Any]) -> str | None:
 
 
 def _range(facts: dict[str, Any]) -> str | None:
-    if "enum" in facts:
+    if isinstance(facts.get("enum"), list):
         return " | ".join(_value(each) for each in facts["enum"])
     low, high = facts.get("minimum"), facts.get("maximum")
     if low is None and high is None:

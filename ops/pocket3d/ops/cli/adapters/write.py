@@ -8,18 +8,14 @@ import click
 
 from ...exit_codes import Exit
 from ..errors import CliError
+from ..options import FILE, FOLDER, THIS_FILE, THIS_FOLDER
 
 
 @click.command("new")
 @click.argument("name")
 @click.option("--feature", default="text_to_mesh", show_default=True, help="Let the adapter serve this feature.")
 @click.option(
-    "--dir",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    show_default=True,
-    help="Make the package's folder in this one.",
+    "--dir", "folder", type=FOLDER, default=Path(), show_default=True, help="Make the package's folder in this one."
 )
 def new(name: str, feature: str, folder: Path) -> None:
     """Write a working package for a new adapter, with its test. NAME becomes the adapter's id."""
@@ -48,16 +44,11 @@ def new(name: str, feature: str, folder: Path) -> None:
 
 
 @click.command("convert")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write it to this new file.  [default: print it]",
-)
+@click.argument("file", type=THIS_FILE)
+@click.option("-o", "--output", type=FILE, help="Write it to this new file.  [default: print it]")
 @click.option(
     "--root",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=THIS_FOLDER,
     help="Resolve the file's relative paths from this folder of the former system.  [default: leave them as they are]",
 )
 def convert(file: Path, output: Path | None, root: Path | None) -> None:

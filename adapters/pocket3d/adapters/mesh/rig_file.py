@@ -1,10 +1,18 @@
-"""Reads what a rigged GLB holds by pygltflib (trimesh drops skins), and checks that it is sound."""
+"""Reads what a rigged GLB holds (trimesh drops skins), and checks that it is sound."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from .read.glb_arrays import Arrays
+from .read.glb_container import unpack
+from .read.glb_document import Document
+from .skinned_glb import parsed
 
 #: How far the weights of a vertex may be from 1 together: glTF 2.0 allows 2e-7 for each weight that is not 0; exporters
 #: that write whole numbers need more.
@@ -12,7 +20,7 @@ _SUM_TOLERANCE = 2e-3
 
 
 class BrokenRig(RuntimeError):
-    """The file that upstream wrote is no rigged mesh."""
+    """The file is no rigged mesh: the failure of the adapter that wrote it."""
 
 
 class Rig(NamedTuple):
@@ -23,6 +31,8 @@ class Rig(NamedTuple):
     #: Index of each bone's parent among the bones, None for a root.
     parents: list[int | None]
     skinned_vertices: int
+    #: Bones that move a vertex.
+    moving: int
     #: The most bones that move one vertex.
     most_influences: int
     textures: int
@@ -31,48 +41,43 @@ class Rig(NamedTuple):
 def read_rig(path: Path, *, skinned: bool) -> Rig:
     """Count bones and weights, and check them.
 
-    Args:
-        path: a GLB.
-        skinned: whether it must have a skin; without one its bones are the nodes above, below and beside which there is
-            no mesh.
+    A GLB that need not be `skinned` has for bones, without a skin, the nodes above, below and beside which there is no
+    mesh.
 
     Raises:
         BrokenRig: no bones; with `skinned` also: no skin, weights that do not add up to 1, a joint that does not exist,
             another number of inverse bind matrices than of joints.
     """
-    import pygltflib
-
     try:
-        document: Any = pygltflib.GLTF2().load_binary(str(path))
-    except (OSError, ValueError, KeyError) as error:
+        document, arrays, _ = parsed(*unpack(path.read_bytes()))
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise BrokenRig(f"{path.name} cannot be read: {error}") from error
     joints = sorted({joint for skin in document.skins for joint in skin.joints})
-    vertices, most = 0, 0
+    vertices, moving, most = 0, 0, 0
     if skinned:
         if not joints:
             raise BrokenRig(f"{path.name} has no skin")
-        vertices, most = _check_skins(document, path.name)
+        vertices, moving, most = _check_skins(document, arrays, path.name)
     elif not joints:
         joints = _bare_bones(document)
     if not joints:
         raise BrokenRig(f"{path.name} has no bones")
-    parent_of = {child: node for node, each in enumerate(document.nodes) for child in each.children or ()}
+    parent_of = {child: node for node, each in enumerate(document.nodes) for child in each.children}
     place = {joint: index for index, joint in enumerate(joints)}
     return Rig(
         bones=len(joints),
         names=[document.nodes[joint].name or f"node_{joint}" for joint in joints],
         parents=[place.get(parent_of.get(joint, -1)) for joint in joints],
         skinned_vertices=vertices,
+        moving=moving,
         most_influences=most,
-        textures=len(document.textures or ()),
+        textures=len(document.textures),
     )
 
 
 def is_rigged_alone(path: Path) -> bool:
     """True if a GLB that `mesh_input` takes has a skin and no picture in another file."""
-    import pygltflib
-
-    document: Any = pygltflib.GLTF2().load_binary(str(path))
+    document = msgspec.convert(unpack(path.read_bytes())[0], Document)
     return bool(document.skins) and all(not each.uri or each.uri.startswith("data:") for each in document.images)
 
 
@@ -82,26 +87,31 @@ def write_skeleton(rig: Rig, path: Path) -> Path:
     return path
 
 
-def _check_skins(document: Any, name: str) -> tuple[int, int]:
-    """Number of skinned vertices, and the most bones of one."""
-    import numpy as np
-
+def _check_skins(document: Document, arrays: Arrays, name: str) -> tuple[int, int, int]:
+    """Number of skinned vertices, of bones that move one, and the most bones of one."""
     for skin in document.skins:
         if skin.inverseBindMatrices is not None:
             matrices = document.accessors[skin.inverseBindMatrices].count
             if matrices != len(skin.joints):
                 raise BrokenRig(f"{name}: {matrices} inverse bind matrices for {len(skin.joints)} joints")
     vertices, most = 0, 0
+    moving: set[int] = set()
     for node in document.nodes:
         if node.skin is None or node.mesh is None:
             continue
-        count = len(document.skins[node.skin].joints)
+        bones = document.skins[node.skin].joints
         for primitive in document.meshes[node.mesh].primitives:
-            joints, weights = _influences(document, primitive.attributes)
-            if joints is None:
+            sets = [n for n in range(4) if {f"JOINTS_{n}", f"WEIGHTS_{n}"} <= primitive.attributes.keys()]
+            if not sets:
                 raise BrokenRig(f"{name}: a mesh with a skin has no weights")
-            if joints[weights > 0].size and joints[weights > 0].max() >= count:
-                raise BrokenRig(f"{name}: a weight of joint {joints[weights > 0].max()} of {count}")
+            joints, weights = (
+                np.concatenate([arrays.rows(primitive.attributes[f"{kind}_{n}"]) for n in sets], axis=1)
+                for kind in ("JOINTS", "WEIGHTS")
+            )
+            used = np.unique(joints[weights > 0]).tolist()
+            if used and used[-1] >= len(bones):
+                raise BrokenRig(f"{name}: a weight of joint {used[-1]} of {len(bones)}")
+            moving.update(bones[joint] for joint in used)
             off = np.abs(weights.sum(axis=1) - 1).max()
             if not off <= _SUM_TOLERANCE:
                 raise BrokenRig(f"{name}: the weights of a vertex add up to 1 only within {off:.2g}")
@@ -109,48 +119,16 @@ def _check_skins(document: Any, name: str) -> tuple[int, int]:
             most = max(most, int((weights > 0).sum(axis=1).max()))
     if vertices == 0:
         raise BrokenRig(f"{name}: no mesh uses the skin")
-    return vertices, most
+    return vertices, len(moving), most
 
 
-def _influences(document: Any, attributes: Any) -> tuple[Any, Any]:
-    """Joints and weights of all vertices, (N, 4) for each set of four; None, None without."""
-    import numpy as np
-
-    joints, weights = [], []
-    for index in range(4):
-        joint, weight = getattr(attributes, f"JOINTS_{index}", None), getattr(attributes, f"WEIGHTS_{index}", None)
-        if joint is None or weight is None:
-            break
-        joints.append(_array(document, joint).astype(np.int64))
-        raw = _array(document, weight)
-        whole = raw.dtype.kind == "u"
-        weights.append(raw / np.iinfo(raw.dtype).max if whole else raw.astype(np.float64))
-    if not joints:
-        return None, None
-    return np.concatenate(joints, axis=1), np.concatenate(weights, axis=1)
-
-
-def _array(document: Any, index: int) -> Any:
-    """An accessor's values, (count, width)."""
-    import numpy as np
-
-    from ...mesh.read.glb_arrays import DTYPES, WIDTHS
-
-    accessor = document.accessors[index]
-    width, kind = WIDTHS[accessor.type], np.dtype(DTYPES[accessor.componentType])
-    view = document.bufferViews[accessor.bufferView]
-    start = (view.byteOffset or 0) + (accessor.byteOffset or 0)
-    strides = (view.byteStride or width * kind.itemsize, kind.itemsize)
-    return np.ndarray((accessor.count, width), kind, document.binary_blob(), start, strides).copy()
-
-
-def _bare_bones(document: Any) -> list[int]:
+def _bare_bones(document: Document) -> list[int]:
     """Nodes of a skeleton without a skin: an armature's tree has no mesh in it, and more than one node."""
     nodes = document.nodes
-    children = {child for node in nodes for child in node.children or ()}
+    children = {child for node in nodes for child in node.children}
 
     def tree(root: int) -> list[int]:
-        return [root, *(each for child in nodes[root].children or () for each in tree(child))]
+        return [root, *(each for child in nodes[root].children for each in tree(child))]
 
     found: list[int] = []
     for root in (index for index in range(len(nodes)) if index not in children):

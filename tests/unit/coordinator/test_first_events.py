@@ -1,0 +1,67 @@
+"""First events in batches: what leaves when, and that no id is in flight twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from pocket3d.contracts.messages import JobError
+from pocket3d.coordinator.engine.effects import PublishQueued, PublishQueuedBatch
+from pocket3d.coordinator.leadership.first_events import IN_FLIGHT, FirstEvents
+from support.coordinator_desk import last_status
+
+
+@pytest.fixture
+def first_events() -> FirstEvents:
+    """With as many in flight as there may be."""
+    made = FirstEvents()
+    for number in range(IN_FLIGHT):
+        made.put(PublishQueued(last_status(f"busy{number}"), number))
+        assert len(made.send()) == 1
+    return made
+
+
+def sent(first_events: FirstEvents) -> list[list[str]]:
+    return [
+        [each.status.job_id for each in (made.first_events if isinstance(made, PublishQueuedBatch) else [made])]
+        for made in first_events.send()
+    ]
+
+
+def test_one_id_is_in_no_batch_twice(first_events: FirstEvents) -> None:
+    for seq, job_id in enumerate(("a", "b", "a", "c")):
+        first_events.put(PublishQueued(last_status(job_id), 10 + seq))
+    assert sent(first_events) == []
+    first_events.answered("busy0")
+    assert sent(first_events) == [["a", "b"]]
+    first_events.answered("busy1")
+    assert sent(first_events) == [["a", "c"]]
+
+
+def test_one_id_is_not_sent_alone_while_it_is_under_way(first_events: FirstEvents) -> None:
+    first_events.answered("busy0")
+    first_events.put(PublishQueued(last_status("a"), 10))
+    assert sent(first_events) == [["a"]]
+    first_events.put(PublishQueued(last_status("a"), 11))
+    first_events.answered("busy1")
+    assert sent(first_events) == []
+    first_events.answered("a")
+    assert sent(first_events) == [["a"]]
+    first_events.answered("a")
+    for number in range(2, IN_FLIGHT):
+        first_events.answered(f"busy{number}")
+    assert set(first_events._in_flight.values()) == {0}
+
+
+def test_what_is_no_job_goes_alone(first_events: FirstEvents) -> None:
+    wrong = last_status("wrong", "rejected", error=JobError(code="invalid_input", message="x" * 1000))
+    for seq, status in enumerate((last_status("a"), last_status("b"), wrong, last_status("c"))):
+        first_events.put(PublishQueued(status, 10 + seq))
+    for number in range(3):
+        first_events.answered(f"busy{number}")
+    assert sent(first_events) == [["a", "b"], ["wrong"], ["c"]]
+
+
+def test_an_answer_to_what_was_not_sent_here_frees_no_place(first_events: FirstEvents) -> None:
+    first_events.answered("another")
+    first_events.put(PublishQueued(last_status("a"), 10))
+    assert sent(first_events) == []

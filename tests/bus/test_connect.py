@@ -144,7 +144,9 @@ def test_what_is_no_address_is_told_before_anything_is_connected(environ: dict[s
         resolve(environ={**environ, "NATS_URL": url})
 
 
-@pytest.mark.parametrize("url", ["nats://u:hunter2@h:99999", "nats://u:hunter/2@h", "nats://u:hunter2@x@h:x"])
+@pytest.mark.parametrize(
+    "url", ["nats://u:hunter2@h:99999", "nats://u:hunter/2@h", "nats://u:hunter2@x@h:x", "tls:/\n/u:hunter2@h:1"]
+)
 def test_an_address_that_is_none_is_told_without_its_password(environ: dict[str, str], url: str) -> None:
     with pytest.raises(ConnectError) as raised:
         resolve(url, environ=environ)

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 
@@ -44,6 +46,15 @@ async def test_one_bad_adapter_costs_only_itself(namespace: Path) -> None:
     assert "killed by signal 11" in str(found["worse"].reason)
     assert found["left-out"].reason == "its interpreter did not describe it"
     assert not any(found[name].available for name in ("bad", "worse", "left-out"))
+
+
+@pytest.mark.parametrize("changes", [{"env": {"A=B": "x"}}, {"env": {"A": "x\0y"}}, {"python": "/bin/a\0b"}])
+async def test_what_no_process_can_be_started_with_is_the_adapters_reason(
+    namespace: Path, changes: dict[str, Any]
+) -> None:
+    bad, fine = await describe_adapters([declare("bad", **changes), declare("fine")], namespace=namespace)
+    assert not bad.available and "cannot be started" in str(bad.reason)
+    assert fine.available
 
 
 async def test_what_keeps_an_interpreter_from_answering(namespace: Path) -> None:

@@ -17,7 +17,7 @@ from .contexts import ContextError, options_of, read_context, selected_context
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _API = "$JS.API"
-_USERINFO = re.compile(r"//.*@")
+_USERINFO = re.compile(r"//.*@", re.DOTALL)
 _SCHEMES = ("nats", "tls", "ws", "wss")
 _INBOX_PREFIX = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
 

@@ -126,11 +126,13 @@ async def _ask(group: list[DeclaredAdapter], namespace: Path, timeout_s: float) 
                 cwd=namespace,
                 env=env,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # ValueError: a null byte, or a name of a variable that is none.
             os.close(answer_in)
             os.close(stderr_in)
+            why = (error.strerror if isinstance(error, OSError) else None) or error
             raise _DescribeError(
-                f"its interpreter {python} cannot be started: {error.strerror or error}; set `python` in models.yaml"
+                f"its interpreter {python} cannot be started: {why}; set `python` and `env` in models.yaml"
             ) from error
         finally:
             os.close(answer_out)

@@ -13,7 +13,7 @@ from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.jetstream_away import why_away, why_nothing_is_stored
 from pocket3d.bus.port import Refused
-from pocket3d.bus.topology import build
+from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.api import AgentList, EmptyRequest
 from pocket3d.contracts.subjects import Subjects
 from support.command_line import pocket3d
@@ -85,9 +85,9 @@ async def test_a_cluster_without_a_leader(start: Start) -> None:
 
 
 async def test_a_server_without_room(start: Start) -> None:
-    server = start(jetstream=", max_file_store: 300KB")
+    server = start(jetstream=", max_file_store: 400KB")
     client = await connect(server)
-    await client.bus.ensure(build(S))
+    await client.bus.ensure(build(S, TopologySettings(progress_max_bytes=100_000)))
     with pytest.raises(QueueFull, match=r"10023.*max_file_store"):
         for _ in range(20):
             await client.submit("echo", {"texts": ["x" * 9000] * 10})

@@ -166,7 +166,12 @@ async def idle(folder: Path, seconds: float) -> None:
     """CPU and memory of `pocket3d up` with nothing to do."""
     fleet = FleetProcesses(folder)
     env = fleet.env()
-    up = Part("up", ["up", "--port", "0", "--store", str(folder / "idle"), "--devices", "cpu:4096"], env, folder)
+    up = Part(
+        "up",
+        ["up", "--port", "0", "--store", str(folder / "idle"), "--devices", "cpu:4096", "--no-contexts"],
+        env,
+        folder,
+    )
     try:
         await until(lambda: "ready nats://" in up.log.read_text(), 60, "up to be ready")
         await asyncio.sleep(3)  # what starting costs is not idling

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from pocket3d.bus.connect import ConnectError, ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.port import BusError
+from support.nats_fixture import NatsProcess
 
 
 class FakeServer:
@@ -80,3 +83,30 @@ async def test_without_a_wish_for_tls_a_plain_server_is_used_as_ever(fake: FakeS
     bus = await JetStreamBus.connect(ConnectOptions(servers=(f"nats://127.0.0.1:{port}",), wait_s=10))
     assert b"CONNECT" in fake.heard
     await bus.close()
+
+
+def _openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, to make a certificate")
+async def test_the_end_of_a_connection_with_tls_is_quiet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    _openssl(
+        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
+        *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)),
+    )
+    server = NatsProcess(tmp_path, more_config=f'tls {{ cert_file: "{cert}", key_file: "{key}" }}')
+    server.start()
+    try:
+        options = ConnectOptions(servers=(server.url.replace("nats://", "tls://"),), tls_ca=cert)
+        bus = await JetStreamBus.connect(options)
+        lost = asyncio.Event()
+        bus.on_connection(lambda up: None if up else lost.set())
+        await bus.request("$JS.API.INFO", b"", timeout=5)
+        server.stop()
+        await asyncio.wait_for(lost.wait(), 10)
+        await bus.close()
+    finally:
+        server.stop()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []

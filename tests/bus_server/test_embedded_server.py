@@ -97,6 +97,35 @@ async def test_takes_connections_when_started_and_leaves_nothing(tmp_path: Path)
     assert can_bind(server.host, server.port)
 
 
+async def test_the_system_user_asks_for_reports_and_others_cannot(tmp_path: Path) -> None:
+    async def reports(**who: str) -> list[bytes]:
+        client = await nats.connect(server.url, allow_reconnect=False, **who)
+        try:
+            return [(await client.request("$SYS.REQ.SERVER.PING", b"", timeout=2)).data]
+        except nats.errors.Error:  # nobody answers
+            return []
+        finally:
+            await client.close()
+
+    names, passwords = set(), set()
+    for _ in range(2):
+        async with EmbeddedServer(tmp_path / "store", http_port=None) as server:
+            names.add(server.server_name)
+            passwords.add(server.system_password)
+            (answer,) = await reports(user="sys", password=server.system_password)
+            assert server.server_name.encode() in answer
+            assert await reports() == []
+            client = await nats.connect(server.url)
+            await client.jetstream().add_stream(name="S", subjects=["s"])  # without a name it is the streams' account
+            await client.close()
+            for secret in (tmp_path / "store").glob("nats-server*"):
+                if server.system_password in secret.read_text(errors="replace"):
+                    assert secret.stat().st_mode & 0o077 == 0, secret
+    assert len(names) == len(passwords) == 1
+    async with EmbeddedServer(tmp_path / "other", http_port=None) as server:
+        assert server.server_name not in names and server.system_password not in passwords
+
+
 async def test_temporary_store_is_removed() -> None:
     async with EmbeddedServer(http_port=None) as server:
         store = server.store

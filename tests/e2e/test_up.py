@@ -98,3 +98,14 @@ def test_it_uses_its_own_server_whatever_the_environment_says(tmp_path: Path) ->
     with up(tmp_path / "store", NATS_URL="nats://127.0.0.1:1", NATS_USER="nobody") as running:
         assert running.run("agents").code == 0
         assert os.path.isdir(tmp_path / "store" / "nats")  # noqa: PTH112
+
+
+def test_contexts_for_the_nats_cli_are_written_unless_not_wanted(tmp_path: Path) -> None:
+    config = str(tmp_path / "config")
+    with up(tmp_path / "store", POCKET3D_CONTEXTS="1", XDG_CONFIG_HOME=config) as running:
+        ran = pocket3d("agents", "--context", "pocket3d", XDG_CONFIG_HOME=config)
+        assert ran.code == 0, ran
+        assert (tmp_path / "config" / "nats" / "context" / "pocket3d-sys.json").stat().st_mode & 0o777 == 0o600
+        assert running.url in (tmp_path / "config" / "nats" / "context" / "pocket3d.json").read_text()
+    with up(tmp_path / "store", "--no-contexts", POCKET3D_CONTEXTS="1", XDG_CONFIG_HOME=str(tmp_path / "none")):
+        assert not (tmp_path / "none").exists()

@@ -80,6 +80,27 @@ def test_a_standby_takes_a_paused_leaders_place_for_good(tmp_path: Path) -> None
     play(scenario, tmp_path, coordinators=2)
 
 
+def test_a_job_of_a_fleet_that_drains_says_so(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        running = await flow.submit(inputs={"seconds": 3.0})
+        await flow.running(running)
+        agent = flow.agent((await running.status()).agent_id or "")
+        assert agent.service is not None
+        agent.tell(agent.service.drain)
+        waiting = await flow.submit()
+        await flow.until(lambda: flow.world.states()["queued"] == 1)
+        await asyncio.sleep(1.0)
+        explanation = await waiting.explain()
+        assert {reason.code for reason in explanation.reasons} == {"draining"}
+        assert explanation.summary.startswith("every agent drains")
+        assert (await running.result(timeout=60)).status == "succeeded"
+        await flow.until(lambda: not agent.alive)
+        agent.start()
+        assert (await waiting.result(timeout=60)).status == "succeeded"
+
+    play(scenario, tmp_path)
+
+
 def test_a_draining_agent_finishes_what_it_has_and_leaves(tmp_path: Path) -> None:
     async def scenario(flow: Flow) -> None:
         handle = await flow.submit(inputs={"seconds": 2.0})

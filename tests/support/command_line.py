@@ -22,9 +22,10 @@ COMPONENTS = ("contracts", "bus", "gpu_agents", "adapters", "coordinator", "ops"
 
 
 def environment(**more: str) -> dict[str, str]:
-    """For a process of ours: a bare checkout on the path, nobody's settings."""
+    """For a process of ours: a bare checkout on the path, nobody's settings, nothing written to the user's folders."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("POCKET3D_", "NATS_", "PYTHONPATH"))}
-    return {**kept, "PYTHONPATH": os.pathsep.join(str(ROOT / c) for c in COMPONENTS), **more}
+    path = os.pathsep.join(str(ROOT / c) for c in COMPONENTS)
+    return {**kept, "PYTHONPATH": path, "POCKET3D_CONTEXTS": "0", **more}
 
 
 def command(*arguments: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import ssl
@@ -14,8 +13,10 @@ from urllib.parse import urlsplit
 
 import nkeys
 
+from .contexts import ContextError, options_of, read_context, selected_context
+
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
-_CONTEXT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_API = "$JS.API"
 _USERINFO = re.compile(r"//.*@", re.DOTALL)
 _SCHEMES = ("nats", "tls", "ws", "wss")
 _INBOX_PREFIX = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
@@ -31,19 +32,14 @@ _ENVIRONMENT = {
     "NATS_KEY": "tls_key",
     "NATS_CA": "tls_ca",
 }
-#: Keys of a context file, and the option each one sets. Others (colours, prefixes of imports) are the CLI's own.
-_CONTEXT = {
-    "user": "user",
-    "password": "password",
-    "token": "token",
-    "creds": "creds",
-    "nkey": "nkey",
-    "cert": "tls_cert",
-    "key": "tls_key",
-    "ca": "tls_ca",
-    "tls_first": "tls_first",
-    "inbox_prefix": "inbox_prefix",
+#: Variables of the nats CLI that ask for what we cannot do. They are refused rather than passed over.
+_UNSUPPORTED = {
+    "NATS_SOCKS_PROXY": "a SOCKS proxy",
+    "NATS_JWT": "a bare JWT; put it into a .creds file with its seed",
+    "NATS_SEED": "a bare seed; put it into a .creds file with its JWT",
 }
+#: What says who one is. They are taken from one place only: those of two places would contradict each other.
+_IDENTITY = frozenset({"user", "token", "creds", "nkey"})
 #: What files of credentials hold.
 _SEED = re.compile(rb"\s*(?P<seed>S[A-Z2-7]+)\s*")
 _CREDS = re.compile(
@@ -80,6 +76,12 @@ class ConnectOptions:
     tls_first: bool = False
     #: Must match the permissions of the user.
     inbox_prefix: str = "_INBOX"
+    #: JetStream domain that is meant, e.g. the hub's, seen from a leaf node; the server's own if None.
+    jetstream_domain: str | None = None
+    #: First tokens of the JetStream API's subjects where an account imports it under another name; `$JS.API` if None.
+    jetstream_api_prefix: str | None = None
+    #: The context that `nats context select` chose, where nobody named a server: told if none answers at the default.
+    selected_context: str | None = None
     #: How long the first connect may take before it is an error, seconds. Later ones go on forever.
     wait_s: float = 10.0
     #: How often a silent server is asked whether it lives, seconds; two unanswered ones end the connection.
@@ -102,6 +104,35 @@ class ConnectOptions:
             if getattr(self, kind) is not None:
                 return kind
         return "url" if any(_USERINFO.search(url) for url in self.servers) else "none"
+
+    @property
+    def api_prefix(self) -> str:
+        """First tokens of the JetStream API's subjects."""
+        if self.jetstream_domain:
+            return f"$JS.{self.jetstream_domain}.API"
+        return self.jetstream_api_prefix or _API
+
+    @property
+    def about_selected_context(self) -> str:
+        """The end of a sentence that says that no server answers."""
+        name = self.selected_context
+        if not name:
+            return ""
+        used = f"it is used only where it is named: --context {name} or NATS_CONTEXT={name}"
+        return f"; `nats context select` chose {name!r}, and {used}"
+
+    def on_the_server(self, subject: str) -> str:
+        """What a subject of JetStream is called where it is in another domain, or imported under another prefix.
+
+        The names are those of all NATS clients: a bucket's keys follow the API's prefix, chunks of files do not.
+        """
+        prefix = self.api_prefix
+        if prefix != _API:
+            if subject.startswith(f"{_API}."):
+                return prefix + subject[len(_API) :]
+            if subject.startswith("$KV."):
+                return f"{prefix}.{subject}"
+        return subject
 
     def named(self, name: str) -> ConnectOptions:
         """The same under another connection name."""
@@ -183,9 +214,11 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     **options: Any,
 ) -> ConnectOptions:
-    """Options as the nats CLI would find them: arguments, then the named context, then the environment.
+    """Options as the nats CLI would find them: arguments, then the environment, then the context of `NATS_CONTEXT`.
 
-    A context is used only if it is named, by argument or `NATS_CONTEXT`; the CLI's silently selected one is not.
+    It differs from the CLI in two things, on purpose. A context that is named by argument comes before the environment:
+    what is typed goes before what is set. And a context that is only selected (`nats context select`) is not used, so
+    that a program never talks to a server that nobody named to it.
 
     Args:
         servers: one URL, several with commas, or a list.
@@ -194,19 +227,27 @@ def resolve(
         options: fields of `ConnectOptions`; None means not given.
 
     Raises:
-        ConnectError: a text that is no address, an unknown context, or one that cannot be read.
+        ConnectError: a text that is no address, an unknown context, one that cannot be read, or one (or a variable)
+            that asks for what we cannot do.
     """
     env = os.environ if environ is None else environ
-    found: dict[str, Any] = {option: env[name] for name, option in _ENVIRONMENT.items() if env.get(name)}
-    urls = split_urls(env.get("NATS_URL", ""))
-    named = context or (None if servers or urls else env.get("NATS_CONTEXT"))
-    if named:
-        body = read_context(named, env)
-        found.update({option: body[key] for key, option in _CONTEXT.items() if body.get(key)})
-        urls = split_urls(body.get("url") or "") or urls
+    for variable, what in _UNSUPPORTED.items():
+        if env.get(variable):
+            raise ConnectError(f"{variable} is set: pocket3d cannot connect by {what}")
+    layers = [{key: value for key, value in options.items() if value is not None}, _from_environment(env)]
     if servers:
-        urls = split_urls(servers)
-    found.update({key: value for key, value in options.items() if value is not None})
+        layers[0]["servers"] = split_urls(servers)
+    named = context or env.get("NATS_CONTEXT")
+    if named:
+        try:
+            body = options_of(named, read_context(named, env), env)
+        except ContextError as error:
+            raise ConnectError(str(error)) from error
+        urls = split_urls(str(body.pop("url", "")))
+        layers.insert(1 if context else 2, {**body, **({"servers": urls} if urls else {})})
+    found = _merged(layers)
+    if "servers" not in found and not named:
+        found["selected_context"] = selected_context(env)
     for key in _PATHS & set(found):
         try:
             found[key] = Path(found[key]).expanduser()
@@ -214,7 +255,29 @@ def resolve(
             raise ConnectError(f"{found[key]}: there is no such user, or the user has no home folder") from error
     if not _INBOX_PREFIX.fullmatch(found.get("inbox_prefix", "_INBOX")):
         raise ConnectError(f"inbox_prefix {found['inbox_prefix']!r}: want subject tokens without blanks, * and >")
-    return ConnectOptions(servers=urls or (DEFAULT_SERVER,), **found)
+    return ConnectOptions(**found)
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {option: env[name] for name, option in _ENVIRONMENT.items() if env.get(name)}
+    if "user" in found and "password" not in found:
+        # As in the CLI, whose `--user` is "Username or Token".
+        found["token"] = found.pop("user")
+    urls = split_urls(env.get("NATS_URL", ""))
+    return {**found, **({"servers": urls} if urls else {})}
+
+
+def _merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All layers as one, the first one counts; but of who one is, all that a later layer says is left out."""
+    found: dict[str, Any] = {}
+    for layer in layers:
+        known = bool(_IDENTITY & found.keys())
+        # A user's name and his password may come from two places, and nothing else.
+        left_out = _IDENTITY | (set() if "user" in found else {"password"}) if known else frozenset()
+        found = {**{key: value for key, value in layer.items() if key not in left_out}, **found}
+    if "user" in found:
+        found.pop("token", None)
+    return found
 
 
 def split_urls(servers: str | Sequence[str]) -> tuple[str, ...]:
@@ -245,36 +308,3 @@ def _is_address(url: str) -> bool:
     # What follows the host of nats:// is a part of a password, or nothing that anybody would read.
     extra = parts.query or parts.fragment or (parts.path.strip("/") and parts.scheme in ("nats", "tls"))
     return whole and parts.scheme in _SCHEMES and bool(parts.hostname) and port != 0 and not extra
-
-
-def context_file(name: str, environ: Mapping[str, str]) -> Path:
-    """Where the nats CLI keeps a context."""
-    base = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".config")
-    return Path(base) / "nats" / "context" / f"{name}.json"
-
-
-def read_context(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The body of a nats CLI context.
-
-    Raises:
-        ConnectError: a bad name, no such file, not a JSON object, or a value of another type.
-    """
-    if not _CONTEXT_NAME.fullmatch(name):
-        raise ConnectError(f"context {name!r}: want letters, digits, _, . and -")
-    path = context_file(name, environ)
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        known = sorted(p.stem for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
-        listed = f"known: {', '.join(known)}" if known else "`nats context add` makes one"
-        raise ConnectError(f"no NATS context {name!r} ({path}); {listed}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConnectError(f"NATS context {name!r} ({path}) cannot be read: {error}") from error
-    if not isinstance(body, dict):
-        raise ConnectError(f"NATS context {name!r} ({path}) is not a JSON object")
-    for key in ("url", *_CONTEXT):
-        value, wanted = body.get(key), bool if key == "tls_first" else str
-        if value is not None and not isinstance(value, wanted):
-            kind = "true or false" if wanted is bool else "a text"
-            raise ConnectError(f"NATS context {name!r} ({path}): {key} is a {type(value).__name__}, want {kind}")
-    return body

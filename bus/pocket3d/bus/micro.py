@@ -10,6 +10,7 @@ import asyncio
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -130,7 +131,7 @@ class Service(Closable):
             "name": self._spec.name,
             "id": self._id,
             "version": self._spec.version,
-            "metadata": dict(self._spec.metadata),
+            "metadata": dict(_metadata(self._spec)),
         }
 
     def _ping(self) -> dict[str, Any]:
@@ -156,6 +157,10 @@ class Service(Closable):
         }
 
 
+def _metadata(spec: ServiceSpec) -> Mapping[str, str]:
+    return spec.metadata() if callable(spec.metadata) else spec.metadata
+
+
 def _failure(error: ServiceError) -> tuple[bytes, dict[str, str]]:
     body = msgspec.json.encode(ApiError(error=error.message, code=error.code, field=error.field))
     # A header is one line of bounded length, whatever of a request the message quotes.
@@ -177,7 +182,7 @@ def check(spec: ServiceSpec) -> None:
     names = [endpoint.name for endpoint in spec.endpoints]
     if len(set(names)) != len(names):
         raise ValueError(f"service {spec.name}: two endpoints of one name; `nats micro req` finds only one of them")
-    for metadata in (spec.metadata, *(endpoint.metadata for endpoint in spec.endpoints)):
+    for metadata in (_metadata(spec), *(endpoint.metadata for endpoint in spec.endpoints)):
         if not all(isinstance(value, str) for value in metadata.values()):
             raise ValueError(f"service {spec.name}: metadata values must be strings")
 

@@ -164,6 +164,13 @@ class ServiceError(Exception):
         self.field = field
 
 
+def header_size(headers: Mapping[str, str] | None) -> int:
+    """Bytes that headers take on the wire; they count against max_payload."""
+    if not headers:
+        return 0
+    return 12 + sum(len(key.encode()) + len(value.encode()) + 4 for key, value in headers.items())
+
+
 Handler = Callable[[Msg], Awaitable[None]]
 BatchHandler = Callable[[Sequence[Delivery]], Awaitable[None]]
 #: Takes the request, returns the body of the answer; raises `ServiceError`.
@@ -186,7 +193,8 @@ class ServiceSpec(NamedTuple):
     version: str
     description: str
     endpoints: Sequence[Endpoint]
-    metadata: Mapping[str, str] = {}
+    #: What discovery tells of it; a function is asked each time, where it changes.
+    metadata: Mapping[str, str] | Callable[[], Mapping[str, str]] = {}
 
 
 class Closable(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -42,10 +42,17 @@ class ListRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class EmptyRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`features`, `agents`, `ctl.status`, `ctl.drain`, `ctl.undrain`."""
+    """`features`, `agents`, and the `ctl.status` of a coordinator."""
 
 
-class LoadRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ControlRequest(ApiRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`ctl.status`, `ctl.drain`, `ctl.undrain` of an agent."""
+
+    #: The agent that is meant. Another one refuses: `nats micro req p3d-agent drain` reaches any one of them.
+    agent_id: str | None = None
+
+
+class LoadRequest(ControlRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`ctl.load` and `ctl.unload`: keep an adapter warm on a device, or free it."""
 
     adapter_id: str
@@ -123,6 +130,37 @@ class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str
     draining: bool
     message: str
+
+
+class CoordinatorStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of a coordinator's `ctl.status`."""
+
+    v: int = 1
+    coordinator_id: str
+    role: Literal["leading", "standby"]
+    #: Number of its term, null on standby.
+    epoch: int | None = None
+    #: Jobs that have not ended, as it knows them; null on standby.
+    unfinished_jobs: int | None = None
+    host: str
+    pid: int
+    version: str
+    #: When its process began, RFC 3339.
+    started_at: str
+
+
+def endpoint_metadata(text: str, request: type[msgspec.Struct], schema: str, answer: str) -> dict[str, str]:
+    """What an endpoint says of itself in `nats micro info`.
+
+    Args:
+        text: what it does.
+        request: the type of its request, whose fields are told; `?` marks those that may be left out.
+        schema: name of the request's schema among the files in contracts/schema, without `.json`.
+        answer: the same of the answer.
+    """
+    fields = [field.name + ("" if field.required else "?") for field in msgspec.structs.fields(request)]
+    told = ", ".join(name for name in fields if name != "v?")
+    return {"description": text, "request": f"{{{told}}}", "schema": f"{schema}.json", "answer": f"{answer}.json"}
 
 
 class ApiError(msgspec.Struct, frozen=True, kw_only=True):

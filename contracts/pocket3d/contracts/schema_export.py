@@ -30,6 +30,7 @@ MESSAGES: dict[str, Any] = {
     "api.cancel.request": api.CancelRequest,
     "api.list.request": api.ListRequest,
     "api.empty.request": api.EmptyRequest,
+    "ctl.request": api.ControlRequest,
     "ctl.load.request": api.LoadRequest,
     # what the system says to everybody
     "result": messages.Result,
@@ -43,6 +44,7 @@ MESSAGES: dict[str, Any] = {
     "api.agents.answer": api.AgentList,
     "api.error": api.ApiError,
     "ctl.answer": api.ControlAnswer,
+    "coordinator.status": api.CoordinatorStatus,
     # between coordinator and agent
     "command": commands.AnyCommand,
     "command.reply": commands.AnyReply,
@@ -61,6 +63,7 @@ PRODUCED = (
     "api.cancel.request",
     "api.list.request",
     "api.empty.request",
+    "ctl.request",
     "ctl.load.request",
 )
 

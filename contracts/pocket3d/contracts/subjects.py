@@ -56,6 +56,7 @@ class Subjects:
         #: Names of the NATS micro services.
         self.api_service = f"{namespace}-api"
         self.agent_service = f"{namespace}-agent"
+        self.coordinator_service = f"{namespace}-coordinator"
 
     # p3d.jobs.<priority>.<feature>
     def job(self, priority: str, feature: str) -> str:
@@ -201,6 +202,11 @@ class Subjects:
     def bids(self, coordinator_id: str) -> str:
         """Where agents answer one coordinator's calls."""
         return f"{self.namespace}.bids.{coordinator_id}"
+
+    # p3d.coordinators.<coordinator_id>.ctl.<verb>
+    def coordinator_control(self, coordinator_id: str, verb: str) -> str:
+        """An operator's request to one coordinator, whether it leads or stands by: status."""
+        return f"{self.namespace}.coordinators.{coordinator_id}.ctl.{verb}"
 
     # p3d.coordinators.<coordinator_id>.ping
     def coordinator_ping(self, coordinator_id: str) -> str:

@@ -39,6 +39,7 @@ from .engine import events
 from .io import leader_record_io
 from .io.api import Api
 from .io.leader_term import LeaderTerm
+from .io.status_service import coordinator_service
 from .io.topology_upkeep import TopologyUpkeep
 from .leadership import lease_events as leadership
 from .leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
@@ -116,6 +117,11 @@ class CoordinatorService:
         """The present leadership; None on standby."""
         return self._term
 
+    def _leads_what(self) -> tuple[int, int] | None:
+        """Its epoch and how many jobs have not ended; None on standby."""
+        leading = self._term is not None and self.leading
+        return (self._leadership.epoch, len(self._term.engine.core.jobs)) if leading and self._term else None
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set.
 
@@ -132,6 +138,8 @@ class CoordinatorService:
         self._tasks.spawn(self._lease_events.read(self._decide), bounded=False)
         self._tasks.spawn(self._tick(), bounded=False)
         self._tasks.spawn(self._follow(), bounded=False)
+        spec = coordinator_service(self._subjects, self.coordinator_id, self._version, self._clock, self._leads_what)
+        service = await self._answered(stop, lambda: self._bus.serve(spec))
         self._tasks.spawn(TopologyUpkeep(self._bus, self._topology, lambda: self.leading).run(), bounded=False)
         log.info("coordinator started", coordinator_id=self.coordinator_id)
         waiting = asyncio.ensure_future(stop.wait())
@@ -144,6 +152,7 @@ class CoordinatorService:
             waiting.cancel()
             await self._end_term("stopped")
             await adverts.close()
+            await service.close()
             await pings.close()
             await self._tasks.close()
             await self._resign()
@@ -324,14 +333,8 @@ class CoordinatorService:
                 if not self._leads(lead):
                     # Nobody is to be answered by it.
                     return
-                api = Api(
-                    self._bus,
-                    self._subjects,
-                    term,
-                    self._clock,
-                    version=self._version,
-                    coordinator_id=self.coordinator_id,
-                )
+                names = {"version": self._version, "coordinator_id": self.coordinator_id}
+                api = Api(self._bus, self._subjects, term, self._clock, **names)
                 self._api = await self._bus.serve(api.service())
             except BusError as error:
                 log.info("the leadership could not begin yet", error=str(error))

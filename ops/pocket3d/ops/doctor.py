@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 from pocket3d.adapters.catalogue.models_yaml import ModelsConfig, ModelsFileError, builtin_models, load_models_yaml
 from pocket3d.bus.connect import ConnectError, ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
+from pocket3d.bus.jetstream_away import why_away
 from pocket3d.bus.nats_server.embedded import ServerError, find_server
 from pocket3d.bus.nats_server.files import can_bind
 from pocket3d.bus.port import BusError, NoResponders, OutcomeUnknown
@@ -167,7 +168,8 @@ async def _connection(question: Question) -> list[Finding]:
         return [Finding("note", "connection", str(error), "`pocket3d up` starts a server; -s URL names another")]
     found = [Finding("ok", "connection", f"{where} as {question.options.auth_kind}, max payload {bus.max_payload} B")]
     try:
-        found += await _topology(bus, question)
+        away = await why_away(bus)
+        found += [Finding("problem", "jetstream", away)] if away else await _topology(bus, question)
         found += await _fleet(bus, question)
     except BusError as error:
         found.append(Finding("problem", "connection", f"lost while asking: {error}"))
@@ -181,7 +183,7 @@ async def _topology(bus: JetStreamBus, question: Question) -> list[Finding]:
     try:
         found = (await compare(bus, topology)).differences
     except NoResponders:
-        return [Finding("problem", "topology", "JetStream is not on", "start nats-server with -js")]
+        return [Finding("problem", "topology", "the server does not say what streams it has", "may this user ask?")]
     if not found:
         return [Finding("ok", "topology", f"{len(topology.streams)} streams as they should be")]
     return [

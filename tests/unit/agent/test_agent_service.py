@@ -588,6 +588,13 @@ async def test_the_control_service(stage: Stage) -> None:
     assert wrong.headers["Nats-Service-Error-Code"] == "400"
     assert b'"draining":true' in (await ask("drain")).data
     assert b'"draining":false' in (await ask("undrain")).data
+    # `nats micro req p3d-agent drain` reaches any one of the agents: with an id, no other than the one that is meant.
+    other = await ask("drain", b'{"agent_id": "g2"}')
+    assert other.headers["Nats-Service-Error-Code"] == "409"
+    assert b"this is the agent g1" in other.data and b"p3d.agents.g2.ctl.drain" in other.data
+    assert b'"draining":false' in (await ask("status", b'{"agent_id": "g1"}')).data
+    assert b'"draining":true' in (await ask("drain", b'{"agent_id": "g1"}')).data
+    assert b'"draining":false' in (await ask("undrain", b'{"agent_id": "g1"}')).data
     info = await stage.bus.request("$SRV.INFO.p3d-agent", b"", timeout=5)
     assert b'"agent_id":"g1"' in info.data
 

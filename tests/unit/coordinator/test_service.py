@@ -7,18 +7,20 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import Refused
+from pocket3d.bus.port import Msg, NoResponders, Refused
 from pocket3d.bus.topology import Topology
+from pocket3d.contracts.api import CoordinatorStatus
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import OutcomesReported
 from pocket3d.contracts.jobs import Job
-from pocket3d.contracts.messages import Result, Status
+from pocket3d.contracts.messages import DeadLetter, Result, Status
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.io.leader_term import EngineFault
 from pocket3d.coordinator.service import CoordinatorService
@@ -273,6 +275,67 @@ async def test_nobody_speaks_for_another_agent(stage: Stage) -> None:
         await eventually(lambda: len([line for line in lines if "its subject's agent" in line["event"]]) == 2)
     await agent.finish(award)
     await stage.until_status("j1", "succeeded")
+
+
+async def test_every_coordinator_says_whether_it_leads(stage: Stage) -> None:
+    standby = await stage.coordinator("two")
+
+    async def roles() -> dict[str, str]:
+        found: dict[str, str] = {}
+        for service, task in stage.coordinators:
+            if not task.done():
+                subject = SUBJECTS.coordinator_control(service.coordinator_id, "status")
+                answer = decode(CoordinatorStatus, (await stage.bus.request(subject, b"", timeout=5)).data)
+                assert (answer.epoch is not None) == (answer.role == "leading")
+                found[answer.coordinator_id] = answer.role
+        return found
+
+    async def metadata() -> list[tuple[str, str]]:
+        told: list[tuple[str, str]] = []
+
+        async def note(msg: Msg) -> None:
+            body = msgspec.json.decode(msg.data)
+            told.append((body["metadata"]["coordinator_id"], body["metadata"]["role"]))
+
+        listening = await stage.bus.subscribe("roles", note)
+        stage.server.publish(Msg(f"$SRV.INFO.{SUBJECTS.coordinator_service}", b"", {}, "roles"))
+        await eventually(lambda: len(told) == len([task for _, task in stage.coordinators if not task.done()]))
+        await listening.close()
+        return sorted(told)
+
+    async def standing() -> dict[str, str] | None:
+        try:
+            return await roles()
+        except NoResponders:
+            return None
+
+    assert await eventually(standing) == {"one": "leading", "two": "standby"}
+    assert await metadata() == [("one", "leading"), ("two", "standby")]
+    first = await stage.leader()
+    stage.ended(first).cancel()
+    await asyncio.wait({stage.ended(first)})
+    await eventually(lambda: standby.leading)
+    assert await roles() == {"two": "leading"}
+    assert await metadata() == [("two", "leading")]
+
+
+async def test_a_known_id_with_another_request_is_told(stage: Stage) -> None:
+    """It was acked and dropped without a trace."""
+    agent = await stage.agent(run=None)
+    await stage.publish("j1", inputs={"text_prompt": "a chair"})
+    await eventually(lambda: agent.award_of("j1"))
+    with structlog.testing.capture_logs() as lines:
+        await stage.publish("j1", inputs={"text_prompt": "a chair"})
+        second = await stage.publish("j1", inputs={"text_prompt": "a lamp"})
+        await eventually(lambda: len(stage.server.streams[SUBJECTS.jobs_stream].messages) == 1)
+        (letter,) = await stage.bus.pages(SUBJECTS.dead_stream, SUBJECTS.all_dead(), start=1, limit=10)
+    (warning,) = [line for line in lines if line["log_level"] == "warning"]
+    assert (warning["job_id"], warning["seq"]) == ("j1", second)
+    dead = decode(DeadLetter, letter.data)
+    assert dead.job_id != "j1" and warning["dead_letter"] == dead.job_id
+    assert dead.request is not None and dead.request["inputs"] == {"text_prompt": "a lamp"}
+    assert dead.error is not None and (dead.error.code, dead.error.field) == ("invalid_input", "job_id")
+    assert await stage.events("j1") == ["queued", "started"]
 
 
 # ---------------------------------------------------------------- a server that takes little

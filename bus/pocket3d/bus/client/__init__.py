@@ -1,7 +1,17 @@
 """The client of producers and subscribers; what programs import from here stays where it is."""
 
 from .client import Client, Connecting
-from .errors import ApiRefused, DurableInUse, JobFailed, JobRefused, NoLeader, NotSetUp, QueueFull, WaitTimeout
+from .errors import (
+    ApiRefused,
+    DurableInUse,
+    JetStreamAway,
+    JobFailed,
+    JobRefused,
+    NoLeader,
+    NotSetUp,
+    QueueFull,
+    WaitTimeout,
+)
 from .handle import JobHandle
 
 __all__ = [
@@ -9,6 +19,7 @@ __all__ = [
     "Client",
     "Connecting",
     "DurableInUse",
+    "JetStreamAway",
     "JobFailed",
     "JobHandle",
     "JobRefused",

@@ -9,6 +9,7 @@ from pocket3d.contracts.api import ApiError, ApiRequest
 from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.codec import WireError, decode, encode
 
+from ..jetstream_away import why_away
 from ..port import Bus, Disconnected, Msg, NoResponders, OutcomeUnknown
 from .errors import ApiRefused, NoLeader
 
@@ -38,7 +39,8 @@ async def call(bus: Bus, subject: str, request: ApiRequest, kind: type[T], timeo
                 raise
         except (NoResponders, OutcomeUnknown) as error:
             if loop.time() + _PAUSE_S > deadline:
-                raise NoLeader(subject, timeout) from error
+                # Nobody can lead where the lease cannot be stored.
+                raise NoLeader(subject, timeout, await why_away(bus)) from error
         else:
             _raise_error(answer)
             return decode(kind, answer.data)

@@ -30,8 +30,9 @@ from ..connect import resolve
 from ..file_digest import sha256_of
 from ..jetstream import JetStreamBus
 from ..jetstream.objects.layout import input_name
-from ..port import Bus, BusError, NoResponders, Refused
-from .errors import JobRefused, NotSetUp, QueueFull
+from ..jetstream_away import why_nothing_is_stored
+from ..port import Bus, BusError, NoResponders, OutcomeUnknown, Refused
+from .errors import JetStreamAway, JobRefused, NotSetUp, QueueFull
 from .file_names import safe_name
 from .handle import JobHandle
 from .results import feed
@@ -137,6 +138,7 @@ class Client:
         Raises:
             JobRefused: not a job that would be taken; `field` says where. Nothing was published.
             NotSetUp: no stream takes it.
+            JetStreamAway: JetStream is off on this server, or has no leader.
             QueueFull
             Disconnected, OutcomeUnknown: not within `timeout`; submitting again with the same `job_id` is safe.
         """
@@ -230,7 +232,11 @@ class Client:
         try:
             await retry_until(append, deadline)
         except NoResponders as error:
-            raise NotSetUp(subject) from error
+            why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
+            raise (JetStreamAway(f"the job was not stored: {why}") if why else NotSetUp(subject)) from error
+        except OutcomeUnknown as error:
+            why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
+            raise OutcomeUnknown(f"{error}; {why}" if why else str(error)) from error
         except Refused as error:
             if error.code in _FULL:
                 raise QueueFull(f"the queue takes no more jobs now ({error}); try again when some are done") from error

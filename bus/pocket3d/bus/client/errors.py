@@ -33,6 +33,10 @@ class NotSetUp(ClientError):
         self.subject = subject
 
 
+class JetStreamAway(ClientError):
+    """The server is there, and its JetStream is off, without a leader or out of room; the text says what to do."""
+
+
 class QueueFull(ClientError):
     """The jobs stream is at its limit; try again when jobs have finished."""
 
@@ -40,11 +44,9 @@ class QueueFull(ClientError):
 class NoLeader(ClientError):
     """No coordinator answers."""
 
-    def __init__(self, subject: str, waited_s: float) -> None:
-        super().__init__(
-            f"no coordinator answered {subject} within {waited_s:g} s: is one running? "
-            "`pocket3d coordinator -s URL` starts one"
-        )
+    def __init__(self, subject: str, waited_s: float, why: str | None = None) -> None:
+        running = "is one running? `pocket3d coordinator -s URL` starts one"
+        super().__init__(f"no coordinator answered {subject} within {waited_s:g} s: {why or running}")
         self.subject = subject
 
 

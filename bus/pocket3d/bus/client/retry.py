@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ..port import Disconnected, NoResponders, OutcomeUnknown
+from ..port import TEMPORARILY_UNAVAILABLE, Disconnected, NoResponders, OutcomeUnknown, Refused
 
 T = TypeVar("T")
 
@@ -16,11 +16,12 @@ NO_STREAM_S = 8.0
 
 
 async def retry_until(action: Callable[[], Awaitable[T]], deadline: float) -> T:
-    """Repeat an action while there is no connection or no answer, until `deadline` (of the loop's clock).
+    """Repeat an action while there is no connection, no answer or no leader, until `deadline` (of the loop's clock).
 
     Raises:
         NoResponders: for 8 s nobody was there to answer: that is no restart but a missing stream.
         Disconnected, OutcomeUnknown: at the deadline.
+        Refused: for another reason than a cluster without a leader, or at the deadline.
     """
     loop = asyncio.get_running_loop()
     absent_since: float | None = None
@@ -30,6 +31,9 @@ async def retry_until(action: Callable[[], Awaitable[T]], deadline: float) -> T:
         except (Disconnected, OutcomeUnknown):
             absent_since = None
             if loop.time() + _PAUSE_S > deadline:
+                raise
+        except Refused as error:
+            if error.code != TEMPORARILY_UNAVAILABLE or loop.time() + _PAUSE_S > deadline:
                 raise
         except NoResponders:
             absent_since = loop.time() if absent_since is None else absent_since

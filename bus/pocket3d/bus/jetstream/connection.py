@@ -7,7 +7,7 @@ nothing is kept back and sent after a reconnect, and a client that has closed it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -16,9 +16,21 @@ from nats.aio.msg import Msg as NatsMsg
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, Error, OutboundBufferLimitError
 
 from ..connect import ConnectError, ConnectOptions
-from ..port import BusError, Closable, Disconnected, Handler, Msg, NoResponders, OutcomeUnknown, Refused, TooLarge
+from ..jetstream_away import NO_JETSTREAM
+from ..port import (
+    Closable,
+    Disconnected,
+    Handler,
+    Msg,
+    NoResponders,
+    OutcomeUnknown,
+    Refused,
+    TooLarge,
+    header_size,
+)
 from .answers import PendingAnswers, PublishLine
 from .nats_client import SecureClient, TlsNotOffered, end_client
+from .subscription import RawHandler, Subscription
 
 log = structlog.get_logger(__name__)
 
@@ -30,48 +42,8 @@ _NEVER_S = 600
 _CLOSE_S = 15
 #: How long closing may take where there is nothing to drain, seconds.
 _GIVE_UP_S = 1
-#: How long a queue group's member that ends may take for messages that have come, seconds.
-_HANDLED_S = 5
 _DENIED_PUBLISH = 'permissions violation for publish to "'
 _DENIED_SUBSCRIBE = 'permissions violation for subscription to "'
-
-RawHandler = Callable[[NatsMsg], Awaitable[None]]
-
-
-class Subscription(Closable):
-    """Interest in a subject, re-established on every connection until closed."""
-
-    def __init__(self, link: Connection, subject: str, queue: str, handler: RawHandler) -> None:
-        self._link = link
-        self._queue = queue
-        self._handler = handler
-        self._client_side: Any = None
-        self.subject = subject
-
-    async def attach(self, nc: Client) -> None:
-        """Tell this client's server of the interest."""
-        self._client_side = await nc.subscribe(
-            self.subject, queue=self._queue, cb=self._handler, pending_bytes_limit=512 << 20
-        )
-
-    async def close(self) -> None:
-        """End the interest, on the server too. Messages that have come and wait for the handler are dropped, but those
-        of a queue group are still handled: nobody else gets them.
-        """
-        if not self._link.forget(self):
-            return
-        ours = self._client_side
-        try:
-            if self._queue and ours._wait_for_msgs_task is not asyncio.current_task():
-                await self._link.nc._send_unsubscribe(ours._id)
-                await self._link.flush()
-                handled = asyncio.ensure_future(ours._pending_queue.join())
-                await asyncio.wait({handled}, timeout=_HANDLED_S)
-                handled.cancel()
-            await ours.unsubscribe()
-            await self._link.flush()
-        except (Error, BusError) as error:  # the connection is lost, closed or draining: the interest ends with it
-            log.debug("unsubscribe", subject=self.subject, error=str(error))
 
 
 class Connection:
@@ -95,6 +67,8 @@ class Connection:
         self._fatal: asyncio.Future[Exception] | None = None
         self._last_error = ""
         self._denied: list[str] = []
+        #: Subscriptions whose caller waits to hear whether they are allowed.
+        self._attaching: set[Subscription] = set()
         self._revival: asyncio.Task[None] | None = None
         self._line = PublishLine()
 
@@ -158,7 +132,8 @@ class Connection:
             error = connecting.exception()
             if error is not None and not isinstance(error, (Error, OSError, asyncio.TimeoutError)):
                 raise error
-        raise Disconnected(f"no NATS server at {where}: {self._last_error or 'no answer'}")
+        told = f"no NATS server at {where}: {self._last_error or 'no answer'}"
+        raise Disconnected(told + self.options.about_selected_context)
 
     async def _connect_client(self) -> None:
         nc = self._nc
@@ -203,12 +178,16 @@ class Connection:
         final = isinstance(error, TlsNotOffered)
         if self._fatal is not None and not self._fatal.done() and (final or "authorization" in lowered):
             self._fatal.set_result(error)
+        #: Somebody waits for it and tells it in his own words.
+        told = False
         if _DENIED_PUBLISH in lowered:
-            self._answers.refuse(lowered.split(_DENIED_PUBLISH, 1)[1].split('"', 1)[0])
+            told = self._answers.refuse(lowered.split(_DENIED_PUBLISH, 1)[1].split('"', 1)[0])
         if _DENIED_SUBSCRIBE in lowered:
-            self._denied.append(lowered.split(_DENIED_SUBSCRIBE, 1)[1].split('"', 1)[0])
+            subject = lowered.split(_DENIED_SUBSCRIBE, 1)[1].split('"', 1)[0]
+            told = any(each.subject.lower() == subject for each in self._attaching)
+            self._denied.append(subject)
             del self._denied[:-100]
-        if self._opened and (self._nc.is_connected or (final and before != text)):
+        if self._opened and not told and (self._nc.is_connected or (final and before != text)):
             log.warning("nats", error=self._last_error)
         else:
             log.debug("nats", error=self._last_error)
@@ -309,6 +288,8 @@ class Connection:
         nc = self._nc
         if not (self._ready and nc.is_connected):
             raise Disconnected("not connected to NATS")
+        if subject[0] == "$":
+            subject = self.options.on_the_server(subject)
         limit = nc.max_payload
         size = len(data) + header_size(headers)
         if size > limit:
@@ -318,9 +299,15 @@ class Connection:
         except (OutboundBufferLimitError, ConnectionClosedError, ConnectionDrainingError) as error:
             raise Disconnected("not connected to NATS") from error
 
-    async def request(self, subject: str, data: bytes, timeout: float, headers: Mapping[str, str] | None) -> NatsMsg:
-        """Ask; the answer, also when it is a status. The time runs from the call. Errors as `Bus.request`."""
-        token, future = self._answers.expect(subject)
+    async def request(
+        self, subject: str, data: bytes, timeout: float, headers: Mapping[str, str] | None, *, stored: bool = False
+    ) -> NatsMsg:
+        """Ask; the answer, also when it is a status. The time runs from the call. Errors as `Bus.request`.
+
+        Args:
+            stored: the answer is a stream's, who has stored the message; else such an answer is passed over.
+        """
+        token, future = self._answers.expect(self.options.on_the_server(subject), stored)
         timer = asyncio.get_running_loop().call_later(timeout, self._answers.expire, token, timeout)
         try:
             try:
@@ -335,7 +322,7 @@ class Connection:
             self._answers.forget(token)
             timer.cancel()
         if answer.headers is not None and not answer.data and answer.headers.get("Status") == "503":
-            raise NoResponders(f"nobody listens on {subject}")
+            raise NoResponders(NO_JETSTREAM if subject.startswith("$JS.API.") else f"nobody listens on {subject}")
         return answer
 
     async def _on_answer(self, msg: NatsMsg) -> None:
@@ -362,12 +349,15 @@ class Connection:
             raise Disconnected("not connected to NATS")
         subscription = Subscription(self, subject, queue, handler)
         self._subscriptions.add(subscription)
+        self._attaching.add(subscription)
         try:
             await subscription.attach(self._nc)
             await self.flush()
         except BaseException:
             self._subscriptions.discard(subscription)
             raise
+        finally:
+            self._attaching.discard(subscription)
         if subject.lower() in self._denied:
             self._denied = [denied for denied in self._denied if denied != subject.lower()]
             await subscription.close()
@@ -384,10 +374,3 @@ class Connection:
     def new_inbox(self) -> str:
         """A fresh subject under the connection's inbox prefix."""
         return self._nc.new_inbox()
-
-
-def header_size(headers: Mapping[str, str] | None) -> int:
-    """Bytes that headers take on the wire; they count against max_payload."""
-    if not headers:
-        return 0
-    return 12 + sum(len(key.encode()) + len(value.encode()) + 4 for key, value in headers.items())

@@ -1,4 +1,4 @@
-"""What the NATS client lacks: TLS that cannot be given up, and an end that comes whatever the server does."""
+"""What the NATS client lacks: TLS that is never given up and ends quietly; an end that comes whatever a server does."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ class SecureClient(Client):
             if uri.scheme != "wss":
                 self._server_info["tls_required"] = True
         await super()._process_info(info, initial_connection)
+
+    def _connect_command(self) -> bytes:
+        # Called once TLS stands. The client makes the stream anew for it, and asyncio takes that for one without TLS:
+        # it would warn of "returning true from eof_received()" at the end of each connection.
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None and writer.get_extra_info("sslcontext"):
+            writer.transport.get_protocol()._over_ssl = True
+        command: bytes = super()._connect_command()
+        return command
 
 
 async def end_client(nc: Client, ending: Coroutine[Any, Any, None], timeout: float) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from nats.aio.msg import Msg as NatsMsg
 
+from ..jetstream_away import advice
 from ..matching import SubjectIndex
 from ..port import Append, Conflict, Expect, OutcomeUnknown, Refused
 from .connection import Connection
@@ -48,7 +49,7 @@ _decode_ack = msgspec.json.Decoder(_PubAck).decode
 
 def refusal(error: ApiError, what: str) -> Conflict | Refused:
     """The exception for a JetStream error."""
-    text = f"{what}: {error.description} ({error.err_code or error.code})"
+    text = f"{what}: {error.description} ({error.err_code or error.code}){advice(error.err_code)}"
     if error.err_code in _CONFLICTS:
         found = _LAST.search(error.description)
         return Conflict(text, last=int(found[1]) if found else None)
@@ -95,7 +96,7 @@ class Publisher:
         headers = _with_expectation(headers, expect)
         if not self._window.locked():
             async with self._window:
-                return _sequence(await self._link.request(subject, data, timeout, headers), subject)
+                return _sequence(await self._link.request(subject, data, timeout, headers, stored=True), subject)
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
         entering = asyncio.ensure_future(self._window.acquire())
@@ -103,7 +104,8 @@ class Publisher:
             await asyncio.wait({entering}, timeout=timeout)
             if not entering.done():
                 raise OutcomeUnknown(f"{subject}: {WINDOW} appends before it had no answer within {timeout:g} s")
-            return _sequence(await self._link.request(subject, data, max(end - loop.time(), 0.0), headers), subject)
+            left = max(end - loop.time(), 0.0)
+            return _sequence(await self._link.request(subject, data, left, headers, stored=True), subject)
         finally:
             if not entering.cancel():
                 self._window.release()
@@ -131,7 +133,7 @@ class Publisher:
         not_sent = OutcomeUnknown(f"{first.subject}: a batch was not sent within {timeout:g} s")
         timer = loop.call_later(timeout, late.set_exception, not_sent)
         # The first answer is empty when the stream takes batches at all, and is the error at once when not.
-        opening = asyncio.ensure_future(link.request(first.subject, first.data, timeout, headers_of(1)))
+        opening = asyncio.ensure_future(link.request(first.subject, first.data, timeout, headers_of(1), stored=True))
         try:
             await asyncio.sleep(0)  # the opening message must be sent before the next: the server counts them
             for number in range(2, len(messages)):
@@ -139,7 +141,9 @@ class Publisher:
                 await link.publish(message.subject, message.data, headers_of(number), until=late)
             last = messages[-1]
             headers = {**headers_of(len(messages)), "Nats-Batch-Commit": "1"}
-            closing = asyncio.ensure_future(link.request(last.subject, last.data, end - loop.time(), headers))
+            closing = asyncio.ensure_future(
+                link.request(last.subject, last.data, end - loop.time(), headers, stored=True)
+            )
             try:
                 await asyncio.wait({opening, closing}, return_when=asyncio.FIRST_COMPLETED)
                 _accepted(await opening, first.subject)

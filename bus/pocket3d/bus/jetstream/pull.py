@@ -26,8 +26,9 @@ from ..port import (
     OutcomeUnknown,
     Stored,
 )
-from .connection import Connection, Subscription
+from .connection import Connection
 from .reader import Answer, Reader
+from .subscription import Subscription
 from .upkeep import ConsumerUpkeep
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import structlog
 
-from ..jetstream.connection import header_size
 from ..jetstream.publisher import check_batch
 from ..kv import KvOnStreams
 from ..port import (
@@ -28,6 +27,7 @@ from ..port import (
     OutcomeUnknown,
     Stored,
     TooLarge,
+    header_size,
 )
 from ..topology import ConsumerSpec
 from .consumption import MemoryConsumption

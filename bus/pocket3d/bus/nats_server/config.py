@@ -8,6 +8,8 @@ from pathlib import Path
 
 #: What a server takes as one message, bytes. Requests (256 KiB) and results (512 KiB) fit with their headers.
 MAX_PAYLOAD = 1024 * 1024
+#: Who may ask for the server's reports (`nats server report ...`).
+SYSTEM_USER = "sys"
 _LOG_LIMIT = 8 * 1024 * 1024
 
 
@@ -26,6 +28,8 @@ class ServerConfig:
     max_payload: int = MAX_PAYLOAD
     #: `always`, or a duration such as `1s`; None for the server's default of two minutes.
     sync_interval: str | None = None
+    #: Of the user `sys` in the system account, who may ask for the server's reports; None for no such user.
+    system_password: str | None = None
     #: None: the listener stays off.
     websocket_port: int | None = None
 
@@ -51,6 +55,10 @@ class ServerConfig:
             "# With the second form of ack subjects, ordered consumers of nats-py 2.16 end their connection for good.",
             "feature_flags { js_ack_fc_v2: false }",
         ]
+        if self.system_password is not None:
+            # Clients without a name stay in the account `$G`, which has the streams.
+            user = f"{{ user: {SYSTEM_USER}, password: {_quoted(self.system_password)} }}"
+            lines.append(f"accounts {{ $SYS {{ users: [ {user} ] }} }}")
         websocket = f"websocket {{ host: {_quoted(self.host)}, port: {self.websocket_port or 9222}, no_tls: true }}"
         if self.websocket_port is None:
             websocket = f"# For browsers; off unless a websocket port is given:\n# {websocket}"

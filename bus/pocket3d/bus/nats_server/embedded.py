@@ -3,9 +3,9 @@
     async with EmbeddedServer(Path("state/nats")) as server:
         print(server.url)
 
-It listens on the loopback device only and asks for no password: it is for one machine. A fleet runs nats-server as a
-service of its own. On Linux the server ends when the thread that started it ends, so start it from a thread that
-lives as long as the server is to live (the main thread, as a rule).
+It listens on the loopback device only and asks for no password, but for its own reports: it is for one machine. A fleet
+runs nats-server as a service of its own. On Linux the server ends when the thread that started it ends, so start it
+from a thread that lives as long as the server is to live (the main thread, as a rule).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +27,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from ..private_file import write_private
 from .config import MAX_PAYLOAD, ServerConfig
 from .files import (
     ServerError,
@@ -37,7 +38,8 @@ from .files import (
     lock_store,
     note_holder,
     pick_port,
-    write_private,
+    stable_name,
+    system_password,
 )
 
 __all__ = ["EmbeddedServer", "PortTaken", "ServerConfig", "ServerError", "ServerNotFound", "StoreInUse", "find_server"]
@@ -113,7 +115,7 @@ class EmbeddedServer:
         binary: Path | None = None,
     ) -> None:
         self.host = host
-        self.server_name = server_name or f"pocket3d-{secrets.token_hex(4)}"
+        self._given_name = server_name
         self._wanted = {"client": port, "monitoring": http_port, "websocket": websocket_port}
         self._ports: dict[str, int | None] = dict(self._wanted)
         self._store = store.absolute() if store else None
@@ -163,6 +165,16 @@ class EmbeddedServer:
     def log_file(self) -> Path:
         """Where the server writes its log."""
         return self._log_file or self.store / "nats-server.log"
+
+    @property
+    def server_name(self) -> str:
+        """What it is called in the server's reports; the same at each start on the store. Errors as `store`."""
+        return self._given_name or stable_name(self.store)
+
+    @property
+    def system_password(self) -> str:
+        """Of the user `sys` in the system account, who may ask for the server's reports. Errors as `store`."""
+        return system_password(self.store)
 
     @property
     def pid(self) -> int | None:
@@ -288,6 +300,7 @@ class EmbeddedServer:
             if config.log_file.exists():
                 config.log_file.chmod(0o600)
                 config.log_file.replace(config.log_file.with_name(config.log_file.name + ".before"))
+            config = replace(config, system_password=system_password(config.store))
             write_private(self._config_file, config.render())
             write_private(self._stderr_file)
         except BaseException:

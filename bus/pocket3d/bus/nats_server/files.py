@@ -6,8 +6,10 @@ process (it inherits the descriptor), so it ends with that process however it di
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
+import secrets
 import shutil
 import socket
 import sys
@@ -16,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..port import BusError
+from ..private_file import write_private
 
 try:
     import fcntl
@@ -95,6 +98,24 @@ def lock_store(store: Path) -> int:
     return lock
 
 
+def system_password(store: Path) -> str:
+    """The password of the system account's user, made at the first start of a server on that store."""
+    path = store / "nats-server.system-password"
+    try:
+        known = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        known = ""
+    if not known:
+        known = secrets.token_urlsafe(24)
+        write_private(path, known + "\n")
+    return known
+
+
+def stable_name(store: Path) -> str:
+    """The server's name: the same at each start on that store, another one on another."""
+    return f"pocket3d-{hashlib.sha256(str(store).encode()).hexdigest()[:8]}"
+
+
 def _locked(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,15 +138,6 @@ def note_holder(lock: int, pid: int) -> None:
     """Write who holds the lock, for the message of whoever comes second."""
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{pid}\n".encode(), 0)
-
-
-def write_private(path: Path, text: str = "") -> None:
-    """Write a file that this user alone may read, also where one of that name was open to others."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        path.chmod(0o600)
-        file.truncate()
-        file.write(text)
 
 
 def can_bind(host: str, port: int) -> bool:

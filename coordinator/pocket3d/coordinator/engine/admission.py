@@ -34,7 +34,7 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
             core.duplicate_submissions.setdefault(job_id, {})[event.seq] = event
             return
         if known.ending is not None or known.state in (JobState.FINISHING, JobState.FINISHED):
-            core.do(AckJob(event.priority, event.seq))
+            core.do(AckJob(event.priority, event.seq, second_of=job_id))
             return
         # The first one counts; a second publish changes nothing, unless the first was removed from the stream.
         parked = core.duplicate_submissions.setdefault(job_id, {})
@@ -81,7 +81,7 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
 def ack_duplicates(core: Core, job_id: str) -> None:
     """Ack the further messages of an id: it is known now which message is the job."""
     for duplicate in core.duplicate_submissions.pop(job_id, {}).values():
-        core.do(AckJob(duplicate.priority, duplicate.seq))
+        core.do(AckJob(duplicate.priority, duplicate.seq, second_of=job_id))
 
 
 def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:

@@ -97,6 +97,8 @@ class AckJob(NamedTuple):
     seq: int
     job_id: str = ""
     answer: bool = False
+    #: The known job whose id the message has, too. If it asks for something else its producer is to be told.
+    second_of: str = ""
 
 
 class DeleteJob(NamedTuple):

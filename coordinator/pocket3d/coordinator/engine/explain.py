@@ -9,6 +9,7 @@ from msgspec import structs
 from pocket3d.contracts.api import Explanation, FeatureAdapter, FeatureInfo, TenantTurn
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Reason
+from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import KNOWN_FEATURES, required_inputs
 from pocket3d.contracts.lifecycle import JobState
 
@@ -82,6 +83,9 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     for agent_id, view in sorted(core.fleet.agents.items()):
         known = group.reasons.get(agent_id) if group is not None else None
         reasons += known or core.fleet.obstacles(view, record.group_key(), now.mono)
+    if reasons and all(reason.code == DeclineCode.DRAINING for reason in reasons):
+        summary = "every agent drains and takes nothing new; it waits for one that bids again, or for another"
+        return Explanation(status="queued", summary=summary, reasons=reasons)
     if group is not None and group.unschedulable:
         summary = "no agent of the present fleet could ever take it; it waits for a bigger or another one"
         return Explanation(status="queued", summary=summary, reasons=reasons)

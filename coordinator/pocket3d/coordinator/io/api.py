@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from pocket3d.bus.jetstream_away import why_nothing_is_stored
 from pocket3d.bus.port import (
     Bus,
     BusError,
@@ -25,6 +26,7 @@ from pocket3d.contracts.api import (
     FeatureList,
     JobRequest,
     ListRequest,
+    endpoint_metadata,
 )
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
@@ -79,15 +81,16 @@ class Api:
 
     def service(self) -> ServiceSpec:
         """What to register."""
-        handlers: dict[str, EndpointHandler] = {
-            "submit": self._submit,
-            "status": self._status,
-            "list": self._list,
-            "cancel": self._cancel,
-            "explain": self._explain,
-            "features": self._features,
-            "agents": self._agents,
-        }
+        # Name, handler, what it does, type and schema of its request, schema of its answer.
+        table: list[tuple[str, EndpointHandler, str, type[msgspec.Struct], str, str]] = [
+            ("submit", self._submit, "submit a job", SubmitRequest, "api.submit.request", "status"),
+            ("status", self._status, "where a job stands", JobRequest, "api.job.request", "status"),
+            ("list", self._list, "jobs by status, feature, tenant", ListRequest, "api.list.request", "api.list.answer"),
+            ("cancel", self._cancel, "end a job", CancelRequest, "api.cancel.request", "status"),
+            ("explain", self._explain, "why a job is not running", JobRequest, "api.job.request", "api.explain.answer"),
+            ("features", self._features, "what can be asked", EmptyRequest, "api.empty.request", "api.features.answer"),
+            ("agents", self._agents, "agents and devices", EmptyRequest, "api.empty.request", "api.agents.answer"),
+        ]
         return ServiceSpec(
             name=self._subjects.api_service,
             version=self._version,
@@ -98,7 +101,10 @@ class Api:
                 # Its own results too go where the stream takes them.
                 "proposes": "true",
             },
-            endpoints=[Endpoint(name, self._subjects.api(name), handler) for name, handler in handlers.items()],
+            endpoints=[
+                Endpoint(name, self._subjects.api(name), handler, endpoint_metadata(text, kind, schema, answer))
+                for name, handler, text, kind, schema, answer in table
+            ],
         )
 
     # -- jobs
@@ -151,7 +157,9 @@ class Api:
         except TooLarge as error:
             raise ServiceError(413, str(error), field="body") from error
         except BusError as error:
-            raise ServiceError(503, f"the job could not be stored: {error}; submit it again with its job_id") from error
+            why = await why_nothing_is_stored(self._bus, self._subjects.jobs_stream)
+            told = f"the job could not be stored: {error}{f': {why}' if why else ''}; submit it again with its job_id"
+            raise ServiceError(503, told) from error
         if job.job_id is None:
             return self._term.generated_id(seq), seq
         await self._compare_stored(job.job_id, job, seq, subject)

@@ -51,6 +51,7 @@ from .first_event_io import failed, publish_queued, publish_queued_batch
 from .lanes import lane_of
 from .leader_record_io import read_leader_record, write_leader_record
 from .removal_lookups import count_messages, find_messages, list_stories
+from .second_publish import tell_if_another
 from .status_bucket import read_ended
 from .step_log import log_step
 
@@ -248,6 +249,8 @@ class EffectRunner:
     # -- acks, and what is left to be acked
 
     async def _ack_job(self, effect: effects.AckJob) -> TermEvent:
+        if effect.second_of:
+            await tell_if_another(self._bus, self._subjects, effect)
         try:
             await self._bus.ack(coordinator_jobs(self._subjects, effect.priority), effect.seq)
         except BusError as error:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pocket3d.bus.port import Endpoint, Msg, ServiceError, ServiceSpec
-from pocket3d.contracts.api import EmptyRequest, LoadRequest
+from pocket3d.contracts.api import ControlRequest, LoadRequest, endpoint_metadata
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.subjects import Subjects
 
@@ -16,29 +16,40 @@ from ..engine import events
 #: How long an operator waits for the engine, in seconds. It answers at once unless the agent is stopping.
 _ANSWER_S = 5.0
 
-#: Verb, what it does, what is sent with it, and the event that it is; that takes what was sent and who waits.
-_VERBS: tuple[tuple[str, str, type[Any], Callable[[Any, asyncio.Future[bytes]], events.Event]], ...] = (
-    ("status", "what the agent has and does", EmptyRequest, lambda _, future: events.StatusRequested(future)),
+#: Verb, what it does, what is sent with it, what is answered, and the event that it is; that takes what was sent and
+#: who waits.
+_VERBS: tuple[tuple[str, str, type[ControlRequest], str, Callable[[Any, asyncio.Future[bytes]], events.Event]], ...] = (
+    (
+        "status",
+        "what the agent has and does",
+        ControlRequest,
+        "advert",
+        lambda _, future: events.StatusRequested(future),
+    ),
     (
         "drain",
         "take nothing new, finish what runs",
-        EmptyRequest,
+        ControlRequest,
+        "ctl.answer",
         lambda _, future: events.DrainRequested(False, future),
     ),
-    ("undrain", "bid again", EmptyRequest, lambda _, future: events.UndrainRequested(future)),
+    ("undrain", "bid again", ControlRequest, "ctl.answer", lambda _, future: events.UndrainRequested(future)),
     (
         "load",
-        "keep an adapter warm: {adapter_id, device?}",
+        "keep an adapter warm",
         LoadRequest,
+        "ctl.answer",
         lambda asked, future: events.LoadRequested(asked.adapter_id, asked.device, future),
     ),
     (
         "unload",
-        "free an adapter's workers: {adapter_id, device?}",
+        "free an adapter's workers",
         LoadRequest,
+        "ctl.answer",
         lambda asked, future: events.UnloadRequested(asked.adapter_id, asked.device, future),
     ),
 )
+_SCHEMAS: dict[type[ControlRequest], str] = {ControlRequest: "ctl.request", LoadRequest: "ctl.load.request"}
 
 
 def control_service(
@@ -47,13 +58,18 @@ def control_service(
     """What to register on the bus."""
 
     def answering(
-        kind: type[Any], event: Callable[[Any, asyncio.Future[bytes]], events.Event]
+        verb: str, kind: type[ControlRequest], event: Callable[[Any, asyncio.Future[bytes]], events.Event]
     ) -> Callable[[Msg], Awaitable[bytes]]:
         async def handle(msg: Msg) -> bytes:
             try:
                 asked = decode(kind, msg.data or b"{}")
             except WireError as error:
                 raise ServiceError(400, str(error), field=error.field) from error
+            if asked.agent_id not in (None, agent_id):
+                # `nats micro req p3d-agent VERB` reaches any one of the agents.
+                to = subjects.agent_control(asked.agent_id, verb)
+                text = f"this is the agent {agent_id}; send the request to {to} (nothing was done)"
+                raise ServiceError(409, text, field="agent_id")
             answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
             emit(event(asked, answer))
             try:
@@ -68,8 +84,13 @@ def control_service(
         version=version,
         description=f"Control of the Pocket3DStudio agent {agent_id}",
         endpoints=[
-            Endpoint(verb, subjects.agent_control(agent_id, verb), answering(kind, event), {"description": text})
-            for verb, text, kind, event in _VERBS
+            Endpoint(
+                verb,
+                subjects.agent_control(agent_id, verb),
+                answering(verb, kind, event),
+                endpoint_metadata(f"{text}; of {agent_id}", kind, _SCHEMAS[kind], answer),
+            )
+            for verb, text, kind, answer, event in _VERBS
         ],
         metadata={"agent_id": agent_id, **metadata},
     )

@@ -11,9 +11,18 @@ from typing import Any, ParamSpec
 
 import click
 
-from pocket3d.bus.client.errors import ApiRefused, ClientError, JobFailed, JobRefused, NoLeader, NotSetUp, WaitTimeout
+from pocket3d.bus.client.errors import (
+    ApiRefused,
+    ClientError,
+    JetStreamAway,
+    JobFailed,
+    JobRefused,
+    NoLeader,
+    NotSetUp,
+    WaitTimeout,
+)
 from pocket3d.bus.connect import ConnectError
-from pocket3d.bus.port import BusError, Disconnected, Refused
+from pocket3d.bus.port import BusError, Disconnected, NoResponders, Refused
 
 from .. import logging
 from ..exit_codes import Exit, of_status
@@ -44,6 +53,7 @@ class CliError(click.ClickException):
 _OTHER_SERVER = "`pocket3d up` starts one on this machine; -s URL, NATS_URL or --context name another"
 _START = "`pocket3d up` starts a server, a coordinator and an agent together"
 _CREDENTIALS = "credentials: --creds, --nkey, --tlscert/--tlskey, --context, or NATS_USER and NATS_PASSWORD"
+_RIGHTS = "docs/operating.md lists what each role's user must be allowed to publish and subscribe to"
 _SET = "`pocket3d topology --set NAME=VALUE`, and `--topology NAME=VALUE` of the coordinators"
 _LIMITS = ", ".join(
     f"{stream}_max_bytes"
@@ -52,7 +62,7 @@ _LIMITS = ", ".join(
 #: The code of what the server refuses -> what to do about it; 0 is that of a refused connection.
 _REFUSALS: dict[int, str] = {
     0: _CREDENTIALS,
-    403: _CREDENTIALS,
+    403: _RIGHTS,
     10113: f"this account wants a limit on each stream; set {_LIMITS}: {_SET}",
     10028: f"this account has no memory storage (left): progress_storage=file, or less progress_max_bytes: {_SET}",
     10047: f"this account has no file storage (left): more of it, or smaller limits ({_LIMITS}): {_SET}",
@@ -63,6 +73,8 @@ _REFUSALS: dict[int, str] = {
 _TOLD: tuple[tuple[type[Exception], Exit, str | None], ...] = (
     (Disconnected, Exit.NO_SERVER, _OTHER_SERVER),
     (NotSetUp, Exit.NO_SERVER, None),
+    (JetStreamAway, Exit.NO_SERVER, None),
+    (NoResponders, Exit.NO_SERVER, None),
     (NoLeader, Exit.NO_SERVER, _START),
     (ConnectError, Exit.USAGE, None),
     (SettingsError, Exit.USAGE, None),

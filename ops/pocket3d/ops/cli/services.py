@@ -38,6 +38,13 @@ from .options import (
     default=0,
     help="Serve the NATS server's monitoring pages on this port; 0 picks a free one.",
 )
+@click.option(
+    "--contexts/--no-contexts",
+    default=True,
+    envvar="POCKET3D_CONTEXTS",
+    show_envvar=True,
+    help="Write contexts for the nats CLI, pocket3d and pocket3d-sys; those of others are left as they are.",
+)
 @agent_options
 @set_option("agent")
 @namespace_option
@@ -46,6 +53,7 @@ def up(
     port: int,
     store: Path | None,
     http_port: int,
+    contexts: bool,
     agent_id: str | None,
     models: Path | None,
     namespace: str,
@@ -68,6 +76,7 @@ def up(
             port=port,
             http_port=http_port,
             namespace=namespace,
+            contexts=contexts,
             log_level=log_level,
             log_format=log_format,
         )
@@ -117,7 +126,7 @@ def coordinator(
     with explain_to_user():
         asyncio.run(
             run_coordinator(
-                target.options(f"coordinator:{coordinator_id or 'new'}", wait_s=SERVICE_CONNECT_S),
+                target.options("coordinator", wait_s=SERVICE_CONNECT_S),
                 target.subjects,
                 coordinator_id=coordinator_id,
                 pairs=pairs,

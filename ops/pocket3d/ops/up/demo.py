@@ -134,7 +134,7 @@ async def run_demo(plan: DemoPlan, say: Say) -> list[DemoJob]:
         async with Supervisor(up) as supervisor:
             await supervisor.until_ready()
             say(f"ready at {supervisor.url}")
-            async with Client.connect(supervisor.url, name="demo", wait_s=10.0) as client:
+            async with Client.connect(supervisor.url, name="demo", wait_s=10.0, environ={}) as client:
                 await _introduce(client, say)
                 return await _work(client, requests, plan)
 

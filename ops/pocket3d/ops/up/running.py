@@ -72,7 +72,7 @@ async def run_coordinator(
         BusError: the server cannot be set up.
     """
     from pocket3d.bus.topology import TopologySettings
-    from pocket3d.coordinator.service import CoordinatorService
+    from pocket3d.coordinator.service import CoordinatorService, new_coordinator_id
     from pocket3d.coordinator.settings import CoordinatorSettings
 
     from ..settings import read
@@ -80,10 +80,14 @@ async def run_coordinator(
     settings = read(CoordinatorSettings, "coordinator", environ, pairs)
     leader_lease = f"leader_lease_s={settings.leader_lease_s}"
     topology = read(TopologySettings, "topology", environ, (leader_lease, *topology_pairs))
+    # Known before the connection, so that the server's reports tell one coordinator from another.
+    name = coordinator_id or new_coordinator_id()
+    if not AGENT_ID_PATTERN.fullmatch(name):
+        raise SettingsError(f"coordinator id {name[:80]!r}: want 1 to 64 of A-Z, a-z, 0-9, _ and - (one subject token)")
     stop = stop_on_signals()
-    bus = await JetStreamBus.connect(options)
+    bus = await JetStreamBus.connect(options.named(f"coordinator:{name}"))
     try:
-        service = CoordinatorService(bus, subjects, settings, topology_settings=topology, coordinator_id=coordinator_id)
+        service = CoordinatorService(bus, subjects, settings, topology_settings=topology, coordinator_id=name)
         await service.run(stop)
     finally:
         await bus.close()

@@ -29,6 +29,7 @@ from pocket3d.bus.port import BusError
 from pocket3d.contracts.api import AgentList, EmptyRequest
 
 from .child import Child, keep_server
+from .nats_contexts import write_contexts
 from .running import AgentPlan
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,8 @@ class UpPlan:
     #: Of the server's monitoring pages; 0 picks a free one, None for none.
     http_port: int | None = 0
     namespace: str = "p3d"
+    #: Write contexts for the nats CLI.
+    contexts: bool = False
     log_level: str = "info"
     log_format: str = "auto"
     #: Where the parts' log goes; None for our stderr.
@@ -91,6 +94,8 @@ class Supervisor:
         await asyncio.to_thread(self.plan.store.mkdir, parents=True, exist_ok=True, mode=0o700)
         await self._server.start()
         try:
+            if self.plan.contexts:
+                await asyncio.to_thread(write_contexts, self._server, self.plan.environ)
             if self.plan.log_file is not None:
                 self._output = os.open(self.plan.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
                 os.fchmod(self._output, 0o600)
@@ -179,7 +184,7 @@ class Supervisor:
     async def _poll_ready(self) -> None:
         """Ask the leader for its agents until ours, the one with the child's pid, is among them."""
         mine = self.plan.agent.agent_id
-        async with Client.connect(self.url, self.plan.namespace, name="up", wait_s=30.0) as client:
+        async with Client.connect(self.url, self.plan.namespace, name="up", wait_s=30.0, environ={}) as client:
             while True:
                 try:
                     agents = (await client.api("agents", EmptyRequest(), AgentList, _ANSWER_S)).agents

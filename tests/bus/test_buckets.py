@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pocket3d.bus.names import kv_stream, kv_subject
+from pocket3d.bus.names import chunk_subject, kv_stream, kv_subject
 from pocket3d.bus.port import Append, Bus, Conflict, Expect, Refused
 from pocket3d.bus.topology import StreamSpec, Topology
 from pocket3d.contracts.subjects import Subjects
@@ -172,3 +172,40 @@ async def test_absent_and_deleted_objects(bus: Bus, s: Subjects, tmp_path: Path)
     assert not (tmp_path / "x").exists()
     with pytest.raises(Refused):
         await bus.put_object("NOWHERE", "a", b"one")
+
+
+async def break_off(place: Any, bucket: str, upload: str, chunks: int) -> None:
+    """What an upload leaves whose author died."""
+    if place.kind == "memory":
+        place.server.half_uploads.setdefault(bucket, {})[upload] = chunks
+    else:
+        for _ in range(chunks):
+            await place.buses[0].append(chunk_subject(bucket, upload), b"chunk")
+
+
+async def test_objects_are_listed_in_the_order_of_storing(bus: Bus, s: Subjects) -> None:
+    bucket = s.outputs_bucket
+    assert await bus.objects(bucket, start=1, limit=9) == []
+    for name in ("j1/1-1/b.glb", "j1/1-1/a.glb", "j2/1-2/c d.glb"):
+        await bus.put_object(bucket, name, name.encode())
+    listed = await bus.objects(bucket, start=1, limit=9)
+    assert [each.name for each in listed] == ["j1/1-1/b.glb", "j1/1-1/a.glb", "j2/1-2/c d.glb"]
+    info = await bus.object_info(bucket, "j1/1-1/a.glb")
+    assert info is not None
+    assert listed[1].stored_at == info.stored_at
+    assert await bus.objects(bucket, start=listed[0].seq, limit=2) == listed[:2]
+    assert await bus.objects(bucket, start=listed[0].seq + 1, limit=1) == listed[1:2]
+    await bus.delete_object(bucket, "j1/1-1/a.glb")
+    assert [each.name for each in await bus.objects(bucket, start=1, limit=2)] == ["j1/1-1/b.glb", "j2/1-2/c d.glb"]
+
+
+async def test_uploads_that_no_object_names_are_found_and_deleted(place: Any, bus: Bus, s: Subjects) -> None:
+    bucket = s.outputs_bucket
+    await bus.put_object(bucket, "j1/1-1/a.glb", b"whole")
+    await break_off(place, bucket, "broken", 3)
+    (whole,) = await bus.objects(bucket, start=1, limit=9)
+    assert await bus.uploads(bucket) == {whole.upload: 1, "broken": 3}
+    for _ in range(2):
+        await bus.delete_upload(bucket, "broken")
+        assert await bus.uploads(bucket) == {whole.upload: 1}
+    assert (await bus.object_info(bucket, "j1/1-1/a.glb")) is not None

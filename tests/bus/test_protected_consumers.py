@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog.testing
 
+from pocket3d.bus.names import kv_stream, object_stream
 from pocket3d.bus.port import Bus, ConsumerName, Delivery
 from pocket3d.bus.topology import Topology, build, coordinator_jobs, coordinator_results
 from pocket3d.contracts.subjects import Subjects
@@ -142,3 +143,17 @@ async def test_who_may_not_pull_makes_nothing_again(place: Any, bus: Bus, s: Sub
         await bus.append(s.job("normal", "echo"), b"")
         await place.eventually(lambda: leader.seqs == [1])
     assert not [entry for entry in logs if "was removed" in entry["event"]]
+
+
+async def test_removed_streams_are_missing_until_they_are_made_again(place: Any, bus: Bus, s: Subjects) -> None:
+    topology = build(s, SETTINGS)
+    assert await bus.missing(topology) == []
+    removed = [kv_stream(s.status_bucket), object_stream(s.outputs_bucket)]
+    for name in removed:
+        if place.kind == "memory":
+            place.server.remove_stream(name)
+        else:
+            await bus.request(f"$JS.API.STREAM.DELETE.{name}", b"", timeout=5)
+    assert await bus.missing(topology) == removed
+    assert await bus.ensure(topology) == []
+    assert await bus.missing(topology) == []

@@ -59,6 +59,25 @@ async def test_last_takes_wildcards(bus: Bus, s: Subjects) -> None:
     assert await bus.last(s.results_stream, s.result_of("nobody")) is None
 
 
+async def test_messages_are_counted_and_subjects_listed(bus: Bus, s: Subjects) -> None:
+    assert (await bus.message_count(s.results_stream), await bus.subjects(s.results_stream, ">")) == (0, {})
+    for feature, job in (("echo", "a"), ("text_to_mesh", "b"), ("echo", "c"), ("echo", "c")):
+        await bus.append(s.result(feature, job), b"x" * 100)
+    assert await bus.message_count(s.results_stream) == 4
+    assert await bus.subjects(s.results_stream, s.results_of_feature("echo")) == {
+        s.result("echo", "a"): 1,
+        s.result("echo", "c"): 2,
+    }
+    await bus.delete(s.results_stream, 1)
+    assert await bus.message_count(s.results_stream) == 3
+    assert sorted(await bus.subjects(s.results_stream, s.all_results())) == [
+        s.result("echo", "c"),
+        s.result("text_to_mesh", "b"),
+    ]
+    with pytest.raises(Refused):
+        await bus.subjects("NOWHERE", ">")
+
+
 async def test_no_stream(bus: Bus, s: Subjects) -> None:
     with pytest.raises(NoResponders):
         await bus.append(s.job("urgent", "echo"), b"a priority that there is not")

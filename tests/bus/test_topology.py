@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pocket3d.bus.jetstream.ensure import widen
+from pocket3d.bus.jetstream.widening import widen
 from pocket3d.bus.port import Bus, Refused
 from pocket3d.bus.topology import (
     ConsumerSpec,
@@ -60,7 +60,7 @@ def test_what_the_design_asks_of_each_stream() -> None:
     assert events.max_age_s > results.max_age_s
     assert stream("OBJ_P3D_OUTPUTS").max_age_s > results.max_age_s
     progress = stream("P3D_PROGRESS")
-    assert (progress.storage, progress.max_msgs_per_subject, progress.max_age_s) == ("memory", 1, 3600)
+    assert (progress.storage, progress.max_msgs_per_subject, progress.max_age_s) == ("file", 1, 3600)
     assert "subjects" not in stream("KV_P3D_STATUS").config()
     for consumer in build(P3D).consumers:
         assert consumer.max_ack_pending == -1
@@ -74,39 +74,116 @@ def test_settings_refuse_nonsense(wrong: dict[str, Any]) -> None:
 
 def test_widening_is_pure() -> None:
     have = stream("P3D_RESULTS").config()
-    assert widen("it", {**have, "metadata": {**have["metadata"], "_nats.ver": "2"}}, have) == (None, [])
+    assert widen("it", {**have, "metadata": {**have["metadata"], "_nats.ver": "2"}}, have) == (None, [], [], [])
     wider = {**have, "max_age": have["max_age"] * 2, "subjects": [*have["subjects"], "more.*"], "description": "new"}
-    config, left = widen("it", {**have, "compression": "s2"}, wider)
+    config, left, _, _ = widen("it", {**have, "compression": "s2"}, wider)
     assert config == {**wider, "compression": "s2"}
     assert left == []
 
 
 @pytest.mark.parametrize(
-    ("key", "have", "want", "changes"),
+    ("key", "have", "want", "becomes"),
     [
-        ("max_msgs", 5, 10, True),
-        ("max_msgs", 5, -1, True),
-        ("max_msgs", 10, 5, False),
-        ("max_msgs", -1, 5, False),
-        ("max_age", 0, 5, False),
-        ("num_replicas", 1, 3, True),
-        ("num_replicas", 3, 1, False),
-        ("storage", "file", "memory", False),
-        ("retention", "limits", "workqueue", False),
-        ("allow_atomic", None, True, True),
-        ("allow_direct", True, False, False),
-        ("ack_wait", 5, 1, True),
-        ("max_ack_pending", 1000, -1, True),
-        ("filter_subject", "a", "b", False),
+        ("max_msgs", 5, 10, "changed"),
+        ("max_msgs", 5, -1, "changed"),
+        ("max_msgs", 10, 5, "kept"),
+        ("max_msgs", -1, 5, "kept"),
+        ("max_age", 0, 5, "kept"),
+        ("num_replicas", 1, 3, "changed"),
+        ("num_replicas", 3, 1, "kept"),
+        ("storage", "file", "memory", "left"),
+        ("retention", "limits", "workqueue", "left"),
+        ("allow_atomic", None, True, "changed"),
+        ("allow_direct", True, False, "left"),
+        ("ack_wait", 5, 1, "changed"),
+        ("max_ack_pending", 1000, -1, "changed"),
+        ("filter_subject", "a", "b", "left"),
     ],
 )
-def test_what_may_be_widened(key: str, have: Any, want: Any, changes: bool) -> None:
-    config, left = widen("it", {key: have}, {key: want})
-    if changes:
-        assert (config, left) == ({key: want}, [])
-    else:
-        assert config is None
-        assert len(left) == 1 and key in left[0]
+def test_what_may_be_widened(key: str, have: Any, want: Any, becomes: str) -> None:
+    widened = widen("it", {key: have}, {key: want})
+    assert widened.config == ({key: want} if becomes == "changed" else None)
+    words = {"changed": widened.changes, "kept": widened.kept, "left": widened.left}
+    assert [kind for kind, said in words.items() if said] == [becomes]
+    assert key in words[becomes][0]
+
+
+def test_times_and_sizes_are_said_as_people_say_them() -> None:
+    have = {"max_age": 90 * 86_400 * 10**9, "max_bytes": 1 << 30, "duplicate_window": 60 * 10**9}
+    want = {"max_age": 28 * 86_400 * 10**9, "max_bytes": 1 << 20, "duplicate_window": 90 * 10**9}
+    widened = widen("it", have, want)
+    assert widened.kept == [
+        "it: max_age is 90 d, wanted 28 d; wider is kept on purpose",
+        "it: max_bytes is 1024 MiB, wanted 1 MiB; wider is kept on purpose",
+    ]
+    assert widened.changes == ["duplicate_window is 1 min, wanted 90 s"]
+    assert widen("it", {"max_age": 0}, {"max_age": 36 * 3600 * 10**9}).kept == [
+        "it: max_age is without limit, wanted 36 h; wider is kept on purpose"
+    ]
+
+
+def test_bounds_of_monitoring_are_set_once_and_then_the_operators() -> None:
+    """`nats server check stream` reads them; the other keys of metadata are ours."""
+    replicated = {spec.name: spec for spec in build(P3D, TopologySettings(replicas=3)).streams}["P3D_JOBS"].config()
+    assert replicated["metadata"] == {
+        "pocket3d.namespace": "p3d",
+        "io.nats.monitor.enabled": "true",
+        "io.nats.monitor.peer-expect": "3",
+        "io.nats.monitor.peer-lag-critical": "1000",
+        "io.nats.monitor.peer-seen-critical": "10s",
+    }
+    theirs = {"io.nats.monitor.peer-lag-critical": "5", "team": "graphics", "pocket3d.namespace": "old"}
+    config = widen("it", {**replicated, "metadata": theirs}, replicated).config
+    assert config is not None
+    assert config["metadata"] == {
+        **replicated["metadata"],
+        "io.nats.monitor.peer-lag-critical": "5",
+        "team": "graphics",
+    }
+    assert "io.nats.monitor.enabled" not in stream("P3D_JOBS").metadata
+    assert stream("KV_P3D_STATUS").metadata["io.nats.monitor.min-sources"] == "1"
+    assert all(c.metadata["io.nats.monitor.unprocessed-critical"] == "1000" for c in build(P3D).consumers)
+
+
+def test_each_stream_can_have_a_limit_of_bytes() -> None:
+    """Managed accounts refuse streams without one (10113)."""
+    names = [name for name in TopologySettings.__dataclass_fields__ if name.endswith("_max_bytes")]
+    settings: dict[str, Any] = {name: 10_000_000 + n for n, name in enumerate(names)}
+    limited = build(P3D, TopologySettings(**settings))
+    assert sorted(spec.max_bytes for spec in limited.streams) == [10_000_000 + n for n in range(10)]
+
+
+def test_what_results_refer_to_is_kept_as_long() -> None:
+    names = {spec.name for spec in build(P3D).streams if spec.referred_to_by == "P3D_RESULTS"}
+    assert names == {"P3D_EVENTS", "OBJ_P3D_OUTPUTS"}
+
+
+@pytest.mark.parametrize("storage", ["memory", "file"])
+async def test_progress_of_an_earlier_version_is_moved_out_of_memory(storage: Any, bus: Bus, s: Subjects) -> None:
+    """A stream in memory has no snapshot: `nats account restore` stopped there, before the results."""
+    subjects = Subjects(f"{s.namespace}m")
+    earlier = build(subjects, TopologySettings(progress_storage="memory"))
+    assert await bus.ensure(earlier) == []
+    await bus.append(subjects.progress("echo", "a"), b"half")
+    assert await bus.ensure(build(subjects, TopologySettings(progress_storage=storage))) == []
+    assert await bus.message_count(subjects.progress_stream) == (1 if storage == "memory" else 0)
+    # And it is not made anew at each start.
+    await bus.append(subjects.progress("echo", "a"), b"half")
+    assert await bus.ensure(build(subjects, TopologySettings(progress_storage=storage))) == []
+    assert await bus.message_count(subjects.progress_stream) == 1
+
+
+@pytest.mark.parametrize("place", ["jetstream"], indirect=True)
+async def test_streams_can_be_browsed_without_a_consumer(place: Any, bus: Bus, s: Subjects) -> None:
+    """What `nats stream view` and `nats sub --direct` send; a work queue takes no second consumer."""
+    await bus.append(s.job("normal", "echo"), b"a job")
+    await bus.append(s.proposal("echo", "a"), b"a result")
+    await bus.append(s.event("echo", "a", "queued"), b"an event")
+    await bus.append(s.dead("echo", "a"), b"a letter")
+    for name in (s.jobs_stream, s.results_stream, s.events_stream, s.dead_stream):
+        answer = await bus.request(f"$JS.API.DIRECT.GET.{name}", b'{"seq":1,"next_by_subj":">"}', timeout=5)
+        assert answer.headers["Nats-Sequence"] == "1"
+        assert answer.data.startswith(b"a")
 
 
 async def test_ensure_twice_says_nothing(bus: Bus, s: Subjects) -> None:
@@ -130,9 +207,7 @@ async def test_ensure_widens_and_refuses_to_shrink(bus: Bus, s: Subjects) -> Non
     assert await bus.append(f"{s.namespace}.extra.b", b"new subject") == 2
 
     left = await bus.ensure(Topology((dataclasses.replace(wider, max_msgs=1, storage="memory"),)))
-    assert len(left) == 2
-    assert any("max_msgs is 200, wanted 1" in line for line in left)
-    assert any("storage" in line for line in left)
+    assert left == [f"stream {name}: storage is file, wanted memory"], "and wider is kept without a word"
     left = await bus.ensure(Topology((spec,)))
     assert any(f"{s.namespace}.extra.b" in line for line in left)
     assert [m.data for m in await bus.pages(name, ">", start=1, limit=9)] == [b"kept", b"new subject"]

@@ -18,6 +18,10 @@ from pocket3d.coordinator.engine import engine as coordinator_engine
 from pocket3d.coordinator.engine import events as coordinator_events
 from pocket3d.coordinator.engine import state as core
 from pocket3d.coordinator.engine.job import JobRecord
+from pocket3d.coordinator.io import leader_record_io
+from pocket3d.coordinator.io.orphan_sweep import OrphanSweep
+from pocket3d.coordinator.leadership.lease import LeaseRead
+from pocket3d.coordinator.leadership.removal_sweep import RemovalSweep
 from pocket3d.gpu_agents.engine import commands as engine_commands
 from pocket3d.gpu_agents.engine import effects, engine, events
 from pocket3d.gpu_agents.engine.lifecycle import WorkerState
@@ -36,30 +40,39 @@ from support.simulation_load import LOADED, pause_the_leader
 #: Runs that a mutation may survive before the test gives up on the simulation.
 TRIES = 200
 
-MET_ITSELF = RunShape(faults=FaultProfile(own_conflict=0.2))
+
+def undisturbed(**faults: Any) -> FaultProfile:
+    """Faults, but nobody removes anything: a broken rule shows itself as such."""
+    return FaultProfile(removed_message_s=0, removed_consumer_s=0, removed_bucket_s=0, **faults)
+
+
+MET_ITSELF = RunShape(faults=undisturbed(own_conflict=0.2))
 LOST_AGENTS = RunShape(
     jobs=40,
     publish_over_s=50.0,
     agents=4,
-    faults=FaultProfile(until_s=80.0, link_cut_s=4.0, agent_pause_s=6.0, server_restart_s=0, coordinator_crash_s=0),
+    faults=undisturbed(until_s=80.0, link_cut_s=4.0, agent_pause_s=6.0, server_restart_s=0, coordinator_crash_s=0),
 )
 MANY_LOST_AGENTS = RunShape(
     jobs=100,
     publish_over_s=50.0,
     agents=10,
-    faults=FaultProfile(
+    faults=undisturbed(
         until_s=80.0, lose=0.05, link_cut_s=6.0, agent_pause_s=8.0, server_restart_s=0, coordinator_crash_s=0
     ),
 )
 #: Only the oracle speaks.
-UNCHECKED = RunShape(check=False)
+UNCHECKED = RunShape(faults=undisturbed(), check=False)
 #: Leaders that are paused or cut off while others take their places.
 RIVALS = RunShape(
-    coordinators=3, faults=FaultProfile(very_late=0.05, coordinator_pause_s=8.0, link_cut_s=8.0, coordinator_crash_s=0)
+    coordinators=3, faults=undisturbed(very_late=0.05, coordinator_pause_s=8.0, link_cut_s=8.0, coordinator_crash_s=0)
 )
+#: Operators remove what they should not.
+REMOVED = RunShape(faults=FaultProfile(removed_message_s=3.0, coordinator_crash_s=15.0))
+WITHOUT_BUCKETS = RunShape(coordinators=3, faults=FaultProfile(removed_bucket_s=4.0, coordinator_crash_s=0))
 #: One agent has no way to the stores.
-AT_A_LEAF = RunShape(leaf=True)
-OPERATED = RunShape(faults=FaultProfile(operator_s=0.7, foreign_memory_s=2.0), check=False)
+AT_A_LEAF = RunShape(faults=undisturbed(), leaf=True)
+OPERATED = RunShape(faults=undisturbed(operator_s=0.7, foreign_memory_s=2.0), check=False)
 
 
 def first_wrong(shape: RunShape, words: str, prepare: Callable[[World], None] = lambda world: None) -> int:
@@ -218,6 +231,36 @@ def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> 
         mutation.setattr(DeviceLedger, "check", lambda self: None)
         seed = first_wrong(OPERATED, "over-committed")
     passes_with_the_mechanism(seed, OPERATED)
+
+
+def test_without_the_sweep_for_removed_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as mutation:
+        mutation.setattr(RemovalSweep, "step", lambda sweep, now_mono: [])
+        seed = first_wrong(REMOVED, "its story has no end")
+    passes_with_the_mechanism(seed, REMOVED)
+
+
+def test_without_the_wait_for_a_lease_whose_entry_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_read = leader_record_io.read_lease
+
+    async def read_lease(bus: Any, subjects: Any) -> LeaseRead:
+        return (await real_read(bus, subjects))._replace(given_back=True)
+
+    with monkeypatch.context() as mutation:
+        mutation.setattr(leader_record_io, "read_lease", read_lease)
+        # Two lead at once, and the former one takes messages that the next never sees.
+        seed = first_wrong(WITHOUT_BUCKETS, "not at rest")
+    passes_with_the_mechanism(seed, WITHOUT_BUCKETS)
+
+
+def test_without_the_sweep_for_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(sweep: OrphanSweep, bucket: str) -> None:
+        """Nothing is looked at."""
+
+    with monkeypatch.context() as mutation:
+        mutation.setattr(OrphanSweep, "_look", nothing)
+        seed = first_wrong(LOST_AGENTS, "not at rest")
+    passes_with_the_mechanism(seed, LOST_AGENTS)
 
 
 def start_at_once(agent: AgentCore, worker: Any, now: Now) -> None:

@@ -38,3 +38,8 @@ def chunk_subject(bucket: str, nuid: str) -> str:
 def record_subject(bucket: str, name: str) -> str:
     """The subject of the record of an object's name."""
     return f"$O.{bucket}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
+
+
+def record_subjects(bucket: str) -> str:
+    """The subjects of all records of an object store."""
+    return f"$O.{bucket}.M.*"

@@ -133,6 +133,18 @@ class ObjectInfo(NamedTuple):
     kept_until: float = math.inf
 
 
+class ListedObject(NamedTuple):
+    """An object as a list of its store tells of it."""
+
+    name: str
+    #: Its place in the list, which rises with the time of storing.
+    seq: int
+    #: The upload that its chunks belong to.
+    upload: str
+    #: When it was stored, Unix seconds.
+    stored_at: float
+
+
 class ConsumerName(NamedTuple):
     """A durable pull consumer."""
 
@@ -269,6 +281,12 @@ class Bus(Protocol):
     async def last_seq(self, stream: str) -> int:
         """The sequence of the newest message ever stored in the stream."""
 
+    async def message_count(self, stream: str) -> int:
+        """How many messages the stream holds."""
+
+    async def subjects(self, stream: str, pattern: str) -> dict[str, int]:
+        """The subjects under a filter on which the stream holds messages, and how many: names without bodies."""
+
     async def stream_created(self, stream: str) -> float:
         """When the stream was created, Unix seconds."""
 
@@ -357,7 +375,21 @@ class Bus(Protocol):
     async def delete_object(self, bucket: str, name: str) -> None:
         """Remove an object and its chunks; nothing if absent."""
 
+    async def objects(self, bucket: str, *, start: int, limit: int) -> list[ListedObject]:
+        """Up to `limit` objects whose `seq` is >= `start`, in its order."""
+
+    async def uploads(self, bucket: str) -> dict[str, int]:
+        """The uploads of which the store has chunks, and how many: of whole objects, of those that are being stored,
+        and of those that were broken off.
+        """
+
+    async def delete_upload(self, bucket: str, upload: str) -> None:
+        """Remove the chunks of one upload; nothing if absent."""
+
     # -- topology
 
     async def ensure(self, topology: Any) -> list[str]:
         """Create what is missing, widen what may be widened; returns differences that it left alone, in words."""
+
+    async def missing(self, topology: Any) -> list[str]:
+        """The names of the topology's streams that are not there."""

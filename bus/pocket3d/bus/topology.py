@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pocket3d.contracts.lifecycle import PRIORITIES
@@ -11,6 +11,10 @@ from pocket3d.contracts.subjects import Subjects
 
 from .names import kv_stream, kv_subject, object_stream, object_subjects
 from .port import ConsumerName
+from .stream_specs import MONITOR, Rewriting, Source
+from .stream_specs import ConsumerSpec as ConsumerSpec
+from .stream_specs import StreamSpec as StreamSpec
+from .stream_specs import Topology as Topology
 
 #: Of the coordinators' consumers. `nats consumer next` names no group and is refused: it would take a job and ack it,
 #: and nobody would ever hear of that job again.
@@ -19,149 +23,6 @@ LEADER_GROUP = "leader"
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
 _WEEK = 7 * _DAY
-
-
-def nanoseconds(seconds: float) -> int:
-    """The unit of the JetStream API."""
-    return round(seconds * 1e9)
-
-
-@dataclass(frozen=True)
-class Source:
-    """Another stream whose messages the server copies in, under other subjects."""
-
-    stream: str
-    subject: str
-    #: With `{{wildcard(n)}}` for the n-th `*` of `subject`.
-    destination: str
-
-
-@dataclass(frozen=True)
-class Rewriting:
-    """Messages on `source` get another subject, with `{{wildcard(n)}}` for the n-th `*` of `source`."""
-
-    source: str
-    destination: str
-
-    def config(self) -> dict[str, str]:
-        """As the JetStream API takes it."""
-        return {"src": self.source, "dest": self.destination}
-
-
-@dataclass(frozen=True)
-class StreamSpec:
-    """One stream. Limits of -1 and ages of 0 mean none; times in seconds, sizes in bytes."""
-
-    name: str
-    subjects: tuple[str, ...]
-    description: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    retention: Literal["limits", "workqueue"] = "limits"
-    storage: Literal["file", "memory"] = "file"
-    discard: Literal["old", "new"] = "old"
-    replicas: int = 1
-    max_msgs: int = -1
-    max_bytes: int = -1
-    max_age_s: float = 0
-    max_msgs_per_subject: int = -1
-    duplicate_window_s: float = 120
-    allow_atomic: bool = False
-    allow_direct: bool = False
-    allow_rollup: bool = False
-    deny_delete: bool = False
-    sources: tuple[Source, ...] = ()
-    #: Under which subject a message is stored.
-    transform: Rewriting | None = None
-    #: Under which subject a message is sent to core subscribers once it is stored.
-    republish: Rewriting | None = None
-    #: A subject that has `max_msgs_per_subject` takes no further message.
-    discard_new_per_subject: bool = False
-
-    def config(self) -> dict[str, Any]:
-        """The whole configuration as the JetStream API takes it."""
-        window = min(self.duplicate_window_s, self.max_age_s) if self.max_age_s else self.duplicate_window_s
-        config: dict[str, Any] = {
-            "name": self.name,
-            "description": self.description,
-            "metadata": dict(self.metadata),
-            "retention": self.retention,
-            "storage": self.storage,
-            "discard": self.discard,
-            "num_replicas": self.replicas,
-            "max_consumers": -1,
-            "max_msgs": self.max_msgs,
-            "max_bytes": self.max_bytes,
-            "max_age": nanoseconds(self.max_age_s),
-            "max_msgs_per_subject": self.max_msgs_per_subject,
-            "max_msg_size": -1,
-            "duplicate_window": nanoseconds(window),
-            "allow_atomic": self.allow_atomic,
-            "allow_direct": self.allow_direct,
-            "allow_rollup_hdrs": self.allow_rollup,
-            "deny_delete": self.deny_delete,
-        }
-        if self.subjects:
-            config["subjects"] = list(self.subjects)
-        if self.transform is not None:
-            config["subject_transform"] = self.transform.config()
-        if self.republish is not None:
-            config["republish"] = self.republish.config()
-        if self.discard_new_per_subject:
-            config["discard_new_per_subject"] = True
-        if self.sources:
-            config["sources"] = [
-                {"name": source.stream, "subject_transforms": [{"src": source.subject, "dest": source.destination}]}
-                for source in self.sources
-            ]
-        return config
-
-
-@dataclass(frozen=True)
-class ConsumerSpec:
-    """One durable pull consumer with explicit acks. `ack_wait_s`: an un-acked message comes again after that long."""
-
-    stream: str
-    name: str
-    filter_subject: str
-    description: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    ack_wait_s: float = 60
-    max_ack_pending: int = -1
-    max_deliver: int = -1
-    #: Pulls must name this group; all that do share the messages.
-    group: str | None = None
-
-    @property
-    def consumer(self) -> ConsumerName:
-        """Its name for `Bus.consume`."""
-        return ConsumerName(self.stream, self.name, self.group)
-
-    def config(self) -> dict[str, Any]:
-        """The whole configuration as the JetStream API takes it."""
-        config: dict[str, Any] = {
-            "name": self.name,
-            "durable_name": self.name,
-            "description": self.description,
-            "metadata": dict(self.metadata),
-            "filter_subject": self.filter_subject,
-            "deliver_policy": "all",
-            "ack_policy": "explicit",
-            "replay_policy": "instant",
-            "ack_wait": nanoseconds(self.ack_wait_s),
-            "max_ack_pending": self.max_ack_pending,
-            "max_deliver": self.max_deliver,
-        }
-        if self.group is not None:
-            config |= {"priority_groups": [self.group], "priority_policy": "overflow"}
-        return config
-
-
-@dataclass(frozen=True)
-class Topology:
-    """What `ensure` makes, in this order: a source comes before the stream that reads it."""
-
-    streams: tuple[StreamSpec, ...] = ()
-    consumers: tuple[ConsumerSpec, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,6 +44,18 @@ class TopologySettings:
     story_margin_s: float = _WEEK
     progress_max_age_s: float = _HOUR
     progress_max_bytes: int = 64 << 20
+    #: Memory is spared the disk, and cannot be backed up: `nats account restore` stops at a stream in memory.
+    progress_storage: Literal["file", "memory"] = "file"
+    #: For accounts that want a limit on every stream. A full stream of events, dead letters or statuses loses its
+    #: oldest; full ones of results, buckets and stores refuse.
+    events_max_bytes: int = -1
+    results_max_bytes: int = -1
+    dead_max_bytes: int = -1
+    status_max_bytes: int = -1
+    agents_max_bytes: int = -1
+    leader_max_bytes: int = -1
+    inputs_max_bytes: int = -1
+    outputs_max_bytes: int = -1
     dead_max_age_s: float = 12 * _WEEK
     inputs_max_age_s: float = 2 * _WEEK
     agents_max_age_s: float = _HOUR
@@ -197,6 +70,15 @@ class TopologySettings:
         for name in ("jobs_ack_wait_s", "results_max_age_s", "story_margin_s", "leader_lease_s", "inputs_max_age_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: want more than 0 seconds")
+
+
+def _monitored(bounds: Mapping[str, str]) -> dict[str, str]:
+    return {f"{MONITOR}enabled": "true", **{f"{MONITOR}{key}": value for key, value in bounds.items()}}
+
+
+#: Messages that no leader has read: nobody leads, or the consumer is paused. What is read and not acked is no sign: it
+#: is the number of unfinished jobs.
+_UNREAD = _monitored({"unprocessed-critical": "1000"})
 
 
 def coordinator_jobs(subjects: Subjects, priority: str) -> ConsumerName:
@@ -228,12 +110,19 @@ class _Builder:
             "storage": self._set.storage,
             "replicas": self._set.replicas,
             "duplicate_window_s": self._set.duplicate_window_s,
-            "metadata": self._metadata(),
+            "metadata": {**self._metadata(), **self._replication(), **more.pop("monitor", {})},
         }
         return StreamSpec(name=name, subjects=subjects, description=description, **{**defaults, **more})
 
     def _metadata(self) -> dict[str, str]:
         return {"pocket3d.namespace": self._s.namespace}
+
+    def _replication(self) -> dict[str, str]:
+        """What `nats server check stream` is to expect of a replicated stream."""
+        if self._set.replicas == 1:
+            return {}
+        bounds = {"peer-expect": str(self._set.replicas), "peer-lag-critical": "1000", "peer-seen-critical": "10s"}
+        return _monitored(bounds)
 
     @property
     def _story_age(self) -> float:
@@ -248,6 +137,8 @@ class _Builder:
                 "Unfinished jobs; a job leaves when its result is stored",
                 retention="workqueue",
                 discard="new",
+                # Without it nobody could look at a queue that takes no second consumer.
+                allow_direct=True,
                 max_msgs=settings.jobs_max_msgs,
                 max_bytes=settings.jobs_max_bytes,
             ),
@@ -256,7 +147,10 @@ class _Builder:
                 (s.all_events(), s.leader_record()),
                 "Each job's story, written by the leading coordinator alone",
                 allow_atomic=True,
+                allow_direct=True,
                 max_age_s=self._story_age,
+                max_bytes=settings.events_max_bytes,
+                referred_to_by=s.results_stream,
             ),
             self._stream(
                 s.results_stream,
@@ -269,19 +163,25 @@ class _Builder:
                 discard="new",
                 max_msgs_per_subject=1,
                 discard_new_per_subject=True,
+                allow_direct=True,
                 max_age_s=settings.results_max_age_s,
+                max_bytes=settings.results_max_bytes,
             ),
             self._stream(
                 s.dead_stream,
                 (s.all_dead(),),
                 "Jobs that will not be tried again, with their request and story",
+                allow_direct=True,
                 max_age_s=settings.dead_max_age_s,
+                max_bytes=settings.dead_max_bytes,
             ),
             self._stream(
                 s.progress_stream,
                 (s.all_progress(),),
                 "The latest progress of each running job",
-                storage="memory",
+                storage=settings.progress_storage if settings.storage == "file" else "memory",
+                passing=True,
+                allow_direct=True,
                 max_msgs_per_subject=1,
                 max_age_s=settings.progress_max_age_s,
                 max_bytes=settings.progress_max_bytes,
@@ -312,30 +212,49 @@ class _Builder:
                 self._set.results_max_age_s,
                 subjects=(),
                 sources=(projection,),
+                max_bytes=self._set.status_max_bytes,
+                monitor=_monitored(
+                    {"min-sources": "1", "max-sources": "1", "lag-critical": "1000", "seen-critical": "30s"}
+                ),
                 discard="old",
                 allow_rollup=False,
                 deny_delete=False,
             ),
-            self._bucket(s.agents_bucket, "What each agent has; entries expire", self._set.agents_max_age_s),
-            self._bucket(s.leader_bucket, "Who leads; the entry is a lease", self._set.leader_lease_s),
+            self._bucket(
+                s.agents_bucket,
+                "What each agent has; entries expire",
+                self._set.agents_max_age_s,
+                max_bytes=self._set.agents_max_bytes,
+            ),
+            self._bucket(
+                s.leader_bucket,
+                "Who leads; the entry is a lease",
+                self._set.leader_lease_s,
+                max_bytes=self._set.leader_max_bytes,
+            ),
         )
 
     def objects(self) -> tuple[StreamSpec, ...]:
-        return tuple(
-            self._stream(
-                object_stream(bucket),
-                object_subjects(bucket),
-                description,
-                discard="new",
-                allow_direct=True,
-                allow_rollup=True,
-                max_age_s=age,
-            )
-            for bucket, description, age in (
-                (self._s.inputs_bucket, "Files given with jobs, named by their sha256", self._set.inputs_max_age_s),
-                (self._s.outputs_bucket, "Files made by jobs: job, attempt token, file", self._story_age),
-            )
+        s, settings = self._s, self._set
+        return (
+            self._store(
+                s.inputs_bucket,
+                "Files given with jobs, named by their sha256",
+                max_age_s=settings.inputs_max_age_s,
+                max_bytes=settings.inputs_max_bytes,
+            ),
+            self._store(
+                s.outputs_bucket,
+                "Files made by jobs: job, attempt token, file",
+                max_age_s=self._story_age,
+                max_bytes=settings.outputs_max_bytes,
+                referred_to_by=s.results_stream,
+            ),
         )
+
+    def _store(self, bucket: str, description: str, **more: Any) -> StreamSpec:
+        more |= {"discard": "new", "allow_direct": True, "allow_rollup": True}
+        return self._stream(object_stream(bucket), object_subjects(bucket), description, **more)
 
     def consumers(self) -> tuple[ConsumerSpec, ...]:
         jobs = tuple(
@@ -344,7 +263,7 @@ class _Builder:
                 name=coordinator_jobs(self._s, priority).name,
                 filter_subject=self._s.jobs_of(priority),
                 description=f"The leading coordinator's view of the jobs of priority {priority}",
-                metadata=self._metadata(),
+                metadata=self._metadata() | _UNREAD,
                 # Without this a thousand jobs that fit nowhere would stop their priority for good.
                 max_ack_pending=-1,
                 ack_wait_s=self._set.jobs_ack_wait_s,
@@ -357,7 +276,7 @@ class _Builder:
             name=coordinator_results(self._s).name,
             filter_subject=self._s.all_results(),
             description="Results that the leading coordinator has still to act on",
-            metadata=self._metadata(),
+            metadata=self._metadata() | _UNREAD,
             group=LEADER_GROUP,
         )
         return (*jobs, results)

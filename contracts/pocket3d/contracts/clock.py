@@ -25,12 +25,6 @@ def rfc3339(wall: float) -> str:
     return f"{_to_the_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
-@lru_cache(maxsize=16)
-def _to_the_second(seconds: int) -> str:
-    # Every message carries a time, most of them that of this second.
-    return f"{_dt.datetime.fromtimestamp(seconds, tz=_dt.timezone.utc):%Y-%m-%dT%H:%M:%S}"
-
-
 def parse_rfc3339(text: str) -> float:
     """Unix seconds of an RFC 3339 time.
 
@@ -41,3 +35,9 @@ def parse_rfc3339(text: str) -> float:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
     return moment.timestamp()
+
+
+@lru_cache(maxsize=16)
+def _to_the_second(seconds: int) -> str:
+    # Every message carries a time, most of them that of this second.
+    return f"{_dt.datetime.fromtimestamp(seconds, tz=_dt.timezone.utc):%Y-%m-%dT%H:%M:%S}"

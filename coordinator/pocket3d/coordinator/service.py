@@ -39,6 +39,7 @@ from .engine import events
 from .io import leader_record_io
 from .io.api import Api
 from .io.leader_term import LeaderTerm
+from .io.topology_upkeep import TopologyUpkeep
 from .leadership import lease_events as leadership
 from .leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from .leadership.lease import Leadership
@@ -48,8 +49,6 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: Key of the lease in the leader bucket.
-LEADER_KEY = "leader"
 _PAUSE_S = 0.25
 _PING_TIMEOUT_S = 2.0
 
@@ -86,10 +85,9 @@ class CoordinatorService:
         self._bus = bus
         self._subjects = subjects
         self._settings = settings or CoordinatorSettings()
-        self._topology = topology.build(
-            subjects,
-            topology_settings or topology.TopologySettings(leader_lease_s=self._settings.leader_lease_s),
-        )
+        made = topology_settings or topology.TopologySettings(leader_lease_s=self._settings.leader_lease_s)
+        self._topology = topology.build(subjects, made)
+        self._agents_max_age_s = made.agents_max_age_s
         self.coordinator_id = coordinator_id or new_coordinator_id()
         self._version = version
         self._clock = clock
@@ -134,6 +132,7 @@ class CoordinatorService:
         self._tasks.spawn(self._lease_events.read(self._decide), bounded=False)
         self._tasks.spawn(self._tick(), bounded=False)
         self._tasks.spawn(self._follow(), bounded=False)
+        self._tasks.spawn(TopologyUpkeep(self._bus, self._topology, lambda: self.leading).run(), bounded=False)
         log.info("coordinator started", coordinator_id=self.coordinator_id)
         waiting = asyncio.ensure_future(stop.wait())
         try:
@@ -169,7 +168,7 @@ class CoordinatorService:
         if not self._leadership.leading:
             return
         try:
-            await self._bus.kv_delete(self._subjects.leader_bucket, LEADER_KEY)
+            await leader_record_io.give_lease_back(self._bus, self._subjects)
         except BusError as error:
             log.debug("the lease was not given back", error=str(error))
 
@@ -262,18 +261,15 @@ class CoordinatorService:
 
     async def _read_lease(self) -> leadership.LeaseEvent:
         try:
-            entry = await self._bus.kv_get(self._subjects.leader_bucket, LEADER_KEY)
+            return await leader_record_io.read_lease(self._bus, self._subjects)
         except BusError as error:
             log.debug("the lease could not be read", error=str(error))
             return leadership.LeaseUnread()
-        if entry is None:
-            return leadership.LeaseRead(None, 0)
-        return leadership.LeaseRead(leader_record_io.parse_leader_record(entry.value), entry.revision)
 
     async def _write_lease(self, effect: leadership.WriteLease) -> leadership.LeaseEvent:
         try:
             revision = await self._bus.kv_update(
-                self._subjects.leader_bucket, LEADER_KEY, encode(effect.record), last=effect.last
+                self._subjects.leader_bucket, leader_record_io.LEADER_KEY, encode(effect.record), last=effect.last
             )
         except Conflict:
             return leadership.LeaseConflict()
@@ -311,6 +307,7 @@ class CoordinatorService:
             self._clock,
             lead=lead,
             known=known,
+            agents_max_age_s=self._agents_max_age_s,
             lease_is_valid=lambda: self._leadership.certain(self._clock()),
             renew_lease=lambda: self._lease_events.put(leadership.ProofWanted()),
             on_fenced_out=self._on_fenced_out,

@@ -74,6 +74,10 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     #: An attempt may take its `load_s` and `start_to_close_s`, and so much more for its files. Agents end it sooner by
     #: limits of its own; this is for one that keeps none.
     attempt_grace_s: float = 1500.0
+    #: How often the jobs stream is counted, to notice messages that somebody removed from it.
+    removal_sweep_s: float = 10.0
+    #: Outputs that no result names, and chunks of broken uploads, are left alone for so long, then removed.
+    orphan_grace_s: float = 3600.0
     #: Jobs of one priority held in memory; beyond it no more of that priority are read.
     index_cap: int = 200_000
     #: Policy that orders bids; see `scoring`.

@@ -30,7 +30,7 @@ from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 from pocket3d.gpu_agents.workers.environment import NamespaceError
 
 from .settings import read
-from .topology_check import differences
+from .topology_check import compare
 
 Level = Literal["ok", "note", "problem"]
 
@@ -179,7 +179,7 @@ async def _connection(question: Question) -> list[Finding]:
 async def _topology(bus: JetStreamBus, question: Question) -> list[Finding]:
     topology = build(question.subjects, read(TopologySettings, "topology", question.environ))
     try:
-        found = await differences(bus, topology)
+        found = (await compare(bus, topology)).differences
     except NoResponders:
         return [Finding("problem", "topology", "JetStream is not on", "start nats-server with -js")]
     if not found:

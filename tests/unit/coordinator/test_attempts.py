@@ -156,12 +156,14 @@ def test_an_answer_for_an_older_token_changes_nothing(desk: Desk, agent: AgentDo
     assert retry is None or not retry.attempts
 
 
-def test_a_request_that_is_gone_ends_its_job(desk: Desk, agent: AgentDouble) -> None:
+def test_a_job_whose_request_was_removed_ends_as_cancelled(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     item = desk.awarded(agent)
     desk.do(events.BodyGone("j1", item.token))
     result = desk.one(effects.StoreResult).result
-    assert (result.status, result.error and result.error.field) == ("failed", "body")
+    assert (result.status, result.attempt) == ("cancelled", 0)
+    assert result.error is not None
+    assert result.error.message == "its message was removed from the jobs stream"
 
 
 # ---------------------------------------------------------------- outcomes said twice

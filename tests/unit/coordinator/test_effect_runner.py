@@ -150,7 +150,14 @@ def result(status: str = "failed") -> Result:
 
 def test_every_effect_has_its_call() -> None:
     kinds = {kind for kind in vars(effects).values() if isinstance(kind, type) and issubclass(kind, tuple)}
-    kinds -= {effects.AwardItem, effects.Again, effects.SendAwards, effects.PublishEvent, effects.PublishDead}
+    kinds -= {
+        effects.AwardItem,
+        effects.JobMessage,
+        effects.Again,
+        effects.SendAwards,
+        effects.PublishEvent,
+        effects.PublishDead,
+    }
     local = {effects.NoteStep, effects.ProveLeadership, effects.ReadJobs, effects.AckJob, effects.AckResult}
     assert kinds - local <= set(_CALLS)
 

@@ -103,6 +103,7 @@ async def term(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Any:
         clock,
         lead=Lead(record.epoch, 1, record),
         known=(),
+        agents_max_age_s=3600.0,
         lease_is_valid=lambda: True,
         renew_lease=lambda: None,
         on_fenced_out=lambda: None,

@@ -77,7 +77,7 @@ def test_a_page_is_of_what_is_wanted_and_the_newest_come_first() -> None:
             each.move(JobState.QUEUED, "new")
         if seq == 3:
             each.move(JobState.FINISHING, "cancelled")
-    jobs.read([ended(20), ended(0, "failed", tenant="b")], 0)
+    jobs.read([ended(20), ended(0, "failed", tenant="b")], 99, 0)
     assert pages(jobs, JobFilter(), 5) == [[20, 12, 11, 10, 9], [8, 7, 6, 5, 4], [3, 2, 1, 0]]
     assert pages(jobs, JobFilter("queued"), 4) == [[6, 5, 4, 3], [2, 1]]
     assert pages(jobs, JobFilter("submitted"), 4) == [[12, 11, 10, 9], [8, 7]]
@@ -119,22 +119,23 @@ def test_the_latest_ended_jobs_are_kept_and_what_is_forgotten_is_dated() -> None
         jobs.remove(each)
     assert [job.seq for job in jobs.page(JobFilter(), None, 9)] == [4, 3, 2]
     assert jobs.forgotten_until == rfc3339(EPOCH_WALL + 50)
-    jobs.read([ended(9)], 7)
+    jobs.read([ended(9)], 9, 7)
     assert not jobs.holds(9), "there is no room for older ones"
     assert set(jobs._ended.of) == {("all", ""), ("feature", "echo"), ("tenant", "default"), ("status", "succeeded")}
 
 
 def test_one_that_is_held_again_after_its_end_is_listed_once() -> None:
     jobs = JobList()
-    jobs.read([ended(1)], 0)
+    jobs.read([ended(1)], 9, 0)
     jobs.add(record(1))
     assert len(jobs.page(JobFilter(), None, 9)) == 1
 
 
 def test_ended_jobs_of_former_leaders_are_read_bit_by_bit_until_there_are_enough(desk: Desk) -> None:
-    desk.do(events.EndedJobsRead((ended(900), ended(800)), 500))
+    desk.do(events.EndedJobsRead((ended(900), ended(800)), 1000, 500))
     assert desk.one(effects.Again).effect == effects.ReadEnded(500)
-    desk.do(events.EndedJobsRead((ended(700),), 0))
+    assert desk.engine.core.job_list.page(JobFilter(), None, 9) == [], "all at once, or pages miss some"
+    desk.do(events.EndedJobsRead((ended(700),), 500, 0))
     assert desk.take(effects.Again) == []
     assert [job.seq for job in desk.engine.core.job_list.page(JobFilter(), None, 9)] == [900, 800, 700]
 
@@ -142,7 +143,7 @@ def test_ended_jobs_of_former_leaders_are_read_bit_by_bit_until_there_are_enough
 def test_equal_words_of_ended_jobs_are_kept_once() -> None:
     jobs = JobList()
     texts = [msgspec.json.encode(ended(seq, agent_id="an-agent-of-some-host").status) for seq in range(1, 4)]
-    jobs.read([EndedJob(n, msgspec.json.decode(text, type=Status)) for n, text in enumerate(texts)], 0)
+    jobs.read([EndedJob(n, msgspec.json.decode(text, type=Status)) for n, text in enumerate(texts)], 9, 0)
     found = [status_of(job, 0.0).agent_id for job in jobs.page(JobFilter(), None, 9)]
     assert len({id(agent_id) for agent_id in found}) == 1
 

@@ -49,11 +49,16 @@ class Bucket:
         self.revision = 0
         self.fence: LeaderRecord | None = None
         self.fence_seq = 0
+        self.given_back = False
         #: What comes of pings, by coordinator; None: silence.
         self.there: dict[str, bool] = {}
 
     def read(self) -> LeaseRead:
-        return LeaseRead(self.record, self.revision)
+        return LeaseRead(self.record, self.revision, self.given_back)
+
+    def remove(self, *, given_back: bool = False) -> None:
+        """The entry is gone: its bucket was made anew, or its holder gave it back."""
+        self.record, self.revision, self.given_back = None, 0, given_back
 
     def write(self, effect: WriteLease) -> LeaseEvent:
         if effect.last != self.revision:
@@ -600,3 +605,27 @@ def test_a_leader_record_of_a_former_candidacy_is_none_of_this() -> None:
     assert first.do(LeaderRecordRead(LeaderRecord(coordinator_id="x", epoch=epoch + 1), 9)) == []
     assert first.do(LeaderRecordWritten(epoch - 1, 9)) == []
     assert first.leadership.leading
+
+
+def test_an_entry_that_was_removed_is_written_again_by_the_leader_that_lives() -> None:
+    """A standby that took the lease at once would lead beside it, and both would take messages."""
+    first, second, bucket = pair()
+    epoch = first.leadership.epoch
+    bucket.remove()
+    together(20.0, second, first)
+    assert (first.leadership.leading, second.leadership.leading) == (True, False)
+    assert bucket.record is not None
+    assert bucket.record.epoch == epoch
+
+
+def test_an_entry_that_was_removed_from_a_dead_leader_is_taken_after_a_lease() -> None:
+    _, second, bucket = pair()
+    bucket.remove()
+    assert second.tick(LEASE - 2.0) == []
+    assert [type(said) for said in second.tick(2.0)] == [Lead]
+
+
+def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
+    _, second, bucket = pair()
+    bucket.remove(given_back=True)
+    assert [type(said) for said in second.tick(1.25)] == [Lead]

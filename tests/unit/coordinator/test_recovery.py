@@ -313,9 +313,13 @@ def test_no_result_is_left_waiting_for_a_job_that_ends_another_way(ending: str) 
 # ---------------------------------------------------------------- duplicates
 
 
-def test_a_second_publish_is_acked_and_changes_nothing(desk: Desk) -> None:
+def test_a_second_publish_is_acked_and_changes_nothing_while_the_first_is_there(desk: Desk) -> None:
     desk.submit(seq=1)
     desk.read(seq=2, inputs={"other": 1})
+    assert desk.take(effects.AckJob) == []
+    looked = desk.one(effects.FindMessages).messages
+    assert looked == (effects.JobMessage("j1", 1),)
+    desk.do(events.MessagesLooked(looked, ()))
     ack = desk.one(effects.AckJob)
     assert (ack.seq, ack.answer) == (2, False)
     assert desk.record().seq == 1

@@ -12,8 +12,10 @@ from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import ServiceError
+from pocket3d.contracts.jobs import Admission, Job
 from pocket3d.contracts.lifecycle import JobState, Priority
 from pocket3d.contracts.subjects import Subjects
+from pocket3d.coordinator.auction.queue import JobGroup, Line
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.explain import explain, explain_turn
 from pocket3d.coordinator.engine.submit_quota import SubmitQuota
@@ -151,6 +153,18 @@ def test_aged_jobs_share_with_more_urgent_ones_of_others_and_are_not_starved() -
     assert order == "ca" * 10, "they have risen to it, and take their tenant's turns"
 
 
+def test_a_job_of_the_lowest_priority_starts_after_two_ageing_times_and_a_turn_of_each_other_tenant() -> None:
+    desk = Desk(ageing_s=20.0, hold_after_s=1e9)
+    for number in range(50):
+        high(desk, f"c{number}")
+        high(desk, f"n{number}", "normal")
+    high(desk, "l0", "low")
+    slot = Slot(desk)
+    order = slot.order(10)
+    assert "l0" in order[:7], "within 2 x 20 s and the turns of c and n there, with jobs of 10 s"
+    assert "l0" not in order[:4], "not before it has risen"
+
+
 def test_what_has_not_aged_waits_for_more_urgent_jobs() -> None:
     desk = Desk()
     backlog(desk, "a", 5)
@@ -277,6 +291,34 @@ def test_what_a_former_leader_started_counts_and_is_not_charged() -> None:
     account = other.engine.core.queue.share.accounts["a"]
     assert (account.running, account.at_limit) == (1, True)
     assert account.flows[1].rank.tag == 0.0
+
+
+def test_a_decision_looks_at_the_lines_whose_turn_it_is_and_not_at_all_that_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    for number in range(5000):
+        tenant = f"t{number}"
+        admission = Admission(tenant, Job(inputs={}, tenant=tenant, vram_mb=1000 + number % 3), None)
+        # Not by `Desk.do`: its check looks at every job after every event.
+        desk.engine.handle(events.JobRead(number + 1, "normal", "echo", admission, desk.now.wall), desk.now)
+        desk.engine.handle(events.QueuedStored(tenant), desk.now)
+    taken: list[Line] = []
+    real = JobGroup.take_line
+
+    def take_line(group: JobGroup) -> Line | None:
+        line = real(group)
+        taken.extend([line] if line is not None else [])
+        return line
+
+    monkeypatch.setattr(JobGroup, "take_line", take_line)
+    agent = AgentDouble(devices=[device(total_mb=9000)], adapters=[offer("echo", "echo", 1000, max_concurrent=9)])
+    desk.hear(agent)
+    desk.answer_calls(agent, slots=9, max_concurrent=9, claim_mb=0)
+    won = [item.job_id for sent in desk.take(effects.SendAwards) for item in sent.awards]
+    assert set(won) == {f"t{number}" for number in range(9)}
+    # Two rounds, of three lots each: the next line of each, and one for each start.
+    assert len(taken) < 40
 
 
 # ---------------------------------------------------------------- refused

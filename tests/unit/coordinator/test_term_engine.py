@@ -360,8 +360,8 @@ def test_a_request_that_is_gone_is_reported_and_the_rest_of_the_award_goes_out(t
     # Its metadata would have come from there too.
     assert term.one(effects.ReadRequest).seq == 1
     term.do(events.RequestRead(1, None))
-    failed = term.one(effects.StoreResult).result
-    assert (failed.job_id, failed.error and failed.error.field) == ("j0", "body")
+    ended = term.one(effects.StoreResult).result
+    assert (ended.job_id, ended.status) == ("j0", "cancelled")
 
 
 def test_what_is_no_job_any_more_is_reported_too(term: Term) -> None:
@@ -370,7 +370,7 @@ def test_what_is_no_job_any_more_is_reported_too(term: Term) -> None:
     term.bid()
     term.do(events.RequestRead(1, b"x"))
     assert term.take(effects.SendAwardMessage) == []
-    assert term.one(effects.StoreResult).result.status == "failed"
+    assert term.one(effects.StoreResult).result.status == "cancelled"
 
 
 def test_awards_are_split_and_one_that_fits_nowhere_fails_its_job() -> None:

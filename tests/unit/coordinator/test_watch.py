@@ -390,7 +390,9 @@ def test_a_cancelled_job_is_not_tried_again_whatever_becomes_of_its_attempt(
 
 
 def test_cancel_of_what_ends_or_is_unknown_does_nothing(desk: Desk, agent: AgentDouble) -> None:
-    assert desk.do(events.CancelAsked("nobody", None)) == []
+    desk.do(events.CancelAsked("nobody", None))
+    assert desk.one(effects.ReadLastEvent).job_id == "nobody"
+    assert desk.do(events.LastEventRead("nobody", None, None)) == []
     desk.hear(agent)
     item = desk.running(agent)
     desk.see(desk.result_of(item, agent))

@@ -9,10 +9,10 @@ from nats.aio.client import Client
 
 from ..connect import ConnectOptions
 from ..kv import KvOnStreams
-from ..port import Append, BatchHandler, Closable, ConsumerName, Expect, Handler, Msg, ObjectInfo, Stored
+from ..port import Append, BatchHandler, Closable, ConsumerName, Expect, Handler, ListedObject, Msg, ObjectInfo, Stored
 from ..topology import Topology
 from .connection import Connection
-from .ensure import ensure
+from .ensure import ensure, missing
 from .objects.download import download
 from .objects.link import ObjectLink
 from .objects.upload import remove, upload
@@ -122,6 +122,14 @@ class JetStreamBus(KvOnStreams):
         """As `Bus.last_seq`."""
         return (await self.reader.info(stream)).state.last_seq
 
+    async def message_count(self, stream: str) -> int:
+        """As `Bus.message_count`."""
+        return (await self.reader.info(stream)).state.messages
+
+    async def subjects(self, stream: str, pattern: str) -> dict[str, int]:
+        """As `Bus.subjects`."""
+        return await self.reader.subjects(stream, pattern)
+
     async def stream_created(self, stream: str) -> float:
         """As `Bus.stream_created`."""
         created = (await self.reader.info(stream)).created
@@ -187,6 +195,18 @@ class JetStreamBus(KvOnStreams):
         """As `Bus.delete_object`."""
         await remove(self._objects, bucket, name)
 
+    async def objects(self, bucket: str, *, start: int, limit: int) -> list[ListedObject]:
+        """As `Bus.objects`."""
+        return await self._objects.listed(bucket, start, limit)
+
+    async def uploads(self, bucket: str) -> dict[str, int]:
+        """As `Bus.uploads`."""
+        return await self._objects.uploads(bucket)
+
+    async def delete_upload(self, bucket: str, upload: str) -> None:
+        """As `Bus.delete_upload`."""
+        await self._objects.purge(bucket, upload)
+
     # -- topology
 
     async def ensure(self, topology: Topology) -> list[str]:
@@ -194,3 +214,7 @@ class JetStreamBus(KvOnStreams):
         left = await ensure(self.reader, topology)
         self._consumers.upkeep.declare(topology)
         return left
+
+    async def missing(self, topology: Topology) -> list[str]:
+        """As `Bus.missing`, of a `topology.Topology`."""
+        return await missing(self.reader, topology)

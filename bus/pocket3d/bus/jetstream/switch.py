@@ -7,9 +7,9 @@ from __future__ import annotations
 import msgspec
 
 from ..topology import StreamSpec
-from .ensure import INTAKE
 from .publisher import refusal
 from .reader import Answer, Reader
+from .widening import INTAKE
 
 
 class _Subjects(msgspec.Struct):

@@ -21,6 +21,7 @@ from ..port import (
     Disconnected,
     Expect,
     Handler,
+    ListedObject,
     Msg,
     NoResponders,
     ObjectInfo,
@@ -231,6 +232,14 @@ class MemoryBus(KvOnStreams):
         """As `Bus.last_seq`."""
         return await self._ask(lambda: self.server.stream(stream).last_seq)
 
+    async def message_count(self, stream: str) -> int:
+        """As `Bus.message_count`."""
+        return await self._ask(lambda: len(self.server.stream(stream).messages))
+
+    async def subjects(self, stream: str, pattern: str) -> dict[str, int]:
+        """As `Bus.subjects`."""
+        return await self._ask(lambda: self.server.stream(stream).subjects(pattern))
+
     async def stream_created(self, stream: str) -> float:
         """As `Bus.stream_created`."""
         return await self._ask(lambda: self.server.stream(stream).created)
@@ -311,6 +320,7 @@ class MemoryBus(KvOnStreams):
             return present[1]
         info = ObjectInfo(bucket, name, len(data), digest, dict(headers or {}), self.server.clock.time())
         objects[name] = (data, info)
+        self.server.object_seqs[bucket, name] = self.server.number()
         return info
 
     async def get_object(self, bucket: str, name: str, target: Path) -> ObjectInfo:
@@ -328,6 +338,23 @@ class MemoryBus(KvOnStreams):
         """As `Bus.delete_object`."""
         await self._ask(lambda: self.server.bucket(bucket).pop(name, None))
 
+    async def objects(self, bucket: str, *, start: int, limit: int) -> list[ListedObject]:
+        """As `Bus.objects`."""
+        return await self._ask(lambda: self.server.listed(bucket, start)[:limit])
+
+    async def uploads(self, bucket: str) -> dict[str, int]:
+        """As `Bus.uploads`. Each object is one chunk."""
+
+        def find() -> dict[str, int]:
+            whole = {listed.upload: 1 for listed in self.server.listed(bucket, 1)}
+            return {**whole, **self.server.half_uploads.get(bucket, {})}
+
+        return await self._ask(find)
+
+    async def delete_upload(self, bucket: str, upload: str) -> None:
+        """As `Bus.delete_upload`."""
+        await self._ask(lambda: self.server.half_uploads.get(bucket, {}).pop(upload, None))
+
     # -- topology
 
     async def ensure(self, topology: Any) -> list[str]:
@@ -335,3 +362,7 @@ class MemoryBus(KvOnStreams):
         left = await self._ask(lambda: self.server.ensure(topology))
         self.declared.update(((spec.stream, spec.name), spec) for spec in topology.consumers)
         return left
+
+    async def missing(self, topology: Any) -> list[str]:
+        """As `Bus.missing`, of a `topology.Topology`."""
+        return await self._ask(lambda: [each.name for each in topology.streams if each.name not in self.server.streams])

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..jetstream.ensure import widen
+from ..jetstream.widening import widen
 from ..matching import is_literal, matches, transform
 from ..names import object_stream
-from ..port import Append, Conflict, ConsumerName, Msg, NoResponders, ObjectInfo, Refused
+from ..port import Append, Conflict, ConsumerName, ListedObject, Msg, NoResponders, ObjectInfo, Refused
 from ..topology import Topology
 from .clock import Clock, FakeClock
 from .stream import MemoryConsumer, MemoryStream, overlap
@@ -48,6 +48,10 @@ class MemoryServer:
         self.streams: dict[str, MemoryStream] = {}
         #: Bucket -> name -> bytes and what is known of them.
         self.objects: dict[str, dict[str, tuple[bytes, ObjectInfo]]] = {}
+        #: Bucket and name -> in which order they were stored.
+        self.object_seqs: dict[tuple[str, str], int] = {}
+        #: Bucket -> upload -> its chunks, of uploads that have not ended, and may have been broken off.
+        self.half_uploads: dict[str, dict[str, int]] = {}
         #: For tests: an append or request on a subject for which this is true is carried out, but its answer is lost.
         self.lose_answer: Callable[[str], bool] | None = None
         self._literal: dict[str, list[Receiver]] = {}
@@ -216,6 +220,11 @@ class MemoryServer:
         removed = self.stream(name.stream).consumers.pop(name.name)
         removed.wake()
 
+    def remove_stream(self, name: str) -> None:
+        """As an operator does it behind the system's back."""
+        del self.streams[name]
+        self._owners.clear()
+
     # -- topology
 
     def ensure(self, topology: Topology) -> list[str]:
@@ -224,21 +233,24 @@ class MemoryServer:
         left: list[str] = []
         for spec in topology.streams:
             present = self.streams.get(spec.name)
+            if present is not None and spec.passing and (present.config["storage"], spec.storage) == ("memory", "file"):
+                del self.streams[spec.name]
+                present = None
             if present is None:
                 self._create_stream(spec.config())
                 continue
-            config, differences = widen(f"stream {spec.name}", present.config, spec.config())
-            present.config = config or present.config
-            left += differences
+            widened = widen(f"stream {spec.name}", present.config, spec.config())
+            present.config = widened.config or present.config
+            left += widened.left
         for wanted in topology.consumers:
             stream = self.stream(wanted.stream)
             have = stream.consumers.get(wanted.name)
             if have is None:
                 self._create_consumer(stream, wanted.config())
                 continue
-            config, differences = widen(f"consumer {wanted.name} on {wanted.stream}", have.config, wanted.config())
-            have.config = config or have.config
-            left += differences
+            widened = widen(f"consumer {wanted.name} on {wanted.stream}", have.config, wanted.config())
+            have.config = widened.config or have.config
+            left += widened.left
         return left
 
     def _create_stream(self, config: dict[str, Any]) -> None:
@@ -274,6 +286,14 @@ class MemoryServer:
             for old in [key for key, (_, info) in objects.items() if info.stored_at + age <= now]:
                 del objects[old]
         return objects
+
+    def listed(self, name: str, start: int) -> list[ListedObject]:
+        """The objects of a store from one place in its list on, in the list's order."""
+        found = [
+            ListedObject(key, self.object_seqs[name, key], f"upload-{self.object_seqs[name, key]}", info.stored_at)
+            for key, (_, info) in self.bucket(name).items()
+        ]
+        return sorted((each for each in found if each.seq >= start), key=lambda each: each.seq)
 
     def past_half_age(self, info: ObjectInfo) -> bool:
         """True if an object has been kept for more than half the time that its store keeps it."""

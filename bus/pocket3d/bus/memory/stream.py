@@ -42,6 +42,10 @@ class MemoryStream:
         seqs = [self._by_subject[subject][-1] for subject in self._subjects.find(pattern)]
         return self.messages[max(seqs)] if seqs else None
 
+    def subjects(self, pattern: str) -> dict[str, int]:
+        """The subjects of its messages that a filter takes, and how many there are."""
+        return {subject: len(self._by_subject[subject]) for subject in self._subjects.find(pattern)}
+
     def from_seq(self, pattern: str, start: int, limit: int) -> list[Stored]:
         """Up to `limit` messages on a filter, from sequence `start` on, in order."""
         parts = []

@@ -10,17 +10,21 @@ from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
 
 from .completion import finalize, finish
-from .effects import AckJob, PublishQueued
+from .effects import AckJob, FindMessages, JobMessage, PublishQueued
 from .events import JobRead, QueuedStored
 from .job import JobClass, JobRecord
 from .parameter_admission import AdmissionVerdict, judge
 from .state import Core
 
+#: Why a job ends whose message is gone.
+REMOVED = "its message was removed from the jobs stream"
+
 
 def job_read(core: Core, event: JobRead, now: Now) -> None:
     """Take in a message of the jobs stream: a new job, a redelivery, or a second publish of a known id."""
     job_id = event.admission.job_id
-    core.read_up_to[event.priority] = max(core.read_up_to[event.priority], event.seq)
+    if not event.early:
+        core.read_up_to[event.priority] = max(core.read_up_to[event.priority], event.seq)
     known = core.jobs.get(job_id)
     if known is not None:
         if known.seq == event.seq:
@@ -29,8 +33,14 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
             # A former leader may have taken this one for the job: messages of several priorities have no order.
             core.duplicate_submissions.setdefault(job_id, {})[event.seq] = event
             return
-        # The first one counts; a second publish is acked and changes nothing.
-        core.do(AckJob(event.priority, event.seq))
+        if known.ending is not None or known.state in (JobState.FINISHING, JobState.FINISHED):
+            core.do(AckJob(event.priority, event.seq))
+            return
+        # The first one counts; a second publish changes nothing, unless the first was removed from the stream.
+        parked = core.duplicate_submissions.setdefault(job_id, {})
+        if not parked:
+            core.do(FindMessages((JobMessage(job_id, known.seq),)))
+        parked[event.seq] = event
         return
     record = take_in(core, event, now)
     core.do(first_event(record, now))
@@ -102,6 +112,8 @@ def begin(core: Core, record: JobRecord, why: str, now: Now) -> None:
     elif record.cancel_wanted:
         reason = (retry.cancel if retry else None) or "cancelled on request"
         finish(core, record, "cancelled", FailureCode.CANCELLED, reason, now)
+    elif record.removed:
+        finish(core, record, "cancelled", FailureCode.CANCELLED, REMOVED, now)
     elif retry is not None and retry.refusal is not None:
         refusal = retry.refusal
         finish(core, record, "rejected", refusal.code, refusal.message, now, field=refusal.field)

@@ -13,6 +13,7 @@ from .completion import decide_deferred, end_broken, end_slow_cancels, expire_ov
 from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCancels
 from .events import AdvertReceived, AgentSilent, Connected, Disconnected, LeadershipProven, Led, ProposalsWanted, Tick
 from .recovery import look_for_recovering
+from .removal import end_waiting
 from .state import Core
 
 #: A second question about a silent agent follows the first after this many seconds.
@@ -227,6 +228,7 @@ def tick(core: Core, event: Tick, now: Now) -> None:
     if not core.may_decide:
         return
     decide_deferred(core, now)
+    end_waiting(core, now)
     expire_overdue(core, now)
     end_slow_cancels(core, now)
     end_overlong(core, now)

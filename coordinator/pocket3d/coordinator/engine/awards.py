@@ -13,6 +13,7 @@ from .completion import finish
 from .effects import AwardItem, ProveLeadership, SendAwards
 from .events import AwardsRefused, AwardsReturned, AwardsUnanswered, AwardTooLarge, BodyGone, CallTooLarge
 from .job import Attempt, JobRecord
+from .removal import message_gone
 from .state import Core
 
 
@@ -147,14 +148,13 @@ def awards_unanswered(core: Core, event: AwardsUnanswered, now: Now) -> None:
 
 
 def body_gone(core: Core, event: BodyGone, now: Now) -> None:
-    """End a job whose request somebody removed from the jobs stream."""
+    """Take back the award of a job whose request somebody removed from the jobs stream."""
     record = _on_agent(core, event.job_id, event.token)
     if record is not None and record.state is JobState.AWARDED:
         cancelled = record.cancel_wanted
-        take_back(core, record, "its request is gone", now)
+        take_back(core, record, "its message is gone", now)
         if not cancelled:
-            text = "the request is no longer in the jobs stream: it was removed from outside"
-            finish(core, record, "failed", FailureCode.INVALID_INPUT, text, now, field="body")
+            message_gone(core, record, now)
 
 
 def award_too_large(core: Core, event: AwardTooLarge, now: Now) -> None:

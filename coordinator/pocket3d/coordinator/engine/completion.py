@@ -11,6 +11,7 @@ from .effects import (
     AckJob,
     AckResult,
     Again,
+    DeleteJob,
     DeleteResult,
     PublishDead,
     PublishEvent,
@@ -233,7 +234,12 @@ def events_stored(core: Core, event: EventsStored, now: Now) -> None:
     """Ack the request, now that the last event is stored."""
     for job_id in event.job_ids:
         record = core.jobs.get(job_id)
-        if record is not None and record.state is JobState.FINISHED:
+        if record is None or record.state is not JobState.FINISHED:
+            continue
+        if record.retry is not None and record.retry.removed:
+            # An ack of a message that is gone is answered only after a while.
+            core.do(DeleteJob(record.seq, job_id))
+        else:
             core.do(AckJob(record.job_class.priority, record.seq, job_id, answer=True))
 
 

@@ -225,6 +225,31 @@ class ReadRequest(NamedTuple):
     ends: Priority | None = None
 
 
+class JobMessage(NamedTuple):
+    """A job, and the message of the jobs stream that it is."""
+
+    job_id: str
+    seq: int
+
+
+class FindMessages(NamedTuple):
+    """Look whether the jobs stream still holds these messages: answered by `MessagesLooked`. `sweep`: nobody asked."""
+
+    messages: tuple[JobMessage, ...]
+    sweep: bool = False
+
+
+class CountMessages(NamedTuple):
+    """Count what the jobs stream holds: answered by `MessagesCounted`."""
+
+
+class ListStories(NamedTuple):
+    """Look through a part of the status bucket for jobs that have not ended: answered by `StoriesListed`."""
+
+    #: The part ends before this place; None for the newest part.
+    before: int | None
+
+
 class SendAwardMessage(NamedTuple):
     """Send one message of awards: answered by `AwardsReturned`, `AwardsRefused` or `AwardsUnanswered`."""
 
@@ -275,7 +300,18 @@ Effect = (
     | ProveLeadership
     | ReadJobs
     | ReadEnded
+    | FindMessages
     | Again
 )
 #: What is made of that for the bus: with requests read, sizes kept and events in batches.
-BusEffect = Effect | PublishQueuedBatch | ReadRequest | SendAwardMessage | StoreDeadLetter | CountBacklog | NoteStep
+BusEffect = (
+    Effect
+    | PublishQueuedBatch
+    | ReadRequest
+    | SendAwardMessage
+    | StoreDeadLetter
+    | CountBacklog
+    | CountMessages
+    | ListStories
+    | NoteStep
+)

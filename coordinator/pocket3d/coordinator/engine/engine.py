@@ -10,7 +10,7 @@ from pocket3d.contracts.clock import Now
 from ..settings import CoordinatorSettings
 from . import admission as intake
 from . import agents as watch
-from . import attempts, awards, completion, events, invariants, recovery
+from . import attempts, awards, completion, events, invariants, recovery, removal
 from .effects import Again, Effect, ReadEnded, SendCall
 from .job import JobRecord
 from .state import Core
@@ -32,8 +32,7 @@ def _jobs_indexed(core: Core, event: events.JobsIndexed, now: Now) -> None:
 
 def _ended_jobs_read(core: Core, event: events.EndedJobsRead, now: Now) -> None:
     """Bit by bit, so that nothing waits for it: until it is done, those that are missing are read when asked for."""
-    core.job_list.read(event.jobs, event.down_to)
-    if event.down_to > 0 and not core.job_list.full:
+    if core.job_list.read(event.jobs, event.below, event.down_to):
         core.do(Again(ReadEnded(event.down_to)))
 
 
@@ -72,7 +71,9 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.EventsStored: completion.events_stored,
     events.DeadStored: completion.dead_stored,
     events.JobAcked: completion.job_acked,
-    events.CancelAsked: completion.cancel_asked,
+    events.MessagesLooked: removal.messages_looked,
+    events.StoriesListed: removal.stories_listed,
+    events.CancelAsked: removal.cancel_asked,
     events.Connected: watch.connected,
     events.Disconnected: watch.disconnected,
     events.RoundDue: _round_due,

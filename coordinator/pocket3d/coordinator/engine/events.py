@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import Priority
 from pocket3d.contracts.messages import Advert, Result, Status
 
 from ..leadership.message_limits import MAX_PAYLOAD
-from .effects import ConsumerKey, PublishQueuedBatch, RequestId
+from .effects import ConsumerKey, JobMessage, PublishQueuedBatch, RequestId
 from .job_list import EndedJob
 
 
@@ -46,6 +46,8 @@ class JobRead(NamedTuple):
     published_at: float
     #: The message as published.
     data: bytes = b""
+    #: It was taken in before its turn, to be cancelled: others before it are not read.
+    early: bool = False
 
 
 class QueuedStored(NamedTuple):
@@ -66,6 +68,10 @@ class QueuedUnknown(NamedTuple):
     job_id: str
 
 
+#: What comes of one first event.
+FirstEventOutcome = QueuedStored | QueuedConflict | QueuedUnknown
+
+
 class QueuedBatchStored(NamedTuple):
     """All first events of the batch were admitted: their ids are new."""
 
@@ -82,6 +88,9 @@ class QueuedBatchUnknown(NamedTuple):
     """No answer: the first events of the batch may all be stored, or none."""
 
     batch: PublishQueuedBatch
+
+
+FirstEventsOutcome = QueuedBatchStored | QueuedBatchConflict | QueuedBatchUnknown
 
 
 class LastEventRead(NamedTuple):
@@ -228,9 +237,12 @@ class JobsIndexed(NamedTuple):
 
 
 class EndedJobsRead(NamedTuple):
-    """Ended jobs that the status bucket holds, the latest first; it was read down to that sequence, 0: to its end."""
+    """Ended jobs that the status bucket holds, the latest first; it was read from below one sequence down to another
+    (0: to its end).
+    """
 
     jobs: tuple[EndedJob, ...]
+    below: int
     down_to: int
 
 
@@ -265,6 +277,29 @@ class BacklogUncounted(NamedTuple):
     """The server did not say."""
 
     consumer: ConsumerKey
+
+
+class MessagesLooked(NamedTuple):
+    """The jobs stream was asked for these messages: it holds some, and others are gone."""
+
+    present: tuple[JobMessage, ...]
+    missing: tuple[JobMessage, ...]
+    sweep: bool = False
+
+
+class MessagesCounted(NamedTuple):
+    """So many messages are in the jobs stream; None where the server did not say."""
+
+    messages: int | None
+
+
+class StoriesListed(NamedTuple):
+    """By a part of the status bucket these jobs have not ended. The bucket is a hint: their last events decide."""
+
+    unfinished: tuple[str, ...]
+    #: Where the part began, 0 for the beginning of the bucket, and the newest entry in it.
+    start: int
+    end: int
 
 
 class EffectFailed(NamedTuple):
@@ -332,6 +367,8 @@ Event = (
     | JobsIndexed
     | EndedJobsRead
     | JobAcked
+    | MessagesLooked
+    | StoriesListed
     | CancelAsked
     | Connected
     | Disconnected
@@ -341,12 +378,11 @@ Event = (
 #: Answers of the bus that are dealt with before the engine.
 BusEvent = (
     Event
-    | QueuedBatchStored
-    | QueuedBatchConflict
-    | QueuedBatchUnknown
+    | FirstEventsOutcome
     | ResultAcked
     | RequestRead
     | BacklogCounted
     | BacklogUncounted
+    | MessagesCounted
     | EffectFailed
 )

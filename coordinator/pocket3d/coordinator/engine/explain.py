@@ -66,7 +66,7 @@ def explain_turn(core: Core, record: JobRecord, now: Now) -> Explanation:
 
 
 def _before(line: Line, record: JobRecord) -> int:
-    """Jobs of the same tenant that bid alike and are before this one, as far as they are counted."""
+    """Jobs of the same tenant that bid alike and are before this one; `_COUNTED` stands for any more."""
     return next((place for place, other in enumerate(islice(line, _COUNTED)) if other is record), _COUNTED)
 
 
@@ -92,7 +92,7 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     if group is not None and group.plan is not None:
         return Explanation(status="queued", summary=group.plan, reasons=reasons)
     before = _before(line, record) if line is not None else 0
-    ahead = str(before) if before < _COUNTED else f"over {_COUNTED}"
+    ahead = str(before) if before < _COUNTED else f"{_COUNTED} or more"
     if reasons:
         summary = f"waits for room; {ahead} like it are ahead"
     elif not core.may_award:

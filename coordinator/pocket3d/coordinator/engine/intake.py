@@ -15,15 +15,13 @@ ENTERING_CAP = 2048
 class _Count:
     """Of one priority."""
 
-    __slots__ = ("entering", "held", "reading", "up_to")
+    __slots__ = ("entering", "held", "reading")
 
     def __init__(self) -> None:
         self.held = 0
         #: Of those held, the ones whose first event is not stored.
         self.entering = 0
         self.reading = True
-        #: Sequence of the jobs stream up to which all was read.
-        self.up_to = 0
 
 
 class Intake:
@@ -54,18 +52,10 @@ class Intake:
         """Below this many held jobs reading goes on."""
         return self._cap * 0.9
 
-    def read_up_to(self, priority: Priority) -> int:
-        """The sequence of the jobs stream up to which a priority was read, at least."""
-        return self._of[priority].up_to
-
-    def added(self, priority: Priority, seq: int, *, known: bool) -> None:
+    def added(self, priority: Priority, *, known: bool) -> None:
         """A job was read; `known`: its first event was stored before."""
-        count = self._of[priority]
-        count.held += 1
-        if count.reading:
-            # Or it was taken in before its turn, to be cancelled.
-            count.up_to = max(count.up_to, seq)
-        count.entering += not known
+        self._of[priority].held += 1
+        self._of[priority].entering += not known
 
     def known(self, priority: Priority) -> None:
         """The first event of a job is stored, or was."""

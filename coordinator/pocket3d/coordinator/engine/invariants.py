@@ -21,16 +21,16 @@ def check(core: Core) -> None:
         _check_job(core, record)
         _must(core.job_list.files(record), f"{job_id} is {record.state.value} and listed elsewhere")
         waiting += record.state is JobState.QUEUED
-        if record.attempt is not None or record.recovery is not None or record.ending is not None:
+        if record.attempt is not None or record.recovery is not None or record.ending is not None or record.removed:
             filed += _check_lists(core, record)
             _check_booking(core, record)
-    listed = sum(
-        map(len, (core.index.recovering, core.index.cancelling, core.index.unanswered, core.index.pending_decisions))
-    )
+    index = core.index
+    lists = (index.recovering, index.cancelling, index.unanswered, index.pending_decisions, index.removed)
+    listed = sum(map(len, lists))
     _must(listed == filed, f"the index lists {listed} jobs, the records make it {filed}")
     _check_queue(core, waiting)
-    _check_share(core)
     _must(len(core.job_list) == len(core.jobs), f"{len(core.jobs)} jobs are held, {len(core.job_list)} listed")
+    _check_share(core)
     _check_intake(core)
     _check_bookings(core)
 

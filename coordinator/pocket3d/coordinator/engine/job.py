@@ -125,6 +125,7 @@ class RetryState:
         "raised_mb",
         "refusal",
         "rejection",
+        "removed",
         "spent",
     )
 
@@ -144,6 +145,8 @@ class RetryState:
         #: No adapter takes its parameters, or its tenant has too many jobs that wait. Another leader may know other
         #: adapters and other jobs, so its first event is `queued`.
         self.refusal: Rejection | None = None
+        #: The jobs stream no longer holds its message, which somebody removed. It may run on, and waits no more.
+        self.removed = False
 
     @property
     def suspect(self) -> bool:
@@ -261,6 +264,12 @@ class JobRecord:
     def cancel_wanted(self) -> bool:
         """True once somebody asked for its end."""
         return self.retry is not None and self.retry.cancel is not None
+
+    @property
+    def removed(self) -> bool:
+        """True of an unfinished job once its message is known to be gone."""
+        over = self.state in (JobState.FINISHING, JobState.FINISHED)
+        return self.retry is not None and self.retry.removed and not over
 
     def group_key(self) -> GroupKey:
         """The job group it belongs to."""

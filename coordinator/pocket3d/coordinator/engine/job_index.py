@@ -19,6 +19,8 @@ class JobIndex:
         self.unanswered: dict[str, JobRecord] = {}
         #: Whose endings wait until the leadership is proven.
         self.pending_decisions: dict[str, JobRecord] = {}
+        #: Whose messages somebody removed from the jobs stream.
+        self.removed: dict[str, JobRecord] = {}
 
     def file(self, record: JobRecord) -> None:
         """Put a job into the lists to which it belongs, and out of the others. Asked after each change of these."""
@@ -36,4 +38,5 @@ class JobIndex:
             (self.cancelling, attempt is not None and math.isfinite(attempt.cancel_by)),
             (self.unanswered, attempt is not None and attempt.unanswered),
             (self.pending_decisions, record.ending is not None),
+            (self.removed, record.removed),
         )

@@ -59,6 +59,8 @@ class EndedJob(NamedTuple):
 
     seq: int
     status: Status
+    #: It was read from the status bucket by this leader, after it had ended.
+    former: bool = False
 
 
 T = TypeVar("T", JobRecord, EndedJob)
@@ -117,9 +119,13 @@ class JobList:
         self._words: dict[str, str] = {}
         #: When the youngest of those ended that was forgotten, RFC 3339; None if none was.
         self.forgotten_until: str | None = None
-        #: Ended jobs of the time before this leadership are here down to that sequence of the status bucket; None until
-        #: any were read, 0: all of them.
-        self.read_down_to: int | None = None
+        #: Those of the time before this leadership, the latest first, until enough of them are read: they are listed
+        #: all at once, so that the pages of one list do not miss those that come meanwhile.
+        self._former: list[EndedJob] = []
+        #: Former ones lie below that sequence of the status bucket; None until any were read.
+        self.former_below: int | None = None
+        #: They are listed from here down to that sequence, 0: all of them; None while they are not.
+        self.former_down_to: int | None = None
 
     # -- jobs come, move, end
 
@@ -140,42 +146,39 @@ class JobList:
         """A job is held no more; what is known of its end stays."""
         self._unfinished.remove(record, _keys_of(record))
         self._in_state.get(record.state, {}).pop(record.job_id, None)
-        if record.end is not None:
-            ended = self._keep(EndedJob(record.seq, record.end))
-            if ended is not None:
-                self._by_end.append(ended)
+        if record.end is not None and self._ended.all.get(record.seq) is None:
+            ended = EndedJob(record.seq, self._with_shared_words(record.end))
+            self._ended.add(ended, _keys_of_ended(ended.status))
+            self._by_end.append(ended)
         while len(self._by_end) > self._ended_kept:
             self._forget(self._by_end.popleft())
 
-    def read(self, ended: Iterable[EndedJob], down_to: int) -> None:
-        """Ended jobs of earlier leaders were read from the status bucket, the latest first, down to a sequence."""
-        for job in ended:
-            if self.full or self._unfinished.all.get(job.seq) is not None:
-                continue
-            kept = self._keep(job)
-            if kept is not None:
-                self._by_end.appendleft(kept)
-        self.read_down_to = down_to
+    def read(self, ended: Iterable[EndedJob], below: int, down_to: int) -> bool:
+        """Ended jobs of earlier leaders were read from the status bucket, the latest first, from below one sequence
+        down to another; true if more are wanted.
+        """
+        if self.former_below is None:
+            self.former_below = below
+        self._former += (EndedJob(job.seq, self._with_shared_words(job.status), former=True) for job in ended)
+        if down_to > 0 and len(self._by_end) + len(self._former) < self._ended_kept:
+            return True
+        for job in self._former:
+            if len(self._by_end) < self._ended_kept and not self.holds(job.seq):
+                self._ended.add(job, _keys_of_ended(job.status))
+                self._by_end.appendleft(job)
+        self._former = []
+        self.former_down_to = down_to
+        return False
 
-    @property
-    def full(self) -> bool:
-        """True when an older ended job finds no room."""
-        return len(self._by_end) >= self._ended_kept
-
-    def _keep(self, job: EndedJob) -> EndedJob | None:
-        if self._ended.all.get(job.seq) is not None:
-            return None
-        status = msgspec.structs.replace(
-            job.status,
-            **{field: self._word(getattr(job.status, field)) for field in ("feature", "tenant", "agent_id", "device")},
-            adapter_id=self._word(job.status.adapter_id),
+    def _with_shared_words(self, status: Status) -> Status:
+        """The same with one string for equal ones: each result brings its own."""
+        return msgspec.structs.replace(
+            status,
+            **{field: self._word(getattr(status, field)) for field in ("feature", "tenant", "agent_id", "device")},
+            adapter_id=self._word(status.adapter_id),
         )
-        kept = EndedJob(job.seq, status)
-        self._ended.add(kept, _keys_of_ended(status))
-        return kept
 
     def _word(self, word: str | None) -> str | None:
-        """The one string for equal ones: each result brings its own."""
         if word is None:
             return None
         if len(self._words) >= _WORDS_KEPT:
@@ -201,6 +204,11 @@ class JobList:
     def holds(self, seq: int) -> bool:
         """True if a job is listed from here; others may be in the status bucket."""
         return self._unfinished.all.get(seq) is not None or self._ended.all.get(seq) is not None
+
+    def came_later(self, seq: int) -> bool:
+        """True if a listed job came into the list some time after this leader took over, and had ended before."""
+        ended = self._ended.all.get(seq)
+        return ended is not None and ended.former and self._unfinished.all.get(seq) is None
 
     def page(self, wanted: JobFilter, after: int | None, limit: int) -> list[JobRecord | EndedJob]:
         """The newest that are wanted, by their submission, below the sequence `after`."""

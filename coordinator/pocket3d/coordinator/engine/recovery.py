@@ -13,7 +13,7 @@ from . import attempts
 from .admission import ack_duplicates, begin, first_event, take_in
 from .attempts import take_over_attempt
 from .completion import finalize
-from .effects import AckJob, AckResult, Again, ReadLastEvent, ReadResult
+from .effects import AckJob, AckResult, Again, FindMessages, JobMessage, ReadLastEvent, ReadResult
 from .events import LastEventRead, QueuedConflict, QueuedUnknown, ResultRead
 from .job import Attempt, JobClass, JobRecord, Recovery
 from .retries import fail
@@ -43,19 +43,45 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
         record.move(JobState.RECOVERING, "its id is known")
     if record.state is not JobState.RECOVERING or record.recovery is not None or not known:
         return
-    if event.job_seq is not None and event.job_seq != record.seq:
-        core.do(AckJob(record.job_class.priority, record.seq))
-        core.remove(record)
-        job = core.duplicate_submissions.get(record.job_id, {}).pop(event.job_seq, None)
-        if job is None:
-            # The history is that of a message that has left: all that came since are second publishes.
-            ack_duplicates(core, record.job_id)
-            redelivered = core.early_results.pop(record.job_id, None)
-            if redelivered is not None:
-                core.do(AckResult(redelivered[1]))
-            return
+    if event.job_seq is None or event.job_seq == record.seq:
+        take_up(core, record, event, now)
+    elif _is_over(event) or event.job_seq in core.duplicate_submissions.get(record.job_id, {}):
+        is_second_publish(core, record, event, now)
+    else:
+        # The history is that of a message that was not read here: it may be removed.
+        ask_for_message(core, event)
+
+
+def ask_for_message(core: Core, event: LastEventRead) -> None:
+    """Look whether the message that a history without an end belongs to is still in the jobs stream."""
+    if event.job_seq is not None:
+        core.story_doubts[event.job_id] = event
+        core.do(FindMessages((JobMessage(event.job_id, event.job_seq),)))
+
+
+def _is_over(event: LastEventRead) -> bool:
+    return event.status is not None and event.status.status in TERMINAL
+
+
+def is_second_publish(core: Core, record: JobRecord, event: LastEventRead, now: Now) -> None:
+    """Ack the message that was read: its id's history is that of another one, which has ended or is still there."""
+    core.do(AckJob(record.job_class.priority, record.seq))
+    core.remove(record)
+    job = core.duplicate_submissions.get(record.job_id, {}).pop(event.job_seq or 0, None)
+    if job is not None:
         record = take_in(core, job, now)
         record.move(JobState.RECOVERING, "its id is known")
+        take_up(core, record, event, now)
+        return
+    ack_duplicates(core, record.job_id)
+    redelivered = core.early_results.pop(record.job_id, None)
+    if redelivered is not None:
+        core.do(AckResult(redelivered[1]))
+
+
+def take_up(core: Core, record: JobRecord, event: LastEventRead, now: Now) -> None:
+    """Go on with a job where its last event left it."""
+    status = event.status
     ack_duplicates(core, record.job_id)
     rejection = record.retry.rejection if record.retry else None
     early = core.early_results.pop(record.job_id, None)
@@ -79,16 +105,21 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     if early is not None:
         finalize(core, record, *early, now)
         return
+    resume(record, status)
+    recover(core, record, status, now)
+
+
+def resume(record: JobRecord, status: Status) -> None:
+    """Note how far the job was by its last event."""
     record.attempt_no = status.attempt
     record.started_published = status.status == "running"
     if status.error is not None and status.error.attempts:
         retry = record.retry_state()
         retry.attempts = list(status.error.attempts)
         retry.spent = sum(1 for a in retry.attempts if a.counted and a.code != FailureCode.HANDED_BACK.value)
-    _recover(core, record, status, now)
 
 
-def _recover(core: Core, record: JobRecord, status: Status, now: Now) -> None:
+def recover(core: Core, record: JobRecord, status: Status, now: Now) -> None:
     """It waited or ran when the former leader was last heard."""
     holder = runner_of(core, record.job_id)
     if holder is not None:
@@ -170,10 +201,15 @@ def _heard_all(core: Core, recovery: Recovery, now: Now) -> bool:
 
 
 def _orphan_history(core: Core, event: LastEventRead, now: Now) -> None:
-    """For a result that was seen before its job."""
-    if event.job_id not in core.early_results:
-        return
+    """For a result that was seen before its job, or a story that has no end and no job."""
     status = event.status
+    if event.job_id not in core.early_results:
+        if event.job_id in core.stories_asked:
+            if status is None or _is_over(event) or event.job_seq is None:
+                del core.stories_asked[event.job_id]
+            else:
+                ask_for_message(core, event)
+        return
     if status is not None and status.status not in TERMINAL and event.job_seq is not None:
         adopt_orphan(core, status, event.job_seq, now)
         return
@@ -184,12 +220,17 @@ def _orphan_history(core: Core, event: LastEventRead, now: Now) -> None:
 def adopt_orphan(core: Core, status: Status, job_seq: int, now: Now) -> None:
     """A result whose event a former leader did not publish any more: finish its history."""
     result, seq = core.early_results.pop(status.job_id)
+    record = record_of_story(core, status, job_seq, now)
+    record.move(JobState.RECOVERING, "its result is older than this leadership")
+    finalize(core, record, result, seq, now)
+
+
+def record_of_story(core: Core, status: Status, job_seq: int, now: Now) -> JobRecord:
+    """A record of a job of which only its last event is known: its limits are the default ones."""
     job_class = JobClass.of(status.feature, canonical(status.feature), status.priority, None)._replace(
         tenant=status.tenant
     )
     record = JobRecord(job_seq, status.job_id, core.intern(job_class), now.wall, now.mono)
-    record.attempt_no = status.attempt
-    record.started_published = status.status == "running"
-    record.move(JobState.RECOVERING, "its result is older than this leadership")
+    resume(record, status)
     core.add(record)
-    finalize(core, record, result, seq, now)
+    return record

@@ -13,7 +13,7 @@ from ..auction.rounds import Auctioneer
 from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
 from .effects import AskState, Effect, PublishEvent, ReadJobs, SendCancels
-from .events import JobRead
+from .events import JobRead, LastEventRead
 from .intake import Intake
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
@@ -47,10 +47,15 @@ class Core:
         self.unknown_feature_jobs: dict[str, None] = {}
         #: Bytes in the results stream that are no result and are being deleted: their sequence -> what is wrong.
         self.unreadable_results: dict[int, str] = {}
-        #: Further messages with the id of a job of which it is not yet known which message is the job: seq -> message.
+        #: Further messages with the id of a job, until it is known which message is the job, and that the jobs stream
+        #: still holds it: seq -> message.
         self.duplicate_submissions: dict[str, dict[int, JobRead]] = {}
         #: Jobs of a former leader's time that are to be cancelled as soon as they are read again, and why.
         self.cancels_to_come: dict[str, str] = {}
+        #: Stories without an end, until it is known whether the jobs stream still holds their message.
+        self.story_doubts: dict[str, LastEventRead] = {}
+        #: Jobs that are not in `jobs` and whose stories are read to be ended: why they are to be cancelled, if asked.
+        self.stories_asked: dict[str, str | None] = {}
         self.epoch = 0
         self._tokens = 0
         #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
@@ -117,7 +122,7 @@ class Core:
         """Hold a job that was read."""
         self.jobs[record.job_id] = record
         self.job_list.add(record)
-        self.intake.added(record.job_class.priority, record.seq, known=record.state is not JobState.SUBMITTED)
+        self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
         record.on_move = self._on_move
         self._read_on(record.job_class.priority)
 

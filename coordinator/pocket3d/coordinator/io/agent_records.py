@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import structlog
 
 from pocket3d.bus.port import Bus, BusError
-from pocket3d.contracts.codec import encode
+from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.codec import WireError, decode, encode
+from pocket3d.contracts.commands import AgentRecord
 from pocket3d.contracts.subjects import Subjects
 
+from ..auction.fleet import Fleet
+from ..auction.record_age import records_due
 from ..engine.effects import ForgetAgent, RecordAgent
 
 log = structlog.get_logger(__name__)
+
+#: From one look at the bucket to the next: this part of the time that it keeps a record, at most so long, seconds.
+_PART = 8
+_LONGEST_S = 30.0
 
 
 async def record_agent(bus: Bus, subjects: Subjects, effect: RecordAgent) -> None:
@@ -27,3 +38,29 @@ async def forget_agent(bus: Bus, subjects: Subjects, effect: ForgetAgent) -> Non
         await bus.kv_delete(subjects.agents_bucket, effect.agent_id)
     except BusError as error:
         log.debug("an agent was not forgotten", agent_id=effect.agent_id, error=str(error))
+
+
+async def keep_recorded(
+    bus: Bus, subjects: Subjects, fleet: Callable[[], Fleet], clock: Callable[[], Now], max_age_s: float
+) -> None:
+    """Write the records of living agents again before they leave the bucket, and those that somebody removed; until
+    cancelled.
+    """
+    while True:
+        await asyncio.sleep(min(max_age_s / _PART, _LONGEST_S))
+        recorded: dict[str, str] = {}
+        try:
+            entries = await bus.kv_entries(subjects.agents_bucket)
+        except BusError as error:
+            log.debug("the agents bucket could not be read", error=str(error))
+            continue
+        for entry in entries:
+            try:
+                recorded[entry.key] = decode(AgentRecord, entry.value).at
+            except WireError as error:
+                log.warning("an agent's record could not be read; it is written again", key=entry.key, error=str(error))
+        wall = clock().wall
+        for agent_id in records_due(recorded, list(fleet().agents), wall, max_age_s):
+            view = fleet().agents.get(agent_id)
+            if view is not None:
+                await record_agent(bus, subjects, RecordAgent(fleet().record(view, rfc3339(wall))))

@@ -49,6 +49,12 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+#: Of jobs without an end that the engine does not hold.
+_STILL_READING = "a new leader is reading the jobs stream and has not come to it yet"
+_NOT_IN_STREAM = (
+    "it is not in the jobs stream: its message was removed; `cancel` ends it, and to publish it again starts it"
+)
+
 
 class Api:
     """The endpoints of one leadership."""
@@ -214,7 +220,7 @@ class Api:
             unread = await find_unread(self._bus, self._subjects, self._term, request.job_id)
             if unread is not None:
                 # It is taken in to be ended at once, whatever the cap.
-                self._term.feed(unread)
+                self._term.feed(unread._replace(early=True))
         self._term.feed(events.CancelAsked(request.job_id, request.reason))
         await self._term.handled()
         return encode(await self._wanted(request.job_id))
@@ -227,8 +233,10 @@ class Api:
         status = await self._wanted(request.job_id)
         if status.status in TERMINAL:
             summary = f"it has ended: {status.status}" + (f", {status.reason}" if status.reason else "")
+        elif status.status == "submitted" and status.reason:
+            summary = status.reason
         else:
-            summary = status.reason or "the leader has not read it again yet"
+            summary = _NOT_IN_STREAM if self._term.engine.core.jobs_indexed else _STILL_READING
         return encode({"status": status.status, "summary": summary, "reasons": []})
 
     async def _list(self, msg: Msg) -> bytes:

@@ -50,6 +50,7 @@ from .agent_records import forget_agent, record_agent
 from .first_event_io import failed, publish_queued, publish_queued_batch
 from .lanes import lane_of
 from .leader_record_io import read_leader_record, write_leader_record
+from .removal_lookups import count_messages, find_messages, list_stories
 from .status_bucket import read_ended
 from .step_log import log_step
 
@@ -359,6 +360,9 @@ _CALLS: dict[type, Call] = {
     effects.DeleteResult: EffectRunner._delete_result,
     effects.DeleteJob: EffectRunner._delete_job,
     effects.CountBacklog: EffectRunner._count_backlog,
+    effects.FindMessages: lambda runner, effect: find_messages(runner._bus, runner._subjects, effect),
+    effects.CountMessages: lambda runner, effect: count_messages(runner._bus, runner._subjects),
+    effects.ListStories: lambda runner, effect: list_stories(runner._bus, runner._subjects, effect),
     effects.SendCall: EffectRunner._send_call,
     effects.SendAwardMessage: EffectRunner._send_awards,
     effects.SendCancels: EffectRunner._send_cancels,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import structlog
 
+from pocket3d.bus.kv import is_gone
+from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import Bus, BusError, Expect
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import LeaderRecord
@@ -16,8 +18,14 @@ from ..leadership.leader_record import (
     LeaderRecordWritten,
     WriteLeaderRecord,
 )
+from ..leadership.lease_events import LeaseRead
 
 log = structlog.get_logger(__name__)
+
+#: Key of the lease in the leader bucket.
+LEADER_KEY = "leader"
+#: Header of the entry's deletion by the leader itself. `nats kv del` does not set it.
+GIVEN_BACK_HEADER = "P3d-Given-Back"
 
 
 def parse_leader_record(data: bytes) -> LeaderRecord | None:
@@ -51,3 +59,20 @@ async def write_leader_record(
         log.debug("the leader record could not be written", error=str(error))
         return LeaderRecordNotWritten()
     return LeaderRecordWritten(effect.record.epoch, seq)
+
+
+async def read_lease(bus: Bus, subjects: Subjects) -> LeaseRead:
+    """The lease in the leader bucket. Errors as `Bus.last`."""
+    bucket = subjects.leader_bucket
+    found = await bus.last(kv_stream(bucket), kv_subject(bucket, LEADER_KEY))
+    if found is None:
+        return LeaseRead(None, 0)
+    if is_gone(found):
+        return LeaseRead(None, 0, given_back=GIVEN_BACK_HEADER in found.headers)
+    return LeaseRead(parse_leader_record(found.data), found.seq)
+
+
+async def give_lease_back(bus: Bus, subjects: Subjects) -> None:
+    """Delete the lease, and say that it was its holder. Errors as `Bus.append`."""
+    headers = {"KV-Operation": "DEL", GIVEN_BACK_HEADER: "1"}
+    await bus.append(kv_subject(subjects.leader_bucket, LEADER_KEY), b"", headers=headers)

@@ -18,6 +18,7 @@ from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 
+from ..auction.fleet import Fleet
 from ..engine import events
 from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
@@ -25,7 +26,9 @@ from ..engine.history import read_stored_result
 from ..leadership.lease_events import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
+from .agent_records import keep_recorded
 from .effect_runner import EffectRunner, Links
+from .orphan_sweep import OrphanSweep
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +59,7 @@ class LeaderTerm:
     Args:
         lead: epoch, fence and leader record of this leadership.
         known: agents that the former leader knew, or that were heard meanwhile.
+        agents_max_age_s: how long the agents bucket keeps a record, seconds.
         lease_is_valid: false as soon as another may have taken the lead; then nothing is taken from the streams.
         renew_lease: asks the leadership to renew the lease now.
         on_fenced_out: called when another leader's record is in the events stream.
@@ -70,6 +74,7 @@ class LeaderTerm:
         *,
         lead: Lead,
         known: Sequence[AgentRecord],
+        agents_max_age_s: float,
         lease_is_valid: Callable[[], bool],
         renew_lease: Callable[[], None],
         on_fenced_out: Callable[[], None],
@@ -80,6 +85,8 @@ class LeaderTerm:
         self._lead = lead
         self._known = tuple(known)
         self._lease_is_valid = lease_is_valid
+        self._agents_max_age_s = agents_max_age_s
+        self._orphan_grace_s = settings.orphan_grace_s
         self._decider = TermEngine(settings, lead.record, lead.fence, bus.max_payload)
         #: Events, and marks of those who wait until what came before was handled.
         self._events: Inbox[TermEvent | asyncio.Future[None]] = Inbox()
@@ -103,6 +110,9 @@ class LeaderTerm:
     def engine(self) -> CoordinatorEngine:
         """What is known of the jobs, for questions."""
         return self._decider.engine
+
+    def _fleet(self) -> Fleet:
+        return self.engine.core.fleet
 
     # -- the one task that owns the engine
 
@@ -173,6 +183,10 @@ class LeaderTerm:
             self._begun = True
             self.tasks.spawn(self._events.read(self._handle), bounded=False)
             self.feed(events.Led(self._lead.epoch, self._known, bus.max_payload))
+            sweep = OrphanSweep(bus, subjects, self._orphan_grace_s, self._clock, self._lease_is_valid)
+            self.tasks.spawn(sweep.run(), bounded=False)
+            records = keep_recorded(bus, subjects, self._fleet, self._clock, self._agents_max_age_s)
+            self.tasks.spawn(records, bounded=False)
         await self._look_at_results()
         await self._take_over("results")
         results = self._runner.consumer("results")

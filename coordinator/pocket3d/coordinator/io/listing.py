@@ -10,11 +10,13 @@ from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine.job_list import JobFilter, status_of
+from ..engine.job_list import JobList as Held
 from ..engine.state import Core
-from .status_bucket import first_after, read_down
+from .status_bucket import Entry, first_after, newest, read_down
 
-#: Begins the `next` of a page whose end was read from the status bucket, before the sequence there.
-_OLDER = "older-"
+#: Begins the `next` of a page whose end was read from the status bucket, before the sequence there: `former` while the
+#: ended jobs of former leaders are not listed from memory, else `older`.
+_FORMER, _OLDER = "former-", "older-"
 #: Windows of the bucket that are looked through for one page: what is wanted may be rare there.
 _MOST_WINDOWS = 8
 #: The bucket follows the events late, and clocks differ, seconds.
@@ -31,46 +33,47 @@ async def list_jobs(bus: Bus, subjects: Subjects, core: Core, request: ListReque
     if not 1 <= request.limit <= 1000:
         raise ServiceError(400, f"limit {request.limit}: want 1 to 1000", field="limit")
     wanted = JobFilter(request.status, request.feature, request.tenant, _since(request.since))
-    after = request.after or ""
-    older = after.startswith(_OLDER)
-    position = decimal(after.removeprefix(_OLDER)) if after else None
-    if after and position is None:
-        raise ServiceError(400, "want the `next` of the page before", field="after")
-    if older:
-        return await _older(bus, subjects, core, wanted, [], position, request.limit)
     jobs = core.job_list
-    page = jobs.page(wanted, position, request.limit)
-    found = [status_of(job, core.wall_offset_s) for job in page]
-    if len(found) == request.limit:
-        return JobList(jobs=found, next=str(page[-1].seq))
-    if jobs.forgotten_until is not None:
-        position = await first_after(bus, subjects, parse_rfc3339(jobs.forgotten_until) + _LATE_S)
-    else:
-        position = jobs.read_down_to
-    return await _older(bus, subjects, core, wanted, found, position, request.limit)
-
-
-async def _older(
-    bus: Bus,
-    subjects: Subjects,
-    core: Core,
-    wanted: JobFilter,
-    found: list[Status],
-    position: int | None,
-    limit: int,
-) -> JobList:
-    """Fill a page with what the bucket has below `position` (None: from its newest on) and memory has not."""
+    kind, position = _place(request.after or "")
+    found: list[Status] = []
+    if not kind:
+        page = jobs.page(wanted, position, request.limit)
+        found = [status_of(job, core.wall_offset_s) for job in page]
+        if len(found) == request.limit:
+            return JobList(jobs=found, next=str(page[-1].seq))
+        if jobs.former_down_to is None:
+            kind = _FORMER
+            position = jobs.former_below if jobs.former_below is not None else await newest(bus, subjects)
+        else:
+            kind, position = _OLDER, jobs.former_down_to
+            if jobs.forgotten_until is not None:
+                position = await first_after(bus, subjects, parse_rfc3339(jobs.forgotten_until) + _LATE_S)
     for _ in range(_MOST_WINDOWS):
-        if position == 0:
+        if not position:
             return JobList(jobs=found)
         entries, position = await read_down(bus, subjects, position)
         for entry in entries:
-            held = entry.job_seq is not None and core.job_list.holds(entry.job_seq)
-            if not held and wanted.takes(entry.status):
+            if not _listed_before(jobs, entry, kind) and wanted.takes(entry.status):
                 found.append(entry.status)
-                if len(found) == limit:
-                    return JobList(jobs=found, next=f"{_OLDER}{entry.seq}")
-    return JobList(jobs=found, next=f"{_OLDER}{position}" if position else None)
+                if len(found) == request.limit:
+                    return JobList(jobs=found, next=f"{kind}{entry.seq}")
+    return JobList(jobs=found, next=f"{kind}{position}" if position else None)
+
+
+def _place(after: str) -> tuple[str, int | None]:
+    """Where a page begins: in memory (no kind) or in the bucket, and below which sequence there; None: at the top."""
+    kind = next((each for each in (_FORMER, _OLDER) if after.startswith(each)), "")
+    position = decimal(after.removeprefix(kind))
+    if after and position is None:
+        raise ServiceError(400, "want the `next` of the page before", field="after")
+    return kind, position
+
+
+def _listed_before(jobs: Held, entry: Entry, kind: str) -> bool:
+    """True if an entry was among the pages from memory. Those of former leaders may have come into it since."""
+    if entry.job_seq is None or not jobs.holds(entry.job_seq):
+        return False
+    return kind == _OLDER or not jobs.came_later(entry.job_seq)
 
 
 def _since(text: str | None) -> float | None:

@@ -41,15 +41,22 @@ class Entry(NamedTuple):
     status: Status
 
 
-async def read_down(bus: Bus, subjects: Subjects, before: int | None) -> tuple[list[Entry], int]:
-    """Statuses below a sequence (None: from the newest on), the latest first; and down to where they were read, 0 when
-    there are no more.
+async def newest(bus: Bus, subjects: Subjects) -> int:
+    """The sequence that the next entry of the bucket will have.
+
+    Raises:
+        BusError: the bucket could not be read.
+    """
+    return await bus.last_seq(kv_stream(subjects.status_bucket)) + 1
+
+
+async def read_down(bus: Bus, subjects: Subjects, end: int) -> tuple[list[Entry], int]:
+    """Statuses below a sequence, the latest first; and down to where they were read, 0 when there are no more.
 
     Raises:
         BusError: the bucket could not be read.
     """
     stream = kv_stream(subjects.status_bucket)
-    end = before if before is not None else await bus.last_seq(stream) + 1
     start = max(1, end - WINDOW)
     found: list[Stored] = []
     position = start
@@ -82,7 +89,7 @@ async def first_after(bus: Bus, subjects: Subjects, wall: float) -> int:
         BusError: the bucket could not be read.
     """
     stream, subject = kv_stream(subjects.status_bucket), kv_subject(subjects.status_bucket, ">")
-    low, high = 1, await bus.last_seq(stream) + 1
+    low, high = 1, await newest(bus, subjects)
     while low < high:
         middle = (low + high) // 2
         page = await bus.pages(stream, subject, start=middle, limit=1)
@@ -96,10 +103,11 @@ async def first_after(bus: Bus, subjects: Subjects, wall: float) -> int:
 async def read_ended(bus: Bus, subjects: Subjects, effect: ReadEnded) -> TermEvent:
     """Some ended jobs of earlier leaders."""
     try:
-        entries, down_to = await read_down(bus, subjects, effect.before)
+        below = effect.before if effect.before is not None else await newest(bus, subjects)
+        entries, down_to = await read_down(bus, subjects, below)
     except BusError as error:
         return failed(effect, error)
-    return EndedJobsRead(_ended(entries), down_to)
+    return EndedJobsRead(_ended(entries), below, down_to)
 
 
 def _ended(entries: Sequence[Entry]) -> tuple[EndedJob, ...]:

@@ -23,8 +23,8 @@ async def find_unread(bus: Bus, subjects: Subjects, term: LeaderTerm, job_id: st
     Raises:
         BusError: the stream could not be read.
     """
-    intake = term.engine.core.intake
-    full = intake.full()
+    core = term.engine.core
+    full = core.intake.full()
     if not full:
         return None
     seq = decimal(job_id.rpartition("-")[2])
@@ -32,7 +32,7 @@ async def find_unread(bus: Bus, subjects: Subjects, term: LeaderTerm, job_id: st
         stored = await bus.get(subjects.jobs_stream, seq)
         return term.read_job(stored) if stored is not None else None
     for priority in full:
-        start = intake.read_up_to(priority) + 1
+        start = core.read_up_to[priority] + 1
         page = await bus.pages(subjects.jobs_stream, subjects.jobs_of(priority), start=start, limit=_LOOKED_THROUGH)
         for stored in page:
             read = term.read_job(stored)

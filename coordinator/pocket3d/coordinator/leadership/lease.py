@@ -74,7 +74,8 @@ class Leadership:
         self._waiting = False
         self._asked_at = 0.0
         self._seen: tuple[int, int, int] | None = None
-        self._seen_at = 0.0
+        #: When a record was last seen to be new.
+        self._seen_at = -math.inf
         self._read_at = -math.inf
         #: The leader that a standby pings, when it did last, and since when the server says that it is not connected.
         self._rival = ""
@@ -246,7 +247,10 @@ class Leadership:
             self._seen = seen
             self._seen_at = now.mono
             return []
-        if seen is not None and now.mono - self._seen_at < self._lease_s and not self._is_gone(now):
+        # Nothing may stand there because somebody removed the entry, or the whole bucket, of a leader that lives: it
+        # writes its record again.
+        protected = now.mono - self._seen_at < self._lease_s and not self._is_gone(now)
+        if protected and not event.given_back:
             return []
         last = max(record.epoch if record is not None else 0, self._epoch_seen)
         epoch = max(last + 1, int(now.wall * 1000))

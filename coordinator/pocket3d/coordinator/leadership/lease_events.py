@@ -14,6 +14,8 @@ class LeaseRead(NamedTuple):
 
     record: LeaderRecord | None
     revision: int
+    #: There is nothing because the leader gave the lease back.
+    given_back: bool = False
 
 
 class LeaseWritten(NamedTuple):

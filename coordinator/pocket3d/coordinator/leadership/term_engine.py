@@ -23,6 +23,7 @@ from .catch_up import CatchUpCounter
 from .event_log import EventLog, EventsAreStored, LogEffect, LogEvent
 from .first_events import FirstEvents
 from .message_limits import fit_dead_letter, fit_result, fit_status, pack_awards, room_of
+from .removal_sweep import RemovalSweep
 from .request_cache import Bodies, Request, RequestCache, dead_letter, metadata_of, read_request
 from .request_fingerprint import request_digest
 
@@ -84,6 +85,7 @@ class TermEngine:
         self._counting: set[effects.ConsumerKey] = set()
         self._count_at = 0.0
         self._indexed = False
+        self._sweep = RemovalSweep(self.engine.core, settings.removal_sweep_s)
 
     # -- one step
 
@@ -125,6 +127,7 @@ class TermEngine:
             wanted = [key for key in self._counted if key not in self._counting and not self._catch_up[key].done]
             self._counting.update(wanted)
             self._out += map(effects.CountBacklog, wanted)
+        self._out += self._sweep.step(now.mono)
 
     @property
     def deadline(self) -> float | None:
@@ -139,6 +142,11 @@ class TermEngine:
             router(self, effect, now)
         else:
             self._out.append(effect)
+
+    def _ack(self, effect: effects.AckJob, now: Now) -> None:
+        if effect.answer:
+            self._sweep.ack_sent()
+        self._out.append(effect)
 
     @property
     def _room(self) -> int:
@@ -237,17 +245,11 @@ class TermEngine:
         if self._catch_up[event.priority].read(event.seq):
             self._note_indexed()
 
-    def _first_event_answered(
-        self, event: events.QueuedStored | events.QueuedConflict | events.QueuedUnknown, now: Now
-    ) -> None:
+    def _first_event_answered(self, event: events.FirstEventOutcome, now: Now) -> None:
         self._first_events.answered(event.job_id)
         self._follow_ups.append(event)
 
-    def _first_events_answered(
-        self,
-        event: events.QueuedBatchStored | events.QueuedBatchConflict | events.QueuedBatchUnknown,
-        now: Now,
-    ) -> None:
+    def _first_events_answered(self, event: events.FirstEventsOutcome, now: Now) -> None:
         self._first_events.batch_answered(event.batch)
         outcome = _FIRST_EVENTS[type(event)]
         self._follow_ups.extend(outcome(each.status.job_id) for each in event.batch.first_events)
@@ -282,6 +284,7 @@ class TermEngine:
         for key in _JOB_CONSUMERS:
             self._catch_up[key].acked(event.seq)
         if event.job_id:
+            self._sweep.ack_confirmed()
             self._follow_ups.append(event)
 
     def _result_acked(self, event: events.ResultAcked, now: Now) -> None:
@@ -298,6 +301,21 @@ class TermEngine:
                 self._advance(pending.effect.agent_id, now)
             elif pending.ready:
                 self._complete(pending, now)
+
+    def _stories_listed(self, event: events.StoriesListed, now: Now) -> None:
+        self._sweep.listed(event)
+        if event.unfinished:
+            self._follow_ups.append(event)
+
+    def _messages_counted(self, event: events.MessagesCounted, now: Now) -> None:
+        self._sweep.counted(event.messages)
+
+    def _messages_looked(self, event: events.MessagesLooked, now: Now) -> None:
+        for message in event.missing:
+            self._cache.forget(message.seq)
+        if event.sweep:
+            self._sweep.looked()
+        self._follow_ups.append(event)
 
     def _advance(self, agent_id: str, now: Now) -> None:
         waiting = self._waiting.get(agent_id)
@@ -336,7 +354,7 @@ class TermEngine:
 
 
 #: What a batch's outcome is for each of its events.
-_FIRST_EVENTS: dict[type, type[events.QueuedStored | events.QueuedConflict | events.QueuedUnknown]] = {
+_FIRST_EVENTS: dict[type, type[events.FirstEventOutcome]] = {
     events.QueuedBatchStored: events.QueuedStored,
     events.QueuedBatchConflict: events.QueuedConflict,
     events.QueuedBatchUnknown: events.QueuedUnknown,
@@ -357,6 +375,9 @@ _HANDLERS: dict[type, Callable[[TermEngine, Any, Now], None]] = {
     events.JobAcked: TermEngine._job_acked,
     events.ResultAcked: TermEngine._result_acked,
     events.RequestRead: TermEngine._request_read,
+    events.StoriesListed: TermEngine._stories_listed,
+    events.MessagesCounted: TermEngine._messages_counted,
+    events.MessagesLooked: TermEngine._messages_looked,
     events.EffectFailed: TermEngine._effect_failed,
     events.Connected: TermEngine._connection_back,
     events.Disconnected: TermEngine._connection_lost,
@@ -365,6 +386,7 @@ _HANDLERS: dict[type, Callable[[TermEngine, Any, Now], None]] = {
 _ROUTES: dict[type, Callable[[TermEngine, Any, Now], None]] = {
     effects.PublishQueued: TermEngine._first_event,
     effects.PublishEvent: TermEngine._event,
+    effects.AckJob: TermEngine._ack,
     effects.Again: TermEngine._again,
     effects.SendAwards: TermEngine._awards,
     effects.SendCall: TermEngine._command,

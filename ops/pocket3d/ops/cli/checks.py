@@ -14,7 +14,7 @@ from pocket3d.contracts.codec import encode
 from .. import results_switch
 from ..exit_codes import Exit
 from ..settings import read, state_folder
-from ..topology_check import differences
+from ..topology_check import Comparison, compare
 from .errors import CliError, runs
 from .options import Target, connects, devices_option, json_option, models_option, set_option, up_options
 from .output import print_table
@@ -86,21 +86,23 @@ async def topology(
     try:
         if switch_results:
             await _switch(bus, target, wanted, check)
-        found = await (differences(bus, wanted) if check or switch_results else bus.ensure(wanted))
+        found = await compare(bus, wanted) if check or switch_results else Comparison(await bus.ensure(wanted), [])
     finally:
         await bus.close()
     if as_json:
-        click.echo(encode({"differences": found, **_plain(wanted)}).decode())
+        click.echo(encode({**found._asdict(), **_plain(wanted)}).decode())
     else:
         print_table(
             ("STREAM", "SUBJECTS", "KEPT", "FOR"),
             [(s.name, " ".join(s.subjects) or "(sourced)", s.storage, s.description) for s in wanted.streams],
         )
-        for difference in found:
+        for difference in found.differences:
             click.echo(f"differs: {difference}")
-        if not found:
+        for wider in found.kept:
+            click.echo(f"kept: {wider}")
+        if not found.differences:
             click.echo("the server is as it should be")
-    if check and found:
+    if check and found.differences:
         raise click.exceptions.Exit(int(Exit.ERROR))
 
 

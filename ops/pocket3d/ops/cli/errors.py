@@ -44,12 +44,26 @@ class CliError(click.ClickException):
 _OTHER_SERVER = "`pocket3d up` starts one on this machine; -s URL, NATS_URL or --context name another"
 _START = "`pocket3d up` starts a server, a coordinator and an agent together"
 _CREDENTIALS = "credentials: --creds, --nkey, --tlscert/--tlskey, --context, or NATS_USER and NATS_PASSWORD"
+_SET = "`pocket3d topology --set NAME=VALUE`, and `--topology NAME=VALUE` of the coordinators"
+_LIMITS = ", ".join(
+    f"{stream}_max_bytes"
+    for stream in ("jobs", "events", "results", "dead", "progress", "status", "agents", "leader", "inputs", "outputs")
+)
+#: The code of what the server refuses -> what to do about it; 0 is that of a refused connection.
+_REFUSALS: dict[int, str] = {
+    0: _CREDENTIALS,
+    403: _CREDENTIALS,
+    10113: f"this account wants a limit on each stream; set {_LIMITS}: {_SET}",
+    10028: f"this account has no memory storage (left): progress_storage=file, or less progress_max_bytes: {_SET}",
+    10047: f"this account has no file storage (left): more of it, or smaller limits ({_LIMITS}): {_SET}",
+    10027: "this account may have no more streams; the system needs ten",
+    10059: "streams of the system are not there: `pocket3d topology` makes them, and so does a starting coordinator",
+}
 #: Errors whose text says all -> exit code and hint; the first kind that fits counts.
 _TOLD: tuple[tuple[type[Exception], Exit, str | None], ...] = (
     (Disconnected, Exit.NO_SERVER, _OTHER_SERVER),
     (NotSetUp, Exit.NO_SERVER, None),
     (NoLeader, Exit.NO_SERVER, _START),
-    (Refused, Exit.ERROR, _CREDENTIALS),
     (ConnectError, Exit.USAGE, None),
     (SettingsError, Exit.USAGE, None),
     (InputError, Exit.USAGE, None),
@@ -71,6 +85,8 @@ def explain(error: Exception) -> CliError | None:
     refused = isinstance(error, ApiRefused) and error.code == 400
     if refused or type(error).__name__ in ("DeviceSpecError", "ModelsFileError"):
         return CliError(text, Exit.USAGE)
+    if isinstance(error, Refused):
+        return CliError(text, Exit.ERROR, hint=_REFUSALS.get(error.code))
     return next((CliError(text, code, hint=hint) for kind, code, hint in _TOLD if isinstance(error, kind)), None)
 
 

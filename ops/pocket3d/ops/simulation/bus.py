@@ -125,7 +125,8 @@ class SimulatedBus(MemoryBus):
     ) -> Closable:
         """As `Bus.consume`."""
         self._may_send()
-        consumption = SimulatedConsumption(self.link, self._pulls, consumer, handler, batch, allowed)
+        spec = self.declared.get((consumer.stream, consumer.name))
+        consumption = SimulatedConsumption(self.link, self._pulls, consumer, handler, batch, allowed, spec)
         self._open.append(consumption)
         return consumption
 
@@ -158,8 +159,13 @@ class SimulatedBus(MemoryBus):
         self, bucket: str, name: str, source: Path | bytes, *, headers: Mapping[str, str] | None = None
     ) -> ObjectInfo:
         """As `Bus.put_object`."""
+        # If it does not get to its end, its chunks are left: whoever dies does not purge them.
+        half, upload = self.server.half_uploads.setdefault(bucket, {}), f"half-{self.server.number()}"
+        half[upload] = 1
         await asyncio.sleep(self.link.network.rng.uniform(0.0, _TRANSFER_S))
-        return await super().put_object(bucket, name, source, headers=headers)
+        stored = await super().put_object(bucket, name, source, headers=headers)
+        half.pop(upload, None)
+        return stored
 
     async def get_object(self, bucket: str, name: str, target: Path) -> ObjectInfo:
         """As `Bus.get_object`."""

@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from pocket3d.bus.names import kv_stream
 from pocket3d.bus.port import BusError
+from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.api import EmptyRequest, LoadRequest
 from pocket3d.contracts.codec import encode
+from pocket3d.contracts.lifecycle import PRIORITIES
 
 from .members import Agent, Coordinator
 from .process import Process
@@ -53,6 +56,9 @@ class Chaos:
             (faults.clock_jump_s, self._jump_clock),
             (faults.foreign_memory_s, self._take_memory),
             (faults.operator_s, self._operate),
+            (faults.removed_message_s, self._remove_messages),
+            (faults.removed_consumer_s, self._remove_consumer),
+            (faults.removed_bucket_s, self._remove_bucket),
         ]
         for mean_s, fault in kinds:
             at = 0.0
@@ -152,6 +158,42 @@ class Chaos:
         victim = self._rng.choice(self._everybody)
         victim.wall_offset += self._rng.choice(_JUMPS_S)
         self.strike("clock jump", victim)
+
+    # -- what operators do to streams
+
+    def _remove_messages(self) -> None:
+        """As `nats stream rmm` and, now and then, `nats stream purge` do it."""
+        stream = self.world.server.stream(self.world.subjects.jobs_stream)
+        present = list(stream.messages.values())
+        if not present or not self.world.network.server_up:
+            return
+        purge = self._rng.random() < 0.05
+        self.strike("operator: purge" if purge else "operator: remove a message")
+        for message in present if purge else [self._rng.choice(present)]:
+            stream.delete(message.seq)
+            self.world.note_removed(message)
+        leader = next((each for each in self.world.coordinators if each.leading and each.awake), None)
+        if leader is not None and self._rng.random() < 0.3:
+            # The leader's memory was all that knew of the job.
+            self.strike("leader crash", leader)
+            self.crash(leader, self._rng.uniform(*_BACK_S))
+
+    def _remove_consumer(self) -> None:
+        """As `nats consumer rm` does it."""
+        subjects, server = self.world.subjects, self.world.server
+        names = [coordinator_results(subjects), *(coordinator_jobs(subjects, priority) for priority in PRIORITIES)]
+        name = self._rng.choice([each for each in names if each.name in server.stream(each.stream).consumers] or names)
+        if self.world.network.server_up and name.name in server.stream(name.stream).consumers:
+            self.strike("operator: remove a consumer")
+            server.remove_consumer(name)
+
+    def _remove_bucket(self) -> None:
+        """As `nats kv rm` does it."""
+        subjects, server = self.world.subjects, self.world.server
+        name = kv_stream(self._rng.choice((subjects.status_bucket, subjects.agents_bucket, subjects.leader_bucket)))
+        if self.world.network.server_up and name in server.streams:
+            self.strike("operator: remove a bucket")
+            server.remove_stream(name)
 
     # -- devices and operators
 

@@ -9,6 +9,7 @@ from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Result, Status
+from pocket3d.coordinator.engine.admission import REMOVED
 
 from .network import WALL_AT_START
 from .world import World
@@ -38,14 +39,17 @@ def violations(world: World) -> list[str]:
     except WireError as error:
         return [f"the results stream holds what is no result: {error}"]
     named = {job_id for job_id in world.accepted if not job_id.startswith("seq")}
+    told = {world.subjects.parse_story(each.subject).job_id for each in _events(world)}
     for job_id in sorted(named):
         count = len(results.get(job_id, []))
-        if count != 1:
+        # Of a message that was removed before anybody had read it nothing is known.
+        if count != 1 and not (count == 0 and job_id in world.removed and job_id not in told):
             found.append(f"{job_id} has {count} results")
     generated = [job_id for job_id in results if job_id not in named]
-    nameless = sum(1 for job_id in world.accepted if job_id.startswith("seq"))
-    if len(generated) != nameless:
-        found.append(f"{nameless} messages without a usable id have {len(generated)} results")
+    nameless = {job_id for job_id in world.accepted if job_id.startswith("seq")}
+    if not len(nameless - world.removed) <= len(generated) <= len(nameless):
+        found.append(f"{len(nameless)} messages without a usable id have {len(generated)} results")
+    found += _removals(world, results)
     left = _stored(world, world.subjects.jobs_stream)
     if left:
         found.append(f"the jobs stream still holds {[message.seq for message in left]}")
@@ -90,15 +94,28 @@ def _hearsay(world: World, results: dict[str, list[Result]]) -> list[str]:
     return found
 
 
+def _removals(world: World, results: dict[str, list[Result]]) -> list[str]:
+    """Only jobs whose message was removed end for that reason."""
+    return [
+        f"{job_id} was ended as removed, and nobody removed it"
+        for job_id, of_job in results.items()
+        for result in of_job
+        if result.error is not None and result.error.message == REMOVED
+        if not {job_id, f"seq{job_id.rpartition('-')[2]}"} & world.removed
+    ]
+
+
+def _events(world: World) -> list[Stored]:
+    leader = world.subjects.leader_record()
+    return [each for each in _stored(world, world.subjects.events_stream) if each.subject != leader]
+
+
 def _stories(world: World, results: dict[str, list[Result]]) -> list[str]:
     found = []
     ends: Counter[str] = Counter()
     last: dict[str, str] = {}
     first: dict[str, str] = {}
-    leader = world.subjects.leader_record()
-    for stored in _stored(world, world.subjects.events_stream):
-        if stored.subject == leader:
-            continue
+    for stored in _events(world):
         where = world.subjects.parse_story(stored.subject)
         job_id, event = where.job_id, where.event or ""
         first.setdefault(job_id, event)
@@ -106,6 +123,7 @@ def _stories(world: World, results: dict[str, list[Result]]) -> list[str]:
             found.append(f"{job_id}: {event} after its story ended with {last[job_id]}")
         last[job_id] = event
         ends[job_id] += event in TERMINAL
+    found += [f"{job_id}: its story has no end" for job_id in first if not ends[job_id] and job_id not in results]
     for job_id, of_job in results.items():
         if ends[job_id] != 1:
             found.append(f"{job_id} has {ends[job_id]} terminal events")

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import structlog
 
 from pocket3d.bus.memory.stream import MemoryConsumer
-from pocket3d.bus.port import BatchHandler, Closable, ConsumerName, Delivery, Refused
+from pocket3d.bus.port import BatchHandler, BusError, Closable, ConsumerName, Delivery, Refused
+from pocket3d.bus.topology import ConsumerSpec, Topology
 
 from .network import Link, Network
 
@@ -27,6 +28,10 @@ _MARGIN_S = 1.0
 _HANDLER_S = 5.0
 #: Until it is asked again whether to pull, seconds.
 _PAUSE_S = 0.1
+#: Between pulls that are refused, until it is looked why, and for the look, seconds.
+_REFUSED_PAUSE_S = 1.0
+_REFUSED_S = 2.0
+_RESTORE_S = 5.0
 
 
 class Pull(NamedTuple):
@@ -36,6 +41,8 @@ class Pull(NamedTuple):
     batch: int
     until: float
     arrive: Callable[[Sequence[Delivery]], None]
+    #: There is no such consumer (any more).
+    refuse: Callable[[], None]
 
 
 class Pulls:
@@ -56,11 +63,24 @@ class Pulls:
         try:
             consumer = self._server.consumer(name)
         except Refused:
+            self._refuse(name)
             return
         if self._listening.get(name) is not consumer:
             self._listening[name] = consumer
             consumer.listeners.add(lambda: self._serve(name, consumer))
         self._serve(name, consumer)
+
+    def _refuse(self, name: ConsumerName) -> None:
+        for pull in self._open.pop(name, []):
+            pull.link.back(pull.refuse)
+
+    def restore(self, name: ConsumerName, spec: ConsumerSpec) -> None:
+        """Make a removed consumer again, where it stood."""
+        if name.name in self._server.stream(name.stream).consumers:
+            return
+        self._server.ensure(Topology(consumers=(spec,)))
+        if name in self._listening:
+            self._server.consumer(name).go_on_from(self._listening[name])
 
     def end(self, name: ConsumerName) -> None:
         """Somebody takes the consumer over: whoever is awake hears that its pull has ended, and asks again."""
@@ -74,6 +94,9 @@ class Pulls:
 
     def _serve(self, name: ConsumerName, consumer: MemoryConsumer) -> None:
         """Hand what is due to those who pull; of several, to any."""
+        if self._server.stream(name.stream).consumers.get(name.name) is not consumer:
+            self._refuse(name)
+            return
         now = self._network.loop.time()
         while self._network.server_up:
             pulls = self._open[name] = [p for p in self._open.get(name, []) if p.link.open and now < p.until]
@@ -112,7 +135,11 @@ class SimulatedConsumption(Closable):
         handler: BatchHandler,
         batch: int,
         allowed: Callable[[], bool] | None,
+        spec: ConsumerSpec | None,
     ) -> None:
+        self._spec = spec
+        #: When pulls began to be refused.
+        self._refused_since: float | None = None
         self._link = link
         self._pulls = pulls
         self._name = consumer
@@ -153,10 +180,30 @@ class SimulatedConsumption(Closable):
 
     def _arrive(self, taken: Sequence[Delivery]) -> None:
         self._asked = False
+        self._refused_since = None
         self._buffer += taken
         self._news.set()
         if self._closed:
             self._give_back()
+
+    def _refuse(self) -> None:
+        self._asked = False
+        if self._refused_since is None:
+            self._refused_since = self._link.network.loop.time()
+        self._news.set()
+
+    async def _restore(self) -> None:
+        """As the product's own pull loop does it: it is looked at what is refused for a while."""
+        since, spec = self._refused_since, self._spec
+        if since is None:
+            return
+        await asyncio.sleep(_REFUSED_PAUSE_S)
+        if spec is not None and self._link.network.loop.time() - since >= _REFUSED_S:
+            self._refused_since = None
+            try:
+                await self._link.ask(lambda: self._pulls.restore(self._name, spec), _RESTORE_S)
+            except BusError as error:
+                log.debug("a consumer could not be made again yet", consumer=self._name.name, error=str(error))
 
     async def _run(self) -> None:
         while not self._closed:
@@ -172,11 +219,12 @@ class SimulatedConsumption(Closable):
             elif self._allowed is not None and not self._allowed():
                 await self._wait(_PAUSE_S)
             else:
+                await self._restore()
                 self._ask()
 
     def _ask(self) -> None:
         self._asked = True
-        pull = Pull(self._link, self._batch, self._link.network.loop.time() + _EXPIRES_S, self._arrive)
+        pull = Pull(self._link, self._batch, self._link.network.loop.time() + _EXPIRES_S, self._arrive, self._refuse)
         self._link.there(lambda: self._pulls.add(self._name, pull), subject=f"{self._name.stream} {self._name.name}")
 
     async def _wait(self, seconds: float) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from pocket3d.bus.port import Refused
 from pocket3d.bus.topology import coordinator_results
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.coordinator.engine import lifecycle as job_lifecycle
@@ -20,6 +21,7 @@ from pocket3d.gpu_agents.engine import lifecycle as agent_lifecycle
 from pocket3d.gpu_agents.engine.lifecycle import RunState, WorkerState
 
 from .chaos import Chaos
+from .leftovers import orphans
 from .loop import Stuck, VirtualLoop
 from .oracle import results_of, violations
 from .shapes import RunShape, shape_of
@@ -126,9 +128,11 @@ def _unfinished(world: World) -> str:
         for run in agent.engine.core.runs.values():
             steps = "; ".join(map(str, [*run.history][-3:]))
             parts.append(f"{agent.agent_id} runs {run.award.job_id} ({run.state.value}): {steps}")
-    backlog = world.server.consumer(coordinator_results(world.subjects)).backlog()
-    if backlog:
-        parts.append(f"results not acked: {backlog}")
+    parts += orphans(world.server, world.subjects)
+    try:
+        parts.append(f"results not acked: {world.server.consumer(coordinator_results(world.subjects)).backlog()}")
+    except Refused as error:
+        parts.append(str(error))
     return "\n  ".join(parts)
 
 

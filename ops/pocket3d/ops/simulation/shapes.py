@@ -41,6 +41,10 @@ class FaultProfile(msgspec.Struct, frozen=True, kw_only=True):
     #: Somebody else takes or frees memory on a measured device; an operator loads or unloads an adapter or drains.
     foreign_memory_s: float = 10.0
     operator_s: float = 15.0
+    #: Somebody removes a message, or all, from the jobs stream; one of the leader's consumers; a bucket.
+    removed_message_s: float = 30.0
+    removed_consumer_s: float = 40.0
+    removed_bucket_s: float = 40.0
     #: Longest pause and cut, seconds.
     pause_max_s: float = 40.0
     cut_max_s: float = 25.0
@@ -74,6 +78,7 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
         hold_after_s=6.0,
         cancel_wait_s=8.0,
         ageing_s=15.0,
+        orphan_grace_s=4.0,
         tenants={
             "south": TenantSettings(weight=3.0, max_running=1),
             "strict": TenantSettings(weight=0.5, max_queued=3),

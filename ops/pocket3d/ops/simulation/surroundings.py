@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from pocket3d.bus.port import Msg
+from pocket3d.bus.port import Msg, Stored
 from pocket3d.contracts.codec import decode
 from pocket3d.contracts.commands import AttemptFailed, OutcomesReported
+from pocket3d.contracts.jobs import admit
 from pocket3d.contracts.subjects import Subjects
 
 from .loop import VirtualLoop, current_name
@@ -77,11 +78,18 @@ class Surroundings:
         self.faults: Counter[str] = Counter()
         #: Id under which each stored message's job is known: the oracle asks for one result of each.
         self.accepted: set[str] = set()
+        #: Ids of jobs of which somebody removed a message from the jobs stream, as in `accepted`.
+        self.removed: set[str] = set()
         #: Failures that agents ever reported: (job, attempt, agent, code).
         self.said: set[tuple[str, int, str, str]] = set()
         self.pids = itertools.count(1000)
         self.workload = make_workload(self.rng, shape.jobs, shape.publish_over_s, plain=shape.plain)
         loop.set_exception_handler(self._on_loop_error)
+
+    def note_removed(self, message: Stored) -> None:
+        """Somebody took a message out of the jobs stream."""
+        where = self.subjects.parse_job(message.subject)
+        self.removed.add(admit(where.feature, message.data, None, f"seq{message.seq}").job_id)
 
     def note(self, text: str) -> None:
         """Keep a line of the story."""

@@ -11,6 +11,7 @@ from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.topology import TopologySettings, build, coordinator_results
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
 
+from .leftovers import orphans
 from .loop import VirtualLoop
 from .members import Agent, Coordinator, People
 from .shapes import RunShape
@@ -91,9 +92,14 @@ class World(Surroundings):
         leader = self.leader()
         if leader is None or leader.jobs or self.server.stream(self.subjects.jobs_stream).messages:
             return False
-        if self.server.consumer(coordinator_results(self.subjects)).backlog():
+        results = self.server.stream(self.subjects.results_stream).consumers.get(
+            coordinator_results(self.subjects).name
+        )
+        if results is None or results.backlog():
             return False
-        return all(agent.engine is not None and not agent.engine.core.runs for agent in self.agents)
+        if any(agent.engine is None or agent.engine.core.runs for agent in self.agents):
+            return False
+        return not orphans(self.server, self.subjects)
 
     def states(self) -> Counter[str]:
         """How many unfinished jobs the leader holds in each state."""

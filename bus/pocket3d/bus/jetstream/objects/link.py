@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import structlog
 
-from ...names import chunk_subject, object_stream, record_subject
-from ...port import BusError, Disconnected, NoResponders, ObjectInfo, OutcomeUnknown, Stored
+from ...names import chunk_subject, object_stream, record_subject, record_subjects
+from ...port import BusError, Disconnected, ListedObject, NoResponders, ObjectInfo, OutcomeUnknown, Stored
 from ..connection import Connection
 from ..publisher import Publisher
 from ..reader import Answer, Reader
@@ -47,6 +47,29 @@ class ObjectLink:
         info = layout.info_of(standing[0], standing[1].time)
         max_age_s = await self.max_age(bucket)
         return info._replace(kept_until=info.stored_at + max_age_s) if max_age_s else info
+
+    async def listed(self, bucket: str, start: int, limit: int) -> list[ListedObject]:
+        """As `Bus.objects`. Records that make no sense, and those of removed files, are passed over."""
+        found: list[ListedObject] = []
+        while len(found) < limit:
+            page = await self.reader.pages(object_stream(bucket), record_subjects(bucket), start, limit - len(found))
+            for stored in page:
+                start = stored.seq + 1
+                try:
+                    record = layout.read_record(stored)
+                except layout.ArtifactBroken as error:
+                    _log.debug("a record in an object store makes no sense", error=str(error))
+                    continue
+                if not record.deleted:
+                    found.append(ListedObject(record.name, stored.seq, record.nuid, stored.time))
+            if not page:
+                break
+        return found
+
+    async def uploads(self, bucket: str) -> dict[str, int]:
+        """As `Bus.uploads`."""
+        found = await self.reader.subjects(object_stream(bucket), chunk_subject(bucket, "*"))
+        return {subject.rpartition(".")[2]: chunks for subject, chunks in found.items()}
 
     async def max_age(self, bucket: str) -> float:
         """How long the bucket keeps a file, seconds; 0 for ever. Errors as `Bus.last`."""

@@ -1,0 +1,60 @@
+"""What the streams are asked for to notice messages that somebody removed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from pocket3d.bus.port import Bus, BusError
+from pocket3d.contracts.lifecycle import TERMINAL
+from pocket3d.contracts.subjects import Subjects
+
+from ..engine.effects import FindMessages, JobMessage, ListStories
+from ..engine.events import EffectFailed, MessagesCounted, MessagesLooked, StoriesListed
+from .status_bucket import newest, read_down
+
+log = structlog.get_logger(__name__)
+
+#: Messages that are read at once.
+_READS = 16
+
+
+async def find_messages(bus: Bus, subjects: Subjects, effect: FindMessages) -> MessagesLooked | EffectFailed:
+    """Which of these messages the jobs stream still holds."""
+    found: list[JobMessage] = []
+    try:
+        for start in range(0, len(effect.messages), _READS):
+            part = effect.messages[start : start + _READS]
+            stored = await asyncio.gather(*(bus.get(subjects.jobs_stream, each.seq) for each in part))
+            found += [each for each, message in zip(part, stored, strict=True) if message is not None]
+    except BusError as error:
+        return _failed(effect, error)
+    there = set(found)
+    missing = tuple(each for each in effect.messages if each not in there)
+    return MessagesLooked(tuple(found), missing, effect.sweep)
+
+
+async def count_messages(bus: Bus, subjects: Subjects) -> MessagesCounted:
+    """How many messages the jobs stream holds."""
+    try:
+        return MessagesCounted(await bus.message_count(subjects.jobs_stream))
+    except BusError as error:
+        log.debug("the jobs stream was not counted", error=str(error))
+        return MessagesCounted(None)
+
+
+async def list_stories(bus: Bus, subjects: Subjects, effect: ListStories) -> StoriesListed | EffectFailed:
+    """The jobs that have not ended by a part of the status bucket."""
+    try:
+        below = effect.before if effect.before is not None else await newest(bus, subjects)
+        entries, down_to = await read_down(bus, subjects, below)
+    except BusError as error:
+        return _failed(effect, error)
+    unfinished = tuple(entry.status.job_id for entry in entries if entry.status.status not in TERMINAL)
+    return StoriesListed(unfinished, down_to, entries[0].seq if entries else 0)
+
+
+def _failed(effect: FindMessages | ListStories, error: BusError) -> EffectFailed:
+    log.debug("again in a moment", effect=type(effect).__name__, error=str(error))
+    return EffectFailed(effect, str(error))

@@ -123,14 +123,15 @@ class World:
         if dice.random() < 0.1:
             body["vram_mb"] = dice.choice((0, 100, 9000, 10_000_000))
         self._spoil(body)
-        if dice.random() < 0.85:
-            self.seq += 1
+        if dice.random() < 0.15 and self.jobs:
+            self.tell(dice.choice(list(self.jobs.values())))
+            return
+        self.seq += 1
         feature = dice.choice(_FEATURES) if dice.random() < 0.95 else values.text(dice)
         data = values.as_json(body, dice)
         found = admit(feature, data, None, f"s0t2k3m-{self.seq}")
         at = EPOCH_WALL + self.desk.mono - dice.choice((0, 1, 1, 1e6, -1e6))
-        if self.seq not in self.jobs:
-            self.jobs[self.seq] = events.JobRead(self.seq, dice.choice(_PRIORITIES), feature, found, at, data)
+        self.jobs[self.seq] = events.JobRead(self.seq, dice.choice(_PRIORITIES), feature, found, at, data)
         self.tell(self.jobs[self.seq])
 
     def advertise(self) -> None:
@@ -304,6 +305,11 @@ class World:
         self.tell(events.LeadershipProven())
 
     def _AskState(self, effect: effects.AskState, bad: bool) -> None:
+        # One subject for all commands: its answer comes behind the awards before it.
+        for sent in [each for each in self.open if isinstance(each, effects.SendAwards)]:
+            if sent.agent_id == effect.agent_id:
+                self.open.remove(sent)
+                self._SendAwards(sent, bad)
         agent = self._agent(effect.agent_id)
         if agent is None or bad:
             self.tell(events.AgentSilent(effect.agent_id, self.dice.random() < 0.5))

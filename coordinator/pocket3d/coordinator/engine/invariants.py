@@ -118,7 +118,10 @@ def _check_booking(core: Core, record: JobRecord) -> None:
     if attempt is not None and view is not None and view.advert.incarnation == attempt.incarnation:
         booking = view.attempts.get(attempt.token)
         _must(
-            (booking is not None and booking.job_id == record.job_id) or attempt.pending_verification,
+            (booking is not None and booking.job_id == record.job_id)
+            or attempt.pending_verification
+            # It is known to be lost, and to be told once the leadership is proved again.
+            or record.ending is not None,
             f"{attempt.token} of {record.job_id} is not booked on {attempt.agent_id}",
         )
 

@@ -151,6 +151,7 @@ SHELLS = frozenset(
         "pocket3d.bus.jetstream.connection",
         "pocket3d.bus.jetstream.ensure",
         "pocket3d.bus.file_digest",
+        "pocket3d.bus.message_size",
         "pocket3d.bus.client.handle",
         "pocket3d.bus.jetstream",
         "pocket3d.bus.jetstream.bus",

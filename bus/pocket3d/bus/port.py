@@ -164,13 +164,6 @@ class ServiceError(Exception):
         self.field = field
 
 
-def header_size(headers: Mapping[str, str] | None) -> int:
-    """Bytes that headers take on the wire; they count against max_payload."""
-    if not headers:
-        return 0
-    return 12 + sum(len(key.encode()) + len(value.encode()) + 4 for key, value in headers.items())
-
-
 Handler = Callable[[Msg], Awaitable[None]]
 BatchHandler = Callable[[Sequence[Delivery]], Awaitable[None]]
 #: Takes the request, returns the body of the answer; raises `ServiceError`.

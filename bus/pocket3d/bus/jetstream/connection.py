@@ -17,6 +17,7 @@ from nats.errors import ConnectionClosedError, ConnectionDrainingError, Error, O
 
 from ..connect import ConnectError, ConnectOptions
 from ..jetstream_away import NO_JETSTREAM
+from ..message_size import header_size
 from ..port import (
     Closable,
     Disconnected,
@@ -26,7 +27,6 @@ from ..port import (
     OutcomeUnknown,
     Refused,
     TooLarge,
-    header_size,
 )
 from .answers import PendingAnswers, PublishLine
 from .nats_client import SecureClient, TlsNotOffered, end_client

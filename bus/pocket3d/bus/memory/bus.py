@@ -12,6 +12,7 @@ import structlog
 
 from ..jetstream.publisher import check_batch
 from ..kv import KvOnStreams
+from ..message_size import header_size
 from ..port import (
     Append,
     BatchHandler,
@@ -27,7 +28,6 @@ from ..port import (
     OutcomeUnknown,
     Stored,
     TooLarge,
-    header_size,
 )
 from ..topology import ConsumerSpec
 from .consumption import MemoryConsumption

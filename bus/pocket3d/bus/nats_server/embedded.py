@@ -38,8 +38,10 @@ from .files import (
     lock_store,
     note_holder,
     pick_port,
+    put_aside,
     stable_name,
     system_password,
+    tail,
 )
 
 __all__ = ["EmbeddedServer", "PortTaken", "ServerConfig", "ServerError", "ServerNotFound", "StoreInUse", "find_server"]
@@ -60,7 +62,6 @@ os.execv(sys.argv[2], sys.argv[2:])
 _PRIVATE: dict[str, Any] = {"umask": 0o077} if os.name == "posix" else {}
 _TAKEN = "address already in use"
 _PICKS = 5
-_TAIL_BYTES = 4096
 
 
 class PortTaken(ServerError):
@@ -296,10 +297,7 @@ class EmbeddedServer:
         lock = lock_store(config.store)
         try:
             config.log_file.parent.mkdir(parents=True, exist_ok=True)
-            # What an earlier run wrote must not be taken for the reason why this one fails.
-            if config.log_file.exists():
-                config.log_file.chmod(0o600)
-                config.log_file.replace(config.log_file.with_name(config.log_file.name + ".before"))
+            put_aside(config.log_file)
             config = replace(config, system_password=system_password(config.store))
             write_private(self._config_file, config.render())
             write_private(self._stderr_file)
@@ -345,8 +343,8 @@ class EmbeddedServer:
             if info is not None and info.server_name == self.server_name and info.jetstream:
                 return
             if time.monotonic() >= deadline:
-                tail = await asyncio.to_thread(_tail, self.log_file)
-                raise ServerError(f"nats-server was not ready in {self._start_timeout:g} s; its log ends:\n{tail}")
+                end = await asyncio.to_thread(tail, self.log_file)
+                raise ServerError(f"nats-server was not ready in {self._start_timeout:g} s; its log ends:\n{end}")
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.2)
 
@@ -368,7 +366,7 @@ class EmbeddedServer:
 
     def _why_it_ended(self, binary: Path) -> ServerError:
         code = self._process.returncode if self._process else None
-        said = (_tail(self._stderr_file) + "\n" + _tail(self.log_file)).strip()
+        said = (tail(self._stderr_file) + "\n" + tail(self.log_file)).strip()
         if _TAKEN in said:
             for kind, port in self._ports.items():
                 if port is not None and f":{port}: " in said:
@@ -392,14 +390,3 @@ class EmbeddedServer:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.1)
         return True
-
-
-def _tail(path: Path) -> str:
-    """The last lines of a log, or nothing."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            return file.read().decode(errors="replace").strip()
-    except OSError:
-        return ""

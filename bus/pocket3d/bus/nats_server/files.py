@@ -31,6 +31,8 @@ _PORTS = range(20_000, 32_000)
 #: A killed process's files are closed within so long, seconds, on a busy machine too.
 _ENDING_S = 10.0
 _POLL_S = 0.05
+#: How much of a log an error quotes.
+_TAIL_BYTES = 4096
 _EXECUTABLE = "nats-server.exe" if os.name == "nt" else "nats-server"
 
 
@@ -161,3 +163,21 @@ def pick_port(host: str) -> int:
         if can_bind(host, port):
             return port
     raise ServerError(f"found no free port on {host} between {_PORTS.start} and {_PORTS.stop}; give one")
+
+
+def put_aside(log: Path) -> None:
+    """Keep what an earlier run wrote: it must not be taken for the reason why the next one fails."""
+    if log.exists():
+        log.chmod(0o600)
+        log.replace(log.with_name(log.name + ".before"))
+
+
+def tail(path: Path) -> str:
+    """The last lines of a log, or nothing."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            return file.read().decode(errors="replace").strip()
+    except OSError:
+        return ""

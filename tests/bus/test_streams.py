@@ -60,20 +60,15 @@ async def test_last_takes_wildcards(bus: Bus, s: Subjects) -> None:
 
 
 async def test_messages_are_counted_and_subjects_listed(bus: Bus, s: Subjects) -> None:
-    assert (await bus.message_count(s.results_stream), await bus.subjects(s.results_stream, ">")) == (0, {})
+    dead = s.dead_stream
+    assert (await bus.message_count(dead), await bus.subjects(dead, ">")) == (0, {})
     for feature, job in (("echo", "a"), ("text_to_mesh", "b"), ("echo", "c"), ("echo", "c")):
-        await bus.append(s.result(feature, job), b"x" * 100)
-    assert await bus.message_count(s.results_stream) == 4
-    assert await bus.subjects(s.results_stream, s.results_of_feature("echo")) == {
-        s.result("echo", "a"): 1,
-        s.result("echo", "c"): 2,
-    }
-    await bus.delete(s.results_stream, 1)
-    assert await bus.message_count(s.results_stream) == 3
-    assert sorted(await bus.subjects(s.results_stream, s.all_results())) == [
-        s.result("echo", "c"),
-        s.result("text_to_mesh", "b"),
-    ]
+        await bus.append(s.dead(feature, job), b"x" * 100)
+    assert await bus.message_count(dead) == 4
+    assert await bus.subjects(dead, s.dead("echo", "*")) == {s.dead("echo", "a"): 1, s.dead("echo", "c"): 2}
+    await bus.delete(dead, 1)
+    assert await bus.message_count(dead) == 3
+    assert sorted(await bus.subjects(dead, s.all_dead())) == [s.dead("echo", "c"), s.dead("text_to_mesh", "b")]
     with pytest.raises(Refused):
         await bus.subjects("NOWHERE", ">")
 

@@ -114,6 +114,7 @@ async def test_a_former_results_stream_is_switched_by_an_explicit_step(fleet: Fl
     assert "agent new" not in refused.err
     assert (await fleet.js.stream_info("P3D_RESULTS")).config.subjects == ["p3d.results.*.*"]
     advertising.cancel()
+    await asyncio.wait({advertising})
     await fleet.js.delete_msg("P3D_RESULTS", 2)
     # It may be away for a moment only, as long as its lease lasts.
     assert "agent old" in (await switch(fleet, "--check")).err

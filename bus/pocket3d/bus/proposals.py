@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import structlog
-
 from pocket3d.contracts.subjects import Subjects
 
-from .port import Bus, BusError, Conflict, Expect, Refused, TooLarge
-
-log = structlog.get_logger(__name__)
-
-#: The server's answer to what this user may not do.
-_FORBIDDEN = 403
+from .port import Bus, BusError, Conflict, Expect, TooLarge
 
 
 class Proposals:
@@ -24,25 +17,21 @@ class Proposals:
         self._subjects = subjects
         #: The stream takes proposals. Until that is known it is asked at every result: it may be switched at any time.
         self._known = False
-        self._may_ask = True
 
     def look_again(self) -> None:
         """Ask the stream again: the connection was lost, and it may be another server's."""
         self._known = False
 
-    async def allowed(self) -> bool:
-        """False if this user may not ask what the stream takes: then it can only use the former subject.
+    async def wanted(self) -> bool:
+        """True if the stream takes proposals alone.
 
         Raises:
-            OutcomeUnknown, Refused, NoResponders, Disconnected: it cannot be asked now.
+            Refused: there is no such stream (10059), or this user may not ask (403).
+            OutcomeUnknown, NoResponders, Disconnected: it cannot be asked now.
         """
-        await self.wanted()
-        return self._may_ask
-
-    async def wanted(self) -> bool:
-        """True if the stream takes proposals alone, as far as this user may know. Raises as `allowed`."""
         if not self._known:
-            self._known = await self._asked()
+            takes = await self._bus.stream_takes(self._subjects.results_stream)
+            self._known = self._subjects.all_proposals() in takes
         return self._known
 
     async def store(self, feature: str, job_id: str, body: bytes, *, timeout: float = 5.0) -> int:
@@ -66,20 +55,3 @@ class Proposals:
     async def _subject(self, feature: str, job_id: str) -> str:
         names = self._subjects
         return names.proposal(feature, job_id) if await self.wanted() else names.result(feature, job_id)
-
-    async def _asked(self) -> bool:
-        try:
-            takes = await self._bus.stream_takes(self._subjects.results_stream)
-        except Refused as error:
-            if error.code != _FORBIDDEN:
-                raise
-            if self._may_ask:
-                self._may_ask = False
-                log.warning(
-                    "this user may not ask how results are stored; they go to their former subject",
-                    allow=f"publish on $JS.API.STREAM.INFO.{self._subjects.results_stream} and "
-                    f"{self._subjects.all_proposals()}",
-                )
-            return False
-        self._may_ask = True
-        return self._subjects.all_proposals() in takes

@@ -221,7 +221,7 @@ class Advert(Message, frozen=True, kw_only=True):
     adapters: list[AdapterOffer] | None = None
     #: Feature -> adapter ids, best first: the order of equals.
     preferred_adapters: dict[str, list[str]] | None = None
-    #: It can store results where the stream takes proposals. A former version cannot, nor one whose user may not.
+    #: It can store results where the stream takes proposals. A former version cannot.
     proposes: bool = False
 
 

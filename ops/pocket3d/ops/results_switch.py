@@ -52,17 +52,17 @@ async def switch_results(
         return []
     adverts = await _adverts(bus, subjects, listen_s)
     leader = await _leader(bus, subjects)
-    against = [*unable_agents(adverts), *old_leader(leader), *await _doubles(bus, spec)]
+    against = [*old_agents(adverts), *old_leader(leader), *await _doubles(bus, spec)]
     if not against and not only_check:
         await switch(bus.reader, spec)
     return against
 
 
-def unable_agents(adverts: Iterable[Advert]) -> list[str]:
+def old_agents(adverts: Iterable[Advert]) -> list[str]:
     """Of each agent that cannot propose, in words."""
     names = {advert.agent_id: advert.version for advert in adverts if not advert.proposes}
     return [
-        f"agent {agent_id} (version {version}) cannot propose its results: upgrade it, let its user propose, or stop it"
+        f"agent {agent_id} (version {version}) cannot propose its results: upgrade it or stop it"
         for agent_id, version in sorted(names.items())
     ]
 

@@ -170,16 +170,7 @@ def test_a_probe_sees_the_peak_of_a_worker_with_one_job() -> None:
     assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") == 9000
 
 
-def test_an_agent_that_may_not_propose_says_so_at_once() -> None:
+def test_adverts_say_that_results_are_proposed() -> None:
     rig = AgentRig()
-    assert len(of(rig.log, effects.LookAtResults)) == 1, "it looks when it is connected"
     rig.pass_time(1.0)
-    assert all(each.advert.proposes for each in of(rig.log, effects.PublishAdvert))
-    wanted = [*rig.tell(events.ProposalsAllowed(False)), *rig.pass_time(0.1)]
-    assert [each.advert.proposes for each in of(wanted, effects.PublishAdvert)] == [False]
-    wanted = [*rig.tell(events.ProposalsAllowed(False)), *rig.pass_time(0.1)]
-    assert of(wanted, effects.PublishAdvert) == [], "nothing changed"
-    rig.tell(events.Disconnected())
-    assert len(of(rig.tell(events.Connected()), effects.LookAtResults)) == 1
-    rig.tell(events.ProposalsAllowed(True))
-    assert [each.advert.proposes for each in of(rig.pass_time(0.1), effects.PublishAdvert)][-1:] == [True]
+    assert {each.advert.proposes for each in of(rig.log, effects.PublishAdvert)} == {True}

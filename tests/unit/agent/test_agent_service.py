@@ -17,7 +17,7 @@ from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import Expect, Msg, Refused
+from pocket3d.bus.port import Expect, Msg
 from pocket3d.contracts import worker_frames as frames
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import (
@@ -415,20 +415,24 @@ async def test_a_store_whose_answer_is_lost_is_read_back(stage: Stage) -> None:
     assert await stage.bus.object_info(made.bucket, made.object) is not None
 
 
-async def test_an_agent_whose_user_may_not_propose_says_so(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    await until(lambda: stage.adverts and stage.adverts[-1].proposes)
+async def test_a_reconnect_has_the_results_stream_asked_anew(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = stage.link.stream_takes
 
-    async def forbidden(stream: str) -> list[str]:
-        raise Refused("this user may not publish to '$JS.API.STREAM.INFO.P3D_RESULTS'", code=403)
+    async def noted(name: str) -> list[str]:
+        asked.append(name)
+        return await real(name)
 
-    with monkeypatch.context() as without:
-        without.setattr(stage.link, "stream_takes", forbidden)
-        stage.link.disconnect()
-        stage.link.reconnect()
-        await until(lambda: not stage.adverts[-1].proposes)
+    monkeypatch.setattr(stage.link, "stream_takes", noted)
+    for _ in range(2):
+        await stage.result((await stage.award()).job_id)
+    assert len(asked) == 1
     stage.link.disconnect()
     stage.link.reconnect()
-    await until(lambda: stage.adverts[-1].proposes)
+    count = len(stage.adverts)
+    await until(lambda: len(stage.adverts) > count)
+    await stage.result((await stage.award()).job_id)
+    assert len(asked) == 2
 
 
 async def test_a_cut_connection_delays_the_result_and_loses_nothing(stage: Stage) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import structlog
 
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import Conflict, Expect, NoResponders, Refused
+from pocket3d.bus.port import Conflict, NoResponders, Refused
 from pocket3d.bus.proposals import Proposals
 from pocket3d.bus.topology import StreamSpec, Topology, build
 from pocket3d.contracts.subjects import Subjects
@@ -91,20 +90,3 @@ async def test_a_stream_that_is_there_no_more() -> None:
         await proposals.store("echo", "b", b"{}")
     await bus.ensure(Topology((former(S),)))
     assert await proposals.store("echo", "b", b"{}") == 1
-
-
-async def test_who_may_not_ask_uses_the_former_subject_and_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    bus, proposals = await standing(former(S))
-
-    async def forbidden(stream: str) -> list[str]:
-        raise Refused("this user may not publish to '$JS.API.STREAM.INFO.P3D_RESULTS'", code=403)
-
-    monkeypatch.setattr(bus, "stream_takes", forbidden)
-    with structlog.testing.capture_logs() as lines:
-        assert [await proposals.store("echo", job_id, b"{}") for job_id in ("a", "b")] == [1, 2]
-    (line,) = lines
-    assert line["log_level"] == "warning"
-    assert "$JS.API.STREAM.INFO.P3D_RESULTS" in line["allow"] and "p3d.propose.*.*" in line["allow"]
-    assert bus.to == [S.result("echo", "a"), S.result("echo", "b")]
-    with pytest.raises(Conflict):
-        await bus.append(S.result("echo", "a"), b"", expect=Expect(0))

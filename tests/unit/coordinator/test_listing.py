@@ -119,8 +119,9 @@ async def test_what_was_read_once_is_listed_from_memory(shelf: Shelf) -> None:
 
 async def test_pages_miss_nothing_that_comes_into_memory_between_them(shelf: Shelf) -> None:
     shelf.jobs = JobList(100)
-    for _ in range(20):
-        await shelf.job("queued", "succeeded")
+    for number in range(20):
+        # Of some the last acks were lost with the former leader.
+        await shelf.job("queued", "succeeded", hold=number in (7, 15))
     await shelf.job("queued", "succeeded", hold=True)
     ids: list[str] = []
     after: str | None = None
@@ -137,7 +138,7 @@ async def test_pages_miss_nothing_that_comes_into_memory_between_them(shelf: She
             shelf.jobs.read(event.jobs, event.below, event.down_to)
             before = event.down_to
     assert shelf.jobs.former_down_to == 0
-    assert ids == [f"j{number}" for number in range(21, 0, -1)]
+    assert sorted(ids, key=lambda job_id: -int(job_id[1:])) == [f"j{number}" for number in range(21, 0, -1)]
 
 
 async def test_one_request_reads_only_so_much(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

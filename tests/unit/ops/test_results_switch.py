@@ -13,7 +13,7 @@ from pocket3d.contracts.api import AgentList
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.ops.results_switch import doubles, old_leader, switch_results, unable_agents
+from pocket3d.ops.results_switch import doubles, old_agents, old_leader, switch_results
 
 S = Subjects()
 
@@ -24,11 +24,11 @@ def advert(agent_id: str, **more: Any) -> Advert:
 
 
 def test_agents_that_cannot_propose_are_named_once() -> None:
-    assert unable_agents([advert("new", proposes=True)]) == []
-    said = unable_agents([advert("b"), advert("a", version="0.0.9"), advert("b"), advert("new", proposes=True)])
+    assert old_agents([advert("new", proposes=True)]) == []
+    said = old_agents([advert("b"), advert("a", version="0.0.9"), advert("b"), advert("new", proposes=True)])
     assert said == [
-        "agent a (version 0.0.9) cannot propose its results: upgrade it, let its user propose, or stop it",
-        "agent b (version 0.1.0) cannot propose its results: upgrade it, let its user propose, or stop it",
+        "agent a (version 0.0.9) cannot propose its results: upgrade it or stop it",
+        "agent b (version 0.1.0) cannot propose its results: upgrade it or stop it",
     ]
 
 

@@ -296,7 +296,7 @@ class Fleet:
         if view.advert.draining:
             return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message=view.advert.reason)]
         if self.proposals_wanted and not view.advert.proposes:
-            advice = "it cannot store results on this server: upgrade it, or let its user propose them"
+            advice = "its version cannot store results on this server: upgrade it"
             return [Reason(agent_id=agent_id, code=DeclineCode.DRAINING.value, message=advice)]
         offers = list(view.serving(key))
         if not offers:

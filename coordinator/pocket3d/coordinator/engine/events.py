@@ -68,6 +68,10 @@ class QueuedUnknown(NamedTuple):
     job_id: str
 
 
+#: What comes of one first event.
+FirstEventOutcome = QueuedStored | QueuedConflict | QueuedUnknown
+
+
 class QueuedBatchStored(NamedTuple):
     """All first events of the batch were admitted: their ids are new."""
 
@@ -84,6 +88,9 @@ class QueuedBatchUnknown(NamedTuple):
     """No answer: the first events of the batch may all be stored, or none."""
 
     batch: PublishQueuedBatch
+
+
+FirstEventsOutcome = QueuedBatchStored | QueuedBatchConflict | QueuedBatchUnknown
 
 
 class LastEventRead(NamedTuple):
@@ -290,7 +297,7 @@ class StoriesListed(NamedTuple):
     """By a part of the status bucket these jobs have not ended. The bucket is a hint: their last events decide."""
 
     unfinished: tuple[str, ...]
-    #: Where the part began, and where it ended.
+    #: Where the part began, 0 for the beginning of the bucket, and the newest entry in it.
     start: int
     end: int
 
@@ -371,9 +378,7 @@ Event = (
 #: Answers of the bus that are dealt with before the engine.
 BusEvent = (
     Event
-    | QueuedBatchStored
-    | QueuedBatchConflict
-    | QueuedBatchUnknown
+    | FirstEventsOutcome
     | ResultAcked
     | RequestRead
     | BacklogCounted

@@ -30,14 +30,6 @@ def read_last_event(job_id: str, subject: str, data: bytes, headers: Mapping[str
     return LastEventRead(job_id, status, job_seq)
 
 
-def read_status(data: bytes) -> Status | None:
-    """What the status bucket holds of a job; None for bytes that are no status."""
-    try:
-        return decode(Status, data)
-    except WireError:
-        return None
-
-
 def read_stored_result(job_id: str, subject: str, seq: int, data: bytes) -> ResultSeen | ResultUnreadable:
     """What the results stream holds at `seq`."""
     try:

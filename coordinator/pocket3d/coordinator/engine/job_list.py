@@ -59,6 +59,8 @@ class EndedJob(NamedTuple):
 
     seq: int
     status: Status
+    #: It was read from the status bucket by this leader, after it had ended.
+    former: bool = False
 
 
 T = TypeVar("T", JobRecord, EndedJob)
@@ -157,7 +159,7 @@ class JobList:
         """
         if self.former_below is None:
             self.former_below = below
-        self._former += (EndedJob(job.seq, self._with_shared_words(job.status)) for job in ended)
+        self._former += (EndedJob(job.seq, self._with_shared_words(job.status), former=True) for job in ended)
         if down_to > 0 and len(self._by_end) + len(self._former) < self._ended_kept:
             return True
         for job in self._former:
@@ -202,6 +204,11 @@ class JobList:
     def holds(self, seq: int) -> bool:
         """True if a job is listed from here; others may be in the status bucket."""
         return self._unfinished.all.get(seq) is not None or self._ended.all.get(seq) is not None
+
+    def came_later(self, seq: int) -> bool:
+        """True if a listed job came into the list some time after this leader took over, and had ended before."""
+        ended = self._ended.all.get(seq)
+        return ended is not None and ended.former and self._unfinished.all.get(seq) is None
 
     def page(self, wanted: JobFilter, after: int | None, limit: int) -> list[JobRecord | EndedJob]:
         """The newest that are wanted, by their submission, below the sequence `after`."""

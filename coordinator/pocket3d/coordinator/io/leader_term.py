@@ -276,7 +276,7 @@ class LeaderTerm:
             self._former_agent(advert)
 
     def _former_agent(self, advert: Advert) -> None:
-        """It, or its user's permissions, are made for a results stream that was not switched yet."""
+        """It works with a results stream that was not switched yet, and with no other."""
         if not self._proposals_wanted:
             if self._clock().mono >= self._looked_at + _LOOK_S:
                 self._looked_at = self._clock().mono
@@ -284,7 +284,7 @@ class LeaderTerm:
         elif advert.incarnation not in self._told:
             self._told.add(advert.incarnation)
             log.warning(
-                "an agent cannot store results here; it gets no jobs until it is upgraded, or its user may propose",
+                "an agent of a former version cannot store results here; it gets no jobs until it is upgraded",
                 agent_id=advert.agent_id,
                 version=advert.version,
             )

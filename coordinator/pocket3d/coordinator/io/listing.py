@@ -6,7 +6,6 @@ from pocket3d.bus.port import Bus, ServiceError
 from pocket3d.contracts.api import JobList, ListRequest
 from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.clock import parse_rfc3339
-from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 
@@ -74,8 +73,7 @@ def _listed_before(jobs: Held, entry: Entry, kind: str) -> bool:
     """True if an entry was among the pages from memory. Those of former leaders may have come into it since."""
     if entry.job_seq is None or not jobs.holds(entry.job_seq):
         return False
-    former = jobs.former_below is not None and entry.seq < jobs.former_below and entry.status.status in TERMINAL
-    return kind == _OLDER or not former
+    return kind == _OLDER or not jobs.came_later(entry.job_seq)
 
 
 def _since(text: str | None) -> float | None:

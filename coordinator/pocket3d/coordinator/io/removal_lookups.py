@@ -6,23 +6,18 @@ import asyncio
 
 import structlog
 
-from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import Bus, BusError
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine.effects import FindMessages, JobMessage, ListStories
 from ..engine.events import EffectFailed, MessagesCounted, MessagesLooked, StoriesListed
-from ..engine.history import read_status
+from .status_bucket import newest, read_down
 
 log = structlog.get_logger(__name__)
 
 #: Messages that are read at once.
 _READS = 16
-#: Places in the status bucket that are looked through at once. About one in four holds a status: it keeps the last of a
-#: job's.
-_PART = 400
-_PAGE = 100
 
 
 async def find_messages(bus: Bus, subjects: Subjects, effect: FindMessages) -> MessagesLooked | EffectFailed:
@@ -51,19 +46,13 @@ async def count_messages(bus: Bus, subjects: Subjects) -> MessagesCounted:
 
 async def list_stories(bus: Bus, subjects: Subjects, effect: ListStories) -> StoriesListed | EffectFailed:
     """The jobs that have not ended by a part of the status bucket."""
-    stream, pattern = kv_stream(subjects.status_bucket), kv_subject(subjects.status_bucket, "*")
-    unfinished: list[str] = []
     try:
-        end = await bus.last_seq(stream) + 1 if effect.before is None else effect.before
-        start = max(end - _PART, 1)
-        at = start
-        while at < end and (page := await bus.pages(stream, pattern, start=at, limit=_PAGE)):
-            at = page[-1].seq + 1
-            found = (read_status(stored.data) for stored in page if stored.seq < end)
-            unfinished += [each.job_id for each in found if each is not None and each.status not in TERMINAL]
+        below = effect.before if effect.before is not None else await newest(bus, subjects)
+        entries, down_to = await read_down(bus, subjects, below)
     except BusError as error:
         return _failed(effect, error)
-    return StoriesListed(tuple(unfinished), start, end - 1)
+    unfinished = tuple(entry.status.job_id for entry in entries if entry.status.status not in TERMINAL)
+    return StoriesListed(unfinished, down_to, entries[0].seq if entries else 0)
 
 
 def _failed(effect: FindMessages | ListStories, error: BusError) -> EffectFailed:

@@ -245,17 +245,11 @@ class TermEngine:
         if self._catch_up[event.priority].read(event.seq):
             self._note_indexed()
 
-    def _first_event_answered(
-        self, event: events.QueuedStored | events.QueuedConflict | events.QueuedUnknown, now: Now
-    ) -> None:
+    def _first_event_answered(self, event: events.FirstEventOutcome, now: Now) -> None:
         self._first_events.answered(event.job_id)
         self._follow_ups.append(event)
 
-    def _first_events_answered(
-        self,
-        event: events.QueuedBatchStored | events.QueuedBatchConflict | events.QueuedBatchUnknown,
-        now: Now,
-    ) -> None:
+    def _first_events_answered(self, event: events.FirstEventsOutcome, now: Now) -> None:
         self._first_events.batch_answered(event.batch)
         outcome = _FIRST_EVENTS[type(event)]
         self._follow_ups.extend(outcome(each.status.job_id) for each in event.batch.first_events)
@@ -360,7 +354,7 @@ class TermEngine:
 
 
 #: What a batch's outcome is for each of its events.
-_FIRST_EVENTS: dict[type, type[events.QueuedStored | events.QueuedConflict | events.QueuedUnknown]] = {
+_FIRST_EVENTS: dict[type, type[events.FirstEventOutcome]] = {
     events.QueuedBatchStored: events.QueuedStored,
     events.QueuedBatchConflict: events.QueuedConflict,
     events.QueuedBatchUnknown: events.QueuedUnknown,

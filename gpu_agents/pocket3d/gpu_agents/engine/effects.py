@@ -128,10 +128,6 @@ class StoreResult(Effect, frozen=True):
     body: bytes
 
 
-class LookAtResults(Effect, frozen=True):
-    """See how results are stored on this server now: answered by `ProposalsAllowed`, if it can be asked."""
-
-
 class ReadResult(Effect, frozen=True):
     """Read the result back from the stream's leader: answered by `ResultRead` or `ResultUnknown`."""
 

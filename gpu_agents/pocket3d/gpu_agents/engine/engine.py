@@ -14,7 +14,7 @@ from pocket3d.contracts.clock import Now
 from ..devices.spec import DeviceSpec
 from ..settings import AgentSettings
 from . import commands, events, intake, operator, outbound, results, runs, storage, timers, workers
-from .effects import Effect, LookAtResults
+from .effects import Effect
 from .invariants import check
 from .state import Core, Identity
 
@@ -25,7 +25,6 @@ def _connected(core: Core, event: events.Connected, now: Now) -> None:
     core.connected = True
     core.max_payload = event.max_payload
     core.changed = core.adapters_changed = True
-    core.effects.append(LookAtResults())
     core.outcomes_due.clear()
     core.outcomes_earliest = float("-inf")
     storage.look_again(core, now)
@@ -37,11 +36,6 @@ def _connected(core: Core, event: events.Connected, now: Now) -> None:
             run.upload_deadline = now.mono + core.settings.upload_s
         if run.retry_at is not None:
             results.retry_now(core, run)
-
-
-def _proposals_allowed(core: Core, event: events.ProposalsAllowed, now: Now) -> None:
-    core.changed = core.changed or core.proposes != event.allowed
-    core.proposes = event.allowed
 
 
 def _disconnected(core: Core, event: events.Disconnected, now: Now) -> None:
@@ -61,7 +55,6 @@ _HANDLERS: dict[type[events.Event], Handler] = {
     events.Connected: _connected,
     events.Disconnected: _disconnected,
     events.StorageChecked: storage.storage_checked,
-    events.ProposalsAllowed: _proposals_allowed,
     events.OutcomesAnswered: outbound.outcomes_answered,
     events.StatusRequested: operator.status_requested,
     events.DrainRequested: operator.drain_requested,

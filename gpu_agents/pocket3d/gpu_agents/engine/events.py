@@ -47,12 +47,6 @@ class Connected(Event, frozen=True):
     max_payload: int = DEFAULT_MAX_PAYLOAD
 
 
-class ProposalsAllowed(Event, frozen=True):
-    """Whether this agent's user may store results by proposal."""
-
-    allowed: bool
-
-
 class Disconnected(Event, frozen=True):
     """The connection is lost: nothing can be sent, the runs go on."""
 

@@ -73,7 +73,7 @@ def _advert(core: Core, now: Now, *, full: bool) -> PublishAdvert:
         outcomes=list(dict.fromkeys(outcome.token for outcome in core.outcomes.values())),
         adapters=msgspec.convert([*core.adapters.values()], list[AdapterOffer], from_attributes=True) if full else None,
         preferred_adapters=core.preferred if full else None,
-        proposes=core.proposes,
+        proposes=True,
     )
     advert, without_schema = fit_advert(advert, core.max_payload)
     core.unlisted = advert.unlisted

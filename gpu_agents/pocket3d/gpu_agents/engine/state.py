@@ -103,8 +103,6 @@ class Core:
         self.answers: OrderedDict[str, AwardAnswer] = OrderedDict()
 
         self.connected = False
-        #: False where this agent's user may not propose results.
-        self.proposes = True
         #: Largest message that the server takes, bytes.
         self.max_payload = DEFAULT_MAX_PAYLOAD
         #: `<token>/<type>` -> outcome not yet answered, in the order they happened.

@@ -159,6 +159,8 @@ class EffectRunner:
             self._advert_too_large = False
 
     async def _check_storage(self) -> None:
+        # There may be a new connection, which may lead elsewhere.
+        self.proposals.look_again()
         self.emit(await self.storage.look())
 
     def _log(self, line: effects.LogLine) -> None:
@@ -191,18 +193,6 @@ class EffectRunner:
             self.emit(events.ResultUnknown(effect.token, explained(error), never_passes(error)))
         else:
             self.emit(events.ResultStored(effect.token))
-
-    def _look_at_results(self, effect: effects.LookAtResults) -> None:
-        # At once: what is stored next may be on another server.
-        self.proposals.look_again()
-        self.tasks.spawn(self._ask_about_results())
-
-    async def _ask_about_results(self) -> None:
-        try:
-            self.emit(events.ProposalsAllowed(await self.proposals.allowed()))
-        except BusError as error:
-            # It is asked again before a result is stored.
-            log.debug("it is not known how results are stored", error=str(error))
 
     async def _read_result(self, effect: effects.ReadResult) -> None:
         try:
@@ -281,7 +271,6 @@ _HANDLERS: dict[type[effects.Effect], Callable[[EffectRunner, Any], object]] = {
         effect.token, self._emit_result(self.files.upload, effect)
     ),
     effects.StoreResult: lambda self, effect: self._in_line(effect.token, self._store_result(effect)),
-    effects.LookAtResults: EffectRunner._look_at_results,
     effects.ReadResult: lambda self, effect: self._in_line(effect.token, self._read_result(effect)),
     effects.DropArtifacts: lambda self, effect: self._in_line(effect.token, self.files.drop(effect)),
     effects.CleanUp: EffectRunner._clean_up,

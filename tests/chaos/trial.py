@@ -78,11 +78,8 @@ class Trial:
 
     def _coordinator(self) -> None:
         arguments = ["--topology", "replicas=3"] if self.cluster is not None else []
-        self.coordinators.append(
-            self.fleet.coordinator(
-                *arguments,
-            )
-        )
+        grace = {"POCKET3D_COORDINATOR_ORPHAN_GRACE_S": str(int(_GRACE_S))}
+        self.coordinators.append(self.fleet.coordinator(*arguments, **grace))
 
     def _agent(self, agent_id: str) -> None:
         self.agents[agent_id] = self.fleet.agent(agent_id, "fixed:4000,4000", self._models)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 from pocket3d.contracts.version import VERSION
@@ -67,6 +68,8 @@ def _prepare_docstring(_: Sphinx, what: str, name: str, obj: object, options: ob
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    # Requests with what their answers must match, in the page of the NATS CLI: tests read them.
+    app.add_lexer("nats", TextLexer)
     app.connect("source-read", _link_components)
     # Before napoleon, which has the usual priority of 500.
     app.connect("autodoc-process-docstring", _prepare_docstring, priority=400)

@@ -301,6 +301,48 @@ def test_a_leader_is_not_certain_before_it_has_renewed_over_a_new_connection() -
     assert first.leadership.certain(first.now)
 
 
+# ---------------------------------------------------------------- an entry that somebody removed
+
+
+def removed_entry() -> tuple[One, One, Bucket]:
+    """A leader whose entry somebody removed, and a coordinator that starts just then."""
+    bucket = Bucket()
+    first, second = One("one", bucket), One("two", bucket)
+    assert [type(s) for s in first.tick()] == [Lead]
+    first.tick(30.0)
+    second.mono = first.mono + 0.25
+    bucket.remove()
+    return first, second, bucket
+
+
+def test_one_that_starts_while_the_entry_is_gone_respects_the_leader_of_the_events() -> None:
+    _, second, bucket = removed_entry()
+    second.tick(LEASE - RENEW - 0.5)
+    assert not second.leadership.leading, "the other may be certain of its lease"
+    assert bucket.fence is not None
+    assert bucket.fence.coordinator_id == "one"
+    second.tick(2.0)
+    assert second.leadership.leading
+
+
+def test_it_leads_sooner_where_that_leader_is_not_connected() -> None:
+    _, second, bucket = removed_entry()
+    bucket.there["one"] = False
+    second.tick(2.5)
+    assert second.leadership.leading
+
+
+def test_the_leader_whose_entry_was_removed_steps_down_before_the_other_leads() -> None:
+    first, second, _ = removed_entry()
+    first.mono = second.mono
+    for _ in range(int(LEASE * 4)):
+        for one in (second, first):
+            one.mono += 0.25
+            one.do(LeaseTick())
+            assert not (first.leadership.leading and second.leadership.leading)
+    assert second.leadership.leading or first.leadership.leading
+
+
 # ---------------------------------------------------------------- lost answers
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pocket3d.contracts.lifecycle import JobState
-from pocket3d.contracts.messages import JobError
+from pocket3d.contracts.messages import JobError, Result
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.admission import REMOVED
 from support.coordinator_desk import AgentDouble, Desk, last_status
@@ -253,3 +253,19 @@ def test_a_cancel_ends_a_story_that_the_engine_does_not_hold(desk: Desk) -> None
     desk.take(effects.ReadLastEvent)
     look(desk, there=False)
     assert ended_as(desk) == ("cancelled", "not wanted")
+
+
+def test_a_story_that_ends_while_its_message_is_looked_for_ends_once(desk: Desk) -> None:
+    """Its result is read in between: seed 600396 of the simulation told the end of a job twice."""
+    listed(desk, word="running", attempt=1, agent_id="a1")
+    desk.see(Result(job_id="j1", feature="echo", status="succeeded", attempt=1, token="7-1", agent_id="a1"))
+    desk.do(events.LastEventRead("j1", last_status(word="running", attempt=1, agent_id="a1"), 3))
+    assert desk.published() == ["succeeded"]
+    desk.do(events.EventsStored(("j1",)))
+    desk.do(events.JobAcked("j1"))
+    assert desk.engine.record("j1") is None
+    desk.do(events.MessagesLooked((), (effects.JobMessage("j1", 3),)))
+    desk.do(events.ResultRead("j1", None))
+    desk.tick()
+    assert desk.published() == []
+    assert desk.engine.core.jobs == {}

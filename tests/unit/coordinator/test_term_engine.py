@@ -500,3 +500,14 @@ def test_an_award_that_was_refused_is_reported_as_refused(term: Term) -> None:
     assert term.decider.engine.record("j1") is not None
     assert term.decider.engine.core.jobs["j1"].state is JobState.QUEUED
     assert term.take(effects.ProveLeadership) == [effects.ProveLeadership()]
+
+
+def test_first_events_wait_until_a_leader_that_slept_has_proven_its_lead() -> None:
+    """They carry no fence: seed 600252 of the simulation stored one after the next leader had looked for stories."""
+    term = Term()
+    term.mono += 60.0
+    term.read("j1")
+    assert term.take(effects.PublishQueued) == []
+    assert term.take(effects.ProveLeadership)
+    term.do(events.LeadershipProven())
+    assert [each.status.job_id for each in term.take(effects.PublishQueued)] == ["j1"]

@@ -127,8 +127,10 @@ class Core:
         self._read_on(record.job_class.priority)
 
     def remove(self, record: JobRecord) -> None:
-        """Forget a job."""
+        """Forget a job, and what was asked about its story before it ended."""
         del self.jobs[record.job_id]
+        self.story_doubts.pop(record.job_id, None)
+        self.stories_asked.pop(record.job_id, None)
         self.job_list.remove(record)
         priority = record.job_class.priority
         if record.state is JobState.SUBMITTED:

@@ -83,6 +83,10 @@ class Leadership:
         self._gone_since: float | None = None
         self._revision = 0
         self._record: LeaderRecord | None = None
+        #: The lease was taken where no record stood, none had been given back, and none had been watched: whoever wrote
+        #: the leader record in the events stream may lead still. Until when it is respected, monotonic seconds.
+        self._unseen = False
+        self._respected_until: float | None = None
         #: The lease is ours, and the leader record is being written.
         self._fencing = False
         #: When the leader record is read again, monotonic seconds; None while an answer is awaited.
@@ -168,14 +172,14 @@ class Leadership:
             if now.mono - self._written_at >= self._renew_s:
                 return self._renew(now)
             return []
-        if self._fencing and self._fence_at is not None and now.mono >= self._fence_at:
-            self._fence_at = None
-            return [ReadLeaderRecord()]
         effects: list[LeaseEffect] = []
         # Where the server itself was away, the leader has some seconds to come back as well.
         if self._rival and now.mono - max(self._pinged_at + _PING_S, self._linked_at + self._renew_s) >= 0.0:
             self._pinged_at = now.mono
             effects.append(PingLeader(self._rival))
+        if self._fencing and self._fence_at is not None and now.mono >= self._fence_at:
+            self._fence_at = None
+            return [*effects, ReadLeaderRecord()]
         if now.mono - self._asked_at >= self._renew_s / 3:
             self._waiting = self._waiting and now.mono - self._asked_at < self._lease_s
             effects += self._look(now)
@@ -218,7 +222,7 @@ class Leadership:
         gap_s, self._read_at = now.mono - self._read_at, now.mono
         if gap_s > self._lease_s / 3:
             # This process slept, or the server was away: nobody watched the record, so it may have changed.
-            self._seen = None
+            self._seen, self._seen_at = None, -math.inf
         record = event.record
         mine = record if record is not None and record.coordinator_id == self._id else None
         # A write whose answer was lost may have got through.
@@ -255,6 +259,7 @@ class Leadership:
         last = max(record.epoch if record is not None else 0, self._epoch_seen)
         epoch = max(last + 1, int(now.wall * 1000))
         self._record = self._stamp(epoch, 0, now)
+        self._unseen = record is None and not event.given_back and self._seen_at == -math.inf
         self._waiting = True
         self._write_sent = now.mono
         return [WriteLease(self._record, event.revision)]
@@ -293,7 +298,19 @@ class Leadership:
         if record is not None and record.epoch >= self._record.epoch:
             self._epoch_seen = max(self._epoch_seen, record.epoch)
             return self._overtaken(now)
+        if record is not None and self._unseen and self._respects(record, now):
+            self._fence_at = now.mono + _PAUSE_S
+            return []
         return [WriteLeaderRecord(self._record, seq)]
+
+    def _respects(self, record: LeaderRecord, now: Now) -> bool:
+        """True while the writer of that leader record may still be certain of a lease whose entry was removed: it sees
+        ours at its next renewal, or cannot renew and stops by itself.
+        """
+        if self._respected_until is None:
+            self._respected_until = now.mono + self._lease_s - self._renew_s
+            self._rival, self._gone_since = record.coordinator_id if record.answers_pings else "", None
+        return now.mono < self._respected_until and not self._is_gone(now)
 
     def _overtaken(self, now: Now) -> list[LeaseEffect]:
         return self._down("another leader's record is in the events stream") + self._look(now)
@@ -313,6 +330,8 @@ class Leadership:
         was_leading, self._leading = self._leading, False
         self._record = None
         self._fencing = False
+        self._unseen = False
+        self._respected_until = None
         self._fence = None
         self._proof_wanted = None
         self._seen = None

@@ -108,7 +108,9 @@ class TermEngine:
             self._settle(now)
         if self.log.may_begin:
             self._from_log(self.log.begin())
-        self._out += self._first_events.send()
+        if self.engine.core.proven:
+            # They carry no fence: what a leader that slept would store now, the next one would never hear of.
+            self._out += self._first_events.send()
         out, self._out = self._out, []
         return out
 

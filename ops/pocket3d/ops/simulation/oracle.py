@@ -39,11 +39,13 @@ def violations(world: World) -> list[str]:
     except WireError as error:
         return [f"the results stream holds what is no result: {error}"]
     named = {job_id for job_id in world.accepted if not job_id.startswith("seq")}
-    told = {world.subjects.parse_story(each.subject).job_id for each in _events(world)}
+    told = {world.subjects.parse_story(each.subject) for each in _events(world)}
+    queued = {story.job_id for story in told if story.event != "rejected"}
     for job_id in sorted(named):
         count = len(results.get(job_id, []))
-        # Of a message that was removed before anybody had read it nothing is known.
-        if count != 1 and not (count == 0 and job_id in world.removed and job_id not in told):
+        # Of a message that was removed before anybody had read it nothing is known; and of one that was rejected no
+        # more than that, where its leader was killed before the result followed.
+        if count != 1 and not (count == 0 and job_id in world.removed and job_id not in queued):
             found.append(f"{job_id} has {count} results")
     generated = [job_id for job_id in results if job_id not in named]
     nameless = {job_id for job_id in world.accepted if job_id.startswith("seq")}
@@ -66,7 +68,8 @@ def violations(world: World) -> list[str]:
             missing = [each.object for each in result.artifacts if each.object not in artifacts]
             if missing:
                 found.append(f"{job_id}: the artifacts of its result are gone: {missing}")
-            if result.status in _DEAD and job_id not in dead:
+            # A dead letter holds the request: there is none where it was removed before.
+            if result.status in _DEAD and job_id not in dead and not _removed(world, job_id):
                 found.append(f"{job_id} {result.status} without a dead letter")
     return found
 
@@ -94,6 +97,10 @@ def _hearsay(world: World, results: dict[str, list[Result]]) -> list[str]:
     return found
 
 
+def _removed(world: World, job_id: str) -> bool:
+    return bool({job_id, f"seq{job_id.rpartition('-')[2]}"} & world.removed)
+
+
 def _removals(world: World, results: dict[str, list[Result]]) -> list[str]:
     """Only jobs whose message was removed end for that reason."""
     return [
@@ -101,7 +108,7 @@ def _removals(world: World, results: dict[str, list[Result]]) -> list[str]:
         for job_id, of_job in results.items()
         for result in of_job
         if result.error is not None and result.error.message == REMOVED
-        if not {job_id, f"seq{job_id.rpartition('-')[2]}"} & world.removed
+        if not _removed(world, job_id)
     ]
 
 

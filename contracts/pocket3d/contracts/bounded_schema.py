@@ -2,8 +2,8 @@
 
 A schema of 300 bytes can ask for more than a computer ever does: `$ref`s that double at each level, a pattern such as
 `^(a+)+$`, whose search by backtracking takes 2^n steps for n characters. So each judgement has a budget: a keyword
-costs one, a pattern what its search may take at most, an error what its text takes. A pattern that could take more than
-is left is not searched: what it forbids is left to the adapter's own judgement.
+costs one and what it compares by itself, a pattern what its search may take at most, an error what its text takes. A
+pattern that could take more than is left is not searched: what it forbids is left to the adapter's own judgement.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -25,8 +26,12 @@ _ERROR_COST = 50
 #: Steps of a search that take as long as one keyword.
 _STEPS = 1_000
 _LONGEST_PATTERN = 1_000
-_COUNTED = re.compile(r"\{([0-9]{0,6})(,?)([0-9]{0,6})\}")
+#: Bytes of a schema's own values, compared one by one, that take as long as one keyword.
+_COMPARED = 100
+_COUNTED = re.compile(r"\{([0-9]*)(,?)([0-9]*)\}")
 _MANY = 100
+#: More than any count that `re` takes.
+_ENDLESS = 1 << 40
 
 _left: ContextVar[list[float]] = ContextVar("_left")
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
@@ -80,7 +85,7 @@ def search_steps(pattern: str, length: int) -> float:
         elif sign in "*+":
             repeats += 1
         elif counted:
-            most = int(counted[3] or (0 if counted[2] else counted[1]) or _MANY + 1)
+            most = min(int(counted[3] or (0 if counted[2] else counted[1]) or _MANY + 1), _ENDLESS)
             repeats += bool(counted[2]) or most > _MANY
             size += most
             at = counted.end()
@@ -114,9 +119,25 @@ def _spend(cost: float) -> None:
         raise OverBudget("judging its inputs takes too long")
 
 
-def _bounded(keyword: Keyword) -> Keyword:
+@lru_cache(maxsize=4096)
+def _steps_per_character(pattern: str) -> float:
+    return search_steps(pattern, _STEPS) / _STEPS
+
+
+def _own_work(name: str, value: Any, instance: Any, schema: Any) -> float:
+    """What a keyword costs that loops without asking others."""
+    if name in ("enum", "const"):
+        return len(msgspec.json.encode(value)) / _COMPARED
+    if name in ("patternProperties", "additionalProperties", "unevaluatedProperties") and isinstance(instance, dict):
+        # Each pattern is searched in each name.
+        names = sum(len(each) + 1 for each in instance)
+        return names * sum(map(_steps_per_character, schema.get("patternProperties", ()))) / _STEPS
+    return 0.0
+
+
+def _bounded(name: str, keyword: Keyword) -> Keyword:
     def judge(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        _spend(1)
+        _spend(1 + _own_work(name, value, instance, schema))
         for error in keyword(validator, value, instance, schema) or ():
             _spend(_ERROR_COST)
             yield error
@@ -138,10 +159,12 @@ def _unique_items(validator: Any, wanted: Any, instance: Any, _: Any) -> Iterato
     # jsonschema compares each with each where they cannot be sorted.
     if wanted and validator.is_type(instance, "array"):
         encode = msgspec.json.Encoder(order="deterministic").encode
-        if len({encode(each) for each in instance}) < len(instance):
+        texts = [encode(each) for each in instance]
+        _spend(sum(map(len, texts)) / _STEPS)
+        if len(set(texts)) < len(instance):
             yield ValidationError(f"{instance!r} has non-unique elements")
 
 
 _KEYWORDS = {**Draft202012Validator.VALIDATORS, "pattern": _pattern, "uniqueItems": _unique_items}
 _extend: Any = extend
-BoundedValidator: Any = _extend(Draft202012Validator, {name: _bounded(each) for name, each in _KEYWORDS.items()})
+BoundedValidator: Any = _extend(Draft202012Validator, {name: _bounded(name, each) for name, each in _KEYWORDS.items()})

@@ -23,6 +23,10 @@ _MESSAGE_CHARS = 300
 #: Longest schema, bytes of JSON, and how deep it may be nested. The largest of our own adapters has 2.2 kB, 4 deep.
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_SCHEMA_DEPTH = 32
+#: A schema is given up when inputs of fewer bytes of JSON take too long; with larger ones the inputs may be the reason.
+_SMALL_INPUTS = 4096
+#: Similar names are looked for up to so many characters: it takes the square of them.
+_LONGEST_HINTED = 100
 
 
 class ParameterProblem(NamedTuple):
@@ -59,21 +63,28 @@ class ParameterCheck:
         """What is wrong with these inputs, the most telling thing first; None if they fit.
 
         Never raises: a schema that cannot be used is what is wrong, with every input that meets its fault. One by which
-        judging takes too long is not asked again: its adapter alone judges.
+        judging small inputs takes too long is not asked again: its adapter alone judges. Of large inputs that take too
+        long what was found by then is told, if anything was.
         """
         if self._given_up:
             return None
         try:
-            found = best_match(errors_of(self._validator, dict(inputs)))
+            found = best_match(self._errors(inputs))
             return None if found is None else self._in_words(found)
-        except OverBudget:
-            self._given_up = True
-            return None
         except Exception as error:  # noqa: BLE001
             # A stranger's schema drives jsonschema into whatever its pieces raise: RecursionError by a `$ref` to
             # itself, OverflowError by a pattern's bounds, ValueError by an address, TypeError, re.error. None of them
             # may cost more than this adapter this job.
             return ParameterProblem("inputs", f"the adapter's schema cannot be used: {_short(error)}"[:_MESSAGE_CHARS])
+
+    def _errors(self, inputs: Mapping[str, Any]) -> Iterator[ValidationError]:
+        found = False
+        try:
+            for error in errors_of(self._validator, dict(inputs)):
+                found = True
+                yield error
+        except OverBudget:
+            self._given_up = not found and len(msgspec.json.encode(inputs)) < _SMALL_INPUTS
 
     @staticmethod
     def _in_words(error: ValidationError) -> ParameterProblem:
@@ -87,7 +98,8 @@ class ParameterCheck:
             known = sorted(schema.get("properties", {}))
             patterns = list(schema.get("patternProperties", {}))
             unknown = next(n for n in error.instance if n not in known and not any(re.search(p, n) for p in patterns))
-            close = difflib.get_close_matches(unknown, known, n=1)
+            short = [name for name in known if len(name) <= _LONGEST_HINTED]
+            close = difflib.get_close_matches(unknown, short, n=1) if len(unknown) <= _LONGEST_HINTED else []
             hint = f"did you mean {close[0]!r}? " if close else ""
             return ParameterProblem(
                 _dotted([*path, unknown]), f"unknown parameter; {hint}known: {', '.join(known)}"[:_MESSAGE_CHARS]

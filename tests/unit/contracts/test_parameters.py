@@ -185,6 +185,8 @@ def test_unique_items_are_compared() -> None:
         ("^[^]]*$", 10, 7 * 11),
         (r"^\(a\)*$", 10, 8 * 11),
         ("^a{2,}$", 10, (7 + 101) * 11),
+        ("^a{0,9999999}b$", 10, (15 + 9_999_999) * 11),
+        ("^a{9999999}$", 10, (12 + 9_999_999) * 11),
         ("^a{x}$", 10, 6),
         ("^(a)?$", 10, 6 * 2),
         ("^(a)*$", 10, float("inf")),
@@ -195,3 +197,59 @@ def test_unique_items_are_compared() -> None:
 )
 def test_the_bound_of_a_search(pattern: str, length: int, steps: float) -> None:
     assert search_steps(pattern, length) == steps
+
+
+def test_counts_of_many_digits_are_no_way_around_the_bound() -> None:
+    pattern = "^" + "a{0,9999999}" * 12 + "b$"
+    assert search_steps(pattern, 100) > 101.0**12
+    assert search_steps("^a{0," + "9" * 900 + "}$", 10) < float("inf")
+
+
+def many(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": {"type": "array", "items": items}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "inputs"),
+    [
+        (many({"enum": list(range(8_000))}), {"a": [-1] * 3_000}),
+        (many({"not": {"const": list(range(8_000))}}), {"a": [[*range(7_999), -1]] * 200}),
+        ({"allOf": [{"properties": {"a": {"uniqueItems": True}}}] * 1_000}, {"a": list(range(100_000))}),
+        (
+            {"patternProperties": {f"^{'x' * 200}{n}": {} for n in range(200)}},
+            {"x" * 200 + f"_{n}": 1 for n in range(5_000)},
+        ),
+        (
+            {"patternProperties": {f"{'x' * 50}{n}y": {} for n in range(400)}, "additionalProperties": True},
+            {"x" * 500 + f"_{n}": 1 for n in range(1_000)},
+        ),
+    ],
+    ids=["enum", "const", "uniqueItems", "patternProperties", "unanchored"],
+)
+def test_keywords_that_loop_by_themselves_cost_what_they_do(schema: dict[str, Any], inputs: dict[str, Any]) -> None:
+    check = ParameterCheck(schema)
+    began = time.process_time()
+    check.problem(inputs)
+    assert time.process_time() - began < 2
+
+
+def test_long_names_get_no_hint() -> None:
+    check = ParameterCheck({"properties": {"n" * 20_000: {}}, "additionalProperties": False})
+    began = time.process_time()
+    problem = check.problem({"n" * 19_999: 1})
+    assert time.process_time() - began < 2
+    assert problem is not None and "did you mean" not in problem.message
+
+
+def test_a_request_over_the_budget_does_not_end_the_check_for_others() -> None:
+    schema = {"properties": {"n": {"type": "integer"}, "a": {"items": {"minimum": 0}}}}
+    check = ParameterCheck(schema)
+    assert check.problem({"a": [1] * 20_000}) is None
+    problem = check.problem({"a": [-1]})
+    assert problem is not None and problem.field == "inputs.a[0]"
+
+
+def test_what_was_found_before_the_budget_ended_is_told() -> None:
+    check = ParameterCheck({"properties": {"n": {"type": "integer"}, "a": {"items": {"minimum": 0}}}})
+    problem = check.problem({"n": "many", "a": [1] * 20_000})
+    assert problem is not None and problem.field == "inputs.n"

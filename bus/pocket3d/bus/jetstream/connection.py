@@ -19,6 +19,7 @@ from ..connect import ConnectError, ConnectOptions
 from ..jetstream_away import NO_JETSTREAM
 from ..message_size import header_size
 from ..port import (
+    BusError,
     Closable,
     Disconnected,
     Handler,
@@ -224,8 +225,11 @@ class Connection:
             self._nc = SecureClient()
             try:
                 await self._connect_client()
-            except (Error, OSError, asyncio.TimeoutError) as error:
-                self._last_error = str(error)
+            except (Error, OSError, asyncio.TimeoutError, BusError, ConnectError) as error:
+                # A file of credentials may be about to be written anew, and what connects may break again at once.
+                before, self._last_error = self._last_error, str(error)
+                if isinstance(error, ConnectError) and before != self._last_error:
+                    log.warning("nats", error=self._last_error)
                 await end_client(self._nc, self._nc.close(), _GIVE_UP_S)
                 await asyncio.sleep(self.options.reconnect_wait_s)
                 continue

@@ -4,24 +4,10 @@ any more, and a limit per subject deletes what is beyond it.
 
 from __future__ import annotations
 
-import msgspec
-
 from ..topology import StreamSpec
 from .publisher import refusal
 from .reader import Answer, Reader
 from .widening import INTAKE
-
-
-class _Subjects(msgspec.Struct):
-    #: Subject -> messages.
-    subjects: dict[str, int] | None = None
-
-
-class _SubjectsAnswer(Answer):
-    """One page of STREAM.INFO with `subjects_filter`."""
-
-    total: int = 0
-    state: _Subjects = msgspec.field(default_factory=_Subjects)
 
 
 async def crowded(reader: Reader, stream: str, most: int) -> dict[str, int]:
@@ -30,16 +16,7 @@ async def crowded(reader: Reader, stream: str, most: int) -> dict[str, int]:
     Raises:
         Refused: no such stream (10059), or another error.
     """
-    found: dict[str, int] = {}
-    seen = 0
-    while True:
-        body = {"subjects_filter": ">", "offset": seen}
-        page = await reader.ask(f"STREAM.INFO.{stream}", body, _SubjectsAnswer, f"stream {stream}")
-        subjects = page.state.subjects or {}
-        found |= {subject: count for subject, count in subjects.items() if count > most}
-        seen += len(subjects)
-        if not subjects or seen >= page.total:
-            return found
+    return {subject: count for subject, count in (await reader.subjects(stream, ">")).items() if count > most}
 
 
 async def switch(reader: Reader, spec: StreamSpec) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as _dt
+import re
 from functools import lru_cache
 from typing import NamedTuple
+
+_FRACTION = re.compile(r"\.([0-9]+)")
 
 
 class Now(NamedTuple):
@@ -31,7 +34,9 @@ def parse_rfc3339(text: str) -> float:
     Raises:
         ValueError: the text is not such a time.
     """
-    moment = _dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    # Python 3.10 takes fractions of 3 or 6 digits only.
+    exact = _FRACTION.sub(lambda found: f".{found[1][:6]:0<6}", text, count=1)
+    moment = _dt.datetime.fromisoformat(exact.replace("Z", "+00:00"))
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
     return moment.timestamp()

@@ -20,6 +20,16 @@ def test_every_millisecond_survives(ms: int) -> None:
     assert round(parse_rfc3339(rfc3339(ms / 1000)) * 1000) == ms
 
 
+@pytest.mark.parametrize(
+    ("fraction", "seconds"),
+    [("", 0.0), (".5", 0.5), (".25", 0.25), (".123", 0.123), (".1234", 0.1234), (".123456789", 0.123456)],
+)
+@pytest.mark.parametrize("zone", ["Z", "+01:00"])
+def test_fractions_have_any_number_of_digits(fraction: str, seconds: float, zone: str) -> None:
+    whole = parse_rfc3339(f"2026-11-23T21:50:00{zone}")
+    assert parse_rfc3339(f"2026-11-23T21:50:00{fraction}{zone}") == pytest.approx(whole + seconds, abs=1e-6)
+
+
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-23", "2026-11-23T21:50:00.123"])
 def test_a_time_without_a_zone_is_refused(text: str) -> None:
     with pytest.raises(ValueError):

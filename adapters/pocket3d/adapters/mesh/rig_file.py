@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from .read.glb_arrays import Arrays
+from .read.glb_arrays import Array, Arrays
 from .read.glb_container import unpack
 from .read.glb_document import Document
 from .skinned_glb import parsed
@@ -46,12 +47,16 @@ def read_rig(path: Path, *, skinned: bool) -> Rig:
 
     Raises:
         BrokenRig: no bones; with `skinned` also: no skin, weights that do not add up to 1, a joint that does not exist,
-            another number of inverse bind matrices than of joints.
+            another number of inverse bind matrices than of joints, or a part that points to what is not there.
     """
     try:
-        document, arrays, _ = parsed(*unpack(path.read_bytes()))
-    except (OSError, ValueError, msgspec.ValidationError) as error:
+        return _read(path, skinned=skinned)
+    except (OSError, ValueError, IndexError, msgspec.ValidationError) as error:
         raise BrokenRig(f"{path.name} cannot be read: {error}") from error
+
+
+def _read(path: Path, *, skinned: bool) -> Rig:
+    document, arrays, _ = parsed(*unpack(path.read_bytes()))
     joints = sorted({joint for skin in document.skins for joint in skin.joints})
     vertices, moving, most = 0, 0, 0
     if skinned:
@@ -105,7 +110,7 @@ def _check_skins(document: Document, arrays: Arrays, name: str) -> tuple[int, in
             if not sets:
                 raise BrokenRig(f"{name}: a mesh with a skin has no weights")
             joints, weights = (
-                np.concatenate([arrays.rows(primitive.attributes[f"{kind}_{n}"]) for n in sets], axis=1)
+                np.concatenate([_rows(arrays, primitive.attributes, f"{kind}_{n}") for n in sets], axis=1)
                 for kind in ("JOINTS", "WEIGHTS")
             )
             used = np.unique(joints[weights > 0]).tolist()
@@ -120,6 +125,11 @@ def _check_skins(document: Document, arrays: Arrays, name: str) -> tuple[int, in
     if vertices == 0:
         raise BrokenRig(f"{name}: no mesh uses the skin")
     return vertices, len(moving), most
+
+
+def _rows(arrays: Arrays, attributes: Mapping[str, int], name: str) -> Array:
+    arrays.accessor(attributes[name], name, ("VEC4",))
+    return arrays.rows(attributes[name])
 
 
 def _bare_bones(document: Document) -> list[int]:

@@ -110,6 +110,7 @@ def test_without_a_server_the_exit_code_is_6_and_the_message_says_what_to_do(arg
         (("status", "j", "--namespace", "A.b"), "namespace"),
         (("status", "j", "--context", "nobody"), "no NATS context 'nobody'"),
         (("status", "j", "-s", NOBODY, "--creds", "/nowhere"), "/nowhere: no such file"),
+        (("jobs", "-s", NOBODY, "--since", "999999d"), "'999999d': want e.g. 30m"),
         (("submit", "echo", "--priority", "urgent"), "urgent"),
         (("topology", "--print", "--set", "replicaz=3"), "there is replicas"),
         (("topology", "--print", "--set", "replicas=2"), "replicas"),

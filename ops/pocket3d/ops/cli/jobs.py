@@ -131,11 +131,11 @@ def _since(context: click.Context, option: click.Parameter, text: str | None) ->
     """A time, or how long ago it was, as RFC 3339."""
     if text is None:
         return None
-    if ago := _AGO.fullmatch(text):
-        return rfc3339(time.time() - int(ago[1]) * _UNIT_S[ago[2]])
     try:
-        return rfc3339(parse_rfc3339(text))
-    except ValueError as error:
+        ago = _AGO.fullmatch(text)
+        return rfc3339(time.time() - int(ago[1]) * _UNIT_S[ago[2]] if ago else parse_rfc3339(text))
+    except (ValueError, OverflowError, OSError) as error:
+        # Also a time before the year 1.
         raise click.BadParameter(f"{text!r}: want e.g. 30m, 2h, 7d or 2026-11-28T12:00:00Z") from error
 
 

@@ -122,7 +122,7 @@ async def test_jobs_that_wait_for_their_model_go_back_and_cost_no_attempt_of_the
 
 
 async def test_a_job_that_outlasts_the_drain_is_stopped_and_runs_elsewhere(fleet: FleetProcesses) -> None:
-    leaving, _ = await two_agents(fleet, POCKET3D_AGENT_DRAIN_TIMEOUT_S="1", POCKET3D_AGENT_CANCEL_GRACE_S="0.5")
+    leaving, _ = await two_agents(fleet, POCKET3D_AGENT_LEAVE_TIMEOUT_S="1", POCKET3D_AGENT_CANCEL_GRACE_S="0.5")
     # Two jobs of four seconds on each agent: whatever is on the leaving one cannot be done in time.
     for n in range(4):
         body = {"job_id": f"long-{n}", "inputs": {"sleep_s": 4}, "vram_mb": 1900, "retry": {"max_attempts": 1}}

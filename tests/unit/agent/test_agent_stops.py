@@ -199,7 +199,7 @@ def test_a_tick_is_late_after_more_than_twice_its_period(tick_s: float, late_s: 
 
 
 def test_a_pause_is_noticed_by_whatever_comes_first() -> None:
-    rig = AgentRig(drain_timeout_s=30, leave_bound_s=20)
+    rig = AgentRig(leave_timeout_s=30, leave_bound_s=20)
     token = rig.take()
     rig.run(token)
     rig.tell(events.DrainRequested(leave=True))
@@ -401,7 +401,7 @@ def test_drain_finishes_what_runs_hands_back_the_rest_and_leaves() -> None:
 
 
 def test_a_drain_that_takes_too_long_stops_and_hands_back_what_runs() -> None:
-    rig = AgentRig(drain_timeout_s=30, cancel_grace_s=5, leave_bound_s=60)
+    rig = AgentRig(leave_timeout_s=30, cancel_grace_s=5, leave_bound_s=60)
     token = rig.take()
     rig.run(token)
     rig.tell(events.DrainRequested(leave=True))
@@ -413,7 +413,7 @@ def test_a_drain_that_takes_too_long_stops_and_hands_back_what_runs() -> None:
 
 
 def test_work_that_ends_just_then_is_kept() -> None:
-    rig = AgentRig(drain_timeout_s=30)
+    rig = AgentRig(leave_timeout_s=30)
     token = rig.take()
     rig.run(token)
     rig.tell(events.DrainRequested(leave=True))
@@ -465,6 +465,17 @@ def test_by_default_a_leaving_agent_is_gone_before_systemd_kills_it() -> None:
     rig.pass_time(60)
     assert "kill" in stops(rig.log)
     assert of(rig.pass_time(26), effects.Exit)
+
+
+def test_leaving_may_take_longer_than_a_drain() -> None:
+    rig = AgentRig(drain_timeout_s=30, leave_timeout_s=600)
+    token = rig.take(limits=Limits(start_to_close_s=3600))
+    rig.run(token)
+    rig.tell(events.DrainRequested(leave=True))
+    rig.pass_time(590)
+    assert rig.state(token) == "running"
+    rig.pass_time(15)
+    assert rig.state(token) == "cancelling"
 
 
 def test_a_drain_that_an_operator_began_lasts_no_longer_than_leaving_may() -> None:

@@ -179,6 +179,16 @@ def test_what_the_server_forbids_fails_the_attempt_at_once_with_the_reason_and_t
     assert pauses == sorted(pauses) and pauses[-1] >= 200, "what looks well and is not costs jobs attempts"
 
 
+def test_several_runs_that_are_refused_between_two_looks_lengthen_the_pause_once() -> None:
+    one, several = quick(), quick()
+    for rig, runs in ((one, 1), (several, 4)):
+        for token in [finish(rig) for _ in range(runs)]:
+            rig.tell(events.UploadFailed(token, "may not publish", refused=True))
+        until_look(rig)
+        rig.tell(events.StorageChecked("may not publish", refused=True))
+    assert until_look(several) == until_look(one)
+
+
 def test_files_that_cannot_be_stored_in_time_fail_with_the_last_reason() -> None:
     rig = AgentRig(upload_s=30)
     token = finish(rig)

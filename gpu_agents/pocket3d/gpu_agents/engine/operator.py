@@ -45,7 +45,7 @@ def drain_requested(core: Core, event: DrainRequested, now: Now) -> None:
     settings = core.settings
     if not core.draining:
         core.draining = True
-        core.drain_deadline = now.mono + settings.drain_timeout_s
+        core.drain_deadline = now.mono + (settings.leave_timeout_s if event.leave else settings.drain_timeout_s)
         hand_back_waiting(core, "the agent is draining", now)
     if event.leave and not core.leaving:
         core.leaving = True

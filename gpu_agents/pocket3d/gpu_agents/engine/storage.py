@@ -96,6 +96,9 @@ def hand_back_waiting(core: Core, why: str, now: Now) -> None:
 def storing_refused(core: Core, message: str, now: Now) -> None:
     """Take no jobs: the server refused what a run has made, for a reason that does not pass by itself."""
     storage = core.storage
+    if storage.problem is not None and storage.check_at is not None:
+        # Each of several runs tells the same: only what a look left standing lengthens the pause.
+        return
     storage.check_at = now.mono + storage.refusal_pause_s
     storage.refusal_pause_s = min(2 * storage.refusal_pause_s, _LONGEST_AFTER_REFUSAL_S)
     _cannot_store(core, message, now)

@@ -84,7 +84,9 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
             "strict": TenantSettings(weight=0.5, max_queued=3),
         },
     )
-    agent: AgentSettings = AgentSettings(drain_timeout_s=4.0, leave_bound_s=4.0, idle_timeout_s=6.0)
+    agent: AgentSettings = AgentSettings(
+        drain_timeout_s=4.0, leave_timeout_s=4.0, leave_bound_s=4.0, idle_timeout_s=6.0
+    )
 
 
 #: The network loses, delays and repeats a lot; processes live.
@@ -128,7 +130,7 @@ _TWINS = RunShape(twins=True, faults=FaultProfile(agent_crash_s=12.0, agent_paus
 _SMALL_INDEX = RunShape(
     faults=FaultProfile(operator_s=4.0),
     coordinator=msgspec.structs.replace(RunShape().coordinator, index_cap=8),
-    agent=msgspec.structs.replace(RunShape().agent, max_fetches=1, drain_timeout_s=1.0),
+    agent=msgspec.structs.replace(RunShape().agent, max_fetches=1, drain_timeout_s=1.0, leave_timeout_s=1.0),
 )
 #: Agents lose the way to the stores, one has none; they store one file at a time, and list one run that waits for it.
 _NO_STORE = RunShape(

@@ -66,7 +66,8 @@ async def test_nobody_else_may_read_the_store_whatever_the_umask(tmp_path: Path)
                 await client.close()
             modes = {each.relative_to(folder): each.stat().st_mode & 0o077 for each in folder.iterdir()}
             assert modes and not any(modes.values()), modes
-        assert store.stat().st_mode & 0o077 == 0
+        for folder in (store, open_to_all):
+            assert folder.stat().st_mode & 0o077 == 0, folder
     finally:
         os.umask(before)
 

@@ -37,13 +37,17 @@ def main() -> int:
     logging.disable(logging.ERROR)  # nats-py tells each lost connection
     folder = Path(tempfile.mkdtemp(prefix="pocket3d-chaos-"))
     trial = Trial(folder, jobs=options.jobs, seconds=options.seconds, servers=options.servers, seed=options.seed)
-    wrong = asyncio.run(trial.run())
-    for line in wrong:
-        print(f"WRONG: {line}")
-    if options.keep or wrong:
-        print(f"logs and stores: {folder}")
-    else:
-        shutil.rmtree(folder)
+    keep = True
+    try:
+        wrong = asyncio.run(trial.run())
+        for line in wrong:
+            print(f"WRONG: {line}")
+        keep = bool(options.keep or wrong)
+    finally:
+        if keep:
+            print(f"logs and stores: {folder}")
+        else:
+            shutil.rmtree(folder)
     return 1 if wrong else 0
 
 

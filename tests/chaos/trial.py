@@ -68,10 +68,18 @@ class Trial:
             await asyncio.gather(self._publish(), self._kill(ends_at))
             await asyncio.gather(*self._starts)
             began = time.monotonic()
-            await self.fleet.until_results(len(self.ids), timeout=max(300.0, self.seconds))
-            print(f"the last result came {max(time.monotonic() - began, 0.0):.0f} s after the last kill")
-            return await self._count()
+            wrong = []
+            try:
+                await self.fleet.until_results(len(self.ids), timeout=max(300.0, self.seconds))
+                print(f"the last result came {max(time.monotonic() - began, 0.0):.0f} s after the last kill")
+            except AssertionError as error:
+                wrong.append(str(error))
+            return wrong + await self._count()
         finally:
+            # A server that starts while the fleet stops would be left over.
+            for task in self._starts:
+                task.cancel()
+            await asyncio.gather(*self._starts, return_exceptions=True)
             await self.fleet.stop()
 
     # -- the parts
@@ -130,6 +138,8 @@ class Trial:
             self._agent(agent_id)
             return True
         leader = await self._leader()
+        if leader is None:
+            return False
         victims = [each for each in self.coordinators if (each.pid == leader) == (kind == "leader")]
         if not victims:
             return False

@@ -17,7 +17,7 @@ async def test_an_urgent_job_does_not_wait_for_a_backlog_beyond_the_cap(fleet: F
     leader = fleet.coordinator(POCKET3D_COORDINATOR_INDEX_CAP="500")
     config = {"vram_requirement": 100, "max_concurrent": 2}
     adapters = {name: {"class": ECHO, "config": config, "feature": name} for name in ("slow", "quick")}
-    fleet.agent("one", "cpu:4000", fleet.models("models", adapters))
+    fleet.agent("one", "cpu:4000", fleet.models("models", adapters), POCKET3D_AGENT_LEAVE_BOUND_S="3")
     await fleet.until_led(agents=1, timeout=60)
     for number in range(2000):
         body = b'{"job_id":"low-%d","inputs":{"sleep_s":3}}' % number

@@ -12,17 +12,9 @@ import pytest
 
 from support.command_line import command, environment, eventually, pocket3d
 from support.nats_fixture import NatsProcess
-from support.pages import ROOT, blocks, section
+from support.pages import ROOT, permissions
 
-PAGE = ROOT / "docs" / "operating.md"
 AGENT = "gpu-07"
-
-
-def permissions() -> dict[str, str]:
-    """The block of each role, by the user whose inbox it names."""
-    text = section(PAGE, "Who may do what")
-    found = [block.text for block in blocks(PAGE) if block.text in text and "publish:" in block.text]
-    return {text.split("_INBOX_", 1)[1].split(".>", 1)[0]: text for text in found}
 
 
 @pytest.fixture

@@ -48,17 +48,18 @@ async def test_an_agent_takes_no_more_than_it_can_store_and_stores_what_is_urgen
     for first in range(0, JOBS, 100):
         numbers = range(first, min(first + 100, JOBS))
         await asyncio.gather(*(fleet.submit("quick", {"job_id": f"quick-{n}", "inputs": {}}) for n in numbers))
-    await until(lambda: len(stored) > JOBS / 4, 120 + JOBS / 20, "a quarter of the results")
+    await until(lambda: len(stored) > JOBS / 4, 60 + JOBS / 20, "a quarter of the results")
     asked = time.monotonic() - began
     await fleet.submit("quick", {"job_id": "urgent", "inputs": {}}, priority="high")
-    results = await fleet.until_results(JOBS + 1, 120 + JOBS / 10)
+    results = await fleet.until_results(JOBS + 1, 60 + JOBS / 10)
 
     assert not [each["error"] for each in results if each["error"]][:1]
     assert Counter((each["status"], each["attempt"]) for each in results) == {("succeeded", 1): JOBS + 1}
     # It takes nothing more with 16 that wait; what has a slot by then still ends.
     assert max(finished) <= 16 + SLOTS
     assert max(sizes) < 64 * 1024
-    assert stored["urgent"] - asked < 5.0
+    passed = sum(asked < at < stored["urgent"] for at in stored.values())
+    assert passed < JOBS / 4, "three quarters of the jobs waited when it was asked"
     assert "lost" not in agent.log.read_text()
     at = sorted(stored.values())
     quarter = len(at) // 4
@@ -66,5 +67,7 @@ async def test_an_agent_takes_no_more_than_it_can_store_and_stores_what_is_urgen
     print(
         f"results per second by quarters: {[round(rate, 1) for rate in rates]}, urgent {stored['urgent'] - asked:.2f} s"
     )
-    # Quarters of 600 jobs are short, and the machine may be busy.
-    assert rates[3] > (0.7 if JOBS > 5000 else 0.3) * rates[0]
+    # The time of fewer jobs is the machine's, which may be busy.
+    if JOBS > 5000:
+        assert stored["urgent"] - asked < 5.0
+        assert rates[3] > 0.7 * rates[0]

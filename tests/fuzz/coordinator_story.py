@@ -360,7 +360,7 @@ class World:
         elif how == 1:
             self.tell(events.AwardsRefused(effect.agent_id, tokens, "stale_epoch"))
         elif how == 2:
-            self.tell(events.BodyGone(effect.awards[0].job_id, effect.awards[0].token))
+            self.tell(events.BodyGone(effect.awards[0].job_id, effect.awards[0].token, effect.awards[0].seq))
         elif how == 3:
             self.tell(events.AwardTooLarge(effect.awards[0].job_id, effect.awards[0].token, 2_000_000, 1_000_000))
         else:

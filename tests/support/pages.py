@@ -90,3 +90,11 @@ def first_cells(text: str) -> list[str]:
 def codes(text: str) -> list[str]:
     """The code spans of a text."""
     return re.findall(r"`([^`\n]+)`", text)
+
+
+def permissions() -> dict[str, str]:
+    """The operators' page's block of permissions for each role, by the user whose inbox it names."""
+    page = ROOT / "docs" / "operating.md"
+    text = section(page, "Who may do what")
+    found = [block.text for block in blocks(page) if block.text in text and "publish:" in block.text]
+    return {text.split("_INBOX_", 1)[1].split(".>", 1)[0]: text for text in found}

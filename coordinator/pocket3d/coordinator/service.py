@@ -153,9 +153,10 @@ class CoordinatorService:
             await self._end_term("stopped")
             await adverts.close()
             await service.close()
-            await pings.close()
             await self._tasks.close()
             await self._resign()
+            # Not before: a standby would take the lease of one that is not connected.
+            await pings.close()
 
     async def _answered(self, stop: asyncio.Event, ask: Callable[[], Awaitable[T]]) -> T:
         """What the server answers; it is asked again while it is away, silent or without a leader of its own."""
@@ -177,7 +178,7 @@ class CoordinatorService:
         if not self._leadership.leading:
             return
         try:
-            await leader_record_io.give_lease_back(self._bus, self._subjects)
+            await leader_record_io.give_lease_back(self._bus, self._subjects, self._leadership.revision)
         except BusError as error:
             log.debug("the lease was not given back", error=str(error))
 

@@ -159,11 +159,22 @@ def test_an_answer_for_an_older_token_changes_nothing(desk: Desk, agent: AgentDo
 def test_a_job_whose_request_was_removed_ends_as_cancelled(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     item = desk.awarded(agent)
-    desk.do(events.BodyGone("j1", item.token))
+    desk.do(events.BodyGone("j1", item.token, item.seq))
     result = desk.one(effects.StoreResult).result
     assert (result.status, result.attempt) == ("cancelled", 0)
     assert result.error is not None
     assert result.error.message == "its message was removed from the jobs stream"
+
+
+def test_a_request_that_was_removed_before_it_was_published_again_ends_nothing(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.awarded(agent)
+    desk.read(seq=9)
+    desk.do(events.MessagesLooked((), (effects.JobMessage("j1", item.seq),)))
+    assert desk.record().seq == 9, "the message that was published again is the job"
+    desk.do(events.BodyGone("j1", item.token, item.seq))
+    assert desk.take(effects.StoreResult) == []
+    assert desk.state() is S.QUEUED
 
 
 # ---------------------------------------------------------------- outcomes said twice

@@ -11,17 +11,20 @@ import msgspec
 import pytest
 import structlog
 
+from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import Msg, NoResponders, Refused
+from pocket3d.bus.port import Conflict, Msg, NoResponders, Refused
 from pocket3d.bus.topology import Topology
 from pocket3d.contracts.api import CoordinatorStatus
 from pocket3d.contracts.codec import decode, encode
-from pocket3d.contracts.commands import OutcomesReported
+from pocket3d.contracts.commands import LeaderRecord, OutcomesReported
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import DeadLetter, Result, Status
 from pocket3d.contracts.subjects import Subjects
+from pocket3d.coordinator.io import leader_record_io
+from pocket3d.coordinator.io.leader_record_io import LEADER_KEY
 from pocket3d.coordinator.io.leader_term import EngineFault
 from pocket3d.coordinator.service import CoordinatorService
 from pocket3d.coordinator.settings import CoordinatorSettings
@@ -400,3 +403,15 @@ async def test_each_step_of_a_job_is_one_line(stage: Stage) -> None:
     assert of_job["j1"][-1]["status"] == "succeeded"
     (ended,) = of_job["j2"]
     assert (ended["event"], ended["status"], ended["code"]) == ("job ended", "rejected", "invalid_input")
+
+
+async def test_a_lease_that_is_anothers_by_now_is_not_given_back() -> None:
+    bus, subjects = MemoryBus(MemoryServer(WallClock())), SUBJECTS
+    await bus.ensure(topology.build(subjects, topology.TopologySettings()))
+    mine = await bus.kv_put(subjects.leader_bucket, LEADER_KEY, encode(LeaderRecord(coordinator_id="one", epoch=1)))
+    await bus.kv_put(subjects.leader_bucket, LEADER_KEY, encode(LeaderRecord(coordinator_id="two", epoch=2)))
+    with pytest.raises(Conflict):
+        await leader_record_io.give_lease_back(bus, subjects, mine)
+    found = await leader_record_io.read_lease(bus, subjects)
+    assert found.record is not None
+    assert found.record.coordinator_id == "two"

@@ -511,3 +511,19 @@ def test_first_events_wait_until_a_leader_that_slept_has_proven_its_lead() -> No
     assert term.take(effects.ProveLeadership)
     term.do(events.LeadershipProven())
     assert [each.status.job_id for each in term.take(effects.PublishQueued)] == ["j1"]
+
+
+def test_the_end_of_a_removed_job_makes_the_sweep_suspect_no_others() -> None:
+    term = Term()
+    term.queue("gone")
+    term.queue("stays")
+    term.do(events.MessagesLooked((), (effects.JobMessage("gone", term.seq_of("gone")),)))
+    term.do(events.RequestRead(term.one(effects.ReadRequest).seq, None))
+    result = term.one(effects.StoreResult).result
+    term.do(events.ResultSeen(result, 9))
+    assert len(term.take(AppendBatch)) == 1
+    term.do(BatchStored())
+    (deleted,) = term.take(effects.DeleteJob)
+    term.do(events.JobAcked(deleted.job_id, deleted.seq))
+    sweep = term.decider._sweep
+    assert (sweep._acks_sent, sweep._acks_confirmed) == (1, 1)

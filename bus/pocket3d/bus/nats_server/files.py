@@ -6,12 +6,14 @@ process (it inherits the descriptor), so it ends with that process however it di
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
 import secrets
 import shutil
 import socket
+import stat
 import sys
 import time
 from importlib import metadata
@@ -80,6 +82,18 @@ def find_server() -> Path:
     raise ServerNotFound
 
 
+def private_folder(folder: Path) -> None:
+    """Create a folder if need be, and keep it to this user, also one that an earlier version left open to others.
+
+    A folder of another user, or one that all may write to (`/tmp`), stays as it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mode = folder.stat().st_mode
+    if mode & 0o077 and not mode & stat.S_ISVTX:
+        with contextlib.suppress(PermissionError):
+            folder.chmod(0o700)
+
+
 def lock_store(store: Path) -> int:
     """Create the store if need be, for this user alone, and take its lock; the descriptor holds it until every copy is
     closed. Blocks for some seconds where a holder that has ended is still being cleaned up.
@@ -87,7 +101,7 @@ def lock_store(store: Path) -> int:
     Raises:
         StoreInUse
     """
-    store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(store)
     lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     if fcntl is not None:
         until = time.monotonic() + _ENDING_S

@@ -153,7 +153,8 @@ def body_gone(core: Core, event: BodyGone, now: Now) -> None:
     if record is not None and record.state is JobState.AWARDED:
         cancelled = record.cancel_wanted
         take_back(core, record, "its message is gone", now)
-        if not cancelled:
+        # A message that was published again may have taken its place meanwhile.
+        if not cancelled and event.seq == record.seq:
             message_gone(core, record, now)
 
 

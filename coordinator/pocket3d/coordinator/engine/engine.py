@@ -26,7 +26,10 @@ def _results_drained(core: Core, event: events.ResultsDrained, now: Now) -> None
 
 def _jobs_indexed(core: Core, event: events.JobsIndexed, now: Now) -> None:
     core.jobs_indexed = True
-    core.cancels_to_come.clear()
+    wishes, core.cancels_to_come = core.cancels_to_come, {}
+    for job_id, reason in wishes.items():
+        # Its message was not in the stream: what is left is its story.
+        removal.cancel_asked(core, events.CancelAsked(job_id, reason), now)
     core.do(ReadEnded(None))
 
 

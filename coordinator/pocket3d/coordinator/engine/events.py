@@ -147,10 +147,11 @@ class AwardsUnanswered(NamedTuple):
 
 
 class BodyGone(NamedTuple):
-    """The jobs stream no longer holds the body of an awarded job."""
+    """The jobs stream no longer holds the body of an awarded job. `seq`: where it was looked for."""
 
     job_id: str
     token: str
+    seq: int
 
 
 class AwardTooLarge(NamedTuple):

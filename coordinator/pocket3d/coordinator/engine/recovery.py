@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocket3d.contracts.clock import Now
+from pocket3d.contracts.clock import Now, parse_rfc3339
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.lifecycle import TERMINAL, JobState
@@ -230,7 +230,15 @@ def record_of_story(core: Core, status: Status, job_seq: int, now: Now) -> JobRe
     job_class = JobClass.of(status.feature, canonical(status.feature), status.priority, None)._replace(
         tenant=status.tenant
     )
-    record = JobRecord(job_seq, status.job_id, core.intern(job_class), now.wall, now.mono)
+    record = JobRecord(job_seq, status.job_id, core.intern(job_class), _submitted_at(status, now), now.mono)
     resume(record, status)
     core.add(record)
     return record
+
+
+def _submitted_at(status: Status, now: Now) -> float:
+    try:
+        return parse_rfc3339(status.submitted_at or "")
+    except ValueError:
+        # An event of a version before that field.
+        return now.wall

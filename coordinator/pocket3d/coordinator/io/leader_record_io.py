@@ -72,7 +72,9 @@ async def read_lease(bus: Bus, subjects: Subjects) -> LeaseRead:
     return LeaseRead(parse_leader_record(found.data), found.seq)
 
 
-async def give_lease_back(bus: Bus, subjects: Subjects) -> None:
-    """Delete the lease, and say that it was its holder. Errors as `Bus.append`."""
+async def give_lease_back(bus: Bus, subjects: Subjects, revision: int) -> None:
+    """Delete the lease that was written with that revision, and say that it was its holder. Errors as `Bus.append`: a
+    conflict where it is another's by now.
+    """
     headers = {"KV-Operation": "DEL", GIVEN_BACK_HEADER: "1"}
-    await bus.append(kv_subject(subjects.leader_bucket, LEADER_KEY), b"", headers=headers)
+    await bus.append(kv_subject(subjects.leader_bucket, LEADER_KEY), b"", headers=headers, expect=Expect(revision))

@@ -34,7 +34,9 @@ async def tell_if_another(bus: Bus, subjects: Subjects, ack: AckJob) -> None:
             return
         first = await bus.pages(subjects.events_stream, subjects.events_of(ack.second_of), start=1, limit=1)
         job = read_request(message.data).job
-        if not first or (job is not None and first[0].headers.get(REQUEST_DIGEST_HEADER) == request_digest(job)):
+        digest = first[0].headers.get(REQUEST_DIGEST_HEADER) if first else None
+        # Without one nothing is known of the first request: it is no job, was not at hand, or its event is old.
+        if digest is None or (job is not None and digest == request_digest(job)):
             return
         where = subjects.parse_job(message.subject)
         own_id = generated_id(await bus.stream_created(subjects.jobs_stream), ack.seq)

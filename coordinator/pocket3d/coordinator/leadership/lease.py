@@ -111,6 +111,11 @@ class Leadership:
         """Of this coordinator's leadership; 0 if it never led."""
         return self._record.epoch if self._record is not None else 0
 
+    @property
+    def revision(self) -> int:
+        """Of this coordinator's last renewal."""
+        return self._revision
+
     def handle(self, event: LeaseEvent, now: Now) -> list[LeaseEffect]:
         """Take in one event."""
         match event:
@@ -332,6 +337,7 @@ class Leadership:
         self._fencing = False
         self._unseen = False
         self._respected_until = None
+        self._gone_since = None
         self._fence = None
         self._proof_wanted = None
         self._seen = None

@@ -117,6 +117,8 @@ class TermEngine:
     def _settle(self, now: Now) -> None:
         while self._follow_ups:
             for effect in self.engine.handle(self._follow_ups.popleft(), now):
+                if isinstance(effect, effects.DeleteJob) and effect.job_id:
+                    self._sweep.ack_sent()
                 self._route(effect, now)
 
     def _on_time(self, now: Now) -> None:
@@ -221,7 +223,7 @@ class TermEngine:
         for item in effect.awards:
             request = bodies.get(item.seq)
             if request is None or request.job is None:
-                self._follow_ups.append(events.BodyGone(item.job_id, item.token))
+                self._follow_ups.append(events.BodyGone(item.job_id, item.token, item.seq))
             else:
                 awards.append(item.award(request.job))
         packed = pack_awards(awards, self._room)

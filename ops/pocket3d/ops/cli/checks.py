@@ -74,8 +74,9 @@ async def topology(
 ) -> None:
     """Make the server's streams, consumers and buckets as they should be, and say what differs.
 
-    Missing ones are created and narrower ones widened; nothing is ever shrunk or deleted. A coordinator does the same
-    when it starts. `--switch-results` changes nothing else; it is refused while an agent or a leader of a former
+    Missing ones are created and narrower ones widened; nothing is ever shrunk or deleted but for P3D_PROGRESS, which is
+    made anew in a file where an earlier version kept it in memory. A coordinator does the same when it starts.
+    `--switch-results` changes nothing else; it is refused while an agent or a leader of a former
     version is there, and where a result stands twice.
     """
     wanted = build(target.subjects, read(TopologySettings, "topology", os.environ, pairs))

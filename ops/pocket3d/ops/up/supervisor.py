@@ -25,6 +25,7 @@ import structlog
 from pocket3d.bus.client import Client
 from pocket3d.bus.client.errors import ClientError
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
+from pocket3d.bus.nats_server.files import private_folder
 from pocket3d.bus.port import BusError
 from pocket3d.contracts.api import AgentList, EmptyRequest
 
@@ -91,7 +92,7 @@ class Supervisor:
         Raises:
             ServerError: PortTaken, StoreInUse, ServerNotFound; the message says what to do.
         """
-        await asyncio.to_thread(self.plan.store.mkdir, parents=True, exist_ok=True, mode=0o700)
+        await asyncio.to_thread(private_folder, self.plan.store)
         await self._server.start()
         try:
             if self.plan.contexts:

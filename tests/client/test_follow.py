@@ -350,7 +350,7 @@ async def test_api_calls(client: Client, tell: Tell) -> None:
 
 
 async def test_nobody_leads(client: Client) -> None:
-    with pytest.raises(NoLeader, match=r"no coordinator answered .*\.api\.cancel within 0\.3 s: is one running\?"):
+    with pytest.raises(NoLeader, match=r"no coordinator answered .*\.api\.cancel within 0\.3 s: "):
         await client.api("cancel", CancelRequest(job_id="a"), Status, timeout=0.3)
 
 

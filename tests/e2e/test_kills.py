@@ -25,7 +25,7 @@ from support.fleet_processes import FleetProcesses, Part, until
 
 pytestmark = pytest.mark.e2e
 
-KILLS = int(os.environ.get("POCKET3D_TEST_KILLS", "20"))
+KILLS = int(os.environ.get("POCKET3D_TEST_KILLS", "12"))
 ECHO = "pocket3d.adapters.echo.EchoAdapter"
 
 

@@ -68,6 +68,9 @@ def is_second_publish(core: Core, record: JobRecord, event: LastEventRead, now: 
     core.do(AckJob(record.job_class.priority, record.seq, second_of=record.job_id))
     core.remove(record)
     job = core.duplicate_submissions.get(record.job_id, {}).pop(event.job_seq or 0, None)
+    if record.retry is not None and record.retry.cancel is not None and (job is not None or not core.jobs_indexed):
+        # Who asked for a cancel meant the job, whichever of its messages was read first.
+        core.cancels_to_come[record.job_id] = record.retry.cancel
     if job is not None:
         record = take_in(core, job, now)
         record.move(JobState.RECOVERING, "its id is known")

@@ -52,6 +52,8 @@ def _settle_story(core: Core, record: JobRecord | None, event: LastEventRead, no
         if gone and event.status is not None and event.job_seq is not None:
             _adopt(core, event, reason, now)
     elif record.state is JobState.RECOVERING and core.identity_pending(record):
+        if reason is not None:
+            record.retry_state().cancel = reason
         if gone:
             take_up(core, record, event, now)
         else:
@@ -98,7 +100,9 @@ def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
     if record.state is not JobState.QUEUED or record.ending is not None:
         core.remove(record)
         record.seq = job.seq
-        record.job_class = core.intern(record.job_class._replace(priority=job.priority))
+        if record.state is not JobState.QUEUED:
+            # One that waits for its end stands in the queue under the class that it has.
+            record.job_class = core.intern(record.job_class._replace(priority=job.priority))
         core.add(record)
         if record.retry is not None:
             record.retry.removed = False

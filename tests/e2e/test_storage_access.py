@@ -265,7 +265,7 @@ async def test_a_full_store_is_told_once_and_nothing_is_lost(guarded: GuardedFle
         result = await guarded.result_of(f"full-{number}", 60)
         assert (result["status"], result["attempt"]) == ("succeeded", 1)
     (line,) = said(agent, "nothing can be stored")
-    assert "make room on the server's disk, or raise the limits" in line and '"level":"warning"' in line
+    assert "raise the limits of the stream or the account" in line and '"level":"warning"' in line
     assert len(said(agent, "results can be stored again")) == 1
 
 
@@ -290,7 +290,7 @@ async def test_a_server_without_jetstream_is_told_once_and_once_when_it_is_back(
         await fleet.submit("echo", {"job_id": "after", "inputs": {}})
         assert (await fleet.result_of("after", 60))["status"] == "succeeded"
         (line,) = said(agent, "this agent cannot store results")
-        assert "is JetStream on (nats-server -js)?" in line and '"level":"warning"' in line
+        assert "restart nats-server with JetStream on" in line and '"level":"warning"' in line
     finally:
         await fleet.stop()
         server.stop()

@@ -21,15 +21,20 @@ _NOT_TAKEN = (
     "JetStream answers, but stores nothing: its disk is full, or too few servers of its cluster are up; "
     "the log of nats-server says which"
 )
-_NOT_ENABLED = 10039
+_ENABLE = (
+    "enable it for this account in the server's configuration; a full disk switches it off, too, until nats-server is "
+    "restarted"
+)
 _STREAM_NOT_FOUND = 10059
+#: There is no room: on the server, and in the account for files. A full stream (10077) and an account without memory
+#: (10028) have causes of their own.
+NO_ROOM = frozenset({10023, 10047})
 #: What to do about an error of JetStream, by its code.
 _ADVICE = {
     TEMPORARILY_UNAVAILABLE: _NO_LEADER,
-    _NOT_ENABLED: "enable it for this account in the server's configuration; a full disk switches it off, too, until "
-    "nats-server is restarted",
-    10023: _NO_ROOM,
-    10047: _NO_ROOM,
+    10039: _ENABLE,
+    10076: _ENABLE,
+    **dict.fromkeys(NO_ROOM, _NO_ROOM),
 }
 #: Longer than a server takes that is well, seconds.
 _ANSWER_S = 2.0

@@ -9,17 +9,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from pocket3d.bus.jetstream_away import NO_ROOM
 from pocket3d.bus.names import chunk_subject, object_stream, record_subject
-from pocket3d.bus.port import (
-    TEMPORARILY_UNAVAILABLE,
-    Bus,
-    BusError,
-    Conflict,
-    Expect,
-    NoResponders,
-    OutcomeUnknown,
-    Refused,
-)
+from pocket3d.bus.port import Bus, BusError, Conflict, Expect, NoResponders, OutcomeUnknown, Refused
 
 from ..engine.events import StorageChecked
 
@@ -28,10 +20,10 @@ _PATIENCE_S = 6.0
 _PAUSE_S = 0.25
 #: A sequence that no stream reaches: a write that expects it is judged, and refused.
 _NEVER = 2**53 - 1
-#: "no such permission", and JetStream's codes for: no such stream; not enabled; no room in stream, server or account.
+#: "no such permission", and JetStream's code for: no such stream.
 _FORBIDDEN, _NO_STREAM = 403, 10059
-_NOT_ENABLED = frozenset({10039, 10076})
-_NO_ROOM = frozenset({10023, 10028, 10047, 10077})
+#: A store that is full, of whatever.
+_FULL = NO_ROOM | {10028, 10077}
 
 
 def never_passes(error: BusError) -> bool:
@@ -40,22 +32,18 @@ def never_passes(error: BusError) -> bool:
 
 
 def explained(error: BusError) -> str:
-    """An error of JetStream, with what to do about it."""
+    """An error of the bus, with what it means for an agent; what to do about JetStream itself it says already."""
     advice = ""
     if isinstance(error, NoResponders):
-        advice = "is JetStream on (nats-server -js)? At a leaf node, set default_js_domain to the hub's domain"
+        advice = "at a leaf node, set default_js_domain to the hub's domain"
     elif isinstance(error, OutcomeUnknown):
         advice = "the server is overloaded, or its JetStream has no leader: see nats server report jetstream"
     elif isinstance(error, Refused) and error.code == _FORBIDDEN:
         advice = "give this user the permissions of an agent (docs/operating.md)"
     elif isinstance(error, Refused) and error.code == _NO_STREAM:
         advice = "a coordinator, or pocket3d topology, makes it; is this the right account, domain and namespace?"
-    elif isinstance(error, Refused) and error.code == TEMPORARILY_UNAVAILABLE:
-        advice = "it passes when a majority of the cluster's servers is up"
-    elif isinstance(error, Refused) and error.code in _NOT_ENABLED:
-        advice = "enable JetStream; a server whose disk was full enables it again only when it is restarted"
-    elif isinstance(error, Refused) and error.code in _NO_ROOM:
-        advice = "make room on the server's disk, or raise the limits of the stream or the account"
+    elif isinstance(error, Refused) and error.code in _FULL - NO_ROOM:
+        advice = "raise the limits of the stream or the account"
     return f"{error}; {advice}" if advice else str(error)
 
 
@@ -95,5 +83,5 @@ class StorageCheck:
                 continue
             except Refused as error:
                 # A full store is everybody's; this agent may write to it.
-                if error.code not in _NO_ROOM:
+                if error.code not in _FULL:
                     raise

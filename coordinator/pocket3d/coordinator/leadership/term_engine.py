@@ -289,7 +289,7 @@ class TermEngine:
             self._catch_up[key].acked(event.seq)
         if event.job_id:
             self._sweep.ack_confirmed()
-            self._follow_ups.append(event)
+        self._follow_ups.append(event)
 
     def _result_acked(self, event: events.ResultAcked, now: Now) -> None:
         self._catch_up["results"].acked(event.seq)

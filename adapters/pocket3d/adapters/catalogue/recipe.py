@@ -86,6 +86,8 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     #: Modules that must import in the finished environment, with its path and variables: the last step imports each
     #: and shows what the loader says; so does `adapters check`.
     modules: tuple[str, ...] = ()
+    #: Folders on the import path of that check, beside the recipe's own `path`: checkouts whose code it imports.
+    module_path: tuple[str, ...] = ()
     libraries: tuple[SystemLibrary, ...] = ()
     #: The least compute capability that its kernels run on, `8.0`; None where torch's build decides.
     least_capability: str | None = None

@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from pocket3d.adapters.catalogue.builtin import BuiltinAdapter
-from pocket3d.adapters.catalogue.recipe import Checkout, Extension, File, Part, Recipe, SystemLibrary, Weights
+from pocket3d.adapters.catalogue.recipe import Recipe, Weights
 from pocket3d.ops.installer.compute_capability import Card
 from pocket3d.ops.installer.environments import (
-    BY_DEFAULT,
     Choice,
-    Facts,
     chosen,
-    chosen_parts,
     entry,
-    modules_of,
     plan,
     steps,
 )
 from pocket3d.ops.installer.locks import Lock
 from pocket3d.ops.installer.needs import license_need, needs
-from pocket3d.ops.installer.steps import CheckImports, CloneCode, FetchFile, FetchWeights, MakeVenv, PipInstall
+from pocket3d.ops.installer.steps import CloneCode, FetchWeights, MakeVenv, PipInstall
 from pocket3d.ops.installer.toolkits import Build, Toolkit
+from support.cat_recipe import CUDA, FOLDER, GL, HERE, RECIPE, RTX_4090, all_done, facts, told, undone
 
-FOLDER = Path("/models/cat")
-RECIPE = Recipe(
-    name="cat",
-    python=("3.11", "3.10"),
-    torch=("torch==2.6.0", "torchvision==0.21.0", "--index-url https://example.org/cu124"),
-    cuda="12.4",
-    requirements=("numpy<2", "-r {root}/Cat/requirements.txt"),
-    compiled=("torch-scatter", "{root}/Cat/kernels"),
-    checkouts=(Checkout(url="https://example.org/cat", revision="abc123", folder="Cat", submodules=True),),
-    weights=(
-        Weights(repository="me/cat", folder="weights/cat", files=("a.ckpt",), size_mb=400),
-        Weights(repository="me/tail", folder="weights/tail"),
-    ),
-    path=("{root}/Cat", "/opt/shared"),
-    env={"CAT_HOME": "{root}/weights"},
-    config={"cat_root": "{root}/Cat", "options": {"files": ["{root}/a"]}, "size": 3},
-    notes=("Feed the cat.",),
-)
 ORDER = [
     "environment",
     "code Cat",
@@ -55,42 +33,6 @@ ORDER = [
     "weights me/cat",
     "weights me/tail",
 ]
-
-
-CUDA = Toolkit("/usr/local/cuda-12.4", "12.4")
-RTX_4090 = Card("NVIDIA GeForce RTX 4090", "8.9", "550.54.14")
-GL = SystemLibrary(soname="libGL.so.1", package="libgl1", used_by="pymeshlab")
-#: As a machine with that GPU compiles.
-HERE = Choice(build=Build(home=CUDA.home, architectures=("8.9",)))
-
-
-def facts(**more: Any) -> Facts:
-    known = Facts(
-        "/usr/bin/python3.11",
-        "3.11",
-        git=True,
-        compiler=True,
-        free_mb=10_000,
-        gcc="13.3.0",
-        toolkits=(CUDA,),
-        cards=(RTX_4090,),
-    )
-    return known._replace(**more)
-
-
-def all_done(recipe: Recipe = RECIPE, choice: Choice = BY_DEFAULT) -> Facts:
-    planned = plan(recipe, FOLDER, facts(), choice)
-    return facts(stamps={each.name: each.key for each in planned}, present=frozenset(each.name for each in planned))
-
-
-def undone(recipe: Recipe, known: Facts, choice: Choice = BY_DEFAULT) -> list[str]:
-    return [each.name for each in plan(recipe, FOLDER, known, choice) if not each.done]
-
-
-def told(known: Facts, recipe: Recipe = RECIPE, choice: Choice = HERE, *, elsewhere: bool = False) -> dict[bool, str]:
-    """What stops everything, and what is only told, each as one text."""
-    found = needs(recipe, plan(recipe, FOLDER, known, choice), known, choice, elsewhere=elsewhere)
-    return {blocking: "\n".join(each.text for each in found if each.blocking is blocking) for blocking in (True, False)}
 
 
 def test_the_steps_and_what_each_calls() -> None:
@@ -248,91 +190,6 @@ def test_a_missing_system_library_is_told_with_its_package() -> None:
     assert "libGL" not in told(facts(), headless)[False]
 
 
-TEXTURE = Part(
-    name="texture",
-    default=False,
-    needed_by=("cat-paint",),
-    requirements=("paint==1.0",),
-    compiled=("{root}/Cat/brush",),
-    extensions=(Extension(source="Cat/inpaint.cpp"),),
-    weights=(Weights(repository="me/cat", folder="weights/cat", files=("paint.ckpt",), size_mb=900, estimated=True),),
-    files=(File(url="https://example.org/upscaler.pth", path="Cat/upscaler.pth", size_mb=67),),
-    modules=("torch", "brush"),
-    config={"paint_path": "{root}/weights"},
-    without={"texture": False},
-    notes=("Mind the paint.",),
-)
-PARTED = msgspec.structs.replace(RECIPE, compiled=(), modules=("torch", "cat"), parts=(TEXTURE,))
-ALL = HERE._replace(parts=("texture",))
-
-
-def test_a_part_comes_after_all_else_and_keeps_what_is_there() -> None:
-    found = steps(PARTED, FOLDER, "/usr/bin/python3.11", ALL)
-    assert list(found)[list(found).index("weights me/tail") + 1 :] == [
-        "imports",
-        "packages (texture)",
-        "compiled packages (texture)",
-        "module inpaint (texture)",
-        "weights me/cat (texture)",
-        "file upscaler.pth (texture)",
-        "imports (texture)",
-    ]
-    packages, painting, base = found["packages (texture)"], found["compiled packages (texture)"], found["packages"]
-    assert isinstance(packages, PipInstall) and isinstance(painting, PipInstall) and isinstance(base, PipInstall)
-    assert packages.part and painting.part and base.pins == "all"
-    check, file = found["imports (texture)"], found["file upscaler.pth (texture)"]
-    assert isinstance(check, CheckImports) and check.cuda == "12.4" and check.env["HF_HUB_OFFLINE"] == "1"
-    assert isinstance(file, FetchFile)
-    assert file.says() == "https://example.org/upscaler.pth, 67 MB to /models/cat/Cat/upscaler.pth"
-    assert ", about 900 MB into" in found["weights me/cat (texture)"].says()
-    assert not [name for name in steps(PARTED, FOLDER, "python") if "texture" in name]
-
-
-def test_a_part_that_changes_repeats_nothing_of_the_rest_and_the_rest_repeats_it() -> None:
-    done = all_done(PARTED, ALL)
-    imports = ["imports", "imports (texture)"]
-    # What the loader says is asked each time.
-    assert undone(PARTED, done, ALL) == imports
-    brush = msgspec.structs.replace(TEXTURE, compiled=("{root}/Cat/brush", "glaze"))
-    changed = msgspec.structs.replace(PARTED, parts=(brush,))
-    assert undone(changed, done, ALL) == [
-        "imports",
-        "compiled packages (texture)",
-        "module inpaint (texture)",
-        imports[1],
-    ]
-    newer = msgspec.structs.replace(PARTED, requirements=("numpy<3",))
-    again = ["packages", "imports", "packages (texture)", "compiled packages (texture)", "module inpaint (texture)"]
-    assert undone(newer, done, ALL) == [*again, "imports (texture)"]
-
-
-def test_what_a_part_lacks_is_told_of_the_part() -> None:
-    bare = facts(toolkits=())
-    found = needs(PARTED, plan(PARTED, FOLDER, bare, ALL), bare, ALL)
-    assert {need.part for need in found if need.blocking} == {"texture"}
-    assert "texture: Mind the paint." in [need.text for need in found]
-    without = HERE._replace(parts=())
-    assert not [need for need in needs(PARTED, plan(PARTED, FOLDER, bare, without), bare, without) if need.blocking]
-
-
-def test_parts_are_chosen_by_default_by_adapters_and_by_the_person() -> None:
-    assert chosen_parts(PARTED, ["cat-draw"], [], []) == ()
-    assert chosen_parts(PARTED, ["cat-draw"], ["texture"], []) == ("texture",)
-    assert chosen_parts(PARTED, ["cat-draw", "cat-paint"], [], []) == ("texture",)
-    usual = msgspec.structs.replace(PARTED, parts=(msgspec.structs.replace(TEXTURE, default=True),))
-    assert chosen_parts(usual, ["cat-draw"], [], []) == ("texture",)
-    assert chosen_parts(usual, ["cat-draw"], [], ["texture"]) == ()
-    with pytest.raises(ValueError, match="cat-paint cannot do without texture"):
-        chosen_parts(PARTED, ["cat-paint"], [], ["texture"])
-    with pytest.raises(ValueError, match="no part sound; its parts: texture"):
-        chosen_parts(PARTED, [], ["sound"], [])
-
-
-def test_the_entry_says_what_is_installed() -> None:
-    assert entry(PARTED, FOLDER, accepted=False, parts=["texture"])["config"]["paint_path"] == "/models/cat/weights"
-    assert entry(PARTED, FOLDER, accepted=False, parts=[])["config"]["texture"] is False
-
-
 def test_the_disk_must_hold_weights_and_packages() -> None:
     lock = Lock(recipe="cat", python="3.11", machine="x86_64", date="2026-11-28", packages={}, download_mb=3_000)
     small = told(facts(free_mb=2_000), choice=HERE._replace(lock=lock))
@@ -383,20 +240,6 @@ OWN = {
     "HF_MODULES_CACHE": "/models/cat/hf-modules",
     "TORCH_EXTENSIONS_DIR": "/models/cat/torch-extensions",
 }
-
-
-def test_what_must_import_follows_the_configuration() -> None:
-    art = msgspec.structs.replace(TEXTURE, module_path=("{root}/Cat/art",), libraries=(GL,))
-    recipe = msgspec.structs.replace(PARTED, parts=(art,), module_path=("{root}/Cat",))
-    draw = modules_of(recipe, "cat-draw", {"cat_root": "/mnt/Cat"})
-    assert draw == (("torch", "cat"), ("/mnt/Cat",), {})
-    paint = modules_of(recipe, "cat-paint", {"cat_root": "/mnt/Cat"})
-    assert paint == (("torch", "cat", "brush"), ("/mnt/Cat", "/mnt/Cat/art"), {"libGL.so.1": "libgl1"})
-    # Where upstream is an installed package there is no checkout.
-    assert modules_of(recipe, "cat-draw", {}).path == ()
-    usual = msgspec.structs.replace(PARTED, parts=(msgspec.structs.replace(art, default=True),))
-    assert "brush" in modules_of(usual, "cat-draw", {}).modules
-    assert "brush" not in modules_of(usual, "cat-draw", {"texture": False}).modules
 
 
 def test_an_id_or_the_name_of_an_environment_is_meant() -> None:

@@ -113,7 +113,8 @@ def command(
             if told.license is None and told.reason is not None:
                 click.echo(f"note: {told.adapter_id}: its terms are not known here: {told.reason}")
         for need in wanted:
-            click.echo(f"{'NEEDED' if need.blocking else 'note'}: {need.text}")
+            of = f" for {need.part}" if need.blocking and need.part else ""
+            click.echo(f"{'NEEDED' if need.blocking else 'note'}{of}: {need.text}")
         if dry_run:
             return
         again = f"`pocket3d adapters install {name}` with the same options goes on where it stopped"

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
+from pocket3d.adapters.catalogue.class_loading import load_class
 from pocket3d.adapters.catalogue.recipe import Contents, Recipe
 from pocket3d.ops.installer.compute_capability import architectures_of
+from pocket3d.ops.installer.environments import entry
 from pocket3d.ops.installer.locks import Lock, read_lock
 from pocket3d.ops.installer.look import lock_file
 
@@ -257,3 +259,13 @@ def test_the_page_has_its_row(recipe: Recipe) -> None:
     for part in recipe.parts:
         size = sum(each.size_mb or 0 for each in part.weights) + sum(each.size_mb for each in part.files)
         assert size == 0 or str(size) in weights
+
+
+@pytest.mark.parametrize("adapter", [a for a in BUILTIN_ADAPTERS if a.recipe], ids=lambda each: each.adapter_id)
+@pytest.mark.parametrize("whole", [True, False], ids=["all parts", "no parts"])
+def test_an_entry_has_only_arguments_that_its_class_takes(adapter: BuiltinAdapter, whole: bool) -> None:
+    assert adapter.recipe is not None
+    recipe = RECIPES[adapter.recipe]
+    parts = [part.name for part in recipe.parts if whole or adapter.adapter_id in part.needed_by]
+    told = entry(recipe, Path("/models/x"), accepted=True, parts=parts, adapter_id=adapter.adapter_id)
+    load_class(adapter.class_path)(**told.get("config", {}))

@@ -195,6 +195,7 @@ def test_the_disk_must_hold_weights_and_packages() -> None:
     small = told(facts(free_mb=2_000), choice=HERE._replace(lock=lock))
     assert "400 MB of weights and 1 of a size not stated, 3000 MB of packages; 2000 MB are free" in small[True]
     assert "the lock of 2026-11-28 for Python 3.11" in small[False] and "--fresh" in small[False]
+    assert "no lock is used" in told(facts())[False]
 
 
 def test_another_lock_is_another_environment() -> None:

@@ -38,7 +38,7 @@ def needs(
         *([] if elsewhere else _cards(recipe, facts)),
         *_libraries(recipe, planned, facts),
         *_space(todo, facts, choice),
-        *_versions(recipe, facts, choice),
+        *_versions(recipe, todo, choice),
     ]
     found += [Need(note) for note in recipe.notes]
     found += [Need(f"{part.name}: {note}", part=part.name) for part in _parts(recipe, planned) for note in part.notes]
@@ -199,11 +199,13 @@ def _space(todo: Sequence[Planned], facts: Facts, choice: Choice) -> list[Need]:
     return [*found, Need(text, blocking=size_of_all > facts.free_mb)]
 
 
-def _versions(recipe: Recipe, facts: Facts, choice: Choice) -> list[Need]:
+def _versions(recipe: Recipe, todo: Sequence[Planned], choice: Choice) -> list[Need]:
     """Whether the versions are those that were resolved once."""
     lock = choice.lock
-    if lock is None:
+    if not recipe.torch or not any(isinstance(each.step, PipInstall) for each in todo):
         return []
+    if lock is None:
+        return [Need("no lock is used: pip takes the newest versions that the recipe admits")]
     lost = f"; not resolved then, for want of their index: {', '.join(lock.unresolved)}" if lock.unresolved else ""
     return [
         Need(

@@ -72,6 +72,9 @@ def test_the_drivers_program_tells_the_gpus(machine: Path) -> None:
     assert facts.cards[2] == Card("Old", None, "390.1")
     assert build_for(RECIPE, facts, ()).architectures == ("8.6", "8.9")
     assert build_for(RECIPE, facts, ("9.0",)).architectures == ("9.0",)
+    # One that torch has no kernels for is not compiled for either: nvcc may not even know it.
+    both = facts._replace(cards=(*facts.cards, Card("NVIDIA GeForce RTX 5090", "12.0", "570.86")))
+    assert build_for(RECIPE, both, ()).architectures == ("8.6", "8.9")
     program(machine / "bin" / "nvidia-smi", "echo 'NVIDIA-SMI has failed'; exit 9")
     assert look(RECIPE, machine / "cat", None, environ={}).cards == ()
 

@@ -21,6 +21,7 @@ from .compute_capability import Card
 from .environments import BY_DEFAULT, Choice, Facts, environment_python, steps
 from .fetch import is_mirror, is_whole, missing_in_folder
 from .locks import Lock, read_lock
+from .needs import unable
 from .steps import CloneCode, CompileExtension, FetchFile, FetchWeights, MakeVenv, Step
 from .toolkits import Build, Toolkit, fitting, nvcc_version
 
@@ -100,9 +101,10 @@ def look(
 
 
 def build_for(recipe: Recipe, facts: Facts, named: tuple[str, ...]) -> Build:
-    """How to compile: for the GPUs that a person named, else for those that are here."""
+    """How to compile: for the GPUs that a person named, else for those here that can run it at all."""
     toolkit = fitting(recipe.cuda, facts.toolkits) if recipe.cuda else None
-    seen = sorted({card.capability for card in facts.cards if card.capability is not None})
+    able = [card for card in facts.cards if recipe.cuda and unable(recipe, card) is None]
+    seen = sorted({card.capability for card in able if card.capability is not None})
     return Build(home=toolkit.home if toolkit else None, architectures=named or tuple(seen))
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pocket3d.adapters.catalogue.recipe import Contents, Recipe
 
-from .compute_capability import why_not
+from .compute_capability import Card, why_not
 from .environments import BY_DEFAULT, Choice, Facts, Planned
 from .steps import CloneCode, CompileExtension, FetchFile, FetchWeights, PipInstall, size_text
 from .toolkits import fitting, gcc_too_new, too_new, why_none
@@ -130,8 +130,8 @@ def _cuda_lacks(cuda: str, facts: Facts, choice: Choice) -> list[str]:
     architectures = choice.build.architectures
     if not architectures:
         found.append(
-            "no GPU is seen here (nvidia-smi), so it is not known what to compile for: name the compute capability of"
-            " the GPUs that will run it with --cuda-arch, for example --cuda-arch 8.9"
+            "no GPU that can run it is seen here (nvidia-smi), so it is not known what to compile for: name the compute"
+            " capability of the GPUs that will with --cuda-arch, for example --cuda-arch 8.9"
         )
     newest = gcc_too_new(facts.gcc, toolkit) if toolkit and facts.gcc else None
     if toolkit and newest is not None:
@@ -152,12 +152,19 @@ def _cards(recipe: Recipe, facts: Facts) -> list[Need]:
     """GPUs on which what is installed would not run: stops everything if none is left."""
     if recipe.cuda is None or not facts.cards:
         return []
-    torch = next((each.removeprefix("torch==") for each in recipe.torch if each.startswith("torch==")), "")
-    reasons = [why_not(each, torch=torch, cuda=recipe.cuda, least=recipe.least_capability) for each in facts.cards]
+    reasons = [unable(recipe, each) for each in facts.cards]
     told = list(dict.fromkeys(reason for reason in reasons if reason))
     none_left = all(reasons)
     more = "; for GPUs of another machine name theirs with --cuda-arch" if none_left else ""
     return [Need(f"{reason}{more}", blocking=none_left) for reason in told]
+
+
+def unable(recipe: Recipe, card: Card) -> str | None:
+    """Why that GPU does not run what the recipe installs, or None."""
+    if recipe.cuda is None:
+        return None
+    torch = next((each.removeprefix("torch==") for each in recipe.torch if each.startswith("torch==")), "")
+    return why_not(card, torch=torch, cuda=recipe.cuda, least=recipe.least_capability)
 
 
 def _libraries(recipe: Recipe, planned: Sequence[Planned], facts: Facts) -> list[Need]:

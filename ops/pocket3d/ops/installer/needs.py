@@ -35,7 +35,7 @@ def needs(
         *_interpreter(recipe, facts),
         *_git(todo, facts),
         *_compilers(recipe, todo, facts, choice),
-        *([] if elsewhere else _cards(recipe, facts)),
+        *(_named(recipe, choice) if elsewhere else _cards(recipe, facts)),
         *_libraries(recipe, planned, facts),
         *_space(todo, facts, choice),
         *_versions(recipe, todo, choice),
@@ -157,6 +157,13 @@ def _cards(recipe: Recipe, facts: Facts) -> list[Need]:
     none_left = all(reasons)
     more = "; for GPUs of another machine name theirs with --cuda-arch" if none_left else ""
     return [Need(f"{reason}{more}", blocking=none_left) for reason in told]
+
+
+def _named(recipe: Recipe, choice: Choice) -> list[Need]:
+    """GPUs of another machine that would not run it."""
+    named = [Card(f"a GPU of --cuda-arch {each}", each, "") for each in choice.build.architectures]
+    reasons = [unable(recipe, card) for card in named]
+    return [Need(reason, blocking=True) for reason in reasons if reason]
 
 
 def unable(recipe: Recipe, card: Card) -> str | None:

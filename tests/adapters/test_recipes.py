@@ -250,10 +250,12 @@ def test_the_page_has_its_row(recipe: Recipe) -> None:
     """docs/models.md: parts, torch and CUDA, packages, and what the lock could not resolve."""
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
     (row,) = [line for line in page.splitlines() if line.startswith(f"| `{recipe.name}` |")]
-    parts, torch, _gpus, weights, packages, lost = [cell.strip() for cell in row.split("|")[2:-1]]
+    parts, torch, gpus, weights, packages, lost = [cell.strip() for cell in row.split("|")[2:-1]]
     lock = lock_of(recipe)
     assert parts == ", ".join(f"`{part.name}`" for part in recipe.parts)
     assert torch == f"{torch_version(recipe)}, {recipe.cuda}"
+    built = architectures_of(torch_version(recipe), recipe.cuda or "")
+    assert gpus == f"{recipe.least_capability or built[0]} to {built[-1].removesuffix('+PTX')}"
     assert packages == str(lock.download_mb) and lock.date in page
     assert lost == (", ".join(name_of(each) for each in lock.unresolved) or "nothing")
     for part in recipe.parts:

@@ -59,7 +59,7 @@ TEXTURE = Part(
     module_path=("{root}/Hunyuan3D-2",),
     notes=(
         "For textured meshes from images or text set texture: true in the config of their adapters.",
-        "It is compiled here: nvcc of CUDA 12.4, a C++ compiler and Python.h are needed.",
+        "It is compiled here: nvcc of CUDA 12.8, a C++ compiler and Python.h are needed.",
     ),
 )
 TEXT = Part(
@@ -83,12 +83,13 @@ TEXT = Part(
 RECIPE = Recipe(
     name="hunyuan3d",
     python=("3.11", "3.10"),
-    # PyPI's build of this version is the one for CUDA 12.4.
-    torch=("torch==2.6.0", "torchvision==0.21.0"),
-    cuda="12.4",
+    # PyPI's build of this version is the one for CUDA 12.8, the first with kernels for GPUs from Volta to Blackwell;
+    # nothing else here is built for one torch.
+    torch=("torch==2.8.0", "torchvision==0.23.0"),
+    cuda="12.8",
     # Not upstream's list, which lacks scikit-image and pyyaml and has a web server.
     requirements=(
-        # Of the time of that torch. Later ones want a newer torch, or a word of trust for painting's own pipeline.
+        # Of the time of upstream's last change. Later ones want a word of trust for painting's own pipeline.
         "transformers==4.51.3",
         "diffusers==0.33.1",
         "accelerate",

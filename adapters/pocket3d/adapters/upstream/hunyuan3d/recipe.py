@@ -10,7 +10,7 @@ from .versions import V20
 
 #: The commit whose calls the adapters were written against.
 REVISION = "9bcf3028145311cbea5c127aed19717833b3a35f"
-#: The newest commit of the weights on the hub that stored copies of other projects name; sizes are read there too.
+#: The commit of the weights on the hub that other projects on GitHub pin; some state the sizes of its files.
 WEIGHTS = "9cd649ba6913f7a852e3286bad86bfa9a2d83dcf"
 _DELIGHT = "hunyuan3d-delight-v2-0"
 _PAINT = "hunyuan3d-paint-v2-0-turbo"

@@ -9,7 +9,7 @@ from .versions import V21
 
 #: The commit whose calls the adapters were written against.
 REVISION = "5e3ec6def57591d22ff44722cfe9bea1266084b0"
-#: The newest commit of the weights on the hub that stored copies of other projects name; sizes are read there too.
+#: The commit of the weights on the hub that other projects on GitHub pin; some state the sizes of its files.
 WEIGHTS = "0b94677654c57bb9a6b6845cd7b704ccf551d327"
 _PAINT = "Hunyuan3D-2.1/hy3dpaint"
 

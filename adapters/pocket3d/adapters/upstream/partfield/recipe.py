@@ -51,7 +51,7 @@ RECIPE = Recipe(
         Weights(
             repository="mikaelaangel/partfield-ckpt",
             folder="weights",
-            # The newest commit that stored copies of other projects name: 1,243,631,761 bytes there.
+            # The commit that other projects on GitHub pin: 1,243,631,761 bytes there.
             revision="f8cda8fd7dcef0596654015a482cc89407977a29",
             files=("model_objaverse.ckpt",),
             size_mb=1244,

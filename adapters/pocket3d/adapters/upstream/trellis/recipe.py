@@ -13,7 +13,7 @@ from .upstream import NEEDED, NEEDED_FOR_TEXTURE
 #: The commit whose calls the adapters were written against.
 REVISION = "6b0d64751ad54d9c32d7b05fec482eb29178f56f"
 _RASTERISER = "mip-splatting/submodules/diff-gaussian-rasterization"
-#: Commits on the hub that stored copies of other projects name, with their sizes.
+#: Commits on the hub that other projects on GitHub pin, with their sizes.
 _IMAGE_WEIGHTS = "25e0d31ffbebe4b5a97464dd851910efc3002d96"
 _TEXT_WEIGHTS = "e0b00432b8e3a8ecee0df806ab1df9f7281f2be4"
 _CLIP_WEIGHTS = "32bd64288804d66eefd0ccbe215aa642df71cc41"

@@ -58,7 +58,7 @@ RECIPE = Recipe(
         Weights(
             repository="VAST-AI/UniRig",
             folder="weights",
-            # The newest commit that stored copies of other projects name.
+            # The commit that other projects on GitHub pin.
             revision="36842e2b5947e9e60f89275b83208c8e74071c63",
             files=("skeleton/articulation-xl_quantization_256/model.ckpt", "skin/articulation-xl/model.ckpt"),
             # Others tell of 1.4 GB and of 4.1 to 4.6 GB.

@@ -15,6 +15,10 @@ class Reading(NamedTuple):
     used_by_pid: dict[int, int] | None = None
     #: Why the device cannot be used now (it fell off the bus, the driver is gone); None when it can.
     unavailable: str | None = None
+    #: What the driver says is broken about a device that still answers (an Xid that is no program's fault, uncorrected
+    #: ECC errors, rows that wait for a reset or cannot be remapped): a sentence each, the same words for as long as it
+    #: lasts. Empty where nothing is, or nobody can tell.
+    faults: tuple[str, ...] = ()
 
 
 class Probe(Protocol):

@@ -1,6 +1,6 @@
 """Runs in a process whose LD_LIBRARY_PATH holds the fake driver: opens the devices and reads them on command.
 
-Lines on stdin: `read`, `faults`, `close`, `pass SECONDS` (of the probe's clock). Each is answered with one JSON line.
+Lines on stdin: `read`, `whole`, `faults`, `close`, `pass SECONDS` (of the probe's clock). Each is answered with one JSON line.
 """
 
 from __future__ import annotations
@@ -54,6 +54,13 @@ def main() -> None:
             answer("ok")
         elif word == "read":
             answer({device: list(reading)[:3] for device, reading in found.probe.read().items()})
+        elif word == "whole":
+            answer(
+                {
+                    device: [*reading[:4], dict(reading.parents)]  # what JSON can carry
+                    for device, reading in found.probe.read().items()
+                }
+            )
         elif word == "faults":
             answer({device: reading.faults for device, reading in found.probe.read().items()})
         elif word == "close":

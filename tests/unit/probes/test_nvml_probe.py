@@ -15,6 +15,10 @@ from typing import Any
 
 import pytest
 
+from pocket3d.gpu_agents.devices.probes.port import Reading
+from pocket3d.gpu_agents.devices.spec import DeviceSpec
+from pocket3d.gpu_agents.placement.ledger import DeviceLedger
+
 HERE = Path(__file__).parent
 MB = 1024 * 1024
 A, B = "GPU-aaaa1111-0000", "GPU-bbbb2222-0000"
@@ -69,6 +73,10 @@ class Gpus:
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
         return self._answer()
+
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def calls(self) -> list[str]:
         return Path(f"{self.state}.calls").read_text().split()
@@ -138,6 +146,43 @@ def test_ids_of_another_namespace_are_nobodys(gpus: Gpus) -> None:
     gpus.set(gpu(0, A, used=9000), f"proc {A} 10 {9000 * MB}")
     gpus.open(FOREIGN_PIDS="1")
     assert gpus.ask("read")[A] == [15000, None, None]
+
+
+@pytest.mark.parametrize("pids", ["a child's", "zero bytes", "foreign"])
+def test_what_is_offered_is_what_is_free(gpus: Gpus, pids: str) -> None:
+    """A resident that uses 7000 of the 8000 MB that it was promised leaves all but 8000 and the buffer, whatever the
+    driver tells of its process; also while a second GPU is lost, and a third hangs.
+    """
+    lost, hangs = B, "GPU-cccc3333-0000"
+    rest = [gpu(1, lost), gpu(2, hangs)]
+    gpus.set(gpu(0, A), *rest)
+    gpus.open(PATIENCE_S="0.3", **({"FOREIGN_PIDS": "1"} if pids == "foreign" else {}))
+    worker, child = os.getpid(), gpus.pid()
+    process = {
+        "a child's": f"proc {A} {child} {7000 * MB}",
+        "zero bytes": f"proc {A} {worker} 0",
+        "foreign": f"proc {A} {worker} {20 * MB}",
+    }[pids]
+    gpus.set(gpu(0, A, used=7000), process, gpu(1, lost, read_error=15), gpu(2, hangs), f"hang {hangs}")
+    readings = gpus.ask("whole")
+    books = {}
+    for uuid in (A, lost, hangs):
+        device = DeviceSpec(id=uuid, kind="cuda", name="RTX", total_mb=24_000, buffer_mb=1024)
+        books[uuid] = DeviceLedger(device, 10.0, 10.0)
+        if uuid in readings:
+            free, used, unavailable, faults, parents = readings[uuid]
+            used = None if used is None else {int(pid): mb for pid, mb in used.items()}
+            parents = {int(pid): parent for pid, parent in parents.items()}
+            reading = Reading(free, used, unavailable, tuple(faults), parents)
+            books[uuid].add("w1", 8000)
+            books[uuid].hold_process("w1", worker)
+            if pids != "a child's":
+                books[uuid].hold_reported("w1", 7000)
+            books[uuid].read(reading, 1.0)
+    assert books[A].room(1.0).available_mb == 24_000 - 8000 - 1024
+    assert books[lost].unavailable(1.0) == "NVML: GPU is lost"
+    assert books[hangs].unavailable(1.0) == "the device has not been measured yet"
+    gpus.set(gpu(0, A), *rest)
 
 
 def test_a_gpu_that_hangs_has_no_reading_and_the_others_go_on(gpus: Gpus) -> None:

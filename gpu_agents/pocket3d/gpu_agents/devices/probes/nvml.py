@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from .nvml_faults import FaultWatch
 from .patience import NotYet, PatientCall
 from .port import Reading
-from .process_tree import sees_all_processes
+from .process_tree import parents_of, sees_all_processes
 
 _MB = 1024 * 1024
 #: A GPU that has not answered by then has no reading, seconds: a driver that works answers within milliseconds.
@@ -266,7 +266,8 @@ class NvmlProbe:
             self._reasons[uuid] = f"NVML: {error}"
             return Reading(0, None, self._reasons[uuid])
         self._reasons.pop(uuid, None)
-        return Reading(free, self._processes(opened.handle), faults=opened.watch.faults())
+        used = self._processes(opened.handle)
+        return Reading(free, used, faults=opened.watch.faults(), parents=parents_of(used or ()))
 
     def _processes(self, handle: Any) -> dict[int, int] | None:
         """MB per process; None where the driver does not tell (no permission, WDDM, some virtual GPUs), or not by ids

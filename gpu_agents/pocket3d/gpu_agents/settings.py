@@ -25,6 +25,9 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     #: From asking a run to stop until SIGTERM, and from SIGTERM (or the frame that ends an idle worker) until SIGKILL.
     cancel_grace_s: float = 5.0
     stop_grace_s: float = 5.0
+    #: A worker is killed when it and its children hold more of the host's memory than this; None for nine tenths of
+    #: what the machine, or the container, has.
+    worker_memory_mb: int | None = None
     #: A worker that nobody has used for so long is stopped.
     idle_timeout_s: float = 600.0
     #: Draining: running jobs may take so long, and so long when the agent is told to leave (SIGTERM).

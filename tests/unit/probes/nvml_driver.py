@@ -1,6 +1,7 @@
 """Runs in a process whose LD_LIBRARY_PATH holds the fake driver: opens the devices and reads them on command.
 
-Lines on stdin: `read`, `whole`, `faults`, `close`, `pass SECONDS` (of the probe's clock). Each is answered with one JSON line.
+Lines on stdin: `read`, `whole`, `faults`, `close`, `pass SECONDS` (of the probe's clock). Each is answered with one
+JSON line.
 """
 
 from __future__ import annotations

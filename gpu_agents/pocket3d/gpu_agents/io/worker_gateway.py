@@ -63,6 +63,8 @@ class WorkerGateway:
     folder: WorkFolder
     #: Takes events; does not block.
     emit: Callable[[events.Event], None]
+    #: MB of the host's memory that a worker may hold; None for no limit.
+    memory_limit_mb: int | None = None
 
     async def start(self, effect: StartWorker) -> None:
         """Start a process; what is wrong with it is told as its exit."""
@@ -74,6 +76,7 @@ class WorkerGateway:
             python=declared.python,
             env=declared.env,
             work_dir=str(self.folder.worker(effect.worker_id)),
+            memory_limit_mb=self.memory_limit_mb,
         )
         try:
             await self.host.start(effect.worker_id, launch, self._on_frame, self._on_exit)

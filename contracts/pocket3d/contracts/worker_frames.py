@@ -146,6 +146,8 @@ class RunFinished(Frame, frozen=True, kw_only=True, tag="run_finished"):
     files: list[OutputFile]
     run_s: RunDuration
     vram_peak_mb: Megabytes | None = None
+    #: As in `RunFailed`; looked at only if the run was cancelled and ended all the same.
+    unhealthy: str | None = None
 
 
 class RunFailed(Frame, frozen=True, kw_only=True, tag="run_failed"):
@@ -159,6 +161,9 @@ class RunFailed(Frame, frozen=True, kw_only=True, tag="run_failed"):
     traceback: str = ""
     run_s: RunDuration | None = None
     vram_peak_mb: Megabytes | None = None
+    #: Why this process should take no other run: its device failed a proof after this one, or the errors of this one
+    #: say that it would. None if it is sound as far as anybody can tell.
+    unhealthy: str | None = None
 
 
 WorkerFrame = Hello | ModelLoaded | LoadFailed | RunProgress | RunFinished | RunFailed

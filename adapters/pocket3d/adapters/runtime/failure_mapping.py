@@ -23,17 +23,14 @@ from typing import NamedTuple
 from pocket3d.contracts.failures import FailureCode
 
 from ..errors import AdapterUnavailable, InvalidInput
+from .driver_texts import says_broken, says_out_of_memory
 from .output_files import InvalidOutput
 
 _MESSAGE_CHARS = 2_000
 _TRACEBACK_CHARS = 20_000
 #: Class names of torch (2.0 to 2.5 and later under two names), cupy and jax.
 _OUT_OF_MEMORY_NAMES = {"OutOfMemoryError", "OutOfMemory"}
-_OUT_OF_MEMORY_TEXTS = (
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "CUDA_ERROR_OUT_OF_MEMORY",
-    "CUBLAS_STATUS_ALLOC_FAILED",
+_HOST_OUT_OF_MEMORY_TEXTS = (
     "DefaultCPUAllocator: can't allocate memory",
     "DefaultCPUAllocator: not enough memory",
 )
@@ -85,10 +82,22 @@ def is_out_of_memory(error: BaseException, quoted: Sequence[str] = ()) -> bool:
         return True
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
-    text = _text(error)
-    for each in quoted:
-        text = text.replace(each, "")
-    return any(known in text for known in _OUT_OF_MEMORY_TEXTS)
+    text = _own_text(error, quoted)
+    return says_out_of_memory(text) or any(known in text for known in _HOST_OUT_OF_MEMORY_TEXTS)
+
+
+def spoiling_text(error: BaseException) -> str | None:
+    """What the error, or anything that led to it, says of a device that its process can use no more; None if nothing.
+
+    Also of a process that ran out of the device's memory: what its allocator holds is in pieces.
+    """
+    errors = list(chain(error))
+    quoted = _quoted(errors)
+    for each in errors:
+        text = _own_text(each, quoted)
+        if type(each).__name__ in _OUT_OF_MEMORY_NAMES or says_out_of_memory(text) or says_broken(text):
+            return message_of(each)
+    return None
 
 
 def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
@@ -99,8 +108,7 @@ def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
     if cancelled:
         return Failure(FailureCode.CANCELLED, "the job was cancelled while it ran", None, trace)
     errors = list(chain(error))
-    # An error around it may quote it, and with it a file's name that somebody chose.
-    quoted = [each.message for each in errors if isinstance(each, InvalidInput) and each.message]
+    quoted = _quoted(errors)
     for each in errors:
         if isinstance(each, InvalidInput):
             return Failure(FailureCode.INVALID_INPUT, shortened(each.message), _dotted(each.field), trace)
@@ -130,6 +138,18 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, (AdapterUnavailable, InvalidInput)) or (type(error) is Exception and text):
         return shortened(text)
     return shortened(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _quoted(errors: Sequence[BaseException]) -> list[str]:
+    """What errors around them may quote, and with it a file's name that somebody chose."""
+    return [each.message for each in errors if isinstance(each, InvalidInput) and each.message]
+
+
+def _own_text(error: BaseException, quoted: Sequence[str]) -> str:
+    text = _text(error)
+    for each in quoted:
+        text = text.replace(each, "")
+    return text
 
 
 def _dotted(field: str | None) -> str | None:

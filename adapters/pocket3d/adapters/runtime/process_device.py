@@ -29,11 +29,15 @@ def process_device() -> str:
     return "cuda" if importlib.import_module("torch").cuda.is_available() else "cpu"
 
 
+def cuda_in_use() -> Any:
+    """The module `torch` where it has a CUDA context in this process, else None. Never makes one."""
+    torch = sys.modules.get("torch")
+    initialised = getattr(getattr(torch, "cuda", None), "is_initialized", None)
+    return torch if initialised is not None and initialised() else None
+
+
 def _cuda() -> Any:
-    """`torch.cuda` when it is in use in this process, else None."""
-    cuda = getattr(sys.modules.get("torch"), "cuda", None)
-    initialised = getattr(cuda, "is_initialized", None)
-    return cuda if initialised is not None and initialised() else None
+    return getattr(cuda_in_use(), "cuda", None)
 
 
 def reserved_mb() -> int | None:

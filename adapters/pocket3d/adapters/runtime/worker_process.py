@@ -42,7 +42,8 @@ from ..base import BaseModel, set_process_device
 from ..catalogue.class_loading import from_spec
 from ..errors import AdapterUnavailable, JobCancelled
 from .agent_channel import AgentChannel
-from .failure_mapping import judge_load, judge_run, shortened
+from .device_proof import device_problem
+from .failure_mapping import judge_load, judge_run, shortened, spoiling_text
 from .outputs import clean_outputs, is_small
 from .process_device import peak_mb, reserved_mb, reset_peak
 
@@ -203,6 +204,8 @@ class Worker:
         current_run.set(run)
         began = time.monotonic()
         end = await self._answer(frame, run, began)
+        if isinstance(end, RunFailed) or run.cancelled:
+            end = await _judged(end)
         self._journal.write("run_end", **which, extra_vram_mb=frame.extra_vram_mb, ok=isinstance(end, RunFinished))
         with self._runs_lock:
             del self._runs[frame.run_id]
@@ -249,6 +252,7 @@ class Worker:
                 traceback=failure.traceback,
                 run_s=time.monotonic() - began,
                 vram_peak_mb=_peak(run),
+                unhealthy=spoiling_text(error),
             )
         return RunFinished(run_id=frame.run_id, outputs=outputs, files=files, run_s=run_s, vram_peak_mb=_peak(run))
 
@@ -268,6 +272,15 @@ class Worker:
     def _leave(self, status: int) -> None:
         if not self._exit.done():
             self._exit.set_result(status)
+
+
+async def _judged(end: RunFinished | RunFailed) -> RunFinished | RunFailed:
+    """The end of a run that failed or was cancelled, with what the device says after it."""
+    problem = await device_problem()
+    if problem is None:
+        return end
+    _log.warning("the device does not work for this process any more", run_id=end.run_id, error=problem)
+    return msgspec.structs.replace(end, unhealthy=problem)
 
 
 def _peak(run: RunContext) -> int | None:

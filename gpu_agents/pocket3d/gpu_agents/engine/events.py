@@ -204,6 +204,8 @@ class RunFinished(Event, frozen=True):
     files: tuple[OutputFile, ...]
     run_s: float
     vram_peak_mb: int | None = None
+    #: As in `RunFailed`.
+    unhealthy: str | None = None
 
 
 class RunFailed(Event, frozen=True):
@@ -216,6 +218,8 @@ class RunFailed(Event, frozen=True):
     field: str | None = None
     run_s: float | None = None
     vram_peak_mb: int | None = None
+    #: Why its worker can use its device no more; None if it can.
+    unhealthy: str | None = None
 
 
 class OutputsUploaded(Event, frozen=True):

@@ -59,6 +59,8 @@ class Worker:
     pinned: bool = False
     #: It ends as soon as it is idle.
     unwanted: bool = False
+    #: Why it takes no other run: one of its runs may have spoiled it. None while it is sound.
+    spoiled: str | None = None
     failures_in_row: int = 0
     #: A plan is given up then.
     room_deadline: float | None = None

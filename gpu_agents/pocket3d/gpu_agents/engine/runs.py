@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Award
+from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.worker_frames import RunJob
 
-from .effects import CancelOnWorker, CleanUp, DropArtifacts, FetchInputs, RunOnWorker
+from .effects import CancelOnWorker, CleanUp, DropArtifacts, FetchInputs, LogLine, RunOnWorker
 from .events import InputsFailed, InputsFetched, RunFailed
 from .lifecycle import BEFORE_RUN, RunState, WorkerState, spoils_worker
 from .outbound import report_failed, report_started
@@ -163,11 +164,28 @@ def run_failed(core: Core, event: RunFailed, now: Now) -> None:
     worker = run.worker
     if run.stop_reason is not None:
         end_run(core, run, now)
+    else:
+        worker.failures_in_row += 1
+        fail_run(core, run, event.code, event.message, now, field=event.field)
+    why = spoils_worker(event.code, event.unhealthy, worker.failures_in_row)
+    if why is not None:
+        spoil(core, worker, run, why, now)
+
+
+def spoil(core: Core, worker: Worker, by: Run, why: str, now: Now) -> None:
+    """Let a worker take no other run: it ends when the runs that are on it have ended. Those that wait for their inputs
+    go back.
+    """
+    worker.unwanted = True
+    if worker.spoiled is not None:
         return
-    worker.failures_in_row += 1
-    fail_run(core, run, event.code, event.message, now, field=event.field)
-    if spoils_worker(event.code, event.message, worker.failures_in_row):
-        worker.unwanted = True
+    worker.spoiled = why
+    fields = {"job_id": by.award.job_id, "attempt": by.award.attempt, "worker_id": worker.worker_id}
+    where = {"adapter_id": worker.adapter_id, "device": worker.device}
+    core.effects.append(LogLine("warning", "a worker is replaced", {**fields, **where, "error": why}))
+    for run in list(worker.runs.values()):
+        if run.state in BEFORE_RUN:
+            fail_run(core, run, FailureCode.HANDED_BACK.value, f"its worker is replaced: {why}", now)
 
 
 def peak_mb(run: Run, reported: int | None) -> int | None:

@@ -116,12 +116,14 @@ def event_of(worker_id: str, frame: Any) -> events.Event | None:
     if isinstance(frame, frames.RunProgress):
         return events.RunProgressed(frame.run_id, _fraction(frame.fraction), _cut(frame.stage), _cut(frame.message))
     if isinstance(frame, frames.RunFinished):
-        return events.RunFinished(frame.run_id, frame.outputs, tuple(frame.files), frame.run_s, frame.vram_peak_mb)
+        files, unhealthy = tuple(frame.files), _cut(frame.unhealthy)
+        return events.RunFinished(frame.run_id, frame.outputs, files, frame.run_s, frame.vram_peak_mb, unhealthy)
     if isinstance(frame, frames.RunFailed):
         if frame.traceback:
             log.info("a run failed", token=frame.run_id, code=frame.code, traceback=frame.traceback)
         code = frame.code if frame.code in _CODES_OF_WORKERS else FailureCode.ADAPTER_ERROR.value
-        return events.RunFailed(frame.run_id, code, frame.message, _cut(frame.field), frame.run_s, frame.vram_peak_mb)
+        field, unhealthy = _cut(frame.field), _cut(frame.unhealthy)
+        return events.RunFailed(frame.run_id, code, frame.message, field, frame.run_s, frame.vram_peak_mb, unhealthy)
     if isinstance(frame, frames.Hello):
         return events.WorkerReady(worker_id, frame.pid)
     if isinstance(frame, frames.ModelLoaded):

@@ -59,6 +59,8 @@ class StandInTorch:
             memory_reserved=lambda: 0,
             max_memory_reserved=lambda: 0,
             reset_peak_memory_stats=lambda: None,
+            empty_cache=lambda: None,
+            mem_get_info=lambda: (0, 0),
         )
 
     def empty(self, size: int, *, dtype: str, device: str) -> Any:

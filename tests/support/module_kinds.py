@@ -118,6 +118,7 @@ DECIDING = frozenset(
         "pocket3d.gpu_agents.engine.outbound",
         "pocket3d.gpu_agents.engine.results",
         "pocket3d.gpu_agents.engine.runs",
+        "pocket3d.gpu_agents.engine.shortage",
         "pocket3d.gpu_agents.engine.timers",
         "pocket3d.gpu_agents.engine.workers",
         "pocket3d.gpu_agents.placement.estimates",

@@ -165,7 +165,8 @@ class AgentService:
         limit_mb = self._settings.worker_memory_mb
         if limit_mb is None:
             limit_mb = int(await asyncio.to_thread(memory_mb) * _WORKER_SHARE)
-        workers = WorkerGateway(self._host, devices, self._declared, self.folder, self._emit, limit_mb)
+        capped = self._settings.cap_gpu_memory
+        workers = WorkerGateway(self._host, devices, self._declared, self.folder, self._emit, limit_mb, capped)
         runner = EffectRunner(
             self._bus,
             self._subjects,

@@ -8,10 +8,10 @@ from pocket3d.contracts.worker_frames import AdapterDescription
 
 from ..placement.placement import Placement
 from .effects import HowToStop, StartWorker, StopWorker
-from .events import LoadFailed, ModelLoaded, ProbeRead, WorkerExited, WorkerReady
+from .events import LoadFailed, ModelLoaded, ProbeRead, WorkerExited, WorkerHolds, WorkerReady
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
 from .records import DeviceRecord, Run, Worker
-from .runs import advance, end_run, fail_run
+from .runs import advance, end_run, fail_run, ran_out
 from .state import Core
 
 # ---------------------------------------------------------------- start
@@ -99,13 +99,22 @@ def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
         advance(core, run, now)
 
 
+def worker_holds(core: Core, event: WorkerHolds) -> None:
+    """A worker says what it holds on its device."""
+    if event.worker_id in core.workers:
+        core.device_of(core.workers[event.worker_id]).ledger.hold_reported(event.worker_id, event.vram_mb)
+
+
 def load_failed(core: Core, event: LoadFailed, now: Now) -> None:
     """A worker could not load its model: its runs fail, and its process ends by itself or is ended."""
     worker = core.workers.get(event.worker_id)
     if worker is None or worker.state is not WorkerState.LOADING:
         return
     for run in list(worker.runs.values()):
-        fail_run(core, run, event.code, event.message, now)
+        message = event.message
+        if event.code == FailureCode.OUT_OF_MEMORY.value:
+            message = ran_out(core, run, message, event.shortage)
+        fail_run(core, run, event.code, message, now)
     worker.move(WorkerState.STOPPING, f"load failed: {event.code}", now.mono)
     core.device_of(worker).ledger.end(worker.worker_id)
     worker.stop_why = event.message
@@ -179,6 +188,8 @@ def worker_exited(core: Core, event: WorkerExited, now: Now) -> None:
             message = f"its worker was stopped, through no fault of this job: {worker.stop_why}"
             fail_run(core, run, FailureCode.WORKER_CRASHED.value, message, now)
         else:
+            # A worker is killed for the host's memory, never for its device's.
+            run.more_room = event.code != FailureCode.OUT_OF_MEMORY.value
             fail_run(core, run, event.code, event.message, now)
     _remove(core, worker)
     device.ledger.exited(worker.worker_id, now.mono)

@@ -135,6 +135,13 @@ class DeviceLedger:
         claim = self._claims.get(key)
         return claim.seen_mb if claim else None
 
+    def could_hold_mb(self, key: str) -> int | None:
+        """What a worker held and what was free in the last reading; None without one, or where workers do not show."""
+        claim = self._claims.get(key)
+        if claim is None or self.reading is None or self.reading.unavailable is not None or self.device.budgeted:
+            return None
+        return self.reading.free_mb + claim.visible_mb
+
     def waits_for(self, key: str) -> frozenset[str]:
         """Keys of the claims whose memory a claim still waits for."""
         claim = self._claims.get(key)
@@ -219,6 +226,10 @@ class DeviceLedger:
         """Promise memory to a run beyond its worker's own."""
         self._claims[key].extras[token] = mb
         self.check()
+
+    def lower(self, key: str, mb: int) -> None:
+        """Promise a worker less than before."""
+        self._claims[key].base_mb = min(mb, self._claims[key].base_mb)
 
     def drop_extra(self, key: str, token: str) -> None:
         """Release what a run claimed beyond its worker's own."""

@@ -22,7 +22,7 @@ class FaultWatch:
     def __init__(self, nvml: Any, handle: Any, former: FaultWatch | None = None) -> None:
         self._nvml = nvml
         self._handle = handle
-        self._errors_before = former._errors_before if former else self._ecc_errors()
+        self._errors_before: int = former._errors_before if former else self._ecc_errors()
         self._xids: list[int] = former._xids if former else []
         self._events = self._listen()
 

@@ -46,6 +46,7 @@ from ..errors import AdapterUnavailable, JobCancelled
 from .agent_channel import AgentChannel
 from .device_proof import device_problem
 from .failure_mapping import Failure, judge_load, judge_run, shortened, spoiling_text
+from .memory_limit import counted_run
 from .memory_reports import MemoryReports
 from .outputs import clean_outputs, is_small
 from .process_device import cap_memory, free_mb, peak_mb, reserved_mb, reset_peak
@@ -222,7 +223,8 @@ class Worker:
         self._keep_cap()
         current_run.set(run)
         began = time.monotonic()
-        end = await self._answer(frame, run, began)
+        with counted_run():
+            end = await self._answer(frame, run, began)
         if isinstance(end, RunFailed) or run.cancelled:
             end = await _judged(end)
         self._journal.write("run_end", **which, extra_vram_mb=frame.extra_vram_mb, ok=isinstance(end, RunFinished))

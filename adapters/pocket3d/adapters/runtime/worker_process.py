@@ -46,6 +46,7 @@ from ..errors import AdapterUnavailable, JobCancelled
 from .agent_channel import AgentChannel
 from .device_proof import device_problem
 from .failure_mapping import Failure, judge_load, judge_run, shortened, spoiling_text
+from .gpu_kernels import kernel_problem
 from .memory_limit import counted_run
 from .memory_reports import MemoryReports
 from .outputs import clean_outputs, is_small
@@ -191,8 +192,13 @@ class Worker:
             if lacking is not None:
                 raise AdapterUnavailable(lacking)
             await adapter.load(gpu_id=0)
+            unfit = kernel_problem()
+            if unfit is not None:
+                raise AdapterUnavailable(unfit)
         except _FOREIGN as error:
-            failure = judge_load(error)
+            # Whatever came of it, a torch without kernels for the GPU is why.
+            unfit = kernel_problem()
+            failure = judge_load(error if unfit is None else AdapterUnavailable(unfit))
             _log.error("load failed", adapter_id=frame.spec.adapter_id, code=failure.code.value, error=failure.message)
             self._channel.send(
                 LoadFailed(

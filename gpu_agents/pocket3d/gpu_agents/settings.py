@@ -46,6 +46,11 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     room_wait_s: float = 30.0
     #: The claim of a worker that is gone is kept until a probe has seen its memory free, at most so long.
     release_wait_s: float = 10.0
+    #: A device on which so many jobs of several adapters failed in a row, as on a broken device, gets none for a while:
+    #: the first pause, and the longest.
+    quarantine_after: int = 3
+    quarantine_s: float = 30.0
+    quarantine_cap_s: float = 1800.0
     #: A reading older than this is none: the device offers nothing.
     reading_s: float = 10.0
     #: Period of the probe while somebody waits for memory.

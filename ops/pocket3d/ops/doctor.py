@@ -125,6 +125,7 @@ def _devices(question: Question) -> tuple[list[DeviceSpec], list[Finding]]:
     readings = inventory.probe.read()
     inventory.probe.close()
     found = [_device(device, readings.get(device.id)) for device in inventory.devices]
+    found += [_fault(device, fault) for device, reading in readings.items() for fault in told_by(reading)]
     return inventory.devices, [*found, *(Finding("note", "devices", note) for note in inventory.notes)]
 
 
@@ -134,8 +135,17 @@ def _device(device: DeviceSpec, reading: Reading | None) -> Finding:
         text += f", compute capability {device.capability[0]}.{device.capability[1]}"
     if reading is None:
         return Finding("problem", "devices", f"{text}: it does not answer", "nvidia-smi hangs too: restart the machine")
-    wrong = [reading.unavailable] if reading.unavailable else list(reading.faults)
-    return Finding("problem", "devices", f"{text}: {'; '.join(wrong)}") if wrong else Finding("ok", "devices", text)
+    return Finding("ok", "devices", text)
+
+
+def told_by(reading: Reading) -> list[str]:
+    """What a driver says is wrong with a device."""
+    return [*reading.faults, *([] if reading.unavailable is None else [reading.unavailable])]
+
+
+def _fault(device: str, fault: str) -> Finding:
+    advice = f"`nvidia-smi -q -i {device}` and Xid in the kernel's log say more; reset the GPU or restart the host"
+    return Finding("problem", "devices", f"{device}: {fault}", advice)
 
 
 async def _adapters(question: Question, devices: Sequence[DeviceSpec]) -> list[Finding]:
@@ -156,8 +166,8 @@ async def _adapters(question: Question, devices: Sequence[DeviceSpec]) -> list[F
     for adapter in described:
         name = f"adapter {adapter.adapter_id}"
         if adapter.available:
-            devices = " or ".join(adapter.devices)
-            found.append(Finding("ok", name, f"{adapter.feature}, {adapter.vram_mb} MB on {devices}"))
+            kinds = " or ".join(adapter.devices)
+            found.append(Finding("ok", name, f"{adapter.feature}, {adapter.vram_mb} MB on {kinds}"))
         else:
             found.append(Finding("note", name, adapter.reason or "not available", "jobs go to other adapters"))
     return found
@@ -246,4 +256,7 @@ async def _fleet(bus: JetStreamBus, question: Question) -> list[Finding]:
             found.append(Finding("note", name, f"takes no jobs: {agent.reason}", "jobs go to other agents"))
         else:
             found.append(Finding("ok", name, text))
+        # The reason says what to do.
+        shut = [each for each in agent.devices if each.quarantine is not None]
+        found += [Finding("problem", name, f"{each.id} gets no jobs: {each.quarantine}") for each in shut]
     return found

@@ -95,6 +95,7 @@ def device_states(core: Core, now: Now) -> list[DeviceState]:
                 reserved_mb=room.reserved_mb,
                 buffer_mb=room.buffer_mb,
                 max_running=room.max_running,
+                quarantine=device.health.quarantine(device.running, now.mono),
             )
         )
     return states

@@ -12,6 +12,7 @@ from . import events
 from .effects import LogLine, ReadResult, StoreResult, UploadOutputs
 from .lifecycle import RunState
 from .outbound import finish, flush_progress
+from .quarantine import device_worked
 from .records import Run
 from .runs import drop_artifacts, end_run, fail_run, leave_device, lower_claim, peak_mb, spoil
 from .state import Core
@@ -36,6 +37,8 @@ def run_finished(core: Core, event: events.RunFinished, now: Now) -> None:
         lower_claim(core, worker)
     if event.unhealthy is not None:
         spoil(core, worker, run, event.unhealthy, now)
+    else:
+        device_worked(core, worker, now)
     if run.stop_reason is not None and run.stop_reason.code != FailureCode.HANDED_BACK.value:
         # Too late: it was cancelled, or ran out of its time. Work that was only to be handed back is kept.
         end_run(core, run, now)

@@ -11,6 +11,7 @@ from .effects import CancelOnWorker, CleanUp, DropArtifacts, FetchInputs, LogLin
 from .events import InputsFailed, InputsFetched, RunFailed
 from .lifecycle import BEFORE_RUN, RunState, WorkerState, spoils_worker
 from .outbound import report_failed, report_started
+from .quarantine import device_failed, is_the_devices
 from .records import Run, StopReason, Worker
 from .shortage import judge_shortage
 from .state import Core
@@ -174,6 +175,8 @@ def run_failed(core: Core, event: RunFailed, now: Now) -> None:
     why = spoils_worker(event.code, event.unhealthy, worker.failures_in_row)
     if why is not None:
         spoil(core, worker, run, why, now)
+    if event.unhealthy is not None and is_the_devices(event.code):
+        device_failed(core, worker, run.award.job_id, event.unhealthy, now)
 
 
 def ran_out(core: Core, run: Run, message: str, shortage: Shortage | None) -> str:

@@ -85,7 +85,12 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
         },
     )
     agent: AgentSettings = AgentSettings(
-        drain_timeout_s=4.0, leave_timeout_s=4.0, leave_bound_s=4.0, idle_timeout_s=6.0
+        drain_timeout_s=4.0,
+        leave_timeout_s=4.0,
+        leave_bound_s=4.0,
+        idle_timeout_s=6.0,
+        quarantine_s=2.0,
+        quarantine_cap_s=8.0,
     )
 
 

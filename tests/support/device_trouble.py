@@ -46,6 +46,7 @@ class StandInTorch:
     """What the worker asks torch for, and how a device would answer."""
 
     uint8 = "uint8"
+    __version__ = "2.7.0"
 
     def __init__(self, state: str = "sound", *, initialised: bool = True) -> None:
         self.state = state
@@ -59,6 +60,10 @@ class StandInTorch:
             memory_reserved=lambda: 0,
             max_memory_reserved=lambda: 0,
             reset_peak_memory_stats=lambda: None,
+            empty_cache=lambda: None,
+            mem_get_info=lambda: (0, 0),
+            get_device_capability=lambda: (9, 0),
+            get_arch_list=lambda: ["sm_90"],
         )
 
     def empty(self, size: int, *, dtype: str, device: str) -> Any:

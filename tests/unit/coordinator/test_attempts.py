@@ -342,6 +342,28 @@ def test_out_of_memory_raises_the_requirement(desk: Desk) -> None:
     assert desk.win(large).vram_mb == 12_000
 
 
+def test_out_of_memory_that_more_room_does_not_help_keeps_the_requirement(desk: Desk) -> None:
+    """The host's memory ran out, or a neighbour on the device took what the job was promised."""
+    small, large = AgentDouble("a1"), AgentDouble("a2", devices=[device(total_mb=24_000)])
+    desk.hear(small)
+    item = desk.running(small, vram_mb=6000)
+    desk.hear(large)
+    desk.failed(small, item, "out_of_memory", vram_peak_mb=2000, more_room=False)
+    assert desk.record().group_key().vram_mb == 6000
+    assert desk.take(effects.SendCall) == [], "after a pause"
+    desk.until(effects.SendCall, small, large, limit_s=2.0)
+    assert [call.agent_id for call in desk.take(effects.SendCall)] == ["a2"]
+
+
+def test_out_of_memory_on_the_only_device_is_tried_again_if_others_took_it(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent, vram_mb=8000)
+    desk.failed(agent, item, "out_of_memory", vram_peak_mb=2000, more_room=False)
+    assert desk.published() == ["started", "requeued"]
+    desk.until(effects.SendCall, agent, limit_s=2.0)
+    assert desk.win(agent).vram_mb is None
+
+
 def test_out_of_memory_on_the_largest_device_is_the_end(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     item = desk.running(agent, vram_mb=8000)

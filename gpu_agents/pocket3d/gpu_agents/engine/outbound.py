@@ -157,6 +157,7 @@ def report_failed(core: Core, run: Run, code: str, message: str, field: str | No
         load_s=run.load_s if run.run_started is not None else None,
         run_s=run.run_s,
         beside=run.beside,
+        more_room=run.more_room,
     )
     _report(core, outcome)
 

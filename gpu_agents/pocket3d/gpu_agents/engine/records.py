@@ -143,6 +143,8 @@ class Run:
     stop_reason: StopReason | None = None
     #: With which `FailureCode` it ended, if it ended without a result.
     end_code: str | None = None
+    #: It ran out of memory, and a device with more room may help.
+    more_room: bool = True
     #: Its result is the job's.
     won: bool = False
     fetch_deadline: float | None = None

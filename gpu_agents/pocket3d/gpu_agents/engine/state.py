@@ -94,7 +94,7 @@ class Core:
         self.checks = CheckCache()
         #: Feature -> adapter ids, best first.
         self.preferred: dict[str, list[str]] = {}
-        self.estimates = Estimates(settings.history)
+        self.estimates = Estimates(settings.history, settings.lower_after_runs)
         self.workers: dict[str, Worker] = {}
         self.runs: dict[str, Run] = {}
         #: Those whose extra memory is being freed by evictions.

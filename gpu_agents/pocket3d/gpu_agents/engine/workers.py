@@ -8,11 +8,11 @@ from pocket3d.contracts.worker_frames import AdapterDescription
 
 from ..placement.placement import Placement
 from .effects import HowToStop, StartWorker, StopWorker
-from .events import LoadFailed, ModelLoaded, ProbeRead, WorkerExited, WorkerReady
+from .events import LoadFailed, ModelLoaded, ProbeRead, WorkerExited, WorkerHolds, WorkerReady
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
 from .quarantine import device_failed, device_read
 from .records import DeviceRecord, Run, Worker
-from .runs import advance, end_run, fail_run
+from .runs import advance, end_run, fail_run, ran_out
 from .state import Core
 
 # ---------------------------------------------------------------- start
@@ -100,6 +100,12 @@ def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
         advance(core, run, now)
 
 
+def worker_holds(core: Core, event: WorkerHolds) -> None:
+    """A worker says what it holds on its device."""
+    if event.worker_id in core.workers:
+        core.device_of(core.workers[event.worker_id]).ledger.hold_reported(event.worker_id, event.vram_mb)
+
+
 def load_failed(core: Core, event: LoadFailed, now: Now) -> None:
     """A worker could not load its model: its runs fail, and its process ends by itself or is ended."""
     worker = core.workers.get(event.worker_id)
@@ -107,7 +113,10 @@ def load_failed(core: Core, event: LoadFailed, now: Now) -> None:
         return
     jobs = [run.award.job_id for run in worker.runs.values()]
     for run in list(worker.runs.values()):
-        fail_run(core, run, event.code, event.message, now)
+        message = event.message
+        if event.code == FailureCode.OUT_OF_MEMORY.value:
+            message = ran_out(core, run, message, event.shortage)
+        fail_run(core, run, event.code, message, now)
     if event.code == FailureCode.LOAD_FAILED.value:
         device_failed(core, worker, jobs[0] if jobs else None, event.message, now)
     worker.move(WorkerState.STOPPING, f"load failed: {event.code}", now.mono)
@@ -183,6 +192,8 @@ def worker_exited(core: Core, event: WorkerExited, now: Now) -> None:
             message = f"its worker was stopped, through no fault of this job: {worker.stop_why}"
             fail_run(core, run, FailureCode.WORKER_CRASHED.value, message, now)
         else:
+            # A worker is killed for the host's memory, never for its device's.
+            run.more_room = event.code != FailureCode.OUT_OF_MEMORY.value
             fail_run(core, run, event.code, event.message, now)
     _remove(core, worker)
     if not asked and event.code == FailureCode.WORKER_CRASHED.value:

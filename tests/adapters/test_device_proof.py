@@ -70,6 +70,14 @@ def test_a_driver_that_does_not_answer_holds_up_nobody(torch: Torch) -> None:
     assert asyncio.run(beside()) == ["the loop goes on", "the device did not answer within 0.2 s"]
 
 
+def test_the_work_of_others_may_be_what_is_waited_for(torch: Torch) -> None:
+    slow = torch(StandInTorch("hanging"))
+    assert asyncio.run(device_problem(0.1, busy=True)) is None
+    slow.answer.set()
+    torch(StandInTorch("broken"))
+    assert "device-side assert" in str(asyncio.run(device_problem(20.0, busy=True)))
+
+
 # ---------------------------------------------------------------- texts
 
 

@@ -159,7 +159,9 @@ def test_a_fault_that_the_driver_tells_clears_the_device_and_ends_when_it_does_n
     line = only(wanted, effects.LogLine)
     assert (line.level, line.fields["device"]) == ("warning", "GPU-0")
     told = str(said(rig, "GPU-0"))
-    assert "its driver says: Xid 48: double-bit ECC error" in told and "reset the GPU" in told
+    assert (
+        "its driver says: Xid 48: double-bit ECC error" in told and "after an Xid when the agent is restarted" in told
+    )
     assert {bid.device for bid in rig.call().bids} == {"GPU-1"}
     reason = rig.refused("alpha", "GPU-0").reason
     assert reason is not None and reason.code == "quarantined"

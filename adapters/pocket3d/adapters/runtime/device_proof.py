@@ -20,10 +20,15 @@ PROOF_S = 3.0
 _PROOF_BYTES = 1024 * 1024
 
 
-async def device_problem(timeout_s: float = PROOF_S) -> str | None:
+async def device_problem(timeout_s: float = PROOF_S, *, busy: bool = False) -> str | None:
     """Why this process can use its device no more; None if it can, and where nothing in it uses one.
 
     A driver that does not answer in time counts as broken; the thread that asked it is left behind.
+
+    Args:
+        timeout_s: how long it may take, seconds.
+        busy: other runs use the device here. It may be their work that is waited for, so a late answer says nothing;
+            if the device hangs, they show it.
     """
     torch = cuda_in_use()
     if torch is None:
@@ -35,7 +40,7 @@ async def device_problem(timeout_s: float = PROOF_S) -> str | None:
     try:
         return await asyncio.wait_for(asyncio.wrap_future(proof), timeout_s)
     except asyncio.TimeoutError:
-        return f"the device did not answer within {timeout_s:g} s"
+        return None if busy else f"the device did not answer within {timeout_s:g} s"
 
 
 def _prove(torch: Any, proof: Future[str | None]) -> None:

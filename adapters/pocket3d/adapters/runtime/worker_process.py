@@ -232,7 +232,7 @@ class Worker:
         with counted_run():
             end = await self._answer(frame, run, began)
         if isinstance(end, RunFailed) or run.cancelled:
-            end = await _judged(end)
+            end = await _judged(end, others=len(self._runs) > 1)
         self._journal.write("run_end", **which, extra_vram_mb=frame.extra_vram_mb, ok=isinstance(end, RunFinished))
         del self._extras[frame.run_id]
         self._keep_cap()
@@ -308,9 +308,9 @@ class Worker:
             self._exit.set_result(status)
 
 
-async def _judged(end: RunFinished | RunFailed) -> RunFinished | RunFailed:
-    """The end of a run that failed or was cancelled, with what the device says after it."""
-    problem = await device_problem()
+async def _judged(end: RunFinished | RunFailed, *, others: bool) -> RunFinished | RunFailed:
+    """The end of a run that failed or was cancelled, with what the device says after it. `others`: runs go on here."""
+    problem = await device_problem(busy=others)
     if problem is None:
         return end
     _log.warning("the device does not work for this process any more", run_id=end.run_id, error=problem)

@@ -86,7 +86,9 @@ class DeviceHealth:
         look = f"look at `nvidia-smi -q -i {self._device_id}` and for Xid in the kernel's log"
         if self.faults or self.lost is not None:
             told = "; ".join(self.faults) or f"it is lost: {self.lost}"
-            mend = "reset the GPU or restart the host; it gets jobs again when its driver does not say so any more"
+            mend = (
+                "it gets jobs again when its driver does not say so any more, after an Xid when the agent is restarted"
+            )
             return f"in quarantine, its driver says: {told} ({look}; {mend})"
         names = " and ".join(sorted(self._failed))
         if self._until > now_mono:

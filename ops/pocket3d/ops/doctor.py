@@ -33,7 +33,8 @@ from pocket3d.contracts.api import AgentList, EmptyRequest
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.gpu_agents.devices.probes.inventory import open_devices
-from pocket3d.gpu_agents.devices.spec import DeviceSpecError, parse_devices
+from pocket3d.gpu_agents.devices.probes.port import Reading
+from pocket3d.gpu_agents.devices.spec import DeviceSpec, DeviceSpecError, parse_devices
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 from pocket3d.gpu_agents.workers.environment import NamespaceError
 
@@ -125,9 +126,30 @@ def _devices(question: Question) -> list[Finding]:
         inventory = open_devices(parse_devices(question.devices), environ=question.environ)
     except DeviceSpecError as error:
         return [Finding("problem", "devices", str(error))]
+    readings = inventory.probe.read()
     inventory.probe.close()
-    found = [Finding("ok", "devices", f"{d.id}: {d.name}, {d.total_mb} MB") for d in inventory.devices]
+    found = [_device(device, readings.get(device.id)) for device in inventory.devices]
+    found += [_fault(device, fault) for device, reading in readings.items() for fault in told_by(reading)]
     return [*found, *(Finding("note", "devices", note) for note in inventory.notes)]
+
+
+def _device(device: DeviceSpec, reading: Reading | None) -> Finding:
+    text = f"{device.id}: {device.name}, {device.total_mb} MB"
+    if device.capability is not None:
+        text += f", compute capability {device.capability[0]}.{device.capability[1]}"
+    if reading is None:
+        return Finding("problem", "devices", f"{text}: it does not answer", "nvidia-smi hangs too: restart the machine")
+    return Finding("ok", "devices", text)
+
+
+def told_by(reading: Reading) -> list[str]:
+    """What a driver says is wrong with a device."""
+    return [*reading.faults, *([] if reading.unavailable is None else [reading.unavailable])]
+
+
+def _fault(device: str, fault: str) -> Finding:
+    advice = f"`nvidia-smi -q -i {device}` and Xid in the kernel's log say more; reset the GPU or restart the host"
+    return Finding("problem", "devices", f"{device}: {fault}", advice)
 
 
 async def _adapters(question: Question) -> list[Finding]:
@@ -149,8 +171,8 @@ async def _adapters(question: Question) -> list[Finding]:
     for adapter in described:
         name = f"adapter {adapter.adapter_id}"
         if adapter.available:
-            devices = " or ".join(adapter.devices)
-            found.append(Finding("ok", name, f"{adapter.feature}, {adapter.vram_mb} MB on {devices}"))
+            kinds = " or ".join(adapter.devices)
+            found.append(Finding("ok", name, f"{adapter.feature}, {adapter.vram_mb} MB on {kinds}"))
         else:
             found.append(Finding("note", name, adapter.reason or "not available", "jobs go to other adapters"))
     return found
@@ -246,4 +268,7 @@ async def _fleet(bus: JetStreamBus, question: Question) -> list[Finding]:
             found.append(Finding("note", name, f"takes no jobs: {agent.reason}", "jobs go to other agents"))
         else:
             found.append(Finding("ok", name, text))
+        # The reason says what to do.
+        shut = [each for each in agent.devices if each.quarantine is not None]
+        found += [Finding("problem", name, f"{each.id} gets no jobs: {each.quarantine}") for each in shut]
     return found

@@ -52,6 +52,8 @@ class GroupKey(NamedTuple):
     unfit: tuple[str, ...] = ()
     #: To be tried on a worker that runs nothing else.
     apart: bool = False
+    #: Devices, each with its agent, that are to be left out while others bid.
+    failed_on: frozenset[tuple[str, str]] = frozenset()
 
 
 class Attempt:
@@ -152,6 +154,12 @@ class RetryState:
     def suspect(self) -> bool:
         """True once an attempt failed by its adapter's fault, or its own: others have the first try after it."""
         return any(error.code in _SUSPICIOUS for error in self.attempts)
+
+    @property
+    def failed_on(self) -> frozenset[tuple[str, str]]:
+        """(agent, device) of the attempts that failed by its adapter's fault, its own, or the device's."""
+        places = ((error.agent_id, error.device) for error in self.attempts if error.code in _SUSPICIOUS)
+        return frozenset((agent, device) for agent, device in places if agent is not None and device is not None)
 
     @property
     def apart(self) -> bool:
@@ -277,13 +285,21 @@ class JobRecord:
         retry = self.retry
         vram = job_class.vram_mb
         excluded: frozenset[str] = frozenset()
+        failed_on: frozenset[tuple[str, str]] = frozenset()
         apart = False
         if retry is not None:
-            excluded, apart = retry.excluded, retry.apart
+            excluded, apart, failed_on = retry.excluded, retry.apart, retry.failed_on
             if retry.raised_mb is not None:
                 vram = max(retry.raised_mb, vram or 0)
         return GroupKey(
-            job_class.priority, job_class.canonical, job_class.preferred, vram, excluded, job_class.unfit, apart
+            job_class.priority,
+            job_class.canonical,
+            job_class.preferred,
+            vram,
+            excluded,
+            job_class.unfit,
+            apart,
+            failed_on,
         )
 
     def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:

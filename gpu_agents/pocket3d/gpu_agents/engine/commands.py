@@ -156,9 +156,9 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
     device = core.devices.get(award.device)
     if device is None:
         return decline(DeclineCode.NO_DEVICE, f"there is no device {award.device} here")
-    unavailable = device.ledger.unavailable(now.mono)
-    if unavailable is not None:
-        return decline(DeclineCode.NO_DEVICE, unavailable)
+    shut = device.shut(now.mono)
+    if shut is not None:
+        return decline(*shut)
     vram_mb = award.vram_mb if award.vram_mb is not None else award.job.vram_mb
     found = place(device, adapter, vram_mb, core.estimates, now.mono)
     if not isinstance(found, Placement):

@@ -34,11 +34,10 @@ class Placement(NamedTuple):
 def claims(device: DeviceRecord, adapter: AdapterDescription, vram_mb: int | None, estimates: Estimates) -> Placement:
     """What a job of an adapter would claim on a device, whether there is room or not.
 
-    It needs the declared requirement, or the learned peak where that is more. A peak above what the device can ever
-    promise counts as just that: the job did run there.
+    It needs what is declared or was learned (`Estimates.requirement_mb`), unless it says itself what it needs.
     """
-    learned = estimates.peak_mb(adapter.adapter_id, device.spec.id) or 0
-    declared = max(adapter.vram_mb, min(learned, device.ledger.capacity_mb))
+    capacity_mb = device.ledger.capacity_mb
+    declared = estimates.requirement_mb(adapter.adapter_id, device.spec.id, adapter.vram_mb, capacity_mb)
     need_mb = declared if vram_mb is None else vram_mb
     worker = device.worker_for(adapter.adapter_id)
     if worker is not None:

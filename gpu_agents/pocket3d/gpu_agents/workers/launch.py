@@ -24,6 +24,8 @@ class WorkerLaunch(msgspec.Struct, frozen=True, kw_only=True):
     device: DeviceSpec
     #: MB promised to this worker: what the `LoadModel` frame carries.
     vram_mb: int
+    #: Its framework is to hold no more than that on the device.
+    capped: bool = False
     #: The interpreter: an absolute path, or a name found on PATH. None for the agent's own.
     python: str | None = None
     #: Added to the agent's environment (without its NATS_* and POCKET3D_* settings). It cannot change which GPU is

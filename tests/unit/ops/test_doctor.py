@@ -86,6 +86,9 @@ BLACKWELL = DeviceSpec(
 )
 
 
+CPU = DeviceSpec(id="cpu-0", kind="cpu", name="CPU lane", total_mb=8000, buffer_mb=0)
+
+
 def test_a_gpu_that_does_not_answer_is_a_problem() -> None:
     assert _device(BLACKWELL, Reading(30_000)) == (
         "ok",

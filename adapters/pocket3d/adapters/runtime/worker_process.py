@@ -42,9 +42,9 @@ from ..base import BaseModel, set_process_device
 from ..catalogue.class_loading import from_spec
 from ..errors import AdapterUnavailable, JobCancelled
 from .agent_channel import AgentChannel
-from .failure_mapping import judge_load, judge_run, shortened
+from .failure_mapping import clear_locals, judge_load, judge_run, shortened
 from .outputs import clean_outputs, is_small
-from .process_device import peak_mb, reserved_mb, reset_peak
+from .process_device import give_memory_back, peak_mb, reserved_mb, reset_peak
 
 #: How long the last frames may take to leave, seconds. They fit into the socket unless the agent has stopped reading.
 FLUSH_S = 5.0
@@ -203,6 +203,9 @@ class Worker:
         current_run.set(run)
         began = time.monotonic()
         end = await self._answer(frame, run, began)
+        if isinstance(end, RunFailed):
+            # Before the next run, whose peak would begin at what this one left.
+            await asyncio.to_thread(give_memory_back)
         self._journal.write("run_end", **which, extra_vram_mb=frame.extra_vram_mb, ok=isinstance(end, RunFinished))
         with self._runs_lock:
             del self._runs[frame.run_id]
@@ -240,6 +243,7 @@ class Worker:
             # A thread costs more than looking at a few short values; files and much data must not hold up the loop.
             outputs, files = clean() if is_small(returned) else await asyncio.to_thread(clean)
         except _FOREIGN as error:
+            clear_locals(error)
             failure = judge_run(error, cancelled=run.cancelled)
             return RunFailed(
                 run_id=frame.run_id,

@@ -70,7 +70,7 @@ class UniRigConfig(UpstreamConfig):
     unirig_root: str | Path | None = None
     #: What fills the mesh for skin weights: `open3d`, or `pyrender`, which needs EGL or OSMesa.
     voxel_backend: str = "open3d"
-    #: How many seeds to try when the skeleton's model does not come to an end.
+    #: How many seeds to try when the skeleton's model gives tokens that are no skeleton.
     seeds: int = 3
 
     def __post_init__(self) -> None:

@@ -144,6 +144,7 @@ class Hunyuan3DAdapter(UpstreamModel):
 
     def _load_model(self) -> Any:
         self.require_available()
+        self.require_card()
         put_on_path(*self.version.folders_of(self.hunyuan3d_root))
         pipeline = self._load_shapes()
         if self.texture:

@@ -137,6 +137,7 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         from .upstream import load
 
         self.require_available()
+        self.require_card()
         checkpoint = self._checkpoint()
         assert self.partfield_root is not None and checkpoint is not None, "checked by check_available"
         return load(self.partfield_root, checkpoint, self.device, trusted=self.config.trust_checkpoint)

@@ -124,7 +124,9 @@ class TrellisAdapter(UpstreamModel):
     # ------------------------------------------------------------ life
 
     def _load_model(self) -> Any:
-        self._pipelines = upstream.import_pipelines(self.trellis_root, self._backends, self.adapter_id)
+        self._pipelines = upstream.import_pipelines(
+            self.trellis_root, self._backends, self.adapter_id, self.require_card()
+        )
         import torch
 
         self._no_texture = self._why_no_texture()

@@ -24,6 +24,7 @@ from typing import Any, ClassVar, NamedTuple
 from ...catalogue.needs import what_is_missing
 from ...licenses import License
 from ...rig_models import AutoRigModel
+from .. import card
 from ..model import UpstreamConfig, UpstreamModel, folder
 from .job_settings import Installation, UniRigOptions, WeightFiles
 
@@ -123,7 +124,11 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
         weights = self._weights()
         assert self.unirig_root is not None and weights is not None, "checked by check_available"
         root = self.unirig_root.resolve()
-        holder = WeightHolder([weights.skeleton, weights.skin], step_environment(root, None))
+        environment = step_environment(root, None)
+        if self.device.startswith("cuda"):
+            # Not here: this process holds no VRAM.
+            card.require(card.card_of_child(environment), least=card.FLASH_ATTN, what="flash-attn, which UniRig uses,")
+        holder = WeightHolder([weights.skeleton, weights.skin], environment)
         return Loaded(Installation(root, weights, self.device, self.config.voxel_backend), holder)
 
     def _unload_model(self) -> None:

@@ -17,6 +17,7 @@ from ...mesh_models import ImageToMeshModel, TextToMeshModel
 from ...texture_models import ImageToTextureModel
 from ..hub import Source
 from ..model import UpstreamConfig
+from ..unwrapping import require_paintable
 from . import text_to_image
 from .family import TERRITORY, Hunyuan3DAdapter, Hunyuan3DShapeAdapter
 from .options import ImageToMeshOptions, Painting21Options, PaintingOptions, TextToMeshOptions
@@ -146,6 +147,9 @@ class Hunyuan3DPaintingAdapter(Hunyuan3DAdapter, ImageToTextureModel):
         with self.turn():
             self.step(0.01, "reading the mesh and the image")
             mesh = read_mesh(self._mesh_path(inputs))
+            # With `remesh` 2.1 reduces it itself, to fewer.
+            if not given.get("remesh", False):
+                require_paintable(len(mesh.faces), self.config.max_paint_faces)
             picture = self._picture(inputs, self._image_paths(inputs)[0])
             painted = self._paint(mesh, picture.image, PaintSettings(**given), 0.05, 0.94)
         facts = {**given, "background": picture.source, "has_texture": True}

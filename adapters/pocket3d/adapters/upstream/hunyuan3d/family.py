@@ -14,6 +14,7 @@ from ...licenses import License
 from ..code import import_module, put_on_path
 from ..hub import Source
 from ..model import UpstreamConfig, UpstreamModel, folder
+from ..unwrapping import MAX_PAINT_FACES
 from . import background, weights
 from .options import ShapeOptions
 from .painting import PARTS_20, PARTS_21, Painter, Painter20, Painter21, PaintSettings, upscaler_of
@@ -42,6 +43,8 @@ class Hunyuan3DConfig(UpstreamConfig):
     download: bool = False
     #: The first is the default.
     supported_output_formats: Sequence[str] | None = None
+    #: Triangles of a mesh that is painted, at most; of a shape that is made, it is reduced to them.
+    max_paint_faces: int = MAX_PAINT_FACES
     #: For painting with 2.1: DINOv2 giant, a folder or a repository.
     dino_path: str | Path | None = None
     #: For painting with 2.1: RealESRGAN_x4plus.pth; by default in `hunyuan3d_root`.
@@ -112,8 +115,9 @@ class Hunyuan3DAdapter(UpstreamModel):
         # Weights first: what a person set in models.yaml is what a person can mend there.
         return (
             weights.missing(self._source, self._subfolder(), self._paint_parts())
-            or self._missing_for_paint()
+            or self._missing_for_2_1()
             or version.missing_code(self.hunyuan3d_root, self._modules(), self.adapter_id)
+            or self._missing_inpainting()
             or background.missing_remover(self._remover_path, version.background_remover, download=self.config.download)
         )
 
@@ -130,7 +134,10 @@ class Hunyuan3DAdapter(UpstreamModel):
             return []
         return [PARTS_20 if self.version is V20 else PARTS_21]
 
-    def _missing_for_paint(self) -> str | None:
+    def _missing_inpainting(self) -> str | None:
+        return self.version.missing_inpainting(self.hunyuan3d_root, self.adapter_id) if self.texture else None
+
+    def _missing_for_2_1(self) -> str | None:
         if not self.texture or self.version is not V21:
             return None
         if self.hunyuan3d_root is None:
@@ -161,7 +168,7 @@ class Hunyuan3DAdapter(UpstreamModel):
             raise AdapterUnavailable(f"Hunyuan3D paints with CUDA only and this worker's device is {self.device}")
         if self.version is V20:
             return Painter20(self._source)
-        assert self.hunyuan3d_root is not None, "checked by _missing_for_paint"
+        assert self.hunyuan3d_root is not None, "checked by _missing_for_2_1"
         dino = _DINO if self.config.dino_path is None else str(self.config.dino_path)
         return Painter21(self._source, self.hunyuan3d_root, dino, self._upscaler)
 
@@ -256,6 +263,15 @@ class Hunyuan3DShapeAdapter(Hunyuan3DAdapter):
             )
         if options.texture and self._validate_common_inputs(inputs) == "ply":
             raise InvalidInput("ply has no place for a texture: want glb or obj, or texture: false", "output_format")
+        most = self.config.max_paint_faces
+        if options.texture and options.max_faces > most:
+            raise InvalidInput(
+                f"max_faces is {options.max_faces}; with a texture at most {most} (max_paint_faces in the adapter's"
+                " config), or texture: false",
+                "max_faces",
+            )
+        if options.texture and options.max_faces == 0:
+            options.max_faces = most
         return options
 
     def _shape(self, image: Any, options: ShapeOptions, start: float, end: float) -> Any:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...catalogue.needs import installed
+from ...catalogue.needs import compiled_inside, installed
 from ...errors import AdapterUnavailable
 from ..card import FLASH_ATTN
 from ..code import import_module, loading, put_on_path
@@ -109,6 +109,19 @@ def missing_code(
 def missing_for_texture() -> list[str]:
     """Modules that the textured export needs and that are not installed."""
     return [name for name in NEEDED_FOR_TEXTURE if not installed(name)]
+
+
+def missing_compiled() -> str | None:
+    """In words that a package of the textured export is installed without its compiled module, or None."""
+    if installed("nvdiffrast") and not installed("_nvdiffrast_c"):
+        return (
+            f"nvdiffrast in {sys.executable} has no compiled module (_nvdiffrast_c), and one before 0.4 compiles itself"
+            " within a job"
+        )
+    rasteriser = "diff_gaussian_rasterization"
+    if installed(rasteriser) and not compiled_inside(rasteriser, "_C"):
+        return f"{rasteriser} in {sys.executable} has no compiled module (_C)"
+    return None
 
 
 def import_pipelines(

@@ -64,7 +64,8 @@ class BaseModel(RequestAccess, ABC):
 
     #: Device kinds it runs on, for the agent's choice. Adapters that also run without a GPU say `("cuda", "cpu")`.
     devices: ClassVar[tuple[str, ...]] = ("cuda",)
-    #: Licence of code and weights; None when nothing needs saying.
+    #: Licence of code and weights; None when nothing needs saying. A constructor may set another one on its object,
+    #: for what its configuration leaves out.
     license_info: ClassVar[License | None] = None
     #: What `feature_type` is unless the constructor is told another.
     default_feature: ClassVar[str] = "unknown"

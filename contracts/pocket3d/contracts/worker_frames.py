@@ -177,6 +177,9 @@ class AdapterDescription(msgspec.Struct, frozen=True, kw_only=True):
     #: JSON Schema of its inputs, or None when it takes any keys.
     parameters: dict[str, Any] | None = None
     license: dict[str, Any] | None = None
+    #: As in adverts: `yes`, `no` or `unclear`, and codes of ISO 3166-1.
+    commercial: str = "unclear"
+    excluded_territories: list[str] = []
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ...authoring.input_checks import image_field
 from ...authoring.options import json_schema
 from ...errors import AdapterUnavailable, InvalidInput
-from ...licenses import License
+from ...licenses import EUROPEAN_UNION, License
 from ..code import import_module, put_on_path
 from ..hub import Source
 from ..model import UpstreamConfig, UpstreamModel, folder
@@ -23,6 +23,12 @@ from .shape import clean_up, load_shape_pipeline, run_shape
 from .versions import V20, V21, Version
 
 TERRITORY = "not in the European Union, the United Kingdom or South Korea, outputs included"
+EXCLUDED = (*EUROPEAN_UNION, "GB", "KR")
+#: Beside Tencent's terms, in words.
+CONDITIONS = (
+    " (commercial use by those with at most a million users a month, and not to improve other models; the headers of"
+    " some files speak of a non-commercial licence); backgrounds are removed with rembg (MIT) and u2net (Apache-2.0)"
+)
 _DTYPES = (None, "float16", "bfloat16", "float32")
 _DINO = "facebook/dinov2-giant"
 
@@ -80,9 +86,12 @@ class Hunyuan3DAdapter(UpstreamModel):
     vram_raw: ClassVar[int] = 0
     devices: ClassVar[tuple[str, ...]] = ("cuda",)
     license_info: ClassVar[License | None] = License(
-        code="Tencent Hunyuan 3D 2.0 Community License",
+        code=f"Tencent Hunyuan 3D 2.0 Community License{CONDITIONS}",
         weights="Tencent Hunyuan 3D 2.0 Community License",
+        # Unclear: it depends on who uses it, and the licence and the files contradict each other.
+        commercial_use=None,
         territory=TERRITORY,
+        excluded_territories=EXCLUDED,
         url="https://huggingface.co/tencent/Hunyuan3D-2/blob/main/LICENSE",
         requires_acceptance=True,
     )

@@ -109,7 +109,7 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
     """Segments a mesh into the wanted number of parts. `PartFieldConfig` has the arguments."""
 
     adapter_id: ClassVar[str] = "partfield-segmentation"
-    #: What the former system measured on an RTX 4090.
+    #: What the former system measured on an RTX 4090; upstream has no figure.
     default_vram_mb: ClassVar[int | None] = 4096
     options_type = PartFieldOptions
     config_type: ClassVar[type[UpstreamConfig]] = PartFieldConfig

@@ -3,7 +3,7 @@
 Upstream is microsoft/TRELLIS at 6b0d647. What of this ran for real here: the pipelines themselves (both of them, single
 and several images, `run_variant`), from the package `trellis-3d-ms`, on a CPU with tiny random weights and stand-ins
 for what needs CUDA (tests/models). What did not: the released weights and so any quality, the CUDA kernels, the
-Gaussian decoder and the baked texture, VRAM. The VRAM defaults are the former system's measurements.
+Gaussian decoder and the baked texture, VRAM.
 """
 
 from __future__ import annotations

@@ -27,16 +27,19 @@ _DECODING = 0.76
 _EXPORT = Span(0.80, 0.96)
 _STAGES = {FIRST: "structure", SECOND: "surface and colour"}
 
+_URL = "https://github.com/microsoft/TRELLIS"
+_PARTS = "MIT (TRELLIS, rembg), Apache-2.0 (FlexiCubes, DINOv2, u2net)"
 _LICENSE = License(
-    code="MIT (TRELLIS), Apache-2.0 (FlexiCubes); baked textures, and only they, use nvdiffrast (NVIDIA Source Code"
+    code=f"{_PARTS}; baked textures, and only they, use nvdiffrast (NVIDIA Source Code"
     " License) and diff-gaussian-rasterization (Gaussian-Splatting License), both for research or evaluation and not"
     " for commercial use: for that set texture: false",
     weights="MIT",
     # As configured by default, which bakes.
     commercial_use=False,
     requires_acceptance=True,
-    url="https://github.com/microsoft/TRELLIS",
+    url=_URL,
 )
+_LICENSE_RAW = License(code=_PARTS, weights="MIT", commercial_use=True, url=_URL)
 
 
 class TrellisConfig(UpstreamConfig):
@@ -88,13 +91,17 @@ class TrellisAdapter(UpstreamModel):
     options_type: ClassVar[type[TrellisOptions]]
     license_info: ClassVar[License | None] = _LICENSE
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply")
-    #: The former system's measurement.
-    default_vram_mb: ClassVar[int | None] = 11776
+    #: README of TRELLIS, line 41: at least 16 GB.
+    vram_textured: ClassVar[int] = 16384
+    #: The former system's measurement; upstream has no figure for it.
+    vram_raw: ClassVar[int] = 11776
     config_type: ClassVar[type[UpstreamConfig]] = TrellisConfig
     config: TrellisConfig
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
+        if not self.config.texture:
+            self.license_info = _LICENSE_RAW  # type: ignore[misc]  # of this configuration
         self.trellis_root = folder(self.config.trellis_root)
         self._backends = upstream.Backends(
             self.config.attn_backend, self.config.sparse_attn_backend, self.config.spconv_algo
@@ -103,6 +110,10 @@ class TrellisAdapter(UpstreamModel):
         #: Why there will be no baked texture, or None.
         self._no_texture: str | None = None
         self._pipelines: Any = None
+
+    def _vram_mb(self) -> int:
+        given = self.config.vram_requirement
+        return given if given is not None else self.vram_textured if self.config.texture else self.vram_raw
 
     # ------------------------------------------------------------ what is there
 

@@ -85,7 +85,7 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
     """Rigs a mesh. `UniRigConfig` has the arguments."""
 
     adapter_id: ClassVar[str] = "unirig-auto-rigging"
-    #: What the former system measured on an RTX 4090 (upstream says 8 GB or more).
+    #: What the former system measured on an RTX 4090; README of UniRig, line 381: at least 8 GB.
     default_vram_mb: ClassVar[int | None] = 9216
     options_type = UniRigOptions
     config_type: ClassVar[type[UpstreamConfig]] = UniRigConfig
@@ -96,7 +96,10 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
     license_info: ClassVar[License | None] = License(
         code="MIT, with src/model/michelangelo and Blender's module bpy GPL-3.0",
         weights="as stated at huggingface.co/VAST-AI/UniRig",
+        # Nobody here read what is stated there.
+        commercial_use=None,
         url="https://github.com/VAST-AI-Research/UniRig",
+        requires_acceptance=True,
     )
 
     def __init__(self, **config: Any) -> None:

@@ -30,13 +30,25 @@ class JobClass(NamedTuple):
     retry: RetryPolicy
     #: Adapters that refuse its parameters.
     unfit: tuple[str, ...] = ()
+    #: For adapters alone that may be used commercially.
+    commercial_only: bool = False
 
     @staticmethod
     def of(feature: str, canonical: str, priority: Priority, job: Job | None) -> JobClass:
         """The class of a job; of a rejected one (None) with the defaults."""
         if job is None:
             return JobClass(feature, canonical, priority, "default", None, None, Limits(), RetryPolicy())
-        return JobClass(feature, canonical, priority, job.tenant, job.preferred, job.vram_mb, job.limits, job.retry)
+        return JobClass(
+            feature,
+            canonical,
+            priority,
+            job.tenant,
+            job.preferred,
+            job.vram_mb,
+            job.limits,
+            job.retry,
+            commercial_only=job.commercial_only is True,
+        )
 
 
 class GroupKey(NamedTuple):
@@ -52,6 +64,8 @@ class GroupKey(NamedTuple):
     unfit: tuple[str, ...] = ()
     #: To be tried on a worker that runs nothing else.
     apart: bool = False
+    #: For adapters alone that may be used commercially.
+    commercial_only: bool = False
 
 
 class Attempt:
@@ -283,7 +297,14 @@ class JobRecord:
             if retry.raised_mb is not None:
                 vram = max(retry.raised_mb, vram or 0)
         return GroupKey(
-            job_class.priority, job_class.canonical, job_class.preferred, vram, excluded, job_class.unfit, apart
+            job_class.priority,
+            job_class.canonical,
+            job_class.preferred,
+            vram,
+            excluded,
+            job_class.unfit,
+            apart,
+            job_class.commercial_only,
         )
 
     def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:

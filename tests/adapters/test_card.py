@@ -103,7 +103,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ATTN_BACKEND", raising=False)
     monkeypatch.delenv("SPARSE_ATTN_BACKEND", raising=False)
     for name in ("flash_attn", "xformers"):
-        monkeypatch.setitem(sys.modules, name, SimpleNamespace())  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace())
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_it_is_built_in_under_its_id_with_its_recipe(cls: type[Any]) -> None:
     assert "nvdiffrast" in made.license_info.summary() and "MIT" in made.license_info.summary()
     assert made.license_info.commercial == "no"
     # Without the baked texture what is not for commercial use is not used.
-    untextured = cls(texture=False).license_info
+    untextured: Any = build(cls, entry.adapter_id, {"texture": False}).license_info
     assert untextured.commercial == "yes" and "nvdiffrast" not in untextured.summary()
     schema = made.get_parameter_schema()
     assert schema is not None

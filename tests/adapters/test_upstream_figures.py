@@ -40,7 +40,7 @@ def test_no_less_is_declared_than_upstream_states(
 
 def test_less_is_declared_without_the_texture() -> None:
     for adapter_id in ("hunyuan3d-image-to-mesh", "hunyuan3d-2.1-image-to-mesh", "trellis-image-to-mesh"):
-        cls = load_class(CLASS_PATHS[adapter_id])
+        cls: Any = load_class(CLASS_PATHS[adapter_id])
         assert cls(texture=False).vram_requirement < cls(texture=True).vram_requirement
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pocket3d.contracts.codec import convert, encode
@@ -110,7 +112,7 @@ def test_what_an_agent_keeps_off_for_a_licence_is_told_as_that(desk: Desk) -> No
 
 def test_the_field_is_sent_only_where_it_says_something() -> None:
     """Agents of a former version refuse a job with a field that they do not know."""
-    plain = {"inputs": {}}
+    plain: dict[str, Any] = {"inputs": {}}
     assert encode(convert(Job, plain)) == encode(convert(Job, {**plain, "commercial_only": False}))
     assert b"commercial_only" not in encode(convert(Job, plain))
     assert b'"commercial_only":true' in encode(convert(Job, {**plain, "commercial_only": True}))

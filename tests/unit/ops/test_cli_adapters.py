@@ -84,9 +84,7 @@ def test_what_a_file_drops_is_listed_with_that_reason(tmp_path: Path) -> None:
 def test_the_list_can_be_of_those_for_commercial_use(models: Path, recipe: BuiltinAdapter) -> None:
     told = json.loads(run("list", "--models", str(models), "--json").output)
     sold = json.loads(run("list", "--models", str(models), "--json", "--commercial-only").output)
-    assert {each["adapter_id"] for each in sold} == {
-        each["adapter_id"] for each in told if each["commercial"] == "yes"
-    }
+    assert {each["adapter_id"] for each in sold} == {each["adapter_id"] for each in told if each["commercial"] == "yes"}
     assert "echo" in {each["adapter_id"] for each in sold}
     assert "licensed" not in {each["adapter_id"] for each in sold}
     assert "licensed " not in run("--models", str(models), "--commercial-only").output

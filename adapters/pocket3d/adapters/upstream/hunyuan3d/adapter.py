@@ -28,8 +28,8 @@ from .text_to_image import TextConfig
 from .versions import V21, Version
 
 _LICENSE_21 = License(
-    code=f"Tencent Hunyuan 3D 2.1 Community License{CONDITIONS}; painting uses Blender's module bpy (GPL-3.0),"
-    " Real-ESRGAN (BSD-3-Clause) and DINOv2 (Apache-2.0)",
+    code=f"Tencent Hunyuan 3D 2.1 Community License{CONDITIONS}; for painting bpy GPL-3.0, Real-ESRGAN BSD-3-Clause,"
+    " DINOv2 Apache-2.0",
     weights="Tencent Hunyuan 3D 2.1 Community License",
     commercial_use=None,
     territory=TERRITORY,

@@ -26,8 +26,8 @@ TERRITORY = "not in the European Union, the United Kingdom or South Korea, outpu
 EXCLUDED = (*EUROPEAN_UNION, "GB", "KR")
 #: Beside Tencent's terms, in words.
 CONDITIONS = (
-    " (commercial use by those with at most a million users a month, and not to improve other models; the headers of"
-    " some files speak of a non-commercial licence); backgrounds are removed with rembg (MIT) and u2net (Apache-2.0)"
+    " (commercial use up to a million monthly users, while some files' headers say non-commercial); rembg MIT, u2net"
+    " Apache-2.0"
 )
 _DTYPES = (None, "float16", "bfloat16", "float32")
 _DINO = "facebook/dinov2-giant"

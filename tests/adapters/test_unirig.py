@@ -430,7 +430,7 @@ def test_the_guides_configuration_makes_one_and_says_what_is_missing() -> None:
     assert "pocket3d adapters install unirig-auto-rigging" in reason
     with pytest.raises(AdapterUnavailable, match="/path/to/UniRig"):
         asyncio.run(made.load())
-    assert UniRigAdapter().vram_requirement == 9216
+    assert (UniRigAdapter().vram_requirement, UniRigAdapter.idle_vram_mb) == (9216, 0)
 
 
 def test_each_missing_weight_is_named(adapter: UniRigAdapter, weights: Path) -> None:
@@ -447,6 +447,7 @@ def test_the_recipe_leads_to_what_the_adapter_looks_for(tmp_path: Path) -> None:
     assert found == wanted
     assert UniRigAdapter.license_info is not None
     assert "GPL-3.0" in UniRigAdapter.license_info.code
+    assert UniRigAdapter.license_info.requires_acceptance and UniRigAdapter.license_info.commercial == "unclear"
 
 
 # ---------------------------------------------------------------- parts by themselves

@@ -74,6 +74,8 @@ class BaseModel(RequestAccess, ABC):
     #: What the constructor's arguments are unless it is told others.
     adapter_id: ClassVar[str | None] = None
     default_vram_mb: ClassVar[int | None] = None
+    #: MB of these that it holds while no request runs, if each request takes the rest by itself; None for all of them.
+    idle_vram_mb: ClassVar[int | None] = None
     default_max_concurrent: ClassVar[int] = 1
     #: The declaration of its inputs, see `authoring.options`: schema and check; None where the adapter has its own.
     options_type: ClassVar[type[Options] | None] = None

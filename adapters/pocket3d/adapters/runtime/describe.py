@@ -65,6 +65,7 @@ def _examine(spec: AdapterSpec, facts: dict[str, Any]) -> str | None:
     _take_terms(cls, adapter.license_info, facts)
     facts["feature"] = _feature(spec.feature or adapter.feature_type)
     facts["vram_mb"] = int(adapter.vram_requirement)
+    facts["idle_vram_mb"] = adapter.idle_vram_mb
     facts["max_concurrent"] = int(adapter.max_concurrent)
     schema = as_json_schema(adapter.get_parameter_schema())
     # Whatever JSON cannot carry (tuples become lists) fails here and not in the answer of all.

@@ -87,6 +87,8 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
     adapter_id: ClassVar[str] = "unirig-auto-rigging"
     #: What the former system measured on an RTX 4090; README of UniRig, line 381: at least 8 GB.
     default_vram_mb: ClassVar[int | None] = 9216
+    #: The weights wait in the host's memory; the GPU is touched by the processes of a job alone.
+    idle_vram_mb: ClassVar[int | None] = 0
     options_type = UniRigOptions
     config_type: ClassVar[type[UpstreamConfig]] = UniRigConfig
     config: UniRigConfig

@@ -94,6 +94,19 @@ def test_a_card_that_torch_has_no_code_for_is_refused_before_the_load(
         asyncio.run(adapter.load())
 
 
+def test_a_package_that_was_compiled_without_cuda_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is where it was installed on a machine without a GPU: it fails in every job."""
+    package = tmp_path / "fake_scatter"
+    package.mkdir()
+    for name in ("__init__.py", "_scatter_cpu.so"):
+        (package / name).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(AdapterUnavailable, match="fake_scatter in .* has no code for GPUs"):
+        card.require_cuda_builds(fake_scatter="_scatter_cuda", not_installed="_x_cuda")
+    (package / "_scatter_cuda.so").touch()
+    card.require_cuda_builds(fake_scatter="_scatter_cuda")
+
+
 # ---------------------------------------------------------------- attention
 
 

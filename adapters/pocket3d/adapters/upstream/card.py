@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from ..catalogue.needs import compiled_inside, installed
 from ..errors import AdapterUnavailable
 
 #: What flash-attn's kernels are made for: Ampere and later (its README).
@@ -104,6 +105,21 @@ def require(found: Card, *, least: tuple[int, int] | None = None, what: str = ""
     problem = unsuited(found, least=least, what=what)
     if problem is not None:
         raise AdapterUnavailable(problem)
+
+
+def require_cuda_builds(**libraries: str) -> None:
+    """Refuse packages that were compiled without CUDA, which theirs are where no GPU or no nvcc was seen: by package,
+    the name of the library that they have only with it.
+
+    Raises:
+        AdapterUnavailable: see there. A package that is not installed is not looked at.
+    """
+    lacking = [each for each, name in libraries.items() if installed(each) and not compiled_inside(each, name)]
+    if lacking:
+        raise AdapterUnavailable(
+            f"{', '.join(lacking)} in {sys.executable} has no code for GPUs: install it again from a wheel for this"
+            " torch and its CUDA, or where nvcc is (FORCE_CUDA=1)"
+        )
 
 
 def _dotted(capability: tuple[int, int]) -> str:

@@ -23,6 +23,7 @@ from ...catalogue.needs import what_is_missing
 from ...errors import InvalidInput
 from ...licenses import License
 from ...segment_models import MeshSegmentationModel
+from .. import card
 from ..model import UpstreamConfig, UpstreamModel, folder
 
 #: Features of one face take 1.8 kB; the clustering needs several times that.
@@ -148,7 +149,8 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         from .upstream import load
 
         self.require_available()
-        self.require_card()
+        if self.require_card() is not None:
+            card.require_cuda_builds(torch_scatter="_scatter_cuda")
         checkpoint = self._checkpoint()
         assert self.partfield_root is not None and checkpoint is not None, "checked by check_available"
         return load(self.partfield_root, checkpoint, self.device, trusted=self.config.trust_checkpoint)

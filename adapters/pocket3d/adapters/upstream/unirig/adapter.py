@@ -131,6 +131,7 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
         root = self.unirig_root.resolve()
         environment = step_environment(root, None)
         if self.device.startswith("cuda"):
+            card.require_cuda_builds(torch_scatter="_scatter_cuda", torch_cluster="_fps_cuda")
             # Not here: this process holds no VRAM.
             card.require(card.card_of_child(environment), least=card.FLASH_ATTN, what="flash-attn, which UniRig uses,")
         holder = WeightHolder([weights.skeleton, weights.skin], environment)

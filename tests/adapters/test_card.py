@@ -101,7 +101,7 @@ def test_a_package_that_was_compiled_without_cuda_is_refused(tmp_path: Path, mon
     for name in ("__init__.py", "_scatter_cpu.so"):
         (package / name).touch()
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(AdapterUnavailable, match="fake_scatter in .* has no code for GPUs"):
+    with pytest.raises(AdapterUnavailable, match=r"fake_scatter in .* has no code for GPUs"):
         card.require_cuda_builds(fake_scatter="_scatter_cuda", not_installed="_x_cuda")
     (package / "_scatter_cuda.so").touch()
     card.require_cuda_builds(fake_scatter="_scatter_cuda")

@@ -86,6 +86,17 @@ def test_what_a_file_drops_is_listed_with_that_reason(tmp_path: Path) -> None:
     assert wrong.exit_code == 2 and f"{file}:2: builtins" in wrong.output
 
 
+def test_the_list_can_be_of_those_for_commercial_use(models: Path, recipe: BuiltinAdapter) -> None:
+    told = json.loads(run("list", "--models", str(models), "--json").output)
+    sold = json.loads(run("list", "--models", str(models), "--json", "--commercial-only").output)
+    assert {each["adapter_id"] for each in sold} == {each["adapter_id"] for each in told if each["commercial"] == "yes"}
+    assert "echo" in {each["adapter_id"] for each in sold}
+    assert "licensed" not in {each["adapter_id"] for each in sold}
+    assert "licensed " not in run("--models", str(models), "--commercial-only").output
+    misplaced = run("--commercial-only", "show", "echo")
+    assert misplaced.exit_code == 2 and "adapters list --commercial-only" in misplaced.output
+
+
 def test_show_has_the_parameters_with_type_default_range_and_description(models: Path) -> None:
     shown = run("show", "good", "--models", str(models)).output
     assert "licence of the code:    MIT" in shown and "territory:              no restriction stated" in shown

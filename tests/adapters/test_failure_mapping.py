@@ -62,6 +62,31 @@ def test_the_whole_chain_is_read(inner: BaseException, code: str, how: str) -> N
     assert judge_run(wrapped(wrapped(inner, how=how), how=how), cancelled=False).code.value == code
 
 
+class CupyOutOfMemoryError(MemoryError):
+    """cupy's is a MemoryError too."""
+
+
+CupyOutOfMemoryError.__name__ = "OutOfMemoryError"
+
+
+@pytest.mark.parametrize(
+    ("error", "memory"),
+    [
+        (MemoryError(), "host"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "host"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "host"),
+        (OutOfMemoryError("no room"), "device"),
+        (CupyOutOfMemoryError("Out of memory allocating 512 bytes"), "device"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "device"),
+        (RuntimeError("Cuda error: 2[cudaMalloc(&m_gpuPtr, bytes);]"), "device"),
+        (ValueError("bad shape"), None),
+    ],
+)
+def test_the_hosts_memory_is_told_from_the_devices(error: BaseException, memory: str | None) -> None:
+    assert judge_run(wrapped(error), cancelled=False).memory == memory
+    assert judge_load(wrapped(error)).memory == memory
+
+
 def test_an_adapter_that_says_invalid_input_of_a_value_error_is_believed() -> None:
     assert judge_run(wrapped(ValueError("no prompt"), "Invalid input"), cancelled=False).code.value == "invalid_input"
     assert judge_run(wrapped(KeyError("no prompt"), "Invalid input"), cancelled=False).code.value == "adapter_error"

@@ -19,7 +19,8 @@ from pocket3d.adapters.errors import InvalidInput
 from pocket3d.adapters.mesh import image_input
 from pocket3d.adapters.mesh.image_input import read_image
 from pocket3d.adapters.mesh.input import MeshLimits, ignored_parts, read_mesh, read_scene
-from pocket3d.adapters.runtime.memory_limit import limited_memory
+from pocket3d.adapters.runtime.failure_mapping import judge_run
+from pocket3d.adapters.runtime.memory_limit import SharedMemoryRanOut, counted_run, limited_memory, pools_mb
 from support import mesh_files as files
 
 pytestmark = pytest.mark.torch
@@ -540,7 +541,7 @@ def test_past_the_bound_allocation_fails_and_is_lifted_afterwards() -> None:
     import numpy as np
 
     with limited_memory(128), pytest.raises(MemoryError):
-        np.ones(512 * 1024 * 1024, dtype=np.uint8)
+        np.ones((512 + pools_mb()) * 1024 * 1024, dtype=np.uint8)
     assert len(np.ones(512 * 1024 * 1024, dtype=np.uint8)) == 512 * 1024 * 1024
 
 
@@ -549,10 +550,43 @@ def test_a_parser_that_takes_too_much_is_the_files_fault(write: Write, monkeypat
     import trimesh
 
     def greedy(*_: Any, **__: Any) -> Any:
-        return np.ones(4 * 1024**3, dtype=np.uint8)
+        return np.ones(64 * 1024**3, dtype=np.uint8)
 
     monkeypatch.setattr(trimesh, "load_scene", greedy)
-    assert "memory" in refused(write("a.glb", files.glb()))
+    with counted_run():
+        assert "memory" in refused(write("a.glb", files.glb()))
+
+
+def test_memory_that_runs_out_beside_other_runs_is_not_the_files_fault(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ceiling is the whole process's: what another job allocates meanwhile counts too."""
+    import trimesh
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(trimesh, "load_scene", fails)
+    with counted_run(), counted_run(), pytest.raises(SharedMemoryRanOut) as caught:
+        read_scene(write("a.glb", files.glb()))
+    failure = judge_run(caught.value, cancelled=False)
+    assert (failure.code.value, failure.memory) == ("out_of_memory", "host"), "tried again, elsewhere"
+
+    def is_joined(*_: Any, **__: Any) -> Any:
+        with counted_run():
+            raise MemoryError
+
+    monkeypatch.setattr(trimesh, "load_scene", is_joined)
+    with counted_run(), pytest.raises(SharedMemoryRanOut):
+        read_scene(write("a.glb", files.glb()))
+
+
+def test_a_thread_pool_that_starts_under_the_ceiling_has_room() -> None:
+    """On a machine of many cores OpenBLAS and OpenMP alone take more than a decoder is given."""
+    import numpy as np
+
+    with limited_memory(16):
+        np.ones((pools_mb() - 8) * 1024 * 1024, dtype=np.uint8)
 
 
 def test_two_threads_may_read_at_once(write: Write) -> None:

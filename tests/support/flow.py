@@ -13,6 +13,7 @@ from pocket3d.bus.client import Client
 from pocket3d.bus.client.handle import JobHandle
 from pocket3d.coordinator.settings import CoordinatorSettings
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
+from pocket3d.gpu_agents.settings import AgentSettings
 from pocket3d.ops.simulation.loop import VirtualLoop
 from pocket3d.ops.simulation.members import Agent, Coordinator
 from pocket3d.ops.simulation.oracle import violations
@@ -73,16 +74,26 @@ def play(
     folder: Path,
     *,
     coordinators: int = 1,
-    agents_mb: Sequence[int] = (16_000,),
+    agents_mb: Sequence[int | Sequence[int]] = (16_000,),
     coordinator: CoordinatorSettings | None = None,
     variants: bool = False,
+    agent: AgentSettings | None = None,
 ) -> None:
-    """Run a scenario in a system with a leader and agents of one device each; nothing may be wrong at its end."""
+    """Run a scenario in a system with a leader and agents of one device each, or of several (`dev-0-0`, `dev-0-1`);
+    nothing may be wrong at its end.
+    """
     loop = VirtualLoop()
-    devices: list[list[DeviceSpec]] = [[device(f"dev-{number}", mb)] for number, mb in enumerate(agents_mb)]
+    devices: list[list[DeviceSpec]] = [
+        [device(f"dev-{number}", mb)]
+        if isinstance(mb, int)
+        else [device(f"dev-{number}-{place}", each) for place, each in enumerate(mb)]
+        for number, mb in enumerate(agents_mb)
+    ]
     shape = RunShape(jobs=0, coordinators=coordinators, agents=len(devices), faults=CALM, variants=variants)
     if coordinator is not None:
         shape = msgspec.structs.replace(shape, coordinator=coordinator)
+    if agent is not None:
+        shape = msgspec.structs.replace(shape, agent=agent)
     world = World(loop, 1, shape, folder, devices)
     world.workload = Workload([], [])
 

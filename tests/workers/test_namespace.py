@@ -79,3 +79,36 @@ def test_tools_beside_the_interpreter_come_first(tmp_path: Path) -> None:
     )
     assert env["PATH"] == os.pathsep.join(["/model/venv/bin", "/bin"])
     assert "VIRTUAL_ENV" not in env and env["PYTHONPATH"] == str(tmp_path)
+
+
+def test_a_worker_is_alone_whoever_started_the_agent(tmp_path: Path) -> None:
+    """Under SLURM or torchrun Lightning would wait for the peers that these variables name."""
+    launcher = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_NTASKS": "4",
+        "RANK": "1",
+        "WORLD_SIZE": "4",
+        "LOCAL_RANK": "1",
+        "MASTER_ADDR": "10.0.0.1",
+        "MASTER_PORT": "29500",
+        "TORCHELASTIC_RUN_ID": "x",
+        "OMPI_COMM_WORLD_RANK": "1",
+    }
+    env = child_environment(
+        {"PATH": "/bin", "HOME": "/home/me", "RANKING": "kept", **launcher},
+        python="python3",
+        namespace=tmp_path,
+        env={"WORLD_SIZE": "1"},
+        path=[],
+        visible="GPU-1",
+    )
+    assert set(env) == {
+        "PATH",
+        "HOME",
+        "RANKING",
+        "WORLD_SIZE",
+        "PYTHONPATH",
+        "PYTHONUNBUFFERED",
+        "CUDA_VISIBLE_DEVICES",
+    }
+    assert env["WORLD_SIZE"] == "1", "an adapter may say so itself"

@@ -260,6 +260,9 @@ class AttemptFailed(Outcome, frozen=True, kw_only=True, tag="attempt_failed"):
     run_s: Duration | None = None
     #: Runs of other jobs that ended with the same worker: it is not known whose fault it was.
     beside: Count = 0
+    #: Of `out_of_memory`: whether a device with more room can help. False where the host's memory ran out, or others
+    #: took what the job was promised.
+    more_room: bool = True
 
 
 AnyOutcome = AttemptStarted | AttemptFailed

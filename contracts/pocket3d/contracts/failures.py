@@ -95,8 +95,10 @@ class DeclineCode(str, Enum):
     PARAMETERS = "parameters"
     #: The agent leaves.
     DRAINING = "draining"
-    #: The coordinator keeps this adapter off this agent for a while after failures.
+    #: The coordinator keeps this adapter off this device, or this agent, for a while after failures.
     BENCHED = "benched"
+    #: The agent keeps all jobs off this device: its driver says that it is broken, or several adapters failed there.
+    QUARANTINED = "quarantined"
     #: An earlier attempt failed here and another agent is to have the next.
     EXCLUDED = "excluded"
     #: The agent has not answered.

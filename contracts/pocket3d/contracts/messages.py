@@ -155,6 +155,8 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     reserved_mb: Megabytes
     buffer_mb: Megabytes
     max_running: Count | None = None
+    #: Why no job is placed on it now, whatever room it has, and what to do; null if jobs are.
+    quarantine: str | None = None
 
 
 class Resident(msgspec.Struct, frozen=True, kw_only=True):

@@ -73,6 +73,8 @@ class LoadModel(Frame, frozen=True, kw_only=True, tag="load_model"):
     vram_mb: Megabytes
     #: Name of the adapter's variant; None for an adapter without any.
     variant: str | None = None
+    #: Its framework is to hold no more than that, and what runs claim beyond it.
+    capped: bool = False
 
 
 class RunJob(Frame, frozen=True, kw_only=True, tag="run_job"):
@@ -125,6 +127,24 @@ class ModelLoaded(Frame, frozen=True, kw_only=True, tag="model_loaded"):
     vram_mb: Megabytes | None = None
 
 
+class MemoryHeld(Frame, frozen=True, kw_only=True, tag="memory_held"):
+    """What the worker's framework holds on its device now, MB; sent when that has changed. The agent knows it better
+    where the driver tells the memory of processes.
+    """
+
+    vram_mb: Megabytes
+
+
+class Shortage(msgspec.Struct, frozen=True, kw_only=True):
+    """What ran out of memory, as the worker saw it right after `out_of_memory`."""
+
+    #: The host's memory, not the device's.
+    host: bool = False
+    #: MB on the device that the worker's framework held, and MB that nobody held; None if it cannot tell.
+    held_mb: Megabytes | None = None
+    free_mb: Megabytes | None = None
+
+
 class LoadFailed(Frame, frozen=True, kw_only=True, tag="load_failed"):
     """The adapter could not be imported (`adapter_unavailable`), or its load raised (`load_failed`,
     `out_of_memory`). The worker exits after it.
@@ -133,6 +153,8 @@ class LoadFailed(Frame, frozen=True, kw_only=True, tag="load_failed"):
     code: str
     message: str
     traceback: str = ""
+    #: With `out_of_memory` only.
+    shortage: Shortage | None = None
 
 
 class RunProgress(Frame, frozen=True, kw_only=True, tag="run_progress"):
@@ -161,6 +183,8 @@ class RunFinished(Frame, frozen=True, kw_only=True, tag="run_finished"):
     files: list[OutputFile]
     run_s: RunDuration
     vram_peak_mb: Megabytes | None = None
+    #: As in `RunFailed`; looked at only if the run was cancelled and ended all the same.
+    unhealthy: str | None = None
 
 
 class RunFailed(Frame, frozen=True, kw_only=True, tag="run_failed"):
@@ -174,9 +198,14 @@ class RunFailed(Frame, frozen=True, kw_only=True, tag="run_failed"):
     traceback: str = ""
     run_s: RunDuration | None = None
     vram_peak_mb: Megabytes | None = None
+    #: Why this process should take no other run: its device failed a proof after this one, or the errors of this one
+    #: say that it would. None if it is sound as far as anybody can tell.
+    unhealthy: str | None = None
+    #: With `out_of_memory` only.
+    shortage: Shortage | None = None
 
 
-WorkerFrame = Hello | ModelLoaded | LoadFailed | RunProgress | RunFinished | RunFailed
+WorkerFrame = Hello | ModelLoaded | MemoryHeld | LoadFailed | RunProgress | RunFinished | RunFailed
 
 
 class AdapterDescription(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,7 +65,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     variant_wait_s: Annotated[float, Meta(ge=0)] = 0.0
     #: Assumed run time where no agent has a history, for planning only.
     assumed_run_s: float = 30.0
-    #: Failures in a row that bench an adapter on an agent, the first pause, and the longest.
+    #: Jobs that fail in a row on a device, or on several of an agent, until an adapter is benched there; the first
+    #: pause, and the longest.
     bench_after: int = 3
     bench_s: float = 30.0
     bench_cap_s: float = 600.0

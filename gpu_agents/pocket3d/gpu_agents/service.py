@@ -24,6 +24,7 @@ from pocket3d.contracts.system_clock import system_clock
 from pocket3d.contracts.version import VERSION
 from pocket3d.contracts.worker_frames import AdapterDescription
 
+from .devices.probes.cpu import memory_mb
 from .devices.probes.port import Probe
 from .devices.spec import DeviceSpec
 from .engine import effects, events
@@ -45,6 +46,9 @@ log = structlog.get_logger(__name__)
 
 #: Between two tries to subscribe while there is no connection, in seconds.
 _PAUSE_S = 0.25
+#: Share of the host's memory that one worker may hold where nothing is set: past it the kernel would soon choose whom
+#: it kills, and it might be another one.
+_WORKER_SHARE = 0.9
 #: The engine is not called for its deadlines more often than this, in seconds.
 _SHORTEST_S = 0.001
 
@@ -158,7 +162,11 @@ class AgentService:
             max_output_bytes=self._settings.max_output_mb * 1024 * 1024,
         )
         devices = {device.id: device for device in self._devices}
-        workers = WorkerGateway(self._host, devices, self._declared, self.folder, self._emit)
+        limit_mb = self._settings.worker_memory_mb
+        if limit_mb is None:
+            limit_mb = int(await asyncio.to_thread(memory_mb) * _WORKER_SHARE)
+        capped = self._settings.cap_gpu_memory
+        workers = WorkerGateway(self._host, devices, self._declared, self.folder, self._emit, limit_mb, capped)
         runner = EffectRunner(
             self._bus,
             self._subjects,

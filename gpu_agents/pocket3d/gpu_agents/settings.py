@@ -25,6 +25,12 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     #: From asking a run to stop until SIGTERM, and from SIGTERM (or the frame that ends an idle worker) until SIGKILL.
     cancel_grace_s: float = 5.0
     stop_grace_s: float = 5.0
+    #: A worker is killed when it and its children hold more of the host's memory than this; None for nine tenths of
+    #: what the machine, or the container, has.
+    worker_memory_mb: int | None = None
+    #: Torch refuses a worker more of its GPU than the worker was promised: one that would take more fails by itself,
+    #: and not its neighbour.
+    cap_gpu_memory: bool = False
     #: A worker that nobody has used for so long is stopped.
     idle_timeout_s: float = 600.0
     #: Draining: running jobs may take so long, and so long when the agent is told to leave (SIGTERM).
@@ -40,6 +46,11 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     room_wait_s: float = 30.0
     #: The claim of a worker that is gone is kept until a probe has seen its memory free, at most so long.
     release_wait_s: float = 10.0
+    #: A device on which so many jobs of several adapters failed in a row, as on a broken device, gets none for a while:
+    #: the first pause, and the longest.
+    quarantine_after: int = 3
+    quarantine_s: float = 30.0
+    quarantine_cap_s: float = 1800.0
     #: A reading older than this is none: the device offers nothing.
     reading_s: float = 10.0
     #: Period of the probe while somebody waits for memory.
@@ -65,6 +76,9 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     progress_gap_s: float = 0.1
     #: Estimates: how many loads and runs are remembered, and what is assumed where there is no history.
     history: int = 15
+    #: A requirement that an adapter declares is lowered towards what was measured after so many measured runs of it on
+    #: a device (at most `history`); None for never.
+    lower_after_runs: int | None = 10
     assumed_load_s: float = 20.0
     assumed_run_s: float = 30.0
     #: Answers to awards that are remembered, so that a repeated award gets the same answer.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pocket3d.adapters.catalogue.models_yaml import ModelsConfig, ModelsFileError, builtin_models, load_models_yaml
+from pocket3d.adapters.runtime.gpu_kernels import describe_problem
 from pocket3d.bus.connect import ConnectError, ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.jetstream_away import why_away
@@ -27,7 +28,8 @@ from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.contracts.variants import best_first
 from pocket3d.gpu_agents.devices.probes.inventory import open_devices
-from pocket3d.gpu_agents.devices.spec import DeviceSpecError, parse_devices
+from pocket3d.gpu_agents.devices.probes.port import Reading
+from pocket3d.gpu_agents.devices.spec import DeviceSpec, DeviceSpecError, parse_devices
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 from pocket3d.gpu_agents.workers.environment import NamespaceError
 
@@ -38,8 +40,11 @@ Level = Literal["ok", "note", "problem"]
 
 _ENOUGH_BYTES = 5_000_000_000
 _IMPORT_S = 120.0
-#: Asked of each worker interpreter. Prints one line.
-_TORCH = "import torch; print(torch.__version__, 'CUDA' if torch.cuda.is_available() else 'CPU only')"
+#: Asked of each worker interpreter. Prints two lines: the second says what its kernels were compiled for.
+_TORCH = (
+    "import torch; print(torch.__version__, 'CUDA' if torch.cuda.is_available() else 'CPU only'); "
+    "print(*torch.cuda.get_arch_list())"
+)
 
 
 class Finding(NamedTuple):
@@ -71,9 +76,9 @@ async def examine(question: Question) -> list[Finding]:
         *await asyncio.to_thread(_server_program),
         *await asyncio.to_thread(_store, question.store),
         *await asyncio.to_thread(_port, question),
-        *await asyncio.to_thread(_devices, question),
     ]
-    return [*local, *await _adapters(question), *await _connection(question)]
+    devices, found = await asyncio.to_thread(_devices, question)
+    return [*local, *found, *await _adapters(question, devices), *await _connection(question)]
 
 
 def worst(findings: Sequence[Finding]) -> Level:
@@ -113,17 +118,38 @@ def _port(question: Question) -> list[Finding]:
     return [Finding("note", "port", f"{question.port} is taken", "by a running `pocket3d up`? else: up --port 0")]
 
 
-def _devices(question: Question) -> list[Finding]:
+def _devices(question: Question) -> tuple[list[DeviceSpec], list[Finding]]:
     try:
         inventory = open_devices(parse_devices(question.devices), environ=question.environ)
     except DeviceSpecError as error:
-        return [Finding("problem", "devices", str(error))]
+        return [], [Finding("problem", "devices", str(error))]
+    readings = inventory.probe.read()
     inventory.probe.close()
-    found = [Finding("ok", "devices", f"{d.id}: {d.name}, {d.total_mb} MB") for d in inventory.devices]
-    return [*found, *(Finding("note", "devices", note) for note in inventory.notes)]
+    found = [_device(device, readings.get(device.id)) for device in inventory.devices]
+    found += [_fault(device, fault) for device, reading in readings.items() for fault in told_by(reading)]
+    return inventory.devices, [*found, *(Finding("note", "devices", note) for note in inventory.notes)]
 
 
-async def _adapters(question: Question) -> list[Finding]:
+def _device(device: DeviceSpec, reading: Reading | None) -> Finding:
+    text = f"{device.id}: {device.name}, {device.total_mb} MB"
+    if device.capability is not None:
+        text += f", compute capability {device.capability[0]}.{device.capability[1]}"
+    if reading is None:
+        return Finding("problem", "devices", f"{text}: it does not answer", "nvidia-smi hangs too: restart the machine")
+    return Finding("ok", "devices", text)
+
+
+def told_by(reading: Reading) -> list[str]:
+    """What a driver says is wrong with a device."""
+    return [*reading.faults, *([] if reading.unavailable is None else [reading.unavailable])]
+
+
+def _fault(device: str, fault: str) -> Finding:
+    advice = f"`nvidia-smi -q -i {device}` and Xid in the kernel's log say more; reset the GPU or restart the host"
+    return Finding("problem", "devices", f"{device}: {fault}", advice)
+
+
+async def _adapters(question: Question, devices: Sequence[DeviceSpec]) -> list[Finding]:
     models: ModelsConfig
     try:
         models = await asyncio.to_thread(load_models_yaml, question.models) if question.models else builtin_models()
@@ -132,7 +158,7 @@ async def _adapters(question: Question) -> list[Finding]:
     where = f"{question.models}, {len(models.adapters)} adapters" if question.models else "none given: built-ins only"
     found = [Finding("ok", "models.yaml", where)]
     for python in dict.fromkeys(adapter.python or sys.executable for adapter in models.adapters):
-        found.append(await asyncio.to_thread(_torch, python))
+        found.append(await asyncio.to_thread(_torch, python, devices))
     declared = [DeclaredAdapter(spec=a.spec, python=a.python, env=a.env) for a in models.adapters]
     try:
         described = await describe_adapters(declared)
@@ -141,15 +167,15 @@ async def _adapters(question: Question) -> list[Finding]:
     for adapter in described:
         name = f"adapter {adapter.adapter_id}"
         if adapter.available:
-            devices = " or ".join(adapter.devices)
+            kinds = " or ".join(adapter.devices)
             sizes = "".join(f", {each.vram_mb} MB as {each.name}" for each in best_first(adapter.variants))
-            found.append(Finding("ok", name, f"{adapter.feature}{sizes or f', {adapter.vram_mb} MB'} on {devices}"))
+            found.append(Finding("ok", name, f"{adapter.feature}{sizes or f', {adapter.vram_mb} MB'} on {kinds}"))
         else:
             found.append(Finding("note", name, adapter.reason or "not available", "jobs go to other adapters"))
     return found
 
 
-def _torch(python: str) -> Finding:
+def _torch(python: str, devices: Sequence[DeviceSpec]) -> Finding:
     """Whether a worker's interpreter has torch; asked in that interpreter, never here."""
     name = f"torch in {python}"
     try:
@@ -159,7 +185,19 @@ def _torch(python: str) -> Finding:
     if run.returncode != 0:
         last = run.stderr.strip().splitlines()[-1:] or ["no message"]
         return Finding("note", name, last[0], f"needed by most adapters: {python} -m pip install torch")
-    return Finding("ok", name, run.stdout.strip())
+    return _judge_torch(name, run.stdout, devices)
+
+
+def _judge_torch(name: str, said: str, devices: Sequence[DeviceSpec]) -> Finding:
+    """Whether the torch that said this (`_TORCH`) has kernels for the GPUs."""
+    # Imports may print before them.
+    version, archs = ["", *said.split("\n")][-3:-1]
+    for device in devices:
+        if device.capability is not None:
+            wrong = describe_problem(device.capability, version, archs.split())
+            if wrong is not None:
+                return Finding("problem", name, f"{device.name}: {wrong}")
+    return Finding("ok", name, version)
 
 
 async def _connection(question: Question) -> list[Finding]:
@@ -220,4 +258,7 @@ async def _fleet(bus: JetStreamBus, question: Question) -> list[Finding]:
             found.append(Finding("note", name, f"takes no jobs: {agent.reason}", "jobs go to other agents"))
         else:
             found.append(Finding("ok", name, text))
+        # The reason says what to do.
+        shut = [each for each in agent.devices if each.quarantine is not None]
+        found += [Finding("problem", name, f"{each.id} gets no jobs: {each.quarantine}") for each in shut]
     return found

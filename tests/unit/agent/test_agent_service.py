@@ -36,6 +36,7 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.messages import Advert, Progress, Result
 from pocket3d.contracts.subjects import Subjects
+from pocket3d.gpu_agents.devices.probes.cpu import memory_mb
 from pocket3d.gpu_agents.devices.probes.inventory import CombinedProbe
 from pocket3d.gpu_agents.devices.probes.port import Probe, Reading
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
@@ -276,6 +277,17 @@ async def test_from_call_to_stored_result(stage: Stage) -> None:
     (launch,) = stage.workers.launches.values()
     assert (launch.python, launch.env, launch.spec.config) == ("/opt/python", {"A": "b"}, {"x": 1})
     await until(lambda: not stage.job_files())
+
+
+@pytest.mark.parametrize("set_mb", [None, 3000])
+async def test_a_worker_may_hold_so_much_of_the_hosts_memory(set_mb: int | None, tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "work", worker_memory_mb=set_mb)
+    await stage.begin()
+    stage.workers.work = writes()
+    await stage.result((await stage.award()).job_id)
+    (launch,) = stage.workers.launches.values()
+    assert launch.memory_limit_mb == (set_mb or int(0.9 * memory_mb()))
+    await stage.end()
 
 
 async def test_outputs_go_to_the_bucket_that_is_set_for_this_agent(tmp_path: Path) -> None:

@@ -268,20 +268,70 @@ def test_a_crash_tells_what_was_seen_of_its_memory() -> None:
 @pytest.mark.parametrize(
     ("failures", "replaced"),
     [
-        ([("out_of_memory", "CUDA out of memory")], True),
+        ([("out_of_memory", None)], True),
         ([("adapter_error", "CUDA error: device-side assert triggered")], True),
-        ([("adapter_error", "bad prompt")], False),
-        ([("adapter_error", "bad prompt"), ("adapter_error", "again")], True),
-        ([("invalid_input", "no"), ("invalid_input", "no"), ("invalid_output", "no")], False),
+        ([("invalid_input", "CUDA error: device-side assert triggered")], True),
+        ([("adapter_error", None)], False),
+        ([("adapter_error", None), ("adapter_error", None)], True),
+        ([("invalid_input", None), ("invalid_input", None), ("invalid_output", None)], False),
     ],
 )
-def test_a_worker_that_a_failure_may_have_spoiled_is_replaced(failures: list[tuple[str, str]], replaced: bool) -> None:
+def test_a_worker_that_a_failure_may_have_spoiled_is_replaced(
+    failures: list[tuple[str, str | None]], replaced: bool
+) -> None:
     rig = AgentRig()
-    for code, message in failures:
+    for code, unhealthy in failures:
         token = rig.take()
         rig.run(token)
-        rig.tell(events.RunFailed(token, code, message))
+        rig.tell(events.RunFailed(token, code, "it failed", unhealthy=unhealthy))
     assert stops(rig.log) == (["shutdown"] if replaced else [])
+
+
+@pytest.mark.parametrize(
+    ("code", "unhealthy", "replaced"),
+    [
+        ("cancelled", "the device did not answer within 3 s", True),
+        ("out_of_memory", None, True),
+        ("cancelled", None, False),
+    ],
+)
+def test_a_cancelled_run_is_judged_too(code: str, unhealthy: str | None, replaced: bool) -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    first = rig.worker_ids()
+    rig.cancel(token)
+    rig.tell(events.RunFailed(token, code, "it ended", unhealthy=unhealthy))
+    assert rig.failure(token).code == "cancelled"
+    assert stops(rig.log) == (["shutdown"] if replaced else [])
+    if replaced:
+        rig.tell(events.WorkerExited(first[0]))
+        rig.run(rig.take())
+        assert rig.worker_ids() != first
+
+
+def test_a_run_that_ended_well_though_it_was_cancelled_is_judged_too() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.cancel(token)
+    rig.tell(events.RunFinished(token, {}, (), 1.0, unhealthy="the device fails a small allocation"))
+    assert stops(rig.log) == ["shutdown"]
+
+
+def test_a_spoiled_worker_gets_no_job_that_waited_for_its_inputs() -> None:
+    rig = AgentRig(adapters=[adapter(max_concurrent=3)])
+    bad, good, waiting = rig.take(), rig.take(), rig.take()
+    rig.run(bad)
+    rig.fetch(good)
+    rig.tell(events.RunFailed(bad, "adapter_error", "no", unhealthy="CUDA error: device-side assert triggered"))
+    assert rig.failure(waiting).code == "handed_back"
+    assert "device-side assert" in rig.failure(waiting).message
+    rig.tell(events.RunFinished(good, {}, (), 1.0))
+    assert [e.job.run_id for e in rig.log if isinstance(e, effects.RunOnWorker)] == [bad, good]
+    assert stops(rig.log) == ["shutdown"]
+    (line,) = [e for e in rig.log if isinstance(e, effects.LogLine)]
+    assert (line.level, line.fields["worker_id"], line.fields["device"]) == ("warning", "w1", "fixed-0")
 
 
 def test_a_success_between_them_clears_the_failures() -> None:

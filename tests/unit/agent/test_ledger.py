@@ -82,6 +82,110 @@ def test_a_container_whose_driver_shows_other_pids_falls_back_to_the_report() ->
     assert book.room(1.0).available_mb == 9000
 
 
+def test_a_container_does_not_fill_to_half() -> None:
+    """Where the driver lists processes with 0 bytes (`used_by_pid` is None then) every resident counted twice: in the
+    free figure, and by its whole claim.
+    """
+    book = ledger(gpu(24_000, buffer_mb=1000))
+    free = 24_000
+    for number, (claim, used) in enumerate([(8000, 7000), (8000, 8000), (6000, 5500)]):
+        assert book.room(1.0).available_mb >= claim
+        key = f"w{number}"
+        book.add(key, claim)
+        book.hold_process(key, 100 + number)
+        free -= used
+        book.hold_reported(key, used)
+        book.read(Reading(free, None), 1.0)
+        unused = sum(book.claim_mb(each) for each in book._claims) - (24_000 - free)
+        assert book.room(1.0).available_mb == free - 1000 - unused
+    assert book.room(1.0).available_mb == 1000
+
+
+def test_a_worker_that_uses_more_while_it_runs_says_so_where_the_driver_does_not() -> None:
+    book = ledger(gpu(24_000, buffer_mb=1000))
+    book.add("w1", 16_000)
+    book.hold_process("w1", 7)
+    book.hold_reported("w1", 4000)
+    book.read(Reading(20_000, None), 1.0)
+    assert book.room(1.0).available_mb == 7000
+    book.read(Reading(12_000, None), 2.0)
+    assert book.room(2.0).available_mb == -1000, "its growth counts twice until it is reported"
+    book.hold_reported("w1", 12_000)
+    assert book.room(2.0).available_mb == 7000
+    book.hold_reported("w1", 4000)
+    book.read(Reading(20_000, None), 3.0)
+    assert book.room(3.0).available_mb == 7000
+
+
+def test_what_a_workers_children_hold_is_the_workers() -> None:
+    """UniRig's steps run in children, in sessions of their own."""
+    book = ledger(gpu(24_000, buffer_mb=1000))
+    book.add("rig", 9000)
+    book.hold_process("rig", 7)
+    book.read(Reading(24_000, {}), 1.0)
+    assert book.room(1.0).available_mb == 14_000
+    parents = {7: 1, 71: 7, 711: 71, 9: 1}
+    book.read(Reading(12_000, {711: 8000, 9: 4000}, parents=parents), 2.0)
+    assert book.seen_mb("rig") == 8000
+    assert book.room(2.0).available_mb == 12_000 - 1000 - 1000, "of the claim 1000 MB are not used yet"
+    book.read(Reading(11_500, {711: 8000, 71: 500, 9: 4000}, parents=parents), 3.0)
+    assert book.room(3.0).available_mb == 11_500 - 500 - 1000
+    book.read(Reading(20_000, {9: 4000}, parents=parents), 4.0)
+    assert book.room(4.0).available_mb == 20_000 - 9000 - 1000, "the next step needs it again"
+
+
+def test_a_gone_workers_memory_is_free_when_its_children_are_off_the_device() -> None:
+    book = ledger()
+    book.add("rig", 9000)
+    book.hold_process("rig", 7)
+    book.read(Reading(8000, {71: 8000}, parents={71: 7, 7: 1}), 1.0)
+    book.exited("rig", 2.0)
+    assert book.read(Reading(8000, {71: 8000}, parents={71: 1}), 2.1) == [], "an orphan that is being killed"
+    assert book.read(Reading(16_000, {}), 2.2) == ["rig"]
+
+
+def test_a_driver_that_stops_telling_falls_back_to_the_report() -> None:
+    book = ledger()
+    book.add("w1", 6000)
+    book.hold_process("w1", 7)
+    book.hold_reported("w1", 5000)
+    book.read(Reading(10_000, {7: 6000}), 1.0)
+    book.read(Reading(10_000, None), 2.0)
+    assert book.room(2.0).available_mb == 10_000 - 1000 - 1000
+    book.read(Reading(0, None, "GPU is lost"), 3.0)
+    book.read(Reading(10_000, {7: 6000}), 4.0)
+    assert book.room(4.0).available_mb == 9000
+
+
+def test_a_worker_that_was_told_to_end_is_free_as_soon_as_it_is_gone_without_pids() -> None:
+    """It frees its memory while it shuts down: measured from its exit on, nothing becomes free any more."""
+    book = ledger(release_wait_s=10.0)
+    book.add("w1", 6000)
+    book.hold_process("w1", 7)
+    book.hold_reported("w1", 5000)
+    book.read(Reading(10_500, None), 1.0)
+    book.end("w1")
+    assert book.read(Reading(15_800, None), 2.0) == []
+    book.exited("w1", 2.5)
+    assert book.read(Reading(15_800, None), 3.0) == ["w1"]
+
+
+def test_what_others_take_while_a_worker_ends_is_not_waited_for() -> None:
+    book = ledger(gpu(24_000, buffer_mb=1000))
+    for key, mb, pid in (("old", 8000, 7), ("other", 9000, 8)):
+        book.add(key, mb)
+        book.hold_process(key, pid)
+    book.hold_reported("old", 8000)
+    book.hold_reported("other", 2000)
+    book.read(Reading(14_000, None), 1.0)
+    book.end("old")
+    book.hold_reported("other", 8000)
+    book.read(Reading(8000, None), 2.0)
+    book.exited("old", 2.5)
+    assert book.read(Reading(8000, None), 3.0) == []
+    assert book.read(Reading(16_000, None), 3.5) == ["old"]
+
+
 def test_a_gone_workers_claim_stays_until_its_process_is_off_the_device() -> None:
     book = ledger()
     book.add("w1", 6000)

@@ -22,9 +22,12 @@ TO_WORKER: list[wf.Frame] = [
 FROM_WORKER: list[wf.Frame] = [
     wf.ModelLoaded(load_s=0.5, vram_mb=None),
     wf.LoadFailed(code="load_failed", message="no", traceback="t"),
+    wf.LoadFailed(code="out_of_memory", message="no", shortage=wf.Shortage(held_mb=5, free_mb=6)),
+    wf.MemoryHeld(vram_mb=7000),
     wf.RunProgress(run_id="1-1", fraction=0.5, stage="s"),
     wf.RunFinished(run_id="1-1", outputs={"success": True}, files=[], run_s=1.0),
     wf.RunFailed(run_id="1-1", code="adapter_error", message="no"),
+    wf.RunFailed(run_id="1-1", code="out_of_memory", message="no", shortage=wf.Shortage(host=True)),
 ]
 
 

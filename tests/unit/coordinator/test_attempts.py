@@ -342,6 +342,28 @@ def test_out_of_memory_raises_the_requirement(desk: Desk) -> None:
     assert desk.win(large).vram_mb == 12_000
 
 
+def test_out_of_memory_that_more_room_does_not_help_keeps_the_requirement(desk: Desk) -> None:
+    """The host's memory ran out, or a neighbour on the device took what the job was promised."""
+    small, large = AgentDouble("a1"), AgentDouble("a2", devices=[device(total_mb=24_000)])
+    desk.hear(small)
+    item = desk.running(small, vram_mb=6000)
+    desk.hear(large)
+    desk.failed(small, item, "out_of_memory", vram_peak_mb=2000, more_room=False)
+    assert desk.record().group_key().vram_mb == 6000
+    assert desk.take(effects.SendCall) == [], "after a pause"
+    desk.until(effects.SendCall, small, large, limit_s=2.0)
+    assert [call.agent_id for call in desk.take(effects.SendCall)] == ["a2"]
+
+
+def test_out_of_memory_on_the_only_device_is_tried_again_if_others_took_it(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent, vram_mb=8000)
+    desk.failed(agent, item, "out_of_memory", vram_peak_mb=2000, more_room=False)
+    assert desk.published() == ["started", "requeued"]
+    desk.until(effects.SendCall, agent, limit_s=2.0)
+    assert desk.win(agent).vram_mb is None
+
+
 def test_out_of_memory_on_the_largest_device_is_the_end(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     item = desk.running(agent, vram_mb=8000)
@@ -363,6 +385,12 @@ def test_a_code_of_a_later_version_is_an_adapter_error(desk: Desk, agent: AgentD
 # ---------------------------------------------------------------- benching
 
 
+def benched(desk: Desk, agent_id: str = "a1") -> list[str]:
+    """Adapters that get no job on any device of an agent."""
+    fleet = desk.engine.core.fleet
+    return fleet.shut_out(fleet.agents[agent_id], desk.mono)
+
+
 def fail_in_a_row(desk: Desk, agent: AgentDouble, times: int) -> None:
     for _ in range(times):
         job_id = f"f{len(desk.engine.core.jobs)}"
@@ -376,9 +404,9 @@ def test_failures_in_a_row_bench_an_adapter_with_growing_pauses(agent: AgentDoub
     agent.adapters = [offer(), offer("other", "text_to_mesh")]
     desk.hear(agent)
     fail_in_a_row(desk, agent, 2)
-    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == []
+    assert benched(desk) == []
     fail_in_a_row(desk, agent, 1)
-    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == ["echo"]
+    assert benched(desk) == ["echo"]
     for pause in (30.0, 60.0, 100.0, 100.0):
         benched_at = desk.mono
         desk.submit(f"w{benched_at:.0f}")
@@ -412,7 +440,7 @@ def test_a_success_ends_the_row(desk: Desk, agent: AgentDouble) -> None:
     agent.running = []
     desk.hear(agent)
     fail_in_a_row(desk, agent, 2)
-    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == []
+    assert benched(desk) == []
 
 
 def test_a_cancel_or_a_producers_mistake_benches_nothing(desk: Desk, agent: AgentDouble) -> None:
@@ -425,14 +453,14 @@ def test_a_cancel_or_a_producers_mistake_benches_nothing(desk: Desk, agent: Agen
 
 
 def test_the_runs_of_one_dead_worker_bench_its_adapter_once(desk: Desk) -> None:
-    fleet = desk.engine.core.fleet
+    benches = desk.engine.core.fleet.benches
     for number in range(9):
-        fleet.benches.note_failure("a1", "echo", f"j{number}", 1000.0)
+        benches.note_failure("a1", "d", "echo", f"j{number}", 1000.0)
     bench_s = desk.settings.bench_s
-    assert fleet.benches.of("a1", 1000.0 + bench_s - 1) == ["echo"]
-    assert fleet.benches.of("a1", 1000.0 + bench_s) == [], "what began before the pause does not lengthen it"
-    fleet.benches.note_failure("a1", "echo", "j9", 1000.0 + bench_s)
-    assert fleet.benches.of("a1", 1000.0 + 3 * bench_s - 1) == ["echo"], "the first failure after it does"
+    assert benches.left_s("a1", "d", "echo", 1000.0 + bench_s - 1) == 1
+    assert benches.left_s("a1", "d", "echo", 1000.0 + bench_s) == 0, "what began before the pause does not lengthen it"
+    benches.note_failure("a1", "d", "echo", "j9", 1000.0 + bench_s)
+    assert benches.left_s("a1", "d", "echo", 1000.0 + 3 * bench_s - 1) == 1, "the first failure after it does"
 
 
 # ---------------------------------------------------------------- agents that are not what they should be

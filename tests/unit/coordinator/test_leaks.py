@@ -61,14 +61,14 @@ def test_benches_of_agents_that_never_return_are_forgotten(desk: Desk, agent: Ag
     fleet = desk.engine.core.fleet
     desk.hear(agent)
     for number in range(MANY):
-        fleet.benches.note_failure(f"gone-{number}", "echo", "j1", desk.mono)
-    fleet.benches.note_failure("a1", "echo", "j1", desk.mono)
+        fleet.benches.note_failure(f"gone-{number}", "d", "echo", "j1", desk.mono)
+    fleet.benches.note_failure("a1", "d", "echo", "j1", desk.mono)
     desk.mono += desk.settings.bench_cap_s - 1
     fleet.release_benches(desk.mono)
-    assert len(fleet.benches) == MANY + 1, "an agent that is only being restarted finds its bench again"
+    assert len(fleet.benches) == 2 * (MANY + 1), "an agent that is only being restarted finds its bench again"
     desk.mono += 1
     fleet.release_benches(desk.mono)
-    assert len(fleet.benches) == 1
+    assert len(fleet.benches) == 2
 
 
 def test_offers_for_kinds_of_jobs_that_came_once_are_forgotten(desk: Desk, agent: AgentDouble) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pocket3d.contracts.lifecycle import JobState
+from pocket3d.coordinator.auction.turns import Urgency
 from pocket3d.coordinator.engine import effects
 from support.coordinator_desk import AgentDouble, Desk, offer
 
@@ -40,7 +41,7 @@ def test_a_crash_under_several_jobs_costs_none_an_attempt_and_benches_nothing() 
         assert record.state is S.QUEUED
         assert record.retry is not None
         assert (record.retry.spent, record.retry.attempts[0].counted) == (0, False)
-    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == []
+    assert desk.engine.core.fleet.shut_out(desk.engine.core.fleet.agents["a1"], desk.mono) == []
 
 
 def test_the_suspects_are_tried_one_by_one_and_the_one_that_crashes_alone_pays() -> None:
@@ -71,7 +72,7 @@ def test_a_job_counts_once_for_a_bench_however_often_it_fails() -> None:
         desk.until(effects.SendCall, agent)
         desk.failed(agent, desk.win(agent, "poison"), "worker_crashed")
         desk.hear(agent)
-    assert desk.engine.core.fleet.benches.of("a1", desk.mono) == []
+    assert desk.engine.core.fleet.shut_out(desk.engine.core.fleet.agents["a1"], desk.mono) == []
 
 
 def test_a_job_that_failed_stands_behind_those_that_wait() -> None:
@@ -81,8 +82,14 @@ def test_a_job_that_failed_stands_behind_those_that_wait() -> None:
     item = desk.win(agent, "failing")
     desk.submit("waiting")
     desk.answer_calls(agent, slots=0, est_queue_s=5.0)
+    desk.tick(0.5)
     desk.failed(agent, item, "adapter_error")
     desk.tick(0.5)
-    group = desk.engine.core.queue.group_of(desk.record("waiting").group_key())
-    assert group is not None
-    assert [record.job_id for record in group] == ["waiting", "failing"]
+    queue = desk.engine.core.queue
+
+    def urgency(job_id: str) -> Urgency:
+        group = queue.group_of(desk.record(job_id).group_key())
+        assert group is not None
+        return queue.urgency(group.lines["default"], desk.mono)
+
+    assert urgency("waiting") < urgency("failing"), "one tenant's jobs go by their urgency, whatever group they are in"

@@ -11,8 +11,12 @@ import msgspec
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.port import Msg
 from pocket3d.bus.topology import build
+from pocket3d.contracts.api import AgentList
 from pocket3d.contracts.subjects import Subjects
-from pocket3d.ops.doctor import Question, _topology
+from pocket3d.gpu_agents.devices.probes.port import Reading
+from pocket3d.gpu_agents.devices.spec import DeviceSpec
+from pocket3d.ops.doctor import Question, _device, _fleet, _judge_torch, _topology, told_by
+from support.coordinator_desk import AgentDouble, device
 
 SUBJECTS = Subjects()
 
@@ -55,3 +59,55 @@ async def test_a_server_on_which_nothing_was_made_yet_is_none() -> None:
 
 async def test_a_server_as_it_should_be_is_ok() -> None:
     assert list((await levels()).values()) == ["ok"]
+
+
+async def test_a_device_in_quarantine_is_a_problem_of_the_fleet() -> None:
+    agent = AgentDouble("a1", devices=[device("GPU-1"), device("GPU-2")])
+    agent.devices[0] = msgspec.structs.replace(agent.devices[0], quarantine="its driver says: Xid 79; reset the GPU")
+
+    class Api:
+        async def request(self, subject: str, data: bytes, *, timeout: float) -> Msg:
+            return Msg("", msgspec.json.encode(AgentList(agents=[agent.advert()])), {}, "")
+
+    bus: Any = Api()
+    found = await _fleet(bus, Question(Path(), 0, ConnectOptions(), SUBJECTS, environ={}))
+    assert [each.text for each in found if each.level == "problem"] == [
+        "GPU-1 gets no jobs: its driver says: Xid 79; reset the GPU"
+    ]
+
+
+def test_what_a_driver_says_of_this_machines_devices_is_told() -> None:
+    assert told_by(Reading(1000)) == []
+    assert told_by(Reading(0, None, "NVML: GPU is lost", ("Xid 79",))) == ["Xid 79", "NVML: GPU is lost"]
+
+
+BLACKWELL = DeviceSpec(
+    id="GPU-1", kind="cuda", name="RTX 5090", total_mb=32_000, buffer_mb=1024, visible="GPU-1", capability=(12, 0)
+)
+CPU = DeviceSpec(id="cpu-0", kind="cpu", name="CPU lane", total_mb=8000, buffer_mb=0)
+
+
+def test_a_torch_without_kernels_for_a_gpu_is_a_problem() -> None:
+    said = "a warning of an import\n2.4.0+cu121 CUDA\nsm_80 sm_86 sm_90\n"
+    found = _judge_torch("torch", said, [CPU, BLACKWELL])
+    assert found.level == "problem"
+    assert "RTX 5090" in found.text and "compute capability is 12.0" in found.text and "sm_86" in found.text
+    assert _judge_torch("torch", "2.9.0+cu128 CUDA\nsm_90 sm_120\n", [CPU, BLACKWELL]).level == "ok"
+    assert _judge_torch("torch", "2.13.0+cpu CPU only\n\n", [CPU, BLACKWELL]) == (
+        "ok",
+        "torch",
+        "2.13.0+cpu CPU only",
+        None,
+    )
+
+
+def test_a_gpu_that_does_not_answer_is_a_problem() -> None:
+    assert _device(BLACKWELL, Reading(30_000)) == (
+        "ok",
+        "devices",
+        "GPU-1: RTX 5090, 32000 MB, compute capability 12.0",
+        None,
+    )
+    assert _device(CPU, Reading(8000)).text == "cpu-0: CPU lane, 8000 MB"
+    silent = _device(BLACKWELL, None)
+    assert silent.level == "problem" and "does not answer" in silent.text

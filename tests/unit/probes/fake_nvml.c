@@ -7,12 +7,19 @@
  *   gpu <index> <uuid> <name> <total> <reserved> <used> <open error> <read error>     sizes in bytes
  *   mig <gpu> <slot> <uuid> <total> <used>                       puts the GPU in MIG mode
  *   proc <uuid> <pid> <bytes, -1 for unknown>
+ *   hang <uuid>                                                  its memory, and opening it, answer when this line is gone
+ *   no_memory <uuid>                                             it tells no memory figures
+ *   capability <uuid> <major> <minor>
+ *   ecc <uuid> <uncorrected errors>                              without this line: not supported
+ *   remapped <uuid> <pending> <failed>                           without this line: not supported
+ *   xid <uuid> <number>                                          one event each, in the order of the lines
  *
  * As the real one, a GPU that answered GPU_IS_LOST (15) stays lost until the library is shut down and started again.
  * Each start and shutdown adds a line to $FAKE_NVML_STATE.calls. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef unsigned long long u64;
 typedef struct { int gpu; int slot; } handle_t; /* slot -1: the GPU itself */
@@ -67,7 +74,25 @@ static int count(void) {
     return n;
 }
 
+/* The numbers after the `at`-th line `<key> <uuid>`; how many there are, or -1 without such a line. */
+static int about(const char *key, const char *uuid, int at, int *a, int *b) {
+    char line[512], word[64], of[96]; int found = -1;
+    FILE *f = state();
+    while (f && found < 0 && fgets(line, sizeof line, f)) {
+        int x = 0, y = 0, n = sscanf(line, "%63s %95s %d %d", word, of, &x, &y);
+        if (n >= 2 && !strcmp(word, key) && !strcmp(of, uuid) && at-- == 0) { *a = x; *b = y; found = n - 2; }
+    }
+    if (f) fclose(f);
+    return found;
+}
+
+static void hang(handle_t *h) {
+    gpu_t g; int a, b;
+    while (find(h->gpu, h->slot, &g) && about("hang", g.uuid, 0, &a, &b) >= 0) usleep(2000);
+}
+
 static int use(handle_t *h, gpu_t *g) {
+    hang(h);
     if (!running) return 1;
     if (lost[h->gpu]) return 15;
     if (!find(h->gpu, h->slot, g)) return 6;
@@ -98,6 +123,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, handle_t **h) {
     if (g.open_error) return g.open_error;
     handles[index][0].gpu = (int)index; handles[index][0].slot = -1;
     *h = &handles[index][0];
+    hang(*h);
     return 0;
 }
 int nvmlDeviceGetUUID(handle_t *h, char *text, unsigned n) {
@@ -109,13 +135,15 @@ int nvmlDeviceGetName(handle_t *h, char *text, unsigned n) {
     snprintf(text, n, "%s", g.name); return 0;
 }
 int nvmlDeviceGetMemoryInfo(handle_t *h, u64 *out) {
-    gpu_t g; int code = use(h, &g); if (code) return code;
+    gpu_t g; int a, b, code = use(h, &g); if (code) return code;
+    if (about("no_memory", g.uuid, 0, &a, &b) >= 0) return 3;
     out[0] = g.total; out[1] = g.total - g.reserved - g.used; out[2] = g.used + g.reserved; return 0;
 }
 int nvmlDeviceGetMemoryInfo_v2(handle_t *h, u64 *out) {
-    gpu_t g; int code = use(h, &g);
+    gpu_t g; int a, b, code = use(h, &g);
     if (number("no_memory_v2", 0)) return 13;
     if (code) return code;
+    if (about("no_memory", g.uuid, 0, &a, &b) >= 0) return 3;
     if (*(unsigned *)out != 0x02000028) return 25;
     out[1] = g.total; out[2] = g.reserved; out[3] = g.total - g.reserved - g.used; out[4] = g.used; return 0;
 }
@@ -147,4 +175,29 @@ int nvmlDeviceGetComputeRunningProcesses_v3(handle_t *h, unsigned *n, process_t 
     code = found > (out ? *n : 0) ? 7 : 0;
     *n = found;
     return code;
+}
+int nvmlDeviceGetCudaComputeCapability(handle_t *h, int *major, int *minor) {
+    gpu_t g; if (!find(h->gpu, h->slot, &g)) return 6;
+    return about("capability", g.uuid, 0, major, minor) < 0 ? 3 : 0;
+}
+int nvmlDeviceGetTotalEccErrors(handle_t *h, int type, int counter, u64 *out) {
+    gpu_t g; int n, b; if (!find(h->gpu, h->slot, &g)) return 6;
+    if (type != 1 || counter != 0) return 2;
+    if (about("ecc", g.uuid, 0, &n, &b) < 0) return 3;
+    *out = (u64)n; return 0;
+}
+int nvmlDeviceGetRemappedRows(handle_t *h, unsigned *corrected, unsigned *uncorrected, unsigned *pending, unsigned *failed) {
+    gpu_t g; int a, b; if (!find(h->gpu, h->slot, &g)) return 6;
+    if (about("remapped", g.uuid, 0, &a, &b) < 0) return 3;
+    *corrected = *uncorrected = 0; *pending = (unsigned)a; *failed = (unsigned)b; return 0;
+}
+typedef struct { handle_t *of; int told; } events_t;
+int nvmlEventSetCreate(events_t **set) { *set = calloc(1, sizeof **set); return 0; }
+int nvmlDeviceRegisterEvents(handle_t *h, u64 types, events_t *set) { if (types != 8) return 2; set->of = h; return 0; }
+int nvmlEventSetWait_v2(events_t *set, void *out, unsigned timeout) {
+    struct { handle_t *device; u64 type, data; unsigned gpu_instance, compute_instance; } *event = out;
+    gpu_t g; int xid, b; (void)timeout;
+    if (!find(set->of->gpu, set->of->slot, &g)) return 15;
+    if (about("xid", g.uuid, set->told, &xid, &b) < 0) return 10;
+    set->told++; event->device = set->of; event->type = 8; event->data = (u64)xid; return 0;
 }

@@ -7,7 +7,7 @@ read. In this order:
 - the job was cancelled: `cancelled`, whatever came out of it;
 - `InvalidInput`: `invalid_input` with its field, unless memory ran out further out in the chain (on another way that
   was tried after it). What led to it is part of the judgement: a file that takes too much memory is the file's fault;
-- out of memory anywhere else in the chain: `out_of_memory`;
+- out of memory anywhere else in the chain: `out_of_memory`, and whether it was the host's or the device's;
 - an adapter that catches a `ValueError` and says `Invalid input: ...` (the guide's form) has judged the request, and is
   believed: `invalid_input`. A bare `ValueError` is not enough: model code raises it for its own troubles;
 - otherwise `adapter_error`.
@@ -18,22 +18,19 @@ from __future__ import annotations
 import errno
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pocket3d.contracts.failures import FailureCode
 
 from ..errors import AdapterUnavailable, InvalidInput
+from .driver_texts import says_broken, says_out_of_memory
 from .output_files import InvalidOutput
 
 _MESSAGE_CHARS = 2_000
 _TRACEBACK_CHARS = 20_000
 #: Class names of torch (2.0 to 2.5 and later under two names), cupy and jax.
 _OUT_OF_MEMORY_NAMES = {"OutOfMemoryError", "OutOfMemory"}
-_OUT_OF_MEMORY_TEXTS = (
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "CUDA_ERROR_OUT_OF_MEMORY",
-    "CUBLAS_STATUS_ALLOC_FAILED",
+_HOST_OUT_OF_MEMORY_TEXTS = (
     "DefaultCPUAllocator: can't allocate memory",
     "DefaultCPUAllocator: not enough memory",
 )
@@ -48,6 +45,8 @@ class Failure(NamedTuple):
     #: Dotted path of the input at fault.
     field: str | None
     traceback: str
+    #: Which memory ran out; None with any other code than `out_of_memory`.
+    memory: Literal["device", "host"] | None = None
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -81,14 +80,34 @@ def is_out_of_memory(error: BaseException, quoted: Sequence[str] = ()) -> bool:
 
     Texts of `quoted` say nothing where its own text contains them.
     """
-    if isinstance(error, MemoryError) or type(error).__name__ in _OUT_OF_MEMORY_NAMES:
-        return True
-    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-        return True
-    text = _text(error)
-    for each in quoted:
-        text = text.replace(each, "")
-    return any(known in text for known in _OUT_OF_MEMORY_TEXTS)
+    return memory_that_ran_out(error, quoted) is not None
+
+
+def memory_that_ran_out(error: BaseException, quoted: Sequence[str] = ()) -> Literal["device", "host"] | None:
+    """Which memory this very error says ran out; None if it says nothing of the kind. A device with more room helps
+    against the one and not against the other.
+    """
+    text = _own_text(error, quoted)
+    # The device first: cupy's error is a MemoryError too.
+    if type(error).__name__ in _OUT_OF_MEMORY_NAMES or says_out_of_memory(text):
+        return "device"
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return "host"
+    return "host" if any(known in text for known in _HOST_OUT_OF_MEMORY_TEXTS) else None
+
+
+def spoiling_text(error: BaseException) -> str | None:
+    """What the error, or anything that led to it, says of a device that its process can use no more; None if nothing.
+
+    Also of a process that ran out of the device's memory: what its allocator holds is in pieces.
+    """
+    errors = list(chain(error))
+    quoted = _quoted(errors)
+    for each in errors:
+        text = _own_text(each, quoted)
+        if type(each).__name__ in _OUT_OF_MEMORY_NAMES or says_out_of_memory(text) or says_broken(text):
+            return message_of(each)
+    return None
 
 
 def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
@@ -99,13 +118,12 @@ def judge_run(error: BaseException, *, cancelled: bool) -> Failure:
     if cancelled:
         return Failure(FailureCode.CANCELLED, "the job was cancelled while it ran", None, trace)
     errors = list(chain(error))
-    # An error around it may quote it, and with it a file's name that somebody chose.
-    quoted = [each.message for each in errors if isinstance(each, InvalidInput) and each.message]
+    quoted = _quoted(errors)
     for each in errors:
         if isinstance(each, InvalidInput):
             return Failure(FailureCode.INVALID_INPUT, shortened(each.message), _dotted(each.field), trace)
-        if is_out_of_memory(each, quoted):
-            return Failure(FailureCode.OUT_OF_MEMORY, message_of(error), None, trace)
+        if memory := memory_that_ran_out(each, quoted):
+            return Failure(FailureCode.OUT_OF_MEMORY, message_of(error), None, trace, memory)
     says_so = any(_text(each).lower().startswith(_JUDGED_INVALID) for each in errors)
     judged = says_so and any(isinstance(each, ValueError) for each in errors)
     code = FailureCode.INVALID_INPUT if judged else FailureCode.ADAPTER_ERROR
@@ -117,11 +135,12 @@ def judge_load(error: BaseException) -> Failure:
     unavailable here; all else is a failed load.
     """
     code = FailureCode.LOAD_FAILED
-    if any(is_out_of_memory(each) for each in chain(error)):
+    memory = next((memory for each in chain(error) if (memory := memory_that_ran_out(each))), None)
+    if memory is not None:
         code = FailureCode.OUT_OF_MEMORY
     elif isinstance(error, AdapterUnavailable) or isinstance(root(error), (ImportError, FileNotFoundError)):
         code = FailureCode.ADAPTER_UNAVAILABLE
-    return Failure(code, message_of(error), None, _trace(error))
+    return Failure(code, message_of(error), None, _trace(error), memory)
 
 
 def message_of(error: BaseException) -> str:
@@ -130,6 +149,18 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, (AdapterUnavailable, InvalidInput)) or (type(error) is Exception and text):
         return shortened(text)
     return shortened(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _quoted(errors: Sequence[BaseException]) -> list[str]:
+    """What errors around them may quote, and with it a file's name that somebody chose."""
+    return [each.message for each in errors if isinstance(each, InvalidInput) and each.message]
+
+
+def _own_text(error: BaseException, quoted: Sequence[str]) -> str:
+    text = _text(error)
+    for each in quoted:
+        text = text.replace(each, "")
+    return text
 
 
 def _dotted(field: str | None) -> str | None:

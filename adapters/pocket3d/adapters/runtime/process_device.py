@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import math
@@ -29,17 +30,31 @@ def process_device() -> str:
     return "cuda" if importlib.import_module("torch").cuda.is_available() else "cpu"
 
 
+def cuda_in_use() -> Any:
+    """The module `torch` where it has a CUDA context in this process, else None. Never makes one."""
+    torch = sys.modules.get("torch")
+    initialised = getattr(getattr(torch, "cuda", None), "is_initialized", None)
+    return torch if initialised is not None and initialised() else None
+
+
 def _cuda() -> Any:
-    """`torch.cuda` when it is in use in this process, else None."""
-    cuda = getattr(sys.modules.get("torch"), "cuda", None)
-    initialised = getattr(cuda, "is_initialized", None)
-    return cuda if initialised is not None and initialised() else None
+    return getattr(cuda_in_use(), "cuda", None)
 
 
 def reserved_mb() -> int | None:
     """MB that torch's allocator holds on the device now; None without CUDA. The CUDA context is not in it."""
     cuda = _cuda()
     return None if cuda is None else math.ceil(cuda.memory_reserved() / _MB)
+
+
+def free_mb() -> int | None:
+    """MB of the device that nobody holds, as the driver says; None without CUDA, or if it does not say."""
+    cuda = _cuda()
+    try:
+        return None if cuda is None else int(cuda.mem_get_info()[0]) // _MB
+    except RuntimeError:
+        # After an error that spoils the context every call fails.
+        return None
 
 
 def peak_mb() -> int | None:
@@ -49,10 +64,22 @@ def peak_mb() -> int | None:
 
 
 def reset_peak() -> None:
-    """Begin to measure the peak anew."""
+    """Begin to measure the peak anew, without what earlier runs have left in torch's cache."""
     cuda = _cuda()
     if cuda is not None:
+        # After an error that spoils the context this fails too. The next run says so itself.
+        with contextlib.suppress(RuntimeError):
+            cuda.empty_cache()
         cuda.reset_peak_memory_stats()
+
+
+def cap_memory(mb: int) -> None:
+    """Let torch's allocator hold no more than so much of the device; past it, it says `out of memory`. Nothing without
+    CUDA: a process that has not begun to use it must not, for its children may.
+    """
+    cuda = _cuda()
+    if cuda is not None:
+        cuda.set_per_process_memory_fraction(min(1.0, mb * _MB / cuda.get_device_properties(0).total_memory))
 
 
 def empty_cuda_cache() -> None:

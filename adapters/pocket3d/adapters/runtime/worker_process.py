@@ -29,11 +29,13 @@ from pocket3d.contracts.worker_frames import (
     Hello,
     LoadFailed,
     LoadModel,
+    MemoryHeld,
     ModelLoaded,
     RunFailed,
     RunFinished,
     RunJob,
     RunProgress,
+    Shortage,
     Shutdown,
 )
 
@@ -42,9 +44,13 @@ from ..base import BaseModel, set_process_device
 from ..catalogue.class_loading import from_spec
 from ..errors import AdapterUnavailable, JobCancelled
 from .agent_channel import AgentChannel
-from .failure_mapping import judge_load, judge_run, shortened
+from .device_proof import device_problem
+from .failure_mapping import Failure, judge_load, judge_run, shortened, spoiling_text
+from .gpu_kernels import kernel_problem
+from .memory_limit import counted_run
+from .memory_reports import MemoryReports
 from .outputs import clean_outputs, is_small
-from .process_device import peak_mb, reserved_mb, reset_peak
+from .process_device import cap_memory, free_mb, peak_mb, reserved_mb, reset_peak
 
 #: How long the last frames may take to leave, seconds. They fit into the socket unless the agent has stopped reading.
 FLUSH_S = 5.0
@@ -92,6 +98,10 @@ class Worker:
         self._runs: dict[str, RunContext] = {}
         self._runs_lock = threading.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._memory = MemoryReports(lambda mb: self._channel.send(MemoryHeld(vram_mb=mb)))
+        #: What the worker was promised, MB, if it is to hold no more, and what its runs were promised beyond it.
+        self._cap_mb: int | None = None
+        self._extras: dict[str, int] = {}
 
     async def serve(self) -> int:
         """Serve the agent until it says `Shutdown` or the load fails; the exit status. Does not return when the agent
@@ -106,6 +116,7 @@ class Worker:
         self._channel.send(Hello(protocol=PROTOCOL, pid=os.getpid(), python=platform.python_version()))
         status = await self._exit
         self._journal.write("worker_stop")
+        self._memory.stop()
         self._channel.close(FLUSH_S)
         return status
 
@@ -181,18 +192,32 @@ class Worker:
             if lacking is not None:
                 raise AdapterUnavailable(lacking)
             await adapter.load(gpu_id=0)
+            unfit = kernel_problem()
+            if unfit is not None:
+                raise AdapterUnavailable(unfit)
         except _FOREIGN as error:
-            failure = judge_load(error)
+            # Whatever came of it, a torch without kernels for the GPU is why.
+            unfit = kernel_problem()
+            failure = judge_load(error if unfit is None else AdapterUnavailable(unfit))
             _log.error("load failed", adapter_id=frame.spec.adapter_id, code=failure.code.value, error=failure.message)
             self._channel.send(
-                LoadFailed(code=failure.code.value, message=failure.message, traceback=failure.traceback)
+                LoadFailed(
+                    code=failure.code.value,
+                    message=failure.message,
+                    traceback=failure.traceback,
+                    shortage=_shortage(failure),
+                )
             )
             self._leave(1)
             return
         self._adapter = adapter
         which = {"adapter_id": frame.spec.adapter_id, "variant": frame.variant, "device": frame.device}
         self._journal.write("loaded", **which, vram_mb=frame.vram_mb)
-        self._channel.send(ModelLoaded(load_s=time.monotonic() - began, vram_mb=reserved_mb()))
+        held = reserved_mb()
+        self._channel.send(ModelLoaded(load_s=time.monotonic() - began, vram_mb=held))
+        if frame.device_kind == "cuda":
+            self._memory.start(held)
+            self._cap_mb = frame.vram_mb if frame.capped else None
         self._loaded.set()
 
     async def _run(self, frame: RunJob, run: RunContext) -> None:
@@ -201,10 +226,17 @@ class Worker:
         self._journal.write("run_start", **which, extra_vram_mb=frame.extra_vram_mb)
         if len(self._runs) == 1:
             reset_peak()
+        self._extras[frame.run_id] = frame.extra_vram_mb
+        self._keep_cap()
         current_run.set(run)
         began = time.monotonic()
-        end = await self._answer(frame, run, began)
+        with counted_run():
+            end = await self._answer(frame, run, began)
+        if isinstance(end, RunFailed) or run.cancelled:
+            end = await _judged(end, others=len(self._runs) > 1)
         self._journal.write("run_end", **which, extra_vram_mb=frame.extra_vram_mb, ok=isinstance(end, RunFinished))
+        del self._extras[frame.run_id]
+        self._keep_cap()
         with self._runs_lock:
             del self._runs[frame.run_id]
         try:
@@ -250,8 +282,14 @@ class Worker:
                 traceback=failure.traceback,
                 run_s=time.monotonic() - began,
                 vram_peak_mb=_peak(run),
+                unhealthy=spoiling_text(error),
+                shortage=_shortage(failure),
             )
         return RunFinished(run_id=frame.run_id, outputs=outputs, files=files, run_s=run_s, vram_peak_mb=_peak(run))
+
+    def _keep_cap(self) -> None:
+        if self._cap_mb is not None:
+            cap_memory(self._cap_mb + sum(self._extras.values()))
 
     async def _shut_down(self) -> None:
         me = asyncio.current_task()
@@ -269,6 +307,22 @@ class Worker:
     def _leave(self, status: int) -> None:
         if not self._exit.done():
             self._exit.set_result(status)
+
+
+async def _judged(end: RunFinished | RunFailed, *, others: bool) -> RunFinished | RunFailed:
+    """The end of a run that failed or was cancelled, with what the device says after it. `others`: runs go on here."""
+    problem = await device_problem(busy=others)
+    if problem is None:
+        return end
+    _log.warning("the device does not work for this process any more", run_id=end.run_id, error=problem)
+    return msgspec.structs.replace(end, unhealthy=problem)
+
+
+def _shortage(failure: Failure) -> Shortage | None:
+    """What ran out, before anything else is allocated or freed."""
+    if failure.memory is None:
+        return None
+    return Shortage(host=failure.memory == "host", held_mb=reserved_mb(), free_mb=free_mb())
 
 
 def _peak(run: RunContext) -> int | None:

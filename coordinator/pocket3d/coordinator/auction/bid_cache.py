@@ -51,7 +51,7 @@ class BidCache:
     def note(self, key: GroupKey, bids: Sequence[LotBid], now_mono: float) -> None:
         """Remember the bid of a round for a lot; anything but one reusable bid ends the former one."""
         self._offers.pop(key, None)
-        if len(bids) != 1 or not bids[0].bid.stands or key.excluded:
+        if len(bids) != 1 or not bids[0].bid.stands or key.excluded or key.failed_on:
             return
         agent_id, bid = bids[0].agent_id, bids[0].bid
         others = (view for view in self._fleet.agents.values() if view.agent_id != agent_id)
@@ -80,7 +80,8 @@ class BidCache:
         if view is None or offer.composition != self._fleet.composition:
             del self._offers[key]
             return None
-        if view.attempts or offer.adapter_id in self._fleet.benches.of(offer.agent_id, now_mono):
+        device = view.device(offer.device)
+        if view.attempts or device is None or self._fleet.shut(view, device, offer.adapter_id, now_mono) is not None:
             return None
         return offer
 

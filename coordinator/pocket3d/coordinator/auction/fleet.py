@@ -18,6 +18,7 @@ from ..engine.job import Attempt, GroupKey
 from ..settings import CoordinatorSettings
 from .answer_times import AnswerTimes
 from .benches import Benches
+from .capacity_snapshot import CapacitySnapshot
 
 
 def heard_record(advert: Advert, at: str) -> AgentRecord:
@@ -38,30 +39,6 @@ def heard_record(advert: Advert, at: str) -> AgentRecord:
 def started_ms(incarnation: str) -> int:
     """When an incarnation of an agent began, Unix milliseconds; 0 where its name does not say."""
     return decimal(incarnation.partition("-")[0]) or 0
-
-
-class CapacitySnapshot(NamedTuple):
-    """The part of an advert that matters for placing jobs."""
-
-    kind: tuple[str, bool, int]
-    tokens: frozenset[str]
-    #: Adapter, variant, device.
-    residents: frozenset[tuple[str, str | None, str]]
-    #: Device -> MB neither used nor promised.
-    rooms: dict[str, int]
-    #: It says itself why it takes no job now.
-    pauses: bool = False
-
-    def may_unblock(self, former: CapacitySnapshot | None) -> bool:
-        """True if a job that found no place before might find one now.
-
-        Measured free VRAM flickers with other processes: it counts from the former low on, in steps of 256 MB.
-        """
-        if former is None or self.kind != former.kind:
-            return True
-        if (former.pauses and not self.pauses) or former.tokens - self.tokens or self.residents - former.residents:
-            return True
-        return any(room >= former.rooms.get(device, 0) + 256 for device, room in self.rooms.items())
 
 
 class WorkerUse(NamedTuple):
@@ -221,14 +198,7 @@ class Fleet:
         return view, restarted
 
     def _note_change(self, view: AgentView) -> None:
-        advert = view.advert
-        picture = CapacitySnapshot(
-            kind=(advert.incarnation, advert.draining, len(view.adapters)),
-            tokens=frozenset(r.token for r in advert.running if r.on_device),
-            residents=frozenset((r.adapter_id, r.variant, r.device) for r in advert.residents),
-            rooms={d.id: d.free_mb - d.reserved_mb for d in advert.devices},
-            pauses=advert.reason is not None,
-        )
+        picture = CapacitySnapshot.of(view.advert, adapters=len(view.adapters))
         if picture.may_unblock(view.picture):
             self.touch(view)
         elif view.picture is not None:
@@ -317,20 +287,16 @@ class Fleet:
             adapter_id = unfit[0] if unfit else None
             text = None if unfit else self._no_variant(view, key)
             return [Reason(agent_id=agent_id, code=code.value, adapter_id=adapter_id, message=text)]
-        benched = set(self.benches.of(agent_id, now_mono))
         reasons: list[Reason] = []
         for offer in offers:
             if not offer.available:
-                code, text = DeclineCode.ADAPTER_UNAVAILABLE, offer.reason
-            elif offer.adapter_id in benched:
-                code, text = DeclineCode.BENCHED, "paused here after failures in a row"
-            else:
-                short = self._never_fits(view, offer, key)
-                if not short:
-                    return []
-                reasons += short
+                why = DeclineCode.ADAPTER_UNAVAILABLE.value
+                reasons.append(Reason(agent_id=agent_id, adapter_id=offer.adapter_id, code=why, message=offer.reason))
                 continue
-            reasons.append(Reason(agent_id=agent_id, adapter_id=offer.adapter_id, code=code.value, message=text))
+            short = self._never_fits(view, offer, key) or self._shut_everywhere(view, offer, now_mono)
+            if not short:
+                return []
+            reasons += short
         return reasons
 
     def _no_variant(self, view: AgentView, key: GroupKey) -> str | None:
@@ -342,6 +308,34 @@ class Fleet:
         if key.variant is not None:
             return f"no adapter here has a variant {key.variant} ({listed})"
         return f"it ran out of memory in every variant that is here ({listed})"
+
+    def shut(self, view: AgentView, device: DeviceState, adapter_id: str, now_mono: float) -> Reason | None:
+        """Why an adapter gets no job on a device, however much room it has; None if it may get one."""
+        left_s = self.benches.left_s(view.agent_id, device.id, adapter_id, now_mono)
+        if device.quarantine is not None:
+            code, text = DeclineCode.QUARANTINED, device.quarantine
+        elif left_s > 0.0:
+            code, text = DeclineCode.BENCHED, f"paused on this device for {left_s:.0f} s more after failures in a row"
+        else:
+            return None
+        return Reason(agent_id=view.agent_id, device=device.id, adapter_id=adapter_id, code=code.value, message=text)
+
+    def _shut_everywhere(self, view: AgentView, offer: AdapterOffer, now_mono: float) -> list[Reason]:
+        """One reason per device on which it could run when it gets no job on any of them; else nothing."""
+        reasons = []
+        for device in view.advert.devices:
+            if device.kind in offer.devices:
+                reason = self.shut(view, device, offer.adapter_id, now_mono)
+                if reason is None:
+                    return []
+                reasons.append(reason)
+        return reasons
+
+    def shut_out(self, view: AgentView, now_mono: float) -> list[str]:
+        """Adapters of an agent that get no job on any of its devices."""
+        if not len(self.benches) and all(device.quarantine is None for device in view.advert.devices):
+            return []
+        return [each.adapter_id for each in view.adapters.values() if self._shut_everywhere(view, each, now_mono)]
 
     def _never_fits(self, view: AgentView, offer: AdapterOffer, key: GroupKey) -> list[Reason]:
         """One reason per device when no device could hold it even when empty; else nothing."""

@@ -63,7 +63,8 @@ def best_looking(
 
         def looks(view: AgentView) -> tuple[int, int, int, int, str]:
             unknown = 1 if view.answer_times.typical_s is None else 0
-            room = max((d.free_mb - d.reserved_mb - d.buffer_mb for d in view.advert.devices), default=0)
+            sound = [d for d in view.advert.devices if d.quarantine is None]
+            room = max((d.free_mb - d.reserved_mb - d.buffer_mb for d in sound), default=0)
             return (unknown, 0 if _looks_warm(view, key) else 1, len(view.attempts), -room, view.agent_id)
 
         best = sorted(best, key=looks)[: settings.invite_per_lot]

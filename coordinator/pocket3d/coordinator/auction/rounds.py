@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from pocket3d.contracts.commands import CallAnswered, Lot, Reason
+from pocket3d.contracts.commands import BidDeclined, CallAnswered, Lot, Reason
 from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
 
@@ -25,6 +25,7 @@ from .queue import JobGroup, WaitingQueue
 from .scoring import POLICIES
 from .turns import Turn, is_before
 from .unavailable import Unavailable
+from .usable_bids import usable_bids, where_not_failed
 
 #: Of a lot's message without its lists (or of a variant that ran out of memory), and of one adapter to leave out.
 _LOT_BYTES, _ADAPTER_BYTES = 256, 70
@@ -149,7 +150,7 @@ class Auctioneer:
                     adapters=None if key.preferred is None else list(key.preferred),
                     vram_mb=key.vram_mb,
                     jobs=jobs,
-                    without=[*self._fleet.benches.of(view.agent_id, now_mono), *key.unfit],
+                    without=[*self._fleet.shut_out(view, now_mono), *key.unfit],
                     variant=key.variant,
                     raised=list(key.raised),
                 )
@@ -166,8 +167,8 @@ class Auctioneer:
             obstacles = self._fleet.obstacles(view, group.key, now_mono)
             if obstacles:
                 reasons[view.agent_id] = obstacles
-                # A bench ends by time alone; everything else only by a change of composition.
-                hopeless = hopeless and all(r.code != "benched" for r in obstacles)
+                # Benches and quarantines end by themselves; everything else only by a change of composition.
+                hopeless = hopeless and all(r.code not in ("benched", "quarantined") for r in obstacles)
                 continue
             hopeless = False
             able.append(view)
@@ -300,11 +301,12 @@ class Auctioneer:
             view = self._fleet.agents.get(agent_id)
             if view is None or view.advert.incarnation != answer.incarnation:
                 continue
-            for bid in answer.bids:
+            usable, refused = usable_bids(self._fleet, view, answer.bids, now_mono)
+            for bid in usable:
                 if bid.lot in call.lots:
                     key = call.lots[bid.lot][0]
                     bids.setdefault(bid.lot, []).append(lot_bid(view, key, bid))
-            self._note_declines(call, agent_id, answer)
+            self._note_declines(call, agent_id, [*answer.declines, *refused])
         planner = RoundPlanner(
             self._policy,
             self._rooms(answers),
@@ -316,7 +318,7 @@ class Auctioneer:
         )
         lots: dict[int, _PlannedLot] = {}
         for number, (key, _) in call.lots.items():
-            group, bids_of = self._queue.group_of(key), bids.get(number, [])
+            group, bids_of = self._queue.group_of(key), where_not_failed(key, bids.get(number, []))
             if group is not None:
                 lots[number] = _PlannedLot(number, group, bids_of, LotPlan(key, bids_of), [])
         self._place(call, planner, lots, now_mono)
@@ -359,9 +361,9 @@ class Auctioneer:
         line = group.lines.get(hold.tenant) if group is not None and hold is not None else None
         return Turn(line.flow, self._queue.urgency(line, now_mono), 0) if line is not None else None
 
-    def _note_declines(self, call: Round, agent_id: str, answer: CallAnswered) -> None:
+    def _note_declines(self, call: Round, agent_id: str, declines: list[BidDeclined]) -> None:
         version = call.invited[agent_id][1]
-        for decline in answer.declines:
+        for decline in declines:
             if decline.lot not in call.lots:
                 continue
             key = call.lots[decline.lot][0]

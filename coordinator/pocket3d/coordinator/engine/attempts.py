@@ -87,7 +87,17 @@ def attempt_failed(core: Core, record: JobRecord, outcome: AttemptFailed, now: N
         # An agent of a later version may know more codes.
         code = FailureCode.ADAPTER_ERROR
     record.retry_state().ended.add(outcome.token)
-    fail(core, record, code, outcome.message, outcome.field, outcome.vram_peak_mb, now, beside=outcome.beside)
+    fail(
+        core,
+        record,
+        code,
+        outcome.message,
+        outcome.field,
+        outcome.vram_peak_mb,
+        now,
+        beside=outcome.beside,
+        more_room=outcome.more_room,
+    )
 
 
 def end_overlong(core: Core, now: Now) -> None:

@@ -14,6 +14,7 @@ from pocket3d.contracts.features import KNOWN_FEATURES, required_inputs
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.variants import best_first, label
 
+from ..auction.fleet import AgentView
 from ..auction.queue import Line
 from .job import Attempt, JobRecord
 from .state import Core
@@ -99,6 +100,7 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     for agent_id, view in sorted(core.fleet.agents.items()):
         known = group.reasons.get(agent_id) if group is not None else None
         reasons += known or core.fleet.obstacles(view, record.group_key(), now.mono)
+        reasons += _quarantines(view, record, reasons)
     if reasons and all(reason.code == DeclineCode.DRAINING for reason in reasons):
         summary = "every agent drains and takes nothing new; it waits for one that bids again, or for another"
         return Explanation(status="queued", summary=summary, reasons=reasons)
@@ -120,6 +122,18 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     else:
         summary = f"waits for its turn; {ahead} like it are ahead"
     return Explanation(status="queued", summary=summary, reasons=reasons)
+
+
+def _quarantines(view: AgentView, record: JobRecord, told: list[Reason]) -> list[Reason]:
+    """Devices in quarantine that could serve the job and are not among the reasons yet: their agent bids for others."""
+    known = {(reason.agent_id, reason.device) for reason in told}
+    kinds = {kind for offer in view.serving(record.group_key()) for kind in offer.devices}
+    code = DeclineCode.QUARANTINED.value
+    return [
+        Reason(agent_id=view.agent_id, device=device.id, code=code, message=device.quarantine)
+        for device in view.advert.devices
+        if device.quarantine is not None and device.kind in kinds and (view.agent_id, device.id) not in known
+    ]
 
 
 def features(core: Core) -> list[FeatureInfo]:

@@ -65,6 +65,8 @@ class GroupKey(NamedTuple):
     unfit: tuple[str, ...] = ()
     #: To be tried on a worker that runs nothing else.
     apart: bool = False
+    #: Devices, each with its agent, that are to be left out while others bid.
+    failed_on: frozenset[tuple[str, str]] = frozenset()
     #: The only variant in which they may run; None for any.
     variant: str | None = None
     #: Variants in which they ran out of memory.
@@ -184,6 +186,12 @@ class RetryState:
     def suspect(self) -> bool:
         """True once an attempt failed by its adapter's fault, or its own: others have the first try after it."""
         return any(error.code in _SUSPICIOUS for error in self.attempts)
+
+    @property
+    def failed_on(self) -> frozenset[tuple[str, str]]:
+        """(agent, device) of the attempts that failed by its adapter's fault, its own, or the device's."""
+        places = ((error.agent_id, error.device) for error in self.attempts if error.code in _SUSPICIOUS)
+        return frozenset((agent, device) for agent, device in places if agent is not None and device is not None)
 
     @property
     def apart(self) -> bool:
@@ -309,10 +317,11 @@ class JobRecord:
         retry = self.retry
         vram = job_class.vram_mb
         excluded: frozenset[str] = frozenset()
+        failed_on: frozenset[tuple[str, str]] = frozenset()
         apart = False
         raised: tuple[RaisedNeed, ...] = ()
         if retry is not None:
-            excluded, apart, raised = retry.excluded, retry.apart, retry.raised
+            excluded, apart, failed_on, raised = retry.excluded, retry.apart, retry.failed_on, retry.raised
             if retry.raised_mb is not None:
                 vram = max(retry.raised_mb, vram or 0)
         return GroupKey(
@@ -323,6 +332,7 @@ class JobRecord:
             excluded,
             job_class.unfit,
             apart,
+            failed_on,
             job_class.variant,
             raised,
         )

@@ -23,12 +23,14 @@ def fail(
     now: Now,
     *,
     beside: int = 0,
+    more_room: bool = True,
 ) -> None:
     """The attempt failed: decide by its code what that means for the job.
 
     Args:
         beside: runs of other jobs that ended with the same worker. Of a crash it is not known then whose fault it was:
             it costs nobody an attempt, and each of these jobs is tried again on a worker that runs nothing else.
+        more_room: of memory that ran out: whether a device with more room can help.
     """
     attempt = record.attempt
     assert attempt is not None
@@ -37,7 +39,7 @@ def fail(
     core.auctioneer.withdraw(attempt.agent_id)
     shared = code is FailureCode.WORKER_CRASHED and beside > 0
     if facts.benches and not shared:
-        core.fleet.benches.note_failure(attempt.agent_id, attempt.adapter_id, record.job_id, now.mono)
+        core.fleet.benches.note_failure(attempt.agent_id, attempt.device, attempt.adapter_id, record.job_id, now.mono)
     if record.cancel_wanted:
         if code is not FailureCode.CANCELLED:
             _note_attempt(record, attempt, code, message, now)
@@ -56,6 +58,9 @@ def fail(
     if code is FailureCode.CANCELLED:
         # Nobody asked the coordinator: an operator stopped the worker on its host. It is tried elsewhere.
         verdict = RetryVerdict.ELSEWHERE
+    if verdict is RetryVerdict.MORE_ROOM and not more_room:
+        # The host's memory, or others on the device: what the job asks for stays.
+        verdict = RetryVerdict.ELSEWHERE_BACKOFF
     if verdict is RetryVerdict.NEVER or retry.spent >= policy.max_attempts:
         tried = f" (after {retry.spent} attempts)" if retry.spent > 1 else ""
         finish(core, record, "failed", code, message + tried, now, field=field)

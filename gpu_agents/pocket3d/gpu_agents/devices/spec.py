@@ -46,6 +46,8 @@ class DeviceSpec(msgspec.Struct, frozen=True, kw_only=True):
     visible: str = ""
     #: Jobs at once, all adapters together; None for no cap.
     max_running: int | None = None
+    #: CUDA's compute capability, as (12, 0); None where there is none, or nobody can tell.
+    capability: tuple[int, int] | None = None
 
     @property
     def worker_kind(self) -> Kind:

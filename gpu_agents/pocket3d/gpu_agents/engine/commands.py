@@ -166,9 +166,9 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
     device = core.devices.get(award.device)
     if device is None:
         return decline(DeclineCode.NO_DEVICE, f"there is no device {award.device} here")
-    unavailable = device.ledger.unavailable(now.mono)
-    if unavailable is not None:
-        return decline(DeclineCode.NO_DEVICE, unavailable)
+    shut = device.shut(now.mono)
+    if shut is not None:
+        return decline(*shut)
     vram_mb = award.vram_mb if award.vram_mb is not None else award.job.vram_mb
     variant = award.variant if award.variant is not None else award.job.wanted_variant
     ways = choices(adapter, Wish(variant, vram_mb))

@@ -65,6 +65,7 @@ _HANDLERS: dict[type[events.Event], Handler] = {
     events.AdaptersDescribed: _adapters_described,
     events.WorkerReady: workers.worker_ready,
     events.ModelLoaded: workers.model_loaded,
+    events.WorkerHolds: lambda core, event, now: workers.worker_holds(core, event),
     events.LoadFailed: workers.load_failed,
     events.WorkerExited: workers.worker_exited,
     events.InputsFetched: runs.inputs_fetched,

@@ -10,7 +10,7 @@ import msgspec
 from pocket3d.contracts.commands import AnyCommand
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.messages import Artifact
-from pocket3d.contracts.worker_frames import AdapterDescription, OutputFile
+from pocket3d.contracts.worker_frames import AdapterDescription, OutputFile, Shortage
 
 from ..devices.probes.port import Reading
 from .message_limits import DEFAULT_MAX_PAYLOAD
@@ -147,6 +147,13 @@ class ModelLoaded(Event, frozen=True):
     vram_mb: int | None = None
 
 
+class WorkerHolds(Event, frozen=True):
+    """What the worker's framework has allocated now, MB."""
+
+    worker_id: str
+    vram_mb: int
+
+
 class LoadFailed(Event, frozen=True):
     """The model cannot be loaded. The process is about to exit; `WorkerExited` follows."""
 
@@ -154,6 +161,8 @@ class LoadFailed(Event, frozen=True):
     #: A `FailureCode`: `adapter_unavailable`, `load_failed`, `out_of_memory`.
     code: str
     message: str
+    #: What ran out of memory, with `out_of_memory`.
+    shortage: Shortage | None = None
 
 
 class WorkerExited(Event, frozen=True):
@@ -206,6 +215,8 @@ class RunFinished(Event, frozen=True):
     files: tuple[OutputFile, ...]
     run_s: float
     vram_peak_mb: int | None = None
+    #: As in `RunFailed`.
+    unhealthy: str | None = None
 
 
 class RunFailed(Event, frozen=True):
@@ -218,6 +229,10 @@ class RunFailed(Event, frozen=True):
     field: str | None = None
     run_s: float | None = None
     vram_peak_mb: int | None = None
+    #: Why its worker can use its device no more; None if it can.
+    unhealthy: str | None = None
+    #: What ran out of memory, with `out_of_memory`.
+    shortage: Shortage | None = None
 
 
 class OutputsUploaded(Event, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .lifecycle import ON_DEVICE, RunState, WorkerState
+from .lifecycle import BEFORE_RUN, ON_DEVICE, RunState, WorkerState
 from .state import Core
 
 
@@ -58,6 +58,8 @@ def _check_workers(core: Core) -> None:
         for token, run in worker.runs.items():
             _must(run.worker is worker and core.runs.get(token) is run, f"{token} is not a run of {worker.worker_id}")
             _must(run.state in ON_DEVICE, f"{token} is {run.state.value} and holds a slot")
+            late = worker.spoiled is not None and run.state in BEFORE_RUN
+            _must(not late, f"{token} waits for {worker.worker_id}, which is spoiled: {worker.spoiled}")
 
 
 def _check_runs(core: Core) -> None:

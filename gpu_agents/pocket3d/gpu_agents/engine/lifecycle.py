@@ -117,18 +117,16 @@ def check_transition(
         on_move(start, finish)
 
 
-#: Parts of messages after which a CUDA context cannot be used any more (CUDA's "sticky" errors).
-_STICKY = ("CUDA error", "device-side assert", "CUBLAS_STATUS", "CUDNN_STATUS")
+def spoils_worker(code: str, unhealthy: str | None, failures_in_row: int) -> str | None:
+    """Why a worker whose run ended like this should be replaced before it takes another job; None if it may stay.
 
-
-def spoils_worker(code: str, message: str, failures_in_row: int) -> bool:
-    """True if a worker whose run failed like this should be replaced before it takes another job.
-
-    After running out of memory the allocator's pool is in pieces; after a sticky CUDA error every further call fails;
-    after two failures in a row something else may be wrong, and a fresh process is the cheapest cure.
+    One that failed its device's proof fails whatever it is asked; after running out of memory the allocator's pool is
+    in pieces; after two failures in a row something else may be wrong, and a fresh process is the cheapest cure.
     """
+    if unhealthy is not None:
+        return unhealthy
     if code == FailureCode.OUT_OF_MEMORY.value:
-        return True
-    if code != FailureCode.ADAPTER_ERROR.value:
-        return False
-    return failures_in_row >= 2 or any(part in message for part in _STICKY)
+        return "it ran out of memory"
+    if code == FailureCode.ADAPTER_ERROR.value and failures_in_row >= 2:
+        return f"{failures_in_row} of its jobs failed in a row"
+    return None

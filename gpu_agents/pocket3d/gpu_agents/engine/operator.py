@@ -148,12 +148,22 @@ def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
         return
     for choice, device in itertools.product(ways, devices):
         worker = device.worker_for(event.adapter_id, choice.variant)
+        if worker is not None and worker.spoiled is not None:
+            text = f"{event.adapter_id} on {device.spec.id} is being replaced ({worker.spoiled}); ask again in a moment"
+            _refuse(core, event.request, 409, text)
+            return
         if worker is not None:
             worker.pinned, worker.unwanted = True, False
             core.changed = True
             name = label(event.adapter_id, choice.variant)
             _answer(core, event.request, f"{name} is {worker.state.value} on {device.spec.id}, and stays")
             return
+    shut = {device.spec.id: why.reason for device in devices if (why := device.shut(now.mono)) is not None}
+    devices = [device for device in devices if device.spec.id not in shut]
+    if not devices:
+        why_not = "; ".join(f"{name} is {reason}" for name, reason in shut.items())
+        _refuse(core, event.request, 409, f"{event.adapter_id} cannot be loaded: {why_not}")
+        return
     reason: Reason | None = None
     roomy = sorted(devices, key=lambda b: -b.ledger.room(now.mono).available_mb)
     for choice, device in itertools.product(ways, roomy):

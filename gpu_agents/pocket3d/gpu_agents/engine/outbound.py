@@ -97,6 +97,7 @@ def device_states(core: Core, now: Now) -> list[DeviceState]:
                 reserved_mb=room.reserved_mb,
                 buffer_mb=room.buffer_mb,
                 max_running=room.max_running,
+                quarantine=device.health.quarantine(device.running, now.mono),
             )
         )
     return states
@@ -158,6 +159,7 @@ def report_failed(core: Core, run: Run, code: str, message: str, field: str | No
         load_s=run.load_s if run.run_started is not None else None,
         run_s=run.run_s,
         beside=run.beside,
+        more_room=run.more_room,
     )
     _report(core, outcome)
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pocket3d.contracts.commands import Award
+from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.messages import Artifact, Progress
 from pocket3d.contracts.variants import label
 from pocket3d.contracts.worker_frames import OutputFile
 
+from ..devices.health import DeviceHealth
 from ..devices.spec import DeviceSpec
 from ..placement.ledger import DeviceLedger
 from .effects import HowToStop, StoreResult
@@ -20,6 +22,13 @@ from .lifecycle import ACTIVE, LOADED, ON_DEVICE, RunState, Step, WorkerState, c
 _HISTORY = 24
 #: Seconds until the way to the stores is looked at again after a refusal.
 FIRST_AFTER_REFUSAL_S = 60.0
+
+
+class Shut(NamedTuple):
+    """Why a device takes no job."""
+
+    code: DeclineCode
+    reason: str
 
 
 class StopReason(NamedTuple):
@@ -62,6 +71,8 @@ class Worker:
     pinned: bool = False
     #: It ends as soon as it is idle.
     unwanted: bool = False
+    #: Why it takes no other run: one of its runs may have spoiled it. None while it is sound.
+    spoiled: str | None = None
     failures_in_row: int = 0
     #: A plan is given up then.
     room_deadline: float | None = None
@@ -86,7 +97,7 @@ class Worker:
     @property
     def free_slots(self) -> int:
         """How many runs the worker could take now; 0 if it is to end after the ones it has."""
-        return 0 if self.unwanted else self.capacity - len(self.runs)
+        return 0 if self.unwanted or self.spoiled is not None else self.capacity - len(self.runs)
 
     @property
     def loaded(self) -> bool:
@@ -140,6 +151,8 @@ class Run:
     stop_reason: StopReason | None = None
     #: With which `FailureCode` it ended, if it ended without a result.
     end_code: str | None = None
+    #: It ran out of memory, and a device with more room may help.
+    more_room: bool = True
     #: Its result is the job's.
     won: bool = False
     fetch_deadline: float | None = None
@@ -209,12 +222,21 @@ class DeviceRecord:
 
     spec: DeviceSpec
     ledger: DeviceLedger
+    health: DeviceHealth
     workers: dict[str, Worker] = field(default_factory=dict)
 
     @property
     def running(self) -> int:
         """Runs that hold a slot, all adapters together."""
         return sum(len(worker.runs) for worker in self.workers.values())
+
+    def shut(self, now_mono: float) -> Shut | None:
+        """Why the device takes no job now, however much room it has; None if it may."""
+        unavailable = self.ledger.unavailable(now_mono)
+        if unavailable is not None:
+            return Shut(DeclineCode.NO_DEVICE, unavailable)
+        quarantine = self.health.quarantine(self.running, now_mono)
+        return None if quarantine is None else Shut(DeclineCode.QUARANTINED, quarantine)
 
     def worker_for(self, adapter_id: str, variant: str | None = None) -> Worker | None:
         """The one worker of an adapter, in one of its variants if it has any, that takes runs."""

@@ -12,8 +12,9 @@ from . import events
 from .effects import LogLine, ReadResult, StoreResult, UploadOutputs
 from .lifecycle import RunState
 from .outbound import finish, flush_progress
+from .quarantine import device_worked
 from .records import Run
-from .runs import drop_artifacts, end_run, fail_run, leave_device, peak_mb
+from .runs import drop_artifacts, end_run, fail_run, leave_device, lower_claim, peak_mb, spoil
 from .state import Core
 from .storage import something_stored, storing_failed, storing_refused
 
@@ -33,6 +34,11 @@ def run_finished(core: Core, event: events.RunFinished, now: Now) -> None:
     core.estimates.runs[worker.key].append(event.run_s)
     if run.alone and run.vram_peak_mb is not None:
         core.estimates.peaks[worker.key].append(run.vram_peak_mb)
+        lower_claim(core, worker)
+    if event.unhealthy is not None:
+        spoil(core, worker, run, event.unhealthy, now)
+    else:
+        device_worked(core, worker, now)
     if run.stop_reason is not None and run.stop_reason.code != FailureCode.HANDED_BACK.value:
         # Too late: it was cancelled, or ran out of its time. Work that was only to be handed back is kept.
         end_run(core, run, now)

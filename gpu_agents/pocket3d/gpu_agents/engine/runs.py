@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Award
-from pocket3d.contracts.worker_frames import RunJob
+from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.variants import variant_named
+from pocket3d.contracts.worker_frames import RunJob, Shortage
 
-from .effects import CancelOnWorker, CleanUp, DropArtifacts, FetchInputs, RunOnWorker
+from .effects import CancelOnWorker, CleanUp, DropArtifacts, FetchInputs, LogLine, RunOnWorker
 from .events import InputsFailed, InputsFetched, RunFailed
 from .lifecycle import BEFORE_RUN, RunState, WorkerState, spoils_worker
 from .outbound import report_failed, report_started
+from .quarantine import device_failed, is_the_devices
 from .records import Run, StopReason, Worker
+from .shortage import judge_shortage
 from .state import Core
 
 # ---------------------------------------------------------------- begin
@@ -163,11 +167,63 @@ def run_failed(core: Core, event: RunFailed, now: Now) -> None:
     worker = run.worker
     if run.stop_reason is not None:
         end_run(core, run, now)
+    else:
+        worker.failures_in_row += 1
+        message = event.message
+        if event.code == FailureCode.OUT_OF_MEMORY.value:
+            message = ran_out(core, run, message, event.shortage)
+        fail_run(core, run, event.code, message, now, field=event.field)
+    why = spoils_worker(event.code, event.unhealthy, worker.failures_in_row)
+    if why is not None:
+        spoil(core, worker, run, why, now)
+    if event.unhealthy is not None and is_the_devices(event.code):
+        device_failed(core, worker, run.award.job_id, event.unhealthy, now)
+
+
+def ran_out(core: Core, run: Run, message: str, shortage: Shortage | None) -> str:
+    """Note whose fault it is that memory ran out under a run that is still on its device; the message with that said.
+    What the run needed is learned only from its own.
+    """
+    others = judge_shortage(core, run, shortage)
+    if others is not None:
+        run.more_room = False
+        return f"{message}; {others}"
+    if run.alone and run.vram_peak_mb is not None:
+        core.estimates.peaks[run.worker.key].append(run.vram_peak_mb)
+    return message
+
+
+def spoil(core: Core, worker: Worker, by: Run, why: str, now: Now) -> None:
+    """Let a worker take no other run: it ends when the runs that are on it have ended. Those that wait for their inputs
+    go back.
+    """
+    worker.unwanted = True
+    if worker.spoiled is not None:
         return
-    worker.failures_in_row += 1
-    fail_run(core, run, event.code, event.message, now, field=event.field)
-    if spoils_worker(event.code, event.message, worker.failures_in_row):
-        worker.unwanted = True
+    worker.spoiled = why
+    fields = {"job_id": by.award.job_id, "attempt": by.award.attempt, "worker_id": worker.worker_id}
+    where = {"adapter_id": worker.adapter_id, "device": worker.device}
+    core.effects.append(LogLine("warning", "a worker is replaced", {**fields, **where, "error": why}))
+    for run in list(worker.runs.values()):
+        if run.state in BEFORE_RUN:
+            fail_run(core, run, FailureCode.HANDED_BACK.value, f"its worker is replaced: {why}", now)
+
+
+def lower_claim(core: Core, worker: Worker) -> None:
+    """Take back from a loaded worker what its adapter was learned not to need."""
+    adapter = core.adapters.get(worker.adapter_id)
+    if adapter is None:
+        return
+    ledger = core.device_of(worker).ledger
+    variant = variant_named(adapter.variants, worker.variant)
+    declared_mb = adapter.vram_mb if variant is None else variant.vram_mb
+    needed = core.estimates.requirement_mb(
+        worker.adapter_id, worker.device, declared_mb, ledger.capacity_mb, worker.variant
+    )
+    if needed < worker.resident_mb and not any(run.extra_mb for run in worker.runs.values()):
+        worker.resident_mb = needed
+        ledger.lower(worker.worker_id, needed)
+        core.changed = True
 
 
 def peak_mb(run: Run, reported: int | None) -> int | None:

@@ -14,6 +14,7 @@ from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.contracts.parameters import CheckCache
 from pocket3d.contracts.worker_frames import AdapterDescription
 
+from ..devices.health import DeviceHealth
 from ..devices.spec import DeviceSpec
 from ..placement.estimates import Estimates
 from ..placement.ledger import DeviceLedger
@@ -77,14 +78,23 @@ class Core:
         self.settings = settings
         self.identity = identity
         self.devices: dict[str, DeviceRecord] = {
-            device.id: DeviceRecord(device, DeviceLedger(device, settings.reading_s, settings.release_wait_s))
+            device.id: DeviceRecord(
+                device,
+                DeviceLedger(device, settings.reading_s, settings.release_wait_s),
+                DeviceHealth(
+                    device.id,
+                    after=settings.quarantine_after,
+                    first_s=settings.quarantine_s,
+                    cap_s=settings.quarantine_cap_s,
+                ),
+            )
             for device in devices
         }
         self.adapters: dict[str, AdapterDescription] = {}
         self.checks = CheckCache()
         #: Feature -> adapter ids, best first.
         self.preferred: dict[str, list[str]] = {}
-        self.estimates = Estimates(settings.history)
+        self.estimates = Estimates(settings.history, settings.lower_after_runs)
         self.workers: dict[str, Worker] = {}
         self.runs: dict[str, Run] = {}
         #: Those whose extra memory is being freed by evictions.

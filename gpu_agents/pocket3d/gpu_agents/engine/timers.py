@@ -9,6 +9,7 @@ from .effects import ProbeNow
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
 from .operator import drain_overdue
 from .outbound import advert_due, flush_progress, outcomes_next
+from .quarantine import device_failed
 from .records import Run, StopReason, Worker
 from .results import retry_now
 from .runs import fail_run, stop_run
@@ -32,6 +33,7 @@ def on_clock_gap(core: Core, now: Now) -> None:
         worker.postpone(pause_s)
     for device in core.devices.values():
         device.ledger.postpone(pause_s)
+        device.health.postpone(pause_s)
     if core.drain_deadline is not None:
         core.drain_deadline += pause_s
     if core.leave_deadline is not None:
@@ -66,7 +68,9 @@ def _expire_run(core: Core, run: Run, now: Now) -> None:
     if run.state in BEFORE_RUN:
         worker = run.worker
         if _passed(run.load_deadline, now):
-            fail_run(core, run, timeout, f"the model was not loaded within load_s = {limits.load_s:g} s", now)
+            message = f"the model was not loaded within load_s = {limits.load_s:g} s"
+            fail_run(core, run, timeout, message, now)
+            device_failed(core, worker, run.award.job_id, message, now)
             if not worker.runs and not worker.pinned:
                 stop_worker(core, worker, "its load takes too long", now, "terminate")
         elif _passed(run.fetch_deadline, now) and core.connected:

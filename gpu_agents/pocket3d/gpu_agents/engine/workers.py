@@ -9,10 +9,11 @@ from pocket3d.contracts.worker_frames import AdapterDescription
 
 from ..placement.placement import Placement
 from .effects import HowToStop, StartWorker, StopWorker
-from .events import LoadFailed, ModelLoaded, ProbeRead, WorkerExited, WorkerReady
+from .events import LoadFailed, ModelLoaded, ProbeRead, WorkerExited, WorkerHolds, WorkerReady
 from .lifecycle import BEFORE_RUN, RunState, WorkerState
+from .quarantine import device_failed, device_read
 from .records import DeviceRecord, Run, Worker
-from .runs import advance, end_run, fail_run
+from .runs import advance, end_run, fail_run, ran_out
 from .state import Core
 
 # ---------------------------------------------------------------- start
@@ -101,13 +102,25 @@ def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
         advance(core, run, now)
 
 
+def worker_holds(core: Core, event: WorkerHolds) -> None:
+    """A worker says what it holds on its device."""
+    if event.worker_id in core.workers:
+        core.device_of(core.workers[event.worker_id]).ledger.hold_reported(event.worker_id, event.vram_mb)
+
+
 def load_failed(core: Core, event: LoadFailed, now: Now) -> None:
     """A worker could not load its model: its runs fail, and its process ends by itself or is ended."""
     worker = core.workers.get(event.worker_id)
     if worker is None or worker.state is not WorkerState.LOADING:
         return
+    jobs = [run.award.job_id for run in worker.runs.values()]
     for run in list(worker.runs.values()):
-        fail_run(core, run, event.code, event.message, now)
+        message = event.message
+        if event.code == FailureCode.OUT_OF_MEMORY.value:
+            message = ran_out(core, run, message, event.shortage)
+        fail_run(core, run, event.code, message, now)
+    if event.code == FailureCode.LOAD_FAILED.value:
+        device_failed(core, worker, jobs[0] if jobs else None, event.message, now)
     worker.move(WorkerState.STOPPING, f"load failed: {event.code}", now.mono)
     core.device_of(worker).ledger.end(worker.worker_id)
     worker.stop_why = event.message
@@ -181,8 +194,12 @@ def worker_exited(core: Core, event: WorkerExited, now: Now) -> None:
             message = f"its worker was stopped, through no fault of this job: {worker.stop_why}"
             fail_run(core, run, FailureCode.WORKER_CRASHED.value, message, now)
         else:
+            # A worker is killed for the host's memory, never for its device's.
+            run.more_room = event.code != FailureCode.OUT_OF_MEMORY.value
             fail_run(core, run, event.code, event.message, now)
     _remove(core, worker)
+    if not asked and event.code == FailureCode.WORKER_CRASHED.value:
+        device_failed(core, worker, died[0].award.job_id if died else None, event.message, now)
     device.ledger.exited(worker.worker_id, now.mono)
     core.changed = True
 
@@ -209,6 +226,22 @@ def probe_read(core: Core, event: ProbeRead, now: Now) -> None:
             worker.peak_mb = max(worker.peak_mb, device.ledger.seen_mb(worker.worker_id) or 0)
         if released or lost != device.ledger.unavailable(now.mono):
             core.changed = True
+        if device_read(core, device, reading, now):
+            _clear(core, device, now)
+
+
+def _clear(core: Core, device: DeviceRecord, now: Now) -> None:
+    """Start nothing more on a broken device, and let it be reset: what runs there may end, all else goes."""
+    why = "its device is in quarantine"
+    for worker in list(device.workers.values()):
+        worker.unwanted = True
+        running = [run for run in worker.runs.values() if run.state not in BEFORE_RUN]
+        if not running:
+            stop_worker(core, worker, why, now)
+            continue
+        for run in list(worker.runs.values()):
+            if run.state in BEFORE_RUN:
+                fail_run(core, run, FailureCode.HANDED_BACK.value, why, now)
 
 
 def reconcile(core: Core, now: Now) -> None:

@@ -63,6 +63,10 @@ class WorkerGateway:
     folder: WorkFolder
     #: Takes events; does not block.
     emit: Callable[[events.Event], None]
+    #: MB of the host's memory that a worker may hold; None for no limit.
+    memory_limit_mb: int | None = None
+    #: Workers' frameworks are to hold no more on their devices than was promised.
+    capped: bool = False
 
     async def start(self, effect: StartWorker) -> None:
         """Start a process; what is wrong with it is told as its exit."""
@@ -72,9 +76,11 @@ class WorkerGateway:
             device=self.devices[effect.device],
             vram_mb=effect.vram_mb,
             variant=effect.variant,
+            capped=self.capped,
             python=declared.python,
             env=declared.env,
             work_dir=str(self.folder.worker(effect.worker_id)),
+            memory_limit_mb=self.memory_limit_mb,
         )
         try:
             await self.host.start(effect.worker_id, launch, self._on_frame, self._on_exit)
@@ -114,16 +120,28 @@ def event_of(worker_id: str, frame: Any) -> events.Event | None:
     if isinstance(frame, frames.RunProgress):
         return events.RunProgressed(frame.run_id, _fraction(frame.fraction), _cut(frame.stage), _cut(frame.message))
     if isinstance(frame, frames.RunFinished):
-        return events.RunFinished(frame.run_id, frame.outputs, tuple(frame.files), frame.run_s, frame.vram_peak_mb)
+        files, unhealthy = tuple(frame.files), _cut(frame.unhealthy)
+        return events.RunFinished(frame.run_id, frame.outputs, files, frame.run_s, frame.vram_peak_mb, unhealthy)
     if isinstance(frame, frames.RunFailed):
         if frame.traceback:
             log.info("a run failed", token=frame.run_id, code=frame.code, traceback=frame.traceback)
         code = frame.code if frame.code in _CODES_OF_WORKERS else FailureCode.ADAPTER_ERROR.value
-        return events.RunFailed(frame.run_id, code, frame.message, _cut(frame.field), frame.run_s, frame.vram_peak_mb)
+        return events.RunFailed(
+            frame.run_id,
+            code,
+            frame.message,
+            _cut(frame.field),
+            frame.run_s,
+            frame.vram_peak_mb,
+            _cut(frame.unhealthy),
+            frame.shortage,
+        )
     if isinstance(frame, frames.Hello):
         return events.WorkerReady(worker_id, frame.pid)
     if isinstance(frame, frames.ModelLoaded):
         return events.ModelLoaded(worker_id, frame.load_s, frame.vram_mb)
+    if isinstance(frame, frames.MemoryHeld):
+        return events.WorkerHolds(worker_id, frame.vram_mb)
     if isinstance(frame, frames.LoadFailed):
         log.warning(
             "a model could not be loaded",
@@ -133,7 +151,7 @@ def event_of(worker_id: str, frame: Any) -> events.Event | None:
             traceback=frame.traceback,
         )
         code = frame.code if frame.code in _CODES_OF_WORKERS else FailureCode.LOAD_FAILED.value
-        return events.LoadFailed(worker_id, code, frame.message)
+        return events.LoadFailed(worker_id, code, frame.message, frame.shortage)
     log.warning("a worker sent an unexpected frame", worker_id=worker_id, frame=type(frame).__name__)
     return None
 

@@ -107,9 +107,9 @@ def _offers(bidder: Bidder, adapter: AdapterDescription, lot: Lot) -> Iterator[B
         yield no(DeclineCode.NO_DEVICE, f"{adapter.adapter_id} runs on {kinds}; this agent has no such device")
     else:
         for device in devices:
-            unavailable = device.ledger.unavailable(bidder.now_mono)
-            if unavailable is not None:
-                yield no(DeclineCode.NO_DEVICE, unavailable, device.spec.id)
+            shut = device.shut(bidder.now_mono)
+            if shut is not None:
+                yield no(shut.code, shut.reason, device.spec.id)
             else:
                 yield from _in_variants(bidder, device, adapter, lot, ways)
 

@@ -5,16 +5,17 @@ stands *behind* the claims of evicted workers whose memory it will take: of such
 counts, so the claims together never pass `total_mb - buffer_mb`, before, during and after an eviction.
 
 What a claim of a GPU worker adds to the measured use is what the measurement does not show yet: claim less visible use.
-Visible is, in this order: what the probe says of the worker's process; what its framework reported after the load (a
-lower bound, and the fallback where the driver does not tell processes apart, as in containers and WSL); nothing. Too
-low a figure counts memory twice, which errs on the safe side. On budgeted devices (simulated ones and the CPU lane)
-nothing of a worker is visible, and claims alone fill the device.
+Visible is, in this order: what the probe says of the worker's process and those that it started; what its framework
+last reported (a lower bound, and the fallback where the driver does not tell processes apart, as in containers and
+WSL); nothing. Too low a figure counts memory twice, which errs on the safe side. On budgeted devices (simulated ones
+and the CPU lane) nothing of a worker is visible, and claims alone fill the device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pocket3d.contracts.fit import Room
 
@@ -29,6 +30,15 @@ class LedgerError(AssertionError):
     """The ledger's own rules do not hold: a bug."""
 
 
+class _Before(NamedTuple):
+    """A device before a worker's end, MB."""
+
+    free_mb: int
+    #: What was visible of the worker, and of all others together.
+    visible_mb: int
+    others_mb: int
+
+
 @dataclass(slots=True, eq=False)
 class Claim:
     """What one worker, or one waiting run, was promised."""
@@ -41,16 +51,18 @@ class Claim:
     #: Token -> MB that a run claims beyond the worker's own.
     extras: dict[str, int] = field(default_factory=dict)
     pid: int | None = None
-    #: Allocated after the load, as the worker's framework says.
+    #: Allocated, as the worker's framework last said.
     reported_mb: int | None = None
-    #: What the probe last saw of the process; None if it never saw it.
+    #: What the probe last saw of the process and those that it started; None if it never saw any, or cannot tell.
     seen_mb: int | None = None
+    #: Those that it last saw.
+    pids: frozenset[int] = frozenset()
     #: Its worker was told to end: the memory will be free without anybody's doing.
     ending: bool = False
     #: When the process was gone, monotonic seconds.
     exited_at: float | None = None
-    #: Free memory of the device in the last reading before it was gone.
-    free_before: int = 0
+    #: Noted when its end was ordered, or else when it was gone: memory is freed while a worker shuts down.
+    before: _Before | None = None
 
     @property
     def mb(self) -> int:
@@ -63,6 +75,29 @@ class Claim:
         if self.seen_mb is not None:
             return self.seen_mb
         return self.reported_mb or 0
+
+
+def _see(claim: Claim, reading: Reading) -> None:
+    """Take in what a reading says of a worker's processes; of one that is gone what was seen last stands."""
+    if claim.pid is None or claim.exited_at is not None:
+        return
+    if reading.used_by_pid is None:
+        claim.seen_mb = None
+        return
+    own = frozenset(pid for pid in reading.used_by_pid if _descends(pid, claim.pid, reading))
+    if own:
+        claim.pids = own
+    if own or claim.seen_mb is not None:
+        # Processes that were seen and are not listed any more hold nothing.
+        claim.seen_mb = sum(reading.used_by_pid[pid] for pid in own)
+
+
+def _descends(pid: int, ancestor: int, reading: Reading) -> bool:
+    """True if a process is this one, or was started by it, or by one that it started."""
+    current: int | None = pid
+    while current is not None and current != ancestor:
+        current = reading.parents.get(current)
+    return current is not None
 
 
 class DeviceLedger:
@@ -99,6 +134,13 @@ class DeviceLedger:
         """What the probe last saw of a worker's process, or None."""
         claim = self._claims.get(key)
         return claim.seen_mb if claim else None
+
+    def could_hold_mb(self, key: str) -> int | None:
+        """What a worker held and what was free in the last reading; None without one, or where workers do not show."""
+        claim = self._claims.get(key)
+        if claim is None or self.reading is None or self.reading.unavailable is not None or self.device.budgeted:
+            return None
+        return self.reading.free_mb + claim.visible_mb
 
     def waits_for(self, key: str) -> frozenset[str]:
         """Keys of the claims whose memory a claim still waits for."""
@@ -185,6 +227,10 @@ class DeviceLedger:
         self._claims[key].extras[token] = mb
         self.check()
 
+    def lower(self, key: str, mb: int) -> None:
+        """Promise a worker less than before."""
+        self._claims[key].base_mb = min(mb, self._claims[key].base_mb)
+
     def drop_extra(self, key: str, token: str) -> None:
         """Release what a run claimed beyond its worker's own."""
         claim = self._claims.get(key)
@@ -207,8 +253,10 @@ class DeviceLedger:
 
     def end(self, key: str) -> None:
         """Note that a worker was told to end."""
-        if key in self._claims:
-            self._claims[key].ending = True
+        claim = self._claims.get(key)
+        if claim is not None:
+            claim.ending = True
+            self._note_before(claim)
 
     def exited(self, key: str, now_mono: float) -> None:
         """A worker's process has exited; on budgeted devices its claim is released at once."""
@@ -222,33 +270,39 @@ class DeviceLedger:
             self.drop(key)
             return
         claim.exited_at = now_mono
-        claim.free_before = self.reading.free_mb if self.reading else 0
+        self._note_before(claim)
+
+    def _note_before(self, claim: Claim) -> None:
+        if claim.before is None:
+            free = self.reading.free_mb if self.reading else 0
+            claim.before = _Before(free, claim.visible_mb, self._others_mb(claim))
+
+    def _others_mb(self, claim: Claim) -> int:
+        return sum(each.visible_mb for each in self._claims.values() if each is not claim)
 
     def read(self, reading: Reading, taken_at: float) -> list[str]:
         """Take in a measurement; the keys whose claims it released."""
         self.reading = reading
         self.taken_at = taken_at
-        by_pid = reading.used_by_pid
-        released: list[str] = []
-        for claim in list(self._claims.values()):
-            if by_pid is not None and claim.pid is not None:
-                if claim.pid in by_pid:
-                    claim.seen_mb = by_pid[claim.pid]
-                elif claim.seen_mb is not None and claim.exited_at is None:
-                    claim.seen_mb = 0
-            if claim.exited_at is None or taken_at < claim.exited_at or reading.unavailable is not None:
-                continue
-            if self._seen_free(claim, reading):
-                released.append(claim.key)
+        if reading.unavailable is not None:
+            return []
+        for claim in self._claims.values():
+            _see(claim, reading)
+        gone = [c for c in self._claims.values() if c.exited_at is not None and taken_at >= c.exited_at]
+        released = [claim.key for claim in gone if self._seen_free(claim, reading)]
         for key in released:
             self.drop(key)
         return released
 
     def _seen_free(self, claim: Claim, reading: Reading) -> bool:
-        if claim.seen_mb is not None and reading.used_by_pid is not None:
-            # The probe knew the process: it is free when the process is not there any more.
-            return claim.pid not in reading.used_by_pid
-        return reading.free_mb >= min(claim.free_before + claim.visible_mb - _SLACK_MB, self.capacity_mb)
+        if claim.pids and reading.used_by_pid is not None:
+            # The probe knew its processes: it is free when none of them is there any more.
+            return claim.pids.isdisjoint(reading.used_by_pid)
+        assert claim.before is not None
+        # What others took or gave back meanwhile is not its doing.
+        taken = self._others_mb(claim) - claim.before.others_mb
+        expected = claim.before.free_mb + claim.before.visible_mb - taken
+        return reading.free_mb >= min(expected, self.capacity_mb) - _SLACK_MB
 
     def release_overdue(self, now_mono: float) -> list[str]:
         """Give up waiting for memory that is not seen free: from here on the measurement alone speaks of it."""

@@ -37,12 +37,10 @@ class Placement(NamedTuple):
 def claims(device: DeviceRecord, adapter: AdapterDescription, choice: Choice, estimates: Estimates) -> Placement:
     """What a job of an adapter, in a variant, would claim on a device, whether there is room or not.
 
-    It needs the declared requirement, or the learned peak where that is more. A peak above what the device can ever
-    promise counts as just that: the job did run there.
+    It needs what is declared or was learned (`Estimates.requirement_mb`), unless it says itself what it needs.
     """
-    variant = choice.variant
-    learned = estimates.peak_mb(adapter.adapter_id, device.spec.id, variant) or 0
-    declared = max(choice.declared_mb, min(learned, device.ledger.capacity_mb))
+    variant, capacity_mb = choice.variant, device.ledger.capacity_mb
+    declared = estimates.requirement_mb(adapter.adapter_id, device.spec.id, choice.declared_mb, capacity_mb, variant)
     need_mb = declared if choice.asked_mb is None else choice.asked_mb
     worker = device.worker_for(adapter.adapter_id, variant)
     if worker is not None:

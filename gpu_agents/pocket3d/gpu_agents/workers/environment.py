@@ -15,6 +15,11 @@ from pocket3d.contracts.worker_frames import JOURNAL_VARIABLE
 _COMPONENTS = ("contracts", "adapters")
 #: The agent's own: server addresses and credentials, and settings that would change what another interpreter imports.
 _PRIVATE_PREFIXES = ("NATS_", "POCKET3D_")
+#: What schedulers and launchers of many processes tell each of theirs: a model that finds it (Lightning, accelerate,
+#: torch.distributed, MPI) waits for its peers, which are not there.
+_LAUNCHER_PREFIXES = ("SLURM_", "TORCHELASTIC_", "ACCELERATE_", "OMPI_", "PMI_", "PMIX_", "MPI_", "LSB_", "JSM_")
+_LAUNCHER = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE"}
+_LAUNCHER |= {"ROLE_RANK", "ROLE_WORLD_SIZE", "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT"}
 _PRIVATE = {"PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "__PYVENV_LAUNCHER__", "VIRTUAL_ENV"}
 
 
@@ -66,7 +71,8 @@ def child_environment(
     """The environment of a worker.
 
     Args:
-        base: the agent's own; its NATS_* and POCKET3D_* variables and Python settings are left out.
+        base: the agent's own; its NATS_* and POCKET3D_* variables, Python settings, and what a scheduler of many
+            processes told it (SLURM_*, RANK, MASTER_ADDR, ...) are left out.
         python: the interpreter; tools beside it (ninja, blender) are found first on PATH.
         namespace: from `link_namespace`.
         env: of the adapter.
@@ -76,7 +82,8 @@ def child_environment(
     kept = {
         name: value
         for name, value in base.items()
-        if name == JOURNAL_VARIABLE or (name not in _PRIVATE and not name.startswith(_PRIVATE_PREFIXES))
+        if name == JOURNAL_VARIABLE
+        or (name not in _PRIVATE | _LAUNCHER and not name.startswith(_PRIVATE_PREFIXES + _LAUNCHER_PREFIXES))
     }
     if os.sep in python:
         kept["PATH"] = os.pathsep.join(part for part in (str(Path(python).parent), kept.get("PATH", "")) if part)

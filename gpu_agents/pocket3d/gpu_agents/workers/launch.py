@@ -27,6 +27,8 @@ class WorkerLaunch(msgspec.Struct, frozen=True, kw_only=True):
     vram_mb: int
     #: Which of the adapter's variants it loads; None if it has none.
     variant: str | None = None
+    #: Its framework is to hold no more than that on the device.
+    capped: bool = False
     #: The interpreter: an absolute path, or a name found on PATH. None for the agent's own.
     python: str | None = None
     #: Added to the agent's environment (without its NATS_* and POCKET3D_* settings). It cannot change which GPU is

@@ -328,6 +328,7 @@ class WorkerProcess:
                             device_kind=device.worker_kind,
                             vram_mb=launch.vram_mb,
                             variant=launch.variant,
+                            capped=launch.capped,
                         )
                     )
             except FrameError as error:

@@ -41,6 +41,9 @@ async def agents(target: Target, adapters: bool, as_json: bool) -> None:
     for advert in found:
         if advert.reason is not None:
             click.echo(f"{advert.agent_id} takes no jobs: {advert.reason}")
+        for device in advert.devices:
+            if device.quarantine is not None:
+                click.echo(f"{advert.agent_id}/{device.id} gets no jobs: {device.quarantine}")
     if adapters:
         click.echo()
         print_table(

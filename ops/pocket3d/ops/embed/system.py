@@ -36,9 +36,11 @@ log = structlog.get_logger(__name__)
 _CONNECT_S = 30.0
 #: Between two looks whether the leader knows what the agent said, seconds.
 _POLL_S = 0.02
-#: Nobody else can join: a job whose adapters are all broken is told so soon, and a model that fails often is not kept
-#: from its jobs, since no other agent would do better.
-_COORDINATOR = CoordinatorSettings(unavailable_wait_s=1.0, bench_after=1_000_000)
+#: Failures in a row that nothing reaches.
+_NEVER = 1_000_000
+#: Nobody else can join: a job whose adapters are all broken is told so soon, and neither a model nor a device on which
+#: jobs fail often is kept from its jobs, since no other agent would do better.
+_COORDINATOR = CoordinatorSettings(unavailable_wait_s=1.0, bench_after=_NEVER)
 #: After the time for running jobs is over, handing back and leaving may take so long, seconds.
 _LEAVE_S = 10.0
 
@@ -100,7 +102,10 @@ class EmbeddedSystem:
             declared=declared,
             work_dir=self._folder / "agent" / "lives",
             settings=AgentSettings(
-                drain_timeout_s=self._drain_s, leave_timeout_s=self._drain_s, leave_bound_s=_LEAVE_S
+                drain_timeout_s=self._drain_s,
+                leave_timeout_s=self._drain_s,
+                leave_bound_s=_LEAVE_S,
+                quarantine_after=_NEVER,
             ),
         )
         works = {

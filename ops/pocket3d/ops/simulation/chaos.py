@@ -54,6 +54,7 @@ class Chaos:
             (faults.worker_crash_s, self._crash_worker),
             (faults.clock_jump_s, self._jump_clock),
             (faults.foreign_memory_s, self._take_memory),
+            (faults.sick_device_s, self._sicken),
             (faults.operator_s, self._operate),
             (faults.removed_message_s, self._remove_messages),
             (faults.removed_consumer_s, self._remove_consumer),
@@ -75,6 +76,7 @@ class Chaos:
         for agent in self.world.agents:
             for device in agent.devices.values():
                 device.foreign_mb = 0
+                device.sick = False
             self._ask(agent, "undrain", encode(EmptyRequest()))
 
     def _left_s(self, longest: float) -> float:
@@ -203,6 +205,19 @@ class Chaos:
             device.foreign_mb = self._rng.choice(_FOREIGN_MB)
             self.world.note(f"others hold {device.foreign_mb} MB on {device.spec.id}")
             self.world.faults["foreign memory"] += 1
+
+    def _sicken(self) -> None:
+        pairs = [agent for agent in self.world.agents if len(agent.devices) > 1]
+        sound = [agent for agent in pairs if not any(device.sick for device in agent.devices.values())]
+        if sound:
+            agent = self._rng.choice(sound)
+            self.sicken(agent, self._rng.choice(sorted(agent.devices)))
+
+    def sicken(self, agent: Agent, device_id: str) -> None:
+        """Let every load fail on a device from now on."""
+        self.strike("sick device", agent)
+        agent.devices[device_id].sick = True
+        self.world.sick.setdefault(device_id, self.world.loop.time())
 
     def _operate(self) -> None:
         living = [(each, each.service) for each in _awake(self.world.agents) if each.service is not None]

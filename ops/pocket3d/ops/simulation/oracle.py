@@ -18,6 +18,9 @@ from pocket3d.coordinator.engine.admission import REMOVED
 from .network import WALL_AT_START
 from .world import World
 
+#: Failed loads on a sick device: three until it is put away, what was on its way to it, and one after each pause; that
+#: again, since leaders and agents that come back have forgotten.
+_MOST_ON_SICK = 20
 #: Endings after which the request is kept as a dead letter.
 _DEAD = frozenset({"failed", "rejected", "expired"})
 
@@ -64,6 +67,7 @@ def violations(world: World) -> list[str]:
     found += _hearsay(world, results)
     found += _black_hole(world)
     found += _variants(world, results)
+    found += _sick_devices(world)
     if world.listener.heard != [(each.subject, each.data) for each in _stored(world, world.subjects.results_stream)]:
         found.append("a core subscriber heard other results than those that are stored, each once")
     dead = {world.subjects.parse_story(each.subject).job_id for each in _stored(world, world.subjects.dead_stream)}
@@ -112,6 +116,25 @@ def _variants(world: World, results: dict[str, list[Result]]) -> list[str]:
         ]
         if variant not in known or (fits and not any(fits)):
             found.append(f"{job_id} ran in the variant {variant!r} of {adapter.adapter_id}, which has {known}")
+    return found
+
+
+def _sick_devices(world: World) -> list[str]:
+    """On a device on which every load fails some jobs are tried, not each that comes."""
+    tried = Counter(device for _, _, device in failed_on_sick(world))
+    return [
+        f"{count} jobs failed on {device}, which is sick" for device, count in tried.items() if count > _MOST_ON_SICK
+    ]
+
+
+def failed_on_sick(world: World) -> set[tuple[str, int, str]]:
+    """Job, attempt and device of each attempt whose load failed on a device that fell sick."""
+    found = set()
+    for stored in _events(world) if world.sick else ():
+        error = decode(Status, stored.data).error
+        for failure in error.attempts if error is not None else ():
+            if failure.device in world.sick and failure.code == FailureCode.LOAD_FAILED.value:
+                found.add((stored.subject.rpartition(".")[0], failure.attempt, failure.device))
     return found
 
 

@@ -40,6 +40,8 @@ class FaultProfile(msgspec.Struct, frozen=True, kw_only=True):
     clock_jump_s: float = 40.0
     #: Somebody else takes or frees memory on a measured device; an operator loads or unloads an adapter or drains.
     foreign_memory_s: float = 10.0
+    #: From then on every load fails on one of an agent's two devices, until the faults end.
+    sick_device_s: float = 0.0
     operator_s: float = 15.0
     #: Somebody removes a message, or all, from the jobs stream; one of the leader's consumers; a bucket.
     removed_message_s: float = 30.0
@@ -87,7 +89,12 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
         },
     )
     agent: AgentSettings = AgentSettings(
-        drain_timeout_s=4.0, leave_timeout_s=4.0, leave_bound_s=4.0, idle_timeout_s=6.0
+        drain_timeout_s=4.0,
+        leave_timeout_s=4.0,
+        leave_bound_s=4.0,
+        idle_timeout_s=6.0,
+        quarantine_s=2.0,
+        quarantine_cap_s=8.0,
     )
 
 
@@ -141,10 +148,19 @@ _NO_STORE = RunShape(
     faults=FaultProfile(store_cut_s=8.0, agent_crash_s=60.0, agent_pause_s=60.0),
     agent=msgspec.structs.replace(RunShape().agent, max_uploads=1, backlog_factor=1, finished_in_adverts=1),
 )
+#: A device of each agent that has two falls sick.
+_SICK = RunShape(
+    jobs=40,
+    agents=4,
+    faults=FaultProfile(sick_device_s=5.0, agent_crash_s=60.0, agent_pause_s=60.0, worker_crash_s=30.0),
+)
 _SHAPES = (RunShape(), _BAD_NETWORK, _COUPS, _CUT_OFF, _TWINS, _SMALL_INDEX, _NO_STORE)
+#: Which seeds have sick devices.
+_SICK_EVERY = 25
 
 
 def shape_of(seed: int) -> RunShape:
     """The shape of a seed's run. Of each shape some runs have variants."""
-    shape = _SHAPES[seed % len(_SHAPES)]
+    # One in so many: the others are what they were before there was this one.
+    shape = _SICK if seed % _SICK_EVERY == _SICK_EVERY - 1 else _SHAPES[seed % len(_SHAPES)]
     return msgspec.structs.replace(shape, variants=True) if seed % 25 == 24 else shape

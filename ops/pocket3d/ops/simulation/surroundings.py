@@ -80,6 +80,8 @@ class Surroundings:
         self.accepted: set[str] = set()
         #: Ids of jobs of which somebody removed a message from the jobs stream, as in `accepted`.
         self.removed: set[str] = set()
+        #: Devices that fell sick, and when.
+        self.sick: dict[str, float] = {}
         #: Failures that agents ever reported: (job, attempt, agent, code).
         self.said: set[tuple[str, int, str, str]] = set()
         self.pids = itertools.count(1000)

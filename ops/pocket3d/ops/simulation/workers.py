@@ -41,6 +41,8 @@ class Device:
         self._network = network
         #: Process id -> MB.
         self.used: dict[int, int] = {}
+        #: Every load on it fails.
+        self.sick = False
         #: MB that other programs hold; only on measured devices.
         self.foreign_mb = 0
         #: The first time that its processes held more than it may give, in words.
@@ -154,8 +156,9 @@ class SimulatedWorkers:
         def loaded() -> None:
             if not worker.alive:
                 return
-            if self._network.strikes(0.03):
-                failed = frames.LoadFailed(code="load_failed", message="the weights cannot be read")
+            if self._network.strikes(0.03) or device.sick:
+                why = "CUDA error: GPU is lost" if device.sick else "the weights cannot be read"
+                failed = frames.LoadFailed(code="load_failed", message=why)
                 self._say(on_frame, worker_id, failed)
                 self._soon(0.01, 0.2, lambda: self._exit(worker, "it could not load its model"))
                 return

@@ -108,6 +108,7 @@ def _open_nvml(
             buffer_mb=NVML_BUFFER_MB if memory_buffer is None else memory_buffer,
             visible=gpu.uuid,
             max_running=part.max_running,
+            capability=gpu.capability,
         )
         for gpu in chosen
     ]

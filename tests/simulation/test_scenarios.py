@@ -15,13 +15,14 @@ from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.contracts.messages import Advert, Status
 from pocket3d.coordinator.engine.history import BATCH_HEADER
 from pocket3d.gpu_agents.engine import commands
+from pocket3d.gpu_agents.engine.lifecycle import WorkerState
 from pocket3d.ops.simulation.bus import SimulatedBus
 from pocket3d.ops.simulation.chaos import Chaos
 from pocket3d.ops.simulation.network import WALL_AT_START, Link
 from pocket3d.ops.simulation.oracle import violations
 from pocket3d.ops.simulation.pulls import Pulls
 from pocket3d.ops.simulation.run import Outcome, describe_failure, run_seed
-from pocket3d.ops.simulation.shapes import shape_of
+from pocket3d.ops.simulation.shapes import FaultProfile, RunShape, shape_of
 from pocket3d.ops.simulation.workload import Cancellation, Publication, Workload
 from pocket3d.ops.simulation.world import World
 from support.former_results import former, switch
@@ -278,6 +279,38 @@ def test_an_agent_whose_way_to_the_stores_is_cut_off_gets_no_job_until_it_is_bac
         there = [e.time - WALL_AT_START for e in started if decode(Status, e.data).agent_id == "agent0"]
         assert min(there, default=60.0) > 12.0
         assert bool(there) or agents > 1
+
+
+@pytest.mark.parametrize("tells_processes", [True, False])
+def test_what_agents_offer_is_what_is_free(tells_processes: bool) -> None:
+    """Also in containers, where drivers tell no memory of processes; after workers that crashed, models that were
+    evicted, and others' programs that came and went.
+    """
+    offered: list[tuple[int, int]] = []
+
+    def look(world: World) -> None:
+        for agent in world.agents:
+            records = agent.service.engine.core.devices.values() if agent.service is not None else ()
+            for record in records:
+                real, ledger = agent.devices[record.spec.id], record.ledger
+                rests = all(worker.state is WorkerState.IDLE for worker in record.workers.values())
+                if record.spec.budgeted or not rests or ledger.ending() or ledger.reading != real.reading():
+                    continue
+                free = record.spec.total_mb - real.foreign_mb - ledger.committed_mb() - record.spec.buffer_mb
+                offered.append((ledger.room(ledger.taken_at).available_mb, free))
+
+    def prepare(world: World) -> None:
+        for agent in world.agents:
+            for device in agent.devices.values():
+                device.tells_processes = tells_processes
+        for half_second in range(1, 100):
+            world.network.later(half_second / 2, lambda: look(world))
+
+    faults = FaultProfile(worker_crash_s=3.0, foreign_memory_s=3.0)
+    for seed in range(4):
+        fine(run_seed(seed, RunShape(faults=faults), prepare))
+    assert all(mb == free for mb, free in offered), offered
+    assert len(offered) > 100
 
 
 def test_runs_that_adverts_have_no_room_for_are_not_lost() -> None:

@@ -169,8 +169,8 @@ async def test_a_missing_interpreter_is_told_as_an_exit(workers: Workers) -> Non
     told = await workers.exit()
     assert (told.pid, told.returncode, told.code) == (None, None, "adapter_unavailable")
     assert "/nowhere/bin/python" in told.message and "models.yaml" in told.message
-    # The id is free again.
-    await until(lambda: workers.host.pid("w") is None)
+    # The id is free again. (It never had a process, so that its pid tells nothing.)
+    await until(lambda: "w" not in workers.host._workers)
     await workers.start()
 
 

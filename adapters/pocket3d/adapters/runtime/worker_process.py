@@ -185,6 +185,8 @@ class Worker:
 
     async def _load(self, frame: LoadModel) -> None:
         set_process_device(frame.device_kind)
+        if frame.device_kind == "cuda":
+            self._memory.start()
         began = time.monotonic()
         try:
             adapter = from_spec(frame.spec, frame.variant)
@@ -213,11 +215,8 @@ class Worker:
         self._adapter = adapter
         which = {"adapter_id": frame.spec.adapter_id, "variant": frame.variant, "device": frame.device}
         self._journal.write("loaded", **which, vram_mb=frame.vram_mb)
-        held = reserved_mb()
-        self._channel.send(ModelLoaded(load_s=time.monotonic() - began, vram_mb=held))
-        if frame.device_kind == "cuda":
-            self._memory.start(held)
-            self._cap_mb = frame.vram_mb if frame.capped else None
+        self._channel.send(ModelLoaded(load_s=time.monotonic() - began, vram_mb=reserved_mb()))
+        self._cap_mb = frame.vram_mb if frame.capped else None
         self._loaded.set()
 
     async def _run(self, frame: RunJob, run: RunContext) -> None:

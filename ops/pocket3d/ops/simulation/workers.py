@@ -45,6 +45,8 @@ class Device:
         self.sick = False
         #: MB that other programs hold; only on measured devices.
         self.foreign_mb = 0
+        #: False as in a container: the driver tells no memory of processes.
+        self.tells_processes = True
         #: The first time that its processes held more than it may give, in words.
         self.over_committed: str | None = None
 
@@ -65,7 +67,7 @@ class Device:
     def reading(self) -> Reading:
         """What a probe would measure now."""
         free = self.spec.total_mb - sum(self.used.values()) - self.foreign_mb
-        return Reading(free_mb=max(free, 0), used_by_pid=dict(self.used))
+        return Reading(free_mb=max(free, 0), used_by_pid=dict(self.used) if self.tells_processes else None)
 
 
 class SimulatedProbe:
@@ -163,7 +165,7 @@ class SimulatedWorkers:
                 self._soon(0.01, 0.2, lambda: self._exit(worker, "it could not load its model"))
                 return
             worker.loaded = True
-            worker.hold()
+            self._hold(worker)
             self._say(on_frame, worker_id, frames.ModelLoaded(load_s=1.0, vram_mb=model_mb))
 
         self._soon(0.02, 0.8, hello)
@@ -213,7 +215,7 @@ class SimulatedWorkers:
             self._say(worker.on_frame, worker.worker_id, out)
             return
         worker.runs[frame.run_id] = frame
-        worker.hold()
+        self._hold(worker)
         if behave in ("deaf", "slow"):
             # Never looks at the cooperative flag; the slow one comes to its end all the same.
             worker.deaf.add(frame.run_id)
@@ -229,6 +231,11 @@ class SimulatedWorkers:
             self._network.later(seconds, lambda: self._end(worker, failed))
         else:
             self._network.later(seconds, lambda: self._finish(worker, frame, seconds, need))
+
+    def _hold(self, worker: Worker) -> None:
+        worker.hold()
+        if not worker.device.tells_processes:
+            self._say(worker.on_frame, worker.worker_id, frames.MemoryHeld(vram_mb=worker.device.used[worker.pid]))
 
     def _finish(self, worker: Worker, frame: RunJob, seconds: float, peak_mb: int) -> None:
         files = []
@@ -251,7 +258,7 @@ class SimulatedWorkers:
             return
         worker.deaf.discard(frame.run_id)
         if worker.loaded:
-            worker.hold()
+            self._hold(worker)
         self._say(worker.on_frame, worker.worker_id, frame)
 
     def _cancel(self, worker: Worker, run_id: str) -> None:

@@ -270,6 +270,12 @@ class StoreDeadLetter(NamedTuple):
     letter: DeadLetter
 
 
+class ResetConsumer(NamedTuple):
+    """Have all that is not acked delivered again."""
+
+    consumer: ConsumerKey
+
+
 class CountBacklog(NamedTuple):
     """Count what one of the coordinator's consumers has not acked: answered by `BacklogCounted` or
     `BacklogUncounted`.
@@ -317,6 +323,7 @@ BusEffect = (
     | SendAwardMessage
     | StoreDeadLetter
     | CountBacklog
+    | ResetConsumer
     | CountMessages
     | ListStories
     | NoteStep

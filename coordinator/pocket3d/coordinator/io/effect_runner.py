@@ -295,6 +295,13 @@ class EffectRunner:
             log.debug("the backlog was not counted", consumer=effect.consumer, error=str(error))
             return events.BacklogUncounted(effect.consumer)
 
+    async def _reset_consumer(self, effect: effects.ResetConsumer) -> None:
+        log.warning("what lies in a stream does not come; it is asked for again", consumer=effect.consumer)
+        try:
+            await self._bus.reset(self.consumer(effect.consumer))
+        except BusError as error:
+            log.debug("a consumer was not reset", consumer=effect.consumer, error=str(error))
+
     # -- commands
 
     async def _send_call(self, effect: effects.SendCall) -> TermEvent | None:
@@ -380,6 +387,7 @@ _CALLS: dict[type, Call] = {
     effects.DeleteResult: EffectRunner._delete_result,
     effects.DeleteJob: EffectRunner._delete_job,
     effects.CountBacklog: EffectRunner._count_backlog,
+    effects.ResetConsumer: EffectRunner._reset_consumer,
     effects.FindMessages: lambda runner, effect: find_messages(runner._bus, runner._subjects, effect, runner._job_id),
     effects.CountMessages: lambda runner, effect: count_messages(runner._bus, runner._subjects),
     effects.ListStories: lambda runner, effect: list_stories(runner._bus, runner._subjects, effect),

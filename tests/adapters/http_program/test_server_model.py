@@ -74,6 +74,10 @@ class Desk:
 
         return RunContext(output_dir=output, on_progress=note)
 
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        wait_until(lambda: self.adapter.model.ended() is not None, "the program has ended")
+
     @property
     def pid(self) -> int:
         return int(self.adapter.model.group)
@@ -117,6 +121,7 @@ def test_the_program_has_no_shell_and_a_port_of_its_own_on_this_host_alone(desk:
 def test_what_it_prints_is_printed_on(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
     desk.load()
     desk.run()
+    asyncio.run(desk.adapter.unload())
     assert "[3/6] sparse-structure flow + decode" in capfd.readouterr().out
 
 
@@ -293,7 +298,7 @@ def test_a_program_that_failed_is_started_anew_since_nobody_knows_what_it_left_o
 def test_one_that_ended_between_two_jobs_is_started_again(desk: Desk) -> None:
     desk.load()
     desk.run()
-    os.kill(desk.pid, signal.SIGKILL)
+    desk.kill()
     assert desk.run()["success"]
     assert (None, "starting the program", None) in desk.progress
 
@@ -355,7 +360,7 @@ def test_a_request_may_be_given_a_limit(desk: Desk) -> None:
 
 def test_a_cancel_ends_a_start_within_a_request(desk: Desk) -> None:
     desk.load()
-    os.kill(desk.pid, signal.SIGKILL)
+    desk.kill()
     desk.mode("unhealthy")
     run = desk.context()
     thread = cancel_when(lambda: len(desk.records("started")) == 2, run)

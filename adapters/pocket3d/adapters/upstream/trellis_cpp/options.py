@@ -29,10 +29,13 @@ class ImageToMeshOptions(Options):
     uv: Annotated[
         Literal["xatlas", "box"], Meta(description="how the surface is unrolled; box is faster and packs less tightly")
     ] = "xatlas"
-    band: Annotated[
-        int | None,
-        Meta(ge=1, le=8, description="width of the shell that becomes the mesh, voxels; 2 keeps thin walls single"),
-    ] = None
+    band: (
+        Annotated[
+            int,
+            Meta(ge=1, le=8, description="width of the shell that becomes the mesh, voxels; 2 keeps thin walls single"),
+        ]
+        | None
+    ) = None
     texture_format: Annotated[
         Literal["png", "webp"],
         Meta(description="webp is smaller, and many programs cannot read it (EXT_texture_webp)"),
@@ -48,6 +51,6 @@ class PixelAlignedOptions(ImageToMeshOptions):
         Meta(
             ge=1.0,
             le=150.0,
-            description="horizontal field of view of the camera, degrees; a wrong one makes the shape too thick or flat",
+            description="horizontal field of view of the camera, degrees; a wrong one bends the shape",
         ),
     ] = 49.13

@@ -6,7 +6,6 @@ a few lines of Python; `form` and `document` make its requests.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -52,17 +51,13 @@ class _DeclaredServer(ServerModel):
     def _line_reader(self) -> Callable[[str], Step | None]:
         return self._interface.step
 
-    @abstractmethod
-    def _given(self, inputs: dict[str, Any]) -> Any:
-        """The value of `given`."""
-
-    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        response: dict[str, Any] = super()._process_request(inputs)
+    def _answered(self, inputs: dict[str, Any], given: Any, response: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a request, of the value of `given` and the feature's own response."""
         assert self.options_type is not None
         options = self.options_type.read(inputs)
         target = Path(response["output_mesh_path"])
         values = {name: getattr(options, name) for name in options.__struct_fields__}
-        values |= {self.given: self._given(inputs), "output_format": target.suffix.removeprefix(".")}
+        values |= {self.given: given, "output_format": target.suffix.removeprefix(".")}
         request = self._interface.request(values)
         if self._interface.answer is None:
             self.ask(request, target)
@@ -85,8 +80,8 @@ class ImageToMeshServer(_DeclaredServer, ImageToMeshModel):
     given: ClassVar[str] = "image"
     default_max_images: ClassVar[int] = 1
 
-    def _given(self, inputs: dict[str, Any]) -> Any:
-        return self._image_paths(inputs)[0]
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return self._answered(inputs, self._image_paths(inputs)[0], super()._process_request(inputs))
 
 
 class TextToMeshServer(_DeclaredServer, TextToMeshModel):
@@ -94,5 +89,5 @@ class TextToMeshServer(_DeclaredServer, TextToMeshModel):
 
     given: ClassVar[str] = "text_prompt"
 
-    def _given(self, inputs: dict[str, Any]) -> Any:
-        return inputs["text_prompt"].strip()
+    def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return self._answered(inputs, inputs["text_prompt"].strip(), super()._process_request(inputs))

@@ -32,7 +32,8 @@ from support.worker_driver import WorkerDriver, alive, wait_until
 
 SCRIPT = Path(__file__).parents[2] / "support" / "fake_trellis_server.py"
 ORDER = ["structure", "shape", "fine shape", "decoding the shape", "colour"]
-PATHS = {each: f"{each.__module__}.{each.__name__}" for each in (Trellis2CppAdapter, Pixal3DCppAdapter)}
+ADAPTERS: tuple[type[TrellisCppAdapter], ...] = (Trellis2CppAdapter, Pixal3DCppAdapter)
+PATHS = {each: f"{each.__module__}.{each.__name__}" for each in ADAPTERS}
 
 
 class Host:

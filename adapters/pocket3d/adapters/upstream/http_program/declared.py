@@ -41,7 +41,7 @@ class Option(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def annotation(self) -> Any:
         """The type of a field of `Options`."""
         if self.enum:
-            return Annotated[Literal[tuple(self.enum)], Meta(description=self.description)]  # type: ignore[valid-type]
+            return Annotated[Literal[tuple(self.enum)], Meta(description=self.description)]
         kind = _TYPES[self.type]
         if kind is int:
             low, high = (None if each is None else int(each) for each in (self.minimum, self.maximum))
@@ -151,11 +151,12 @@ def _options_type(options: Mapping[str, Option], given: str) -> type[Options]:
             raise ValueError(f"options.{name}: want a name of letters, digits and _, other than {', '.join(taken)}")
         kind = option.annotation()
         fields.append((name, kind, option.default) if option.default is not None else (name, kind | None, None))
-    made = msgspec.defstruct("DeclaredOptions", fields, bases=(Options,), kw_only=True, forbid_unknown_fields=True)
+    made: Any = msgspec.defstruct("DeclaredOptions", fields, bases=(Options,), kw_only=True, forbid_unknown_fields=True)
     for name, option in options.items():
         if option.default is not None:
             _converted(option.default, made.__annotations__[name], f"options.{name}.default")
-    return made
+    declared: type[Options] = made
+    return declared
 
 
 def _converted(value: Any, wanted: Any, place: str) -> Any:

@@ -61,6 +61,7 @@ class Host:
 
     def make(self, cls: type[TrellisCppAdapter], variant: str | None = None, **config: Any) -> TrellisCppAdapter:
         made = cls(**{**self.config, **config})
+        made.device = "cuda"
         if variant is not None:
             made.choose_variant(variant)
         return made
@@ -199,6 +200,12 @@ def test_what_is_missing_is_named(host: Host, tmp_path: Path) -> None:
     )
 
 
+def test_on_the_cpu_the_program_is_told_so(host: Host) -> None:
+    adapter = host.make(Trellis2CppAdapter, "512", arguments=["--threads", "4"])
+    adapter.device = "cpu"
+    assert adapter._command()[7:] == ["--gpu", "-1", "--threads", "4"]
+
+
 def test_the_resolution_is_that_of_the_variant(host: Host) -> None:
     spec = AdapterSpec(
         adapter_id="trellis2-cpp-image-to-mesh",
@@ -266,8 +273,15 @@ def loaded(host: Host, worker: WorkerDriver) -> int:
     return int(host.records("started")[-1]["pid"])
 
 
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 def test_a_worker_serves_a_job_and_takes_the_program_with_it(host: Host, worker: WorkerDriver) -> None:
     program = loaded(host, worker)
+    # So an agent finds it when it looks for what a worker holds.
+    assert parent(program) == worker.process.pid
     worker.run("r1", "image_to_mesh", {"image_path": str(host.image), "seed": 5})
     ended = worker.ended("r1")
     assert isinstance(ended, RunFinished), ended

@@ -182,7 +182,9 @@ class Program:
     def _tell(self, lines: Sequence[str]) -> None:
         for line in lines:
             self._last.append(line)
-            print(line, flush=True)  # noqa: T201
+            # What it says must be read on, or it stands still, even where nobody takes it.
+            with contextlib.suppress(OSError, ValueError):
+                print(line, flush=True)  # noqa: T201
             self.on_line(line)
 
 

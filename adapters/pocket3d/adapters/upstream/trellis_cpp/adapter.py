@@ -96,9 +96,11 @@ class TrellisCppAdapter(ServerModel, ImageToMeshModel):
         if self.config.command:
             return list(self.config.command)
         models = "" if self.model_path is None else str(Path(self.model_path).expanduser().absolute())
-        # The worker sees one device, so it is the first. Without a GPU the program would compute for hours.
-        fixed = ["--host", "{host}", "--port", "{port}", "--models", models, "--gpu", "0", "--require-gpu"]
-        return [str(Path(self.config.program).expanduser()), *fixed, *self.config.arguments]
+        # The worker sees one device, so it is the first. One that cannot be used is no reason to compute for hours.
+        device = ["--gpu", "0", "--require-gpu"] if self.device.startswith("cuda") else ["--gpu", "-1"]
+        address = ["--host", "{host}", "--port", "{port}"]
+        program = str(Path(self.config.program).expanduser())
+        return [program, *address, "--models", models, *device, *self.config.arguments]
 
     def _line_reader(self) -> Callable[[str], Step | None]:
         return Progress(cascade=self.resolution > _SIMPLE_RESOLUTION)

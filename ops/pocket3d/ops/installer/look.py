@@ -27,6 +27,8 @@ from .toolkits import Build, Toolkit, fitting, nvcc_version
 STAMPS = "installed.json"
 _LOCKS = Path(__file__).with_name("locks")
 _ASK_S = 60.0
+#: Where NVIDIA's installer puts toolkits.
+_USUAL = Path("/usr/local")
 _MB = 1024 * 1024
 #: Asked of an interpreter that can make environments: its version, and the folder of its C headers.
 _ABOUT = (
@@ -149,7 +151,7 @@ def _toolkits(environ: Mapping[str, str]) -> tuple[Toolkit, ...]:
     if on_path is not None:
         # The folder above bin; one that is a script elsewhere is no toolkit's.
         homes.append(Path(on_path).resolve().parent.parent)
-    homes += [Path("/usr/local/cuda"), *sorted(Path("/usr/local").glob("cuda-*"), reverse=True)]
+    homes += [_USUAL / "cuda", *sorted(_USUAL.glob("cuda-*"), reverse=True)]
     found: dict[Path, Toolkit] = {}
     for home in homes:
         nvcc = home / "bin" / "nvcc"

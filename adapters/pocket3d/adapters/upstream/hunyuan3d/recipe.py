@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...catalogue.recipe import Checkout, Part, Recipe, Weights
 from ...catalogue.system_libraries import opengl_of_pymeshlab
 from ...catalogue.weight_files import U2NET
+from . import text_to_image
 from .versions import V20
 
 #: The commit whose calls the adapters were written against.
@@ -61,6 +62,23 @@ TEXTURE = Part(
         "It is compiled here: nvcc of CUDA 12.4, a C++ compiler and Python.h are needed.",
     ),
 )
+TEXT = Part(
+    name="text",
+    default=False,
+    needed_by=("hunyuan3d-text-to-mesh",),
+    weights=(
+        Weights(
+            repository=text_to_image.REPOSITORY,
+            folder="text-to-image",
+            # Nobody names a commit of it.
+            revision="main",
+            # Estimated: a transformer of 1.5 billion parameters, mT5-XL and CLIP encoders in single precision, VAE.
+            size_mb=14000,
+            estimated=True,
+        ),
+    ),
+    own_config={"text_to_image_model": "{root}/text-to-image"},
+)
 
 RECIPE = Recipe(
     name="hunyuan3d",
@@ -115,7 +133,7 @@ RECIPE = Recipe(
         "model_path": "{root}/weights",
     },
     env={"U2NET_HOME": "{root}/u2net"},
-    parts=(TEXTURE,),
+    parts=(TEXTURE, TEXT),
     notes=(
         (
             "Tencent's licence does not apply in the European Union, the United Kingdom and South Korea, and forbids"

@@ -113,7 +113,8 @@ def command(
             if told.license is None and told.reason is not None:
                 click.echo(f"note: {told.adapter_id}: its terms are not known here: {told.reason}")
         for need in wanted:
-            click.echo(f"{'NEEDED' if need.blocking else 'note'}: {need.text}")
+            of = f" for {need.part}" if need.blocking and need.part else ""
+            click.echo(f"{'NEEDED' if need.blocking else 'note'}{of}: {need.text}")
         if dry_run:
             return
         again = f"`pocket3d adapters install {name}` with the same options goes on where it stopped"
@@ -144,7 +145,8 @@ def command(
         entries = {}
         for each in there:
             needs_yes = bool((terms[each.adapter_id] or {}).get("requires_acceptance"))
-            entries[each.adapter_id] = entry(recipe, folder, accepted=accept_license and needs_yes, parts=done)
+            accepted = accept_license and needs_yes
+            entries[each.adapter_id] = entry(recipe, folder, accepted=accepted, parts=done, adapter_id=each.adapter_id)
         _configure(models, entries)
         if failed:
             _outcome(_ask(there, entries), must=False)

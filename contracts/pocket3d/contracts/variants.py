@@ -1,10 +1,12 @@
-"""Variants of an adapter: the sizes in which one model can be loaded, e.g. its resolutions; and which one to prefer."""
+"""Variants of an adapter: the sizes in which one model can be loaded, e.g. its resolutions; in which of them a job may
+run, and which one is preferred. Coordinator and agent ask the same functions.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
@@ -49,20 +51,116 @@ def problem_of(variants: Iterable[Variant]) -> str | None:
     return None
 
 
-class Start(NamedTuple):
-    """When a job could begin in some variant of an adapter, seconds from now, its load not counted."""
+# ---------------------------------------------------------------- in which a job may run
 
-    queue_s: float
+
+class RaisedNeed(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant in which a job ran out of memory, and what the job, in it or in a larger one, needs from then on."""
+
+    adapter_id: str
+    variant: str
+    #: Null: it must not be tried again.
+    vram_mb: Megabytes | None = None
+
+
+class Wish(NamedTuple):
+    """What jobs say of variants and of memory."""
+
+    variant: str | None = None
+    #: Replaces what adapters declare.
+    vram_mb: int | None = None
+    raised: tuple[RaisedNeed, ...] = ()
+
+
+class Offered(Protocol):
+    """An adapter, as adverts and descriptions have it."""
+
+    @property
+    def adapter_id(self) -> str:
+        """Its id."""
+
+    @property
+    def vram_mb(self) -> int:
+        """What it declares that it needs, MB; of its smallest variant if it has any."""
+
+    @property
+    def variants(self) -> list[Variant]:
+        """The sizes in which it can be loaded; empty for one size only."""
+
+
+class Choice(NamedTuple):
+    """One way to run a job: in a variant or, of an adapter without any, as it is (None)."""
+
+    variant: str | None
     quality: int
+    #: MB that the adapter declares for it.
+    declared_mb: int
+    #: MB that the job needs instead; None for what is declared.
+    asked_mb: int | None = None
+
+    @property
+    def need_mb(self) -> int:
+        """MB that the job needs, as far as is declared."""
+        return self.declared_mb if self.asked_mb is None else self.asked_mb
 
 
-def worth_waiting(starts: Sequence[Start], wait_s: float) -> list[bool]:
-    """Which of these starts of one adapter remain to choose from: those that begin within `wait_s` of the first count
-    as equal, and of them the best quality remains; so do all that begin later.
+def choices(adapter: Offered, wish: Wish) -> list[Choice]:
+    """In which variants of an adapter a job may run, the best first.
 
-    A load is no wait: else a small variant that happens to be loaded would keep out a better one that has room.
+    A job that names a variant runs in no other. One that asks for a certain memory gets a variant that declares no
+    more or, if all declare more, the smallest.
     """
-    first = min((start.queue_s for start in starts), default=0.0)
-    near = [start.queue_s <= first + max(wait_s, _SAME_START_S) for start in starts]
-    best = max((start.quality for start, is_near in zip(starts, near, strict=True) if is_near), default=0)
-    return [not is_near or start.quality >= best for start, is_near in zip(starts, near, strict=True)]
+    if not adapter.variants:
+        return [] if wish.variant is not None else [Choice(None, 0, adapter.vram_mb, wish.vram_mb)]
+    if wish.variant is not None:
+        named = variant_named(adapter.variants, wish.variant)
+        return [] if named is None else [Choice(named.name, named.quality, named.vram_mb, wish.vram_mb)]
+    variants = best_first(adapter.variants)
+    if wish.vram_mb is not None:
+        least = min(each.vram_mb for each in variants)
+        most = max(wish.vram_mb, least)
+        return [Choice(v.name, v.quality, v.vram_mb, wish.vram_mb) for v in variants if v.vram_mb <= most]
+    found: list[Choice] = []
+    for each in variants:
+        raised_mb = _raised_mb(adapter, each, wish.raised)
+        if raised_mb is not None:
+            found.append(Choice(each.name, each.quality, each.vram_mb, raised_mb or None))
+    return found
+
+
+def _raised_mb(adapter: Offered, variant: Variant, raised: Iterable[RaisedNeed]) -> int | None:
+    """What a job needs in a variant after it ran out of memory there or in a smaller one, MB; 0 if it never did, and
+    None where it must not run.
+    """
+    asked_mb = 0
+    for one in raised:
+        failed = variant_named(adapter.variants, one.variant) if one.adapter_id == adapter.adapter_id else None
+        if failed is None or failed.vram_mb > variant.vram_mb:
+            continue
+        if one.vram_mb is None:
+            return None
+        asked_mb = max(asked_mb, variant.vram_mb, one.vram_mb)
+    return asked_mb
+
+
+# ---------------------------------------------------------------- which one is preferred
+
+
+def equal_starts(waits_s: Sequence[float], variant_wait_s: float) -> list[bool]:
+    """Which of the ways to run a job in one adapter count as equally soon, so that the best variant among them is
+    preferred: those that begin within `variant_wait_s` of the first.
+
+    Args:
+        waits_s: seconds until each could have its worker and its room. The load is not counted, or a small variant that
+            happens to be loaded would keep out a better one for which there is room.
+        variant_wait_s: how much longer a job may wait for a better variant.
+    """
+    if not waits_s:
+        return []
+    latest = min(waits_s) + max(variant_wait_s, _SAME_START_S)
+    return [wait_s <= latest for wait_s in waits_s]
+
+
+def label(adapter_id: str, variant: str | None) -> str:
+    """An adapter and its variant, in words."""
+    return adapter_id if variant is None else f"{adapter_id} as {variant}"

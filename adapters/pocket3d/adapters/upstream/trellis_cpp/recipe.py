@@ -46,8 +46,10 @@ RECIPE = Recipe(
         "networkx>=3",
         "pillow>=10.1",
         "embreex>=2.17.7.post4",
+        # Reads what the program takes of the GPU.
+        "nvidia-ml-py>=12.535",
     ),
-    modules=("trimesh", "numpy", "scipy", "networkx", "PIL", "embreex"),
+    modules=("trimesh", "numpy", "scipy", "networkx", "PIL", "embreex", "pynvml"),
     files=(
         File(
             url=f"{_RELEASE}/trellis-cuda-linux-x64.tar.gz",

@@ -93,7 +93,9 @@ def test_the_system_tells_of_this_very_process() -> None:
         port = mine.getsockname()[1]
         assert listeners(port) == []
         mine.listen()
-        (found,) = listeners(port) or ()
+        told = listeners(port)
+        assert told is not None
+        (found,) = told
         assert found.address == "127.0.0.1"
         assert found.inode in sockets_of(os.getpgid(0))
         assert found.inode not in sockets_of(-1)

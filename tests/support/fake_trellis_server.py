@@ -233,6 +233,11 @@ def main() -> int:
     if now == "has a child":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
         record(child=child.pid)
+    if now == "port used once":
+        # By a connection of somebody's.
+        (FOLDER / "mode").write_text("")
+        print(f"[trellis-server] failed to bind {options.host}:{options.port}", file=sys.stderr)
+        return 1
     if now == "port taken once":
         # As another program that was quicker.
         (FOLDER / "mode").write_text("")

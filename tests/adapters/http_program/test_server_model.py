@@ -198,8 +198,9 @@ def test_a_command_is_a_list_of_texts(command: Any) -> None:
         ServedAdapter(command=command)
 
 
-def test_another_port_is_tried_when_somebody_took_the_first(desk: Desk) -> None:
-    desk.mode("port taken once")
+@pytest.mark.parametrize("mode", ["port taken once", "port used once"])
+def test_another_port_is_tried_when_somebody_took_the_first(desk: Desk, mode: str) -> None:
+    desk.mode(mode)
     try:
         desk.load()
         ports = [each["started"][each["started"].index("--port") + 1] for each in desk.records("started")]

@@ -121,6 +121,8 @@ def unpack(step: FetchFile) -> None:
     if step.folder is None:
         return
     archive, folder = Path(step.target), Path(step.folder)
+    if not hasattr(tarfile, "data_filter"):
+        raise FetchError(f"this Python cannot unpack {archive} safely: use 3.10.12, 3.11.4, 3.12 or newer")
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:

@@ -31,6 +31,8 @@ _KEPT_LINES = 12
 _CHUNK = 64 * 1024
 #: Ports that are tried where another program takes the one that was free.
 _PORTS = 3
+#: What programs say then, lower case.
+_TAKEN = ("address already in use", "failed to bind", "eaddrinuse")
 #: Seconds that one look at its health may take, and between two.
 _HEALTH_S = 5.0
 _HEALTH_PAUSE_S = 0.1
@@ -218,9 +220,13 @@ def _await_health(program: Program, launch: Launch, check: Callable[[], None]) -
     while True:
         check()
         if program.ended() is not None:
-            if listeners(program.port):
-                raise _PortTaken(f"another program took port {program.port}")
-            program.require_running()
+            try:
+                program.require_running()
+            except ProgramFailed as error:
+                # A connection of somebody's may have the port too: then nobody listens there.
+                if listeners(program.port) or any(each in str(error).lower() for each in _TAKEN):
+                    raise _PortTaken(f"another program took port {program.port}") from error
+                raise
         now = time.monotonic()
         if now > ends:
             raise failure(

@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 
 from ...authoring.options import MAX_SEED
 from ...errors import InvalidInput
-from ..group_memory import GroupMemory
 from .job_settings import Installation, JobSettings, UniRigOptions
-from .step_process import StepFailed, launch, run_step
+from .step_process import GroupMemory, StepFailed, launch, run_step
 from .weight_holder import WeightHolder, step_environment
 
 _HERE = Path(__file__).resolve().parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.machinery
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,37 @@ def test_it_ends_when_the_process_that_started_it_is_killed(desk: Desk) -> None:
         os.kill(starter, signal.SIGKILL)
         os.waitpid(starter, 0)
         wait_until(lambda: not alive(pid), "the program has ended")
+
+
+def test_what_it_takes_of_the_gpu_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.load()
+    driver = types.ModuleType("pynvml")
+    driver.__spec__ = importlib.machinery.ModuleSpec("pynvml", None)
+    used = types.SimpleNamespace(pid=desk.pid, usedGpuMemory=3 * 1024**3)
+    other = types.SimpleNamespace(pid=os.getpid(), usedGpuMemory=9 * 1024**3)
+    looks: list[int] = []
+
+    def read(device: int) -> list[Any]:
+        looks.append(device)
+        return [used, other]
+
+    facts = {
+        "NVMLError": RuntimeError,
+        "NVMLLibraryMismatchError": RuntimeError,
+        "nvmlInit": lambda: None,
+        "nvmlDeviceGetCount": lambda: 1,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetComputeRunningProcesses": read,
+    }
+    vars(driver).update(facts)
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    desk.mode("slow")
+    run = desk.context()
+    thread = cancel_when(lambda: looks, run)
+    with pytest.raises(JobCancelled):
+        desk.run(run)
+    thread.join()
+    assert run.vram_peak_mb == 3072
 
 
 # ---------------------------------------------------------------- starts

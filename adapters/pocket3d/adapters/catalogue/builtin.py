@@ -52,5 +52,7 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
     _upstream("hunyuan3d-painting", "hunyuan3d.Hunyuan3DPaintingAdapter", "image_to_texture"),
     _upstream("hunyuan3d-2.1-image-to-mesh", "hunyuan3d.Hunyuan3D21ImageToMeshAdapter", "image_to_mesh", "recipe_2_1"),
     _upstream("hunyuan3d-2.1-painting", "hunyuan3d.Hunyuan3D21PaintingAdapter", "image_to_texture", "recipe_2_1"),
+    _upstream("trellis2-cpp-image-to-mesh", "trellis_cpp.Trellis2CppAdapter", "image_to_mesh"),
+    _upstream("pixal3d-cpp-image-to-mesh", "trellis_cpp.Pixal3DCppAdapter", "image_to_mesh"),
     _free("curve-skeleton-auto-rig", "rigging.CurveSkeletonAutoRigAdapter", "auto_rig"),
 )

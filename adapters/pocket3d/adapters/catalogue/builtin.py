@@ -45,6 +45,7 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
     _upstream("trellis-image-to-mesh", "trellis.TrellisImageToMeshAdapter", "image_to_mesh"),
     _upstream("trellis-text-painting", "trellis.TrellisTextPaintingAdapter", "text_to_texture"),
     _upstream("trellis-image-painting", "trellis.TrellisImagePaintingAdapter", "image_to_texture"),
+    _upstream("triposplat-image-to-splat", "triposplat.TripoSplatAdapter", "image_to_splat"),
     _free("procedural-text-to-texture", "texturing.ProceduralTextToTextureAdapter", "text_to_texture"),
     _free("projection-image-to-texture", "projection.ProjectionImageToTextureAdapter", "image_to_texture"),
     _upstream("hunyuan3d-image-to-mesh", "hunyuan3d.Hunyuan3DImageToMeshAdapter", "image_to_mesh"),

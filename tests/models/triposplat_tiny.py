@@ -13,16 +13,16 @@ import shutil
 import sys
 from pathlib import Path
 
-SIZES = '''
+SIZES = """
 
 # ---- appended by tests/models/triposplat_tiny.py: the sizes
 _CANVAS_SIZE = 128
-FLOW_MODEL_ARGS.update(q_token_length=64, model_channels=128, cond_channels=64, num_refiner_blocks=1, num_blocks=1,
+FLOW_MODEL_ARGS.update(q_token_length=64, model_channels=128, cond_channels=64, num_refiner_blocks=2, num_blocks=1,
                        num_heads=2, mlp_ratio=1)
 OCTREE_DECODER_ARGS.update(model_channels=64, num_blocks=1, num_heads=2, mlp_ratio=1)
 GS_DECODER_ARGS.update(model_channels=64, num_blocks=1, num_heads=2, mlp_ratio=1)
 DinoV3ViT.__init__.__defaults__ = (64, 2, 1, 16, 4, 64, *DinoV3ViT.__init__.__defaults__[6:])
-'''
+"""
 
 
 def main(checkout: Path, folder: Path) -> None:

@@ -20,6 +20,8 @@ NAMES = [
 #: A red Gaussian at (1, 2, 3), half opaque, of size 0.1, not turned.
 ROW = dict(zip(NAMES, [1, 2, 3, 0, 0, 0, 1.77, -1.77, -1.77, 0.0, *[float(np.log(0.1))] * 3, 1, 0, 0, 0], strict=True))
 
+HEAD = b"ply\nformat binary_little_endian 1.0\n"
+
 
 def ply(path: Path, *rows: dict[str, float], names: list[str] | None = None, count: int | None = None) -> Path:
     names = NAMES if names is None else names
@@ -109,14 +111,14 @@ def test_a_splat_is_judged_in_the_same_way(tmp_path: Path, changed: dict[str, ob
     [
         (b"solid x\n", "no PLY"),
         (b"ply\nformat ascii 1.0\nelement vertex 0\nend_header\n", "no binary little-endian PLY"),
-        (b"ply\nformat binary_little_endian 1.0\nelement face 1\nend_header\n", "first element is not 'vertex'"),
-        (b"ply\nformat binary_little_endian 1.0\nelement vertex 1\nelement face 1\nend_header\n", "more than one"),
-        (b"ply\nformat binary_little_endian 1.0\nelement vertex -1\nend_header\n", "or no number"),
-        (b"ply\nformat binary_little_endian 1.0\nelement vertex 1\nproperty list uchar int x\nend_header\n", "floats"),
-        (b"ply\nformat binary_little_endian 1.0\nelement vertex 1\n" + 2 * b"property float x\n" + b"end_header\n", "twice"),
-        (b"ply\nformat binary_little_endian 1.0\n", "its header does not end"),
+        (HEAD + b"element face 1\nend_header\n", "first element is not 'vertex'"),
+        (HEAD + b"element vertex 1\nelement face 1\nend_header\n", "more than one"),
+        (HEAD + b"element vertex -1\nend_header\n", "or no number"),
+        (HEAD + b"element vertex 1\nproperty list uchar int x\nend_header\n", "floats"),
+        (HEAD + b"element vertex 1\n" + 2 * b"property float x\n" + b"end_header\n", "twice"),
+        (HEAD, "its header does not end"),
     ],
-)  # fmt: skip
+)
 def test_a_header_of_something_else_is_told(tmp_path: Path, head: bytes, reason: str) -> None:
     (tmp_path / "a.ply").write_bytes(head)
     with pytest.raises(BrokenSplat, match=reason):

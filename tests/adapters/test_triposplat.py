@@ -15,7 +15,6 @@ pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 pil = pytest.importorskip("PIL.Image")
 
-from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.catalogue.class_loading import build
 from pocket3d.adapters.check import check_adapter
 from pocket3d.adapters.errors import InvalidInput, JobCancelled
@@ -24,6 +23,7 @@ from pocket3d.adapters.splat.gaussians import BrokenSplat
 from pocket3d.adapters.upstream.triposplat import adapter as module
 from pocket3d.adapters.upstream.triposplat.adapter import WEIGHTS, TripoSplatAdapter
 from pocket3d.adapters.upstream.triposplat.recipe import RECIPE
+from support.heard_run import HeardRun
 
 FAKE = Path(__file__).parent / "fake_triposplat"
 FEW = 32_768
@@ -70,35 +70,13 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-class Run:
-    """One request with what it reports; `at` ends it when a stage begins with that text."""
-
-    def __init__(self, folder: Path, at: str | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.heard: list[tuple[float | None, str | None]] = []
-        self.at = at
-        self.context = RunContext(output_dir=folder, on_progress=self.hear)
-
-    def hear(self, fraction: float | None, stage: str | None, _: str | None) -> None:
-        self.heard.append((fraction, stage))
-        if self.at is not None and (stage or "").startswith(self.at):
-            self.context.cancel()
-
-    async def of(self, adapter: TripoSplatAdapter, inputs: dict[str, Any]) -> dict[str, Any]:
-        token = current_run.set(self.context)
-        try:
-            return await adapter.process(inputs)
-        finally:
-            current_run.reset(token)
-
-
 @pytest.mark.parametrize("kind", ["ply", "splat"])
 async def test_an_image_becomes_gaussians_that_are_counted_and_drawn(
     adapter: TripoSplatAdapter, picture: Path, tmp_path: Path, kind: str
 ) -> None:
     assert adapter.check_available() is None
     await adapter.load()
-    run = Run(tmp_path / "out")
+    run = HeardRun(tmp_path / "out")
     asked = {"image_path": str(picture), "output_format": kind, "num_gaussians": FEW + 5, "steps": 4, "seed": 3}
     answer = await run.of(adapter, asked)
     path = Path(answer["output_splat_path"])
@@ -112,14 +90,12 @@ async def test_an_image_becomes_gaussians_that_are_counted_and_drawn(
     with pil.open(answer["thumbnail_path"]) as drawn:
         red, green, _ = drawn.convert("RGB").getpixel((128, 128))
         assert red > 100 > green
-    stages = [stage for _, stage in run.heard]
-    assert stages == [
+    assert run.stages == [
         *("reading the image", "cutting out the subject", "encoding the image"),
         *(f"sampling {number}/4" for number in (1, 2, 3, 4)),
         *("decoding the Gaussians", "writing the file", "looking at the result", "done"),
     ]
-    fractions = [fraction for fraction, _ in run.heard]
-    assert fractions == sorted(fractions) and fractions[-1] == 1.0
+    assert run.fractions == sorted(run.fractions) and run.fractions[-1] == 1.0
 
 
 async def test_the_seed_decides_also_what_upstream_draws_from_torchs_own_generator(
@@ -129,7 +105,7 @@ async def test_the_seed_decides_also_what_upstream_draws_from_torchs_own_generat
     made = []
     for number, seed in enumerate((7, 7, 8)):
         inputs = {"image_path": str(picture), "num_gaussians": FEW, "seed": seed, "steps": 1}
-        answer = await Run(tmp_path / str(number)).of(adapter, inputs)
+        answer = await HeardRun(tmp_path / str(number)).of(adapter, inputs)
         made.append(Path(answer["output_splat_path"]).read_bytes())
     assert made[0] == made[1] != made[2]
 
@@ -140,13 +116,13 @@ async def test_a_cancel_is_heard_in_every_stage_and_the_model_serves_the_next(
 ) -> None:
     await adapter.load()
     inputs = {"image_path": str(picture), "num_gaussians": FEW, "steps": 5}
-    run = Run(tmp_path / "cancelled", stage)
+    run = HeardRun(tmp_path / "cancelled", stage)
     with pytest.raises(JobCancelled):
         await run.of(adapter, inputs)
     # What the next step would have been was not begun.
-    assert run.heard[-1][1].startswith(stage)
+    assert run.stages[-1].startswith(stage)
     assert not {"preprocess_image", "encode_image", "decode_latent"} & set(vars(adapter.model))
-    await Run(tmp_path / "next").of(adapter, inputs)
+    await HeardRun(tmp_path / "next").of(adapter, inputs)
 
 
 async def test_images_without_a_subject_are_the_producers_mistake(adapter: TripoSplatAdapter, tmp_path: Path) -> None:
@@ -155,7 +131,7 @@ async def test_images_without_a_subject_are_the_producers_mistake(adapter: Tripo
     pil.new("RGB", (40, 40), "white").save(tmp_path / "white.png")
     for name, reason in (("nothing", "fully transparent"), ("white", "background is taken away")):
         with pytest.raises(InvalidInput, match=reason) as told:
-            await Run(tmp_path / "out").of(adapter, {"image_paths": [str(tmp_path / f"{name}.png")]})
+            await HeardRun(tmp_path / "out").of(adapter, {"image_paths": [str(tmp_path / f"{name}.png")]})
         assert told.value.field == "image_paths"
 
 
@@ -172,7 +148,7 @@ async def test_what_no_viewer_could_draw_fails_the_job(
 
     monkeypatch.setattr(type(adapter.model), "decode_latent", broken)
     with pytest.raises(BrokenSplat, match=r"generated_splat_.*\.ply is broken: 1 of 32,768 Gaussians have positions"):
-        await Run(tmp_path / "out").of(adapter, {"image_path": str(picture), "num_gaussians": FEW, "steps": 1})
+        await HeardRun(tmp_path / "out").of(adapter, {"image_path": str(picture), "num_gaussians": FEW, "steps": 1})
 
 
 @pytest.mark.parametrize(
@@ -184,7 +160,7 @@ async def test_what_upstream_would_not_take_is_refused_before_it(
 ) -> None:
     await adapter.load()
     with pytest.raises(InvalidInput) as told:
-        await Run(tmp_path / "out").of(adapter, {"image_path": str(picture), key: value})
+        await HeardRun(tmp_path / "out").of(adapter, {"image_path": str(picture), key: value})
     assert told.value.field == key
 
 

@@ -6,7 +6,6 @@ The Gaussians are noise. What is shown is loading, all stages, progress, cancell
 
 from __future__ import annotations
 
-import ast
 import os
 import subprocess
 from pathlib import Path
@@ -19,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from pocket3d.adapters.splat.files import read_gaussians
 from pocket3d.bus.client import Client
-from support.fleet_processes import ROOT, FleetProcesses
+from support.fleet_processes import FleetProcesses
 
 HERE = Path(__file__).parent
 #: PyPI's torchvision beside a CPU torch.
@@ -42,26 +41,6 @@ def tiny(models_python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return folder
-
-
-def parameters(file: Path) -> dict[str, list[str]]:
-    """Names of the parameters of the methods that the adapter calls, and of those that the stand-in has beside them."""
-    wanted = {
-        "TripoSplatPipeline": ("__init__", "run", "preprocess_image", "encode_image", "sample_latent", "decode_latent"),
-        "Gaussian": ("save_ply", "save_splat"),
-    }
-    found = {}
-    for cls in ast.parse(file.read_text(encoding="utf-8")).body:
-        for method in cls.body if isinstance(cls, ast.ClassDef) else ():
-            if isinstance(method, ast.FunctionDef) and method.name in wanted.get(cls.name, ()):
-                found[f"{cls.name}.{method.name}"] = [each.arg for each in method.args.args]
-    return found
-
-
-def test_the_stand_in_of_ci_has_upstreams_parameters() -> None:
-    theirs = parameters(Path(str(CHECKOUT)) / "triposplat.py")
-    assert len(theirs) == 8
-    assert parameters(ROOT / "tests" / "adapters" / "fake_triposplat" / "triposplat.py") == theirs
 
 
 async def test_an_image_becomes_gaussians_in_both_formats_and_a_cancel_ends_it(

@@ -1,0 +1,92 @@
+"""The environment of TRELLIS.2: upstream's `setup.sh` for Python 3.10, torch 2.6.0 and CUDA 12.4, as a value, without
+nvdiffrast and nvdiffrec.
+
+Written from upstream's files; not performed here, where there is no GPU. Nothing of it is shipped.
+"""
+
+from __future__ import annotations
+
+from ...catalogue.recipe import Checkout, Recipe, Weights
+from .weights import BACKGROUND_MODEL, IMAGE_ENCODER, REPOSITORY
+
+#: The commit whose calls the adapters were written against.
+REVISION = "5565d240c4a494caaf9ece7a554542b76ffa36d3"
+
+RECIPE = Recipe(
+    name="trellis2",
+    python=("3.10",),
+    # As upstream's setup.sh; PyPI's build of this version is the one for CUDA 12.4.
+    torch=("torch==2.6.0", "torchvision==0.21.0"),
+    requirements=(
+        # The one that is built for torch 2.6.0; flash-attn, upstream's default, would be compiled for an hour.
+        "xformers==0.0.29.post3",
+        # DINOv3 came with 4.56; later versions moved `DINOv3ViTModel.layer`, which upstream reads.
+        "transformers>=4.56,<4.58",
+        "numpy>=1.26,<3",
+        "pillow>=10.1",
+        "opencv-python-headless",
+        "trimesh>=4.4,<6",
+        "networkx>=3",
+        "embreex",
+        "scipy>=1.10",
+        "easydict",
+        "plyfile",
+        "zstandard",
+        "tqdm",
+        "safetensors",
+        "accelerate",
+        # BiRefNet's own code imports these.
+        "kornia",
+        "timm",
+        "einops",
+    ),
+    # o-voxel names CuMesh and FlexGEMM by git address, at whatever their branches hold: without dependencies it takes
+    # those of this recipe.
+    compiled=("--no-deps", "{root}/CuMesh", "{root}/FlexGEMM", "{root}/TRELLIS.2/o-voxel"),
+    checkouts=(
+        Checkout(url="https://github.com/microsoft/TRELLIS.2", revision=REVISION, folder="TRELLIS.2", submodules=True),
+        Checkout(
+            url="https://github.com/JeffreyXiang/CuMesh",
+            revision="cf1a2f07304b5fe388ed86a16e4a0474599df914",
+            folder="CuMesh",
+            submodules=True,
+        ),
+        Checkout(
+            url="https://github.com/JeffreyXiang/FlexGEMM",
+            revision="b1965ad0ae4bc8488d13b5280afb54439ce27359",
+            folder="FlexGEMM",
+        ),
+    ),
+    weights=(
+        # 16 GB as people who downloaded it say (josephbissell.com/work/meshgenblog).
+        Weights(repository=REPOSITORY, folder="weights/TRELLIS.2-4B", size_mb=16_000),
+        # Its decoder of occupied voxels is what pipeline.json of TRELLIS.2-4B names; 74 M parameters in half precision.
+        Weights(
+            repository="microsoft/TRELLIS-image-large",
+            folder="weights/TRELLIS-image-large",
+            files=("ckpts/ss_dec_conv3d_16l8_fp16.*",),
+            size_mb=150,
+        ),
+        # 303 M parameters in single precision (Simeoni et al. 2025, "DINOv3", table 3).
+        Weights(repository=IMAGE_ENCODER, folder="weights/dinov3-vitl16-pretrain-lvd1689m", size_mb=1_220),
+        # In single precision; in half precision, as TripoSplat has it, it takes 444 MB.
+        Weights(
+            repository=BACKGROUND_MODEL,
+            folder="weights/BiRefNet",
+            files=("*.json", "*.py", "model.safetensors"),
+            size_mb=890,
+        ),
+    ),
+    env={"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"},
+    config={"trellis2_root": "{root}/TRELLIS.2", "model_path": "{root}/weights/TRELLIS.2-4B"},
+    notes=(
+        (
+            "TRELLIS.2, CuMesh, FlexGEMM and BiRefNet are MIT. DINOv3's terms are Meta's DINOv3 License, which allows"
+            " commercial use; it comes from a repository without the gate of facebook's. RMBG-2.0 (non-commercial) is"
+            " replaced by BiRefNet, nvdiffrast (research alone) by a rasteriser of Pocket3DStudio's own."
+        ),
+        "The Python code that lies in BiRefNet's repository is run when the model is loaded.",
+        "CuMesh, FlexGEMM and o-voxel are compiled here: nvcc of CUDA 12.4 is needed.",
+        "The models are kept in the host's memory while they do not run: 16 GB of it, besides what a mesh takes.",
+    ),
+)

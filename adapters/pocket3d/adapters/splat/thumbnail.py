@@ -23,7 +23,7 @@ _REACH = 2.0
 #: Radii of blots, pixels; one that is larger is drawn with the largest.
 _RADII = (1, 2, 4, 8, 16)
 #: Most pixels of all blots together (each takes some 50 bytes); beyond it they are drawn smaller.
-_MOST_PIXELS = 6_000_000
+_MOST_PIXELS = 4_000_000
 #: Share of the centres that lie within the picture for certain: a few strays would make the subject a speck.
 _FRAMED = 0.99
 _MOST_OPAQUE = 0.99

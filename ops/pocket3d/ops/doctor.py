@@ -6,6 +6,7 @@ Each check is a function that returns findings; none of them changes anything.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import shutil
 import subprocess
@@ -14,7 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pocket3d.adapters.catalogue.models_yaml import ModelsConfig, ModelsFileError, builtin_models, load_models_yaml
+from pocket3d.adapters.catalogue.models_yaml import (
+    ConfiguredAdapter,
+    ModelsConfig,
+    ModelsFileError,
+    builtin_models,
+    load_models_yaml,
+)
 from pocket3d.bus.connect import ConnectError, ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.jetstream_away import why_away
@@ -30,6 +37,9 @@ from pocket3d.gpu_agents.devices.spec import DeviceSpecError, parse_devices
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 from pocket3d.gpu_agents.workers.environment import NamespaceError
 
+from .installer.import_check import import_all
+from .installer.import_findings import too_old, unsupported
+from .installer.known_adapters import catalogue
 from .settings import read
 from .topology_check import compare
 
@@ -37,8 +47,6 @@ Level = Literal["ok", "note", "problem"]
 
 _ENOUGH_BYTES = 5_000_000_000
 _IMPORT_S = 120.0
-#: Asked of each worker interpreter. Prints one line.
-_TORCH = "import torch; print(torch.__version__, 'CUDA' if torch.cuda.is_available() else 'CPU only')"
 
 
 class Finding(NamedTuple):
@@ -131,7 +139,8 @@ async def _adapters(question: Question) -> list[Finding]:
     where = f"{question.models}, {len(models.adapters)} adapters" if question.models else "none given: built-ins only"
     found = [Finding("ok", "models.yaml", where)]
     for python in dict.fromkeys(adapter.python or sys.executable for adapter in models.adapters):
-        found.append(await asyncio.to_thread(_torch, python))
+        adapters = [adapter for adapter in models.adapters if (adapter.python or sys.executable) == python]
+        found += await asyncio.to_thread(_torch, python, adapters, question.environ)
     declared = [DeclaredAdapter(spec=a.spec, python=a.python, env=a.env) for a in models.adapters]
     try:
         described = await describe_adapters(declared)
@@ -147,17 +156,36 @@ async def _adapters(question: Question) -> list[Finding]:
     return found
 
 
-def _torch(python: str) -> Finding:
-    """Whether a worker's interpreter has torch; asked in that interpreter, never here."""
+def _torch(python: str, adapters: Sequence[ConfiguredAdapter], environ: Mapping[str, str]) -> list[Finding]:
+    """Whether a worker's interpreter has torch, and one for the GPUs here; asked in that interpreter, never here."""
     name = f"torch in {python}"
-    try:
-        run = subprocess.run([python, "-c", _TORCH], capture_output=True, text=True, timeout=_IMPORT_S, check=False)
-    except (OSError, subprocess.SubprocessError) as error:
-        return Finding("problem", name, f"the interpreter does not run: {error}", "correct `python` in models.yaml")
-    if run.returncode != 0:
-        last = run.stderr.strip().splitlines()[-1:] or ["no message"]
-        return Finding("note", name, last[0], f"needed by most adapters: {python} -m pip install torch")
-    return Finding("ok", name, run.stdout.strip())
+    found = import_all(python, ["torch"], environ, limit_s=_IMPORT_S)
+    error = found.modules["torch"]
+    if error is not None and "cannot be started" in error:
+        return [Finding("problem", name, error, "correct `python` in models.yaml")]
+    if error is not None:
+        return [Finding("note", name, error, f"needed by most adapters: {python} -m pip install torch")]
+    torch = found.torch
+    assert torch is not None, "told after an import"
+    build = f"for CUDA {torch.cuda}" if torch.cuda else "for the CPU alone"
+    sees = f"sees {len(torch.gpus)} GPUs" if torch.gpus else "sees no GPU"
+    findings = [Finding("ok", name, f"{torch.version} {build}, {sees}")]
+    told = unsupported(torch)
+    for adapter_id, least in _least_capabilities(adapters):
+        told += too_old(torch, adapter_id, least)
+    return [*findings, *(Finding("problem", name, each.text, each.advice) for each in told)]
+
+
+def _least_capabilities(adapters: Sequence[ConfiguredAdapter]) -> list[tuple[str, str]]:
+    """The adapters whose recipe's kernels want more than torch does, with the least compute capability."""
+    recipes = {each.adapter_id: each.recipe for each in catalogue()}
+    found = []
+    for adapter in adapters:
+        module = recipes.get(adapter.spec.adapter_id)
+        least = importlib.import_module(module).RECIPE.least_capability if module else None
+        if least is not None:
+            found.append((adapter.spec.adapter_id, least))
+    return found
 
 
 async def _connection(question: Question) -> list[Finding]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ...catalogue.recipe import Checkout, Recipe, Weights
+from ...catalogue.system_libraries import opengl, opengl_of_pymeshlab, x11
+from .adapter import NEEDED
 
 #: The commit whose calls the adapter was written against and run with.
 REVISION = "50d56ce445bdb74df3a719526e664f4a688586bd"
@@ -12,6 +14,7 @@ RECIPE = Recipe(
     python=("3.10", "3.11"),
     # PyPI's build of this version is the one for CUDA 12.4.
     torch=("torch==2.6.0", "torchvision==0.21.0"),
+    cuda="12.4",
     requirements=(
         "lightning>=2.2",
         # Imported by upstream's modules at import, most of them without being used for this.
@@ -43,7 +46,20 @@ RECIPE = Recipe(
         "torch-scatter==2.1.2+pt26cu124",
     ),
     checkouts=(Checkout(url="https://github.com/nv-tlabs/PartField", revision=REVISION, folder="PartField"),),
-    weights=(Weights(repository="mikaelaangel/partfield-ckpt", folder="weights", files=("model_objaverse.ckpt",)),),
+    weights=(
+        Weights(
+            repository="mikaelaangel/partfield-ckpt",
+            folder="weights",
+            # The newest commit that stored copies of other projects name: 1,243,631,761 bytes there.
+            revision="f8cda8fd7dcef0596654015a482cc89407977a29",
+            files=("model_objaverse.ckpt",),
+            size_mb=1244,
+        ),
+    ),
+    # The last imports nearly all of upstream's code.
+    modules=(*NEEDED, "partfield.model_trainer_pvcnn_only_demo"),
+    module_path=("{root}/PartField",),
+    libraries=(*opengl_of_pymeshlab(), *opengl("vtk"), *x11("vtk")),
     config={"partfield_root": "{root}/PartField", "model_path": "{root}/weights/model_objaverse.ckpt"},
     notes=(
         (

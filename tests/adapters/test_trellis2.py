@@ -118,7 +118,7 @@ def test_the_raster_is_nvdiffrasts_row_0_at_the_bottom_weights_of_two_corners_an
     # The lower left half of the square; then the upper right one.
     clip = torch.tensor([[[-1.0, -1, 0, 1], [1, -1, 0, 1], [-1, 1, 0, 1], [1, 1, 0, 1]]])
     triangles = torch.tensor([[0, 1, 2], [1, 3, 2]], dtype=torch.int32)
-    rast, none = raster.rasterize(None, clip, triangles, resolution=[8, 8])
+    rast, none = raster.rasterize(clip, triangles, resolution=[8, 8])
     assert none is None and rast.shape == (1, 8, 8, 4) and shares == [0.0]
     assert rast[0, 0, 0, 3] == 1 and rast[0, 7, 7, 3] == 2
     # The middle of the first texel is 1/16 from two sides.
@@ -136,12 +136,12 @@ def test_where_there_is_no_triangle_there_is_nothing() -> None:
     raster = UvRasteriser()
     clip = torch.tensor([[[-1.0, -1, 0, 1], [0, -1, 0, 1], [-1, 0, 0, 1]]])
     triangle = torch.tensor([[0, 1, 2]], dtype=torch.int32)
-    rast, _ = raster.rasterize(None, clip, triangle, resolution=[16, 16])
+    rast, _ = raster.rasterize(clip, triangle, resolution=[16, 16])
     found, _ = raster.interpolate(torch.ones((1, 3, 2)), rast, triangle)
     assert float((rast[0, :, 8:] != 0).sum()) == 0 and float(found[0, :, 8:].sum()) == 0
     assert float(found.sum()) == 2 * float((rast[..., 3] > 0).sum()) > 0
     with pytest.raises(ValueError, match="squares only"):
-        raster.rasterize(None, clip, triangle, resolution=[16, 8])
+        raster.rasterize(clip, triangle, resolution=[16, 8])
 
 
 # ---------------------------------------------------------------- weights

@@ -52,6 +52,12 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
     _free("procedural-text-to-texture", "texturing.ProceduralTextToTextureAdapter", "text_to_texture"),
     _free("projection-image-to-texture", "projection.ProjectionImageToTextureAdapter", "image_to_texture"),
     _upstream("hunyuan3d-image-to-mesh", "hunyuan3d.Hunyuan3DImageToMeshAdapter", "image_to_mesh"),
+    BuiltinAdapter(
+        "hunyuan3d-2mv-image-to-mesh",
+        f"{_ROOT}.upstream.hunyuan3d.multi_view.Hunyuan3DMultiViewAdapter",
+        "image_to_mesh",
+        f"{_ROOT}.upstream.hunyuan3d.recipe_mv",
+    ),
     _upstream("hunyuan3d-text-to-mesh", "hunyuan3d.Hunyuan3DTextToMeshAdapter", "text_to_mesh", "recipe_text"),
     _upstream("hunyuan3d-painting", "hunyuan3d.Hunyuan3DPaintingAdapter", "image_to_texture"),
     _upstream("hunyuan3d-2.1-image-to-mesh", "hunyuan3d.Hunyuan3D21ImageToMeshAdapter", "image_to_mesh", "recipe_2_1"),

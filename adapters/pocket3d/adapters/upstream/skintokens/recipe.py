@@ -6,7 +6,8 @@ Written from upstream's files; not performed here, where there is no GPU.
 from __future__ import annotations
 
 from ...catalogue.recipe import Checkout, Recipe, Weights
-from .adapter import CHECKPOINT, SKIN_VAE
+from ...catalogue.system_libraries import blender, open3d
+from .adapter import CHECKPOINT, NEEDED, SKIN_VAE
 
 #: The commit whose calls the adapter was written against.
 REVISION = "273b691d35989d71cd17ff2895fdc735097b92d1"
@@ -18,6 +19,7 @@ RECIPE = Recipe(
     # Upstream's README has 2.7.0 and says to take what fits the driver; this one is that of the flash-attn below.
     # PyPI's build of this version is the one for CUDA 12.4.
     torch=("torch==2.6.0", "torchvision==0.21.0"),
+    cuda="12.4",
     requirements=(
         "bpy==4.2.0",
         # Blender's own modules are compiled against numpy 1.
@@ -45,19 +47,45 @@ RECIPE = Recipe(
     ),
     checkouts=(Checkout(url="https://github.com/VAST-AI-Research/SkinTokens", revision=REVISION, folder="SkinTokens"),),
     weights=(
-        # 1.1 GB as chris-straka/skintokens states it; of the skin's weights nobody states it.
-        Weights(repository="VAST-AI/SkinTokens", folder="weights", files=(CHECKPOINT,), size_mb=1_100),
-        Weights(repository="VAST-AI/SkinTokens", folder="weights", files=(SKIN_VAE,)),
-        # Only the settings of the language model whose shape the rig's has.
-        Weights(repository="Qwen/Qwen3-0.6B", folder="weights/models/Qwen3-0.6B", files=("config.json",), size_mb=1),
+        # 1.1 GB as chris-straka/skintokens states it.
+        Weights(
+            repository="VAST-AI/SkinTokens",
+            folder="weights",
+            revision="main",
+            files=(CHECKPOINT,),
+            size_mb=1_100,
+            estimated=True,
+        ),
+        # Nobody states it. The rig's checkpoint holds the same model in half precision, beside a language model of 0.9
+        # GB; in single precision, with what training keeps, it is some four times as large as there.
+        Weights(
+            repository="VAST-AI/SkinTokens",
+            folder="weights",
+            revision="main",
+            files=(SKIN_VAE,),
+            size_mb=800,
+            estimated=True,
+        ),
+        # Only the settings of the language model whose shape the rig's has: less than a kilobyte.
+        Weights(
+            repository="Qwen/Qwen3-0.6B",
+            folder="weights/models/Qwen3-0.6B",
+            revision="main",
+            files=("config.json",),
+            size_mb=0,
+        ),
     ),
+    modules=(*NEEDED, "src.server.spec", "src.data.dataset", "src.rig_package.parser.bpy"),
+    module_path=("{root}/SkinTokens",),
+    libraries=(*open3d(), *blender()),
+    # flash-attn's kernels are for Ampere and later (its README).
+    least_capability="8.0",
     config={"skintokens_root": "{root}/SkinTokens", "model_path": "{root}/weights"},
     notes=(
         (
             "SkinTokens' code and weights are MIT; src/model/michelangelo in it and Blender's Python module (bpy) are"
             " GPL-3.0. They run in a process of their own and nothing of them is part of Pocket3DStudio."
         ),
-        "open3d needs the system package libusb-1.0-0.",
         "flash-attn comes from its releases on GitHub and needs a GPU of the Ampere generation or later.",
     ),
 )

@@ -7,6 +7,8 @@ Written from upstream's files; not performed here, where there is no GPU. Nothin
 from __future__ import annotations
 
 from ...catalogue.recipe import Checkout, Recipe, Weights
+from .family import NEEDED
+from .uv_raster import IN_PLACE
 from .weights import BACKGROUND_MODEL, IMAGE_ENCODER, REPOSITORY
 
 #: The commit whose calls the adapters were written against.
@@ -17,6 +19,7 @@ RECIPE = Recipe(
     python=("3.10",),
     # As upstream's setup.sh; PyPI's build of this version is the one for CUDA 12.4.
     torch=("torch==2.6.0", "torchvision==0.21.0"),
+    cuda="12.4",
     requirements=(
         # The one that is built for torch 2.6.0; flash-attn, upstream's default, would be compiled for an hour.
         "xformers==0.0.29.post3",
@@ -59,24 +62,40 @@ RECIPE = Recipe(
     ),
     weights=(
         # 16 GB as people who downloaded it say (josephbissell.com/work/meshgenblog).
-        Weights(repository=REPOSITORY, folder="weights/TRELLIS.2-4B", size_mb=16_000),
+        Weights(repository=REPOSITORY, folder="weights/TRELLIS.2-4B", revision="main", size_mb=16_000, estimated=True),
         # Its decoder of occupied voxels is what pipeline.json of TRELLIS.2-4B names; 74 M parameters in half precision.
         Weights(
             repository="microsoft/TRELLIS-image-large",
             folder="weights/TRELLIS-image-large",
+            # As for TRELLIS itself.
+            revision="25e0d31ffbebe4b5a97464dd851910efc3002d96",
             files=("ckpts/ss_dec_conv3d_16l8_fp16.*",),
             size_mb=150,
+            estimated=True,
         ),
         # 303 M parameters in single precision (Simeoni et al. 2025, "DINOv3", table 3).
-        Weights(repository=IMAGE_ENCODER, folder="weights/dinov3-vitl16-pretrain-lvd1689m", size_mb=1_220),
+        Weights(
+            repository=IMAGE_ENCODER,
+            folder="weights/dinov3-vitl16-pretrain-lvd1689m",
+            revision="main",
+            size_mb=1_220,
+            estimated=True,
+        ),
         # In single precision; in half precision, as TripoSplat has it, it takes 444 MB.
         Weights(
             repository=BACKGROUND_MODEL,
             folder="weights/BiRefNet",
+            revision="main",
             files=("*.json", "*.py", "model.safetensors"),
             size_mb=890,
+            estimated=True,
         ),
     ),
+    # The last imports nearly all of upstream's code; o_voxel and it find our rasteriser by nvdiffrast's name.
+    modules=(*NEEDED, "xformers.ops", "trellis2.pipelines.trellis2_texturing"),
+    module_path=("{root}/TRELLIS.2", str(IN_PLACE)),
+    # FlexGEMM's kernels are triton's, which has none for older ones (triton 3.2, that of this torch).
+    least_capability="7.0",
     env={"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"},
     config={"trellis2_root": "{root}/TRELLIS.2", "model_path": "{root}/weights/TRELLIS.2-4B"},
     notes=(
@@ -86,7 +105,10 @@ RECIPE = Recipe(
             " replaced by BiRefNet, nvdiffrast (research alone) by a rasteriser of Pocket3DStudio's own."
         ),
         "The Python code that lies in BiRefNet's repository is run when the model is loaded.",
-        "CuMesh, FlexGEMM and o-voxel are compiled here: nvcc of CUDA 12.4 is needed.",
+        (
+            "CuMesh, FlexGEMM and o-voxel are compiled here: nvcc of CUDA 12.4, a C++ compiler that it takes (gcc 13)"
+            " and Python.h are needed."
+        ),
         "The models are kept in the host's memory while they do not run: 16 GB of it, besides what a mesh takes.",
     ),
 )

@@ -10,15 +10,20 @@ the triangle's number plus 1; its first row is at v = -1.
 
 from __future__ import annotations
 
-import sys
+import importlib
 from collections.abc import Callable
-from types import ModuleType
+from pathlib import Path
 from typing import Any
+
+from ..code import put_on_path
+
+#: The folder with the package that upstream imports by nvdiffrast's name.
+IN_PLACE = Path(__file__).resolve().parent / "in_place"
 
 
 class UvRasteriser:
-    """What takes the place of the module `nvdiffrast.torch`; `between` hears the share that is done of each raster,
-    and may raise.
+    """What answers in the place of `nvdiffrast.torch`; `between` hears the share that is done of each raster, and may
+    raise.
     """
 
     def __init__(self) -> None:
@@ -26,16 +31,11 @@ class UvRasteriser:
 
     def put_in_place(self) -> None:
         """Let this process import it by nvdiffrast's name, whether that is installed or not."""
-        package, module = ModuleType("nvdiffrast"), ModuleType("nvdiffrast.torch")
-        for name in ("RasterizeCudaContext", "rasterize", "interpolate"):
-            setattr(module, name, getattr(self, name))
-        package.torch = module  # type: ignore[attr-defined]
-        sys.modules["nvdiffrast"], sys.modules["nvdiffrast.torch"] = package, module
+        put_on_path(IN_PLACE)
+        module: Any = importlib.import_module("nvdiffrast.torch")
+        module.rasteriser = self
 
-    def RasterizeCudaContext(self, device: Any = None) -> None:
-        """Keep nothing between calls."""
-
-    def rasterize(self, context: None, pos: Any, tri: Any, resolution: Any) -> tuple[Any, None]:
+    def rasterize(self, pos: Any, tri: Any, resolution: Any) -> tuple[Any, None]:
         """The raster of triangles `tri` (F, 3) whose corners' clip coordinates are `pos` (1, V, 4), in a square."""
         import torch
 

@@ -6,7 +6,7 @@ Written from upstream's README; not performed here, where there is no GPU.
 from __future__ import annotations
 
 from ...catalogue.recipe import Checkout, Recipe, Weights
-from .adapter import REPOSITORY, WEIGHTS
+from .adapter import NEEDED, REPOSITORY, WEIGHTS
 
 #: The commit whose calls the adapter was written against and run with.
 REVISION = "a78fa12d06dbf1381ca548bfac32bb68cb8c451d"
@@ -14,25 +14,30 @@ REVISION = "a78fa12d06dbf1381ca548bfac32bb68cb8c451d"
 RECIPE = Recipe(
     name="triposplat",
     python=("3.11", "3.10", "3.12"),
-    # PyPI's build of this version is the one for CUDA 12.4. Upstream names no version.
-    torch=("torch==2.6.0", "torchvision==0.21.0"),
+    # Upstream names no version, and nothing is compiled: one that has kernels for Blackwell, too. PyPI's build of it is
+    # the one for CUDA 12.8.
+    torch=("torch==2.8.0", "torchvision==0.23.0"),
+    cuda="12.8",
     requirements=("numpy>=2.0,<3", "safetensors>=0.4", "pillow>=10.1", "tqdm"),
     checkouts=(Checkout(url="https://github.com/VAST-AI-Research/TripoSplat", revision=REVISION, folder="TripoSplat"),),
     weights=(
         Weights(
             repository=REPOSITORY,
             folder="weights/TripoSplat",
+            revision="main",
             files=tuple(WEIGHTS.values()),
             # Modly's extension for TripoSplat states 3.8 GB for the five files.
             size_mb=3800,
+            estimated=True,
         ),
     ),
+    modules=(*NEEDED, "triposplat"),
+    module_path=("{root}/TripoSplat",),
     config={"triposplat_root": "{root}/TripoSplat", "model_path": "{root}/weights/TripoSplat"},
     notes=(
         (
             "TripoSplat's code and weights are MIT. Its repository on the hub has further models: DINOv3, whose terms"
             " are Meta's DINOv3 License, FLUX.2's image encoder of Black Forest Labs, and BiRefNet (MIT)."
         ),
-        "For cards of compute capability 10 and above (Blackwell) put torch 2.7 or later, built for CUDA 12.8, in.",
     ),
 )

@@ -75,11 +75,12 @@ def play(
     coordinators: int = 1,
     agents_mb: Sequence[int] = (16_000,),
     coordinator: CoordinatorSettings | None = None,
+    variants: bool = False,
 ) -> None:
     """Run a scenario in a system with a leader and agents of one device each; nothing may be wrong at its end."""
     loop = VirtualLoop()
     devices: list[list[DeviceSpec]] = [[device(f"dev-{number}", mb)] for number, mb in enumerate(agents_mb)]
-    shape = RunShape(jobs=0, coordinators=coordinators, agents=len(devices), faults=CALM)
+    shape = RunShape(jobs=0, coordinators=coordinators, agents=len(devices), faults=CALM, variants=variants)
     if coordinator is not None:
         shape = msgspec.structs.replace(shape, coordinator=coordinator)
     world = World(loop, 1, shape, folder, devices)

@@ -38,6 +38,7 @@ DECIDING = frozenset(
         "pocket3d.contracts.messages",
         "pocket3d.contracts.parameters",
         "pocket3d.contracts.subjects",
+        "pocket3d.contracts.variants",
         "pocket3d.contracts.version",
         "pocket3d.contracts.worker_frames",
         "pocket3d.bus.client.errors",

@@ -14,6 +14,7 @@ import msgspec
 
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.features import output_key
+from pocket3d.contracts.variants import best_first, variant_named
 from pocket3d.contracts.worker_frames import (
     AdapterDescription,
     AdapterSpec,
@@ -54,6 +55,8 @@ class CheckPlan(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str] | None = None
     inputs: dict[str, Any] = {}
     device: str | None = None
+    #: Which of its variants; None for the best.
+    variant: str | None = None
     load_timeout_s: float = 900.0
     run_timeout_s: float = 3600.0
     cancel_patience_s: float = 30.0
@@ -116,7 +119,8 @@ def _described(about: AdapterDescription) -> Check:
         advice = "the agent would list it with this reason"
         return Check("description", "failed", about.reason or "not available", advice)
     devices = " or ".join(about.devices)
-    text = f"{about.feature}, {about.vram_mb} MB, up to {about.max_concurrent} at once, on {devices}"
+    sizes = " or ".join(f"{each.vram_mb} MB as {each.name}" for each in about.variants) or f"{about.vram_mb} MB"
+    text = f"{about.feature}, {sizes}, up to {about.max_concurrent} at once, on {devices}"
     if about.feature == "unknown":
         return Check("description", "failed", text, "derive from a feature's base class, or set default_feature")
     return Check("description", "ok", text)
@@ -170,7 +174,13 @@ def _device(kinds: list[str]) -> str | None:
 
 def _load(worker: CheckedWorker, trial: _Trial, name: str) -> Generator[Check, None, ModelLoaded | None]:
     """Load the model; yields a finding where it fails, and returns None then."""
-    loaded = worker.load(trial.plan.spec, trial.device, trial.about.vram_mb, trial.plan.load_timeout_s)
+    plan, about = trial.plan, trial.about
+    variant = plan.variant
+    if variant is None and about.variants:
+        variant = best_first(about.variants)[0].name
+    chosen = variant_named(about.variants, variant)
+    vram_mb = about.vram_mb if chosen is None else chosen.vram_mb
+    loaded = worker.load(plan.spec, trial.device, vram_mb, plan.load_timeout_s, variant)
     if isinstance(loaded, ModelLoaded):
         return loaded
     yield Check(name, "failed", f"{loaded.code}: {loaded.message}", _last_place(loaded.traceback))

@@ -12,6 +12,7 @@ from pocket3d.contracts.features import is_built_in
 from pocket3d.contracts.fit import Need, Room, fits
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState
 from pocket3d.contracts.parameters import CheckCache, ParameterCheck
+from pocket3d.contracts.variants import choices
 
 from ..engine.job import Attempt, GroupKey
 from ..settings import CoordinatorSettings
@@ -44,7 +45,8 @@ class CapacitySnapshot(NamedTuple):
 
     kind: tuple[str, bool, int]
     tokens: frozenset[str]
-    residents: frozenset[tuple[str, str]]
+    #: Adapter, variant, device.
+    residents: frozenset[tuple[str, str | None, str]]
     #: Device -> MB neither used nor promised.
     rooms: dict[str, int]
     #: It says itself why it takes no job now.
@@ -109,11 +111,11 @@ class AgentView:
         """One of the agent's devices, by id."""
         return next((d for d in self.advert.devices if d.id == device_id), None)
 
-    def workers(self) -> dict[tuple[str, str], WorkerUse]:
-        """By device and adapter, what this coordinator has out there."""
-        used: dict[tuple[str, str], WorkerUse] = {}
+    def workers(self) -> dict[tuple[str, str, str | None], WorkerUse]:
+        """By device, adapter and variant, what this coordinator has out there."""
+        used: dict[tuple[str, str, str | None], WorkerUse] = {}
         for _, attempt in self.attempts.values():
-            place = attempt.device, attempt.adapter_id
+            place = attempt.device, attempt.adapter_id, attempt.variant
             former = used.get(place, WorkerUse(0, apart=False))
             used[place] = WorkerUse(former.runs + 1, former.apart or attempt.apart)
         return used
@@ -121,7 +123,7 @@ class AgentView:
     def serving(self, key: GroupKey) -> Iterator[AdapterOffer]:
         """Adapters that could serve a lot: by preference list if binding, else by feature."""
         for offer in self.adapters.values():
-            if offer.adapter_id in key.unfit:
+            if offer.adapter_id in key.unfit or not _in_some_variant(offer, key):
                 continue
             if key.preferred is not None:
                 # Of one that cannot be imported the feature may not even be known; it is named, so it is meant.
@@ -136,8 +138,18 @@ class AgentView:
             self.advert.incarnation,
             self.advert.draining,
             tuple((d.id, d.kind, d.total_mb, d.buffer_mb) for d in self.advert.devices),
-            tuple((a.adapter_id, a.feature, a.vram_mb, a.available, tuple(a.devices)) for a in self.adapters.values()),
+            tuple(
+                (a.adapter_id, a.feature, a.vram_mb, a.available, tuple(a.devices), tuple(a.variants))
+                for a in self.adapters.values()
+            ),
         )
+
+
+def _in_some_variant(offer: AdapterOffer, key: GroupKey) -> bool:
+    """False if it has no variant in which the jobs may run. Of an adapter that cannot be imported that is not known."""
+    if key.variant is None and not key.raised:
+        return True
+    return bool(choices(offer, key.wish)) or not (offer.available or offer.vram_mb)
 
 
 class Fleet:
@@ -213,7 +225,7 @@ class Fleet:
         picture = CapacitySnapshot(
             kind=(advert.incarnation, advert.draining, len(view.adapters)),
             tokens=frozenset(r.token for r in advert.running if r.on_device),
-            residents=frozenset((r.adapter_id, r.device) for r in advert.residents),
+            residents=frozenset((r.adapter_id, r.variant, r.device) for r in advert.residents),
             rooms={d.id: d.free_mb - d.reserved_mb for d in advert.devices},
             pauses=advert.reason is not None,
         )
@@ -302,7 +314,9 @@ class Fleet:
         if not offers:
             unfit = [a for a in key.unfit if a in view.adapters and view.adapters[a].feature == key.canonical]
             code = DeclineCode.PARAMETERS if unfit else DeclineCode.NO_ADAPTER
-            return [Reason(agent_id=agent_id, code=code.value, adapter_id=unfit[0] if unfit else None)]
+            adapter_id = unfit[0] if unfit else None
+            text = None if unfit else self._no_variant(view, key)
+            return [Reason(agent_id=agent_id, code=code.value, adapter_id=adapter_id, message=text)]
         benched = set(self.benches.of(agent_id, now_mono))
         reasons: list[Reason] = []
         for offer in offers:
@@ -319,13 +333,24 @@ class Fleet:
             reasons.append(Reason(agent_id=agent_id, adapter_id=offer.adapter_id, code=code.value, message=text))
         return reasons
 
+    def _no_variant(self, view: AgentView, key: GroupKey) -> str | None:
+        """Why none of the adapters that serve the feature is in a variant that is wanted, or None if none serves it."""
+        others = [*view.serving(key._replace(variant=None, raised=()))]
+        if not others:
+            return None
+        listed = "; ".join(f"{a.adapter_id} has {', '.join(v.name for v in a.variants) or 'none'}" for a in others)
+        if key.variant is not None:
+            return f"no adapter here has a variant {key.variant} ({listed})"
+        return f"it ran out of memory in every variant that is here ({listed})"
+
     def _never_fits(self, view: AgentView, offer: AdapterOffer, key: GroupKey) -> list[Reason]:
         """One reason per device when no device could hold it even when empty; else nothing."""
-        need = offer.vram_mb if key.vram_mb is None else key.vram_mb
+        # Of a variant too large for this agent, another may do.
+        least = min(choices(offer, key.wish), key=lambda choice: choice.need_mb)
         reasons = []
         for device in view.advert.devices:
             empty = Room.empty(device.kind, device.total_mb, device.buffer_mb)
-            short = fits(Need(need, tuple(offer.devices)), empty)
+            short = fits(Need(least.need_mb, tuple(offer.devices)), empty)
             if short is None:
                 return []
             if short.dimension == "device_kind":
@@ -335,6 +360,7 @@ class Fleet:
                     agent_id=view.agent_id,
                     device=device.id,
                     adapter_id=offer.adapter_id,
+                    variant=least.variant,
                     code=DeclineCode.VRAM_TOTAL.value,
                     need_mb=short.need,
                     have_mb=short.have,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pocket3d.contracts.commands import BidPlaced, CallAnswered, Lot, Reason
 from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
+from pocket3d.contracts.variants import Choice, choices
 
 from ..engine.job import GroupKey, JobRecord
 from ..leadership.message_limits import MAX_PAYLOAD, room_of
@@ -20,13 +21,13 @@ from .fair_share import booked_share
 from .fleet import AgentView, Fleet, WorkerUse
 from .invitations import Invitation, Round, best_looking, wait_for
 from .lot_turns import LotTurns
-from .planning import Assignment, LotBid, LotPlan, RoundPlanner, bounded
+from .planning import Assignment, LotBid, LotPlan, RoundPlanner, WorkerKey, bounded
 from .queue import JobGroup, WaitingQueue
 from .scoring import POLICIES
 from .turns import Turn, is_before
 from .unavailable import Unavailable
 
-#: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.
+#: Of a lot's message without its lists (or of a variant that ran out of memory), and of one adapter to leave out.
 _LOT_BYTES, _ADAPTER_BYTES = 256, 70
 
 
@@ -116,7 +117,7 @@ class Auctioneer:
         """Size of a lot in a call, at most, bytes."""
         adapters = [*(key.preferred or ()), *key.unfit]
         most = max(len(view.adapters) for view in candidates)
-        return _LOT_BYTES + sum(len(adapter_id) + 3 for adapter_id in adapters) + most * _ADAPTER_BYTES
+        return _LOT_BYTES * (1 + len(key.raised)) + sum(len(each) + 3 for each in adapters) + most * _ADAPTER_BYTES
 
     def drop_call(self, call_id: int) -> list[JobRecord]:
         """Abandon the open call, which is too large for any message; returns the jobs for which it was."""
@@ -150,6 +151,8 @@ class Auctioneer:
                     vram_mb=key.vram_mb,
                     jobs=jobs,
                     without=[*self._fleet.benches.of(view.agent_id, now_mono), *key.unfit],
+                    variant=key.variant,
+                    raised=list(key.raised),
                 )
             )
 
@@ -310,6 +313,7 @@ class Auctioneer:
             self.backfill.hold,
             now_mono,
             self._workers(answers),
+            self._settings.variant_wait_s,
         )
         lots: dict[int, _PlannedLot] = {}
         for number, (key, _) in call.lots.items():
@@ -333,9 +337,17 @@ class Auctioneer:
             if placed is not None:
                 agent_id, bid, *_ = placed.by
                 cost = bounded(placed.by.cost(self._settings.assumed_run_s), record.job_class.limits)
-                charge = turns.charge(turn, cost)
                 lot.assignments.append(
-                    Assignment(record, agent_id, bid.device, bid.adapter_id, placed.claim_mb, charge)
+                    Assignment(
+                        record,
+                        agent_id,
+                        bid.device,
+                        bid.adapter_id,
+                        placed.claim_mb,
+                        turns.charge(turn, cost),
+                        bid.variant,
+                        placed.passed_over,
+                    )
                 )
             elif lot.plan.closed:
                 turns.close(number)
@@ -360,7 +372,7 @@ class Auctioneer:
                 group.declined[agent_id] = version
                 group.reasons[agent_id] = decline.reasons
 
-    def _workers(self, answers: Mapping[str, CallAnswered]) -> dict[tuple[str, str, str], WorkerUse]:
+    def _workers(self, answers: Mapping[str, CallAnswered]) -> dict[WorkerKey, WorkerUse]:
         views = {agent_id: self._fleet.agents.get(agent_id) for agent_id in answers}
         return {
             (a, *place): use for a, view in views.items() if view is not None for place, use in view.workers().items()
@@ -382,9 +394,12 @@ class Auctioneer:
 def _lot_bid(view: AgentView, key: GroupKey, bid: BidPlaced) -> LotBid:
     """A bid with what the coordinator knows of its adapter and its device."""
     offer, device = view.adapters.get(bid.adapter_id), view.device(bid.device)
-    need_mb = key.vram_mb if key.vram_mb is not None else (offer.vram_mb if offer else bid.claim_mb)
-    share = booked_share(need_mb, bid.max_concurrent, device.total_mb if device else 0)
-    return LotBid(view.agent_id, bid, _preference(view, key, bid.adapter_id), share)
+    ways = choices(offer, key.wish) if offer is not None else []
+    way = next(
+        (each for each in ways if each.variant == bid.variant), Choice(bid.variant, 0, bid.claim_mb, key.vram_mb)
+    )
+    share = booked_share(way.need_mb, bid.max_concurrent, device.total_mb if device else 0)
+    return LotBid(view.agent_id, bid, _preference(view, key, bid.adapter_id), share, way.quality)
 
 
 def _preference(view: AgentView, key: GroupKey, adapter_id: str) -> int:

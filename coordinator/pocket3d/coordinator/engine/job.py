@@ -12,6 +12,7 @@ from pocket3d.contracts.failures import FAILURES, FailureCode
 from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusWord
 from pocket3d.contracts.messages import AttemptError, JobError, Result, Status, Timings
+from pocket3d.contracts.variants import RaisedNeed, Wish
 
 from ..auction.fair_share import Charge
 from .lifecycle import check_transition
@@ -30,13 +31,25 @@ class JobClass(NamedTuple):
     retry: RetryPolicy
     #: Adapters that refuse its parameters.
     unfit: tuple[str, ...] = ()
+    #: In which variant of the adapter it must run; None for any.
+    variant: str | None = None
 
     @staticmethod
     def of(feature: str, canonical: str, priority: Priority, job: Job | None) -> JobClass:
         """The class of a job; of a rejected one (None) with the defaults."""
         if job is None:
             return JobClass(feature, canonical, priority, "default", None, None, Limits(), RetryPolicy())
-        return JobClass(feature, canonical, priority, job.tenant, job.preferred, job.vram_mb, job.limits, job.retry)
+        return JobClass(
+            feature,
+            canonical,
+            priority,
+            job.tenant,
+            job.preferred,
+            job.vram_mb,
+            job.limits,
+            job.retry,
+            variant=job.wanted_variant,
+        )
 
 
 class GroupKey(NamedTuple):
@@ -52,6 +65,15 @@ class GroupKey(NamedTuple):
     unfit: tuple[str, ...] = ()
     #: To be tried on a worker that runs nothing else.
     apart: bool = False
+    #: The only variant in which they may run; None for any.
+    variant: str | None = None
+    #: Variants in which they ran out of memory.
+    raised: tuple[RaisedNeed, ...] = ()
+
+    @property
+    def wish(self) -> Wish:
+        """What they say of variants and of memory."""
+        return Wish(self.variant, self.vram_mb, self.raised)
 
 
 class Attempt:
@@ -69,9 +91,11 @@ class Attempt:
         "device",
         "incarnation",
         "number",
+        "passed_over",
         "pending_verification",
         "token",
         "unanswered",
+        "variant",
     )
 
     def __init__(
@@ -87,8 +111,13 @@ class Attempt:
         awarded_at: float,
         charge: Charge | None = None,
         apart: bool = False,
+        variant: str | None = None,
+        passed_over: str | None = None,
     ) -> None:
         self.number = number
+        #: Of the adapter, None if it has none; and why it is no better one, where that is known.
+        self.variant = variant
+        self.passed_over = passed_over
         #: What its tenant was charged for it; None for an attempt that is only told of.
         self.charge = charge
         #: Nothing else may run on its worker meanwhile.
@@ -122,6 +151,7 @@ class RetryState:
         "cancel",
         "ended",
         "excluded",
+        "raised",
         "raised_mb",
         "refusal",
         "rejection",
@@ -138,6 +168,8 @@ class RetryState:
         self.ended: set[str] = set()
         #: Requirement after an out-of-memory, MB.
         self.raised_mb: int | None = None
+        #: The same of variants, for a job that names none.
+        self.raised: tuple[RaisedNeed, ...] = ()
         #: Why it is to be cancelled; None if it is not.
         self.cancel: str | None = None
         #: It is no job: its first event says so, before its result.
@@ -278,12 +310,21 @@ class JobRecord:
         vram = job_class.vram_mb
         excluded: frozenset[str] = frozenset()
         apart = False
+        raised: tuple[RaisedNeed, ...] = ()
         if retry is not None:
-            excluded, apart = retry.excluded, retry.apart
+            excluded, apart, raised = retry.excluded, retry.apart, retry.raised
             if retry.raised_mb is not None:
                 vram = max(retry.raised_mb, vram or 0)
         return GroupKey(
-            job_class.priority, job_class.canonical, job_class.preferred, vram, excluded, job_class.unfit, apart
+            job_class.priority,
+            job_class.canonical,
+            job_class.preferred,
+            vram,
+            excluded,
+            job_class.unfit,
+            apart,
+            job_class.variant,
+            raised,
         )
 
     def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:
@@ -299,6 +340,7 @@ class JobRecord:
             agent_id=attempt.agent_id if attempt else None,
             device=attempt.device if attempt else None,
             adapter_id=attempt.adapter_id if attempt else None,
+            variant=attempt.variant if attempt else None,
             reason=reason,
             error=error,
             at=at,

@@ -30,9 +30,9 @@ def run_finished(core: Core, event: events.RunFinished, now: Now) -> None:
     run.run_s = event.run_s
     run.vram_peak_mb = peak_mb(run, event.vram_peak_mb)
     worker.failures_in_row = 0
-    core.estimates.runs[worker.adapter_id, worker.device].append(event.run_s)
+    core.estimates.runs[worker.key].append(event.run_s)
     if run.alone and run.vram_peak_mb is not None:
-        core.estimates.peaks[worker.adapter_id, worker.device].append(run.vram_peak_mb)
+        core.estimates.peaks[worker.key].append(run.vram_peak_mb)
     if run.stop_reason is not None and run.stop_reason.code != FailureCode.HANDED_BACK.value:
         # Too late: it was cancelled, or ran out of its time. Work that was only to be handed back is kept.
         end_run(core, run, now)
@@ -110,6 +110,7 @@ def _propose(core: Core, run: Run, now: Now) -> None:
         agent_id=core.identity.agent_id,
         device=award.device,
         adapter_id=award.adapter_id,
+        variant=run.worker.variant,
         outputs=run.outputs,
         artifacts=list(run.artifacts),
         timings=Timings(

@@ -71,6 +71,7 @@ class WorkerGateway:
             spec=declared.spec,
             device=self.devices[effect.device],
             vram_mb=effect.vram_mb,
+            variant=effect.variant,
             python=declared.python,
             env=declared.env,
             work_dir=str(self.folder.worker(effect.worker_id)),

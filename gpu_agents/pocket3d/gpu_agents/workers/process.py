@@ -323,7 +323,11 @@ class WorkerProcess:
                     launch, device = self._launch, self._launch.device
                     self.begin(
                         LoadModel(
-                            spec=launch.spec, device=device.id, device_kind=device.worker_kind, vram_mb=launch.vram_mb
+                            spec=launch.spec,
+                            device=device.id,
+                            device_kind=device.worker_kind,
+                            vram_mb=launch.vram_mb,
+                            variant=launch.variant,
                         )
                     )
             except FrameError as error:

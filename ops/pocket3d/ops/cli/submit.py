@@ -53,6 +53,9 @@ _FEATURES_S = 2.0
     help="Let only this adapter run it; repeat it for others, in order of preference.",
 )
 @click.option("--vram-mb", type=click.IntRange(min=0), help="Reserve so many MB instead of what the adapter declares.")
+@click.option(
+    "--variant", metavar="NAME", help="Run it in this variant of the adapter.  [default: the best that can start]"
+)
 @click.option("--tenant", help="Share the fleet fairly under this label.")
 @click.option(
     "--metadata", multiple=True, metavar="KEY=VALUE", help="Attach a value that comes back with the result; repeatable."
@@ -83,6 +86,7 @@ async def command(
     priority: str,
     models: tuple[str, ...],
     vram_mb: int | None,
+    variant: str | None,
     tenant: str | None,
     metadata: tuple[str, ...],
     schedule_to_start: float | None,
@@ -117,6 +121,7 @@ async def command(
                 job_id=job_id,
                 model_preference=(models[0] if len(models) == 1 else list(models)) if models else None,
                 vram_mb=vram_mb,
+                variant=variant,
                 limits={key: value for key, value in limits.items() if value is not None} or None,
                 retry=None if max_attempts is None else {"max_attempts": max_attempts},
                 metadata=_metadata(metadata),

@@ -72,6 +72,8 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
     leaf: bool = False
     #: Two agents claim the first agent's id.
     twins: bool = False
+    #: One model can be loaded in several sizes.
+    variants: bool = False
     coordinator: CoordinatorSettings = CoordinatorSettings(
         bench_s=2.0,
         bench_cap_s=8.0,
@@ -143,5 +145,6 @@ _SHAPES = (RunShape(), _BAD_NETWORK, _COUPS, _CUT_OFF, _TWINS, _SMALL_INDEX, _NO
 
 
 def shape_of(seed: int) -> RunShape:
-    """The shape of a seed's run."""
-    return _SHAPES[seed % len(_SHAPES)]
+    """The shape of a seed's run. Of each shape some runs have variants."""
+    shape = _SHAPES[seed % len(_SHAPES)]
+    return msgspec.structs.replace(shape, variants=True) if seed % 25 == 24 else shape

@@ -97,9 +97,11 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def made(cls: type[Any], released: Path, **config: Any) -> Any:
+def made(cls: type[Any], released: Path, variant: str = "1024_cascade", **config: Any) -> Any:
     adapter = cls(model_path=released / "TRELLIS.2-4B", trellis2_root=FAKE, **config)
     adapter.device = "cpu"
+    if adapter.variants:
+        adapter.choose_variant(variant)
     return adapter
 
 
@@ -147,10 +149,10 @@ def test_where_there_is_no_triangle_there_is_nothing() -> None:
 # ---------------------------------------------------------------- weights
 
 
-def wanted(released: Path, resolutions: tuple[str, ...] = ("512",), **changed: Any) -> weights.Wanted:
+def wanted(released: Path, **changed: Any) -> weights.Wanted:
     source = Source(changed.pop("model_path", released / "TRELLIS.2-4B"), weights.REPOSITORY, "x", False)
     facts = {"image_encoder": weights.IMAGE_ENCODER, "background_model": weights.BACKGROUND_MODEL, **changed}
-    return weights.Wanted(source, "pipeline.json", weights.models_for(resolutions), low_vram=True, **facts)
+    return weights.Wanted(source, "pipeline.json", weights.models_for("512"), low_vram=True, **facts)
 
 
 @pytest.mark.parametrize("inner", ["TRELLIS.2-4B", ""])
@@ -168,10 +170,9 @@ def test_upstream_gets_local_folders_in_place_of_what_is_gated(released: Path, i
 
 
 def test_each_resolution_takes_the_models_that_upstream_asserts() -> None:
-    assert set(weights.models_for(["512"])) & set(FLOWS) == {FLOWS[0], FLOWS[2]}
-    assert set(weights.models_for(["1024"])) & set(FLOWS) == {FLOWS[1], FLOWS[3]}
-    assert set(weights.models_for(["1536_cascade"])) & set(FLOWS) == {FLOWS[0], FLOWS[1], FLOWS[3]}
-    assert len(weights.models_for(["512", "1024_cascade"])) == 8
+    assert set(weights.models_for("512")) & set(FLOWS) == {FLOWS[0], FLOWS[2]}
+    assert set(weights.models_for("1024")) & set(FLOWS) == {FLOWS[1], FLOWS[3]}
+    assert set(weights.models_for("1536_cascade")) & set(FLOWS) == {FLOWS[0], FLOWS[1], FLOWS[3]}
 
 
 def test_each_missing_part_is_named(released: Path, tmp_path: Path) -> None:
@@ -230,11 +231,11 @@ async def test_an_image_becomes_a_mesh_with_a_baked_material(
 async def test_the_seed_decides_and_vertex_colours_need_no_texture(
     packages: Path, released: Path, picture: Path, tmp_path: Path
 ) -> None:
-    adapter = made(Trellis2ImageToMeshAdapter, released)
+    adapter = made(Trellis2ImageToMeshAdapter, released, "512")
     await adapter.load()
     files = []
     for number, seed in enumerate((7, 7, 8)):
-        inputs = {"image_path": str(picture), "seed": seed, "texture": False, "resolution": "512"}
+        inputs = {"image_path": str(picture), "seed": seed, "texture": False}
         answer = await HeardRun(tmp_path / str(number)).of(adapter, inputs)
         files.append(Path(answer["output_mesh_path"]).read_bytes())
     assert files[0] == files[1] != files[2]
@@ -286,19 +287,26 @@ async def test_a_broken_file_is_told_and_not_that_the_hub_lacks_it(packages: Pat
         await made(Trellis2ImageToMeshAdapter, released).load()
 
 
-async def test_a_host_offers_the_resolutions_that_it_has_memory_for(
-    packages: Path, released: Path, picture: Path, tmp_path: Path
+@pytest.mark.parametrize(("variant", "runs"), [("512", 1), ("1024", 1), ("1024_cascade", 2), ("1536_cascade", 2)])
+async def test_each_variant_loads_its_models_and_runs_its_pipeline(
+    packages: Path, released: Path, picture: Path, tmp_path: Path, variant: str, runs: int
 ) -> None:
-    adapter = made(Trellis2ImageToMeshAdapter, released, resolutions=["512", "1024"], vram_requirement=16384)
-    schema = adapter.get_parameter_schema()
-    assert schema is not None and schema["properties"]["resolution"]["enum"] == ["512", "1024"]
+    adapter = made(Trellis2ImageToMeshAdapter, released, variant)
     await adapter.load()
-    assert not set(seen()["models"]) - set(weights.models_for(["512", "1024"]))
-    # The weights' own default is not offered: the largest that is.
-    answer = await HeardRun(tmp_path / "out").of(adapter, {"image_path": str(picture), "texture_resolution": 512})
-    assert answer["generation_info"]["resolution"] == "1024"
-    with pytest.raises(InvalidInput, match="want one of 512, 1024"):
-        await HeardRun(tmp_path / "out").of(adapter, {"image_path": str(picture), "resolution": "1024_cascade"})
+    assert seen()["models"] == sorted(weights.models_for(variant))
+    run = HeardRun(tmp_path / "out")
+    answer = await run.of(adapter, {"image_path": str(picture), "texture": False})
+    assert answer["generation_info"]["resolution"] == seen()["pipeline_type"] == variant
+    assert [each for each in run.stages if each.startswith("shape")][-1] == f"shape {3 * runs}/{3 * runs}"
+
+
+def test_the_variants_are_from_small_to_large() -> None:
+    variants = Trellis2ImageToMeshAdapter.variants
+    assert [each.name for each in variants] == list(weights.PIPELINE_TYPES)
+    assert [each.quality for each in variants] == [1, 2, 3, 4]
+    assert [each.vram_mb for each in variants] == sorted(each.vram_mb for each in variants)
+    # A card of 12 GB takes the smallest.
+    assert variants[0].vram_mb < 12 * 1024 < variants[1].vram_mb
 
 
 # ---------------------------------------------------------------- an image onto a mesh
@@ -331,12 +339,12 @@ def test_what_is_missing_is_named_and_the_recipe_makes_what_the_class_takes(cls:
     assert reason is not None and "trellis2_root is not set" in reason
     assert f"pocket3d adapters install {cls.adapter_id}" in reason
     adapter = build(cls, cls.adapter_id, RECIPE.config)
-    assert adapter.vram_requirement == 24576 and adapter.devices == ("cuda",)
+    assert adapter.vram_requirement in (24576, 32768) and adapter.devices == ("cuda",)
     assert adapter.license_info is not None
     assert adapter.license_info.commercial_use and not adapter.license_info.requires_acceptance
 
 
-@pytest.mark.parametrize("config", [{"attn_backend": "sdpa"}, {"resolutions": []}, {"resolutions": ["2048"]}])
+@pytest.mark.parametrize("config", [{"attn_backend": "sdpa"}, {"attn_backend": ""}])
 def test_an_unknown_setting_is_refused_at_construction(config: dict[str, Any]) -> None:
     with pytest.raises(AdapterUnavailable, match="want"):
         build(Trellis2ImageToMeshAdapter, "trellis2-image-to-mesh", config)

@@ -8,15 +8,16 @@ need CUDA.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from ...base import Variant
 from ...errors import InvalidInput
 from ...mesh_models import ImageToMeshModel
 from ...texture_models import ImageToTextureModel
 from . import weights
 from .family import EXPORT, Trellis2Adapter, Trellis2Config
 from .options import (
-    RESOLUTIONS,
     SHAPE,
     STRUCTURE,
     TEXTURE,
@@ -26,12 +27,25 @@ from .options import (
 
 
 class Trellis2ImageToMeshAdapter(Trellis2Adapter, ImageToMeshModel):
-    """`trellis2-image-to-mesh`: one image in, a mesh with colour, metalness and roughness out."""
+    """`trellis2-image-to-mesh`: one image in, a mesh with colour, metalness and roughness out.
+
+    Its variants are upstream's pipeline types: voxels along a side; a cascade finds the shape at 512 first.
+    """
 
     adapter_id: ClassVar[str] = "trellis2-image-to-mesh"
     options_type = Trellis2ImageToMeshOptions
     pipeline_name: ClassVar[str] = "Trellis2ImageTo3DPipeline"
     pipeline_file: ClassVar[str] = "pipeline.json"
+    #: What others state, with `low_vram`; nothing of it was measured here.
+    variants: Sequence[Variant] = (
+        # 10 to 11 GB on an RTX 5070 of 12 GB (SDaniel0210/AI_workflows, which does not say at which resolution).
+        Variant(name="512", vram_mb=11264, quality=1),
+        # What upstream's README calls necessary. 3DAIGC-API books 20.5 GB.
+        Variant(name="1024", vram_mb=24576, quality=2),
+        Variant(name="1024_cascade", vram_mb=24576, quality=3),
+        # About 32 GB (Saganaki22/Pixal3D-ComfyUI, of Pixal3D, which runs on the same code).
+        Variant(name="1536_cascade", vram_mb=32768, quality=4),
+    )
     default_max_images: ClassVar[int] = 1
     stages: ClassVar[dict[str, tuple[str, float, float]]] = {
         STRUCTURE: ("structure", 0.06, 0.20),
@@ -45,33 +59,11 @@ class Trellis2ImageToMeshAdapter(Trellis2Adapter, ImageToMeshModel):
         "decode_tex_slat": (0.77, "decoding the material"),
     }
 
-    def get_parameter_schema(self) -> dict[str, Any] | None:
-        """With the resolutions that this host offers."""
-        schema = super().get_parameter_schema()
-        assert schema is not None, "there is an options_type"
-        schema["properties"]["resolution"]["enum"] = list(self.config.resolutions)
-        return schema
-
-    def validate_inputs(self, inputs: dict[str, Any]) -> None:
-        """Besides, a resolution that this host offers."""
-        super().validate_inputs(inputs)
-        wanted = inputs.get("resolution")
-        if wanted is not None and wanted not in self.config.resolutions:
-            raise InvalidInput(
-                f"resolution is {wanted!r}; want one of {', '.join(self.config.resolutions)}", "resolution"
-            )
-
     def _models(self) -> tuple[str, ...]:
-        return weights.models_for(self.config.resolutions)
-
-    def _resolution(self, options: Trellis2ImageToMeshOptions) -> str:
-        """The request's, else the weights' own, else the largest that this host offers."""
-        offered = self.config.resolutions
-        usual = str(self.model.default_pipeline_type)
-        return options.resolution or (usual if usual in offered else max(offered, key=RESOLUTIONS.index))
+        return weights.models_for(str(self.variant))
 
     def _runs(self, options: Trellis2ImageToMeshOptions, stage: str) -> int:
-        return 2 if stage == SHAPE and self._resolution(options).endswith("_cascade") else 1
+        return 2 if stage == SHAPE and str(self.variant).endswith("_cascade") else 1
 
     def _make(self, image: Any, options: Trellis2ImageToMeshOptions, inputs: dict[str, Any]) -> Any:
         from . import export
@@ -84,7 +76,7 @@ class Trellis2ImageToMeshAdapter(Trellis2Adapter, ImageToMeshModel):
             shape_slat_sampler_params=options.sampler(SHAPE),
             tex_slat_sampler_params=options.sampler(TEXTURE),
             preprocess_image=options.preprocess_image,
-            pipeline_type=self._resolution(options),
+            pipeline_type=self.variant,
             max_num_tokens=options.max_num_tokens,
         )
         export.check(mesh)
@@ -102,7 +94,7 @@ class Trellis2ImageToMeshAdapter(Trellis2Adapter, ImageToMeshModel):
 
     def _facts(self, options: Trellis2ImageToMeshOptions) -> dict[str, Any]:
         return {
-            "resolution": self._resolution(options),
+            "resolution": self.variant,
             "colour": "baked textures" if options.texture else "vertex colours",
             **({"texture_resolution": options.texture_resolution} if options.texture else {}),
         }

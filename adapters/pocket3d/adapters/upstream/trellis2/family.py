@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from ..hub import Source
 from ..model import UpstreamConfig, UpstreamModel, folder
 from ..trellis.sampling import Span, Stage
 from . import weights
-from .options import RESOLUTIONS, Trellis2Options
+from .options import Trellis2Options
 from .sampling import watched
 from .uv_raster import UvRasteriser
 
@@ -46,8 +46,6 @@ class Trellis2Config(UpstreamConfig):
     attn_backend: str = "xformers"
     #: Keep on the device only the model that runs, as upstream does by default.
     low_vram: bool = True
-    #: Pipeline types that requests may ask for; models of others are not loaded.
-    resolutions: Sequence[str] = RESOLUTIONS
     #: DINOv3 ViT-L/16: a folder, or a repository on the hub.
     image_encoder: str = weights.IMAGE_ENCODER
     #: A BiRefNet: a folder, or a repository on the hub. The Python code that lies in it is run.
@@ -58,9 +56,6 @@ class Trellis2Config(UpstreamConfig):
     def __post_init__(self) -> None:
         if self.attn_backend not in ATTENTION:
             raise ValueError(f"attn_backend {self.attn_backend!r}: want one of {', '.join(ATTENTION)}")
-        unknown = [each for each in self.resolutions if each not in RESOLUTIONS]
-        if unknown or not self.resolutions:
-            raise ValueError(f"resolutions {self.resolutions!r}: want some of {', '.join(RESOLUTIONS)}")
 
 
 class Trellis2Adapter(UpstreamModel):
@@ -87,7 +82,7 @@ class Trellis2Adapter(UpstreamModel):
         url="https://github.com/microsoft/TRELLIS.2",
     )
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply")
-    #: What upstream's README calls necessary, with `low_vram`. 3DAIGC-API books 20.5 and 23.6 GB.
+    #: What upstream's README calls necessary, with `low_vram`. 3DAIGC-API books 23.6 GB for painting.
     default_vram_mb: ClassVar[int | None] = 24576
     config_type: ClassVar[type[UpstreamConfig]] = Trellis2Config
     config: Trellis2Config

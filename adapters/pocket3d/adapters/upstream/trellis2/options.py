@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal
 
 from ...authoring.options import ImageFile, ImageFiles, MeshFile, Meta, Options, Seed
 
-#: Upstream's pipeline types, from the smallest.
-RESOLUTIONS = ("512", "1024", "1024_cascade", "1536_cascade")
 #: The samplers, in the order in which they run.
 STRUCTURE, SHAPE, TEXTURE = "sparse_structure", "shape_slat", "tex_slat"
 _WEIGHTS_SAY = "default: what the weights' pipeline.json says"
@@ -46,13 +44,6 @@ class Trellis2Options(Options):
 class Trellis2ImageToMeshOptions(Trellis2Options):
     """The options of `trellis2-image-to-mesh`."""
 
-    resolution: Annotated[
-        Literal["512", "1024", "1024_cascade", "1536_cascade"] | None,
-        Meta(
-            description="voxels along a side; a cascade finds the shape at 512 first. Default: what pipeline.json of"
-            " the weights says, if this host offers it"
-        ),
-    ] = None
     sparse_structure_steps: Annotated[
         Steps | None, Meta(description=f"sampling steps of the occupied voxels; {_WEIGHTS_SAY}")
     ] = None

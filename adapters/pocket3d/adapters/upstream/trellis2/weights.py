@@ -33,6 +33,7 @@ _FLOWS = {
     "1024_cascade": ("shape_slat_flow_model_512", "shape_slat_flow_model_1024", "tex_slat_flow_model_1024"),
     "1536_cascade": ("shape_slat_flow_model_512", "shape_slat_flow_model_1024", "tex_slat_flow_model_1024"),
 }
+PIPELINE_TYPES = tuple(_FLOWS)
 PAINTING_MODELS = ("shape_slat_encoder", "tex_slat_decoder", "tex_slat_flow_model_512", "tex_slat_flow_model_1024")
 
 
@@ -49,9 +50,9 @@ class Wanted(NamedTuple):
     low_vram: bool
 
 
-def models_for(resolutions: Sequence[str]) -> tuple[str, ...]:
-    """The models that these pipeline types run."""
-    return tuple(dict.fromkeys((*_COMMON, *(name for each in resolutions for name in _FLOWS[each]))))
+def models_for(pipeline_type: str) -> tuple[str, ...]:
+    """The models that a pipeline type runs."""
+    return (*_COMMON, *_FLOWS[pipeline_type])
 
 
 def missing_weights(wanted: Wanted) -> str | None:

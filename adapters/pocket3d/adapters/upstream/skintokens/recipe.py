@@ -11,6 +11,7 @@ from .adapter import CHECKPOINT, NEEDED, SKIN_VAE
 
 #: The commit whose calls the adapter was written against.
 REVISION = "273b691d35989d71cd17ff2895fdc735097b92d1"
+WEIGHTS_REVISION = "79736cad0fd84de384d5eede659b4ebd24effe33"
 
 RECIPE = Recipe(
     name="skintokens",
@@ -47,30 +48,25 @@ RECIPE = Recipe(
     ),
     checkouts=(Checkout(url="https://github.com/VAST-AI-Research/SkinTokens", revision=REVISION, folder="SkinTokens"),),
     weights=(
-        # 1.1 GB as chris-straka/skintokens states it.
         Weights(
             repository="VAST-AI/SkinTokens",
             folder="weights",
-            revision="main",
+            revision=WEIGHTS_REVISION,
             files=(CHECKPOINT,),
-            size_mb=1_100,
-            estimated=True,
+            size_mb=1_132,
         ),
-        # Nobody states it. The rig's checkpoint holds the same model in half precision, beside a language model of 0.9
-        # GB; in single precision, with what training keeps, it is some four times as large as there.
         Weights(
             repository="VAST-AI/SkinTokens",
             folder="weights",
-            revision="main",
+            revision=WEIGHTS_REVISION,
             files=(SKIN_VAE,),
-            size_mb=800,
-            estimated=True,
+            size_mb=487,
         ),
         # Only the settings of the language model whose shape the rig's has: less than a kilobyte.
         Weights(
             repository="Qwen/Qwen3-0.6B",
             folder="weights/models/Qwen3-0.6B",
-            revision="main",
+            revision="c1899de289a04d12100db370d81485cdf75e47ca",
             files=("config.json",),
             size_mb=0,
         ),

@@ -61,8 +61,14 @@ RECIPE = Recipe(
         ),
     ),
     weights=(
-        # 16 GB as people who downloaded it say (josephbissell.com/work/meshgenblog).
-        Weights(repository=REPOSITORY, folder="weights/TRELLIS.2-4B", revision="main", size_mb=16_000, estimated=True),
+        # 16.2 GB as others who pin this revision say.
+        Weights(
+            repository=REPOSITORY,
+            folder="weights/TRELLIS.2-4B",
+            revision="af44b45f2e35a493886929c6d786e563ec68364d",
+            size_mb=16_200,
+            estimated=True,
+        ),
         # Its decoder of occupied voxels is what pipeline.json of TRELLIS.2-4B names; 74 M parameters in half precision.
         Weights(
             repository="microsoft/TRELLIS-image-large",
@@ -77,7 +83,7 @@ RECIPE = Recipe(
         Weights(
             repository=IMAGE_ENCODER,
             folder="weights/dinov3-vitl16-pretrain-lvd1689m",
-            revision="main",
+            revision="3c276edd87d6f6e569ff0c4400e086807d0f3881",
             size_mb=1_220,
             estimated=True,
         ),
@@ -85,7 +91,7 @@ RECIPE = Recipe(
         Weights(
             repository=BACKGROUND_MODEL,
             folder="weights/BiRefNet",
-            revision="main",
+            revision="26e7919b869d089e5096e898c0492898f935604c",
             files=("*.json", "*.py", "model.safetensors"),
             size_mb=890,
             estimated=True,

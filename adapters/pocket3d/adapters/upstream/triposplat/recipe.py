@@ -24,11 +24,9 @@ RECIPE = Recipe(
         Weights(
             repository=REPOSITORY,
             folder="weights/TripoSplat",
-            revision="main",
+            revision="56a96e603204ec410c4da60c13ea4fa09a2169a9",
             files=tuple(WEIGHTS.values()),
-            # Modly's extension for TripoSplat states 3.8 GB for the five files.
-            size_mb=3800,
-            estimated=True,
+            size_mb=3779,
         ),
     ),
     modules=(*NEEDED, "triposplat"),

@@ -56,6 +56,7 @@ DECIDING = frozenset(
         "pocket3d.coordinator.auction.answer_times",
         "pocket3d.coordinator.auction.benches",
         "pocket3d.coordinator.auction.invitations",
+        "pocket3d.coordinator.auction.lot_bids",
         "pocket3d.coordinator.engine.awards",
         "pocket3d.coordinator.auction.backfill",
         "pocket3d.coordinator.leadership.catch_up",

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from pocket3d.contracts.commands import BidPlaced, CallAnswered, Lot, Reason
+from pocket3d.contracts.commands import CallAnswered, Lot, Reason
 from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
-from pocket3d.contracts.variants import Choice, choices
 
 from ..engine.job import GroupKey, JobRecord
 from ..leadership.message_limits import MAX_PAYLOAD, room_of
@@ -17,9 +16,9 @@ from ..settings import CoordinatorSettings
 from .backfill import Backfill
 from .bid_cache import BidCache
 from .declines import Declines
-from .fair_share import booked_share
 from .fleet import AgentView, Fleet, WorkerUse
 from .invitations import Invitation, Round, best_looking, wait_for
+from .lot_bids import lot_bid
 from .lot_turns import LotTurns
 from .planning import Assignment, LotBid, LotPlan, RoundPlanner, WorkerKey, bounded
 from .queue import JobGroup, WaitingQueue
@@ -304,7 +303,7 @@ class Auctioneer:
             for bid in answer.bids:
                 if bid.lot in call.lots:
                     key = call.lots[bid.lot][0]
-                    bids.setdefault(bid.lot, []).append(_lot_bid(view, key, bid))
+                    bids.setdefault(bid.lot, []).append(lot_bid(view, key, bid))
             self._note_declines(call, agent_id, answer)
         planner = RoundPlanner(
             self._policy,
@@ -389,20 +388,3 @@ class Auctioneer:
                     device.kind, device.total_mb, device.free_mb, device.reserved_mb, device.buffer_mb
                 )
         return rooms
-
-
-def _lot_bid(view: AgentView, key: GroupKey, bid: BidPlaced) -> LotBid:
-    """A bid with what the coordinator knows of its adapter and its device."""
-    offer, device = view.adapters.get(bid.adapter_id), view.device(bid.device)
-    ways = choices(offer, key.wish) if offer is not None else []
-    way = next(
-        (each for each in ways if each.variant == bid.variant), Choice(bid.variant, 0, bid.claim_mb, key.vram_mb)
-    )
-    share = booked_share(way.need_mb, bid.max_concurrent, device.total_mb if device else 0)
-    return LotBid(view.agent_id, bid, _preference(view, key, bid.adapter_id), share, way.quality)
-
-
-def _preference(view: AgentView, key: GroupKey, adapter_id: str) -> int:
-    """Place of an adapter in the job's own list, else in the agent's order of equals."""
-    order = list(key.preferred) if key.preferred is not None else view.preferred.get(key.canonical, [])
-    return order.index(adapter_id) if adapter_id in order else len(order)

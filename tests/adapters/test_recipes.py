@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
+from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
+from pocket3d.adapters.catalogue.class_loading import load_class
 from pocket3d.adapters.catalogue.recipe import Contents, Recipe
 from pocket3d.ops.installer.compute_capability import architectures_of
+from pocket3d.ops.installer.environments import entry
 from pocket3d.ops.installer.locks import Lock, read_lock
 from pocket3d.ops.installer.look import lock_file
 
@@ -248,12 +250,24 @@ def test_the_page_has_its_row(recipe: Recipe) -> None:
     """docs/models.md: parts, torch and CUDA, packages, and what the lock could not resolve."""
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
     (row,) = [line for line in page.splitlines() if line.startswith(f"| `{recipe.name}` |")]
-    parts, torch, _gpus, weights, packages, lost = [cell.strip() for cell in row.split("|")[2:-1]]
+    parts, torch, gpus, weights, packages, lost = [cell.strip() for cell in row.split("|")[2:-1]]
     lock = lock_of(recipe)
     assert parts == ", ".join(f"`{part.name}`" for part in recipe.parts)
     assert torch == f"{torch_version(recipe)}, {recipe.cuda}"
+    built = architectures_of(torch_version(recipe), recipe.cuda or "")
+    assert gpus == f"{recipe.least_capability or built[0]} to {built[-1].removesuffix('+PTX')}"
     assert packages == str(lock.download_mb) and lock.date in page
     assert lost == (", ".join(name_of(each) for each in lock.unresolved) or "nothing")
     for part in recipe.parts:
         size = sum(each.size_mb or 0 for each in part.weights) + sum(each.size_mb for each in part.files)
         assert size == 0 or str(size) in weights
+
+
+@pytest.mark.parametrize("adapter", [a for a in BUILTIN_ADAPTERS if a.recipe], ids=lambda each: each.adapter_id)
+@pytest.mark.parametrize("whole", [True, False], ids=["all parts", "no parts"])
+def test_an_entry_has_only_arguments_that_its_class_takes(adapter: BuiltinAdapter, whole: bool) -> None:
+    assert adapter.recipe is not None
+    recipe = RECIPES[adapter.recipe]
+    parts = [part.name for part in recipe.parts if whole or adapter.adapter_id in part.needed_by]
+    told = entry(recipe, Path("/models/x"), accepted=True, parts=parts, adapter_id=adapter.adapter_id)
+    load_class(adapter.class_path)(**told.get("config", {}))

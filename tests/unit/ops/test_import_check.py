@@ -65,6 +65,12 @@ def test_one_that_does_not_stand_another_is_asked_alone(folder: Path) -> None:
     assert imports(folder, "noisy", "jealous", "json").modules == {"noisy": None, "jealous": None, "json": None}
 
 
+def test_one_that_does_not_end_is_told(folder: Path) -> None:
+    (folder / "waiting.py").write_text("import threading; threading.Event().wait()")
+    found = import_all(sys.executable, ["json", "waiting"], os.environ, [str(folder)], 3)
+    assert found.modules == {"json": None, "waiting": "it takes more than 3 s"}
+
+
 def test_an_interpreter_that_is_none_is_told(folder: Path) -> None:
     found = import_all(str(folder / "python"), ["json", "sys"], os.environ)
     assert set(found.modules.values()) == {f"{folder / 'python'} cannot be started: No such file or directory"}

@@ -180,7 +180,10 @@ def test_a_gpu_that_cannot_run_it_is_told_before_anything_is_downloaded(card: Ca
     # Beside one that can it is only told; and an environment for another machine asks nothing of this one's.
     both = told(facts(cards=(card, RTX_4090)), ampere)
     assert says in both[False] and both[True] == ""
-    assert says not in told(facts(cards=(card,)), ampere, elsewhere=True)[True]
+    assert told(facts(cards=(card,)), ampere, elsewhere=True)[True] == ""
+    blackwell = Choice(build=Build(home=CUDA.home, architectures=("12.0",)))
+    said = told(facts(), ampere, blackwell, elsewhere=True)[True]
+    assert "a GPU of --cuda-arch 12.0 has compute capability 12.0, and torch 2.6.0" in said
 
 
 def test_a_missing_system_library_is_told_with_its_package() -> None:
@@ -195,6 +198,7 @@ def test_the_disk_must_hold_weights_and_packages() -> None:
     small = told(facts(free_mb=2_000), choice=HERE._replace(lock=lock))
     assert "400 MB of weights and 1 of a size not stated, 3000 MB of packages; 2000 MB are free" in small[True]
     assert "the lock of 2026-11-28 for Python 3.11" in small[False] and "--fresh" in small[False]
+    assert "no lock is used" in told(facts())[False]
 
 
 def test_another_lock_is_another_environment() -> None:

@@ -23,6 +23,7 @@ TEXTURE = Part(
     modules=("torch", "brush"),
     config={"paint_path": "{root}/weights"},
     without={"texture": False},
+    own_config={"brush": "fine"},
     notes=("Mind the paint.",),
 )
 PARTED = msgspec.structs.replace(RECIPE, compiled=(), modules=("torch", "cat"), parts=(TEXTURE,))
@@ -94,6 +95,10 @@ def test_parts_are_chosen_by_default_by_adapters_and_by_the_person() -> None:
 def test_the_entry_says_what_is_installed() -> None:
     assert entry(PARTED, FOLDER, accepted=False, parts=["texture"])["config"]["paint_path"] == "/models/cat/weights"
     assert entry(PARTED, FOLDER, accepted=False, parts=[])["config"]["texture"] is False
+    # What only one class takes is not given to the others that share the environment.
+    for adapter_id, brush in (("cat-paint", "fine"), ("cat-draw", None)):
+        told = entry(PARTED, FOLDER, accepted=False, parts=["texture"], adapter_id=adapter_id)
+        assert told["config"].get("brush") == brush
 
 
 def test_what_must_import_follows_the_configuration() -> None:

@@ -58,7 +58,7 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
         "image_to_mesh",
         f"{_ROOT}.upstream.hunyuan3d.recipe_mv",
     ),
-    _upstream("hunyuan3d-text-to-mesh", "hunyuan3d.Hunyuan3DTextToMeshAdapter", "text_to_mesh", "recipe_text"),
+    _upstream("hunyuan3d-text-to-mesh", "hunyuan3d.Hunyuan3DTextToMeshAdapter", "text_to_mesh"),
     _upstream("hunyuan3d-painting", "hunyuan3d.Hunyuan3DPaintingAdapter", "image_to_texture"),
     _upstream("hunyuan3d-2.1-image-to-mesh", "hunyuan3d.Hunyuan3D21ImageToMeshAdapter", "image_to_mesh", "recipe_2_1"),
     _upstream("hunyuan3d-2.1-painting", "hunyuan3d.Hunyuan3D21PaintingAdapter", "image_to_texture", "recipe_2_1"),

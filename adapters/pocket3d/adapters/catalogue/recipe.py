@@ -108,6 +108,8 @@ class Part(Contents, frozen=True, kw_only=True):
     default: bool = True
     #: Ids of adapters that cannot do without it.
     needed_by: tuple[str, ...] = ()
+    #: Constructor arguments of the adapters of `needed_by` alone.
+    own_config: dict[str, Any] = {}
     #: Constructor arguments of adapters whose environment lacks it.
     without: dict[str, Any] = {}
 

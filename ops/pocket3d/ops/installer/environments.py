@@ -271,12 +271,15 @@ def _uses_code(step: Step, folder: Path) -> bool:
     return isinstance(step, CompileExtension)
 
 
-def entry(recipe: Recipe, folder: Path, *, accepted: bool, parts: Sequence[str] | None = None) -> dict[str, Any]:
+def entry(
+    recipe: Recipe, folder: Path, *, accepted: bool, parts: Sequence[str] | None = None, adapter_id: str = ""
+) -> dict[str, Any]:
     """The adapter's entry in `models.yaml`. The class is known by the id. `parts` are those that are installed."""
     there = {part.name for part in recipe.parts if (part.default if parts is None else part.name in parts)}
     config = dict(recipe.config)
     for part in recipe.parts:
         config |= part.config if part.name in there else part.without
+        config |= part.own_config if part.name in there and adapter_id in part.needed_by else {}
     stated = {"path": recipe.path, "env": {**_ENVIRONMENT, **recipe.env}, "config": config}
     found: dict[str, Any] = {"python": str(environment_python(folder))}
     found.update({name: _fill(value, str(folder)) for name, value in stated.items() if value})

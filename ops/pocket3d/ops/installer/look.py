@@ -21,12 +21,15 @@ from .compute_capability import Card
 from .environments import BY_DEFAULT, Choice, Facts, environment_python, steps
 from .fetch import is_mirror, is_whole, missing_in_folder
 from .locks import Lock, read_lock
+from .needs import unable
 from .steps import CloneCode, CompileExtension, FetchFile, FetchWeights, MakeVenv, Step
 from .toolkits import Build, Toolkit, fitting, nvcc_version
 
 STAMPS = "installed.json"
 _LOCKS = Path(__file__).with_name("locks")
 _ASK_S = 60.0
+#: Where NVIDIA's installer puts toolkits.
+_USUAL = Path("/usr/local")
 _MB = 1024 * 1024
 #: Asked of an interpreter that can make environments: its version, and the folder of its C headers.
 _ABOUT = (
@@ -98,9 +101,10 @@ def look(
 
 
 def build_for(recipe: Recipe, facts: Facts, named: tuple[str, ...]) -> Build:
-    """How to compile: for the GPUs that a person named, else for those that are here."""
+    """How to compile: for the GPUs that a person named, else for those here that can run it at all."""
     toolkit = fitting(recipe.cuda, facts.toolkits) if recipe.cuda else None
-    seen = sorted({card.capability for card in facts.cards if card.capability is not None})
+    able = [card for card in facts.cards if recipe.cuda and unable(recipe, card) is None]
+    seen = sorted({card.capability for card in able if card.capability is not None})
     return Build(home=toolkit.home if toolkit else None, architectures=named or tuple(seen))
 
 
@@ -149,7 +153,7 @@ def _toolkits(environ: Mapping[str, str]) -> tuple[Toolkit, ...]:
     if on_path is not None:
         # The folder above bin; one that is a script elsewhere is no toolkit's.
         homes.append(Path(on_path).resolve().parent.parent)
-    homes += [Path("/usr/local/cuda"), *sorted(Path("/usr/local").glob("cuda-*"), reverse=True)]
+    homes += [_USUAL / "cuda", *sorted(_USUAL.glob("cuda-*"), reverse=True)]
     found: dict[Path, Toolkit] = {}
     for home in homes:
         nvcc = home / "bin" / "nvcc"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pocket3d.adapters.catalogue.recipe import Contents, Recipe
 
-from .compute_capability import why_not
+from .compute_capability import Card, why_not
 from .environments import BY_DEFAULT, Choice, Facts, Planned
 from .steps import CloneCode, CompileExtension, FetchFile, FetchWeights, PipInstall, size_text
 from .toolkits import fitting, gcc_too_new, too_new, why_none
@@ -35,10 +35,10 @@ def needs(
         *_interpreter(recipe, facts),
         *_git(todo, facts),
         *_compilers(recipe, todo, facts, choice),
-        *([] if elsewhere else _cards(recipe, facts)),
+        *(_named(recipe, choice) if elsewhere else _cards(recipe, facts)),
         *_libraries(recipe, planned, facts),
         *_space(todo, facts, choice),
-        *_versions(recipe, facts, choice),
+        *_versions(recipe, todo, choice),
     ]
     found += [Need(note) for note in recipe.notes]
     found += [Need(f"{part.name}: {note}", part=part.name) for part in _parts(recipe, planned) for note in part.notes]
@@ -130,8 +130,8 @@ def _cuda_lacks(cuda: str, facts: Facts, choice: Choice) -> list[str]:
     architectures = choice.build.architectures
     if not architectures:
         found.append(
-            "no GPU is seen here (nvidia-smi), so it is not known what to compile for: name the compute capability of"
-            " the GPUs that will run it with --cuda-arch, for example --cuda-arch 8.9"
+            "no GPU that can run it is seen here (nvidia-smi), so it is not known what to compile for: name the compute"
+            " capability of the GPUs that will with --cuda-arch, for example --cuda-arch 8.9"
         )
     newest = gcc_too_new(facts.gcc, toolkit) if toolkit and facts.gcc else None
     if toolkit and newest is not None:
@@ -152,12 +152,26 @@ def _cards(recipe: Recipe, facts: Facts) -> list[Need]:
     """GPUs on which what is installed would not run: stops everything if none is left."""
     if recipe.cuda is None or not facts.cards:
         return []
-    torch = next((each.removeprefix("torch==") for each in recipe.torch if each.startswith("torch==")), "")
-    reasons = [why_not(each, torch=torch, cuda=recipe.cuda, least=recipe.least_capability) for each in facts.cards]
+    reasons = [unable(recipe, each) for each in facts.cards]
     told = list(dict.fromkeys(reason for reason in reasons if reason))
     none_left = all(reasons)
     more = "; for GPUs of another machine name theirs with --cuda-arch" if none_left else ""
     return [Need(f"{reason}{more}", blocking=none_left) for reason in told]
+
+
+def _named(recipe: Recipe, choice: Choice) -> list[Need]:
+    """GPUs of another machine that would not run it."""
+    named = [Card(f"a GPU of --cuda-arch {each}", each, "") for each in choice.build.architectures]
+    reasons = [unable(recipe, card) for card in named]
+    return [Need(reason, blocking=True) for reason in reasons if reason]
+
+
+def unable(recipe: Recipe, card: Card) -> str | None:
+    """Why that GPU does not run what the recipe installs, or None."""
+    if recipe.cuda is None:
+        return None
+    torch = next((each.removeprefix("torch==") for each in recipe.torch if each.startswith("torch==")), "")
+    return why_not(card, torch=torch, cuda=recipe.cuda, least=recipe.least_capability)
 
 
 def _libraries(recipe: Recipe, planned: Sequence[Planned], facts: Facts) -> list[Need]:
@@ -199,11 +213,13 @@ def _space(todo: Sequence[Planned], facts: Facts, choice: Choice) -> list[Need]:
     return [*found, Need(text, blocking=size_of_all > facts.free_mb)]
 
 
-def _versions(recipe: Recipe, facts: Facts, choice: Choice) -> list[Need]:
+def _versions(recipe: Recipe, todo: Sequence[Planned], choice: Choice) -> list[Need]:
     """Whether the versions are those that were resolved once."""
     lock = choice.lock
-    if lock is None:
+    if not recipe.torch or not any(isinstance(each.step, PipInstall) for each in todo):
         return []
+    if lock is None:
+        return [Need("no lock is used: pip takes the newest versions that the recipe admits")]
     lost = f"; not resolved then, for want of their index: {', '.join(lock.unresolved)}" if lock.unresolved else ""
     return [
         Need(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...catalogue.recipe import Checkout, Part, Recipe, Weights
 from ...catalogue.system_libraries import opengl_of_pymeshlab
 from ...catalogue.weight_files import U2NET
+from . import text_to_image
 from .versions import V20
 
 #: The commit whose calls the adapters were written against.
@@ -58,19 +59,37 @@ TEXTURE = Part(
     module_path=("{root}/Hunyuan3D-2",),
     notes=(
         "For textured meshes from images or text set texture: true in the config of their adapters.",
-        "It is compiled here: nvcc of CUDA 12.4, a C++ compiler and Python.h are needed.",
+        "It is compiled here: nvcc of CUDA 12.8, a C++ compiler and Python.h are needed.",
     ),
+)
+TEXT = Part(
+    name="text",
+    default=False,
+    needed_by=("hunyuan3d-text-to-mesh",),
+    weights=(
+        Weights(
+            repository=text_to_image.REPOSITORY,
+            folder="text-to-image",
+            # Nobody names a commit of it.
+            revision="main",
+            # Estimated: a transformer of 1.5 billion parameters, mT5-XL and CLIP encoders in single precision, VAE.
+            size_mb=14000,
+            estimated=True,
+        ),
+    ),
+    own_config={"text_to_image_model": "{root}/text-to-image"},
 )
 
 RECIPE = Recipe(
     name="hunyuan3d",
     python=("3.11", "3.10"),
-    # PyPI's build of this version is the one for CUDA 12.4.
-    torch=("torch==2.6.0", "torchvision==0.21.0"),
-    cuda="12.4",
+    # PyPI's build of this version is the one for CUDA 12.8, the first with kernels for GPUs from Volta to Blackwell;
+    # nothing else here is built for one torch.
+    torch=("torch==2.8.0", "torchvision==0.23.0"),
+    cuda="12.8",
     # Not upstream's list, which lacks scikit-image and pyyaml and has a web server.
     requirements=(
-        # Of the time of that torch. Later ones want a newer torch, or a word of trust for painting's own pipeline.
+        # Of the time of upstream's last change. Later ones want a word of trust for painting's own pipeline.
         "transformers==4.51.3",
         "diffusers==0.33.1",
         "accelerate",
@@ -115,7 +134,7 @@ RECIPE = Recipe(
         "model_path": "{root}/weights",
     },
     env={"U2NET_HOME": "{root}/u2net"},
-    parts=(TEXTURE,),
+    parts=(TEXTURE, TEXT),
     notes=(
         (
             "Tencent's licence does not apply in the European Union, the United Kingdom and South Korea, and forbids"

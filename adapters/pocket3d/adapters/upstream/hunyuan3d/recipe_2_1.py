@@ -25,6 +25,8 @@ TEXTURE = Part(
         # PyPI begins with Blender 4.2, for Python 3.11; painting writes its GLB with 4.0.
         "--extra-index-url https://download.blender.org/pypi/",
         "bpy==4.0.0",
+        # Asked for by basicsr's setup.
+        "cython",
         # Its headers compile mesh_inpaint_processor.
         "pybind11==2.13.4",
     ),

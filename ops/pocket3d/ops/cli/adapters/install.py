@@ -145,7 +145,8 @@ def command(
         entries = {}
         for each in there:
             needs_yes = bool((terms[each.adapter_id] or {}).get("requires_acceptance"))
-            entries[each.adapter_id] = entry(recipe, folder, accepted=accept_license and needs_yes, parts=done)
+            accepted = accept_license and needs_yes
+            entries[each.adapter_id] = entry(recipe, folder, accepted=accepted, parts=done, adapter_id=each.adapter_id)
         _configure(models, entries)
         if failed:
             _outcome(_ask(there, entries), must=False)

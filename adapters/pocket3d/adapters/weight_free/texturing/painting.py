@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...mesh import creases
 from ...mesh.input import MeshLimits
 from ...mesh.parts import placed, world_normals
-from ...mesh.triangles import FloatArray, IntArray, areas, corner_normals
-from ...mesh.weld import weld_vertices
+from ...mesh.triangles import FloatArray, IntArray, areas
 from ...mesh.write import Material, MeshPart
 from .atlas import Texels, Unwrapped, fill, rasterise, unwrap
 from .noise import Noise
@@ -63,11 +63,8 @@ def surface_parts(scene: Any) -> list[SurfacePart]:
 
 def split_at_creases(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> SurfacePart:
     """Double the vertices of a part, (V, 3), (F, 3), (V, 3), where a vertex normal is far from that of a face."""
-    chosen = corner_normals(normals, faces, vertices[faces]).reshape(-1, 3)
-    # Equal up to a thousandth: the faces of one plane share their corners.
-    owner = faces.reshape(-1)
-    place, first = weld_vertices(owner[:, None], also=np.round(chosen * 1000))
-    return SurfacePart(name, vertices[owner[first]], place.reshape(-1, 3), chosen[first])
+    source, split, chosen = creases.split_at_creases(vertices, faces, normals)
+    return SurfacePart(name, vertices[source], split, chosen)
 
 
 def paint_scene(

@@ -16,6 +16,7 @@ from pocket3d.adapters.errors import InvalidInput
 from pocket3d.adapters.mesh.appearance import texels
 from pocket3d.adapters.mesh.input import read_scene
 from pocket3d.adapters.mesh.parts import parts_of
+from pocket3d.adapters.mesh.write import write_mesh
 from pocket3d.adapters.weight_free.simplification.adapter import QuadricMeshSimplificationAdapter
 from support import tool_meshes
 from support.adapter_run import run
@@ -86,7 +87,7 @@ def test_charts_go_on_meeting_and_what_that_costs_is_said(tmp_path: Path) -> Non
     uv = (plane + 0.5) / 8 + np.repeat(side, 3)[:, None] / 7
     loose = trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3), process=False)
     texture = np.zeros((16, 16, 3), dtype=np.uint8)
-    tool_meshes.write_mesh([tool_meshes.part("box", loose, uv=uv, texture=texture)], tmp_path / "box.glb")
+    write_mesh([tool_meshes.part("box", loose, uv=uv, texture=texture)], tmp_path / "box.glb")
     info = simplification(tmp_path, tmp_path / "box.glb", target_faces=12)["simplification_info"]
     assert info["statistics"]["watertight"] is True and 12 < info["faces_after"] < len(box.faces)
     assert any("keep_texture=false" in each for each in info["warnings"])

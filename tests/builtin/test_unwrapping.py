@@ -18,6 +18,7 @@ from pocket3d.adapters.errors import InvalidInput
 from pocket3d.adapters.mesh.appearance import texels
 from pocket3d.adapters.mesh.input import read_scene
 from pocket3d.adapters.mesh.parts import parts_of
+from pocket3d.adapters.runtime.native_call import NativeCrashed
 from pocket3d.adapters.weight_free.unwrapping import unwrap
 from pocket3d.adapters.weight_free.unwrapping.adapter import XatlasUvUnwrappingAdapter
 from pocket3d.adapters.weight_free.unwrapping.stretch import stretch
@@ -85,7 +86,7 @@ def test_where_the_library_crashes_the_surface_is_cut_first(tmp_path: Path) -> N
     def call(arrays: dict[str, Any], count: int) -> dict[str, Any]:
         calls.append(count)
         if count == 1:
-            raise unwrap.NativeCrashed("the library crashed (SIGSEGV)")
+            raise NativeCrashed("the library crashed (SIGSEGV)")
         made: dict[str, Any] = {"atlases": np.array(1)}
         for number in range(count):
             vertices = arrays[f"vertices_{number}"]
@@ -107,7 +108,10 @@ def test_where_the_library_crashes_the_surface_is_cut_first(tmp_path: Path) -> N
 def test_strange_surfaces_are_laid_out(tmp_path: Path, name: str) -> None:
     tool_meshes.unsound(name).export(tmp_path / "mesh.ply")
     info = unwrapping(tmp_path, tmp_path / "mesh.ply")["unwrapping_info"]
-    assert info["overlapping_texels"] == 0 and info["charts"] >= 1
+    assert info["charts"] >= 1
+    # Faces that lie on one another may be laid there, too; that is said.
+    assert (info["overlapping_texels"] > 0) == any("two places" in each for each in info["warnings"])
+    assert info["overlapping_texels"] == 0 or name == "faces twice"
 
 
 @pytest.mark.parametrize(("name", "said"), [("no area", "encloses an area"), ("needle", "no surface")])
@@ -127,7 +131,8 @@ def test_more_faces_than_the_limit_are_refused_before_the_work(tmp_path: Path) -
 
 def test_stretch_of_layouts_that_are_known() -> None:
     corners = np.array([[[0.0, 0, 0], [1, 0, 0], [0, 1, 0]], [[1.0, 0, 0], [1, 1, 0], [0, 1, 0]]])
-    chart = np.zeros(2, dtype=int)
+    corners = np.concatenate([corners, corners[:1] + np.array([2, 0, 0])])
+    chart = np.zeros(3, dtype=int)
     kept = stretch(corners, corners[:, :, :2] / 4, chart)
     assert (kept["l2_stretch"], kept["angle_distortion"], kept["flipped_faces"]) == (1.0, 1.0, 0)
     # Half as wide: the two stretches are as 2 to 1, their root mean square over the scale is sqrt(5 / 4).

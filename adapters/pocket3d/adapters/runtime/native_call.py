@@ -60,7 +60,8 @@ def call_native(
         place = Path(name)
         source, target, log = place / "in.npz", place / "out.npz", place / "log"
         told = np.frombuffer(json.dumps(dict(options)).encode(), dtype=np.uint8)
-        np.savez(source, **arrays, **{OPTIONS: told})
+        files: dict[str, Any] = {**arrays, OPTIONS: told}
+        np.savez(source, **files)
         command = [sys.executable, "-m", f"{__package__}.native_child", call, str(source), str(target), str(memory_mb)]
         with log.open("wb") as output:
             process = subprocess.Popen(

@@ -12,7 +12,7 @@ from ...mesh.appearance import colours_at
 from ...mesh.clean import Clean, cleaned, compacted
 from ...mesh.input import MeshLimits
 from ...mesh.nearest import Surface, deviation
-from ...mesh.triangles import FloatArray, IntArray, areas
+from ...mesh.triangles import BoolArray, FloatArray, IntArray, areas
 from ...mesh.write import MeshPart, vertex_normals
 from ...runtime.native_call import NativeFailed, call_native
 
@@ -173,10 +173,9 @@ def _sound(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, IntArray]
     """Without faces that use a vertex twice or one that is nowhere, and without vertices that no face uses."""
     if len(faces) == 0:
         return vertices, faces
-    finite = np.isfinite(vertices).all(axis=1)
-    inside = ((faces >= 0) & (faces < len(vertices))).all(axis=1)
-    inside[inside] = finite[faces[inside]].all(axis=1)
-    faces = faces[inside]
+    finite: BoolArray = np.asarray(np.isfinite(vertices).all(axis=1))
+    faces = faces[((faces >= 0) & (faces < len(vertices))).all(axis=1)]
+    faces = faces[finite[faces].all(axis=1)]
     ordered = np.sort(faces, axis=1)
     return compacted(vertices, faces[(np.diff(ordered, axis=1) > 0).all(axis=1)])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ...mesh.appearance import colours_at, uv_at
 from ...mesh.clean import Clean, cleaned, compacted
@@ -162,7 +163,9 @@ def _part(
     keep_texture: bool,
 ) -> MeshPart | None:
     """The part's new faces with its look; None where nothing of it is left."""
-    points, faces, coordinates, colours = [], [], [], []
+    points, faces = [], []
+    coordinates: list[FloatArray] = []
+    colours: list[npt.NDArray[np.uint8]] = []
     count = 0
     for piece, (vertices, triangles) in zip(pieces, made, strict=True):
         if piece.part != number:
@@ -174,8 +177,9 @@ def _part(
             _, places = Surface(part.vertices[part.faces[piece.owned]]).nearest(vertices)
             places = Places(places.points, piece.owned[places.triangle], places.weights)
             plain = part._replace(texture=None) if keep_texture else part
-            colours.append(colours_at(plain, places))
-            coordinates.append(uv_at(part, places))
+            found, uv = colours_at(plain, places), uv_at(part, places)
+            colours += [] if found is None else [found]
+            coordinates += [] if uv is None else [uv]
         points.append(vertices)
         faces.append(triangles + count)
         count += len(vertices)
@@ -189,7 +193,7 @@ def _part(
         normals=vertex_normals(joined, triangles),
         uv=np.concatenate(coordinates) if textured else None,
         texture=part.texture if textured else None,
-        colours=np.concatenate(colours) if colours and colours[0] is not None else None,
+        colours=np.concatenate(colours) if colours else None,
     )
 
 

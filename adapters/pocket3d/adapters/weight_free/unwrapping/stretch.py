@@ -33,7 +33,7 @@ def stretch(corners: FloatArray, uv: FloatArray, chart: IntArray) -> dict[str, A
     flat = (np.abs(doubled) / 2 < _NO_AREA) | ~(surface > 0)
     good = ~flat
     signs = np.bincount(chart, weights=np.sign(doubled), minlength=int(chart.max()) + 1)[chart]
-    found = {
+    found: dict[str, Any] = {
         "l2_stretch": None,
         "angle_distortion": None,
         "flipped_faces": int((good & (np.sign(doubled) * signs < 0)).sum()),

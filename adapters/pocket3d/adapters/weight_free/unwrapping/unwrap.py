@@ -77,6 +77,8 @@ def unwrapped(
     uv = np.concatenate([_uv(part)[part.faces] for part in new])
     shown = rasterise(uv, resolution, device, lambda share: step(0.5 + 0.2 * share, "laying out the texels"))
     painted = _moved(parts, new, shown, resolution, step)
+    if shown.overlapping:
+        warnings.append(f"{shown.overlapping} texels show two places of the surface: faces lie on one another")
     picture = _picture(uv, chart, device)
     facts = {
         "charts": charts,
@@ -143,7 +145,7 @@ def _pieces_laid_out(
         raise NoUnwrap("xatlas finds no surface in it")
     if made["atlases"] != 1:
         raise NoUnwrap(f"it needs {made['atlases']} textures of that size; ask for more texels")
-    found = []
+    found: list[tuple[IntArray, IntArray, FloatArray]] = []
     number = 0
     for part, cuts in zip(parts, pieces, strict=True):
         sources, coordinates, faces = [], [], np.zeros_like(part.faces)

@@ -19,7 +19,7 @@ from pocket3d.adapters.mesh.appearance import texels
 from pocket3d.adapters.mesh.input import read_scene
 from pocket3d.adapters.mesh.parts import parts_of
 from pocket3d.adapters.runtime.native_call import NativeCrashed
-from pocket3d.adapters.weight_free.unwrapping import unwrap
+from pocket3d.adapters.weight_free.unwrapping import layout
 from pocket3d.adapters.weight_free.unwrapping.adapter import XatlasUvUnwrappingAdapter
 from pocket3d.adapters.weight_free.unwrapping.stretch import stretch
 from support import tool_meshes
@@ -94,13 +94,14 @@ def test_where_the_library_crashes_the_surface_is_cut_first(tmp_path: Path) -> N
             made[f"faces_{number}"], made[f"uv_{number}"] = arrays[f"faces_{number}"], vertices[:, :2]
         return made
 
-    [(source, faces, uv)], warnings = unwrap._laid_out([ball], call)
+    surface = (ball.vertices, ball.faces)
+    [(source, faces, uv)], warnings = layout.laid_out([surface], call)
     assert calls == [1, 26] and "cut by direction" in warnings[0]
     assert np.array_equal(ball.vertices[source][faces], ball.vertices[ball.faces]), "each face is where it was"
     assert len(uv) == len(source) > len(ball.vertices)
     normals = np.cross(*(ball.vertices[ball.faces][:, n] - ball.vertices[ball.faces][:, 0] for n in (1, 2)))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    for owned in unwrap._by_direction(ball):
+    for owned in layout.by_direction(surface):
         assert (normals[owned] @ normals[owned].T).min() > 0.5, "no two look further apart than 60 degrees"
 
 

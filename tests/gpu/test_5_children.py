@@ -37,4 +37,4 @@ async def test_g08_a_childs_memory_is_counted_once(card: Card, figures: dict[str
 
 
 def _offered(device: dict[str, Any]) -> int:
-    return int(device["available_mb"])
+    return int(device["free_mb"]) - int(device["reserved_mb"]) - int(device["buffer_mb"])

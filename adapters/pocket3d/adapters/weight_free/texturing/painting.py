@@ -17,7 +17,8 @@ from ...mesh.input import MeshLimits
 from ...mesh.parts import placed, world_normals
 from ...mesh.triangles import FloatArray, IntArray, areas
 from ...mesh.write import Material, MeshPart
-from .atlas import Texels, Unwrapped, fill, rasterise, unwrap
+from ..unwrapping.layout import Layout
+from .atlas import Texels, fill, rasterise, unwrap
 from .noise import Noise
 from .patterns import Shade, SurfaceSample, colour_tensor, paint
 from .words import Understood
@@ -82,10 +83,11 @@ def paint_scene(
     default the pattern does; it is called from several threads.
 
     Raises:
-        UnwrapFailed: no texture coordinates could be made.
+        NoUnwrap: no texture coordinates could be made.
     """
     step(0.05, "unwrapping the surface")
-    charts, chart_count = unwrap([(part.vertices, part.faces) for part in parts], resolution)
+    surfaces = [(part.vertices, part.faces) for part in parts]
+    charts, chart_count = unwrap(surfaces, resolution, lambda: step(0.05, "unwrapping the surface"))
     step(0.35, "laying out the texels")
     corners = np.concatenate([chart.uv[chart.faces] for chart in charts])
     texels = rasterise(corners, resolution, device, lambda share: step(0.35 + 0.15 * share, "laying out the texels"))
@@ -123,7 +125,7 @@ def paint_scene(
 
 def _texture(
     parts: list[SurfacePart],
-    charts: list[Unwrapped],
+    charts: list[Layout],
     texels: Texels,
     wanted: Understood,
     seed: int,

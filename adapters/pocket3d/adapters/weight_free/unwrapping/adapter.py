@@ -64,7 +64,8 @@ class XatlasUvUnwrappingAdapter(WeightFreeModel, MeshInputModel):
         from ...mesh.input import MeshLimits, ignored_parts, read_scene
         from ...mesh.parts import other_maps, parts_of
         from ...mesh.result import scene_statistics
-        from .unwrap import METHOD, NoUnwrap, unwrapped
+        from .layout import NoUnwrap
+        from .unwrap import METHOD, unwrapped
 
         options = UnwrappingOptions.read(inputs)
         source = self._mesh_path(inputs)

@@ -10,23 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ...mesh.appearance import texels, uv_at
-from ...mesh.clean import cleaned
 from ...mesh.nearest import Places
-from ...mesh.triangles import FloatArray, IntArray, body_labels, face_normals
+from ...mesh.triangles import FloatArray, IntArray, body_labels
 from ...mesh.write import MeshPart
-from ...runtime.native_call import NativeCrashed, NativeFailed, call_native
 from ..texturing.atlas import Texels, fill, rasterise
+from .layout import Layout, lay_out
 from .stretch import stretch
 
 METHOD = "xatlas"
-#: The library's process takes this many MB to start, and this many for each thousand triangles.
-_MEMORY_BASE, _MEMORY_PER_THOUSAND = 1024, 10
 #: Texels along a side of the picture of the layout.
 _PICTURE = 512
-
-
-class NoUnwrap(ValueError):
-    """The surface cannot be laid out; the message says why."""
 
 
 class Unwrapped(NamedTuple):
@@ -56,22 +49,12 @@ def unwrapped(
         NoUnwrap: no area, or the library gave up.
     """
     step(0.0, "cutting the surface into charts")
-    faces = sum(len(part.faces) for part in parts)
-    options = {"resolution": resolution, "padding": padding, "stretch": allowed_stretch}
-
-    def call(arrays: dict[str, Any], count: int) -> dict[str, Any]:
-        return call_native(
-            "pocket3d.adapters.weight_free.unwrapping.library:unwrap",
-            arrays,
-            {**options, "count": count},
-            folder=folder,
-            memory_mb=_MEMORY_BASE + _MEMORY_PER_THOUSAND * faces // 1000,
-            check=check,
-        )
-
-    made, warnings = _laid_out(parts, call)
+    surfaces = [(part.vertices, part.faces) for part in parts]
+    made, warnings = lay_out(
+        surfaces, resolution=resolution, padding=padding, stretch=allowed_stretch, folder=folder, check=check
+    )
     step(0.5, "judging the layout")
-    new = [_part(part, *each) for part, each in zip(parts, made, strict=True)]
+    new = [_part(part, layout) for part, layout in zip(parts, made, strict=True)]
     chart, charts = _charts(new)
     corners = np.concatenate([part.vertices[part.faces] for part in new])
     uv = np.concatenate([_uv(part)[part.faces] for part in new])
@@ -93,81 +76,14 @@ def unwrapped(
     return Unwrapped(new if painted is None else painted, facts, picture)
 
 
-def _laid_out(
-    parts: Sequence[MeshPart], call: Callable[[dict[str, Any], int], dict[str, Any]]
-) -> tuple[list[tuple[IntArray, IntArray, FloatArray]], list[str]]:
-    """For each part (W,) the vertex that each new one copies, (F, 3) faces in their old order, (W, 2) coordinates; and
-    warnings.
-    """
-    if not any(len(cleaned(part.vertices, part.faces).faces) for part in parts):
-        raise NoUnwrap("no triangle of it encloses an area")
-    whole = [[np.arange(len(part.faces))] for part in parts]
-    try:
-        try:
-            return _pieces_laid_out(parts, whole, call), []
-        except NativeCrashed:
-            # It takes dense smooth surfaces for planes until one bends back onto itself (xatlas, issues 146 and 151).
-            made = _pieces_laid_out(parts, [_by_direction(part) for part in parts], call)
-            return made, ["xatlas crashed on the whole surface: it was cut by direction first, which makes more charts"]
-    except NativeFailed as error:
-        raise NoUnwrap(f"xatlas gave up: {error}") from error
-
-
-def _by_direction(part: MeshPart) -> list[IntArray]:
-    """The faces that look most along each of 26 directions, those of a cube's sides, edges and corners: no two of a
-    piece look further apart than 60 degrees, so it can be laid onto the plane of any of them.
-    """
-    grid = np.array([(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if x or y or z], dtype=float)
-    directions = grid / np.linalg.norm(grid, axis=1, keepdims=True)
-    nearest = (face_normals(part.vertices[part.faces]) @ directions.T).argmax(axis=1)
-    return [faces for faces in (np.flatnonzero(nearest == number) for number in range(len(grid))) if len(faces)]
-
-
-def _pieces_laid_out(
-    parts: Sequence[MeshPart],
-    pieces: Sequence[Sequence[IntArray]],
-    call: Callable[[dict[str, Any], int], dict[str, Any]],
-) -> list[tuple[IntArray, IntArray, FloatArray]]:
-    low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
-    high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
-    # The library computes in single precision, with bounds that are no shares of the size.
-    centre, scale = (low + high) / 2, float((high - low).max())
-    arrays: dict[str, Any] = {}
-    used: list[IntArray] = []
-    for part, cuts in zip(parts, pieces, strict=True):
-        for owned in cuts:
-            kept, faces = np.unique(part.faces[owned], return_inverse=True)
-            arrays[f"vertices_{len(used)}"] = (part.vertices[kept] - centre) / scale
-            arrays[f"faces_{len(used)}"] = faces.reshape(-1, 3)
-            used.append(kept)
-    made = call(arrays, len(used))
-    if made["atlases"] == 0:
-        raise NoUnwrap("xatlas finds no surface in it")
-    if made["atlases"] != 1:
-        raise NoUnwrap(f"it needs {made['atlases']} textures of that size; ask for more texels")
-    found: list[tuple[IntArray, IntArray, FloatArray]] = []
-    number = 0
-    for part, cuts in zip(parts, pieces, strict=True):
-        sources, coordinates, faces = [], [], np.zeros_like(part.faces)
-        count = 0
-        for owned in cuts:
-            sources.append(used[number][made[f"source_{number}"]])
-            coordinates.append(made[f"uv_{number}"])
-            faces[owned] = made[f"faces_{number}"] + count
-            count += len(sources[-1])
-            number += 1
-        found.append((np.concatenate(sources), faces, np.concatenate(coordinates)))
-    return found
-
-
-def _part(part: MeshPart, source: IntArray, faces: IntArray, uv: FloatArray) -> MeshPart:
+def _part(part: MeshPart, layout: Layout) -> MeshPart:
     return part._replace(
-        vertices=part.vertices[source],
-        faces=faces,
-        normals=part.normals[source],
-        uv=uv,
+        vertices=part.vertices[layout.source],
+        faces=layout.faces,
+        normals=part.normals[layout.source],
+        uv=layout.uv,
         texture=None,
-        colours=None if part.colours is None else part.colours[source],
+        colours=None if part.colours is None else part.colours[layout.source],
     )
 
 

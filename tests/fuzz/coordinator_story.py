@@ -294,8 +294,7 @@ class World:
 
     def _AckJob(self, effect: effects.AckJob, bad: bool) -> None:
         self.jobs.pop(effect.seq, None)
-        if effect.answer:
-            self.tell(events.JobAcked(effect.job_id, effect.seq))
+        self.tell(events.JobAcked(effect.job_id if effect.answer else "", effect.seq))
 
     def _DeleteJob(self, effect: effects.DeleteJob, bad: bool) -> None:
         self.jobs.pop(effect.seq, None)

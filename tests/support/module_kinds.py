@@ -84,6 +84,7 @@ DECIDING = frozenset(
         "pocket3d.coordinator.leadership.message_limits",
         "pocket3d.coordinator.auction.planning",
         "pocket3d.coordinator.auction.record_age",
+        "pocket3d.coordinator.auction.declines",
         "pocket3d.coordinator.auction.fair_share",
         "pocket3d.coordinator.auction.turns",
         "pocket3d.coordinator.engine.submit_quota",

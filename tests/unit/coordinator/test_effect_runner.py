@@ -427,8 +427,13 @@ async def test_what_is_written_for_eyes_may_get_lost(stage: Stage) -> None:
 # ---------------------------------------------------------------- lanes
 
 
+#: What a producer costs that publishes one job again and again.
+SECOND = effects.AckJob("normal", 2, second_of="j1")
+FOUND = effects.FindMessages((effects.JobMessage("j1", 1),))
+
+
 class SlowBus(ScriptedBus):
-    """Answers no append until the end."""
+    """Answers no append and no read of a message until the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -438,6 +443,10 @@ class SlowBus(ScriptedBus):
         self.calls.append(("append", (subject,), {}))
         await self.end.wait()
         return 1
+
+    async def get(self, stream: str, seq: int) -> None:
+        self.calls.append(("get", (stream, seq), {}))
+        await self.end.wait()
 
     async def stream_takes(self, stream: str) -> list[str]:
         return [SUBJECTS.all_proposals()]
@@ -464,6 +473,9 @@ class SlowBus(ScriptedBus):
         (QUEUED, effects.ReadLastEvent("j1", "high")),
         (QUEUED, effects.ReadResult("j1")),
         (QUEUED, effects.ForgetAgent("a1")),
+        (SECOND, effects.DeleteJob(1, "j1")),
+        (SECOND, FOUND._replace(sweep=True)),
+        (FOUND, effects.DeleteJob(1, "j1")),
     ],
 )
 async def test_what_waits_for_the_server_holds_up_nothing_of_another_kind(

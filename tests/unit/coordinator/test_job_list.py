@@ -140,6 +140,17 @@ def test_ended_jobs_of_former_leaders_are_read_bit_by_bit_until_there_are_enough
     assert [job.seq for job in desk.engine.core.job_list.page(JobFilter(), None, 9)] == [900, 800, 700]
 
 
+def test_no_step_files_all_that_former_leaders_ended() -> None:
+    jobs, took = JobList(), []
+    for part in range(40, 0, -1):
+        entries = [ended(500 * part - number) for number in range(500)]
+        began = time.perf_counter()
+        jobs.read(entries, 20_001, 500 * part - 500)
+        took.append(time.perf_counter() - began)
+    assert len(jobs.page(JobFilter(), None, 30_000)) == 20_000
+    assert took[-1] < sum(took) / 4
+
+
 def test_equal_words_of_ended_jobs_are_kept_once() -> None:
     jobs = JobList()
     texts = [msgspec.json.encode(ended(seq, agent_id="an-agent-of-some-host").status) for seq in range(1, 4)]

@@ -213,6 +213,24 @@ def test_jobs_are_not_read_faster_than_their_first_events_are_stored() -> None:
     desk.engine.check()
 
 
+def test_a_producer_that_repeats_itself_is_not_read_faster_than_its_messages_leave_the_stream() -> None:
+    desk = Desk()
+    desk.submit("j1", seq=1)
+    for seq in range(2, ENTERING_CAP + 1):
+        assert effects.ReadJobs(False, "normal") not in desk.engine.handle(job_read("j1", seq), desk.now)
+    assert effects.ReadJobs(False, "normal") in desk.engine.handle(job_read("j1", ENTERING_CAP + 1), desk.now)
+    there = desk.engine.handle(events.MessagesLooked((effects.JobMessage("j1", 1),), (), False), desk.now)
+    assert [each.seq for each in there if isinstance(each, effects.AckJob)] == list(range(2, ENTERING_CAP + 2))
+    desk.engine.check()
+    resumed = []
+    for seq in range(2, ENTERING_CAP + 2):
+        # Handed over again meanwhile: nothing is asked twice.
+        assert desk.engine.handle(job_read("j1", seq), desk.now) == []
+        resumed += desk.engine.handle(events.JobAcked("", seq), desk.now)
+    assert resumed == [effects.ReadJobs(True, "normal")]
+    desk.engine.check()
+
+
 def job_read(job_id: str, seq: int) -> events.JobRead:
     data = encode(Job(job_id=job_id, inputs={}))
     return events.JobRead(seq, "normal", "echo", admit("echo", data, None, job_id), 0.0, data)

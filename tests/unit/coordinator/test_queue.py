@@ -26,7 +26,7 @@ def waiting(
 
 
 def order(queue: WaitingQueue, now: float) -> list[str]:
-    return [record.job_id for group in queue.in_order(now) for record in group]
+    return [record.job_id for group in queue.in_order(now, 0) for record in group]
 
 
 def test_priorities_first_then_age() -> None:
@@ -90,7 +90,7 @@ def test_parked_groups_come_back_together() -> None:
     queue = WaitingQueue(ageing_s=120)
     record = waiting("j1")
     queue.add(record, 0.0)
-    (group,) = queue.in_order(0.0)
+    (group,) = queue.in_order(0.0, 0)
     queue.park(group)
     queue.add(waiting("j2"), 0.0)
     assert order(queue, 0.0) == [], "a job of a parked kind waits with its group"

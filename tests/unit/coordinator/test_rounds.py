@@ -6,6 +6,7 @@ from pocket3d.contracts.commands import CallAnswered, Lot, Reason
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Resident
 from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.engine.explain import explain
 from support.coordinator_desk import AgentDouble, Desk, device, offer
 
 
@@ -169,6 +170,31 @@ def test_a_decline_leaves_the_agent_out_until_its_advert_changes(desk: Desk, age
     agent.devices = [device(free_mb=7256)]
     desk.hear(agent)
     assert set(invited(desk)) == {"a1"}
+
+
+def test_who_declines_a_job_is_not_asked_for_one_that_wants_more_memory(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.submit("j1", vram_mb=3000)
+    busy = Reason(agent_id="a1", code="vram_busy", device="fixed-0", need_mb=3100, have_mb=500, short_mb=2600)
+    desk.answer_calls(agent, declines={"a1": busy})
+    for number in range(300):
+        # A producer that measures: each of its jobs says another figure.
+        desk.submit(f"more{number}", vram_mb=3000 + 10 * number)
+    assert invited(desk) == {}
+    desk.engine.check()
+    (reason,) = explain(desk.engine.core, desk.record("more20"), desk.now).reasons
+    assert (reason.code, reason.need_mb, reason.have_mb, reason.short_mb) == ("vram_busy", 3300, 500, 2800)
+    desk.submit("less", vram_mb=2999)
+    desk.submit("by-name", vram_mb=4000, model_preference="echo")
+    asked = []
+    while call := invited(desk):
+        asked += [(lot.vram_mb, lot.adapters) for lot in call["a1"]]
+        desk.effects = [effects.SendCall("a1", desk.engine.core.auctioneer.call_id, call["a1"])]
+        desk.answer_calls(agent, declines={"a1": busy})
+    assert asked == [(2999, None), (4000, ["echo"])]
+    agent.devices = [device(total_mb=16000)]
+    desk.hear(agent)
+    assert len(invited(desk)["a1"]) == desk.settings.lots_per_round, "its picture has changed: all is asked again"
 
 
 def test_after_a_declined_award_the_job_is_called_again_without_that_agent(desk: Desk) -> None:

@@ -306,9 +306,12 @@ class WaitingQueue:
         queued_at = head.queued_at
         return line.flow.clock.level - int((now_mono - queued_at) / self._ageing_s), queued_at, head.seq
 
-    def in_order(self, now_mono: float) -> list[JobGroup]:
-        """Active groups, that first whose turn it is; those of tenants that may start nothing more are left out."""
-        lines = [line for group in self.active.values() if (line := group.first_line()) is not None]
+    def in_order(self, now_mono: float, version: int) -> list[JobGroup]:
+        """Active groups that do not rest at that version of the fleet's picture, that first whose turn it is; those of
+        tenants that may start nothing more are left out.
+        """
+        awake = [group for group in self.active.values() if not group.sleeps(version, now_mono)]
+        lines = [line for group in awake if (line := group.first_line()) is not None]
         if len(self.share.accounts) == 1:
             return [line.group for line in sorted(lines, key=lambda line: self.urgency(line, now_mono))]
         turns = [Turn(line.flow, self.urgency(line, now_mono), number) for number, line in enumerate(lines)]

@@ -15,6 +15,7 @@ from ..leadership.message_limits import MAX_PAYLOAD, room_of
 from ..settings import CoordinatorSettings
 from .backfill import Backfill
 from .bid_cache import BidCache
+from .declines import Declines
 from .fair_share import booked_share
 from .fleet import AgentView, Fleet, WorkerUse
 from .invitations import Invitation, Round, best_looking, wait_for
@@ -54,6 +55,7 @@ class Auctioneer:
         self._call_id = 0
         self.backfill = Backfill(settings.hold_after_s)
         self.unavailable = Unavailable(settings, queue, fleet)
+        self._declines = Declines()
         self._standing = BidCache(queue, fleet, settings.assumed_run_s)
         #: Closed rounds with agents that have not answered, by call, oldest first; and answers that came to them.
         self._closed: dict[int, Round] = {}
@@ -92,9 +94,7 @@ class Auctioneer:
         settings = self._settings
         call = Round(self._call_id + 1, self._fleet.version, now_mono)
         lots_of: dict[str, list[Lot]] = {}
-        for group in self._queue.in_order(now_mono):
-            if group.sleeps(self._fleet.version, now_mono):
-                continue
+        for group in self._queue.in_order(now_mono, self._fleet.version):
             candidates = self._candidates(group, now_mono)
             if not candidates:
                 continue
@@ -178,9 +178,15 @@ class Auctioneer:
                             Reason(agent_id=view.agent_id, code="excluded", message="an earlier attempt failed here")
                         ]
                 able = others
-        awake = [view for view in able if group.declined.get(view.agent_id) != view.version]
+        awake: list[AgentView] = []
         for view in able:
-            if view not in awake and view.agent_id in group.reasons:
+            if group.declined.get(view.agent_id) != view.version:
+                would_decline = self._declines.of(view.agent_id, view.version, group.key)
+                if would_decline is None:
+                    awake.append(view)
+                else:
+                    reasons[view.agent_id] = would_decline
+            elif view.agent_id in group.reasons:
                 reasons[view.agent_id] = group.reasons[view.agent_id]
         group.reasons = reasons
         self.unavailable.note(group, now_mono, nobody=not able)
@@ -220,6 +226,7 @@ class Auctioneer:
             self.round.invited.pop(agent_id, None)
             self.round.answers.pop(agent_id, None)
             self.round.waited_for.discard(agent_id)
+        self._declines.forget(agent_id)
         self.backfill.release_agent(agent_id)
 
     def abandon(self) -> None:
@@ -346,7 +353,9 @@ class Auctioneer:
         for decline in answer.declines:
             if decline.lot not in call.lots:
                 continue
-            group = self._queue.group_of(call.lots[decline.lot][0])
+            key = call.lots[decline.lot][0]
+            self._declines.note(agent_id, version, key, decline.reasons)
+            group = self._queue.group_of(key)
             if group is not None:
                 group.declined[agent_id] = version
                 group.reasons[agent_id] = decline.reasons

@@ -10,7 +10,7 @@ from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
 
 from .completion import finalize, finish
-from .effects import AckJob, FindMessages, JobMessage, PublishQueued
+from .effects import FindMessages, JobMessage, PublishQueued
 from .events import JobRead, QueuedStored
 from .job import JobClass, JobRecord
 from .parameter_admission import AdmissionVerdict, judge
@@ -27,19 +27,21 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         core.read_up_to[event.priority] = max(core.read_up_to[event.priority], event.seq)
     known = core.jobs.get(job_id)
     if known is not None:
-        if known.seq == event.seq:
+        if known.seq == event.seq or event.seq in core.second_publishes:
             return
         if core.identity_pending(known):
             # A former leader may have taken this one for the job: messages of several priorities have no order.
+            core.count_second(event.priority, event.seq)
             core.duplicate_submissions.setdefault(job_id, {})[event.seq] = event
             return
         if known.ending is not None or known.state in (JobState.FINISHING, JobState.FINISHED):
-            core.do(AckJob(event.priority, event.seq, second_of=job_id))
+            core.ack_second(event.priority, event.seq, job_id)
             return
         # The first one counts; a second publish changes nothing, unless the first was removed from the stream.
         parked = core.duplicate_submissions.setdefault(job_id, {})
         if not parked:
             core.do(FindMessages((JobMessage(job_id, known.seq),)))
+        core.count_second(event.priority, event.seq)
         parked[event.seq] = event
         return
     record = take_in(core, event, now)
@@ -67,6 +69,7 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
     )
     job_class = core.intern(job_class._replace(unfit=judgement.unfit))
     record = JobRecord(event.seq, job_id, job_class, event.published_at, now.mono)
+    core.settle_second(event.seq)
     core.add(record)
     wish = core.cancels_to_come.pop(job_id, None)
     if wish is not None:
@@ -81,7 +84,7 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
 def ack_duplicates(core: Core, job_id: str) -> None:
     """Ack the further messages of an id: it is known now which message is the job."""
     for duplicate in core.duplicate_submissions.pop(job_id, {}).values():
-        core.do(AckJob(duplicate.priority, duplicate.seq, second_of=job_id))
+        core.ack_second(duplicate.priority, duplicate.seq, job_id)
 
 
 def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:

@@ -245,6 +245,7 @@ def events_stored(core: Core, event: EventsStored, now: Now) -> None:
 
 def job_acked(core: Core, event: JobAcked, now: Now) -> None:
     """Forget the job, now that its request has left the jobs stream."""
+    core.settle_second(event.seq)
     record = core.jobs.get(event.job_id)
     if record is None or record.state is not JobState.FINISHED:
         return

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from pocket3d.contracts.lifecycle import PRIORITIES, Priority
 
-#: Jobs of one priority whose first event is not stored yet; with more of them reading pauses.
+#: Messages of one priority that are not settled: jobs whose first event is not stored, and further messages of known
+#: ids. With more of them reading pauses.
 ENTERING_CAP = 2048
 
 
 class _Count:
     """Of one priority."""
 
-    __slots__ = ("entering", "held", "reading")
+    __slots__ = ("entering", "held", "reading", "repeated")
 
     def __init__(self) -> None:
         self.held = 0
         #: Of those held, the ones whose first event is not stored.
         self.entering = 0
+        #: Further messages of known ids that have not left the stream.
+        self.repeated = 0
         self.reading = True
 
 
@@ -65,13 +68,22 @@ class Intake:
         """A job is held no more."""
         self._of[priority].held -= 1
 
+    def repeated(self, priority: Priority) -> int:
+        """Further messages of known ids that were read and are still in the stream."""
+        return self._of[priority].repeated
+
+    def count_repeated(self, priority: Priority, change: int) -> None:
+        """There are so many more, or fewer."""
+        self._of[priority].repeated += change
+
     def change(self, priority: Priority) -> bool | None:
         """Whether reading begins again (true) or pauses (false) now; None if it goes on as it did."""
         count = self._of[priority]
-        if count.reading and (count.held >= self._cap or count.entering >= ENTERING_CAP):
+        unsettled = count.entering + count.repeated
+        if count.reading and (count.held >= self._cap or unsettled >= ENTERING_CAP):
             count.reading = False
             return False
-        if not count.reading and count.held < self._room and count.entering < ENTERING_CAP // 2:
+        if not count.reading and count.held < self._room and unsettled < ENTERING_CAP // 2:
             count.reading = True
             return True
         return None

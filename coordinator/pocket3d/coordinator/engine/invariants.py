@@ -108,6 +108,11 @@ def _check_intake(core: Core) -> None:
         held = [record for record in core.jobs.values() if record.job_class.priority == priority]
         entering = sum(record.state is JobState.SUBMITTED for record in held)
         counted = core.intake.held(priority), core.intake.entering(priority)
+        seconds = sum(each == priority for each in core.second_publishes.values())
+        _must(
+            core.intake.repeated(priority) == seconds,
+            f"{seconds} second publishes of {priority} are not what is counted",
+        )
         _must(counted == (len(held), entering), f"{counted} {priority} jobs counted, {(len(held), entering)} are held")
 
 

@@ -59,8 +59,6 @@ class EndedJob(NamedTuple):
 
     seq: int
     status: Status
-    #: It was read from the status bucket by this leader, after it had ended.
-    former: bool = False
 
 
 T = TypeVar("T", JobRecord, EndedJob)
@@ -114,14 +112,14 @@ class JobList:
         #: Those that do not just wait, by where they stand.
         self._in_state: dict[JobState, dict[str, JobRecord]] = {state: {} for state in S if state is not S.QUEUED}
         self._ended: _Lists[EndedJob] = _Lists()
-        #: In the order in which they ended.
+        #: Those that ended before this leadership, read from the status bucket. They are listed once enough of them are
+        #: read, so that the pages of one list do not miss those that come meanwhile.
+        self._former: _Lists[EndedJob] = _Lists()
+        #: Both, in the order in which they ended.
         self._by_end: deque[EndedJob] = deque()
         self._words: dict[str, str] = {}
         #: When the youngest of those ended that was forgotten, RFC 3339; None if none was.
         self.forgotten_until: str | None = None
-        #: Those of the time before this leadership, the latest first, until enough of them are read: they are listed
-        #: all at once, so that the pages of one list do not miss those that come meanwhile.
-        self._former: list[EndedJob] = []
         #: Former ones lie below that sequence of the status bucket; None until any were read.
         self.former_below: int | None = None
         #: They are listed from here down to that sequence, 0: all of them; None while they are not.
@@ -146,7 +144,7 @@ class JobList:
         """A job is held no more; what is known of its end stays."""
         self._unfinished.remove(record, _keys_of(record))
         self._in_state.get(record.state, {}).pop(record.job_id, None)
-        if record.end is not None and self._ended.all.get(record.seq) is None:
+        if record.end is not None and not self._has_ended(record.seq):
             ended = EndedJob(record.seq, self._with_shared_words(record.end))
             self._ended.add(ended, _keys_of_ended(ended.status))
             self._by_end.append(ended)
@@ -159,14 +157,14 @@ class JobList:
         """
         if self.former_below is None:
             self.former_below = below
-        self._former += (EndedJob(job.seq, self._with_shared_words(job.status), former=True) for job in ended)
-        if down_to > 0 and len(self._by_end) + len(self._former) < self._ended_kept:
-            return True
-        for job in self._former:
-            if len(self._by_end) < self._ended_kept and not self.holds(job.seq):
-                self._ended.add(job, _keys_of_ended(job.status))
+        for each in ended:
+            known = self._unfinished.all.get(each.seq) is not None or self._has_ended(each.seq)
+            if len(self._by_end) < self._ended_kept and not known:
+                job = EndedJob(each.seq, self._with_shared_words(each.status))
+                self._former.add(job, _keys_of_ended(job.status))
                 self._by_end.appendleft(job)
-        self._former = []
+        if down_to > 0 and len(self._by_end) < self._ended_kept:
+            return True
         self.former_down_to = down_to
         return False
 
@@ -185,8 +183,12 @@ class JobList:
             self._words.clear()
         return self._words.setdefault(word, word)
 
+    def _has_ended(self, seq: int) -> bool:
+        return self._ended.all.get(seq) is not None or self._former.all.get(seq) is not None
+
     def _forget(self, job: EndedJob) -> None:
-        self._ended.remove(job, _keys_of_ended(job.status))
+        jobs = self._ended if self._ended.all.get(job.seq) is job else self._former
+        jobs.remove(job, _keys_of_ended(job.status))
         self.forgotten_until = max(self.forgotten_until or "", job.status.at)
 
     # -- questions
@@ -203,19 +205,23 @@ class JobList:
 
     def holds(self, seq: int) -> bool:
         """True if a job is listed from here; others may be in the status bucket."""
-        return self._unfinished.all.get(seq) is not None or self._ended.all.get(seq) is not None
+        if self._unfinished.all.get(seq) is not None or self._ended.all.get(seq) is not None:
+            return True
+        return self.came_later(seq)
 
     def came_later(self, seq: int) -> bool:
         """True if a listed job came into the list some time after this leader took over, and had ended before."""
-        ended = self._ended.all.get(seq)
-        return ended is not None and ended.former and self._unfinished.all.get(seq) is None
+        listed = self.former_down_to is not None and self._former.all.get(seq) is not None
+        return listed and self._unfinished.all.get(seq) is None
 
     def page(self, wanted: JobFilter, after: int | None, limit: int) -> list[JobRecord | EndedJob]:
         """The newest that are wanted, by their submission, below the sequence `after`."""
         unfinished: Iterator[JobRecord | EndedJob] = self._find_unfinished(wanted, after)
-        ended: Iterator[JobRecord | EndedJob] = self._find_ended(wanted, after)
+        ended: list[Iterator[JobRecord | EndedJob]] = [self._find_ended(self._ended, wanted, after)]
+        if self.former_down_to is not None:
+            ended.append(self._find_ended(self._former, wanted, after))
         found: list[JobRecord | EndedJob] = []
-        for job in heapq.merge(unfinished, ended, key=_newest_first):
+        for job in heapq.merge(unfinished, *ended, key=_newest_first):
             # One that has ended is held again for a moment where its ack was lost.
             if not found or found[-1].seq != job.seq:
                 found.append(job)
@@ -246,10 +252,10 @@ class JobList:
             ):
                 yield record
 
-    def _find_ended(self, wanted: JobFilter, after: int | None) -> Iterator[EndedJob]:
+    def _find_ended(self, jobs: _Lists[EndedJob], wanted: JobFilter, after: int | None) -> Iterator[EndedJob]:
         if wanted.status is not None and wanted.status not in TERMINAL:
             return
-        shortest = self._ended.shortest(_wanted_keys(wanted))
+        shortest = jobs.shortest(_wanted_keys(wanted))
         since = rfc3339(wanted.since - _CLOCK_STEP_S) if wanted.since is not None else ""
         for job in shortest.down_from(after) if shortest is not None else ():
             if (job.status.submitted_at or job.status.at) < since:

@@ -65,7 +65,7 @@ def _is_over(event: LastEventRead) -> bool:
 
 def is_second_publish(core: Core, record: JobRecord, event: LastEventRead, now: Now) -> None:
     """Ack the message that was read: its id's history is that of another one, which has ended or is still there."""
-    core.do(AckJob(record.job_class.priority, record.seq, second_of=record.job_id))
+    core.ack_second(record.job_class.priority, record.seq, record.job_id)
     core.remove(record)
     job = core.duplicate_submissions.get(record.job_id, {}).pop(event.job_seq or 0, None)
     if record.retry is not None and record.retry.cancel is not None and (job is not None or not core.jobs_indexed):

@@ -99,6 +99,7 @@ def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
     """The job is the message that was published again, with the attempts that it had."""
     if record.state is not JobState.QUEUED or record.ending is not None:
         core.remove(record)
+        core.settle_second(job.seq)
         record.seq = job.seq
         if record.state is not JobState.QUEUED:
             # One that waits for its end stands in the queue under the class that it has.

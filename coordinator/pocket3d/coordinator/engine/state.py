@@ -12,7 +12,7 @@ from ..auction.queue import WaitingQueue
 from ..auction.rounds import Auctioneer
 from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
-from .effects import AskState, Effect, PublishEvent, ReadJobs, SendCancels
+from .effects import AckJob, AskState, Effect, PublishEvent, ReadJobs, SendCancels
 from .events import JobRead, LastEventRead
 from .intake import Intake
 from .job import JobClass, JobRecord
@@ -50,6 +50,8 @@ class Core:
         #: Further messages with the id of a job, until it is known which message is the job, and that the jobs stream
         #: still holds it: seq -> message.
         self.duplicate_submissions: dict[str, dict[int, JobRead]] = {}
+        #: All further messages of known ids that were read and have not left the stream: seq -> priority.
+        self.second_publishes: dict[int, Priority] = {}
         #: Jobs of a former leader's time that are to be cancelled as soon as they are read again, and why.
         self.cancels_to_come: dict[str, str] = {}
         #: Stories without an end, until it is known whether the jobs stream still holds their message.
@@ -137,6 +139,25 @@ class Core:
             self.intake.known(priority)
         self.intake.removed(priority)
         self._read_on(priority)
+
+    def count_second(self, priority: Priority, seq: int) -> None:
+        """A message with the id of a known job was read. Of those in the stream only so many are read."""
+        if seq not in self.second_publishes:
+            self.second_publishes[seq] = priority
+            self.intake.count_repeated(priority, 1)
+            self._read_on(priority)
+
+    def ack_second(self, priority: Priority, seq: int, job_id: str) -> None:
+        """Take a message off the stream that is not the job whose id it has."""
+        self.count_second(priority, seq)
+        self.do(AckJob(priority, seq, second_of=job_id))
+
+    def settle_second(self, seq: int) -> None:
+        """It has left the stream, or is the job after all."""
+        priority = self.second_publishes.pop(seq, None)
+        if priority is not None:
+            self.intake.count_repeated(priority, -1)
+            self._read_on(priority)
 
     def _moved(self, record: JobRecord, former: JobState) -> None:
         self.job_list.moved(record, former)

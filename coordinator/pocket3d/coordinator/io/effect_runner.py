@@ -48,7 +48,7 @@ from ..leadership.term_engine import TermEffect, TermEvent
 from .ack_batcher import AckBatcher
 from .agent_records import forget_agent, record_agent
 from .first_event_io import failed, publish_queued, publish_queued_batch
-from .lanes import lane_of
+from .lanes import SECOND_PUBLISHES, lane_of
 from .leader_record_io import read_leader_record, write_leader_record
 from .removal_lookups import count_messages, find_messages, list_stories
 from .second_publish import tell_if_another
@@ -111,7 +111,7 @@ class EffectRunner:
             effects.ProveLeadership: lambda e: links.renew_lease(),
             effects.ReadJobs: links.read_jobs,
             event_log.FencedOut: lambda e: links.on_fenced_out(),
-            effects.AckJob: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_job, e)),
+            effects.AckJob: self._ack_soon,
             effects.AckResult: lambda e: self.acks.put(lambda: self._answer(EffectRunner._ack_result, e)),
         }
 
@@ -124,6 +124,12 @@ class EffectRunner:
         lane = lane_of(effect)
         work = self._answer(_CALLS[type(effect)], effect)
         self._tasks.spawn(work, bounded=lane is not None, lane=lane or "")
+
+    def _ack_soon(self, effect: effects.AckJob) -> None:
+        if effect.second_of:
+            self._tasks.spawn(self._answer(EffectRunner._ack_job, effect), lane=SECOND_PUBLISHES)
+        else:
+            self.acks.put(lambda: self._answer(EffectRunner._ack_job, effect))
 
     def _note_step(self, effect: effects.NoteStep) -> None:
         # Behind what was begun before: a job does not wait for its log line.

@@ -29,6 +29,9 @@ def _always(lane: str) -> Callable[[Any], str]:
     return lambda effect: lane
 
 
+#: Each costs several reads; a producer that repeats itself makes thousands, and what ends does not wait for them.
+SECOND_PUBLISHES = "second publishes"
+
 #: Of the effects of which there may be thousands.
 _LANES: dict[type, Callable[[Any], str]] = {
     effects.PublishQueued: _entry,
@@ -39,6 +42,7 @@ _LANES: dict[type, Callable[[Any], str]] = {
     effects.ReadResult: _ending,
     effects.DeleteResult: _always("endings"),
     effects.DeleteJob: _always("acks"),
+    effects.FindMessages: lambda effect: "sweep" if effect.sweep else SECOND_PUBLISHES,
     effects.RecordAgent: _always("agents"),
     effects.ForgetAgent: _always("agents"),
 }

@@ -289,7 +289,7 @@ class TermEngine:
             self._catch_up[key].acked(event.seq)
         if event.job_id:
             self._sweep.ack_confirmed()
-            self._follow_ups.append(event)
+        self._follow_ups.append(event)
 
     def _result_acked(self, event: events.ResultAcked, now: Now) -> None:
         self._catch_up["results"].acked(event.seq)
@@ -329,11 +329,10 @@ class TermEngine:
             del self._waiting[agent_id]
 
     def _effect_failed(self, event: events.EffectFailed, now: Now) -> None:
-        effect = event.effect
+        effect, at = event.effect, now.mono + PAUSE_S
         if isinstance(effect, effects.PublishQueuedBatch):
             # One of them may be the reason.
             self._first_events.batch_answered(effect)
-            at = now.mono + PAUSE_S
             self._repeats.extend((at, each._replace(alone=True)) for each in effect.first_events)
             return
         if isinstance(effect, effects.PublishQueued):
@@ -342,7 +341,7 @@ class TermEngine:
             # The server is silent about an ack of what it has not delivered since a reset, and delivers nothing while
             # the index is full: nobody would ever make room in it.
             effect = effects.DeleteJob(effect.seq, effect.job_id if effect.answer else "")
-        self._repeats.append((now.mono + PAUSE_S, effect))
+        self._repeats.append((at, effect))
 
     def _connection_back(self, event: events.Connected, now: Now) -> None:
         self._connected = True

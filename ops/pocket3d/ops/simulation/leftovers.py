@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Stored
+from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import read_result
 from pocket3d.contracts.subjects import Subjects
 
@@ -14,6 +15,16 @@ def orphans(server: MemoryServer, subjects: Subjects) -> list[str]:
     named = {artifact.object for job_id, data in results for artifact in read_result(data, job_id).artifacts}
     left = sorted(server.bucket(subjects.outputs_bucket).keys() - named)
     return left + [upload for bucket in server.half_uploads.values() for upload in bucket]
+
+
+def stories_without_end(server: MemoryServer, subjects: Subjects) -> set[str]:
+    """Jobs whose last event is none that ends them: a leader that has read the streams ends them as well."""
+    last: dict[str, str] = {}
+    for stored in server.stream(subjects.events_stream).messages.values():
+        if stored.subject != subjects.leader_record():
+            story = subjects.parse_story(stored.subject)
+            last[story.job_id] = story.event or ""
+    return {job_id for job_id, event in last.items() if event not in TERMINAL}
 
 
 def _results(server: MemoryServer, subjects: Subjects) -> list[Stored]:

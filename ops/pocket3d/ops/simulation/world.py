@@ -11,7 +11,7 @@ from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.topology import TopologySettings, build, coordinator_results
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
 
-from .leftovers import orphans
+from .leftovers import orphans, stories_without_end
 from .loop import VirtualLoop
 from .members import Agent, Coordinator, People
 from .shapes import RunShape
@@ -98,6 +98,8 @@ class World(Surroundings):
         if results is None or results.backlog():
             return False
         if any(agent.engine is None or agent.engine.core.runs for agent in self.agents):
+            return False
+        if stories_without_end(self.server, self.subjects):
             return False
         return not orphans(self.server, self.subjects)
 

@@ -7,6 +7,7 @@ the models hold host memory, and what only a GPU can show is left out; the repor
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
@@ -28,6 +29,9 @@ FIGURES = pytest.StashKey[dict[str, Any]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     if "GPU_SUITE" in os.environ:
+        # The tests' own bound on memory, which their processes inherit, is none for what CUDA maps.
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         config.stash[REPORT] = Report(Path(os.environ["GPU_SUITE"]), rehearsal=REHEARSAL)
 
 

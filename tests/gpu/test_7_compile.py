@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -28,10 +29,10 @@ def test_g12_a_kernel_is_compiled_and_survives_a_kill(card: Card, figures: dict[
     command = [sys.executable, str(HERE / "models" / "compile_kernel.py")]
     process = subprocess.Popen(command, env=environment(card.uuid, **env), start_new_session=True)
     began = time.monotonic()
-    while not (locks := list(folder.rglob("lock"))) and process.poll() is None:
-        assert time.monotonic() - began < 60
+    while not (locks := list(folder.rglob("lock"))):
+        assert process.poll() is None and time.monotonic() - began < 60, "no compilation began"
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     figures["lock_left"] = bool(locks) and locks[0].exists()
     if figures["lock_left"]:

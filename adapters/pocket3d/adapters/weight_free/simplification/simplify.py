@@ -20,7 +20,7 @@ from ...runtime.native_call import NativeFailed, call_native
 METHOD = "quadric error metrics (fast-simplification)"
 SOURCE = "Garland and Heckbert 1997 (Surface Simplification Using Quadric Error Metrics)"
 LIMITS = MeshLimits(max_faces=5_000_000, max_vertices=5_000_000)
-#: The library's process takes this many MB to start, and this many for each million triangles.
+#: MB of the library's process: to start it, and for each million triangles (measured: 543 in all for 1.3 million).
 _MEMORY_BASE, _MEMORY_PER_MILLION = 768, 1024
 #: A piece is left no fewer faces: the fewest that enclose something.
 _LEAST_FACES = 4

@@ -19,7 +19,7 @@ class MemoryStream:
     def __init__(self, config: dict[str, Any], created: float) -> None:
         self.config = config
         self.created = created
-        self.last_seq = 0
+        self.last_seq = int(config.get("first_seq", 1)) - 1
         self.messages: dict[int, Stored] = {}
         self.consumers: dict[str, MemoryConsumer] = {}
         self._by_subject: dict[str, list[int]] = {}

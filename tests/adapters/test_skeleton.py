@@ -10,6 +10,7 @@ from pocket3d.adapters.kit.skeleton import skeleton_files
 from pocket3d.contracts.features import KNOWN_FEATURES
 
 TAKES_MESH = {"text_to_texture", "image_to_texture", "mesh_segmentation", "part_completion", "auto_rig"}
+TAKES_MESH |= {"mesh_retopology", "uv_unwrapping", "mesh_simplification"}
 FEATURES = [each.name for each in KNOWN_FEATURES if each.name not in ("mesh_conversion", "echo")]
 
 

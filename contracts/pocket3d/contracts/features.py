@@ -35,6 +35,9 @@ KNOWN_FEATURES: tuple[Feature, ...] = (
     Feature("auto_rig", (("mesh_path",),), ("auto_rigging",)),
     Feature("part_completion", (("mesh_path",),)),
     Feature("mesh_conversion", (("mesh_path",), ("output_format",))),
+    Feature("mesh_retopology", (("mesh_path",),)),
+    Feature("uv_unwrapping", (("mesh_path",),)),
+    Feature("mesh_simplification", (("mesh_path",),)),
     Feature("echo", (), output=None),
 )
 

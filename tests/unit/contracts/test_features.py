@@ -26,6 +26,9 @@ TABLE = {
     "auto_rig": {"auto_rigging"},
     "part_completion": set(),
     "mesh_conversion": set(),
+    "mesh_retopology": set(),
+    "uv_unwrapping": set(),
+    "mesh_simplification": set(),
     "echo": set(),
 }
 

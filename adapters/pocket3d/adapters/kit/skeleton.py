@@ -24,6 +24,8 @@ class _Base(NamedTuple):
     example: str
     takes_mesh: bool = False
     makes_splat: bool = False
+    #: Whether it names the feature and makes the common part of the answer.
+    answers: bool = True
 
 
 _IMAGE = ("image_path: ImageFile = None", "image_paths: ImageFiles = None")
@@ -55,8 +57,12 @@ _BASES: dict[str, _Base] = {
     ),
     "part_completion": _Base("segment_models", "PartCompletionModel", _MESH, "mesh_path=a.glb", takes_mesh=True),
     "auto_rig": _Base("rig_models", "AutoRigModel", (*_MESH, _RIG), "mesh_path=a.glb", takes_mesh=True),
+    **{
+        feature: _Base("mesh_models", "MeshInputModel", _MESH, "mesh_path=a.glb", takes_mesh=True, answers=False)
+        for feature in ("mesh_retopology", "uv_unwrapping", "mesh_simplification")
+    },
 }
-_OTHER = _Base("base", "BaseModel", (), "key=value")
+_OTHER = _Base("base", "BaseModel", (), "key=value", answers=False)
 
 _ANSWER = """\
         # The inputs are checked, and the common part of the answer is there: $output, success, ...
@@ -235,11 +241,11 @@ def skeleton_files(adapter_id: str, feature: str = "text_to_mesh") -> dict[str, 
         "base": base.name,
         "example": base.example,
         "imports": _imports(base),
-        "class_lines": "" if base is not _OTHER else f'    default_feature = "{name}"\n',
+        "class_lines": "" if base.answers else f'    default_feature = "{name}"\n',
         "options": f"{cls.removesuffix('Adapter')}Options",
         "fields": "\n".join(f"    {field}" for field in (*base.fields, *always)),
         "format": written,
-        "answer": _OTHERS_ANSWER if base is _OTHER else _ANSWER.replace("$output", f"output_{kind}_path"),
+        "answer": _ANSWER.replace("$output", f"output_{kind}_path") if base.answers else _OTHERS_ANSWER,
         "work": work,
     }
     return {

@@ -23,21 +23,6 @@ from .capacity_snapshot import CapacitySnapshot
 from .licences import Licences, allows
 
 
-def heard_record(advert: Advert, at: str) -> AgentRecord:
-    """A record of an agent that advertised and was never recorded: enough for a new leader to ask it what it runs."""
-    return AgentRecord(
-        agent_id=advert.agent_id,
-        incarnation=advert.incarnation,
-        host=advert.host,
-        version=advert.version,
-        draining=advert.draining,
-        devices=[],
-        adapters=[],
-        features=[],
-        at=at,
-    )
-
-
 def started_ms(incarnation: str) -> int:
     """When an incarnation of an agent began, Unix milliseconds; 0 where its name does not say."""
     return decimal(incarnation.partition("-")[0]) or 0

@@ -14,7 +14,7 @@ from pocket3d.contracts.commands import AgentRecord
 from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 
-from ..auction.fleet import Fleet, heard_record
+from ..auction.fleet import Fleet
 from ..auction.record_age import records_due
 from ..engine.effects import ForgetAgent, RecordAgent
 
@@ -57,8 +57,23 @@ async def known_agents(bus: Bus, subjects: Subjects, heard: Mapping[str, Advert]
         else:
             records[record.agent_id] = record
     for agent_id, advert in heard.items():
-        records.setdefault(agent_id, heard_record(advert, rfc3339(now.wall)))
+        records.setdefault(agent_id, _heard(advert, rfc3339(now.wall)))
     return list(records.values())
+
+
+def _heard(advert: Advert, at: str) -> AgentRecord:
+    """A record of an agent that advertised and was never recorded: enough for a new leader to ask it what it runs."""
+    return AgentRecord(
+        agent_id=advert.agent_id,
+        incarnation=advert.incarnation,
+        host=advert.host,
+        version=advert.version,
+        draining=advert.draining,
+        devices=[],
+        adapters=[],
+        features=[],
+        at=at,
+    )
 
 
 async def keep_recorded(

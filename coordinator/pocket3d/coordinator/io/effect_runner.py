@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -297,10 +298,8 @@ class EffectRunner:
 
     async def _reset_consumer(self, effect: effects.ResetConsumer) -> None:
         log.warning("what lies in a stream does not come; it is asked for again", consumer=effect.consumer)
-        try:
+        with contextlib.suppress(BusError):  # it is asked for again
             await self._bus.reset(self.consumer(effect.consumer))
-        except BusError as error:
-            log.debug("a consumer was not reset", consumer=effect.consumer, error=str(error))
 
     # -- commands
 

@@ -16,34 +16,8 @@ from pocket3d.adapters.errors import AdapterUnavailable
 from pocket3d.adapters.upstream import card
 from pocket3d.adapters.upstream.trellis import upstream
 
-#: `torch.cuda.get_arch_list()` of builds on PyPI and download.pytorch.org.
+#: `torch.cuda.get_arch_list()` of a build on PyPI.
 CU121 = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
-CU128 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"]
-
-
-@pytest.mark.parametrize(
-    ("architectures", "capability", "runs"),
-    [
-        (CU121, (9, 0), True),
-        (CU121, (8, 9), True),
-        (CU121, (12, 0), False),
-        (CU128, (12, 0), True),
-        # What came after the newest one that it is compiled for, by its intermediate code.
-        (CU128, (12, 1), True),
-        (CU128, (13, 0), True),
-        (CU128, (7, 0), False),
-        (["sm_90a"], (9, 0), True),
-        (["sm_100a"], (10, 3), False),
-        (["sm_100f"], (10, 3), True),
-        (["sm_100f"], (12, 0), False),
-        ([], (8, 0), False),
-        (["gfx942"], (9, 0), False),
-    ],
-)
-def test_code_runs_on_the_cards_that_it_is_compiled_for(
-    architectures: list[str], capability: tuple[int, int], runs: bool
-) -> None:
-    assert card.runs_on(architectures, capability) is runs
 
 
 def test_what_does_not_run_is_told_with_card_and_torch() -> None:

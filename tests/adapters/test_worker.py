@@ -232,7 +232,8 @@ def test_a_run_that_goes_wrong_has_its_code_and_the_worker_stays(
 
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_what_a_bad_run_left_on_the_device_is_not_the_next_ones_peak(worker: WorkerDriver, cancelled: bool) -> None:
-    loaded(worker, "HoardingAdapter")
+    worker.begin("broken_devices.HoardingAdapter")
+    worker.next(ModelLoaded)
     worker.echo("r1", {"tensors": 10, "fail": True})
     if cancelled:
         worker.cancel("r1")

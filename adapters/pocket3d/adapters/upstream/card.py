@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
 from ..catalogue.needs import compiled_inside, installed
 from ..errors import AdapterUnavailable
+from ..runtime.gpu_kernels import has_kernels
 
 #: What flash-attn's kernels are made for: Ampere and later (its README).
 FLASH_ATTN = (8, 0)
 _FACTS_S = 120.0
-_ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -64,35 +63,12 @@ def card_of_child(environment: Mapping[str, str]) -> Card:
         raise AdapterUnavailable(f"torch cannot tell about this worker's GPU: {error}") from error
 
 
-def runs_on(architectures: Sequence[str], capability: tuple[int, int]) -> bool:
-    """Whether code that is compiled for these runs there.
-
-    Machine code (`sm_86`) runs on cards of its major version and of its minor one or higher; intermediate code
-    (`compute_90`) on all that came later, too. With an `a` it is for that very card, with an `f` for its major version.
-    """
-    for each in architectures:
-        found = _ARCHITECTURE.fullmatch(each)
-        if found is None:
-            continue
-        kind, major, minor, suffix = found.groups()
-        made_for = int(major), int(minor)
-        if suffix == "a":
-            fits = capability == made_for
-        elif kind == "compute" and suffix == "":
-            fits = capability >= made_for
-        else:
-            fits = capability[0] == made_for[0] and capability[1] >= made_for[1]
-        if fits:
-            return True
-    return False
-
-
 def unsuited(found: Card, *, least: tuple[int, int] | None = None, what: str = "") -> str | None:
     """In words why this torch, or what needs the capability `least`, cannot run on the card; None if it can."""
     has = f"{found.name} has compute capability {_dotted(found.capability)}"
-    if not runs_on(found.architectures, found.capability):
+    if has_kernels(found.capability, found.architectures) is False:
         return (
-            f"{has}, and this torch ({found.version}) is compiled for {', '.join(found.architectures) or 'no GPU'}:"
+            f"{has}, and this torch ({found.version}) is compiled for {', '.join(found.architectures)}:"
             " install a torch for it, with packages that fit that torch"
         )
     if least is not None and found.capability < least:

@@ -91,6 +91,7 @@ class SkinTokensAdapter(UpstreamModel, AutoRigModel):
     license_info: ClassVar[License | None] = License(
         code="MIT, with src/model/michelangelo and Blender's module bpy GPL-3.0",
         weights="MIT",
+        commercial_use=True,
         url="https://github.com/VAST-AI-Research/SkinTokens",
     )
 

@@ -16,7 +16,7 @@ MB = 1024 * 1024
 
 
 def test_what_is_held_is_told_when_it_has_changed() -> None:
-    looks: list[int | None] = [1000, 1030, 1063, 1064, 1100, None, 400, 400]
+    looks: list[int | None] = [None, 63, 1000, 1030, 1063, 1064, 1100, None, 400, 400]
     told: queue.Queue[int] = queue.Queue()
     done: queue.Queue[bool] = queue.Queue()
 
@@ -28,9 +28,9 @@ def test_what_is_held_is_told_when_it_has_changed() -> None:
         return looks.pop(0)
 
     reports = MemoryReports(told.put, held, period_s=0.001)
-    reports.start(1000)
+    reports.start()
     assert done.get(timeout=30)
-    assert [told.get_nowait() for _ in range(told.qsize())] == [1064, 400]
+    assert [told.get_nowait() for _ in range(told.qsize())] == [1000, 1064, 400]
 
 
 class Cuda:

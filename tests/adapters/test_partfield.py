@@ -26,7 +26,7 @@ from pocket3d.adapters.upstream.partfield import adapter as module
 from pocket3d.adapters.upstream.partfield.adapter import PartFieldSegmentationAdapter
 from pocket3d.adapters.upstream.partfield.clustering import cluster_faces, face_graph, numbered
 from pocket3d.adapters.upstream.partfield.recipe import RECIPE
-from pocket3d.adapters.upstream.partfield.upstream import UpstreamFailed, predict
+from pocket3d.adapters.upstream.partfield.upstream import UpstreamFailed, fitting_points, predict
 
 FAKE = Path(__file__).parent / "fake_partfield"
 
@@ -151,6 +151,22 @@ def test_the_weights_are_read_once_and_the_features_of_one_mesh_too(
     assert again["generation_info"]["features_reused"] is False, "another seed samples other points"
     finer, _ = run(adapter, {"mesh_path": balls, "num_parts": 5, "points_per_face": 11, "seed": 7}, tmp_path / "d")
     assert finer["generation_info"]["features_reused"] is False
+
+
+def test_a_mesh_of_many_faces_gets_fewer_points_and_the_answer_says_so(
+    adapter: PartFieldSegmentationAdapter, balls: Path, tmp_path: Path
+) -> None:
+    adapter.config.points_mb = 1
+    answer, _ = run(adapter, {"mesh_path": balls, "num_parts": 3}, tmp_path / "out")
+    about = answer["generation_info"]
+    assert (about["requested_points_per_face"], about["points_per_face"]) == (1000, 2**20 // 56 // 240)
+    fewer, _ = run(adapter, {"mesh_path": balls, "num_parts": 3, "points_per_face": 20}, tmp_path / "fewer")
+    assert fewer["generation_info"]["points_per_face"] == 20
+    # What the default allows: upstream's number on a small mesh, and its advice for a large one.
+    assert fitting_points(19_000, 1024) >= 1000 and fitting_points(40_000, 1024) == 479
+    assert fitting_points(10**9, 1) == 1
+    with pytest.raises(ValueError, match="points_mb 0"):
+        PartFieldSegmentationAdapter(points_mb=0)
 
 
 def test_the_same_seed_gives_the_same_features(adapter: PartFieldSegmentationAdapter, balls: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,9 +62,12 @@ def test_it_is_built_in_under_its_id_with_its_recipe(cls: type[Any]) -> None:
     made = cls()
     assert entry.recipe == "pocket3d.adapters.upstream.trellis.recipe"
     assert (made.model_id, made.feature_type) == (entry.adapter_id, entry.feature)
-    assert made.vram_requirement == 11776
     assert made.license_info is not None
     assert "nvdiffrast" in made.license_info.summary() and "MIT" in made.license_info.summary()
+    assert made.license_info.commercial == "no"
+    # Without the baked texture what is not for commercial use is not used.
+    untextured: Any = build(cls, entry.adapter_id, {"texture": False}).license_info
+    assert untextured.commercial == "yes" and "nvdiffrast" not in untextured.summary()
     schema = made.get_parameter_schema()
     assert schema is not None
     assert schema["additionalProperties"] is False and set(schema.get("required", ())) <= set(schema["properties"])
@@ -221,7 +226,76 @@ def test_the_encoders_are_looked_for_where_upstream_would(
     hub = tmp_path / "torch" / "hub" / "facebookresearch_dinov2_main"
     hub.mkdir(parents=True)
     (hub / "hubconf.py").touch()
+    file = tmp_path / "torch" / "hub" / "checkpoints" / "dinov2_vitl14_reg4_pretrain.pth"
+    reason = weights.missing_weights(source(image), ())
+    assert reason is not None and str(file) in reason
+    assert weights.missing_weights(source(image, download=True), ()) is None
+    file.parent.mkdir()
+    file.touch()
     assert weights.missing_weights(source(image), ()) is None
+
+
+def test_torch_hub_takes_the_code_that_is_here_and_does_not_go_to_github(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+    hub = SimpleNamespace(load=lambda *arguments, **options: asked.append((*arguments, options)))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    code = tmp_path / "hub" / "facebookresearch_dinov2_main"
+    with weights.local_hub(hub):
+        hub.load("facebookresearch/dinov2", "dinov2_vitl14_reg", pretrained=True)
+    code.mkdir(parents=True)
+    (code / "hubconf.py").touch()
+    with weights.local_hub(hub):
+        hub.load("facebookresearch/dinov2", "dinov2_vitl14_reg", pretrained=True)
+    hub.load("facebookresearch/dinov2", "x")
+    assert asked == [
+        ("facebookresearch/dinov2", "dinov2_vitl14_reg", {"pretrained": True}),
+        (str(code), "dinov2_vitl14_reg", {"pretrained": True, "source": "local"}),
+        ("facebookresearch/dinov2", "x", {}),
+    ]
+
+
+@pytest.fixture
+def nothing_else_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "missing_code", lambda *arguments: None)
+    monkeypatch.setattr(weights, "missing_weights", lambda *arguments: None)
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_only_what_takes_pictures_needs_rembgs_network(
+    cls: type[Any], nothing_else_missing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+    reason = cls().check_available()
+    assert (reason is not None and f"{tmp_path}/u2net.onnx" in reason) == ("image" in cls.adapter_id)
+    assert cls(download=True).check_available() is None
+    (tmp_path / "u2net.onnx").touch()
+    assert cls().check_available() is None
+
+
+def test_packages_of_the_texture_without_their_compiled_modules_are_told(
+    nothing_else_missing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One before nvdiffrast 0.4 compiles itself in the first job, and leaves a lock where it is killed meanwhile."""
+    for name in ("nvdiffrast", "diff_gaussian_rasterization"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    reason = str(TrellisTextToMeshAdapter().check_available())
+    assert "_nvdiffrast_c" in reason and "pocket3d adapters install trellis-text-to-mesh" in reason
+    assert "texture: false" in reason
+    (tmp_path / f"_nvdiffrast_c{EXTENSION_SUFFIXES[0]}").touch()
+    importlib.invalidate_caches()
+    assert "diff_gaussian_rasterization" in str(TrellisTextToMeshAdapter().check_available())
+    # For another interpreter.
+    (tmp_path / "diff_gaussian_rasterization" / "_C.cpython-38-x86_64-linux-gnu.so").touch()
+    assert "diff_gaussian_rasterization" in str(TrellisTextToMeshAdapter().check_available())
+    (tmp_path / "diff_gaussian_rasterization" / f"_C{EXTENSION_SUFFIXES[0]}").touch()
+    assert TrellisTextToMeshAdapter().check_available() is None
+    (tmp_path / f"_nvdiffrast_c{EXTENSION_SUFFIXES[0]}").unlink()
+    importlib.invalidate_caches()
+    assert TrellisTextToMeshAdapter(texture=False).check_available() is None
 
 
 def test_a_repository_that_is_not_in_the_cache_is_asked_for_only_with_download() -> None:

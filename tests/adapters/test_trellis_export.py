@@ -25,7 +25,9 @@ from pocket3d.adapters.errors import InvalidInput, JobCancelled
 from pocket3d.adapters.upstream.mesh_file import write
 from pocket3d.adapters.upstream.trellis import export
 from pocket3d.adapters.upstream.trellis.adapter import TrellisTextPaintingAdapter, TrellisTextToMeshAdapter
+from pocket3d.adapters.upstream.trellis.family import simplify_to
 from pocket3d.adapters.upstream.trellis.sampling import TrellisFailed
+from pocket3d.adapters.upstream.unwrapping import require_paintable
 
 pytestmark = pytest.mark.torch
 
@@ -285,3 +287,37 @@ def test_painting_needs_what_was_loaded_for_it(tmp_path: Path) -> None:
     inputs = {"text_prompt": "rust", "mesh_path": str(tmp_path / "box.glb"), "texture": False}
     with pytest.raises(InvalidInput, match="loaded for baking"):
         answered(ready(TrellisTextPaintingAdapter), inputs, tmp_path)
+
+
+def test_a_baked_texture_follows_its_seed(upstream: Upstream) -> None:
+    """Upstream's optimisation picks its views by numpy's generator of the whole process."""
+    drawn: list[int] = []
+
+    def bake(*arguments: Any, **options: Any) -> Any:
+        drawn.append(int(np.random.randint(0, 10**6)))
+        return np.zeros((options["texture_size"], options["texture_size"], 3), dtype=np.uint8)
+
+    upstream.processing.bake_texture = bake
+    mesh = trimesh.creation.box()
+    frame = export.Frame.around(mesh.vertices)
+    np.random.seed(3)
+    expected = np.random.random()
+    np.random.seed(3)
+    for seed in (7, 7, 8):
+        export.bake_given(
+            GAUSSIAN, mesh.vertices, mesh.faces, frame, texture_size=8, seed=seed, report=lambda *each: None
+        )
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert np.random.random() == expected, "what others draw is not changed"
+
+
+def test_no_more_triangles_are_unwrapped_than_the_setting_allows() -> None:
+    options = SimpleNamespace(simplify=0.5)
+    assert simplify_to(options, 100_000, 200_000) == 0.5
+    assert simplify_to(options, 1_000_000, 200_000) == options.simplify == 0.8
+    with pytest.raises(
+        InvalidInput, match="has 200,001 triangles, and this adapter unwraps at most 200,000"
+    ) as refused:
+        require_paintable(200_001, 200_000)
+    assert refused.value.field == "mesh_path"
+    require_paintable(200_000, 200_000)

@@ -25,12 +25,14 @@ pygltflib = pytest.importorskip("pygltflib")
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled
 from pocket3d.adapters.mesh.rig_file import BrokenRig, read_rig
+from pocket3d.adapters.runtime.failure_mapping import judge_run
 from pocket3d.adapters.upstream.unirig import adapter as module
 from pocket3d.adapters.upstream.unirig.adapter import UniRigAdapter
 from pocket3d.adapters.upstream.unirig.job_settings import Installation, JobSettings, WeightFiles
 from pocket3d.adapters.upstream.unirig.recipe import RECIPE
 from pocket3d.adapters.upstream.unirig.step_process import GroupMemory, StepFailed, run_step
 from pocket3d.adapters.upstream.unirig.weight_holder import WeightsUnreadable
+from pocket3d.contracts.failures import FailureCode
 
 FAKE = Path(__file__).parent / "fake_unirig"
 GUIDE: dict[str, Any] = {
@@ -242,7 +244,7 @@ def test_skin_mode_needs_a_skeleton(adapter: UniRigAdapter, figure: Path, tmp_pa
         ("extract:garbage", r"'extract' wrote an unusable raw_data\.npz"),
         ("extract:empty", r"unusable raw_data\.npz: vertices have the shape \(0, 3\)"),
         ("extract:crash", r"'extract' ended with 1(.|\n)*CUDA error in extract"),
-        ("skeleton:silent", r"'skeleton' ended without an error and without skeleton\.fbx"),
+        ("skeleton:silent", r"'skeleton-3' ended without an error and without skeleton\.fbx"),
         ("skeleton:killed", r"'skeleton' was ended by SIGKILL"),
         ("skeleton:empty", r"wrote no bones"),
         ("skin:silent", r"'skin' ended without an error and without skin\.fbx"),
@@ -267,18 +269,42 @@ def test_a_result_with_broken_weights_is_no_result(
         run(adapter, {"mesh_path": figure}, tmp_path / "out")
 
 
-def test_another_seed_is_tried_where_one_leads_to_no_end(
-    adapter: UniRigAdapter, figure: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FAKE_UNIRIG", "skeleton:no-end")
+def unusable(monkeypatch: pytest.MonkeyPatch, says: str) -> None:
+    """Have seed 4 lead to no skeleton, as upstream tells it."""
+    monkeypatch.setenv("FAKE_UNIRIG", "skeleton:unusable")
     monkeypatch.setenv("FAKE_UNIRIG_BAD_SEED", "4")
+    monkeypatch.setenv("FAKE_UNIRIG_SAYS", says)
+
+
+@pytest.mark.parametrize(
+    "says",
+    ["last token is not eos", "unexpected token found: 77", "all input arrays must have the same shape"],
+)
+def test_another_seed_is_tried_where_one_leads_to_no_skeleton(
+    adapter: UniRigAdapter, figure: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    unusable(monkeypatch, says)
     answer, seen = run(adapter, {"mesh_path": figure, "seed": 4, "rig_mode": "skeleton"}, tmp_path / "out")
     assert (answer["seed"], answer["generation_info"]["requested_seed"]) == (5, 4)
     assert answer["generation_info"]["seeds_tried"] == 2
     assert "generating the skeleton, attempt 2" in [stage for _, stage in seen]
     adapter.config.seeds = 1
-    with pytest.raises(StepFailed, match="last token is not eos"):
+    with pytest.raises(StepFailed, match=says):
         run(adapter, {"mesh_path": figure, "seed": 4}, tmp_path / "again")
+
+
+def test_memory_that_ran_out_is_not_the_seeds_fault(
+    adapter: UniRigAdapter,
+    figure: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recorded: Callable[[], list[dict[str, Any]]],
+) -> None:
+    unusable(monkeypatch, "CUDA out of memory. Tried to allocate 2.00 GiB")
+    with pytest.raises(StepFailed, match="CUDA out of memory") as failed:
+        run(adapter, {"mesh_path": figure, "seed": 4, "rig_mode": "skeleton"}, tmp_path / "out")
+    assert judge_run(failed.value, cancelled=False).code == FailureCode.OUT_OF_MEMORY
+    assert [each["seed"] for each in recorded()] == [4]
 
 
 def gone(pid: int) -> bool:
@@ -404,7 +430,7 @@ def test_the_guides_configuration_makes_one_and_says_what_is_missing() -> None:
     assert "pocket3d adapters install unirig-auto-rigging" in reason
     with pytest.raises(AdapterUnavailable, match="/path/to/UniRig"):
         asyncio.run(made.load())
-    assert UniRigAdapter().vram_requirement == 9216
+    assert (UniRigAdapter().vram_requirement, UniRigAdapter.idle_vram_mb) == (9216, 0)
 
 
 def test_each_missing_weight_is_named(adapter: UniRigAdapter, weights: Path) -> None:
@@ -421,6 +447,7 @@ def test_the_recipe_leads_to_what_the_adapter_looks_for(tmp_path: Path) -> None:
     assert found == wanted
     assert UniRigAdapter.license_info is not None
     assert "GPL-3.0" in UniRigAdapter.license_info.code
+    assert UniRigAdapter.license_info.requires_acceptance and UniRigAdapter.license_info.commercial == "unclear"
 
 
 # ---------------------------------------------------------------- parts by themselves
@@ -443,6 +470,7 @@ class FakeNvml:
     """`pynvml` as far as it is used: two devices, one process on each."""
 
     NVMLError = type("NVMLError", (Exception,), {})
+    NVMLLibraryMismatchError = type("NVMLLibraryMismatchError", (Exception,), {})
     used = 3 * 2**30
 
     @staticmethod
@@ -472,6 +500,18 @@ def test_vram_is_that_of_the_processes_of_the_step(monkeypatch: pytest.MonkeyPat
     other = GroupMemory()
     other.look(-1)
     assert other.peak_mb is None
+
+
+@pytest.mark.parametrize("call", ["nvmlInit", "nvmlDeviceGetCount"])
+def test_a_driver_that_does_not_fit_its_library_leaves_vram_unknown(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def mismatch() -> None:
+        raise FakeNvml.NVMLLibraryMismatchError("the driver was updated")
+
+    monkeypatch.setitem(sys.modules, "pynvml", type("Broken", (FakeNvml,), {call: staticmethod(mismatch)}))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    memory = GroupMemory()
+    memory.look(os.getpgid(0))
+    assert memory.peak_mb is None
 
 
 def test_a_mesh_without_a_skin_is_no_rig(figure: Path) -> None:

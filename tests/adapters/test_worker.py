@@ -230,6 +230,17 @@ def test_a_run_that_goes_wrong_has_its_code_and_the_worker_stays(
         assert end.code == code and says in end.message, end
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_a_bad_run_left_on_the_device_is_not_the_next_ones_peak(worker: WorkerDriver, cancelled: bool) -> None:
+    loaded(worker, "HoardingAdapter")
+    worker.echo("r1", {"tensors": 10, "fail": True})
+    if cancelled:
+        worker.cancel("r1")
+    worker.ended("r1")
+    worker.echo("r2", {"tensors": 1})
+    assert worker.ended("r2").vram_peak_mb == 64
+
+
 def test_an_invalid_input_names_its_field_through_the_guides_wrapping(worker: WorkerDriver) -> None:
     loaded(worker, "GuideAdapter")
     worker.echo("r1", {"text_prompt": "  "})

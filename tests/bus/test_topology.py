@@ -192,6 +192,25 @@ async def test_ensure_twice_says_nothing(bus: Bus, s: Subjects) -> None:
     assert await bus.ensure(topology) == []
 
 
+async def test_a_jobs_stream_that_is_made_again_counts_on(place: Any, bus: Bus, s: Subjects) -> None:
+    """Events, ids and acks name its messages by their sequence."""
+    subjects = Subjects(f"{s.namespace}gone")
+    topology = build(subjects)
+    assert await bus.ensure(topology) == []
+    former = await bus.append(subjects.job("normal", "echo"), b"a job")
+    assert former == 1, "a first one begins as people expect"
+    if place.kind == "memory":
+        place.server.remove_stream(subjects.jobs_stream)
+    else:
+        await bus.request(f"$JS.API.STREAM.DELETE.{subjects.jobs_stream}", b"", timeout=5)
+    for _ in range(2):
+        assert await bus.ensure(topology) == []
+    again = await bus.append(subjects.job("normal", "echo"), b"another")
+    assert again > 1_000_000_000
+    assert await bus.append(subjects.job("normal", "echo"), b"the next") == again + 1
+    assert await bus.get(subjects.jobs_stream, former) is None
+
+
 async def test_ensure_widens_and_refuses_to_shrink(bus: Bus, s: Subjects) -> None:
     name = f"{s.namespace.upper()}_EXTRA"
     spec = StreamSpec(name, (f"{s.namespace}.extra.a",), "extra", max_msgs=100, metadata={"who": "test"})

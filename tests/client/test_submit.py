@@ -35,6 +35,7 @@ async def test_publishes_the_wire_s_job(client: Client) -> None:
         job_id="chair-0001",
         model_preference=["a-b", "c"],
         vram_mb=6000,
+        commercial_only=True,
         limits=Limits(schedule_to_start_s=60),
         retry={"max_attempts": 5},
         metadata={"order": "4711"},
@@ -50,6 +51,7 @@ async def test_publishes_the_wire_s_job(client: Client) -> None:
         "inputs": {"text_prompt": "a chair", "seed": 7},
         "model_preference": ["a-b", "c"],
         "vram_mb": 6000,
+        "commercial_only": True,
         "limits": {"schedule_to_start_s": 60, "start_to_close_s": 3600, "load_s": 900},
         "retry": {"max_attempts": 5},
         "metadata": {"order": "4711"},
@@ -59,9 +61,12 @@ async def test_publishes_the_wire_s_job(client: Client) -> None:
 
 async def test_two_jobs_without_an_id_are_two(client: Client) -> None:
     first = await client.submit("echo")
-    second = await client.submit("echo")
+    second = await client.submit("echo", commercial_only=False)
     assert first.job_id != second.job_id
-    assert [json.loads(s.data)["job_id"] for s in await published(client)] == [first.job_id, second.job_id]
+    sent = [json.loads(s.data) for s in await published(client)]
+    assert [each["job_id"] for each in sent] == [first.job_id, second.job_id]
+    # Coordinators of a former version refuse it, whatever it says.
+    assert not any("commercial_only" in each for each in sent)
 
 
 async def test_natural_ids_are_taken_and_those_of_the_stream_refused_before_anything_is_sent(client: Client) -> None:

@@ -157,3 +157,29 @@ def test_a_removed_consumer_is_made_again_within_ten_seconds(tmp_path: Path) -> 
         assert flow.world.loop.time() - removed_at < 10.0
 
     play(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("coordinators", [1, 2])
+def test_of_a_removed_jobs_stream_what_runs_ends_and_nobody_gets_another_jobs_request(
+    coordinators: int, tmp_path: Path
+) -> None:
+    async def scenario(flow: Flow) -> None:
+        server, stream = flow.world.server, flow.world.subjects.jobs_stream
+        runs = await flow.submit(inputs={"behave": "slow", "seconds": 40.0}, vram_mb=10_000)
+        await flow.running(runs)
+        waits = [await flow.submit(vram_mb=10_000) for _ in range(3)]
+        await flow.until(lambda: flow.world.states()["queued"] == 3)
+        for message in server.stream(stream).messages.values():
+            flow.world.note_removed(message)
+        server.remove_stream(stream)
+        await flow.until(lambda: stream in server.streams)
+        # Their sequences are those of the jobs before.
+        bad = {"behave": "bad_input"}
+        fresh = [await flow.submit(inputs=bad if number % 2 else {}, vram_mb=10_000) for number in range(4)]
+        assert [await ended(handle, 60) for handle in waits] == [("cancelled", REMOVED)] * 3
+        assert await ended(runs, 120) == ("succeeded", "")
+        statuses = [(await handle.result(timeout=120)).status for handle in fresh]
+        assert statuses == ["succeeded", "failed", "succeeded", "failed"]
+        assert flow.world.attempts[runs.job_id] == 1
+
+    play(scenario, tmp_path, coordinators=coordinators)

@@ -32,6 +32,11 @@ def test_every_component_says_that_it_is_typed(names: list[str]) -> None:
     assert {f"pocket3d/{component}/py.typed" for component in COMPONENTS} <= set(names)
 
 
+def test_it_has_the_locks_of_the_recipes(names: list[str]) -> None:
+    locks = (ROOT / "ops/pocket3d/ops/installer/locks").iterdir()
+    assert {f"pocket3d/ops/installer/locks/{lock.name}" for lock in locks} <= set(names)
+
+
 def test_the_command_is_installed(names: list[str]) -> None:
     assert any(name.endswith(".dist-info/entry_points.txt") for name in names)
 

@@ -239,7 +239,7 @@ def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_the_sweep_for_removed_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as mutation:
         mutation.setattr(RemovalSweep, "step", lambda sweep, now_mono: [])
-        seed = first_wrong(REMOVED, "its story has no end")
+        seed = first_wrong(REMOVED, "has no end")
     passes_with_the_mechanism(seed, REMOVED)
 
 

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -283,3 +284,54 @@ class SpawningAdapter(Harmless):
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], close_fds=False)
         Path(inputs["mark_dir"], "child.txt").write_text(str(child.pid))
         child.wait()
+
+
+class _Allocator:
+    """As much of `torch.cuda` as the worker reads: it keeps what it once reserved until the cache is emptied."""
+
+    def __init__(self) -> None:
+        self.live: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.reserved = self.peak = 0
+
+    def hold(self) -> Any:
+        tensor = type("Tensor", (), {})()
+        self.live.add(tensor)
+        self.reserved = max(self.reserved, len(self.live) * 64 * 1024 * 1024)
+        self.peak = max(self.peak, self.reserved)
+        return tensor
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def memory_reserved(self) -> int:
+        return self.reserved
+
+    def max_memory_reserved(self) -> int:
+        return self.peak
+
+    def reset_peak_memory_stats(self) -> None:
+        self.peak = self.reserved
+
+    def empty_cache(self) -> None:
+        self.reserved = len(self.live) * 64 * 1024 * 1024
+
+
+class HoardingAdapter(Harmless):
+    """Holds `tensors` x 64 MB on a pretended device; with `fail`, in a traceback that only a collection frees."""
+
+    def _load_model(self) -> Any:
+        self.allocator = _Allocator()
+        torch = type(sys)("torch")
+        torch.cuda = self.allocator  # type: ignore[attr-defined]
+        sys.modules["torch"] = torch
+        return "loaded"
+
+    def _process_request(self, inputs: dict[str, Any]) -> Any:
+        held = [self.allocator.hold() for _ in range(inputs["tensors"])]
+        if inputs.get("fail"):
+            try:
+                raise RuntimeError(f"{len(held)} tensors and no mesh")
+            except RuntimeError as error:
+                kept = error
+                raise kept from None
+        return {"success": True}

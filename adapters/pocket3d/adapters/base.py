@@ -64,7 +64,8 @@ class BaseModel(RequestAccess, ABC):
 
     #: Device kinds it runs on, for the agent's choice. Adapters that also run without a GPU say `("cuda", "cpu")`.
     devices: ClassVar[tuple[str, ...]] = ("cuda",)
-    #: Licence of code and weights; None when nothing needs saying.
+    #: Licence of code and weights; None when nothing needs saying. A constructor may set another one on its object,
+    #: for what its configuration leaves out.
     license_info: ClassVar[License | None] = None
     #: What `feature_type` is unless the constructor is told another.
     default_feature: ClassVar[str] = "unknown"
@@ -73,6 +74,8 @@ class BaseModel(RequestAccess, ABC):
     #: What the constructor's arguments are unless it is told others.
     adapter_id: ClassVar[str | None] = None
     default_vram_mb: ClassVar[int | None] = None
+    #: MB of these that it holds while no request runs, if each request takes the rest by itself; None for all of them.
+    idle_vram_mb: ClassVar[int | None] = None
     default_max_concurrent: ClassVar[int] = 1
     #: The declaration of its inputs, see `authoring.options`: schema and check; None where the adapter has its own.
     options_type: ClassVar[type[Options] | None] = None

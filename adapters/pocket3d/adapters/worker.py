@@ -26,6 +26,7 @@ from pocket3d.contracts.worker_frames import JOURNAL_VARIABLE, SOCKET_FD_VARIABL
 
 from .authoring.run_context import current_run
 from .runtime.describe import describe_all
+from .runtime.extension_locks import own_folder, remove_stale_locks
 from .runtime.worker_process import Journal, Worker, flush_prints
 
 _USAGE_STATUS = 2
@@ -65,6 +66,9 @@ def _serve(parser: argparse.ArgumentParser) -> int:
         connection = socket.socket(fileno=number)
     except OSError as error:
         parser.error(f"{SOCKET_FD_VARIABLE}={number} is no socket: {error}")
+    extensions = own_folder()
+    if extensions is not None:
+        remove_stale_locks(extensions)
     # The model's own children must not hold the agent's line open.
     connection.set_inheritable(False)
     connection.setblocking(True)

@@ -63,6 +63,8 @@ class StreamSpec:
     sources: tuple[Source, ...] = ()
     #: What it holds passes soon, and nothing depends on it: it is made anew where it cannot be changed.
     passing: bool = False
+    #: Its sequences name messages elsewhere: where it was removed and is made again, they go on above the former ones.
+    named_by_seq: bool = False
     #: A stream whose messages refer to these: they are to be kept at least as long.
     referred_to_by: str | None = None
     #: Under which subject a message is stored.
@@ -71,6 +73,13 @@ class StreamSpec:
     republish: Rewriting | None = None
     #: A subject that has `max_msgs_per_subject` takes no further message.
     discard_new_per_subject: bool = False
+
+    def config_again(self, wall: float) -> dict[str, Any]:
+        """The configuration for a stream that was there before. Nobody may know any more how far it had counted, so it
+        goes on at the time in milliseconds, Unix: no stream has held so many messages.
+        """
+        config = self.config()
+        return {**config, "first_seq": int(wall * 1000)} if self.named_by_seq else config
 
     def config(self) -> dict[str, Any]:
         """The whole configuration as the JetStream API takes it."""

@@ -137,6 +137,7 @@ class _Builder:
                 "Unfinished jobs; a job leaves when its result is stored",
                 retention="workqueue",
                 discard="new",
+                named_by_seq=True,
                 # Without it nobody could look at a queue that takes no second consumer.
                 allow_direct=True,
                 max_msgs=settings.jobs_max_msgs,

@@ -89,6 +89,8 @@ class DeclineCode(str, Enum):
     NO_ADAPTER = "no_adapter"
     #: The adapter is listed but cannot run here; the message says why.
     ADAPTER_UNAVAILABLE = "adapter_unavailable"
+    #: The job is for commercial use, and no adapter there says that it may be used so.
+    LICENCE = "licence"
     #: No device of a kind that the adapter runs on.
     NO_DEVICE = "no_device"
     #: The adapter refuses the job's parameters.

@@ -72,6 +72,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     model_preference: str | list[str] | None = None
     #: Replaces the adapter's declared requirement.
     vram_mb: Megabytes | None = None
+    #: Only adapters whose licence allows commercial use may run it; left out, any. It is never sent as false: earlier
+    #: versions refuse a field that they do not know, and a request must keep its digest.
+    commercial_only: bool | msgspec.UnsetType = msgspec.UNSET
     #: A label for fair share; the namespace is the boundary between tenants.
     tenant: str = "default"
     #: Comes back with the result.
@@ -79,6 +82,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     limits: Limits = Limits()
     retry: RetryPolicy = RetryPolicy()
     v: int = 1
+
+    def __post_init__(self) -> None:
+        if self.commercial_only is False:
+            msgspec.structs.force_setattr(self, "commercial_only", msgspec.UNSET)
 
     @property
     def preferred(self) -> tuple[str, ...] | None:

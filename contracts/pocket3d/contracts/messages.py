@@ -190,6 +190,10 @@ class AdapterOffer(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     #: JSON Schema of its inputs, or null when it takes any keys.
     parameters: dict[str, Any] | None = None
+    #: Whether its licence allows commercial use: `yes`, `no` or `unclear`. A former version does not say.
+    commercial: str = "unclear"
+    #: Where its licence does not apply: codes of ISO 3166-1.
+    excluded_territories: list[str] = []
 
 
 class Advert(Message, frozen=True, kw_only=True):

@@ -132,6 +132,7 @@ def _add_admission_rules(defs: dict[str, Any], job: dict[str, Any]) -> None:
         "anyOf": [adapter_id, {"type": "array", "items": adapter_id, "minItems": 1}, {"type": "null"}],
         "default": None,
     }
+    properties["commercial_only"]["default"] = False
     properties["v"] = {"const": 1, "default": 1}
     properties["inputs"] = {
         "type": "object",

@@ -201,11 +201,16 @@ class AdapterDescription(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     feature: str = "unknown"
     vram_mb: Megabytes = 0
+    #: MB of these that its worker holds while no request runs; None for all of them.
+    idle_vram_mb: Megabytes | None = None
     max_concurrent: Count = 1
     devices: list[str] = []
     #: JSON Schema of its inputs, or None when it takes any keys.
     parameters: dict[str, Any] | None = None
     license: dict[str, Any] | None = None
+    #: As in adverts: `yes`, `no` or `unclear`, and codes of ISO 3166-1.
+    commercial: str = "unclear"
+    excluded_territories: list[str] = []
 
 
 _encoder = msgspec.msgpack.Encoder()

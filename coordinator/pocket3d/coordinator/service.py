@@ -26,17 +26,16 @@ from pocket3d.bus.port import (
     Refused,
 )
 from pocket3d.bus.tasks import TaskPool
-from pocket3d.contracts.clock import Now, rfc3339
+from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import WireError, decode, encode
-from pocket3d.contracts.commands import AgentRecord
 from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.contracts.system_clock import system_clock
 from pocket3d.contracts.version import VERSION
 
-from .auction.fleet import heard_record
 from .engine import events
 from .io import leader_record_io
+from .io.agent_records import known_agents
 from .io.api import Api
 from .io.leader_term import LeaderTerm
 from .io.status_service import coordinator_service
@@ -175,8 +174,10 @@ class CoordinatorService:
 
     async def _resign(self) -> None:
         """Leave the lease to others at once, rather than let them wait for its end."""
-        if not self._leadership.leading:
-            return
+        if self._leadership.leading:
+            await self._give_lease_back()
+
+    async def _give_lease_back(self) -> None:
         try:
             await leader_record_io.give_lease_back(self._bus, self._subjects, self._leadership.revision)
         except BusError as error:
@@ -309,7 +310,7 @@ class CoordinatorService:
                 await self._end_term(change.why)
 
     async def _begin_term(self, lead: leadership.Lead) -> None:
-        known = await self._known_agents()
+        known = await known_agents(self._bus, self._subjects, self._heard, self._clock())
         term = self._term = LeaderTerm(
             self._bus,
             self._subjects,
@@ -321,6 +322,7 @@ class CoordinatorService:
             lease_is_valid=lambda: self._leadership.certain(self._clock()),
             renew_lease=lambda: self._lease_events.put(leadership.ProofWanted()),
             on_fenced_out=self._on_fenced_out,
+            on_another_stream=self._on_another_stream,
         )
         if not self._leads(lead):
             # Another leads meanwhile: the end of this term waits in the queue.
@@ -354,6 +356,12 @@ class CoordinatorService:
         log.warning("the events stream has another leader's record", coordinator_id=self.coordinator_id)
         self._lease_events.put(leadership.FencedOut())
 
+    def _on_another_stream(self) -> None:
+        log.warning("the jobs stream was removed and made again; it is read anew", coordinator_id=self.coordinator_id)
+        self._lease_events.put(leadership.GivenUp("the jobs stream is another one"))
+        assert self._tasks is not None
+        self._tasks.spawn(self._give_lease_back(), bounded=False)
+
     async def _guard(self, term: LeaderTerm) -> None:
         """An error in a task of the term is an error of this process: it must not go on half alive."""
         try:
@@ -362,25 +370,6 @@ class CoordinatorService:
             if term.tasks.failed.cancelled():
                 return
             raise
-
-    async def _known_agents(self) -> list[AgentRecord]:
-        records: dict[str, AgentRecord] = {}
-        try:
-            entries = await self._bus.kv_entries(self._subjects.agents_bucket)
-        except BusError as error:
-            log.warning("the agents bucket could not be read", error=str(error))
-            entries = []
-        for entry in entries:
-            try:
-                record = decode(AgentRecord, entry.value)
-            except WireError as error:
-                log.warning("an agent's record could not be read", key=entry.key, error=str(error))
-            else:
-                records[record.agent_id] = record
-        at = rfc3339(self._clock().wall)
-        for agent_id, advert in self._heard.items():
-            records.setdefault(agent_id, heard_record(advert, at))
-        return list(records.values())
 
     async def _end_term(self, why: str) -> None:
         term, self._term = self._term, None

@@ -40,6 +40,7 @@ from .io.job_folders import JobFolders, WorkFolder
 from .io.step_log import log_moves
 from .io.storage_check import StorageCheck
 from .io.worker_gateway import WorkerGateway, WorkerProcesses
+from .placement.territory import allowed_here
 from .settings import AgentSettings
 
 log = structlog.get_logger(__name__)
@@ -133,9 +134,7 @@ class AgentService:
             NamespaceError: the adapters' package is not installed.
         """
         self._declared.update((each.spec.adapter_id, each) for each in declared)
-        described = list(await self._describe(declared))
-        self._know(described, None)
-        return described
+        return self._know(await self._describe(declared), None)
 
     def drain(self) -> None:
         """Take nothing new, finish what runs within bounds, hand back the rest; then `run` returns."""
@@ -209,8 +208,7 @@ class AgentService:
         self._awake.set()
 
     async def _start(self) -> None:
-        described = await self._describe(list(self._declared.values()))
-        self._know(described, self._preferred)
+        described = self._know(await self._describe(list(self._declared.values())), self._preferred)
         await self._listen()
         self._bus.on_connection(self._on_connection)
         if self._bus.connected:
@@ -224,12 +222,17 @@ class AgentService:
             adapters=[adapter.adapter_id for adapter in described if adapter.available],
         )
 
-    def _know(self, described: Sequence[AdapterDescription], preferred: Mapping[str, Sequence[str]] | None) -> None:
+    def _know(
+        self, found: Sequence[AdapterDescription], preferred: Mapping[str, Sequence[str]] | None
+    ) -> list[AdapterDescription]:
+        """Take in what the adapters are; returns it with what this host's territory means for them."""
+        described = [allowed_here(adapter, self._settings.territory) for adapter in found]
         for adapter in described:
             if not adapter.available:
                 log.warning("an adapter is not available", adapter_id=adapter.adapter_id, reason=adapter.reason)
         self._described.update((adapter.adapter_id, adapter) for adapter in described)
         self._emit(events.AdaptersDescribed(tuple(self._described.values()), preferred))
+        return described
 
     async def _listen(self) -> None:
         """Subscribe and serve; tried again while there is no connection."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read once at the edge; the engine never looks elsewhere."""
 
+    #: Where this host is, as a code of ISO 3166-1 such as DE: adapters whose licences exclude it are not available.
+    #: None: nobody said, and no licence is judged by it.
+    territory: str | None = None
     #: Labels in the adverts.
     labels: dict[str, str] = {}
     #: Bucket for this agent's outputs; None for the namespace's own. For fleets whose hosts do not trust each other.
@@ -83,3 +88,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     assumed_run_s: float = 30.0
     #: Answers to awards that are remembered, so that a repeated award gets the same answer.
     answers_kept: int = 4096
+
+    def __post_init__(self) -> None:
+        if self.territory is not None and not re.fullmatch("[A-Z]{2}", self.territory):
+            raise ValueError(f"territory {self.territory!r}: want a country's code of ISO 3166-1 such as DE")

@@ -6,6 +6,7 @@ Each check is a function that returns findings; none of them changes anything.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import shutil
 import subprocess
@@ -14,8 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pocket3d.adapters.catalogue.models_yaml import ModelsConfig, ModelsFileError, builtin_models, load_models_yaml
-from pocket3d.adapters.runtime.gpu_kernels import describe_problem
+from pocket3d.adapters.catalogue.models_yaml import (
+    ConfiguredAdapter,
+    ModelsConfig,
+    ModelsFileError,
+    builtin_models,
+    load_models_yaml,
+)
 from pocket3d.bus.connect import ConnectError, ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
 from pocket3d.bus.jetstream_away import why_away
@@ -32,6 +38,9 @@ from pocket3d.gpu_agents.devices.spec import DeviceSpec, DeviceSpecError, parse_
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter, describe_adapters
 from pocket3d.gpu_agents.workers.environment import NamespaceError
 
+from .installer.import_check import import_all
+from .installer.import_findings import too_old, unsupported
+from .installer.known_adapters import catalogue
 from .settings import read
 from .topology_check import compare
 
@@ -39,11 +48,6 @@ Level = Literal["ok", "note", "problem"]
 
 _ENOUGH_BYTES = 5_000_000_000
 _IMPORT_S = 120.0
-#: Asked of each worker interpreter. Prints two lines: the second says what its kernels were compiled for.
-_TORCH = (
-    "import torch; print(torch.__version__, 'CUDA' if torch.cuda.is_available() else 'CPU only'); "
-    "print(*torch.cuda.get_arch_list())"
-)
 
 
 class Finding(NamedTuple):
@@ -75,9 +79,9 @@ async def examine(question: Question) -> list[Finding]:
         *await asyncio.to_thread(_server_program),
         *await asyncio.to_thread(_store, question.store),
         *await asyncio.to_thread(_port, question),
+        *await asyncio.to_thread(_devices, question),
     ]
-    devices, found = await asyncio.to_thread(_devices, question)
-    return [*local, *found, *await _adapters(question, devices), *await _connection(question)]
+    return [*local, *await _adapters(question), *await _connection(question)]
 
 
 def worst(findings: Sequence[Finding]) -> Level:
@@ -117,16 +121,16 @@ def _port(question: Question) -> list[Finding]:
     return [Finding("note", "port", f"{question.port} is taken", "by a running `pocket3d up`? else: up --port 0")]
 
 
-def _devices(question: Question) -> tuple[list[DeviceSpec], list[Finding]]:
+def _devices(question: Question) -> list[Finding]:
     try:
         inventory = open_devices(parse_devices(question.devices), environ=question.environ)
     except DeviceSpecError as error:
-        return [], [Finding("problem", "devices", str(error))]
+        return [Finding("problem", "devices", str(error))]
     readings = inventory.probe.read()
     inventory.probe.close()
     found = [_device(device, readings.get(device.id)) for device in inventory.devices]
     found += [_fault(device, fault) for device, reading in readings.items() for fault in told_by(reading)]
-    return inventory.devices, [*found, *(Finding("note", "devices", note) for note in inventory.notes)]
+    return [*found, *(Finding("note", "devices", note) for note in inventory.notes)]
 
 
 def _device(device: DeviceSpec, reading: Reading | None) -> Finding:
@@ -148,7 +152,7 @@ def _fault(device: str, fault: str) -> Finding:
     return Finding("problem", "devices", f"{device}: {fault}", advice)
 
 
-async def _adapters(question: Question, devices: Sequence[DeviceSpec]) -> list[Finding]:
+async def _adapters(question: Question) -> list[Finding]:
     models: ModelsConfig
     try:
         models = await asyncio.to_thread(load_models_yaml, question.models) if question.models else builtin_models()
@@ -157,7 +161,8 @@ async def _adapters(question: Question, devices: Sequence[DeviceSpec]) -> list[F
     where = f"{question.models}, {len(models.adapters)} adapters" if question.models else "none given: built-ins only"
     found = [Finding("ok", "models.yaml", where)]
     for python in dict.fromkeys(adapter.python or sys.executable for adapter in models.adapters):
-        found.append(await asyncio.to_thread(_torch, python, devices))
+        adapters = [adapter for adapter in models.adapters if (adapter.python or sys.executable) == python]
+        found += await asyncio.to_thread(_torch, python, adapters, question.environ)
     declared = [DeclaredAdapter(spec=a.spec, python=a.python, env=a.env) for a in models.adapters]
     try:
         described = await describe_adapters(declared)
@@ -173,29 +178,36 @@ async def _adapters(question: Question, devices: Sequence[DeviceSpec]) -> list[F
     return found
 
 
-def _torch(python: str, devices: Sequence[DeviceSpec]) -> Finding:
-    """Whether a worker's interpreter has torch; asked in that interpreter, never here."""
+def _torch(python: str, adapters: Sequence[ConfiguredAdapter], environ: Mapping[str, str]) -> list[Finding]:
+    """Whether a worker's interpreter has torch, and one for the GPUs here; asked in that interpreter, never here."""
     name = f"torch in {python}"
-    try:
-        run = subprocess.run([python, "-c", _TORCH], capture_output=True, text=True, timeout=_IMPORT_S, check=False)
-    except (OSError, subprocess.SubprocessError) as error:
-        return Finding("problem", name, f"the interpreter does not run: {error}", "correct `python` in models.yaml")
-    if run.returncode != 0:
-        last = run.stderr.strip().splitlines()[-1:] or ["no message"]
-        return Finding("note", name, last[0], f"needed by most adapters: {python} -m pip install torch")
-    return _judge_torch(name, run.stdout, devices)
+    found = import_all(python, ["torch"], environ, limit_s=_IMPORT_S)
+    error = found.modules["torch"]
+    if error is not None and "cannot be started" in error:
+        return [Finding("problem", name, error, "correct `python` in models.yaml")]
+    if error is not None:
+        return [Finding("note", name, error, f"needed by most adapters: {python} -m pip install torch")]
+    torch = found.torch
+    assert torch is not None, "told after an import"
+    build = f"for CUDA {torch.cuda}" if torch.cuda else "for the CPU alone"
+    sees = f"sees {len(torch.gpus)} GPUs" if torch.gpus else "sees no GPU"
+    findings = [Finding("ok", name, f"{torch.version} {build}, {sees}")]
+    told = unsupported(torch)
+    for adapter_id, least in _least_capabilities(adapters):
+        told += too_old(torch, adapter_id, least)
+    return [*findings, *(Finding("problem", name, each.text, each.advice) for each in told)]
 
 
-def _judge_torch(name: str, said: str, devices: Sequence[DeviceSpec]) -> Finding:
-    """Whether the torch that said this (`_TORCH`) has kernels for the GPUs."""
-    # Imports may print before them.
-    version, archs = ["", *said.split("\n")][-3:-1]
-    for device in devices:
-        if device.capability is not None:
-            wrong = describe_problem(device.capability, version, archs.split())
-            if wrong is not None:
-                return Finding("problem", name, f"{device.name}: {wrong}")
-    return Finding("ok", name, version)
+def _least_capabilities(adapters: Sequence[ConfiguredAdapter]) -> list[tuple[str, str]]:
+    """The adapters whose recipe's kernels want more than torch does, with the least compute capability."""
+    recipes = {each.adapter_id: each.recipe for each in catalogue()}
+    found = []
+    for adapter in adapters:
+        module = recipes.get(adapter.spec.adapter_id)
+        least = importlib.import_module(module).RECIPE.least_capability if module else None
+        if least is not None:
+            found.append((adapter.spec.adapter_id, least))
+    return found
 
 
 async def _connection(question: Question) -> list[Finding]:

@@ -239,6 +239,26 @@ def test_a_raised_requirement_claims_its_excess_on_the_warm_worker_and_evicts_fo
     assert rig.engine.core.devices["fixed-0"].ledger.claim_mb(warm) == 6000
 
 
+def test_a_worker_that_holds_nothing_while_idle_is_in_nobodys_way() -> None:
+    """UniRig's: its weights wait in the host's memory, and each job brings its own processes to the GPU."""
+    rig = AgentRig([fixed(10_000)], [adapter("alpha", 6000, idle_vram_mb=0, max_concurrent=2), adapter("beta", 6000)])
+    ledger = rig.engine.core.devices["fixed-0"].ledger
+    token = rig.take("alpha")
+    assert ledger.committed_mb() == 6000
+    assert rig.refused("beta").reason is not None and rig.refused("alpha").reason is not None
+    rig.run(token)
+    rig.finish(token)
+    assert ledger.committed_mb() == 0
+    other = rig.take("beta")
+    assert not rig.all(effects.StopWorker), "the idle one is kept: its end would free nothing"
+    assert rig.refused("alpha").reason is not None
+    rig.run(other, pid=78)
+    rig.finish(other)
+    # Now the other one is idle, and makes way.
+    rig.take("alpha")
+    assert len(rig.all(effects.StopWorker)) == 1
+
+
 def test_a_small_job_starts_a_small_worker() -> None:
     rig = AgentRig([fixed(4000)])
     rig.take(vram_mb=3000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocket3d.coordinator.leadership.catch_up import CatchUpCounter
+from pocket3d.coordinator.leadership.catch_up import STALLED_S, CatchUpCounter
 
 
 def counter(count: int) -> CatchUpCounter:
@@ -60,3 +60,20 @@ def test_an_ack_of_what_was_not_read_changes_nothing() -> None:
     left.acked(7)
     assert not left.counted(2)
     assert left.counted(1)
+
+
+def test_what_does_not_come_for_long_was_handed_to_somebody_else() -> None:
+    left = counter(3)
+    assert not left.stalled(0.0)
+    left.read(1)
+    assert not left.stalled(STALLED_S), "something came"
+    left.acked(1)
+    assert not left.stalled(2 * STALLED_S - 0.1)
+    assert not left.stalled(3 * STALLED_S - 0.2)
+    assert left.stalled(3 * STALLED_S)
+    assert not left.stalled(3 * STALLED_S + 0.1), "it was asked for again a moment ago"
+    assert not left.stalled(4 * STALLED_S)
+    assert left.stalled(5 * STALLED_S + 0.1)
+    left.counted(0)
+    assert left.done
+    assert not left.stalled(9 * STALLED_S)

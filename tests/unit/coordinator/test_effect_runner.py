@@ -91,17 +91,18 @@ class Stage:
             lambda: self.done.append("lease renewed"),
             lambda: self.done.append("fenced out"),
             lambda effect: self.done.append(f"read {effect.priority}" if effect.more else f"pause {effect.priority}"),
+            lambda message: message.data.decode(),
         )
         self.runner = EffectRunner(self.bus, SUBJECTS, RECORD, 3.0, self.tasks, links)
 
-    async def run(self, effect: Any, *script: Any) -> Any:
+    async def run(self, effect: Any, *script: Any, calls: int = 1) -> Any:
         """The one event that answers an effect."""
         self.bus.script = list(script)
         self.bus.calls = []
         self.runner.run(effect)
         event = await asyncio.wait_for(self.fed.get(), 5)
         assert self.fed.empty(), "one event per effect"
-        assert len(self.bus.calls) == 1, "one call per effect"
+        assert len(self.bus.calls) == calls
         return event
 
     async def run_silently(self, effect: Any, *script: Any) -> None:
@@ -320,10 +321,27 @@ async def test_acks_go_to_their_consumers(stage: Stage) -> None:
 
 async def test_a_job_is_deleted_by_sequence_where_its_ack_was_not_confirmed(stage: Stage) -> None:
     effect = effects.DeleteJob(6, "j1")
-    assert await stage.run(effect, True) == events.JobAcked("j1", 6)
+    assert await stage.run(effect, stored(b"j1"), True, calls=2) == events.JobAcked("j1", 6)
+    assert [name for name, _, _ in stage.bus.calls] == ["get", "delete"]
     assert stage.bus.calls[-1] == ("delete", ("P3D_JOBS", 6), {})
     for error in LOST:
         assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
+    second = effects.DeleteJob(7, "")
+    assert await stage.run(second, True) == events.JobAcked("", 7)
+
+
+@pytest.mark.parametrize("there", [None, stored(b"another")])
+async def test_another_job_that_has_the_sequence_of_an_ended_one_is_not_deleted(
+    stage: Stage, there: Stored | None
+) -> None:
+    assert await stage.run(effects.DeleteJob(6, "j1"), there) == events.JobAcked("j1", 6)
+    assert [name for name, _, _ in stage.bus.calls] == ["get"]
+
+
+async def test_a_message_is_there_if_it_is_that_job(stage: Stage) -> None:
+    wanted = tuple(effects.JobMessage(f"j{seq}", seq) for seq in (1, 2, 3))
+    found = await stage.run(effects.FindMessages(wanted), stored(b"j1"), None, stored(b"j8"), calls=3)
+    assert found == events.MessagesLooked(wanted[:1], wanted[1:])
 
 
 async def test_what_is_left_to_be_acked(stage: Stage) -> None:

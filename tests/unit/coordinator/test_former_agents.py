@@ -107,6 +107,7 @@ async def term(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Any:
         lease_is_valid=lambda: True,
         renew_lease=lambda: None,
         on_fenced_out=lambda: None,
+        on_another_stream=lambda: None,
     )
     monkeypatch.setattr(made, "feed", fed.append)
     yield Term(made, server, clock, fed)

@@ -140,6 +140,18 @@ def test_ended_jobs_of_former_leaders_are_read_bit_by_bit_until_there_are_enough
     assert [job.seq for job in desk.engine.core.job_list.page(JobFilter(), None, 9)] == [900, 800, 700]
 
 
+def test_two_jobs_with_one_sequence_break_nothing() -> None:
+    """Somebody made the jobs stream anew by hand, and a job of the former one still runs."""
+    jobs, former, fresh = JobList(), record(1), record(1, tenant="another")
+    jobs.add(former)
+    jobs.add(fresh)
+    assert jobs.page(JobFilter(), None, 9) == [former]
+    jobs.remove(fresh)
+    assert jobs.page(JobFilter(), None, 9) == [former]
+    jobs.remove(former)
+    assert jobs.page(JobFilter(), None, 9) == []
+
+
 def test_no_step_files_all_that_former_leaders_ended() -> None:
     jobs, took = JobList(), []
     for part in range(40, 0, -1):

@@ -19,6 +19,7 @@ from pocket3d.contracts.jobs import Job, admit
 from pocket3d.contracts.lifecycle import JobState, Priority
 from pocket3d.contracts.messages import Result
 from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.leadership.catch_up import STALLED_S
 from pocket3d.coordinator.leadership.event_log import AppendBatch, BatchConflict, BatchEndRead, BatchStored, FencedOut
 from pocket3d.coordinator.leadership.first_events import IN_FLIGHT, MOST_EVENTS
 from pocket3d.coordinator.leadership.leader_record import LeaderRecordRead, ReadLeaderRecord
@@ -480,6 +481,29 @@ def test_acks_that_were_confirmed_are_distinguished_from_those_to_come() -> None
     assert not term.decider._catch_up["normal"].done, "the second is still to come"
     term.do(events.BacklogCounted("normal", 0))
     assert term.decider._catch_up["normal"].done
+
+
+def count_on(term: Term, key: effects.ConsumerKey, unacked: int, seconds: float) -> list[effects.ResetConsumer]:
+    """Let time pass in which each count says the same."""
+    end = term.mono + seconds
+    while term.mono < end:
+        term.do(events.BacklogCounted(key, unacked))
+        term.tick(COUNT_S)
+    return term.take(effects.ResetConsumer)
+
+
+@pytest.mark.parametrize("key", ["results", "normal"])
+def test_what_a_former_leader_pulled_once_more_is_asked_for_again(key: effects.ConsumerKey) -> None:
+    term = Term(counted=False)
+    assert count_on(term, key, 2, STALLED_S - COUNT_S) == []
+    assert count_on(term, key, 2, 2 * COUNT_S) == [effects.ResetConsumer(key)]
+
+
+def test_nothing_is_asked_for_again_while_reading_pauses() -> None:
+    term = Term(counted=False, index_cap=1)
+    term.do(events.BacklogCounted("normal", 3))
+    term.read("j1")
+    assert count_on(term, "normal", 3, 3 * STALLED_S) == []
 
 
 def test_a_count_that_a_broken_connection_took_is_asked_again() -> None:

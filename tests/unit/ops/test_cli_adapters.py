@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
+import msgspec
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS, BuiltinAdapter
+from pocket3d.adapters.catalogue.recipe import Recipe
 from pocket3d.ops.cli import cli
 from pocket3d.ops.cli.adapters import ADAPTER_COMMANDS
 
@@ -81,6 +86,17 @@ def test_what_a_file_drops_is_listed_with_that_reason(tmp_path: Path) -> None:
     assert wrong.exit_code == 2 and f"{file}:2: builtins" in wrong.output
 
 
+def test_the_list_can_be_of_those_for_commercial_use(models: Path, recipe: BuiltinAdapter) -> None:
+    told = json.loads(run("list", "--models", str(models), "--json").output)
+    sold = json.loads(run("list", "--models", str(models), "--json", "--commercial-only").output)
+    assert {each["adapter_id"] for each in sold} == {each["adapter_id"] for each in told if each["commercial"] == "yes"}
+    assert "echo" in {each["adapter_id"] for each in sold}
+    assert "licensed" not in {each["adapter_id"] for each in sold}
+    assert "licensed " not in run("--models", str(models), "--commercial-only").output
+    misplaced = run("--commercial-only", "show", "echo")
+    assert misplaced.exit_code == 2 and "adapters list --commercial-only" in misplaced.output
+
+
 def test_show_has_the_parameters_with_type_default_range_and_description(models: Path) -> None:
     shown = run("show", "good", "--models", str(models)).output
     assert "licence of the code:    MIT" in shown and "territory:              no restriction stated" in shown
@@ -127,6 +143,23 @@ def test_check_finds_a_module_beside_the_file(tmp_path: Path) -> None:
     assert checked.exit_code == 0, checked.output
 
 
+def test_check_imports_what_the_recipe_names(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Recipe(name="good", torch=("torch==2.6.0",), modules=("json", "misbehaving_import"))
+    module = ModuleType("good_recipe")
+    module.RECIPE = known  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "good_recipe", module)
+    entry = BuiltinAdapter("good", "checked.GoodAdapter", "text_to_mesh", recipe="good_recipe")
+    monkeypatch.setattr("pocket3d.ops.installer.known_adapters.BUILTIN_ADAPTERS", (*BUILTIN_ADAPTERS[:1], entry))
+    checked = run("check", "good", "--models", str(models), "--json")
+    assert checked.exit_code == 1, checked.output
+    (found,) = [each for each in json.loads(checked.output)["checks"] if each["name"] == "imports"]
+    assert found["level"] == "failed" and "package_that_nobody_has" in found["text"]
+    assert found["advice"] == "mend the environment: pocket3d adapters install good"
+    module.RECIPE = msgspec.structs.replace(known, modules=("json",))  # type: ignore[attr-defined]
+    good = run("check", "good", "--models", str(models))
+    assert good.exit_code == 0 and "1 modules import in" in good.output
+
+
 def test_what_is_not_configured_cannot_be_checked(recipe: BuiltinAdapter) -> None:
     refused = run("check", "big-cat")
     assert refused.exit_code == 1 and "pocket3d adapters install big-cat" in refused.output
@@ -158,3 +191,14 @@ def test_what_asks_for_a_yes_is_not_installed_without_it(tmp_path: Path) -> None
     assert shown.exit_code == 0 and "must be accepted: read" not in shown.output
     assert "https://github.com/nv-tlabs/PartField" in shown.output
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("recipe", sorted({each.recipe for each in BUILTIN_ADAPTERS if each.recipe}))
+def test_a_plan_has_no_unknown_size_and_ends_with_imports(tmp_path: Path, recipe: str) -> None:
+    name = next(each.adapter_id for each in BUILTIN_ADAPTERS if each.recipe == recipe)
+    words = ("--root", str(tmp_path), "--models", str(tmp_path / "models.yaml"), "--cuda-arch", "8.9", "--dry-run")
+    shown = run("install", name, *words)
+    assert shown.exit_code == 0, shown.output
+    assert "not stated" not in shown.output.replace("licence: not stated", "")
+    steps = [line for line in shown.output.splitlines() if re.match(r"\d+\. ", line)]
+    assert any(re.match(r"\d+\. imports.*: import ", line) for line in steps)

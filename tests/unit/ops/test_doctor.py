@@ -15,7 +15,7 @@ from pocket3d.contracts.api import AgentList
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.gpu_agents.devices.probes.port import Reading
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
-from pocket3d.ops.doctor import Question, _device, _fleet, _judge_torch, _topology, told_by
+from pocket3d.ops.doctor import Question, _device, _fleet, _topology, told_by
 from support.coordinator_desk import AgentDouble, device
 
 SUBJECTS = Subjects()
@@ -84,21 +84,9 @@ def test_what_a_driver_says_of_this_machines_devices_is_told() -> None:
 BLACKWELL = DeviceSpec(
     id="GPU-1", kind="cuda", name="RTX 5090", total_mb=32_000, buffer_mb=1024, visible="GPU-1", capability=(12, 0)
 )
+
+
 CPU = DeviceSpec(id="cpu-0", kind="cpu", name="CPU lane", total_mb=8000, buffer_mb=0)
-
-
-def test_a_torch_without_kernels_for_a_gpu_is_a_problem() -> None:
-    said = "a warning of an import\n2.4.0+cu121 CUDA\nsm_80 sm_86 sm_90\n"
-    found = _judge_torch("torch", said, [CPU, BLACKWELL])
-    assert found.level == "problem"
-    assert "RTX 5090" in found.text and "compute capability is 12.0" in found.text and "sm_86" in found.text
-    assert _judge_torch("torch", "2.9.0+cu128 CUDA\nsm_90 sm_120\n", [CPU, BLACKWELL]).level == "ok"
-    assert _judge_torch("torch", "2.13.0+cpu CPU only\n\n", [CPU, BLACKWELL]) == (
-        "ok",
-        "torch",
-        "2.13.0+cpu CPU only",
-        None,
-    )
 
 
 def test_a_gpu_that_does_not_answer_is_a_problem() -> None:

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from pocket3d.adapters.catalogue.builtin import BuiltinAdapter
-from pocket3d.adapters.catalogue.recipe import Checkout, Recipe, Weights
+from pocket3d.adapters.catalogue.recipe import Recipe, Weights
+from pocket3d.ops.installer.compute_capability import Card
 from pocket3d.ops.installer.environments import (
-    CloneCode,
-    Facts,
-    FetchWeights,
-    MakeVenv,
-    PipInstall,
+    Choice,
     chosen,
     entry,
-    license_need,
-    needs,
     plan,
     steps,
 )
+from pocket3d.ops.installer.locks import Lock
+from pocket3d.ops.installer.needs import license_need, needs
+from pocket3d.ops.installer.steps import CloneCode, FetchWeights, MakeVenv, PipInstall
+from pocket3d.ops.installer.toolkits import Build, Toolkit
+from support.cat_recipe import CUDA, FOLDER, GL, HERE, RECIPE, RTX_4090, all_done, facts, told, undone
 
-FOLDER = Path("/models/cat")
-RECIPE = Recipe(
-    name="cat",
-    python=("3.11", "3.10"),
-    torch=("torch==2.6.0", "torchvision==0.21.0", "--index-url https://example.org/cu124"),
-    requirements=("numpy<2", "-r {root}/Cat/requirements.txt"),
-    compiled=("torch-scatter", "{root}/Cat/kernels"),
-    checkouts=(Checkout(url="https://example.org/cat", revision="abc123", folder="Cat", submodules=True),),
-    weights=(
-        Weights(repository="me/cat", folder="weights/cat", files=("a.ckpt",), size_mb=400),
-        Weights(repository="me/tail", folder="weights/tail"),
-    ),
-    path=("{root}/Cat", "/opt/shared"),
-    env={"CAT_HOME": "{root}/weights"},
-    config={"cat_root": "{root}/Cat", "options": {"files": ["{root}/a"]}, "size": 3},
-    notes=("Feed the cat.",),
-)
 ORDER = [
     "environment",
     "code Cat",
@@ -51,20 +33,6 @@ ORDER = [
     "weights me/cat",
     "weights me/tail",
 ]
-
-
-def facts(**more: Any) -> Facts:
-    known = Facts("/usr/bin/python3.11", "3.11", git=True, compiler=True, nvcc=True, free_mb=10_000)
-    return known._replace(**more)
-
-
-def all_done(recipe: Recipe = RECIPE) -> Facts:
-    planned = plan(recipe, FOLDER, facts())
-    return facts(stamps={each.name: each.key for each in planned}, present=frozenset(each.name for each in planned))
-
-
-def undone(recipe: Recipe, known: Facts) -> list[str]:
-    return [each.name for each in plan(recipe, FOLDER, known) if not each.done]
 
 
 def test_the_steps_and_what_each_calls() -> None:
@@ -140,26 +108,112 @@ def test_what_somebody_removed_is_made_again(lost: str) -> None:
 
 
 def test_what_is_needed_of_the_person() -> None:
-    bare = facts(python=None, python_version=None, git=False, compiler=False, nvcc=False, free_mb=100)
+    bare = facts(python=None, python_version=None, git=False, compiler=False, toolkits=(), cards=(), free_mb=100)
     found = needs(RECIPE, plan(RECIPE, FOLDER, bare), bare)
-    blocking = [need.text for need in found if need.blocking]
-    for says in ("Python 3.11 or 3.10", "git is not on PATH", "no C++ compiler", "400 MB of weights and 1 of a size"):
-        assert [text for text in blocking if says in text], (says, blocking)
-    notes = [need.text for need in found if not need.blocking]
-    for says in ("there is no nvcc", "Feed the cat."):
-        assert [text for text in notes if says in text], (says, notes)
+    said = told(bare, choice=Choice())
+    for says in (
+        "Python 3.11 or 3.10",
+        "git is not on PATH",
+        "no C++ compiler",
+        "400 MB of weights and 1 of a size",
+        "there is no nvcc",
+        "--cuda-arch 8.9",
+    ):
+        assert says in said[True], says
+    assert "Feed the cat." in said[False]
     # What stops everything is told first.
     assert [need.blocking for need in found] == sorted((need.blocking for need in found), reverse=True)
 
 
 def test_what_is_there_or_done_is_not_asked_for() -> None:
-    good = facts()
-    assert not [need for need in needs(RECIPE, plan(RECIPE, FOLDER, good), good) if need.blocking]
-    done = all_done()._replace(git=False, compiler=False, nvcc=False, free_mb=0)
-    assert [need.text for need in needs(RECIPE, plan(RECIPE, FOLDER, done), done)] == ["Feed the cat."]
+    assert told(facts())[True] == ""
+    done = all_done(choice=HERE)._replace(git=False, compiler=False, toolkits=(), free_mb=0)
+    assert told(done) == {True: "", False: "Feed the cat."}
     strange = facts(python="/opt/python3.13", python_version="3.13")
-    told = [need for need in needs(RECIPE, plan(RECIPE, FOLDER, strange), strange) if "is Python 3.13" in need.text]
-    assert len(told) == 1 and not told[0].blocking
+    assert "is Python 3.13" in told(strange)[False] and told(strange)[True] == ""
+
+
+@pytest.mark.parametrize(
+    ("lacks", "says"),
+    [
+        ({"toolkits": ()}, "there is no nvcc, and torch is built for CUDA 12.4"),
+        ({"toolkits": (Toolkit("/usr/local/cuda", "13.0"),)}, "another major version (13.0 in /usr/local/cuda)"),
+        ({"headers": False}, "has no Python.h, which compiling wants: apt install python3.11-dev"),
+        ({"gcc": "14.2.0"}, "takes gcc 13 at most, and this is 14.2.0: apt install g++-13"),
+    ],
+)
+def test_what_compiling_lacks_stops_everything_before_it_begins(lacks: dict[str, Any], says: str) -> None:
+    assert says in told(facts(**lacks))[True]
+    # Where nothing is compiled nobody asks.
+    plain = msgspec.structs.replace(RECIPE, compiled=())
+    assert says not in told(facts(**lacks), plain)[True]
+
+
+def test_a_toolkit_of_the_same_major_version_is_taken_with_a_word() -> None:
+    older = facts(toolkits=(Toolkit("/usr/local/cuda-13.0", "13.0"), Toolkit("/usr/local/cuda-12.6", "12.6")))
+    assert "compiled with nvcc 12.6 of /usr/local/cuda-12.6; torch is built for CUDA 12.4" in told(older)[False]
+    assert told(older)[True] == ""
+
+
+def test_compiling_is_told_for_which_gpus_and_that_it_is_for_cuda() -> None:
+    compiled = steps(RECIPE, FOLDER, "python", HERE)["compiled packages"]
+    assert isinstance(compiled, PipInstall)
+    # Without the first, torch-scatter becomes the CPU's where no GPU is seen.
+    assert compiled.env == {"FORCE_CUDA": "1", "CUDA_HOME": CUDA.home, "TORCH_CUDA_ARCH_LIST": "8.9"}
+    assert "TORCH_CUDA_ARCH_LIST=8.9 pip install --no-build-isolation" in compiled.says()
+    # Another GPU is another build.
+    other = Choice(build=Build(home=CUDA.home, architectures=("8.6",)))
+    assert undone(RECIPE, all_done(choice=HERE), other) == ["compiled packages"]
+
+
+@pytest.mark.parametrize(
+    ("card", "says"),
+    [
+        (Card("NVIDIA GeForce RTX 5090", "12.0", "570.86"), "compute capability 12.0, and torch 2.6.0 for CUDA 12.4"),
+        (Card("Tesla K80", "3.7", "470.256"), "has driver 470.256; CUDA 12.4 wants 525 or later"),
+        (Card("Tesla V100", "7.0", "550.54"), "the recipe's kernels want 8.0 or later"),
+    ],
+)
+def test_a_gpu_that_cannot_run_it_is_told_before_anything_is_downloaded(card: Card, says: str) -> None:
+    ampere = msgspec.structs.replace(RECIPE, least_capability="8.0")
+    assert says in told(facts(cards=(card,)), ampere)[True]
+    # Beside one that can it is only told; and an environment for another machine asks nothing of this one's.
+    both = told(facts(cards=(card, RTX_4090)), ampere)
+    assert says in both[False] and both[True] == ""
+    assert told(facts(cards=(card,)), ampere, elsewhere=True)[True] == ""
+    blackwell = Choice(build=Build(home=CUDA.home, architectures=("12.0",)))
+    said = told(facts(), ampere, blackwell, elsewhere=True)[True]
+    assert "a GPU of --cuda-arch 12.0 has compute capability 12.0, and torch 2.6.0" in said
+
+
+def test_a_missing_system_library_is_told_with_its_package() -> None:
+    headless = msgspec.structs.replace(RECIPE, libraries=(GL,))
+    said = told(facts(lost_libraries=frozenset({"libGL.so.1"})), headless)
+    assert "pymeshlab needs libGL.so.1, which is not here: apt install libgl1" in said[False]
+    assert "libGL" not in told(facts(), headless)[False]
+
+
+def test_the_disk_must_hold_weights_and_packages() -> None:
+    lock = Lock(recipe="cat", python="3.11", machine="x86_64", date="2026-11-28", packages={}, download_mb=3_000)
+    small = told(facts(free_mb=2_000), choice=HERE._replace(lock=lock))
+    assert "400 MB of weights and 1 of a size not stated, 3000 MB of packages; 2000 MB are free" in small[True]
+    assert "the lock of 2026-11-28 for Python 3.11" in small[False] and "--fresh" in small[False]
+    assert "no lock is used" in told(facts())[False]
+
+
+def test_another_lock_is_another_environment() -> None:
+    lock = Lock(recipe="cat", python="3.11", machine="x86_64", date="2026-11-28", packages={"numpy": "1.26.4"})
+    known = all_done(choice=Choice(lock=lock))
+    assert undone(RECIPE, known, Choice(lock=lock)) == []
+    newer = msgspec.structs.replace(lock, packages={"numpy": "1.26.5"})
+    assert undone(RECIPE, known, Choice(lock=newer)) == [
+        name for name in ORDER if not name.startswith(("code", "weights"))
+    ]
+
+
+def test_weights_that_a_folder_lacks_stop_everything() -> None:
+    lacking = facts(not_in_folder={"weights me/tail": "/mnt/usb has no me/tail"})
+    assert "--weights-from: /mnt/usb has no me/tail" in told(lacking)[True]
 
 
 def test_an_explicit_yes_is_needed_only_where_the_licence_asks_for_it() -> None:
@@ -175,11 +229,21 @@ def test_the_entry_names_the_environment_and_has_no_class() -> None:
     assert entry(RECIPE, FOLDER, accepted=True) == {
         "python": "/models/cat/venv/bin/python",
         "path": ["/models/cat/Cat", "/opt/shared"],
-        "env": {"CAT_HOME": "/models/cat/weights"},
+        "env": {**OWN, "CAT_HOME": "/models/cat/weights"},
         "config": {"cat_root": "/models/cat/Cat", "options": {"files": ["/models/cat/a"]}, "size": 3},
         "accept_license": True,
     }
-    assert entry(Recipe(name="x"), FOLDER, accepted=False) == {"python": "/models/cat/venv/bin/python"}
+    assert entry(Recipe(name="x"), FOLDER, accepted=False) == {"python": "/models/cat/venv/bin/python", "env": OWN}
+    online = Recipe(name="x", env={"HF_HUB_OFFLINE": "0"})
+    assert entry(online, FOLDER, accepted=False)["env"]["HF_HUB_OFFLINE"] == "0"
+
+
+#: Jobs fetch nothing, and what diffusers copies and torch compiles is not shared with another environment.
+OWN = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_MODULES_CACHE": "/models/cat/hf-modules",
+    "TORCH_EXTENSIONS_DIR": "/models/cat/torch-extensions",
+}
 
 
 def test_an_id_or_the_name_of_an_environment_is_meant() -> None:

@@ -48,7 +48,7 @@ BUILTIN_ADAPTERS: tuple[BuiltinAdapter, ...] = (
     _free("procedural-text-to-texture", "texturing.ProceduralTextToTextureAdapter", "text_to_texture"),
     _free("projection-image-to-texture", "projection.ProjectionImageToTextureAdapter", "image_to_texture"),
     _upstream("hunyuan3d-image-to-mesh", "hunyuan3d.Hunyuan3DImageToMeshAdapter", "image_to_mesh"),
-    _upstream("hunyuan3d-text-to-mesh", "hunyuan3d.Hunyuan3DTextToMeshAdapter", "text_to_mesh", "recipe_text"),
+    _upstream("hunyuan3d-text-to-mesh", "hunyuan3d.Hunyuan3DTextToMeshAdapter", "text_to_mesh"),
     _upstream("hunyuan3d-painting", "hunyuan3d.Hunyuan3DPaintingAdapter", "image_to_texture"),
     _upstream("hunyuan3d-2.1-image-to-mesh", "hunyuan3d.Hunyuan3D21ImageToMeshAdapter", "image_to_mesh", "recipe_2_1"),
     _upstream("hunyuan3d-2.1-painting", "hunyuan3d.Hunyuan3D21PaintingAdapter", "image_to_texture", "recipe_2_1"),

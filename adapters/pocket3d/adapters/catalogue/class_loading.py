@@ -78,8 +78,8 @@ def check_license(cls: type[BaseModel], spec: AdapterSpec) -> None:
     terms = cls.license_info
     if terms is not None and terms.requires_acceptance and not spec.accept_license:
         raise AdapterUnavailable(
-            f"its licence must be accepted first ({terms.summary()}): write `accept_license: true` under "
-            f"adapters.{spec.adapter_id} in models.yaml"
+            f"its licence must be accepted first: write `accept_license: true` under adapters.{spec.adapter_id} in"
+            f" models.yaml ({terms.summary()})"
         )
 
 

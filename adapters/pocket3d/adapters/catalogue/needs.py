@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 
@@ -48,3 +49,16 @@ def installed(name: str) -> bool:
     except ValueError:
         # A module put into sys.modules without a spec, and taken out again by its own import.
         return False
+
+
+def compiled_in(folder: Path, name: str) -> bool:
+    """True if a folder holds a compiled module that this very interpreter would import."""
+    return any((folder / f"{name}{suffix}").is_file() for suffix in EXTENSION_SUFFIXES)
+
+
+def compiled_inside(package: str, name: str) -> bool:
+    """The same for an installed top-level package, which is not imported."""
+    if not installed(package):
+        return False
+    spec = importlib.util.find_spec(package)
+    return spec is not None and any(compiled_in(Path(each), name) for each in spec.submodule_search_locations or ())

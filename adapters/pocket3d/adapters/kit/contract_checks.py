@@ -127,11 +127,10 @@ def _licence(about: AdapterDescription) -> Check:
     if terms is None:
         advice = "license_info = License(code=..., weights=...) tells users the terms"
         return Check("licence", "note", "none stated", advice)
-    commercial = terms.get("commercial_use")
-    use = "commercial use" if commercial else "no commercial use"
+    use = {"yes": "commercial use", "no": "no commercial use"}.get(about.commercial, "commercial use unclear")
     parts = (f"code {terms['code']}", f"weights {terms.get('weights') or 'none'}", use, terms.get("territory"))
     text = ", ".join(filter(None, parts))
-    if not commercial and not terms.get("requires_acceptance"):
+    if about.commercial == "no" and not terms.get("requires_acceptance"):
         return Check("licence", "note", text, "requires_acceptance=True makes operators say yes to it first")
     return Check("licence", "ok", text)
 

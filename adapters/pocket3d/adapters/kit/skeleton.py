@@ -125,8 +125,9 @@ class $cls($base):
     options_type = $options
     # Without this line: GPUs only.
     devices = ("cuda", "cpu")
-    # What users must know before they use it. `requires_acceptance=True` keeps it off until an operator says yes.
-    license_info = License(code="your licence", weights="the weights' licence")
+    # What users must know before they use it: `commercial_use` is True, False, or None while it is unclear.
+    # `requires_acceptance=True` keeps it off until an operator says yes.
+    license_info = License(code="your licence", weights="the weights' licence", commercial_use=None)
 $class_lines
     def check_available(self) -> str | None:
         """Why it cannot work on this host, in one line that says what to do; None if it can. Must be quick."""

@@ -14,9 +14,10 @@ import msgspec
 from pocket3d.contracts.features import FEATURE_PATTERN, canonical
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
-from ..base import set_process_device
+from ..base import BaseModel, set_process_device
 from ..catalogue.class_loading import build, check_license, extend_path, load_class
 from ..errors import AdapterUnavailable
+from ..licenses import License
 from .failure_mapping import message_of
 
 DEVICE_KINDS = ("cuda", "cpu")
@@ -58,11 +59,13 @@ def _examine(spec: AdapterSpec, facts: dict[str, Any]) -> str | None:
     if not devices or not set(devices) <= set(DEVICE_KINDS):
         raise AdapterUnavailable(f"devices {devices!r}: want some of {', '.join(DEVICE_KINDS)}")
     facts["devices"] = devices
-    if cls.license_info is not None:
-        facts["license"] = msgspec.to_builtins(cls.license_info)
+    _take_terms(cls, cls.license_info, facts)
     adapter = build(cls, spec.adapter_id, spec.config)
+    # Its configuration may leave out what a term is about.
+    _take_terms(cls, adapter.license_info, facts)
     facts["feature"] = _feature(spec.feature or adapter.feature_type)
     facts["vram_mb"] = int(adapter.vram_requirement)
+    facts["idle_vram_mb"] = adapter.idle_vram_mb
     facts["max_concurrent"] = int(adapter.max_concurrent)
     schema = as_json_schema(adapter.get_parameter_schema())
     # Whatever JSON cannot carry (tuples become lists) fails here and not in the answer of all.
@@ -70,6 +73,16 @@ def _examine(spec: AdapterSpec, facts: dict[str, Any]) -> str | None:
     # Only now: what it needs and takes is worth knowing before its licence is accepted.
     check_license(cls, spec)
     return adapter.check_available()
+
+
+def _take_terms(cls: type[BaseModel], terms: License | None, facts: dict[str, Any]) -> None:
+    if terms is not None:
+        facts["license"] = msgspec.json.decode(msgspec.json.encode(terms))
+        facts["commercial"] = terms.commercial
+        facts["excluded_territories"] = list(terms.excluded_territories)
+    elif cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
+        # Part of this very package, under its licence.
+        facts["commercial"] = "yes"
 
 
 def _feature(name: str) -> str:

@@ -66,6 +66,15 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         waiting.extend(each for each in nexts if isinstance(each, BaseException))
 
 
+def clear_locals(error: BaseException) -> None:
+    """Let go of what the functions held that raised it and what led to it; the error's own text stays whole.
+
+    They hold a model's tensors, and a collection does not find those while a thread still has the error.
+    """
+    for each in chain(error):
+        traceback.clear_frames(each.__traceback__)
+
+
 def root(error: BaseException) -> BaseException:
     """The first error: the end of the chain of causes, or of contexts where no cause was named."""
     seen: set[int] = set()

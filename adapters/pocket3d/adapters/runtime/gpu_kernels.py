@@ -52,4 +52,8 @@ def kernel_problem() -> str | None:
     torch = cuda_in_use()
     if torch is None:
         return None
-    return describe_problem(torch.cuda.get_device_capability(), torch.__version__, torch.cuda.get_arch_list())
+    try:
+        return describe_problem(torch.cuda.get_device_capability(), torch.__version__, torch.cuda.get_arch_list())
+    except RuntimeError:
+        # A device that answers nothing any more; that is said elsewhere.
+        return None

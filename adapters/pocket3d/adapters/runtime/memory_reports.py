@@ -34,9 +34,8 @@ class MemoryReports:
         self._told_mb = 0
         self._stopped = threading.Event()
 
-    def start(self, told_mb: int | None) -> None:
-        """Begin; so much was told already."""
-        self._told_mb = told_mb or 0
+    def start(self) -> None:
+        """Begin."""
         threading.Thread(target=self._run, name="memory-reports", daemon=True).start()
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import importlib.util
 import math
@@ -87,3 +88,12 @@ def empty_cuda_cache() -> None:
     cuda = _cuda()
     if cuda is not None:
         cuda.empty_cache()
+
+
+def give_memory_back() -> None:
+    """Free what a run that ended badly left behind in cycles, and what torch's allocator keeps of it. Does nothing
+    where this process does not use CUDA.
+    """
+    if _cuda() is not None:
+        gc.collect()
+        empty_cuda_cache()

@@ -45,12 +45,12 @@ from ..catalogue.class_loading import from_spec
 from ..errors import AdapterUnavailable, JobCancelled
 from .agent_channel import AgentChannel
 from .device_proof import device_problem
-from .failure_mapping import Failure, judge_load, judge_run, shortened, spoiling_text
+from .failure_mapping import Failure, clear_locals, judge_load, judge_run, shortened, spoiling_text
 from .gpu_kernels import kernel_problem
 from .memory_limit import counted_run
 from .memory_reports import MemoryReports
 from .outputs import clean_outputs, is_small
-from .process_device import cap_memory, free_mb, peak_mb, reserved_mb, reset_peak
+from .process_device import cap_memory, free_mb, give_memory_back, peak_mb, reserved_mb, reset_peak
 
 #: How long the last frames may take to leave, seconds. They fit into the socket unless the agent has stopped reading.
 FLUSH_S = 5.0
@@ -185,6 +185,8 @@ class Worker:
 
     async def _load(self, frame: LoadModel) -> None:
         set_process_device(frame.device_kind)
+        if frame.device_kind == "cuda":
+            self._memory.start()
         began = time.monotonic()
         try:
             adapter = from_spec(frame.spec)
@@ -212,11 +214,8 @@ class Worker:
             return
         self._adapter = adapter
         self._journal.write("loaded", adapter_id=frame.spec.adapter_id, device=frame.device, vram_mb=frame.vram_mb)
-        held = reserved_mb()
-        self._channel.send(ModelLoaded(load_s=time.monotonic() - began, vram_mb=held))
-        if frame.device_kind == "cuda":
-            self._memory.start(held)
-            self._cap_mb = frame.vram_mb if frame.capped else None
+        self._channel.send(ModelLoaded(load_s=time.monotonic() - began, vram_mb=reserved_mb()))
+        self._cap_mb = frame.vram_mb if frame.capped else None
         self._loaded.set()
 
     async def _run(self, frame: RunJob, run: RunContext) -> None:
@@ -233,6 +232,9 @@ class Worker:
             end = await self._answer(frame, run, began)
         if isinstance(end, RunFailed) or run.cancelled:
             end = await _judged(end, others=len(self._runs) > 1)
+        if isinstance(end, RunFailed) and end.unhealthy is None:
+            # Before the next run, whose peak would begin at what this one left.
+            await asyncio.to_thread(give_memory_back)
         self._journal.write("run_end", **which, extra_vram_mb=frame.extra_vram_mb, ok=isinstance(end, RunFinished))
         del self._extras[frame.run_id]
         self._keep_cap()
@@ -272,6 +274,7 @@ class Worker:
             # A thread costs more than looking at a few short values; files and much data must not hold up the loop.
             outputs, files = clean() if is_small(returned) else await asyncio.to_thread(clean)
         except _FOREIGN as error:
+            clear_locals(error)
             failure = judge_run(error, cancelled=run.cancelled)
             return RunFailed(
                 run_id=frame.run_id,

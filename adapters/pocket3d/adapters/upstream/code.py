@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..catalogue.needs import installed
 from ..errors import AdapterUnavailable
 from ..runtime.failure_mapping import is_out_of_memory, root
 
@@ -36,6 +37,15 @@ def import_module(name: str, adapter_id: str) -> Any:
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         # Compiled packages that do not fit each other fail with any of these.
         raise AdapterUnavailable(f"{name} cannot be imported in {sys.executable}: {error}") from error
+
+
+def put_into_package(package: str, name: str) -> None:
+    """Let a package of upstream find its compiled module that was installed at the top level, beside it.
+
+    Call it before the package is imported. Does nothing where there is no such installed module.
+    """
+    if installed(name):
+        sys.modules.setdefault(f"{package}.{name}", importlib.import_module(name))
 
 
 @contextmanager

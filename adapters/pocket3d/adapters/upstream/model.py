@@ -13,6 +13,7 @@ import msgspec
 
 from ..base import BaseModel
 from ..errors import AdapterUnavailable
+from . import card
 
 #: How often a request that waits for its turn looks whether it was cancelled, seconds.
 _LOOK_S = 0.1
@@ -73,6 +74,18 @@ class UpstreamModel(BaseModel):
         missing = self.check_available()
         if missing is not None:
             raise AdapterUnavailable(missing)
+
+    def require_card(self) -> tuple[int, int] | None:
+        """The compute capability of this worker's GPU; None on the CPU.
+
+        Raises:
+            AdapterUnavailable: torch has no code for it.
+        """
+        if not self.device.startswith("cuda"):
+            return None
+        found = card.card()
+        card.require(found)
+        return found.capability
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -109,6 +109,7 @@ class Client:
         job_id: str | None = None,
         model_preference: str | Sequence[str] | None = None,
         vram_mb: int | None = None,
+        commercial_only: bool = False,
         limits: Limits | Mapping[str, Any] | None = None,
         retry: RetryPolicy | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -129,6 +130,7 @@ class Client:
             job_id: 1 to 64 letters, digits, - and _; by default a random one.
             model_preference: an adapter id or an ordered list of them; binding.
             vram_mb: replaces the adapter's declared requirement, MB.
+            commercial_only: only adapters whose licence allows commercial use may run it.
             limits: `schedule_to_start_s`, `start_to_close_s`, `load_s`, in seconds.
             retry: `max_attempts`, `initial_s`, `factor`, `cap_s`.
             metadata: comes back with the result.
@@ -148,6 +150,8 @@ class Client:
         wanted = {
             "model_preference": model_preference,
             "vram_mb": vram_mb,
+            # Left out where it says nothing: former coordinators do not know it.
+            "commercial_only": commercial_only or None,
             "tenant": tenant,
             "metadata": metadata,
             "limits": limits,

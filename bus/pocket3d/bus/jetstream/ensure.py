@@ -6,6 +6,7 @@ they do not know.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -36,8 +37,10 @@ async def ensure(reader: Reader, topology: Topology) -> list[str]:
         NoResponders: JetStream is not enabled, or has no leader now.
     """
     left: list[str] = []
+    absent = await missing(reader, topology)
+    again = 0 < len(absent) < len(topology.streams)
     for stream in topology.streams:
-        left += await _ensure_stream(reader, stream)
+        left += await _ensure_stream(reader, stream, again=again)
     for consumer in topology.consumers:
         left += await ensure_consumer(reader, consumer)
     return left
@@ -49,11 +52,13 @@ async def missing(reader: Reader, topology: Topology) -> list[str]:
     return [name for name, info in infos if info.error is not None and info.error.err_code == _STREAM_NOT_FOUND]
 
 
-async def _ensure_stream(reader: Reader, spec: StreamSpec) -> list[str]:
+async def _ensure_stream(reader: Reader, spec: StreamSpec, *, again: bool) -> list[str]:
     if spec.passing and spec.storage == "file":
         await _drop_from_memory(reader, spec.name)
 
     async def send(config: dict[str, Any], action: str) -> ApiError | None:
+        if again and action == "create":
+            config = spec.config_again(time.time())
         return (await reader.api(f"STREAM.{action.upper()}.{spec.name}", config, Answer)).error
 
     return await _ensure(

@@ -231,13 +231,15 @@ class MemoryServer:
         """As `Bus.ensure`."""
         self._owners.clear()
         left: list[str] = []
+        absent = [spec.name for spec in topology.streams if spec.name not in self.streams]
+        again = 0 < len(absent) < len(topology.streams)
         for spec in topology.streams:
             present = self.streams.get(spec.name)
             if present is not None and spec.passing and (present.config["storage"], spec.storage) == ("memory", "file"):
                 del self.streams[spec.name]
                 present = None
             if present is None:
-                self._create_stream(spec.config())
+                self._create_stream(spec.config_again(self.clock.time()) if again else spec.config())
                 continue
             widened = widen(f"stream {spec.name}", present.config, spec.config())
             present.config = widened.config or present.config

@@ -19,7 +19,7 @@ class MemoryStream:
     def __init__(self, config: dict[str, Any], created: float) -> None:
         self.config = config
         self.created = created
-        self.last_seq = 0
+        self.last_seq = int(config.get("first_seq", 1)) - 1
         self.messages: dict[int, Stored] = {}
         self.consumers: dict[str, MemoryConsumer] = {}
         self._by_subject: dict[str, list[int]] = {}
@@ -169,6 +169,8 @@ class MemoryStream:
         if not seqs:
             del self._by_subject[message.subject]
             self._subjects.discard(message.subject)
+        for consumer in self.consumers.values():
+            consumer.message_gone(seq)
 
     def expire(self, now: float) -> None:
         """Let go what is too old: messages past max_age, ids past the duplicate window."""
@@ -245,6 +247,11 @@ class MemoryConsumer:
     def next_deadline(self) -> float | None:
         """When the first un-acked message is delivered again."""
         return next(iter(self._pending.values()), None)
+
+    def message_gone(self, seq: int) -> None:
+        """A message was taken out: nobody acks it any more."""
+        self._pending.pop(seq, None)
+        self._counts.pop(seq, None)
 
     def backlog(self) -> int:
         """Messages not acked: delivered or not."""

@@ -15,9 +15,11 @@ from pocket3d.contracts.parameters import CheckCache, ParameterCheck
 
 from ..engine.job import Attempt, GroupKey
 from ..settings import CoordinatorSettings
+from . import licences
 from .answer_times import AnswerTimes
 from .benches import Benches
 from .capacity_snapshot import CapacitySnapshot
+from .licences import Licences, allows
 
 
 def heard_record(advert: Advert, at: str) -> AgentRecord:
@@ -99,7 +101,7 @@ class AgentView:
     def serving(self, key: GroupKey) -> Iterator[AdapterOffer]:
         """Adapters that could serve a lot: by preference list if binding, else by feature."""
         for offer in self.adapters.values():
-            if offer.adapter_id in key.unfit:
+            if offer.adapter_id in key.unfit or not allows(offer, key):
                 continue
             if key.preferred is not None:
                 # Of one that cannot be imported the feature may not even be known; it is named, so it is meant.
@@ -114,7 +116,10 @@ class AgentView:
             self.advert.incarnation,
             self.advert.draining,
             tuple((d.id, d.kind, d.total_mb, d.buffer_mb) for d in self.advert.devices),
-            tuple((a.adapter_id, a.feature, a.vram_mb, a.available, tuple(a.devices)) for a in self.adapters.values()),
+            tuple(
+                (a.adapter_id, a.feature, a.vram_mb, a.available, tuple(a.devices), a.commercial)
+                for a in self.adapters.values()
+            ),
         )
 
 
@@ -135,6 +140,7 @@ class Fleet:
         self._checks = CheckCache()
         #: Feature -> adapter -> the checks that its agents declare; made when first asked for, None when out of date.
         self._checks_of: dict[str, dict[str, tuple[ParameterCheck | None, ...]]] | None = None
+        self._licences = Licences()
 
     def checks_of(self, canonical: str) -> dict[str, tuple[ParameterCheck | None, ...]]:
         """By adapter, what the present agents declare of its parameters. Those that cannot run and declare nothing
@@ -149,6 +155,11 @@ class Fleet:
                         made.setdefault(offer.feature, {}).setdefault(offer.adapter_id, {})[id(check)] = check
             self._checks_of = {f: {a: tuple(c.values()) for a, c in ids.items()} for f, ids in made.items()}
         return self._checks_of.get(canonical, {})
+
+    def all_forbid_commercial_use(self, canonical: str, preferred: tuple[str, ...] | None) -> list[str]:
+        """See `Licences.all_forbid`."""
+        known = (view.adapters for view in self.agents.values())
+        return self._licences.all_forbid(self.composition, known, canonical, preferred)
 
     def update(self, advert: Advert, now_mono: float) -> tuple[AgentView, bool] | None:
         """Take in an advert: the agent and whether this is a new life of it. None if a newer one is known."""
@@ -272,8 +283,12 @@ class Fleet:
         offers = list(view.serving(key))
         if not offers:
             unfit = [a for a in key.unfit if a in view.adapters and view.adapters[a].feature == key.canonical]
-            code = DeclineCode.PARAMETERS if unfit else DeclineCode.NO_ADAPTER
-            return [Reason(agent_id=agent_id, code=code.value, adapter_id=unfit[0] if unfit else None)]
+            if unfit:
+                return [Reason(agent_id=agent_id, code=DeclineCode.PARAMETERS.value, adapter_id=unfit[0])]
+            others = list(view.serving(key._replace(commercial_only=False)))
+            if others:
+                return [licences.reason(agent_id, others[0])]
+            return [Reason(agent_id=agent_id, code=DeclineCode.NO_ADAPTER.value)]
         reasons: list[Reason] = []
         for offer in offers:
             if not offer.available:

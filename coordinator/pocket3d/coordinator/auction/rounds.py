@@ -13,6 +13,7 @@ from pocket3d.contracts.messages import DeviceState
 from ..engine.job import GroupKey, JobRecord
 from ..leadership.message_limits import MAX_PAYLOAD, room_of
 from ..settings import CoordinatorSettings
+from . import licences
 from .backfill import Backfill
 from .bid_cache import BidCache
 from .declines import Declines
@@ -150,7 +151,11 @@ class Auctioneer:
                     adapters=None if key.preferred is None else list(key.preferred),
                     vram_mb=key.vram_mb,
                     jobs=jobs,
-                    without=[*self._fleet.shut_out(view, now_mono), *key.unfit],
+                    without=[
+                        *self._fleet.shut_out(view, now_mono),
+                        *key.unfit,
+                        *licences.left_out(view.adapters, key),
+                    ],
                 )
             )
 
@@ -356,11 +361,13 @@ class Auctioneer:
             if decline.lot not in call.lots:
                 continue
             key = call.lots[decline.lot][0]
-            self._declines.note(agent_id, version, key, decline.reasons)
+            offers = self._fleet.agents[agent_id].adapters if agent_id in self._fleet.agents else {}
+            reasons = licences.as_meant(agent_id, offers, key, decline.reasons)
+            self._declines.note(agent_id, version, key, reasons)
             group = self._queue.group_of(key)
             if group is not None:
                 group.declined[agent_id] = version
-                group.reasons[agent_id] = decline.reasons
+                group.reasons[agent_id] = reasons
 
     def _workers(self, answers: Mapping[str, CallAnswered]) -> dict[tuple[str, str, str], WorkerUse]:
         views = {agent_id: self._fleet.agents.get(agent_id) for agent_id in answers}

@@ -13,6 +13,8 @@ from .queue import JobGroup, WaitingQueue
 
 #: Choices of adapters remembered before those that no job waits for are forgotten.
 _KEPT = 256
+#: What says that an agent has no adapter for the job, working or not.
+_NOT_FOR_IT = {DeclineCode.NO_ADAPTER.value, DeclineCode.LICENCE.value}
 
 
 class _Choice:
@@ -42,8 +44,8 @@ class Unavailable:
         self._settings = settings
         self._queue = queue
         self._fleet = fleet
-        #: By feature and binding adapters.
-        self._choices: dict[tuple[str, tuple[str, ...] | None], _Choice] = {}
+        #: By feature, binding adapters, and whether they must allow commercial use.
+        self._choices: dict[tuple[str, tuple[str, ...] | None, bool], _Choice] = {}
 
     def __len__(self) -> int:
         """Number of choices of adapters that are remembered."""
@@ -53,10 +55,10 @@ class Unavailable:
         """Watch a job group that no agent could take, if the only reason is that its adapters are unavailable. A bench
         is waited for: it ends by itself, and no job ends by the failures of others.
         """
-        of = (group.key.canonical, group.key.preferred)
+        of = (group.key.canonical, group.key.preferred, group.key.commercial_only)
         all_of_them = [reason for reasons in group.reasons.values() for reason in reasons] if nobody else []
         wrong = [reason for reason in all_of_them if reason.code == DeclineCode.ADAPTER_UNAVAILABLE.value]
-        if not wrong or any(r.code != DeclineCode.NO_ADAPTER.value for r in all_of_them if r not in wrong):
+        if not wrong or any(r.code not in _NOT_FOR_IT for r in all_of_them if r not in wrong):
             self._choices.pop(of, None)
             return
         if len(self._choices) > _KEPT:

@@ -64,9 +64,11 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
     """Make a record of the job, with what the fleet says of its parameters."""
     job_id, job, rejection = event.admission
     job_class = JobClass.of(event.feature, canonical(event.feature), event.priority, job)
-    judgement = (
-        AdmissionVerdict() if job is None else judge(core.fleet, job_class.canonical, job_class.preferred, job.inputs)
-    )
+    judgement = AdmissionVerdict()
+    if job is not None:
+        named = job_class.preferred
+        sold = job_class.commercial_only
+        judgement = judge(core.fleet, job_class.canonical, named, job.inputs, commercial_only=sold)
     job_class = core.intern(job_class._replace(unfit=judgement.unfit))
     record = JobRecord(event.seq, job_id, job_class, event.published_at, now.mono)
     core.settle_second(event.seq)

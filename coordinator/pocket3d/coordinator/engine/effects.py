@@ -266,6 +266,12 @@ class StoreDeadLetter(NamedTuple):
     letter: DeadLetter
 
 
+class ResetConsumer(NamedTuple):
+    """Have all that is not acked delivered again."""
+
+    consumer: ConsumerKey
+
+
 class CountBacklog(NamedTuple):
     """Count what one of the coordinator's consumers has not acked: answered by `BacklogCounted` or
     `BacklogUncounted`.
@@ -313,6 +319,7 @@ BusEffect = (
     | SendAwardMessage
     | StoreDeadLetter
     | CountBacklog
+    | ResetConsumer
     | CountMessages
     | ListStories
     | NoteStep

@@ -88,6 +88,9 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
     if reasons and all(reason.code == DeclineCode.DRAINING for reason in reasons):
         summary = "every agent drains and takes nothing new; it waits for one that bids again, or for another"
         return Explanation(status="queued", summary=summary, reasons=reasons)
+    if reasons and all(reason.code == DeclineCode.LICENCE for reason in reasons):
+        summary = "it is for commercial use, and no adapter of the present fleet says that its licence allows that"
+        return Explanation(status="queued", summary=summary, reasons=reasons)
     if group is not None and group.unschedulable:
         summary = "no agent of the present fleet could ever take it; it waits for a bigger or another one"
         return Explanation(status="queued", summary=summary, reasons=reasons)

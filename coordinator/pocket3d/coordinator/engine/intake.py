@@ -55,6 +55,10 @@ class Intake:
         """Below this many held jobs reading goes on."""
         return self._cap * 0.9
 
+    def reading(self, priority: Priority) -> bool:
+        """False while reading pauses."""
+        return self._of[priority].reading
+
     def added(self, priority: Priority, *, known: bool) -> None:
         """A job was read; `known`: its first event was stored before."""
         self._of[priority].held += 1

@@ -30,13 +30,25 @@ class JobClass(NamedTuple):
     retry: RetryPolicy
     #: Adapters that refuse its parameters.
     unfit: tuple[str, ...] = ()
+    #: For adapters alone that may be used commercially.
+    commercial_only: bool = False
 
     @staticmethod
     def of(feature: str, canonical: str, priority: Priority, job: Job | None) -> JobClass:
         """The class of a job; of a rejected one (None) with the defaults."""
         if job is None:
             return JobClass(feature, canonical, priority, "default", None, None, Limits(), RetryPolicy())
-        return JobClass(feature, canonical, priority, job.tenant, job.preferred, job.vram_mb, job.limits, job.retry)
+        return JobClass(
+            feature,
+            canonical,
+            priority,
+            job.tenant,
+            job.preferred,
+            job.vram_mb,
+            job.limits,
+            job.retry,
+            commercial_only=job.commercial_only is True,
+        )
 
 
 class GroupKey(NamedTuple):
@@ -54,6 +66,8 @@ class GroupKey(NamedTuple):
     apart: bool = False
     #: Devices, each with its agent, that are to be left out while others bid.
     failed_on: frozenset[tuple[str, str]] = frozenset()
+    #: For adapters alone that may be used commercially.
+    commercial_only: bool = False
 
 
 class Attempt:
@@ -300,6 +314,7 @@ class JobRecord:
             job_class.unfit,
             apart,
             failed_on,
+            job_class.commercial_only,
         )
 
     def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:

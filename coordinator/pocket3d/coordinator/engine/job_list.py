@@ -75,11 +75,16 @@ class _Lists(Generic[T]):
         return self.of["all", ""]
 
     def add(self, job: T, keys: Iterable[tuple[str, str]]) -> None:
+        if self.all.get(job.seq) is not None:
+            # Of two jobs with one sequence, where somebody made the jobs stream anew by hand, one is listed.
+            return
         self.all.add(job)
         for key in keys:
             self.of.setdefault(key, SortedJobs()).add(job)
 
     def remove(self, job: T, keys: Iterable[tuple[str, str]]) -> None:
+        if self.all.get(job.seq) is not job:
+            return
         self.all.remove(job.seq)
         for key in keys:
             jobs = self.of[key]

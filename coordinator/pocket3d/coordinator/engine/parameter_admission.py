@@ -1,8 +1,8 @@
-"""Which adapters of the fleet refuse a job's parameters, and when that is all of them."""
+"""Which adapters of the fleet refuse a job's parameters or forbid its use, and when that is all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pocket3d.contracts.failures import FailureCode
@@ -22,12 +22,21 @@ class AdmissionVerdict(NamedTuple):
 
 
 def judge(
-    fleet: Fleet, canonical: str, preferred: tuple[str, ...] | None, inputs: Mapping[str, Any]
+    fleet: Fleet,
+    canonical: str,
+    preferred: tuple[str, ...] | None,
+    inputs: Mapping[str, Any],
+    *,
+    commercial_only: bool = False,
 ) -> AdmissionVerdict:
-    """Ask every schema of the feature's adapters (of the named ones, where the job names them).
+    """Ask every schema of the feature's adapters (of the named ones, where the job names them), and for commercial use
+    their licences.
 
     Nobody is asked for a feature that no present agent serves: then the agents judge when the job is awarded.
     """
+    forbidden = fleet.all_forbid_commercial_use(canonical, preferred) if commercial_only else []
+    if forbidden:
+        return AdmissionVerdict(rejection=_forbids_commercial_use(canonical, forbidden))
     problems: dict[str, ParameterProblem] = {}
     fit = False
     for adapter_id, checks in fleet.checks_of(canonical).items():
@@ -51,3 +60,12 @@ def rejection_of(problems: Mapping[str, ParameterProblem]) -> Rejection:
     field, message = problems[adapter_id]
     others = f"; no other adapter takes it either ({', '.join(sorted(problems))})" if len(problems) > 1 else ""
     return Rejection(FailureCode.INVALID_INPUT, field, f"{message} ({adapter_id}){others}")
+
+
+def _forbids_commercial_use(canonical: str, forbidden: Sequence[str]) -> Rejection:
+    return Rejection(
+        FailureCode.INVALID_INPUT,
+        "commercial_only",
+        f"the licence of every known adapter that could take this {canonical} job forbids commercial use"
+        f" ({', '.join(forbidden)}): name others, or leave commercial_only out",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -11,9 +11,10 @@ from pocket3d.bus.port import Bus, BusError
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import AgentRecord
+from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 
-from ..auction.fleet import Fleet
+from ..auction.fleet import Fleet, heard_record
 from ..auction.record_age import records_due
 from ..engine.effects import ForgetAgent, RecordAgent
 
@@ -38,6 +39,26 @@ async def forget_agent(bus: Bus, subjects: Subjects, effect: ForgetAgent) -> Non
         await bus.kv_delete(subjects.agents_bucket, effect.agent_id)
     except BusError as error:
         log.debug("an agent was not forgotten", agent_id=effect.agent_id, error=str(error))
+
+
+async def known_agents(bus: Bus, subjects: Subjects, heard: Mapping[str, Advert], now: Now) -> list[AgentRecord]:
+    """What a new leader knows of the agents: by the bucket, and by what it has heard itself."""
+    records: dict[str, AgentRecord] = {}
+    try:
+        entries = await bus.kv_entries(subjects.agents_bucket)
+    except BusError as error:
+        log.warning("the agents bucket could not be read", error=str(error))
+        entries = []
+    for entry in entries:
+        try:
+            record = decode(AgentRecord, entry.value)
+        except WireError as error:
+            log.warning("an agent's record could not be read", key=entry.key, error=str(error))
+        else:
+            records[record.agent_id] = record
+    for agent_id, advert in heard.items():
+        records.setdefault(agent_id, heard_record(advert, rfc3339(now.wall)))
+    return list(records.values())
 
 
 async def keep_recorded(

@@ -20,6 +20,7 @@ from pocket3d.bus.port import (
     Msg,
     NoResponders,
     OutcomeUnknown,
+    Stored,
     TooLarge,
 )
 from pocket3d.bus.proposals import Proposals
@@ -75,6 +76,8 @@ class Links(NamedTuple):
     on_fenced_out: Callable[[], None]
     #: Reads the jobs of a priority, or pauses reading them.
     read_jobs: Callable[[effects.ReadJobs], None]
+    #: Which job a message of the jobs stream is.
+    job_id: Callable[[Stored], str]
 
 
 class EffectRunner:
@@ -101,6 +104,7 @@ class EffectRunner:
         self._award_timeout_s = award_timeout_s
         self._tasks = tasks
         self._feed = links.feed
+        self._job_id = links.job_id
         self.acks = AckBatcher(tasks)
         self.proposals = Proposals(bus, subjects)
         self._requests: dict[int, Msg] = {}
@@ -265,6 +269,11 @@ class EffectRunner:
 
     async def _delete_job(self, effect: effects.DeleteJob) -> TermEvent:
         try:
+            if effect.job_id:
+                # In a stream that was removed and made again another job may have that sequence.
+                found = await self._bus.get(self._subjects.jobs_stream, effect.seq)
+                if found is None or self._job_id(found) != effect.job_id:
+                    return events.JobAcked(effect.job_id, effect.seq)
             await self._bus.delete(self._subjects.jobs_stream, effect.seq)
         except BusError as error:
             return failed(effect, error)
@@ -285,6 +294,13 @@ class EffectRunner:
         except BusError as error:
             log.debug("the backlog was not counted", consumer=effect.consumer, error=str(error))
             return events.BacklogUncounted(effect.consumer)
+
+    async def _reset_consumer(self, effect: effects.ResetConsumer) -> None:
+        log.warning("what lies in a stream does not come; it is asked for again", consumer=effect.consumer)
+        try:
+            await self._bus.reset(self.consumer(effect.consumer))
+        except BusError as error:
+            log.debug("a consumer was not reset", consumer=effect.consumer, error=str(error))
 
     # -- commands
 
@@ -369,7 +385,8 @@ _CALLS: dict[type, Call] = {
     effects.DeleteResult: EffectRunner._delete_result,
     effects.DeleteJob: EffectRunner._delete_job,
     effects.CountBacklog: EffectRunner._count_backlog,
-    effects.FindMessages: lambda runner, effect: find_messages(runner._bus, runner._subjects, effect),
+    effects.ResetConsumer: EffectRunner._reset_consumer,
+    effects.FindMessages: lambda runner, effect: find_messages(runner._bus, runner._subjects, effect, runner._job_id),
     effects.CountMessages: lambda runner, effect: count_messages(runner._bus, runner._subjects),
     effects.ListStories: lambda runner, effect: list_stories(runner._bus, runner._subjects, effect),
     effects.SendCall: EffectRunner._send_call,

@@ -63,6 +63,7 @@ class LeaderTerm:
         lease_is_valid: false as soon as another may have taken the lead; then nothing is taken from the streams.
         renew_lease: asks the leadership to renew the lease now.
         on_fenced_out: called when another leader's record is in the events stream.
+        on_another_stream: called when the jobs stream is not the one that was read: it was removed and made again.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class LeaderTerm:
         lease_is_valid: Callable[[], bool],
         renew_lease: Callable[[], None],
         on_fenced_out: Callable[[], None],
+        on_another_stream: Callable[[], None],
     ) -> None:
         self._bus = bus
         self._subjects = subjects
@@ -87,11 +89,12 @@ class LeaderTerm:
         self._lease_is_valid = lease_is_valid
         self._agents_max_age_s = agents_max_age_s
         self._orphan_grace_s = settings.orphan_grace_s
+        self._on_another_stream = on_another_stream
         self._decider = TermEngine(settings, lead.record, lead.fence, bus.max_payload)
         #: Events, and marks of those who wait until what came before was handled.
         self._events: Inbox[TermEvent | asyncio.Future[None]] = Inbox()
         self.tasks = TaskPool(_IN_FLIGHT)
-        links = Links(self.feed, renew_lease, on_fenced_out, self._read_jobs)
+        links = Links(self.feed, renew_lease, on_fenced_out, self._read_jobs, self._job_id)
         self._runner = EffectRunner(bus, subjects, lead.record, settings.award_timeout_s, self.tasks, links)
         self._open: list[Closable] = []
         self._deadline: asyncio.TimerHandle | None = None
@@ -187,6 +190,7 @@ class LeaderTerm:
             self.tasks.spawn(sweep.run(), bounded=False)
             records = keep_recorded(bus, subjects, self._fleet, self._clock, self._agents_max_age_s)
             self.tasks.spawn(records, bounded=False)
+            self.tasks.spawn(self._watch_stream(), bounded=False)
         await self._look_at_results()
         await self._take_over("results")
         results = self._runner.consumer("results")
@@ -196,6 +200,18 @@ class LeaderTerm:
         for priority in PRIORITIES:
             consumer = self._runner.consumer(priority)
             self._open.append(await bus.consume(consumer, self._on_jobs, allowed=self._lease_is_valid))
+
+    async def _watch_stream(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                created = await self._bus.stream_created(self._subjects.jobs_stream)
+            except BusError as error:
+                log.debug("the jobs stream was not looked at", error=str(error))
+                continue
+            if created != self._stream_created:
+                self._on_another_stream()
+                return
 
     async def _look_at_results(self) -> None:
         self._looked_at = self._clock().mono
@@ -301,6 +317,9 @@ class LeaderTerm:
             job_id = self._subjects.parse_story(message.subject).job_id
             self.feed(read_stored_result(job_id, message.subject, message.seq, message.data))
         await self.handled()
+
+    def _job_id(self, message: Stored) -> str:
+        return self.read_job(message).admission.job_id
 
     def read_job(self, message: Stored) -> events.JobRead:
         """What a message of the jobs stream says."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
-from pocket3d.bus.port import Bus, BusError
+from pocket3d.bus.port import Bus, BusError, Stored
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.subjects import Subjects
 
@@ -20,14 +21,22 @@ log = structlog.get_logger(__name__)
 _READS = 16
 
 
-async def find_messages(bus: Bus, subjects: Subjects, effect: FindMessages) -> MessagesLooked | EffectFailed:
-    """Which of these messages the jobs stream still holds."""
+async def find_messages(
+    bus: Bus, subjects: Subjects, effect: FindMessages, job_id: Callable[[Stored], str]
+) -> MessagesLooked | EffectFailed:
+    """Which of these messages the jobs stream still holds. In one that was removed and made again another job may have
+    their sequence.
+    """
     found: list[JobMessage] = []
     try:
         for start in range(0, len(effect.messages), _READS):
             part = effect.messages[start : start + _READS]
             stored = await asyncio.gather(*(bus.get(subjects.jobs_stream, each.seq) for each in part))
-            found += [each for each, message in zip(part, stored, strict=True) if message is not None]
+            found += [
+                each
+                for each, message in zip(part, stored, strict=True)
+                if message is not None and job_id(message) == each.job_id
+            ]
     except BusError as error:
         return _failed(effect, error)
     there = set(found)

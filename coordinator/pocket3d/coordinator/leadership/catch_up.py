@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: So long what lies in a stream may not come before it is asked for again, seconds.
+STALLED_S = 5.0
+
 
 class CatchUpCounter:
     """What is still to be read of what lay in a stream at a moment. A redelivered message counts once."""
@@ -13,6 +16,8 @@ class CatchUpCounter:
         self._read: set[int] = set()
         #: Of those read, the ones that have been acked since.
         self._acked: set[int] = set()
+        #: How much was read and acked, and since when it has not been more.
+        self._progress: tuple[int, int, float] | None = None
 
     @property
     def done(self) -> bool:
@@ -43,6 +48,18 @@ class CatchUpCounter:
             self._count = unacked
             return unacked <= len(self._read) and self._end()
         return unacked <= len(self._read) - len(self._acked) and self._end()
+
+    def stalled(self, now_mono: float) -> bool:
+        """True if nothing has come for so long that what lies there must have been handed to somebody else: to a former
+        leader that pulled once more, after this one had taken over.
+        """
+        read, acked = len(self._read), len(self._acked)
+        if self._progress is None or self._progress[:2] != (read, acked):
+            self._progress = (read, acked, now_mono)
+        if self._done or now_mono - self._progress[2] < STALLED_S:
+            return False
+        self._progress = None
+        return True
 
     def _end(self) -> bool:
         self._done = True

@@ -25,6 +25,7 @@ from .leader_record import (
 )
 from .lease_events import (
     FencedOut,
+    GivenUp,
     Lead,
     LeaderPinged,
     LeaseConflict,
@@ -148,6 +149,8 @@ class Leadership:
                 return self._pinged(event, now)
             case FencedOut():
                 return self._overtaken(now)
+            case GivenUp(why):
+                return self._down(why)
             case ProofWanted():
                 self._proof_wanted = now.mono
                 return self._renew(now) if self._leading else []

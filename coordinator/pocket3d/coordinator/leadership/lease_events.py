@@ -40,6 +40,12 @@ class FencedOut(NamedTuple):
     """A batch of events was refused: another leader wrote its record."""
 
 
+class GivenUp(NamedTuple):
+    """Lead no more. The lease is given back meanwhile."""
+
+    why: str
+
+
 class LeaderPinged(NamedTuple):
     """What came of `PingLeader`."""
 
@@ -71,6 +77,7 @@ LeaseEvent = (
     | LeaseUnknown
     | LeaseUnread
     | FencedOut
+    | GivenUp
     | LeaderRecordEvent
     | LeaderPinged
     | ProofWanted

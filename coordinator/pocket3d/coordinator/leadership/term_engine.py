@@ -279,6 +279,8 @@ class TermEngine:
                 self._follow_ups.append(events.ResultsDrained())
             else:
                 self._note_indexed()
+        elif (key == "results" or self.engine.core.intake.reading(key)) and self._catch_up[key].stalled(now.mono):
+            self._out.append(effects.ResetConsumer(key))
 
     def _backlog_uncounted(self, event: events.BacklogUncounted, now: Now) -> None:
         self._counting.discard(event.consumer)
@@ -364,12 +366,8 @@ _FIRST_EVENTS: dict[type, type[events.FirstEventOutcome]] = {
 }
 
 _HANDLERS: dict[type, Callable[[TermEngine, Any, Now], None]] = {
-    events.QueuedStored: TermEngine._first_event_answered,
-    events.QueuedConflict: TermEngine._first_event_answered,
-    events.QueuedUnknown: TermEngine._first_event_answered,
-    events.QueuedBatchStored: TermEngine._first_events_answered,
-    events.QueuedBatchConflict: TermEngine._first_events_answered,
-    events.QueuedBatchUnknown: TermEngine._first_events_answered,
+    **dict.fromkeys(_FIRST_EVENTS.values(), TermEngine._first_event_answered),
+    **dict.fromkeys(_FIRST_EVENTS, TermEngine._first_events_answered),
     events.JobRead: TermEngine._job_read,
     events.ResultSeen: TermEngine._result_read,
     events.ResultUnreadable: TermEngine._result_read,

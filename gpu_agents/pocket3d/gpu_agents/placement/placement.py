@@ -43,7 +43,8 @@ def claims(device: DeviceRecord, adapter: AdapterDescription, vram_mb: int | Non
     if worker is not None:
         extra_mb = max(0, need_mb - worker.resident_mb)
         return Placement(worker, need_mb, worker.resident_mb, extra_mb, extra_mb)
-    resident_mb = min(declared, need_mb)
+    # The rest is each run's own: a worker that gives its memory back holds up nobody while it is idle.
+    resident_mb = min(declared if adapter.idle_vram_mb is None else adapter.idle_vram_mb, need_mb)
     return Placement(None, need_mb, resident_mb, need_mb, need_mb - resident_mb)
 
 

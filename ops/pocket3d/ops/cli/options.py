@@ -161,6 +161,10 @@ def up_options(port: str, store: str) -> Callable[[F], F]:
     )
 
 
+commercial_option = click.option(
+    "--commercial-only", is_flag=True, help="Show only adapters whose licence allows commercial use."
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON as it is on the wire.")
 
 download_options = together(

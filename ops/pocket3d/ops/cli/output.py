@@ -152,13 +152,16 @@ async def write_files(job: JobHandle, directory: Path, *, overwrite: bool, as_js
 def licence_cells(terms: Mapping[str, Any] | None, source: str) -> tuple[str | None, str | None, str]:
     """For a list: commercial use, territory, licence of code and weights."""
     if terms is None:
-        return None, None, _OWN if source == "built-in" else "not stated"
+        return ("yes", None, _OWN) if source == "built-in" else ("unclear", None, "not stated")
     code, weights = str(terms["code"]), terms.get("weights")
     texts = _cut(code) if weights in (None, code) else f"{_cut(code)}; weights {_cut(str(weights))}"
     asked = " (to be accepted)" if terms.get("requires_acceptance") else ""
-    commercial = "yes" if terms.get("commercial_use", True) else "no"
     territory = terms.get("territory")
-    return commercial, None if territory is None else _cut(str(territory)), texts + asked
+    return _commercial(terms), None if territory is None else _cut(str(territory)), texts + asked
+
+
+def _commercial(terms: Mapping[str, Any]) -> str:
+    return {True: "yes", False: "no"}.get(terms.get("commercial_use"), "unclear")  # type: ignore[arg-type]  # or None
 
 
 def _cut(text: str) -> str:
@@ -172,7 +175,7 @@ def licence_fields(terms: Mapping[str, Any] | None, source: str) -> list[tuple[s
     return [
         ("licence of the code", terms["code"]),
         ("licence of the weights", terms.get("weights") or "no weights"),
-        ("commercial use", "yes" if terms.get("commercial_use", True) else "no"),
+        ("commercial use", _commercial(terms)),
         ("territory", terms.get("territory") or "no restriction stated"),
         ("terms", terms.get("url")),
         ("to be accepted", "accept_license: true in models.yaml" if terms.get("requires_acceptance") else None),

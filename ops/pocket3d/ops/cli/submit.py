@@ -53,6 +53,7 @@ _FEATURES_S = 2.0
     help="Let only this adapter run it; repeat it for others, in order of preference.",
 )
 @click.option("--vram-mb", type=click.IntRange(min=0), help="Reserve so many MB instead of what the adapter declares.")
+@click.option("--commercial-only", is_flag=True, help="Let only adapters run it whose licence allows commercial use.")
 @click.option("--tenant", help="Share the fleet fairly under this label.")
 @click.option(
     "--metadata", multiple=True, metavar="KEY=VALUE", help="Attach a value that comes back with the result; repeatable."
@@ -83,6 +84,7 @@ async def command(
     priority: str,
     models: tuple[str, ...],
     vram_mb: int | None,
+    commercial_only: bool,
     tenant: str | None,
     metadata: tuple[str, ...],
     schedule_to_start: float | None,
@@ -117,6 +119,7 @@ async def command(
                 job_id=job_id,
                 model_preference=(models[0] if len(models) == 1 else list(models)) if models else None,
                 vram_mb=vram_mb,
+                commercial_only=commercial_only,
                 limits={key: value for key, value in limits.items() if value is not None} or None,
                 retry=None if max_attempts is None else {"max_attempts": max_attempts},
                 metadata=_metadata(metadata),

@@ -1,13 +1,12 @@
-"""What it takes to make a model's environment: the steps, which of them are done, what is needed from a person. Pure.
+"""What it takes to make a model's environment: the steps, and which of them are done. Pure.
 
-`model_environments_run` performs the steps. A step is done when its stamp is that of the same step made after the same
-steps: a recipe that changes repeats what the change touches, and nothing else.
+`run` performs the steps, `needs` says what is wanted from a person first. A step is done when its stamp is that of the
+same step made after the same steps: a recipe that changes repeats what the change touches, and nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,74 +14,35 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pocket3d.adapters.catalogue.builtin import BuiltinAdapter
-from pocket3d.adapters.catalogue.recipe import Checkout, Recipe, Weights
+from pocket3d.adapters.catalogue.recipe import Contents, Part, Recipe
+
+from .compute_capability import Card
+from .locks import Lock
+from .steps import (
+    CheckImports,
+    CloneCode,
+    CompileExtension,
+    FetchFile,
+    FetchWeights,
+    MakeVenv,
+    PipInstall,
+    Step,
+)
+from .toolkits import Build, Toolkit
 
 #: What a worker needs beside the model (see `pocket3d.adapters.worker`).
 WORKER_PACKAGES = ("msgspec>=0.19,<1", "structlog>=24.1")
-#: What building without isolation needs in the environment itself.
-_BUILD_PACKAGES = ("setuptools", "wheel", "ninja")
-
-
-class MakeVenv(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A new virtual environment; what was there before is removed."""
-
-    #: Absolute path of the interpreter.
-    python: str
-    folder: str
-
-    def says(self) -> str:
-        """What it fetches or makes."""
-        return f"{self.python} -m venv {self.folder}"
-
-
-class CloneCode(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A git repository at one revision."""
-
-    checkout: Checkout
-    folder: str
-
-    def says(self) -> str:
-        """What it fetches or makes."""
-        more = " with submodules" if self.checkout.submodules else ""
-        return f"git clone {self.checkout.url} at {self.checkout.revision}{more} into {self.folder}"
-
-
-class PipInstall(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """One call of the environment's pip."""
-
-    requirements: tuple[str, ...]
-    #: Built with what is in the environment (its torch) rather than with fresh build requirements.
-    no_isolation: bool = False
-    #: The versions that this call installed of what it names are kept by all later calls.
-    pins: bool = False
-
-    def arguments(self) -> list[str]:
-        """What is given to `pip install`. A requirement that begins with a dash is an option with its value."""
-        words = ["--no-build-isolation"] if self.no_isolation else []
-        for each in self.requirements:
-            words += shlex.split(each) if each.startswith("-") else [each]
-        return words
-
-    def says(self) -> str:
-        """What it fetches or makes."""
-        return f"pip install {shlex.join(self.arguments())}"
-
-
-class FetchWeights(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Weights from the Hugging Face hub, by the environment's own huggingface_hub, which goes on where it stopped."""
-
-    weights: Weights
-    folder: str
-
-    def says(self) -> str:
-        """What it fetches or makes."""
-        what = f" ({', '.join(self.weights.files)})" if self.weights.files else ""
-        size = f", {self.weights.size_mb} MB" if self.weights.size_mb is not None else ", size not stated"
-        at = f" at {self.weights.revision}" if self.weights.revision else ""
-        return f"https://huggingface.co/{self.weights.repository}{at}{what}{size} into {self.folder}"
-
-
-Step = MakeVenv | CloneCode | PipInstall | FetchWeights
+#: What building without isolation needs in the environment itself. Version 82 lost pkg_resources, which packages of the
+#: years of these recipes import.
+BUILD_PACKAGES = ("setuptools<81", "wheel", "ninja")
+#: Variables of every model's workers: what a job needs lies in the model's folder, so that nothing is fetched in a job,
+#: and neither pipelines that diffusers copies (two recipes have one of the same name) nor kernels that torch compiles
+#: are shared with another environment.
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_MODULES_CACHE": "{root}/hf-modules",
+    "TORCH_EXTENSIONS_DIR": "{root}/torch-extensions",
+}
 
 
 class Planned(NamedTuple):
@@ -93,14 +53,8 @@ class Planned(NamedTuple):
     #: The stamp it leaves.
     key: str
     done: bool
-
-
-class Need(NamedTuple):
-    """Something that only the person can give, or should know."""
-
-    text: str
-    #: Nothing can be done before.
-    blocking: bool = False
+    #: The part of the recipe that it belongs to; None for what all need.
+    part: str | None = None
 
 
 class Facts(NamedTuple):
@@ -111,12 +65,40 @@ class Facts(NamedTuple):
     python_version: str | None
     git: bool
     compiler: bool
-    nvcc: bool
     free_mb: int
+    #: Version of the C++ compiler if it is gcc.
+    gcc: str | None = None
+    #: True if that interpreter has its C headers (Python.h).
+    headers: bool = True
+    #: CUDA toolkits, those that a person named first.
+    toolkits: tuple[Toolkit, ...] = ()
+    #: GPUs that the driver shows.
+    cards: tuple[Card, ...] = ()
+    #: `platform.machine()`.
+    machine: str = "x86_64"
+    cpus: int = 1
+    free_memory_mb: int = 0
+    #: Sonames of the recipe's libraries that the loader does not find.
+    lost_libraries: frozenset[str] = frozenset()
     #: Stamps of the steps that were done: name -> key.
     stamps: Mapping[str, str] = {}
     #: Names of the steps whose result is (still) there, where one can look: environment, code, weights.
     present: frozenset[str] = frozenset()
+    #: Names of the steps whose weights a folder given by `--weights-from` lacks, and what of them.
+    not_in_folder: Mapping[str, str] = {}
+
+
+class Choice(NamedTuple):
+    """What a person decides about an installation."""
+
+    #: Names of the recipe's parts; None for those that are installed by default.
+    parts: tuple[str, ...] | None = None
+    #: The versions to take; None for the newest that fit.
+    lock: Lock | None = None
+    build: Build = Build()
+
+
+BY_DEFAULT = Choice()
 
 
 def environment_python(folder: Path) -> Path:
@@ -124,108 +106,226 @@ def environment_python(folder: Path) -> Path:
     return folder / "venv" / "bin" / "python"
 
 
-def steps(recipe: Recipe, folder: Path, python: str) -> dict[str, Step]:
+def chosen_parts(recipe: Recipe, adapters: Iterable[str], more: Iterable[str], less: Iterable[str]) -> tuple[str, ...]:
+    """The parts to install: those by default, those that an adapter needs, and what a person adds and takes away.
+
+    Raises:
+        ValueError: there is no such part, or an adapter cannot do without it.
+    """
+    ids, added, taken = set(adapters), set(more), set(less)
+    known = {part.name for part in recipe.parts}
+    unknown = sorted((added | taken) - known)
+    if unknown:
+        there = ", ".join(sorted(known)) or "none"
+        raise ValueError(f"the recipe {recipe.name} has no part {', '.join(unknown)}; its parts: {there}")
+    found = []
+    for part in recipe.parts:
+        bound = sorted(ids & set(part.needed_by))
+        if part.name in taken and bound:
+            raise ValueError(f"{', '.join(bound)} cannot do without {part.name}")
+        if part.name not in taken and (part.default or part.name in added or bound):
+            found.append(part.name)
+    return tuple(found)
+
+
+def steps(recipe: Recipe, folder: Path, python: str, choice: Choice = BY_DEFAULT) -> dict[str, Step]:
     """All steps in order, by name."""
+    return {name: step for name, step, _ in _steps(recipe, folder, python, choice)}
+
+
+def _steps(recipe: Recipe, folder: Path, python: str, choice: Choice) -> list[tuple[str, Step, str | None]]:
+    """Name, step, and the part of the recipe."""
     root = str(folder)
-    base = [*WORKER_PACKAGES, *(("huggingface_hub",) if recipe.weights else ())]
-    base += _BUILD_PACKAGES if recipe.compiled else ()
-    found: dict[str, Step] = {"environment": MakeVenv(python=python, folder=str(folder / "venv"))}
-    for checkout in recipe.checkouts:
-        found[f"code {checkout.folder}"] = CloneCode(checkout=checkout, folder=str(folder / checkout.folder))
-    found["worker packages"] = PipInstall(requirements=tuple(base))
-    packages = (
-        ("torch", PipInstall(requirements=_filled(recipe.torch, root), pins=True)),
-        ("packages", PipInstall(requirements=_filled(recipe.requirements, root))),
-        ("compiled packages", PipInstall(requirements=_filled(recipe.compiled, root), no_isolation=True)),
-    )
-    found |= {name: step for name, step in packages if step.requirements}
-    for weights in recipe.weights:
-        # One repository may be named twice, for different files.
-        name = f"weights {weights.repository}"
-        name += f" in {weights.folder}" if name in found else ""
-        found[name] = FetchWeights(weights=weights, folder=str(folder / weights.folder))
+    parts = [part for part in recipe.parts if _wanted(part, choice)]
+    everything: list[Contents] = [recipe, *parts]
+    base = [*WORKER_PACKAGES, *(("huggingface_hub",) if any(each.weights for each in everything) else ())]
+    base += BUILD_PACKAGES if any(each.compiled for each in everything) else ()
+    locked = choice.lock is not None
+    found: list[tuple[str, Step, str | None]] = [
+        ("environment", MakeVenv(python=python, folder=str(folder / "venv")), None)
+    ]
+    found += _code(recipe, folder, None)
+    found.append(("worker packages", PipInstall(requirements=tuple(base), locked=locked), None))
+    if recipe.torch:
+        found.append(("torch", PipInstall(requirements=_filled(recipe.torch, root), pins="named", locked=locked), None))
+    found += _packages(recipe, recipe, folder, choice, None)
+    if parts:
+        # What the parts must keep.
+        last = max(number for number, (_, step, _) in enumerate(found) if isinstance(step, PipInstall))
+        name, step, part_name = found[last]
+        found[last] = (name, msgspec.structs.replace(step, pins="all"), part_name)
+    found += _fetched(recipe, folder, {name for name, _, _ in found}, None)
+    found += _check(recipe, recipe, folder, None)
+    for part in parts:
+        found += _code(part, folder, part.name)
+        found += _packages(recipe, part, folder, choice, part.name)
+        found += _fetched(part, folder, {name for name, _, _ in found}, part.name)
+        found += _check(recipe, part, folder, part.name)
     return found
 
 
-def plan(recipe: Recipe, folder: Path, facts: Facts) -> list[Planned]:
+def _wanted(part: Part, choice: Choice) -> bool:
+    return part.default if choice.parts is None else part.name in choice.parts
+
+
+def _named(name: str, part: str | None) -> str:
+    return name if part is None else f"{name} ({part})"
+
+
+def _code(contents: Contents, folder: Path, part: str | None) -> list[tuple[str, Step, str | None]]:
+    return [
+        (
+            _named(f"code {checkout.folder}", part),
+            CloneCode(checkout=checkout, folder=str(folder / checkout.folder)),
+            part,
+        )
+        for checkout in contents.checkouts
+    ]
+
+
+def _packages(
+    recipe: Recipe, contents: Contents, folder: Path, choice: Choice, part: str | None
+) -> list[tuple[str, Step, str | None]]:
+    root, locked = str(folder), choice.lock is not None
+    found: list[tuple[str, Step, str | None]] = []
+    if contents.requirements:
+        step = PipInstall(requirements=_filled(contents.requirements, root), locked=locked, part=part is not None)
+        found.append((_named("packages", part), step, part))
+    if contents.compiled:
+        step = PipInstall(
+            requirements=_filled(contents.compiled, root),
+            no_isolation=True,
+            locked=locked,
+            part=part is not None,
+            env=choice.build.variables() if recipe.cuda else {},
+        )
+        found.append((_named("compiled packages", part), step, part))
+    for extension in contents.extensions:
+        source = folder / extension.source
+        name = _named(f"module {source.stem}", part)
+        found.append((name, CompileExtension(source=str(source), python=str(environment_python(folder))), part))
+    return found
+
+
+def _fetched(contents: Contents, folder: Path, taken: set[str], part: str | None) -> list[tuple[str, Step, str | None]]:
+    found: list[tuple[str, Step, str | None]] = []
+    for weights in contents.weights:
+        # One repository may be named twice, for different files.
+        name = _named(f"weights {weights.repository}", part)
+        if name in taken:
+            name = _named(f"weights {weights.repository} in {weights.folder}", part)
+        taken.add(name)
+        found.append((name, FetchWeights(weights=weights, folder=str(folder / weights.folder)), part))
+    for file in contents.files:
+        name = _named(f"file {Path(file.path).name}", part)
+        found.append((name, FetchFile(file=file, target=str(folder / file.path)), part))
+    return found
+
+
+def _check(recipe: Recipe, contents: Contents, folder: Path, part: str | None) -> list[tuple[str, Step, str | None]]:
+    if not contents.modules:
+        return []
+    step = CheckImports(
+        modules=contents.modules,
+        python=str(environment_python(folder)),
+        path=_filled((*recipe.path, *contents.module_path), str(folder)),
+        env={name: _fill(value, str(folder)) for name, value in {**_ENVIRONMENT, **recipe.env}.items()},
+        cuda=recipe.cuda,
+        libraries={each.soname: each.package for each in contents.libraries},
+    )
+    return [(_named("imports", part), step, part)]
+
+
+def plan(recipe: Recipe, folder: Path, facts: Facts, choice: Choice = BY_DEFAULT) -> list[Planned]:
     """All steps, with whether they are done. Without an interpreter nothing of the environment is."""
     planned: list[Planned] = []
-    chain, chain_done, code = "", True, ""
-    for name, step in steps(recipe, folder, facts.python or f"python{recipe.python[0]}").items():
-        if isinstance(step, (MakeVenv, PipInstall)):
-            # What is installed stands on what was installed before it, and on code that it may be built from.
-            from_code = isinstance(step, PipInstall) and any(str(folder) in each for each in step.requirements)
-            key = _digest(step, chain, code if from_code else "")
+    python = facts.python or f"python{recipe.python[0]}"
+    # What is installed stands on what was installed before it. Another lock is another environment; a part stands on
+    # what all need, not on the part before it.
+    chains: dict[str | None, tuple[str, bool]] = {None: ("" if choice.lock is None else _digest(choice.lock), True)}
+    code = ""
+    for name, step, part in _steps(recipe, folder, python, choice):
+        chain, chain_done = chains.get(part, chains[None])
+        if isinstance(step, (MakeVenv, PipInstall, CompileExtension)):
+            # And on code that it may be built from.
+            key = _digest(step, chain, code if _uses_code(step, folder) else "")
             done = chain_done and facts.stamps.get(name) == key
-            done = done and (name in facts.present or not isinstance(step, MakeVenv))
-            chain, chain_done = key, done
+            done = done and (name in facts.present or isinstance(step, PipInstall))
+            if not isinstance(step, CompileExtension):
+                chains[part] = (key, done)
+        elif isinstance(step, CheckImports):
+            # What the loader says may have changed with the machine; asking it again costs little.
+            key, done = _digest(step, chain), False
         else:
             key = _digest(step)
             done = facts.stamps.get(name) == key and name in facts.present
             if isinstance(step, CloneCode):
                 code += key
-        planned.append(Planned(name, step, key, done))
+        planned.append(Planned(name, step, key, done, part))
     return planned
 
 
-def needs(recipe: Recipe, planned: Sequence[Planned], facts: Facts) -> list[Need]:
-    """What is needed from the person, what stops everything first."""
-    todo = [each.step for each in planned if not each.done]
-    found: list[Need] = []
-    wanted = ", ".join(recipe.python)
-    if facts.python is None:
-        found.append(
-            Need(
-                f"Python {' or '.join(recipe.python)} with venv is not on PATH: install one (for example `apt install "
-                f"python{recipe.python[0]} python{recipe.python[0]}-venv`, or `uv python install {recipe.python[0]}`) "
-                "and name it with --python",
-                blocking=True,
-            )
-        )
-    elif facts.python_version not in recipe.python:
-        found.append(Need(f"{facts.python} is Python {facts.python_version}; upstream is known to work with {wanted}"))
-    if any(isinstance(step, CloneCode) for step in todo) and not facts.git:
-        found.append(Need("git is not on PATH: install it (apt install git)", blocking=True))
-    if "compiled packages" in {each.name for each in planned if not each.done}:
-        if not facts.compiler:
-            found.append(Need("no C++ compiler (c++ or g++): apt install build-essential", blocking=True))
-        if not facts.nvcc:
-            found.append(
-                Need(
-                    f"{', '.join(recipe.compiled)} are compiled here, and there is no nvcc: for their CUDA kernels "
-                    "install the CUDA toolkit of torch's CUDA version and set CUDA_HOME"
-                )
-            )
-    fetched = [step.weights for step in todo if isinstance(step, FetchWeights)]
-    size = sum(each.size_mb or 0 for each in fetched)
-    if fetched:
-        unknown = sum(each.size_mb is None for each in fetched)
-        more = f" and {unknown} of a size not stated" if unknown else ""
-        text = f"disk: {size} MB of weights{more}, torch and other packages besides; {facts.free_mb} MB are free there"
-        found.append(Need(text, blocking=size > facts.free_mb))
-    found += [Need(note) for note in recipe.notes]
-    return sorted(found, key=lambda need: not need.blocking)
+def _uses_code(step: Step, folder: Path) -> bool:
+    if isinstance(step, PipInstall):
+        return any(str(folder) in each for each in step.requirements)
+    return isinstance(step, CompileExtension)
 
 
-def license_need(terms: Mapping[str, Any] | None, accepted: bool) -> Need | None:
-    """The explicit yes that an adapter's licence asks for."""
-    if terms is None or not terms.get("requires_acceptance") or accepted:
-        return None
-    where = f", {terms['url']}" if terms.get("url") else ""
-    return Need(
-        f"its licence must be accepted: read the terms above{where}; if you may use it so, add --accept-license",
-        blocking=True,
-    )
-
-
-def entry(recipe: Recipe, folder: Path, *, accepted: bool) -> dict[str, Any]:
-    """The adapter's entry in `models.yaml`. The class is known by the id."""
+def entry(
+    recipe: Recipe, folder: Path, *, accepted: bool, parts: Sequence[str] | None = None, adapter_id: str = ""
+) -> dict[str, Any]:
+    """The adapter's entry in `models.yaml`. The class is known by the id. `parts` are those that are installed."""
+    there = {part.name for part in recipe.parts if (part.default if parts is None else part.name in parts)}
+    config = dict(recipe.config)
+    for part in recipe.parts:
+        config |= part.config if part.name in there else part.without
+        config |= part.own_config if part.name in there and adapter_id in part.needed_by else {}
+    stated = {"path": recipe.path, "env": {**_ENVIRONMENT, **recipe.env}, "config": config}
     found: dict[str, Any] = {"python": str(environment_python(folder))}
-    stated = {"path": recipe.path, "env": recipe.env, "config": recipe.config}
     found.update({name: _fill(value, str(folder)) for name, value in stated.items() if value})
     if accepted:
         found["accept_license"] = True
     return found
+
+
+class Modules(NamedTuple):
+    """What must import for an adapter."""
+
+    modules: tuple[str, ...]
+    #: Folders on the import path.
+    path: tuple[str, ...]
+    #: Soname -> package of the system.
+    libraries: dict[str, str]
+
+
+def modules_of(recipe: Recipe, adapter_id: str, config: Mapping[str, Any]) -> Modules:
+    """What must import for one adapter with that configuration, which says where checkouts are.
+
+    A part counts if the adapter needs it, or if it is one by default and the configuration does not do without it.
+    """
+    found: list[Contents] = [recipe]
+    for part in recipe.parts:
+        off = part.without and all(config.get(name) == value for name, value in part.without.items())
+        if adapter_id in part.needed_by or (part.default and not off):
+            found.append(part)
+    return Modules(
+        modules=tuple(dict.fromkeys(name for each in found for name in each.modules)),
+        path=tuple(
+            dict.fromkeys(
+                place for each in found for path in each.module_path for place in _placed(path, recipe, config)
+            )
+        ),
+        libraries={library.soname: library.package for each in found for library in each.libraries},
+    )
+
+
+def _placed(path: str, recipe: Recipe, config: Mapping[str, Any]) -> list[str]:
+    """A folder of the recipe where a configuration has it: below the checkout that it names, or nowhere."""
+    for name, template in recipe.config.items():
+        below = isinstance(template, str) and (path == template or path.startswith(f"{template}/"))
+        if below and config.get(name):
+            return [f"{config[name]}{path[len(template) :]}"]
+    return []
 
 
 def chosen(name: str, catalogue: Iterable[BuiltinAdapter], recipes: Mapping[str, Recipe]) -> list[BuiltinAdapter]:

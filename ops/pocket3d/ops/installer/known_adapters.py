@@ -50,6 +50,8 @@ class KnownAdapter(msgspec.Struct, frozen=True, kw_only=True):
             "available": self.available,
             "reason": self.reason,
             "license": self.about.license,
+            "commercial": self.about.commercial,
+            "excluded_territories": self.about.excluded_territories,
             "parameters": self.about.parameters,
         }
 

@@ -1,10 +1,11 @@
-"""Performs the steps that `model_environments` plans: calls venv, git, pip and the hub's client.
+"""Performs the steps that `environments` plans: calls venv, git, pip, the hub's client, and the new environment itself.
 
-<root>/<recipe>/venv            the environment
-<root>/<recipe>/<folder>        code and weights, as the recipe says
-<root>/<recipe>/installed.json  the stamps
-<root>/<recipe>/constraints.txt versions that later steps must keep (torch)
-<root>/<recipe>/install.log     everything that the steps printed
+<root>/<recipe>/venv             the environment
+<root>/<recipe>/<folder>         code and weights, as the recipe says
+<root>/<recipe>/installed.json   the stamps
+<root>/<recipe>/constraints.txt  versions that later steps must keep (torch)
+<root>/<recipe>/kept-by-parts.txt versions that the recipe's parts must keep (all that others need)
+<root>/<recipe>/install.log      everything that the steps printed
 """
 
 from __future__ import annotations
@@ -15,38 +16,37 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from pocket3d.adapters.catalogue.recipe import Recipe
+from .environments import Planned, environment_python
+from .fetch import FetchError, download, is_mirror, take_file, take_weights
+from .import_check import import_all
+from .import_findings import problems
+from .look import STAMPS, read_stamps
+from .steps import CheckImports, CloneCode, CompileExtension, FetchFile, FetchWeights, MakeVenv, PipInstall, Step
 
-from .environments import (
-    CloneCode,
-    Facts,
-    FetchWeights,
-    MakeVenv,
-    PipInstall,
-    Planned,
-    Step,
-    environment_python,
-    steps,
-)
-
-_STAMPS = "installed.json"
 _CONSTRAINTS = "constraints.txt"
+_KEPT = "kept-by-parts.txt"
 _LOG = "install.log"
 _ASK_S = 60.0
 _SHOWN_LINES = 15
-#: Asked of an interpreter: its version, if it can make environments.
-_VERSION = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
 #: In the model's environment: one argument, the keyword arguments as JSON.
 _SNAPSHOT = (
     "import json, sys; from huggingface_hub import snapshot_download as get; print(get(**json.loads(sys.argv[1])))"
 )
+#: In the model's environment: one argument, the C++ source. The suffix is that of this very interpreter.
+_EXTENSION = """
+import os, subprocess, sys, sysconfig, pybind11
+source = sys.argv[1]
+target = os.path.splitext(source)[0] + sysconfig.get_config_var("EXT_SUFFIX")
+include = ["-I" + pybind11.get_include(), "-I" + sysconfig.get_paths()["include"]]
+flags = ["-O3", "-shared", "-std=c++17", "-fPIC"]
+sys.exit(subprocess.call([os.environ.get("CXX", "c++"), *flags, *include, source, "-o", target]))
+"""
 #: A requirement's name.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -57,88 +57,62 @@ class InstallError(Exception):
     """A step failed; says which, what was called, and what it said last."""
 
 
-def look(recipe: Recipe, folder: Path, python: str | None, environ: Mapping[str, str] = os.environ) -> Facts:
-    """What is on this machine and what was done already."""
-    found = _interpreter(recipe, python)
-    there = folder
-    while not there.exists():
-        there = there.parent
-    return Facts(
-        python=found[0] if found else None,
-        python_version=found[1] if found else None,
-        git=shutil.which("git") is not None,
-        compiler=any(shutil.which(name) for name in ("c++", "g++", "clang++")),
-        nvcc=shutil.which("nvcc") is not None or bool(environ.get("CUDA_HOME")),
-        free_mb=shutil.disk_usage(there).free // (1024 * 1024),
-        stamps=_stamps(folder),
-        present=frozenset(name for name, step in steps(recipe, folder, "python").items() if _is_there(step, folder)),
-    )
-
-
-def _interpreter(recipe: Recipe, named: str | None) -> tuple[str, str] | None:
-    """The first that fits, as an absolute path and with its version. A named one is taken whatever its version."""
-    for name in [named] if named else [*(f"python{version}" for version in recipe.python), sys.executable]:
-        path = shutil.which(name)
-        if path is None:
-            continue
-        try:
-            asked = subprocess.run([path, "-c", _VERSION], capture_output=True, text=True, timeout=_ASK_S, check=False)
-        except (OSError, subprocess.SubprocessError):
-            continue
-        version = asked.stdout.strip()
-        # A shim of pyenv may be on PATH without a Python behind it.
-        if asked.returncode == 0 and (named or version in recipe.python):
-            return str(Path(path).absolute()), version
-    return None
-
-
-def _stamps(folder: Path) -> dict[str, str]:
-    try:
-        return msgspec.json.decode((folder / _STAMPS).read_bytes(), type=dict[str, str])
-    except (OSError, msgspec.DecodeError):
-        # None yet, or written by hand: then nothing counts as done, and is done again.
-        return {}
-
-
-def _is_there(step: Step, folder: Path) -> bool:
-    """Where one can look; what pip installed is not looked at, its stamp is believed."""
-    if isinstance(step, MakeVenv):
-        return environment_python(folder).exists()
-    if isinstance(step, CloneCode):
-        return (Path(step.folder) / ".git").exists()
-    return isinstance(step, FetchWeights) and Path(step.folder).is_dir()
-
-
 class Installer:
     """Performs the steps of one plan. `tell` gets what happens, line by line."""
 
-    def __init__(self, folder: Path, tell: Tell) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tell: Tell,
+        *,
+        lock: Path | None = None,
+        jobs: int = 1,
+        weights_from: str | None = None,
+    ) -> None:
+        """`lock` is a file of constraints, `jobs` how many compilers may run at once, `weights_from` a folder or a
+        mirror of the hub.
+        """
         self._folder = folder
         self._tell = tell
         self._python = str(environment_python(folder))
+        self._lock = lock
+        self._jobs = jobs
+        self._weights_from = weights_from
 
-    def run(self, planned: Sequence[Planned]) -> None:
-        """Do what is not done, in order, and stamp each.
+    def run(self, planned: Sequence[Planned]) -> dict[str, str]:
+        """Do what is not done, in order, and stamp each. A part of the recipe that fails does not stop the others.
+
+        Returns:
+            Part -> why it failed, for those that did.
 
         Raises:
-            InstallError: a step failed; those before it keep their stamps.
+            InstallError: a step that all need failed; those before it keep their stamps.
         """
+        failed: dict[str, str] = {}
         self._folder.mkdir(parents=True, exist_ok=True)
         for number, each in enumerate(planned, 1):
             where = f"[{number}/{len(planned)}] {each.name}"
+            if each.part in failed:
+                self._tell(f"{where}: left out, as {each.part} failed")
+                continue
             if each.done:
                 self._tell(f"{where}: done before")
                 continue
             self._tell(f"{where}: {each.step.says()}")
             # What is being done again is not done while it is.
-            stamps = _stamps(self._folder)
+            stamps = read_stamps(self._folder)
             if stamps.pop(each.name, None) is not None:
                 self._write(stamps)
             try:
                 self._perform(each.step)
             except InstallError as error:
-                raise InstallError(f"step {number} of {len(planned)}, {each.name}: {error}") from error
+                text = f"step {number} of {len(planned)}, {each.name}: {error}"
+                if each.part is None:
+                    raise InstallError(text) from error
+                failed[each.part] = text
+                continue
             self._write({**stamps, each.name: each.key})
+        return failed
 
     def _perform(self, step: Step) -> None:
         if isinstance(step, MakeVenv):
@@ -147,8 +121,15 @@ class Installer:
             self._clone(step)
         elif isinstance(step, PipInstall):
             self._pip(step)
+        elif isinstance(step, CompileExtension):
+            self._call([step.python, "-c", _EXTENSION, step.source])
+        elif isinstance(step, CheckImports):
+            self._check(step)
         else:
-            self._fetch(step)
+            try:
+                self._fetch(step)
+            except FetchError as error:
+                raise InstallError(str(error)) from error
 
     def _clone(self, step: CloneCode) -> None:
         target = Path(step.folder)
@@ -169,35 +150,63 @@ class Installer:
             self._call([*git, "submodule", "update", "--init", "--recursive"])
 
     def _pip(self, step: PipInstall) -> None:
-        constraints = self._folder / _CONSTRAINTS
-        kept = ["--constraint", str(constraints)] if constraints.exists() and not step.pins else []
-        self._call([self._python, "-m", "pip", "install", *kept, *step.arguments()])
-        if step.pins:
-            constraints.write_text(self._versions(step))
+        constraints, kept_by_parts = self._folder / _CONSTRAINTS, self._folder / _KEPT
+        kept = [self._lock] if self._lock is not None and step.locked else []
+        kept += [constraints] if constraints.exists() and step.pins != "named" else []
+        kept += [kept_by_parts] if kept_by_parts.exists() and step.part else []
+        options = [word for file in kept for word in ("--constraint", str(file))]
+        env = {**step.env, "MAX_JOBS": str(self._jobs)} if step.no_isolation else step.env
+        self._call([self._python, "-m", "pip", "install", *options, *step.arguments()], env)
+        if step.pins == "named":
+            names = {_normal(match[0]) for each in step.requirements if (match := _NAME.match(each))}
+            constraints.write_text(_constraints({k: v for k, v in self._versions().items() if k in names}))
+        elif step.pins == "all":
+            kept_by_parts.write_text(_constraints(self._versions()))
 
-    def _versions(self, step: PipInstall) -> str:
-        """What the step installed of what it names, as constraints."""
+    def _versions(self) -> dict[str, str]:
+        """Name -> version of all that is installed."""
         asked = [self._python, "-m", "pip", "list", "--format=json"]
         try:
             done = subprocess.run(asked, capture_output=True, env=self._env(), timeout=_ASK_S, check=True)
         except (OSError, subprocess.SubprocessError) as error:
             raise InstallError(f"{shlex.join(asked)}: {error}") from error
-        names = {_normal(match[0]) for each in step.requirements if (match := _NAME.match(each))}
-        installed = {_normal(each["name"]): each["version"] for each in json.loads(done.stdout)}
-        return "".join(f"{name}=={version}\n" for name, version in sorted(installed.items()) if name in names)
+        return {_normal(each["name"]): each["version"] for each in json.loads(done.stdout)}
 
-    def _fetch(self, step: FetchWeights) -> None:
-        weights = step.weights
-        wanted = {
-            "repo_id": weights.repository,
-            "revision": weights.revision,
-            "allow_patterns": list(weights.files) or None,
-            "local_dir": step.folder,
-        }
-        self._call([self._python, "-c", _SNAPSHOT, json.dumps(wanted)])
+    def _fetch(self, step: FetchWeights | FetchFile) -> None:
+        source = self._weights_from
+        if source is not None and not is_mirror(source):
+            if isinstance(step, FetchFile):
+                take_file(step, Path(source), self._folder)
+            else:
+                self._tell(f"    {take_weights(step, Path(source), self._folder)} files of {source}")
+        elif isinstance(step, FetchFile):
+            download(step, self._tell, source)
+        else:
+            weights = step.weights
+            wanted = {
+                "repo_id": weights.repository,
+                "revision": weights.revision,
+                "allow_patterns": list(weights.files) or None,
+                "local_dir": step.folder,
+            }
+            # A person's offline setting is for jobs.
+            env = {"HF_HUB_OFFLINE": "0", **({"HF_ENDPOINT": source} if source is not None else {})}
+            self._call([self._python, "-c", _SNAPSHOT, json.dumps(wanted)], env)
 
-    def _call(self, command: list[str]) -> None:
-        """Run it, showing and keeping what it prints.
+    def _check(self, step: CheckImports) -> None:
+        found = import_all(step.python, step.modules, {**self._env(), **step.env}, step.path)
+        told = problems(found, cuda=step.cuda, libraries=step.libraries)
+        for each in told:
+            self._tell(f"    {each.text}{f' -> {each.advice}' if each.advice else ''}")
+        if found.torch is not None:
+            self._tell(f"    torch {found.torch.version}, CUDA {found.torch.cuda or 'none'}")
+        certain = [each for each in told if each.certain]
+        if certain:
+            lines = [f"    {each.text}{f' -> {each.advice}' if each.advice else ''}" for each in certain]
+            raise InstallError("what is installed does not work:\n" + "\n".join(lines))
+
+    def _call(self, command: list[str], env: Mapping[str, str] | None = None) -> None:
+        """Run it, showing and keeping what it prints. `env` is added to its variables.
 
         Raises:
             InstallError: it cannot be started, or ends with another status than 0.
@@ -214,7 +223,7 @@ class Installer:
                     stderr=subprocess.STDOUT,
                     text=True,
                     errors="replace",
-                    env=self._env(),
+                    env={**self._env(), **(env or {})},
                 )
             except OSError as error:
                 raise InstallError(f"{command[0]} cannot be started: {error.strerror or error}") from error
@@ -240,9 +249,13 @@ class Installer:
         return {**kept, "GIT_TERMINAL_PROMPT": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
 
     def _write(self, stamps: Mapping[str, str]) -> None:
-        written = self._folder / f"{_STAMPS}.new"
+        written = self._folder / f"{STAMPS}.new"
         written.write_bytes(msgspec.json.encode(stamps))
-        written.replace(self._folder / _STAMPS)
+        written.replace(self._folder / STAMPS)
+
+
+def _constraints(versions: Mapping[str, str]) -> str:
+    return "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
 
 
 def _normal(name: str) -> str:

@@ -55,6 +55,8 @@ class Model(torch.nn.Module):
         vertices, faces, per_face = batch["vertices"][0], batch["faces"][0], self.cfg.n_point_per_face
         assert not self.cfg.is_pc and not self.cfg.vertex_feature
         assert self.cfg.n_sample_each % per_face == 0
+        # In double precision the points would take twice the memory.
+        assert vertices.dtype == torch.float32, vertices.dtype
         corners = vertices[faces]
         weights = torch.rand((len(faces), per_face, 3), dtype=vertices.dtype, device=vertices.device)
         weights = weights / weights.sum(dim=-1, keepdim=True)

@@ -5,7 +5,8 @@ Meshes have +Y up and face +Z, in a cube of [-1.01, 1.01], as upstream makes the
 What ran for real here: the shape pipeline of `hy3dgen` 2.0.2 as PyPI has it (loading, sampling, decoding, clean-up,
 progress, cancel, seeds), and a diffusers pipeline as the text-to-image stage, on a CPU with tiny random weights
 (tests/models). What did not: the released weights and so any quality, half precision on CUDA, FlashVDM, VRAM, painting
-(it needs CUDA and compiled code), all of 2.1, rembg's network. The VRAM defaults are the former system's measurements.
+(it needs CUDA and compiled code), all of 2.1, rembg's network. The VRAM defaults are upstream's figures where it has
+any.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from ...mesh_models import ImageToMeshModel, TextToMeshModel
 from ...texture_models import ImageToTextureModel
 from ..hub import Source
 from ..model import UpstreamConfig
+from ..unwrapping import require_paintable
 from . import text_to_image
-from .family import TERRITORY, Hunyuan3DAdapter, Hunyuan3DShapeAdapter
+from .family import CONDITIONS, EXCLUDED, TERRITORY, Hunyuan3DAdapter, Hunyuan3DShapeAdapter
 from .options import ImageToMeshOptions, Painting21Options, PaintingOptions, TextToMeshOptions
 from .painting import PaintSettings
 from .progress import Stage
@@ -26,9 +28,12 @@ from .text_to_image import TextConfig
 from .versions import V21, Version
 
 _LICENSE_21 = License(
-    code="Tencent Hunyuan 3D 2.1 Community License",
+    code=f"Tencent Hunyuan 3D 2.1 Community License{CONDITIONS}; for painting bpy GPL-3.0, Real-ESRGAN BSD-3-Clause,"
+    " DINOv2 Apache-2.0",
     weights="Tencent Hunyuan 3D 2.1 Community License",
+    commercial_use=None,
     territory=TERRITORY,
+    excluded_territories=EXCLUDED,
     url="https://huggingface.co/tencent/Hunyuan3D-2.1/blob/main/LICENSE",
     requires_acceptance=True,
 )
@@ -40,8 +45,9 @@ class Hunyuan3DImageToMeshAdapter(Hunyuan3DShapeAdapter, ImageToMeshModel):
     adapter_id: ClassVar[str] = "hunyuan3d-image-to-mesh"
     options_type = ImageToMeshOptions
     default_max_images: ClassVar[int] = 1
-    vram_raw: ClassVar[int] = 5120
-    vram_textured: ClassVar[int] = 14336
+    # README of Hunyuan3D-2, line 125: 6 GB for shapes, 16 GB for shape and texture.
+    vram_raw: ClassVar[int] = 6144
+    vram_textured: ClassVar[int] = 16384
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         response: dict[str, Any] = super()._process_request(inputs)
@@ -61,21 +67,23 @@ class Hunyuan3D21ImageToMeshAdapter(Hunyuan3DImageToMeshAdapter):
 
     version: ClassVar[Version] = V21
     adapter_id: ClassVar[str] = "hunyuan3d-2.1-image-to-mesh"
-    vram_raw: ClassVar[int] = 8192
-    vram_textured: ClassVar[int] = 19456
+    # README of Hunyuan3D-2.1, line 76: 10 GB for shapes, 29 GB for shape and texture.
+    vram_raw: ClassVar[int] = 10240
+    vram_textured: ClassVar[int] = 29696
     license_info: ClassVar[License | None] = _LICENSE_21
 
 
 class Hunyuan3DTextToMeshAdapter(Hunyuan3DShapeAdapter, TextToMeshModel):
     """`hunyuan3d-text-to-mesh`: a prompt to an image by any text-to-image model of diffusers, then as with an image.
 
-    The default of `vram_requirement` is the guide's: nobody measured this pair.
+    Nobody measured this pair: the default of `vram_requirement` is the guide's without a texture; with one it is
+    upstream's for shape and texture, since the text-to-image model has left the GPU by then.
     """
 
     adapter_id: ClassVar[str] = "hunyuan3d-text-to-mesh"
     options_type = TextToMeshOptions
     vram_raw: ClassVar[int] = 12288
-    vram_textured: ClassVar[int] = 14336
+    vram_textured: ClassVar[int] = 16384
     config_type: ClassVar[type[UpstreamConfig]] = TextConfig
     config: TextConfig
 
@@ -132,6 +140,7 @@ class Hunyuan3DPaintingAdapter(Hunyuan3DAdapter, ImageToTextureModel):
 
     adapter_id: ClassVar[str] = "hunyuan3d-painting"
     options_type = PaintingOptions
+    # The former system's measurement on an RTX 4090: upstream has a figure for shape and texture together only.
     vram_textured: ClassVar[int] = 11264
     default_input_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply", "stl", "off")
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj")
@@ -146,6 +155,9 @@ class Hunyuan3DPaintingAdapter(Hunyuan3DAdapter, ImageToTextureModel):
         with self.turn():
             self.step(0.01, "reading the mesh and the image")
             mesh = read_mesh(self._mesh_path(inputs))
+            # With `remesh` 2.1 reduces it itself, to fewer.
+            if not given.get("remesh", False):
+                require_paintable(len(mesh.faces), self.config.max_paint_faces)
             picture = self._picture(inputs, self._image_paths(inputs)[0])
             painted = self._paint(mesh, picture.image, PaintSettings(**given), 0.05, 0.94)
         facts = {**given, "background": picture.source, "has_texture": True}
@@ -158,5 +170,6 @@ class Hunyuan3D21PaintingAdapter(Hunyuan3DPaintingAdapter):
     version: ClassVar[Version] = V21
     adapter_id: ClassVar[str] = "hunyuan3d-2.1-painting"
     options_type = Painting21Options
-    vram_textured: ClassVar[int] = 12288
+    # README of Hunyuan3D-2.1, line 76: 21 GB for textures.
+    vram_textured: ClassVar[int] = 21504
     license_info: ClassVar[License | None] = _LICENSE_21

@@ -7,16 +7,13 @@ an opaque photograph goes in with its background. Here the alpha values decide.
 from __future__ import annotations
 
 import importlib
-import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...catalogue.needs import installed
 from ...errors import AdapterUnavailable, InvalidInput
+from ..rembg_network import missing_network
 
 _OPAQUE = 255
-#: The network that upstream's remover uses.
-_NETWORK = "u2net.onnx"
 NONE = "none"
 
 
@@ -46,13 +43,8 @@ def missing_remover(path: str, upstream_remover: str, *, download: bool) -> str 
     for module in ("rembg", "onnxruntime"):
         if not installed(module):
             return f"backgrounds cannot be removed: {module} is not installed; {advice}"
-    network = _network_file()
-    if not download and not network.is_file():
-        return (
-            f"backgrounds cannot be removed: there is no {network} (rembg's network): put it there or set U2NET_HOME,"
-            f" or download: true; {advice}"
-        )
-    return None
+    missing = missing_network(download=download)
+    return None if missing is None else f"backgrounds cannot be removed: {missing}; {advice}"
 
 
 def load_remover(path: str) -> Any:
@@ -103,9 +95,3 @@ def cut_out(image: Any, remover: Any, remover_name: str, field: str) -> CutOut:
             f"{remover_name} found no background in the image; give one with a transparent background", field
         )
     return CutOut(cut.convert("RGBA"), f"removed by {remover_name}")
-
-
-def _network_file() -> Path:
-    """Where rembg looks, by its own rules."""
-    home = os.environ.get("U2NET_HOME", f"{os.environ.get('XDG_DATA_HOME', '~')}/.u2net")
-    return Path(home).expanduser() / _NETWORK

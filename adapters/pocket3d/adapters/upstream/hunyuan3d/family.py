@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 from ...authoring.input_checks import image_field
 from ...authoring.options import json_schema
 from ...errors import AdapterUnavailable, InvalidInput
-from ...licenses import License
+from ...licenses import EUROPEAN_UNION, License
 from ..code import import_module, put_on_path
 from ..hub import Source
 from ..model import UpstreamConfig, UpstreamModel, folder
+from ..unwrapping import MAX_PAINT_FACES
 from . import background, weights
 from .options import ShapeOptions
 from .painting import PARTS_20, PARTS_21, Painter, Painter20, Painter21, PaintSettings, upscaler_of
@@ -22,6 +23,12 @@ from .shape import clean_up, load_shape_pipeline, run_shape
 from .versions import V20, V21, Version
 
 TERRITORY = "not in the European Union, the United Kingdom or South Korea, outputs included"
+EXCLUDED = (*EUROPEAN_UNION, "GB", "KR")
+#: Beside Tencent's terms, in words.
+CONDITIONS = (
+    " (commercial use up to a million monthly users, while some files' headers say non-commercial); rembg MIT, u2net"
+    " Apache-2.0"
+)
 _DTYPES = (None, "float16", "bfloat16", "float32")
 _DINO = "facebook/dinov2-giant"
 
@@ -42,6 +49,8 @@ class Hunyuan3DConfig(UpstreamConfig):
     download: bool = False
     #: The first is the default.
     supported_output_formats: Sequence[str] | None = None
+    #: Triangles of a mesh that is painted, at most; of a shape that is made, it is reduced to them.
+    max_paint_faces: int = MAX_PAINT_FACES
     #: For painting with 2.1: DINOv2 giant, a folder or a repository.
     dino_path: str | Path | None = None
     #: For painting with 2.1: RealESRGAN_x4plus.pth; by default in `hunyuan3d_root`.
@@ -77,9 +86,12 @@ class Hunyuan3DAdapter(UpstreamModel):
     vram_raw: ClassVar[int] = 0
     devices: ClassVar[tuple[str, ...]] = ("cuda",)
     license_info: ClassVar[License | None] = License(
-        code="Tencent Hunyuan 3D 2.0 Community License",
+        code=f"Tencent Hunyuan 3D 2.0 Community License{CONDITIONS}",
         weights="Tencent Hunyuan 3D 2.0 Community License",
+        # Unclear: it depends on who uses it, and the licence and the files contradict each other.
+        commercial_use=None,
         territory=TERRITORY,
+        excluded_territories=EXCLUDED,
         url="https://huggingface.co/tencent/Hunyuan3D-2/blob/main/LICENSE",
         requires_acceptance=True,
     )
@@ -112,8 +124,9 @@ class Hunyuan3DAdapter(UpstreamModel):
         # Weights first: what a person set in models.yaml is what a person can mend there.
         return (
             weights.missing(self._source, self._subfolder(), self._paint_parts())
-            or self._missing_for_paint()
+            or self._missing_for_2_1()
             or version.missing_code(self.hunyuan3d_root, self._modules(), self.adapter_id)
+            or self._missing_inpainting()
             or background.missing_remover(self._remover_path, version.background_remover, download=self.config.download)
         )
 
@@ -130,7 +143,10 @@ class Hunyuan3DAdapter(UpstreamModel):
             return []
         return [PARTS_20 if self.version is V20 else PARTS_21]
 
-    def _missing_for_paint(self) -> str | None:
+    def _missing_inpainting(self) -> str | None:
+        return self.version.missing_inpainting(self.hunyuan3d_root, self.adapter_id) if self.texture else None
+
+    def _missing_for_2_1(self) -> str | None:
         if not self.texture or self.version is not V21:
             return None
         if self.hunyuan3d_root is None:
@@ -144,6 +160,7 @@ class Hunyuan3DAdapter(UpstreamModel):
 
     def _load_model(self) -> Any:
         self.require_available()
+        self.require_card()
         put_on_path(*self.version.folders_of(self.hunyuan3d_root))
         pipeline = self._load_shapes()
         if self.texture:
@@ -160,7 +177,7 @@ class Hunyuan3DAdapter(UpstreamModel):
             raise AdapterUnavailable(f"Hunyuan3D paints with CUDA only and this worker's device is {self.device}")
         if self.version is V20:
             return Painter20(self._source)
-        assert self.hunyuan3d_root is not None, "checked by _missing_for_paint"
+        assert self.hunyuan3d_root is not None, "checked by _missing_for_2_1"
         dino = _DINO if self.config.dino_path is None else str(self.config.dino_path)
         return Painter21(self._source, self.hunyuan3d_root, dino, self._upscaler)
 
@@ -255,6 +272,15 @@ class Hunyuan3DShapeAdapter(Hunyuan3DAdapter):
             )
         if options.texture and self._validate_common_inputs(inputs) == "ply":
             raise InvalidInput("ply has no place for a texture: want glb or obj, or texture: false", "output_format")
+        most = self.config.max_paint_faces
+        if options.texture and options.max_faces > most:
+            raise InvalidInput(
+                f"max_faces is {options.max_faces}; with a texture at most {most} (max_paint_faces in the adapter's"
+                " config), or texture: false",
+                "max_faces",
+            )
+        if options.texture and options.max_faces == 0:
+            options.max_faces = most
         return options
 
     def _shape(self, image: Any, options: ShapeOptions, start: float, end: float) -> Any:

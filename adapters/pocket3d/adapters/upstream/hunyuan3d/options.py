@@ -43,7 +43,8 @@ class ShapeOptions(Options):
         Meta(
             ge=0,
             le=_MOST_FACES,
-            description="triangles to which the mesh is reduced (quadric edge collapse); 0 keeps all",
+            description="triangles to which the mesh is reduced (quadric edge collapse); 0 keeps all, or with a"
+            " texture as many as are painted at most",
         ),
     ] = 40_000
 

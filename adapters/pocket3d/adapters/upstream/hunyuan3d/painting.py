@@ -15,15 +15,19 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from ...errors import AdapterUnavailable
-from ..code import import_module
+from ..code import import_module, put_into_package
 from ..hub import Source
 from .progress import Stage
+from .shape import reduce_faces
+from .versions import V20, V21
 from .weights import model_folder
 
 _DELIGHT = "hunyuan3d-delight-v2-0"
 _PAINT = "hunyuan3d-paint-v2-0-turbo"
 _PBR = "hunyuan3d-paintpbr-v2-1"
 _UPSCALER = "hy3dpaint/ckpt/RealESRGAN_x4plus.pth"
+#: Triangles to which upstream reduces a mesh before it paints it with 2.1.
+REMESHED = 40_000
 #: Shares of the painting that take its sampling steps; the rest is unwrapping, rendering and baking.
 _SAMPLED = (0.1, 0.8)
 
@@ -54,6 +58,7 @@ class Painter20:
 
     def __init__(self, source: Source) -> None:
         folder = model_folder(source, PARTS_20)
+        put_into_package(V20.inpainting_package, V20.inpainting)
         pipelines = import_module("hy3dgen.texgen", source.adapter_id).Hunyuan3DPaintPipeline
         # The wheel on PyPI is older than the turbo weights and knows one folder only.
         if "subfolder" not in inspect.signature(pipelines.from_pretrained).parameters:
@@ -97,6 +102,7 @@ class Painter21:
         with contextlib.suppress(ImportError):
             # Upstream's patch for the module that torchvision 0.17 dropped and its upscaler imports.
             importlib.import_module("torchvision_fix").apply_fix()
+        put_into_package(V21.inpainting_package, V21.inpainting)
         module = import_module("textureGenPipeline", source.adapter_id)
         paint = root / "hy3dpaint"
         config = module.Hunyuan3DPaintConfig(PaintSettings().max_num_view, PaintSettings().resolution)
@@ -115,6 +121,11 @@ class Painter21:
         import trimesh
 
         given, painted = folder / "given.obj", folder / "painted.obj"
+        remesh = settings.remesh
+        if remesh and len(mesh.faces) > REMESHED:
+            # Upstream has trimesh do it, which needs open3d for that in the version that goes with 2.1.
+            mesh = reduce_faces(V21, mesh, REMESHED, folder)
+            remesh = len(mesh.faces) <= REMESHED
         mesh.export(given)
         self._pipeline.config.max_selected_view_num = settings.max_num_view
         self._pipeline.config.resolution = settings.resolution
@@ -123,7 +134,7 @@ class Painter21:
                 mesh_path=str(given),
                 image_path=image,
                 output_mesh_path=str(painted),
-                use_remesh=settings.remesh,
+                use_remesh=remesh,
                 save_glb=True,
             )
         result = painted.with_suffix(".glb")

@@ -136,6 +136,15 @@ def clean_up(version: Version, mesh: Any, options: ShapeOptions, folder: Path, s
     return mesh
 
 
+def reduce_faces(version: Version, mesh: Any, most: int, folder: Path) -> Any:
+    """Reduce a `trimesh.Trimesh` to about `most` triangles by upstream's own function, which keeps its topology and so
+    may leave more. `folder` is for temporary files.
+    """
+    module: Any = importlib.import_module(version.shape_module)
+    with _temporary_files(version, folder):
+        return module.FaceReducer()(mesh, max_facenum=most)
+
+
 @contextlib.contextmanager
 def _temporary_files(version: Version, folder: Path) -> Iterator[None]:
     """Upstream's post-processors make temporary files that they never delete; have them made in a folder that is."""

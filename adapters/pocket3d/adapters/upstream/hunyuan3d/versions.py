@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...catalogue.needs import installed
+from ...catalogue.needs import compiled_in, installed
 
 
 class Version(NamedTuple):
@@ -25,8 +25,14 @@ class Version(NamedTuple):
     subfolder: str
     #: Modules that the shape pipeline imports, or that load it.
     needed: tuple[str, ...]
-    #: Modules that painting imports besides; the first is compiled from upstream's CUDA code.
+    #: Modules that painting imports besides; the second is compiled from upstream's CUDA code, for the first.
     needed_for_paint: tuple[str, ...]
+    #: The compiled module that fills the gaps of a texture: its name, the package that upstream imports it from, and
+    #: where that package lies in a checkout. Without it 2.0 takes up to an hour of one core, and 2.1 fails after its
+    #: whole diffusion.
+    inpainting: str
+    inpainting_package: str
+    inpainting_folder: str
 
     @property
     def package(self) -> str:
@@ -41,6 +47,18 @@ class Version(NamedTuple):
     def folders_of(self, root: Path | None) -> list[Path]:
         """The folders of a checkout that go on sys.path; none where the package is installed."""
         return [] if root is None else [(root / each).resolve() for each in self.folders]
+
+    def missing_inpainting(self, root: Path | None, adapter_id: str) -> str | None:
+        """In words that the compiled module `inpainting` is missing, or None. Imports nothing."""
+        if installed(self.inpainting):
+            return None
+        folder = self.inpainting_folder if root is None else str(root / self.inpainting_folder)
+        if root is not None and compiled_in(root / self.inpainting_folder, self.inpainting):
+            return None
+        return (
+            f"painting with Hunyuan3D {self.name} needs {self.inpainting} compiled for {sys.executable}, installed or"
+            f" in {folder}; run: pocket3d adapters install {adapter_id}"
+        )
 
     def missing_code(self, root: Path | None, modules: Sequence[str], adapter_id: str) -> str | None:
         """What is missing of Hunyuan3D and of what it imports, in words, or None. Imports nothing.
@@ -95,7 +113,10 @@ V20 = Version(
     repository="tencent/Hunyuan3D-2",
     subfolder="hunyuan3d-dit-v2-0",
     needed=_NEEDED,
-    needed_for_paint=("custom_rasterizer", "xatlas", "omegaconf", "pygltflib"),
+    needed_for_paint=("custom_rasterizer", "custom_rasterizer_kernel", "xatlas", "omegaconf", "pygltflib"),
+    inpainting="mesh_processor",
+    inpainting_package="hy3dgen.texgen.differentiable_renderer",
+    inpainting_folder="hy3dgen/texgen/differentiable_renderer",
 )
 
 V21 = Version(
@@ -106,5 +127,17 @@ V21 = Version(
     repository="tencent/Hunyuan3D-2.1",
     subfolder="hunyuan3d-dit-v2-1",
     needed=(*_NEEDED, "omegaconf", "timm"),
-    needed_for_paint=("custom_rasterizer", "xatlas", "omegaconf", "pygltflib", "realesrgan", "basicsr", "bpy"),
+    needed_for_paint=(
+        "custom_rasterizer",
+        "custom_rasterizer_kernel",
+        "xatlas",
+        "omegaconf",
+        "pygltflib",
+        "realesrgan",
+        "basicsr",
+        "bpy",
+    ),
+    inpainting="mesh_inpaint_processor",
+    inpainting_package="DifferentiableRenderer",
+    inpainting_folder="hy3dpaint/DifferentiableRenderer",
 )

@@ -23,6 +23,7 @@ from ...catalogue.needs import what_is_missing
 from ...errors import InvalidInput
 from ...licenses import License
 from ...segment_models import MeshSegmentationModel
+from .. import card
 from ..model import UpstreamConfig, UpstreamModel, folder
 
 #: Features of one face take 1.8 kB; the clustering needs several times that.
@@ -71,7 +72,12 @@ class PartFieldOptions(Options):
     ] = "faces"
     points_per_face: Annotated[
         int,
-        Meta(ge=1, le=2000, description="points on each face over which the feature is averaged; fewer are faster"),
+        Meta(
+            ge=1,
+            le=2000,
+            description="points on each face over which the feature is averaged; fewer are faster, and a mesh of many"
+            " faces has fewer (points_mb of the adapter's config): the answer says how many",
+        ),
     ] = 1000
     seed: Annotated[Seed, Meta(description="of the sampled points, and of k-means")] = 0
 
@@ -89,7 +95,13 @@ class PartFieldConfig(UpstreamConfig):
     #: files of your own.
     trust_checkpoint: bool = False
 
+    #: MB of VRAM, of those required, for the points on all faces together. These are enough for upstream's 1000 points
+    #: on 19,000 faces; at 40,000 it is 479, where upstream's README says to take 500.
+    points_mb: int = 1024
+
     def __post_init__(self) -> None:
+        if self.points_mb < 1:
+            raise ValueError(f"points_mb {self.points_mb!r}: want 1 or more")
         if self.max_concurrent > 1:
             raise ValueError("PartField takes one mesh at a time: upstream writes below the process's folder")
 
@@ -98,7 +110,7 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
     """Segments a mesh into the wanted number of parts. `PartFieldConfig` has the arguments."""
 
     adapter_id: ClassVar[str] = "partfield-segmentation"
-    #: What the former system measured on an RTX 4090.
+    #: What the former system measured on an RTX 4090; upstream has no figure.
     default_vram_mb: ClassVar[int | None] = 4096
     options_type = PartFieldOptions
     config_type: ClassVar[type[UpstreamConfig]] = PartFieldConfig
@@ -137,6 +149,8 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         from .upstream import load
 
         self.require_available()
+        if self.require_card() is not None:
+            card.require_cuda_builds(torch_scatter="_scatter_cuda")
         checkpoint = self._checkpoint()
         assert self.partfield_root is not None and checkpoint is not None, "checked by check_available"
         return load(self.partfield_root, checkpoint, self.device, trusted=self.config.trust_checkpoint)
@@ -149,6 +163,7 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         from ...mesh.input import MeshLimits, read_mesh
         from ...mesh.part_files import write_parts
         from .clustering import cluster_faces
+        from .upstream import fitting_points
 
         response: dict[str, Any] = super()._process_request(inputs)
         options = PartFieldOptions.read(inputs)
@@ -157,8 +172,9 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         mesh = read_mesh(self._mesh_path(inputs), MeshLimits(max_faces=_MAX_FACES))
         if len(mesh.faces) < wanted:
             raise InvalidInput(f"{wanted} parts of a mesh of {len(mesh.faces)} faces", "num_parts")
+        points = min(options.points_per_face, fitting_points(len(mesh.faces), self.config.points_mb))
         with self.turn():
-            features, reused = self._features(mesh, options.points_per_face, seed)
+            features, reused = self._features(mesh, points, seed)
         self.step(0.7, "clustering")
         labels = cluster_faces(mesh, features, wanted, method=method, bridge=bridge, seed=seed)
         self.step(0.9, "writing the parts")
@@ -181,7 +197,8 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         about = {
             "model": "PartField",
             "input_faces": len(mesh.faces),
-            "points_per_face": options.points_per_face,
+            "points_per_face": points,
+            "requested_points_per_face": options.points_per_face,
             "features_reused": reused,
             "seed": seed,
             "device": self.device,

@@ -25,6 +25,9 @@ _MODULE = "partfield.model_trainer_pvcnn_only_demo"
 #: Points on the surface that the network sees, and points whose features are sampled at once: upstream's numbers.
 _SURFACE_POINTS = 100_000
 _POINTS_AT_ONCE = 10_000
+#: What upstream's `sample_points` has of each point at its peak: u, v, three weights, and three vectors of three, in
+#: single precision. It makes those of all faces at once, before anything is done in blocks.
+_BYTES_A_POINT = 4 * (5 + 3 * 3)
 #: Half the edge of the box into which upstream scales a mesh.
 _HALF_BOX = 0.9
 
@@ -120,6 +123,11 @@ def predict(
     return features.astype(np.float32, copy=False)
 
 
+def fitting_points(faces: int, budget_mb: int) -> int:
+    """How many points a face may have, 1 or more, so that those of all faces fit into the budget."""
+    return max(1, budget_mb * 2**20 // (_BYTES_A_POINT * faces))
+
+
 def fingerprint(mesh: Any, points_per_face: int, seed: int) -> str:
     """A text that differs wherever the features may differ."""
     import numpy as np
@@ -146,7 +154,8 @@ def _batch(mesh: Any, seed: int) -> dict[str, Any]:
     points, _ = trimesh.sample.sample_surface(surface, _SURFACE_POINTS, seed=seed)
     return {
         "pc": torch.as_tensor(np.array(points), dtype=torch.float32)[None],
-        "vertices": torch.as_tensor(scaled)[None],
+        # Upstream's points have the precision of these, and are made single afterwards.
+        "vertices": torch.as_tensor(scaled, dtype=torch.float32)[None],
         "faces": torch.as_tensor(np.array(mesh.faces, dtype=np.int64))[None],
     }
 

@@ -3,7 +3,7 @@
 Upstream is microsoft/TRELLIS at 6b0d647. What of this ran for real here: the pipelines themselves (both of them, single
 and several images, `run_variant`), from the package `trellis-3d-ms`, on a CPU with tiny random weights and stand-ins
 for what needs CUDA (tests/models). What did not: the released weights and so any quality, the CUDA kernels, the
-Gaussian decoder and the baked texture, VRAM. The VRAM defaults are the former system's measurements.
+Gaussian decoder and the baked texture, VRAM.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from ...authoring.input_checks import image_field
 from ...mesh_models import ImageToMeshModel, TextToMeshModel
 from ...texture_models import ImageToTextureModel, TextToTextureModel
+from ..rembg_network import missing_network
 from .family import TrellisAdapter, TrellisPaintingAdapter
 from .options import SECOND, ImagePaintingOptions, ImageToMeshOptions, TextPaintingOptions, TextToMeshOptions
 
@@ -34,7 +35,15 @@ class TrellisTextToMeshAdapter(TrellisAdapter, TextToMeshModel):
         )
 
 
-class TrellisImageToMeshAdapter(TrellisAdapter, ImageToMeshModel):
+class _Pictures(TrellisAdapter):
+    """What takes pictures: they are cut out by rembg, which upstream asks for its network with the first one."""
+
+    def _missing_remover(self) -> str | None:
+        lacking = missing_network(download=self.config.download)
+        return None if lacking is None else f"subjects cannot be cut out: {lacking}; {self._source.hint()}"
+
+
+class TrellisImageToMeshAdapter(_Pictures, ImageToMeshModel):
     """`trellis-image-to-mesh`: one image, or several of the same thing, in; a mesh out."""
 
     adapter_id: ClassVar[str] = "trellis-image-to-mesh"
@@ -72,7 +81,7 @@ class TrellisTextPaintingAdapter(TrellisPaintingAdapter, TextToTextureModel):
         )
 
 
-class TrellisImagePaintingAdapter(TrellisPaintingAdapter, ImageToTextureModel):
+class TrellisImagePaintingAdapter(_Pictures, TrellisPaintingAdapter, ImageToTextureModel):
     """`trellis-image-painting`: a mesh and an image in, the same shape in new colours out.
 
     Upstream has no entry point for it. This runs the steps of the text pipeline's `run_variant` with the image

@@ -112,26 +112,30 @@ def nearest_colours(painted: Surface, points: Floats) -> Floats:
     return mixed
 
 
-def bake_generated(gaussian: Any, extracted: Any, *, simplify: float, texture_size: int, report: Report) -> Any:
+def bake_generated(
+    gaussian: Any, extracted: Any, *, simplify: float, texture_size: int, seed: int, report: Report
+) -> Any:
     """Upstream's `to_glb`: fewer triangles, holes filled, the Gaussians' appearance baked into a texture. +Y up.
 
     `gaussian` is upstream's `Gaussian`, `extracted` its `MeshExtractResult`; `simplify` is the share of the triangles
-    to take away, 0..1, `texture_size` the pixels of a side. `report` hears of every step of upstream's loops, and may
-    raise.
+    to take away, 0..1, `texture_size` the pixels of a side, `seed` draws the views by which the texture is optimised.
+    `report` hears of every step of upstream's loops, and may raise.
     """
-    with _reporting_bars(report) as processing:
+    with _reporting_bars(report) as processing, _seeded(seed):
         mesh = processing.to_glb(gaussian, extracted, simplify=simplify, texture_size=texture_size, verbose=False)
     return _matte(mesh)
 
 
-def bake_given(gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, texture_size: int, report: Report) -> Any:
+def bake_given(
+    gaussian: Any, vertices: Floats, faces: Ints, frame: Frame, *, texture_size: int, seed: int, report: Report
+) -> Any:
     """The Gaussians' appearance on a given mesh: what `to_glb` does after its changes to the shape. +Y up, at the given
     mesh's own place and size.
 
     The vertices, (V, 3), lie in the cube, +Z up, out of which `frame` leads; the faces are (F, 3). For the other
     arguments see `bake_generated`.
     """
-    with _reporting_bars(report) as processing:
+    with _reporting_bars(report) as processing, _seeded(seed):
         cut, new_faces, uv = processing.parametrize_mesh(vertices.astype(np.float32), faces.astype(np.int32))
         views, extrinsics, intrinsics = processing.render_multiview(
             gaussian, resolution=_VIEW_RESOLUTION, nviews=_VIEWS
@@ -167,6 +171,17 @@ def _matte(mesh: Any) -> Any:
     """Upstream leaves out the metallic factor, and glTF's default for it is all metal."""
     mesh.visual.material.metallicFactor = 0.0
     return mesh
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Upstream draws from numpy's generator of the whole process; what it had been is put back."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from ...licenses import License
 from ...texture_models import BaseTextureModel
 from ..hub import Source
 from ..model import UpstreamConfig, UpstreamModel, folder
+from ..unwrapping import MAX_PAINT_FACES, require_paintable
 from . import upstream, weights
 from .options import FIRST, SECOND, TrellisOptions
 from .sampling import Span, Stage, watched
@@ -26,16 +27,19 @@ _DECODING = 0.76
 _EXPORT = Span(0.80, 0.96)
 _STAGES = {FIRST: "structure", SECOND: "surface and colour"}
 
+_URL = "https://github.com/microsoft/TRELLIS"
+_PARTS = "MIT (TRELLIS, rembg), Apache-2.0 (FlexiCubes, DINOv2, u2net)"
 _LICENSE = License(
-    code="MIT (TRELLIS), Apache-2.0 (FlexiCubes); baked textures, and only they, use nvdiffrast (NVIDIA Source Code"
+    code=f"{_PARTS}; baked textures, and only they, use nvdiffrast (NVIDIA Source Code"
     " License) and diff-gaussian-rasterization (Gaussian-Splatting License), both for research or evaluation and not"
     " for commercial use: for that set texture: false",
     weights="MIT",
     # As configured by default, which bakes.
     commercial_use=False,
     requires_acceptance=True,
-    url="https://github.com/microsoft/TRELLIS",
+    url=_URL,
 )
+_LICENSE_RAW = License(code=_PARTS, weights="MIT", commercial_use=True, url=_URL)
 
 
 class TrellisConfig(UpstreamConfig):
@@ -51,6 +55,8 @@ class TrellisConfig(UpstreamConfig):
     spconv_algo: str = "native"
     #: Decode what a baked texture needs; false saves its VRAM and gives vertex colours.
     texture: bool = True
+    #: Triangles that a texture is baked for, at most: a given mesh of more is refused, a made one reduced to them.
+    max_paint_faces: int = MAX_PAINT_FACES
     #: What the hub has and this host lacks (TRELLIS, CLIP, DINOv2) may be fetched at load.
     download: bool = False
 
@@ -85,13 +91,17 @@ class TrellisAdapter(UpstreamModel):
     options_type: ClassVar[type[TrellisOptions]]
     license_info: ClassVar[License | None] = _LICENSE
     default_output_formats: ClassVar[tuple[str, ...]] = ("glb", "obj", "ply")
-    #: The former system's measurement.
-    default_vram_mb: ClassVar[int | None] = 11776
+    #: README of TRELLIS, line 41: at least 16 GB.
+    vram_textured: ClassVar[int] = 16384
+    #: The former system's measurement; upstream has no figure for it.
+    vram_raw: ClassVar[int] = 11776
     config_type: ClassVar[type[UpstreamConfig]] = TrellisConfig
     config: TrellisConfig
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
+        if not self.config.texture:
+            self.license_info = _LICENSE_RAW  # type: ignore[misc]  # of this configuration
         self.trellis_root = folder(self.config.trellis_root)
         self._backends = upstream.Backends(
             self.config.attn_backend, self.config.sparse_attn_backend, self.config.spconv_algo
@@ -101,13 +111,30 @@ class TrellisAdapter(UpstreamModel):
         self._no_texture: str | None = None
         self._pipelines: Any = None
 
+    def _vram_mb(self) -> int:
+        given = self.config.vram_requirement
+        return given if given is not None else self.vram_textured if self.config.texture else self.vram_raw
+
     # ------------------------------------------------------------ what is there
 
     def check_available(self) -> str | None:
-        """Names the missing code, package or weights."""
-        return upstream.missing_code(self.trellis_root, self._backends, self.adapter_id) or weights.missing_weights(
-            self._source, self._wanted(textured=False)
+        """Names the missing code, package, compiled module or weights."""
+        return (
+            upstream.missing_code(self.trellis_root, self._backends, self.adapter_id)
+            or weights.missing_weights(self._source, self._wanted(textured=False))
+            or self._missing_remover()
+            or self._missing_compiled()
         )
+
+    def _missing_remover(self) -> str | None:
+        """In words that pictures cannot be cut out; None where that goes, or there are no pictures."""
+        return None
+
+    def _missing_compiled(self) -> str | None:
+        lacking = upstream.missing_compiled() if self.config.texture else None
+        if lacking is None:
+            return None
+        return f"{lacking}; run: pocket3d adapters install {self.adapter_id} - or set texture: false"
 
     def _wanted(self, *, textured: bool) -> tuple[str, ...]:
         """The names of the models to load."""
@@ -124,11 +151,14 @@ class TrellisAdapter(UpstreamModel):
     # ------------------------------------------------------------ life
 
     def _load_model(self) -> Any:
-        self._pipelines = upstream.import_pipelines(self.trellis_root, self._backends, self.adapter_id)
+        self._pipelines = upstream.import_pipelines(
+            self.trellis_root, self._backends, self.adapter_id, self.require_card()
+        )
         import torch
 
         self._no_texture = self._why_no_texture()
-        with weights.linked(self._source, self._wanted(textured=self._no_texture is None)) as links:
+        wanted = self._wanted(textured=self._no_texture is None)
+        with weights.linked(self._source, wanted) as links, weights.local_hub(torch.hub):
             pipeline = upstream.load_pipeline(getattr(self._pipelines, self.pipeline_name), links)
         pipeline.to(torch.device(self.device))
         return pipeline
@@ -174,8 +204,10 @@ class TrellisAdapter(UpstreamModel):
         return export.bake_generated(
             outputs["gaussian"][0],
             extracted,
-            simplify=options.simplify,
+            # Upstream fills holes afterwards: a little more than that is unwrapped.
+            simplify=simplify_to(options, len(found.faces), self.config.max_paint_faces),
             texture_size=options.texture_resolution,
+            seed=options.seed,
             report=self._baking,
         )
 
@@ -223,6 +255,14 @@ class TrellisAdapter(UpstreamModel):
         self.report_progress(_EXPORT.start if what == "" else _EXPORT.at(done, total or 1) if known else None, name)
 
 
+def simplify_to(options: Any, faces: int, most: int) -> float:
+    """The share of triangles to take away: what the request says, or more where too many would be unwrapped, which
+    `options` then tell.
+    """
+    options.simplify = max(options.simplify, round(1 - min(1.0, most / faces), 4))
+    return float(options.simplify)
+
+
 class TrellisPaintingAdapter(TrellisAdapter, BaseTextureModel):
     """Keeps the shape that it is given, and runs the second stage alone."""
 
@@ -244,6 +284,8 @@ class TrellisPaintingAdapter(TrellisAdapter, BaseTextureModel):
             raise InvalidInput("this adapter was loaded for baking; leave texture at true", "texture")
         given = read_mesh(self._mesh_path(inputs))
         vertices, faces = np.asarray(given.vertices, dtype=np.float64), np.asarray(given.faces, dtype=np.int64)
+        if textured:
+            require_paintable(len(faces), self.config.max_paint_faces)
         frame = export.Frame.around(vertices @ export.TO_Y_UP.T)
         inside = frame.into(vertices @ export.TO_Y_UP.T)
         open3d = importlib.import_module("open3d")
@@ -260,5 +302,6 @@ class TrellisPaintingAdapter(TrellisAdapter, BaseTextureModel):
             faces,
             frame,
             texture_size=options.texture_resolution,
+            seed=options.seed,
             report=self._baking,
         )

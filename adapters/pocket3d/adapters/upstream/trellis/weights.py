@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import AdapterUnavailable
+from ..code import replaced
 from ..hub import Source, cached_file
 
 _PIPELINE = "pipeline.json"
@@ -106,13 +107,14 @@ def condition_model(checkpoint: Checkpoint, source: Source) -> tuple[str, str]:
     """
     settings = checkpoint.settings
     if "image_cond_model" in settings:
-        if not source.download and not dino_is_here():
+        encoder = str(settings["image_cond_model"])
+        lacking = None if source.download else _missing_dino(encoder)
+        if lacking is not None:
             raise AdapterUnavailable(
-                f"the code of DINOv2 is not in {torch_hub()}: TRELLIS loads it with torch.hub"
-                " (facebookresearch/dinov2). Set download: true in the adapter's config to fetch code and weights"
-                " at the first load, or TORCH_HOME to a folder that has them"
+                f"{lacking}: TRELLIS loads it with torch.hub (facebookresearch/dinov2); {source.hint()}, which fetches"
+                " code and weights at the first load, or TORCH_HOME to a folder that has them"
             )
-        return "image_cond_model", str(settings["image_cond_model"])
+        return "image_cond_model", encoder
     name = str(settings.get("text_cond_model", ""))
     last = name.rsplit("/", 1)[-1]
     for folder in (checkpoint.folder / name, checkpoint.folder / last, checkpoint.folder.parent / last):
@@ -129,9 +131,42 @@ def condition_model(checkpoint: Checkpoint, source: Source) -> tuple[str, str]:
     return "text_cond_model", name
 
 
-def dino_is_here() -> bool:
-    """True if torch.hub has the code of DINOv2."""
-    return any((torch_hub() / name / "hubconf.py").is_file() for name in _DINO_FOLDERS)
+def _missing_dino(encoder: str) -> str | None:
+    if dino_code() is None:
+        return f"the code of DINOv2 is not in {torch_hub()}"
+    file = torch_hub() / "checkpoints" / dino_file(encoder)
+    return None if file.is_file() else f"the weights of DINOv2 are missing: there is no {file}"
+
+
+def dino_code() -> Path | None:
+    """Where torch.hub has the code of DINOv2; None where it has not."""
+    found = (torch_hub() / name for name in _DINO_FOLDERS)
+    return next((each for each in found if (each / "hubconf.py").is_file()), None)
+
+
+def dino_file(encoder: str) -> str:
+    """The file that DINOv2's hubconf fetches for one of its names, such as `dinov2_vitl14_reg`: there are 4 registers
+    where it has any.
+    """
+    return f"{encoder}4_pretrain.pth" if encoder.endswith("_reg") else f"{encoder}_pretrain.pth"
+
+
+@contextlib.contextmanager
+def local_hub(hub: Any) -> Iterator[None]:
+    """Have `torch.hub` take DINOv2's code from its folder where it is there: asked for a repository it goes to GitHub
+    even then, for the name of its branch. `hub` is the module.
+    """
+    code = dino_code()
+    if code is None:
+        yield
+        return
+    load = hub.load
+
+    def load_here(_repository: str, name: str, **options: Any) -> Any:
+        return load(str(code), name, **{**options, "source": "local"})
+
+    with replaced(hub, load=load_here):
+        yield
 
 
 def torch_hub() -> Path:

@@ -24,6 +24,7 @@ from typing import Any, ClassVar, NamedTuple
 from ...catalogue.needs import what_is_missing
 from ...licenses import License
 from ...rig_models import AutoRigModel
+from .. import card
 from ..model import UpstreamConfig, UpstreamModel, folder
 from .job_settings import Installation, UniRigOptions, WeightFiles
 
@@ -70,7 +71,7 @@ class UniRigConfig(UpstreamConfig):
     unirig_root: str | Path | None = None
     #: What fills the mesh for skin weights: `open3d`, or `pyrender`, which needs EGL or OSMesa.
     voxel_backend: str = "open3d"
-    #: How many seeds to try when the skeleton's model does not come to an end.
+    #: How many seeds to try when the skeleton's model gives tokens that are no skeleton.
     seeds: int = 3
 
     def __post_init__(self) -> None:
@@ -84,8 +85,10 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
     """Rigs a mesh. `UniRigConfig` has the arguments."""
 
     adapter_id: ClassVar[str] = "unirig-auto-rigging"
-    #: What the former system measured on an RTX 4090 (upstream says 8 GB or more).
+    #: What the former system measured on an RTX 4090; README of UniRig, line 381: at least 8 GB.
     default_vram_mb: ClassVar[int | None] = 9216
+    #: The weights wait in the host's memory; the GPU is touched by the processes of a job alone.
+    idle_vram_mb: ClassVar[int | None] = 0
     options_type = UniRigOptions
     config_type: ClassVar[type[UpstreamConfig]] = UniRigConfig
     config: UniRigConfig
@@ -95,7 +98,10 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
     license_info: ClassVar[License | None] = License(
         code="MIT, with src/model/michelangelo and Blender's module bpy GPL-3.0",
         weights="as stated at huggingface.co/VAST-AI/UniRig",
+        # Nobody here read what is stated there.
+        commercial_use=None,
         url="https://github.com/VAST-AI-Research/UniRig",
+        requires_acceptance=True,
     )
 
     def __init__(self, **config: Any) -> None:
@@ -123,7 +129,12 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
         weights = self._weights()
         assert self.unirig_root is not None and weights is not None, "checked by check_available"
         root = self.unirig_root.resolve()
-        holder = WeightHolder([weights.skeleton, weights.skin], step_environment(root, None))
+        environment = step_environment(root, None)
+        if self.device.startswith("cuda"):
+            card.require_cuda_builds(torch_scatter="_scatter_cuda", torch_cluster="_fps_cuda")
+            # Not here: this process holds no VRAM.
+            card.require(card.card_of_child(environment), least=card.FLASH_ATTN, what="flash-attn, which UniRig uses,")
+        holder = WeightHolder([weights.skeleton, weights.skin], environment)
         return Loaded(Installation(root, weights, self.device, self.config.voxel_backend), holder)
 
     def _unload_model(self) -> None:

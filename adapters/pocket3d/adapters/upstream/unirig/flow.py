@@ -17,14 +17,13 @@ from typing import Any, NamedTuple
 
 from ...authoring.options import MAX_SEED
 from ...errors import InvalidInput
+from ...runtime.failure_mapping import is_out_of_memory
 from .job_settings import Installation, JobSettings, UniRigOptions
-from .step_process import GroupMemory, StepFailed, launch, run_step
+from .step_process import GroupMemory, StepFailed, WroteNothing, launch, run_step
 from .weight_holder import WeightHolder, step_environment
 
 _HERE = Path(__file__).resolve().parent
 _SUFFIXES = "obj,fbx,FBX,dae,glb,gltf,vrm"
-#: What upstream's tokenizer says of a token sequence that was cut off.
-_NO_END = "last token is not eos"
 _MAX_FBX_BYTES = 256 * 2**20
 _FBX_STARTS = (b"Kaydara FBX Binary", b"; FBX")
 #: What is left after the steps, of a whole of 1, for looking at the result.
@@ -185,8 +184,10 @@ class Pipeline:
                     calls=f"src.model.unirig_ar:VocabSwitchingLogitsProcessor.__call__:{tokens}",
                     slot="skeleton",
                 )
-            except StepFailed as error:
-                if _NO_END not in str(error) or attempt == seeds - 1:
+            except WroteNothing as error:
+                # Of tokens that make no skeleton upstream prints what is wrong ("last token is not eos", "unexpected
+                # token found", arrays of different shapes) and ends well: all of it is as the seed has it.
+                if is_out_of_memory(error) or attempt == seeds - 1:
                     raise
             else:
                 return seed, attempt + 1

@@ -32,6 +32,10 @@ class StepFailed(RuntimeError):
     """A step ended badly, or well but without its file. The text has the end of what it printed."""
 
 
+class WroteNothing(StepFailed):
+    """A step ended well and without its file: upstream printed its error and went on."""
+
+
 class Running(Protocol):
     """A process that leads a group of its own, as `subprocess.Popen` tells of it."""
 
@@ -86,7 +90,7 @@ def run_step(
     nothing is known.
 
     Raises:
-        StepFailed: see there.
+        StepFailed: see there; `WroteNothing` where the process did not say so itself.
         BaseException: what `check` raised; the process and all of its group are gone then.
     """
     log, told = folder / f"{name}.log", folder / f"{name}.progress"
@@ -107,7 +111,7 @@ def run_step(
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         raise StepFailed(f"UniRig's step {name!r} {how}; it printed last:\n{tail}")
     if not writes.is_file() or writes.stat().st_size == 0:
-        raise StepFailed(
+        raise WroteNothing(
             f"UniRig's step {name!r} ended without an error and without {writes.name}; it printed last:\n{tail}"
         )
     return tail
@@ -162,9 +166,11 @@ class GroupMemory:
         self._next = 0.0
         if importlib.util.find_spec("pynvml") is not None:
             nvml = importlib.import_module("pynvml")
+            # The second where a driver was updated and its module not yet loaded anew; it is no kind of the first.
+            self._errors = (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
             try:
                 nvml.nvmlInit()
-            except nvml.NVMLError:
+            except self._errors:
                 return
             self._nvml = nvml
 
@@ -181,7 +187,7 @@ class GroupMemory:
                 for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(device):
                     if process.usedGpuMemory is not None and _in_group(process.pid, group):
                         used += process.usedGpuMemory
-        except self._nvml.NVMLError:
+        except self._errors:
             return
         if used:
             self.peak_mb = max(self.peak_mb or 0, -(-used // _MB))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..lazy import Entry, LazyGroup
-from ..options import json_option, models_option
+from ..options import commercial_option, json_option, models_option
 
 ADAPTER_COMMANDS: dict[str, Entry] = {
     "list": Entry(
@@ -23,17 +23,20 @@ ADAPTER_COMMANDS: dict[str, Entry] = {
 
 @click.group("adapters", cls=LazyGroup, entries=ADAPTER_COMMANDS, invoke_without_command=True)
 @models_option
+@commercial_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, models: Path | None, as_json: bool) -> None:
+def command(ctx: click.Context, models: Path | None, commercial_only: bool, as_json: bool) -> None:
     """List the adapters of this machine; make, check and install them. Without a command: list."""
     if ctx.invoked_subcommand is None:
         from .known import list_known
 
-        ctx.invoke(list_known, models=models, as_json=as_json)
+        ctx.invoke(list_known, models=models, commercial_only=commercial_only, as_json=as_json)
     elif models is not None and ctx.get_parameter_source("models") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError(
             f"write --models behind the command: pocket3d adapters {ctx.invoked_subcommand} --models"
         )
+    elif commercial_only:
+        raise click.UsageError("--commercial-only is for the list: pocket3d adapters list --commercial-only")
     elif as_json:
         raise click.UsageError(f"write --json behind the command: pocket3d adapters {ctx.invoked_subcommand} --json")

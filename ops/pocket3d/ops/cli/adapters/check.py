@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from pocket3d.adapters.catalogue.models_yaml import ConfiguredAdapter
-from pocket3d.adapters.check import Report, check_spec
+from pocket3d.adapters.catalogue.recipe import Recipe
+from pocket3d.adapters.check import Check, Report, check_spec
 from pocket3d.adapters.kit.checked_process import ProcessError, describe
 from pocket3d.adapters.kit.contract_checks import CheckPlan
 from pocket3d.contracts.codec import encode
@@ -77,7 +80,7 @@ def command(
 
     NAME_OR_CLASS is an adapter's id or a class, my_model.adapter:MyAdapter. It is described, loaded, given a request
     with sample files, a wrong one, and one that is cancelled, unloaded and loaded again, in a worker process of its own
-    interpreter.
+    interpreter. Where the adapter has a recipe, every module that it needs is imported first, as `install` does.
     """
     if work_dir is not None and work_dir.is_dir() and any(work_dir.iterdir()):
         raise CliError(f"{work_dir} is not empty", Exit.USAGE)
@@ -155,7 +158,31 @@ def _check(
             run_timeout_s=limits[1],
             cancel_patience_s=limits[2],
         )
-        return check_spec(plan, work_dir)
+        imports = _imports(target, python, env)
+        report = check_spec(plan, work_dir)
+        return msgspec.structs.replace(report, checks=[*imports, *report.checks])
+
+
+def _imports(target: ConfiguredAdapter, python: str, env: dict[str, str]) -> list[Check]:
+    """What the loader says to the modules that the recipe names; nothing for an adapter without a recipe."""
+    from ...installer.environments import modules_of
+    from ...installer.import_check import import_all
+    from ...installer.import_findings import problems
+    from ...installer.known_adapters import catalogue
+
+    module = next((each.recipe for each in catalogue() if each.adapter_id == target.spec.adapter_id), None)
+    if module is None:
+        return []
+    recipe: Recipe = importlib.import_module(module).RECIPE
+    wanted = modules_of(recipe, target.spec.adapter_id, target.spec.config)
+    if not wanted.modules:
+        return []
+    found = import_all(python, wanted.modules, env, (*target.spec.path, *wanted.path))
+    told = problems(found, cuda=recipe.cuda, libraries=wanted.libraries)
+    again = f"mend the environment: pocket3d adapters install {target.spec.adapter_id}"
+    return [
+        Check("imports", "failed" if each.certain else "note", each.text, each.advice or again) for each in told
+    ] or [Check("imports", "ok", f"{len(found.modules)} modules import in {python}", None)]
 
 
 def _plain(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -13,20 +13,23 @@ from pocket3d.contracts.codec import encode
 from ...exit_codes import Exit
 from ...installer.known_adapters import KnownAdapter, known_adapters
 from ..errors import CliError, runs
-from ..options import json_option, models_option
+from ..options import commercial_option, json_option, models_option
 from ..output import licence_cells, licence_fields, megabytes, print_fields, print_table
 
 
 @click.command("list")
 @models_option
+@commercial_option
 @json_option
 @runs
-async def list_known(models: Path | None, as_json: bool) -> None:
+async def list_known(models: Path | None, commercial_only: bool, as_json: bool) -> None:
     """List all known adapters: built-in, with a recipe, of installed packages, in models.yaml.
 
     Each is asked in its own interpreter. With --json one array.
     """
     found = await known_adapters(models)
+    if commercial_only:
+        found = [each for each in found if each.about.commercial == "yes"]
     if as_json:
         click.echo(encode([each.as_json() for each in found]).decode())
         return
@@ -69,6 +72,7 @@ async def show(adapter_id: str, models: Path | None, as_json: bool) -> None:
             ("at once", about.max_concurrent),
             ("devices", ", ".join(about.devices)),
             *licence_fields(about.license, each.source),
+            ("excluded territories", ", ".join(about.excluded_territories) or None),
         ]
     )
     click.echo()

@@ -51,7 +51,7 @@ def test_a_process_is_judged_by_the_torch_that_it_uses(monkeypatch: pytest.Monke
         is_initialized=lambda: in_use[0], get_device_capability=lambda: (12, 0), get_arch_list=lambda: CU121
     )
     torch = SimpleNamespace(cuda=cuda, __version__="2.4.0+cu121")
-    monkeypatch.setitem(sys.modules, "torch", torch)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "torch", torch)
     assert kernel_problem() == describe_problem((12, 0), "2.4.0+cu121", CU121)
     in_use[0] = False
     assert kernel_problem() is None

@@ -82,7 +82,7 @@ def test_the_journal_has_the_intervals_an_oracle_needs(worker: WorkerDriver) -> 
     worker.ended("r2")
     records = journal(worker)
     known = {k: v for k, v in records[1].items() if k not in ("monotonic_ns", "pid")}
-    assert known == {"event": "loaded", "adapter_id": "echo", "device": "cpu-0", "vram_mb": 64}
+    assert known == {"event": "loaded", "adapter_id": "echo", "variant": None, "device": "cpu-0", "vram_mb": 64}
     ends = {each["run_id"]: each for each in records if each["event"] == "run_end"}
     starts = {each["run_id"]: each for each in records if each["event"] == "run_start"}
     assert (ends["r1"]["ok"], ends["r2"]["ok"]) == (True, False)

@@ -12,6 +12,7 @@ from pocket3d.bus.port import Append, Expect
 from pocket3d.bus.topology import StreamSpec, Topology
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.fit import Shortfall
+from pocket3d.contracts.variants import Choice, Wish
 from pocket3d.coordinator.engine import agents as watch
 from pocket3d.coordinator.engine import attempts, awards
 from pocket3d.coordinator.engine import engine as coordinator_engine
@@ -72,6 +73,8 @@ REMOVED = RunShape(faults=FaultProfile(removed_message_s=3.0, coordinator_crash_
 WITHOUT_BUCKETS = RunShape(coordinators=3, faults=FaultProfile(removed_bucket_s=4.0, coordinator_crash_s=0))
 #: One agent has no way to the stores.
 AT_A_LEAF = RunShape(faults=undisturbed(), leaf=True)
+#: One model can be loaded in several sizes.
+VARIED = RunShape(faults=undisturbed(), variants=True)
 OPERATED = RunShape(faults=undisturbed(operator_s=0.7, foreign_memory_s=2.0), check=False)
 
 
@@ -218,13 +221,13 @@ def test_without_the_rule_on_late_ticks(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> None:
-    def whatever(book: Any, adapter: Any, vram_mb: int | None, estimates: Any, now_mono: float) -> Any:
-        found = real_place(book, adapter, vram_mb, estimates, now_mono)
+    def whatever(book: Any, adapter: Any, choice: Any, estimates: Any, now_mono: float) -> Any:
+        found = real_place(book, adapter, choice, estimates, now_mono)
         if not isinstance(found, Shortfall) or found.dimension != "vram":
             return found
-        need = adapter.vram_mb if vram_mb is None else vram_mb
-        worker = book.worker_for(adapter.adapter_id)
-        return Placement(worker, need, worker.resident_mb if worker else need, need, 0)
+        need = choice.need_mb
+        worker = book.worker_for(adapter.adapter_id, choice.variant)
+        return Placement(worker, need, worker.resident_mb if worker else need, need, 0, choice.variant)
 
     real_place = engine_commands.place
     with monkeypatch.context() as mutation:
@@ -234,6 +237,18 @@ def test_without_the_ledgers_check_at_award(monkeypatch: pytest.MonkeyPatch) -> 
         mutation.setattr(DeviceLedger, "check", lambda self: None)
         seed = first_wrong(OPERATED, "over-committed")
     passes_with_the_mechanism(seed, OPERATED)
+
+
+def test_without_the_variant_that_an_award_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_choices = engine_commands.choices
+
+    def any_of_them(adapter: Any, wish: Wish) -> list[Choice]:
+        return real_choices(adapter, wish._replace(variant=None))
+
+    with monkeypatch.context() as mutation:
+        mutation.setattr(engine_commands, "choices", any_of_them)
+        seed = first_wrong(VARIED, "ran in the variant")
+    passes_with_the_mechanism(seed, VARIED)
 
 
 def test_without_the_sweep_for_removed_messages(monkeypatch: pytest.MonkeyPatch) -> None:

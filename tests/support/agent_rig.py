@@ -141,10 +141,13 @@ class AgentRig:
 
     # -- what a coordinator does
 
-    def call(self, lot: Lot | None = None, *more: Lot, epoch: int = EPOCH, **fields: Any) -> CallAnswered:
+    def call(
+        self, lot: Lot | None = None, *more: Lot, epoch: int = EPOCH, variant_wait_s: float = 0.0, **fields: Any
+    ) -> CallAnswered:
         """Call for bids; the answer."""
         lots = [lot or Lot(lot=0, feature="text_to_mesh", **fields), *more]
-        wanted = self.command(CallForBids(coordinator_id="c", epoch=epoch, call_id=1, lots=lots))
+        call = CallForBids(coordinator_id="c", epoch=epoch, call_id=1, lots=lots, variant_wait_s=variant_wait_s)
+        wanted = self.command(call)
         return only(wanted, effects.SendBids).answer
 
     def make_award(
@@ -159,6 +162,8 @@ class AgentRig:
         feature: str = "text_to_mesh",
         inputs: dict[str, Any] | None = None,
         priority: Priority = "normal",
+        variant: str | None = None,
+        named: str | None = None,
     ) -> Award:
         self._awards += 1
         inputs = inputs or {"text_prompt": "a chair"}
@@ -169,11 +174,12 @@ class AgentRig:
             token=token or f"{EPOCH}-{self._awards}",
             adapter_id=adapter_id,
             device=device or next(iter(self.engine.core.devices)),
-            job=Job(inputs=inputs, vram_mb=vram_mb, limits=limits or Limits(), metadata={"n": 1}),
+            job=Job(inputs=inputs, vram_mb=vram_mb, limits=limits or Limits(), metadata={"n": 1}, variant=named),
             submitted_at="2026-11-23T21:50:00.000Z",
             queued_s=0.5,
             vram_mb=raised_mb,
             priority=priority,
+            variant=variant,
         )
 
     def give(self, *awards: Award, epoch: int = EPOCH) -> list[AwardAnswer]:
@@ -226,9 +232,11 @@ class AgentRig:
         self.tell(events.RunFinished(token, {"success": True}, (), run_s, peak_mb))
         self.tell(events.ResultStored(token))
 
-    def warm(self, adapter_id: str = "alpha", device: str | None = None, pid: int = 77) -> str:
+    def warm(
+        self, adapter_id: str = "alpha", device: str | None = None, pid: int = 77, variant: str | None = None
+    ) -> str:
         """Leave an idle worker of an adapter behind; its id."""
-        token = self.take(adapter_id, device)
+        token = self.take(adapter_id, device, variant=variant)
         self.run(token, pid)
         worker_id = self.run_of(token).worker.worker_id
         self.finish(token)

@@ -118,6 +118,7 @@ class AgentDouble:
             attempt=item.attempt,
             token=item.token,
             adapter_id=item.adapter_id,
+            variant=item.variant,
             device=item.device,
             on_device=on_device,
         )
@@ -363,6 +364,7 @@ class Desk:
             agent_id=agent.agent_id,
             device=item.device,
             adapter_id=item.adapter_id,
+            variant=item.variant,
             outputs={"success": True},
         )
 

@@ -76,6 +76,7 @@ def play(
     coordinators: int = 1,
     agents_mb: Sequence[int | Sequence[int]] = (16_000,),
     coordinator: CoordinatorSettings | None = None,
+    variants: bool = False,
     agent: AgentSettings | None = None,
 ) -> None:
     """Run a scenario in a system with a leader and agents of one device each, or of several (`dev-0-0`, `dev-0-1`);
@@ -88,7 +89,7 @@ def play(
         else [device(f"dev-{number}-{place}", each) for place, each in enumerate(mb)]
         for number, mb in enumerate(agents_mb)
     ]
-    shape = RunShape(jobs=0, coordinators=coordinators, agents=len(devices), faults=CALM)
+    shape = RunShape(jobs=0, coordinators=coordinators, agents=len(devices), faults=CALM, variants=variants)
     if coordinator is not None:
         shape = msgspec.structs.replace(shape, coordinator=coordinator)
     if agent is not None:

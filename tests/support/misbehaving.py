@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from pocket3d.adapters.base import BaseModel
@@ -315,6 +316,15 @@ class _Allocator:
     def empty_cache(self) -> None:
         self.reserved = len(self.live) * 64 * 1024 * 1024
 
+    def get_device_capability(self) -> tuple[int, int]:
+        return (9, 0)
+
+    def get_arch_list(self) -> list[str]:
+        return ["sm_90"]
+
+    def synchronize(self) -> None:
+        """Nothing is on its way."""
+
 
 class HoardingAdapter(Harmless):
     """Holds `tensors` x 64 MB on a pretended device; with `fail`, in a traceback that only a collection frees."""
@@ -323,6 +333,10 @@ class HoardingAdapter(Harmless):
         self.allocator = _Allocator()
         torch = type(sys)("torch")
         torch.cuda = self.allocator  # type: ignore[attr-defined]
+        torch.__version__ = "2.11.0"  # type: ignore[attr-defined]
+        torch.uint8 = "uint8"  # type: ignore[attr-defined]
+        # A proof of the device, which is not counted here.
+        torch.empty = lambda *size, **how: SimpleNamespace(fill_=lambda value: None)  # type: ignore[attr-defined]
         sys.modules["torch"] = torch
         return "loaded"
 

@@ -52,8 +52,9 @@ class WorkerDriver(CheckedWorker):
 
     def begin(self, class_path: str = "pocket3d.adapters.echo.EchoAdapter", **spec: Any) -> None:
         """Have it load."""
+        variant = spec.pop("variant", None)
         adapter = AdapterSpec(adapter_id=spec.pop("adapter_id", "tested"), class_path=class_path, **spec)
-        self.begin_load(adapter, "cpu", 64)
+        self.begin_load(adapter, "cpu", 64, variant)
 
     def next(self, kind: Any, run_id: str | None = None) -> Any:
         """The first frame of that kind (and run)."""

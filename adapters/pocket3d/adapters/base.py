@@ -18,6 +18,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from pocket3d.contracts.variants import Variant, best_first, problem_of, variant_named
+
 from .authoring.options import Options, json_schema
 from .authoring.request_access import RequestAccess
 from .authoring.run_context import RunContext, current_run
@@ -25,7 +27,7 @@ from .errors import InvalidInput, JobCancelled
 from .licenses import License
 from .runtime.process_device import empty_cuda_cache, set_process_device
 
-__all__ = ["BaseModel", "ModelStatus", "InvalidInput", "JobCancelled", "License", "set_process_device"]
+__all__ = ["BaseModel", "ModelStatus", "InvalidInput", "JobCancelled", "License", "Variant", "set_process_device"]
 
 M = TypeVar("M", bound="BaseModel")
 
@@ -52,14 +54,15 @@ class BaseModel(RequestAccess, ABC):
     Args:
         model_id: name of the model; None for the class's `adapter_id`, else one made from the class's name.
         model_path: weights on disk, or a hub's repository id.
-        vram_requirement: MB that the loaded model and one request need together; None for `default_vram_mb`.
+        vram_requirement: MB that the loaded model and one request need together; None for `default_vram_mb`. Of an
+            adapter with `variants` each of them says it.
         feature_type: what it serves, a canonical feature such as `text_to_mesh`.
         max_concurrent: requests that may run in it at once; None for `default_max_concurrent`.
         supported_output_formats: suffixes without a dot, the default first; None for the class's own.
         supported_input_formats: suffixes of input files; None for the class's own.
 
     Raises:
-        ValueError: no requirement or a negative one, or `max_concurrent` below 1.
+        ValueError: no requirement or a negative one, `max_concurrent` below 1, or wrong `variants`.
     """
 
     #: Device kinds it runs on, for the agent's choice. Adapters that also run without a GPU say `("cuda", "cpu")`.
@@ -79,6 +82,9 @@ class BaseModel(RequestAccess, ABC):
     default_max_concurrent: ClassVar[int] = 1
     #: The declaration of its inputs, see `authoring.options`: schema and check; None where the adapter has its own.
     options_type: ClassVar[type[Options] | None] = None
+    #: The sizes in which the model can be loaded (resolutions, precisions), where there are several. A constructor may
+    #: set its own before it calls this one. `_load_model` loads the one that `self.variant` names.
+    variants: Sequence[Variant] = ()
 
     _constructor_arguments: dict[str, Any] | None
 
@@ -98,6 +104,18 @@ class BaseModel(RequestAccess, ABC):
         supported_output_formats: Sequence[str] | None = None,
         supported_input_formats: Sequence[str] | None = None,
     ) -> None:
+        #: Name of the variant that this object loads: the best, until `choose_variant` is called. None without any.
+        self.variant: str | None = None
+        if self.variants:
+            if vram_requirement is not None:
+                raise ValueError(
+                    f"{type(self).__name__} has variants, and each its vram_mb: leave vram_requirement out"
+                )
+            problem = problem_of(self.variants)
+            if problem is not None:
+                raise ValueError(f"{type(self).__name__}: {problem}")
+            best = best_first(self.variants)[0]
+            self.variant, vram_requirement = best.name, best.vram_mb
         vram_requirement = self.default_vram_mb if vram_requirement is None else vram_requirement
         max_concurrent = self.default_max_concurrent if max_concurrent is None else max_concurrent
         if vram_requirement is None:
@@ -160,6 +178,21 @@ class BaseModel(RequestAccess, ABC):
         return None if self.options_type is None else json_schema(self.options_type, self.supported_output_formats)
 
     # ------------------------------------------------------------ life
+
+    def choose_variant(self, name: str) -> None:
+        """Load this variant at the next load; `variant` and `vram_requirement` are then its own. Workers call it.
+
+        Raises:
+            ValueError: the adapter has no such variant.
+            RuntimeError: a variant is loaded.
+        """
+        chosen = variant_named(self.variants, name)
+        if chosen is None:
+            known = ", ".join(each.name for each in self.variants) or "none"
+            raise ValueError(f"{self.model_id} has no variant {name!r}; it has {known}")
+        if self._loaded or self.status is ModelStatus.LOADING:
+            raise RuntimeError(f"{self.model_id} is {self.status.value} as {self.variant}; unload it first")
+        self.variant, self.vram_requirement = chosen.name, chosen.vram_mb
 
     async def load(self, gpu_id: int = 0) -> bool:
         """Load the model. Does nothing if it is loaded.

@@ -63,6 +63,7 @@ def check_adapter(
     feature: str | None = None,
     path: Sequence[str | Path] = (),
     device: str | None = None,
+    variant: str | None = None,
     work_dir: Path | None = None,
     load_timeout_s: float = 900.0,
     run_timeout_s: float = 3600.0,
@@ -78,6 +79,7 @@ def check_adapter(
         feature: what it is to serve, if not what the class says.
         path: further import folders.
         device: `cuda` or `cpu`; None for what it runs on and this machine has.
+        variant: which of its variants; None for the best.
         work_dir: an empty folder for its files, kept; None for a temporary one.
         load_timeout_s: for each of the two loads.
         run_timeout_s: for each request.
@@ -110,6 +112,7 @@ def check_adapter(
         spec=spec,
         inputs=dict(inputs or {}),
         device=device,
+        variant=variant,
         load_timeout_s=load_timeout_s,
         run_timeout_s=run_timeout_s,
         cancel_patience_s=cancel_patience_s,

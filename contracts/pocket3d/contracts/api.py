@@ -8,6 +8,7 @@ import msgspec
 
 from .commands import Reason
 from .messages import Advert, Status
+from .variants import Variant
 
 
 class ApiRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +59,14 @@ class LoadRequest(ControlRequest, frozen=True, kw_only=True, forbid_unknown_fiel
     adapter_id: str
     #: Null: the agent chooses (load), or all devices (unload).
     device: str | None = None
+    #: Null, or left out: the best that there is room for (load), or all variants (unload). It is never sent as null:
+    #: agents of earlier versions refuse a field that they do not know.
+    variant: str | msgspec.UnsetType | None = msgspec.UNSET
+
+    @property
+    def wanted_variant(self) -> str | None:
+        """The variant that is meant, or None."""
+        return self.variant if isinstance(self.variant, str) else None
 
 
 class JobList(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +111,8 @@ class FeatureAdapter(msgspec.Struct, frozen=True, kw_only=True):
     #: JSON Schema of its inputs, or null when it takes any keys.
     parameters: dict[str, Any] | None
     available: bool
+    #: The sizes in which it can be loaded somewhere in the fleet, the best first; empty for one size only.
+    variants: list[Variant] = []
 
 
 class FeatureInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from .bounds import Count, Duration, Megabytes, MegabytesLeft, ProcessId, Sequen
 from .jobs import Job
 from .lifecycle import Priority
 from .messages import Advert, DeviceState, Message
+from .variants import RaisedNeed
 
 # ---------------------------------------------------------------- coordinator -> agent
 
@@ -47,6 +48,10 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Count = 1
     #: Adapters that must not be used for these jobs on this agent (benched, refused parameters).
     without: list[str] = []
+    #: The only variant in which these jobs may run; null for any.
+    variant: str | None = None
+    #: Variants in which these jobs ran out of memory.
+    raised: list[RaisedNeed] = []
 
 
 class CallForBids(Command, frozen=True, kw_only=True, tag="call_for_bids"):
@@ -54,6 +59,8 @@ class CallForBids(Command, frozen=True, kw_only=True, tag="call_for_bids"):
 
     call_id: Sequence
     lots: list[Lot]
+    #: A job may wait so much longer for a better variant: starts that differ by no more are equal.
+    variant_wait_s: Duration = 0.0
 
 
 class Award(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +81,9 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
     vram_mb: Megabytes | None = None
     #: Of the job: its files are stored before those of lower priority.
     priority: Priority = "normal"
+    #: In which variant of the adapter; null if it has none. Coordinators of earlier versions name none: the best that
+    #: can start is meant.
+    variant: str | None = None
 
 
 class AwardJobs(Command, frozen=True, kw_only=True, tag="award_jobs"):
@@ -130,6 +140,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None = None
     #: Dotted path of the input at fault, with the code `parameters`.
     field: str | None = None
+    #: Of the adapter, null if it has none.
+    variant: str | None = None
 
 
 class BidPlaced(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +172,8 @@ class BidPlaced(msgspec.Struct, frozen=True, kw_only=True):
     #: gone, jobs that bid alike may be awarded on it without another call. It reserves nothing either: the agent's
     #: ledger has the last word at the award.
     stands: bool = False
+    #: Of the adapter, null if it has none. A worker is of one variant.
+    variant: str | None = None
 
 
 class BidDeclined(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,6 +237,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     device: str
     adapter_id: str
     at: str
+    #: Of the adapter, null if it has none.
+    variant: str | None = None
 
 
 class AttemptStarted(Outcome, frozen=True, kw_only=True, tag="attempt_started"):

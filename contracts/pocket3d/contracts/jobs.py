@@ -16,6 +16,7 @@ from .failures import FailureCode
 from .features import FEATURE_PATTERN, missing_input
 from .lifecycle import PRIORITIES
 from .subjects import ADAPTER_ID_PATTERN, JOB_ID_PATTERN, TENANT_PATTERN
+from .variants import VARIANT_PATTERN
 
 #: A whole request, files inside it included.
 MAX_REQUEST_BYTES = 256 * 1024
@@ -82,10 +83,20 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     limits: Limits = Limits()
     retry: RetryPolicy = RetryPolicy()
     v: int = 1
+    #: The adapter's variant in which it must run; null, or left out, for the best that can start. It is never sent as
+    #: null: earlier versions refuse a field that they do not know, and a request must keep its digest.
+    variant: str | msgspec.UnsetType | None = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if self.commercial_only is False:
             msgspec.structs.force_setattr(self, "commercial_only", msgspec.UNSET)
+        if self.variant is None:
+            msgspec.structs.force_setattr(self, "variant", msgspec.UNSET)
+
+    @property
+    def wanted_variant(self) -> str | None:
+        """The variant in which it must run, or None for any."""
+        return self.variant if isinstance(self.variant, str) else None
 
     @property
     def preferred(self) -> tuple[str, ...] | None:
@@ -271,6 +282,12 @@ def check_job(feature: str, job: Job) -> Rejection | None:
             return Rejection(invalid, "model_preference", f"{wanted[:80]!r} is not an adapter id")
     if job.preferred == ():
         return Rejection(invalid, "model_preference", "the list is empty; leave it out for any adapter")
+    if isinstance(job.variant, str) and not VARIANT_PATTERN.fullmatch(job.variant):
+        return Rejection(invalid, "variant", f"{job.variant[:80]!r}: want 1 to 32 of A-Z, a-z, 0-9, _, . and -")
+    if job.wanted_variant is not None and job.vram_mb is not None:
+        return Rejection(
+            invalid, "variant", "variant and vram_mb exclude each other: a variant has its own requirement"
+        )
     try:
         files = list(file_refs(job.inputs))
     except FileRefError as error:

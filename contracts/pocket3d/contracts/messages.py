@@ -13,6 +13,7 @@ import msgspec
 from .bounds import Bytes, Count, Duration, Megabytes, MegabytesLeft, ProcessId, Sequence
 from .codec import WireError, decode
 from .lifecycle import Priority, ResultWord, StatusWord
+from .variants import Variant
 
 #: How a job ended, as a result says it: one of `ResultWord`, or a word that a later version invented. All end the job.
 AnyResultWord = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(get_args(ResultWord))})]
@@ -35,6 +36,8 @@ class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     #: False where it does not count towards `max_attempts`: its worker crashed under several jobs.
     counted: bool = True
+    #: Of the adapter, null if it has none.
+    variant: str | None = None
 
 
 class JobError(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +91,8 @@ class Result(Message, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     tenant: str = "default"
     error: JobError | None = None
+    #: In which of the adapter's variants it ran; null if it has none.
+    variant: str | None = None
 
 
 def read_result(data: bytes, job_id: str) -> Result:
@@ -119,6 +124,8 @@ class Status(Message, frozen=True, kw_only=True):
     #: Since when it stands there.
     at: str
     submitted_at: str | None = None
+    #: Of the adapter, null if it has none.
+    variant: str | None = None
 
 
 class Progress(Message, frozen=True, kw_only=True):
@@ -160,6 +167,8 @@ class Resident(msgspec.Struct, frozen=True, kw_only=True):
     pid: ProcessId
     vram_mb: Megabytes
     idle_s: Duration
+    #: Of the adapter, null if it has none.
+    variant: str | None = None
 
 
 class RunningJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,10 +183,12 @@ class RunningJob(msgspec.Struct, frozen=True, kw_only=True):
     pid: ProcessId | None = None
     #: False once the run has ended and only its result is still being stored: it holds no slot any more.
     on_device: bool = True
+    #: Of the adapter, null if it has none.
+    variant: str | None = None
 
 
 class AdapterOffer(msgspec.Struct, frozen=True, kw_only=True):
-    """An adapter that an agent knows. `vram_mb` is the declared requirement."""
+    """An adapter that an agent knows. `vram_mb` is the declared requirement, of its smallest variant if it has any."""
 
     adapter_id: str
     feature: str
@@ -194,6 +205,8 @@ class AdapterOffer(msgspec.Struct, frozen=True, kw_only=True):
     commercial: str = "unclear"
     #: Where its licence does not apply: codes of ISO 3166-1.
     excluded_territories: list[str] = []
+    #: The sizes in which it can be loaded; empty for one size only.
+    variants: list[Variant] = []
 
 
 class Advert(Message, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from . import api, commands, features, jobs, lifecycle, messages, subjects
+from . import api, commands, features, jobs, lifecycle, messages, subjects, variants
 
 #: Name of the file (without `.json`) -> the type it describes.
 MESSAGES: dict[str, Any] = {
@@ -133,6 +133,12 @@ def _add_admission_rules(defs: dict[str, Any], job: dict[str, Any]) -> None:
         "default": None,
     }
     properties["commercial_only"]["default"] = False
+    properties["variant"] = {
+        "anyOf": [{"type": "string", "pattern": f"^{variants.VARIANT_PATTERN.pattern}$"}, {"type": "null"}],
+        "default": None,
+    }
+    both = {"variant": {"type": "string"}, "vram_mb": {"type": "integer"}}
+    job["not"] = {"properties": both, "required": list(both)}
     properties["v"] = {"const": 1, "default": 1}
     properties["inputs"] = {
         "type": "object",

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from .bounds import Bytes, Count, Megabytes, ProcessId, RunDuration
+from .variants import Quality, Variant
 
 #: Of the handshake. A worker and an agent with different numbers refuse each other.
 PROTOCOL = 1
@@ -26,6 +27,16 @@ _LENGTH = struct.Struct(">I")
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """Base of all frames."""
+
+
+class ConfiguredVariant(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant as `models.yaml` has it; what is None is as the class declares it."""
+
+    name: str
+    vram_mb: Megabytes | None = None
+    quality: Quality | None = None
+    #: Constructor arguments beside, or instead of, those of the adapter.
+    config: dict[str, Any] = {}
 
 
 class AdapterSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +54,8 @@ class AdapterSpec(msgspec.Struct, frozen=True, kw_only=True):
     #: Device kinds; None for the class's own.
     devices: list[str] | None = None
     accept_license: bool = False
+    #: The variants that are offered; none for those of the class.
+    variants: list[ConfiguredVariant] = []
 
 
 # ---------------------------------------------------------------- agent -> worker
@@ -58,6 +71,8 @@ class LoadModel(Frame, frozen=True, kw_only=True, tag="load_model"):
     device_kind: str
     #: MB promised to this worker.
     vram_mb: Megabytes
+    #: Name of the adapter's variant; None for an adapter without any.
+    variant: str | None = None
     #: Its framework is to hold no more than that, and what runs claim beyond it.
     capped: bool = False
 
@@ -211,6 +226,8 @@ class AdapterDescription(msgspec.Struct, frozen=True, kw_only=True):
     #: As in adverts: `yes`, `no` or `unclear`, and codes of ISO 3166-1.
     commercial: str = "unclear"
     excluded_territories: list[str] = []
+    #: In which sizes it can be loaded; `vram_mb` is then that of the smallest. Empty for one size only.
+    variants: list[Variant] = []
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -60,6 +60,9 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     ageing_s: float = 120.0
     #: The oldest job that waits for room longer than this may hold one device (EASY backfill).
     hold_after_s: float = 60.0
+    #: How much longer a job that names no variant may wait for a better one: starts that differ by no more are equal.
+    #: The time of a load is no wait.
+    variant_wait_s: Annotated[float, Meta(ge=0)] = 0.0
     #: Assumed run time where no agent has a history, for planning only.
     assumed_run_s: float = 30.0
     #: Jobs that fail in a row on a device, or on several of an agent, until an adapter is benched there; the first

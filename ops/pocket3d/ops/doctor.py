@@ -32,6 +32,7 @@ from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.api import AgentList, EmptyRequest
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.subjects import Subjects
+from pocket3d.contracts.variants import best_first
 from pocket3d.gpu_agents.devices.probes.inventory import open_devices
 from pocket3d.gpu_agents.devices.probes.port import Reading
 from pocket3d.gpu_agents.devices.spec import DeviceSpec, DeviceSpecError, parse_devices
@@ -172,7 +173,8 @@ async def _adapters(question: Question) -> list[Finding]:
         name = f"adapter {adapter.adapter_id}"
         if adapter.available:
             kinds = " or ".join(adapter.devices)
-            found.append(Finding("ok", name, f"{adapter.feature}, {adapter.vram_mb} MB on {kinds}"))
+            sizes = "".join(f", {each.vram_mb} MB as {each.name}" for each in best_first(adapter.variants))
+            found.append(Finding("ok", name, f"{adapter.feature}{sizes or f', {adapter.vram_mb} MB'} on {kinds}"))
         else:
             found.append(Finding("note", name, adapter.reason or "not available", "jobs go to other adapters"))
     return found

@@ -113,15 +113,15 @@ def test_estimates_are_medians_and_greatest_peaks_of_the_last_ones() -> None:
     learned = Estimates(3)
     assert learned.load_s("a", "d") is learned.run_s("a", "d") is learned.peak_mb("a", "d") is None
     for load_s in (2.0, 90.0, 3.0):
-        learned.loads["a", "d"].append(load_s)
+        learned.loads["a", "d", None].append(load_s)
     assert learned.load_s("a", "d") == 3.0
     for run_s in (1.0, 2.0, 3.0, 4.0):
-        learned.runs["a", "d"].append(run_s)
+        learned.runs["a", "d", None].append(run_s)
     assert learned.run_s("a", "d") == 3.0
     for peak in (9000, 5000, 6000):
-        learned.peaks["a", "d"].append(peak)
+        learned.peaks["a", "d", None].append(peak)
     assert learned.peak_mb("a", "d") == 9000
-    learned.peaks["a", "d"].append(5500)
+    learned.peaks["a", "d", None].append(5500)
     assert learned.peak_mb("a", "d") == 6000
     assert learned.peak_mb("a", "e") is None
 

@@ -17,7 +17,7 @@ from support.agent_rig import AgentRig, adapter, fixed, gpu
 def after(peaks: list[int], lower_after: int | None = 3, declared_mb: int = 10_000) -> int:
     learned = Estimates(5, lower_after)
     for peak in peaks:
-        learned.peaks["a", "d"].append(peak)
+        learned.peaks["a", "d", None].append(peak)
     return learned.requirement_mb("a", "d", declared_mb, 16_000)
 
 

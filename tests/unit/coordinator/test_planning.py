@@ -12,7 +12,7 @@ from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import AttemptError, RunningJob
 from pocket3d.coordinator.auction.fleet import WorkerUse
-from pocket3d.coordinator.auction.planning import BackfillReservation, LotBid, LotPlan, Placed, RoundPlanner
+from pocket3d.coordinator.auction.planning import BackfillReservation, LotBid, LotPlan, Placed, RoundPlanner, WorkerKey
 from pocket3d.coordinator.auction.scoring import POLICIES, Candidate, least_start, spread
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.job import GroupKey, JobClass, JobRecord
@@ -176,7 +176,7 @@ def test_a_job_that_is_tried_alone_has_its_worker_for_the_round_and_while_it_run
 
 
 def test_nobody_else_begins_on_a_worker_that_a_job_waits_to_have_for_itself() -> None:
-    busy = {("a", "d0", "echo"): WorkerUse(1, apart=False)}
+    busy: dict[WorkerKey, WorkerUse] = {("a", "d0", "echo", None): WorkerUse(1, apart=False)}
     rooms: dict[tuple[str, str], Room] = {}
     round_planner = RoundPlanner(POLICIES["least_start"], rooms, 30.0, None, 100.0, busy)
     waits = suspects(1)

@@ -7,9 +7,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pocket3d.contracts.variants import Variant, best_first, variant_named
 from pocket3d.contracts.worker_frames import AdapterSpec
 
 from ..base import BaseModel
@@ -88,9 +89,45 @@ def extend_path(folders: list[str]) -> None:
     sys.path[:0] = [folder for folder in folders if folder not in sys.path]
 
 
-def from_spec(spec: AdapterSpec) -> BaseModel:
-    """Construct the adapter of a specification; its model is not loaded."""
+def offered_variants(spec: AdapterSpec, own: Sequence[Variant]) -> list[Variant]:
+    """The variants that an adapter is offered in: those of its class (`own`) or, where `models.yaml` lists some, these,
+    with the class's figures for what is not stated there.
+    """
+    offered: list[Variant] = []
+    for listed in spec.variants:
+        declared = variant_named(own, listed.name)
+        vram_mb, quality = listed.vram_mb, listed.quality
+        if declared is not None:
+            vram_mb = declared.vram_mb if vram_mb is None else vram_mb
+            quality = declared.quality if quality is None else quality
+        if vram_mb is None or quality is None:
+            has = f"its class has {', '.join(each.name for each in own)}" if own else "its class has none"
+            raise AdapterUnavailable(
+                f"variant {listed.name!r} needs vram_mb and quality under adapters.{spec.adapter_id}.variants in "
+                f"models.yaml ({has})"
+            )
+        offered.append(Variant(name=listed.name, vram_mb=vram_mb, quality=quality))
+    return offered or list(own)
+
+
+def from_spec(spec: AdapterSpec, variant: str | None = None) -> BaseModel:
+    """Construct the adapter of a specification, in one of its variants (the best if none is named); its model is not
+    loaded.
+    """
     extend_path(spec.path)
     cls = load_class(spec.class_path)
     check_license(cls, spec)
-    return build(cls, spec.adapter_id, spec.config)
+    adapter = build(cls, spec.adapter_id, spec.config)
+    offered = offered_variants(spec, adapter.variants)
+    if not offered and variant is None:
+        return adapter
+    name = variant if variant is not None else best_first(offered)[0].name
+    own = next((listed.config for listed in spec.variants if listed.name == name), {})
+    if own:
+        adapter = build(cls, spec.adapter_id, {**spec.config, **own})
+    adapter.variants = offered
+    try:
+        adapter.choose_variant(name)
+    except ValueError as error:
+        raise AdapterUnavailable(str(error)) from error
+    return adapter

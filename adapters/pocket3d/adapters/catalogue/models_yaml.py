@@ -10,6 +10,7 @@
         path: [thirdparty/X]         # put on the worker's sys.path, before this file's own folder
         devices: [cuda, cpu]         # default: the class's
         accept_license: true
+        variants: [{name: "512", vram_mb: 8192, quality: 1, config: {...}}]   # default: the class's
     builtins: true                   # false: the adapters named here and no others, installed packages' included
     deployment:
       auto_load_adapters: true       # register them; nothing is loaded into VRAM by it
@@ -33,7 +34,8 @@ from pocket3d.contracts.adapter_ids import with_ours
 from pocket3d.contracts.codec import is_wire_integer
 from pocket3d.contracts.features import FEATURE_PATTERN, canonical
 from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN
-from pocket3d.contracts.worker_frames import AdapterSpec
+from pocket3d.contracts.variants import VARIANT_PATTERN
+from pocket3d.contracts.worker_frames import AdapterSpec, ConfiguredVariant
 
 from ..runtime.describe import DEVICE_KINDS
 from . import aliases
@@ -44,7 +46,8 @@ from .yaml_places import ModelsFileError, Place, PlacedYaml
 __all__ = ["ConfiguredAdapter", "ModelsConfig", "ModelsFileError", "builtin_models", "load_models_yaml"]
 
 _TOP = ("adapters", "builtins", "deployment")
-_ENTRY = ("class", "config", "feature", "python", "env", "path", "devices", "accept_license")
+_ENTRY = ("class", "config", "feature", "python", "env", "path", "devices", "accept_license", "variants")
+_VARIANT = ("name", "vram_mb", "quality", "config")
 _DEPLOYMENT = ("auto_load_adapters", "preferred_adapters")
 _MAX_FILE_BYTES = 1024 * 1024
 _NO_HOME = "there is no such user, or the user has no home folder"
@@ -169,6 +172,7 @@ class _Reader:
             path=path,
             devices=self._devices(entry.get("devices"), (*place, "devices")),
             accept_license=self._flag(entry, place, "accept_license", False),
+            variants=self._variants(entry.get("variants"), (*place, "variants")),
         )
         return ConfiguredAdapter(
             spec=spec,
@@ -215,6 +219,29 @@ class _Reader:
         if isinstance(value, dict):
             return {name: self._plain(each, (*place, name)) for name, each in self._mapping(value, place, None).items()}
         raise self._source.error(place, f"{type(value).__name__}: put it in quotes to pass it as a text")
+
+    def _variants(self, value: Any, place: Place) -> list[ConfiguredVariant]:
+        if value is None:
+            return []
+        if not isinstance(value, list) or not value:
+            raise self._source.error(place, "want a list of variants, each with its name")
+        found: dict[str, ConfiguredVariant] = {}
+        for index, listed in enumerate(value):
+            here = (*place, index)
+            entry = self._mapping(listed, here, _VARIANT)
+            name = entry.get("name")
+            # 512 without quotes is a number to YAML.
+            name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+            if not isinstance(name, str) or not VARIANT_PATTERN.fullmatch(name):
+                raise self._source.error(here, f"name {name!r}: want 1 to 32 of A-Z, a-z, 0-9, _, . and -")
+            if name in found:
+                raise self._source.error(here, f"variant {name!r} is there twice")
+            config = self._config(entry.get("config") or {}, (*here, "config"))
+            try:
+                found[name] = msgspec.convert({**entry, "name": name, "config": config}, ConfiguredVariant)
+            except msgspec.ValidationError as error:
+                raise self._source.error(here, f"variant {name!r}: {error}") from error
+        return list(found.values())
 
     def _folders(self, value: Any, place: Place) -> list[str]:
         given = [value] if isinstance(value, str) else [] if value is None else value

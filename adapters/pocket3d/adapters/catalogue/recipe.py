@@ -36,7 +36,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
-    """One file from a plain address: weights that are not on the hub."""
+    """One file from a plain address: weights that are not on the hub, a program."""
 
     url: str
     #: Where it goes, relative to the model's folder.
@@ -46,6 +46,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     #: Checked after the download; None where upstream states none.
     sha256: str | None = None
     estimated: bool = False
+    #: A folder, relative to the model's, into which an archive (tar) is unpacked; it is removed then.
+    unpack: str | None = None
 
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):

@@ -114,16 +114,19 @@ class CheckedWorker:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def begin_load(self, spec: AdapterSpec, device_kind: str, vram_mb: int) -> None:
-        """Await the worker's greeting and send it the adapter to load."""
+    def begin_load(self, spec: AdapterSpec, device_kind: str, vram_mb: int, variant: str | None = None) -> None:
+        """Await the worker's greeting and send it the adapter to load, in one of its variants if it has any."""
         hello = self._next(Hello, _HELLO_S, "say hello")
         if hello.protocol != PROTOCOL:
             raise ProcessError(f"it speaks protocol {hello.protocol}, this kit {PROTOCOL}: its pocket3d is another one")
-        self.send(LoadModel(spec=spec, device=f"{device_kind}-0", device_kind=device_kind, vram_mb=vram_mb))
+        device = f"{device_kind}-0"
+        self.send(LoadModel(spec=spec, device=device, device_kind=device_kind, vram_mb=vram_mb, variant=variant))
 
-    def load(self, spec: AdapterSpec, device_kind: str, vram_mb: int, timeout_s: float) -> ModelLoaded | LoadFailed:
+    def load(
+        self, spec: AdapterSpec, device_kind: str, vram_mb: int, timeout_s: float, variant: str | None = None
+    ) -> ModelLoaded | LoadFailed:
         """Load the model."""
-        self.begin_load(spec, device_kind, vram_mb)
+        self.begin_load(spec, device_kind, vram_mb, variant)
         answer: ModelLoaded | LoadFailed = self._next((ModelLoaded, LoadFailed), timeout_s, "load")
         return answer
 

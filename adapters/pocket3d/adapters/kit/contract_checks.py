@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.features import required_inputs
+from pocket3d.contracts.features import output_key
+from pocket3d.contracts.variants import best_first, variant_named
 from pocket3d.contracts.worker_frames import (
     AdapterDescription,
     AdapterSpec,
@@ -54,6 +55,8 @@ class CheckPlan(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str] | None = None
     inputs: dict[str, Any] = {}
     device: str | None = None
+    #: Which of its variants; None for the best.
+    variant: str | None = None
     load_timeout_s: float = 900.0
     run_timeout_s: float = 3600.0
     cancel_patience_s: float = 30.0
@@ -116,7 +119,8 @@ def _described(about: AdapterDescription) -> Check:
         advice = "the agent would list it with this reason"
         return Check("description", "failed", about.reason or "not available", advice)
     devices = " or ".join(about.devices)
-    text = f"{about.feature}, {about.vram_mb} MB, up to {about.max_concurrent} at once, on {devices}"
+    sizes = " or ".join(f"{each.vram_mb} MB as {each.name}" for each in about.variants) or f"{about.vram_mb} MB"
+    text = f"{about.feature}, {sizes}, up to {about.max_concurrent} at once, on {devices}"
     if about.feature == "unknown":
         return Check("description", "failed", text, "derive from a feature's base class, or set default_feature")
     return Check("description", "ok", text)
@@ -169,7 +173,13 @@ def _device(kinds: list[str]) -> str | None:
 
 def _load(worker: CheckedWorker, trial: _Trial, name: str) -> Generator[Check, None, ModelLoaded | None]:
     """Load the model; yields a finding where it fails, and returns None then."""
-    loaded = worker.load(trial.plan.spec, trial.device, trial.about.vram_mb, trial.plan.load_timeout_s)
+    plan, about = trial.plan, trial.about
+    variant = plan.variant
+    if variant is None and about.variants:
+        variant = best_first(about.variants)[0].name
+    chosen = variant_named(about.variants, variant)
+    vram_mb = about.vram_mb if chosen is None else chosen.vram_mb
+    loaded = worker.load(plan.spec, trial.device, vram_mb, plan.load_timeout_s, variant)
     if isinstance(loaded, ModelLoaded):
         return loaded
     yield Check(name, "failed", f"{loaded.code}: {loaded.message}", _last_place(loaded.traceback))
@@ -222,9 +232,9 @@ def _result(feature: str, end: RunFinished, output_dir: Path) -> Check:
     if end.outputs.get("success") is not True:
         advice = "start from super()._process_request(inputs)"
         return Check("result", "failed", "success is not true in the answer", advice)
-    # All known features that take anything make a mesh of it.
-    if required_inputs(feature) and not isinstance(end.outputs.get("output_mesh_path"), str):
-        return Check("result", "failed", f"no output_mesh_path; {names}", 'return {..., "output_mesh_path": str(path)}')
+    key = output_key(feature)
+    if key is not None and not isinstance(end.outputs.get(key), str):
+        return Check("result", "failed", f"no {key}; {names}", f'return {{..., "{key}": str(path)}}')
     wrong = [f"{file.name} is empty" for file in end.files if file.size == 0]
     wrong += [f"{each.name} is no GLB" for each in end.files if each.name.endswith(".glb") and not _is_glb(each.path)]
     if wrong:

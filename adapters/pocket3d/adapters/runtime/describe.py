@@ -15,7 +15,7 @@ from pocket3d.contracts.features import FEATURE_PATTERN, canonical
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
 from ..base import BaseModel, set_process_device
-from ..catalogue.class_loading import build, check_license, extend_path, load_class
+from ..catalogue.class_loading import build, check_license, extend_path, load_class, offered_variants
 from ..errors import AdapterUnavailable
 from ..licenses import License
 from .failure_mapping import message_of
@@ -66,6 +66,10 @@ def _examine(spec: AdapterSpec, facts: dict[str, Any]) -> str | None:
     facts["feature"] = _feature(spec.feature or adapter.feature_type)
     facts["vram_mb"] = int(adapter.vram_requirement)
     facts["idle_vram_mb"] = adapter.idle_vram_mb
+    variants = offered_variants(spec, adapter.variants)
+    if variants:
+        facts["variants"] = variants
+        facts["vram_mb"] = min(each.vram_mb for each in variants)
     facts["max_concurrent"] = int(adapter.max_concurrent)
     schema = as_json_schema(adapter.get_parameter_schema())
     # Whatever JSON cannot carry (tuples become lists) fails here and not in the answer of all.

@@ -189,7 +189,7 @@ class Worker:
             self._memory.start()
         began = time.monotonic()
         try:
-            adapter = from_spec(frame.spec)
+            adapter = from_spec(frame.spec, frame.variant)
             lacking = adapter.check_available()
             if lacking is not None:
                 raise AdapterUnavailable(lacking)
@@ -213,7 +213,8 @@ class Worker:
             self._leave(1)
             return
         self._adapter = adapter
-        self._journal.write("loaded", adapter_id=frame.spec.adapter_id, device=frame.device, vram_mb=frame.vram_mb)
+        which = {"adapter_id": frame.spec.adapter_id, "variant": frame.variant, "device": frame.device}
+        self._journal.write("loaded", **which, vram_mb=frame.vram_mb)
         self._channel.send(ModelLoaded(load_s=time.monotonic() - began, vram_mb=reserved_mb()))
         self._cap_mb = frame.vram_mb if frame.capped else None
         self._loaded.set()

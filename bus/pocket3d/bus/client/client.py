@@ -110,6 +110,7 @@ class Client:
         model_preference: str | Sequence[str] | None = None,
         vram_mb: int | None = None,
         commercial_only: bool = False,
+        variant: str | None = None,
         limits: Limits | Mapping[str, Any] | None = None,
         retry: RetryPolicy | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -131,6 +132,8 @@ class Client:
             model_preference: an adapter id or an ordered list of them; binding.
             vram_mb: replaces the adapter's declared requirement, MB.
             commercial_only: only adapters whose licence allows commercial use may run it.
+            variant: the adapter's variant in which it must run, not together with `vram_mb`; by default the best that
+                can start.
             limits: `schedule_to_start_s`, `start_to_close_s`, `load_s`, in seconds.
             retry: `max_attempts`, `initial_s`, `factor`, `cap_s`.
             metadata: comes back with the result.
@@ -152,6 +155,7 @@ class Client:
             "vram_mb": vram_mb,
             # Left out where it says nothing: former coordinators do not know it.
             "commercial_only": commercial_only or None,
+            "variant": variant,
             "tenant": tenant,
             "metadata": metadata,
             "limits": limits,

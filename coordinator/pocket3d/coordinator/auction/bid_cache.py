@@ -29,6 +29,8 @@ class StandingOffer(NamedTuple):
     composition: int
     #: What a run there is expected to cost.
     cost: Cost
+    #: Of the adapter, None if it has none.
+    variant: str | None = None
 
 
 class BidCache:
@@ -56,7 +58,8 @@ class BidCache:
         if all(self._fleet.obstacles(view, key, now_mono) for view in others):
             # Not of one whose rivals were only busy, or not heard.
             cost = bids[0].cost(self._assumed_run_s)
-            self._offers[key] = StandingOffer(agent_id, bid.device, bid.adapter_id, self._fleet.composition, cost)
+            composition = self._fleet.composition
+            self._offers[key] = StandingOffer(agent_id, bid.device, bid.adapter_id, composition, cost, bid.variant)
             if len(self._offers) > _KINDS:
                 del self._offers[next(iter(self._offers))]
 
@@ -93,4 +96,4 @@ class BidCache:
             return []
         record, flow = line.head(), line.flow
         charge = self._queue.share.start(flow, flow.clock.level, bounded(offer.cost, record.job_class.limits))
-        return [Assignment(record, offer.agent_id, offer.device, offer.adapter_id, claim_mb=0, charge=charge)]
+        return [Assignment(record, offer.agent_id, offer.device, offer.adapter_id, 0, charge, offer.variant)]

@@ -12,7 +12,8 @@ class CapacitySnapshot(NamedTuple):
 
     kind: tuple[str, bool, int]
     tokens: frozenset[str]
-    residents: frozenset[tuple[str, str]]
+    #: Adapter, variant, device.
+    residents: frozenset[tuple[str, str | None, str]]
     #: Device -> MB neither used nor promised.
     rooms: dict[str, int]
     #: It says itself why it takes no job now.
@@ -26,7 +27,7 @@ class CapacitySnapshot(NamedTuple):
         return CapacitySnapshot(
             kind=(advert.incarnation, advert.draining, adapters),
             tokens=frozenset(r.token for r in advert.running if r.on_device),
-            residents=frozenset((r.adapter_id, r.device) for r in advert.residents),
+            residents=frozenset((r.adapter_id, r.variant, r.device) for r in advert.residents),
             rooms={d.id: d.free_mb - d.reserved_mb for d in advert.devices},
             pauses=advert.reason is not None,
             quarantined=frozenset(d.id for d in advert.devices if d.quarantine is not None),

@@ -12,6 +12,7 @@ from pocket3d.contracts.features import is_built_in
 from pocket3d.contracts.fit import Need, Room, fits
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState
 from pocket3d.contracts.parameters import CheckCache, ParameterCheck
+from pocket3d.contracts.variants import choices
 
 from ..engine.job import Attempt, GroupKey
 from ..settings import CoordinatorSettings
@@ -89,11 +90,11 @@ class AgentView:
         """One of the agent's devices, by id."""
         return next((d for d in self.advert.devices if d.id == device_id), None)
 
-    def workers(self) -> dict[tuple[str, str], WorkerUse]:
-        """By device and adapter, what this coordinator has out there."""
-        used: dict[tuple[str, str], WorkerUse] = {}
+    def workers(self) -> dict[tuple[str, str, str | None], WorkerUse]:
+        """By device, adapter and variant, what this coordinator has out there."""
+        used: dict[tuple[str, str, str | None], WorkerUse] = {}
         for _, attempt in self.attempts.values():
-            place = attempt.device, attempt.adapter_id
+            place = attempt.device, attempt.adapter_id, attempt.variant
             former = used.get(place, WorkerUse(0, apart=False))
             used[place] = WorkerUse(former.runs + 1, former.apart or attempt.apart)
         return used
@@ -101,7 +102,7 @@ class AgentView:
     def serving(self, key: GroupKey) -> Iterator[AdapterOffer]:
         """Adapters that could serve a lot: by preference list if binding, else by feature."""
         for offer in self.adapters.values():
-            if offer.adapter_id in key.unfit or not allows(offer, key):
+            if offer.adapter_id in key.unfit or not allows(offer, key) or not _in_some_variant(offer, key):
                 continue
             if key.preferred is not None:
                 # Of one that cannot be imported the feature may not even be known; it is named, so it is meant.
@@ -117,10 +118,17 @@ class AgentView:
             self.advert.draining,
             tuple((d.id, d.kind, d.total_mb, d.buffer_mb) for d in self.advert.devices),
             tuple(
-                (a.adapter_id, a.feature, a.vram_mb, a.available, tuple(a.devices), a.commercial)
+                (a.adapter_id, a.feature, a.vram_mb, a.available, tuple(a.devices), a.commercial, tuple(a.variants))
                 for a in self.adapters.values()
             ),
         )
+
+
+def _in_some_variant(offer: AdapterOffer, key: GroupKey) -> bool:
+    """False if it has no variant in which the jobs may run. Of an adapter that cannot be imported that is not known."""
+    if key.variant is None and not key.raised:
+        return True
+    return bool(choices(offer, key.wish)) or not (offer.available or offer.vram_mb)
 
 
 class Fleet:
@@ -288,7 +296,8 @@ class Fleet:
             others = list(view.serving(key._replace(commercial_only=False)))
             if others:
                 return [licences.reason(agent_id, others[0])]
-            return [Reason(agent_id=agent_id, code=DeclineCode.NO_ADAPTER.value)]
+            text = self._no_variant(view, key)
+            return [Reason(agent_id=agent_id, code=DeclineCode.NO_ADAPTER.value, message=text)]
         reasons: list[Reason] = []
         for offer in offers:
             if not offer.available:
@@ -300,6 +309,16 @@ class Fleet:
                 return []
             reasons += short
         return reasons
+
+    def _no_variant(self, view: AgentView, key: GroupKey) -> str | None:
+        """Why none of the adapters that serve the feature is in a variant that is wanted, or None if none serves it."""
+        others = [*view.serving(key._replace(variant=None, raised=()))]
+        if not others:
+            return None
+        listed = "; ".join(f"{a.adapter_id} has {', '.join(v.name for v in a.variants) or 'none'}" for a in others)
+        if key.variant is not None:
+            return f"no adapter here has a variant {key.variant} ({listed})"
+        return f"it ran out of memory in every variant that is here ({listed})"
 
     def shut(self, view: AgentView, device: DeviceState, adapter_id: str, now_mono: float) -> Reason | None:
         """Why an adapter gets no job on a device, however much room it has; None if it may get one."""
@@ -331,11 +350,12 @@ class Fleet:
 
     def _never_fits(self, view: AgentView, offer: AdapterOffer, key: GroupKey) -> list[Reason]:
         """One reason per device when no device could hold it even when empty; else nothing."""
-        need = offer.vram_mb if key.vram_mb is None else key.vram_mb
+        # Of a variant too large for this agent, another may do.
+        least = min(choices(offer, key.wish), key=lambda choice: choice.need_mb)
         reasons = []
         for device in view.advert.devices:
             empty = Room.empty(device.kind, device.total_mb, device.buffer_mb)
-            short = fits(Need(need, tuple(offer.devices)), empty)
+            short = fits(Need(least.need_mb, tuple(offer.devices)), empty)
             if short is None:
                 return []
             if short.dimension == "device_kind":
@@ -345,6 +365,7 @@ class Fleet:
                     agent_id=view.agent_id,
                     device=device.id,
                     adapter_id=offer.adapter_id,
+                    variant=least.variant,
                     code=DeclineCode.VRAM_TOTAL.value,
                     need_mb=short.need,
                     have_mb=short.have,

@@ -101,4 +101,5 @@ def wait_for(call: Round, fleet: Fleet, settings: CoordinatorSettings, now_mono:
 def _looks_warm(view: AgentView, key: GroupKey) -> bool:
     """True if a worker of an adapter that serves the lot is loaded there and idle."""
     serving = {a.adapter_id for a in view.serving(key)}
-    return any(r.adapter_id in serving and r.idle_s > 0 for r in view.advert.residents)
+    wanted = key.variant
+    return any(r.adapter_id in serving and r.idle_s > 0 and wanted in (None, r.variant) for r in view.advert.residents)

@@ -7,17 +7,22 @@ jobs do not all wait for one warm agent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 from pocket3d.contracts.commands import BidPlaced
 from pocket3d.contracts.fit import Need, Room, fits
 from pocket3d.contracts.jobs import Limits
+from pocket3d.contracts.variants import label
 
 from ..engine.job import GroupKey, JobRecord
 from .fair_share import Charge, Cost
 from .fleet import WorkerUse
-from .scoring import Candidate, Policy
+from .scoring import Candidate, Policy, worth_choosing
+
+#: Agent, device, adapter, variant (None for an adapter without any).
+WorkerKey = tuple[str, str, str, str | None]
 
 
 class LotBid(NamedTuple):
@@ -29,6 +34,8 @@ class LotBid(NamedTuple):
     preference: int
     #: Of the device's memory that one such job books.
     share: float = 1.0
+    #: Of its variant, 0 for an adapter without any.
+    quality: int = 0
 
     def cost(self, assumed_run_s: float) -> Cost:
         """What a run by this bid is expected to cost."""
@@ -41,6 +48,8 @@ class Placed(NamedTuple):
 
     by: LotBid
     claim_mb: int
+    #: In words: a better variant that would have been waited for longer.
+    passed_over: str | None = None
 
 
 def bounded(cost: Cost, limits: Limits) -> Cost:
@@ -58,6 +67,10 @@ class Assignment(NamedTuple):
     claim_mb: int
     #: What its tenant was charged for it.
     charge: Charge
+    #: Of the adapter, None if it has none.
+    variant: str | None = None
+    #: In words: why it is no better variant; None where that is not known, or it is the best.
+    passed_over: str | None = None
 
 
 class BackfillReservation(NamedTuple):
@@ -100,18 +113,19 @@ class _Offer:
         return self.agent_id, self.bid.device
 
     @property
-    def worker(self) -> tuple[str, str, str]:
-        return self.agent_id, self.bid.device, self.bid.adapter_id
+    def worker(self) -> WorkerKey:
+        return self.agent_id, self.bid.device, self.bid.adapter_id, self.bid.variant
 
 
 class LotPlan:
     """What a round has decided for one lot so far."""
 
-    __slots__ = ("closed", "key", "next_start", "offers", "waits_for")
+    __slots__ = ("closed", "in_variants", "key", "next_start", "offers", "waits_for")
 
     def __init__(self, key: GroupKey, bids: Sequence[LotBid]) -> None:
         self.key = key
         self.offers = [_Offer(bid) for bid in bids]
+        self.in_variants = any(bid.bid.variant is not None for bid in bids)
         #: Nothing more of it can be placed in this round.
         self.closed = not bids
         #: In words: what the lot waits for; None if nothing does.
@@ -135,7 +149,8 @@ class RoundPlanner:
         assumed_run_s: run time where an agent has no history.
         hold: a device kept for another job, or None.
         now_mono: for the hold.
-        out: (agent, device, adapter) -> attempts that are out on that worker.
+        out: worker -> attempts that are out on it.
+        variant_wait_s: how much longer a job may wait for a better variant.
     """
 
     def __init__(
@@ -145,12 +160,14 @@ class RoundPlanner:
         assumed_run_s: float,
         hold: BackfillReservation | None,
         now_mono: float,
-        out: Mapping[tuple[str, str, str], WorkerUse] | None = None,
+        out: Mapping[WorkerKey, WorkerUse] | None = None,
+        variant_wait_s: float = 0.0,
     ) -> None:
         self._policy = policy
         self._out = out or {}
         #: Workers that a job of this round has, or waits for, to itself.
-        self._reserved: set[tuple[str, str, str]] = set()
+        self._reserved: set[WorkerKey] = set()
+        self._variant_wait_s = variant_wait_s
         self._rooms = dict(rooms)
         self._assumed_run_s = assumed_run_s
         self._hold = hold
@@ -158,7 +175,7 @@ class RoundPlanner:
         #: MB of idle residents that this round has already evicted: they give their room once.
         self._evicted: dict[tuple[str, str], int] = {}
         #: Slots used by earlier lots of this round on a worker.
-        self._used: dict[tuple[str, str, str], int] = {}
+        self._used: dict[WorkerKey, int] = {}
 
     def place(self, plan: LotPlan, *, behind_hold: bool = True) -> Placed | None:
         """Give the next job of a lot to the best offer; None where it waits for that one, or for any.
@@ -168,19 +185,17 @@ class RoundPlanner:
             behind_hold: false for a job whose turn comes before that of the job for which a device is held.
         """
         hold = self._hold if behind_hold else None
-        best: _Offer | None = None
-        best_score: tuple[int, str, str] | None = None
-        open_offers = False
-        for offer in plan.offers:
-            free = self._free_now(offer, plan.key, hold)
-            open_offers = open_offers or free
-            score = (self._policy(self._candidate(offer, free)), offer.agent_id, offer.bid.device)
-            if best_score is None or score < best_score:
-                best, best_score = offer, score
-        if best is None:
+        free = [self._free_now(offer, plan.key, hold) for offer in plan.offers]
+        candidates = [self._candidate(*each) for each in zip(plan.offers, free, strict=True)]
+        if not candidates:
             return None
-        if self._free_now(best, plan.key, hold):
-            return self._take(best, plan.key)
+        places: Iterable[int] = range(len(candidates))
+        if plan.in_variants:
+            places = compress(places, worth_choosing(candidates, self._variant_wait_s))
+        chosen = min(places, key=lambda at: (self._policy(candidates[at]), *candidates[at][:2]))
+        best = plan.offers[chosen]
+        if free[chosen]:
+            return self._take(best, plan.key)._replace(passed_over=_passed_over(chosen, candidates))
         if plan.key.apart and not self._held(best, plan.key, hold):
             # Nobody else begins there, or it would never be free. On a held device that would keep out the job for
             # which it is held, and then neither would start.
@@ -189,8 +204,9 @@ class RoundPlanner:
         if plan.next_start is None:
             plan.next_start = (best.agent_id, best.bid.device, start)
             place = f"{best.agent_id}/{best.bid.device}"
-            plan.waits_for = f"waits for {best.bid.adapter_id} on {place}, about {start:.1f} s"
-        plan.closed = not open_offers
+            name = label(best.bid.adapter_id, best.bid.variant)
+            plan.waits_for = f"waits for {name} on {place}, about {start:.1f} s"
+        plan.closed = not any(free)
         best.planned += 1
         return None
 
@@ -242,15 +258,21 @@ class RoundPlanner:
 
     def _start_s(self, offer: _Offer, *, free: bool) -> float:
         bid = offer.bid
+        # The time of a load that is under way is in a bid that is not warm.
+        return self._wait_s(offer, free=free) + (bid.est_load_s if free or not bid.warm else 0.0)
+
+    def _wait_s(self, offer: _Offer, *, free: bool) -> float:
+        """Seconds until the offer's worker, or its room, is free."""
         if free:
-            return bid.est_load_s
+            return 0.0
+        bid = offer.bid
         run_s = self._run_s(offer)
         queue_s = bid.est_queue_s
         if bid.slots > 0 or queue_s <= 0:
             # It had room when it bid; this round has used it up.
             queue_s = bid.est_load_s + run_s
         rounds = offer.planned // max(bid.max_concurrent, 1)
-        return queue_s + rounds * run_s + (0.0 if bid.warm else bid.est_load_s)
+        return queue_s + rounds * run_s
 
     def _candidate(self, offer: _Offer, free: bool) -> Candidate:
         room = self._rooms.get(offer.place)
@@ -261,4 +283,17 @@ class RoundPlanner:
             est_start_s=self._start_s(offer, free=free),
             preference=offer.preference,
             leftover_mb=max(0, room.available_mb - offer.claim_mb) if room is not None else 0,
+            wait_s=self._wait_s(offer, free=free),
+            variant=offer.bid.variant,
+            quality=offer.lot_bid.quality,
         )
+
+
+def _passed_over(chosen: int, candidates: Sequence[Candidate]) -> str | None:
+    """Of the better variants of the chosen adapter the one that would be free first, in words."""
+    taken = candidates[chosen]
+    better = [each for each in candidates if each.adapter_id == taken.adapter_id and each.quality > taken.quality]
+    if not better:
+        return None
+    first = min(better, key=lambda each: each.wait_s)
+    return f"{first.variant} on {first.agent_id}/{first.device} was busy for about {first.wait_s:.1f} s more"

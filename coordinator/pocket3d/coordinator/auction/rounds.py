@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from pocket3d.contracts.commands import BidDeclined, BidPlaced, CallAnswered, Lot, Reason
+from pocket3d.contracts.commands import BidDeclined, CallAnswered, Lot, Reason
 from pocket3d.contracts.fit import Room
 from pocket3d.contracts.messages import DeviceState
 
@@ -17,18 +17,18 @@ from . import licences
 from .backfill import Backfill
 from .bid_cache import BidCache
 from .declines import Declines
-from .fair_share import booked_share
 from .fleet import AgentView, Fleet, WorkerUse
 from .invitations import Invitation, Round, best_looking, wait_for
+from .lot_bids import lot_bid
 from .lot_turns import LotTurns
-from .planning import Assignment, LotBid, LotPlan, RoundPlanner, bounded
+from .planning import Assignment, LotBid, LotPlan, RoundPlanner, WorkerKey, bounded
 from .queue import JobGroup, WaitingQueue
 from .scoring import POLICIES
 from .turns import Turn, is_before
 from .unavailable import Unavailable
 from .usable_bids import usable_bids, where_not_failed
 
-#: Of a lot's message without its lists of adapters, and of one adapter that an agent is to leave out.
+#: Of a lot's message without its lists (or of a variant that ran out of memory), and of one adapter to leave out.
 _LOT_BYTES, _ADAPTER_BYTES = 256, 70
 
 
@@ -118,7 +118,7 @@ class Auctioneer:
         """Size of a lot in a call, at most, bytes."""
         adapters = [*(key.preferred or ()), *key.unfit]
         most = max(len(view.adapters) for view in candidates)
-        return _LOT_BYTES + sum(len(adapter_id) + 3 for adapter_id in adapters) + most * _ADAPTER_BYTES
+        return _LOT_BYTES * (1 + len(key.raised)) + sum(len(each) + 3 for each in adapters) + most * _ADAPTER_BYTES
 
     def drop_call(self, call_id: int) -> list[JobRecord]:
         """Abandon the open call, which is too large for any message; returns the jobs for which it was."""
@@ -156,6 +156,8 @@ class Auctioneer:
                         *key.unfit,
                         *licences.left_out(view.adapters, key),
                     ],
+                    variant=key.variant,
+                    raised=list(key.raised),
                 )
             )
 
@@ -308,7 +310,7 @@ class Auctioneer:
             for bid in usable:
                 if bid.lot in call.lots:
                     key = call.lots[bid.lot][0]
-                    bids.setdefault(bid.lot, []).append(_lot_bid(view, key, bid))
+                    bids.setdefault(bid.lot, []).append(lot_bid(view, key, bid))
             self._note_declines(call, agent_id, [*answer.declines, *refused])
         planner = RoundPlanner(
             self._policy,
@@ -317,6 +319,7 @@ class Auctioneer:
             self.backfill.hold,
             now_mono,
             self._workers(answers),
+            self._settings.variant_wait_s,
         )
         lots: dict[int, _PlannedLot] = {}
         for number, (key, _) in call.lots.items():
@@ -340,9 +343,17 @@ class Auctioneer:
             if placed is not None:
                 agent_id, bid, *_ = placed.by
                 cost = bounded(placed.by.cost(self._settings.assumed_run_s), record.job_class.limits)
-                charge = turns.charge(turn, cost)
                 lot.assignments.append(
-                    Assignment(record, agent_id, bid.device, bid.adapter_id, placed.claim_mb, charge)
+                    Assignment(
+                        record,
+                        agent_id,
+                        bid.device,
+                        bid.adapter_id,
+                        placed.claim_mb,
+                        turns.charge(turn, cost),
+                        bid.variant,
+                        placed.passed_over,
+                    )
                 )
             elif lot.plan.closed:
                 turns.close(number)
@@ -369,7 +380,7 @@ class Auctioneer:
                 group.declined[agent_id] = version
                 group.reasons[agent_id] = reasons
 
-    def _workers(self, answers: Mapping[str, CallAnswered]) -> dict[tuple[str, str, str], WorkerUse]:
+    def _workers(self, answers: Mapping[str, CallAnswered]) -> dict[WorkerKey, WorkerUse]:
         views = {agent_id: self._fleet.agents.get(agent_id) for agent_id in answers}
         return {
             (a, *place): use for a, view in views.items() if view is not None for place, use in view.workers().items()
@@ -386,17 +397,3 @@ class Auctioneer:
                     device.kind, device.total_mb, device.free_mb, device.reserved_mb, device.buffer_mb
                 )
         return rooms
-
-
-def _lot_bid(view: AgentView, key: GroupKey, bid: BidPlaced) -> LotBid:
-    """A bid with what the coordinator knows of its adapter and its device."""
-    offer, device = view.adapters.get(bid.adapter_id), view.device(bid.device)
-    need_mb = key.vram_mb if key.vram_mb is not None else (offer.vram_mb if offer else bid.claim_mb)
-    share = booked_share(need_mb, bid.max_concurrent, device.total_mb if device else 0)
-    return LotBid(view.agent_id, bid, _preference(view, key, bid.adapter_id), share)
-
-
-def _preference(view: AgentView, key: GroupKey, adapter_id: str) -> int:
-    """Place of an adapter in the job's own list, else in the agent's order of equals."""
-    order = list(key.preferred) if key.preferred is not None else view.preferred.get(key.canonical, [])
-    return order.index(adapter_id) if adapter_id in order else len(order)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import NamedTuple
+
+from pocket3d.contracts.variants import equal_starts
 
 #: Widths of the parts of a score, most significant first.
 _START_STEPS = 10_000_000  # steps of 0.1 s: up to 11 days
@@ -23,6 +26,11 @@ class Candidate(NamedTuple):
     preference: int
     #: MB of the device that would stay free and unpromised.
     leftover_mb: int
+    #: Seconds until it could have its worker and its room, the load not counted.
+    wait_s: float = 0.0
+    #: Of the adapter, None and 0 if it has none.
+    variant: str | None = None
+    quality: int = 0
 
 
 Policy = Callable[[Candidate], int]
@@ -48,6 +56,21 @@ def spread(candidate: Candidate) -> int:
     """As `least_start`, but the emptiest device first among equals (worst fit); same range."""
     emptier = candidate._replace(leftover_mb=max(0, (_LEFTOVER_STEPS - 1) * 16 - candidate.leftover_mb))
     return least_start(emptier)
+
+
+def worth_choosing(candidates: Sequence[Candidate], variant_wait_s: float) -> list[bool]:
+    """Among which of them the policy chooses: of each adapter the best variant whose start counts as equal to the first
+    start, and better ones, however late they are.
+
+    Quality is compared within an adapter only: each has a scale of its own, and which adapter is better is said by the
+    job's list and the order of preference.
+    """
+    least: dict[str, int] = {}
+    for adapter_id in {each.adapter_id for each in candidates}:
+        alike = [each for each in candidates if each.adapter_id == adapter_id]
+        soon = equal_starts([each.wait_s for each in alike], variant_wait_s)
+        least[adapter_id] = max(each.quality for each in compress(alike, soon))
+    return [each.quality >= least[each.adapter_id] for each in candidates]
 
 
 #: Policies by the name that settings give.

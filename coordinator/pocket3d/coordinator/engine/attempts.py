@@ -48,6 +48,7 @@ def outcomes_returned(core: Core, event: OutcomesReturned, now: Now) -> None:
                 attempt=outcome.attempt,
                 token=outcome.token,
                 adapter_id=outcome.adapter_id,
+                variant=outcome.variant,
                 device=outcome.device,
             )
             take_over_attempt(core, record, view, running, now)
@@ -147,6 +148,7 @@ def take_over_attempt(core: Core, record: JobRecord, view: AgentView, running: R
         incarnation=view.advert.incarnation,
         device=running.device,
         adapter_id=running.adapter_id,
+        variant=running.variant,
         claim_mb=0,
         awarded_at=now.mono,
         charge=core.queue.share.runs_already(record.job_class.tenant),

@@ -6,7 +6,9 @@ from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.variants import choices
 
+from ..auction.fleet import AgentView
 from ..auction.planning import Assignment
 from .attempts import ON_AGENT, attempt_started, take_back
 from .completion import finish
@@ -26,7 +28,6 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
         if view is None or record.state is not JobState.QUEUED:
             core.queue.share.settle(assignment.charge, 0.0)
             continue
-        raised = record.retry.raised_mb if record.retry else None
         key = record.group_key()
         core.leave_queue(record)
         core.auctioneer.backfill.release_place(key, assignment.agent_id, assignment.device)
@@ -39,6 +40,8 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             incarnation=view.advert.incarnation,
             device=assignment.device,
             adapter_id=assignment.adapter_id,
+            variant=assignment.variant,
+            passed_over=assignment.passed_over,
             claim_mb=assignment.claim_mb,
             awarded_at=now.mono,
             charge=assignment.charge,
@@ -55,14 +58,24 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
                 token=attempt.token,
                 adapter_id=attempt.adapter_id,
                 device=attempt.device,
-                vram_mb=raised,
+                vram_mb=_raised_mb(record, view, attempt),
                 submitted_at=record.submitted_at,
                 queued_s=max(0.0, now.mono - record.queued_at),
                 priority=record.job_class.priority,
+                variant=attempt.variant,
             )
         )
     for agent_id, awards in items.items():
         core.do(SendAwards(agent_id, core.fleet.agents[agent_id].advert.incarnation, tuple(awards)))
+
+
+def _raised_mb(record: JobRecord, view: AgentView, attempt: Attempt) -> int | None:
+    """What the job needs there after it ran out of memory, MB; None if it never did, or in larger variants alone."""
+    retry, offer = record.retry, view.adapters.get(attempt.adapter_id)
+    if retry is None or not retry.raised or offer is None:
+        return retry.raised_mb if retry is not None else None
+    ways = choices(offer, record.group_key().wish)
+    return next((each.asked_mb for each in ways if each.variant == attempt.variant), None)
 
 
 def _on_agent(core: Core, job_id: str, token: str) -> JobRecord | None:

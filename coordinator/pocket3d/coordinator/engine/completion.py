@@ -121,6 +121,7 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
         agent_id=attempt.agent_id if attempt else (last.agent_id if last else None),
         device=attempt.device if attempt else (last.device if last else None),
         adapter_id=attempt.adapter_id if attempt else None,
+        variant=attempt.variant if attempt else None,
         timings=timings_of(record, rfc3339(record.submitted_at), at),
         tenant=record.job_class.tenant,
         error=error,
@@ -174,6 +175,7 @@ def _winner(result: Result, now: Now) -> Attempt:
         incarnation="",
         device=result.device or "",
         adapter_id=result.adapter_id or "",
+        variant=result.variant,
         claim_mb=0,
         awarded_at=now.mono,
     )
@@ -197,6 +199,7 @@ def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
         agent_id=result.agent_id,
         device=result.device,
         adapter_id=result.adapter_id,
+        variant=result.variant,
         reason=error.message if error else None,
         error=error,
         at=rfc3339(now.wall),

@@ -120,6 +120,7 @@ class SendCall(NamedTuple):
     agent_id: str
     call_id: int
     lots: tuple[Lot, ...]
+    variant_wait_s: float = 0.0
 
 
 class AwardItem(NamedTuple):
@@ -137,6 +138,8 @@ class AwardItem(NamedTuple):
     submitted_at: float
     queued_s: float
     priority: Priority = "normal"
+    #: Of the adapter, None if it has none.
+    variant: str | None = None
 
     def award(self, job: Job) -> Award:
         """What the agent gets."""
@@ -152,6 +155,7 @@ class AwardItem(NamedTuple):
             queued_s=round(self.queued_s, 6),
             vram_mb=self.vram_mb,
             priority=self.priority,
+            variant=self.variant,
         )
 
 

@@ -120,7 +120,8 @@ class CoordinatorEngine:
             awards.send_awards(core, assignments, now)
         awards.send_awards(core, auctioneer.award_from_cache(now.mono), now)
         for invitation in auctioneer.open(now.mono):
-            core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots))
+            wait_s = core.settings.variant_wait_s
+            core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots, wait_s))
 
     # -- questions of the service
 

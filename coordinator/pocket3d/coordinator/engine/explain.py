@@ -12,10 +12,11 @@ from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import KNOWN_FEATURES, required_inputs
 from pocket3d.contracts.lifecycle import JobState
+from pocket3d.contracts.variants import best_first, label
 
 from ..auction.fleet import AgentView
 from ..auction.queue import Line
-from .job import JobRecord
+from .job import Attempt, JobRecord
 from .state import Core
 
 #: Tenants that `explain` names of those that are next.
@@ -29,9 +30,10 @@ def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
     state = record.state
     if state in (JobState.AWARDED, JobState.RUNNING) and record.attempt is not None:
         attempt = record.attempt
-        place = f"{attempt.agent_id}/{attempt.device} with {attempt.adapter_id}"
+        place = f"{attempt.agent_id}/{attempt.device} with {label(attempt.adapter_id, attempt.variant)}"
         word = "was awarded to" if state is JobState.AWARDED else "runs on"
-        return Explanation(status=state.value, summary=f"{word} {place}, attempt {attempt.number}")
+        summary = f"{word} {place}, attempt {attempt.number}{_why_no_better(core, record, attempt)}"
+        return Explanation(status=state.value, summary=summary)
     if state in (JobState.FINISHING, JobState.FINISHED):
         return Explanation(status="finishing", summary="its result is being stored")
     if state is JobState.RECOVERING:
@@ -39,6 +41,20 @@ def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
     if state is JobState.SUBMITTED:
         return Explanation(status="submitted", summary="it has just been read")
     return _waiting(core, record, now)
+
+
+def _why_no_better(core: Core, record: JobRecord, attempt: Attempt) -> str:
+    """Why a job that names no variant does not run in the adapter's best, in words."""
+    offers = (view.adapters.get(attempt.adapter_id) for view in core.fleet.agents.values())
+    variants = {each.name: each for offer in offers if offer is not None for each in offer.variants}
+    own = variants.get(attempt.variant or "")
+    better = [each.name for each in best_first(variants.values()) if own is not None and each.quality > own.quality]
+    if not better or record.job_class.variant is not None:
+        return ""
+    failed = [each.variant for each in record.group_key().raised if each.adapter_id == attempt.adapter_id]
+    if failed:
+        return f"; it ran out of memory as {', '.join(failed)}"
+    return f"; {attempt.passed_over or f'no device had room for it as {better[0]}'}"
 
 
 def explain_turn(core: Core, record: JobRecord, now: Now) -> Explanation:
@@ -130,10 +146,14 @@ def features(core: Core) -> list[FeatureInfo]:
         for offer in view.adapters.values():
             serving = adapters.setdefault(offer.feature, {})
             former = serving.get(offer.adapter_id)
-            if former is None or (offer.available and not former.available):
-                serving[offer.adapter_id] = FeatureAdapter(
-                    adapter_id=offer.adapter_id, parameters=offer.parameters, available=offer.available
-                )
+            variants = {each.name: each for each in [*(former.variants if former else ()), *offer.variants]}
+            shown = offer if former is None or (offer.available and not former.available) else former
+            serving[offer.adapter_id] = FeatureAdapter(
+                adapter_id=offer.adapter_id,
+                parameters=shown.parameters,
+                available=shown.available,
+                variants=best_first(variants.values()),
+            )
     names = {feature.name for feature in KNOWN_FEATURES} | core.fleet.features | set(adapters)
     return [
         FeatureInfo(

@@ -12,6 +12,7 @@ from pocket3d.contracts.failures import FAILURES, FailureCode
 from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy
 from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusWord
 from pocket3d.contracts.messages import AttemptError, JobError, Result, Status, Timings
+from pocket3d.contracts.variants import RaisedNeed, Wish
 
 from ..auction.fair_share import Charge
 from .lifecycle import check_transition
@@ -32,6 +33,8 @@ class JobClass(NamedTuple):
     unfit: tuple[str, ...] = ()
     #: For adapters alone that may be used commercially.
     commercial_only: bool = False
+    #: In which variant of the adapter it must run; None for any.
+    variant: str | None = None
 
     @staticmethod
     def of(feature: str, canonical: str, priority: Priority, job: Job | None) -> JobClass:
@@ -48,6 +51,7 @@ class JobClass(NamedTuple):
             job.limits,
             job.retry,
             commercial_only=job.commercial_only is True,
+            variant=job.wanted_variant,
         )
 
 
@@ -68,6 +72,15 @@ class GroupKey(NamedTuple):
     failed_on: frozenset[tuple[str, str]] = frozenset()
     #: For adapters alone that may be used commercially.
     commercial_only: bool = False
+    #: The only variant in which they may run; None for any.
+    variant: str | None = None
+    #: Variants in which they ran out of memory.
+    raised: tuple[RaisedNeed, ...] = ()
+
+    @property
+    def wish(self) -> Wish:
+        """What they say of variants and of memory."""
+        return Wish(self.variant, self.vram_mb, self.raised)
 
 
 class Attempt:
@@ -85,9 +98,11 @@ class Attempt:
         "device",
         "incarnation",
         "number",
+        "passed_over",
         "pending_verification",
         "token",
         "unanswered",
+        "variant",
     )
 
     def __init__(
@@ -103,8 +118,13 @@ class Attempt:
         awarded_at: float,
         charge: Charge | None = None,
         apart: bool = False,
+        variant: str | None = None,
+        passed_over: str | None = None,
     ) -> None:
         self.number = number
+        #: Of the adapter, None if it has none; and why it is no better one, where that is known.
+        self.variant = variant
+        self.passed_over = passed_over
         #: What its tenant was charged for it; None for an attempt that is only told of.
         self.charge = charge
         #: Nothing else may run on its worker meanwhile.
@@ -138,6 +158,7 @@ class RetryState:
         "cancel",
         "ended",
         "excluded",
+        "raised",
         "raised_mb",
         "refusal",
         "rejection",
@@ -154,6 +175,8 @@ class RetryState:
         self.ended: set[str] = set()
         #: Requirement after an out-of-memory, MB.
         self.raised_mb: int | None = None
+        #: The same of variants, for a job that names none.
+        self.raised: tuple[RaisedNeed, ...] = ()
         #: Why it is to be cancelled; None if it is not.
         self.cancel: str | None = None
         #: It is no job: its first event says so, before its result.
@@ -301,8 +324,9 @@ class JobRecord:
         excluded: frozenset[str] = frozenset()
         failed_on: frozenset[tuple[str, str]] = frozenset()
         apart = False
+        raised: tuple[RaisedNeed, ...] = ()
         if retry is not None:
-            excluded, apart, failed_on = retry.excluded, retry.apart, retry.failed_on
+            excluded, apart, failed_on, raised = retry.excluded, retry.apart, retry.failed_on, retry.raised
             if retry.raised_mb is not None:
                 vram = max(retry.raised_mb, vram or 0)
         return GroupKey(
@@ -315,6 +339,8 @@ class JobRecord:
             apart,
             failed_on,
             job_class.commercial_only,
+            job_class.variant,
+            raised,
         )
 
     def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:
@@ -330,6 +356,7 @@ class JobRecord:
             agent_id=attempt.agent_id if attempt else None,
             device=attempt.device if attempt else None,
             adapter_id=attempt.adapter_id if attempt else None,
+            variant=attempt.variant if attempt else None,
             reason=reason,
             error=error,
             at=at,

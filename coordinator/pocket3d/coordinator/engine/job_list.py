@@ -179,6 +179,7 @@ class JobList:
             status,
             **{field: self._word(getattr(status, field)) for field in ("feature", "tenant", "agent_id", "device")},
             adapter_id=self._word(status.adapter_id),
+            variant=self._word(status.variant),
         )
 
     def _word(self, word: str | None) -> str | None:

@@ -163,6 +163,7 @@ def _lost_before(core: Core, record: JobRecord, status: Status, now: Now) -> Non
         incarnation="",
         device=status.device or "",
         adapter_id=status.adapter_id or "",
+        variant=status.variant,
         claim_mb=0,
         awarded_at=now.mono,
     )

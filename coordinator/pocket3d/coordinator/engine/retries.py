@@ -5,6 +5,7 @@ from __future__ import annotations
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.failures import FAILURES, FailureCode, RetryVerdict
 from pocket3d.contracts.messages import AttemptError, JobError
+from pocket3d.contracts.variants import RaisedNeed, choices
 
 from .completion import finish
 from .effects import PublishEvent
@@ -73,7 +74,9 @@ def fail(
         # There is no elsewhere: at least give this agent a moment.
         delay = policy.delay_s(retry.spent)
     if verdict is RetryVerdict.MORE_ROOM and not _raise_requirement(core, record, attempt, vram_peak_mb):
-        text = f"{message} (and no device of the fleet has more room than {attempt.agent_id}/{attempt.device})"
+        smaller = "" if attempt.variant is None else ", nor may it run in a smaller variant"
+        place = f"{attempt.agent_id}/{attempt.device}"
+        text = f"{message} (and no device of the fleet has more room than {place}{smaller})"
         finish(core, record, "failed", code, text, now)
         return
     _requeue(core, record, attempt, f"{code.value} on {attempt.agent_id}: {message}", delay, now)
@@ -82,19 +85,35 @@ def fail(
 def _raise_requirement(core: Core, record: JobRecord, attempt: Attempt, peak_mb: int | None) -> bool:
     """Ask for more than the device that ran out could give: half as much again as was asked or seen, but at most
     what the largest device of the fleet has. False if no device has more room.
+
+    A job that names no variant is asked more of in the variant that ran out, and in larger ones, alone: it may take a
+    smaller one, and that is enough.
     """
     view = core.fleet.agents.get(attempt.agent_id)
     device = view.device(attempt.device) if view else None
     offer = view.adapters.get(attempt.adapter_id) if view else None
     key = record.group_key()
-    asked = max(key.vram_mb if key.vram_mb is not None else (offer.vram_mb if offer else 0), peak_mb or 0)
+    ways = choices(offer, key.wish) if offer is not None else []
+    need_mb = next((each.need_mb for each in ways if each.variant == attempt.variant), key.vram_mb or 0)
+    asked = max(need_mb, peak_mb or 0)
     failed_room = device.total_mb - device.buffer_mb if device else asked
     largest = core.fleet.largest_room_mb()
     raised = min(max(asked + asked // 2, asked + 256), largest)
-    if raised <= asked or (largest <= failed_room and asked >= failed_room):
-        return False
-    record.retry_state().raised_mb = raised
-    return True
+    more = raised > asked and (largest > failed_room or asked < failed_room)
+    retry = record.retry_state()
+    if attempt.variant is None or key.variant is not None or key.vram_mb is not None:
+        retry.raised_mb = raised if more else retry.raised_mb
+        return more
+    one = RaisedNeed(adapter_id=attempt.adapter_id, variant=attempt.variant, vram_mb=raised if more else None)
+    others = [each for each in retry.raised if (each.adapter_id, each.variant) != (one.adapter_id, one.variant)]
+    retry.raised = (*others, one)
+    return more or _has_smaller(core, record, attempt.adapter_id)
+
+
+def _has_smaller(core: Core, record: JobRecord, adapter_id: str) -> bool:
+    """True if an agent has a variant of the adapter smaller than those in which the job ran out of memory."""
+    offers = [offer for view in core.fleet.agents.values() if (offer := view.adapters.get(adapter_id)) is not None]
+    return any(offer.available and choices(offer, record.group_key().wish) for offer in offers)
 
 
 def _note_attempt(
@@ -105,6 +124,7 @@ def _note_attempt(
             attempt=attempt.number,
             agent_id=attempt.agent_id,
             device=attempt.device,
+            variant=attempt.variant,
             code=code.value,
             message=message[:2000],
             at=rfc3339(now.wall),

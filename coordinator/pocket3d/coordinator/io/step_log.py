@@ -33,6 +33,7 @@ def log_step(effect: Effect) -> None:
                 device=item.device,
                 adapter_id=item.adapter_id,
                 token=item.token,
+                **({} if item.variant is None else {"variant": item.variant}),
             )
     elif isinstance(effect, PublishEvent):
         status = effect.status

@@ -25,6 +25,8 @@ from pocket3d.contracts.commands import (
 )
 from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.features import canonical
+from pocket3d.contracts.fit import Shortfall
+from pocket3d.contracts.variants import Wish, choices
 
 from ..placement.bidding import Bidder, bid, shortfall_reason
 from ..placement.placement import Placement, place
@@ -89,7 +91,15 @@ def _call(core: Core, call: CallForBids, now: Now) -> None:
         reason = Reason(agent_id=core.identity.agent_id, code=none.code.value, message=none.reason)
         declines = [BidDeclined(lot=lot.lot, reasons=[reason]) for lot in call.lots]
     else:
-        bidder = Bidder(core.identity.agent_id, core.adapters, core.devices, core.estimates, core.settings, now.mono)
+        bidder = Bidder(
+            core.identity.agent_id,
+            core.adapters,
+            core.devices,
+            core.estimates,
+            core.settings,
+            now.mono,
+            call.variant_wait_s,
+        )
         for lot in call.lots:
             placed, declined = bid(bidder, lot)
             bids += placed
@@ -160,9 +170,17 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
     if shut is not None:
         return decline(*shut)
     vram_mb = award.vram_mb if award.vram_mb is not None else award.job.vram_mb
-    found = place(device, adapter, vram_mb, core.estimates, now.mono)
-    if not isinstance(found, Placement):
-        return shortfall_reason(agent_id, award.device, award.adapter_id, found)
+    variant = award.variant if award.variant is not None else award.job.wanted_variant
+    ways = choices(adapter, Wish(variant, vram_mb))
+    if not ways:
+        return decline(DeclineCode.NO_ADAPTER, f"{award.adapter_id} has no variant {variant} here")
+    # A coordinator of an earlier version names none: the best that can start.
+    tried = [(choice, place(device, adapter, choice, core.estimates, now.mono)) for choice in ways]
+    found = next((found for _, found in tried if isinstance(found, Placement)), None)
+    if found is None:
+        choice, short = tried[-1]
+        assert isinstance(short, Shortfall)
+        return shortfall_reason(agent_id, award.device, award.adapter_id, choice.variant, short)
     worker = take_worker(core, device, adapter, found, now)
     run = accept(core, award, worker, found.need_mb, now)
     claim_extra(core, device, run, found, now)

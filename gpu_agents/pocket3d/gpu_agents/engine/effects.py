@@ -84,6 +84,8 @@ class StartWorker(Effect, frozen=True):
     worker_id: str
     adapter_id: str
     device: str
+    #: Of the adapter, None if it has none.
+    variant: str | None
     #: MB promised to it.
     vram_mb: int
 

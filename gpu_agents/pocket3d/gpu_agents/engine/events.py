@@ -93,19 +93,21 @@ class UndrainRequested(Event, frozen=True):
 
 
 class LoadRequested(Event, frozen=True):
-    """Keep an adapter warm on a device; None: the engine chooses one."""
+    """Keep an adapter warm on a device, in a variant; None: the engine chooses one."""
 
     adapter_id: str
     device: str | None
     request: Request | None = None
+    variant: str | None = None
 
 
 class UnloadRequested(Event, frozen=True):
-    """Free an adapter's idle workers, on one device or (None) all of them."""
+    """Free an adapter's idle workers, on one device or (None) all of them, of one variant or (None) any."""
 
     adapter_id: str
     device: str | None
     request: Request | None = None
+    variant: str | None = None
 
 
 # ---------------------------------------------------------------- devices and adapters

@@ -33,11 +33,11 @@ def _check_devices(core: Core) -> None:
         device.ledger.check()
         cap = device.spec.max_running
         _must(cap is None or device.running <= cap, f"{device.spec.id} runs {device.running} jobs, at most {cap}")
-        active = Counter(worker.adapter_id for worker in device.workers.values() if worker.active)
-        doubled = [adapter_id for adapter_id, count in active.items() if count > 1]
+        active = Counter(worker.key for worker in device.workers.values() if worker.active)
+        doubled = [key for key, count in active.items() if count > 1]
         _must(not doubled, f"{device.spec.id} has two workers of {doubled}")
-        processes = Counter(w.adapter_id for w in device.workers.values() if w.state is not WorkerState.PLANNED)
-        doubled = [adapter_id for adapter_id, count in processes.items() if count > 1]
+        processes = Counter(w.key for w in device.workers.values() if w.state is not WorkerState.PLANNED)
+        doubled = [key for key, count in processes.items() if count > 1]
         _must(not doubled, f"{device.spec.id} has two processes of {doubled}")
         for worker in device.workers.values():
             _must(core.workers.get(worker.worker_id) is worker, f"{worker.worker_id} is in one list only")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 from pocket3d.contracts.api import ControlAnswer
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.variants import Wish, choices, label
 
 from ..placement.bidding import shortfall_reason
 from ..placement.placement import Placement, place
@@ -138,8 +141,13 @@ def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
     if not devices:
         _refuse(core, event.request, 409, f"{event.adapter_id} runs on {' or '.join(adapter.devices)} only")
         return
-    for device in devices:
-        worker = device.worker_for(event.adapter_id)
+    ways = choices(adapter, Wish(event.variant))
+    if not ways:
+        known = ", ".join(each.name for each in adapter.variants) or "none"
+        _refuse(core, event.request, 404, f"{event.adapter_id} has no variant {event.variant} here; it has {known}")
+        return
+    for choice, device in itertools.product(ways, devices):
+        worker = device.worker_for(event.adapter_id, choice.variant)
         if worker is not None and worker.spoiled is not None:
             text = f"{event.adapter_id} on {device.spec.id} is being replaced ({worker.spoiled}); ask again in a moment"
             _refuse(core, event.request, 409, text)
@@ -147,7 +155,8 @@ def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
         if worker is not None:
             worker.pinned, worker.unwanted = True, False
             core.changed = True
-            _answer(core, event.request, f"{event.adapter_id} is {worker.state.value} on {device.spec.id}, and stays")
+            name = label(event.adapter_id, choice.variant)
+            _answer(core, event.request, f"{name} is {worker.state.value} on {device.spec.id}, and stays")
             return
     shut = {device.spec.id: why.reason for device in devices if (why := device.shut(now.mono)) is not None}
     devices = [device for device in devices if device.spec.id not in shut]
@@ -156,18 +165,20 @@ def load_requested(core: Core, event: LoadRequested, now: Now) -> None:
         _refuse(core, event.request, 409, f"{event.adapter_id} cannot be loaded: {why_not}")
         return
     reason: Reason | None = None
-    for device in sorted(devices, key=lambda b: -b.ledger.room(now.mono).available_mb):
-        found = place(device, adapter, None, core.estimates, now.mono)
+    roomy = sorted(devices, key=lambda b: -b.ledger.room(now.mono).available_mb)
+    for choice, device in itertools.product(ways, roomy):
+        found = place(device, adapter, choice, core.estimates, now.mono)
         if isinstance(found, Placement):
             worker = take_worker(core, device, adapter, found, now)
             worker.pinned = True
             start_if_room(core, worker, now)
-            _answer(core, event.request, f"loading {event.adapter_id} on {device.spec.id}")
+            _answer(core, event.request, f"loading {label(event.adapter_id, choice.variant)} on {device.spec.id}")
             return
-        reason = reason or shortfall_reason(core.identity.agent_id, device.spec.id, event.adapter_id, found)
+        reason = shortfall_reason(core.identity.agent_id, device.spec.id, event.adapter_id, choice.variant, found)
     assert reason is not None
     missing = f", short of {reason.short_mb} MB" if reason.short_mb else ""
-    _refuse(core, event.request, 409, f"{event.adapter_id} cannot be loaded on {reason.device}: {reason.code}{missing}")
+    name = label(event.adapter_id, reason.variant)
+    _refuse(core, event.request, 409, f"{name} cannot be loaded on {reason.device}: {reason.code}{missing}")
 
 
 def unload_requested(core: Core, event: UnloadRequested, now: Now) -> None:
@@ -178,16 +189,20 @@ def unload_requested(core: Core, event: UnloadRequested, now: Now) -> None:
     workers = [
         w
         for w in core.workers.values()
-        if w.adapter_id == event.adapter_id and event.device in (None, w.device) and w.active
+        if w.adapter_id == event.adapter_id
+        and event.device in (None, w.device)
+        and event.variant in (None, w.variant)
+        and w.active
     ]
     if not workers:
-        _answer(core, event.request, f"{event.adapter_id} is not loaded")
+        _answer(core, event.request, f"{label(event.adapter_id, event.variant)} is not loaded")
         return
     told: list[str] = []
     for worker in workers:
         worker.pinned = False
         worker.unwanted = True
-        told.append(f"{worker.device} {'after its jobs' if worker.runs else 'now'}")
+        as_variant = "" if worker.variant is None else f"as {worker.variant} "
+        told.append(f"{as_variant}{worker.device} {'after its jobs' if worker.runs else 'now'}")
         if not worker.runs and worker.state is not WorkerState.IDLE:
             stop_worker(core, worker, "unloaded", now)
     _answer(core, event.request, f"unloading {event.adapter_id}: {', '.join(told)}")

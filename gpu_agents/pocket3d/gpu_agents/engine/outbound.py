@@ -53,6 +53,7 @@ def _advert(core: Core, now: Now, *, full: bool) -> PublishAdvert:
                 pid=worker.pid,
                 vram_mb=core.device_of(worker).ledger.claim_mb(worker.worker_id),
                 idle_s=max(0.0, now.mono - worker.idle_since) if worker.idle_since is not None else 0.0,
+                variant=worker.variant,
             )
             for worker in core.workers.values()
             if worker.loaded and worker.pid is not None
@@ -66,6 +67,7 @@ def _advert(core: Core, now: Now, *, full: bool) -> PublishAdvert:
                 device=run.award.device,
                 pid=run.worker.pid,
                 on_device=run.on_device,
+                variant=run.worker.variant,
             )
             for run in listed
         ],
@@ -170,6 +172,7 @@ def _attempt(run: Run, now: Now) -> dict[str, Any]:
         "attempt": award.attempt,
         "device": award.device,
         "adapter_id": award.adapter_id,
+        "variant": run.worker.variant,
         "at": rfc3339(now.wall),
     }
 

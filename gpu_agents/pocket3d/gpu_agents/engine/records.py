@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pocket3d.contracts.commands import Award
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.messages import Artifact, Progress
+from pocket3d.contracts.variants import label
 from pocket3d.contracts.worker_frames import OutputFile
 
 from ..devices.health import DeviceHealth
@@ -56,6 +57,8 @@ class Worker:
     capacity: int
     #: MB promised to it, without its runs' extras.
     resident_mb: int
+    #: Of the adapter, None if it has none.
+    variant: str | None = None
     state: WorkerState = WorkerState.PLANNED
     pid: int | None = None
     #: Token -> run that holds one of its slots.
@@ -79,7 +82,12 @@ class Worker:
     history: deque[Step] = field(default_factory=lambda: deque(maxlen=_HISTORY))
 
     def __str__(self) -> str:
-        return f"worker {self.worker_id} ({self.adapter_id} on {self.device})"
+        return f"worker {self.worker_id} ({label(self.adapter_id, self.variant)} on {self.device})"
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """What is learned of it is kept under this."""
+        return self.adapter_id, self.device, self.variant
 
     @property
     def active(self) -> bool:
@@ -230,9 +238,10 @@ class DeviceRecord:
         quarantine = self.health.quarantine(self.running, now_mono)
         return None if quarantine is None else Shut(DeclineCode.QUARANTINED, quarantine)
 
-    def worker_for(self, adapter_id: str) -> Worker | None:
-        """The one worker of an adapter that takes runs."""
-        return next((w for w in self.workers.values() if w.adapter_id == adapter_id and w.active), None)
+    def worker_for(self, adapter_id: str, variant: str | None = None) -> Worker | None:
+        """The one worker of an adapter, in one of its variants if it has any, that takes runs."""
+        wanted = adapter_id, variant
+        return next((w for w in self.workers.values() if (w.adapter_id, w.variant) == wanted and w.active), None)
 
 
 @dataclass(slots=True)

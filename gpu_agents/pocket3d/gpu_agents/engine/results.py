@@ -31,9 +31,9 @@ def run_finished(core: Core, event: events.RunFinished, now: Now) -> None:
     run.run_s = event.run_s
     run.vram_peak_mb = peak_mb(run, event.vram_peak_mb)
     worker.failures_in_row = 0
-    core.estimates.runs[worker.adapter_id, worker.device].append(event.run_s)
+    core.estimates.runs[worker.key].append(event.run_s)
     if run.alone and run.vram_peak_mb is not None:
-        core.estimates.peaks[worker.adapter_id, worker.device].append(run.vram_peak_mb)
+        core.estimates.peaks[worker.key].append(run.vram_peak_mb)
         lower_claim(core, worker)
     if event.unhealthy is not None:
         spoil(core, worker, run, event.unhealthy, now)
@@ -116,6 +116,7 @@ def _propose(core: Core, run: Run, now: Now) -> None:
         agent_id=core.identity.agent_id,
         device=award.device,
         adapter_id=award.adapter_id,
+        variant=run.worker.variant,
         outputs=run.outputs,
         artifacts=list(run.artifacts),
         timings=Timings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Award
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.variants import variant_named
 from pocket3d.contracts.worker_frames import RunJob, Shortage
 
 from .effects import CancelOnWorker, CleanUp, DropArtifacts, FetchInputs, LogLine, RunOnWorker
@@ -188,7 +189,7 @@ def ran_out(core: Core, run: Run, message: str, shortage: Shortage | None) -> st
         run.more_room = False
         return f"{message}; {others}"
     if run.alone and run.vram_peak_mb is not None:
-        core.estimates.peaks[run.worker.adapter_id, run.worker.device].append(run.vram_peak_mb)
+        core.estimates.peaks[run.worker.key].append(run.vram_peak_mb)
     return message
 
 
@@ -214,7 +215,11 @@ def lower_claim(core: Core, worker: Worker) -> None:
     if adapter is None:
         return
     ledger = core.device_of(worker).ledger
-    needed = core.estimates.requirement_mb(worker.adapter_id, worker.device, adapter.vram_mb, ledger.capacity_mb)
+    variant = variant_named(adapter.variants, worker.variant)
+    declared_mb = adapter.vram_mb if variant is None else variant.vram_mb
+    needed = core.estimates.requirement_mb(
+        worker.adapter_id, worker.device, declared_mb, ledger.capacity_mb, worker.variant
+    )
     if needed < worker.resident_mb and not any(run.extra_mb for run in worker.runs.values()):
         worker.resident_mb = needed
         ledger.lower(worker.worker_id, needed)

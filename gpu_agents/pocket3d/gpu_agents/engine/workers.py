@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.variants import label
 from pocket3d.contracts.worker_frames import AdapterDescription
 
 from ..placement.placement import Placement
@@ -21,7 +22,7 @@ from .state import Core
 def take_worker(core: Core, device: DeviceRecord, adapter: AdapterDescription, found: Placement, now: Now) -> Worker:
     """The worker of a placement: begin its evictions, and make and claim for a new worker where it needs one."""
     for idle in found.evict:
-        stop_worker(core, idle, "evicted for " + adapter.adapter_id, now)
+        stop_worker(core, idle, "evicted for " + label(adapter.adapter_id, found.variant), now)
     if found.worker is not None:
         return found.worker
     worker = Worker(
@@ -30,6 +31,7 @@ def take_worker(core: Core, device: DeviceRecord, adapter: AdapterDescription, f
         device.spec.id,
         max(1, adapter.max_concurrent),
         found.resident_mb,
+        found.variant,
     )
     device.ledger.add(worker.worker_id, found.resident_mb, found.waits_for)
     device.workers[worker.worker_id] = worker
@@ -56,16 +58,16 @@ def start_if_room(core: Core, worker: Worker, now: Now) -> None:
     device = core.device_of(worker)
     if worker.state is not WorkerState.PLANNED or device.ledger.waits_for(worker.worker_id):
         return
-    stopping = [each.adapter_id for each in device.workers.values() if each.state is WorkerState.STOPPING]
-    if worker.adapter_id in stopping or device.ledger.room(now.mono).available_mb < 0:
-        # One process per adapter and device; and others may have taken what was freed.
+    stopping = [each.key for each in device.workers.values() if each.state is WorkerState.STOPPING]
+    if worker.key in stopping or device.ledger.room(now.mono).available_mb < 0:
+        # One process per adapter, variant and device; and others may have taken what was freed.
         return
     worker.move(WorkerState.STARTING, "there is room", now.mono)
     worker.room_deadline = None
     worker.load_started = now.mono
     for run in worker.runs.values():
         run.load_deadline = now.mono + run.award.job.limits.load_s
-    core.effects.append(StartWorker(worker.worker_id, worker.adapter_id, worker.device, worker.resident_mb))
+    core.effects.append(StartWorker(worker.worker_id, *worker.key, worker.resident_mb))
 
 
 def worker_ready(core: Core, event: WorkerReady, now: Now) -> None:
@@ -89,7 +91,7 @@ def model_loaded(core: Core, event: ModelLoaded, now: Now) -> None:
     if worker.load_started is not None:
         # A pause of this process counts from its last tick, and the load may have begun after that.
         took_s = max(now.mono - worker.load_started, 0.0)
-        core.estimates.loads[worker.adapter_id, worker.device].append(took_s)
+        core.estimates.loads[worker.key].append(took_s)
     worker.move(WorkerState.BUSY if worker.runs else WorkerState.IDLE, "loaded", now.mono)
     if not worker.runs:
         worker.idle_since = now.mono

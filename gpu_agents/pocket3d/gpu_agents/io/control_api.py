@@ -39,14 +39,14 @@ _VERBS: tuple[tuple[str, str, type[ControlRequest], str, Callable[[Any, asyncio.
         "keep an adapter warm",
         LoadRequest,
         "ctl.answer",
-        lambda asked, future: events.LoadRequested(asked.adapter_id, asked.device, future),
+        lambda asked, future: events.LoadRequested(asked.adapter_id, asked.device, future, asked.wanted_variant),
     ),
     (
         "unload",
         "free an adapter's workers",
         LoadRequest,
         "ctl.answer",
-        lambda asked, future: events.UnloadRequested(asked.adapter_id, asked.device, future),
+        lambda asked, future: events.UnloadRequested(asked.adapter_id, asked.device, future, asked.wanted_variant),
     ),
 )
 _SCHEMAS: dict[type[ControlRequest], str] = {ControlRequest: "ctl.request", LoadRequest: "ctl.load.request"}

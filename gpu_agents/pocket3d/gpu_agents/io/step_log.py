@@ -41,6 +41,7 @@ def log_moves(moves: Iterable[tuple[Run, Step]], log: FilteringBoundLogger) -> N
             token=award.token,
             adapter_id=award.adapter_id,
             device=award.device,
+            **({} if run.worker.variant is None else {"variant": run.worker.variant}),
             **fields,
         )
 

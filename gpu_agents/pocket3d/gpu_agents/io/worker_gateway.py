@@ -75,6 +75,7 @@ class WorkerGateway:
             spec=declared.spec,
             device=self.devices[effect.device],
             vram_mb=effect.vram_mb,
+            variant=effect.variant,
             capped=self.capped,
             python=declared.python,
             env=declared.env,

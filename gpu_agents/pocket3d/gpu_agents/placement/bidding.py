@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -11,12 +12,13 @@ from pocket3d.contracts.commands import BidDeclined, BidPlaced, Lot, Reason
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.fit import Need, Shortfall, fits
+from pocket3d.contracts.variants import Choice, Wish, choices, equal_starts
 from pocket3d.contracts.worker_frames import AdapterDescription
 
 from ..engine.lifecycle import RunState, WorkerState
 from ..engine.records import DeviceRecord, Run, Worker
 from ..settings import AgentSettings
-from .estimates import Estimates
+from .estimates import Estimates, Key
 from .placement import Placement, claims, place
 
 _CODES = {
@@ -40,10 +42,16 @@ class Bidder(NamedTuple):
     estimates: Estimates
     settings: AgentSettings
     now_mono: float
+    #: How much longer a job may wait for a better variant.
+    variant_wait_s: float = 0.0
 
 
 def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:
-    """Offers for one lot, one per adapter and device that could take it now or later; or the reasons for none."""
+    """Offers for one lot, one per adapter and device that could take it now or later; or the reasons for none.
+
+    Of an adapter with variants it is the best that can start now on that device; lesser ones follow where the lot has
+    more jobs than that one takes.
+    """
     bids: list[BidPlaced] = []
     reasons: list[Reason] = []
     for adapter in bidder.adapters.values():
@@ -56,11 +64,21 @@ def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:
         wanted = f"{lot.feature} by {', '.join(lot.adapters)}" if lot.adapters is not None else lot.feature
         message = f"no adapter here serves {wanted}"
         reasons.append(Reason(agent_id=bidder.agent_id, code=DeclineCode.NO_ADAPTER.value, message=message))
-    if len(bids) == 1 and bids[0].warm and bids[0].slots > 0 and bids[0].claim_mb == 0:
-        # The coordinator may use it again without another call: a loaded worker would take the job at once, without
-        # memory of its own, and nothing else of this agent could.
+    if len(bids) == 1 and _stands(bidder, lot, bids[0]):
         bids = [structs.replace(bids[0], stands=True)]
     return bids, None if bids else BidDeclined(lot=lot.lot, reasons=reasons)
+
+
+def _wish(lot: Lot) -> Wish:
+    return Wish(lot.variant, lot.vram_mb, tuple(lot.raised))
+
+
+def _stands(bidder: Bidder, lot: Lot, only: BidPlaced) -> bool:
+    """True if the coordinator may use the only bid again without another call: a loaded worker would take the job at
+    once, without memory of its own, and nothing else of this agent could do it, or do it better.
+    """
+    best = choices(bidder.adapters[only.adapter_id], _wish(lot))[0]
+    return only.warm and only.slots > 0 and only.claim_mb == 0 and only.variant == best.variant
 
 
 def _offers(bidder: Bidder, adapter: AdapterDescription, lot: Lot) -> Iterator[BidPlaced | Reason]:
@@ -77,10 +95,13 @@ def _offers(bidder: Bidder, adapter: AdapterDescription, lot: Lot) -> Iterator[B
         )
 
     devices = [device for device in bidder.devices.values() if device.spec.kind in adapter.devices]
+    ways = choices(adapter, _wish(lot))
     if adapter.adapter_id in lot.without:
         yield no(DeclineCode.BENCHED, "the coordinator keeps it off this agent for these jobs")
     elif not adapter.available:
         yield no(DeclineCode.ADAPTER_UNAVAILABLE, adapter.reason or "not available")
+    elif not ways:
+        yield no(DeclineCode.NO_ADAPTER, _no_variant(adapter, lot))
     elif not devices:
         kinds = " or ".join(adapter.devices)
         yield no(DeclineCode.NO_DEVICE, f"{adapter.adapter_id} runs on {kinds}; this agent has no such device")
@@ -90,28 +111,60 @@ def _offers(bidder: Bidder, adapter: AdapterDescription, lot: Lot) -> Iterator[B
             if shut is not None:
                 yield no(shut.code, shut.reason, device.spec.id)
             else:
-                yield _offer(bidder, device, adapter, lot)
+                yield from _in_variants(bidder, device, adapter, lot, ways)
 
 
-def _offer(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, lot: Lot) -> BidPlaced | Reason:
-    found = place(device, adapter, lot.vram_mb, bidder.estimates, bidder.now_mono)
-    worker = device.worker_for(adapter.adapter_id)
+def _no_variant(adapter: AdapterDescription, lot: Lot) -> str:
+    known = ", ".join(each.name for each in adapter.variants) or "none"
+    if lot.variant is not None:
+        return f"{adapter.adapter_id} has no variant {lot.variant} here; it has {known}"
+    return f"these jobs ran out of memory in each variant of {adapter.adapter_id}: {known}"
+
+
+def _in_variants(
+    bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, lot: Lot, ways: list[Choice]
+) -> Iterator[BidPlaced | Reason]:
+    """What a device can do for a lot: in the best variant that can start now, in lesser ones where that has no slots
+    for all jobs; where none could ever start, the reason of the one that needs least.
+    """
+    offers = [_offer(bidder, device, adapter, choice, lot) for choice in ways]
+    bids = [offer for offer in offers if isinstance(offer, BidPlaced)]
+    if not bids:
+        least = min(range(len(ways)), key=lambda index: ways[index].need_mb)
+        yield offers[least]
+        return
+    soon = equal_starts([each.est_queue_s for each in bids], bidder.variant_wait_s)
+    told: list[BidPlaced] = []
+    for each in itertools.compress(bids, soon):
+        # One to wait for is enough.
+        if not told or (each.slots and sum(other.slots for other in told) < lot.jobs):
+            told.append(each)
+    yield from told
+
+
+def _offer(
+    bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, choice: Choice, lot: Lot
+) -> BidPlaced | Reason:
+    found = place(device, adapter, choice, bidder.estimates, bidder.now_mono)
+    key = adapter.adapter_id, device.spec.id, choice.variant
+    worker = device.worker_for(adapter.adapter_id, choice.variant)
     slots, queue_s = 0, 0.0
     evicted: tuple[Worker, ...] = ()
-    load_s = expected_load_s(bidder, device, adapter.adapter_id) if worker is None else 0.0
+    load_s = expected_load_s(bidder, key) if worker is None else 0.0
     if isinstance(found, Placement):
         slots, evicted = _slots(bidder, device, adapter, lot.jobs, found), found.evict
         if worker is not None:
-            load_s = _load_left_s(bidder, device, worker)
+            load_s = _load_left_s(bidder, worker)
     else:
-        wait = wait_s(bidder, device, adapter, lot.vram_mb)
+        wait = wait_s(bidder, device, adapter, choice)
         if found.dimension in ("device_kind", "vram_total") or wait is None:
-            return shortfall_reason(bidder.agent_id, device.spec.id, adapter.adapter_id, found)
+            return shortfall_reason(bidder.agent_id, device.spec.id, adapter.adapter_id, choice.variant, found)
         queue_s = wait
-        found = claims(device, adapter, lot.vram_mb, bidder.estimates)
+        found = claims(device, adapter, choice, bidder.estimates)
     return BidPlaced(
         lot=lot.lot,
         adapter_id=adapter.adapter_id,
+        variant=choice.variant,
         device=device.spec.id,
         claim_mb=found.claim_mb,
         claim_next_mb=found.claim_next_mb,
@@ -121,7 +174,7 @@ def _offer(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, lo
         evict_mb=sum(device.ledger.claim_mb(w.worker_id) for w in evicted),
         est_queue_s=queue_s,
         est_load_s=load_s,
-        est_run_s=bidder.estimates.run_s(adapter.adapter_id, device.spec.id),
+        est_run_s=bidder.estimates.run_s(*key),
     )
 
 
@@ -141,47 +194,47 @@ def _slots(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, jo
 # ---------------------------------------------------------------- how long until it could start
 
 
-def expected_load_s(bidder: Bidder, device: DeviceRecord, adapter_id: str) -> float:
+def expected_load_s(bidder: Bidder, key: Key) -> float:
     """Seconds that a load takes: the median of earlier ones, or the assumption of the settings."""
-    known = bidder.estimates.load_s(adapter_id, device.spec.id)
+    known = bidder.estimates.load_s(*key)
     return bidder.settings.assumed_load_s if known is None else known
 
 
-def _load_left_s(bidder: Bidder, device: DeviceRecord, worker: Worker) -> float:
+def _load_left_s(bidder: Bidder, worker: Worker) -> float:
     if worker.loaded:
         return 0.0
-    expected = expected_load_s(bidder, device, worker.adapter_id)
+    expected = expected_load_s(bidder, worker.key)
     if worker.load_started is None:
         return expected
     elapsed = bidder.now_mono - worker.load_started
     return max(expected - elapsed, _OVERDUE * elapsed)
 
 
-def _left_s(bidder: Bidder, device: DeviceRecord, run: Run) -> float:
+def _left_s(bidder: Bidder, run: Run) -> float:
     """Seconds until a run is expected to leave its slot."""
     worker = run.worker
-    expected = bidder.estimates.run_s(worker.adapter_id, device.spec.id)
+    expected = bidder.estimates.run_s(*worker.key)
     if expected is None:
         expected = bidder.settings.assumed_run_s
     if run.state is RunState.CANCELLING:
         grace = run.grace_deadline
         return max(0.0, grace - bidder.now_mono) if grace is not None else 0.0
     if run.run_started is None:
-        return _load_left_s(bidder, device, worker) + expected
+        return _load_left_s(bidder, worker) + expected
     elapsed = bidder.now_mono - run.run_started
     return max(expected - elapsed, _OVERDUE * elapsed)
 
 
-def wait_s(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, vram_mb: int | None) -> float | None:
+def wait_s(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, choice: Choice) -> float | None:
     """When the job could start here, in seconds from now, if nothing else came in between; None for never.
 
     Runs leave one after the other by their estimates; a worker without runs counts as evictable. Also None when other
     processes on the device hold what is missing.
     """
-    worker = device.worker_for(adapter.adapter_id)
-    claim_mb = claims(device, adapter, vram_mb, bidder.estimates).claim_mb
-    left = {run.token: _left_s(bidder, device, run) for each in device.workers.values() for run in each.runs.values()}
-    ends = sorted({0.0, *left.values(), *(_idle_in(bidder, device, w, left) for w in device.workers.values())})
+    worker = device.worker_for(adapter.adapter_id, choice.variant)
+    claim_mb = claims(device, adapter, choice, bidder.estimates).claim_mb
+    left = {run.token: _left_s(bidder, run) for each in device.workers.values() for run in each.runs.values()}
+    ends = sorted({0.0, *left.values(), *(_idle_in(bidder, w, left) for w in device.workers.values())})
     waited_for = device.ledger.waited_for()
     for at in ends:
         remaining = [token for token, end in left.items() if end > at]
@@ -190,7 +243,7 @@ def wait_s(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, vr
         without = [
             w.worker_id
             for w in device.workers.values()
-            if w is not worker and w.worker_id not in waited_for and _idle_in(bidder, device, w, left) <= at
+            if w is not worker and w.worker_id not in waited_for and _idle_in(bidder, w, left) <= at
         ]
         without += [key for key in device.ledger.ending() if key not in waited_for and key not in without]
         room = device.ledger.room(bidder.now_mono, len(remaining), without)
@@ -199,18 +252,18 @@ def wait_s(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, vr
     return None
 
 
-def _idle_in(bidder: Bidder, device: DeviceRecord, worker: Worker, left: Mapping[str, float]) -> float:
+def _idle_in(bidder: Bidder, worker: Worker, left: Mapping[str, float]) -> float:
     if worker.runs:
         return max(left[token] for token in worker.runs)
     if worker.state is WorkerState.IDLE or worker.state is WorkerState.STOPPING:
         return 0.0
-    return _load_left_s(bidder, device, worker)
+    return _load_left_s(bidder, worker)
 
 
 # ---------------------------------------------------------------- reasons
 
 
-def shortfall_reason(agent_id: str, device: str, adapter_id: str, short: Shortfall) -> Reason:
+def shortfall_reason(agent_id: str, device: str, adapter_id: str, variant: str | None, short: Shortfall) -> Reason:
     """A shortfall as a reason that `explain` can give."""
     in_mb = short.dimension in _MEGABYTES
     return Reason(
@@ -221,4 +274,5 @@ def shortfall_reason(agent_id: str, device: str, adapter_id: str, short: Shortfa
         have_mb=max(0, short.have) if in_mb else None,
         short_mb=short.need - max(0, short.have) if in_mb else None,
         adapter_id=adapter_id,
+        variant=variant,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pocket3d.contracts.fit import Need, Shortfall, fits
+from pocket3d.contracts.variants import Choice
 from pocket3d.contracts.worker_frames import AdapterDescription
 
 from ..engine.lifecycle import WorkerState
@@ -25,42 +26,44 @@ class Placement(NamedTuple):
     claim_mb: int
     #: MB that each further such job would newly claim on the same worker.
     claim_next_mb: int
+    #: Of the adapter, None if it has none.
+    variant: str | None = None
     #: Idle workers to stop.
     evict: tuple[Worker, ...] = ()
     #: Claims whose memory it must wait for: the evicted ones' and those of workers that are leaving already.
     waits_for: tuple[str, ...] = ()
 
 
-def claims(device: DeviceRecord, adapter: AdapterDescription, vram_mb: int | None, estimates: Estimates) -> Placement:
-    """What a job of an adapter would claim on a device, whether there is room or not.
+def claims(device: DeviceRecord, adapter: AdapterDescription, choice: Choice, estimates: Estimates) -> Placement:
+    """What a job of an adapter, in a variant, would claim on a device, whether there is room or not.
 
     It needs what is declared or was learned (`Estimates.requirement_mb`), unless it says itself what it needs.
     """
-    capacity_mb = device.ledger.capacity_mb
-    declared = estimates.requirement_mb(adapter.adapter_id, device.spec.id, adapter.vram_mb, capacity_mb)
-    need_mb = declared if vram_mb is None else vram_mb
-    worker = device.worker_for(adapter.adapter_id)
+    variant, capacity_mb = choice.variant, device.ledger.capacity_mb
+    declared = estimates.requirement_mb(adapter.adapter_id, device.spec.id, choice.declared_mb, capacity_mb, variant)
+    need_mb = declared if choice.asked_mb is None else choice.asked_mb
+    worker = device.worker_for(adapter.adapter_id, variant)
     if worker is not None:
         extra_mb = max(0, need_mb - worker.resident_mb)
-        return Placement(worker, need_mb, worker.resident_mb, extra_mb, extra_mb)
+        return Placement(worker, need_mb, worker.resident_mb, extra_mb, extra_mb, variant)
     # The rest is each run's own: a worker that gives its memory back holds up nobody while it is idle.
     resident_mb = min(declared if adapter.idle_vram_mb is None else adapter.idle_vram_mb, need_mb)
-    return Placement(None, need_mb, resident_mb, need_mb, need_mb - resident_mb)
+    return Placement(None, need_mb, resident_mb, need_mb, need_mb - resident_mb, variant)
 
 
 def place(
-    device: DeviceRecord, adapter: AdapterDescription, vram_mb: int | None, estimates: Estimates, now_mono: float
+    device: DeviceRecord, adapter: AdapterDescription, choice: Choice, estimates: Estimates, now_mono: float
 ) -> Placement | Shortfall:
     """Place one job of an adapter on a device, or say what is short.
 
     Args:
         device: the device.
         adapter: the adapter, available.
-        vram_mb: replaces the adapter's requirement; None for the adapter's own.
+        choice: the variant, and what the job needs there.
         estimates: what was learned.
         now_mono: monotonic seconds.
     """
-    found = claims(device, adapter, vram_mb, estimates)
+    found = claims(device, adapter, choice, estimates)
     if device.spec.kind in adapter.devices and found.need_mb > device.ledger.capacity_mb:
         return Shortfall("vram_total", found.need_mb, device.ledger.capacity_mb)
     slots = found.worker.free_slots if found.worker is not None else max(1, adapter.max_concurrent)
@@ -104,7 +107,7 @@ def eviction_order(device: DeviceRecord, spare: Worker | None, estimates: Estima
     """
 
     def worth_keeping(worker: Worker) -> tuple[bool, float, str]:
-        reload_s = max(estimates.load_s(worker.adapter_id, device.spec.id) or 1.0, 0.1)
+        reload_s = max(estimates.load_s(*worker.key) or 1.0, 0.1)
         idle_s = now_mono - (worker.idle_since if worker.idle_since is not None else now_mono)
         return worker.pinned, -idle_s / reload_s, worker.worker_id
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.variants import label
 from pocket3d.contracts.worker_frames import AdapterSpec
 
 from ..devices.spec import DeviceSpec
@@ -24,6 +25,8 @@ class WorkerLaunch(msgspec.Struct, frozen=True, kw_only=True):
     device: DeviceSpec
     #: MB promised to this worker: what the `LoadModel` frame carries.
     vram_mb: int
+    #: Which of the adapter's variants it loads; None if it has none.
+    variant: str | None = None
     #: Its framework is to hold no more than that on the device.
     capped: bool = False
     #: The interpreter: an absolute path, or a name found on PATH. None for the agent's own.
@@ -82,7 +85,7 @@ def describe_exit(
     """The exit as the agent's engine and people are told of it."""
     code, what = _judge(facts, python)
     who = f"worker {pid}" if pid is not None else "the worker"
-    message = f"{who} of {launch.spec.adapter_id} on {launch.device.id} {what}"
+    message = f"{who} of {label(launch.spec.adapter_id, launch.variant)} on {launch.device.id} {what}"
     if last_lines and not facts.asked:
         message += "; its last lines:\n" + "\n".join(last_lines[-_LINES_IN_MESSAGE:])
     return WorkerExit(

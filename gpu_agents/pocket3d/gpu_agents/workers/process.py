@@ -327,6 +327,7 @@ class WorkerProcess:
                             device=device.id,
                             device_kind=device.worker_kind,
                             vram_mb=launch.vram_mb,
+                            variant=launch.variant,
                             capped=launch.capped,
                         )
                     )

@@ -8,10 +8,11 @@ import click
 
 from pocket3d.contracts.api import FeatureAdapter
 from pocket3d.contracts.messages import Advert
+from pocket3d.contracts.variants import label
 
 from .errors import runs
 from .options import Target, connects, json_option
-from .output import megabytes, print_json, print_table
+from .output import megabytes, print_json, print_table, requirement
 
 
 @click.command("agents")
@@ -48,7 +49,14 @@ async def agents(target: Target, adapters: bool, as_json: bool) -> None:
         print_table(
             ("AGENT", "ADAPTER", "FEATURE", "VRAM", "AVAILABLE", "REASON"),
             [
-                (a.agent_id, o.adapter_id, o.feature, megabytes(o.vram_mb), "yes" if o.available else "no", o.reason)
+                (
+                    a.agent_id,
+                    o.adapter_id,
+                    o.feature,
+                    requirement(o.vram_mb, o.variants),
+                    "yes" if o.available else "no",
+                    o.reason,
+                )
                 for a in found
                 for o in a.adapters or []
             ],
@@ -68,7 +76,9 @@ def _rows(advert: Advert) -> list[tuple[str | None, ...]]:
                 device.name,
                 megabytes(free),
                 megabytes(device.total_mb),
-                ", ".join(each.adapter_id for each in advert.residents if each.device == device.id),
+                ", ".join(
+                    label(each.adapter_id, each.variant) for each in advert.residents if each.device == device.id
+                ),
                 ", ".join(each.job_id for each in advert.running if each.device == device.id),
             )
         )
@@ -96,7 +106,8 @@ async def features(target: Target, as_json: bool) -> None:
 
 
 def _name(adapter: FeatureAdapter) -> str:
-    return adapter.adapter_id if adapter.available else f"{adapter.adapter_id} (not available)"
+    name = label(adapter.adapter_id, " or ".join(each.name for each in adapter.variants) or None)
+    return name if adapter.available else f"{name} (not available)"
 
 
 def _parameters(adapter: FeatureAdapter) -> str:

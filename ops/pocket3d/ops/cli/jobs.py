@@ -18,6 +18,7 @@ from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.features import FEATURE_PATTERN
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Progress, Result, Status
+from pocket3d.contracts.variants import label
 
 from ..exit_codes import Exit, of_status
 from ..progress_view import Show, follow_all, renderer
@@ -121,7 +122,16 @@ async def explain(job_id: str, target: Target, as_json: bool) -> None:
         print_table(
             ("AGENT", "DEVICE", "ADAPTER", "REASON", "NEED MB", "HAVE MB", "SHORT MB", ""),
             [
-                (r.agent_id, r.device, r.adapter_id, r.code, r.need_mb, r.have_mb, r.short_mb, r.message)
+                (
+                    r.agent_id,
+                    r.device,
+                    r.adapter_id and label(r.adapter_id, r.variant),
+                    r.code,
+                    r.need_mb,
+                    r.have_mb,
+                    r.short_mb,
+                    r.message,
+                )
                 for r in answer.reasons
             ],
         )
@@ -179,7 +189,7 @@ async def list_jobs(
             print_json(each)
         return
     print_table(
-        ("JOB", "FEATURE", "PRIORITY", "STATUS", "ATTEMPT", "AGENT", "SINCE", "REASON"),
+        ("JOB", "FEATURE", "PRIORITY", "STATUS", "ATTEMPT", "AGENT", "VARIANT", "SINCE", "REASON"),
         [
             (
                 each.job_id,
@@ -188,6 +198,7 @@ async def list_jobs(
                 each.status,
                 each.attempt or None,
                 each.agent_id,
+                each.variant,
                 each.at,
                 each.error.message if each.error else each.reason,
             )

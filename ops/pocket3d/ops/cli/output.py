@@ -12,6 +12,7 @@ from pocket3d.bus.client import JobHandle
 from pocket3d.contracts.artifact_names import is_artifact_name
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.messages import JobError, Result, Status
+from pocket3d.contracts.variants import Variant, best_first, label
 
 from ..terminal_text import printable
 from .errors import CliError
@@ -50,6 +51,13 @@ def megabytes(mb: int) -> str:
     return f"{mb / 1024:.1f} GB" if mb >= 1024 else f"{mb} MB"
 
 
+def requirement(vram_mb: int, variants: Sequence[Variant]) -> str | None:
+    """What an adapter needs, in each of its variants if it has any; None if that is not known."""
+    if variants:
+        return ", ".join(f"{megabytes(each.vram_mb)} as {each.name}" for each in best_first(variants))
+    return megabytes(vram_mb) if vram_mb else None
+
+
 def size(count: int) -> str:
     """Bytes as people say it."""
     if count >= 1_000_000:
@@ -73,7 +81,7 @@ def print_status(status: Status) -> None:
             ("attempt", status.attempt or None),
             ("agent", status.agent_id),
             ("device", status.device),
-            ("adapter", status.adapter_id),
+            ("adapter", status.adapter_id and label(status.adapter_id, status.variant)),
             ("since", status.at),
             ("error", _error(status.error)),
         ]
@@ -92,7 +100,7 @@ def print_result(result: Result) -> None:
             ("attempts", result.attempt or None),
             ("agent", result.agent_id),
             ("device", result.device),
-            ("adapter", result.adapter_id),
+            ("adapter", result.adapter_id and label(result.adapter_id, result.variant)),
             ("queued", seconds(timings.queued_s)),
             ("load", seconds(timings.load_s)),
             ("run", seconds(timings.run_s)),
@@ -102,9 +110,8 @@ def print_result(result: Result) -> None:
     )
     if result.error:
         for attempt in result.error.attempts:
-            click.echo(
-                printable(f"  attempt {attempt.attempt} on {attempt.agent_id}: {attempt.code}: {attempt.message}")
-            )
+            place = label(str(attempt.agent_id), attempt.variant)
+            click.echo(printable(f"  attempt {attempt.attempt} on {place}: {attempt.code}: {attempt.message}"))
 
 
 def _name(name: str) -> str:

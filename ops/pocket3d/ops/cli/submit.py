@@ -54,6 +54,9 @@ _FEATURES_S = 2.0
 )
 @click.option("--vram-mb", type=click.IntRange(min=0), help="Reserve so many MB instead of what the adapter declares.")
 @click.option("--commercial-only", is_flag=True, help="Let only adapters run it whose licence allows commercial use.")
+@click.option(
+    "--variant", metavar="NAME", help="Run it in this variant of the adapter.  [default: the best that can start]"
+)
 @click.option("--tenant", help="Share the fleet fairly under this label.")
 @click.option(
     "--metadata", multiple=True, metavar="KEY=VALUE", help="Attach a value that comes back with the result; repeatable."
@@ -85,6 +88,7 @@ async def command(
     models: tuple[str, ...],
     vram_mb: int | None,
     commercial_only: bool,
+    variant: str | None,
     tenant: str | None,
     metadata: tuple[str, ...],
     schedule_to_start: float | None,
@@ -120,6 +124,7 @@ async def command(
                 model_preference=(models[0] if len(models) == 1 else list(models)) if models else None,
                 vram_mb=vram_mb,
                 commercial_only=commercial_only,
+                variant=variant,
                 limits={key: value for key, value in limits.items() if value is not None} or None,
                 retry=None if max_attempts is None else {"max_attempts": max_attempts},
                 metadata=_metadata(metadata),

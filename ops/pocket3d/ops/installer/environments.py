@@ -218,7 +218,8 @@ def _fetched(contents: Contents, folder: Path, taken: set[str], part: str | None
         found.append((name, FetchWeights(weights=weights, folder=str(folder / weights.folder)), part))
     for file in contents.files:
         name = _named(f"file {Path(file.path).name}", part)
-        found.append((name, FetchFile(file=file, target=str(folder / file.path)), part))
+        unpacked = None if file.unpack is None else str(folder / file.unpack)
+        found.append((name, FetchFile(file=file, target=str(folder / file.path), folder=unpacked), part))
     return found
 
 

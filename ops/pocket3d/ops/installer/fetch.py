@@ -10,6 +10,7 @@ import fnmatch
 import hashlib
 import os
 import shutil
+import tarfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -110,10 +111,36 @@ def download(step: FetchFile, tell: Tell, mirror: str | None = None) -> None:
     raise FetchError("; ".join(failures))
 
 
+def unpack(step: FetchFile) -> None:
+    """Unpack an archive that was fetched, and remove it.
+
+    Raises:
+        FetchError: it is no archive, or names files outside its folder.
+        OSError: it cannot be written.
+    """
+    if step.folder is None:
+        return
+    archive, folder = Path(step.target), Path(step.folder)
+    if not hasattr(tarfile, "data_filter"):
+        raise FetchError(f"this Python cannot unpack {archive} safely: use 3.10.12, 3.11.4, 3.12 or newer")
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        with tarfile.open(archive) as opened:
+            # No absolute names, none that leave the folder, no devices, no links out of it.
+            opened.extractall(part, filter="data")
+    except tarfile.TarError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise FetchError(f"{archive} cannot be unpacked: {error}") from error
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    archive.unlink()
+
+
 def is_whole(step: FetchWeights | FetchFile) -> bool:
     """True if the files that a step names are there."""
     if isinstance(step, FetchFile):
-        return Path(step.target).is_file()
+        return Path(step.target).is_file() if step.folder is None else Path(step.folder).is_dir()
     folder = Path(step.folder)
     exact = [name for name in step.weights.files if not _WILD & set(name)]
     return folder.is_dir() and all((folder / name).is_file() for name in exact)

@@ -45,6 +45,7 @@ class KnownAdapter(msgspec.Struct, frozen=True, kw_only=True):
             "python": self.adapter.python,
             "feature": self.about.feature,
             "vram_mb": self.about.vram_mb,
+            "variants": self.about.variants,
             "max_concurrent": self.about.max_concurrent,
             "devices": self.about.devices,
             "available": self.available,

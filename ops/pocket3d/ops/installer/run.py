@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from .environments import Planned, environment_python
-from .fetch import FetchError, download, is_mirror, take_file, take_weights
+from .fetch import FetchError, download, is_mirror, take_file, take_weights, unpack
 from .import_check import import_all
 from .import_findings import problems
 from .look import STAMPS, read_stamps
@@ -177,10 +177,12 @@ class Installer:
         if source is not None and not is_mirror(source):
             if isinstance(step, FetchFile):
                 take_file(step, Path(source), self._folder)
+                unpack(step)
             else:
                 self._tell(f"    {take_weights(step, Path(source), self._folder)} files of {source}")
         elif isinstance(step, FetchFile):
             download(step, self._tell, source)
+            unpack(step)
         else:
             weights = step.weights
             wanted = {

@@ -94,10 +94,14 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     file: File
     #: Absolute path of the file.
     target: str
+    #: Absolute path of the folder into which it is unpacked.
+    folder: str | None = None
 
     def says(self) -> str:
         """What it fetches or makes."""
-        return f"{self.file.url}, {size_text(self.file.size_mb, self.file.estimated)} to {self.target}"
+        size = size_text(self.file.size_mb, self.file.estimated)
+        where = f"to {self.target}" if self.folder is None else f"unpacked into {self.folder}"
+        return f"{self.file.url}, {size} {where}"
 
 
 class CheckImports(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -16,7 +16,6 @@ from pocket3d.contracts.lifecycle import PRIORITIES
 
 from .members import Agent, Coordinator
 from .process import Process
-from .workload import ADAPTERS
 from .world import World
 
 P = TypeVar("P", bound=Process)
@@ -225,7 +224,7 @@ class Chaos:
         if not living:
             return
         agent, service = self._rng.choice(living)
-        adapter = encode(LoadRequest(adapter_id=self._rng.choice(list(ADAPTERS))))
+        adapter = encode(LoadRequest(adapter_id=self._rng.choice(list(self.world.adapters))))
         verb = self._rng.choice(("load", "load", "unload", "drain", "leave"))
         self.strike(f"operator: {verb}", agent)
         if verb == "leave":

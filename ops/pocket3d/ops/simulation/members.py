@@ -25,7 +25,7 @@ from .bus import SimulatedBus
 from .process import Process
 from .surroundings import Surroundings
 from .workers import Device, SimulatedProbe, SimulatedWorkers
-from .workload import ADAPTERS, Cancellation, Publication
+from .workload import Cancellation, Publication
 
 #: A client that got no answer asks again after so long, seconds; a cancel is given up after so many tries.
 _AGAIN_S = 0.5
@@ -105,15 +105,20 @@ class Agent(Process):
             devices=self._specs,
             probe=SimulatedProbe(self.devices),
             workers=self.workers,
-            declared=[DeclaredAdapter(spec=AdapterSpec(adapter_id=each, class_path="-")) for each in ADAPTERS],
+            declared=[
+                DeclaredAdapter(spec=AdapterSpec(adapter_id=each, class_path="-")) for each in self.world.adapters
+            ],
             work_dir=self._work_dir,
             settings=settings,
-            describe=_describe,
+            describe=self._describe,
             clock=self.now,
         )
         if self.world.shape.check:
             service.engine = CheckedEngine(settings, service.identity, self._specs)
         await service.run(asyncio.Event())
+
+    async def _describe(self, declared: Sequence[DeclaredAdapter]) -> list[AdapterDescription]:
+        return [self.world.adapters[each.spec.adapter_id] for each in declared]
 
     def kill(self) -> None:
         """End it at once: its workers die with it."""
@@ -128,10 +133,6 @@ class Agent(Process):
     def engine(self) -> AgentEngine | None:
         """Of its present life."""
         return self.service.engine if self.service is not None else None
-
-
-async def _describe(declared: Sequence[DeclaredAdapter]) -> list[AdapterDescription]:
-    return [ADAPTERS[each.spec.adapter_id] for each in declared]
 
 
 class People(Process):

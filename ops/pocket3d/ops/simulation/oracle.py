@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import msgspec
 
 from pocket3d.bus.port import Stored
 from pocket3d.contracts.codec import WireError, decode
@@ -62,6 +66,7 @@ def violations(world: World) -> list[str]:
     found += _stories(world, results)
     found += _hearsay(world, results)
     found += _black_hole(world)
+    found += _variants(world, results)
     found += _sick_devices(world)
     if world.listener.heard != [(each.subject, each.data) for each in _stored(world, world.subjects.results_stream)]:
         found.append("a core subscriber heard other results than those that are stored, each once")
@@ -87,6 +92,30 @@ def _black_hole(world: World) -> list[str]:
             status = decode(Status, stored.data)
             if status.agent_id == world.agents[0].agent_id:
                 found.append(f"{status.job_id} was given to {status.agent_id}, which cannot store")
+    return found
+
+
+def _variants(world: World, results: dict[str, list[Result]]) -> list[str]:
+    """A job succeeds in a variant that the adapter has and, where it names one, in no other; and in none that is too
+    small for it.
+    """
+    asked: dict[str, list[Any]] = {}
+    for each in world.workload.publications:
+        with suppress(msgspec.DecodeError):
+            asked.setdefault(each.job_id, []).append(msgspec.json.decode(each.data))
+    found = []
+    for job_id, of_job in results.items():
+        adapter = world.adapters.get(of_job[-1].adapter_id or "")
+        if of_job[-1].status != "succeeded" or adapter is None:
+            continue
+        variant = of_job[-1].variant
+        known: list[str | None] = [each.name for each in adapter.variants] or [None]
+        fits = [
+            request.get("variant") in (None, variant) and variant not in request["inputs"].get("too_large", ())
+            for request in asked.get(job_id, [])
+        ]
+        if variant not in known or (fits and not any(fits)):
+            found.append(f"{job_id} ran in the variant {variant!r} of {adapter.adapter_id}, which has {known}")
     return found
 
 

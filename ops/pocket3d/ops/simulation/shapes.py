@@ -74,6 +74,8 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
     leaf: bool = False
     #: Two agents claim the first agent's id.
     twins: bool = False
+    #: One model can be loaded in several sizes.
+    variants: bool = False
     coordinator: CoordinatorSettings = CoordinatorSettings(
         bench_s=2.0,
         bench_cap_s=8.0,
@@ -158,6 +160,7 @@ _SICK_EVERY = 25
 
 
 def shape_of(seed: int) -> RunShape:
-    """The shape of a seed's run."""
+    """The shape of a seed's run. Of each shape some runs have variants."""
     # One in so many: the others are what they were before there was this one.
-    return _SICK if seed % _SICK_EVERY == _SICK_EVERY - 1 else _SHAPES[seed % len(_SHAPES)]
+    shape = _SICK if seed % _SICK_EVERY == _SICK_EVERY - 1 else _SHAPES[seed % len(_SHAPES)]
+    return msgspec.structs.replace(shape, variants=True) if seed % 25 == 24 else shape

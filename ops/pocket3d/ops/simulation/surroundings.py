@@ -25,7 +25,7 @@ from .loop import VirtualLoop, current_name
 from .network import Network
 from .pulls import Pulls
 from .shapes import RunShape
-from .workload import make_workload
+from .workload import adapters_of, make_workload
 
 #: Lines of a run's story that are kept.
 _STORY = 4000
@@ -85,7 +85,11 @@ class Surroundings:
         #: Failures that agents ever reported: (job, attempt, agent, code).
         self.said: set[tuple[str, int, str, str]] = set()
         self.pids = itertools.count(1000)
-        self.workload = make_workload(self.rng, shape.jobs, shape.publish_over_s, plain=shape.plain)
+        self.workload = make_workload(
+            self.rng, shape.jobs, shape.publish_over_s, plain=shape.plain, variants=shape.variants
+        )
+        #: The models of the fleet, by id.
+        self.adapters = adapters_of(shape.variants)
         loop.set_exception_handler(self._on_loop_error)
 
     def note_removed(self, message: Stored) -> None:

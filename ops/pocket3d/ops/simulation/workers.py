@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pocket3d.contracts import worker_frames as frames
-from pocket3d.contracts.worker_frames import AdapterDescription, Frame, OutputFile, RunJob
+from pocket3d.contracts.variants import variant_named
+from pocket3d.contracts.worker_frames import Frame, OutputFile, RunJob
 from pocket3d.gpu_agents.devices.probes.port import Reading
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
 from pocket3d.gpu_agents.workers.launch import WorkerExit, WorkerLaunch
 
 from .network import MAX_PAYLOAD, Network
 from .process import Process
-from .workload import ADAPTERS
 
 #: A frame between worker and agent takes so long, seconds.
 _FRAME_S = 0.0005
@@ -86,10 +86,13 @@ class SimulatedProbe:
 
 @dataclass(eq=False)
 class Worker:
-    """One worker process: its adapter, its model's memory, its runs."""
+    """One worker process: its model's memory, its runs."""
 
     worker_id: str
-    adapter: AdapterDescription
+    #: What its model takes, MB.
+    model_mb: int
+    #: Of its adapter, None if it has none.
+    variant: str | None
     device: Device
     pid: int
     on_frame: OnFrame
@@ -103,7 +106,7 @@ class Worker:
 
     def hold(self) -> None:
         """Tell the device what this process really uses: its model, and what each run needs beyond it."""
-        model = self.adapter.vram_mb
+        model = self.model_mb
         extra = sum(max(0, need_mb(run, model) - model) for run in self.runs.values())
         self.device.hold(self.pid, model + extra)
 
@@ -140,9 +143,11 @@ class SimulatedWorkers:
 
     async def start(self, worker_id: str, launch: WorkerLaunch, on_frame: OnFrame, on_exit: OnExit) -> int | None:
         """Start a process and load its model."""
-        adapter = ADAPTERS[launch.spec.adapter_id]
+        adapter = self._world.adapters[launch.spec.adapter_id]
+        variant = variant_named(adapter.variants, launch.variant)
+        model_mb = adapter.vram_mb if variant is None else variant.vram_mb
         device = self._devices[launch.device.id]
-        worker = Worker(worker_id, adapter, device, next(self._world.pids), on_frame, on_exit)
+        worker = Worker(worker_id, model_mb, launch.variant, device, next(self._world.pids), on_frame, on_exit)
         self.workers[worker_id] = worker
 
         def hello() -> None:
@@ -161,7 +166,7 @@ class SimulatedWorkers:
                 return
             worker.loaded = True
             self._hold(worker)
-            self._say(on_frame, worker_id, frames.ModelLoaded(load_s=1.0, vram_mb=adapter.vram_mb))
+            self._say(on_frame, worker_id, frames.ModelLoaded(load_s=1.0, vram_mb=model_mb))
 
         self._soon(0.02, 0.8, hello)
         return worker.pid
@@ -201,8 +206,8 @@ class SimulatedWorkers:
         seconds = float(frame.inputs.get("seconds", 0.5))
         if behave.endswith("_once"):
             behave = behave.removesuffix("_once") if attempt == 1 else "ok"
-        need = need_mb(frame, worker.adapter.vram_mb)
-        if need > worker.adapter.vram_mb + frame.extra_vram_mb:
+        need = need_mb(frame, worker.model_mb)
+        if need > worker.model_mb + frame.extra_vram_mb or worker.variant in frame.inputs.get("too_large", ()):
             # It asks for more than it was promised, and gets an error instead of somebody else's memory.
             out = frames.RunFailed(
                 run_id=frame.run_id, code="out_of_memory", message="CUDA out of memory", run_s=0.1, vram_peak_mb=need

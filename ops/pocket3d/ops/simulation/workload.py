@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any, NamedTuple
 
+import msgspec
+
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.lifecycle import Priority
+from pocket3d.contracts.variants import Variant
 from pocket3d.contracts.worker_frames import AdapterDescription
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
 
@@ -23,6 +26,8 @@ ADAPTERS = {
         ("rigger", "auto_rig", 6500, 1, ["cuda"]),
     )
 }
+#: The sizes in which `sculptor` can be loaded, in runs with variants.
+VARIANTS = [Variant(name="512", vram_mb=5000, quality=1), Variant(name="1024", vram_mb=13_000, quality=2)]
 _INPUTS: dict[str, dict[str, Any]] = {
     "echo": {},
     "text_to_mesh": {"text_prompt": "a chair"},
@@ -61,8 +66,25 @@ class Workload(NamedTuple):
     cancellations: list[Cancellation]
 
 
-def make_workload(rng: random.Random, jobs: int, over_s: float, *, plain: bool = False) -> Workload:
-    """So many jobs within so many virtual seconds. `plain`: all are good, none is published twice or cancelled."""
+def adapters_of(variants: bool) -> dict[str, AdapterDescription]:
+    """The models of a run's fleet, by id."""
+    if not variants:
+        return ADAPTERS
+    return {**ADAPTERS, "sculptor": msgspec.structs.replace(ADAPTERS["sculptor"], variants=VARIANTS)}
+
+
+def make_workload(
+    rng: random.Random, jobs: int, over_s: float, *, plain: bool = False, variants: bool = False
+) -> Workload:
+    """So many jobs within so many virtual seconds.
+
+    Args:
+        rng: all chance.
+        jobs: how many.
+        over_s: within how many virtual seconds.
+        plain: all are good, none is published twice or cancelled.
+        variants: some name a variant, and some need more memory than one of them has.
+    """
     publications: list[Publication] = []
     cancellations: list[Cancellation] = []
     for number in range(jobs):
@@ -71,7 +93,10 @@ def make_workload(rng: random.Random, jobs: int, over_s: float, *, plain: bool =
         feature = rng.choice(("echo", "echo", "text_to_mesh", "auto_rig"))
         priority = rng.choice(_PRIORITIES)
         tenant = "default" if plain else _TENANTS[number % len(_TENANTS)]
-        data = encode({**_request(rng, job_id, feature, plain=plain), "tenant": tenant})
+        request = {**_request(rng, job_id, feature, plain=plain), "tenant": tenant}
+        if variants and feature == "text_to_mesh":
+            _vary(rng, request)
+        data = encode(request)
         if not plain and rng.random() < 0.04:
             data = rng.choice((b"{", encode({"job_id": job_id, "inputs": {}, "surprise": 1})))
             job_id = job_id if data != b"{" else ""
@@ -118,6 +143,17 @@ def _request(rng: random.Random, job_id: str, feature: str, *, plain: bool) -> d
         request["model_preference"] = rng.choice(("echo", "sculptor", "nobody-has-it"))
         request["limits"]["schedule_to_start_s"] = 20.0
     return request
+
+
+def _vary(rng: random.Random, request: dict[str, Any]) -> None:
+    """Some jobs name a variant, some run out of memory in one."""
+    name = rng.choice((None, None, None, "512", "1024", "2048"))
+    if name is not None and "vram_mb" not in request:
+        request["variant"] = name
+        # The fleet may have no such variant, or no device that is large enough, for as long as the run lasts.
+        request["limits"].setdefault("schedule_to_start_s", 20.0)
+    if rng.random() < 0.3:
+        request["inputs"]["too_large"] = rng.choice((["1024"], ["512"], ["512", "1024"]))
 
 
 def device(name: str, total_mb: int, *, measured: bool = False, cap: int | None = None) -> DeviceSpec:

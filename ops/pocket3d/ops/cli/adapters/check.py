@@ -57,6 +57,7 @@ from ..options import FOLDER, THIS_FOLDER, json_option, models_option, seconds_o
     type=click.Choice(["cuda", "cpu"]),
     help="Run it on this kind of device.  [default: what it runs on and this machine has]",
 )
+@click.option("--variant", metavar="NAME", help="Load this one of its variants.  [default: the best]")
 @seconds_option("--load-timeout", "Give a load S seconds.", least=1, default=900)
 @seconds_option("--run-timeout", "Give a run S seconds.", least=1, default=3600)
 @seconds_option("--cancel-patience", "Give a cancelled run S seconds to end.", least=0.1, default=30)
@@ -70,6 +71,7 @@ def command(
     python: str | None,
     folders: tuple[Path, ...],
     device: str | None,
+    variant: str | None,
     load_timeout: float,
     run_timeout: float,
     cancel_patience: float,
@@ -101,7 +103,7 @@ def command(
                 told = "--config, --python and --path are for a class; models.yaml has them for an id"
                 raise CliError(told, Exit.USAGE)
             target = asyncio.run(_named(adapter, models))
-        report = _check(target, words, device, (load_timeout, run_timeout, cancel_patience), work_dir)
+        report = _check(target, words, device, variant, (load_timeout, run_timeout, cancel_patience), work_dir)
     click.echo(encode({"adapter_id": adapter, "ok": report.ok, "checks": report.checks}) if as_json else report.text())
     if not report.ok:
         raise click.exceptions.Exit(int(Exit.ERROR))
@@ -127,6 +129,7 @@ def _check(
     target: ConfiguredAdapter,
     words: tuple[str, ...],
     device: str | None,
+    variant: str | None,
     limits: tuple[float, float, float],
     work_dir: Path | None,
 ) -> Report:
@@ -154,6 +157,7 @@ def _check(
             env=env,
             inputs=_plain(parse_inputs(words, [schema])),
             device=device,
+            variant=variant,
             load_timeout_s=limits[0],
             run_timeout_s=limits[1],
             cancel_patience_s=limits[2],

@@ -14,7 +14,7 @@ from ...exit_codes import Exit
 from ...installer.known_adapters import KnownAdapter, known_adapters
 from ..errors import CliError, runs
 from ..options import commercial_option, json_option, models_option
-from ..output import licence_cells, licence_fields, megabytes, print_fields, print_table
+from ..output import licence_cells, licence_fields, print_fields, print_table, requirement
 
 
 @click.command("list")
@@ -36,7 +36,7 @@ async def list_known(models: Path | None, commercial_only: bool, as_json: bool) 
     rows: list[tuple[Any, ...]] = []
     for each in found:
         about = each.about
-        needs = megabytes(about.vram_mb) if about.vram_mb else None
+        needs = requirement(about.vram_mb, about.variants)
         state = "yes" if each.available else "no"
         terms = licence_cells(about.license, each.source)
         rows.append((each.adapter_id, about.feature, needs, " ".join(about.devices), each.source, state, *terms))
@@ -68,7 +68,7 @@ async def show(adapter_id: str, models: Path | None, as_json: bool) -> None:
             ("class", spec.class_path),
             ("interpreter", each.adapter.python or "the agent's"),
             ("import folders", ", ".join(spec.path)),
-            ("VRAM", megabytes(about.vram_mb) if about.vram_mb else None),
+            ("VRAM", requirement(about.vram_mb, about.variants)),
             ("at once", about.max_concurrent),
             ("devices", ", ".join(about.devices)),
             *licence_fields(about.license, each.source),

@@ -318,14 +318,9 @@ class Fleet:
 
     def _shut_everywhere(self, view: AgentView, offer: AdapterOffer, now_mono: float) -> list[Reason]:
         """One reason per device on which it could run when it gets no job on any of them; else nothing."""
-        reasons = []
-        for device in view.advert.devices:
-            if device.kind in offer.devices:
-                reason = self.shut(view, device, offer.adapter_id, now_mono)
-                if reason is None:
-                    return []
-                reasons.append(reason)
-        return reasons
+        found = [self.shut(view, d, offer.adapter_id, now_mono) for d in view.advert.devices if d.kind in offer.devices]
+        reasons = [reason for reason in found if reason is not None]
+        return reasons if len(reasons) == len(found) else []
 
     def shut_out(self, view: AgentView, now_mono: float) -> list[str]:
         """Adapters of an agent that get no job on any of its devices."""

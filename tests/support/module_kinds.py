@@ -59,6 +59,7 @@ DECIDING = frozenset(
         "pocket3d.coordinator.auction.licences",
         "pocket3d.coordinator.auction.invitations",
         "pocket3d.coordinator.auction.lot_bids",
+        "pocket3d.coordinator.auction.variant_offers",
         "pocket3d.coordinator.engine.awards",
         "pocket3d.coordinator.auction.backfill",
         "pocket3d.coordinator.leadership.catch_up",

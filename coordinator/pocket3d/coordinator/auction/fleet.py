@@ -21,6 +21,7 @@ from .answer_times import AnswerTimes
 from .benches import Benches
 from .capacity_snapshot import CapacitySnapshot
 from .licences import Licences, allows
+from .variant_offers import in_some_variant, why_no_variant
 
 
 def started_ms(incarnation: str) -> int:
@@ -87,7 +88,7 @@ class AgentView:
     def serving(self, key: GroupKey) -> Iterator[AdapterOffer]:
         """Adapters that could serve a lot: by preference list if binding, else by feature."""
         for offer in self.adapters.values():
-            if offer.adapter_id in key.unfit or not allows(offer, key) or not _in_some_variant(offer, key):
+            if offer.adapter_id in key.unfit or not allows(offer, key) or not in_some_variant(offer, key):
                 continue
             if key.preferred is not None:
                 # Of one that cannot be imported the feature may not even be known; it is named, so it is meant.
@@ -107,13 +108,6 @@ class AgentView:
                 for a in self.adapters.values()
             ),
         )
-
-
-def _in_some_variant(offer: AdapterOffer, key: GroupKey) -> bool:
-    """False if it has no variant in which the jobs may run. Of an adapter that cannot be imported that is not known."""
-    if key.variant is None and not key.raised:
-        return True
-    return bool(choices(offer, key.wish)) or not (offer.available or offer.vram_mb)
 
 
 class Fleet:
@@ -281,7 +275,7 @@ class Fleet:
             others = list(view.serving(key._replace(commercial_only=False)))
             if others:
                 return [licences.reason(agent_id, others[0])]
-            text = self._no_variant(view, key)
+            text = why_no_variant(view.serving(key._replace(variant=None, raised=())), key)
             return [Reason(agent_id=agent_id, code=DeclineCode.NO_ADAPTER.value, message=text)]
         reasons: list[Reason] = []
         for offer in offers:
@@ -294,16 +288,6 @@ class Fleet:
                 return []
             reasons += short
         return reasons
-
-    def _no_variant(self, view: AgentView, key: GroupKey) -> str | None:
-        """Why none of the adapters that serve the feature is in a variant that is wanted, or None if none serves it."""
-        others = [*view.serving(key._replace(variant=None, raised=()))]
-        if not others:
-            return None
-        listed = "; ".join(f"{a.adapter_id} has {', '.join(v.name for v in a.variants) or 'none'}" for a in others)
-        if key.variant is not None:
-            return f"no adapter here has a variant {key.variant} ({listed})"
-        return f"it ran out of memory in every variant that is here ({listed})"
 
     def shut(self, view: AgentView, device: DeviceState, adapter_id: str, now_mono: float) -> Reason | None:
         """Why an adapter gets no job on a device, however much room it has; None if it may get one."""

@@ -304,9 +304,8 @@ class EffectRunner:
     # -- commands
 
     async def _send_call(self, effect: effects.SendCall) -> TermEvent | None:
-        call = CallForBids(
-            call_id=effect.call_id, lots=list(effect.lots), variant_wait_s=effect.variant_wait_s, **self._base
-        )
+        lots, wait_s = list(effect.lots), effect.variant_wait_s
+        call = CallForBids(call_id=effect.call_id, lots=lots, variant_wait_s=wait_s, **self._base)
         try:
             await self._bus.publish(self._subjects.command(effect.agent_id), encode(call))
         except TooLarge as error:

@@ -13,10 +13,11 @@ PYTHON ?=
 export PYTHON
 # How many processes share the tests.
 TEST_PROCESSES ?= 2
+GPU_REPORT ?= out/gpu.json
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models fuzz mutants check docs simulate chaos bench dev schema clean
+.PHONY: help demo test test-models gpu fuzz mutants check docs simulate chaos bench dev schema clean
 
 help:  ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +35,10 @@ test-models:  ## upstream's own models on tiny random weights, in an environment
 	@ops/install.sh $(VENV) all,dev
 	@ops/test_models.sh $(VENV) $(MODELS_VENV) $(PYTEST_ARGS)
 	@ops/test_blender.sh $(VENV) $(MODELS_VENV)/blender
+
+gpu:  ## on a host with an NVIDIA GPU: the suite of tests/gpu within 7 minutes; its report is GPU_REPORT
+	@ops/install.sh $(VENV) all,dev
+	@GPU_SUITE=$(GPU_REPORT) $(BIN)/python -m pytest -q -p no:xdist tests/gpu $(PYTEST_ARGS)
 
 fuzz:  ## what strangers may send, for an hour; prints its seed; FUZZ_ARGS adds, e.g. --seconds 60 --only mesh
 	@ops/install.sh $(VENV) all,dev

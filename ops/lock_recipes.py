@@ -62,7 +62,8 @@ def wanted(recipe: Recipe) -> Wanted:
     lines += [line for each in everything for line in (*each.requirements, *each.compiled)]
     kept, lost, silent = [], [], []
     for line in lines:
-        if line.startswith("{root}"):
+        # Without dependencies are folders installed whose own requirements are other addresses than the recipe's.
+        if line.startswith("{root}") or line == "--no-deps":
             continue
         address = re.search(r"https?://[^\s'\"]+", line)
         host = urllib.parse.urlsplit(address[0]).hostname if address else None
@@ -117,7 +118,7 @@ def compiled(recipe: Recipe, lines: list[str], uv: str, interpreter: str | None)
         for each in (recipe, *recipe.parts):
             for line in each.compiled:
                 # Its metadata is made with what is there, as it is installed: setuptools is enough for that.
-                command += [] if line.startswith("{root}") else ["--no-build-isolation-package", normal(line)]
+                command += [] if line.startswith(("{root}", "-")) else ["--no-build-isolation-package", normal(line)]
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "SSL_CERT_FILE") if name in os.environ}
         try:
             return subprocess.run(

@@ -16,6 +16,7 @@ from pocket3d.adapters.mesh_models import ImageToMeshModel, MultiModalMeshModel,
 from pocket3d.adapters.metrics import ModelMetrics
 from pocket3d.adapters.rig_models import AutoRigModel
 from pocket3d.adapters.segment_models import MeshSegmentationModel, PartCompletionModel
+from pocket3d.adapters.splat_models import ImageToSplatModel
 from pocket3d.adapters.texture_models import ImageToTextureModel, TextToTextureModel
 
 
@@ -286,6 +287,7 @@ def concrete(base: type[BaseModel], **arguments: Any) -> Any:
     [
         (TextToMeshModel, "text_to_mesh"),
         (ImageToMeshModel, "image_to_mesh"),
+        (ImageToSplatModel, "image_to_splat"),
         (MultiModalMeshModel, "multimodal_to_mesh"),
         (TextToTextureModel, "text_to_texture"),
         (ImageToTextureModel, "image_to_texture"),

@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from pocket3d.adapters.check import Check, Report, check_adapter
-from pocket3d.adapters.kit.samples import sample_inputs, spoiled_inputs, write_sample_image, write_sample_mesh
+from pocket3d.adapters.kit.samples import (
+    sample_inputs,
+    spoiled_inputs,
+    write_sample_image,
+    write_sample_mesh,
+    write_sample_splat,
+)
 from pocket3d.adapters.kit.skeleton import skeleton_files
 from support.worker_driver import SUPPORT, worker_path
 
@@ -171,16 +177,20 @@ def test_the_sample_files_are_what_they_say(tmp_path: Path) -> None:
     import trimesh
     from PIL import Image
 
+    from pocket3d.adapters.splat.files import read_gaussians
+
     mesh: Any = trimesh.load(write_sample_mesh(tmp_path / "a.glb"), force="mesh")
     assert (len(mesh.vertices), len(mesh.faces), mesh.body_count) == (1506, 3008, 1)
     assert mesh.is_watertight and mesh.volume > 0
     assert mesh.extents[0] == pytest.approx(2.0)
+    ball = read_gaussians(write_sample_splat(tmp_path / "a.ply"))
+    assert ball.statistics()["gaussians"] == ball.statistics()["visible"] == 500
     with Image.open(write_sample_image(tmp_path / "a.png")) as image:
         assert (image.size, image.mode) == ((256, 256), "RGB")
         assert image.getpixel((100, 100)) != image.getpixel((5, 5))
 
 
-@pytest.fixture(params=["text_to_mesh", "mesh_segmentation", "my_feature"])
+@pytest.fixture(params=["text_to_mesh", "image_to_splat", "mesh_segmentation", "my_feature"])
 def package(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     for name, text in skeleton_files("my-model.2", request.param).items():
         path = tmp_path / "package" / name

@@ -10,6 +10,7 @@ from pocket3d.adapters.kit.skeleton import skeleton_files
 from pocket3d.contracts.features import KNOWN_FEATURES
 
 TAKES_MESH = {"text_to_texture", "image_to_texture", "mesh_segmentation", "part_completion", "auto_rig"}
+TAKES_MESH |= {"mesh_retopology", "uv_unwrapping", "mesh_simplification"}
 FEATURES = [each.name for each in KNOWN_FEATURES if each.name not in ("mesh_conversion", "echo")]
 
 
@@ -21,4 +22,5 @@ def test_each_feature_has_a_skeleton(feature: str) -> None:
         if name.endswith(".py"):
             ast.parse(text)
     assert ("shutil" in adapter) == (feature in TAKES_MESH), "the placeholder gives the mesh back as it came"
-    assert ("write_sample_mesh" in adapter) == (feature not in TAKES_MESH)
+    made = "write_sample_splat" if feature == "image_to_splat" else "write_sample_mesh"
+    assert (made in adapter) == (feature not in TAKES_MESH)

@@ -54,6 +54,8 @@ class ImageToMeshModel(BaseMeshGenerationModel):
     default_feature: ClassVar[str] = "image_to_mesh"
     default_input_formats: ClassVar[tuple[str, ...]] = IMAGE_FORMATS
     default_max_images: ClassVar[int] = 4
+    #: What the images are required for, in words of the refusal.
+    purpose: ClassVar[str] = "image-to-mesh generation"
 
     def __init__(
         self,
@@ -86,7 +88,7 @@ class ImageToMeshModel(BaseMeshGenerationModel):
         """
         images = image_files(inputs, self.supported_input_formats, self.max_images)
         if not images:
-            raise InvalidInput("image_path or image_paths is required for image-to-mesh generation", "image_path")
+            raise InvalidInput(f"image_path or image_paths is required for {self.purpose}", "image_path")
         return images
 
     def validate_inputs(self, inputs: dict[str, Any]) -> None:

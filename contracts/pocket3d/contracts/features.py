@@ -12,12 +12,14 @@ FEATURE_PATTERN = re.compile(r"[a-z0-9_]{1,48}")
 class Feature(NamedTuple):
     """One thing that can be asked for.
 
-    `required` is a conjunction of alternatives: `(("image_path", "image_paths"),)` wants one of the two.
+    `required` is a conjunction of alternatives: `(("image_path", "image_paths"),)` wants one of the two. `output` is
+    the key of the outputs that names the file which was asked for; None where there need be none.
     """
 
     name: str
     required: tuple[tuple[str, ...], ...]
     aliases: tuple[str, ...] = ()
+    output: str | None = "output_mesh_path"
 
 
 _IMAGE = ("image_path", "image_paths")
@@ -25,6 +27,7 @@ _IMAGE = ("image_path", "image_paths")
 KNOWN_FEATURES: tuple[Feature, ...] = (
     Feature("text_to_mesh", (("text_prompt",),), ("text_to_textured_mesh", "text_to_raw_mesh")),
     Feature("image_to_mesh", (_IMAGE,), ("image_to_textured_mesh", "image_to_raw_mesh")),
+    Feature("image_to_splat", (_IMAGE,), output="output_splat_path"),
     Feature("multimodal_to_mesh", (("text_prompt", *_IMAGE),)),
     Feature("text_to_texture", (("mesh_path",), ("text_prompt",)), ("text_mesh_painting",)),
     Feature("image_to_texture", (("mesh_path",), _IMAGE), ("image_mesh_painting",)),
@@ -32,7 +35,10 @@ KNOWN_FEATURES: tuple[Feature, ...] = (
     Feature("auto_rig", (("mesh_path",),), ("auto_rigging",)),
     Feature("part_completion", (("mesh_path",),)),
     Feature("mesh_conversion", (("mesh_path",), ("output_format",))),
-    Feature("echo", ()),
+    Feature("mesh_retopology", (("mesh_path",),)),
+    Feature("uv_unwrapping", (("mesh_path",),)),
+    Feature("mesh_simplification", (("mesh_path",),)),
+    Feature("echo", (), output=None),
 )
 
 _BY_NAME: dict[str, Feature] = {name: f for f in KNOWN_FEATURES for name in (f.name, *f.aliases)}
@@ -53,6 +59,14 @@ def required_inputs(feature: str) -> tuple[tuple[str, ...], ...]:
     """The alternatives that a job of this feature must give; empty for features outside the table."""
     known = _BY_NAME.get(feature)
     return known.required if known else ()
+
+
+def output_key(feature: str) -> str | None:
+    """The key of the outputs that names the file which was asked for; None for features outside the table, and where
+    there need be none.
+    """
+    known = _BY_NAME.get(feature)
+    return known.output if known else None
 
 
 def missing_input(feature: str, inputs: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -10,6 +10,7 @@ from pocket3d.contracts.features import (
     canonical,
     is_built_in,
     missing_input,
+    output_key,
     required_inputs,
 )
 
@@ -17,6 +18,7 @@ from pocket3d.contracts.features import (
 TABLE = {
     "text_to_mesh": {"text_to_textured_mesh", "text_to_raw_mesh"},
     "image_to_mesh": {"image_to_textured_mesh", "image_to_raw_mesh"},
+    "image_to_splat": set(),
     "multimodal_to_mesh": set(),
     "text_to_texture": {"text_mesh_painting"},
     "image_to_texture": {"image_mesh_painting"},
@@ -24,6 +26,9 @@ TABLE = {
     "auto_rig": {"auto_rigging"},
     "part_completion": set(),
     "mesh_conversion": set(),
+    "mesh_retopology": set(),
+    "uv_unwrapping": set(),
+    "mesh_simplification": set(),
     "echo": set(),
 }
 
@@ -57,3 +62,9 @@ def test_alternatives_are_met_by_one_of_them() -> None:
     assert missing_input("image_to_mesh", {"image_paths": ["x"]}) is None
     assert missing_input("image_to_mesh", {"image_path": "", "image_paths": []}) == ("image_path", "image_paths")
     assert missing_input("text_to_texture", {"mesh_path": "x"}) == ("text_prompt",)
+
+
+def test_each_feature_names_the_file_that_was_asked_for() -> None:
+    assert output_key("image_to_splat") == "output_splat_path"
+    assert output_key("text_to_raw_mesh") == "output_mesh_path"
+    assert output_key("echo") is None and output_key("my_own") is None

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.features import required_inputs
+from pocket3d.contracts.features import output_key
 from pocket3d.contracts.variants import best_first, variant_named
 from pocket3d.contracts.worker_frames import (
     AdapterDescription,
@@ -232,9 +232,9 @@ def _result(feature: str, end: RunFinished, output_dir: Path) -> Check:
     if end.outputs.get("success") is not True:
         advice = "start from super()._process_request(inputs)"
         return Check("result", "failed", "success is not true in the answer", advice)
-    # All known features that take anything make a mesh of it.
-    if required_inputs(feature) and not isinstance(end.outputs.get("output_mesh_path"), str):
-        return Check("result", "failed", f"no output_mesh_path; {names}", 'return {..., "output_mesh_path": str(path)}')
+    key = output_key(feature)
+    if key is not None and not isinstance(end.outputs.get(key), str):
+        return Check("result", "failed", f"no {key}; {names}", f'return {{..., "{key}": str(path)}}')
     wrong = [f"{file.name} is empty" for file in end.files if file.size == 0]
     wrong += [f"{each.name} is no GLB" for each in end.files if each.name.endswith(".glb") and not _is_glb(each.path)]
     if wrong:

@@ -19,6 +19,7 @@ SEED = 7
 _PIXELS = 256
 _RINGS = 48
 _SEGMENTS = 32
+_GAUSSIANS = 500
 
 
 def write_sample_mesh(path: Path) -> Path:
@@ -79,6 +80,23 @@ def _glb(points: list[tuple[float, float, float]], triangles: list[tuple[int, in
         "buffers": [{"byteLength": len(places) + len(indices)}],
     }
     return pack(head, places + indices)
+
+
+def write_sample_splat(path: Path) -> Path:
+    """A red ball of 500 Gaussians of radius 1 as PLY; see `splat.files` for the format."""
+    names = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"]
+    names += [f"scale_{axis}" for axis in range(3)] + [f"rot_{part}" for part in range(4)]
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {_GAUSSIANS}"]
+    lines += [*(f"property float {name}" for name in names), "end_header"]
+    rows = b""
+    for number in range(_GAUSSIANS):
+        # Points of a spiral from pole to pole, evenly far from each other (Vogel 1979).
+        y = 1 - (2 * number + 1) / _GAUSSIANS
+        ring, angle = math.sqrt(1 - y * y), number * math.pi * (3 - math.sqrt(5))
+        place = (ring * math.cos(angle), y, ring * math.sin(angle))
+        rows += struct.pack("<14f", *place, 1.5, -1.2, -1.2, 4.0, *[math.log(0.06)] * 3, 1.0, 0.0, 0.0, 0.0)
+    path.write_bytes("\n".join(lines).encode() + b"\n" + rows)
+    return path
 
 
 def write_sample_image(path: Path) -> Path:

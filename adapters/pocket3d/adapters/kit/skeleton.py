@@ -23,6 +23,9 @@ class _Base(NamedTuple):
     #: The inputs in the order in which a person would try them.
     example: str
     takes_mesh: bool = False
+    makes_splat: bool = False
+    #: Whether it names the feature and makes the common part of the answer.
+    answers: bool = True
 
 
 _IMAGE = ("image_path: ImageFile = None", "image_paths: ImageFiles = None")
@@ -32,13 +35,14 @@ _PROMPT = (f"text_prompt: {_TEXT}",)
 _PARTS = 'num_parts: Annotated[int, Meta(ge=1, le=1000, description="wanted")] = 8'
 _RIG = 'rig_type: Annotated[Literal["humanoid"], Meta(description="kind of skeleton")] = "humanoid"'
 _ALWAYS = (
-    'output_format: Annotated[str, Meta(description="of the mesh")] = "glb"',
+    'output_format: Annotated[str, Meta(description="of the file")] = "{format}"',
     'seed: Annotated[Seed, Meta(description="same seed, same mesh")] = 0',
 )
 
 _BASES: dict[str, _Base] = {
     "text_to_mesh": _Base("mesh_models", "TextToMeshModel", _PROMPT, "text_prompt='a red chair'"),
     "image_to_mesh": _Base("mesh_models", "ImageToMeshModel", _IMAGE, "image_path=cat.png"),
+    "image_to_splat": _Base("splat_models", "ImageToSplatModel", _IMAGE, "image_path=cat.png", makes_splat=True),
     "multimodal_to_mesh": _Base(
         "mesh_models", "MultiModalMeshModel", (f"text_prompt: {_TEXT} | None = None", *_IMAGE), "text_prompt='a cat'"
     ),
@@ -53,16 +57,23 @@ _BASES: dict[str, _Base] = {
     ),
     "part_completion": _Base("segment_models", "PartCompletionModel", _MESH, "mesh_path=a.glb", takes_mesh=True),
     "auto_rig": _Base("rig_models", "AutoRigModel", (*_MESH, _RIG), "mesh_path=a.glb", takes_mesh=True),
+    **{
+        feature: _Base("mesh_models", "MeshInputModel", _MESH, "mesh_path=a.glb", takes_mesh=True, answers=False)
+        for feature in ("mesh_retopology", "uv_unwrapping", "mesh_simplification")
+    },
 }
-_OTHER = _Base("base", "BaseModel", (), "key=value")
+_OTHER = _Base("base", "BaseModel", (), "key=value", answers=False)
 
 _ANSWER = """\
-        # The inputs are checked, and the common part of the answer is there: output_mesh_path, success, ...
+        # The inputs are checked, and the common part of the answer is there: $output, success, ...
         response: dict[str, Any] = super()._process_request(inputs)"""
 _OTHERS_ANSWER = "        response = self._create_common_response(inputs, self._validate_common_inputs(inputs))"
 _WORK = """\
         # The placeholder is a dumbbell: put your model's mesh here.
         write_sample_mesh(Path(response["output_mesh_path"]))"""
+_SPLAT_WORK = """\
+        # The placeholder is a ball: put your model's Gaussians here.
+        write_sample_splat(Path(response["output_splat_path"]))"""
 _MESH_WORK = """\
         # The placeholder gives the mesh back as it came: put your model's work here.
         shutil.copyfile(self._mesh_path(inputs), response["output_mesh_path"])"""
@@ -121,7 +132,7 @@ class $cls($base):
     adapter_id = "$name"
     # Measure it.
     default_vram_mb = 1024
-    default_output_formats = ("glb",)
+    default_output_formats = ("$format",)
     options_type = $options
     # Without this line: GPUs only.
     devices = ("cuda", "cpu")
@@ -217,6 +228,10 @@ def skeleton_files(adapter_id: str, feature: str = "text_to_mesh") -> dict[str, 
     name = canonical(feature)
     base = _BASES.get(name, _OTHER)
     cls = "".join(word.capitalize() for word in words)
+    kind = "splat" if base.makes_splat else "mesh"
+    written = "ply" if base.makes_splat else "glb"
+    work = _SPLAT_WORK if base.makes_splat else _MESH_WORK if base.takes_mesh else _WORK
+    always = [field.format(format=written) for field in _ALWAYS]
     facts = {
         "name": adapter_id,
         "package": package,
@@ -226,11 +241,12 @@ def skeleton_files(adapter_id: str, feature: str = "text_to_mesh") -> dict[str, 
         "base": base.name,
         "example": base.example,
         "imports": _imports(base),
-        "class_lines": "" if base is not _OTHER else f'    default_feature = "{name}"\n',
+        "class_lines": "" if base.answers else f'    default_feature = "{name}"\n',
         "options": f"{cls.removesuffix('Adapter')}Options",
-        "fields": "\n".join(f"    {field}" for field in (*base.fields, *_ALWAYS)),
-        "answer": _OTHERS_ANSWER if base is _OTHER else _ANSWER,
-        "work": _MESH_WORK if base.takes_mesh else _WORK,
+        "fields": "\n".join(f"    {field}" for field in (*base.fields, *always)),
+        "format": written,
+        "answer": _ANSWER.replace("$output", f"output_{kind}_path") if base.answers else _OTHERS_ANSWER,
+        "work": work,
     }
     return {
         "pyproject.toml": _PYPROJECT.substitute(facts),
@@ -248,7 +264,8 @@ def _imports(base: _Base) -> str:
     ours.append(f"from pocket3d.adapters.authoring.options import {', '.join([*names, 'Meta', 'Options', 'Seed'])}")
     ours.append("from pocket3d.adapters.licenses import License")
     if not base.takes_mesh:
-        ours.append("from pocket3d.adapters.kit.samples import write_sample_mesh")
+        sample = "write_sample_splat" if base.makes_splat else "write_sample_mesh"
+        ours.append(f"from pocket3d.adapters.kit.samples import {sample}")
     first = "import shutil" if base.takes_mesh else "from pathlib import Path"
     standard = [first, f"from typing import Annotated, Any{', Literal' if 'Literal' in source else ''}"]
     return "\n".join([*standard, "", *sorted(ours), ""])

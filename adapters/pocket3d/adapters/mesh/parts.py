@@ -15,6 +15,9 @@ from .write import Material, MeshPart, vertex_normals
 #: What a surface without any colour looks like: sRGB (0.72, 0.72, 0.74) in linear light.
 _PLAIN: tuple[float, float, float] = tuple(from_srgb(np.array([0.72, 0.72, 0.74])).tolist())
 
+#: Maps of a glTF material beside its base colour.
+_OTHER_MAPS = ("normalTexture", "metallicRoughnessTexture", "occlusionTexture", "emissiveTexture")
+
 
 class Look(NamedTuple):
     """The look of one mesh's surface."""
@@ -68,6 +71,12 @@ def parts_of(scene: Any) -> list[MeshPart]:
     linear = is_linear(scene)
     nodes = scene.graph.nodes_geometry
     return [_part(str(node), *each, linear) for node, each in zip(nodes, placed(scene), strict=True)]
+
+
+def other_maps(scene: Any) -> int:
+    """How many maps of normals, roughness, occlusion or light its materials have: parts have none of them."""
+    materials = [getattr(mesh.visual, "material", None) for mesh in scene.geometry.values()]
+    return sum(getattr(material, key, None) is not None for material in materials for key in _OTHER_MAPS)
 
 
 def leave_triangles(scene: Any) -> None:

@@ -57,6 +57,8 @@ class MeshPart(NamedTuple):
     colours: npt.NDArray[np.uint8] | None = None
     #: (H, W, 3) uint8: roughness in green, metallic in blue (glTF 2.0), both 0..255; they replace the material's.
     surface_texture: npt.NDArray[np.uint8] | None = None
+    #: (Q, 4) the same surface in quadrilaterals, over the same vertices: an OBJ has them in place of the faces.
+    quads: IntArray | None = None
 
 
 def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
@@ -242,14 +244,14 @@ def _write_obj(parts: Sequence[MeshPart], path: Path) -> list[Path]:
             places = [f"{place} {r:.4f} {g:.4f} {b:.4f}" for place, (r, g, b) in zip(places, shown, strict=True)]
         lines += places
         lines += [f"vn {x:.4f} {y:.4f} {z:.4f}" for x, y, z in part.normals.tolist()]
-        numbers = part.faces + before
+        numbers = ((part.faces if part.quads is None else part.quads) + before).tolist()
         if part.uv is None:
-            lines += [f"f {a}//{a} {b}//{b} {c}//{c}" for a, b, c in numbers.tolist()]
+            lines += ["f " + " ".join(f"{a}//{a}" for a in face) for face in numbers]
         else:
             # OBJ counts v from the lower edge.
             lines += [f"vt {u:.6f} {1 - v:.6f}" for u, v in part.uv.tolist()]
             shift = texture_before - before
-            lines += [f"f {a}/{a + shift}/{a} {b}/{b + shift}/{b} {c}/{c + shift}/{c}" for a, b, c in numbers.tolist()]
+            lines += ["f " + " ".join(f"{a}/{a + shift}/{a}" for a in face) for face in numbers]
             texture_before += len(part.uv)
         before += len(part.vertices)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

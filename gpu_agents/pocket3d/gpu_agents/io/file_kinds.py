@@ -29,7 +29,9 @@ _MEDIA_TYPES = {
     ".mtl": "model/mtl",
     ".stl": "model/stl",
     ".ply": "model/ply",
+    # Neither has a registered type.
     ".fbx": "application/octet-stream",
+    ".splat": "application/octet-stream",
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",

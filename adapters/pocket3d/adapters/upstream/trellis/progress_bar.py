@@ -41,6 +41,12 @@ def reporting_bar(report: Report, known_totals: dict[str, int]) -> type[Any]:
             self._done += steps
             report(self._done, self._total, self._desc)
 
+        def set_description(self, desc: str) -> None:
+            self._desc = desc
+
+        def close(self) -> None:
+            """Nothing is drawn, so nothing is closed."""
+
         def set_postfix(self, *_shown: Any, **_values: Any) -> None:
             """Losses are not shown."""
 

@@ -31,6 +31,8 @@ class Checkpoint(NamedTuple):
 
     folder: Path
     settings: dict[str, Any]
+    #: The file that says it.
+    file: str = _PIPELINE
 
 
 def missing_weights(source: Source, models: Sequence[str]) -> str | None:
@@ -50,21 +52,21 @@ def missing_weights(source: Source, models: Sequence[str]) -> str | None:
     return None
 
 
-def open_checkpoint(source: Source) -> Checkpoint:
-    """Find and read `pipeline.json`.
+def open_checkpoint(source: Source, pipeline: str = _PIPELINE) -> Checkpoint:
+    """Find and read `pipeline.json`, or what it is called.
 
     Raises:
         AdapterUnavailable: it is not there, or cannot be read; names the places.
     """
     if source.on_hub:
-        cached = cached_file(source.name, _PIPELINE)
+        cached = cached_file(source.name, pipeline)
         if cached is None and not source.download:
             raise AdapterUnavailable(
                 f"the weights of TRELLIS are missing: {source.name} is not in the hub's cache; {source.hint()}"
             )
-        file = cached or Path(importlib.import_module("huggingface_hub").snapshot_download(source.name)) / _PIPELINE
+        file = cached or Path(importlib.import_module("huggingface_hub").snapshot_download(source.name)) / pipeline
     else:
-        places = [each / _PIPELINE for each in source.folders()]
+        places = [each / pipeline for each in source.folders()]
         found = [each for each in places if each.is_file()]
         if not found:
             named = " or ".join(map(str, places))
@@ -76,7 +78,7 @@ def open_checkpoint(source: Source) -> Checkpoint:
             raise ValueError("args.models is no object")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AdapterUnavailable(f"{file} is no pipeline of TRELLIS: {error!r}; {source.hint()}") from error
-    return Checkpoint(file.parent, settings)
+    return Checkpoint(file.parent, settings, pipeline)
 
 
 def model_files(checkpoint: Checkpoint, source: Source, models: Sequence[str]) -> dict[str, Path]:
@@ -89,7 +91,7 @@ def model_files(checkpoint: Checkpoint, source: Source, models: Sequence[str]) -
     absent = [name for name in models if name not in listed]
     if absent:
         raise AdapterUnavailable(
-            f"{checkpoint.folder / _PIPELINE} lists no {', '.join(absent)}: it is another model; {source.hint()}"
+            f"{checkpoint.folder / checkpoint.file} lists no {', '.join(absent)}: it is another model; {source.hint()}"
         )
     stems = {name: _stem(checkpoint, str(listed[name]), source) for name in models}
     lost = [checkpoint.folder / str(listed[name]) for name, stem in stems.items() if stem is None]

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...mesh.parts import colour_bytes, is_linear, look_of, parts_of
+from ...mesh.parts import colour_bytes, is_linear, look_of, other_maps, parts_of
 from ...mesh.write import write_mesh
 
-_EXTRA_MAPS = ("normalTexture", "metallicRoughnessTexture", "occlusionTexture", "emissiveTexture")
 #: From +Y up to +Z up: a quarter turn about x.
 _Y_TO_Z = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
@@ -56,7 +55,6 @@ def losses(scene: Any, target: str) -> list[str]:
     meshes = list(scene.geometry.values())
     looks = [look_of(mesh, linear=is_linear(scene)) for mesh in meshes]
     parts = len(scene.graph.nodes_geometry)
-    materials = [getattr(mesh.visual, "material", None) for mesh in meshes]
     textures = sum(look.image is not None for look in looks)
     lost: list[str] = []
     if target == "stl" and any(look.stated for look in looks):
@@ -65,7 +63,7 @@ def losses(scene: Any, target: str) -> list[str]:
         lost.append(f"the division into {parts} parts and their names: {target.upper()} holds one mesh")
     if target == "ply" and textures:
         lost.append(f"{textures} textures: PLY keeps their colours at the vertices only")
-    maps = sum(getattr(material, key, None) is not None for material in materials for key in _EXTRA_MAPS)
+    maps = other_maps(scene)
     if target in ("obj", "ply") and maps:
         lost.append(f"{maps} maps of normals, roughness, occlusion or light: only the base colour is written")
     if target == "ply" and any(look.stated and (look.metallic or look.roughness != 0.8) for look in looks):

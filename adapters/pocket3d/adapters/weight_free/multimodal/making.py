@@ -12,9 +12,9 @@ from ..procedural.assembly import assemble
 from ..procedural.grammar import parse
 from ..silhouette.options import PhotoOptions
 from ..silhouette.reconstruction import from_photograph
-from ..texturing.atlas import UnwrapFailed
 from ..texturing.painting import paint_scene, split_at_creases
 from ..texturing.words import understand
+from ..unwrapping.layout import NoUnwrap
 
 Step = Callable[[float, str], None]
 #: Of the time, what goes to the shape where a surface is painted too.
@@ -59,7 +59,7 @@ def from_both(path: Path, field: str, text: str, options: PhotoOptions, device: 
             device,
             lambda share, stage: step(_SHAPE_SHARE + (1 - _SHAPE_SHARE) * share, stage),
         )
-    except UnwrapFailed as error:
+    except NoUnwrap as error:
         raise InvalidInput(f"{path.name}: {error}", field) from error
     facts = {
         "model": "silhouette inflation with a procedural solid texture",

@@ -62,9 +62,9 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
 
         from ...mesh.image_input import read_image
         from ...mesh.input import ignored_parts, read_scene
-        from ..texturing.atlas import UnwrapFailed
         from ..texturing.painting import LIMITS, paint_scene, surface_parts
         from ..texturing.words import Understood
+        from ..unwrapping.layout import NoUnwrap
         from .texture_projection import project_picture
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -81,7 +81,7 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
         plain = Understood("picture", ((1.0, 1.0, 1.0),), {}, [], 1.0, "vertical", 0.0, _ROUGHNESS)
         try:
             painted = paint_scene(parts, plain, 0, resolution, self.device, self.steps_within(0.05, 0.9), painter)
-        except UnwrapFailed as error:
+        except NoUnwrap as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
         facts = {
             "model": "projection of the picture",

@@ -56,7 +56,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_scene
-        from .atlas import UnwrapFailed
+        from ..unwrapping.layout import NoUnwrap
         from .painting import LIMITS, paint_scene, surface_parts
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -74,7 +74,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
                 self.device,
                 self.steps_within(0.05, 0.9),
             )
-        except UnwrapFailed as error:
+        except NoUnwrap as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
         lost = ["roughness and metallic vary over the surface: OBJ holds one value"]
         as_obj = response["output_mesh_path"].endswith(".obj")

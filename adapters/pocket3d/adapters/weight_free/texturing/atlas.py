@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,28 +12,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...mesh.triangles import FloatArray, IntArray
+from ...mesh.triangles import FloatArray, IntArray, body_labels
+from ..unwrapping.layout import Layout, lay_out
 
 #: Texels between charts, so that neither bilinear filtering nor the first mipmaps mix them.
 _PADDING = 4
+#: What a chart may cost before another is begun: xatlas' own default.
+_STRETCH = 2.0
 #: Pairs of texel and triangle looked at together.
 _CHUNK = 2_000_000
 _EDGE = 1e-6
-
-
-class UnwrapFailed(ValueError):
-    """The mesh cannot be unwrapped; the message says why."""
-
-
-class Unwrapped(NamedTuple):
-    """One of the meshes of an atlas."""
-
-    #: (V,) index of the original vertex: vertices on cuts are doubled.
-    source: IntArray
-    #: (F, 3)
-    faces: IntArray
-    #: (V, 2) in [0, 1]; v grows with the texture's rows.
-    uv: FloatArray
 
 
 class Texels(NamedTuple):
@@ -47,32 +37,19 @@ class Texels(NamedTuple):
     overlapping: int
 
 
-def unwrap(meshes: Sequence[tuple[FloatArray, IntArray]], resolution: int) -> tuple[list[Unwrapped], int]:
-    """Cut all meshes into charts and pack them into one square: one `Unwrapped` for each, and the number of charts.
+def unwrap(
+    meshes: Sequence[tuple[FloatArray, IntArray]], resolution: int, check: Callable[[], None]
+) -> tuple[list[Layout], int]:
+    """Cut all meshes into charts and pack them into one square: a layout for each, and the number of charts.
+
+    `check` is called meanwhile, and raises to end it.
 
     Raises:
-        UnwrapFailed: xatlas made no atlas, or several.
+        NoUnwrap: xatlas made no atlas, or several.
     """
-    import xatlas
-
-    atlas = xatlas.Atlas()
-    try:
-        for vertices, faces in meshes:
-            atlas.add_mesh(vertices.astype(np.float32), faces.astype(np.uint32))
-        packing = xatlas.PackOptions()
-        packing.resolution = resolution
-        packing.padding = _PADDING
-        packing.bilinear = True
-        atlas.generate(pack_options=packing)
-    except (RuntimeError, ValueError) as error:
-        raise UnwrapFailed(f"it cannot be unwrapped: {error}") from error
-    if atlas.atlas_count != 1:
-        raise UnwrapFailed(f"it cannot be unwrapped into one texture: xatlas made {atlas.atlas_count}")
-    made: list[Unwrapped] = []
-    for index in range(len(meshes)):
-        source, faces, uv = atlas[index]
-        made.append(Unwrapped(source.astype(np.int64), faces.astype(np.int64), np.clip(uv, 0.0, 1.0)))
-    return made, int(atlas.chart_count)
+    folder = Path(tempfile.gettempdir())
+    made, _ = lay_out(meshes, resolution=resolution, padding=_PADDING, stretch=_STRETCH, folder=folder, check=check)
+    return made, sum(int(body_labels(len(each.source), each.faces).max()) + 1 for each in made)
 
 
 def rasterise(

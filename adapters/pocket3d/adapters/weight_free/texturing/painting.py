@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...mesh import creases
 from ...mesh.input import MeshLimits
 from ...mesh.parts import placed, world_normals
-from ...mesh.triangles import FloatArray, IntArray, areas, corner_normals
-from ...mesh.weld import weld_vertices
+from ...mesh.triangles import FloatArray, IntArray, areas
 from ...mesh.write import Material, MeshPart
-from .atlas import Texels, Unwrapped, fill, rasterise, unwrap
+from ..unwrapping.layout import Layout
+from .atlas import Texels, fill, rasterise, unwrap
 from .noise import Noise
 from .patterns import Shade, SurfaceSample, colour_tensor, paint
 from .words import Understood
@@ -63,11 +64,8 @@ def surface_parts(scene: Any) -> list[SurfacePart]:
 
 def split_at_creases(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> SurfacePart:
     """Double the vertices of a part, (V, 3), (F, 3), (V, 3), where a vertex normal is far from that of a face."""
-    chosen = corner_normals(normals, faces, vertices[faces]).reshape(-1, 3)
-    # Equal up to a thousandth: the faces of one plane share their corners.
-    owner = faces.reshape(-1)
-    place, first = weld_vertices(owner[:, None], also=np.round(chosen * 1000))
-    return SurfacePart(name, vertices[owner[first]], place.reshape(-1, 3), chosen[first])
+    source, split, chosen = creases.split_at_creases(vertices, faces, normals)
+    return SurfacePart(name, vertices[source], split, chosen)
 
 
 def paint_scene(
@@ -85,10 +83,11 @@ def paint_scene(
     default the pattern does; it is called from several threads.
 
     Raises:
-        UnwrapFailed: no texture coordinates could be made.
+        NoUnwrap: no texture coordinates could be made.
     """
     step(0.05, "unwrapping the surface")
-    charts, chart_count = unwrap([(part.vertices, part.faces) for part in parts], resolution)
+    surfaces = [(part.vertices, part.faces) for part in parts]
+    charts, chart_count = unwrap(surfaces, resolution, lambda: step(0.05, "unwrapping the surface"))
     step(0.35, "laying out the texels")
     corners = np.concatenate([chart.uv[chart.faces] for chart in charts])
     texels = rasterise(corners, resolution, device, lambda share: step(0.35 + 0.15 * share, "laying out the texels"))
@@ -126,7 +125,7 @@ def paint_scene(
 
 def _texture(
     parts: list[SurfacePart],
-    charts: list[Unwrapped],
+    charts: list[Layout],
     texels: Texels,
     wanted: Understood,
     seed: int,

@@ -1,0 +1,65 @@
+"""The process in which one call of a compiled library runs; see `native_call`.
+
+    python -m pocket3d.adapters.runtime.native_child MODULE:FUNCTION IN.npz OUT.npz MEGABYTES
+
+The function takes the arrays of IN and the options (JSON, in the array `options` of IN), and returns arrays for OUT.
+Exit code 0: OUT is written; 3: the function raised, its text is the last line of stderr; 4: memory ran out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import signal
+import sys
+
+RAISED, OUT_OF_MEMORY = 3, 4
+OPTIONS = "options"
+_PR_SET_PDEATHSIG = 1
+
+
+def main(call: str, source: str, target: str, memory_mb: str) -> int:
+    """Run the call; returns the exit code."""
+    import numpy as np
+
+    if sys.platform.startswith("linux"):
+        # The end of the worker ends this process also where the library never looks up.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    module, _, name = call.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    with np.load(source, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    options = json.loads(arrays.pop(OPTIONS).tobytes())
+    _limit(int(memory_mb))
+    try:
+        made = function(arrays, options)
+        np.savez(target, **made)
+    except MemoryError:
+        return OUT_OF_MEMORY
+    except (RuntimeError, ValueError, ArithmeticError, LookupError, TypeError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        return RAISED
+    return 0
+
+
+def _limit(memory_mb: int) -> None:
+    """Bound heap and private mappings, threads' stacks included (getrlimit(2), RLIMIT_DATA); Linux only."""
+    if not sys.platform.startswith("linux"):
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = memory_mb * 2**20
+    if hard == resource.RLIM_INFINITY or wanted < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+
+
+if __name__ == "__main__":
+    code = main(*sys.argv[1:])
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    # Not sys.exit: threads of the library may hang in its own clean-up.
+    os._exit(code)

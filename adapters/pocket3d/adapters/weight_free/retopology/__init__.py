@@ -1,0 +1,1 @@
+"""Covers a surface anew with quadrilaterals or triangles of one size."""

@@ -1,0 +1,1 @@
+"""Makes a mesh of fewer triangles, as near to the old one as they allow."""

@@ -1,0 +1,1 @@
+"""Gives a mesh texture coordinates, and moves its texture to them."""

@@ -1,0 +1,1 @@
+"""Stands for hy3dgen."""

@@ -1,0 +1,1 @@
+import tempfile as tempfile

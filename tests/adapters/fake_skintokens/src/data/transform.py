@@ -1,0 +1,5 @@
+class Transform:
+    @classmethod
+    def parse(cls, **kwargs):
+        assert kwargs == {"sampler": "x"}
+        return cls()

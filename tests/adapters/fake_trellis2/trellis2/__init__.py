@@ -1,0 +1,1 @@
+"""Stands for TRELLIS.2."""

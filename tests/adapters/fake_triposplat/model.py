@@ -1,0 +1,1 @@
+"""Upstream has its networks here; the stand-in needs none."""

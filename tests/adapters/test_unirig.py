@@ -26,11 +26,12 @@ from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.errors import AdapterUnavailable, InvalidInput, JobCancelled
 from pocket3d.adapters.mesh.rig_file import BrokenRig, read_rig
 from pocket3d.adapters.runtime.failure_mapping import judge_run
+from pocket3d.adapters.upstream.group_memory import GroupMemory
 from pocket3d.adapters.upstream.unirig import adapter as module
 from pocket3d.adapters.upstream.unirig.adapter import UniRigAdapter
 from pocket3d.adapters.upstream.unirig.job_settings import Installation, JobSettings, WeightFiles
 from pocket3d.adapters.upstream.unirig.recipe import RECIPE
-from pocket3d.adapters.upstream.unirig.step_process import GroupMemory, StepFailed, run_step
+from pocket3d.adapters.upstream.unirig.step_process import StepFailed, run_step
 from pocket3d.adapters.upstream.unirig.weight_holder import WeightsUnreadable
 from pocket3d.contracts.failures import FailureCode
 

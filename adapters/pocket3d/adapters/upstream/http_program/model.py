@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from ...errors import JobCancelled
+from ..group_memory import GroupMemory
 from ..model import UpstreamConfig, UpstreamModel
-from ..unirig.step_process import GroupMemory
 from .errors import BadAnswer, Overdue, ProgramFailed, failure
 from .exchange import Answer, exchange
 from .program import Launch, Program, start

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 from ...authoring.options import MAX_SEED
 from ...errors import InvalidInput
 from ...runtime.failure_mapping import is_out_of_memory
+from ..group_memory import GroupMemory
 from .job_settings import Installation, JobSettings, UniRigOptions
-from .step_process import GroupMemory, StepFailed, WroteNothing, launch, run_step
+from .step_process import StepFailed, WroteNothing, launch, run_step
 from .weight_holder import WeightHolder, step_environment
 
 _HERE = Path(__file__).resolve().parent

@@ -5,22 +5,16 @@ measured by NVML: torch's own count is in the process.
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 #: Seconds between looks at the process, at the cancel flag and at its progress.
 _LOOK = 0.1
-#: Seconds between two readings of its memory.
-_MEMORY_LOOK = 0.5
-_MB = 1024 * 1024
 #: Seconds between asking a process to end and ending it.
 _GRACE = 2.0
 _TAIL_LINES = 12
@@ -152,49 +146,3 @@ def _tail(log: Path) -> str:
     # A progress bar draws over itself: only what it drew last is of interest.
     lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
     return "\n".join([line for line in lines if line][-_TAIL_LINES:]) or "(nothing)"
-
-
-class GroupMemory:
-    """The highest sum over the processes of a group.
-
-    Stays unknown where `pynvml` is not installed, there is no driver, or it numbers processes differently (containers).
-    """
-
-    def __init__(self) -> None:
-        self.peak_mb: int | None = None
-        self._nvml: Any = None
-        self._next = 0.0
-        if importlib.util.find_spec("pynvml") is not None:
-            nvml = importlib.import_module("pynvml")
-            # The second where a driver was updated and its module not yet loaded anew; it is no kind of the first.
-            self._errors = (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
-            try:
-                nvml.nvmlInit()
-            except self._errors:
-                return
-            self._nvml = nvml
-
-    def look(self, group: int) -> None:
-        """Read NVML, if it is time to."""
-        now = time.monotonic()
-        if self._nvml is None or now < self._next:
-            return
-        self._next = now + _MEMORY_LOOK
-        used = 0
-        try:
-            for index in range(self._nvml.nvmlDeviceGetCount()):
-                device = self._nvml.nvmlDeviceGetHandleByIndex(index)
-                for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(device):
-                    if process.usedGpuMemory is not None and _in_group(process.pid, group):
-                        used += process.usedGpuMemory
-        except self._errors:
-            return
-        if used:
-            self.peak_mb = max(self.peak_mb or 0, -(-used // _MB))
-
-
-def _in_group(pid: int, group: int) -> bool:
-    try:
-        return os.getpgid(pid) == group
-    except (ProcessLookupError, PermissionError):
-        return False

@@ -146,7 +146,7 @@ class ServerModel(UpstreamModel):
         """Send a request to the program and write its answer to `target`. Progress goes from `low` to `high`.
 
         Raises:
-            JobCancelled: somebody asked for the end of this job.
+            pocket3d.adapters.errors.JobCancelled: somebody asked for the end of this job.
             OutOfMemoryError: the program says that its device is full.
             ProgramFailed: it ended, does not answer, or its answer is no success.
         """

@@ -262,9 +262,8 @@ class World:
 
     def _ReadLastEvent(self, effect: effects.ReadLastEvent, bad: bool) -> None:
         status, seq = self.events.get(effect.job_id, (None, None))
-        self.tell(
-            events.LastEventRead(effect.job_id, status, seq, unreadable=bad and status is None and seq is not None)
-        )
+        unreadable = bad and status is None and seq is not None
+        self.tell(events.LastEventRead(effect.job_id, status, seq, unreadable, effect.seq))
 
     def _PublishEvent(self, effect: effects.PublishEvent, bad: bool) -> None:
         self.events[effect.status.job_id] = (effect.status, effect.job_seq)

@@ -206,11 +206,12 @@ async def test_a_batch_of_queued_events_expects_none_of_each_id(stage: Stage) ->
 
 
 async def test_the_last_event(stage: Stage) -> None:
-    effect = effects.ReadLastEvent("j1")
-    assert await stage.run(effect, None) == events.LastEventRead("j1", None, None)
+    effect = effects.ReadLastEvent("j1", "low", 7)
+    assert await stage.run(effect, None) == events.LastEventRead("j1", None, None, asked_for=7)
     found = stored(encode(last_status()), {JOB_SEQ_HEADER: "4"})
-    assert await stage.run(effect, found) == events.LastEventRead("j1", last_status(), 4)
-    assert await stage.run(effect, stored(b"x")) == events.LastEventRead("j1", None, None, unreadable=True)
+    assert await stage.run(effect, found) == events.LastEventRead("j1", last_status(), 4, asked_for=7)
+    broken = events.LastEventRead("j1", None, None, unreadable=True, asked_for=7)
+    assert await stage.run(effect, stored(b"x")) == broken
     for error in LOST:
         assert await stage.run(effect, error) == events.EffectFailed(effect, str(error))
 

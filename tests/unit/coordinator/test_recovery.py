@@ -502,3 +502,20 @@ def test_a_job_that_is_cancelled_before_it_is_read_again_is_cancelled_when_it_is
     desk.do(events.JobsIndexed())
     desk.submit("j3", seq=9)
     assert desk.state("j3") is JobState.QUEUED, "a wish of the time before is not kept for a later job"
+
+
+@pytest.mark.parametrize("asked_for", [0, 1])
+def test_a_late_answer_about_the_id_says_nothing_of_a_later_message(asked_for: int) -> None:
+    """It was read for a result, or for the first message, before that job ended and left."""
+    desk = Desk()
+    desk.read("j1", seq=9)
+    desk.do(events.LastEventRead("j1", last_status("j1", "running"), 1, asked_for=asked_for))
+    assert desk.state("j1") is JobState.SUBMITTED
+    assert desk.take(effects.FindMessages) == []
+    desk.do(events.QueuedConflict("j1"))
+    assert desk.one(effects.ReadLastEvent).seq == 9
+    desk.do(events.LastEventRead("j1", last_status("j1", "succeeded"), 1, asked_for=9))
+    assert desk.one(effects.AckJob) == effects.AckJob("normal", 9, second_of="j1")
+    desk.take(effects.PublishQueued)
+    desk.read("j1", seq=9)
+    assert desk.take(effects.PublishQueued) == [], "it waits for its ack"

@@ -25,9 +25,12 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
     job_id = event.admission.job_id
     if not event.early:
         core.read_up_to[event.priority] = max(core.read_up_to[event.priority], event.seq)
+    if event.seq in core.second_publishes:
+        # It waits for its ack, and was handed over again.
+        return
     known = core.jobs.get(job_id)
     if known is not None:
-        if known.seq == event.seq or event.seq in core.second_publishes:
+        if known.seq == event.seq:
             return
         if core.identity_pending(known):
             # A former leader may have taken this one for the job: messages of several priorities have no order.

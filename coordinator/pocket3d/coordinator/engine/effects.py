@@ -62,6 +62,8 @@ class ReadLastEvent(NamedTuple):
 
     job_id: str
     priority: Priority | None = None
+    #: The message for which it is asked; 0 where none is known.
+    seq: int = 0
 
 
 class StoreResult(NamedTuple):

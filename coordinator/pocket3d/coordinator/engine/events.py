@@ -95,13 +95,14 @@ FirstEventsOutcome = QueuedBatchStored | QueuedBatchConflict | QueuedBatchUnknow
 
 class LastEventRead(NamedTuple):
     """The last event of a job, or None; `job_seq` is the jobs-stream sequence of the message it belongs to.
-    `unreadable`: there is one, but it cannot be decoded.
+    `unreadable`: there is one, but it cannot be decoded. `asked_for`: the message for which it was read, 0 for none.
     """
 
     job_id: str
     status: Status | None
     job_seq: int | None
     unreadable: bool = False
+    asked_for: int | None = None
 
 
 class AdvertReceived(NamedTuple):

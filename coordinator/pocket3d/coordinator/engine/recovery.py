@@ -24,7 +24,7 @@ def queued_in_doubt(core: Core, event: QueuedConflict | QueuedUnknown, now: Now)
     """The events stream knows the id, holds our own first try, or nothing: its last event decides."""
     record = core.jobs.get(event.job_id)
     if record is not None and record.state is JobState.SUBMITTED:
-        core.do(ReadLastEvent(record.job_id, record.job_class.priority))
+        core.do(ReadLastEvent(record.job_id, record.job_class.priority, record.seq))
 
 
 def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
@@ -33,6 +33,9 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     status = event.status
     if record is None:
         _orphan_history(core, event, now)
+        return
+    if event.asked_for is not None and event.asked_for != record.seq:
+        # An answer that came late, and was read before what has become of the id since.
         return
     known = status is not None or event.unreadable
     if record.state is JobState.SUBMITTED and not known:

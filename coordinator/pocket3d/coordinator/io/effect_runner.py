@@ -164,8 +164,9 @@ class EffectRunner:
         except BusError as error:
             return failed(effect, error)
         if found is None:
-            return events.LastEventRead(job_id, None, None)
-        return read_last_event(job_id, found.subject, found.data, found.headers)
+            return events.LastEventRead(job_id, None, None, asked_for=effect.seq)
+        read = read_last_event(job_id, found.subject, found.data, found.headers)
+        return read._replace(asked_for=effect.seq)
 
     async def _append_batch(self, effect: event_log.AppendBatch) -> TermEvent:
         fence = Expect(effect.fence, self._subjects.leader_record())

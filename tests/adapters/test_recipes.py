@@ -255,7 +255,8 @@ def test_the_page_has_its_row(recipe: Recipe) -> None:
     assert parts == ", ".join(f"`{part.name}`" for part in recipe.parts)
     assert torch == f"{torch_version(recipe)}, {recipe.cuda}"
     built = architectures_of(torch_version(recipe), recipe.cuda or "")
-    assert gpus == f"{recipe.least_capability or built[0]} to {built[-1].removesuffix('+PTX')}"
+    first, *_, last = [f"{each[3:-1]}.{each[-1]}" for each in built if each.startswith("sm_")]
+    assert gpus == f"{recipe.least_capability or first} to {last}"
     assert packages == str(lock.download_mb) and lock.date in page
     assert lost == (", ".join(name_of(each) for each in lock.unresolved) or "nothing")
     for part in recipe.parts:

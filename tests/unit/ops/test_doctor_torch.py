@@ -40,8 +40,8 @@ def test_a_gpu_for_which_torch_has_no_kernels(tmp_path: Path) -> None:
         (
             "problem",
             (
-                "NVIDIA GeForce RTX 5090 has compute capability 12.0, and torch 2.4.0+cu121 has kernels for 5.0, 6.0,"
-                " 7.0, 7.5, 8.0, 8.6, 9.0 only"
+                "NVIDIA GeForce RTX 5090 has compute capability 12.0, and torch 2.4.0+cu121 has kernels for sm_50,"
+                " sm_60, sm_70, sm_75, sm_80, sm_86, sm_90 only"
             ),
         ),
     ]

@@ -95,8 +95,8 @@ def test_a_torch_that_does_not_fit_is_told(folder: Path) -> None:
         "torch 2.6.0+cu124 is built for CUDA 12.4; the recipe wants CUDA 12.1",
         "torch_scatter is compiled for the CPU alone: every job on a GPU would fail",
         (
-            "NVIDIA GeForce RTX 5090 has compute capability 12.0, and torch 2.6.0+cu124 has kernels for 5.0, 8.0, 8.6,"
-            " 9.0 only"
+            "NVIDIA GeForce RTX 5090 has compute capability 12.0, and torch 2.6.0+cu124 has kernels for sm_50,"
+            " sm_80, sm_86, sm_90 only"
         ),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -37,6 +37,21 @@ class Rig(NamedTuple):
     #: The most bones that move one vertex.
     most_influences: int
     textures: int
+
+
+def describe_rig(rig: Rig, rig_mode: str, statistics: dict[str, Any]) -> dict[str, Any]:
+    """`rig_info` of an answer. `rig_mode` `skin` keeps the bones of the input; `statistics` are those of the mesh."""
+    return {
+        "rig_type": "of the input" if rig_mode == "skin" else "generated",
+        "rig_mode": rig_mode,
+        "bone_count": rig.bones,
+        "bone_names": rig.names,
+        "has_skinning": rig.skinned_vertices > 0,
+        "skinned_vertices": rig.skinned_vertices,
+        "most_bones_of_a_vertex": rig.most_influences,
+        "statistics": statistics,
+        "success": True,
+    }
 
 
 def read_rig(path: Path, *, skinned: bool) -> Rig:

@@ -1,13 +1,12 @@
-"""Which GPUs a build of torch, or a kernel compiled here, runs on. Pure.
-
-NVIDIA's rule: code for compute capability X.Y runs on X.Z with Z >= Y; code that carries PTX also on all that is newer.
-"""
+"""Which GPUs the torch of a recipe, or a kernel compiled here, runs on. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from pocket3d.adapters.runtime.gpu_kernels import has_kernels
 
 
 class Card(NamedTuple):
@@ -20,8 +19,8 @@ class Card(NamedTuple):
     driver: str
 
 
-_FROM_MAXWELL = ("5.0", "6.0", "7.0", "7.5", "8.0", "8.6", "9.0")
-_WITH_BLACKWELL = ("7.0", "7.5", "8.0", "8.6", "9.0", "10.0", "12.0")
+_FROM_MAXWELL = ("sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90")
+_WITH_BLACKWELL = ("sm_70", "sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
 #: Architectures in the wheels of a torch version for a CUDA version: TORCH_CUDA_ARCH_LIST in pytorch's
 #: .ci/manywheel/build_cuda.sh (pytorch/builder until 2.5), as `torch.cuda.get_arch_list()` gives them.
 _TORCH_BUILDS = {
@@ -30,7 +29,7 @@ _TORCH_BUILDS = {
     ("2.6", "12.4"): _FROM_MAXWELL,
     ("2.6", "12.6"): _FROM_MAXWELL,
     ("2.7", "12.6"): _FROM_MAXWELL,
-    ("2.7", "12.8"): ("7.5", "8.0", "8.6", "9.0", "10.0", "12.0+PTX"),
+    ("2.7", "12.8"): ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"),
     ("2.8", "12.6"): _FROM_MAXWELL,
     ("2.8", "12.8"): _WITH_BLACKWELL,
     ("2.9", "12.8"): _WITH_BLACKWELL,
@@ -42,33 +41,17 @@ _NVCC_SINCE = {"8.9": "11.8", "9.0": "11.8", "10.0": "12.8", "12.0": "12.8", "10
 
 
 def architectures_of(torch: str, cuda: str) -> tuple[str, ...]:
-    """What torch's wheel has kernels for, such as ("8.6", "12.0+PTX"); empty where the table does not know it.
+    """What torch's wheel has kernels for, such as ("sm_86", "compute_120"); empty where the table does not know it.
 
     `torch` and `cuda` are versions, `2.6.0` and `12.4`.
     """
     return _TORCH_BUILDS.get((".".join(torch.split("+")[0].split(".")[:2]), cuda), ())
 
 
-def from_arch_list(names: Iterable[str]) -> tuple[str, ...]:
-    """The same from what `torch.cuda.get_arch_list()` gives: `sm_86`, `sm_120`, `compute_120` (which is PTX)."""
-    found = []
-    for name in names:
-        match = re.fullmatch(r"(sm|compute)_(\d+)(\d)[a-z]?", name)
-        if match:
-            found.append(f"{match[2]}.{match[3]}{'+PTX' if match[1] == 'compute' else ''}")
-    return tuple(found)
-
-
-def runs_on(capability: str, architectures: Iterable[str]) -> bool:
-    """True if code for these architectures runs on a GPU of that capability."""
-    wanted = version(capability)
-    for each in architectures:
-        had = version(each.removesuffix("+PTX"))
-        if had[0] == wanted[0] and had <= wanted:
-            return True
-        if each.endswith("+PTX") and had <= wanted:
-            return True
-    return False
+def runs_on(capability: str, architectures: Sequence[str]) -> bool:
+    """False if none of these architectures runs on a GPU of that capability; true also where nobody can tell."""
+    major, minor = version(capability)[:2]
+    return has_kernels((major, minor), architectures) is not False
 
 
 def why_not(card: Card, *, torch: str, cuda: str, least: str | None) -> str | None:
@@ -83,7 +66,7 @@ def why_not(card: Card, *, torch: str, cuda: str, least: str | None) -> str | No
     if card.capability is None:
         return None
     built = architectures_of(torch, cuda)
-    if built and not runs_on(card.capability, built):
+    if not runs_on(card.capability, built):
         return (
             f"{card.name} has compute capability {card.capability}, and torch {torch} for CUDA {cuda} has kernels for"
             f" {', '.join(built)} only"

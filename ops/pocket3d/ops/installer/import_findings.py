@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from .compute_capability import from_arch_list, runs_on, version
+from .compute_capability import runs_on, version
 
 #: Shared libraries that models' packages want of a host, and Debian's packages of them, where a recipe names none.
 _KNOWN = {
@@ -93,16 +93,15 @@ def failed(found: Imports) -> list[tuple[str, str]]:
 
 def unsupported(torch: TorchFacts) -> list[Problem]:
     """The GPUs for which this torch has no kernels."""
-    built = from_arch_list(torch.architectures)
     return [
         Problem(
             f"{name} has compute capability {capability}, and torch {torch.version} has kernels for"
-            f" {', '.join(built)} only",
+            f" {', '.join(torch.architectures)} only",
             "its jobs fail with `no kernel image is available`: keep this GPU from the adapter (--devices), or use a"
             " newer torch",
         )
         for name, capability in dict.fromkeys(torch.gpus)
-        if built and not runs_on(capability, built)
+        if not runs_on(capability, torch.architectures)
     ]
 
 

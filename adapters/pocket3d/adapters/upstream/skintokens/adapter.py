@@ -153,7 +153,7 @@ class SkinTokensAdapter(UpstreamModel, AutoRigModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.result import describe_mesh
-        from ...mesh.rig_file import read_rig, write_skeleton
+        from ...mesh.rig_file import describe_rig, read_rig, write_skeleton
 
         options = SkinTokensOptions.read(inputs)
         response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
@@ -191,17 +191,7 @@ class SkinTokensAdapter(UpstreamModel, AutoRigModel):
             skeleton_path=str(write_skeleton(rig, self.output_dir / f"{target.stem}_skeleton.json")),
             thumbnail_path=described["thumbnail_path"],
             seed=options.seed,
-            rig_info={
-                "rig_type": "of the input" if options.rig_mode == "skin" else "generated",
-                "rig_mode": options.rig_mode,
-                "bone_count": rig.bones,
-                "bone_names": rig.names,
-                "has_skinning": rig.skinned_vertices > 0,
-                "skinned_vertices": rig.skinned_vertices,
-                "most_bones_of_a_vertex": rig.most_influences,
-                "statistics": described["statistics"],
-                "success": True,
-            },
+            rig_info=describe_rig(rig, options.rig_mode, described["statistics"]),
             generation_info={
                 "model": "SkinTokens",
                 "statistics": described["statistics"],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-from pocket3d.contracts.api import ApiError, ApiRequest
+import msgspec
+
+from pocket3d.contracts.api import ApiError
 from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.codec import WireError, decode, encode
 
@@ -19,7 +21,7 @@ T = TypeVar("T")
 _PAUSE_S = 0.25
 
 
-async def call(bus: Bus, subject: str, request: ApiRequest, kind: type[T], timeout: float) -> T:
+async def call(bus: Bus, subject: str, request: msgspec.Struct, kind: type[T], timeout: float) -> T:
     """Ask until somebody answers. For requests that may be repeated: all but `submit`.
 
     Raises:

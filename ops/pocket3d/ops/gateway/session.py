@@ -23,10 +23,12 @@ from litestar.connection import ASGIConnection
 from pocket3d.bus.client import Client
 
 from .errors import HttpError
+from .event_hub import EventHub
 from .file_desk import FileDesk
 from .job_desk import JobDesk
 from .limits import Places, RateLimits
 from .settings import GatewaySettings
+from .stats import Stats
 from .tokens import Caller, Tokens, bearer
 
 #: Who asks where there are no tokens: whoever reaches the port.
@@ -48,14 +50,18 @@ class Session:
         self.tokens = tokens
         self.jobs = JobDesk(client)
         self.files = FileDesk(client, self.jobs, settings)
+        self.stats = Stats(settings.stats_interval_s, settings.stats_intervals)
+        self.hub = EventHub(client, self.jobs, self.stats, settings.stream_queue)
         self.rates = RateLimits(settings.rate_burst, settings.rate_per_s)
         self.places = Places(settings.streams_max, settings.streams_per_token)
 
     async def start(self) -> None:
         """Begin to listen to what the system tells."""
+        await self.hub.start()
 
     async def close(self) -> None:
         """End all streams and tasks."""
+        await self.hub.close()
 
     def admit(self, connection: ASGIConnection[Any, Any, Any, Any], right: str, *, in_query: bool = False) -> Caller:
         """Who asks, if it may; `in_query` takes a token from `?access_token=` too.

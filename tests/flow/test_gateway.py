@@ -17,6 +17,7 @@ from pocket3d.ops.gateway.app import create_app
 from pocket3d.ops.gateway.session import Session
 from pocket3d.ops.gateway.settings import GatewaySettings
 from pocket3d.ops.gateway.tokens import Tokens, read_tokens
+from pocket3d.ops.gateway.webhook_desk import Gone
 from support.asgi import Http
 from support.flow import Flow, play
 
@@ -479,3 +480,98 @@ def test_the_history_is_filled_by_what_happens(tmp_path: Path) -> None:
         assert (await gateway.root.ask("GET", "/v1/stats")).json()["intervals"] == intervals
 
     play_gateway(scenario, tmp_path, tokens=True)
+
+
+class Receiver:
+    """Who is told results; what it answers is set."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, str], bytes]] = []
+        self.fails = 0
+        self.gone = False
+
+    async def __call__(self, url: str, headers: dict[str, str], body: bytes) -> None:
+        self.told.append((url, headers, body))
+        if self.gone:
+            raise Gone
+        if self.fails:
+            self.fails -= 1
+            raise ConnectionError("the receiver answered 500")
+
+
+def receiver_of(gateway: Gateway) -> Receiver:
+    receiver = Receiver()
+    gateway.session.webhooks._send = receiver
+    gateway.session.webhooks._clock = gateway.flow.world.loop.time
+    return receiver
+
+
+def test_a_webhook_is_told_its_tenant_s_results_until_it_is_removed(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        receiver = receiver_of(gateway)
+        before = await gateway.submit(gateway.alice, seconds=0.1)
+        await gateway.alice.ask("GET", f"/v1/jobs/{before}/result?wait=60")
+        await asyncio.sleep(1)
+        answer = await gateway.alice.ask("POST", "/v1/webhooks", {"url": "https://x.example/in"})
+        assert answer.status == 201, answer.body
+        hook = answer.json()
+        assert hook["secret"].startswith("whsec_")
+        assert (hook["tenant"], (await gateway.eve.ask("GET", "/v1/webhooks")).json()) == ("studio", {"webhooks": []})
+        (shown,) = (await gateway.reader.ask("GET", "/v1/webhooks")).json()["webhooks"]
+        assert (shown["webhook_id"], shown["secret"]) == (hook["webhook_id"], None)
+        ours, theirs = await gateway.submit(gateway.alice, seconds=0.1), await gateway.submit(gateway.eve, seconds=0.1)
+        for job_id in (ours, theirs):
+            await gateway.root.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")
+        await gateway.flow.until(lambda: receiver.told)
+        await asyncio.sleep(10)
+        ((url, headers, body),) = receiver.told
+        assert (url, headers["webhook-id"]) == ("https://x.example/in", f"msg_{ours}")
+        assert msgspec.json.decode(body)["data"]["job_id"] == ours
+        assert (await gateway.eve.ask("DELETE", f"/v1/webhooks/{hook['webhook_id']}")).status == 404
+        assert (await gateway.alice.ask("DELETE", f"/v1/webhooks/{hook['webhook_id']}")).status == 204
+        after = await gateway.submit(gateway.alice, seconds=0.1)
+        await gateway.alice.ask("GET", f"/v1/jobs/{after}/result?wait=60")
+        await asyncio.sleep(10)
+        assert len(receiver.told) == 1
+        assert (await gateway.alice.ask("POST", "/v1/webhooks", {"url": "http://127.0.0.1/"})).status == 400
+        assert (await gateway.reader.ask("POST", "/v1/webhooks", {"url": "https://x.example/"})).status == 403
+
+    play_gateway(scenario, tmp_path, tokens=True)
+
+
+def test_what_is_not_delivered_is_tried_again_by_whichever_gateway_lives(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        receiver = receiver_of(gateway)
+        receiver.fails = 2
+        await gateway.anybody.ask("POST", "/v1/webhooks", {"url": "https://x.example/in"})
+        job_id = await gateway.submit(gateway.anybody, seconds=0.1)
+        await gateway.flow.until(lambda: len(receiver.told) == 1)
+        first = gateway.flow.world.loop.time()
+        # The gateway that failed is gone; another one finds what is due.
+        await gateway.session.close()
+        other = Session(gateway.flow.client, gateway.session.settings, Tokens())
+        gateway.session = other
+        other.webhooks._send, other.webhooks._clock = receiver, gateway.flow.world.loop.time
+        await other.start()
+        await gateway.flow.until(lambda: len(receiver.told) == 3)
+        assert gateway.flow.world.loop.time() - first > 305
+        assert {headers["webhook-id"] for _, headers, _ in receiver.told} == {f"msg_{job_id}"}
+        await asyncio.sleep(30)
+        assert len(receiver.told) == 3, "it is told once more and then no more"
+        assert await gateway.flow.client.bus.kv_entries("P3D_WEBHOOKS_DUE") == []
+        await other.close()
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_a_receiver_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        receiver = receiver_of(gateway)
+        receiver.gone = True
+        await gateway.anybody.ask("POST", "/v1/webhooks", {"url": "https://x.example/in"})
+        await gateway.submit(gateway.anybody, seconds=0.1)
+        await gateway.flow.until(lambda: receiver.told)
+        await asyncio.sleep(1)
+        assert (await gateway.anybody.ask("GET", "/v1/webhooks")).json() == {"webhooks": []}
+
+    play_gateway(scenario, tmp_path)

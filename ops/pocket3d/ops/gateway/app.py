@@ -24,6 +24,7 @@ from .origins import OriginCheck
 from .page_files import page_router
 from .session import Session
 from .settings import GatewaySettings
+from .webhook_routes import webhooks_router
 
 log = structlog.get_logger("pocket3d.ops.gateway")
 
@@ -61,6 +62,7 @@ def create_app(session: Session, settings: GatewaySettings, *, loopback: bool = 
             files_router(session),
             events_router(session),
             fleet_router(session),
+            webhooks_router(session),
             page_router(),
             *facade_routers(session),
         ],

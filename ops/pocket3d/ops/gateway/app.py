@@ -20,6 +20,7 @@ from .files import files_router
 from .fleet import fleet_router
 from .health import health_router
 from .jobs import jobs_router
+from .openapi_routes import openapi_router
 from .origins import OriginCheck
 from .page_files import page_router
 from .session import Session
@@ -63,6 +64,7 @@ def create_app(session: Session, settings: GatewaySettings, *, loopback: bool = 
             events_router(session),
             fleet_router(session),
             webhooks_router(session),
+            openapi_router(),
             page_router(),
             *facade_routers(session),
         ],

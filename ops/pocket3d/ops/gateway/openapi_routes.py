@@ -17,7 +17,7 @@ from .errors import HttpError
 from .openapi import RouteText, document
 
 _FOLDER = Path(__file__).parent / "api_page"
-_KINDS = {"docs.html": "text/html; charset=utf-8", "docs.js": "text/javascript", "docs.css": "text/css"}
+_KINDS = {"docs.html": "text/html", "docs.js": "text/javascript", "docs.css": "text/css"}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",

@@ -33,6 +33,8 @@ DECIDING = frozenset(
         "pocket3d.contracts.failures",
         "pocket3d.contracts.features",
         "pocket3d.contracts.fit",
+        "pocket3d.contracts.input_files",
+        "pocket3d.contracts.result_files",
         "pocket3d.contracts.jobs",
         "pocket3d.contracts.lifecycle",
         "pocket3d.contracts.messages",

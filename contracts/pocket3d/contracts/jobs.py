@@ -46,6 +46,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     #: The model's load.
     load_s: Seconds = 900.0
 
+    @property
+    def most_s(self) -> float:
+        """How long a job may take by its limits; the wait counts where it has one."""
+        return (self.schedule_to_start_s or 0.0) + self.load_s + self.start_to_close_s
+
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How often and when a failed attempt is repeated."""

@@ -84,6 +84,8 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
     #: In which variant of the adapter; null if it has none. Coordinators of earlier versions name none: the best that
     #: can start is meant.
     variant: str | None = None
+    #: Of each input that names another job's file, by its place (`inputs.mesh_path`): the object in the outputs bucket.
+    objects: dict[str, str] = {}
 
 
 class AwardJobs(Command, frozen=True, kw_only=True, tag="award_jobs"):

@@ -93,6 +93,8 @@ class Result(Message, frozen=True, kw_only=True):
     error: JobError | None = None
     #: In which of the adapter's variants it ran; null if it has none.
     variant: str | None = None
+    #: The job that this result was made by; null if it was made for this one.
+    cached_from: str | None = None
 
 
 def read_result(data: bytes, job_id: str) -> Result:

@@ -27,18 +27,18 @@ from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
 from ..connect import resolve
-from ..file_digest import sha256_of
 from ..jetstream import JetStreamBus
-from ..jetstream.objects.layout import input_name
 from ..jetstream_away import why_nothing_is_stored
 from ..port import Bus, BusError, NoResponders, OutcomeUnknown, Refused
+from ..result_inputs import check_results
+from .chain_calls import ChainCalls
 from .errors import JetStreamAway, JobRefused, NotSetUp, QueueFull
-from .file_names import safe_name
 from .handle import JobHandle
 from .results import feed
 from .retry import retry_until
 from .session import API_TIMEOUT_S, Session
-from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
+from .submission import FileArgument, build, local_files, refuse, with_jobs, with_references
+from .uploads import reference_of, reference_to, unreadable
 from .watch import Links
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ _APPEND_TIMEOUT_S = 5.0
 _FULL = frozenset({10077, 10047, 10023})
 
 
-class Client:
+class Client(ChainCalls):
     """A producer's or subscriber's view of one namespace on one server. Make one with `connect`.
 
     Args:
@@ -125,7 +125,9 @@ class Client:
         Args:
             feature: what is asked, e.g. `image_to_mesh`.
             inputs: its parameters. A `pathlib.Path` under a key that ends in `_path` (or in a list under `_paths`) is a
-                file of this machine; it is uploaded, unless the server has it already.
+                file of this machine; it is uploaded, unless the server has it already. A job's handle stands for the
+                one file of its result that fits the key, `handle.artifact(name)` for a certain one: this job waits
+                until that one has ended.
             priority: `high`, `normal` or `low`.
             files: more local files by key; here a text is a path too.
             job_id: 1 to 64 letters, digits, - and _; by default a random one.
@@ -148,8 +150,8 @@ class Client:
             Disconnected, OutcomeUnknown: not within `timeout`; submitting again with the same `job_id` is safe.
         """
         job_id = job_id if job_id is not None else uuid.uuid4().hex
-        given = dict(inputs or {})
-        local = [(file, await _reference_of(file)) for file in local_files(given, files)]
+        given = with_jobs(inputs or {})
+        local = [(file, await reference_of(file)) for file in local_files(given, files)]
         wanted = {
             "model_preference": model_preference,
             "vram_mb": vram_mb,
@@ -170,7 +172,7 @@ class Client:
             try:
                 await self._put(file.path, reference, deadline)
             except OSError as error:
-                raise _unreadable(file, error) from error
+                raise unreadable(file, error) from error
         await self._publish(self.subjects.job(priority, feature), request.data, job_id, deadline)
         return JobHandle(self._session, job_id, feature)
 
@@ -186,7 +188,7 @@ class Client:
             Disconnected, OutcomeUnknown, NoResponders: not within `timeout`; uploading again is safe.
         """
         deadline = asyncio.get_running_loop().time() + timeout
-        reference = await _reference_to(Path(path))
+        reference = await reference_to(Path(path))
         await self._put(Path(path), reference, deadline)
         return reference
 
@@ -219,16 +221,19 @@ class Client:
             if ref.artifact is None or ref.artifact in uploading:
                 continue
             info = await retry_until(partial(self.bus.object_info, bucket, ref.artifact), deadline)
-            field = f"inputs.{ref.key}" + ("" if ref.index is None else f"[{ref.index}]") + ".artifact"
+            field = f"{ref.field}.artifact"
             if info is None:
                 why = f"there is no artifact {ref.artifact!r} in {bucket}: it must be uploaded first"
                 raise refuse(FailureCode.ARTIFACT_MISSING, field, why)
-            limits = job.limits
-            may_take_s = (limits.schedule_to_start_s or 0) + limits.load_s + limits.start_to_close_s
+            may_take_s = job.limits.most_s
             left_s = info.kept_until - time.time()
             if left_s < may_take_s:
                 why = f"it is kept for {left_s:.0f} s more and the job may take {may_take_s:.0f} s by its limits"
                 raise refuse(FailureCode.ARTIFACT_MISSING, field, f"{why}: upload it again, or set shorter limits")
+        if any(ref.result for ref in file_refs(job.inputs)):
+            wrong = await retry_until(partial(check_results, self.bus, self.subjects, job, time.time()), deadline)
+            if wrong is not None:
+                raise JobRefused(wrong)
 
     async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> None:
         bucket, headers = self.subjects.inputs_bucket, {"filename": reference["filename"]}
@@ -333,20 +338,3 @@ class Connecting:
     ) -> None:
         if self._client is not None:
             await self._client.close()
-
-
-async def _reference_to(path: Path) -> dict[str, str]:
-    """The reference to a local file: its name by digest, and its own name for the suffix."""
-    digest = await asyncio.to_thread(sha256_of, path)
-    return {"artifact": input_name(digest), "filename": safe_name(path.name)}
-
-
-async def _reference_of(file: LocalFile) -> dict[str, str]:
-    try:
-        return await _reference_to(file.path)
-    except OSError as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: LocalFile, error: OSError) -> JobRefused:
-    return refuse(FailureCode.INVALID_INPUT, file.field, f"cannot read {file.path}: {error.strerror or error}")

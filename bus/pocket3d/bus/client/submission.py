@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -57,6 +57,26 @@ class Request(NamedTuple):
 def refuse(code: FailureCode, field: str, message: str) -> JobRefused:
     """The error for one field."""
     return JobRefused(Rejection(code, field, message))
+
+
+@runtime_checkable
+class MadeByJob(Protocol):
+    """What stands for a file that another job makes: its handle."""
+
+    @property
+    def as_input(self) -> dict[str, str]:
+        """The reference to put among a job's inputs."""
+
+
+def with_jobs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with each handle of a job, alone or in a list, replaced by the reference to its file."""
+    return {key: _with_job(value) for key, value in inputs.items()}
+
+
+def _with_job(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_with_job(inner) for inner in value]
+    return value.as_input if isinstance(value, MadeByJob) else value
 
 
 def local_files(inputs: Mapping[str, Any], files: Mapping[str, FileArgument] | None) -> list[LocalFile]:
@@ -127,7 +147,7 @@ def build(
         if value is not None:
             body[key] = msgspec.structs.asdict(value) if isinstance(value, (Limits, RetryPolicy)) else value
     for key, value in body.items():
-        _check_plain(value, key, MAX_DEPTH)
+        check_plain(value, key)
     data = msgspec.json.encode(body)
     admission = admit(feature, data, job_id, job_id)
     if admission.rejection is not None:
@@ -143,8 +163,12 @@ def build(
     return Request(admission.job, data)
 
 
-def _check_plain(value: Any, path: str, depth: int) -> None:
-    """Refuse what is no JSON value, and what JSON would change without a word."""
+def check_plain(value: Any, path: str, depth: int = MAX_DEPTH) -> None:
+    """Refuse what is no JSON value, and what JSON would change without a word.
+
+    Raises:
+        JobRefused
+    """
     invalid = FailureCode.INVALID_INPUT
     if depth < 0:
         raise refuse(invalid, path.split(".")[0].split("[")[0], f"nested more than {MAX_DEPTH} deep")
@@ -165,11 +189,11 @@ def _check_plain(value: Any, path: str, depth: int) -> None:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise refuse(invalid, path, f"the key {key!r} is not a string")
-            _check_plain(key, path, depth)
-            _check_plain(inner, f"{path}.{key}", depth - 1)
+            check_plain(key, path, depth)
+            check_plain(inner, f"{path}.{key}", depth - 1)
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
-            _check_plain(inner, f"{path}[{index}]", depth - 1)
+            check_plain(inner, f"{path}[{index}]", depth - 1)
     else:
         raise refuse(invalid, path, f"a {type(value).__name__} cannot be sent as JSON")
 

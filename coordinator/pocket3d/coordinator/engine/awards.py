@@ -63,6 +63,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
                 queued_s=max(0.0, now.mono - record.queued_at),
                 priority=record.job_class.priority,
                 variant=attempt.variant,
+                objects=core.held.objects(record.job_id),
             )
         )
     for agent_id, awards in items.items():

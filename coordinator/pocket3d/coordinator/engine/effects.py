@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from pocket3d.contracts.clock import rfc3339
@@ -142,6 +143,8 @@ class AwardItem(NamedTuple):
     priority: Priority = "normal"
     #: Of the adapter, None if it has none.
     variant: str | None = None
+    #: Of each input that names another job's file, by its place: the object in the outputs bucket.
+    objects: Mapping[str, str] = {}
 
     def award(self, job: Job) -> Award:
         """What the agent gets."""
@@ -158,6 +161,7 @@ class AwardItem(NamedTuple):
             vram_mb=self.vram_mb,
             priority=self.priority,
             variant=self.variant,
+            objects=dict(self.objects),
         )
 
 

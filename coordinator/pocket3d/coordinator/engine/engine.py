@@ -10,7 +10,7 @@ from pocket3d.contracts.clock import Now
 from ..settings import CoordinatorSettings
 from . import admission as intake
 from . import agents as watch
-from . import attempts, awards, completion, events, invariants, recovery, removal
+from . import attempts, awards, completion, events, invariants, recovery, removal, source_results
 from .effects import Again, Effect, ReadEnded, SendCall
 from .job import JobRecord
 from .state import Core
@@ -37,6 +37,16 @@ def _ended_jobs_read(core: Core, event: events.EndedJobsRead, now: Now) -> None:
     """Bit by bit, so that nothing waits for it: until it is done, those that are missing are read when asked for."""
     if core.job_list.read(event.jobs, event.below, event.down_to):
         core.do(Again(ReadEnded(event.down_to)))
+
+
+def _result_read(core: Core, event: events.ResultRead, now: Now) -> None:
+    recovery.result_read(core, event, now)
+    source_results.source_read(core, event, now)
+
+
+def _result_deleted(core: Core, event: events.ResultDeleted, now: Now) -> None:
+    completion.result_deleted(core, event, now)
+    source_results.source_deleted(core, event, now)
 
 
 def _round_due(core: Core, event: events.RoundDue, now: Now) -> None:
@@ -66,11 +76,11 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.CallTooLarge: awards.call_too_large,
     events.OutcomesReturned: attempts.outcomes_returned,
     events.ResultSeen: completion.result_seen,
-    events.ResultRead: recovery.result_read,
+    events.ResultRead: _result_read,
     events.ResultConflict: completion.result_in_doubt,
     events.ResultUnknown: completion.result_in_doubt,
     events.ResultUnreadable: completion.result_unreadable,
-    events.ResultDeleted: completion.result_deleted,
+    events.ResultDeleted: _result_deleted,
     events.EventsStored: completion.events_stored,
     events.DeadStored: completion.dead_stored,
     events.JobAcked: completion.job_acked,
@@ -104,6 +114,7 @@ class CoordinatorEngine:
         core.effects = []
         watch.on_clock_gap(core, now)
         _HANDLERS[type(event)](core, event, now)
+        source_results.end_rings(core, now)
         self._auction(now)
         effects, core.effects = core.effects, []
         return effects

@@ -12,8 +12,9 @@ from ..auction.queue import WaitingQueue
 from ..auction.rounds import Auctioneer
 from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
-from .effects import AckJob, AskState, Effect, PublishEvent, ReadJobs, SendCancels
+from .effects import AckJob, AskState, Effect, PublishEvent, ReadJobs, ReadResult, SendCancels
 from .events import JobRead, LastEventRead
+from .held_jobs import HeldJobs
 from .intake import Intake
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
@@ -76,6 +77,7 @@ class Core:
         self.last_tick: float | None = None
         self.intake = Intake(settings.index_cap)
         self.job_list = JobList()
+        self.held = HeldJobs()
         self._on_move = self._moved
 
     # -- small things
@@ -124,6 +126,7 @@ class Core:
         """Hold a job that was read."""
         self.jobs[record.job_id] = record
         self.job_list.add(record)
+        self.held.appeared(record.job_id)
         self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
         record.on_move = self._on_move
         self._read_on(record.job_class.priority)
@@ -134,6 +137,8 @@ class Core:
         self.story_doubts.pop(record.job_id, None)
         self.stories_asked.pop(record.job_id, None)
         self.job_list.remove(record)
+        self.held.forget(record.job_id)
+        self._look_for_result(record.job_id)
         priority = record.job_class.priority
         if record.state is JobState.SUBMITTED:
             self.intake.known(priority)
@@ -164,6 +169,13 @@ class Core:
         if former is JobState.SUBMITTED:
             self.intake.known(record.job_class.priority)
             self._read_on(record.job_class.priority)
+        if record.state is JobState.FINISHED:
+            self._look_for_result(record.job_id)
+
+    def _look_for_result(self, job_id: str) -> None:
+        """Read the result of a job, where others wait for it."""
+        if self.held.awaited(job_id):
+            self.do(ReadResult(job_id))
 
     def _read_on(self, priority: Priority) -> None:
         more = self.intake.change(priority)
@@ -173,9 +185,27 @@ class Core:
     # -- moves
 
     def enqueue(self, record: JobRecord, why: str, now: Now, *, returned: bool, queued_at: float | None = None) -> None:
-        """Let a job wait for an award."""
+        """Let a job wait for an award, or first for the results of other jobs that its inputs name."""
         record.move(JobState.QUEUED, why)
         record.queued_at = now.mono if queued_at is None else queued_at
+        sources = self.held.hold(record.job_id, record.job_class.tenant)
+        if not sources:
+            self._await_award(record, now, returned=returned)
+        for source in sources:
+            known = self.jobs.get(source)
+            if known is None or known.state is JobState.FINISHED:
+                self._look_for_result(source)
+            else:
+                self.held.note_wait(record.job_id)
+
+    def release(self, record: JobRecord, now: Now) -> None:
+        """All files that a held job needs are there: its wait for an award begins."""
+        self.held.leave(record.job_id)
+        if self.held.waited(record.job_id):
+            record.queued_at = now.mono
+        self._await_award(record, now, returned=False)
+
+    def _await_award(self, record: JobRecord, now: Now, *, returned: bool) -> None:
         limit = record.job_class.limits.schedule_to_start_s
         if limit is not None:
             # Counted from now, never from the submission: an outage must not fail a whole queue at once.
@@ -186,6 +216,8 @@ class Core:
 
     def leave_queue(self, record: JobRecord) -> None:
         """It no longer waits."""
+        if self.held.leave(record.job_id):
+            return
         self.queue.remove(record)
         self.auctioneer.backfill.release_job(record.job_id)
         self.deadlines.forget(record.job_id)

@@ -19,6 +19,7 @@ from pocket3d.bus.port import (
     ServiceSpec,
     TooLarge,
 )
+from pocket3d.bus.result_inputs import check_results
 from pocket3d.contracts.api import (
     AgentList,
     CancelRequest,
@@ -40,9 +41,9 @@ from ..engine import events
 from ..engine.explain import explain, explain_turn, features
 from ..engine.history import read_last_event
 from ..engine.job_list import word_of
-from ..engine.submit_quota import SubmitQuota
 from ..leadership.request_cache import read_request
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
+from .chain_api import ChainApi
 from .leader_term import LeaderTerm
 from .listing import list_jobs
 from .unread_jobs import find_unread, status_of_unread, why_unread
@@ -77,7 +78,8 @@ class Api:
         self._clock = clock
         self._version = version
         self._coordinator_id = coordinator_id
-        self._quota = SubmitQuota(term.engine.core)
+        self._quota = term.quota
+        self._chains = ChainApi(bus, subjects, term, clock)
 
     def service(self) -> ServiceSpec:
         """What to register."""
@@ -90,6 +92,7 @@ class Api:
             ("explain", self._explain, "why a job is not running", JobRequest, "api.job.request", "api.explain.answer"),
             ("features", self._features, "what can be asked", EmptyRequest, "api.empty.request", "api.features.answer"),
             ("agents", self._agents, "agents and devices", EmptyRequest, "api.empty.request", "api.agents.answer"),
+            *self._chains.endpoints(),
         ]
         return ServiceSpec(
             name=self._subjects.api_service,
@@ -128,6 +131,9 @@ class Api:
             if known is not None:
                 await self._compare(job.job_id, job)
                 return encode(known)
+        wrong = await check_results(self._bus, self._subjects, job, self._clock().wall)
+        if wrong is not None:
+            raise ServiceError(400, wrong.message, field=wrong.field)
         full = self._quota.refusal(request.tenant)
         if full is not None:
             raise ServiceError(429, full, field="tenant")

@@ -74,6 +74,8 @@ class FetchInputs(Effect, frozen=True):
     job_id: str
     #: As published.
     inputs: dict[str, Any]
+    #: Of each input that names another job's file, by its place: the object in the outputs bucket.
+    objects: dict[str, str] = {}
 
 
 class StartWorker(Effect, frozen=True):

@@ -17,7 +17,7 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.messages import JobError, Result, Status
 
 from ..exit_codes import Exit, of_status
-from ..inputs import InputError, LocalFile, local_files, parse_inputs, with_files
+from ..inputs import InputError, LocalFile, local_files, parse_inputs, with_files, with_results
 from ..progress_view import follow, renderer
 from ..terminal_text import printable
 from .errors import CliError, runs
@@ -108,12 +108,14 @@ async def command(
     KEY=VALUE    typed by the adapters' parameters, else a text
     KEY:=JSON    any JSON value
     KEY=@FILE    a file of this machine; *_path=FILE needs no @
+    KEY=@JOB     the file that a job makes, once it has; KEY=@JOB/NAME one of several
     """
     job_id = job_id or secrets.token_hex(8)
     limits = {"schedule_to_start_s": schedule_to_start, "start_to_close_s": start_to_close, "load_s": load_timeout}
     async with target.client("cli:submit") as client:
         schemas = await _schemas(client, feature)
-        values = parse_inputs(inputs, schemas or [])
+        parsed = parse_inputs(inputs, schemas or [])
+        values = {key: with_results(value, Path.is_file) for key, value in parsed.items()}
         given = await _upload_others(client, values)
         try:
             job = await client.submit(

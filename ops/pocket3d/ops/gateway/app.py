@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
 
+from .chains import chains_router
 from .errors import HttpError, Told, tell
 from .event_streams import events_router
 from .facades import routers as facade_routers
@@ -60,6 +61,7 @@ def create_app(session: Session, settings: GatewaySettings, *, loopback: bool = 
         [
             health_router(session),
             jobs_router(session),
+            chains_router(session),
             files_router(session),
             events_router(session),
             fleet_router(session),

@@ -49,7 +49,7 @@ def events_router(session: Session) -> Router:
             # It has everything: a browser comes back no more after this.
             return Response(b"", status_code=204, media_type="text/event-stream")
         wants = Wants(job_id, admin=True)
-        return _stream(session, caller, wants, lambda reader: _job_story(session, reader, job_id, after))
+        return open_stream(session, caller, wants, lambda reader: _job_story(session, reader, job_id, after))
 
     @get("/events", opt={"query_token": True}, tags=["events"], media_type="text/event-stream")
     async def of_all(
@@ -64,7 +64,7 @@ def events_router(session: Session) -> Router:
         whose = tenant if admin else session.jobs.tenant_of(caller, tenant)
         wants = Wants(None, whose, _kinds(kinds), admin)
         after = last_event_id(request)
-        return _stream(session, caller, wants, lambda reader: _everything(session, reader, after))
+        return open_stream(session, caller, wants, lambda reader: _everything(session, reader, after))
 
     return Router("/v1", route_handlers=[of_job, of_all])
 
@@ -89,7 +89,7 @@ def _kinds(text: str | None) -> frozenset[str] | None:
     return kinds
 
 
-def _stream(
+def open_stream(
     session: Session, caller: Caller, wants: Wants, story: Callable[[Reader], AsyncGenerator[bytes, None]]
 ) -> Response[Any]:
     """The answer of one stream; its place is given back when it ends, however that comes."""
@@ -125,7 +125,7 @@ async def _job_story(session: Session, reader: Reader, job_id: str, after: int |
         if latest is not None:
             yield frame("progress", latest.data)
     while not ended:
-        for queued in await _next(session, reader):
+        for queued in await next_events(session, reader):
             if queued.seq is not None and queued.seq <= seen:
                 continue
             yield queued.frame
@@ -153,7 +153,7 @@ async def _everything(session: Session, reader: Reader, after: int | None) -> As
                 return
             yield frame("status", stored.data, stored.seq)
     while True:
-        for queued in await _next(session, reader):
+        for queued in await next_events(session, reader):
             if queued.seq is not None and queued.seq <= seen:
                 continue
             yield queued.frame
@@ -161,7 +161,7 @@ async def _everything(session: Session, reader: Reader, after: int | None) -> As
                 return
 
 
-async def _next(session: Session, reader: Reader) -> list[Queued]:
+async def next_events(session: Session, reader: Reader) -> list[Queued]:
     """What comes next for a reader: events, what it missed, or a comment because nothing came."""
     if not await session.hub.wait(reader, session.settings.stream_ping_s):
         return [Queued("ping", None, _PING)]

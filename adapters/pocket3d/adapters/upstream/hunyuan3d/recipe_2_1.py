@@ -17,7 +17,7 @@ TEXTURE = Part(
     name="texture",
     default=False,
     needed_by=("hunyuan3d-2.1-painting",),
-    # Not open3d, which upstream lists: it is for reducing meshes of more than 40,000 faces by trimesh 4.4, and those are
+    # Not open3d, which upstream lists: it is for reducing meshes of more than 40,000 faces by trimesh 4.4, and they are
     # reduced before by pymeshlab.
     requirements=(
         "pygltflib==1.16.3",

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
 
 from gpu.card import HERE, Card
-from gpu.upstream import MODELS, Upstream, UpstreamWorker, found, triangles
+from gpu.upstream import MODELS, Upstream, UpstreamWorker, found, picture, triangles
 from gpu.workers import seconds_until
 
 _SHAPES = "pocket3d.adapters.upstream.hunyuan3d.adapter.Hunyuan3DImageToMeshAdapter"
@@ -37,10 +36,7 @@ def test_g09_hunyuan3d_makes_shapes_in_half_precision(
 ) -> None:
     figures["stand_ins"] = upstream.stand_ins
     upstream.run(card, str(MODELS / "hunyuan3d_tiny.py"), str(upstream.folder / "tiny"), "--only-shapes")
-    image = Image.new("RGBA", (96, 96))
-    ImageDraw.Draw(image).ellipse((20, 10, 80, 85), fill="crimson")
-    image.save(tmp_path / "image.png")
-    picture = {"image_path": str(tmp_path / "image.png")}
+    image = picture(tmp_path / "image.png")
     before = card.reading().free_mb
     with UpstreamWorker(card, upstream, tmp_path / "worker") as worker:
         worker.loaded(
@@ -52,13 +48,13 @@ def test_g09_hunyuan3d_makes_shapes_in_half_precision(
                 "dtype": "float16",
             },
         )
-        seven = {**picture, **_QUICK, "seed": 7}
+        seven = {**image, **_QUICK, "seed": 7}
         first, mesh = worker.made("first", "image_to_mesh", seven)
         after_first = card.reading().free_mb
         figures.update(triangles=triangles(mesh), first_s=first.run_s, peak_mb=first.vram_peak_mb)
         assert triangles(mesh) > 1000
         _, again = worker.made("again", "image_to_mesh", seven)
-        _, other = worker.made("other", "image_to_mesh", {**picture, **_QUICK, "seed": 8})
+        _, other = worker.made("other", "image_to_mesh", {**image, **_QUICK, "seed": 8})
         # Kernels may add up in another order: the same shape, not always the same bytes.
         figures["same_bytes"] = again == mesh
         assert abs(triangles(again) / triangles(mesh) - 1) < 0.01
@@ -66,9 +62,9 @@ def test_g09_hunyuan3d_makes_shapes_in_half_precision(
         for number in range(_JOBS if card.real else 1):
             last, _ = worker.made(f"job-{number}", "image_to_mesh", seven)
         figures.update(growth_mb=after_first - card.reading().free_mb, last_peak_mb=last.vram_peak_mb)
-        sampling = {**picture, **_QUICK, "num_inference_steps": 200}
+        sampling = {**image, **_QUICK, "num_inference_steps": 200}
         figures["cancel_sampling_s"] = worker.cancelled_at("sampling", "image_to_mesh", sampling, "sampling")
-        decoding = {**picture, **_LONG}
+        decoding = {**image, **_LONG}
         figures["cancel_decoding_s"] = worker.cancelled_at("decoding", "image_to_mesh", decoding, "decoding the volume")
         worker.made("after", "image_to_mesh", seven)
         if card.real:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
 
 from gpu.card import HERE, Card
-from gpu.upstream import MODELS, UpstreamWorker, found, triangles
+from gpu.upstream import MODELS, UpstreamWorker, found, picture, triangles
 from gpu.workers import seconds_until
 
 _ADAPTER = "pocket3d.adapters.upstream.trellis.adapter.TrellisImageToMeshAdapter"
@@ -29,10 +28,7 @@ def test_g10_trellis_samples_twice_and_is_cancelled_in_each(
     figures["stand_ins"] = upstream.stand_ins
     tiny = upstream.folder / "tiny"
     upstream.run(card, str(MODELS / "trellis_tiny.py"), str(tiny), ATTN_BACKEND="xformers")
-    image = Image.new("RGBA", (96, 96))
-    ImageDraw.Draw(image).ellipse((20, 10, 80, 85), fill="crimson")
-    image.save(tmp_path / "image.png")
-    picture = {"image_path": str(tmp_path / "image.png")}
+    image = picture(tmp_path / "image.png")
     before = card.reading().free_mb
     # Upstream looks at these variables while it is imported: the adapter has to set them before.
     homes = {"TORCH_HOME": str(tiny / "torch"), "U2NET_HOME": str(tiny / "u2net")}
@@ -47,24 +43,24 @@ def test_g10_trellis_samples_twice_and_is_cancelled_in_each(
                 "texture": False,
             },
         )
-        first, mesh = worker.made("first", "image_to_mesh", {**picture, "seed": 7})
+        first, mesh = worker.made("first", "image_to_mesh", {**image, "seed": 7})
         printed = worker.log_lines()
         assert any("[SPARSE] Backend: spconv, Attention: xformers" in each for each in printed), printed
         assert any("[SPARSE][CONV] spconv algo: native" in each for each in printed), printed
         figures.update(triangles=triangles(mesh), first_s=first.run_s, peak_mb=first.vram_peak_mb)
         assert triangles(mesh) > 1000
-        _, again = worker.made("again", "image_to_mesh", {**picture, "seed": 7})
-        _, other = worker.made("other", "image_to_mesh", {**picture, "seed": 8})
+        _, again = worker.made("again", "image_to_mesh", {**image, "seed": 7})
+        _, other = worker.made("other", "image_to_mesh", {**image, "seed": 8})
         # Kernels may add up in another order: the same shape, not always the same bytes.
         figures["same_bytes"] = again == mesh
         assert abs(triangles(again) / triangles(mesh) - 1) < 0.01
         assert other != mesh
         for stage in ("structure", "surface and colour"):
-            took = worker.cancelled_at(f"cancel-{stage}", "image_to_mesh", {**picture, **_STEPS}, stage)
+            took = worker.cancelled_at(f"cancel-{stage}", "image_to_mesh", {**image, **_STEPS}, stage)
             figures[f"cancel_{stage}_s"] = took
             if card.real:
                 assert took < 2
-        _, after = worker.made("after", "image_to_mesh", {**picture, "seed": 7})
+        _, after = worker.made("after", "image_to_mesh", {**image, "seed": 7})
         assert abs(triangles(after) / triangles(mesh) - 1) < 0.01
         assert worker.shut_down(30) == 0
     figures["free_after_s"] = seconds_until(lambda: card.reading().free_mb >= before - 64, 20)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import trimesh
 
 from pocket3d.adapters.kit.checked_process import CheckedWorker
 from pocket3d.contracts.worker_frames import AdapterSpec, ModelLoaded, RunFailed, RunFinished
@@ -160,6 +159,18 @@ class UpstreamWorker(CheckedWorker):
             assert ended is None, ended
 
 
+def picture(path: Path) -> dict[str, str]:
+    """Inputs with an image whose background is transparent."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGBA", (96, 96))
+    ImageDraw.Draw(image).ellipse((20, 10, 80, 85), fill="crimson")
+    image.save(path)
+    return {"image_path": str(path)}
+
+
 def triangles(glb: bytes) -> int:
     """How many a mesh's file has."""
+    import trimesh
+
     return len(trimesh.load_scene(io.BytesIO(glb), file_type="glb").to_mesh().faces)

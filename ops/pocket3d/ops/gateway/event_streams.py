@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Any
 
+import structlog
 from litestar import Request, Response, Router, get
 from litestar.params import FromPath, FromQuery
 
-from pocket3d.bus.port import Stored
+from pocket3d.bus.port import BusError, Stored
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Status
@@ -20,6 +21,8 @@ from .events import KINDS, Event, Queued, Reader, Wants, dropped, frame
 from .session import Session, caller_of
 from .streamed_response import StreamedResponse
 from .tokens import Caller
+
+log = structlog.get_logger("pocket3d.ops.gateway.events")
 
 _PAGE = 256
 #: Events that a stream which comes back gets again at most; then it is told that it missed some.
@@ -102,6 +105,10 @@ def open_stream(
             async for piece in telling:
                 yield piece
         except ConnectionAbortedError:
+            return
+        except BusError as error:
+            # A browser comes back with its last id.
+            log.info("an event stream ends", error=str(error))
             return
         finally:
             await telling.aclose()

@@ -145,7 +145,8 @@ async def measure(url: str, process: psutil.Process, load: Load) -> Found:
     quiet = await gateway.timed(path, _ASKED)
     idle_mb = resident_mb(process)
     highest = idle_mb
-    tasks, opened = [], [asyncio.Event() for _ in range(load.streams)]
+    tasks: list[asyncio.Task[None]] = []
+    opened = [asyncio.Event() for _ in range(load.streams)]
     for number, event in enumerate(opened):
         where = f"{path}/events" if number % 2 else "/v1/events"
         tasks.append(asyncio.ensure_future(gateway.stream(where, event)))

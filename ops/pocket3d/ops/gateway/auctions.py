@@ -95,7 +95,8 @@ def _is_won(bid: BidPlaced, status: Status) -> bool:
 
 
 def _picture(answers: dict[str, CallAnswered], lot: int, status: Status) -> JobBids:
-    bids, declines = [], list[Reason]()
+    bids: list[JobBid] = []
+    declines: list[Reason] = []
     for answer in answers.values():
         for bid in answer.bids:
             if bid.lot == lot:

@@ -31,9 +31,7 @@ def route_texts(app: Litestar) -> list[RouteText]:
         if not isinstance(route, HTTPRoute):
             continue
         for handler in route.route_handlers:
-            if handler.fn is None or handler.resolve_include_in_schema() is False or handler.name == "options":
-                continue
-            if set(handler.http_methods) == {"OPTIONS"}:
+            if handler.resolve_include_in_schema() is False or set(handler.http_methods) == {"OPTIONS"}:
                 continue
             media_type = str(getattr(handler.media_type, "value", handler.media_type))
             found.append(

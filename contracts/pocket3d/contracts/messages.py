@@ -209,6 +209,9 @@ class AdapterOffer(msgspec.Struct, frozen=True, kw_only=True):
     excluded_territories: list[str] = []
     #: The sizes in which it can be loaded; empty for one size only.
     variants: list[Variant] = []
+    #: Of its code and its configuration: as long as it stays, the same inputs make the same. Empty where a former
+    #: version does not say.
+    version: str = ""
 
 
 class Advert(Message, frozen=True, kw_only=True):

@@ -115,6 +115,7 @@ class Client(ChainCalls):
         retry: RetryPolicy | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         tenant: str | None = None,
+        cache: bool = False,
         timeout: float = 30.0,
     ) -> JobHandle:
         """Upload the job's files and publish it; returns when the server has stored it.
@@ -140,6 +141,7 @@ class Client(ChainCalls):
             retry: `max_attempts`, `initial_s`, `factor`, `cap_s`.
             metadata: comes back with the result.
             tenant: a label for fair share.
+            cache: it may be answered by the result of an earlier job that made the same, if one is remembered.
             timeout: seconds to go on trying to publish while the server is away.
 
         Raises:
@@ -158,6 +160,7 @@ class Client(ChainCalls):
             # Left out where it says nothing: former coordinators do not know it.
             "commercial_only": commercial_only or None,
             "variant": variant,
+            "cache": cache or None,
             "tenant": tenant,
             "metadata": metadata,
             "limits": limits,

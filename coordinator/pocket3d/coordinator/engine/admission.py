@@ -11,6 +11,7 @@ from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
 
 from .completion import finalize, finish
+from .content import content_of
 from .effects import FindMessages, JobMessage, PublishQueued
 from .events import JobRead, QueuedStored
 from .held_jobs import waits_for
@@ -87,6 +88,8 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
     core.add(record)
     if job is not None:
         core.held.note(job_id, result_refs(job.inputs))
+        if job.cache is True:
+            core.cache.wish(job_id, content_of(event.feature, job))
     wish = core.cancels_to_come.pop(job_id, None)
     if wish is not None:
         record.retry_state().cancel = wish

@@ -57,6 +57,7 @@ _FEATURES_S = 2.0
 @click.option(
     "--variant", metavar="NAME", help="Run it in this variant of the adapter.  [default: the best that can start]"
 )
+@click.option("--cache", is_flag=True, help="Take the result of an earlier job that made the same, if there is one.")
 @click.option("--tenant", help="Share the fleet fairly under this label.")
 @click.option(
     "--metadata", multiple=True, metavar="KEY=VALUE", help="Attach a value that comes back with the result; repeatable."
@@ -89,6 +90,7 @@ async def command(
     vram_mb: int | None,
     commercial_only: bool,
     variant: str | None,
+    cache: bool,
     tenant: str | None,
     metadata: tuple[str, ...],
     schedule_to_start: float | None,
@@ -131,6 +133,7 @@ async def command(
                 retry=None if max_attempts is None else {"max_attempts": max_attempts},
                 metadata=_metadata(metadata),
                 tenant=tenant,
+                cache=cache,
             )
         except JobRefused as error:
             if as_json and (wait or download):

@@ -12,6 +12,7 @@ import msgspec
 
 from pocket3d.contracts.codec import is_wire_integer
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.input_files import is_file_key
 from pocket3d.contracts.jobs import (
     MAX_DEPTH,
     Job,
@@ -20,7 +21,6 @@ from pocket3d.contracts.jobs import (
     RetryPolicy,
     admit,
     check_priority,
-    is_file_key,
 )
 
 from .errors import JobRefused

@@ -204,6 +204,7 @@ def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
         error=error,
         at=rfc3339(now.wall),
         submitted_at=rfc3339(record.submitted_at),
+        label=record.label,
     )
 
 

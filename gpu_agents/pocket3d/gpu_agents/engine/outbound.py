@@ -11,6 +11,7 @@ from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import AnyOutcome, AttemptFailed, AttemptStarted, AwardAnswer, OutcomesReported
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState, Progress, Resident, RunningJob
+from pocket3d.contracts.variants import label
 
 from .effects import CleanUp, PublishAdvert, PublishProgress, SendOutcomes
 from .events import OutcomesAnswered, RunProgressed
@@ -258,6 +259,21 @@ def run_progressed(core: Core, event: RunProgressed, now: Now) -> None:
     if event.fraction is not None and event.fraction >= 1:
         # Its end mostly follows at once and takes this along; if not, it is told a moment later.
         run.progress_at = max(run.progress_at, now.mono + core.settings.progress_gap_s)
+    flush_progress(core, run, now)
+
+
+def tell_loading(core: Core, run: Run, now: Now) -> None:
+    """The stage before the first of the run itself: its model is being loaded, which may take minutes."""
+    run.progress = Progress(
+        job_id=run.award.job_id,
+        feature=run.award.feature,
+        attempt=run.award.attempt,
+        agent_id=core.identity.agent_id,
+        fraction=0.0,
+        stage="loading",
+        message=f"loading {label(run.worker.adapter_id, run.worker.variant)}",
+        at=rfc3339(now.wall),
+    )
     flush_progress(core, run, now)
 
 

@@ -142,6 +142,8 @@ DECIDING = frozenset(
         "pocket3d.gpu_agents.workers.log_capture",
         "pocket3d.ops.exit_codes",
         "pocket3d.ops.inputs",
+        "pocket3d.ops.precheck",
+        "pocket3d.ops.result_remarks",
         "pocket3d.ops.installer.compute_capability",
         "pocket3d.ops.installer.environments",
         "pocket3d.ops.installer.import_findings",

@@ -58,10 +58,14 @@ class QueueFull(ClientError):
 class NoLeader(ClientError):
     """No coordinator answers."""
 
-    def __init__(self, subject: str, waited_s: float, why: str | None = None) -> None:
+    def __init__(self, subject: str, waited_s: float, why: str | None = None, *, standby: bool = False) -> None:
         running = "is one running? `pocket3d coordinator -s URL` starts one"
-        super().__init__(f"no coordinator answered {subject} within {waited_s:g} s: {why or running}")
+        takes_over = "none leads now, and one that stands by takes over within 15 s: try again"
+        told = why or (takes_over if standby else running)
+        super().__init__(f"no coordinator answered {subject} within {waited_s:g} s: {told}")
         self.subject = subject
+        #: A coordinator is there that does not lead yet.
+        self.standby = standby
 
 
 class ApiRefused(ClientError):

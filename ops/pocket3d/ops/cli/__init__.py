@@ -38,7 +38,7 @@ COMMANDS: dict[str, Entry] = {
     entries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 ok, 1 other errors, 2 usage, 3 failed, 4 rejected, 5 cancelled or expired, 6 no server, "
-    "7 the wait timed out.",
+    "7 the wait timed out, 8 the job id is that of another request.",
 )
 @click.version_option(VERSION, message="pocket3d %(version)s", help="Show the version.")
 def cli() -> None:

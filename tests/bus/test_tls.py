@@ -94,10 +94,10 @@ async def test_a_certificate_that_nobody_vouches_for_is_told_as_that(tmp_path: P
     server = _tls_server(tmp_path)
     server.start()
     try:
-        with pytest.raises(UntrustedServer, match=r"TLS certificate of the server at tls://127\.0\.0\.1:\d+ is not trust"):
-            await JetStreamBus.connect(
-                ConnectOptions(servers=(server.url.replace("nats://", "tls://"),), wait_s=1.0)
-            )
+        with pytest.raises(
+            UntrustedServer, match=r"TLS certificate of the server at tls://127\.0\.0\.1:\d+ is not trust"
+        ):
+            await JetStreamBus.connect(ConnectOptions(servers=(server.url.replace("nats://", "tls://"),), wait_s=1.0))
     finally:
         server.stop()
 

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pocket3d.contracts.api import FeatureInfo
 from pocket3d.contracts.features import required_inputs
 from pocket3d.contracts.jobs import is_file_key
 
@@ -107,7 +106,7 @@ def retried_id(job_id: str, number: int) -> str:
 
 def _as_json(value: Any, digests: Mapping[Path, str]) -> Any:
     if isinstance(value, Path):
-        return {"file": digests[value]}
+        return {"file": digests[value], "name": value.name}
     raise TypeError(f"{type(value).__name__} is no input")
 
 
@@ -159,7 +158,7 @@ def _of_lines(source: Path) -> Iterator[Row]:
         except (ValueError, RecursionError) as error:
             raise InputError(f"{place}: not JSON: {error}") from error
         if not isinstance(body, dict):
-            raise InputError(f"{place}: want an object of inputs, such as {{\"text_prompt\": \"a chair\"}}")
+            raise InputError(f'{place}: want an object of inputs, such as {{"text_prompt": "a chair"}}')
         metadata = {key.removeprefix(_METADATA): body.pop(key) for key in list(body) if key.startswith(_METADATA)}
         inputs = {key: _named_files(key, value, source.parent) for key, value in body.items()}
         yield Row(place, inputs, metadata)
@@ -196,8 +195,3 @@ def _text(source: Path) -> str:
         return source.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{source}: not UTF-8: {error}") from error
-
-
-def feature_named(features: Iterable[FeatureInfo], name: str) -> FeatureInfo | None:
-    """One of the fleet's features."""
-    return next((each for each in features if each.feature == name), None)

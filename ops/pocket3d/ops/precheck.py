@@ -38,7 +38,9 @@ def problem(
         named = ", ".join(models)
         text = f"no adapter of the fleet that serves {info.feature} is called {named}"
         return Rejection(
-            FailureCode.INVALID_INPUT, "model_preference", _guess(text, models[0], [each.adapter_id for each in serving])
+            FailureCode.INVALID_INPUT,
+            "model_preference",
+            _guess(text, models[0], [each.adapter_id for each in serving]),
         )
     if variant is not None:
         variants = list(dict.fromkeys(each.name for adapter in wanted for each in adapter.variants))

@@ -37,7 +37,12 @@ PROMPT = {"text_prompt": "a chair"}
 @pytest.mark.parametrize(
     ("inputs", "more", "field", "says"),
     [
-        ({**PROMPT, "colour": "red"}, {}, "inputs.colour", "unknown parameter colour; known: output_format, seed, text_p"),
+        (
+            {**PROMPT, "colour": "red"},
+            {},
+            "inputs.colour",
+            "unknown parameter colour; known: output_format, seed, text_p",
+        ),
         ({"text_promt": "a chair"}, {}, "inputs.text_promt", "unknown parameter text_promt; did you mean text_prompt?"),
         ({**PROMPT, "seed": -1}, {}, "inputs.seed", "-1: want 0 or more (trellis)"),
         ({**PROMPT, "output_format": "GLB"}, {}, "inputs.output_format", '"GLB": want one of glb, obj (trellis)'),

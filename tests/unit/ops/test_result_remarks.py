@@ -19,7 +19,10 @@ def result(outputs: dict[str, Any] | None, status: str = "succeeded") -> Result:
     [
         (None, None),
         ({"echoed": True}, None),
-        ({"bone_count": 8, "rig_info": {"bone_count": 8, "vertex_count": 3, "face_count": 1}}, "8 bones, 3 vertices, 1 face"),
+        (
+            {"bone_count": 8, "rig_info": {"bone_count": 8, "vertex_count": 3, "face_count": 1}},
+            "8 bones, 3 vertices, 1 face",
+        ),
         ({"num_parts": 7, "segmentation_info": {"num_parts": 7}}, "7 parts"),
         (
             {"num_parts": 2, "completion_info": {"holes_filled": 0, "closed_parts": 2}},

@@ -39,9 +39,7 @@ class JobHandle:
     under this id may have had another feature.
     """
 
-    def __init__(
-        self, session: Session, job_id: str, feature: str | None = None, known: Status | None = None
-    ) -> None:
+    def __init__(self, session: Session, job_id: str, feature: str | None = None, known: Status | None = None) -> None:
         self._session = session
         self._bus = session.bus
         self._subjects = session.subjects

@@ -138,7 +138,7 @@ async def command(
     if retry_failed and batch is None:
         raise click.UsageError("--retry-failed goes with --batch")
     limits = {"schedule_to_start_s": schedule_to_start, "start_to_close_s": start_to_close, "load_s": load_timeout}
-    request = {
+    request: dict[str, Any] = {
         "priority": priority,
         "model_preference": (models[0] if len(models) == 1 else list(models)) if models else None,
         "vram_mb": vram_mb,
@@ -234,7 +234,7 @@ def _check(
     Raises:
         JobRefused: it would be rejected, or wait for ever; `place` is the row of a batch.
     """
-    found = problem(info, with_references(inputs), models, variant)
+    found = problem(info, _with_references(inputs), models, variant)
     if found is not None:
         text = found.message
         if found.field in ("model_preference", "variant"):
@@ -243,7 +243,7 @@ def _check(
         raise JobRefused(Rejection(found.code, found.field, message))
 
 
-def with_references(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _with_references(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs as they will be judged: in place of each file of this machine a reference, of no file yet."""
     return {
         key: with_files(value, lambda path: {"artifact": f"sha256-{'0' * 64}", "filename": path.name})

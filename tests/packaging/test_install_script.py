@@ -1,4 +1,4 @@
-"""ops/install.sh with an interpreter that only notes what it is asked: which extras, and who is asked before much is read."""
+"""ops/install.sh with an interpreter that only notes what it is asked: which extras, and who is asked before."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,13 @@ def up(
 async def _up(plan: UpPlan) -> None:
     async with Supervisor(plan) as running:
         await running.until_ready()
-        click.echo(f"ready {running.url}")
+        # click leaves the colour out where nobody looks; scripts wait for this very line.
+        click.secho(f"ready {running.url}", bold=True, fg="green")
+        if sys.stdout.isatty():
+            click.echo(
+                "  in another terminal: pocket3d submit text_to_mesh text_prompt='a red chair' --wait --download out"
+            )
+            click.echo("  pocket3d top shows it at work; Ctrl-C here stops everything, and keeps jobs and results")
         await running.until_failure()
 
 

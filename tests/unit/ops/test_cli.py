@@ -176,6 +176,6 @@ def test_help_is_told_in_sentences(name: str, command: click.Command) -> None:
             assert first not in ("Default:", "File", "Folder", "Longest", "Comes", "Kept"), f"{name}: {text!r}"
     doc = (command.help or "").strip()
     assert doc.split()[0] in {
-        *("Add", "Cancel", "Check", "End", "Follow", "List", "Make", "Prepare", "Print", "Run", "Say", "See", "Show"),
+        *("Add", "Cancel", "Check", "End", "Follow", "List", "Make", "Prepare", "Print", "Remove", "Run", "Say", "See", "Show"),
         *("Start", "Submit", "Turn", "Write"),
     }, f"{name}: {doc!r}"

@@ -52,8 +52,8 @@ def test_every_command_has_help_and_group_options_have_their_place(models: Path)
         result = run(name, "--help")
         assert result.exit_code == 0 and f"Usage: cli adapters {name}" in result.output
         assert name in run("--help").output
-    misplaced = run("--commercial-only", "new", "x")
-    assert misplaced.exit_code == 2 and "--commercial-only means nothing to pocket3d adapters new" in misplaced.output
+    misplaced = run("--json", "new", "x")
+    assert misplaced.exit_code == 2 and "--json means nothing to pocket3d adapters new" in misplaced.output
     assert "Did you mean show?" in run("shwo").output
 
 

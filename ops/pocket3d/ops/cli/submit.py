@@ -52,7 +52,7 @@ _FEATURES_S = 2.0
     metavar="FILE|FOLDER",
     help="Submit a job for each row of a .csv or line of a .jsonl, or for each file of a folder; again: go on.",
 )
-@click.option("--retry-failed", is_flag=True, help="Of a batch: submit those anew whose jobs did not succeed.")
+@click.option("--retry-failed", is_flag=True, help="Submit those rows of a batch anew whose jobs did not succeed.")
 @click.option(
     "--priority",
     type=click.Choice(["high", "normal", "low"]),

@@ -38,6 +38,8 @@ def command(ctx: click.Context, models: Path | None, commercial_only: bool, as_j
     below = ctx.command.get_command(ctx, ctx.invoked_subcommand) if isinstance(ctx.command, click.Group) else None
     taken = {each.name for each in below.params} if below is not None else set()
     for name in sorted(given - taken):
+        if name == "commercial_only":
+            raise click.UsageError("--commercial-only is for the list: pocket3d adapters list --commercial-only")
         flag = f"--{'json' if name == 'as_json' else name.replace('_', '-')}"
         raise click.UsageError(f"{flag} means nothing to pocket3d adapters {ctx.invoked_subcommand}")
     # What stands in front of a command counts for it.

@@ -44,8 +44,8 @@ def test_things_are_kept_as_long_as_the_page_says() -> None:
         "`P3D_DEAD`": f"{settings.dead_max_age_s / _DAY / 7:.0f} weeks",
     }
     for place, age in ages.items():
-        (line,) = [line for line in page.splitlines() if line.startswith("|") and place in line and "pocket3d" in line
-                   or line.startswith("|") and place in line and "nats object" in line]  # fmt: skip
+        (line,) = [line for line in page.splitlines() if (line.startswith("|") and place in line and "pocket3d" in line)
+                   or (line.startswith("|") and place in line and "nats object" in line)]  # fmt: skip
         assert age in line, line
 
 

@@ -56,6 +56,8 @@ def read_batch(source: Path, feature: str, common: Mapping[str, Any], schemas: I
         OSError: it cannot be read.
     """
     known = list(schemas)
+    if not source.exists():
+        raise InputError(f"{source}: there is no such file or folder")
     if source.is_dir():
         rows = _of_folder(source, feature)
     elif source.suffix.lower() == ".csv":

@@ -89,6 +89,11 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, name: str, text: str, s
         read(write(tmp_path, name, text))
 
 
+def test_a_batch_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such file or folder"):
+        read(tmp_path / "nowhere.csv")
+
+
 def test_an_id_is_made_of_what_is_asked() -> None:
     rows = [
         Row("1", {"seed": 1}, {}),

@@ -23,7 +23,7 @@ from pocket3d.contracts.messages import Result, read_result
 from ..purging import Ended, due, ended_job, environments_in_use, named_in
 from ..settings import state_folder
 from .errors import CliError, runs
-from .options import THIS_FILE, Target, connects
+from .options import FILE, Target, connects
 from .output import print_table, size
 from .times import since
 
@@ -44,7 +44,7 @@ _AT_A_TIME = 16
 @click.option("--jobs", is_flag=True, help="Remove ended jobs: their files, results, stories and dead letters.")
 @click.option("--files", is_flag=True, help="Remove the files of ended jobs; results and stories stay.")
 @click.option("--environments", is_flag=True, help="Remove the folders of models that no models.yaml here names.")
-@click.option("--models", type=THIS_FILE, envvar="POCKET3D_MODELS", help="Keep the environments that this file names.")
+@click.option("--models", type=FILE, envvar="POCKET3D_MODELS", help="Keep the environments that this file names.")
 @click.option("--yes", is_flag=True, help="Remove it. Without this everything is only listed.")
 @connects
 @runs

@@ -48,7 +48,7 @@ _FEATURES_S = 2.0
 )
 @click.option(
     "--batch",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="FILE|FOLDER",
     help="Submit a job for each row of a .csv or line of a .jsonl, or for each file of a folder; again: go on.",
 )

@@ -22,7 +22,8 @@ def job_label(job: Job) -> str | None:
     text = next((each for each in texts if each), None)
     if text is None or len(text) <= MAX_LABEL_CHARS:
         return text
-    return f"{text[: MAX_LABEL_CHARS - 1]}…"
+    # Not by an ellipsis: it would double what each character of the text takes in memory.
+    return f"{text[: MAX_LABEL_CHARS - 3]}..."
 
 
 def _files(inputs: Mapping[str, Any]) -> Iterator[str]:

@@ -164,6 +164,7 @@ DECIDING = frozenset(
 
 SHELLS = frozenset(
     {
+        "pocket3d.contracts.asyncapi_export",
         "pocket3d.contracts.schema_export",
         "pocket3d.contracts.system_clock",
         "pocket3d.bus.client.api_calls",

@@ -59,25 +59,30 @@ def _guess(text: str, meant: str, known: Sequence[str]) -> str:
 def _unknown_key(adapters: Sequence[FeatureAdapter], inputs: Mapping[str, Any]) -> Rejection | None:
     """A parameter that no adapter knows: a misspelt one is told before the one that seems to be missing for it."""
     known: set[str] = set()
-    for adapter in adapters:
+    for adapter in filter(_judges, adapters):
         schema = adapter.parameters or {}
         properties = schema.get("properties")
         closed = schema.get("additionalProperties") is False and not schema.get("patternProperties")
         if not closed or not isinstance(properties, Mapping):
             return None
         known |= set(properties)
-    for key in inputs:
+    for key in inputs if known else ():
         if key not in known:
             text = _guess(f"unknown parameter {key}", key, sorted(known))
             return Rejection(FailureCode.INVALID_INPUT, f"inputs.{key}", text)
     return None
 
 
+def _judges(adapter: FeatureAdapter) -> bool:
+    """False of one that cannot run and says nothing of its parameters."""
+    return adapter.available or adapter.parameters is not None
+
+
 def _refused(adapters: Sequence[FeatureAdapter], inputs: Mapping[str, Any]) -> Rejection | None:
     """As the coordinator judges: refused where every adapter refuses."""
     problems: dict[str, ParameterProblem] = {}
     for adapter in adapters:
-        if not adapter.available and adapter.parameters is None:
+        if not _judges(adapter):
             continue
         check = _CHECKS.of(adapter.parameters)
         found = check.problem(inputs) if check is not None else None

@@ -80,6 +80,12 @@ def test_what_somebody_may_take_is_submitted(
     assert problem(known, inputs, models) is None
 
 
+def test_one_that_cannot_run_and_says_nothing_has_no_say() -> None:
+    found = problem(info(adapter("trellis"), adapter("broken", None, available=False)), {"text_promt": "a chair"})
+    assert found is not None
+    assert found.field == "inputs.text_promt"
+
+
 def test_the_adapter_that_is_named_judges() -> None:
     known = info(adapter("any", None), adapter("trellis"))
     assert problem(known, {**PROMPT, "seed": -1}) is None

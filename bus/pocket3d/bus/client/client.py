@@ -24,7 +24,7 @@ from pocket3d.contracts.api import AgentList, ApiRequest, EmptyRequest, FeatureL
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs, generated_id, is_generated_id
 from pocket3d.contracts.lifecycle import TERMINAL
-from pocket3d.contracts.messages import Result
+from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
 from ..connect import resolve
@@ -170,7 +170,7 @@ class Client:
         request = build(feature, references, wanted, job_id=job_id, priority=priority, max_payload=self.bus.max_payload)
         deadline = asyncio.get_running_loop().time() + timeout
         await self._check_id(job_id)
-        known = await find_known(self.bus, self.subjects, feature, job_id, request.job, deadline) if chosen else None
+        known = await self._find_known(feature, request.job, deadline) if chosen else None
         if known is not None and known.status in TERMINAL:
             return JobHandle(self._session, job_id, feature, known)
         await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
@@ -251,12 +251,21 @@ class Client:
             why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
             raise (JetStreamAway(f"the job was not stored: {why}") if why else NotSetUp(subject)) from error
         except OutcomeUnknown as error:
-            why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
-            raise OutcomeUnknown(f"{error}; {why}" if why else str(error)) from error
+            raise await self._unanswered(error) from error
         except Refused as error:
             if error.code in _FULL:
                 raise QueueFull(f"the queue takes no more jobs now ({error}); try again when some are done") from error
             raise
+
+    async def _find_known(self, feature: str, job: Job, deadline: float) -> Status | None:
+        try:
+            return await find_known(self.bus, self.subjects, feature, job, deadline)
+        except OutcomeUnknown as error:
+            raise await self._unanswered(error) from error
+
+    async def _unanswered(self, error: OutcomeUnknown) -> OutcomeUnknown:
+        why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
+        return OutcomeUnknown(f"{error}; {why}" if why else str(error))
 
     # -- results of a feature
 

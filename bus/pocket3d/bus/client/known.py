@@ -14,16 +14,14 @@ from .errors import JobIdTaken
 from .retry import retry_until
 
 
-async def find_known(
-    bus: Bus, subjects: Subjects, feature: str, job_id: str, job: Job, deadline: float
-) -> Status | None:
-    """Where the job of that id stands by its last event; None if the id is new, or this user may not read events.
+async def find_known(bus: Bus, subjects: Subjects, feature: str, job: Job, deadline: float) -> Status | None:
+    """Where the job of a job's id stands by its last event; None if the id is new, or this user may not read events.
 
     Raises:
         JobIdTaken: it is known with another request.
         Disconnected, OutcomeUnknown: the server cannot be asked before `deadline` (of the loop's clock).
     """
-    stream, subject = subjects.events_stream, subjects.events_of(job_id)
+    stream, subject = subjects.events_stream, subjects.events_of(str(job.job_id))
 
     async def read() -> tuple[Stored | None, Stored | None]:
         try:

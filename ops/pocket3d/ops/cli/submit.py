@@ -154,6 +154,10 @@ async def command(
         schemas = [adapter.parameters for adapter in info.adapters] if info is not None else []
         values = parse_inputs(inputs, schemas)
         if batch is not None:
+            if known and info is None and not unchecked:
+                raise CliError(
+                    f"no feature {feature!r} is known here", Exit.REJECTED, hint="`pocket3d features` lists them"
+                )
             rows = await asyncio.to_thread(read_batch, batch, feature, values, schemas)
             if not unchecked:
                 for row in rows:

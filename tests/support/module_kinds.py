@@ -275,6 +275,7 @@ SHELLS = frozenset(
         "pocket3d.ops.results_switch",
         "pocket3d.ops.scheduler",
         "pocket3d.ops.embed.gpu",
+        "pocket3d.ops.embed.local_files",
         "pocket3d.ops.embed.models",
         "pocket3d.ops.embed.system",
         # The simulation decides for a world of its own; what it drives is listed above.

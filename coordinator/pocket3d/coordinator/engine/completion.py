@@ -147,7 +147,7 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     core.drop_attempt(record, now)
     if result.status == "succeeded":
         if result.agent_id and result.device and result.adapter_id:
-            core.fleet.benches.note_success(result.agent_id, result.device, result.adapter_id)
+            core.fleet.benches.note_success(result.agent_id, result.device, result.adapter_id, result.variant)
         # A quick job's result overtakes the report that it started; its history still has both.
         record.attempt_no = result.attempt
         record.attempt = _winner(result, now)

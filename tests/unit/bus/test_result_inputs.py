@@ -15,7 +15,8 @@ from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import ObjectInfo
 from pocket3d.bus.result_inputs import check_results
-from pocket3d.bus.sync import SyncFace, _LoopThread
+from pocket3d.bus.sync_face import LoopThread, unwrapped
+from pocket3d.bus.sync_methods import SyncJob
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.jobs import Job, Rejection
@@ -63,14 +64,16 @@ async def check(bus: MemoryBus, limits: Mapping[str, Any] | None = None, **input
 
 async def test_a_handle_stands_for_the_file_of_its_job_also_that_of_the_client_without_await(bus: MemoryBus) -> None:
     handle = Client(bus).job("chair")
-    sync = SyncFace(handle, _LoopThread())
-    given = {"mesh_path": handle, "image_paths": [sync, handle.artifact("a.png"), Path("b.png")], "n": 1}
-    assert with_jobs(given) == {
+    thread = LoopThread()
+    sync = SyncJob(handle, thread)
+    given = {"mesh_path": handle, "image_paths": [sync, sync.artifact("a.png"), Path("b.png")], "n": 1}
+    assert with_jobs(unwrapped(given) or {}) == {
         "mesh_path": {"result": "chair"},
         "image_paths": [{"result": "chair"}, {"result": "chair", "name": "a.png"}, Path("b.png")],
         "n": 1,
     }
-    sync._thread.stop()
+    assert sync.as_input == {"result": "chair"}
+    thread.stop()
 
 
 async def test_what_is_there_for_long_enough_is_no_matter(bus: MemoryBus) -> None:

@@ -123,3 +123,22 @@ def test_an_input_of_an_unfinished_job_is_no_orphan(tmp_path: Path) -> None:
         results.messages[seq] = stored
 
     play(scenario, tmp_path, agents_mb=(7000,), coordinator=CoordinatorSettings(orphan_grace_s=10.0))
+
+
+def test_a_job_that_asks_for_a_cached_result_gets_that_of_one_that_made_the_same(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        server, subjects = flow.world.server, flow.world.subjects
+        first = await flow.submit(job_id="first", inputs={"files": True, "n": 1})
+        made = await first.result(timeout=60)
+        again = await (await flow.submit(job_id="again", inputs={"n": 1, "files": True}, cache=True)).result(timeout=60)
+        assert (again.status, again.cached_from, again.artifacts) == ("succeeded", "first", made.artifacts)
+        assert flow.story("again") == ["queued", "succeeded"]
+        other = await (await flow.submit(job_id="other", inputs={"files": True, "n": 2}, cache=True)).result(timeout=60)
+        assert (other.status, other.cached_from) == ("succeeded", None)
+        files = {each.object: server.bucket(subjects.outputs_bucket).pop(each.object) for each in made.artifacts}
+        gone = await (await flow.submit(job_id="gone", inputs={"files": True, "n": 1}, cache=True)).result(timeout=60)
+        assert (gone.status, gone.cached_from) == ("succeeded", None)
+        assert set(flow.world.attempts) == {"first", "other", "gone"}
+        server.bucket(subjects.outputs_bucket).update(files)
+
+    play(scenario, tmp_path)

@@ -45,7 +45,7 @@ async def _check(bus: Bus, subjects: Subjects, ref: FileRef, result: Result, job
     if isinstance(chosen, Rejection):
         return chosen
     field, code = f"{ref.field}.result", FailureCode.ARTIFACT_MISSING
-    info = await bus.object_info(subjects.outputs_bucket, chosen.object)
+    info = await bus.object_info(chosen.bucket, chosen.object)
     if info is None:
         return Rejection(code, field, f"{chosen.name} of job {ref.result} is not kept any more: do that job again")
     left_s, may_take_s = info.kept_until - wall, job.limits.most_s

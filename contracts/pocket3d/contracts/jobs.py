@@ -13,8 +13,11 @@ from .codec import WireError, convert, is_wire_integer
 from .failures import FailureCode
 from .features import FEATURE_PATTERN, missing_input
 from .input_files import FileRef as FileRef
-from .input_files import FileRefError, file_refs, is_file_key, result_refs
+from .input_files import FileRefError as FileRefError
 from .input_files import check_filename as check_filename
+from .input_files import file_refs as file_refs
+from .input_files import is_file_key as is_file_key
+from .input_files import result_refs as result_refs
 from .lifecycle import PRIORITIES
 from .subjects import ADAPTER_ID_PATTERN, JOB_ID_PATTERN, TENANT_PATTERN
 from .variants import VARIANT_PATTERN
@@ -91,8 +94,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     #: The adapter's variant in which it must run; null, or left out, for the best that can start. It is never sent as
     #: null: earlier versions refuse a field that they do not know, and a request must keep its digest.
     variant: str | msgspec.UnsetType | None = msgspec.UNSET
-    #: True: it may be answered from an earlier job that asked for the same (see `content`). It is never sent as false,
-    #: for the same reason.
+    #: True: it may be answered by the result of an earlier job that asked for the same. It is never sent as false, for
+    #: the same reason.
     cache: bool | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:

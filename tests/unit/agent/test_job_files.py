@@ -10,6 +10,7 @@ import pytest
 from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
+from pocket3d.contracts.commands import StoredFile
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.contracts.worker_frames import OutputFile
 from pocket3d.gpu_agents.engine.effects import FetchInputs, UploadOutputs
@@ -105,7 +106,8 @@ async def test_a_file_of_holes_is_refused(rig: Rig) -> None:
 async def test_a_file_that_another_job_made_is_fetched_from_where_it_lies(rig: Rig) -> None:
     await rig.upload(rig.file("parts/leg.glb", b"glTF of a leg"))
     inputs = {"mesh_path": {"result": "job", "name": "parts/leg.glb"}, "image_paths": [{"result": "job"}]}
-    objects = {"inputs.mesh_path": "job/1-1/parts/leg.glb", "inputs.image_paths[0]": "job/1-1/parts/leg.glb"}
+    leg = StoredFile(bucket=SUBJECTS.outputs_bucket, object="job/1-1/parts/leg.glb")
+    objects = {"inputs.mesh_path": leg, "inputs.image_paths[0]": leg}
     found = await rig.files.fetch(FetchInputs("2-1", "rigged", inputs, objects))
     assert isinstance(found, InputsFetched)
     mesh, image = Path(found.inputs["mesh_path"]), Path(found.inputs["image_paths"][0])
@@ -114,8 +116,11 @@ async def test_a_file_that_another_job_made_is_fetched_from_where_it_lies(rig: R
     assert inputs["mesh_path"] == {"result": "job", "name": "parts/leg.glb"}
 
 
-@pytest.mark.parametrize("objects", [{}, {"inputs.mesh_path": "job/1-1/gone.glb"}])
-async def test_a_file_of_another_job_that_is_gone_is_missing(rig: Rig, objects: dict[str, str]) -> None:
+GONE = StoredFile(bucket=SUBJECTS.outputs_bucket, object="job/1-1/gone.glb")
+
+
+@pytest.mark.parametrize("objects", [{}, {"inputs.mesh_path": GONE}])
+async def test_a_file_of_another_job_that_is_gone_is_missing(rig: Rig, objects: dict[str, StoredFile]) -> None:
     found = await rig.files.fetch(FetchInputs("2-1", "rigged", {"mesh_path": {"result": "job"}}, objects))
     assert isinstance(found, InputsFailed)
     assert (found.code, found.field) == ("artifact_missing", "inputs.mesh_path")

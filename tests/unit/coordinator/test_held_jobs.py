@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pocket3d.contracts.clock import rfc3339
+from pocket3d.contracts.commands import StoredFile
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Artifact, JobError, Result
@@ -24,6 +25,10 @@ def mesh(job_id: str = "chair", name: str = "chair.glb", media_type: str = "mode
     return Artifact(
         name=name, bucket="P3D_OUTPUTS", object=f"{job_id}/6-1/{name}", size=4, sha256="00", media_type=media_type
     )
+
+
+def lies(job_id: str) -> StoredFile:
+    return StoredFile(bucket="P3D_OUTPUTS", object=f"{job_id}/6-1/chair.glb")
 
 
 def made(job_id: str = "chair", *artifacts: Artifact, status: str = "succeeded", **more: Any) -> Result:
@@ -72,7 +77,7 @@ def test_a_job_waits_for_the_one_that_it_names_and_gets_its_file(desk: Desk, age
 
     desk.see(desk.result_of(source, agent))
     answer(desk, "chair", made())
-    assert desk.win(agent, "rigged").objects == {"inputs.a_mesh_path": "chair/6-1/chair.glb"}
+    assert desk.win(agent, "rigged").objects == {"inputs.a_mesh_path": lies("chair")}
     events_told = [each for each in desk.take(effects.PublishEvent) if each.status.job_id == "rigged"]
     assert [(each.event, each.status.reason) for each in events_told] == [
         ("requeued", "job chair has succeeded: it waits for its turn")
@@ -97,9 +102,9 @@ def test_it_waits_for_all_that_it_names(desk: Desk, agent: AgentDouble) -> None:
     assert reason(desk) == "waits for chair"
     desk.do(events.ResultRead("chair", made()))
     assert desk.win(agent, "rigged").objects == {
-        "inputs.a_mesh_path": "chair/6-1/chair.glb",
-        "inputs.b_mesh_path": "table/6-1/chair.glb",
-        "inputs.c_mesh_path": "chair/6-1/chair.glb",
+        "inputs.a_mesh_path": lies("chair"),
+        "inputs.b_mesh_path": lies("table"),
+        "inputs.c_mesh_path": lies("chair"),
     }
 
 
@@ -249,6 +254,19 @@ def test_a_removed_message_ends_a_held_job_and_one_published_again_is_held_for_w
     assert ending(desk)[0] == "cancelled"
 
 
+@pytest.mark.parametrize("sure", [True, False])
+def test_a_message_published_again_takes_the_place_of_a_held_jobs(desk: Desk, sure: bool) -> None:
+    desk.submit("rigged", seq=5, inputs=naming("chair"))
+    answer(desk, "chair", None)
+    if not sure:
+        desk.sleep(60.0)
+    desk.do(events.CancelAsked("rigged", "no more"))
+    desk.read("rigged", seq=6, inputs=naming("chair"))
+    desk.do(events.MessagesLooked((), (effects.JobMessage("rigged", 5),)))
+    desk.do(events.LeadershipProven())
+    assert ending(desk)[0] == "cancelled"
+
+
 def test_a_late_result_of_a_held_job_counts(desk: Desk) -> None:
     desk.submit("rigged", inputs=naming("chair"))
     desk.see(made("rigged"))
@@ -386,6 +404,7 @@ def test_the_schemas_of_adapters_are_asked_as_of_an_upload(desk: Desk, agent: Ag
 
 
 def test_an_award_carries_the_objects_to_the_agent() -> None:
-    item = effects.AwardItem("rigged", 1, "echo", 1, "7-1", "echo", "d", None, 0.0, 0.0, objects={"inputs.m_path": "o"})
+    objects = {"inputs.m_path": lies("chair")}
+    item = effects.AwardItem("rigged", 1, "echo", 1, "7-1", "echo", "d", None, 0.0, 0.0, objects=objects)
     award = item.award(Job(inputs={}))
-    assert (award.objects, award.submitted_at) == ({"inputs.m_path": "o"}, rfc3339(0.0))
+    assert (award.objects, award.submitted_at) == (objects, rfc3339(0.0))

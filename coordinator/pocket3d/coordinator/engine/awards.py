@@ -64,6 +64,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
                 priority=record.job_class.priority,
                 variant=attempt.variant,
                 objects=core.held.objects(record.job_id),
+                version=view.adapters[attempt.adapter_id].version if attempt.adapter_id in view.adapters else "",
             )
         )
     for agent_id, awards in items.items():

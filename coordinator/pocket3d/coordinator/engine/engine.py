@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from pocket3d.contracts.clock import Now
+from pocket3d.contracts.jobs import Job
 
 from ..settings import CoordinatorSettings
 from . import admission as intake
 from . import agents as watch
 from . import attempts, awards, completion, events, invariants, recovery, removal, source_results
-from .effects import Again, Effect, ReadEnded, SendCall
+from .content import content_of
+from .effects import Again, AwardItem, Effect, ReadEnded, SendCall
 from .job import JobRecord
+from .result_cache import Made
 from .state import Core
 
 
@@ -77,6 +80,7 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.OutcomesReturned: attempts.outcomes_returned,
     events.ResultSeen: completion.result_seen,
     events.ResultRead: _result_read,
+    events.CachedRead: source_results.cached_read,
     events.ResultConflict: completion.result_in_doubt,
     events.ResultUnknown: completion.result_in_doubt,
     events.ResultUnreadable: completion.result_unreadable,
@@ -133,6 +137,17 @@ class CoordinatorEngine:
         for invitation in auctioneer.open(now.mono):
             wait_s = core.settings.variant_wait_s
             core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots, wait_s))
+
+    def note_award(self, item: AwardItem, job: Job) -> None:
+        """An award goes out with its request, whose content is known now."""
+        core = self.core
+        record = core.jobs.get(item.job_id)
+        if record is None or record.attempt is None or record.attempt.token != item.token:
+            return
+        content = content_of(item.feature, job) if item.version else None
+        if content is not None:
+            made = Made(content.key(core.held.files(item.job_id)), item.adapter_id, item.version)
+            core.cache.awarded(item.job_id, item.token, made)
 
     # -- questions of the service
 

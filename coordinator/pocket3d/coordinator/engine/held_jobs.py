@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from pocket3d.contracts.commands import StoredFile
 from pocket3d.contracts.input_files import FileRef
 from pocket3d.contracts.messages import Artifact
 
@@ -21,7 +22,7 @@ _NAMED = 8
 class JobNeeds:
     """What one unfinished job needs of other jobs."""
 
-    __slots__ = ("files", "refs", "tenant", "waited")
+    __slots__ = ("cached", "files", "refs", "tenant", "waited")
 
     def __init__(self, refs: Sequence[FileRef]) -> None:
         self.refs = tuple(refs)
@@ -31,6 +32,8 @@ class JobNeeds:
         self.tenant: str | None = None
         #: A job whose result it needs had not ended, as far as was known.
         self.waited = False
+        #: The ended job whose result may be its own, while that is being read.
+        self.cached: str | None = None
 
     def missing(self) -> list[str]:
         """The jobs whose results are not known yet, in the order of the inputs."""
@@ -85,13 +88,22 @@ class HeldJobs:
         needs = self._of.get(job_id)
         missing = needs.missing() if needs is not None else []
         if needs is not None and missing:
-            needs.tenant = tenant
-            self._tenants[tenant] += 1
+            self._hold(needs, tenant)
             for source in missing:
                 self._waiting.setdefault(source, {})[job_id] = None
             if job_id in self._waiting:
                 self.suspects.append(job_id)
         return missing
+
+    def hold_for_cache(self, job_id: str, tenant: str, source: str) -> None:
+        """Hold a job whose files are known until it is known whether an ended job's result is its own."""
+        needs = self._of.setdefault(job_id, JobNeeds(()))
+        needs.cached = source
+        self._hold(needs, tenant)
+
+    def _hold(self, needs: JobNeeds, tenant: str) -> None:
+        needs.tenant = tenant
+        self._tenants[tenant] += 1
 
     def note_wait(self, job_id: str) -> None:
         """A job whose result it needs has not ended, or is not known."""
@@ -105,7 +117,9 @@ class HeldJobs:
         if needs is None or needs.tenant is None:
             return False
         self._tenants[needs.tenant] -= 1
-        needs.tenant = None
+        if not self._tenants[needs.tenant]:
+            del self._tenants[needs.tenant]
+        needs.tenant = needs.cached = None
         for source in dict.fromkeys(ref.result for ref in needs.refs if ref.result):
             self._unwait(job_id, source)
         return True
@@ -158,10 +172,20 @@ class HeldJobs:
         needs = self._of.get(job_id)
         return [ref for ref in needs.refs if ref.result == source] if needs is not None else []
 
-    def objects(self, job_id: str) -> dict[str, str]:
-        """The objects that are inputs of a job, by their place."""
+    def cached(self, job_id: str) -> str | None:
+        """The ended job whose result a held job may have."""
         needs = self._of.get(job_id)
-        return {field: artifact.object for field, artifact in needs.files.items()} if needs is not None else {}
+        return needs.cached if needs is not None else None
+
+    def files(self, job_id: str) -> dict[str, Artifact]:
+        """The files of other jobs that a job has found, by their place."""
+        needs = self._of.get(job_id)
+        return needs.files if needs is not None else {}
+
+    def objects(self, job_id: str) -> dict[str, StoredFile]:
+        """Where the files of other jobs lie that are inputs of a job, by their place."""
+        files = self.files(job_id)
+        return {field: StoredFile(bucket=each.bucket, object=each.object) for field, each in files.items()}
 
     def in_use(self, name: str) -> bool:
         """True if an object is an input of an unfinished job."""
@@ -177,7 +201,8 @@ class HeldJobs:
 
     def reason(self, job_id: str) -> str:
         """What a job waits for, in words."""
-        return waits_for(self.sources(job_id))
+        cached = self.cached(job_id)
+        return waits_for(self.sources(job_id)) if cached is None else f"looks whether job {cached} made the same"
 
     def in_ring(self, job_id: str) -> str | None:
         """A source of a held job that waits for that job itself, through others or at once; None if there is none."""

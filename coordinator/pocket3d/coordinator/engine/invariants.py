@@ -90,7 +90,8 @@ def _check_held(core: Core) -> int:
     for record in held:
         sources = core.held.sources(record.job_id)
         _must(record.state is JobState.QUEUED, f"{record.job_id} is {record.state.value} and held")
-        _must(bool(sources), f"{record.job_id} is held for nothing")
+        cached = core.held.cached(record.job_id)
+        _must(bool(sources) != (cached is not None), f"{record.job_id} is held for {sources} and {cached}")
         for source in sources:
             _must(record.job_id in core.held.waiting_for(source), f"{record.job_id} is not told of {source}")
     _must(len(core.held) == len(held), f"{len(held)} jobs are held, {len(core.held)} are counted")

@@ -10,9 +10,9 @@ from pocket3d.contracts.jobs import Rejection
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.result_files import choose
 
-from .completion import finish
+from .completion import answer_from, finish
 from .effects import PublishEvent, ReadResult
-from .events import ResultDeleted, ResultRead
+from .events import CachedRead, ResultDeleted, ResultRead
 from .job import JobRecord
 from .state import Core
 
@@ -43,6 +43,19 @@ def source_read(core: Core, event: ResultRead, now: Now) -> None:
     elif core.held.unknown.of(source) == math.inf:
         # Messages of several priorities have no order, and a new leader reads them one after the other.
         core.held.unknown.set(source, now.mono + core.settings.source_grace_s)
+
+
+def cached_read(core: Core, event: CachedRead, now: Now) -> None:
+    """Answer a job by the result of an ended one, or let it run where that is not there any more."""
+    record = core.jobs.get(event.job_id)
+    if event.result is None:
+        core.cache.gone(event.made)
+    if record is None or core.held.cached(event.job_id) != event.source or record.ending is not None:
+        return
+    if event.result is not None and core.may_decide:
+        answer_from(core, record, event.result, now)
+    else:
+        core.release(record, now)
 
 
 def source_deleted(core: Core, event: ResultDeleted, now: Now) -> None:

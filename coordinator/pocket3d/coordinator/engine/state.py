@@ -12,13 +12,14 @@ from ..auction.queue import WaitingQueue
 from ..auction.rounds import Auctioneer
 from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
-from .effects import AckJob, AskState, Effect, PublishEvent, ReadJobs, ReadResult, SendCancels
+from .effects import AckJob, AskState, Effect, PublishEvent, ReadCached, ReadJobs, ReadResult, SendCancels
 from .events import JobRead, LastEventRead
 from .held_jobs import HeldJobs
 from .intake import Intake
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
 from .job_list import JobList
+from .result_cache import Made, ResultCache
 
 #: Jobs that are ended in one step.
 MOST_AT_ONCE = 1000
@@ -78,6 +79,7 @@ class Core:
         self.intake = Intake(settings.index_cap)
         self.job_list = JobList()
         self.held = HeldJobs()
+        self.cache = ResultCache(settings.cache_age_s)
         self._on_move = self._moved
 
     # -- small things
@@ -138,6 +140,7 @@ class Core:
         self.stories_asked.pop(record.job_id, None)
         self.job_list.remove(record)
         self.held.forget(record.job_id)
+        self.cache.forget(record.job_id)
         self._look_for_result(record.job_id)
         priority = record.job_class.priority
         if record.state is JobState.SUBMITTED:
@@ -206,6 +209,12 @@ class Core:
         self._await_award(record, now, returned=False)
 
     def _await_award(self, record: JobRecord, now: Now, *, returned: bool) -> None:
+        cached = self._find_cached(record, now)
+        if cached is not None:
+            job_id, made = cached
+            self.held.hold_for_cache(record.job_id, record.job_class.tenant, job_id)
+            self.do(ReadCached(record.job_id, job_id, made))
+            return
         limit = record.job_class.limits.schedule_to_start_s
         if limit is not None:
             # Counted from now, never from the submission: an outage must not fail a whole queue at once.
@@ -213,6 +222,24 @@ class Core:
         self.queue.add(record, now.mono, returned=returned)
         if not self.fleet.knows_feature(record.job_class.canonical):
             self.unknown_feature_jobs[record.job_id] = None
+
+    def _find_cached(self, record: JobRecord, now: Now) -> tuple[str, Made] | None:
+        """The ended job that made what this one asks for, by an adapter on which it may run and that is offered now in
+        the same version.
+        """
+        content = self.cache.take_wish(record.job_id)
+        if content is None or record.attempt_no > 0:
+            return None
+        key, group = content.key(self.held.files(record.job_id)), record.group_key()
+        found: dict[str, tuple[str, Made]] = {}
+        for view in self.fleet.agents.values():
+            for offer in view.serving(group):
+                made = Made(key, offer.adapter_id, offer.version)
+                job_id = self.cache.find(made, now.mono) if offer.available else None
+                if job_id is not None:
+                    found[offer.adapter_id] = job_id, made
+        order = group.preferred if group.preferred is not None else sorted(found)
+        return next((found[adapter_id] for adapter_id in order if adapter_id in found), None)
 
     def leave_queue(self, record: JobRecord) -> None:
         """It no longer waits."""

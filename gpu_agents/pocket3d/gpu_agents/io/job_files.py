@@ -15,6 +15,7 @@ import structlog
 from pocket3d.bus.jetstream.objects.layout import ArtifactBroken
 from pocket3d.bus.port import Bus, BusError
 from pocket3d.contracts.artifact_names import is_artifact_name
+from pocket3d.contracts.commands import StoredFile
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.input_files import FileRef, FileRefError, check_filename, file_refs, is_file_key
 from pocket3d.contracts.messages import Artifact
@@ -46,7 +47,7 @@ class JobFiles:
     folders: JobFolders
     #: What inputs name artifacts of.
     inputs_bucket: str
-    #: Where outputs go, and where the files lie that other jobs made.
+    #: Where outputs go.
     outputs_bucket: str
     #: Larger input files are refused.
     max_input_bytes: int
@@ -81,7 +82,7 @@ class JobFiles:
             return InputsFailed(token, FailureCode.AGENT_LOST.value, f"the agent could not store the inputs: {error}")
         return InputsFetched(token, inputs, job_dir, f"{job_dir}/out")
 
-    async def _fetch_one(self, ref: FileRef, objects: Mapping[str, str], folder: Path) -> Path:
+    async def _fetch_one(self, ref: FileRef, objects: Mapping[str, StoredFile], folder: Path) -> Path:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         if ref.data is not None:
             path = folder / (ref.filename or "input")
@@ -95,7 +96,7 @@ class JobFiles:
             name = await asyncio.to_thread(_name_for, target, stored_as, artifact)
         return await asyncio.to_thread(target.rename, folder / name)
 
-    def _object_of(self, ref: FileRef, objects: Mapping[str, str]) -> tuple[str, str]:
+    def _object_of(self, ref: FileRef, objects: Mapping[str, StoredFile]) -> tuple[str, str]:
         """Bucket and name of an uploaded file, or of one that another job made: the award says which object that is.
 
         Raises:
@@ -106,7 +107,7 @@ class JobFiles:
         if ref.field not in objects:
             message = f"the coordinator did not say which file of job {ref.result} it is: is it of a former version?"
             raise FileRefError(ref.field, message, FailureCode.ARTIFACT_MISSING)
-        return self.outputs_bucket, objects[ref.field]
+        return objects[ref.field].bucket, objects[ref.field].object
 
     async def _download(self, bucket: str, artifact: str, field: str, target: Path) -> str | None:
         """Fetch an object; the filename that it was stored with, if any."""

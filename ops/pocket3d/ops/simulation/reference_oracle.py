@@ -19,7 +19,7 @@ def references_kept(world: World, results: dict[str, list[Result]]) -> list[str]
     """A job that succeeded had the very file of a source that succeeded, and none is told to lack a source without
     reason.
     """
-    found = []
+    found = _cached(world, results)
     ended_at = {
         world.subjects.parse_story(each.subject).job_id: each.time
         for each in world.server.stream(world.subjects.results_stream).messages.values()
@@ -33,16 +33,34 @@ def references_kept(world: World, results: dict[str, list[Result]]) -> list[str]
             made = results.get(source, [])
             made_it = bool(made) and made[-1].status == "succeeded"
             code = result.error.code if result.error is not None else None
-            if result.status == "succeeded":
+            if result.status == "succeeded" and result.cached_from is None:
                 given = world.inputs.get(job_id, {}).get(SOURCE_KEY)
                 if not made_it or given != (made[-1].token or "").encode():
                     found.append(f"{job_id} ran with {given!r}, which is not what {source} made")
-            elif code == FailureCode.INPUT_FAILED.value and (not made or made_it):
+            if code == FailureCode.INPUT_FAILED.value and (not made or made_it):
                 found.append(f"{job_id} failed for {source}, which did not fail")
             elif code == FailureCode.ARTIFACT_MISSING.value and result.error is not None:
                 ended_before = source in ended_at and ended_at[source] < begun_at.get(job_id, 0.0)
                 if "is known" in result.error.message and ended_before:
                     found.append(f"{job_id} did not find {source}, which had ended")
+    return found
+
+
+def _cached(world: World, results: dict[str, list[Result]]) -> list[str]:
+    """A result that was made by another job is that one's, of the same feature; and it was asked for."""
+    found = []
+    published = {each.job_id for each in world.workload.publications}
+    asked = {each.job_id for each in world.workload.publications if b'"cache":true' in each.data}
+    for job_id, of_job in results.items():
+        for result in of_job:
+            if result.cached_from is None:
+                continue
+            made = [each for each in results.get(result.cached_from, []) if each.status == "succeeded"]
+            same = [each for each in made if (each.outputs, each.artifacts) == (result.outputs, result.artifacts)]
+            if not same or same[0].feature != result.feature or same[0].cached_from is not None:
+                found.append(f"{job_id} has not the result of {result.cached_from}, by which it was made")
+            if job_id in published - asked:
+                found.append(f"{job_id} was answered from {result.cached_from}, and did not ask for that")
     return found
 
 

@@ -20,7 +20,13 @@ SOURCE_KEY = "source_path"
 #: The models of the simulated fleet, by id.
 ADAPTERS = {
     name: AdapterDescription(
-        adapter_id=name, available=True, feature=feature, vram_mb=mb, max_concurrent=at_once, devices=devices
+        adapter_id=name,
+        available=True,
+        feature=feature,
+        vram_mb=mb,
+        max_concurrent=at_once,
+        devices=devices,
+        version="1",
     )
     for name, feature, mb, at_once, devices in (
         ("echo", "echo", 2000, 2, ["cuda", "cpu"]),
@@ -96,6 +102,7 @@ def make_workload(
     """
     publications: list[Publication] = []
     cancellations: list[Cancellation] = []
+    asked: dict[str, list[dict[str, Any]]] = {}
     for number in range(jobs):
         at = rng.uniform(0.0, over_s)
         job_id = f"job{number}"
@@ -107,6 +114,7 @@ def make_workload(
             _vary(rng, request)
         if references is not None:
             _refer(references, request, number, jobs)
+            _repeat(references, request, feature, asked)
         data = encode(request)
         if not plain and rng.random() < 0.04:
             data = rng.choice((b"{", encode({"job_id": job_id, "inputs": {}, "surprise": 1})))
@@ -178,6 +186,16 @@ def _refer(rng: random.Random, request: dict[str, Any], number: int, jobs: int) 
     if source != request["job_id"]:
         named = {"name": rng.choice(("out.glb", "out.glb", "other.glb"))} if rng.random() < 0.5 else {}
         request["inputs"][SOURCE_KEY] = {"result": source, **named}
+
+
+def _repeat(rng: random.Random, request: dict[str, Any], feature: str, asked: dict[str, list[dict[str, Any]]]) -> None:
+    """Some jobs ask for what an earlier one asked for, and take its result."""
+    earlier = asked.setdefault(feature, [])
+    if earlier and rng.random() < 0.3:
+        request["inputs"] = rng.choice(earlier)
+        request["cache"] = True
+    else:
+        earlier.append(request["inputs"])
 
 
 def device(name: str, total_mb: int, *, measured: bool = False, cap: int | None = None) -> DeviceSpec:

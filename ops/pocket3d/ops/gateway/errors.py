@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 
 from pocket3d.bus.client.errors import (
     ApiRefused,
+    ChainFailed,
+    ChainWaitTimeout,
     ClientError,
     JetStreamAway,
     JobFailed,
+    JobIdTaken,
     JobRefused,
     NoLeader,
     NotSetUp,
@@ -54,7 +57,10 @@ class Told(NamedTuple):
 #: Kinds of errors -> HTTP status; the first that fits counts.
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (QueueFull, 429),
+    (JobIdTaken, 409),
     (WaitTimeout, 504),
+    (ChainWaitTimeout, 504),
+    (ChainFailed, 409),
     (NoLeader, 503),
     (NotSetUp, 503),
     (JetStreamAway, 503),

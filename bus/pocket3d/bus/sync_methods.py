@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class SyncJob(SyncFace[JobHandle]):
-    """A job by its id, as `JobHandle`, without `await`."""
+    """As `JobHandle`, without `await`."""
 
     @property
     def job_id(self) -> str:
@@ -122,7 +122,7 @@ class SyncJob(SyncFace[JobHandle]):
 
 
 class ClientMethods(SyncFace[Client]):
-    """What `Client` can do, without `await`."""
+    """As `Client`, without `await`."""
 
     @property
     def subjects(self) -> Subjects:
@@ -195,7 +195,7 @@ class ClientMethods(SyncFace[Client]):
             tenant=tenant,
             timeout=timeout,
         )
-        return self._job(self._wait(asked))
+        return SyncJob(self._wait(asked), self._thread)
 
     def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
         """Store a file of this machine for jobs to refer to, unless the server has it already.
@@ -216,7 +216,7 @@ class ClientMethods(SyncFace[Client]):
         Raises:
             ValueError: not a job id.
         """
-        return self._job(self._target.job(job_id, feature))
+        return SyncJob(self._target.job(job_id, feature), self._thread)
 
     def results(self, feature: str, *, durable: str, ack_wait_s: float = 60.0) -> Generator[Result, None, None]:
         """Every result of a feature, from the oldest that is kept, then each as it comes, without end.
@@ -276,6 +276,3 @@ class ClientMethods(SyncFace[Client]):
         """
         asked = self._target.list(status=status, feature=feature, tenant=tenant, since=since, limit=limit, after=after)
         return self._wait(asked)
-
-    def _job(self, handle: JobHandle) -> SyncJob:
-        return SyncJob(handle, self._thread)

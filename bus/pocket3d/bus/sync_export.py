@@ -53,7 +53,7 @@ class _Module:
         self.imports.setdefault(module, set()).add(name)
 
     def annotation(self, text: str, scope: dict[str, Any], given: dict[str, str]) -> str:
-        """An annotation with the forms in place of the handles; `given` says what type variables of a class stand for."""
+        """An annotation with the forms in place of the handles; `given` says what a class has for type variables."""
         found = re.sub(r"AsyncGenerator\[(.+), None\]", r"Generator[\1, None, None]", text)
         found = _NAME.sub(lambda name: given.get(name[0], name[0]), found)
         for name in set(_NAME.findall(found)):

@@ -142,6 +142,7 @@ def _attributes(owner: type[Any]) -> Iterator[tuple[str, str]]:
         return
     source = ast.parse(textwrap.dedent(inspect.getsource(owner.__init__)))
     parameters = {each.name: str(each.annotation) for each in inspect.signature(owner.__init__).parameters.values()}
+    place: ast.expr
     for node in ast.walk(source):
         if isinstance(node, ast.AnnAssign):
             place, kind = node.target, ast.unparse(node.annotation)

@@ -37,6 +37,15 @@ class SyncJob(SyncFace[JobHandle]):
         """As `JobHandle.known`."""
         return self._target.known
 
+    @property
+    def as_input(self) -> dict[str, str]:
+        """What names the file of this job's result among the inputs of another one: the only one that fits there."""
+        return self._target.as_input
+
+    def artifact(self, name: str) -> dict[str, str]:
+        """What names a certain file of this job's result among the inputs of another one."""
+        return self._target.artifact(name)
+
     def events(self) -> Generator[Status, None, None]:
         """Every step of the job from its `queued` to its terminal one, each once and in order; then it ends.
 
@@ -145,6 +154,7 @@ class ClientMethods(SyncFace[Client]):
         retry: RetryPolicy | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         tenant: str | None = None,
+        cache: bool = False,
         timeout: float = 30.0,
     ) -> SyncJob:
         """Upload the job's files and publish it; returns when the server has stored it.
@@ -156,7 +166,9 @@ class ClientMethods(SyncFace[Client]):
         Args:
             feature: what is asked, e.g. `image_to_mesh`.
             inputs: its parameters. A `pathlib.Path` under a key that ends in `_path` (or in a list under `_paths`) is a
-                file of this machine; it is uploaded, unless the server has it already.
+                file of this machine; it is uploaded, unless the server has it already. A job's handle stands for the
+                one file of its result that fits the key, `handle.artifact(name)` for a certain one: this job waits
+                until that one has ended.
             priority: `high`, `normal` or `low`.
             files: more local files by key; here a text is a path too.
             job_id: 1 to 64 letters, digits, - and _; by default a random one.
@@ -169,6 +181,7 @@ class ClientMethods(SyncFace[Client]):
             retry: `max_attempts`, `initial_s`, `factor`, `cap_s`.
             metadata: comes back with the result.
             tenant: a label for fair share.
+            cache: it may be answered by the result of an earlier job that made the same, if one is remembered.
             timeout: seconds to go on trying to publish while the server is away.
 
         Raises:
@@ -193,6 +206,7 @@ class ClientMethods(SyncFace[Client]):
             retry=retry,
             metadata=metadata,
             tenant=tenant,
+            cache=cache,
             timeout=timeout,
         )
         return SyncJob(self._wait(asked), self._thread)

@@ -13,6 +13,7 @@ from typing import Any
 from pocket3d.contracts.adapter_ids import with_ours
 from pocket3d.contracts.api import FeatureAdapter, FeatureInfo
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.input_files import as_uploads
 from pocket3d.contracts.jobs import Rejection
 from pocket3d.contracts.parameters import CheckCache, ParameterProblem
 
@@ -31,6 +32,7 @@ def problem(
         variant: the only variant that is wanted.
     """
     serving = list(info.adapters) if info is not None else []
+    inputs = as_uploads(inputs)
     if info is None or not serving:
         return None
     wanted = [each for each in serving if each.adapter_id in with_ours(models)] if models else serving

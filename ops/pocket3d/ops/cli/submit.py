@@ -22,7 +22,7 @@ from pocket3d.contracts.messages import JobError, Result, Status
 
 from ..batch import read_batch
 from ..exit_codes import Exit, of_status
-from ..inputs import InputError, LocalFile, local_files, parse_inputs, with_files
+from ..inputs import InputError, LocalFile, local_files, parse_inputs, with_files, with_results
 from ..precheck import problem
 from ..progress_view import follow, renderer
 from ..terminal_text import printable
@@ -72,6 +72,7 @@ _FEATURES_S = 2.0
 @click.option(
     "--variant", metavar="NAME", help="Run it in this variant of the adapter.  [default: the best that can start]"
 )
+@click.option("--cache", is_flag=True, help="Take the result of an earlier job that made the same, if there is one.")
 @click.option("--tenant", help="Share the fleet fairly under this label.")
 @click.option(
     "--metadata", multiple=True, metavar="KEY=VALUE", help="Attach a value that comes back with the result; repeatable."
@@ -108,6 +109,7 @@ async def command(
     vram_mb: int | None,
     commercial_only: bool,
     variant: str | None,
+    cache: bool,
     tenant: str | None,
     metadata: tuple[str, ...],
     schedule_to_start: float | None,
@@ -127,6 +129,7 @@ async def command(
     KEY=VALUE    typed by the adapters' parameters, else a text
     KEY:=JSON    any JSON value
     KEY=@FILE    a file of this machine; *_path=FILE needs no @
+    KEY=@JOB     the file that a job makes, once it has; KEY=@JOB/NAME one of several
 
     \b
     pocket3d submit text_to_mesh text_prompt='a red chair' --wait --download out
@@ -147,12 +150,14 @@ async def command(
         "limits": {key: value for key, value in limits.items() if value is not None} or None,
         "retry": None if max_attempts is None else {"max_attempts": max_attempts},
         "tenant": tenant,
+        "cache": cache,
     }
     shown = progress if progress is not None else not as_json
     async with target.client("cli:submit") as client:
         known, info = await _feature_info(client, feature)
         schemas = [adapter.parameters for adapter in info.adapters] if info is not None else []
-        values = parse_inputs(inputs, schemas)
+        parsed = parse_inputs(inputs, schemas)
+        values = {key: with_results(value, Path.is_file) for key, value in parsed.items()}
         if batch is not None:
             if known and info is None and not unchecked:
                 raise CliError(

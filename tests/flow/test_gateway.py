@@ -580,12 +580,12 @@ def test_a_receiver_that_is_gone_is_forgotten(tmp_path: Path) -> None:
 def test_a_chain_by_http(tmp_path: Path) -> None:
     async def scenario(gateway: Gateway) -> None:
         steps: list[dict[str, Any]] = [
+            {"name": "mesh", "feature": "echo", "inputs": {"seconds": 0.2, "files": True}},
             {
-                "name": "mesh",
-                "feature": "text_to_mesh",
-                "inputs": {"text_prompt": "a chair", "seconds": 0.2, "files": True},
+                "name": "rig",
+                "feature": "echo",
+                "inputs": {"mesh_paths": [{"step": "mesh"}], "seconds": 0.2, "files": True},
             },
-            {"name": "rig", "feature": "auto_rig", "inputs": {"mesh_path": {"step": "mesh"}, "seconds": 0.2}},
         ]
         gateway.flow.world.accepted.update({"c1-mesh", "c1-rig"})
         answer = await gateway.alice.ask("POST", "/v1/chains", {"chain_id": "c1", "steps": steps})

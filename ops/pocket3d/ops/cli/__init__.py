@@ -18,6 +18,7 @@ COMMANDS: dict[str, Entry] = {
     "coordinator": Entry("services.coordinator", "Run a coordinator; of several, one leads."),
     "agent": Entry("services.agent", "Run the agent of this GPU host."),
     "submit": Entry("submit.command", "Submit a job: pocket3d submit text_to_mesh text_prompt='a red chair'."),
+    "chain": Entry("chain.command", "Run several jobs of which later ones take what earlier ones make."),
     "watch": Entry("jobs.watch", "Follow jobs: their story and their progress."),
     "status": Entry("jobs.status", "Show where a job stands."),
     "result": Entry("jobs.result", "Show a job's result, and write its files."),

@@ -55,14 +55,14 @@ def run(venv: Path, extras: str, torch: str, *, size_exit: int = 0, answer: str 
 def test_without_torch_everything_else_is_there(venv: Path) -> None:
     code, said, asked = run(venv, "all,dev", "none")
     assert code == 0, said
-    assert "--editable .[server,meshes,dev]" in asked
+    assert "--editable .[server,meshes,gateway,dev]" in asked
     assert "torch: none; generators" in said
 
 
 def test_a_script_goes_on_however_much_it_is(venv: Path) -> None:
     code, said, asked = run(venv, "all", "none", size_exit=3)
     assert (code, "3113 MB" in said) == (0, True)
-    assert "pip --disable-pip-version-check install --editable .[server,meshes] --quiet" in asked
+    assert "pip --disable-pip-version-check install --editable .[server,meshes,gateway] --quiet" in asked
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("y\n", 0)])
@@ -70,7 +70,7 @@ def test_a_person_is_asked_before_more_than_a_gigabyte(venv: Path, answer: str, 
     done, said, asked = run(venv, "all", "none", size_exit=3, answer=answer)
     assert done == code, said
     assert "go on?" in said
-    assert ("install --editable .[server,meshes] --quiet" in asked) is (code == 0)
+    assert ("install --editable .[server,meshes,gateway] --quiet" in asked) is (code == 0)
 
 
 def test_little_is_nobodys_question(venv: Path) -> None:

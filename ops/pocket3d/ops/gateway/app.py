@@ -15,8 +15,10 @@ from litestar.handlers.base import BaseRouteHandler
 
 from .errors import HttpError, Told, tell
 from .facades import routers as facade_routers
+from .files import files_router
 from .fleet import fleet_router
 from .health import health_router
+from .jobs import jobs_router
 from .origins import OriginCheck
 from .page_files import page_router
 from .session import Session
@@ -52,7 +54,14 @@ def create_app(session: Session, settings: GatewaySettings, *, loopback: bool = 
         exposed = ["ETag", "Content-Range", "Accept-Ranges", "Retry-After"]
         cors = CORSConfig(allow_origins=settings.origins, expose_headers=exposed, max_age=600)
     return Litestar(
-        [health_router(session), fleet_router(session), page_router(), *facade_routers(session)],
+        [
+            health_router(session),
+            jobs_router(session),
+            files_router(session),
+            fleet_router(session),
+            page_router(),
+            *facade_routers(session),
+        ],
         guards=[guard],
         middleware=[OriginCheck(settings.origins, settings.hosts, loopback)],
         cors_config=cors,

@@ -23,6 +23,7 @@ from litestar.connection import ASGIConnection
 from pocket3d.bus.client import Client
 
 from .errors import HttpError
+from .file_desk import FileDesk
 from .job_desk import JobDesk
 from .limits import Places, RateLimits
 from .settings import GatewaySettings
@@ -46,6 +47,7 @@ class Session:
         self.settings = settings
         self.tokens = tokens
         self.jobs = JobDesk(client)
+        self.files = FileDesk(client, self.jobs, settings)
         self.rates = RateLimits(settings.rate_burst, settings.rate_per_s)
         self.places = Places(settings.streams_max, settings.streams_per_token)
 

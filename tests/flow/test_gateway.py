@@ -1,0 +1,311 @@
+"""The gateway's routes upon the real coordinator and agents, in memory and in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("litestar")
+
+from pocket3d.ops.gateway.app import create_app
+from pocket3d.ops.gateway.session import Session
+from pocket3d.ops.gateway.settings import GatewaySettings
+from pocket3d.ops.gateway.tokens import Tokens, read_tokens
+from support.asgi import Http
+from support.flow import Flow, play
+
+TOKENS = {"alice": "studio submit", "eve": "lab submit", "reader": "studio read", "root": "ops admin"}
+
+
+class Gateway:
+    """A gateway in a flow, and its clients by their tokens."""
+
+    def __init__(self, flow: Flow, session: Session) -> None:
+        self.flow = flow
+        self.session = session
+        self.app = create_app(session, session.settings)
+        self.anybody = Http(self.app)
+        self.alice, self.eve, self.reader, self.root = (
+            Http(self.app, {"authorization": f"Bearer {name}"}) for name in TOKENS
+        )
+
+    async def submit(self, http: Http, **inputs: Any) -> str:
+        answer = await http.ask("POST", "/v1/jobs", {"feature": "echo", "inputs": inputs})
+        assert answer.status == 202, answer.body
+        job_id: str = answer.json()["job_id"]
+        self.flow.world.accepted.add(job_id)
+        return job_id
+
+
+def play_gateway(
+    scenario: Callable[[Gateway], Coroutine[Any, Any, None]],
+    folder: Path,
+    *,
+    tokens: bool = False,
+    agents_mb: tuple[int, ...] = (16_000,),
+    **settings: Any,
+) -> None:
+    """Run a scenario with a gateway beside the system."""
+    lines = "\n".join(f"{hashlib.sha256(name.encode()).hexdigest()} {what}" for name, what in TOKENS.items())
+
+    async def run(flow: Flow) -> None:
+        session = Session(flow.client, GatewaySettings(**settings), read_tokens(lines) if tokens else Tokens())
+        await session.start()
+        try:
+            await scenario(Gateway(flow, session))
+        finally:
+            await session.close()
+
+    play(run, folder, agents_mb=agents_mb)
+
+
+def form(*parts: tuple[str, str | None, bytes]) -> tuple[bytes, dict[str, str]]:
+    """A multipart form of (name, filename, data)."""
+    body = b""
+    for name, filename, data in parts:
+        named = f'form-data; name="{name}"' + (f'; filename="{filename}"' if filename else "")
+        body += b"--BOUND\r\nContent-Disposition: " + named.encode() + b"\r\n\r\n" + data + b"\r\n"
+    return body + b"--BOUND--\r\n", {"content-type": "multipart/form-data; boundary=BOUND"}
+
+
+def test_a_job_by_http_from_submit_to_its_file(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        job_id = await gateway.submit(http, seconds=0.5, files=True)
+        status = (await http.ask("GET", f"/v1/jobs/{job_id}")).json()
+        assert (status["job_id"], status["tenant"]) == (job_id, "default")
+        assert (await http.ask("GET", f"/v1/jobs/{job_id}/result")).status == 404
+        result = (await http.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")).json()
+        assert result["status"] == "succeeded"
+        (artifact,) = result["artifacts"]
+        whole = await http.ask("GET", f"/v1/jobs/{job_id}/artifacts/{artifact['name']}")
+        assert (whole.status, whole.headers["content-length"]) == (200, str(artifact["size"]))
+        assert hashlib.sha256(whole.body).hexdigest() == artifact["sha256"]
+        assert whole.headers["etag"] == f'"{artifact["sha256"]}"'
+        assert (await http.ask("GET", f"/v1/jobs/{job_id}/artifacts/other.glb")).status == 404
+        assert (await http.ask("GET", f"/v1/jobs/{job_id}/artifacts/../../etc/passwd")).status == 404
+        jobs = (await http.ask("GET", "/v1/jobs?limit=5")).json()["jobs"]
+        assert [each["job_id"] for each in jobs] == [job_id]
+        assert (await http.ask("GET", "/v1/jobs?limit=0")).json()["error"]["field"] == "limit"
+        assert (await http.ask("GET", "/ready")).status == 200
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_parts_of_a_file(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        job_id = await gateway.submit(http, seconds=0.1, files=True)
+        result = (await http.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")).json()
+        target = f"/v1/jobs/{job_id}/artifacts/{result['artifacts'][0]['name']}"
+        whole = (await http.ask("GET", target)).body
+        size, etag = len(whole), f'"{result["artifacts"][0]["sha256"]}"'
+
+        async def part(**headers: str) -> Any:
+            return await http.ask("GET", target, b"", {name.replace("_", "-"): text for name, text in headers.items()})
+
+        answer = await part(range="bytes=2-4")
+        assert (answer.status, answer.body, answer.headers["content-range"]) == (206, whole[2:5], f"bytes 2-4/{size}")
+        assert (await part(range="bytes=-3")).body == whole[-3:]
+        answer = await part(range=f"bytes={size}-")
+        assert (answer.status, answer.headers["content-range"]) == (416, f"bytes */{size}")
+        assert (await part(range="bytes=0-1,3-4")).status == 200, "several ranges are answered with the whole"
+        assert (await part(range="bytes=0-1", if_range='"another"')).body == whole
+        assert (await part(range="bytes=0-1", if_range=etag)).body == whole[:2]
+        assert ((await part(if_none_match=etag)).status, (await part(if_none_match='"x"')).status) == (304, 200)
+        head = await http.ask("HEAD", target)
+        assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(size))
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_uploads_are_stored_under_their_digest(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http, data = gateway.anybody, b"a mesh of sorts" * 20_000
+        name = f"sha256-{hashlib.sha256(data).hexdigest()}"
+        answer = await http.ask("POST", "/v1/files?name=chair.glb", data)
+        wanted = {"artifact": name, "size": len(data), "media_type": "model/gltf-binary", "name": "chair.glb"}
+        assert (answer.status, answer.json()) == (201, wanted)
+        body, headers = form(("note", None, b"passed over"), ("file", "../../etc/chair.glb", data))
+        answer = await http.ask("POST", "/v1/files", body, headers)
+        assert answer.status == 201
+        assert answer.json()["artifact"] == name
+        assert "/" not in answer.json()["name"]
+        info = await gateway.flow.client.bus.object_info(gateway.flow.client.subjects.inputs_bucket, name)
+        assert info is not None and info.size == len(data)
+        job: dict[str, Any] = {
+            "feature": "auto_rig",
+            "inputs": {"mesh_path": {"artifact": name, "filename": "chair.glb"}, "seconds": 0.1},
+        }
+        answer = await http.ask("POST", "/v1/jobs", job)
+        gateway.flow.world.accepted.add(answer.json()["job_id"])
+        result = await http.ask("GET", f"/v1/jobs/{answer.json()['job_id']}/result?wait=60")
+        assert result.json()["status"] == "succeeded"
+        job["inputs"]["mesh_path"] = {"artifact": "sha256-" + "0" * 64, "filename": "chair.glb"}
+        answer = await http.ask("POST", "/v1/jobs", job)
+        assert (answer.status, answer.json()["error"]["field"]) == (400, "inputs.mesh_path.artifact")
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_a_form_is_a_job_with_its_files(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        job = b'{"feature": "auto_rig", "inputs": {"seconds": 0.1}}'
+        body, headers = form(("mesh_path", "chair.glb", b"mesh" * 50_000), ("job", None, job))
+        answer = await http.ask("POST", "/v1/jobs", body, headers)
+        assert answer.status == 202, answer.body
+        job_id = answer.json()["job_id"]
+        gateway.flow.world.accepted.add(job_id)
+        assert (await http.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")).json()["status"] == "succeeded"
+        asked = (await http.ask("GET", f"/v1/jobs/{job_id}/request")).json()
+        assert asked["inputs"]["mesh_path"]["filename"] == "chair.glb"
+        for parts, code, field in (
+            ((("mesh_path", "a.glb", b"x"),), 400, "job"),
+            ((("prompt", "a.glb", b"x"), ("job", None, job)), 400, "inputs.prompt"),
+            ((("mesh_path", "a.glb", b"x"), ("mesh_path", "b.glb", b"y"), ("job", None, job)), 400, "inputs.mesh_path"),
+            ((("mesh_path", "a.glb", b""), ("job", None, job)), 400, "file"),
+            ((("job", None, b"[1"),), 400, "body"),
+        ):
+            body, headers = form(*parts)
+            answer = await http.ask("POST", "/v1/jobs", body, headers)
+            assert (answer.status, answer.json()["error"]["field"]) == (code, field)
+        answer = await http.ask("POST", "/v1/jobs", body[:-20], headers)
+        assert answer.status == 400
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        read = 0
+
+        async def endless() -> AsyncIterator[bytes]:
+            nonlocal read
+            while True:
+                read += 1
+                yield b"x" * 10_000
+
+        answer = await http.ask("POST", "/v1/files?name=a", endless(), {"content-length": "200000"})
+        assert (answer.status, read) == (413, 0)
+        answer = await http.ask("POST", "/v1/files?name=a", endless())
+        assert (answer.status, read) == (413, 11), "without a length it is counted"
+        answer = await http.ask("POST", "/v1/jobs", {"feature": "echo", "inputs": {"text": "x" * 30_000}})
+        assert answer.status == 413
+
+    play_gateway(scenario, tmp_path, upload_max_bytes=100_000, request_max_bytes=20_000)
+
+
+def test_an_upload_that_stands_still_is_given_up(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        async def stuck() -> AsyncIterator[bytes]:
+            yield b"the beginning"
+            await asyncio.Event().wait()
+
+        answer = await gateway.anybody.ask("POST", "/v1/files?name=a", stuck())
+        assert (answer.status, answer.headers["connection"]) == (408, "close")
+
+    play_gateway(scenario, tmp_path, upload_idle_s=5.0)
+
+
+def test_tenants_see_their_own_jobs_alone(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        job_id = await gateway.submit(gateway.alice, seconds=0.2, files=True)
+        assert (await gateway.reader.ask("GET", f"/v1/jobs/{job_id}")).json()["tenant"] == "studio"
+        result = (await gateway.reader.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")).json()
+        name = result["artifacts"][0]["name"]
+        for path in ("", "/result", "/explain", "/request", f"/artifacts/{name}", "/events"):
+            answer = await gateway.eve.ask("GET", f"/v1/jobs/{job_id}{path}")
+            assert answer.status == 404, path
+        assert (await gateway.root.ask("GET", f"/v1/jobs/{job_id}/artifacts/{name}")).status == 200
+        unknown = (await gateway.eve.ask("GET", "/v1/jobs/nothing")).json()["error"]["message"]
+        others = (await gateway.eve.ask("GET", f"/v1/jobs/{job_id}")).json()["error"]["message"]
+        assert others == unknown.replace("nothing", job_id), "an answer does not tell that the job is there"
+        assert (await gateway.eve.ask("DELETE", f"/v1/jobs/{job_id}")).status == 404
+        assert (await gateway.reader.ask("DELETE", f"/v1/jobs/{job_id}")).status == 403
+        assert (await gateway.eve.ask("GET", "/v1/jobs")).json()["jobs"] == []
+        assert (await gateway.eve.ask("GET", "/v1/jobs?tenant=studio")).status == 403
+        assert len((await gateway.root.ask("GET", "/v1/jobs")).json()["jobs"]) == 1
+        body = {"feature": "echo", "inputs": {}, "tenant": "studio"}
+        answer = await gateway.eve.ask("POST", "/v1/jobs", body)
+        assert (answer.status, answer.json()["error"]["field"]) == (403, "tenant")
+        assert (await gateway.reader.ask("POST", "/v1/jobs", body)).status == 403
+        body = {"feature": "auto_rig", "inputs": {"mesh_path": {"result": job_id}}}
+        assert (await gateway.eve.ask("POST", "/v1/jobs", body)).status == 404, "nor is its result an input"
+        assert (await gateway.alice.ask("POST", "/v1/agents/agent0/drain")).status == 403
+
+    play_gateway(scenario, tmp_path, tokens=True)
+
+
+def test_a_job_is_cancelled_explained_and_tried_again(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        first = await gateway.submit(http, behave="hang")
+        await gateway.flow.running(gateway.flow.client.job(first))
+        assert (await http.ask("GET", f"/v1/jobs/{first}/explain")).json()["status"] == "running"
+        assert (await http.ask("POST", f"/v1/jobs/{first}/retry")).status == 409
+        assert (await http.ask("DELETE", f"/v1/jobs/{first}?reason=enough")).status == 200
+        assert (await http.ask("GET", f"/v1/jobs/{first}/result?wait=60")).json()["status"] == "cancelled"
+        answer = await http.ask("POST", f"/v1/jobs/{first}/retry")
+        assert answer.status == 202, answer.body
+        second = answer.json()["job_id"]
+        gateway.flow.world.accepted.add(second)
+        assert second != first
+        await gateway.flow.running(gateway.flow.client.job(second))
+        await http.ask("DELETE", f"/v1/jobs/{second}")
+        gateway.session.jobs._requests.clear()
+        assert (await http.ask("GET", f"/v1/jobs/{first}/request")).status == 404
+        failed = await gateway.submit(http, behave="bad_input")
+        await http.ask("GET", f"/v1/jobs/{failed}/result?wait=60")
+        await gateway.flow.settled()
+        gateway.session.jobs._requests.clear()
+        assert (await http.ask("GET", f"/v1/jobs/{failed}/request")).json()["inputs"] == {"behave": "bad_input"}
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_the_wire_s_own_errors_come_with_their_code_and_field(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        for body, code, field in (
+            ({"feature": "text_to_mesh", "inputs": {}}, 400, "inputs.text_prompt"),
+            ({"feature": "echo", "inputs": {}, "limit": 3}, 400, "limit"),
+            ({"feature": "echo", "inputs": {}, "priority": "urgent"}, 400, "priority"),
+            ({"feature": "auto_rig", "inputs": {"mesh_path": "/etc/passwd"}}, 400, "inputs.mesh_path"),
+            ({"inputs": {}}, 400, "feature"),
+        ):
+            answer = await http.ask("POST", "/v1/jobs", body)
+            assert (answer.status, answer.json()["error"]["field"]) == (code, field)
+        assert (await http.ask("POST", "/v1/jobs", b"{")).status == 400
+        assert (await http.ask("GET", "/v1/jobs/no.id")).json()["error"]["field"] == "job_id"
+        assert (await http.ask("GET", "/v1/jobs/nothing")).status == 404
+        job = {"feature": "echo", "inputs": {"seconds": 0.1}, "job_id": "twice"}
+        gateway.flow.world.accepted.add("twice")
+        assert [(await http.ask("POST", "/v1/jobs", job)).status for _ in range(2)] == [202, 202]
+        job["inputs"] = {"seconds": 0.2}
+        assert (await http.ask("POST", "/v1/jobs", job)).status == 409
+        await http.ask("GET", "/v1/jobs/twice/result?wait=30")
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_the_fleet_and_an_operator_s_verbs(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        assert "echo" in [each["feature"] for each in (await http.ask("GET", "/v1/features")).json()["features"]]
+        (agent,) = (await http.ask("GET", "/v1/agents")).json()["agents"]
+        assert agent["agent_id"] == "agent0"
+        assert (await http.ask("POST", "/v1/agents/agent0/drain")).json()["draining"] is True
+        assert (await http.ask("POST", "/v1/agents/agent0/resume")).json()["draining"] is False
+        answer = await http.ask("POST", "/v1/agents/agent0/load", {"adapter_id": "no such"})
+        assert (answer.status, answer.json()["error"]["field"]) == (400, "adapter_id")
+        answer = await http.ask("POST", "/v1/agents/agent0/load", {"adapter": "echo"})
+        assert (answer.status, answer.json()["error"]["field"]) == (400, "adapter")
+
+    play_gateway(scenario, tmp_path)

@@ -12,7 +12,7 @@ _MAIN = ("output_mesh_path", "output_splat_path", "mesh_path", "output_path", "f
 
 
 def main_file(result: Result) -> Artifact:
-    """The file that was asked for: a mesh, of most features.
+    """The file that was asked for: a mesh, of most features; the only file where the outputs name none.
 
     Raises:
         HttpError: 409 the job did not succeed, 404 it made no such file.
@@ -24,6 +24,8 @@ def main_file(result: Result) -> Artifact:
         found = _named(result, outputs.get(key)) if key is not None else None
         if found is not None:
             return found
+    if len(result.artifacts) == 1:
+        return result.artifacts[0]
     raise HttpError(404, f"job {result.job_id} made no file that its result names as its output")
 
 

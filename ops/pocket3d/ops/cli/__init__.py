@@ -27,6 +27,7 @@ COMMANDS: dict[str, Entry] = {
     "agents": Entry("fleet.agents", "List agents, their devices and what they run."),
     "features": Entry("fleet.features", "List what can be asked for, and its parameters."),
     "adapters": Entry("adapters.command", "List the adapters of this machine; make, check and install them."),
+    "mcp": Entry("mcp.command", "Serve the system's verbs as tools for agents (Model Context Protocol)."),
     "topology": Entry("checks.topology", "Set a NATS server up, or show how it differs."),
     "doctor": Entry("checks.doctor", "Check this machine and the way to the server."),
     "completion": Entry("completion.command", "Print the completion script for a shell."),

@@ -229,7 +229,7 @@ def _parameter(schema: dict[str, Any], required: bool) -> dict[str, Any]:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((each for each in kind if each != "null"), None)
-    kept = {key: schema[key] for key in ("default", "minimum", "maximum", "enum") if key in schema}
+    kept: dict[str, Any] = {key: schema[key] for key in ("default", "minimum", "maximum", "enum") if key in schema}
     return {"type": kind, "description": schema.get("description", ""), "required": required, **kept}
 
 
@@ -296,7 +296,7 @@ def error(told: Told) -> bytes:
 def _generation_info(result: Result) -> dict[str, Any]:
     outputs = result.outputs or {}
     keys = ("generation_info", "painting_info", "rig_info", "segmentation_info", "completion_info")
-    found = next((outputs[key] for key in keys if isinstance(outputs.get(key), dict)), {})
+    found: dict[str, Any] = next((outputs[key] for key in keys if isinstance(outputs.get(key), dict)), {})
     return {**found, "model_used": result.adapter_id, "processing_time": result.timings.run_s}
 
 

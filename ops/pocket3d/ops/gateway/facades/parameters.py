@@ -64,9 +64,9 @@ def fit(
     if preference is not None:
         adapters = [adapter for adapter in adapters if adapter.adapter_id == preference]
         if not adapters:
-            known = ", ".join(adapter.adapter_id for adapter in available(features, feature))
+            there = ", ".join(adapter.adapter_id for adapter in available(features, feature))
             raise HttpError(
-                400, f"model {preference[:80]!r} is not available for {feature}; available: {known}", "model"
+                400, f"model {preference[:80]!r} is not available for {feature}; available: {there}", "model"
             )
     if needed:
         adapters = [adapter for adapter in adapters if needed in _properties(adapter)]
@@ -75,7 +75,7 @@ def fit(
     given = [each for each in wanted if each.value is not None]
     best = max(adapters, key=lambda adapter: _fits(adapter, given))
     inputs: dict[str, Any] = {}
-    known = set()
+    known: set[str] = set()
     for each in given:
         key = _key(best, each)
         if key is not None:

@@ -92,7 +92,7 @@ def test_which_starts_are_chosen_from(wait_s: float, starts: list[Candidate], wo
 def lot_bid(agent_id: str, variant: str, quality: int, **values: Any) -> LotBid:
     defaults = {"claim_mb": 1000, "slots": 1, "est_queue_s": 0.0, "est_load_s": 10.0, "est_run_s": 5.0}
     bid = BidPlaced(lot=0, adapter_id="sized", device="d0", variant=variant, **{**defaults, **values})
-    return LotBid(agent_id, bid, 0, quality=quality)
+    return LotBid(agent_id, bid, 0, 1.0, quality)
 
 
 def placed(count: int, bids: list[LotBid], wait_s: float = 0.0) -> tuple[list[str], str | None]:

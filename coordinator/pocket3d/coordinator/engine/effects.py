@@ -122,7 +122,7 @@ class SendCall(NamedTuple):
     agent_id: str
     call_id: int
     lots: tuple[Lot, ...]
-    variant_wait_s: float = 0.0
+    variant_wait_s: float
 
 
 class AwardItem(NamedTuple):

@@ -84,7 +84,6 @@ class TermEngine:
         self._counted: dict[effects.ConsumerKey, None] = {}
         self._counting: set[effects.ConsumerKey] = set()
         self._count_at = 0.0
-        self._indexed = False
         self._sweep = RemovalSweep(self.engine.core, settings.removal_sweep_s)
 
     # -- one step
@@ -264,8 +263,7 @@ class TermEngine:
             self._follow_ups.append(events.ResultsDrained())
 
     def _note_indexed(self) -> None:
-        if not self._indexed and all(self._catch_up[key].done for key in _JOB_CONSUMERS):
-            self._indexed = True
+        if not self.engine.core.jobs_indexed and all(self._catch_up[key].done for key in _JOB_CONSUMERS):
             self._follow_ups.append(events.JobsIndexed())
 
     def _backlog_counted(self, event: events.BacklogCounted, now: Now) -> None:

@@ -43,7 +43,7 @@ class Bidder(NamedTuple):
     settings: AgentSettings
     now_mono: float
     #: How much longer a job may wait for a better variant.
-    variant_wait_s: float = 0.0
+    variant_wait_s: float
 
 
 def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:

@@ -22,9 +22,9 @@ BIN := $(VENV)/bin
 help:  ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo:  ## a whole system for a minute: real jobs, meshes in out/
+demo:  ## a whole system for a minute: real jobs, meshes in out/; KEEP=1 leaves it up, with its page
 	@ops/install.sh $(VENV) all
-	@$(BIN)/pocket3d demo --out out
+	@$(BIN)/pocket3d demo --out out $(if $(KEEP),--keep)
 	@tests/gltf/validate.sh $(VENV)/gltf out/*.glb
 
 test:  ## all tests; PYTEST_ARGS adds to pytest's arguments

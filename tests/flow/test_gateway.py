@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 pytest.importorskip("litestar")
@@ -16,6 +17,7 @@ from pocket3d.ops.gateway.app import create_app
 from pocket3d.ops.gateway.session import Session
 from pocket3d.ops.gateway.settings import GatewaySettings
 from pocket3d.ops.gateway.tokens import Tokens, read_tokens
+from pocket3d.ops.gateway.webhook_desk import Gone
 from support.asgi import Http
 from support.flow import Flow, play
 
@@ -307,5 +309,269 @@ def test_the_fleet_and_an_operator_s_verbs(tmp_path: Path) -> None:
         assert (answer.status, answer.json()["error"]["field"]) == (400, "adapter_id")
         answer = await http.ask("POST", "/v1/agents/agent0/load", {"adapter": "echo"})
         assert (answer.status, answer.json()["error"]["field"]) == (400, "adapter")
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_a_job_s_story_comes_as_events_and_goes_on_where_it_broke_off(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        job_id = await gateway.submit(http, seconds=3.0)
+        heard = []
+        async with http.open("GET", f"/v1/jobs/{job_id}/events") as stream:
+            assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+            while (event := await stream.event()) is not None:
+                heard.append((event["event"], msgspec.json.decode(event["data"]).get("status"), event.get("id")))
+        words = [(kind, word) for kind, word, _ in heard if kind != "progress"]
+        assert words == [("status", "queued"), ("status", "running"), ("status", "succeeded"), ("result", "succeeded")]
+        first, *_, last = [event_id for kind, _, event_id in heard if kind == "status"]
+        assert first is not None and last is not None
+        for header, query in (({"last-event-id": first}, ""), ({}, f"?last_event_id={first}")):
+            async with http.open("GET", f"/v1/jobs/{job_id}/events{query}", b"", header) as stream:
+                kinds = []
+                while (event := await stream.event()) is not None:
+                    kinds.append(msgspec.json.decode(event["data"])["status"])
+                assert kinds == ["running", "succeeded", "succeeded"]
+        assert (await http.ask("GET", f"/v1/jobs/{job_id}/events", b"", {"last-event-id": last})).status == 204
+        assert (await http.ask("GET", f"/v1/jobs/{job_id}/events", b"", {"last-event-id": "x"})).status == 400
+        assert (await http.ask("GET", "/v1/jobs/nothing/events")).status == 404
+        assert gateway.session.places.total == 0
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_progress_comes_while_a_job_runs(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        job_id = await gateway.submit(gateway.anybody, seconds=5.0)
+        async with gateway.anybody.open("GET", f"/v1/jobs/{job_id}/events") as stream:
+            kinds = set()
+            while (event := await stream.event()) is not None:
+                kinds.add(event["event"])
+        assert kinds == {"status", "progress", "result"}
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_all_events_are_those_of_the_caller_s_tenant(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        async def until_result(http: Http, query: str = "") -> list[tuple[str, str]]:
+            heard = []
+            async with http.open("GET", f"/v1/events{query}") as stream:
+                listening.set()
+                while True:
+                    event = await stream.event()
+                    assert event is not None
+                    heard.append((event["event"], msgspec.json.decode(event["data"]).get("job_id")))
+                    if event["event"] == "result" and heard[-1][1] in job_ids:
+                        return heard
+
+        job_ids: list[str] = []
+        tasks = []
+        for http, query in (
+            (gateway.reader, "?kinds=status,result"),
+            (gateway.root, "?kinds=status,result"),
+            (gateway.root, "?tenant=studio"),
+            (gateway.root, "?access_token=ignored"),
+        ):
+            listening = asyncio.Event()
+            tasks.append(asyncio.ensure_future(until_result(http, query)))
+            await listening.wait()
+        theirs = await gateway.submit(gateway.eve, seconds=0.2)
+        await gateway.eve.ask("GET", f"/v1/jobs/{theirs}/result?wait=60")
+        ours = await gateway.submit(gateway.alice, seconds=0.2)
+        job_ids.append(ours)
+        reader, root, of_studio, everything = await asyncio.gather(*tasks)
+        story = ["status", "status", "status", "result"]
+        assert reader == [(kind, ours) for kind in story]
+        assert sorted(root) == sorted((kind, job_id) for kind in story for job_id in (ours, theirs))
+        assert {job_id for _, job_id in of_studio} == {ours, None}
+        assert {kind for kind, _ in everything} >= {"status", "result", "advert"}
+        assert (await gateway.eve.ask("GET", "/v1/events?tenant=studio")).status == 403
+        assert (await gateway.eve.ask("GET", "/v1/events?kinds=secrets")).status == 400
+        assert (await gateway.anybody.ask("GET", "/v1/events")).status == 401
+        async with gateway.anybody.open("GET", "/v1/events?access_token=alice&last_event_id=1") as stream:
+            assert stream.status == 200
+            event = await stream.event()
+            assert event is not None and msgspec.json.decode(event["data"])["job_id"] == ours
+
+    play_gateway(scenario, tmp_path, tokens=True)
+
+
+def test_a_slow_reader_is_told_what_it_missed_and_holds_up_nobody(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        async with (
+            http.open("GET", "/v1/events?kinds=status") as slow,
+            http.open("GET", "/v1/events?kinds=status") as quick,
+        ):
+            slow.takes.clear()
+            for _ in range(4):
+                job_id = await gateway.submit(http, seconds=0.1)
+                await http.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")
+            got = 0
+            while got < 12:
+                assert await quick.event() is not None
+                got += 1
+            slow.takes.set()
+            last = None
+            while (event := await slow.event()) is not None:
+                last = event
+            assert last is not None and last["event"] == "dropped"
+            assert msgspec.json.decode(last["data"])["missed"] >= 5
+
+    play_gateway(scenario, tmp_path, stream_queue=5)
+
+
+def test_a_reader_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        async with gateway.anybody.open("GET", "/v1/events") as stream:
+            stream.takes.clear()
+            await stream.over()
+        assert gateway.session.places.total == 0
+        assert len(gateway.session.hub.fan) == 0
+
+    play_gateway(scenario, tmp_path, send_timeout_s=20.0)
+
+
+def test_streams_have_a_bound_and_a_quiet_one_is_kept_open(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        async with http.open("GET", "/v1/events?kinds=result") as one, http.open("GET", "/v1/events"):
+            answer = await http.ask("GET", "/v1/events")
+            assert (answer.status, answer.headers["retry-after"]) == (429, "10")
+            assert await one.answered.get() == b"retry: 2000\n\n"
+            assert await one.answered.get() == b": \n\n"
+            assert (await http.ask("GET", "/v1/stats")).json()["streams"] == 2
+        async with http.open("GET", "/v1/events") as again:
+            assert again.status == 200
+
+    play_gateway(scenario, tmp_path, streams_max=2)
+
+
+def test_a_thousand_streams_are_one_subscription(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        listeners = gateway.flow.world.server._wild
+        job_id = await gateway.submit(gateway.anybody, seconds=1000.0)
+        before = len(listeners)
+        streams = [gateway.anybody.open("GET", f"/v1/jobs/{job_id}/events") for _ in range(100)]
+        for stream in streams:
+            await stream.__aenter__()
+        assert len(listeners) == before
+        await gateway.anybody.ask("DELETE", f"/v1/jobs/{job_id}")
+        for stream in streams:
+            last = None
+            while (event := await stream.event()) is not None:
+                last = event
+            assert last is not None and last["event"] == "result"
+            await stream.__aexit__(None, None, None)
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_the_history_is_filled_by_what_happens(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        job_id = await gateway.submit(gateway.alice, seconds=0.5)
+        await gateway.alice.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")
+        await gateway.flow.settled()
+        intervals = (await gateway.alice.ask("GET", "/v1/stats")).json()["intervals"]
+        assert sum(each["jobs"].get("succeeded", 0) for each in intervals) == 1
+        assert sum(each["run"]["count"] for each in intervals) == 1
+        assert (await gateway.eve.ask("GET", "/v1/stats")).json()["intervals"] == []
+        assert (await gateway.root.ask("GET", "/v1/stats")).json()["intervals"] == intervals
+
+    play_gateway(scenario, tmp_path, tokens=True)
+
+
+class Receiver:
+    """Who is told results; what it answers is set."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, str], bytes]] = []
+        self.fails = 0
+        self.gone = False
+
+    async def __call__(self, url: str, headers: dict[str, str], body: bytes) -> None:
+        self.told.append((url, headers, body))
+        if self.gone:
+            raise Gone
+        if self.fails:
+            self.fails -= 1
+            raise ConnectionError("the receiver answered 500")
+
+
+def receiver_of(gateway: Gateway) -> Receiver:
+    receiver = Receiver()
+    gateway.session.webhooks._send = receiver
+    gateway.session.webhooks._clock = gateway.flow.world.loop.time
+    return receiver
+
+
+def test_a_webhook_is_told_its_tenant_s_results_until_it_is_removed(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        receiver = receiver_of(gateway)
+        before = await gateway.submit(gateway.alice, seconds=0.1)
+        await gateway.alice.ask("GET", f"/v1/jobs/{before}/result?wait=60")
+        await asyncio.sleep(1)
+        answer = await gateway.alice.ask("POST", "/v1/webhooks", {"url": "https://x.example/in"})
+        assert answer.status == 201, answer.body
+        hook = answer.json()
+        assert hook["secret"].startswith("whsec_")
+        assert (hook["tenant"], (await gateway.eve.ask("GET", "/v1/webhooks")).json()) == ("studio", {"webhooks": []})
+        (shown,) = (await gateway.reader.ask("GET", "/v1/webhooks")).json()["webhooks"]
+        assert (shown["webhook_id"], shown["secret"]) == (hook["webhook_id"], None)
+        ours, theirs = await gateway.submit(gateway.alice, seconds=0.1), await gateway.submit(gateway.eve, seconds=0.1)
+        for job_id in (ours, theirs):
+            await gateway.root.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")
+        await gateway.flow.until(lambda: receiver.told)
+        await asyncio.sleep(10)
+        ((url, headers, body),) = receiver.told
+        assert (url, headers["webhook-id"]) == ("https://x.example/in", f"msg_{ours}")
+        assert msgspec.json.decode(body)["data"]["job_id"] == ours
+        assert (await gateway.eve.ask("DELETE", f"/v1/webhooks/{hook['webhook_id']}")).status == 404
+        assert (await gateway.alice.ask("DELETE", f"/v1/webhooks/{hook['webhook_id']}")).status == 204
+        after = await gateway.submit(gateway.alice, seconds=0.1)
+        await gateway.alice.ask("GET", f"/v1/jobs/{after}/result?wait=60")
+        await asyncio.sleep(10)
+        assert len(receiver.told) == 1
+        assert (await gateway.alice.ask("POST", "/v1/webhooks", {"url": "http://127.0.0.1/"})).status == 400
+        assert (await gateway.reader.ask("POST", "/v1/webhooks", {"url": "https://x.example/"})).status == 403
+
+    play_gateway(scenario, tmp_path, tokens=True)
+
+
+def test_what_is_not_delivered_is_tried_again_by_whichever_gateway_lives(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        receiver = receiver_of(gateway)
+        receiver.fails = 2
+        await gateway.anybody.ask("POST", "/v1/webhooks", {"url": "https://x.example/in"})
+        job_id = await gateway.submit(gateway.anybody, seconds=0.1)
+        await gateway.flow.until(lambda: len(receiver.told) == 1)
+        first = gateway.flow.world.loop.time()
+        # The gateway that failed is gone; another one finds what is due.
+        await gateway.session.close()
+        other = Session(gateway.flow.client, gateway.session.settings, Tokens())
+        gateway.session = other
+        other.webhooks._send, other.webhooks._clock = receiver, gateway.flow.world.loop.time
+        await other.start()
+        await gateway.flow.until(lambda: len(receiver.told) == 3)
+        assert gateway.flow.world.loop.time() - first > 305
+        assert {headers["webhook-id"] for _, headers, _ in receiver.told} == {f"msg_{job_id}"}
+        await asyncio.sleep(30)
+        assert len(receiver.told) == 3, "it is told once more and then no more"
+        assert await gateway.flow.client.bus.kv_entries("P3D_WEBHOOKS_DUE") == []
+        await other.close()
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_a_receiver_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        receiver = receiver_of(gateway)
+        receiver.gone = True
+        await gateway.anybody.ask("POST", "/v1/webhooks", {"url": "https://x.example/in"})
+        await gateway.submit(gateway.anybody, seconds=0.1)
+        await gateway.flow.until(lambda: receiver.told)
+        await asyncio.sleep(1)
+        assert (await gateway.anybody.ask("GET", "/v1/webhooks")).json() == {"webhooks": []}
 
     play_gateway(scenario, tmp_path)

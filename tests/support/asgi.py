@@ -78,6 +78,10 @@ class Exchange:
         if not message.get("more_body"):
             self.answered.put_nowait(None)
 
+    async def over(self) -> None:
+        """Until the application has done with it, unasked."""
+        await asyncio.wait([self._task])
+
     async def whole(self) -> bytes:
         """All of the answer."""
         found = b""
@@ -95,7 +99,7 @@ class Exchange:
                 self._buffer += piece
             block, _, self._buffer = self._buffer.partition(b"\n\n")
             lines = [line.split(": ", 1) for line in block.decode().splitlines() if not line.startswith(":")]
-            if lines:
+            if lines[:1] and lines[0][0] == "event":
                 return {line[0]: line[1] for line in lines}
 
 

@@ -17,6 +17,7 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("demo.command", "See real jobs cross the system and write meshes."),
     "coordinator": Entry("services.coordinator", "Run a coordinator; of several, one leads."),
     "agent": Entry("services.agent", "Run the agent of this GPU host."),
+    "gateway": Entry("gateway.command", "Serve HTTP beside NATS: the page, REST, events."),
     "submit": Entry("submit.command", "Submit a job: pocket3d submit text_to_mesh text_prompt='a red chair'."),
     "watch": Entry("jobs.watch", "Follow jobs: their story and their progress."),
     "status": Entry("jobs.status", "Show where a job stands."),

@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
 
 from .errors import HttpError, Told, tell
+from .event_streams import events_router
 from .facades import routers as facade_routers
 from .files import files_router
 from .fleet import fleet_router
@@ -23,6 +24,7 @@ from .origins import OriginCheck
 from .page_files import page_router
 from .session import Session
 from .settings import GatewaySettings
+from .webhook_routes import webhooks_router
 
 log = structlog.get_logger("pocket3d.ops.gateway")
 
@@ -58,7 +60,9 @@ def create_app(session: Session, settings: GatewaySettings, *, loopback: bool = 
             health_router(session),
             jobs_router(session),
             files_router(session),
+            events_router(session),
             fleet_router(session),
+            webhooks_router(session),
             page_router(),
             *facade_routers(session),
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -21,7 +22,9 @@ from pocket3d.contracts.subjects import ADAPTER_ID_PATTERN, AGENT_ID_PATTERN
 
 from .body import read_struct
 from .errors import HttpError
-from .session import Session
+from .event_hub import public
+from .session import Session, caller_of
+from .stats import StatsAnswer, answer
 
 #: An agent that is there answers at once.
 _CONTROL_S = 5.0
@@ -58,9 +61,19 @@ def fleet_router(session: Session) -> Router:
         return await session.jobs.api("features", EmptyRequest(), FeatureList)
 
     @get("/agents", tags=["fleet"])
-    async def agents() -> AgentList:
-        """The agents as they advertise themselves: devices, what is loaded, what runs."""
-        return await session.jobs.api("agents", EmptyRequest(), AgentList)
+    async def agents(request: Request[Any, Any, Any]) -> AgentList:
+        """The agents as they advertise themselves: devices, what is loaded, and (for admins) which jobs run."""
+        found = await session.jobs.api("agents", EmptyRequest(), AgentList)
+        if caller_of(request).may("admin"):
+            return found
+        return AgentList(agents=[public(agent) for agent in found.agents])
+
+    @get("/stats", tags=["fleet"])
+    async def stats(request: Request[Any, Any, Any]) -> StatsAnswer:
+        """The latest history of the caller's tenant (of an admin: of all): jobs by event, waits, loads, runs."""
+        caller = caller_of(request)
+        tenant = None if caller.may("admin") else caller.tenant
+        return answer(session.stats, tenant, time.time(), session.places.total)
 
     @post("/agents/{agent_id:str}/drain", status_code=200, opt={"right": "admin"}, tags=["fleet"])
     async def drain(agent_id: FromPath[str]) -> ControlAnswer:
@@ -82,4 +95,4 @@ def fleet_router(session: Session) -> Router:
         """Free the memory of an adapter."""
         return await control(agent_id, "unload", await load_order(agent_id, request))
 
-    return Router("/v1", route_handlers=[features, agents, drain, resume, load, unload])
+    return Router("/v1", route_handlers=[features, agents, stats, drain, resume, load, unload])

@@ -23,11 +23,15 @@ from litestar.connection import ASGIConnection
 from pocket3d.bus.client import Client
 
 from .errors import HttpError
+from .event_hub import EventHub
 from .file_desk import FileDesk
 from .job_desk import JobDesk
 from .limits import Places, RateLimits
 from .settings import GatewaySettings
+from .stats import Stats
 from .tokens import Caller, Tokens, bearer
+from .webhook_calls import HttpSender
+from .webhook_desk import WebhookDesk
 
 #: Who asks where there are no tokens: whoever reaches the port.
 _EVERYBODY_TENANT = "default"
@@ -48,14 +52,23 @@ class Session:
         self.tokens = tokens
         self.jobs = JobDesk(client)
         self.files = FileDesk(client, self.jobs, settings)
+        self.stats = Stats(settings.stats_interval_s, settings.stats_intervals)
+        self.hub = EventHub(client, self.jobs, self.stats, settings.stream_queue)
+        self._sender = HttpSender(private=settings.webhooks_private, timeout_s=settings.webhook_timeout_s)
+        self.webhooks = WebhookDesk(client, self.jobs, settings, self._sender)
         self.rates = RateLimits(settings.rate_burst, settings.rate_per_s)
         self.places = Places(settings.streams_max, settings.streams_per_token)
 
     async def start(self) -> None:
         """Begin to listen to what the system tells."""
+        await self.hub.start()
+        await self.webhooks.start()
 
     async def close(self) -> None:
         """End all streams and tasks."""
+        await self.webhooks.close()
+        await self.hub.close()
+        await self._sender.close()
 
     def admit(self, connection: ASGIConnection[Any, Any, Any, Any], right: str, *, in_query: bool = False) -> Caller:
         """Who asks, if it may; `in_query` takes a token from `?access_token=` too.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 import structlog
@@ -11,6 +11,8 @@ from litestar import Response
 from litestar.types import Receive, Scope, Send
 
 log = structlog.get_logger("pocket3d.ops.gateway.streamed")
+
+_CANCEL_S = 1.0
 
 
 class SlowReader(ConnectionError):
@@ -25,6 +27,7 @@ class StreamedResponse(Response[None]):
         status: of HTTP.
         headers: all of them, `Content-Type` too.
         send_timeout_s: how long the client may take to take one piece, seconds.
+        done: called at the end, also where no piece was ever asked for.
     """
 
     def __init__(
@@ -33,11 +36,13 @@ class StreamedResponse(Response[None]):
         status: int,
         headers: Mapping[str, str],
         send_timeout_s: float,
+        done: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(None, status_code=status)
         self._pieces = pieces
         self._all_headers = dict(headers)
         self._send_timeout_s = send_timeout_s
+        self._done = done
 
     def to_asgi_response(self, *_: Any, **__: Any) -> Any:
         """Itself: what Litestar calls with scope, receive and send."""
@@ -50,11 +55,20 @@ class StreamedResponse(Response[None]):
             await asyncio.wait([hung_up, sending], return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
+        except SlowReader as error:
+            # An answer that is not ended: the server closes the connection.
+            log.info("a client is cut off", path=scope.get("path"), error=str(error))
         finally:
             for task in (hung_up, sending):
-                task.cancel()
+                # More than once: before Python 3.12 wait_for may swallow a cancellation.
+                while not task.done():
+                    task.cancel()
+                    await asyncio.wait([task], timeout=_CANCEL_S)
             await asyncio.gather(hung_up, sending, return_exceptions=True)
-            await self._pieces.aclose()
+            try:
+                await self._pieces.aclose()
+            finally:
+                self._done()
 
     async def _send_all(self, send: Send) -> None:
         headers = [

@@ -7,7 +7,7 @@ import re
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from pocket3d.bus.client import Client, JobHandle
 from pocket3d.contracts.messages import Result
 
 from ..progress_view import Form, follow_all, renderer
+from .gateway_port import usual_port
 from .running import AgentPlan, default_agent_id
 from .supervisor import Supervisor, UpPlan
 
@@ -109,8 +110,12 @@ def follow_ups_of(first: Sequence[DemoJob], served: frozenset[str]) -> list[Requ
     return [request for request in wanted if request.feature in served]
 
 
-async def run_demo(plan: DemoPlan, say: Say) -> list[DemoJob]:
+async def run_demo(
+    plan: DemoPlan, say: Say, keep: Callable[[list[DemoJob], str], Awaitable[None]] | None = None
+) -> list[DemoJob]:
     """Start everything, submit, follow, download, stop. Log and contact sheet in `out` are of the last run alone.
+
+    With `keep` there is a gateway, too; before it is stopped that is awaited, with the jobs and the gateway's address.
 
     Raises:
         ServerError, ChildRefused: the system does not start; the message says what to do.
@@ -127,6 +132,7 @@ async def run_demo(plan: DemoPlan, say: Say) -> list[DemoJob]:
             store=Path(store),
             agent=AgentPlan(default_agent_id(), plan.devices, plan.models),
             port=0,
+            gateway_port=None if keep is None else usual_port(),
             log_format="json",
             log_file=log_file,
         )
@@ -136,7 +142,10 @@ async def run_demo(plan: DemoPlan, say: Say) -> list[DemoJob]:
             say(f"ready at {supervisor.url}")
             async with Client.connect(supervisor.url, name="demo", wait_s=10.0, environ={}) as client:
                 await _introduce(client, say)
-                return await _work(client, requests, plan)
+                done = await _work(client, requests, plan)
+                if keep is not None and supervisor.gateway_url is not None:
+                    await keep(done, supervisor.gateway_url)
+                return done
 
 
 async def _introduce(client: Client, say: Say) -> None:

@@ -63,6 +63,13 @@ class CallForBids(Command, frozen=True, kw_only=True, tag="call_for_bids"):
     variant_wait_s: Duration = 0.0
 
 
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a file lies that a job made."""
+
+    bucket: str
+    object: str
+
+
 class Award(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at one job, as it is assigned to an agent."""
 
@@ -84,6 +91,8 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
     #: In which variant of the adapter; null if it has none. Coordinators of earlier versions name none: the best that
     #: can start is meant.
     variant: str | None = None
+    #: Of each input that names another job's file, by its place (`inputs.mesh_path`): where that lies.
+    objects: dict[str, StoredFile] = {}
 
 
 class AwardJobs(Command, frozen=True, kw_only=True, tag="award_jobs"):

@@ -32,13 +32,14 @@ from ..jetstream import JetStreamBus
 from ..jetstream.objects.layout import input_name
 from ..jetstream_away import why_nothing_is_stored
 from ..port import Bus, BusError, NoResponders, OutcomeUnknown, Refused
+from ..result_inputs import check_results
 from .errors import JetStreamAway, JobRefused, NotSetUp, QueueFull
 from .file_names import safe_name
 from .handle import JobHandle
 from .results import feed
 from .retry import retry_until
 from .session import API_TIMEOUT_S, Session
-from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
+from .submission import FileArgument, LocalFile, build, local_files, refuse, with_jobs, with_references
 from .watch import Links
 
 T = TypeVar("T")
@@ -115,6 +116,7 @@ class Client:
         retry: RetryPolicy | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         tenant: str | None = None,
+        cache: bool = False,
         timeout: float = 30.0,
     ) -> JobHandle:
         """Upload the job's files and publish it; returns when the server has stored it.
@@ -125,7 +127,9 @@ class Client:
         Args:
             feature: what is asked, e.g. `image_to_mesh`.
             inputs: its parameters. A `pathlib.Path` under a key that ends in `_path` (or in a list under `_paths`) is a
-                file of this machine; it is uploaded, unless the server has it already.
+                file of this machine; it is uploaded, unless the server has it already. A job's handle stands for the
+                one file of its result that fits the key, `handle.artifact(name)` for a certain one: this job waits
+                until that one has ended.
             priority: `high`, `normal` or `low`.
             files: more local files by key; here a text is a path too.
             job_id: 1 to 64 letters, digits, - and _; by default a random one.
@@ -138,6 +142,7 @@ class Client:
             retry: `max_attempts`, `initial_s`, `factor`, `cap_s`.
             metadata: comes back with the result.
             tenant: a label for fair share.
+            cache: it may be answered by the result of an earlier job that made the same, if one is remembered.
             timeout: seconds to go on trying to publish while the server is away.
 
         Raises:
@@ -148,7 +153,7 @@ class Client:
             Disconnected, OutcomeUnknown: not within `timeout`; submitting again with the same `job_id` is safe.
         """
         job_id = job_id if job_id is not None else uuid.uuid4().hex
-        given = dict(inputs or {})
+        given = with_jobs(inputs or {})
         local = [(file, await _reference_of(file)) for file in local_files(given, files)]
         wanted = {
             "model_preference": model_preference,
@@ -156,6 +161,7 @@ class Client:
             # Left out where it says nothing: former coordinators do not know it.
             "commercial_only": commercial_only or None,
             "variant": variant,
+            "cache": cache or None,
             "tenant": tenant,
             "metadata": metadata,
             "limits": limits,
@@ -219,16 +225,19 @@ class Client:
             if ref.artifact is None or ref.artifact in uploading:
                 continue
             info = await retry_until(partial(self.bus.object_info, bucket, ref.artifact), deadline)
-            field = f"inputs.{ref.key}" + ("" if ref.index is None else f"[{ref.index}]") + ".artifact"
+            field = f"{ref.field}.artifact"
             if info is None:
                 why = f"there is no artifact {ref.artifact!r} in {bucket}: it must be uploaded first"
                 raise refuse(FailureCode.ARTIFACT_MISSING, field, why)
-            limits = job.limits
-            may_take_s = (limits.schedule_to_start_s or 0) + limits.load_s + limits.start_to_close_s
+            may_take_s = job.limits.most_s
             left_s = info.kept_until - time.time()
             if left_s < may_take_s:
                 why = f"it is kept for {left_s:.0f} s more and the job may take {may_take_s:.0f} s by its limits"
                 raise refuse(FailureCode.ARTIFACT_MISSING, field, f"{why}: upload it again, or set shorter limits")
+        if any(ref.result for ref in file_refs(job.inputs)):
+            wrong = await retry_until(partial(check_results, self.bus, self.subjects, job, time.time()), deadline)
+            if wrong is not None:
+                raise JobRefused(wrong)
 
     async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> None:
         bucket, headers = self.subjects.inputs_bucket, {"filename": reference["filename"]}

@@ -51,6 +51,17 @@ class JobHandle:
     def __repr__(self) -> str:
         return f"JobHandle({self.job_id!r}, feature={self.feature!r})"
 
+    # -- as an input of other jobs
+
+    @property
+    def as_input(self) -> dict[str, str]:
+        """What names the file of this job's result among the inputs of another one: the only one that fits there."""
+        return {"result": self.job_id}
+
+    def artifact(self, name: str) -> dict[str, str]:
+        """What names a certain file of this job's result among the inputs of another one."""
+        return {"result": self.job_id, "name": name}
+
     # -- the story
 
     async def events(self) -> AsyncGenerator[Status, None]:

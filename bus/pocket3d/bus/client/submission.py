@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -57,6 +57,26 @@ class Request(NamedTuple):
 def refuse(code: FailureCode, field: str, message: str) -> JobRefused:
     """The error for one field."""
     return JobRefused(Rejection(code, field, message))
+
+
+@runtime_checkable
+class MadeByJob(Protocol):
+    """What stands for a file that another job makes: its handle."""
+
+    @property
+    def as_input(self) -> dict[str, str]:
+        """The reference to put among a job's inputs."""
+
+
+def with_jobs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with each handle of a job, alone or in a list, replaced by the reference to its file."""
+    return {key: _with_job(value) for key, value in inputs.items()}
+
+
+def _with_job(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_with_job(inner) for inner in value]
+    return value.as_input if isinstance(value, MadeByJob) else value
 
 
 def local_files(inputs: Mapping[str, Any], files: Mapping[str, FileArgument] | None) -> list[LocalFile]:

@@ -60,7 +60,8 @@ def _why_no_better(core: Core, record: JobRecord, attempt: Attempt) -> str:
 def explain_turn(core: Core, record: JobRecord, now: Now) -> Explanation:
     """As `explain`, and whose turn comes before that of a waiting job's tenant. It looks at every tenant."""
     told = explain(core, record, now)
-    group = core.queue.group_of(record.group_key()) if record.state is JobState.QUEUED else None
+    waits = record.state is JobState.QUEUED and not core.held.holds(record.job_id)
+    group = core.queue.group_of(record.group_key()) if waits else None
     line = group.lines.get(record.job_class.tenant) if group is not None else None
     if line is None or record.not_before > now.mono:
         return told
@@ -89,6 +90,9 @@ def _before(line: Line, record: JobRecord) -> int:
 
 
 def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
+    if core.held.holds(record.job_id):
+        sources = core.held.sources(record.job_id)
+        return Explanation(status="queued", summary=core.held.reason(record.job_id), waits_for=sources)
     pause_s = record.not_before - now.mono
     if pause_s > 0:
         return Explanation(status="queued", summary=f"pauses {pause_s:.1f} s more after a failed attempt")

@@ -98,6 +98,7 @@ def _end_if_waiting(core: Core, record: JobRecord, now: Now) -> None:
 def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
     """The job is the message that was published again, with the attempts that it had."""
     if record.state is not JobState.QUEUED or record.ending is not None:
+        needs, held = core.held.needs(record.job_id), core.held.holds(record.job_id)
         core.remove(record)
         core.settle_second(job.seq)
         record.seq = job.seq
@@ -105,6 +106,9 @@ def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
             # One that waits for its end stands in the queue under the class that it has.
             record.job_class = core.intern(record.job_class._replace(priority=job.priority))
         core.add(record)
+        core.held.put_back(record.job_id, needs)
+        if held:
+            core.held.hold(record.job_id, record.job_class.tenant)
         if record.retry is not None:
             record.retry.removed = False
         core.index.file(record)

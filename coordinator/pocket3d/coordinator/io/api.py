@@ -19,6 +19,7 @@ from pocket3d.bus.port import (
     ServiceSpec,
     TooLarge,
 )
+from pocket3d.bus.result_inputs import check_results
 from pocket3d.contracts.api import (
     AgentList,
     CancelRequest,
@@ -128,6 +129,9 @@ class Api:
             if known is not None:
                 await self._compare(job.job_id, job)
                 return encode(known)
+        wrong = await check_results(self._bus, self._subjects, job, self._clock().wall)
+        if wrong is not None:
+            raise ServiceError(400, wrong.message, field=wrong.field)
         full = self._quota.refusal(request.tenant)
         if full is not None:
             raise ServiceError(429, full, field="tenant")

@@ -225,6 +225,7 @@ class TermEngine:
                 self._follow_ups.append(events.BodyGone(item.job_id, item.token, item.seq))
             else:
                 awards.append(item.award(request.job))
+                self.engine.note_award(item, request.job)
         packed = pack_awards(awards, self._room)
         for award, size in packed.too_large:
             self._follow_ups.append(events.AwardTooLarge(award.job_id, award.token, size, self.log.max_payload))

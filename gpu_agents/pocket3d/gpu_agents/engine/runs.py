@@ -46,7 +46,7 @@ def begin_fetches(core: Core, now: Now) -> None:
         run = core.runs[token]
         run.move(RunState.FETCHING, "its turn", now.mono)
         run.fetch_deadline = now.mono + core.settings.fetch_s
-        core.effects.append(FetchInputs(token, run.award.job_id, run.award.job.inputs))
+        core.effects.append(FetchInputs(token, run.award.job_id, run.award.job.inputs, run.award.objects))
         report_started(core, run, now)
 
 

@@ -17,7 +17,7 @@ from pocket3d.contracts.features import canonical
 from pocket3d.contracts.messages import JobError, Result, Status
 
 from ..exit_codes import Exit, of_status
-from ..inputs import InputError, LocalFile, local_files, parse_inputs, with_files
+from ..inputs import InputError, LocalFile, local_files, parse_inputs, with_files, with_results
 from ..progress_view import follow, renderer
 from ..terminal_text import printable
 from .errors import CliError, runs
@@ -57,6 +57,7 @@ _FEATURES_S = 2.0
 @click.option(
     "--variant", metavar="NAME", help="Run it in this variant of the adapter.  [default: the best that can start]"
 )
+@click.option("--cache", is_flag=True, help="Take the result of an earlier job that made the same, if there is one.")
 @click.option("--tenant", help="Share the fleet fairly under this label.")
 @click.option(
     "--metadata", multiple=True, metavar="KEY=VALUE", help="Attach a value that comes back with the result; repeatable."
@@ -89,6 +90,7 @@ async def command(
     vram_mb: int | None,
     commercial_only: bool,
     variant: str | None,
+    cache: bool,
     tenant: str | None,
     metadata: tuple[str, ...],
     schedule_to_start: float | None,
@@ -108,12 +110,14 @@ async def command(
     KEY=VALUE    typed by the adapters' parameters, else a text
     KEY:=JSON    any JSON value
     KEY=@FILE    a file of this machine; *_path=FILE needs no @
+    KEY=@JOB     the file that a job makes, once it has; KEY=@JOB/NAME one of several
     """
     job_id = job_id or secrets.token_hex(8)
     limits = {"schedule_to_start_s": schedule_to_start, "start_to_close_s": start_to_close, "load_s": load_timeout}
     async with target.client("cli:submit") as client:
         schemas = await _schemas(client, feature)
-        values = parse_inputs(inputs, schemas or [])
+        parsed = parse_inputs(inputs, schemas or [])
+        values = {key: with_results(value, Path.is_file) for key, value in parsed.items()}
         given = await _upload_others(client, values)
         try:
             job = await client.submit(
@@ -129,6 +133,7 @@ async def command(
                 retry=None if max_attempts is None else {"max_attempts": max_attempts},
                 metadata=_metadata(metadata),
                 tenant=tenant,
+                cache=cache,
             )
         except JobRefused as error:
             if as_json and (wait or download):

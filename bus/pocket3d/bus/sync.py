@@ -6,7 +6,7 @@
             print(progress.fraction)
         print(job.download("out"))
 
-Every name of `Client` and `JobHandle` is there: calls are handed to one event loop in a thread of its own and waited
+Every name of `Client` and its handles is there: calls are handed to one event loop in a thread of its own and waited
 for, asynchronous iterators become plain ones. Nothing is written twice, so nothing can drift apart. Safe to use from
 several threads; not from inside an event loop, which it would block.
 """
@@ -20,8 +20,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, 
 from types import TracebackType
 from typing import Any
 
-from .client import Client
-from .client.handle import JobHandle
+from .client import ChainHandle, Client, GroupHandle, JobHandle
 
 _END = object()
 
@@ -98,8 +97,10 @@ class SyncFace:
             value = self._thread.wait(value)
         if isinstance(value, AsyncIterator):
             return self._iterate(value)
-        if isinstance(value, JobHandle):
+        if isinstance(value, (JobHandle, ChainHandle, GroupHandle)):
             return SyncFace(value, self._thread)
+        if isinstance(value, list):
+            return [self._settle(each) for each in value]
         return value
 
     def _iterate(self, source: AsyncIterator[Any]) -> Iterator[Any]:

@@ -60,6 +60,22 @@ def test_an_add_on_gets_a_file(
     play_facade(scenario, tmp_path, monkeypatch)
 
 
+def test_a_textured_mesh_is_two_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        body = {"image": PNG_64, **_SLIDERS, "texture": True}
+        answer = await gateway.ask("POST", "/generate", body, REQUESTS)
+        assert answer.status == 200, answer.body
+        uid = answer.headers["x-pocket3d-job"]
+        shape, texture = gateway.requests().items()
+        assert (shape[0], shape[1]["feature"]) == (f"{uid}-1", "image_to_mesh")
+        assert (texture[0], texture[1]["feature"]) == (uid, "image_to_texture")
+        assert texture[1]["inputs"]["mesh_path"] == {"result": f"{uid}-1"}
+        assert texture[1]["inputs"]["image_path"] == shape[1]["inputs"]["image_path"], "it is uploaded once"
+        assert answer.body.decode() == (await gateway.flow.client.job(uid).result()).token
+
+    play_facade(scenario, tmp_path, monkeypatch)
+
+
 def test_a_job_is_sent_and_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(gateway: Gateway) -> None:
         sent = await gateway.ask("POST", "/send", {"image": PNG_64, "seed": 1234}, REQUESTS)

@@ -22,6 +22,7 @@ from support.flow import Flow, play
 
 TOOLS = {
     "list_features", "submit", "status", "result", "explain", "cancel", "list_jobs", "upload", "download",
+    "chain", "chain_status", "cancel_chain",
 }  # fmt: skip
 
 
@@ -155,6 +156,46 @@ def test_files_come_from_the_folder_alone(tmp_path: Path) -> None:
         assert "one of" in await agent.refused("upload")
 
     play_agent(scenario, tmp_path, allowed=allowed)
+
+
+def test_a_chain_is_submitted_at_once(tmp_path: Path) -> None:
+    async def scenario(agent: Agent) -> None:
+        steps = [
+            {
+                "name": "mesh",
+                "feature": "text_to_mesh",
+                "inputs": {"text_prompt": "a chair", "files": True, "seconds": 2},
+            },
+            {"name": "rig", "feature": "auto_rig", "inputs": {"mesh_path": {"step": "mesh"}, "files": True}},
+        ]
+        told = await agent.call("chain", steps=steps, chain_id="c1")
+        assert (told["chain_id"], told["status"] in ("queued", "running")) == ("c1", True)
+        agent.flow.world.accepted.update(step["job_id"] for step in told["steps"])
+        done = await agent.call("chain_status", chain_id="c1", wait_s=120)
+        assert (done["status"], [step["status"] for step in done["steps"]]) == ("succeeded", ["succeeded"] * 2)
+        assert [step["job_id"] for step in done["steps"]] == ["c1-mesh", "c1-rig"]
+        assert agent.progress, "how much is done was told meanwhile"
+        rigged = await agent.call("result", job_id="c1-rig")
+        assert [each["name"] for each in rigged["files"]] == ["out.glb"]
+        unknown = [{"name": "rig", "feature": "auto_rig", "inputs": {"mesh_path": {"step": "nothing"}}}]
+        assert "nothing" in await agent.refused("chain", steps=unknown)
+        assert "--folder" in await agent.refused(
+            "chain", steps=[{"name": "rig", "feature": "auto_rig", "inputs": {"mesh_path": "/etc/passwd"}}]
+        )
+
+    play_agent(scenario, tmp_path)
+
+
+def test_a_chain_is_cancelled(tmp_path: Path) -> None:
+    async def scenario(agent: Agent) -> None:
+        steps = [{"name": "one", "feature": "echo", "inputs": {"behave": "hang"}}]
+        told = await agent.call("chain", steps=steps, chain_id="c2")
+        agent.flow.world.accepted.update(step["job_id"] for step in told["steps"])
+        await agent.call("cancel_chain", chain_id="c2", reason="no longer wanted")
+        done = await agent.call("chain_status", chain_id="c2", wait_s=120)
+        assert done["status"] == "cancelled"
+
+    play_agent(scenario, tmp_path)
 
 
 def test_without_a_folder_no_file_is_touched(tmp_path: Path) -> None:

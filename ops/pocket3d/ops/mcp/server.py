@@ -17,11 +17,13 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from pocket3d.bus.client import Client
+from pocket3d.bus.client.chain_handle import ChainHandle
 from pocket3d.bus.client.errors import ClientError, WaitTimeout
 from pocket3d.bus.client.file_names import safe_name
 from pocket3d.bus.client.handle import JobHandle
 from pocket3d.bus.jetstream.objects.layout import ArtifactBroken, input_name
 from pocket3d.bus.port import BusError
+from pocket3d.contracts.chain_messages import CHAIN_TERMINAL
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.version import VERSION
 
@@ -46,7 +48,8 @@ Runs programs that make and change 3D meshes on a fleet of GPUs. A job has a fea
 is queued, run by some adapter, and ends with exactly one result with files.
 Start with list_features; list_features(feature=...) shows an adapter's parameters. submit returns a job_id at once;
 result(job_id, wait_s=...) waits. If a job stays queued, explain says why. download writes a job's files into the folder
-of this server. To work on with a job's file, give {"result": job_id} as the input, or name steps in chain.\
+of this server. To work on with what a job makes, give {"result": job_id} as the input of the next one, ended or not; or
+submit all of it at once by chain, whose steps are jobs of their own.\
 """
 
 JobId = Annotated[str, Field(description="as submit answered it", max_length=64)]
@@ -58,6 +61,16 @@ Inputs = Annotated[
         'server, an upload {"artifact": ...}, or what another job makes: {"result": job_id, "name": optional}'
     ),
 ]
+
+Steps = Annotated[
+    list[dict[str, Any]],
+    Field(
+        description='of each {"name", "feature", "inputs"}, and optionally "model_preference"; an input that is a file '
+        'may be what an earlier step makes: {"step": name, "name": optional}',
+        min_length=1,
+    ),
+]
+ChainId = Annotated[str, Field(description="as chain answered it", max_length=40)]
 
 _LOOKS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _MAKES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
@@ -83,6 +96,9 @@ def build(client: Client, folder: Folder | None = None) -> MCPServer:
         (tools.list_jobs, _LOOKS),
         (tools.upload, _MAKES),
         (tools.download, _MAKES),
+        (tools.chain, _MAKES),
+        (tools.chain_status, _LOOKS),
+        (tools.cancel_chain, _ENDS),
     ):
         server.add_tool(_telling(tool), annotations=about)
     return server
@@ -197,7 +213,53 @@ class Tools:
         paths = await job.download(target, overwrite=overwrite, timeout=0)
         return {"folder": str(folder.root), "files": [folder.relative(path) for path in paths]}
 
+    async def chain(
+        self,
+        steps: Steps,
+        ctx: Context[Any, Any],
+        chain_id: Annotated[
+            str | None, Field(description="1 to 40 letters, digits, - and _; the same id again is the same chain")
+        ] = None,
+        wait_s: Wait = 0,
+    ) -> dict[str, Any]:
+        """Submit several jobs at once, of which later ones take what earlier ones make. The answer is where it stands
+        at its end, or after wait_s; each step has a job_id, under which result and download find its files.
+        """
+        given = [{**step, "inputs": with_files(step.get("inputs", {}), self._file)} for step in steps]
+        chain = await self._client.submit_chain(given, chain_id=chain_id)
+        return await self._chain_ended(chain, wait_s, ctx)
+
+    async def chain_status(self, chain_id: ChainId, ctx: Context[Any, Any], wait_s: Wait = 0) -> dict[str, Any]:
+        """Where a chain and its steps stand; waits up to wait_s for its end."""
+        return await self._chain_ended(self._chain(chain_id), wait_s, ctx)
+
+    async def cancel_chain(self, chain_id: ChainId, reason: str | None = None) -> dict[str, Any]:
+        """End a chain: steps that run are stopped, others never start. What has succeeded stays."""
+        return answers.plain(await self._chain(chain_id).cancel(reason))
+
     # -- how
+
+    def _chain(self, chain_id: str) -> ChainHandle:
+        try:
+            return self._client.chain(chain_id)
+        except ValueError as error:
+            raise ToolError(str(error)) from error
+
+    async def _chain_ended(self, chain: ChainHandle, wait_s: float, ctx: Context[Any, Any]) -> dict[str, Any]:
+        """Its status at its end, or after so long. Meanwhile it is told how much is done."""
+        deadline = asyncio.get_running_loop().time() + min(wait_s, _LONGEST_WAIT_S)
+        following = chain.follow()
+        try:
+            told = await anext(following)
+            while told.status not in CHAIN_TERMINAL and asyncio.get_running_loop().time() < deadline:
+                await ctx.report_progress(told.fraction, 1.0, told.status)
+                left_s = deadline - asyncio.get_running_loop().time()
+                told = await asyncio.wait_for(anext(following), left_s)
+        except asyncio.TimeoutError:
+            told = await chain.status()
+        finally:
+            await following.aclose()
+        return answers.plain(told)
 
     def _job(self, job_id: str) -> JobHandle:
         try:

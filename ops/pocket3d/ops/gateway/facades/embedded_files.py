@@ -15,7 +15,7 @@ from ..errors import HttpError
 MIB = 1 << 20
 #: A picture and a mesh inside a request, decoded, bytes. Larger ones go to `/v1/files`.
 MAX_IMAGE_BYTES = 32 * MIB
-MAX_MESH_BYTES = 64 * MIB
+MAX_MESH_BYTES = 40 * MIB
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 MESH_SUFFIXES = frozenset({".glb", ".gltf", ".obj", ".ply", ".stl", ".off", ".fbx"})

@@ -27,16 +27,16 @@ from ..files import artifact_headers
 from ..session import Session
 from ..streamed_response import StreamedResponse
 from ..tokens import Caller
-from .embedded_files import MAX_IMAGE_BYTES, MAX_MESH_BYTES, File
+from .embedded_files import File
 from .plans import Plan, Step, body, files_of, job_id, with_references
 from .result_files import why
 
 log = structlog.get_logger("pocket3d.ops.gateway.facades")
 
-#: A request with a mesh and four pictures in base64, bytes.
-MAX_BODY_BYTES = (MAX_MESH_BYTES + 4 * MAX_IMAGE_BYTES) * 4 // 3 + (1 << 16)
-#: Requests with files inside that are held in memory at a time; others wait, unread.
-_BODIES_AT_ONCE = 4
+#: Largest request with files inside, bytes: one of the largest meshes in base64, and pictures beside it.
+MAX_BODY_BYTES = 64 << 20
+#: So many of these are held in memory at a time; others wait, unread.
+_BODIES_AT_ONCE = 2
 #: How long an answer is waited for whose client waits, seconds; then it is told the job's id.
 _LONGEST_WAIT_S = 7200.0
 #: Pieces of a file in base64 are made of so many bytes at least, a multiple of three.

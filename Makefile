@@ -76,9 +76,11 @@ bench:  ## jobs per second and latency, beside a plain JetStream pipeline
 dev:  ## only set up for development
 	@ops/install.sh $(VENV) all,dev
 
-schema:  ## write contracts/schema from the message types
+schema:  ## write what is generated: contracts/schema, asyncapi.json, the client without await
 	@ops/install.sh $(VENV) all,dev
 	@$(BIN)/python -m pocket3d.contracts.schema_export --write
+	@$(BIN)/python -m pocket3d.contracts.asyncapi_export --write
+	@$(BIN)/python -m pocket3d.bus.sync_export --write
 
 clean:  ## remove the environment, caches and meshes
 	rm -rf $(VENV) $(MODELS_VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache .mutants out build/docs

@@ -554,7 +554,7 @@ def test_what_is_not_delivered_is_tried_again_by_whichever_gateway_lives(tmp_pat
         other.webhooks._send, other.webhooks._clock = receiver, gateway.flow.world.loop.time
         await other.start()
         await gateway.flow.until(lambda: len(receiver.told) == 3)
-        assert gateway.flow.world.loop.time() - first > 305
+        assert gateway.flow.world.loop.time() - first >= 305
         assert {headers["webhook-id"] for _, headers, _ in receiver.told} == {f"msg_{job_id}"}
         await asyncio.sleep(30)
         assert len(receiver.told) == 3, "it is told once more and then no more"
@@ -575,3 +575,70 @@ def test_a_receiver_that_is_gone_is_forgotten(tmp_path: Path) -> None:
         assert (await gateway.anybody.ask("GET", "/v1/webhooks")).json() == {"webhooks": []}
 
     play_gateway(scenario, tmp_path)
+
+
+def test_a_chain_by_http(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        steps: list[dict[str, Any]] = [
+            {
+                "name": "mesh",
+                "feature": "text_to_mesh",
+                "inputs": {"text_prompt": "a chair", "seconds": 0.2, "files": True},
+            },
+            {"name": "rig", "feature": "auto_rig", "inputs": {"mesh_path": {"step": "mesh"}, "seconds": 0.2}},
+        ]
+        gateway.flow.world.accepted.update({"c1-mesh", "c1-rig"})
+        answer = await gateway.alice.ask("POST", "/v1/chains", {"chain_id": "c1", "steps": steps})
+        assert answer.status == 202, answer.body
+        assert (answer.json()["chain_id"], answer.json()["tenant"]) == ("c1", "studio")
+        words = []
+        async with gateway.reader.open("GET", "/v1/chains/c1/events") as stream:
+            while (event := await stream.event()) is not None:
+                assert event["event"] == "chain"
+                words.append(msgspec.json.decode(event["data"])["status"])
+        assert words[-1] == "succeeded"
+        assert (await gateway.reader.ask("GET", "/v1/chains/c1")).json()["status"] == "succeeded"
+        assert len((await gateway.reader.ask("GET", "/v1/chains")).json()["chains"]) == 1
+        for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/retry"), ("GET", "/events")):
+            assert (await gateway.eve.ask(method, f"/v1/chains/c1{path}")).status == 404
+        assert (await gateway.eve.ask("GET", "/v1/chains")).json()["chains"] == []
+        steps[1]["inputs"] = {"mesh_paths": [{"result": "c1-mesh"}]}
+        assert (await gateway.eve.ask("POST", "/v1/chains", {"steps": steps[1:]})).status == 404
+        steps[1]["inputs"] = {"mesh_paths": [{"step": "nothing"}]}
+        answer = await gateway.alice.ask("POST", "/v1/chains", {"steps": steps})
+        assert (answer.status, answer.json()["error"]["field"]) == (400, "steps.rig.inputs.mesh_paths[0].step")
+
+    play_gateway(scenario, tmp_path, tokens=True)
+
+
+def test_a_group_by_http(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        gateway.flow.world.accepted.update({"g1-1", "g1-2"})
+        jobs = [{"feature": "echo", "inputs": {"seconds": 0.1}} for _ in range(2)]
+        answer = await http.ask("POST", "/v1/groups", {"group_id": "g1", "jobs": jobs})
+        assert answer.status == 202, answer.body
+        async with http.open("GET", "/v1/groups/g1/events") as stream:
+            last = None
+            while (event := await stream.event()) is not None:
+                last = event
+        assert last is not None
+        assert msgspec.json.decode(last["data"])["counts"] == {"succeeded": 2}
+        assert (await http.ask("GET", "/v1/groups/g1")).json()["status"] == "succeeded"
+        assert (await http.ask("GET", "/v1/groups/nothing")).status == 404
+
+    play_gateway(scenario, tmp_path)
+
+
+def test_the_bids_for_a_job_are_overheard(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        job_id = await gateway.submit(gateway.alice, seconds=0.2)
+        await gateway.alice.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")
+        bids = (await gateway.alice.ask("GET", f"/v1/jobs/{job_id}/bids")).json()
+        assert {bid["agent_id"] for bid in bids["bids"]} == {"agent0", "agent1"}
+        (winner,) = [bid for bid in bids["bids"] if bid["won"]]
+        assert (winner["agent_id"], winner["device"]) == (bids["agent_id"], bids["device"])
+        assert "offer" in bids["reason"]
+        assert (await gateway.eve.ask("GET", f"/v1/jobs/{job_id}/bids")).status == 404
+
+    play_gateway(scenario, tmp_path, tokens=True, agents_mb=(16_000, 16_000))

@@ -33,6 +33,14 @@ class ReportState(Command, frozen=True, kw_only=True, tag="report_state"):
     """Asks for a full advert, now. Answered with `StateReported`; from then on the agent refuses older epochs."""
 
 
+class BenchedVariant(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant of an adapter that gets no jobs on a device for a while, after failures in a row."""
+
+    adapter_id: str
+    variant: str
+    device: str
+
+
 class Lot(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs up for auction that any bidder would treat alike."""
 
@@ -52,6 +60,8 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     variant: str | None = None
     #: Variants in which these jobs ran out of memory.
     raised: list[RaisedNeed] = []
+    #: On this agent: a bid in another variant is wanted instead.
+    benched: list[BenchedVariant] = []
 
 
 class CallForBids(Command, frozen=True, kw_only=True, tag="call_for_bids"):

@@ -128,6 +128,8 @@ class Status(Message, frozen=True, kw_only=True):
     submitted_at: str | None = None
     #: Of the adapter, null if it has none.
     variant: str | None = None
+    #: What people know the job by: `label` of its metadata, else its prompt or its files' names; null if there is none.
+    label: str | None = None
 
 
 class Progress(Message, frozen=True, kw_only=True):

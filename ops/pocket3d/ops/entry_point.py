@@ -10,8 +10,8 @@ from .exit_codes import Exit
 _EXTRA_OF = {
     "click": "cli",
     "rich": "cli",
-    "jsonschema": "services",
-    "referencing": "services",
+    "jsonschema": "cli",
+    "referencing": "cli",
     "yaml": "services",
     "litestar": "gateway",
     "uvicorn": "gateway",
@@ -40,6 +40,6 @@ def main() -> None:
             raise
         sys.stderr.write(
             f"error: this command needs the Python package {package}, which is not installed here: "
-            f"pip install 'pocket3d-studio[{extra}]' (in a checkout: pip install '.[{extra}]')\n"
+            f"in a checkout, pip install '.[{extra}]'\n"
         )
         sys.exit(int(Exit.USAGE))

@@ -9,10 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from pocket3d.bus.client import Client
+from pocket3d.bus.client.submission import with_jobs
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import ObjectInfo
 from pocket3d.bus.result_inputs import check_results
+from pocket3d.bus.sync_face import LoopThread, unwrapped
+from pocket3d.bus.sync_methods import SyncJob
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.jobs import Job, Rejection
@@ -56,6 +60,20 @@ async def check(bus: MemoryBus, limits: Mapping[str, Any] | None = None, **input
 
     job = msgspec.convert({"inputs": inputs or {"mesh_path": {"result": "chair"}}, "limits": limits or {}}, Job)
     return await check_results(bus, SUBJECTS, job, NOW)
+
+
+async def test_a_handle_stands_for_the_file_of_its_job_also_that_of_the_client_without_await(bus: MemoryBus) -> None:
+    handle = Client(bus).job("chair")
+    thread = LoopThread()
+    sync = SyncJob(handle, thread)
+    given = {"mesh_path": handle, "image_paths": [sync, sync.artifact("a.png"), Path("b.png")], "n": 1}
+    assert with_jobs(unwrapped(given) or {}) == {
+        "mesh_path": {"result": "chair"},
+        "image_paths": [{"result": "chair"}, {"result": "chair", "name": "a.png"}, Path("b.png")],
+        "n": 1,
+    }
+    assert sync.as_input == {"result": "chair"}
+    thread.stop()
 
 
 async def test_what_is_there_for_long_enough_is_no_matter(bus: MemoryBus) -> None:

@@ -254,6 +254,19 @@ def test_a_removed_message_ends_a_held_job_and_one_published_again_is_held_for_w
     assert ending(desk)[0] == "cancelled"
 
 
+@pytest.mark.parametrize("sure", [True, False])
+def test_a_message_published_again_takes_the_place_of_a_held_jobs(desk: Desk, sure: bool) -> None:
+    desk.submit("rigged", seq=5, inputs=naming("chair"))
+    answer(desk, "chair", None)
+    if not sure:
+        desk.sleep(60.0)
+    desk.do(events.CancelAsked("rigged", "no more"))
+    desk.read("rigged", seq=6, inputs=naming("chair"))
+    desk.do(events.MessagesLooked((), (effects.JobMessage("rigged", 5),)))
+    desk.do(events.LeadershipProven())
+    assert ending(desk)[0] == "cancelled"
+
+
 def test_a_late_result_of_a_held_job_counts(desk: Desk) -> None:
     desk.submit("rigged", inputs=naming("chair"))
     desk.see(made("rigged"))

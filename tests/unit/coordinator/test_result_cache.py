@@ -223,6 +223,20 @@ def test_a_cancel_while_it_is_looked_for_ends_the_job(desk: Desk, agent: AgentDo
     assert desk.take(effects.StoreResult) == []
 
 
+def test_a_message_published_again_while_it_is_looked_for_and_the_lead_is_in_doubt(
+    desk: Desk, agent: AgentDouble
+) -> None:
+    desk.hear(agent)
+    ended(desk, agent)
+    desk.submit("second", seq=5, inputs=SEVEN, cache=True)
+    desk.sleep(60.0)
+    desk.do(events.CancelAsked("second", None))
+    desk.read("second", seq=6, inputs=SEVEN, cache=True)
+    desk.do(events.MessagesLooked((), (effects.JobMessage("second", 5),)))
+    desk.do(events.LeadershipProven())
+    assert desk.one(effects.StoreResult).result.status == "cancelled"
+
+
 def test_a_cached_result_answers_for_the_job_that_ran(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     first = ended(desk, agent)

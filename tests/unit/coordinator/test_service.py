@@ -17,7 +17,7 @@ from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Conflict, Msg, NoResponders, Refused
 from pocket3d.bus.topology import Topology
-from pocket3d.contracts.api import CoordinatorStatus
+from pocket3d.contracts.api import ApiError, CoordinatorStatus
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import LeaderRecord, OutcomesReported
 from pocket3d.contracts.jobs import Job
@@ -73,8 +73,8 @@ class Stage:
     def ended(self, service: CoordinatorService) -> asyncio.Task[None]:
         return next(task for each, task in self.coordinators if each is service)
 
-    async def agent(self, name: str = "a1", **more: Any) -> ScriptedAgent:
-        double = AgentDouble(name, adapters=[offer(max_concurrent=64)])
+    async def agent(self, name: str = "a1", *, schema: dict[str, Any] | None = None, **more: Any) -> ScriptedAgent:
+        double = AgentDouble(name, adapters=[msgspec.structs.replace(offer(max_concurrent=64), parameters=schema)])
         agent = ScriptedAgent(MemoryBus(self.server), double, **more)
         await agent.start()
         self.agents.append(agent)
@@ -339,6 +339,22 @@ async def test_a_known_id_with_another_request_is_told(stage: Stage) -> None:
     assert dead.request is not None and dead.request["inputs"] == {"text_prompt": "a lamp"}
     assert dead.error is not None and (dead.error.code, dead.error.field) == ("invalid_input", "job_id")
     assert await stage.events("j1") == ["queued", "started"]
+
+
+async def test_what_no_adapter_takes_is_refused_by_the_api_at_once(stage: Stage) -> None:
+    schema = {"type": "object", "properties": {"seed": {"type": "integer"}}, "additionalProperties": False}
+    await stage.agent(schema=schema)
+
+    async def submit(**inputs: Any) -> Msg:
+        request = encode({"feature": "echo", "inputs": inputs})
+        return await stage.bus.request(SUBJECTS.api("submit"), request, timeout=5)
+
+    refused = await submit(colour="red")
+    assert refused.headers["Nats-Service-Error-Code"] == "400"
+    error = decode(ApiError, refused.data)
+    assert (error.field, "unknown parameter" in error.error) == ("inputs.colour", True)
+    assert stage.server.streams[SUBJECTS.jobs_stream].messages == {}
+    assert decode(Status, (await submit(seed=7)).data).status == "submitted"
 
 
 # ---------------------------------------------------------------- a server that takes little

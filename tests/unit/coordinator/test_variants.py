@@ -308,6 +308,51 @@ def test_a_job_that_names_its_variant_gets_more_room_for_it_and_no_other(desk: D
     assert (item.variant, item.vram_mb) == ("512", 12_000)
 
 
+# ---------------------------------------------------------------- benches
+
+
+def test_a_variant_that_is_benched_is_said_in_the_call_and_the_other_goes_on(desk: Desk) -> None:
+    large = card("large", 24_000)
+    desk.hear(large)
+    for number in range(3):
+        name = f"f{number}"
+        desk.submit(name, feature="sized", retry={"max_attempts": 1})
+        (item,) = answer(desk, (large, "1024", {}))
+        desk.failed(large, item, "timeout")
+        desk.hear(large)
+    desk.submit("j1", feature="sized")
+    (told,) = lot_of(desk, large).benched
+    assert (told.adapter_id, told.variant, told.device) == ("sized", "1024", "fixed-0")
+    assert lot_of(desk, large).without == []
+    (item,) = answer(desk, (large, "512", {}))
+    assert item.variant == "512"
+    desk.accept(large, item)
+    why = "1024 is left out there for a while after failures in a row"
+    assert said_of(desk).endswith(f"with sized as 512, attempt 1; {why}")
+    # An agent of an earlier version bids the benched one all the same.
+    desk.submit("j2", feature="sized")
+    assert answer(desk, (large, "1024", {})) == []
+    # A job that names it is not even asked for.
+    desk.submit("j3", feature="sized", variant="1024")
+    group = desk.engine.core.queue.group_of(desk.record("j3").group_key())
+    assert group is not None and not group.unschedulable
+    (reason,) = group.reasons["large"]
+    assert (reason.code, reason.variant, reason.device) == ("benched", "1024", "fixed-0")
+
+
+def test_running_out_of_memory_benches_nothing(desk: Desk) -> None:
+    large = card("large", 24_000)
+    desk.hear(large)
+    for number in range(4):
+        desk.submit(f"j{number}", feature="sized", retry={"max_attempts": 1})
+        (item,) = answer(desk, (large, "1024", {}))
+        desk.failed(large, item, "out_of_memory")
+        desk.hear(large)
+    desk.submit("next", feature="sized")
+    assert lot_of(desk, large).benched == []
+    assert answer(desk, (large, "1024", {}))[0].variant == "1024"
+
+
 # ---------------------------------------------------------------- the fleet's picture
 
 

@@ -13,7 +13,7 @@ from pocket3d.contracts.chains import AnyChainRequest, field_of, jobs_of
 from pocket3d.contracts.jobs import Job, Rejection, RetryPolicy
 
 from .chain_handle import ChainHandle, GroupHandle
-from .chain_submission import build_chain, build_group, files_of, with_uploads, within, without_results
+from .chain_submission import build_chain, build_group, files_of, with_handles, with_uploads, within, without_results
 from .errors import JobRefused
 from .session import Session
 from .submission import LocalFile
@@ -134,6 +134,7 @@ class ChainCalls:
         self, parts: Sequence[Mapping[str, Any]], what: str
     ) -> tuple[list[dict[str, Any]], Uploads]:
         """Steps or jobs with references in place of local files, and these with theirs, by place."""
+        parts = with_handles(parts)
         uploads: Uploads = {}
         for part in files_of(parts, what):
             try:

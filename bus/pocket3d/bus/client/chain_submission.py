@@ -14,7 +14,7 @@ from pocket3d.contracts.input_files import result_refs
 from pocket3d.contracts.jobs import Job, Limits, Rejection, RetryPolicy, SubmitRequest
 
 from .errors import JobRefused
-from .submission import LocalFile, check_plain, local_files, refuse, with_references
+from .submission import LocalFile, check_plain, local_files, refuse, with_jobs, with_references
 
 #: What a step or a job may hold beside JSON.
 _STRUCTS = (Limits, RetryPolicy)
@@ -53,6 +53,16 @@ def files_of(parts: Sequence[Mapping[str, Any]], what: str) -> list[PartFiles]:
         if files:
             found.append(PartFiles(place, path, files))
     return found
+
+
+def with_handles(parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The steps or jobs with a reference in place of each job's handle among their inputs."""
+    return [
+        {**part, "inputs": with_jobs(part["inputs"])}
+        if isinstance(part, Mapping) and isinstance(part.get("inputs"), Mapping)
+        else part
+        for part in parts
+    ]
 
 
 def path_of(part: Any, place: int, what: str) -> str:

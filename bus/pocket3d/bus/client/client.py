@@ -22,8 +22,10 @@ from typing import Any, TypeVar
 
 from pocket3d.contracts.api import AgentList, ApiRequest, EmptyRequest, FeatureList, JobList, ListRequest
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs, generated_id, is_generated_id
-from pocket3d.contracts.messages import Result
+from pocket3d.contracts.input_files import file_refs
+from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, generated_id, is_generated_id
+from pocket3d.contracts.lifecycle import TERMINAL
+from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
 from ..connect import resolve
@@ -34,6 +36,7 @@ from ..result_inputs import check_results
 from .chain_calls import ChainCalls
 from .errors import JetStreamAway, JobRefused, NotSetUp, QueueFull
 from .handle import JobHandle
+from .known import find_known
 from .results import feed
 from .retry import retry_until
 from .session import API_TIMEOUT_S, Session
@@ -121,7 +124,8 @@ class Client(ChainCalls):
         """Upload the job's files and publish it; returns when the server has stored it.
 
         The job is checked here as the coordinator will check it. It is published under one id however often that takes,
-        so it runs once. Under an id that is known already nothing new happens: the handle shows the first job.
+        so it runs once. The same request under an id that is known already changes nothing: the handle shows the first
+        job, and `handle.known` says where it stood.
 
         Args:
             feature: what is asked, e.g. `image_to_mesh`.
@@ -146,11 +150,13 @@ class Client(ChainCalls):
 
         Raises:
             JobRefused: not a job that would be taken; `field` says where. Nothing was published.
+            JobIdTaken: `job_id` is that of another request. Nothing was published.
             NotSetUp: no stream takes it.
             JetStreamAway: JetStream is off on this server, or has no leader.
             QueueFull
             Disconnected, OutcomeUnknown: not within `timeout`; submitting again with the same `job_id` is safe.
         """
+        chosen = job_id is not None
         job_id = job_id if job_id is not None else uuid.uuid4().hex
         given = with_jobs(inputs or {})
         local = [(file, await reference_of(file)) for file in local_files(given, files)]
@@ -170,6 +176,9 @@ class Client(ChainCalls):
         request = build(feature, references, wanted, job_id=job_id, priority=priority, max_payload=self.bus.max_payload)
         deadline = asyncio.get_running_loop().time() + timeout
         await self._check_id(job_id)
+        known = await self._find_known(feature, request.job, deadline) if chosen else None
+        if known is not None and known.status in TERMINAL:
+            return JobHandle(self._session, job_id, feature, known)
         await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
         for file, reference in local:
             try:
@@ -177,7 +186,7 @@ class Client(ChainCalls):
             except OSError as error:
                 raise unreadable(file, error) from error
         await self._publish(self.subjects.job(priority, feature), request.data, job_id, deadline)
-        return JobHandle(self._session, job_id, feature)
+        return JobHandle(self._session, job_id, feature, known)
 
     async def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
         """Store a file of this machine for jobs to refer to, unless the server has it already.
@@ -251,12 +260,21 @@ class Client(ChainCalls):
             why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
             raise (JetStreamAway(f"the job was not stored: {why}") if why else NotSetUp(subject)) from error
         except OutcomeUnknown as error:
-            why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
-            raise OutcomeUnknown(f"{error}; {why}" if why else str(error)) from error
+            raise await self._unanswered(error) from error
         except Refused as error:
             if error.code in _FULL:
                 raise QueueFull(f"the queue takes no more jobs now ({error}); try again when some are done") from error
             raise
+
+    async def _find_known(self, feature: str, job: Job, deadline: float) -> Status | None:
+        try:
+            return await find_known(self.bus, self.subjects, feature, job, deadline)
+        except OutcomeUnknown as error:
+            raise await self._unanswered(error) from error
+
+    async def _unanswered(self, error: OutcomeUnknown) -> OutcomeUnknown:
+        why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
+        return OutcomeUnknown(f"{error}; {why}" if why else str(error))
 
     # -- results of a feature
 

@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pocket3d.contracts.codec import is_wire_integer
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.input_files import is_file_key
 from pocket3d.contracts.jobs import (
     MAX_DEPTH,
     Job,
@@ -20,7 +21,6 @@ from pocket3d.contracts.jobs import (
     RetryPolicy,
     admit,
     check_priority,
-    is_file_key,
 )
 
 from .errors import JobRefused
@@ -59,24 +59,18 @@ def refuse(code: FailureCode, field: str, message: str) -> JobRefused:
     return JobRefused(Rejection(code, field, message))
 
 
-@runtime_checkable
-class MadeByJob(Protocol):
-    """What stands for a file that another job makes: its handle."""
-
-    @property
-    def as_input(self) -> dict[str, str]:
-        """The reference to put among a job's inputs."""
-
-
 def with_jobs(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs with each handle of a job, alone or in a list, replaced by the reference to its file."""
+    """The inputs with each handle of a job (whatever has `as_input`), alone or in a list, replaced by the reference to
+    its file.
+    """
     return {key: _with_job(value) for key, value in inputs.items()}
 
 
 def _with_job(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_with_job(inner) for inner in value]
-    return value.as_input if isinstance(value, MadeByJob) else value
+    named = getattr(value, "as_input", None)
+    return named if isinstance(named, dict) else value
 
 
 def local_files(inputs: Mapping[str, Any], files: Mapping[str, FileArgument] | None) -> list[LocalFile]:

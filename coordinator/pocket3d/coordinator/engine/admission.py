@@ -7,6 +7,7 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.input_files import result_refs
 from pocket3d.contracts.jobs import Rejection
+from pocket3d.contracts.labels import job_label
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
 
@@ -84,6 +85,7 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
         judgement = judge(core.fleet, job_class.canonical, named, job.inputs, commercial_only=sold)
     job_class = core.intern(job_class._replace(unfit=judgement.unfit))
     record = JobRecord(event.seq, job_id, job_class, event.published_at, now.mono)
+    record.label = job_label(job) if job is not None else None
     core.settle_second(event.seq)
     core.add(record)
     if job is not None:

@@ -170,7 +170,7 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     core.cache.ended(result, now.mono)
     if result.status == "succeeded" and result.cached_from is None:
         if result.agent_id and result.device and result.adapter_id:
-            core.fleet.benches.note_success(result.agent_id, result.device, result.adapter_id)
+            core.fleet.benches.note_success(result.agent_id, result.device, result.adapter_id, result.variant)
         # A quick job's result overtakes the report that it started; its history still has both.
         record.attempt_no = result.attempt
         record.attempt = _winner(result, now)
@@ -227,6 +227,7 @@ def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
         error=error,
         at=rfc3339(now.wall),
         submitted_at=rfc3339(record.submitted_at),
+        label=record.label,
     )
 
 

@@ -117,6 +117,8 @@ class HeldJobs:
         if needs is None or needs.tenant is None:
             return False
         self._tenants[needs.tenant] -= 1
+        if not self._tenants[needs.tenant]:
+            del self._tenants[needs.tenant]
         needs.tenant = needs.cached = None
         for source in dict.fromkeys(ref.result for ref in needs.refs if ref.result):
             self._unwait(job_id, source)

@@ -241,6 +241,7 @@ def record_of_story(core: Core, status: Status, job_seq: int, now: Now) -> JobRe
         tenant=status.tenant
     )
     record = JobRecord(job_seq, status.job_id, core.intern(job_class), _submitted_at(status, now), now.mono)
+    record.label = status.label
     resume(record, status)
     core.add(record)
     return record

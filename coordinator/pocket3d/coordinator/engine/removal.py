@@ -98,7 +98,8 @@ def _end_if_waiting(core: Core, record: JobRecord, now: Now) -> None:
 def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
     """The job is the message that was published again, with the attempts that it had."""
     if record.state is not JobState.QUEUED or record.ending is not None:
-        needs, held = core.held.needs(record.job_id), core.held.holds(record.job_id)
+        needs, tenant = core.held.needs(record.job_id), record.job_class.tenant
+        held, cached = core.held.holds(record.job_id), core.held.cached(record.job_id)
         core.remove(record)
         core.settle_second(job.seq)
         record.seq = job.seq
@@ -107,8 +108,10 @@ def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
             record.job_class = core.intern(record.job_class._replace(priority=job.priority))
         core.add(record)
         core.held.put_back(record.job_id, needs)
-        if held:
-            core.held.hold(record.job_id, record.job_class.tenant)
+        if cached is not None:
+            core.held.hold_for_cache(record.job_id, tenant, cached)
+        elif held:
+            core.held.hold(record.job_id, tenant)
         if record.retry is not None:
             record.retry.removed = False
         core.index.file(record)

@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
 
+from .chains import chains_router
 from .errors import HttpError, Told, tell
 from .event_streams import events_router
 from .facades import routers as facade_routers
@@ -20,6 +21,7 @@ from .files import files_router
 from .fleet import fleet_router
 from .health import health_router
 from .jobs import jobs_router
+from .openapi_routes import openapi_router
 from .origins import OriginCheck
 from .page_files import page_router
 from .session import Session
@@ -59,10 +61,12 @@ def create_app(session: Session, settings: GatewaySettings, *, loopback: bool = 
         [
             health_router(session),
             jobs_router(session),
+            chains_router(session),
             files_router(session),
             events_router(session),
             fleet_router(session),
             webhooks_router(session),
+            openapi_router(),
             page_router(),
             *facade_routers(session),
         ],

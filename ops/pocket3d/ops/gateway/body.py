@@ -15,6 +15,9 @@ from .errors import HttpError
 
 T = TypeVar("T")
 
+#: What follows of such a body is not read.
+_CLOSE = {"Connection": "close"}
+
 
 async def read_json(request: Request[Any, Any, Any], most: int) -> dict[str, Any]:
     """The JSON object of a request; `{}` for an empty body.
@@ -48,7 +51,7 @@ def check_length(request: Request[Any, Any, Any], most: int) -> None:
     except ClientException as error:
         raise HttpError(400, "Content-Length is no number") from error
     if length is not None and length > most:
-        raise HttpError(413, f"the body has {length} bytes, at most {most} are taken")
+        raise HttpError(413, f"the body has {length} bytes, at most {most} are taken", headers=_CLOSE)
 
 
 async def pieces(request: Request[Any, Any, Any], most: int, idle_s: float) -> AsyncGenerator[bytes, None]:
@@ -65,12 +68,12 @@ async def pieces(request: Request[Any, Any, Any], most: int, idle_s: float) -> A
         try:
             piece = await asyncio.wait_for(_next(stream), idle_s)
         except asyncio.TimeoutError:
-            raise HttpError(408, f"nothing came for {idle_s:g} s", headers={"Connection": "close"}) from None
+            raise HttpError(408, f"nothing came for {idle_s:g} s", headers=_CLOSE) from None
         if piece is None:
             return
         seen += len(piece)
         if seen > most:
-            raise HttpError(413, f"the body has more than {most} bytes", headers={"Connection": "close"})
+            raise HttpError(413, f"the body has more than {most} bytes", headers=_CLOSE)
         if piece:
             yield piece
 

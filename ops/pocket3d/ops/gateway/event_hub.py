@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -15,10 +15,13 @@ import structlog
 from pocket3d.bus.client import Client
 from pocket3d.bus.client.watch import StreamWatch
 from pocket3d.bus.port import BusError, Closable, Handler, Msg, Refused, Stored
+from pocket3d.contracts.chain_messages import CHAIN_TERMINAL
 from pocket3d.contracts.codec import WireError, decode
+from pocket3d.contracts.commands import CallAnswered
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Advert, Progress, Result, Status
 
+from .auctions import Auctions
 from .events import Event, FanOut, Reader, Wants
 from .job_desk import JobDesk
 from .stats import Stats
@@ -28,6 +31,12 @@ log = structlog.get_logger("pocket3d.ops.gateway.events")
 _PAGE = 256
 #: Between two tries to listen, or to read a stream that is not there, seconds.
 _PAUSE_S = 1.0
+
+
+class _OfTenant(msgspec.Struct, frozen=True):
+    """Of the status of a chain or a group: whose it is."""
+
+    tenant: str
 
 
 class EventHub:
@@ -45,6 +54,7 @@ class EventHub:
         self._jobs = jobs
         self._stats = stats
         self.fan = FanOut(queue)
+        self.auctions = Auctions()
         self._wakers: dict[Reader, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: list[Closable] = []
@@ -53,7 +63,10 @@ class EventHub:
         """Begin to listen. While the server cannot be reached it goes on trying."""
         subjects = self._client.subjects
         self._tasks = [
-            self._spawn(self._follow_events()),
+            self._spawn(self._follow(subjects.events_stream, subjects.all_events(), self._on_event)),
+            self._spawn(self._follow(subjects.chains_stream, subjects.all_chain_events("chain"), self._on_chain)),
+            self._spawn(self._follow(subjects.chains_stream, subjects.all_chain_events("group"), self._on_chain)),
+            self._spawn(self._listen(subjects.bids("*"), self._on_bids)),
             self._spawn(self._listen(subjects.all_progress(), self._on_progress)),
             self._spawn(self._listen(subjects.all_adverts(), self._on_advert)),
         ]
@@ -112,38 +125,38 @@ class EventHub:
 
     # -- what is heard
 
-    async def _follow_events(self) -> None:
-        """The events stream from now on. Core messages say that there is something to read; the stream says what."""
-        bus, subjects = self._client.bus, self._client.subjects
-        start = await self._begin()
+    async def _follow(self, stream: str, subject: str, handle: Callable[[Stored], Awaitable[None]]) -> None:
+        """A stream from now on. Core messages say that there is something to read; the stream says what."""
+        bus = self._client.bus
+        start = await self._begin(stream)
 
         async def page() -> list[Stored]:
-            return await bus.pages(subjects.events_stream, subjects.all_events(), start=start, limit=_PAGE)
+            return await bus.pages(stream, subject, start=start, limit=_PAGE)
 
-        async with StreamWatch(self._client.links, subjects.all_events()) as watch:
+        async with StreamWatch(self._client.links, subject) as watch:
             while True:
                 try:
                     found = await watch.read(page, list[Stored]())
                     if not found:
                         # A stream that was made anew begins again.
-                        last = await watch.read(lambda: bus.last_seq(subjects.events_stream), start - 1)
+                        last = await watch.read(lambda: bus.last_seq(stream), start - 1)
                         start = min(start, last + 1)
                 except Refused as error:
-                    log.warning("the events cannot be read; trying again", error=str(error))
+                    log.warning("a stream cannot be read; trying again", stream=stream, error=str(error))
                     await asyncio.sleep(_PAUSE_S)
                     continue
                 for stored in found:
                     start = stored.seq + 1
-                    await self._on_event(stored)
+                    await handle(stored)
                 if len(found) < _PAGE:
                     await watch.news()
 
-    async def _begin(self) -> int:
+    async def _begin(self, stream: str) -> int:
         while True:
             try:
-                return await self._client.bus.last_seq(self._client.subjects.events_stream) + 1
+                return await self._client.bus.last_seq(stream) + 1
             except BusError as error:
-                log.warning("the events cannot be read yet; trying again", error=str(error))
+                log.info("a stream cannot be read yet; trying again", stream=stream, error=str(error))
             await asyncio.sleep(_PAUSE_S)
 
     async def _on_event(self, stored: Stored) -> None:
@@ -155,10 +168,31 @@ class EventHub:
             return
         self._jobs.remember_tenant(status.job_id, status.tenant)
         self._stats.status(status, story.event or status.status, time.time())
+        if story.event == "started":
+            self.auctions.started(status)
         ended = status.status in TERMINAL
         self.publish(Event("status", status.job_id, stored.data, status.tenant, stored.seq, final=ended))
         if ended:
             await self._tell_result(status.job_id)
+
+    async def _on_chain(self, stored: Stored) -> None:
+        try:
+            kind, name, word = self._client.subjects.parse_chain(stored.subject)
+            if word == "submitted":
+                return
+            tenant = decode(_OfTenant, stored.data).tenant
+        except (ValueError, WireError) as error:
+            log.debug("not an event of a chain, passed over", subject=stored.subject, error=str(error))
+            return
+        # Its sequence is of another stream than that of jobs' events: it is none to go on after.
+        final = word in CHAIN_TERMINAL
+        self.publish(Event(kind, f"{kind} {name}", stored.data, tenant, final=final))
+
+    async def _on_bids(self, msg: Msg) -> None:
+        try:
+            self.auctions.answered(decode(CallAnswered, msg.data))
+        except WireError:
+            return
 
     async def _tell_result(self, job_id: str) -> None:
         """It stands in the results stream before the job's last event is written."""
@@ -206,6 +240,9 @@ class EventHub:
         while True:
             try:
                 self._subscriptions.append(await self._client.bus.subscribe(subject, handler))
+                return
+            except Refused as error:
+                log.info("the server forbids to listen", subject=subject, error=str(error))
                 return
             except BusError as error:
                 log.warning("cannot listen; trying again", subject=subject, error=str(error))

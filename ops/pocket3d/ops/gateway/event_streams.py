@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Any
 
+import structlog
 from litestar import Request, Response, Router, get
 from litestar.params import FromPath, FromQuery
 
-from pocket3d.bus.port import Stored
+from pocket3d.bus.port import BusError, Stored
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Status
@@ -20,6 +21,8 @@ from .events import KINDS, Event, Queued, Reader, Wants, dropped, frame
 from .session import Session, caller_of
 from .streamed_response import StreamedResponse
 from .tokens import Caller
+
+log = structlog.get_logger("pocket3d.ops.gateway.events")
 
 _PAGE = 256
 #: Events that a stream which comes back gets again at most; then it is told that it missed some.
@@ -49,7 +52,7 @@ def events_router(session: Session) -> Router:
             # It has everything: a browser comes back no more after this.
             return Response(b"", status_code=204, media_type="text/event-stream")
         wants = Wants(job_id, admin=True)
-        return _stream(session, caller, wants, lambda reader: _job_story(session, reader, job_id, after))
+        return open_stream(session, caller, wants, lambda reader: _job_story(session, reader, job_id, after))
 
     @get("/events", opt={"query_token": True}, tags=["events"], media_type="text/event-stream")
     async def of_all(
@@ -64,7 +67,7 @@ def events_router(session: Session) -> Router:
         whose = tenant if admin else session.jobs.tenant_of(caller, tenant)
         wants = Wants(None, whose, _kinds(kinds), admin)
         after = last_event_id(request)
-        return _stream(session, caller, wants, lambda reader: _everything(session, reader, after))
+        return open_stream(session, caller, wants, lambda reader: _everything(session, reader, after))
 
     return Router("/v1", route_handlers=[of_job, of_all])
 
@@ -89,7 +92,7 @@ def _kinds(text: str | None) -> frozenset[str] | None:
     return kinds
 
 
-def _stream(
+def open_stream(
     session: Session, caller: Caller, wants: Wants, story: Callable[[Reader], AsyncGenerator[bytes, None]]
 ) -> Response[Any]:
     """The answer of one stream; its place is given back when it ends, however that comes."""
@@ -102,6 +105,10 @@ def _stream(
             async for piece in telling:
                 yield piece
         except ConnectionAbortedError:
+            return
+        except BusError as error:
+            # A browser comes back with its last id.
+            log.info("an event stream ends", error=str(error))
             return
         finally:
             await telling.aclose()
@@ -125,7 +132,7 @@ async def _job_story(session: Session, reader: Reader, job_id: str, after: int |
         if latest is not None:
             yield frame("progress", latest.data)
     while not ended:
-        for queued in await _next(session, reader):
+        for queued in await next_events(session, reader):
             if queued.seq is not None and queued.seq <= seen:
                 continue
             yield queued.frame
@@ -153,7 +160,7 @@ async def _everything(session: Session, reader: Reader, after: int | None) -> As
                 return
             yield frame("status", stored.data, stored.seq)
     while True:
-        for queued in await _next(session, reader):
+        for queued in await next_events(session, reader):
             if queued.seq is not None and queued.seq <= seen:
                 continue
             yield queued.frame
@@ -161,7 +168,7 @@ async def _everything(session: Session, reader: Reader, after: int | None) -> As
                 return
 
 
-async def _next(session: Session, reader: Reader) -> list[Queued]:
+async def next_events(session: Session, reader: Reader) -> list[Queued]:
     """What comes next for a reader: events, what it missed, or a comment because nothing came."""
     if not await session.hub.wait(reader, session.settings.stream_ping_s):
         return [Queued("ping", None, _PING)]

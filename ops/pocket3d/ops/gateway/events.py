@@ -15,7 +15,7 @@ from pocket3d.contracts.codec import encode
 
 #: Of which a reader needs the newest only, if it is behind.
 _NEWEST_ONLY = frozenset({"progress", "advert"})
-KINDS = ("status", "progress", "result", "advert")
+KINDS = ("status", "progress", "result", "advert", "chain", "group")
 
 
 class Event(NamedTuple):

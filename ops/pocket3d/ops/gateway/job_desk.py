@@ -78,7 +78,7 @@ class JobDesk:
         wanted = {**body, "tenant": self.tenant_of(caller, body.get("tenant"))}
         wanted.setdefault("job_id", uuid.uuid4().hex)
         request = convert(SubmitRequest, wanted)
-        await self._check_sources(caller, request.inputs)
+        await self.check_sources(caller, request.inputs)
         await self._check_artifacts(request)
         status = await self.api("submit", request, Status)
         self._remember(status.job_id, status.tenant)
@@ -219,8 +219,12 @@ class JobDesk:
             self._tenants.popitem(last=False)
         return tenant
 
-    async def _check_sources(self, caller: Caller, inputs: Mapping[str, Any]) -> None:
-        """Results of jobs that the caller does not see are no inputs of its jobs."""
+    async def check_sources(self, caller: Caller, inputs: Mapping[str, Any]) -> None:
+        """Results of jobs that the caller does not see are no inputs of its jobs.
+
+        Raises:
+            HttpError: 404
+        """
         if caller.may("admin"):
             return
         for key, value in inputs.items():

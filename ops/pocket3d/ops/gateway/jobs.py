@@ -12,6 +12,7 @@ from pocket3d.contracts.codec import decode
 from pocket3d.contracts.jobs import SubmitRequest, is_file_key
 from pocket3d.contracts.messages import Result, Status
 
+from .auctions import JobBids
 from .body import read_json
 from .errors import HttpError
 from .multipart_reader import Part, form_parts, is_form
@@ -72,6 +73,15 @@ def jobs_router(session: Session) -> Router:
         """Why a job does not run, or where it runs."""
         return await session.jobs.explain(caller_of(request), job_id)
 
+    @get("/{job_id:str}/bids", tags=["jobs"])
+    async def bids(request: Request[Any, Any, Any], job_id: FromPath[str]) -> JobBids:
+        """Who bid for a job before its latest start, as far as this gateway has overheard it; else 404."""
+        await session.jobs.handle(caller_of(request), job_id)
+        found = session.hub.auctions.of_job(job_id)
+        if found is None:
+            raise HttpError(404, f"no bids for job {job_id} were heard by this gateway", "job_id")
+        return found
+
     @get("/{job_id:str}/result", tags=["jobs"])
     async def result(
         request: Request[Any, Any, Any],
@@ -86,7 +96,7 @@ def jobs_router(session: Session) -> Router:
         """What was submitted; 404 where it is not kept."""
         return await session.jobs.request(caller_of(request), job_id)
 
-    return Router("/v1/jobs", route_handlers=[submit, page, status, cancel, retry, explain, result, submitted])
+    return Router("/v1/jobs", route_handlers=[submit, page, status, cancel, retry, explain, bids, result, submitted])
 
 
 async def _form_job(session: Session, request: Request[Any, Any, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def page_router(folder: Path = PAGE) -> Router:
         path = files.get(name)
         if path is None:
             if name == "index.html":
-                return Response(_EMPTY.encode(), media_type="text/html; charset=utf-8", headers=_HEADERS)
+                return Response(_EMPTY.encode(), media_type="text/html", headers=_HEADERS)
             raise HttpError(404, f"there is no page /{name[:200]}")
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         # Built files other than the pages have the digest of their content in their name.

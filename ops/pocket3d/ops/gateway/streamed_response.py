@@ -10,6 +10,8 @@ import structlog
 from litestar import Response
 from litestar.types import Receive, Scope, Send
 
+from pocket3d.bus.port import BusError
+
 log = structlog.get_logger("pocket3d.ops.gateway.streamed")
 
 _CANCEL_S = 1.0
@@ -55,9 +57,9 @@ class StreamedResponse(Response[None]):
             await asyncio.wait([hung_up, sending], return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
-        except SlowReader as error:
+        except (SlowReader, BusError) as error:
             # An answer that is not ended: the server closes the connection.
-            log.info("a client is cut off", path=scope.get("path"), error=str(error))
+            log.info("an answer breaks off", path=scope.get("path"), error=str(error))
         finally:
             for task in (hung_up, sending):
                 # More than once: before Python 3.12 wait_for may swallow a cancellation.

@@ -75,6 +75,7 @@ class WebhookDesk:
         self._hooks: dict[str, Webhook] = {}
         self._read_at = -_KNOWN_S
         self._room = asyncio.Semaphore(_AT_ONCE)
+        self._beginning = asyncio.Lock()
         self._consumption: Closable | None = None
         self._loop: asyncio.Task[None] | None = None
         self._made = False
@@ -183,6 +184,7 @@ class WebhookDesk:
             await self._client.bus.kv_update(self._due_bucket, key, encode(due), last=last)
 
     async def _keep(self) -> None:
+        told = ""
         while True:
             try:
                 if not self._made and self._hooks_bucket not in await self._missing():
@@ -191,7 +193,9 @@ class WebhookDesk:
                     await self._consume()
                     await self._try_due()
             except BusError as error:
-                log.warning("webhooks wait", error=str(error))
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("webhooks wait", error=told)
             await asyncio.sleep(_LOOK_S)
 
     async def _missing(self) -> list[str]:
@@ -231,10 +235,11 @@ class WebhookDesk:
             self._made = True
 
     async def _consume(self) -> None:
-        if self._consumption is None:
-            bus, subjects = self._client.bus, self._client.subjects
-            await bus.ensure(rules.consumers(subjects))
-            self._consumption = await bus.consume(rules.consumer(subjects), self._on_results, batch=_AT_ONCE)
+        async with self._beginning:
+            if self._consumption is None:
+                bus, subjects = self._client.bus, self._client.subjects
+                await bus.ensure(rules.consumers(subjects))
+                self._consumption = await bus.consume(rules.consumer(subjects), self._on_results, batch=_AT_ONCE)
 
     async def _known(self) -> dict[str, Webhook]:
         """As read some seconds ago at most."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+V = TypeVar("V")
 
 _END = object()
 
@@ -85,17 +86,14 @@ class SyncFace(Generic[T]):
                 self._thread.wait(source.aclose())
 
 
-def unwrapped(inputs: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A job's inputs with each handle of this client replaced by the one for which it stands."""
-    return None if inputs is None else {key: _plain(value) for key, value in inputs.items()}
-
-
-def unwrapped_parts(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same of the steps of a chain, or the jobs of a group."""
-    return [{key: unwrapped(value) if key == "inputs" else value for key, value in part.items()} for part in parts]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value._target if isinstance(value, SyncFace) else value
+def unwrapped(value: V) -> V:
+    """Inputs with each handle of this client among them, at any depth, replaced by the one for which it stands."""
+    found: Any = value
+    if isinstance(value, SyncFace):
+        found = value._target
+    elif isinstance(value, Mapping):
+        found = {key: unwrapped(inner) for key, inner in value.items()}
+    elif isinstance(value, (list, tuple)):
+        found = [unwrapped(inner) for inner in value]
+    result: V = found
+    return result

@@ -16,13 +16,173 @@ from .client.chain_handle import ChainHandle, GroupHandle
 from .client.client import Client
 from .client.handle import JobHandle
 from .client.submission import FileArgument
-from .sync_face import SyncFace, unwrapped, unwrapped_parts
+from .sync_face import SyncFace, unwrapped
 
 T = TypeVar("T")
 
 
+class SyncChain(SyncFace[ChainHandle]):
+    """As `ChainHandle`, without `await`."""
+
+    def status(self) -> ChainStatus:
+        """Where it stands now, with where its jobs are.
+
+        Raises:
+            ApiRefused: it is not known (code 404).
+            NoLeader, Disconnected
+        """
+        return self._wait(self._target.status())
+
+    def retry(self) -> ChainStatus:
+        """Start what failed or was cancelled anew; what succeeded stays. Of one that runs, or that succeeded, nothing
+        changes.
+
+        Raises:
+            ApiRefused: it is not known (404), or has run too often (409).
+            NoLeader, Disconnected
+        """
+        return self._wait(self._target.retry())
+
+    def wait(self, timeout: float | None = None) -> ChainStatus:
+        """How it ended, whether it succeeded or not: look at `status`. Goes on over reconnects and server restarts.
+
+        Raises:
+            ChainWaitTimeout: not within `timeout` seconds.
+            Refused: the server has no stream of chains, or this user may not read it.
+        """
+        return self._wait(self._target.wait(timeout))
+
+    def follow(self, every_s: float = 1.0) -> Generator[ChainStatus, None, None]:
+        """Its status at once, then whenever it has changed, looked at at least so often; ends with its end.
+
+        Raises:
+            ApiRefused: it is not known (code 404).
+        """
+        return self._iterate(self._target.follow(every_s))
+
+    def events(self) -> Generator[ChainStatus, None, None]:
+        """The status in each of its stored events, each once and in order; ends with the end of its last round.
+
+        Goes on over reconnects and server restarts.
+
+        Raises:
+            Refused: the server has no stream of chains, or this user may not read it.
+        """
+        return self._iterate(self._target.events())
+
+    @property
+    def chain_id(self) -> str:
+        """Its id."""
+        return self._target.chain_id
+
+    def cancel(self, reason: str | None = None) -> ChainStatus:
+        """End it: jobs that run are stopped, steps that wait never start. What has succeeded stays.
+
+        Raises:
+            ApiRefused, NoLeader, Disconnected
+        """
+        return self._wait(self._target.cancel(reason))
+
+    def download(
+        self,
+        directory: Path | str,
+        *,
+        steps: list[str] | None = None,
+        partial: bool = False,
+        overwrite: bool = False,
+        timeout: float | None = None,
+    ) -> dict[str, list[Path]]:
+        """Wait for its end and write the files of its steps to `directory/<job_id>/<name>`, as `JobHandle.download`.
+
+        Args:
+            directory: holds a folder for each step's job.
+            steps: the steps whose files are wanted; None for all.
+            partial: of a chain that did not succeed the files of the steps that did.
+            overwrite: replace other files that have the names of these.
+            timeout: seconds to wait for its end; None waits for ever.
+
+        Returns:
+            The files of each step, by its name.
+
+        Raises:
+            ChainFailed: it did not succeed, and `partial` was not asked for.
+            ChainWaitTimeout: no end in time.
+            ValueError: `steps` names one that it does not have.
+            And what `JobHandle.download` raises.
+        """
+        asked = self._target.download(directory, steps=steps, partial=partial, overwrite=overwrite, timeout=timeout)
+        return self._wait(asked)
+
+
+class SyncGroup(SyncFace[GroupHandle]):
+    """As `GroupHandle`, without `await`."""
+
+    def status(self) -> GroupStatus:
+        """Where it stands now, with where its jobs are.
+
+        Raises:
+            ApiRefused: it is not known (code 404).
+            NoLeader, Disconnected
+        """
+        return self._wait(self._target.status())
+
+    def retry(self) -> GroupStatus:
+        """Start what failed or was cancelled anew; what succeeded stays. Of one that runs, or that succeeded, nothing
+        changes.
+
+        Raises:
+            ApiRefused: it is not known (404), or has run too often (409).
+            NoLeader, Disconnected
+        """
+        return self._wait(self._target.retry())
+
+    def wait(self, timeout: float | None = None) -> GroupStatus:
+        """How it ended, whether it succeeded or not: look at `status`. Goes on over reconnects and server restarts.
+
+        Raises:
+            ChainWaitTimeout: not within `timeout` seconds.
+            Refused: the server has no stream of chains, or this user may not read it.
+        """
+        return self._wait(self._target.wait(timeout))
+
+    def follow(self, every_s: float = 1.0) -> Generator[GroupStatus, None, None]:
+        """Its status at once, then whenever it has changed, looked at at least so often; ends with its end.
+
+        Raises:
+            ApiRefused: it is not known (code 404).
+        """
+        return self._iterate(self._target.follow(every_s))
+
+    def events(self) -> Generator[GroupStatus, None, None]:
+        """The status in each of its stored events, each once and in order; ends with the end of its last round.
+
+        Goes on over reconnects and server restarts.
+
+        Raises:
+            Refused: the server has no stream of chains, or this user may not read it.
+        """
+        return self._iterate(self._target.events())
+
+    @property
+    def group_id(self) -> str:
+        """Its id."""
+        return self._target.group_id
+
+    def cancel(self, reason: str | None = None) -> GroupStatus:
+        """End all of its jobs that have not ended.
+
+        Raises:
+            ApiRefused, NoLeader, Disconnected
+        """
+        return self._wait(self._target.cancel(reason))
+
+    def jobs(self) -> list[SyncJob]:
+        """Handles on its jobs, in the order of the request. Errors as `status`."""
+        return [SyncJob(each, self._thread) for each in self._wait(self._target.jobs())]
+
+
 class SyncJob(SyncFace[JobHandle]):
-    """A job by its id, as `JobHandle`, without `await`."""
+    """As `JobHandle`, without `await`."""
 
     @property
     def job_id(self) -> str:
@@ -41,7 +201,7 @@ class SyncJob(SyncFace[JobHandle]):
 
     @property
     def as_input(self) -> dict[str, str]:
-        """As `JobHandle.as_input`."""
+        """What names the file of this job's result among the inputs of another one: the only one that fits there."""
         return self._target.as_input
 
     def artifact(self, name: str) -> dict[str, str]:
@@ -132,176 +292,8 @@ class SyncJob(SyncFace[JobHandle]):
         return self._wait(self._target.download(directory, overwrite=overwrite, timeout=timeout))
 
 
-class SyncChain(SyncFace[ChainHandle]):
-    """A chain by its id, as `ChainHandle`, without `await`."""
-
-    @property
-    def chain_id(self) -> str:
-        """As `ChainHandle.chain_id`."""
-        return self._target.chain_id
-
-    def status(self) -> ChainStatus:
-        """Where it stands now, with where its jobs are.
-
-        Raises:
-            ApiRefused: it is not known (code 404).
-            NoLeader, Disconnected
-        """
-        return self._wait(self._target.status())
-
-    def retry(self) -> ChainStatus:
-        """Start what failed or was cancelled anew; what succeeded stays. Of one that runs, or that succeeded, nothing
-        changes.
-
-        Raises:
-            ApiRefused: it is not known (404), or has run too often (409).
-            NoLeader, Disconnected
-        """
-        return self._wait(self._target.retry())
-
-    def wait(self, timeout: float | None = None) -> ChainStatus:
-        """How it ended, whether it succeeded or not: look at `status`. Goes on over reconnects and server restarts.
-
-        Raises:
-            ChainWaitTimeout: not within `timeout` seconds.
-            Refused: the server has no stream of chains, or this user may not read it.
-        """
-        return self._wait(self._target.wait(timeout))
-
-    def follow(self, every_s: float = 1.0) -> Generator[ChainStatus, None, None]:
-        """Its status at once, then whenever it has changed, looked at at least so often; ends with its end.
-
-        Raises:
-            ApiRefused: it is not known (code 404).
-        """
-        return self._iterate(self._target.follow(every_s))
-
-    def events(self) -> Generator[ChainStatus, None, None]:
-        """The status in each of its stored events, each once and in order; ends with the end of its last round.
-
-        Goes on over reconnects and server restarts.
-
-        Raises:
-            Refused: the server has no stream of chains, or this user may not read it.
-        """
-        return self._iterate(self._target.events())
-
-    def cancel(self, reason: str | None = None) -> ChainStatus:
-        """End it: jobs that run are stopped, steps that wait never start. What has succeeded stays.
-
-        Raises:
-            ApiRefused, NoLeader, Disconnected
-        """
-        return self._wait(self._target.cancel(reason))
-
-    def download(
-        self,
-        directory: Path | str,
-        *,
-        steps: list[str] | None = None,
-        partial: bool = False,
-        overwrite: bool = False,
-        timeout: float | None = None,
-    ) -> dict[str, list[Path]]:
-        """Wait for its end and write the files of its steps to `directory/<job_id>/<name>`, as `JobHandle.download`.
-
-        Args:
-            directory: holds a folder for each step's job.
-            steps: the steps whose files are wanted; None for all.
-            partial: of a chain that did not succeed the files of the steps that did.
-            overwrite: replace other files that have the names of these.
-            timeout: seconds to wait for its end; None waits for ever.
-
-        Returns:
-            The files of each step, by its name.
-
-        Raises:
-            ChainFailed: it did not succeed, and `partial` was not asked for.
-            ChainWaitTimeout: no end in time.
-            ValueError: `steps` names one that it does not have.
-            And what `JobHandle.download` raises.
-        """
-        asked = self._target.download(directory, steps=steps, partial=partial, overwrite=overwrite, timeout=timeout)
-        return self._wait(asked)
-
-
-class SyncGroup(SyncFace[GroupHandle]):
-    """A group by its id, as `GroupHandle`, without `await`."""
-
-    @property
-    def group_id(self) -> str:
-        """As `GroupHandle.group_id`."""
-        return self._target.group_id
-
-    def status(self) -> GroupStatus:
-        """Where it stands now, with where its jobs are.
-
-        Raises:
-            ApiRefused: it is not known (code 404).
-            NoLeader, Disconnected
-        """
-        return self._wait(self._target.status())
-
-    def retry(self) -> GroupStatus:
-        """Start what failed or was cancelled anew; what succeeded stays. Of one that runs, or that succeeded, nothing
-        changes.
-
-        Raises:
-            ApiRefused: it is not known (404), or has run too often (409).
-            NoLeader, Disconnected
-        """
-        return self._wait(self._target.retry())
-
-    def wait(self, timeout: float | None = None) -> GroupStatus:
-        """How it ended, whether it succeeded or not: look at `status`. Goes on over reconnects and server restarts.
-
-        Raises:
-            ChainWaitTimeout: not within `timeout` seconds.
-            Refused: the server has no stream of chains, or this user may not read it.
-        """
-        return self._wait(self._target.wait(timeout))
-
-    def follow(self, every_s: float = 1.0) -> Generator[GroupStatus, None, None]:
-        """Its status at once, then whenever it has changed, looked at at least so often; ends with its end.
-
-        Raises:
-            ApiRefused: it is not known (code 404).
-        """
-        return self._iterate(self._target.follow(every_s))
-
-    def events(self) -> Generator[GroupStatus, None, None]:
-        """The status in each of its stored events, each once and in order; ends with the end of its last round.
-
-        Goes on over reconnects and server restarts.
-
-        Raises:
-            Refused: the server has no stream of chains, or this user may not read it.
-        """
-        return self._iterate(self._target.events())
-
-    def cancel(self, reason: str | None = None) -> GroupStatus:
-        """End all of its jobs that have not ended.
-
-        Raises:
-            ApiRefused, NoLeader, Disconnected
-        """
-        return self._wait(self._target.cancel(reason))
-
-    def jobs(self) -> list[SyncJob]:
-        """Handles on its jobs, in the order of the request. Errors as `status`."""
-        return [self._job(each) for each in self._wait(self._target.jobs())]
-
-    def _job(self, handle: JobHandle) -> SyncJob:
-        return SyncJob(handle, self._thread)
-
-
 class ClientMethods(SyncFace[Client]):
-    """What `Client` can do, without `await`."""
-
-    @property
-    def subjects(self) -> Subjects:
-        """As `Client.subjects`."""
-        return self._target.subjects
+    """As `Client`, without `await`."""
 
     def submit_chain(
         self,
@@ -334,14 +326,14 @@ class ClientMethods(SyncFace[Client]):
             NoLeader, Disconnected: not within `timeout`; submitting again with the same `chain_id` is safe.
         """
         asked = self._target.submit_chain(
-            unwrapped_parts(steps),
+            unwrapped(steps),
             chain_id=chain_id,
             tenant=tenant,
             priority=priority,
             retry=retry,
             timeout=timeout,
         )
-        return self._chain(self._wait(asked))
+        return SyncChain(self._wait(asked), self._thread)
 
     def submit_group(
         self,
@@ -363,8 +355,8 @@ class ClientMethods(SyncFace[Client]):
         Raises:
             As `submit_chain`; `field` names the job: `jobs[3].inputs.text_prompt`.
         """
-        asked = self._target.submit_group(unwrapped_parts(jobs), group_id=group_id, tenant=tenant, timeout=timeout)
-        return self._group(self._wait(asked))
+        asked = self._target.submit_group(unwrapped(jobs), group_id=group_id, tenant=tenant, timeout=timeout)
+        return SyncGroup(self._wait(asked), self._thread)
 
     def chain(self, chain_id: str) -> SyncChain:
         """A handle on a chain that was submitted before, by anybody. Asks nothing of the server.
@@ -372,7 +364,7 @@ class ClientMethods(SyncFace[Client]):
         Raises:
             ValueError: not the id of a chain.
         """
-        return self._chain(self._target.chain(chain_id))
+        return SyncChain(self._target.chain(chain_id), self._thread)
 
     def group(self, group_id: str) -> SyncGroup:
         """A handle on a group that was submitted before, by anybody. Asks nothing of the server.
@@ -380,7 +372,7 @@ class ClientMethods(SyncFace[Client]):
         Raises:
             ValueError: not the id of a group.
         """
-        return self._group(self._target.group(group_id))
+        return SyncGroup(self._target.group(group_id), self._thread)
 
     def chains(
         self,
@@ -403,6 +395,11 @@ class ClientMethods(SyncFace[Client]):
     ) -> GroupList:
         """One page of groups, the newest first; as `list`. Errors as `api`."""
         return self._wait(self._target.groups(status=status, tenant=tenant, limit=limit, after=after))
+
+    @property
+    def subjects(self) -> Subjects:
+        """As `Client.subjects`."""
+        return self._target.subjects
 
     def submit(
         self,
@@ -475,7 +472,7 @@ class ClientMethods(SyncFace[Client]):
             cache=cache,
             timeout=timeout,
         )
-        return self._job(self._wait(asked))
+        return SyncJob(self._wait(asked), self._thread)
 
     def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
         """Store a file of this machine for jobs to refer to, unless the server has it already.
@@ -496,7 +493,7 @@ class ClientMethods(SyncFace[Client]):
         Raises:
             ValueError: not a job id.
         """
-        return self._job(self._target.job(job_id, feature))
+        return SyncJob(self._target.job(job_id, feature), self._thread)
 
     def results(self, feature: str, *, durable: str, ack_wait_s: float = 60.0) -> Generator[Result, None, None]:
         """Every result of a feature, from the oldest that is kept, then each as it comes, without end.
@@ -556,12 +553,3 @@ class ClientMethods(SyncFace[Client]):
         """
         asked = self._target.list(status=status, feature=feature, tenant=tenant, since=since, limit=limit, after=after)
         return self._wait(asked)
-
-    def _job(self, handle: JobHandle) -> SyncJob:
-        return SyncJob(handle, self._thread)
-
-    def _chain(self, handle: ChainHandle) -> SyncChain:
-        return SyncChain(handle, self._thread)
-
-    def _group(self, handle: GroupHandle) -> SyncGroup:
-        return SyncGroup(handle, self._thread)

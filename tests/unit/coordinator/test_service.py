@@ -12,10 +12,11 @@ import pytest
 import structlog
 
 from pocket3d.bus import topology
+from pocket3d.bus.jetstream_away import NO_JETSTREAM
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import Conflict, Msg, NoResponders, Refused
+from pocket3d.bus.port import BusError, Conflict, Msg, NoResponders, OutcomeUnknown, Refused
 from pocket3d.bus.topology import Topology
 from pocket3d.contracts.api import ApiError, CoordinatorStatus
 from pocket3d.contracts.codec import decode, encode
@@ -233,21 +234,23 @@ def _mistake(*arguments: Any) -> None:
 
 
 class Leaderless(MemoryBus):
-    """A cluster that elects its leader only after a while, or that refuses for good."""
+    """JetStream that is there only after a while: its cluster elects a leader, or somebody switches it on."""
 
-    code = 10008
+    error: BusError = Refused("JetStream system temporarily unavailable", code=10008)
     refusals = 3
 
     async def ensure(self, topology: Topology) -> list[str]:
         if self.refusals:
             self.refusals -= 1
-            raise Refused("JetStream system temporarily unavailable", code=self.code)
+            raise self.error
         return await super().ensure(topology)
 
 
-async def test_a_coordinator_waits_for_a_cluster_without_a_leader_and_says_so_once() -> None:
+@pytest.mark.parametrize("error", [Leaderless.error, NoResponders(NO_JETSTREAM)], ids=["no leader", "off"])
+async def test_a_coordinator_waits_for_jetstream_and_says_so_once(error: BusError) -> None:
     stop = asyncio.Event()
     bus = Leaderless(MemoryServer(WallClock()))
+    bus.error = error
     service = CoordinatorService(bus, SUBJECTS, SETTINGS, coordinator_id="one")
     with structlog.testing.capture_logs() as lines:
         running = asyncio.ensure_future(service.run(stop))
@@ -257,9 +260,48 @@ async def test_a_coordinator_waits_for_a_cluster_without_a_leader_and_says_so_on
     assert [line["log_level"] for line in lines if "waiting for the server" in line["event"]] == ["warning"]
 
 
+class Full(MemoryBus):
+    """A server that answers, and stores no lease: its disk is full."""
+
+    full = False
+    asked = 0
+
+    async def kv_update(self, bucket: str, key: str, value: bytes, *, last: int) -> int:
+        if self.full:
+            self.asked += 1
+            raise OutcomeUnknown("no answer within 5 s")
+        return await super().kv_update(bucket, key, value, last=last)
+
+    async def request(self, subject: str, data: bytes, **more: Any) -> Msg:
+        if subject.startswith("$JS.API."):
+            return Msg(subject, b"{}", {}, "")
+        return await super().request(subject, data, **more)
+
+
+async def test_a_leader_whose_server_stores_nothing_says_so_once_and_once_when_it_does() -> None:
+    stop = asyncio.Event()
+    bus = Full(MemoryServer(WallClock()))
+    service = CoordinatorService(bus, SUBJECTS, SETTINGS, coordinator_id="one")
+
+    def said(lines: Any) -> list[tuple[str, str]]:
+        return [(line["log_level"], line.get("why", "")) for line in lines if "JetStream" in line["event"]]
+
+    with structlog.testing.capture_logs() as lines:
+        running = asyncio.ensure_future(service.run(stop))
+        await eventually(lambda: service.leading)
+        bus.full = True
+        await eventually(lambda: bus.asked > 8)
+        bus.full = False
+        await eventually(lambda: len(said(lines)) > 1 and service.leading)
+        stop.set()
+        await running
+    (warning, why), (info, _) = said(lines)
+    assert (warning, info) == ("warning", "info") and "stores nothing: its disk is full" in why
+
+
 async def test_a_coordinator_that_is_refused_for_good_ends() -> None:
     bus = Leaderless(MemoryServer(WallClock()))
-    bus.code = 10023
+    bus.error = Refused("insufficient resources", code=10023)
     service = CoordinatorService(bus, SUBJECTS, SETTINGS, coordinator_id="one")
     with pytest.raises(Refused):
         await service.run(asyncio.Event())

@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 import msgspec
 
-from pocket3d.adapters.catalogue.models_yaml import load_models_yaml
 from pocket3d.bus.client import Client
 from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import Refused, Stored
@@ -171,8 +170,13 @@ async def _remove_story(client: Client, job_id: str) -> None:
 def _purge_environments(models: Path | None, yes: bool) -> None:
     root = state_folder(os.environ) / "models"
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    adapters = load_models_yaml(models).adapters if models is not None else []
-    kept = environments_in_use([each.python for each in adapters], folders)
+    pythons: list[str | None] = []
+    if models is not None:
+        # It needs a package that the command line alone has not.
+        from pocket3d.adapters.catalogue.models_yaml import load_models_yaml
+
+        pythons = [each.python for each in load_models_yaml(models).adapters]
+    kept = environments_in_use(pythons, folders)
     print_table(
         ("ENVIRONMENT", "SIZE", ""),
         [(folder, size(_bytes(folder)), f"kept: {models} names it" if folder in kept else None) for folder in folders],

@@ -84,7 +84,9 @@ def build(client: Client, folder: Folder | None = None) -> MCPServer:
         client: connected; whoever made it closes it.
         folder: what tools may read and write; without one they touch no file.
     """
-    server: MCPServer = MCPServer("pocket3d", title="Pocket3DStudio", instructions=_INSTRUCTIONS, version=VERSION)
+    server: MCPServer = MCPServer(
+        "pocket3d", title="Pocket3DStudio", instructions=_INSTRUCTIONS, version=VERSION, log_level="WARNING"
+    )
     tools = Tools(client, folder)
     for tool, about in (
         (tools.list_features, _LOOKS),

@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,6 +34,7 @@ from .child import Child, keep_server
 from .gateway_port import answers, free_port
 from .nats_contexts import write_contexts
 from .running import AgentPlan
+from .server_health import problem_of, watch_health
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +113,9 @@ class Supervisor:
             }
             self._tasks = [asyncio.ensure_future(child.keep()) for child in self._children.values()]
             self._tasks.append(asyncio.ensure_future(keep_server(self._server, lambda: self._stopping)))
+            if self._server.http_port is not None:
+                look = partial(problem_of, self._server.host, self._server.http_port)
+                self._tasks.append(asyncio.ensure_future(watch_health(look, self._server.store)))
         except BaseException:
             await self._server.stop()
             raise

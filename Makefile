@@ -17,7 +17,7 @@ GPU_REPORT ?= out/gpu.json
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models gpu fuzz mutants check docs simulate chaos bench dev schema clean
+.PHONY: web help demo test test-models gpu fuzz mutants check docs simulate chaos bench dev schema clean
 
 help:  ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -75,6 +75,10 @@ bench:  ## jobs per second and latency, beside a plain JetStream pipeline
 
 dev:  ## only set up for development
 	@ops/install.sh $(VENV) all,dev
+
+web:  ## the page, from ops/web into the package (needs Node.js 20.19 or later)
+	@npm --prefix ops/web ci --no-fund --no-audit
+	@npm --prefix ops/web run build
 
 schema:  ## write contracts/schema from the message types
 	@ops/install.sh $(VENV) all,dev

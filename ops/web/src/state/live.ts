@@ -8,7 +8,9 @@ import { withAdvert, withSilence, type FleetEvent } from "./fleet.js";
 import { withProgress, withStatuses } from "./jobs.js";
 import * as known from "./known.js";
 
-const PAGE = 200;
+/** Jobs of the first page, which is asked for at every connection, and of each later one. */
+const FIRST_PAGE = 200;
+const LATER_PAGE = 1000;
 const KEPT_FLEET_EVENTS = 500;
 /** Known open jobs that a refresh did not see are asked about one by one, so many of them. */
 const ASKED_ONE_BY_ONE = 100;
@@ -81,7 +83,7 @@ async function refresh(): Promise<void> {
   try {
     const before = known.jobs.get();
     const [page, members, offered] = await Promise.all([
-      gateway.listJobs({ limit: PAGE }),
+      gateway.listJobs({ limit: FIRST_PAGE }),
       gateway.agents(),
       gateway.features(),
     ]);
@@ -110,7 +112,7 @@ async function askAbout(ids: string[]): Promise<void> {
 
 /** The next page of the list; answers whether there are more after it. */
 export async function morePages(filter: { status?: string; feature?: string }, cursor: string | null): Promise<string | null> {
-  const page = await gateway.listJobs({ ...filter, cursor, limit: PAGE });
+  const page = await gateway.listJobs({ ...filter, cursor, limit: LATER_PAGE });
   known.jobs.update((table) => withStatuses(table, page.jobs));
   return page.next;
 }

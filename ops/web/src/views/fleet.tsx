@@ -6,7 +6,7 @@ import { fleet, fleetLog, jobs } from "../state/known.js";
 import { useStore } from "../state/store.js";
 import { Failures } from "./failures.js";
 import { History } from "./history.js";
-import { labelOf } from "./parts.js";
+import { labelOf, timeOf } from "./parts.js";
 
 export function FleetView() {
   const members = useStore(fleet);
@@ -151,7 +151,7 @@ function Log() {
     <ol class="log" tabIndex={0} aria-label="Events of the fleet, the newest first">
       {log.slice(0, 200).map((each, at) => (
         <li key={log.length - at}>
-          <time>{new Date(each.at).toLocaleTimeString()}</time> <span class={`kind kind-${each.kind}`}>{each.kind}</span> <strong>{each.agent_id}</strong>{" "}
+          <time>{timeOf(each.at)}</time> <span class={`kind kind-${each.kind}`}>{each.kind}</span> <strong>{each.agent_id}</strong>{" "}
           {each.words}
         </li>
       ))}

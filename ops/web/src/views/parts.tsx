@@ -90,9 +90,13 @@ export function Download({ job, name, size, children }: { job: string; name: str
   );
 }
 
-export function timeOf(at: string | null | undefined): string {
+// Made once: to make a formatter takes longer than to draw a row.
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const DAY_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "short" });
+
+export function timeOf(at: string | number | null | undefined): string {
   if (!at) return "";
   const date = new Date(at);
   const today = new Date().toDateString() === date.toDateString();
-  return today ? date.toLocaleTimeString() : date.toLocaleString();
+  return (today ? TIME : DAY_AND_TIME).format(date);
 }

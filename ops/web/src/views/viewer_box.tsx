@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as gateway from "../api/gateway.js";
 import { address, wordsOf } from "../api/http.js";
-import type { Viewer, } from "../viewer/viewer.js";
+import type { Viewer } from "../viewer/viewer.js";
 import type { ViewerScript } from "../viewer/index.js";
 
 let fetched: Promise<ViewerScript> | null = null;
@@ -22,9 +22,11 @@ function viewerScript(): Promise<ViewerScript> {
   return fetched;
 }
 
+/** One viewer for all results: a WebGL context and its light take long to make, and browsers allow few of them. */
+let kept: Viewer | null = null;
+
 export function ViewerBox({ job, name }: { job: string; name: string }) {
   const place = useRef<HTMLDivElement>(null);
-  const viewer = useRef<Viewer | null>(null);
   const [wrong, setWrong] = useState("");
 
   useEffect(() => {
@@ -35,8 +37,9 @@ export function ViewerBox({ job, name }: { job: string; name: string }) {
         const [script, blob] = await Promise.all([viewerScript(), gateway.artifact(job, name, abort.signal)]);
         const bytes = await blob.arrayBuffer();
         if (abort.signal.aborted || !place.current) return;
-        viewer.current ??= script.createViewer(place.current);
-        await viewer.current.load(bytes, name);
+        if (kept) place.current.append(kept.element);
+        else kept = script.createViewer(place.current);
+        await kept.load(bytes, name);
       } catch (error) {
         if (!abort.signal.aborted) setWrong(wordsOf(error));
       }
@@ -44,14 +47,6 @@ export function ViewerBox({ job, name }: { job: string; name: string }) {
     void show();
     return () => abort.abort();
   }, [job, name]);
-
-  useEffect(
-    () => () => {
-      viewer.current?.dispose();
-      viewer.current = null;
-    },
-    [],
-  );
 
   return (
     <div class="viewer-box">

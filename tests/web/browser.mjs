@@ -243,6 +243,11 @@ async function admin() {
   await page.goto(`${url}/#/fleet`);
   await page.getByText("draining").first().waitFor();
   const bar = await page.getByRole("img", { name: /Memory of GPU-1/ }).getAttribute("aria-label");
+  // Four jobs ended in ten seconds, none in the interval that is not told.
+  await page.getByRole("img", { name: "Jobs that ended, per minute: now 24, most 24" }).waitFor();
+  const line = await page.locator(".chart .line").first().getAttribute("d");
+  check(line === "M0.0 0.0L106.7 0.0L213.3 80.0L320.0 0.0", `the chart of throughput is ${line}`);
+  await page.getByRole("img", { name: "Loading a model, s on average: now 1.50, most 1.50" }).waitFor();
   check(/fake-text-to-mesh 7\.2 GB/.test(bar) && /reserved 512 MB/.test(bar) && /free/.test(bar), `the memory's bar says ${bar}`);
   await page.goto(`${url}/#/admin`);
   await page.getByRole("button", { name: "Resume" }).click();

@@ -287,6 +287,12 @@ class FakeFleet:
             self.draining = draining
             self._tell("advert", self.advert())
 
+    def stats(self) -> dict[str, Any]:
+        """Three intervals of ten seconds, and one between them in which nothing happened."""
+        span = {"count": 2, "total_s": 3.0, "max_s": 2.0}
+        each = {"jobs": {"succeeded": 3, "failed": 1}, "queued": span, "load": span, "run": span}
+        return {"interval_s": 10.0, "intervals": [{"at": at, **each} for at in (1000.0, 1010.0, 1030.0)], "streams": 1}
+
     def explain(self, job_id: str) -> Explanation:
         reason = Reason(
             agent_id="laptop", device="cpu-0", code="vram_total", need_mb=20000, have_mb=8192, short_mb=11808

@@ -87,6 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json({"features": fleet.features()})
             case "GET", ["agents"]:
                 self._json({"agents": [fleet.advert()]})
+            case "GET", ["stats"]:
+                self._json(fleet.stats())
             case "GET", ["jobs"]:
                 self._json(fleet.page(int(query.get("limit", 100)), query.get("cursor"), query.get("status")))
             case "POST", ["jobs"]:

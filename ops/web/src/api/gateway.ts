@@ -1,4 +1,5 @@
 /** What the gateway offers, one function per path. */
+import type { Stats } from "../state/history.js";
 import { get, post, remove, send } from "./http.js";
 import type { Advert, Explanation, Feature, JobList, JobRequest, Result, Status } from "./types.js";
 
@@ -41,7 +42,7 @@ export const bids = (id: string) => get<unknown>(`${of(id)}/bids`);
 export const cancel = (id: string) => remove<Status>(of(id));
 export const retry = (id: string) => post<Status>(`${of(id)}/retry`);
 export const submit = (job: JobRequest) => post<Status>("/v1/jobs", job);
-export const stats = () => get<unknown>("/v1/stats");
+export const stats = () => get<Stats>("/v1/stats");
 export const groups = () => get<unknown>("/v1/groups");
 export const chains = () => get<unknown>("/v1/chains");
 

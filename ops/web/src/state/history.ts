@@ -1,6 +1,7 @@
-/** Series for charts, from what `/v1/stats` keeps: throughput, waits and load times over time. */
+/** Series for charts from the intervals of `/v1/stats`: throughput, failures, waits, loads and runs over time. */
 
 export interface Point {
+  /** Milliseconds. */
   at: number;
   value: number;
 }
@@ -11,50 +12,61 @@ export interface Series {
   points: Point[];
 }
 
-type Loose = Record<string, unknown>;
+interface Span {
+  count: number;
+  total_s: number;
+  max_s: number;
+}
 
-/** Keys of one sample that are charted, in this order, each under the first of its names that is there. */
-const CHARTED: { name: string; unit: string; keys: string[] }[] = [
-  { name: "Jobs that ended", unit: "per minute", keys: ["throughput_per_min", "ended_per_min", "jobs_per_min", "ended", "finished", "throughput"] },
-  { name: "Jobs that failed", unit: "per minute", keys: ["failed_per_min", "failed", "failures"] },
-  { name: "Wait until the start", unit: "s", keys: ["wait_p50_s", "queued_p50_s", "wait_s", "queued_s"] },
-  { name: "Loading a model", unit: "s", keys: ["load_p50_s", "load_s"] },
-  { name: "Running", unit: "s", keys: ["run_p50_s", "run_s"] },
-  { name: "Jobs waiting", unit: "jobs", keys: ["queued", "waiting"] },
-  { name: "Jobs running", unit: "jobs", keys: ["running"] },
-];
+interface Interval {
+  /** Unix seconds. */
+  at: number;
+  jobs?: Record<string, number>;
+  queued?: Span;
+  load?: Span;
+  run?: Span;
+}
 
-export function historyOf(body: unknown): Series[] {
-  const samples = samplesOf(body);
-  return CHARTED.flatMap(({ name, unit, keys }) => {
-    const key = keys.find((each) => samples.some((sample) => numberOf(sample[each]) !== null));
-    if (!key) return [];
-    const points = samples.flatMap((sample) => {
-      const value = numberOf(sample[key]);
-      const at = timeOf(sample["at"] ?? sample["start"] ?? sample["time"]);
-      return value === null || at === null ? [] : [{ at, value }];
-    });
-    return points.length > 1 ? [{ name, unit, points }] : [];
+export interface Stats {
+  interval_s: number;
+  /** Those in which something happened, the oldest first. */
+  intervals: Interval[];
+}
+
+const ENDS = ["succeeded", "failed", "rejected", "cancelled", "expired"];
+const FAILURES = ["failed", "rejected", "expired"];
+const MOST_POINTS = 720;
+
+export function historyOf(stats: Stats): Series[] {
+  const { interval_s: step, intervals } = stats;
+  const perMinute = (words: string[]) => (each: Interval | undefined) =>
+    (words.reduce((sum, word) => sum + (each?.jobs?.[word] ?? 0), 0) * 60) / step;
+  const found = [
+    { name: "Jobs that ended", unit: "per minute", points: counted(stats, perMinute(ENDS)) },
+    { name: "Jobs that failed", unit: "per minute", points: counted(stats, perMinute(FAILURES)) },
+    { name: "Wait until the start", unit: "s on average", points: meant(intervals, (each) => each.queued) },
+    { name: "Loading a model", unit: "s on average", points: meant(intervals, (each) => each.load) },
+    { name: "Running", unit: "s on average", points: meant(intervals, (each) => each.run) },
+  ];
+  return found.filter((each) => each.points.length > 1);
+}
+
+/** Nothing happened in an interval that is not there: its count is 0. */
+function counted({ interval_s: step, intervals }: Stats, value: (each: Interval | undefined) => number): Point[] {
+  const first = intervals[0];
+  const last = intervals[intervals.length - 1];
+  if (!first || !last || !(step > 0)) return [];
+  const byTime = new Map(intervals.map((each) => [Math.round(each.at / step), each]));
+  const end = Math.round(last.at / step);
+  const start = Math.max(Math.round(first.at / step), end - MOST_POINTS);
+  return Array.from({ length: end - start + 1 }, (_, at) => ({ at: (start + at) * step * 1000, value: value(byTime.get(start + at)) }));
+}
+
+function meant(intervals: Interval[], span: (each: Interval) => Span | undefined): Point[] {
+  return intervals.flatMap((each) => {
+    const { count = 0, total_s = 0 } = span(each) ?? {};
+    return count > 0 ? [{ at: each.at * 1000, value: total_s / count }] : [];
   });
-}
-
-function samplesOf(body: unknown): Loose[] {
-  const told = (typeof body === "object" && body !== null ? body : {}) as Loose;
-  for (const key of ["samples", "history", "minutes", "buckets"]) if (Array.isArray(told[key])) return told[key] as Loose[];
-  return [];
-}
-
-/** A number, or the median of an object that has one. */
-function numberOf(value: unknown): number | null {
-  if (typeof value === "number" && Number.isFinite(value)) return value;
-  const median = typeof value === "object" && value !== null ? ((value as Loose)["p50"] ?? (value as Loose)["median"]) : null;
-  return typeof median === "number" ? median : null;
-}
-
-function timeOf(value: unknown): number | null {
-  if (typeof value === "number") return value < 1e11 ? value * 1000 : value;
-  const at = typeof value === "string" ? Date.parse(value) : NaN;
-  return Number.isNaN(at) ? null : at;
 }
 
 /** A line through the points in a box of that size, as the path of an SVG; y grows upwards from 0. */

@@ -80,9 +80,11 @@ web:  ## the page, from ops/web into the package (needs Node.js 20.19 or later)
 	@npm --prefix ops/web ci --no-fund --no-audit
 	@npm --prefix ops/web run build
 
-schema:  ## write contracts/schema from the message types
+schema:  ## write what is generated: contracts/schema, asyncapi.json, the client without await
 	@ops/install.sh $(VENV) all,dev
 	@$(BIN)/python -m pocket3d.contracts.schema_export --write
+	@$(BIN)/python -m pocket3d.contracts.asyncapi_export --write
+	@$(BIN)/python -m pocket3d.bus.sync_export --write
 
 clean:  ## remove the environment, caches and meshes
 	rm -rf $(VENV) $(MODELS_VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache .mutants out build/docs

@@ -13,6 +13,8 @@ import urllib.request
 from pathlib import Path
 
 _TIMEOUT_S = 10
+#: What a person may want to know before it begins, bytes.
+_MUCH = 1e9
 
 
 def size_of(url: str) -> int | None:
@@ -30,7 +32,11 @@ def size_of(url: str) -> int | None:
 
 
 def main() -> None:
-    """Print one line."""
+    """Print one line.
+
+    Raises:
+        SystemExit: with 3 if it is more than a gigabyte.
+    """
     report = json.load(sys.stdin)
     files = {
         item["metadata"]["name"]: item["download_info"]["url"]
@@ -50,6 +56,8 @@ def main() -> None:
         f"to download (unless pip has it in its cache): {len(files)} packages, {sum(known.values()) / 1e6:.0f} MB{rest}"
         f" (largest: {parts})\n"
     )
+    if sum(known.values()) > _MUCH:
+        sys.exit(3)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 #
 # PYTHON  interpreter to build it with   (default: the newest of python3.13 ... python3.10 that is found)
 # TORCH   auto   the CPU build where there is no NVIDIA driver, else PyPI's (with CUDA)      (default)
-#         cpu    the CPU build          cuda   PyPI's build          none   no torch at all
+#         cpu    the CPU build          cuda   PyPI's build          none   no torch: mesh tools only
 #         or any requirement of pip's, e.g. TORCH='torch==2.9.1'
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -105,16 +105,24 @@ case $torch in
     ;;
   *) requirements+=("$torch") ;;
 esac
-# An extra names torch too; with TORCH=none the extras that do are left out.
+# An extra names torch too; with TORCH=none what it has beside torch is installed.
 if [ "$torch" = none ]; then
-  extras=$(printf '%s' "$extras" | sed -E 's/(^|,)(all|agent)(,|$)/\1server\3/g')
+  extras=$(printf '%s' "$extras" | sed -E 's/(^|,)(all|agent)(,|$)/\1server,meshes\3/g')
+  say "torch: none; generators of meshes from texts and pictures, and textures, are not available without it"
 fi
 # ${a[@]+"${a[@]}"}: an empty array is an unset variable to bash 3.2, which macOS still has.
 install=(install --editable ".[$extras]" ${requirements[@]+"${requirements[@]}"} ${options[@]+"${options[@]}"})
 
 say "asking pip what is missing ..."
 if report=$("${pip[@]}" "${install[@]}" --dry-run --quiet --report - 2>/dev/null); then
-  printf '%s' "$report" | "$venv/bin/python" ops/download_size.py
+  printf '%s' "$report" | "$venv/bin/python" ops/download_size.py || {
+    [ $? -eq 3 ] || exit 1
+    # More than a gigabyte: a person is asked, a script goes on.
+    if [ -t 0 ] && [ -t 1 ]; then
+      read -r -p "go on? TORCH=cpu or TORCH=none may need less [y/N] " answer
+      case $answer in [yY]*) ;; *) say "stopped; nothing was installed"; exit 1 ;; esac
+    fi
+  }
 fi
 "${pip[@]}" "${install[@]}" --quiet
 printf '%s' "$wanted" >"$stamp"

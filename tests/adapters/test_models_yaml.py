@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pocket3d.adapters.catalogue import models_yaml
 from pocket3d.adapters.catalogue.builtin import BUILTIN_ADAPTERS
 from pocket3d.adapters.catalogue.models_yaml import ModelsFileError, builtin_models, load_models_yaml
 from pocket3d.adapters.runtime.describe import describe
+from support.pages import ROOT, codes, first_cells, section
 
 BUILTINS = [each.adapter_id for each in BUILTIN_ADAPTERS if each.recipe is None]
 
@@ -192,3 +194,10 @@ def test_aliases_that_unfold_without_end_are_refused_at_once(tmp_path: Path, rep
         load_models_yaml(write(tmp_path, "\n".join(lines)))
     with pytest.raises(ModelsFileError, match="nested too deeply"):
         load_models_yaml(write(tmp_path, "adapters: &a\n  x: *a\n"))
+
+
+def test_the_page_names_every_key() -> None:
+    text = section(ROOT / "docs" / "models.md", "models.yaml")
+    told = {code for cell in first_cells(text) for code in codes(cell)}
+    assert told >= set(models_yaml._ENTRY)
+    assert told >= {f"deployment.{key}" for key in models_yaml._DEPLOYMENT} | {"builtins"}

@@ -274,6 +274,13 @@ def test_a_doubled_key_cannot_show_the_parser_another_document(write: Write) -> 
     assert len(read_mesh(write("body.glb", files.glb(lie))).faces) == 4
 
 
+@pytest.mark.parametrize(("vertices", "faces"), [(0, 4), (4, 0), (0, 0)])
+def test_a_ply_without_vertices_or_faces_is_told_to_have_no_surface(write: Write, vertices: int, faces: int) -> None:
+    assert f"no surface: {vertices} vertices and {faces} faces" in refused(
+        write("a.ply", files.ply(vertices=vertices, faces=faces))
+    )
+
+
 # ---------------------------------------------------------------- numbers
 
 

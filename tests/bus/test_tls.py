@@ -14,7 +14,7 @@ import pytest
 
 from pocket3d.bus.connect import ConnectError, ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
-from pocket3d.bus.port import BusError
+from pocket3d.bus.port import BusError, UntrustedServer
 from support.nats_fixture import NatsProcess
 
 
@@ -90,16 +90,33 @@ def _openssl(*arguments: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, to make a certificate")
-async def test_the_end_of_a_connection_with_tls_is_quiet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+async def test_a_certificate_that_nobody_vouches_for_is_told_as_that(tmp_path: Path) -> None:
+    server = _tls_server(tmp_path)
+    server.start()
+    try:
+        with pytest.raises(
+            UntrustedServer, match=r"TLS certificate of the server at tls://127\.0\.0\.1:\d+ is not trust"
+        ):
+            await JetStreamBus.connect(ConnectOptions(servers=(server.url.replace("nats://", "tls://"),), wait_s=1.0))
+    finally:
+        server.stop()
+
+
+def _tls_server(folder: Path) -> NatsProcess:
+    cert, key = folder / "cert.pem", folder / "key.pem"
     _openssl(
         *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
         *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)),
     )
-    server = NatsProcess(tmp_path, more_config=f'tls {{ cert_file: "{cert}", key_file: "{key}" }}')
+    return NatsProcess(folder, more_config=f'tls {{ cert_file: "{cert}", key_file: "{key}" }}')
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, to make a certificate")
+async def test_the_end_of_a_connection_with_tls_is_quiet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = _tls_server(tmp_path)
     server.start()
     try:
-        options = ConnectOptions(servers=(server.url.replace("nats://", "tls://"),), tls_ca=cert)
+        options = ConnectOptions(servers=(server.url.replace("nats://", "tls://"),), tls_ca=tmp_path / "cert.pem")
         bus = await JetStreamBus.connect(options)
         lost = asyncio.Event()
         bus.on_connection(lambda up: None if up else lost.set())

@@ -72,6 +72,19 @@ async def test_nobody_else_may_read_the_store_whatever_the_umask(tmp_path: Path)
         os.umask(before)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the environment of a process is read in /proc")
+async def test_a_clients_credentials_are_not_the_servers_business(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NATS_USER", "somebody")
+    monkeypatch.setenv("NATS_PASSWORD", "hunter2")
+    monkeypatch.setenv("OF_EVERYBODY", "1")
+    async with EmbeddedServer(tmp_path / "store", http_port=None) as server:
+        environ = Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
+    assert b"OF_EVERYBODY=1" in environ
+    assert [each for each in environ if each.startswith(b"NATS_")] == []
+
+
 async def test_takes_connections_when_started_and_leaves_nothing(tmp_path: Path) -> None:
     async with EmbeddedServer(tmp_path / "store", sync_interval="always", websocket_port=0) as server:
         assert server.pid is not None

@@ -17,7 +17,8 @@ from pocket3d.bus.jetstream.objects.layout import ArtifactBroken
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import ServiceError
+from pocket3d.bus.nats_server.embedded import EmbeddedServer
+from pocket3d.bus.port import ServiceError, ServiceSpec
 from pocket3d.bus.topology import TopologySettings, build
 from pocket3d.contracts.api import CancelRequest, Explanation
 from pocket3d.contracts.codec import encode
@@ -352,6 +353,16 @@ async def test_api_calls(client: Client, tell: Tell) -> None:
 async def test_nobody_leads(client: Client) -> None:
     with pytest.raises(NoLeader, match=r"no coordinator answered .*\.api\.cancel within 0\.3 s: "):
         await client.api("cancel", CancelRequest(job_id="a"), Status, timeout=0.3)
+
+
+async def test_nobody_leads_yet_and_somebody_stands_by(client: Client, server_or_memory: EmbeddedServer | None) -> None:
+    if server_or_memory is None:
+        pytest.skip("without a server there is no JetStream that could be away")
+    name = client.subjects.coordinator_service
+    await client.bus.serve(ServiceSpec(name, "0.1.0", "stands by", endpoints=[]))
+    with pytest.raises(NoLeader, match="one that stands by takes over within 15 s: try again") as caught:
+        await client.api("cancel", CancelRequest(job_id="a"), Status, timeout=0.3)
+    assert caught.value.standby
 
 
 async def test_call_goes_through_when_a_leader_comes(client: Client, tell: Tell) -> None:

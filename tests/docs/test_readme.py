@@ -20,6 +20,12 @@ def test_the_first_screen_has_a_picture_and_the_two_commands() -> None:
     assert "make demo\nmake test" in first_screen
 
 
+def test_the_first_screen_says_what_is_needed_and_what_it_is_not() -> None:
+    first_screen = " ".join("\n".join(LINES[:35]).split())
+    for words in ("Linux", "Python 3.10 to 3.13", "GB of disk", "A GPU is not needed", "without weights, no AI models"):
+        assert words in first_screen
+
+
 def test_the_two_commands_are_the_only_ones_of_make_in_its_blocks() -> None:
     made = [line for block in blocks(README) for line in block.text.splitlines() if line.startswith("make ")]
     assert made == ["make demo", "make test"]

@@ -60,10 +60,16 @@ def test_a_job_with_files_crosses_a_system_under_these_permissions(server: NatsP
             "100",
             "--download",
             str(tmp_path / "out"),
+            "--job-id",
+            "photo",
         )
         ran = pocket3d("submit", *words, "--context", "producer", timeout=150, XDG_CONFIG_HOME=config)
         assert ran.code == 0, f"{ran}\n{(tmp_path / 'log').read_text()}\n{violations(server)}"
         assert list((tmp_path / "out").rglob("*.glb"))
+        words = ("mesh_conversion", "mesh_path=@photo", "output_format=stl", "--wait", "--timeout", "100", "--json")
+        ran = pocket3d("submit", *words, "--context", "producer", timeout=150, XDG_CONFIG_HOME=config)
+        assert ran.code == 0, f"{ran}\n{(tmp_path / 'log').read_text()}\n{violations(server)}"
+        assert json.loads(ran.out)["artifacts"][0]["name"].endswith(".stl")
     assert violations(server) == []
 
 

@@ -13,7 +13,7 @@ import pytest
 from pocket3d.adapters.echo import EchoAdapter
 from pocket3d.bus.client.errors import ApiRefused, JobRefused, WaitTimeout
 from pocket3d.ops.scheduler import CannotStart, GPUMonitor, JobRequest, ModelScheduler, NoModel
-from support.copying import CopyingAdapter, GpuOnlyAdapter, TermsAdapter
+from support.copying import CopyingAdapter, GpuOnlyAdapter, SizedAdapter, TermsAdapter
 
 WAIT_S = 60.0
 
@@ -52,6 +52,24 @@ async def test_files_go_up_and_come_back_as_local_paths(scheduler: ModelSchedule
 
     with pytest.raises(JobRefused, match=r"image_path: cannot read .*none\.png"):
         await scheduler.schedule_job(JobRequest("image_to_mesh", {"image_path": str(tmp_path / "none.png")}))
+
+
+async def test_a_job_may_name_its_models_variant(scheduler: ModelScheduler, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG")
+    scheduler.register_model(SizedAdapter())
+
+    def asking(variant: str | None, preference: str | None = None) -> JobRequest:
+        inputs = {"image_path": tmp_path / "a.png"}
+        return JobRequest("image_to_mesh", inputs, model_preference=preference, variant=variant)
+
+    for variant, expected in (("512", "512"), (None, "1024")):
+        result = await scheduler.wait(await scheduler.schedule_job(asking(variant)), WAIT_S)
+        assert (result.status, result.variant) == ("succeeded", expected), result.error
+    scheduler.register_model(CopyingAdapter())
+    with pytest.raises(NoModel, match=r"image_to_mesh has a variant 2048: sized has 512, 1024, copying has none"):
+        await scheduler.schedule_job(asking("2048"))
+    with pytest.raises(NoModel, match=r"has a variant 512: copying has none"):
+        await scheduler.schedule_job(asking("512", "copying"))
 
 
 async def test_what_cannot_be_is_said(scheduler: ModelScheduler, tmp_path: Path) -> None:

@@ -276,13 +276,14 @@ async def test_a_server_without_jetstream_is_told_once_and_once_when_it_is_back(
     fleet = FleetElsewhere(tmp_path, server.url)
     await fleet.start()
     try:
-        fleet.coordinator()
+        coordinator = fleet.coordinator()
         agent = fleet.agent("a1", "cpu:4096")
         await fleet.until_led(agents=1, timeout=60)
         server.stop()
         (tmp_path / "nats.conf").write_text(f"listen: 127.0.0.1:{server.port}\n")
         server.start()
         await until(lambda: said(agent, "this agent cannot store results"), 60, "it is told")
+        await until(lambda: said(coordinator, "serves this coordinator no more"), 60, "the leader tells it, too")
         server.stop()
         (tmp_path / "nats.conf").write_text(with_jetstream)
         server.start()
@@ -290,6 +291,9 @@ async def test_a_server_without_jetstream_is_told_once_and_once_when_it_is_back(
         await fleet.submit("echo", {"job_id": "after", "inputs": {}})
         assert (await fleet.result_of("after", 60))["status"] == "succeeded"
         (line,) = said(agent, "this agent cannot store results")
+        assert "restart nats-server with JetStream on" in line and '"level":"warning"' in line
+        await until(lambda: said(coordinator, "serves this coordinator again"), 30, "the leader tells that it is back")
+        (line,) = said(coordinator, "serves this coordinator no more")
         assert "restart nats-server with JetStream on" in line and '"level":"warning"' in line
     finally:
         await fleet.stop()

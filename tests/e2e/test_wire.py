@@ -7,8 +7,10 @@ import base64
 import json
 from typing import Any
 
+import nats
 import pytest
 
+from pocket3d.bus.nats_server.embedded import EmbeddedServer
 from support.fleet_processes import FleetProcesses, until
 
 pytestmark = pytest.mark.e2e
@@ -199,6 +201,13 @@ async def test_operators_see_the_services(fleet: FleetProcesses) -> None:
     by_name = {info["name"]: info for info in infos}
     assert set(by_name) == {"p3d-api", "p3d-agent", "p3d-coordinator"}
     assert by_name["p3d-agent"]["metadata"]["agent_id"] == "laptop"
+    assert isinstance(fleet.server, EmbeddedServer)
+    system = await nats.connect(fleet.url, user="sys", password=fleet.server.system_password)
+    report = json.loads((await system.request("$SYS.REQ.SERVER.PING.CONNZ", b"{}", timeout=3)).data)
+    await system.close()
+    coordinator_id = by_name["p3d-coordinator"]["metadata"]["coordinator_id"]
+    connected = {each.get("name") for each in report["data"]["connections"]}
+    assert {f"coordinator:{coordinator_id}", "agent:laptop"} <= connected
     for info in infos:
         assert isinstance(info["description"], str) and info["description"]
         assert all(isinstance(v, str) for v in info["metadata"].values())

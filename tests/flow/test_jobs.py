@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pocket3d.bus.client import JobIdTaken
 from support.flow import Flow, play
 
 
@@ -48,14 +49,49 @@ def test_what_is_wrong_with_a_request_is_its_result(tmp_path: Path) -> None:
     play(scenario, tmp_path)
 
 
+def test_a_job_is_listed_with_a_label_wherever_it_stands(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        prompt = await flow.submit("text_to_mesh", inputs={"text_prompt": "a  red\nchair", "seconds": 1})
+        await flow.running(prompt)
+        assert (await prompt.status()).label == "a red chair"
+        named = await flow.submit(inputs={"seconds": 0.1}, metadata={"label": "row 7"})
+        bare = await flow.submit(inputs={"seconds": 0.1})
+        for handle in (prompt, named, bare):
+            await handle.result(timeout=30)
+        await flow.settled()
+        listed = {each.job_id: each.label for each in (await flow.client.list()).jobs}
+        assert listed == {prompt.job_id: "a red chair", named.job_id: "row 7", bare.job_id: None}
+
+    play(scenario, tmp_path)
+
+
+def test_a_model_that_loads_is_the_first_stage_of_a_job(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        cold = await flow.submit(inputs={"seconds": 0.5})
+        seen = [(each.stage, each.fraction) async for each in cold.progress()]
+        assert seen[0] == ("loading", 0.0)
+        warm = await flow.submit(inputs={"seconds": 0.5})
+        assert "loading" not in [each.stage async for each in warm.progress()]
+        latest = await warm.latest()
+        assert latest is not None
+        assert latest.job_id == warm.job_id
+
+    play(scenario, tmp_path)
+
+
 def test_one_id_is_one_job(tmp_path: Path) -> None:
     async def scenario(flow: Flow) -> None:
         first = await flow.submit(job_id="same", inputs={"seconds": 0.5})
         again = await flow.submit(job_id="same", inputs={"seconds": 0.5})
         assert (await first.result(timeout=30)).token == (await again.result(timeout=30)).token
         assert flow.world.attempts == {"same": 1}
-        other = await flow.submit(job_id="same", inputs={"seconds": 0.6})
-        assert (await other.result(timeout=30)).token == (await first.result()).token, "the first stands"
+        with pytest.raises(JobIdTaken, match=r"job same is known with another request \(echo: succeeded, submitted "):
+            await flow.submit(job_id="same", inputs={"seconds": 0.6})
+        with pytest.raises(JobIdTaken):
+            await flow.submit("text_to_mesh", job_id="same", inputs={"text_prompt": "a chair"})
+        known = (await flow.submit(job_id="same", inputs={"seconds": 0.5})).known
+        assert known is not None
+        assert known.status == "succeeded"
         await flow.settled()
         assert flow.world.attempts == {"same": 1}
 

@@ -236,7 +236,7 @@ class World:
         elif how == 1:
             self.tell(events.AgentSilent(agent.agent_id, self.dice.random() < 0.5))
         elif how == 2:
-            self._bid(agent, effects.SendCall(agent.agent_id, self.dice.randrange(5), ()))
+            self._bid(agent, effects.SendCall(agent.agent_id, self.dice.randrange(5), (), 0.0))
         elif job_id in self.results:
             self._see(self.results[job_id])
 

@@ -59,6 +59,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, A
     report = item.config.stash.get(REPORT, None)
     if report is not None and (outcome.when == "call" or outcome.outcome != "passed"):
         why = "" if outcome.outcome == "passed" else str(getattr(outcome, "longreprtext", "") or outcome.longrepr)
+        if outcome.outcome == "skipped" and isinstance(outcome.longrepr, tuple):
+            # File, line and the reason.
+            why = str(outcome.longrepr[2]).removeprefix("Skipped: ")
         report.add(item.name, outcome.outcome, outcome.duration, item.stash.get(FIGURES, {}), why)
     return outcome
 

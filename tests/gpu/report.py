@@ -40,9 +40,11 @@ class Report:
         self._write()
 
     def add(self, name: str, outcome: str, seconds: float, figures: dict[str, Any], why: str) -> None:
-        """Note a test's end."""
+        """Note a test's end; of one that was skipped, `why` is the reason."""
         test = {"name": name, "outcome": outcome, "seconds": round(seconds, 2), "figures": figures}
-        if why:
+        if outcome == "skipped":
+            test["outcome"] = f"not run: {why}"
+        elif why:
             test["why"] = why[-1500:]
         self._facts["tests"].append(test)
         self._write()

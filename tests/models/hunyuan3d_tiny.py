@@ -3,7 +3,8 @@
     python hunyuan3d_tiny.py FOLDER
 
 makes FOLDER/weights/hunyuan3d-dit-v2-0/{config.yaml,model.fp16.safetensors}, FOLDER/hollow (the same, whose field has
-no surface), FOLDER/text-to-image (a StableDiffusionPipeline) and FOLDER/modules.json (where the code was found).
+no surface), FOLDER/text-to-image (a StableDiffusionPipeline; not with --only-shapes) and FOLDER/modules.json (where the
+code was found).
 """
 
 from __future__ import annotations
@@ -173,7 +174,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     write_shape(folder / "weights", bias=None)
     write_shape(folder / "hollow", bias=1000.0)
-    write_text_to_image(folder / "text-to-image")
+    if "--only-shapes" not in sys.argv:
+        write_text_to_image(folder / "text-to-image")
     modules = (hy3dgen.shapegen, pipelines, diffusers, torchvision)
     (folder / "modules.json").write_text(json.dumps([module.__file__ for module in modules]))
 

@@ -67,7 +67,7 @@ def adapter(python: str, tiny: Path, **config: Any) -> dict[str, Any]:
     return {
         "python": python,
         "path": [str(STAND_INS)],
-        "env": {**ENVIRONMENT, "TORCH_HOME": str(tiny / "torch")},
+        "env": {**ENVIRONMENT, "TORCH_HOME": str(tiny / "torch"), "U2NET_HOME": str(tiny / "u2net")},
         "devices": ["cpu"],
         "accept_license": True,
         "config": {"model_path": str(tiny / "weights"), "vram_requirement": 1024, **config},

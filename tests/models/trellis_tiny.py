@@ -2,7 +2,8 @@
 
     python trellis_tiny.py FOLDER
 
-makes in FOLDER weights/{TRELLIS-image-large,TRELLIS-text-xlarge,tiny-clip} and torch, what torch.hub keeps of DINOv2;
+makes in FOLDER weights/{TRELLIS-image-large,TRELLIS-text-xlarge,tiny-clip}, torch, what torch.hub keeps of DINOv2, and
+u2net, where rembg's network would be;
 modules.json says which files it ran.
 """
 
@@ -119,6 +120,10 @@ def main(folder: Path) -> None:
     hub = folder / "torch" / "hub" / "facebookresearch_dinov2_main"
     hub.mkdir(parents=True)
     (hub / "hubconf.py").write_text(HUBCONF)
+    # These are looked for before the load; nothing reads them here.
+    for empty in (hub.parent / "checkpoints" / "dinov2_vitl14_reg4_pretrain.pth", folder / "u2net" / "u2net.onnx"):
+        empty.parent.mkdir()
+        empty.touch()
     used = ("trellis.pipelines", "trellis.pipelines.samplers.flow_euler", "spconv", "torchvision")
     (folder / "modules.json").write_text(json.dumps([sys.modules[name].__file__ for name in used]))
 

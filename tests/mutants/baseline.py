@@ -30,15 +30,16 @@ class Baseline(NamedTuple):
     #: File -> line -> numbers of the tests that execute it (into the order of `durations`).
     lines: dict[str, dict[str, list[int]]]
 
-    def tests_of(self, file: str, line: int) -> list[str]:
+    def tests_of(self, file: str, line: int, *, at_import: bool) -> list[str]:
         """The tests that execute a line, quick ones first. A line that is executed when its module is imported
-        belongs to every test that executes anything of the module.
+        belongs to every test that executes anything of the module, not to the one that imported it first.
         """
         names = list(self.durations)
         of_file = self.lines.get(file, {})
-        numbers = set(of_file.get(str(line), ()))
-        if not numbers:
+        if at_import:
             numbers = {number for of_line in of_file.values() for number in of_line}
+        else:
+            numbers = set(of_file.get(str(line), ()))
         return sorted((names[number] for number in numbers), key=lambda name: (self.durations[name], name))
 
 

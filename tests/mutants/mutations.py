@@ -27,6 +27,8 @@ class Mutant(NamedTuple):
     before: str
     after: str
     source: str
+    #: The line is executed when its module is imported, not when a function is called.
+    at_import: bool
 
 
 def mutable_lines(source: str) -> list[int]:
@@ -37,15 +39,27 @@ def mutable_lines(source: str) -> list[int]:
 def mutants(source: str, only: int | None = None) -> list[Mutant]:
     """All mutants of a source text, or those of one line."""
     lines = source.splitlines(keepends=True)
+    tree = ast.parse(source)
+    in_functions = _lines_in_functions(tree)
     found = []
-    for line, start, end, text in sorted(set(_edits(ast.parse(source), lines))):
+    for line, start, end, text in sorted(set(_edits(tree, lines))):
         if only is not None and line != only:
             continue
         before = lines[line - 1]
         data = before.encode()
         after = (data[:start] + text.encode() + data[end:]).decode()
-        found.append(Mutant(line, before.strip(), after.strip(), "".join([*lines[: line - 1], after, *lines[line:]])))
+        mutated = "".join([*lines[: line - 1], after, *lines[line:]])
+        found.append(Mutant(line, before.strip(), after.strip(), mutated, line not in in_functions))
     return found
+
+
+def _lines_in_functions(tree: ast.Module) -> set[int]:
+    return {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for line in range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)
+    }
 
 
 #: (line, first byte, byte after the last, what stands there instead).

@@ -54,6 +54,7 @@ def test_each_mutant_changes_one_line_in_one_place() -> None:
         ast.parse(each.source)
         changed = [a for a, b in zip(SOURCE.splitlines(), each.source.splitlines(), strict=True) if a != b]
         assert [line.strip() for line in changed] == [each.before]
+        assert each.at_import == (each.before.startswith(("LIMIT", "def")))
 
 
 def test_the_same_seed_samples_the_same_mutants_of_different_lines() -> None:
@@ -65,15 +66,15 @@ def test_the_same_seed_samples_the_same_mutants_of_different_lines() -> None:
 
 def test_tests_of_a_line_come_quick_ones_first_and_an_import_belongs_to_all_of_its_module(tmp_path: Path) -> None:
     one = Baseline({"t::slow": 2.0, "t::quick": 0.1}, {"m.py": {"5": [0, 1]}})
-    two = Baseline({"u::other": 0.5}, {"m.py": {"5": [0], "9": [0]}})
+    two = Baseline({"u::other": 0.5}, {"m.py": {"1": [0], "5": [0], "9": [0]}})
     paths = [tmp_path / "one", tmp_path / "two"]
     for path, part in zip(paths, (one, two), strict=True):
         path.write_text(json.dumps(part._asdict()))
     known = load(paths)
-    assert known.tests_of("m.py", 5) == ["t::quick", "u::other", "t::slow"]
-    assert known.tests_of("m.py", 9) == ["u::other"]
-    assert known.tests_of("m.py", 1) == ["t::quick", "u::other", "t::slow"]
-    assert known.tests_of("unknown.py", 1) == []
+    assert known.tests_of("m.py", 5, at_import=False) == ["t::quick", "u::other", "t::slow"]
+    assert known.tests_of("m.py", 9, at_import=False) == ["u::other"]
+    assert known.tests_of("m.py", 1, at_import=True) == ["t::quick", "u::other", "t::slow"]
+    assert known.tests_of("unknown.py", 1, at_import=True) == []
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_a_mutant_that_a_test_notices_is_killed_and_leaves_nothing_behind(fit_te
 
 
 def test_one_that_no_test_notices_survives(fit_tests: Baseline, tmp_path: Path) -> None:
-    unnoticed = mutant_of_fit("if room.max_running is not None and room.running > room.max_running:")
+    unnoticed = mutant_of_fit("if need.vram_mb >= 0 and need.vram_mb > have:")
     assert trials.attempt(unnoticed, fit_tests, tmp_path) == "survived"
     assert trials.attempt(unnoticed, Baseline({}, {}), tmp_path) == "no test"
 

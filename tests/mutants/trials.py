@@ -117,7 +117,7 @@ def attempt(sampled: Sampled, known: baseline.Baseline, folder: Path) -> Verdict
     file = str(modules()[sampled.module].path)
     tests: list[str] = []
     seconds = 0.0
-    for name in known.tests_of(file, sampled.mutant.line):
+    for name in known.tests_of(file, sampled.mutant.line, at_import=sampled.mutant.at_import):
         seconds += known.durations[name]
         if seconds > _TESTS_S and tests:
             break

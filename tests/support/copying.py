@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from pocket3d.adapters.licenses import License
 from pocket3d.adapters.mesh_models import ImageToMeshModel
+from pocket3d.contracts.variants import Variant
 
 
 class CopyingAdapter(ImageToMeshModel):
@@ -45,3 +46,12 @@ class GpuOnlyAdapter(CopyingAdapter):
 
 class TermsAdapter(CopyingAdapter):
     license_info: ClassVar[License] = License(code="a licence", requires_acceptance=True, territory="not on Mondays")
+
+
+class SizedAdapter(CopyingAdapter):
+    """Has two sizes."""
+
+    variants = (Variant(name="512", vram_mb=64, quality=1), Variant(name="1024", vram_mb=128, quality=2))
+
+    def __init__(self, model_id: str = "sized") -> None:
+        ImageToMeshModel.__init__(self, model_id)

@@ -29,7 +29,7 @@ async def test_a_worker_says_hello_loads_runs_and_shuts_down(workers: Workers) -
     await workers.run("print", text="hi")
     assert await workers.host.send("w", Shutdown())
     told = await workers.exit()
-    assert (told.pid, told.returncode, told.asked) == (pid, 0, True)
+    assert (told.pid, told.returncode, told.asked, told.word) == (pid, 0, True, "worker_ended")
     assert [type(entry[1]) for entry in workers.story[:-1]] == [Hello, ModelLoaded, RunFinished]
     await until(lambda: workers.host.pid("w") is None)
     assert await workers.send("print", text="to nobody") is False
@@ -84,7 +84,7 @@ async def test_a_crash_tells_its_status_and_last_words(workers: Workers) -> None
     await workers.start()
     await workers.send("die", status=3)
     told = await workers.exit()
-    assert (told.returncode, told.asked, told.code) == (3, False, "worker_crashed")
+    assert (told.returncode, told.asked, told.code, told.word) == (3, False, "worker_crashed", "worker_crashed")
     assert "exited with status 3" in told.message and "about to die" in told.message
     assert told.last_lines[-1] == "about to die"
 

@@ -18,8 +18,8 @@ _NO_ROOM = (
     "or keep less (`pocket3d topology --print` shows for how long things are kept)"
 )
 _NOT_TAKEN = (
-    "JetStream answers, but stores nothing: its disk is full, or too few servers of its cluster are up; "
-    "the log of nats-server says which"
+    "JetStream answers, but stores nothing: its disk is full, or was (make room, then restart nats-server), or too few "
+    "servers of its cluster are up; the log of nats-server says which"
 )
 _ENABLE = (
     "enable it for this account in the server's configuration; a full disk switches it off, too, until nats-server is "

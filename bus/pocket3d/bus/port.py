@@ -20,6 +20,10 @@ class Disconnected(BusError):
     """There is no connection; nothing was sent."""
 
 
+class UntrustedServer(Disconnected):
+    """No connection: a server answered, and its TLS certificate is signed by nobody whom this client trusts."""
+
+
 class NoResponders(BusError):
     """Nobody listens on that subject (or no stream takes it)."""
 

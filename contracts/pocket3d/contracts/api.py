@@ -102,6 +102,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[Reason] = []
     #: Of a job that waits and does not pause.
     turn: TenantTurn | None = None
+    #: Jobs that have not ended and whose results its inputs name: it is held until they have.
+    waits_for: list[str] = []
 
 
 class FeatureAdapter(msgspec.Struct, frozen=True, kw_only=True):

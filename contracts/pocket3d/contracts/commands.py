@@ -33,6 +33,14 @@ class ReportState(Command, frozen=True, kw_only=True, tag="report_state"):
     """Asks for a full advert, now. Answered with `StateReported`; from then on the agent refuses older epochs."""
 
 
+class BenchedVariant(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant of an adapter that gets no jobs on a device for a while, after failures in a row."""
+
+    adapter_id: str
+    variant: str
+    device: str
+
+
 class Lot(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs up for auction that any bidder would treat alike."""
 
@@ -52,6 +60,8 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     variant: str | None = None
     #: Variants in which these jobs ran out of memory.
     raised: list[RaisedNeed] = []
+    #: On this agent: a bid in another variant is wanted instead.
+    benched: list[BenchedVariant] = []
 
 
 class CallForBids(Command, frozen=True, kw_only=True, tag="call_for_bids"):
@@ -61,6 +71,13 @@ class CallForBids(Command, frozen=True, kw_only=True, tag="call_for_bids"):
     lots: list[Lot]
     #: A job may wait so much longer for a better variant: starts that differ by no more are equal.
     variant_wait_s: Duration = 0.0
+
+
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a file lies that a job made."""
+
+    bucket: str
+    object: str
 
 
 class Award(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +101,8 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
     #: In which variant of the adapter; null if it has none. Coordinators of earlier versions name none: the best that
     #: can start is meant.
     variant: str | None = None
+    #: Of each input that names another job's file, by its place (`inputs.mesh_path`): where that lies.
+    objects: dict[str, StoredFile] = {}
 
 
 class AwardJobs(Command, frozen=True, kw_only=True, tag="award_jobs"):

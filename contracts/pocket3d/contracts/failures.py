@@ -12,6 +12,8 @@ class FailureCode(str, Enum):
     INVALID_INPUT = "invalid_input"
     UNKNOWN_FEATURE = "unknown_feature"
     ARTIFACT_MISSING = "artifact_missing"
+    #: A job whose result it names did not succeed.
+    INPUT_FAILED = "input_failed"
     TOO_LARGE = "too_large"
     ADAPTER_UNAVAILABLE = "adapter_unavailable"
     LOAD_FAILED = "load_failed"
@@ -60,6 +62,7 @@ FAILURES: dict[FailureCode, FailureFacts] = {
     FailureCode.INVALID_INPUT: FailureFacts("producer", RetryVerdict.NEVER, benches=False),
     FailureCode.UNKNOWN_FEATURE: FailureFacts("producer", RetryVerdict.NEVER, benches=False),
     FailureCode.ARTIFACT_MISSING: FailureFacts("producer", RetryVerdict.NEVER, benches=False),
+    FailureCode.INPUT_FAILED: FailureFacts("producer", RetryVerdict.NEVER, benches=False),
     FailureCode.TOO_LARGE: FailureFacts("producer", RetryVerdict.NEVER, benches=False),
     FailureCode.ADAPTER_UNAVAILABLE: FailureFacts("adapter", RetryVerdict.ELSEWHERE, benches=True),
     FailureCode.LOAD_FAILED: FailureFacts("adapter", RetryVerdict.ELSEWHERE_BACKOFF, benches=True),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -14,6 +12,12 @@ from .adapter_ids import with_ours
 from .codec import WireError, convert, is_wire_integer
 from .failures import FailureCode
 from .features import FEATURE_PATTERN, missing_input
+from .input_files import FileRef as FileRef
+from .input_files import FileRefError as FileRefError
+from .input_files import check_filename as check_filename
+from .input_files import file_refs as file_refs
+from .input_files import is_file_key as is_file_key
+from .input_files import result_refs as result_refs
 from .lifecycle import PRIORITIES
 from .subjects import ADAPTER_ID_PATTERN, JOB_ID_PATTERN, TENANT_PATTERN
 from .variants import VARIANT_PATTERN
@@ -27,7 +31,6 @@ MAX_FILES = 64
 MAX_DEPTH = 32
 #: Whole numbers outside of this cannot cross the pipe to a worker (msgpack), nor most other programs' JSON.
 
-_ARTIFACT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_=.-]{0,254}")
 _GENERATED_ID_PATTERN = re.compile(r"(s[0-9a-z]+)-[0-9]+")
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
@@ -45,6 +48,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     start_to_close_s: Seconds = 3600.0
     #: The model's load.
     load_s: Seconds = 900.0
+
+    @property
+    def most_s(self) -> float:
+        """How long a job may take by its limits; the wait counts where it has one."""
+        return (self.schedule_to_start_s or 0.0) + self.load_s + self.start_to_close_s
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,12 +94,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     #: The adapter's variant in which it must run; null, or left out, for the best that can start. It is never sent as
     #: null: earlier versions refuse a field that they do not know, and a request must keep its digest.
     variant: str | msgspec.UnsetType | None = msgspec.UNSET
+    #: True: it may be answered by the result of an earlier job that asked for the same. It is never sent as false, for
+    #: the same reason.
+    cache: bool | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if self.commercial_only is False:
             msgspec.structs.force_setattr(self, "commercial_only", msgspec.UNSET)
         if self.variant is None:
             msgspec.structs.force_setattr(self, "variant", msgspec.UNSET)
+        if self.cache is False:
+            msgspec.structs.force_setattr(self, "cache", msgspec.UNSET)
 
     @property
     def wanted_variant(self) -> str | None:
@@ -117,17 +130,6 @@ class SubmitRequest(Job, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def job(self) -> Job:
         """The part that is published on the job's subject."""
         return Job(**{name: getattr(self, name) for name in Job.__struct_fields__})
-
-
-class FileRef(msgspec.Struct, frozen=True):
-    """A file among the inputs: an object in the inputs bucket, or its bytes."""
-
-    key: str
-    #: Place in a `_paths` list, None for a single file.
-    index: int | None
-    artifact: str | None
-    data: bytes | None
-    filename: str | None
 
 
 class Rejection(NamedTuple):
@@ -213,7 +215,7 @@ def admit(feature: str, data: bytes, header_id: str | None, fallback_id: str) ->
         job = convert(Job, body)
     except WireError as error:
         return refuse(job_id, FailureCode.INVALID_INPUT, error.field, error.message)
-    rejection = check_job(feature, job)
+    rejection = check_job(feature, job) or _names_itself(job_id, job)
     return Admission(job_id, None if rejection else job, rejection)
 
 
@@ -314,85 +316,15 @@ def check_job(feature: str, job: Job) -> Rejection | None:
     return None
 
 
+def _names_itself(job_id: str, job: Job) -> Rejection | None:
+    for ref in result_refs(job.inputs):
+        if ref.result == job_id:
+            return Rejection(FailureCode.INVALID_INPUT, f"{ref.field}.result", "a job cannot wait for its own result")
+    return None
+
+
 def check_priority(priority: str) -> Rejection | None:
     """What is wrong with a priority, or None."""
     if priority in PRIORITIES:
         return None
     return Rejection(FailureCode.INVALID_INPUT, "priority", f"{priority!r} is none of {', '.join(PRIORITIES)}")
-
-
-class FileRefError(ValueError):
-    """An input that should name a file does not."""
-
-    def __init__(self, field: str, message: str, code: FailureCode = FailureCode.INVALID_INPUT) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-        self.message = message
-        self.code = code
-
-
-def is_file_key(key: str) -> bool:
-    """True for inputs that are files: `*_path` and `*_paths`."""
-    return key.endswith(("_path", "_paths"))
-
-
-def file_refs(inputs: Mapping[str, Any]) -> Iterator[FileRef]:
-    """The files among a job's inputs.
-
-    Raises:
-        FileRefError: a file input that is not `{"artifact": name}` or `{"inline": base64, "filename": name}`.
-    """
-    for key, value in inputs.items():
-        if not is_file_key(key) or value is None:
-            continue
-        if key.endswith("_paths") and isinstance(value, list):
-            for index, inner in enumerate(value):
-                yield _file_ref(key, index, inner)
-        else:
-            yield _file_ref(key, None, value)
-
-
-def _file_ref(key: str, index: int | None, value: Any) -> FileRef:
-    field = f"inputs.{key}" if index is None else f"inputs.{key}[{index}]"
-    if isinstance(value, str):
-        raise FileRefError(
-            field,
-            'a path of a client is never opened; want {"artifact": name} or {"inline": base64, "filename": name}',
-        )
-    if not isinstance(value, Mapping):
-        raise FileRefError(field, f"expected an object that names a file, got {type(value).__name__}")
-    unknown = sorted(set(value) - {"artifact", "inline", "filename"})
-    if unknown:
-        raise FileRefError(f"{field}.{unknown[0]}", "unknown field; want artifact or inline, and filename")
-    artifact, inline, filename = value.get("artifact"), value.get("inline"), value.get("filename")
-    if (artifact is None) == (inline is None):
-        raise FileRefError(field, "want exactly one of artifact and inline")
-    if filename is not None:
-        check_filename(f"{field}.filename", filename)
-    if artifact is not None:
-        if not isinstance(artifact, str) or not _ARTIFACT_PATTERN.fullmatch(artifact):
-            raise FileRefError(f"{field}.artifact", "want the name of an uploaded artifact, e.g. sha256-<hex>")
-        return FileRef(key, index, artifact, None, filename)
-    if filename is None:
-        raise FileRefError(f"{field}.filename", "an inline file needs a filename with its suffix")
-    if not isinstance(inline, str):
-        raise FileRefError(f"{field}.inline", f"expected base64 text, got {type(inline).__name__}")
-    try:
-        data = base64.b64decode(inline, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise FileRefError(f"{field}.inline", f"not base64: {error}") from error
-    return FileRef(key, index, None, data, filename)
-
-
-def check_filename(field: str, name: Any) -> None:
-    """Refuse names that could leave the job's directory.
-
-    Raises:
-        FileRefError: separators, `..`, control characters, or not 1 to 255 characters.
-    """
-    if not isinstance(name, str):
-        raise FileRefError(field, f"expected a string, got {type(name).__name__}")
-    if "/" in name or "\\" in name or ".." in name:
-        raise FileRefError(field, f"{name[:80]!r}: separators and .. are not allowed in a filename")
-    if not 0 < len(name) <= 255 or len(name.encode()) > 255 or name == "." or any(ord(c) < 32 for c in name):
-        raise FileRefError(field, f"{name[:80]!r} is not a filename")

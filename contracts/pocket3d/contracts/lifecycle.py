@@ -28,7 +28,7 @@ class JobState(str, Enum):
     SUBMITTED = "submitted"
     #: Known to the events stream before this leader read it; its story is being read.
     RECOVERING = "recovering"
-    #: Waits for an award.
+    #: Waits for an award, or before that for the results of other jobs that its inputs name.
     QUEUED = "queued"
     #: Awarded to an agent that has not yet said that it started.
     AWARDED = "awarded"

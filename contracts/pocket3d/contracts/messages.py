@@ -93,6 +93,8 @@ class Result(Message, frozen=True, kw_only=True):
     error: JobError | None = None
     #: In which of the adapter's variants it ran; null if it has none.
     variant: str | None = None
+    #: The job that this result was made by; null if it was made for this one.
+    cached_from: str | None = None
 
 
 def read_result(data: bytes, job_id: str) -> Result:
@@ -126,6 +128,8 @@ class Status(Message, frozen=True, kw_only=True):
     submitted_at: str | None = None
     #: Of the adapter, null if it has none.
     variant: str | None = None
+    #: What people know the job by: `label` of its metadata, else its prompt or its files' names; null if there is none.
+    label: str | None = None
 
 
 class Progress(Message, frozen=True, kw_only=True):
@@ -207,6 +211,9 @@ class AdapterOffer(msgspec.Struct, frozen=True, kw_only=True):
     excluded_territories: list[str] = []
     #: The sizes in which it can be loaded; empty for one size only.
     variants: list[Variant] = []
+    #: Of its code and its configuration: as long as it stays, the same inputs make the same. Empty where a former
+    #: version does not say.
+    version: str = ""
 
 
 class Advert(Message, frozen=True, kw_only=True):

@@ -70,7 +70,7 @@ PRODUCED = (
 _SCHEMA_FOLDER = Path(__file__).resolve().parents[2] / "schema"
 
 _FILE: dict[str, Any] = {
-    "description": "A file: an object in the inputs bucket, or its bytes. Never a path.",
+    "description": "A file: an object in the inputs bucket, its bytes, or a file that another job made. Never a path.",
     "oneOf": [
         {
             "type": "object",
@@ -85,6 +85,15 @@ _FILE: dict[str, Any] = {
                 "filename": {"$ref": "#/$defs/Filename"},
             },
             "required": ["inline", "filename"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "properties": {
+                "result": {"type": "string", "pattern": f"^{subjects.JOB_ID_PATTERN.pattern}$"},
+                "name": {"type": "string", "minLength": 1, "maxLength": 1000},
+            },
+            "required": ["result"],
             "additionalProperties": False,
         },
     ],
@@ -133,6 +142,7 @@ def _add_admission_rules(defs: dict[str, Any], job: dict[str, Any]) -> None:
         "default": None,
     }
     properties["commercial_only"]["default"] = False
+    properties["cache"]["default"] = False
     properties["variant"] = {
         "anyOf": [{"type": "string", "pattern": f"^{variants.VARIANT_PATTERN.pattern}$"}, {"type": "null"}],
         "default": None,

@@ -228,6 +228,8 @@ class AdapterDescription(msgspec.Struct, frozen=True, kw_only=True):
     excluded_territories: list[str] = []
     #: In which sizes it can be loaded; `vram_mb` is then that of the smallest. Empty for one size only.
     variants: list[Variant] = []
+    #: Of its code and its configuration.
+    version: str = ""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -13,6 +13,7 @@ import structlog
 
 from pocket3d.bus import topology
 from pocket3d.bus.inbox import Inbox
+from pocket3d.bus.names import kv_stream
 from pocket3d.bus.port import (
     TEMPORARILY_UNAVAILABLE,
     Bus,
@@ -37,6 +38,7 @@ from .engine import events
 from .io import leader_record_io
 from .io.agent_records import known_agents
 from .io.api import Api
+from .io.jetstream_notice import JetStreamNotice
 from .io.leader_term import LeaderTerm
 from .io.status_service import coordinator_service
 from .io.topology_upkeep import TopologyUpkeep
@@ -98,6 +100,7 @@ class CoordinatorService:
             host=socket.gethostname(),
             pid=os.getpid(),
         )
+        self._jetstream = JetStreamNotice(bus, kv_stream(subjects.leader_bucket))
         self._term: LeaderTerm | None = None
         self._api: Closable | None = None
         self._heard: dict[str, Advert] = {}
@@ -139,7 +142,8 @@ class CoordinatorService:
         self._tasks.spawn(self._follow(), bounded=False)
         spec = coordinator_service(self._subjects, self.coordinator_id, self._version, self._clock, self._leads_what)
         service = await self._answered(stop, lambda: self._bus.serve(spec))
-        self._tasks.spawn(TopologyUpkeep(self._bus, self._topology, lambda: self.leading).run(), bounded=False)
+        upkeep = TopologyUpkeep(self._bus, self._topology, lambda: self.leading, self._jetstream)
+        self._tasks.spawn(upkeep.run(), bounded=False)
         log.info("coordinator started", coordinator_id=self.coordinator_id)
         waiting = asyncio.ensure_future(stop.wait())
         try:
@@ -158,12 +162,12 @@ class CoordinatorService:
             await pings.close()
 
     async def _answered(self, stop: asyncio.Event, ask: Callable[[], Awaitable[T]]) -> T:
-        """What the server answers; it is asked again while it is away, silent or without a leader of its own."""
+        """What the server answers; it is asked again while it, or its JetStream, is away or without a leader."""
         told = ""
         while True:
             try:
                 return await ask()
-            except (Disconnected, OutcomeUnknown, Refused) as error:
+            except (Disconnected, NoResponders, OutcomeUnknown, Refused) as error:
                 passes = not isinstance(error, Refused) or error.code == TEMPORARILY_UNAVAILABLE
                 if stop.is_set() or not passes:
                     raise
@@ -272,10 +276,14 @@ class CoordinatorService:
 
     async def _read_lease(self) -> leadership.LeaseEvent:
         try:
-            return await leader_record_io.read_lease(self._bus, self._subjects)
+            lease = await leader_record_io.read_lease(self._bus, self._subjects)
         except BusError as error:
             log.debug("the lease could not be read", error=str(error))
             return leadership.LeaseUnread()
+        if lease.record is not None and lease.record.coordinator_id != self.coordinator_id:
+            # Others can write, and this one need not.
+            self._jetstream.served("lease")
+        return lease
 
     async def _write_lease(self, effect: leadership.WriteLease) -> leadership.LeaseEvent:
         try:
@@ -283,10 +291,13 @@ class CoordinatorService:
                 self._subjects.leader_bucket, leader_record_io.LEADER_KEY, encode(effect.record), last=effect.last
             )
         except Conflict:
+            self._jetstream.served("lease")
             return leadership.LeaseConflict()
         except BusError as error:
             log.debug("the lease could not be written", error=str(error))
+            await self._jetstream.failed("lease", error)
             return leadership.LeaseUnknown()
+        self._jetstream.served("lease")
         return leadership.LeaseWritten(revision)
 
     async def _ping(self, coordinator_id: str) -> bool | None:

@@ -78,6 +78,11 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     #: An attempt may take its `load_s` and `start_to_close_s`, and so much more for its files. Agents end it sooner by
     #: limits of its own; this is for one that keeps none.
     attempt_grace_s: float = 1500.0
+    #: A job that others name among their inputs and that is not known is waited for so long.
+    source_grace_s: Annotated[float, Meta(ge=0)] = 10.0
+    #: A job that asks for a cached result gets that of a job which ended so long ago at most: as much longer as outputs
+    #: are kept than results, so that its files live as long as its own result.
+    cache_age_s: Annotated[float, Meta(ge=0)] = 604_800.0
     #: How often the jobs stream is counted, to notice messages that somebody removed from it.
     removal_sweep_s: float = 10.0
     #: Outputs that no result names, and chunks of broken uploads, are left alone for so long, then removed.

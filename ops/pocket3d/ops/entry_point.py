@@ -7,7 +7,7 @@ import sys
 from .exit_codes import Exit
 
 #: Package that a command imports -> the extra that brings it.
-_EXTRA_OF = {"click": "cli", "rich": "cli", "jsonschema": "services", "referencing": "services", "yaml": "services"}
+_EXTRA_OF = {"click": "cli", "rich": "cli", "jsonschema": "cli", "referencing": "cli", "yaml": "services"}
 
 
 def main() -> None:
@@ -27,6 +27,6 @@ def main() -> None:
             raise
         sys.stderr.write(
             f"error: this command needs the Python package {package}, which is not installed here: "
-            f"pip install 'pocket3d-studio[{extra}]' (in a checkout: pip install '.[{extra}]')\n"
+            f"in a checkout, pip install '.[{extra}]'\n"
         )
         sys.exit(int(Exit.USAGE))

@@ -21,6 +21,8 @@ class Exit(IntEnum):
     #: No NATS server, or nobody of ours behind it.
     NO_SERVER = 6
     WAIT_TIMED_OUT = 7
+    #: The job id is that of another request.
+    JOB_ID_TAKEN = 8
     #: Ctrl-C.
     INTERRUPTED = 130
 

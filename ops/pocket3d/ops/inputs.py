@@ -6,6 +6,8 @@ options:='{"a": [1, 2]}'    JSON
 image_path=cat.png          a file, since the key ends in _path
 image_paths=a.png image_paths=b.png
 mask=@mask.png              a file, since it is asked for
+mesh_path=@chair-0001       the file that job chair-0001 makes, unless a file has that name; @./chair-0001 is a file
+mesh_path=@chair-0001/a.glb one of several
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pocket3d.contracts.artifact_names import is_artifact_name
 from pocket3d.contracts.jobs import is_file_key
+from pocket3d.contracts.subjects import JOB_ID_PATTERN
 
 _WORD = re.compile(r"(?P<key>[^\s:=@]+)(?P<operator>:=|=@|=)(?P<text>.*)", re.DOTALL)
 
@@ -36,6 +40,8 @@ class LocalFile(NamedTuple):
     """A file to upload, in the place of the input's value."""
 
     path: Path
+    #: It was written with an @: where there is no such file it may be that of a job.
+    or_job: bool = False
 
 
 Schema = dict[str, Any]
@@ -75,6 +81,22 @@ def local_files(inputs: dict[str, Any]) -> list[Path]:
     return [each.path for each in values if isinstance(each, LocalFile)]
 
 
+def result_of(file: LocalFile) -> dict[str, str] | None:
+    """The file of a job that `@JOB` or `@JOB/name` means; None if it can only mean a file of this machine."""
+    job_id, slash, name = str(file.path).partition("/")
+    if not file.or_job or not JOB_ID_PATTERN.fullmatch(job_id) or (slash and not is_artifact_name(name)):
+        return None
+    return {"result": job_id, **({"name": name} if slash else {})}
+
+
+def with_results(value: Any, is_file: Callable[[Path], bool]) -> Any:
+    """An input's value with a reference to a job's result in place of each `@JOB` that is no file of this machine."""
+    if isinstance(value, list):
+        return [with_results(each, is_file) for each in value]
+    named = result_of(value) if isinstance(value, LocalFile) else None
+    return value if named is None or is_file(value.path) else named
+
+
 def with_files(value: Any, convert: Callable[[Path], Any]) -> Any:
     """An input's value with each `LocalFile` in it as `convert` makes it of its path."""
     if isinstance(value, list):
@@ -92,7 +114,9 @@ def _value(key: str, operator: str, text: str, schemas: list[Schema]) -> Any:
         if not text:
             raise InputError(f"{key}={'@' if operator == '=@' else ''} names no file")
         try:
-            return LocalFile(Path(text).expanduser())
+            # `@./chair` is a file whatever lies there.
+            or_job = operator == "=@" and is_file_key(key) and not text.startswith(".")
+            return LocalFile(Path(text).expanduser(), or_job)
         except RuntimeError as error:
             message = f"{key}={_shown(text)}: there is no such user, or the user has no home folder"
             raise InputError(message) from error

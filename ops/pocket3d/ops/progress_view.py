@@ -16,6 +16,7 @@ from pocket3d.contracts.codec import encode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Progress, Result, Status
 
+from .result_remarks import made, remarks
 from .terminal_text import printable
 
 log = structlog.get_logger(__name__)
@@ -24,7 +25,12 @@ Form = Literal["auto", "bars", "lines", "json", "none"]
 
 #: Least growth of a fraction that is worth a line of its own.
 _STEP = 0.1
+#: Of a reason or an error.
+_CHARS = 160
 
+
+#: Steps before which there is no progress.
+_BEFORE_RUN = ("submitted", "queued", "awarded")
 
 #: An event of a job, how far a run is, or how a job ended; shown in the order in which they come.
 Shown = Status | Progress | Result
@@ -126,11 +132,20 @@ async def follow(job: JobHandle, show: Show, timeout: float | None = None) -> Re
         WaitTimeout: it has none after `timeout` seconds.
     """
 
+    # What the stream keeps of the progress is read at once, and would be shown before the steps that came before it.
+    begun = asyncio.Event()
+
     async def story() -> None:
-        async for status in job.events():
-            show(status)
+        try:
+            async for status in job.events():
+                show(status)
+                if status.status not in _BEFORE_RUN:
+                    begun.set()
+        finally:
+            begun.set()
 
     async def progress() -> None:
+        await begun.wait()
         try:
             async for each in job.progress():
                 show(each)
@@ -171,9 +186,17 @@ def _words(message: Shown) -> str:
     if isinstance(message, Result):
         run = message.timings.run_s
         took = f" in {run:.2f} s" if run is not None and message.status == "succeeded" else ""
-        why = f": {message.error.code}: {message.error.message}" if message.error else ""
-        return f"{message.status}{took}{why}"
+        why = f": {message.error.code}: {_short(message.error.message)}" if message.error else ""
+        what = made(message)
+        told = "".join(f"; {each}" for each in remarks(message))
+        return f"{message.status}{took}{f': {what}' if what else ''}{why}{told}"
     where = f" on {message.agent_id} {message.device or ''}".rstrip() if message.agent_id else ""
-    why = f": {message.reason}" if message.reason else ""
+    why = f": {_short(message.reason)}" if message.reason else ""
     again = f" (attempt {message.attempt})" if message.attempt > 1 else ""
     return f"{message.status}{where}{again}{why}"
+
+
+def _short(text: str) -> str:
+    """A message on one line of a list of steps; `pocket3d result` has all of it."""
+    text = " ".join(text.split())
+    return text if len(text) <= _CHARS else f"{text[: _CHARS - 1]}…"

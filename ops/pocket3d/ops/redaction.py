@@ -65,11 +65,11 @@ def may_hide(text: str, keys: Iterable[str]) -> bool:
 
 
 def clean(value: Any, depth: int = 0) -> Any:
-    """The value, with secrets hidden in whatever it contains."""
+    """The value, with secrets hidden in whatever it contains; what lies deeper than eight levels is hidden whole."""
     if isinstance(value, str):
         return clean_text(value)
-    if depth >= _MAX_DEPTH:
-        return value
+    if depth >= _MAX_DEPTH and isinstance(value, (Mapping, list, tuple)):
+        return HIDDEN
     if isinstance(value, Mapping):
         return {
             key: HIDDEN if isinstance(key, str) and _hides(key) and inner else clean(inner, depth + 1)

@@ -33,12 +33,13 @@ from pocket3d.contracts.adapter_ids import with_ours
 from pocket3d.contracts.commands import Reason
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import canonical
-from pocket3d.contracts.jobs import is_file_key
 from pocket3d.contracts.messages import Result
+from pocket3d.contracts.variants import variant_named
 from pocket3d.contracts.worker_frames import AdapterDescription
 from pocket3d.gpu_agents.io.describe import DeclaredAdapter
 
 from .embed.gpu import GPUMonitor
+from .embed.local_files import local, with_files
 from .embed.models import NotRebuildable, declaration, entry_for
 from .embed.system import EmbeddedSystem
 from .logging import into_standard_library
@@ -91,6 +92,7 @@ class JobRequest:
         metadata: comes back with the result.
         limits: `schedule_to_start_s`, `start_to_close_s`, `load_s`, in seconds.
         retry: `max_attempts` (3), `initial_s`, `factor`, `cap_s`: what becomes of attempts that fail.
+        variant: the model's variant in which it must run; by default the best that can start.
     """
 
     feature: str
@@ -101,6 +103,7 @@ class JobRequest:
     metadata: Mapping[str, Any] | None = None
     limits: Mapping[str, Any] | None = None
     retry: Mapping[str, Any] | None = None
+    variant: str | None = None
 
 
 class ModelScheduler:
@@ -274,7 +277,7 @@ class ModelScheduler:
         """Take a job, its files included; returns its id when it is stored.
 
         Raises:
-            NoModel: no registered model serves it.
+            NoModel: no registered model serves it, or has its variant.
             JobRefused: it is wrong; `field` says where.
             RuntimeError: not started.
         """
@@ -282,13 +285,14 @@ class ModelScheduler:
         await self._declare_new()
         handle = await system.client.submit(
             job.feature,
-            {key: _local(key, value) for key, value in job.inputs.items()},
+            {key: local(key, value) for key, value in job.inputs.items()},
             priority=job.priority,
             model_preference=self._preference(job),
             job_id=job.job_id,
             metadata=job.metadata,
             limits=job.limits,
             retry=job.retry,
+            variant=job.variant,
         )
         self._jobs[handle.job_id] = handle
         return handle.job_id
@@ -301,12 +305,22 @@ class ModelScheduler:
         if not serving:
             raise NoModel(f"no registered model serves {job.feature}; registered: {listed}")
         if job.model_preference is None:
+            self._check_variant(job, serving)
             return None
         asked = [job.model_preference] if isinstance(job.model_preference, str) else list(job.model_preference)
         wanted = [known for name in with_ours(asked) for known in serving if name in self._names(known)]
         if not wanted:
             raise NoModel(f"no registered model for {job.feature} is called {' or '.join(asked)}; registered: {listed}")
+        self._check_variant(job, wanted)
         return list(dict.fromkeys(wanted))
+
+    def _check_variant(self, job: JobRequest, among: Sequence[str]) -> None:
+        """Raises `NoModel` if none of these has the variant; of one that is not available that is not known."""
+        models = [self._described[name] for name in dict.fromkeys(among)]
+        if job.variant is None or any(not m.available or variant_named(m.variants, job.variant) for m in models):
+            return
+        listed = ", ".join(f"{m.adapter_id} has {', '.join(v.name for v in m.variants) or 'none'}" for m in models)
+        raise NoModel(f"no registered model for {job.feature} has a variant {job.variant}: {listed}")
 
     def _names(self, adapter_id: str) -> tuple[str | None, ...]:
         model, _ = self._registered[adapter_id]
@@ -338,7 +352,7 @@ class ModelScheduler:
             return result
         files = await handle.download(self._outputs)
         named = {artifact.name: str(path) for artifact, path in zip(result.artifacts, files, strict=True)}
-        return msgspec.structs.replace(result, outputs=_with_files(result.outputs, named))
+        return msgspec.structs.replace(result, outputs=with_files(result.outputs, named))
 
     async def _ended(self, handle: JobHandle, timeout: float | None) -> Result:
         loop = asyncio.get_running_loop()
@@ -366,24 +380,6 @@ class ModelScheduler:
             return
         if reasons and all(reason.code in _FOR_GOOD for reason in reasons):
             raise CannotStart(handle.job_id, reasons)
-
-
-def _local(key: str, value: Any) -> Any:
-    """Paths under file keys as `Path`, which the client uploads; references to artifacts stay."""
-    if not is_file_key(key):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_local(key, each) for each in value]
-    return Path(value).expanduser() if isinstance(value, str) else value
-
-
-def _with_files(outputs: Any, named: Mapping[str, str], is_path: bool = False) -> Any:
-    """The outputs with local paths in the place of artifacts' names."""
-    if isinstance(outputs, dict):
-        return {key: _with_files(value, named, is_file_key(key)) for key, value in outputs.items()}
-    if isinstance(outputs, list):
-        return [_with_files(value, named, is_path) for value in outputs]
-    return named.get(outputs, outputs) if is_path and isinstance(outputs, str) else outputs
 
 
 def _words(reason: Reason) -> str:

@@ -43,8 +43,8 @@ class FlexiCubes:
         colours = None
         if voxelgrid_colors is not None:
             colours = torch.sigmoid(voxelgrid_colors[cubes].mean(1))
-        number = torch.full((cube_idx.shape[0],), -1, dtype=torch.long)
-        number[active] = torch.arange(len(active))
+        number = torch.full((cube_idx.shape[0],), -1, dtype=torch.long, device=active.device)
+        number[active] = torch.arange(len(active), device=active.device)
         faces = _faces(inside.reshape([resolution + 1] * 3), number.reshape([resolution] * 3))
         return vertices, faces, torch.zeros(()), colours
 

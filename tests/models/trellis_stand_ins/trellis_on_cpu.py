@@ -1,4 +1,6 @@
-"""What is hard-coded to CUDA in TRELLIS, pointed at the CPU; FlexiCubes' place, filled."""
+"""FlexiCubes' place, filled where it is empty; and, where there is no CUDA, what is hard-coded to it in TRELLIS pointed
+at the CPU.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,22 @@ class _FlexiCubesFinder(importlib.abc.MetaPathFinder):
 
 def apply() -> None:
     import torch
-    from spconv.pytorch.conv import SparseConvolution
 
-    sys.meta_path.insert(0, _FlexiCubesFinder())
+    # The last one: it is asked for what the others do not find.
+    sys.meta_path.append(_FlexiCubesFinder())
+    if torch.cuda.is_available():
+        return
     torch.Tensor.cuda = lambda self, *_arguments, **_options: self
     torch.nn.Module.cuda = lambda self, *_arguments, **_options: self
-    forward = SparseConvolution._conv_forward
-    # In eval mode the CPU build refuses a bias; in training mode it adds it, to the same sum.
-    SparseConvolution._conv_forward = lambda self, training, *rest, **more: forward(self, True, *rest, **more)
+    if importlib.util.find_spec("spconv.pytorch.conv") is not None:
+        _let_spconv_add_a_bias()
     cubes = importlib.import_module("trellis.representations.mesh.cube2mesh")
     cubes.SparseFeatures2Mesh.__init__.__defaults__ = ("cpu", 64, True)
+
+
+def _let_spconv_add_a_bias() -> None:
+    """In eval mode the CPU build refuses a bias; in training mode it adds it, to the same sum."""
+    from spconv.pytorch.conv import SparseConvolution
+
+    forward = SparseConvolution._conv_forward
+    SparseConvolution._conv_forward = lambda self, training, *rest, **more: forward(self, True, *rest, **more)

@@ -107,6 +107,7 @@ async def test_a_folder_that_cannot_be_made_is_an_error_and_not_a_wait(tmp_path:
         (b"solid cube\n", ".stl"),
         (b"# made by x\nmtllib a.mtl\nv 1.0 2.0 3.0\n", ".obj"),
         (b"hello", ""),
+        (b"to whom it may concern\n", ""),
         (b"", ""),
     ],
 )

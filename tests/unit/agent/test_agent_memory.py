@@ -135,6 +135,19 @@ def test_a_neighbours_out_of_memory_is_not_blamed_on_the_victim() -> None:
     assert rig.engine.core.estimates.peak_mb("alpha", "GPU-0") is None
 
 
+def test_what_two_runs_of_one_worker_took_together_is_neithers_peak() -> None:
+    rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000, max_concurrent=2)])
+    rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})
+    first = rig.take()
+    rig.run(first, pid=7)
+    second = rig.take()
+    rig.run(second, pid=7)
+    rig.probe({"GPU-0": 11_000}, {"GPU-0": {7: 5000}})
+    rig.tell(events.RunFailed(first, "adapter_error", "boom", None, 2.0, None))
+    failed = rig.failure(first)
+    assert (failed.vram_peak_mb, failed.beside) == (None, 0)
+
+
 def test_its_own_out_of_memory_asks_for_more_room_and_is_learned() -> None:
     rig = AgentRig([gpu(16_000)], [adapter(vram_mb=6000)])
     rig.probe({"GPU-0": 16_000}, {"GPU-0": {}})

@@ -68,6 +68,25 @@ def test_nothing_is_said_and_nothing_taken_before_it_is_known_that_results_can_b
     rig.take()
 
 
+def test_before_the_first_connection_nothing_is_asked_of_the_server() -> None:
+    rig = AgentRig(connected=False)
+    assert rig.pass_time(5) == []
+    assert not of(rig.log, effects.CheckStorage)
+
+
+def test_the_way_is_looked_at_again_after_pauses_that_double_up_to_five_seconds() -> None:
+    rig = AgentRig(connected=False)
+    rig.tell(events.Connected())
+    pauses = []
+    for _ in range(6):
+        asked = rig.now.mono
+        rig.tell(events.StorageChecked(WHY))
+        while not of(rig.pass_time(0.25, 0.25), effects.CheckStorage):
+            pass
+        pauses.append(rig.now.mono - asked)
+    assert pauses == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+
+
 def test_an_agent_without_a_way_to_the_stores_drains_says_why_and_looks_again() -> None:
     rig = AgentRig(connected=False)
     rig.tell(events.Connected())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from pocket3d.contracts.commands import BidPlaced, CallAnswered
+from pocket3d.contracts.commands import BenchedVariant, BidPlaced, CallAnswered
 from pocket3d.contracts.variants import RaisedNeed, Variant
 from pocket3d.contracts.worker_frames import AdapterDescription
 from pocket3d.gpu_agents.engine import effects, events
@@ -44,6 +45,16 @@ def test_each_device_bids_the_best_variant_that_it_can_start_now() -> None:
     rig = rig_of(24_000, 12_000)
     assert bids(rig.call()) == [("1024", "fixed-0", 1), ("512", "fixed-1", 1)]
     assert [bid.claim_mb for bid in rig.call().bids] == [16_000, 8000]
+
+
+def test_a_variant_that_the_coordinator_benched_on_a_device_is_not_bid_there() -> None:
+    rig = rig_of(24_000, 24_000)
+    large = BenchedVariant(adapter_id="sized", variant="1024", device="fixed-0")
+    assert bids(rig.call(benched=[large])) == [("512", "fixed-0", 1), ("1024", "fixed-1", 1)]
+    small = structs.replace(large, variant="512")
+    assert bids(rig.call(benched=[large, small])) == [("1024", "fixed-1", 1)]
+    (declined,) = rig_of(24_000).call(benched=[large, small]).declines
+    assert [(reason.code, reason.device) for reason in declined.reasons] == [("benched", "fixed-0")]
 
 
 def test_a_loaded_small_one_does_not_keep_out_a_better_one_that_has_room() -> None:

@@ -10,10 +10,11 @@ import pytest
 from pocket3d.bus import topology
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.server import MemoryServer
+from pocket3d.contracts.commands import StoredFile
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.contracts.worker_frames import OutputFile
-from pocket3d.gpu_agents.engine.effects import UploadOutputs
-from pocket3d.gpu_agents.engine.events import OutputsUploaded, UploadFailed
+from pocket3d.gpu_agents.engine.effects import FetchInputs, UploadOutputs
+from pocket3d.gpu_agents.engine.events import InputsFailed, InputsFetched, OutputsUploaded, UploadFailed
 from pocket3d.gpu_agents.io.job_files import JobFiles
 from pocket3d.gpu_agents.io.job_folders import JobFolders
 
@@ -100,3 +101,26 @@ async def test_a_file_of_holes_is_refused(rig: Rig) -> None:
     assert "consists of holes" in await rig.refused(holes)
     Path(holes.path).write_bytes(bytes(MOST))
     assert isinstance(await rig.upload(holes), OutputsUploaded), "zeros that were written are data"
+
+
+async def test_a_file_that_another_job_made_is_fetched_from_where_it_lies(rig: Rig) -> None:
+    await rig.upload(rig.file("parts/leg.glb", b"glTF of a leg"))
+    inputs = {"mesh_path": {"result": "job", "name": "parts/leg.glb"}, "image_paths": [{"result": "job"}]}
+    leg = StoredFile(bucket=SUBJECTS.outputs_bucket, object="job/1-1/parts/leg.glb")
+    objects = {"inputs.mesh_path": leg, "inputs.image_paths[0]": leg}
+    found = await rig.files.fetch(FetchInputs("2-1", "rigged", inputs, objects))
+    assert isinstance(found, InputsFetched)
+    mesh, image = Path(found.inputs["mesh_path"]), Path(found.inputs["image_paths"][0])
+    assert (mesh.name, mesh.read_bytes()) == ("leg.glb", b"glTF of a leg")
+    assert image.read_bytes() == b"glTF of a leg"
+    assert inputs["mesh_path"] == {"result": "job", "name": "parts/leg.glb"}
+
+
+GONE = StoredFile(bucket=SUBJECTS.outputs_bucket, object="job/1-1/gone.glb")
+
+
+@pytest.mark.parametrize("objects", [{}, {"inputs.mesh_path": GONE}])
+async def test_a_file_of_another_job_that_is_gone_is_missing(rig: Rig, objects: dict[str, StoredFile]) -> None:
+    found = await rig.files.fetch(FetchInputs("2-1", "rigged", {"mesh_path": {"result": "job"}}, objects))
+    assert isinstance(found, InputsFailed)
+    assert (found.code, found.field) == ("artifact_missing", "inputs.mesh_path")

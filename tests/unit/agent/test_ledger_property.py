@@ -13,6 +13,8 @@ from pocket3d.gpu_agents.placement.ledger import DeviceLedger
 from support.agent_rig import gpu
 
 TOTAL, BUFFER = 48_000, 1000
+#: Processes of others, and the first of the workers: far from one another, and from the numbers of children.
+OTHERS, FIRST_PID = 9, 1000
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Machine:
 
     def read(self) -> list[str]:
         self.now += 1.0
-        pids: dict[int, int] | None = {9: self.foreign_mb}
+        pids: dict[int, int] | None = {OTHERS: self.foreign_mb}
         parents: dict[int, int] = {}
         for worker in self.workers:
             if self.driver == "nothing":
@@ -59,7 +61,7 @@ class Machine:
 
     def start(self, claim_mb: int) -> None:
         if self.book.room(self.now).available_mb >= claim_mb:
-            number = len(self.workers) + 2
+            number = len(self.workers) + FIRST_PID
             while any(worker.pid == number for worker in self.workers):
                 number += 1
             worker = Worker(f"w{self.now}", number, claim_mb)

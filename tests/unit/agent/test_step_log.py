@@ -64,6 +64,16 @@ def test_a_result_that_another_attempt_has_stored() -> None:
     assert said(rig) == [("job stored by another attempt", None)]
 
 
+def test_a_result_that_is_its_own_as_read_back() -> None:
+    rig = AgentRig()
+    token = rig.take()
+    rig.run(token)
+    rig.tell(events.RunFinished(token, {}, (), 1.0))
+    rig.tell(events.ResultConflict(token))
+    rig.tell(events.ResultRead(token, token))
+    assert said(rig) == [("job stored", None)]
+
+
 def test_moves_are_of_the_last_event_alone() -> None:
     rig = AgentRig()
     rig.take()

@@ -11,6 +11,7 @@ VERDICTS = {
     "invalid_input": RetryVerdict.NEVER,
     "unknown_feature": RetryVerdict.NEVER,
     "artifact_missing": RetryVerdict.NEVER,
+    "input_failed": RetryVerdict.NEVER,
     "too_large": RetryVerdict.NEVER,
     "adapter_unavailable": RetryVerdict.ELSEWHERE,
     "load_failed": RetryVerdict.ELSEWHERE_BACKOFF,

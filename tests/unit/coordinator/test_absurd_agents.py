@@ -82,7 +82,7 @@ def test_no_bid_that_can_be_read_stops_a_round(bid: dict[str, Any], total_mb: in
     ],
 )
 def test_a_score_exists_whatever_is_offered(policy: str, field: str, value: Any) -> None:
-    fair = Candidate("a", "d", "x", 1.0, 0, 100)
+    fair = Candidate("a", "d", "x", 1.0, 0, 100, 1.0, None, 0)
     assert 0 <= POLICIES[policy](fair._replace(**{field: value})) < 10**14
 
 

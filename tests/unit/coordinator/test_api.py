@@ -16,7 +16,7 @@ from pocket3d.contracts.api import Explanation, JobList
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.jobs import generated_id
 from pocket3d.contracts.lifecycle import JobState
-from pocket3d.contracts.messages import Status
+from pocket3d.contracts.messages import Artifact, Result, Status
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.io.api import Api
@@ -103,3 +103,31 @@ async def test_a_job_that_a_new_leader_has_not_read_again_is_no_ended_one() -> N
         "queued",
         "a new leader is reading the jobs stream and has not come to it yet",
     )
+
+
+async def test_a_submit_that_names_a_file_which_is_gone_is_refused() -> None:
+    bus = MemoryBus(MemoryServer())
+    await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
+    gone = Artifact(
+        name="a.glb", bucket=SUBJECTS.outputs_bucket, object="chair/1-1/a.glb", size=4, sha256="00",
+        media_type="model/gltf-binary",
+    )  # fmt: skip
+    made = Result(job_id="chair", feature="echo", status="succeeded", artifacts=[gone])
+    await bus.append(SUBJECTS.proposal("echo", "chair"), encode(made))
+    body = {"job_id": "rigged", "feature": "echo", "inputs": {"mesh_path": {"result": "chair"}}}
+    with pytest.raises(ServiceError, match="not kept any more") as caught:
+        await asks(Desk(), "submit", body, bus)
+    assert (caught.value.code, caught.value.field) == (400, "inputs.mesh_path.result")
+    later = {**body, "inputs": {"mesh_path": {"result": "table"}}}
+    assert decode(Status, await asks(Desk(), "submit", later, bus)).status == "submitted"
+
+
+async def test_a_held_job_is_listed_and_told_with_what_it_waits_for(desk: Desk) -> None:
+    desk.submit("chair")
+    desk.submit("rigged", inputs={"mesh_path": {"result": "chair"}})
+    told = decode(Status, await asks(desk, "status", {"job_id": "rigged"}))
+    assert (told.status, told.reason) == ("queued", "waits for chair")
+    explained = decode(Explanation, await asks(desk, "explain", {"job_id": "rigged"}))
+    assert explained.waits_for == ["chair"]
+    listed = decode(JobList, await asks(desk, "list", {"status": "queued"}))
+    assert [(job.job_id, job.reason) for job in listed.jobs] == [("rigged", "waits for chair"), ("chair", None)]

@@ -240,6 +240,7 @@ NEXT = {
     "invalid_input": "ends",
     "unknown_feature": "ends",
     "artifact_missing": "ends",
+    "input_failed": "ends",
     "too_large": "ends",
     "invalid_output": "ends",
     "invalid_result": "ends",

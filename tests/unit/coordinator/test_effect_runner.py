@@ -404,7 +404,7 @@ async def test_an_agents_state(stage: Stage) -> None:
 
 
 async def test_calls_and_cancels_want_no_answer(stage: Stage) -> None:
-    call = effects.SendCall("a1", 4, ())
+    call = effects.SendCall("a1", 4, (), 0.0)
     assert await stage.run(call, TooLarge(9, 8)) == events.CallTooLarge(4, 9, 8)
     cancels = effects.SendCancels("a1", (Cancel(job_id="j1", token="7-1"),))
     for effect in (call, cancels):

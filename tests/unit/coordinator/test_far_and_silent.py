@@ -95,6 +95,15 @@ def test_explain_says_how_long_the_silent_one_was_waited_for(desk: Desk, agent: 
     ]
 
 
+def test_explain_says_whether_it_waits_for_room_or_for_its_turn(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.submit()
+    assert explain(desk.engine.core, desk.record(), desk.now).summary == "waits for its turn; 0 like it are ahead"
+    desk.tick(0.5)
+    told = explain(desk.engine.core, desk.record(), desk.now)
+    assert (told.summary, len(told.reasons)) == ("waits for room; 0 like it are ahead", 1)
+
+
 def test_three_good_agents_among_five_hundred_silent_ones_start_cold_jobs_at_once() -> None:
     desk = Desk()
     good = [AgentDouble(f"good-{n}") for n in range(3)]

@@ -138,6 +138,7 @@ def test_ended_jobs_of_former_leaders_are_read_bit_by_bit_until_there_are_enough
     desk.do(events.EndedJobsRead((ended(700),), 500, 0))
     assert desk.take(effects.Again) == []
     assert [job.seq for job in desk.engine.core.job_list.page(JobFilter(), None, 9)] == [900, 800, 700]
+    assert (desk.engine.core.job_list.former_below, desk.engine.core.job_list.former_down_to) == (1000, 0)
 
 
 def test_two_jobs_with_one_sequence_break_nothing() -> None:

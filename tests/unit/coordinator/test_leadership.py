@@ -17,6 +17,7 @@ from pocket3d.coordinator.leadership.leader_record import (
 from pocket3d.coordinator.leadership.lease import Leadership
 from pocket3d.coordinator.leadership.lease_events import (
     FencedOut,
+    GivenUp,
     Lead,
     LeaderPinged,
     LeaseConflict,
@@ -624,6 +625,18 @@ def test_a_leader_record_that_could_not_be_written_or_read_is_read_again_a_momen
         assert one.do(answer) == []
         one.hold = ()
         assert [type(s) for s in one.tick(0.5)] == [Lead]
+
+
+def test_a_candidate_anew_asks_for_the_leader_record_once() -> None:
+    """Whose former candidacy ended when it was about to read it again."""
+    one = One("one", Bucket())
+    one.hold = (ReadLeaderRecord,)
+    one.tick()
+    one.do(LeaderRecordUnread())
+    one.do(GivenUp("the jobs stream was made anew"))
+    one.held.clear()
+    one.tick(2 * LEASE)
+    assert one.held == [ReadLeaderRecord()]
 
 
 def test_a_write_that_got_through_without_an_answer_is_found_by_reading() -> None:

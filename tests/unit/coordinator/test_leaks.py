@@ -79,7 +79,7 @@ def test_offers_for_kinds_of_jobs_that_came_once_are_forgotten(desk: Desk, agent
     )
     keys = [GroupKey("normal", "echo", None, vram_mb, frozenset()) for vram_mb in range(MANY)]
     for key in keys:
-        offers.note(key, [LotBid("a1", bid, 0)], desk.mono)
+        offers.note(key, [LotBid("a1", bid, 0, 1.0, 0)], desk.mono)
     assert len(offers) <= 256
     assert offers.for_lot(keys[-1], desk.mono) is not None
     assert offers.for_lot(keys[0], desk.mono) is None

@@ -162,7 +162,7 @@ async def test_since_is_a_time_of_submission(shelf: Shelf) -> None:
         assert (caught.value.code, caught.value.field) == (400, "since")
 
 
-@pytest.mark.parametrize("after", ["x", "-1", "older-", "older-x", "1.5"])
+@pytest.mark.parametrize("after", ["x", "-1", "older-", "older-x", "1.5", "²", "older-²", "9" * 5000])
 async def test_a_next_of_nobody_is_refused(shelf: Shelf, after: str) -> None:
     with pytest.raises(ServiceError, match="of the page before") as caught:
         await shelf.page(after=after)

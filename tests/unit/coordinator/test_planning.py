@@ -45,7 +45,7 @@ def bid(agent_id: str, *, device: str = "d0", preference: int = 0, **values: Any
         "est_load_s": 10.0,
         "est_run_s": 5.0,
     }
-    return LotBid(agent_id, BidPlaced(**{**defaults, **values}), preference)
+    return LotBid(agent_id, BidPlaced(**{**defaults, **values}), preference, 1.0, 0)
 
 
 def warm_busy(agent_id: str, queue_s: float, **values: Any) -> LotBid:
@@ -309,6 +309,9 @@ def candidate(**values: Any) -> Candidate:
             "est_start_s": 0.0,
             "preference": 0,
             "leftover_mb": 0,
+            "wait_s": 0.0,
+            "variant": None,
+            "quality": 0,
             **values,
         }
     )

@@ -189,7 +189,7 @@ def test_who_declines_a_job_is_not_asked_for_one_that_wants_more_memory(desk: De
     asked = []
     while call := invited(desk):
         asked += [(lot.vram_mb, lot.adapters) for lot in call["a1"]]
-        desk.effects = [effects.SendCall("a1", desk.engine.core.auctioneer.call_id, call["a1"])]
+        desk.effects = [effects.SendCall("a1", desk.engine.core.auctioneer.call_id, call["a1"], 0.0)]
         desk.answer_calls(agent, declines={"a1": busy})
     assert asked == [(2999, None), (4000, ["echo"])]
     agent.devices = [device(total_mb=16000)]

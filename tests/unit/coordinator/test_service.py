@@ -12,12 +12,13 @@ import pytest
 import structlog
 
 from pocket3d.bus import topology
+from pocket3d.bus.jetstream_away import NO_JETSTREAM
 from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
-from pocket3d.bus.port import Conflict, Msg, NoResponders, Refused
+from pocket3d.bus.port import BusError, Conflict, Msg, NoResponders, OutcomeUnknown, Refused
 from pocket3d.bus.topology import Topology
-from pocket3d.contracts.api import CoordinatorStatus
+from pocket3d.contracts.api import ApiError, CoordinatorStatus
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import LeaderRecord, OutcomesReported
 from pocket3d.contracts.jobs import Job
@@ -73,8 +74,8 @@ class Stage:
     def ended(self, service: CoordinatorService) -> asyncio.Task[None]:
         return next(task for each, task in self.coordinators if each is service)
 
-    async def agent(self, name: str = "a1", **more: Any) -> ScriptedAgent:
-        double = AgentDouble(name, adapters=[offer(max_concurrent=64)])
+    async def agent(self, name: str = "a1", *, schema: dict[str, Any] | None = None, **more: Any) -> ScriptedAgent:
+        double = AgentDouble(name, adapters=[msgspec.structs.replace(offer(max_concurrent=64), parameters=schema)])
         agent = ScriptedAgent(MemoryBus(self.server), double, **more)
         await agent.start()
         self.agents.append(agent)
@@ -233,21 +234,23 @@ def _mistake(*arguments: Any) -> None:
 
 
 class Leaderless(MemoryBus):
-    """A cluster that elects its leader only after a while, or that refuses for good."""
+    """JetStream that is there only after a while: its cluster elects a leader, or somebody switches it on."""
 
-    code = 10008
+    error: BusError = Refused("JetStream system temporarily unavailable", code=10008)
     refusals = 3
 
     async def ensure(self, topology: Topology) -> list[str]:
         if self.refusals:
             self.refusals -= 1
-            raise Refused("JetStream system temporarily unavailable", code=self.code)
+            raise self.error
         return await super().ensure(topology)
 
 
-async def test_a_coordinator_waits_for_a_cluster_without_a_leader_and_says_so_once() -> None:
+@pytest.mark.parametrize("error", [Leaderless.error, NoResponders(NO_JETSTREAM)], ids=["no leader", "off"])
+async def test_a_coordinator_waits_for_jetstream_and_says_so_once(error: BusError) -> None:
     stop = asyncio.Event()
     bus = Leaderless(MemoryServer(WallClock()))
+    bus.error = error
     service = CoordinatorService(bus, SUBJECTS, SETTINGS, coordinator_id="one")
     with structlog.testing.capture_logs() as lines:
         running = asyncio.ensure_future(service.run(stop))
@@ -257,9 +260,48 @@ async def test_a_coordinator_waits_for_a_cluster_without_a_leader_and_says_so_on
     assert [line["log_level"] for line in lines if "waiting for the server" in line["event"]] == ["warning"]
 
 
+class Full(MemoryBus):
+    """A server that answers, and stores no lease: its disk is full."""
+
+    full = False
+    asked = 0
+
+    async def kv_update(self, bucket: str, key: str, value: bytes, *, last: int) -> int:
+        if self.full:
+            self.asked += 1
+            raise OutcomeUnknown("no answer within 5 s")
+        return await super().kv_update(bucket, key, value, last=last)
+
+    async def request(self, subject: str, data: bytes, **more: Any) -> Msg:
+        if subject.startswith("$JS.API."):
+            return Msg(subject, b"{}", {}, "")
+        return await super().request(subject, data, **more)
+
+
+async def test_a_leader_whose_server_stores_nothing_says_so_once_and_once_when_it_does() -> None:
+    stop = asyncio.Event()
+    bus = Full(MemoryServer(WallClock()))
+    service = CoordinatorService(bus, SUBJECTS, SETTINGS, coordinator_id="one")
+
+    def said(lines: Any) -> list[tuple[str, str]]:
+        return [(line["log_level"], line.get("why", "")) for line in lines if "JetStream" in line["event"]]
+
+    with structlog.testing.capture_logs() as lines:
+        running = asyncio.ensure_future(service.run(stop))
+        await eventually(lambda: service.leading)
+        bus.full = True
+        await eventually(lambda: bus.asked > 8)
+        bus.full = False
+        await eventually(lambda: len(said(lines)) > 1 and service.leading)
+        stop.set()
+        await running
+    (warning, why), (info, _) = said(lines)
+    assert (warning, info) == ("warning", "info") and "stores nothing: its disk is full" in why
+
+
 async def test_a_coordinator_that_is_refused_for_good_ends() -> None:
     bus = Leaderless(MemoryServer(WallClock()))
-    bus.code = 10023
+    bus.error = Refused("insufficient resources", code=10023)
     service = CoordinatorService(bus, SUBJECTS, SETTINGS, coordinator_id="one")
     with pytest.raises(Refused):
         await service.run(asyncio.Event())
@@ -339,6 +381,22 @@ async def test_a_known_id_with_another_request_is_told(stage: Stage) -> None:
     assert dead.request is not None and dead.request["inputs"] == {"text_prompt": "a lamp"}
     assert dead.error is not None and (dead.error.code, dead.error.field) == ("invalid_input", "job_id")
     assert await stage.events("j1") == ["queued", "started"]
+
+
+async def test_what_no_adapter_takes_is_refused_by_the_api_at_once(stage: Stage) -> None:
+    schema = {"type": "object", "properties": {"seed": {"type": "integer"}}, "additionalProperties": False}
+    await stage.agent(schema=schema)
+
+    async def submit(**inputs: Any) -> Msg:
+        request = encode({"feature": "echo", "inputs": inputs})
+        return await stage.bus.request(SUBJECTS.api("submit"), request, timeout=5)
+
+    refused = await submit(colour="red")
+    assert refused.headers["Nats-Service-Error-Code"] == "400"
+    error = decode(ApiError, refused.data)
+    assert (error.field, "unknown parameter" in error.error) == ("inputs.colour", True)
+    assert stage.server.streams[SUBJECTS.jobs_stream].messages == {}
+    assert decode(Status, (await submit(seed=7)).data).status == "submitted"
 
 
 # ---------------------------------------------------------------- a server that takes little

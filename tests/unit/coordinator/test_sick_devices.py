@@ -130,6 +130,41 @@ def test_a_sick_device_does_not_bench_the_agent_however_long_it_fails() -> None:
     assert made.left_s("a", SICK, "echo", now) == 60.0, "a success elsewhere says nothing of it"
 
 
+def test_a_variant_that_fails_leaves_the_others_in_use() -> None:
+    made = benches()
+    for number in range(3):
+        made.note_failure("a", SICK, "sized", f"j{number}", 0.0, "1024")
+    assert made.left_s("a", SICK, "sized", 0.0, "1024") == 30.0
+    assert made.left_s("a", SICK, "sized", 0.0, "512") == made.left_s("a", SOUND, "sized", 0.0, "1024") == 0.0
+    # They explain nothing else: two of the other variant are two.
+    for number in range(2):
+        made.note_failure("a", SICK, "sized", f"k{number}", 0.0, "512")
+    assert made.left_s("a", SICK, "sized", 0.0, "512") == 0.0
+    made.note_success("a", SICK, "sized", "512")
+    assert made.left_s("a", SICK, "sized", 0.0, "1024") == 30.0, "the other's success says nothing of it"
+
+
+def test_failures_of_a_variant_on_several_devices_bench_the_variant_and_of_several_variants_the_device() -> None:
+    made = benches()
+    for number in range(3):
+        made.note_failure("a", f"GPU-{number}", "sized", f"j{number}", 0.0, "1024")
+    assert made.left_s("a", "GPU-7", "sized", 0.0, "1024") == 30.0
+    assert made.left_s("a", "GPU-0", "sized", 0.0, "512") == 0.0
+    for number, variant in enumerate(("512", "1536", "256")):
+        made.note_failure("a", SICK, "sized", f"k{number}", 0.0, variant)
+    assert made.left_s("a", SICK, "sized", 0.0, "2048") == 30.0
+    assert made.left_s("a", SOUND, "sized", 0.0, "512") == 0.0
+
+
+def test_what_fails_everywhere_in_every_variant_is_benched_on_the_agent() -> None:
+    made = benches()
+    for number, variant in enumerate(("512", "1024", "1536")):
+        made.note_failure("a", f"GPU-{number}", "sized", f"j{number}", 0.0, variant)
+    assert made.left_s("a", "GPU-7", "sized", 0.0, "2048") == made.left_s("a", "GPU-7", "sized", 0.0) == 30.0
+    made.note_success("a", "GPU-0", "sized", "512")
+    assert made.left_s("a", "GPU-7", "sized", 0.0, "2048") == 0.0
+
+
 # ---------------------------------------------------------------- a job that failed
 
 

@@ -92,7 +92,7 @@ def test_which_starts_are_chosen_from(wait_s: float, starts: list[Candidate], wo
 def lot_bid(agent_id: str, variant: str, quality: int, **values: Any) -> LotBid:
     defaults = {"claim_mb": 1000, "slots": 1, "est_queue_s": 0.0, "est_load_s": 10.0, "est_run_s": 5.0}
     bid = BidPlaced(lot=0, adapter_id="sized", device="d0", variant=variant, **{**defaults, **values})
-    return LotBid(agent_id, bid, 0, quality=quality)
+    return LotBid(agent_id, bid, 0, 1.0, quality)
 
 
 def placed(count: int, bids: list[LotBid], wait_s: float = 0.0) -> tuple[list[str], str | None]:
@@ -306,6 +306,51 @@ def test_a_job_that_names_its_variant_gets_more_room_for_it_and_no_other(desk: D
     assert (lot.variant, lot.vram_mb, lot.raised) == ("512", 12_000, [])
     (item,) = answer(desk, (large, "512", {"claim_mb": 12_000}))
     assert (item.variant, item.vram_mb) == ("512", 12_000)
+
+
+# ---------------------------------------------------------------- benches
+
+
+def test_a_variant_that_is_benched_is_said_in_the_call_and_the_other_goes_on(desk: Desk) -> None:
+    large = card("large", 24_000)
+    desk.hear(large)
+    for number in range(3):
+        name = f"f{number}"
+        desk.submit(name, feature="sized", retry={"max_attempts": 1})
+        (item,) = answer(desk, (large, "1024", {}))
+        desk.failed(large, item, "timeout")
+        desk.hear(large)
+    desk.submit("j1", feature="sized")
+    (told,) = lot_of(desk, large).benched
+    assert (told.adapter_id, told.variant, told.device) == ("sized", "1024", "fixed-0")
+    assert lot_of(desk, large).without == []
+    (item,) = answer(desk, (large, "512", {}))
+    assert item.variant == "512"
+    desk.accept(large, item)
+    why = "1024 is left out there for a while after failures in a row"
+    assert said_of(desk).endswith(f"with sized as 512, attempt 1; {why}")
+    # An agent of an earlier version bids the benched one all the same.
+    desk.submit("j2", feature="sized")
+    assert answer(desk, (large, "1024", {})) == []
+    # A job that names it is not even asked for.
+    desk.submit("j3", feature="sized", variant="1024")
+    group = desk.engine.core.queue.group_of(desk.record("j3").group_key())
+    assert group is not None and not group.unschedulable
+    (reason,) = group.reasons["large"]
+    assert (reason.code, reason.variant, reason.device) == ("benched", "1024", "fixed-0")
+
+
+def test_running_out_of_memory_benches_nothing(desk: Desk) -> None:
+    large = card("large", 24_000)
+    desk.hear(large)
+    for number in range(4):
+        desk.submit(f"j{number}", feature="sized", retry={"max_attempts": 1})
+        (item,) = answer(desk, (large, "1024", {}))
+        desk.failed(large, item, "out_of_memory")
+        desk.hear(large)
+    desk.submit("next", feature="sized")
+    assert lot_of(desk, large).benched == []
+    assert answer(desk, (large, "1024", {}))[0].variant == "1024"
 
 
 # ---------------------------------------------------------------- the fleet's picture

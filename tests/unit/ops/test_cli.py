@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from pocket3d.contracts.version import VERSION
 from pocket3d.ops.cli import COMMANDS, cli
+from pocket3d.ops.cli.services import ready_lines
 from support.command_line import command, environment
 
 #: A port on which nobody listens: reserved, never assigned to a service.
@@ -42,7 +43,7 @@ def test_every_command_has_help(name: str) -> None:
     assert loaded.name == name
 
 
-CONNECTING = sorted(set(COMMANDS) - {"up", "demo", "completion", "adapters"})
+CONNECTING = sorted(set(COMMANDS) - {"up", "demo", "completion", "adapters", "view"})
 
 
 @pytest.mark.parametrize("name", CONNECTING)
@@ -52,6 +53,21 @@ def test_every_command_that_connects_takes_the_options_of_the_nats_cli(name: str
         assert option in output
     # What is on a command line can be read by everybody on the machine.
     assert "--password" not in output
+
+
+def test_connection_options_take_one_entry_and_doctor_explains_them() -> None:
+    lines = run("submit", "--help").output.splitlines()
+    folded = [line for line in lines if "--tls" in line or "--creds" in line or "--namespace" in line]
+    assert len(folded) == 1
+    assert "`pocket3d doctor --help` tells of each" in " ".join("\n".join(lines).split())
+    assert "Trust the authority that signed" in " ".join(run("doctor", "--help").output.split())
+
+
+def test_the_ready_line_says_what_to_do_next() -> None:
+    assert ready_lines("nats://127.0.0.1:4222", terminal=False) == ["ready nats://127.0.0.1:4222"]
+    first, *more = ready_lines("nats://127.0.0.1:4222", terminal=True)
+    assert click.unstyle(first) == "ready nats://127.0.0.1:4222" and first != click.unstyle(first)
+    assert "pocket3d submit" in more[0] and "Ctrl-C" in more[1]
 
 
 def test_help_is_quick() -> None:
@@ -176,6 +192,21 @@ def test_help_is_told_in_sentences(name: str, command: click.Command) -> None:
             assert first not in ("Default:", "File", "Folder", "Longest", "Comes", "Kept"), f"{name}: {text!r}"
     doc = (command.help or "").strip()
     assert doc.split()[0] in {
-        *("Add", "Cancel", "Check", "End", "Follow", "List", "Make", "Prepare", "Print", "Run", "Say", "See", "Show"),
+        *(
+            "Add",
+            "Cancel",
+            "Check",
+            "End",
+            "Follow",
+            "List",
+            "Make",
+            "Prepare",
+            "Print",
+            "Remove",
+            "Run",
+            "Say",
+            "See",
+            "Show",
+        ),
         *("Start", "Submit", "Turn", "Write"),
     }, f"{name}: {doc!r}"

@@ -52,9 +52,16 @@ def test_every_command_has_help_and_group_options_have_their_place(models: Path)
         result = run(name, "--help")
         assert result.exit_code == 0 and f"Usage: cli adapters {name}" in result.output
         assert name in run("--help").output
-    misplaced = run("--models", str(models), "list")
-    assert misplaced.exit_code == 2 and "behind the command" in misplaced.output
+    misplaced = run("--json", "new", "x")
+    assert misplaced.exit_code == 2 and "--json means nothing to pocket3d adapters new" in misplaced.output
     assert "Did you mean show?" in run("shwo").output
+
+
+def test_options_in_front_of_a_command_count_for_it(models: Path) -> None:
+    assert (
+        run("--models", str(models), "--json", "list").output == run("list", "--models", str(models), "--json").output
+    )
+    assert "packageless" in run("--models", str(models), "show", "packageless").output
 
 
 def test_the_list_tells_requirement_source_licence_and_every_reason(models: Path, recipe: BuiltinAdapter) -> None:

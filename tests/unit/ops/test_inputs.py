@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pocket3d.ops.inputs import InputError, LocalFile, local_files, parse_inputs
+from pocket3d.ops.inputs import InputError, LocalFile, local_files, parse_inputs, with_results
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -138,3 +138,30 @@ def test_json_that_is_too_deep_is_no_input_and_is_not_repeated() -> None:
     with pytest.raises(InputError, match="is not JSON") as raised:
         parse_inputs(["a:=" + "[" * 200_000])
     assert len(str(raised.value)) < 1000
+
+
+def as_given(*words: str, there: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The inputs of these words where only these files are there."""
+    parsed = parse_inputs(words)
+    return {key: with_results(value, lambda path: str(path) in there) for key, value in parsed.items()}
+
+
+def test_an_at_sign_and_a_jobs_id_mean_the_file_that_the_job_makes() -> None:
+    assert as_given("mesh_path=@chair-0001") == {"mesh_path": {"result": "chair-0001"}}
+    assert as_given("mesh_path=@chair/parts/leg.glb") == {"mesh_path": {"result": "chair", "name": "parts/leg.glb"}}
+    assert as_given("image_paths=@a", "image_paths=@b/x.png") == {
+        "image_paths": [{"result": "a"}, {"result": "b", "name": "x.png"}]
+    }
+
+
+@pytest.mark.parametrize(
+    "word", ["mesh_path=@chair.glb", "mesh_path=@/tmp/a.glb", "mesh_path=@./chair", "mesh_path=chair", "mask=@chair"]
+)
+def test_all_else_after_an_at_sign_is_a_file_of_this_machine(word: str) -> None:
+    (value,) = as_given(word).values()
+    assert isinstance(value, LocalFile)
+
+
+def test_a_file_that_is_there_is_meant_before_a_job() -> None:
+    (value,) = as_given("mesh_path=@chair/a.glb", there=("chair/a.glb",)).values()
+    assert isinstance(value, LocalFile) and value.path == Path("chair/a.glb")

@@ -132,6 +132,17 @@ def test_a_line_is_cleaned_as_each_of_its_values(line: dict[str, object]) -> Non
     assert json.loads(_to_json(None, "info", line)) == clean(line)
 
 
+def test_what_lies_too_deep_to_be_looked_at_is_hidden_whole() -> None:
+    def nested(levels: int) -> object:
+        value: object = "deep"
+        for _ in range(levels):
+            value = {"in": [value]}
+        return value
+
+    assert clean(nested(4)) == nested(4)
+    assert "deep" not in str(clean({"one": nested(4)})) and HIDDEN in str(clean({"one": nested(4)}))
+
+
 def test_the_shortest_secrets_are_hidden_as_well() -> None:
     assert clean("Bearer abcdefgh") == f"Bearer {HIDDEN}"
     assert clean(SEED) == HIDDEN

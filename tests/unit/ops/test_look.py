@@ -101,6 +101,7 @@ def test_a_lock_is_for_its_interpreter(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "cat.txt").write_text(lock.text())
     assert find_lock(RECIPE, "3.11") == lock
     assert find_lock(RECIPE, "3.10") is None
+    assert find_lock(RECIPE, None) == lock, "the plan shows what the missing interpreter would get"
     (tmp_path / "cat.txt").write_text("a==1\n")
     with pytest.raises(ValueError, match="for which Python"):
         find_lock(RECIPE, "3.11")

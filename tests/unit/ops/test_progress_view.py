@@ -123,6 +123,36 @@ async def test_following_ends_with_the_result_also_if_the_last_event_never_comes
     assert lines[-1] == "j: succeeded in 1.50 s"
 
 
+async def test_progress_is_shown_after_the_steps_that_came_before_it() -> None:
+    class Late(Told):
+        async def events(self) -> AsyncIterator[Status]:
+            for each in self._story:
+                await asyncio.sleep(0.01)
+                yield each
+
+        async def result(self, timeout: float | None = None) -> Result:
+            await asyncio.sleep(0.05)
+            return OK
+
+    lines: list[str] = []
+    story = [status("queued"), status("running", agent_id="a"), status("succeeded")]
+    await follow(cast(JobHandle, Late(OK, story)), Lines(lines.append, {}))
+    assert lines == ["j: queued", "j: running on a", "j:  50% running", "j: succeeded in 1.50 s"]
+
+
+def test_an_end_says_what_was_made_and_ignored() -> None:
+    outputs = {"bone_count": 8, "rig_info": {"ignored": ["a camera"], "lost": ["names"]}}
+    ended = Result(job_id="j", feature="auto_rig", status="succeeded", outputs=outputs)
+    assert describe(ended) == "succeeded: 8 bones; ignored: a camera; lost: names"
+
+
+def test_a_long_message_is_cut_in_a_list_of_steps() -> None:
+    error = JobError(code="invalid_input", message="no such\nnoun " * 100)
+    line = describe(Result(job_id="j", feature="echo", status="failed", error=error))
+    assert len(line) < 200
+    assert "\n" not in line
+
+
 async def test_a_wait_that_times_out_leaves_nothing_running() -> None:
     before = asyncio.all_tasks()
     with pytest.raises(WaitTimeout):

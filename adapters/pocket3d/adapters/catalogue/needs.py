@@ -12,7 +12,7 @@ from pathlib import Path
 def missing_packages(names: Iterable[str]) -> str | None:
     """In words which top-level modules are not installed that come with the extra `agent`, or None."""
     missing = [name for name in names if not installed(name)]
-    return f"not installed: {', '.join(missing)}; pip install 'pocket3d-studio[agent]'" if missing else None
+    return f"not installed: {', '.join(missing)}; in a checkout: pip install '.[agent]'" if missing else None
 
 
 def what_is_missing(

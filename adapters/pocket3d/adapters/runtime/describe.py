@@ -6,12 +6,16 @@ weights are touched.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pocket3d.contracts.features import FEATURE_PATTERN, canonical
+from pocket3d.contracts.version import VERSION
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
 
 from ..base import BaseModel, set_process_device
@@ -53,6 +57,7 @@ def describe(spec: AdapterSpec) -> AdapterDescription:
 def _examine(spec: AdapterSpec, facts: dict[str, Any]) -> str | None:
     """Fill `facts` as far as it gets; the reason why it is not available, or None."""
     cls = load_class(spec.class_path)
+    facts["version"] = version_of(cls, spec)
     if spec.feature is None:
         facts["feature"] = _feature(cls.default_feature)
     devices = list(cls.devices if spec.devices is None else spec.devices)
@@ -77,6 +82,20 @@ def _examine(spec: AdapterSpec, facts: dict[str, Any]) -> str | None:
     # Only now: what it needs and takes is worth knowing before its licence is accepted.
     check_license(cls, spec)
     return adapter.check_available()
+
+
+def version_of(cls: type[BaseModel], spec: AdapterSpec) -> str:
+    """Our version, and a digest of the module that has the class and of the configuration: the same inputs make the
+    same as long as it stays. What else the module imports, and weights that are replaced in their place, it cannot see.
+    """
+    digest = hashlib.sha256(msgspec.json.encode((spec.class_path, spec.config), order="deterministic"))
+    try:
+        source = inspect.getsourcefile(cls)
+        digest.update(Path(source).read_bytes() if source is not None else b"")
+    except (TypeError, OSError):
+        # It was built in, or its source is not there.
+        digest.update(b"")
+    return f"{VERSION}+{digest.hexdigest()[:12]}"
 
 
 def _take_terms(cls: type[BaseModel], terms: License | None, facts: dict[str, Any]) -> None:

@@ -10,17 +10,24 @@ from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.codec import WireError, decode, encode
 
 from ..jetstream_away import why_away
-from ..port import Bus, Disconnected, Msg, NoResponders, OutcomeUnknown
+from ..port import Bus, BusError, Disconnected, Msg, NoResponders, OutcomeUnknown
 from .errors import ApiRefused, NoLeader
 
 T = TypeVar("T")
 
 #: Between two tries, seconds: a new leader needs some time.
 _PAUSE_S = 0.25
+#: How long a coordinator that stands by has to say that it is there, seconds.
+_PING_S = 1.0
 
 
-async def call(bus: Bus, subject: str, request: ApiRequest, kind: type[T], timeout: float) -> T:
+async def call(
+    bus: Bus, subject: str, request: ApiRequest, kind: type[T], timeout: float, coordinators: str | None = None
+) -> T:
     """Ask until somebody answers. For requests that may be repeated: all but `submit`.
+
+    `coordinators` is the service that coordinators answer whether they lead or not: where nobody leads, it is asked
+    whether one stands by.
 
     Raises:
         ApiRefused: the coordinator's own error.
@@ -40,11 +47,23 @@ async def call(bus: Bus, subject: str, request: ApiRequest, kind: type[T], timeo
         except (NoResponders, OutcomeUnknown) as error:
             if loop.time() + _PAUSE_S > deadline:
                 # Nobody can lead where the lease cannot be stored.
-                raise NoLeader(subject, timeout, await why_away(bus)) from error
+                raise NoLeader(
+                    subject, timeout, await why_away(bus), standby=await _is_there(bus, coordinators)
+                ) from error
         else:
             _raise_error(answer)
             return decode(kind, answer.data)
         await asyncio.sleep(_PAUSE_S)
+
+
+async def _is_there(bus: Bus, service: str | None) -> bool:
+    if service is None:
+        return False
+    try:
+        await bus.request(f"$SRV.PING.{service}", b"", timeout=_PING_S)
+    except BusError:
+        return False
+    return True
 
 
 def _raise_error(answer: Msg) -> None:

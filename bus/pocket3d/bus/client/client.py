@@ -23,7 +23,8 @@ from typing import Any, TypeVar
 from pocket3d.contracts.api import AgentList, ApiRequest, EmptyRequest, FeatureList, JobList, ListRequest
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs, generated_id, is_generated_id
-from pocket3d.contracts.messages import Result
+from pocket3d.contracts.lifecycle import TERMINAL
+from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
 from ..connect import resolve
@@ -32,13 +33,15 @@ from ..jetstream import JetStreamBus
 from ..jetstream.objects.layout import input_name
 from ..jetstream_away import why_nothing_is_stored
 from ..port import Bus, BusError, NoResponders, OutcomeUnknown, Refused
+from ..result_inputs import check_results
 from .errors import JetStreamAway, JobRefused, NotSetUp, QueueFull
 from .file_names import safe_name
 from .handle import JobHandle
+from .known import find_known
 from .results import feed
 from .retry import retry_until
 from .session import API_TIMEOUT_S, Session
-from .submission import FileArgument, LocalFile, build, local_files, refuse, with_references
+from .submission import FileArgument, LocalFile, build, local_files, refuse, with_jobs, with_references
 from .watch import Links
 
 T = TypeVar("T")
@@ -115,17 +118,21 @@ class Client:
         retry: RetryPolicy | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         tenant: str | None = None,
+        cache: bool = False,
         timeout: float = 30.0,
     ) -> JobHandle:
         """Upload the job's files and publish it; returns when the server has stored it.
 
         The job is checked here as the coordinator will check it. It is published under one id however often that takes,
-        so it runs once. Under an id that is known already nothing new happens: the handle shows the first job.
+        so it runs once. The same request under an id that is known already changes nothing: the handle shows the first
+        job, and `handle.known` says where it stood.
 
         Args:
             feature: what is asked, e.g. `image_to_mesh`.
             inputs: its parameters. A `pathlib.Path` under a key that ends in `_path` (or in a list under `_paths`) is a
-                file of this machine; it is uploaded, unless the server has it already.
+                file of this machine; it is uploaded, unless the server has it already. A job's handle stands for the
+                one file of its result that fits the key, `handle.artifact(name)` for a certain one: this job waits
+                until that one has ended.
             priority: `high`, `normal` or `low`.
             files: more local files by key; here a text is a path too.
             job_id: 1 to 64 letters, digits, - and _; by default a random one.
@@ -138,17 +145,20 @@ class Client:
             retry: `max_attempts`, `initial_s`, `factor`, `cap_s`.
             metadata: comes back with the result.
             tenant: a label for fair share.
+            cache: it may be answered by the result of an earlier job that made the same, if one is remembered.
             timeout: seconds to go on trying to publish while the server is away.
 
         Raises:
             JobRefused: not a job that would be taken; `field` says where. Nothing was published.
+            JobIdTaken: `job_id` is that of another request. Nothing was published.
             NotSetUp: no stream takes it.
             JetStreamAway: JetStream is off on this server, or has no leader.
             QueueFull
             Disconnected, OutcomeUnknown: not within `timeout`; submitting again with the same `job_id` is safe.
         """
+        chosen = job_id is not None
         job_id = job_id if job_id is not None else uuid.uuid4().hex
-        given = dict(inputs or {})
+        given = with_jobs(inputs or {})
         local = [(file, await _reference_of(file)) for file in local_files(given, files)]
         wanted = {
             "model_preference": model_preference,
@@ -156,6 +166,7 @@ class Client:
             # Left out where it says nothing: former coordinators do not know it.
             "commercial_only": commercial_only or None,
             "variant": variant,
+            "cache": cache or None,
             "tenant": tenant,
             "metadata": metadata,
             "limits": limits,
@@ -165,6 +176,9 @@ class Client:
         request = build(feature, references, wanted, job_id=job_id, priority=priority, max_payload=self.bus.max_payload)
         deadline = asyncio.get_running_loop().time() + timeout
         await self._check_id(job_id)
+        known = await self._find_known(feature, request.job, deadline) if chosen else None
+        if known is not None and known.status in TERMINAL:
+            return JobHandle(self._session, job_id, feature, known)
         await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
         for file, reference in local:
             try:
@@ -172,7 +186,7 @@ class Client:
             except OSError as error:
                 raise _unreadable(file, error) from error
         await self._publish(self.subjects.job(priority, feature), request.data, job_id, deadline)
-        return JobHandle(self._session, job_id, feature)
+        return JobHandle(self._session, job_id, feature, known)
 
     async def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
         """Store a file of this machine for jobs to refer to, unless the server has it already.
@@ -219,16 +233,19 @@ class Client:
             if ref.artifact is None or ref.artifact in uploading:
                 continue
             info = await retry_until(partial(self.bus.object_info, bucket, ref.artifact), deadline)
-            field = f"inputs.{ref.key}" + ("" if ref.index is None else f"[{ref.index}]") + ".artifact"
+            field = f"{ref.field}.artifact"
             if info is None:
                 why = f"there is no artifact {ref.artifact!r} in {bucket}: it must be uploaded first"
                 raise refuse(FailureCode.ARTIFACT_MISSING, field, why)
-            limits = job.limits
-            may_take_s = (limits.schedule_to_start_s or 0) + limits.load_s + limits.start_to_close_s
+            may_take_s = job.limits.most_s
             left_s = info.kept_until - time.time()
             if left_s < may_take_s:
                 why = f"it is kept for {left_s:.0f} s more and the job may take {may_take_s:.0f} s by its limits"
                 raise refuse(FailureCode.ARTIFACT_MISSING, field, f"{why}: upload it again, or set shorter limits")
+        if any(ref.result for ref in file_refs(job.inputs)):
+            wrong = await retry_until(partial(check_results, self.bus, self.subjects, job, time.time()), deadline)
+            if wrong is not None:
+                raise JobRefused(wrong)
 
     async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> None:
         bucket, headers = self.subjects.inputs_bucket, {"filename": reference["filename"]}
@@ -243,12 +260,21 @@ class Client:
             why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
             raise (JetStreamAway(f"the job was not stored: {why}") if why else NotSetUp(subject)) from error
         except OutcomeUnknown as error:
-            why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
-            raise OutcomeUnknown(f"{error}; {why}" if why else str(error)) from error
+            raise await self._unanswered(error) from error
         except Refused as error:
             if error.code in _FULL:
                 raise QueueFull(f"the queue takes no more jobs now ({error}); try again when some are done") from error
             raise
+
+    async def _find_known(self, feature: str, job: Job, deadline: float) -> Status | None:
+        try:
+            return await find_known(self.bus, self.subjects, feature, job, deadline)
+        except OutcomeUnknown as error:
+            raise await self._unanswered(error) from error
+
+    async def _unanswered(self, error: OutcomeUnknown) -> OutcomeUnknown:
+        why = await why_nothing_is_stored(self.bus, self.subjects.jobs_stream)
+        return OutcomeUnknown(f"{error}; {why}" if why else str(error))
 
     # -- results of a feature
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import Rejection
-from pocket3d.contracts.messages import Result
+from pocket3d.contracts.messages import Result, Status
 
 
 class ClientError(Exception):
@@ -20,6 +20,20 @@ class JobRefused(ClientError):
         #: Dotted path of the input at fault, e.g. `inputs.image_path`.
         self.field = rejection.field
         self.message = rejection.message
+
+
+class JobIdTaken(ClientError):
+    """The id is that of another request; nothing was published."""
+
+    def __init__(self, known: Status) -> None:
+        since = f", submitted {known.submitted_at}" if known.submitted_at else ""
+        super().__init__(
+            f"job {known.job_id} is known with another request ({known.feature}: {known.status}{since}): "
+            "take a new job id"
+        )
+        self.job_id = known.job_id
+        #: Where the job of that id stands.
+        self.status = known
 
 
 class NotSetUp(ClientError):
@@ -44,10 +58,14 @@ class QueueFull(ClientError):
 class NoLeader(ClientError):
     """No coordinator answers."""
 
-    def __init__(self, subject: str, waited_s: float, why: str | None = None) -> None:
+    def __init__(self, subject: str, waited_s: float, why: str | None = None, *, standby: bool = False) -> None:
         running = "is one running? `pocket3d coordinator -s URL` starts one"
-        super().__init__(f"no coordinator answered {subject} within {waited_s:g} s: {why or running}")
+        takes_over = "none leads now, and one that stands by takes over within 15 s: try again"
+        told = why or (takes_over if standby else running)
+        super().__init__(f"no coordinator answered {subject} within {waited_s:g} s: {told}")
         self.subject = subject
+        #: A coordinator is there that does not lead yet.
+        self.standby = standby
 
 
 class ApiRefused(ClientError):

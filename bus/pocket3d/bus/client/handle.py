@@ -39,7 +39,7 @@ class JobHandle:
     under this id may have had another feature.
     """
 
-    def __init__(self, session: Session, job_id: str, feature: str | None = None) -> None:
+    def __init__(self, session: Session, job_id: str, feature: str | None = None, known: Status | None = None) -> None:
         self._session = session
         self._bus = session.bus
         self._subjects = session.subjects
@@ -47,9 +47,22 @@ class JobHandle:
         self.job_id = job_id
         #: As submitted; None when only the id was given.
         self.feature = feature
+        #: Where it stood when it was submitted again under its id; None for a new job.
+        self.known = known
 
     def __repr__(self) -> str:
         return f"JobHandle({self.job_id!r}, feature={self.feature!r})"
+
+    # -- as an input of other jobs
+
+    @property
+    def as_input(self) -> dict[str, str]:
+        """What names the file of this job's result among the inputs of another one: the only one that fits there."""
+        return {"result": self.job_id}
+
+    def artifact(self, name: str) -> dict[str, str]:
+        """What names a certain file of this job's result among the inputs of another one."""
+        return {"result": self.job_id, "name": name}
 
     # -- the story
 
@@ -148,6 +161,11 @@ class JobHandle:
                 if ended is not None:
                     return
                 await watch.news()
+
+    async def latest(self) -> Progress | None:
+        """The latest progress, as it is kept for an hour; None if there is none."""
+        stored = await self._bus.last(self._subjects.progress_stream, self._subjects.progress_of(self.job_id))
+        return None if stored is None else _progress(stored.data)
 
     # -- the result
 

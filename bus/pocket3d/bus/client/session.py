@@ -27,4 +27,4 @@ class Session(NamedTuple):
 
     async def api(self, verb: str, request: ApiRequest, kind: type[T], timeout: float = API_TIMEOUT_S) -> T:
         """As `Client.api`."""
-        return await call(self.bus, self.subjects.api(verb), request, kind, timeout)
+        return await call(self.bus, self.subjects.api(verb), request, kind, timeout, self.subjects.coordinator_service)

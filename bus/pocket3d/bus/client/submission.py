@@ -59,6 +59,20 @@ def refuse(code: FailureCode, field: str, message: str) -> JobRefused:
     return JobRefused(Rejection(code, field, message))
 
 
+def with_jobs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with each handle of a job (whatever has `as_input`), alone or in a list, replaced by the reference to
+    its file.
+    """
+    return {key: _with_job(value) for key, value in inputs.items()}
+
+
+def _with_job(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_with_job(inner) for inner in value]
+    named = getattr(value, "as_input", None)
+    return named if isinstance(named, dict) else value
+
+
 def local_files(inputs: Mapping[str, Any], files: Mapping[str, FileArgument] | None) -> list[LocalFile]:
     """The files to upload: those of `files`, and every `Path` among the `*_path` inputs.
 

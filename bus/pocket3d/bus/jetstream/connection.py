@@ -28,6 +28,7 @@ from ..port import (
     OutcomeUnknown,
     Refused,
     TooLarge,
+    UntrustedServer,
 )
 from .answers import PendingAnswers, PublishLine
 from .nats_client import SecureClient, TlsNotOffered, end_client
@@ -133,6 +134,8 @@ class Connection:
             error = connecting.exception()
             if error is not None and not isinstance(error, (Error, OSError, asyncio.TimeoutError)):
                 raise error
+        if "certificate verify failed" in self._last_error.lower():
+            raise UntrustedServer(f"the TLS certificate of the server at {where} is not trusted: {self._last_error}")
         told = f"no NATS server at {where}: {self._last_error or 'no answer'}"
         raise Disconnected(told + self.options.about_selected_context)
 

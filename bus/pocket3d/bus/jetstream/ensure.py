@@ -37,10 +37,10 @@ async def ensure(reader: Reader, topology: Topology) -> list[str]:
         NoResponders: JetStream is not enabled, or has no leader now.
     """
     left: list[str] = []
-    absent = await missing(reader, topology)
-    again = 0 < len(absent) < len(topology.streams)
+    infos = await _infos(reader, topology)
+    again = 0 < len(_absent(infos)) < len(topology.streams)
     for stream in topology.streams:
-        left += await _ensure_stream(reader, stream, again=again)
+        left += await _ensure_stream(reader, stream, infos[stream.name], again=again)
     for consumer in topology.consumers:
         left += await ensure_consumer(reader, consumer)
     return left
@@ -48,33 +48,41 @@ async def ensure(reader: Reader, topology: Topology) -> list[str]:
 
 async def missing(reader: Reader, topology: Topology) -> list[str]:
     """As `Bus.missing`."""
-    infos = [(stream.name, await reader.api(f"STREAM.INFO.{stream.name}", None, _Info)) for stream in topology.streams]
-    return [name for name, info in infos if info.error is not None and info.error.err_code == _STREAM_NOT_FOUND]
+    return _absent(await _infos(reader, topology))
 
 
-async def _ensure_stream(reader: Reader, spec: StreamSpec, *, again: bool) -> list[str]:
-    if spec.passing and spec.storage == "file":
+async def _infos(reader: Reader, topology: Topology) -> dict[str, _Info]:
+    """What the server says of each stream, by name."""
+    return {each.name: await reader.api(f"STREAM.INFO.{each.name}", None, _Info) for each in topology.streams}
+
+
+def _absent(infos: dict[str, _Info]) -> list[str]:
+    found = infos.items()
+    return [name for name, info in found if info.error is not None and info.error.err_code == _STREAM_NOT_FOUND]
+
+
+async def _ensure_stream(reader: Reader, spec: StreamSpec, known: _Info, *, again: bool) -> list[str]:
+    looked: _Info | None = known
+    if spec.passing and spec.storage == "file" and known.config.get("storage") == "memory":
         await _drop_from_memory(reader, spec.name)
+        looked = None
 
     async def send(config: dict[str, Any], action: str) -> ApiError | None:
         if again and action == "create":
             config = spec.config_again(time.time())
         return (await reader.api(f"STREAM.{action.upper()}.{spec.name}", config, Answer)).error
 
-    return await _ensure(
-        reader, f"stream {spec.name}", f"STREAM.INFO.{spec.name}", _STREAM_NOT_FOUND, spec.config(), send
-    )
+    verb = f"STREAM.INFO.{spec.name}"
+    return await _ensure(reader, f"stream {spec.name}", verb, _STREAM_NOT_FOUND, spec.config(), send, looked)
 
 
 async def _drop_from_memory(reader: Reader, name: str) -> None:
     """Delete a stream that an earlier version kept in memory: its storage cannot be changed, and backups stop at it."""
-    info = await reader.api(f"STREAM.INFO.{name}", None, _Info)
-    if info.config.get("storage") == "memory":
-        error = (await reader.api(f"STREAM.DELETE.{name}", None, Answer)).error
-        if error is not None and error.err_code != _STREAM_NOT_FOUND:
-            raise refusal(error, f"delete stream {name}")
-        # Without one, another coordinator that starts now was faster.
-        log.info("a stream was in memory; it is made anew in a file", stream=name)
+    error = (await reader.api(f"STREAM.DELETE.{name}", None, Answer)).error
+    if error is not None and error.err_code != _STREAM_NOT_FOUND:
+        raise refusal(error, f"delete stream {name}")
+    # Where it is not there, another coordinator that starts now was faster.
+    log.info("a stream was in memory; it is made anew in a file", stream=name)
 
 
 async def ensure_consumer(reader: Reader, spec: ConsumerSpec) -> list[str]:
@@ -102,8 +110,10 @@ async def _ensure(
     not_found: int,
     want: dict[str, Any],
     send: Callable[[dict[str, Any], str], Awaitable[ApiError | None]],
+    known: _Info | None = None,
 ) -> list[str]:
-    info = await reader.api(info_verb, None, _Info)
+    """`known` is what the server said a moment ago: enough to leave a thing alone or to create it, not to change it."""
+    info = await reader.api(info_verb, None, _Info) if known is None else known
     if info.error is not None and info.error.err_code == not_found:
         error = await send(want, "create")
         if error is None:
@@ -111,10 +121,14 @@ async def _ensure(
         if error.err_code not in _EXISTS:
             raise refusal(error, f"create {name}")
         # Somebody else made it meanwhile, a little differently.
+        known = None
         info = await reader.api(info_verb, None, _Info)
     if info.error is not None:
         raise refusal(info.error, name)
     widened = widen(name, info.config, want)
+    if widened.config is not None and known is not None:
+        # The whole configuration is sent: what somebody changed meanwhile must be in it.
+        return await _ensure(reader, name, info_verb, not_found, want, send)
     if widened.config is not None:
         error = await send(widened.config, "update")
         if error is not None:

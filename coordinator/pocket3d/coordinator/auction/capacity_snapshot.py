@@ -17,7 +17,7 @@ class CapacitySnapshot(NamedTuple):
     #: Device -> MB neither used nor promised.
     rooms: dict[str, int]
     #: It says itself why it takes no job now.
-    pauses: bool = False
+    pauses: bool
     #: Devices in quarantine.
     quarantined: frozenset[str] = frozenset()
 

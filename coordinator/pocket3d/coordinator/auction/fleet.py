@@ -283,34 +283,58 @@ class Fleet:
                 why = DeclineCode.ADAPTER_UNAVAILABLE.value
                 reasons.append(Reason(agent_id=agent_id, adapter_id=offer.adapter_id, code=why, message=offer.reason))
                 continue
-            short = self._never_fits(view, offer, key) or self._shut_everywhere(view, offer, now_mono)
+            ways = [choice.variant for choice in choices(offer, key.wish)]
+            short = self._never_fits(view, offer, key) or self._shut_everywhere(view, offer, ways, now_mono)
             if not short:
                 return []
             reasons += short
         return reasons
 
-    def shut(self, view: AgentView, device: DeviceState, adapter_id: str, now_mono: float) -> Reason | None:
-        """Why an adapter gets no job on a device, however much room it has; None if it may get one."""
-        left_s = self.benches.left_s(view.agent_id, device.id, adapter_id, now_mono)
+    def shut(
+        self, view: AgentView, device: DeviceState, adapter_id: str, variant: str | None, now_mono: float
+    ) -> Reason | None:
+        """Why an adapter gets no job on a device in that variant, however much room it has; None if it may get one."""
+        left_s = self.benches.left_s(view.agent_id, device.id, adapter_id, now_mono, variant)
         if device.quarantine is not None:
             code, text = DeclineCode.QUARANTINED, device.quarantine
         elif left_s > 0.0:
             code, text = DeclineCode.BENCHED, f"paused on this device for {left_s:.0f} s more after failures in a row"
         else:
             return None
-        return Reason(agent_id=view.agent_id, device=device.id, adapter_id=adapter_id, code=code.value, message=text)
+        return Reason(
+            agent_id=view.agent_id,
+            device=device.id,
+            adapter_id=adapter_id,
+            variant=variant,
+            code=code.value,
+            message=text,
+        )
 
-    def _shut_everywhere(self, view: AgentView, offer: AdapterOffer, now_mono: float) -> list[Reason]:
-        """One reason per device on which it could run when it gets no job on any of them; else nothing."""
-        found = [self.shut(view, d, offer.adapter_id, now_mono) for d in view.advert.devices if d.kind in offer.devices]
-        reasons = [reason for reason in found if reason is not None]
-        return reasons if len(reasons) == len(found) else []
+    def _shut_everywhere(
+        self, view: AgentView, offer: AdapterOffer, ways: list[str | None], now_mono: float
+    ) -> list[Reason]:
+        """One reason per device on which it could run when it gets no job on any of them in any of these variants; else
+        nothing.
+        """
+        reasons: list[Reason] = []
+        for device in view.advert.devices:
+            if device.kind in offer.devices:
+                found = [self.shut(view, device, offer.adapter_id, each, now_mono) for each in ways]
+                shut = [reason for reason in found if reason is not None]
+                if len(shut) < len(found):
+                    return []
+                reasons += shut[:1]
+        return reasons
 
     def shut_out(self, view: AgentView, now_mono: float) -> list[str]:
         """Adapters of an agent that get no job on any of its devices."""
         if not len(self.benches) and all(device.quarantine is None for device in view.advert.devices):
             return []
-        return [each.adapter_id for each in view.adapters.values() if self._shut_everywhere(view, each, now_mono)]
+        return [
+            each.adapter_id
+            for each in view.adapters.values()
+            if self._shut_everywhere(view, each, [v.name for v in each.variants] or [None], now_mono)
+        ]
 
     def _never_fits(self, view: AgentView, offer: AdapterOffer, key: GroupKey) -> list[Reason]:
         """One reason per device when no device could hold it even when empty; else nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import NamedTuple
 
-from pocket3d.contracts.commands import CallAnswered, Lot
+from pocket3d.contracts.commands import BenchedVariant, CallAnswered, Lot
 
 from ..engine.job import GroupKey
 from ..settings import CoordinatorSettings
@@ -42,11 +42,26 @@ class Round:
         self.answers: dict[str, CallAnswered] = {}
         #: At most, of the largest of its messages.
         self.bytes = 0
+        self._benched: dict[str, list[BenchedVariant]] = {}
 
     @property
     def complete(self) -> bool:
         """True when all have answered that it waits for."""
         return self.waited_for <= self.answers.keys()
+
+    def benched_on(self, fleet: Fleet, view: AgentView) -> list[BenchedVariant]:
+        """Variants that got no job on a device of an agent, after failures there, when the round was opened."""
+        if not len(fleet.benches):
+            return []
+        if view.agent_id not in self._benched:
+            self._benched[view.agent_id] = [
+                BenchedVariant(adapter_id=offer.adapter_id, variant=variant.name, device=device.id)
+                for offer in view.adapters.values()
+                for variant in offer.variants
+                for device in view.advert.devices
+                if fleet.benches.left_s(view.agent_id, device.id, offer.adapter_id, self.opened_at, variant.name) > 0.0
+            ]
+        return self._benched[view.agent_id]
 
 
 def best_looking(

@@ -53,7 +53,7 @@ class Licences:
 
     def __init__(self) -> None:
         #: Of the fleet for which it holds.
-        self._composition = -1
+        self._composition: int | None = None
         #: Feature -> adapter -> whether every host says that its licence forbids commercial use.
         self._forbids: dict[str, dict[str, bool]] = {}
 

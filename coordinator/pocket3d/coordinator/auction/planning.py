@@ -33,9 +33,9 @@ class LotBid(NamedTuple):
     #: Place of its adapter in the order of equals, 0 best.
     preference: int
     #: Of the device's memory that one such job books.
-    share: float = 1.0
+    share: float
     #: Of its variant, 0 for an adapter without any.
-    quality: int = 0
+    quality: int
 
     def cost(self, assumed_run_s: float) -> Cost:
         """What a run by this bid is expected to cost."""

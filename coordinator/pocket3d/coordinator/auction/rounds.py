@@ -28,7 +28,7 @@ from .turns import Turn, is_before
 from .unavailable import Unavailable
 from .usable_bids import usable_bids, where_not_failed
 
-#: Of a lot's message without its lists (or of a variant that ran out of memory), and of one adapter to leave out.
+#: Of a lot's message without its lists (or of a variant to leave out), and of one adapter to leave out.
 _LOT_BYTES, _ADAPTER_BYTES = 256, 70
 
 
@@ -100,10 +100,10 @@ class Auctioneer:
             candidates = self._candidates(group, now_mono)
             if not candidates:
                 continue
-            if call.lots and call.bytes + self._lot_bytes(group.key, candidates) > room_of(self.max_payload):
+            if call.lots and call.bytes + self._lot_bytes(call, group.key, candidates) > room_of(self.max_payload):
                 # The next round is for those that are left.
                 break
-            # Each lot for itself: a large group in front that waits for room must not use up the round of the others.
+            # Each for itself: a large group in front that waits for room must not use up the round of the others.
             self._add_lot(call, lots_of, group.key, min(len(group), settings.jobs_per_lot), candidates, now_mono)
             if len(call.lots) >= settings.lots_per_round:
                 break
@@ -114,11 +114,11 @@ class Auctioneer:
         wait_for(call, self._fleet, self._settings, now_mono)
         return [Invitation(agent_id, tuple(lots)) for agent_id, lots in lots_of.items()]
 
-    def _lot_bytes(self, key: GroupKey, candidates: list[AgentView]) -> int:
+    def _lot_bytes(self, call: Round, key: GroupKey, candidates: list[AgentView]) -> int:
         """Size of a lot in a call, at most, bytes."""
-        adapters = [*(key.preferred or ()), *key.unfit]
-        most = max(len(view.adapters) for view in candidates)
-        return _LOT_BYTES * (1 + len(key.raised)) + sum(len(each) + 3 for each in adapters) + most * _ADAPTER_BYTES
+        left_out = sum(len(each) + 3 for each in (*(key.preferred or ()), *key.unfit))
+        variants = len(key.raised) + max(len(call.benched_on(self._fleet, view)) for view in candidates)
+        return _LOT_BYTES * (1 + variants) + left_out + max(len(v.adapters) for v in candidates) * _ADAPTER_BYTES
 
     def drop_call(self, call_id: int) -> list[JobRecord]:
         """Abandon the open call, which is too large for any message; returns the jobs for which it was."""
@@ -139,7 +139,7 @@ class Auctioneer:
         now_mono: float,
     ) -> None:
         number = len(call.lots)
-        call.bytes += self._lot_bytes(key, candidates)
+        call.bytes += self._lot_bytes(call, key, candidates)
         call.lots[number] = (key, jobs)
         call.called[number] = [view.agent_id for view in candidates]
         for view in candidates:
@@ -158,6 +158,7 @@ class Auctioneer:
                     ],
                     variant=key.variant,
                     raised=list(key.raised),
+                    benched=call.benched_on(self._fleet, view),
                 )
             )
 

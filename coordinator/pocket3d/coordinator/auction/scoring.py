@@ -27,10 +27,10 @@ class Candidate(NamedTuple):
     #: MB of the device that would stay free and unpromised.
     leftover_mb: int
     #: Seconds until it could have its worker and its room, the load not counted.
-    wait_s: float = 0.0
+    wait_s: float
     #: Of the adapter, None and 0 if it has none.
-    variant: str | None = None
-    quality: int = 0
+    variant: str | None
+    quality: int
 
 
 Policy = Callable[[Candidate], int]

@@ -23,7 +23,7 @@ def usable_bids(
     shut: dict[int, list[Reason]] = {}
     for bid in bids:
         device = view.device(bid.device)
-        reason = fleet.shut(view, device, bid.adapter_id, now_mono) if device is not None else None
+        reason = fleet.shut(view, device, bid.adapter_id, bid.variant, now_mono) if device is not None else None
         if reason is None:
             usable.append(bid)
         else:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.features import canonical
+from pocket3d.contracts.input_files import result_refs
 from pocket3d.contracts.jobs import Rejection
+from pocket3d.contracts.labels import job_label
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
 
 from .completion import finalize, finish
+from .content import content_of
 from .effects import FindMessages, JobMessage, PublishQueued
 from .events import JobRead, QueuedStored
+from .held_jobs import waits_for
 from .job import JobClass, JobRecord
 from .parameter_admission import AdmissionVerdict, judge
 from .state import Core
@@ -48,19 +52,26 @@ def job_read(core: Core, event: JobRead, now: Now) -> None:
         parked[event.seq] = event
         return
     record = take_in(core, event, now)
-    core.do(first_event(record, now))
+    core.do(first_event(core, record, now))
 
 
-def first_event(record: JobRecord, now: Now) -> PublishQueued:
+def first_event(core: Core, record: JobRecord, now: Now) -> PublishQueued:
     """The event that makes the id known: `queued`, or `rejected` for what is no job."""
     at = rfc3339(now.wall)
     rejection = record.retry.rejection if record.retry else None
     if rejection is None:
-        status = record.status("queued", at)
+        sources = [each for each in core.held.sources(record.job_id) if not _has_ended(core, each)]
+        status = record.status("queued", at, reason=waits_for(sources) if sources else None)
     else:
         error = JobError(code=rejection.code.value, message=rejection.message, field=rejection.field)
         status = record.status("rejected", at, reason=f"{rejection.field}: {rejection.message}", error=error)
     return PublishQueued(status, record.seq)
+
+
+def _has_ended(core: Core, source: str) -> bool:
+    """True unless a job is known to be unfinished."""
+    known = core.jobs.get(source)
+    return known is None or known.state in (JobState.FINISHING, JobState.FINISHED)
 
 
 def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
@@ -74,8 +85,13 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
         judgement = judge(core.fleet, job_class.canonical, named, job.inputs, commercial_only=sold)
     job_class = core.intern(job_class._replace(unfit=judgement.unfit))
     record = JobRecord(event.seq, job_id, job_class, event.published_at, now.mono)
+    record.label = job_label(job) if job is not None else None
     core.settle_second(event.seq)
     core.add(record)
+    if job is not None:
+        core.held.note(job_id, result_refs(job.inputs))
+        if job.cache is True:
+            core.cache.wish(job_id, content_of(event.feature, job))
     wish = core.cancels_to_come.pop(job_id, None)
     if wish is not None:
         record.retry_state().cancel = wish
@@ -104,7 +120,8 @@ def queued_stored(core: Core, event: QueuedStored, now: Now) -> None:
         record.move(JobState.RECOVERING, "its result is stored already")
         finalize(core, record, *early, now)
         return
-    full = core.queue.share.refusal(record.job_class.tenant)
+    tenant = record.job_class.tenant
+    full = core.queue.share.refusal(tenant, core.held.of_tenant(tenant))
     if full is not None:
         # Only new jobs are refused: one that had been queued under a former leader was taken.
         record.retry_state().refusal = Rejection(FailureCode.NO_CAPACITY, "tenant", full)

@@ -14,6 +14,7 @@ from .effects import AskState, ForgetAgent, ProveLeadership, RecordAgent, SendCa
 from .events import AdvertReceived, AgentSilent, Connected, Disconnected, LeadershipProven, Led, ProposalsWanted, Tick
 from .recovery import look_for_recovering
 from .removal import end_waiting
+from .source_results import look_for_unknown
 from .state import Core
 
 #: A second question about a silent agent follows the first after this many seconds.
@@ -203,6 +204,7 @@ def on_clock_gap(core: Core, now: Now) -> None:
     core.fleet.begin_leases_again(now.mono)
     core.auctioneer.unavailable.begin_waits_again(now.mono)
     core.deadlines.postpone(pause_s)
+    core.held.unknown.postpone(pause_s)
     core.attempt_deadlines.postpone(pause_s)
     core.auctioneer.abandon()
     if core.leading:
@@ -233,6 +235,7 @@ def tick(core: Core, event: Tick, now: Now) -> None:
     end_slow_cancels(core, now)
     end_overlong(core, now)
     end_broken(core, now)
+    look_for_unknown(core, now)
     _reject_unknown_features(core, now)
 
 

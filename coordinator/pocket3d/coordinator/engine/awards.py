@@ -63,6 +63,8 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
                 queued_s=max(0.0, now.mono - record.queued_at),
                 priority=record.job_class.priority,
                 variant=attempt.variant,
+                objects=core.held.objects(record.job_id),
+                version=view.adapters[attempt.adapter_id].version if attempt.adapter_id in view.adapters else "",
             )
         )
     for agent_id, awards in items.items():

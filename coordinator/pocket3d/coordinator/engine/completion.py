@@ -131,6 +131,28 @@ def propose(core: Core, record: JobRecord, word: ResultWord, error: JobError, no
     core.decided(record)
 
 
+def answer_from(core: Core, record: JobRecord, made: Result, now: Now) -> None:
+    """Propose the result of an ended job that asked for the same."""
+    core.leave_queue(record)
+    record.move(JobState.FINISHING, f"succeeded: as job {made.job_id}")
+    at = rfc3339(now.wall)
+    record.proposal = Result(
+        job_id=record.job_id,
+        feature=record.job_class.feature,
+        status="succeeded",
+        token=core.token(),
+        adapter_id=made.adapter_id,
+        variant=made.variant,
+        outputs=made.outputs,
+        artifacts=made.artifacts,
+        timings=timings_of(record, rfc3339(record.submitted_at), at),
+        tenant=record.job_class.tenant,
+        cached_from=made.job_id,
+    )
+    core.do(StoreResult(record.proposal, record.seq, record.job_class.priority))
+    core.decided(record)
+
+
 def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now: Now) -> None:
     """Finalize a job that has its one result: store the last event and the dead letter, then ack the request."""
     if record.state is JobState.FINISHED:
@@ -145,9 +167,10 @@ def finalize(core: Core, record: JobRecord, result: Result, seq: int | None, now
     if attempt is not None and result.token != attempt.token:
         core.stop_attempt(record, f"the job has its result already ({result.status})")
     core.drop_attempt(record, now)
-    if result.status == "succeeded":
+    core.cache.ended(result, now.mono)
+    if result.status == "succeeded" and result.cached_from is None:
         if result.agent_id and result.device and result.adapter_id:
-            core.fleet.benches.note_success(result.agent_id, result.device, result.adapter_id)
+            core.fleet.benches.note_success(result.agent_id, result.device, result.adapter_id, result.variant)
         # A quick job's result overtakes the report that it started; its history still has both.
         record.attempt_no = result.attempt
         record.attempt = _winner(result, now)
@@ -204,6 +227,7 @@ def _final_status(record: JobRecord, result: Result, now: Now) -> Status:
         error=error,
         at=rfc3339(now.wall),
         submitted_at=rfc3339(record.submitted_at),
+        label=record.label,
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from pocket3d.contracts.clock import rfc3339
-from pocket3d.contracts.commands import AgentRecord, Award, Cancel, Lot
+from pocket3d.contracts.commands import AgentRecord, Award, Cancel, Lot, StoredFile
 from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import EventWord, Priority
 from pocket3d.contracts.messages import DeadLetter, JobError, Result, Status
+
+from .result_cache import Made
 
 #: An opaque handle on something that waits for an answer; the service knows what it is.
 RequestId = int
@@ -83,6 +86,14 @@ class ReadResult(NamedTuple):
     priority: Priority = "normal"
 
 
+class ReadCached(NamedTuple):
+    """Read the result of an ended job that may answer another one, and look for its files: answered by `CachedRead`."""
+
+    job_id: str
+    source: str
+    made: Made
+
+
 class DeleteResult(NamedTuple):
     """Take bytes that are no result out of the results stream: answered by `ResultDeleted`."""
 
@@ -122,7 +133,7 @@ class SendCall(NamedTuple):
     agent_id: str
     call_id: int
     lots: tuple[Lot, ...]
-    variant_wait_s: float = 0.0
+    variant_wait_s: float
 
 
 class AwardItem(NamedTuple):
@@ -142,6 +153,10 @@ class AwardItem(NamedTuple):
     priority: Priority = "normal"
     #: Of the adapter, None if it has none.
     variant: str | None = None
+    #: Of each input that names another job's file, by its place: where that lies.
+    objects: Mapping[str, StoredFile] = {}
+    #: Of the adapter, as its agent advertises it.
+    version: str = ""
 
     def award(self, job: Job) -> Award:
         """What the agent gets."""
@@ -158,6 +173,7 @@ class AwardItem(NamedTuple):
             vram_mb=self.vram_mb,
             priority=self.priority,
             variant=self.variant,
+            objects=dict(self.objects),
         )
 
 
@@ -300,6 +316,7 @@ Effect = (
     | ReadLastEvent
     | StoreResult
     | ReadResult
+    | ReadCached
     | DeleteResult
     | DeleteJob
     | AckJob

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from pocket3d.contracts.clock import Now
+from pocket3d.contracts.jobs import Job
 
 from ..settings import CoordinatorSettings
 from . import admission as intake
 from . import agents as watch
-from . import attempts, awards, completion, events, invariants, recovery, removal
-from .effects import Again, Effect, ReadEnded, SendCall
+from . import attempts, awards, completion, events, invariants, recovery, removal, source_results
+from .content import content_of
+from .effects import Again, AwardItem, Effect, ReadEnded, SendCall
 from .job import JobRecord
+from .result_cache import Made
 from .state import Core
 
 
@@ -37,6 +40,16 @@ def _ended_jobs_read(core: Core, event: events.EndedJobsRead, now: Now) -> None:
     """Bit by bit, so that nothing waits for it: until it is done, those that are missing are read when asked for."""
     if core.job_list.read(event.jobs, event.below, event.down_to):
         core.do(Again(ReadEnded(event.down_to)))
+
+
+def _result_read(core: Core, event: events.ResultRead, now: Now) -> None:
+    recovery.result_read(core, event, now)
+    source_results.source_read(core, event, now)
+
+
+def _result_deleted(core: Core, event: events.ResultDeleted, now: Now) -> None:
+    completion.result_deleted(core, event, now)
+    source_results.source_deleted(core, event, now)
 
 
 def _round_due(core: Core, event: events.RoundDue, now: Now) -> None:
@@ -66,11 +79,12 @@ _HANDLERS: dict[type, Callable[[Core, Any, Now], None]] = {
     events.CallTooLarge: awards.call_too_large,
     events.OutcomesReturned: attempts.outcomes_returned,
     events.ResultSeen: completion.result_seen,
-    events.ResultRead: recovery.result_read,
+    events.ResultRead: _result_read,
+    events.CachedRead: source_results.cached_read,
     events.ResultConflict: completion.result_in_doubt,
     events.ResultUnknown: completion.result_in_doubt,
     events.ResultUnreadable: completion.result_unreadable,
-    events.ResultDeleted: completion.result_deleted,
+    events.ResultDeleted: _result_deleted,
     events.EventsStored: completion.events_stored,
     events.DeadStored: completion.dead_stored,
     events.JobAcked: completion.job_acked,
@@ -104,6 +118,7 @@ class CoordinatorEngine:
         core.effects = []
         watch.on_clock_gap(core, now)
         _HANDLERS[type(event)](core, event, now)
+        source_results.end_rings(core, now)
         self._auction(now)
         effects, core.effects = core.effects, []
         return effects
@@ -122,6 +137,17 @@ class CoordinatorEngine:
         for invitation in auctioneer.open(now.mono):
             wait_s = core.settings.variant_wait_s
             core.do(SendCall(invitation.agent_id, auctioneer.call_id, invitation.lots, wait_s))
+
+    def note_award(self, item: AwardItem, job: Job) -> None:
+        """An award goes out with its request, whose content is known now."""
+        core = self.core
+        record = core.jobs.get(item.job_id)
+        if record is None or record.attempt is None or record.attempt.token != item.token:
+            return
+        content = content_of(item.feature, job) if item.version else None
+        if content is not None:
+            made = Made(content.key(core.held.files(item.job_id)), item.adapter_id, item.version)
+            core.cache.awarded(item.job_id, item.token, made)
 
     # -- questions of the service
 

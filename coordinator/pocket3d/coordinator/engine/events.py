@@ -12,6 +12,7 @@ from pocket3d.contracts.messages import Advert, Result, Status
 from ..leadership.message_limits import MAX_PAYLOAD
 from .effects import ConsumerKey, JobMessage, PublishQueuedBatch, RequestId
 from .job_list import EndedJob
+from .result_cache import Made
 
 
 class Led(NamedTuple):
@@ -193,6 +194,15 @@ class ResultRead(NamedTuple):
     result: Result | None
 
 
+class CachedRead(NamedTuple):
+    """The result of an ended job that may answer this one; None where it or one of its files is gone."""
+
+    job_id: str
+    source: str
+    made: Made
+    result: Result | None
+
+
 class ResultConflict(NamedTuple):
     """Our proposal was refused: a result is stored there, perhaps our own first try, or a rival was in process."""
 
@@ -239,9 +249,7 @@ class JobsIndexed(NamedTuple):
 
 
 class EndedJobsRead(NamedTuple):
-    """Ended jobs that the status bucket holds, the latest first; it was read from below one sequence down to another
-    (0: to its end).
-    """
+    """Ended jobs of the status bucket, the latest first, read from below one sequence down to another (0: its end)."""
 
     jobs: tuple[EndedJob, ...]
     below: int
@@ -360,6 +368,7 @@ Event = (
     | OutcomesReturned
     | ResultSeen
     | ResultRead
+    | CachedRead
     | ResultConflict
     | ResultUnknown
     | ResultUnreadable

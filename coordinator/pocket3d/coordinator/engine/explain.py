@@ -32,7 +32,7 @@ def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
         attempt = record.attempt
         place = f"{attempt.agent_id}/{attempt.device} with {label(attempt.adapter_id, attempt.variant)}"
         word = "was awarded to" if state is JobState.AWARDED else "runs on"
-        summary = f"{word} {place}, attempt {attempt.number}{_why_no_better(core, record, attempt)}"
+        summary = f"{word} {place}, attempt {attempt.number}{_why_no_better(core, record, attempt, now)}"
         return Explanation(status=state.value, summary=summary)
     if state in (JobState.FINISHING, JobState.FINISHED):
         return Explanation(status="finishing", summary="its result is being stored")
@@ -43,7 +43,7 @@ def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
     return _waiting(core, record, now)
 
 
-def _why_no_better(core: Core, record: JobRecord, attempt: Attempt) -> str:
+def _why_no_better(core: Core, record: JobRecord, attempt: Attempt, now: Now) -> str:
     """Why a job that names no variant does not run in the adapter's best, in words."""
     offers = (view.adapters.get(attempt.adapter_id) for view in core.fleet.agents.values())
     variants = {each.name: each for offer in offers if offer is not None for each in offer.variants}
@@ -54,13 +54,21 @@ def _why_no_better(core: Core, record: JobRecord, attempt: Attempt) -> str:
     failed = [each.variant for each in record.group_key().raised if each.adapter_id == attempt.adapter_id]
     if failed:
         return f"; it ran out of memory as {', '.join(failed)}"
+    if attempt.passed_over is None and _is_benched(core, attempt, better[0], now):
+        return f"; {better[0]} is left out there for a while after failures in a row"
     return f"; {attempt.passed_over or f'no device had room for it as {better[0]}'}"
+
+
+def _is_benched(core: Core, attempt: Attempt, variant: str, now: Now) -> bool:
+    place = attempt.agent_id, attempt.device, attempt.adapter_id
+    return core.fleet.benches.left_s(*place, now.mono, variant) > 0.0
 
 
 def explain_turn(core: Core, record: JobRecord, now: Now) -> Explanation:
     """As `explain`, and whose turn comes before that of a waiting job's tenant. It looks at every tenant."""
     told = explain(core, record, now)
-    group = core.queue.group_of(record.group_key()) if record.state is JobState.QUEUED else None
+    waits = record.state is JobState.QUEUED and not core.held.holds(record.job_id)
+    group = core.queue.group_of(record.group_key()) if waits else None
     line = group.lines.get(record.job_class.tenant) if group is not None else None
     if line is None or record.not_before > now.mono:
         return told
@@ -89,6 +97,9 @@ def _before(line: Line, record: JobRecord) -> int:
 
 
 def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
+    if core.held.holds(record.job_id):
+        sources = core.held.sources(record.job_id)
+        return Explanation(status="queued", summary=core.held.reason(record.job_id), waits_for=sources)
     pause_s = record.not_before - now.mono
     if pause_s > 0:
         return Explanation(status="queued", summary=f"pauses {pause_s:.1f} s more after a failed attempt")

@@ -62,12 +62,14 @@ def _check_lists(core: Core, record: JobRecord) -> int:
 
 
 def _check_queue(core: Core, waiting: int) -> None:
+    waiting -= _check_held(core)
     _must(waiting == core.queue.count, f"{waiting} jobs wait, the queue counts {core.queue.count}")
     queued = 0
     for record in core.queue:
         queued += 1
         known = record.state is JobState.QUEUED and core.jobs.get(record.job_id) is record
         _must(known, f"{record.job_id} is in the queue and {record.state.value}")
+        _must(not core.held.holds(record.job_id), f"{record.job_id} is in the queue and held")
     _must(queued == waiting, f"{waiting} jobs wait, {queued} are in the queue")
     for job_id in core.attempt_deadlines.jobs():
         known = job_id in core.jobs and core.jobs[job_id].attempt is not None
@@ -80,6 +82,20 @@ def _check_queue(core: Core, waiting: int) -> None:
     for job_id in (*core.unknown_feature_jobs, *core.deadlines.jobs()):
         known = job_id in core.jobs and core.jobs[job_id].state is JobState.QUEUED
         _must(known, f"{job_id} does not wait and has a deadline, or waits for its feature")
+
+
+def _check_held(core: Core) -> int:
+    """How many jobs are held; each of them is queued, and nobody waits for what is known."""
+    held = [record for job_id, record in core.jobs.items() if core.held.holds(job_id)]
+    for record in held:
+        sources = core.held.sources(record.job_id)
+        _must(record.state is JobState.QUEUED, f"{record.job_id} is {record.state.value} and held")
+        cached = core.held.cached(record.job_id)
+        _must(bool(sources) != (cached is not None), f"{record.job_id} is held for {sources} and {cached}")
+        for source in sources:
+            _must(record.job_id in core.held.waiting_for(source), f"{record.job_id} is not told of {source}")
+    _must(len(core.held) == len(held), f"{len(held)} jobs are held, {len(core.held)} are counted")
+    return len(held)
 
 
 def _check_share(core: Core) -> None:

@@ -237,6 +237,7 @@ class JobRecord:
         "history",
         "job_class",
         "job_id",
+        "label",
         "last_status",
         "not_before",
         "on_move",
@@ -256,6 +257,8 @@ class JobRecord:
         self.seq = seq
         self.job_id = job_id
         self.job_class = job_class
+        #: What people know it by.
+        self.label: str | None = None
         self.state = JobState.SUBMITTED
         #: Unix seconds.
         self.submitted_at = submitted_at
@@ -361,6 +364,7 @@ class JobRecord:
             error=error,
             at=at,
             submitted_at=rfc3339(self.submitted_at),
+            label=self.label,
         )
 
 

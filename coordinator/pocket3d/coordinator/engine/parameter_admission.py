@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.input_files import as_uploads
 from pocket3d.contracts.jobs import Rejection
 from pocket3d.contracts.parameters import ParameterProblem
 
@@ -38,6 +39,7 @@ def judge(
     if forbidden:
         return AdmissionVerdict(rejection=_forbids_commercial_use(canonical, forbidden))
     problems: dict[str, ParameterProblem] = {}
+    inputs = as_uploads(inputs)
     fit = False
     for adapter_id, checks in fleet.checks_of(canonical).items():
         if preferred is not None and adapter_id not in preferred:

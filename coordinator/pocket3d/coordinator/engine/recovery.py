@@ -40,7 +40,7 @@ def last_event_read(core: Core, event: LastEventRead, now: Now) -> None:
     known = status is not None or event.unreadable
     if record.state is JobState.SUBMITTED and not known:
         # It was not stored, a rival was in process that did not make it either, or what was stored has left by age.
-        core.do(Again(first_event(record, now)._replace(alone=True)))
+        core.do(Again(first_event(core, record, now)._replace(alone=True)))
         return
     if record.state is JobState.SUBMITTED:
         record.move(JobState.RECOVERING, "its id is known")
@@ -112,6 +112,9 @@ def take_up(core: Core, record: JobRecord, event: LastEventRead, now: Now) -> No
         finalize(core, record, *early, now)
         return
     resume(record, status)
+    if status.status == "queued" and status.attempt == 0 and status.reason is not None:
+        # It was said that it waits for a result.
+        core.held.note_wait(record.job_id)
     recover(core, record, status, now)
 
 
@@ -238,6 +241,7 @@ def record_of_story(core: Core, status: Status, job_seq: int, now: Now) -> JobRe
         tenant=status.tenant
     )
     record = JobRecord(job_seq, status.job_id, core.intern(job_class), _submitted_at(status, now), now.mono)
+    record.label = status.label
     resume(record, status)
     core.add(record)
     return record

@@ -98,6 +98,8 @@ def _end_if_waiting(core: Core, record: JobRecord, now: Now) -> None:
 def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
     """The job is the message that was published again, with the attempts that it had."""
     if record.state is not JobState.QUEUED or record.ending is not None:
+        needs, tenant = core.held.needs(record.job_id), record.job_class.tenant
+        held, cached = core.held.holds(record.job_id), core.held.cached(record.job_id)
         core.remove(record)
         core.settle_second(job.seq)
         record.seq = job.seq
@@ -105,6 +107,11 @@ def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
             # One that waits for its end stands in the queue under the class that it has.
             record.job_class = core.intern(record.job_class._replace(priority=job.priority))
         core.add(record)
+        core.held.put_back(record.job_id, needs)
+        if cached is not None:
+            core.held.hold_for_cache(record.job_id, tenant, cached)
+        elif held:
+            core.held.hold(record.job_id, tenant)
         if record.retry is not None:
             record.retry.removed = False
         core.index.file(record)

@@ -39,7 +39,9 @@ def fail(
     core.auctioneer.withdraw(attempt.agent_id)
     shared = code is FailureCode.WORKER_CRASHED and beside > 0
     if facts.benches and not shared:
-        core.fleet.benches.note_failure(attempt.agent_id, attempt.device, attempt.adapter_id, record.job_id, now.mono)
+        core.fleet.benches.note_failure(
+            attempt.agent_id, attempt.device, attempt.adapter_id, record.job_id, now.mono, attempt.variant
+        )
     if record.cancel_wanted:
         if code is not FailureCode.CANCELLED:
             _note_attempt(record, attempt, code, message, now)

@@ -12,12 +12,14 @@ from ..auction.queue import WaitingQueue
 from ..auction.rounds import Auctioneer
 from ..settings import CoordinatorSettings
 from .deadlines import Deadlines
-from .effects import AckJob, AskState, Effect, PublishEvent, ReadJobs, SendCancels
+from .effects import AckJob, AskState, Effect, PublishEvent, ReadCached, ReadJobs, ReadResult, SendCancels
 from .events import JobRead, LastEventRead
+from .held_jobs import HeldJobs
 from .intake import Intake
 from .job import JobClass, JobRecord
 from .job_index import JobIndex
 from .job_list import JobList
+from .result_cache import Made, ResultCache
 
 #: Jobs that are ended in one step.
 MOST_AT_ONCE = 1000
@@ -76,6 +78,8 @@ class Core:
         self.last_tick: float | None = None
         self.intake = Intake(settings.index_cap)
         self.job_list = JobList()
+        self.held = HeldJobs()
+        self.cache = ResultCache(settings.cache_age_s)
         self._on_move = self._moved
 
     # -- small things
@@ -124,6 +128,7 @@ class Core:
         """Hold a job that was read."""
         self.jobs[record.job_id] = record
         self.job_list.add(record)
+        self.held.appeared(record.job_id)
         self.intake.added(record.job_class.priority, known=record.state is not JobState.SUBMITTED)
         record.on_move = self._on_move
         self._read_on(record.job_class.priority)
@@ -134,6 +139,9 @@ class Core:
         self.story_doubts.pop(record.job_id, None)
         self.stories_asked.pop(record.job_id, None)
         self.job_list.remove(record)
+        self.held.forget(record.job_id)
+        self.cache.forget(record.job_id)
+        self._look_for_result(record.job_id)
         priority = record.job_class.priority
         if record.state is JobState.SUBMITTED:
             self.intake.known(priority)
@@ -164,6 +172,13 @@ class Core:
         if former is JobState.SUBMITTED:
             self.intake.known(record.job_class.priority)
             self._read_on(record.job_class.priority)
+        if record.state is JobState.FINISHED:
+            self._look_for_result(record.job_id)
+
+    def _look_for_result(self, job_id: str) -> None:
+        """Read the result of a job, where others wait for it."""
+        if self.held.awaited(job_id):
+            self.do(ReadResult(job_id))
 
     def _read_on(self, priority: Priority) -> None:
         more = self.intake.change(priority)
@@ -173,9 +188,33 @@ class Core:
     # -- moves
 
     def enqueue(self, record: JobRecord, why: str, now: Now, *, returned: bool, queued_at: float | None = None) -> None:
-        """Let a job wait for an award."""
+        """Let a job wait for an award, or first for the results of other jobs that its inputs name."""
         record.move(JobState.QUEUED, why)
         record.queued_at = now.mono if queued_at is None else queued_at
+        sources = self.held.hold(record.job_id, record.job_class.tenant)
+        if not sources:
+            self._await_award(record, now, returned=returned)
+        for source in sources:
+            known = self.jobs.get(source)
+            if known is None or known.state is JobState.FINISHED:
+                self._look_for_result(source)
+            else:
+                self.held.note_wait(record.job_id)
+
+    def release(self, record: JobRecord, now: Now) -> None:
+        """All files that a held job needs are there: its wait for an award begins."""
+        self.held.leave(record.job_id)
+        if self.held.waited(record.job_id):
+            record.queued_at = now.mono
+        self._await_award(record, now, returned=False)
+
+    def _await_award(self, record: JobRecord, now: Now, *, returned: bool) -> None:
+        cached = self._find_cached(record, now)
+        if cached is not None:
+            job_id, made = cached
+            self.held.hold_for_cache(record.job_id, record.job_class.tenant, job_id)
+            self.do(ReadCached(record.job_id, job_id, made))
+            return
         limit = record.job_class.limits.schedule_to_start_s
         if limit is not None:
             # Counted from now, never from the submission: an outage must not fail a whole queue at once.
@@ -184,8 +223,28 @@ class Core:
         if not self.fleet.knows_feature(record.job_class.canonical):
             self.unknown_feature_jobs[record.job_id] = None
 
+    def _find_cached(self, record: JobRecord, now: Now) -> tuple[str, Made] | None:
+        """The ended job that made what this one asks for, by an adapter on which it may run and that is offered now in
+        the same version.
+        """
+        content = self.cache.take_wish(record.job_id)
+        if content is None or record.attempt_no > 0:
+            return None
+        key, group = content.key(self.held.files(record.job_id)), record.group_key()
+        found: dict[str, tuple[str, Made]] = {}
+        for view in self.fleet.agents.values():
+            for offer in view.serving(group):
+                made = Made(key, offer.adapter_id, offer.version)
+                job_id = self.cache.find(made, now.mono) if offer.available else None
+                if job_id is not None:
+                    found[offer.adapter_id] = job_id, made
+        order = group.preferred if group.preferred is not None else sorted(found)
+        return next((found[adapter_id] for adapter_id in order if adapter_id in found), None)
+
     def leave_queue(self, record: JobRecord) -> None:
         """It no longer waits."""
+        if self.held.leave(record.job_id):
+            return
         self.queue.remove(record)
         self.auctioneer.backfill.release_job(record.job_id)
         self.deadlines.forget(record.job_id)

@@ -32,13 +32,14 @@ class SubmitQuota:
     def refusal(self, tenant: str) -> str | None:
         """Why no further job of a tenant is taken; None if it is."""
         share, arrivals = self._core.queue.share, self._arrivals.get(tenant, [])
-        if share.refusal(tenant, len(arrivals)) is None:
+        held = self._core.held.of_tenant(tenant)
+        if share.refusal(tenant, held + len(arrivals)) is None:
             return None
         left = [each for each in arrivals if self._arrives(each)]
         self._arrivals[tenant] = left
         if not left:
             del self._arrivals[tenant]
-        return share.refusal(tenant, len(left))
+        return share.refusal(tenant, held + len(left))
 
     @contextmanager
     def arriving(self, tenant: str) -> Iterator[Arrival]:

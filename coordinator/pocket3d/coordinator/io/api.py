@@ -19,6 +19,7 @@ from pocket3d.bus.port import (
     ServiceSpec,
     TooLarge,
 )
+from pocket3d.bus.result_inputs import check_results
 from pocket3d.contracts.api import (
     AgentList,
     CancelRequest,
@@ -30,8 +31,9 @@ from pocket3d.contracts.api import (
 )
 from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
-from pocket3d.contracts.features import FEATURE_PATTERN
+from pocket3d.contracts.features import FEATURE_PATTERN, canonical
 from pocket3d.contracts.jobs import Job, SubmitRequest, admit, check_priority
+from pocket3d.contracts.labels import job_label
 from pocket3d.contracts.lifecycle import TERMINAL, JobState, Priority
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
@@ -40,6 +42,7 @@ from ..engine import events
 from ..engine.explain import explain, explain_turn, features
 from ..engine.history import read_last_event
 from ..engine.job_list import word_of
+from ..engine.parameter_admission import judge
 from ..engine.submit_quota import SubmitQuota
 from ..leadership.request_cache import read_request
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
@@ -128,6 +131,10 @@ class Api:
             if known is not None:
                 await self._compare(job.job_id, job)
                 return encode(known)
+        self._check_parameters(request)
+        wrong = await check_results(self._bus, self._subjects, job, self._clock().wall)
+        if wrong is not None:
+            raise ServiceError(400, wrong.message, field=wrong.field)
         full = self._quota.refusal(request.tenant)
         if full is not None:
             raise ServiceError(429, full, field="tenant")
@@ -146,8 +153,21 @@ class Api:
                 attempt=0,
                 at=at,
                 submitted_at=at,
+                label=job_label(job),
             )
         )
+
+    def _check_parameters(self, request: SubmitRequest) -> None:
+        """What no adapter of the present fleet takes is told at once; it would be rejected a moment later."""
+        verdict = judge(
+            self._term.engine.core.fleet,
+            canonical(request.feature),
+            request.preferred,
+            request.inputs,
+            commercial_only=request.commercial_only is True,
+        )
+        if verdict.rejection is not None:
+            raise ServiceError(400, verdict.rejection.message, field=verdict.rejection.field)
 
     async def _store(self, subject: str, job: Job, body: bytes) -> tuple[str, int]:
         """Store a job; its id and its sequence."""

@@ -43,7 +43,7 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import effects, events
-from ..engine.history import BATCH_HEADER, JOB_SEQ_HEADER, read_last_event, read_stored_result
+from ..engine.history import BATCH_HEADER, JOB_SEQ_HEADER, read_last_event
 from ..leadership import event_log
 from ..leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from ..leadership.term_engine import TermEffect, TermEvent
@@ -53,6 +53,7 @@ from .first_event_io import failed, publish_queued, publish_queued_batch
 from .lanes import SECOND_PUBLISHES, lane_of
 from .leader_record_io import read_leader_record, write_leader_record
 from .removal_lookups import count_messages, find_messages, list_stories
+from .result_reads import read_cached, read_result
 from .second_publish import tell_if_another
 from .status_bucket import read_ended
 from .step_log import log_step
@@ -239,17 +240,6 @@ class EffectRunner:
         # It comes back over the results consumer.
         return None
 
-    async def _read_result(self, effect: effects.ReadResult) -> TermEvent:
-        job_id = effect.job_id
-        try:
-            found = await self._bus.last(self._subjects.results_stream, self._subjects.result_of(job_id))
-        except BusError as error:
-            return failed(effect, error)
-        if found is None:
-            return events.ResultRead(job_id, None)
-        seen = read_stored_result(job_id, found.subject, found.seq, found.data)
-        return events.ResultRead(job_id, seen.result) if isinstance(seen, events.ResultSeen) else seen
-
     async def _delete_result(self, effect: effects.DeleteResult) -> TermEvent:
         try:
             await self._bus.delete(self._subjects.results_stream, effect.seq)
@@ -382,7 +372,8 @@ _CALLS: dict[type, Call] = {
     effects.StoreDeadLetter: EffectRunner._store_dead_letter,
     effects.ReadRequest: EffectRunner._read_request,
     effects.StoreResult: EffectRunner._store_result,
-    effects.ReadResult: EffectRunner._read_result,
+    effects.ReadResult: lambda runner, effect: read_result(runner._bus, runner._subjects, effect),
+    effects.ReadCached: lambda runner, effect: read_cached(runner._bus, runner._subjects, effect),
     effects.DeleteResult: EffectRunner._delete_result,
     effects.DeleteJob: EffectRunner._delete_job,
     effects.CountBacklog: EffectRunner._count_backlog,

@@ -40,6 +40,7 @@ _LANES: dict[type, Callable[[Any], str]] = {
     effects.ReadRequest: _request,
     effects.StoreResult: _ending,
     effects.ReadResult: _ending,
+    effects.ReadCached: _always("cache"),
     effects.DeleteResult: _always("endings"),
     effects.DeleteJob: _always("acks"),
     effects.FindMessages: lambda effect: "sweep" if effect.sweep else SECOND_PUBLISHES,

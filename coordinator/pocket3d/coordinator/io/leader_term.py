@@ -186,7 +186,8 @@ class LeaderTerm:
             self._begun = True
             self.tasks.spawn(self._events.read(self._handle), bounded=False)
             self.feed(events.Led(self._lead.epoch, self._known, bus.max_payload))
-            sweep = OrphanSweep(bus, subjects, self._orphan_grace_s, self._clock, self._lease_is_valid)
+            in_use = self.engine.core.held.in_use
+            sweep = OrphanSweep(bus, subjects, self._orphan_grace_s, self._clock, self._lease_is_valid, in_use)
             self.tasks.spawn(sweep.run(), bounded=False)
             records = keep_recorded(bus, subjects, self._fleet, self._clock, self._agents_max_age_s)
             self.tasks.spawn(records, bounded=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from pocket3d.bus.port import Bus, ServiceError
 from pocket3d.contracts.api import JobList, ListRequest
 from pocket3d.contracts.bounds import decimal
@@ -9,7 +11,8 @@ from pocket3d.contracts.clock import parse_rfc3339
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 
-from ..engine.job_list import JobFilter, status_of
+from ..engine.job import JobRecord
+from ..engine.job_list import EndedJob, JobFilter, status_of
 from ..engine.job_list import JobList as Held
 from ..engine.state import Core
 from .status_bucket import Entry, first_after, newest, read_down
@@ -38,7 +41,7 @@ async def list_jobs(bus: Bus, subjects: Subjects, core: Core, request: ListReque
     found: list[Status] = []
     if not kind:
         page = jobs.page(wanted, position, request.limit)
-        found = [status_of(job, core.wall_offset_s) for job in page]
+        found = [_status(core, job) for job in page]
         if len(found) == request.limit:
             return JobList(jobs=found, next=str(page[-1].seq))
         if jobs.former_down_to is None:
@@ -58,6 +61,13 @@ async def list_jobs(bus: Bus, subjects: Subjects, core: Core, request: ListReque
                 if len(found) == request.limit:
                     return JobList(jobs=found, next=f"{kind}{entry.seq}")
     return JobList(jobs=found, next=f"{kind}{position}" if position else None)
+
+
+def _status(core: Core, job: JobRecord | EndedJob) -> Status:
+    status = status_of(job, core.wall_offset_s)
+    if isinstance(job, JobRecord) and core.held.holds(job.job_id):
+        return structs.replace(status, reason=core.held.reason(job.job_id))
+    return status
 
 
 def _place(after: str) -> tuple[str, int | None]:

@@ -33,16 +33,24 @@ class OrphanSweep:
         grace_s: how long everything is left alone, seconds.
         clock: of the leader.
         may_remove: false as soon as another may have taken the lead.
+        in_use: true of an output that is an input of an unfinished job.
     """
 
     def __init__(
-        self, bus: Bus, subjects: Subjects, grace_s: float, clock: Callable[[], Now], may_remove: Callable[[], bool]
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        grace_s: float,
+        clock: Callable[[], Now],
+        may_remove: Callable[[], bool],
+        in_use: Callable[[str], bool],
     ) -> None:
         self._bus = bus
         self._subjects = subjects
         self._grace_s = grace_s
         self._clock = clock
         self._may_remove = may_remove
+        self._in_use = in_use
         self._loose = {bucket: LooseUploads(grace_s) for bucket in (subjects.inputs_bucket, subjects.outputs_bucket)}
         #: When the uploads of a store are listed next, monotonic seconds.
         self._uploads_at = dict.fromkeys(self._loose, 0.0)
@@ -98,7 +106,7 @@ class OrphanSweep:
             return False
         if is_named(each.name, result.data, job_id):
             return True
-        if not self._may_remove():
+        if not self._may_remove() or self._in_use(each.name):
             return False
         await self._bus.delete_object(self._subjects.outputs_bucket, each.name)
         log.info("an output that no result names was removed", job_id=job_id, object=each.name)

@@ -13,6 +13,8 @@ import structlog
 from pocket3d.bus.port import Bus, BusError
 from pocket3d.bus.topology import Topology
 
+from .jetstream_notice import JetStreamNotice
+
 log = structlog.get_logger(__name__)
 
 #: From one look to the next, seconds.
@@ -28,12 +30,14 @@ class TopologyUpkeep:
         bus: its connection.
         topology: what is to be there.
         leads: whether this coordinator leads.
+        jetstream: is told whether it could be asked.
     """
 
-    def __init__(self, bus: Bus, topology: Topology, leads: Callable[[], bool]) -> None:
+    def __init__(self, bus: Bus, topology: Topology, leads: Callable[[], bool], jetstream: JetStreamNotice) -> None:
         self._bus = bus
         self._topology = topology
         self._leads = leads
+        self._jetstream = jetstream
         self._looks = 0
         self._told: list[str] = []
 
@@ -45,6 +49,9 @@ class TopologyUpkeep:
                 await self._look()
             except BusError as error:
                 log.debug("the streams could not be looked at", error=str(error))
+                await self._jetstream.failed("streams", error)
+            else:
+                self._jetstream.served("streams")
 
     async def _look(self) -> None:
         missing = await self._bus.missing(self._topology)

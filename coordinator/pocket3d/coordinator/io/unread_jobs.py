@@ -5,6 +5,7 @@ from __future__ import annotations
 from pocket3d.bus.port import Bus
 from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.clock import rfc3339
+from pocket3d.contracts.labels import job_label
 from pocket3d.contracts.messages import Status
 from pocket3d.contracts.subjects import Subjects
 
@@ -62,4 +63,5 @@ def status_of_unread(core: Core, read: events.JobRead) -> Status:
         reason=f"it is not read yet: {why_unread(core)}",
         at=at,
         submitted_at=at,
+        label=job_label(job) if job is not None else None,
     )

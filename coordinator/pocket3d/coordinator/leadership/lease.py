@@ -293,7 +293,6 @@ class Leadership:
         if self._fencing:
             return []
         self._fencing = True
-        self._fence_at = None
         return [ReadLeaderRecord()]
 
     def _record_read(self, record: LeaderRecord | None, seq: int, now: Now) -> list[LeaseEffect]:
@@ -338,6 +337,7 @@ class Leadership:
         was_leading, self._leading = self._leading, False
         self._record = None
         self._fencing = False
+        self._fence_at = None
         self._unseen = False
         self._respected_until = None
         self._gone_since = None

@@ -1,18 +1,5 @@
-"""What makes two requests the same."""
+"""What makes two requests the same: producers compare by it too, so it is among the contracts."""
 
-from __future__ import annotations
+from pocket3d.contracts.request_digest import REQUEST_DIGEST_HEADER, request_digest
 
-import hashlib
-
-import msgspec
-
-from pocket3d.contracts.codec import encode
-from pocket3d.contracts.jobs import Job
-
-#: Header of a job's first event: digest of the request, by which a second submit of its id is judged.
-REQUEST_DIGEST_HEADER = "P3d-Request"
-
-
-def request_digest(job: Job) -> str:
-    """SHA-256 of everything but the id under which the request is known, hex."""
-    return hashlib.sha256(encode(msgspec.structs.replace(job, job_id=None))).hexdigest()
+__all__ = ["REQUEST_DIGEST_HEADER", "request_digest"]

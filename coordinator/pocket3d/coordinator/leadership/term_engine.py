@@ -84,7 +84,6 @@ class TermEngine:
         self._counted: dict[effects.ConsumerKey, None] = {}
         self._counting: set[effects.ConsumerKey] = set()
         self._count_at = 0.0
-        self._indexed = False
         self._sweep = RemovalSweep(self.engine.core, settings.removal_sweep_s)
 
     # -- one step
@@ -226,6 +225,7 @@ class TermEngine:
                 self._follow_ups.append(events.BodyGone(item.job_id, item.token, item.seq))
             else:
                 awards.append(item.award(request.job))
+                self.engine.note_award(item, request.job)
         packed = pack_awards(awards, self._room)
         for award, size in packed.too_large:
             self._follow_ups.append(events.AwardTooLarge(award.job_id, award.token, size, self.log.max_payload))
@@ -264,8 +264,7 @@ class TermEngine:
             self._follow_ups.append(events.ResultsDrained())
 
     def _note_indexed(self) -> None:
-        if not self._indexed and all(self._catch_up[key].done for key in _JOB_CONSUMERS):
-            self._indexed = True
+        if not self.engine.core.jobs_indexed and all(self._catch_up[key].done for key in _JOB_CONSUMERS):
             self._follow_ups.append(events.JobsIndexed())
 
     def _backlog_counted(self, event: events.BacklogCounted, now: Now) -> None:

@@ -26,6 +26,7 @@ from pocket3d.contracts.commands import (
 from pocket3d.contracts.failures import DeclineCode, FailureCode
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.fit import Shortfall
+from pocket3d.contracts.input_files import as_uploads
 from pocket3d.contracts.variants import Wish, choices
 
 from ..placement.bidding import Bidder, bid, shortfall_reason
@@ -160,7 +161,7 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
     if canonical(adapter.feature) != canonical(award.feature):
         return decline(DeclineCode.NO_ADAPTER, f"{award.adapter_id} serves {adapter.feature}, not {award.feature}")
     check = core.checks.of(adapter.parameters)
-    problem = check.problem(award.job.inputs) if check is not None else None
+    problem = check.problem(as_uploads(award.job.inputs)) if check is not None else None
     if problem is not None:
         return structs.replace(decline(DeclineCode.PARAMETERS, problem.message), field=problem.field)
     device = core.devices.get(award.device)

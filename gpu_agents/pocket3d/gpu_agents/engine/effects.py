@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from pocket3d.contracts.api import ControlAnswer
-from pocket3d.contracts.commands import AnyReply, CallAnswered, OutcomesReported
+from pocket3d.contracts.commands import AnyReply, CallAnswered, OutcomesReported, StoredFile
 from pocket3d.contracts.messages import Advert, Progress, Result
 from pocket3d.contracts.worker_frames import OutputFile, RunJob
 
@@ -74,6 +74,8 @@ class FetchInputs(Effect, frozen=True):
     job_id: str
     #: As published.
     inputs: dict[str, Any]
+    #: Of each input that names another job's file, by its place: where that lies.
+    objects: dict[str, StoredFile] = {}
 
 
 class StartWorker(Effect, frozen=True):

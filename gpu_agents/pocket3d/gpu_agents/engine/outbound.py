@@ -11,6 +11,7 @@ from pocket3d.contracts.clock import Now, rfc3339
 from pocket3d.contracts.commands import AnyOutcome, AttemptFailed, AttemptStarted, AwardAnswer, OutcomesReported
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.messages import AdapterOffer, Advert, DeviceState, Progress, Resident, RunningJob
+from pocket3d.contracts.variants import label
 
 from .effects import CleanUp, PublishAdvert, PublishProgress, SendOutcomes
 from .events import OutcomesAnswered, RunProgressed
@@ -245,20 +246,33 @@ def run_progressed(core: Core, event: RunProgressed, now: Now) -> None:
     run = core.runs.get(event.token)
     if run is None or run.run_started is None or not run.on_device:
         return
-    run.progress = Progress(
-        job_id=run.award.job_id,
-        feature=run.award.feature,
-        attempt=run.award.attempt,
-        agent_id=core.identity.agent_id,
-        fraction=event.fraction,
-        stage=event.stage,
-        message=event.message,
-        at=rfc3339(now.wall),
-    )
+    run.progress = _progress(core, run, event.fraction, event.stage, event.message, now)
     if event.fraction is not None and event.fraction >= 1:
         # Its end mostly follows at once and takes this along; if not, it is told a moment later.
         run.progress_at = max(run.progress_at, now.mono + core.settings.progress_gap_s)
     flush_progress(core, run, now)
+
+
+def tell_loading(core: Core, run: Run, now: Now) -> None:
+    """Publish the stage before the first of the run itself: its model is being loaded, which may take minutes."""
+    if core.connected:
+        text = f"loading {label(run.worker.adapter_id, run.worker.variant)}"
+        core.effects.append(PublishProgress(_progress(core, run, 0.0, "loading", text, now)))
+
+
+def _progress(
+    core: Core, run: Run, fraction: float | None, stage: str | None, message: str | None, now: Now
+) -> Progress:
+    return Progress(
+        job_id=run.award.job_id,
+        feature=run.award.feature,
+        attempt=run.award.attempt,
+        agent_id=core.identity.agent_id,
+        fraction=fraction,
+        stage=stage,
+        message=message,
+        at=rfc3339(now.wall),
+    )
 
 
 def flush_progress(core: Core, run: Run, now: Now, *, last: bool = False) -> None:

@@ -165,7 +165,7 @@ class Run:
     #: Why its files were not stored at the last try.
     upload_failure: str = ""
     #: Its place among those that wait to fetch, then to store: the least is next.
-    turn: float = 0.0
+    turn: float = field(init=False)
     #: The last upload or store failed: again then.
     retry_at: float | None = None
     store_tries: int = 0

@@ -11,7 +11,7 @@ from pocket3d.contracts.worker_frames import RunJob, Shortage
 from .effects import CancelOnWorker, CleanUp, DropArtifacts, FetchInputs, LogLine, RunOnWorker
 from .events import InputsFailed, InputsFetched, RunFailed
 from .lifecycle import BEFORE_RUN, RunState, WorkerState, spoils_worker
-from .outbound import report_failed, report_started
+from .outbound import report_failed, report_started, tell_loading
 from .quarantine import device_failed, is_the_devices
 from .records import Run, StopReason, Worker
 from .shortage import judge_shortage
@@ -46,7 +46,7 @@ def begin_fetches(core: Core, now: Now) -> None:
         run = core.runs[token]
         run.move(RunState.FETCHING, "its turn", now.mono)
         run.fetch_deadline = now.mono + core.settings.fetch_s
-        core.effects.append(FetchInputs(token, run.award.job_id, run.award.job.inputs))
+        core.effects.append(FetchInputs(token, run.award.job_id, run.award.job.inputs, run.award.objects))
         report_started(core, run, now)
 
 
@@ -61,6 +61,8 @@ def inputs_fetched(core: Core, event: InputsFetched, now: Now) -> None:
     run.inputs, run.job_dir, run.output_dir = event.inputs, event.job_dir, event.output_dir
     if not advance(core, run, now):
         run.move(RunState.LOADING, "its inputs are here", now.mono)
+        if not run.worker.loaded:
+            tell_loading(core, run, now)
 
 
 def inputs_failed(core: Core, event: InputsFailed, now: Now) -> None:

@@ -31,9 +31,9 @@ class Identity(NamedTuple):
     agent_id: str
     #: `<unix milliseconds>-<random>`, new at each start.
     incarnation: str
-    host: str = ""
-    pid: int = 0
-    version: str = ""
+    host: str
+    pid: int
+    version: str
 
 
 @dataclass

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,9 @@ import structlog
 from pocket3d.bus.jetstream.objects.layout import ArtifactBroken
 from pocket3d.bus.port import Bus, BusError
 from pocket3d.contracts.artifact_names import is_artifact_name
+from pocket3d.contracts.commands import StoredFile
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.jobs import FileRef, FileRefError, check_filename, file_refs, is_file_key
+from pocket3d.contracts.input_files import FileRef, FileRefError, check_filename, file_refs, is_file_key
 from pocket3d.contracts.messages import Artifact
 from pocket3d.contracts.worker_frames import OutputFile
 
@@ -69,7 +70,7 @@ class JobFiles:
             refs = list(file_refs(published))
             inputs = copy.deepcopy(published) if refs else dict(published)
             for number, ref in enumerate(refs):
-                path = await self._fetch_one(ref, Path(job_dir, "in", str(number)))
+                path = await self._fetch_one(ref, effect.objects, Path(job_dir, "in", str(number)))
                 if ref.index is None:
                     inputs[ref.key] = str(path)
                 else:
@@ -81,35 +82,48 @@ class JobFiles:
             return InputsFailed(token, FailureCode.AGENT_LOST.value, f"the agent could not store the inputs: {error}")
         return InputsFetched(token, inputs, job_dir, f"{job_dir}/out")
 
-    async def _fetch_one(self, ref: FileRef, folder: Path) -> Path:
+    async def _fetch_one(self, ref: FileRef, objects: Mapping[str, StoredFile], folder: Path) -> Path:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         if ref.data is not None:
             path = folder / (ref.filename or "input")
             await asyncio.to_thread(path.write_bytes, ref.data)
             return path
-        assert ref.artifact is not None
-        field = f"inputs.{ref.key}" if ref.index is None else f"inputs.{ref.key}[{ref.index}]"
+        bucket, artifact = self._object_of(ref, objects)
         target = folder / "download"
-        stored_as = await self._download(ref.artifact, field, target)
+        stored_as = await self._download(bucket, artifact, ref.field, target)
         name = ref.filename
         if name is None:
-            name = await asyncio.to_thread(_name_for, target, stored_as, ref.artifact)
+            name = await asyncio.to_thread(_name_for, target, stored_as, artifact)
         return await asyncio.to_thread(target.rename, folder / name)
 
-    async def _download(self, artifact: str, field: str, target: Path) -> str | None:
+    def _object_of(self, ref: FileRef, objects: Mapping[str, StoredFile]) -> tuple[str, str]:
+        """Bucket and name of an uploaded file, or of one that another job made: the award says which object that is.
+
+        Raises:
+            FileRefError: the award does not say it.
+        """
+        if ref.artifact is not None:
+            return self.inputs_bucket, ref.artifact
+        if ref.field not in objects:
+            message = f"the coordinator did not say which file of job {ref.result} it is: is it of a former version?"
+            raise FileRefError(ref.field, message, FailureCode.ARTIFACT_MISSING)
+        return objects[ref.field].bucket, objects[ref.field].object
+
+    async def _download(self, bucket: str, artifact: str, field: str, target: Path) -> str | None:
         """Fetch an object; the filename that it was stored with, if any."""
         tries = 0
         while True:
             try:
-                info = await self.bus.object_info(self.inputs_bucket, artifact)
+                info = await self.bus.object_info(bucket, artifact)
                 if info is None:
                     raise KeyError(artifact)
                 if info.size > self.max_input_bytes:
                     message = f"{artifact} has {info.size} bytes, this agent takes at most {self.max_input_bytes}"
                     raise FileRefError(field, message, FailureCode.TOO_LARGE)
-                info = await self.bus.get_object(self.inputs_bucket, artifact, target)
+                info = await self.bus.get_object(bucket, artifact, target)
             except KeyError as error:
-                message = f"there is no artifact {artifact} in {self.inputs_bucket} (any more); upload it again"
+                again = "upload it again" if bucket == self.inputs_bucket else "its job must be done again"
+                message = f"there is no artifact {artifact} in {bucket} (any more); {again}"
                 raise FileRefError(field, message, FailureCode.ARTIFACT_MISSING) from error
             except BusError as error:
                 tries += self.bus.connected

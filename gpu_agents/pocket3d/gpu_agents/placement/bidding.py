@@ -43,7 +43,7 @@ class Bidder(NamedTuple):
     settings: AgentSettings
     now_mono: float
     #: How much longer a job may wait for a better variant.
-    variant_wait_s: float = 0.0
+    variant_wait_s: float
 
 
 def bid(bidder: Bidder, lot: Lot) -> tuple[list[BidPlaced], BidDeclined | None]:
@@ -110,8 +110,18 @@ def _offers(bidder: Bidder, adapter: AdapterDescription, lot: Lot) -> Iterator[B
             shut = device.shut(bidder.now_mono)
             if shut is not None:
                 yield no(shut.code, shut.reason, device.spec.id)
+                continue
+            benched = {
+                each.variant
+                for each in lot.benched
+                if (each.adapter_id, each.device) == (adapter.adapter_id, device.spec.id)
+            }
+            open_ways = [choice for choice in ways if choice.variant not in benched]
+            if open_ways:
+                yield from _in_variants(bidder, device, adapter, lot, open_ways)
             else:
-                yield from _in_variants(bidder, device, adapter, lot, ways)
+                text = "the coordinator keeps it off this device in each variant that these jobs may take"
+                yield no(DeclineCode.BENCHED, text, device.spec.id)
 
 
 def _no_variant(adapter: AdapterDescription, lot: Lot) -> str:

@@ -60,6 +60,11 @@ class WorkerExit(msgspec.Struct, frozen=True, kw_only=True):
     #: The last lines of its stdout and stderr, oldest first.
     last_lines: list[str] = []
 
+    @property
+    def word(self) -> str:
+        """What the log calls it: `worker_ended` for an end that was wanted, which is no failure; else the code."""
+        return "worker_ended" if self.asked and self.returncode == 0 else self.code
+
 
 @dataclass
 class ExitFacts:

@@ -300,7 +300,7 @@ class WorkerProcess:
         told = describe_exit(
             facts, self.worker_id, self.pid, self._python, self._launch, list(self._capture.last_lines)
         )
-        self._log.info("worker ended", worker_id=self.worker_id, code=told.code, message=told.message, asked=told.asked)
+        self._log.info("worker ended", worker_id=self.worker_id, code=told.word, message=told.message, asked=told.asked)
         await asyncio.to_thread(shutil.rmtree, self._launch.work_dir, ignore_errors=True)
         self._on_exit(told)
 

@@ -24,9 +24,12 @@ COMMANDS: dict[str, Entry] = {
     "cancel": Entry("jobs.cancel", "End jobs, queued or running."),
     "jobs": Entry("jobs.list_jobs", "List jobs."),
     "explain": Entry("jobs.explain", "Say why a job is not running."),
+    "top": Entry("top.command", "Show the fleet as it works: queue, devices, rates, failures."),
     "agents": Entry("fleet.agents", "List agents, their devices and what they run."),
     "features": Entry("fleet.features", "List what can be asked for, and its parameters."),
     "adapters": Entry("adapters.command", "List the adapters of this machine; make, check and install them."),
+    "view": Entry("view.command", "Write a page that shows a mesh, for a browser without a network."),
+    "purge": Entry("purge.command", "Remove ended jobs with their files, or models' environments."),
     "topology": Entry("checks.topology", "Set a NATS server up, or show how it differs."),
     "doctor": Entry("checks.doctor", "Check this machine and the way to the server."),
     "completion": Entry("completion.command", "Print the completion script for a shell."),
@@ -38,7 +41,7 @@ COMMANDS: dict[str, Entry] = {
     entries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 ok, 1 other errors, 2 usage, 3 failed, 4 rejected, 5 cancelled or expired, 6 no server, "
-    "7 the wait timed out.",
+    "7 the wait timed out, 8 the job id is that of another request.",
 )
 @click.version_option(VERSION, message="pocket3d %(version)s", help="Show the version.")
 def cli() -> None:

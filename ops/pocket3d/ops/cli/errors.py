@@ -16,13 +16,14 @@ from pocket3d.bus.client.errors import (
     ClientError,
     JetStreamAway,
     JobFailed,
+    JobIdTaken,
     JobRefused,
     NoLeader,
     NotSetUp,
     WaitTimeout,
 )
 from pocket3d.bus.connect import ConnectError
-from pocket3d.bus.port import BusError, Disconnected, NoResponders, Refused
+from pocket3d.bus.port import BusError, Disconnected, NoResponders, Refused, UntrustedServer
 
 from .. import logging
 from ..exit_codes import Exit, of_status
@@ -50,9 +51,20 @@ class CliError(click.ClickException):
             click.echo(f"hint: {self.hint}", err=True)
 
 
+class Stopped(CliError):
+    """Ctrl-C, with what goes on without us."""
+
+    def show(self, file: Any = None) -> None:
+        """Print it to stderr: nothing has failed."""
+        click.echo(printable(self.message), err=True)
+        if self.hint:
+            click.echo(f"hint: {self.hint}", err=True)
+
+
 _OTHER_SERVER = "`pocket3d up` starts one on this machine; -s URL, NATS_URL or --context name another"
 _START = "`pocket3d up` starts a server, a coordinator and an agent together"
 _CREDENTIALS = "credentials: --creds, --nkey, --tlscert/--tlskey, --context, or NATS_USER and NATS_PASSWORD"
+_CERTIFICATE = "--tlsca FILE or NATS_CA names the authority that signed it (or the certificate itself)"
 _RIGHTS = "docs/operating.md lists what each role's user must be allowed to publish and subscribe to"
 _SET = "`pocket3d topology --set NAME=VALUE`, and `--topology NAME=VALUE` of the coordinators"
 _LIMITS = ", ".join(
@@ -71,7 +83,9 @@ _REFUSALS: dict[int, str] = {
 }
 #: Errors whose text says all -> exit code and hint; the first kind that fits counts.
 _TOLD: tuple[tuple[type[Exception], Exit, str | None], ...] = (
+    (UntrustedServer, Exit.NO_SERVER, _CERTIFICATE),
     (Disconnected, Exit.NO_SERVER, _OTHER_SERVER),
+    (JobIdTaken, Exit.JOB_ID_TAKEN, "`pocket3d status JOB_ID` shows the job of that id"),
     (NotSetUp, Exit.NO_SERVER, None),
     (JetStreamAway, Exit.NO_SERVER, None),
     (NoResponders, Exit.NO_SERVER, None),
@@ -94,12 +108,34 @@ def explain(error: Exception) -> CliError | None:
     if isinstance(error, JobFailed):
         return CliError(text, of_status(error.result.status))
     # Errors of `--devices` and models.yaml go by name, so that not every command imports the agent.
+    if isinstance(error, ApiRefused) and error.code == 409:
+        return CliError(text, Exit.JOB_ID_TAKEN)
+    if isinstance(error, NoLeader) and error.standby:
+        return CliError(text, Exit.NO_SERVER)
     refused = isinstance(error, ApiRefused) and error.code == 400
     if refused or type(error).__name__ in ("DeviceSpecError", "ModelsFileError"):
         return CliError(text, Exit.USAGE)
     if isinstance(error, Refused):
         return CliError(text, Exit.ERROR, hint=_REFUSALS.get(error.code))
     return next((CliError(text, code, hint=hint) for kind, code, hint in _TOLD if isinstance(error, kind)), None)
+
+
+@contextmanager
+def goes_on(*job_ids: str) -> Iterator[None]:
+    """Around a wait: whoever stops it with Ctrl-C hears that the jobs go on, and how to end them.
+
+    Raises:
+        CliError: the wait was stopped.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        if len(job_ids) == 1:
+            text, name = f"stopped waiting; job {job_ids[0]} goes on", job_ids[0]
+        else:
+            text, name = f"stopped waiting; {len(job_ids)} jobs go on", "JOB_ID..."
+        hint = f"`pocket3d watch {name}` follows it, `pocket3d cancel {name}` ends it"
+        raise Stopped(text, Exit.INTERRUPTED, hint=hint) from None
 
 
 @contextmanager

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import click
 
-from pocket3d.contracts.api import FeatureAdapter
-from pocket3d.contracts.messages import Advert
+from pocket3d.contracts.api import FeatureAdapter, FeatureInfo, FeatureList
+from pocket3d.contracts.features import canonical
+from pocket3d.contracts.messages import Advert, RunningJob
 from pocket3d.contracts.variants import label
 
-from .errors import runs
+from ..exit_codes import Exit
+from ..terminal_text import printable
+from .errors import CliError, runs
 from .options import Target, connects, json_option
 from .output import megabytes, print_json, print_table, requirement
+from .parameters import print_parameters
 
 
 @click.command("agents")
@@ -79,22 +84,39 @@ def _rows(advert: Advert) -> list[tuple[str | None, ...]]:
                 ", ".join(
                     label(each.adapter_id, each.variant) for each in advert.residents if each.device == device.id
                 ),
-                ", ".join(each.job_id for each in advert.running if each.device == device.id),
+                ", ".join(_running(advert, each) for each in advert.running if each.device == device.id),
             )
         )
     return rows or [(name, advert.host, None, "no devices", None, None, None, None)]
 
 
+def _running(advert: Advert, run: RunningJob) -> str:
+    if not run.on_device:
+        return f"{run.job_id} (storing)"
+    wanted = run.adapter_id, run.device, run.variant
+    loaded = any((each.adapter_id, each.device, each.variant) == wanted for each in advert.residents)
+    return run.job_id if loaded else f"{run.job_id} (loading)"
+
+
 @click.command("features")
+@click.argument("feature", required=False)
 @json_option
 @connects
 @runs
-async def features(target: Target, as_json: bool) -> None:
-    """List what can be asked for: required inputs, adapters that serve it, their parameters."""
+async def features(target: Target, feature: str | None, as_json: bool) -> None:
+    """List what can be asked for: required inputs, adapters that serve it, their parameters.
+
+    With FEATURE: the parameters of each of its adapters, with their ranges.
+    """
     async with target.client("cli:features") as client:
         answer = await client.features()
+    if feature is not None:
+        answer = FeatureList(features=[_find(feature, answer.features)])
     if as_json:
         print_json(answer)
+        return
+    if feature is not None:
+        _show(answer.features[0])
         return
     rows: list[tuple[Any, ...]] = []
     for feature in answer.features:
@@ -103,6 +125,28 @@ async def features(target: Target, as_json: bool) -> None:
             rows.append((feature.feature, required, "(no adapter in the fleet)", None))
         rows += [(feature.feature, required, _name(adapter), _parameters(adapter)) for adapter in feature.adapters]
     print_table(("FEATURE", "REQUIRED", "ADAPTER", "PARAMETERS"), rows)
+
+
+def _find(name: str, known: list[FeatureInfo]) -> FeatureInfo:
+    found = next((each for each in known if each.feature == canonical(name)), None)
+    if found is None:
+        near = difflib.get_close_matches(name, [each.feature for each in known], n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`pocket3d features` lists them"
+        raise CliError(f"no feature {name!r} is known", Exit.USAGE, hint=hint)
+    return found
+
+
+def _show(feature: FeatureInfo) -> None:
+    required = " and ".join(each.replace("|", " or ") for each in feature.required)
+    click.echo(f"{feature.feature}: {f'needs {required}' if required else 'needs nothing'}")
+    if not feature.adapters:
+        click.echo("no adapter in the fleet serves it")
+    for adapter in feature.adapters:
+        click.echo(printable(f"\n{_name(adapter)}"))
+        if adapter.parameters is None:
+            click.echo("any keys are taken")
+        else:
+            print_parameters(adapter.parameters)
 
 
 def _name(adapter: FeatureAdapter) -> str:

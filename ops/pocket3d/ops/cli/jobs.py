@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 
 import click
 
-from pocket3d.bus.client import Client
-from pocket3d.bus.port import Msg
-from pocket3d.contracts.clock import parse_rfc3339, rfc3339
+from pocket3d.bus.client import Client, JobHandle
+from pocket3d.bus.port import Msg, Refused
+from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.features import FEATURE_PATTERN
 from pocket3d.contracts.lifecycle import TERMINAL
@@ -21,9 +21,10 @@ from pocket3d.contracts.messages import Progress, Result, Status
 from pocket3d.contracts.variants import label
 
 from ..exit_codes import Exit, of_status
-from ..progress_view import Show, follow_all, renderer
+from ..progress_view import Show, describe, follow_all, renderer
 from ..terminal_text import printable
-from .errors import CliError, runs
+from .errors import CliError, goes_on, runs
+from .job_metadata import having
 from .options import (
     Target,
     check_job_ids,
@@ -36,10 +37,12 @@ from .options import (
     wait_option,
 )
 from .output import print_json, print_status, print_table, tell_result
+from .times import since
 
-#: How long ago, in words.
-_AGO = re.compile(r"([0-9]{1,6})([smhd])")
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+#: Jobs that are asked for at a time.
+_PAGE = 1000
+#: Of a reason in the list; `pocket3d status` has all of it.
+_REASON_CHARS = 80
 _WORDS = ("queued", "running", "succeeded", "failed", "cancelled", "expired", "rejected")
 
 
@@ -51,11 +54,25 @@ _WORDS = ("queued", "running", "succeeded", "failed", "cancelled", "expired", "r
 async def status(job_id: str, target: Target, as_json: bool) -> None:
     """Show where a job stands."""
     async with target.client("cli:status") as client:
-        found = await client.job(job_id).status()
+        job = client.job(job_id)
+        found = await job.status()
+        progress = None if as_json else await _progress_of(job, found.status, found.attempt)
     if as_json:
         print_json(found)
     else:
-        print_status(found)
+        print_status(found, progress)
+
+
+async def _progress_of(job: JobHandle, status: str, attempt: int | None = None) -> Progress | None:
+    """How far a running job is, or that its model is being loaded; None where nothing is told of it."""
+    if status not in ("running", "awarded"):
+        return None
+    try:
+        progress = await job.latest()
+    except Refused:
+        # Progress is a comfort: without its stream, or the right to read it, the answer stands.
+        return None
+    return progress if progress is not None and attempt in (None, progress.attempt) else None
 
 
 @click.command("result")
@@ -80,7 +97,8 @@ async def result(
         job = client.job(job_id)
         # Of a job that nobody knows there is nothing to wait for.
         await job.status()
-        found = await job.result(timeout if timeout is not None else None if wait else 0.0)
+        with goes_on(job_id):
+            found = await job.result(timeout if timeout is not None else None if wait else 0.0)
         await tell_result(job, found, download, overwrite=overwrite, as_json=as_json)
     raise click.exceptions.Exit(int(of_status(found.status)))
 
@@ -113,11 +131,15 @@ async def cancel(job_ids: tuple[str, ...], target: Target, reason: str | None, w
 async def explain(job_id: str, target: Target, as_json: bool) -> None:
     """Say why a job is not running: which agents, which dimension, by how much; or where it runs."""
     async with target.client("cli:explain") as client:
-        answer = await client.job(job_id).explain()
+        job = client.job(job_id)
+        answer = await job.explain()
+        progress = None if as_json else await _progress_of(job, answer.status)
     if as_json:
         print_json(answer)
         return
     click.echo(printable(f"{job_id} {answer.status}: {answer.summary}"))
+    if progress is not None:
+        click.echo(f"{job_id} {describe(progress).strip()}")
     if answer.reasons:
         print_table(
             ("AGENT", "DEVICE", "ADAPTER", "REASON", "NEED MB", "HAVE MB", "SHORT MB", ""),
@@ -139,14 +161,16 @@ async def explain(job_id: str, target: Target, as_json: bool) -> None:
 
 def _since(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
     """A time, or how long ago it was, as RFC 3339."""
-    if text is None:
-        return None
-    try:
-        ago = _AGO.fullmatch(text)
-        return rfc3339(time.time() - int(ago[1]) * _UNIT_S[ago[2]] if ago else parse_rfc3339(text))
-    except (ValueError, OverflowError, OSError) as error:
-        # Also a time before the year 1.
-        raise click.BadParameter(f"{text!r}: want e.g. 30m, 2h, 7d or 2026-11-28T12:00:00Z") from error
+    at = since(context, option, text)
+    return None if at is None else rfc3339(at)
+
+
+def _pair(context: click.Context, option: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    """`KEY=VALUE`, several of them."""
+    found = dict(pair.partition("=")[::2] for pair in pairs if "=" in pair)
+    if len(found) != len(pairs):
+        raise click.BadParameter(f"{', '.join(pairs)}: want KEY=VALUE, each key once")
+    return found
 
 
 @click.command("jobs")
@@ -154,6 +178,14 @@ def _since(context: click.Context, option: click.Parameter, text: str | None) ->
 @click.option("--feature", help="List only jobs of this feature.")
 @click.option("--tenant", help="List only jobs of this tenant.")
 @click.option("--since", callback=_since, help="List only jobs submitted since: 30m, 2h, 7d, or an RFC 3339 time.")
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_pair,
+    help="List only jobs with this metadata; repeatable. The request or result of each job is read for it.",
+)
+@click.option("--count", is_flag=True, help="Count all jobs, by feature and status, instead of listing some.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="List at most so many jobs.")
 @json_option
 @connects
@@ -164,35 +196,37 @@ async def list_jobs(
     feature: str | None,
     tenant: str | None,
     since: str | None,
+    metadata: dict[str, str],
+    count: bool,
     limit: int,
     as_json: bool,
 ) -> None:
     """List jobs, the newest first. With --json one status per line."""
+    filters = {"status": status, "feature": feature, "tenant": tenant, "since": since}
+    more = False
     found: list[Status] = []
-    after: str | None = None
     async with target.client("cli:jobs") as client:
-        while len(found) < limit:
-            page = await client.list(
-                status=status,
-                feature=feature,
-                tenant=tenant,
-                since=since,
-                limit=min(limit - len(found), 1000),
-                after=after,
-            )
-            found += page.jobs
-            after = page.next
-            if after is None:
-                break
+        pages = _pages(client, {key: value for key, value in filters.items() if value is not None})
+        async with aclosing(pages):
+            async for page in pages:
+                found += await having(client, page, metadata) if metadata else page
+                if len(found) > limit and not count:
+                    more = True
+                    break
+    if count:
+        _print_counts(found, as_json)
+        return
+    found = found[:limit]
     if as_json:
         for each in found:
             print_json(each)
         return
     print_table(
-        ("JOB", "FEATURE", "PRIORITY", "STATUS", "ATTEMPT", "AGENT", "VARIANT", "SINCE", "REASON"),
+        ("JOB", "LABEL", "FEATURE", "PRIORITY", "STATUS", "ATTEMPT", "AGENT", "VARIANT", "SINCE", "REASON"),
         [
             (
                 each.job_id,
+                each.label,
                 each.feature,
                 each.priority,
                 each.status,
@@ -200,13 +234,45 @@ async def list_jobs(
                 each.agent_id,
                 each.variant,
                 each.at,
-                each.error.message if each.error else each.reason,
+                _reason(each),
             )
             for each in found
         ],
     )
-    if after is not None:
-        click.echo(f"{limit} shown, there may be more: --limit, --status, --feature or --since", err=True)
+    if more:
+        click.echo(f"{limit} shown, there are more: --limit, --status, --feature or --since", err=True)
+
+
+async def _pages(client: Client, filters: dict[str, str]) -> AsyncGenerator[list[Status], None]:
+    after: str | None = None
+    while True:
+        page = await client.list(**filters, limit=_PAGE, after=after)
+        yield page.jobs
+        after = page.next
+        if after is None:
+            return
+
+
+def _reason(status: Status) -> str | None:
+    reason = status.error.message if status.error else status.reason
+    if reason is None:
+        return None
+    reason = " ".join(reason.split())
+    return reason if len(reason) <= _REASON_CHARS else f"{reason[: _REASON_CHARS - 1]}…"
+
+
+def _print_counts(found: list[Status], as_json: bool) -> None:
+    counts: dict[str, dict[str, int]] = {}
+    for each in found:
+        of_feature = counts.setdefault(each.feature, {})
+        of_feature[each.status] = of_feature.get(each.status, 0) + 1
+    if as_json:
+        print_json({"total": len(found), "features": counts})
+        return
+    words = [word for word in (*_WORDS, "submitted", "awarded") if any(word in each for each in counts.values())]
+    rows = [(name, *(of.get(word) for word in words), sum(of.values())) for name, of in sorted(counts.items())]
+    total = [sum(of.get(word, 0) for of in counts.values()) for word in words]
+    print_table(("FEATURE", *(word.upper() for word in words), "TOTAL"), [*rows, ("all", *total, len(found))])
 
 
 @click.command("watch")
@@ -232,7 +298,8 @@ async def watch(
         for job_id in job_ids:
             await client.job(job_id).status()
         async with renderer("json" if as_json else "auto") as show:
-            results = await follow_all([client.job(job_id) for job_id in job_ids], show, timeout)
+            with goes_on(*job_ids):
+                results = await follow_all([client.job(job_id) for job_id in job_ids], show, timeout)
         raise click.exceptions.Exit(max(int(of_status(result.status)) for result in results))
 
 

@@ -92,29 +92,50 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
-namespace_option = click.option(
-    "--namespace",
-    envvar="POCKET3D_NAMESPACE",
-    default="p3d",
-    show_default=True,
-    show_envvar=True,
-    callback=_namespace,
-    help="Use subjects that begin with this token.",
-)
+class ConnectionOption(click.Option):
+    """One of the ways to a server: `--help` names all of them on one line, and `doctor --help` explains each."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Name and text; None where another one's record names it."""
+        if ctx.info_name == "doctor":
+            return super().get_help_record(ctx)
+        if self.name != "server":
+            return None
+        folded = [each.opts for each in ctx.command.params if isinstance(each, ConnectionOption)]
+        names = ", ".join(name for names in folded for name in names)
+        return names, "Say which NATS server it is, and who we are; `pocket3d doctor --help` tells of each."
+
+
+_NAMESPACE: dict[str, Any] = {
+    "envvar": "POCKET3D_NAMESPACE",
+    "default": "p3d",
+    "show_default": True,
+    "show_envvar": True,
+    "callback": _namespace,
+    "help": "Use subjects that begin with this token.",
+}
+namespace_option = click.option("--namespace", **_NAMESPACE)
+
+
+def _connection_option(*names: str, **settings: Any) -> Callable[[F], F]:
+    return click.option(*names, cls=ConnectionOption, **settings)
 
 
 _TARGET_OPTIONS = together(
-    click.option(
+    _connection_option(
         "-s",
         "--server",
         help="Connect to this NATS URL, or several with commas.  [env: NATS_URL; default: nats://127.0.0.1:4222]",
     ),
-    click.option("--context", help="Connect as this context of the nats CLI says.  [env: NATS_CONTEXT]"),
-    *(click.option(flag, name, type=click.Path(dir_okay=False), help=text) for flag, (name, text) in _IDENTITY.items()),
-    click.option(
+    _connection_option("--context", help="Connect as this context of the nats CLI says.  [env: NATS_CONTEXT]"),
+    *(
+        _connection_option(flag, name, type=click.Path(dir_okay=False), help=text)
+        for flag, (name, text) in _IDENTITY.items()
+    ),
+    _connection_option(
         "--tlsfirst", "tls_first", is_flag=True, help="Begin with the TLS handshake, before the server says anything."
     ),
-    namespace_option,
+    _connection_option("--namespace", **_NAMESPACE),
 )
 
 

@@ -11,9 +11,11 @@ import click
 from pocket3d.bus.client import JobHandle
 from pocket3d.contracts.artifact_names import is_artifact_name
 from pocket3d.contracts.codec import encode
-from pocket3d.contracts.messages import JobError, Result, Status
+from pocket3d.contracts.messages import JobError, Progress, Result, Status
 from pocket3d.contracts.variants import Variant, best_first, label
 
+from ..progress_view import describe
+from ..result_remarks import made, remarks
 from ..terminal_text import printable
 from .errors import CliError
 
@@ -70,14 +72,16 @@ def seconds(value: float | None) -> str | None:
     return None if value is None else f"{value:.2f} s"
 
 
-def print_status(status: Status) -> None:
-    """A job's status for people."""
+def print_status(status: Status, progress: Progress | None = None) -> None:
+    """A job's status for people, and how far its run is."""
     print_fields(
         [
             ("job", status.job_id),
             ("feature", status.feature),
+            ("label", status.label),
             ("status", status.status),
-            ("reason", status.reason),
+            ("progress", describe(progress).strip() if progress is not None else None),
+            ("reason", status.reason if status.error is None else None),
             ("attempt", status.attempt or None),
             ("agent", status.agent_id),
             ("device", status.device),
@@ -105,11 +109,17 @@ def print_result(result: Result) -> None:
             ("load", seconds(timings.load_s)),
             ("run", seconds(timings.run_s)),
             ("VRAM peak", None if result.vram_peak_mb is None else megabytes(result.vram_peak_mb)),
+            ("made", made(result)),
             ("files", ", ".join(f"{_name(a.name)} ({size(a.size)})" for a in result.artifacts)),
         ]
     )
+    for remark in remarks(result):
+        click.echo(printable(remark))
     if result.error:
         for attempt in result.error.attempts:
+            if (attempt.code, attempt.message) == (result.error.code, result.error.message):
+                # It is told above.
+                continue
             place = label(str(attempt.agent_id), attempt.variant)
             click.echo(printable(f"  attempt {attempt.attempt} on {place}: {attempt.code}: {attempt.message}"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,22 @@ def up(
             raise CliError(str(error), hint="their log above says why; `pocket3d doctor` checks") from error
 
 
+def ready_lines(url: str, *, terminal: bool) -> list[str]:
+    """What `up` prints once jobs can be submitted. Scripts wait for the first line; a person is told what to do."""
+    if not terminal:
+        return [f"ready {url}"]
+    return [
+        click.style(f"ready {url}", fg="green", bold=True),
+        "  in another terminal: pocket3d submit text_to_mesh text_prompt='a red chair' --wait --download out",
+        "  pocket3d top shows it at work; Ctrl-C here stops everything and keeps jobs and results",
+    ]
+
+
 async def _up(plan: UpPlan) -> None:
     async with Supervisor(plan) as running:
         await running.until_ready()
-        click.echo(f"ready {running.url}")
+        for line in ready_lines(running.url, terminal=sys.stdout.isatty()):
+            click.echo(line)
         await running.until_failure()
 
 

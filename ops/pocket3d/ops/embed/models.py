@@ -73,6 +73,7 @@ def declaration(
             feature=canonical(model.feature_type),
             path=folders,
             accept_license=accept_license,
+            variants=[] if configured is None else configured.spec.variants,
         ),
         python=python,
         env=variables,

@@ -51,7 +51,8 @@ def lock_file(recipe: Recipe) -> Path:
 
 
 def find_lock(recipe: Recipe, python_version: str | None) -> Lock | None:
-    """The recipe's lock, if there is one for this interpreter version and machine.
+    """The recipe's lock, if there is one for this interpreter version and machine. Without an interpreter, which stops
+    the installation, it is the one for what is asked for, so that the plan shows what will be.
 
     Raises:
         ValueError: the file is none.
@@ -60,7 +61,7 @@ def find_lock(recipe: Recipe, python_version: str | None) -> Lock | None:
         found = read_lock(recipe.name, lock_file(recipe).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return found if found.fits(python_version, platform.machine()) else None
+    return found if found.fits(python_version or found.python, platform.machine()) else None
 
 
 def look(

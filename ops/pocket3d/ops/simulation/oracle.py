@@ -16,6 +16,7 @@ from pocket3d.contracts.messages import Result, Status
 from pocket3d.coordinator.engine.admission import REMOVED
 
 from .network import WALL_AT_START
+from .reference_oracle import references_kept
 from .world import World
 
 #: Failed loads on a sick device: three until it is put away, what was on its way to it, and one after each pause; that
@@ -68,6 +69,7 @@ def violations(world: World) -> list[str]:
     found += _black_hole(world)
     found += _variants(world, results)
     found += _sick_devices(world)
+    found += references_kept(world, results)
     if world.listener.heard != [(each.subject, each.data) for each in _stored(world, world.subjects.results_stream)]:
         found.append("a core subscriber heard other results than those that are stored, each once")
     dead = {world.subjects.parse_story(each.subject).job_id for each in _stored(world, world.subjects.dead_stream)}

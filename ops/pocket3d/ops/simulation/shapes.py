@@ -76,6 +76,8 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
     twins: bool = False
     #: One model can be loaded in several sizes.
     variants: bool = False
+    #: Some jobs name files of others.
+    references: bool = False
     coordinator: CoordinatorSettings = CoordinatorSettings(
         bench_s=2.0,
         bench_cap_s=8.0,
@@ -83,6 +85,7 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
         cancel_wait_s=8.0,
         ageing_s=15.0,
         orphan_grace_s=4.0,
+        source_grace_s=6.0,
         tenants={
             "south": TenantSettings(weight=3.0, max_running=1),
             "strict": TenantSettings(weight=0.5, max_queued=3),
@@ -163,4 +166,4 @@ def shape_of(seed: int) -> RunShape:
     """The shape of a seed's run. Of each shape some runs have variants."""
     # One in so many: the others are what they were before there was this one.
     shape = _SICK if seed % _SICK_EVERY == _SICK_EVERY - 1 else _SHAPES[seed % len(_SHAPES)]
-    return msgspec.structs.replace(shape, variants=True) if seed % 25 == 24 else shape
+    return msgspec.structs.replace(shape, variants=seed % 25 == 24, references=seed % 8 == 5)

@@ -72,6 +72,8 @@ class Surroundings:
         self.story: deque[Note] = deque(maxlen=_STORY)
         #: Runs of each job on any worker.
         self.attempts: dict[str, int] = {}
+        #: The files that the latest run of each job was given, by their keys.
+        self.inputs: dict[str, dict[str, bytes]] = {}
         #: (fault, state of a job that it struck) -> how often.
         self.struck: Counter[tuple[str, str]] = Counter()
         #: Fault -> how often it happened.
@@ -86,7 +88,12 @@ class Surroundings:
         self.said: set[tuple[str, int, str, str]] = set()
         self.pids = itertools.count(1000)
         self.workload = make_workload(
-            self.rng, shape.jobs, shape.publish_over_s, plain=shape.plain, variants=shape.variants
+            self.rng,
+            shape.jobs,
+            shape.publish_over_s,
+            plain=shape.plain,
+            variants=shape.variants,
+            references=random.Random(f"references of {seed}") if shape.references else None,
         )
         #: The models of the fleet, by id.
         self.adapters = adapters_of(shape.variants)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pocket3d.contracts import worker_frames as frames
+from pocket3d.contracts.input_files import is_file_key
 from pocket3d.contracts.variants import variant_named
 from pocket3d.contracts.worker_frames import Frame, OutputFile, RunJob
 from pocket3d.gpu_agents.devices.probes.port import Reading
@@ -202,6 +203,8 @@ class SimulatedWorkers:
 
     def _run(self, worker: Worker, frame: RunJob) -> None:
         self._world.attempts[frame.job_id] = attempt = self._world.attempts.get(frame.job_id, 0) + 1
+        files = {key: Path(path) for key, path in frame.inputs.items() if is_file_key(key) and isinstance(path, str)}
+        self._world.inputs[frame.job_id] = {key: path.read_bytes() for key, path in files.items() if path.is_file()}
         behave = str(frame.inputs.get("behave", "ok"))
         seconds = float(frame.inputs.get("seconds", 0.5))
         if behave.endswith("_once"):

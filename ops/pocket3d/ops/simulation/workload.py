@@ -15,10 +15,18 @@ from pocket3d.gpu_agents.devices.spec import DeviceSpec
 
 #: The file that all inputs name: it lies in the inputs bucket.
 INPUT = "sha256-00"
+#: The input under which some jobs name the file of another one.
+SOURCE_KEY = "source_path"
 #: The models of the simulated fleet, by id.
 ADAPTERS = {
     name: AdapterDescription(
-        adapter_id=name, available=True, feature=feature, vram_mb=mb, max_concurrent=at_once, devices=devices
+        adapter_id=name,
+        available=True,
+        feature=feature,
+        vram_mb=mb,
+        max_concurrent=at_once,
+        devices=devices,
+        version="1",
     )
     for name, feature, mb, at_once, devices in (
         ("echo", "echo", 2000, 2, ["cuda", "cpu"]),
@@ -74,7 +82,13 @@ def adapters_of(variants: bool) -> dict[str, AdapterDescription]:
 
 
 def make_workload(
-    rng: random.Random, jobs: int, over_s: float, *, plain: bool = False, variants: bool = False
+    rng: random.Random,
+    jobs: int,
+    over_s: float,
+    *,
+    plain: bool = False,
+    variants: bool = False,
+    references: random.Random | None = None,
 ) -> Workload:
     """So many jobs within so many virtual seconds.
 
@@ -84,9 +98,11 @@ def make_workload(
         over_s: within how many virtual seconds.
         plain: all are good, none is published twice or cancelled.
         variants: some name a variant, and some need more memory than one of them has.
+        references: the chance by which some name a file of another job; None if none do.
     """
     publications: list[Publication] = []
     cancellations: list[Cancellation] = []
+    asked: dict[str, list[dict[str, Any]]] = {}
     for number in range(jobs):
         at = rng.uniform(0.0, over_s)
         job_id = f"job{number}"
@@ -96,6 +112,9 @@ def make_workload(
         request = {**_request(rng, job_id, feature, plain=plain), "tenant": tenant}
         if variants and feature == "text_to_mesh":
             _vary(rng, request)
+        if references is not None:
+            _refer(references, request, number, jobs)
+            _repeat(references, request, feature, asked)
         data = encode(request)
         if not plain and rng.random() < 0.04:
             data = rng.choice((b"{", encode({"job_id": job_id, "inputs": {}, "surprise": 1})))
@@ -154,6 +173,29 @@ def _vary(rng: random.Random, request: dict[str, Any]) -> None:
         request["limits"].setdefault("schedule_to_start_s", 20.0)
     if rng.random() < 0.3:
         request["inputs"]["too_large"] = rng.choice((["1024"], ["512"], ["512", "1024"]))
+
+
+def _refer(rng: random.Random, request: dict[str, Any], number: int, jobs: int) -> None:
+    """Some jobs name the file of another: mostly of an earlier one, at times of a later one or of one that never is."""
+    if rng.random() >= 0.5:
+        return
+    if number == 0 or rng.random() < 0.1:
+        source = rng.choice((f"job{rng.randrange(number, jobs + 5)}", "nobody"))
+    else:
+        source = f"job{rng.randrange(number)}"
+    if source != request["job_id"]:
+        named = {"name": rng.choice(("out.glb", "out.glb", "other.glb"))} if rng.random() < 0.5 else {}
+        request["inputs"][SOURCE_KEY] = {"result": source, **named}
+
+
+def _repeat(rng: random.Random, request: dict[str, Any], feature: str, asked: dict[str, list[dict[str, Any]]]) -> None:
+    """Some jobs ask for what an earlier one asked for, and take its result."""
+    earlier = asked.setdefault(feature, [])
+    if earlier and rng.random() < 0.3:
+        request["inputs"] = rng.choice(earlier)
+        request["cache"] = True
+    else:
+        earlier.append(request["inputs"])
 
 
 def device(name: str, total_mb: int, *, measured: bool = False, cap: int | None = None) -> DeviceSpec:

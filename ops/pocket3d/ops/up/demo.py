@@ -16,8 +16,9 @@ from pocket3d.bus.client import Client, JobHandle
 from pocket3d.contracts.messages import Result
 
 from ..progress_view import Form, follow_all, renderer
+from ..result_remarks import made, remarks
 from .running import AgentPlan, default_agent_id
-from .supervisor import Supervisor, UpPlan
+from .supervisor import NotReady, Supervisor, UpPlan
 
 #: What is asked for when nothing else is.
 PROMPTS = ("a red chair with four legs", "a round wooden table", "a small blue airplane")
@@ -136,7 +137,7 @@ async def run_demo(plan: DemoPlan, say: Say) -> list[DemoJob]:
             say(f"ready at {supervisor.url}")
             async with Client.connect(supervisor.url, name="demo", wait_s=10.0, environ={}) as client:
                 await _introduce(client, say)
-                return await _work(client, requests, plan)
+                return await _work(client, requests, plan, say)
 
 
 async def _introduce(client: Client, say: Say) -> None:
@@ -148,9 +149,15 @@ async def _introduce(client: Client, say: Say) -> None:
                 say(f"agent {agent.agent_id} cannot run {offer.adapter_id}: {offer.reason}")
 
 
-async def _work(client: Client, requests: Sequence[Request], plan: DemoPlan) -> list[DemoJob]:
+async def _work(client: Client, requests: Sequence[Request], plan: DemoPlan, say: Say) -> list[DemoJob]:
     offered = await client.features()
     served = frozenset(each.feature for each in offered.features if any(a.available for a in each.adapters))
+    for request in requests:
+        if request.feature not in served:
+            say(f"left out: {request.title}: no adapter here can run {request.feature}")
+    requests = [request for request in requests if request.feature in served]
+    if not requests:
+        raise NotReady("no adapter here can run any of the demo's jobs; each says above what it lacks")
     first = await _run(client, requests, plan, {})
     if any(each.result.status != "succeeded" for each in first):
         # There is something to put right first.
@@ -230,22 +237,19 @@ def report(done: Sequence[DemoJob]) -> list[str]:
         lines.append(
             f"  took     {_s(timings.queued_s)} in the queue, {_s(timings.load_s)} loading, {_s(timings.run_s)} running"
         )
-        lines += _figures(result.outputs or {})
+        lines += _made(result)
         lines += [f"  file     {path.absolute()} ({path.stat().st_size / 1000:.0f} kB)" for path in each.files.values()]
     return lines
 
 
-def _figures(outputs: dict[str, Any]) -> list[str]:
-    info = outputs.get("generation_info") or {}
-    counts = info.get("statistics") or {"vertices": info.get("vertex_count"), "faces": info.get("face_count")}
-    mesh = None if counts.get("faces") is None else f"{counts.get('vertices')} vertices, {counts['faces']} faces"
-    shown = {"mesh": mesh, "parts": outputs.get("num_parts"), "bones": outputs.get("bone_count")}
-    return [f"  {name:<8} {value}" for name, value in shown.items() if value is not None]
+def _made(result: Result) -> list[str]:
+    what = made(result)
+    return [*([f"  made     {what}"] if what else []), *(f"  {each}" for each in remarks(result))]
 
 
 HOW_TO_LOOK = (
-    "to look at a mesh: drag the file into https://gltf-viewer.donmccurdy.com (it stays on your machine), or",
-    "open it in Blender (File > Import > glTF 2.0), Windows 3D Viewer or any other program that reads GLB",
+    "to look at a mesh: `pocket3d view FILE` writes a page that shows it in any browser, without a network;",
+    "or open it in Blender (File > Import > glTF 2.0) or any other program that reads GLB",
 )
 
 

@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,6 +33,7 @@ from pocket3d.contracts.api import AgentList, EmptyRequest
 from .child import Child, keep_server
 from .nats_contexts import write_contexts
 from .running import AgentPlan
+from .server_health import problem_of, watch_health
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +108,9 @@ class Supervisor:
             }
             self._tasks = [asyncio.ensure_future(child.keep()) for child in self._children.values()]
             self._tasks.append(asyncio.ensure_future(keep_server(self._server, lambda: self._stopping)))
+            if self._server.http_port is not None:
+                look = partial(problem_of, self._server.host, self._server.http_port)
+                self._tasks.append(asyncio.ensure_future(watch_health(look, self._server.store)))
         except BaseException:
             await self._server.stop()
             raise

@@ -15,8 +15,9 @@ _operators.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tens
 # Registrations last as long as the object, and this module is about to be replaced.
 torch.library.pocket3d_torchvision_operators = _operators
 
-_mine = Path(__file__).resolve().parents[1]
-_spec = importlib.machinery.PathFinder.find_spec(__name__, [each for each in sys.path if Path(each).resolve() != _mine])
+_mine = Path(__file__).resolve().parent
+_others = [each for each in sys.path if Path(each, __name__).resolve() != _mine]
+_spec = importlib.machinery.PathFinder.find_spec(__name__, _others)
 _real = importlib.util.module_from_spec(_spec)
 sys.modules[__name__] = _real
 _spec.loader.exec_module(_real)

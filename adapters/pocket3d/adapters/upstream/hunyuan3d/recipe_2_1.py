@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...catalogue.recipe import Checkout, Extension, Part, Recipe, Weights
-from ...catalogue.system_libraries import blender, open3d, opengl, opengl_of_pymeshlab
+from ...catalogue.system_libraries import blender, opengl, opengl_of_pymeshlab
 from ...catalogue.weight_files import U2NET, real_esrgan
 from .versions import V21
 
@@ -17,11 +17,11 @@ TEXTURE = Part(
     name="texture",
     default=False,
     needed_by=("hunyuan3d-2.1-painting",),
+    # Not open3d, which upstream lists: it is for reducing meshes of more than 40,000 faces by trimesh 4.4, and they are
+    # reduced before by pymeshlab.
     requirements=(
         "pygltflib==1.16.3",
         "xatlas==0.0.9",
-        # trimesh 4.4 decimates by it, which painting does with a mesh of more than 40,000 faces.
-        "open3d==0.18.0",
         # PyPI begins with Blender 4.2, for Python 3.11; painting writes its GLB with 4.0.
         "--extra-index-url https://download.blender.org/pypi/",
         "bpy==4.0.0",
@@ -65,11 +65,10 @@ TEXTURE = Part(
         "torch",
         *(each for each in V21.needed_for_paint if each not in ("basicsr", "realesrgan")),
         "cv2",
-        "open3d",
         "DifferentiableRenderer.mesh_inpaint_processor",
     ),
     module_path=(f"{{root}}/{_PAINT}",),
-    libraries=(*opengl("opencv-python"), *open3d(), *blender()),
+    libraries=(*opengl("opencv-python"), *blender()),
     config={"dino_path": "{root}/dinov2-giant"},
     notes=(
         "Blender as a module (bpy) is GPL-3.0, and comes from Blender's own package index.",

@@ -27,7 +27,7 @@ _SURFACE_POINTS = 100_000
 _POINTS_AT_ONCE = 10_000
 #: What upstream's `sample_points` has of each point at its peak: u, v, three weights, and three vectors of three, in
 #: single precision. It makes those of all faces at once, before anything is done in blocks.
-_BYTES_A_POINT = 4 * (5 + 3 * 3)
+BYTES_A_POINT = 4 * (5 + 3 * 3)
 #: Half the edge of the box into which upstream scales a mesh.
 _HALF_BOX = 0.9
 
@@ -125,7 +125,7 @@ def predict(
 
 def fitting_points(faces: int, budget_mb: int) -> int:
     """How many points a face may have, 1 or more, so that those of all faces fit into the budget."""
-    return max(1, budget_mb * 2**20 // (_BYTES_A_POINT * faces))
+    return max(1, budget_mb * 2**20 // (BYTES_A_POINT * faces))
 
 
 def fingerprint(mesh: Any, points_per_face: int, seed: int) -> str:

@@ -119,7 +119,8 @@ class _Reader:
             close = [near for word in words for near in difflib.get_close_matches(word, known, 1, 0.75)]
             hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
             raise PromptError(
-                f"the prompt names nothing that can be built.{hint} Nouns that are known: {vocabulary_text()}"
+                f"the prompt names nothing that can be built.{hint} This generator is no AI model, it builds "
+                f"{len(NOUNS)} English nouns: {vocabulary_text()}; `pocket3d adapters` lists models with weights"
             )
         return Scene(tuple(self._objects), tuple(self._relations), tuple(self._ignored))
 

@@ -86,7 +86,7 @@ class NvmlProbe:
             import pynvml
         except ImportError as error:
             raise NvmlUnavailableError(
-                f"the Python package nvidia-ml-py cannot be imported ({error}); pip install 'pocket3d-studio[agent]'"
+                f"the Python package nvidia-ml-py cannot be imported ({error}); in a checkout: pip install '.[agent]'"
             ) from error
         self._nvml: Any = pynvml
         self._retry_s = retry_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,11 +33,18 @@ def command(ctx: click.Context, models: Path | None, commercial_only: bool, as_j
         from .known import list_known
 
         ctx.invoke(list_known, models=models, commercial_only=commercial_only, as_json=as_json)
-    elif models is not None and ctx.get_parameter_source("models") is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError(
-            f"write --models behind the command: pocket3d adapters {ctx.invoked_subcommand} --models"
-        )
-    elif commercial_only:
-        raise click.UsageError("--commercial-only is for the list: pocket3d adapters list --commercial-only")
-    elif as_json:
-        raise click.UsageError(f"write --json behind the command: pocket3d adapters {ctx.invoked_subcommand} --json")
+        return
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
+    below = ctx.command.get_command(ctx, ctx.invoked_subcommand) if isinstance(ctx.command, click.Group) else None
+    taken = {each.name for each in below.params} if below is not None else set()
+    for name in sorted(given - taken):
+        if name == "commercial_only":
+            raise click.UsageError("--commercial-only is for the list: pocket3d adapters list --commercial-only")
+        flag = f"--{'json' if name == 'as_json' else name.replace('_', '-')}"
+        raise click.UsageError(f"{flag} means nothing to pocket3d adapters {ctx.invoked_subcommand}")
+    # What stands in front of a command counts for it.
+    ctx.default_map = {ctx.invoked_subcommand: {name: _text(ctx.params[name]) for name in given}}
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

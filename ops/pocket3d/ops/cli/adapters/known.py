@@ -15,6 +15,7 @@ from ...installer.known_adapters import KnownAdapter, known_adapters
 from ..errors import CliError, runs
 from ..options import commercial_option, json_option, models_option
 from ..output import licence_cells, licence_fields, print_fields, print_table, requirement
+from ..parameters import print_parameters
 
 
 @click.command("list")
@@ -79,14 +80,7 @@ async def show(adapter_id: str, models: Path | None, as_json: bool) -> None:
     if about.parameters is None:
         click.echo("parameters: any keys are taken" if each.available else "parameters: not known while unavailable")
         return
-    # Whatever the adapter's author calls a schema.
-    required, named = about.parameters.get("required"), about.parameters.get("properties")
-    required = required if isinstance(required, list) else []
-    named = named if isinstance(named, dict) else {}
-    rows = [_row(key, facts, key in required) for key, facts in named.items()]
-    print_table(("PARAMETER", "TYPE", "DEFAULT", "RANGE", "DESCRIPTION"), rows)
-    if about.parameters.get("additionalProperties", True) is not False:
-        click.echo("(further keys are taken)")
+    print_parameters(about.parameters)
 
 
 def find(adapter_id: str, known: list[KnownAdapter]) -> KnownAdapter:
@@ -101,32 +95,3 @@ def find(adapter_id: str, known: list[KnownAdapter]) -> KnownAdapter:
     near = difflib.get_close_matches(adapter_id, [each.adapter_id for each in known], n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else "`pocket3d adapters` lists them"
     raise CliError(f"no adapter {adapter_id!r} is known here", Exit.USAGE, hint=hint)
-
-
-def _row(key: str, facts: Any, required: bool) -> tuple[Any, ...]:
-    facts = facts if isinstance(facts, dict) else {}
-    default = "required" if required else _value(facts.get("default")) if "default" in facts else None
-    return key, _type(facts), default, _range(facts), facts.get("description")
-
-
-def _type(facts: dict[str, Any]) -> str | None:
-    kind = facts.get("type")
-    if isinstance(kind, list):
-        return " or ".join(str(each) for each in kind)
-    if kind is None and "enum" in facts:
-        return "choice"
-    return None if kind is None else str(kind)
-
-
-def _range(facts: dict[str, Any]) -> str | None:
-    if isinstance(facts.get("enum"), list):
-        return " | ".join(_value(each) for each in facts["enum"])
-    low, high = facts.get("minimum"), facts.get("maximum")
-    if low is None and high is None:
-        longest = facts.get("maxLength")
-        return None if longest is None else f"up to {longest} characters"
-    return f"{'' if low is None else low}..{'' if high is None else high}"
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else encode(value).decode()

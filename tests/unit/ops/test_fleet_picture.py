@@ -1,0 +1,91 @@
+"""What `pocket3d top` draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocket3d.contracts.clock import rfc3339
+from pocket3d.contracts.messages import Advert, DeviceState, JobError, Progress, Resident, RunningJob, Status
+from pocket3d.ops.fleet_picture import Snapshot, picture
+
+NOW = 1_795_000_000.0
+
+
+def job(job_id: str, word: Any, ago_s: float, **more: Any) -> Status:
+    given = {"label": f"the {job_id}", "at": rfc3339(NOW - ago_s), **more}
+    return Status(
+        job_id=job_id, feature="text_to_mesh", priority="normal", tenant="default", status=word, attempt=1, **given
+    )
+
+
+def advert(*runs: RunningJob, **more: Any) -> Advert:
+    device = DeviceState(
+        id="GPU-0", kind="cuda", name="L4", total_mb=24_576, free_mb=12_288, reserved_mb=6_144, buffer_mb=0, **more
+    )
+    resident = Resident(adapter_id="trellis", device="GPU-0", pid=7, vram_mb=9_000, idle_s=0)
+    return Advert(
+        agent_id="a", incarnation="1", seq=1, host="h", pid=1, version="0", draining=False,
+        devices=[device], residents=[resident], running=list(runs),
+    )  # fmt: skip
+
+
+def run(job_id: str, adapter_id: str = "trellis", **more: Any) -> RunningJob:
+    return RunningJob(job_id=job_id, attempt=1, token="1-1", adapter_id=adapter_id, device="GPU-0", **more)
+
+
+def progress(job_id: str, attempt: int = 1) -> Progress:
+    return Progress(
+        job_id=job_id, feature="f", attempt=attempt, agent_id="a", fraction=0.4, stage="sampling", message=None, at="t"
+    )
+
+
+def draw(snapshot: Snapshot, width: int = 110) -> str:
+    return "\n".join(picture(snapshot, width))
+
+
+def test_queue_rates_and_failures_are_counted() -> None:
+    jobs = [
+        job("waits2", "queued", 3),
+        job("waits1", "queued", 9),
+        *(job(f"done{number}", "succeeded", 10 + number) for number in range(4)),
+        job("bad", "failed", 20, error=JobError(code="out_of_memory", message="no\nroom")),
+        job("gone", "cancelled", 30, reason="enough"),
+        job("long ago", "failed", 4000),
+    ]
+    text = draw(Snapshot(NOW, [advert(run("r1"))], jobs, False, {}, unfinished=3))
+    assert text.startswith(
+        "1 agents | 1 running | 2 waiting | 1.2 jobs/min | 4 succeeded, 1 cancelled, 1 failed in 300 s"
+    )
+    assert text.index("waits1") < text.index("waits2"), "the longest first"
+    assert "out_of_memory: no room" in text
+    assert "long ago" not in text
+
+
+def test_of_many_jobs_the_window_is_as_long_as_those_that_are_known() -> None:
+    jobs = [job(f"d{number}", "succeeded", number) for number in range(61)]
+    text = draw(Snapshot(NOW, [], jobs, True, {}, None))
+    assert "? waiting | 61.0 jobs/min | 61 succeeded in 60 s" in text
+
+
+def test_devices_show_their_memory_and_what_is_loaded() -> None:
+    text = draw(Snapshot(NOW, [advert()], [], False, {}, 0))
+    assert "[########++++....] 12.0/24.0 GB  0 running  trellis 9000 MB" in text
+    assert "no jobs: broken" in draw(Snapshot(NOW, [advert(quarantine="broken")], [], False, {}, 0))
+
+
+def test_what_runs_says_how_far_it_is() -> None:
+    runs = (run("far"), run("loads", "other"), run("quiet"), run("again"), run("over", on_device=False))
+    told = {"far": progress("far"), "again": progress("again", attempt=9)}
+    lines = draw(Snapshot(NOW, [advert(*runs)], [job("far", "running", 1)], False, told, 5)).splitlines()
+    shown = {line.split()[0]: line for line in lines if "a/GPU-0" in line}
+    assert "the far" in shown["far"] and " 40% sampling" in shown["far"]
+    assert "0% loading" in shown["loads"]
+    assert "storing its result" in shown["over"]
+    assert "%" not in shown["quiet"] and "%" not in shown["again"], "progress of another attempt says nothing"
+
+
+def test_lines_fit_and_strangers_move_no_cursor() -> None:
+    jobs = [job("x", "queued", 1, label="\x1b[2Jchair" * 20)]
+    text = draw(Snapshot(NOW, [advert(run("x"))], jobs, False, {}, 1), width=60)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 60

@@ -87,4 +87,4 @@ schema:  ## write what is generated: contracts/schema, asyncapi.json, the client
 	@$(BIN)/python -m pocket3d.bus.sync_export --write
 
 clean:  ## remove the environment, caches and meshes
-	rm -rf $(VENV) $(MODELS_VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache .mutants out build/docs
+	rm -rf $(VENV) $(MODELS_VENV) ops/web/node_modules .ci-venv .mypy_cache .ruff_cache .pytest_cache .mutants out build/docs

@@ -14,9 +14,9 @@ export function Batches() {
     let stop = false;
     let timer = 0;
     const ask = async () => {
-      const found = await Promise.all([quiet(gateway.groups()), quiet(gateway.chains())]);
+      const [groups, chains] = await Promise.all([known("groups"), known("chains")]);
       if (stop) return;
-      const next = batchesOf(found[0], found[1]);
+      const next = batchesOf(groups, chains);
       setBatches(next);
       timer = window.setTimeout(() => void ask(), next.some((each) => !each.ended) ? EVERY_MS : EVERY_IDLE_MS);
     };
@@ -58,12 +58,17 @@ export function Batches() {
   );
 }
 
-/** A gateway without groups or chains says 404. */
-async function quiet(asked: Promise<unknown>): Promise<unknown> {
+const LISTS = { groups: gateway.groups, chains: gateway.chains };
+/** A gateway of an earlier version says 404; it is not asked again. */
+const missing = new Set<string>();
+
+async function known(what: keyof typeof LISTS): Promise<unknown> {
+  if (missing.has(what)) return null;
   try {
-    return await asked;
+    return await LISTS[what]();
   } catch (error) {
-    if (error instanceof ApiError) return null;
-    throw error;
+    if (!(error instanceof ApiError)) throw error;
+    if (error.code === 404) missing.add(what);
+    return null;
   }
 }

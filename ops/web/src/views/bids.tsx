@@ -23,7 +23,7 @@ export function BidTable({ id, adapter, agent, device, attempt }: BidTableProps)
       (body) => !stop && setFound(bidsOf(body, { agent, device, adapter })),
       (error: unknown) => {
         if (!(error instanceof ApiError)) throw error;
-        if (!stop) setNone(error.message);
+        if (!stop) setNone(error.code === 404 ? "This gateway keeps no bids of it." : error.message);
       },
     );
     return () => {

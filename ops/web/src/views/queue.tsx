@@ -109,7 +109,7 @@ function Row({ status }: { status: Status }) {
         )}
       </span>
       <span role="cell" class="cell-where">
-        {status.adapter_id ?? ""}
+        <span>{status.adapter_id ?? ""}</span>
         <small>{status.agent_id ?? ""}</small>
       </span>
       <span role="cell" class="cell-when">

@@ -33,15 +33,13 @@ def run(venv: Path, extras: str, torch: str, *, size_exit: int = 0, answer: str 
     python = venv / "bin" / "python"
     python.write_text(INTERPRETER.format(log=log, size_exit=size_exit))
     python.chmod(0o755)
-    given: dict[str, int] = {}
-    if answer is not None:
-        ours, theirs = pty.openpty()
-        given = {"stdin": theirs, "stdout": theirs}
+    ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [ROOT / "ops" / "install.sh", venv, extras],
+        [str(ROOT / "ops" / "install.sh"), str(venv), extras],
         env={**os.environ, "TORCH": torch},
+        stdin=subprocess.DEVNULL if answer is None else theirs,
+        stdout=subprocess.PIPE if answer is None else theirs,
         stderr=subprocess.STDOUT,
-        **(given or {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}),
     )
     if answer is None:
         said = process.communicate(timeout=60)[0]
@@ -49,8 +47,8 @@ def run(venv: Path, extras: str, torch: str, *, size_exit: int = 0, answer: str 
         os.write(ours, answer.encode())
         process.wait(timeout=60)
         said = os.read(ours, 1 << 16)
-        os.close(ours)
-        os.close(theirs)
+    os.close(ours)
+    os.close(theirs)
     return process.returncode, said.decode(), log.read_text()
 
 

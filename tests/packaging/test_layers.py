@@ -40,6 +40,8 @@ PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys"}
 SERVICES = PRODUCER_BASE | {"click", "rich", "yaml", "jsonschema", "referencing"}
 #: HTTP beside NATS, which has an extra of its own.
 GATEWAY = "pocket3d.ops.gateway."
+#: Tools for agents, which have another.
+MCP = "pocket3d.ops.mcp."
 #: The one module of the contracts that no worker imports.
 PARAMETERS = {"pocket3d.contracts.parameters", "pocket3d.contracts.bounded_schema"}
 
@@ -119,7 +121,7 @@ def test_the_extra_of_the_services_suffices_for_the_coordinator_and_the_command_
     used = {
         package
         for name, module in modules().items()
-        if module.component == component and not name.startswith(GATEWAY)
+        if module.component == component and not name.startswith((GATEWAY, MCP))
         for package in third_party(module)
     }
     assert used <= SERVICES
@@ -128,6 +130,11 @@ def test_the_extra_of_the_services_suffices_for_the_coordinator_and_the_command_
 def test_the_extra_of_the_gateway_suffices_for_it() -> None:
     used = {p for name, module in modules().items() if name.startswith(GATEWAY) for p in third_party(module)}
     assert used <= PRODUCER_BASE | {"click", "rich", "litestar", "uvicorn", "multipart", "httpx"}
+
+
+def test_the_extra_of_the_tools_suffices_for_them() -> None:
+    used = {p for name, module in modules().items() if name.startswith(MCP) for p in third_party(module)}
+    assert used <= PRODUCER_BASE | {"mcp", "mcp_types", "pydantic"}
 
 
 def test_there_is_no_package_at_the_top() -> None:

@@ -17,6 +17,9 @@ _EXTRA_OF = {
     "uvicorn": "gateway",
     "multipart": "gateway",
     "httpx": "gateway",
+    "mcp": "mcp",
+    "mcp_types": "mcp",
+    "pydantic": "mcp",
 }
 
 

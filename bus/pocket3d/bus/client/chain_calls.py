@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pocket3d.contracts.chain_messages import ChainList, ChainListRequest, ChainStatus, GroupList, GroupStatus
 from pocket3d.contracts.chains import AnyChainRequest, field_of, jobs_of
@@ -14,10 +14,18 @@ from pocket3d.contracts.jobs import Job, Rejection, RetryPolicy
 
 from .chain_handle import ChainHandle, GroupHandle
 from .chain_submission import build_chain, build_group, files_of, with_handles, with_uploads, within, without_results
-from .errors import JobRefused
+from .errors import ApiRefused, JobRefused
 from .session import Session
 from .submission import LocalFile
 from .uploads import reference_of, unreadable
+
+T = TypeVar("T")
+
+#: The coordinator's code for what may be repeated, and the pause before that, seconds.
+_NOT_NOW = 503
+_PAUSE_S = 0.25
+#: Uploads may have taken all of the time: it is asked once all the same.
+_LEAST_S = 1.0
 
 Uploads = dict[int, list[tuple[LocalFile, dict[str, str]]]]
 
@@ -69,7 +77,7 @@ class ChainCalls:
         wanted = {"chain_id": chain_id, "tenant": tenant, "priority": priority, "retry": retry}
         request = build_chain(parts, wanted)
         await self._upload_all(request, local, deadline)
-        await self._session.api("chain", request, ChainStatus, timeout)
+        await self._ask("chain", request, ChainStatus, deadline)
         return ChainHandle(self._session, chain_id)
 
     async def submit_group(
@@ -97,7 +105,7 @@ class ChainCalls:
         parts, local = await self._with_references(jobs, "jobs")
         request = build_group(parts, {"group_id": group_id, "tenant": tenant})
         await self._upload_all(request, local, deadline)
-        await self._session.api("group", request, GroupStatus, timeout)
+        await self._ask("group", request, GroupStatus, deadline)
         return GroupHandle(self._session, group_id)
 
     def chain(self, chain_id: str) -> ChainHandle:
@@ -129,6 +137,17 @@ class ChainCalls:
         """One page of groups, the newest first; as `list`. Errors as `api`."""
         request = ChainListRequest(status=status, tenant=tenant, limit=limit, after=after)
         return await self._session.api("group_list", request, GroupList)
+
+    async def _ask(self, verb: str, request: AnyChainRequest, kind: type[T], deadline: float) -> T:
+        """Submit it until it is stored: under one id that is done once."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return await self._session.api(verb, request, kind, max(deadline - loop.time(), _LEAST_S))
+            except ApiRefused as error:
+                if error.code != _NOT_NOW or loop.time() + _PAUSE_S > deadline:
+                    raise
+            await asyncio.sleep(_PAUSE_S)
 
     async def _with_references(
         self, parts: Sequence[Mapping[str, Any]], what: str

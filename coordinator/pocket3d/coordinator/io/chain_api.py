@@ -117,10 +117,13 @@ class ChainApi:
 
     async def _submit(self, kind: ChainKind, asked: AnyChainRequest) -> bytes:
         request = with_id(asked, uuid.uuid4().hex)
-        self._judge(request)
+        wrong = check(request)
+        if wrong is not None:
+            raise ServiceError(400, wrong.message, field=wrong.field)
         key = ChainKey(kind, id_of(request))
         story = await read_story(self._bus, self._subjects, key)
         if story is None:
+            self._judge(request)
             self._room_for(request, key)
             story = await self._store(key, request)
         if story is not None:
@@ -132,9 +135,6 @@ class ChainApi:
 
     def _judge(self, request: AnyChainRequest) -> None:
         """Refuse what would fail for certain, with the step at fault."""
-        wrong = check(request)
-        if wrong is not None:
-            raise ServiceError(400, wrong.message, field=wrong.field)
         fleet = self._term.engine.core.fleet
         for place, job in enumerate(jobs_of(request)):
             assert job.job_id is not None
@@ -172,8 +172,13 @@ class ChainApi:
         what = f"{key.kind}_id"
         try:
             seq = await store_request(self._bus, self._subjects, key.kind, request)
-        except Conflict:
-            return await read_story(self._bus, self._subjects, key)
+        except Conflict as error:
+            story = await read_story(self._bus, self._subjects, key)
+            if story is None:
+                # A rival was in process and has failed itself.
+                told = f"the {key.kind} could not be stored: {error}; submit it again with its {what}"
+                raise ServiceError(503, told) from error
+            return story
         except TooLarge as error:
             raise ServiceError(413, str(error), field="body") from error
         except BusError as error:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, Entry] = {
     "agents": Entry("fleet.agents", "List agents, their devices and what they run."),
     "features": Entry("fleet.features", "List what can be asked for, and its parameters."),
     "adapters": Entry("adapters.command", "List the adapters of this machine; make, check and install them."),
+    "mcp": Entry("mcp.command", "Serve the system's verbs as tools for agents (Model Context Protocol)."),
     "view": Entry("view.command", "Write a page that shows a mesh, for a browser without a network."),
     "purge": Entry("purge.command", "Remove ended jobs with their files, or models' environments."),
     "topology": Entry("checks.topology", "Set a NATS server up, or show how it differs."),

@@ -20,7 +20,7 @@ def health_router(session: Session) -> Router:
     @get("/health", opt={"right": "open"}, tags=["health"])
     async def health() -> dict[str, str]:
         """The process lives."""
-        return {"status": "ok", "version": VERSION}
+        return {"status": "healthy", "version": VERSION}
 
     @get("/ready", opt={"right": "open"}, tags=["health"])
     async def ready() -> dict[str, str]:

@@ -194,7 +194,7 @@ class People(Process):
             code = answer.headers.get("Nats-Service-Error-Code")
             if code is None and submits:
                 self.world.accepted_chains.add(ask.key)
-            if code is None or code == "404":
+            if code is None or (code == "404" and not submits):
                 break
             if code not in ("429", "503"):
                 self.world.fail(f"{ask.verb} of {ask.key} was answered {code}: {answer.data.decode()}")

@@ -32,7 +32,7 @@ def app_of(tokens: Tokens | None = None, **settings: Any) -> Any:
 async def test_health_and_readiness_differ() -> None:
     http = Http(app_of())
     answer = await http.ask("GET", "/health")
-    assert (answer.status, answer.json()["status"]) == (200, "ok")
+    assert (answer.status, answer.json()["status"]) == (200, "healthy")
     answer = await http.ask("GET", "/ready")
     assert answer.status == 503
     assert "no coordinator answered" in answer.json()["error"]["message"]

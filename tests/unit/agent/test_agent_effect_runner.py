@@ -64,8 +64,18 @@ async def test_adverts_that_cannot_be_sent_are_told_once_until_one_is_sent_again
     sending = asyncio.ensure_future(runner.send_all())
 
     def advert(text: str) -> effects.PublishAdvert:
-        names = {"agent_id": "g1", "incarnation": "1-a", "host": "h", "version": "1"}
-        return effects.PublishAdvert(Advert(**names, seq=1, pid=1, draining=False, labels={"note": text}))
+        return effects.PublishAdvert(
+            Advert(
+                agent_id="g1",
+                incarnation="1-a",
+                seq=1,
+                host="h",
+                pid=1,
+                version="1",
+                draining=False,
+                labels={"note": text},
+            )
+        )
 
     small, large = "x", "x" * 5000
     with structlog.testing.capture_logs() as lines:

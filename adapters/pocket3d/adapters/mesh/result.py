@@ -30,16 +30,18 @@ def describe_mesh(path: Path, output_dir: Path) -> dict[str, Any]:
 
     Returns:
         `{"statistics": ..., "thumbnail_path": name in output_dir}`; `thumbnail_path` is None where embreex is
-        not installed. For the statistics see `scene_statistics`.
+        not installed, or so many faces lie on one another that drawing would take too long. For the statistics see
+        `scene_statistics`.
 
     Raises:
         BrokenOutput: the file is not there, does not load, has no triangles, or coordinates that are not finite.
     """
     scene = _load(path)
     described: dict[str, Any] = {"statistics": scene_statistics(scene), "thumbnail_path": None}
-    if can_draw():
+    drawn = draw_scene(scene) if can_draw() else None
+    if drawn is not None:
         picture = output_dir / f"{path.stem}_thumbnail.png"
-        draw_scene(scene).save(picture, format="PNG", optimize=True)
+        drawn.save(picture, format="PNG", optimize=True)
         described["thumbnail_path"] = picture.name
     return described
 

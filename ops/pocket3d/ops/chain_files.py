@@ -141,7 +141,7 @@ def _step(place: int, step: Any, name: str) -> dict[str, Any]:
     where = f"{name}: steps[{place}]"
     if not isinstance(step, dict):
         raise ChainFileError(f"{where}: want a mapping with name, feature and inputs")
-    made = {"inputs": {}, **step}
+    made: dict[str, Any] = {"inputs": {}, **step}
     made["inputs"] = made["inputs"] or {}
     try:
         convert(ChainStep, made)

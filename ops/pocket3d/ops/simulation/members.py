@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pocket3d.bus.port import Append, BusError
@@ -185,7 +185,8 @@ class People(Process):
         await asyncio.sleep(ask.at)
         subject = self.world.subjects.api(ask.verb)
         submits = ask.verb == ask.key.kind
-        for _ in itertools.count() if submits else range(_CANCEL_TRIES):
+        tries: Iterable[int] = itertools.count() if submits else range(_CANCEL_TRIES)
+        for _ in tries:
             try:
                 answer = await self.desk.request(subject, ask.body, timeout=2.0)
             except BusError:

@@ -18,7 +18,7 @@ from pocket3d.bus.memory.clock import WallClock
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import BusError, Conflict, Msg, NoResponders, OutcomeUnknown, Refused
 from pocket3d.bus.topology import Topology
-from pocket3d.contracts.api import ApiError, CoordinatorStatus
+from pocket3d.contracts.api import AgentList, ApiError, CoordinatorStatus
 from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.commands import LeaderRecord, OutcomesReported
 from pocket3d.contracts.jobs import Job
@@ -385,7 +385,14 @@ async def test_a_known_id_with_another_request_is_told(stage: Stage) -> None:
 
 async def test_what_no_adapter_takes_is_refused_by_the_api_at_once(stage: Stage) -> None:
     schema = {"type": "object", "properties": {"seed": {"type": "integer"}}, "additionalProperties": False}
+    await stage.leader()
     await stage.agent(schema=schema)
+
+    async def heard() -> bool:
+        answer = await stage.bus.request(SUBJECTS.api("agents"), b"{}", timeout=5)
+        return bool(decode(AgentList, answer.data).agents)
+
+    await eventually(heard)
 
     async def submit(**inputs: Any) -> Msg:
         request = encode({"feature": "echo", "inputs": inputs})

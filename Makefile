@@ -17,14 +17,14 @@ GPU_REPORT ?= out/gpu.json
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models gpu fuzz mutants check docs simulate chaos bench dev schema clean
+.PHONY: web help demo test test-models gpu fuzz mutants check docs simulate chaos bench dev schema clean
 
 help:  ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo:  ## a whole system for a minute: real jobs, meshes in out/
+demo:  ## a whole system for a minute: real jobs, meshes in out/; KEEP=1 leaves it up, with its page
 	@ops/install.sh $(VENV) all
-	@$(BIN)/pocket3d demo --out out
+	@$(BIN)/pocket3d demo --out out $(if $(KEEP),--keep)
 	@tests/gltf/validate.sh $(VENV)/gltf out/*.glb
 
 test:  ## all tests; PYTEST_ARGS adds to pytest's arguments
@@ -76,6 +76,10 @@ bench:  ## jobs per second and latency, beside a plain JetStream pipeline
 dev:  ## only set up for development
 	@ops/install.sh $(VENV) all,dev
 
+web:  ## the page, from ops/web into the package (needs Node.js 20.19 or later)
+	@npm --prefix ops/web ci --no-fund --no-audit
+	@npm --prefix ops/web run build
+
 schema:  ## write what is generated: contracts/schema, asyncapi.json, the client without await
 	@ops/install.sh $(VENV) all,dev
 	@$(BIN)/python -m pocket3d.contracts.schema_export --write
@@ -83,4 +87,4 @@ schema:  ## write what is generated: contracts/schema, asyncapi.json, the client
 	@$(BIN)/python -m pocket3d.bus.sync_export --write
 
 clean:  ## remove the environment, caches and meshes
-	rm -rf $(VENV) $(MODELS_VENV) .ci-venv .mypy_cache .ruff_cache .pytest_cache .mutants out build/docs
+	rm -rf $(VENV) $(MODELS_VENV) ops/web/node_modules .ci-venv .mypy_cache .ruff_cache .pytest_cache .mutants out build/docs

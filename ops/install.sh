@@ -107,7 +107,7 @@ case $torch in
 esac
 # An extra names torch too; with TORCH=none what it has beside torch is installed.
 if [ "$torch" = none ]; then
-  extras=$(printf '%s' "$extras" | sed -E 's/(^|,)(all|agent)(,|$)/\1server,meshes\3/g')
+  extras=$(printf '%s' "$extras" | sed -E 's/(^|,)(all|agent)(,|$)/\1server,meshes,gateway\3/g')
   say "torch: none; generators of meshes from texts and pictures, and textures, are not available without it"
 fi
 # ${a[@]+"${a[@]}"}: an empty array is an unset variable to bash 3.2, which macOS still has.

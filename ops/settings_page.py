@@ -15,6 +15,7 @@ from typing import Any
 from pocket3d.bus.topology import TopologySettings
 from pocket3d.coordinator.settings import CoordinatorSettings, TenantSettings
 from pocket3d.gpu_agents.settings import AgentSettings
+from pocket3d.ops.gateway.settings import GatewaySettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 
@@ -32,6 +33,11 @@ _PARTS = (
         "Streams and buckets",
         "`POCKET3D_TOPOLOGY_<FIELD>`, or `coordinator --topology field=value`. -1 means no limit, sizes are bytes.",
         TopologySettings,
+    ),
+    (
+        "Gateway",
+        "`POCKET3D_GATEWAY_<FIELD>`, or `gateway --set field=value`. Sizes are bytes.",
+        GatewaySettings,
     ),
 )
 

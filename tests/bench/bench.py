@@ -168,7 +168,17 @@ async def idle(folder: Path, seconds: float) -> None:
     env = fleet.env()
     up = Part(
         "up",
-        ["up", "--port", "0", "--store", str(folder / "idle"), "--devices", "cpu:4096", "--no-contexts"],
+        [
+            "up",
+            "--port",
+            "0",
+            "--store",
+            str(folder / "idle"),
+            "--devices",
+            "cpu:4096",
+            "--no-contexts",
+            "--no-gateway",
+        ],
         env,
         folder,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,52 @@ async def test_absent_and_deleted_objects(bus: Bus, s: Subjects, tmp_path: Path)
     assert not (tmp_path / "x").exists()
     with pytest.raises(Refused):
         await bus.put_object("NOWHERE", "a", b"one")
+
+
+async def slices(data: bytes, size: int) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+async def test_what_comes_in_pieces_is_named_by_its_digest(bus: Bus, s: Subjects, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 3000
+    digest = hashlib.sha256(data).hexdigest()
+    info = await bus.put_stream(s.inputs_bucket, "sha256-{}".format, slices(data, 70_001), headers={"filename": "a"})
+    assert (info.name, info.size, info.sha256) == (f"sha256-{digest}", len(data), digest)
+    assert info.headers["filename"] == "a"
+    await bus.get_object(s.inputs_bucket, info.name, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == data
+    again = await bus.put_stream(s.inputs_bucket, "sha256-{}".format, slices(data, 9_999))
+    assert again.name == info.name
+    assert len(await bus.uploads(s.inputs_bucket)) == 1, "the second upload left nothing"
+    empty = await bus.put_stream(s.inputs_bucket, "sha256-{}".format, slices(b"", 1))
+    assert (empty.size, empty.sha256) == (0, hashlib.sha256(b"").hexdigest())
+
+
+async def test_pieces_that_break_off_leave_nothing(bus: Bus, s: Subjects) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x" * 300_000
+        raise ValueError("the sender has gone")
+
+    with pytest.raises(ValueError, match="gone"):
+        await bus.put_stream(s.inputs_bucket, "sha256-{}".format, broken())
+    assert await bus.uploads(s.inputs_bucket) == {}
+    with pytest.raises(Refused):
+        await bus.put_stream("NOWHERE", "{}".format, slices(b"abc", 1))
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, None), (5, 6), (131_072, 300_000), (700_000, None), (767_999, None)])
+async def test_a_part_of_an_object_is_read_in_pieces(bus: Bus, s: Subjects, start: int, stop: int | None) -> None:
+    data = bytes(range(256)) * 3000
+    await bus.put_object(s.outputs_bucket, "a", data)
+    read = [piece async for piece in bus.read_object(s.outputs_bucket, "a", start=start, stop=stop)]
+    assert b"".join(read) == data[start:stop]
+    assert max(map(len, read)) <= 128 * 1024
+
+
+async def test_an_object_that_is_not_there_is_not_read(bus: Bus, s: Subjects) -> None:
+    with pytest.raises(KeyError):
+        [piece async for piece in bus.read_object(s.outputs_bucket, "nothing")]
 
 
 async def break_off(place: Any, bucket: str, upload: str, chunks: int) -> None:

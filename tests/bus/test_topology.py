@@ -35,6 +35,7 @@ def test_names_are_the_wires() -> None:
         "P3D_EVENTS",
         "P3D_RESULTS",
         "P3D_DEAD",
+        "P3D_CHAINS",
         "P3D_PROGRESS",
         "KV_P3D_STATUS",
         "KV_P3D_AGENTS",

@@ -242,6 +242,22 @@ async def test_changed_bytes_are_noticed(bus: JetStreamBus, bucket: str, js: Any
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
+async def test_a_reader_of_pieces_never_gets_the_end_of_a_damaged_file(bus: JetStreamBus, bucket: str, js: Any) -> None:
+    await bus.put_object(bucket, "n", noise(2 * CHUNK))
+    record = await object_link(bus).find(bucket, "n")
+    assert record is not None
+    await js.delete_msg(f"OBJ_{bucket}", 2)
+    got = []
+    with pytest.raises(ArtifactBroken, match="not whole: chunk 2 of 2 is missing"):
+        async for piece in bus.read_object(bucket, "n"):
+            got.append(piece)
+    await js.publish(chunk_subject(bucket, record[0].nuid), noise(CHUNK, seed=9))
+    with pytest.raises(ArtifactBroken, match="damaged"):
+        async for piece in bus.read_object(bucket, "n"):
+            got.append(piece)
+    assert set(got) == {noise(2 * CHUNK)[:CHUNK]}
+
+
 async def test_broken_record_is_told(bus: JetStreamBus, bucket: str, js: Any, tmp_path: Path) -> None:
     await js.publish(record_subject(bucket, "n"), b"{}")
     with pytest.raises(ArtifactBroken, match="holds no record of an object"):
@@ -261,16 +277,16 @@ async def test_object_replaced_while_read_comes_whole(
 ) -> None:
     await bus.put_object(bucket, "n", noise(6 * CHUNK))
     monkeypatch.setattr(object_download, "_BATCH_BYTES", 2 * CHUNK)
-    real = object_download._Fetch._direct_batch
+    real = object_download.Chunks._direct_batch
     replaced: list[ObjectInfo] = []
 
-    async def batch_then_replace(self: object_download._Fetch) -> list[bytes]:
+    async def batch_then_replace(self: object_download.Chunks) -> list[bytes]:
         chunks = await real(self)
         if not replaced:
             replaced.append(await bus.put_object(bucket, "n", noise(7 * CHUNK, seed=8)))
         return chunks
 
-    monkeypatch.setattr(object_download._Fetch, "_direct_batch", batch_then_replace)
+    monkeypatch.setattr(object_download.Chunks, "_direct_batch", batch_then_replace)
     info = await bus.get_object(bucket, "n", tmp_path / "out")
     assert replaced == [info]
     assert (tmp_path / "out").read_bytes() == noise(7 * CHUNK, seed=8)
@@ -290,16 +306,16 @@ async def test_bucket_without_direct_gets_is_read_from_the_leader(bus: JetStream
 async def test_chunks_that_a_replica_lacks_are_read_from_the_leader(
     bus: JetStreamBus, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = object_download._Fetch._direct_batch
+    real = object_download.Chunks._direct_batch
     calls = 0
 
-    async def lagging(self: object_download._Fetch) -> list[bytes]:
+    async def lagging(self: object_download.Chunks) -> list[bytes]:
         nonlocal calls
         calls += 1
         return [] if calls % 2 else await real(self)
 
     monkeypatch.setattr(object_download, "_BATCH_BYTES", 2 * CHUNK)
-    monkeypatch.setattr(object_download._Fetch, "_direct_batch", lagging)
+    monkeypatch.setattr(object_download.Chunks, "_direct_batch", lagging)
     await bus.put_object(bucket, "n", noise(60 * CHUNK))
     await bus.get_object(bucket, "n", tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == noise(60 * CHUNK)

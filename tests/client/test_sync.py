@@ -87,7 +87,7 @@ def test_every_method_is_there_with_its_types() -> None:
 
 
 def test_help_shows_what_can_be_called() -> None:
-    told = pydoc.render_doc(SyncClient, renderer=pydoc.plaintext)
+    told = pydoc.plain(pydoc.render_doc(SyncClient))
     assert "submit(self, feature: 'str'" in told
     assert "Upload the job's files and publish it" in told
 

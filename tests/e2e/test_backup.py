@@ -39,7 +39,7 @@ async def test_a_restored_account_goes_on_where_it_was(fleet: FleetProcesses) ->
         await fleet.until_status(f"new-{number}", "queued")
 
     names, before = await stream_names(fleet.nc), await positions(fleet)
-    assert len(names) == 10
+    assert len(names) == 11
     snapshots = [await back_up(fleet.nc, name) for name in names]
     await agent.terminate()
     await coordinator.terminate()

@@ -114,6 +114,21 @@ def test_batch_runs_again_without_new_jobs(system: Up, tmp_path: Path) -> None:
     assert len(system.run("jobs", "--json", "--limit", "1000").json_lines) == before
 
 
+@pytest.mark.torch
+def test_the_chain_gives_a_rigged_and_painted_mesh(system: Up, tmp_path: Path) -> None:
+    chain = ("chain", str(EXAMPLES / "chain.yaml"), "faces=1500", "--chain-id", "five")
+    ran = system.run(*chain, "--download", str(tmp_path / "out"))
+    assert ran.code == 0, ran
+    [mesh] = (tmp_path / "out" / "five-rig").glob("*.glb")
+    data = mesh.read_bytes()
+    gltf = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+    assert gltf["skins"] and gltf["images"]
+    again = system.run(*chain, "--wait", "--json")
+    assert [step["job_id"] for step in again.json["steps"]] == [
+        f"five-{name}" for name in ("mesh", "retopology", "unwrap", "texture", "rig")
+    ]
+
+
 def test_own_adapter_serves_jobs(system: Up, tmp_path: Path) -> None:
     job = ("submit", "text_to_mesh", "text_prompt=hello", "--model", "letter-blocks", "--wait")
     ran = system.run(*job, "--download", str(tmp_path / "out"))

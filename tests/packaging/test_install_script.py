@@ -33,15 +33,13 @@ def run(venv: Path, extras: str, torch: str, *, size_exit: int = 0, answer: str 
     python = venv / "bin" / "python"
     python.write_text(INTERPRETER.format(log=log, size_exit=size_exit))
     python.chmod(0o755)
-    given: dict[str, int] = {}
-    if answer is not None:
-        ours, theirs = pty.openpty()
-        given = {"stdin": theirs, "stdout": theirs}
+    ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [ROOT / "ops" / "install.sh", venv, extras],
+        [str(ROOT / "ops" / "install.sh"), str(venv), extras],
         env={**os.environ, "TORCH": torch},
+        stdin=subprocess.DEVNULL if answer is None else theirs,
+        stdout=subprocess.PIPE if answer is None else theirs,
         stderr=subprocess.STDOUT,
-        **(given or {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}),
     )
     if answer is None:
         said = process.communicate(timeout=60)[0]
@@ -49,22 +47,22 @@ def run(venv: Path, extras: str, torch: str, *, size_exit: int = 0, answer: str 
         os.write(ours, answer.encode())
         process.wait(timeout=60)
         said = os.read(ours, 1 << 16)
-        os.close(ours)
-        os.close(theirs)
+    os.close(ours)
+    os.close(theirs)
     return process.returncode, said.decode(), log.read_text()
 
 
 def test_without_torch_everything_else_is_there(venv: Path) -> None:
     code, said, asked = run(venv, "all,dev", "none")
     assert code == 0, said
-    assert "--editable .[server,meshes,dev]" in asked
+    assert "--editable .[server,meshes,gateway,dev]" in asked
     assert "torch: none; generators" in said
 
 
 def test_a_script_goes_on_however_much_it_is(venv: Path) -> None:
     code, said, asked = run(venv, "all", "none", size_exit=3)
     assert (code, "3113 MB" in said) == (0, True)
-    assert "pip --disable-pip-version-check install --editable .[server,meshes] --quiet" in asked
+    assert "pip --disable-pip-version-check install --editable .[server,meshes,gateway] --quiet" in asked
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("y\n", 0)])
@@ -72,7 +70,7 @@ def test_a_person_is_asked_before_more_than_a_gigabyte(venv: Path, answer: str, 
     done, said, asked = run(venv, "all", "none", size_exit=3, answer=answer)
     assert done == code, said
     assert "go on?" in said
-    assert ("install --editable .[server,meshes] --quiet" in asked) is (code == 0)
+    assert ("install --editable .[server,meshes,gateway] --quiet" in asked) is (code == 0)
 
 
 def test_little_is_nobodys_question(venv: Path) -> None:

@@ -38,6 +38,10 @@ WORKER_BASE = {"msgspec", "structlog"}
 PRODUCER_BASE = WORKER_BASE | {"nats", "nkeys"}
 #: What the extra `services` adds for the coordinator, the command line and the agent.
 SERVICES = PRODUCER_BASE | {"click", "rich", "yaml", "jsonschema", "referencing"}
+#: HTTP beside NATS, which has an extra of its own.
+GATEWAY = "pocket3d.ops.gateway."
+#: Tools for agents, which have another.
+MCP = "pocket3d.ops.mcp."
 #: The one module of the contracts that no worker imports.
 PARAMETERS = {"pocket3d.contracts.parameters", "pocket3d.contracts.bounded_schema"}
 
@@ -114,8 +118,23 @@ def test_the_base_install_suffices_for_producers(entry: str) -> None:
 
 @pytest.mark.parametrize("component", ["contracts", "coordinator", "ops"])
 def test_the_extra_of_the_services_suffices_for_the_coordinator_and_the_command_line(component: str) -> None:
-    used = {p for module in modules().values() if module.component == component for p in third_party(module)}
+    used = {
+        package
+        for name, module in modules().items()
+        if module.component == component and not name.startswith((GATEWAY, MCP))
+        for package in third_party(module)
+    }
     assert used <= SERVICES
+
+
+def test_the_extra_of_the_gateway_suffices_for_it() -> None:
+    used = {p for name, module in modules().items() if name.startswith(GATEWAY) for p in third_party(module)}
+    assert used <= PRODUCER_BASE | {"click", "rich", "litestar", "uvicorn", "multipart", "httpx"}
+
+
+def test_the_extra_of_the_tools_suffices_for_them() -> None:
+    used = {p for name, module in modules().items() if name.startswith(MCP) for p in third_party(module)}
+    assert used <= PRODUCER_BASE | {"mcp", "mcp_types", "pydantic"}
 
 
 def test_there_is_no_package_at_the_top() -> None:

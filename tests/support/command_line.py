@@ -84,9 +84,13 @@ class Up:
 
     def __init__(self, store: Path, *arguments: str, port: int = 0, **env: str) -> None:
         self.log = store.with_name(store.name + ".log")
+        # Of a few tests alone: it takes a second or two to start.
+        gateway = () if any(each.startswith("--gateway") for each in arguments) else ("--no-gateway",)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command("up", "--port", str(port), "--store", str(store), "--devices", "cpu:4096", *arguments),
+                command(
+                    "up", "--port", str(port), "--store", str(store), "--devices", "cpu:4096", *gateway, *arguments
+                ),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -112,6 +116,12 @@ class Up:
         assert line.startswith("ready nats://127.0.0.1:"), f"{line!r}; log:\n{self.log.read_text()}"
         self.url = line.split()[1]
         return self
+
+    def page(self, timeout: float = 60) -> str:
+        """Wait for the line after that: where the gateway is."""
+        line = self._lines.get(timeout=timeout)
+        assert line.startswith("page http://127.0.0.1:"), f"{line!r}; log:\n{self.log.read_text()}"
+        return line.split()[1]
 
     def run(self, *arguments: str, timeout: float = 60, **env: Any) -> Ran:
         """A command against it."""

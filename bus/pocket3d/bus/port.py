@@ -7,7 +7,7 @@ The words are those of JetStream; `Conflict` and `OutcomeUnknown` are what a cal
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -368,6 +368,34 @@ class Bus(Protocol):
 
     async def get_object(self, bucket: str, name: str, target: Path) -> ObjectInfo:
         """Write an object to a file, streamed in constant memory; the digest is checked.
+
+        Raises:
+            KeyError: no such object.
+            BusError: the digest does not match, or the stream broke off.
+        """
+
+    async def put_stream(
+        self,
+        bucket: str,
+        name_of: Callable[[str], str],
+        pieces: AsyncIterator[bytes],
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """Store a file that comes piece by piece, in constant memory, under the name that `name_of` makes of its digest
+        (hex). An object of that name with the same digest is left as it is. If anything fails, `pieces` too, nothing
+        stays; it cannot begin again by itself.
+
+        Raises:
+            Refused: no such bucket, or it is full.
+            Disconnected, OutcomeUnknown, NoResponders: send it all again.
+        """
+
+    def read_object(
+        self, bucket: str, name: str, *, start: int = 0, stop: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """An object's bytes from `start` up to and without `stop`, piece by piece, in constant memory. Read whole, its
+        last piece comes when the digest of all is right.
 
         Raises:
             KeyError: no such object.

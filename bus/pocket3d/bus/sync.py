@@ -6,7 +6,7 @@
             print(progress.fraction)
         print(job.download("out"))
 
-Every method of `Client` and `JobHandle` is there, with its types: calls are handed to one event loop in a thread of its
+Every method of `Client` and its handles is there, with its types: calls are handed to one event loop in a thread of its
 own and waited for, asynchronous iterators become plain ones. The methods are generated from those of the asynchronous
 client (`python -m pocket3d.bus.sync_export --write`), so nothing can drift apart. Safe to use from several threads; not
 from inside an event loop, which it would block.
@@ -20,9 +20,9 @@ from typing import Any
 
 from .client import Client
 from .sync_face import LoopThread
-from .sync_methods import ClientMethods, SyncJob
+from .sync_methods import ClientMethods, SyncChain, SyncGroup, SyncJob
 
-__all__ = ["SyncClient", "SyncJob", "connect"]
+__all__ = ["SyncChain", "SyncClient", "SyncGroup", "SyncJob", "connect"]
 
 
 class SyncClient(ClientMethods):

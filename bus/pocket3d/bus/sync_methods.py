@@ -7,16 +7,178 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pocket3d.contracts.api import AgentList, ApiRequest, Explanation, FeatureList, JobList
+from pocket3d.contracts.chain_messages import ChainList, ChainStatus, GroupList, GroupStatus
 from pocket3d.contracts.jobs import Limits, RetryPolicy
 from pocket3d.contracts.messages import Progress, Result, Status
 from pocket3d.contracts.subjects import Subjects
 
+from .client.chain_handle import ChainHandle, GroupHandle
 from .client.client import Client
 from .client.handle import JobHandle
 from .client.submission import FileArgument
 from .sync_face import SyncFace, unwrapped
 
 T = TypeVar("T")
+
+
+class SyncChain(SyncFace[ChainHandle]):
+    """As `ChainHandle`, without `await`."""
+
+    def status(self) -> ChainStatus:
+        """Where it stands now, with where its jobs are.
+
+        Raises:
+            ApiRefused: it is not known (code 404).
+            NoLeader, Disconnected
+        """
+        return self._wait(self._target.status())
+
+    def retry(self) -> ChainStatus:
+        """Start what failed or was cancelled anew; what succeeded stays. Of one that runs, or that succeeded, nothing
+        changes.
+
+        Raises:
+            ApiRefused: it is not known (404), or has run too often (409).
+            NoLeader, Disconnected
+        """
+        return self._wait(self._target.retry())
+
+    def wait(self, timeout: float | None = None) -> ChainStatus:
+        """How it ended, whether it succeeded or not: look at `status`. Goes on over reconnects and server restarts.
+
+        Raises:
+            ChainWaitTimeout: not within `timeout` seconds.
+            Refused: the server has no stream of chains, or this user may not read it.
+        """
+        return self._wait(self._target.wait(timeout))
+
+    def follow(self, every_s: float = 1.0) -> Generator[ChainStatus, None, None]:
+        """Its status at once, then whenever it has changed, looked at at least so often; ends with its end.
+
+        Raises:
+            ApiRefused: it is not known (code 404).
+        """
+        return self._iterate(self._target.follow(every_s))
+
+    def events(self) -> Generator[ChainStatus, None, None]:
+        """The status in each of its stored events, each once and in order; ends with the end of its last round.
+
+        Goes on over reconnects and server restarts.
+
+        Raises:
+            Refused: the server has no stream of chains, or this user may not read it.
+        """
+        return self._iterate(self._target.events())
+
+    @property
+    def chain_id(self) -> str:
+        """Its id."""
+        return self._target.chain_id
+
+    def cancel(self, reason: str | None = None) -> ChainStatus:
+        """End it: jobs that run are stopped, steps that wait never start. What has succeeded stays.
+
+        Raises:
+            ApiRefused, NoLeader, Disconnected
+        """
+        return self._wait(self._target.cancel(reason))
+
+    def download(
+        self,
+        directory: Path | str,
+        *,
+        steps: list[str] | None = None,
+        partial: bool = False,
+        overwrite: bool = False,
+        timeout: float | None = None,
+    ) -> dict[str, list[Path]]:
+        """Wait for its end and write the files of its steps to `directory/<job_id>/<name>`, as `JobHandle.download`.
+
+        Args:
+            directory: holds a folder for each step's job.
+            steps: the steps whose files are wanted; None for all.
+            partial: of a chain that did not succeed the files of the steps that did.
+            overwrite: replace other files that have the names of these.
+            timeout: seconds to wait for its end; None waits for ever.
+
+        Returns:
+            The files of each step, by its name.
+
+        Raises:
+            ChainFailed: it did not succeed, and `partial` was not asked for.
+            ChainWaitTimeout: no end in time.
+            ValueError: `steps` names one that it does not have.
+            And what `JobHandle.download` raises.
+        """
+        asked = self._target.download(directory, steps=steps, partial=partial, overwrite=overwrite, timeout=timeout)
+        return self._wait(asked)
+
+
+class SyncGroup(SyncFace[GroupHandle]):
+    """As `GroupHandle`, without `await`."""
+
+    def status(self) -> GroupStatus:
+        """Where it stands now, with where its jobs are.
+
+        Raises:
+            ApiRefused: it is not known (code 404).
+            NoLeader, Disconnected
+        """
+        return self._wait(self._target.status())
+
+    def retry(self) -> GroupStatus:
+        """Start what failed or was cancelled anew; what succeeded stays. Of one that runs, or that succeeded, nothing
+        changes.
+
+        Raises:
+            ApiRefused: it is not known (404), or has run too often (409).
+            NoLeader, Disconnected
+        """
+        return self._wait(self._target.retry())
+
+    def wait(self, timeout: float | None = None) -> GroupStatus:
+        """How it ended, whether it succeeded or not: look at `status`. Goes on over reconnects and server restarts.
+
+        Raises:
+            ChainWaitTimeout: not within `timeout` seconds.
+            Refused: the server has no stream of chains, or this user may not read it.
+        """
+        return self._wait(self._target.wait(timeout))
+
+    def follow(self, every_s: float = 1.0) -> Generator[GroupStatus, None, None]:
+        """Its status at once, then whenever it has changed, looked at at least so often; ends with its end.
+
+        Raises:
+            ApiRefused: it is not known (code 404).
+        """
+        return self._iterate(self._target.follow(every_s))
+
+    def events(self) -> Generator[GroupStatus, None, None]:
+        """The status in each of its stored events, each once and in order; ends with the end of its last round.
+
+        Goes on over reconnects and server restarts.
+
+        Raises:
+            Refused: the server has no stream of chains, or this user may not read it.
+        """
+        return self._iterate(self._target.events())
+
+    @property
+    def group_id(self) -> str:
+        """Its id."""
+        return self._target.group_id
+
+    def cancel(self, reason: str | None = None) -> GroupStatus:
+        """End all of its jobs that have not ended.
+
+        Raises:
+            ApiRefused, NoLeader, Disconnected
+        """
+        return self._wait(self._target.cancel(reason))
+
+    def jobs(self) -> list[SyncJob]:
+        """Handles on its jobs, in the order of the request. Errors as `status`."""
+        return [SyncJob(each, self._thread) for each in self._wait(self._target.jobs())]
 
 
 class SyncJob(SyncFace[JobHandle]):
@@ -132,6 +294,107 @@ class SyncJob(SyncFace[JobHandle]):
 
 class ClientMethods(SyncFace[Client]):
     """As `Client`, without `await`."""
+
+    def submit_chain(
+        self,
+        steps: Sequence[Mapping[str, Any]],
+        *,
+        chain_id: str | None = None,
+        tenant: str | None = None,
+        priority: str | None = None,
+        retry: RetryPolicy | Mapping[str, Any] | None = None,
+        timeout: float = 30.0,
+    ) -> SyncChain:
+        """Upload the files of several jobs of which later ones take what earlier ones make, and submit them as one.
+
+        It returns when the chain is stored. The same chain under an id that is known already changes nothing.
+
+        Args:
+            steps: of each `name`, `feature` and `inputs`, and what else a job may say: `model_preference`, `limits`,
+                ... An input that is a file may be `{"step": name, "name"?: file}`: what another step makes. A
+                `pathlib.Path` is a file of this machine, as for `submit`.
+            chain_id: 1 to 40 letters, digits, - and _; by default a random one.
+            tenant: a label for fair share.
+            priority: `high`, `normal` or `low`.
+            retry: of the steps that name none of their own.
+            timeout: seconds to go on trying while nobody answers.
+
+        Raises:
+            JobRefused: not a chain that would be taken; `field` names the step. Nothing was stored.
+            ApiRefused: the coordinator refuses it: parameters that no adapter takes (400), a known id with other steps
+                (409), no room (429).
+            NoLeader, Disconnected: not within `timeout`; submitting again with the same `chain_id` is safe.
+        """
+        asked = self._target.submit_chain(
+            unwrapped(steps),
+            chain_id=chain_id,
+            tenant=tenant,
+            priority=priority,
+            retry=retry,
+            timeout=timeout,
+        )
+        return SyncChain(self._wait(asked), self._thread)
+
+    def submit_group(
+        self,
+        jobs: Sequence[Mapping[str, Any]],
+        *,
+        group_id: str | None = None,
+        tenant: str | None = None,
+        timeout: float = 30.0,
+    ) -> SyncGroup:
+        """Upload the files of many jobs and submit them as one group, of up to 1,000.
+
+        Args:
+            jobs: of each `feature` and `inputs`, and what else a job may say: `job_id`, `priority`, `limits`, ... One
+                without an id is called `<group_id>-<n>`, n counted from 1.
+            group_id: 1 to 40 letters, digits, - and _; by default a random one.
+            tenant: of the jobs that name none.
+            timeout: seconds to go on trying while nobody answers.
+
+        Raises:
+            As `submit_chain`; `field` names the job: `jobs[3].inputs.text_prompt`.
+        """
+        asked = self._target.submit_group(unwrapped(jobs), group_id=group_id, tenant=tenant, timeout=timeout)
+        return SyncGroup(self._wait(asked), self._thread)
+
+    def chain(self, chain_id: str) -> SyncChain:
+        """A handle on a chain that was submitted before, by anybody. Asks nothing of the server.
+
+        Raises:
+            ValueError: not the id of a chain.
+        """
+        return SyncChain(self._target.chain(chain_id), self._thread)
+
+    def group(self, group_id: str) -> SyncGroup:
+        """A handle on a group that was submitted before, by anybody. Asks nothing of the server.
+
+        Raises:
+            ValueError: not the id of a group.
+        """
+        return SyncGroup(self._target.group(group_id), self._thread)
+
+    def chains(
+        self,
+        *,
+        status: str | None = None,
+        tenant: str | None = None,
+        limit: int = 20,
+        after: str | None = None,
+    ) -> ChainList:
+        """One page of chains, the newest first; as `list`. Errors as `api`."""
+        return self._wait(self._target.chains(status=status, tenant=tenant, limit=limit, after=after))
+
+    def groups(
+        self,
+        *,
+        status: str | None = None,
+        tenant: str | None = None,
+        limit: int = 20,
+        after: str | None = None,
+    ) -> GroupList:
+        """One page of groups, the newest first; as `list`. Errors as `api`."""
+        return self._wait(self._target.groups(status=status, tenant=tenant, limit=limit, after=after))
 
     @property
     def subjects(self) -> Subjects:

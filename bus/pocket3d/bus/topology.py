@@ -51,6 +51,7 @@ class TopologySettings:
     events_max_bytes: int = -1
     results_max_bytes: int = -1
     dead_max_bytes: int = -1
+    chains_max_bytes: int = -1
     status_max_bytes: int = -1
     agents_max_bytes: int = -1
     leader_max_bytes: int = -1
@@ -175,6 +176,14 @@ class _Builder:
                 allow_direct=True,
                 max_age_s=settings.dead_max_age_s,
                 max_bytes=settings.dead_max_bytes,
+            ),
+            self._stream(
+                s.chains_stream,
+                (s.all_chain_events("chain"), s.all_chain_events("group")),
+                "Chains and groups of jobs: their requests and their stories, written by the leading coordinator",
+                allow_direct=True,
+                max_age_s=self._story_age,
+                max_bytes=settings.chains_max_bytes,
             ),
             self._stream(
                 s.progress_stream,

@@ -30,6 +30,9 @@ _S = Subjects()
 _MEANING = {
     "feature": "What is asked for, e.g. text_to_mesh.",
     "job_id": "1 to 64 of A-Z, a-z, 0-9, _ and -.",
+    "chain_id": "1 to 40 of A-Z, a-z, 0-9, _ and -.",
+    "group_id": "1 to 40 of A-Z, a-z, 0-9, _ and -.",
+    "chain_event": "submitted (the request), step, cancelling, retried, succeeded, failed or cancelled.",
     "event": "queued, started, requeued, succeeded, failed, cancelled, expired or rejected.",
     "agent_id": "The agent's id, one token.",
     "coordinator_id": "The coordinator's id, one token.",
@@ -65,6 +68,20 @@ _CHANNELS: dict[str, _Channel] = {
     "dead": _Channel(
         _S.dead("{feature}", "{job_id}"), "receive", "dead_letter", "Jobs that were given up.", _S.dead_stream
     ),
+    "chain_events": _Channel(
+        _S.chain_event("chain", "{chain_id}", "{chain_event}"),
+        "receive",
+        "chain.status",
+        "Each step of each chain.",
+        _S.chains_stream,
+    ),
+    "group_events": _Channel(
+        _S.chain_event("group", "{group_id}", "{chain_event}"),
+        "receive",
+        "group.status",
+        "The end of each group.",
+        _S.chains_stream,
+    ),
     "adverts": _Channel(_S.advert("{agent_id}"), "receive", "advert", "What an agent has and does, every second."),
     **{
         f"api_{verb}": _Channel(_S.api(verb), "send", request, summary, None, reply)
@@ -74,6 +91,16 @@ _CHANNELS: dict[str, _Channel] = {
             ("list", "api.list.request", "api.list.answer", "List jobs, the newest first."),
             ("cancel", "api.cancel.request", "status", "End a job."),
             ("explain", "api.job.request", "api.explain.answer", "Ask why a job is not running."),
+            ("chain", "api.chain.request", "chain.status", "Submit several jobs as one chain."),
+            ("chain_status", "api.chain.id.request", "chain.status", "Ask where a chain stands."),
+            ("chain_cancel", "api.chain.cancel.request", "chain.status", "End a chain."),
+            ("chain_retry", "api.chain.id.request", "chain.status", "Start what failed of a chain anew."),
+            ("chain_list", "api.chain.list.request", "api.chain.list.answer", "List chains, the newest first."),
+            ("group", "api.group.request", "group.status", "Submit many jobs as one group."),
+            ("group_status", "api.group.id.request", "group.status", "Ask where a group stands."),
+            ("group_cancel", "api.group.cancel.request", "group.status", "End a group."),
+            ("group_retry", "api.group.id.request", "group.status", "Start what failed of a group anew."),
+            ("group_list", "api.chain.list.request", "api.group.list.answer", "List groups, the newest first."),
             ("features", "api.empty.request", "api.features.answer", "Ask what can be asked for."),
             ("agents", "api.empty.request", "api.agents.answer", "Ask for the whole fleet."),
         )

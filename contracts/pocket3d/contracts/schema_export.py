@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from . import api, commands, features, jobs, lifecycle, messages, subjects, variants
+from . import api, chain_messages, chains, commands, features, jobs, lifecycle, messages, subjects, variants
 
 #: Name of the file (without `.json`) -> the type it describes.
 MESSAGES: dict[str, Any] = {
@@ -30,6 +30,13 @@ MESSAGES: dict[str, Any] = {
     "api.cancel.request": api.CancelRequest,
     "api.list.request": api.ListRequest,
     "api.empty.request": api.EmptyRequest,
+    "api.chain.request": chains.ChainRequest,
+    "api.chain.id.request": chain_messages.ChainIdRequest,
+    "api.chain.cancel.request": chain_messages.ChainCancelRequest,
+    "api.chain.list.request": chain_messages.ChainListRequest,
+    "api.group.request": chains.GroupRequest,
+    "api.group.id.request": chain_messages.GroupIdRequest,
+    "api.group.cancel.request": chain_messages.GroupCancelRequest,
     "ctl.request": api.ControlRequest,
     "ctl.load.request": api.LoadRequest,
     # what the system says to everybody
@@ -38,7 +45,11 @@ MESSAGES: dict[str, Any] = {
     "progress": messages.Progress,
     "advert": messages.Advert,
     "dead_letter": messages.DeadLetter,
+    "chain.status": chain_messages.ChainStatus,
+    "group.status": chain_messages.GroupStatus,
     "api.list.answer": api.JobList,
+    "api.chain.list.answer": chain_messages.ChainList,
+    "api.group.list.answer": chain_messages.GroupList,
     "api.explain.answer": api.Explanation,
     "api.features.answer": api.FeatureList,
     "api.agents.answer": api.AgentList,
@@ -63,6 +74,13 @@ PRODUCED = (
     "api.cancel.request",
     "api.list.request",
     "api.empty.request",
+    "api.chain.request",
+    "api.chain.id.request",
+    "api.chain.cancel.request",
+    "api.chain.list.request",
+    "api.group.request",
+    "api.group.id.request",
+    "api.group.cancel.request",
     "ctl.request",
     "ctl.load.request",
 )
@@ -98,6 +116,10 @@ _FILE: dict[str, Any] = {
         },
     ],
 }
+_CHAIN_ID: dict[str, Any] = {
+    "anyOf": [{"type": "string", "pattern": f"^{subjects.CHAIN_ID_PATTERN.pattern}$"}, {"type": "null"}],
+    "default": None,
+}
 _FILENAME: dict[str, Any] = {
     "description": "A plain name with its suffix: no separators, no `..`.",
     "type": "string",
@@ -119,6 +141,12 @@ def schema_of(name: str) -> dict[str, Any]:
     for wanted in ("Job", "SubmitRequest"):
         if wanted in defs:
             _add_admission_rules(defs, defs[wanted])
+    if "ChainStep" in defs:
+        _add_chain_rules(defs)
+    if "GroupRequest" in defs:
+        properties = defs["GroupRequest"]["properties"]
+        properties["jobs"] |= {"minItems": 1, "maxItems": chains.MAX_GROUP_JOBS}
+        properties["group_id"] = _CHAIN_ID
     if not defs:
         del schema["$defs"]
     return {
@@ -169,6 +197,32 @@ def _add_admission_rules(defs: dict[str, Any], job: dict[str, Any]) -> None:
         properties["feature"]["pattern"] = f"^{features.FEATURE_PATTERN.pattern}$"
     defs["File"] = _FILE
     defs["Filename"] = _FILENAME
+
+
+def _add_chain_rules(defs: dict[str, Any]) -> None:
+    """What `chains.check` refuses and a schema can say."""
+    chain, step = defs["ChainRequest"]["properties"], defs["ChainStep"]["properties"]
+    chain["chain_id"] = _CHAIN_ID
+    chain["steps"] |= {"minItems": 1, "maxItems": chains.MAX_STEPS}
+    chain["tenant"]["pattern"] = f"^{subjects.TENANT_PATTERN.pattern}$"
+    chain["priority"]["enum"] = list(lifecycle.PRIORITIES)
+    step["name"] |= {"pattern": f"^{chains.STEP_PATTERN.pattern}$", "not": {"pattern": "^r[0-9]+$"}}
+    step["feature"]["pattern"] = f"^{features.FEATURE_PATTERN.pattern}$"
+    of_step = {
+        "type": "object",
+        "properties": {
+            "step": {"type": "string", "pattern": f"^{chains.STEP_PATTERN.pattern}$"},
+            "name": {"type": "string", "minLength": 1, "maxLength": 1000},
+        },
+        "required": ["step"],
+        "additionalProperties": False,
+    }
+    file = {"anyOf": [{"$ref": "#/$defs/File"}, {"$ref": "#/$defs/FileOfStep"}]}
+    step["inputs"]["patternProperties"] = {
+        "_path$": {"anyOf": [*file["anyOf"], {"type": "null"}]},
+        "_paths$": {"anyOf": [*file["anyOf"], {"type": "array", "items": file}, {"type": "null"}]},
+    }
+    defs |= {"File": _FILE, "Filename": _FILENAME, "FileOfStep": of_step}
 
 
 def render(name: str) -> str:

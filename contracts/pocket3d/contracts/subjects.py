@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from .lifecycle import PRIORITIES
 
@@ -14,6 +14,11 @@ AGENT_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ADAPTER_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 NAMESPACE_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,31}")
 TENANT_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+#: chain_id and group_id: one subject token, with room behind it for a step's name in the id of its job.
+CHAIN_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+#: What is submitted as one: several jobs that take files of one another, or many that do not.
+ChainKind = Literal["chain", "group"]
 
 
 class JobSubject(NamedTuple):
@@ -29,6 +34,14 @@ class StorySubject(NamedTuple):
     feature: str
     job_id: str
     event: str | None = None
+
+
+class ChainSubject(NamedTuple):
+    """What `p3d.chains.<chain_id>.<event>` and `p3d.groups.<group_id>.<event>` say."""
+
+    kind: ChainKind
+    name: str
+    event: str
 
 
 class Subjects:
@@ -48,6 +61,7 @@ class Subjects:
         self.progress_stream = f"{upper}_PROGRESS"
         self.results_stream = f"{upper}_RESULTS"
         self.dead_stream = f"{upper}_DEAD"
+        self.chains_stream = f"{upper}_CHAINS"
         self.status_bucket = f"{upper}_STATUS"
         self.agents_bucket = f"{upper}_AGENTS"
         self.leader_bucket = f"{upper}_LEADER"
@@ -161,6 +175,31 @@ class Subjects:
             if kind in ("progress", "results", "dead") and len(tokens) == 4:
                 return StorySubject(tokens[2], tokens[3])
         raise ValueError(f"{subject!r} is not an event, progress, result or dead letter of {self.namespace!r}")
+
+    # p3d.chains.<chain_id>.<event>, p3d.groups.<group_id>.<event>
+    def chain_event(self, kind: ChainKind, name: str, event: str) -> str:
+        """Where the leading coordinator tells one step of the story of a chain or a group."""
+        return f"{self.namespace}.{kind}s.{name}.{event}"
+
+    def chain_events_of(self, kind: ChainKind, name: str) -> str:
+        """All events of one chain or group; also the filter of the CAS by which each is stored."""
+        return self.chain_event(kind, name, "*")
+
+    def all_chain_events(self, kind: ChainKind, event: str = "*") -> str:
+        """All events of all chains, or of all groups."""
+        return self.chain_event(kind, "*", event)
+
+    def parse_chain(self, subject: str) -> ChainSubject:
+        """Kind, id and event of an event of a chain or a group.
+
+        Raises:
+            ValueError: not such an event.
+        """
+        tokens = subject.split(".")
+        kinds: dict[str, ChainKind] = {"chains": "chain", "groups": "group"}
+        if len(tokens) != 4 or tokens[0] != self.namespace or tokens[1] not in kinds:
+            raise ValueError(f"{subject!r} is not an event of a chain or a group of {self.namespace!r}")
+        return ChainSubject(kinds[tokens[1]], tokens[2], tokens[3])
 
     # p3d.agents.<agent_id>.advert | cmd | outcome | ctl.<verb>
     def advert(self, agent_id: str) -> str:

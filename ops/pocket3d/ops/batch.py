@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pocket3d.contracts.features import required_inputs
 from pocket3d.contracts.jobs import is_file_key
 
-from .inputs import InputError, LocalFile, Schema, parse_inputs
+from .inputs import InputError, LocalFile, Schema, parse_inputs, with_results
 
 #: Suffixes of the files that a folder's batch takes, by a word in the name of the input.
 _SUFFIXES = {
@@ -176,9 +176,11 @@ def _named_files(key: str, value: Any, folder: Path) -> Any:
 
 
 def _beside(value: Any, folder: Path) -> Any:
+    """A cell's files in the table's folder; `@JOB` that is none there is what that job makes."""
     if isinstance(value, list):
         return [_beside(each, folder) for each in value]
-    return LocalFile(folder / value.path) if isinstance(value, LocalFile) else value
+    named = with_results(value, lambda path: (folder / path).is_file())
+    return LocalFile(folder / named.path) if isinstance(named, LocalFile) else named
 
 
 def _of_folder(source: Path, feature: str) -> Iterator[Row]:

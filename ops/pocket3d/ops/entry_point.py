@@ -7,7 +7,20 @@ import sys
 from .exit_codes import Exit
 
 #: Package that a command imports -> the extra that brings it.
-_EXTRA_OF = {"click": "cli", "rich": "cli", "jsonschema": "cli", "referencing": "cli", "yaml": "services"}
+_EXTRA_OF = {
+    "click": "cli",
+    "rich": "cli",
+    "jsonschema": "cli",
+    "referencing": "cli",
+    "yaml": "services",
+    "litestar": "gateway",
+    "uvicorn": "gateway",
+    "multipart": "gateway",
+    "httpx": "gateway",
+    "mcp": "mcp",
+    "mcp_types": "mcp",
+    "pydantic": "mcp",
+}
 
 
 def main() -> None:

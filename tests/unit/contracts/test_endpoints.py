@@ -20,7 +20,7 @@ from pocket3d.coordinator.io.status_service import coordinator_service
 from pocket3d.gpu_agents.io.control_api import control_service
 
 SUBJECTS = Subjects()
-_TERM: Any = SimpleNamespace(engine=SimpleNamespace(core=None))
+_TERM: Any = SimpleNamespace(engine=SimpleNamespace(core=None), quota=None)
 _BUS: Any = SimpleNamespace()
 SERVICES = [
     Api(_BUS, SUBJECTS, _TERM, lambda: Now(0, 0), version="0.1.0", coordinator_id="one").service(),

@@ -48,7 +48,7 @@ def test_every_name_follows_the_namespace() -> None:
     mine = Subjects("farm_2")
     assert mine.job("low", "echo") == "farm_2.jobs.low.echo"
     names = {k: v for k, v in vars(mine).items() if k.endswith(("_stream", "_bucket"))}
-    assert len(names) == 10
+    assert len(names) == 11
     assert all(name.startswith("FARM_2_") for name in names.values())
     assert (mine.api_service, mine.agent_service) == ("farm_2-api", "farm_2-agent")
     assert (P3D.jobs_stream, P3D.status_bucket, P3D.outputs_bucket) == ("P3D_JOBS", "P3D_STATUS", "P3D_OUTPUTS")

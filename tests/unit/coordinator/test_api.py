@@ -19,6 +19,7 @@ from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Artifact, Result, Status
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.engine.submit_quota import SubmitQuota
 from pocket3d.coordinator.io.api import Api
 from support.coordinator_desk import AgentDouble, Desk, last_status
 
@@ -31,7 +32,8 @@ async def asks(desk: Desk, verb: str, body: dict[str, Any], bus: MemoryBus | Non
     if bus is None:
         bus = MemoryBus(MemoryServer())
         await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
-    term: Any = SimpleNamespace(engine=desk.engine, generated_id=lambda seq: generated_id(MADE, seq))
+    quota = SubmitQuota(desk.engine.core)
+    term: Any = SimpleNamespace(engine=desk.engine, generated_id=lambda seq: generated_id(MADE, seq), quota=quota)
     api = Api(bus, SUBJECTS, term, lambda: desk.now, version="0.1.0", coordinator_id="one")
     endpoint = next(each for each in api.service().endpoints if each.name == verb)
     return await endpoint.handler(Msg(endpoint.subject, encode(body), {}, "_INBOX.1"))

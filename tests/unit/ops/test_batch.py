@@ -44,6 +44,16 @@ def test_files_of_a_table_lie_beside_it(tmp_path: Path) -> None:
     assert files_of([row]) == [tmp_path / "cat.png"]
 
 
+def test_a_table_may_name_what_other_jobs_make(tmp_path: Path) -> None:
+    (tmp_path / "here.glb").write_bytes(b"glTF")
+    source = write(tmp_path, "a.csv", "mesh_path\n@chair-1\n@chair-1/a.glb\n@here.glb\n")
+    assert [row.inputs["mesh_path"] for row in read(source, "auto_rig")] == [
+        {"result": "chair-1"},
+        {"result": "chair-1", "name": "a.glb"},
+        LocalFile(tmp_path / "here.glb"),
+    ]
+
+
 def test_lines_of_json_keep_their_types(tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(b"cat")
     reference = {"artifact": "sha256-0"}

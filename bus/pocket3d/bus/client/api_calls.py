@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-from pocket3d.contracts.api import ApiError, ApiRequest
+import msgspec
+
+from pocket3d.contracts.api import ApiError
 from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.codec import WireError, decode, encode
 
@@ -22,7 +24,7 @@ _PING_S = 1.0
 
 
 async def call(
-    bus: Bus, subject: str, request: ApiRequest, kind: type[T], timeout: float, coordinators: str | None = None
+    bus: Bus, subject: str, request: msgspec.Struct, kind: type[T], timeout: float, coordinators: str | None = None
 ) -> T:
     """Ask until somebody answers. For requests that may be repeated: all but `submit`.
 

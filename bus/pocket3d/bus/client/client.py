@@ -22,26 +22,26 @@ from typing import Any, TypeVar
 
 from pocket3d.contracts.api import AgentList, ApiRequest, EmptyRequest, FeatureList, JobList, ListRequest
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, file_refs, generated_id, is_generated_id
+from pocket3d.contracts.input_files import file_refs
+from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, generated_id, is_generated_id
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Result, Status
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
 from ..connect import resolve
-from ..file_digest import sha256_of
 from ..jetstream import JetStreamBus
-from ..jetstream.objects.layout import input_name
 from ..jetstream_away import why_nothing_is_stored
 from ..port import Bus, BusError, NoResponders, OutcomeUnknown, Refused
 from ..result_inputs import check_results
+from .chain_calls import ChainCalls
 from .errors import JetStreamAway, JobRefused, NotSetUp, QueueFull
-from .file_names import safe_name
 from .handle import JobHandle
 from .known import find_known
 from .results import feed
 from .retry import retry_until
 from .session import API_TIMEOUT_S, Session
-from .submission import FileArgument, LocalFile, build, local_files, refuse, with_jobs, with_references
+from .submission import FileArgument, build, local_files, refuse, with_jobs, with_references
+from .uploads import reference_of, reference_to, unreadable
 from .watch import Links
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ _APPEND_TIMEOUT_S = 5.0
 _FULL = frozenset({10077, 10047, 10023})
 
 
-class Client:
+class Client(ChainCalls):
     """A producer's or subscriber's view of one namespace on one server. Make one with `connect`.
 
     Args:
@@ -159,7 +159,7 @@ class Client:
         chosen = job_id is not None
         job_id = job_id if job_id is not None else uuid.uuid4().hex
         given = with_jobs(inputs or {})
-        local = [(file, await _reference_of(file)) for file in local_files(given, files)]
+        local = [(file, await reference_of(file)) for file in local_files(given, files)]
         wanted = {
             "model_preference": model_preference,
             "vram_mb": vram_mb,
@@ -184,7 +184,7 @@ class Client:
             try:
                 await self._put(file.path, reference, deadline)
             except OSError as error:
-                raise _unreadable(file, error) from error
+                raise unreadable(file, error) from error
         await self._publish(self.subjects.job(priority, feature), request.data, job_id, deadline)
         return JobHandle(self._session, job_id, feature, known)
 
@@ -200,7 +200,7 @@ class Client:
             Disconnected, OutcomeUnknown, NoResponders: not within `timeout`; uploading again is safe.
         """
         deadline = asyncio.get_running_loop().time() + timeout
-        reference = await _reference_to(Path(path))
+        reference = await reference_to(Path(path))
         await self._put(Path(path), reference, deadline)
         return reference
 
@@ -359,20 +359,3 @@ class Connecting:
     ) -> None:
         if self._client is not None:
             await self._client.close()
-
-
-async def _reference_to(path: Path) -> dict[str, str]:
-    """The reference to a local file: its name by digest, and its own name for the suffix."""
-    digest = await asyncio.to_thread(sha256_of, path)
-    return {"artifact": input_name(digest), "filename": safe_name(path.name)}
-
-
-async def _reference_of(file: LocalFile) -> dict[str, str]:
-    try:
-        return await _reference_to(file.path)
-    except OSError as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: LocalFile, error: OSError) -> JobRefused:
-    return refuse(FailureCode.INVALID_INPUT, file.field, f"cannot read {file.path}: {error.strerror or error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pocket3d.contracts.chain_messages import ChainStatus
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import Rejection
 from pocket3d.contracts.messages import Result, Status
@@ -95,6 +96,25 @@ class JobFailed(ClientError):
         why = f": {result.error.code}: {result.error.message}" if result.error else ""
         super().__init__(f"job {result.job_id} {result.status}{why}")
         self.result = result
+
+
+class ChainWaitTimeout(ClientError, TimeoutError):
+    """The chain or group has not ended in time. It goes on; wait again, or cancel it."""
+
+    def __init__(self, kind: str, name: str, timeout_s: float) -> None:
+        super().__init__(f"{kind} {name} has not ended after {timeout_s:g} s")
+        self.name = name
+        self.timeout_s = timeout_s
+
+
+class ChainFailed(ClientError):
+    """The chain did not succeed; the files of the steps that did are there all the same."""
+
+    def __init__(self, status: ChainStatus) -> None:
+        failed = [step for step in status.steps if step.status == "failed"]
+        why = "; ".join(f"{step.name} failed: {step.error.code}: {step.error.message}" for step in failed if step.error)
+        super().__init__(f"chain {status.chain_id} {status.status}{f': {why}' if why else ''}")
+        self.status = status
 
 
 class DurableInUse(ClientError):

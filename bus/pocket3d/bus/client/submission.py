@@ -12,6 +12,7 @@ import msgspec
 
 from pocket3d.contracts.codec import is_wire_integer
 from pocket3d.contracts.failures import FailureCode
+from pocket3d.contracts.input_files import is_file_key
 from pocket3d.contracts.jobs import (
     MAX_DEPTH,
     Job,
@@ -20,7 +21,6 @@ from pocket3d.contracts.jobs import (
     RetryPolicy,
     admit,
     check_priority,
-    is_file_key,
 )
 
 from .errors import JobRefused
@@ -141,7 +141,7 @@ def build(
         if value is not None:
             body[key] = msgspec.structs.asdict(value) if isinstance(value, (Limits, RetryPolicy)) else value
     for key, value in body.items():
-        _check_plain(value, key, MAX_DEPTH)
+        check_plain(value, key)
     data = msgspec.json.encode(body)
     admission = admit(feature, data, job_id, job_id)
     if admission.rejection is not None:
@@ -157,8 +157,12 @@ def build(
     return Request(admission.job, data)
 
 
-def _check_plain(value: Any, path: str, depth: int) -> None:
-    """Refuse what is no JSON value, and what JSON would change without a word."""
+def check_plain(value: Any, path: str, depth: int = MAX_DEPTH) -> None:
+    """Refuse what is no JSON value, and what JSON would change without a word.
+
+    Raises:
+        JobRefused
+    """
     invalid = FailureCode.INVALID_INPUT
     if depth < 0:
         raise refuse(invalid, path.split(".")[0].split("[")[0], f"nested more than {MAX_DEPTH} deep")
@@ -179,11 +183,11 @@ def _check_plain(value: Any, path: str, depth: int) -> None:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise refuse(invalid, path, f"the key {key!r} is not a string")
-            _check_plain(key, path, depth)
-            _check_plain(inner, f"{path}.{key}", depth - 1)
+            check_plain(key, path, depth)
+            check_plain(inner, f"{path}.{key}", depth - 1)
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
-            _check_plain(inner, f"{path}[{index}]", depth - 1)
+            check_plain(inner, f"{path}[{index}]", depth - 1)
     else:
         raise refuse(invalid, path, f"a {type(value).__name__} cannot be sent as JSON")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from nats.aio.client import Client
@@ -15,6 +15,7 @@ from .connection import Connection
 from .ensure import ensure, missing
 from .objects.download import download
 from .objects.link import ObjectLink
+from .objects.streamed import read_stream, upload_stream
 from .objects.upload import remove, upload
 from .publisher import Publisher
 from .pull import Consumers
@@ -186,6 +187,23 @@ class JetStreamBus(KvOnStreams):
     async def get_object(self, bucket: str, name: str, target: Path) -> ObjectInfo:
         """As `Bus.get_object`."""
         return await download(self._objects, bucket, name, target)
+
+    async def put_stream(
+        self,
+        bucket: str,
+        name_of: Callable[[str], str],
+        pieces: AsyncIterator[bytes],
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """As `Bus.put_stream`."""
+        return await upload_stream(self._objects, bucket, name_of, pieces, headers or {})
+
+    def read_object(
+        self, bucket: str, name: str, *, start: int = 0, stop: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """As `Bus.read_object`."""
+        return read_stream(self._objects, bucket, name, start, stop)
 
     async def object_info(self, bucket: str, name: str) -> ObjectInfo | None:
         """As `Bus.object_info`."""

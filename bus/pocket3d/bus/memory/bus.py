@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
+from ..jetstream.objects.layout import CHUNK_BYTES
 from ..jetstream.publisher import check_batch
 from ..kv import KvOnStreams
 from ..message_size import header_size
@@ -328,6 +329,29 @@ class MemoryBus(KvOnStreams):
         data, info = await self._ask(lambda: self.server.bucket(bucket)[name])
         await asyncio.to_thread(target.write_bytes, data)
         return info
+
+    async def put_stream(
+        self,
+        bucket: str,
+        name_of: Callable[[str], str],
+        pieces: AsyncIterator[bytes],
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """As `Bus.put_stream`; held in memory."""
+        self._may_send()
+        data = b"".join([piece async for piece in pieces])
+        name = name_of(hashlib.sha256(data).hexdigest())
+        return await self._ask(lambda: self._put(bucket, name, data, headers))
+
+    async def read_object(
+        self, bucket: str, name: str, *, start: int = 0, stop: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """As `Bus.read_object`."""
+        data, _ = await self._ask(lambda: self.server.bucket(bucket)[name])
+        wanted = data[start:stop]
+        for at in range(0, len(wanted), CHUNK_BYTES):
+            yield wanted[at : at + CHUNK_BYTES]
 
     async def object_info(self, bucket: str, name: str) -> ObjectInfo | None:
         """As `Bus.object_info`."""

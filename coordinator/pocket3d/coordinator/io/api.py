@@ -43,9 +43,9 @@ from ..engine.explain import explain, explain_turn, features
 from ..engine.history import read_last_event
 from ..engine.job_list import word_of
 from ..engine.parameter_admission import judge
-from ..engine.submit_quota import SubmitQuota
 from ..leadership.request_cache import read_request
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
+from .chain_api import ChainApi
 from .leader_term import LeaderTerm
 from .listing import list_jobs
 from .unread_jobs import find_unread, status_of_unread, why_unread
@@ -80,7 +80,8 @@ class Api:
         self._clock = clock
         self._version = version
         self._coordinator_id = coordinator_id
-        self._quota = SubmitQuota(term.engine.core)
+        self._quota = term.quota
+        self._chains = ChainApi(bus, subjects, term, clock)
 
     def service(self) -> ServiceSpec:
         """What to register."""
@@ -93,6 +94,7 @@ class Api:
             ("explain", self._explain, "why a job is not running", JobRequest, "api.job.request", "api.explain.answer"),
             ("features", self._features, "what can be asked", EmptyRequest, "api.empty.request", "api.features.answer"),
             ("agents", self._agents, "agents and devices", EmptyRequest, "api.empty.request", "api.agents.answer"),
+            *self._chains.endpoints(),
         ]
         return ServiceSpec(
             name=self._subjects.api_service,

@@ -19,14 +19,17 @@ from pocket3d.contracts.messages import Advert
 from pocket3d.contracts.subjects import Subjects
 
 from ..auction.fleet import Fleet
+from ..chains.events import Tick as ChainsTick
 from ..engine import events
 from ..engine.effects import ConsumerKey, ReadJobs
 from ..engine.engine import CoordinatorEngine
 from ..engine.history import read_stored_result
+from ..engine.submit_quota import SubmitQuota
 from ..leadership.lease_events import Lead
 from ..leadership.term_engine import TermEngine, TermEvent
 from ..settings import CoordinatorSettings
 from .agent_records import keep_recorded
+from .chain_term import ChainTerm
 from .effect_runner import EffectRunner, Links
 from .orphan_sweep import OrphanSweep
 
@@ -96,6 +99,8 @@ class LeaderTerm:
         self.tasks = TaskPool(_IN_FLIGHT)
         links = Links(self.feed, renew_lease, on_fenced_out, self._read_jobs, self._job_id)
         self._runner = EffectRunner(bus, subjects, lead.record, settings.award_timeout_s, self.tasks, links)
+        self.quota = SubmitQuota(self.engine.core)
+        self.chains = ChainTerm(bus, subjects, clock, self.tasks, self.quota, self._cancel_job, self._is_known)
         self._open: list[Closable] = []
         self._deadline: asyncio.TimerHandle | None = None
         self._closed = False
@@ -123,6 +128,16 @@ class LeaderTerm:
         """Queue an event for the engine."""
         if not self._closed:
             self._events.put(event)
+            if isinstance(event, events.Tick):
+                self.chains.feed(ChainsTick())
+
+    def _is_known(self, job_id: str) -> bool:
+        """False for a job of which nothing was read although all was."""
+        core = self.engine.core
+        return job_id in core.jobs or not core.jobs_indexed or bool(core.intake.full())
+
+    def _cancel_job(self, job_id: str, reason: str) -> None:
+        self.feed(events.CancelAsked(job_id, reason))
 
     async def handled(self) -> None:
         """Wait until the engine has handled what was fed before."""
@@ -192,6 +207,7 @@ class LeaderTerm:
             records = keep_recorded(bus, subjects, self._fleet, self._clock, self._agents_max_age_s)
             self.tasks.spawn(records, bounded=False)
             self.tasks.spawn(self._watch_stream(), bounded=False)
+            self.chains.begin()
         await self._look_at_results()
         await self._take_over("results")
         results = self._runner.consumer("results")
@@ -240,6 +256,7 @@ class LeaderTerm:
     def silence(self) -> None:
         """Another leads: from this moment nothing more is decided here."""
         self._closed = True
+        self.chains.close()
 
     def generated_id(self, seq: int) -> str:
         """What a job that brought no id is called."""
@@ -248,6 +265,7 @@ class LeaderTerm:
     async def close(self) -> None:
         """End it: nothing more is fed to the engine, what is in flight is dropped."""
         self._closed = True
+        self.chains.close()
         for reading in self._reading.values():
             reading.set()
         if self._deadline is not None:
@@ -316,7 +334,10 @@ class LeaderTerm:
         for delivery in batch:
             message = delivery.message
             job_id = self._subjects.parse_story(message.subject).job_id
-            self.feed(read_stored_result(job_id, message.subject, message.seq, message.data))
+            read = read_stored_result(job_id, message.subject, message.seq, message.data)
+            self.feed(read)
+            if isinstance(read, events.ResultSeen):
+                self.chains.result(read.result)
         await self.handled()
 
     def _job_id(self, message: Stored) -> str:

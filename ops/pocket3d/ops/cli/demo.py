@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,11 +11,24 @@ import click
 from .. import logging
 from ..exit_codes import Exit
 from ..up.child import ChildRefused
-from ..up.demo import HOW_TO_LOOK, PROMPTS, DemoPlan, example_photos, make_contact_sheet, report, run_demo
+from ..up.demo import (
+    HOW_TO_LOOK,
+    PROMPTS,
+    DemoJob,
+    DemoPlan,
+    example_photos,
+    make_contact_sheet,
+    report,
+    run_demo,
+)
+from ..up.gateway_port import can_serve
 from ..up.stopping import run_until_done
 from ..up.supervisor import NotReady
 from .errors import CliError, explain_to_user
 from .options import FOLDER, THIS_FILE, devices_option, models_option, seconds_option
+
+#: How to have the system stay up.
+KEEP_IT = "`make demo KEEP=1` in a checkout, else `pocket3d demo --keep`"
 
 
 @click.command("demo")
@@ -37,6 +52,7 @@ from .options import FOLDER, THIS_FILE, devices_option, models_option, seconds_o
     show_default=True,
     help="Show progress as bars or as lines; auto is bars on a terminal.",
 )
+@click.option("--keep", is_flag=True, help="Stay up when the jobs are done, with the page and their results in it.")
 @seconds_option("--timeout", "Give all jobs together S seconds.", least=1, default=600.0)
 def command(
     out: Path,
@@ -45,12 +61,15 @@ def command(
     devices: str,
     models: Path | None,
     progress: str,
+    keep: bool,
     timeout: float,
 ) -> None:
     """See real jobs cross the system: a whole one is started, runs some jobs, writes meshes, and stops.
 
     It uses a free port and a temporary store, and leaves nothing behind but the meshes and a log.
     """
+    if keep and not can_serve():
+        raise CliError("--keep needs the extra gateway: pip install 'pocket3d-studio[gateway]'", Exit.USAGE)
     logging.configure(level="error", role="demo")
     if not photos and not example_photos():
         click.echo("no photographs here (they lie in the repository's examples/photos): give your own with --photo")
@@ -65,11 +84,26 @@ def command(
     )
     with explain_to_user():
         try:
-            done = run_until_done(run_demo(plan, click.echo))
+            done = run_until_done(run_demo(plan, click.echo, partial(_keep, out=out) if keep else None))
         except ChildRefused as error:
             raise CliError(str(error), Exit.USAGE, hint=f"the log is {out / 'demo.log'}") from error
         except NotReady as error:
             raise CliError(str(error), hint=f"the log is {out / 'demo.log'}") from error
+    if keep:
+        return
+    _tell(done, out)
+    click.echo()
+    for line in HOW_TO_LOOK:
+        click.echo(line)
+    click.echo(f"or see it all in a browser: {KEEP_IT}")
+
+
+def _tell(done: list[DemoJob], out: Path) -> None:
+    """Say what became of the jobs.
+
+    Raises:
+        CliError: one did not succeed.
+    """
     click.echo()
     for line in report(done):
         click.echo(line)
@@ -78,6 +112,15 @@ def command(
     failed = [each for each in done if each.result.status != "succeeded"]
     if failed:
         raise CliError(f"{len(failed)} of {len(done)} jobs did not succeed", Exit.FAILED, hint=f"{out / 'demo.log'}")
+
+
+async def _keep(done: list[DemoJob], url: str, out: Path) -> None:
+    """Say where the page is, until Ctrl-C."""
+    await asyncio.to_thread(_tell, done, out)
     click.echo()
-    for line in HOW_TO_LOOK:
-        click.echo(line)
+    click.echo(f"the system stays up, with these results: open {url} in a browser; Ctrl-C stops it")
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        # Of Ctrl-C: this is how it is meant to end.
+        click.echo("stopping")

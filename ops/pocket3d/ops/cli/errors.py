@@ -13,6 +13,8 @@ import click
 
 from pocket3d.bus.client.errors import (
     ApiRefused,
+    ChainFailed,
+    ChainWaitTimeout,
     ClientError,
     JetStreamAway,
     JobFailed,
@@ -69,7 +71,19 @@ _RIGHTS = "docs/operating.md lists what each role's user must be allowed to publ
 _SET = "`pocket3d topology --set NAME=VALUE`, and `--topology NAME=VALUE` of the coordinators"
 _LIMITS = ", ".join(
     f"{stream}_max_bytes"
-    for stream in ("jobs", "events", "results", "dead", "progress", "status", "agents", "leader", "inputs", "outputs")
+    for stream in (
+        "jobs",
+        "events",
+        "results",
+        "dead",
+        "chains",
+        "progress",
+        "status",
+        "agents",
+        "leader",
+        "inputs",
+        "outputs",
+    )
 )
 #: The code of what the server refuses -> what to do about it; 0 is that of a refused connection.
 _REFUSALS: dict[int, str] = {
@@ -78,13 +92,15 @@ _REFUSALS: dict[int, str] = {
     10113: f"this account wants a limit on each stream; set {_LIMITS}: {_SET}",
     10028: f"this account has no memory storage (left): progress_storage=file, or less progress_max_bytes: {_SET}",
     10047: f"this account has no file storage (left): more of it, or smaller limits ({_LIMITS}): {_SET}",
-    10027: "this account may have no more streams; the system needs ten",
+    10027: "this account may have no more streams; the system needs eleven",
     10059: "streams of the system are not there: `pocket3d topology` makes them, and so does a starting coordinator",
 }
 #: Errors whose text says all -> exit code and hint; the first kind that fits counts.
 _TOLD: tuple[tuple[type[Exception], Exit, str | None], ...] = (
     (UntrustedServer, Exit.NO_SERVER, _CERTIFICATE),
     (Disconnected, Exit.NO_SERVER, _OTHER_SERVER),
+    (ChainWaitTimeout, Exit.WAIT_TIMED_OUT, "`pocket3d chain status ID` shows how far it is"),
+    (ChainFailed, Exit.FAILED, None),
     (JobIdTaken, Exit.JOB_ID_TAKEN, "`pocket3d status JOB_ID` shows the job of that id"),
     (NotSetUp, Exit.NO_SERVER, None),
     (JetStreamAway, Exit.NO_SERVER, None),

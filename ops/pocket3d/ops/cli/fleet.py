@@ -119,11 +119,11 @@ async def features(target: Target, feature: str | None, as_json: bool) -> None:
         _show(answer.features[0])
         return
     rows: list[tuple[Any, ...]] = []
-    for feature in answer.features:
-        required = " and ".join(each.replace("|", " or ") for each in feature.required)
-        if not feature.adapters:
-            rows.append((feature.feature, required, "(no adapter in the fleet)", None))
-        rows += [(feature.feature, required, _name(adapter), _parameters(adapter)) for adapter in feature.adapters]
+    for info in answer.features:
+        required = " and ".join(each.replace("|", " or ") for each in info.required)
+        if not info.adapters:
+            rows.append((info.feature, required, "(no adapter in the fleet)", None))
+        rows += [(info.feature, required, _name(adapter), _parameters(adapter)) for adapter in info.adapters]
     print_table(("FEATURE", "REQUIRED", "ADAPTER", "PARAMETERS"), rows)
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 
 from .. import logging
 from ..exit_codes import Exit
 from ..settings import state_folder
 from ..up import stopping
 from ..up.child import ChildRefused
+from ..up.gateway_port import DEFAULT_PORT, can_serve, is_free, usual_port
 from ..up.running import AgentPlan, check_agent_id, default_agent_id, run_agent, run_coordinator
 from ..up.supervisor import NotReady, Supervisor, UpPlan
 from .errors import CliError, explain_to_user
@@ -29,6 +31,8 @@ from .options import (
     set_option,
     up_options,
 )
+
+log = structlog.get_logger(__name__)
 
 
 @click.command("up")
@@ -46,6 +50,14 @@ from .options import (
     show_envvar=True,
     help="Write contexts for the nats CLI, pocket3d and pocket3d-sys; those of others are left as they are.",
 )
+@click.option(
+    "--gateway/--no-gateway", default=True, help="Serve the page and HTTP on this machine.", show_default=True
+)
+@click.option(
+    "--gateway-port",
+    type=click.IntRange(0, 65535),
+    help=f"Serve HTTP on this port; 0 picks a free one.  [default: {DEFAULT_PORT}, or a free one]",
+)
 @agent_options
 @set_option("agent")
 @namespace_option
@@ -55,6 +67,8 @@ def up(
     store: Path | None,
     http_port: int,
     contexts: bool,
+    gateway: bool,
+    gateway_port: int | None,
     agent_id: str | None,
     models: Path | None,
     namespace: str,
@@ -64,8 +78,8 @@ def up(
 ) -> None:
     """Start a NATS server, a coordinator and an agent on this machine; Ctrl-C stops them all.
 
-    Prints one line, `ready nats://127.0.0.1:PORT`, once jobs can be submitted. Jobs and results are kept in the store
-    and are there at the next `up`. The server listens on this machine only.
+    Prints `ready nats://127.0.0.1:PORT` once jobs can be submitted, and `page http://127.0.0.1:PORT`. Jobs and results
+    are kept in the store and are there at the next `up`. All of it listens on this machine only.
     """
     logging.configure(level=log_level, form=log_format, role="up")
     with explain_to_user():
@@ -77,6 +91,7 @@ def up(
             port=port,
             http_port=http_port,
             namespace=namespace,
+            gateway_port=_gateway_port(gateway_port) if gateway else None,
             contexts=contexts,
             log_level=log_level,
             log_format=log_format,
@@ -89,6 +104,20 @@ def up(
             raise CliError(str(error), Exit.USAGE) from error
         except NotReady as error:
             raise CliError(str(error), hint="their log above says why; `pocket3d doctor` checks") from error
+
+
+def _gateway_port(given: int | None) -> int | None:
+    """The port for the gateway: what was given, else the usual one or a free one; None where its packages are not."""
+    if not can_serve():
+        if given is not None:
+            raise CliError("HTTP needs the extra gateway: pip install 'pocket3d-studio[gateway]'", Exit.USAGE)
+        log.info("no page and no HTTP: the extra gateway is not installed (pip install 'pocket3d-studio[gateway]')")
+        return None
+    if given:
+        if not is_free(given):
+            raise CliError(f"the port {given} for HTTP is taken", Exit.USAGE, hint="--gateway-port 0 picks a free one")
+        return given
+    return usual_port() if given is None else 0
 
 
 def ready_lines(url: str, *, terminal: bool) -> list[str]:
@@ -107,6 +136,8 @@ async def _up(plan: UpPlan) -> None:
         await running.until_ready()
         for line in ready_lines(running.url, terminal=sys.stdout.isatty()):
             click.echo(line)
+        if running.gateway_url is not None:
+            click.echo(f"page {running.gateway_url}")
         await running.until_failure()
 
 

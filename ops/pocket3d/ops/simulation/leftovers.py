@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from pocket3d.bus.memory.server import MemoryServer
 from pocket3d.bus.port import Stored
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import read_result
 from pocket3d.contracts.subjects import Subjects
+from pocket3d.coordinator.chains.record import ChainKey
+from pocket3d.coordinator.chains.story import unfinished
 
 
 def orphans(server: MemoryServer, subjects: Subjects) -> list[str]:
@@ -25,6 +29,12 @@ def stories_without_end(server: MemoryServer, subjects: Subjects) -> set[str]:
             story = subjects.parse_story(stored.subject)
             last[story.job_id] = story.event or ""
     return {job_id for job_id, event in last.items() if event not in TERMINAL}
+
+
+def chains_without_end(server: MemoryServer, subjects: Subjects) -> list[ChainKey]:
+    """Chains and groups that have not ended."""
+    counts = Counter(each.subject for each in server.stream(subjects.chains_stream).messages.values())
+    return unfinished(counts, subjects)
 
 
 def _results(server: MemoryServer, subjects: Subjects) -> list[Stored]:

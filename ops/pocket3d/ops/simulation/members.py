@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pocket3d.contracts.api import CancelRequest
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.worker_frames import AdapterDescription, AdapterSpec
+from pocket3d.coordinator.chains.record import ChainKey, ChainRecord
 from pocket3d.coordinator.engine.job import JobRecord
 from pocket3d.coordinator.io.leader_term import LeaderTerm
 from pocket3d.coordinator.service import CoordinatorService
@@ -26,6 +28,7 @@ from .process import Process
 from .surroundings import Surroundings
 from .workers import Device, SimulatedProbe, SimulatedWorkers
 from .workload import Cancellation, Publication
+from .workload_chains import ChainAsk
 
 #: A client that got no answer asks again after so long, seconds; a cancel is given up after so many tries.
 _AGAIN_S = 0.5
@@ -58,6 +61,11 @@ class Coordinator(Process):
     def jobs(self) -> list[JobRecord]:
         """The jobs in its engine, for reports; empty on standby."""
         return list(self.term.engine.core.jobs.values()) if self.term is not None else []
+
+    @property
+    def chains(self) -> dict[ChainKey, ChainRecord]:
+        """The chains and groups that it holds; empty on standby."""
+        return self.term.chains.engine.chains if self.term is not None else {}
 
     @property
     def epoch(self) -> int:
@@ -147,8 +155,11 @@ class People(Process):
         """Publish and cancel what the workload says."""
         self.desk = bus
         publications, cancellations = self.world.workload
-        self.left = len(publications) + len(cancellations)
-        await asyncio.gather(*map(self._publish, publications), *map(self._cancel, cancellations))
+        asks = self.world.chains
+        self.left = len(publications) + len(cancellations) + len(asks)
+        await asyncio.gather(
+            *map(self._publish, publications), *map(self._cancel, cancellations), *map(self._ask_chain, asks)
+        )
         await asyncio.Event().wait()
 
     async def _publish(self, publication: Publication) -> None:
@@ -167,6 +178,28 @@ class People(Process):
             except BusError:
                 # A producer that got no answer publishes again, under the same id.
                 await asyncio.sleep(_AGAIN_S)
+        self.left -= 1
+
+    async def _ask_chain(self, ask: ChainAsk) -> None:
+        """Submit a chain, as often as it takes; or have one cancelled or tried again, unless nobody answers."""
+        await asyncio.sleep(ask.at)
+        subject = self.world.subjects.api(ask.verb)
+        submits = ask.verb == ask.key.kind
+        for _ in itertools.count() if submits else range(_CANCEL_TRIES):
+            try:
+                answer = await self.desk.request(subject, ask.body, timeout=2.0)
+            except BusError:
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            code = answer.headers.get("Nats-Service-Error-Code")
+            if code is None and submits:
+                self.world.accepted_chains.add(ask.key)
+            if code is None or (code == "404" and not submits):
+                break
+            if code not in ("429", "503"):
+                self.world.fail(f"{ask.verb} of {ask.key} was answered {code}: {answer.data.decode()}")
+                break
+            await asyncio.sleep(_AGAIN_S)
         self.left -= 1
 
     async def _cancel(self, cancellation: Cancellation) -> None:

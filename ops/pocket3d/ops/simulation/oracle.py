@@ -15,6 +15,7 @@ from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Result, Status
 from pocket3d.coordinator.engine.admission import REMOVED
 
+from .chain_oracle import chain_violations, jobs_of_chains
 from .network import WALL_AT_START
 from .reference_oracle import references_kept
 from .world import World
@@ -46,6 +47,7 @@ def violations(world: World) -> list[str]:
         results = results_of(world)
     except WireError as error:
         return [f"the results stream holds what is no result: {error}"]
+    of_chains = jobs_of_chains(world)
     named = {job_id for job_id in world.accepted if not job_id.startswith("seq")}
     told = {world.subjects.parse_story(each.subject) for each in _events(world)}
     queued = {story.job_id for story in told if story.event != "rejected"}
@@ -55,7 +57,7 @@ def violations(world: World) -> list[str]:
         # more than that, where its leader was killed before the result followed.
         if count != 1 and not (count == 0 and job_id in world.removed and job_id not in queued):
             found.append(f"{job_id} has {count} results")
-    generated = [job_id for job_id in results if job_id not in named]
+    generated = [job_id for job_id in results if job_id not in named and job_id not in of_chains]
     nameless = {job_id for job_id in world.accepted if job_id.startswith("seq")}
     if not len(nameless - world.removed) <= len(generated) <= len(nameless):
         found.append(f"{len(nameless)} messages without a usable id have {len(generated)} results")
@@ -69,6 +71,7 @@ def violations(world: World) -> list[str]:
     found += _black_hole(world)
     found += _variants(world, results)
     found += _sick_devices(world)
+    found += chain_violations(world, results)
     found += references_kept(world, results)
     if world.listener.heard != [(each.subject, each.data) for each in _stored(world, world.subjects.results_stream)]:
         found.append("a core subscriber heard other results than those that are stored, each once")

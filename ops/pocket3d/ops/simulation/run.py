@@ -21,7 +21,7 @@ from pocket3d.gpu_agents.engine import lifecycle as agent_lifecycle
 from pocket3d.gpu_agents.engine.lifecycle import RunState, WorkerState
 
 from .chaos import Chaos
-from .leftovers import orphans, stories_without_end
+from .leftovers import chains_without_end, orphans, stories_without_end
 from .loop import Stuck, VirtualLoop
 from .oracle import results_of, violations
 from .shapes import RunShape, shape_of
@@ -129,6 +129,10 @@ def _unfinished(world: World) -> str:
             steps = "; ".join(map(str, [*run.history][-3:]))
             parts.append(f"{agent.agent_id} runs {run.award.job_id} ({run.state.value}): {steps}")
     parts += orphans(world.server, world.subjects)
+    held = leader.chains if leader is not None else {}
+    for key in chains_without_end(world.server, world.subjects):
+        steps = [f"{step.job_id} {step.state.value}" for step in held[key].steps] if key in held else ["not held"]
+        parts.append(f"{key.kind} {key.name} has not ended: {', '.join(steps)}")
     parts += [f"the story of {job_id} has no end" for job_id in stories_without_end(world.server, world.subjects)]
     try:
         parts.append(f"results not acked: {world.server.consumer(coordinator_results(world.subjects)).backlog()}")

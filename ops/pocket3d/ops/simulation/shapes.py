@@ -76,6 +76,8 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
     twins: bool = False
     #: One model can be loaded in several sizes.
     variants: bool = False
+    #: Chains and groups beside the jobs, drawn by a chance of their own.
+    chains: int = 0
     #: Some jobs name files of others.
     references: bool = False
     coordinator: CoordinatorSettings = CoordinatorSettings(
@@ -160,10 +162,13 @@ _SICK = RunShape(
 _SHAPES = (RunShape(), _BAD_NETWORK, _COUPS, _CUT_OFF, _TWINS, _SMALL_INDEX, _NO_STORE)
 #: Which seeds have sick devices.
 _SICK_EVERY = 25
+#: Which seeds have chains and groups.
+_CHAINS_EVERY = 3
 
 
 def shape_of(seed: int) -> RunShape:
     """The shape of a seed's run. Of each shape some runs have variants."""
     # One in so many: the others are what they were before there was this one.
     shape = _SICK if seed % _SICK_EVERY == _SICK_EVERY - 1 else _SHAPES[seed % len(_SHAPES)]
-    return msgspec.structs.replace(shape, variants=seed % 25 == 24, references=seed % 8 == 5)
+    shape = msgspec.structs.replace(shape, variants=seed % 25 == 24, references=seed % 8 == 5)
+    return msgspec.structs.replace(shape, chains=4) if seed % _CHAINS_EVERY == 0 else shape

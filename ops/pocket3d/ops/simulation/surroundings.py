@@ -20,12 +20,14 @@ from pocket3d.contracts.codec import decode
 from pocket3d.contracts.commands import AttemptFailed, OutcomesReported
 from pocket3d.contracts.jobs import admit
 from pocket3d.contracts.subjects import Subjects
+from pocket3d.coordinator.chains.record import ChainKey
 
 from .loop import VirtualLoop, current_name
 from .network import Network
 from .pulls import Pulls
 from .shapes import RunShape
 from .workload import adapters_of, make_workload
+from .workload_chains import make_chains
 
 #: Lines of a run's story that are kept.
 _STORY = 4000
@@ -95,6 +97,10 @@ class Surroundings:
             variants=shape.variants,
             references=random.Random(f"references of {seed}") if shape.references else None,
         )
+        chance = random.Random(f"chains {seed}")
+        self.chains = make_chains(chance, shape.chains, shape.publish_over_s)
+        #: Of these the ids that the coordinator took.
+        self.accepted_chains: set[ChainKey] = set()
         #: The models of the fleet, by id.
         self.adapters = adapters_of(shape.variants)
         loop.set_exception_handler(self._on_loop_error)

@@ -11,7 +11,7 @@ from pocket3d.bus.memory import MemoryBus
 from pocket3d.bus.topology import TopologySettings, build, coordinator_results
 from pocket3d.gpu_agents.devices.spec import DeviceSpec
 
-from .leftovers import orphans, stories_without_end
+from .leftovers import chains_without_end, orphans, stories_without_end
 from .loop import VirtualLoop
 from .members import Agent, Coordinator, People
 from .shapes import RunShape
@@ -90,7 +90,7 @@ class World(Surroundings):
         if self.people.left or self.loop.time() < self.shape.faults.until_s:
             return False
         leader = self.leader()
-        if leader is None or leader.jobs or self.server.stream(self.subjects.jobs_stream).messages:
+        if leader is None or leader.jobs or leader.chains or self.server.stream(self.subjects.jobs_stream).messages:
             return False
         results = self.server.stream(self.subjects.results_stream).consumers.get(
             coordinator_results(self.subjects).name
@@ -99,7 +99,7 @@ class World(Surroundings):
             return False
         if any(agent.engine is None or agent.engine.core.runs for agent in self.agents):
             return False
-        if stories_without_end(self.server, self.subjects):
+        if stories_without_end(self.server, self.subjects) or chains_without_end(self.server, self.subjects):
             return False
         return not orphans(self.server, self.subjects)
 

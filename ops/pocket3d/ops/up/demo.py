@@ -7,7 +7,7 @@ import re
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from pocket3d.contracts.messages import Result
 
 from ..progress_view import Form, follow_all, renderer
 from ..result_remarks import made, remarks
+from .gateway_port import usual_port
 from .running import AgentPlan, default_agent_id
 from .supervisor import NotReady, Supervisor, UpPlan
 
@@ -110,8 +111,12 @@ def follow_ups_of(first: Sequence[DemoJob], served: frozenset[str]) -> list[Requ
     return [request for request in wanted if request.feature in served]
 
 
-async def run_demo(plan: DemoPlan, say: Say) -> list[DemoJob]:
+async def run_demo(
+    plan: DemoPlan, say: Say, keep: Callable[[list[DemoJob], str], Awaitable[None]] | None = None
+) -> list[DemoJob]:
     """Start everything, submit, follow, download, stop. Log and contact sheet in `out` are of the last run alone.
+
+    With `keep` there is a gateway, too; before it is stopped that is awaited, with the jobs and the gateway's address.
 
     Raises:
         ServerError, ChildRefused: the system does not start; the message says what to do.
@@ -128,6 +133,7 @@ async def run_demo(plan: DemoPlan, say: Say) -> list[DemoJob]:
             store=Path(store),
             agent=AgentPlan(default_agent_id(), plan.devices, plan.models),
             port=0,
+            gateway_port=None if keep is None else usual_port(),
             log_format="json",
             log_file=log_file,
         )
@@ -137,7 +143,10 @@ async def run_demo(plan: DemoPlan, say: Say) -> list[DemoJob]:
             say(f"ready at {supervisor.url}")
             async with Client.connect(supervisor.url, name="demo", wait_s=10.0, environ={}) as client:
                 await _introduce(client, say)
-                return await _work(client, requests, plan, say)
+                done = await _work(client, requests, plan, say)
+                if keep is not None and supervisor.gateway_url is not None:
+                    await keep(done, supervisor.gateway_url)
+                return done
 
 
 async def _introduce(client: Client, say: Say) -> None:

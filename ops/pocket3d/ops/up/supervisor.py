@@ -1,4 +1,4 @@
-"""What `pocket3d up` does: the embedded server here, a coordinator and an agent as child processes.
+"""What `pocket3d up` does: the embedded server here, a coordinator, an agent and a gateway as child processes.
 
     async with Supervisor(plan) as up:
         await up.until_ready()
@@ -31,6 +31,7 @@ from pocket3d.bus.port import BusError
 from pocket3d.contracts.api import AgentList, EmptyRequest
 
 from .child import Child, keep_server
+from .gateway_port import answers, free_port
 from .nats_contexts import write_contexts
 from .running import AgentPlan
 from .server_health import problem_of, watch_health
@@ -63,6 +64,8 @@ class UpPlan:
     #: Of the server's monitoring pages; 0 picks a free one, None for none.
     http_port: int | None = 0
     namespace: str = "p3d"
+    #: Of the HTTP gateway; 0 picks a free one, None for no gateway.
+    gateway_port: int | None = None
     #: Write contexts for the nats CLI.
     contexts: bool = False
     log_level: str = "info"
@@ -82,6 +85,8 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._output = -1
+        #: Where the gateway listens, None without one.
+        self.gateway_url: str | None = None
 
     @property
     def url(self) -> str:
@@ -121,8 +126,9 @@ class Supervisor:
     ) -> None:
         """Stop everything, in the order in which each can still say goodbye to the next."""
         self._stopping = True
-        for name in ("agent", "coordinator"):
-            await self._children[name].stop(_STOP_S)
+        for name in ("gateway", "agent", "coordinator"):
+            if name in self._children:
+                await self._children[name].stop(_STOP_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -183,12 +189,17 @@ class Supervisor:
             of_agent += ["--memory-buffer", str(agent.memory_buffer)]
         for pair in agent.pairs:
             of_agent += ["--set", pair]
-        return {"coordinator": ["coordinator", *shared], "agent": ["agent", *shared, *of_agent]}
+        commands = {"coordinator": ["coordinator", *shared], "agent": ["agent", *shared, *of_agent]}
+        if plan.gateway_port is not None:
+            port = plan.gateway_port or free_port()
+            self.gateway_url = f"http://127.0.0.1:{port}"
+            commands["gateway"] = ["gateway", *shared, "--listen", f"127.0.0.1:{port}"]
+        return commands
 
     # -- readiness
 
     async def _poll_ready(self) -> None:
-        """Ask the leader for its agents until ours, the one with the child's pid, is among them."""
+        """Ask the leader for its agents until ours, the one with the child's pid, is among them; then the gateway."""
         mine = self.plan.agent.agent_id
         async with Client.connect(self.url, self.plan.namespace, name="up", wait_s=30.0, environ={}) as client:
             while True:
@@ -199,5 +210,9 @@ class Supervisor:
                 else:
                     pid = self._children["agent"].pid
                     if pid is not None and any(each.agent_id == mine and each.pid == pid for each in agents):
-                        return
+                        break
                 await asyncio.sleep(_POLL_S)
+        while True:
+            if self.gateway_url is None or await answers(self.gateway_url):
+                return
+            await asyncio.sleep(_POLL_S)

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import secrets
 import time
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,7 +36,7 @@ _PAUSE_S = 0.2
 _LEADER_BATCH = 16
 
 
-class _ChunksGone(BusError):
+class ChunksGone(BusError):
     """The leader has no more chunks of this upload."""
 
 
@@ -50,16 +51,16 @@ async def download(link: ObjectLink, bucket: str, name: str, target: Path) -> Ob
         Disconnected, OutcomeUnknown, NoResponders: for longer than 30 s without one more chunk.
     """
     part = target.with_name(f".{secrets.token_hex(8)}.part")
-    record, stored = await _record(link, bucket, name)
+    record, stored = await standing_record(link, bucket, name)
     try:
         while True:
             try:
                 digest = await _Fetch(link, record, part).run()
                 break
-            except _ChunksGone as error:
+            except ChunksGone as error:
                 # Replaced or removed while we read it? Then its record says so.
                 gone = record.nuid
-                record, stored = await _record(link, bucket, name)
+                record, stored = await standing_record(link, bucket, name)
                 if record.nuid == gone:
                     raise ArtifactBroken(f"object {name!r} in the bucket {bucket} is not whole: {error}") from error
         if digest != record.sha256:
@@ -73,7 +74,8 @@ async def download(link: ObjectLink, bucket: str, name: str, target: Path) -> Ob
     return layout.info_of(record, stored.time)
 
 
-async def _record(link: ObjectLink, bucket: str, name: str) -> tuple[ObjectRecord, Stored]:
+async def standing_record(link: ObjectLink, bucket: str, name: str) -> tuple[ObjectRecord, Stored]:
+    """The record of a file that is there. Errors as `download`."""
     standing = await link.find(bucket, name)
     if standing is None or standing[0].deleted:
         raise KeyError(f"there is no object {name!r} in the bucket {bucket}")
@@ -82,41 +84,33 @@ async def _record(link: ObjectLink, bucket: str, name: str) -> tuple[ObjectRecor
     return standing
 
 
-class _Fetch:
-    """One read of one upload's chunks into a file."""
+class Chunks:
+    """One read of one upload's chunks, in order; about `batch_bytes` are asked for at once."""
 
-    def __init__(self, link: ObjectLink, record: ObjectRecord, part: Path) -> None:
+    def __init__(self, link: ObjectLink, record: ObjectRecord, batch_bytes: int | None = None) -> None:
         self._link = link
         self._record = record
-        self._part = part
         self._stream = object_stream(record.bucket)
         self._subject = chunk_subject(record.bucket, record.nuid)
-        self._batch = max(_BATCH_BYTES // record.chunk_bytes, 1)
+        self._batch = max((batch_bytes or _BATCH_BYTES) // record.chunk_bytes, 1)
         self._inbox = f"{link.connection.new_inbox()}."
         self._number = 0
         self._answers: asyncio.Queue[NatsMsg] = asyncio.Queue()
-        self._digest = hashlib.sha256()
         self._chunks = 0
         self._next_seq = 1
-        self._writing: asyncio.Future[None] | None = None
         #: The bucket answers direct gets.
         self._direct = True
         self._progress = time.monotonic()
 
-    async def run(self) -> str:
-        """Fetch all; the digest (hex) of what was written."""
-        file = await asyncio.to_thread(self._part.open, "wb")
-        try:
-            if self._record.chunks:
-                await self._fetch(file)
-            await self._written()
-        finally:
-            if self._writing is not None:
-                await asyncio.wait({self._writing})
-            await asyncio.to_thread(file.close)
-        return self._digest.hexdigest()
+    async def batches(self) -> AsyncGenerator[list[bytes], None]:
+        """All chunks, some at a time.
 
-    async def _fetch(self, file: BinaryIO) -> None:
+        Raises:
+            ChunksGone, Refused
+            Disconnected, OutcomeUnknown, NoResponders: for longer than 30 s without one more chunk.
+        """
+        if not self._record.chunks:
+            return
         subscription = await self._link.connection.subscribe_raw(f"{self._inbox}*", self._on_answer)
         try:
             while self._chunks < self._record.chunks:
@@ -129,11 +123,10 @@ class _Fetch:
                         raise
                     await asyncio.sleep(_PAUSE_S)
                     continue
-                self._progress = time.monotonic()
                 self._chunks += len(chunks)
-                # The batch before must be on the disk: so memory stays bounded however slow that is.
-                await self._written()
-                self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, file, chunks))
+                yield chunks
+                # However long whoever reads has taken.
+                self._progress = time.monotonic()
         finally:
             await subscription.close()
 
@@ -179,9 +172,36 @@ class _Fetch:
         limit = min(_LEADER_BATCH, self._record.chunks - self._chunks)
         found: list[Stored] = await self._link.reader.pages(self._stream, self._subject, self._next_seq, limit)
         if not found:
-            raise _ChunksGone(f"chunk {self._chunks + 1} of {self._record.chunks} is missing")
+            raise ChunksGone(f"chunk {self._chunks + 1} of {self._record.chunks} is missing")
         self._next_seq = found[-1].seq + 1
         return [stored.data for stored in found]
+
+
+class _Fetch:
+    """One read of one upload's chunks into a file."""
+
+    def __init__(self, link: ObjectLink, record: ObjectRecord, part: Path) -> None:
+        self._chunks = Chunks(link, record)
+        self._part = part
+        self._digest = hashlib.sha256()
+        self._writing: asyncio.Future[None] | None = None
+
+    async def run(self) -> str:
+        """Fetch all; the digest (hex) of what was written."""
+        file = await asyncio.to_thread(self._part.open, "wb")
+        batches = self._chunks.batches()
+        try:
+            async for chunks in batches:
+                # The batch before must be on the disk: so memory stays bounded however slow that is.
+                await self._written()
+                self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, file, chunks))
+            await self._written()
+        finally:
+            await batches.aclose()
+            if self._writing is not None:
+                await asyncio.wait({self._writing})
+            await asyncio.to_thread(file.close)
+        return self._digest.hexdigest()
 
     def _write(self, file: BinaryIO, chunks: list[bytes]) -> None:
         for chunk in chunks:

@@ -32,7 +32,7 @@ _log = structlog.get_logger("pocket3d.bus.objects")
 _WINDOW_BYTES = 2 * 1024 * 1024
 #: Read and hashed in one step of a helper thread, bytes.
 _BLOCK_BYTES = 1024 * 1024
-_CHUNK_TIMEOUT_S = 10.0
+CHUNK_TIMEOUT_S = 10.0
 _NUID = string.ascii_letters + string.digits
 #: How long chunks under way are waited for when one of them has failed, seconds.
 _SETTLE_S = 1.0
@@ -41,7 +41,7 @@ _RETRY_S = 30.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 #: Room for the subject and what the bus adds to a message, bytes.
-_OVERHEAD = 1024
+MESSAGE_OVERHEAD = 1024
 
 
 class _OutOfOrder(BusError):
@@ -108,8 +108,8 @@ async def _store(
     promised: str | None,
 ) -> ObjectRecord:
     """One try: all chunks, then the record."""
-    nuid = _new_nuid()
-    chunk_bytes = min(layout.CHUNK_BYTES, link.connection.max_payload - _OVERHEAD)
+    nuid = new_nuid()
+    chunk_bytes = min(layout.CHUNK_BYTES, link.connection.max_payload - MESSAGE_OVERHEAD)
     reading = await asyncio.to_thread(open_source, source)
     try:
         sent = await _send_chunks(link, chunk_subject(bucket, nuid), reading, chunk_bytes)
@@ -127,7 +127,7 @@ async def _store(
             headers=headers,
             wall=time.time(),
         )
-        await _commit(link, record)
+        await commit(link, record)
     except BaseException:
         await link.purge(bucket, nuid)
         raise
@@ -169,7 +169,7 @@ async def _send_chunks(link: ObjectLink, subject: str, reading: BinaryIO, chunk_
             reader = asyncio.ensure_future(asyncio.to_thread(next_block))
             for start in range(0, len(block), chunk_bytes):
                 chunk = block[start : start + chunk_bytes]
-                flying.append(asyncio.ensure_future(link.append(subject, chunk, timeout=_CHUNK_TIMEOUT_S)))
+                flying.append(asyncio.ensure_future(link.append(subject, chunk, timeout=CHUNK_TIMEOUT_S)))
                 sent.chunks += 1
                 sent.size += len(chunk)
                 if len(flying) >= window:
@@ -190,7 +190,7 @@ async def _send_chunks(link: ObjectLink, subject: str, reading: BinaryIO, chunk_
     return sent
 
 
-async def _commit(link: ObjectLink, record: ObjectRecord) -> None:
+async def commit(link: ObjectLink, record: ObjectRecord) -> None:
     """Write the record. An unknown outcome is asked for; writing the same record twice changes nothing."""
     data = msgspec.json.encode(record)
     deadline = time.monotonic() + _RETRY_S
@@ -213,11 +213,11 @@ async def remove(link: ObjectLink, bucket: str, name: str) -> None:
         return
     old = standing[0]
     gone = ObjectRecord(name=name, bucket=bucket, nuid=old.nuid, size=0, chunks=0, mtime=old.mtime, deleted=True)
-    await _commit(link, gone)
+    await commit(link, gone)
     await link.purge(bucket, old.nuid)
 
 
-def _new_nuid() -> str:
+def new_nuid() -> str:
     """The name of one upload: 22 letters and digits."""
     return "".join(secrets.choice(_NUID) for _ in range(22))
 

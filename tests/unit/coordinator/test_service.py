@@ -385,6 +385,7 @@ async def test_a_known_id_with_another_request_is_told(stage: Stage) -> None:
 
 async def test_what_no_adapter_takes_is_refused_by_the_api_at_once(stage: Stage) -> None:
     schema = {"type": "object", "properties": {"seed": {"type": "integer"}}, "additionalProperties": False}
+    await stage.leader()
     await stage.agent(schema=schema)
 
     async def known() -> bool:

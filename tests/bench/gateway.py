@@ -187,7 +187,7 @@ def main() -> None:
     limits = {"POCKET3D_GATEWAY_RATE_BURST": "100000", "POCKET3D_GATEWAY_RATE_PER_S": "100000"}
     with (
         tempfile.TemporaryDirectory() as folder,
-        up(Path(folder) / "store", "--gateway-port", "0", "--no-contexts", **limits) as running,
+        up(Path(folder) / "store", "--gateway-port", "0", "--no-contexts", port=0, **limits) as running,
     ):
         found = asyncio.run(measure(running.page(), running.part("gateway"), load))
     print(json.dumps({**load._asdict(), **found._asdict()}))

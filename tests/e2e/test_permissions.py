@@ -41,12 +41,12 @@ def test_there_is_a_block_for_each_role() -> None:
 def test_a_job_with_files_crosses_a_system_under_these_permissions(server: NatsProcess, tmp_path: Path) -> None:
     config, state = str(tmp_path), str(tmp_path / "state")
     with ExitStack() as running, (tmp_path / "log").open("wb") as log:
-        for words in (
+        for role in (
             ("coordinator", "--context", "coordinator"),
             ("agent", "--context", AGENT, "--agent-id", AGENT, "--devices", "cpu:4096"),
         ):
             part = subprocess.Popen(
-                command(*words), env=environment(XDG_CONFIG_HOME=config, POCKET3D_STATE=state), stdout=log, stderr=log
+                command(*role), env=environment(XDG_CONFIG_HOME=config, POCKET3D_STATE=state), stdout=log, stderr=log
             )
             running.callback(part.wait, 60)
             running.callback(part.terminate)
@@ -66,8 +66,8 @@ def test_a_job_with_files_crosses_a_system_under_these_permissions(server: NatsP
         ran = pocket3d("submit", *words, "--context", "producer", timeout=150, XDG_CONFIG_HOME=config)
         assert ran.code == 0, f"{ran}\n{(tmp_path / 'log').read_text()}\n{violations(server)}"
         assert list((tmp_path / "out").rglob("*.glb"))
-        words = ("mesh_conversion", "mesh_path=@photo", "output_format=stl", "--wait", "--timeout", "100", "--json")
-        ran = pocket3d("submit", *words, "--context", "producer", timeout=150, XDG_CONFIG_HOME=config)
+        more = ("mesh_conversion", "mesh_path=@photo", "output_format=stl", "--wait", "--timeout", "100", "--json")
+        ran = pocket3d("submit", *more, "--context", "producer", timeout=150, XDG_CONFIG_HOME=config)
         assert ran.code == 0, f"{ran}\n{(tmp_path / 'log').read_text()}\n{violations(server)}"
         assert json.loads(ran.out)["artifacts"][0]["name"].endswith(".stl")
     assert violations(server) == []

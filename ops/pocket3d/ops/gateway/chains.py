@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from litestar import Request, Response, Router, delete, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
@@ -31,6 +31,8 @@ from .event_streams import open_stream
 from .events import Wants
 from .session import Session, caller_of
 from .tokens import Caller
+
+A = TypeVar("A", ChainStatus, GroupStatus)
 
 
 def chains_router(session: Session) -> Router:
@@ -95,8 +97,9 @@ def _groups(session: Session) -> Router:
         """Submit many jobs that have nothing to do with one another, to be asked about together."""
         body = await desk.body(request)
         caller = caller_of(request)
-        await desk.check_inputs(caller, body.get("jobs"))
-        for job in body.get("jobs") if isinstance(body.get("jobs"), list) else ():
+        jobs = body.get("jobs")
+        await desk.check_inputs(caller, jobs)
+        for job in jobs if isinstance(jobs, list) else ():
             if isinstance(job, Mapping) and job.get("tenant") not in (None, "default"):
                 session.jobs.tenant_of(caller, job["tenant"])
         return await session.jobs.api("group", convert(GroupRequest, body), GroupStatus)
@@ -140,13 +143,13 @@ def _groups(session: Session) -> Router:
     return Router("/groups", route_handlers=[submit, page, status, cancel, retry, events])
 
 
-class _Desk:
+class _Desk(Generic[A]):
     """What both kinds have in common."""
 
-    def __init__(self, session: Session, kind: ChainKind, answer: Any) -> None:
+    def __init__(self, session: Session, kind: ChainKind, answer: type[A]) -> None:
         self._session = session
         self._kind = kind
-        self._answer = answer
+        self._answer: type[A] = answer
 
     async def body(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
         """What is submitted: for the caller's tenant, and under an id, so that it may be sent again."""
@@ -171,7 +174,7 @@ class _Desk:
             tenant = self._session.jobs.tenant_of(caller, tenant)
         return ChainListRequest(status=status, tenant=tenant, limit=limit, after=cursor)
 
-    async def status(self, caller: Caller, name: str) -> Any:
+    async def status(self, caller: Caller, name: str) -> A:
         """Where one stands that the caller sees.
 
         Raises:

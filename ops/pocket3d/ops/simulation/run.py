@@ -131,8 +131,8 @@ def _unfinished(world: World) -> str:
     parts += orphans(world.server, world.subjects)
     held = leader.chains if leader is not None else {}
     for key in chains_without_end(world.server, world.subjects):
-        steps = [f"{step.job_id} {step.state.value}" for step in held[key].steps] if key in held else ["not held"]
-        parts.append(f"{key.kind} {key.name} has not ended: {', '.join(steps)}")
+        where = [f"{step.job_id} {step.state.value}" for step in held[key].steps] if key in held else ["not held"]
+        parts.append(f"{key.kind} {key.name} has not ended: {', '.join(where)}")
     parts += [f"the story of {job_id} has no end" for job_id in stories_without_end(world.server, world.subjects)]
     try:
         parts.append(f"results not acked: {world.server.consumer(coordinator_results(world.subjects)).backlog()}")

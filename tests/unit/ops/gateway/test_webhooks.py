@@ -30,10 +30,8 @@ SECRET = make_secret(b"k" * 32)
 
 
 def hook(**fields: Any) -> Webhook:
-    return Webhook(
-        **{"webhook_id": "w", "url": "https://x.example/", "secret": SECRET, "tenant": "studio", "created_at": 100.0}
-        | fields
-    )
+    plain: dict[str, Any] = {"webhook_id": "w", "url": "https://x.example/", "secret": SECRET}
+    return Webhook(**{**plain, "tenant": "studio", "created_at": 100.0, **fields})
 
 
 def result(**fields: Any) -> Result:

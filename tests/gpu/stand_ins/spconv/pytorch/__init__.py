@@ -36,7 +36,8 @@ class SparseConvTensor:
         self.indices = indices
         self.spatial_shape, self.batch_size, self.grid, self.voxel_num = spatial_shape, batch_size, grid, voxel_num
         self.indice_dict = {} if indice_dict is None else indice_dict
-        self.benchmark, self.benchmark_record, self.thrust_allocator = False, {}, None
+        self.benchmark, self.thrust_allocator = False, None
+        self.benchmark_record: dict[str, Any] = {}
         self._timer, self.force_algo, self.int8_scale = None, None, None
 
     @property

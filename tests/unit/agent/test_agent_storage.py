@@ -302,3 +302,15 @@ def test_files_are_stored_by_priority_and_nobody_waits_for_ever() -> None:
         begun.append(token)
         rig.tell(events.OutputsUploaded(token, (artifact(token),)))
     assert begun == [first, high, normal, low, last, late]
+
+
+def test_a_result_that_is_stored_ends_what_was_told_of_failures() -> None:
+    rig = AgentRig()
+    first, second = finish(rig), rig.take()
+    for _ in range(30):
+        rig.tell(events.UploadFailed(first, "no responders"))
+        rig.pass_time(1)
+    assert rig.engine.core.storage.told
+    rig.run(second)
+    rig.tell(events.RunFinished(second, {"success": True}, (), 0.1))
+    assert lines(rig.tell(events.ResultStored(second)), "info") == ["results can be stored again"]

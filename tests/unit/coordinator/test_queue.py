@@ -162,3 +162,13 @@ def test_a_large_kind_that_waits_for_room_leaves_places_in_the_round_to_others(a
     desk.hear(agent)
     (call,) = [e for e in desk.effects if isinstance(e, effects.SendCall)]
     assert [(lot.vram_mb, lot.jobs) for lot in call.lots] == [(7000, 4), (100, 1)]
+
+
+def test_a_kind_that_is_woken_is_tried_again_whatever_the_fleet_does(desk: Desk) -> None:
+    desk.submit()
+    group = desk.engine.core.queue.group_of(desk.record().group_key())
+    assert group is not None
+    group.sleep(5)
+    assert group.sleeps(5, desk.mono)
+    group.wake()
+    assert not group.sleeps(5, desk.mono)

@@ -493,3 +493,13 @@ def test_a_jump_of_the_wall_clock_is_nobodys_waiting_time(desk: Desk, agent: Age
         item = desk.awarded(agent, f"after-{abs(jump_s):.0f}-{jump_s > 0}")
         assert item.queued_s < 1.0
         desk.see(desk.result_of(item, agent), seq=int(200 + jump_s / 100))
+
+
+def test_an_agent_where_nobody_listens_counts_as_silent_at_once(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    view = desk.engine.core.fleet.agents["a1"]
+    assert not view.answer_times.silent(desk.mono)
+    desk.do(events.AgentSilent("a1", no_responders=False))
+    assert not view.answer_times.silent(desk.mono)
+    desk.do(events.AgentSilent("a1", no_responders=True))
+    assert view.answer_times.silent(desk.mono)

@@ -18,15 +18,15 @@ HERE = Path(__file__).parent
 MOST_BYTES = 12 * 2**30
 NEED_TORCH = ("torch", "trimesh", "scipy", "PIL")
 
-#: Names the interpreter of tests/models, see ops/test_models.sh.
-KEPT = "POCKET3D_MODELS_PYTHON"
+#: Read by tests: the interpreter of tests/models (ops/test_models.sh), and how many seeds of the simulation.
+KEPT = ("POCKET3D_MODELS_PYTHON", "POCKET3D_SIMULATION_SEEDS")
 
 if sys.platform.startswith("linux"):
     import resource
 
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
-for _name in [name for name in os.environ if name.startswith(("POCKET3D_", "NATS_")) and name != KEPT]:
+for _name in [name for name in os.environ if name.startswith(("POCKET3D_", "NATS_")) and name not in KEPT]:
     del os.environ[_name]
 
 

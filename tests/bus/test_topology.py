@@ -151,7 +151,7 @@ def test_each_stream_can_have_a_limit_of_bytes() -> None:
     names = [name for name in TopologySettings.__dataclass_fields__ if name.endswith("_max_bytes")]
     settings: dict[str, Any] = {name: 10_000_000 + n for n, name in enumerate(names)}
     limited = build(P3D, TopologySettings(**settings))
-    assert sorted(spec.max_bytes for spec in limited.streams) == [10_000_000 + n for n in range(10)]
+    assert sorted(spec.max_bytes for spec in limited.streams) == [10_000_000 + n for n in range(11)]
 
 
 def test_what_results_refer_to_is_kept_as_long() -> None:

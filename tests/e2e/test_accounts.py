@@ -13,7 +13,7 @@ from support.nats_fixture import NatsProcess
 _ACCOUNTS = """
 accounts {
   LIMITED { users: [{user: limited, password: p}]
-            jetstream { max_memory: 1, max_store: 1GB, max_streams: 10, max_bytes_required: true } }
+            jetstream { max_memory: 1, max_store: 1GB, max_streams: 11, max_bytes_required: true } }
   NO_MEMORY { users: [{user: no_memory, password: p}], jetstream { max_memory: 1, max_store: 1GB } }
   OTHER { users: [{user: other, password: p}], jetstream { max_memory: 1, max_store: 1GB } }
   SMALL { users: [{user: small, password: p}], jetstream { max_memory: 1, max_store: 1MB } }
@@ -56,7 +56,7 @@ def test_an_account_without_memory_storage_needs_no_setting(server: NatsProcess)
     [
         ("other", "progress_storage=memory", 10028, "progress_storage=file"),
         ("small", "jobs_max_bytes=2000000", 10047, "smaller limits"),
-        ("few", "replicas=1", 10027, "the system needs ten"),
+        ("few", "replicas=1", 10027, "the system needs eleven"),
     ],
 )
 def test_a_refusal_says_what_to_set(server: NatsProcess, user: str, setting: str, code: int, hint: str) -> None:

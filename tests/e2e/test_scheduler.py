@@ -109,8 +109,8 @@ async def test_what_cannot_be_is_said(scheduler: ModelScheduler, tmp_path: Path)
 async def test_a_server_that_dies_is_started_again_and_the_job_goes_on(scheduler: ModelScheduler) -> None:
     job_id = await scheduler.schedule_job(JobRequest("echo", {"sleep_s": 1.0}))
     async for progress in scheduler.client.job(job_id).progress():
-        assert progress.stage == "sleeping"
-        break
+        if progress.stage == "sleeping":
+            break
     port = int(scheduler.url.rpartition(":")[2])
     (server,) = (
         each

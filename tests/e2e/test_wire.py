@@ -69,7 +69,7 @@ async def test_bare_json_gets_result_progress_events_and_status(fleet: FleetProc
     status = json.loads(entry.value)
     assert (status["status"], status["attempt"], status["agent_id"]) == ("succeeded", 1, "laptop")
     keys = {"v", "job_id", "feature", "priority", "tenant", "status", "attempt", "agent_id", "device", "adapter_id"}
-    assert set(status) == keys | {"variant", "reason", "error", "at", "submitted_at"}
+    assert set(status) == keys | {"label", "variant", "reason", "error", "at", "submitted_at"}
     assert await fleet.ask("status", {"job_id": "hello-1"}) == status
 
     async def empty() -> bool:

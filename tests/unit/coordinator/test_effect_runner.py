@@ -155,6 +155,7 @@ def test_every_effect_has_its_call() -> None:
         effects.AwardItem,
         effects.JobMessage,
         effects.Again,
+        effects.Made,
         effects.SendAwards,
         effects.PublishEvent,
         effects.PublishDead,

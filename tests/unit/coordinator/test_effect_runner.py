@@ -40,6 +40,7 @@ from pocket3d.contracts.messages import DeadLetter, Result
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.history import BATCH_HEADER, JOB_SEQ_HEADER
+from pocket3d.coordinator.engine.result_cache import Made
 from pocket3d.coordinator.io.effect_runner import _CALLS, EffectRunner, Links
 from pocket3d.coordinator.leadership import event_log
 from pocket3d.coordinator.leadership.leader_record import (
@@ -155,7 +156,7 @@ def test_every_effect_has_its_call() -> None:
         effects.AwardItem,
         effects.JobMessage,
         effects.Again,
-        effects.Made,
+        Made,
         effects.SendAwards,
         effects.PublishEvent,
         effects.PublishDead,

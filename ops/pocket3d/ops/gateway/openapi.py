@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -108,6 +108,9 @@ def _parameters(function: Callable[..., Any], names: Mapping[str, Any]) -> Itera
     """Those that are declared in the path or the query."""
     for name, parameter in inspect.signature(function).parameters.items():
         hint = names.get(name)
+        if parameter.default is None and get_origin(hint) is Union:
+            # Python 3.10 makes `Optional[...]` of whatever has the default None.
+            hint = get_args(hint)[0]
         if get_origin(hint) is not Annotated:
             continue
         kind, *marks = get_args(hint)

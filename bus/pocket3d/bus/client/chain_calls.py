@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,16 +31,16 @@ _LEAST_S = 1.0
 Uploads = dict[int, list[tuple[LocalFile, dict[str, str]]]]
 
 
-class ChainCalls:
+class ChainCalls(ABC):
     """A part of `Client`."""
 
     _session: Session
 
-    async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> None: ...
 
-    async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> None: ...
 
     async def submit_chain(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -35,7 +36,7 @@ S = TypeVar("S", ChainStatus, GroupStatus)
 _PAGE = 16
 
 
-class _Handle(Generic[S]):
+class _Handle(ABC, Generic[S]):
     """What chains and groups have in common."""
 
     _kind: ChainKind
@@ -52,8 +53,8 @@ class _Handle(Generic[S]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r})"
 
-    def _id_request(self) -> ApiRequest:
-        raise NotImplementedError
+    @abstractmethod
+    def _id_request(self) -> ApiRequest: ...
 
     async def status(self) -> S:
         """Where it stands now, with where its jobs are.

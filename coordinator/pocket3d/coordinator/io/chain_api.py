@@ -87,13 +87,8 @@ class ChainApi:
         chain, group = ("api.chain.request", "chain.status"), ("api.group.request", "group.status")
         an_id, a_group = ("api.chain.id.request", "chain.status"), ("api.group.id.request", "group.status")
         end, end_group = ("api.chain.cancel.request", "chain.status"), ("api.group.cancel.request", "group.status")
-        page, groups = (
-            ("api.chain.list.request", "api.chain.list.answer"),
-            (
-                "api.chain.list.request",
-                "api.group.list.answer",
-            ),
-        )
+        page = ("api.chain.list.request", "api.chain.list.answer")
+        groups = ("api.chain.list.request", "api.group.list.answer")
         return [
             ChainEndpoint("chain", self._chain, "submit several jobs as one chain", ChainRequest, *chain),
             ChainEndpoint("chain_status", self._status("chain"), "where a chain stands", ChainIdRequest, *an_id),

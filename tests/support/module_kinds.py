@@ -242,6 +242,7 @@ SHELLS = frozenset(
         "pocket3d.bus.nats_server.files",
         "pocket3d.bus.micro",
         "pocket3d.bus.client.session",
+        "pocket3d.bus.client.stored_request",
         "pocket3d.bus.sync",
         "pocket3d.bus.sync_export",
         "pocket3d.bus.sync_face",

@@ -18,6 +18,9 @@ from .variants import Variant
 #: How a job ended, as a result says it: one of `ResultWord`, or a word that a later version invented. All end the job.
 AnyResultWord = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(get_args(ResultWord))})]
 
+#: Header of a job's events: the sequence of its message in the jobs stream, which tells a job from a second publish.
+JOB_SEQ_HEADER = "P3d-Job-Seq"
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every message that the system sends."""

@@ -36,10 +36,10 @@ from pocket3d.contracts.commands import (
     StateReported,
 )
 from pocket3d.contracts.jobs import Job
-from pocket3d.contracts.messages import DeadLetter, Result
+from pocket3d.contracts.messages import JOB_SEQ_HEADER, DeadLetter, Result
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.engine import effects, events
-from pocket3d.coordinator.engine.history import BATCH_HEADER, JOB_SEQ_HEADER
+from pocket3d.coordinator.engine.history import BATCH_HEADER
 from pocket3d.coordinator.engine.result_cache import Made
 from pocket3d.coordinator.io.effect_runner import _CALLS, EffectRunner, Links
 from pocket3d.coordinator.leadership import event_log

@@ -15,11 +15,10 @@ from pocket3d.bus.port import ServiceError
 from pocket3d.contracts.api import ListRequest
 from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.codec import encode
-from pocket3d.contracts.messages import Status
+from pocket3d.contracts.messages import JOB_SEQ_HEADER, Status
 from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.engine.effects import ReadEnded
 from pocket3d.coordinator.engine.events import EndedJobsRead
-from pocket3d.coordinator.engine.history import JOB_SEQ_HEADER
 from pocket3d.coordinator.engine.job_list import EndedJob, JobFilter, JobList
 from pocket3d.coordinator.engine.state import Core
 from pocket3d.coordinator.io import listing, status_bucket

@@ -8,9 +8,9 @@ import pytest
 from pocket3d.contracts.codec import WireError, encode
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
-from pocket3d.contracts.messages import Result, read_result
+from pocket3d.contracts.messages import JOB_SEQ_HEADER, Result, read_result
 from pocket3d.coordinator.engine import effects, events
-from pocket3d.coordinator.engine.history import JOB_SEQ_HEADER, read_last_event, read_stored_result
+from pocket3d.coordinator.engine.history import read_last_event, read_stored_result
 from support.coordinator_desk import AgentDouble, Desk, last_status
 
 S = JobState

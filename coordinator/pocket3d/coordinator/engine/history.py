@@ -8,12 +8,10 @@ from collections.abc import Mapping
 
 from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.codec import WireError, decode
-from pocket3d.contracts.messages import Status, read_result
+from pocket3d.contracts.messages import JOB_SEQ_HEADER, Status, read_result
 
 from .events import LastEventRead, ResultSeen, ResultUnreadable
 
-#: Header: the jobs-stream sequence of the message that an event belongs to; distinguishes a job from a second publish.
-JOB_SEQ_HEADER = "P3d-Job-Seq"
 #: Header: a batch's own name, by which a batch whose answer was lost is recognised.
 BATCH_HEADER = "P3d-Batch"
 

@@ -40,10 +40,11 @@ from pocket3d.contracts.commands import (
     ReportState,
     StateReported,
 )
+from pocket3d.contracts.messages import JOB_SEQ_HEADER
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import effects, events
-from ..engine.history import BATCH_HEADER, JOB_SEQ_HEADER, read_last_event
+from ..engine.history import BATCH_HEADER, read_last_event
 from ..leadership import event_log
 from ..leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from ..leadership.term_engine import TermEffect, TermEvent

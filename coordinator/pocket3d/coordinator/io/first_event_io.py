@@ -6,11 +6,11 @@ import structlog
 
 from pocket3d.bus.port import Append, Bus, BusError, Conflict, Expect, OutcomeUnknown
 from pocket3d.contracts.codec import encode
+from pocket3d.contracts.messages import JOB_SEQ_HEADER
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine import events
 from ..engine.effects import PublishQueued, PublishQueuedBatch
-from ..engine.history import JOB_SEQ_HEADER
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER
 from ..leadership.term_engine import TermEffect, TermEvent
 from .step_log import log_queued

@@ -13,12 +13,11 @@ from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.clock import parse_rfc3339
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.lifecycle import TERMINAL
-from pocket3d.contracts.messages import Status
+from pocket3d.contracts.messages import JOB_SEQ_HEADER, Status
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine.effects import ReadEnded
 from ..engine.events import EndedJobsRead
-from ..engine.history import JOB_SEQ_HEADER
 from ..engine.job_list import EndedJob
 from ..leadership.term_engine import TermEvent
 from .first_event_io import failed

@@ -9,14 +9,12 @@ from typing import Any
 import msgspec
 
 from pocket3d.bus.client import Client
-from pocket3d.contracts.bounds import decimal
+from pocket3d.bus.client.stored_request import stored_request
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Status
 
 #: Jobs that are asked for side by side.
 _AT_A_TIME = 64
-#: Header of an event: where in the jobs stream the request stands.
-_JOB_SEQ_HEADER = "P3d-Job-Seq"
 
 
 class _Body(msgspec.Struct):
@@ -49,9 +47,7 @@ async def _metadata(client: Client, job: Status) -> dict[str, Any]:
     if job.status in TERMINAL:
         result = await bus.last(subjects.results_stream, subjects.result_of(job.job_id))
         return _read(result.data if result is not None else b"")
-    event = await bus.last(subjects.events_stream, subjects.events_of(job.job_id))
-    seq = decimal(event.headers.get(_JOB_SEQ_HEADER, "")) if event is not None else None
-    request = await bus.get(subjects.jobs_stream, seq) if seq is not None else None
+    request = await stored_request(bus, subjects, job.job_id)
     return _read(request.data if request is not None else b"")
 
 

@@ -11,6 +11,7 @@ from litestar import Request, Response, Router, get
 from litestar.params import FromPath, FromQuery
 
 from pocket3d.bus.port import BusError, Stored
+from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.codec import WireError, decode
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Status
@@ -77,9 +78,10 @@ def last_event_id(request: Request[Any, Any, Any]) -> int | None:
     text = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
     if not text:
         return None
-    if not text.isdecimal() or len(text) > 18:
+    seq = decimal(text)
+    if seq is None:
         raise HttpError(400, f"Last-Event-ID {text[:40]!r} is no id of an event", "last_event_id")
-    return int(text)
+    return seq
 
 
 def _kinds(text: str | None) -> frozenset[str] | None:

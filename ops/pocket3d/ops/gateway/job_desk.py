@@ -15,6 +15,7 @@ from pocket3d.bus.client.api_calls import call
 from pocket3d.bus.client.errors import WaitTimeout
 from pocket3d.bus.client.handle import JobHandle
 from pocket3d.bus.client.session import API_TIMEOUT_S
+from pocket3d.bus.client.stored_request import stored_request
 from pocket3d.contracts.api import CancelRequest, Explanation, JobList, JobRequest, ListRequest
 from pocket3d.contracts.codec import WireError, convert, decode
 from pocket3d.contracts.jobs import SubmitRequest, file_refs, is_file_key
@@ -28,8 +29,6 @@ log = structlog.get_logger("pocket3d.ops.gateway.jobs")
 
 T = TypeVar("T")
 
-#: Header of a job's events: the sequence of its message in the jobs stream.
-_JOB_SEQ = "P3d-Job-Seq"
 #: Jobs whose tenant is remembered, and requests that were submitted here.
 _REMEMBERED = 20_000
 _REMEMBERED_REQUESTS = 500
@@ -51,7 +50,8 @@ class JobDesk:
         Raises:
             ApiRefused, NoLeader, Disconnected
         """
-        return await call(self._client.bus, self._client.subjects.api(verb), request, kind, timeout)
+        bus, subjects = self._client.bus, self._client.subjects
+        return await call(bus, subjects.api(verb), request, kind, timeout, subjects.coordinator_service)
 
     def tenant_of(self, caller: Caller, given: Any) -> str:
         """The tenant for what a caller submits.
@@ -247,13 +247,10 @@ class JobDesk:
                 raise HttpError(400, f"there is no artifact {ref.artifact!r}: upload it first, POST /v1/files", field)
 
     async def _queued_request(self, job_id: str) -> dict[str, Any] | None:
-        bus, subjects = self._client.bus, self._client.subjects
-        first = await bus.pages(subjects.events_stream, subjects.events_of(job_id), start=1, limit=1)
-        seq = first[0].headers.get(_JOB_SEQ, "") if first else ""
-        stored = await bus.get(subjects.jobs_stream, int(seq)) if seq.isdecimal() else None
+        stored = await stored_request(self._client.bus, self._client.subjects, job_id)
         if stored is None:
             return None
-        named = subjects.parse_job(stored.subject)
+        named = self._client.subjects.parse_job(stored.subject)
         return _as_submitted(named.feature, named.priority, decode(dict[str, Any], stored.data))
 
     async def _dead_request(self, job_id: str) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from litestar import Litestar
 from pocket3d.bus.client import Client
 from pocket3d.bus.connect import ConnectOptions
 from pocket3d.bus.jetstream import JetStreamBus
+from pocket3d.contracts.bounds import decimal
 
 from ..settings import SettingsError, read
 from .app import create_app
@@ -49,9 +50,10 @@ def parse_listen(text: str) -> Listen:
     """
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not port.isdecimal() or int(port) > 65535:
+    number = decimal(port)
+    if not colon or number is None or number > 65535:
         raise SettingsError(f"--listen {text[:80]}: want HOST:PORT, e.g. 127.0.0.1:8080; port 0 picks a free one")
-    return Listen(host or "127.0.0.1", int(port))
+    return Listen(host or "127.0.0.1", number)
 
 
 async def load_tokens(path: str | None) -> Tokens:

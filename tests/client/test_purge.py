@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from pocket3d.bus.client import Client
-from pocket3d.contracts.codec import encode
+from pocket3d.contracts.chain_messages import ChainStatus, StepStatus
+from pocket3d.contracts.clock import parse_rfc3339
+from pocket3d.contracts.codec import decode, encode
 from pocket3d.contracts.messages import Result, Status
 from pocket3d.ops.cli.purge import _purge_environments, _purge_jobs
 from pocket3d.ops.purging import ended_job, environments_in_use, named_in
 from support.job_teller import Teller, serve_api
 
 Tell = Callable[..., Teller]
+AT = "2026-11-28T12:00:00Z"
 
 
 async def ended(tell: Tell, job_id: str) -> Status:
@@ -28,11 +31,21 @@ async def ended(tell: Tell, job_id: str) -> Status:
     return await job.event("succeeded")
 
 
-async def listed(client: Client, *jobs: Status) -> None:
+async def listed(client: Client, *jobs: Status, unfinished: Sequence[ChainStatus] = ()) -> None:
     async def answer(request: object) -> dict[str, object]:
         return {"jobs": list(jobs), "next": None}
 
-    await serve_api(client.bus, client.subjects, list=answer)
+    async def chains(request: object) -> dict[str, object]:
+        return {"chains": list(unfinished), "next": None}
+
+    async def chain_status(request: dict[str, object]) -> ChainStatus:
+        return next(each for each in unfinished if each.chain_id == request["chain_id"])
+
+    async def groups(request: object) -> dict[str, object]:
+        return {"groups": [], "next": None}
+
+    verbs = {"chain_list": chains, "chain_status": chain_status, "group_list": groups}
+    await serve_api(client.bus, client.subjects, list=answer, **verbs)
 
 
 async def kept(client: Client, job_id: str) -> dict[str, bool]:
@@ -83,6 +96,34 @@ async def test_what_an_unfinished_job_needs_stays(client: Client, tell: Tell) ->
     await _purge_jobs(client, time.time() + 1e9, whole=True, yes=True)
     assert await kept(client, "source") == ALL
     assert await kept(client, "old") == NONE
+
+
+async def test_what_an_unfinished_chain_needs_stays(client: Client, tell: Tell) -> None:
+    """Its next step is not published yet, so that no message of the jobs stream names these."""
+    step = StepStatus(name="mesh", feature="text_to_mesh", job_id="c-mesh", status="succeeded")
+    chain = ChainStatus(
+        chain_id="c", status="running", tenant="t", priority="low", fraction=0.5, steps=[step], at=AT, submitted_at=AT
+    )
+    await listed(client, *[await ended(tell, each) for each in ("c-mesh", "source", "old")], unfinished=[chain])
+    steps = [{"name": "rig", "feature": "auto_rig", "inputs": {"mesh_path": {"result": "source"}}}]
+    await client.bus.append(client.subjects.chain_event("chain", "c", "submitted"), encode({"steps": steps}))
+    await _purge_jobs(client, time.time() + 1e9, whole=True, yes=True)
+    assert await kept(client, "c-mesh") == await kept(client, "source") == ALL
+    assert await kept(client, "old") == NONE
+
+
+async def test_files_that_a_later_job_got_from_the_cache_stay_with_it(client: Client, tell: Tell) -> None:
+    first = await ended(tell, "first")
+    stored = await client.bus.last(client.subjects.results_stream, client.subjects.result_of("first"))
+    assert stored is not None
+    later = tell("later")
+    await later.event("queued")
+    artifacts = decode(Result, stored.data).artifacts
+    await later.result(later.make_result(artifacts=artifacts, cached_from="first"))
+    await listed(client, msgspec.structs.replace(first, at="2026-11-01T00:00:00Z"), await later.event("succeeded"))
+    await _purge_jobs(client, parse_rfc3339("2026-11-02T00:00:00Z"), whole=True, yes=True)
+    assert await kept(client, "first") == {**NONE, "file": True}
+    assert (await kept(client, "later"))["result"]
 
 
 async def test_what_ended_later_stays(client: Client, tell: Tell) -> None:

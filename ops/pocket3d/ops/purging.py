@@ -46,6 +46,17 @@ def due(jobs: Iterable[Ended], before: float, needed: frozenset[str]) -> list[En
     )
 
 
+def with_own_files(found: Iterable[Ended], stay: Iterable[Ended]) -> list[Ended]:
+    """The same, each with those of its files that no job names that stays: one that was answered from the cache names
+    the files of the job that made them.
+    """
+    needed = {(each.bucket, each.object) for job in stay for each in job.artifacts}
+    return [
+        job._replace(artifacts=tuple(each for each in job.artifacts if (each.bucket, each.object) not in needed))
+        for job in found
+    ]
+
+
 def named_in(request: Mapping[str, Any]) -> frozenset[str]:
     """The jobs whose results a request names as its inputs."""
     found: set[str] = set()

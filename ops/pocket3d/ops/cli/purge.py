@@ -16,10 +16,12 @@ import msgspec
 from pocket3d.bus.client import Client
 from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import Refused, Stored
+from pocket3d.contracts.chain_messages import CHAIN_TERMINAL
 from pocket3d.contracts.codec import WireError
 from pocket3d.contracts.messages import Result, read_result
+from pocket3d.contracts.subjects import ChainKind
 
-from ..purging import Ended, due, ended_job, environments_in_use, named_in
+from ..purging import Ended, due, ended_job, environments_in_use, named_in, with_own_files
 from ..settings import state_folder
 from .errors import CliError, runs
 from .options import FILE, Target, connects
@@ -27,6 +29,8 @@ from .output import print_table, size
 from .times import since
 
 _PAGE = 256
+#: Chains or groups of one page.
+_LISTED = 100
 #: Jobs whose results are read, or that are removed, side by side.
 _AT_A_TIME = 16
 
@@ -58,7 +62,8 @@ async def command(
 ) -> None:
     """Remove ended jobs with their files, or models' environments; first it only lists them.
 
-    Unfinished jobs, and ended ones whose files an unfinished job needs, are never removed.
+    Unfinished jobs, and ended ones whose files an unfinished job or chain needs, are never removed; files that a
+    later job got from the cache stay as long as that one.
     """
     if not (jobs or files or environments):
         raise click.UsageError("say what is to go: --files, --jobs (with their files) or --environments")
@@ -74,7 +79,9 @@ async def command(
 async def _purge_jobs(client: Client, before: float, *, whole: bool, yes: bool) -> None:
     known = [job async for job in _ended(client)]
     # Read last: a job that came meanwhile names what it needs before its source is looked at.
-    found = due(known, before, await _needed(client))
+    leaving = due(known, before, await _needed(client) | await _needed_by_chains(client))
+    gone = {job.job_id for job in leaving}
+    found = with_own_files(leaving, (job for job in known if job.job_id not in gone))
     if not whole:
         found = [job for job in found if job.artifacts]
     print_table(
@@ -141,6 +148,34 @@ async def _needed(client: Client) -> frozenset[str]:
                     continue
                 if isinstance(body, dict):
                     found |= named_in(body)
+    return found
+
+
+async def _needed_by_chains(client: Client) -> frozenset[str]:
+    """Jobs of unfinished chains and groups, and those whose results these name: steps that wait are not published."""
+    found: frozenset[str] = frozenset()
+    unfinished: list[tuple[ChainKind, str]] = []
+    after: str | None = None
+    while True:
+        chains = await client.chains(limit=_LISTED, after=after)
+        unfinished += [("chain", each.chain_id) for each in chains.chains if each.status not in CHAIN_TERMINAL]
+        if (after := chains.next) is None:
+            break
+    while True:
+        groups = await client.groups(limit=_LISTED, after=after)
+        unfinished += [("group", each.group_id) for each in groups.groups if each.status not in CHAIN_TERMINAL]
+        if (after := groups.next) is None:
+            break
+    for kind, name in unfinished:
+        if kind == "chain":
+            found |= {each.job_id for each in (await client.chain(name).status()).steps}
+        else:
+            found |= {each.job_id for each in (await client.group(name).status()).jobs}
+        subject = client.subjects.chain_event(kind, name, "submitted")
+        request = await client.bus.last(client.subjects.chains_stream, subject)
+        body = msgspec.json.decode(request.data) if request is not None else {}
+        for part in body.get("steps") or body.get("jobs") or ():
+            found |= named_in(part)
     return found
 
 

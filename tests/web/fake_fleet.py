@@ -191,10 +191,13 @@ class FakeFleet:
         return told
 
     def fill(self, count: int, name: str, told: bool) -> None:
-        """So many jobs that ended long ago, one a second; `told` to whoever listens, or to nobody."""
+        """So many jobs that have ended, one after the other: `told` now to whoever listens, or long ago and to nobody."""
         with self.lock:
+            # Times count milliseconds: jobs of one would stand in any order, and the last of them may not be drawn.
+            apart = timedelta(milliseconds=1) if told else timedelta(seconds=1)
+            last = datetime.now(timezone.utc) if told else self._started
             for at in range(count):
-                when = _time(self._started - timedelta(seconds=count - at) if not told else datetime.now(timezone.utc))
+                when = _time(last - (count - at) * apart)
                 job_id = f"{name}-{at}"
                 status = Status(
                     job_id=job_id,

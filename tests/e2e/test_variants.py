@@ -40,5 +40,7 @@ async def test_a_card_of_12_gb_serves_what_one_of_24_gb_is_too_busy_for(fleet: F
 
     await begin(fleet, "large", too_large=["1024"])
     large = await fleet.result_of("large")
-    assert (large["status"], large["attempt"], large["variant"]) == ("succeeded", 2, "512")
+    assert (large["status"], large["variant"]) == ("succeeded", "512")
+    # Where the large card has got rid of the worker that ran out in time, it is tried there once more with all of it.
+    assert large["attempt"] in (2, 3)
     assert large["outputs"]["model"] == "loaded as 512"

@@ -334,15 +334,43 @@ def test_broken_off_files_are_refused_or_whole(write: Write, name: str) -> None:
         except InvalidInput as error:
             assert error.field == "mesh_path"
         else:
-            # OBJ has no header: it may end after any face. A text may lack its last sign.
-            assert name == "body.obj" or len(mesh.faces) == 4
+            # OBJ has no header: it may end after any face. A text may lack its last sign, and an STL its last word.
+            told = "endsolid" in " ".join(ignored_parts(mesh))
+            assert name == "body.obj" or told or len(mesh.faces) == 4
 
 
 @pytest.mark.parametrize("name", sorted(files.SOUND))
 @pytest.mark.parametrize("content", sorted(files.SOUND))
-def test_content_of_another_kind_is_refused(write: Write, name: str, content: str) -> None:
-    if name.rsplit(".")[-1] != content.rsplit(".")[-1]:
-        refused(write("a" + name, files.SOUND[content]))
+def test_content_of_another_kind_is_read_as_what_it_is_or_refused(write: Write, name: str, content: str) -> None:
+    suffix, kind = name.rsplit(".")[-1], content.rsplit(".")[-1]
+    path = write("a" + name, files.SOUND[content])
+    if suffix == kind:
+        return
+    if kind == "obj":
+        # Nothing at its beginning says what it is.
+        refused(path)
+    else:
+        scene = read_scene(path)
+        assert sum(len(part.faces) for part in scene.geometry.values()) == 4
+        assert ignored_parts(scene)[0] == f"the suffix .{suffix}: it is a file of {kind.upper()} and read as one"
+
+
+@pytest.mark.parametrize(
+    ("beginning", "said"),
+    [
+        (b"PK\x03\x04", "unpack it"),
+        (b"Kaydara FBX Binary  \0", "FBX; export it as GLB"),
+        (b"\x89PNG\r\n", "image_to_mesh"),
+        (b"<!DOCTYPE html><title>404", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        (b"ISO-10303-21;\n", "CAD"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["glb", "obj", "stl"])
+def test_files_that_are_no_meshes_are_named_for_what_they_are(
+    write: Write, suffix: str, beginning: bytes, said: str
+) -> None:
+    assert said in refused(write(f"a.{suffix}", beginning + b" " * 200))
 
 
 def test_random_bytes_never_crash(write: Write) -> None:

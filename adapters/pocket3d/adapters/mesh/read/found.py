@@ -8,11 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..plain_files import far_offset
 from ..srgb import from_srgb
 from .limits import MAX_COORDINATE, Refused
-
-#: A coordinate's size in units of the mesh's own from which single precision costs more than 1e-5 of it.
-_FAR = 100.0
 
 
 class FoundPart(NamedTuple):
@@ -80,16 +78,9 @@ def _offset(parts: Sequence[FoundPart]) -> npt.NDArray[np.float64] | None:
         high = np.maximum(high, part.vertices.max(axis=0))
     if not parts:
         raise Refused("no surface: there are no triangles in it")
-    far = float(np.abs([low, high]).max())
-    if far > MAX_COORDINATE:
+    if float(np.abs([low, high]).max()) > MAX_COORDINATE:
         raise Refused(f"it has coordinates beyond {MAX_COORDINATE:g}")
-    size = float((high - low).max())
-    if far <= _FAR * size or size == 0:
-        return None
-    # Whole numbers, if the mesh is not smaller than they are: people recognise them.
-    middle = (low + high) / 2
-    offset: npt.NDArray[np.float64] = np.round(middle) if size > 1 else middle
-    return offset
+    return far_offset(low, high)
 
 
 def _dress(mesh: Any, part: FoundPart) -> None:

@@ -237,7 +237,9 @@ def test_features_check_their_keys_and_then_the_options(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput) as refused:
             picture.validate_inputs(inputs)
         assert refused.value.field == field
-    assert schema_of(picture)["properties"]["image_path"] == {"description": "an image: png, jpg or webp"}
+    assert schema_of(picture)["properties"]["image_path"] == {
+        "description": "an image: png, jpg, webp, tiff, bmp or gif; avif and heic where the host can read them"
+    }
 
 
 VALUES = st.one_of(

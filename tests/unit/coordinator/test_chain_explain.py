@@ -16,7 +16,7 @@ LINE = {"mesh": [], "skin": ["mesh"], "rig": ["skin", "mesh"]}
 def told(desk: ChainsDesk, job_id: str, full: str | None = None) -> Explanation:
     chain = desk.engine.chain_of(job_id)
     assert chain is not None
-    found = explain_step(chain, job_id, lambda tenant: full)
+    found = explain_step(chain, job_id, full)
     assert found is not None
     return found
 
@@ -62,7 +62,7 @@ def test_a_step_that_ended_without_a_job_says_why_and_one_that_was_tried_anew_wh
     chain = desk.engine.chains[key]
     desk.started()
     desk.fail("dog-mesh", "out_of_memory")
-    skin = explain_step(chain, "dog-skin", lambda tenant: None)
+    skin = explain_step(chain, "dog-skin", None)
     assert skin is not None
     assert (skin.status, skin.waits_for) == ("cancelled", [])
     assert skin.summary.endswith(
@@ -71,9 +71,9 @@ def test_a_step_that_ended_without_a_job_says_why_and_one_that_was_tried_anew_wh
     desk.store()
     desk.do(events.RetryAsked(desk.ended(key), 1))
     assert told(desk, "dog-skin-r2").summary.endswith(": its chain is to be tried again, which is being stored")
-    again = explain_step(desk.engine.chains[key], "dog-skin", lambda tenant: None)
+    again = explain_step(desk.engine.chains[key], "dog-skin", None)
     assert again is not None and again.summary.endswith(": it was tried anew as the job dog-skin-r2")
-    assert explain_step(desk.engine.chains[key], "dog-wing", lambda tenant: None) is None
+    assert explain_step(desk.engine.chains[key], "dog-wing", None) is None
 
 
 def test_a_job_of_a_group_that_has_no_room_yet() -> None:

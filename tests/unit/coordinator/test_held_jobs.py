@@ -391,7 +391,7 @@ def test_held_jobs_count_as_jobs_that_wait_of_their_tenant() -> None:
     desk = Desk(tenants={"north": TenantSettings(max_queued=2)})
     desk.submit("chair", tenant="north")
     desk.submit("rigged", tenant="north", inputs=naming("chair"))
-    assert SubmitQuota(desk.engine.core).refusal("north") is not None
+    assert SubmitQuota(desk.engine.core).refusal("north", desk.now.mono) is not None
     desk.submit("third", tenant="north")
     assert ending(desk, "third")[:3] == ("rejected", "no_capacity", "tenant")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from pocket3d.contracts.api import Explanation
 from pocket3d.contracts.chains import job_id_of
@@ -25,13 +25,13 @@ def may_belong_to(job_id: str) -> Iterator[ChainKey]:
         yield ChainKey("group", name)
 
 
-def explain_step(chain: ChainRecord, job_id: str, full: Callable[[str], str | None]) -> Explanation | None:
+def explain_step(chain: ChainRecord, job_id: str, full: str | None) -> Explanation | None:
     """What the step with this job waits for, or why it has none; None if the chain has no such step.
 
     Args:
         chain: as it stands, ended or not.
         job_id: of the step in this round, or in an earlier one.
-        full: says why no further job of a tenant is taken; None if it is.
+        full: why no further job of its tenant is taken; None if it is.
     """
     for step in chain.steps:
         if step.job_id == job_id:
@@ -48,7 +48,7 @@ def explain_step(chain: ChainRecord, job_id: str, full: Callable[[str], str | No
     return None
 
 
-def _why(chain: ChainRecord, step: StepRecord, sources: list[StepRecord], full: Callable[[str], str | None]) -> str:
+def _why(chain: ChainRecord, step: StepRecord, sources: list[StepRecord], full: str | None) -> str:
     if step.state is StepState.WAITING:
         if chain.held:
             return "its chain is to be tried again, which is being stored"
@@ -57,7 +57,7 @@ def _why(chain: ChainRecord, step: StepRecord, sources: list[StepRecord], full: 
         named = " and ".join(f"{each.plan.name} (job {each.job_id})" for each in sources)
         return f"waits for {named}, and becomes a job when {'it has' if len(sources) == 1 else 'they have'} succeeded"
     if step.state is StepState.STARTING:
-        return full(chain.tenant) or "its job is being published"
+        return full or "its job is being published"
     if step.state is StepState.STARTED:
         return "its job is published and not read yet"
     if step.failure is None:

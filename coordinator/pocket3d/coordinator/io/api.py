@@ -137,7 +137,7 @@ class Api:
         wrong = await check_results(self._bus, self._subjects, job, self._clock().wall)
         if wrong is not None:
             raise ServiceError(400, wrong.message, field=wrong.field)
-        full = self._quota.refusal(request.tenant)
+        full = self._quota.refusal(request.tenant, self._clock().mono)
         if full is not None:
             raise ServiceError(429, full, field="tenant")
         priority: Priority = "high" if request.priority == "high" else "low" if request.priority == "low" else "normal"

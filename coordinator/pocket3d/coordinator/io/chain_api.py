@@ -155,7 +155,7 @@ class ChainApi:
         full = self._term.chains.engine.full(len(steps))
         if full is not None:
             raise ServiceError(429, f"{full}; submit it again when some have")
-        full = self._term.quota.refusal(request.tenant)
+        full = self._term.quota.refusal(request.tenant, self._clock().mono)
         if full is not None:
             raise ServiceError(429, full, field="tenant")
         at = rfc3339(self._clock().wall)
@@ -232,12 +232,12 @@ class ChainApi:
             BusError: the chains stream could not be read.
             ServiceError: what it holds cannot be read by this version.
         """
-        core, found = self._term.engine.core, self._term.chains.engine.chain_of(job_id)
+        found, now = self._term.chains.engine.chain_of(job_id), self._clock()
         chains = [found] if found is not None else [await self._chain_that_was(key) for key in may_belong_to(job_id)]
-        for chain in chains:
-            told = explain_step(chain, job_id, self._term.quota.refusal) if chain is not None else None
+        for chain in filter(None, chains):
+            told = explain_step(chain, job_id, self._term.quota.refusal(chain.tenant, now.mono))
             if told is not None:
-                more = sources_in_words(core, told.waits_for, self._clock())
+                more = sources_in_words(self._term.engine.core, told.waits_for, now)
                 return msgspec.structs.replace(told, summary=told.summary + more)
         return None
 

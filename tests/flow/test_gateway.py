@@ -591,6 +591,11 @@ def test_a_chain_by_http(tmp_path: Path) -> None:
         answer = await gateway.alice.ask("POST", "/v1/chains", {"chain_id": "c1", "steps": steps})
         assert answer.status == 202, answer.body
         assert (answer.json()["chain_id"], answer.json()["tenant"]) == ("c1", "studio")
+        told = await gateway.reader.ask("GET", "/v1/jobs/c1-rig/explain")
+        assert (told.status, told.json()["waits_for"]) == (200, ["c1-mesh"])
+        hidden = (await gateway.eve.ask("GET", "/v1/jobs/c1-rig/explain")).json()["error"]["message"]
+        unknown = (await gateway.eve.ask("GET", "/v1/jobs/c1-nose/explain")).json()["error"]["message"]
+        assert hidden == unknown.replace("c1-nose", "c1-rig"), "an answer does not tell that the step is there"
         words = []
         async with gateway.reader.open("GET", "/v1/chains/c1/events") as stream:
             while (event := await stream.event()) is not None:

@@ -79,6 +79,7 @@ DECIDING = frozenset(
         "pocket3d.coordinator.leadership.request_fingerprint",
         "pocket3d.coordinator.engine.effects",
         "pocket3d.coordinator.engine.engine",
+        "pocket3d.coordinator.leadership.ended_sweep",
         "pocket3d.coordinator.leadership.event_log",
         "pocket3d.coordinator.engine.events",
         "pocket3d.coordinator.engine.explain",

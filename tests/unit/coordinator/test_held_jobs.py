@@ -72,7 +72,9 @@ def test_a_job_waits_for_the_one_that_it_names_and_gets_its_file(desk: Desk, age
     assert desk.one(effects.PublishQueued).status.reason == "waits for chair"
     desk.do(events.QueuedStored("rigged"))
     told = explain_turn(desk.engine.core, desk.record("rigged"), desk.now)
-    assert (told.status, told.summary, told.waits_for) == ("queued", "waits for chair", ["chair"])
+    where = "runs on a1/fixed-0 with echo, attempt 1"
+    assert (told.status, told.waits_for) == ("queued", ["chair"])
+    assert (told.summary, reason(desk)) == (f"waits for chair; chair: {where}", "waits for chair")
     assert desk.take(effects.SendCall) == []
 
     desk.see(desk.result_of(source, agent))
@@ -183,6 +185,8 @@ def test_an_unknown_source_is_waited_for_a_little_and_looked_for_once_more(desk:
     desk.submit("rigged", inputs=naming("chair"))
     answer(desk, "chair", None)
     assert reason(desk) == "waits for chair"
+    told = explain_turn(desk.engine.core, desk.record("rigged"), desk.now).summary
+    assert told == "waits for chair; chair: no such job is known, and it may come for 10 s more"
     desk.tick(GRACE_S - 0.5)
     assert asked(desk) == []
     desk.tick(1.0)
@@ -401,7 +405,7 @@ def test_held_jobs_count_as_jobs_that_wait_of_their_tenant() -> None:
     desk = Desk(tenants={"north": TenantSettings(max_queued=2)})
     desk.submit("chair", tenant="north")
     desk.submit("rigged", tenant="north", inputs=naming("chair"))
-    assert SubmitQuota(desk.engine.core).refusal("north") is not None
+    assert SubmitQuota(desk.engine.core).refusal("north", desk.now.mono) is not None
     desk.submit("third", tenant="north")
     assert ending(desk, "third")[:3] == ("rejected", "no_capacity", "tenant")
 

@@ -137,6 +137,21 @@ def test_texture_coordinates_stay_in_the_square_and_never_overlap(
     assert inside.mean() == pytest.approx(result["painting_info"]["coverage"], abs=0.06)
 
 
+@pytest.mark.parametrize("suffix", ["ply", "glb", "stl", "obj"])
+def test_a_mesh_of_any_size_is_painted_alike(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path, suffix: str
+) -> None:
+    infos = []
+    for size in (1e-6, 1.0, 1e6):
+        ball = trimesh.creation.icosphere(subdivisions=2, radius=size)
+        ball.export(tmp_path / f"ball.{suffix}")
+        made = _run(adapter, tmp_path / "out", mesh_path=str(tmp_path / f"ball.{suffix}"), text_prompt="red plastic")
+        infos.append(made["painting_info"])
+    assert len({info["charts"] for info in infos}) == 1
+    assert len({info["vertex_count"] for info in infos}) == 1, "what is smooth stays smooth"
+    assert all(info["coverage"] > 0.4 and info["overlapping_texels"] == 0 for info in infos)
+
+
 def test_overlapping_charts_are_counted() -> None:
     triangle = np.array([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9]])
     assert rasterise(np.stack([triangle, triangle * 0.5]), 64, "cpu").overlapping > 100

@@ -16,7 +16,7 @@ from ...mesh import creases
 from ...mesh.input import MeshLimits
 from ...mesh.parts import placed, world_normals
 from ...mesh.triangles import FloatArray, IntArray, areas
-from ...mesh.write import Material, MeshPart
+from ...mesh.write import Material, MeshPart, vertex_normals
 from ..unwrapping.layout import Layout
 from .atlas import Texels, fill, rasterise, unwrap
 from .noise import Noise
@@ -58,8 +58,18 @@ def surface_parts(scene: Any) -> list[SurfacePart]:
         faces = np.asarray(mesh.faces)
         if np.linalg.det(transform[:3, :3]) < 0:
             faces = faces[:, ::-1]
-        parts.append(split_at_creases(str(node), np.asarray(vertices), faces, world_normals(mesh, transform)))
+        normals = _sound_normals(world_normals(mesh, transform), np.asarray(mesh.vertex_normals), vertices, faces)
+        parts.append(split_at_creases(str(node), np.asarray(vertices), faces, normals))
     return parts
+
+
+def _sound_normals(normals: FloatArray, read: FloatArray, vertices: FloatArray, faces: IntArray) -> FloatArray:
+    """(V, 3) the normals; those that were `read` as nothing are computed anew: trimesh finds none in a tiny mesh."""
+    none = np.linalg.norm(read, axis=1) < 0.5
+    if not none.any():
+        return normals
+    extent = max(float(np.ptp(vertices, axis=0).max()), 1e-300)
+    return np.where(none[:, None], vertex_normals(vertices / extent, faces), normals)
 
 
 def split_at_creases(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> SurfacePart:

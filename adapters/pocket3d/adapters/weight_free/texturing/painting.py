@@ -29,7 +29,7 @@ Painter = Callable[[SurfaceSample], Shade]
 #: The least and the greatest coordinates, (3,) each.
 Bounds = tuple[FloatArray, FloatArray]
 
-#: What can be unwrapped: xatlas takes about a quarter of a millisecond a face, and more where the surface is rough.
+#: What is unwrapped and painted in one job.
 LIMITS = MeshLimits(max_faces=200_000, max_vertices=600_000)
 #: Texels evaluated together; small enough for caches and for a cancel.
 _CHUNK = 65_536

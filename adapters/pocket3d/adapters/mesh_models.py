@@ -15,7 +15,11 @@ from .authoring.input_checks import image_files, required_file, required_text
 from .base import BaseModel
 from .errors import InvalidInput
 
-IMAGE_FORMATS = ("jpg", "jpeg", "png", "webp")
+#: Suffixes; .jfif is how Chrome saves a JPEG on Windows.
+IMAGE_FORMATS = (
+    *("jpg", "jpeg", "png", "webp"),
+    *("jfif", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"),
+)
 
 
 class BaseMeshGenerationModel(BaseModel):

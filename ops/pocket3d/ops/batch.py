@@ -22,7 +22,10 @@ from .inputs import InputError, LocalFile, Schema, parse_inputs, with_results
 
 #: Suffixes of the files that a folder's batch takes, by a word in the name of the input.
 _SUFFIXES = {
-    "image": {".png", ".jpg", ".jpeg", ".webp"},
+    "image": {
+        *(".png", ".jpg", ".jpeg", ".webp", ".jfif"),
+        *(".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"),
+    },
     "mesh": {".glb", ".gltf", ".obj", ".ply", ".stl", ".off"},
 }
 #: A column or key with this prefix is metadata.

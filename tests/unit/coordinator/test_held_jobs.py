@@ -262,13 +262,27 @@ def test_a_removed_message_ends_a_held_job_and_one_published_again_is_held_for_w
 def test_a_message_published_again_takes_the_place_of_a_held_jobs(desk: Desk, sure: bool) -> None:
     desk.submit("rigged", seq=5, inputs=naming("chair"))
     answer(desk, "chair", None)
+    desk.read("rigged", seq=6, inputs=naming("chair"))
     if not sure:
         desk.sleep(60.0)
     desk.do(events.CancelAsked("rigged", "no more"))
-    desk.read("rigged", seq=6, inputs=naming("chair"))
     desk.do(events.MessagesLooked((), (effects.JobMessage("rigged", 5),)))
     desk.do(events.LeadershipProven())
     assert ending(desk)[0] == "cancelled"
+
+
+def test_a_message_published_again_leaves_a_running_job_the_files_that_it_found(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.submit("rigged", seq=5, inputs=naming("chair"), retry={"initial_s": 0})
+    answer(desk, "chair", made())
+    item = desk.win(agent, "rigged")
+    desk.accept(agent, item)
+    desk.started(agent, item)
+    desk.read("rigged", seq=6, inputs=naming("chair"))
+    desk.do(events.MessagesLooked((), (effects.JobMessage("rigged", 5),)))
+    assert desk.engine.core.held.in_use(lies("chair").object)
+    desk.failed(agent, item, "adapter_error")
+    assert desk.win(agent, "rigged").objects == {"inputs.a_mesh_path": lies("chair")}
 
 
 def test_a_late_result_of_a_held_job_counts(desk: Desk) -> None:

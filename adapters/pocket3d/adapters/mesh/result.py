@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import trimesh
 
 from .parts import leave_triangles, placed
+from .plain_files import far_offset
 from .thumbnail import can_draw, draw_scene
 from .triangles import body_labels
 from .weld import weld_vertices
@@ -56,6 +58,11 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
         counted in the same way as `watertight`.
     """
     parts = [(vertices, mesh.faces) for mesh, vertices, _ in placed(scene)]
+    low = np.min([vertices.min(axis=0) for vertices, _ in parts], axis=0)
+    high = np.max([vertices.max(axis=0) for vertices, _ in parts], axis=0)
+    offset = far_offset(low, high)
+    if offset is not None:
+        parts = [(vertices - offset, faces) for vertices, faces in parts]
     merged = [_merged(vertices, faces) for vertices, faces in parts]
     closed = all(is_watertight(faces) for _, faces in merged)
     bodies = sum(_bodies(count, faces) for count, faces in merged)
@@ -66,15 +73,20 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
             np.concatenate([faces + start for (_, faces), start in zip(parts, starts, strict=True)]),
         )
         closed, bodies = is_watertight(faces), _bodies(count, faces)
-    low = np.min([vertices.min(axis=0) for vertices, _ in parts], axis=0)
-    high = np.max([vertices.max(axis=0) for vertices, _ in parts], axis=0)
     return {
         "vertices": int(sum(len(vertices) for vertices, _ in parts)),
         "faces": int(sum(len(faces) for _, faces in parts)),
         "bodies": int(bodies),
         "watertight": bool(closed),
-        "extents": [round(float(each), _DIGITS) for each in high - low],
+        "extents": _extents(high - low),
     }
+
+
+def _extents(sides: Any) -> list[float]:
+    """Six digits behind the point, and more for what is smaller than 1."""
+    longest = float(sides.max())
+    digits = _DIGITS if longest <= 0 else _DIGITS + max(0, -math.floor(math.log10(longest)))
+    return [round(float(each), digits) for each in sides]
 
 
 def _load(path: Path) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...mesh.parts import colour_bytes, is_linear, look_of, other_maps, parts_of
+from ...mesh.plain_files import far_offset
 from ...mesh.write import write_mesh
 
 #: From +Y up to +Z up: a quarter turn about x.
@@ -57,6 +58,8 @@ def losses(scene: Any, target: str) -> list[str]:
     parts = len(scene.graph.nodes_geometry)
     textures = sum(look.image is not None for look in looks)
     lost: list[str] = []
+    if target == "stl" and far_offset(*scene.bounds) is not None:
+        lost.append("precision: the mesh lies far from the origin for its size; centre=bounds moves it there")
     if target == "stl" and any(look.stated for look in looks):
         lost.append("colours, materials and textures: STL holds triangles only")
     if target in ("stl", "ply") and parts > 1:

@@ -210,7 +210,7 @@ def test_texture_coordinates_without_a_texture_are_kept(
     path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 3 0.25\nvt 0 1\nusemtl Skin\nf 1/1 2/2 3/3\n")
     result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format=target)
     (part,) = parts_of(read_scene(Path(result["output_mesh_path"])))
-    assert sorted(part.uv.tolist()) == [[0.0, 0.0], [0.0, 1.0], [3.0, 0.75]]
+    assert sorted(np.asarray(part.uv).tolist()) == [[0.0, 0.0], [0.0, 1.0], [3.0, 0.75]]
     assert part.texture is None
     assert target == "ply" or part.material.name == "Skin"
 

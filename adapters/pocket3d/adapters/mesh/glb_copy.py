@@ -1,7 +1,8 @@
 """A GLB file once more with everything that it has, in another place.
 
 What our own reader does not know (materials' extensions, samplers, lights, animations, further coordinates) stays in
-the document, byte for byte in the buffers: only nodes are added, above those that stood at the top.
+the document, byte for byte in the buffers: only nodes are added, above those that stood at the top. What is compressed
+is unpacked, so that every program can read it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from .read.glb_arrays import FLOAT, Arrays
 from .read.glb_container import pack, unpack
 from .read.glb_document import Document
+from .read.gltf_plain import plain_gltf
 from .read.limits import MeshLimits
 
 #: A normal of another length is an error to Khronos' validator.
@@ -32,12 +34,13 @@ def placed_copy(data: bytes, matrix: npt.NDArray[np.float64]) -> bytes | None:
         None where a copy would be no sound file of its own: parts of it lie in other files, or its normals have other
         lengths than 1. Such a file has to be written anew.
     """
-    raw, binary = unpack(data)
+    limits = MeshLimits()
+    raw, binary, _ = plain_gltf(*unpack(data), limits)
     uris = [each.get("uri") for key in ("images", "buffers") for each in raw.get(key, ())]
     if any(uri is not None and not uri.startswith("data:") for uri in uris):
         return None
     document = msgspec.convert(raw, Document)
-    arrays = Arrays(document, binary, MeshLimits())
+    arrays = Arrays(document, binary, limits)
     if not all(_is_unit(arrays, index) for index in _accessors(document, "NORMAL")):
         return None
     for index in _accessors(document, "POSITION"):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
-from ...mesh_models import MeshInputModel
+from ...mesh_models import MESH_FORMATS, MeshInputModel
 
 UpAxis = Literal["y", "z"]
 
@@ -58,7 +58,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
     default_vram_mb = 256
     default_feature = "mesh_conversion"
     purpose = "mesh conversion"
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb", "obj", "ply", "stl")
     options_type = ConversionOptions
     needs = ("numpy", "scipy", "trimesh", "PIL")

@@ -32,7 +32,7 @@ from support.subject_pictures import picture
 pytestmark = pytest.mark.torch
 
 RING = Path(__file__).resolve().parents[3] / "shared" / "cases" / "ring.png"
-SMALL = {"resolution": 96, "texture_resolution": 128}
+SMALL: dict[str, Any] = {"resolution": 96, "texture_resolution": 128}
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_a_mask_is_taken_at_its_word(adapter: SilhouetteImageToMeshAdapter, tmp_
     Image.fromarray(wanted).resize((360, 180)).save(tmp_path / "mask.png")
     shape = read_mask(tmp_path / "mask.png", (90, 180), (180, 90))
     assert overlap(shape, wanted > 127) > 0.97
-    names = {"image_path": str(tmp_path / "photo.png"), "mask_path": str(tmp_path / "mask.png")}
+    names: dict[str, Any] = {"image_path": str(tmp_path / "photo.png"), "mask_path": str(tmp_path / "mask.png")}
     made = run(adapter, tmp_path / "out", **names, resolution=180, texture_resolution=180)
     assert made["generation_info"]["mask_method"] == "mask" and made["generation_info"]["confidence"] == "high"
     assert euler_number(made) == 0, "even a small hole is meant"

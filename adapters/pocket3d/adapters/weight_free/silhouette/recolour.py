@@ -11,8 +11,8 @@ from ...mesh.srgb import from_srgb, to_srgb
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 #: Keeps the deepest shadows of a dark subject from becoming noise.
 _FLOOR = 0.02
-#: From how many times the median's brightness on a place turns white, and how white at most, at which brightness: a pure
-#: colour cannot be brighter.
+#: From how many times the median's brightness on a place turns white, and how white at most, at which brightness: a
+#: pure colour cannot be brighter.
 _BRIGHT, _WHITEST, _BRIGHTEST = 1.3, 0.6, 2.5
 
 

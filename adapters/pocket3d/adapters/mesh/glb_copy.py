@@ -23,17 +23,17 @@ from .read.limits import MeshLimits
 _UNIT_TOLERANCE = 0.005
 
 
-def placed_copy(data: bytes, matrix: npt.NDArray[np.float64]) -> bytes | None:
-    """The file with all that it shows moved by `matrix`; the same input and matrix give the same bytes.
+def own_document(data: bytes) -> tuple[dict[str, Any], bytes] | None:
+    """The JSON and the bytes of a GLB file that can be written again as a file of its own, unpacked.
 
     Args:
         data: a GLB file that `check_glb` found sound.
-        matrix: (4, 4) a turn, one scale for all axes, and a move.
 
     Returns:
-        None where a copy would be no sound file of its own: parts of it lie in other files, or its normals have other
-        lengths than 1. Such a file has to be written anew.
+        None if it has to be written anew: parts of it lie in other files, or its normals have other lengths than 1.
     """
+    if data[:4] != b"glTF":
+        return None
     limits = MeshLimits()
     raw, binary, _ = plain_gltf(*unpack(data), limits)
     uris = [each.get("uri") for key in ("images", "buffers") for each in raw.get(key, ())]
@@ -45,9 +45,23 @@ def placed_copy(data: bytes, matrix: npt.NDArray[np.float64]) -> bytes | None:
         return None
     for index in _accessors(document, "POSITION"):
         _state_bounds(raw["accessors"][index], arrays, index)
-    if not np.array_equal(matrix, np.eye(4)) and not _place(raw, matrix):
+    return raw, binary
+
+
+def placed_copy(data: bytes, matrix: npt.NDArray[np.float64]) -> bytes | None:
+    """The file with all that it shows moved by `matrix`; the same input and matrix give the same bytes.
+
+    Args:
+        data: a file that the reader of meshes found sound.
+        matrix: (4, 4) a turn, one scale for all axes, and a move.
+
+    Returns:
+        None where it is no GLB, or `own_document` gives none.
+    """
+    own = own_document(data)
+    if own is None or (not np.array_equal(matrix, np.eye(4)) and not _place(own[0], matrix)):
         return None
-    return pack(raw, binary)
+    return pack(*own)
 
 
 def _accessors(document: Document, attribute: str) -> list[int]:

@@ -86,8 +86,7 @@ def copy_file(source: Path, target: Path, matrix: npt.NDArray[np.float64]) -> bo
     """Write a GLB file once more, with everything in it, moved by `matrix`; false if it is no GLB file, or one that
     has to be written anew.
     """
-    data = source.read_bytes()
-    copy = placed_copy(data, matrix) if data[:4] == b"glTF" else None
+    copy = placed_copy(source.read_bytes(), matrix)
     if copy is not None:
         target.write_bytes(copy)
     return copy is not None

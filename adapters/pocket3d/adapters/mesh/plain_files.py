@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .triangles import FloatArray, IntArray, area_vectors, unit
+from .triangles import FloatArray, IntArray, face_normals
 
 if TYPE_CHECKING:
     from .write import MeshPart
@@ -171,7 +171,7 @@ def stl_bytes(parts: Sequence[MeshPart]) -> bytes:
     vertices, faces = _joined(parts)
     corners = vertices[faces]
     rows = np.zeros(len(faces), dtype=[("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("bits", "<u2")])
-    rows["normal"] = unit(area_vectors(corners))
+    rows["normal"] = face_normals(corners)
     rows["corners"] = corners
     return b"Pocket3DStudio".ljust(80, b"\0") + struct.pack("<I", len(faces)) + rows.tobytes()
 

@@ -51,9 +51,10 @@ def judge(
             )
         if method == "grabcut-centre":
             grave.append(f"nothing stood out clearly, so what lies in the middle of the frame was taken; {_HINT}")
-    if openings:
-        named = "an opening shows" if openings == 1 else f"{openings} openings show"
-        slight.append(f"{named} what looks like the background and stay open; if they are part of it, use mask_path")
+    if openings == 1:
+        slight.append("an opening shows what looks like the background and stays open; mask_path says if it should not")
+    elif openings:
+        slight.append(f"{openings} openings show what looks like the background and stay open; mask_path says if not")
     if component_share < _ALONE:
         slight.append(f"several pieces stand out; only the largest is made, {component_share:.0%} of them; {_HINT}")
     sides = touched_sides(mask)

@@ -43,6 +43,7 @@ from pocket3d.coordinator.engine.history import BATCH_HEADER
 from pocket3d.coordinator.engine.result_cache import Made
 from pocket3d.coordinator.io.effect_runner import _CALLS, EffectRunner, Links
 from pocket3d.coordinator.leadership import event_log
+from pocket3d.coordinator.leadership.ended_sweep import EndedLooked, LookAtEnded
 from pocket3d.coordinator.leadership.leader_record import (
     LeaderRecordNotWritten,
     LeaderRecordRead,
@@ -345,6 +346,17 @@ async def test_a_message_is_there_if_it_is_that_job(stage: Stage) -> None:
     wanted = tuple(effects.JobMessage(f"j{seq}", seq) for seq in (1, 2, 3))
     found = await stage.run(effects.FindMessages(wanted), stored(b"j1"), None, stored(b"j8"), calls=3)
     assert found == events.MessagesLooked(wanted[:1], wanted[1:])
+
+
+async def test_an_ended_job_without_a_status_is_gone(stage: Stage) -> None:
+    wanted = tuple(effects.JobMessage(f"j{seq}", seq) for seq in (1, 2))
+    found = await stage.run(LookAtEnded(wanted), stored(b"{}"), None, 7, calls=3)
+    assert found == EndedLooked(7, wanted[1:])
+    assert [args for _, args, _ in stage.bus.calls] == [
+        ("KV_P3D_STATUS", "$KV.P3D_STATUS.j1"), ("KV_P3D_STATUS", "$KV.P3D_STATUS.j2"), ("KV_P3D_STATUS",)
+    ]  # fmt: skip
+    for error in LOST:
+        assert await stage.run(LookAtEnded(), error) == EndedLooked(None)
 
 
 async def test_what_is_left_to_be_acked(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import trimesh
 
 from .parts import leave_triangles, placed
+from .plain_files import far_offset
 from .thumbnail import can_draw, draw_scene
 from .triangles import body_labels
 from .weld import weld_vertices
@@ -23,10 +25,11 @@ class BrokenOutput(RuntimeError):
     """The adapter wrote a mesh that cannot be loaded again, or that is empty: the adapter's own failure."""
 
 
-def describe_mesh(path: Path, output_dir: Path) -> dict[str, Any]:
+def describe_mesh(path: Path, output_dir: Path, scene: Any = None) -> dict[str, Any]:
     """Load a written mesh (any format trimesh reads) and say what is in the file.
 
-    An OBJ's material library and textures are looked for beside it. The picture goes to `output_dir`.
+    An OBJ's material library and textures are looked for beside it. The picture goes to `output_dir`. `scene` is what
+    was read of the file already; a file that repeats what a stranger wrote is read by `read_scene` alone.
 
     Returns:
         `{"statistics": ..., "thumbnail_path": name in output_dir}`; `thumbnail_path` is None where embreex is
@@ -36,7 +39,8 @@ def describe_mesh(path: Path, output_dir: Path) -> dict[str, Any]:
     Raises:
         BrokenOutput: the file is not there, does not load, has no triangles, or coordinates that are not finite.
     """
-    scene = _load(path)
+    if scene is None:
+        scene = _load(path)
     described: dict[str, Any] = {"statistics": scene_statistics(scene), "thumbnail_path": None}
     drawn = draw_scene(scene) if can_draw() else None
     if drawn is not None:
@@ -56,6 +60,11 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
         counted in the same way as `watertight`.
     """
     parts = [(vertices, mesh.faces) for mesh, vertices, _ in placed(scene)]
+    low = np.min([vertices.min(axis=0) for vertices, _ in parts], axis=0)
+    high = np.max([vertices.max(axis=0) for vertices, _ in parts], axis=0)
+    offset = far_offset(low, high)
+    if offset is not None:
+        parts = [(vertices - offset, faces) for vertices, faces in parts]
     merged = [_merged(vertices, faces) for vertices, faces in parts]
     closed = all(is_watertight(faces) for _, faces in merged)
     bodies = sum(_bodies(count, faces) for count, faces in merged)
@@ -66,15 +75,20 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
             np.concatenate([faces + start for (_, faces), start in zip(parts, starts, strict=True)]),
         )
         closed, bodies = is_watertight(faces), _bodies(count, faces)
-    low = np.min([vertices.min(axis=0) for vertices, _ in parts], axis=0)
-    high = np.max([vertices.max(axis=0) for vertices, _ in parts], axis=0)
     return {
         "vertices": int(sum(len(vertices) for vertices, _ in parts)),
         "faces": int(sum(len(faces) for _, faces in parts)),
         "bodies": int(bodies),
         "watertight": bool(closed),
-        "extents": [round(float(each), _DIGITS) for each in high - low],
+        "extents": _extents(high - low),
     }
+
+
+def _extents(sides: Any) -> list[float]:
+    """Six digits behind the point, and more for what is smaller than 1."""
+    longest = float(sides.max())
+    digits = _DIGITS if longest <= 0 else _DIGITS + max(0, -math.floor(math.log10(longest)))
+    return [round(float(each), digits) for each in sides]
 
 
 def _load(path: Path) -> Any:

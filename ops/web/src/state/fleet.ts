@@ -29,8 +29,9 @@ export function withAdvert(fleet: Fleet, advert: Advert, now: number): [Fleet, F
   return [next, known ? changes(known, advert, now) : [event(advert, now, "joined", "answers")]];
 }
 
-export function withSilence(fleet: Fleet, now: number): [Fleet, FleetEvent[]] {
-  const silent = [...fleet.values()].filter((each) => !each.gone && now - each.heard_at > SILENT_MS);
+/** Whoever has said nothing for long while we listened: `since` is when that began, in ms. */
+export function withSilence(fleet: Fleet, now: number, since: number): [Fleet, FleetEvent[]] {
+  const silent = [...fleet.values()].filter((each) => !each.gone && now - Math.max(each.heard_at, since) > SILENT_MS);
   if (silent.length === 0) return [fleet, []];
   const next = new Map(fleet);
   for (const each of silent) next.set(each.advert.agent_id, { ...each, gone: true });
@@ -101,7 +102,9 @@ export function memoryOf(device: Device, advert: Advert): Segment[] {
   }));
   const held = residents.reduce((sum, each) => sum + each.vram_mb, 0);
   segments.push({ kind: "other", words: "used by others", mb: take(used - held) });
-  segments.push({ kind: "reserved", words: "reserved", mb: take(device.reserved_mb) });
+  // Where nothing is measured (a simulated device), what the residents hold is promised too.
+  const unseen = Math.max(0, held - used);
+  segments.push({ kind: "reserved", words: "reserved", mb: take(device.reserved_mb - unseen) });
   segments.push({ kind: "buffer", words: "kept free", mb: take(device.buffer_mb) });
   segments.push({ kind: "free", words: "free", mb: left });
   return segments.filter((each) => each.mb > 0);

@@ -1,6 +1,7 @@
 /** Admin: what agents are told. Each button says what the agent answers. */
 import { useState } from "preact/hooks";
 import * as gateway from "../api/gateway.js";
+import { secondsInWords } from "../state/facts.js";
 import { features, fleet } from "../state/known.js";
 import type { Member } from "../state/fleet.js";
 import { useStore } from "../state/store.js";
@@ -67,7 +68,7 @@ function AgentAdmin({ member }: { member: Member }) {
                   </td>
                   <td>{each.device}</td>
                   <td>{gigabytes(each.vram_mb)}</td>
-                  <td>{each.idle_s > 0 ? `${Math.round(each.idle_s)} s` : "busy"}</td>
+                  <td>{each.idle_s > 0 ? secondsInWords(Math.round(each.idle_s)) : "busy"}</td>
                   <td>
                     <Act
                       words="Unload"

@@ -4,7 +4,7 @@ import * as gateway from "../api/gateway.js";
 import { ApiError } from "../api/http.js";
 import { bidsOf, total, type BidTableData } from "../state/bids.js";
 import { secondsInWords } from "../state/facts.js";
-import { reasonInWords } from "./job_details.js";
+import { reasonInWords } from "../state/reasons.js";
 
 interface BidTableProps {
   id: string;
@@ -35,13 +35,13 @@ export function BidTable({ id, adapter, agent, device, attempt }: BidTableProps)
       <h3>Bids</h3>
       {!found && <p class="help">{none || "asking ..."}</p>}
       {found && found.rows.length === 0 && found.declines.length === 0 && <p class="help">nobody has bid yet</p>}
-      {found && found.why && <p>{found.why}</p>}
+      {found && found.why && <p>The winner: {found.why}.</p>}
       {found && found.rows.length > 0 && (
         <div class="scroll">
           <table>
             <thead>
               <tr>
-                {["host", "device", "model", "loaded", "has to evict", "waits", "loads", "runs", "done in", ""].map((each) => (
+                {["where", "model", "loaded", "has to evict", "waits", "loads", "runs", "done in"].map((each) => (
                   <th scope="col" key={each}>
                     {each}
                   </th>
@@ -51,8 +51,11 @@ export function BidTable({ id, adapter, agent, device, attempt }: BidTableProps)
             <tbody>
               {found.rows.map((each, at) => (
                 <tr key={at} class={each.won ? "won" : ""}>
-                  <td>{each.agent_id}</td>
-                  <td>{each.device}</td>
+                  <td>
+                    {each.agent_id}, {each.device}
+                    {each.won && <strong class="won-word"> won</strong>}
+                    {each.reason && <small> {each.reason}</small>}
+                  </td>
                   <td>{each.adapter_id}</td>
                   <td>{each.warm ? "yes" : "no"}</td>
                   <td>{each.evict_mb ? `${each.evict_mb} MB` : "nothing"}</td>
@@ -60,7 +63,6 @@ export function BidTable({ id, adapter, agent, device, attempt }: BidTableProps)
                   <td>{secondsInWords(each.load_s)}</td>
                   <td>{each.run_s === null ? "?" : secondsInWords(each.run_s)}</td>
                   <td>{secondsInWords(total(each))}</td>
-                  <td>{each.won ? <strong>won{each.reason && `: ${each.reason}`}</strong> : each.reason}</td>
                 </tr>
               ))}
             </tbody>

@@ -25,7 +25,7 @@ export function Failures() {
   return (
     <section class="panel" aria-labelledby="failures">
       <h2 id="failures">Failures and benches</h2>
-      {failed.length === 0 && <p class="empty">No job of the list has failed.</p>}
+      {failed.length === 0 && <p class="empty">No job has failed lately.</p>}
       <ul class="failures">
         {failed.map((each) => (
           <li key={each.job_id}>

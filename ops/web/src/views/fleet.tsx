@@ -98,7 +98,7 @@ function DeviceBar({ device, member }: { device: Device; member: Member }) {
       <p>
         <strong>{device.name || device.id}</strong>{" "}
         <small>
-          {device.id} · {gigabytes(device.total_mb)}, {gigabytes(Math.max(0, device.free_mb))} free
+          {device.id} · {gigabytes(device.total_mb)}, {gigabytes(segments.find((each) => each.kind === "free")?.mb ?? 0)} free
         </small>
       </p>
       <div class="bar" role="img" aria-label={`Memory of ${device.id}: ${words}`}>

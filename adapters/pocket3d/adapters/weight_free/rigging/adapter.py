@@ -9,6 +9,7 @@ from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
+from ...mesh_models import MESH_FORMATS
 from ...rig_models import AutoRigModel
 
 
@@ -38,7 +39,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
 
     adapter_id = "curve-skeleton-auto-rig"
     default_vram_mb = 1024
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb",)
     options_type = CurveSkeletonOptions
     needs = ("numpy", "scipy", "trimesh", "PIL")

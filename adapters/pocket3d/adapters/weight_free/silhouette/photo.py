@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from ...errors import InvalidInput
-from ...mesh.image_input import FORMATS, plain, read_image, refusing
+from ...mesh.image_input import check_readable, picture_formats, plain, read_image, refusing
 from ...mesh.read.limits import Refused
 from ...runtime.memory_limit import limited_memory
 
@@ -44,12 +44,14 @@ def read_photo(path: Path, longest: int) -> Photo:
     """Decode an image, scaled down so that its long side is at most `longest` pixels. The first frame counts.
 
     Raises:
-        Refused: no PNG, JPEG or WebP, broken, too many pixels, too small or too narrow.
+        Refused: another format, broken, too many pixels, too small or too narrow.
         OSError: the file cannot be opened: the host's fault.
     """
     with path.open("rb") as file:
         try:
-            with refusing(), Image.open(file, formats=FORMATS) as image:
+            check_readable(file.read(256))
+            file.seek(0)
+            with refusing(), Image.open(file, formats=picture_formats()) as image:
                 _check_size(image.size)
                 with limited_memory(MAX_PIXELS * _BYTES_PER_PIXEL // 2**20 + 256):
                     return _decode(image, longest)
@@ -93,7 +95,8 @@ def read_mask(path: Path, shape: tuple[int, int], size: tuple[int, int]) -> npt.
 def _check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise Refused(f"{width} x {height} is {width * height:,} pixels, at most {MAX_PIXELS:,} are taken")
+        count = f"{width} x {height} is {width * height:,} pixels"
+        raise Refused(f"{count}, at most {MAX_PIXELS:,} are read; make it smaller")
     if min(width, height) < MIN_SIDE:
         raise Refused(f"{width} x {height} pixels; each side needs at least {MIN_SIDE}")
     if max(width, height) > MAX_ASPECT * min(width, height):

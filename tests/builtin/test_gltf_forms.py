@@ -16,6 +16,7 @@ pytest.importorskip("trimesh")
 
 from pocket3d.adapters.errors import InvalidInput
 from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene
+from pocket3d.adapters.mesh.parts import look_of
 from pocket3d.adapters.mesh.read.meshopt import decode
 from support import mesh_files as files
 
@@ -136,13 +137,16 @@ def test_a_zip_that_unpacks_to_too_much_is_refused_unread(tmp_path: Path) -> Non
 def test_an_obj_with_its_materials_and_pictures_in_a_zip(tmp_path: Path) -> None:
     obj = "mtllib a.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nv 1 1 0\nvt 0 0\nvt 1 0\nvt 0 1\n"
     obj += "o left\nusemtl skin\nf 1/1 2/2 3/3\no right\nusemtl cloth\nf 2/1 4/2 3/3\n"
-    mtl = "newmtl skin\nKd 1 1 1\nmap_Kd -s 1 1 1 Textures\\Skin.PNG\nnewmtl cloth\nKd 0 0.5 1\nd 0.5\nmap_Bump b.png\n"
+    mtl = "newmtl skin\nKd 1 1 1\nmap_Kd -s 1 1 1 Textures\\Skin.PNG\n"
+    mtl += "newmtl cloth\nKd 0 0.5 1\nd 0.5\nPm 0.25\nPr 0.5\nPr 7\nmap_Bump b.png\n"
     scene = read_scene(
         written(tmp_path, "a.zip", zipped(a_dot_obj=obj, a_dot_mtl=mtl, textures__skin_dot_png=picture()))
     )
     skin, cloth = (scene.geometry[name].visual.material for name in ("left", "right"))
     assert skin.image.getpixel((0, 0)) == (200, 10, 10)
     assert (cloth.image, list(cloth.diffuse)) == (None, [0, 128, 255, 128])
+    look = look_of(scene.geometry["right"], linear=False)
+    assert (look.metallic, look.roughness) == (0.25, 0.5)
     assert ignored_parts(scene) == ["further maps of material 'cloth': only the picture of its colour is read"]
     alone = read_scene(written(tmp_path, "a.obj", obj))
     assert ignored_parts(alone) == ["material library 'a.mtl': only the OBJ file itself is read"]

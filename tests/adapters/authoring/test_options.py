@@ -73,7 +73,9 @@ def test_the_declaration_is_the_published_schema() -> None:
     assert schema == {
         "type": "object",
         "properties": {
-            "mesh_path": {"description": "one file: glb, vrm, obj, ply, stl or off, or a zip of a gltf or an obj with its files"},
+            "mesh_path": {
+                "description": "one file: glb, vrm, obj, ply, stl or off, or a zip of a gltf or an obj with its files"
+            },
             "output_format": {
                 "type": "string",
                 "enum": ["glb", "ply"],

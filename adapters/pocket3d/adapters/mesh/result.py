@@ -31,10 +31,11 @@ class BrokenOutput(RuntimeError):
     """The adapter wrote a mesh that cannot be loaded again, or that is empty: the adapter's own failure."""
 
 
-def describe_mesh(path: Path, output_dir: Path) -> dict[str, Any]:
+def describe_mesh(path: Path, output_dir: Path, scene: Any = None) -> dict[str, Any]:
     """Load a written mesh (any format trimesh reads) and say what is in the file.
 
-    An OBJ's material library and textures are looked for beside it. The picture goes to `output_dir`.
+    An OBJ's material library and textures are looked for beside it. The picture goes to `output_dir`. `scene` is what
+    was read of the file already; a file that repeats what a stranger wrote is read by `read_scene` alone.
 
     Returns:
         `{"statistics": ..., "thumbnail_path": name in output_dir}`; `thumbnail_path` is None where embreex is
@@ -44,7 +45,8 @@ def describe_mesh(path: Path, output_dir: Path) -> dict[str, Any]:
     Raises:
         BrokenOutput: the file is not there, does not load, has no triangles, or coordinates that are not finite.
     """
-    scene = _load(path)
+    if scene is None:
+        scene = _load(path)
     described: dict[str, Any] = {"statistics": scene_statistics(scene), "thumbnail_path": None}
     drawn = draw_scene(scene) if can_draw() else None
     if drawn is not None:

@@ -59,6 +59,11 @@ def _materials(data: bytes, files: Mapping[str, bytes], ignored: list[str]) -> d
             opacity = _numbers(rest, 1)
             if opacity is not None:
                 own["alpha"] = opacity[0] if word == "d" else 1 - opacity[0]
+        elif word in ("pm", "pr"):
+            # Metal and roughness, of the widely read extension of MTL for physically based materials.
+            share = _numbers(rest, 1)
+            if share is not None and 0 <= share[0] <= 1:
+                own.setdefault("shares", {})[word] = share[0]
         elif word == "map_kd":
             own["picture"] = _texture(rest)
         elif word.startswith(("map_", "bump", "norm", "disp", "refl")):
@@ -71,7 +76,9 @@ def _materials(data: bytes, files: Mapping[str, bytes], ignored: list[str]) -> d
         picture = fact.get("picture")
         if picture and picture not in pictures:
             pictures[picture] = _image(picture, files, ignored)
-        look = material(image=pictures[picture] if picture else None, diffuse=[*colour, round(alpha * 255)])
+        shares = fact.get("shares", {})
+        image = pictures[picture] if picture else None
+        look = material(image=image, diffuse=[*colour, round(alpha * 255)], **shares)
         look.name = name
         looks[name] = look
         if fact.get("further"):

@@ -32,13 +32,17 @@ class TexturingOptions(Options):
     texture_resolution: Annotated[
         int, Meta(ge=256, le=4096, description="texels along a side of the square texture")
     ] = 1024
+    keep_uv: Annotated[
+        bool,
+        Meta(description="keep the mesh's own texture coordinates, which must lie in 0 to 1 and not over one another"),
+    ] = False
     seed: Annotated[Seed, Meta(description="of the noise; the same seed gives the same texture")] = 0
 
 
 class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
-    """Unwraps the mesh with xatlas and paints it with a procedural material; says what it understood of the words.
+    """Unwraps the mesh and paints it with a procedural material; says what it understood of the words.
 
-    What the mesh had of colours and textures is replaced.
+    What the mesh had of colours and textures is replaced; `keep_uv` keeps its texture coordinates.
     """
 
     adapter_id = "procedural-text-to-texture"
@@ -58,7 +62,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_scene
         from ..unwrapping.layout import NoUnwrap
-        from .painting import LIMITS, paint_scene, surface_parts
+        from .painting import LIMITS, paint_by_own_uv, paint_scene, replaced, surface_parts
 
         response: dict[str, Any] = super()._process_request(inputs)
         options = TexturingOptions.read(inputs)
@@ -67,7 +71,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
         self.report_progress(0.0, "reading the mesh")
         scene = read_scene(source, LIMITS)
         try:
-            painted = paint_scene(
+            painted = (paint_by_own_uv if options.keep_uv else paint_scene)(
                 surface_parts(scene),
                 wanted,
                 options.seed,
@@ -77,8 +81,9 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
             )
         except NoUnwrap as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
-        lost = ["roughness and metallic vary over the surface: OBJ holds one value"]
-        as_obj = response["output_mesh_path"].endswith(".obj")
+        lost = replaced(scene, options.keep_uv)
+        if response["output_mesh_path"].endswith(".obj") and painted.facts["roughness_and_metallic"] == "texture":
+            lost.append("roughness and metallic vary over the surface: OBJ holds one value")
         response["seed"] = options.seed
         facts = {
             "model": "procedural solid texture",
@@ -89,7 +94,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
             "roughness": wanted.roughness,
             **painted.facts,
             "ignored": ignored_parts(scene),
-            "lost": lost if as_obj and painted.facts["roughness_and_metallic"] == "texture" else [],
+            "lost": lost,
             "seed": options.seed,
             "device": self.device,
         }

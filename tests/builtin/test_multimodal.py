@@ -106,7 +106,8 @@ def test_a_prompt_may_name_the_subject(adapter: SilhouetteMultimodalToMeshAdapte
 
 
 def test_one_colour_is_laid_over_the_photograph(adapter: SilhouetteMultimodalToMeshAdapter, tmp_path: Path) -> None:
-    made = run(adapter, tmp_path / "blue", image_path=str(COFFEE), text_prompt="a glossy blue coffee cup")
+    words = "a glossy blue coffee cup"
+    made = run(adapter, tmp_path / "blue", image_path=str(COFFEE), text_prompt=words, resolution=128)
     info = made["generation_info"]
     assert info["surface"] == "the photograph, in another colour" and info["understood"]["roughness"] == 0.15
     assert info["ignored"] == ["coffee", "cup"]

@@ -223,6 +223,10 @@ def test_doubts_are_told() -> None:
     doubtful = judge(mask, faint, method="grabcut", component_share=1.0, openings=0, given=False)
     assert doubtful.level == "low" and "hardly differs" in doubtful.warnings[0]
     assert judge(mask, faint, method="alpha", component_share=1.0, openings=0, given=True).level == "high"
+    speckled = np.random.default_rng(0).normal([120, 120, 120], 40, (80, 80, 3)).clip(0, 255)
+    speckled[disc(80, 12)] = (220, 60, 60)
+    shared = judge(mask, _lab(speckled), method="grabcut", component_share=1.0, openings=0, given=False)
+    assert shared.level == "low" and any("share colours" in each for each in shared.warnings)
     low = disc(80, 25, (70, 40))
     assert touched_sides(low) == ["lower"]
     cut = judge(low, clear, method="grabcut", component_share=1.0, openings=2, given=False)

@@ -15,6 +15,7 @@ from ...mesh.write import Material, MeshPart, vertex_normals
 from . import buildings, furniture, nature, tools, vehicles, vessels
 from .colours import MATERIALS, RGB, rgb, shaded
 from .design import Design, Piece
+from .forming import form
 from .nouns import NOUNS
 from .placing import Body, Pose, SupportArea, lay_out
 from .scene import Attributes, ObjectRequest, Scene
@@ -23,7 +24,8 @@ from .solids import Kit, bounds
 _MODULES = (furniture, buildings, vehicles, nature, vessels, tools)
 #: Noun -> the function that builds it.
 SHAPES: dict[str, Callable[[Design], None]] = {
-    name: getattr(module, name) for name in NOUNS for module in _MODULES if hasattr(module, name)
+    **{name: form for name, noun in NOUNS.items() if noun.recipe},
+    **{name: getattr(m, name) for name, noun in NOUNS.items() if not noun.recipe for m in _MODULES if hasattr(m, name)},
 }
 
 
@@ -43,12 +45,14 @@ def assemble(
     seed: int = 0,
     device: str = "cpu",
     step: Callable[[float, str], None] = lambda _fraction, _stage: None,
+    detail: float = 1.0,
 ) -> Assembly:
     """Build, paint and place everything in a scene.
 
-    `step` is called with a fraction and a stage between things; it may raise to stop.
+    `step` is called with a fraction and a stage between things; it may raise to stop. `detail` below 1 gives round
+    bodies fewer faces.
     """
-    kit = Kit(device)
+    kit = Kit(device, detail)
     groups: list[list[Design]] = []
     for number, request in enumerate(scene.objects):
         step(number / len(scene.objects) * 0.7, f"building {request.noun}")
@@ -70,7 +74,7 @@ def assemble(
     return Assembly(
         [part._replace(vertices=part.vertices + shift) for part in parts],
         list(dict.fromkeys([*scene.ignored, *unused, *layout.ignored])),
-        layout.notes,
+        [*scene.notes, *layout.notes],
         [{"object": b.name, "size_m": [round(b.side(axis), 6) for axis in range(3)]} for b, *_ in bodies],
     )
 

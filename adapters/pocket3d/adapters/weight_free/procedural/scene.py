@@ -138,6 +138,8 @@ class Scene:
     relations: tuple[Relation, ...]
     #: Words of the prompt that changed nothing, with the reason where there is one.
     ignored: tuple[str, ...]
+    #: What is made otherwise than it was said.
+    notes: tuple[str, ...] = ()
 
     def understood(self) -> dict[str, Any]:
         """For `generation_info`."""

@@ -75,6 +75,14 @@ def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_pat
         raise InvalidInput(f"{path.name}: reading it takes more memory than its size accounts for", field) from error
 
 
+def glb_bytes_of(path: Path, limits: MeshLimits = _DEFAULT) -> bytes:
+    """A file that `read_scene` found sound, as a GLB file if it is glTF in another form; else as it is."""
+    data = path.read_bytes()
+    suffix = path.suffix.lower().removeprefix(".")
+    kind, inside, files = _unwrapped(data, suffix, limits)
+    return inside if kind in ("glb", "vrm") and (files or suffix == "gltf") else data
+
+
 def read_mesh(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path") -> Any:
     """Read a file as one `trimesh.Trimesh`, all of the scene in world coordinates.
 
@@ -113,16 +121,9 @@ def ignored_parts(read: Any) -> list[str]:
 def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
     if not data:
         raise Refused("the file is empty")
-    kind = kind_of(data, suffix, FORMATS)
-    ignored = [] if kind == suffix else [f"the suffix .{suffix}: it is a file of {kind.upper()} and read as one"]
-    files: dict[str, bytes] = {}
-    path = ""
-    if kind == "zip":
-        path, files = open_archive(data, limits)
-        data = files[path]
-        kind = kind_of(data, PurePosixPath(path).suffix.lower().removeprefix("."), FORMATS)
-    if kind == "gltf":
-        data = glb_of(data, files, str(PurePosixPath(path).parent))
+    outer = kind_of(data, suffix, FORMATS)
+    ignored = [] if outer == suffix else [f"the suffix .{suffix}: it is a file of {outer.upper()} and read as one"]
+    kind, data, files = _unwrapped(data, suffix, limits)
     if kind in _READERS:
         found = read_obj(data, limits, files) if kind == "obj" else _READERS[kind](data, limits)
         loaded, told = scene_of(found), found.ignored
@@ -136,6 +137,20 @@ def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
     loaded.metadata.clear()
     loaded.metadata[_IGNORED] = [*ignored, *told]
     return loaded
+
+
+def _unwrapped(data: bytes, suffix: str, limits: MeshLimits) -> tuple[str, bytes, dict[str, bytes]]:
+    """The format of a file, or of the mesh in a zip; its bytes, those of glTF as a GLB; and the files of the zip."""
+    kind = kind_of(data, suffix, FORMATS)
+    files: dict[str, bytes] = {}
+    path = ""
+    if kind == "zip":
+        path, files = open_archive(data, limits)
+        data = files[path]
+        kind = kind_of(data, PurePosixPath(path).suffix.lower().removeprefix("."), FORMATS)
+    if kind == "gltf":
+        return "glb", glb_of(data, files, str(PurePosixPath(path).parent)), files
+    return kind, data, files
 
 
 class _NothingOutside:

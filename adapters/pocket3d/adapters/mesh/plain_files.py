@@ -136,12 +136,13 @@ def _obj_faces(part: MeshPart, before: int, texture_before: int) -> bytes:
 
 
 def ply_bytes(parts: Sequence[MeshPart]) -> bytes:
-    """A binary PLY file: one mesh, with normals, colours and, where any part has them, texture coordinates."""
+    """A binary PLY file: one mesh, with normals, colours and, where no picture became colours, texture coordinates."""
     vertices, faces = _joined(parts)
     number = "f4" if parts_offset(parts) is None else "f8"
     fields: list[Any] = [(name, f"<{number}") for name in "xyz"]
     fields += [(name, "<f4") for name in ("nx", "ny", "nz")]
-    textured = any(part.uv is not None for part in parts)
+    # Where a picture became colours, its coordinates go: some readers (trimesh) would look for it and drop the colours.
+    textured = any(part.uv is not None for part in parts) and all(part.texture is None for part in parts)
     if textured:
         fields += [("s", "<f4"), ("t", "<f4")]
     fields += [(name, "u1") for name in ("red", "green", "blue", "alpha")]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .plain_files import EDGE, parts_offset, ply_bytes, stl_bytes, write_obj
 from .read.glb_container import GlbBuffer, pack
 from .srgb import from_srgb
-from .triangles import FloatArray, IntArray, area_vectors, directed_edges, unit
+from .triangles import FloatArray, IntArray, area_vectors, unit
 
 #: How each format keeps colour, for people. These are the formats that `write_mesh` writes, the default first.
 COLOUR_IN_FORMAT = {
@@ -65,21 +65,30 @@ class MeshPart(NamedTuple):
 def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
     """(V, 3) unit normals, the mean of the faces' weighted by area: large flat faces stay flat beside small bevels."""
     weighted = area_vectors(vertices[faces].astype(np.float64))
-    normals = np.zeros((len(vertices), 3))
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], weighted)
-    return unit(normals)
+    used = np.concatenate([faces[:, corner] for corner in range(3)])
+    sums = [np.bincount(used, np.tile(weighted[:, axis], 3), len(vertices)) for axis in range(3)]
+    return unit(np.stack(sums, axis=1))
 
 
 def is_watertight(faces: IntArray) -> bool:
-    """True if every edge is used once in each direction: closed, with one consistent inside."""
+    """True if every edge is used once in each direction: closed, with one consistent inside.
+
+    Faces that fall together to an edge or a point open it.
+    """
     if len(faces) == 0:
         return False
-    edges = directed_edges(faces).astype(np.int64)
-    size = int(edges.max()) + 1
-    there = np.sort(edges[:, 0] * size + edges[:, 1])
-    back = np.sort(edges[:, 1] * size + edges[:, 0])
-    return bool((there == back).all() and (np.diff(there) > 0).all())
+    size = int(faces.max()) + 1
+    keys = np.empty(3 * len(faces), dtype=np.int64)
+    columns = [np.asarray(faces[:, corner], dtype=np.int64) for corner in range(3)]
+    for corner in range(3):
+        a, b = columns[corner], columns[(corner + 1) % 3]
+        # The undirected edge, and behind it which way it runs.
+        keys[corner::3] = (np.minimum(a, b) * size + np.maximum(a, b)) * 2 + (a > b)
+    if len(keys) % 2:
+        return False
+    keys.sort()
+    there, back = keys[0::2], keys[1::2]
+    return bool((there + 1 == back).all() and (there & 1 == 0).all() and (np.diff(there) > 0).all())
 
 
 def statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:

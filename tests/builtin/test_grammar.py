@@ -218,6 +218,23 @@ def test_what_a_thing_is_and_what_only_describes_it(prompt: str, expected: list[
     assert _summary(prompt) == expected
 
 
+@pytest.mark.parametrize(
+    ("prompt", "noun", "style"),
+    [
+        ("a low poly fox", "fox", "low poly"),
+        ("a small voxel house in minecraft style", "house", "voxel"),
+        ("a cat in a low-poly style", "cat", "low poly"),
+        ("a wooden toy car", "car", "wooden toy"),
+        ("a low table", "table", ""),
+    ],
+)
+def test_a_style_is_no_word_of_the_thing(prompt: str, noun: str, style: str) -> None:
+    scene = parse(prompt)
+    assert [request.noun for request in scene.objects] == [noun]
+    assert scene.style == style
+    assert scene.ignored == ()
+
+
 def test_no_name_is_of_two_nouns() -> None:
     names = [name for noun in NOUNS.values() for name in (noun.name, *noun.aliases)]
     assert sorted(name for name, count in Counter(names).items() if count > 1) == []

@@ -15,10 +15,12 @@ trimesh = pytest.importorskip("trimesh")
 
 from pocket3d.adapters.mesh.write import is_watertight, statistics
 from pocket3d.adapters.weight_free.procedural.assembly import SHAPES, Assembly, assemble
+from pocket3d.adapters.weight_free.procedural.colours import MATERIALS
 from pocket3d.adapters.weight_free.procedural.grammar import parse
 from pocket3d.adapters.weight_free.procedural.nouns import NOUNS
 from pocket3d.adapters.weight_free.procedural.polygons import triangulated
 from pocket3d.adapters.weight_free.procedural.proportions import PROPORTIONS
+from pocket3d.adapters.weight_free.procedural.restyling import VOXELS
 from pocket3d.adapters.weight_free.procedural.scene import ObjectRequest, PartRequest, Scene
 from pocket3d.adapters.weight_free.procedural.solids import Kit
 from support import contact_sheet
@@ -209,6 +211,38 @@ def test_different_prompts_give_different_geometry() -> None:
         key = (statistics(made.parts)["vertex_count"], tuple(_size(made)))
         assert key not in seen, (prompt, seen.get(key))
         seen[key] = prompt
+
+
+def test_facets_are_flat_and_cubes_stand_on_one_grid() -> None:
+    plain, facets, cubes = (_make(f"a {style} apple") for style in ("", "low poly", "voxel"))
+    assert all(is_watertight(part.faces) for made in (facets, cubes) for part in made.parts)
+    for made in (facets, cubes):
+        assert _size(made) == pytest.approx(_size(plain), rel=0.15)
+    body = facets.parts[0]
+    corners = body.vertices[body.faces]
+    crossed = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    areas = np.linalg.norm(crossed, axis=1)
+    along = (crossed[:, None] * body.normals[body.faces]).sum(-1).min(axis=1)
+    # All but the strips between them: each face has one normal, its own.
+    assert areas[along > 0.99 * areas].sum() > 0.95 * areas.sum()
+    middles = np.concatenate([part.vertices.reshape(-1, 24, 3).mean(axis=1) for part in cubes.parts])
+    step = max(_size(plain)) / VOXELS
+    places = (middles - middles[0]) / step
+    assert np.allclose(places, np.round(places), atol=1e-6)
+    assert len(np.unique(np.round(places), axis=0)) == len(places)
+
+
+def test_a_wooden_toy_is_of_wood_all_over_and_bare_where_nothing_was_said() -> None:
+    bare, red = (_make(f"a {words} toy car").parts for words in ("wooden", "red wooden"))
+    assert {part.material.roughness for part in (*bare, *red)} == {0.65}
+    assert red[0].material.colour == (1.0, 0.0, 0.0)
+    assert bare[0].material.colour == MATERIALS["wood"].colour
+
+
+def test_a_hat_is_worn_on_the_head() -> None:
+    made = _make("a snowman wearing a crown")
+    (crown_low, _), (_, man_high) = _box(made, "crown"), _box(made, "snowman")
+    assert crown_low[1] == pytest.approx(man_high[1], abs=1e-6)
 
 
 def _box(made: Assembly, name: str) -> tuple[Any, Any]:

@@ -25,6 +25,7 @@ from .nouns import NOUNS, PART_WORDS
 from .phrases import with_known_heads
 from .refusals import not_built, nothing_named
 from .scene import Attributes, ObjectRequest, PartRequest, Relation, Scene
+from .styles import without_style
 from .vocabulary import COPULAS, INTENSIFIERS, JOINERS, SILENT, WITH_WORDS, WITHOUT_WORDS
 
 MAX_OBJECTS = 24
@@ -40,10 +41,11 @@ def parse(prompt: str) -> Scene:
     Raises:
         PromptError: no noun that is known, the prompt is about another one, or a count or measure that cannot be built.
     """
-    headed = with_known_heads([match.group() for match in _TOKEN.finditer(prompt.lower())])
+    tokens, style = without_style([match.group() for match in _TOKEN.finditer(prompt.lower())])
+    headed = with_known_heads(tokens)
     if headed.meaning is not None:
         raise not_built(headed.unknown, headed.meaning)
-    return replace(_Reader(headed.tokens).read(), notes=tuple(headed.notes))
+    return replace(_Reader(headed.tokens).read(), notes=tuple(headed.notes), style=style)
 
 
 class _Reader:

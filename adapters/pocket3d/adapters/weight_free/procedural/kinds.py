@@ -22,6 +22,8 @@ class Meaning(NamedTuple):
     made_as: str
     #: Nouns that can be built and are near it in meaning, the nearest first.
     neighbours: tuple[str, ...]
+    #: What the word itself is a name of; "" if only something above it can be built.
+    names: str
     #: The word usually means something else, which is no thing.
     rare: bool
 
@@ -44,9 +46,11 @@ def _outline() -> _Outline:
         depths.append(int(depth))
         kinds.append("" if kind == "-" else kind)
         for word in words.split(",") if words else ():
-            places[word.removeprefix("?")] = place
+            # Prompts are read without hyphens.
+            plain = word.removeprefix("?").replace("-", " ")
+            places.setdefault(plain, place)
             if word[0] == "?":
-                rare.add(word[1:])
+                rare.add(plain)
     return _Outline(depths, kinds, places, rare)
 
 
@@ -62,8 +66,8 @@ def meaning_of(noun: str) -> Meaning | None:
         branch = _branch(table, each)
         if branch and (len(branch) >= 3 or len(branch) > _WIDEST_BRANCH):
             near = tuple(branch[:_MOST_NEIGHBOURS]) if len(branch) <= _WIDEST_BRANCH else ()
-            return Meaning(made_as, near, noun in table.rare)
-    return Meaning(made_as, (), noun in table.rare)
+            return Meaning(made_as, near, table.kinds[place], noun in table.rare)
+    return Meaning(made_as, (), table.kinds[place], noun in table.rare)
 
 
 def _ancestors(table: _Outline, place: int) -> list[int]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .colours import COLOURS, MATERIAL_WORDS
 from .kinds import Meaning, meaning_of
-from .names import is_name, relation_at, singular
+from .names import is_name, name_at, relation_at, singular
 from .nouns import NAMES, PART_WORDS
 from .vocabulary import (
     COPULAS,
@@ -66,6 +66,8 @@ def with_known_heads(tokens: list[str]) -> Headed:
                 phrase = [*phrase[: len(phrase) - length], *made_as.split()]
             elif meaning is not None and first:
                 return Headed(tokens, notes, said, meaning)
+            elif (loose := _made_loosely(said)) is not None:
+                notes.append(f"{said}: made as {_article(loose)} {loose}")
             elif first and _asks_for_part(phrase):
                 notes.append(f"{' '.join(phrase[-2:])}: the whole {phrase[-2]} is made, parts alone are not")
             first = False
@@ -74,6 +76,15 @@ def with_known_heads(tokens: list[str]) -> Headed:
             out.append(tokens[end])
         at = end + 1
     return Headed(out, notes, "", None)
+
+
+def _made_loosely(said: str) -> str | None:
+    """The noun of a name that is no other word for it: a moose is made as a deer, but a couch is a sofa."""
+    found = name_at(said.split(), 0)
+    if found is None or singular(said) == found[0]:
+        return None
+    meaning = _meaning(said)
+    return found[0] if meaning is not None and meaning.names != found[0] else None
 
 
 def _asks_for_part(phrase: list[str]) -> bool:

@@ -140,6 +140,8 @@ class Scene:
     ignored: tuple[str, ...]
     #: What is made otherwise than it was said.
     notes: tuple[str, ...] = ()
+    #: A style of `styles`; "" for none.
+    style: str = ""
 
     def understood(self) -> dict[str, Any]:
         """For `generation_info`."""
@@ -148,4 +150,6 @@ class Scene:
             facts["relations"] = [
                 f"{self.objects[r.first].noun} {r.kind} {self.objects[r.second].noun}" for r in self.relations
             ]
+        if self.style:
+            facts["style"] = self.style
         return facts

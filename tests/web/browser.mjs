@@ -98,6 +98,8 @@ async function chain() {
   await loaded(page);
   const first = await job(page);
   await page.getByRole("button", { name: "Texture by words" }).click();
+  await page.getByText("of a red chair").waitFor();
+  await page.waitForFunction(() => document.activeElement?.tagName === "TEXTAREA");
   await page.getByLabel(/^Text prompt/).fill("old red brick");
   await page.getByRole("button", { name: "Make", exact: true }).click();
   await page.locator(`.job-pane[data-status=succeeded] .viewer-place:not([data-job="${first}"]) .p3v[data-loaded]`).waitFor();
@@ -110,12 +112,30 @@ async function chain() {
   check(requests[second].inputs.mesh_path.result === first, "the texture's mesh is not the first job's");
   check(requests[third].inputs.mesh_path.result === second, "the rig's mesh is not the second job's");
   check(requests[third].inputs.mesh_path.name === "thing.glb", "the file of the result is not named");
-  // The rigged one has bones to show.
+  // The rigged one is called after what it was made of, and shows its bones.
+  await page.getByRole("heading", { name: "auto rig of old red brick" }).waitFor();
   const skeleton = page.getByRole("button", { name: "Skeleton" });
-  check(await skeleton.isEnabled(), "the skeleton cannot be shown");
+  check((await skeleton.getAttribute("aria-pressed")) === "true", "the skeleton is not shown");
+  const withBones = await page.locator(".viewer-place canvas").screenshot();
   await skeleton.click();
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  check(!withBones.equals(await page.locator(".viewer-place canvas").screenshot()), "the bones change nothing in the picture");
   await page.keyboard.press("w");
   check((await page.getByRole("button", { name: "Wireframe" }).getAttribute("aria-pressed")) === "true", "the key w does nothing");
+  check(wrong.length === 0, wrong.join("; "));
+  await context.close();
+}
+
+/** What does not fit is told to those who see, too; a file dropped on another view is not opened by the browser. */
+async function dropped() {
+  const { page, context, wrong } = await open("#/fleet");
+  await page.getByRole("heading", { name: "Fleet" }).waitFor();
+  await drop(page, "notes.txt", "text/plain", Buffer.from("x"));
+  await page.getByRole("alert").getByText("notes.txt is neither").waitFor();
+  await drop(page, "cat.png", "image/png", readFileSync(photo));
+  await page.getByText("cat.png").first().waitFor();
+  check((await page.locator("#feature").inputValue()) === "image_to_mesh", "a photograph did not choose image_to_mesh");
+  check((await page.getByRole("alert").count()) === 0, "the refusal of an earlier file is still there");
   check(wrong.length === 0, wrong.join("; "));
   await context.close();
 }
@@ -256,7 +276,7 @@ async function admin() {
 }
 
 const only = process.env.ONLY?.split(",");
-for (const each of [photograph, chain, cancel, admin, lost, token, phone, many].filter((one) => !only || only.includes(one.name))) {
+for (const each of [photograph, chain, dropped, cancel, admin, lost, token, phone, many].filter((one) => !only || only.includes(one.name))) {
   const begun = Date.now();
   try {
     const figures = await each();

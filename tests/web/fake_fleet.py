@@ -14,7 +14,8 @@ import msgspec
 
 from pocket3d.contracts.api import Explanation, FeatureAdapter, FeatureInfo
 from pocket3d.contracts.commands import Reason
-from pocket3d.contracts.jobs import SubmitRequest
+from pocket3d.contracts.jobs import Job, SubmitRequest
+from pocket3d.contracts.labels import job_label
 from pocket3d.contracts.lifecycle import StatusWord
 from pocket3d.contracts.messages import (
     AdapterOffer,
@@ -107,7 +108,7 @@ class FakeFleet:
                         self.files[value["artifact"]]
             job_id = str(request.job_id)
             self.requests[job_id] = request
-            label = str(request.inputs.get("text_prompt") or request.feature)[:60]
+            label = job_label(Job(job_id=job_id, inputs=request.inputs)) or request.feature
             submitted = self._say(job_id, "queued", feature=request.feature, label=label)
             self._run(submitted)
             return submitted
@@ -191,7 +192,7 @@ class FakeFleet:
         return told
 
     def fill(self, count: int, name: str, told: bool) -> None:
-        """So many jobs that have ended, one after the other: `told` now to whoever listens, or long ago and to nobody."""
+        """So many jobs that have ended, one after the other: `told` now to all listeners, or long ago to nobody."""
         with self.lock:
             # Times count milliseconds: jobs of one would stand in any order, and the last of them may not be drawn.
             apart = timedelta(milliseconds=1) if told else timedelta(seconds=1)

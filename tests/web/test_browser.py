@@ -17,7 +17,7 @@ import pytest
 from support.import_graph import ROOT
 from web.fake_gateway import fake_gateway
 
-CASES = ("photograph", "chain", "cancel", "admin", "lost", "token", "phone", "many")
+CASES = ("photograph", "chain", "dropped", "cancel", "admin", "lost", "token", "phone", "many")
 PHOTO = ROOT / "examples" / "photos" / "camera.png"
 #: Software GL takes minutes on a machine that is busy otherwise.
 _LONGEST_S = 800

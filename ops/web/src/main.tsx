@@ -6,6 +6,7 @@ import { reconnect, startLive } from "./state/live.js";
 import { hasEnded } from "./api/types.js";
 import { useStore } from "./state/store.js";
 import { Admin } from "./views/admin.js";
+import { DropZone } from "./views/drop_zone.js";
 import { FleetView } from "./views/fleet.js";
 import { Make } from "./views/make.js";
 import { Queue } from "./views/queue.js";
@@ -56,6 +57,7 @@ function Frame() {
       </header>
       <Banner />
       <TokenDialog />
+      <DropZone />
       <p class="hidden" role="status" aria-live="polite">
         {said}
       </p>

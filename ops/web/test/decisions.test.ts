@@ -10,6 +10,8 @@ import { bidsOf } from "../src/state/bids.js";
 import { mainArtifact, remarksOf } from "../src/state/facts.js";
 import { memoryOf, SILENT_MS, withAdvert, withSilence, type Fleet } from "../src/state/fleet.js";
 import { historyOf, type Stats } from "../src/state/history.js";
+import { labelIn } from "../src/state/labels.js";
+import { turnInWords } from "../src/state/reasons.js";
 import { chosen, NO_JOBS, withProgress, withStatuses } from "../src/state/jobs.js";
 
 function status(job_id: string, second: number, more: Partial<Status> = {}): Status {
@@ -44,6 +46,9 @@ test("an older status changes nothing, and an end stays an end", () => {
   const ended = withStatuses(NO_JOBS, [status("a", 5, { status: "succeeded" })]);
   assert.equal(withStatuses(ended, [status("a", 4, { status: "running" })]).byId.get("a")?.status, "succeeded");
   assert.equal(withStatuses(ended, [status("a", 5, { status: "running" })]).byId.get("a")?.status, "succeeded");
+  // The answer to a submission may come after the event of the start, which was in the same millisecond.
+  const running = withStatuses(NO_JOBS, [status("a", 5, { status: "running", attempt: 1 })]);
+  assert.equal(withStatuses(running, [status("a", 5)]).byId.get("a")?.status, "running");
 });
 
 test("the list is filtered by status, feature and words", () => {
@@ -149,8 +154,10 @@ test("loads, evictions, starts and silence are told from one advert to the next"
   assert.deepEqual(kinds(advert(1), 2), [], "an older advert changes nothing");
   assert.deepEqual(kinds(advert(3, { residents: [{ ...resident, idle_s: 5 }] }), 3), ["ended"]);
   assert.deepEqual(kinds(advert(4, { draining: true }), 4), ["unloaded", "draining"]);
-  const [silent, events] = withSilence(fleet, 5 + SILENT_MS);
+  const [silent, events] = withSilence(fleet, 5 + SILENT_MS, 0);
   assert.deepEqual([events.map((each) => each.kind), silent.get("a")?.gone], [["gone"], true]);
+  // Nobody is silent while nobody listens.
+  assert.deepEqual(withSilence(fleet, 5 + SILENT_MS, 6)[1], []);
   assert.deepEqual(kinds(advert(1, { incarnation: "2" }), 9), ["restarted"]);
 });
 
@@ -166,6 +173,10 @@ test("a memory bar adds up to the device, whatever the figures say", () => {
   const bar = (next: Advert) => memoryOf(next.devices[0]!, next).map((each) => [each.kind, each.mb]);
   assert.deepEqual(bar(advert(1, { residents: [resident] })), [["resident", 300], ["other", 300], ["reserved", 100], ["buffer", 50], ["free", 250]]);
   assert.deepEqual(bar(advert(1, { residents: [{ ...resident, vram_mb: 5000 }] })), [["resident", 1000]]);
+  // A simulated device measures nothing: what its residents hold stands in `reserved_mb`.
+  const [device] = advert(1).devices;
+  const simulated = { ...device!, free_mb: 1000, reserved_mb: 400, buffer_mb: 0 };
+  assert.deepEqual(bar(advert(1, { residents: [resident], devices: [simulated] })), [["resident", 300], ["reserved", 100], ["free", 600]]);
 });
 
 test("remarks and the file to show are found whatever the feature calls its facts", () => {
@@ -206,3 +217,23 @@ test("batches under way stand first", () => {
   assert.deepEqual(batchesOf(null, null), []);
 });
 
+
+test("a job that takes another's result is called after it", () => {
+  const table = withStatuses(NO_JOBS, [
+    status("1", 1, { label: "cup.png", feature: "image_to_mesh" }),
+    status("2", 2, { label: "of 1", feature: "mesh_segmentation" }),
+    status("3", 3, { label: "of 2", feature: "auto_rig" }),
+    status("4", 4, { label: "of gone", feature: "auto_rig" }),
+    status("5", 5, { label: "of 5" }),
+  ]);
+  const label = (id: string) => labelIn(table, table.byId.get(id)!);
+  assert.deepEqual(["1", "2", "3", "4", "5"].map(label), ["cup.png", "mesh segmentation of cup.png", "auto rig of cup.png", "auto rig of gone", "of 5"]);
+  assert.equal(labelIn(table, status("7", 7)), "text to mesh");
+});
+
+test("whose turn it is stands in words", () => {
+  const turn = { tenant: "a", place: 1, before: [], own_before: 0, queued: 1, running: 0 };
+  assert.equal(turnInWords(turn), "it is the next one to start");
+  assert.equal(turnInWords({ ...turn, own_before: 3 }), "3 jobs stand before this one");
+  assert.equal(turnInWords({ ...turn, before: ["b"], own_before: 1 }), "b may start a job before a; then 1 job stands before this one in its own row");
+});

@@ -58,6 +58,12 @@ def image_files(inputs: dict[str, Any], formats: Sequence[str], max_images: int)
     return []
 
 
+def mask_file(inputs: dict[str, Any], formats: Sequence[str]) -> Path | None:
+    """The image of `mask_path`; None if it is not given."""
+    value = inputs.get("mask_path")
+    return None if value is None or value == "" else checked_file(value, "mask_path", formats)
+
+
 def image_field(inputs: dict[str, Any]) -> str:
     """The key that names the images, for refusals of their content."""
     return "image_paths" if inputs.get("image_paths") else "image_path"

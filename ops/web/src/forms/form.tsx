@@ -1,6 +1,9 @@
 /** The fields of a form, each with its label, its help and what it takes. */
 import { useId, useRef } from "preact/hooks";
 import { IMAGE_ENDINGS, MESH_ENDINGS, type Field, type Source, type Value, type Values } from "./fields.js";
+import { jobs } from "../state/known.js";
+import { labelIn } from "../state/labels.js";
+import { useStore } from "../state/store.js";
 
 interface FormProps {
   fields: Field[];
@@ -145,6 +148,8 @@ function FileRow({ id, field, value, wrong, enter }: RowProps & { id: string }) 
         ref={input}
         id={id}
         type="file"
+        aria-required={(field.required && sources.length === 0) || undefined}
+        aria-invalid={wrong ? true : undefined}
         multiple={field.accepts === "image"}
         accept={endings.map((each) => `.${each}`).join(",")}
         aria-describedby={`${id}-help`}
@@ -165,10 +170,11 @@ function nameOf(source: Source): string {
 const previews = new WeakMap<File, string>();
 
 function Chosen({ source }: { source: Source }) {
+  const made = useStore(jobs, (table) => ("result" in source ? table.byId.get(source.result) : undefined));
   if ("result" in source) {
     return (
-      <span>
-        {source.name} <small>of job {source.result}</small>
+      <span title={`job ${source.result}`}>
+        {source.name} <small>of {made ? labelIn(jobs.get(), made) : `job ${source.result}`}</small>
       </span>
     );
   }

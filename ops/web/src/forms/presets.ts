@@ -15,7 +15,7 @@ export const EXAMPLES: readonly Preset[] = [
   example("text_to_mesh", "a red chair with four legs"),
   example("text_to_mesh", "a round wooden table with a blue vase"),
   example("text_to_mesh", "a small blue airplane"),
-  example("text_to_texture", "old red brick"),
+  example("text_to_texture", "red brick"),
   example("text_to_texture", "polished green marble"),
   example("text_to_texture", "dark oak planks"),
 ];

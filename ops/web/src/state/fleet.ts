@@ -6,6 +6,8 @@ export interface FleetEvent {
   agent_id: string;
   kind: "loaded" | "unloaded" | "started" | "ended" | "joined" | "restarted" | "gone" | "draining" | "resumed" | "quarantined" | "restored";
   words: string;
+  /** What was started or has ended. */
+  job_id?: string;
 }
 
 export interface Member {
@@ -29,8 +31,9 @@ export function withAdvert(fleet: Fleet, advert: Advert, now: number): [Fleet, F
   return [next, known ? changes(known, advert, now) : [event(advert, now, "joined", "answers")]];
 }
 
-export function withSilence(fleet: Fleet, now: number): [Fleet, FleetEvent[]] {
-  const silent = [...fleet.values()].filter((each) => !each.gone && now - each.heard_at > SILENT_MS);
+/** Whoever has said nothing for long while we listened: `since` is when that began, in ms. */
+export function withSilence(fleet: Fleet, now: number, since: number): [Fleet, FleetEvent[]] {
+  const silent = [...fleet.values()].filter((each) => !each.gone && now - Math.max(each.heard_at, since) > SILENT_MS);
   if (silent.length === 0) return [fleet, []];
   const next = new Map(fleet);
   for (const each of silent) next.set(each.advert.agent_id, { ...each, gone: true });
@@ -56,10 +59,10 @@ function changes(known: Member, advert: Advert, now: number): FleetEvent[] {
   const ran = new Set(before.running.map((each) => each.token));
   const runs = new Set(advert.running.map((each) => each.token));
   for (const each of advert.running) {
-    if (!ran.has(each.token)) found.push(event(advert, now, "started", `${each.job_id} with ${each.adapter_id}`));
+    if (!ran.has(each.token)) found.push({ ...event(advert, now, "started", `with ${each.adapter_id}`), job_id: each.job_id });
   }
   for (const each of before.running) {
-    if (!runs.has(each.token)) found.push(event(advert, now, "ended", each.job_id));
+    if (!runs.has(each.token)) found.push({ ...event(advert, now, "ended", ""), job_id: each.job_id });
   }
   if (before.draining !== advert.draining) {
     const words = advert.draining ? (advert.reason ?? "takes nothing new") : "takes jobs again";
@@ -101,7 +104,9 @@ export function memoryOf(device: Device, advert: Advert): Segment[] {
   }));
   const held = residents.reduce((sum, each) => sum + each.vram_mb, 0);
   segments.push({ kind: "other", words: "used by others", mb: take(used - held) });
-  segments.push({ kind: "reserved", words: "reserved", mb: take(device.reserved_mb) });
+  // Where nothing is measured (a simulated device), what the residents hold is promised too.
+  const unseen = Math.max(0, held - used);
+  segments.push({ kind: "reserved", words: "reserved", mb: take(device.reserved_mb - unseen) });
   segments.push({ kind: "buffer", words: "kept free", mb: take(device.buffer_mb) });
   segments.push({ kind: "free", words: "free", mb: left });
   return segments.filter((each) => each.mb > 0);

@@ -25,10 +25,14 @@ export function withStatuses(table: JobTable, statuses: readonly Status[]): JobT
   return { byId, order: merged(table.order, fresh, byId) };
 }
 
-/** Times are RFC 3339 in UTC with milliseconds, so they compare as text. An end stays an end. */
+const ORDER = ["submitted", "queued", "awarded", "running"];
+
+/** Times are RFC 3339 in UTC with milliseconds, so they compare as text. In one millisecond the later word counts. */
 function isNewer(a: Status, known: Status): boolean {
   if (a.at !== known.at) return a.at > known.at;
-  return !hasEnded(known.status) || hasEnded(a.status);
+  if (a.attempt !== known.attempt) return a.attempt > known.attempt;
+  const rank = (each: Status) => (hasEnded(each.status) ? ORDER.length : ORDER.indexOf(each.status));
+  return rank(a) >= rank(known);
 }
 
 function merged(order: readonly string[], fresh: string[], byId: ReadonlyMap<string, Status>): string[] {

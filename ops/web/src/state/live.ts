@@ -15,6 +15,9 @@ const KEPT_FLEET_EVENTS = 500;
 /** Known open jobs that a refresh did not see are asked about one by one, so many of them. */
 const ASKED_ONE_BY_ONE = 100;
 const AT_ONCE = 4;
+const SILENCE_EVERY_MS = 2000;
+/** Since when agents would have been heard. */
+let listening = 0;
 
 /** What was heard since the page was last drawn: a burst of events draws it once. */
 let heard: { statuses: Status[]; progress: Progress[]; adverts: Advert[] } = { statuses: [], progress: [], adverts: [] };
@@ -22,6 +25,7 @@ let flushing = false;
 
 const stream = new EventStream("/v1/events", {
   opened() {
+    listening = Date.now();
     known.connection.set({ state: "open" });
     known.tokenWanted.set(false);
     void refresh();
@@ -36,7 +40,14 @@ const stream = new EventStream("/v1/events", {
 export function startLive(): void {
   onTokenWanted(() => known.tokenWanted.set(true));
   stream.start();
-  setInterval(() => logged(withSilence(known.fleet.get(), Date.now())), 2000);
+  let before = Date.now();
+  setInterval(() => {
+    const now = Date.now();
+    // After a sleep of this page, what was said meanwhile is still to be read.
+    if (now - before > 3 * SILENCE_EVERY_MS) listening = now;
+    before = now;
+    if (known.connection.get().state === "open") logged(withSilence(known.fleet.get(), now, listening));
+  }, SILENCE_EVERY_MS);
 }
 
 export function reconnect(): void {

@@ -4,17 +4,10 @@ import {
   AnimationMixer,
   Box3,
   BufferGeometry,
-  Color,
-  Float32BufferAttribute,
-  Group,
-  LineSegments,
   Object3D,
   PerspectiveCamera,
   PMREMGenerator,
-  Points,
-  PointsMaterial,
   Scene,
-  SkeletonHelper,
   Sphere,
   Timer,
   Vector3,
@@ -22,6 +15,7 @@ import {
 } from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import { RoomEnvironment } from "three/examples/jsm/environments/RoomEnvironment.js";
+import { BoneView } from "./bones.js";
 import { bonesOf } from "./inspect.js";
 import type { Model } from "./model.js";
 
@@ -35,7 +29,7 @@ export class Stage {
   private readonly camera = new PerspectiveCamera(40, 1, 0.01, 1000);
   private readonly controls: OrbitControls;
   private readonly timer = new Timer();
-  private readonly bones = new Group();
+  private readonly bones = new BoneView();
   private readonly size: ResizeObserver;
   private model: Model | null = null;
   private mixer: AnimationMixer | null = null;
@@ -56,7 +50,7 @@ export class Stage {
     this.scene.environment = generator.fromScene(new RoomEnvironment(), 0.04).texture;
     generator.dispose();
     this.scene.environmentIntensity = 0.9;
-    this.scene.add(this.bones);
+    this.scene.add(this.bones.group);
     this.controls = new OrbitControls(this.camera, this.canvas);
     this.controls.addEventListener("change", () => this.draw());
     this.size = new ResizeObserver(() => this.resize());
@@ -92,14 +86,8 @@ export class Stage {
   }
 
   skeleton(on: boolean): void {
-    this.bones.clear();
-    if (on && this.model) {
-      const joints = bonesOf(this.model.root);
-      const helper = new SkeletonHelper(this.model.root);
-      const material = (helper as unknown as LineSegments).material as { depthTest: boolean; transparent: boolean };
-      material.depthTest = false;
-      this.bones.add(helper, jointPoints(joints));
-    }
+    if (on && this.model) this.bones.show(bonesOf(this.model.root));
+    else this.bones.clear();
     this.draw();
   }
 
@@ -165,7 +153,7 @@ export class Stage {
     this.frame = 0;
     this.timer.update();
     if (this.playing) this.mixer?.update(this.timer.getDelta());
-    if (this.bones.children[1] && this.model) place(this.bones.children[1] as Points, bonesOf(this.model.root));
+    this.bones.follow();
     if (this.turning) this.controls.update(this.timer.getDelta());
     this.renderer.render(this.scene, this.camera);
     if (this.playing || this.turning) this.draw();
@@ -198,27 +186,6 @@ export class Stage {
     this.controls.update();
     this.draw();
   }
-}
-
-function jointPoints(joints: Object3D[]): Points {
-  const geometry = new BufferGeometry();
-  geometry.setAttribute("position", new Float32BufferAttribute(new Float32Array(joints.length * 3), 3));
-  const material = new PointsMaterial({ size: 7, sizeAttenuation: false, color: new Color(0xff5a1f), depthTest: false });
-  const points = new Points(geometry, material);
-  points.renderOrder = 2;
-  points.frustumCulled = false;
-  place(points, joints);
-  return points;
-}
-
-function place(points: Points, joints: Object3D[]): void {
-  const positions = points.geometry.getAttribute("position");
-  const at = new Vector3();
-  joints.forEach((joint, index) => {
-    joint.getWorldPosition(at);
-    positions.setXYZ(index, at.x, at.y, at.z);
-  });
-  positions.needsUpdate = true;
 }
 
 function disposeAll(root: Object3D): void {

@@ -6,7 +6,7 @@ import { Stage } from "./stage.js";
 import { wearStyles } from "./styles.js";
 
 const LOOKS: [Look, string][] = [
-  ["painted", "As painted"],
+  ["painted", "With textures"],
   ["clay", "Without textures"],
   ["parts", "Colour by part"],
   ["normals", "Normals"],
@@ -67,6 +67,8 @@ class Panel implements Viewer {
       const found = statisticsOf(model, bytes.byteLength);
       this.fillSide(found, parts, model.notes);
       this.enable(found);
+      // Whoever made bones wants to see them.
+      if (found.bones > 0) this.toggles.get("s")!.click();
       this.stage.canvas.setAttribute(
         "aria-label",
         `${name}: ${count(found.triangles)} triangles in ${found.parts} parts. Arrow keys turn it, plus and minus zoom, 0 resets.`,
@@ -154,7 +156,7 @@ class Panel implements Viewer {
   private fillSide(found: Statistics, parts: Part[], notes: string[]): void {
     const details = make("details") as HTMLDetailsElement;
     const summary = make("summary");
-    summary.textContent = `${count(found.triangles)} triangles, ${found.parts === 1 ? "1 part" : `${found.parts} parts`}`;
+    summary.textContent = `${count(found.triangles)} triangles, ${several(found.parts, "part")}${found.bones > 0 ? `, ${several(found.bones, "bone")}` : ""}`;
     const largest = found.textures.reduce((side, each) => Math.max(side, each.width, each.height), 0);
     const table = make("table");
     for (const [what, value] of [
@@ -220,6 +222,10 @@ function make(tag: string, className = ""): HTMLElement {
   const element = document.createElement(tag);
   if (className) element.className = className;
   return element;
+}
+
+function several(many: number, what: string): string {
+  return `${count(many)} ${what}${many === 1 ? "" : "s"}`;
 }
 
 function count(value: number): string {

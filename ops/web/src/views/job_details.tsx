@@ -2,9 +2,10 @@
 import { useEffect, useState } from "preact/hooks";
 import * as gateway from "../api/gateway.js";
 import { ApiError, wordsOf } from "../api/http.js";
-import { hasEnded, type Explanation, type Reason, type Status } from "../api/types.js";
+import { hasEnded, type Explanation, type Status } from "../api/types.js";
 import { jobs, progress, selected } from "../state/known.js";
 import { keepStatus } from "../state/live.js";
+import { reasonInWords, turnInWords } from "../state/reasons.js";
 import { useStore } from "../state/store.js";
 import { BidTable } from "./bids.js";
 import { Failed } from "./job_pane.js";
@@ -131,12 +132,7 @@ function Why({ id, changed }: { id: string; changed: string }) {
     <section aria-label="Why">
       <h3>Why</h3>
       <p>{found.summary}</p>
-      {turn && (
-        <p class="help">
-          {turn.place === 1 ? `the next start is of ${turn.tenant}` : `${turn.before.join(", ")} come before ${turn.tenant}`}; {turn.own_before} of its
-          own jobs are before this one
-        </p>
-      )}
+      {turn && <p class="help">{turnInWords(turn)}</p>}
       {found.reasons.length > 0 && (
         <div class="scroll">
           <table>
@@ -161,33 +157,6 @@ function Why({ id, changed }: { id: string; changed: string }) {
       )}
     </section>
   );
-}
-
-const CODES: Record<string, string> = {
-  vram_busy: "its memory is in use",
-  vram_total: "too little memory",
-  no_slot: "runs as many as it may",
-  no_adapter: "has no model for it",
-  adapter_unavailable: "the model cannot run there",
-  licence: "its licence does not allow commercial use",
-  no_device: "no device of that kind",
-  parameters: "refuses the inputs",
-  draining: "takes nothing new",
-  benched: "kept off after failures",
-  quarantined: "the device is broken",
-  excluded: "an earlier attempt failed there",
-  silent: "does not answer",
-  stale: "its answer was too old",
-};
-
-export function reasonInWords(reason: Reason): string {
-  let words = CODES[reason.code] ?? reason.code;
-  if (reason.need_mb && reason.have_mb !== null && reason.have_mb !== undefined) {
-    words += `: needs ${reason.need_mb} MB, has ${reason.have_mb}`;
-  }
-  if (reason.adapter_id) words += ` (${reason.adapter_id})`;
-  if (reason.field) words += `, ${reason.field}`;
-  return reason.message ? `${words}: ${reason.message}` : words;
 }
 
 function Inputs({ id }: { id: string }) {

@@ -45,6 +45,9 @@ function KnownJob({ status, sendOn }: { status: Status; sendOn: SendOn }) {
         </p>
       </header>
       {wrong && <p class="wrong">the result is not there: {wrong}</p>}
+      {!result && !wrong && (!ended || status.status === "succeeded") && (
+        <p class="welcome">{ended ? "fetching the result ..." : "The result appears here. You may leave: the job goes on."}</p>
+      )}
       {ended && status.status !== "succeeded" && <Failed status={status} />}
       {result?.status === "succeeded" && <Done result={result} sendOn={sendOn} />}
     </section>
@@ -104,6 +107,7 @@ function Done({ result, sendOn }: { result: Result; sendOn: SendOn }) {
       )}
       {mesh && <Next job={result.job_id} name={mesh.name} offered={offered} sendOn={sendOn} />}
       <ul class="files" aria-label="Files">
+        <li>Download</li>
         {result.artifacts.map((each) => (
           <li key={each.name}>
             <Download job={result.job_id} name={each.name} size={each.size} />

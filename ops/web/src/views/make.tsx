@@ -1,96 +1,49 @@
 /** Make: choose what to make, fill in its form, watch it, look at it, send it on. */
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, wordsOf } from "../api/http.js";
 import type { Feature } from "../api/types.js";
 import { chooseFeature, draft, enter, submitDraft } from "../forms/draft.js";
-import { fieldsOf, Invalid, kindOfFile, placeFor } from "../forms/fields.js";
+import { fieldsOf, IMAGE_ENDINGS, Invalid, MESH_ENDINGS } from "../forms/fields.js";
 import { FieldSet } from "../forms/form.js";
+import { offeredToMake, titleOf } from "../forms/offered.js";
 import { announcement, features, selected } from "../state/known.js";
 import { keepStatus } from "../state/live.js";
 import { useStore } from "../state/store.js";
+import { takeFiles } from "./drop_zone.js";
 import { Gallery } from "./gallery.js";
 import { JobPane } from "./job_pane.js";
 import { ModelChoice } from "./model_choice.js";
 import { PresetBar } from "./preset_bar.js";
 
-const ORDER = [
-  "text_to_mesh", "image_to_mesh", "multimodal_to_mesh", "image_to_splat", "text_to_texture", "image_to_texture",
-  "mesh_segmentation", "part_completion", "auto_rig", "mesh_retopology", "uv_unwrapping", "mesh_simplification",
-  "mesh_conversion",
-];
-
-function sorted(offered: Feature[]): Feature[] {
-  const place = (name: string) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
-  return offered.filter((each) => each.adapters.length > 0 && each.feature !== "echo").sort((a, b) => place(a.feature) - place(b.feature));
-}
-
-/** Puts dropped files where they fit; says what became of them. */
-function takeFiles(files: File[], offered: Feature[]): string {
-  const fits = files.filter((each) => kindOfFile(each.name) !== "other");
-  const [first] = fits;
-  if (!first) return `${files[0]?.name ?? "that"} is neither a photograph nor a mesh that is known here`;
-  const kind = kindOfFile(first.name) as "image" | "mesh";
-  const place = placeFor(kind, offered, draft.get().feature);
-  if (!place) return `no model here takes ${first.name}`;
-  chooseFeature(place.feature);
-  enter(place.key, fits.filter((each) => kindOfFile(each.name) === kind).map((local) => ({ local })));
-  return `${first.name} is in the form of ${place.feature.replace(/_/g, " ")}`;
-}
-
 export function Make() {
   const offered = useStore(features);
-  const list = useMemo(() => sorted(offered), [offered]);
+  const list = useMemo(() => offeredToMake(offered), [offered]);
   const now = useStore(draft);
   const id = useStore(selected);
-  const [over, setOver] = useState(false);
+  const [sent, setSent] = useState(0);
 
   useEffect(() => {
     if (!now.feature && list[0]) chooseFeature(list[0].feature);
   }, [list, now.feature]);
 
+  // The form of what a result was sent on to: what has to be entered there is next.
   useEffect(() => {
-    const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
-    const drag = (event: DragEvent) => {
-      if (!hasFiles(event)) return;
-      event.preventDefault();
-      setOver(true);
-    };
-    const leave = (event: DragEvent) => {
-      if (event.relatedTarget === null) setOver(false);
-    };
-    const drop = (event: DragEvent) => {
-      if (!hasFiles(event)) return;
-      event.preventDefault();
-      setOver(false);
-      announcement.set(takeFiles([...(event.dataTransfer?.files ?? [])], list));
-    };
-    addEventListener("dragover", drag);
-    addEventListener("dragleave", leave);
-    addEventListener("drop", drop);
-    return () => {
-      removeEventListener("dragover", drag);
-      removeEventListener("dragleave", leave);
-      removeEventListener("drop", drop);
-    };
-  }, [list]);
+    if (sent === 0) return;
+    const form = document.querySelector<HTMLElement>("#make-form");
+    form?.scrollIntoView({ block: "start" });
+    form?.querySelector<HTMLElement>("form textarea, form [aria-required=true], form button[type=submit]")?.focus({ preventScroll: true });
+  }, [sent]);
 
   const sendOn = (feature: string, key: string, job: string, name: string) => {
     chooseFeature(feature);
     enter(key, [{ result: job, name }]);
-    announcement.set(`${name} is in the form of ${feature.replace(/_/g, " ")}`);
-    const form = document.querySelector<HTMLElement>("#make-form");
-    form?.scrollIntoView({ block: "start" });
-    form?.querySelector<HTMLElement>("textarea, select, button[type=submit]")?.focus({ preventScroll: true });
+    announcement.set(`${name} is in the form: ${titleOf(feature)}`);
+    setSent(sent + 1);
   };
 
   const feature = list.find((each) => each.feature === now.feature);
   return (
     <div class="make">
-      {over && (
-        <div class="drop-over" aria-hidden="true">
-          Drop photographs or a mesh
-        </div>
-      )}
       <section class="panel" id="make-form" aria-label="What to make">
         <div class="field">
           <label for="feature">What to make</label>
@@ -111,6 +64,9 @@ export function Make() {
           <div class="welcome">
             <h2>Drop a photograph anywhere on this page</h2>
             <p>or describe a thing in words and press Make. The result appears here; then texture it, find its parts, rig it, convert it.</p>
+            <p>
+              <PhotographButton offered={list} />
+            </p>
           </div>
         )}
       </section>
@@ -122,24 +78,33 @@ export function Make() {
   );
 }
 
-const TITLES: Record<string, string> = {
-  text_to_mesh: "A mesh from words",
-  image_to_mesh: "A mesh from a photograph",
-  multimodal_to_mesh: "A mesh from words and a photograph",
-  image_to_splat: "Gaussian splats from a photograph",
-  text_to_texture: "A texture from words",
-  image_to_texture: "A texture from a photograph",
-  mesh_segmentation: "The parts of a mesh",
-  part_completion: "Parts made whole",
-  auto_rig: "A skeleton and its skin",
-  mesh_retopology: "Retopology",
-  uv_unwrapping: "Texture coordinates",
-  mesh_simplification: "A simpler mesh",
-  mesh_conversion: "Another file format",
-};
-
-function titleOf(feature: string): string {
-  return TITLES[feature] ?? feature.replace(/_/g, " ");
+/** For whom dropping is no way: a phone, the keyboard. */
+function PhotographButton({ offered }: { offered: Feature[] }) {
+  const input = useRef<HTMLInputElement>(null);
+  const [refused, setRefused] = useState("");
+  return (
+    <>
+      <button type="button" onClick={() => input.current?.click()}>
+        Choose a photograph or a mesh
+      </button>
+      <input
+        ref={input}
+        class="hidden"
+        type="file"
+        tabIndex={-1}
+        aria-label="A photograph or a mesh"
+        accept={[...IMAGE_ENDINGS, ...MESH_ENDINGS].map((each) => `.${each}`).join(",")}
+        onChange={(event) => {
+          const { taken, words } = takeFiles([...(event.currentTarget.files ?? [])], offered);
+          event.currentTarget.value = "";
+          setRefused(taken ? "" : words);
+          announcement.set(words);
+          if (taken) document.querySelector("#make-form")?.scrollIntoView({ block: "start" });
+        }}
+      />
+      {refused && <span class="wrong"> {refused}</span>}
+    </>
+  );
 }
 
 function MakeForm({ feature }: { feature: Feature }) {
@@ -148,6 +113,11 @@ function MakeForm({ feature }: { feature: Feature }) {
   const [wrong, setWrong] = useState<{ key: string; message: string } | null>(null);
   const [said, setSaid] = useState("");
   const [busy, setBusy] = useState(false);
+
+  // What is wrong stands beside its field, which may be out of sight.
+  useEffect(() => {
+    if (wrong?.key) document.querySelector<HTMLElement>("#make-form [aria-invalid]")?.focus();
+  }, [wrong]);
 
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -177,7 +147,7 @@ function MakeForm({ feature }: { feature: Feature }) {
       <PresetBar feature={feature.feature} />
       <FieldSet fields={fields} values={now.values} wrong={wrong} enter={enter} />
       <ModelChoice feature={feature} />
-      {wrong && (
+      {wrong && wrong.key === "" && (
         <p class="wrong" role="alert">
           {wrong.message}
         </p>

@@ -5,19 +5,22 @@ import { artifact, artifactPath } from "../api/gateway.js";
 import { address, token, wordsOf } from "../api/http.js";
 import { hasEnded, type Progress, type Status } from "../api/types.js";
 import { bytesInWords } from "../state/facts.js";
+import { jobs } from "../state/known.js";
+import { labelIn } from "../state/labels.js";
 
 export function Word({ status }: { status: string }) {
   return <span class={`word word-${status}`}>{status}</span>;
 }
 
 export function labelOf(status: Status): string {
-  return status.label || status.feature.replace(/_/g, " ");
+  return labelIn(jobs.get(), status);
 }
 
 export function ProgressBar({ status, progress }: { status: Status; progress: Progress | undefined }) {
   if (hasEnded(status.status)) return null;
   const running = status.status === "running" || status.status === "awarded";
-  const fraction = running ? (progress?.fraction ?? null) : null;
+  // A model that loads says 0 all the while.
+  const fraction = running && progress?.fraction ? progress.fraction : null;
   const stage = running ? (progress?.message ?? progress?.stage ?? "running") : (status.reason ?? "waiting");
   return (
     <span class="progress">

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 const KEY = "pocket3d.theme";
-const WORDS: Record<string, string> = { "": "As the system", light: "Light", dark: "Dark" };
+const WORDS: Record<string, string> = { "": "Colours: system", light: "Colours: light", dark: "Colours: dark" };
 
 export function ThemeButton() {
   const [theme, setTheme] = useState(localStorage.getItem(KEY) ?? "");

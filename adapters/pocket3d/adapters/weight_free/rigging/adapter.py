@@ -9,6 +9,7 @@ from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
+from ...mesh_models import MESH_FORMATS
 from ...rig_models import AutoRigModel
 
 
@@ -43,7 +44,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
 
     adapter_id = "curve-skeleton-auto-rig"
     default_vram_mb = 1024
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb",)
     options_type = CurveSkeletonOptions
     needs = ("numpy", "scipy", "trimesh", "PIL")
@@ -53,6 +54,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         from ...mesh.input import ignored_parts, read_mesh, read_scene
         from ...mesh.repair import NoSolid
         from ...mesh.rig_file import read_rig
+        from ...mesh.skinned_copy import skinned_copy
         from ...mesh.skinned_glb import add_skin
         from .preview import draw_bones, world_glb
         from .rig import METHOD, SOURCES, make_rig
@@ -69,7 +71,9 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
         self.step(0.8, "binding the mesh")
         target = Path(response["output_mesh_path"])
-        target.write_bytes(add_skin(world_glb(scene), rig.skeleton, rig.weights_at))
+        # A file that cannot be kept as it is comes back with its meshes in world coordinates.
+        copy = skinned_copy(source.read_bytes(), rig.skeleton, rig.weights_at)
+        target.write_bytes(copy or add_skin(world_glb(scene), rig.skeleton, rig.weights_at))
         self.step(0.9, "reading it again")
         written = read_rig(target, skinned=True)
         preview = self.output_dir / "skeleton_preview.png"
@@ -84,6 +88,6 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
             "max_influences": written.most_influences,
             **rig.facts,
             "input_mesh": source.name,
-            "ignored": ignored_parts(scene),
+            "ignored": [] if copy else ignored_parts(scene),
         }
         return finish_mesh(self, response, "rig_info", facts)

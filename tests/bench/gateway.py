@@ -3,7 +3,7 @@
     python tests/bench/gateway.py --streams 1000 --uploads 200 --megabytes 20
 
 Prints one JSON line: what the gateway's memory grew by over idle, and how long `GET /v1/jobs/{id}` took without and
-beside the load.
+beside the load, which a process of its own makes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -27,9 +26,10 @@ if __name__ == "__main__":
 
 from support.command_line import up
 
-_PIECE = 64 * 1024
-#: Requests whose median is told.
+#: Requests whose median is told of the quiet gateway, and of one with open streams.
 _ASKED = 100
+#: Between two requests, seconds: they are a look at the load and no part of it.
+_PAUSE_S = 0.02
 
 
 class Load(NamedTuple):
@@ -46,88 +46,49 @@ class Found(NamedTuple):
     idle_mb: float
     grown_mb: float
     quiet_p50_s: float
+    streaming_p50_s: float
     loaded_p50_s: float
+    loaded_p90_s: float
     upload_s: float
     uploaded: int
     streams: int
 
 
 class Gateway:
-    """A gateway by its address, over plain sockets: the client must cost less than the server."""
+    """A gateway by its address: one request after the other on one connection."""
 
     def __init__(self, url: str) -> None:
-        where = urlsplit(url)
-        self._host, self._port = where.hostname or "", where.port or 80
-        self._netloc = where.netloc
+        self._where = urlsplit(url)
 
-    async def request(
-        self, method: str, path: str, headers: str = ""
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Send a request's head."""
-        reader, writer = await asyncio.open_connection(self._host, self._port)
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: {self._netloc}\r\n{headers}\r\n".encode())
-        return reader, writer
+    async def __aenter__(self) -> Gateway:
+        self._reader, self._writer = await asyncio.open_connection(self._where.hostname, self._where.port)
+        return self
 
-    async def answer(self, reader: asyncio.StreamReader) -> tuple[int, bytes]:
-        """Status and body of an answer with a length."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-        return int(head.split()[1]), await reader.readexactly(length)
+    async def __aexit__(self, *_: object) -> None:
+        self._writer.close()
 
-    async def post(self, path: str, body: bytes) -> bytes:
-        """A small request."""
-        headers = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
-        reader, writer = await self.request("POST", path, headers)
-        writer.write(body)
-        status, answer = await self.answer(reader)
-        writer.close()
-        assert status < 300, answer
-        return answer
+    async def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """The body of an answer that is no error."""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._where.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._writer.write(head.encode() + body)
+        answer = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
+        data = await self._reader.readexactly(int(answer.partition("content-length: ")[2].partition("\r\n")[0]))
+        assert int(answer.split()[1]) < 300, data
+        return data
 
-    async def cancel(self, path: str) -> None:
-        """End a job."""
-        reader, writer = await self.request("DELETE", path, "Connection: close\r\n")
-        await self.answer(reader)
-        writer.close()
+    async def timed(self, path: str) -> float:
+        """How long a request took, seconds."""
+        begun = time.perf_counter()
+        await self.ask("GET", path)
+        return time.perf_counter() - begun
 
-    async def timed(self, path: str, count: int) -> list[float]:
-        """How long each of some requests took, one after the other on one connection."""
-        reader, writer = await asyncio.open_connection(self._host, self._port)
+    async def timed_often(self, path: str) -> list[float]:
+        """How long each of some requests took."""
         took = []
-        for _ in range(count):
-            begun = time.perf_counter()
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._netloc}\r\n\r\n".encode())
-            status, body = await self.answer(reader)
-            assert status == 200, body
-            took.append(time.perf_counter() - begun)
-        writer.close()
+        for _ in range(_ASKED):
+            took.append(await self.timed(path))
+            await asyncio.sleep(_PAUSE_S)
         return took
-
-    async def upload(self, megabytes: float) -> None:
-        """A file that nobody has stored before."""
-        size = int(megabytes * (1 << 20))
-        headers = f"Content-Type: application/octet-stream\r\nContent-Length: {size}\r\nConnection: close\r\n"
-        reader, writer = await self.request("POST", "/v1/files?name=load.bin", headers)
-        piece, sent = os.urandom(_PIECE), 0
-        while sent < size:
-            writer.write(piece[: size - sent])
-            sent += min(_PIECE, size - sent)
-            await writer.drain()
-        status, answer = await self.answer(reader)
-        writer.close()
-        assert status == 201, answer
-
-    async def stream(self, path: str, opened: asyncio.Event) -> None:
-        """An event stream that is read until it is cancelled."""
-        reader, writer = await self.request("GET", path)
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert b" 200 " in head, head
-        opened.set()
-        try:
-            while await reader.read(_PIECE):
-                pass
-        finally:
-            writer.close()
 
 
 def resident_mb(process: psutil.Process) -> float:
@@ -138,41 +99,53 @@ def resident_mb(process: psutil.Process) -> float:
 
 async def measure(url: str, process: psutil.Process, load: Load) -> Found:
     """Put a load on a gateway and look at it."""
-    gateway = Gateway(url)
-    body = json.dumps({"feature": "echo", "inputs": {"sleep_s": 3600}}).encode()
-    job_id = json.loads(await gateway.post("/v1/jobs", body))["job_id"]
-    path = f"/v1/jobs/{job_id}"
-    quiet = await gateway.timed(path, _ASKED)
-    idle_mb = resident_mb(process)
-    highest = idle_mb
-    tasks: list[asyncio.Task[None]] = []
-    opened = [asyncio.Event() for _ in range(load.streams)]
-    for number, event in enumerate(opened):
-        where = f"{path}/events" if number % 2 else "/v1/events"
-        tasks.append(asyncio.ensure_future(gateway.stream(where, event)))
-    await asyncio.gather(*(event.wait() for event in opened))
-    begun = time.perf_counter()
-    uploads = [asyncio.ensure_future(gateway.upload(load.megabytes)) for _ in range(load.uploads)]
-    took: list[float] = []
-    while not all(upload.done() for upload in uploads):
-        took += await gateway.timed(path, 5)
-        highest = max(highest, resident_mb(process))
-    for upload in uploads:
-        upload.result()
-    upload_s = time.perf_counter() - begun
-    open_now = sum(not task.done() for task in tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await gateway.cancel(path)
+    async with Gateway(url) as gateway:
+        body = json.dumps({"feature": "echo", "inputs": {"sleep_s": 3600}}).encode()
+        job_id = json.loads(await gateway.ask("POST", "/v1/jobs", body))["job_id"]
+        path = f"/v1/jobs/{job_id}"
+        quiet = await gateway.timed_often(path)
+        idle_mb = resident_mb(process)
+        loading = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).with_name("gateway_load.py")),
+            url,
+            job_id,
+            *map(str, load),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert loading.stdin is not None and loading.stdout is not None
+        try:
+            assert await loading.stdout.readline() == b"open\n"
+            streaming = await gateway.timed_often(path)
+            highest = resident_mb(process)
+            begun = time.perf_counter()
+            loading.stdin.write(b"\n")
+            stored = asyncio.ensure_future(loading.stdout.readline())
+            loaded: list[float] = []
+            while not stored.done():
+                loaded.append(await gateway.timed(path))
+                highest = max(highest, resident_mb(process))
+                await asyncio.wait({stored}, timeout=_PAUSE_S)
+            upload_s = time.perf_counter() - begun
+            assert stored.result() == b"stored\n", "an upload failed"
+            streams = int(await loading.stdout.readline())
+            await loading.wait()
+        finally:
+            if loading.returncode is None:
+                loading.kill()
+                await loading.wait()
+        await gateway.ask("DELETE", path)
     return Found(
         idle_mb=round(idle_mb, 1),
         grown_mb=round(highest - idle_mb, 1),
         quiet_p50_s=round(statistics.median(quiet), 5),
-        loaded_p50_s=round(statistics.median(took), 5),
+        streaming_p50_s=round(statistics.median(streaming), 5),
+        loaded_p50_s=round(statistics.median(loaded), 5),
+        loaded_p90_s=round(statistics.quantiles(loaded, n=10)[-1], 5),
         upload_s=round(upload_s, 1),
-        uploaded=len(uploads),
-        streams=open_now,
+        uploaded=load.uploads,
+        streams=streams,
     )
 
 

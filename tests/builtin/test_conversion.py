@@ -15,6 +15,7 @@ trimesh = pytest.importorskip("trimesh")
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.errors import InvalidInput
 from pocket3d.adapters.mesh.input import read_mesh, read_scene
+from pocket3d.adapters.mesh.parts import parts_of
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from pocket3d.adapters.weight_free.conversion.adapter import TrimeshMeshConversionAdapter
 from support import glb_reading, mesh_files
@@ -140,7 +141,8 @@ def test_textures_come_along_or_are_reported_as_lost(
     assert sorted(map(tuple, again.visual.to_color().vertex_colors)) == sorted(map(tuple, before))
     ply = _run(adapter, tmp_path / "ply", mesh_path=str(textured), output_format="ply")
     assert "1 textures" in ply["generation_info"]["lost"][0]
-    found = {tuple(c) for c in read_mesh(Path(ply["output_mesh_path"])).visual.vertex_colors[:, :3].tolist()}
+    (part,) = parts_of(read_scene(Path(ply["output_mesh_path"])))
+    found = {tuple(c) for c in np.asarray(part.colours)[:, :3].tolist()}
     assert found == {(0, 128, 0), (255, 255, 255)}
 
 
@@ -182,7 +184,8 @@ def test_vertex_colours_beside_a_material_of_any_form_stay(
     document["buffers"][0]["byteLength"] = 96 + rows.nbytes
     path = tmp_path / "coloured.glb"
     path.write_bytes(mesh_files.glb(document, mesh_files.gltf_binary() + rows.tobytes()))
-    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="glb")
+    # Merging takes a file apart, else it is copied.
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="glb", merge_vertices=True)
     written = Path(result["output_mesh_path"])
     for accessor in glb_reading.json_chunk(written)["accessors"]:
         assert accessor["count"] == (12 if accessor["type"] == "SCALAR" else 4)
@@ -197,6 +200,55 @@ def test_three_numbers_a_colour_as_met_in_a_real_file(adapter: TrimeshMeshConver
     result = _run(adapter, tmp_path, mesh_path=str(path), output_format="glb")
     (mesh,) = read_scene(Path(result["output_mesh_path"])).geometry.values()
     assert len(np.unique(np.asarray(mesh.visual.vertex_attributes["color"]), axis=0)) == 4
+
+
+@pytest.mark.parametrize("target", ["glb", "obj", "ply"])
+def test_texture_coordinates_without_a_texture_are_kept(
+    adapter: TrimeshMeshConversionAdapter, tmp_path: Path, target: str
+) -> None:
+    path = tmp_path / "unwrapped.obj"
+    path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 3 0.25\nvt 0 1\nusemtl Skin\nf 1/1 2/2 3/3\n")
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format=target)
+    (part,) = parts_of(read_scene(Path(result["output_mesh_path"])))
+    assert sorted(np.asarray(part.uv).tolist()) == [[0.0, 0.0], [0.0, 1.0], [3.0, 0.75]]
+    assert part.texture is None
+    assert target == "ply" or part.material.name == "Skin"
+
+
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("name", ["city.obj", "georef_double.ply"])
+def test_what_lies_far_off_keeps_its_shape_or_says_that_it_does_not(
+    adapter: TrimeshMeshConversionAdapter, tmp_path: Path, target: str, name: str
+) -> None:
+    if name == "city.obj":
+        path = tmp_path / name
+        lines = [f"v {450_000 + x * 4} {4_800_000 + y * 2} {z * 0.5}" for x, y, z in mesh_files.VERTICES]
+        lines += ["f " + " ".join(str(corner + 1) for corner in face) for face in mesh_files.FACES]
+        path.write_text("\n".join(lines))
+    else:
+        path = mesh_files.case(name)
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format=target)
+    info = result["generation_info"]
+    before, after = (read_mesh(each) for each in (path, Path(result["output_mesh_path"])))
+    size = before.extents.max()
+    wrong = np.abs(np.sort(after.vertices, axis=0) - np.sort(before.vertices, axis=0)).max() / size
+    if target == "stl":
+        assert "precision" in info["lost"][0]
+    else:
+        assert (wrong < 1e-5, info["lost"], info["statistics"]["bodies"]) == (True, [], 1)
+        assert info["statistics"]["extents"] == pytest.approx(before.extents.tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e3])
+def test_extents_are_told_with_enough_digits(
+    adapter: TrimeshMeshConversionAdapter, tmp_path: Path, scale: float
+) -> None:
+    path = tmp_path / "a.obj"
+    lines = [f"v {x * scale:.9g} {y * scale:.9g} {z * scale / 3:.9g}" for x, y, z in mesh_files.VERTICES]
+    path.write_text("\n".join(lines + ["f " + " ".join(str(c + 1) for c in face) for face in mesh_files.FACES]))
+    info = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="stl")["generation_info"]
+    assert info["statistics"]["extents"] == pytest.approx([scale, scale, scale / 3], rel=1e-5)
+    assert (info["statistics"]["bodies"], info["statistics"]["watertight"]) == (1, True)
 
 
 @pytest.mark.parametrize("centre", ["none", "bounds", "ground"])
@@ -311,7 +363,25 @@ async def test_float_colours_beside_a_material_survive(tmp_path: Path) -> None:
     with_float_colours(source, [[0.25, 0.5, 1.0, 1.0]] * 4)
     adapter = TrimeshMeshConversionAdapter()
     await adapter.load()
-    answer = await adapter.process({"mesh_path": str(source), "output_format": "glb"})
+    answer = await adapter.process({"mesh_path": str(source), "output_format": "glb", "merge_vertices": True})
     read = next(iter(trimesh.load(answer["output_mesh_path"], force="scene", process=False).geometry.values()))
     found = np.asarray(read.visual.vertex_attributes["color"])[0].astype(float) / 255
     assert found == pytest.approx([0.25, 0.5, 1.0, 1.0], abs=0.01)
+
+
+def test_a_gltf_in_a_zip_keeps_its_document_as_a_glb(adapter: TrimeshMeshConversionAdapter, tmp_path: Path) -> None:
+    import json
+    import zipfile
+
+    document = mesh_files.gltf_document()
+    document["buffers"][0]["uri"] = "a.bin"
+    document["materials"] = [{"name": "glass", "extensions": {"KHR_materials_ior": {"ior": 1.4}}}]
+    document["extensionsUsed"] = ["KHR_materials_ior"]
+    document["meshes"][0]["primitives"][0]["material"] = 0
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.gltf", json.dumps(document))
+        archive.writestr("a.bin", mesh_files.gltf_binary())
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="glb")
+    kept = glb_reading.json_chunk(Path(result["output_mesh_path"]))["materials"][0]
+    assert kept == {"name": "glass", "extensions": {"KHR_materials_ior": {"ior": 1.4}}}

@@ -11,7 +11,7 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 
 from pocket3d.adapters.errors import InvalidInput
-from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene
+from pocket3d.adapters.mesh.input import MeshLimits, ignored_parts, read_mesh, read_scene
 from pocket3d.adapters.weight_free.conversion.convert import write
 from support import glb_reading
 from support import mesh_files as files
@@ -118,16 +118,54 @@ def test_a_moved_texture_as_met_in_a_real_file() -> None:
 # ---------------------------------------------------------------- instances
 
 
-def test_copies_by_an_extension_are_named_as_left_out(tmp_path: Path) -> None:
+def instanced(tmp_path: Path, **attributes: Any) -> Path:
     body = Tetrahedron()
-    places = body.add([[0.0, 0, 0], [3, 0, 0], [6, 0, 0]], "VEC3")
-    body.document["nodes"][0]["extensions"] = {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": places}}}
-    scene = read_scene(body.write(tmp_path / "a.glb"))
-    assert "EXT_mesh_gpu_instancing" in ignored_parts(scene)[0]
+    body.document["nodes"][0]["extensions"] = {
+        "EXT_mesh_gpu_instancing": {
+            "attributes": {name: body.add(rows, f"VEC{len(rows[0])}") for name, rows in attributes.items()}
+        }
+    }
+    return body.write(tmp_path / "a.glb")
+
+
+def test_copies_by_an_extension_stand_where_it_says(tmp_path: Path) -> None:
+    scene = read_scene(instanced(tmp_path, TRANSLATION=[[0.0, 0, 0], [3, 0, 0], [6, 0, 0]]))
+    assert len(scene.graph.nodes_geometry) == 3
+    assert np.ptp(scene.bounds, axis=0).tolist() == [7, 1, 1]
+    assert ignored_parts(scene) == []
+
+
+def test_copies_are_turned_and_scaled_too(tmp_path: Path) -> None:
+    turned = [0.0, 0.0, 2.0, 2.0]  # a quarter turn about z; its length is not 1
+    scene = read_scene(instanced(tmp_path, ROTATION=[turned, [0.0, 0, 0, 1]], SCALE=[[2.0, 1, 1], [1.0, 1, 1]]))
+    assert scene.bounds == pytest.approx(np.array([[-1, 0, 0], [1, 2, 1]]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({}, "no attributes|no different counts"),
+        ({"TRANSLATION": [[0.0, 0, 0]], "SCALE": [[1.0, 1, 1], [2.0, 2, 2]]}, "2 different counts"),
+        ({"ROTATION": [[0.0, 0, 0, 0]]}, "a rotation that is zero"),
+        ({"TRANSLATION": [[float("nan"), 0, 0]]}, "no numbers"),
+        ({"SCALE": [[1.0, 1, 1, 1]]}, "SCALE is VEC4"),
+    ],
+    ids=["none", "counts", "rotation", "nan", "kind"],
+)
+def test_what_copies_claim_wrongly_is_refused(tmp_path: Path, attributes: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        read_scene(instanced(tmp_path, **attributes))
+
+
+def test_copies_count_as_often_as_they_stand_there(tmp_path: Path) -> None:
+    path = instanced(tmp_path, TRANSLATION=[[float(number), 0, 0] for number in range(30)])
+    with pytest.raises(InvalidInput, match="120 faces"):
+        read_scene(path, MeshLimits(max_faces=100))
 
 
 def test_copies_as_met_in_a_real_file() -> None:
-    assert "EXT_mesh_gpu_instancing" in ignored_parts(read_scene(files.case("gpu_instancing.glb")))[0]
+    scene = read_scene(files.case("gpu_instancing.glb"))
+    assert (len(scene.graph.nodes_geometry), np.ptp(scene.bounds, axis=0).tolist()) == (3, [7, 1, 1])
 
 
 # ---------------------------------------------------------------- skins

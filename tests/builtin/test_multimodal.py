@@ -11,12 +11,14 @@ import pytest
 pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 pytest.importorskip("trimesh")
-pytest.importorskip("xatlas")
 
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.errors import InvalidInput
 from pocket3d.adapters.mesh.input import read_mesh
 from pocket3d.adapters.weight_free.multimodal.adapter import SilhouetteMultimodalToMeshAdapter
+from pocket3d.adapters.weight_free.multimodal.making import without_subject
+from pocket3d.adapters.weight_free.multimodal.two_sides import front_and_back
+from pocket3d.adapters.weight_free.texturing.atlas import rasterise
 
 pytestmark = pytest.mark.torch
 
@@ -75,7 +77,7 @@ def test_words_alone_are_built(adapter: SilhouetteMultimodalToMeshAdapter, tmp_p
     [
         ({}, "text_prompt"),
         ({"text_prompt": "the meaning of it all"}, "text_prompt"),
-        ({"text_prompt": "the meaning of it all", "image_path": str(COFFEE)}, "text_prompt"),
+        ({"text_prompt": "not red", "image_path": str(COFFEE)}, "text_prompt"),
         ({"image_path": str(COFFEE), "mask_method": "magic"}, "mask_method"),
         ({"image_path": str(COFFEE), "texture_resolution": 4096}, "texture_resolution"),
     ],
@@ -90,3 +92,53 @@ def test_other_keys_are_refused() -> None:
     schema = SilhouetteMultimodalToMeshAdapter().get_parameter_schema()
     assert schema is not None
     assert schema["additionalProperties"] is False and {"text_prompt", "image_path"} <= set(schema["properties"])
+
+
+# ---------------------------------------------------------------- words that name the subject
+
+
+def test_a_prompt_may_name_the_subject(adapter: SilhouetteMultimodalToMeshAdapter, tmp_path: Path) -> None:
+    made = run(adapter, tmp_path / "named", image_path=str(COFFEE), text_prompt="a horse")
+    info = made["generation_info"]
+    assert info["surface"] == "the photograph's own colours" and info["ignored"] == ["horse"]
+    red, green, blue = colours(made)
+    assert red > green > blue
+
+
+def test_one_colour_is_laid_over_the_photograph(adapter: SilhouetteMultimodalToMeshAdapter, tmp_path: Path) -> None:
+    words = "a glossy blue coffee cup"
+    made = run(adapter, tmp_path / "blue", image_path=str(COFFEE), text_prompt=words, resolution=128)
+    info = made["generation_info"]
+    assert info["surface"] == "the photograph, in another colour" and info["understood"]["roughness"] == 0.15
+    assert info["ignored"] == ["coffee", "cup"]
+    red, _, blue = colours(made)
+    assert blue > red + 40
+    image = np.asarray(read_mesh(Path(made["output_mesh_path"])).visual.material.baseColorTexture.convert("L"))
+    assert image.std() > 20, "light and shade of the photograph stay"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("an orange", "an"),
+        ("An orange on a table", "An on a table"),
+        ("an orange cat", "an orange cat"),
+        ("orange", "orange"),
+        ("a rose, red", "a, red"),
+    ],
+)
+def test_a_fruit_is_no_colour(text: str, left: str) -> None:
+    assert without_subject(text) == left
+
+
+def test_front_and_back_lie_beside_each_other() -> None:
+    vertices = np.array([[0.0, 0, 0], [2, 0, 0], [2, 1, 0], [0, 1, 0], [1, 0.5, 0.4], [1, 0.5, -0.4]])
+    rim = [0, 1, 2, 3]
+    front = [[rim[k], rim[(k + 1) % 4], 4] for k in range(4)]
+    back = [[rim[(k + 1) % 4], rim[k], 5] for k in range(4)]
+    faces = np.array([*front, *back])
+    source, made, uv = front_and_back(vertices, faces)
+    assert np.array_equal(source[made], faces)
+    assert uv.min() > 0 and uv.max() < 1
+    shown = rasterise(uv[made], 256, "cpu")
+    assert shown.overlapping == 0 and len(shown.where) > 0.8 * 256**2

@@ -17,9 +17,13 @@ metrics = pytest.importorskip("sklearn.metrics")
 
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.errors import InvalidInput, JobCancelled
+from pocket3d.adapters.mesh.repair import NoSolid
 from pocket3d.adapters.weight_free.segmentation.adapter import ShapeDiameterSegmentationAdapter
+from pocket3d.adapters.weight_free.segmentation.closed_surface import closed_surface
+from pocket3d.adapters.weight_free.segmentation.crease_parts import crease_parts
 from pocket3d.adapters.weight_free.segmentation.partition import segment
-from support import known_parts, many_bodies
+from support import compositions, known_parts, many_bodies
+from support.compositions import TUNING, area_weighted_ari, compose
 
 pytestmark = pytest.mark.torch
 
@@ -63,6 +67,59 @@ def test_known_parts_are_found_whatever_the_orientation(make: Callable[[], list[
     assert found.labels.shape == (len(mesh.faces),)
     assert sorted(set(found.labels.tolist())) == list(range(len(parts)))
     assert metrics.adjusted_rand_score(truth, found.labels) >= 0.8
+
+
+@pytest.mark.parametrize("dense", [True, False], ids=["dense", "CAD"])
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5])
+def test_solids_that_were_joined_come_apart_whatever_their_number(number: int, dense: bool) -> None:
+    made = compose(TUNING[number], 100 * number + 50, dense)
+    found = segment(made.mesh, None, 0, _silent)
+    assert area_weighted_ari(made.truth, found.labels, made.mesh.area_faces) >= 0.93
+    assert found.facts["decided_by"] == "creases"
+
+
+def test_a_crease_that_runs_out_in_a_flush_side_is_closed() -> None:
+    m = compositions.Maker(0, dense=False)
+    # The back's side faces lie in the planes of the seat's.
+    made = compose(lambda _: [m.box((0, 0, 0), (1, 1, 0.2)), m.box((0, 0.2, 0.6), (1, 0.2, 1.2))], 3, dense=False)
+    found = segment(made.mesh, None, 0, _silent)
+    assert area_weighted_ari(made.truth, found.labels, made.mesh.area_faces) == pytest.approx(1)
+
+
+def test_the_floor_of_a_recess_is_no_part() -> None:
+    m = compositions.Maker(0, dense=False)
+    cup = m.lathe((0.5, 0), (0.6, 1), (0.5, 1), (0.42, 0.1))
+    surface = closed_surface(cup)
+    assert surface is not None
+    parts = crease_parts(surface)
+    assert parts is not None
+    assert parts.max() == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "measures"),
+    [("torus", (1, 0.2)), ("torus", (1, 0.4, 9, 7)), ("cone", (1, 2)), ("box", ((1, 2, 3),)), ("capsule", (2, 0.5))],
+)
+def test_a_single_solid_stays_whole(make: str, measures: tuple[Any, ...]) -> None:
+    solid = getattr(trimesh.creation, make)(*measures)
+    assert segment(solid, None, 0, _silent).labels.max() == 0
+
+
+def test_vertices_repeated_for_their_normals_change_nothing() -> None:
+    made = compose(TUNING[0], 1, dense=False)
+    apart = made.mesh.copy()
+    apart.unmerge_vertices()
+    assert (segment(apart, None, 0, _silent).labels == segment(made.mesh, None, 0, _silent).labels).all()
+
+
+def test_100_loose_triangles_are_refused_at_once() -> None:
+    soup = np.random.default_rng(0).uniform(size=(300, 3))
+    told: list[str] = []
+    with pytest.raises(NoSolid, match="100 loose triangles"):
+        segment(
+            trimesh.Trimesh(soup, np.arange(300).reshape(100, 3), process=False), None, 0, lambda _, s: told.append(s)
+        )
+    assert "fusing the bodies" not in told
 
 
 def test_the_number_of_parts_is_chosen_and_said_where_it_is_not_given(
@@ -193,5 +250,31 @@ def test_a_cancel_ends_it_between_two_stages(adapter: ShapeDiameterSegmentationA
 
     context = RunContext(output_dir=tmp_path, on_progress=stop)
     with pytest.raises(JobCancelled):
-        _run(adapter, tmp_path, context, mesh_path=str(source))
+        _run(adapter, tmp_path, context, mesh_path=str(source), num_parts=5)
     assert stages[-1] == "measuring the thickness"
+
+
+def _painted(mesh: Any) -> Any:
+    from PIL import Image
+
+    material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (4, 4), (200, 40, 10)))
+    mesh.visual = trimesh.visual.TextureVisuals(uv=mesh.vertices[:, :2], material=material)
+    return mesh
+
+
+def test_what_parts_of_one_colour_cannot_keep_is_said(
+    adapter: ShapeDiameterSegmentationAdapter, tmp_path: Path
+) -> None:
+    source = tmp_path / "painted.glb"
+    scene = trimesh.Scene()
+    scene.add_geometry(_painted(trimesh.creation.box((1, 1, 1))), node_name="crate")
+    scene.add_geometry(_painted(trimesh.creation.box((1, 1, 1)).apply_translation((3, 0, 0))), node_name="other")
+    scene.export(source)
+    lost = _run(adapter, tmp_path, mesh_path=str(source))["segmentation_info"]["lost"]
+    assert [each.split(":")[0] for each in lost] == [
+        "materials, textures and texture coordinates",
+        "the source's own 2 objects and their names",
+    ]
+    bare = tmp_path / "bare.ply"
+    trimesh.creation.box((1, 1, 1)).export(bare)
+    assert _run(adapter, tmp_path, mesh_path=str(bare))["segmentation_info"]["lost"] == []

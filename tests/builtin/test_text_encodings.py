@@ -11,7 +11,7 @@ pytest.importorskip("trimesh")
 
 from pocket3d.adapters.errors import InvalidInput
 from pocket3d.adapters.mesh.input import read_mesh, read_scene
-from pocket3d.adapters.mesh.read.text_formats import plain_text
+from pocket3d.adapters.mesh.read.text_lines import plain_text
 from support import mesh_files as files
 
 pytestmark = pytest.mark.torch

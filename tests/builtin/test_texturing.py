@@ -11,6 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
+from PIL import Image
+
 pytest.importorskip("xatlas")
 
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
@@ -137,6 +139,21 @@ def test_texture_coordinates_stay_in_the_square_and_never_overlap(
     assert inside.mean() == pytest.approx(result["painting_info"]["coverage"], abs=0.06)
 
 
+@pytest.mark.parametrize("suffix", ["glb", "stl"])
+def test_a_mesh_of_any_size_is_painted_alike(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path, suffix: str
+) -> None:
+    infos = []
+    for size in (1e-6, 1e6):
+        ball = trimesh.creation.icosphere(subdivisions=2, radius=size)
+        ball.export(tmp_path / f"ball.{suffix}")
+        made = _run(adapter, tmp_path / "out", mesh_path=str(tmp_path / f"ball.{suffix}"), text_prompt="red plastic")
+        infos.append(made["painting_info"])
+    assert len({info["charts"] for info in infos}) == 1
+    assert len({info["vertex_count"] for info in infos}) == 1, "what is smooth stays smooth"
+    assert all(info["coverage"] > 0.4 and info["overlapping_texels"] == 0 for info in infos)
+
+
 def test_overlapping_charts_are_counted() -> None:
     triangle = np.array([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9]])
     assert rasterise(np.stack([triangle, triangle * 0.5]), 64, "cpu").overlapping > 100
@@ -145,6 +162,72 @@ def test_overlapping_charts_are_counted() -> None:
     assert found.overlapping == 0
     # Half of an 0.8 square each, the diagonal between them.
     assert len(found.where) == pytest.approx(0.64 * 64 * 64, rel=0.04)
+
+
+def _with_uv(uv_scale: float = 1.0, shift: float = 0.0) -> Any:
+    """A sheet of two triangles with coordinates of its own, in the left half of the texture."""
+    vertices = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
+    uv = np.array([[0.05, 0.05], [0.45, 0.05], [0.45, 0.95], [0.05, 0.95]]) * uv_scale + [shift, 0]
+    image = Image.new("RGB", (8, 8), (90, 90, 90))
+    material = trimesh.visual.material.PBRMaterial(baseColorTexture=image, normalTexture=image, name="old")
+    visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
+    return trimesh.Trimesh(vertices, [[0, 1, 2], [0, 2, 3]], visual=visual, process=False)
+
+
+def _scene(folder: Path, *meshes: Any) -> Path:
+    scene = trimesh.Scene()
+    for number, mesh in enumerate(meshes):
+        mesh = mesh.copy()
+        mesh.apply_translation([1.5 * number, 0, 0])
+        scene.add_geometry(mesh, node_name=f"sheet {number}", geom_name=f"sheet {number}")
+    scene.export(folder / "sheets.glb")
+    return folder / "sheets.glb"
+
+
+def test_own_coordinates_are_kept(adapter: ProceduralTextToTextureAdapter, tmp_path: Path) -> None:
+    source = _scene(tmp_path, _with_uv(), _with_uv(shift=0.5))
+    result = _run(adapter, tmp_path / "out", mesh_path=str(source), text_prompt="red brick", keep_uv=True)
+    info = result["painting_info"]
+    made = read_scene(Path(result["output_mesh_path"])).geometry
+    assert made["sheet 0"].visual.uv == pytest.approx(_with_uv().visual.uv, abs=1e-6)
+    assert made["sheet 1"].visual.uv == pytest.approx(_with_uv(shift=0.5).visual.uv, abs=1e-6)
+    assert info["texture_coordinates"] == "kept" and info["textures"] == 1 and info["overlapping_texels"] == 0
+    assert info["lost"] == [
+        "its colours and textures: the new ones take their place",
+        "2 maps of normals, roughness, occlusion or light: they belong to the old surface",
+    ]
+    anew = _run(adapter, tmp_path / "anew", mesh_path=str(source), text_prompt="red brick")["painting_info"]
+    assert "keep_uv keeps them" in anew["lost"][-1]
+
+
+def test_parts_that_share_the_square_get_a_texture_each(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path
+) -> None:
+    source = _scene(tmp_path, _with_uv(), _with_uv())
+    result = _run(adapter, tmp_path / "out", mesh_path=str(source), text_prompt="horizontal gradient", keep_uv=True)
+    assert result["painting_info"]["textures"] == 2
+    textures = [
+        np.asarray(mesh.visual.material.baseColorTexture.convert("RGB")).astype(int)
+        for mesh in read_scene(Path(result["output_mesh_path"])).geometry.values()
+    ]
+    # One pattern runs over the whole object.
+    assert np.abs(textures[0].mean(axis=(0, 1)) - textures[1].mean(axis=(0, 1))).max() > 30
+
+
+@pytest.mark.parametrize(
+    ("mesh", "said"),
+    [
+        (_with_uv(uv_scale=3), "beyond 0 to 1"),
+        (trimesh.creation.box(), "has none"),
+        (trimesh.util.concatenate([_with_uv(), _with_uv().apply_translation([0, 2, 0])]), "two places of its surface"),
+    ],
+)
+def test_coordinates_that_cannot_be_kept_are_refused(
+    adapter: ProceduralTextToTextureAdapter, tmp_path: Path, mesh: Any, said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said) as caught:
+        _run(adapter, tmp_path, mesh_path=str(_scene(tmp_path, mesh)), text_prompt="wood", keep_uv=True)
+    assert caught.value.field == "keep_uv"
 
 
 def test_no_seam_shows_where_the_atlas_is_cut(adapter: ProceduralTextToTextureAdapter, tmp_path: Path) -> None:

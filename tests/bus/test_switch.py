@@ -23,14 +23,16 @@ S = Subjects("switched")
 
 
 @pytest.fixture
-async def bus(shared_server: NatsProcess) -> AsyncIterator[JetStreamBus]:
+async def bus(own_server: NatsProcess) -> AsyncIterator[JetStreamBus]:
     """A server with a former results stream that has been in use."""
-    connected = await JetStreamBus.connect(ConnectOptions(servers=(shared_server.url,)))
-    assert await connected.ensure(Topology((former(S),))) == []
-    await connected.append(S.result("echo", "a"), b"1", expect=Expect(0, S.result_of("a")))
-    yield connected
-    await connected.reader.api(f"STREAM.DELETE.{S.results_stream}", None, dict)
-    await connected.close()
+    # Of its own: on 2.15.1 a stream that is removed and made again at once may have its old messages.
+    connected = await JetStreamBus.connect(ConnectOptions(servers=(own_server.url,)))
+    try:
+        assert await connected.ensure(Topology((former(S),))) == []
+        await connected.append(S.result("echo", "a"), b"1", expect=Expect(0, S.result_of("a")))
+        yield connected
+    finally:
+        await connected.close()
 
 
 async def test_ensure_leaves_the_intake_and_widens_the_rest(bus: JetStreamBus) -> None:

@@ -224,6 +224,33 @@ def test_a_step_whose_id_is_taken_by_another_job_fails(tmp_path: Path) -> None:
     play(scenario, tmp_path)
 
 
+def test_why_a_step_that_is_no_job_yet_waits_can_be_asked(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        bad = {**step("skin", "mesh", behave="error"), "retry": FAILS_AT_ONCE}
+        chain = await submit(flow, step("mesh", seconds=5), bad, step("rig", "skin", "mesh"))
+        flow.world.accepted -= {"dog-rig"}
+        await flow.running(flow.client.job("dog-mesh"))
+        told = await flow.client.job("dog-rig").explain()
+        assert (told.status, told.waits_for, told.tenant) == ("waiting", ["dog-skin", "dog-mesh"], "default")
+        assert told.summary.startswith("step rig of the chain dog: waits for skin (job dog-skin) and mesh")
+        assert "; dog-mesh: runs on agent0/" in told.summary
+        with pytest.raises(ApiRefused, match="no job 'dog-rig' is known"):
+            await flow.client.job("dog-rig").status()
+        assert (await chain.wait(120)).status == "failed"
+        told = await flow.client.job("dog-rig").explain()
+        assert (told.status, told.waits_for) == ("cancelled", [])
+        assert "it has ended: cancelled, the step skin, whose file it takes, failed" in told.summary
+        for other in ("dog-wing", "dog", "cat-rig", "dog-rig-r2"):
+            with pytest.raises(ApiRefused, match="is known"):
+                await flow.client.job(other).explain()
+        flow.world.accepted |= {"dog-skin-r2"}
+        await chain.retry()
+        await chain.wait(120)
+        assert "tried anew as the job dog-rig-r2" in (await flow.client.job("dog-rig").explain()).summary
+
+    play(scenario, tmp_path)
+
+
 def test_files_of_this_machine_are_uploaded(tmp_path: Path) -> None:
     async def scenario(flow: Flow) -> None:
         photo = tmp_path / "cat.png"
@@ -305,6 +332,8 @@ def test_steps_wait_for_room_where_a_tenant_may_have_few_waiting(tmp_path: Path)
         jobs = [{"feature": "echo", "inputs": {"seconds": 1}} for _ in range(12)]
         flow.world.accepted |= {f"lot-{n}" for n in range(1, 13)}
         group = await flow.client.submit_group(jobs, group_id="lot")
+        told = (await flow.client.job("lot-12").explain()).summary
+        assert told.startswith("job 12 of the group lot: ") and "max_queued" in told
         assert (await group.wait(300)).counts == {"succeeded": 12}
 
     few = CoordinatorSettings(tenants={"default": TenantSettings(max_queued=3)})

@@ -89,6 +89,10 @@ def test_a_job_by_http_from_submit_to_its_file(tmp_path: Path) -> None:
         assert (whole.status, whole.headers["content-length"]) == (200, str(artifact["size"]))
         assert hashlib.sha256(whole.body).hexdigest() == artifact["sha256"]
         assert whole.headers["etag"] == f'"{artifact["sha256"]}"'
+        main = await http.ask("GET", f"/v1/jobs/{job_id}/file")
+        assert (main.status, main.body, main.headers["etag"]) == (200, whole.body, whole.headers["etag"])
+        listed = (await http.ask("GET", f"/v1/jobs/{job_id}/artifacts")).json()
+        assert listed == result["artifacts"]
         assert (await http.ask("GET", f"/v1/jobs/{job_id}/artifacts/other.glb")).status == 404
         assert (await http.ask("GET", f"/v1/jobs/{job_id}/artifacts/../../etc/passwd")).status == 404
         jobs = (await http.ask("GET", "/v1/jobs?limit=5")).json()["jobs"]
@@ -169,6 +173,7 @@ def test_a_form_is_a_job_with_its_files(tmp_path: Path) -> None:
         assert asked["inputs"]["mesh_path"]["filename"] == "chair.glb"
         for parts, code, field in (
             ((("mesh_path", "a.glb", b"x"),), 400, "job"),
+            ((("mesh_path", "a.glb", b"x"), ("feature", None, b"auto_rig")), 400, "feature"),
             ((("prompt", "a.glb", b"x"), ("job", None, job)), 400, "inputs.prompt"),
             ((("mesh_path", "a.glb", b"x"), ("mesh_path", "b.glb", b"y"), ("job", None, job)), 400, "inputs.mesh_path"),
             ((("mesh_path", "a.glb", b""), ("job", None, job)), 400, "file"),
@@ -210,10 +215,44 @@ def test_an_upload_that_stands_still_is_given_up(tmp_path: Path) -> None:
             yield b"the beginning"
             await asyncio.Event().wait()
 
-        answer = await gateway.anybody.ask("POST", "/v1/files?name=a", stuck())
+        async def dripping() -> AsyncIterator[bytes]:
+            while True:
+                yield b"x"
+                await asyncio.sleep(1)
+
+        async def slow() -> AsyncIterator[bytes]:
+            for _ in range(10):
+                yield b"x" * 70_000
+                await asyncio.sleep(4)
+
+        http = gateway.anybody
+        answer = await http.ask("POST", "/v1/files?name=a", stuck())
         assert (answer.status, answer.headers["connection"]) == (408, "close")
+        answer = await http.ask("POST", "/v1/files?name=a", dripping())
+        assert (answer.status, answer.json()["error"]["message"]) == (408, "only 5 bytes came in 5 s")
+        assert (await http.ask("POST", "/v1/files?name=a", slow())).status == 201
 
     play_gateway(scenario, tmp_path, upload_idle_s=5.0)
+
+
+def test_the_slow_uploads_of_one_leave_room_to_others(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        started = 0
+
+        async def stuck() -> AsyncIterator[bytes]:
+            nonlocal started
+            started += 1
+            yield b"the beginning"
+            await asyncio.Event().wait()
+
+        slow = [asyncio.ensure_future(gateway.alice.ask("POST", "/v1/files?name=a", stuck())) for _ in range(8)]
+        while started < 3:
+            await asyncio.sleep(0)
+        answer = await gateway.eve.ask("POST", "/v1/files?name=b", b"of another token")
+        assert (answer.status, started) == (201, 3)
+        assert {(await each).status for each in slow} == {408}
+
+    play_gateway(scenario, tmp_path, tokens=True, uploads_at_once=4)
 
 
 def test_tenants_see_their_own_jobs_alone(tmp_path: Path) -> None:
@@ -591,6 +630,11 @@ def test_a_chain_by_http(tmp_path: Path) -> None:
         answer = await gateway.alice.ask("POST", "/v1/chains", {"chain_id": "c1", "steps": steps})
         assert answer.status == 202, answer.body
         assert (answer.json()["chain_id"], answer.json()["tenant"]) == ("c1", "studio")
+        told = await gateway.reader.ask("GET", "/v1/jobs/c1-rig/explain")
+        assert (told.status, told.json()["waits_for"]) == (200, ["c1-mesh"])
+        hidden = (await gateway.eve.ask("GET", "/v1/jobs/c1-rig/explain")).json()["error"]["message"]
+        unknown = (await gateway.eve.ask("GET", "/v1/jobs/c1-nose/explain")).json()["error"]["message"]
+        assert hidden == unknown.replace("c1-nose", "c1-rig"), "an answer does not tell that the step is there"
         words = []
         async with gateway.reader.open("GET", "/v1/chains/c1/events") as stream:
             while (event := await stream.event()) is not None:

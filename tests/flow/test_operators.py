@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pocket3d.bus.client.handle import JobHandle
+from pocket3d.bus.names import kv_stream
 from pocket3d.bus.topology import coordinator_jobs, coordinator_results
 from pocket3d.contracts.api import EmptyRequest
 from pocket3d.contracts.codec import encode
@@ -33,6 +34,20 @@ def remove(flow: Flow, *handles: JobHandle) -> None:
             flow.world.note_removed(message)
 
 
+def purge(flow: Flow, *handles: JobHandle) -> None:
+    """What `pocket3d purge --jobs` removes of ended jobs."""
+    subjects, server = flow.world.subjects, flow.world.server
+    for handle in handles:
+        for stream in (subjects.results_stream, kv_stream(subjects.status_bucket), subjects.events_stream):
+            for message in list(server.stream(stream).messages.values()):
+                if handle.job_id in message.subject.split("."):
+                    server.stream(stream).delete(message.seq)
+                    if stream == subjects.results_stream:
+                        # It is compared with what is stored.
+                        flow.world.listener.heard.remove((message.subject, message.data))
+        flow.world.accepted.discard(handle.job_id)
+
+
 async def ended(handle: JobHandle, within_s: float) -> tuple[str, str]:
     result = await handle.result(timeout=within_s)
     return result.status, result.error.message if result.error is not None else ""
@@ -47,6 +62,23 @@ def test_a_removed_job_that_waits_ends_within_a_minute_and_the_others_run(tmp_pa
         assert [await ended(handle, 60) for handle in handles[::2]] == [("cancelled", REMOVED)] * 3
         await drain(flow, "undrain")
         assert [await ended(handle, 60) for handle in handles[1::2]] == [("succeeded", "")] * 3
+
+    play(scenario, tmp_path)
+
+
+def test_ended_jobs_of_which_nothing_is_kept_are_listed_no_more(tmp_path: Path) -> None:
+    async def scenario(flow: Flow) -> None:
+        handles = [await flow.submit(inputs={"seconds": 0.1}) for _ in range(6)]
+        waits = await flow.submit("text_to_mesh", "waits", inputs={"text_prompt": "a chair"}, vram_mb=1_000_000)
+        for handle in handles:
+            await handle.result(timeout=60)
+        await asyncio.sleep(15)
+        purge(flow, *handles[:3])
+        await asyncio.sleep(25)
+        left = {handle.job_id for handle in (*handles[3:], waits)}
+        assert {job.job_id for job in (await flow.client.list()).jobs} == left
+        assert {job.job_id for job in (await flow.client.list(status="succeeded")).jobs} == left - {"waits"}
+        await waits.cancel()
 
     play(scenario, tmp_path)
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import email.parser
 import email.policy
+import fcntl
 import json
 import os
 import socket
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +79,12 @@ def tetrahedron(size: float) -> bytes:
 def record(**facts: Any) -> None:
     with (FOLDER / "requests.jsonl").open("a") as file:
         file.write(json.dumps({"pid": os.getpid(), **facts}) + "\n")
+
+
+def until_read() -> None:
+    """Return when all that was printed has been taken out of the pipe: the answer must not overtake it."""
+    while int.from_bytes(fcntl.ioctl(sys.stdout.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder):
+        time.sleep(0.001)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -174,6 +182,7 @@ class Handler(BaseHTTPRequestHandler):
                 say(line.format(image="/tmp/trellis-req-0.png"))
             if now == "slow" and line == "FLOW":
                 time.sleep(3600)
+        until_read()
         glb = tetrahedron(float(texts.get("seed", "42")))
         kind = "model/gltf-binary"
         if now == "truncates":

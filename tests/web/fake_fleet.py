@@ -192,7 +192,7 @@ class FakeFleet:
         return told
 
     def fill(self, count: int, name: str, told: bool) -> None:
-        """So many jobs that have ended, one after the other: `told` now to whoever listens, or long ago."""
+        """So many jobs that have ended, one after the other: `told` now to all listeners, or long ago to nobody."""
         with self.lock:
             # Times count milliseconds: jobs of one would stand in any order, and the last of them may not be drawn.
             apart = timedelta(milliseconds=1) if told else timedelta(seconds=1)

@@ -15,7 +15,14 @@ from .authoring.input_checks import image_files, required_file, required_text
 from .base import BaseModel
 from .errors import InvalidInput
 
-IMAGE_FORMATS = ("jpg", "jpeg", "png", "webp")
+#: Suffixes; .jfif is how Chrome saves a JPEG on Windows.
+IMAGE_FORMATS = (
+    *("jpg", "jpeg", "png", "webp"),
+    *("jfif", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"),
+)
+
+#: Suffixes of what `mesh.input` reads; a zip holds a .gltf or .obj with its files.
+MESH_FORMATS = ("glb", "obj", "ply", "stl", "off", "gltf", "vrm", "zip")
 
 
 class BaseMeshGenerationModel(BaseModel):

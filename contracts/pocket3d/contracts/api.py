@@ -104,6 +104,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     turn: TenantTurn | None = None
     #: Jobs that have not ended and whose results its inputs name: it is held until they have.
     waits_for: list[str] = []
+    #: Of the step of a chain, or the job of a group, that is not published as a job: whose it is.
+    tenant: str | None = None
 
 
 class FeatureAdapter(msgspec.Struct, frozen=True, kw_only=True):

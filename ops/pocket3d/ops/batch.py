@@ -22,8 +22,11 @@ from .inputs import InputError, LocalFile, Schema, parse_inputs, with_results
 
 #: Suffixes of the files that a folder's batch takes, by a word in the name of the input.
 _SUFFIXES = {
-    "image": {".png", ".jpg", ".jpeg", ".webp"},
-    "mesh": {".glb", ".gltf", ".obj", ".ply", ".stl", ".off"},
+    "image": {
+        *(".png", ".jpg", ".jpeg", ".webp", ".jfif"),
+        *(".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"),
+    },
+    "mesh": {".glb", ".gltf", ".vrm", ".obj", ".ply", ".stl", ".off"},
 }
 #: A column or key with this prefix is metadata.
 _METADATA = "metadata."

@@ -47,7 +47,7 @@ def configure(
         renderers: list[Any] = [
             structlog.processors.format_exc_info,
             _redact,
-            structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=0),
+            structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=0, sort_keys=False),
         ]
     else:
         renderers = [structlog.processors.format_exc_info, _to_json]
@@ -90,7 +90,7 @@ def _stamp(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[st
 
 def _redact(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
     cleaned: dict[str, Any] = clean(line)
-    return cleaned
+    return {key: cleaned[key] for key in _order(*cleaned)}
 
 
 @lru_cache(maxsize=1024)

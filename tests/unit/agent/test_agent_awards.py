@@ -239,6 +239,17 @@ def test_a_raised_requirement_claims_its_excess_on_the_warm_worker_and_evicts_fo
     assert rig.engine.core.devices["fixed-0"].ledger.claim_mb(warm) == 6000
 
 
+def test_a_job_that_is_cancelled_while_it_waits_for_evicted_memory_is_not_started() -> None:
+    rig = AgentRig([fixed(12_000)], TWO)
+    warm, other = rig.warm("alpha"), rig.warm("beta")
+    token = rig.take("alpha", raised_mb=9000)
+    rig.fetch(token)
+    rig.cancel(token)
+    assert not of(rig.tell(events.WorkerExited(other)), effects.RunOnWorker)
+    assert rig.failure(token).code == "cancelled"
+    assert rig.engine.core.devices["fixed-0"].ledger.claim_mb(warm) == 6000
+
+
 def test_a_worker_that_holds_nothing_while_idle_is_in_nobodys_way() -> None:
     """UniRig's: its weights wait in the host's memory, and each job brings its own processes to the GPU."""
     rig = AgentRig([fixed(10_000)], [adapter("alpha", 6000, idle_vram_mb=0, max_concurrent=2), adapter("beta", 6000)])

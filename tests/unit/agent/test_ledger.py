@@ -324,3 +324,14 @@ def test_a_reading_above_the_total_is_no_gift() -> None:
 def test_what_is_not_known_has_no_claim() -> None:
     assert ledger().claim_mb("nobody") == 0
     assert ledger().seen_mb("nobody") is None
+
+
+def test_a_worker_that_ended_by_itself_is_ending_until_its_memory_is_free() -> None:
+    book = ledger()
+    book.add("w1", 6000)
+    book.hold_process("w1", 7)
+    book.read(Reading(10_000, {7: 6000}), 1.0)
+    book.exited("w1", 2.0)
+    assert book.ending() == ["w1"]
+    assert book.read(Reading(16_000, {}), 3.0) == ["w1"]
+    assert book.ending() == []

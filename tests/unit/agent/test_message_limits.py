@@ -11,7 +11,7 @@ from pocket3d.contracts.codec import encode
 from pocket3d.contracts.commands import AttemptFailed, AttemptStarted, CallForBids, Lot, ReportState, StateReported
 from pocket3d.contracts.jobs import Job
 from pocket3d.gpu_agents.engine import effects, events
-from pocket3d.gpu_agents.engine.message_limits import fit_outcomes
+from pocket3d.gpu_agents.engine.message_limits import _at_most, fit_outcomes
 from support.agent_rig import EPOCH, AgentRig, adapter, fixed, of, only
 
 #: Of a server that was set up for small messages, bytes.
@@ -154,3 +154,11 @@ def test_an_advert_lists_no_more_finished_runs_than_is_set_whatever_the_server_t
     assert sum(each.on_device for each in advert.running) == 10
     assert (len(advert.running), advert.unlisted) == (20, 20)
     assert rig.call().declines
+
+
+def test_an_adverts_labels_are_never_thought_shorter_than_they_are() -> None:
+    rig = AgentRig()
+    advert = of(rig.log, effects.PublishAdvert)[-1].advert
+    # Each character takes six bytes as JSON.
+    labels = {f"{number:03}": "\u0001" * 500 for number in range(40)}
+    assert _at_most(structs.replace(advert, labels=labels)) >= len(encode(structs.replace(advert, labels=labels)))

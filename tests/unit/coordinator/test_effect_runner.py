@@ -43,6 +43,7 @@ from pocket3d.coordinator.engine.history import BATCH_HEADER
 from pocket3d.coordinator.engine.result_cache import Made
 from pocket3d.coordinator.io.effect_runner import _CALLS, EffectRunner, Links
 from pocket3d.coordinator.leadership import event_log
+from pocket3d.coordinator.leadership.ended_sweep import EndedLooked, LookAtEnded
 from pocket3d.coordinator.leadership.leader_record import (
     LeaderRecordNotWritten,
     LeaderRecordRead,
@@ -345,6 +346,17 @@ async def test_a_message_is_there_if_it_is_that_job(stage: Stage) -> None:
     wanted = tuple(effects.JobMessage(f"j{seq}", seq) for seq in (1, 2, 3))
     found = await stage.run(effects.FindMessages(wanted), stored(b"j1"), None, stored(b"j8"), calls=3)
     assert found == events.MessagesLooked(wanted[:1], wanted[1:])
+
+
+async def test_an_ended_job_without_a_status_and_a_result_is_gone(stage: Stage) -> None:
+    wanted = tuple(effects.JobMessage(f"j{seq}", seq) for seq in (1, 2, 3))
+    answers = (stored(b"{}"), None, None, stored(b"{}"), None, 7)
+    assert await stage.run(LookAtEnded(wanted), *answers, calls=6) == EndedLooked(7, wanted[2:])
+    places = [("KV_P3D_STATUS", f"$KV.P3D_STATUS.j{seq}") for seq in (1, 2, 3)]
+    places += [("P3D_RESULTS", SUBJECTS.result_of(job_id)) for job_id in ("j2", "j3")]
+    assert [args for _, args, _ in stage.bus.calls] == [*places, ("KV_P3D_STATUS",)]
+    for error in LOST:
+        assert await stage.run(LookAtEnded(), error) == EndedLooked(None)
 
 
 async def test_what_is_left_to_be_acked(stage: Stage) -> None:

@@ -72,7 +72,9 @@ def test_a_job_waits_for_the_one_that_it_names_and_gets_its_file(desk: Desk, age
     assert desk.one(effects.PublishQueued).status.reason == "waits for chair"
     desk.do(events.QueuedStored("rigged"))
     told = explain_turn(desk.engine.core, desk.record("rigged"), desk.now)
-    assert (told.status, told.summary, told.waits_for) == ("queued", "waits for chair", ["chair"])
+    where = "runs on a1/fixed-0 with echo, attempt 1"
+    assert (told.status, told.waits_for) == ("queued", ["chair"])
+    assert (told.summary, reason(desk)) == (f"waits for chair; chair: {where}", "waits for chair")
     assert desk.take(effects.SendCall) == []
 
     desk.see(desk.result_of(source, agent))
@@ -183,6 +185,8 @@ def test_an_unknown_source_is_waited_for_a_little_and_looked_for_once_more(desk:
     desk.submit("rigged", inputs=naming("chair"))
     answer(desk, "chair", None)
     assert reason(desk) == "waits for chair"
+    told = explain_turn(desk.engine.core, desk.record("rigged"), desk.now).summary
+    assert told == "waits for chair; chair: no such job is known, and it may come for 10 s more"
     desk.tick(GRACE_S - 0.5)
     assert asked(desk) == []
     desk.tick(1.0)
@@ -258,13 +262,27 @@ def test_a_removed_message_ends_a_held_job_and_one_published_again_is_held_for_w
 def test_a_message_published_again_takes_the_place_of_a_held_jobs(desk: Desk, sure: bool) -> None:
     desk.submit("rigged", seq=5, inputs=naming("chair"))
     answer(desk, "chair", None)
+    desk.read("rigged", seq=6, inputs=naming("chair"))
     if not sure:
         desk.sleep(60.0)
     desk.do(events.CancelAsked("rigged", "no more"))
-    desk.read("rigged", seq=6, inputs=naming("chair"))
     desk.do(events.MessagesLooked((), (effects.JobMessage("rigged", 5),)))
     desk.do(events.LeadershipProven())
     assert ending(desk)[0] == "cancelled"
+
+
+def test_a_message_published_again_leaves_a_running_job_the_files_that_it_found(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    desk.submit("rigged", seq=5, inputs=naming("chair"), retry={"initial_s": 0})
+    answer(desk, "chair", made())
+    item = desk.win(agent, "rigged")
+    desk.accept(agent, item)
+    desk.started(agent, item)
+    desk.read("rigged", seq=6, inputs=naming("chair"))
+    desk.do(events.MessagesLooked((), (effects.JobMessage("rigged", 5),)))
+    assert desk.engine.core.held.in_use(lies("chair").object)
+    desk.failed(agent, item, "adapter_error")
+    assert desk.win(agent, "rigged").objects == {"inputs.a_mesh_path": lies("chair")}
 
 
 def test_a_late_result_of_a_held_job_counts(desk: Desk) -> None:
@@ -387,7 +405,7 @@ def test_held_jobs_count_as_jobs_that_wait_of_their_tenant() -> None:
     desk = Desk(tenants={"north": TenantSettings(max_queued=2)})
     desk.submit("chair", tenant="north")
     desk.submit("rigged", tenant="north", inputs=naming("chair"))
-    assert SubmitQuota(desk.engine.core).refusal("north") is not None
+    assert SubmitQuota(desk.engine.core).refusal("north", desk.now.mono) is not None
     desk.submit("third", tenant="north")
     assert ending(desk, "third")[:3] == ("rejected", "no_capacity", "tenant")
 

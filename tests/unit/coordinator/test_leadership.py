@@ -196,6 +196,17 @@ def test_the_former_leader_steps_down_when_it_sees_the_new_one() -> None:
     assert not first.leadership.leading
 
 
+def test_one_that_leads_again_has_fenced_the_events_anew() -> None:
+    first, second, bucket = pair()
+    second.tick(LEASE + 2)
+    first.mono = second.mono
+    first.do(LeaseTick())
+    first.said.clear()
+    first.tick(LEASE + 2)
+    (lead,) = (each for each in first.said if isinstance(each, Lead))
+    assert (lead.fence, lead.record) == (bucket.fence_seq, bucket.fence) == (3, bucket.record)
+
+
 def test_only_one_of_two_standbys_gets_the_lease() -> None:
     bucket = Bucket()
     first, second, third = (One(name, bucket) for name in ("one", "two", "three"))

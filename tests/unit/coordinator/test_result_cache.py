@@ -229,10 +229,11 @@ def test_a_message_published_again_while_it_is_looked_for_and_the_lead_is_in_dou
     desk.hear(agent)
     ended(desk, agent)
     desk.submit("second", seq=5, inputs=SEVEN, cache=True)
+    desk.read("second", seq=6, inputs=SEVEN, cache=True)
     desk.sleep(60.0)
     desk.do(events.CancelAsked("second", None))
-    desk.read("second", seq=6, inputs=SEVEN, cache=True)
     desk.do(events.MessagesLooked((), (effects.JobMessage("second", 5),)))
+    assert (desk.record("second").seq, desk.engine.core.held.cached("second")) == (6, "first")
     desk.do(events.LeadershipProven())
     assert desk.one(effects.StoreResult).result.status == "cancelled"
 

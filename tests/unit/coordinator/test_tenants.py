@@ -18,7 +18,7 @@ from pocket3d.contracts.subjects import Subjects
 from pocket3d.coordinator.auction.queue import JobGroup, Line
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.explain import explain, explain_turn
-from pocket3d.coordinator.engine.submit_quota import SubmitQuota
+from pocket3d.coordinator.engine.submit_quota import READ_WITHIN_S, SubmitQuota
 from pocket3d.coordinator.settings import TenantSettings
 from support.coordinator_desk import AgentDouble, Desk, device, last_status, offer
 from unit.coordinator.test_api import asks
@@ -353,7 +353,7 @@ async def test_a_submit_beyond_max_queued_is_answered_with_429_though_the_jobs_b
     quota = SubmitQuota(desk.engine.core)
 
     def submit(job_id: str, seq: int) -> str | None:
-        refusal = quota.refusal("a")
+        refusal = quota.refusal("a", desk.now.mono)
         if refusal is None:
             with quota.arriving("a") as arrival:
                 arrival.stored = job_id, "normal", seq
@@ -373,13 +373,39 @@ async def test_a_submit_beyond_max_queued_is_answered_with_429_though_the_jobs_b
     assert submit("a4", 4) is None, "a3 was read, and has ended: it is not known any more"
 
 
+def test_a_submit_whose_message_was_removed_before_it_was_read_counts_for_a_while() -> None:
+    desk = leader({"a": {"max_queued": 1}})
+    quota = SubmitQuota(desk.engine.core)
+    with quota.arriving("a") as arrival:
+        arrival.stored = "a1", "normal", 1
+
+    def full(after_s: float = 0.0) -> bool:
+        desk.tick(after_s)
+        return quota.refusal("a", desk.now.mono) is not None
+
+    assert full()
+    assert full(READ_WITHIN_S - 1.0), "it may yet be read"
+    assert not full(2.0)
+
+
+def test_a_submit_counts_as_long_as_reading_pauses() -> None:
+    desk = Desk(tenants={"a": TenantSettings(max_queued=1)}, index_cap=10)
+    quota = SubmitQuota(desk.engine.core)
+    backlog(desk, "b", 10)
+    with quota.arriving("a") as arrival:
+        arrival.stored = "a1", "normal", 100
+    for _ in range(3):
+        assert quota.refusal("a", desk.now.mono) is not None
+        desk.tick(READ_WITHIN_S)
+
+
 async def test_a_submit_that_was_not_stored_does_not_count() -> None:
     desk = leader({"a": {"max_queued": 1}})
     quota = SubmitQuota(desk.engine.core)
     with pytest.raises(ServiceError), quota.arriving("a"):
-        assert quota.refusal("a") is not None
+        assert quota.refusal("a", desk.now.mono) is not None
         raise ServiceError(503, "not now")
-    assert quota.refusal("a") is None
+    assert quota.refusal("a", desk.now.mono) is None
 
 
 async def test_the_service_refuses_with_the_code_and_the_field() -> None:

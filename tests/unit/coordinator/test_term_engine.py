@@ -481,6 +481,13 @@ def test_acks_that_were_confirmed_are_distinguished_from_those_to_come() -> None
     assert not term.decider._catch_up["normal"].done, "the second is still to come"
     term.do(events.BacklogCounted("normal", 0))
     assert term.decider._catch_up["normal"].done
+    term.do(events.BacklogCounted("results", 2))
+    term.do(events.ResultUnreadable("j2", "s", 4, "x"))
+    term.do(events.ResultAcked(4))
+    term.do(events.BacklogCounted("results", 1))
+    assert not term.decider.engine.core.results_drained
+    term.do(events.BacklogCounted("results", 0))
+    assert term.decider.engine.core.results_drained
 
 
 def count_on(term: Term, key: effects.ConsumerKey, unacked: int, seconds: float) -> list[effects.ResetConsumer]:

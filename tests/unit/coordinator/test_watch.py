@@ -236,6 +236,20 @@ def test_what_nobody_awarded_is_cancelled_at_the_second_look(desk: Desk, agent: 
     assert [(c.job_id, c.token) for c in sent.cancels] == [("ghost", "6-9")]
 
 
+def test_a_run_whose_failure_was_noted_hides_no_stray_behind_it(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    item = desk.running(agent)
+    listed = agent.runs(item)
+    desk.failed(agent, item, "adapter_error")
+    # Listed until the answer to its failure arrives.
+    agent.running = [listed, stray()]
+    desk.hear(agent)
+    desk.take(effects.SendCancels)
+    desk.hear(agent)
+    (sent,) = desk.take(effects.SendCancels)
+    assert [(c.job_id, c.token) for c in sent.cancels] == [("ghost", "6-9")]
+
+
 def test_before_all_jobs_are_read_nothing_is_a_stray(agent: AgentDouble) -> None:
     desk = Desk(lead=False)
     desk.do(events.Led(7, ()))

@@ -63,6 +63,15 @@ def test_connection_options_take_one_entry_and_doctor_explains_them() -> None:
     assert "Trust the authority that signed" in " ".join(run("doctor", "--help").output.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [("submit", "pocket3d submit text_to_mesh text_prompt='a red chair'"), ("view", "pocket3d view out/")],
+)
+def test_the_help_of_a_command_begins_with_examples(name: str, example: str) -> None:
+    before, _, _ = run(name, "--help").output.partition("Options:")
+    assert example in before
+
+
 def test_the_ready_line_says_what_to_do_next() -> None:
     assert ready_lines("nats://127.0.0.1:4222", terminal=False) == ["ready nats://127.0.0.1:4222"]
     first, *more = ready_lines("nats://127.0.0.1:4222", terminal=True)

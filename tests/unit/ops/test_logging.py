@@ -84,6 +84,16 @@ def test_a_terminals_text_is_not_json_and_hides_secrets_too() -> None:
     assert "pw" not in text.replace("password", "")
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_whose_line_it_is_comes_first_and_the_rest_as_it_was_told(form: logging.Format) -> None:
+    stream = io.StringIO()
+    logging.configure(stream=stream, form=form, role="agent", agent_id="g1")
+    structlog.get_logger().info("job accepted", token="1-1", adapter_id="echo", attempt=1, job_id="j1")
+    words = ("job accepted", "agent_id", "job_id", "attempt", "token", "adapter_id")
+    places = [stream.getvalue().index(word) for word in words]
+    assert places == sorted(places), stream.getvalue()
+
+
 def test_a_log_whose_reader_is_gone_stops_nobody() -> None:
     stream = io.StringIO()
     logging.configure(stream=stream)

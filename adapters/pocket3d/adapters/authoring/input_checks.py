@@ -39,7 +39,8 @@ def checked_file(value: Any, key: str, formats: Sequence[str]) -> Path:
     path = Path(value)
     suffix = path.suffix.lower().removeprefix(".")
     if formats and suffix not in formats:
-        raise InvalidInput(f"{key}: unsupported format {suffix!r}; want one of {', '.join(formats)}", key)
+        more = "; export it as GLB" if "glb" in formats else ""
+        raise InvalidInput(f"{key}: unsupported format {suffix!r}; want one of {', '.join(formats)}{more}", key)
     if not path.is_file():
         raise FileNotFoundError(f"{key}: there is no file {path}")
     return path
@@ -56,6 +57,12 @@ def image_files(inputs: dict[str, Any], formats: Sequence[str], max_images: int)
             raise InvalidInput(f"{len(values)} images, at most {max_images} are taken", key)
         return [checked_file(each, key, formats) for each in values]
     return []
+
+
+def mask_file(inputs: dict[str, Any], formats: Sequence[str]) -> Path | None:
+    """The image of `mask_path`; None if it is not given."""
+    value = inputs.get("mask_path")
+    return None if value is None or value == "" else checked_file(value, "mask_path", formats)
 
 
 def image_field(inputs: dict[str, Any]) -> str:

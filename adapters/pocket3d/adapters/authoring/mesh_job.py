@@ -29,6 +29,7 @@ def finish_mesh(
     info_key: str,
     facts: Mapping[str, Any],
     extra_files: Sequence[Path] = (),
+    scene: Any = None,
 ) -> dict[str, Any]:
     """Load the written mesh again, count it, draw it, and complete the answer.
 
@@ -38,6 +39,7 @@ def finish_mesh(
         info_key: `generation_info`, `painting_info` or the like.
         facts: what the adapter says under that key, beside what is there already; they stand against the counts.
         extra_files: files that belong to the mesh (OBJ: materials and textures).
+        scene: what is in the file, as `read_scene` gives it, where that was read already.
 
     Returns:
         The response. Under `info_key` it has the facts, `output_format`, `vertex_count`, `face_count` and `statistics`
@@ -49,7 +51,7 @@ def finish_mesh(
     from ..mesh.result import describe_mesh
 
     target = Path(response["output_mesh_path"])
-    described = describe_mesh(target, adapter.output_dir)
+    described = describe_mesh(target, adapter.output_dir, scene)
     statistics = described["statistics"]
     response[info_key] = {
         **response.get(info_key, {}),

@@ -1,14 +1,15 @@
-"""Read meshes that come from strangers: GLB, OBJ, PLY, STL and OFF, each from its one file.
+"""Read meshes that come from strangers: GLB, VRM, OBJ, PLY, STL and OFF, each from its one file, and glTF from a zip.
 
-What a file claims is judged before it is decoded (`mesh_files/`), the parser (trimesh) gets bytes and a resolver that
-resolves nothing, and runs under a bound on memory. What it makes is checked again: finite coordinates, indices that
-point to vertices. Every fault of the file is an `InvalidInput`.
+What a file claims is judged before it is decoded (`read/`). OBJ, PLY, STL and OFF have readers of our own; for GLB
+the parser (trimesh) gets bytes and a resolver that resolves nothing. Both run under a bound on memory, and what they
+make is checked again: finite coordinates, indices that point to vertices. Every fault of the file is an
+`InvalidInput`.
 """
 
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,21 @@ from ..errors import InvalidInput
 from ..runtime.memory_limit import limited_memory
 from .image_input import check_pixels, refusing
 from .parts import leave_triangles
+from .read.contents import kind_of
+from .read.found import scene_of
 from .read.glb import check_glb
+from .read.gltf_archive import glb_of, open_archive
 from .read.limits import MAX_COORDINATE, MIB, Checked, MeshLimits, Refused
-from .read.ply import check_ply
-from .read.stl import check_stl
-from .read.text_formats import check_obj, check_off
+from .read.obj import read_obj
+from .read.off import read_off
+from .read.ply import read_ply
+from .read.stl import read_stl
 
 __all__ = ["FORMATS", "MeshLimits", "ignored_parts", "read_mesh", "read_scene"]
 
-_CHECKS = {"glb": check_glb, "obj": check_obj, "ply": check_ply, "stl": check_stl, "off": check_off}
+_READERS = {"obj": read_obj, "ply": read_ply, "stl": read_stl, "off": read_off}
 #: Suffixes of what is read.
-FORMATS = tuple(_CHECKS)
+FORMATS = ("glb", *_READERS, "gltf", "vrm", "zip")
 #: Text takes about this many bytes in the parser for each of its own.
 _PARSER_FACTOR = 24
 _PARSER_FLOOR = 512 * MIB
@@ -56,8 +61,7 @@ def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_pat
     """
     suffix = path.suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
-        more = "; a .gltf is spread over files, export it as .glb" if suffix == "gltf" else ""
-        raise InvalidInput(f"{path.name}: unsupported format {suffix!r}; want one of {', '.join(FORMATS)}{more}", field)
+        raise InvalidInput(f"{path.name}: unsupported format {suffix!r}; want one of {', '.join(FORMATS)}", field)
     size = path.stat().st_size
     try:
         if size > limits.max_bytes:
@@ -69,6 +73,14 @@ def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_pat
         raise InvalidInput(f"{path.name}: {error}", field) from error
     except MemoryError as error:
         raise InvalidInput(f"{path.name}: reading it takes more memory than its size accounts for", field) from error
+
+
+def glb_bytes_of(path: Path, limits: MeshLimits = _DEFAULT) -> bytes:
+    """A file that `read_scene` found sound, as a GLB file if it is glTF in another form; else as it is."""
+    data = path.read_bytes()
+    suffix = path.suffix.lower().removeprefix(".")
+    kind, inside, files = _unwrapped(data, suffix, limits)
+    return inside if kind in ("glb", "vrm") and (files or suffix == "gltf") else data
 
 
 def read_mesh(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path") -> Any:
@@ -109,17 +121,36 @@ def ignored_parts(read: Any) -> list[str]:
 def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
     if not data:
         raise Refused("the file is empty")
-    checked = _CHECKS[suffix](data, limits)
-    loaded = _parse(checked.data, suffix)
-    _check_result(loaded, checked)
-    if suffix == "stl":
-        for mesh in loaded.geometry.values():
-            mesh.merge_vertices()
+    outer = kind_of(data, suffix, FORMATS)
+    ignored = [] if outer == suffix else [f"the suffix .{suffix}: it is a file of {outer.upper()} and read as one"]
+    kind, data, files = _unwrapped(data, suffix, limits)
+    if kind in _READERS:
+        found = read_obj(data, limits, files) if kind == "obj" else _READERS[kind](data, limits)
+        loaded, told = scene_of(found), found.ignored
+        _check_result(loaded, 0)
+    else:
+        checked = check_glb(data, limits)
+        loaded, told = _parse(checked), checked.ignored
+        _check_result(loaded, checked.faces)
     counts = [loaded.geometry[loaded.graph[node][1]] for node in loaded.graph.nodes_geometry]
     limits.check_counts(sum(len(m.vertices) for m in counts), sum(len(m.faces) for m in counts))
     loaded.metadata.clear()
-    loaded.metadata[_IGNORED] = list(checked.ignored)
+    loaded.metadata[_IGNORED] = [*ignored, *told]
     return loaded
+
+
+def _unwrapped(data: bytes, suffix: str, limits: MeshLimits) -> tuple[str, bytes, dict[str, bytes]]:
+    """The format of a file, or of the mesh in a zip; its bytes, those of glTF as a GLB; and the files of the zip."""
+    kind = kind_of(data, suffix, FORMATS)
+    files: dict[str, bytes] = {}
+    path = ""
+    if kind == "zip":
+        path, files = open_archive(data, limits)
+        data = files[path]
+        kind = kind_of(data, PurePosixPath(path).suffix.lower().removeprefix("."), FORMATS)
+    if kind == "gltf":
+        return "glb", glb_of(data, files, str(PurePosixPath(path).parent)), files
+    return kind, data, files
 
 
 class _NothingOutside:
@@ -133,38 +164,32 @@ class _NothingOutside:
     __getitem__ = get
 
 
-def _parse(data: bytes, suffix: str) -> Any:
+def _parse(checked: Checked) -> Any:
     import trimesh
 
-    # GLB keeps its vertices by itself; the others would be merged, and vertices that are not finite silently removed.
-    options: dict[str, Any] = {} if suffix == "glb" else {"process": False}
-    if suffix == "ply":
-        options["skip_materials"] = True
     nothing: Any = _NothingOutside()
     try:
-        return trimesh.load_scene(BytesIO(data), file_type=suffix, resolver=nothing, **options)
+        return trimesh.load_scene(BytesIO(checked.data), file_type="glb", resolver=nothing)
     except MemoryError:
         raise
     except Exception as error:  # foreign code, which raises nearly anything on a broken file
-        raise Refused(f"it cannot be read as {suffix.upper()}: {type(error).__name__}: {str(error)[:300]}") from error
+        raise Refused(f"it cannot be read as GLB: {type(error).__name__}: {str(error)[:300]}") from error
 
 
-def _check_result(scene: Any, checked: Checked) -> None:
+def _check_result(scene: Any, announced: int) -> None:
     try:
         leave_triangles(scene)
     except ValueError as error:
         raise Refused(str(error)) from error
     for name, geometry in scene.geometry.items():
-        # The PLY reader keeps a copy of all it read, which would be written into a GLB's extras.
-        geometry.metadata.pop("_ply_raw", None)
         if np.abs(geometry.vertices).max() > MAX_COORDINATE:
             raise Refused(f"part {name!r} has coordinates beyond {MAX_COORDINATE:g}")
         _decode_textures(geometry)
     if not list(scene.graph.nodes_geometry):
         raise Refused("no surface: there are no triangles in it")
     faces = sum(len(geometry.faces) for geometry in scene.geometry.values())
-    if faces < checked.faces:
-        raise Refused(f"{checked.faces:,} faces are announced, only {faces:,} can be read")
+    if faces < announced:
+        raise Refused(f"{announced:,} faces are announced, only {faces:,} can be read")
 
 
 def _decode_textures(mesh: Any) -> None:

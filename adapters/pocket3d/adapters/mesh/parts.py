@@ -30,7 +30,7 @@ class Look(NamedTuple):
     name: str = "plain"
     #: `PIL.Image.Image`, sRGB, multiplied with the colour; None without, or without coordinates for it.
     image: Any = None
-    #: (V, 2), origin at the lower left corner; None without image.
+    #: (V, 2), origin at the lower left corner; an unwrapped mesh may have them without an image.
     uv: FloatArray | None = None
     #: (V, 4) linear 0..1, multiplied with the colour; None without.
     vertex_colours: FloatArray | None = None
@@ -162,9 +162,10 @@ def _textured(mesh: Any, visual: Any) -> Look:
         stated = diffuse is not None or image is not None
         linear = np.array(_PLAIN) if diffuse is None else from_srgb(diffuse[:3])
         factor = np.ones(4) if image is not None else np.append(linear, 1.0 if diffuse is None else diffuse[3])
-        metallic, roughness = 0.0, 0.8
+        # As an OBJ's materials may say.
+        shares = getattr(material, "kwargs", None) or {}
+        metallic, roughness = shares.get("pm", 0.0), shares.get("pr", 0.8)
     red, green, blue, alpha = (float(each) for each in factor)
-    uv = uv if image is not None else None
     return Look((red, green, blue), alpha, metallic, roughness, name, image, uv, colours, stated=stated)
 
 

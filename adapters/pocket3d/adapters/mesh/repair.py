@@ -36,6 +36,8 @@ _BRIDGE = 2
 #: Samples per cell along an edge.
 _SAMPLES = 2.5
 _MAX_SAMPLES = 4_000_000
+#: Of a body that encloses anything.
+_LEAST_FACES = 4
 
 
 class NoSolid(ValueError):
@@ -105,6 +107,25 @@ def fuse(mesh: Any, resolution: int = 96, between: Callable[[], None] = lambda: 
     return fused, facts
 
 
+def refuse_loose(mesh: Any) -> None:
+    """Refuse a `trimesh.Trimesh` whose area lies mostly in bodies of too few faces to enclose anything.
+
+    Raises:
+        NoSolid: it does; the message counts them.
+    """
+    vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces)
+    place, first = weld_vertices(vertices[faces.reshape(-1)], NEARLY)
+    welded = place.reshape(-1, 3)
+    body = body_labels(len(first), welded)
+    loose = np.bincount(body)[body] < _LEAST_FACES
+    area = areas(vertices[faces])
+    if area[loose].sum() > area.sum() / 2:
+        raise NoSolid(
+            f"{int(loose.sum())} loose triangles that hang together with nothing and enclose nothing; if they should,"
+            " merge the vertices by distance first"
+        )
+
+
 def _clean(mesh: Any) -> tuple[FloatArray, IntArray, IntArray]:
     """Vertices merged by place, faces with an area, and the body of each face, each wound consistently."""
     import trimesh
@@ -149,7 +170,7 @@ def _vote(vertices: FloatArray, faces: IntArray, body: IntArray, grid: _Grid) ->
     starts = np.flatnonzero(np.diff(body[order], prepend=-1))
     for chosen in np.split(order, starts[1:]):
         # Three faces or fewer enclose nothing; a soup of single faces would take for ever.
-        if len(chosen) < 4:
+        if len(chosen) < _LEAST_FACES:
             continue
         corners = local[faces[chosen]]
         low = np.maximum(np.floor(corners.min(axis=(0, 1))).astype(int), 0)

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .plain_files import EDGE, parts_offset, ply_bytes, stl_bytes, write_obj
 from .read.glb_container import GlbBuffer, pack
 from .srgb import from_srgb
-from .triangles import FloatArray, IntArray, area_vectors, directed_edges, unit
+from .triangles import FloatArray, IntArray, area_vectors, unit
 
 #: How each format keeps colour, for people. These are the formats that `write_mesh` writes, the default first.
 COLOUR_IN_FORMAT = {
@@ -64,21 +65,30 @@ class MeshPart(NamedTuple):
 def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
     """(V, 3) unit normals, the mean of the faces' weighted by area: large flat faces stay flat beside small bevels."""
     weighted = area_vectors(vertices[faces].astype(np.float64))
-    normals = np.zeros((len(vertices), 3))
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], weighted)
-    return unit(normals)
+    used = np.concatenate([faces[:, corner] for corner in range(3)])
+    sums = [np.bincount(used, np.tile(weighted[:, axis], 3), len(vertices)) for axis in range(3)]
+    return unit(np.stack(sums, axis=1))
 
 
 def is_watertight(faces: IntArray) -> bool:
-    """True if every edge is used once in each direction: closed, with one consistent inside."""
+    """True if every edge is used once in each direction: closed, with one consistent inside.
+
+    Faces that fall together to an edge or a point open it.
+    """
     if len(faces) == 0:
         return False
-    edges = directed_edges(faces).astype(np.int64)
-    size = int(edges.max()) + 1
-    there = np.sort(edges[:, 0] * size + edges[:, 1])
-    back = np.sort(edges[:, 1] * size + edges[:, 0])
-    return bool((there == back).all() and (np.diff(there) > 0).all())
+    size = int(faces.max()) + 1
+    keys = np.empty(3 * len(faces), dtype=np.int64)
+    columns = [np.asarray(faces[:, corner], dtype=np.int64) for corner in range(3)]
+    for corner in range(3):
+        a, b = columns[corner], columns[(corner + 1) % 3]
+        # The undirected edge, and behind it which way it runs.
+        keys[corner::3] = (np.minimum(a, b) * size + np.maximum(a, b)) * 2 + (a > b)
+    if len(keys) % 2:
+        return False
+    keys.sort()
+    there, back = keys[0::2], keys[1::2]
+    return bool((there + 1 == back).all() and (there & 1 == 0).all() and (np.diff(there) > 0).all())
 
 
 def statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
@@ -107,8 +117,8 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
     if suffix not in COLOUR_IN_FORMAT:
         raise ValueError(f"{path.name}: want one of {', '.join(COLOUR_IN_FORMAT)}")
     if suffix == "obj":
-        return _write_obj(parts, path)
-    path.write_bytes(glb_bytes(parts) if suffix == "glb" else _single_mesh_bytes(parts, suffix))
+        return write_obj(parts, path)
+    path.write_bytes({"glb": glb_bytes, "ply": ply_bytes, "stl": stl_bytes}[suffix](parts))
     return []
 
 
@@ -126,8 +136,6 @@ def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
 _FLOAT, _UINT = 5126, 5125
 ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 _CLAMP, _REPEAT = 33071, 10497
-#: Of the picture's side: coordinates this far outside are rounding errors.
-_EDGE = 1e-4
 
 
 def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
@@ -142,9 +150,13 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
         "materials": [],
     }
     known: dict[Any, int] = {}
+    # What lies far off is stored around the origin, and its nodes say where it is.
+    offset = parts_offset(parts)
+    moved = {} if offset is None else {"translation": offset.tolist()}
     for index, part in enumerate(parts):
+        vertices = part.vertices if offset is None else part.vertices - offset
         attributes = {
-            "POSITION": buffer.accessor(part.vertices.astype("<f4"), "VEC3", _FLOAT, ARRAY_BUFFER, bounds=True),
+            "POSITION": buffer.accessor(vertices.astype("<f4"), "VEC3", _FLOAT, ARRAY_BUFFER, bounds=True),
             "NORMAL": buffer.accessor(part.normals.astype("<f4"), "VEC3", _FLOAT, ARRAY_BUFFER),
         }
         if part.uv is not None:
@@ -160,7 +172,7 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
         indices = buffer.accessor(part.faces.astype("<u4").reshape(-1), "SCALAR", _UINT, _ELEMENT_ARRAY_BUFFER)
         primitive = {"attributes": attributes, "indices": indices, "material": known[key], "mode": 4}
         document["meshes"].append({"name": part.name, "primitives": [primitive]})
-        document["nodes"].append({"name": part.name, "mesh": index})
+        document["nodes"].append({"name": part.name, "mesh": index, **moved})
     document["bufferViews"] = buffer.views
     document["accessors"] = buffer.accessors
     document["buffers"] = [{"byteLength": len(buffer.data)}]
@@ -195,7 +207,7 @@ def _gltf_texture(
     images = document.setdefault("images", [])
     images.append({"bufferView": buffer.view(png_bytes(pixels)), "mimeType": "image/png", "name": name})
     # Linear with mipmaps; clamped unless coordinates beyond its edges, by more than rounding, say that it repeats.
-    repeats = part.uv is not None and ((part.uv < -_EDGE) | (part.uv > 1 + _EDGE)).any()
+    repeats = part.uv is not None and ((part.uv < -EDGE) | (part.uv > 1 + EDGE)).any()
     wrap = _REPEAT if repeats else _CLAMP
     sampler = {"magFilter": 9729, "minFilter": 9987, "wrapS": wrap, "wrapT": wrap}
     samplers: list[dict[str, int]] = document.setdefault("samplers", [])
@@ -204,86 +216,3 @@ def _gltf_texture(
     textures: list[dict[str, int]] = document.setdefault("textures", [])
     textures.append({"source": len(images) - 1, "sampler": samplers.index(sampler)})
     return len(textures) - 1
-
-
-# ---------------------------------------------------------------- OBJ, PLY, STL
-
-
-def _write_obj(parts: Sequence[MeshPart], path: Path) -> list[Path]:
-    extra: list[Path] = []
-    library = path.with_suffix(".mtl")
-    lines = [f"mtllib {library.name}"]
-    materials: dict[Any, str] = {}
-    descriptions: list[str] = []
-    before = texture_before = 1
-    for part in parts:
-        key = part.material if part.texture is None else (part.material, id(part.texture))
-        if key not in materials:
-            name = f"{len(materials):03d}_{'_'.join(part.material.name.split())}"
-            materials[key] = name
-            # Pm and Pr are the widely read PBR extension of MTL.
-            descriptions += [
-                f"newmtl {name}",
-                "Kd " + " ".join(f"{c:.6f}" for c in part.material.colour),
-                f"d {part.material.alpha:.3f}",
-                f"Pm {part.material.metallic:.3f}",
-                f"Pr {part.material.roughness:.3f}",
-                "illum 2",
-            ]
-            if part.texture is not None:
-                image = path.with_name(f"{path.stem}_texture{len(materials) - 1}.png")
-                image.write_bytes(png_bytes(part.texture))
-                extra.append(image)
-                descriptions.append(f"map_Kd {image.name}")
-        lines += [f"o {'_'.join(part.name.split())}", f"usemtl {materials[key]}"]
-        # Nine digits: what single precision holds, at any size.
-        places = [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in part.vertices.tolist()]
-        if part.colours is not None:
-            # Colours after the position are not in the format's description and yet read by most.
-            shown = (np.asarray(part.colours[:, :3]) / 255).tolist()
-            places = [f"{place} {r:.4f} {g:.4f} {b:.4f}" for place, (r, g, b) in zip(places, shown, strict=True)]
-        lines += places
-        lines += [f"vn {x:.4f} {y:.4f} {z:.4f}" for x, y, z in part.normals.tolist()]
-        numbers = ((part.faces if part.quads is None else part.quads) + before).tolist()
-        if part.uv is None:
-            lines += ["f " + " ".join(f"{a}//{a}" for a in face) for face in numbers]
-        else:
-            # OBJ counts v from the lower edge.
-            lines += [f"vt {u:.6f} {1 - v:.6f}" for u, v in part.uv.tolist()]
-            shift = texture_before - before
-            lines += ["f " + " ".join(f"{a}/{a + shift}/{a}" for a in face) for face in numbers]
-            texture_before += len(part.uv)
-        before += len(part.vertices)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    library.write_text("\n".join(descriptions) + "\n", encoding="utf-8")
-    return [library, *extra]
-
-
-def _single_mesh_bytes(parts: Sequence[MeshPart], suffix: str) -> bytes:
-    import trimesh
-
-    vertices = np.concatenate([part.vertices for part in parts])
-    starts = np.cumsum([0, *(len(part.vertices) for part in parts[:-1])])
-    faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=True)])
-    colours = np.concatenate([_vertex_colours(part) for part in parts])
-    normals = np.concatenate([part.normals for part in parts])
-    mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, vertex_colors=colours, process=False)
-    exported = mesh.export(file_type=suffix)
-    return exported if isinstance(exported, bytes) else str(exported).encode()
-
-
-def _vertex_colours(part: MeshPart) -> npt.NDArray[np.uint8]:
-    """(V, 4) uint8 sRGB: the material's colour, or the texture's at each vertex."""
-    alpha = round(part.material.alpha * 255)
-    if part.colours is not None:
-        return part.colours
-    if part.texture is None or part.uv is None:
-        flat = [*(round(c * 255) for c in part.material.colour), alpha]
-        return np.tile(np.array(flat, dtype=np.uint8), (len(part.vertices), 1))
-    height, width, _ = part.texture.shape
-    outside = (part.uv < -_EDGE) | (part.uv > 1 + _EDGE)
-    uv = np.where(outside, part.uv % 1.0, part.uv)
-    column = np.clip((uv[:, 0] * width).astype(int), 0, width - 1)
-    row = np.clip((uv[:, 1] * height).astype(int), 0, height - 1)
-    texels = part.texture[row, column]
-    return np.concatenate([texels, np.full((len(texels), 1), alpha, dtype=np.uint8)], axis=1)

@@ -55,6 +55,10 @@ class ChainEngine:
         """True for the job of a step that has not ended."""
         return job_id in self._steps
 
+    def chain_of(self, job_id: str) -> ChainRecord | None:
+        """What a step belongs to that has not ended and has this job."""
+        return next((chain for chain, _ in self._steps.get(job_id, ())), None)
+
     def full(self, steps: int) -> str | None:
         """Why no further one of so many steps is taken; None if it is."""
         if self._held + steps <= self._most_steps:

@@ -156,7 +156,7 @@ def status_of(record: ChainRecord, at: str) -> ChainStatus | GroupStatus:
         GroupJobStatus(
             job_id=step.job_id,
             feature=step.plan.feature,
-            status=_WORDS[step.state],
+            status=word_of(step),
             code=step.failure.code if step.failure is not None else None,
         )
         for step in record.steps
@@ -176,6 +176,11 @@ def status_of(record: ChainRecord, at: str) -> ChainStatus | GroupStatus:
     )
 
 
+def word_of(step: StepRecord) -> StepWord:
+    """What is said of a step, as far as the engine of chains knows."""
+    return _WORDS[step.state]
+
+
 def _word(record: ChainRecord) -> ChainWord:
     if record.ended:
         outcome = record.outcome
@@ -193,7 +198,7 @@ def _step_status(record: ChainRecord, step: StepRecord) -> StepStatus:
         name=step.plan.name,
         feature=step.plan.feature,
         job_id=step.job_id,
-        status=_WORDS[step.state],
+        status=word_of(step),
         reason=reason,
         error=None if failure is None else StepError(code=failure.code, message=failure.message, field=failure.field),
     )

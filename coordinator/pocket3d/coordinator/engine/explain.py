@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import islice
 
 from msgspec import structs
@@ -23,6 +25,8 @@ from .state import Core
 _TENANTS_NAMED = 8
 #: Jobs ahead are counted up to so many: a question must not hold up the others.
 _COUNTED = 5000
+#: Sources of a held job of which `explain` says where they stand.
+_SOURCES_TOLD = 4
 
 
 def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
@@ -65,10 +69,13 @@ def _is_benched(core: Core, attempt: Attempt, variant: str, now: Now) -> bool:
 
 
 def explain_turn(core: Core, record: JobRecord, now: Now) -> Explanation:
-    """As `explain`, and whose turn comes before that of a waiting job's tenant. It looks at every tenant."""
+    """As `explain`, and whose turn comes before that of a waiting job's tenant, or where the sources of a held one
+    stand. It looks at every tenant.
+    """
     told = explain(core, record, now)
-    waits = record.state is JobState.QUEUED and not core.held.holds(record.job_id)
-    group = core.queue.group_of(record.group_key()) if waits else None
+    if told.waits_for:
+        return structs.replace(told, summary=told.summary + sources_in_words(core, told.waits_for, now))
+    group = core.queue.group_of(record.group_key()) if record.state is JobState.QUEUED else None
     line = group.lines.get(record.job_class.tenant) if group is not None else None
     if line is None or record.not_before > now.mono:
         return told
@@ -89,6 +96,18 @@ def explain_turn(core: Core, record: JobRecord, now: Now) -> Explanation:
         more = "" if len(before) <= _TENANTS_NAMED else f" and {len(before) - _TENANTS_NAMED} more"
         summary += f"; its tenant's turn comes after those of {', '.join(turn.before)}{more}"
     return structs.replace(told, summary=summary, turn=turn)
+
+
+def sources_in_words(core: Core, job_ids: Sequence[str], now: Now) -> str:
+    """Where the jobs stand whose files another one waits for, to be put behind its summary."""
+    told = ""
+    for job_id in job_ids[:_SOURCES_TOLD]:
+        source, until = core.jobs.get(job_id), core.held.unknown.of(job_id)
+        if source is not None:
+            told += f"; {job_id}: {explain(core, source, now).summary}"
+        elif until < math.inf:
+            told += f"; {job_id}: no such job is known, and it may come for {max(until - now.mono, 0.0):.0f} s more"
+    return told
 
 
 def _before(line: Line, record: JobRecord) -> int:

@@ -192,12 +192,34 @@ class JobList:
     def _has_ended(self, seq: int) -> bool:
         return self._ended.all.get(seq) is not None or self._former.all.get(seq) is not None
 
-    def _forget(self, job: EndedJob) -> None:
+    def _take_out(self, job: EndedJob) -> None:
         jobs = self._ended if self._ended.all.get(job.seq) is job else self._former
         jobs.remove(job, _keys_of_ended(job.status))
+
+    def _forget(self, job: EndedJob) -> None:
+        self._take_out(job)
         self.forgotten_until = max(self.forgotten_until or "", job.status.at)
 
+    def forget(self, gone: Iterable[tuple[str, int]]) -> int:
+        """The status bucket has these ended jobs, by id and sequence, no more; how many of them were listed."""
+        jobs = set(gone)
+        left = [job for job in self._by_end if (job.status.job_id, job.seq) in jobs]
+        for job in left:
+            self._take_out(job)
+        if left:
+            self._by_end = deque(job for job in self._by_end if (job.status.job_id, job.seq) not in jobs)
+        return len(left)
+
     # -- questions
+
+    @property
+    def ended_count(self) -> int:
+        """Ended jobs that are listed, or are to be."""
+        return len(self._by_end)
+
+    def by_end(self) -> Iterator[EndedJob]:
+        """Those, in the order in which they ended."""
+        return iter(self._by_end)
 
     def __len__(self) -> int:
         """Unfinished jobs."""

@@ -9,6 +9,10 @@ from pocket3d.contracts.lifecycle import JobState, Priority
 
 from .state import Core
 
+#: While nothing pauses the reading of the jobs stream, a message is read within this: one that is not was removed by
+#: somebody, seconds.
+READ_WITHIN_S = 30.0
+
 
 class Arrival:
     """A job between its submit and the queue."""
@@ -16,6 +20,8 @@ class Arrival:
     def __init__(self) -> None:
         #: Id, priority and sequence in the jobs stream, once it is stored.
         self.stored: tuple[str, Priority, int] | None = None
+        #: Reading goes on since then and has not come to it, monotonic seconds.
+        self.unread_since: float | None = None
 
 
 class SubmitQuota:
@@ -29,13 +35,13 @@ class SubmitQuota:
         self._core = core
         self._arrivals: dict[str, list[Arrival]] = {}
 
-    def refusal(self, tenant: str) -> str | None:
+    def refusal(self, tenant: str, now_mono: float) -> str | None:
         """Why no further job of a tenant is taken; None if it is."""
         share, arrivals = self._core.queue.share, self._arrivals.get(tenant, [])
         held = self._core.held.of_tenant(tenant)
         if share.refusal(tenant, held + len(arrivals)) is None:
             return None
-        left = [each for each in arrivals if self._arrives(each)]
+        left = [each for each in arrivals if self._arrives(each, now_mono)]
         self._arrivals[tenant] = left
         if not left:
             del self._arrivals[tenant]
@@ -55,10 +61,19 @@ class SubmitQuota:
             if arrival.stored is None:
                 self._arrivals[tenant].remove(arrival)
 
-    def _arrives(self, arrival: Arrival) -> bool:
+    def _arrives(self, arrival: Arrival, now_mono: float) -> bool:
         """True while the job is not in the queue, and not beyond it."""
         if arrival.stored is None:
             return True
-        job_id, priority, seq = arrival.stored
-        record = self._core.jobs.get(job_id)
-        return record.state is JobState.SUBMITTED if record is not None else seq > self._core.read_up_to[priority]
+        core, (job_id, priority, seq) = self._core, arrival.stored
+        record = core.jobs.get(job_id)
+        if record is not None:
+            return record.state is JobState.SUBMITTED
+        if seq <= core.read_up_to[priority]:
+            return False
+        if not (core.jobs_indexed and core.intake.reading(priority)):
+            arrival.unread_since = None
+            return True
+        if arrival.unread_since is None:
+            arrival.unread_since = now_mono
+        return now_mono - arrival.unread_since < READ_WITHIN_S

@@ -137,7 +137,7 @@ class Api:
         wrong = await check_results(self._bus, self._subjects, job, self._clock().wall)
         if wrong is not None:
             raise ServiceError(400, wrong.message, field=wrong.field)
-        full = self._quota.refusal(request.tenant)
+        full = self._quota.refusal(request.tenant, self._clock().mono)
         if full is not None:
             raise ServiceError(429, full, field="tenant")
         priority: Priority = "high" if request.priority == "high" else "low" if request.priority == "low" else "normal"
@@ -225,14 +225,17 @@ class Api:
             raise ServiceError(500, f"the last event of job {job_id} cannot be read by this version", field="job_id")
         return status
 
-    async def _wanted(self, job_id: str) -> Status:
+    async def _found(self, job_id: str) -> Status | None:
         status = await self._known(job_id)
         if status is not None:
             return status
         unread = await find_unread(self._bus, self._subjects, self._term, job_id)
-        core = self._term.engine.core
-        if unread is not None:
-            return status_of_unread(core, unread)
+        return status_of_unread(self._term.engine.core, unread) if unread is not None else None
+
+    async def _wanted(self, job_id: str) -> Status:
+        status, core = await self._found(job_id), self._term.engine.core
+        if status is not None:
+            return status
         if core.intake.full():
             text = f"no job {job_id!r} is known, but it may be one that is not read yet: {why_unread(core)}"
             raise ServiceError(503, text, field="job_id")
@@ -260,7 +263,12 @@ class Api:
         record = self._term.engine.record(request.job_id)
         if record is not None:
             return encode(explain_turn(self._term.engine.core, record, self._clock()))
-        status = await self._wanted(request.job_id)
+        status = await self._found(request.job_id)
+        if status is None:
+            step = await self._chains.explain(request.job_id)
+            if step is not None:
+                return encode(step)
+            status = await self._wanted(request.job_id)
         if status.status in TERMINAL:
             summary = f"it has ended: {status.status}" + (f", {status.reason}" if status.reason else "")
         elif status.status == "submitted" and status.reason:

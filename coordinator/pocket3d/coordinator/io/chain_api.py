@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pocket3d.bus.port import Bus, BusError, Conflict, EndpointHandler, Msg, ServiceError, TooLarge
-from pocket3d.contracts.api import ApiRequest
+from pocket3d.contracts.api import ApiRequest, Explanation
 from pocket3d.contracts.bounds import decimal
 from pocket3d.contracts.chain_messages import (
     ChainCancelRequest,
@@ -41,8 +41,10 @@ from pocket3d.contracts.jobs import is_generated_id
 from pocket3d.contracts.subjects import CHAIN_ID_PATTERN, JOB_ID_PATTERN, ChainKind, Subjects
 
 from ..chains import events
+from ..chains.explain import explain_step, may_belong_to
 from ..chains.record import ChainKey, ChainRecord
 from ..chains.story import read_request, read_status, record_of, status_of
+from ..engine.explain import sources_in_words
 from ..engine.parameter_admission import judge
 from .chain_store import (
     Story,
@@ -153,7 +155,7 @@ class ChainApi:
         full = self._term.chains.engine.full(len(steps))
         if full is not None:
             raise ServiceError(429, f"{full}; submit it again when some have")
-        full = self._term.quota.refusal(request.tenant)
+        full = self._term.quota.refusal(request.tenant, self._clock().mono)
         if full is not None:
             raise ServiceError(429, full, field="tenant")
         at = rfc3339(self._clock().wall)
@@ -222,6 +224,30 @@ class ChainApi:
         if not CHAIN_ID_PATTERN.fullmatch(name):
             raise ServiceError(400, f"{name[:80]!r}: want 1 to 40 of A-Z, a-z, 0-9, _ and -", field=f"{kind}_id")
         return ChainKey(kind, name), request
+
+    async def explain(self, job_id: str) -> Explanation | None:
+        """What a step waits for whose job is not published; None if no chain and no group has such a step.
+
+        Raises:
+            BusError: the chains stream could not be read.
+            ServiceError: what it holds cannot be read by this version.
+        """
+        found, now = self._term.chains.engine.chain_of(job_id), self._clock()
+        chains = [found] if found is not None else [await self._chain_that_was(key) for key in may_belong_to(job_id)]
+        for chain in filter(None, chains):
+            told = explain_step(chain, job_id, self._term.quota.refusal(chain.tenant, now.mono))
+            if told is not None:
+                more = sources_in_words(self._term.engine.core, told.waits_for, now)
+                return msgspec.structs.replace(told, summary=told.summary + more)
+        return None
+
+    async def _chain_that_was(self, key: ChainKey) -> ChainRecord | None:
+        """One as it stands, or as it ended; None if it is not known."""
+        record = self._term.chains.engine.chains.get(key)
+        if record is not None:
+            return record
+        story = await read_story(self._bus, self._subjects, key)
+        return _record(key, story) if story is not None else None
 
     # -- cancel and retry
 
@@ -332,11 +358,7 @@ class ChainApi:
 
 def _ended(key: ChainKey, story: Story) -> ChainRecord:
     """One that is to be tried again."""
-    try:
-        record = record_of_story(key, story)
-    except WireError as error:
-        told = f"what is stored of the {key.kind} {key.name} cannot be read by this version: {error}"
-        raise ServiceError(500, told, field=f"{key.kind}_id") from error
+    record = _record(key, story)
     if record.round_no >= MAX_ROUNDS:
         raise ServiceError(409, f"it has run {MAX_ROUNDS} times; submit it anew", field=f"{key.kind}_id")
     for step in record.steps:
@@ -345,6 +367,14 @@ def _ended(key: ChainKey, story: Story) -> ChainRecord:
             told = f"{again!r} would be the id of its next try, which has more than 64 characters; submit it anew"
             raise ServiceError(409, told, field=f"{key.kind}_id")
     return record
+
+
+def _record(key: ChainKey, story: Story) -> ChainRecord:
+    try:
+        return record_of_story(key, story)
+    except WireError as error:
+        told = f"what is stored of the {key.kind} {key.name} cannot be read by this version: {error}"
+        raise ServiceError(500, told, field=f"{key.kind}_id") from error
 
 
 def _compare(key: ChainKey, story: Story, request: AnyChainRequest) -> None:

@@ -242,7 +242,7 @@ class ChainTerm:
         return events.StepStarted(effect.key, job_id)
 
     async def _publish(self, effect: effects.StartStep, job: SubmitRequest) -> events.ChainEvent:
-        if self._quota.refusal(job.tenant) is not None:
+        if self._quota.refusal(job.tenant, self._clock().mono) is not None:
             # Its turn comes when others of its tenant have started.
             return events.StepUnstarted(effect.key, effect.job_id)
         priority = next(each for each in PRIORITIES if each == job.priority)

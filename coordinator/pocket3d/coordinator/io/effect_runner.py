@@ -46,6 +46,7 @@ from pocket3d.contracts.subjects import Subjects
 from ..engine import effects, events
 from ..engine.history import BATCH_HEADER, read_last_event
 from ..leadership import event_log
+from ..leadership.ended_sweep import LookAtEnded
 from ..leadership.leader_record import ReadLeaderRecord, WriteLeaderRecord
 from ..leadership.term_engine import TermEffect, TermEvent
 from .ack_batcher import AckBatcher
@@ -53,7 +54,7 @@ from .agent_records import forget_agent, record_agent
 from .first_event_io import failed, publish_queued, publish_queued_batch
 from .lanes import SECOND_PUBLISHES, lane_of
 from .leader_record_io import read_leader_record, write_leader_record
-from .removal_lookups import count_messages, find_messages, list_stories
+from .removal_lookups import count_messages, find_messages, list_stories, look_at_ended
 from .result_reads import read_cached, read_result
 from .second_publish import tell_if_another
 from .status_bucket import read_ended
@@ -382,6 +383,7 @@ _CALLS: dict[type, Call] = {
     effects.FindMessages: lambda runner, effect: find_messages(runner._bus, runner._subjects, effect, runner._job_id),
     effects.CountMessages: lambda runner, effect: count_messages(runner._bus, runner._subjects),
     effects.ListStories: lambda runner, effect: list_stories(runner._bus, runner._subjects, effect),
+    LookAtEnded: lambda runner, effect: look_at_ended(runner._bus, runner._subjects, effect),
     effects.SendCall: EffectRunner._send_call,
     effects.SendAwardMessage: EffectRunner._send_awards,
     effects.SendCancels: EffectRunner._send_cancels,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engine import effects
+from ..leadership.ended_sweep import LookAtEnded
 from ..leadership.term_engine import TermEffect
 
 
@@ -44,6 +45,7 @@ _LANES: dict[type, Callable[[Any], str]] = {
     effects.DeleteResult: _always("endings"),
     effects.DeleteJob: _always("acks"),
     effects.FindMessages: lambda effect: "sweep" if effect.sweep else SECOND_PUBLISHES,
+    LookAtEnded: _always("sweep"),
     effects.RecordAgent: _always("agents"),
     effects.ForgetAgent: _always("agents"),
 }

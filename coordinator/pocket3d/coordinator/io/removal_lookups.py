@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import structlog
 
+from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import Bus, BusError, Stored
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine.effects import FindMessages, JobMessage, ListStories
 from ..engine.events import EffectFailed, MessagesCounted, MessagesLooked, StoriesListed
+from ..leadership.ended_sweep import EndedLooked, LookAtEnded
 from .status_bucket import newest, read_down
 
 log = structlog.get_logger(__name__)
@@ -62,6 +64,24 @@ async def list_stories(bus: Bus, subjects: Subjects, effect: ListStories) -> Sto
         return _failed(effect, error)
     unfinished = tuple(entry.status.job_id for entry in entries if entry.status.status not in TERMINAL)
     return StoriesListed(unfinished, down_to, entries[0].seq if entries else 0)
+
+
+async def look_at_ended(bus: Bus, subjects: Subjects, effect: LookAtEnded) -> EndedLooked:
+    """How many jobs have a status, and which of these have none, and no result."""
+    bucket, stream = subjects.status_bucket, kv_stream(subjects.status_bucket)
+    gone: list[JobMessage] = []
+    try:
+        for start in range(0, len(effect.jobs), _READS):
+            part = effect.jobs[start : start + _READS]
+            entries = await asyncio.gather(*(bus.last(stream, kv_subject(bucket, each.job_id)) for each in part))
+            left = [each for each, entry in zip(part, entries, strict=True) if entry is None]
+            # The server may be about to fill the bucket anew, whose results are there.
+            results = (bus.last(subjects.results_stream, subjects.result_of(each.job_id)) for each in left)
+            gone += [each for each, found in zip(left, await asyncio.gather(*results), strict=True) if found is None]
+        return EndedLooked(await bus.message_count(stream), tuple(gone))
+    except BusError as error:
+        log.debug("ended jobs were not looked up", error=str(error))
+        return EndedLooked(None)
 
 
 def _failed(effect: FindMessages | ListStories, error: BusError) -> EffectFailed:

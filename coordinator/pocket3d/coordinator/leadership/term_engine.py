@@ -20,6 +20,7 @@ from ..engine import effects, events
 from ..engine.engine import CoordinatorEngine
 from ..settings import CoordinatorSettings
 from .catch_up import CatchUpCounter
+from .ended_sweep import EndedLooked, EndedSweep, LookAtEnded
 from .event_log import EventLog, EventsAreStored, LogEffect, LogEvent
 from .first_events import FirstEvents
 from .message_limits import fit_dead_letter, fit_result, fit_status, pack_awards, room_of
@@ -38,8 +39,8 @@ _JOB_CONSUMERS: tuple[effects.ConsumerKey, ...] = ("high", "normal", "low")
 #: Effects of a job's end, for which its request is read.
 _ENDINGS = (effects.StoreResult, effects.PublishDead)
 
-TermEvent = events.BusEvent | LogEvent
-TermEffect = effects.BusEffect | LogEffect
+TermEvent = events.BusEvent | LogEvent | EndedLooked
+TermEffect = effects.BusEffect | LogEffect | LookAtEnded
 
 
 class _Pending:
@@ -85,6 +86,7 @@ class TermEngine:
         self._counting: set[effects.ConsumerKey] = set()
         self._count_at = 0.0
         self._sweep = RemovalSweep(self.engine.core, settings.removal_sweep_s)
+        self._ended = EndedSweep(self.engine.core, settings.removal_sweep_s)
 
     # -- one step
 
@@ -130,7 +132,7 @@ class TermEngine:
             wanted = [key for key in self._counted if key not in self._counting and not self._catch_up[key].done]
             self._counting.update(wanted)
             self._out += map(effects.CountBacklog, wanted)
-        self._out += self._sweep.step(now.mono)
+        self._out += [*self._sweep.step(now.mono), *self._ended.step(now.mono)]
 
     @property
     def deadline(self) -> float | None:
@@ -292,9 +294,6 @@ class TermEngine:
             self._sweep.ack_confirmed()
         self._follow_ups.append(event)
 
-    def _result_acked(self, event: events.ResultAcked, now: Now) -> None:
-        self._catch_up["results"].acked(event.seq)
-
     def _request_read(self, event: events.RequestRead, now: Now) -> None:
         request = read_request(event.data) if event.data is not None else None
         if request is not None:
@@ -373,11 +372,12 @@ _HANDLERS: dict[type, Callable[[TermEngine, Any, Now], None]] = {
     events.BacklogCounted: TermEngine._backlog_counted,
     events.BacklogUncounted: TermEngine._backlog_uncounted,
     events.JobAcked: TermEngine._job_acked,
-    events.ResultAcked: TermEngine._result_acked,
+    events.ResultAcked: lambda term, event, now: term._catch_up["results"].acked(event.seq),
     events.RequestRead: TermEngine._request_read,
     events.StoriesListed: TermEngine._stories_listed,
     events.MessagesCounted: TermEngine._messages_counted,
     events.MessagesLooked: TermEngine._messages_looked,
+    EndedLooked: lambda term, event, now: term._ended.looked(event),
     events.EffectFailed: TermEngine._effect_failed,
     events.Connected: TermEngine._connection_back,
     events.Disconnected: TermEngine._connection_lost,

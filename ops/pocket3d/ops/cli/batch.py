@@ -97,11 +97,14 @@ async def run_batch(client: Client, batch: Batch) -> Exit:
     try:
         await asyncio.wait_for(_run(client, batch, jobs, teller), batch.timeout_s)
     except asyncio.TimeoutError:
-        open_jobs = sum(job.handle is not None and job.result is None for job in jobs)
-        text = f"{open_jobs} of {len(jobs)} jobs have no result after {batch.timeout_s:g} s; they go on"
+        text = f"{_open(jobs)} of {len(jobs)} jobs have no result after {batch.timeout_s:g} s; they go on"
         raise CliError(text, Exit.WAIT_TIMED_OUT, hint=_AGAIN) from None
     except asyncio.CancelledError:
-        raise Stopped(f"stopped; the {teller.submitted} jobs go on", Exit.INTERRUPTED, hint=_AGAIN) from None
+        left = _open(jobs)
+        text = (
+            f"stopped before the results of {left} of {len(jobs)} jobs were read; the jobs go on" if left else "stopped"
+        )
+        raise Stopped(text, Exit.INTERRUPTED, hint=_AGAIN) from None
     finally:
         teller.close()
         if batch.download is not None:
@@ -110,6 +113,11 @@ async def run_batch(client: Client, batch: Batch) -> Exit:
 
 
 _AGAIN = "the same command goes on with them: nothing is submitted or fetched twice"
+
+
+def _open(jobs: Sequence[_Job]) -> int:
+    """Jobs that were submitted and whose results are not known."""
+    return sum(job.handle is not None and job.result is None for job in jobs)
 
 
 async def _run(client: Client, batch: Batch, jobs: Sequence[_Job], teller: _Teller) -> None:

@@ -89,12 +89,17 @@ def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response
     return _response(told)
 
 
-def _answer_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def _answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own: an unknown path, a parameter of the wrong kind."""
     extra = error.extra if isinstance(error.extra, list) else []
     field = next((str(each["key"]) for each in extra if isinstance(each, dict) and "key" in each), None)
     reasons = "; ".join(str(each["message"]) for each in extra if isinstance(each, dict) and "message" in each)
-    told = tell(HttpError(error.status_code, reasons or error.detail, field, error.headers))
+    why = reasons or error.detail
+    if error.status_code == 405:
+        why = f"{request.method} is not what {request.url.path[:200]} takes; /docs describes every route"
+    elif error.status_code == 404 and not reasons:
+        why = f"there is nothing at {request.url.path[:200]}; /docs describes every route"
+    told = tell(HttpError(error.status_code, why, field, error.headers))
     assert told is not None
     return _response(told)
 

@@ -15,6 +15,9 @@ from .errors import HttpError
 
 T = TypeVar("T")
 
+#: Of a body so much comes in each `idle_s` seconds, or the sender is too slow: whoever waits for his turn behind him
+#: would wait for hours.
+_LEAST_BYTES = 64 * 1024
 #: What follows of such a body is not read.
 _CLOSE = {"Connection": "close"}
 
@@ -58,20 +61,29 @@ async def pieces(request: Request[Any, Any, Any], most: int, idle_s: float) -> A
     """The body piece by piece, counted.
 
     Raises:
-        HttpError: 413 larger than `most` bytes, whatever it says; 408 nothing comes for `idle_s` seconds.
+        HttpError: 413 larger than `most` bytes, whatever it says; 408 less than 64 KiB come in `idle_s` seconds.
         litestar.exceptions.InternalServerException: the client has gone.
     """
     check_length(request, most)
+    clock = asyncio.get_running_loop().time
     seen = 0
+    # Only the time in which we wait for the sender counts.
+    recent, left_s = 0, idle_s
     stream = request.stream()
     while True:
+        begun = clock()
         try:
-            piece = await asyncio.wait_for(_next(stream), idle_s)
+            piece = await asyncio.wait_for(_next(stream), left_s)
         except asyncio.TimeoutError:
-            raise HttpError(408, f"nothing came for {idle_s:g} s", headers=_CLOSE) from None
+            why = f"only {recent} bytes" if recent else "nothing"
+            raise HttpError(408, f"{why} came in {idle_s:g} s", headers=_CLOSE) from None
         if piece is None:
             return
         seen += len(piece)
+        recent += len(piece)
+        left_s = max(left_s - (clock() - begun), 0.001)
+        if recent >= _LEAST_BYTES:
+            recent, left_s = 0, idle_s
         if seen > most:
             raise HttpError(413, f"the body has more than {most} bytes", headers=_CLOSE)
         if piece:

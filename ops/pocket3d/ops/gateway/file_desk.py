@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -16,8 +17,10 @@ from pocket3d.gpu_agents.io.file_kinds import media_type
 
 from .errors import HttpError
 from .job_desk import JobDesk
+from .result_files import main_file
 from .settings import GatewaySettings
 from .tokens import Caller
+from .upload_turns import UploadTurns
 
 log = structlog.get_logger("pocket3d.ops.gateway.files")
 
@@ -42,38 +45,44 @@ class FileDesk:
         self._client = client
         self._jobs = jobs
         self._room = asyncio.Semaphore(settings.uploads_at_once)
+        #: Of each caller: one of them leaves some of the room to others, however slow its uploads are.
+        self._most_of_one = -(-settings.uploads_at_once * 3 // 4)
+        self._rooms: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        #: For what all uploads together may take of the process.
+        self.turns = UploadTurns()
 
-    async def store(self, pieces: AsyncIterator[bytes], filename: str) -> StoredFile:
+    async def store(self, caller: Caller, pieces: AsyncIterator[bytes], filename: str) -> StoredFile:
         """Store an upload under its digest, as clients do; one that is there already is not stored again.
 
-        While too many others are read it waits, and so does its sender.
+        While too many others are read, or too many of its caller, it waits, and so does its sender.
 
         Raises:
             HttpError: of `pieces`; 400 it is empty.
             BusError: it could not be stored; the sender may send it again.
         """
         name = safe_name(filename)
-        async with self._room:
+        mine = self._rooms.setdefault(caller.key, asyncio.Semaphore(self._most_of_one))
+        async with mine, self._room:
             bucket = self._client.subjects.inputs_bucket
-            info = await self._client.bus.put_stream(bucket, input_name, _not_empty(pieces), headers={"filename": name})
+            info = await self._client.bus.put_stream(
+                bucket, input_name, self._in_turn(pieces), headers={"filename": name}
+            )
         return StoredFile(artifact=info.name, size=info.size, media_type=media_type(name), name=name)
 
     async def artifact(self, caller: Caller, job_id: str, name: str | None) -> Artifact:
-        """A file of a job's result; without a name its mesh, or its only file.
+        """A file of a job's result; without a name what was asked for: a mesh, or its only file.
 
         Raises:
             HttpError: 404 no such file, or as `JobDesk.result`.
         """
         result = await self._jobs.result(caller, job_id)
         if name is None:
-            mesh = (result.outputs or {}).get("output_mesh_path")
-            only = result.artifacts[0].name if len(result.artifacts) == 1 else None
-            name = mesh if isinstance(mesh, str) else only
+            return main_file(result)
         for artifact in result.artifacts:
             if artifact.name == name:
                 return artifact
         names = ", ".join(artifact.name for artifact in result.artifacts[:20]) or f"none: it {result.status}"
-        raise HttpError(404, f"job {job_id} has no file {name or ''!r}; it has {names}", "name")
+        raise HttpError(404, f"job {job_id} has no file {name!r}; it has {names}", "name")
 
     def read(self, artifact: Artifact, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
         """Its bytes, piece by piece.
@@ -94,12 +103,12 @@ class FileDesk:
         finally:
             await reading.aclose()
 
-
-async def _not_empty(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """An empty file is a mistake: nothing was chosen, or the body was left out."""
-    empty = True
-    async for piece in pieces:
-        empty = empty and not piece
-        yield piece
-    if empty:
-        raise HttpError(400, "the file is empty", "file")
+    async def _in_turn(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        # An empty file is a mistake: nothing was chosen, or the body was left out.
+        empty = True
+        async for piece in pieces:
+            empty = empty and not piece
+            await self.turns.wait()
+            yield piece
+        if empty:
+            raise HttpError(400, "the file is empty", "file")

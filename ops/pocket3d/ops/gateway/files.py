@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from litestar import Request, Response, Router, post, route
+from litestar import Request, Response, Router, get, post, route
 from litestar.params import FromPath
 
 from pocket3d.contracts.messages import Artifact
@@ -20,7 +20,7 @@ from .streamed_response import StreamedResponse
 
 
 def files_router(session: Session) -> Router:
-    """`/v1/files`, `/v1/jobs/{id}/artifacts/{name}`."""
+    """`/v1/files`, `/v1/jobs/{id}/artifacts/{name}`, `/v1/jobs/{id}/file`."""
     settings = session.settings
 
     @post("/files", opt={"right": "submit"}, status_code=201, tags=["files"])
@@ -28,11 +28,13 @@ def files_router(session: Session) -> Router:
         """Store a file for jobs to refer to: the raw body with `?name=cat.png`, or a form with a part `file`."""
         if not is_form(request):
             name = request.query_params.get("name") or "file"
-            return await session.files.store(pieces(request, settings.upload_max_bytes, settings.upload_idle_s), name)
+            return await session.files.store(
+                caller_of(request), pieces(request, settings.upload_max_bytes, settings.upload_idle_s), name
+            )
         async for part in form_parts(request, settings.upload_max_bytes, settings.upload_idle_s):
             if part.name == "file":
                 name = request.query_params.get("name") or part.filename or "file"
-                return await session.files.store(part.data, name)
+                return await session.files.store(caller_of(request), part.data, name)
         raise HttpError(400, "the form has no part named file", "file")
 
     @route(
@@ -44,7 +46,25 @@ def files_router(session: Session) -> Router:
     )
     async def artifact(request: Request[Any, Any, Any], job_id: FromPath[str], name: FromPath[str]) -> Response[Any]:
         """A file of a job's result. `Range` (one range), `If-Range` and `If-None-Match` are followed."""
-        found = await session.files.artifact(caller_of(request), job_id, name.lstrip("/"))
+        return await send(request, await session.files.artifact(caller_of(request), job_id, name.lstrip("/")))
+
+    @route(
+        "/jobs/{job_id:str}/file",
+        http_method=["GET", "HEAD"],
+        opt={"query_token": True},
+        tags=["files"],
+        media_type="application/octet-stream",
+    )
+    async def main(request: Request[Any, Any, Any], job_id: FromPath[str]) -> Response[Any]:
+        """What a job was asked for: the mesh of its result, or its only file. Ranges as of `artifacts`."""
+        return await send(request, await session.files.artifact(caller_of(request), job_id, None))
+
+    @get("/jobs/{job_id:str}/artifacts", tags=["files"])
+    async def listed(request: Request[Any, Any, Any], job_id: FromPath[str]) -> list[Artifact]:
+        """The files of a job's result."""
+        return (await session.jobs.result(caller_of(request), job_id)).artifacts
+
+    async def send(request: Request[Any, Any, Any], found: Artifact) -> Response[Any]:
         etag = f'"{found.sha256}"'
         headers = artifact_headers(found, etag)
         if names_etag(request.headers.get("if-none-match"), etag):
@@ -67,7 +87,7 @@ def files_router(session: Session) -> Router:
         first = await anext(reading, b"")
         return StreamedResponse(_after(first, reading), status, headers, settings.send_timeout_s)
 
-    return Router("/v1", route_handlers=[upload, artifact])
+    return Router("/v1", route_handlers=[upload, artifact, main, listed])
 
 
 def artifact_headers(artifact: Artifact, etag: str) -> dict[str, str]:

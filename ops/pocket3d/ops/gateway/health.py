@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litestar import Router, get
+from litestar import Router, route
 
 from pocket3d.contracts.api import EmptyRequest, FeatureList
 from pocket3d.contracts.version import VERSION
@@ -17,12 +17,12 @@ _READY_S = 2.0
 def health_router(session: Session) -> Router:
     """`/health` and `/ready`."""
 
-    @get("/health", opt={"right": "open"}, tags=["health"])
+    @route("/health", http_method=["GET", "HEAD"], opt={"right": "open"}, tags=["health"])
     async def health() -> dict[str, str]:
         """The process lives."""
         return {"status": "healthy", "version": VERSION}
 
-    @get("/ready", opt={"right": "open"}, tags=["health"])
+    @route("/ready", http_method=["GET", "HEAD"], opt={"right": "open"}, tags=["health"])
     async def ready() -> dict[str, str]:
         """NATS is connected and a coordinator answers; else 503."""
         if not session.client.bus.connected:

@@ -12,7 +12,7 @@ import structlog
 
 from pocket3d.bus.client import Client
 from pocket3d.bus.client.api_calls import call
-from pocket3d.bus.client.errors import WaitTimeout
+from pocket3d.bus.client.errors import ApiRefused, WaitTimeout
 from pocket3d.bus.client.handle import JobHandle
 from pocket3d.bus.client.session import API_TIMEOUT_S
 from pocket3d.bus.client.stored_request import stored_request
@@ -153,8 +153,16 @@ class JobDesk:
         return await self.api("cancel", CancelRequest(job_id=job_id, reason=reason), Status)
 
     async def explain(self, caller: Caller, job_id: str) -> Explanation:
-        """Why it does not run, or where it does. Errors as `handle`."""
-        await self.handle(caller, job_id)
+        """Why it does not run, or where it does; also of a step of a chain that is no job yet. Errors as `handle`."""
+        try:
+            await self.handle(caller, job_id)
+        except ApiRefused as error:
+            if error.code != 404:
+                raise
+            told = await self.api("explain", JobRequest(job_id=job_id), Explanation)
+            if told.tenant is None or not caller.sees(told.tenant):
+                raise
+            return told
         return await self.api("explain", JobRequest(job_id=job_id), Explanation)
 
     async def page(self, caller: Caller, request: ListRequest) -> JobList:

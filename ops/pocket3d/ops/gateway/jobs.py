@@ -107,11 +107,14 @@ async def _form_job(session: Session, request: Request[Any, Any, Any]) -> dict[s
     async for part in form_parts(request, settings.upload_max_bytes, settings.upload_idle_s):
         if part.name == "job":
             body = decode(dict[str, Any], await _small(part, settings.request_max_bytes) or b"{}")
+        elif part.filename is None:
+            why = "no file; what is no file goes into the part job, the JSON of the job"
+            raise HttpError(400, why, part.name[:80])
         elif not is_file_key(part.name):
             why = "a file cannot go here; inputs that are files end in _path or _paths"
             raise HttpError(400, why, f"inputs.{part.name[:80]}")
         else:
-            stored = await session.files.store(part.data, part.filename or "file")
+            stored = await session.files.store(caller_of(request), part.data, part.filename or "file")
             files.setdefault(part.name, []).append(stored.reference())
     if body is None:
         raise HttpError(400, "the form has no part named job, which is the JSON of the job", "job")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import mimetypes
 from pathlib import Path
 
-from litestar import Response, Router, get
+from litestar import HttpMethod, Response, Router, route
 from litestar.params import FromPath
 
 from .errors import HttpError
 
+_READS = [HttpMethod.GET, HttpMethod.HEAD]
 PAGE = Path(__file__).parent / "page"
 _EMPTY = (
     "<!doctype html><title>Pocket3DStudio</title>"
@@ -45,11 +46,11 @@ def page_router(folder: Path = PAGE) -> Router:
         cached = {"Cache-Control": "public, max-age=31536000, immutable" if forever else "no-cache"}
         return Response(path.read_bytes(), media_type=kind, headers={**_HEADERS, **cached})
 
-    @get("/", opt={"right": "open"}, include_in_schema=False, sync_to_thread=True)
+    @route("/", http_method=_READS, opt={"right": "open"}, include_in_schema=False, sync_to_thread=True)
     def index() -> Response[bytes]:
         return answer("index.html")
 
-    @get("/{name:path}", opt={"right": "open"}, include_in_schema=False, sync_to_thread=True)
+    @route("/{name:path}", http_method=_READS, opt={"right": "open"}, include_in_schema=False, sync_to_thread=True)
     def file(name: FromPath[str]) -> Response[bytes]:
         return answer(name.lstrip("/"))
 

@@ -22,6 +22,8 @@ from pocket3d.contracts.bounds import decimal
 
 from ..settings import SettingsError, read
 from .app import create_app
+from .http_protocol import TimedProtocol
+from .listening import allow_many_files, listening_socket
 from .origins import is_loopback
 from .session import Session
 from .settings import GatewaySettings
@@ -112,8 +114,8 @@ async def run_gateway(
             f"--listen {listen.host}: other machines reach it there, so it wants tokens: "
             "`pocket3d gateway --tokens FILE --new-token TENANT:RIGHT` makes one"
         )
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    with socket.create_server((listen.host, listen.port), family=family, backlog=2048) as listening:
+    allow_many_files()
+    with listening_socket(listen.host, listen.port) as listening:
         bus = await JetStreamBus.connect(options)
         try:
             session = Session(Client(bus, namespace), settings, tokens)
@@ -128,6 +130,7 @@ async def _serve(
 ) -> None:
     config = uvicorn.Config(
         app,
+        http=TimedProtocol,
         log_config=None,
         # It would hold tokens: they stand in the query of event streams.
         access_log=False,

@@ -8,7 +8,7 @@ without one it is `read`, and `open` asks for nothing. `caller_of(request)` is w
 
     status = await session.jobs.submit(caller, {"feature": "echo", "inputs": {}})
     result = await session.jobs.result(caller, status.job_id, wait_s=60)
-    stored = await session.files.store(chunks, "cat.png")  # an input is {"artifact": stored.artifact}
+    stored = await session.files.store(caller, chunks, "cat.png")  # an input is {"artifact": stored.artifact}
     artifact = await session.files.artifact(caller, job_id, None)
     session.files.read(artifact)  # the bytes, piece by piece
 """
@@ -98,6 +98,7 @@ class Session:
         return caller
 
     def _count(self, key: str) -> None:
+        self.files.turns.asked()
         waits_s = self.rates.ask(key, time.monotonic())
         if waits_s > 0:
             raise HttpError(429, "too many requests; slow down", headers={"Retry-After": str(max(1, round(waits_s)))})

@@ -20,9 +20,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     request_max_bytes: int = MIB
     #: Largest uploaded file, and largest multipart request.
     upload_max_bytes: int = 512 * MIB
-    #: So many uploads are read at a time; others wait, unread.
-    uploads_at_once: int = 32
-    #: An upload of which nothing comes for so long is given up.
+    #: So many uploads are read at a time, three quarters of them of one token; others wait, unread.
+    uploads_at_once: int = 256
+    #: An upload of which less than 64 KiB come in so long is given up.
     upload_idle_s: float = 30.0
     #: Requests of one token (or, without tokens, one address): as many at once, and so many a second on end.
     rate_burst: int = 400

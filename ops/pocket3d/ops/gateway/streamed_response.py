@@ -17,10 +17,6 @@ log = structlog.get_logger("pocket3d.ops.gateway.streamed")
 _CANCEL_S = 1.0
 
 
-class SlowReader(ConnectionError):
-    """A client took nothing for too long; its connection is closed."""
-
-
 class StreamedResponse(Response[None]):
     """An answer made of pieces.
 
@@ -45,6 +41,7 @@ class StreamedResponse(Response[None]):
         self._all_headers = dict(headers)
         self._send_timeout_s = send_timeout_s
         self._done = done
+        self._too_slow = False
 
     def to_asgi_response(self, *_: Any, **__: Any) -> Any:
         """Itself: what Litestar calls with scope, receive and send."""
@@ -55,10 +52,13 @@ class StreamedResponse(Response[None]):
         sending = asyncio.ensure_future(self._send_all(send))
         try:
             await asyncio.wait([hung_up, sending], return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
-        except (SlowReader, BusError) as error:
             # An answer that is not ended: the server closes the connection.
+            if self._too_slow:
+                why = f"the client took nothing for {self._send_timeout_s:g} s"
+                log.info("an answer breaks off", path=scope.get("path"), error=why)
+            elif sending.done():
+                sending.result()
+        except BusError as error:
             log.info("an answer breaks off", path=scope.get("path"), error=str(error))
         finally:
             for task in (hung_up, sending):
@@ -82,12 +82,18 @@ class StreamedResponse(Response[None]):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_piece(self, send: Send, piece: bytes) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        # No wait_for: before Python 3.12 it makes a task of each piece.
+        timer = asyncio.get_running_loop().call_later(self._send_timeout_s, self._cut_off, task)
         try:
-            await asyncio.wait_for(
-                send({"type": "http.response.body", "body": piece, "more_body": True}), self._send_timeout_s
-            )
-        except asyncio.TimeoutError:
-            raise SlowReader(f"the client took nothing for {self._send_timeout_s:g} s") from None
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        finally:
+            timer.cancel()
+
+    def _cut_off(self, sending: asyncio.Task[None]) -> None:
+        self._too_slow = True
+        sending.cancel()
 
 
 async def _until_hung_up(receive: Receive) -> None:

@@ -113,8 +113,10 @@ def check_url(url: str, *, private: bool) -> None:
         raise HttpError(400, "no user names and passwords; deliveries are signed", "url")
     if not url.isprintable() or any(each.isspace() for each in url):
         raise HttpError(400, "it holds blanks or control characters", "url")
-    if not private and is_address(parts.hostname) and not is_public(parts.hostname):
-        raise HttpError(400, f"{parts.hostname} is no public address; the setting webhooks_private allows it", "url")
+    host = parts.hostname
+    if not private and (host == "localhost" or (is_address(host) and not is_public(host))):
+        why = "is no public address; the setting webhooks_private (POCKET3D_GATEWAY_WEBHOOKS_PRIVATE=true) allows it"
+        raise HttpError(400, f"{host} {why}", "url")
 
 
 def is_address(host: str) -> bool:

@@ -33,6 +33,8 @@ async def test_health_and_readiness_differ() -> None:
     http = Http(app_of())
     answer = await http.ask("GET", "/health")
     assert (answer.status, answer.json()["status"]) == (200, "healthy")
+    assert (await http.ask("HEAD", "/health")).status == 200
+    assert (await http.ask("HEAD", "/")).status == 200
     answer = await http.ask("GET", "/ready")
     assert answer.status == 503
     assert "no coordinator answered" in answer.json()["error"]["message"]
@@ -95,3 +97,11 @@ async def test_who_asks_too_often_is_told_when_to_come_again() -> None:
     assert [answer.status for answer in answers] == [400, 400, 429]
     assert answers[2].headers["retry-after"] == "2"
     assert (await Http(http.app, address="10.0.0.9").ask("POST", "/v1/agents/no.id/drain")).status == 400
+
+
+async def test_what_is_not_served_is_named() -> None:
+    http = Http(app_of())
+    answer = await http.ask("GET", "/v1/nothing")
+    assert (answer.status, "/v1/nothing" in answer.json()["error"]["message"]) == (404, True)
+    answer = await http.ask("PUT", "/v1/jobs")
+    assert (answer.status, answer.json()["error"]["message"].split(";")[0]) == (405, "PUT is not what /v1/jobs takes")

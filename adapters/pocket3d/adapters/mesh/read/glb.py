@@ -17,48 +17,38 @@ import numpy as np
 from .glb_arrays import FLOAT, Arrays
 from .glb_container import pack, unpack
 from .glb_document import Document, Primitive
+from .glb_instances import count_instances, spread_instances
+from .glb_left_out import left_out
 from .glb_skins import put_where_joints_hold
+from .glb_split import split_primitives
 from .glb_surface import Mapping, Surface
 from .glb_tree import Tree
+from .gltf_plain import plain_gltf
 from .limits import Checked, MeshLimits, Refused
 
 _TRIANGLES, _STRIP = 4, 5
-_INSTANCES = "EXT_mesh_gpu_instancing"
-_LEFT_OUT = {
-    "animations": "only the geometry at rest is read",
-    "skins": "meshes are read where their joints hold them at rest; joints and weights are left out",
-    "cameras": "only the geometry is read",
-}
-_UNREADABLE = {
-    "KHR_draco_mesh_compression": "compressed with Draco",
-    "EXT_meshopt_compression": "compressed with meshoptimizer",
-    "KHR_meshopt_compression": "compressed with meshoptimizer",
-    "KHR_mesh_quantization": "quantised",
-    "KHR_texture_basisu": "textured with KTX2 images only",
-}
 
 
 def check_glb(data: bytes, limits: MeshLimits) -> Checked:
     """Judge a GLB file and reduce it."""
-    raw, binary = unpack(data)
+    raw, binary, packed = plain_gltf(*unpack(data), limits)
     try:
         document = msgspec.convert(raw, Document)
     except msgspec.ValidationError as error:
         raise Refused(f"its JSON is no glTF: {error}") from error
-    compressed = [_UNREADABLE[name] for name in document.extensionsRequired if name in _UNREADABLE]
-    if compressed:
-        raise Refused(f"it is {' and '.join(compressed)}; export it without, as plain glTF 2.0")
     arrays = Arrays(document, binary, limits)
     surface = Surface(document, arrays)
     meshes = _Meshes(document, arrays, surface.mappings, limits)
     tree = Tree(document)
-    shown = tree.shown(meshes.sizes, limits)
+    copies = count_instances(document, arrays)
+    shown = tree.shown(meshes.sizes, limits, copies)
     nodes, roots = put_where_joints_hold(document, arrays, tree, shown, meshes.plain, meshes.sources)
+    spread_instances(document, arrays, nodes, copies)
+    split_primitives(nodes, meshes.plain)
     ignored = [f"{meshes.skipped} primitives of points, lines or fans"] if meshes.skipped else []
-    ignored += [f"{key}: {what}" for key, what in _LEFT_OUT.items() if raw.get(key)]
-    instanced = sum(_INSTANCES in document.nodes[index].extensions for index in shown)
-    if instanced:
-        ignored.append(f"copies of {instanced} objects ({_INSTANCES}): one of each is read, where its node stands")
+    if meshes.pointless:
+        ignored.append(f"normals of {meshes.pointless} primitives: some have no length, so all are computed anew")
+    ignored += left_out(raw)
     numbers, joined = arrays.reduced()
     reduced = {
         "asset": {"version": "2.0"},
@@ -71,7 +61,7 @@ def check_glb(data: bytes, limits: MeshLimits) -> Checked:
         "images": surface.images,
         **numbers,
     }
-    return Checked(pack(reduced, joined), 0, (*ignored, *surface.ignored)[:10])
+    return Checked(pack(reduced, joined), 0, (*packed, *ignored, *surface.ignored)[:10])
 
 
 class _Meshes:
@@ -89,8 +79,8 @@ class _Meshes:
         self.sources: list[list[Primitive]] = []
         #: Vertices and faces of each mesh.
         self.sizes: list[tuple[int, int]] = []
-        #: Primitives that are no triangles.
-        self.skipped = 0
+        #: Primitives that are no triangles, and those with normals of no length.
+        self.skipped = self.pointless = 0
         for mesh in document.meshes:
             before = self._vertices, self._faces
             triangles = [each for each in mesh.primitives if each.mode in (_TRIANGLES, _STRIP)]
@@ -103,8 +93,6 @@ class _Meshes:
 
     def _primitive(self, primitive: Primitive) -> dict[str, Any] | None:
         """Reduce a primitive; None if it has no triangle."""
-        if any(name in _UNREADABLE for name in primitive.extensions):
-            raise Refused("its geometry is compressed; export it without, as plain glTF 2.0")
         arrays = self._arrays
         position = arrays.accessor(primitive.attributes.get("POSITION"), "POSITION", ("VEC3",))
         if position.componentType != FLOAT:
@@ -143,6 +131,10 @@ class _Meshes:
                 continue
             if arrays.accessor(index, name, kinds).count != position.count:
                 raise Refused(f"{name} has another count than POSITION")
+            if name == "NORMAL" and not np.any(arrays.rows(index), axis=1).all():
+                # One without a length points nowhere: they are computed anew.
+                self.pointless += 1
+                continue
             if name == coordinates:
                 attributes["TEXCOORD_0"] = self._coordinates(index, mapping)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,13 @@ class Tree:
         parentless = [index for index in range(len(self._nodes)) if index not in self._parents]
         self.roots = list(document.scenes[chosen].nodes) if document.scenes else parentless
 
-    def shown(self, sizes: list[tuple[int, int]], limits: MeshLimits) -> list[int]:
+    def shown(self, sizes: list[tuple[int, int]], limits: MeshLimits, copies: Mapping[int, int]) -> list[int]:
         """The nodes with a mesh that the scene shows. glTF wants a forest: anything else multiplies.
 
         Args:
             sizes: vertices and faces of each mesh.
             limits: for all that is shown together.
+            copies: how often a node shows its mesh, where that is not once.
         """
         found: list[int] = []
         seen: set[int] = set()
@@ -64,8 +66,9 @@ class Tree:
             if node.mesh is not None:
                 if node.mesh >= len(sizes):
                     raise Refused(f"node {index} shows mesh {node.mesh}, which is not there")
-                vertices += sizes[node.mesh][0]
-                faces += sizes[node.mesh][1]
+                times = copies.get(index, 1)
+                vertices += sizes[node.mesh][0] * times
+                faces += sizes[node.mesh][1] * times
                 limits.check_counts(vertices, faces)
                 found.append(index)
             waiting += [(child, depth + 1, reach) for child in node.children]

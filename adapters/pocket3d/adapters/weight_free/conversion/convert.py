@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ...mesh.glb_copy import placed_copy
+from ...mesh.input import glb_bytes_of
 from ...mesh.parts import colour_bytes, is_linear, look_of, other_maps, parts_of
+from ...mesh.plain_files import far_offset
+from ...mesh.result import BrokenOutput
 from ...mesh.write import write_mesh
 
 #: From +Y up to +Z up: a quarter turn about x.
 _Y_TO_Z = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
+
+#: Sides may differ by this share of the longest: single precision far from the origin, and digits of text.
+_SAME_SIZE = 1e-4
 
 
 def place(scene: Any, options: Any) -> npt.NDArray[np.float64]:
@@ -57,6 +65,8 @@ def losses(scene: Any, target: str) -> list[str]:
     parts = len(scene.graph.nodes_geometry)
     textures = sum(look.image is not None for look in looks)
     lost: list[str] = []
+    if target == "stl" and far_offset(*scene.bounds) is not None:
+        lost.append("precision: the mesh lies far from the origin for its size; centre=bounds moves it there")
     if target == "stl" and any(look.stated for look in looks):
         lost.append("colours, materials and textures: STL holds triangles only")
     if target in ("stl", "ply") and parts > 1:
@@ -71,6 +81,29 @@ def losses(scene: Any, target: str) -> list[str]:
     if len(meshes) < parts:
         lost.append(f"the sharing of {len(meshes)} meshes among {parts} places: each is written out")
     return lost
+
+
+def copy_file(source: Path, target: Path, matrix: npt.NDArray[np.float64]) -> bool:
+    """Write a GLB file once more, with everything in it, moved by `matrix`; false if it is no GLB file, or one that
+    has to be written anew.
+    """
+    copy = placed_copy(glb_bytes_of(source), matrix)
+    if copy is not None:
+        target.write_bytes(copy)
+    return copy is not None
+
+
+def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Path) -> None:
+    """Compare the statistics of what was to be written with those of the file.
+
+    Raises:
+        BrokenOutput: it has other faces, or another size.
+    """
+    if meant["faces"] != written["faces"]:
+        raise BrokenOutput(f"{path.name} has {written['faces']:,} faces, {meant['faces']:,} were to be written")
+    sides = np.array(meant["extents"])
+    if np.abs(sides - written["extents"]).max() > _SAME_SIZE * sides.max():
+        raise BrokenOutput(f"{path.name} has the extents {written['extents']}, {meant['extents']} were to be written")
 
 
 def write(scene: Any, path: Path) -> list[Path]:

@@ -1,20 +1,21 @@
 """`silhouette-multimodal-to-mesh`: a photograph gives the shape, words give the surface. No weights.
 
 With a photograph alone it is inflated and keeps its own colours; with words alone they are built by the shape grammar;
-with both, the photograph's subject is inflated and painted with the procedural material that the words name.
+with both, the photograph's subject is inflated. Words that name the subject leave it as it is, a colour is laid over
+the photograph, and a material or pattern is painted.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from ...authoring.input_checks import image_field
+from ...authoring.input_checks import image_field, mask_file
 from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import Meta
 from ...authoring.weight_free import WeightFreeModel
 from ...mesh_models import MultiModalMeshModel
 from ..procedural.grammar import parse
-from ..procedural.grammar import vocabulary_text as nouns_text
+from ..procedural.refusals import vocabulary_text as nouns_text
 from ..silhouette.options import PhotoOptions
 from ..texturing.words import understand
 from ..texturing.words import vocabulary_text as surfaces_text
@@ -28,13 +29,13 @@ class MultimodalOptions(PhotoOptions):
             str,
             Meta(
                 min_length=1,
-                description="beside a photograph: how the surface should look, such as 'polished green marble'."
-                f" {surfaces_text()} Alone: what to build. Nouns: {nouns_text()}",
+                description="beside a photograph: what it shows and how the surface should look, such as 'a horse' or"
+                " 'a horse of polished green marble'."
+                f" {surfaces_text()} Alone: what to build. {nouns_text()}",
             ),
         ]
         | None
     ) = None
-    # Larger textures take minutes where the words are painted, see `texturing`.
     texture_resolution: Annotated[int, Meta(ge=64, le=2048, description="long side of the texture, pixels")] = 1024
 
 
@@ -46,7 +47,7 @@ class SilhouetteMultimodalToMeshAdapter(WeightFreeModel, MultiModalMeshModel):
     default_max_images = 1
     default_output_formats = ("glb", "obj")
     options_type = MultimodalOptions
-    needs = ("torch", "numpy", "scipy", "trimesh", "PIL", "xatlas")
+    needs = ("torch", "numpy", "scipy", "trimesh", "PIL")
     imports = (".making",)
 
     def validate_inputs(self, inputs: dict[str, Any]) -> None:
@@ -54,7 +55,8 @@ class SilhouetteMultimodalToMeshAdapter(WeightFreeModel, MultiModalMeshModel):
         super().validate_inputs(inputs)
         text, images = self._text_and_images(inputs)
         if text is not None:
-            understand(text) if images else parse(text)
+            understand(text, beside_picture=True) if images else parse(text)
+        mask_file(inputs, self.supported_input_formats)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.write import statistics

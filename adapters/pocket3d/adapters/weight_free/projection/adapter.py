@@ -9,6 +9,7 @@ from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import ImageFiles, MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
+from ...mesh_models import MESH_FORMATS
 from ...texture_models import ImageToTextureModel
 
 _ROUGHNESS = 0.8
@@ -34,10 +35,14 @@ class ProjectionOptions(Options):
     texture_resolution: Annotated[
         int, Meta(ge=256, le=4096, description="texels along a side of the square texture")
     ] = 1024
+    keep_uv: Annotated[
+        bool,
+        Meta(description="keep the mesh's own texture coordinates, which must lie in 0 to 1 and not over one another"),
+    ] = False
 
 
 class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
-    """Unwraps the mesh with xatlas and projects the picture onto it; the mesh's own colours are replaced.
+    """Unwraps the mesh and projects the picture onto it; the mesh's own colours are replaced.
 
     Nothing is recognised in the picture: `front` fits a picture of the object seen from the front, `box` one of a
     material.
@@ -45,7 +50,7 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
 
     adapter_id = "projection-image-to-texture"
     default_vram_mb = 2048
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb", "obj")
     options_type = ProjectionOptions
     needs = ("torch", "numpy", "scipy", "trimesh", "PIL", "xatlas")
@@ -62,7 +67,7 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
 
         from ...mesh.image_input import read_image
         from ...mesh.input import ignored_parts, read_scene
-        from ..texturing.painting import LIMITS, paint_scene, surface_parts
+        from ..texturing.painting import LIMITS, paint_by_own_uv, paint_scene, replaced, surface_parts
         from ..texturing.words import Understood
         from ..unwrapping.layout import NoUnwrap
         from .texture_projection import project_picture
@@ -76,11 +81,12 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
         scene = read_scene(source, LIMITS)
         parts = surface_parts(scene)
         corners = np.concatenate([part.vertices[part.faces.reshape(-1)] for part in parts])
-        sides = np.maximum(np.ptp(corners, axis=0), 1e-12)
+        sides = np.maximum(np.ptp(corners, axis=0), 1e-300)
         painter = project_picture(picture, projection, tiles, sides / sides.max(), resolution, self.device)
         plain = Understood("picture", ((1.0, 1.0, 1.0),), {}, [], 1.0, "vertical", 0.0, _ROUGHNESS)
         try:
-            painted = paint_scene(parts, plain, 0, resolution, self.device, self.steps_within(0.05, 0.9), painter)
+            paint = paint_by_own_uv if options.keep_uv else paint_scene
+            painted = paint(parts, plain, 0, resolution, self.device, self.steps_within(0.05, 0.9), painter)
         except NoUnwrap as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
         facts = {
@@ -90,6 +96,7 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
             "image_size": list(picture.size),
             **painted.facts,
             "ignored": ignored_parts(scene),
+            "lost": replaced(scene, options.keep_uv),
             "device": self.device,
         }
         return write_and_finish(self, painted.parts, response, "painting_info", facts)

@@ -1,8 +1,9 @@
 """`shape-diameter-segmentation` takes a mesh apart by thickness and concave creases. No weights.
 
-The bodies are fused to one closed surface, on which the shape diameter and a face graph are measured; the graph's
-eigenvectors give small regions, which are merged across boundaries that separate nothing. The labels belong to the
-faces of the mesh as it came. Runs on the CPU whatever the device (numpy, scipy, scikit-learn, embree).
+A closed mesh comes apart at its own concave creases. Where those do not decide, the bodies are fused to one closed
+surface, on which the shape diameter and a face graph are measured; the graph's eigenvectors give small regions, which
+are merged across boundaries that separate nothing. The labels belong to the faces of the mesh as it came. Runs on the
+CPU whatever the device (numpy, scipy, scikit-learn, embree).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import MeshFile, Meta, Options, Seed
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
+from ...mesh_models import MESH_FORMATS
 from ...segment_models import MeshSegmentationModel
 
 
@@ -37,16 +39,17 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
 
     adapter_id = "shape-diameter-segmentation"
     default_vram_mb = 512
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb",)
     options_type = ShapeDiameterOptions
     needs = ("numpy", "scipy", "sklearn", "trimesh", "embreex", "PIL")
     imports = (".partition",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ...mesh.input import ignored_parts, read_mesh
+        from ...mesh.input import ignored_parts, read_mesh, read_scene
         from ...mesh.part_files import write_parts
         from ...mesh.repair import NoSolid
+        from .losses import losses
         from .partition import segment
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -54,6 +57,7 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
         wanted, seed = options.num_parts, options.seed
         path = self._mesh_path(inputs)
         self.step(0.0, "reading the mesh")
+        lost = losses(read_scene(path))
         mesh = read_mesh(path)
         if wanted is not None and len(mesh.faces) < wanted:
             raise InvalidInput(f"{wanted} parts of a mesh of {len(mesh.faces)} faces", "num_parts")
@@ -65,7 +69,13 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
         self.step(0.9, "writing the parts")
         target = Path(response["output_mesh_path"])
         written = write_parts(mesh, found.labels, target)
-        facts = {"num_parts": len(written.parts), "requested_parts": wanted, "parts": written.parts, **found.facts}
+        facts = {
+            "num_parts": len(written.parts),
+            "requested_parts": wanted,
+            "parts": written.parts,
+            "lost": lost,
+            **found.facts,
+        }
         if wanted is not None and len(written.parts) != wanted:
             facts["notes"].append(f"{wanted} parts were asked for, the faces allow {len(written.parts)}")
         response.update(

@@ -7,17 +7,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
+from threadpoolctl import threadpool_limits
 
 from ...mesh.repair import SOURCES as FUSE_SOURCES
-from ...mesh.repair import NoSolid, fuse, surface_samples
+from ...mesh.repair import NoSolid, fuse, refuse_loose, surface_samples
 from ...mesh.triangles import FloatArray, IntArray, areas, body_labels
+from .closed_surface import Surface, closed_surface
+from .crease_parts import crease_parts, is_plain, split_further
 from .face_graph import face_graph, shape_diameter
 from .spectral import gap_count, k_way, merge, small_regions, spectrum, weakest_boundary
 
-METHOD = "spectral regions of the face graph, merged across boundaries that are neither concave nor a step in thickness"
+METHOD = (
+    "concave creases of a closed mesh; where they do not decide, spectral regions of the face graph, merged across"
+    " boundaries that are neither concave nor a step in thickness"
+)
 SOURCES = (
     "Shapira, Shamir and Cohen-Or 2008 (shape diameter function)",
     "Hoffman and Richards 1984 (minima rule)",
+    "Katz and Tal 2003 (minimum cuts)",
     "Liu and Zhang 2004 (spectral mesh segmentation)",
     "Ng, Jordan and Weiss 2001 (spectral clustering)",
     *FUSE_SOURCES,
@@ -53,6 +60,55 @@ def segment(mesh: Any, num_parts: int | None, seed: int, step: Step) -> Segmenta
         NoSolid: it bounds nothing that has parts; the message says why.
     """
     area = _check(mesh)
+    step(0.05, "looking for creases")
+    surface = closed_surface(mesh)
+    shown = None if surface is None else crease_parts(surface)
+    if surface is not None and shown is not None and num_parts in (None, int(shown.max()) + 1):
+        open_parts = ~is_plain(surface, shown) if num_parts is None else np.zeros(int(shown.max()) + 1, dtype=bool)
+        facts = _crease_facts(mesh, surface, num_parts)
+        if open_parts.any():
+            finer, facts = _single_threaded(mesh, None, seed, step, area)
+            if len(open_parts) > 1:
+                shown = split_further(surface, shown, open_parts, finer)
+                facts["decided_by"] = "creases, then " + facts["decided_by"]
+            else:
+                shown = finer
+        return Segmentation(_by_area(shown, surface.areas), facts)
+    return Segmentation(*_single_threaded(mesh, num_parts, seed, step, area))
+
+
+def _single_threaded(
+    mesh: Any, num_parts: int | None, seed: int, step: Step, area: float
+) -> tuple[IntArray, dict[str, Any]]:
+    # Of matrices so small threads make nothing faster; on a busy machine they wait for one another, for minutes.
+    with threadpool_limits(1):
+        return _by_thickness(mesh, num_parts, seed, step, area)
+
+
+def _crease_facts(mesh: Any, surface: Surface, num_parts: int | None) -> dict[str, Any]:
+    bodies = int(body_labels(len(surface.points), surface.faces).max()) + 1
+    return {
+        "method": METHOD,
+        "sources": list(SOURCES),
+        "chosen_by": "request" if num_parts is not None else "method",
+        "decided_by": "creases",
+        "most_open_boundary": 0.0,
+        "working_surface": {
+            "method": "the mesh as it is",
+            "bodies_before": bodies,
+            "open_bodies_before": 0,
+            "bodies_after": bodies,
+            "faces": len(mesh.faces),
+            "watertight": True,
+        },
+        "notes": [],
+    }
+
+
+def _by_thickness(
+    mesh: Any, num_parts: int | None, seed: int, step: Step, area: float
+) -> tuple[IntArray, dict[str, Any]]:
+    """Labels of the mesh's faces by the fused surface's thickness and creases, and what was found."""
     extent = float(np.ptp(mesh.vertices[np.unique(mesh.faces)], axis=0).max())
     resolution = int(np.clip(extent / (3 * area / _WORKING_FACES) ** 0.5, *_RESOLUTION))
     step(0.1, "fusing the bodies")
@@ -95,7 +151,7 @@ def segment(mesh: Any, num_parts: int | None, seed: int, step: Step) -> Segmenta
         "working_surface": fused,
         "notes": _notes(mesh, fused),
     }
-    return Segmentation(labels, facts)
+    return labels, facts
 
 
 def _check(mesh: Any) -> float:
@@ -110,6 +166,7 @@ def _check(mesh: Any) -> float:
     spread = np.linalg.svd(points.T @ points, compute_uv=False) ** 0.5
     if not area > 0 or spread[2] < _FLAT * spread[0]:
         raise NoSolid("all faces lie in one plane; want a mesh that encloses a volume")
+    refuse_loose(mesh)
     return area / 2
 
 
@@ -164,9 +221,14 @@ def transfer(mesh: Any, centres: FloatArray, working: IntArray, cell: float) -> 
         # A wanted part may be less than a body.
         if len(np.unique(uncut)) == len(np.unique(labels)):
             labels = uncut
-    present = np.unique(labels)
-    order = present[np.argsort(-np.bincount(labels, weights, minlength=count)[present], kind="stable")]
-    rank = np.zeros(count, dtype=np.int64)
+    return _by_area(labels, weights)
+
+
+def _by_area(labels: IntArray, weights: FloatArray) -> IntArray:
+    """Labels renumbered 0..k-1, the largest part first."""
+    present, labels = np.unique(labels, return_inverse=True)
+    order = np.argsort(-np.bincount(labels, weights), kind="stable")
+    rank = np.empty(len(present), dtype=np.int64)
     rank[order] = np.arange(len(order))
     renumbered: IntArray = rank[labels]
     return renumbered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...authoring.input_checks import image_field
+from ...authoring.input_checks import image_field, mask_file
 from ...authoring.mesh_job import write_and_finish
 from ...authoring.weight_free import WeightFreeModel
 from ...mesh_models import ImageToMeshModel
@@ -22,6 +22,11 @@ class SilhouetteImageToMeshAdapter(WeightFreeModel, ImageToMeshModel):
     options_type = PhotoOptions
     needs = ("torch", "numpy", "scipy", "PIL", "trimesh")
     imports = (".reconstruction",)
+
+    def validate_inputs(self, inputs: dict[str, Any]) -> None:
+        """An image, sound options, and a mask that exists where one is named."""
+        super().validate_inputs(inputs)
+        mask_file(inputs, self.supported_input_formats)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.write import COLOUR_IN_FORMAT, statistics

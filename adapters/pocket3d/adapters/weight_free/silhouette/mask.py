@@ -12,7 +12,10 @@ import numpy as np
 from scipy import ndimage
 
 from ...mesh.triangles import BoolArray, FloatArray
+from .confidence import Confidence, judge
 from .grabcut import GAMMA, grabcut
+from .openings import find_openings
+from .outline import refined
 from .saliency import saliency, slic, srgb_to_lab
 
 #: A subject smaller than this share of the frame is noise, a larger one is the frame itself.
@@ -23,6 +26,10 @@ _SMALLEST_HOLE = 0.01
 #: A mask this small and this torn is a few striking spots (the eyes of a cat that fills the frame), not a subject.
 _SPOTS_FRACTION = 0.10
 _SPOTS_SHARE = 0.75
+#: How far from the cut an outline is looked for, in pixels.
+_REACH = 2
+#: The prior in an opening, and in the rest of a given box.
+_IN_OPENING, _IN_BOX = 0.03, 0.8
 #: The box for subjects that fill the frame: this share of the frame lies inside, on each axis.
 _CENTRE_BOX = 0.84
 _HINT = "a photo of one subject that stands out from its background works best, or an image with an alpha channel"
@@ -33,6 +40,8 @@ _METHOD_NAMES = {
         " detection on SLIC superpixels (Zhu et al. 2014)"
     ),
     "grabcut-centre": "GrabCut (Rother et al. 2004), started from a box in the middle of the frame",
+    "grabcut-box": "GrabCut (Rother et al. 2004), started from the box of the request",
+    "mask": "the mask of the request",
 }
 
 
@@ -45,7 +54,7 @@ class Foreground(NamedTuple):
 
     #: (H, W)
     mask: BoolArray
-    #: A mask method (see `PhotoOptions`) other than `auto`.
+    #: A mask method (see `PhotoOptions`) other than `auto`; `mask` or `grabcut-box` where the request said where it is.
     method: str
     #: The method in words, with its source.
     description: str
@@ -53,6 +62,7 @@ class Foreground(NamedTuple):
     fraction: float
     #: Share of all foreground pixels that lie in this, the largest, component.
     component_share: float
+    confidence: Confidence
 
 
 def find_foreground(
@@ -60,6 +70,8 @@ def find_foreground(
     alpha: FloatArray | None,
     method: str = "auto",
     *,
+    given: BoolArray | None = None,
+    box: tuple[float, float, float, float] | None = None,
     seed: int = 0,
     between: Callable[[str], None] = lambda _stage: None,
 ) -> Foreground:
@@ -70,35 +82,50 @@ def find_foreground(
         alpha: (H, W) in 0..1, or None if the image has no channel that says anything.
         method: a mask method (see `PhotoOptions`). `auto` takes a real alpha channel, else `grabcut`, and falls back on
             `grabcut-centre` if only scattered spots were found.
+        given: (H, W) the subject's mask, in place of a method.
+        box: left, upper, right and lower edge of what holds the subject, as shares of the frame.
         seed: of the colour models.
         between: called with a word before each stage, so that a caller can report and cancel.
 
     Raises:
         NoSubject: nothing, next to nothing, next to everything, or with `auto` only scattered spots are foreground.
     """
+    lab = srgb_to_lab(rgb)
+    within = np.ones(lab.shape[:2], dtype=bool) if box is None else _inside(box, (lab.shape[0], lab.shape[1]))
+    if given is not None:
+        return _judge(given & within, "mask", lab)
     if method == "alpha" or (method == "auto" and alpha is not None):
         if alpha is None:
             raise NoSubject("the image has no alpha channel with transparent pixels; use mask_method auto or grabcut")
-        return _judge(alpha > 0.5, "alpha")
-    lab = srgb_to_lab(rgb)
+        return _judge((alpha > 0.5) & within, "alpha", lab)
     if float(lab.std(axis=(0, 1)).max()) < 0.5:
         raise NoSubject("the image is of one even colour; no subject can be told from its background")
     if method == "grabcut-centre":
         between("cutting the foreground")
-        return _judge(_cut(lab, _centre_prior(lab), seed, between), "grabcut-centre")
+        prior = np.where(within, _centre_prior(lab), 0)
+        return _judge_cut(_cut(lab, prior, seed, between), "grabcut-centre", lab)
+    if box is not None:
+        between("cutting the foreground")
+        return _judge_cut(_cut(lab, np.where(within, _IN_BOX, 0), seed, between), "grabcut-box", lab)
     between("looking for the subject")
     regions = slic(lab)
     prior = saliency(regions, (lab.shape[0], lab.shape[1]))[regions.labels]
     between("cutting the foreground")
-    mask = _cut(lab, prior, seed, between)
-    if method == "grabcut" or not _only_spots(mask):
-        return _judge(mask, "grabcut")
+    cut = _cut(lab, prior, seed, between)
+    if method == "grabcut" or not _only_spots(cut[0]):
+        return _judge_cut(cut, "grabcut", lab)
     between("cutting the foreground again, from the middle")
-    mask = _cut(lab, _centre_prior(lab), seed, between)
-    share = largest_component(mask)[0].mean()
-    if _only_spots(mask) and share >= SMALLEST_SUBJECT:
+    cut = _cut(lab, _centre_prior(lab), seed, between)
+    share = largest_component(cut[0])[0].mean()
+    if _only_spots(cut[0]) and share >= SMALLEST_SUBJECT:
         raise NoSubject(f"only scattered spots stand out, the largest covers {share:.1%} of the image; {_HINT}")
-    return _judge(mask, "grabcut-centre")
+    return _judge_cut(cut, "grabcut-centre", lab)
+
+
+def _inside(box: tuple[float, float, float, float], shape: tuple[int, int]) -> BoolArray:
+    left, upper, right, lower = box
+    y, x = ((np.arange(side) + 0.5) / side for side in shape)
+    return ((y > upper) & (y < lower))[:, None] & ((x > left) & (x < right))[None]
 
 
 def _only_spots(mask: BoolArray) -> bool:
@@ -106,18 +133,26 @@ def _only_spots(mask: BoolArray) -> bool:
     return bool(component.mean() < _SPOTS_FRACTION and share < _SPOTS_SHARE)
 
 
-def _cut(lab: FloatArray, prior: FloatArray, seed: int, between: Callable[[str], None]) -> BoolArray:
-    """GrabCut at half size until it converges, then once at full size: most work happens on a quarter of the pixels."""
+def _cut(lab: FloatArray, prior: FloatArray, seed: int, between: Callable[[str], None]) -> tuple[BoolArray, BoolArray]:
+    """GrabCut at half size until it converges, then once at full size: most work happens on a quarter of the pixels.
+
+    Returns:
+        The foreground, and the openings in it that were found in between.
+    """
     coarse = _half(lab)
     start = grabcut(
         coarse, _half(prior), gamma=GAMMA / 2, seed=seed, between=lambda _round: between("cutting the foreground")
     )
+    opened = find_openings(coarse, largest_component(start)[0], seed)
+    start = start & ~opened
     height, width = prior.shape
     rows = np.minimum(np.arange(height) // 2, start.shape[0] - 1)
     columns = np.minimum(np.arange(width) // 2, start.shape[1] - 1)
-    fine = start[rows][:, columns]
+    fine, opened = start[rows][:, columns], opened[rows][:, columns]
     between("refining the outline")
-    return grabcut(lab, np.where(prior == 0, 0, 0.5 * prior + 0.5 * fine), start=fine, seed=seed, iterations=1)
+    refined = np.where(prior == 0, 0, 0.5 * prior + 0.5 * fine)
+    refined[opened] = np.minimum(refined[opened], _IN_OPENING)
+    return grabcut(lab, refined, start=fine, seed=seed, iterations=1), opened
 
 
 def _half(values: FloatArray) -> FloatArray:
@@ -156,12 +191,22 @@ def fill_small_holes(mask: BoolArray, smallest: float = _SMALLEST_HOLE) -> BoolA
     return filled
 
 
-def _judge(raw: BoolArray, method: str) -> Foreground:
+def _judge_cut(cut: tuple[BoolArray, BoolArray], method: str, lab: FloatArray) -> Foreground:
+    found, opened = cut
+    still = ndimage.label(opened & ~found)[1]
+    return _judge(refined(lab, found, _REACH), method, lab, still)
+
+
+def _judge(raw: BoolArray, method: str, lab: FloatArray, openings: int = 0) -> Foreground:
     component, share = largest_component(raw)
-    mask = fill_small_holes(component)
+    # A mask that somebody drew means its holes.
+    mask = component if method == "mask" else fill_small_holes(component)
     fraction = float(mask.mean())
     if fraction < SMALLEST_SUBJECT:
         raise NoSubject(f"the subject found covers {fraction:.1%} of the image, at least 1 % is needed; {_HINT}")
     if fraction > LARGEST_SUBJECT:
         raise NoSubject(f"the subject found covers {fraction:.1%} of the image, so nothing is background; {_HINT}")
-    return Foreground(mask, method, _METHOD_NAMES[method], fraction, share)
+    confidence = judge(
+        mask, lab, method=method, component_share=share, openings=openings, given=method in ("mask", "alpha")
+    )
+    return Foreground(mask, method, _METHOD_NAMES[method], fraction, share, confidence)

@@ -11,6 +11,7 @@ from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import MeshFile, Meta, Options, Seed
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
+from ...mesh_models import MESH_FORMATS
 from ...texture_models import TextToTextureModel
 from .words import understand, vocabulary_text
 
@@ -31,19 +32,23 @@ class TexturingOptions(Options):
     texture_resolution: Annotated[
         int, Meta(ge=256, le=4096, description="texels along a side of the square texture")
     ] = 1024
+    keep_uv: Annotated[
+        bool,
+        Meta(description="keep the mesh's own texture coordinates, which must lie in 0 to 1 and not over one another"),
+    ] = False
     seed: Annotated[Seed, Meta(description="of the noise; the same seed gives the same texture")] = 0
 
 
 class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
-    """Unwraps the mesh with xatlas and paints it with a procedural material; says what it understood of the words.
+    """Unwraps the mesh and paints it with a procedural material; says what it understood of the words.
 
-    What the mesh had of colours and textures is replaced.
+    What the mesh had of colours and textures is replaced; `keep_uv` keeps its texture coordinates.
     """
 
     adapter_id = "procedural-text-to-texture"
     # Measured on a CPU, the worker and all: 0.8 GB at 1024 texels a side, 1.8 GB at 4096.
     default_vram_mb = 2048
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb", "obj")
     options_type = TexturingOptions
     needs = ("torch", "numpy", "scipy", "trimesh", "PIL", "xatlas")
@@ -57,7 +62,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_scene
         from ..unwrapping.layout import NoUnwrap
-        from .painting import LIMITS, paint_scene, surface_parts
+        from .painting import LIMITS, paint_by_own_uv, paint_scene, replaced, surface_parts
 
         response: dict[str, Any] = super()._process_request(inputs)
         options = TexturingOptions.read(inputs)
@@ -66,7 +71,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
         self.report_progress(0.0, "reading the mesh")
         scene = read_scene(source, LIMITS)
         try:
-            painted = paint_scene(
+            painted = (paint_by_own_uv if options.keep_uv else paint_scene)(
                 surface_parts(scene),
                 wanted,
                 options.seed,
@@ -76,8 +81,9 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
             )
         except NoUnwrap as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
-        lost = ["roughness and metallic vary over the surface: OBJ holds one value"]
-        as_obj = response["output_mesh_path"].endswith(".obj")
+        lost = replaced(scene, options.keep_uv)
+        if response["output_mesh_path"].endswith(".obj") and painted.facts["roughness_and_metallic"] == "texture":
+            lost.append("roughness and metallic vary over the surface: OBJ holds one value")
         response["seed"] = options.seed
         facts = {
             "model": "procedural solid texture",
@@ -88,7 +94,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
             "roughness": wanted.roughness,
             **painted.facts,
             "ignored": ignored_parts(scene),
-            "lost": lost if as_obj and painted.facts["roughness_and_metallic"] == "texture" else [],
+            "lost": lost,
             "seed": options.seed,
             "device": self.device,
         }

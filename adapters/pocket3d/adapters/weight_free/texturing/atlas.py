@@ -12,13 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...mesh.triangles import FloatArray, IntArray, body_labels
-from ..unwrapping.layout import Layout, lay_out
+from ...mesh.triangles import FloatArray, IntArray
+from ..unwrapping.layout import Layout
+from ..unwrapping.packing import lay_out_planes
 
-#: Texels between charts, so that neither bilinear filtering nor the first mipmaps mix them.
-_PADDING = 4
-#: What a chart may cost before another is begun: xatlas' own default.
-_STRETCH = 2.0
 #: Pairs of texel and triangle looked at together.
 _CHUNK = 2_000_000
 _EDGE = 1e-6
@@ -45,11 +42,9 @@ def unwrap(
     `check` is called meanwhile, and raises to end it.
 
     Raises:
-        NoUnwrap: xatlas made no atlas, or several.
+        NoUnwrap: no triangle has an area, or the charts do not fit.
     """
-    folder = Path(tempfile.gettempdir())
-    made, _ = lay_out(meshes, resolution=resolution, padding=_PADDING, stretch=_STRETCH, folder=folder, check=check)
-    return made, sum(int(body_labels(len(each.source), each.faces).max()) + 1 for each in made)
+    return lay_out_planes(meshes, resolution=resolution, folder=Path(tempfile.gettempdir()), check=check)
 
 
 def rasterise(

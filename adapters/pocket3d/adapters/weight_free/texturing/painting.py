@@ -14,19 +14,22 @@ import torch
 
 from ...mesh import creases
 from ...mesh.input import MeshLimits
-from ...mesh.parts import placed, world_normals
-from ...mesh.triangles import FloatArray, IntArray, areas
-from ...mesh.write import Material, MeshPart
+from ...mesh.parts import look_of, other_maps, placed, world_normals
+from ...mesh.triangles import FloatArray, IntArray, areas, body_labels
+from ...mesh.write import Material, MeshPart, vertex_normals
 from ..unwrapping.layout import Layout
 from .atlas import Texels, fill, rasterise, unwrap
 from .noise import Noise
+from .own_uv import own_layouts
 from .patterns import Shade, SurfaceSample, colour_tensor, paint
 from .words import Understood
 
 Step = Callable[[float, str], None]
 Painter = Callable[[SurfaceSample], Shade]
+#: The least and the greatest coordinates, (3,) each.
+Bounds = tuple[FloatArray, FloatArray]
 
-#: What can be unwrapped: xatlas takes about a quarter of a millisecond a face, and more where the surface is rough.
+#: What is unwrapped and painted in one job.
 LIMITS = MeshLimits(max_faces=200_000, max_vertices=600_000)
 #: Texels evaluated together; small enough for caches and for a cancel.
 _CHUNK = 65_536
@@ -41,6 +44,8 @@ class SurfacePart(NamedTuple):
     faces: IntArray
     #: (V, 3) unit length.
     normals: FloatArray
+    #: (V, 2) the coordinates it came with, origin at the texture's upper left corner; None without.
+    uv: FloatArray | None = None
 
 
 class PaintedScene(NamedTuple):
@@ -58,14 +63,84 @@ def surface_parts(scene: Any) -> list[SurfacePart]:
         faces = np.asarray(mesh.faces)
         if np.linalg.det(transform[:3, :3]) < 0:
             faces = faces[:, ::-1]
-        parts.append(split_at_creases(str(node), np.asarray(vertices), faces, world_normals(mesh, transform)))
+        normals = _sound_normals(world_normals(mesh, transform), np.asarray(mesh.vertex_normals), vertices, faces)
+        uv = getattr(mesh.visual, "uv", None)
+        own = None if uv is None or len(uv) != len(vertices) else np.asarray(uv) * [1.0, -1.0] + [0.0, 1.0]
+        parts.append(split_at_creases(str(node), np.asarray(vertices), faces, normals, own))
     return parts
 
 
-def split_at_creases(name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray) -> SurfacePart:
+def _sound_normals(normals: FloatArray, read: FloatArray, vertices: FloatArray, faces: IntArray) -> FloatArray:
+    """(V, 3) the normals; those that were `read` as nothing are computed anew: trimesh finds none in a tiny mesh."""
+    none = np.linalg.norm(read, axis=1) < 0.5
+    if not none.any():
+        return normals
+    extent = max(float(np.ptp(vertices, axis=0).max()), 1e-300)
+    return np.where(none[:, None], vertex_normals(vertices / extent, faces), normals)
+
+
+def split_at_creases(
+    name: str, vertices: FloatArray, faces: IntArray, normals: FloatArray, uv: FloatArray | None = None
+) -> SurfacePart:
     """Double the vertices of a part, (V, 3), (F, 3), (V, 3), where a vertex normal is far from that of a face."""
     source, split, chosen = creases.split_at_creases(vertices, faces, normals)
-    return SurfacePart(name, vertices[source], split, chosen)
+    return SurfacePart(name, vertices[source], split, chosen, None if uv is None else uv[source])
+
+
+def paint_by_own_uv(
+    parts: list[SurfacePart],
+    wanted: Understood,
+    seed: int,
+    resolution: int,
+    device: str,
+    step: Step,
+    painter: Painter | None = None,
+) -> PaintedScene:
+    """As `paint_scene`, on the coordinates that the parts came with: in one texture, or where parts lie over one
+    another in it, in one for each.
+
+    Raises:
+        UnusableUv: they cannot carry a texture.
+    """
+    step(0.0, "judging the texture coordinates")
+    textures = own_layouts(
+        [part.name for part in parts], [part.faces for part in parts], [part.uv for part in parts], resolution, device
+    )
+    bounds = _bounds(np.concatenate([part.vertices[part.faces.reshape(-1)] for part in parts]))
+    made: dict[int, MeshPart] = {}
+    facts: list[dict[str, Any]] = []
+    for number, members in enumerate(textures):
+
+        def within(share: float, stage: str, done: int = number) -> None:
+            step((done + share) / len(textures), stage)
+
+        chosen = [parts[place] for place, _ in members]
+        layouts = [layout for _, layout in members]
+        painted = paint_scene(chosen, wanted, seed, resolution, device, within, painter, layouts, bounds)
+        made.update(zip((place for place, _ in members), painted.parts, strict=True))
+        facts.append(painted.facts)
+    together = {
+        **facts[0],
+        "charts": sum(each["charts"] for each in facts),
+        "coverage": round(sum(each["coverage"] for each in facts) / len(facts), 4),
+        "overlapping_texels": sum(each["overlapping_texels"] for each in facts),
+        "textures": len(textures),
+        "texture_coordinates": "kept",
+    }
+    return PaintedScene([made[place] for place in range(len(parts))], together)
+
+
+def replaced(scene: Any, keep_uv: bool) -> list[str]:
+    """What of a `trimesh.Scene` texturing leaves out, for people."""
+    lost = []
+    looks = [look_of(mesh, linear=True) for mesh in scene.geometry.values()]
+    if any(look.stated for look in looks):
+        lost.append("its colours and textures: the new ones take their place")
+    if maps := other_maps(scene):
+        lost.append(f"{maps} maps of normals, roughness, occlusion or light: they belong to the old surface")
+    if not keep_uv and any(getattr(mesh.visual, "uv", None) is not None for mesh in scene.geometry.values()):
+        lost.append("its texture coordinates: keep_uv keeps them")
+    return lost
 
 
 def paint_scene(
@@ -76,23 +151,29 @@ def paint_scene(
     device: str,
     step: Step,
     painter: Painter | None = None,
+    laid_out: list[Layout] | None = None,
+    bounds: Bounds | None = None,
 ) -> PaintedScene:
     """Paint all parts with one texture.
 
     `step` is called with (share, stage) and may raise to end it. `painter` says what the surface is at each place, by
-    default the pattern does; it is called from several threads.
+    default the pattern does; it is called from several threads. `laid_out` has a layout for each part, where there is
+    one that should be kept. `bounds` are those of the whole, of which the parts are some.
 
     Raises:
         NoUnwrap: no texture coordinates could be made.
     """
     step(0.05, "unwrapping the surface")
-    surfaces = [(part.vertices, part.faces) for part in parts]
-    charts, chart_count = unwrap(surfaces, resolution, lambda: step(0.05, "unwrapping the surface"))
+    if laid_out is None:
+        surfaces = [(part.vertices, part.faces) for part in parts]
+        charts, chart_count = unwrap(surfaces, resolution, lambda: step(0.05, "unwrapping the surface"))
+    else:
+        charts, chart_count = laid_out, sum(int(body_labels(len(e.source), e.faces).max()) + 1 for e in laid_out)
     step(0.35, "laying out the texels")
     corners = np.concatenate([chart.uv[chart.faces] for chart in charts])
     texels = rasterise(corners, resolution, device, lambda share: step(0.35 + 0.15 * share, "laying out the texels"))
     colour, surface = _texture(
-        parts, charts, texels, wanted, seed, resolution, device, step, painter or partial(paint, wanted.pattern)
+        parts, charts, texels, wanted, seed, resolution, device, step, painter or partial(paint, wanted.pattern), bounds
     )
     step(0.95, "closing the gaps between charts")
     covered = np.zeros((resolution, resolution), dtype=bool)
@@ -133,18 +214,19 @@ def _texture(
     device: str,
     step: Step,
     painter: Painter,
+    bounds: Bounds | None,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
     """(R, R, 3) sRGB, and roughness with metallic as glTF wants them, or None where both are the same everywhere."""
     places = [part.vertices[chart.source][chart.faces] for part, chart in zip(parts, charts, strict=True)]
     normals = [part.normals[chart.source][chart.faces] for part, chart in zip(parts, charts, strict=True)]
     corners = np.concatenate(places)
-    low, high = corners.reshape(-1, 3).min(axis=0), corners.reshape(-1, 3).max(axis=0)
-    longest = max(float((high - low).max()), 1e-12)
+    low, high = bounds or _bounds(corners.reshape(-1, 3))
+    longest = max(float((high - low).max()), 1e-300)
     centred = (corners - (low + high) / 2) / longest
     texel = (float(areas(centred).sum()) / max(len(texels.where), 1)) ** 0.5 / wanted.scale
     corner_points = torch.as_tensor(centred, dtype=torch.float32, device=device)
     corner_normals = torch.as_tensor(np.concatenate(normals), dtype=torch.float32, device=device)
-    foot, tall = float(centred[..., 1].min()), max(float(np.ptp(centred[..., 1])), 1e-9)
+    foot, tall = -float(high[1] - low[1]) / 2 / longest, max(float(high[1] - low[1]) / longest, 1e-9)
     noise, colours = Noise(seed, device), colour_tensor(wanted.palette, device)
     colour = torch.zeros((resolution * resolution, 3), dtype=torch.uint8, device=device)
     surface = torch.full((resolution * resolution, 3), 255, dtype=torch.uint8, device=device)
@@ -172,6 +254,10 @@ def _texture(
             step(0.5 + 0.45 * (done + 1) / len(starts), f"painting: {wanted.pattern}")
     shape = (resolution, resolution, 3)
     return colour.cpu().numpy().reshape(shape), surface.cpu().numpy().reshape(shape) if varied else None
+
+
+def _bounds(points: FloatArray) -> Bounds:
+    return points.min(axis=0), points.max(axis=0)
 
 
 @contextlib.contextmanager

@@ -94,8 +94,11 @@ class Understood(NamedTuple):
     roughness: float
 
 
-def understand(prompt: str) -> Understood:
+def understand(prompt: str, beside_picture: bool = False) -> Understood:
     """Read a prompt.
+
+    `beside_picture`: a picture is there too, which has colours of its own; a prompt may just name what it shows, and
+    the pattern is then "".
 
     Raises:
         PromptError: no word of it says how a surface looks, or it denies something.
@@ -134,6 +137,9 @@ def understand(prompt: str) -> Understood:
             ignored.append(word)
         at = after
     if not (patterns or materials or colours):
+        if beside_picture:
+            told: dict[str, object] = {} if finish is None else {"roughness": finish}
+            return Understood("", (), told, ignored, scale, direction, 0.0, 1.0 if finish is None else finish)
         raise PromptError(f"nothing in {prompt[:80]!r} says how the surface should look. {vocabulary_text()}")
     if "rainbow" in patterns and len(patterns) > 1:
         # Its colours in another pattern.
@@ -149,6 +155,9 @@ def understand(prompt: str) -> Understood:
         if material != materials[0] and (kind == "plain" or kind != kinds[0])
     ]
     colours = colours[:_MOST_COLOURS]
+    if pattern == "plain":
+        ignored += [f"{name} (plain surfaces have one colour)" for name in dict.fromkeys(n for n, _ in colours[1:])]
+        colours = colours[:1]
     style = PATTERNS[pattern]
     metallic, roughness = style.metallic, style.roughness
     wanted = [colour for _, colour in colours]

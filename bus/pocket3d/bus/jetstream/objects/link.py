@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import structlog
@@ -19,6 +20,10 @@ _log = structlog.get_logger("pocket3d.bus.objects")
 #: It may work when tried again: nothing was said about the file itself.
 TRANSIENT = (Disconnected, OutcomeUnknown, NoResponders)
 
+#: Of all streamed uploads of one connection on their way to the server, bytes: what else goes over the connection
+#: comes after it.
+ROOM_BYTES = 2 * 1024 * 1024
+
 
 class ObjectLink:
     """Object stores over one connection, message by message. `object_upload` and `object_download` make files of it."""
@@ -27,6 +32,8 @@ class ObjectLink:
         self.connection = connection
         self.reader = reader
         self._publisher = publisher
+        #: One place for each chunk of a streamed upload that is on its way.
+        self.room = asyncio.Semaphore(ROOM_BYTES // layout.CHUNK_BYTES)
 
     async def append(
         self, subject: str, data: bytes, *, headers: Mapping[str, str] | None = None, timeout: float = 5.0

@@ -20,7 +20,7 @@ from .layout import ArtifactBroken
 from .link import ObjectLink
 from .upload import CHUNK_TIMEOUT_S, MESSAGE_OVERHEAD, commit, new_nuid
 
-#: Of one upload on its way to the server, bytes.
+#: Of one upload on its way to the server, bytes; of all of one connection see `link.ROOM_BYTES`.
 _WINDOW_BYTES = 512 * 1024
 #: Asked for at once of a file that is read, bytes; about twice this is held in memory.
 _READ_BYTES = 512 * 1024
@@ -113,10 +113,14 @@ class _Sending:
     async def _send(self, chunk: bytes) -> None:
         if len(self._flying) >= self._window:
             await self._land()
+        # Taken here and not by the task: so the chunks of one upload go out in their order.
+        await self._link.room.acquire()
         self.digest.update(chunk)
         self.size += len(chunk)
         self.chunks += 1
-        self._flying.append(asyncio.ensure_future(self._link.append(self._subject, chunk, timeout=CHUNK_TIMEOUT_S)))
+        task = asyncio.ensure_future(self._link.append(self._subject, chunk, timeout=CHUNK_TIMEOUT_S))
+        task.add_done_callback(lambda _: self._link.room.release())
+        self._flying.append(task)
 
     async def _land(self) -> None:
         # The server's order is the file's order only if it took the chunks in the order in which we sent them.

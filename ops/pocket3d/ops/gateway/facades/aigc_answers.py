@@ -18,8 +18,8 @@ from pocket3d.contracts.jobs import is_file_key
 from pocket3d.contracts.messages import Advert, Artifact, Result, Status
 
 from ..errors import HttpError, Told
+from ..result_files import main_file, thumbnail, why
 from .parameters import available
-from .result_files import main_file, thumbnail, why
 
 _MIB = 1 << 20
 _WORDS = {

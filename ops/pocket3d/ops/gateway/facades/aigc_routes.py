@@ -19,11 +19,11 @@ from pocket3d.contracts.messages import Artifact, Result, Status
 
 from ..errors import HttpError
 from ..multipart_reader import form_parts, is_form
+from ..result_files import main_file, thumbnail
 from ..session import Session, caller_of
 from ..tokens import Caller
 from . import aigc, aigc_answers, embedded_files
 from .plans import Plan
-from .result_files import main_file, thumbnail
 from .running import Desk, Plain, error_answers, json_answer
 
 #: Most jobs that the history and the counts look through.
@@ -179,7 +179,7 @@ def _uploads(desk: Desk) -> list[HTTPRouteHandler]:
         async for part in form_parts(request, settings.upload_max_bytes, settings.upload_idle_s):
             if part.name == "file" and part.filename is not None:
                 (embedded_files.check_mesh if kind == "mesh" else embedded_files.check_picture)(part.filename)
-                stored = await session.files.store(part.data, part.filename)
+                stored = await session.files.store(caller_of(request), part.data, part.filename)
                 return json_answer(encode(await about(stored.artifact, stored.name, kind)))
         raise HttpError(422, "the form has no file named `file`", "file")
 

@@ -17,8 +17,10 @@ MIB = 1 << 20
 MAX_IMAGE_BYTES = 32 * MIB
 MAX_MESH_BYTES = 40 * MIB
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-MESH_SUFFIXES = frozenset({".glb", ".gltf", ".obj", ".ply", ".stl", ".off", ".fbx"})
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+)
+MESH_SUFFIXES = frozenset({".glb", ".gltf", ".obj", ".ply", ".stl", ".off", ".vrm", ".zip", ".fbx"})
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://", re.IGNORECASE)
 #: Characters of a data URI before its comma.

@@ -7,9 +7,9 @@ from typing import Any
 from litestar import Response, Router, get, post
 from litestar.params import FromPath
 
+from ..result_files import main_file, why
 from ..session import Session, caller_of
 from . import hunyuan
-from .result_files import main_file, why
 from .running import Desk, Plain, error_answers, ignored_header, json_answer
 
 

@@ -11,9 +11,9 @@ from litestar.params import FromPath
 from pocket3d.contracts.codec import encode
 
 from ..errors import HttpError
+from ..result_files import main_file
 from ..session import Session, caller_of
 from . import localai
-from .result_files import main_file
 from .running import Desk, Plain, error_answers, ignored_header, json_answer
 
 _SUFFIX = ".glb"

@@ -18,11 +18,11 @@ from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.messages import Result, Status
 
 from ..errors import HttpError, Told
+from ..result_files import main_file, why
 from . import embedded_files
 from .embedded_files import File
 from .parameters import Wanted, available, fit
 from .plans import Plan, Step
-from .result_files import main_file, why
 
 #: Ids of jobs that were made here begin with it, so that the list holds them alone.
 ID_PREFIX = "mesh_"

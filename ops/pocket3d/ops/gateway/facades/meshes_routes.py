@@ -16,11 +16,11 @@ from pocket3d.contracts.messages import Result, Status
 
 from ..errors import HttpError
 from ..multipart_reader import form_parts, is_form
+from ..result_files import main_file, why
 from ..session import Session, caller_of
 from ..tokens import Caller
 from . import embedded_files, meshes
 from .embedded_files import MAX_IMAGE_BYTES
-from .result_files import main_file, why
 from .running import Desk, Plain, error_answers, ignored_header, json_answer
 
 #: Most jobs of the caller that are looked through for those that were made here.
@@ -118,7 +118,7 @@ async def _form(session: Session, request: Plain) -> tuple[meshes.MeshRequest, d
             # Further pictures are passed over, as by the original.
             if picture is None:
                 embedded_files.check_picture(part.filename)
-                picture = (await session.files.store(part.data, part.filename)).reference()
+                picture = (await session.files.store(caller_of(request), part.data, part.filename)).reference()
         elif part.filename is None:
             texts[part.name] = await _text(part.name, part.data)
     wanted = meshes.read_form(texts)

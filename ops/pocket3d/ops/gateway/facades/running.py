@@ -23,13 +23,14 @@ from pocket3d.contracts.messages import Artifact, Result, Status
 
 from ..body import read_whole
 from ..errors import HttpError, Told, tell
+from ..file_desk import StoredFile
 from ..files import artifact_headers
+from ..result_files import why
 from ..session import Session
 from ..streamed_response import StreamedResponse
 from ..tokens import Caller
 from .embedded_files import File
 from .plans import Plan, Step, body, files_of, job_id, with_references
-from .result_files import why
 
 log = structlog.get_logger("pocket3d.ops.gateway.facades")
 
@@ -37,6 +38,8 @@ log = structlog.get_logger("pocket3d.ops.gateway.facades")
 MAX_BODY_BYTES = 64 << 20
 #: So many of these are held in memory at a time; others wait, unread.
 _BODIES_AT_ONCE = 2
+#: One that takes longer to come is given up, seconds.
+_BODY_S = 120.0
 #: How long an answer is waited for whose client waits, seconds; then it is told the job's id.
 _LONGEST_WAIT_S = 7200.0
 #: Pieces of a file in base64 are made of so many bytes at least, a multiple of three.
@@ -66,7 +69,11 @@ class Desk:
             The id that the client is told, the last job's status, and the plan.
         """
         async with self._bodies:
-            data = await read_whole(request, MAX_BODY_BYTES)
+            try:
+                data = await asyncio.wait_for(read_whole(request, MAX_BODY_BYTES), _BODY_S)
+            except asyncio.TimeoutError:
+                # Others wait for this one.
+                raise HttpError(408, f"the body was not there within {_BODY_S:g} s") from None
             # Base64 of megabytes would hold up the others.
             plan = await asyncio.to_thread(make, data, await self.features())
             return await self.run(caller, plan, uid)
@@ -76,7 +83,7 @@ class Desk:
         uid = uid or uuid.uuid4().hex
         references: dict[File, Mapping[str, Any]] = {}
         for file in dict.fromkeys(each for step in plan.steps for each in files_of(step)):
-            references[file] = (await self.session.files.store(_pieces(file.data), file.filename)).reference()
+            references[file] = (await self._store(caller, file)).reference()
         before: str | None = None
         status: Status | None = None
         for number, step in enumerate(plan.steps, 1):
@@ -90,6 +97,9 @@ class Desk:
             before = job
         assert status is not None, "a plan has a step"
         return uid, status, plan
+
+    async def _store(self, caller: Caller, file: File) -> StoredFile:
+        return await self.session.files.store(caller, _pieces(file.data), file.filename)
 
     async def _submit_step(self, caller: Caller, step: Step, job: str, inputs: Mapping[str, Any]) -> Status:
         status = await self.session.jobs.submit(caller, body(self._facade, step, job, inputs))

@@ -1,11 +1,11 @@
-"""Which files of a result a facade's client means. Pure."""
+"""Which file of a result was asked for. Pure."""
 
 from __future__ import annotations
 
 from pocket3d.contracts.features import output_key
 from pocket3d.contracts.messages import Artifact, Result
 
-from ..errors import HttpError
+from .errors import HttpError
 
 #: Keys that name the file which was asked for, of features that are not in the table too.
 _MAIN = ("output_mesh_path", "output_splat_path", "mesh_path", "output_path", "file_path")

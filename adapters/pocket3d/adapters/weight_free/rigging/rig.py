@@ -33,7 +33,7 @@ _FLAT = 1e-3
 #: A sheet gets a second side when it is made a solid: an open mesh whose area grows so many times encloses nothing.
 _SHEET = 1.8
 #: What fills so much of its convex hull, and is shorter than so many times its thickest place, has no skeleton.
-_FILLS, _COMPACT = 0.6, 3.0
+_FILLS, _COMPACT = 0.6, 2.4
 #: Of so few voxels nothing is said.
 _FEW = 100
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .read.glb_arrays import FLOAT, Arrays
-from .read.glb_container import pack, unpack
-from .read.glb_document import Document
-from .read.limits import MeshLimits
+from .glb_edit import GlbEdit
+from .triangles import FloatArray
+from .write import vertex_normals
 
 #: A normal of another length is an error to Khronos' validator.
 _UNIT_TOLERANCE = 0.005
@@ -24,52 +22,50 @@ _UNIT_TOLERANCE = 0.005
 def placed_copy(data: bytes, matrix: npt.NDArray[np.float64]) -> bytes | None:
     """The file with all that it shows moved by `matrix`; the same input and matrix give the same bytes.
 
+    What glTF forbids and many files have is put right: normals of another length than 1, bounds of positions.
+
     Args:
         data: a GLB file that `check_glb` found sound.
         matrix: (4, 4) a turn, one scale for all axes, and a move.
 
     Returns:
-        None where a copy would be no sound file of its own: parts of it lie in other files, or its normals have other
-        lengths than 1. Such a file has to be written anew.
+        None where a copy would be no sound file of its own, as parts of it lie in other files. Such a file has to be
+        written anew.
     """
-    raw, binary = unpack(data)
-    uris = [each.get("uri") for key in ("images", "buffers") for each in raw.get(key, ())]
-    if any(uri is not None and not uri.startswith("data:") for uri in uris):
+    edit = GlbEdit.of(data)
+    if edit is None:
         return None
-    document = msgspec.convert(raw, Document)
-    arrays = Arrays(document, binary, MeshLimits())
-    if not all(_is_unit(arrays, index) for index in _accessors(document, "NORMAL")):
+    sound(edit)
+    if not np.array_equal(matrix, np.eye(4)) and not _place(edit.raw, matrix):
         return None
-    for index in _accessors(document, "POSITION"):
-        _state_bounds(raw["accessors"][index], arrays, index)
-    if not np.array_equal(matrix, np.eye(4)) and not _place(raw, matrix):
-        return None
-    return pack(raw, binary)
+    return edit.packed()
 
 
-def _accessors(document: Document, attribute: str) -> list[int]:
-    """Those that hold an attribute of a primitive; of points and lines nobody has judged what they name."""
-    named = {each.attributes.get(attribute, -1) for mesh in document.meshes for each in mesh.primitives}
-    return sorted(
-        index
-        for index in named
-        if 0 <= index < len(document.accessors)
-        and (accessor := document.accessors[index]).bufferView is not None
-        and accessor.sparse is None
-    )
+def sound(edit: GlbEdit) -> None:
+    """Put right what glTF forbids: normals of another length than 1, and bounds of positions that are none."""
+    for mesh in edit.raw["meshes"]:
+        for primitive in mesh["primitives"]:
+            attributes = primitive["attributes"]
+            if edit.is_readable(attributes.get("POSITION")):
+                edit.state_bounds(attributes["POSITION"])
+            if edit.is_readable(attributes.get("NORMAL")) and edit.is_readable(attributes.get("POSITION")):
+                normals = edit.rows(attributes["NORMAL"]).astype(np.float64)
+                lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+                if np.abs(lengths - 1).max(initial=0) > _UNIT_TOLERANCE:
+                    attributes["NORMAL"] = edit.floats(_sound_normals(edit, primitive, normals), attributes["NORMAL"])
 
 
-def _is_unit(arrays: Arrays, index: int) -> bool:
-    lengths = np.linalg.norm(arrays.rows(index).astype(np.float64), axis=1)
-    return bool(np.abs(lengths - 1).max(initial=0) <= _UNIT_TOLERANCE)
-
-
-def _state_bounds(accessor: dict[str, Any], arrays: Arrays, index: int) -> None:
-    """The least and largest position, which glTF wants stated; many files state none, or rounded ones."""
-    rows = arrays.rows(index)
-    if accessor["componentType"] == FLOAT and len(rows):
-        accessor["min"] = [float(each) for each in rows.min(axis=0)]
-        accessor["max"] = [float(each) for each in rows.max(axis=0)]
+def _sound_normals(edit: GlbEdit, primitive: dict[str, Any], normals: FloatArray) -> FloatArray:
+    """(V, 3) the normals at unit length; those without a length are computed from the faces."""
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    made = normals / np.where(lengths > 0, lengths, 1)
+    faces = edit.faces(primitive)
+    if (lengths > 0).all() or faces is None:
+        return np.where(lengths > 0, made, np.array([0.0, 0.0, 1.0]))
+    places = edit.rows(primitive["attributes"]["POSITION"]).astype(np.float64)
+    size = max(float(np.ptp(places, axis=0).max()), 1e-300)
+    found: FloatArray = np.where(lengths > 0, made, vertex_normals(places / size, faces))
+    return found
 
 
 def _place(raw: dict[str, Any], matrix: npt.NDArray[np.float64]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from .plain_files import far_offset
 from .thumbnail import can_draw, draw_scene
 from .triangles import body_labels
 from .weld import weld_vertices
-from .write import is_watertight
+from .write import MeshPart, is_watertight
 
-__all__ = ["BrokenOutput", "describe_mesh", "scene_statistics"]
+__all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "scene_statistics"]
 
 _DIGITS = 6
+#: Sides may differ by this share of the longest: single precision far from the origin, and digits of text.
+_SAME_SIZE = 1e-4
 
 
 class BrokenOutput(RuntimeError):
@@ -82,6 +85,26 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
         "watertight": bool(closed),
         "extents": _extents(high - low),
     }
+
+
+def parts_statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
+    """What `check_written` compares, of parts in world coordinates."""
+    low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
+    high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
+    return {"faces": sum(len(part.faces) for part in parts), "extents": _extents(high - low)}
+
+
+def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Path) -> None:
+    """Compare the statistics of what was to be written with those of the file.
+
+    Raises:
+        BrokenOutput: it has other faces, or another size.
+    """
+    if meant["faces"] != written["faces"]:
+        raise BrokenOutput(f"{path.name} has {written['faces']:,} faces, {meant['faces']:,} were to be written")
+    sides = np.array(meant["extents"])
+    if np.abs(sides - written["extents"]).max() > _SAME_SIZE * sides.max():
+        raise BrokenOutput(f"{path.name} has the extents {written['extents']}, {meant['extents']} were to be written")
 
 
 def _extents(sides: Any) -> list[float]:

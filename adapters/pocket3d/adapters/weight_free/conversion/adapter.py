@@ -66,8 +66,9 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_scene
-        from ...mesh.result import scene_statistics
-        from .convert import check_written, copy_file, losses, merge, place, write
+        from ...mesh.inventory import inventory
+        from ...mesh.result import check_written, scene_statistics
+        from .convert import copy_file, merge, place, precision, write
 
         options = ConversionOptions.read(inputs)
         source = self._mesh_path(inputs)
@@ -78,10 +79,11 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         scene = read_scene(source)
         before = scene_statistics(scene)
         ignored = ignored_parts(scene)
+        held = inventory(source, scene)
         self.step(0.4, "placing it")
         merged = merge(scene) if options.merge_vertices else 0
         matrix = place(scene, options)
-        lost = losses(scene, output_format)
+        lost = precision(scene, output_format)
         meant = scene_statistics(scene)
         self.step(0.6, "writing the file")
         copied = output_format == "glb" and not options.merge_vertices and copy_file(source, target, matrix)
@@ -97,6 +99,6 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
             "merged_vertices": merged,
             "matrix": [[round(float(each), 9) for each in row] for row in matrix],
             "lost": lost,
-            "ignored": [] if copied else ignored,
+            "ignored": ignored,
         }
-        return finish_mesh(self, response, "generation_info", facts, extra, written)
+        return finish_mesh(self, response, "generation_info", facts, extra, written, held)

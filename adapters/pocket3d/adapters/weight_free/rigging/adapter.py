@@ -46,6 +46,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_mesh, read_scene
+        from ...mesh.inventory import inventory
         from ...mesh.repair import NoSolid
         from ...mesh.rig_file import read_rig
         from ...mesh.skinned_glb import add_skin
@@ -56,6 +57,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         source = self._mesh_path(inputs)
         self.step(0.01, "reading the mesh")
         scene = read_scene(source)
+        held = inventory(source, scene)
         mesh = read_mesh(source)
         try:
             rig = make_rig(mesh, CurveSkeletonOptions.read(inputs).bone_count, self.step)
@@ -83,4 +85,4 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
             "input_mesh": source.name,
             "ignored": ignored_parts(scene),
         }
-        return finish_mesh(self, response, "rig_info", facts)
+        return finish_mesh(self, response, "rig_info", facts, source=held)

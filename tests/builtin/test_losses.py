@@ -55,11 +55,11 @@ def told(path: Path, target: Path, replaced: frozenset[str] = frozenset()) -> li
 
 COMMON = [
     "1 maps of normals, roughness, occlusion or light: only the base colour is written",
-    "light of their own of 1 materials: they are not in the {}",
-    "cut-out transparency of 1 materials: they are not in the {}",
-    "visible backs (double-sided) of 1 materials: they are not in the {}",
-    "1 objects that the scene does not show: they are not in the {}",
-    "1 nodes that group or name others: they are not in the {}",
+    "light of their own of 1 materials: they are not in the file",
+    "cut-out transparency of 1 materials: they are not in the file",
+    "visible backs (double-sided) of 1 materials: they are not in the file",
+    "1 objects that the scene does not show: they are not in the file",
+    "1 nodes that group or name others: they are not in the file",
 ]
 SHARING = "the sharing of 1 meshes among 2 places: each is written out"
 DIVISION = "the division into 2 parts and their names: {} holds one mesh"
@@ -77,8 +77,8 @@ EXPECTED = {
     "stl": [
         "colours, materials and textures: STL holds triangles only",
         DIVISION,
-        "texture coordinates of 1 parts: they are not in the STL",
-        "normals at the vertices of 1 parts: they are not in the STL",
+        "texture coordinates of 1 parts: they are not in the file",
+        "normals at the vertices of 1 parts: they are not in the file",
         *COMMON[1:],
         SHARING,
     ],
@@ -94,7 +94,7 @@ def test_what_a_written_file_has_not(target: str, tmp_path: Path) -> None:
 
 def test_what_is_replaced_on_purpose_is_not_told_again(tmp_path: Path) -> None:
     path = dressed().write(tmp_path / "dressed.glb")
-    assert told(path, tmp_path / "made.glb", LOOKS) == [each.format("GLB") for each in (*COMMON[4:], SHARING)]
+    assert told(path, tmp_path / "made.glb", LOOKS) == [*COMMON[4:], SHARING]
 
 
 @pytest.mark.parametrize("target", ["glb", "obj"])
@@ -114,7 +114,7 @@ def test_files_of_other_formats_are_asked_by_what_was_read(tmp_path: Path) -> No
     assert told(tmp_path / "two.obj", tmp_path / "made.stl") == [
         "colours, materials and textures: STL holds triangles only",
         "the division into 2 parts and their names: STL holds one mesh",
-        "texture coordinates of 1 parts: they are not in the STL",
+        "texture coordinates of 1 parts: they are not in the file",
     ]
 
 

@@ -63,13 +63,12 @@ def missing(before: Inventory, after: Inventory, replaced: Collection[str] = ())
         lost.append(f"the division into {parts} parts and their names: {target} {holds}")
     elif "names" not in replaced and after.format not in _ONE_MESH and before.names - after.names:
         lost.append(f"names: {_few(sorted(before.names - after.names))}")
-    words = {
-        "textures": "PLY keeps their colours at the vertices only" if after.format == "ply" else "they are not written",
-        "surface": f"{target} holds colours only",
-    }
+    words = {}
+    if after.format == "ply":
+        words = {"textures": "PLY keeps their colours at the vertices only", "surface": "PLY holds colours only"}
     for kind, text in _TEXTS.items():
         if kind in gone:
-            lost.append(text.format(count=before.counts[kind], why=words.get(kind, f"they are not in the {target}")))
+            lost.append(text.format(count=before.counts[kind], why=words.get(kind, "they are not in the file")))
     if "meshes" not in replaced and before.counts["meshes"] < parts and after.counts["meshes"] >= after.counts["parts"]:
         lost.append(f"the sharing of {before.counts['meshes']} meshes among {parts} places: each is written out")
     if "images" not in replaced and after.format == "glb" and "textures" not in gone | set(replaced):

@@ -27,8 +27,8 @@ if __name__ == "__main__":
 from support.command_line import up
 
 #: Requests whose median is told of the quiet gateway, and of one with open streams.
-_ASKED = 200
-#: Between two requests beside the uploads, seconds: they are a look at the load and no part of it.
+_ASKED = 100
+#: Between two requests, seconds: they are a look at the load and no part of it.
 _PAUSE_S = 0.02
 
 
@@ -82,6 +82,14 @@ class Gateway:
         await self.ask("GET", path)
         return time.perf_counter() - begun
 
+    async def timed_often(self, path: str) -> list[float]:
+        """How long each of some requests took."""
+        took = []
+        for _ in range(_ASKED):
+            took.append(await self.timed(path))
+            await asyncio.sleep(_PAUSE_S)
+        return took
+
 
 def resident_mb(process: psutil.Process) -> float:
     """Memory of a process, MiB."""
@@ -95,7 +103,7 @@ async def measure(url: str, process: psutil.Process, load: Load) -> Found:
         body = json.dumps({"feature": "echo", "inputs": {"sleep_s": 3600}}).encode()
         job_id = json.loads(await gateway.ask("POST", "/v1/jobs", body))["job_id"]
         path = f"/v1/jobs/{job_id}"
-        quiet = [await gateway.timed(path) for _ in range(_ASKED)]
+        quiet = await gateway.timed_often(path)
         idle_mb = resident_mb(process)
         loading = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -109,7 +117,7 @@ async def measure(url: str, process: psutil.Process, load: Load) -> Found:
         assert loading.stdin is not None and loading.stdout is not None
         try:
             assert await loading.stdout.readline() == b"open\n"
-            streaming = [await gateway.timed(path) for _ in range(_ASKED)]
+            streaming = await gateway.timed_often(path)
             highest = resident_mb(process)
             begun = time.perf_counter()
             loading.stdin.write(b"\n")

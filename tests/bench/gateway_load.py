@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
 from urllib.parse import urlsplit
 
@@ -60,6 +61,7 @@ class Load:
 
 async def main(url: str, job_id: str, streams: int, uploads: int, megabytes: float) -> None:
     """Half of the streams are of one job, half of everything."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     load = Load(url)
     opened = [asyncio.Event() for _ in range(streams)]
     reading = [

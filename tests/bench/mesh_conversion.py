@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,8 @@ def main() -> None:
             theirs: list[float] = []
             ours: list[float] = []
             for _ in range(runs):
-                theirs.append(cpu_seconds(lambda path=source: plain(path, folder / f"plain{path.suffix}")))
-                ours.append(cpu_seconds(lambda path=source: converted(adapter, path, folder)))
+                theirs.append(cpu_seconds(partial(plain, source, folder / f"plain.{suffix}")))
+                ours.append(cpu_seconds(partial(converted, adapter, source, folder)))
             first, second = statistics.median(theirs), statistics.median(ours)
             print(
                 f"{suffix}  faces={len(ball.faces)} trimesh={first:.2f}s ours={second:.2f}s ratio={second / first:.2f}"

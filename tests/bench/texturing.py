@@ -30,8 +30,8 @@ def rough_body(faces: int, seed: int = 0) -> Any:
         ball = ball.subdivide()
         ball.vertices /= np.linalg.norm(ball.vertices, axis=1, keepdims=True)
     points = np.asarray(ball.vertices)
-    lumps = sum(np.sin(points @ (4 * rng.normal(size=3)) + rng.uniform(0, 6)) for _ in range(24))
-    scales = sum(np.sin(points @ (70 * rng.normal(size=3)) + rng.uniform(0, 6)) for _ in range(8))
+    lumps: Any = sum(np.sin(points @ (4 * rng.normal(size=3)) + rng.uniform(0, 6)) for _ in range(24))
+    scales: Any = sum(np.sin(points @ (70 * rng.normal(size=3)) + rng.uniform(0, 6)) for _ in range(8))
     moved = points * (1 + 0.04 * lumps + 0.001 * scales)[:, None]
     for _ in range(4):
         way = rng.normal(size=3)

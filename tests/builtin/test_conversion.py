@@ -210,7 +210,7 @@ def test_texture_coordinates_without_a_texture_are_kept(
     path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 3 0.25\nvt 0 1\nusemtl Skin\nf 1/1 2/2 3/3\n")
     result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format=target)
     (part,) = parts_of(read_scene(Path(result["output_mesh_path"])))
-    assert sorted(part.uv.tolist()) == [[0.0, 0.0], [0.0, 1.0], [3.0, 0.75]]
+    assert sorted(np.asarray(part.uv).tolist()) == [[0.0, 0.0], [0.0, 1.0], [3.0, 0.75]]
     assert part.texture is None
     assert target == "ply" or part.material.name == "Skin"
 
@@ -367,3 +367,21 @@ async def test_float_colours_beside_a_material_survive(tmp_path: Path) -> None:
     read = next(iter(trimesh.load(answer["output_mesh_path"], force="scene", process=False).geometry.values()))
     found = np.asarray(read.visual.vertex_attributes["color"])[0].astype(float) / 255
     assert found == pytest.approx([0.25, 0.5, 1.0, 1.0], abs=0.01)
+
+
+def test_a_gltf_in_a_zip_keeps_its_document_as_a_glb(adapter: TrimeshMeshConversionAdapter, tmp_path: Path) -> None:
+    import json
+    import zipfile
+
+    document = mesh_files.gltf_document()
+    document["buffers"][0]["uri"] = "a.bin"
+    document["materials"] = [{"name": "glass", "extensions": {"KHR_materials_ior": {"ior": 1.4}}}]
+    document["extensionsUsed"] = ["KHR_materials_ior"]
+    document["meshes"][0]["primitives"][0]["material"] = 0
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.gltf", json.dumps(document))
+        archive.writestr("a.bin", mesh_files.gltf_binary())
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="glb")
+    kept = glb_reading.json_chunk(Path(result["output_mesh_path"]))["materials"][0]
+    assert kept == {"name": "glass", "extensions": {"KHR_materials_ior": {"ior": 1.4}}}

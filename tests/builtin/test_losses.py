@@ -71,6 +71,7 @@ EXPECTED = {
         "1 textures: PLY keeps their colours at the vertices only",
         COMMON[0],
         "metallic and roughness: PLY holds colours only",
+        "texture coordinates of 1 parts: they are not in the file",
         *COMMON[1:],
         SHARING,
     ],

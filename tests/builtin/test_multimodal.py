@@ -106,12 +106,13 @@ def test_a_prompt_may_name_the_subject(adapter: SilhouetteMultimodalToMeshAdapte
 
 
 def test_one_colour_is_laid_over_the_photograph(adapter: SilhouetteMultimodalToMeshAdapter, tmp_path: Path) -> None:
-    made = run(adapter, tmp_path / "blue", image_path=str(COFFEE), text_prompt="a glossy blue coffee cup")
+    words = "a glossy blue coffee cup"
+    made = run(adapter, tmp_path / "blue", image_path=str(COFFEE), text_prompt=words, resolution=128)
     info = made["generation_info"]
     assert info["surface"] == "the photograph, in another colour" and info["understood"]["roughness"] == 0.15
     assert info["ignored"] == ["coffee", "cup"]
     red, _, blue = colours(made)
-    assert blue > 1.5 * red
+    assert blue > red + 40
     image = np.asarray(read_mesh(Path(made["output_mesh_path"])).visual.material.baseColorTexture.convert("L"))
     assert image.std() > 20, "light and shade of the photograph stay"
 

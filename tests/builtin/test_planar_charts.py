@@ -13,6 +13,7 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("xatlas")
 
+from bench.texturing import many_pieces
 from pocket3d.adapters.weight_free.texturing.atlas import rasterise
 from pocket3d.adapters.weight_free.unwrapping.charts import planar_charts
 from pocket3d.adapters.weight_free.unwrapping.layout import NoUnwrap
@@ -58,6 +59,15 @@ def test_charts_do_not_overlap_and_keep_each_triangle(name: str, size: float, tm
     shown = rasterise(uv[made], 1024, "cpu")
     assert shown.overlapping == 0
     assert len(shown.where) > 0.35 * 1024**2
+
+
+def test_many_small_pieces_fill_the_square(tmp_path: Path) -> None:
+    pieces = many_pieces(30)
+    surface = (np.asarray(pieces.vertices), np.asarray(pieces.faces))
+    [(_, made, uv)], count = lay_out_planes([surface], resolution=512, folder=tmp_path, check=lambda: None)
+    shown = rasterise(uv[made], 512, "cpu")
+    # xatlas by itself, four texels around each chart, filled 0.3 of it.
+    assert count > 200 and shown.overlapping == 0 and len(shown.where) > 0.5 * 512**2
 
 
 def test_a_box_has_its_six_sides() -> None:

@@ -92,7 +92,8 @@ def test_what_it_says_is_counted(two_bars: Path, tmp_path: Path) -> None:
     info = answer["rig_info"]
     assert answer["bone_count"] == len(file.skeleton.names) == len(info["joints"]) <= 6
     assert [joint["name"] for joint in info["joints"]] == list(file.skeleton.names)
-    assert info["rig_type"] == "unknown"
+    assert info["rig_type"] == "other"
+    assert "follow the shape alone" in info["notes"][0]
     assert info["max_influences"] <= 4
     assert info["bodies_before"] == 2 and info["fused"]
     assert info["height"] == pytest.approx(0.3)
@@ -156,4 +157,4 @@ def test_the_schema_refuses_other_keys() -> None:
     schema = CurveSkeletonAutoRigAdapter().get_parameter_schema()
     assert schema is not None
     assert schema["additionalProperties"] is False
-    assert set(schema["properties"]) == {"mesh_path", "output_format", "bone_count"}
+    assert set(schema["properties"]) == {"mesh_path", "output_format", "bone_count", "bone_names"}

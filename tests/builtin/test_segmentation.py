@@ -91,7 +91,9 @@ def test_the_floor_of_a_recess_is_no_part() -> None:
     cup = m.lathe((0.5, 0), (0.6, 1), (0.5, 1), (0.42, 0.1))
     surface = closed_surface(cup)
     assert surface is not None
-    assert crease_parts(surface).tolist() == [0] * len(cup.faces)
+    parts = crease_parts(surface)
+    assert parts is not None
+    assert parts.max() == 0
 
 
 @pytest.mark.parametrize(

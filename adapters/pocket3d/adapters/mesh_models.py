@@ -21,6 +21,9 @@ IMAGE_FORMATS = (
     *("jfif", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"),
 )
 
+#: Suffixes of what `mesh.input` reads; a zip holds a .gltf or .obj with its files.
+MESH_FORMATS = ("glb", "obj", "ply", "stl", "off", "gltf", "vrm", "zip")
+
 
 class BaseMeshGenerationModel(BaseModel):
     """What the mesh generators share: output formats glb and obj unless told otherwise."""

@@ -83,7 +83,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     #: A job that asks for a cached result gets that of a job which ended so long ago at most: as much longer as outputs
     #: are kept than results, so that its files live as long as its own result.
     cache_age_s: Annotated[float, Meta(ge=0)] = 604_800.0
-    #: How often the jobs stream is counted, to notice messages that somebody removed from it.
+    #: How often the jobs stream is counted, to notice messages that somebody removed from it, and the status bucket, to
+    #: notice jobs that were purged.
     removal_sweep_s: float = 10.0
     #: Outputs that no result names, and chunks of broken uploads, are left alone for so long, then removed.
     orphan_grace_s: float = 3600.0

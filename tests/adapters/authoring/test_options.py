@@ -73,7 +73,9 @@ def test_the_declaration_is_the_published_schema() -> None:
     assert schema == {
         "type": "object",
         "properties": {
-            "mesh_path": {"description": "one self-contained file: glb, obj, ply, stl or off"},
+            "mesh_path": {
+                "description": "one file: glb, vrm, obj, ply, stl or off, or a zip of a gltf or an obj with its files"
+            },
             "output_format": {
                 "type": "string",
                 "enum": ["glb", "ply"],
@@ -231,13 +233,15 @@ def test_features_check_their_keys_and_then_the_options(tmp_path: Path) -> None:
     for inputs, field in (
         ({"text_prompt": " "}, "text_prompt"),
         ({}, "text_prompt"),
-        ({"image_path": "chair.gif"}, "image_path"),
+        ({"image_path": "chair.psd"}, "image_path"),
         ({"text_prompt": "a chair", "seed": "x"}, "seed"),
     ):
         with pytest.raises(InvalidInput) as refused:
             picture.validate_inputs(inputs)
         assert refused.value.field == field
-    assert schema_of(picture)["properties"]["image_path"] == {"description": "an image: png, jpg or webp"}
+    assert schema_of(picture)["properties"]["image_path"] == {
+        "description": "an image: png, jpg, webp, tiff, bmp or gif; avif and heic where the host can read them"
+    }
 
 
 VALUES = st.one_of(

@@ -348,13 +348,13 @@ async def test_a_message_is_there_if_it_is_that_job(stage: Stage) -> None:
     assert found == events.MessagesLooked(wanted[:1], wanted[1:])
 
 
-async def test_an_ended_job_without_a_status_is_gone(stage: Stage) -> None:
-    wanted = tuple(effects.JobMessage(f"j{seq}", seq) for seq in (1, 2))
-    found = await stage.run(LookAtEnded(wanted), stored(b"{}"), None, 7, calls=3)
-    assert found == EndedLooked(7, wanted[1:])
-    assert [args for _, args, _ in stage.bus.calls] == [
-        ("KV_P3D_STATUS", "$KV.P3D_STATUS.j1"), ("KV_P3D_STATUS", "$KV.P3D_STATUS.j2"), ("KV_P3D_STATUS",)
-    ]  # fmt: skip
+async def test_an_ended_job_without_a_status_and_a_result_is_gone(stage: Stage) -> None:
+    wanted = tuple(effects.JobMessage(f"j{seq}", seq) for seq in (1, 2, 3))
+    answers = (stored(b"{}"), None, None, stored(b"{}"), None, 7)
+    assert await stage.run(LookAtEnded(wanted), *answers, calls=6) == EndedLooked(7, wanted[2:])
+    places = [("KV_P3D_STATUS", f"$KV.P3D_STATUS.j{seq}") for seq in (1, 2, 3)]
+    places += [("P3D_RESULTS", SUBJECTS.result_of(job_id)) for job_id in ("j2", "j3")]
+    assert [args for _, args, _ in stage.bus.calls] == [*places, ("KV_P3D_STATUS",)]
     for error in LOST:
         assert await stage.run(LookAtEnded(), error) == EndedLooked(None)
 

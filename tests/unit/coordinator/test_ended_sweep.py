@@ -72,18 +72,24 @@ def test_a_period_looks_up_a_bounded_number_and_the_next_one_goes_on() -> None:
     assert [shelf.period(), shelf.period(), shelf.period()] == [CHUNK * MOST_CHUNKS, 10, 0]
 
 
-def test_entries_that_no_looking_explains_are_looked_for_once() -> None:
+def test_a_bucket_that_is_being_filled_anew_costs_the_list_nothing_and_is_looked_at_once() -> None:
     shelf = Shelf(300)
-    shelf.kept.remove("j3")
-    # Each job has an entry when it is looked up.
-    shelf.sweep.step(shelf.mono)
-    shelf.sweep.looked(EndedLooked(299))
-    for _ in range(2):
-        assert shelf.sweep.step(shelf.mono)
-        shelf.sweep.looked(EndedLooked(299))
+
+    def count(entries: int) -> int:
+        """A period in which each job that is looked up has its result; how many times jobs were looked up."""
+        looks = 0
+        while shelf.sweep.step(shelf.mono):
+            looks += 1
+            shelf.sweep.looked(EndedLooked(entries))
+        shelf.mono += PERIOD_S
+        return looks - 1
+
+    assert [count(20), count(20)] == [2, 0]
     assert len(shelf.listed()) == 300
-    shelf.mono += PERIOD_S
-    assert shelf.period() == 0
+    assert count(300) == 0
+    shelf.kept.remove("j3")
+    assert shelf.period() == CHUNK, "what is missing after that is found"
+    assert "j3" not in shelf.listed()
 
 
 def test_a_server_that_does_not_say_is_asked_again() -> None:

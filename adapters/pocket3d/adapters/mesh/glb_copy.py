@@ -1,7 +1,8 @@
 """A GLB file once more with everything that it has, in another place.
 
 What our own reader does not know (materials' extensions, samplers, lights, animations, further coordinates) stays in
-the document, byte for byte in the buffers: only nodes are added, above those that stood at the top.
+the document, byte for byte in the buffers: only nodes are added, above those that stood at the top. What is compressed
+is unpacked, so that every program can read it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .glb_edit import GlbEdit
+from .read.glb_container import pack
 from .triangles import FloatArray
 from .write import vertex_normals
 
@@ -19,26 +21,38 @@ from .write import vertex_normals
 _UNIT_TOLERANCE = 0.005
 
 
-def placed_copy(data: bytes, matrix: npt.NDArray[np.float64]) -> bytes | None:
-    """The file with all that it shows moved by `matrix`; the same input and matrix give the same bytes.
+def own_document(data: bytes) -> tuple[dict[str, Any], bytes] | None:
+    """The JSON and the bytes of a GLB file that can be written again as a file of its own, unpacked.
 
     What glTF forbids and many files have is put right: normals of another length than 1, bounds of positions.
 
     Args:
         data: a GLB file that `check_glb` found sound.
-        matrix: (4, 4) a turn, one scale for all axes, and a move.
 
     Returns:
-        None where a copy would be no sound file of its own, as parts of it lie in other files. Such a file has to be
-        written anew.
+        None where it is no GLB, or parts of it lie in other files: it has to be written anew.
     """
     edit = GlbEdit.of(data)
     if edit is None:
         return None
     sound(edit)
-    if not np.array_equal(matrix, np.eye(4)) and not _place(edit.raw, matrix):
+    return edit.parts()
+
+
+def placed_copy(data: bytes, matrix: npt.NDArray[np.float64]) -> bytes | None:
+    """The file with all that it shows moved by `matrix`; the same input and matrix give the same bytes.
+
+    Args:
+        data: a file that the reader of meshes found sound.
+        matrix: (4, 4) a turn, one scale for all axes, and a move.
+
+    Returns:
+        None where `own_document` gives none, or a scene names a node below another.
+    """
+    own = own_document(data)
+    if own is None or (not np.array_equal(matrix, np.eye(4)) and not _place(own[0], matrix)):
         return None
-    return edit.packed()
+    return pack(*own)
 
 
 def sound(edit: GlbEdit) -> None:

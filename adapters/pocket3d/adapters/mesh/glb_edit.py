@@ -18,6 +18,7 @@ import numpy.typing as npt
 from .read.glb_arrays import FLOAT, Array, Arrays, as_floats
 from .read.glb_container import pack, unpack
 from .read.glb_document import Document
+from .read.gltf_plain import plain_gltf
 from .read.limits import MeshLimits
 from .triangles import IntArray
 
@@ -60,12 +61,13 @@ class GlbEdit:
         """
         if data[:4] != b"glTF":
             return None
-        raw, binary = unpack(data)
+        limits = MeshLimits(max_bytes=max(len(data), MeshLimits().max_bytes))
+        raw, binary, _ = plain_gltf(*unpack(data), limits)
         uris = [each.get("uri") for key in ("images", "buffers") for each in raw.get(key, ())]
         if any(uri is not None and not uri.startswith("data:") for uri in uris):
             return None
         document = msgspec.convert(raw, Document)
-        return cls(raw, binary, document, Arrays(document, binary, MeshLimits(max_bytes=len(data))))
+        return cls(raw, binary, document, Arrays(document, binary, limits))
 
     def primitive(self, node: int, number: int) -> dict[str, Any]:
         """The entry of a primitive, by a node that shows its mesh."""
@@ -161,8 +163,12 @@ class GlbEdit:
 
     def packed(self) -> bytes:
         """The file as it is now."""
+        return pack(*self.parts())
+
+    def parts(self) -> tuple[dict[str, Any], bytes]:
+        """Its JSON and its bytes."""
         if not self._contents:
-            return pack(self.raw, self._binary)
+            return self.raw, self._binary
         data = bytearray()
         for index, view in enumerate(self._views):
             if view["buffer"] != 0 and index not in self._contents:
@@ -175,7 +181,7 @@ class GlbEdit:
             data.extend(content)
         buffers: list[dict[str, Any]] = self.raw["buffers"]
         buffers[0] = {key: value for key, value in buffers[0].items() if key != "uri"} | {"byteLength": len(data)}
-        return pack(self.raw, bytes(data))
+        return self.raw, bytes(data)
 
     def _put(self, index: int, rows: Array) -> int:
         """Other rows of the same kind for an accessor."""

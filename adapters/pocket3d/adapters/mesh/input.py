@@ -1,4 +1,4 @@
-"""Read meshes that come from strangers: GLB, OBJ, PLY, STL and OFF, each from its one file.
+"""Read meshes that come from strangers: GLB, VRM, OBJ, PLY, STL and OFF, each from its one file, and glTF from a zip.
 
 What a file claims is judged before it is decoded (`read/`). OBJ, PLY, STL and OFF have readers of our own; for GLB
 the parser (trimesh) gets bytes and a resolver that resolves nothing. Both run under a bound on memory, and what they
@@ -9,7 +9,7 @@ make is checked again: finite coordinates, indices that point to vertices. Every
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from .parts import leave_triangles
 from .read.contents import kind_of
 from .read.found import scene_of
 from .read.glb import check_glb
+from .read.gltf_archive import glb_of, open_archive
 from .read.limits import MAX_COORDINATE, MIB, Checked, MeshLimits, Refused
 from .read.obj import read_obj
 from .read.off import read_off
@@ -31,7 +32,7 @@ __all__ = ["FORMATS", "MeshLimits", "ignored_parts", "origins", "read_mesh", "re
 
 _READERS = {"obj": read_obj, "ply": read_ply, "stl": read_stl, "off": read_off}
 #: Suffixes of what is read.
-FORMATS = ("glb", *_READERS)
+FORMATS = ("glb", *_READERS, "gltf", "vrm", "zip")
 #: Text takes about this many bytes in the parser for each of its own.
 _PARSER_FACTOR = 24
 _PARSER_FLOOR = 512 * MIB
@@ -61,8 +62,7 @@ def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_pat
     """
     suffix = path.suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
-        more = "; a .gltf is spread over files, export it as .glb" if suffix == "gltf" else ""
-        raise InvalidInput(f"{path.name}: unsupported format {suffix!r}; want one of {', '.join(FORMATS)}{more}", field)
+        raise InvalidInput(f"{path.name}: unsupported format {suffix!r}; want one of {', '.join(FORMATS)}", field)
     size = path.stat().st_size
     try:
         if size > limits.max_bytes:
@@ -74,6 +74,14 @@ def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_pat
         raise InvalidInput(f"{path.name}: {error}", field) from error
     except MemoryError as error:
         raise InvalidInput(f"{path.name}: reading it takes more memory than its size accounts for", field) from error
+
+
+def glb_bytes_of(path: Path, limits: MeshLimits = _DEFAULT) -> bytes:
+    """A file that `read_scene` found sound, as a GLB file if it is glTF in another form; else as it is."""
+    data = path.read_bytes()
+    suffix = path.suffix.lower().removeprefix(".")
+    kind, inside, files = _unwrapped(data, suffix, limits)
+    return inside if kind in ("glb", "vrm") and (files or suffix == "gltf") else data
 
 
 def read_mesh(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path") -> Any:
@@ -121,10 +129,11 @@ def origins(scene: Any) -> dict[str, tuple[int, int]]:
 def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
     if not data:
         raise Refused("the file is empty")
-    kind = kind_of(data, suffix, FORMATS)
-    ignored = [] if kind == suffix else [f"the suffix .{suffix}: it is a file of {kind.upper()} and read as one"]
+    outer = kind_of(data, suffix, FORMATS)
+    ignored = [] if outer == suffix else [f"the suffix .{suffix}: it is a file of {outer.upper()} and read as one"]
+    kind, data, files = _unwrapped(data, suffix, limits)
     if kind in _READERS:
-        found = _READERS[kind](data, limits)
+        found = read_obj(data, limits, files) if kind == "obj" else _READERS[kind](data, limits)
         loaded, told, made_of = scene_of(found), found.ignored, {}
         _check_result(loaded, 0)
     else:
@@ -137,6 +146,20 @@ def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
     loaded.metadata[_IGNORED] = [*ignored, *told]
     loaded.metadata[_ORIGINS] = made_of
     return loaded
+
+
+def _unwrapped(data: bytes, suffix: str, limits: MeshLimits) -> tuple[str, bytes, dict[str, bytes]]:
+    """The format of a file, or of the mesh in a zip; its bytes, those of glTF as a GLB; and the files of the zip."""
+    kind = kind_of(data, suffix, FORMATS)
+    files: dict[str, bytes] = {}
+    path = ""
+    if kind == "zip":
+        path, files = open_archive(data, limits)
+        data = files[path]
+        kind = kind_of(data, PurePosixPath(path).suffix.lower().removeprefix("."), FORMATS)
+    if kind == "gltf":
+        return "glb", glb_of(data, files, str(PurePosixPath(path).parent)), files
+    return kind, data, files
 
 
 class _NothingOutside:

@@ -12,7 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .input import glb_bytes_of
 from .read.glb_container import unpack
+from .read.gltf_plain import plain_gltf
+from .read.limits import MeshLimits
 
 _OTHER_MAPS = ("normalTexture", "occlusionTexture", "emissiveTexture")
 _INSTANCES = "EXT_mesh_gpu_instancing"
@@ -43,13 +46,14 @@ def inventory(path: Path, scene: Any = None) -> Inventory:
     """Ask a file.
 
     Args:
-        path: a GLB file that is sound, or an OBJ, PLY or STL file as we write them.
-        scene: what `read_scene` found in a file of somebody else that is no GLB.
+        path: a sound GLB file, or an OBJ, PLY or STL file as we write them; any that is read, with a `scene`.
+        scene: what `read_scene` found in a file of somebody else.
     """
-    data = path.read_bytes()
+    data = path.read_bytes() if scene is None else glb_bytes_of(path)
     suffix = path.suffix.lower().removeprefix(".")
     if data[:4] == b"glTF":
-        return _of_document(*unpack(data))
+        limits = MeshLimits(max_bytes=max(len(data), MeshLimits().max_bytes))
+        return _of_document(*plain_gltf(*unpack(data), limits)[:2])
     if scene is not None:
         return _of_scene(suffix, scene)
     if suffix == "obj":

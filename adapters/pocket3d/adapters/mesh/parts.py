@@ -162,7 +162,9 @@ def _textured(mesh: Any, visual: Any) -> Look:
         stated = diffuse is not None or image is not None
         linear = np.array(_PLAIN) if diffuse is None else from_srgb(diffuse[:3])
         factor = np.ones(4) if image is not None else np.append(linear, 1.0 if diffuse is None else diffuse[3])
-        metallic, roughness = 0.0, 0.8
+        # As an OBJ's materials may say.
+        shares = getattr(material, "kwargs", None) or {}
+        metallic, roughness = shares.get("pm", 0.0), shares.get("pr", 0.8)
     red, green, blue, alpha = (float(each) for each in factor)
     return Look((red, green, blue), alpha, metallic, roughness, name, image, uv, colours, stated=stated)
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .triangles import FloatArray, IntArray, area_vectors, unit
-
-if TYPE_CHECKING:
-    from .write import MeshPart
+from .mesh_part import MeshPart, png_bytes
+from .triangles import FloatArray, IntArray, face_normals
 
 #: Of the picture's side: coordinates this far outside are rounding errors.
 EDGE = 1e-4
@@ -48,8 +46,6 @@ def parts_offset(parts: Sequence[MeshPart]) -> FloatArray | None:
 
 def write_obj(parts: Sequence[MeshPart], path: Path) -> list[Path]:
     """Write an OBJ file, its .mtl and its textures; returns the latter two."""
-    from .write import png_bytes
-
     extra: list[Path] = []
     library = path.with_suffix(".mtl")
     # Nine digits are what single precision holds, at any size.
@@ -136,12 +132,13 @@ def _obj_faces(part: MeshPart, before: int, texture_before: int) -> bytes:
 
 
 def ply_bytes(parts: Sequence[MeshPart]) -> bytes:
-    """A binary PLY file: one mesh, with normals, colours and, where any part has them, texture coordinates."""
+    """A binary PLY file: one mesh, with normals, colours and, where no picture became colours, texture coordinates."""
     vertices, faces = _joined(parts)
     number = "f4" if parts_offset(parts) is None else "f8"
     fields: list[Any] = [(name, f"<{number}") for name in "xyz"]
     fields += [(name, "<f4") for name in ("nx", "ny", "nz")]
-    textured = any(part.uv is not None for part in parts)
+    # Where a picture became colours, its coordinates go: some readers (trimesh) would look for it and drop the colours.
+    textured = any(part.uv is not None for part in parts) and all(part.texture is None for part in parts)
     if textured:
         fields += [("s", "<f4"), ("t", "<f4")]
     fields += [(name, "u1") for name in ("red", "green", "blue", "alpha")]
@@ -171,7 +168,7 @@ def stl_bytes(parts: Sequence[MeshPart]) -> bytes:
     vertices, faces = _joined(parts)
     corners = vertices[faces]
     rows = np.zeros(len(faces), dtype=[("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("bits", "<u2")])
-    rows["normal"] = unit(area_vectors(corners))
+    rows["normal"] = face_normals(corners)
     rows["corners"] = corners
     return b"Pocket3DStudio".ljust(80, b"\0") + struct.pack("<I", len(faces)) + rows.tobytes()
 

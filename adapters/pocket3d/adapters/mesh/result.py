@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,10 @@ import trimesh
 
 from .parts import leave_triangles, placed
 from .plain_files import far_offset
+from .read.found import scene_of
+from .read.limits import MeshLimits
+from .read.obj import read_obj
+from .read.ply import read_ply
 from .thumbnail import can_draw, draw_scene
 from .triangles import body_labels
 from .weld import weld_vertices
@@ -20,6 +25,7 @@ from .write import MeshPart, is_watertight
 __all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "scene_statistics"]
 
 _DIGITS = 6
+_ANY_SIZE = MeshLimits(max_bytes=2**62, max_vertices=2**62, max_faces=2**62)
 #: Sides may differ by this share of the longest: single precision far from the origin, and digits of text.
 _SAME_SIZE = 1e-4
 
@@ -62,12 +68,42 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
         each part by itself or, where parts are pieces of one skin, over all parts together; `bodies`: connected pieces,
         counted in the same way as `watertight`.
     """
-    parts = [(vertices, mesh.faces) for mesh, vertices, _ in placed(scene)]
+    parts = [(vertices, np.asarray(mesh.faces)) for mesh, vertices, _ in placed(scene)]
     low = np.min([vertices.min(axis=0) for vertices, _ in parts], axis=0)
     high = np.max([vertices.max(axis=0) for vertices, _ in parts], axis=0)
     offset = far_offset(low, high)
     if offset is not None:
         parts = [(vertices - offset, faces) for vertices, faces in parts]
+    closed, bodies = _topology([(np.asarray(vertices, dtype=np.float32), faces) for vertices, faces in parts])
+    return {
+        "vertices": int(sum(len(vertices) for vertices, _ in parts)),
+        "faces": int(sum(len(faces) for _, faces in parts)),
+        "bodies": int(bodies),
+        "watertight": bool(closed),
+        "extents": _extents(high - low),
+    }
+
+
+#: The last triangles that were looked at, by their digest, and what was found: most files are judged when they are read
+#: and when they were written.
+_last: tuple[bytes, tuple[bool, int]] | None = None
+
+
+def _topology(parts: list[tuple[Any, Any]]) -> tuple[bool, int]:
+    """Whether the parts are closed, and how many bodies they have; see `scene_statistics`."""
+    global _last
+    digest = hashlib.blake2b(digest_size=16)
+    for vertices, faces in parts:
+        digest.update(len(faces).to_bytes(8, "little"))
+        # Adding 0 makes 0 of -0.
+        digest.update((vertices + np.float32(0))[faces])
+    key = digest.digest()
+    if _last is None or _last[0] != key:
+        _last = key, _closed_and_bodies(parts)
+    return _last[1]
+
+
+def _closed_and_bodies(parts: list[tuple[Any, Any]]) -> tuple[bool, int]:
     merged = [_merged(vertices, faces) for vertices, faces in parts]
     closed = all(is_watertight(faces) for _, faces in merged)
     bodies = sum(_bodies(count, faces) for count, faces in merged)
@@ -78,13 +114,7 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
             np.concatenate([faces + start for (_, faces), start in zip(parts, starts, strict=True)]),
         )
         closed, bodies = is_watertight(faces), _bodies(count, faces)
-    return {
-        "vertices": int(sum(len(vertices) for vertices, _ in parts)),
-        "faces": int(sum(len(faces) for _, faces in parts)),
-        "bodies": int(bodies),
-        "watertight": bool(closed),
-        "extents": _extents(high - low),
-    }
+    return closed, bodies
 
 
 def parts_statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
@@ -120,7 +150,9 @@ def _load(path: Path) -> Any:
     # Kept as stored, so that what is counted is what is in the file. GLB is by itself.
     options: dict[str, Any] = {} if path.suffix.lower() == ".glb" else {"process": False}
     try:
-        scene = trimesh.load_scene(path, **options)
+        # The parser of OBJ takes longer than all else together; that of PLY drops colours beside texture coordinates.
+        own = {".obj": _obj_scene, ".ply": _ply_scene}.get(path.suffix.lower())
+        scene = trimesh.load_scene(path, **options) if own is None else own(path)
     except MemoryError:
         raise
     except Exception as error:  # foreign code, which raises nearly anything on a broken file
@@ -134,14 +166,26 @@ def _load(path: Path) -> Any:
     return scene
 
 
+def _obj_scene(path: Path) -> Any:
+    """An OBJ with the materials and pictures that lie beside it."""
+    kinds = (".mtl", ".png", ".jpg", ".jpeg")
+    beside = {each.name: each.read_bytes() for each in path.parent.iterdir() if each.suffix.lower() in kinds}
+    return scene_of(read_obj(path.read_bytes(), _ANY_SIZE, beside))
+
+
+def _ply_scene(path: Path) -> Any:
+    return scene_of(read_ply(path.read_bytes(), _ANY_SIZE))
+
+
 def _merged(vertices: Any, faces: Any) -> tuple[int, Any]:
     """Number of different positions, and faces between them without those that fall together. Positions are equal if
     they are so in single precision, which is what the formats store.
     """
-    place, first = weld_vertices(np.asarray(vertices, dtype=np.float32))
+    place, first = weld_vertices(vertices)
     joined = place[faces]
     a, b, c = joined.T
-    return len(first), joined[(a != b) & (b != c) & (c != a)]
+    whole = (a != b) & (b != c) & (c != a)
+    return len(first), joined if whole.all() else joined[whole]
 
 
 def _bodies(count: int, faces: Any) -> int:

@@ -58,19 +58,44 @@ def add_skin(glb: bytes, skeleton: Skeleton, weigh: Weigh) -> bytes:
             if not np.allclose(tree.world(number), np.eye(4)):
                 raise ValueError(f"the mesh {node.get('name')!r} is placed by its node")
             nodes.append({key: node[key] for key in ("name", "mesh") if key in node} | {"skin": 0})
-    dtype, component = ("u1", _BYTE) if len(skeleton.names) <= 256 else ("<u2", _SHORT)
+    dtype, component = joint_type(skeleton)
     for mesh in gltf["meshes"]:
         for primitive in mesh["primitives"]:
             has = primitive["attributes"]
             joints, weights = weigh(arrays.rows(has["POSITION"]).astype(float))
             has["JOINTS_0"] = buffer.accessor(joints.astype(dtype), "VEC4", component, ARRAY_BUFFER)
             has["WEIGHTS_0"] = buffer.accessor(weights.astype("<f4"), "VEC4", FLOAT, ARRAY_BUFFER)
-    heads = skeleton.heads.astype(np.float32).astype(float)
-    bind = np.tile(np.eye(4), (len(heads), 1, 1))
-    bind[:, :3, 3] = -heads
-    # Column by column.
-    matrices = buffer.accessor(bind.transpose(0, 2, 1).astype("<f4"), "MAT4", FLOAT)
+    matrices = buffer.accessor(bind_matrices(skeleton, np.eye(4)), "MAT4", FLOAT)
     first = len(nodes)
+    nodes += joint_nodes(skeleton, first)
+    skin = {"name": "skeleton", "inverseBindMatrices": matrices, "skeleton": first}
+    gltf |= {
+        "scene": 0,
+        "scenes": [{"nodes": list(range(first + 1))}],
+        "nodes": nodes,
+        "skins": [{**skin, "joints": list(range(first, first + len(skeleton.names)))}],
+    }
+    gltf["buffers"][0]["byteLength"] = len(buffer.data)
+    return pack(gltf, bytes(buffer.data))
+
+
+def joint_type(skeleton: Skeleton) -> tuple[str, int]:
+    """numpy's and glTF's type of numbers that name a joint."""
+    return ("u1", _BYTE) if len(skeleton.names) <= 256 else ("<u2", _SHORT)
+
+
+def bind_matrices(skeleton: Skeleton, world: FloatArray) -> FloatArray:
+    """(J, 4, 4) single precision, column by column: from a mesh that `world` (4, 4) places to each joint."""
+    bind = np.tile(np.eye(4), (len(skeleton.names), 1, 1))
+    bind[:, :3, 3] = -_stored(skeleton)
+    matrices: FloatArray = (bind @ world).transpose(0, 2, 1).astype("<f4")
+    return matrices
+
+
+def joint_nodes(skeleton: Skeleton, first: int) -> list[dict[str, Any]]:
+    """The joints as nodes, numbered from `first`."""
+    heads = _stored(skeleton)
+    nodes: list[dict[str, Any]] = []
     for joint, parent in enumerate(skeleton.parents.tolist()):
         offset = heads[joint] - (heads[parent] if parent >= 0 else 0)
         children = (np.flatnonzero(skeleton.parents == joint) + first).tolist()
@@ -82,15 +107,12 @@ def add_skin(glb: bytes, skeleton: Skeleton, weigh: Weigh) -> bytes:
                 "extras": {"tail": [float(each) for each in skeleton.tails[joint]]},
             }
         )
-    skin = {"name": "skeleton", "inverseBindMatrices": matrices, "skeleton": first}
-    gltf |= {
-        "scene": 0,
-        "scenes": [{"nodes": list(range(first + 1))}],
-        "nodes": nodes,
-        "skins": [{**skin, "joints": list(range(first, first + len(heads)))}],
-    }
-    gltf["buffers"][0]["byteLength"] = len(buffer.data)
-    return pack(gltf, bytes(buffer.data))
+    return nodes
+
+
+def _stored(skeleton: Skeleton) -> FloatArray:
+    """The joints' heads as single precision holds them, so that nodes and matrices agree."""
+    return skeleton.heads.astype(np.float32).astype(float)
 
 
 def parsed(gltf: dict[str, Any], binary: bytes) -> tuple[Document, Arrays, Tree]:

@@ -59,10 +59,15 @@ def directed_edges(faces: IntArray) -> IntArray:
 
 def body_labels(vertex_count: int, faces: IntArray) -> IntArray:
     """(F,) number of the body of each face, from 0: faces that share vertices, directly or through others."""
-    from scipy.sparse import coo_array
+    from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
-    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    graph = coo_array((np.ones(len(ends), dtype=bool), (ends[:, 0], ends[:, 1])), shape=(vertex_count,) * 2)
-    labels: IntArray = connected_components(graph, directed=False)[1][faces[:, 0]]
-    return np.unique(labels, return_inverse=True)[1]
+    # Vertices before faces, with an edge from each face to its corners: rows that need not be sorted first.
+    count = len(faces)
+    rows = np.concatenate([np.zeros(vertex_count, dtype=np.int64), np.arange(0, 3 * count + 1, 3)])
+    graph = csr_array((np.ones(3 * count), faces.reshape(-1), rows), shape=(count + vertex_count,) * 2)
+    labels: IntArray = connected_components(graph, directed=False)[1][vertex_count:]
+    # From 0, without the vertices that no face uses.
+    seen = np.zeros(int(labels.max()) + 1 if count else 0, dtype=bool)
+    seen[labels] = True
+    return (np.cumsum(seen) - 1)[labels]

@@ -54,8 +54,13 @@ def _by_hash(columns: list[npt.NDArray[Any]]) -> tuple[IntArray, IntArray] | Non
         bits = np.ascontiguousarray(column.astype(np.float64) + 0.0).view(np.uint64)
         mixed = (mixed ^ bits ^ (bits >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(32)
-    _, first, number = np.unique(mixed, return_index=True, return_inverse=True)
-    number = number.reshape(-1)
+    ordered = np.sort(mixed)
+    if len(ordered) and not (ordered[1:] == ordered[:-1]).any():
+        # All are different, as in most files.
+        first = number = np.arange(len(mixed))
+    else:
+        _, first, number = np.unique(mixed, return_index=True, return_inverse=True)
+        number = number.reshape(-1)
     if any((column != column[first][number]).any() for column in columns):
         return None
     # By hash the places come in no order.

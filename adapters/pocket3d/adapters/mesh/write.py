@@ -7,17 +7,29 @@ when written. Axes: +Y up, metres.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .mesh_part import Material, MeshPart, png_bytes
 from .plain_files import EDGE, parts_offset, ply_bytes, stl_bytes, write_obj
 from .read.glb_container import GlbBuffer, pack
 from .srgb import from_srgb
-from .triangles import FloatArray, IntArray, area_vectors, directed_edges, unit
+from .triangles import FloatArray, IntArray, area_vectors, unit
+
+__all__ = [
+    "ARRAY_BUFFER",
+    "COLOUR_IN_FORMAT",
+    "Material",
+    "MeshPart",
+    "glb_bytes",
+    "is_watertight",
+    "statistics",
+    "vertex_normals",
+    "write_mesh",
+]
 
 #: How each format keeps colour, for people. These are the formats that `write_mesh` writes, the default first.
 COLOUR_IN_FORMAT = {
@@ -28,58 +40,33 @@ COLOUR_IN_FORMAT = {
 }
 
 
-class Material(NamedTuple):
-    """A surface in the metallic-roughness model of glTF."""
-
-    name: str
-    #: sRGB, 0..1.
-    colour: tuple[float, float, float]
-    alpha: float = 1.0
-    metallic: float = 0.0
-    roughness: float = 0.8
-
-
-class MeshPart(NamedTuple):
-    """One solid with one surface."""
-
-    name: str
-    #: (V, 3) metres.
-    vertices: FloatArray
-    #: (F, 3) counter-clockwise seen from outside.
-    faces: IntArray
-    #: (V, 3) unit length.
-    normals: FloatArray
-    material: Material
-    #: (V, 2), origin at the texture's upper left corner; None without texture.
-    uv: FloatArray | None = None
-    #: (H, W, 3) uint8 sRGB.
-    texture: npt.NDArray[np.uint8] | None = None
-    #: (V, 4) uint8 sRGB with alpha, multiplied with material and texture; None without.
-    colours: npt.NDArray[np.uint8] | None = None
-    #: (H, W, 3) uint8: roughness in green, metallic in blue (glTF 2.0), both 0..255; they replace the material's.
-    surface_texture: npt.NDArray[np.uint8] | None = None
-    #: (Q, 4) the same surface in quadrilaterals, over the same vertices: an OBJ has them in place of the faces.
-    quads: IntArray | None = None
-
-
 def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
     """(V, 3) unit normals, the mean of the faces' weighted by area: large flat faces stay flat beside small bevels."""
     weighted = area_vectors(vertices[faces].astype(np.float64))
-    normals = np.zeros((len(vertices), 3))
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], weighted)
-    return unit(normals)
+    used = np.concatenate([faces[:, corner] for corner in range(3)])
+    sums = [np.bincount(used, np.tile(weighted[:, axis], 3), len(vertices)) for axis in range(3)]
+    return unit(np.stack(sums, axis=1))
 
 
 def is_watertight(faces: IntArray) -> bool:
-    """True if every edge is used once in each direction: closed, with one consistent inside."""
+    """True if every edge is used once in each direction: closed, with one consistent inside.
+
+    Faces that fall together to an edge or a point open it.
+    """
     if len(faces) == 0:
         return False
-    edges = directed_edges(faces).astype(np.int64)
-    size = int(edges.max()) + 1
-    there = np.sort(edges[:, 0] * size + edges[:, 1])
-    back = np.sort(edges[:, 1] * size + edges[:, 0])
-    return bool((there == back).all() and (np.diff(there) > 0).all())
+    size = int(faces.max()) + 1
+    keys = np.empty(3 * len(faces), dtype=np.int64)
+    columns = [np.asarray(faces[:, corner], dtype=np.int64) for corner in range(3)]
+    for corner in range(3):
+        a, b = columns[corner], columns[(corner + 1) % 3]
+        # The undirected edge, and behind it which way it runs.
+        keys[corner::3] = (np.minimum(a, b) * size + np.maximum(a, b)) * 2 + (a > b)
+    if len(keys) % 2:
+        return False
+    keys.sort()
+    there, back = keys[0::2], keys[1::2]
+    return bool((there + 1 == back).all() and (there & 1 == 0).all() and (np.diff(there) > 0).all())
 
 
 def statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
@@ -111,15 +98,6 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
         return write_obj(parts, path)
     path.write_bytes({"glb": glb_bytes, "ply": ply_bytes, "stl": stl_bytes}[suffix](parts))
     return []
-
-
-def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode (H, W, 3) uint8 as a PNG file."""
-    from PIL import Image
-
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
-    return buffer.getvalue()
 
 
 # ---------------------------------------------------------------- GLB (glTF 2.0, binary)

@@ -67,14 +67,17 @@ async def list_stories(bus: Bus, subjects: Subjects, effect: ListStories) -> Sto
 
 
 async def look_at_ended(bus: Bus, subjects: Subjects, effect: LookAtEnded) -> EndedLooked:
-    """How many jobs have a status, and which of these have none."""
+    """How many jobs have a status, and which of these have none, and no result."""
     bucket, stream = subjects.status_bucket, kv_stream(subjects.status_bucket)
     gone: list[JobMessage] = []
     try:
         for start in range(0, len(effect.jobs), _READS):
             part = effect.jobs[start : start + _READS]
             entries = await asyncio.gather(*(bus.last(stream, kv_subject(bucket, each.job_id)) for each in part))
-            gone += [each for each, entry in zip(part, entries, strict=True) if entry is None]
+            left = [each for each, entry in zip(part, entries, strict=True) if entry is None]
+            # The server may be about to fill the bucket anew, whose results are there.
+            results = (bus.last(subjects.results_stream, subjects.result_of(each.job_id)) for each in left)
+            gone += [each for each, found in zip(left, await asyncio.gather(*results), strict=True) if found is None]
         return EndedLooked(await bus.message_count(stream), tuple(gone))
     except BusError as error:
         log.debug("ended jobs were not looked up", error=str(error))

@@ -21,13 +21,15 @@ MOST_CHUNKS = 8
 
 
 class LookAtEnded(NamedTuple):
-    """Count the entries of the status bucket, and look which of these jobs have none: answered by `EndedLooked`."""
+    """Count the entries of the status bucket, and look which of these jobs have none, and no result: answered by
+    `EndedLooked`.
+    """
 
     jobs: tuple[JobMessage, ...] = ()
 
 
 class EndedLooked(NamedTuple):
-    """So many entries are in the status bucket, and these jobs have none; None: the server did not say."""
+    """So many entries are in the status bucket, and of these jobs none; None: the server did not say."""
 
     entries: int | None
     gone: tuple[JobMessage, ...] = ()
@@ -85,7 +87,10 @@ class EndedSweep:
             self._missing = 0
         elif counted:
             # What was stored since it was asked makes the count larger only.
-            self._missing = self._held_before - event.entries - self._unexplained
+            behind = self._held_before - event.entries
+            # A bucket that was removed is filled again by the server.
+            self._unexplained = min(self._unexplained, max(behind, 0))
+            self._missing = behind - self._unexplained
             if self._missing > 0 and not self._due:
                 self._due.extend(JobMessage(job.status.job_id, job.seq) for job in self._core.job_list.by_end())
         else:

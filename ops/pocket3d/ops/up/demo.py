@@ -182,7 +182,10 @@ async def _run(
     for request in requests:
         inputs = request.inputs if request.of is None else {**request.inputs, "mesh_path": meshes[request.of]}
         limits = {"schedule_to_start_s": _START_S}
-        jobs.append(await client.submit(request.feature, inputs, job_id=request.job_id, limits=limits))
+        metadata = {"label": request.title}
+        jobs.append(
+            await client.submit(request.feature, inputs, job_id=request.job_id, limits=limits, metadata=metadata)
+        )
     names = {request.job_id: f"{request.feature}: {request.title}" for request in requests}
     async with renderer(plan.form, stream=sys.stdout, names=names) as show:
         results = await follow_all(jobs, show, plan.timeout_s)

@@ -6,6 +6,8 @@ export interface FleetEvent {
   agent_id: string;
   kind: "loaded" | "unloaded" | "started" | "ended" | "joined" | "restarted" | "gone" | "draining" | "resumed" | "quarantined" | "restored";
   words: string;
+  /** What was started or has ended. */
+  job_id?: string;
 }
 
 export interface Member {
@@ -57,10 +59,10 @@ function changes(known: Member, advert: Advert, now: number): FleetEvent[] {
   const ran = new Set(before.running.map((each) => each.token));
   const runs = new Set(advert.running.map((each) => each.token));
   for (const each of advert.running) {
-    if (!ran.has(each.token)) found.push(event(advert, now, "started", `${each.job_id} with ${each.adapter_id}`));
+    if (!ran.has(each.token)) found.push({ ...event(advert, now, "started", `with ${each.adapter_id}`), job_id: each.job_id });
   }
   for (const each of before.running) {
-    if (!runs.has(each.token)) found.push(event(advert, now, "ended", each.job_id));
+    if (!runs.has(each.token)) found.push({ ...event(advert, now, "ended", ""), job_id: each.job_id });
   }
   if (before.draining !== advert.draining) {
     const words = advert.draining ? (advert.reason ?? "takes nothing new") : "takes jobs again";

@@ -1,6 +1,7 @@
 /** Admin: what agents are told. Each button says what the agent answers. */
 import { useState } from "preact/hooks";
 import * as gateway from "../api/gateway.js";
+import type { Advert, Resident } from "../api/types.js";
 import { secondsInWords } from "../state/facts.js";
 import { features, fleet } from "../state/known.js";
 import type { Member } from "../state/fleet.js";
@@ -26,6 +27,10 @@ export function Admin() {
       </section>
     </div>
   );
+}
+
+function isBusy(resident: Resident, advert: Advert): boolean {
+  return advert.running.some((each) => each.adapter_id === resident.adapter_id && each.device === resident.device && each.on_device !== false);
 }
 
 const answer = async (asked: Promise<{ message?: string }>) => (await asked).message ?? "done";
@@ -68,7 +73,7 @@ function AgentAdmin({ member }: { member: Member }) {
                   </td>
                   <td>{each.device}</td>
                   <td>{gigabytes(each.vram_mb)}</td>
-                  <td>{each.idle_s > 0 ? secondsInWords(Math.round(each.idle_s)) : "busy"}</td>
+                  <td>{isBusy(each, advert) ? "busy" : secondsInWords(Math.round(each.idle_s))}</td>
                   <td>
                     <Act
                       words="Unload"

@@ -3,7 +3,8 @@ import { useEffect, useState } from "preact/hooks";
 import * as gateway from "../api/gateway.js";
 import { ApiError } from "../api/http.js";
 import { batchesOf, type Batch } from "../state/batches.js";
-import { Act, Word } from "./parts.js";
+import { jobs } from "../state/known.js";
+import { Act, labelOf, Word } from "./parts.js";
 
 const EVERY_MS = 2000;
 const EVERY_IDLE_MS = 15_000;
@@ -36,7 +37,7 @@ export function Batches() {
         {batches.map((each) => (
           <li key={`${each.kind}-${each.id}`}>
             <span class="batch-name">
-              {each.kind} <strong>{each.id}</strong> <Word status={each.status} />
+              {each.kind} <strong>{madeOf(each)}</strong> <Word status={each.status} />
             </span>
             <progress max={1} value={each.fraction} aria-label={`${each.kind} ${each.id}`} />
             <span>{each.words}</span>
@@ -56,6 +57,12 @@ export function Batches() {
       </ul>
     </details>
   );
+}
+
+/** A chain is called after its first step, as far as that is known. */
+function madeOf(batch: Batch): string {
+  const first = jobs.get().byId.get(batch.steps[0]?.job_id ?? "");
+  return first ? `${labelOf(first)} (${batch.id})` : batch.id;
 }
 
 const LISTS = { groups: gateway.groups, chains: gateway.chains };

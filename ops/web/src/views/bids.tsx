@@ -23,13 +23,14 @@ export function BidTable({ id, adapter, agent, device, attempt }: BidTableProps)
       (body) => !stop && setFound(bidsOf(body, { agent, device, adapter })),
       (error: unknown) => {
         if (!(error instanceof ApiError)) throw error;
-        if (!stop) setNone(error.code === 404 ? "This gateway keeps no bids of it." : error.message);
+        if (!stop) setNone(error.code === 404 ? notThere(attempt) : error.message);
       },
     );
     return () => {
       stop = true;
     };
   }, [id, agent, device, adapter, attempt]);
+  const models = new Set(found?.rows.map((each) => each.adapter_id)).size;
   return (
     <section aria-label="Bids">
       <h3>Bids</h3>
@@ -41,7 +42,7 @@ export function BidTable({ id, adapter, agent, device, attempt }: BidTableProps)
           <table>
             <thead>
               <tr>
-                {["where", "model", "loaded", "has to evict", "waits", "loads", "runs", "done in"].map((each) => (
+                {["where", ...(models > 1 ? ["model"] : []), "loaded", "has to evict", "waits", "loads", "runs", "done in"].map((each) => (
                   <th scope="col" key={each}>
                     {each}
                   </th>
@@ -56,13 +57,13 @@ export function BidTable({ id, adapter, agent, device, attempt }: BidTableProps)
                     {each.won && <strong class="won-word"> won</strong>}
                     {each.reason && <small> {each.reason}</small>}
                   </td>
-                  <td>{each.adapter_id}</td>
+                  {models > 1 && <td>{each.adapter_id}</td>}
                   <td>{each.warm ? "yes" : "no"}</td>
                   <td>{each.evict_mb ? `${each.evict_mb} MB` : "nothing"}</td>
                   <td>{secondsInWords(each.queue_s)}</td>
                   <td>{secondsInWords(each.load_s)}</td>
                   <td>{each.run_s === null ? "?" : secondsInWords(each.run_s)}</td>
-                  <td>{secondsInWords(total(each))}</td>
+                  <td>{each.run_s === null ? "?" : secondsInWords(total(each))}</td>
                 </tr>
               ))}
             </tbody>
@@ -80,4 +81,9 @@ export function BidTable({ id, adapter, agent, device, attempt }: BidTableProps)
       )}
     </section>
   );
+}
+
+function notThere(attempt: number): string {
+  if (attempt === 0) return "Agents bid for it when its turn comes; the bids are listed here once it has started.";
+  return "This gateway has not heard them: it knows those of the latest starts since it was started itself.";
 }

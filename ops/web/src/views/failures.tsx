@@ -5,6 +5,12 @@ import { useStore } from "../state/store.js";
 import { labelOf, timeOf } from "./parts.js";
 
 const LISTED = 20;
+const LONGEST = 160;
+
+/** The job's own page has all of it. */
+function cut(message: string): string {
+  return message.length > LONGEST ? `${message.slice(0, message.lastIndexOf(" ", LONGEST))} ...` : message;
+}
 
 export function Failures() {
   const table = useStore(jobs);
@@ -30,7 +36,7 @@ export function Failures() {
         {failed.map((each) => (
           <li key={each.job_id}>
             <time>{timeOf(each.at)}</time> <a href={`#/queue/${each.job_id}`}>{labelOf(each)}</a>{" "}
-            <strong>{each.error?.code ?? each.status}</strong> {each.error?.message ?? each.reason ?? ""}
+            <strong>{each.error?.code ?? each.status}</strong> {cut(each.error?.message ?? each.reason ?? "")}
             {each.error?.attempts && each.error.attempts.length > 0 && <small> on {each.error.attempts.map((one) => one.agent_id).join(", ")}</small>}
           </li>
         ))}

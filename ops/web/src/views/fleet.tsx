@@ -146,13 +146,18 @@ function Legend() {
 
 function Log() {
   const log = useStore(fleetLog);
+  const table = useStore(jobs);
+  const named = (id: string) => {
+    const status = table.byId.get(id);
+    return status ? labelOf(status) : id;
+  };
   if (log.length === 0) return <p class="empty">Loads, evictions, starts and ends are listed here as they happen.</p>;
   return (
     <ol class="log" tabIndex={0} aria-label="Events of the fleet, the newest first">
       {log.slice(0, 200).map((each, at) => (
         <li key={log.length - at}>
           <time>{timeOf(each.at)}</time> <span class={`kind kind-${each.kind}`}>{each.kind}</span> <strong>{each.agent_id}</strong>{" "}
-          {each.words}
+          {each.job_id && <a href={`#/queue/${each.job_id}`}>{named(each.job_id)}</a>} {each.words}
         </li>
       ))}
     </ol>

@@ -79,6 +79,7 @@ def test_what_is_a_public_address(address: str, public: bool) -> None:
         ("https://hooks.example/a b", False),
         ("https://hooks.example/\r\nX: y", False),
         ("http://127.0.0.1/", False),
+        ("http://localhost:8000/", False),
         ("http://[::1]/", False),
         ("http://169.254.169.254/latest/meta-data", False),
         ("nonsense", False),

@@ -68,7 +68,7 @@ def scene_of(found: Found) -> Any:
     return scene
 
 
-def _offset(parts: Sequence[FoundPart]) -> npt.NDArray[np.float64] | None:
+def _offset(parts: Sequence[FoundPart]) -> npt.NDArray[np.floating] | None:
     low = np.full(3, np.inf)
     high = np.full(3, -np.inf)
     for part in parts:

@@ -24,28 +24,19 @@ from .glb_skins import put_where_joints_hold
 from .glb_split import split_primitives
 from .glb_surface import Mapping, Surface
 from .glb_tree import Tree
+from .gltf_plain import plain_gltf
 from .limits import Checked, MeshLimits, Refused
 
 _TRIANGLES, _STRIP = 4, 5
-_UNREADABLE = {
-    "KHR_draco_mesh_compression": "compressed with Draco",
-    "EXT_meshopt_compression": "compressed with meshoptimizer",
-    "KHR_meshopt_compression": "compressed with meshoptimizer",
-    "KHR_mesh_quantization": "quantised",
-    "KHR_texture_basisu": "textured with KTX2 images only",
-}
 
 
 def check_glb(data: bytes, limits: MeshLimits) -> Checked:
     """Judge a GLB file and reduce it."""
-    raw, binary = unpack(data)
+    raw, binary, packed = plain_gltf(*unpack(data), limits)
     try:
         document = msgspec.convert(raw, Document)
     except msgspec.ValidationError as error:
         raise Refused(f"its JSON is no glTF: {error}") from error
-    compressed = [_UNREADABLE[name] for name in document.extensionsRequired if name in _UNREADABLE]
-    if compressed:
-        raise Refused(f"it is {' and '.join(compressed)}; export it without, as plain glTF 2.0")
     arrays = Arrays(document, binary, limits)
     surface = Surface(document, arrays)
     meshes = _Meshes(document, arrays, surface.mappings, limits)
@@ -73,7 +64,7 @@ def check_glb(data: bytes, limits: MeshLimits) -> Checked:
         "images": surface.images,
         **numbers,
     }
-    return Checked(pack(reduced, joined), 0, (*ignored, *surface.ignored)[:10], origins)
+    return Checked(pack(reduced, joined), 0, (*packed, *ignored, *surface.ignored)[:10], origins)
 
 
 def _dress(meshes: list[dict[str, Any]], materials: list[dict[str, Any]]) -> None:
@@ -122,8 +113,6 @@ class _Meshes:
 
     def _primitive(self, primitive: Primitive) -> dict[str, Any] | None:
         """Reduce a primitive; None if it has no triangle."""
-        if any(name in _UNREADABLE for name in primitive.extensions):
-            raise Refused("its geometry is compressed; export it without, as plain glTF 2.0")
         arrays = self._arrays
         position = arrays.accessor(primitive.attributes.get("POSITION"), "POSITION", ("VEC3",))
         if position.componentType != FLOAT:

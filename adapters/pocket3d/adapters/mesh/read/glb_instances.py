@@ -15,7 +15,7 @@ from .glb_arrays import Arrays
 from .glb_document import Document
 from .limits import Refused
 
-_NAME = "EXT_mesh_gpu_instancing"
+EXTENSION = "EXT_mesh_gpu_instancing"
 _PLACES = (("TRANSLATION", "translation", "VEC3"), ("ROTATION", "rotation", "VEC4"), ("SCALE", "scale", "VEC3"))
 #: Nodes are walked one by one.
 _MOST = 100_000
@@ -25,13 +25,13 @@ def count_instances(document: Document, arrays: Arrays) -> dict[int, int]:
     """How many copies each node shows that has the extension. A skinned mesh stands where its joints hold it, once."""
     copies: dict[int, int] = {}
     for index, node in enumerate(document.nodes):
-        if _NAME not in node.extensions or node.mesh is None or node.skin is not None:
+        if EXTENSION not in node.extensions or node.mesh is None or node.skin is not None:
             continue
         counts = {
             arrays.accessor(number, name, (kind,)).count for name, _, kind, number in _attributes(document, index)
         }
         if len(counts) != 1:
-            raise Refused(f"the copies of node {index} ({_NAME}) have {len(counts) or 'no'} different counts")
+            raise Refused(f"the copies of node {index} ({EXTENSION}) have {len(counts) or 'no'} different counts")
         copies[index] = counts.pop()
     if sum(copies.values()) > _MOST:
         raise Refused(f"{sum(copies.values()):,} copies of meshes, at most {_MOST:,} are taken")
@@ -46,11 +46,11 @@ def spread_instances(
         mesh = nodes[index].pop("mesh")
         places = {key: arrays.rows(number).astype(np.float64) for _, key, _, number in _attributes(document, index)}
         if not all(np.isfinite(rows).all() for rows in places.values()):
-            raise Refused(f"the copies of node {index} ({_NAME}) lie at places that are no numbers")
+            raise Refused(f"the copies of node {index} ({EXTENSION}) lie at places that are no numbers")
         if "rotation" in places:
             lengths = np.linalg.norm(places["rotation"], axis=1, keepdims=True)
             if not lengths.all():
-                raise Refused(f"a copy of node {index} ({_NAME}) has a rotation that is zero")
+                raise Refused(f"a copy of node {index} ({EXTENSION}) has a rotation that is zero")
             places["rotation"] = places["rotation"] / lengths
         first = len(nodes)
         for number in range(count):
@@ -62,11 +62,11 @@ def spread_instances(
 
 def _attributes(document: Document, index: int) -> list[tuple[str, str, str, int]]:
     """Name, key of a node, kind and accessor of what places the copies of a node."""
-    extension = document.nodes[index].extensions[_NAME]
+    extension = document.nodes[index].extensions[EXTENSION]
     stated = extension.get("attributes") if isinstance(extension, dict) else None
     if not isinstance(stated, dict):
-        raise Refused(f"the copies of node {index} ({_NAME}) have no attributes")
+        raise Refused(f"the copies of node {index} ({EXTENSION}) have no attributes")
     found = [(name, key, kind, stated[name]) for name, key, kind in _PLACES if name in stated]
     if any(not isinstance(number, int) or number < 0 for *_, number in found):
-        raise Refused(f"the copies of node {index} ({_NAME}) point to no accessor")
+        raise Refused(f"the copies of node {index} ({EXTENSION}) point to no accessor")
     return found

@@ -1,11 +1,12 @@
 """Wavefront OBJ: geometry, objects and groups, names of materials, colours behind the coordinates of a vertex.
 
-The .mtl file and whatever else it refers to are not opened.
+The .mtl file and whatever else it refers to are not opened; they may come along in a zip.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from .found import Found, FoundPart, fan, opaque
 from .limits import MeshLimits, Refused
+from .mtl import looks_of
 from .text_lines import TextLines, parsed, plain_text, shown, without_comments
 
 Ints = npt.NDArray[np.int64]
@@ -41,8 +43,13 @@ class _Corners(NamedTuple):
     line: Ints
 
 
-def read_obj(data: bytes, limits: MeshLimits) -> Found:
+def read_obj(data: bytes, limits: MeshLimits, files: Mapping[str, bytes] | None = None) -> Found:
     """Read an OBJ file.
+
+    Args:
+        data: of the file.
+        limits: judged before anything is decoded.
+        files: what came along with it, by name: its .mtl files and their textures are looked for there.
 
     Raises:
         Refused: too large, no faces, an index that points nowhere, or something that is no number.
@@ -59,6 +66,9 @@ def read_obj(data: bytes, limits: MeshLimits) -> Found:
     normals = _columns(lines, rows[b"vn"], b"vn", 3)
     corners = _corners(lines, rows)
     part_of, names, ignored = _parts(lines, rows[b"f"])
+    looks, left = looks_of(_libraries(lines), files or {})
+    # Without its own files, what it refers to is told as such.
+    ignored = [*ignored, *left]
     found = []
     part_of_triangle = part_of[corners.line]
     order = np.argsort(part_of_triangle, kind="stable") if len(names) > 1 else np.arange(len(part_of_triangle))
@@ -66,7 +76,8 @@ def read_obj(data: bytes, limits: MeshLimits) -> Found:
     for index, (name, material) in enumerate(names):
         chosen = corners.triangles[order[bounds[index] : bounds[index + 1]]]
         if len(chosen):
-            found.append(_part(name, material, chosen, corners, places, colours, uv, normals))
+            part = _part(name, material, chosen, corners, places, colours, uv, normals)
+            found.append(part._replace(look=looks.get(material or "")))
     return Found(found, tuple(ignored[:10]))
 
 
@@ -231,6 +242,8 @@ def _parts(lines: TextLines, faces: npt.NDArray[np.bool_]) -> tuple[Ints, list[t
     words = {word: lines.begin_with(word) for word in (b"o", b"g", b"usemtl", *_OUTSIDE)}
     ignored: list[str] = []
     for word, what in _OUTSIDE.items():
+        if word == b"mtllib":
+            continue
         for line in np.flatnonzero(words[word])[:10].tolist():
             name = lines.text(line)[len(word) :].strip()
             ignored.append(f"{what} {shown(name)}: only the OBJ file itself is read")
@@ -262,6 +275,12 @@ def _parts(lines: TextLines, faces: npt.NDArray[np.bool_]) -> tuple[Ints, list[t
     if len(used) > _MAX_PARTS:
         names[-1] = (_FURTHER, None)
     return part_of.reshape(-1), names, ignored
+
+
+def _libraries(lines: TextLines) -> list[str]:
+    """The names of its .mtl files."""
+    found = np.flatnonzero(lines.begin_with(b"mtllib"))[:10].tolist()
+    return [lines.text(line)[len(b"mtllib") :].strip().decode("utf-8", "replace") for line in found]
 
 
 def _names(name: bytes, material: bytes | None, several: bool) -> tuple[str, str | None]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...mesh.glb_copy import placed_copy
+from ...mesh.input import glb_bytes_of
 from ...mesh.parts import colour_bytes, is_linear, parts_of
 from ...mesh.plain_files import far_offset
 from ...mesh.write import write_mesh
@@ -61,8 +62,7 @@ def copy_file(source: Path, target: Path, matrix: npt.NDArray[np.float64]) -> bo
     """Write a GLB file once more, with everything in it, moved by `matrix`; false if it is no GLB file, or one that
     has to be written anew.
     """
-    data = source.read_bytes()
-    copy = placed_copy(data, matrix) if data[:4] == b"glTF" else None
+    copy = placed_copy(glb_bytes_of(source), matrix)
     if copy is not None:
         target.write_bytes(copy)
     return copy is not None

@@ -15,7 +15,7 @@ from ...authoring.options import Meta
 from ...authoring.weight_free import WeightFreeModel
 from ...mesh_models import MultiModalMeshModel
 from ..procedural.grammar import parse
-from ..procedural.grammar import vocabulary_text as nouns_text
+from ..procedural.refusals import vocabulary_text as nouns_text
 from ..silhouette.options import PhotoOptions
 from ..texturing.words import understand
 from ..texturing.words import vocabulary_text as surfaces_text
@@ -31,7 +31,7 @@ class MultimodalOptions(PhotoOptions):
                 min_length=1,
                 description="beside a photograph: what it shows and how the surface should look, such as 'a horse' or"
                 " 'a horse of polished green marble'."
-                f" {surfaces_text()} Alone: what to build. Nouns: {nouns_text()}",
+                f" {surfaces_text()} Alone: what to build. {nouns_text()}",
             ),
         ]
         | None

@@ -12,7 +12,8 @@ from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import Meta, Options, Seed
 from ...authoring.weight_free import WeightFreeModel
 from ...mesh_models import TextToMeshModel
-from .grammar import parse, vocabulary_text
+from .grammar import parse
+from .refusals import vocabulary_text
 
 #: A result has to stay small; `part_count` tells how many there are.
 _MOST_PARTS_LISTED = 200
@@ -26,7 +27,7 @@ class ProceduralOptions(Options):
         Meta(
             min_length=1,
             description="things with counts, sizes, colours, materials and parts, such as 'a red table with six wooden"
-            f" legs' or 'a cup on a table'. Nouns: {vocabulary_text()}",
+            f" legs' or 'a cup on a table'. {vocabulary_text()}",
         ),
     ]
     output_format: str = "glb"

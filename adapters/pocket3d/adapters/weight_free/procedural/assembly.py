@@ -15,16 +15,24 @@ from ...mesh.write import Material, MeshPart, vertex_normals
 from . import buildings, furniture, nature, tools, vehicles, vessels
 from .colours import MATERIALS, RGB, rgb, shaded
 from .design import Design, Piece
+from .forming import form
 from .nouns import NOUNS
 from .placing import Body, Pose, SupportArea, lay_out
+from .restyling import faceted, voxelised
 from .scene import Attributes, ObjectRequest, Scene
 from .solids import Kit, bounds
+from .styles import LOW_POLY, VOXEL, WOODEN_TOY
 
 _MODULES = (furniture, buildings, vehicles, nature, vessels, tools)
 #: Noun -> the function that builds it.
 SHAPES: dict[str, Callable[[Design], None]] = {
-    name: getattr(module, name) for name in NOUNS for module in _MODULES if hasattr(module, name)
+    **{name: form for name, noun in NOUNS.items() if noun.recipe},
+    **{name: getattr(m, name) for name, noun in NOUNS.items() if not noun.recipe for m in _MODULES if hasattr(m, name)},
 }
+
+
+#: Of round bodies, where their facets show.
+_FACETED_DETAIL = 0.25
 
 
 class Assembly(NamedTuple):
@@ -43,12 +51,14 @@ def assemble(
     seed: int = 0,
     device: str = "cpu",
     step: Callable[[float, str], None] = lambda _fraction, _stage: None,
+    detail: float = 1.0,
 ) -> Assembly:
     """Build, paint and place everything in a scene.
 
-    `step` is called with a fraction and a stage between things; it may raise to stop.
+    `step` is called with a fraction and a stage between things; it may raise to stop. `detail` below 1 gives round
+    bodies fewer faces.
     """
-    kit = Kit(device)
+    kit = Kit(device, detail * (_FACETED_DETAIL if scene.style == LOW_POLY else 1.0))
     groups: list[list[Design]] = []
     for number, request in enumerate(scene.objects):
         step(number / len(scene.objects) * 0.7, f"building {request.noun}")
@@ -62,7 +72,7 @@ def assemble(
     for number, (group, poses) in enumerate(zip(groups, layout.poses, strict=True)):
         step(0.75 + number / len(scene.objects) * 0.25, f"painting {group[0].noun.name}")
         for design, pose in zip(group, poses, strict=True):
-            parts += _painted(design, pose, next(names)[1])
+            parts += _styled(_painted(design, pose, next(names)[1], scene.style), scene.style)
     points = np.concatenate([part.vertices for part in parts])
     low, high = points.min(axis=0), points.max(axis=0)
     # The scene stands on y = 0, centred in x and z.
@@ -70,7 +80,7 @@ def assemble(
     return Assembly(
         [part._replace(vertices=part.vertices + shift) for part in parts],
         list(dict.fromkeys([*scene.ignored, *unused, *layout.ignored])),
-        layout.notes,
+        [*scene.notes, *layout.notes],
         [{"object": b.name, "size_m": [round(b.side(axis), 6) for axis in range(3)]} for b, *_ in bodies],
     )
 
@@ -118,13 +128,21 @@ def _numbered(words: list[str]) -> list[tuple[int, str]]:
     return numbered
 
 
-def _painted(design: Design, pose: Pose, name: str) -> list[MeshPart]:
+def _styled(parts: list[MeshPart], style: str) -> list[MeshPart]:
+    if style == LOW_POLY:
+        return [faceted(part) for part in parts]
+    return voxelised(parts) if style == VOXEL else parts
+
+
+def _painted(design: Design, pose: Pose, name: str, style: str) -> list[MeshPart]:
     parts = []
     labels = _numbered([piece.role for piece in design.pieces])
     for piece, (number, label) in zip(design.pieces, labels, strict=True):
         solid = piece.solid.scaled(pose.scale, pose.scale, pose.scale).turned(pose.yaw).moved(pose.x, pose.y, pose.z)
         vertices, faces = solid.vertices.cpu().numpy(), solid.faces.cpu().numpy()
         material = material_of(design, piece, number)
+        if style == WOODEN_TOY:
+            material = _wooden(design, piece, material)
         parts.append(MeshPart(f"{name} / {label}", vertices, faces, vertex_normals(vertices, faces), material))
     return parts
 
@@ -158,6 +176,14 @@ def material_of(design: Design, piece: Piece, number: int) -> Material:
     else:
         label, value = name, piece.colour or (rgb(code) if code else surface.colour)
     return Material(label, value, surface.alpha, surface.metallic, surface.roughness)
+
+
+def _wooden(design: Design, piece: Piece, material: Material) -> Material:
+    """Wood all over: bare where the thing has its usual colour, painted elsewhere."""
+    wood = MATERIALS["wood"]
+    bare = piece.role in design.noun.tinted and not design.request.attributes.colours and piece.colour is None
+    colour = wood.colour if bare and piece.role not in design.request.parts else material.colour
+    return Material(f"wooden toy {material.name}", colour, 1.0, wood.metallic, wood.roughness)
 
 
 def unused_paint(design: Design) -> list[str]:

@@ -119,11 +119,18 @@ MATERIALS: dict[str, Surface] = {
     #: Windows, lamps, eyes: shiny and opaque.
     "pane": _of("9cc7e0", 0.0, 0.08),
     "leaf": _of("3f8f3a", 0.0, 0.8),
+    #: Of living things and food.
+    "fur": _of("8f5f35", 0.0, 0.95),
+    "feather": _of("e8e4da", 0.0, 0.9),
+    "skin": _of("e0ac84", 0.0, 0.75),
+    "fruit": _of("c8202e", 0.0, 0.4),
+    "dough": _of("d9a45a", 0.0, 0.85),
 }
+_NO_WORDS = frozenset(["leaf", "earth", "pane", "fur", "feather", "skin", "fruit", "dough"])
 
 #: Other words for them.
 MATERIAL_WORDS: dict[str, str] = {
-    **{name: name for name in MATERIALS if name not in ("leaf", "earth", "pane")},
+    **{name: name for name in MATERIALS if name not in _NO_WORDS},
     "wooden": "wood", "timber": "wood", "oaken": "oak", "metallic": "metal", "golden": "gold", "aluminum": "aluminium",
     "crystalline": "crystal", "icy": "ice", "rock": "stone", "rocky": "stone", "stony": "stone", "bricks": "brick",
     "cement": "concrete", "terracotta": "clay", "china": "porcelain", "cloth": "fabric", "textile": "fabric",

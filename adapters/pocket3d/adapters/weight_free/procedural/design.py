@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 
 from .colours import RGB
-from .nouns import Noun
+from .noun import Noun
 from .placing import SupportArea
 from .scene import TURNED, ObjectRequest, Scale
 from .solids import Kit, Solid

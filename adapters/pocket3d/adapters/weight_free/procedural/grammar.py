@@ -15,59 +15,37 @@ first only describes the second ("table lamp"). A word that fits nowhere is igno
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import replace
 
 from .attribute_words import PromptError, Reading, number, read_shade, read_size_number, read_word
-from .colours import COLOURS
-from .nouns import NAMES, NOUNS, PART_WORDS
+from .colours import COLOURS, MATERIAL_WORDS
+from .names import describes_later, means_nothing, name_at, relation_at, singular
+from .nouns import NOUNS, PART_WORDS
+from .phrases import with_known_heads
+from .refusals import not_built, nothing_named
 from .scene import Attributes, ObjectRequest, PartRequest, Relation, Scene
-from .vocabulary import (
-    COPULAS,
-    INTENSIFIERS,
-    IRREGULAR_PLURALS,
-    JOINERS,
-    RELATIONS,
-    SILENT,
-    WITH_WORDS,
-    WITHOUT_WORDS,
-)
+from .styles import without_style
+from .vocabulary import COPULAS, INTENSIFIERS, JOINERS, LIKENESSES, SILENT, WITH_WORDS, WITHOUT_WORDS
 
 MAX_OBJECTS = 24
+#: Nouns with a shape function that others can be put into.
+_HOLLOW = frozenset({"cup", "vase", "bowl", "goblet"})
 
 _TOKEN = re.compile(r"3d|\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:[.,]\d+)?|[^\W\d_]+(?:'[^\W\d_]+)?|[,;.&+]")
-
-
-def vocabulary_text() -> str:
-    """The nouns, for people."""
-    return ", ".join(NOUNS)
 
 
 def parse(prompt: str) -> Scene:
     """Read a prompt.
 
     Raises:
-        PromptError: no noun that is known, or a count or measure that cannot be built.
+        PromptError: no noun that is known, the prompt is about another one, or a count or measure that cannot be built.
     """
-    return _Reader([match.group() for match in _TOKEN.finditer(prompt.lower())]).read()
-
-
-def singular(word: str) -> str:
-    """The singular of a regular or listed plural, as far as the vocabulary knows it; else the word."""
-    if word in IRREGULAR_PLURALS:
-        return IRREGULAR_PLURALS[word]
-    if _known(word):
-        return word
-    for ending, instead in (("ies", "y"), ("es", ""), ("s", "")):
-        stem = word.removesuffix(ending) + instead
-        if word.endswith(ending) and _known(stem):
-            return stem
-    return word
-
-
-def _known(word: str) -> bool:
-    return (word,) in NAMES or word in PART_WORDS
+    tokens, style = without_style([match.group() for match in _TOKEN.finditer(prompt.lower())])
+    headed = with_known_heads(tokens)
+    if headed.meaning is not None:
+        raise not_built(headed.unknown, headed.meaning)
+    return replace(_Reader(headed.tokens).read(), notes=tuple(headed.notes), style=style)
 
 
 class _Reader:
@@ -98,6 +76,8 @@ class _Reader:
         #: A noun was read since the last joiner.
         self._named = False
         self._relation = ""
+        #: "of" was read after a thing: a basket of apples.
+        self._of = False
         #: The noun that came with "the".
         self._definite = ""
 
@@ -114,22 +94,18 @@ class _Reader:
             if form and form not in NOUNS[request.noun].forms:
                 self._ignore(form, f"no form of {request.noun}")
         if not self._objects:
-            words = [word for word in self._tokens if len(word) > 2 and word not in SILENT]
-            known = [name[0] for name in NAMES if len(name) == 1]
-            close = [near for word in words for near in difflib.get_close_matches(word, known, 1, 0.75)]
-            hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
-            raise PromptError(
-                f"the prompt names nothing that can be built.{hint} This generator is no AI model, it builds "
-                f"{len(NOUNS)} English nouns: {vocabulary_text()}; `pocket3d adapters` lists models with weights"
-            )
+            raise nothing_named(self._tokens)
         return Scene(tuple(self._objects), tuple(self._relations), tuple(self._ignored))
 
     # ------------------------------------------------------------ one step
 
     def _step(self) -> None:
         word = self._tokens[self._at]
+        named = name_at(self._tokens, self._at)
+        # "double bass" is no number.
         if (
             self._read_relation()
+            or (named is not None and named[1] > 1 and self._read_noun())
             or self._read_number()
             or self._take(read_shade(self._tokens, self._at))
             or self._read_noun()
@@ -150,6 +126,8 @@ class _Reader:
                 self._after = True
         elif word in ("a", "an"):
             self._article = True
+        elif word == "of" and self._named and not self._after:
+            self._of = True
         elif self._take(read_word(self._tokens, self._at)):
             return
         elif word not in SILENT and word not in INTENSIFIERS:
@@ -159,6 +137,7 @@ class _Reader:
     def _join(self) -> None:
         # "a red and white mushroom": the noun is still to come, so what was said waits for it.
         # "a chair in red and a table": no noun followed "in", so it was said of the chair.
+        self._of = False
         if self._named or self._relation == "in":
             self._flush()
             self._relation, self._after, self._named = "", False, False
@@ -190,29 +169,29 @@ class _Reader:
     # ------------------------------------------------------------ relations
 
     def _read_relation(self) -> bool:
-        for length in (4, 3, 2, 1):
-            words = tuple(self._tokens[self._at : self._at + length])
-            kind = RELATIONS.get(words)
-            if kind is None:
-                continue
-            self._at += len(words)
-            if not self._objects:
-                self._ignore(" ".join(words))
-                return True
-            if kind == "in" and self._pending and not self._named:
-                # "a 2 m wide in ...": nothing to relate yet.
-                self._ignore("in")
-                return True
+        found = relation_at(self._tokens, self._at)
+        if found is None:
+            return False
+        kind, length = found
+        words = self._tokens[self._at : self._at + length]
+        self._at += length
+        if not self._objects:
+            self._ignore(" ".join(words))
+        elif kind == "in" and self._pending and not self._named:
+            # "a 2 m wide in ...": nothing to relate yet.
+            self._ignore("in")
+        else:
             self._flush()
-            self._relation, self._named, self._in_parts, self._after = kind, False, False, False
-            return True
-        return False
+            self._relation, self._named, self._in_parts, self._after, self._of = kind, False, False, False, False
+        return True
 
     # ------------------------------------------------------------ nouns
 
     def _read_noun(self) -> bool:
-        found = self._object_name(self._at)
+        found = name_at(self._tokens, self._at)
         word = singular(self._tokens[self._at])
+        if found is not None and found[1] == 1 and self._is_attribute():
+            return False
         if self._read_adjective_part():
             return True
         rule = self._current_part(word)
@@ -225,7 +204,12 @@ class _Reader:
             return True
         if found is not None:
             name, length = found
-            if self._object_name(self._at + length) is not None and not self._after:
+            after = self._at + length
+            # "a cat-free cup": one word that means nothing here may stand between.
+            if after < len(self._tokens) and means_nothing(self._tokens, after):
+                after += 1
+            likened = after < len(self._tokens) and self._tokens[after] in LIKENESSES
+            if likened or (name_at(self._tokens, after) is not None and not self._after):
                 self._ignore(" ".join(self._tokens[self._at : self._at + length]), "it describes the noun after it")
                 self._at += length
                 return True
@@ -243,13 +227,11 @@ class _Reader:
             return True
         return False
 
-    def _object_name(self, at: int) -> tuple[str, int] | None:
-        for length in (3, 2, 1):
-            words = self._tokens[at : at + length]
-            name = NAMES.get((*words[:-1], singular(words[-1]))) if words else None
-            if name is not None:
-                return name, len(words)
-        return None
+    def _is_attribute(self) -> bool:
+        """True if a word that is a thing too is said of another thing: "orange", "stone"."""
+        if self._after or (self._relation == "in" and not self._article):
+            return self._tokens[self._at] in COLOURS or self._tokens[self._at] in MATERIAL_WORDS
+        return describes_later(self._tokens, self._at, named=self._named)
 
     def _current_part(self, word: str) -> str:
         if not self._objects:
@@ -260,7 +242,7 @@ class _Reader:
     def _read_adjective_part(self) -> bool:
         """`three-legged stool`, `4 leg chair`: a part before its thing."""
         word = self._tokens[self._at]
-        following = self._object_name(self._at + 1)
+        following = name_at(self._tokens, self._at + 1)
         if following is None:
             return False
         owner = NOUNS[following[0]]
@@ -278,10 +260,21 @@ class _Reader:
         return False
 
     def _take_object(self, name: str, phrase: str) -> None:
+        start = self._at - len(phrase.split())
+        if NOUNS[name].paired and "pair" in self._tokens[max(start - 4, 0) : start] and self._count == 2:
+            # "a pair of jeans"
+            self._count = 1
         count = 1 if self._count is None else self._count
         if not 1 <= count <= MAX_OBJECTS:
             raise PromptError(f"{count} x {name} was asked for; a scene holds 1 to {MAX_OBJECTS} of a thing")
-        subject = self._subject
+        subject, inside = self._subject, False
+        if self._of and subject >= 0 and not self._relation:
+            if not self._holds(self._objects[self._current].noun):
+                self._ignore(phrase, f"what the {self._objects[self._current].noun} is of")
+                self._pending, self._count, self._article, self._named = Attributes(), None, False, True
+                return
+            self._relation, subject, inside = "in", self._current, True
+        self._of = False
         known = self._same_again(name)
         if known is None:
             self._objects.append(ObjectRequest(name, phrase, count, self._pending))
@@ -294,14 +287,19 @@ class _Reader:
         if self._current != subject and (self._relation or belongs):
             kind = self._relation or "with"
             pair = (subject, self._current) if self._relation else (self._current, subject)
+            if inside:
+                pair = pair[::-1]
             self._relations.append(Relation(kind, *pair))
-        if not belongs:
+        if not belongs and not inside:
             self._subject = self._current
         self._relation, self._target_part = "", ""
         self._in_parts, self._after, self._named = False, False, True
         for request in self._early_parts:
             self._record_part(request)
         self._early_parts = []
+
+    def _holds(self, name: str) -> bool:
+        return NOUNS[name].hollow is not None or name in _HOLLOW
 
     def _same_again(self, name: str) -> int | None:
         """The index of the object that `the table` refers to: one named before, with no new attributes."""

@@ -1,89 +1,11 @@
-"""All nouns that can be built, with what the parser and the painter need of them. A noun's shape is a function of the
-same name in one of the shape modules. Sizes are metres of the real thing.
+"""All nouns that can be built. The shape of those in this table is a function of the same name in one of the shape
+modules; those of `things` are recipes. Sizes are metres of the real thing.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class PartRule:
-    """A part that a prompt may name, with its usual, least and largest number."""
-
-    name: str
-    default: int
-    least: int
-    most: int
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Noun:
-    """One kind of object that can be built."""
-
-    name: str
-    aliases: tuple[str, ...]
-    #: Width (x), height (y), depth (z), metres.
-    size: tuple[float, float, float]
-    parts: tuple[PartRule, ...]
-    #: Role -> (colour code or "", material): how it looks unless told otherwise. "" is the material's own colour.
-    paint: dict[str, tuple[str, str]]
-    #: Roles that take the colour and material said of the whole thing.
-    tinted: tuple[str, ...]
-    #: Roles that take a second colour ("a red and white rocket").
-    accent: tuple[str, ...] = ()
-    #: The axis of "long" and of a bare measure ("a 3 m boat"): x, or z; "wide" is then the other one. "" for none:
-    #: a bare measure is then its height.
-    lengthwise: str = ""
-    #: Outlines of `FORMS` that it can have.
-    forms: tuple[str, ...] = ()
-
-    def part(self, word: str) -> PartRule | None:
-        """The part of that name or alias (singular)."""
-        for rule in self.parts:
-            if word == rule.name or word in rule.aliases:
-                return rule
-        return None
-
-
-def _part(text: str) -> PartRule:
-    """`leg 4 1-12 foot`: name, default, range, aliases."""
-    name, default, span, *aliases = text.split()
-    least, most = span.split("-")
-    return PartRule(name, int(default), int(least), int(most), tuple(aliases))
-
-
-def read_nouns(table: str) -> dict[str, Noun]:
-    """The nouns of a table, by name. Each begins with a line `name width x height x depth: alias, ...` (metres); its
-    further lines are indented and begin with a field of `Noun`. A part is `leg 4 1-12 foot` (name, default, range,
-    aliases), a look is `leg:wood` or `leg:wood:a5733f` (role, material, sRGB). Lines that begin with `#` are comments.
-    """
-    found: dict[str, Noun] = {}
-    for entry in re.split(r"\n(?=\w)", re.sub(r"(?m)^#.*\n", "", table).strip()):
-        head, *lines = entry.splitlines()
-        shape, _, aliases = head.partition(": ")
-        name, _, size = shape.partition(" ")
-        width, height, depth = map(float, size.split(" x "))
-        fields: dict[str, str] = {}
-        for line in lines:
-            field, _, said = line.strip().partition(" ")
-            fields[field] = f"{fields.get(field, '')} {said}".strip()
-        looks = [look.split(":") for look in fields["paint"].split()]
-        found[name] = Noun(
-            name,
-            tuple(aliases.split(", ") if aliases else ()),
-            (width, height, depth),
-            tuple(_part(text) for text in fields.get("parts", "").split(", ") if text),
-            {role: (code[0] if code else "", material) for role, material, *code in looks},
-            tuple(fields["tinted"].split()),
-            tuple(fields.get("accent", "").split()),
-            fields.get("lengthwise", ""),
-            tuple(fields.get("forms", "").split()),
-        )
-    return found
-
+from .noun import Noun, read_nouns
+from .things import THINGS
 
 _TABLE = """
 # furniture
@@ -97,7 +19,7 @@ armchair 0.9 x 0.9 x 0.85: easy chair
   paint leg:wood:4a3525 back:fabric:7d8ca3 seat:fabric:8f9db3 arm:fabric:7d8ca3 pillow:fabric:e8e2d5
   tinted back seat arm
   accent pillow
-table 1.4 x 0.75 x 0.8: desk, dining table, coffee table, picnic table
+table 1.4 x 0.75 x 0.8: dining table, coffee table, picnic table
   forms round square
   parts leg 4 1-16 foot, top 1 1-1 tabletop surface, drawer 0 0-4
   paint leg:wood top:wood drawer:walnut knob:brass
@@ -146,7 +68,7 @@ house 8.0 x 7.0 x 7.0: home, cottage, hut, cabin
   paint wall:concrete:efe6d2 roof:clay:a8442f door:wood:5b3a22 window:pane:9cc7e0 frame:plastic:ffffff chimney:brick
   tinted wall
   accent roof
-tower 5.0 x 16.0 x 5.0: lighthouse, turret
+tower 5.0 x 16.0 x 5.0: turret, clock tower, big ben
   parts roof 1 0-1, window 6 0-24, door 1 0-1, merlon 10 0-32 battlement, wall 1 1-1
   paint wall:stone roof:clay:7c3b2e window:pane:2e3b4a door:wood:5b3a22 merlon:stone
   tinted wall merlon
@@ -202,7 +124,7 @@ airplane 9.0 x 2.9 x 9.5: plane, aeroplane, aircraft, jet, airliner
   tinted body
   accent tail wing
 # nature
-tree 4.0 x 5.5 x 4.0: oak tree, apple tree
+tree 4.0 x 5.5 x 4.0: oak tree, apple tree, orange tree, cherry tree, lemon tree, plum tree, olive tree, fruit tree
   parts branch 5 0-12, crown 1 0-1 leaf foliage, trunk 1 1-1 stem, apple 0 0-40 fruit
   paint crown:leaf trunk:wood:6e4a2c branch:wood:6e4a2c apple:plastic:d7262b
   tinted crown
@@ -217,7 +139,7 @@ cactus 0.9 x 1.8 x 0.45: cacti, saguaro
   paint body:leaf:3f8a4e arm:leaf:3f8a4e flower:leaf:e65a9c pot:clay
   tinted body arm
   accent flower
-flower 0.28 x 0.6 x 0.18: rose, daisy, sunflower, tulip, blossom
+flower 0.28 x 0.6 x 0.18: blossom
   parts petal 8 3-24, leaf 2 0-8, stem 1 1-1 stalk, center 1 1-1 centre middle, pot 0 0-1
   paint petal:leaf:e84a7f center:leaf:f6c534 stem:leaf leaf:leaf pot:clay
   tinted petal
@@ -303,7 +225,7 @@ barrel 0.6 x 0.85 x 0.6: keg, cask
 cube 1.0 x 1.0 x 1.0: box, block, crate, brick block
   paint body:plastic:b9bec6
   tinted body
-sphere 1.0 x 1.0 x 1.0: ball, globe, orb
+sphere 1.0 x 1.0 x 1.0: ball, orb
   paint body:plastic:b9bec6
   tinted body
 cylinder 0.8 x 1.0 x 0.8: tube, disc, disk
@@ -314,7 +236,7 @@ cone 0.9 x 1.0 x 0.9: traffic cone
   paint body:plastic:b9bec6 stripe:plastic:ffffff
   tinted body
   accent stripe
-torus 1.0 x 0.3 x 1.0: ring, donut, doughnut
+torus 1.0 x 0.3 x 1.0: doughnut shape
   paint body:plastic:b9bec6
   tinted body
 star 1.0 x 1.0 x 0.25
@@ -326,10 +248,12 @@ heart 1.0 x 0.95 x 0.35
   tinted body
 """
 
-NOUNS: dict[str, Noun] = read_nouns(_TABLE)
-#: Words of a name -> noun; longer ones are tried first.
+NOUNS: dict[str, Noun] = {**read_nouns(_TABLE), **THINGS}
+#: Words of a name -> noun; longer ones are tried first. Prompts are read without hyphens.
 NAMES: dict[tuple[str, ...], str] = {
-    tuple(alias.split()): entry.name for entry in NOUNS.values() for alias in (entry.name, *entry.aliases)
+    tuple(alias.replace("-", " ").split()): entry.name
+    for entry in NOUNS.values()
+    for alias in (entry.name, *entry.aliases)
 }
 #: Every word that is a part of something.
 PART_WORDS: frozenset[str] = frozenset(

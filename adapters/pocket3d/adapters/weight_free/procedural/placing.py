@@ -10,6 +10,8 @@ from .scene import Relation
 
 #: Smallest factor by which a thing may be scaled to fit where it is put.
 _SMALLEST = 0.001
+#: "a snowman wearing a top hat"
+_ON_HEADS = frozenset({"hat", "top hat", "cowboy hat", "cap", "helmet", "crown", "tiara"})
 _MIRRORED = {
     "beside": "beside",
     "left of": "right of",
@@ -93,7 +95,8 @@ def _anchors(groups: list[list[Body]], relations: tuple[Relation, ...], layout: 
         kind, first, second = relation.kind, relation.first, relation.second
         if kind == "with":
             owner = groups[second][0]
-            kind = "on" if owner.serves else "in" if owner.hollow else "beside"
+            worn = groups[first][0].name in _ON_HEADS
+            kind = "on" if owner.serves or worn else "in" if owner.hollow else "beside"
         if kind == "under" and groups[second][0].clearance <= 0:
             kind, first, second = "on", second, first
         if first in anchors and second not in anchors and kind in _MIRRORED:

@@ -61,6 +61,22 @@ def counter_clockwise(outline: list[tuple[float, float]]) -> list[tuple[float, f
     return outline if area > 0 else outline[::-1]
 
 
+def walled(outer: Outline, wall: float, floor: float) -> list[tuple[float, float]]:
+    """A profile of revolution (radius, y) from the outside of an open vessel, given from its foot's edge to its rim."""
+    inner = []
+    for i, (radius, y) in enumerate(outer):
+        before, after = outer[max(i - 1, 0)], outer[min(i + 1, len(outer) - 1)]
+        dr, dy = after[0] - before[0], after[1] - before[1]
+        length = math.hypot(dr, dy) or 1.0
+        r, z = radius - wall * dy / length, y + wall * dr / length
+        if z > floor and r > wall * 0.5:
+            inner.append((r, min(z, outer[-1][1])))
+    inner = sorted(inner, key=lambda point: point[1])
+    rim = outer[-1]
+    edge = (rim[0] - wall * 0.5, rim[1] + wall * 0.12)
+    return [(0.0, outer[0][1]), *outer, edge, *reversed(inner), (inner[0][0] * 0.9, floor), (0.0, floor)]
+
+
 def arc(x: float, y: float, radius: float, start: float, end: float, steps: int = 12) -> list[tuple[float, float]]:
     """Points on a circle from one angle to another (degrees, counter-clockwise from +x), both ends included."""
     angles = [math.radians(start + (end - start) * i / steps) for i in range(steps + 1)]

@@ -138,6 +138,10 @@ class Scene:
     relations: tuple[Relation, ...]
     #: Words of the prompt that changed nothing, with the reason where there is one.
     ignored: tuple[str, ...]
+    #: What is made otherwise than it was said.
+    notes: tuple[str, ...] = ()
+    #: A style of `styles`; "" for none.
+    style: str = ""
 
     def understood(self) -> dict[str, Any]:
         """For `generation_info`."""
@@ -146,4 +150,6 @@ class Scene:
             facts["relations"] = [
                 f"{self.objects[r.first].noun} {r.kind} {self.objects[r.second].noun}" for r in self.relations
             ]
+        if self.style:
+            facts["style"] = self.style
         return facts

@@ -58,8 +58,15 @@ class Solid(NamedTuple):
 class Kit:
     """Makes solids on one device."""
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str = "cpu", detail: float = 1.0) -> None:
         self.device = device
+        self._detail = detail
+        #: Solids by what they were made from.
+        self.made: dict[object, Solid] = {}
+
+    def around(self, segments: int) -> int:
+        """So many corners round bodies get where `segments` are usual."""
+        return max(round(segments * self._detail), min(segments, 5))
 
     def _tensor(self, values: object) -> torch.Tensor:
         return torch.as_tensor(values, dtype=_KIND, device=self.device)
@@ -104,6 +111,7 @@ class Kit:
             segments: around.
             sharp: bevel of corners over 30 degrees; None for a share of the body's size, 0 for none.
         """
+        segments = self.around(segments)
         points = [(max(r, 0.0), y) for r, y in profile]
         if sharp is None:
             sharp = BEVEL * min(max(r for r, _ in points), max(y for _, y in points) - min(y for _, y in points))
@@ -132,7 +140,7 @@ class Kit:
 
     def ellipsoid(self, x: float, y: float, z: float, segments: int = 36) -> Solid:
         """Half axes in metres, about the origin."""
-        rows = segments // 2
+        rows = self.around(segments) // 2 + 1 if self._detail < 1 else segments // 2
         profile = [(math.sin(math.pi * i / rows), -math.cos(math.pi * i / rows)) for i in range(rows + 1)]
         return self.lathe(profile, segments, sharp=0).scaled(x, y, z)
 
@@ -142,6 +150,7 @@ class Kit:
 
     def torus(self, radius: float, thickness: float, around: int = 56, across: int = 24) -> Solid:
         """Lying about the y axis; `radius` is of the middle line, `thickness` of the tube."""
+        around, across = self.around(around), self.around(across)
         u = torch.arange(around, device=self.device, dtype=_KIND)[:, None] * (2 * math.pi / around)
         v = torch.arange(across, device=self.device, dtype=_KIND)[None] * (2 * math.pi / across)
         distance = radius + thickness * torch.cos(v)
@@ -155,7 +164,7 @@ class Kit:
 
         The path has at least two points; there is one radius, or one per point.
         """
-        points = self._tensor(path)
+        points, segments = self._tensor(path), self.around(segments)
         radii = self._tensor([radius] * len(path) if isinstance(radius, (int, float)) else list(radius))
         forward = torch.zeros_like(points)
         forward[1:-1] = points[2:] - points[:-2]
@@ -277,6 +286,15 @@ def _flattened(ring: torch.Tensor, normal: torch.Tensor) -> Outline:
     x = x / x.norm()
     y = torch.linalg.cross(normal, x)
     return [(float(p @ x), float(p @ y)) for p in ring - ring[0]]
+
+
+def together(solids: Sequence[Solid]) -> Solid:
+    """Several bodies as one, each closed in itself."""
+    starts = [0]
+    for solid in solids[:-1]:
+        starts.append(starts[-1] + len(solid.vertices))
+    faces = [solid.faces + start for solid, start in zip(solids, starts, strict=True)]
+    return Solid(torch.cat([solid.vertices for solid in solids]), torch.cat(faces))
 
 
 def _outward(solid: Solid) -> Solid:

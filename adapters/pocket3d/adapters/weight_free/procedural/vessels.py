@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 from .design import Design
 from .placing import SupportArea
-from .polygons import arc, curve, stretched
+from .polygons import arc, curve, stretched, walled
 from .solids import Solid
 
 
 def _vessel(design: Design, outer: list[tuple[float, float]], wall: float, floor: float, segments: int = 56) -> Solid:
     """An open vessel: the outer line from the foot's edge to the rim, and a wall inside it."""
-    kit = design.kit
-    inner = []
-    for i, (radius, y) in enumerate(outer):
-        before, after = outer[max(i - 1, 0)], outer[min(i + 1, len(outer) - 1)]
-        dr, dy = after[0] - before[0], after[1] - before[1]
-        length = math.hypot(dr, dy) or 1.0
-        r, z = radius - wall * dy / length, y + wall * dr / length
-        if z > floor and r > wall * 0.5:
-            inner.append((r, min(z, outer[-1][1])))
-    inner = sorted(inner, key=lambda point: point[1])
-    rim = outer[-1]
-    edge = (rim[0] - wall * 0.5, rim[1] + wall * 0.12)
-    profile = [(0.0, outer[0][1]), *outer, edge, *reversed(inner), (inner[0][0] * 0.9, floor), (0.0, floor)]
-    return kit.lathe(profile, segments, sharp=wall * 0.25)
+    return design.kit.lathe(walled(outer, wall, floor), segments, sharp=wall * 0.25)
 
 
 def _handles(design: Design, x: float, low: float, high: float, reach: float, thick: float) -> None:

@@ -6,7 +6,9 @@ IRREGULAR_PLURALS: dict[str, str] = {
     "feet": "foot", "leaves": "leaf", "shelves": "shelf", "bookshelves": "bookshelf", "teeth": "tooth",
     "cacti": "cactus", "snowmen": "snowman", "tyres": "tyre", "tori": "torus", "branches": "branch", "benches": "bench",
     "couches": "couch", "boxes": "box", "glasses": "glass", "arches": "arch", "fortresses": "fortress", "axes": "axe",
-    "knives": "knife",
+    "knives": "knife", "mice": "mouse", "geese": "goose", "men": "man", "women": "woman", "children": "child",
+    "wolves": "wolf", "loaves": "loaf", "scarves": "scarf", "calves": "calf", "oxen": "ox", "octopi": "octopus",
+    "cherries": "cherry", "fries": "fries",
 }  # fmt: skip
 
 _ONES = (
@@ -66,7 +68,7 @@ UNITS: dict[str, float] = {
 RELATIONS: dict[tuple[str, ...], str] = {
     tuple(words.split()): relation
     for relation, ways in {
-        "on": ("on", "on top of", "atop", "upon", "onto", "standing on", "sitting on"),
+        "on": ("on", "on top of", "atop", "upon", "onto", "standing on", "sitting on", "riding", "riding on"),
         "under": ("under", "below", "beneath", "underneath"),
         "beside": ("next to", "beside", "near", "by", "alongside", "besides"),
         "left of": ("left of", "to the left of", "on the left of"),
@@ -79,11 +81,51 @@ RELATIONS: dict[tuple[str, ...], str] = {
     for words in ways
 }
 
-WITH_WORDS = frozenset({"with", "having", "has", "have", "featuring", "including", "wearing", "carrying", "w"})
+WITH_WORDS = frozenset(
+    {"with", "having", "has", "have", "featuring", "including", "wearing", "carrying", "holding", "playing", "w"}
+)
 WITHOUT_WORDS = frozenset({"without", "no"})
 JOINERS = frozenset({"and", ",", "&", "plus", ";", ".", "+"})
 #: What follows says something of what came before.
 COPULAS = frozenset({"is", "are", "made", "painted", "coloured", "colored", "from", "out"})
+#: Before "of": what comes after it is meant.
+VIEWS = frozenset(
+    [
+        "photo",
+        "photograph",
+        "picture",
+        "image",
+        "model",
+        "render",
+        "rendering",
+        "drawing",
+        "sketch",
+        "illustration",
+        "painting",
+        "view",
+        "bunch",
+        "piece",
+        "pile",
+        "stack",
+        "group",
+        "heap",
+        "kind",
+        "type",
+        "sort",
+        "style",
+        "version",
+        "collection",
+        "flock",
+        "herd",
+        "row",
+        "shape",
+        "figure",
+        "miniature",
+        "replica",
+    ]
+)
+#: After the name of a thing: another one is only like it ("a rainbow coloured umbrella").
+LIKENESSES = frozenset({"colored", "coloured", "shaped", "themed", "patterned", "like", "inspired", "printed"})
 #: Words of the grammar that carry nothing.
 _SILENT = (
     "a an the of to please make create generate build render model me i want need would like some that which who whose"

@@ -9,6 +9,7 @@ from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import ImageFiles, MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
+from ...mesh_models import MESH_FORMATS
 from ...texture_models import ImageToTextureModel
 
 _ROUGHNESS = 0.8
@@ -49,7 +50,7 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
 
     adapter_id = "projection-image-to-texture"
     default_vram_mb = 2048
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb", "obj")
     options_type = ProjectionOptions
     needs = ("torch", "numpy", "scipy", "trimesh", "PIL", "xatlas")

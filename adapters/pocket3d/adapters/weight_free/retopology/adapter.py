@@ -9,7 +9,7 @@ from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
-from ...mesh_models import MeshInputModel
+from ...mesh_models import MESH_FORMATS, MeshInputModel
 
 
 class RetopologyOptions(Options):
@@ -38,7 +38,7 @@ class InstantMeshesRetopologyAdapter(WeightFreeModel, MeshInputModel):
     default_vram_mb = 2048
     default_feature = "mesh_retopology"
     purpose = "retopology"
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb", "obj")
     options_type = RetopologyOptions
     needs = ("numpy", "scipy", "trimesh", "PIL", "pynanoinstantmeshes")

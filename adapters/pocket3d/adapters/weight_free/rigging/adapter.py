@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
+from ...mesh_models import MESH_FORMATS
 from ...rig_models import AutoRigModel
 
 
@@ -17,6 +18,9 @@ class CurveSkeletonOptions(Options):
 
     mesh_path: MeshFile
     output_format: Annotated[str, Meta(description="of the rigged mesh; fbx needs an adapter that has Blender")] = "glb"
+    bone_names: Annotated[
+        Literal["vrm", "mixamo"], Meta(description="of a humanoid: leftUpperArm as in VRM 1.0, or mixamorig:LeftArm")
+    ] = "vrm"
     bone_count: (
         Annotated[
             int,
@@ -29,16 +33,18 @@ class CurveSkeletonOptions(Options):
 
 
 class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
-    """Makes bones of the curve skeleton of the fused solid, and weights by bone heat; knows no anatomy.
+    """Makes bones of the curve skeleton of the fused solid, and weights by bone heat.
 
-    Joints are named by where they are (`limb_3_2`), no one of them is called an arm. A limb is what stands out of the
+    The bones of a humanoid, a quadruped and a bird that stands on the ground (+Y up) have the names of VRM 1.0 or like
+    them (`leftUpperArm`, `leftFrontUpperLeg`), left and right being the character's own; of anything else they are
+    named by where they are (`limb_3_2`). A limb is what stands out of the
     body; arms held against it are found only where the mesh has a gap wider than about 1/50 of its size. It runs on the
     CPU whatever its device.
     """
 
     adapter_id = "curve-skeleton-auto-rig"
     default_vram_mb = 1024
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb",)
     options_type = CurveSkeletonOptions
     needs = ("numpy", "scipy", "trimesh", "PIL")
@@ -49,23 +55,27 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         from ...mesh.inventory import inventory
         from ...mesh.repair import NoSolid
         from ...mesh.rig_file import read_rig
+        from ...mesh.skinned_copy import skinned_copy
         from ...mesh.skinned_glb import add_skin
         from .preview import draw_bones, world_glb
         from .rig import METHOD, SOURCES, make_rig
 
         response: dict[str, Any] = super()._process_request(inputs)
+        options = CurveSkeletonOptions.read(inputs)
         source = self._mesh_path(inputs)
         self.step(0.01, "reading the mesh")
         scene = read_scene(source)
         held = inventory(source, scene)
         mesh = read_mesh(source)
         try:
-            rig = make_rig(mesh, CurveSkeletonOptions.read(inputs).bone_count, self.step)
+            rig = make_rig(mesh, options.bone_count, self.step, options.bone_names)
         except NoSolid as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
         self.step(0.8, "binding the mesh")
         target = Path(response["output_mesh_path"])
-        target.write_bytes(add_skin(world_glb(scene), rig.skeleton, rig.weights_at))
+        # A file that cannot be kept as it is comes back with its meshes in world coordinates.
+        copy = skinned_copy(source.read_bytes(), rig.skeleton, rig.weights_at)
+        target.write_bytes(copy or add_skin(world_glb(scene), rig.skeleton, rig.weights_at))
         self.step(0.9, "reading it again")
         written = read_rig(target, skinned=True)
         preview = self.output_dir / "skeleton_preview.png"
@@ -73,9 +83,6 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         response["bone_count"] = written.bones
         response["skeleton_preview_path"] = str(preview)
         facts = {
-            # Which animal it is, the method does not know.
-            "rig_type": "unknown",
-            "symmetry": False,
             "method": METHOD,
             "sources": list(SOURCES),
             "bone_count": written.bones,

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
-from ...mesh.repair import NoSolid, fuse
+from ...mesh.repair import NoSolid, fuse, refuse_loose
 from ...mesh.skinned_glb import Skeleton
 from ...mesh.triangles import FloatArray, IntArray
+from .body_bones import as_skeleton, body_bones
+from .body_plan import read_plan
 from .bones import make_bones
-from .curves import extract
+from .curves import CurveTree, extract
 from .solid import Solid, voxelise
+from .symmetry import SYMMETRIC, find_mirrors
 from .weights import heat_weights, transfer_weights
 
 METHOD = "penalised-distance curve skeleton of the fused solid, bone heat with distances through it"
@@ -28,6 +32,10 @@ _RESOLUTION = 96
 _FLAT = 1e-3
 #: A sheet gets a second side when it is made a solid: an open mesh whose area grows so many times encloses nothing.
 _SHEET = 1.8
+#: What fills so much of its convex hull, and is shorter than so many times its thickest place, has no skeleton.
+_FILLS, _COMPACT = 0.6, 2.4
+#: Of so few voxels nothing is said.
+_FEW = 100
 
 Step = Callable[[float, str], None]
 
@@ -48,17 +56,18 @@ class Rig(NamedTuple):
         return transfer_weights(places, self.surface.vertices, self.weights)
 
 
-def make_rig(mesh: Any, most_bones: int | None, step: Step) -> Rig:
+def make_rig(mesh: Any, most_bones: int | None, step: Step, style: str = "vrm") -> Rig:
     """Rig a `trimesh.Trimesh` of any bodies.
 
     It is not changed. `most_bones` counts joints, the root included; None for as many as the shape asks for. `step` is
-    called with fraction and stage between steps and may raise.
+    called with fraction and stage between steps and may raise. `style`, vrm or mixamo, is that of a humanoid's names.
 
     Raises:
-        NoSolid: flat, open like a sheet, or nothing at all.
+        NoSolid: flat, open like a sheet, loose triangles, without limbs, or nothing at all.
     """
     step(0.05, "looking at the mesh")
     _refuse_flat(mesh)
+    refuse_loose(mesh)
     step(0.1, "fusing bodies into a solid")
     surface, fused = fuse(mesh, _RESOLUTION, lambda: step(0.15, "fusing bodies into a solid"))
     if fused["open_bodies_before"] == fused["bodies_before"] and surface.area > _SHEET * mesh.area:
@@ -69,8 +78,11 @@ def make_rig(mesh: Any, most_bones: int | None, step: Step) -> Rig:
     solid = voxelise(surface)
     step(0.45, "finding the curve skeleton")
     tree = extract(solid, lambda: step(0.5, "finding the curve skeleton"))
-    diagonal = float(np.linalg.norm(mesh.extents))
-    skeleton, dropped = make_bones(solid, tree, diagonal, most_bones)
+    skeleton, plan_facts = _named_skeleton(solid, tree, most_bones, style)
+    dropped = 0
+    if skeleton is None:
+        _refuse_compact(solid)
+        skeleton, dropped = make_bones(solid, tree, float(np.linalg.norm(mesh.extents)), most_bones)
     step(0.65, "spreading the bones' heat")
     weights = heat_weights(surface, solid, skeleton)
     named = np.flatnonzero(skeleton.parents >= 0)
@@ -84,7 +96,8 @@ def make_rig(mesh: Any, most_bones: int | None, step: Step) -> Rig:
             }
             for name, parent, head, tail in zip(*skeleton, strict=True)
         ],
-        "limbs": len({name.rsplit("_", 1)[0] for name in skeleton.names if name.startswith("limb_")}),
+        **plan_facts,
+        "limbs": len(_tips(skeleton)),
         "limbs_left_out": dropped,
         "inside_share": round(inside_share(solid, skeleton), 4),
         "mean_bone_length": round(float(np.linalg.norm((skeleton.tails - skeleton.heads)[named], axis=1).mean()), 6),
@@ -98,6 +111,54 @@ def make_rig(mesh: Any, most_bones: int | None, step: Step) -> Rig:
         "fused": fused["bodies_before"] > 1 or fused["open_bodies_before"] > 0,
     }
     return Rig(skeleton, surface, weights, solid, facts)
+
+
+def _named_skeleton(
+    solid: Solid, tree: CurveTree, most: int | None, style: str
+) -> tuple[Skeleton | None, dict[str, Any]]:
+    """The skeleton of a known body plan, or None; and what is known of the body."""
+    plan = read_plan(solid, tree)
+    mirror = find_mirrors(solid)[0] if plan is None else plan.mirror
+    facts: dict[str, Any] = {
+        "rig_type": "other" if plan is None else plan.kind,
+        "symmetry": mirror.share >= SYMMETRIC,
+        "symmetry_share": round(mirror.share, 3),
+        "symmetry_plane": "x" if mirror.axis == 0 else "z",
+        "notes": [],
+    }
+    if plan is None:
+        facts["notes"].append(
+            "no person and no animal that stands upright (+Y up) was recognised: the bones follow the shape alone and"
+            " are numbered"
+        )
+        return None, facts
+    bones = body_bones(solid, plan)
+    ground = np.array([bones[0].head[0], solid.points[:, 1].min(), bones[0].head[2]])
+    skeleton = as_skeleton(bones, ground, most, style if plan.kind == "humanoid" else "vrm")
+    axis = int(np.argmax(np.abs(plan.forward)))
+    facts["facing"] = f"{'+' if plan.forward[axis] > 0 else '-'}{'xyz'[axis]}"
+    if skeleton is None:
+        facts["notes"].append(f"{most} joints are too few for the named bones of a {plan.kind}: they are numbered")
+    else:
+        facts["bone_names"] = style if plan.kind == "humanoid" else "vrm-like"
+    return skeleton, facts
+
+
+def _refuse_compact(solid: Solid) -> None:
+    """A body that fills its convex hull, and is about as thick as it is long, has no skeleton."""
+    if len(solid.points) < _FEW:
+        return
+    filled = len(solid.points) * solid.pitch**3 / float(ConvexHull(solid.points).volume)
+    length = float(np.ptp(solid.points, axis=0).max())
+    if filled > _FILLS and length < _COMPACT * 2 * float(solid.radius.max()):
+        raise NoSolid(
+            "there is no skeleton to find: nothing stands out of this body, and it is about as thick as it is long"
+        )
+
+
+def _tips(skeleton: Skeleton) -> list[int]:
+    """The joints on which no other hangs."""
+    return [joint for joint in range(1, len(skeleton.names)) if joint not in skeleton.parents]
 
 
 def inside_share(solid: Solid, skeleton: Skeleton) -> float:

@@ -15,6 +15,7 @@ from ...authoring.mesh_job import finish_mesh
 from ...authoring.options import MeshFile, Meta, Options, Seed
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
+from ...mesh_models import MESH_FORMATS
 from ...segment_models import MeshSegmentationModel
 
 
@@ -38,7 +39,7 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
 
     adapter_id = "shape-diameter-segmentation"
     default_vram_mb = 512
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb",)
     options_type = ShapeDiameterOptions
     needs = ("numpy", "scipy", "sklearn", "trimesh", "embreex", "PIL")

@@ -44,7 +44,8 @@ def is_plain(surface: Surface, labels: IntArray) -> BoolArray:
     hollow = inside & (surface.turns < 0)
     total = np.bincount(a[inside], bend[inside], minlength=count)
     plain: BoolArray = np.bincount(a[hollow], bend[hollow], minlength=count) <= _PLAIN * total
-    return plain | (np.bincount(labels, surface.areas, minlength=count) < _WORTH_SPLITTING * surface.areas.sum())
+    small: BoolArray = np.bincount(labels, surface.areas, minlength=count) < _WORTH_SPLITTING * surface.areas.sum()
+    return plain | small
 
 
 def split_further(surface: Surface, labels: IntArray, parts: BoolArray, finer: IntArray) -> IntArray:

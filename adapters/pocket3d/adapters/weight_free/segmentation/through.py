@@ -33,7 +33,9 @@ def joined_through(surface: Surface, labels: IntArray) -> IntArray:
         hosts = labels[surface.pairs[mine, 1 - own]]
         if len(mine) and (hosts == hosts[0]).all():
             sides, which = np.unique(facet[surface.pairs[mine, own]], return_inverse=True)
-            ends.setdefault(int(hosts[0]), []).append((part, sides, np.bincount(which, surface.lengths[mine])))
+            ends.setdefault(int(hosts[0]), []).append(
+                (part, sides, np.bincount(which, surface.lengths[mine]).astype(float))
+            )
     way = np.stack([np.bincount(labels, surface.vectors[:, k]) for k in range(3)], axis=1)
     target = np.arange(int(labels.max()) + 1)
 
@@ -45,10 +47,10 @@ def joined_through(surface: Surface, labels: IntArray) -> IntArray:
 
     for standing in ends.values():
         for i, (one, sides, lengths) in enumerate(standing):
-            for other, more, widths in standing[:i]:
+            for other, more, their_lengths in standing[:i]:
                 if target[one] != one or float(way[one] @ way[other]) >= 0:
                     continue
-                if goes_on(sides, lengths, more) and goes_on(more, widths, sides):
+                if goes_on(sides, lengths, more) and goes_on(more, their_lengths, sides):
                     target[one] = target[other]
     through: IntArray = np.unique(target[labels], return_inverse=True)[1]
     return through

@@ -17,6 +17,8 @@ SMALLEST_OPENING = 0.01
 _THINNEST = 3.0
 #: Background pixels that are rarer in the background's own model than this share of them are no proof.
 _RAREST = 0.02
+#: Nats below that which count as rounding: a wall of one colour has one likelihood.
+_SLACK = 0.5
 #: How sharp an opening's edge is: the step over its first pixels, as a share of the step some more pixels away. A glint
 #: fades.
 _SHARPEST_GLINT = 0.6
@@ -37,7 +39,7 @@ def find_openings(lab: FloatArray, mask: BoolArray, seed: int = 0) -> BoolArray:
     background = Mixture(away[behind], rng)
     own = background.log_likelihood(away[behind])
     likely = background.log_likelihood(away.reshape(-1, 3)).reshape(mask.shape)
-    alike = mask & (likely > np.quantile(own, _RAREST))
+    alike = mask & (likely > np.quantile(own, _RAREST) - _SLACK)
     alike = ndimage.binary_opening(alike, structure=np.ones((3, 3)))
     labels, count = ndimage.label(alike)
     if count == 0:

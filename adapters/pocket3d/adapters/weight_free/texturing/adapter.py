@@ -11,6 +11,7 @@ from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import MeshFile, Meta, Options, Seed
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
+from ...mesh_models import MESH_FORMATS
 from ...texture_models import TextToTextureModel
 from .words import understand, vocabulary_text
 
@@ -47,7 +48,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
     adapter_id = "procedural-text-to-texture"
     # Measured on a CPU, the worker and all: 0.8 GB at 1024 texels a side, 1.8 GB at 4096.
     default_vram_mb = 2048
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb", "obj")
     options_type = TexturingOptions
     needs = ("torch", "numpy", "scipy", "trimesh", "PIL", "xatlas")

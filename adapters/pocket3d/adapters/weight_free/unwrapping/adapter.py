@@ -8,7 +8,7 @@ from ...authoring.mesh_job import write_and_finish
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
-from ...mesh_models import MeshInputModel
+from ...mesh_models import MESH_FORMATS, MeshInputModel
 
 
 class UnwrappingOptions(Options):
@@ -41,7 +41,7 @@ class XatlasUvUnwrappingAdapter(WeightFreeModel, MeshInputModel):
     default_vram_mb = 2048
     default_feature = "uv_unwrapping"
     purpose = "UV unwrapping"
-    default_input_formats = ("glb", "obj", "ply", "stl", "off")
+    default_input_formats = MESH_FORMATS
     default_output_formats = ("glb", "obj")
     options_type = UnwrappingOptions
     needs = ("torch", "numpy", "scipy", "trimesh", "PIL", "xatlas")

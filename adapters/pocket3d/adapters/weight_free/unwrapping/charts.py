@@ -174,7 +174,7 @@ def _join(small: int, other: int, parent: IntArray, looks: Any, size: Any, total
 
 def _planes(label: IntArray, vectors: FloatArray, count: int) -> FloatArray:
     """(count, 2, 3) axes of the plane across each label's mean normal."""
-    normal = np.stack([np.bincount(label, weights=vectors[:, k], minlength=count) for k in range(3)], axis=1)
+    normal: Any = np.stack([np.bincount(label, weights=vectors[:, k], minlength=count) for k in range(3)], axis=1)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
     least = np.abs(normal).argmin(axis=1)
     across = np.cross(normal, np.eye(3)[least])

@@ -9,7 +9,7 @@ import numpy as np
 
 #: The share of the square that charts fill: where the search for the largest ends and begins, how many tries it makes;
 #: how many more where every place is looked at in place of some at random, up to how much more of the square.
-_LEAST_FILL, _FIRST_FILL, _MOST_FILL, _TRIES, _THOROUGH_TRIES, _MORE_FILL = 0.02, 0.5, 0.9, 5, 4, 1.35
+_LEAST_FILL, _FIRST_FILL, _MOST_FILL, _TRIES, _THOROUGH_TRIES, _MORE_FILL = 0.02, 0.5, 0.9, 5, 3, 1.35
 #: More charts than this are not looked at so thoroughly: it takes too long.
 _MOST_CHARTS = 1000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...mesh.triangles import FloatArray, IntArray
+from ...mesh.triangles import BoolArray, FloatArray, IntArray
 
 #: Grid points for each face, on average over its chart's boxes.
 _PER_FACE = 24
@@ -48,11 +48,13 @@ def covering_twice(flat: FloatArray, label: IntArray) -> tuple[IntArray, IntArra
     return face[order[1:][same]], face[order[:-1][same]]
 
 
-def _inside(corners: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+def _inside(corners: FloatArray, x: FloatArray, y: FloatArray) -> BoolArray:
+    """(N,) whether points lie inside of triangles (N, 3, 2), further from their edges than rounding."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
     of_b = (x - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (y - a[:, 1])
     of_c = (b[:, 0] - a[:, 0]) * (y - a[:, 1]) - (x - a[:, 0]) * (b[:, 1] - a[:, 1])
     with np.errstate(divide="ignore", invalid="ignore"):
         least = np.minimum(np.minimum(of_b, of_c), area - of_b - of_c) / area
-    return np.nan_to_num(least, nan=-1.0) > _INSIDE
+    found: BoolArray = np.nan_to_num(least, nan=-1.0) > _INSIDE
+    return found

@@ -1,0 +1,151 @@
+"""A .gltf with its files in one zip, or with all of them at data addresses, as the GLB that it could have been.
+
+A zip's entries are read from the file alone: names in the document are looked up among them, and nothing is unpacked to
+a folder. What is not there stays as it is named, and is judged as in any GLB.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from .glb_arrays import inline
+from .glb_container import pack
+from .limits import MeshLimits, Refused
+
+_MAX_ENTRIES = 2_000
+_KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"\xabKTX": "image/ktx2"}
+#: What a zip may hold, by suffix, the best first.
+_MESHES = ("gltf", "glb", "vrm", "obj", "ply", "stl", "off")
+
+
+def open_archive(data: bytes, limits: MeshLimits) -> tuple[str, dict[str, bytes]]:
+    """The one mesh in a zip: its path, and all files by their paths.
+
+    Raises:
+        Refused: no zip, too large, encrypted, or not one mesh in it.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = [each for each in archive.infolist() if not each.is_dir() and "__MACOSX" not in each.filename]
+            if len(entries) > _MAX_ENTRIES:
+                raise Refused(f"{len(entries):,} files in it, at most {_MAX_ENTRIES:,} are taken")
+            total = sum(each.file_size for each in entries)
+            if total > limits.max_bytes:
+                raise Refused(f"its files have {total:,} bytes, at most {limits.max_bytes:,} are taken")
+            files: dict[str, bytes] = {}
+            for entry in entries:
+                if entry.flag_bits & 1:
+                    raise Refused("it is encrypted; give it without a password")
+                with archive.open(entry) as file:
+                    content = file.read(entry.file_size + 1)
+                if len(content) > entry.file_size:
+                    raise Refused(f"{entry.filename[:80]!r} unpacks to more than it announces")
+                files[str(PurePosixPath(entry.filename.replace("\\", "/")))] = content
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise Refused(f"the zip is broken: {error}") from error
+    return _main(files), files
+
+
+def _main(files: Mapping[str, bytes]) -> str:
+    for suffix in _MESHES:
+        found = [path for path in files if PurePosixPath(path).suffix.lower() == f".{suffix}"]
+        if len(found) > 1:
+            names = ", ".join(sorted(found)[:5])
+            raise Refused(f"{len(found)} meshes in one zip ({names[:200]}); give each by itself")
+        if found:
+            return found[0]
+    raise Refused(f"no mesh in the zip; want a file of {', '.join(_MESHES)} in it")
+
+
+def glb_of(text: bytes, files: Mapping[str, bytes], folder: str) -> bytes:
+    """A glTF document with its buffers and images inside.
+
+    Args:
+        text: the JSON.
+        files: by path.
+        folder: in which the document lies among them; addresses are relative to it.
+
+    Raises:
+        Refused: no glTF.
+    """
+    try:
+        document = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(f"its JSON is broken: {error}") from error
+    if not isinstance(document, dict):
+        raise Refused("its JSON is no object")
+    try:
+        binary = _joined(document, files, folder)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        if isinstance(error, Refused):
+            raise
+        raise Refused(f"its JSON is no glTF: {type(error).__name__}: {str(error)[:200]}") from error
+    return pack(document, binary)
+
+
+def _joined(document: dict[str, Any], files: Mapping[str, bytes], folder: str) -> bytes:
+    data = bytearray()
+    starts = []
+    for index, buffer in enumerate(document.get("buffers") or []):
+        uri = buffer.pop("uri", None)
+        content = b"" if uri is None else _content(uri, files, folder, f"buffer {index}")
+        length = buffer["byteLength"]
+        if uri is not None and len(content) < length:
+            raise Refused(f"buffer {index} announces {length:,} bytes, {len(content):,} are there")
+        starts.append(len(data))
+        data += content[:length]
+        data += b"\0" * (-len(data) % 4)
+    for view in document.get("bufferViews") or []:
+        _shift(view, starts)
+        for packed in (view.get("extensions") or {}).values():
+            if isinstance(packed, dict) and "buffer" in packed:
+                _shift(packed, starts)
+    for image in document.get("images") or []:
+        uri = image.get("uri")
+        path = None if uri is None or uri.startswith("data:") else _path(uri, folder)
+        if path is None or path not in files:
+            continue
+        content = files[path]
+        del image["uri"]
+        kind = next((kind for start, kind in _KINDS.items() if content.startswith(start)), "image/png")
+        views = document.setdefault("bufferViews", [])
+        image.update(bufferView=len(views), mimeType=kind)
+        image.setdefault("name", PurePosixPath(path).stem)
+        views.append({"buffer": 0, "byteOffset": len(data), "byteLength": len(content)})
+        data += content
+        data += b"\0" * (-len(data) % 4)
+    document["buffers"] = [{"byteLength": len(data)}]
+    return bytes(data)
+
+
+def _shift(view: dict[str, Any], starts: list[int]) -> None:
+    view["byteOffset"] = view.get("byteOffset", 0) + starts[view["buffer"]]
+    view["buffer"] = 0
+
+
+def _content(uri: str, files: Mapping[str, bytes], folder: str, what: str) -> bytes:
+    if uri.startswith("data:"):
+        return inline(uri, what)
+    path = _path(uri, folder)
+    if path not in files:
+        raise Refused(f"{what} lies in {uri[:80]!r}, which did not come along; give the .gltf and its files as one zip")
+    return files[path]
+
+
+def _path(uri: str, folder: str) -> str:
+    """The path of an address among the files, `..` resolved."""
+    parts: list[str] = []
+    for part in PurePosixPath(folder, unquote(uri).replace("\\", "/")).parts:
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in (".", "/"):
+            parts.append(part)
+    return "/".join(parts)

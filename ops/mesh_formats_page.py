@@ -69,12 +69,13 @@ came in, and rigging binds it, in the same way. In every feature `lost` (it was 
 - STL: text and binary, colours of Magics and VisCAM, solids as parts; a count that is too small and bytes behind the
   triangles are named.
 - OFF: colours of vertices and faces, normals.
+- 3MF: objects, their places, names and base materials, of the core specification.
 - zip: one mesh of any of these.
 - pictures: PNG, JPEG (`.jfif` too), WebP, TIFF, BMP, GIF; AVIF with Pillow 11.3 or later; HEIC with
   [pillow-heif](https://pypi.org/project/pillow-heif/).
 
 `pip install 'pocket3d-studio[formats]'` brings DracoPy and pillow-heif. A file under a wrong suffix is read as what
-it is, and `ignored` says so. Point clouds, 3D Gaussians, CAD files, FBX, DAE, 3MF and others are refused by what they
+it is, and `ignored` says so. Point clouds, 3D Gaussians, CAD files, FBX, DAE and others are refused by what they
 are, with what to do. What lies far from the origin for its size (maps, surveys) keeps its shape: the node of a GLB
 says where it is, PLY is written in doubles, OBJ with more digits; for STL `lost` says that precision goes.
 """

@@ -66,6 +66,8 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
     imports = (".convert",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        import numpy as np
+
         from ...mesh.input import ignored_parts, read_scene
         from ...mesh.inventory import inventory
         from ...mesh.result import check_written, scene_statistics
@@ -85,7 +87,8 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         merged = merge(scene) if options.merge_vertices else 0
         matrix = place(scene, options)
         lost = precision(scene, output_format)
-        meant = scene_statistics(scene)
+        stays = not merged and bool((matrix == np.eye(4)).all())
+        meant = before if stays else scene_statistics(scene)
         self.step(0.6, "writing the file")
         copied = output_format == "glb" and not options.merge_vertices and copy_file(source, target, matrix)
         extra = [] if copied else write(scene, target)

@@ -48,8 +48,10 @@ itself it has no colours but those of its vertices.
 _TAIL = """
 From GLB to GLB the file's document is copied: what is not read here, from extensions to the bytes of pictures, stays as
 it is, and a node above the others places it. Compressed geometry (meshoptimizer, quantised, and Draco where DracoPy is
-installed) is unpacked. The file is taken apart and written anew only with `merge_vertices`, or where a copy would be no
-sound file: parts of it lie in other files, or its normals are not of length 1.
+installed) is unpacked, normals of another length than 1 are put right. The file is taken apart and written anew only
+with `merge_vertices`, or where parts of it lie in other files. Part completion closes parts in the document that they
+came in, and rigging binds it, in the same way. In every feature `lost` (it was read, and is not in the file) and
+`ignored` (it is not read) are found by comparing what the written file has with what came in.
 
 ## What else is read
 

@@ -12,12 +12,11 @@ trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("torch")
 
 from pocket3d.adapters.mesh.glb_copy import placed_copy
-from pocket3d.adapters.mesh.input import ignored_parts, read_scene
+from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene
 from pocket3d.adapters.mesh.read.glb_container import unpack
 from pocket3d.adapters.mesh.read.glb_left_out import left_out
-from pocket3d.adapters.mesh.result import BrokenOutput, scene_statistics
+from pocket3d.adapters.mesh.result import BrokenOutput, check_written, scene_statistics
 from pocket3d.adapters.weight_free.conversion.adapter import TrimeshMeshConversionAdapter
-from pocket3d.adapters.weight_free.conversion.convert import check_written
 from support import mesh_files as files
 from support.adapter_run import run
 from support.tetrahedron import Tetrahedron
@@ -118,15 +117,22 @@ def test_skins_and_copies_move_along(name: str, tmp_path: Path) -> None:
     assert scene_statistics(scene)["extents"] == answer["generation_info"]["statistics"]["extents"]
 
 
-def test_what_cannot_be_copied_is_written_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("length", "made"), [(0.0, None), (3.0, (0, 0, 1))])
+def test_normals_that_gltf_forbids_are_put_right_and_all_else_stays(length: float, made: Any, tmp_path: Path) -> None:
     body = rich()
-    body.primitive["attributes"]["NORMAL"] = body.add([[0, 0, 0]] * 4, "VEC3")
+    body.primitive["attributes"]["NORMAL"] = body.add([[0, 0, length]] * 4, "VEC3")
     path = body.write(tmp_path / "normals.glb")
-    assert placed_copy(path.read_bytes(), STILL) is None
     answer = run(TrimeshMeshConversionAdapter(), tmp_path / "out", mesh_path=str(path), output_format="glb")
-    assert any("KHR_materials_transmission" in each for each in answer["generation_info"]["ignored"])
+    before, after = (unpack(Path(each).read_bytes())[0] for each in (path, answer["output_mesh_path"]))
+    assert after["materials"] == before["materials"] and after["samplers"] == before["samplers"]
     normals = next(iter(read_scene(Path(answer["output_mesh_path"])).geometry.values())).vertex_normals
     assert np.linalg.norm(normals, axis=1) == pytest.approx(1)
+    if made is None:
+        # The corner at the origin belongs to the three faces that lie in the planes of the axes.
+        assert normals[np.argmin(np.linalg.norm(read_mesh(path).vertices, axis=1))] == pytest.approx([-(3**-0.5)] * 3)
+    else:
+        assert normals == pytest.approx(np.array([made] * 4))
+    assert answer["generation_info"]["lost"] == []
 
 
 def test_a_file_that_names_others_is_never_copied(tmp_path: Path) -> None:

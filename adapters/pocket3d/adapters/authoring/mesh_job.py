@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base import BaseModel
 
 if TYPE_CHECKING:
+    from ..mesh.inventory import Inventory
     from ..mesh.write import MeshPart
 
 
 def write_and_finish(
-    adapter: BaseModel, parts: Sequence[MeshPart], response: dict[str, Any], info_key: str, facts: Mapping[str, Any]
+    adapter: BaseModel,
+    parts: Sequence[MeshPart],
+    response: dict[str, Any],
+    info_key: str,
+    facts: Mapping[str, Any],
+    source: Inventory | None = None,
+    replaced: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write the parts to `output_mesh_path`, then `finish_mesh`."""
     from ..mesh.write import write_mesh
 
     adapter.step(0.9, "writing the file")
     extra = write_mesh(parts, Path(response["output_mesh_path"]))
-    return finish_mesh(adapter, response, info_key, facts, extra)
+    return finish_mesh(adapter, response, info_key, facts, extra, source=source, replaced=replaced)
 
 
 def finish_mesh(
@@ -30,6 +37,8 @@ def finish_mesh(
     facts: Mapping[str, Any],
     extra_files: Sequence[Path] = (),
     scene: Any = None,
+    source: Inventory | None = None,
+    replaced: Collection[str] = (),
 ) -> dict[str, Any]:
     """Load the written mesh again, count it, draw it, and complete the answer.
 
@@ -40,6 +49,9 @@ def finish_mesh(
         facts: what the adapter says under that key, beside what is there already; they stand against the counts.
         extra_files: files that belong to the mesh (OBJ: materials and textures).
         scene: what is in the file, as `read_scene` gives it, where that was read already.
+        source: what the mesh that it was made of has, if there is one. What is not in the file is added to `lost` and
+            `ignored` of the facts.
+        replaced: kinds of it that were replaced on purpose (see `mesh.losses`), which the facts tell themselves.
 
     Returns:
         The response. Under `info_key` it has the facts, `output_format`, `vertex_count`, `face_count` and `statistics`
@@ -48,9 +60,18 @@ def finish_mesh(
     Raises:
         BrokenOutput: the file cannot be loaded again, or is empty.
     """
+    from ..mesh.inventory import inventory
+    from ..mesh.losses import missing, unread
     from ..mesh.result import describe_mesh
 
     target = Path(response["output_mesh_path"])
+    if source is not None:
+        written = inventory(target)
+        facts = {
+            **facts,
+            "lost": list(dict.fromkeys([*facts.get("lost", ()), *missing(source, written, replaced)])),
+            "ignored": unread(source, written, facts.get("ignored", ())),
+        }
     described = describe_mesh(target, adapter.output_dir, scene)
     statistics = described["statistics"]
     response[info_key] = {

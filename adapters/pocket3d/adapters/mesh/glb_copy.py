@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .read.glb_arrays import FLOAT, Arrays
-from .read.glb_container import pack, unpack
-from .read.glb_document import Document
-from .read.gltf_plain import plain_gltf
-from .read.limits import MeshLimits
+from .glb_edit import GlbEdit
+from .read.glb_container import pack
+from .triangles import FloatArray
+from .write import vertex_normals
 
 #: A normal of another length is an error to Khronos' validator.
 _UNIT_TOLERANCE = 0.005
@@ -26,26 +24,19 @@ _UNIT_TOLERANCE = 0.005
 def own_document(data: bytes) -> tuple[dict[str, Any], bytes] | None:
     """The JSON and the bytes of a GLB file that can be written again as a file of its own, unpacked.
 
+    What glTF forbids and many files have is put right: normals of another length than 1, bounds of positions.
+
     Args:
         data: a GLB file that `check_glb` found sound.
 
     Returns:
-        None if it has to be written anew: parts of it lie in other files, or its normals have other lengths than 1.
+        None where it is no GLB, or parts of it lie in other files: it has to be written anew.
     """
-    if data[:4] != b"glTF":
+    edit = GlbEdit.of(data)
+    if edit is None:
         return None
-    limits = MeshLimits()
-    raw, binary, _ = plain_gltf(*unpack(data), limits)
-    uris = [each.get("uri") for key in ("images", "buffers") for each in raw.get(key, ())]
-    if any(uri is not None and not uri.startswith("data:") for uri in uris):
-        return None
-    document = msgspec.convert(raw, Document)
-    arrays = Arrays(document, binary, limits)
-    if not all(_is_unit(arrays, index) for index in _accessors(document, "NORMAL")):
-        return None
-    for index in _accessors(document, "POSITION"):
-        _state_bounds(raw["accessors"][index], arrays, index)
-    return raw, binary
+    sound(edit)
+    return edit.parts()
 
 
 def placed_copy(data: bytes, matrix: npt.NDArray[np.float64]) -> bytes | None:
@@ -56,7 +47,7 @@ def placed_copy(data: bytes, matrix: npt.NDArray[np.float64]) -> bytes | None:
         matrix: (4, 4) a turn, one scale for all axes, and a move.
 
     Returns:
-        None where it is no GLB, or `own_document` gives none.
+        None where `own_document` gives none, or a scene names a node below another.
     """
     own = own_document(data)
     if own is None or (not np.array_equal(matrix, np.eye(4)) and not _place(own[0], matrix)):
@@ -64,29 +55,31 @@ def placed_copy(data: bytes, matrix: npt.NDArray[np.float64]) -> bytes | None:
     return pack(*own)
 
 
-def _accessors(document: Document, attribute: str) -> list[int]:
-    """Those that hold an attribute of a primitive; of points and lines nobody has judged what they name."""
-    named = {each.attributes.get(attribute, -1) for mesh in document.meshes for each in mesh.primitives}
-    return sorted(
-        index
-        for index in named
-        if 0 <= index < len(document.accessors)
-        and (accessor := document.accessors[index]).bufferView is not None
-        and accessor.sparse is None
-    )
+def sound(edit: GlbEdit) -> None:
+    """Put right what glTF forbids: normals of another length than 1, and bounds of positions that are none."""
+    for mesh in edit.raw["meshes"]:
+        for primitive in mesh["primitives"]:
+            attributes = primitive["attributes"]
+            if edit.is_readable(attributes.get("POSITION")):
+                edit.state_bounds(attributes["POSITION"])
+            if edit.is_readable(attributes.get("NORMAL")) and edit.is_readable(attributes.get("POSITION")):
+                normals = edit.rows(attributes["NORMAL"]).astype(np.float64)
+                lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+                if np.abs(lengths - 1).max(initial=0) > _UNIT_TOLERANCE:
+                    attributes["NORMAL"] = edit.floats(_sound_normals(edit, primitive, normals), attributes["NORMAL"])
 
 
-def _is_unit(arrays: Arrays, index: int) -> bool:
-    lengths = np.linalg.norm(arrays.rows(index).astype(np.float64), axis=1)
-    return bool(np.abs(lengths - 1).max(initial=0) <= _UNIT_TOLERANCE)
-
-
-def _state_bounds(accessor: dict[str, Any], arrays: Arrays, index: int) -> None:
-    """The least and largest position, which glTF wants stated; many files state none, or rounded ones."""
-    rows = arrays.rows(index)
-    if accessor["componentType"] == FLOAT and len(rows):
-        accessor["min"] = [float(each) for each in rows.min(axis=0)]
-        accessor["max"] = [float(each) for each in rows.max(axis=0)]
+def _sound_normals(edit: GlbEdit, primitive: dict[str, Any], normals: FloatArray) -> FloatArray:
+    """(V, 3) the normals at unit length; those without a length are computed from the faces."""
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    made = normals / np.where(lengths > 0, lengths, 1)
+    faces = edit.faces(primitive)
+    if (lengths > 0).all() or faces is None:
+        return np.where(lengths > 0, made, np.array([0.0, 0.0, 1.0]))
+    places = edit.rows(primitive["attributes"]["POSITION"]).astype(np.float64)
+    size = max(float(np.ptp(places, axis=0).max()), 1e-300)
+    found: FloatArray = np.where(lengths > 0, made, vertex_normals(places / size, faces))
+    return found
 
 
 def _place(raw: dict[str, Any], matrix: npt.NDArray[np.float64]) -> bool:

@@ -29,7 +29,7 @@ from .read.ply import read_ply
 from .read.stl import read_stl
 from .read.threemf import model_path, read_3mf
 
-__all__ = ["FORMATS", "MeshLimits", "ignored_parts", "read_mesh", "read_scene"]
+__all__ = ["FORMATS", "MeshLimits", "ignored_parts", "origins", "read_mesh", "read_scene"]
 
 _READERS = {"obj": read_obj, "ply": read_ply, "stl": read_stl, "off": read_off, "3mf": read_3mf}
 #: Suffixes of what is read.
@@ -41,6 +41,7 @@ _PARSER_FLOOR = 512 * MIB
 _JOIN_FACTOR = 24 * 4
 _JOIN_FLOOR = 256 * MIB
 _IGNORED = "pocket3d_ignored"
+_ORIGINS = "pocket3d_origins"
 _DEFAULT = MeshLimits()
 
 
@@ -119,6 +120,13 @@ def ignored_parts(read: Any) -> list[str]:
     return list(read.metadata.get(_IGNORED, ()))
 
 
+def origins(scene: Any) -> dict[str, tuple[int, int]]:
+    """For each node with a mesh that `read_scene` read of a GLB file, by name, the document's node and the primitive of
+    its mesh that it was made of; empty for other formats.
+    """
+    return dict(scene.metadata.get(_ORIGINS, ()))
+
+
 def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
     if not data:
         raise Refused("the file is empty")
@@ -127,16 +135,17 @@ def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
     kind, data, files = _unwrapped(data, suffix, limits)
     if kind in _READERS:
         found = read_obj(data, limits, files) if kind == "obj" else _READERS[kind](data, limits)
-        loaded, told = scene_of(found), found.ignored
+        loaded, told, made_of = scene_of(found), found.ignored, {}
         _check_result(loaded, 0)
     else:
         checked = check_glb(data, limits)
-        loaded, told = _parse(checked), checked.ignored
+        loaded, told, made_of = _parse(checked), checked.ignored, dict(checked.origins)
         _check_result(loaded, checked.faces)
     counts = [loaded.geometry[loaded.graph[node][1]] for node in loaded.graph.nodes_geometry]
     limits.check_counts(sum(len(m.vertices) for m in counts), sum(len(m.faces) for m in counts))
     loaded.metadata.clear()
     loaded.metadata[_IGNORED] = [*ignored, *told]
+    loaded.metadata[_ORIGINS] = made_of
     return loaded
 
 

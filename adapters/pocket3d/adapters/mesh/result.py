@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from .read.ply import read_ply
 from .thumbnail import can_draw, draw_scene
 from .triangles import body_labels
 from .weld import weld_vertices
-from .write import is_watertight
+from .write import MeshPart, is_watertight
 
-__all__ = ["BrokenOutput", "describe_mesh", "scene_statistics"]
+__all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "scene_statistics"]
 
 _DIGITS = 6
 _ANY_SIZE = MeshLimits(max_bytes=2**62, max_vertices=2**62, max_faces=2**62)
+#: Sides may differ by this share of the longest: single precision far from the origin, and digits of text.
+_SAME_SIZE = 1e-4
 
 
 class BrokenOutput(RuntimeError):
@@ -112,6 +115,26 @@ def _closed_and_bodies(parts: list[tuple[Any, Any]]) -> tuple[bool, int]:
         )
         closed, bodies = is_watertight(faces), _bodies(count, faces)
     return closed, bodies
+
+
+def parts_statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
+    """What `check_written` compares, of parts in world coordinates."""
+    low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
+    high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
+    return {"faces": sum(len(part.faces) for part in parts), "extents": _extents(high - low)}
+
+
+def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Path) -> None:
+    """Compare the statistics of what was to be written with those of the file.
+
+    Raises:
+        BrokenOutput: it has other faces, or another size.
+    """
+    if meant["faces"] != written["faces"]:
+        raise BrokenOutput(f"{path.name} has {written['faces']:,} faces, {meant['faces']:,} were to be written")
+    sides = np.array(meant["extents"])
+    if np.abs(sides - written["extents"]).max() > _SAME_SIZE * sides.max():
+        raise BrokenOutput(f"{path.name} has the extents {written['extents']}, {meant['extents']} were to be written")
 
 
 def _extents(sides: Any) -> list[float]:

@@ -19,6 +19,7 @@ from .glb_container import pack, unpack
 from .glb_document import Document, Primitive
 from .glb_instances import count_instances, spread_instances
 from .glb_left_out import left_out
+from .glb_origins import name_nodes
 from .glb_skins import put_where_joints_hold
 from .glb_split import split_primitives
 from .glb_surface import Mapping, Surface
@@ -39,6 +40,7 @@ def check_glb(data: bytes, limits: MeshLimits) -> Checked:
     arrays = Arrays(document, binary, limits)
     surface = Surface(document, arrays)
     meshes = _Meshes(document, arrays, surface.mappings, limits)
+    _dress(meshes.plain, surface.materials)
     tree = Tree(document)
     copies = count_instances(document, arrays)
     shown = tree.shown(meshes.sizes, limits, copies)
@@ -49,6 +51,7 @@ def check_glb(data: bytes, limits: MeshLimits) -> Checked:
     if meshes.pointless:
         ignored.append(f"normals of {meshes.pointless} primitives: some have no length, so all are computed anew")
     ignored += left_out(raw)
+    origins = name_nodes(document, nodes, meshes.numbers)
     numbers, joined = arrays.reduced()
     reduced = {
         "asset": {"version": "2.0"},
@@ -61,7 +64,21 @@ def check_glb(data: bytes, limits: MeshLimits) -> Checked:
         "images": surface.images,
         **numbers,
     }
-    return Checked(pack(reduced, joined), 0, (*packed, *ignored, *surface.ignored)[:10])
+    return Checked(pack(reduced, joined), 0, (*packed, *ignored, *surface.ignored)[:10], origins)
+
+
+def _dress(meshes: list[dict[str, Any]], materials: list[dict[str, Any]]) -> None:
+    """Give a material to what has texture coordinates alone: without one the parser leaves them out."""
+    bare = [
+        each
+        for mesh in meshes
+        for each in mesh["primitives"]
+        if "material" not in each and "TEXCOORD_0" in each["attributes"]
+    ]
+    for primitive in bare:
+        primitive["material"] = len(materials)
+    if bare:
+        materials.append({"name": "plain"})
 
 
 class _Meshes:
@@ -77,18 +94,21 @@ class _Meshes:
         self.plain: list[dict[str, Any]] = []
         #: What the primitives of each were made of.
         self.sources: list[list[Primitive]] = []
+        #: The numbers of these among the document's.
+        self.numbers: list[list[int]] = []
         #: Vertices and faces of each mesh.
         self.sizes: list[tuple[int, int]] = []
         #: Primitives that are no triangles, and those with normals of no length.
         self.skipped = self.pointless = 0
         for mesh in document.meshes:
             before = self._vertices, self._faces
-            triangles = [each for each in mesh.primitives if each.mode in (_TRIANGLES, _STRIP)]
+            triangles = [each for each in enumerate(mesh.primitives) if each[1].mode in (_TRIANGLES, _STRIP)]
             self.skipped += len(mesh.primitives) - len(triangles)
-            kept = [(each, plain) for each in triangles if (plain := self._primitive(each)) is not None]
-            self.sources.append([source for source, _ in kept])
+            kept = [(*each, plain) for each in triangles if (plain := self._primitive(each[1])) is not None]
+            self.sources.append([source for _, source, _ in kept])
+            self.numbers.append([number for number, _, _ in kept])
             named = {"name": mesh.name} if mesh.name else {}
-            self.plain.append({"primitives": [plain for _, plain in kept], **named})
+            self.plain.append({"primitives": [plain for _, _, plain in kept], **named})
             self.sizes.append((self._vertices - before[0], self._faces - before[1]))
 
     def _primitive(self, primitive: Primitive) -> dict[str, Any] | None:

@@ -66,6 +66,11 @@ class Arrays:
 
     def rows(self, index: int) -> Array:
         """(count, components) of an accessor that `accessor` found sound; normalised whole numbers as floats."""
+        rows = self.stored(index)
+        return as_floats(rows) if self._document.accessors[index].normalized else rows
+
+    def stored(self, index: int) -> Array:
+        """(count, components) of an accessor that `accessor` found sound, as they are in the file."""
         accessor = self._document.accessors[index]
         assert accessor.bufferView is not None
         view = self._document.bufferViews[accessor.bufferView]
@@ -73,8 +78,6 @@ class Arrays:
         strides = (view.byteStride or dtype.itemsize * width, dtype.itemsize)
         start = view.byteOffset + accessor.byteOffset
         rows: Array = np.ndarray((accessor.count, width), dtype, self._buffers[view.buffer], start, strides)
-        if accessor.normalized and dtype.kind in "ui":
-            return np.maximum(rows / np.iinfo(dtype).max, -1.0)
         return rows
 
     def keep(self, index: int) -> int:
@@ -136,6 +139,11 @@ class Arrays:
         reach = accessor.byteOffset + (accessor.count - 1) * stride + row if accessor.count else 0
         if reach > view.byteLength:
             raise Refused(f"{what} announces {accessor.count:,} elements and reaches beyond its bufferView")
+
+
+def as_floats(rows: Array) -> Array:
+    """Normalised whole numbers as -1..1 or 0..1; floats as they are."""
+    return np.maximum(rows / np.iinfo(rows.dtype).max, -1.0) if rows.dtype.kind in "ui" else rows
 
 
 def inline(uri: str, what: str) -> bytes:

@@ -55,7 +55,8 @@ def spread_instances(
         first = len(nodes)
         for number in range(count):
             place = {key: [float(each) for each in rows[number]] for key, rows in places.items()}
-            nodes.append({"name": f"{nodes[index]['name']}_{number + 1}", "mesh": mesh, **place})
+            name = f"{nodes[index]['name']}_{number + 1}"
+            nodes.append({"name": name, "mesh": mesh, "origin": (index, 0), **place})
         nodes[index]["children"] = [*nodes[index].get("children", ()), *range(first, first + count)]
 
 

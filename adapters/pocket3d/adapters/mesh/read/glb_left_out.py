@@ -16,50 +16,57 @@ _WHOLE = {
 #: Extensions that are read.
 _READ = {"KHR_texture_transform", "EXT_texture_webp", "EXT_mesh_gpu_instancing"}
 _REPEAT = 10497
+_EXTENSION = "extension "
 
 
-def left_out(raw: dict[str, Any]) -> list[str]:
+def left_out(raw: dict[str, Any], kept: dict[str, Any] | None = None) -> list[str]:
     """Each kind of thing that is in the document and is not read, with how often or under which names.
 
     Args:
         raw: the JSON of a file whose typed parts were found sound.
+        kept: that of a file which was made of it: what that one has as well is not told.
     """
-    found = [f"{key}: {what}" for key, what in _WHOLE.items() if raw.get(key)]
-    found += _surfaces(raw)
-    meshes = list(_objects(raw, "meshes"))
-    primitives = [each for mesh in meshes for each in mesh.get("primitives", ()) if isinstance(each, dict)]
-    morphed = sum(bool(each.get("targets")) for each in primitives)
-    if morphed:
-        found.append(f"morph targets of {morphed} primitives: the mesh is read without them")
-    names = Counter(name for each in primitives for name in each.get("attributes", ()))
-    further = sorted(name for name in names if _is_further(name))
+    counts = _unread(raw) - _unread(kept or {})
+    found = [f"{key}: {what}" for key, what in _WHOLE.items() if counts[key]]
+    extensions = sorted(name for name in counts if name.startswith(_EXTENSION))
+    if extensions:
+        names = _few([name.removeprefix(_EXTENSION) for name in extensions])
+        found.append(f"{names} of materials: colour, metal, roughness, normals and light are read")
+    if counts["samplers"]:
+        found.append(f"{counts['samplers']} samplers: textures are read as repeating and smooth")
+    if counts["variants"]:
+        found.append(f"{counts['variants']} variants of materials: the first look is read")
+    if counts["targets"]:
+        found.append(f"morph targets of {counts['targets']} primitives: the mesh is read without them")
+    further = sorted(name for name in counts if _is_further(name))
     if further:
         found.append(f"{_few(further)}: the first set is read, and of coordinates the one that the textures name")
-    if _objects_of(raw.get("extensions", {}).get("KHR_lights_punctual"), "lights"):
+    if counts["lights"]:
         found.append("lights: only the geometry is read")
-    noted = sum("extras" in each for key in ("nodes", "meshes", "materials") for each in _objects(raw, key))
-    if noted:
-        found.append(f"extras of {noted} nodes, meshes or materials: what programs noted for themselves")
+    if counts["extras"]:
+        found.append(f"extras of {counts['extras']} nodes, meshes or materials: what programs noted for themselves")
     return found
 
 
-def _surfaces(raw: dict[str, Any]) -> list[str]:
-    found = []
-    extensions = {
-        name for material in _objects(raw, "materials") for name in material.get("extensions", ()) if name not in _READ
-    }
-    if extensions:
-        found.append(f"{_few(sorted(extensions))} of materials: colour, metal, roughness, normals and light are read")
-    samplers = sum(
+def _unread(raw: dict[str, Any]) -> Counter[str]:
+    """How often each kind of thing is there."""
+    counts = Counter({key: len(list(_objects(raw, key))) for key in _WHOLE})
+    for material in _objects(raw, "materials"):
+        counts.update(_EXTENSION + name for name in _names(material, "extensions") if name not in _READ)
+    counts["samplers"] = sum(
         each.get("wrapS", _REPEAT) != _REPEAT or each.get("wrapT", _REPEAT) != _REPEAT or each.get("magFilter") == 9728
         for each in _objects(raw, "samplers")
     )
-    if samplers:
-        found.append(f"{samplers} samplers: textures are read as repeating and smooth")
-    variants = _objects_of(raw.get("extensions", {}).get("KHR_materials_variants"), "variants")
-    if variants:
-        found.append(f"{len(variants)} variants of materials: the first look is read")
-    return found
+    extensions = raw.get("extensions")
+    extensions = extensions if isinstance(extensions, dict) else {}
+    counts["variants"] = len(_objects_of(extensions.get("KHR_materials_variants"), "variants"))
+    counts["lights"] = len(_objects_of(extensions.get("KHR_lights_punctual"), "lights"))
+    for mesh in _objects(raw, "meshes"):
+        for primitive in _objects(mesh, "primitives"):
+            counts["targets"] += bool(primitive.get("targets"))
+            counts.update(name for name in _names(primitive, "attributes") if _is_further(name))
+    counts["extras"] = sum("extras" in each for key in ("nodes", "meshes", "materials") for each in _objects(raw, key))
+    return counts
 
 
 def _is_further(name: str) -> bool:
@@ -75,6 +82,11 @@ def _objects(raw: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
 
 def _objects_of(extension: Any, key: str) -> list[dict[str, Any]]:
     return list(_objects(extension, key)) if isinstance(extension, dict) else []
+
+
+def _names(raw: dict[str, Any], key: str) -> list[str]:
+    held = raw.get(key)
+    return list(held) if isinstance(held, dict) else []
 
 
 def _few(names: list[str]) -> str:

@@ -57,7 +57,7 @@ def put_where_joints_hold(
         del nodes[index]["mesh"]
         nodes[index]["name"] = f"{name}_node"
         roots.append(len(nodes))
-        nodes.append({"name": name, "mesh": number})
+        nodes.append({"name": name, "mesh": number, "origin": (index, 0)})
     return nodes, roots
 
 

@@ -10,7 +10,10 @@ from typing import Any
 
 
 def split_primitives(nodes: list[dict[str, Any]], meshes: list[dict[str, Any]]) -> None:
-    """Let each mesh have one primitive: the first keeps its number and name, a node below shows each further one."""
+    """Let each mesh have one primitive: the first keeps its number and name, a node below shows each further one.
+
+    `origin` of a node, what it was made of, is handed down with the number of the primitive in place of 0.
+    """
     names = {mesh["name"] for mesh in meshes if "name" in mesh}
     further: dict[int, list[int]] = {}
     for index, mesh in enumerate(list(meshes)):
@@ -29,5 +32,6 @@ def split_primitives(nodes: list[dict[str, Any]], meshes: list[dict[str, Any]]) 
         below = further.get(node.get("mesh", -1), ())
         if below:
             node["children"] = [*node.get("children", ()), *range(len(nodes), len(nodes) + len(below))]
-        for number in below:
-            nodes.append({"name": f"{node['name']}_{meshes[number]['name']}", "mesh": number})
+        for place, number in enumerate(below, 1):
+            made = {"name": f"{node['name']}_{meshes[number]['name']}", "mesh": number}
+            nodes.append(made | ({"origin": (node["origin"][0], place)} if "origin" in node else {}))

@@ -91,10 +91,11 @@ class Tree:
         return matrix
 
     def plain(self) -> list[dict[str, Any]]:
-        """The nodes as they are written, with nothing but their place and mesh."""
+        """The nodes as they are written, with nothing but their place and mesh; `origin` is their number, and 0."""
         return [
             {
                 "name": node.name or f"node_{index}",
+                "origin": (index, 0),
                 **({"children": node.children} if node.children else {}),
                 **{key: value for key in _PLAIN if (value := getattr(node, key)) is not None},
             }

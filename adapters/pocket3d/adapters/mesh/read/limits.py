@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 MIB = 1024 * 1024
@@ -44,3 +46,5 @@ class Checked(NamedTuple):
     faces: int
     #: What was left out, for people.
     ignored: tuple[str, ...] = ()
+    #: Of GLB: for each node that shows a mesh the node of the document, and the primitive of that node's mesh.
+    origins: Mapping[str, tuple[int, int]] = MappingProxyType({})

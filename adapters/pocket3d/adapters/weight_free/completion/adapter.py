@@ -5,9 +5,10 @@ What `mesh_segmentation` cuts is open where the cuts were; each part is closed t
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
-from ...authoring.mesh_job import write_and_finish
+from ...authoring.mesh_job import finish_mesh, write_and_finish
 from ...authoring.options import Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...mesh_models import MESH_FORMATS
@@ -42,14 +43,18 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
     imports = (".holes",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ...mesh.input import ignored_parts, read_scene
+        from ...mesh.input import glb_bytes_of, ignored_parts, read_scene
+        from ...mesh.inventory import inventory
         from ...mesh.parts import parts_of
-        from ...mesh.result import scene_statistics
+        from ...mesh.result import check_written, parts_statistics, scene_statistics
         from .holes import METHOD, SOURCE, close_part
+        from .kept import closed_copy
 
         response: dict[str, Any] = super()._process_request(inputs)
         self.step(0.0, "reading the mesh")
-        scene = read_scene(self._mesh_path(inputs))
+        source = self._mesh_path(inputs)
+        scene = read_scene(source)
+        held = inventory(source, scene)
         before = scene_statistics(scene)
         parts = parts_of(scene)
         closed = []
@@ -69,4 +74,12 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
             "input_statistics": before,
             "ignored": ignored_parts(scene),
         }
-        return write_and_finish(self, [each.part for each in closed], response, "completion_info", facts)
+        made, target = [each.part for each in closed], Path(response["output_mesh_path"])
+        copy = closed_copy(glb_bytes_of(source), scene, closed) if target.suffix == ".glb" else None
+        if copy is None:
+            return write_and_finish(self, made, response, "completion_info", facts, held)
+        self.step(0.9, "writing the file")
+        target.write_bytes(copy)
+        written = read_scene(target)
+        check_written(parts_statistics(made), scene_statistics(written), target)
+        return finish_mesh(self, response, "completion_info", facts, (), written, held)

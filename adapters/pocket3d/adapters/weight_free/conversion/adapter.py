@@ -69,8 +69,9 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         import numpy as np
 
         from ...mesh.input import ignored_parts, read_scene
-        from ...mesh.result import scene_statistics
-        from .convert import check_written, copy_file, losses, merge, place, write
+        from ...mesh.inventory import inventory
+        from ...mesh.result import check_written, scene_statistics
+        from .convert import copy_file, merge, place, precision, write
 
         options = ConversionOptions.read(inputs)
         source = self._mesh_path(inputs)
@@ -81,10 +82,11 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         scene = read_scene(source)
         before = scene_statistics(scene)
         ignored = ignored_parts(scene)
+        held = inventory(source, scene)
         self.step(0.4, "placing it")
         merged = merge(scene) if options.merge_vertices else 0
         matrix = place(scene, options)
-        lost = losses(scene, output_format)
+        lost = precision(scene, output_format)
         stays = not merged and bool((matrix == np.eye(4)).all())
         meant = before if stays else scene_statistics(scene)
         self.step(0.6, "writing the file")
@@ -101,6 +103,6 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
             "merged_vertices": merged,
             "matrix": [[round(float(each), 9) for each in row] for row in matrix],
             "lost": lost,
-            "ignored": [] if copied else ignored,
+            "ignored": ignored,
         }
-        return finish_mesh(self, response, "generation_info", facts, extra, written)
+        return finish_mesh(self, response, "generation_info", facts, extra, written, held)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,12 @@ import numpy.typing as npt
 
 from ...mesh.glb_copy import placed_copy
 from ...mesh.input import glb_bytes_of
-from ...mesh.parts import colour_bytes, is_linear, look_of, other_maps, parts_of
+from ...mesh.parts import colour_bytes, is_linear, parts_of
 from ...mesh.plain_files import far_offset
-from ...mesh.result import BrokenOutput
 from ...mesh.write import write_mesh
 
 #: From +Y up to +Z up: a quarter turn about x.
 _Y_TO_Z = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
-
-#: Sides may differ by this share of the longest: single precision far from the origin, and digits of text.
-_SAME_SIZE = 1e-4
 
 
 def place(scene: Any, options: Any) -> npt.NDArray[np.float64]:
@@ -56,31 +51,11 @@ def merge(scene: Any) -> int:
     return gone
 
 
-def losses(scene: Any, target: str) -> list[str]:
-    """What the scene has and the target format cannot hold, as texts for people."""
-    if target == "glb":
-        return []
-    meshes = list(scene.geometry.values())
-    looks = [look_of(mesh, linear=is_linear(scene)) for mesh in meshes]
-    parts = len(scene.graph.nodes_geometry)
-    textures = sum(look.image is not None for look in looks)
-    lost: list[str] = []
+def precision(scene: Any, target: str) -> list[str]:
+    """What the numbers of the target format cannot hold, as texts for people."""
     if target == "stl" and far_offset(*scene.bounds) is not None:
-        lost.append("precision: the mesh lies far from the origin for its size; centre=bounds moves it there")
-    if target == "stl" and any(look.stated for look in looks):
-        lost.append("colours, materials and textures: STL holds triangles only")
-    if target in ("stl", "ply") and parts > 1:
-        lost.append(f"the division into {parts} parts and their names: {target.upper()} holds one mesh")
-    if target == "ply" and textures:
-        lost.append(f"{textures} textures: PLY keeps their colours at the vertices only")
-    maps = other_maps(scene)
-    if target in ("obj", "ply") and maps:
-        lost.append(f"{maps} maps of normals, roughness, occlusion or light: only the base colour is written")
-    if target == "ply" and any(look.stated and (look.metallic or look.roughness != 0.8) for look in looks):
-        lost.append("metallic and roughness: PLY holds colours only")
-    if len(meshes) < parts:
-        lost.append(f"the sharing of {len(meshes)} meshes among {parts} places: each is written out")
-    return lost
+        return ["precision: the mesh lies far from the origin for its size; centre=bounds moves it there"]
+    return []
 
 
 def copy_file(source: Path, target: Path, matrix: npt.NDArray[np.float64]) -> bool:
@@ -91,19 +66,6 @@ def copy_file(source: Path, target: Path, matrix: npt.NDArray[np.float64]) -> bo
     if copy is not None:
         target.write_bytes(copy)
     return copy is not None
-
-
-def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Path) -> None:
-    """Compare the statistics of what was to be written with those of the file.
-
-    Raises:
-        BrokenOutput: it has other faces, or another size.
-    """
-    if meant["faces"] != written["faces"]:
-        raise BrokenOutput(f"{path.name} has {written['faces']:,} faces, {meant['faces']:,} were to be written")
-    sides = np.array(meant["extents"])
-    if np.abs(sides - written["extents"]).max() > _SAME_SIZE * sides.max():
-        raise BrokenOutput(f"{path.name} has the extents {written['extents']}, {meant['extents']} were to be written")
 
 
 def write(scene: Any, path: Path) -> list[Path]:

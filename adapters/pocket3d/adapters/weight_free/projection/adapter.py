@@ -67,6 +67,8 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
 
         from ...mesh.image_input import read_image
         from ...mesh.input import ignored_parts, read_scene
+        from ...mesh.inventory import inventory
+        from ...mesh.losses import LOOKS
         from ..texturing.painting import LIMITS, paint_by_own_uv, paint_scene, replaced, surface_parts
         from ..texturing.words import Understood
         from ..unwrapping.layout import NoUnwrap
@@ -79,6 +81,7 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
         self.report_progress(0.0, "reading the picture and the mesh")
         picture = read_image(image, field=image_field(inputs))
         scene = read_scene(source, LIMITS)
+        held = inventory(source, scene)
         parts = surface_parts(scene)
         corners = np.concatenate([part.vertices[part.faces.reshape(-1)] for part in parts])
         sides = np.maximum(np.ptp(corners, axis=0), 1e-300)
@@ -99,4 +102,4 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
             "lost": replaced(scene, options.keep_uv),
             "device": self.device,
         }
-        return write_and_finish(self, painted.parts, response, "painting_info", facts)
+        return write_and_finish(self, painted.parts, response, "painting_info", facts, held, LOOKS)

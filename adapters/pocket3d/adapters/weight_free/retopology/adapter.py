@@ -47,6 +47,7 @@ class InstantMeshesRetopologyAdapter(WeightFreeModel, MeshInputModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.creases import sharpened
         from ...mesh.input import ignored_parts, read_scene
+        from ...mesh.inventory import inventory
         from ...mesh.parts import other_maps, parts_of
         from ...mesh.result import scene_statistics
         from ...mesh.write import write_mesh
@@ -57,6 +58,7 @@ class InstantMeshesRetopologyAdapter(WeightFreeModel, MeshInputModel):
         response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
         self.step(0.0, "reading the mesh")
         scene = read_scene(source, LIMITS)
+        held = inventory(source, scene)
         try:
             made = remake(
                 parts_of(scene),
@@ -88,4 +90,4 @@ class InstantMeshesRetopologyAdapter(WeightFreeModel, MeshInputModel):
             "input_statistics": scene_statistics(scene),
             "ignored": ignored_parts(scene),
         }
-        return write_and_finish(self, parts, response, "retopology_info", facts)
+        return write_and_finish(self, parts, response, "retopology_info", facts, held)

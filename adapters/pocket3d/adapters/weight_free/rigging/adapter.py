@@ -52,6 +52,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_mesh, read_scene
+        from ...mesh.inventory import inventory
         from ...mesh.repair import NoSolid
         from ...mesh.rig_file import read_rig
         from ...mesh.skinned_copy import skinned_copy
@@ -64,6 +65,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         source = self._mesh_path(inputs)
         self.step(0.01, "reading the mesh")
         scene = read_scene(source)
+        held = inventory(source, scene)
         mesh = read_mesh(source)
         try:
             rig = make_rig(mesh, options.bone_count, self.step, options.bone_names)
@@ -88,6 +90,6 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
             "max_influences": written.most_influences,
             **rig.facts,
             "input_mesh": source.name,
-            "ignored": [] if copy else ignored_parts(scene),
+            "ignored": ignored_parts(scene),
         }
-        return finish_mesh(self, response, "rig_info", facts)
+        return finish_mesh(self, response, "rig_info", facts, source=held)

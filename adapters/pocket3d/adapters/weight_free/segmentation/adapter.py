@@ -47,6 +47,8 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_mesh, read_scene
+        from ...mesh.inventory import inventory
+        from ...mesh.losses import LOOKS
         from ...mesh.part_files import write_parts
         from ...mesh.repair import NoSolid
         from .losses import losses
@@ -57,7 +59,8 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
         wanted, seed = options.num_parts, options.seed
         path = self._mesh_path(inputs)
         self.step(0.0, "reading the mesh")
-        lost = losses(read_scene(path))
+        scene = read_scene(path)
+        lost, held = losses(scene), inventory(path, scene)
         mesh = read_mesh(path)
         if wanted is not None and len(mesh.faces) < wanted:
             raise InvalidInput(f"{wanted} parts of a mesh of {len(mesh.faces)} faces", "num_parts")
@@ -84,14 +87,17 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
             labels_path=str(written.labels),
             seed=seed,
         )
-        response = finish_mesh(self, response, "segmentation_info", facts)
+        # Parts, their names and looks are made anew.
+        replaced = LOOKS | {"parts", "meshes", "names", "coordinates", "groups"}
+        facts["ignored"] = ignored_parts(mesh)
+        response = finish_mesh(self, response, "segmentation_info", facts, source=held, replaced=replaced)
         info = response["segmentation_info"]
         response["segmentation_info_path"] = str(written.write_info(info))
         response["generation_info"] = {
             "model": "shape diameter segmentation",
             "statistics": info["statistics"],
             "input_faces": len(mesh.faces),
-            "ignored": ignored_parts(mesh),
+            "ignored": info["ignored"],
             "seed": seed,
             "device": "cpu",
             "output_format": info["output_format"],

@@ -65,9 +65,9 @@ class QuadricMeshSimplificationAdapter(WeightFreeModel, MeshInputModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.creases import sharpened
         from ...mesh.input import ignored_parts, read_scene
+        from ...mesh.inventory import inventory
         from ...mesh.parts import other_maps, parts_of
         from ...mesh.result import scene_statistics
-        from ..conversion.convert import losses
         from .simplify import LIMITS, METHOD, SOURCE, NoSimplification, simplified
 
         options = SimplificationOptions.read(inputs)
@@ -76,6 +76,7 @@ class QuadricMeshSimplificationAdapter(WeightFreeModel, MeshInputModel):
         response = self._create_common_response(inputs, output_format)
         self.step(0.0, "reading the mesh")
         scene = read_scene(source, LIMITS)
+        held = inventory(source, scene)
         parts = parts_of(scene)
         try:
             made = simplified(
@@ -96,9 +97,8 @@ class QuadricMeshSimplificationAdapter(WeightFreeModel, MeshInputModel):
             "model": METHOD,
             "source": SOURCE,
             **made.facts,
-            "lost": losses(scene, output_format),
             "input_statistics": scene_statistics(scene),
             "ignored": ignored_parts(scene),
         }
         written = [sharpened(part) for part in made.parts] if glb else made.parts
-        return write_and_finish(self, written, response, "simplification_info", facts)
+        return write_and_finish(self, written, response, "simplification_info", facts, held)

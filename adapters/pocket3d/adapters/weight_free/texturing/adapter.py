@@ -61,6 +61,8 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.input import ignored_parts, read_scene
+        from ...mesh.inventory import inventory
+        from ...mesh.losses import LOOKS
         from ..unwrapping.layout import NoUnwrap
         from .painting import LIMITS, paint_by_own_uv, paint_scene, replaced, surface_parts
 
@@ -70,6 +72,7 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
         source = self._mesh_path(inputs)
         self.report_progress(0.0, "reading the mesh")
         scene = read_scene(source, LIMITS)
+        held = inventory(source, scene)
         try:
             painted = (paint_by_own_uv if options.keep_uv else paint_scene)(
                 surface_parts(scene),
@@ -98,4 +101,4 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
             "seed": options.seed,
             "device": self.device,
         }
-        return write_and_finish(self, painted.parts, response, "painting_info", facts)
+        return write_and_finish(self, painted.parts, response, "painting_info", facts, held, LOOKS)

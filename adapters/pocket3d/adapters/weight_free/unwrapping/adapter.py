@@ -62,6 +62,7 @@ class XatlasUvUnwrappingAdapter(WeightFreeModel, MeshInputModel):
         from PIL import Image
 
         from ...mesh.input import MeshLimits, ignored_parts, read_scene
+        from ...mesh.inventory import inventory
         from ...mesh.parts import other_maps, parts_of
         from ...mesh.result import scene_statistics
         from .layout import NoUnwrap
@@ -72,6 +73,7 @@ class XatlasUvUnwrappingAdapter(WeightFreeModel, MeshInputModel):
         response = self._create_common_response(inputs, self._validate_common_inputs(inputs))
         self.step(0.0, "reading the mesh")
         scene = read_scene(source, MeshLimits(max_faces=self.max_faces, max_vertices=3 * self.max_faces))
+        held = inventory(source, scene)
         try:
             made = unwrapped(
                 parts_of(scene),
@@ -96,4 +98,4 @@ class XatlasUvUnwrappingAdapter(WeightFreeModel, MeshInputModel):
             "input_statistics": scene_statistics(scene),
             "ignored": ignored_parts(scene),
         }
-        return write_and_finish(self, made.parts, response, "unwrapping_info", facts)
+        return write_and_finish(self, made.parts, response, "unwrapping_info", facts, held)

@@ -364,6 +364,7 @@ def test_objects_of_a_3mf_are_parts_where_it_builds_them(tmp_path: Path) -> None
             "deep",
         ),
     ],
+    ids=["nothing built", "no such object", "no such vertex", "entities", "circle"],
 )
 def test_broken_3mf_files_are_refused(tmp_path: Path, data: bytes, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):

@@ -35,7 +35,7 @@ def references_kept(world: World, results: dict[str, list[Result]]) -> list[str]
             code = result.error.code if result.error is not None else None
             if result.status == "succeeded" and result.cached_from is None:
                 given = world.inputs.get(job_id, {}).get(SOURCE_KEY)
-                if not made_it or given != (made[-1].token or "").encode():
+                if not made_it or given != _token(made[-1], results).encode():
                     found.append(f"{job_id} ran with {given!r}, which is not what {source} made")
             if code == FailureCode.INPUT_FAILED.value and (not made or made_it):
                 found.append(f"{job_id} failed for {source}, which did not fail")
@@ -44,6 +44,13 @@ def references_kept(world: World, results: dict[str, list[Result]]) -> list[str]
                 if "is known" in result.error.message and ended_before:
                     found.append(f"{job_id} did not find {source}, which had ended")
     return found
+
+
+def _token(made: Result, results: dict[str, list[Result]]) -> str:
+    """The attempt whose files a result has: for one that was answered by another job's, that job's."""
+    if made.cached_from is not None:
+        made = next((each for each in results.get(made.cached_from, []) if each.status == "succeeded"), made)
+    return made.token or ""
 
 
 def _cached(world: World, results: dict[str, list[Result]]) -> list[str]:

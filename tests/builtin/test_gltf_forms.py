@@ -121,6 +121,7 @@ def test_any_one_mesh_in_a_zip(tmp_path: Path, name: str) -> None:
         (zipped(a_dot_stl=files.stl())[:-30], "the zip is broken"),
         (b"PK\x03\x04nonsense", "the zip is broken"),
     ],
+    ids=["no mesh", "two meshes", "cut off", "nonsense"],
 )
 def test_zips_that_are_of_no_use_are_refused(tmp_path: Path, data: bytes, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
@@ -363,6 +364,7 @@ def test_objects_of_a_3mf_are_parts_where_it_builds_them(tmp_path: Path) -> None
             "deep",
         ),
     ],
+    ids=["nothing built", "no such object", "no such vertex", "entities", "circle"],
 )
 def test_broken_3mf_files_are_refused(tmp_path: Path, data: bytes, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):

@@ -15,6 +15,7 @@ from pocket3d.adapters.mesh.input import ignored_parts, read_scene
 from pocket3d.adapters.mesh.inventory import Inventory, inventory
 from pocket3d.adapters.mesh.losses import LOOKS, missing, unread
 from pocket3d.adapters.mesh.parts import parts_of
+from pocket3d.adapters.mesh.read.glb_container import unpack
 from pocket3d.adapters.mesh.write import write_mesh
 from support import mesh_files as files
 from support.tetrahedron import Tetrahedron
@@ -42,6 +43,7 @@ def dressed() -> Tetrahedron:
         {"name": "lamp", "extensions": {"KHR_lights_punctual": {"light": 0}}},
     ]
     body.document["extensions"] = {"KHR_lights_punctual": {"lights": [{"type": "point"}]}}
+    body.document["extensionsUsed"] = ["KHR_lights_punctual"]
     body.document["scenes"][0]["nodes"] = [0, 4]
     return body
 
@@ -174,3 +176,14 @@ def test_copies_are_parts_without_names_of_their_own(node: Any, parts: int, name
 def test_as_met_in_real_files(name: str, target: str, words: str | None, tmp_path: Path) -> None:
     lost = told(files.case(name), tmp_path / f"made.{target}")
     assert lost == [] if words is None else any(words in each for each in lost)
+
+
+@pytest.mark.parametrize("factor", [[0.0015, 0.0005, 0.003], [1e-6, 0.5, 0.123456], [0.0, 1.0, 1 / 3]])
+def test_factors_keep_their_precision_in_a_file_that_is_written_anew(factor: list[float], tmp_path: Path) -> None:
+    body = Tetrahedron()
+    body.document["materials"] = [{"name": "dark", "pbrMetallicRoughness": {"baseColorFactor": [*factor, 1]}}]
+    body.primitive["material"] = 0
+    scene = read_scene(body.write(tmp_path / "a.glb"))
+    write_mesh(parts_of(scene), tmp_path / "b.glb")
+    written = unpack((tmp_path / "b.glb").read_bytes())[0]["materials"][0]["pbrMetallicRoughness"]
+    assert written["baseColorFactor"][:3] == pytest.approx(factor, rel=1e-3, abs=1e-8)

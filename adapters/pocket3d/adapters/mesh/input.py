@@ -141,6 +141,7 @@ def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
         checked = check_glb(data, limits)
         loaded, told, made_of = _parse(checked), checked.ignored, dict(checked.origins)
         _check_result(loaded, checked.faces)
+        _restore_colours(loaded, checked)
     counts = [loaded.geometry[loaded.graph[node][1]] for node in loaded.graph.nodes_geometry]
     limits.check_counts(sum(len(m.vertices) for m in counts), sum(len(m.faces) for m in counts))
     loaded.metadata.clear()
@@ -204,6 +205,15 @@ def _check_result(scene: Any, announced: int) -> None:
     faces = sum(len(geometry.faces) for geometry in scene.geometry.values())
     if faces < announced:
         raise Refused(f"{announced:,} faces are announced, only {faces:,} can be read")
+
+
+def _restore_colours(scene: Any, checked: Checked) -> None:
+    """Give materials the base colours of the file in place of those that the parser rounded to bytes."""
+    for node in scene.graph.nodes_geometry:
+        material = getattr(scene.geometry[scene.graph[node][1]].visual, "material", None)
+        if node in checked.factors and material is not None:
+            # Its property would round them as well.
+            material._data["baseColorFactor"] = np.array(checked.factors[node])
 
 
 def _decode_textures(mesh: Any) -> None:

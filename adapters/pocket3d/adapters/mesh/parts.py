@@ -127,7 +127,7 @@ def _part(name: str, mesh: Any, vertices: FloatArray, transform: FloatArray, lin
         look = look._replace(vertex_colours=np.repeat(look.face_colours, 3, axis=0), face_colours=None)
     material = Material(
         name=look.name,
-        colour=tuple(round(float(c), 6) for c in to_srgb(np.array(look.colour))),  # type: ignore[arg-type]  # three
+        colour=tuple(round(float(c), 9) for c in to_srgb(np.array(look.colour))),  # type: ignore[arg-type]  # three
         alpha=look.alpha,
         metallic=look.metallic,
         roughness=look.roughness,

@@ -151,7 +151,7 @@ def glb_bytes(parts: Sequence[MeshPart]) -> bytes:
 def _gltf_material(part: MeshPart, document: dict[str, Any], buffer: GlbBuffer) -> dict[str, Any]:
     material = part.material
     surface: dict[str, Any] = {
-        "baseColorFactor": [*(round(c, 6) for c in from_srgb(np.array(material.colour)).tolist()), material.alpha],
+        "baseColorFactor": [*(round(c, 9) for c in from_srgb(np.array(material.colour)).tolist()), material.alpha],
         "metallicFactor": material.metallic,
         "roughnessFactor": material.roughness,
     }

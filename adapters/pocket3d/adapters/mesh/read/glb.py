@@ -19,7 +19,7 @@ from .glb_container import pack, unpack
 from .glb_document import Document, Primitive
 from .glb_instances import count_instances, spread_instances
 from .glb_left_out import left_out
-from .glb_origins import name_nodes
+from .glb_origins import base_colours, name_nodes
 from .glb_skins import put_where_joints_hold
 from .glb_split import split_primitives
 from .glb_surface import Mapping, Surface
@@ -64,7 +64,8 @@ def check_glb(data: bytes, limits: MeshLimits) -> Checked:
         "images": surface.images,
         **numbers,
     }
-    return Checked(pack(reduced, joined), 0, (*packed, *ignored, *surface.ignored)[:10], origins)
+    told = (*packed, *ignored, *surface.ignored)[:10]
+    return Checked(pack(reduced, joined), 0, told, origins, base_colours(document, origins))
 
 
 def _dress(meshes: list[dict[str, Any]], materials: list[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from .glb_document import Document
@@ -35,3 +36,17 @@ def name_nodes(document: Document, nodes: list[dict[str, Any]], numbers: list[li
         if "mesh" in node and mesh is not None and place < len(numbers[mesh]):
             origins[name] = number, numbers[mesh][place]
     return origins
+
+
+def base_colours(document: Document, origins: Mapping[str, tuple[int, int]]) -> dict[str, list[float]]:
+    """The base colour that a node's material states, linear with alpha, by the node's name: the parser rounds them to
+    bytes, which makes dark ones black.
+    """
+    found: dict[str, list[float]] = {}
+    for name, (node, number) in origins.items():
+        mesh = document.nodes[node].mesh
+        material = None if mesh is None else document.meshes[mesh].primitives[number].material
+        surface = None if material is None else document.materials[material].pbrMetallicRoughness
+        if surface is not None and surface.baseColorFactor is not None:
+            found[name] = [*surface.baseColorFactor, 1.0][:4]
+    return found

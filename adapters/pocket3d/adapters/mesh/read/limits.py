@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -48,3 +48,5 @@ class Checked(NamedTuple):
     ignored: tuple[str, ...] = ()
     #: Of GLB: for each node that shows a mesh the node of the document, and the primitive of that node's mesh.
     origins: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    #: For the nodes of which a material states one, its base colour: linear, with alpha.
+    factors: Mapping[str, Sequence[float]] = MappingProxyType({})

@@ -43,6 +43,12 @@ def test_every_command_has_help(name: str) -> None:
     assert loaded.name == name
 
 
+@pytest.mark.parametrize("arguments", [("-s", NOBODY, "photo-to-textured-mesh"), (f"--server={NOBODY}", "photo.yaml")])
+def test_a_chain_takes_options_in_front_of_its_name(arguments: tuple[str, ...]) -> None:
+    assert "No such option" not in run("chain", *arguments).output
+    assert "photo-to-textured-mesh" in run("chain", "--list").output
+
+
 CONNECTING = [*sorted(set(COMMANDS) - {"up", "demo", "completion", "adapters", "view", "chain"}), "chain run"]
 
 

@@ -15,7 +15,14 @@ CHAIN_COMMANDS: dict[str, Entry] = {
 
 
 class ChainGroup(LazyGroup):
-    """A group with a command for all that names none."""
+    """A group with a command for all that names none, options in front included."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take options that are not the group's own for the chain that is to be run."""
+        own = {name for each in self.get_params(ctx) for name in each.opts}
+        if args and args[0].startswith("-") and args[0].partition("=")[0] not in own:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -172,6 +172,17 @@ def test_a_decline_leaves_the_agent_out_until_its_advert_changes(desk: Desk, age
     assert set(invited(desk)) == {"a1"}
 
 
+def test_an_agent_that_was_gone_is_asked_again_for_what_it_declined(desk: Desk, agent: AgentDouble) -> None:
+    """Seed 6000115 of the simulation: its picture had changed as often as in the life before."""
+    desk.hear(agent)
+    desk.submit()
+    desk.answer_calls(agent, declines={"a1": Reason(agent_id="a1", device="d", code="vram_busy", need_mb=1)})
+    desk.tick(desk.settings.agent_lease_s + 1)
+    assert "a1" not in desk.engine.core.fleet.agents
+    desk.hear(AgentDouble("a1"))
+    assert set(invited(desk)) == {"a1"}
+
+
 def test_who_declines_a_job_is_not_asked_for_one_that_wants_more_memory(desk: Desk, agent: AgentDouble) -> None:
     desk.hear(agent)
     desk.submit("j1", vram_mb=3000)

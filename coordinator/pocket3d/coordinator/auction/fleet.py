@@ -161,7 +161,6 @@ class Fleet:
         if view is None or restarted:
             fresh = AgentView(advert, now_mono)
             if view is not None:
-                fresh.version = view.version
                 fresh.attempts = view.attempts
             view = self.agents[advert.agent_id] = fresh
             self._checks_of = None
@@ -196,8 +195,9 @@ class Fleet:
 
     def touch(self, view: AgentView) -> None:
         """Note a change on this agent that could place a job."""
-        view.version += 1
         self.version += 1
+        # Never one that an agent of that name had before: what it declined then says nothing of it now.
+        view.version = self.version
 
     def want_proposals(self) -> None:
         """Take no agent that cannot propose its results."""

@@ -50,6 +50,32 @@ From GLB to GLB the file's document is copied: what is not read here, from exten
 it is, and a node above the others places it. Compressed geometry (meshoptimizer, quantised, and Draco where DracoPy is
 installed) is unpacked. The file is taken apart and written anew only with `merge_vertices`, or where a copy would be no
 sound file: parts of it lie in other files, or its normals are not of length 1.
+
+## What else is read
+
+- glTF: a `.gltf` with all at data addresses, or a zip of a `.gltf` and its files: names are looked up in the zip and
+  nowhere else.
+- VRM: as the GLB that it is.
+- compressed glTF: quantised (KHR_mesh_quantization) and meshopt (EXT_meshopt_compression): by code of our own, since
+  meshoptimizer is on PyPI without wheels; Draco: by [DracoPy](https://pypi.org/project/DracoPy/) (Apache-2.0)
+  in a process of its own; KTX2 pictures are left out and named: what PyPI has for them needs
+  a library of the system.
+- OBJ: objects as parts (groups, where there are none), names of materials, colours behind the places; by itself or as
+  a zip with its `.mtl` and pictures; any text encoding, any line end.
+- PLY: text and binary, polygons and triangle strips, numbers in double precision, colours of vertices and faces,
+  coordinates at vertices and at the corners of faces.
+- STL: text and binary, colours of Magics and VisCAM, solids as parts; a count that is too small and bytes behind the
+  triangles are named.
+- OFF: colours of vertices and faces, normals.
+- 3MF: objects, their places, names and base materials, of the core specification.
+- zip: one mesh of any of these.
+- pictures: PNG, JPEG (`.jfif` too), WebP, TIFF, BMP, GIF; AVIF with Pillow 11.3 or later; HEIC with
+  [pillow-heif](https://pypi.org/project/pillow-heif/).
+
+`pip install 'pocket3d-studio[formats]'` brings DracoPy and pillow-heif. A file under a wrong suffix is read as what
+it is, and `ignored` says so. Point clouds, 3D Gaussians, CAD files, FBX, DAE and others are refused by what they
+are, with what to do. What lies far from the origin for its size (maps, surveys) keeps its shape: the node of a GLB
+says where it is, PLY is written in doubles, OBJ with more digits; for STL `lost` says that precision goes.
 """
 
 

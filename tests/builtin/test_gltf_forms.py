@@ -315,3 +315,55 @@ def test_pictures_in_ktx2_are_left_out_and_named(tmp_path: Path) -> None:
     scene = read_scene(written(tmp_path, "a.glb", files.glb(document, files.gltf_binary() + ktx)))
     assert len(scene.geometry) == 1
     assert "1 pictures in KTX2" in ignored_parts(scene)[0]
+
+
+# ---------------------------------------------------------------- 3MF
+
+
+def three_mf(objects: str, build: str, head: str = "") -> bytes:
+    text = f"""<?xml version="1.0"?>{head}
+        <model unit="millimeter" xmlns="http://schemas.microsoft.com/3dmanufacturing/core/2015/02">
+        <resources><basematerials id="5"><base name="red" displaycolor="#FF0000"/></basematerials>{objects}</resources>
+        <build>{build}</build></model>"""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("3D/3dmodel.model", text)
+    return buffer.getvalue()
+
+
+def solid(identity: int, name: str, more: str = "") -> str:
+    places = "".join(f'<vertex x="{x}" y="{y}" z="{z}"/>' for x, y, z in files.VERTICES)
+    faces = "".join(f'<triangle v1="{a}" v2="{b}" v3="{c}"/>' for a, b, c in files.FACES)
+    mesh = f"<mesh><vertices>{places}</vertices><triangles>{faces}</triangles></mesh>"
+    return f'<object id="{identity}" name="{name}" type="model" {more}>{mesh}</object>'
+
+
+def test_objects_of_a_3mf_are_parts_where_it_builds_them(tmp_path: Path) -> None:
+    inside = '<component objectid="1" transform="2 0 0 0 2 0 0 0 2 0 0 7"/>'
+    objects = solid(1, "body", 'pid="5" pindex="0"') + f'<object id="2"><components>{inside}</components></object>'
+    data = three_mf(objects, '<item objectid="1"/><item objectid="2" transform="1 0 0 0 1 0 0 0 1 5 0 0"/>')
+    scene = read_scene(written(tmp_path, "a.3mf", data))
+    assert sorted(tuple(mesh.bounds[0].tolist()) for mesh in scene.geometry.values()) == [(0, 0, 0), (5, 0, 7)]
+    assert scene.extents.tolist() == [7, 2, 9]
+    assert {tuple(mesh.visual.vertex_colors[0]) for mesh in scene.geometry.values()} == {(255, 0, 0, 255)}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (three_mf(solid(1, "a"), ""), "nothing in it is built"),
+        (three_mf(solid(1, "a"), '<item objectid="9"/>'), "its model is broken"),
+        (three_mf(solid(1, "a").replace('v1="0"', 'v1="9"'), '<item objectid="1"/>'), "is not there"),
+        (three_mf(solid(1, "a"), "", '<!DOCTYPE x [<!ENTITY a "b">]>'), "document type"),
+        (
+            three_mf(
+                '<object id="1"><components><component objectid="1"/></components></object>', '<item objectid="1"/>'
+            ),
+            "deep",
+        ),
+    ],
+)
+def test_broken_3mf_files_are_refused(tmp_path: Path, data: bytes, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        read_scene(written(tmp_path, "a.3mf", data))

@@ -207,6 +207,8 @@ def test_another_thing_is_refused_with_neighbours_in_meaning(prompt: str, near: 
         ),
         ("a stone bridge", [{"object": "bridge", "count": 1, "material": "stone"}]),
         ("a statue of an elephant", [{"object": "elephant", "count": 1, "material": "stone"}]),
+        ("a statue of justice", [{"object": "statue", "count": 1}]),
+        ("a rainbow coloured umbrella", [{"object": "umbrella", "count": 1}]),
         ("a pair of jeans", [{"object": "jeans", "count": 1}]),
         ("a pair of shoes", [{"object": "shoe", "count": 2, "said": "shoes"}]),
         ("a photo of two mice", [{"object": "mouse", "count": 2, "said": "mice"}]),

@@ -22,7 +22,7 @@ IMAGE_FORMATS = (
 )
 
 #: Suffixes of what `mesh.input` reads; a zip holds a .gltf or .obj with its files.
-MESH_FORMATS = ("glb", "obj", "ply", "stl", "off", "gltf", "vrm", "zip")
+MESH_FORMATS = ("glb", "obj", "ply", "stl", "off", "gltf", "vrm", "3mf", "zip")
 
 
 class BaseMeshGenerationModel(BaseModel):

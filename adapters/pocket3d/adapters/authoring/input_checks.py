@@ -39,7 +39,8 @@ def checked_file(value: Any, key: str, formats: Sequence[str]) -> Path:
     path = Path(value)
     suffix = path.suffix.lower().removeprefix(".")
     if formats and suffix not in formats:
-        raise InvalidInput(f"{key}: unsupported format {suffix!r}; want one of {', '.join(formats)}", key)
+        more = "; export it as GLB" if "glb" in formats else ""
+        raise InvalidInput(f"{key}: unsupported format {suffix!r}; want one of {', '.join(formats)}{more}", key)
     if not path.is_file():
         raise FileNotFoundError(f"{key}: there is no file {path}")
     return path

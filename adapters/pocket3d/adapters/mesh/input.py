@@ -21,16 +21,17 @@ from .parts import leave_triangles
 from .read.contents import kind_of
 from .read.found import scene_of
 from .read.glb import check_glb
-from .read.gltf_archive import glb_of, open_archive
+from .read.gltf_archive import glb_of, main_file, open_archive
 from .read.limits import MAX_COORDINATE, MIB, Checked, MeshLimits, Refused
 from .read.obj import read_obj
 from .read.off import read_off
 from .read.ply import read_ply
 from .read.stl import read_stl
+from .read.threemf import model_path, read_3mf
 
 __all__ = ["FORMATS", "MeshLimits", "ignored_parts", "read_mesh", "read_scene"]
 
-_READERS = {"obj": read_obj, "ply": read_ply, "stl": read_stl, "off": read_off}
+_READERS = {"obj": read_obj, "ply": read_ply, "stl": read_stl, "off": read_off, "3mf": read_3mf}
 #: Suffixes of what is read.
 FORMATS = ("glb", *_READERS, "gltf", "vrm", "zip")
 #: Text takes about this many bytes in the parser for each of its own.
@@ -144,8 +145,12 @@ def _unwrapped(data: bytes, suffix: str, limits: MeshLimits) -> tuple[str, bytes
     kind = kind_of(data, suffix, FORMATS)
     files: dict[str, bytes] = {}
     path = ""
-    if kind == "zip":
-        path, files = open_archive(data, limits)
+    if kind in ("zip", "3mf"):
+        files = open_archive(data, limits)
+        model = model_path(files)
+        if model is not None:
+            return "3mf", files[model], files
+        path = main_file(files)
         data = files[path]
         kind = kind_of(data, PurePosixPath(path).suffix.lower().removeprefix("."), FORMATS)
     if kind == "gltf":

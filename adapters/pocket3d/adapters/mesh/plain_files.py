@@ -8,15 +8,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .mesh_part import MeshPart, png_bytes
 from .triangles import FloatArray, IntArray, face_normals
-
-if TYPE_CHECKING:
-    from .write import MeshPart
 
 #: Of the picture's side: coordinates this far outside are rounding errors.
 EDGE = 1e-4
@@ -48,8 +46,6 @@ def parts_offset(parts: Sequence[MeshPart]) -> FloatArray | None:
 
 def write_obj(parts: Sequence[MeshPart], path: Path) -> list[Path]:
     """Write an OBJ file, its .mtl and its textures; returns the latter two."""
-    from .write import png_bytes
-
     extra: list[Path] = []
     library = path.with_suffix(".mtl")
     # Nine digits are what single precision holds, at any size.

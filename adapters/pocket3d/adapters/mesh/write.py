@@ -7,17 +7,29 @@ when written. Axes: +Y up, metres.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .mesh_part import Material, MeshPart, png_bytes
 from .plain_files import EDGE, parts_offset, ply_bytes, stl_bytes, write_obj
 from .read.glb_container import GlbBuffer, pack
 from .srgb import from_srgb
 from .triangles import FloatArray, IntArray, area_vectors, unit
+
+__all__ = [
+    "ARRAY_BUFFER",
+    "COLOUR_IN_FORMAT",
+    "Material",
+    "MeshPart",
+    "glb_bytes",
+    "is_watertight",
+    "statistics",
+    "vertex_normals",
+    "write_mesh",
+]
 
 #: How each format keeps colour, for people. These are the formats that `write_mesh` writes, the default first.
 COLOUR_IN_FORMAT = {
@@ -26,40 +38,6 @@ COLOUR_IN_FORMAT = {
     "ply": "vertex colours",
     "stl": "none: STL holds geometry only",
 }
-
-
-class Material(NamedTuple):
-    """A surface in the metallic-roughness model of glTF."""
-
-    name: str
-    #: sRGB, 0..1.
-    colour: tuple[float, float, float]
-    alpha: float = 1.0
-    metallic: float = 0.0
-    roughness: float = 0.8
-
-
-class MeshPart(NamedTuple):
-    """One solid with one surface."""
-
-    name: str
-    #: (V, 3) metres.
-    vertices: FloatArray
-    #: (F, 3) counter-clockwise seen from outside.
-    faces: IntArray
-    #: (V, 3) unit length.
-    normals: FloatArray
-    material: Material
-    #: (V, 2), origin at the texture's upper left corner; None without texture.
-    uv: FloatArray | None = None
-    #: (H, W, 3) uint8 sRGB.
-    texture: npt.NDArray[np.uint8] | None = None
-    #: (V, 4) uint8 sRGB with alpha, multiplied with material and texture; None without.
-    colours: npt.NDArray[np.uint8] | None = None
-    #: (H, W, 3) uint8: roughness in green, metallic in blue (glTF 2.0), both 0..255; they replace the material's.
-    surface_texture: npt.NDArray[np.uint8] | None = None
-    #: (Q, 4) the same surface in quadrilaterals, over the same vertices: an OBJ has them in place of the faces.
-    quads: IntArray | None = None
 
 
 def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
@@ -120,15 +98,6 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
         return write_obj(parts, path)
     path.write_bytes({"glb": glb_bytes, "ply": ply_bytes, "stl": stl_bytes}[suffix](parts))
     return []
-
-
-def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode (H, W, 3) uint8 as a PNG file."""
-    from PIL import Image
-
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
-    return buffer.getvalue()
 
 
 # ---------------------------------------------------------------- GLB (glTF 2.0, binary)

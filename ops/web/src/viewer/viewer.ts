@@ -47,7 +47,7 @@ class Panel implements Viewer {
       this.stage = new Stage(place);
     } catch (error) {
       this.element.remove();
-      throw error;
+      throw new Error("this browser has no WebGL, which the viewer needs; the files can be downloaded", { cause: error });
     }
     this.stage.canvas.setAttribute("role", "img");
     this.said.setAttribute("role", "status");
@@ -156,7 +156,7 @@ class Panel implements Viewer {
   private fillSide(found: Statistics, parts: Part[], notes: string[]): void {
     const details = make("details") as HTMLDetailsElement;
     const summary = make("summary");
-    summary.textContent = `${count(found.triangles)} triangles, ${several(found.parts, "part")}${found.bones > 0 ? `, ${several(found.bones, "bone")}` : ""}`;
+    summary.textContent = `${count(found.triangles)} triangles, ${several(found.parts, "part")}${found.bones > 0 ? `, ${several(found.bones, "bone")}` : ""}${notes.length > 0 ? ", not all is shown" : ""}`;
     const largest = found.textures.reduce((side, each) => Math.max(side, each.width, each.height), 0);
     const table = make("table");
     for (const [what, value] of [

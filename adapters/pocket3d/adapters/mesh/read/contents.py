@@ -50,7 +50,7 @@ def kind_of(data: bytes, suffix: str, read: Sequence[str]) -> str:
         Refused: it is surely of another format, which is not read.
     """
     kind = _sure(data)
-    if kind is None or kind == suffix or (kind, suffix) == ("glb", "vrm"):
+    if kind is None or kind == suffix or (kind, suffix) in (("glb", "vrm"), ("zip", "3mf")):
         return suffix
     if kind in read:
         return kind

@@ -26,11 +26,11 @@ _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "imag
 _MESHES = ("gltf", "glb", "vrm", "obj", "ply", "stl", "off")
 
 
-def open_archive(data: bytes, limits: MeshLimits) -> tuple[str, dict[str, bytes]]:
-    """The one mesh in a zip: its path, and all files by their paths.
+def open_archive(data: bytes, limits: MeshLimits) -> dict[str, bytes]:
+    """The files of a zip by their paths.
 
     Raises:
-        Refused: no zip, too large, encrypted, or not one mesh in it.
+        Refused: no zip, too large, or encrypted.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -51,10 +51,15 @@ def open_archive(data: bytes, limits: MeshLimits) -> tuple[str, dict[str, bytes]
                 files[str(PurePosixPath(entry.filename.replace("\\", "/")))] = content
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise Refused(f"the zip is broken: {error}") from error
-    return _main(files), files
+    return files
 
 
-def _main(files: Mapping[str, bytes]) -> str:
+def main_file(files: Mapping[str, bytes]) -> str:
+    """The path of the one mesh among the files of a zip.
+
+    Raises:
+        Refused: none or several.
+    """
     for suffix in _MESHES:
         found = [path for path in files if PurePosixPath(path).suffix.lower() == f".{suffix}"]
         if len(found) > 1:

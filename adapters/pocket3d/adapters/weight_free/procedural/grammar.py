@@ -26,7 +26,7 @@ from .phrases import with_known_heads
 from .refusals import not_built, nothing_named
 from .scene import Attributes, ObjectRequest, PartRequest, Relation, Scene
 from .styles import without_style
-from .vocabulary import COPULAS, INTENSIFIERS, JOINERS, SILENT, WITH_WORDS, WITHOUT_WORDS
+from .vocabulary import COPULAS, INTENSIFIERS, JOINERS, LIKENESSES, SILENT, WITH_WORDS, WITHOUT_WORDS
 
 MAX_OBJECTS = 24
 #: Nouns with a shape function that others can be put into.
@@ -208,7 +208,8 @@ class _Reader:
             # "a cat-free cup": one word that means nothing here may stand between.
             if after < len(self._tokens) and means_nothing(self._tokens, after):
                 after += 1
-            if name_at(self._tokens, after) is not None and not self._after:
+            likened = after < len(self._tokens) and self._tokens[after] in LIKENESSES
+            if likened or (name_at(self._tokens, after) is not None and not self._after):
                 self._ignore(" ".join(self._tokens[self._at : self._at + length]), "it describes the noun after it")
                 self._at += length
                 return True

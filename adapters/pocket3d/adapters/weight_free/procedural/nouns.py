@@ -68,7 +68,7 @@ house 8.0 x 7.0 x 7.0: home, cottage, hut, cabin
   paint wall:concrete:efe6d2 roof:clay:a8442f door:wood:5b3a22 window:pane:9cc7e0 frame:plastic:ffffff chimney:brick
   tinted wall
   accent roof
-tower 5.0 x 16.0 x 5.0: turret
+tower 5.0 x 16.0 x 5.0: turret, clock tower, big ben
   parts roof 1 0-1, window 6 0-24, door 1 0-1, merlon 10 0-32 battlement, wall 1 1-1
   paint wall:stone roof:clay:7c3b2e window:pane:2e3b4a door:wood:5b3a22 merlon:stone
   tinted wall merlon
@@ -124,7 +124,7 @@ airplane 9.0 x 2.9 x 9.5: plane, aeroplane, aircraft, jet, airliner
   tinted body
   accent tail wing
 # nature
-tree 4.0 x 5.5 x 4.0: oak tree, apple tree
+tree 4.0 x 5.5 x 4.0: oak tree, apple tree, orange tree, cherry tree, lemon tree, plum tree, olive tree, fruit tree
   parts branch 5 0-12, crown 1 0-1 leaf foliage, trunk 1 1-1 stem, apple 0 0-40 fruit
   paint crown:leaf trunk:wood:6e4a2c branch:wood:6e4a2c apple:plastic:d7262b
   tinted crown

@@ -62,12 +62,12 @@ def with_known_heads(tokens: list[str]) -> Headed:
             length, made_as, meaning = _head(phrase)
             said = " ".join(phrase[len(phrase) - length :])
             if made_as:
-                notes.append(f"{said}: made as {_article(made_as)} {made_as}, which it is a kind of")
+                notes.append(f"{said}: made as {_one(made_as)}, which it is a kind of")
                 phrase = [*phrase[: len(phrase) - length], *made_as.split()]
             elif meaning is not None and first:
                 return Headed(tokens, notes, said, meaning)
             elif (loose := _made_loosely(said)) is not None:
-                notes.append(f"{said}: made as {_article(loose)} {loose}")
+                notes.append(f"{said}: made as {_one(loose)}")
             elif first and _asks_for_part(phrase):
                 notes.append(f"{' '.join(phrase[-2:])}: the whole {phrase[-2]} is made, parts alone are not")
             first = False
@@ -104,7 +104,7 @@ def _without_frames(tokens: list[str]) -> list[str]:
             continue
         if word == "of" and at and not is_name(tokens[at - 1 : at + 2]):
             before = singular(tokens[at - 1])
-            if before in _STATUES:
+            if before in _STATUES and any(is_name([later]) or _meaning(later) for later in tokens[at + 1 : at + 5]):
                 # "a stone lion": its own article would make it another thing.
                 out[-1], unsaid = "stone", True
                 continue
@@ -166,5 +166,6 @@ def _meaning(words: str) -> Meaning | None:
     return None
 
 
-def _article(noun: str) -> str:
-    return "an" if noun[0] in "aeiou" else "a"
+def _one(noun: str) -> str:
+    plural = noun.endswith("s") and not noun.endswith(("ss", "us"))
+    return noun if plural else f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -124,6 +124,8 @@ VIEWS = frozenset(
         "replica",
     ]
 )
+#: After the name of a thing: another one is only like it ("a rainbow coloured umbrella").
+LIKENESSES = frozenset({"colored", "coloured", "shaped", "themed", "patterned", "like", "inspired", "printed"})
 #: Words of the grammar that carry nothing.
 _SILENT = (
     "a an the of to please make create generate build render model me i want need would like some that which who whose"

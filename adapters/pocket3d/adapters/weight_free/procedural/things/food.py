@@ -62,7 +62,7 @@ THINGS = (
         part("leaf", _LEAF, (leaf(0.36, 0.1, 0.02).turn(-16, "z").at(0, 0.92).turn(60 * i) for i in range(6))),
         part("stem", _LEAF, tube("0,.88,0 .03,1.06,0", ".03 .025", 1)), part("seed", "plastic:f6d77a", (ball(0.02,
         0.032, 0.02, 8).at(r * math.sin(2.4 * i), y, r * math.cos(2.4 * i)) for i in range(30) for y
-        in [0.18 + 0.02 * i] for r in [0.2 + 0.245 * math.sin(min((y - 0.1) / 0.58, 1.12) * 1.45)])),
+        in [0.14 + 0.019 * i] for r in [0.14 + (y - 0.05) * 0.6 if y < 0.4 else 0.345 + (y - 0.4) * 0.2])),
         also="raspberry"),
     thing("cherry", 0.06, part("body", "fruit:b8122a", ball(0.24, 0.23, 0.24).at(-0.26, 0.23), ball(0.24, 0.23,
         0.24).at(0.26, 0.23, 0.05)), part("stem", _LEAF, tube("-.26,.44,0 -.18,.8,0 0,1.08,0", 0.018, 4, 8),
@@ -73,7 +73,7 @@ THINGS = (
         tube("0,.9,0 .02,1.2,0 .1,1.3,0", ".03 .025 .035")), part("leaf", _LEAF,
         puff("0,-.2 .25,-.1 .3,.1 .1,.15 0,.3 -.1,.15 -.3,.1 -.25,-.1", 0.05, 2).turn(-60, "x").at(-0.12, 1.16, 0.1)),
         also="grape, bunch of grapes"),
-    thing("watermelon", 0.3, part("body", "fruit:3f8a35", ball(0.52, 0.42, 0.42, 36).at(0, 0.42)), part("stripe",
+    thing("watermelon", 0.3, part("body", "fruit:63ad4a", ball(0.52, 0.42, 0.42, 36).at(0, 0.42)), part("stripe",
         "fruit:1f5a26", (joined(tube([(0.525 * math.cos(math.pi * k / 10), 0.425 * math.sin(math.pi * k / 10), 0)
         for k in range(11)], " ".join(["0.012"] + ["0.035"] * 9 + ["0.012"]), 1, 8)).turn(45 * i + 20, "x").at(0, 0.42)
         for i in range(8))), part("stem", _STEM, tube("-.5,.42,0 -.6,.48,0", ".03 .025", 1, 8)), also="melon"),
@@ -308,7 +308,7 @@ THINGS = (
     thing("popcorn", 0.22, part("box", "paper:d8202c", lathe(".24,0 .36,.6 .02,.6", 0, 16)), part("corn",
         "plastic:fdf3c8", (ball(0.09, 0.08, 0.09, 8).at(0.3 * math.sin(2.4 * i) * (i / 30) ** 0.5,
         0.62 + 0.16 * (1 - i / 30) + 0.03 * (i % 2), 0.3 * math.cos(2.4 * i) * (i / 30) ** 0.5) for i in range(30))),
-        part("stripe", "paper:fbf8f2", (box(0.07, 0.62, 0.012).turn(-11, "x").at(0, 0, 0.238).turn(45 * i)
+        part("stripe", "paper:fbf8f2", (box(0.07, 0.62, 0.012).turn(11, "x").at(0, 0, 0.238).turn(45 * i)
         for i in range(8)))),
     thing("french fries", 0.16, part("box", "paper:d8202c", plate("-.24,0 .24,0 .32,.5 .18,.44 0,.42 -.18,.44 -.32,.5",
         0.2)), part("fry", "dough:f2c64a", (box(0.055, 0.7, 0.055).turn(-8 + 16 * ((i * 7) % 9) / 8,

@@ -205,7 +205,7 @@ THINGS = (
         also="teddy, stuffed bear, plush bear, stuffed animal, plush toy"),
     thing("statue", 2.2, part("body", "marble", (shape.at(0, 0.3) for each in person(skirt="marble")
         if each.role != "eye" for shape in each.shapes)), part("base", "stone", cyl(0.5, 0.1, 0.48).at(0, 0), box(0.72,
-        0.24, 0.72).at(0, 0.08)), also="sculpture, figurine, bust, monument"),
+        0.24, 0.72).at(0, 0.08)), also="sculpture, figurine, bust, monument, statue of liberty"),
     thing("head", 0.3, part("head", _SKIN, joined(ball(0.3, 0.38, 0.34).at(0, 0.75), lathe(".2,0 .14,.1 .14,.4 .2,.55",
         3))), part("hair", "fur:4a2f1c", ball(0.31, 0.3, 0.34).at(0, 0.86, -0.06)), part("ear", _SKIN, both(ball(0.04,
         0.09, 0.06, 14).at(0.3, 0.72), axis="x")), part("nose", _SKIN, cone(0.06, 0.16, 14).turn(-14, "x").at(0, 0.64,

@@ -54,7 +54,7 @@ def test_bones_have_the_names_that_people_use(
     # By name: a left arm on the right would be off by more than the body's width.
     off = {name: float(np.linalg.norm(heads[name] - at)) / size for name, at in character.joints.items()}
     assert np.mean(list(off.values())) < mean
-    assert max(off.values()) < 0.1, off
+    assert max(off.values()) < 0.12, off
     assert rig.facts["inside_share"] > 0.95
     if kind == "humanoid":
         assert {name for name in heads if not name.startswith("accessory")} == _HUMANOID | {"root"}

@@ -91,7 +91,7 @@ def humanoid(arms: float = 0.0, hat: bool = False, sword: bool = False) -> Chara
 
 
 def quadruped(tail: bool = True) -> Character:
-    """A dog-like body along z, 1.2 long."""
+    """A dog-like body along z whose raised tail is higher than its head."""
     joints = _both(
         {
             "hips": (0, 0.62, -0.42),
@@ -114,7 +114,7 @@ def quadruped(tail: bool = True) -> Character:
     ]
     if tail:
         joints |= {"tail": np.array([0, 0.68, -0.56])}
-        bodies.append(capsule((0, 0.66, -0.5), (0, 0.85, -0.95), 0.035))
+        bodies.append(capsule((0, 0.66, -0.5), (0, 1.15, -0.85), 0.035))
     for side in ("left", "right"):
         for end in ("Front", "Hind"):
             upper, knee, foot = (joints[f"{side}{end}{name}"] for name in ("UpperLeg", "LowerLeg", "Foot"))

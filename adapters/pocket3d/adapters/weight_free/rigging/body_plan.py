@@ -26,6 +26,8 @@ _FALLS, _LEG = 0.6, 0.2
 _UPRIGHT = 0.8
 #: What is shorter than this share of the longest side gets no bones of its own.
 _STANDS_OUT = 0.08
+#: Arms begin this share of the height above the legs.
+_LOW = 0.12
 #: Legs of a quadruped's two pairs are so far apart along its body, as a share of its longest side.
 _APART = 0.2
 
@@ -160,7 +162,7 @@ def _plan(reader: _Reader) -> Plan | None:
     (leg,) = legs
     hips = leg[0][0]
     arms = max(
-        (pair for pair in raised if points[pair[0][0], 1] > points[hips, 1] + 0.05 * reader.height),
+        (pair for pair in raised if _above(reader, pair, hips)),
         key=lambda pair: _length(points[pair[0]]) + _length(points[pair[1]]),
         default=None,
     )
@@ -186,6 +188,13 @@ def _plan(reader: _Reader) -> Plan | None:
     return None
 
 
+def _above(reader: _Reader, pair: tuple[list[int], list[int]], hips: int) -> bool:
+    """Whether two limbs begin above the hips, or rise well above them on their way."""
+    rise = reader.rise(hips)
+    begins = reader.rise(pair[0][0]) > rise + 0.05
+    return begins or all(max(map(reader.rise, limb)) > rise + _LOW for limb in pair)
+
+
 def _is_leg(reader: _Reader, limb: list[int]) -> bool:
     """Whether a limb goes down to the ground, and mostly down: wheels and fins go sideways."""
     points = reader.solid.points[limb]
@@ -201,9 +210,9 @@ def _quadruped(
 
     def like_a_head(end: int) -> float:
         # High and thick: a raised tail is thin.
-        path = reader.path(end, legs[0][0][0])
-        outer = reader.solid.radius[path[: max(1, len(path) // 4)]]
-        return reader.rise(end) + 4 * float(outer.mean()) / reader.size
+        path = min((reader.path(end, pair[0][0]) for pair in legs), key=len)
+        outer = reader.solid.radius[path[: max(1, round(0.4 * len(path)))]]
+        return 0.5 * reader.rise(end) + 4 * float(outer.max()) / reader.size
 
     head = max(heads, key=like_a_head)
     sign = 1.0 if points[head, along] > middle else -1.0
@@ -241,6 +250,12 @@ def _made(
         trunk = reader.path(hips, arms[0][0])
         spine = trunk[:-1] + reader.path(arms[0][0], head)
         chest = len(trunk) - 1
+        if kind == "humanoid" and solid.points[arms[0][0], 1] < solid.points[hips, 1] + _LOW * reader.height:
+            # In a broad body the paths of the arms begin below the shoulders.
+            spine = reader.path(hips, head)
+            high = max(arms[0][: len(arms[0]) // 2 + 1], key=lambda node: float(solid.points[node, 1]))
+            chest = int(np.argmin(np.abs(solid.points[spine, 1] - solid.points[high, 1])))
+            chest = min(max(chest, 1), max(len(spine) - 4, 1))
     used = {*spine, *legs[0], *legs[1], *(arms[0] if arms else ()), *(arms[1] if arms else ())}
     tail_path = tail_radius = None
     if tail is not None:

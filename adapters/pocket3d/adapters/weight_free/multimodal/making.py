@@ -30,8 +30,8 @@ def from_text(text: str, options: PhotoOptions, device: str, step: Step) -> Outp
     """Build what the words name, by the shape grammar. Raises `PromptError` as `parse` does."""
     scene = parse(text)
     made = assemble(scene, options.seed, device, step)
-    facts = {"model": "procedural shape grammar", "understood": scene.understood(), "ignored": made.ignored}
-    return made.parts, facts
+    said = {"understood": scene.understood(), "ignored": made.ignored, "notes": made.notes}
+    return made.parts, {"model": "procedural shape grammar", **said}
 
 
 def from_photo(path: Path, field: str, options: PhotoOptions, device: str, step: Step) -> Output:

@@ -322,7 +322,7 @@ async def test_text_to_mesh_answers_in_the_guides_keys() -> None:
         (TextToMeshModel, {"text_prompt": "x", "output_format": ["glb"]}, "output_format"),
         (ImageToMeshModel, {}, "image_path"),
         (ImageToMeshModel, {"image_paths": []}, "image_path"),
-        (ImageToMeshModel, {"image_path": "in.tiff"}, "image_path"),
+        (ImageToMeshModel, {"image_path": "in.psd"}, "image_path"),
         (ImageToMeshModel, {"image_paths": ["in.png"] * 5}, "image_paths"),
         (ImageToMeshModel, {"image_path": {"artifact": "x"}}, "image_path"),
         (MultiModalMeshModel, {}, "text_prompt"),
@@ -341,7 +341,7 @@ async def test_bad_inputs_are_refused_with_their_field(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: type[BaseModel], inputs: dict[str, Any], field: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("in.glb", "in.png", "in.tiff"):
+    for name in ("in.glb", "in.png", "in.psd"):
         (tmp_path / name).touch()
     model = concrete(base)
     await model.load()

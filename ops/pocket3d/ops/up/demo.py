@@ -97,7 +97,6 @@ def follow_ups_of(first: Sequence[DemoJob], served: frozenset[str]) -> list[Requ
         return []
     of_text = [each for each in made if each.feature == "text_to_mesh"] or made
     first_text, last_text = of_text[0], of_text[-1]
-    photo = next((each for each in made if each.feature == "image_to_mesh"), made[0])
     wanted = [
         Request(
             "text_to_texture",
@@ -106,7 +105,8 @@ def follow_ups_of(first: Sequence[DemoJob], served: frozenset[str]) -> list[Requ
             of=first_text.title,
         ),
         Request("mesh_segmentation", f"parts of {last_text.title}", {}, of=last_text.title),
-        Request("auto_rig", f"bones of {photo.title}", {}, of=photo.title),
+        # What is inflated from a photograph is often too compact to have bones.
+        Request("auto_rig", f"bones of {first_text.title}", {}, of=first_text.title),
     ]
     return [request for request in wanted if request.feature in served]
 

@@ -162,6 +162,10 @@ def _half(values: FloatArray) -> FloatArray:
     return half
 
 
+#: An outline that follows the colours leaves at least this share of what was cut out.
+_MOST_OF_IT = 0.5
+
+
 def _centre_prior(lab: FloatArray) -> FloatArray:
     height, width, _ = lab.shape
     yy, xx = np.mgrid[0:height, 0:width]
@@ -194,7 +198,9 @@ def fill_small_holes(mask: BoolArray, smallest: float = _SMALLEST_HOLE) -> BoolA
 def _judge_cut(cut: tuple[BoolArray, BoolArray], method: str, lab: FloatArray) -> Foreground:
     found, opened = cut
     still = ndimage.label(opened & ~found)[1]
-    return _judge(refined(lab, found, _REACH), method, lab, still)
+    edged = refined(lab, found, _REACH)
+    # Where subject and background look alike, colours say nothing of the outline: what was cut stays.
+    return _judge(edged if edged.sum() > _MOST_OF_IT * found.sum() else found, method, lab, still)
 
 
 def _judge(raw: BoolArray, method: str, lab: FloatArray, openings: int = 0) -> Foreground:

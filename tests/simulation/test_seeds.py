@@ -19,6 +19,8 @@ pytestmark = pytest.mark.xdist_group("seeds")
 SEEDS = int(os.environ.get("POCKET3D_SIMULATION_SEEDS", "200"))
 
 
+#: So many more are run for rows that these do not take.
+MORE = 150
 #: Seeds of one test: all of them take longer than a test may on a machine that does other work.
 PART = 20
 
@@ -50,7 +52,15 @@ def test_jobs_end_in_every_way() -> None:
 
 
 def test_every_row_of_the_tables_is_taken() -> None:
-    assert set.intersection(*(set(untaken(each)) for each in parts())) == set()
+    missing = set.intersection(*(set(untaken(each)) for each in parts()))
+    # A change of the system gives each seed another run, and some rows are rare.
+    for seed in range(SEEDS, SEEDS + MORE):
+        if not missing:
+            break
+        outcome = run_seed(seed, shape_of(seed))
+        assert not outcome.wrong, describe_failure(outcome)
+        missing -= {row for row, count in outcome.rows.items() if count}
+    assert missing == set()
 
 
 def test_faults_strike_jobs_in_every_state() -> None:

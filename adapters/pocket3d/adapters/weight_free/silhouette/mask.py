@@ -144,6 +144,9 @@ def _cut(lab: FloatArray, prior: FloatArray, seed: int, between: Callable[[str],
         coarse, _half(prior), gamma=GAMMA / 2, seed=seed, between=lambda _round: between("cutting the foreground")
     )
     opened = find_openings(coarse, largest_component(start)[0], seed)
+    if opened.sum() > _MOST_OPENED * start.sum():
+        # That is the subject itself, which looks like what lies around it.
+        opened = np.zeros_like(opened)
     start = start & ~opened
     height, width = prior.shape
     rows = np.minimum(np.arange(height) // 2, start.shape[0] - 1)
@@ -162,8 +165,8 @@ def _half(values: FloatArray) -> FloatArray:
     return half
 
 
-#: An outline that follows the colours leaves at least this share of what was cut out.
-_MOST_OF_IT = 0.5
+#: Openings take at most this share of a subject: that of a ring a twentieth as wide as it is large.
+_MOST_OPENED = 0.8
 
 
 def _centre_prior(lab: FloatArray) -> FloatArray:
@@ -198,9 +201,7 @@ def fill_small_holes(mask: BoolArray, smallest: float = _SMALLEST_HOLE) -> BoolA
 def _judge_cut(cut: tuple[BoolArray, BoolArray], method: str, lab: FloatArray) -> Foreground:
     found, opened = cut
     still = ndimage.label(opened & ~found)[1]
-    edged = refined(lab, found, _REACH)
-    # Where subject and background look alike, colours say nothing of the outline: what was cut stays.
-    return _judge(edged if edged.sum() > _MOST_OF_IT * found.sum() else found, method, lab, still)
+    return _judge(refined(lab, found, _REACH), method, lab, still)
 
 
 def _judge(raw: BoolArray, method: str, lab: FloatArray, openings: int = 0) -> Foreground:

@@ -246,6 +246,20 @@ def test_no_seam_shows_where_the_atlas_is_cut(adapter: ProceduralTextToTextureAd
     assert np.max(gaps) < 0.2 * whole
 
 
+def test_a_texel_on_an_edge_has_the_weights_of_the_triangle_that_it_is_given() -> None:
+    """Which of two triangles had it, and with what weights, were written apart, by threads in any order."""
+    steps = np.linspace(0, 1, 33)
+    low = np.stack(np.meshgrid(steps[:-1], steps[:-1]), axis=-1).reshape(-1, 1, 2)
+    size = steps[1]
+    squares = np.concatenate([low, low + [size, 0], low + [size, size], low + [0, size]], axis=1)
+    corners = np.concatenate([squares[:, [0, 1, 2]], squares[:, [0, 2, 3]]])
+    texels = rasterise(corners, 512, "cpu")
+    middles = np.stack([texels.where % 512, texels.where // 512], axis=1) + 0.5
+    found = (corners[texels.triangle] * texels.weights.numpy()[:, :, None]).sum(axis=1) * 512
+    assert len(middles) == 512 * 512
+    assert np.abs(found - middles).max() < 1e-3
+
+
 def test_the_prompt_and_the_seed_change_the_picture(
     adapter: ProceduralTextToTextureAdapter, tmp_path: Path, two_parts: Path
 ) -> None:
@@ -256,7 +270,9 @@ def test_the_prompt_and_the_seed_change_the_picture(
     assert red[..., 0].mean() > 3 * red[..., 2].mean() and blue[..., 2].mean() > 3 * blue[..., 0].mean()
     brick = picture("c", "brick")
     assert np.abs(brick - red).mean() > 20
-    assert (picture("d", "red marble") == red).all()
+    again = picture("d", "red marble")
+    apart = np.abs(again - red).max(axis=2)
+    assert (apart == 0).all(), f"{(apart > 0).sum()} texels differ, by at most {apart.max()}"
     other = picture("e", "red marble", seed=1)
     assert (other != red).any(axis=2).mean() > 0.5
     assert other.mean() == pytest.approx(red.mean(), abs=12)

@@ -74,9 +74,11 @@ def rasterise(
         weights = _weights(placed[triangle], column.double(), row.double())
         least = weights.amin(dim=1)
         hit = least >= -_EDGE
-        texel = row[hit] * resolution + column[hit]
-        owner[texel] = triangle[hit]
-        weights_of[texel] = weights[hit].float()
+        texel, found = row[hit] * resolution + column[hit], triangle[hit]
+        # On an edge that two triangles share the last one has it; torch's threads would write them in any order.
+        owner.scatter_reduce_(0, texel, found, "amax")
+        mine = owner[texel] == found
+        weights_of[texel[mine]] = weights[hit][mine].float()
         strictly = least > 1e-4
         inside_of.index_add_(
             0,

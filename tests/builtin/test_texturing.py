@@ -250,8 +250,7 @@ def test_a_texel_on_an_edge_has_the_weights_of_the_triangle_that_it_is_given() -
     """Which of two triangles had it, and with what weights, were written apart, by threads in any order."""
     steps = np.linspace(0, 1, 33)
     low = np.stack(np.meshgrid(steps[:-1], steps[:-1]), axis=-1).reshape(-1, 1, 2)
-    size = steps[1]
-    squares = np.concatenate([low, low + [size, 0], low + [size, size], low + [0, size]], axis=1)
+    squares = low + steps[1] * np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
     corners = np.concatenate([squares[:, [0, 1, 2]], squares[:, [0, 2, 3]]])
     texels = rasterise(corners, 512, "cpu")
     middles = np.stack([texels.where % 512, texels.where // 512], axis=1) + 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import os
 import signal
 import socket
 import subprocess
@@ -69,9 +70,10 @@ class NatsProcess:
             process.wait(timeout=15)
 
     def pause(self) -> None:
-        """SIGSTOP: it neither reads nor answers until it is killed."""
+        """SIGSTOP: it neither reads nor answers until it is killed. Returns when all of its threads stand still."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def kill(self) -> None:
         """kill -9."""

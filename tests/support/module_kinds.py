@@ -14,6 +14,7 @@ LISTED = ("contracts", "bus", "coordinator", "gpu_agents", "ops")
 #: What shells offer, as the deciding side sees it: protocols, value types and errors, no code that runs.
 INTERFACES = frozenset(
     {
+        "pocket3d.bus.errors",
         "pocket3d.bus.port",
         "pocket3d.gpu_agents.devices.probes",
         "pocket3d.gpu_agents.devices.probes.port",

@@ -203,7 +203,7 @@ def test_without_comparing_attempt_tokens(monkeypatch: pytest.MonkeyPatch) -> No
         mutation.setattr(awards, "_on_agent", any_token)
         mutation.setitem(coordinator_engine._HANDLERS, coordinator_events.OutcomesReturned, outcomes_of_any_token)
         # Large runs: one that shows it is near.
-        seed = first_wrong(MANY_LOST_AGENTS, "nobody said that attempt", begin=30)
+        seed = first_wrong(MANY_LOST_AGENTS, "nobody said that attempt", begin=50)
     passes_with_the_mechanism(seed, MANY_LOST_AGENTS)
 
 

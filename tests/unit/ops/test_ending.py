@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pocket3d.bus.nats_server import embedded
 from pocket3d.ops.up import supervisor
-from pocket3d.ops.up.child import Child
+from pocket3d.ops.up.child import KILL_S, Child
 from pocket3d.ops.up.ending import end_all
 from pocket3d.ops.up.running import AgentPlan
 from pocket3d.ops.up.supervisor import Supervisor, UpPlan
@@ -112,6 +113,6 @@ def test_a_process_that_takes_its_end_for_nothing_ends_all_the_same() -> None:
 
 
 def test_the_bounds_of_all_steps_fit_into_that_of_the_whole() -> None:
-    parts = 3 * (supervisor._STOP_S + supervisor.KILL_S)
-    server = supervisor._SERVER_STOP_S + supervisor.embedded.KILL_S
+    parts = 3 * (supervisor._STOP_S + KILL_S)
+    server = supervisor._SERVER_STOP_S + embedded.KILL_S
     assert parts + 2 * supervisor._TASKS_S + server < supervisor.ENDS_WITHIN_S <= 100, "docs/operating.md says so"

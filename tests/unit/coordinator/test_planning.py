@@ -92,6 +92,12 @@ def test_a_warm_busy_worker_that_is_free_sooner_beats_a_cold_start_now() -> None
     assert plan.next_start == ("warm", "d0", 4.0)
 
 
+def test_room_that_this_round_used_up_is_waited_for_as_long_as_a_job_takes() -> None:
+    """A bid without slots whose wait was over before: 10 s of load and 5 s of run, then its own load."""
+    bids = [bid("used", slots=0), bid("busy", slots=0, est_queue_s=12.0)]
+    assert plan_lot(planner(), KEY, jobs(1), bids).waits_for == "waits for echo on busy/d0, about 22.0 s"
+
+
 def test_a_cold_start_now_beats_a_warm_worker_that_is_busy_for_long() -> None:
     plan = plan_lot(planner(), KEY, jobs(1), [bid("cold", est_load_s=10.0), warm_busy("warm", 11.0)])
     assert placed(plan) == [("j0", "cold")]

@@ -130,6 +130,7 @@ def test_who_is_told_what() -> None:
     assert not hook(features=["auto_rig"]).wants(result(), 100.0)
     assert hook(features=["image_to_raw_mesh"]).wants(result(feature="image_to_mesh"), 100.0), "an alias"
     assert hook(features=["image_to_mesh"]).wants(result(feature="image_to_raw_mesh"), 100.0)
+    assert Webhook(webhook_id="w", url="u", secret=SECRET, tenant="studio").wants(result(), 0.0)
     assert not hook(statuses=["failed"]).wants(result(), 100.0)
     assert hook(statuses=["failed"], features=["echo"]).wants(result(status="failed"), 100.0)
 

@@ -15,7 +15,7 @@ from pocket3d.contracts.api import EmptyRequest
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.coordinator.engine.admission import REMOVED
-from pocket3d.coordinator.engine.events import StoriesListed
+from pocket3d.coordinator.engine.events import EndedJobsRead, StoriesListed
 from pocket3d.ops.simulation.chaos import Chaos
 from support.flow import Flow, play
 
@@ -149,9 +149,13 @@ def test_explain_and_cancel_of_a_story_that_nobody_holds(tmp_path: Path, monkeyp
         await drain(flow, "undrain")
 
     async def none(bus: Any, subjects: Any, effect: Any) -> Any:
-        return StoriesListed((), 1, 0)
+        return StoriesListed((), 1)
+
+    async def no_ended(bus: Any, subjects: Any, effect: Any) -> Any:
+        return EndedJobsRead((), 1, 0)
 
     monkeypatch.setattr("pocket3d.coordinator.io.effect_runner.list_stories", none)
+    monkeypatch.setattr("pocket3d.coordinator.io.effect_runner.read_ended", no_ended)
     play(scenario, tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ np = pytest.importorskip("numpy")
 
 from pocket3d.adapters.errors import JobCancelled
 from pocket3d.adapters.runtime.native_call import NativeCrashed, NativeFailed, call_native
+from pocket3d.adapters.runtime.process_memory import host_peak_mb, reset_host_peak
 
 pytestmark = pytest.mark.torch
 
@@ -29,6 +31,18 @@ def test_arrays_and_options_go_there_and_back(tmp_path: Path) -> None:
     made = call("doubled", tmp_path, times=3)
     assert made["numbers"].tolist() == [[0, 3, 6], [9, 12, 15]] and made["numbers"].dtype == np.float32
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not tell")
+def test_what_it_held_counts_as_its_callers(tmp_path: Path) -> None:
+    reset_host_peak()
+    before = host_peak_mb()
+    call("holding", tmp_path, megabytes=300)
+    after = host_peak_mb()
+    assert before is not None and after is not None and after - before >= 300
+    reset_host_peak()
+    again = host_peak_mb()
+    assert again is not None and after - again >= 290
 
 
 @pytest.mark.parametrize(

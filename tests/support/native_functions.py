@@ -15,6 +15,11 @@ def doubled(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, 
     return {"numbers": arrays["numbers"] * options["times"]}
 
 
+def holding(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    held = b"x" * (options["megabytes"] * 2**20)
+    return {"numbers": arrays["numbers"] + held[0]}
+
+
 def raising(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     raise ValueError("no such surface")
 

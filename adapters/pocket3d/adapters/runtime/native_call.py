@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .native_child import OPTIONS, OUT_OF_MEMORY
+from .native_child import OPTIONS, OUT_OF_MEMORY, PEAK
+from .process_memory import note_helper
 
 #: Seconds between looks at the cancel flag.
 _LOOK = 0.05
@@ -75,6 +76,7 @@ def call_native(
                 process.wait()
         if code != 0:
             raise _failure(code, log, memory_mb)
+        note_helper(int((place / PEAK).read_text()))
         with np.load(target, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
 

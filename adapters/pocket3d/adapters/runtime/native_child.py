@@ -15,9 +15,14 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
+
+from .process_memory import host_peak_mb
 
 RAISED, OUT_OF_MEMORY = 3, 4
 OPTIONS = "options"
+#: File beside OUT: the most memory that this process held, MB.
+PEAK = "peak"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -37,6 +42,7 @@ def main(call: str, source: str, target: str, memory_mb: str) -> int:
     try:
         made = function(arrays, options)
         np.savez(target, **made)
+        Path(target).with_name(PEAK).write_text(str(host_peak_mb() or 0))
     except MemoryError:
         return OUT_OF_MEMORY
     except (RuntimeError, ValueError, ArithmeticError, LookupError, TypeError) as error:

@@ -20,6 +20,11 @@ def holding(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, 
     return {"numbers": arrays["numbers"] + held[0]}
 
 
+def busy(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    while True:
+        pass
+
+
 def raising(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     raise ValueError("no such surface")
 

@@ -24,6 +24,7 @@ def test_jobs_of_one_size_are_called_together_and_their_award_says_the_size(desk
     desk.submit("large", inputs=MESH, artifact_bytes=5_000_000)
     desk.submit("unsaid", inputs=MESH)
     desk.submit("words", inputs={"text_prompt": "a chair"})
+    assert explain(desk.engine.core, desk.record("large"), desk.now).size_class == "8MiB"
     desk.hear(agent)
     assert lots(desk) == {"64KiB": 2, "8MiB": 1, None: 2}
     assert desk.win(agent, "large", slots=8, claim_mb=10).size_class == "8MiB"

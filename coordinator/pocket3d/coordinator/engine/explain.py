@@ -32,6 +32,10 @@ _SOURCES_TOLD = 4
 
 def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
     """The state of an unfinished job and what it waits for."""
+    return structs.replace(_explain(core, record, now), size_class=record.job_class.size_class)
+
+
+def _explain(core: Core, record: JobRecord, now: Now) -> Explanation:
     state = record.state
     if state in (JobState.AWARDED, JobState.RUNNING) and record.attempt is not None:
         attempt = record.attempt
@@ -50,14 +54,8 @@ def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
 
 def _with_cost(told: Explanation, record: JobRecord, expected: Expected) -> Explanation:
     """The explanation with what the job is expected to take there."""
-    size_class = record.job_class.size_class
-    return structs.replace(
-        told,
-        summary=told.summary + expected.told(size_class),
-        size_class=size_class,
-        expected_run_s=expected.run_s,
-        expected_mb=expected.mb,
-    )
+    summary = told.summary + expected.told(record.job_class.size_class)
+    return structs.replace(told, summary=summary, expected_run_s=expected.run_s, expected_mb=expected.mb)
 
 
 def _why_no_better(core: Core, record: JobRecord, attempt: Attempt, now: Now) -> str:

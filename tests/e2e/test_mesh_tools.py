@@ -44,6 +44,12 @@ async def test_each_tool_gives_back_a_sound_mesh(fleet: FleetProcesses, tmp_path
         [picture] = out.rglob("*thumbnail.png")
         assert picture.stat().st_size > 1000
         made.append(str(mesh))
+    # What workers on the CPU lane take is measured, and booked for them.
+    (agent,) = (await fleet.ask("agents"))["agents"]
+    booked = {each["adapter_id"]: each["vram_mb"] for each in agent["residents"]}
+    took = {result["adapter_id"]: result["vram_peak_mb"] for result in await fleet.results()}
+    assert len(took) == 3 and booked, "the last one at least is still loaded"
+    assert all(took[each] > 50 and booked[each] >= round(1.1 * took[each]) for each in booked)
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("Node.js is not installed: the files were not validated")
     command = ["bash", str(ROOT / "tests" / "gltf" / "validate.sh"), str(tmp_path / "modules"), *made]

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from ...authoring.mesh_job import finish_mesh, write_and_finish
 from ...authoring.options import Meta, Options
 from ...authoring.weight_free import WeightFreeModel
+from ...errors import InvalidInput
 from ...mesh_models import MESH_FORMATS
 from ...segment_models import PartCompletionModel
 
@@ -47,7 +48,7 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
         from ...mesh.inventory import inventory
         from ...mesh.parts import parts_of
         from ...mesh.result import check_written, parts_statistics, scene_statistics
-        from .holes import METHOD, SOURCE, close_part
+        from .holes import METHOD, MOST_OPEN_EDGES, SOURCE, ClosedPart, TooManyHoles, close_part
         from .kept import closed_copy
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -57,10 +58,15 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
         held = inventory(source, scene)
         before = scene_statistics(scene)
         parts = parts_of(scene)
-        closed = []
+        closed: list[ClosedPart] = []
+        left = MOST_OPEN_EDGES
         for number, part in enumerate(parts):
             self.step(0.1 + 0.8 * number / len(parts), "closing the parts")
-            closed.append(close_part(part))
+            try:
+                closed.append(close_part(part, left))
+            except TooManyHoles as error:
+                raise InvalidInput(f"{source.name}: part {part.name!r} has {error}", "mesh_path") from error
+            left -= sum(hole.edges for hole in closed[-1].filled.holes)
         notes = [f"{each.part.name}: {each.note}" for each in closed if each.note]
         response["num_parts"] = len(closed)
         facts = {

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from support.glb_session import GlbSession, validator
+
 HERE = Path(__file__).parent
 #: What a process of the tests may allocate: a test that runs away ends with a MemoryError and its name, not with the
 #: machine's memory and the process that ran the tests.
@@ -28,6 +30,21 @@ if sys.platform.startswith("linux"):
 
 for _name in [name for name in os.environ if name.startswith(("POCKET3D_", "NATS_")) and name not in KEPT]:
     del os.environ[_name]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--gltf-validator",
+        type=Path,
+        metavar="FOLDER",
+        help="have Khronos' validator, in this folder of node modules, judge the GLB files that adapters wrote",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    modules = config.getoption("--gltf-validator")
+    if modules is not None:
+        config.pluginmanager.register(GlbSession(validator(modules)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -147,7 +147,7 @@ def ply_bytes(parts: Sequence[MeshPart]) -> bytes:
     for axis, name in enumerate("xyz"):
         rows[name] = vertices[:, axis]
     _fill(rows, ("nx", "ny", "nz"), [part.normals for part in parts])
-    _fill(rows, ("red", "green", "blue", "alpha"), [_vertex_colours(part) for part in parts])
+    _fill(rows, ("red", "green", "blue", "alpha"), [vertex_colours(part) for part in parts])
     if textured:
         # PLY counts t from the lower edge.
         coordinates = [
@@ -187,7 +187,7 @@ def _fill(rows: npt.NDArray[Any], names: tuple[str, ...], tables: list[Any]) -> 
         rows[name] = joined[:, column]
 
 
-def _vertex_colours(part: MeshPart) -> npt.NDArray[np.uint8]:
+def vertex_colours(part: MeshPart) -> npt.NDArray[np.uint8]:
     """(V, 4) uint8 sRGB: what the vertices' own colours, the texture there and the material's colour show together."""
     flat = np.array([*(round(c * 255) for c in part.material.colour), round(part.material.alpha * 255)], dtype=np.uint8)
     stated = [] if part.colours is None else [part.colours]

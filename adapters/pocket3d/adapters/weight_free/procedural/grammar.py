@@ -18,14 +18,24 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from .attribute_words import PromptError, Reading, number, read_shade, read_size_number, read_word
+from .attribute_words import (
+    PromptError,
+    Reading,
+    number,
+    read_compound,
+    read_likened,
+    read_shade,
+    read_size_number,
+    read_word,
+)
 from .colours import COLOURS, MATERIAL_WORDS
-from .names import describes_later, means_nothing, name_at, relation_at, singular
+from .names import described_from, describes_later, means_nothing, name_at, relation_at, singular
 from .nouns import NOUNS, PART_WORDS
 from .phrases import with_known_heads
 from .refusals import not_built, nothing_named
 from .scene import Attributes, ObjectRequest, PartRequest, Relation, Scene
 from .styles import without_style
+from .things import LIVING, WORN
 from .vocabulary import COPULAS, INTENSIFIERS, JOINERS, LIKENESSES, SILENT, WITH_WORDS, WITHOUT_WORDS
 
 MAX_OBJECTS = 24
@@ -105,6 +115,7 @@ class _Reader:
         # "double bass" is no number.
         if (
             self._read_relation()
+            or self._take(self._named_after_a_thing())
             or (named is not None and named[1] > 1 and self._read_noun())
             or self._read_number()
             or self._take(read_shade(self._tokens, self._at))
@@ -209,7 +220,12 @@ class _Reader:
             if after < len(self._tokens) and means_nothing(self._tokens, after):
                 after += 1
             likened = after < len(self._tokens) and self._tokens[after] in LIKENESSES
-            if likened or (name_at(self._tokens, after) is not None and not self._after):
+            # "a chair lemon yellow"
+            coloured = read_compound(self._tokens, after)
+            described = name_at(self._tokens, after) is not None and not (
+                coloured and described_from(self._tokens, coloured.after, named=True) is None
+            )
+            if likened or (described and not self._after):
                 self._ignore(" ".join(self._tokens[self._at : self._at + length]), "it describes the noun after it")
                 self._at += length
                 return True
@@ -226,6 +242,30 @@ class _Reader:
             self._named = True
             return True
         return False
+
+    def _named_after_a_thing(self) -> Reading | None:
+        """A colour or material whose words begin with a thing, where it is said of another: "lemon yellow chair"."""
+        found, reading = name_at(self._tokens, self._at), read_compound(self._tokens, self._at)
+        if found is None:
+            return reading
+        if reading is not None and reading.after <= self._at + found[1]:
+            return None
+        known = reading is not None
+        reading = reading or read_likened(self._tokens, self._at, found[1])
+        if reading is None:
+            return None
+        if self._objects and not self._article and (self._after or self._relation == "in" or (known and self._named)):
+            return reading
+        place = described_from(self._tokens, reading.after, named=self._named)
+        if place is None:
+            return None
+        owner, later = NOUNS[found[0]], name_at(self._tokens, place)
+        if not known and (
+            owner.part(singular(self._tokens[place])) or (found[0] in LIVING and later and later[0] in WORN)
+        ):
+            # "robot red eyes", "girl blue dress": said without "with"
+            return None
+        return reading
 
     def _is_attribute(self) -> bool:
         """True if a word that is a thing too is said of another thing: "orange", "stone"."""

@@ -18,24 +18,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from .attribute_words import (
-    PromptError,
-    Reading,
-    number,
-    read_compound,
-    read_likened,
-    read_shade,
-    read_size_number,
-    read_word,
-)
+from .attribute_words import PromptError, Reading, number, read_shade, read_size_number, read_word
 from .colours import COLOURS, MATERIAL_WORDS
-from .names import described_from, describes_later, means_nothing, name_at, relation_at, singular
+from .compounds import as_part, colour_named_after, ends_as_colour
+from .names import describes_later, means_nothing, name_at, relation_at, singular
 from .nouns import NOUNS, PART_WORDS
 from .phrases import with_known_heads
 from .refusals import not_built, nothing_named
 from .scene import Attributes, ObjectRequest, PartRequest, Relation, Scene
 from .styles import without_style
-from .things import LIVING, WORN
 from .vocabulary import COPULAS, INTENSIFIERS, JOINERS, LIKENESSES, SILENT, WITH_WORDS, WITHOUT_WORDS
 
 MAX_OBJECTS = 24
@@ -213,6 +204,18 @@ class _Reader:
             self._at += 1
             self._take_part(rule)
             return True
+        owner = NOUNS[self._objects[self._current].noun] if self._in_parts and self._objects else None
+        belongs = as_part(self._tokens, self._at, owner) if owner else None
+        if belongs is not None:
+            part, after, why = belongs
+            if not part:
+                self._ignore(" ".join(self._tokens[self._at : after]), why)
+            self._at = after
+            if part:
+                self._take_part(part)
+            elif why.startswith("no part"):
+                self._pending, self._count, self._named = Attributes(), None, True
+            return True
         if found is not None:
             name, length = found
             after = self._at + length
@@ -220,11 +223,7 @@ class _Reader:
             if after < len(self._tokens) and means_nothing(self._tokens, after):
                 after += 1
             likened = after < len(self._tokens) and self._tokens[after] in LIKENESSES
-            # "a chair lemon yellow"
-            coloured = read_compound(self._tokens, after)
-            described = name_at(self._tokens, after) is not None and not (
-                coloured and described_from(self._tokens, coloured.after, named=True) is None
-            )
+            described = name_at(self._tokens, after) is not None and not ends_as_colour(self._tokens, after)
             if likened or (described and not self._after):
                 self._ignore(" ".join(self._tokens[self._at : self._at + length]), "it describes the noun after it")
                 self._at += length
@@ -244,28 +243,8 @@ class _Reader:
         return False
 
     def _named_after_a_thing(self) -> Reading | None:
-        """A colour or material whose words begin with a thing, where it is said of another: "lemon yellow chair"."""
-        found, reading = name_at(self._tokens, self._at), read_compound(self._tokens, self._at)
-        if found is None:
-            return reading
-        if reading is not None and reading.after <= self._at + found[1]:
-            return None
-        known = reading is not None
-        reading = reading or read_likened(self._tokens, self._at, found[1])
-        if reading is None:
-            return None
-        if self._objects and not self._article and (self._after or self._relation == "in" or (known and self._named)):
-            return reading
-        place = described_from(self._tokens, reading.after, named=self._named)
-        if place is None:
-            return None
-        owner, later = NOUNS[found[0]], name_at(self._tokens, place)
-        if not known and (
-            owner.part(singular(self._tokens[place])) or (found[0] in LIVING and later and later[0] in WORN)
-        ):
-            # "robot red eyes", "girl blue dress": said without "with"
-            return None
-        return reading
+        after = bool(self._objects) and not self._article and (self._after or self._relation == "in")
+        return colour_named_after(self._tokens, self._at, named=self._named, said_after=after)
 
     def _is_attribute(self) -> bool:
         """True if a word that is a thing too is said of another thing: "orange", "stone"."""

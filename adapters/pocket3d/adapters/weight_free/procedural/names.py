@@ -21,7 +21,9 @@ def singular(word: str) -> str:
         return IRREGULAR_PLURALS[word]
     for ending, instead in (("ies", "y"), ("es", ""), ("s", "")):
         stem = word.removesuffix(ending) + instead
-        if word.endswith(ending) and _known(stem):
+        # "panes" are no pans.
+        sounds = ending != "es" or stem.endswith(("s", "x", "z", "ch", "sh", "o"))
+        if word.endswith(ending) and sounds and _known(stem):
             return stem
     return word
 

@@ -49,6 +49,8 @@ class JobRead(NamedTuple):
     data: bytes = b""
     #: It was taken in before its turn, to be cancelled: others before it are not read.
     early: bool = False
+    #: Size of its artifacts, as its producer said; None if it did not.
+    artifact_bytes: int | None = None
 
 
 class QueuedStored(NamedTuple):

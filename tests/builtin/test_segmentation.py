@@ -17,6 +17,8 @@ metrics = pytest.importorskip("sklearn.metrics")
 
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.errors import InvalidInput, JobCancelled
+from pocket3d.adapters.mesh.input import read_scene
+from pocket3d.adapters.mesh.parts import parts_of
 from pocket3d.adapters.mesh.repair import NoSolid
 from pocket3d.adapters.weight_free.segmentation import crease_parts as creases_found
 from pocket3d.adapters.weight_free.segmentation.adapter import ShapeDiameterSegmentationAdapter
@@ -170,8 +172,10 @@ def test_the_number_of_parts_is_chosen_and_said_where_it_is_not_given(
     sizes = [len(scene.geometry[part["node"]].faces) for part in info["parts"]]
     assert sizes == [part["faces"] for part in info["parts"]] == np.bincount(labels).tolist()
     assert sum(part["area"] for part in info["parts"]) == pytest.approx(mesh.area, rel=1e-5)
-    colours = {tuple(scene.geometry[part["node"]].visual.vertex_colors[0]) for part in info["parts"]}
-    assert len(colours) == 5
+    written = parts_of(read_scene(Path(result["output_mesh_path"])))
+    shown = {part.name: [round(c * 255) for c in part.material.colour] for part in written}
+    assert shown == {part["node"]: part["colour"] for part in info["parts"]}
+    assert len({tuple(each) for each in shown.values()}) == 5
     assert info["statistics"]["faces"] == len(mesh.faces)
     assert (tmp_path / result["thumbnail_path"]).is_file()
     fractions = [fraction or 0.0 for fraction, _ in told]

@@ -27,6 +27,7 @@ from pocket3d.adapters.weight_free.texturing.palettes import PATTERNS
 from pocket3d.adapters.weight_free.texturing.patterns import SurfaceSample, colour_tensor, paint
 from pocket3d.adapters.weight_free.texturing.words import PATTERN_WORDS, understand
 from support import glb_reading
+from support import mesh_files as files
 
 pytestmark = pytest.mark.torch
 
@@ -153,6 +154,13 @@ def test_a_mesh_of_any_size_is_painted_alike(
     assert len({info["charts"] for info in infos}) == 1
     assert len({info["vertex_count"] for info in infos}) == 1, "what is smooth stays smooth"
     assert all(info["coverage"] > 0.4 and info["overlapping_texels"] == 0 for info in infos)
+
+
+def test_a_tiny_file_as_met_is_painted(adapter: ProceduralTextToTextureAdapter, tmp_path: Path) -> None:
+    path = str(files.case("scale_1e-6.obj"))
+    info = _run(adapter, tmp_path, mesh_path=path, text_prompt="red plastic")["painting_info"]
+    assert (info["face_count"], info["overlapping_texels"]) == (4, 0)
+    assert info["coverage"] > 0.4
 
 
 def test_overlapping_charts_are_counted() -> None:

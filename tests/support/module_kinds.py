@@ -310,6 +310,7 @@ SHELLS = frozenset(
         "pocket3d.ops.batch",
         "pocket3d.ops.cli.*",
         "pocket3d.ops.up.demo",
+        "pocket3d.ops.up.ending",
         "pocket3d.ops.up.gateway_port",
         "pocket3d.ops.doctor",
         "pocket3d.ops.gateway.app",

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from .triangles import BoolArray, FloatArray, IntArray, areas, body_labels, directed_edges
+from .triangles import BoolArray, FloatArray, IntArray, areas, body_labels, directed_edges, surface_samples
 from .weld import NEARLY, weld_vertices
 
 METHOD = "ray-voted voxel solid, surface net"
@@ -35,7 +35,6 @@ _MARGIN = 4
 _BRIDGE = 2
 #: Samples per cell along an edge.
 _SAMPLES = 2.5
-_MAX_SAMPLES = 4_000_000
 #: Of a body that encloses anything.
 _LEAST_FACES = 4
 #: Rays are cast body by body, in about half a millisecond each.
@@ -270,26 +269,6 @@ def _signed_distance(vertices: FloatArray, faces: IntArray, inside: BoolArray, g
         near, distance = _to_nearest(grid.shape, local[thin], triangles[thin])
         field[near] = np.minimum(field[near], distance - _SHELL)
     return field, float(thin.mean())
-
-
-def surface_samples(vertices: FloatArray, faces: IntArray, spacing: float) -> tuple[FloatArray, IntArray]:
-    """(S, 3) points spread over each face on a lattice no wider than `spacing`, and the face of each. Deterministic."""
-    corners = vertices[faces]
-    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
-    steps = np.maximum(np.ceil(longest / spacing).astype(int), 1)
-    total = int((steps.astype(np.int64) * (steps + 1) // 2).sum())
-    if total > _MAX_SAMPLES:
-        steps = np.maximum((steps * (_MAX_SAMPLES / total) ** 0.5).astype(int), 1)
-    points, owner = [], []
-    for step in np.unique(steps):
-        chosen = np.flatnonzero(steps == step)
-        i, j = (each.reshape(-1) for each in np.meshgrid(np.arange(step), np.arange(step), indexing="ij"))
-        fits = i + j < step
-        a, b = (i[fits] + 1 / 3) / step, (j[fits] + 1 / 3) / step
-        weights = np.stack([1 - a - b, a, b], axis=1)
-        points.append(np.einsum("sk,fkd->fsd", weights, corners[chosen]).reshape(-1, 3))
-        owner.append(np.repeat(chosen, len(weights)))
-    return np.concatenate(points), np.concatenate(owner)
 
 
 def _to_nearest(shape: tuple[int, ...], samples: FloatArray, triangles: FloatArray) -> tuple[BoolArray, FloatArray]:

@@ -165,11 +165,11 @@ class RoundPlanner:
         assumed_run_s: float,
         hold: BackfillReservation | None,
         now_mono: float,
-        out: Mapping[WorkerKey, WorkerUse] | None = None,
-        variant_wait_s: float = 0.0,
+        out: Mapping[WorkerKey, WorkerUse],
+        variant_wait_s: float,
     ) -> None:
         self._policy = policy
-        self._out = out or {}
+        self._out = out
         #: Workers that a job of this round has, or waits for, to itself.
         self._reserved: set[WorkerKey] = set()
         self._variant_wait_s = variant_wait_s

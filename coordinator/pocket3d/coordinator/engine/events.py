@@ -256,6 +256,8 @@ class EndedJobsRead(NamedTuple):
     jobs: tuple[EndedJob, ...]
     below: int
     down_to: int
+    #: Jobs that have not ended by this part. The bucket is a hint: their last events decide.
+    unfinished: tuple[str, ...] = ()
 
 
 class JobAcked(NamedTuple):
@@ -309,9 +311,8 @@ class StoriesListed(NamedTuple):
     """By a part of the status bucket these jobs have not ended. The bucket is a hint: their last events decide."""
 
     unfinished: tuple[str, ...]
-    #: Where the part began, 0 for the beginning of the bucket, and the newest entry in it.
+    #: Where the part began, 0 for the beginning of the bucket.
     start: int
-    end: int
 
 
 class EffectFailed(NamedTuple):

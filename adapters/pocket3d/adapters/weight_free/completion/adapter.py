@@ -47,7 +47,8 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
         from ...mesh.input import glb_bytes_of, ignored_parts, read_scene
         from ...mesh.inventory import inventory
         from ...mesh.parts import parts_of
-        from ...mesh.result import check_written, parts_statistics, scene_statistics
+        from ...mesh.result import read_again, scene_statistics
+        from ...mesh.self_check import check_surface, surface_of
         from .holes import METHOD, MOST_OPEN_EDGES, SOURCE, ClosedPart, TooManyHoles, close_part
         from .kept import closed_copy
 
@@ -86,6 +87,6 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
             return write_and_finish(self, made, response, "completion_info", facts, held)
         self.step(0.9, "writing the file")
         target.write_bytes(copy)
-        written = read_scene(target)
-        check_written(parts_statistics(made), scene_statistics(written), target)
+        written = read_again(target)
+        check_surface(surface_of(made, "glb"), surface_of(written, "glb"), target)
         return finish_mesh(self, response, "completion_info", facts, (), written, held)

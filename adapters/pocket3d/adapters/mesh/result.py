@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import trimesh
 
+from ..errors import InvalidInput
+from .input import read_scene
 from .parts import leave_triangles, placed
 from .plain_files import far_offset
 from .read.found import scene_of
@@ -21,12 +23,13 @@ from .topology import closed_and_bodies
 from .triangles import bounds
 from .write import MeshPart
 
-__all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "scene_statistics"]
+__all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "read_again", "scene_statistics"]
 
 _DIGITS = 6
 _ANY_SIZE = MeshLimits(max_bytes=2**62, max_vertices=2**62, max_faces=2**62)
 #: Sides may differ by this share of the longest: single precision far from the origin, and digits of text.
 _SAME_SIZE = 1e-4
+_SINGLE = 2.0**-23
 
 
 class BrokenOutput(RuntimeError):
@@ -92,8 +95,9 @@ def parts_statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
     return {"faces": sum(len(part.faces) for part in parts), "extents": _extents(high - low)}
 
 
-def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Path) -> None:
-    """Compare the statistics of what was to be written with those of the file.
+def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Path, farthest: float = 0.0) -> None:
+    """Compare the statistics of what was to be written with those of the file. `farthest` is the largest coordinate,
+    which STL rounds to single precision.
 
     Raises:
         BrokenOutput: it has other faces, or another size.
@@ -101,8 +105,24 @@ def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Pa
     if meant["faces"] != written["faces"]:
         raise BrokenOutput(f"{path.name} has {written['faces']:,} faces, {meant['faces']:,} were to be written")
     sides = np.array(meant["extents"])
-    if np.abs(sides - written["extents"]).max() > _SAME_SIZE * sides.max():
+    rounding = _SINGLE * farthest if path.suffix == ".stl" else 0.0
+    if np.abs(sides - written["extents"]).max() > _SAME_SIZE * sides.max() + rounding:
         raise BrokenOutput(f"{path.name} has the extents {written['extents']}, {meant['extents']} were to be written")
+
+
+def read_again(path: Path) -> Any:
+    """A mesh that was just written, an OBJ with its materials and pictures, by the readers that take files of
+    strangers: they see what others let pass.
+
+    Raises:
+        BrokenOutput: they refuse it.
+    """
+    if path.suffix.lower() in _OWN:
+        return _load(path)
+    try:
+        return read_scene(path, _ANY_SIZE)
+    except InvalidInput as error:
+        raise BrokenOutput(f"the written mesh is broken: {error.message}") from error
 
 
 def _extents(sides: Any) -> list[float]:
@@ -119,7 +139,7 @@ def _load(path: Path) -> Any:
     options: dict[str, Any] = {} if path.suffix.lower() == ".glb" else {"process": False}
     try:
         # The parser of OBJ takes longer than all else together; that of PLY drops colours beside texture coordinates.
-        own = {".obj": _obj_scene, ".ply": _ply_scene}.get(path.suffix.lower())
+        own = _OWN.get(path.suffix.lower())
         scene = trimesh.load_scene(path, **options) if own is None else own(path)
     except MemoryError:
         raise
@@ -143,3 +163,6 @@ def _obj_scene(path: Path) -> Any:
 
 def _ply_scene(path: Path) -> Any:
     return scene_of(read_ply(path.read_bytes(), _ANY_SIZE))
+
+
+_OWN: dict[str, Callable[[Path], Any]] = {".obj": _obj_scene, ".ply": _ply_scene}

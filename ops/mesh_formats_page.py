@@ -70,12 +70,18 @@ came in, and rigging binds it, in the same way. In every feature `lost` (it was 
   triangles are named.
 - OFF: colours of vertices and faces, normals.
 - 3MF: objects, their places, names and base materials, of the core specification.
+- FBX (2011 and later, binary and text), COLLADA (`.dae`) and 3DS: by assimp, in a process of its own that can open no
+  file and has bounds on memory and time; what it makes is read as any GLB. Names, the tree of nodes, colours and
+  transparency of materials, pictures inside or in the same zip (TGA and others as PNG), normals, coordinates and
+  colours of vertices come through; shininess becomes roughness. FBX and COLLADA say what their unit is: the mesh is in
+  metres, +Y up. 3DS says neither and stays as it is. Animations, skins, morph targets, lights and cameras are named in
+  `ignored`.
 - zip: one mesh of any of these.
 - pictures: PNG, JPEG (`.jfif` too), WebP, TIFF, BMP, GIF; AVIF with Pillow 11.3 or later; HEIC with
   [pillow-heif](https://pypi.org/project/pillow-heif/).
 
-`pip install 'pocket3d-studio[formats]'` brings DracoPy and pillow-heif. A file under a wrong suffix is read as what
-it is, and `ignored` says so. Point clouds, 3D Gaussians, CAD files, FBX, DAE and others are refused by what they
+`pip install 'pocket3d-studio[formats]'` brings DracoPy, pillow-heif and cmeel-assimp. A file under a wrong suffix is
+read as what it is, and `ignored` says so. Point clouds, 3D Gaussians, CAD files and others are refused by what they
 are, with what to do. What lies far from the origin for its size (maps, surveys) keeps its shape: the node of a GLB
 says where it is, PLY is written in doubles, OBJ with more digits; for STL `lost` says that precision goes.
 """

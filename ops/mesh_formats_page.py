@@ -17,14 +17,25 @@ import numpy as np
 import trimesh
 
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
-from pocket3d.adapters.mesh.input import read_scene
+from pocket3d.adapters.mesh.input import glb_bytes_of, read_scene
 from pocket3d.adapters.mesh.parts import is_linear, look_of, other_maps
 from pocket3d.adapters.mesh.read.glb_container import pack, unpack
+from pocket3d.adapters.mesh.usdz_again import read_usdz, usdz_layer
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from pocket3d.adapters.weight_free.conversion.adapter import TrimeshMeshConversionAdapter
 
 PAGE = Path(__file__).parents[1] / "docs" / "mesh-formats.md"
-NAMES = {"glb": "GLB", "obj": "OBJ with its files", "ply": "PLY", "stl": "STL"}
+NAMES = {
+    "glb": "GLB",
+    "gltf": "glTF with its files",
+    "usdz": "USDZ",
+    "obj": "OBJ with its files",
+    "3mf": "3MF",
+    "ply": "PLY",
+    "stl": "STL",
+}
+#: What is not read, however it was made.
+_WRITTEN_ONLY = ("usdz",)
 
 _HEAD = """# What each format keeps
 
@@ -39,8 +50,8 @@ _FIRST = "\n## From GLB\n\n| to | kept | lost, in the result's words |\n|---|---
 _SECOND = """
 ## To GLB
 
-Each of the files above, read again and converted to GLB. An OBJ comes as a zip with its materials and pictures: by
-itself it has no colours but those of its vertices.
+Each of the files above but USDZ, which is written only, read again and converted to GLB. OBJ and glTF come as zips with
+their files: an OBJ by itself has no colours but those of its vertices.
 
 | from | kept of what it had | lost, in the result's words |
 |---|---|---|
@@ -52,6 +63,19 @@ installed) is unpacked, normals of another length than 1 are put right. The file
 with `merge_vertices`, or where parts of it lie in other files. Part completion closes parts in the document that they
 came in, and rigging binds it, in the same way. In every feature `lost` (it was read, and is not in the file) and
 `ignored` (it is not read) are found by comparing what the written file has with what came in.
+
+## Units and axes
+
+glTF, FBX, COLLADA and USDZ are in metres, or say what their unit is; 3MF says it too, and OBJ, PLY, STL and OFF say
+nothing. Lengths stay what they are where both sides say it: 3MF in millimetres becomes GLB in metres, GLB becomes 3MF
+in metres. Numbers without a unit stay as they are; a 3MF of them says millimetres, as printers mean them. +Y is up in
+GLB, USDZ and in what FBX and COLLADA become; 3MF and STL for printers want `output_up=z`.
+
+## What is not written
+
+FBX: no package on PyPI writes it well. assimp's exporter, tried with the file of this page, calls metres centimetres,
+and of three parts assimp itself reads two again. Autodesk's SDK may not be passed on, and Blender (`bpy`) is a program
+of some hundred megabytes for one version of Python. Most programs that read FBX read GLB.
 
 ## What else is read
 
@@ -69,7 +93,8 @@ came in, and rigging binds it, in the same way. In every feature `lost` (it was 
 - STL: text and binary, colours of Magics and VisCAM, solids as parts; a count that is too small and bytes behind the
   triangles are named.
 - OFF: colours of vertices and faces, normals.
-- 3MF: objects, their places, names and base materials, of the core specification.
+- 3MF: objects, their places, names and base materials, of the core specification; colours at corners, of the materials
+  extension.
 - FBX (2011 and later, binary and text), COLLADA (`.dae`) and 3DS: by assimp, in a process of its own that can open no
   file and has bounds on memory and time; what it makes is read as any GLB. Names, the tree of nodes, colours and
   transparency of materials, pictures inside or in the same zip (TGA and others as PNG), normals, coordinates and
@@ -99,7 +124,7 @@ def page() -> str:
             written, lost = _convert(adapter, source, target, Path(folder) / target)
             kept = _kept(written)
             first.append(f"| {name} | {', '.join(each for each in had if each in kept)} | {lost} |")
-            if target != "glb":
+            if target != "glb" and target not in _WRITTEN_ONLY:
                 again, lost = _convert(adapter, written, "glb", Path(folder) / f"{target} again")
                 found = _kept(again)
                 second.append(f"| {name} | {', '.join(each for each in kept if each in found)} | {lost} |")
@@ -128,10 +153,13 @@ def _convert(adapter: TrimeshMeshConversionAdapter, source: Path, target: str, f
 
 def _kept(path: Path) -> list[str]:
     """What a file has of the sample."""
+    if path.suffix == ".usdz":
+        return _kept_in_usdz(path)
     scene = read_scene(path)
     meshes = list(scene.geometry.values())
     looks = [look_of(mesh, linear=is_linear(scene)) for mesh in meshes]
-    raw: dict[str, Any] = unpack(path.read_bytes())[0] if path.suffix == ".glb" else {}
+    data = glb_bytes_of(path)
+    raw: dict[str, Any] = unpack(data)[0] if data[:4] == b"glTF" else {}
     found = {
         "triangles": sum(len(mesh.faces) for mesh in meshes) == _FACES,
         "parts and their names": {"box", "ball", "cone"} <= set(scene.graph.nodes_geometry) | set(scene.geometry),
@@ -150,6 +178,21 @@ def _kept(path: Path) -> list[str]:
             "TEXCOORD_1" in each["attributes"] for mesh in raw.get("meshes", ()) for each in mesh["primitives"]
         ),
         "lights, cameras, animations": bool(raw.get("extensions") and raw.get("cameras") and raw.get("animations")),
+    }
+    return [name for name, there in found.items() if there]
+
+
+def _kept_in_usdz(path: Path) -> list[str]:
+    """The same of a file that is not read, by its text."""
+    scene, layer = read_usdz(path), usdz_layer(path)
+    found = {
+        "triangles": sum(len(mesh.faces) for mesh in scene.geometry.values()) == _FACES,
+        "parts and their names": {"box", "ball", "cone"} <= set(scene.geometry),
+        "colours of materials": "diffuseColor = (0.6038" in layer,
+        "roughness and metal": "metallic = 0.4" in layer and "roughness = 0.3" in layer,
+        "pictures": "inputs:file = @textures/0.png@" in layer,
+        "coordinates of pictures": "primvars:st" in layer,
+        "colours of vertices": any(mesh.visual.kind == "vertex" for mesh in scene.geometry.values()),
     }
     return [name for name, there in found.items() if there]
 

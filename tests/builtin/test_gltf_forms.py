@@ -15,7 +15,7 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("trimesh")
 
 from pocket3d.adapters.errors import InvalidInput
-from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene
+from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene, unit_of
 from pocket3d.adapters.mesh.parts import look_of
 from pocket3d.adapters.mesh.read.meshopt import decode
 from support import mesh_files as files
@@ -54,6 +54,11 @@ def written(folder: Path, name: str, data: bytes | str) -> Path:
     path = folder / name
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
     return path
+
+
+def only(scene: Any) -> Any:
+    (mesh,) = scene.geometry.values()
+    return mesh
 
 
 def triangles(path: Path) -> Any:
@@ -323,7 +328,8 @@ def test_pictures_in_ktx2_are_left_out_and_named(tmp_path: Path) -> None:
 
 def three_mf(objects: str, build: str, head: str = "") -> bytes:
     text = f"""<?xml version="1.0"?>{head}
-        <model unit="millimeter" xmlns="http://schemas.microsoft.com/3dmanufacturing/core/2015/02">
+        <model unit="millimeter" xmlns="http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
+            xmlns:m="http://schemas.microsoft.com/3dmanufacturing/material/2015/02">
         <resources><basematerials id="5"><base name="red" displaycolor="#FF0000"/></basematerials>{objects}</resources>
         <build>{build}</build></model>"""
     buffer = io.BytesIO()
@@ -347,7 +353,19 @@ def test_objects_of_a_3mf_are_parts_where_it_builds_them(tmp_path: Path) -> None
     scene = read_scene(written(tmp_path, "a.3mf", data))
     assert sorted(tuple(mesh.bounds[0].tolist()) for mesh in scene.geometry.values()) == [(0, 0, 0), (5, 0, 7)]
     assert scene.extents.tolist() == [7, 2, 9]
-    assert {tuple(mesh.visual.vertex_colors[0]) for mesh in scene.geometry.values()} == {(255, 0, 0, 255)}
+    looks = [look_of(mesh, linear=False) for mesh in scene.geometry.values()]
+    assert {(look.name, look.colour, look.stated) for look in looks} == {("red", (1, 0, 0), True)}
+    assert unit_of(scene) == 0.001
+
+
+def test_colours_at_the_corners_of_a_3mf_stay_where_triangles_have_them(tmp_path: Path) -> None:
+    groups = '<m:colorgroup id="7"><m:color color="#00FF00"/><m:color color="#0000FF80"/></m:colorgroup>'
+    text = solid(1, "body", 'pid="5" pindex="0"').replace('v3="1"/>', 'v3="1" pid="7" p1="0" p2="1" p3="1"/>', 1)
+    data = three_mf(groups + text, '<item objectid="1"/>')
+    mesh = only(read_scene(written(tmp_path, "a.3mf", data)))
+    # One triangle has green and blue corners, the others are of the object's material.
+    shown = np.asarray(mesh.visual.vertex_colors)[mesh.faces].reshape(-1, 4).tolist()
+    assert [shown.count(each) for each in ([0, 255, 0, 255], [0, 0, 255, 128], [255, 0, 0, 255])] == [1, 2, 9]
 
 
 @pytest.mark.parametrize(

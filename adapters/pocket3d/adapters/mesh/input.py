@@ -31,7 +31,7 @@ from .read.ply import read_ply
 from .read.stl import read_stl
 from .read.threemf import model_path, read_3mf
 
-__all__ = ["FORMATS", "MeshLimits", "ignored_parts", "origins", "read_mesh", "read_scene"]
+__all__ = ["FORMATS", "MeshLimits", "ignored_parts", "origins", "read_mesh", "read_scene", "unit_of"]
 
 _READERS = {"obj": read_obj, "ply": read_ply, "stl": read_stl, "off": read_off, "3mf": read_3mf}
 #: Suffixes of what is read.
@@ -44,6 +44,7 @@ _JOIN_FACTOR = 24 * 4
 _JOIN_FLOOR = 256 * MIB
 _IGNORED = "pocket3d_ignored"
 _ORIGINS = "pocket3d_origins"
+_UNIT = "pocket3d_unit"
 _DEFAULT = MeshLimits()
 
 
@@ -135,6 +136,12 @@ def origins(scene: Any) -> dict[str, tuple[int, int]]:
     return dict(scene.metadata.get(_ORIGINS, ()))
 
 
+def unit_of(scene: Any) -> float | None:
+    """The length in metres of one unit of what `read_scene` read; None where the format has no units."""
+    found = scene.metadata.get(_UNIT)
+    return None if found is None else float(found)
+
+
 class _Opened(NamedTuple):
     """A mesh without what it was wrapped in."""
 
@@ -151,11 +158,11 @@ def _read(opened: _Opened, limits: MeshLimits) -> Any:
     kind, data, files, ignored = opened
     if kind in _READERS:
         found = read_obj(data, limits, files) if kind == "obj" else _READERS[kind](data, limits)
-        loaded, told, made_of = scene_of(found), found.ignored, {}
+        loaded, told, made_of, unit = scene_of(found), found.ignored, {}, found.unit
         _check_result(loaded, 0)
     else:
         checked = check_glb(data, limits)
-        loaded, told, made_of = _parse(checked), checked.ignored, dict(checked.origins)
+        loaded, told, made_of, unit = _parse(checked), checked.ignored, dict(checked.origins), 1.0
         _check_result(loaded, checked.faces)
         _restore_colours(loaded, checked)
     counts = [loaded.geometry[loaded.graph[node][1]] for node in loaded.graph.nodes_geometry]
@@ -163,6 +170,7 @@ def _read(opened: _Opened, limits: MeshLimits) -> Any:
     loaded.metadata.clear()
     loaded.metadata[_IGNORED] = [*ignored, *told]
     loaded.metadata[_ORIGINS] = made_of
+    loaded.metadata[_UNIT] = unit
     return loaded
 
 

@@ -146,7 +146,7 @@ def ply_bytes(parts: Sequence[MeshPart]) -> bytes:
     for axis, name in enumerate("xyz"):
         rows[name] = vertices[:, axis]
     _fill(rows, ("nx", "ny", "nz"), [part.normals for part in parts])
-    _fill(rows, ("red", "green", "blue", "alpha"), [_vertex_colours(part) for part in parts])
+    _fill(rows, ("red", "green", "blue", "alpha"), [vertex_colours(part) for part in parts])
     if textured:
         # PLY counts t from the lower edge.
         coordinates = [
@@ -186,7 +186,7 @@ def _fill(rows: npt.NDArray[Any], names: tuple[str, ...], tables: list[Any]) -> 
         rows[name] = joined[:, column]
 
 
-def _vertex_colours(part: MeshPart) -> npt.NDArray[np.uint8]:
+def vertex_colours(part: MeshPart) -> npt.NDArray[np.uint8]:
     """(V, 4) uint8 sRGB: the vertices' own, the texture's at each of them, both multiplied, or the material's."""
     alpha = round(part.material.alpha * 255)
     if part.texture is None or part.uv is None:

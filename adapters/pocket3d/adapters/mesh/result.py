@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import trimesh
 
+from .gltf_files import joined_glb
+from .input import read_scene
 from .parts import leave_triangles, placed
 from .plain_files import far_offset
 from .read.found import scene_of
@@ -19,10 +22,11 @@ from .read.obj import read_obj
 from .read.ply import read_ply
 from .thumbnail import can_draw, draw_scene
 from .triangles import body_labels
+from .usdz_again import read_usdz
 from .weld import weld_vertices
 from .write import MeshPart, is_watertight
 
-__all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "scene_statistics"]
+__all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "read_written", "scene_statistics"]
 
 _DIGITS = 6
 _ANY_SIZE = MeshLimits(max_bytes=2**62, max_vertices=2**62, max_faces=2**62)
@@ -32,6 +36,11 @@ _SAME_SIZE = 1e-4
 
 class BrokenOutput(RuntimeError):
     """The adapter wrote a mesh that cannot be loaded again, or that is empty: the adapter's own failure."""
+
+
+def read_written(path: Path) -> Any:
+    """The scene in a file that we wrote, as `read_scene` gives it; glTF and USDZ are not read from strangers so."""
+    return read_scene(path) if path.suffix not in _OWN else _load(path)
 
 
 def describe_mesh(path: Path, output_dir: Path, scene: Any = None) -> dict[str, Any]:
@@ -151,7 +160,7 @@ def _load(path: Path) -> Any:
     options: dict[str, Any] = {} if path.suffix.lower() == ".glb" else {"process": False}
     try:
         # The parser of OBJ takes longer than all else together; that of PLY drops colours beside texture coordinates.
-        own = {".obj": _obj_scene, ".ply": _ply_scene}.get(path.suffix.lower())
+        own = {".obj": _obj_scene, ".ply": _ply_scene, ".3mf": read_scene, **_OWN}.get(path.suffix.lower())
         scene = trimesh.load_scene(path, **options) if own is None else own(path)
     except MemoryError:
         raise
@@ -171,6 +180,14 @@ def _obj_scene(path: Path) -> Any:
     kinds = (".mtl", ".png", ".jpg", ".jpeg")
     beside = {each.name: each.read_bytes() for each in path.parent.iterdir() if each.suffix.lower() in kinds}
     return scene_of(read_obj(path.read_bytes(), _ANY_SIZE, beside))
+
+
+def _gltf_scene(path: Path) -> Any:
+    return trimesh.load_scene(BytesIO(joined_glb(path)), file_type="glb")
+
+
+#: Files that only we can have written.
+_OWN = {".gltf": _gltf_scene, ".usdz": read_usdz}
 
 
 def _ply_scene(path: Path) -> Any:

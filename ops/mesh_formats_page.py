@@ -84,8 +84,9 @@ of some hundred megabytes for one version of Python. Most programs that read FBX
 - VRM: as the GLB that it is.
 - compressed glTF: quantised (KHR_mesh_quantization) and meshopt (EXT_meshopt_compression): by code of our own, since
   meshoptimizer is on PyPI without wheels; Draco: by [DracoPy](https://pypi.org/project/DracoPy/) (Apache-2.0)
-  in a process of its own; KTX2 pictures are left out and named: what PyPI has for them needs
-  a library of the system.
+  in a process of its own; pictures in KTX2 by [opengl-basisu](https://pypi.org/project/opengl-basisu/) (Binomial's
+  transcoder; an alpha, and yet the one package with wheels for all Pythons that needs no library of the system) in a
+  process of its own. Without it they are named. From GLB to GLB they stay as they are.
 - OBJ: objects as parts (groups, where there are none), names of materials, colours behind the places; by itself or as
   a zip with its `.mtl` and pictures; any text encoding, any line end.
 - PLY: text and binary, polygons and triangle strips, numbers in double precision, colours of vertices and faces,
@@ -105,10 +106,10 @@ of some hundred megabytes for one version of Python. Most programs that read FBX
 - pictures: PNG, JPEG (`.jfif` too), WebP, TIFF, BMP, GIF; AVIF with Pillow 11.3 or later; HEIC with
   [pillow-heif](https://pypi.org/project/pillow-heif/).
 
-`pip install 'pocket3d-studio[formats]'` brings DracoPy, pillow-heif and cmeel-assimp. A file under a wrong suffix is
-read as what it is, and `ignored` says so. Point clouds, 3D Gaussians, CAD files and others are refused by what they
-are, with what to do. What lies far from the origin for its size (maps, surveys) keeps its shape: the node of a GLB
-says where it is, PLY is written in doubles, OBJ with more digits; for STL `lost` says that precision goes.
+`pip install 'pocket3d-studio[formats]'` brings DracoPy, pillow-heif, cmeel-assimp and opengl-basisu. A file under a
+wrong suffix is read as what it is, and `ignored` says so. Point clouds, 3D Gaussians, CAD files and others are refused
+by what they are, with what to do. What lies far from the origin for its size (maps, surveys) keeps its shape: the node
+of a GLB says where it is, PLY is written in doubles, OBJ with more digits; for STL `lost` says that precision goes.
 """
 
 

@@ -60,7 +60,7 @@ def inventory(path: Path, scene: Any = None) -> Inventory:
     data = glb_bytes_of(path) if scene is not None else joined_glb(path) if suffix == "gltf" else path.read_bytes()
     if data[:4] == b"glTF":
         limits = MeshLimits(max_bytes=max(len(data), MeshLimits().max_bytes))
-        return _of_document(*plain_gltf(*unpack(data), limits)[:2])
+        return _of_document(*plain_gltf(*unpack(data), limits, pictures=False)[:2])
     if scene is not None:
         return _of_scene(suffix, scene)
     if suffix == "usdz":

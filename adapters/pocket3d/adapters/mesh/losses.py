@@ -10,6 +10,8 @@ from .read.glb_left_out import left_out
 #: What belongs to the look of a surface: a feature that paints anew replaces it, and says so.
 LOOKS = frozenset({"textures", "maps", "surface", "colours", "stated", "shine", "cutout", "sides", "images"})
 _ONE_MESH = ("ply", "stl")
+#: In what readers say of pictures that they do not read.
+_PICTURES = " in KTX2"
 _COLOURS_ONLY = ("ply", "3mf")
 _NAMED = 6
 #: How the loss of each kind is told, in this order.
@@ -37,6 +39,9 @@ def unread(before: Inventory, after: Inventory, notes: Collection[str]) -> list[
         return list(notes)
     kept = None if after.document is None else dict(after.document)
     said = left_out(dict(before.document))
+    if kept is not None and before.images <= after.images:
+        # The pictures are in the file as they came.
+        notes = [each for each in notes if _PICTURES not in each]
     return [*(each for each in notes if each not in said), *left_out(dict(before.document), kept)]
 
 

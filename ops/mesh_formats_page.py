@@ -20,7 +20,7 @@ from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.mesh.input import glb_bytes_of, read_scene
 from pocket3d.adapters.mesh.parts import is_linear, look_of, other_maps
 from pocket3d.adapters.mesh.read.glb_container import pack, unpack
-from pocket3d.adapters.mesh.usdz_again import read_usdz, usdz_layer
+from pocket3d.adapters.mesh.usdz_again import read_usdz
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from pocket3d.adapters.weight_free.conversion.adapter import TrimeshMeshConversionAdapter
 
@@ -154,12 +154,10 @@ def _convert(adapter: TrimeshMeshConversionAdapter, source: Path, target: str, f
 
 def _kept(path: Path) -> list[str]:
     """What a file has of the sample."""
-    if path.suffix == ".usdz":
-        return _kept_in_usdz(path)
-    scene = read_scene(path)
+    scene = read_usdz(path) if path.suffix == ".usdz" else read_scene(path)
     meshes = list(scene.geometry.values())
     looks = [look_of(mesh, linear=is_linear(scene)) for mesh in meshes]
-    data = glb_bytes_of(path)
+    data = path.read_bytes() if path.suffix == ".usdz" else glb_bytes_of(path)
     raw: dict[str, Any] = unpack(data)[0] if data[:4] == b"glTF" else {}
     found = {
         "triangles": sum(len(mesh.faces) for mesh in meshes) == _FACES,
@@ -179,21 +177,6 @@ def _kept(path: Path) -> list[str]:
             "TEXCOORD_1" in each["attributes"] for mesh in raw.get("meshes", ()) for each in mesh["primitives"]
         ),
         "lights, cameras, animations": bool(raw.get("extensions") and raw.get("cameras") and raw.get("animations")),
-    }
-    return [name for name, there in found.items() if there]
-
-
-def _kept_in_usdz(path: Path) -> list[str]:
-    """The same of a file that is not read, by its text."""
-    scene, layer = read_usdz(path), usdz_layer(path)
-    found = {
-        "triangles": sum(len(mesh.faces) for mesh in scene.geometry.values()) == _FACES,
-        "parts and their names": {"box", "ball", "cone"} <= set(scene.geometry),
-        "colours of materials": "diffuseColor = (0.6038" in layer,
-        "roughness and metal": "metallic = 0.4" in layer and "roughness = 0.3" in layer,
-        "pictures": "inputs:file = @textures/0.png@" in layer,
-        "coordinates of pictures": "primvars:st" in layer,
-        "colours of vertices": any(mesh.visual.kind == "vertex" for mesh in scene.geometry.values()),
     }
     return [name for name, there in found.items() if there]
 

@@ -22,7 +22,8 @@ from support.limbed_shapes import LimbedShape
 from support.posing import posed
 from support.skinned_files import SkinnedFile, read_skinned
 
-pytestmark = pytest.mark.torch
+#: They share the rig of each shape: in one process.
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("rigs")]
 
 #: Moved by more than this share of the bounding diagonal is moved.
 _NOTICED = 0.01

@@ -22,12 +22,19 @@ def write_and_finish(
     source: Inventory | None = None,
     replaced: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Write the parts to `output_mesh_path`, then `finish_mesh`."""
+    """Write the parts to `output_mesh_path`, compare the file with them, then `finish_mesh`."""
+    from ..mesh.result import read_again
+    from ..mesh.self_check import check_surface, surface_of
     from ..mesh.write import write_mesh
 
     adapter.step(0.9, "writing the file")
-    extra = write_mesh(parts, Path(response["output_mesh_path"]))
-    return finish_mesh(adapter, response, info_key, facts, extra, source=source, replaced=replaced)
+    target = Path(response["output_mesh_path"])
+    extra = write_mesh(parts, target)
+    scene = read_again(target)
+    check_surface(surface_of(parts, target.suffix), surface_of(scene, target.suffix), target)
+    # The vertices of an STL are told as they are stored, three for each triangle.
+    kept = None if target.suffix == ".stl" else scene
+    return finish_mesh(adapter, response, info_key, facts, extra, kept, source, replaced)
 
 
 def finish_mesh(

@@ -71,15 +71,24 @@ def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_pat
     try:
         if size > limits.max_bytes:
             raise Refused(f"{size:,} bytes, at most {limits.max_bytes:,} are taken; decimate it first")
-        data = path.read_bytes()
-        with limited_memory(_parser_mb(data)):
-            opened = _open(data, suffix, limits)
-        with limited_memory(_parser_mb(opened.data)):
-            return _read(opened, limits)
+        return read_data(path.read_bytes(), suffix, limits)
     except Refused as error:
         raise InvalidInput(f"{path.name}: {error}", field) from error
     except MemoryError as error:
         raise InvalidInput(f"{path.name}: reading it takes more memory than its size accounts for", field) from error
+
+
+def read_data(data: bytes, suffix: str, limits: MeshLimits = _DEFAULT) -> Any:
+    """What `read_scene` reads, of the file's bytes.
+
+    Raises:
+        Refused: in place of `InvalidInput`.
+        MemoryError: it takes more than its size accounts for.
+    """
+    with limited_memory(_parser_mb(data)):
+        opened = _open(data, suffix, limits)
+    with limited_memory(_parser_mb(opened.data)):
+        return _read(opened, limits)
 
 
 def glb_bytes_of(path: Path, limits: MeshLimits = _DEFAULT) -> bytes:

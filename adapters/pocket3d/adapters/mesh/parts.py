@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .srgb import from_srgb, to_srgb
+from .srgb import LINEAR_BYTES, from_srgb, to_srgb
 from .triangles import FloatArray, unit
 from .write import Material, MeshPart, vertex_normals
 
@@ -50,8 +50,9 @@ def look_of(mesh: Any, *, linear: bool) -> Look:
         return _textured(mesh, visual)
     if visual.kind not in ("vertex", "face"):
         return Look(_PLAIN)
-    raw = np.asarray(visual.vertex_colors if visual.kind == "vertex" else visual.face_colors) / 255
-    colours = raw if linear else np.concatenate([from_srgb(raw[:, :3]), raw[:, 3:]], axis=1)
+    stored = np.asarray(visual.vertex_colors if visual.kind == "vertex" else visual.face_colors)
+    light = stored[:, :3] / 255 if linear else LINEAR_BYTES[stored[:, :3]]
+    colours = np.concatenate([light, stored[:, 3:] / 255], axis=1)
     look = Look((1.0, 1.0, 1.0), name="colours", stated=True)
     return look._replace(vertex_colours=colours) if visual.kind == "vertex" else look._replace(face_colours=colours)
 

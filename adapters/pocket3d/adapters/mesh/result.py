@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from io import BytesIO
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import trimesh
 
+from ..errors import InvalidInput
 from .gltf_files import joined_glb
-from .input import read_scene
+from .input import read_data, read_scene
 from .parts import leave_triangles, placed
 from .plain_files import far_offset
 from .read.found import scene_of
@@ -26,21 +26,17 @@ from .usdz_again import read_usdz
 from .weld import weld_vertices
 from .write import MeshPart, is_watertight
 
-__all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "read_written", "scene_statistics"]
+__all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "read_again", "scene_statistics"]
 
 _DIGITS = 6
 _ANY_SIZE = MeshLimits(max_bytes=2**62, max_vertices=2**62, max_faces=2**62)
 #: Sides may differ by this share of the longest: single precision far from the origin, and digits of text.
 _SAME_SIZE = 1e-4
+_SINGLE = 2.0**-23
 
 
 class BrokenOutput(RuntimeError):
     """The adapter wrote a mesh that cannot be loaded again, or that is empty: the adapter's own failure."""
-
-
-def read_written(path: Path) -> Any:
-    """The scene in a file that we wrote, as `read_scene` gives it; glTF and USDZ are not read from strangers so."""
-    return read_scene(path) if path.suffix not in _OWN else _load(path)
 
 
 def describe_mesh(path: Path, output_dir: Path, scene: Any = None) -> dict[str, Any]:
@@ -133,8 +129,9 @@ def parts_statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
     return {"faces": sum(len(part.faces) for part in parts), "extents": _extents(high - low)}
 
 
-def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Path) -> None:
-    """Compare the statistics of what was to be written with those of the file.
+def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Path, farthest: float = 0.0) -> None:
+    """Compare the statistics of what was to be written with those of the file. `farthest` is the largest coordinate,
+    which STL rounds to single precision.
 
     Raises:
         BrokenOutput: it has other faces, or another size.
@@ -142,8 +139,24 @@ def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Pa
     if meant["faces"] != written["faces"]:
         raise BrokenOutput(f"{path.name} has {written['faces']:,} faces, {meant['faces']:,} were to be written")
     sides = np.array(meant["extents"])
-    if np.abs(sides - written["extents"]).max() > _SAME_SIZE * sides.max():
+    rounding = _SINGLE * farthest if path.suffix == ".stl" else 0.0
+    if np.abs(sides - written["extents"]).max() > _SAME_SIZE * sides.max() + rounding:
         raise BrokenOutput(f"{path.name} has the extents {written['extents']}, {meant['extents']} were to be written")
+
+
+def read_again(path: Path) -> Any:
+    """A mesh that was just written, OBJ and glTF with the files beside them, by the readers that take files of
+    strangers: they see what others let pass. USDZ, which is not read from strangers, by one of its own.
+
+    Raises:
+        BrokenOutput: they refuse it.
+    """
+    if path.suffix.lower() in _OWN:
+        return _load(path)
+    try:
+        return read_scene(path, _ANY_SIZE)
+    except InvalidInput as error:
+        raise BrokenOutput(f"the written mesh is broken: {error.message}") from error
 
 
 def _extents(sides: Any) -> list[float]:
@@ -160,7 +173,7 @@ def _load(path: Path) -> Any:
     options: dict[str, Any] = {} if path.suffix.lower() == ".glb" else {"process": False}
     try:
         # The parser of OBJ takes longer than all else together; that of PLY drops colours beside texture coordinates.
-        own = {".obj": _obj_scene, ".ply": _ply_scene, ".3mf": read_scene, **_OWN}.get(path.suffix.lower())
+        own = _OWN.get(path.suffix.lower())
         scene = trimesh.load_scene(path, **options) if own is None else own(path)
     except MemoryError:
         raise
@@ -182,16 +195,25 @@ def _obj_scene(path: Path) -> Any:
     return scene_of(read_obj(path.read_bytes(), _ANY_SIZE, beside))
 
 
-def _gltf_scene(path: Path) -> Any:
-    return trimesh.load_scene(BytesIO(joined_glb(path)), file_type="glb")
-
-
-#: Files that only we can have written.
-_OWN = {".gltf": _gltf_scene, ".usdz": read_usdz}
-
-
 def _ply_scene(path: Path) -> Any:
     return scene_of(read_ply(path.read_bytes(), _ANY_SIZE))
+
+
+def _gltf_scene(path: Path) -> Any:
+    return read_data(joined_glb(path), "glb", _ANY_SIZE)
+
+
+def _3mf_scene(path: Path) -> Any:
+    return read_data(path.read_bytes(), "3mf", _ANY_SIZE)
+
+
+_OWN: dict[str, Callable[[Path], Any]] = {
+    ".obj": _obj_scene,
+    ".ply": _ply_scene,
+    ".gltf": _gltf_scene,
+    ".3mf": _3mf_scene,
+    ".usdz": read_usdz,
+}
 
 
 def _merged(vertices: Any, faces: Any) -> tuple[int, Any]:

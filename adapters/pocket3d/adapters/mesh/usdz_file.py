@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .mesh_part import Material, MeshPart, png_bytes
-from .plain_files import EDGE
+from .plain_files import EDGE, parts_offset
 from .srgb import from_srgb
 from .stored_zip import zip_bytes
 from .text_rows import rows_text
@@ -76,6 +76,8 @@ def usdz_bytes(parts: Sequence[MeshPart]) -> bytes:
     files: dict[str, bytes] = {}
     looks: dict[Any, str] = {}
     surfaces: list[str] = []
+    # Places are in single precision: what lies far off is moved there by its node.
+    offset = parts_offset(parts)
     pieces = [_HEAD.encode()]
     for part in parts:
         picture = None
@@ -89,7 +91,7 @@ def usdz_bytes(parts: Sequence[MeshPart]) -> bytes:
         if key not in looks:
             looks[key] = _identifier(part.material.name, taken)
             surfaces.append(_surface(looks[key], part.material, picture, wrap, coloured))
-        pieces += _mesh(part, _identifier(part.name, taken), looks[key])
+        pieces += _mesh(part, _identifier(part.name, taken), looks[key], offset)
     pieces.append(f'    def Scope "Looks"\n    {{\n{"".join(surfaces)}    }}\n}}\n'.encode())
     return zip_bytes({"model.usda": b"".join(pieces), **files}, packed=False, aligned=_ALIGNED)
 
@@ -115,8 +117,9 @@ def _label(name: str) -> str:
     return json.dumps("".join(each for each in name if each >= " "), ensure_ascii=False)
 
 
-def _mesh(part: MeshPart, name: str, look: str) -> list[bytes]:
-    low, high = (_row(each) for each in (part.vertices.min(axis=0), part.vertices.max(axis=0)))
+def _mesh(part: MeshPart, name: str, look: str, offset: FloatArray | None) -> list[bytes]:
+    places = part.vertices if offset is None else part.vertices - offset
+    low, high = (_row(each) for each in (places.min(axis=0), places.max(axis=0)))
     several = b' (\n                interpolation = "vertex"\n            )\n'
     pieces = [
         f'    def Mesh "{name}" (\n        displayName = {_label(part.name)}\n'
@@ -126,7 +129,7 @@ def _mesh(part: MeshPart, name: str, look: str) -> list[bytes]:
         b"\n",
         *_array("int[] faceVertexIndices", "%d, %d, %d", part.faces, whole=True),
         b"\n",
-        *_array("point3f[] points", "(%.9g, %.9g, %.9g)", part.vertices),
+        *_array("point3f[] points", "(%.9g, %.9g, %.9g)", places),
         b"\n",
         *_array("normal3f[] normals", "(%.6g, %.6g, %.6g)", part.normals),
         several,
@@ -141,6 +144,10 @@ def _mesh(part: MeshPart, name: str, look: str) -> list[bytes]:
         pieces += [*_array("color3f[] primvars:displayColor", "(%.6g, %.6g, %.6g)", colours), several]
         if (part.colours[:, 3] < 255).any():
             pieces += [*_array("float[] primvars:displayOpacity", "%.4g", shares[:, 3:]), several]
+    if offset is not None:
+        moved = ", ".join(f"{value:.17g}" for value in offset.tolist())
+        pieces.append(f"            double3 xformOp:translate = ({moved})\n".encode())
+        pieces.append(b'            uniform token[] xformOpOrder = ["xformOp:translate"]\n')
     return [
         *pieces,
         b'            uniform token subdivisionScheme = "none"\n',

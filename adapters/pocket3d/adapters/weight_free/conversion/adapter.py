@@ -70,7 +70,8 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
 
         from ...mesh.input import ignored_parts, read_scene
         from ...mesh.inventory import inventory
-        from ...mesh.result import check_written, read_written, scene_statistics
+        from ...mesh.result import check_written, read_again, scene_statistics
+        from ...mesh.self_check import check_surface, surface_of
         from .convert import DOCUMENTS, copy_file, merge, place, precision, units, write
 
         options = ConversionOptions.read(inputs)
@@ -90,6 +91,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         lost = precision(scene, output_format)
         stays = not merged and bool((matrix == np.eye(4)).all())
         meant = before if stays else scene_statistics(scene)
+        surface, farthest = surface_of(scene, output_format), float(np.abs(scene.bounds).max())
         self.step(0.6, "writing the file")
         extra = None
         if target.suffix in DOCUMENTS and not options.merge_vertices:
@@ -97,8 +99,9 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         if extra is None:
             extra = write(scene, target, unit_m)
         self.step(0.8, "reading it again")
-        written = read_written(target)
-        check_written(meant, scene_statistics(written), target)
+        written = read_again(target)
+        check_written(meant, scene_statistics(written), target, farthest)
+        check_surface(surface, surface_of(written, output_format), target)
         facts = {
             "model": "trimesh",
             "input_mesh": source.name,

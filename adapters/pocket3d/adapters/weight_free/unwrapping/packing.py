@@ -19,6 +19,11 @@ _NO_AREA = 1e-6
 #: Cells along a side that a chart of middling size has at least, where the texture has so many texels.
 _CELLS_ACROSS = 32
 _MEMORY_BASE, _MEMORY_PER_THOUSAND = 1024, 4
+#: Charts are packed one by one, a few times over, each among those that lie there already. With more of them hardly a
+#: texel is left for each in the usual textures.
+MOST_CHARTS = 50_000
+#: Seconds of a core that packing may take: several times what so many charts were measured to take.
+_PROCESSOR_S = 300
 
 
 def grid_at(resolution: int, charts: int) -> int:
@@ -39,7 +44,7 @@ def lay_out_planes(
         A layout for each, and the number of charts.
 
     Raises:
-        NoUnwrap: no area, or the library gave up.
+        NoUnwrap: no area, more than `MOST_CHARTS`, or the library gave up.
     """
     starts = np.cumsum([0, *(len(vertices) for vertices, _ in surfaces)])
     places = np.concatenate([np.asarray(vertices, dtype=np.float64) for vertices, _ in surfaces])
@@ -49,6 +54,11 @@ def lay_out_planes(
     if longest > 0:
         places = (places - (low + high) / 2) * (_UNITS / longest)
     found = planar_charts(places, faces)
+    if len(found.axes) > MOST_CHARTS:
+        raise NoUnwrap(
+            f"it comes apart into {len(found.axes):,} charts, at most {MOST_CHARTS:,} are laid out; if its triangles"
+            " should hang together, merge the vertices by distance first, else simplify it or take a part of it"
+        )
     check()
     source, corner, uv, label = _flattened(places, faces, found.label, found.axes)
     laid = label >= 0
@@ -65,6 +75,7 @@ def lay_out_planes(
             folder=folder,
             memory_mb=_MEMORY_BASE + _MEMORY_PER_THOUSAND * len(faces) // 1000,
             check=check,
+            processor_s=_PROCESSOR_S,
         )
     except NativeFailed as error:
         raise NoUnwrap(f"xatlas gave up: {error}") from error

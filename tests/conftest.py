@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from support.glb_session import GlbSession, validator
+
 HERE = Path(__file__).parent
 #: What a process of the tests may allocate: a test that runs away ends with a MemoryError and its name, not with the
 #: machine's memory and the process that ran the tests.
@@ -36,6 +38,21 @@ if importlib.util.find_spec("hypothesis") is not None:
     # How long an example takes says what else the machine does.
     settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("any machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--gltf-validator",
+        type=Path,
+        metavar="FOLDER",
+        help="have Khronos' validator, in this folder of node modules, judge the GLB files that adapters wrote",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    modules = config.getoption("--gltf-validator")
+    if modules is not None:
+        config.pluginmanager.register(GlbSession(validator(modules)))
 
 
 @pytest.hookimpl(tryfirst=True)

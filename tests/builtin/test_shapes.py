@@ -20,7 +20,7 @@ from pocket3d.adapters.weight_free.procedural.grammar import parse
 from pocket3d.adapters.weight_free.procedural.nouns import NOUNS
 from pocket3d.adapters.weight_free.procedural.polygons import triangulated
 from pocket3d.adapters.weight_free.procedural.proportions import PROPORTIONS
-from pocket3d.adapters.weight_free.procedural.restyling import VOXELS
+from pocket3d.adapters.weight_free.procedural.restyling import VOXELS, _cells
 from pocket3d.adapters.weight_free.procedural.scene import ObjectRequest, PartRequest, Scene
 from pocket3d.adapters.weight_free.procedural.solids import Kit
 from support import contact_sheet
@@ -236,6 +236,15 @@ def test_facets_are_flat_and_cubes_stand_on_one_grid() -> None:
     places = (middles - middles[0]) / step
     assert np.allclose(places, np.round(places), atol=1e-6)
     assert len(np.unique(np.round(places), axis=0)) == len(places)
+
+
+@pytest.mark.parametrize("at", [0.06, 0.4, 0.93])
+def test_thin_panes_keep_their_cubes_wherever_they_lie(at: float) -> None:
+    pane = trimesh.creation.box((8.0, 12.0, 0.1))
+    pane.apply_translation((4.0, 6.0, at))
+    cells = _cells(pane.vertices, pane.faces)
+    assert len(cells) == 8 * 12
+    assert len(set(cells[:, 2].tolist())) == 1
 
 
 def test_a_wooden_toy_is_of_wood_all_over_and_bare_where_nothing_was_said() -> None:

@@ -70,6 +70,14 @@ def test_a_pause_keeps_a_job_out_of_its_group_until_it_is_over() -> None:
     assert not queue.release_due(99.0)
 
 
+def test_a_pause_that_is_over_now_keeps_nothing_out() -> None:
+    queue = WaitingQueue(ageing_s=120)
+    record = waiting("j1")
+    record.not_before = 5.0
+    queue.add(record, 5.0)
+    assert order(queue, 5.0) == ["j1"]
+
+
 def test_removing_takes_a_job_out_wherever_it_waits() -> None:
     queue = WaitingQueue(ageing_s=120)
     front, back, paused = waiting("j1"), waiting("j2"), waiting("j3")

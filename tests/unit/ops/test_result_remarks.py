@@ -59,3 +59,13 @@ def test_what_was_ignored_or_lost(info: dict[str, Any], told: list[str]) -> None
 def test_a_remark_is_short() -> None:
     (line,) = remarks(result({"x_info": {"ignored": ["word"] * 1000}}))
     assert len(line) <= 300
+
+
+def test_remarks_are_few() -> None:
+    many = [f"word{number}" for number in range(20)]
+    (ignored,) = remarks(result({"x_info": {"ignored": many}}))
+    assert ignored == f"ignored: {', '.join(many[:12])}"
+    assert len(remarks(result({"x_info": {"lost": many}}))) == 12
+    (cut,) = remarks(result({"x_info": {"notes": ["x" * 400]}}))
+    (whole,) = remarks(result({"x_info": {"notes": ["x" * 294]}}))
+    assert (len(cut), cut[-1], len(whole), whole[-1]) == (300, "…", 300, "x")

@@ -22,12 +22,19 @@ def write_and_finish(
     source: Inventory | None = None,
     replaced: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Write the parts to `output_mesh_path`, then `finish_mesh`."""
+    """Write the parts to `output_mesh_path`, compare the file with them, then `finish_mesh`."""
+    from ..mesh.result import read_again
+    from ..mesh.self_check import check_surface, surface_of
     from ..mesh.write import write_mesh
 
     adapter.step(0.9, "writing the file")
-    extra = write_mesh(parts, Path(response["output_mesh_path"]))
-    return finish_mesh(adapter, response, info_key, facts, extra, source=source, replaced=replaced)
+    target = Path(response["output_mesh_path"])
+    extra = write_mesh(parts, target)
+    scene = read_again(target)
+    check_surface(surface_of(parts, target.suffix), surface_of(scene, target.suffix), target)
+    # The vertices of an STL are told as they are stored, three for each triangle.
+    kept = None if target.suffix == ".stl" else scene
+    return finish_mesh(adapter, response, info_key, facts, extra, kept, source, replaced)
 
 
 def finish_mesh(
@@ -39,6 +46,7 @@ def finish_mesh(
     scene: Any = None,
     source: Inventory | None = None,
     replaced: Collection[str] = (),
+    counted: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Load the written mesh again, count it, draw it, and complete the answer.
 
@@ -52,6 +60,8 @@ def finish_mesh(
         source: what the mesh that it was made of has, if there is one. What is not in the file is added to `lost` and
             `ignored` of the facts.
         replaced: kinds of it that were replaced on purpose (see `mesh.losses`), which the facts tell themselves.
+
+        counted: `scene_statistics` of `scene`, where they are known already.
 
     Returns:
         The response. Under `info_key` it has the facts, `output_format`, `vertex_count`, `face_count` and `statistics`
@@ -72,7 +82,7 @@ def finish_mesh(
             "lost": list(dict.fromkeys([*facts.get("lost", ()), *missing(source, written, replaced)])),
             "ignored": unread(source, written, facts.get("ignored", ())),
         }
-    described = describe_mesh(target, adapter.output_dir, scene)
+    described = describe_mesh(target, adapter.output_dir, scene, counted)
     statistics = described["statistics"]
     response[info_key] = {
         **response.get(info_key, {}),

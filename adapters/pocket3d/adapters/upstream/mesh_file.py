@@ -10,6 +10,8 @@ import trimesh
 
 from ..authoring.mesh_job import finish_mesh
 from ..base import BaseModel
+from ..mesh.result import read_again
+from ..mesh.self_check import check_surface, surface_of
 from ..mesh.srgb import from_srgb
 from ..mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from ..runtime.process_device import peak_mb
@@ -33,13 +35,21 @@ def finish(adapter: BaseModel, mesh: Any, response: dict[str, Any], info: str, f
 
 
 def write(mesh: Any, path: Path) -> list[Path]:
-    """Write glb, obj or ply, by the suffix. Returns further files that belong to it (OBJ: material and texture)."""
+    """Write glb, obj or ply, by the suffix. Returns further files that belong to it (OBJ: material and texture).
+
+    Raises:
+        BrokenOutput: the file has not what was meant; looked at where the format has all of it.
+    """
     if mesh.visual.kind is None:
         vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
-        return write_mesh([MeshPart("mesh", vertices, faces, vertex_normals(vertices, faces), _CLAY)], path)
+        parts = [MeshPart("mesh", vertices, faces, vertex_normals(vertices, faces), _CLAY)]
+        extra = write_mesh(parts, path)
+        check_surface(surface_of(parts, path.suffix), surface_of(read_again(path), path.suffix), path)
+        return extra
     before = set(path.parent.iterdir())
     if path.suffix == ".glb":
         path.write_bytes(_glb(mesh))
+        check_surface(surface_of(trimesh.Scene(mesh), "glb"), surface_of(read_again(path), "glb"), path)
     else:
         mesh.export(path)
     return sorted(set(path.parent.iterdir()) - before - {path})

@@ -30,7 +30,11 @@ from support.adapter_run import run
 
 pytestmark = [pytest.mark.torch, pytest.mark.broken_glb("writers are patched to write wrong files")]
 
-FORMATS = ("glb", "obj", "ply", "stl")
+FORMATS = ("glb", "gltf", "obj", "ply", "stl", "3mf", "usdz")
+COLOURED = ("glb", "obj", "ply", "3mf", "usdz")
+WITH_COORDINATES = ("glb", "obj", "ply", "usdz")
+#: What writes each format, where its name does not say it.
+WRITERS = {"obj": "write_obj", "gltf": "glb_bytes", "3mf": "threemf_bytes"}
 Parts = list[MeshPart]
 
 
@@ -107,21 +111,21 @@ def _swapped(parts: Parts) -> Parts:
 
 #: What a writer may do wrong: the parts, what it makes of them, and in which formats that can be seen.
 FAULTS: dict[str, tuple[Callable[[], Parts], Callable[[Parts], Parts], tuple[str, ...]]] = {
-    "colours dropped": (coloured, _each(colours=lambda p: None), ("glb", "obj", "ply")),
+    "colours dropped": (coloured, _each(colours=lambda p: None), COLOURED),
     "colours of the next vertex": (
         coloured,
         _each(colours=lambda p: None if p.colours is None else np.roll(p.colours, 1, axis=0)),
-        ("glb", "obj", "ply"),
+        COLOURED,
     ),
     "red and blue swapped": (
         coloured,
         _each(colours=lambda p: None if p.colours is None else p.colours[:, [2, 1, 0, 3]]),
-        ("glb", "obj", "ply"),
+        COLOURED,
     ),
     "base colours dropped": (
         coloured,
         _each(material=lambda p: p.material._replace(colour=(1.0, 1.0, 1.0))),
-        ("glb", "obj", "ply"),
+        COLOURED,
     ),
     "a dark base colour rounded to black": (
         coloured,
@@ -131,15 +135,19 @@ FAULTS: dict[str, tuple[Callable[[], Parts], Callable[[Parts], Parts], tuple[str
     "alpha dropped": (
         lambda: [tetrahedron("glass", 0, material=Material("glass", (0.5, 0.5, 0.5), alpha=0.3))],
         _each(material=lambda p: p.material._replace(alpha=1.0)),
-        ("glb", "obj", "ply"),
+        COLOURED,
     ),
-    "pictures dropped": (pictured, _each(texture=lambda p: None), ("glb", "obj", "ply")),
-    "pictures swapped": (pictured, _swapped, ("glb", "obj", "ply")),
-    "pictures upside down": (pictured, _each(texture=lambda p: p.texture[::-1]), ("glb", "obj", "ply")),
+    "pictures dropped": (pictured, _each(texture=lambda p: None), COLOURED),
+    "pictures swapped": (pictured, _swapped, COLOURED),
+    "pictures upside down": (pictured, _each(texture=lambda p: p.texture[::-1]), COLOURED),
     "pictures in half their size": (pictured, _each(texture=lambda p: p.texture[::2, ::2].copy()), ("glb", "obj")),
-    "coordinates upside down": (unwrapped, _each(uv=lambda p: 1 - p.uv), ("glb", "obj", "ply")),
-    "coordinates dropped": (unwrapped, _each(uv=lambda p: None), ("glb", "obj", "ply")),
-    "coordinates beyond the edge cut": (unwrapped, _each(uv=lambda p: p.uv.clip(0, 1)), ("glb", "obj", "ply")),
+    "coordinates upside down": (unwrapped, _each(uv=lambda p: 1 - p.uv), WITH_COORDINATES),
+    "coordinates dropped": (unwrapped, _each(uv=lambda p: None), WITH_COORDINATES),
+    "coordinates beyond the edge cut": (
+        unwrapped,
+        _each(uv=lambda p: p.uv.clip(0, 1)),
+        WITH_COORDINATES,
+    ),
     "moved": (pictured, _each(vertices=lambda p: p.vertices + np.array([0, 0.01, 0])), FORMATS),
     "axes swapped": (pictured, _each(vertices=lambda p: p.vertices[:, [0, 2, 1]]), FORMATS),
     "a face dropped": (pictured, _each(faces=lambda p: p.faces[1:]), FORMATS),
@@ -154,7 +162,7 @@ FAULTS: dict[str, tuple[Callable[[], Parts], Callable[[Parts], Parts], tuple[str
 @pytest.mark.parametrize(("fault", "form"), [(name, form) for name, (_, _, forms) in FAULTS.items() for form in forms])
 def test_a_writers_fault_is_found(fault: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make, spoil, _ = FAULTS[fault]
-    writer = "write_obj" if form == "obj" else f"{form}_bytes"
+    writer = WRITERS.get(form, f"{form}_bytes")
     sound = getattr(write, writer)
     monkeypatch.setattr(write, writer, lambda parts, *path: sound(spoil(list(parts)), *path))
     with pytest.raises(BrokenOutput, match=rf"a\.{form}"):
@@ -197,7 +205,7 @@ def test_conversions_are_checked(form: str, tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "in.ply"
     write_mesh(coloured(), path)
     spoil = _each(vertices=lambda p: p.vertices + 0.1) if form == "stl" else _each(colours=lambda p: None)
-    monkeypatch.setattr(convert, "write_mesh", lambda parts, target: write_mesh(spoil(parts), target))
+    monkeypatch.setattr(convert, "write_mesh", lambda parts, *rest: write_mesh(spoil(parts), *rest))
     with pytest.raises(BrokenOutput):
         run(TrimeshMeshConversionAdapter(), tmp_path / "out", mesh_path=str(path), output_format=form)
 

@@ -22,10 +22,11 @@ from .triangles import body_labels
 from .weld import weld_vertices
 from .write import MeshPart, is_watertight
 
-__all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "scene_statistics"]
+__all__ = ["ANY_SIZE", "BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "scene_statistics"]
 
 _DIGITS = 6
-_ANY_SIZE = MeshLimits(max_bytes=2**62, max_vertices=2**62, max_faces=2**62)
+#: For files that we wrote ourselves.
+ANY_SIZE = MeshLimits(max_bytes=2**62, max_vertices=2**62, max_faces=2**62)
 #: Sides may differ by this share of the longest: single precision far from the origin, and digits of text.
 _SAME_SIZE = 1e-4
 
@@ -170,11 +171,11 @@ def _obj_scene(path: Path) -> Any:
     """An OBJ with the materials and pictures that lie beside it."""
     kinds = (".mtl", ".png", ".jpg", ".jpeg")
     beside = {each.name: each.read_bytes() for each in path.parent.iterdir() if each.suffix.lower() in kinds}
-    return scene_of(read_obj(path.read_bytes(), _ANY_SIZE, beside))
+    return scene_of(read_obj(path.read_bytes(), ANY_SIZE, beside))
 
 
 def _ply_scene(path: Path) -> Any:
-    return scene_of(read_ply(path.read_bytes(), _ANY_SIZE))
+    return scene_of(read_ply(path.read_bytes(), ANY_SIZE))
 
 
 def _merged(vertices: Any, faces: Any) -> tuple[int, Any]:

@@ -68,10 +68,10 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
 
-        from ...mesh.input import ignored_parts, read_scene
+        from ...mesh.input import glb_bytes_of, ignored_parts, read_scene
         from ...mesh.inventory import inventory
         from ...mesh.result import check_written, scene_statistics
-        from .convert import copy_file, merge, place, precision, write
+        from .convert import copy_file, merge, merged, place, precision, write
 
         options = ConversionOptions.read(inputs)
         source = self._mesh_path(inputs)
@@ -84,13 +84,16 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         ignored = ignored_parts(scene)
         held = inventory(source, scene)
         self.step(0.4, "placing it")
-        merged = merge(scene) if options.merge_vertices else 0
+        kept = merged(source) if options.merge_vertices and output_format == "glb" else None
+        gone = merge(scene) if options.merge_vertices and kept is None else 0 if kept is None else kept[1]
         matrix = place(scene, options)
         lost = precision(scene, output_format)
-        stays = not merged and bool((matrix == np.eye(4)).all())
+        stays = not gone and bool((matrix == np.eye(4)).all())
         meant = before if stays else scene_statistics(scene)
         self.step(0.6, "writing the file")
-        copied = output_format == "glb" and not options.merge_vertices and copy_file(source, target, matrix)
+        copied = output_format == "glb" and (kept is not None or not options.merge_vertices)
+        if copied:
+            copied = copy_file(glb_bytes_of(source) if kept is None else kept[0], target, matrix)
         extra = [] if copied else write(scene, target)
         self.step(0.8, "reading it again")
         written = read_scene(target)
@@ -100,7 +103,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
             "input_mesh": source.name,
             "input_format": source.suffix.lower()[1:],
             "input_statistics": before,
-            "merged_vertices": merged,
+            "merged_vertices": gone,
             "matrix": [[round(float(each), 9) for each in row] for row in matrix],
             "lost": lost,
             "ignored": ignored,

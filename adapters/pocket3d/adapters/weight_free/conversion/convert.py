@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...mesh.glb_copy import placed_copy
+from ...mesh.glb_merged import merged_copy
 from ...mesh.input import glb_bytes_of
 from ...mesh.parts import colour_bytes, is_linear, parts_of
 from ...mesh.plain_files import far_offset
@@ -42,7 +43,7 @@ def place(scene: Any, options: Any) -> npt.NDArray[np.float64]:
 
 
 def merge(scene: Any) -> int:
-    """Merge vertices that are equal in position, normal and texture coordinate; returns how many were removed."""
+    """Merge vertices of a scene that are equal in position, normal and texture coordinate; returns how many went."""
     gone = 0
     for mesh in scene.geometry.values():
         before = len(mesh.vertices)
@@ -58,11 +59,16 @@ def precision(scene: Any, target: str) -> list[str]:
     return []
 
 
-def copy_file(source: Path, target: Path, matrix: npt.NDArray[np.float64]) -> bool:
+def merged(source: Path) -> tuple[bytes, int] | None:
+    """A GLB file with its equal vertices merged, and how many went; None if it is none, or has to be written anew."""
+    return merged_copy(glb_bytes_of(source))
+
+
+def copy_file(data: bytes, target: Path, matrix: npt.NDArray[np.float64]) -> bool:
     """Write a GLB file once more, with everything in it, moved by `matrix`; false if it is no GLB file, or one that
     has to be written anew.
     """
-    copy = placed_copy(glb_bytes_of(source), matrix)
+    copy = placed_copy(data, matrix)
     if copy is not None:
         target.write_bytes(copy)
     return copy is not None

@@ -109,6 +109,35 @@ def test_attributes_go_to_the_noun_they_are_said_of() -> None:
 
 
 @pytest.mark.parametrize(
+    ("prompt", "noun", "look"),
+    [
+        ("a rose gold ring", "ring", {"material": "rose gold"}),
+        ("a ring in rose gold", "ring", {"material": "rose gold"}),
+        ("a cherry wood table", "table", {"material": "cherry wood"}),
+        ("a pine wood shelf", "shelf", {"material": "wood"}),
+        ("a lemon yellow chair", "chair", {"colours": ["lemon yellow"]}),
+        ("a chair painted lemon yellow", "chair", {"colours": ["lemon yellow"]}),
+        ("a chair lemon yellow", "chair", {"colours": ["lemon yellow"]}),
+        ("a fire engine red truck", "truck", {"colours": ["fire engine red"]}),
+        ("a brick red house", "house", {"colours": ["brick red"]}),
+        ("a jet black cat", "cat", {"colours": ["jet black"]}),
+        ("an ice blue car", "car", {"colours": ["ice blue"]}),
+        ("a crocodile green sofa", "sofa", {"colours": ["crocodile green"]}),
+        ("a peach dress", "dress", {"colours": ["peach"]}),
+        ("a peach", "peach", {}),
+    ],
+)
+def test_a_colour_that_is_named_after_a_thing_is_no_thing(prompt: str, noun: str, look: dict[str, Any]) -> None:
+    (made,) = parse(prompt).objects
+    assert (made.noun, made.attributes.summary()) == (noun, look)
+
+
+def test_two_things_are_two_though_a_colour_is_between_them() -> None:
+    for prompt in ("a rose and a gold ring", "a girl red dress", "a lemon, yellow chair"):
+        assert len(parse(prompt).objects) == 2
+
+
+@pytest.mark.parametrize(
     ("prompt", "ignored"),
     [
         ("a beautiful ornate chair", {"beautiful", "ornate"}),

@@ -20,7 +20,7 @@ from pocket3d.adapters.weight_free.procedural.grammar import parse
 from pocket3d.adapters.weight_free.procedural.nouns import NOUNS
 from pocket3d.adapters.weight_free.procedural.polygons import triangulated
 from pocket3d.adapters.weight_free.procedural.proportions import PROPORTIONS
-from pocket3d.adapters.weight_free.procedural.restyling import VOXELS
+from pocket3d.adapters.weight_free.procedural.restyling import VOXELS, _cells
 from pocket3d.adapters.weight_free.procedural.scene import ObjectRequest, PartRequest, Scene
 from pocket3d.adapters.weight_free.procedural.solids import Kit
 from support import contact_sheet
@@ -47,6 +47,11 @@ def _plain(name: str) -> Assembly:
     return assemble(Scene((ObjectRequest(name, name),), (), ()), detail=0.3)
 
 
+#: Of those that look at every noun: each is made once, in one process.
+_all_nouns = pytest.mark.xdist_group("nouns")
+
+
+@_all_nouns
 @pytest.mark.parametrize("name", list(NOUNS))
 def test_a_noun_is_sound(name: str) -> None:
     noun = NOUNS[name]
@@ -202,6 +207,7 @@ def test_seed_zero_is_plain_and_seeds_differ_but_repeat() -> None:
         assert abs(other / side - 1) <= 0.08 + 1e-9
 
 
+@_all_nouns
 def test_different_prompts_give_different_geometry() -> None:
     prompts = [f"a {name}" for name in NOUNS]
     prompts += ["a tall chair", "a chair with three legs", "a chair without a back", "two chairs", "a round table"]
@@ -230,6 +236,15 @@ def test_facets_are_flat_and_cubes_stand_on_one_grid() -> None:
     places = (middles - middles[0]) / step
     assert np.allclose(places, np.round(places), atol=1e-6)
     assert len(np.unique(np.round(places), axis=0)) == len(places)
+
+
+@pytest.mark.parametrize("at", [0.06, 0.4, 0.93])
+def test_thin_panes_keep_their_cubes_wherever_they_lie(at: float) -> None:
+    pane = trimesh.creation.box((8.0, 12.0, 0.1))
+    pane.apply_translation((4.0, 6.0, at))
+    cells = _cells(pane.vertices, pane.faces)
+    assert len(cells) == 8 * 12
+    assert len(set(cells[:, 2].tolist())) == 1
 
 
 def test_a_wooden_toy_is_of_wood_all_over_and_bare_where_nothing_was_said() -> None:

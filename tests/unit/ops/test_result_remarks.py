@@ -70,6 +70,11 @@ def test_a_remark_is_short() -> None:
 
 
 def test_what_is_left_out_of_many_remarks_is_counted() -> None:
-    lines = remarks(result({"x_info": {"lost": [f"part {n}" for n in range(15)]}}))
-    assert len(lines) == 13
-    assert lines[-1] == "note: 3 more of these; `pocket3d result --json` has all"
+    many = [f"word{number}" for number in range(20)]
+    (ignored,) = remarks(result({"x_info": {"ignored": many}}))
+    assert ignored == f"ignored: {', '.join(many[:12])}"
+    lines = remarks(result({"x_info": {"lost": many}}))
+    assert lines[12:] == ["note: 8 more of these; `pocket3d result --json` has all"]
+    (cut,) = remarks(result({"x_info": {"notes": ["x" * 400]}}))
+    (whole,) = remarks(result({"x_info": {"notes": ["x" * 294]}}))
+    assert (len(cut), cut[-1], len(whole), whole[-1]) == (300, "…", 300, "x")

@@ -24,12 +24,19 @@ def write_and_finish(
     source: Inventory | None = None,
     replaced: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Write the parts to `output_mesh_path`, then `finish_mesh`."""
+    """Write the parts to `output_mesh_path`, compare the file with them, then `finish_mesh`."""
+    from ..mesh.result import read_again
+    from ..mesh.self_check import check_surface, surface_of
     from ..mesh.write import write_mesh
 
     adapter.step(0.9, "writing the file")
-    extra = write_mesh(parts, Path(response["output_mesh_path"]))
-    return finish_mesh(adapter, response, info_key, facts, extra, source=source, replaced=replaced)
+    target = Path(response["output_mesh_path"])
+    extra = write_mesh(parts, target)
+    scene = read_again(target)
+    check_surface(surface_of(parts, target.suffix), surface_of(scene, target.suffix), target)
+    # The vertices of an STL are told as they are stored, three for each triangle.
+    kept = None if target.suffix == ".stl" else scene
+    return finish_mesh(adapter, response, info_key, facts, extra, kept, source, replaced)
 
 
 def write_kept(
@@ -58,8 +65,8 @@ def write_kept(
         BrokenOutput: the file is not what was meant.
     """
     from ..mesh.glb_remade import remade_copy
-    from ..mesh.input import glb_bytes_of, read_scene
-    from ..mesh.result import ANY_SIZE, check_written, parts_statistics, scene_statistics
+    from ..mesh.input import glb_bytes_of
+    from ..mesh.result import check_written, parts_statistics, read_again, scene_statistics
 
     target = Path(response["output_mesh_path"])
     copy = remade_copy(glb_bytes_of(source), scene, made, paint) if target.suffix == ".glb" else None
@@ -67,7 +74,7 @@ def write_kept(
         return None
     adapter.step(0.9, "writing the file")
     target.write_bytes(copy)
-    written = read_scene(target, ANY_SIZE)
+    written = read_again(target)
     check_written(parts_statistics([each.part for each in made.values()]), scene_statistics(written), target)
     return written
 
@@ -102,6 +109,7 @@ def finish_mesh(
     scene: Any = None,
     source: Inventory | None = None,
     replaced: Collection[str] = (),
+    counted: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Load the written mesh again, count it, draw it, and complete the answer.
 
@@ -116,6 +124,8 @@ def finish_mesh(
             `ignored` of the facts.
         replaced: kinds of it that were replaced on purpose (see `mesh.losses`), which the facts tell themselves.
 
+        counted: `scene_statistics` of `scene`, where they are known already.
+
     Returns:
         The response. Under `info_key` it has the facts, `output_format`, `vertex_count`, `face_count` and `statistics`
         (see `mesh_result.scene_statistics`); besides, `thumbnail_path`, and `extra_paths` if there are such files.
@@ -128,7 +138,7 @@ def finish_mesh(
     target = Path(response["output_mesh_path"])
     if source is not None:
         facts = {**facts, **compared(source, target, facts, replaced)}
-    described = describe_mesh(target, adapter.output_dir, scene)
+    described = describe_mesh(target, adapter.output_dir, scene, counted)
     statistics = described["statistics"]
     response[info_key] = {
         **response.get(info_key, {}),

@@ -22,7 +22,7 @@ from .read.glb_document import Document
 from .read.glb_sparse import dense, is_dense
 from .read.gltf_plain import plain_gltf
 from .read.limits import MeshLimits
-from .triangles import IntArray
+from .triangles import IntArray, bounds
 
 _BYTE, _SHORT, _UINT = 5121, 5123, 5125
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
@@ -66,7 +66,7 @@ class GlbEdit:
         if data[:4] != b"glTF":
             return None
         limits = MeshLimits(max_bytes=max(len(data), MeshLimits().max_bytes))
-        raw, binary, _ = plain_gltf(*unpack(data), limits)
+        raw, binary, _ = plain_gltf(*unpack(data), limits, pictures=False)
         uris = [each.get("uri") for key in ("images", "buffers") for each in raw.get(key, ())]
         if any(uri is not None and not uri.startswith("data:") for uri in uris):
             return None
@@ -103,7 +103,8 @@ class GlbEdit:
         """Write down the least and largest position, which many files state not at all, or rounded."""
         rows = self.stored(index)
         if len(rows) and self._accessors[index]["componentType"] == FLOAT:
-            self._accessors[index] |= {"min": rows.min(axis=0).tolist(), "max": rows.max(axis=0).tolist()}
+            low, high = bounds([rows])
+            self._accessors[index] |= {"min": low.tolist(), "max": high.tolist()}
 
     def faces(self, primitive: Mapping[str, Any]) -> IntArray | None:
         """(F, 3) of a primitive as it is in the file; None if it is not made of triangles."""

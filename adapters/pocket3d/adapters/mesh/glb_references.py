@@ -18,6 +18,7 @@ _KNOWN = {
     "KHR_lights_punctual",
     "KHR_mesh_quantization",
     "KHR_node_visibility",
+    "KHR_texture_basisu",
     "KHR_texture_transform",
     "KHR_xmp_json_ld",
     "VRMC_materials_mtoon",

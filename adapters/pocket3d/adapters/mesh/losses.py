@@ -17,6 +17,9 @@ MOTION = frozenset({"animations", "skins"})
 _SKINS = "{count} skins: the new skeleton takes their place"
 _SOME_MAPS = "{count} maps of normals, roughness, occlusion or light: {why}"
 _ONE_MESH = ("ply", "stl")
+#: In what readers say of pictures that they do not read.
+_PICTURES = " in KTX2"
+_COLOURS_ONLY = ("ply", "3mf")
 _NAMED = 6
 #: How the loss of each kind is told, in this order.
 _TEXTS = {
@@ -51,6 +54,9 @@ def unread(before: Inventory, after: Inventory, notes: Collection[str], replaced
     kept = None if after.document is None else dict(after.document)
     document = dict(before.document)
     said = left_out(document)
+    if kept is not None and before.images <= after.images:
+        # The pictures are in the file as they came.
+        notes = [each for each in notes if _PICTURES not in each]
     if kept is not None and _as_many("relief", before.counts.get("relief", 0), before, after):
         notes = [each for each in notes if not each.endswith(ELSEWHERE)]
     told = {key: value for key, value in document.items() if key not in MOTION or key not in replaced}
@@ -85,8 +91,9 @@ def missing(before: Inventory, after: Inventory, replaced: Collection[str] = ())
     elif "names" not in replaced and after.format not in _ONE_MESH and before.names - after.names:
         lost.append(f"names: {_few(sorted(before.names - after.names))}")
     words = {}
-    if after.format == "ply":
-        words = {"textures": "PLY keeps their colours at the vertices only", "surface": "PLY holds colours only"}
+    if after.format in _COLOURS_ONLY:
+        at_vertices = f"{target} keeps their colours at the vertices only"
+        words = {"textures": at_vertices, "surface": f"{target} holds colours only"}
     for kind, text in _TEXTS.items():
         if kind in gone:
             count, left = before.counts[kind], after.counts.get(kind, 0)

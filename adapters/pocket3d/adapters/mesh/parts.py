@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .srgb import from_srgb, to_srgb
+from .srgb import LINEAR_BYTES, from_srgb, to_srgb
 from .triangles import FloatArray, IntArray, unit
 from .write import Material, MeshPart, vertex_normals
 
@@ -50,8 +50,9 @@ def look_of(mesh: Any, *, linear: bool) -> Look:
         return _textured(mesh, visual)
     if visual.kind not in ("vertex", "face"):
         return Look(_PLAIN)
-    raw = np.asarray(visual.vertex_colors if visual.kind == "vertex" else visual.face_colors) / 255
-    colours = raw if linear else np.concatenate([from_srgb(raw[:, :3]), raw[:, 3:]], axis=1)
+    stored = np.asarray(visual.vertex_colors if visual.kind == "vertex" else visual.face_colors)
+    light = stored[:, :3] / 255 if linear else LINEAR_BYTES[stored[:, :3]]
+    colours = np.concatenate([light, stored[:, 3:] / 255], axis=1)
     look = Look((1.0, 1.0, 1.0), name="colours", stated=True)
     return look._replace(vertex_colours=colours) if visual.kind == "vertex" else look._replace(face_colours=colours)
 
@@ -100,7 +101,17 @@ def placed(scene: Any) -> Iterator[tuple[Any, Any, Any]]:
     """For each instance in the scene its mesh, the mesh's vertices in world coordinates, and the (4, 4) to them."""
     for transform, name in map(scene.graph.get, scene.graph.nodes_geometry):
         mesh = scene.geometry[name]
-        yield mesh, mesh.vertices @ transform[:3, :3].T + transform[:3, 3], transform
+        yield mesh, moved(np.asarray(mesh.vertices), transform), transform
+
+
+def moved(points: FloatArray, transform: FloatArray) -> FloatArray:
+    """(N, 3) points after a transformation (4, 4)."""
+    if np.array_equal(transform, np.eye(4)):
+        # Adding 0 makes 0 of -0.
+        return points + 0.0
+    # For so small a matrix the threads of a product cost more than the work itself.
+    x, y, z = points.T
+    return np.stack([row[0] * x + row[1] * y + row[2] * z + row[3] for row in transform[:3]], axis=1)
 
 
 def stored_normals(mesh: Any) -> FloatArray | None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from .triangles import BoolArray, FloatArray, IntArray, areas, body_labels, directed_edges
+from .triangles import BoolArray, FloatArray, IntArray, areas, body_labels, directed_edges, surface_samples
 from .weld import NEARLY, weld_vertices
 
 METHOD = "ray-voted voxel solid, surface net"
@@ -35,9 +35,12 @@ _MARGIN = 4
 _BRIDGE = 2
 #: Samples per cell along an edge.
 _SAMPLES = 2.5
-_MAX_SAMPLES = 4_000_000
 #: Of a body that encloses anything.
 _LEAST_FACES = 4
+#: Rays are cast body by body, in about half a millisecond each.
+MOST_BODIES = 20_000
+#: Cells by which rays are moved aside, and more.
+_NEAR_NODE = 1e-4
 
 
 class NoSolid(ValueError):
@@ -65,7 +68,7 @@ def fuse(mesh: Any, resolution: int = 96, between: Callable[[], None] = lambda: 
         watertight.
 
     Raises:
-        NoSolid: no face with an area, or coordinates that are not finite.
+        NoSolid: no face with an area, coordinates that are not finite, or more than `MOST_BODIES`.
         ValueError: a resolution outside the range.
     """
     import trimesh
@@ -166,12 +169,7 @@ def _vote(vertices: FloatArray, faces: IntArray, body: IntArray, grid: _Grid) ->
     """Which nodes lie inside any body, by the majority of its axes."""
     inside = np.zeros(grid.shape, dtype=bool)
     local = (vertices - grid.origin) / grid.cell
-    order = np.argsort(body, kind="stable")
-    starts = np.flatnonzero(np.diff(body[order], prepend=-1))
-    for chosen in np.split(order, starts[1:]):
-        # Three faces or fewer enclose nothing; a soup of single faces would take for ever.
-        if len(chosen) < _LEAST_FACES:
-            continue
+    for chosen in _voting_bodies(local[faces], body):
         corners = local[faces[chosen]]
         low = np.maximum(np.floor(corners.min(axis=(0, 1))).astype(int), 0)
         high = np.minimum(np.ceil(corners.max(axis=(0, 1))).astype(int) + 1, grid.shape)
@@ -180,6 +178,28 @@ def _vote(vertices: FloatArray, faces: IntArray, body: IntArray, grid: _Grid) ->
             votes += ray_votes(corners - low, axis, votes.shape)
         inside[low[0] : high[0], low[1] : high[1], low[2] : high[2]] |= votes > 0
     return inside
+
+
+def _voting_bodies(corners: FloatArray, body: IntArray) -> list[IntArray]:
+    """The faces of each body that may enclose a node, from corners (F, 3, 3) in cells: it has enough faces, and a node
+    lies in its box. The others, debris and loose triangles, are voted on by nobody.
+
+    Raises:
+        NoSolid: more than `MOST_BODIES`.
+    """
+    order = np.argsort(body, kind="stable")
+    starts = np.flatnonzero(np.diff(body[order], prepend=-1))
+    low = np.minimum.reduceat(corners.min(axis=1)[order], starts)
+    high = np.maximum.reduceat(corners.max(axis=1)[order], starts)
+    holds = (np.ceil(low - _NEAR_NODE) <= np.floor(high + _NEAR_NODE)).all(axis=1)
+    holds &= np.diff(starts, append=len(order)) >= _LEAST_FACES
+    count = int(holds.sum())
+    if count > MOST_BODIES:
+        raise NoSolid(
+            f"{count:,} separate bodies, at most {MOST_BODIES:,} are fused, one by one; if they should hang together,"
+            " merge the vertices by distance first, else leave small ones out or work on a part of the mesh"
+        )
+    return [chosen for chosen, kept in zip(np.split(order, starts[1:]), holds, strict=True) if kept]
 
 
 def ray_votes(corners: FloatArray, axis: int, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
@@ -249,26 +269,6 @@ def _signed_distance(vertices: FloatArray, faces: IntArray, inside: BoolArray, g
         near, distance = _to_nearest(grid.shape, local[thin], triangles[thin])
         field[near] = np.minimum(field[near], distance - _SHELL)
     return field, float(thin.mean())
-
-
-def surface_samples(vertices: FloatArray, faces: IntArray, spacing: float) -> tuple[FloatArray, IntArray]:
-    """(S, 3) points spread over each face on a lattice no wider than `spacing`, and the face of each. Deterministic."""
-    corners = vertices[faces]
-    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
-    steps = np.maximum(np.ceil(longest / spacing).astype(int), 1)
-    total = int((steps.astype(np.int64) * (steps + 1) // 2).sum())
-    if total > _MAX_SAMPLES:
-        steps = np.maximum((steps * (_MAX_SAMPLES / total) ** 0.5).astype(int), 1)
-    points, owner = [], []
-    for step in np.unique(steps):
-        chosen = np.flatnonzero(steps == step)
-        i, j = (each.reshape(-1) for each in np.meshgrid(np.arange(step), np.arange(step), indexing="ij"))
-        fits = i + j < step
-        a, b = (i[fits] + 1 / 3) / step, (j[fits] + 1 / 3) / step
-        weights = np.stack([1 - a - b, a, b], axis=1)
-        points.append(np.einsum("sk,fkd->fsd", weights, corners[chosen]).reshape(-1, 3))
-        owner.append(np.repeat(chosen, len(weights)))
-    return np.concatenate(points), np.concatenate(owner)
 
 
 def _to_nearest(shape: tuple[int, ...], samples: FloatArray, triangles: FloatArray) -> tuple[BoolArray, FloatArray]:

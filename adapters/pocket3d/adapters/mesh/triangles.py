@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,18 @@ BoolArray = npt.NDArray[np.bool_]
 
 #: A vertex normal this far from the face's is a mere mean over an edge; cosine of 40 degrees.
 _CREASE = 0.766
+_MAX_SAMPLES = 4_000_000
+
+
+def bounds(points: Sequence[Any]) -> tuple[FloatArray, FloatArray]:
+    """The least and the greatest (D,) of points, given as one or several (N, D).
+
+    Column by column: along the first axis numpy takes twenty times as long.
+    """
+    columns = range(np.shape(points[0])[1])
+    low = [min(np.asarray(each)[:, column].min() for each in points) for column in columns]
+    high = [max(np.asarray(each)[:, column].max() for each in points) for column in columns]
+    return np.array(low), np.array(high)
 
 
 def area_vectors(corners: FloatArray) -> FloatArray:
@@ -71,3 +84,23 @@ def body_labels(vertex_count: int, faces: IntArray) -> IntArray:
     seen = np.zeros(int(labels.max()) + 1 if count else 0, dtype=bool)
     seen[labels] = True
     return (np.cumsum(seen) - 1)[labels]
+
+
+def surface_samples(vertices: FloatArray, faces: IntArray, spacing: float) -> tuple[FloatArray, IntArray]:
+    """(S, 3) points spread over each face on a lattice no wider than `spacing`, and the face of each. Deterministic."""
+    corners = vertices[faces]
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    steps = np.maximum(np.ceil(longest / spacing).astype(int), 1)
+    total = int((steps.astype(np.int64) * (steps + 1) // 2).sum())
+    if total > _MAX_SAMPLES:
+        steps = np.maximum((steps * (_MAX_SAMPLES / total) ** 0.5).astype(int), 1)
+    points, owner = [], []
+    for step in np.unique(steps):
+        chosen = np.flatnonzero(steps == step)
+        i, j = (each.reshape(-1) for each in np.meshgrid(np.arange(step), np.arange(step), indexing="ij"))
+        fits = i + j < step
+        a, b = (i[fits] + 1 / 3) / step, (j[fits] + 1 / 3) / step
+        weights = np.stack([1 - a - b, a, b], axis=1)
+        points.append(np.einsum("sk,fkd->fsd", weights, corners[chosen]).reshape(-1, 3))
+        owner.append(np.repeat(chosen, len(weights)))
+    return np.concatenate(points), np.concatenate(owner)

@@ -14,6 +14,8 @@ from ..mesh.input import MeshLimits, ignored_parts, join_parts, read_scene
 from ..mesh.inventory import Inventory, inventory
 from ..mesh.losses import LOOKS
 from ..mesh.parts import is_linear, look_of
+from ..mesh.result import read_again
+from ..mesh.self_check import check_surface, surface_of
 from ..mesh.srgb import from_srgb
 from ..mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from ..runtime.process_device import peak_mb
@@ -87,13 +89,21 @@ def finish(
 
 
 def write(mesh: Any, path: Path) -> list[Path]:
-    """Write glb, obj or ply, by the suffix. Returns further files that belong to it (OBJ: material and texture)."""
+    """Write glb, obj or ply, by the suffix. Returns further files that belong to it (OBJ: material and texture).
+
+    Raises:
+        BrokenOutput: the file has not what was meant; looked at where the format has all of it.
+    """
     if mesh.visual.kind is None:
         vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
-        return write_mesh([MeshPart("mesh", vertices, faces, vertex_normals(vertices, faces), _CLAY)], path)
+        parts = [MeshPart("mesh", vertices, faces, vertex_normals(vertices, faces), _CLAY)]
+        extra = write_mesh(parts, path)
+        check_surface(surface_of(parts, path.suffix), surface_of(read_again(path), path.suffix), path)
+        return extra
     before = set(path.parent.iterdir())
     if path.suffix == ".glb":
         path.write_bytes(_glb(mesh))
+        check_surface(surface_of(trimesh.Scene(mesh), "glb"), surface_of(read_again(path), "glb"), path)
     else:
         mesh.export(path)
     return sorted(set(path.parent.iterdir()) - before - {path})

@@ -100,11 +100,35 @@ def read_shade(tokens: Sequence[str], at: int) -> Reading | None:
     return None
 
 
+def read_compound(tokens: Sequence[str], at: int) -> Reading | None:
+    """A colour or material of several words: `midnight blue`, `fire engine red`, `rose gold`."""
+    for length in (3, 2):
+        words = tokens[at : at + length]
+        phrase = " ".join(words)
+        if len(words) == length and phrase in MATERIAL_WORDS:
+            return Reading(Attributes(material=MATERIAL_WORDS[phrase]), at + length)
+        if len(words) == length and "".join(words) in COLOURS:
+            return Reading(Attributes(colours=((phrase, COLOURS["".join(words)]),)), at + length)
+    return None
+
+
+def read_likened(tokens: Sequence[str], at: int, length: int) -> Reading | None:
+    """A colour or material after the `length` words of a thing: `crocodile green`, `pine wood`."""
+    word = _token(tokens, at + length)
+    phrase = " ".join(tokens[at : at + length + 1])
+    if word in _BROAD:
+        return Reading(Attributes(colours=((phrase, COLOURS[word]),)), at + length + 1)
+    if word in ("wood", "gold", "leather", "stone", "marble"):
+        return Reading(Attributes(material=MATERIAL_WORDS[word]), at + length + 1)
+    return None
+
+
 def read_word(tokens: Sequence[str], at: int) -> Reading | None:
     """A colour, material, form or size."""
     word, following = tokens[at], _token(tokens, at + 1)
-    if following and word + following in COLOURS:
-        return Reading(Attributes(colours=((f"{word} {following}", COLOURS[word + following]),)), at + 2)
+    compound = read_compound(tokens, at)
+    if compound is not None:
+        return compound
     if word in MATERIAL_WORDS:
         return Reading(Attributes(material=MATERIAL_WORDS[word]), at + 1)
     stem = word if word in COLOURS else word.removesuffix("ish")

@@ -1,10 +1,12 @@
-"""Colours by their names in CSS Color Module Level 4, the shades (light, dark, pale ...) that change them, and
-materials with their reflection in the metallic-roughness model.
+"""Colours by their names in CSS Color Module Level 4 and further ones, the shades (light, dark, pale ...) that change
+them, and materials with their reflection in the metallic-roughness model.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from .colour_names import PLAIN, SURVEYED
 
 RGB = tuple[float, float, float]
 
@@ -44,8 +46,10 @@ def rgb(code: str) -> RGB:
 
 
 _WORDS = _CSS.split()
-#: sRGB in 0..1 by CSS name.
-COLOURS: dict[str, RGB] = {name: rgb(code) for name, code in zip(_WORDS[::2], _WORDS[1::2], strict=True)}
+_CODES = dict(zip(_WORDS[::2], _WORDS[1::2], strict=True))
+_THINGS = {f"{thing}{colour}": _CODES[colour] for colour, things in PLAIN.items() for thing in things}
+#: sRGB in 0..1 by name, without spaces. What CSS names is as it says.
+COLOURS: dict[str, RGB] = {name: rgb(code) for name, code in {**SURVEYED, **_THINGS, **_CODES}.items()}
 
 _WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 #: What a shade mixes in, and how much of it.
@@ -85,12 +89,19 @@ MATERIALS: dict[str, Surface] = {
     "oak": _of("b98b52", 0.0, 0.6),
     "walnut": _of("5c4030", 0.0, 0.55),
     "bamboo": _of("d5b870", 0.0, 0.6),
+    "cherry wood": _of("8c4a32", 0.0, 0.55),
+    "mahogany": _of("6a3020", 0.0, 0.5),
+    "teak": _of("a9743f", 0.0, 0.55),
+    "ebony": _of("35291f", 0.0, 0.5),
+    "birch": _of("dcc59a", 0.0, 0.6),
     "metal": _of("a8abb0", 1.0, 0.35),
     "steel": _of("b4b8bd", 1.0, 0.3),
     "iron": _of("63666a", 1.0, 0.55),
     "chrome": _of("d8dadd", 1.0, 0.08),
     "aluminium": _of("c6c8ca", 1.0, 0.4),
     "gold": _of("ffc83d", 1.0, 0.22),
+    "rose gold": _of("e0a899", 1.0, 0.22),
+    "white gold": _of("e6e3da", 1.0, 0.2),
     "silver": _of("d9dadb", 1.0, 0.2),
     "copper": _of("c87850", 1.0, 0.3),
     "bronze": _of("a4743a", 1.0, 0.35),
@@ -128,11 +139,13 @@ MATERIALS: dict[str, Surface] = {
 }
 _NO_WORDS = frozenset(["leaf", "earth", "pane", "fur", "feather", "skin", "fruit", "dough"])
 
-#: Other words for them.
+#: Words for them; the longest that is there counts.
 MATERIAL_WORDS: dict[str, str] = {
     **{name: name for name in MATERIALS if name not in _NO_WORDS},
     "wooden": "wood", "timber": "wood", "oaken": "oak", "metallic": "metal", "golden": "gold", "aluminum": "aluminium",
     "crystalline": "crystal", "icy": "ice", "rock": "stone", "rocky": "stone", "stony": "stone", "bricks": "brick",
     "cement": "concrete", "terracotta": "clay", "china": "porcelain", "cloth": "fabric", "textile": "fabric",
-    "cotton": "fabric", "snowy": "snow", "sandstone": "sand", "sandy": "sand",
+    "cotton": "fabric", "snowy": "snow", "sandstone": "sand", "sandy": "sand", "stainless steel": "steel",
+    "cast iron": "iron", "pink gold": "rose gold", "rose wood": "mahogany", "rosewood": "mahogany",
+    "cherrywood": "cherry wood",
 }  # fmt: skip

@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from .attribute_words import PromptError, Reading, number, read_shade, read_size_number, read_word
 from .colours import COLOURS, MATERIAL_WORDS
+from .compounds import as_part, colour_named_after, ends_as_colour
 from .names import describes_later, means_nothing, name_at, relation_at, singular
 from .nouns import NOUNS, PART_WORDS
 from .phrases import with_known_heads
@@ -105,6 +106,7 @@ class _Reader:
         # "double bass" is no number.
         if (
             self._read_relation()
+            or self._take(self._named_after_a_thing())
             or (named is not None and named[1] > 1 and self._read_noun())
             or self._read_number()
             or self._take(read_shade(self._tokens, self._at))
@@ -202,6 +204,18 @@ class _Reader:
             self._at += 1
             self._take_part(rule)
             return True
+        owner = NOUNS[self._objects[self._current].noun] if self._in_parts and self._objects else None
+        belongs = as_part(self._tokens, self._at, owner) if owner else None
+        if belongs is not None:
+            part, after, why = belongs
+            if not part:
+                self._ignore(" ".join(self._tokens[self._at : after]), why)
+            self._at = after
+            if part:
+                self._take_part(part)
+            elif why.startswith("no part"):
+                self._pending, self._count, self._named = Attributes(), None, True
+            return True
         if found is not None:
             name, length = found
             after = self._at + length
@@ -209,7 +223,8 @@ class _Reader:
             if after < len(self._tokens) and means_nothing(self._tokens, after):
                 after += 1
             likened = after < len(self._tokens) and self._tokens[after] in LIKENESSES
-            if likened or (name_at(self._tokens, after) is not None and not self._after):
+            described = name_at(self._tokens, after) is not None and not ends_as_colour(self._tokens, after)
+            if likened or (described and not self._after):
                 self._ignore(" ".join(self._tokens[self._at : self._at + length]), "it describes the noun after it")
                 self._at += length
                 return True
@@ -226,6 +241,10 @@ class _Reader:
             self._named = True
             return True
         return False
+
+    def _named_after_a_thing(self) -> Reading | None:
+        after = bool(self._objects) and not self._article and (self._after or self._relation == "in")
+        return colour_named_after(self._tokens, self._at, named=self._named, said_after=after)
 
     def _is_attribute(self) -> bool:
         """True if a word that is a thing too is said of another thing: "orange", "stone"."""

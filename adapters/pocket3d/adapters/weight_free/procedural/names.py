@@ -21,7 +21,9 @@ def singular(word: str) -> str:
         return IRREGULAR_PLURALS[word]
     for ending, instead in (("ies", "y"), ("es", ""), ("s", "")):
         stem = word.removesuffix(ending) + instead
-        if word.endswith(ending) and _known(stem):
+        # "panes" are no pans.
+        sounds = ending != "es" or stem.endswith(("s", "x", "z", "ch", "sh", "o"))
+        if word.endswith(ending) and sounds and _known(stem):
             return stem
     return word
 
@@ -62,17 +64,22 @@ def describes_later(tokens: Sequence[str], at: int, *, named: bool) -> bool:
     word = tokens[at]
     if word not in COLOURS and word not in MATERIAL_WORDS:
         return False
-    for place in range(at + 1, len(tokens)):
+    return described_from(tokens, at + 1, named=named) is not None
+
+
+def described_from(tokens: Sequence[str], after: int, *, named: bool) -> int | None:
+    """The place of the thing or part that is described by what ends before `after`; None where there is none."""
+    for place in range(after, len(tokens)):
         later = tokens[place]
-        if later == "and" and place == at + 1 and not named:
+        if later == "and" and place == after and not named:
             # "an orange and white cat"
             continue
         ends = later in JOINERS or later in WITH_WORDS or later in COPULAS or later in _OPENERS
         if ends or (later,) in RELATIONS:
-            return False
+            return None
         if name_at(tokens, place) is not None or singular(later) in PART_WORDS:
-            return True
-    return False
+            return place
+    return None
 
 
 def means_nothing(tokens: Sequence[str], at: int) -> bool:

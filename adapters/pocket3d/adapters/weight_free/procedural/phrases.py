@@ -14,11 +14,15 @@ from .kinds import Meaning, meaning_of
 from .names import is_name, name_at, relation_at, singular
 from .nouns import NAMES, PART_WORDS
 from .vocabulary import (
+    ADJECTIVES,
+    COLLECTIVES,
     COPULAS,
     FORMS,
     INTENSIFIERS,
     JOINERS,
     NUMBERS,
+    PARTICIPLES,
+    PREPOSITIONS,
     SILENT,
     SIZE_FORMS,
     SIZES,
@@ -28,8 +32,10 @@ from .vocabulary import (
     WITHOUT_WORDS,
 )
 
-_ENDS = frozenset({"that", "which", "who", "whose", "of", "for"})
+_ENDS = frozenset({"that", "which", "who", "whose", "of", "for", *PREPOSITIONS})
 _ATTRIBUTES = frozenset([*COLOURS, *MATERIAL_WORDS, *FORMS, *SIZES, *SIZE_FORMS, *INTENSIFIERS, *NUMBERS, *UNITS])
+#: They begin another noun phrase, or are said of the noun before.
+_STARTS = frozenset(["a", "an", "the", "and", "its", "each", *NUMBERS, *WITH_WORDS, *WITHOUT_WORDS, *COPULAS])
 #: "a statue of a lion" is a lion of stone.
 _STATUES = frozenset({"statue", "sculpture", "figurine", "bust", "statuette"})
 
@@ -55,15 +61,15 @@ def with_known_heads(tokens: list[str]) -> Headed:
     at = 0
     while at < len(tokens):
         end = at
-        while end < len(tokens) and not _ends_phrase(tokens, end, at):
+        while end < len(tokens) and (not _ends_phrase(tokens, end, at) or _only_adjectives(tokens, at, end)):
             end += 1
         phrase = tokens[at:end]
         if any(word not in SILENT and word not in ("a", "an") for word in phrase):
-            length, made_as, meaning = _head(phrase)
-            said = " ".join(phrase[len(phrase) - length :])
+            length, made_as, meaning = _head(noun := _without_participle(phrase))
+            said = " ".join(noun[len(noun) - length :])
             if made_as:
                 notes.append(f"{said}: made as {_one(made_as)}, which it is a kind of")
-                phrase = [*phrase[: len(phrase) - length], *made_as.split()]
+                phrase = [*noun[: len(noun) - length], *made_as.split(), *phrase[len(noun) :]]
             elif meaning is not None and first:
                 return Headed(tokens, notes, said, meaning)
             elif (loose := _made_loosely(said)) is not None:
@@ -81,7 +87,7 @@ def with_known_heads(tokens: list[str]) -> Headed:
 def _made_loosely(said: str) -> str | None:
     """The noun of a name that is no other word for it: a moose is made as a deer, but a couch is a sofa."""
     found = name_at(said.split(), 0)
-    if found is None or singular(said) == found[0]:
+    if found is None or found[1] != len(said.split()) or singular(said) == found[0]:
         return None
     meaning = _meaning(said)
     return found[0] if meaning is not None and meaning.names != found[0] else None
@@ -108,11 +114,54 @@ def _without_frames(tokens: list[str]) -> list[str]:
                 # "a stone lion": its own article would make it another thing.
                 out[-1], unsaid = "stone", True
                 continue
-            if tokens[at - 1] in VIEWS or before in VIEWS:
+            if before in COLLECTIVES and _is_plural(tokens, at + 1):
+                out[-1] = COLLECTIVES[before]
+                continue
+            if tokens[at - 1] in VIEWS or before in VIEWS or before in COLLECTIVES:
                 out.pop()
                 continue
         out.append(word)
     return out
+
+
+def _is_plural(tokens: list[str], at: int) -> bool:
+    """Whether the next noun, known or not, is in plural."""
+    end = at
+    while end < len(tokens) and not (_ends_phrase(tokens, end, at) and not _only_adjectives(tokens, at, end)):
+        end += 1
+    phrase = _without_participle(tokens[at:end])
+    named = [word for word in phrase if is_name([word])]
+    return any(singular(word) != word for word in named) or (not named and phrase[-1:] != [] and phrase[-1][-1] == "s")
+
+
+def _only_adjectives(tokens: list[str], start: int, at: int) -> bool:
+    """True at the comma of "a small, rustic cabin"."""
+    phrase = [word for word in tokens[start:at] if word not in SILENT and word not in ("a", "an", ",")]
+    following = tokens[at + 1] if at + 1 < len(tokens) else ""
+    if tokens[at] != "," or not phrase or not following or following in _STARTS:
+        return False
+    if any(is_name(phrase[k : k + n]) for k in range(len(phrase)) for n in (1, 2)):
+        return False
+    meaning = _meaning(phrase[-1])
+    if meaning is not None and phrase[-1].endswith("s"):
+        return False
+    if meaning is None or meaning.rare or phrase[-1] in _ATTRIBUTES or phrase[-1] in ADJECTIVES:
+        return True
+    # "an ancient, weathered statue": people are called by what they are like.
+    return len(phrase) == 1 and meaning.made_as == "man"
+
+
+def _without_participle(phrase: list[str]) -> list[str]:
+    """Without what is done at its end: "a hammock strung"."""
+    kept = list(phrase)
+    while (
+        len(kept) > 1
+        and not is_name(kept[-1:])
+        and kept[-1] not in _ATTRIBUTES
+        and (kept[-1] in PARTICIPLES or (kept[-1].endswith(("ed", "ing")) and _meaning(kept[-1]) is None))
+    ):
+        kept.pop()
+    return kept
 
 
 def _ends_phrase(tokens: list[str], at: int, start: int) -> bool:

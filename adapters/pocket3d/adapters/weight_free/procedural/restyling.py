@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...mesh.triangles import FloatArray, IntArray
+from ...mesh.triangles import FloatArray, IntArray, area_vectors, surface_samples, unit
 from ...mesh.write import MeshPart, vertex_normals
 from .solids import Kit
 
@@ -62,11 +62,21 @@ def _of(part: MeshPart, vertices: FloatArray, faces: IntArray) -> MeshPart:
 
 
 def _cells(vertices: FloatArray, faces: IntArray) -> IntArray:
-    """(N, 3) cells of side 1 whose middle a closed surface holds; of a thin one, those that it passes through."""
-    surface = np.unique(
-        np.floor(np.concatenate([vertices, vertices[faces].mean(axis=1)]) - 1e-9).astype(np.int64), axis=0
-    )
-    low, high = surface.min(axis=0), surface.max(axis=0)
+    """(N, 3) cells of side 1 whose middle a closed surface holds; of a thin one also those that its middle lies in."""
+    filled = _filled(vertices, faces)
+    outwards = area_vectors(vertices[faces])
+    area = float(np.linalg.norm(outwards, axis=1).sum()) / 2
+    volume = float((vertices[faces[:, 0]] * outwards).sum()) / 6
+    if 2 * abs(volume) >= area:
+        return filled
+    # A pane's two sides meet half way, and a rod's somewhere within it.
+    points, owner = surface_samples(vertices, faces, 0.5)
+    thin = np.floor(points - unit(outwards)[owner] * (volume / max(area, 1e-300)) - 1e-9).astype(np.int64)
+    return np.unique(np.concatenate([filled, thin]), axis=0)
+
+
+def _filled(vertices: FloatArray, faces: IntArray) -> IntArray:
+    low, high = np.floor(vertices.min(axis=0)).astype(int), np.floor(vertices.max(axis=0)).astype(int)
     # A little beside the middle, so that no vertex is met exactly.
     x, z = (np.arange(low[a], high[a] + 1) + 0.5 + nudge for a, nudge in ((0, 1.3e-4), (2, 2.1e-4)))
     columns = np.stack(np.meshgrid(x, z, indexing="ij"), -1).reshape(-1, 2)
@@ -85,5 +95,5 @@ def _cells(vertices: FloatArray, faces: IntArray) -> IntArray:
         winding = (np.where(hit & (height > level + 0.5), -np.sign(turn), 0)).sum(axis=1)
         found = columns[np.abs(winding) > 0.5]
         inside.append(np.column_stack([np.floor(found[:, 0]), np.full(len(found), level), np.floor(found[:, 1])]))
-    filled = np.concatenate(inside).astype(np.int64)
-    return filled if len(filled) > 0.4 * len(surface) else surface
+    filled: IntArray = np.concatenate(inside).astype(np.int64)
+    return filled

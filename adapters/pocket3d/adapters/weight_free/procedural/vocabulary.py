@@ -88,6 +88,23 @@ WITHOUT_WORDS = frozenset({"without", "no"})
 JOINERS = frozenset({"and", ",", "&", "plus", ";", ".", "+"})
 #: What follows says something of what came before.
 COPULAS = frozenset({"is", "are", "made", "painted", "coloured", "colored", "from", "out"})
+_MANY = (
+    "group bunch pile stack heap collection flock herd row ensemble array sequence assortment cluster variety selection"
+    " series set swarm school pack kaleidoscope crowd trail bundle"
+)
+#: Before "of" and a plural: so many of it.
+COLLECTIVES: dict[str, str] = {
+    **dict.fromkeys(_MANY.split(), "several"), "duo": "two", "trio": "three", "quartet": "four", "quintet": "five"
+}  # fmt: skip
+_PREPOSITIONS = "between against at over across through along among toward towards instead while"
+#: Before another thing than that which is spoken of, without a place for it.
+PREPOSITIONS = frozenset(_PREPOSITIONS.split())
+_PARTICIPLES = "strung hung left built bound set seen worn thrown held kept shown drawn"
+#: What was done with a thing, beside words in -ed and -ing.
+PARTICIPLES = frozenset(_PARTICIPLES.split())
+_ADJECTIVES = "vintage antique compact modern classic gothic plush square soft hard natural intricate delicate mini"
+#: They name things too, but before a comma they say how the one after it is.
+ADJECTIVES = frozenset(_ADJECTIVES.split())
 #: Before "of": what comes after it is meant.
 VIEWS = frozenset(
     [
@@ -103,21 +120,12 @@ VIEWS = frozenset(
         "illustration",
         "painting",
         "view",
-        "bunch",
         "piece",
-        "pile",
-        "stack",
-        "group",
-        "heap",
         "kind",
         "type",
         "sort",
         "style",
         "version",
-        "collection",
-        "flock",
-        "herd",
-        "row",
         "shape",
         "figure",
         "miniature",

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from ...mesh.repair import surface_samples
-from ...mesh.triangles import FloatArray, IntArray, area_vectors, face_normals, sorted_edges, unit
+from ...mesh.triangles import FloatArray, IntArray, area_vectors, face_normals, sorted_edges, surface_samples, unit
 
 #: Half the opening of the cone of rays, degrees; the paper takes 60.
 _HALF_ANGLE = 50.0

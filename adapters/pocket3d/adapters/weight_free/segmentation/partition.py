@@ -10,8 +10,8 @@ from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
 from ...mesh.repair import SOURCES as FUSE_SOURCES
-from ...mesh.repair import NoSolid, fuse, refuse_loose, surface_samples
-from ...mesh.triangles import FloatArray, IntArray, areas, body_labels
+from ...mesh.repair import NoSolid, fuse, refuse_loose
+from ...mesh.triangles import FloatArray, IntArray, areas, body_labels, surface_samples
 from .closed_surface import Surface, closed_surface
 from .crease_parts import crease_parts, is_plain, split_further
 from .face_graph import face_graph, shape_diameter

@@ -11,6 +11,7 @@ import pytest
 from mutants import trials
 from mutants.baseline import Baseline, load
 from mutants.mutations import mutants
+from support import import_graph
 from support.import_graph import ROOT, modules
 
 SOURCE = '''
@@ -67,10 +68,10 @@ def test_the_same_seed_samples_the_same_mutants_of_different_lines() -> None:
 def test_another_change_leaves_the_rest_of_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "pocket3d.contracts.size_classes"
     before = trials.sample(8, 5, [name])
-    module = trials.modules()[name]
+    module = import_graph.modules()[name]
     longer = tmp_path / "longer.py"
     longer.write_text("FIRST = 1\n" + module.path.read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setitem(trials.modules(), name, module._replace(path=longer))
+    monkeypatch.setitem(import_graph.modules(), name, module._replace(path=longer))
     after = trials.sample(8, 5, [name])
     words = {(each.mutant.before, each.mutant.after) for each in before}
     assert len(words & {(each.mutant.before, each.mutant.after) for each in after}) >= 7

@@ -29,7 +29,7 @@ demo:  ## a whole system for a minute: real jobs, meshes in out/; KEEP=1 leaves 
 
 test:  ## all tests; PYTEST_ARGS adds to pytest's arguments
 	@ops/install.sh $(VENV) all,dev
-	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup --gltf-validator $(VENV)/gltf $(PYTEST_ARGS)
 
 test-models:  ## upstream's own models on tiny random weights, in an environment of their own (.venv-models, 2 GB)
 	@ops/install.sh $(VENV) all,dev

@@ -122,10 +122,11 @@ def test_makes_the_wanted_parts_of_a_mesh(adapter: PartFieldSegmentationAdapter,
     assert answer["num_parts"] == 3
     scene = trimesh.load_scene(answer["output_mesh_path"])
     assert sorted(scene.graph.nodes_geometry) == ["part_000", "part_001", "part_002"]
-    colours = {tuple(part.visual.vertex_colors[0]) for part in scene.geometry.values()}
+    colours = {tuple(part.visual.material.main_color) for part in scene.geometry.values()}
     assert len(colours) == 3
     info = json.loads(Path(answer["segmentation_info_path"]).read_text())
     assert [part["faces"] for part in info["parts"]] == [80, 80, 80]
+    assert (info["lost"], info["ignored"]) == ([], [])
     assert answer["generation_info"]["statistics"]["faces"] == 240
     assert (tmp_path / "out" / answer["thumbnail_path"]).is_file() or answer["thumbnail_path"] is None
     fractions = [fraction for fraction, _ in seen if fraction is not None]

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -54,6 +55,8 @@ def test_echo_gives_back_its_inputs_and_leaves_cleanly(worker: WorkerDriver) -> 
     # `weird_paths` is a local path here, not as published, so it is only named.
     assert end.outputs == {"success": True, "inputs": {"text": "hi", "weird_paths": ["passwd"], "vram_mb": 77}}
     assert end.vram_peak_mb == 77 and end.files == []
+    if sys.platform.startswith("linux"):
+        assert 0 < end.host_held_mb <= end.host_peak_mb < 1000
     assert worker.leave() == 0
     assert [each["event"] for each in journal(worker)] == [
         "worker_start",

@@ -12,6 +12,7 @@ trimesh = pytest.importorskip("trimesh")
 
 from scipy.spatial.transform import Rotation
 
+from pocket3d.adapters.mesh import repair
 from pocket3d.adapters.mesh.repair import NoSolid, fuse, surface_net
 
 pytestmark = pytest.mark.torch
@@ -39,6 +40,27 @@ def test_overlapping_bodies_become_one_even_if_one_faces_inwards() -> None:
     assert (facts["bodies_before"], facts["bodies_after"]) == (2, 1)
     assert fused.volume == pytest.approx(1.5, rel=0.01)
     assert fused.bounds == pytest.approx(np.array([[-0.5, -0.5, -0.5], [1.0, 0.5, 0.5]]), abs=facts["cell_size"])
+
+
+def _scattered(make: Any, places: Any) -> Any:
+    return trimesh.util.concatenate([make.copy().apply_translation(place) for place in places])
+
+
+def test_more_bodies_than_the_limit_are_refused_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repair, "MOST_BODIES", 3)
+    boxes = _scattered(trimesh.creation.box((1, 1, 1)), [(2 * k, 0, 0) for k in range(4)])
+    with pytest.raises(NoSolid, match=r"^4 separate bodies, at most 3 are fused.* merge the vertices by distance"):
+        fuse(boxes, 48)
+
+
+def test_debris_smaller_than_the_grid_is_no_body_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repair, "MOST_BODIES", 1)
+    ball = trimesh.creation.icosphere(3)
+    # Near nodes and off them: a body of a hundredth of a cell encloses a node only by chance.
+    specks = _scattered(trimesh.creation.box((4e-4,) * 3), np.random.default_rng(7).uniform(-0.5, 0.5, (50, 3)) * 4)
+    fused, facts = fuse(trimesh.util.concatenate([ball, specks]), 48)
+    assert facts["bodies_before"] == 51
+    assert _is_manifold(fused)
 
 
 def test_a_hole_is_closed() -> None:

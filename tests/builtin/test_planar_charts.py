@@ -15,6 +15,7 @@ pytest.importorskip("xatlas")
 
 from bench.texturing import many_pieces
 from pocket3d.adapters.weight_free.texturing.atlas import rasterise
+from pocket3d.adapters.weight_free.unwrapping import packing
 from pocket3d.adapters.weight_free.unwrapping.charts import planar_charts
 from pocket3d.adapters.weight_free.unwrapping.layout import NoUnwrap
 from pocket3d.adapters.weight_free.unwrapping.library import densest
@@ -102,6 +103,22 @@ def test_faces_without_an_area_are_kept_in_a_corner(tmp_path: Path) -> None:
     assert not uv[made[1]].any() and np.ptp(uv[made[0]], axis=0).min() > 0.4
     with pytest.raises(NoUnwrap, match="encloses an area"):
         lay_out_planes([(vertices, faces[1:])], resolution=256, folder=tmp_path, check=print)
+
+
+def test_more_charts_than_the_limit_are_refused_before_they_are_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "call_native", None)
+    monkeypatch.setattr(packing, "LEAST_CELLS", 20_000)
+    box = trimesh.creation.box()
+    surface = np.asarray(box.vertices), np.asarray(box.faces)
+    with pytest.raises(
+        NoUnwrap, match=r"^it comes apart into 6 charts, at most 3 .* in 256 texels .* ask for more texels"
+    ):
+        lay_out_planes([surface], resolution=256, folder=tmp_path, check=print)
+    monkeypatch.setattr(packing, "MOST_CHARTS", 2)
+    with pytest.raises(NoUnwrap, match=r"^it comes apart into 6 charts, at most 2 are laid out; .* merge the vertices"):
+        lay_out_planes([surface], resolution=256, folder=tmp_path, check=print)
 
 
 def test_triangles_over_one_another_are_found() -> None:

@@ -17,11 +17,15 @@ metrics = pytest.importorskip("sklearn.metrics")
 
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.errors import InvalidInput, JobCancelled
+from pocket3d.adapters.mesh.input import read_scene
+from pocket3d.adapters.mesh.parts import parts_of
 from pocket3d.adapters.mesh.repair import NoSolid
+from pocket3d.adapters.weight_free.segmentation import crease_parts as creases_found
 from pocket3d.adapters.weight_free.segmentation.adapter import ShapeDiameterSegmentationAdapter
 from pocket3d.adapters.weight_free.segmentation.closed_surface import closed_surface
 from pocket3d.adapters.weight_free.segmentation.crease_parts import crease_parts
 from pocket3d.adapters.weight_free.segmentation.partition import segment
+from pocket3d.adapters.weight_free.segmentation.tidying import _joined_specks
 from support import compositions, known_parts, many_bodies, smooth_figures
 from support.compositions import TUNING, area_weighted_ari, compose
 
@@ -112,6 +116,31 @@ def test_vertices_repeated_for_their_normals_change_nothing() -> None:
     assert (segment(apart, None, 0, _silent).labels == segment(made.mesh, None, 0, _silent).labels).all()
 
 
+def _ball_and_specks() -> Any:
+    ball = trimesh.creation.icosphere(3)
+    speck = trimesh.creation.box((0.01, 0.01, 0.01))
+    places = [(1.1, 0, 0), (-1.1, 0, 0), (0, 0, 1.1)]
+    return trimesh.util.concatenate([ball, *(speck.copy().apply_translation(place) for place in places)])
+
+
+def test_specks_go_to_the_part_whose_face_is_nearest() -> None:
+    surface = closed_surface(_ball_and_specks())
+    assert surface is not None
+    centres = surface.points[surface.faces].mean(axis=1)
+    # The ball in two halves, three specks beside them.
+    labels = np.where(np.arange(len(centres)) < 1280, centres[:, 0] > 0, 2 + (np.arange(len(centres)) - 1280) // 12)
+    joined = _joined_specks(surface, labels)
+    assert joined[1280:].reshape(3, 12).tolist()[:2] == [[1] * 12, [0] * 12]
+    assert len(np.unique(joined)) == 2
+
+
+def test_more_pieces_than_are_looked_at_are_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    surface = closed_surface(_ball_and_specks())
+    assert surface is not None and crease_parts(surface) is not None
+    monkeypatch.setattr(creases_found, "MOST_PIECES", 3)
+    assert crease_parts(surface) is None
+
+
 def test_100_loose_triangles_are_refused_at_once() -> None:
     soup = np.random.default_rng(0).uniform(size=(300, 3))
     told: list[str] = []
@@ -143,8 +172,10 @@ def test_the_number_of_parts_is_chosen_and_said_where_it_is_not_given(
     sizes = [len(scene.geometry[part["node"]].faces) for part in info["parts"]]
     assert sizes == [part["faces"] for part in info["parts"]] == np.bincount(labels).tolist()
     assert sum(part["area"] for part in info["parts"]) == pytest.approx(mesh.area, rel=1e-5)
-    colours = {tuple(scene.geometry[part["node"]].visual.vertex_colors[0]) for part in info["parts"]}
-    assert len(colours) == 5
+    written = parts_of(read_scene(Path(result["output_mesh_path"])))
+    shown = {part.name: [round(c * 255) for c in part.material.colour] for part in written}
+    assert shown == {part["node"]: part["colour"] for part in info["parts"]}
+    assert len({tuple(each) for each in shown.values()}) == 5
     assert info["statistics"]["faces"] == len(mesh.faces)
     assert (tmp_path / result["thumbnail_path"]).is_file()
     fractions = [fraction or 0.0 for fraction, _ in told]

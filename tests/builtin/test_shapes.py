@@ -47,6 +47,11 @@ def _plain(name: str) -> Assembly:
     return assemble(Scene((ObjectRequest(name, name),), (), ()), detail=0.3)
 
 
+#: Of those that look at every noun: each is made once, in one process.
+_all_nouns = pytest.mark.xdist_group("nouns")
+
+
+@_all_nouns
 @pytest.mark.parametrize("name", list(NOUNS))
 def test_a_noun_is_sound(name: str) -> None:
     noun = NOUNS[name]
@@ -202,6 +207,7 @@ def test_seed_zero_is_plain_and_seeds_differ_but_repeat() -> None:
         assert abs(other / side - 1) <= 0.08 + 1e-9
 
 
+@_all_nouns
 def test_different_prompts_give_different_geometry() -> None:
     prompts = [f"a {name}" for name in NOUNS]
     prompts += ["a tall chair", "a chair with three legs", "a chair without a back", "two chairs", "a round table"]

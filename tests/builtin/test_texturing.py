@@ -19,6 +19,7 @@ from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.errors import InvalidInput, JobCancelled
 from pocket3d.adapters.mesh.input import read_scene
 from pocket3d.adapters.weight_free.procedural.attribute_words import PromptError
+from pocket3d.adapters.weight_free.texturing import own_uv
 from pocket3d.adapters.weight_free.texturing.adapter import ProceduralTextToTextureAdapter
 from pocket3d.adapters.weight_free.texturing.atlas import rasterise
 from pocket3d.adapters.weight_free.texturing.noise import Noise
@@ -26,6 +27,7 @@ from pocket3d.adapters.weight_free.texturing.palettes import PATTERNS
 from pocket3d.adapters.weight_free.texturing.patterns import SurfaceSample, colour_tensor, paint
 from pocket3d.adapters.weight_free.texturing.words import PATTERN_WORDS, understand
 from support import glb_reading
+from support import mesh_files as files
 
 pytestmark = pytest.mark.torch
 
@@ -154,6 +156,13 @@ def test_a_mesh_of_any_size_is_painted_alike(
     assert all(info["coverage"] > 0.4 and info["overlapping_texels"] == 0 for info in infos)
 
 
+def test_a_tiny_file_as_met_is_painted(adapter: ProceduralTextToTextureAdapter, tmp_path: Path) -> None:
+    path = str(files.case("scale_1e-6.obj"))
+    info = _run(adapter, tmp_path, mesh_path=path, text_prompt="red plastic")["painting_info"]
+    assert (info["face_count"], info["overlapping_texels"]) == (4, 0)
+    assert info["coverage"] > 0.4
+
+
 def test_overlapping_charts_are_counted() -> None:
     triangle = np.array([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9]])
     assert rasterise(np.stack([triangle, triangle * 0.5]), 64, "cpu").overlapping > 100
@@ -192,10 +201,9 @@ def test_own_coordinates_are_kept(adapter: ProceduralTextToTextureAdapter, tmp_p
     assert made["sheet 0"].visual.uv == pytest.approx(_with_uv().visual.uv, abs=1e-6)
     assert made["sheet 1"].visual.uv == pytest.approx(_with_uv(shift=0.5).visual.uv, abs=1e-6)
     assert info["texture_coordinates"] == "kept" and info["textures"] == 1 and info["overlapping_texels"] == 0
-    assert info["lost"] == [
-        "its colours and textures: the new ones take their place",
-        "2 maps of normals, roughness, occlusion or light: they belong to the old surface",
-    ]
+    assert info["lost"] == ["its colours, textures, metal and roughness: the new ones take their place"]
+    materials = glb_reading.json_chunk(Path(result["output_mesh_path"]))["materials"]
+    assert all(each["name"] == "old" and "normalTexture" in each for each in materials)
     anew = _run(adapter, tmp_path / "anew", mesh_path=str(source), text_prompt="red brick")["painting_info"]
     assert "keep_uv keeps them" in anew["lost"][-1]
 
@@ -228,6 +236,28 @@ def test_coordinates_that_cannot_be_kept_are_refused(
     with pytest.raises(InvalidInput, match=said) as caught:
         _run(adapter, tmp_path, mesh_path=str(_scene(tmp_path, mesh)), text_prompt="wood", keep_uv=True)
     assert caught.value.field == "keep_uv"
+
+
+WHOLE, SLANTED = [[0, 0], [1, 0], [0, 1]], [[0, 0], [0.999, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("corners", "parts", "said"),
+    [
+        ([WHOLE] * 5000, 1, r"the triangles of part 'p' cover the texture 2500\.0 times over"),
+        ([SLANTED] * 100, 1, r"boxes around them cover the texture 100 times over, at most 64 times"),
+        ([WHOLE], 17, r"its 17 parts lie over one another in the texture, at most 16 textures are made"),
+    ],
+    ids=["each the whole texture", "long and thin", "too many textures"],
+)
+def test_what_would_take_long_to_look_at_is_refused_before(
+    monkeypatch: pytest.MonkeyPatch, corners: Any, parts: int, said: str
+) -> None:
+    monkeypatch.setattr(own_uv, "rasterise", None)
+    uv = np.array(corners, dtype=float).reshape(-1, 2)
+    faces = np.arange(len(uv)).reshape(-1, 3)
+    with pytest.raises(own_uv.UnusableUv, match=said):
+        own_uv.own_layouts(["p"] * parts, [faces] * parts, [uv] * parts, 1024, "cpu")
 
 
 def test_no_seam_shows_where_the_atlas_is_cut(adapter: ProceduralTextToTextureAdapter, tmp_path: Path) -> None:

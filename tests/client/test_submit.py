@@ -44,7 +44,7 @@ async def test_publishes_the_wire_s_job(client: Client) -> None:
     assert (handle.job_id, handle.feature) == ("chair-0001", "text_to_mesh")
     [stored] = await published(client)
     assert stored.subject == f"{client.subjects.namespace}.jobs.high.text_to_mesh"
-    assert stored.headers["Nats-Msg-Id"] == "chair-0001"
+    assert stored.headers == {"Nats-Msg-Id": "chair-0001"}
     assert json.loads(stored.data) == {
         "v": 1,
         "job_id": "chair-0001",
@@ -169,6 +169,7 @@ async def test_files_become_artifacts(client: Client, tmp_path: Path) -> None:
         "mesh_path": reference(b"", "m.glb"),
         "more_paths": [second, first],
     }
+    assert stored.headers["P3d-Input-Bytes"] == str(4 * 3), "those that are uploaded, each as often as it is named"
     info = await client.bus.get_object(client.subjects.inputs_bucket, first["artifact"], tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == b"cat"
     assert info.headers == {"filename": "cat.é.png"}

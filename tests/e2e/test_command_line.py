@@ -12,6 +12,9 @@ import pytest
 
 from support.command_line import Up, command, environment, eventually, pocket3d, up
 
+#: They share a running system: in one process.
+pytestmark = pytest.mark.xdist_group("command line")
+
 SUPPORT = Path(__file__).parents[1] / "support"
 
 

@@ -14,6 +14,9 @@ import pytest
 from pocket3d.bus.nats_server.embedded import find_server
 from support.command_line import eventually, pocket3d
 
+#: They share a server: in one process.
+pytestmark = pytest.mark.xdist_group("credentials")
+
 PASSWORD = "correct-horse"
 
 

@@ -26,7 +26,8 @@ from support.fleet_processes import FleetProcesses, Part, until
 from support.nats_fixture import NatsProcess, binary, free_port
 from support.pages import permissions
 
-pytestmark = pytest.mark.e2e
+#: They share servers: in one process.
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("storage")]
 
 SUBJECTS = Subjects()
 #: What docs/operating.md lets the agent gpu-07 publish to, for agents of any name.

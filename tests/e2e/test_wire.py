@@ -52,6 +52,7 @@ async def test_bare_json_gets_result_progress_events_and_status(fleet: FleetProc
     epoch, number = result["token"].split("-")
     assert int(epoch) > 1_700_000_000_000 and int(number) >= 1
     assert 0.4 < result["timings"]["run_s"] < 5
+    assert 5 < result["vram_peak_mb"] < 500, "of the host's memory"
     assert result["timings"]["submitted_at"] <= result["timings"]["started_at"] <= result["timings"]["finished_at"]
 
     async def story() -> list[str]:

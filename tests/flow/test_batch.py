@@ -62,6 +62,12 @@ def test_interrupted_and_begun_again_none_is_there_twice_and_none_missing(tmp_pa
         assert sum(",succeeded,," in line for line in table) == 60
         assert await run_batch(flow.client, batch) is Exit.OK
         assert len(results(flow)) == 60
+        (group,) = (await flow.client.groups()).groups
+        ended = await flow.client.group(group.group_id).wait()
+        assert (ended.status, ended.counts) == ("succeeded", {"succeeded": 60})
+        assert sorted(job.job_id for job in ended.jobs) == folders
+        assert len((await flow.client.groups()).groups) == 1, "the same batch is the same group"
+        assert set(flow.world.attempts.values()) == {1}
 
     play(scenario, tmp_path)
 
@@ -76,6 +82,8 @@ def test_failed_rows_are_tried_again_when_that_is_asked_for(tmp_path: Path, caps
             told_to(flow)
             assert len(results(flow)) == count
         assert any(each.endswith("-r3") for each in results(flow))
+        groups = (await flow.client.groups()).groups
+        assert [each.counts for each in groups] == [{"succeeded": 1, "failed": 1}] * 3, "one for each time it was tried"
 
     play(scenario, tmp_path)
     assert "2 jobs, 1 submitted now: 1 succeeded, 1 failed" in capsys.readouterr().out
@@ -97,6 +105,8 @@ def test_a_row_that_is_no_job_costs_the_others_nothing(tmp_path: Path) -> None:
         assert await run_batch(flow.client, batch) is Exit.REJECTED
         told_to(flow)
         assert len(results(flow)) == 1
+        (group,) = (await flow.client.groups()).groups
+        assert group.counts == {"succeeded": 1}
         assert "the prompt is empty" in (tmp_path / "out" / TABLE).read_text(encoding="utf-8")
 
     play(scenario, tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 pytest.importorskip("litestar")
 
 from pocket3d.ops.gateway.app import create_app
+from pocket3d.ops.gateway.errors import HttpError
 from pocket3d.ops.gateway.session import Session
 from pocket3d.ops.gateway.settings import GatewaySettings
-from pocket3d.ops.gateway.tokens import Tokens, read_tokens
+from pocket3d.ops.gateway.tokens import Caller, Tokens, read_tokens
 from pocket3d.ops.gateway.webhook_desk import Gone
 from support.asgi import Http
 from support.flow import Flow, play
@@ -128,6 +130,49 @@ def test_parts_of_a_file(tmp_path: Path) -> None:
         assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(size))
 
     play_gateway(scenario, tmp_path)
+
+
+def test_files_that_are_sent_to_slow_readers_are_bounded_in_number(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        job_id = await gateway.submit(gateway.alice, seconds=0.1, files=True)
+        await gateway.alice.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")
+        target = f"/v1/jobs/{job_id}/file"
+        async with AsyncExitStack() as held:
+
+            async def slow(http: Http) -> None:
+                reader = http.open("GET", target)
+                reader.takes.clear()
+                await held.enter_async_context(reader)
+                assert reader.status == 200
+
+            await slow(gateway.alice)
+            await slow(gateway.alice)
+            mine = await gateway.alice.ask("GET", target)
+            assert (mine.status, mine.headers["retry-after"]) == (429, "10"), mine.body
+            await slow(gateway.reader)
+            full = await gateway.root.ask("GET", f"/api/v1/system/jobs/{job_id}/download?format=base64")
+            assert (full.status, full.headers["retry-after"]) == (503, "10"), full.body
+            assert (await gateway.root.ask("GET", f"/v1/jobs/{job_id}")).status == 200, "others are not held up"
+            assert (await gateway.root.ask("HEAD", target)).status == 200, "it sends no file"
+        for http in (gateway.alice, gateway.root):
+            assert [(await http.ask("GET", target)).status for _ in range(4)] == [200] * 4, "places are given back"
+
+    play_gateway(scenario, tmp_path, tokens=True, downloads_max=3, downloads_per_token=2)
+
+
+def test_a_file_that_is_gone_takes_no_place(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        http = gateway.anybody
+        job_id = await gateway.submit(http, seconds=0.1, files=True)
+        await http.ask("GET", f"/v1/jobs/{job_id}/result?wait=60")
+        caller = Caller("default", "admin", "127.0.0.1")
+        artifact = await gateway.session.files.artifact(caller, job_id, None)
+        for _ in range(2):
+            with pytest.raises(HttpError, match="is not kept any more"):
+                await gateway.session.files.open(caller, msgspec.structs.replace(artifact, object="gone"))
+        assert (await http.ask("GET", f"/v1/jobs/{job_id}/file")).status == 200
+
+    play_gateway(scenario, tmp_path, downloads_max=1)
 
 
 def test_uploads_are_stored_under_their_digest(tmp_path: Path) -> None:
@@ -573,6 +618,9 @@ def test_a_webhook_is_told_its_tenant_s_results_until_it_is_removed(tmp_path: Pa
         await asyncio.sleep(10)
         assert len(receiver.told) == 1
         assert (await gateway.alice.ask("POST", "/v1/webhooks", {"url": "http://127.0.0.1/"})).status == 400
+        misspelt = {"url": "https://x.example/in", "features": ["image_to_mehs"]}
+        refused = await gateway.alice.ask("POST", "/v1/webhooks", misspelt)
+        assert (refused.status, refused.json()["error"]["field"]) == (400, "features")
         assert (await gateway.reader.ask("POST", "/v1/webhooks", {"url": "https://x.example/"})).status == 403
 
     play_gateway(scenario, tmp_path, tokens=True)

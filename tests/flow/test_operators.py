@@ -15,7 +15,8 @@ from pocket3d.contracts.api import EmptyRequest
 from pocket3d.contracts.codec import encode
 from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.coordinator.engine.admission import REMOVED
-from pocket3d.coordinator.engine.events import StoriesListed
+from pocket3d.coordinator.engine.events import EndedJobsRead, StoriesListed
+from pocket3d.coordinator.io.status_bucket import read_ended
 from pocket3d.ops.simulation.chaos import Chaos
 from support.flow import Flow, play
 
@@ -149,9 +150,14 @@ def test_explain_and_cancel_of_a_story_that_nobody_holds(tmp_path: Path, monkeyp
         await drain(flow, "undrain")
 
     async def none(bus: Any, subjects: Any, effect: Any) -> Any:
-        return StoriesListed((), 1, 0)
+        return StoriesListed((), 1)
+
+    async def without_stories(bus: Any, subjects: Any, effect: Any) -> Any:
+        event = await read_ended(bus, subjects, effect)
+        return event._replace(unfinished=()) if isinstance(event, EndedJobsRead) else event
 
     monkeypatch.setattr("pocket3d.coordinator.io.effect_runner.list_stories", none)
+    monkeypatch.setattr("pocket3d.coordinator.io.effect_runner.read_ended", without_stories)
     play(scenario, tmp_path)
 
 

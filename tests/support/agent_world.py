@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
+
 from pocket3d.contracts.commands import Award
 from pocket3d.contracts.jobs import Limits
 from pocket3d.gpu_agents.devices.probes.port import Reading
@@ -260,7 +262,8 @@ class AgentWorld:
             if bad:
                 self.tell(events.InputsFailed(effect.token, "artifact_missing", "gone"))
             else:
-                self.tell(events.InputsFetched(effect.token, effect.inputs, "/j", "/j/out"))
+                size = (0, 5_000, 5_000_000)[self.choose(3)]
+                self.tell(events.InputsFetched(effect.token, effect.inputs, "/j", "/j/out", size))
         elif isinstance(effect, effects.UploadOutputs):
             if bad:
                 how = self.choose(3)
@@ -352,7 +355,10 @@ class AgentWorld:
             self.tell(events.RunProgressed(token, 0.5))
         else:
             files = (output(),) if fate == 3 else ()
-            self._end_run(token, events.RunFinished(token, {"success": True}, files, 2.0, 4000))
+            peak, held = 500 * self.choose(12), 500 * self.choose(12)
+            ended = events.RunFinished(token, {"success": True}, files, 2.0, 4000, host_peak_mb=peak, host_held_mb=held)
+            # An adapter that says nothing itself, as those on the CPU lane.
+            self._end_run(token, ended if peak % 1000 else msgspec.structs.replace(ended, vram_peak_mb=None))
 
     def _end_run(self, token: str, event: events.Event) -> None:
         self.extras.pop(token, None)

@@ -201,6 +201,7 @@ class Desk:
         seq: int | None = None,
         body: bytes | None = None,
         age_s: float = 0.0,
+        artifact_bytes: int | None = None,
         **job: Any,
     ) -> int:
         """A message of the jobs stream; its sequence."""
@@ -210,7 +211,8 @@ class Desk:
         job.setdefault("inputs", {})
         data = encode(Job(job_id=job_id, **job)) if body is None else body
         admission = admit(feature, data, None, job_id if body is not None else f"s0000000-{seq}")
-        self.do(events.JobRead(seq, priority, feature, admission, EPOCH_WALL + self.mono - age_s))
+        at = EPOCH_WALL + self.mono - age_s
+        self.do(events.JobRead(seq, priority, feature, admission, at, artifact_bytes=artifact_bytes))
         return seq
 
     def submit(self, job_id: str = "j1", **job: Any) -> JobRecord:

@@ -15,6 +15,16 @@ def doubled(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, 
     return {"numbers": arrays["numbers"] * options["times"]}
 
 
+def holding(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    held = b"x" * (options["megabytes"] * 2**20)
+    return {"numbers": arrays["numbers"] + held[0]}
+
+
+def busy(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    while True:
+        pass
+
+
 def raising(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     raise ValueError("no such surface")
 

@@ -1,4 +1,4 @@
-"""The tasks of one owner: bounded, in line where they share a key, and ended together."""
+"""The tasks of one owner: bounded, in line where they share a key, and ended together; and work within a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,33 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def within(work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """What a coroutine returns, if it does within that time; its end is waited for in any case.
+
+    Before Python 3.12 `asyncio.wait_for` returns the result where a cancellation comes in the same moment, and the
+    loop that called it goes on for ever. This one is cancelled then.
+
+    Raises:
+        asyncio.TimeoutError
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+        if task.done():
+            return task.result()
+        raise asyncio.TimeoutError
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+        if task.done() and not task.cancelled():
+            # Nobody may ask for it any more; asyncio must not warn of that.
+            task.exception()
 
 
 class TaskPool:

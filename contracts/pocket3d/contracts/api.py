@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from .bounds import Duration, Megabytes
 from .commands import Reason
 from .messages import Advert, Status
+from .size_classes import SizeClass
 from .variants import Variant
 
 
@@ -106,6 +108,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: list[str] = []
     #: Of the step of a chain, or the job of a group, that is not published as a job: whose it is.
     tenant: str | None = None
+    #: How large its files are; null without files, and where that is not known.
+    size_class: SizeClass | None = None
+    #: Where it runs, or is to: what jobs of that size took there, as the bid said; null where none was measured.
+    expected_run_s: Duration | None = None
+    expected_mb: Megabytes | None = None
 
 
 class FeatureAdapter(msgspec.Struct, frozen=True, kw_only=True):

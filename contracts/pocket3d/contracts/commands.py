@@ -15,6 +15,7 @@ from .bounds import Count, Duration, Megabytes, MegabytesLeft, ProcessId, Sequen
 from .jobs import Job
 from .lifecycle import Priority
 from .messages import Advert, DeviceState, Message
+from .size_classes import SizeClass
 from .variants import RaisedNeed
 
 # ---------------------------------------------------------------- coordinator -> agent
@@ -62,6 +63,8 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     raised: list[RaisedNeed] = []
     #: On this agent: a bid in another variant is wanted instead.
     benched: list[BenchedVariant] = []
+    #: How large their files are; null without files, and where that is not known.
+    size_class: SizeClass | None = None
 
 
 class CallForBids(Command, frozen=True, kw_only=True, tag="call_for_bids"):
@@ -103,6 +106,8 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
     variant: str | None = None
     #: Of each input that names another job's file, by its place (`inputs.mesh_path`): where that lies.
     objects: dict[str, StoredFile] = {}
+    #: Of the lot: what is booked for it goes by that.
+    size_class: SizeClass | None = None
 
 
 class AwardJobs(Command, frozen=True, kw_only=True, tag="award_jobs"):
@@ -193,6 +198,12 @@ class BidPlaced(msgspec.Struct, frozen=True, kw_only=True):
     stands: bool = False
     #: Of the adapter, null if it has none. A worker is of one variant.
     variant: str | None = None
+    #: Of the lot, where this agent knows the class.
+    size_class: SizeClass | None = None
+    #: What runs of that adapter, variant and size class took on that device: the median of the last ones' times, and
+    #: the most memory, on the CPU lane the host's. Null where none was measured.
+    expected_run_s: Duration | None = None
+    expected_mb: Megabytes | None = None
 
 
 class BidDeclined(msgspec.Struct, frozen=True, kw_only=True):

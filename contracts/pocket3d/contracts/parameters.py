@@ -99,7 +99,7 @@ class ParameterCheck:
             patterns = list(schema.get("patternProperties", {}))
             unknown = next(n for n in error.instance if n not in known and not any(re.search(p, n) for p in patterns))
             short = [name for name in known if len(name) <= _LONGEST_HINTED]
-            close = difflib.get_close_matches(unknown, short, n=1) if len(unknown) <= _LONGEST_HINTED else []
+            close = difflib.get_close_matches(unknown, short) if len(unknown) <= _LONGEST_HINTED else []
             hint = f"did you mean {close[0]!r}? " if close else ""
             return ParameterProblem(
                 _dotted([*path, unknown]), f"unknown parameter; {hint}known: {', '.join(known)}"[:_MESSAGE_CHARS]
@@ -110,9 +110,14 @@ class ParameterCheck:
 
 
 class CheckCache:
-    """One `ParameterCheck` per schema, however many agents declare it."""
+    """One `ParameterCheck` per schema, however many agents declare it.
 
-    def __init__(self) -> None:
+    Args:
+        most: schemas; where there are more, all are forgotten, and made again as they are asked for.
+    """
+
+    def __init__(self, most: int = 1000) -> None:
+        self._most = most
         self._checks: dict[bytes, ParameterCheck | None] = {}
 
     def of(self, schema: Mapping[str, Any] | None) -> ParameterCheck | None:
@@ -124,7 +129,7 @@ class CheckCache:
         except (TypeError, ValueError, RecursionError):
             return None
         if key not in self._checks:
-            if len(self._checks) > 1000:
+            if len(self._checks) >= self._most:
                 self._checks.clear()
             try:
                 self._checks[key] = ParameterCheck(schema)

@@ -185,6 +185,10 @@ class RunFinished(Frame, frozen=True, kw_only=True, tag="run_finished"):
     vram_peak_mb: Megabytes | None = None
     #: As in `RunFailed`; looked at only if the run was cancelled and ended all the same.
     unhealthy: str | None = None
+    #: MB of the host's memory that the process held, with the helpers that it waited for: at most during the run, and
+    #: after it. Files that are mapped, such as libraries, are not counted. None if the system does not tell.
+    host_peak_mb: Megabytes | None = None
+    host_held_mb: Megabytes | None = None
 
 
 class RunFailed(Frame, frozen=True, kw_only=True, tag="run_failed"):
@@ -203,6 +207,9 @@ class RunFailed(Frame, frozen=True, kw_only=True, tag="run_failed"):
     unhealthy: str | None = None
     #: With `out_of_memory` only.
     shortage: Shortage | None = None
+    #: As in `RunFinished`.
+    host_peak_mb: Megabytes | None = None
+    host_held_mb: Megabytes | None = None
 
 
 WorkerFrame = Hello | ModelLoaded | MemoryHeld | LoadFailed | RunProgress | RunFinished | RunFailed

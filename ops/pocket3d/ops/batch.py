@@ -10,13 +10,16 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pocket3d.contracts.chains import MAX_GROUP_JOBS
+from pocket3d.contracts.codec import convert, encode
 from pocket3d.contracts.features import required_inputs
-from pocket3d.contracts.jobs import is_file_key
+from pocket3d.contracts.jobs import SubmitRequest, is_file_key
 
 from .inputs import InputError, LocalFile, Schema, parse_inputs, with_results
 
@@ -26,12 +29,14 @@ _SUFFIXES = {
         *(".png", ".jpg", ".jpeg", ".webp", ".jfif"),
         *(".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"),
     },
-    "mesh": {".glb", ".gltf", ".vrm", ".3mf", ".obj", ".ply", ".stl", ".off"},
+    "mesh": {".glb", ".gltf", ".vrm", ".3mf", ".fbx", ".dae", ".3ds", ".obj", ".ply", ".stl", ".off"},
 }
 #: A column or key with this prefix is metadata.
 _METADATA = "metadata."
 #: Hexadecimal digits of a request's digest in a job id: among a million rows two are alike once in 10^13 batches.
 _DIGITS = 20
+#: Of the source's name in the id of a group, which has 40 characters at most.
+_NAME_CHARS = 19
 
 
 class Row(NamedTuple):
@@ -97,6 +102,46 @@ def job_ids(rows: Sequence[Row], feature: str, request: Mapping[str, Any], diges
         seen[digest] += 1
         ids.append(f"b{digest}" if seen[digest] == 1 else f"b{digest}-{seen[digest]}")
     return ids
+
+
+class BatchGroup(NamedTuple):
+    """Some jobs of a batch as the coordinator knows a group."""
+
+    group_id: str
+    #: As `GroupRequest.jobs`.
+    jobs: list[dict[str, Any]]
+
+
+def groups_of(name: str, jobs: Iterable[dict[str, Any]], most_bytes: int) -> list[BatchGroup]:
+    """The jobs of a batch in groups, in order. The same jobs of the same source are in the same groups.
+
+    Args:
+        name: of the batch's source; the groups' ids begin with it.
+        jobs: as `GroupRequest.jobs`, each with its id.
+        most_bytes: of one group's jobs in its request; a larger job is in none.
+
+    Raises:
+        WireError: one is no job.
+    """
+    parts: list[list[dict[str, Any]]] = [[]]
+    room = most_bytes
+    for job in jobs:
+        # As it is sent: with all that it leaves out.
+        size = len(encode(convert(SubmitRequest, job))) + 1
+        if size > most_bytes:
+            continue
+        if size > room or len(parts[-1]) == MAX_GROUP_JOBS:
+            parts.append([])
+            room = most_bytes
+        parts[-1].append(job)
+        room -= size
+    return [BatchGroup(_group_id(name, part), part) for part in parts if part]
+
+
+def _group_id(name: str, jobs: Iterable[Mapping[str, Any]]) -> str:
+    ids = "\n".join(job["job_id"] for job in jobs)
+    word = re.sub(r"[^A-Za-z0-9]+", "-", name)[:_NAME_CHARS].strip("-") or "batch"
+    return f"{word}-{hashlib.sha256(ids.encode()).hexdigest()[:_DIGITS]}"
 
 
 def files_of(rows: Iterable[Row]) -> list[Path]:

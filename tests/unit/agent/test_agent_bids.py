@@ -85,6 +85,16 @@ def test_a_busy_device_bids_with_the_time_until_there_is_room() -> None:
     assert bid.est_load_s > 0
 
 
+def test_an_idle_resident_is_no_wait_beside_a_busy_one() -> None:
+    adapters = [adapter("alpha", 4000), adapter("beta", 4000), adapter("gamma", 8000)]
+    rig = AgentRig([fixed(10_000)], adapters, assumed_run_s=1.0)
+    rig.warm("alpha")
+    rig.run(rig.take("beta"))
+    rig.pass_time(0.5)
+    bid = one(rig.call(adapters=["gamma"]))
+    assert (bid.slots, bid.est_queue_s) == (0, pytest.approx(0.5)), "alpha is evicted when beta is done"
+
+
 def test_room_is_made_by_evicting_idle_residents() -> None:
     rig = AgentRig([fixed(10_000)], [adapter("alpha", 6000), adapter("beta", 6000)])
     rig.warm("alpha")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pocket3d.gpu_agents.devices.health import DeviceHealth
 from pocket3d.gpu_agents.devices.probes.port import Reading
 from pocket3d.gpu_agents.engine import effects, events
 from support.agent_rig import AgentRig, adapter, fixed, gpu, of, only
@@ -203,3 +204,18 @@ def test_an_operator_cannot_keep_a_spoiled_worker() -> None:
     refusal = only(rig.tell(events.LoadRequested("alpha", None, 900)), effects.RefuseRequest)
     assert refusal.code == 409 and "is being replaced" in refusal.message
     assert not rig.refused().accepted
+
+
+def test_a_success_tells_whether_it_ended_a_quarantine() -> None:
+    health = DeviceHealth("GPU-0", after=2, first_s=10.0, cap_s=30.0)
+    assert not health.worked(), "there was none"
+    assert not health.failed("alpha", "j1", (), 0.0)
+    assert not health.worked(), "one failure is none"
+    for adapter_id in ("alpha", "beta"):
+        health.failed(adapter_id, adapter_id, (), 0.0)
+    assert health.quarantine(0, 9.9) is not None
+    health.postpone(5.0)
+    assert health.quarantine(0, 14.9) is not None, "the process was paused"
+    assert health.quarantine(0, 15.0) is None
+    assert health.worked()
+    assert not health.worked()

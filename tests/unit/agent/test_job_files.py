@@ -113,6 +113,7 @@ async def test_a_file_that_another_job_made_is_fetched_from_where_it_lies(rig: R
     mesh, image = Path(found.inputs["mesh_path"]), Path(found.inputs["image_paths"][0])
     assert (mesh.name, mesh.read_bytes()) == ("leg.glb", b"glTF of a leg")
     assert image.read_bytes() == b"glTF of a leg"
+    assert found.input_bytes == 2 * 13
     assert inputs["mesh_path"] == {"result": "job", "name": "parts/leg.glb"}
 
 

@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from pocket3d.bus.tasks import TaskPool
+from pocket3d.bus.tasks import TaskPool, within
 
 
 async def _note(done: list[str], name: str) -> None:
@@ -23,6 +23,42 @@ async def _note_after(done: list[str], name: str, gate: asyncio.Event) -> None:
 
 async def _raise(error: Exception) -> None:
     raise error
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_cancellation_beside_the_answer_is_not_lost(turns: int) -> None:
+    """`asyncio.wait_for` of Python 3.11 loses it, and the loop around it goes on."""
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def work() -> str:
+        return await answer
+
+    task = asyncio.ensure_future(within(work(), 60.0))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    answer.set_result("here")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    in_time = task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled() == in_time
+
+
+async def test_work_that_takes_too_long_has_ended_when_that_is_told() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("tidied up")
+
+    with pytest.raises(asyncio.TimeoutError):
+        await within(work(), 0.001)
+    assert ended == ["tidied up"]
+    with pytest.raises(ValueError, match="of its own"):
+        await within(_raise(ValueError("of its own")), 60.0)
 
 
 @pytest.mark.parametrize("how", ["bounded", "unbounded", "without a limit", "in line"])

@@ -241,6 +241,27 @@ def test_long_names_get_no_hint() -> None:
     assert problem is not None and "did you mean" not in problem.message
 
 
+@pytest.mark.parametrize(("known", "asked", "hinted"), [(100, 100, True), (101, 100, False), (100, 101, False)])
+def test_similar_names_are_looked_for_up_to_a_length(known: int, asked: int, hinted: bool) -> None:
+    check = ParameterCheck({"properties": {"n" * known: {}}, "additionalProperties": False})
+    problem = check.problem({"n" * (asked - 1) + "m": 1})
+    assert problem is not None and ("did you mean" in problem.message) is hinted
+
+
+def test_checks_are_kept_up_to_a_number_of_schemas() -> None:
+    cache = CheckCache(most=2)
+    first, second = cache.of({"minimum": 1}), cache.of({"minimum": 2})
+    assert cache.of({"minimum": 1}) is first and cache.of({"minimum": 2}) is second
+    assert cache.of({"minimum": 3}) is not None
+    assert cache.of({"minimum": 1}) is not first, "all were forgotten"
+
+
+def test_a_plain_keyword_costs_one_of_the_budget() -> None:
+    check = ParameterCheck({"properties": {"a": {"items": {"minimum": 0}}}})
+    problem = check.problem({"a": [1] * 9_000 + [-1]})
+    assert problem is not None and problem.field == "inputs.a[9000]"
+
+
 def test_a_request_over_the_budget_does_not_end_the_check_for_others() -> None:
     schema = {"properties": {"n": {"type": "integer"}, "a": {"items": {"minimum": 0}}}}
     check = ParameterCheck(schema)

@@ -38,6 +38,14 @@ def ref(key: str, name: str | None = None) -> FileRef:
     return FileRef(key, None, None, None, None, "chair", name)
 
 
+def test_of_many_files_twenty_are_named() -> None:
+    names = [f"{number}.glb" for number in range(22)]
+    for count, more in ((20, ""), (22, " and 2 more")):
+        found = choose(ref("mesh_path"), made(*(artifact(name, "model/gltf-binary") for name in names[:count])))
+        assert isinstance(found, Rejection)
+        assert found.message.endswith(f": {', '.join(names[:20])}{more}")
+
+
 def asked(inputs: dict[str, Any]) -> tuple[str, str] | None:
     """Field and code of the rejection of a job with these inputs."""
     found = admit("echo", msgspec.json.encode({"job_id": "rigged", "inputs": inputs}), None, "s1-1").rejection

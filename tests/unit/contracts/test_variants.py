@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pocket3d.contracts.api import ControlRequest, LoadRequest
-from pocket3d.contracts.codec import decode, encode
+from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.commands import Award, BidPlaced, CallForBids, Lot
 from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, SubmitRequest, admit
 from pocket3d.contracts.messages import AdapterOffer, Advert, Resident, Result, RunningJob, Status
@@ -102,6 +102,13 @@ def test_starts_within_the_wait_are_equal_to_the_first() -> None:
     assert equal_starts([], 0.0) == []
     assert equal_starts([3.0, 3.1, 3.2], 0.0) == [True, True, False]
     assert equal_starts([10.0, 40.0, 40.1, 0.0], 40.0) == [True, True, False, True]
+
+
+@pytest.mark.parametrize("quality", [1_000_000, -1_000_000])
+def test_how_far_a_quality_reaches(quality: int) -> None:
+    assert decode(Variant, b'{"name": "a", "vram_mb": 1, "quality": %d}' % quality).quality == quality
+    with pytest.raises(WireError, match="quality"):
+        decode(Variant, b'{"name": "a", "vram_mb": 1, "quality": %d}' % (quality + (1 if quality > 0 else -1)))
 
 
 def test_wrong_lists_are_told() -> None:

@@ -124,6 +124,17 @@ async def test_a_submit_that_names_a_file_which_is_gone_is_refused() -> None:
     assert decode(Status, await asks(Desk(), "submit", later, bus)).status == "submitted"
 
 
+async def test_how_large_artifacts_are_is_looked_up_when_a_job_is_submitted() -> None:
+    bus = MemoryBus(MemoryServer())
+    await bus.ensure(topology.build(SUBJECTS, topology.TopologySettings()))
+    await bus.put_object(SUBJECTS.inputs_bucket, "mine", b"glTF of a chair")
+    for job_id, name in (("known", "mine"), ("unknown", "gone")):
+        inputs = {"mesh_path": {"artifact": name}, "image_paths": [{"artifact": "mine"}]}
+        await asks(Desk(), "submit", {"job_id": job_id, "feature": "echo", "inputs": inputs}, bus)
+    stored = await bus.pages(SUBJECTS.jobs_stream, SUBJECTS.job("normal", "echo"), start=1, limit=9)
+    assert [each.headers.get("P3d-Input-Bytes") for each in stored] == ["30", None]
+
+
 async def test_a_held_job_is_listed_and_told_with_what_it_waits_for(desk: Desk) -> None:
     desk.submit("chair")
     desk.submit("rigged", inputs={"mesh_path": {"result": "chair"}})

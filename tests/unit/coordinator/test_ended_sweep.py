@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocket3d.contracts.messages import Status
 from pocket3d.coordinator.engine.job_list import EndedJob, JobFilter
-from pocket3d.coordinator.leadership.ended_sweep import CHUNK, MOST_CHUNKS, EndedLooked, EndedSweep, LookAtEnded
+from pocket3d.coordinator.leadership.ended_sweep import EndedLooked, EndedSweep, LookAtEnded
 from support.coordinator_desk import Desk
 
 PERIOD_S = 10.0
@@ -37,7 +37,7 @@ class Shelf:
         while made := self.sweep.step(self.mono):
             assert self.sweep.step(self.mono) == [], "one question at a time"
             (effect,) = made
-            assert isinstance(effect, LookAtEnded) and len(effect.jobs) <= CHUNK
+            assert isinstance(effect, LookAtEnded) and len(effect.jobs) <= 256
             asked += len(effect.jobs)
             self.looked_up += [each.job_id for each in effect.jobs]
             gone = tuple(each for each in effect.jobs if each.job_id not in self.kept)
@@ -57,7 +57,7 @@ def test_as_long_as_all_is_there_nothing_is_looked_up() -> None:
 def test_what_was_removed_is_listed_no_more() -> None:
     shelf = Shelf(600)
     shelf.kept -= {f"j{number}" for number in range(250)}
-    assert shelf.period() == CHUNK, "the oldest, and no more than it takes"
+    assert shelf.period() == 256, "the oldest, and no more than it takes"
     assert shelf.listed()[-1] == "j250"
     assert len(shelf.list.page(JobFilter(status="succeeded", tenant="default"), None, 1000)) == 350
     shelf.kept.discard("j599")
@@ -67,9 +67,9 @@ def test_what_was_removed_is_listed_no_more() -> None:
 
 
 def test_a_period_looks_up_a_bounded_number_and_the_next_one_goes_on() -> None:
-    shelf = Shelf(CHUNK * MOST_CHUNKS + 10)
-    shelf.kept.discard(f"j{CHUNK * MOST_CHUNKS + 5}")
-    assert [shelf.period(), shelf.period(), shelf.period()] == [CHUNK * MOST_CHUNKS, 10, 0]
+    shelf = Shelf(2058)
+    shelf.kept.discard("j2053")
+    assert [shelf.period(), shelf.period(), shelf.period()] == [2048, 10, 0]
 
 
 def test_a_bucket_that_is_being_filled_anew_costs_the_list_nothing_and_is_looked_at_once() -> None:
@@ -88,7 +88,7 @@ def test_a_bucket_that_is_being_filled_anew_costs_the_list_nothing_and_is_looked
     assert len(shelf.listed()) == 300
     assert count(300) == 0
     shelf.kept.remove("j3")
-    assert shelf.period() == CHUNK, "what is missing after that is found"
+    assert shelf.period() == 256, "what is missing after that is found"
     assert "j3" not in shelf.listed()
 
 
@@ -96,7 +96,7 @@ def test_a_server_that_does_not_say_is_asked_again() -> None:
     shelf = Shelf(300)
     shelf.kept.remove("j7")
     assert shelf.period(away=True) == 0
-    assert shelf.period() == CHUNK
+    assert shelf.period() == 256
     assert "j7" not in shelf.listed()
 
 

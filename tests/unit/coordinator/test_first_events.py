@@ -6,7 +6,7 @@ import pytest
 
 from pocket3d.contracts.messages import JobError
 from pocket3d.coordinator.engine.effects import PublishQueued, PublishQueuedBatch
-from pocket3d.coordinator.leadership.first_events import IN_FLIGHT, FirstEvents
+from pocket3d.coordinator.leadership.first_events import FirstEvents
 from support.coordinator_desk import last_status
 
 
@@ -14,7 +14,7 @@ from support.coordinator_desk import last_status
 def first_events() -> FirstEvents:
     """With as many in flight as there may be."""
     made = FirstEvents()
-    for number in range(IN_FLIGHT):
+    for number in range(4):
         made.put(PublishQueued(last_status(f"busy{number}"), number))
         assert len(made.send()) == 1
     return made
@@ -47,7 +47,7 @@ def test_one_id_is_not_sent_alone_while_it_is_under_way(first_events: FirstEvent
     first_events.answered("a")
     assert sent(first_events) == [["a"]]
     first_events.answered("a")
-    for number in range(2, IN_FLIGHT):
+    for number in range(2, 4):
         first_events.answered(f"busy{number}")
     assert set(first_events._in_flight.values()) == {0}
 
@@ -65,3 +65,11 @@ def test_an_answer_to_what_was_not_sent_here_frees_no_place(first_events: FirstE
     first_events.answered("another")
     first_events.put(PublishQueued(last_status("a"), 10))
     assert sent(first_events) == []
+
+
+def test_a_batch_has_so_many_events(first_events: FirstEvents) -> None:
+    for number in range(257):
+        first_events.put(PublishQueued(last_status(f"j{number}"), number))
+    first_events.answered("busy0")
+    first_events.answered("busy1")
+    assert [len(each) for each in sent(first_events)] == [256, 1]

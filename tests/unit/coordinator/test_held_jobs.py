@@ -13,6 +13,7 @@ from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import Artifact, JobError, Result
 from pocket3d.coordinator.engine import effects, events
 from pocket3d.coordinator.engine.explain import explain, explain_turn
+from pocket3d.coordinator.engine.held_jobs import waits_for
 from pocket3d.coordinator.engine.submit_quota import SubmitQuota
 from pocket3d.coordinator.settings import TenantSettings
 from support.coordinator_desk import AgentDouble, Desk, last_status, offer
@@ -347,6 +348,7 @@ def test_a_new_leader_holds_what_was_held(agent: AgentDouble) -> None:
     desk.submit("chair", seq=10)
     desk.see(made())
     answer(desk, "chair", made())
+    desk.answer_calls(agent)  # Of the call for the job that has ended meanwhile.
     assert desk.win(agent, "rigged").objects
 
 
@@ -426,3 +428,8 @@ def test_an_award_carries_the_objects_to_the_agent() -> None:
     item = effects.AwardItem("rigged", 1, "echo", 1, "7-1", "echo", "d", None, 0.0, 0.0, objects=objects)
     award = item.award(Job(inputs={}))
     assert (award.objects, award.submitted_at) == (objects, rfc3339(0.0))
+
+
+def test_of_many_sources_eight_are_named() -> None:
+    assert waits_for([str(number) for number in range(8)]) == "waits for 0, 1, 2, 3, 4, 5, 6, 7"
+    assert waits_for([str(number) for number in range(9)]) == "waits for 0, 1, 2, 3, 4, 5, 6, 7 and 1 more"

@@ -157,9 +157,9 @@ def test_no_step_files_all_that_former_leaders_ended() -> None:
     jobs, took = JobList(), []
     for part in range(40, 0, -1):
         entries = [ended(500 * part - number) for number in range(500)]
-        began = time.perf_counter()
+        began = time.thread_time()
         jobs.read(entries, 20_001, 500 * part - 500)
-        took.append(time.perf_counter() - began)
+        took.append(time.thread_time() - began)
     assert len(jobs.page(JobFilter(), None, 30_000)) == 20_000
     assert took[-1] < sum(took) / 4
 
@@ -191,4 +191,4 @@ def test_a_page_of_many_jobs_costs_no_more_than_one_of_few(wanted: JobFilter) ->
             took.append(time.perf_counter() - began)
         return min(took)
 
-    assert page_s(50_000) < 5 * page_s(1000) + 0.001
+    assert page_s(20_000) < 5 * page_s(1000) + 0.0005

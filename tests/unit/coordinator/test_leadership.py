@@ -695,3 +695,9 @@ def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
     _, second, bucket = pair()
     bucket.remove(given_back=True)
     assert [type(said) for said in second.tick(1.25)] == [Lead]
+
+
+def test_the_record_is_read_at_once_also_on_a_machine_that_has_just_started() -> None:
+    lease = Leadership("c1", lease_s=LEASE, renew_s=RENEW)
+    assert lease.handle(LeaseTick(), Now(0.0, WALL)) == [ReadLease()]
+    assert lease.handle(LeaseTick(), Now(0.5, WALL)) == []

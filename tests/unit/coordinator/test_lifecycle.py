@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from pocket3d.contracts.jobs import Job
 from pocket3d.contracts.lifecycle import InvalidTransition, JobState
 from pocket3d.contracts.messages import Result
 from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.engine.job import JobClass, JobRecord
 from pocket3d.coordinator.engine.lifecycle import TRANSITIONS, check_transition
 from support.coordinator_desk import AgentDouble, Desk, last_status
 
@@ -176,6 +178,18 @@ def test_a_finished_job_cannot_come_back(desk: Desk, agent: AgentDouble) -> None
 def test_nothing_leaves_the_last_state_and_every_state_can_be_reached() -> None:
     assert not [row for row in TRANSITIONS if row[0] is JobState.FINISHED]
     assert {row[1] for row in TRANSITIONS} == set(JobState) - {JobState.SUBMITTED}
+
+
+def test_jobs_that_have_only_begun_share_one_history() -> None:
+    job_class = JobClass.of("echo", "echo", "normal", Job(inputs={}))
+    first, second = (JobRecord(number, f"j{number}", job_class, 0.0, 0.0) for number in range(2))
+    for record in (first, second):
+        record.move(JobState.QUEUED, "stored")
+    assert first.history is second.history
+    for record in (first, second):
+        record.move(JobState.AWARDED, "won")
+        record.move(JobState.QUEUED, "declined")
+    assert first.history == second.history and first.history is not second.history
 
 
 def test_the_history_keeps_its_last_moves_only(desk: Desk, agent: AgentDouble) -> None:

@@ -183,4 +183,12 @@ async def test_bytes_of_somebody_else_are_passed_over(shelf: Shelf) -> None:
     await shelf.bus.append(SUBJECTS.event("echo", "hers", "failed"), encode(last_status("hers", "failed")))
     assert await shelf.pages(9) == [["hers", good.job_id]]
     event = await read_ended(shelf.bus, SUBJECTS, ReadEnded(None))
-    assert event == EndedJobsRead((EndedJob(1, good),), 5, 0), "hers has no sequence of a job"
+    assert event == EndedJobsRead((EndedJob(1, good),), 5, 0, ()), "hers has no sequence of a job"
+
+
+async def test_what_has_not_ended_is_told_with_what_has(shelf: Shelf) -> None:
+    """Its story may have no message any more; the bucket is read once for both."""
+    ended, waits = await shelf.job("queued", "succeeded"), await shelf.job("queued")
+    event = await read_ended(shelf.bus, SUBJECTS, ReadEnded(None))
+    assert isinstance(event, EndedJobsRead)
+    assert ([each.status.job_id for each in event.jobs], event.unfinished) == ([ended.job_id], (waits.job_id,))

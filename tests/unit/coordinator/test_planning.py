@@ -57,7 +57,7 @@ def planner(
 ) -> RoundPlanner:
     """A planner of devices with so much room each; without any, only the bids' slots count."""
     rooms = {place: Room("cuda", 80_000, mb, 0, 0) for place, mb in (rooms_mb or {}).items()}
-    return RoundPlanner(POLICIES["least_start"], rooms, assumed_run_s=30.0, hold=hold, now_mono=100.0)
+    return RoundPlanner(POLICIES["least_start"], rooms, 30.0, hold, 100.0, out={}, variant_wait_s=0.0)
 
 
 KEY = jobs(1)[0].group_key()
@@ -90,6 +90,12 @@ def test_a_warm_busy_worker_that_is_free_sooner_beats_a_cold_start_now() -> None
     assert placed(plan) == []
     assert plan.waits_for == "waits for echo on warm/d0, about 4.0 s"
     assert plan.next_start == ("warm", "d0", 4.0)
+
+
+def test_room_that_this_round_used_up_is_waited_for_as_long_as_a_job_takes() -> None:
+    """A bid without slots whose wait was over before: 10 s of load and 5 s of run, then its own load."""
+    bids = [bid("used", slots=0), bid("busy", slots=0, est_queue_s=12.0)]
+    assert plan_lot(planner(), KEY, jobs(1), bids).waits_for == "waits for echo on busy/d0, about 22.0 s"
 
 
 def test_a_cold_start_now_beats_a_warm_worker_that_is_busy_for_long() -> None:
@@ -178,7 +184,7 @@ def test_a_job_that_is_tried_alone_has_its_worker_for_the_round_and_while_it_run
 def test_nobody_else_begins_on_a_worker_that_a_job_waits_to_have_for_itself() -> None:
     busy: dict[WorkerKey, WorkerUse] = {("a", "d0", "echo", None): WorkerUse(1, apart=False)}
     rooms: dict[tuple[str, str], Room] = {}
-    round_planner = RoundPlanner(POLICIES["least_start"], rooms, 30.0, None, 100.0, busy)
+    round_planner = RoundPlanner(POLICIES["least_start"], rooms, 30.0, None, 100.0, busy, 0.0)
     waits = suspects(1)
     first = plan_lot(round_planner, waits[0].group_key(), waits, [bid("a", slots=3)])
     second = plan_lot(round_planner, KEY, jobs(1), [bid("a", slots=3), bid("b", est_load_s=11.0)])

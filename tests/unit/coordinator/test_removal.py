@@ -191,7 +191,7 @@ def test_an_earlier_message_that_is_read_while_it_is_looked_for_is_the_job(desk:
 
 
 def listed(desk: Desk, **story: Any) -> None:
-    desk.do(events.StoriesListed(("j1",), 1, 9))
+    desk.do(events.StoriesListed(("j1",), 1))
     assert desk.one(effects.ReadLastEvent).job_id == "j1"
     desk.do(events.LastEventRead("j1", last_status(**story), 3))
 
@@ -232,7 +232,7 @@ def test_attempts_in_its_story_are_told(desk: Desk) -> None:
 
 @pytest.mark.parametrize("what", ["ended", "its message is there", "it is read", "unreadable"])
 def test_what_needs_no_end_gets_none(what: str, desk: Desk) -> None:
-    desk.do(events.StoriesListed(("j1",), 1, 9))
+    desk.do(events.StoriesListed(("j1",), 1))
     if what == "ended":
         desk.do(events.LastEventRead("j1", last_status(word="succeeded"), 3))
     elif what == "unreadable":

@@ -6,7 +6,8 @@ import pytest
 
 from pocket3d.coordinator.engine.effects import CountMessages, FindMessages, ListStories
 from pocket3d.coordinator.engine.events import StoriesListed
-from pocket3d.coordinator.leadership.removal_sweep import AGAIN_S, CHUNK, RemovalSweep, StoryList
+from pocket3d.coordinator.engine.job_list import JobList
+from pocket3d.coordinator.leadership.removal_sweep import AGAIN_S, RemovalSweep, StoryList
 from support.coordinator_desk import AgentDouble, Desk
 
 SAMPLE = 20
@@ -25,12 +26,8 @@ class Rounds:
         self.mono = 10.0
 
     def step(self) -> list[CountMessages | FindMessages]:
-        """What is asked but for stories, of which there are none."""
-        made = self.sweep.step(self.mono)
-        for each in made:
-            if isinstance(each, ListStories):
-                self.sweep.listed(StoriesListed((), 1, 0))
-        return [each for each in made if not isinstance(each, ListStories)]
+        """What is asked but for stories."""
+        return [each for each in self.sweep.step(self.mono) if not isinstance(each, ListStories)]
 
     def ask(self) -> None:
         (count,) = self.step()
@@ -44,7 +41,7 @@ class Rounds:
             (asked,) = effect
             assert isinstance(asked, FindMessages)
             assert asked.sweep
-            assert len(asked.messages) <= CHUNK
+            assert len(asked.messages) <= 256
             found += [each.job_id for each in asked.messages]
             self.sweep.looked()
         return found
@@ -75,6 +72,18 @@ def test_of_many_a_part_is_looked_up_and_in_the_end_all() -> None:
 def test_all_are_looked_up_where_messages_are_missing() -> None:
     rounds = Rounds(2 * SAMPLE)
     assert len(rounds.count(2 * SAMPLE - 1)) == 2 * SAMPLE
+
+
+def test_so_many_are_looked_up_at_once() -> None:
+    rounds = Rounds(300)
+    rounds.ask()
+    rounds.sweep.counted(299)
+    sizes = []
+    while asked := rounds.step():
+        assert isinstance(asked[0], FindMessages)
+        sizes.append(len(asked[0].messages))
+        rounds.sweep.looked()
+    assert sizes == [256, 44]
 
 
 def test_a_count_without_an_answer_is_asked_for_again_later() -> None:
@@ -110,37 +119,58 @@ def test_removed_jobs_that_run_on_raise_no_alarm_and_are_not_looked_up() -> None
     assert rounds.count(0) == []
 
 
-def test_stories_are_looked_through_from_the_newest_to_the_oldest_a_part_at_a_time() -> None:
-    stories = StoryList()
-    assert stories.step(0.0) == [ListStories(None)]
+def listed(below: int, down_to: int, *, full: bool) -> JobList:
+    """A list that was filled with ended jobs of one part of the status bucket."""
+    jobs = JobList(ended_kept=0 if full else 100)
+    assert jobs.read((), below, down_to) is (not full and down_to > 0)
+    return jobs
+
+
+def test_stories_are_looked_through_with_the_list_of_ended_jobs_and_below_it() -> None:
+    """One reading of the bucket does for both."""
+    stories = StoryList(listed(1001, 601, full=True))
+    assert stories.step(0.0) == [ListStories(601)]
     assert stories.step(0.0) == [], "one question at a time"
-    for start, end in ((601, 1000), (201, 600), (1, 200)):
-        stories.listed(StoriesListed((), start, end))
-        assert stories.step(1.0) == ([ListStories(start)] if start > 1 else [])
+    stories.listed(StoriesListed((), 201))
+    assert stories.step(1.0) == [ListStories(201)]
+    stories.listed(StoriesListed((), 0))
+    assert stories.step(2.0) == []
 
 
 def test_the_newest_stories_are_looked_through_once_more() -> None:
     """A first event that a former leader sent is stored, and projected, after the takeover."""
-    stories = StoryList()
-    stories.step(0.0)
-    stories.listed(StoriesListed((), 1, 300))
-    assert stories.step(AGAIN_S - 0.1) == []
-    assert stories.step(AGAIN_S) == [ListStories(None)]
-    stories.listed(StoriesListed((), 501, 900))
-    assert stories.step(AGAIN_S) == [ListStories(501)]
-    stories.listed(StoriesListed((), 101, 500))
+    jobs = JobList()
+    stories = StoryList(jobs)
+    assert stories.step(0.0) == []
+    jobs.read((), 301, 101)
+    assert stories.step(5.0) == [], "the list is being filled"
+    jobs.read((), 101, 0)
+    assert stories.step(10.0) == stories.step(AGAIN_S + 9.9) == []
+    assert stories.step(AGAIN_S + 10.0) == [ListStories(None)]
+    stories.listed(StoriesListed((), 501))
+    assert stories.step(AGAIN_S + 10.0) == [ListStories(501)]
+    stories.listed(StoriesListed((), 301))
     assert stories.step(10 * AGAIN_S) == [], "what is older was looked through before"
 
 
 def test_a_first_look_that_takes_long_is_ended_first() -> None:
-    stories = StoryList()
+    stories = StoryList(listed(1001, 601, full=True))
     stories.step(0.0)
-    stories.listed(StoriesListed((), 601, 1000))
-    assert stories.step(2 * AGAIN_S) == [ListStories(601)]
-    stories.listed(StoriesListed((), 1, 600))
+    stories.listed(StoriesListed((), 301))
+    assert stories.step(2 * AGAIN_S) == [ListStories(301)]
+    stories.listed(StoriesListed((), 1))
     assert stories.step(2 * AGAIN_S) == [ListStories(None)]
 
 
-def test_nothing_is_asked_before_the_stream_was_read() -> None:
+def test_messages_are_looked_up_while_a_takeover_still_reads_and_stories_are_not() -> None:
+    rounds = Rounds(2)
+    core = rounds.sweep._core
+    core.jobs_indexed = False
+    core.job_list.read((), 10, 0)
+    assert len(rounds.count(5)) == 2, "there are more messages than the index has room for"
+    assert not any(isinstance(each, ListStories) for each in rounds.sweep.step(AGAIN_S + 1.0))
+
+
+def test_nothing_is_asked_by_one_that_does_not_lead() -> None:
     desk = Desk(lead=False)
     assert RemovalSweep(desk.engine.core, 10.0).step(100.0) == []

@@ -442,6 +442,19 @@ def test_explain_tells_a_tenants_turn_and_who_is_before_it() -> None:
     assert explain_turn(desk.engine.core, desk.record("a0"), desk.now).turn is None, "it runs"
 
 
+def test_explain_names_eight_of_the_tenants_before_and_counts_the_others() -> None:
+    desk = leader({})
+    slot = Slot(desk)
+    backlog(desk, "z", 2)
+    slot.serve()
+    for tenant in "abcdefghij":
+        backlog(desk, tenant, 1)
+    told = explain_turn(desk.engine.core, desk.record("z1"), desk.now)
+    assert told.turn is not None
+    assert (told.turn.place, told.turn.before) == (11, list("abcdefgh"))
+    assert told.summary.endswith("after those of a, b, c, d, e, f, g, h and 2 more")
+
+
 def test_explain_of_a_job_that_pauses_has_no_turn() -> None:
     desk = Desk()
     slot = Slot(desk)

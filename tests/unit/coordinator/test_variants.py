@@ -100,7 +100,7 @@ def placed(count: int, bids: list[LotBid], wait_s: float = 0.0) -> tuple[list[st
     job_class = JobClass.of("sized", "sized", "normal", Job(inputs={}))
     records = [JobRecord(number, f"j{number}", job_class, 0.0, 0.0) for number in range(count)]
     rooms = {(bid.agent_id, "d0"): Room("cuda", 80_000, 24_000, 0, 0) for bid in bids}
-    planner = RoundPlanner(POLICIES["least_start"], rooms, 30.0, None, 100.0, variant_wait_s=wait_s)
+    planner = RoundPlanner(POLICIES["least_start"], rooms, 30.0, None, 100.0, {}, wait_s)
     lot = LotPlan(records[0].group_key(), bids)
     found = []
     for _ in records:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pocket3d.ops.batch import Row, files_of, job_ids, read_batch, retried_id
+from pocket3d.contracts.chains import MAX_GROUP_JOBS, GroupRequest
+from pocket3d.contracts.codec import convert, encode
+from pocket3d.contracts.subjects import CHAIN_ID_PATTERN
+from pocket3d.ops.batch import Row, files_of, groups_of, job_ids, read_batch, retried_id
 from pocket3d.ops.inputs import InputError, LocalFile
 
 SCHEMA = {"properties": {"text_prompt": {"type": "string"}, "seed": {"type": "integer"}}}
@@ -129,3 +133,26 @@ def test_a_file_counts_by_its_content_and_its_name(tmp_path: Path) -> None:
     assert ids(tmp_path / "elsewhere" / "cat.png", "d1") == here
     assert ids(tmp_path / "cat.png", "d2") != here
     assert ids(tmp_path / "dog.png", "d1") != here
+
+
+def test_the_jobs_of_a_batch_in_groups() -> None:
+    jobs = [{"job_id": f"b{number}", "feature": "echo", "inputs": {}} for number in range(MAX_GROUP_JOBS + 2)]
+    first, second = groups_of("prompts", jobs, 1_000_000)
+    assert (first.jobs, second.jobs) == (jobs[:MAX_GROUP_JOBS], jobs[MAX_GROUP_JOBS:])
+    assert re.fullmatch("prompts-[0-9a-f]{20}", first.group_id) and first.group_id != second.group_id
+    assert groups_of("prompts", iter(jobs), 1_000_000) == [first, second]
+    assert groups_of("prompts", [*jobs, {"job_id": "b", "feature": "echo", "inputs": {}}], 1_000_000)[0] == first
+
+
+def test_a_group_has_the_size_of_a_message_and_an_id_for_a_subject() -> None:
+    jobs = [{"job_id": f"b{number}", "feature": "echo", "inputs": {"x": "y" * 60}} for number in range(50)]
+    groups = groups_of("a", jobs, 8192)
+    for group in groups:
+        request = convert(GroupRequest, {"group_id": group.group_id, "jobs": group.jobs})
+        assert len(encode(request)) < 8192 + 200, "with what the jobs leave out"
+    assert [job for group in groups for job in group.jobs] == jobs
+    assert len(groups[0].jobs) >= 10
+    assert groups_of("a", jobs, 100) == []
+    for name in ("", "Möbel (alt) 2024 für den Laden.v2", "a.b"):
+        (group,) = groups_of(name, jobs[:1], 8192)
+        assert CHAIN_ID_PATTERN.fullmatch(group.group_id), group.group_id

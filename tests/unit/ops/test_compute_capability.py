@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pocket3d.ops.installer.compute_capability import architectures_of, runs_on
 from pocket3d.ops.installer.toolkits import Toolkit, fitting, gcc_too_new, jobs, nvcc_version, too_new
 
@@ -34,6 +36,26 @@ def test_nvcc_says_its_version_and_what_it_takes() -> None:
     assert gcc_too_new("13.3.0", Toolkit("/c", "12.1")) == 12
     assert gcc_too_new("12.3.0", Toolkit("/c", "12.1")) is None
     assert gcc_too_new("15.1.0", Toolkit("/c", "99.0")) is None
+
+
+#: Host compilers in NVIDIA's installation guides.
+NEWEST_GCC = {
+    "12.0": 12,
+    "12.1": 12,
+    "12.2": 12,
+    "12.3": 12,
+    "12.4": 13,
+    "12.5": 13,
+    "12.6": 13,
+    "12.8": 14,
+    "12.9": 14,
+}
+
+
+@pytest.mark.parametrize(("cuda", "gcc"), NEWEST_GCC.items())
+def test_the_newest_gcc_of_each_nvcc_as_its_installation_guide_says(cuda: str, gcc: int) -> None:
+    assert gcc_too_new(f"{gcc}.9.0", Toolkit("/c", cuda)) is None
+    assert gcc_too_new(f"{gcc + 1}.1.0", Toolkit("/c", cuda)) == gcc
 
 
 def test_compilers_are_as_many_as_the_memory_holds() -> None:

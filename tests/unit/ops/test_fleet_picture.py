@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pocket3d.contracts.clock import rfc3339
@@ -89,3 +90,15 @@ def test_lines_fit_and_strangers_move_no_cursor() -> None:
     text = draw(Snapshot(NOW, [advert(run("x"))], jobs, False, {}, 1), width=60)
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 60
+
+
+def test_each_list_has_a_few_lines() -> None:
+    """The jobs that wait longest, and the latest that failed."""
+    jobs = [job(f"w{number}.", "queued", number) for number in range(20)]
+    bad = [job(f"f{number}.", "failed", number, error=JobError(code="timeout", message="x")) for number in range(20)]
+    runs = [run(f"r{number}.") for number in range(20)]
+    text = draw(Snapshot(NOW, [advert(*runs)], [*jobs, *bad], False, {}, 20), width=200)
+    shown = re.findall(r"^  ([wfr]\d+\.)", text, re.MULTILINE)
+    assert [each for each in shown if each[0] == "w"] == [f"w{number}." for number in range(19, 13, -1)]
+    assert [each for each in shown if each[0] == "f"] == [f"f{number}." for number in range(5)]
+    assert len([each for each in shown if each[0] == "r"]) == 12

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .mesh_part import MeshPart, png_bytes
-from .triangles import FloatArray, IntArray, face_normals
+from .srgb import LINEAR_BYTES, from_srgb, to_srgb
+from .triangles import FloatArray, IntArray, bounds, face_normals
 
 #: Of the picture's side: coordinates this far outside are rounding errors.
 EDGE = 1e-4
@@ -39,9 +40,7 @@ def far_offset(low: FloatArray, high: FloatArray) -> FloatArray | None:
 
 def parts_offset(parts: Sequence[MeshPart]) -> FloatArray | None:
     """`far_offset` of all parts together."""
-    low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
-    high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
-    return far_offset(low, high)
+    return far_offset(*bounds([part.vertices for part in parts]))
 
 
 def write_obj(parts: Sequence[MeshPart], path: Path) -> list[Path]:
@@ -146,7 +145,7 @@ def ply_bytes(parts: Sequence[MeshPart]) -> bytes:
     for axis, name in enumerate("xyz"):
         rows[name] = vertices[:, axis]
     _fill(rows, ("nx", "ny", "nz"), [part.normals for part in parts])
-    _fill(rows, ("red", "green", "blue", "alpha"), [_vertex_colours(part) for part in parts])
+    _fill(rows, ("red", "green", "blue", "alpha"), [vertex_colours(part) for part in parts])
     if textured:
         # PLY counts t from the lower edge.
         coordinates = [
@@ -186,22 +185,32 @@ def _fill(rows: npt.NDArray[Any], names: tuple[str, ...], tables: list[Any]) -> 
         rows[name] = joined[:, column]
 
 
-def _vertex_colours(part: MeshPart) -> npt.NDArray[np.uint8]:
-    """(V, 4) uint8 sRGB: the vertices' own, the texture's at each of them, both multiplied, or the material's."""
-    alpha = round(part.material.alpha * 255)
-    if part.texture is None or part.uv is None:
-        if part.colours is not None:
-            return part.colours
-        flat = [*(round(c * 255) for c in part.material.colour), alpha]
-        return np.tile(np.array(flat, dtype=np.uint8), (len(part.vertices), 1))
-    height, width, _ = part.texture.shape
-    outside = (part.uv < -EDGE) | (part.uv > 1 + EDGE)
-    uv = np.where(outside, part.uv % 1.0, part.uv)
-    column = np.clip((uv[:, 0] * width).astype(int), 0, width - 1)
-    row = np.clip((uv[:, 1] * height).astype(int), 0, height - 1)
-    texels = part.texture[row, column]
-    colours = np.concatenate([texels, np.full((len(texels), 1), alpha, dtype=np.uint8)], axis=1)
-    if part.colours is None:
-        return colours
-    mixed: npt.NDArray[np.uint8] = (colours.astype(np.uint16) * part.colours + 127) // 255
-    return mixed.astype(np.uint8)
+def vertex_colours(part: MeshPart) -> npt.NDArray[np.uint8]:
+    """(V, 4) uint8 sRGB: what the vertices' own colours, the texture there and the material's colour show together."""
+    flat = np.array([*(round(c * 255) for c in part.material.colour), round(part.material.alpha * 255)], dtype=np.uint8)
+    stated = [] if part.colours is None else [part.colours]
+    if part.texture is not None and part.uv is not None:
+        texels = texels_at(part.texture, part.uv)
+        stated.append(np.concatenate([texels, np.full((len(texels), 1), 255, dtype=np.uint8)], axis=1))
+    if not stated:
+        return np.tile(flat, (len(part.vertices), 1))
+    if len(stated) == 1 and (flat == 255).all():
+        return stated[0]
+    # As glTF has it, in linear light.
+    light = np.append(from_srgb(np.array(part.material.colour)), part.material.alpha)
+    for colours in stated:
+        light = light * np.concatenate([LINEAR_BYTES[colours[:, :3]], colours[:, 3:] / 255], axis=1)
+    shown = np.concatenate([to_srgb(light[:, :3]), light[:, 3:]], axis=1)
+    found: npt.NDArray[np.uint8] = (shown * 255 + 0.5).astype(np.uint8)
+    return found
+
+
+def texels_at(texture: npt.NDArray[np.uint8], uv: FloatArray) -> npt.NDArray[np.uint8]:
+    """(N, 3) of a (H, W, 3) texture at (N, 2), origin upper left, nearest, repeated beyond its edges."""
+    height, width, _ = texture.shape
+    outside = (uv < -EDGE) | (uv > 1 + EDGE)
+    inside = np.where(outside, uv % 1.0, uv)
+    column = np.clip((inside[:, 0] * width).astype(int), 0, width - 1)
+    row = np.clip((inside[:, 1] * height).astype(int), 0, height - 1)
+    texels: npt.NDArray[np.uint8] = texture[row, column]
+    return texels

@@ -37,6 +37,10 @@ _BRIDGE = 2
 _SAMPLES = 2.5
 #: Of a body that encloses anything.
 _LEAST_FACES = 4
+#: Rays are cast body by body, in about half a millisecond each.
+MOST_BODIES = 20_000
+#: Cells by which rays are moved aside, and more.
+_NEAR_NODE = 1e-4
 
 
 class NoSolid(ValueError):
@@ -64,7 +68,7 @@ def fuse(mesh: Any, resolution: int = 96, between: Callable[[], None] = lambda: 
         watertight.
 
     Raises:
-        NoSolid: no face with an area, or coordinates that are not finite.
+        NoSolid: no face with an area, coordinates that are not finite, or more than `MOST_BODIES`.
         ValueError: a resolution outside the range.
     """
     import trimesh
@@ -165,12 +169,7 @@ def _vote(vertices: FloatArray, faces: IntArray, body: IntArray, grid: _Grid) ->
     """Which nodes lie inside any body, by the majority of its axes."""
     inside = np.zeros(grid.shape, dtype=bool)
     local = (vertices - grid.origin) / grid.cell
-    order = np.argsort(body, kind="stable")
-    starts = np.flatnonzero(np.diff(body[order], prepend=-1))
-    for chosen in np.split(order, starts[1:]):
-        # Three faces or fewer enclose nothing; a soup of single faces would take for ever.
-        if len(chosen) < _LEAST_FACES:
-            continue
+    for chosen in _voting_bodies(local[faces], body):
         corners = local[faces[chosen]]
         low = np.maximum(np.floor(corners.min(axis=(0, 1))).astype(int), 0)
         high = np.minimum(np.ceil(corners.max(axis=(0, 1))).astype(int) + 1, grid.shape)
@@ -179,6 +178,28 @@ def _vote(vertices: FloatArray, faces: IntArray, body: IntArray, grid: _Grid) ->
             votes += ray_votes(corners - low, axis, votes.shape)
         inside[low[0] : high[0], low[1] : high[1], low[2] : high[2]] |= votes > 0
     return inside
+
+
+def _voting_bodies(corners: FloatArray, body: IntArray) -> list[IntArray]:
+    """The faces of each body that may enclose a node, from corners (F, 3, 3) in cells: it has enough faces, and a node
+    lies in its box. The others, debris and loose triangles, are voted on by nobody.
+
+    Raises:
+        NoSolid: more than `MOST_BODIES`.
+    """
+    order = np.argsort(body, kind="stable")
+    starts = np.flatnonzero(np.diff(body[order], prepend=-1))
+    low = np.minimum.reduceat(corners.min(axis=1)[order], starts)
+    high = np.maximum.reduceat(corners.max(axis=1)[order], starts)
+    holds = (np.ceil(low - _NEAR_NODE) <= np.floor(high + _NEAR_NODE)).all(axis=1)
+    holds &= np.diff(starts, append=len(order)) >= _LEAST_FACES
+    count = int(holds.sum())
+    if count > MOST_BODIES:
+        raise NoSolid(
+            f"{count:,} separate bodies, at most {MOST_BODIES:,} are fused, one by one; if they should hang together,"
+            " merge the vertices by distance first, else leave small ones out or work on a part of the mesh"
+        )
+    return [chosen for chosen, kept in zip(np.split(order, starts[1:]), holds, strict=True) if kept]
 
 
 def ray_votes(corners: FloatArray, axis: int, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:

@@ -18,3 +18,7 @@ def to_srgb(values: FloatArray) -> FloatArray:
     clipped = np.clip(values, 0, 1)
     encoded: FloatArray = np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
     return encoded
+
+
+#: (256,) linear light of the bytes of sRGB.
+LINEAR_BYTES: FloatArray = from_srgb(np.arange(256) / 255)

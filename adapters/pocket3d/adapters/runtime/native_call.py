@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .native_child import OPTIONS, OUT_OF_MEMORY
+from .native_child import OPTIONS, OUT_OF_MEMORY, PEAK
+from .process_memory import note_helper
 
 #: Seconds between looks at the cancel flag.
 _LOOK = 0.05
@@ -24,7 +26,7 @@ _MEMORY_TEXTS = ("bad_alloc", "Cannot allocate memory", "MemoryError")
 
 
 class NativeFailed(RuntimeError):
-    """The library raised, crashed, or wanted more memory than it may have; the message says which."""
+    """The library raised, crashed, or wanted more memory or time than it may have; the message says which."""
 
 
 class NativeCrashed(NativeFailed):
@@ -39,6 +41,7 @@ def call_native(
     folder: Path,
     memory_mb: int,
     check: Callable[[], None],
+    processor_s: int | None = None,
 ) -> dict[str, Any]:
     """Run `module:function` on arrays, elsewhere.
 
@@ -49,6 +52,7 @@ def call_native(
         folder: where the files lie meanwhile.
         memory_mb: what the process may allocate, in all.
         check: called twenty times a second; raises to end it (a cancel).
+        processor_s: seconds of all cores together that the process may take; None for any.
 
     Raises:
         NativeFailed: see there.
@@ -62,7 +66,8 @@ def call_native(
         told = np.frombuffer(json.dumps(dict(options)).encode(), dtype=np.uint8)
         files: dict[str, Any] = {**arrays, OPTIONS: told}
         np.savez(source, **files)
-        command = [sys.executable, "-m", f"{__package__}.native_child", call, str(source), str(target), str(memory_mb)]
+        limits = [str(memory_mb), str(processor_s or 0)]
+        command = [sys.executable, "-m", f"{__package__}.native_child", call, str(source), str(target), *limits]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=_environment()
@@ -74,9 +79,23 @@ def call_native(
                 process.kill()
                 process.wait()
         if code != 0:
+            if code == -signal.SIGXCPU:
+                raise NativeFailed(f"it takes more than {processor_s} s of a core")
             raise _failure(code, log, memory_mb)
+        note_helper(int((place / PEAK).read_text()))
         with np.load(target, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
+
+
+def deadline(seconds: float, error: Exception) -> Callable[[], None]:
+    """A `check` for `call_native` that raises the error so many seconds from now, and later."""
+    until = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > until:
+            raise error
+
+    return check
 
 
 def _environment() -> dict[str, str]:

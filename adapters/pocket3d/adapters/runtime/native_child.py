@@ -1,9 +1,10 @@
 """The process in which one call of a compiled library runs; see `native_call`.
 
-    python -m pocket3d.adapters.runtime.native_child MODULE:FUNCTION IN.npz OUT.npz MEGABYTES
+    python -m pocket3d.adapters.runtime.native_child MODULE:FUNCTION IN.npz OUT.npz MEGABYTES SECONDS
 
 The function takes the arrays of IN and the options (JSON, in the array `options` of IN), and returns arrays for OUT.
-Exit code 0: OUT is written; 3: the function raised, its text is the last line of stderr; 4: memory ran out.
+Exit code 0: OUT is written; 3: the function raised, its text is the last line of stderr; 4: memory ran out. After
+SECONDS of all cores together, 0 for any, SIGXCPU ends it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
+
+from .process_memory import host_peak_mb
 
 RAISED, OUT_OF_MEMORY = 3, 4
 OPTIONS = "options"
+#: File beside OUT: the most memory that this process held, MB.
+PEAK = "peak"
 _PR_SET_PDEATHSIG = 1
 
 
-def main(call: str, source: str, target: str, memory_mb: str) -> int:
+def main(call: str, source: str, target: str, memory_mb: str, processor_s: str) -> int:
     """Run the call; returns the exit code."""
     import numpy as np
 
@@ -33,10 +39,11 @@ def main(call: str, source: str, target: str, memory_mb: str) -> int:
     with np.load(source, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
     options = json.loads(arrays.pop(OPTIONS).tobytes())
-    _limit(int(memory_mb))
+    _limit(int(memory_mb), int(processor_s))
     try:
         made = function(arrays, options)
         np.savez(target, **made)
+        Path(target).with_name(PEAK).write_text(str(host_peak_mb() or 0))
     except MemoryError:
         return OUT_OF_MEMORY
     except (RuntimeError, ValueError, ArithmeticError, LookupError, TypeError) as error:
@@ -45,16 +52,19 @@ def main(call: str, source: str, target: str, memory_mb: str) -> int:
     return 0
 
 
-def _limit(memory_mb: int) -> None:
-    """Bound heap and private mappings, threads' stacks included (getrlimit(2), RLIMIT_DATA); Linux only."""
+def _limit(memory_mb: int, processor_s: int) -> None:
+    """Bound heap and private mappings, threads' stacks included (getrlimit(2), RLIMIT_DATA), and the time of all cores;
+    Linux only.
+    """
     if not sys.platform.startswith("linux"):
         return
     import resource
 
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = memory_mb * 2**20
-    if hard == resource.RLIM_INFINITY or wanted < hard:
-        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+    limits = {resource.RLIMIT_DATA: memory_mb * 2**20, resource.RLIMIT_CPU: processor_s}
+    for limit, wanted in limits.items():
+        _, hard = resource.getrlimit(limit)
+        if wanted and (hard == resource.RLIM_INFINITY or wanted < hard):
+            resource.setrlimit(limit, (wanted, hard))
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ from .memory_limit import counted_run
 from .memory_reports import MemoryReports
 from .outputs import clean_outputs, is_small
 from .process_device import cap_memory, free_mb, give_memory_back, peak_mb, reserved_mb, reset_peak
+from .process_memory import host_held_mb, host_peak_mb, reset_host_peak
 
 #: How long the last frames may take to leave, seconds. They fit into the socket unless the agent has stopped reading.
 FLUSH_S = 5.0
@@ -225,12 +226,15 @@ class Worker:
         self._journal.write("run_start", **which, extra_vram_mb=frame.extra_vram_mb)
         if len(self._runs) == 1:
             reset_peak()
+            reset_host_peak()
         self._extras[frame.run_id] = frame.extra_vram_mb
         self._keep_cap()
         current_run.set(run)
         began = time.monotonic()
         with counted_run():
             end = await self._answer(frame, run, began)
+        peak, held = host_peak_mb(), host_held_mb()
+        end = msgspec.structs.replace(end, host_peak_mb=peak, host_held_mb=held)
         if isinstance(end, RunFailed) or run.cancelled:
             end = await _judged(end, others=len(self._runs) > 1)
         if isinstance(end, RunFailed) and end.unhealthy is None:

@@ -13,6 +13,7 @@ from pocket3d.contracts.chain_messages import ChainList, ChainListRequest, Chain
 from pocket3d.contracts.chains import AnyChainRequest, field_of, jobs_of
 from pocket3d.contracts.jobs import Job, Rejection, RetryPolicy
 
+from ..port import ObjectInfo
 from .chain_handle import ChainHandle, GroupHandle
 from .chain_submission import build_chain, build_group, files_of, with_handles, with_uploads, within, without_results
 from .errors import ApiRefused, JobRefused
@@ -37,10 +38,10 @@ class ChainCalls(ABC):
     _session: Session
 
     @abstractmethod
-    async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> None: ...
+    async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> dict[str, int]: ...
 
     @abstractmethod
-    async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> None: ...
+    async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> ObjectInfo: ...
 
     async def submit_chain(
         self,

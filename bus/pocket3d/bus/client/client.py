@@ -26,12 +26,13 @@ from pocket3d.contracts.input_files import file_refs
 from pocket3d.contracts.jobs import Job, Limits, RetryPolicy, generated_id, is_generated_id
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Result, Status
+from pocket3d.contracts.size_classes import size_header
 from pocket3d.contracts.subjects import JOB_ID_PATTERN, Subjects
 
 from ..connect import resolve
 from ..jetstream import JetStreamBus
 from ..jetstream_away import why_nothing_is_stored
-from ..port import Bus, BusError, NoResponders, OutcomeUnknown, Refused
+from ..port import Bus, BusError, NoResponders, ObjectInfo, OutcomeUnknown, Refused
 from ..result_inputs import check_results
 from .chain_calls import ChainCalls
 from .errors import JetStreamAway, JobRefused, NotSetUp, QueueFull
@@ -179,13 +180,15 @@ class Client(ChainCalls):
         known = await self._find_known(feature, request.job, deadline) if chosen else None
         if known is not None and known.status in TERMINAL:
             return JobHandle(self._session, job_id, feature, known)
-        await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
+        sizes = await self._check_artifacts(request.job, {reference["artifact"] for _, reference in local}, deadline)
         for file, reference in local:
             try:
-                await self._put(file.path, reference, deadline)
+                stored = await self._put(file.path, reference, deadline)
             except OSError as error:
                 raise unreadable(file, error) from error
-        await self._publish(self.subjects.job(priority, feature), request.data, job_id, deadline)
+            sizes[reference["artifact"]] = stored.size
+        headers = {"Nats-Msg-Id": job_id, **size_header(request.job.inputs, sizes)}
+        await self._publish(self.subjects.job(priority, feature), request.data, headers, deadline)
         return JobHandle(self._session, job_id, feature, known)
 
     async def upload(self, path: Path | str, *, timeout: float = 30.0) -> dict[str, str]:
@@ -227,8 +230,10 @@ class Client(ChainCalls):
             why = f"{job_id!r} is what the server calls a job that comes without an id; choose another"
             raise refuse(FailureCode.INVALID_INPUT, "job_id", why)
 
-    async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> None:
+    async def _check_artifacts(self, job: Job, uploading: set[str], deadline: float) -> dict[str, int]:
+        """Refuse artifacts that are not there, or not for long enough; the sizes of the others, in bytes by name."""
         bucket = self.subjects.inputs_bucket
+        sizes: dict[str, int] = {}
         for ref in file_refs(job.inputs):
             if ref.artifact is None or ref.artifact in uploading:
                 continue
@@ -237,6 +242,7 @@ class Client(ChainCalls):
             if info is None:
                 why = f"there is no artifact {ref.artifact!r} in {bucket}: it must be uploaded first"
                 raise refuse(FailureCode.ARTIFACT_MISSING, field, why)
+            sizes[ref.artifact] = info.size
             may_take_s = job.limits.most_s
             left_s = info.kept_until - time.time()
             if left_s < may_take_s:
@@ -246,14 +252,16 @@ class Client(ChainCalls):
             wrong = await retry_until(partial(check_results, self.bus, self.subjects, job, time.time()), deadline)
             if wrong is not None:
                 raise JobRefused(wrong)
+        return sizes
 
-    async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> None:
+    async def _put(self, path: Path, reference: dict[str, str], deadline: float) -> ObjectInfo:
         bucket, headers = self.subjects.inputs_bucket, {"filename": reference["filename"]}
-        await retry_until(partial(self.bus.put_object, bucket, reference["artifact"], path, headers=headers), deadline)
+        put = partial(self.bus.put_object, bucket, reference["artifact"], path, headers=headers)
+        return await retry_until(put, deadline)
 
-    async def _publish(self, subject: str, data: bytes, job_id: str, deadline: float) -> None:
+    async def _publish(self, subject: str, data: bytes, headers: dict[str, str], deadline: float) -> None:
         # Under one id it may be published any number of times.
-        append = partial(self.bus.append, subject, data, headers={"Nats-Msg-Id": job_id}, timeout=_APPEND_TIMEOUT_S)
+        append = partial(self.bus.append, subject, data, headers=headers, timeout=_APPEND_TIMEOUT_S)
         try:
             await retry_until(append, deadline)
         except NoResponders as error:

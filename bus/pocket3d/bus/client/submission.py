@@ -25,8 +25,8 @@ from pocket3d.contracts.jobs import (
 
 from .errors import JobRefused
 
-#: Room for `Nats-Msg-Id`, which counts against the server's limit too.
-_HEADER_BYTES = 128
+#: Room for the headers, which count against the server's limit too.
+_HEADER_BYTES = 192
 
 #: A local file, or several for a `_paths` key.
 FileArgument = str | Path | Sequence[str | Path]

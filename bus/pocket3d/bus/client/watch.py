@@ -16,6 +16,7 @@ from typing import TypeVar
 import structlog
 
 from ..port import Bus, Closable, Disconnected, Msg, NoResponders, OutcomeUnknown, Refused
+from ..tasks import within
 
 T = TypeVar("T")
 
@@ -97,7 +98,7 @@ class StreamWatch:
         if deadline is not None:
             pause = min(pause, deadline - now)
         try:
-            await asyncio.wait_for(self._hint.wait(), pause)
+            await within(self._hint.wait(), pause)
         except asyncio.TimeoutError:
             self._step += 1
         else:

@@ -28,6 +28,7 @@ import msgspec
 import structlog
 
 from ..private_file import write_private
+from ..tasks import within
 from .config import MAX_PAYLOAD, ServerConfig
 from .files import (
     ServerError,
@@ -62,6 +63,10 @@ os.execv(sys.argv[2], sys.argv[2:])
 _PRIVATE: dict[str, Any] = {"umask": 0o077} if os.name == "posix" else {}
 _TAKEN = "address already in use"
 _PICKS = 5
+#: A server that listens says at once who it is, seconds.
+_GREETING_S = 4.0
+#: A killed one is waited for so long, seconds: the kernel may not let go of it, e.g. while a disk hangs.
+KILL_S = 5.0
 
 
 class PortTaken(ServerError):
@@ -232,7 +237,7 @@ class EmbeddedServer:
             if not await self._gone(process, self._stop_timeout):
                 _log.warning("nats-server did not stop, killing it", pid=process.pid, after_s=self._stop_timeout)
                 process.kill()
-                await self._gone(process, None)
+                await self._gone(process, KILL_S)
             _log.info("nats-server stopped", pid=process.pid)
         self._process = None
         if self._temporary and self._store is not None:
@@ -350,19 +355,21 @@ class EmbeddedServer:
 
     async def _greeting(self, port: int) -> _Info | None:
         """What the nats-server on that port says of itself; None if there is none (yet)."""
-        writer = None
         try:
-            reader, writer = await asyncio.wait_for(asyncio.open_connection(self.host, port), 2.0)
-            line = await asyncio.wait_for(reader.readline(), 2.0)
+            line = await within(self._first_line(port), _GREETING_S)
             return msgspec.json.decode(line.removeprefix(b"INFO "), type=_Info)
         except (OSError, asyncio.TimeoutError, ValueError):
             # Nobody listens yet, or it is no nats-server: msgspec's errors and an endless line are ValueErrors.
             return None
+
+    async def _first_line(self, port: int) -> bytes:
+        reader, writer = await asyncio.open_connection(self.host, port)
+        try:
+            return await reader.readline()
         finally:
-            if writer is not None:
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     def _why_it_ended(self, binary: Path) -> ServerError:
         code = self._process.returncode if self._process else None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..engine.job import GroupKey
+from .expected import UNMEASURED, Expected
 from .fair_share import Cost
 from .fleet import Fleet
 from .planning import Assignment, LotBid, bounded
@@ -31,6 +32,7 @@ class StandingOffer(NamedTuple):
     cost: Cost
     #: Of the adapter, None if it has none.
     variant: str | None = None
+    expected: Expected = UNMEASURED
 
 
 class BidCache:
@@ -59,7 +61,9 @@ class BidCache:
             # Not of one whose rivals were only busy, or not heard.
             cost = bids[0].cost(self._assumed_run_s)
             composition = self._fleet.composition
-            self._offers[key] = StandingOffer(agent_id, bid.device, bid.adapter_id, composition, cost, bid.variant)
+            self._offers[key] = StandingOffer(
+                agent_id, bid.device, bid.adapter_id, composition, cost, bid.variant, Expected.by(bid)
+            )
             if len(self._offers) > _KINDS:
                 del self._offers[next(iter(self._offers))]
 
@@ -97,4 +101,5 @@ class BidCache:
             return []
         record, flow = line.head(), line.flow
         charge = self._queue.share.start(flow, flow.clock.level, bounded(offer.cost, record.job_class.limits))
-        return [Assignment(record, offer.agent_id, offer.device, offer.adapter_id, 0, charge, offer.variant)]
+        place = offer.agent_id, offer.device, offer.adapter_id
+        return [Assignment(record, *place, 0, charge, offer.variant, expected=offer.expected)]

@@ -59,7 +59,7 @@ class Rank(NamedTuple):
 
     #: Start tag of its next job, virtual seconds.
     tag: float
-    #: Number of its latest start; 0 if it had none.
+    #: Number of its latest start; 0 if it had none, as no start is numbered.
     last: int
     #: Number by which equals are ordered: who came first.
     since: int
@@ -120,13 +120,13 @@ class Flow:
 class VirtualClock:
     """The tenants of one priority, and its virtual time in seconds of a whole device at weight 1."""
 
-    __slots__ = ("busy", "cap", "flows", "level", "now", "numbers", "starts")
+    __slots__ = ("busy", "cap", "flows", "level", "now", "numbers")
 
     def __init__(self, level: int) -> None:
         self.level = level
         self.now = 0.0
-        self.starts = 0
-        self.numbers = count(1)
+        #: Of the tenants that come, and of starts.
+        self.numbers = count()
         self.flows: dict[str, Flow] = {}
         #: Jobs that wait or run.
         self.busy = 0
@@ -236,11 +236,10 @@ class FairShare:
             clock = each.clock
             each.catch_up(each.owed)
             clock.now = max(clock.now, each.served)
-            clock.starts += 1
             clock.busy += 1
             each.running += 1
             each.pending += cost.seconds * rate
-            each.ranked(clock.starts)
+            each.ranked(next(clock.numbers))
         account.running += 1
         return Charge(account, flows, cost.seconds, rate)
 

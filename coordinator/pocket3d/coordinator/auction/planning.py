@@ -17,6 +17,7 @@ from pocket3d.contracts.jobs import Limits
 from pocket3d.contracts.variants import label
 
 from ..engine.job import GroupKey, JobRecord
+from .expected import UNMEASURED, Expected
 from .fair_share import Charge, Cost
 from .fleet import WorkerUse
 from .scoring import Candidate, Policy, worth_choosing
@@ -71,6 +72,8 @@ class Assignment(NamedTuple):
     variant: str | None = None
     #: In words: why it is no better variant; None where that is not known, or it is the best.
     passed_over: str | None = None
+    #: What it is expected to take there.
+    expected: Expected = UNMEASURED
 
 
 class BackfillReservation(NamedTuple):
@@ -120,7 +123,7 @@ class _Offer:
 class LotPlan:
     """What a round has decided for one lot so far."""
 
-    __slots__ = ("closed", "in_variants", "key", "next_start", "offers", "waits_for")
+    __slots__ = ("closed", "expected", "in_variants", "key", "next_start", "offers", "waits_for")
 
     def __init__(self, key: GroupKey, bids: Sequence[LotBid]) -> None:
         self.key = key
@@ -132,6 +135,8 @@ class LotPlan:
         self.waits_for: str | None = None
         #: The device on which the lot's next job could start first, and in how many seconds; None without any bid.
         self.next_start: tuple[str, str, float] | None = None
+        #: What that job is expected to take there.
+        self.expected = UNMEASURED
 
     @property
     def waits(self) -> bool:
@@ -160,11 +165,11 @@ class RoundPlanner:
         assumed_run_s: float,
         hold: BackfillReservation | None,
         now_mono: float,
-        out: Mapping[WorkerKey, WorkerUse] | None = None,
-        variant_wait_s: float = 0.0,
+        out: Mapping[WorkerKey, WorkerUse],
+        variant_wait_s: float,
     ) -> None:
         self._policy = policy
-        self._out = out or {}
+        self._out = out
         #: Workers that a job of this round has, or waits for, to itself.
         self._reserved: set[WorkerKey] = set()
         self._variant_wait_s = variant_wait_s
@@ -206,6 +211,7 @@ class RoundPlanner:
             place = f"{best.agent_id}/{best.bid.device}"
             name = label(best.bid.adapter_id, best.bid.variant)
             plan.waits_for = f"waits for {name} on {place}, about {start:.1f} s"
+            plan.expected = Expected.by(best.bid)
         plan.closed = not any(free)
         best.planned += 1
         return None

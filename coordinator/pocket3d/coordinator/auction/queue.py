@@ -12,6 +12,7 @@ from pocket3d.contracts.lifecycle import PRIORITIES
 
 from ..engine.job import GroupKey, JobRecord
 from ..settings import TenantSettings
+from .expected import UNMEASURED
 from .fair_share import FairShare, Flow, Rank
 from .turns import Turn, Urgency, in_turn
 
@@ -56,6 +57,7 @@ class JobGroup:
         "_until",
         "count",
         "declined",
+        "expected",
         "key",
         "level",
         "lines",
@@ -83,6 +85,8 @@ class JobGroup:
         self.reasons: dict[str, list[Reason]] = {}
         #: What the last round planned for it, in words.
         self.plan: str | None = None
+        #: What the job is expected to take where the plan has it wait.
+        self.expected = UNMEASURED
         #: No agent of the present fleet could ever take it.
         self.unschedulable = False
 

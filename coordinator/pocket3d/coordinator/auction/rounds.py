@@ -17,6 +17,7 @@ from . import licences
 from .backfill import Backfill
 from .bid_cache import BidCache
 from .declines import Declines
+from .expected import Expected
 from .fleet import AgentView, Fleet, WorkerUse
 from .invitations import Invitation, Round, best_looking, wait_for
 from .lot_bids import lot_bid
@@ -29,7 +30,7 @@ from .unavailable import Unavailable
 from .usable_bids import usable_bids, where_not_failed
 
 #: Of a lot's message without its lists (or of a variant to leave out), and of one adapter to leave out.
-_LOT_BYTES, _ADAPTER_BYTES = 256, 70
+_LOT_BYTES, _ADAPTER_BYTES = 288, 70
 
 
 class _PlannedLot(NamedTuple):
@@ -144,6 +145,7 @@ class Auctioneer:
         call.called[number] = [view.agent_id for view in candidates]
         for view in candidates:
             call.invited[view.agent_id] = (view.advert.incarnation, view.version)
+            shut_out = self._fleet.shut_out(view, now_mono)
             lots_of.setdefault(view.agent_id, []).append(
                 Lot(
                     lot=number,
@@ -151,14 +153,11 @@ class Auctioneer:
                     adapters=None if key.preferred is None else list(key.preferred),
                     vram_mb=key.vram_mb,
                     jobs=jobs,
-                    without=[
-                        *self._fleet.shut_out(view, now_mono),
-                        *key.unfit,
-                        *licences.left_out(view.adapters, key),
-                    ],
+                    without=[*shut_out, *key.unfit, *licences.left_out(view.adapters, key)],
                     variant=key.variant,
                     raised=list(key.raised),
                     benched=call.benched_on(self._fleet, view),
+                    size_class=key.size_class,
                 )
             )
 
@@ -262,7 +261,7 @@ class Auctioneer:
             self._standing.note(group.key, bids, now_mono)
             self.backfill.check(group.key, bids)
             assignments += placed
-            group.plan = plan.waits_for
+            group.plan, group.expected = plan.waits_for, plan.expected
             silent = [a for a in call.called[number] if a not in call.answers and a in self._fleet.agents]
             for agent_id in silent:
                 why = self._fleet.agents[agent_id].answer_times.describe(now_mono - call.opened_at)
@@ -354,6 +353,7 @@ class Auctioneer:
                         turns.charge(turn, cost),
                         bid.variant,
                         placed.passed_over,
+                        Expected.by(bid),
                     )
                 )
             elif lot.plan.closed:

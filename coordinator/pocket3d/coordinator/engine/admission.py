@@ -10,6 +10,7 @@ from pocket3d.contracts.jobs import Rejection
 from pocket3d.contracts.labels import job_label
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.messages import JobError
+from pocket3d.contracts.size_classes import own_bytes, size_class
 
 from .completion import finalize, finish
 from .content import content_of
@@ -83,13 +84,17 @@ def take_in(core: Core, event: JobRead, now: Now) -> JobRecord:
         named = job_class.preferred
         sold = job_class.commercial_only
         judgement = judge(core.fleet, job_class.canonical, named, job.inputs, commercial_only=sold)
+        refs = result_refs(job.inputs)
+        own = own_bytes(job.inputs, event.artifact_bytes)
+        if not refs:
+            job_class = job_class._replace(size_class=size_class(own))
     job_class = core.intern(job_class._replace(unfit=judgement.unfit))
     record = JobRecord(event.seq, job_id, job_class, event.published_at, now.mono)
     record.label = job_label(job) if job is not None else None
     core.settle_second(event.seq)
     core.add(record)
     if job is not None:
-        core.held.note(job_id, result_refs(job.inputs))
+        core.held.note(job_id, refs, own)
         if job.cache is True:
             core.cache.wish(job_id, content_of(event.feature, job))
     wish = core.cancels_to_come.pop(job_id, None)

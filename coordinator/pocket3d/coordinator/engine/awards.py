@@ -42,6 +42,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
             adapter_id=assignment.adapter_id,
             variant=assignment.variant,
             passed_over=assignment.passed_over,
+            expected=assignment.expected,
             claim_mb=assignment.claim_mb,
             awarded_at=now.mono,
             charge=assignment.charge,
@@ -64,6 +65,7 @@ def send_awards(core: Core, assignments: list[Assignment], now: Now) -> None:
                 priority=record.job_class.priority,
                 variant=attempt.variant,
                 objects=core.held.objects(record.job_id),
+                size_class=key.size_class,
                 version=view.adapters[attempt.adapter_id].version if attempt.adapter_id in view.adapters else "",
             )
         )

@@ -157,6 +157,7 @@ class AwardItem(NamedTuple):
     objects: Mapping[str, StoredFile] = {}
     #: Of the adapter, as its agent advertises it.
     version: str = ""
+    size_class: str | None = None
 
     def award(self, job: Job) -> Award:
         """What the agent gets."""
@@ -172,6 +173,7 @@ class AwardItem(NamedTuple):
             queued_s=round(self.queued_s, 6),
             vram_mb=self.vram_mb,
             priority=self.priority,
+            size_class=self.size_class,
             variant=self.variant,
             objects=dict(self.objects),
         )

@@ -38,6 +38,7 @@ def _jobs_indexed(core: Core, event: events.JobsIndexed, now: Now) -> None:
 
 def _ended_jobs_read(core: Core, event: events.EndedJobsRead, now: Now) -> None:
     """Bit by bit, so that nothing waits for it: until it is done, those that are missing are read when asked for."""
+    removal.read_stories(core, event.unfinished)
     if core.job_list.read(event.jobs, event.below, event.down_to):
         core.do(Again(ReadEnded(event.down_to)))
 

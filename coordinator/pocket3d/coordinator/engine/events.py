@@ -49,6 +49,8 @@ class JobRead(NamedTuple):
     data: bytes = b""
     #: It was taken in before its turn, to be cancelled: others before it are not read.
     early: bool = False
+    #: Size of its artifacts, as its producer said; None if it did not.
+    artifact_bytes: int | None = None
 
 
 class QueuedStored(NamedTuple):
@@ -254,6 +256,8 @@ class EndedJobsRead(NamedTuple):
     jobs: tuple[EndedJob, ...]
     below: int
     down_to: int
+    #: Jobs that have not ended by this part. The bucket is a hint: their last events decide.
+    unfinished: tuple[str, ...] = ()
 
 
 class JobAcked(NamedTuple):
@@ -307,9 +311,8 @@ class StoriesListed(NamedTuple):
     """By a part of the status bucket these jobs have not ended. The bucket is a hint: their last events decide."""
 
     unfinished: tuple[str, ...]
-    #: Where the part began, 0 for the beginning of the bucket, and the newest entry in it.
+    #: Where the part began, 0 for the beginning of the bucket.
     start: int
-    end: int
 
 
 class EffectFailed(NamedTuple):

@@ -16,6 +16,7 @@ from pocket3d.contracts.features import KNOWN_FEATURES, required_inputs
 from pocket3d.contracts.lifecycle import JobState
 from pocket3d.contracts.variants import best_first, label
 
+from ..auction.expected import Expected
 from ..auction.fleet import AgentView
 from ..auction.queue import Line
 from .job import Attempt, JobRecord
@@ -31,13 +32,17 @@ _SOURCES_TOLD = 4
 
 def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
     """The state of an unfinished job and what it waits for."""
+    return structs.replace(_explain(core, record, now), size_class=record.job_class.size_class)
+
+
+def _explain(core: Core, record: JobRecord, now: Now) -> Explanation:
     state = record.state
     if state in (JobState.AWARDED, JobState.RUNNING) and record.attempt is not None:
         attempt = record.attempt
         place = f"{attempt.agent_id}/{attempt.device} with {label(attempt.adapter_id, attempt.variant)}"
         word = "was awarded to" if state is JobState.AWARDED else "runs on"
         summary = f"{word} {place}, attempt {attempt.number}{_why_no_better(core, record, attempt, now)}"
-        return Explanation(status=state.value, summary=summary)
+        return _with_cost(Explanation(status=state.value, summary=summary), record, attempt.expected)
     if state in (JobState.FINISHING, JobState.FINISHED):
         return Explanation(status="finishing", summary="its result is being stored")
     if state is JobState.RECOVERING:
@@ -45,6 +50,12 @@ def explain(core: Core, record: JobRecord, now: Now) -> Explanation:
     if state is JobState.SUBMITTED:
         return Explanation(status="submitted", summary="it has just been read")
     return _waiting(core, record, now)
+
+
+def _with_cost(told: Explanation, record: JobRecord, expected: Expected) -> Explanation:
+    """The explanation with what the job is expected to take there."""
+    summary = told.summary + expected.told(record.job_class.size_class)
+    return structs.replace(told, summary=summary, expected_run_s=expected.run_s, expected_mb=expected.mb)
 
 
 def _why_no_better(core: Core, record: JobRecord, attempt: Attempt, now: Now) -> str:
@@ -145,7 +156,8 @@ def _waiting(core: Core, record: JobRecord, now: Now) -> Explanation:
         summary = f"its tenant {record.job_class.tenant} has {running}"
         return Explanation(status="queued", summary=summary, reasons=reasons)
     if group is not None and group.plan is not None:
-        return Explanation(status="queued", summary=group.plan, reasons=reasons)
+        told = Explanation(status="queued", summary=group.plan, reasons=reasons)
+        return _with_cost(told, record, group.expected)
     before = _before(line, record) if line is not None else 0
     ahead = str(before) if before < _COUNTED else f"{_COUNTED} or more"
     if reasons:

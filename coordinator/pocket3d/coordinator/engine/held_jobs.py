@@ -22,10 +22,12 @@ _NAMED = 8
 class JobNeeds:
     """What one unfinished job needs of other jobs."""
 
-    __slots__ = ("cached", "files", "refs", "tenant", "waited")
+    __slots__ = ("cached", "files", "own_bytes", "refs", "tenant", "waited")
 
-    def __init__(self, refs: Sequence[FileRef]) -> None:
+    def __init__(self, refs: Sequence[FileRef], own_bytes: int | None = None) -> None:
         self.refs = tuple(refs)
+        #: Bytes of its files that no other job makes, None if not known.
+        self.own_bytes = own_bytes
         #: By the place of the input: what was found.
         self.files: dict[str, Artifact] = {}
         #: Whose it is, while it is held; None while it is not.
@@ -59,10 +61,10 @@ class HeldJobs:
 
     # -- a job
 
-    def note(self, job_id: str, refs: Sequence[FileRef]) -> None:
-        """A job was read that names these results."""
+    def note(self, job_id: str, refs: Sequence[FileRef], own_bytes: int | None = None) -> None:
+        """A job was read that names these results, beside files of so many bytes; None if that is not known."""
         if refs:
-            self._of[job_id] = JobNeeds(refs)
+            self._of[job_id] = JobNeeds(refs, own_bytes)
 
     def forget(self, job_id: str) -> None:
         """The job is unfinished no more."""
@@ -181,6 +183,13 @@ class HeldJobs:
         """The files of other jobs that a job has found, by their place."""
         needs = self._of.get(job_id)
         return needs.files if needs is not None else {}
+
+    def total_bytes(self, job_id: str) -> int | None:
+        """Bytes of all files of a job of which those of other jobs were found; None if not known."""
+        needs = self._of.get(job_id)
+        if needs is None or needs.own_bytes is None:
+            return None
+        return needs.own_bytes + sum(each.size for each in needs.files.values())
 
     def objects(self, job_id: str) -> dict[str, StoredFile]:
         """Where the files of other jobs lie that are inputs of a job, by their place."""

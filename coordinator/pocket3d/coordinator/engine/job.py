@@ -14,6 +14,7 @@ from pocket3d.contracts.lifecycle import JobState, Priority, ResultWord, StatusW
 from pocket3d.contracts.messages import AttemptError, JobError, Result, Status, Timings
 from pocket3d.contracts.variants import RaisedNeed, Wish
 
+from ..auction.expected import UNMEASURED, Expected
 from ..auction.fair_share import Charge
 from .lifecycle import check_transition
 
@@ -35,6 +36,8 @@ class JobClass(NamedTuple):
     commercial_only: bool = False
     #: In which variant of the adapter it must run; None for any.
     variant: str | None = None
+    #: How large its files are; None without files, and where that is not known.
+    size_class: str | None = None
 
     @staticmethod
     def of(feature: str, canonical: str, priority: Priority, job: Job | None) -> JobClass:
@@ -76,6 +79,8 @@ class GroupKey(NamedTuple):
     variant: str | None = None
     #: Variants in which they ran out of memory.
     raised: tuple[RaisedNeed, ...] = ()
+    #: How large their files are; None without files, and where that is not known.
+    size_class: str | None = None
 
     @property
     def wish(self) -> Wish:
@@ -96,6 +101,7 @@ class Attempt:
         "charge",
         "claim_mb",
         "device",
+        "expected",
         "incarnation",
         "number",
         "passed_over",
@@ -120,8 +126,11 @@ class Attempt:
         apart: bool = False,
         variant: str | None = None,
         passed_over: str | None = None,
+        expected: Expected = UNMEASURED,
     ) -> None:
         self.number = number
+        #: What it is expected to take there.
+        self.expected = expected
         #: Of the adapter, None if it has none; and why it is no better one, where that is known.
         self.variant = variant
         self.passed_over = passed_over
@@ -344,6 +353,7 @@ class JobRecord:
             job_class.commercial_only,
             job_class.variant,
             raised,
+            job_class.size_class,
         )
 
     def status(self, word: StatusWord, at: str, *, reason: str | None = None, error: JobError | None = None) -> Status:

@@ -6,6 +6,8 @@ the place of the removed one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.lifecycle import JobState
@@ -130,8 +132,13 @@ def _replace(core: Core, record: JobRecord, job: JobRead, now: Now) -> None:
 
 
 def stories_listed(core: Core, event: StoriesListed, now: Now) -> None:
+    """A part of the status bucket was looked through."""
+    read_stories(core, event.unfinished)
+
+
+def read_stories(core: Core, unfinished: Iterable[str]) -> None:
     """Read the stories that seem to have no end of jobs that were not in the jobs stream, all of which was read."""
-    for job_id in event.unfinished:
+    for job_id in unfinished:
         if job_id not in core.jobs and job_id not in core.early_results:
             core.stories_asked.setdefault(job_id, None)
             core.do(ReadLastEvent(job_id))

@@ -9,6 +9,7 @@ from pocket3d.contracts.failures import FailureCode
 from pocket3d.contracts.jobs import Rejection
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.result_files import choose
+from pocket3d.contracts.size_classes import size_class
 
 from .completion import answer_from, finish
 from .effects import PublishEvent, ReadResult
@@ -85,6 +86,9 @@ def _source_ended(core: Core, record: JobRecord, source: str, result: Result, no
             return
         last = core.held.found(record.job_id, ref, chosen)
     if last:
+        # Only now it is known how large its files are.
+        of_size = size_class(core.held.total_bytes(record.job_id))
+        record.job_class = core.intern(record.job_class._replace(size_class=of_size))
         core.release(record, now)
         if core.held.waited(record.job_id):
             text = f"job {source} has succeeded: it waits for its turn"

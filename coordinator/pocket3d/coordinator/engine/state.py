@@ -64,9 +64,9 @@ class Core:
         self._tokens = 0
         #: Since when the fleet has been watched without a break: from the takeover, a pause or a reconnect on,
         #: monotonic seconds. Silence counts from then.
-        self.watching_since = 0.0
+        self.watching_since: float
         #: Wall clock less monotonic clock when the lead was taken: what the wall clock jumps later is nobody's age.
-        self.wall_offset_s = 0.0
+        self.wall_offset_s: float
         self.leading = False
         self.connected = True
         self.proven = True

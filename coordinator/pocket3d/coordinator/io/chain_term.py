@@ -28,6 +28,7 @@ from ..chains.story import end_of
 from ..engine.submit_quota import SubmitQuota
 from ..leadership.request_fingerprint import REQUEST_DIGEST_HEADER, request_digest
 from .chain_store import all_unfinished, begun_since, read_chain, read_chain_request, store_event
+from .input_sizes import look_up_sizes
 
 log = structlog.get_logger(__name__)
 
@@ -249,7 +250,8 @@ class ChainTerm:
         subject = self._subjects.job(priority, job.feature)
         with self._quota.arriving(job.tenant) as arrival:
             try:
-                seq = await self._bus.append(subject, encode(job.job()), headers={"Nats-Msg-Id": effect.job_id})
+                headers = {"Nats-Msg-Id": effect.job_id, **await look_up_sizes(self._bus, self._subjects, job.inputs)}
+                seq = await self._bus.append(subject, encode(job.job()), headers=headers)
             except TooLarge as error:
                 return _refused(effect, FailureCode.TOO_LARGE, str(error))
             arrival.stored = effect.job_id, priority, seq

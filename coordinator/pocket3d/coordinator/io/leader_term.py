@@ -16,6 +16,7 @@ from pocket3d.contracts.commands import AgentRecord, CallAnswered, OutcomesRepor
 from pocket3d.contracts.jobs import admit, generated_id
 from pocket3d.contracts.lifecycle import PRIORITIES
 from pocket3d.contracts.messages import Advert
+from pocket3d.contracts.size_classes import INPUT_BYTES_HEADER, bytes_of_artifacts
 from pocket3d.contracts.subjects import Subjects
 
 from ..auction.fleet import Fleet
@@ -349,7 +350,11 @@ class LeaderTerm:
         priority = next(p for p in PRIORITIES if p == where.priority)
         header_id = message.headers.get("Nats-Msg-Id")
         admission = admit(where.feature, message.data, header_id, self.generated_id(message.seq))
-        return events.JobRead(message.seq, priority, _token(where.feature), admission, message.time, message.data)
+        told = bytes_of_artifacts(message.headers.get(INPUT_BYTES_HEADER))
+        feature = _token(where.feature)
+        return events.JobRead(
+            message.seq, priority, feature, admission, message.time, message.data, artifact_bytes=told
+        )
 
     async def _on_jobs(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:

@@ -9,13 +9,12 @@ import structlog
 
 from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import Bus, BusError, Stored
-from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.subjects import Subjects
 
 from ..engine.effects import FindMessages, JobMessage, ListStories
 from ..engine.events import EffectFailed, MessagesCounted, MessagesLooked, StoriesListed
 from ..leadership.ended_sweep import EndedLooked, LookAtEnded
-from .status_bucket import newest, read_down
+from .status_bucket import newest, read_down, unfinished_of
 
 log = structlog.get_logger(__name__)
 
@@ -62,8 +61,7 @@ async def list_stories(bus: Bus, subjects: Subjects, effect: ListStories) -> Sto
         entries, down_to = await read_down(bus, subjects, below)
     except BusError as error:
         return _failed(effect, error)
-    unfinished = tuple(entry.status.job_id for entry in entries if entry.status.status not in TERMINAL)
-    return StoriesListed(unfinished, down_to, entries[0].seq if entries else 0)
+    return StoriesListed(unfinished_of(entries), down_to)
 
 
 async def look_at_ended(bus: Bus, subjects: Subjects, effect: LookAtEnded) -> EndedLooked:

@@ -106,7 +106,12 @@ async def read_ended(bus: Bus, subjects: Subjects, effect: ReadEnded) -> TermEve
         entries, down_to = await read_down(bus, subjects, below)
     except BusError as error:
         return failed(effect, error)
-    return EndedJobsRead(_ended(entries), below, down_to)
+    return EndedJobsRead(_ended(entries), below, down_to, unfinished_of(entries))
+
+
+def unfinished_of(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The jobs that have not ended by these statuses."""
+    return tuple(entry.status.job_id for entry in entries if entry.status.status not in TERMINAL)
 
 
 def _ended(entries: Sequence[Entry]) -> tuple[EndedJob, ...]:

@@ -73,10 +73,10 @@ class Leadership:
         #: Since when the connection stands, monotonic seconds; a lease is proven by a renewal sent later.
         self._linked_at = -math.inf
         self._waiting = False
-        self._asked_at = 0.0
-        self._seen: tuple[int, int, int] | None = None
-        #: When a record was last seen to be new.
-        self._seen_at = -math.inf
+        self._asked_at = -math.inf
+        #: The record that was seen last, and when it was seen to be new; from the first reading on.
+        self._seen: tuple[int, int, int] | None
+        self._seen_at: float
         self._read_at = -math.inf
         #: The leader that a standby pings, when it did last, and since when the server says that it is not connected.
         self._rival = ""
@@ -95,8 +95,9 @@ class Leadership:
         #: Sequence of our leader record, once it is stored.
         self._fence: int | None = None
         self._leading = False
-        self._written_at = 0.0
-        self._write_sent = 0.0
+        #: When the last renewal that is stored was sent, and the last one of all; once there is one.
+        self._written_at: float
+        self._write_sent: float
         #: Since when a proof is wanted: only a renewal sent later is one.
         self._proof_wanted: float | None = None
         #: The youngest epoch of another leader's record, for clocks that run behind.

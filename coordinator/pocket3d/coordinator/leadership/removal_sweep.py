@@ -6,12 +6,14 @@ counted: where there are fewer than there must be, all jobs are looked up, other
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from pocket3d.contracts.lifecycle import JobState
 
 from ..engine.effects import CountMessages, FindMessages, JobMessage, ListStories
 from ..engine.events import StoriesListed
+from ..engine.job_list import JobList
 from ..engine.state import Core
 
 #: Messages that were published and not read yet may make up for removed ones in the count: some jobs are always looked
@@ -19,48 +21,49 @@ from ..engine.state import Core
 SAMPLE = 500
 #: Messages that are looked up at once.
 CHUNK = 256
-#: How long after the takeover the newest stories are looked through again, seconds.
+#: How long after the list of ended jobs was filled the newest stories are looked through again, seconds.
 AGAIN_S = 30.0
 _LOOKED_UP = (JobState.QUEUED, JobState.AWARDED, JobState.RUNNING)
 
 
 class StoryList:
-    """The stories that a new leader looks through, a part at each step, the newest first: those without an end and
-    without a job are to be ended.
+    """The stories that a new leader looks through, the newest first: those without an end and without a job are to be
+    ended. What is read for the list of ended jobs is looked through with it; here is what lies below that, a part at
+    each step, and what came later: a first event that a former leader sent may be stored, and projected, after the
+    takeover.
+
+    Args:
+        job_list: which is filled from the same bucket.
     """
 
-    def __init__(self) -> None:
-        #: Where the next part ends, None for the newest; and where the last one begins.
-        self._before: int | None = None
-        self._down_to = 1
-        #: How far the first look reached, and when the second is due: a first event that a former leader sent may be
-        #: stored, and projected, after the takeover.
-        self._newest = 0
+    def __init__(self, job_list: JobList) -> None:
+        self._job_list = job_list
+        #: Below which sequence, None for the newest, and down to which one is looked through; None: nothing now.
+        self._part: tuple[int | None, int] | None = None
+        #: When the newest are looked through, monotonic seconds; None before the list is filled.
         self._again_at: float | None = None
         self._asked = False
-        self._done = False
-        self._looks = 0
 
     def step(self, now_mono: float) -> list[ListStories]:
         """What is to be looked through now."""
+        below, down_to = self._job_list.former_below, self._job_list.former_down_to
+        if below is None or down_to is None:
+            return []
         if self._again_at is None:
             self._again_at = now_mono + AGAIN_S
-        if self._done and self._looks == 1 and now_mono >= self._again_at:
-            self._before, self._down_to, self._done = None, self._newest + 1, False
-        if self._asked or self._done:
+            self._part = (down_to, 1) if down_to > 1 else None
+        elif self._part is None and now_mono >= self._again_at:
+            self._part, self._again_at = (None, below), math.inf
+        if self._part is None or self._asked:
             return []
         self._asked = True
-        return [ListStories(self._before)]
+        return [ListStories(self._part[0])]
 
     def listed(self, event: StoriesListed) -> None:
         """A part has been looked through."""
         self._asked = False
-        if self._before is None:
-            self._newest = event.end
-        self._before = event.start
-        if event.start <= self._down_to:
-            self._done = True
-            self._looks += 1
+        down_to = self._part[1] if self._part is not None else 0
+        self._part = (event.start, down_to) if event.start > down_to else None
 
 
 class RemovalSweep:
@@ -76,7 +79,7 @@ class RemovalSweep:
         self._core = core
         self._sample = sample
         self._period_s = period_s
-        #: None before the jobs stream has been read.
+        #: None before this coordinator leads.
         self._count_at: float | None = None
         #: An answer is awaited.
         self._asked = False
@@ -88,15 +91,17 @@ class RemovalSweep:
         self._acks_confirmed = 0
         #: As the count was asked for: jobs, less those whose acks may have been carried out already.
         self._held = 0
-        self._stories = StoryList()
+        self._stories = StoryList(core.job_list)
 
     def step(self, now_mono: float) -> list[CountMessages | FindMessages | ListStories]:
         """What is to be asked now."""
-        if not self._core.jobs_indexed:
+        if not self._core.leading:
             return []
         if self._count_at is None:
             self._count_at = now_mono + self._period_s
-        return [*self._stories.step(now_mono), *self._look(now_mono)]
+        # A story may have a job that was not read yet.
+        stories = self._stories.step(now_mono) if self._core.jobs_indexed else []
+        return [*stories, *self._look(now_mono)]
 
     def listed(self, event: StoriesListed) -> None:
         """A part of the stories has been looked through."""

@@ -176,7 +176,8 @@ def _take(core: Core, award: Award, now: Now) -> Reason | None:
     if not ways:
         return decline(DeclineCode.NO_ADAPTER, f"{award.adapter_id} has no variant {variant} here")
     # A coordinator of an earlier version names none: the best that can start.
-    tried = [(choice, place(device, adapter, choice, core.estimates, now.mono)) for choice in ways]
+    size_class = award.size_class
+    tried = [(choice, place(device, adapter, choice, core.estimates, now.mono, size_class)) for choice in ways]
     found = next((found for _, found in tried if isinstance(found, Placement)), None)
     if found is None:
         choice, short = tried[-1]

@@ -186,6 +186,8 @@ class InputsFetched(Event, frozen=True):
     inputs: dict[str, Any]
     job_dir: str
     output_dir: str
+    #: Of its files together; None if that is not known.
+    input_bytes: int | None = None
 
 
 class InputsFailed(Event, frozen=True):
@@ -217,6 +219,9 @@ class RunFinished(Event, frozen=True):
     vram_peak_mb: int | None = None
     #: As in `RunFailed`.
     unhealthy: str | None = None
+    #: MB of the host's memory that the worker held, at most during the run and after it; None if it cannot tell.
+    host_peak_mb: int | None = None
+    host_held_mb: int | None = None
 
 
 class RunFailed(Event, frozen=True):
@@ -233,6 +238,9 @@ class RunFailed(Event, frozen=True):
     unhealthy: str | None = None
     #: What ran out of memory, with `out_of_memory`.
     shortage: Shortage | None = None
+    #: As in `RunFinished`.
+    host_peak_mb: int | None = None
+    host_held_mb: int | None = None
 
 
 class OutputsUploaded(Event, frozen=True):

@@ -67,6 +67,8 @@ class Worker:
     idle_since: float | None = None
     #: Most that the probe saw of it since it was last idle, MB.
     peak_mb: int = 0
+    #: MB of the host's memory that it said it held after its last run; None if it cannot tell.
+    held_mb: int | None = None
     #: An operator wants it warm: it does not end for being idle.
     pinned: bool = False
     #: It ends as soon as it is idle.
@@ -179,7 +181,10 @@ class Run:
     result: StoreResult | None = None
     load_s: float = 0.0
     run_s: float | None = None
+    #: On the CPU lane, of the host's memory.
     vram_peak_mb: int | None = None
+    #: How large its files are, as they were fetched; before, as its award says. None without files, or if not known.
+    size_class: str | None = field(init=False)
     #: Progress held back until `progress_at`.
     progress: Progress | None = None
     progress_at: float = float("-inf")
@@ -187,6 +192,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.token = self.award.token
+        self.size_class = self.award.size_class
         self.extra_mb = max(0, self.need_mb - self.worker.resident_mb)
         self.moves.append((self, Step(self.accepted_at, None, self.state, "awarded")))
 

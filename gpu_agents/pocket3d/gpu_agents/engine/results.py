@@ -9,12 +9,13 @@ from pocket3d.contracts.jobs import MAX_RESULT_BYTES
 from pocket3d.contracts.messages import Result, Timings
 
 from . import events
+from .claims import lower_claim
 from .effects import LogLine, ReadResult, StoreResult, UploadOutputs
 from .lifecycle import RunState
 from .outbound import finish, flush_progress
 from .quarantine import device_worked
 from .records import Run
-from .runs import drop_artifacts, end_run, fail_run, leave_device, lower_claim, peak_mb, spoil
+from .runs import drop_artifacts, end_run, fail_run, leave_device, spoil, take_peak
 from .state import Core
 from .storage import something_stored, storing_failed, storing_refused
 
@@ -29,11 +30,11 @@ def run_finished(core: Core, event: events.RunFinished, now: Now) -> None:
         return
     worker = run.worker
     run.run_s = event.run_s
-    run.vram_peak_mb = peak_mb(run, event.vram_peak_mb)
+    take_peak(core, run, event)
     worker.failures_in_row = 0
-    core.estimates.runs[worker.key].append(event.run_s)
+    core.estimates.note_run(worker.key, run.size_class, event.run_s)
     if run.alone and run.vram_peak_mb is not None:
-        core.estimates.peaks[worker.key].append(run.vram_peak_mb)
+        core.estimates.note_peak(worker.key, run.size_class, run.vram_peak_mb)
         lower_claim(core, worker)
     if event.unhealthy is not None:
         spoil(core, worker, run, event.unhealthy, now)

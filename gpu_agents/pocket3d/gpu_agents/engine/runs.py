@@ -5,11 +5,12 @@ from __future__ import annotations
 from pocket3d.contracts.clock import Now
 from pocket3d.contracts.commands import Award
 from pocket3d.contracts.failures import FailureCode
-from pocket3d.contracts.variants import variant_named
+from pocket3d.contracts.size_classes import size_class
 from pocket3d.contracts.worker_frames import RunJob, Shortage
 
+from .claims import settle_claim
 from .effects import CancelOnWorker, CleanUp, DropArtifacts, FetchInputs, LogLine, RunOnWorker
-from .events import InputsFailed, InputsFetched, RunFailed
+from .events import InputsFailed, InputsFetched, RunFailed, RunFinished
 from .lifecycle import BEFORE_RUN, RunState, WorkerState, spoils_worker
 from .outbound import report_failed, report_started, tell_loading
 from .quarantine import device_failed, is_the_devices
@@ -59,6 +60,8 @@ def inputs_fetched(core: Core, event: InputsFetched, now: Now) -> None:
     run.fetched = True
     run.fetch_deadline = None
     run.inputs, run.job_dir, run.output_dir = event.inputs, event.job_dir, event.output_dir
+    if event.input_bytes is not None:
+        run.size_class = size_class(event.input_bytes)
     if not advance(core, run, now):
         run.move(RunState.LOADING, "its inputs are here", now.mono)
         if not run.worker.loaded:
@@ -121,6 +124,7 @@ def leave_device(core: Core, run: Run, now: Now) -> None:
     if worker.state is WorkerState.BUSY and not worker.runs:
         worker.move(WorkerState.IDLE, "no run", now.mono)
         worker.idle_since = now.mono
+        settle_claim(core, worker, run.size_class, now)
 
 
 def fail_run(core: Core, run: Run, code: str, message: str, now: Now, *, field: str | None = None) -> None:
@@ -165,7 +169,7 @@ def run_failed(core: Core, event: RunFailed, now: Now) -> None:
     if run is None or run.state not in (RunState.RUNNING, RunState.CANCELLING):
         return
     run.run_s = event.run_s
-    run.vram_peak_mb = peak_mb(run, event.vram_peak_mb)
+    take_peak(core, run, event)
     worker = run.worker
     if run.stop_reason is not None:
         end_run(core, run, now)
@@ -191,7 +195,7 @@ def ran_out(core: Core, run: Run, message: str, shortage: Shortage | None) -> st
         run.more_room = False
         return f"{message}; {others}"
     if run.alone and run.vram_peak_mb is not None:
-        core.estimates.peaks[run.worker.key].append(run.vram_peak_mb)
+        core.estimates.note_peak(run.worker.key, run.size_class, run.vram_peak_mb)
     return message
 
 
@@ -211,27 +215,17 @@ def spoil(core: Core, worker: Worker, by: Run, why: str, now: Now) -> None:
             fail_run(core, run, FailureCode.HANDED_BACK.value, f"its worker is replaced: {why}", now)
 
 
-def lower_claim(core: Core, worker: Worker) -> None:
-    """Take back from a loaded worker what its adapter was learned not to need."""
-    adapter = core.adapters.get(worker.adapter_id)
-    if adapter is None:
-        return
-    ledger = core.device_of(worker).ledger
-    variant = variant_named(adapter.variants, worker.variant)
-    declared_mb = adapter.vram_mb if variant is None else variant.vram_mb
-    needed = core.estimates.requirement_mb(
-        worker.adapter_id, worker.device, declared_mb, ledger.capacity_mb, worker.variant
-    )
-    if needed < worker.resident_mb and not any(run.extra_mb for run in worker.runs.values()):
-        worker.resident_mb = needed
-        ledger.lower(worker.worker_id, needed)
-        core.changed = True
-
-
-def peak_mb(run: Run, reported: int | None) -> int | None:
-    """The greater of what the worker reports and, if it was alone, what the probe saw of its process."""
+def take_peak(core: Core, run: Run, event: RunFinished | RunFailed) -> None:
+    """Note the most memory of a run's device that it took, as far as anybody saw: its worker, and of a worker that it
+    had alone the probe. On the CPU lane that is the host's memory, and what its worker holds after the run counts too.
+    """
+    reported = event.vram_peak_mb
+    if core.device_of(run.worker).spec.kind == "cpu":
+        run.worker.held_mb = event.host_held_mb
+        # Several runs share one heap.
+        reported = reported if reported is not None or not run.alone else event.host_peak_mb
     seen = run.worker.peak_mb if run.alone else 0
-    return max(reported or 0, seen) or None
+    run.vram_peak_mb = max(reported or 0, seen) or None
 
 
 def drop_artifacts(core: Core, run: Run) -> None:

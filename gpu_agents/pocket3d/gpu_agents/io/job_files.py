@@ -60,7 +60,9 @@ class JobFiles:
         """As `fetch`, where nothing has to be waited for: no files, and a folder is ready. None otherwise."""
         files = any(is_file_key(key) and value is not None for key, value in effect.inputs.items())
         job_dir = None if files else self.folders.take_now(effect.token)
-        return None if job_dir is None else InputsFetched(effect.token, dict(effect.inputs), job_dir, f"{job_dir}/out")
+        if job_dir is None:
+            return None
+        return InputsFetched(effect.token, dict(effect.inputs), job_dir, f"{job_dir}/out", 0)
 
     async def fetch(self, effect: FetchInputs) -> InputsFetched | InputsFailed:
         """Make the job's directory and put its files there. Waits out a lost connection."""
@@ -69,8 +71,10 @@ class JobFiles:
             job_dir = await self.folders.take(token)
             refs = list(file_refs(published))
             inputs = copy.deepcopy(published) if refs else dict(published)
+            total = 0
             for number, ref in enumerate(refs):
                 path = await self._fetch_one(ref, effect.objects, Path(job_dir, "in", str(number)))
+                total += (await asyncio.to_thread(path.stat)).st_size
                 if ref.index is None:
                     inputs[ref.key] = str(path)
                 else:
@@ -80,7 +84,7 @@ class JobFiles:
         except OSError as error:
             # The host's fault (a full disk): the job is to go on elsewhere.
             return InputsFailed(token, FailureCode.AGENT_LOST.value, f"the agent could not store the inputs: {error}")
-        return InputsFetched(token, inputs, job_dir, f"{job_dir}/out")
+        return InputsFetched(token, inputs, job_dir, f"{job_dir}/out", total)
 
     async def _fetch_one(self, ref: FileRef, objects: Mapping[str, StoredFile], folder: Path) -> Path:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)

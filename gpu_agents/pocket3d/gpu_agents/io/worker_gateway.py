@@ -121,7 +121,10 @@ def event_of(worker_id: str, frame: Any) -> events.Event | None:
         return events.RunProgressed(frame.run_id, _fraction(frame.fraction), _cut(frame.stage), _cut(frame.message))
     if isinstance(frame, frames.RunFinished):
         files, unhealthy = tuple(frame.files), _cut(frame.unhealthy)
-        return events.RunFinished(frame.run_id, frame.outputs, files, frame.run_s, frame.vram_peak_mb, unhealthy)
+        memory = frame.host_peak_mb, frame.host_held_mb
+        return events.RunFinished(
+            frame.run_id, frame.outputs, files, frame.run_s, frame.vram_peak_mb, unhealthy, *memory
+        )
     if isinstance(frame, frames.RunFailed):
         if frame.traceback:
             log.info("a run failed", token=frame.run_id, code=frame.code, traceback=frame.traceback)
@@ -135,6 +138,8 @@ def event_of(worker_id: str, frame: Any) -> events.Event | None:
             frame.vram_peak_mb,
             _cut(frame.unhealthy),
             frame.shortage,
+            frame.host_peak_mb,
+            frame.host_held_mb,
         )
     if isinstance(frame, frames.Hello):
         return events.WorkerReady(worker_id, frame.pid)

@@ -12,6 +12,7 @@ from pocket3d.contracts.commands import BidDeclined, BidPlaced, Lot, Reason
 from pocket3d.contracts.failures import DeclineCode
 from pocket3d.contracts.features import canonical
 from pocket3d.contracts.fit import Need, Shortfall, fits
+from pocket3d.contracts.size_classes import known_class
 from pocket3d.contracts.variants import Choice, Wish, choices, equal_starts
 from pocket3d.contracts.worker_frames import AdapterDescription
 
@@ -155,7 +156,7 @@ def _in_variants(
 def _offer(
     bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, choice: Choice, lot: Lot
 ) -> BidPlaced | Reason:
-    found = place(device, adapter, choice, bidder.estimates, bidder.now_mono)
+    found = place(device, adapter, choice, bidder.estimates, bidder.now_mono, lot.size_class)
     key = adapter.adapter_id, device.spec.id, choice.variant
     worker = device.worker_for(adapter.adapter_id, choice.variant)
     slots, queue_s = 0, 0.0
@@ -166,11 +167,11 @@ def _offer(
         if worker is not None:
             load_s = _load_left_s(bidder, worker)
     else:
-        wait = wait_s(bidder, device, adapter, choice)
+        wait = wait_s(bidder, device, adapter, choice, lot.size_class)
         if found.dimension in ("device_kind", "vram_total") or wait is None:
             return shortfall_reason(bidder.agent_id, device.spec.id, adapter.adapter_id, choice.variant, found)
         queue_s = wait
-        found = claims(device, adapter, choice, bidder.estimates)
+        found = claims(device, adapter, choice, bidder.estimates, lot.size_class)
     return BidPlaced(
         lot=lot.lot,
         adapter_id=adapter.adapter_id,
@@ -185,6 +186,9 @@ def _offer(
         est_queue_s=queue_s,
         est_load_s=load_s,
         est_run_s=bidder.estimates.run_s(*key),
+        size_class=known_class(lot.size_class),
+        expected_run_s=bidder.estimates.sized_run_s(key, lot.size_class),
+        expected_mb=bidder.estimates.sized_peak_mb(key, lot.size_class),
     )
 
 
@@ -235,14 +239,16 @@ def _left_s(bidder: Bidder, run: Run) -> float:
     return max(expected - elapsed, _OVERDUE * elapsed)
 
 
-def wait_s(bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, choice: Choice) -> float | None:
+def wait_s(
+    bidder: Bidder, device: DeviceRecord, adapter: AdapterDescription, choice: Choice, size_class: str | None = None
+) -> float | None:
     """When the job could start here, in seconds from now, if nothing else came in between; None for never.
 
     Runs leave one after the other by their estimates; a worker without runs counts as evictable. Also None when other
     processes on the device hold what is missing.
     """
     worker = device.worker_for(adapter.adapter_id, choice.variant)
-    claim_mb = claims(device, adapter, choice, bidder.estimates).claim_mb
+    claim_mb = claims(device, adapter, choice, bidder.estimates, size_class).claim_mb
     left = {run.token: _left_s(bidder, run) for each in device.workers.values() for run in each.runs.values()}
     ends = sorted({0.0, *left.values(), *(_idle_in(bidder, w, left) for w in device.workers.values())})
     waited_for = device.ledger.waited_for()

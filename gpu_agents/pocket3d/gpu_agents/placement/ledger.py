@@ -227,9 +227,10 @@ class DeviceLedger:
         self._claims[key].extras[token] = mb
         self.check()
 
-    def lower(self, key: str, mb: int) -> None:
-        """Promise a worker less than before."""
-        self._claims[key].base_mb = min(mb, self._claims[key].base_mb)
+    def promise(self, key: str, mb: int) -> None:
+        """Promise a worker less than before, or more."""
+        self._claims[key].base_mb = mb
+        self.check()
 
     def drop_extra(self, key: str, token: str) -> None:
         """Release what a run claimed beyond its worker's own."""

@@ -34,13 +34,30 @@ class Placement(NamedTuple):
     waits_for: tuple[str, ...] = ()
 
 
-def claims(device: DeviceRecord, adapter: AdapterDescription, choice: Choice, estimates: Estimates) -> Placement:
+def requirement_mb(
+    device: DeviceRecord, adapter_id: str, choice: Choice, estimates: Estimates, size_class: str | None
+) -> int:
+    """What a job of an adapter, in a variant, is promised on a device, as declared or learned, MB."""
+    key = adapter_id, device.spec.id, choice.variant
+    capacity_mb = device.ledger.capacity_mb
+    if device.spec.kind == "cpu":
+        return estimates.cpu_requirement_mb(key, size_class, choice.declared_mb, capacity_mb)
+    return estimates.requirement_mb(adapter_id, device.spec.id, choice.declared_mb, capacity_mb, choice.variant)
+
+
+def claims(
+    device: DeviceRecord,
+    adapter: AdapterDescription,
+    choice: Choice,
+    estimates: Estimates,
+    size_class: str | None = None,
+) -> Placement:
     """What a job of an adapter, in a variant, would claim on a device, whether there is room or not.
 
-    It needs what is declared or was learned (`Estimates.requirement_mb`), unless it says itself what it needs.
+    It needs what is declared or was learned (`requirement_mb`), unless it says itself what it needs.
     """
-    variant, capacity_mb = choice.variant, device.ledger.capacity_mb
-    declared = estimates.requirement_mb(adapter.adapter_id, device.spec.id, choice.declared_mb, capacity_mb, variant)
+    variant = choice.variant
+    declared = requirement_mb(device, adapter.adapter_id, choice, estimates, size_class)
     need_mb = declared if choice.asked_mb is None else choice.asked_mb
     worker = device.worker_for(adapter.adapter_id, variant)
     if worker is not None:
@@ -52,7 +69,12 @@ def claims(device: DeviceRecord, adapter: AdapterDescription, choice: Choice, es
 
 
 def place(
-    device: DeviceRecord, adapter: AdapterDescription, choice: Choice, estimates: Estimates, now_mono: float
+    device: DeviceRecord,
+    adapter: AdapterDescription,
+    choice: Choice,
+    estimates: Estimates,
+    now_mono: float,
+    size_class: str | None = None,
 ) -> Placement | Shortfall:
     """Place one job of an adapter on a device, or say what is short.
 
@@ -62,8 +84,9 @@ def place(
         choice: the variant, and what the job needs there.
         estimates: what was learned.
         now_mono: monotonic seconds.
+        size_class: of the job's files; None for none, and where that is not known.
     """
-    found = claims(device, adapter, choice, estimates)
+    found = claims(device, adapter, choice, estimates, size_class)
     if device.spec.kind in adapter.devices and found.need_mb > device.ledger.capacity_mb:
         return Shortfall("vram_total", found.need_mb, device.ledger.capacity_mb)
     slots = found.worker.free_slots if found.worker is not None else max(1, adapter.max_concurrent)

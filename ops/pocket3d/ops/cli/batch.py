@@ -16,12 +16,14 @@ import click
 
 from pocket3d.bus.client import Client, JobHandle, JobIdTaken, JobRefused
 from pocket3d.bus.client.errors import ClientError
+from pocket3d.bus.client.file_names import safe_name
 from pocket3d.bus.file_digest import sha256_of
+from pocket3d.bus.jetstream.objects.layout import input_name
 from pocket3d.bus.port import BusError
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Result
 
-from ..batch import Row, files_of, job_ids, retried_id
+from ..batch import Row, files_of, groups_of, job_ids, retried_id
 from ..exit_codes import Exit, of_status
 from ..inputs import LocalFile, with_files
 from ..terminal_text import printable
@@ -33,6 +35,8 @@ T = TypeVar("T")
 #: Submits, and waits with downloads, that are under way at a time.
 _SUBMITS = 32
 _WAITS = 64
+#: For the group of jobs that are submitted already, seconds.
+_GROUP_S = 10.0
 #: Where the folder of a batch says which job is of which row.
 TABLE = "jobs.csv"
 #: A failure of one row is shown with so many characters; the table has all.
@@ -58,6 +62,8 @@ class Batch:
     as_json: bool
     #: Whether progress is shown.
     shown: bool
+    #: Of its source: its groups are called after it.
+    name: str = ""
 
 
 @dataclass
@@ -95,7 +101,7 @@ async def run_batch(client: Client, batch: Batch) -> Exit:
     jobs = [_Job(row, job_id) for row, job_id in zip(batch.rows, ids, strict=True)]
     teller = _Teller(len(jobs), shown=batch.shown)
     try:
-        await asyncio.wait_for(_run(client, batch, jobs, teller), batch.timeout_s)
+        await asyncio.wait_for(_run(client, batch, jobs, teller, digests), batch.timeout_s)
     except asyncio.TimeoutError:
         text = f"{_open(jobs)} of {len(jobs)} jobs have no result after {batch.timeout_s:g} s; they go on"
         raise CliError(text, Exit.WAIT_TIMED_OUT, hint=_AGAIN) from None
@@ -120,10 +126,52 @@ def _open(jobs: Sequence[_Job]) -> int:
     return sum(job.handle is not None and job.result is None for job in jobs)
 
 
-async def _run(client: Client, batch: Batch, jobs: Sequence[_Job], teller: _Teller) -> None:
+async def _run(
+    client: Client, batch: Batch, jobs: Sequence[_Job], teller: _Teller, digests: Mapping[Path, str]
+) -> None:
     await _side_by_side(jobs, _SUBMITS, lambda job: _submit(client, batch, job, teller))
-    if batch.wait:
-        await _side_by_side(jobs, _WAITS, lambda job: _follow(batch, job, teller))
+    grouping = asyncio.ensure_future(_group(client, batch, jobs, teller, digests))
+    try:
+        if batch.wait:
+            await _side_by_side(jobs, _WAITS, lambda job: _follow(batch, job, teller))
+        await grouping
+    finally:
+        grouping.cancel()
+
+
+async def _group(
+    client: Client, batch: Batch, jobs: Sequence[_Job], teller: _Teller, digests: Mapping[Path, str]
+) -> None:
+    """Have the coordinator keep what was submitted as a group: one line in its list, one status, one end.
+
+    The jobs are there already, each under its own id, and are taken as they are. So a batch depends on no coordinator,
+    and a row that is no job costs the others nothing.
+    """
+
+    def reference(path: Path) -> dict[str, str]:
+        return {"artifact": input_name(digests[path]), "filename": safe_name(path.name)}
+
+    of_all = {key: value for key, value in batch.request.items() if value is not None and key != "tenant"}
+    parts = (
+        {
+            "feature": batch.feature,
+            "job_id": job.job_id,
+            "inputs": {key: with_files(value, reference) for key, value in job.row.inputs.items()},
+            "metadata": {**batch.metadata, **job.row.metadata},
+            **of_all,
+        }
+        for job in jobs
+        if job.handle is not None
+    )
+    for group in groups_of(batch.name, parts, client.bus.max_payload // 2):
+        try:
+            await client.submit_group(
+                group.jobs, group_id=group.group_id, tenant=batch.request.get("tenant"), timeout=_GROUP_S
+            )
+        except (ClientError, BusError) as error:
+            teller.note(f"the list of groups has no line for them: {error}")
+            return
+        teller.note(f"the list of groups has them as {group.group_id}")
 
 
 async def _side_by_side(jobs: Iterable[T], at_a_time: int, act: Callable[[T], Awaitable[None]]) -> None:
@@ -214,6 +262,9 @@ class _Teller:
         if job.error:
             self.failure(job)
         self._step("ended", self.ended)
+
+    def note(self, line: str) -> None:
+        self._say(printable(line, ""))
 
     def failure(self, job: _Job) -> None:
         error = job.error if len(job.error) <= _SHOWN else f"{job.error[: _SHOWN - 1]}…"

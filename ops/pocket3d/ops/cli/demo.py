@@ -23,7 +23,7 @@ from ..up.demo import (
 )
 from ..up.gateway_port import can_serve
 from ..up.stopping import run_until_done
-from ..up.supervisor import NotReady
+from ..up.supervisor import ENDS_WITHIN_S, NotReady
 from .errors import CliError, explain_to_user
 from .options import FOLDER, THIS_FILE, devices_option, models_option, seconds_option
 
@@ -84,7 +84,8 @@ def command(
     )
     with explain_to_user():
         try:
-            done = run_until_done(run_demo(plan, click.echo, partial(_keep, out=out) if keep else None))
+            showing = run_demo(plan, click.echo, partial(_keep, out=out) if keep else None)
+            done = run_until_done(showing, ends_within_s=ENDS_WITHIN_S)
         except ChildRefused as error:
             raise CliError(str(error), Exit.USAGE, hint=f"the log is {out / 'demo.log'}") from error
         except NotReady as error:

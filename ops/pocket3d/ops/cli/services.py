@@ -18,7 +18,7 @@ from ..up import stopping
 from ..up.child import ChildRefused
 from ..up.gateway_port import DEFAULT_PORT, can_serve, is_free, usual_port
 from ..up.running import AgentPlan, check_agent_id, default_agent_id, run_agent, run_coordinator
-from ..up.supervisor import NotReady, Supervisor, UpPlan
+from ..up.supervisor import ENDS_WITHIN_S, NotReady, Supervisor, UpPlan
 from .errors import CliError, explain_to_user
 from .options import (
     FOLDER,
@@ -97,7 +97,7 @@ def up(
             log_format=log_format,
         )
         try:
-            stopping.run_until_done(_up(plan))
+            stopping.run_until_done(_up(plan), ends_within_s=ENDS_WITHIN_S)
         except asyncio.CancelledError:
             return
         except ChildRefused as error:

@@ -179,6 +179,7 @@ async def command(
                 timeout_s=timeout,
                 as_json=as_json,
                 shown=shown,
+                name=batch.stem,
             )
             raise click.exceptions.Exit(int(await run_batch(client, wanted)))
         chosen, job_id = job_id is not None, job_id or secrets.token_hex(8)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import partial
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -17,12 +19,16 @@ from pocket3d.gpu_agents.io.file_kinds import media_type
 
 from .errors import HttpError
 from .job_desk import JobDesk
+from .limits import Places
 from .result_files import main_file
 from .settings import GatewaySettings
 from .tokens import Caller
 from .upload_turns import UploadTurns
 
 log = structlog.get_logger("pocket3d.ops.gateway.files")
+
+#: When somebody may come again for whom there was no place, seconds.
+_AGAIN_S = 10
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +44,16 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
         return {"artifact": self.artifact, "filename": self.name}
 
 
+class Download(NamedTuple):
+    """A file that is sent to a caller."""
+
+    pieces: AsyncGenerator[bytes, None]
+    #: To be called at its end, however that comes: it gives the caller's place back.
+    done: Callable[[], None]
+
+
 class FileDesk:
-    """What callers do with files. No file is ever held whole, and a bounded number of uploads is read at a time."""
+    """What callers do with files. No file is ever held whole, and a bounded number is received, and sent, at a time."""
 
     def __init__(self, client: Client, jobs: JobDesk, settings: GatewaySettings) -> None:
         self._client = client
@@ -48,6 +62,7 @@ class FileDesk:
         #: Of each caller: one of them leaves some of the room to others, however slow its uploads are.
         self._most_of_one = -(-settings.uploads_at_once * 3 // 4)
         self._rooms: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._sending = Places(settings.downloads_max, settings.downloads_per_token)
         #: For what all uploads together may take of the process.
         self.turns = UploadTurns()
 
@@ -84,14 +99,25 @@ class FileDesk:
         names = ", ".join(artifact.name for artifact in result.artifacts[:20]) or f"none: it {result.status}"
         raise HttpError(404, f"job {job_id} has no file {name!r}; it has {names}", "name")
 
-    def read(self, artifact: Artifact, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
-        """Its bytes, piece by piece.
+    async def open(self, caller: Caller, artifact: Artifact, start: int = 0, stop: int | None = None) -> Download:
+        """Its bytes, piece by piece. The first is fetched now: what is gone is an error and no broken file.
 
-        Raises (while it is read):
-            HttpError: 404, it is not kept any more.
-            BusError
+        Raises:
+            HttpError: 404 it is not kept any more, 429 too many are being sent to this caller, 503 to all.
+            BusError: also while it is read.
         """
-        return self._read(artifact, start, stop)
+        if not self._sending.take(caller.key):
+            code, whom = (503, "") if self._sending.full else (429, " to you")
+            told = f"too many files are being sent{whom} at the moment; come again when some have arrived"
+            raise HttpError(code, told, headers={"Retry-After": str(_AGAIN_S)})
+        done = partial(self._sending.give_back, caller.key)
+        reading = self._read(artifact, start, stop)
+        try:
+            first = await anext(reading, b"")
+        except BaseException:
+            done()
+            raise
+        return Download(_after(first, reading), done)
 
     async def _read(self, artifact: Artifact, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         reading = self._client.bus.read_object(artifact.bucket, artifact.object, start=start, stop=stop)
@@ -112,3 +138,12 @@ class FileDesk:
             yield piece
         if empty:
             raise HttpError(400, "the file is empty", "file")
+
+
+async def _after(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        yield first
+        async for piece in rest:
+            yield piece
+    finally:
+        await rest.aclose()

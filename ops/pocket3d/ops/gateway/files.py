@@ -82,10 +82,8 @@ def files_router(session: Session) -> Router:
         headers |= {"Content-Type": found.media_type, "Content-Length": str(span.stop - span.start)}
         if request.method == "HEAD":
             return Response(b"", status_code=status, headers=headers, media_type=found.media_type)
-        reading = session.files.read(found, span.start, span.stop)
-        # The first piece is fetched before anything is answered: what is gone is a 404 and no broken file.
-        first = await anext(reading, b"")
-        return StreamedResponse(_after(first, reading), status, headers, settings.send_timeout_s)
+        opened = await session.files.open(caller_of(request), found, span.start, span.stop)
+        return StreamedResponse(opened.pieces, status, headers, settings.send_timeout_s, opened.done)
 
     return Router("/v1", route_handlers=[upload, artifact, main, listed])
 
@@ -101,12 +99,3 @@ def artifact_headers(artifact: Artifact, etag: str) -> dict[str, str]:
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "X-Content-Type-Options": "nosniff",
     }
-
-
-async def _after(first: bytes, rest: Any) -> Any:
-    try:
-        yield first
-        async for piece in rest:
-            yield piece
-    finally:
-        await rest.aclose()

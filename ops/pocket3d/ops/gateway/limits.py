@@ -36,7 +36,7 @@ class RateLimits:
 
 
 class Places:
-    """A bounded number of things that callers hold open: event streams."""
+    """A bounded number of things that callers hold open: event streams, files that are sent."""
 
     def __init__(self, most: int, most_of_one: int) -> None:
         self._most = most
@@ -52,6 +52,11 @@ class Places:
         self._held[key] = held + 1
         self.total += 1
         return True
+
+    @property
+    def full(self) -> bool:
+        """True if nobody gets one more, whoever holds them."""
+        return self.total >= self._most
 
     def give_back(self, key: str) -> None:
         """One less."""

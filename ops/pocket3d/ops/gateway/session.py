@@ -10,7 +10,7 @@ without one it is `read`, and `open` asks for nothing. `caller_of(request)` is w
     result = await session.jobs.result(caller, status.job_id, wait_s=60)
     stored = await session.files.store(caller, chunks, "cat.png")  # an input is {"artifact": stored.artifact}
     artifact = await session.files.artifact(caller, job_id, None)
-    session.files.read(artifact)  # the bytes, piece by piece
+    download = await session.files.open(caller, artifact)  # its bytes, piece by piece
 """
 
 from __future__ import annotations

@@ -24,6 +24,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     uploads_at_once: int = 256
     #: An upload of which less than 64 KiB come in so long is given up.
     upload_idle_s: float = 30.0
+    #: Files that are sent at a time, all together and to one token: a slow reader holds a megabyte of this process.
+    downloads_max: int = 256
+    downloads_per_token: int = 192
     #: Requests of one token (or, without tokens, one address): as many at once, and so many a second on end.
     rate_burst: int = 400
     rate_per_s: float = 100.0

@@ -15,6 +15,7 @@ from pocket3d.bus.client import Client
 from pocket3d.bus.kv import is_gone
 from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import BusError, Closable, Conflict, Delivery, KvEntry
+from pocket3d.contracts.api import EmptyRequest, FeatureList
 from pocket3d.contracts.clock import rfc3339
 from pocket3d.contracts.codec import WireError, decode, encode
 from pocket3d.contracts.messages import Result
@@ -99,8 +100,13 @@ class WebhookDesk:
 
         Raises:
             HttpError: 400 with the field, 403 another's tenant, 409 there are too many.
+            NoLeader: it names a feature that is none of the system's own, and nobody says whether the fleet has it.
         """
-        rules.check_order(order, private=self._settings.webhooks_private)
+        served: list[str] = []
+        if rules.asks_for_served(order):
+            found = await self._jobs.api("features", EmptyRequest(), FeatureList)
+            served = [each.feature for each in found.features]
+        rules.check_order(order, private=self._settings.webhooks_private, served=served)
         tenant = self._jobs.tenant_of(caller, order.tenant)
         await self._make_buckets()
         if len(await self._read_hooks()) >= self._settings.webhooks_max:

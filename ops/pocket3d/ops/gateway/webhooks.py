@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +20,7 @@ from pocket3d.bus.names import kv_stream, kv_subject
 from pocket3d.bus.port import ConsumerName
 from pocket3d.bus.stream_specs import ConsumerSpec, StreamSpec, Topology
 from pocket3d.contracts.codec import encode
+from pocket3d.contracts.features import KNOWN_FEATURES, canonical, is_built_in
 from pocket3d.contracts.lifecycle import TERMINAL
 from pocket3d.contracts.messages import Result
 from pocket3d.contracts.subjects import Subjects
@@ -38,7 +40,7 @@ class WebhookOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What a caller registers."""
 
     url: str
-    #: Of these features, null for all.
+    #: Of these features (or their aliases), null for all.
     features: list[str] | None = None
     #: That ended so, null for however they did.
     statuses: list[str] | None = None
@@ -65,7 +67,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
         """True if that result is to be told."""
         return (
             self.tenant in ("*", result.tenant)
-            and (self.features is None or result.feature in self.features)
+            and (self.features is None or canonical(result.feature) in map(canonical, self.features))
             and (self.statuses is None or result.status in self.statuses)
             and ended_at >= self.created_at
         )
@@ -82,18 +84,39 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     at: float
 
 
-def check_order(order: WebhookOrder, *, private: bool) -> None:
-    """Whether an order can be taken.
+def asks_for_served(order: WebhookOrder) -> bool:
+    """True if an order names features that are none of the system's own: somebody of the fleet has to serve them."""
+    return not all(is_built_in(feature) for feature in order.features or ())
+
+
+def check_order(order: WebhookOrder, *, private: bool, served: Collection[str] = ()) -> None:
+    """Whether an order can be taken. One by which nothing would ever be told is refused.
+
+    Args:
+        order: what is asked.
+        private: addresses that are not public may be called.
+        served: features that the fleet serves beside the system's own.
 
     Raises:
         HttpError: 400 with the field.
     """
     check_url(order.url, private=private)
-    unknown = sorted(set(order.statuses or ()) - TERMINAL)
-    if unknown:
-        raise HttpError(400, f"{unknown[0][:40]!r} is none of {', '.join(sorted(TERMINAL))}", "statuses")
+    _check_names("features", order.features, {feature.name for feature in KNOWN_FEATURES} | set(served), canonical)
+    _check_names("statuses", order.statuses, TERMINAL)
     if order.secret is not None:
         secret_bytes(order.secret)
+
+
+def _check_names(
+    field: str, names: list[str] | None, known: Collection[str], named: Callable[[str], str] = lambda name: name
+) -> None:
+    if names is None:
+        return
+    if not names:
+        raise HttpError(400, "an empty list tells nothing; leave it out for all", field)
+    unknown = sorted(name for name in names if named(name) not in known)
+    if unknown:
+        raise HttpError(400, f"{unknown[0][:40]!r} is none of {', '.join(sorted(known))}", field)
 
 
 def check_url(url: str, *, private: bool) -> None:

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _STABLE_S = 60.0
+#: A killed process is waited for so long, seconds.
+KILL_S = 5.0
 
 
 class ChildRefused(Exception):
@@ -85,18 +87,23 @@ class Child:
             await asyncio.sleep(pause)
 
     async def stop(self, grace_s: float) -> None:
-        """SIGTERM; once more after half of `grace_s`; SIGKILL after all of it. Returns when it is gone."""
+        """SIGTERM; once more after half of `grace_s`; SIGKILL after all of it. Returns when it is gone, or some seconds
+        after that if the kernel does not let go of it.
+        """
         self._stop_asked.set()
         process = self._process
         if process is None:
             return
-        for number, wait_s in ((signal.SIGTERM, grace_s / 2), (signal.SIGTERM, grace_s / 2), (signal.SIGKILL, None)):
+        half = grace_s / 2
+        for number, wait_s in ((signal.SIGTERM, half), (signal.SIGTERM, half), (signal.SIGKILL, KILL_S)):
             if process.returncode is not None:
                 return
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait(), wait_s)
+        if process.returncode is None:
+            log.error(f"the {self.name} does not end", pid=process.pid)
 
     async def _run(self) -> int:
         read_end, write_end = os.pipe()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import socket
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from pocket3d.bus.tasks import within
 
 #: Of `up`, where nobody says another one.
 DEFAULT_PORT = 8080
@@ -40,16 +42,17 @@ def usual_port() -> int:
 
 async def answers(url: str) -> bool:
     """True if the gateway there says that it lives."""
-    where = urlsplit(url)
     try:
-        reader, writer = await asyncio.open_connection(where.hostname, where.port)
-    except OSError:
-        return False
-    try:
-        writer.write(f"GET /health HTTP/1.1\r\nHost: {where.netloc}\r\nConnection: close\r\n\r\n".encode())
-        line = await asyncio.wait_for(reader.readline(), _ANSWER_S)
+        line = await within(_status_line(urlsplit(url)), _ANSWER_S)
     except (OSError, asyncio.TimeoutError):
         return False
+    return line.split()[1:2] == [b"200"]
+
+
+async def _status_line(where: SplitResult) -> bytes:
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    try:
+        writer.write(f"GET /health HTTP/1.1\r\nHost: {where.netloc}\r\nConnection: close\r\n\r\n".encode())
+        return await reader.readline()
     finally:
         writer.close()
-    return line.split()[1:2] == [b"200"]

@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from pocket3d.bus.tasks import within
+
 log = structlog.get_logger(__name__)
 
 #: From one look to the next, and for an answer, seconds.
@@ -45,21 +47,24 @@ class HealthNotice:
 
 async def problem_of(host: str, port: int) -> str | None:
     """What a nats-server's page `/healthz` says is wrong. None: it is well, or does not answer."""
-    writer = None
     try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), _ANSWER_S)
-        writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
-        answer = await asyncio.wait_for(reader.read(), _ANSWER_S)
+        answer = await within(_ask(host, port), _ANSWER_S)
         health = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2], type=_Health)
     except (OSError, asyncio.TimeoutError, msgspec.DecodeError):
         # A server that ended is somebody else's matter: it is started again.
         return None
-    finally:
-        if writer is not None:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
     return None if health.status == "ok" else health.error or health.status
+
+
+async def _ask(host: str, port: int) -> bytes:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+        return await reader.read()
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def watch_health(look: Callable[[], Awaitable[str | None]], store: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import structlog
 
+from .ending import LastResort
+
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -20,25 +22,37 @@ PARENT_VARIABLE = "POCKET3D_PARENT_FD"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_until_done(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine; Ctrl-C or SIGTERM cancels it.
+def run_until_done(work: Coroutine[Any, Any, T], *, ends_within_s: float | None = None) -> T:
+    """Run a coroutine; Ctrl-C or SIGTERM cancels it. The process is gone so many seconds after the first of them, if
+    the end does not come before.
 
     Raises:
         asyncio.CancelledError: it was cancelled by a signal.
     """
+    last_resort = LastResort(ends_within_s) if ends_within_s is not None else None
 
     async def guarded() -> T:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            if last_resort is not None:
+                last_resort.begin()
+            task.cancel()
+
         for number in _SIGNALS:
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, end)
         try:
             return await task
         finally:
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
 
-    return asyncio.run(guarded())
+    try:
+        return asyncio.run(guarded())
+    finally:
+        if last_resort is not None:
+            last_resort.off()
 
 
 def stop_on_signals(*gentler: Callable[[], None]) -> asyncio.Event:

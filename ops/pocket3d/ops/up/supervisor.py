@@ -25,12 +25,14 @@ import structlog
 
 from pocket3d.bus.client import Client
 from pocket3d.bus.client.errors import ClientError
+from pocket3d.bus.nats_server import embedded
 from pocket3d.bus.nats_server.embedded import EmbeddedServer
 from pocket3d.bus.nats_server.files import private_folder
 from pocket3d.bus.port import BusError
 from pocket3d.contracts.api import AgentList, EmptyRequest
 
-from .child import Child, keep_server
+from .child import KILL_S, Child, keep_server
+from .ending import end_all
 from .gateway_port import answers, free_port
 from .nats_contexts import write_contexts
 from .running import AgentPlan
@@ -40,6 +42,11 @@ log = structlog.get_logger(__name__)
 
 #: How long a part may take to stop, seconds; then it is killed.
 _STOP_S = 15.0
+#: The same for our own tasks, and for the server.
+_TASKS_S = 5.0
+_SERVER_STOP_S = 10.0
+#: All of it: the wait for readiness, three parts, the tasks, the server, and what else may be slow on a busy machine.
+ENDS_WITHIN_S = 3 * (_STOP_S + KILL_S) + 2 * _TASKS_S + _SERVER_STOP_S + embedded.KILL_S + 15.0
 #: With `up` one Ctrl-C ends a day's work: what runs is given so long, then it is handed back and goes on at the next
 #: `up`. A setting of the agent all the same.
 _DRAIN_S = 3.0
@@ -80,7 +87,9 @@ class Supervisor:
 
     def __init__(self, plan: UpPlan) -> None:
         self.plan = plan
-        self._server = EmbeddedServer(plan.store / "nats", port=plan.port, http_port=plan.http_port)
+        self._server = EmbeddedServer(
+            plan.store / "nats", port=plan.port, http_port=plan.http_port, stop_timeout=_SERVER_STOP_S
+        )
         self._children: dict[str, Child] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -129,9 +138,8 @@ class Supervisor:
         for name in ("gateway", "agent", "coordinator"):
             if name in self._children:
                 await self._children[name].stop(_STOP_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_all(self._tasks, _TASKS_S)
+        await asyncio.gather(*(task for task in self._tasks if task.done()), return_exceptions=True)
         await self._server.stop()
         if self._output >= 0:
             os.close(self._output)
@@ -165,8 +173,10 @@ class Supervisor:
                     each.result()
             await task
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end_all([task], _TASKS_S)
+            if task.done() and not task.cancelled():
+                # Told by whoever waited for it; asyncio must not warn that nobody did.
+                task.exception()
 
     # -- the parts
 

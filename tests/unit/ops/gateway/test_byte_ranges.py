@@ -23,7 +23,9 @@ from pocket3d.ops.gateway.byte_ranges import Span, Unsatisfiable, names_etag, ra
         ("items=0-1", None),
         ("bytes=-", None),
         ("bytes=a-b", None),
-        ("bytes=0-" + "9" * 40, None),
+        ("bytes=0-" + "9" * 18, Span(0, 10)),
+        ("bytes=0-" + "9" * 19, None),
+        ("bytes=-" + "9" * 40, None),
     ],
 )
 def test_one_range_or_the_whole(header: str | None, span: Span | None) -> None:

@@ -29,3 +29,13 @@ def test_places_are_bounded_together_and_for_each() -> None:
     assert [places.take("b"), places.take("c")] == [True, False]
     places.give_back("a")
     assert [places.take("c"), places.total] == [True, 3]
+
+
+def test_the_caller_who_asked_longest_ago_is_forgotten_first() -> None:
+    limits = RateLimits(burst=1, per_s=0.001)
+    for number in range(10_000):
+        limits.ask(str(number), 0.0)
+    assert limits.ask("0", 0.0) > 0
+    limits.ask("one more", 0.0)
+    assert limits.ask("0", 0.0) > 0, "it asked since"
+    assert limits.ask("1", 0.0) == 0, "with a full bucket"

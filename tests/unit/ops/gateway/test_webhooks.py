@@ -17,6 +17,7 @@ from pocket3d.ops.gateway.webhooks import (
     Webhook,
     WebhookOrder,
     after_failure,
+    asks_for_served,
     check_order,
     check_url,
     headers_of,
@@ -98,6 +99,8 @@ def test_a_setting_allows_private_addresses_and_an_order_is_checked() -> None:
     check_url("http://127.0.0.1:9/", private=True)
     for order, field in (
         (WebhookOrder(url="https://x.example/", statuses=["running"]), "statuses"),
+        (WebhookOrder(url="https://x.example/", statuses=[]), "statuses"),
+        (WebhookOrder(url="https://x.example/", features=[]), "features"),
         (WebhookOrder(url="https://x.example/", secret="whsec_short"), "secret"),
         (WebhookOrder(url="https://x.example/", secret=base64.b64encode(b"k" * 32).decode()), "secret"),
     ):
@@ -106,12 +109,28 @@ def test_a_setting_allows_private_addresses_and_an_order_is_checked() -> None:
         assert refused.value.field == field
 
 
+def test_a_feature_that_nobody_serves_is_refused_with_what_is_known() -> None:
+    order = WebhookOrder(url="https://x.example/", features=["auto_rig", "image_to_mehs"])
+    assert asks_for_served(order)
+    with pytest.raises(
+        HttpError, match=r"'image_to_mehs' is none of auto_rig, .*image_to_mesh, .*, voxel_to_mesh$"
+    ) as no:
+        check_order(order, private=False, served=["voxel_to_mesh", "auto_rig"])
+    assert (no.value.code, no.value.field) == (400, "features")
+    served = WebhookOrder(url="https://x.example/", features=["voxel_to_mesh", "image_to_raw_mesh"])
+    check_order(served, private=False, served=["voxel_to_mesh"])
+    assert not asks_for_served(WebhookOrder(url="https://x.example/", features=["echo", "image_to_raw_mesh"]))
+
+
 def test_who_is_told_what() -> None:
     assert hook().wants(result(), 100.0)
     assert not hook().wants(result(), 99.0), "it ended before anybody asked"
     assert not hook().wants(result(tenant="lab"), 100.0)
     assert hook(tenant="*").wants(result(tenant="lab"), 100.0)
     assert not hook(features=["auto_rig"]).wants(result(), 100.0)
+    assert hook(features=["image_to_raw_mesh"]).wants(result(feature="image_to_mesh"), 100.0), "an alias"
+    assert hook(features=["image_to_mesh"]).wants(result(feature="image_to_raw_mesh"), 100.0)
+    assert Webhook(webhook_id="w", url="u", secret=SECRET, tenant="studio").wants(result(), 0.0)
     assert not hook(statuses=["failed"]).wants(result(), 100.0)
     assert hook(statuses=["failed"], features=["echo"]).wants(result(status="failed"), 100.0)
 

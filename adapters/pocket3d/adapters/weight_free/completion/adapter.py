@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from ...authoring.mesh_job import finish_mesh, write_and_finish
 from ...authoring.options import Meta, Options
 from ...authoring.weight_free import WeightFreeModel
+from ...errors import InvalidInput
 from ...mesh_models import MESH_FORMATS
 from ...segment_models import PartCompletionModel
 
@@ -46,8 +47,9 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
         from ...mesh.input import glb_bytes_of, ignored_parts, read_scene
         from ...mesh.inventory import inventory
         from ...mesh.parts import parts_of
-        from ...mesh.result import check_written, parts_statistics, scene_statistics
-        from .holes import METHOD, SOURCE, close_part
+        from ...mesh.result import read_again, scene_statistics
+        from ...mesh.self_check import check_surface, surface_of
+        from .holes import METHOD, MOST_OPEN_EDGES, SOURCE, ClosedPart, TooManyHoles, close_part
         from .kept import closed_copy
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -57,10 +59,15 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
         held = inventory(source, scene)
         before = scene_statistics(scene)
         parts = parts_of(scene)
-        closed = []
+        closed: list[ClosedPart] = []
+        left = MOST_OPEN_EDGES
         for number, part in enumerate(parts):
             self.step(0.1 + 0.8 * number / len(parts), "closing the parts")
-            closed.append(close_part(part))
+            try:
+                closed.append(close_part(part, left))
+            except TooManyHoles as error:
+                raise InvalidInput(f"{source.name}: part {part.name!r} has {error}", "mesh_path") from error
+            left -= sum(hole.edges for hole in closed[-1].filled.holes)
         notes = [f"{each.part.name}: {each.note}" for each in closed if each.note]
         response["num_parts"] = len(closed)
         facts = {
@@ -80,6 +87,6 @@ class HoleFillingPartCompletionAdapter(WeightFreeModel, PartCompletionModel):
             return write_and_finish(self, made, response, "completion_info", facts, held)
         self.step(0.9, "writing the file")
         target.write_bytes(copy)
-        written = read_scene(target)
-        check_written(parts_statistics(made), scene_statistics(written), target)
+        written = read_again(target)
+        check_surface(surface_of(made, "glb"), surface_of(written, "glb"), target)
         return finish_mesh(self, response, "completion_info", facts, (), written, held)

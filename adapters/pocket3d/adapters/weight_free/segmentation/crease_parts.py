@@ -14,6 +14,8 @@ from .tidying import tidied
 #: More creases than this share of all edges is a texture (voxels, fur, noise), and says nothing about parts.
 _TEXTURE = 0.25
 _MOST_PARTS = 64
+#: Small pieces are looked at one by one, in a tenth of a millisecond and more than once: more of them are no parts.
+MOST_PIECES = 20_000
 #: Of a plain part's bending, weighted by length, at most this share is inwards; less than so much of a mesh is plain.
 _PLAIN, _WORTH_SPLITTING = 0.12, 0.05
 #: What has less than this share of a finer part is its rim that lies across the crease.
@@ -25,7 +27,10 @@ def crease_parts(surface: Surface) -> IntArray | None:
     creases = find_creases(surface)
     if surface.lengths[creases].sum() > _TEXTURE * surface.lengths.sum():
         return None
-    labels = tidied(surface, components(surface, ~creases))
+    pieces = components(surface, ~creases)
+    if pieces.max() >= MOST_PIECES:
+        return None
+    labels = tidied(surface, pieces)
     if labels.max() >= _MOST_PARTS:
         return None
     labels = joined_through(surface, tidied(surface, with_cuts(surface, labels, creases)))

@@ -70,9 +70,11 @@ def _joined_specks(surface: Surface, labels: IntArray) -> IntArray:
     sound = np.flatnonzero(~poor[labels])
     tree = cKDTree(centres[sound])
     target = np.arange(count)
-    for part in np.flatnonzero(poor):
-        mine = centres[labels == part]
-        distance, nearest = tree.query(mine)
-        target[part] = labels[sound[nearest[int(np.argmin(distance))]]]
+    # All at once: a scan may have very many specks.
+    mine = np.flatnonzero(poor[labels])
+    distance, nearest = tree.query(centres[mine])
+    order = np.lexsort((distance, labels[mine]))
+    specks, first = np.unique(labels[mine][order], return_index=True)
+    target[specks] = labels[sound[nearest[order[first]]]]
     joined: IntArray = np.unique(target[labels], return_inverse=True)[1]
     return joined

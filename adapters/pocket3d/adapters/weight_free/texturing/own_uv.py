@@ -17,6 +17,8 @@ _EDGE = 1e-4
 _OVERLAPPING = 0.002
 #: Textures of one answer, at most: parts whose coordinates lie over one another get one each.
 MOST_TEXTURES = 16
+#: Boxes around the triangles, in textures: each texel of each is looked at. Compact triangles fill half of theirs.
+MOST_BOXES = 64
 
 
 class UnusableUv(InvalidInput):
@@ -51,17 +53,37 @@ def own_layouts(
                 " texture would repeat"
             )
         layouts.append(Layout(np.arange(len(uv)), triangles, uv.clip(0, 1)))
-    if len(layouts) > 1 and _overlap(layouts, resolution, device) <= _OVERLAPPING:
+    covered = [_times_covered(name, layout) for name, layout in zip(names, layouts, strict=True)]
+    together = len(layouts) > 1 and sum(covered) <= 1 + _OVERLAPPING
+    if together and _overlap(layouts, resolution, device) <= _OVERLAPPING:
         return [list(enumerate(layouts))]
+    if len(layouts) > MOST_TEXTURES:
+        raise UnusableUv(
+            f"its {len(layouts)} parts lie over one another in the texture, at most {MOST_TEXTURES} textures are made"
+        )
     for name, layout in zip(names, layouts, strict=True):
         share = _overlap([layout], resolution, device)
         if share > _OVERLAPPING:
             raise UnusableUv(f"{share:.0%} of the texels of part {name!r} show two places of its surface")
-    if len(layouts) > MOST_TEXTURES:
-        raise UnusableUv(
-            f"its {len(layouts)} parts each use the whole texture, at most {MOST_TEXTURES} textures are made"
-        )
     return [[each] for each in enumerate(layouts)]
+
+
+def _times_covered(name: str, layout: Layout) -> float:
+    """The area of a part's triangles in its texture, in textures: more than one cannot lie side by side. What would
+    take long to look at, texel by texel, is refused here.
+    """
+    corners = layout.uv[layout.faces]
+    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    times = float(np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]).sum() / 2)
+    if times > 1 + _OVERLAPPING:
+        raise UnusableUv(f"the triangles of part {name!r} cover the texture {times:.1f} times over")
+    boxes = float(np.ptp(corners, axis=1).prod(axis=1).sum())
+    if boxes > MOST_BOXES:
+        raise UnusableUv(
+            f"the triangles of part {name!r} are so long and thin that the boxes around them cover the texture"
+            f" {boxes:.0f} times over, at most {MOST_BOXES} times is looked at"
+        )
+    return times
 
 
 def _overlap(layouts: Sequence[Layout], resolution: int, device: str) -> float:

@@ -20,6 +20,9 @@ Call = Callable[[dict[str, Any], int], dict[str, Any]]
 #: The library's process takes this many MB to start, and this many for each thousand triangles (measured: 320 MB in all
 #: for 81,920 triangles).
 _MEMORY_BASE, _MEMORY_PER_THOUSAND = 1024, 10
+#: Seconds of a core that it may take, and more for each thousand triangles: several times what surfaces of all kinds,
+#: loose triangles too, were measured to take.
+_PROCESSOR_BASE, _PROCESSOR_PER_THOUSAND = 60, 2
 
 
 class NoUnwrap(ValueError):
@@ -68,6 +71,7 @@ def lay_out(
             folder=folder,
             memory_mb=_MEMORY_BASE + _MEMORY_PER_THOUSAND * faces // 1000,
             check=check,
+            processor_s=_PROCESSOR_BASE + _PROCESSOR_PER_THOUSAND * faces // 1000,
         )
 
     return laid_out(surfaces, call)

@@ -65,10 +65,12 @@ def _ended_jobs(desk: Desk) -> list[HTTPRouteHandler]:
     async def known(caller: Caller, job_id: str) -> tuple[Status, Result | None]:
         return await jobs.status(caller, job_id), await jobs.result_now(job_id)
 
-    async def send(result: Result, artifact: Artifact, filename: str, form: str) -> Response[None]:
+    async def send(caller: Caller, result: Result, artifact: Artifact, filename: str, form: str) -> Response[None]:
         if form == "base64":
-            return await desk.in_json(artifact, aigc_answers.around_base64(result, artifact, filename, time.time()))
-        return await desk.file(msgspec.structs.replace(artifact, name=filename), {"X-Job-ID": result.job_id})
+            around = aigc_answers.around_base64(result, artifact, filename, time.time())
+            return await desk.in_json(caller, artifact, around)
+        named = msgspec.structs.replace(artifact, name=filename)
+        return await desk.file(caller, named, {"X-Job-ID": result.job_id})
 
     async def ended(request: Plain, job_id: str) -> Result:
         status, result = await known(caller_of(request), job_id)
@@ -139,7 +141,7 @@ def _ended_jobs(desk: Desk) -> list[HTTPRouteHandler]:
         result = await ended(request, job_id)
         made = main_file(result)
         name = safe_name(filename or f"result_{job_id}_{made.name.rpartition('/')[2]}")
-        return await send(result, made, name, form)
+        return await send(caller_of(request), result, made, name, form)
 
     @get("/system/jobs/{job_id:str}/thumbnail", opt={"query_token": True}, tags=["3DAIGC-API"])
     async def picture(
@@ -154,7 +156,7 @@ def _ended_jobs(desk: Desk) -> list[HTTPRouteHandler]:
         if made is None:
             raise HttpError(404, "No thumbnail available for this job")
         name = safe_name(filename or f"thumbnail_{job_id}_{made.name.rpartition('/')[2]}")
-        return await send(result, made, name, form)
+        return await send(caller_of(request), result, made, name, form)
 
     @delete("/system/jobs/{job_id:str}", status_code=200, opt={"right": "submit"}, tags=["3DAIGC-API"])
     async def remove(job_id: FromPath[str], request: Plain) -> Response[bytes]:

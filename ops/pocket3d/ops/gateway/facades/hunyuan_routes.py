@@ -23,7 +23,7 @@ def hunyuan_router(session: Session) -> Router:
         caller = caller_of(request)
         uid, _, plan = await desk.submit(request, caller, hunyuan.plan)
         made = main_file(await desk.finished(request, caller, uid))
-        return await desk.file(made, {"X-Pocket3D-Job": uid, **ignored_header(plan.ignored)})
+        return await desk.file(caller, made, {"X-Pocket3D-Job": uid, **ignored_header(plan.ignored)})
 
     @post("/send", status_code=200, opt={"right": "submit"}, tags=["Hunyuan3D"])
     async def send(request: Plain) -> Response[bytes]:
@@ -39,7 +39,7 @@ def hunyuan_router(session: Session) -> Router:
             return json_answer(hunyuan.processing())
         if result.status != "succeeded":
             return json_answer(hunyuan.failed(why(result)))
-        return await desk.in_json(main_file(result), hunyuan.COMPLETED)
+        return await desk.in_json(caller_of(request), main_file(result), hunyuan.COMPLETED)
 
     handlers = error_answers(hunyuan.error)
     return Router("/", route_handlers=[generate, send, status], exception_handlers=handlers)

@@ -31,7 +31,7 @@ def localai_router(session: Session) -> Router:
         made = main_file(await desk.finished(request, caller, uid))
         created, headers = int(time.time()), ignored_header(plan.ignored)
         if plan.file_inside:
-            return await desk.in_json(made, localai.around_base64(uid, created), headers)
+            return await desk.in_json(caller, made, localai.around_base64(uid, created), headers)
         url = f"{request.base_url}generated-3d/{uid}{_SUFFIX}"
         return json_answer(encode(localai.answer(uid, created, url)), headers=headers)
 
@@ -43,7 +43,7 @@ def localai_router(session: Session) -> Router:
         result = await desk.result(caller_of(request), name.removesuffix(_SUFFIX))
         if result is None:
             raise HttpError(404, "the job has not ended")
-        return await desk.file(main_file(result))
+        return await desk.file(caller_of(request), main_file(result))
 
     handlers = error_answers(localai.error)
     return Router("/", route_handlers=[generations, generated], exception_handlers=handlers)

@@ -100,7 +100,7 @@ def meshes_router(session: Session) -> Router:
             raise HttpError(404, "Generation is still in-progress")
         if result.status != "succeeded":
             raise HttpError(404, why(result))
-        return await desk.file(main_file(result))
+        return await desk.file(caller_of(request), main_file(result))
 
     return Router(
         "/v1/meshes",

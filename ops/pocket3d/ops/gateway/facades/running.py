@@ -148,38 +148,41 @@ class Desk:
         await self.session.jobs.status(caller, job)
         return await self.session.jobs.result_now(job)
 
-    async def file(self, artifact: Artifact, headers: Mapping[str, str] | None = None) -> Response[None]:
+    async def file(
+        self, caller: Caller, artifact: Artifact, headers: Mapping[str, str] | None = None
+    ) -> Response[None]:
         """An answer of a file's bytes.
 
         Raises:
-            HttpError: 404, it is not kept any more.
+            HttpError: as `FileDesk.open`.
         """
-        pieces = await self._opened(artifact)
+        opened = await self.session.files.open(caller, artifact)
         about = {"Content-Type": artifact.media_type, "Content-Length": str(artifact.size)}
         return self._streamed(
-            pieces, {**artifact_headers(artifact, f'"{artifact.sha256}"'), **about, **(headers or {})}
+            opened.pieces,
+            opened.done,
+            {**artifact_headers(artifact, f'"{artifact.sha256}"'), **about, **(headers or {})},
         )
 
     async def in_json(
-        self, artifact: Artifact, around: tuple[bytes, bytes], headers: Mapping[str, str] | None = None
+        self, caller: Caller, artifact: Artifact, around: tuple[bytes, bytes], headers: Mapping[str, str] | None = None
     ) -> Response[None]:
         """An answer of JSON with a file's bytes in base64 in it, in constant memory. Errors as `file`.
 
         Args:
+            caller: who asks.
             artifact: the file.
             around: the JSON before and after the base64.
             headers: further ones.
         """
-        pieces = base64_between(await self._opened(artifact), *around)
-        return self._streamed(pieces, {"Content-Type": "application/json", **(headers or {})})
+        opened = await self.session.files.open(caller, artifact)
+        pieces = base64_between(opened.pieces, *around)
+        return self._streamed(pieces, opened.done, {"Content-Type": "application/json", **(headers or {})})
 
-    async def _opened(self, artifact: Artifact) -> AsyncGenerator[bytes, None]:
-        """Its pieces. The first one is fetched now: what is gone is an error and no broken file."""
-        reading = self.session.files.read(artifact)
-        return _after(await anext(reading, b""), reading)
-
-    def _streamed(self, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> Response[None]:
-        return StreamedResponse(pieces, 200, headers, self.session.settings.send_timeout_s)
+    def _streamed(
+        self, pieces: AsyncGenerator[bytes, None], done: Callable[[], None], headers: Mapping[str, str]
+    ) -> Response[None]:
+        return StreamedResponse(pieces, 200, headers, self.session.settings.send_timeout_s, done)
 
 
 def ignored_header(ignored: tuple[str, ...]) -> dict[str, str]:
@@ -230,15 +233,6 @@ async def base64_between(pieces: AsyncGenerator[bytes, None], head: bytes, tail:
         yield base64.b64encode(rest) + tail
     finally:
         await pieces.aclose()
-
-
-async def _after(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    try:
-        yield first
-        async for piece in rest:
-            yield piece
-    finally:
-        await rest.aclose()
 
 
 async def _pieces(data: bytes) -> AsyncIterator[bytes]:

@@ -29,7 +29,7 @@ _SUFFIXES = {
         *(".png", ".jpg", ".jpeg", ".webp", ".jfif"),
         *(".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"),
     },
-    "mesh": {".glb", ".gltf", ".vrm", ".3mf", ".obj", ".ply", ".stl", ".off"},
+    "mesh": {".glb", ".gltf", ".vrm", ".3mf", ".fbx", ".dae", ".3ds", ".obj", ".ply", ".stl", ".off"},
 }
 #: A column or key with this prefix is metadata.
 _METADATA = "metadata."

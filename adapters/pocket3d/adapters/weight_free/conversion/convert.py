@@ -97,7 +97,7 @@ def _write_document(glb: bytes, target: Path) -> list[Path]:
     return []
 
 
-def write(scene: Any, path: Path, unit_m: float) -> list[Path]:
+def write(scene: Any, path: Path, unit_m: float = 1.0) -> list[Path]:
     """Write in the format of the path's suffix; returns further files that belong to it. `unit_m` is the length of the
     scene's unit, in metres, where the format states one.
     """

@@ -6,6 +6,7 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
+from pocket3d.adapters.mesh import weld
 from pocket3d.adapters.mesh.weld import NEARLY, weld_vertices
 
 pytestmark = pytest.mark.torch
@@ -46,3 +47,11 @@ def test_it_agrees_with_comparing_all_rows() -> None:
     _, index, inverse = np.unique(points, axis=0, return_index=True, return_inverse=True)
     assert np.array_equal(place, inverse.reshape(-1)) and np.array_equal(first, index)
     assert np.array_equal(points[first][place], points)
+
+
+def test_rows_whose_hashes_are_equal_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weld, "_hashes", lambda columns: np.full(len(columns[0]), 7, dtype=np.uint64))
+    points = np.random.default_rng(6).integers(-3, 3, (400, 3)).astype(np.float32)
+    place, first = weld_vertices(points)
+    _, index, inverse = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    assert np.array_equal(place, inverse.reshape(-1)) and np.array_equal(first, index)

@@ -50,7 +50,8 @@ def main() -> None:
     faces = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     formats = sys.argv[3:] or ["glb", "obj", "ply", "stl"]
-    side = round((faces / 2) ** 0.5)
+    side = round((faces / 4) ** 0.5)
+    # It makes two faces for each pair of a parallel and half a meridian.
     ball = trimesh.creation.uv_sphere(count=[side, side])
     result.can_draw = lambda: False  # type: ignore[attr-defined]  # replaced where it is used
     adapter = TrimeshMeshConversionAdapter()

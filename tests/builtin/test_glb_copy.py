@@ -11,9 +11,10 @@ np = pytest.importorskip("numpy")
 trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("torch")
 
-from pocket3d.adapters.mesh.glb_copy import placed_copy
+from pocket3d.adapters.mesh import input as mesh_input
+from pocket3d.adapters.mesh.glb_copy import placed_copy, reads_alike
 from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene
-from pocket3d.adapters.mesh.read.glb_container import unpack
+from pocket3d.adapters.mesh.read.glb_container import pack, unpack
 from pocket3d.adapters.mesh.read.glb_left_out import left_out
 from pocket3d.adapters.mesh.result import BrokenOutput, check_written, scene_statistics
 from pocket3d.adapters.weight_free.conversion.adapter import TrimeshMeshConversionAdapter
@@ -57,6 +58,28 @@ def test_a_copy_has_all_that_the_file_has(tmp_path: Path) -> None:
         assert after[0][key] == before[0][key], key
     assert after[0]["accessors"][0] == {**before[0]["accessors"][0], "min": [0, 0, 0], "max": [1, 1, 1]}
     assert (answer["generation_info"]["lost"], answer["generation_info"]["ignored"]) == ([], [])
+
+
+@pytest.mark.parametrize(("more", "times"), [({}, 1), ({"size": 2.0}, 2)])
+def test_a_copy_that_reads_as_its_source_is_not_parsed_again(
+    more: dict[str, Any], times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[int] = []
+    monkeypatch.setattr(mesh_input, "_parse", lambda checked, do=mesh_input._parse: parsed.append(1) or do(checked))
+    path = rich().write(tmp_path / "rich.glb")
+    answer = run(TrimeshMeshConversionAdapter(), tmp_path / "out", mesh_path=str(path), output_format="glb", **more)
+    assert len(parsed) == times
+    assert answer["generation_info"]["statistics"] == scene_statistics(read_scene(Path(answer["output_mesh_path"])))
+
+
+def test_files_read_alike_that_differ_in_stated_bounds_alone(tmp_path: Path) -> None:
+    data = rich().write(tmp_path / "rich.glb").read_bytes()
+    raw, binary = unpack(data)
+    raw["accessors"][0] |= {"min": [-1, -1, -1], "max": [1, 1, 1]}
+    assert reads_alike(data, pack(raw, binary))
+    assert not reads_alike(data, pack(raw, binary[:-4] + b"\0\0\0\1"))
+    assert not reads_alike(data, pack(raw | {"scene": 1}, binary))
+    assert not reads_alike(data, data[:-4])
 
 
 def test_what_other_ways_leave_out_is_named(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def finish_mesh(
     scene: Any = None,
     source: Inventory | None = None,
     replaced: Collection[str] = (),
+    counted: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Load the written mesh again, count it, draw it, and complete the answer.
 
@@ -59,6 +60,8 @@ def finish_mesh(
         source: what the mesh that it was made of has, if there is one. What is not in the file is added to `lost` and
             `ignored` of the facts.
         replaced: kinds of it that were replaced on purpose (see `mesh.losses`), which the facts tell themselves.
+
+        counted: `scene_statistics` of `scene`, where they are known already.
 
     Returns:
         The response. Under `info_key` it has the facts, `output_format`, `vertex_count`, `face_count` and `statistics`
@@ -79,7 +82,7 @@ def finish_mesh(
             "lost": list(dict.fromkeys([*facts.get("lost", ()), *missing(source, written, replaced)])),
             "ignored": unread(source, written, facts.get("ignored", ())),
         }
-    described = describe_mesh(target, adapter.output_dir, scene)
+    described = describe_mesh(target, adapter.output_dir, scene, counted)
     statistics = described["statistics"]
     response[info_key] = {
         **response.get(info_key, {}),

@@ -20,7 +20,7 @@ from .read.glb_container import pack, unpack
 from .read.glb_document import Document
 from .read.gltf_plain import plain_gltf
 from .read.limits import MeshLimits
-from .triangles import IntArray
+from .triangles import IntArray, bounds
 
 _UINT = 5125
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
@@ -96,7 +96,8 @@ class GlbEdit:
         """Write down the least and largest position, which many files state not at all, or rounded."""
         rows = self.stored(index)
         if len(rows) and self._accessors[index]["componentType"] == FLOAT:
-            self._accessors[index] |= {"min": rows.min(axis=0).tolist(), "max": rows.max(axis=0).tolist()}
+            low, high = bounds([rows])
+            self._accessors[index] |= {"min": low.tolist(), "max": high.tolist()}
 
     def faces(self, primitive: Mapping[str, Any]) -> IntArray | None:
         """(F, 3) of a primitive as it is in the file; None if it is not made of triangles."""

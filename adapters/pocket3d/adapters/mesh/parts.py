@@ -101,7 +101,17 @@ def placed(scene: Any) -> Iterator[tuple[Any, Any, Any]]:
     """For each instance in the scene its mesh, the mesh's vertices in world coordinates, and the (4, 4) to them."""
     for transform, name in map(scene.graph.get, scene.graph.nodes_geometry):
         mesh = scene.geometry[name]
-        yield mesh, mesh.vertices @ transform[:3, :3].T + transform[:3, 3], transform
+        yield mesh, moved(np.asarray(mesh.vertices), transform), transform
+
+
+def moved(points: FloatArray, transform: FloatArray) -> FloatArray:
+    """(N, 3) points after a transformation (4, 4)."""
+    if np.array_equal(transform, np.eye(4)):
+        # Adding 0 makes 0 of -0.
+        return points + 0.0
+    # For so small a matrix the threads of a product cost more than the work itself.
+    x, y, z = points.T
+    return np.stack([row[0] * x + row[1] * y + row[2] * z + row[3] for row in transform[:3]], axis=1)
 
 
 def world_normals(mesh: Any, transform: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .mesh_part import MeshPart, png_bytes
 from .srgb import LINEAR_BYTES, from_srgb, to_srgb
-from .triangles import FloatArray, IntArray, face_normals
+from .triangles import FloatArray, IntArray, bounds, face_normals
 
 #: Of the picture's side: coordinates this far outside are rounding errors.
 EDGE = 1e-4
@@ -40,9 +40,7 @@ def far_offset(low: FloatArray, high: FloatArray) -> FloatArray | None:
 
 def parts_offset(parts: Sequence[MeshPart]) -> FloatArray | None:
     """`far_offset` of all parts together."""
-    low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
-    high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
-    return far_offset(low, high)
+    return far_offset(*bounds([part.vertices for part in parts]))
 
 
 def write_obj(parts: Sequence[MeshPart], path: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +20,10 @@ from .read.limits import MeshLimits
 from .read.obj import read_obj
 from .read.ply import read_ply
 from .thumbnail import can_draw, draw_scene
-from .triangles import body_labels
+from .topology import closed_and_bodies
+from .triangles import bounds
 from .usdz_again import read_usdz
-from .weld import weld_vertices
-from .write import MeshPart, is_watertight
+from .write import MeshPart
 
 __all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "read_again", "scene_statistics"]
 
@@ -39,11 +38,14 @@ class BrokenOutput(RuntimeError):
     """The adapter wrote a mesh that cannot be loaded again, or that is empty: the adapter's own failure."""
 
 
-def describe_mesh(path: Path, output_dir: Path, scene: Any = None) -> dict[str, Any]:
+def describe_mesh(
+    path: Path, output_dir: Path, scene: Any = None, counted: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Load a written mesh (any format trimesh reads) and say what is in the file.
 
     An OBJ's material library and textures are looked for beside it. The picture goes to `output_dir`. `scene` is what
-    was read of the file already; a file that repeats what a stranger wrote is read by `read_scene` alone.
+    was read of the file already; a file that repeats what a stranger wrote is read by `read_scene` alone. `counted` are
+    the statistics of it.
 
     Returns:
         `{"statistics": ..., "thumbnail_path": name in output_dir}`; `thumbnail_path` is None where embreex is
@@ -55,7 +57,7 @@ def describe_mesh(path: Path, output_dir: Path, scene: Any = None) -> dict[str, 
     """
     if scene is None:
         scene = _load(path)
-    described: dict[str, Any] = {"statistics": scene_statistics(scene), "thumbnail_path": None}
+    described: dict[str, Any] = {"statistics": counted or scene_statistics(scene), "thumbnail_path": None}
     drawn = draw_scene(scene) if can_draw() else None
     if drawn is not None:
         picture = output_dir / f"{path.stem}_thumbnail.png"
@@ -74,12 +76,12 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
         counted in the same way as `watertight`.
     """
     parts = [(vertices, np.asarray(mesh.faces)) for mesh, vertices, _ in placed(scene)]
-    low = np.min([vertices.min(axis=0) for vertices, _ in parts], axis=0)
-    high = np.max([vertices.max(axis=0) for vertices, _ in parts], axis=0)
+    low, high = bounds([vertices for vertices, _ in parts])
     offset = far_offset(low, high)
     if offset is not None:
         parts = [(vertices - offset, faces) for vertices, faces in parts]
-    closed, bodies = _topology([(np.asarray(vertices, dtype=np.float32), faces) for vertices, faces in parts])
+    # What the formats store is single precision.
+    closed, bodies = closed_and_bodies([(np.asarray(vertices, dtype=np.float32), faces) for vertices, faces in parts])
     return {
         "vertices": int(sum(len(vertices) for vertices, _ in parts)),
         "faces": int(sum(len(faces) for _, faces in parts)),
@@ -89,43 +91,9 @@ def scene_statistics(scene: Any) -> dict[str, Any]:
     }
 
 
-#: The last triangles that were looked at, by their digest, and what was found: most files are judged when they are read
-#: and when they were written.
-_last: tuple[bytes, tuple[bool, int]] | None = None
-
-
-def _topology(parts: list[tuple[Any, Any]]) -> tuple[bool, int]:
-    """Whether the parts are closed, and how many bodies they have; see `scene_statistics`."""
-    global _last
-    digest = hashlib.blake2b(digest_size=16)
-    for vertices, faces in parts:
-        digest.update(len(faces).to_bytes(8, "little"))
-        # Adding 0 makes 0 of -0.
-        digest.update((vertices + np.float32(0))[faces])
-    key = digest.digest()
-    if _last is None or _last[0] != key:
-        _last = key, _closed_and_bodies(parts)
-    return _last[1]
-
-
-def _closed_and_bodies(parts: list[tuple[Any, Any]]) -> tuple[bool, int]:
-    merged = [_merged(vertices, faces) for vertices, faces in parts]
-    closed = all(is_watertight(faces) for _, faces in merged)
-    bodies = sum(_bodies(count, faces) for count, faces in merged)
-    if not closed and len(parts) > 1:
-        starts = np.cumsum([0, *(len(vertices) for vertices, _ in parts[:-1])])
-        count, faces = _merged(
-            np.concatenate([vertices for vertices, _ in parts]),
-            np.concatenate([faces + start for (_, faces), start in zip(parts, starts, strict=True)]),
-        )
-        closed, bodies = is_watertight(faces), _bodies(count, faces)
-    return closed, bodies
-
-
 def parts_statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
     """What `check_written` compares, of parts in world coordinates."""
-    low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
-    high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
+    low, high = bounds([part.vertices for part in parts])
     return {"faces": sum(len(part.faces) for part in parts), "extents": _extents(high - low)}
 
 
@@ -214,19 +182,3 @@ _OWN: dict[str, Callable[[Path], Any]] = {
     ".3mf": _3mf_scene,
     ".usdz": read_usdz,
 }
-
-
-def _merged(vertices: Any, faces: Any) -> tuple[int, Any]:
-    """Number of different positions, and faces between them without those that fall together. Positions are equal if
-    they are so in single precision, which is what the formats store.
-    """
-    place, first = weld_vertices(vertices)
-    joined = place[faces]
-    a, b, c = joined.T
-    whole = (a != b) & (b != c) & (c != a)
-    return len(first), joined if whole.all() else joined[whole]
-
-
-def _bodies(count: int, faces: Any) -> int:
-    """Connected pieces among the vertices that faces use."""
-    return int(body_labels(count, faces).max()) + 1 if len(faces) else 0

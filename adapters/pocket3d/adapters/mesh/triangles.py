@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,17 @@ BoolArray = npt.NDArray[np.bool_]
 #: A vertex normal this far from the face's is a mere mean over an edge; cosine of 40 degrees.
 _CREASE = 0.766
 _MAX_SAMPLES = 4_000_000
+
+
+def bounds(points: Sequence[Any]) -> tuple[FloatArray, FloatArray]:
+    """The least and the greatest (D,) of points, given as one or several (N, D).
+
+    Column by column: along the first axis numpy takes twenty times as long.
+    """
+    columns = range(np.shape(points[0])[1])
+    low = [min(np.asarray(each)[:, column].min() for each in points) for column in columns]
+    high = [max(np.asarray(each)[:, column].max() for each in points) for column in columns]
+    return np.array(low), np.array(high)
 
 
 def area_vectors(corners: FloatArray) -> FloatArray:

@@ -20,7 +20,8 @@ from .plain_files import EDGE, parts_offset, ply_bytes, stl_bytes, write_obj
 from .read.glb_container import GlbBuffer, pack
 from .srgb import from_srgb
 from .threemf_file import threemf_bytes
-from .triangles import FloatArray, IntArray, area_vectors, unit
+from .topology import is_watertight
+from .triangles import FloatArray, IntArray, unit
 from .usdz_file import usdz_bytes
 
 __all__ = [
@@ -49,31 +50,15 @@ COLOUR_IN_FORMAT = {
 
 def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
     """(V, 3) unit normals, the mean of the faces' weighted by area: large flat faces stay flat beside small bevels."""
-    weighted = area_vectors(vertices[faces].astype(np.float64))
-    used = np.concatenate([faces[:, corner] for corner in range(3)])
-    sums = [np.bincount(used, np.tile(weighted[:, axis], 3), len(vertices)) for axis in range(3)]
+    # Column by column: rows of three numbers take several times as long.
+    columns = [np.asarray(vertices[:, axis], dtype=np.float64) for axis in range(3)]
+    corners = [np.ascontiguousarray(faces[:, corner]) for corner in range(3)]
+    origin = [column[corners[0]] for column in columns]
+    u, v = ([column[corner] - at for column, at in zip(columns, origin, strict=True)] for corner in corners[1:])
+    weighted = [u[i] * v[j] - u[j] * v[i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    used = np.concatenate(corners)
+    sums = [np.bincount(used, np.tile(each, 3), len(vertices)) for each in weighted]
     return unit(np.stack(sums, axis=1))
-
-
-def is_watertight(faces: IntArray) -> bool:
-    """True if every edge is used once in each direction: closed, with one consistent inside.
-
-    Faces that fall together to an edge or a point open it.
-    """
-    if len(faces) == 0:
-        return False
-    size = int(faces.max()) + 1
-    keys = np.empty(3 * len(faces), dtype=np.int64)
-    columns = [np.asarray(faces[:, corner], dtype=np.int64) for corner in range(3)]
-    for corner in range(3):
-        a, b = columns[corner], columns[(corner + 1) % 3]
-        # The undirected edge, and behind it which way it runs.
-        keys[corner::3] = (np.minimum(a, b) * size + np.maximum(a, b)) * 2 + (a > b)
-    if len(keys) % 2:
-        return False
-    keys.sort()
-    there, back = keys[0::2], keys[1::2]
-    return bool((there + 1 == back).all() and (there & 1 == 0).all() and (np.diff(there) > 0).all())
 
 
 def statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:

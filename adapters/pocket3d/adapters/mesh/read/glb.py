@@ -152,7 +152,7 @@ class _Meshes:
                 continue
             if arrays.accessor(index, name, kinds).count != position.count:
                 raise Refused(f"{name} has another count than POSITION")
-            if name == "NORMAL" and not np.any(arrays.rows(index), axis=1).all():
+            if name == "NORMAL" and not np.logical_or.reduce(arrays.rows(index).T != 0).all():
                 # One without a length points nowhere: they are computed anew.
                 self.pointless += 1
                 continue

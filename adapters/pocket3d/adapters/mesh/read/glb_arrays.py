@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ class Arrays:
         self._check_views()
         for index, accessor in enumerate(document.accessors):
             self._check_accessor(index, accessor)
+        self._kept: dict[int, int] = {}
+
+    @cached_property
+    def _copy(self) -> GlbBuffer:
         starts = np.cumsum([0, *(len(each) for each in self._buffers)]).tolist()
         views = [
             {
@@ -39,10 +44,9 @@ class Arrays:
                 "byteLength": view.byteLength,
                 **({} if view.byteStride is None else {"byteStride": view.byteStride}),
             }
-            for view in document.bufferViews
+            for view in self._document.bufferViews
         ]
-        self._copy = GlbBuffer(bytearray().join(self._buffers), views, [])
-        self._kept: dict[int, int] = {}
+        return GlbBuffer(bytearray().join(self._buffers), views, [])
 
     def view(self, index: int, what: str) -> bytes:
         """The bytes of a view."""
@@ -93,10 +97,10 @@ class Arrays:
         """Put floats into the reduced copy; returns the number of their accessor."""
         return self._copy.accessor(rows.astype("<f4"), kind, FLOAT)
 
-    def reduced(self) -> tuple[dict[str, Any], bytes]:
+    def reduced(self) -> tuple[dict[str, Any], bytearray]:
         """Accessors, views and the one buffer of the reduced copy, and the bytes of that."""
         data, views, accessors = self._copy
-        return {"accessors": accessors, "bufferViews": views, "buffers": [{"byteLength": len(data)}]}, bytes(data)
+        return {"accessors": accessors, "bufferViews": views, "buffers": [{"byteLength": len(data)}]}, data
 
     def _buffer(self, index: int, binary: bytes) -> bytes:
         buffer = self._document.buffers[index]

@@ -46,13 +46,14 @@ def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
     return document, binary
 
 
-def pack(document: dict[str, Any], binary: bytes) -> bytes:
+def pack(document: dict[str, Any], binary: bytes | bytearray) -> bytes:
     """Put both together to a GLB file."""
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 4)
-    binary += b"\0" * (-len(binary) % 4)
-    body = struct.pack("<II", len(text), _JSON_CHUNK) + text + struct.pack("<II", len(binary), _BINARY_CHUNK) + binary
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
+    padding = b"\0" * (-len(binary) % 4)
+    size = len(binary) + len(padding)
+    header = struct.pack("<4sIIII", b"glTF", 2, 28 + len(text) + size, len(text), _JSON_CHUNK)
+    return b"".join((header, text, struct.pack("<II", size, _BINARY_CHUNK), binary, padding))
 
 
 class GlbBuffer(NamedTuple):

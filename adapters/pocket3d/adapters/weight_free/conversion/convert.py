@@ -47,7 +47,8 @@ def place(scene: Any, options: Any, factor: float = 1.0) -> npt.NDArray[np.float
     matrix = np.eye(4)
     if options.input_up != options.output_up:
         matrix = _Y_TO_Z if options.output_up == "z" else _Y_TO_Z.T
-    turned = scene.bounds @ matrix[:3, :3].T
+    stays = options.size is None and options.centre == "none"
+    turned = np.zeros((2, 3)) if stays else scene.bounds @ matrix[:3, :3].T
     low, high = turned.min(axis=0), turned.max(axis=0)
     longest = float((high - low).max())
     scale = factor if options.size is None or longest == 0 else options.size / longest

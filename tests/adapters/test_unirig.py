@@ -251,6 +251,7 @@ def test_a_rigged_mesh_is_rigged_anew(adapter: UniRigAdapter, figure: Path, tmp_
     assert read_rig(rigged, skinned=True).bones == 2
     answer, _ = run(adapter, {"mesh_path": rigged}, tmp_path / "out")
     assert answer["bone_count"] == 5, "the old bones are gone"
+    assert answer["rig_info"]["lost"][0] == "1 skins: the new skeleton takes their place"
     assert answer["generation_info"]["textures"] == 1
 
 

@@ -183,10 +183,11 @@ def test_vertex_colours_beside_a_material_of_any_form_stay(
         {"bufferView": 2, "componentType": component, "count": 4, "type": f"VEC{width}", "normalized": normalized}
     )
     document["buffers"][0]["byteLength"] = 96 + rows.nbytes
+    # A file that names others is taken apart, else it is copied.
+    document["images"] = [{"uri": "elsewhere.png"}]
     path = tmp_path / "coloured.glb"
     path.write_bytes(mesh_files.glb(document, mesh_files.gltf_binary() + rows.tobytes()))
-    # Merging takes a file apart, else it is copied.
-    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="glb", merge_vertices=True)
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="glb")
     written = Path(result["output_mesh_path"])
     for accessor in glb_reading.json_chunk(written)["accessors"]:
         assert accessor["count"] == (12 if accessor["type"] == "SCALAR" else 4)
@@ -353,6 +354,8 @@ def with_float_colours(path: Path, colours: Any) -> None:
             for start, chunk in zip(starts[:-1], chunks, strict=True)
         ],
         buffers=[gltf.Buffer(byteLength=int(starts[-1]))],
+        # A file that names others is taken apart, else it is copied.
+        images=[gltf.Image(uri="elsewhere.png")],
     )
     document.set_binary_blob(b"".join(chunks))
     document.save(str(path))
@@ -364,7 +367,7 @@ async def test_float_colours_beside_a_material_survive(tmp_path: Path) -> None:
     with_float_colours(source, [[0.25, 0.5, 1.0, 1.0]] * 4)
     adapter = TrimeshMeshConversionAdapter()
     await adapter.load()
-    answer = await adapter.process({"mesh_path": str(source), "output_format": "glb", "merge_vertices": True})
+    answer = await adapter.process({"mesh_path": str(source), "output_format": "glb"})
     read = next(iter(trimesh.load(answer["output_mesh_path"], force="scene", process=False).geometry.values()))
     found = np.asarray(read.visual.vertex_attributes["color"])[0].astype(float) / 255
     assert found == pytest.approx([0.25, 0.5, 1.0, 1.0], abs=0.01)

@@ -19,7 +19,7 @@ _MESH = re.compile(r'^    def Mesh "', re.MULTILINE)
 _LOOK = re.compile(r'^        def Material "(\w+)"', re.MULTILINE)
 _NAME = re.compile(r'displayName = ("(?:[^"\\]|\\.)*")')
 _POINTS, _FACES, _COLOURS = "point3f[] points = [", "int[] faceVertexIndices = [", "primvars:displayColor = ["
-_COORDINATES = "texCoord2f[] primvars:st = ["
+_NORMALS, _COORDINATES = "normal3f[] normals = [", "texCoord2f[] primvars:st = ["
 
 
 def usdz_layer(path: Path) -> str:
@@ -89,6 +89,7 @@ def _part(text: str, looks: dict[str, Any]) -> FoundPart:
         label_of(text),
         _numbers(text, _POINTS).reshape(-1, 3) + offset,
         _numbers(text, _FACES).reshape(-1, 3).astype(np.int64),
+        _numbers(text, _NORMALS).reshape(-1, 3),
         uv=_numbers(text, _COORDINATES).reshape(-1, 2) if _COORDINATES in text else None,
         colours=colours,
         look=looks[bound[1]] if bound else None,

@@ -84,7 +84,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         from ...mesh.inventory import inventory
         from ...mesh.result import check_written, read_again, scene_statistics
         from ...mesh.self_check import check_surface, surface_of
-        from .convert import DOCUMENTS, copy_file, merge, place, precision, units, write
+        from .convert import DOCUMENTS, copy_file, merge, merged, place, precision, units, write
 
         options = ConversionOptions.read(inputs)
         output_format = self._validate_common_inputs(inputs)
@@ -96,16 +96,17 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         ignored = ignored_parts(scene)
         held = inventory(source, scene)
         self.step(0.4, "placing it")
-        merged = merge(scene) if options.merge_vertices else 0
+        kept = merged(source) if options.merge_vertices and target.suffix in DOCUMENTS else None
+        gone = merge(scene) if options.merge_vertices and kept is None else 0 if kept is None else kept[1]
         factor, unit_m = units(scene, output_format)
         matrix = place(scene, options, factor)
         lost = precision(scene, output_format)
-        stays = not merged and bool((matrix == np.eye(4)).all())
+        stays = not gone and bool((matrix == np.eye(4)).all())
         meant = before if stays else scene_statistics(scene)
         self.step(0.6, "writing the file")
         extra: list[Path] | None = None
-        if target.suffix in DOCUMENTS and not options.merge_vertices:
-            extra = copy_file(source, target, matrix)
+        if target.suffix in DOCUMENTS and (kept is not None or not options.merge_vertices):
+            extra = copy_file(glb_bytes_of(source) if kept is None else kept[0], target, matrix)
         copied = extra is not None and output_format == "glb"
         written, counted = scene, before
         # A copy that reads as its source does is what was meant.
@@ -124,7 +125,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
             "input_mesh": source.name,
             "input_format": source.suffix.lower()[1:],
             "input_statistics": before,
-            "merged_vertices": merged,
+            "merged_vertices": gone,
             "matrix": [[round(float(each), 9) for each in row] for row in matrix],
             "lost": lost,
             "ignored": ignored,

@@ -17,14 +17,25 @@ import numpy as np
 import trimesh
 
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
-from pocket3d.adapters.mesh.input import read_scene
+from pocket3d.adapters.mesh.input import glb_bytes_of, read_scene
 from pocket3d.adapters.mesh.parts import is_linear, look_of, other_maps
 from pocket3d.adapters.mesh.read.glb_container import pack, unpack
+from pocket3d.adapters.mesh.usdz_again import read_usdz
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from pocket3d.adapters.weight_free.conversion.adapter import TrimeshMeshConversionAdapter
 
 PAGE = Path(__file__).parents[1] / "docs" / "mesh-formats.md"
-NAMES = {"glb": "GLB", "obj": "OBJ with its files", "ply": "PLY", "stl": "STL"}
+NAMES = {
+    "glb": "GLB",
+    "gltf": "glTF with its files",
+    "usdz": "USDZ",
+    "obj": "OBJ with its files",
+    "3mf": "3MF",
+    "ply": "PLY",
+    "stl": "STL",
+}
+#: What is not read, however it was made.
+_WRITTEN_ONLY = ("usdz",)
 
 _HEAD = """# What each format keeps
 
@@ -39,8 +50,8 @@ _FIRST = "\n## From GLB\n\n| to | kept | lost, in the result's words |\n|---|---
 _SECOND = """
 ## To GLB
 
-Each of the files above, read again and converted to GLB. An OBJ comes as a zip with its materials and pictures: by
-itself it has no colours but those of its vertices.
+Each of the files above but USDZ, which is written only, read again and converted to GLB. OBJ and glTF come as zips with
+their files: an OBJ by itself has no colours but those of its vertices.
 
 | from | kept of what it had | lost, in the result's words |
 |---|---|---|
@@ -53,6 +64,19 @@ with `merge_vertices`, or where parts of it lie in other files. Part completion 
 came in, and rigging binds it, in the same way. In every feature `lost` (it was read, and is not in the file) and
 `ignored` (it is not read) are found by comparing what the written file has with what came in.
 
+## Units and axes
+
+glTF, FBX, COLLADA and USDZ are in metres, or say what their unit is; 3MF says it too, and OBJ, PLY, STL and OFF say
+nothing. Lengths stay what they are where both sides say it: 3MF in millimetres becomes GLB in metres, GLB becomes 3MF
+in metres. Numbers without a unit stay as they are; a 3MF of them says millimetres, as printers mean them. +Y is up in
+GLB, USDZ and in what FBX and COLLADA become; 3MF and STL for printers want `output_up=z`.
+
+## What is not written
+
+FBX: no package on PyPI writes it well. assimp's exporter, tried with the file of this page, calls metres centimetres,
+and of three parts assimp itself reads two again. Autodesk's SDK may not be passed on, and Blender (`bpy`) is a program
+of some hundred megabytes for one version of Python. Most programs that read FBX read GLB.
+
 ## What else is read
 
 - glTF: a `.gltf` with all at data addresses, or a zip of a `.gltf` and its files: names are looked up in the zip and
@@ -60,8 +84,9 @@ came in, and rigging binds it, in the same way. In every feature `lost` (it was 
 - VRM: as the GLB that it is.
 - compressed glTF: quantised (KHR_mesh_quantization) and meshopt (EXT_meshopt_compression): by code of our own, since
   meshoptimizer is on PyPI without wheels; Draco: by [DracoPy](https://pypi.org/project/DracoPy/) (Apache-2.0)
-  in a process of its own; KTX2 pictures are left out and named: what PyPI has for them needs
-  a library of the system.
+  in a process of its own; pictures in KTX2 by [opengl-basisu](https://pypi.org/project/opengl-basisu/) (Binomial's
+  transcoder; an alpha, and yet the one package with wheels for all Pythons that needs no library of the system) in a
+  process of its own. Without it they are named. From GLB to GLB they stay as they are.
 - OBJ: objects as parts (groups, where there are none), names of materials, colours behind the places; by itself or as
   a zip with its `.mtl` and pictures; any text encoding, any line end.
 - PLY: text and binary, polygons and triangle strips, numbers in double precision, colours of vertices and faces,
@@ -69,15 +94,22 @@ came in, and rigging binds it, in the same way. In every feature `lost` (it was 
 - STL: text and binary, colours of Magics and VisCAM, solids as parts; a count that is too small and bytes behind the
   triangles are named.
 - OFF: colours of vertices and faces, normals.
-- 3MF: objects, their places, names and base materials, of the core specification.
+- 3MF: objects, their places, names and base materials, of the core specification; colours at corners, of the materials
+  extension.
+- FBX (2011 and later, binary and text), COLLADA (`.dae`) and 3DS: by assimp, in a process of its own that can open no
+  file and has bounds on memory and time; what it makes is read as any GLB. Names, the tree of nodes, colours and
+  transparency of materials, pictures inside or in the same zip (TGA and others as PNG), normals, coordinates and
+  colours of vertices come through; shininess becomes roughness. FBX and COLLADA say what their unit is: the mesh is in
+  metres, +Y up. 3DS says neither and stays as it is. Animations, skins, morph targets, lights and cameras are named in
+  `ignored`.
 - zip: one mesh of any of these.
 - pictures: PNG, JPEG (`.jfif` too), WebP, TIFF, BMP, GIF; AVIF with Pillow 11.3 or later; HEIC with
   [pillow-heif](https://pypi.org/project/pillow-heif/).
 
-`pip install 'pocket3d-studio[formats]'` brings DracoPy and pillow-heif. A file under a wrong suffix is read as what
-it is, and `ignored` says so. Point clouds, 3D Gaussians, CAD files, FBX, DAE and others are refused by what they
-are, with what to do. What lies far from the origin for its size (maps, surveys) keeps its shape: the node of a GLB
-says where it is, PLY is written in doubles, OBJ with more digits; for STL `lost` says that precision goes.
+`pip install 'pocket3d-studio[formats]'` brings DracoPy, pillow-heif, cmeel-assimp and opengl-basisu. A file under a
+wrong suffix is read as what it is, and `ignored` says so. Point clouds, 3D Gaussians, CAD files and others are refused
+by what they are, with what to do. What lies far from the origin for its size (maps, surveys) keeps its shape: the node
+of a GLB says where it is, PLY is written in doubles, OBJ with more digits; for STL `lost` says that precision goes.
 """
 
 
@@ -93,7 +125,7 @@ def page() -> str:
             written, lost = _convert(adapter, source, target, Path(folder) / target)
             kept = _kept(written)
             first.append(f"| {name} | {', '.join(each for each in had if each in kept)} | {lost} |")
-            if target != "glb":
+            if target != "glb" and target not in _WRITTEN_ONLY:
                 again, lost = _convert(adapter, written, "glb", Path(folder) / f"{target} again")
                 found = _kept(again)
                 second.append(f"| {name} | {', '.join(each for each in kept if each in found)} | {lost} |")
@@ -122,10 +154,11 @@ def _convert(adapter: TrimeshMeshConversionAdapter, source: Path, target: str, f
 
 def _kept(path: Path) -> list[str]:
     """What a file has of the sample."""
-    scene = read_scene(path)
+    scene = read_usdz(path) if path.suffix == ".usdz" else read_scene(path)
     meshes = list(scene.geometry.values())
     looks = [look_of(mesh, linear=is_linear(scene)) for mesh in meshes]
-    raw: dict[str, Any] = unpack(path.read_bytes())[0] if path.suffix == ".glb" else {}
+    data = path.read_bytes() if path.suffix == ".usdz" else glb_bytes_of(path)
+    raw: dict[str, Any] = unpack(data)[0] if data[:4] == b"glTF" else {}
     found = {
         "triangles": sum(len(mesh.faces) for mesh in meshes) == _FACES,
         "parts and their names": {"box", "ball", "cone"} <= set(scene.graph.nodes_geometry) | set(scene.geometry),

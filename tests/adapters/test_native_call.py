@@ -30,8 +30,7 @@ def call(
 ) -> dict[str, Any]:
     arrays = {"numbers": np.arange(6, dtype=np.float32).reshape(2, 3)}
     where = f"support.native_functions:{name}"
-    limits = {"memory_mb": memory_mb, "processor_s": processor_s}
-    return call_native(where, arrays, options, folder=folder, check=check, **limits)
+    return call_native(where, arrays, options, folder=folder, memory_mb=memory_mb, check=check, processor_s=processor_s)
 
 
 def test_arrays_and_options_go_there_and_back(tmp_path: Path) -> None:

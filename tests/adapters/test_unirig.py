@@ -284,6 +284,7 @@ def test_failures_of_upstream_are_told_with_what_it_printed(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.broken_glb("a stand-in for upstream writes weights that do not add up to 1")
 def test_a_result_with_broken_weights_is_no_result(
     adapter: UniRigAdapter, figure: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("trimesh")
 
 from pocket3d.adapters.errors import InvalidInput
-from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene
+from pocket3d.adapters.mesh.glb_copy import placed_copy
+from pocket3d.adapters.mesh.input import ignored_parts, read_mesh, read_scene, unit_of
+from pocket3d.adapters.mesh.inventory import inventory
+from pocket3d.adapters.mesh.losses import missing, unread
 from pocket3d.adapters.mesh.parts import look_of
+from pocket3d.adapters.mesh.read.glb_container import unpack
 from pocket3d.adapters.mesh.read.meshopt import decode
 from support import mesh_files as files
 
@@ -54,6 +59,11 @@ def written(folder: Path, name: str, data: bytes | str) -> Path:
     path = folder / name
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
     return path
+
+
+def only(scene: Any) -> Any:
+    (mesh,) = scene.geometry.values()
+    return mesh
 
 
 def triangles(path: Path) -> Any:
@@ -305,17 +315,58 @@ def test_without_its_decoder_draco_is_named(tmp_path: Path, monkeypatch: pytest.
         read_mesh(written(tmp_path, "a.glb", draco(b"DRACO" + b"\0" * 20, {"POSITION": 0}, 4, 12)))
 
 
-def test_pictures_in_ktx2_are_left_out_and_named(tmp_path: Path) -> None:
+#: 8 x 4 pixels: the left half (200, 10, 10), the right half (10, 20, 200); as UASTC.
+KTX2 = zlib.decompress(
+    base64.b64decode(
+        "eNpb7R0SoWBksJuXS4qLAQgYgZgDiFkYEIARikEgA4h1gHgKlEYHB6C0AhoNU8vEoMGwjJGJgZmZgUEArqsezvoPBPJAGuis8qLMktQiBqfE4s"
+        "xihdC8zLLUouLEHAUjPUMDiPvqgdrEIx0f2h9RhOsPb2T6+d/6BDOMDwAE2Bz9"
+    )
+)
+
+
+def with_ktx2(picture: bytes = KTX2) -> bytes:
     document = spread()
-    ktx = b"\xabKTX 20\xbb\r\n\x1a\n" + b"\0" * 68
-    document["buffers"] = [{"byteLength": 96 + len(ktx)}]
-    document["bufferViews"].append({"buffer": 0, "byteOffset": 96, "byteLength": len(ktx)})
-    document["images"] = [{"bufferView": 2, "mimeType": "image/ktx2"}]
+    document["buffers"] = [{"byteLength": 96 + 32 + len(picture)}]
+    document["bufferViews"] += [
+        {"buffer": 0, "byteOffset": 96, "byteLength": 32},
+        {"buffer": 0, "byteOffset": 128, "byteLength": len(picture)},
+    ]
+    document["accessors"].append({"bufferView": 2, "componentType": 5126, "count": 4, "type": "VEC2"})
+    document["meshes"][0]["primitives"][0]["attributes"]["TEXCOORD_0"] = 2
+    document["images"] = [{"bufferView": 3, "mimeType": "image/ktx2", "name": "skin"}]
     document["textures"] = [{"extensions": {"KHR_texture_basisu": {"source": 0}}}]
     document["extensionsUsed"] = document["extensionsRequired"] = ["KHR_texture_basisu"]
-    scene = read_scene(written(tmp_path, "a.glb", files.glb(document, files.gltf_binary() + ktx)))
-    assert len(scene.geometry) == 1
-    assert "1 pictures in KTX2" in ignored_parts(scene)[0]
+    uv = np.zeros((4, 2), dtype="<f4").tobytes()
+    return files.glb(document, files.gltf_binary() + uv + picture)
+
+
+def test_pictures_in_ktx2_are_read_where_their_decoder_is(tmp_path: Path) -> None:
+    pytest.importorskip("opengl_basisu")
+    scene = read_scene(written(tmp_path, "a.glb", with_ktx2()))
+    image = only(scene).visual.material.baseColorTexture
+    assert (image.size, image.getpixel((0, 0)), image.getpixel((7, 3))) == ((8, 4), (200, 10, 10), (10, 20, 200))
+    assert ignored_parts(scene) == []
+    # Of another kind than Basis: the mesh is read without it.
+    broken = read_scene(written(tmp_path, "b.glb", with_ktx2(KTX2[:12] + b"\x25" + KTX2[13:])))
+    assert "the picture 'skin' in KTX2: KTX 2 file with vkFormat 37" in ignored_parts(broken)[0]
+
+
+def test_without_its_decoder_ktx2_is_named_and_copied_byte_by_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocket3d.adapters.mesh.read.gltf_plain.can_decode", lambda: False)
+    source = written(tmp_path, "a.glb", with_ktx2())
+    scene = read_scene(source)
+    assert len(scene.geometry) == 1 and "1 pictures in KTX2" in ignored_parts(scene)[0]
+    copy = placed_copy(source.read_bytes(), np.diag([2.0, 2, 2, 1]))
+    assert copy is not None and KTX2 in copy
+    raw = unpack(copy)[0]
+    assert raw["extensionsRequired"] == ["KHR_texture_basisu"] and raw["images"][0]["mimeType"] == "image/ktx2"
+    target = written(tmp_path, "b.glb", copy)
+    before, after = inventory(source, scene), inventory(target)
+    assert unread(before, after, ignored_parts(scene)) == [] and missing(before, after) == []
+    # A format without them loses them.
+    assert "1 textures" in missing(before, after._replace(counts={**after.counts, "textures": 0}))[0]
 
 
 # ---------------------------------------------------------------- 3MF
@@ -323,7 +374,8 @@ def test_pictures_in_ktx2_are_left_out_and_named(tmp_path: Path) -> None:
 
 def three_mf(objects: str, build: str, head: str = "") -> bytes:
     text = f"""<?xml version="1.0"?>{head}
-        <model unit="millimeter" xmlns="http://schemas.microsoft.com/3dmanufacturing/core/2015/02">
+        <model unit="millimeter" xmlns="http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
+            xmlns:m="http://schemas.microsoft.com/3dmanufacturing/material/2015/02">
         <resources><basematerials id="5"><base name="red" displaycolor="#FF0000"/></basematerials>{objects}</resources>
         <build>{build}</build></model>"""
     buffer = io.BytesIO()
@@ -347,7 +399,19 @@ def test_objects_of_a_3mf_are_parts_where_it_builds_them(tmp_path: Path) -> None
     scene = read_scene(written(tmp_path, "a.3mf", data))
     assert sorted(tuple(mesh.bounds[0].tolist()) for mesh in scene.geometry.values()) == [(0, 0, 0), (5, 0, 7)]
     assert scene.extents.tolist() == [7, 2, 9]
-    assert {tuple(mesh.visual.vertex_colors[0]) for mesh in scene.geometry.values()} == {(255, 0, 0, 255)}
+    looks = [look_of(mesh, linear=False) for mesh in scene.geometry.values()]
+    assert {(look.name, look.colour, look.stated) for look in looks} == {("red", (1, 0, 0), True)}
+    assert unit_of(scene) == 0.001
+
+
+def test_colours_at_the_corners_of_a_3mf_stay_where_triangles_have_them(tmp_path: Path) -> None:
+    groups = '<m:colorgroup id="7"><m:color color="#00FF00"/><m:color color="#0000FF80"/></m:colorgroup>'
+    text = solid(1, "body", 'pid="5" pindex="0"').replace('v3="1"/>', 'v3="1" pid="7" p1="0" p2="1" p3="1"/>', 1)
+    data = three_mf(groups + text, '<item objectid="1"/>')
+    mesh = only(read_scene(written(tmp_path, "a.3mf", data)))
+    # One triangle has green and blue corners, the others are of the object's material.
+    shown = np.asarray(mesh.visual.vertex_colors)[mesh.faces].reshape(-1, 4).tolist()
+    assert [shown.count(each) for each in ([0, 255, 0, 255], [0, 0, 255, 128], [255, 0, 0, 255])] == [1, 2, 9]
 
 
 @pytest.mark.parametrize(

@@ -108,11 +108,16 @@ def test_faces_without_an_area_are_kept_in_a_corner(tmp_path: Path) -> None:
 def test_more_charts_than_the_limit_are_refused_before_they_are_packed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "MOST_CHARTS", 5)
     monkeypatch.setattr(packing, "call_native", None)
+    monkeypatch.setattr(packing, "LEAST_CELLS", 20_000)
     box = trimesh.creation.box()
     surface = np.asarray(box.vertices), np.asarray(box.faces)
-    with pytest.raises(NoUnwrap, match=r"^it comes apart into 6 charts, at most 5 are laid out; .* merge the vertices"):
+    with pytest.raises(
+        NoUnwrap, match=r"^it comes apart into 6 charts, at most 3 .* in 256 texels .* ask for more texels"
+    ):
+        lay_out_planes([surface], resolution=256, folder=tmp_path, check=print)
+    monkeypatch.setattr(packing, "MOST_CHARTS", 2)
+    with pytest.raises(NoUnwrap, match=r"^it comes apart into 6 charts, at most 2 are laid out; .* merge the vertices"):
         lay_out_planes([surface], resolution=256, folder=tmp_path, check=print)
 
 

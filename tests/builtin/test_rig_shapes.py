@@ -17,6 +17,7 @@ from pocket3d.adapters.mesh.repair import NoSolid
 from pocket3d.adapters.mesh.skinned_glb import add_skin
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from pocket3d.adapters.weight_free.rigging.rig import Rig, make_rig
+from pocket3d.adapters.weight_free.rigging.solid import voxelise
 from support import limbed_shapes, many_bodies
 from support.limbed_shapes import LimbedShape
 from support.posing import posed
@@ -153,3 +154,14 @@ def _wavy() -> Any:
 def test_what_has_no_inside_is_refused(make: Callable[[], Any], words: str) -> None:
     with pytest.raises(NoSolid, match=words):
         make_rig(make(), None, _quiet)
+
+
+def _crowd(side: int) -> Any:
+    places = 1.5 * np.argwhere(np.ones((side, side, side)))
+    return trimesh.util.concatenate([trimesh.creation.box((1, 1, 1)).apply_translation(each) for each in places])
+
+
+def test_a_crowd_of_bodies_is_no_body() -> None:
+    assert voxelise(_crowd(3)).gap > 0, "27 pieces are joined over their gaps"
+    with pytest.raises(NoSolid, match=r"^125 pieces that do not touch, of which the 40 largest, .* are 32%"):
+        voxelise(_crowd(5))

@@ -13,10 +13,15 @@ trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("torch")
 
 from pocket3d.adapters.mesh import write
+from pocket3d.adapters.mesh.glb_copy import placed_copy
+from pocket3d.adapters.mesh.mesh_part import png_bytes
+from pocket3d.adapters.mesh.part_files import part_colour, write_parts
+from pocket3d.adapters.mesh.parts import parts_of
 from pocket3d.adapters.mesh.read.glb_container import GlbBuffer, pack, unpack
 from pocket3d.adapters.mesh.result import BrokenOutput, check_written, read_again
 from pocket3d.adapters.mesh.self_check import check_surface, surface_of
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
+from pocket3d.adapters.upstream import mesh_file
 from pocket3d.adapters.weight_free.conversion import convert
 from pocket3d.adapters.weight_free.conversion.adapter import TrimeshMeshConversionAdapter
 from pocket3d.adapters.weight_free.procedural.adapter import ProceduralTextToMeshAdapter
@@ -25,7 +30,11 @@ from support.adapter_run import run
 
 pytestmark = [pytest.mark.torch, pytest.mark.broken_glb("writers are patched to write wrong files")]
 
-FORMATS = ("glb", "obj", "ply", "stl")
+FORMATS = ("glb", "gltf", "obj", "ply", "stl", "3mf", "usdz")
+COLOURED = ("glb", "obj", "ply", "3mf", "usdz")
+WITH_COORDINATES = ("glb", "obj", "ply", "usdz")
+#: What writes each format, where its name does not say it.
+WRITERS = {"obj": "write_obj", "gltf": "glb_bytes", "3mf": "threemf_bytes"}
 Parts = list[MeshPart]
 
 
@@ -84,7 +93,7 @@ def test_quadrilaterals_and_far_places_pass(tmp_path: Path) -> None:
         )
 
 
-def _each(**changes: Callable[[MeshPart], Any]) -> Callable[[Parts], Parts]:
+def _each(**changes: Callable[[Any], Any]) -> Callable[[Parts], Parts]:
     return lambda parts: [part._replace(**{key: change(part) for key, change in changes.items()}) for part in parts]
 
 
@@ -95,21 +104,21 @@ def _swapped(parts: Parts) -> Parts:
 
 #: What a writer may do wrong: the parts, what it makes of them, and in which formats that can be seen.
 FAULTS: dict[str, tuple[Callable[[], Parts], Callable[[Parts], Parts], tuple[str, ...]]] = {
-    "colours dropped": (coloured, _each(colours=lambda p: None), ("glb", "obj", "ply")),
+    "colours dropped": (coloured, _each(colours=lambda p: None), COLOURED),
     "colours of the next vertex": (
         coloured,
         _each(colours=lambda p: None if p.colours is None else np.roll(p.colours, 1, axis=0)),
-        ("glb", "obj", "ply"),
+        COLOURED,
     ),
     "red and blue swapped": (
         coloured,
         _each(colours=lambda p: None if p.colours is None else p.colours[:, [2, 1, 0, 3]]),
-        ("glb", "obj", "ply"),
+        COLOURED,
     ),
     "base colours dropped": (
         coloured,
         _each(material=lambda p: p.material._replace(colour=(1.0, 1.0, 1.0))),
-        ("glb", "obj", "ply"),
+        COLOURED,
     ),
     "a dark base colour rounded to black": (
         coloured,
@@ -119,15 +128,19 @@ FAULTS: dict[str, tuple[Callable[[], Parts], Callable[[Parts], Parts], tuple[str
     "alpha dropped": (
         lambda: [tetrahedron("glass", 0, material=Material("glass", (0.5, 0.5, 0.5), alpha=0.3))],
         _each(material=lambda p: p.material._replace(alpha=1.0)),
-        ("glb", "obj", "ply"),
+        COLOURED,
     ),
-    "pictures dropped": (pictured, _each(texture=lambda p: None), ("glb", "obj", "ply")),
-    "pictures swapped": (pictured, _swapped, ("glb", "obj", "ply")),
-    "pictures upside down": (pictured, _each(texture=lambda p: p.texture[::-1]), ("glb", "obj", "ply")),
+    "pictures dropped": (pictured, _each(texture=lambda p: None), COLOURED),
+    "pictures swapped": (pictured, _swapped, COLOURED),
+    "pictures upside down": (pictured, _each(texture=lambda p: p.texture[::-1]), COLOURED),
     "pictures in half their size": (pictured, _each(texture=lambda p: p.texture[::2, ::2].copy()), ("glb", "obj")),
-    "coordinates upside down": (unwrapped, _each(uv=lambda p: 1 - p.uv), ("glb", "obj", "ply")),
-    "coordinates dropped": (unwrapped, _each(uv=lambda p: None), ("glb", "obj", "ply")),
-    "coordinates beyond the edge cut": (unwrapped, _each(uv=lambda p: p.uv.clip(0, 1)), ("glb", "obj", "ply")),
+    "coordinates upside down": (unwrapped, _each(uv=lambda p: 1 - p.uv), WITH_COORDINATES),
+    "coordinates dropped": (unwrapped, _each(uv=lambda p: None), WITH_COORDINATES),
+    "coordinates beyond the edge cut": (
+        unwrapped,
+        _each(uv=lambda p: p.uv.clip(0, 1)),
+        WITH_COORDINATES,
+    ),
     "moved": (pictured, _each(vertices=lambda p: p.vertices + np.array([0, 0.01, 0])), FORMATS),
     "axes swapped": (pictured, _each(vertices=lambda p: p.vertices[:, [0, 2, 1]]), FORMATS),
     "a face dropped": (pictured, _each(faces=lambda p: p.faces[1:]), FORMATS),
@@ -142,7 +155,7 @@ FAULTS: dict[str, tuple[Callable[[], Parts], Callable[[Parts], Parts], tuple[str
 @pytest.mark.parametrize(("fault", "form"), [(name, form) for name, (_, _, forms) in FAULTS.items() for form in forms])
 def test_a_writers_fault_is_found(fault: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make, spoil, _ = FAULTS[fault]
-    writer = "write_obj" if form == "obj" else f"{form}_bytes"
+    writer = WRITERS.get(form, f"{form}_bytes")
     sound = getattr(write, writer)
     monkeypatch.setattr(write, writer, lambda parts, *path: sound(spoil(list(parts)), *path))
     with pytest.raises(BrokenOutput, match=rf"a\.{form}"):
@@ -161,8 +174,7 @@ def test_three_numbers_where_four_are_announced_are_found(tmp_path: Path, monkey
 
 
 def test_a_picture_that_does_not_decode_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = write.png_bytes
-    monkeypatch.setattr(write, "png_bytes", lambda pixels: sound(pixels)[:-30])
+    monkeypatch.setattr(write, "png_bytes", lambda pixels: png_bytes(pixels)[:-30])
     with pytest.raises(BrokenOutput, match=r"a\.glb"):
         written_and_checked(pictured(), tmp_path / "a.glb")
 
@@ -170,10 +182,9 @@ def test_a_picture_that_does_not_decode_is_found(tmp_path: Path, monkeypatch: py
 def test_a_copy_of_a_document_is_compared_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "in.glb"
     write_mesh(pictured(), path)
-    sound = convert.placed_copy
 
     def spoilt(data: bytes, matrix: Any) -> bytes | None:
-        raw, binary = unpack(sound(data, matrix) or b"")
+        raw, binary = unpack(placed_copy(data, matrix) or b"")
         raw["materials"].reverse()
         return pack(raw, binary)
 
@@ -186,9 +197,8 @@ def test_a_copy_of_a_document_is_compared_with_it(tmp_path: Path, monkeypatch: p
 def test_conversions_are_checked(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "in.ply"
     write_mesh(coloured(), path)
-    sound = convert.write_mesh
     spoil = _each(vertices=lambda p: p.vertices + 0.1) if form == "stl" else _each(colours=lambda p: None)
-    monkeypatch.setattr(convert, "write_mesh", lambda parts, target: sound(spoil(parts), target))
+    monkeypatch.setattr(convert, "write_mesh", lambda parts, *rest: write_mesh(spoil(parts), *rest))
     with pytest.raises(BrokenOutput):
         run(TrimeshMeshConversionAdapter(), tmp_path / "out", mesh_path=str(path), output_format=form)
 
@@ -199,6 +209,28 @@ def test_what_is_made_of_words_is_checked(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(write, "glb_bytes", lambda parts: sound(spoil(list(parts))))
     with pytest.raises(BrokenOutput, match="base colour"):
         run(ProceduralTextToMeshAdapter(), tmp_path, text_prompt="a red ball")
+
+
+def test_parts_of_a_segmentation_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = trimesh.creation.box()
+    labels = np.arange(12) // 6
+    write_parts(box, labels, tmp_path / "a.glb")
+    shown = [part.material.colour for part in parts_of(read_again(tmp_path / "a.glb"))]
+    assert shown == [pytest.approx(np.array(part_colour(label)) / 255) for label in (0, 1)]
+    sound = write.glb_bytes
+    spoil = _each(material=lambda p: p.material._replace(colour=(1.0, 1.0, 1.0)))
+    monkeypatch.setattr(write, "glb_bytes", lambda parts: sound(spoil(list(parts))))
+    with pytest.raises(BrokenOutput, match="base colour"):
+        write_parts(box, labels, tmp_path / "a.glb")
+
+
+def test_meshes_of_upstream_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = trimesh.creation.box()
+    box.visual.vertex_colors = np.tile([200, 30, 30, 255], (8, 1))
+    mesh_file.write(box, tmp_path / "a.glb")
+    monkeypatch.setattr(mesh_file, "_glb", lambda mesh: trimesh.creation.box().export(file_type="glb"))
+    with pytest.raises(BrokenOutput, match="no colours"):
+        mesh_file.write(box, tmp_path / "a.glb")
 
 
 def test_a_refusal_of_the_written_file_is_not_the_producers_fault(tmp_path: Path) -> None:

@@ -35,3 +35,6 @@ def test_sound_files_pass_and_broken_ones_do_not(tmp_path: Path) -> None:
     assert (sound.returncode, json.loads(sound.stdout)["errors"]) == (0, 0), sound.stderr
     broken = validate("broken.glb")
     assert broken.returncode == 1 and json.loads(broken.stdout)["errors"] == 1, broken.stderr
+    (tmp_path / "none.glb").write_bytes(b"no glTF at all")
+    none = validate("none.glb")
+    assert none.returncode == 1 and "NO_GLTF" in json.loads(none.stdout)["messages"][0], none.stderr

@@ -14,7 +14,7 @@ from pocket3d.contracts.clock import Now
 from pocket3d.contracts.fit import Shortfall
 from pocket3d.contracts.variants import Choice, Wish
 from pocket3d.coordinator.engine import agents as watch
-from pocket3d.coordinator.engine import attempts, awards
+from pocket3d.coordinator.engine import attempts, awards, removal
 from pocket3d.coordinator.engine import engine as coordinator_engine
 from pocket3d.coordinator.engine import events as coordinator_events
 from pocket3d.coordinator.engine import state as core
@@ -254,6 +254,7 @@ def test_without_the_variant_that_an_award_names(monkeypatch: pytest.MonkeyPatch
 def test_without_the_sweep_for_removed_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as mutation:
         mutation.setattr(RemovalSweep, "step", lambda sweep, now_mono: [])
+        mutation.setattr(removal, "read_stories", lambda core, unfinished: None)
         seed = first_wrong(REMOVED, "has no end")
     passes_with_the_mechanism(seed, REMOVED)
 

@@ -37,7 +37,7 @@ def fine(outcome: Outcome) -> Outcome:
 @pytest.mark.parametrize("coordinators", [1, 2, 3])
 def test_a_coordinator_paused_for_a_minute_under_load(coordinators: int) -> None:
     shape = msgspec.structs.replace(LOADED, coordinators=coordinators)
-    for seed in range(3):
+    for seed in range(2):
         outcome = fine(run_seed(seed, shape, pause_the_leader))
         assert outcome.results == {"succeeded": 120}
         assert set(outcome.attempts.values()) == {1}, "nothing was held against the agents"
@@ -59,7 +59,7 @@ def test_an_award_whose_reply_is_lost() -> None:
         worlds.append(world)
 
     worlds: list[World] = []
-    for seed in range(5):
+    for seed in range(3):
         lost.clear()
         outcome = fine(run_seed(seed, PLAIN, prepare))
         assert len(lost) == 3
@@ -84,7 +84,7 @@ def test_an_advert_that_overtakes_the_result(monkeypatch: pytest.MonkeyPatch) ->
         worlds.append(world)
 
     monkeypatch.setattr(SimulatedBus, "last", last)
-    for seed in range(3):
+    for seed in range(2):
         read_back.clear()
         outcome = fine(run_seed(seed, PLAIN, prepare))
         world = worlds[-1]
@@ -124,7 +124,7 @@ def test_a_cancel_racing_a_success() -> None:
 
 def test_two_agents_with_one_id() -> None:
     shape = msgspec.structs.replace(PLAIN, twins=True)
-    for seed in range(10):
+    for seed in range(5):
         outcome = fine(run_seed(seed, shape))
         assert outcome.results == {"succeeded": 40}
 
@@ -145,7 +145,7 @@ def test_one_id_published_a_hundred_times_at_once(crash: bool) -> None:
             for after in (1.503, 1.9):
                 world.network.later(after, lambda: kill_the_leader(world))
 
-    for seed in range(8):
+    for seed in range(4):
         outcome = fine(run_seed(seed, PLAIN, prepare))
         world = worlds[-1]
         assert outcome.results == {"succeeded": 1}
@@ -163,7 +163,7 @@ def kill_the_leader(world: World) -> None:
 
 
 def test_a_killed_leader_costs_four_seconds_and_not_its_lease() -> None:
-    for seed in range(3):
+    for seed in range(2):
         gap: list[float] = []
 
         def prepare(world: World, gap: list[float] = gap) -> None:
@@ -239,7 +239,7 @@ def test_a_leader_on_the_cut_off_side_of_a_cluster(monkeypatch: pytest.MonkeyPat
 
         world.network.later(6.0, cut)
 
-    for seed in range(3):
+    for seed in range(2):
         accepted.clear()
         cut_off.clear()
         both = 0
@@ -269,7 +269,7 @@ def test_an_agent_whose_way_to_the_stores_is_cut_off_gets_no_job_until_it_is_bac
         world.agents[0].host.deny_store(12.0)
         worlds.append(world)
 
-    for seed in range(3):
+    for seed in range(2):
         outcome = fine(run_seed(seed, msgspec.structs.replace(PLAIN, agents=agents), prepare))
         assert outcome.results == {"succeeded": 40}
         world = worlds[-1]
@@ -311,7 +311,7 @@ def test_what_agents_offer_is_what_is_free(tells_processes: bool) -> None:
             world.network.later(half_second / 2, lambda: look(world))
 
     faults = FaultProfile(worker_crash_s=3.0, foreign_memory_s=3.0)
-    for seed in range(4):
+    for seed in range(3):
         fine(run_seed(seed, RunShape(faults=faults), prepare))
     assert sorted({(mb, free) for mb, free in offered if mb != free}) == []
     assert len(offered) > 100
@@ -338,7 +338,7 @@ def test_runs_that_adverts_have_no_room_for_are_not_lost() -> None:
 
         world.network.witness = witness
 
-    for seed in range(3):
+    for seed in range(2):
         outcome = fine(run_seed(seed, msgspec.structs.replace(PLAIN, agent=agent), prepare))
         assert outcome.results == {"succeeded": 40}
         assert set(outcome.attempts.values()) == {1}
@@ -360,6 +360,6 @@ def test_a_former_results_stream_is_switched_while_jobs_run_and_things_go_wrong(
 
         world.network.later(25.0, switch_now)
 
-    outcomes = [fine(run_seed(seed, shape_of(seed), prepare)) for seed in range(6)]
+    outcomes = [fine(run_seed(seed, shape_of(seed), prepare)) for seed in range(4)]
     both = [0 < before < sum(outcome.results.values()) for before, outcome in zip(stored, outcomes, strict=True)]
     assert any(both), "results on both sides of the switch"

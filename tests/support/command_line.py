@@ -71,11 +71,12 @@ def pocket3d(*arguments: str, timeout: float = 60, cwd: Path | None = None, **en
 
 def eventually(condition: Callable[[], Any], timeout: float, what: str) -> Any:
     """Poll until it is true; its value."""
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > timeout:
             raise AssertionError(f"not within {timeout} s: {what}")
-        time.sleep(0.02)
+        time.sleep(min(0.2, max(0.02, waited / 20)))
     return value
 
 

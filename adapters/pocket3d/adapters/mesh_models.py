@@ -21,8 +21,8 @@ IMAGE_FORMATS = (
     *("jfif", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"),
 )
 
-#: Suffixes of what `mesh.input` reads; a zip holds a .gltf or .obj with its files.
-MESH_FORMATS = ("glb", "obj", "ply", "stl", "off", "gltf", "vrm", "3mf", "zip")
+#: Suffixes of what `mesh.input` reads; a zip holds a mesh with its files.
+MESH_FORMATS = ("glb", "obj", "ply", "stl", "off", "gltf", "vrm", "3mf", "fbx", "dae", "3ds", "zip")
 
 
 class BaseMeshGenerationModel(BaseModel):

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pocket3d.contracts.chains import MAX_GROUP_JOBS
+from pocket3d.contracts.codec import convert, encode
 from pocket3d.contracts.features import required_inputs
-from pocket3d.contracts.jobs import is_file_key
+from pocket3d.contracts.jobs import SubmitRequest, is_file_key
 
 from .inputs import InputError, LocalFile, Schema, parse_inputs, with_results
 
@@ -28,7 +29,7 @@ _SUFFIXES = {
         *(".png", ".jpg", ".jpeg", ".webp", ".jfif"),
         *(".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"),
     },
-    "mesh": {".glb", ".gltf", ".vrm", ".3mf", ".obj", ".ply", ".stl", ".off"},
+    "mesh": {".glb", ".gltf", ".vrm", ".3mf", ".fbx", ".dae", ".3ds", ".obj", ".ply", ".stl", ".off"},
 }
 #: A column or key with this prefix is metadata.
 _METADATA = "metadata."
@@ -117,12 +118,16 @@ def groups_of(name: str, jobs: Iterable[dict[str, Any]], most_bytes: int) -> lis
     Args:
         name: of the batch's source; the groups' ids begin with it.
         jobs: as `GroupRequest.jobs`, each with its id.
-        most_bytes: of the JSON of one group's jobs; a larger job is in none.
+        most_bytes: of one group's jobs in its request; a larger job is in none.
+
+    Raises:
+        WireError: one is no job.
     """
     parts: list[list[dict[str, Any]]] = [[]]
     room = most_bytes
     for job in jobs:
-        size = len(json.dumps(job))
+        # As it is sent: with all that it leaves out.
+        size = len(encode(convert(SubmitRequest, job))) + 1
         if size > most_bytes:
             continue
         if size > room or len(parts[-1]) == MAX_GROUP_JOBS:

@@ -74,7 +74,8 @@ def test_the_declaration_is_the_published_schema() -> None:
         "type": "object",
         "properties": {
             "mesh_path": {
-                "description": "one file: glb, vrm, obj, ply, stl or off, or a zip of a gltf or an obj with its files"
+                "description": "one file: glb, vrm, obj, ply, stl, off, 3mf, fbx, dae or 3ds, or a zip of a mesh with"
+                " its files"
             },
             "output_format": {
                 "type": "string",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pocket3d.contracts.lifecycle import JobState
+from pocket3d.coordinator.auction.planning import Assignment
 from pocket3d.coordinator.engine import effects, events
+from pocket3d.coordinator.engine.awards import send_awards
 from support.coordinator_desk import AgentDouble, Desk, last_status
 
 S = JobState
@@ -123,3 +125,19 @@ def test_an_attempt_that_went_to_another_meanwhile_stays_lost(desk: Desk, agent:
         "awarded to another"
     ]
     assert spent(desk) == 1
+
+
+def test_an_award_to_an_agent_that_left_holds_up_no_other_one(desk: Desk, agent: AgentDouble) -> None:
+    desk.hear(agent)
+    for job_id in ("j1", "j2"):
+        desk.submit(job_id)
+    core = desk.engine.core
+    assignments = [
+        Assignment(desk.record(job_id), agent_id, "fixed-0", "echo", 1000, core.queue.share.runs_already("default"))
+        for job_id, agent_id in (("j1", "gone"), ("j2", agent.agent_id))
+    ]
+    send_awards(core, assignments, desk.now)
+    assert (desk.state("j1"), desk.state("j2")) == (S.QUEUED, S.AWARDED)
+    assert [item.job_id for each in core.effects if isinstance(each, effects.SendAwards) for item in each.awards] == [
+        "j2"
+    ]

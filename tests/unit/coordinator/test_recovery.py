@@ -130,6 +130,18 @@ def test_a_running_job_of_a_silent_agent_waits_one_lease() -> None:
     assert desk.published() == ["requeued"]
 
 
+def test_a_last_attempt_that_is_lost_is_told_with_where_it_ran() -> None:
+    desk = taking_over("a1")
+    seq = desk.read(retry={"max_attempts": 1})
+    desk.do(events.QueuedConflict("j1"))
+    ran = {"attempt": 1, "agent_id": "a1", "device": "fixed-0", "adapter_id": "echo"}
+    desk.do(events.LastEventRead("j1", last_status("j1", "running", **ran), seq))
+    desk.until(effects.ReadResult)
+    desk.do(events.ResultRead("j1", None))
+    result = desk.one(effects.StoreResult).result
+    assert (result.status, result.agent_id, result.device, result.adapter_id) == ("failed", "a1", "fixed-0", "echo")
+
+
 def test_a_pause_of_the_leader_is_not_held_against_the_silent_agent() -> None:
     desk = taking_over("a1")
     recovered(desk, "running", attempt=1, agent_id="a1")
@@ -348,6 +360,7 @@ def test_a_second_publish_waits_until_it_is_known_which_is_the_job(desk: Desk) -
     desk.do(events.LastEventRead("j1", last_status(word="queued"), 9))
     assert [a.seq for a in desk.take(effects.AckJob)] == [5]
     assert desk.record().seq == 9
+    assert desk.record().history[0] == "submitted -> recovering (its id is known)"
     desk.do(events.QueuedConflict("j1"))
     desk.do(events.LastEventRead("j1", last_status(word="queued"), 9))
     assert desk.state() is S.QUEUED

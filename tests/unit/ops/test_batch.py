@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pocket3d.contracts.chains import MAX_GROUP_JOBS
+from pocket3d.contracts.chains import MAX_GROUP_JOBS, GroupRequest
+from pocket3d.contracts.codec import convert, encode
 from pocket3d.contracts.subjects import CHAIN_ID_PATTERN
 from pocket3d.ops.batch import Row, files_of, groups_of, job_ids, read_batch, retried_id
 from pocket3d.ops.inputs import InputError, LocalFile
@@ -141,14 +141,18 @@ def test_the_jobs_of_a_batch_in_groups() -> None:
     assert (first.jobs, second.jobs) == (jobs[:MAX_GROUP_JOBS], jobs[MAX_GROUP_JOBS:])
     assert re.fullmatch("prompts-[0-9a-f]{20}", first.group_id) and first.group_id != second.group_id
     assert groups_of("prompts", iter(jobs), 1_000_000) == [first, second]
-    assert groups_of("prompts", [*jobs, {"job_id": "b", "inputs": {}}], 1_000_000)[0] == first
+    assert groups_of("prompts", [*jobs, {"job_id": "b", "feature": "echo", "inputs": {}}], 1_000_000)[0] == first
 
 
 def test_a_group_has_the_size_of_a_message_and_an_id_for_a_subject() -> None:
-    jobs = [{"job_id": f"b{number}", "inputs": {"text_prompt": "x" * 60}} for number in range(5)]
-    size = len(json.dumps(jobs[0]))
-    assert [len(group.jobs) for group in groups_of("a", jobs, 2 * size)] == [2, 2, 1]
-    assert groups_of("a", jobs, size - 1) == []
+    jobs = [{"job_id": f"b{number}", "feature": "echo", "inputs": {"x": "y" * 60}} for number in range(50)]
+    groups = groups_of("a", jobs, 8192)
+    for group in groups:
+        request = convert(GroupRequest, {"group_id": group.group_id, "jobs": group.jobs})
+        assert len(encode(request)) < 8192 + 200, "with what the jobs leave out"
+    assert [job for group in groups for job in group.jobs] == jobs
+    assert len(groups[0].jobs) >= 10
+    assert groups_of("a", jobs, 100) == []
     for name in ("", "Möbel (alt) 2024 für den Laden.v2", "a.b"):
-        (group,) = groups_of(name, jobs, 10 * size)
+        (group,) = groups_of(name, jobs[:1], 8192)
         assert CHAIN_ID_PATTERN.fullmatch(group.group_id), group.group_id

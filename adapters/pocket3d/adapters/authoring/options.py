@@ -49,7 +49,8 @@ _MOST_CHARACTERS = 60
 Seed = Annotated[int, Meta(ge=0, le=MAX_SEED)]
 #: Files are of no JSON type: producers name them by reference, workers find local paths in their place.
 MeshFile = Annotated[
-    Any, Meta(description="one file: glb, vrm, obj, ply, stl or off, or a zip of a gltf or an obj with its files")
+    Any,
+    Meta(description="one file: glb, vrm, obj, ply, stl, off, 3mf, fbx, dae or 3ds, or a zip of a mesh with its files"),
 ]
 ImageFile = Annotated[
     Any, Meta(description="an image: png, jpg, webp, tiff, bmp or gif; avif and heic where the host can read them")

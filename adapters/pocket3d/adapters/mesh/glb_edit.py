@@ -62,7 +62,7 @@ class GlbEdit:
         if data[:4] != b"glTF":
             return None
         limits = MeshLimits(max_bytes=max(len(data), MeshLimits().max_bytes))
-        raw, binary, _ = plain_gltf(*unpack(data), limits)
+        raw, binary, _ = plain_gltf(*unpack(data), limits, pictures=False)
         uris = [each.get("uri") for key in ("images", "buffers") for each in raw.get(key, ())]
         if any(uri is not None and not uri.startswith("data:") for uri in uris):
             return None

@@ -1,16 +1,16 @@
-"""Read meshes that come from strangers: GLB, VRM, OBJ, PLY, STL and OFF, each from its one file, and glTF from a zip.
+"""Read meshes that come from strangers, each from its one file, or from a zip with the files that belong to it.
 
-What a file claims is judged before it is decoded (`read/`). OBJ, PLY, STL and OFF have readers of our own; for GLB
-the parser (trimesh) gets bytes and a resolver that resolves nothing. Both run under a bound on memory, and what they
-make is checked again: finite coordinates, indices that point to vertices. Every fault of the file is an
-`InvalidInput`.
+What a file claims is judged before it is decoded (`read/`). OBJ, PLY, STL, OFF and 3MF have readers of our own; FBX,
+COLLADA and 3DS become GLB in a process of its own; for GLB the parser (trimesh) gets bytes and a resolver that resolves
+nothing. All run under a bound on memory, and what they make is checked again: finite coordinates, indices that point to
+vertices. Every fault of the file is an `InvalidInput`.
 """
 
 from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from ..errors import InvalidInput
 from ..runtime.memory_limit import limited_memory
 from .image_input import check_pixels, refusing
 from .parts import leave_triangles
+from .read.assimp import FORMATS as IMPORTED
+from .read.assimp import import_glb
 from .read.contents import kind_of
 from .read.found import scene_of
 from .read.glb import check_glb
@@ -29,11 +31,11 @@ from .read.ply import read_ply
 from .read.stl import read_stl
 from .read.threemf import model_path, read_3mf
 
-__all__ = ["FORMATS", "MeshLimits", "ignored_parts", "origins", "read_mesh", "read_scene"]
+__all__ = ["FORMATS", "MeshLimits", "ignored_parts", "origins", "read_mesh", "read_scene", "unit_of"]
 
 _READERS = {"obj": read_obj, "ply": read_ply, "stl": read_stl, "off": read_off, "3mf": read_3mf}
 #: Suffixes of what is read.
-FORMATS = ("glb", *_READERS, "gltf", "vrm", "zip")
+FORMATS = ("glb", *_READERS, "gltf", "vrm", *IMPORTED, "zip")
 #: Text takes about this many bytes in the parser for each of its own.
 _PARSER_FACTOR = 24
 _PARSER_FLOOR = 512 * MIB
@@ -42,6 +44,7 @@ _JOIN_FACTOR = 24 * 4
 _JOIN_FLOOR = 256 * MIB
 _IGNORED = "pocket3d_ignored"
 _ORIGINS = "pocket3d_origins"
+_UNIT = "pocket3d_unit"
 _DEFAULT = MeshLimits()
 
 
@@ -68,21 +71,36 @@ def read_scene(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_pat
     try:
         if size > limits.max_bytes:
             raise Refused(f"{size:,} bytes, at most {limits.max_bytes:,} are taken; decimate it first")
-        data = path.read_bytes()
-        with limited_memory((_PARSER_FLOOR + _PARSER_FACTOR * len(data)) // MIB):
-            return _read(data, suffix, limits)
+        return read_data(path.read_bytes(), suffix, limits)
     except Refused as error:
         raise InvalidInput(f"{path.name}: {error}", field) from error
     except MemoryError as error:
         raise InvalidInput(f"{path.name}: reading it takes more memory than its size accounts for", field) from error
 
 
+def read_data(data: bytes, suffix: str, limits: MeshLimits = _DEFAULT) -> Any:
+    """What `read_scene` reads, of the file's bytes.
+
+    Raises:
+        Refused: in place of `InvalidInput`.
+        MemoryError: it takes more than its size accounts for.
+    """
+    with limited_memory(_parser_mb(data)):
+        opened = _open(data, suffix, limits)
+    with limited_memory(_parser_mb(opened.data)):
+        return _read(opened, limits)
+
+
 def glb_bytes_of(path: Path, limits: MeshLimits = _DEFAULT) -> bytes:
     """A file that `read_scene` found sound, as a GLB file if it is glTF in another form; else as it is."""
     data = path.read_bytes()
     suffix = path.suffix.lower().removeprefix(".")
-    kind, inside, files = _unwrapped(data, suffix, limits)
-    return inside if kind in ("glb", "vrm") and (files or suffix == "gltf") else data
+    opened = _open(data, suffix, limits)
+    return opened.data if opened.kind in ("glb", "vrm") else data
+
+
+def _parser_mb(data: bytes) -> int:
+    return (_PARSER_FLOOR + _PARSER_FACTOR * len(data)) // MIB
 
 
 def read_mesh(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path") -> Any:
@@ -127,19 +145,33 @@ def origins(scene: Any) -> dict[str, tuple[int, int]]:
     return dict(scene.metadata.get(_ORIGINS, ()))
 
 
-def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
-    if not data:
-        raise Refused("the file is empty")
-    outer = kind_of(data, suffix, FORMATS)
-    ignored = [] if outer == suffix else [f"the suffix .{suffix}: it is a file of {outer.upper()} and read as one"]
-    kind, data, files = _unwrapped(data, suffix, limits)
+def unit_of(scene: Any) -> float | None:
+    """The length in metres of one unit of what `read_scene` read; None where the format has no units."""
+    found = scene.metadata.get(_UNIT)
+    return None if found is None else float(found)
+
+
+class _Opened(NamedTuple):
+    """A mesh without what it was wrapped in."""
+
+    #: Its format; what becomes GLB is that.
+    kind: str
+    data: bytes
+    #: What lay beside it in a zip, by paths.
+    files: dict[str, bytes]
+    #: What was left out so far, for people.
+    ignored: tuple[str, ...] = ()
+
+
+def _read(opened: _Opened, limits: MeshLimits) -> Any:
+    kind, data, files, ignored = opened
     if kind in _READERS:
         found = read_obj(data, limits, files) if kind == "obj" else _READERS[kind](data, limits)
-        loaded, told, made_of = scene_of(found), found.ignored, {}
+        loaded, told, made_of, unit = scene_of(found), found.ignored, {}, found.unit
         _check_result(loaded, 0)
     else:
         checked = check_glb(data, limits)
-        loaded, told, made_of = _parse(checked), checked.ignored, dict(checked.origins)
+        loaded, told, made_of, unit = _parse(checked), checked.ignored, dict(checked.origins), 1.0
         _check_result(loaded, checked.faces)
         _restore_colours(loaded, checked)
     counts = [loaded.geometry[loaded.graph[node][1]] for node in loaded.graph.nodes_geometry]
@@ -147,25 +179,32 @@ def _read(data: bytes, suffix: str, limits: MeshLimits) -> Any:
     loaded.metadata.clear()
     loaded.metadata[_IGNORED] = [*ignored, *told]
     loaded.metadata[_ORIGINS] = made_of
+    loaded.metadata[_UNIT] = unit
     return loaded
 
 
-def _unwrapped(data: bytes, suffix: str, limits: MeshLimits) -> tuple[str, bytes, dict[str, bytes]]:
-    """The format of a file, or of the mesh in a zip; its bytes, those of glTF as a GLB; and the files of the zip."""
+def _open(data: bytes, suffix: str, limits: MeshLimits) -> _Opened:
+    """Take a file, or the mesh in a zip, out of what it is wrapped in; glTF and what assimp reads becomes a GLB."""
+    if not data:
+        raise Refused("the file is empty")
     kind = kind_of(data, suffix, FORMATS)
+    ignored = () if kind == suffix else (f"the suffix .{suffix}: it is a file of {kind.upper()} and read as one",)
     files: dict[str, bytes] = {}
     path = ""
     if kind in ("zip", "3mf"):
         files = open_archive(data, limits)
         model = model_path(files)
         if model is not None:
-            return "3mf", files[model], files
+            return _Opened("3mf", files[model], files, ignored)
         path = main_file(files)
         data = files[path]
         kind = kind_of(data, PurePosixPath(path).suffix.lower().removeprefix("."), FORMATS)
     if kind == "gltf":
-        return "glb", glb_of(data, files, str(PurePosixPath(path).parent)), files
-    return kind, data, files
+        return _Opened("glb", glb_of(data, files, str(PurePosixPath(path).parent)), files, ignored)
+    if kind in IMPORTED:
+        found = import_glb(data, kind, files)
+        return _Opened("glb", found.glb, files, (*ignored, *found.ignored))
+    return _Opened(kind, data, files, ignored)
 
 
 class _NothingOutside:

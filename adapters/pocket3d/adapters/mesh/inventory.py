@@ -7,20 +7,27 @@ what was read of them (their readers say themselves what they leave out).
 from __future__ import annotations
 
 import hashlib
+import html
+import re
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .gltf_files import joined_glb
 from .input import glb_bytes_of
 from .read.glb_container import unpack
 from .read.gltf_plain import plain_gltf
 from .read.limits import MeshLimits
+from .usdz_again import label_of, usdz_layer, usdz_meshes
 
 _OTHER_MAPS = ("normalTexture", "occlusionTexture", "emissiveTexture")
 _INSTANCES = "EXT_mesh_gpu_instancing"
 #: What we write when a surface says nothing of it.
 _PLAIN_ROUGHNESS = 0.8
+_OBJECT = re.compile(rb'<object id="\d+" type="model" name=["\'](.*?)["\'] pid')
 _PLACES = ("matrix", "translation", "rotation", "scale")
 
 
@@ -46,16 +53,20 @@ def inventory(path: Path, scene: Any = None) -> Inventory:
     """Ask a file.
 
     Args:
-        path: a sound GLB file, or an OBJ, PLY or STL file as we write them; any that is read, with a `scene`.
+        path: a sound GLB file, or one in another format as we write it; any that is read, with a `scene`.
         scene: what `read_scene` found in a file of somebody else.
     """
-    data = path.read_bytes() if scene is None else glb_bytes_of(path)
     suffix = path.suffix.lower().removeprefix(".")
+    data = glb_bytes_of(path) if scene is not None else joined_glb(path) if suffix == "gltf" else path.read_bytes()
     if data[:4] == b"glTF":
         limits = MeshLimits(max_bytes=max(len(data), MeshLimits().max_bytes))
-        return _of_document(*plain_gltf(*unpack(data), limits)[:2])
+        return _of_document(*plain_gltf(*unpack(data), limits, pictures=False)[:2])
     if scene is not None:
         return _of_scene(suffix, scene)
+    if suffix == "usdz":
+        return _of_usdz(usdz_layer(path))
+    if suffix == "3mf":
+        return _of_3mf(data)
     if suffix == "obj":
         return _of_obj(data, path.with_suffix(".mtl"))
     header = data[: data.find(b"end_header")] if suffix == "ply" else b""
@@ -204,6 +215,35 @@ def _of_obj(data: bytes, library: Path) -> Inventory:
     )
     names = frozenset(each[: each.find(b"\n")].decode() for each in objects)
     return Inventory("obj", counts, names)
+
+
+def _of_usdz(layer: str) -> Inventory:
+    meshes = usdz_meshes(layer)
+    looks = layer[layer.index('def Scope "Looks"') :]
+    counts = Counter(
+        parts=len(meshes),
+        meshes=len(meshes),
+        normals=len(meshes),
+        coordinates=sum("primvars:st" in each for each in meshes),
+        colours=sum("primvars:displayColor" in each for each in meshes),
+        textures=looks.count('"UsdUVTexture"'),
+        stated=looks.count("def Material"),
+        surface=looks.count("inputs:metallic"),
+    )
+    return Inventory("usdz", counts, frozenset(_plain(label_of(each)) for each in meshes))
+
+
+def _of_3mf(data: bytes) -> Inventory:
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        model = archive.read("3D/3dmodel.model")
+    objects = [html.unescape(each.decode()) for each in _OBJECT.findall(model)]
+    counts = Counter(
+        parts=len(objects),
+        meshes=len(objects),
+        colours=model.count(b"<m:colorgroup "),
+        stated=model.count(b"<base "),
+    )
+    return Inventory("3mf", counts, frozenset(_plain(each) for each in objects))
 
 
 def _has_colours(piece: bytes) -> bool:

@@ -10,6 +10,9 @@ from .read.glb_left_out import left_out
 #: What belongs to the look of a surface: a feature that paints anew replaces it, and says so.
 LOOKS = frozenset({"textures", "maps", "surface", "colours", "stated", "shine", "cutout", "sides", "images"})
 _ONE_MESH = ("ply", "stl")
+#: In what readers say of pictures that they do not read.
+_PICTURES = " in KTX2"
+_COLOURS_ONLY = ("ply", "3mf")
 _NAMED = 6
 #: How the loss of each kind is told, in this order.
 _TEXTS = {
@@ -36,6 +39,9 @@ def unread(before: Inventory, after: Inventory, notes: Collection[str]) -> list[
         return list(notes)
     kept = None if after.document is None else dict(after.document)
     said = left_out(dict(before.document))
+    if kept is not None and before.images <= after.images:
+        # The pictures are in the file as they came.
+        notes = [each for each in notes if _PICTURES not in each]
     return [*(each for each in notes if each not in said), *left_out(dict(before.document), kept)]
 
 
@@ -64,8 +70,9 @@ def missing(before: Inventory, after: Inventory, replaced: Collection[str] = ())
     elif "names" not in replaced and after.format not in _ONE_MESH and before.names - after.names:
         lost.append(f"names: {_few(sorted(before.names - after.names))}")
     words = {}
-    if after.format == "ply":
-        words = {"textures": "PLY keeps their colours at the vertices only", "surface": "PLY holds colours only"}
+    if after.format in _COLOURS_ONLY:
+        at_vertices = f"{target} keeps their colours at the vertices only"
+        words = {"textures": at_vertices, "surface": f"{target} holds colours only"}
     for kind, text in _TEXTS.items():
         if kind in gone:
             lost.append(text.format(count=before.counts[kind], why=words.get(kind, "they are not in the file")))

@@ -11,7 +11,8 @@ import numpy as np
 import trimesh
 
 from ..errors import InvalidInput
-from .input import read_scene
+from .gltf_files import joined_glb
+from .input import read_data, read_scene
 from .parts import leave_triangles, placed
 from .plain_files import far_offset
 from .read.found import scene_of
@@ -21,6 +22,7 @@ from .read.ply import read_ply
 from .thumbnail import can_draw, draw_scene
 from .topology import closed_and_bodies
 from .triangles import bounds
+from .usdz_again import read_usdz
 from .write import MeshPart
 
 __all__ = ["BrokenOutput", "check_written", "describe_mesh", "parts_statistics", "read_again", "scene_statistics"]
@@ -111,8 +113,8 @@ def check_written(meant: Mapping[str, Any], written: Mapping[str, Any], path: Pa
 
 
 def read_again(path: Path) -> Any:
-    """A mesh that was just written, an OBJ with its materials and pictures, by the readers that take files of
-    strangers: they see what others let pass.
+    """A mesh that was just written, OBJ and glTF with the files beside them, by the readers that take files of
+    strangers: they see what others let pass. USDZ, which is not read from strangers, by one of its own.
 
     Raises:
         BrokenOutput: they refuse it.
@@ -165,4 +167,18 @@ def _ply_scene(path: Path) -> Any:
     return scene_of(read_ply(path.read_bytes(), _ANY_SIZE))
 
 
-_OWN: dict[str, Callable[[Path], Any]] = {".obj": _obj_scene, ".ply": _ply_scene}
+def _gltf_scene(path: Path) -> Any:
+    return read_data(joined_glb(path), "glb", _ANY_SIZE)
+
+
+def _3mf_scene(path: Path) -> Any:
+    return read_data(path.read_bytes(), "3mf", _ANY_SIZE)
+
+
+_OWN: dict[str, Callable[[Path], Any]] = {
+    ".obj": _obj_scene,
+    ".ply": _ply_scene,
+    ".gltf": _gltf_scene,
+    ".3mf": _3mf_scene,
+    ".usdz": read_usdz,
+}

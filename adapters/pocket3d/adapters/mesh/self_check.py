@@ -31,7 +31,7 @@ _SINGLE = 2.0**-23
 #: Linear light of a byte, as colours at vertices are stored.
 _COLOUR = 0.006
 #: The colour of a material, sRGB: GLB has it in full precision, a .mtl file is read in bytes.
-_FACTOR = {"glb": 1e-5, "obj": 0.004}
+_FACTOR = {"glb": 1e-5, "usdz": 1e-5, "obj": 0.004}
 #: Of 1, or of the coordinate where that is more: six digits behind the point.
 _COORDINATE = 1e-4
 #: A picture that was encoded with losses may differ so much where it is averaged to 4 x 4 pixels, of 255.
@@ -91,13 +91,29 @@ class PartSurface(NamedTuple):
 def surface_of(meant: Any, suffix: str) -> list[PartSurface]:
     """Measure a `trimesh.Scene`, or parts, as a file of this suffix can have them.
 
-    Every instance is a part. Where the file has colours at vertices in place of pictures (PLY), the pictures' colours
-    there count as the vertices' own.
+    Every instance is a part. Where the file has colours at vertices in place of pictures (PLY, 3MF), the pictures'
+    colours there count as the vertices' own.
     """
-    measure = _Measure(suffix.lower().removeprefix("."))
+    suffix = _kind(suffix)
+    measure = _Measure(suffix)
     found = list(measure.parts(meant) if isinstance(meant, Sequence) else measure.scene(meant))
     # Where pictures became colours, no coordinates are written.
-    return [each._replace(mapped=False) for each in found] if measure.painted else found
+    if measure.painted or suffix == "3mf":
+        return [each._replace(mapped=False) for each in found]
+    return [_in_usd(each) for each in found] if suffix == "usdz" else found
+
+
+def _kind(suffix: str) -> str:
+    """The format by whose rules a file is measured: a .gltf is a GLB in several files."""
+    found = suffix.lower().removeprefix(".")
+    return "glb" if found == "gltf" else found
+
+
+def _in_usd(part: PartSurface) -> PartSurface:
+    """USD has colours at the vertices with the material's in them, and none beside a picture."""
+    if not part.coloured or "base" in part.pictures:
+        return part._replace(coloured=False)
+    return part._replace(moments=_shown(part), factor=np.append(np.ones(3), part.factor[3]))
 
 
 def check_surface(meant: list[PartSurface], written: list[PartSurface], path: Path) -> None:
@@ -106,9 +122,9 @@ def check_surface(meant: list[PartSurface], written: list[PartSurface], path: Pa
     Raises:
         BrokenOutput: parts lie elsewhere, or have other colours, texture coordinates or pictures.
     """
-    suffix = path.suffix.lower().removeprefix(".")
+    suffix = _kind(path.suffix)
     whole = _joined(meant)
-    if len(meant) != len(written) or suffix in ("ply", "stl"):
+    if len(meant) != len(written) or suffix in ("ply", "stl", "3mf"):
         _check_part(whole, _joined(written), whole.moments, suffix, path.name)
         return
     named = {each.name: each for each in written}
@@ -159,7 +175,7 @@ class _Measure:
         colours, uv = look.vertex_colours, look.uv
         if self._suffix == "stl":
             colours = uv = None
-        elif look.image is not None and self._suffix == "ply":
+        elif look.image is not None and self._suffix in ("ply", "3mf"):
             colours, uv = _with_texels(colours, look), None
             self.painted = True
         elif look.image is not None:
@@ -288,7 +304,7 @@ def _check_part(meant: PartSurface, written: PartSurface, whole: Moments, suffix
     told = suffix in _FACTOR and not (suffix == "obj" and "base" in meant.pictures)
     if told and _differ(meant.factor, written.factor, _FACTOR[suffix]):
         raise BrokenOutput(f"{name} has the base colour {_few(written.factor)}, {_few(meant.factor)} was meant")
-    red = slice(3, 6) if suffix == "obj" else _RED
+    red = slice(3, 6) if suffix in ("obj", "usdz") else _RED
     if meant.coloured:
         if not written.coloured and suffix != "ply":
             raise BrokenOutput(f"{name} has no colours at its vertices, which were to be written")

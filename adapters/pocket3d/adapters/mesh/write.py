@@ -1,4 +1,5 @@
-"""Meshes as values, and their files: GLB, OBJ with MTL, PLY, STL. For adapters that build their geometry themselves.
+"""Meshes as values, and their files: GLB, glTF, OBJ with MTL, PLY, STL, 3MF, USDZ. For adapters that build their
+geometry themselves.
 
 Colours are sRGB 0..1 everywhere in this module; GLB's factors are linear, as glTF 2.0 wants them, and are converted
 when written. Axes: +Y up, metres.
@@ -13,12 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .gltf_files import write_gltf
 from .mesh_part import Material, MeshPart, png_bytes
 from .plain_files import EDGE, parts_offset, ply_bytes, stl_bytes, write_obj
 from .read.glb_container import GlbBuffer, pack
 from .srgb import from_srgb
+from .threemf_file import threemf_bytes
 from .topology import is_watertight
 from .triangles import FloatArray, IntArray, unit
+from .usdz_file import usdz_bytes
 
 __all__ = [
     "ARRAY_BUFFER",
@@ -38,6 +42,9 @@ COLOUR_IN_FORMAT = {
     "obj": "materials in the .mtl file beside it",
     "ply": "vertex colours",
     "stl": "none: STL holds geometry only",
+    "3mf": "materials and vertex colours",
+    "usdz": "UsdPreviewSurface materials",
+    "gltf": "PBR materials",
 }
 
 
@@ -67,9 +74,14 @@ def statistics(parts: Sequence[MeshPart]) -> dict[str, Any]:
     }
 
 
-def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
+def write_mesh(parts: Sequence[MeshPart], path: Path, unit_m: float = 1.0) -> list[Path]:
     """Write the parts in the format of the path's suffix. Returns further files that belong to it, in the same folder
-    (OBJ: the .mtl and textures).
+    (OBJ: the .mtl and textures; glTF: the .bin and textures).
+
+    Args:
+        parts: at least one.
+        path: its suffix is one of `COLOUR_IN_FORMAT`.
+        unit_m: the length of one of their units in metres, for 3MF, which states it.
 
     Raises:
         ValueError: no parts, or an unknown suffix.
@@ -81,7 +93,12 @@ def write_mesh(parts: Sequence[MeshPart], path: Path) -> list[Path]:
         raise ValueError(f"{path.name}: want one of {', '.join(COLOUR_IN_FORMAT)}")
     if suffix == "obj":
         return write_obj(parts, path)
-    path.write_bytes({"glb": glb_bytes, "ply": ply_bytes, "stl": stl_bytes}[suffix](parts))
+    if suffix == "gltf":
+        return write_gltf(glb_bytes(parts), path)
+    if suffix == "3mf":
+        path.write_bytes(threemf_bytes(parts, unit_m))
+    else:
+        path.write_bytes({"glb": glb_bytes, "ply": ply_bytes, "stl": stl_bytes, "usdz": usdz_bytes}[suffix](parts))
     return []
 
 

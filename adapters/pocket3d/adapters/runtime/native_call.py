@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,17 @@ def call_native(
         note_helper(int((place / PEAK).read_text()))
         with np.load(target, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
+
+
+def deadline(seconds: float, error: Exception) -> Callable[[], None]:
+    """A `check` for `call_native` that raises the error so many seconds from now, and later."""
+    until = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > until:
+            raise error
+
+    return check
 
 
 def _environment() -> dict[str, str]:

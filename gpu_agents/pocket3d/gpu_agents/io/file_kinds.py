@@ -29,6 +29,9 @@ _MEDIA_TYPES = {
     ".mtl": "model/mtl",
     ".stl": "model/stl",
     ".ply": "model/ply",
+    ".3mf": "model/3mf",
+    ".usdz": "model/vnd.usdz+zip",
+    ".dae": "model/vnd.collada+xml",
     # Neither has a registered type.
     ".fbx": "application/octet-stream",
     ".splat": "application/octet-stream",
@@ -55,6 +58,10 @@ def suffix_of(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return ".webp"
     text = head.lstrip()
+    if b"<COLLADA" in text:
+        return ".dae"
+    if text.startswith(b"; FBX"):
+        return ".fbx"
     if text.startswith(b"{") and b'"asset"' in head:
         return ".gltf"
     if text.startswith(b"solid"):

@@ -67,11 +67,15 @@ def _sure(data: bytes) -> str | None:
             return kind
     if data.startswith(b"PK\x03\x04"):
         return "zip"
+    if data.startswith(b"MM") and int.from_bytes(data[2:6], "little") == len(data):
+        return "3ds"
     # A binary STL may begin with any words.
     if len(data) >= 84 and len(data) == 84 + int.from_bytes(data[80:84], "little") * 50:
         return "stl"
     text = plain_text(data[:_HEAD]).lstrip()
     lower = text[:200].lower()
+    if b"<COLLADA" in text:
+        return "dae"
     if lower.startswith((b"<!doctype html", b"<html")):
         return "html"
     if lower.startswith(b"version https://git-lfs"):

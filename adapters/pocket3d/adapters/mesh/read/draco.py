@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...runtime.native_call import NativeFailed, call_native
+from ...runtime.native_call import NativeFailed, call_native, deadline
 from .limits import Refused
 
 #: What the process may allocate for each byte that is compressed, and at least, MB.
@@ -51,7 +50,7 @@ def decode_all(primitives: Sequence[Compressed]) -> list[dict[str, Any]]:
             options,
             folder=Path(tempfile.gettempdir()),
             memory_mb=memory,
-            check=_deadline(_SECONDS),
+            check=deadline(_SECONDS, Refused(f"decoding its Draco data takes more than {_SECONDS:.0f} s")),
         )
     except NativeFailed as error:
         raise Refused(f"its Draco data cannot be decoded: {error}") from error
@@ -60,16 +59,6 @@ def decode_all(primitives: Sequence[Compressed]) -> list[dict[str, Any]]:
         number, _, name = key.partition(_SEPARATOR)
         decoded[int(number)][name] = values
     return decoded
-
-
-def _deadline(seconds: float) -> Callable[[], None]:
-    until = time.monotonic() + seconds
-
-    def check() -> None:
-        if time.monotonic() > until:
-            raise Refused(f"decoding its Draco data takes more than {seconds:.0f} s")
-
-    return check
 
 
 def decode_here(arrays: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Found(NamedTuple):
     parts: Sequence[FoundPart]
     #: What was left out, for people.
     ignored: tuple[str, ...] = ()
+    #: The length of one of its units in metres, where the format says it.
+    unit: float | None = None
 
 
 def scene_of(found: Found) -> Any:

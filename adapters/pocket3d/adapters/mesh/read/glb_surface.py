@@ -76,7 +76,9 @@ class Surface:
                 data = inline(image.uri, f"image {index}")
                 entry = {"uri": "data:image/png;base64," + base64.b64encode(data).decode()}
             else:
-                self.ignored.append(f"image {str(image.uri)[:80]!r}: only the GLB file itself is read")
+                # One that has neither was left out before.
+                if image.uri is not None:
+                    self.ignored.append(f"image {image.uri[:80]!r}: only the GLB file itself is read")
                 continue
             try:
                 width, height = open_image(data).size

@@ -23,7 +23,7 @@ from .limits import MeshLimits, Refused
 _MAX_ENTRIES = 2_000
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"\xabKTX": "image/ktx2"}
 #: What a zip may hold, by suffix, the best first.
-_MESHES = ("gltf", "glb", "vrm", "obj", "ply", "stl", "off")
+_MESHES = ("gltf", "glb", "vrm", "fbx", "dae", "obj", "ply", "stl", "off", "3ds")
 
 
 def open_archive(data: bytes, limits: MeshLimits) -> dict[str, bytes]:

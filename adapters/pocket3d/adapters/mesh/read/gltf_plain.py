@@ -1,38 +1,43 @@
 """A glTF document without compressed or quantised geometry, so that those who read it need to know of neither.
 
-Meshopt (EXT_meshopt_compression) and quantisation (KHR_mesh_quantization) are undone here; Draco by DracoPy where that
-is installed. Pictures in KTX2 are left out and named. What the document claims is judged afterwards, as that of any
-other; here broken claims are `Refused` as they are met.
+Meshopt (EXT_meshopt_compression) and quantisation (KHR_mesh_quantization) are undone here; Draco and pictures in KTX2
+by packages where those are installed; without, these pictures are left out and named. What the document claims is
+judged afterwards, as that of any other; here broken claims are `Refused` as they are met.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .glb_arrays import DTYPES, FLOAT, WIDTHS, inline
+from .ktx2 import MAGIC, PACKAGE, can_decode, png_of_all
 from .limits import MeshLimits, Refused
 
 _DRACO = "KHR_draco_mesh_compression"
 _MESHOPT = ("EXT_meshopt_compression", "KHR_meshopt_compression")
 _QUANTISED = "KHR_mesh_quantization"
 _BASIS = "KHR_texture_basisu"
-_ALL = (_DRACO, *_MESHOPT, _QUANTISED, _BASIS)
-_KTX2 = b"\xabKTX 20\xbb"
+_GEOMETRY = (_DRACO, *_MESHOPT, _QUANTISED)
+_ALL = (*_GEOMETRY, _BASIS)
 #: Of all that a small file may unpack to, beside its own size.
 _MOST_BYTES = 1024 * 1024 * 1024
 _BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
 
-def plain_gltf(raw: dict[str, Any], binary: bytes, limits: MeshLimits) -> tuple[dict[str, Any], bytes, list[str]]:
+def plain_gltf(
+    raw: dict[str, Any], binary: bytes, limits: MeshLimits, *, pictures: bool = True
+) -> tuple[dict[str, Any], bytes, list[str]]:
     """Undo what is compressed.
 
     Args:
         raw: the JSON; it is changed.
         binary: the GLB's own chunk.
         limits: hold for what is unpacked.
+        pictures: those in KTX2 too; else they stay as they are.
 
     Returns:
         The JSON, its one buffer, and what was left out, for people.
@@ -41,15 +46,16 @@ def plain_gltf(raw: dict[str, Any], binary: bytes, limits: MeshLimits) -> tuple[
         Refused: broken, or a package is needed that is not installed.
     """
     named = [each for key in ("extensionsUsed", "extensionsRequired") for each in _list(raw, key)]
-    if not any(each in _ALL for each in named):
+    undone = _ALL if pictures else _GEOMETRY
+    if not any(each in undone for each in named):
         return raw, binary, []
     try:
         document = _Document(raw, binary, limits)
         document.unpack_views()
         document.unpack_draco()
         document.widen()
-        ignored = document.without_ktx2()
-        raw, binary = document.finished()
+        ignored = document.unpack_pictures() if pictures else []
+        raw, binary = document.finished(undone)
     except Refused:
         raise
     except _BROKEN as error:
@@ -211,28 +217,52 @@ class _Document:
         rows: npt.NDArray[Any] = np.ndarray((count, width), dtype, bytes(self._data), start, (stride, dtype.itemsize))
         return rows
 
-    def without_ktx2(self) -> list[str]:
-        """Leave out pictures in KTX2."""
-        gone = 0
-        for index, image in enumerate(_list(self.raw, "images")):
-            data = b""
-            if image.get("bufferView") is not None:
-                view = self.raw["bufferViews"][image["bufferView"]]
-                data = bytes(self._data[view["byteOffset"] : view["byteOffset"] + 12])
-            elif str(image.get("uri", "")).startswith("data:"):
-                data = inline(image["uri"], f"image {index}")[:12]
-            if data.startswith(_KTX2):
-                gone += 1
-                self.raw["images"][index] = {"uri": f"image {index}.ktx2"}
-        if not gone:
+    def unpack_pictures(self) -> list[str]:
+        """Decode pictures in KTX2 that a texture has no other picture for; those that cannot be read are left out."""
+        pictures = enumerate(map(self._picture, range(len(_list(self.raw, "images")))))
+        packed = {index: data for index, data in pictures if data.startswith(MAGIC)}
+        wanted: dict[int, None] = {}
+        for texture in _list(self.raw, "textures"):
+            basis = (texture.get("extensions") or {}).pop(_BASIS, {}).get("source")
+            if "source" not in texture and basis in packed:
+                texture["source"] = basis
+                wanted[basis] = None
+        if not wanted:
             return []
-        return [f"{gone} pictures in KTX2, which are not read; export them as PNG, JPEG or WebP to keep them"]
+        found: dict[int, bytes | str] = {}
+        if can_decode():
+            found = dict(zip(wanted, png_of_all([packed[index] for index in wanted]), strict=True))
+        told = []
+        for index in packed:
+            png = found.get(index, "")
+            image = self.raw["images"][index]
+            if isinstance(png, bytes):
+                self.raw["images"][index] = {"bufferView": self._add(png), "mimeType": "image/png"}
+                continue
+            self.raw["images"][index] = {}
+            if png:
+                told.append(f"the picture {str(image.get('name', index))[:60]!r} in KTX2: {png}")
+        if not found:
+            told.append(
+                f"{len(wanted)} pictures in KTX2, which are read where {PACKAGE} is installed; export them as PNG,"
+                " JPEG or WebP to keep them"
+            )
+        return told
 
-    def finished(self) -> tuple[dict[str, Any], bytes]:
-        """The document and its one buffer."""
+    def _picture(self, index: int) -> bytes:
+        """The bytes of an image that is inside; empty for another one."""
+        image = self.raw["images"][index]
+        if image.get("bufferView") is not None:
+            return self._view(image["bufferView"])
+        if str(image.get("uri", "")).startswith("data:"):
+            return inline(image["uri"], f"image {index}")
+        return b""
+
+    def finished(self, undone: Collection[str]) -> tuple[dict[str, Any], bytes]:
+        """The document without the extensions that were undone, and its one buffer."""
         self.raw["buffers"] = [{"byteLength": len(self._data)}]
         for key in ("extensionsUsed", "extensionsRequired"):
-            left = [each for each in _list(self.raw, key) if each not in _ALL]
+            left = [each for each in _list(self.raw, key) if each not in undone]
             self.raw[key] = left
             if not left:
                 del self.raw[key]

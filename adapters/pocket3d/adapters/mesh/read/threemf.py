@@ -1,6 +1,7 @@
-"""3MF (core specification 1.3): objects with their names, transforms and base materials, in millimetres or as stated.
+"""3MF (core specification 1.3): objects with their names, transforms and base materials, and colours at their corners
+(materials extension). The numbers stay in the unit that the file states.
 
-The XML is read without document types, so that nothing in it expands or points outside. Extensions (production,
+The XML is read without document types, so that nothing in it expands or points outside. Other extensions (production,
 beams, slices) are left out and named.
 """
 
@@ -13,20 +14,34 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..srgb import from_srgb
+from ..threemf_file import UNITS
 from .found import Found, FoundPart
 from .limits import MeshLimits, Refused
 
 _CORE = "{http://schemas.microsoft.com/3dmanufacturing/core/2015/02}"
+_MATERIALS = "{http://schemas.microsoft.com/3dmanufacturing/material/2015/02}"
 _MAX_DEPTH = 20
 _MAX_PARTS = 2_000
+
+
+class _Group(NamedTuple):
+    """Base materials, or colours, by their places."""
+
+    #: (N, 4) sRGB with alpha; those that say nothing are NaN.
+    colours: npt.NDArray[np.float64]
+    #: Of materials; empty for colours.
+    names: list[str]
 
 
 class _Object(NamedTuple):
     name: str
     vertices: npt.NDArray[np.float64]
     faces: npt.NDArray[np.int64]
-    #: (4,) sRGB with alpha, of the whole.
-    colour: tuple[float, ...] | None
+    #: (V, 4) sRGB with alpha.
+    colours: npt.NDArray[np.float64] | None
+    #: A material of trimesh, of the whole.
+    look: Any
     #: Objects inside, with the (4, 3) that places each.
     components: list[tuple[str, npt.NDArray[np.float64]]]
 
@@ -63,13 +78,25 @@ def read_3mf(data: bytes, limits: MeshLimits) -> Found:
     if not parts:
         raise Refused("no surface: nothing in it is built of triangles")
     needed = root.attrib.get("requiredextensions")
-    return Found(parts, (f"the extensions {needed[:80]!r} of 3MF",) if needed else ())
+    return Found(parts, (f"the extensions {needed[:80]!r} of 3MF",) if needed else (), _unit(root))
+
+
+def _unit(root: Any) -> float:
+    """The length of the file's unit, in metres."""
+    name = root.attrib.get("unit", "millimeter")
+    if name not in UNITS:
+        raise ValueError(f"a unit {name[:40]!r}, want one of {', '.join(UNITS)}")
+    return UNITS[name]
 
 
 def _objects(root: Any, limits: MeshLimits) -> dict[str, _Object]:
-    colours = {
-        group.attrib["id"]: [_colour(base.attrib.get("displaycolor", "")) for base in group]
-        for group in root.iterfind(f"{_CORE}resources/{_CORE}basematerials")
+    groups = {
+        group.attrib["id"]: _Group(
+            np.array([_colour(each.attrib.get(key, "")) for each in group], dtype=np.float64).reshape(-1, 4),
+            [each.attrib.get("name", "") for each in group] if key == "displaycolor" else [],
+        )
+        for kind, key in ((f"{_CORE}basematerials", "displaycolor"), (f"{_MATERIALS}colorgroup", "color"))
+        for group in root.iterfind(f"{_CORE}resources/{kind}")
     }
     objects: dict[str, _Object] = {}
     for each in root.iterfind(f"{_CORE}resources/{_CORE}object"):
@@ -77,24 +104,64 @@ def _objects(root: Any, limits: MeshLimits) -> dict[str, _Object]:
             (float(v.attrib["x"]), float(v.attrib["y"]), float(v.attrib["z"]))
             for v in each.iterfind(f"{_CORE}mesh/{_CORE}vertices/{_CORE}vertex")
         ]
-        faces = [
-            (int(t.attrib["v1"]), int(t.attrib["v2"]), int(t.attrib["v3"]))
-            for t in each.iterfind(f"{_CORE}mesh/{_CORE}triangles/{_CORE}triangle")
-        ]
-        limits.check_counts(len(vertices), len(faces))
-        corners = np.array(faces, dtype=np.int64).reshape(-1, 3)
-        if len(corners) and not 0 <= corners.min() <= corners.max() < len(vertices):
+        triangles = [t.attrib for t in each.iterfind(f"{_CORE}mesh/{_CORE}triangles/{_CORE}triangle")]
+        limits.check_counts(len(vertices), len(triangles))
+        faces = np.array([(int(t["v1"]), int(t["v2"]), int(t["v3"])) for t in triangles], dtype=np.int64).reshape(-1, 3)
+        if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
             raise ValueError("a triangle points to a vertex that is not there")
-        group = colours.get(each.attrib.get("pid", ""), [])
-        index = int(each.attrib.get("pindex", 0))
+        places = np.array(vertices, dtype=np.float64).reshape(-1, 3)
         objects[each.attrib["id"]] = _Object(
             each.attrib.get("name") or "mesh",
-            np.array(vertices, dtype=np.float64).reshape(-1, 3),
-            corners,
-            group[index] if 0 <= index < len(group) else None,
+            *_shown(places, faces, each.attrib, triangles, groups),
             [(part.attrib["objectid"], _matrix(part)) for part in each.iterfind(f"{_CORE}components/{_CORE}component")],
         )
     return objects
+
+
+def _shown(
+    places: npt.NDArray[np.float64],
+    faces: npt.NDArray[np.int64],
+    whole: Mapping[str, str],
+    triangles: list[Mapping[str, str]],
+    groups: Mapping[str, _Group],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64] | None, Any]:
+    """An object's vertices and faces, its colours at the vertices if it has several, and the material of the whole."""
+    group, index = whole.get("pid", ""), whole.get("pindex", "0")
+    if not any("pid" in each for each in triangles):
+        return places, faces, None, _look(groups.get(group), int(index))
+    named: list[tuple[str, int]] = []
+    for each in triangles:
+        first = each.get("p1", index)
+        pid = each.get("pid", group)
+        named += [(pid, int(first)), (pid, int(each.get("p2", first))), (pid, int(each.get("p3", first)))]
+    known = {key: _colour_in(groups, *key) for key in set(named)}
+    corners = np.array([known[key] for key in named])
+    colours = np.ones((len(places), 4))
+    colours[faces.reshape(-1)] = corners
+    if not np.array_equal(colours[faces.reshape(-1)], corners):
+        # A vertex of several colours is several vertices.
+        places, faces, colours = places[faces].reshape(-1, 3), np.arange(faces.size).reshape(-1, 3), corners
+    return places, faces, colours, None
+
+
+def _colour_in(groups: Mapping[str, _Group], group: str, index: int) -> npt.NDArray[np.float64]:
+    found = groups.get(group)
+    if found is None or not 0 <= index < len(found.colours):
+        return np.ones(4)
+    return np.nan_to_num(found.colours[index], nan=1.0)
+
+
+def _look(group: _Group | None, index: int) -> Any:
+    from trimesh.visual.material import PBRMaterial
+
+    if group is None or not 0 <= index < len(group.colours) or np.isnan(group.colours[index]).any():
+        return None
+    colour = group.colours[index]
+    name = group.names[index] if group.names else "colour"
+    made = PBRMaterial(name=name)
+    # Its property would round it to bytes.
+    made._data["baseColorFactor"] = np.append(from_srgb(colour[:3]), colour[3])
+    return made
 
 
 def _matrix(element: Any) -> npt.NDArray[np.float64]:
@@ -105,10 +172,10 @@ def _matrix(element: Any) -> npt.NDArray[np.float64]:
     return np.array([float(each) for each in text.split()]).reshape(4, 3)
 
 
-def _colour(text: str) -> tuple[float, ...] | None:
-    """From #RRGGBB or #RRGGBBAA."""
+def _colour(text: str) -> tuple[float, ...]:
+    """From #RRGGBB or #RRGGBBAA; NaN of anything else."""
     if not text.startswith("#") or len(text) not in (7, 9):
-        return None
+        return (np.nan,) * 4
     return tuple(each / 255 for each in bytes.fromhex(text[1:].ljust(8, "f")))
 
 
@@ -126,8 +193,7 @@ def _place(
     if len(found.faces):
         vertices = found.vertices @ matrix[:3] + matrix[3]
         faces = found.faces if np.linalg.det(matrix[:3]) >= 0 else found.faces[:, ::-1]
-        colours = None if found.colour is None else np.tile(np.array(found.colour), (len(vertices), 1))
-        parts.append(FoundPart(found.name, vertices, faces, colours=colours))
+        parts.append(FoundPart(found.name, vertices, faces, colours=found.colours, look=found.look))
         limits.check_counts(sum(len(each.vertices) for each in parts), sum(len(each.faces) for each in parts))
     for inner, placed in found.components:
         whole = np.concatenate([placed[:3] @ matrix[:3], placed[3:] @ matrix[:3] + matrix[3]])

@@ -1,4 +1,4 @@
-"""`trimesh-mesh-conversion` converts GLB, glTF, VRM, OBJ, PLY, STL and OFF to GLB, OBJ, PLY and STL. No weights."""
+"""`trimesh-mesh-conversion` converts meshes between formats: see `docs/mesh-formats.md`. No weights."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
     default_feature = "mesh_conversion"
     purpose = "mesh conversion"
     default_input_formats = MESH_FORMATS
-    default_output_formats = ("glb", "obj", "ply", "stl")
+    default_output_formats = ("glb", "obj", "ply", "stl", "gltf", "3mf", "usdz")
     options_type = ConversionOptions
     needs = ("numpy", "scipy", "trimesh", "PIL")
     imports = (".convert",)
@@ -73,7 +73,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         from ...mesh.inventory import inventory
         from ...mesh.result import check_written, read_again, scene_statistics
         from ...mesh.self_check import check_surface, surface_of
-        from .convert import copy_file, merge, place, precision, write
+        from .convert import DOCUMENTS, copy_file, merge, place, precision, units, write
 
         options = ConversionOptions.read(inputs)
         source = self._mesh_path(inputs)
@@ -87,20 +87,23 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         held = inventory(source, scene)
         self.step(0.4, "placing it")
         merged = merge(scene) if options.merge_vertices else 0
-        matrix = place(scene, options)
+        factor, unit_m = units(scene, output_format)
+        matrix = place(scene, options, factor)
         lost = precision(scene, output_format)
         stays = not merged and bool((matrix == np.eye(4)).all())
         meant = before if stays else scene_statistics(scene)
         self.step(0.6, "writing the file")
-        copied = output_format == "glb" and not options.merge_vertices and copy_file(source, target, matrix)
-        extra: list[Path] = []
+        extra: list[Path] | None = None
+        if target.suffix in DOCUMENTS and not options.merge_vertices:
+            extra = copy_file(source, target, matrix)
+        copied = extra is not None and output_format == "glb"
         written, counted = scene, before
         # A copy that reads as its source does is what was meant.
         if not (copied and stays and reads_alike(glb_bytes_of(source), target.read_bytes())):
             surface = surface_of(scene, output_format)
             farthest = float(np.abs(scene.bounds).max()) if output_format == "stl" else 0.0
-            if not copied:
-                extra = write(scene, target)
+            if extra is None:
+                extra = write(scene, target, unit_m)
             self.step(0.8, "reading it again")
             written = read_again(target)
             counted = scene_statistics(written)
@@ -116,4 +119,4 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
             "lost": lost,
             "ignored": ignored,
         }
-        return finish_mesh(self, response, "generation_info", facts, extra, written, held, counted=counted)
+        return finish_mesh(self, response, "generation_info", facts, extra or (), written, held, counted=counted)

@@ -9,17 +9,41 @@ import numpy as np
 import numpy.typing as npt
 
 from ...mesh.glb_copy import placed_copy
-from ...mesh.input import glb_bytes_of
+from ...mesh.gltf_files import write_gltf
+from ...mesh.input import glb_bytes_of, unit_of
 from ...mesh.parts import colour_bytes, is_linear, parts_of
 from ...mesh.plain_files import far_offset
+from ...mesh.threemf_file import UNITS
 from ...mesh.write import write_mesh
 
 #: From +Y up to +Z up: a quarter turn about x.
 _Y_TO_Z = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
 
-def place(scene: Any, options: Any) -> npt.NDArray[np.float64]:
-    """Turn, move and scale a `trimesh.Scene` as the request's options say; returns the (4, 4) matrix applied."""
+#: Formats that hold a glTF document, as suffixes.
+DOCUMENTS = (".glb", ".gltf")
+#: Formats whose lengths are metres.
+_METRES = ("glb", "gltf", "usdz")
+
+
+def units(scene: Any, target: str) -> tuple[float, float]:
+    """What the numbers of a scene have to be multiplied with, and the unit that then holds, in metres.
+
+    Where a format says what its unit is, lengths stay what they are. Numbers without a unit stay what they are; 3MF
+    calls them millimetres, as printers do, the others metres.
+    """
+    held = unit_of(scene)
+    if target in _METRES:
+        return (1.0 if held is None else held), 1.0
+    if target == "3mf":
+        return 1.0, (held if held in UNITS.values() else UNITS["millimeter"])
+    return 1.0, 1.0
+
+
+def place(scene: Any, options: Any, factor: float = 1.0) -> npt.NDArray[np.float64]:
+    """Turn, move and scale a `trimesh.Scene` as the request's options say; returns the (4, 4) matrix applied. `factor`
+    is for its unit, and goes before the rest.
+    """
     matrix = np.eye(4)
     if options.input_up != options.output_up:
         matrix = _Y_TO_Z if options.output_up == "z" else _Y_TO_Z.T
@@ -27,7 +51,7 @@ def place(scene: Any, options: Any) -> npt.NDArray[np.float64]:
     turned = np.zeros((2, 3)) if stays else scene.bounds @ matrix[:3, :3].T
     low, high = turned.min(axis=0), turned.max(axis=0)
     longest = float((high - low).max())
-    scale = 1.0 if options.size is None or longest == 0 else options.size / longest
+    scale = factor if options.size is None or longest == 0 else options.size / longest
     offset = np.zeros(3)
     if options.centre != "none":
         offset = -(low + high) / 2 * scale
@@ -59,19 +83,26 @@ def precision(scene: Any, target: str) -> list[str]:
     return []
 
 
-def copy_file(source: Path, target: Path, matrix: npt.NDArray[np.float64]) -> bool:
-    """Write a GLB file once more, with everything in it, moved by `matrix`; false if it is no GLB file, or one that
-    has to be written anew.
+def copy_file(source: Path, target: Path, matrix: npt.NDArray[np.float64]) -> list[Path] | None:
+    """Write a GLB file once more as GLB or glTF, with everything in it, moved by `matrix`; returns further files that
+    belong to it, or None if it is no GLB file, or one that has to be written anew.
     """
     copy = placed_copy(glb_bytes_of(source), matrix)
-    if copy is not None:
-        target.write_bytes(copy)
-    return copy is not None
+    return None if copy is None else _write_document(copy, target)
 
 
-def write(scene: Any, path: Path) -> list[Path]:
-    """Write in the format of the path's suffix; returns further files that belong to it."""
-    if path.suffix == ".glb" and is_linear(scene):
+def _write_document(glb: bytes, target: Path) -> list[Path]:
+    if target.suffix == ".gltf":
+        return write_gltf(glb, target)
+    target.write_bytes(glb)
+    return []
+
+
+def write(scene: Any, path: Path, unit_m: float) -> list[Path]:
+    """Write in the format of the path's suffix; returns further files that belong to it. `unit_m` is the length of the
+    scene's unit, in metres, where the format states one.
+    """
+    if path.suffix in DOCUMENTS and is_linear(scene):
         # From GLB to GLB trimesh keeps all of a material, and meshes that are shown several times.
         scene.metadata.clear()
         for mesh in scene.geometry.values():
@@ -79,6 +110,5 @@ def write(scene: Any, path: Path) -> list[Path]:
             colours = colour_bytes(mesh)
             if colours is not None:
                 mesh.visual.vertex_attributes["color"] = colours
-        path.write_bytes(scene.export(file_type="glb", unitize_normals=True))
-        return []
-    return write_mesh(parts_of(scene), path)
+        return _write_document(scene.export(file_type="glb", unitize_normals=True), path)
+    return write_mesh(parts_of(scene), path, unit_m)

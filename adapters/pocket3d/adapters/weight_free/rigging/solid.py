@@ -11,14 +11,15 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ...mesh.repair import ray_votes
+from ...mesh.repair import NoSolid, ray_votes
 from ...mesh.triangles import FloatArray, IntArray
 
 #: Voxels along the longest side, and how many the whole solid may have: shortest paths take as long as these are many.
 _ALONG = 96
 _MOST = 45_000
-#: Pieces that do not touch are joined into one graph; what is beyond this many, the smallest, is left out.
-_MOST_PIECES = 40
+#: Pieces that do not touch are joined into one graph; what is beyond this many, the smallest, is left out, and where
+#: that is most of it there is no body.
+_MOST_PIECES, _LEAST_KEPT = 40, 0.5
 #: Half of the 26 neighbours.
 _OFFSETS = [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) > (0, 0, 0)]
 
@@ -55,6 +56,7 @@ def voxelise(mesh: Any) -> Solid:
 
     Raises:
         ValueError: it encloses no voxel.
+        NoSolid: it is in pieces, most of it in those beyond `_MOST_PIECES`.
     """
     extent = float(mesh.extents.max())
     pitch = max(extent / _ALONG, (abs(float(mesh.volume)) / _MOST) ** (1 / 3))
@@ -88,7 +90,14 @@ def _joined(
     pieces, label = connected_components(graph, directed=False)
     gap = 0.0
     if pieces > 1:
-        order = np.argsort(-np.bincount(label), kind="stable")[:_MOST_PIECES]
+        sizes = np.bincount(label)
+        order = np.argsort(-sizes, kind="stable")[:_MOST_PIECES]
+        kept_share = float(sizes[order].sum()) / size
+        if kept_share < _LEAST_KEPT:
+            raise NoSolid(
+                f"{pieces:,} pieces that do not touch, of which the {_MOST_PIECES} largest, as many as bones go"
+                f" through, are {kept_share:.0%}: bones need one body; rig a part of the mesh"
+            )
         joined = np.flatnonzero(label == order[0])
         for piece in order[1:]:
             own = np.flatnonzero(label == piece)

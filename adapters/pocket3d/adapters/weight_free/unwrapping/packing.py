@@ -19,9 +19,9 @@ _NO_AREA = 1e-6
 #: Cells along a side that a chart of middling size has at least, where the texture has so many texels.
 _CELLS_ACROSS = 32
 _MEMORY_BASE, _MEMORY_PER_THOUSAND = 1024, 4
-#: Charts are packed one by one, a few times over, each among those that lie there already. With more of them hardly a
-#: texel is left for each in the usual textures.
-MOST_CHARTS = 50_000
+#: Charts are packed one by one, a few times over, each among those that lie there already: so many take half a minute
+#: of a core. A chart with the free cells around it takes so many cells, at least.
+MOST_CHARTS, LEAST_CELLS = 50_000, 16
 #: Seconds of a core that packing may take: several times what so many charts were measured to take.
 _PROCESSOR_S = 300
 
@@ -44,7 +44,7 @@ def lay_out_planes(
         A layout for each, and the number of charts.
 
     Raises:
-        NoUnwrap: no area, more than `MOST_CHARTS`, or the library gave up.
+        NoUnwrap: no area, more charts than are laid out or there is room for, or the library gave up.
     """
     starts = np.cumsum([0, *(len(vertices) for vertices, _ in surfaces)])
     places = np.concatenate([np.asarray(vertices, dtype=np.float64) for vertices, _ in surfaces])
@@ -54,10 +54,14 @@ def lay_out_planes(
     if longest > 0:
         places = (places - (low + high) / 2) * (_UNITS / longest)
     found = planar_charts(places, faces)
-    if len(found.axes) > MOST_CHARTS:
+    grid = grid_at(resolution, len(found.axes))
+    most = min(MOST_CHARTS, grid * grid // LEAST_CELLS)
+    if len(found.axes) > most:
+        texels = "" if most == MOST_CHARTS else f" in {resolution} texels a side"
         raise NoUnwrap(
-            f"it comes apart into {len(found.axes):,} charts, at most {MOST_CHARTS:,} are laid out; if its triangles"
-            " should hang together, merge the vertices by distance first, else simplify it or take a part of it"
+            f"it comes apart into {len(found.axes):,} charts, at most {most:,} are laid out{texels}; if its triangles"
+            " should hang together, merge the vertices by distance first, else simplify it, take a part of it"
+            f"{', or ask for more texels' if texels else ''}"
         )
     check()
     source, corner, uv, label = _flattened(places, faces, found.label, found.axes)
@@ -66,7 +70,7 @@ def lay_out_planes(
         raise NoUnwrap("no triangle of it encloses an area")
     used, numbers = np.unique(corner[laid], return_inverse=True)
     arrays = {"uv": uv[used], "faces": numbers.reshape(-1, 3), "label": label[laid]}
-    options = {"grid": grid_at(resolution, len(found.axes))}
+    options = {"grid": grid}
     try:
         made = call_native(
             "pocket3d.adapters.weight_free.unwrapping.library:pack",

@@ -20,7 +20,9 @@ MAX_MESH_BYTES = 40 * MIB
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 )
-MESH_SUFFIXES = frozenset({".glb", ".gltf", ".obj", ".ply", ".stl", ".off", ".vrm", ".3mf", ".zip", ".fbx"})
+MESH_SUFFIXES = frozenset(
+    {".glb", ".gltf", ".obj", ".ply", ".stl", ".off", ".vrm", ".3mf", ".zip", ".fbx", ".dae", ".3ds"}
+)
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://", re.IGNORECASE)
 #: Characters of a data URI before its comma.

@@ -99,8 +99,8 @@ of some hundred megabytes for one version of Python. Most programs that read FBX
 
 ## What else is read
 
-- glTF: a `.gltf` with all at data addresses, or a zip of a `.gltf` and its files: names are looked up in the zip and
-  nowhere else.
+- glTF: a `.gltf` with all at data addresses, or a zip of a `.gltf` and its files; mesh_conversion also takes the files
+  one by one, as `mesh_file_paths`. Names are looked up among these and nowhere else.
 - VRM: as the GLB that it is.
 - compressed glTF: quantised (KHR_mesh_quantization) and meshopt (EXT_meshopt_compression): by code of our own, since
   meshoptimizer is on PyPI without wheels; Draco: by [DracoPy](https://pypi.org/project/DracoPy/) (Apache-2.0)

@@ -197,7 +197,8 @@ def test_a_mesh_is_rigged_with_its_texture_kept(
         assert Path(each["cwd"]).parent == tmp_path / "out", "a folder of the job"
         output = next(word for word in each["argv"] if word.startswith("--output="))
         assert Path(output.removeprefix("--output=")).is_absolute()
-    files = WeightFiles.below(Path(adapter.config.model_path))
+    files = adapter._weights()
+    assert files is not None
     assert first["task"]["resume_from_checkpoint"] == str(files.skeleton)
     assert second["task"]["resume_from_checkpoint"] == str(files.skin)
     assert first["model"]["llm"]["pretrained_model_name_or_path"] == str(files.language_model.parent)

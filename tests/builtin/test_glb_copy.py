@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -64,11 +65,11 @@ def test_a_copy_has_all_that_the_file_has(tmp_path: Path) -> None:
 def test_a_copy_that_reads_as_its_source_is_not_parsed_again(
     more: dict[str, Any], times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parsed: list[int] = []
-    monkeypatch.setattr(mesh_input, "_parse", lambda checked, do=mesh_input._parse: parsed.append(1) or do(checked))
+    parse = Mock(wraps=mesh_input._parse)
+    monkeypatch.setattr(mesh_input, "_parse", parse)
     path = rich().write(tmp_path / "rich.glb")
     answer = run(TrimeshMeshConversionAdapter(), tmp_path / "out", mesh_path=str(path), output_format="glb", **more)
-    assert len(parsed) == times
+    assert parse.call_count == times
     assert answer["generation_info"]["statistics"] == scene_statistics(read_scene(Path(answer["output_mesh_path"])))
 
 

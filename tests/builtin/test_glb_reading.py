@@ -63,7 +63,7 @@ def test_a_moved_texture_is_written_where_it_lay(tmp_path: Path) -> None:
     body.primitive["attributes"]["TEXCOORD_0"] = body.add(UV, "VEC2")
     body.texture(**transform(scale=[4, 4]))
     scene = read_scene(body.write(tmp_path / "a.glb"))
-    write(scene, tmp_path / "b.glb")
+    write(scene, tmp_path / "b.glb", 1.0)
     assert coordinates(tmp_path / "b.glb") == pytest.approx(UV * 4)
     assert "KHR_texture_transform" not in str(glb_reading.json_chunk(tmp_path / "b.glb"))
 

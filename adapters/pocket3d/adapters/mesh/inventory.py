@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from .gltf_files import joined_glb
 from .input import glb_bytes_of
 from .parts import stored_normals
-from .read.glb_container import unpack
+from .read.glb_container import look_into
 from .read.gltf_plain import plain_gltf
 from .read.limits import MeshLimits
 from .usdz_again import label_of, usdz_layer, usdz_meshes
@@ -62,7 +62,7 @@ def inventory(path: Path, scene: Any = None) -> Inventory:
     data = glb_bytes_of(path) if scene is not None else joined_glb(path) if suffix == "gltf" else path.read_bytes()
     if data[:4] == b"glTF":
         limits = MeshLimits(max_bytes=max(len(data), MeshLimits().max_bytes))
-        return _of_document(*plain_gltf(*unpack(data), limits, pictures=False)[:2])
+        return _of_document(*plain_gltf(*look_into(data), limits, pictures=False)[:2])
     if scene is not None:
         return _of_scene(suffix, scene)
     if suffix == "usdz":
@@ -86,7 +86,7 @@ def inventory(path: Path, scene: Any = None) -> Inventory:
 # ---------------------------------------------------------------- GLB
 
 
-def _of_document(raw: dict[str, Any], binary: bytes) -> Inventory:
+def _of_document(raw: dict[str, Any], binary: bytes | memoryview) -> Inventory:
     materials = list(_objects(raw, "materials"))
     nodes = list(_objects(raw, "nodes"))
     meshes = [
@@ -170,7 +170,7 @@ def _copies(raw: Mapping[str, Any], node: Mapping[str, Any]) -> int | None:
     return int(raw["accessors"][next(iter(places.values()))]["count"])
 
 
-def _images(raw: Mapping[str, Any], binary: bytes) -> Iterator[bytes]:
+def _images(raw: Mapping[str, Any], binary: bytes | memoryview) -> Iterator[bytes | memoryview]:
     for image in _objects(raw, "images"):
         if "bufferView" in image:
             view = raw["bufferViews"][image["bufferView"]]

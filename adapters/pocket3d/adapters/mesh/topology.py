@@ -10,8 +10,8 @@ import numpy as np
 from .triangles import IntArray
 from .weld import first_equal
 
-#: What an edge counts for that runs from the higher vertex to the lower one: more than the others can sum up to.
-_BACK = 1 << 32
+#: What a use of an edge counts for: from the lower vertex to the higher one, and back.
+_UP, _DOWN = np.int8(1), np.int8(16)
 
 
 def closed_and_bodies(parts: Sequence[tuple[Any, IntArray]]) -> tuple[bool, int]:
@@ -38,7 +38,7 @@ def is_watertight(faces: IntArray) -> bool:
 
     Faces that fall together to an edge or a point open it.
     """
-    return len(faces) > 0 and _closes(_edges(int(faces.max()) + 1, faces))
+    return len(faces) > 0 and _closes(_edges(int(faces.max()) + 1, faces), len(faces))
 
 
 def _of_one(vertices: Any, faces: IntArray) -> tuple[bool, int]:
@@ -58,21 +58,27 @@ def _of_one(vertices: Any, faces: IntArray) -> tuple[bool, int]:
     # Without the vertices that no face uses.
     seen = np.zeros(len(labels), dtype=bool)
     seen[labels[faces[:, 0]]] = True
-    return _closes(edges), int(seen.sum())
+    return _closes(edges, len(faces)), int(seen.sum())
 
 
 def _edges(count: int, faces: IntArray) -> Any:
-    """(count, count) sparse: for the lower and the higher vertex of an edge how often it is used, with `_BACK` for each
-    use that runs down.
+    """(count, count) sparse: for the lower and the higher vertex of an edge the sum of `_UP` for each use that runs up
+    and `_DOWN` for each that runs down, modulo 256.
     """
     from scipy.sparse import coo_array
 
-    a, b, c = np.ascontiguousarray(faces.astype(np.int32).T)
-    start, end = np.concatenate([a, b, c]), np.concatenate([b, c, a])
-    uses = np.where(start < end, np.int64(1), np.int64(_BACK))
+    corners = faces.T.astype(np.int32, order="C")
+    low, high = np.empty_like(corners), np.empty_like(corners)
+    up = np.empty(corners.shape, dtype=bool)
+    for number, (start, end) in enumerate(zip(corners, corners[[1, 2, 0]], strict=True)):
+        np.minimum(start, end, out=low[number])
+        np.maximum(start, end, out=high[number])
+        np.less(start, end, out=up[number])
+    uses = np.where(up.reshape(-1), _UP, _DOWN)
     # It sorts rows by counting, which is several times as fast as sorting numbered edges.
-    return coo_array((uses, (np.minimum(start, end), np.maximum(start, end))), shape=(count, count)).tocsr()
+    return coo_array((uses, (low.reshape(-1), high.reshape(-1))), shape=(count, count)).tocsr()
 
 
-def _closes(edges: Any) -> bool:
-    return bool((edges.data == 1 + _BACK).all())
+def _closes(edges: Any, faces: int) -> bool:
+    # No single use sums up to this, so each edge has two or more; by their number all have two.
+    return bool(2 * edges.nnz == 3 * faces and (edges.data == _UP + _DOWN).all())

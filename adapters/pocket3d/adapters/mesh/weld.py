@@ -45,13 +45,13 @@ def weld_vertices(points: npt.NDArray[Any], tolerance: float = 0.0, also: Any = 
     return number[stands], first
 
 
-def first_equal(columns: Columns) -> IntArray:
+def first_equal(columns: Columns) -> npt.NDArray[np.int64]:
     """(N,) for each row of a table, given by its columns, the first row that equals it; 0 and -0 are equal.
 
     Rows are put into a table by their hash, and those that find another one there are tried again.
     """
     left = np.arange(len(columns[0]))
-    stands = left.copy()
+    stands: npt.NDArray[np.int64] = left.copy()
     mixed = _hashes(columns)
     for _ in range(_ROUNDS):
         if not len(left):
@@ -87,7 +87,7 @@ def _hashes(columns: Columns) -> npt.NDArray[np.uint64]:
     return mixed
 
 
-def _first_by_order(columns: Columns) -> IntArray:
+def _first_by_order(columns: Columns) -> npt.NDArray[np.int64]:
     # The order of lexsort is stable, so the first of equal rows comes first.
     order = np.lexsort(columns[::-1])
     differs = np.zeros(len(order) - 1, dtype=bool)

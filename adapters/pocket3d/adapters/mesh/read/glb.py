@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from .glb_arrays import FLOAT, Arrays
-from .glb_container import pack, unpack
+from .glb_container import look_into, pack
 from .glb_document import Document, Primitive
 from .glb_instances import count_instances, spread_instances
 from .glb_left_out import left_out
@@ -33,7 +33,7 @@ _TRIANGLES, _STRIP = 4, 5
 
 def check_glb(data: bytes, limits: MeshLimits) -> Checked:
     """Judge a GLB file and reduce it."""
-    raw, binary, packed = plain_gltf(*unpack(data), limits)
+    raw, binary, packed = plain_gltf(*look_into(data), limits)
     try:
         document = msgspec.convert(raw, Document)
     except msgspec.ValidationError as error:

@@ -25,7 +25,7 @@ Array = npt.NDArray[Any]
 class Arrays:
     """All arrays of one document, and those of its reduced copy: what was kept of the file and what was added."""
 
-    def __init__(self, document: Document, binary: bytes, limits: MeshLimits) -> None:
+    def __init__(self, document: Document, binary: bytes | memoryview, limits: MeshLimits) -> None:
         self._document = document
         self._limits = limits
         self._buffers = [self._buffer(index, binary) for index in range(len(document.buffers))]
@@ -53,7 +53,7 @@ class Arrays:
         if index >= len(self._document.bufferViews):
             raise Refused(f"{what} points to bufferView {index}, which is not there")
         view = self._document.bufferViews[index]
-        return self._buffers[view.buffer][view.byteOffset : view.byteOffset + view.byteLength]
+        return bytes(self._buffers[view.buffer][view.byteOffset : view.byteOffset + view.byteLength])
 
     def accessor(self, index: int | None, what: str, kinds: tuple[str, ...]) -> Accessor:
         """Look an accessor up that must be there, hold its own data and be of one of these kinds."""
@@ -102,12 +102,12 @@ class Arrays:
         data, views, accessors = self._copy
         return {"accessors": accessors, "bufferViews": views, "buffers": [{"byteLength": len(data)}]}, data
 
-    def _buffer(self, index: int, binary: bytes) -> bytes:
+    def _buffer(self, index: int, binary: bytes | memoryview) -> bytes | memoryview:
         buffer = self._document.buffers[index]
         if buffer.uri is None:
             if index != 0:
                 raise Refused(f"buffer {index} has no data")
-            data = binary
+            data: bytes | memoryview = binary
         else:
             data = inline(buffer.uri, f"buffer {index}")
         if len(data) < buffer.byteLength:

@@ -16,6 +16,12 @@ _MAX_JSON_BYTES = 32 * MIB
 
 def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
     """Take a file apart into the JSON document and the binary chunk (empty if there is none)."""
+    document, binary = look_into(data)
+    return document, bytes(binary)
+
+
+def look_into(data: bytes) -> tuple[dict[str, Any], memoryview]:
+    """As `unpack`, without a copy of the chunk."""
     if len(data) < 20 or data[:4] != b"glTF":
         raise Refused("no GLB file: it does not begin with 'glTF'")
     version, length, json_length, kind = struct.unpack_from("<IIII", data, 4)
@@ -27,14 +33,14 @@ def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
         raise Refused("its first chunk is not the JSON one, or does not fit into the file")
     if json_length > _MAX_JSON_BYTES:
         raise Refused(f"{json_length:,} bytes of JSON, at most {_MAX_JSON_BYTES:,} are taken")
-    binary = b""
+    binary = memoryview(b"")
     start = 20 + json_length
     while start + 8 <= length:
         size, kind = struct.unpack_from("<II", data, start)
         if start + 8 + size > length:
             raise Refused("it ends early: a chunk does not fit into the file")
         if kind == _BINARY_CHUNK:
-            binary = data[start + 8 : start + 8 + size]
+            binary = memoryview(data)[start + 8 : start + 8 + size]
             break
         start += 8 + size
     try:

@@ -8,7 +8,7 @@ judged afterwards, as that of any other; here broken claims are `Refused` as the
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,12 @@ _ALL = (*_GEOMETRY, _BASIS)
 #: Of all that a small file may unpack to, beside its own size.
 _MOST_BYTES = 1024 * 1024 * 1024
 _BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
+_Chunk = TypeVar("_Chunk", bytes, memoryview)
 
 
 def plain_gltf(
-    raw: dict[str, Any], binary: bytes, limits: MeshLimits, *, pictures: bool = True
-) -> tuple[dict[str, Any], bytes, list[str]]:
+    raw: dict[str, Any], binary: _Chunk, limits: MeshLimits, *, pictures: bool = True
+) -> tuple[dict[str, Any], _Chunk | bytes, list[str]]:
     """Undo what is compressed.
 
     Args:
@@ -55,12 +56,12 @@ def plain_gltf(
         document.unpack_draco()
         document.widen()
         ignored = document.unpack_pictures() if pictures else []
-        raw, binary = document.finished(undone)
+        plain, buffer = document.finished(undone)
     except Refused:
         raise
     except _BROKEN as error:
         raise Refused(f"its compressed geometry is broken: {type(error).__name__}: {str(error)[:200]}") from error
-    return raw, binary, ignored
+    return plain, buffer, ignored
 
 
 def _list(owner: Any, key: str) -> list[Any]:
@@ -71,7 +72,7 @@ def _list(owner: Any, key: str) -> list[Any]:
 class _Document:
     """The document while it is unpacked."""
 
-    def __init__(self, raw: dict[str, Any], binary: bytes, limits: MeshLimits) -> None:
+    def __init__(self, raw: dict[str, Any], binary: bytes | memoryview, limits: MeshLimits) -> None:
         self.raw = raw
         self._limits = limits
         self._data = bytearray()
@@ -86,7 +87,7 @@ class _Document:
             view["buffer"] = 0
 
     @staticmethod
-    def _buffer(index: int, buffer: dict[str, Any], binary: bytes) -> bytes:
+    def _buffer(index: int, buffer: dict[str, Any], binary: bytes | memoryview) -> bytes | memoryview:
         length = buffer["byteLength"]
         if any(buffer.get("extensions", {}).get(name, {}).get("fallback") for name in _MESHOPT):
             # Only readers without the extension would look there.

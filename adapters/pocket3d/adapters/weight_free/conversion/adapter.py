@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ...authoring.mesh_job import finish_mesh
-from ...authoring.options import MeshFile, Meta, Options
+from ...authoring.options import MeshFile, MeshFiles, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...mesh_models import MESH_FORMATS, MeshInputModel
 
@@ -18,6 +19,7 @@ class ConversionOptions(Options):
 
     mesh_path: MeshFile
     output_format: str
+    mesh_file_paths: MeshFiles = None
     centre: Annotated[
         Literal["none", "bounds", "ground"],
         Meta(
@@ -66,6 +68,15 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
     imports = (".convert",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        from ...mesh.beside import files_beside, together
+
+        mesh, beside = self._mesh_path(inputs), files_beside(inputs.get("mesh_file_paths"))
+        if not beside:
+            return self._converted(inputs, mesh)
+        with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
+            return self._converted(inputs, together(mesh, beside, Path(folder)))
+
+    def _converted(self, inputs: dict[str, Any], source: Path) -> dict[str, Any]:
         import numpy as np
 
         from ...mesh.glb_copy import reads_alike
@@ -76,7 +87,6 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         from .convert import DOCUMENTS, copy_file, merge, merged, place, precision, units, write
 
         options = ConversionOptions.read(inputs)
-        source = self._mesh_path(inputs)
         output_format = self._validate_common_inputs(inputs)
         response = self._create_common_response(inputs, output_format)
         target = Path(response["output_mesh_path"])

@@ -37,7 +37,7 @@ def units(scene: Any, target: str) -> tuple[float, float]:
     if target in _METRES:
         return (1.0 if held is None else held), 1.0
     if target == "3mf":
-        return 1.0, (held if held in UNITS.values() else UNITS["millimeter"])
+        return 1.0, UNITS["millimeter"] if held is None else held
     return 1.0, 1.0
 
 

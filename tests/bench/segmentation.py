@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="of each composition; odd ones are CAD triangles")
     parser.add_argument("--only", help="composition of this name")
     options = parser.parse_args()
-    sets = {"tuning": TUNING, "held-out": HELD_OUT, "smooth": smooth_figures.HELD_OUT}
+    sets: dict[str, tuple[Any, ...]] = {"tuning": TUNING, "held-out": HELD_OUT, "smooth": smooth_figures.HELD_OUT}
     for name, recipes in sets.items():
         if options.set != name and (options.set != "both" or name == "smooth"):
             continue

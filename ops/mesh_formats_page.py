@@ -18,8 +18,9 @@ import trimesh
 
 from pocket3d.adapters.authoring.run_context import RunContext, current_run
 from pocket3d.adapters.mesh.input import glb_bytes_of, read_scene
-from pocket3d.adapters.mesh.parts import is_linear, look_of, other_maps
+from pocket3d.adapters.mesh.parts import is_linear, look_of, other_maps, parts_of
 from pocket3d.adapters.mesh.read.glb_container import pack, unpack
+from pocket3d.adapters.mesh.triangles import unit
 from pocket3d.adapters.mesh.usdz_again import read_usdz
 from pocket3d.adapters.mesh.write import Material, MeshPart, vertex_normals, write_mesh
 from pocket3d.adapters.weight_free.conversion.adapter import TrimeshMeshConversionAdapter
@@ -42,8 +43,8 @@ _HEAD = """# What each format keeps
 `mesh_conversion` reads and writes these formats, and every feature that takes or makes a mesh uses the same code. The
 tables are made by converting one GLB file that has everything: three parts below a node that turns them, a plain
 material, one with a picture that is mirrored at its edges and maps of roughness and metal, colours at vertices, an
-extension of materials, a second set of coordinates, a light, a camera and an animation. What is kept is found in the
-written files; what is lost is what the result says under `lost` and `ignored`.
+extension of materials, a second set of coordinates, normals that its faces do not have, a light, a camera and an
+animation. What is kept is found in the written files; what is lost is what the result says under `lost` and `ignored`.
 (This page is written by `python ops/mesh_formats_page.py`.)
 """
 _FIRST = "\n## From GLB\n\n| to | kept | lost, in the result's words |\n|---|---|---|\n"
@@ -60,9 +61,28 @@ _TAIL = """
 From GLB to GLB the file's document is copied: what is not read here, from extensions to the bytes of pictures, stays as
 it is, and a node above the others places it. Compressed geometry (meshoptimizer, quantised, and Draco where DracoPy is
 installed) is unpacked, normals of another length than 1 are put right. The file is taken apart and written anew only
-with `merge_vertices`, or where parts of it lie in other files. Part completion closes parts in the document that they
-came in, and rigging binds it, in the same way. In every feature `lost` (it was read, and is not in the file) and
-`ignored` (it is not read) are found by comparing what the written file has with what came in.
+where parts of it lie in other files. In every feature `lost` (it was read, and is not in the file) and `ignored` (it is
+not read) are found by comparing what the written file has with what came in.
+
+## Features that change a GLB file
+
+They keep the document that they get, too, and change in it what they are for. A file that shows copies by
+EXT_mesh_gpu_instancing is taken apart by those that make vertices anew or bind them.
+
+- part_completion adds faces; they have what the vertices of their rim have, joints and morph targets too.
+- text_to_texture and image_to_texture replace the base colour, its transparency and colours at vertices, the former
+  metal and roughness as well. Vertices are copies of the old ones with all that those have. Maps of normals, occlusion
+  and light, and those of extensions, stay where they lay: the old coordinates become a further set, or stay in place
+  with `keep_uv`. A light that shows the picture of the old base colour goes.
+- uv_unwrapping does the same with coordinates and moves the picture of the base colour to them; metal, roughness and
+  factors stay.
+- mesh_conversion with `merge_vertices` makes one of vertices that are equal in all that is stored.
+- mesh_simplification and mesh_retopology make new vertices, for which joints and morph targets are looked up at the
+  nearest place of the old surface. With `keep_texture` the picture keeps its bytes, and so do maps that lie by the same
+  coordinates; without them maps go, and extensions that have some. Factors, notes and other extensions stay.
+- auto_rig binds every mesh to the new skeleton. An old skin goes with its joints and what moved them, and so does what
+  moved nodes that place bound meshes alone: `lost` names each. Morph targets, cameras, lights and what moves those
+  stay.
 
 ## Units and axes
 
@@ -79,8 +99,8 @@ of some hundred megabytes for one version of Python. Most programs that read FBX
 
 ## What else is read
 
-- glTF: a `.gltf` with all at data addresses, or a zip of a `.gltf` and its files: names are looked up in the zip and
-  nowhere else.
+- glTF: a `.gltf` with all at data addresses, or a zip of a `.gltf` and its files; mesh_conversion also takes the files
+  one by one, as `mesh_file_paths`. Names are looked up among these and nowhere else.
 - VRM: as the GLB that it is.
 - compressed glTF: quantised (KHR_mesh_quantization) and meshopt (EXT_meshopt_compression): by code of our own, since
   meshoptimizer is on PyPI without wheels; Draco: by [DracoPy](https://pypi.org/project/DracoPy/) (Apache-2.0)
@@ -155,12 +175,15 @@ def _convert(adapter: TrimeshMeshConversionAdapter, source: Path, target: str, f
 def _kept(path: Path) -> list[str]:
     """What a file has of the sample."""
     scene = read_usdz(path) if path.suffix == ".usdz" else read_scene(path)
+    # Before anything asks trimesh for normals.
+    parts = parts_of(scene)
     meshes = list(scene.geometry.values())
     looks = [look_of(mesh, linear=is_linear(scene)) for mesh in meshes]
     data = path.read_bytes() if path.suffix == ".usdz" else glb_bytes_of(path)
     raw: dict[str, Any] = unpack(data)[0] if data[:4] == b"glTF" else {}
     found = {
         "triangles": sum(len(mesh.faces) for mesh in meshes) == _FACES,
+        "normals": any(np.abs(part.normals - vertex_normals(part.vertices, part.faces)).max() > 0.1 for part in parts),
         "parts and their names": {"box", "ball", "cone"} <= set(scene.graph.nodes_geometry) | set(scene.geometry),
         "colours of materials": any(
             look.stated and look.image is None and look.colour[0] > 4 * look.colour[1] for look in looks
@@ -198,7 +221,7 @@ def _sample(path: Path) -> Path:
             "box",
             box.vertices,
             box.faces,
-            vertex_normals(box.vertices, box.faces),
+            unit(vertex_normals(box.vertices, box.faces) + np.array([0.5, 0, 0])),
             Material("steel", (0.5, 0.5, 0.6), metallic=0.9, roughness=0.3),
             colours=colours,
         ),

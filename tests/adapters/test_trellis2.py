@@ -315,6 +315,7 @@ def test_the_variants_are_from_small_to_large() -> None:
 async def test_a_mesh_is_painted_where_it_stands(packages: Path, released: Path, picture: Path, tmp_path: Path) -> None:
     tall = trimesh.creation.capsule(height=3.0, radius=0.5, count=[8, 8])
     tall.apply_translation((5.0, 0.0, -2.0))
+    tall.visual.vertex_colors = (200, 20, 20, 255)
     tall.export(tmp_path / "tall.ply")
     adapter = made(Trellis2PaintingAdapter, released)
     assert adapter.check_available() is None
@@ -326,6 +327,8 @@ async def test_a_mesh_is_painted_where_it_stands(packages: Path, released: Path,
     [painted] = trimesh.load_scene(Path(answer["output_mesh_path"])).geometry.values()
     assert np.abs(painted.bounds - tall.bounds).max() < 1e-4
     assert answer["painting_info"]["face_count"] == len(tall.faces) and seen()["cond"] == [512]
+    assert answer["painting_info"]["lost"] == ["its colours and textures: the new ones take their place"]
+    assert answer["painting_info"]["ignored"] == []
     assert [stage for stage in run.stages if stage.startswith("material")][-1] == "material 3/3"
     assert run.fractions == sorted(run.fractions) and run.fractions[-1] == 1.0
 

@@ -279,6 +279,7 @@ def test_a_given_mesh_is_painted_where_it_is(
     assert np.allclose(mesh.bounds, tall.bounds, atol=1e-5)
     assert mesh.visual.material.baseColorTexture.size == (1024, 1024)
     assert answer["painting_info"]["face_count"] == 12
+    assert (answer["painting_info"]["lost"], answer["painting_info"]["ignored"]) == ([], [])
     assert upstream.calls["bake_texture"][1]["texture_size"] == 1024
 
 

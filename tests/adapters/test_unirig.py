@@ -197,7 +197,8 @@ def test_a_mesh_is_rigged_with_its_texture_kept(
         assert Path(each["cwd"]).parent == tmp_path / "out", "a folder of the job"
         output = next(word for word in each["argv"] if word.startswith("--output="))
         assert Path(output.removeprefix("--output=")).is_absolute()
-    files = WeightFiles.below(Path(adapter.config.model_path))
+    files = adapter._weights()
+    assert files is not None
     assert first["task"]["resume_from_checkpoint"] == str(files.skeleton)
     assert second["task"]["resume_from_checkpoint"] == str(files.skin)
     assert first["model"]["llm"]["pretrained_model_name_or_path"] == str(files.language_model.parent)
@@ -251,6 +252,7 @@ def test_a_rigged_mesh_is_rigged_anew(adapter: UniRigAdapter, figure: Path, tmp_
     assert read_rig(rigged, skinned=True).bones == 2
     answer, _ = run(adapter, {"mesh_path": rigged}, tmp_path / "out")
     assert answer["bone_count"] == 5, "the old bones are gone"
+    assert answer["rig_info"]["lost"][0] == "1 skins: the new skeleton takes their place"
     assert answer["generation_info"]["textures"] == 1
 
 

@@ -1,4 +1,5 @@
-"""`python tests/bench/segmentation.py [--set tuning|held-out|both] [--seeds N]`: parts found in unions of known solids.
+"""`python tests/bench/segmentation.py [--set tuning|held-out|both|smooth] [--seeds N]`: parts found in unions of known
+solids, and in smooth figures of one piece.
 
 Prints the area-weighted adjusted Rand index and the processor time of each composition, with the number of parts left
 to the method, and the mean of each set.
@@ -19,24 +20,29 @@ sys.path[:0] = [str(ROOT / c) for c in ("contracts", "adapters", "tests")]
 import numpy as np
 
 from pocket3d.adapters.weight_free.segmentation.partition import segment
+from support import smooth_figures
 from support.compositions import HELD_OUT, TUNING, area_weighted_ari, compose
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--set", choices=("tuning", "held-out", "both"), default="both")
+    parser.add_argument("--set", choices=("tuning", "held-out", "both", "smooth"), default="both")
     parser.add_argument("--seeds", type=int, default=2, help="of each composition; odd ones are CAD triangles")
     parser.add_argument("--only", help="composition of this name")
     options = parser.parse_args()
-    for name, recipes in (("tuning", TUNING), ("held-out", HELD_OUT)):
-        if options.set not in (name, "both"):
+    sets = {"tuning": TUNING, "held-out": HELD_OUT, "smooth": smooth_figures.HELD_OUT}
+    for name, recipes in sets.items():
+        if options.set != name and (options.set != "both" or name == "smooth"):
             continue
         scores = []
         for number, recipe in enumerate(recipes):
             if options.only and recipe.__name__ != options.only:
                 continue
             for seed in range(options.seeds):
-                made = compose(recipe, 100 * number + seed, dense=seed % 2 == 0)
+                if name == "smooth":
+                    made = smooth_figures.make(recipe, 11 + 100 * seed + number)
+                else:
+                    made = compose(recipe, 100 * number + seed, dense=seed % 2 == 0)
                 before = time.process_time()
                 found = segment(made.mesh, None, 0, lambda _fraction, _stage: None)
                 spent = time.process_time() - before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +183,11 @@ def test_vertex_colours_beside_a_material_of_any_form_stay(
         {"bufferView": 2, "componentType": component, "count": 4, "type": f"VEC{width}", "normalized": normalized}
     )
     document["buffers"][0]["byteLength"] = 96 + rows.nbytes
+    # A file that names others is taken apart, else it is copied.
+    document["images"] = [{"uri": "elsewhere.png"}]
     path = tmp_path / "coloured.glb"
     path.write_bytes(mesh_files.glb(document, mesh_files.gltf_binary() + rows.tobytes()))
-    # Merging takes a file apart, else it is copied.
-    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="glb", merge_vertices=True)
+    result = _run(adapter, tmp_path / "out", mesh_path=str(path), output_format="glb")
     written = Path(result["output_mesh_path"])
     for accessor in glb_reading.json_chunk(written)["accessors"]:
         assert accessor["count"] == (12 if accessor["type"] == "SCALAR" else 4)
@@ -352,6 +354,8 @@ def with_float_colours(path: Path, colours: Any) -> None:
             for start, chunk in zip(starts[:-1], chunks, strict=True)
         ],
         buffers=[gltf.Buffer(byteLength=int(starts[-1]))],
+        # A file that names others is taken apart, else it is copied.
+        images=[gltf.Image(uri="elsewhere.png")],
     )
     document.set_binary_blob(b"".join(chunks))
     document.save(str(path))
@@ -363,10 +367,25 @@ async def test_float_colours_beside_a_material_survive(tmp_path: Path) -> None:
     with_float_colours(source, [[0.25, 0.5, 1.0, 1.0]] * 4)
     adapter = TrimeshMeshConversionAdapter()
     await adapter.load()
-    answer = await adapter.process({"mesh_path": str(source), "output_format": "glb", "merge_vertices": True})
+    answer = await adapter.process({"mesh_path": str(source), "output_format": "glb"})
     read = next(iter(trimesh.load(answer["output_mesh_path"], force="scene", process=False).geometry.values()))
     found = np.asarray(read.visual.vertex_attributes["color"])[0].astype(float) / 255
     assert found == pytest.approx([0.25, 0.5, 1.0, 1.0], abs=0.01)
+
+
+def test_a_gltf_and_its_files_are_taken_one_by_one(adapter: TrimeshMeshConversionAdapter, tmp_path: Path) -> None:
+    path, folder = tmp_path / "a.gltf", tmp_path / "elsewhere"
+    folder.mkdir()
+    document = mesh_files.gltf_document()
+    document["buffers"][0]["uri"] = "data/mesh.bin"
+    path.write_text(json.dumps(document))
+    (folder / "mesh.bin").write_bytes(mesh_files.gltf_binary())
+    inputs = {"mesh_path": str(path), "output_format": "glb", "mesh_file_paths": [str(folder / "mesh.bin")]}
+    answer = _run(adapter, tmp_path / "out", **inputs)
+    assert answer["generation_info"]["face_count"] == 4
+    for wrong, said in (([str(path)], "is a mesh"), ([str(folder / "mesh.bin")] * 2, "two files are named")):
+        with pytest.raises(InvalidInput, match=said):
+            _run(adapter, tmp_path / "out", **(inputs | {"mesh_file_paths": wrong}))
 
 
 def test_a_gltf_in_a_zip_keeps_its_document_as_a_glb(adapter: TrimeshMeshConversionAdapter, tmp_path: Path) -> None:

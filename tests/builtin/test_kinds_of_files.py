@@ -107,9 +107,7 @@ def test_colours_of_a_picture_that_repeats(shift: Any, tmp_path: Path) -> None:
     (mesh,) = read_again(tmp_path / "b.ply").geometry.values()
     assert mesh.visual.vertex_colors[:, :3].tolist() == QUARTERS
     # What is written anew repeats it too.
-    part = parts_of(scene)
-    write(read_again(tmp_path / "b.ply"), tmp_path / "c.obj")
-    assert len(part) == 1 and sampler_of_new_file(scene, tmp_path / "d.obj", tmp_path / "d.zip") == (10497, 10497)
+    assert sampler_of_new_file(scene, tmp_path / "c.obj", tmp_path / "c.zip") == (10497, 10497)
 
 
 def sampler_of_new_file(scene: Any, obj: Path, archive: Path) -> tuple[int, int]:
@@ -143,7 +141,7 @@ def test_how_a_picture_repeats_is_kept(name: str, tmp_path: Path) -> None:
         body.document["textures"][0]["sampler"] = 0
         path = body.write(tmp_path / "a.glb")
     before = unpack(path.read_bytes())[0]
-    assert copy_file(path, tmp_path / "b.glb", STILL)
+    assert copy_file(path.read_bytes(), tmp_path / "b.glb", STILL) == []
     for data in ((tmp_path / "b.glb").read_bytes(), completed(path)):
         after = unpack(data)[0]
         assert (after["samplers"], after["textures"]) == (before["samplers"], before["textures"])
@@ -168,7 +166,7 @@ def test_photographs_keep_their_bytes(kind: str, options: dict[str, Any], tmp_pa
     body = Tetrahedron()
     put_picture(body, picture, "image/jpeg", UV)
     path = body.write(tmp_path / "a.glb")
-    assert copy_file(path, tmp_path / "b.glb", np.diag([2.0, 2, 2, 1]))
+    assert copy_file(path.read_bytes(), tmp_path / "b.glb", np.diag([2.0, 2, 2, 1])) == []
     assert picture in (tmp_path / "b.glb").read_bytes() and picture in completed(path)
 
 
@@ -201,7 +199,7 @@ def test_extensions_of_materials_are_kept_or_named(name: str, tmp_path: Path) ->
         path = body.write(tmp_path / "a.glb")
     before = unpack(path.read_bytes())[0]
     assert before["materials"][0]["extensions"].items() >= wanted.items()
-    assert copy_file(path, tmp_path / "b.glb", STILL)
+    assert copy_file(path.read_bytes(), tmp_path / "b.glb", STILL) == []
     for data in ((tmp_path / "b.glb").read_bytes(), completed(path)):
         after = unpack(data)[0]
         assert (after["materials"], after["extensionsUsed"]) == (before["materials"], before["extensionsUsed"])

@@ -63,6 +63,29 @@ def test_bones_have_the_names_that_people_use(
         assert parents["leftShoulder"] == "chest" and parents["head"] == "neck"
 
 
+@pytest.mark.parametrize(
+    ("make", "kind", "facing"),
+    [
+        # A hat's brim has limbs at its edge, and a cape reaches the ground behind the feet.
+        (lambda: characters.humanoid(20, hat=True, brim=True, cape=True), "humanoid", "+z"),
+        (lambda: characters.quadruped(stride=0.3), "quadruped", "+z"),
+    ],
+    ids=["brim and cape", "walking dog"],
+)
+def test_what_people_wear_and_how_they_stand_changes_no_type(
+    make: Callable[[], Character], kind: str, facing: str
+) -> None:
+    character = make()
+    rig = make_rig(character.mesh, None, _quiet)
+    assert (rig.facts["rig_type"], rig.facts["facing"]) == (kind, facing)
+    heads = dict(zip(rig.skeleton.names, rig.skeleton.heads, strict=True))
+    assert sum(name.startswith("accessory") for name in heads) <= 2
+    size = float(character.mesh.extents.max())
+    off = {name: float(np.linalg.norm(heads[name] - at)) / size for name, at in character.joints.items()}
+    # Left and right are not exchanged, and arms are no brim.
+    assert np.mean([each for name, each in off.items() if name.startswith(("left", "right"))]) < 0.06, off
+
+
 def test_fewer_joints_leave_out_what_is_least_needed() -> None:
     rig = make_rig(characters.humanoid().mesh, 18, _quiet, "mixamo")
     assert len(rig.skeleton.names) <= 18

@@ -26,7 +26,7 @@ from pocket3d.adapters.weight_free.segmentation.closed_surface import closed_sur
 from pocket3d.adapters.weight_free.segmentation.crease_parts import crease_parts
 from pocket3d.adapters.weight_free.segmentation.partition import segment
 from pocket3d.adapters.weight_free.segmentation.tidying import _joined_specks
-from support import compositions, known_parts, many_bodies
+from support import compositions, known_parts, many_bodies, smooth_figures
 from support.compositions import TUNING, area_weighted_ari, compose
 
 pytestmark = pytest.mark.torch
@@ -309,3 +309,12 @@ def test_what_parts_of_one_colour_cannot_keep_is_said(
     bare = tmp_path / "bare.ply"
     trimesh.creation.box((1, 1, 1)).export(bare)
     assert _run(adapter, tmp_path, mesh_path=str(bare))["segmentation_info"]["lost"] == []
+
+
+def test_a_smooth_figure_in_one_piece_comes_apart_at_its_limbs() -> None:
+    # By thickness alone 0.12: three parts for six.
+    figure = smooth_figures.make(smooth_figures.person, 11, edge=0.07)
+    found = segment(figure.mesh, None, 0, lambda _fraction, _stage: None)
+    assert found.facts["decided_by"] == "limbs"
+    assert area_weighted_ari(figure.truth, found.labels, figure.mesh.area_faces) > 0.6
+    assert 5 <= found.labels.max() + 1 <= 8

@@ -201,10 +201,9 @@ def test_own_coordinates_are_kept(adapter: ProceduralTextToTextureAdapter, tmp_p
     assert made["sheet 0"].visual.uv == pytest.approx(_with_uv().visual.uv, abs=1e-6)
     assert made["sheet 1"].visual.uv == pytest.approx(_with_uv(shift=0.5).visual.uv, abs=1e-6)
     assert info["texture_coordinates"] == "kept" and info["textures"] == 1 and info["overlapping_texels"] == 0
-    assert info["lost"] == [
-        "its colours and textures: the new ones take their place",
-        "2 maps of normals, roughness, occlusion or light: they belong to the old surface",
-    ]
+    assert info["lost"] == ["its colours, textures, metal and roughness: the new ones take their place"]
+    materials = glb_reading.json_chunk(Path(result["output_mesh_path"]))["materials"]
+    assert all(each["name"] == "old" and "normalTexture" in each for each in materials)
     anew = _run(adapter, tmp_path / "anew", mesh_path=str(source), text_prompt="red brick")["painting_info"]
     assert "keep_uv keeps them" in anew["lost"][-1]
 

@@ -11,6 +11,7 @@ import pytest
 from mutants import trials
 from mutants.baseline import Baseline, load
 from mutants.mutations import mutants
+from support import import_graph
 from support.import_graph import ROOT, modules
 
 SOURCE = '''
@@ -62,6 +63,18 @@ def test_the_same_seed_samples_the_same_mutants_of_different_lines() -> None:
     assert [each.key for each in first] == [each.key for each in trials.sample(30, seed=5)]
     assert [each.key for each in first] != [each.key for each in trials.sample(30, seed=6)]
     assert len({each.place for each in first}) == 30
+
+
+def test_another_change_leaves_the_rest_of_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "pocket3d.contracts.size_classes"
+    before = trials.sample(8, 5, [name])
+    module = import_graph.modules()[name]
+    longer = tmp_path / "longer.py"
+    longer.write_text("FIRST = 1\n" + module.path.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setitem(import_graph.modules(), name, module._replace(path=longer))
+    after = trials.sample(8, 5, [name])
+    words = {(each.mutant.before, each.mutant.after) for each in before}
+    assert len(words & {(each.mutant.before, each.mutant.after) for each in after}) >= 7
 
 
 def test_tests_of_a_line_come_quick_ones_first_and_an_import_belongs_to_all_of_its_module(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,15 +57,22 @@ def _sampled() -> list[str]:
 
 
 def sample(count: int, seed: int, names: Iterable[str] | None = None) -> list[Sampled]:
-    """Mutants of so many lines, all lines being equally likely, one mutant each."""
-    texts = {
-        name: modules()[name].path.read_text(encoding="utf-8") for name in (_sampled() if names is None else names)
-    }
-    lines = [(name, line) for name, text in texts.items() for line in mutations.mutable_lines(text)]
-    dice = random.Random(seed)
+    """Mutants of so many lines, all lines being equally likely, one mutant each.
+
+    Whether a line is among them depends on its own words: another change leaves the rest of the sample as it was.
+    """
+    ranked = []
+    for name in _sampled() if names is None else names:
+        text = modules()[name].path.read_text(encoding="utf-8")
+        seen: Counter[str] = Counter()
+        for line in mutations.mutable_lines(text):
+            words = text.splitlines()[line - 1].strip()
+            seen[words] += 1
+            digest = hashlib.sha256(f"{seed}\n{name}\n{words}\n{seen[words]}".encode()).digest()
+            ranked.append((digest, name, text, line))
     return [
-        Sampled(name, modules()[name].component, dice.choice(mutations.mutants(texts[name], line)))
-        for name, line in dice.sample(lines, min(count, len(lines)))
+        Sampled(name, modules()[name].component, random.Random(digest).choice(mutations.mutants(text, line)))
+        for digest, name, text, line in sorted(ranked)[:count]
     ]
 
 

@@ -42,7 +42,9 @@ def _both(joints: dict[str, Any]) -> dict[str, Any]:
     return {name: np.array(at, float) for name, at in joints.items()} | right
 
 
-def humanoid(arms: float = 0.0, hat: bool = False, sword: bool = False) -> Character:
+def humanoid(
+    arms: float = 0.0, hat: bool = False, sword: bool = False, brim: bool = False, cape: bool = False
+) -> Character:
     """1.8 tall; arms hang down by so many degrees from level (T-pose 0, A-pose 45)."""
     down = np.radians(arms)
     way = np.array([np.cos(down), -np.sin(down), 0])
@@ -82,6 +84,10 @@ def humanoid(arms: float = 0.0, hat: bool = False, sword: bool = False) -> Chara
         ]
     if hat:
         bodies.append(trimesh.creation.cone(0.2, 0.35).apply_transform(_upright((0, 1.77, 0))))
+    if brim:
+        bodies.append(trimesh.creation.cylinder(0.5, 0.05, sections=24).apply_transform(_upright((0, 1.8, 0))))
+    if cape:
+        bodies.append(trimesh.creation.box((0.5, 1.35, 0.06)).apply_translation((0, 0.72, -0.22)))
     if sword:
         hand = joints["rightHand"]
         bodies.append(
@@ -90,8 +96,8 @@ def humanoid(arms: float = 0.0, hat: bool = False, sword: bool = False) -> Chara
     return Character(trimesh.util.concatenate(bodies), joints)
 
 
-def quadruped(tail: bool = True) -> Character:
-    """A dog-like body along z whose raised tail is higher than its head."""
+def quadruped(tail: bool = True, stride: float = 0.0) -> Character:
+    """A dog-like body along z whose raised tail is higher than its head; the legs of a pair are `stride` apart."""
     joints = _both(
         {
             "hips": (0, 0.62, -0.42),
@@ -117,6 +123,9 @@ def quadruped(tail: bool = True) -> Character:
         bodies.append(capsule((0, 0.66, -0.5), (0, 1.15, -0.85), 0.035))
     for side in ("left", "right"):
         for end in ("Front", "Hind"):
+            step = np.array([0, 0, stride if (side == "left") == (end == "Front") else -stride]) / 2
+            joints[f"{side}{end}LowerLeg"] = joints[f"{side}{end}LowerLeg"] + step / 2
+            joints[f"{side}{end}Foot"] = joints[f"{side}{end}Foot"] + step
             upper, knee, foot = (joints[f"{side}{end}{name}"] for name in ("UpperLeg", "LowerLeg", "Foot"))
             bodies += [
                 capsule(upper, knee, 0.06),

@@ -35,12 +35,17 @@ def remarks(result: Result) -> list[str]:
     """What was ignored of the request or the input, what the output format could not hold, and other remarks."""
     facts = _facts(result)
     ignored = [*_texts(facts.get("ignored_words")), *_texts(facts.get("ignored"))]
-    lines = [f"ignored: {', '.join(ignored[:_MANY])}"] if ignored else []
+    # Words of a prompt on one line; what is told with its reason has its own.
+    words = [each for each in ignored if ": " not in each]
+    lines = [f"ignored: {', '.join(words[:_MANY])}"] if words else []
+    lines += [f"ignored: {each}" for each in ignored if ": " in each]
     lines += [f"lost: {each}" for each in _texts(facts.get("lost"))]
     lines += [f"note: {each}" for key in ("warnings", "notes") for each in _texts(facts.get(key))]
     if result.status == "succeeded" and facts.get("rig_type") == "unknown":
         lines.append("note: no body plan is known to this rigger, its bones follow the shape alone")
-    return list(dict.fromkeys(map(_cut, lines)))[:_MANY]
+    lines = list(dict.fromkeys(map(_cut, lines)))
+    more = len(lines) - _MANY
+    return lines if more <= 0 else [*lines[:_MANY], f"note: {more} more of these; `pocket3d result --json` has all"]
 
 
 def _facts(result: Result) -> dict[str, Any]:

@@ -485,7 +485,9 @@ def test_an_agent_leaves_at_the_bound_even_if_nobody_listens() -> None:
     rig.pass_time(2)
     assert rig.state(first) == "cancelling"
     rig.tell(events.RunFailed(first, "cancelled", "was asked to stop"))
-    assert not of(rig.pass_time(18), effects.Exit)
+    waited = rig.pass_time(18)
+    assert not of(waited, effects.Exit)
+    assert not of(waited, effects.LogLine), "for what it waits is said once"
     assert only(rig.pass_time(2), effects.Exit).unreported == (first,)
 
 

@@ -164,7 +164,9 @@ def test_a_step_that_cannot_be_stored_yet_is_tried_again_and_one_that_never_can_
     assert desk.take(effects.StartStep) == []
     desk.tick()
     assert desk.one(effects.StartStep) == start
-    desk.do(events.StepRefused(key, "dog-mesh", Failure("too_large", "no message can carry it")))
+    record = desk.engine.chains[key]
+    desk.do(events.StepRefused(key, "dog-mesh", Failure("too_large", "x" * 1000)))
+    assert record.steps[0].failure == Failure("too_large", "x" * 300)
     assert desk.store()[-1] == "failed"
     desk.tick()
     assert desk.take(effects.StartStep) == []

@@ -56,11 +56,11 @@ def test_a_waiting_job_takes_about_half_a_kilobyte() -> None:
     crowd.grow(1000)
     gc.collect()
     tracemalloc.start()
-    crowd.grow(3000)
+    crowd.grow(4000)
     gc.collect()
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert held / 3000 < 500
+    assert held / 4000 < 500
 
 
 def test_of_very_many_that_expire_at_once_each_step_ends_some() -> None:

@@ -205,6 +205,9 @@ def test_another_lock_is_another_environment() -> None:
     lock = Lock(recipe="cat", python="3.11", machine="x86_64", date="2026-11-28", packages={"numpy": "1.26.4"})
     known = all_done(choice=Choice(lock=lock))
     assert undone(RECIPE, known, Choice(lock=lock)) == []
+    for choice in (Choice(lock=lock), Choice()):
+        installs = [each for each in steps(RECIPE, FOLDER, "python", choice).values() if isinstance(each, PipInstall)]
+        assert {each.locked for each in installs} == {choice.lock is not None} and len(installs) == 4
     newer = msgspec.structs.replace(lock, packages={"numpy": "1.26.5"})
     assert undone(RECIPE, known, Choice(lock=newer)) == [
         name for name in ORDER if not name.startswith(("code", "weights"))

@@ -113,3 +113,15 @@ def test_what_must_import_follows_the_configuration() -> None:
     usual = msgspec.structs.replace(PARTED, parts=(msgspec.structs.replace(art, default=True),))
     assert "brush" in modules_of(usual, "cat-draw", {}).modules
     assert "brush" not in modules_of(usual, "cat-draw", {"texture": False}).modules
+
+
+@pytest.mark.parametrize(
+    ("modules", "cuda", "said"),
+    [
+        (("torch", "trimesh"), "12.4", "import torch, trimesh with py, and expect torch to be built for CUDA 12.4"),
+        (("torch",), None, "import torch with py"),
+        (("trimesh",), "12.4", "import trimesh with py"),
+    ],
+)
+def test_what_an_import_step_says_of_torch(modules: tuple[str, ...], cuda: str | None, said: str) -> None:
+    assert CheckImports(modules=modules, python="py", cuda=cuda).says() == said

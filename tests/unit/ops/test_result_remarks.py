@@ -46,6 +46,14 @@ def test_what_was_made(outputs: dict[str, Any] | None, told: str | None) -> None
         ({}, []),
         ({"ignored": ["eiffel", "sharp"]}, ["ignored: eiffel, sharp"]),
         ({"ignored_words": ["old"], "ignored": ["a camera"], "lost": []}, ["ignored: old, a camera"]),
+        (
+            {"ignored": ["a word", "lights: only the geometry is read", "TEXCOORD_1: the first set is read"]},
+            [
+                "ignored: a word",
+                "ignored: lights: only the geometry is read",
+                "ignored: TEXCOORD_1: the first set is read",
+            ],
+        ),
         ({"lost": ["colours: STL has none", "names"]}, ["lost: colours: STL has none", "lost: names"]),
         ({"warnings": ["fewer faces"], "notes": ["fewer\nfaces"]}, ["note: fewer faces"]),
         ({"rig_type": "unknown"}, ["note: no body plan is known to this rigger, its bones follow the shape alone"]),
@@ -61,11 +69,12 @@ def test_a_remark_is_short() -> None:
     assert len(line) <= 300
 
 
-def test_remarks_are_few() -> None:
+def test_what_is_left_out_of_many_remarks_is_counted() -> None:
     many = [f"word{number}" for number in range(20)]
     (ignored,) = remarks(result({"x_info": {"ignored": many}}))
     assert ignored == f"ignored: {', '.join(many[:12])}"
-    assert len(remarks(result({"x_info": {"lost": many}}))) == 12
+    lines = remarks(result({"x_info": {"lost": many}}))
+    assert lines[12:] == ["note: 8 more of these; `pocket3d result --json` has all"]
     (cut,) = remarks(result({"x_info": {"notes": ["x" * 400]}}))
     (whole,) = remarks(result({"x_info": {"notes": ["x" * 294]}}))
     assert (len(cut), cut[-1], len(whole), whole[-1]) == (300, "…", 300, "x")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..base import BaseModel
 
 if TYPE_CHECKING:
+    from ..mesh.glb_looks import Paint
+    from ..mesh.glb_remade import Remade
     from ..mesh.inventory import Inventory
     from ..mesh.write import MeshPart
 
@@ -35,6 +37,67 @@ def write_and_finish(
     # The vertices of an STL are told as they are stored, three for each triangle.
     kept = None if target.suffix == ".stl" else scene
     return finish_mesh(adapter, response, info_key, facts, extra, kept, source, replaced)
+
+
+def write_kept(
+    adapter: BaseModel,
+    response: Mapping[str, Any],
+    source: Path,
+    scene: Any,
+    made: Mapping[str, Remade],
+    paint: Paint | None = None,
+) -> Any:
+    """Write what became of a GLB file's parts into its own document, to `output_mesh_path`.
+
+    Args:
+        adapter: whose request it is.
+        response: names the file that is to be written.
+        source: the file.
+        scene: what `read_scene` read of it.
+        made: see `mesh.glb_remade.remade_copy`, `paint` too.
+        paint: what the parts' pictures replace; None where the looks stay.
+
+    Returns:
+        What `read_scene` reads of the written file; None where another format is wanted, or the file has to be written
+        anew, and was not.
+
+    Raises:
+        BrokenOutput: the file is not what was meant.
+    """
+    from ..mesh.glb_remade import remade_copy
+    from ..mesh.input import glb_bytes_of
+    from ..mesh.result import check_written, parts_statistics, read_again, scene_statistics
+
+    target = Path(response["output_mesh_path"])
+    copy = remade_copy(glb_bytes_of(source), scene, made, paint) if target.suffix == ".glb" else None
+    if copy is None:
+        return None
+    adapter.step(0.9, "writing the file")
+    target.write_bytes(copy)
+    written = read_again(target)
+    check_written(parts_statistics([each.part for each in made.values()]), scene_statistics(written), target)
+    return written
+
+
+def compared(
+    source: Inventory, written: Path, facts: Mapping[str, Any], replaced: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """`lost` and `ignored` of an answer: what the facts say already, and what the written file has not of its source.
+
+    Args:
+        source: what the mesh that it was made of has.
+        written: a sound GLB file, or an OBJ, PLY or STL file as we write them.
+        facts: `lost`, and as `ignored` the notes of the source's reader, if there are any.
+        replaced: kinds that were replaced on purpose (see `mesh.losses`), which the facts tell themselves.
+    """
+    from ..mesh.inventory import inventory
+    from ..mesh.losses import missing, unread
+
+    made = inventory(written)
+    return {
+        "lost": list(dict.fromkeys([*facts.get("lost", ()), *missing(source, made, replaced)])),
+        "ignored": unread(source, made, facts.get("ignored", ()), replaced),
+    }
 
 
 def finish_mesh(
@@ -70,18 +133,11 @@ def finish_mesh(
     Raises:
         BrokenOutput: the file cannot be loaded again, or is empty.
     """
-    from ..mesh.inventory import inventory
-    from ..mesh.losses import missing, unread
     from ..mesh.result import describe_mesh
 
     target = Path(response["output_mesh_path"])
     if source is not None:
-        written = inventory(target)
-        facts = {
-            **facts,
-            "lost": list(dict.fromkeys([*facts.get("lost", ()), *missing(source, written, replaced)])),
-            "ignored": unread(source, written, facts.get("ignored", ())),
-        }
+        facts = {**facts, **compared(source, target, facts, replaced)}
     described = describe_mesh(target, adapter.output_dir, scene, counted)
     statistics = described["statistics"]
     response[info_key] = {

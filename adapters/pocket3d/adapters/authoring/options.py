@@ -38,7 +38,7 @@ from msgspec import Meta
 
 from ..errors import InvalidInput
 
-__all__ = ["MAX_SEED", "ImageFile", "ImageFiles", "MeshFile", "Meta", "Options", "Seed", "json_schema"]
+__all__ = ["MAX_SEED", "ImageFile", "ImageFiles", "MeshFile", "MeshFiles", "Meta", "Options", "Seed", "json_schema"]
 
 O = TypeVar("O", bound="Options")  # noqa: E741  # as `T`, for Options
 
@@ -51,6 +51,13 @@ Seed = Annotated[int, Meta(ge=0, le=MAX_SEED)]
 MeshFile = Annotated[
     Any,
     Meta(description="one file: glb, vrm, obj, ply, stl, off, 3mf, fbx, dae or 3ds, or a zip of a mesh with its files"),
+]
+MeshFiles = Annotated[
+    Any,
+    Meta(
+        description="files that mesh_path names, found by their names: the .bin and pictures of a gltf, the .mtl and"
+        " pictures of an obj, the pictures of an fbx or a dae"
+    ),
 ]
 ImageFile = Annotated[
     Any, Meta(description="an image: png, jpg, webp, tiff, bmp or gif; avif and heic where the host can read them")

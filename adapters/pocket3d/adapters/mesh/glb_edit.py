@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from .glb_references import references
 from .read.glb_arrays import FLOAT, Array, Arrays, as_floats
 from .read.glb_container import pack, unpack
 from .read.glb_document import Document
+from .read.glb_sparse import dense, is_dense
 from .read.gltf_plain import plain_gltf
 from .read.limits import MeshLimits
 from .triangles import IntArray, bounds
 
-_UINT = 5125
+_BYTE, _SHORT, _UINT = 5121, 5123, 5125
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 _TRIANGLES, _STRIP = 4, 5
 
@@ -45,14 +47,16 @@ class GlbEdit:
         self.raw: dict[str, Any] = copy.deepcopy(dict(raw))
         self.document = document
         self._binary = binary
-        self._arrays = arrays
+        self.arrays = arrays
         self._accessors: list[dict[str, Any]] = self.raw["accessors"]
         self._views: list[dict[str, Any]] = self.raw["bufferViews"]
         #: Contents of views, and rows of accessors, that differ from the file's.
         self._contents: dict[int, bytes] = {}
         self._made: dict[int, Array] = {}
-        self._users = Counter(_accessors_named(self.raw))
-        self._view_users = Counter(_views_named(self.raw))
+        named = list(references(self.raw))
+        #: How often something names each accessor, and each view. Unknown extensions have accessors of their own.
+        self._users = Counter(each.holder[each.key] for each in named if each.kind == "accessors")
+        self._view_users = Counter(each.holder[each.key] for each in named if each.kind == "bufferViews")
 
     @classmethod
     def of(cls, data: bytes) -> GlbEdit | None:
@@ -74,9 +78,17 @@ class GlbEdit:
         found: dict[str, Any] = self.raw["meshes"][self.raw["nodes"][node]["mesh"]]["primitives"][number]
         return found
 
+    def own_mesh(self, node: int) -> None:
+        """Let a node show a mesh of its own, like the one that it has."""
+        mesh = copy.deepcopy(self.raw["meshes"][self.raw["nodes"][node]["mesh"]])
+        self.raw["nodes"][node]["mesh"] = len(self.raw["meshes"])
+        self.raw["meshes"].append(mesh)
+        named = references({"meshes": [mesh]})
+        self._users.update(each.holder[each.key] for each in named if each.kind == "accessors")
+
     def stored(self, index: int) -> Array:
         """(count, components) of an accessor, as stored."""
-        return self._made[index] if index in self._made else self._arrays.stored(index)
+        return self._made[index] if index in self._made else dense(self.document, self.arrays, index)
 
     def rows(self, index: int) -> Array:
         """(count, components) of an accessor, normalised whole numbers as floats."""
@@ -84,13 +96,8 @@ class GlbEdit:
         return as_floats(rows) if self._accessors[index].get("normalized") else rows
 
     def is_readable(self, index: int | None) -> bool:
-        """Whether an accessor is there and has its numbers in one view; of points and lines nobody has judged it."""
-        if index in self._made:
-            return True
-        if index is None or not 0 <= index < len(self.document.accessors):
-            return False
-        accessor = self.document.accessors[index]
-        return accessor.bufferView is not None and accessor.sparse is None
+        """Whether an accessor is there and has its numbers; of points and lines nobody has judged it."""
+        return index in self._made or (index is not None and is_dense(self.document, self.arrays, index))
 
     def state_bounds(self, index: int) -> None:
         """Write down the least and largest position, which many files state not at all, or rounded."""
@@ -138,7 +145,7 @@ class GlbEdit:
         for attributes in (primitive["attributes"], *primitive.get("targets", ())):
             for name, index in attributes.items():
                 if not self.is_readable(index) or len(self.stored(index)) != count:
-                    raise CannotKeep(f"{name} is sparse, or is not there for each vertex")
+                    raise CannotKeep(f"{name} is not there, or not for each vertex")
         for attributes in (primitive["attributes"], *primitive.get("targets", ())):
             own = computed if attributes is primitive["attributes"] else {}
             for name in [*attributes, *(key for key in own if key not in attributes)]:
@@ -146,7 +153,7 @@ class GlbEdit:
                     attributes[name] = self.floats(own[name], attributes.get(name), bounds=name == "POSITION")
                 else:
                     attributes[name] = self._put(attributes[name], self.stored(attributes[name])[source])
-        self._index(primitive, faces)
+        self.index(primitive, faces)
 
     def floats(self, rows: npt.NDArray[Any], replaced: int | None = None, *, bounds: bool = False) -> int:
         """Put floats (N, K) in the place of an accessor, or of none; returns the number of the one that has them."""
@@ -155,6 +162,17 @@ class GlbEdit:
         if bounds:
             entry |= {"min": values.min(axis=0).tolist(), "max": values.max(axis=0).tolist()}
         return self._place(replaced, entry, values, _ARRAY_BUFFER)
+
+    def joints(self, rows: npt.NDArray[Any]) -> int:
+        """Add numbers of joints (N, 4); returns the number of their accessor."""
+        wide = len(rows) > 0 and int(rows.max()) > 255
+        entry = {"componentType": _SHORT if wide else _BYTE, "type": "VEC4", "count": len(rows)}
+        return self._place(None, entry, rows.astype("<u2" if wide else "u1"), _ARRAY_BUFFER)
+
+    def matrices(self, rows: npt.NDArray[Any]) -> int:
+        """Add matrices (N, 4, 4), column by column; returns the number of their accessor."""
+        entry = {"componentType": FLOAT, "type": "MAT4", "count": len(rows)}
+        return self._place(None, entry, rows.reshape(len(rows), 16).astype("<f4"), None)
 
     def view(self, data: bytes) -> int:
         """Add bytes, such as an image; returns the number of their view."""
@@ -176,7 +194,7 @@ class GlbEdit:
                 continue
             content = self._contents.get(index)
             if content is None:
-                content = self._arrays.view(index, f"bufferView {index}")
+                content = self.arrays.view(index, f"bufferView {index}")
             data.extend(b"\0" * (-len(data) % 4))
             view |= {"buffer": 0, "byteOffset": len(data), "byteLength": len(content)}
             data.extend(content)
@@ -191,7 +209,8 @@ class GlbEdit:
             entry |= {"min": rows.min(axis=0).tolist(), "max": rows.max(axis=0).tolist()}
         return self._place(index, entry | {"count": len(rows)}, rows, _ARRAY_BUFFER)
 
-    def _index(self, primitive: dict[str, Any], faces: IntArray) -> None:
+    def index(self, primitive: dict[str, Any], faces: IntArray) -> None:
+        """Give a primitive other faces (F, 3) between its vertices."""
         corners = np.asarray(faces).reshape(-1, 1)
         entry = {"componentType": _UINT, "type": "SCALAR", "count": len(corners)}
         primitive["indices"] = self._place(
@@ -200,7 +219,7 @@ class GlbEdit:
         if primitive.get("mode", _TRIANGLES) != _TRIANGLES:
             primitive["mode"] = _TRIANGLES
 
-    def _place(self, index: int | None, entry: dict[str, Any], rows: Array, target: int) -> int:
+    def _place(self, index: int | None, entry: dict[str, Any], rows: Array, target: int | None) -> int:
         """Store rows: where the old ones were if nothing else needs those, else beside them."""
         data, stride = _padded(rows, target)
         entry = {key: value for key, value in entry.items() if key not in ("byteOffset", "bufferView")}
@@ -210,7 +229,7 @@ class GlbEdit:
             number = self.view(data)
             self._view_users[number] = 1
         self._contents[number] = data
-        view: dict[str, Any] = {"buffer": 0, "byteLength": len(data), "target": target}
+        view: dict[str, Any] = {"buffer": 0, "byteLength": len(data)} | ({} if target is None else {"target": target})
         named = {key: value for key, value in self._views[number].items() if key in ("name", "extras")}
         self._views[number] = named | view | ({} if stride is None else {"byteStride": stride})
         if alone and index is not None:
@@ -225,7 +244,7 @@ class GlbEdit:
         return len(self._accessors) - 1
 
 
-def _padded(rows: Array, target: int) -> tuple[bytes, int | None]:
+def _padded(rows: Array, target: int | None) -> tuple[bytes, int | None]:
     """The bytes of rows, and their distance where it is more than their width: glTF wants whole words at vertices."""
     width = rows.dtype.itemsize * rows.shape[1]
     if target != _ARRAY_BUFFER or width % 4 == 0:
@@ -234,35 +253,3 @@ def _padded(rows: Array, target: int) -> tuple[bytes, int | None]:
     padded = np.zeros((len(rows), stride), dtype=np.uint8)
     padded[:, :width] = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), width)
     return padded.tobytes(), stride
-
-
-def _accessors_named(raw: Mapping[str, Any]) -> Iterator[int]:
-    """The accessors, as often as something names them. What an unknown extension may name is not: it has its own."""
-    for mesh in raw.get("meshes", ()):
-        for primitive in mesh["primitives"]:
-            yield from primitive["attributes"].values()
-            for target in primitive.get("targets", ()):
-                yield from target.values()
-            if "indices" in primitive:
-                yield primitive["indices"]
-    for skin in raw.get("skins", ()):
-        if "inverseBindMatrices" in skin:
-            yield skin["inverseBindMatrices"]
-    for animation in raw.get("animations", ()):
-        for sampler in animation.get("samplers", ()):
-            yield from (sampler["input"], sampler["output"])
-    for node in raw.get("nodes", ()):
-        for extension in (node.get("extensions") or {}).values():
-            yield from (extension.get("attributes") or {}).values() if isinstance(extension, dict) else ()
-
-
-def _views_named(raw: Mapping[str, Any]) -> Iterator[int]:
-    for accessor in raw.get("accessors", ()):
-        if "bufferView" in accessor:
-            yield accessor["bufferView"]
-        for part in ("indices", "values"):
-            if part in (accessor.get("sparse") or {}):
-                yield accessor["sparse"][part]["bufferView"]
-    for image in raw.get("images", ()):
-        if "bufferView" in image:
-            yield image["bufferView"]

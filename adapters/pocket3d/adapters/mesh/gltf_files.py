@@ -66,7 +66,7 @@ def _without(raw: dict[str, Any], views: list[dict[str, Any]], gone: set[int], b
     named |= {owner["bufferView"] for owner in _owners(raw)}
     data = bytearray()
     numbers: dict[int, int] = {}
-    kept = []
+    kept: list[dict[str, Any]] = []
     for index in sorted(named):
         view = views[index]
         start = view.get("byteOffset", 0)

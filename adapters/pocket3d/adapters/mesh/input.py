@@ -31,7 +31,7 @@ from .read.ply import read_ply
 from .read.stl import read_stl
 from .read.threemf import model_path, read_3mf
 
-__all__ = ["FORMATS", "MeshLimits", "ignored_parts", "origins", "read_mesh", "read_scene", "unit_of"]
+__all__ = ["FORMATS", "MeshLimits", "ignored_parts", "join_parts", "origins", "read_mesh", "read_scene", "unit_of"]
 
 _READERS = {"obj": read_obj, "ply": read_ply, "stl": read_stl, "off": read_off, "3mf": read_3mf}
 #: Suffixes of what is read.
@@ -109,14 +109,22 @@ def read_mesh(path: Path, limits: MeshLimits = _DEFAULT, field: str = "mesh_path
     Colours and textures are kept where the scene is a single part, and dropped where it has several. Arguments and
     errors are those of `read_scene`.
     """
-    scene = read_scene(path, limits, field)
+    return join_parts(read_scene(path, limits, field), path.name, field)
+
+
+def join_parts(scene: Any, name: str, field: str = "mesh_path") -> Any:
+    """What `read_scene` read of a file of this name, as `read_mesh` gives it; the scene is as it was.
+
+    Raises:
+        InvalidInput: it takes too much memory.
+    """
     parts = [scene.geometry[scene.graph[node][1]] for node in scene.graph.nodes_geometry]
     rows = sum(len(part.vertices) + len(part.faces) for part in parts)
     try:
         with limited_memory((_JOIN_FLOOR + _JOIN_FACTOR * rows) // MIB):
             return _joined(scene)
     except MemoryError as error:
-        raise InvalidInput(f"{path.name}: joining its parts takes more memory than they account for", field) from error
+        raise InvalidInput(f"{name}: joining its parts takes more memory than they account for", field) from error
 
 
 def _joined(scene: Any) -> Any:

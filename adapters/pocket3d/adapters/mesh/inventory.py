@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from .gltf_files import joined_glb
 from .input import glb_bytes_of
+from .parts import stored_normals
 from .read.glb_container import look_into
 from .read.gltf_plain import plain_gltf
 from .read.limits import MeshLimits
@@ -38,8 +39,9 @@ class Inventory(NamedTuple):
     format: str
     #: How many there are of each kind: `parts`, `meshes` (fewer where some are shown several times), `groups` (nodes
     #: without a mesh), `hidden` (nodes with one that the scene does not show), and of parts or materials with a
-    #: property: `normals`, `coordinates`, `colours`, `textures`, `maps`, `stated` (any look at all), `surface`
-    #: (metallic or rough), `shine` (light of its own), `cutout`, `sides` (both are shown).
+    #: property: `normals`, `coordinates`, `colours`, `textures`, `maps`, `relief` (those of normals, occlusion, light),
+    #: `stated` (any look at all), `surface` (metallic or rough), `shine` (light of its own), `cutout`, `sides` (both
+    #: are shown).
     counts: Mapping[str, int]
     #: Of parts, with `_` for blanks.
     names: frozenset[str] = frozenset()
@@ -148,7 +150,9 @@ def _count_primitive(primitive: Mapping[str, Any], materials: list[dict[str, Any
     surface = material.get("pbrMetallicRoughness") or {}
     textured = "baseColorTexture" in surface
     counts["textures"] += textured
-    counts["maps"] += sum(key in material for key in _OTHER_MAPS) + ("metallicRoughnessTexture" in surface)
+    relief = sum(key in material for key in _OTHER_MAPS)
+    counts["relief"] += relief
+    counts["maps"] += relief + ("metallicRoughnessTexture" in surface)
     counts["stated"] += textured or "baseColorFactor" in surface or "COLOR_0" in attributes
     counts["surface"] += bool(surface.get("metallicFactor")) or (
         surface.get("roughnessFactor", _PLAIN_ROUGHNESS) != _PLAIN_ROUGHNESS
@@ -191,6 +195,7 @@ def _of_scene(suffix: str, scene: Any) -> Inventory:
         visual = mesh.visual
         material = getattr(visual, "material", None)
         coloured = visual.kind in ("vertex", "face") or "color" in getattr(visual, "vertex_attributes", {})
+        counts["normals"] += stored_normals(mesh) is not None
         counts["coordinates"] += getattr(visual, "uv", None) is not None
         counts["colours"] += coloured
         stated = (getattr(material, key, None) for key in ("baseColorFactor", "baseColorTexture", "diffuse", "image"))
@@ -201,7 +206,8 @@ def _of_scene(suffix: str, scene: Any) -> Inventory:
 
 
 def _of_obj(data: bytes, library: Path) -> Inventory:
-    objects = (b"\n" + data).split(b"\no ")[1:]
+    # Other programs write a single mesh without a name.
+    objects = (b"\n" + data).split(b"\no ")[1:] or [b"\n" + data]
     materials = library.read_bytes() if library.is_file() else b""
     counts = Counter(
         parts=len(objects),
@@ -213,7 +219,7 @@ def _of_obj(data: bytes, library: Path) -> Inventory:
         stated=materials.count(b"newmtl "),
         surface=materials.count(b"Pm "),
     )
-    names = frozenset(each[: each.find(b"\n")].decode() for each in objects)
+    names = frozenset(each[: each.find(b"\n")].decode() for each in objects if not each.startswith(b"\n"))
     return Inventory("obj", counts, names)
 
 

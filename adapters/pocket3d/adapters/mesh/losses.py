@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from .inventory import Inventory
-from .read.glb_left_out import left_out
+from .read.glb_left_out import ELSEWHERE, left_out
 
 #: What belongs to the look of a surface: a feature that paints anew replaces it, and says so.
-LOOKS = frozenset({"textures", "maps", "surface", "colours", "stated", "shine", "cutout", "sides", "images"})
+LOOKS = frozenset({"textures", "maps", "relief", "surface", "colours", "stated", "shine", "cutout", "sides", "images"})
+#: The same, where only colours, metal and roughness are replaced.
+OWN_COLOURS = frozenset({"textures", "maps", "surface", "colours", "stated", "images"})
+#: What moves a mesh: a feature that rigs it replaces that, and says so.
+MOTION = frozenset({"animations", "skins"})
+#: What belongs to a skeleton that another one takes the place of.
+_SKINS = "{count} skins: the new skeleton takes their place"
+_SOME_MAPS = "{count} maps of normals, roughness, occlusion or light: {why}"
 _ONE_MESH = ("ply", "stl")
 #: In what readers say of pictures that they do not read.
 _PICTURES = " in KTX2"
@@ -18,6 +25,7 @@ _NAMED = 6
 _TEXTS = {
     "textures": "{count} textures: {why}",
     "maps": "{count} maps of normals, roughness, occlusion or light: only the base colour is written",
+    "relief": "{count} maps of normals, occlusion or light: {why}",
     "surface": "metallic and roughness: {why}",
     "colours": "colours at the vertices of {count} parts: {why}",
     "stated": "colours and materials of {count} parts: {why}",
@@ -31,18 +39,28 @@ _TEXTS = {
 }
 
 
-def unread(before: Inventory, after: Inventory, notes: Collection[str]) -> list[str]:
+def replaced_skins(before: Inventory) -> list[str]:
+    """What of a file a new skeleton takes the place of; it belongs to the kind `skins`."""
+    skins = (before.document or {}).get("skins", ())
+    return [_SKINS.format(count=len(skins))] if skins else []
+
+
+def unread(before: Inventory, after: Inventory, notes: Collection[str], replaced: Collection[str] = ()) -> list[str]:
     """What readers leave out and is not in the file either. `notes` are the reader's on the input, some of which no
-    longer hold where the file was made of the input's own document.
+    longer hold where the file was made of the input's own document; `replaced` are kinds that are told otherwise.
     """
     if before.document is None:
         return list(notes)
     kept = None if after.document is None else dict(after.document)
-    said = left_out(dict(before.document))
+    document = dict(before.document)
+    said = left_out(document)
     if kept is not None and before.images <= after.images:
         # The pictures are in the file as they came.
         notes = [each for each in notes if _PICTURES not in each]
-    return [*(each for each in notes if each not in said), *left_out(dict(before.document), kept)]
+    if kept is not None and _as_many("relief", before.counts.get("relief", 0), before, after):
+        notes = [each for each in notes if not each.endswith(ELSEWHERE)]
+    told = {key: value for key, value in document.items() if key not in MOTION or key not in replaced}
+    return [*(each for each in notes if each not in said), *left_out(told, kept)]
 
 
 def missing(before: Inventory, after: Inventory, replaced: Collection[str] = ()) -> list[str]:
@@ -60,6 +78,9 @@ def missing(before: Inventory, after: Inventory, replaced: Collection[str] = ())
         if kind not in replaced and count and not _as_many(kind, count, before, after)
     }
     lost: list[str] = []
+    if "maps" in gone:
+        # Those are told with all others.
+        gone.discard("relief")
     if after.format == "stl" and "stated" in gone:
         lost.append("colours, materials and textures: STL holds triangles only")
         gone -= {"stated", "colours", "textures", "maps", "surface"}
@@ -75,7 +96,11 @@ def missing(before: Inventory, after: Inventory, replaced: Collection[str] = ())
         words = {"textures": at_vertices, "surface": f"{target} holds colours only"}
     for kind, text in _TEXTS.items():
         if kind in gone:
-            lost.append(text.format(count=before.counts[kind], why=words.get(kind, "they are not in the file")))
+            count, left = before.counts[kind], after.counts.get(kind, 0)
+            if kind == "maps" and left:
+                # Of several that lie on one surface some may stay.
+                count, text = max(count - left, 1), _SOME_MAPS
+            lost.append(text.format(count=count, why=words.get(kind, "they are not in the file")))
     if "meshes" not in replaced and before.counts["meshes"] < parts and after.counts["meshes"] >= after.counts["parts"]:
         lost.append(f"the sharing of {before.counts['meshes']} meshes among {parts} places: each is written out")
     if "images" not in replaced and after.format == "glb" and "textures" not in gone | set(replaced):
@@ -91,6 +116,9 @@ def _as_many(kind: str, count: int, before: Inventory, after: Inventory) -> bool
         return True
     if kind in ("parts", "groups", "hidden"):
         return found >= count
+    if kind in ("maps", "relief"):
+        # One part may have several of them.
+        return found * before.counts["meshes"] >= count * min(before.counts["meshes"], after.counts["meshes"])
     # Parts that are shown several times or joined: what all of the new ones have is there.
     return found >= min(count, after.counts["parts"]) or (kind in ("textures", "surface", "stated") and found > 0)
 

@@ -10,10 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import trimesh
 
+from .losses import LOOKS
+from .parts import is_linear, look_of
 from .result import read_again
 from .self_check import check_surface, surface_of
 from .write import Material, MeshPart, vertex_normals, write_mesh
 
+#: Parts, their names and looks are made anew: kinds of `mesh.losses` that `part_losses` tells itself.
+PARTS = LOOKS | {"parts", "meshes", "names", "coordinates", "groups"}
 #: Turn of the hue from one part to the next: the golden ratio's, which keeps neighbours in number far apart.
 _HUE_STEP = 0.618033988749895
 
@@ -71,3 +75,17 @@ def part_colour(label: int) -> tuple[int, int, int]:
     """The colour of a part: red, green, blue, sRGB, 0 to 255."""
     red, green, blue = colorsys.hsv_to_rgb((label * _HUE_STEP) % 1.0, 0.65, 0.95)
     return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def part_losses(scene: Any) -> list[str]:
+    """For people, what a `trimesh.Scene` has that the parts, each of one colour, do not; empty if nothing."""
+    looks = [look_of(mesh, linear=is_linear(scene)) for mesh in scene.geometry.values()]
+    objects = len(scene.graph.nodes_geometry)
+    lost: list[str] = []
+    if any(look.image is not None for look in looks):
+        lost.append("materials, textures and texture coordinates: each part has one colour, which shows what it is")
+    elif any(look.stated for look in looks):
+        lost.append("colours and materials: each part has one colour, which shows what it is")
+    if objects > 1:
+        lost.append(f"the source's own {objects} objects and their names: parts are found anew")
+    return lost

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .srgb import LINEAR_BYTES, from_srgb, to_srgb
-from .triangles import FloatArray, unit
+from .triangles import FloatArray, IntArray, unit
 from .write import Material, MeshPart, vertex_normals
 
 #: What a surface without any colour looks like: sRGB (0.72, 0.72, 0.74) in linear light.
@@ -114,6 +114,15 @@ def moved(points: FloatArray, transform: FloatArray) -> FloatArray:
     return np.stack([row[0] * x + row[1] * y + row[2] * z + row[3] for row in transform[:3]], axis=1)
 
 
+def stored_normals(mesh: Any) -> FloatArray | None:
+    """(V, 3) the normals that a mesh had in its file, of any length; None without.
+
+    To be asked before trimesh computes some for a mesh that has none.
+    """
+    found = mesh._cache.cache.get("vertex_normals")
+    return found if found is not None and len(found) == len(mesh.vertices) else None
+
+
 def world_normals(mesh: Any, transform: FloatArray) -> FloatArray:
     """(V, 3) unit normals of a mesh, in world coordinates."""
     return unit(np.asarray(mesh.vertex_normals) @ np.linalg.pinv(transform[:3, :3]))
@@ -126,14 +135,16 @@ def is_linear(scene: Any) -> bool:
 
 
 def _part(name: str, mesh: Any, vertices: FloatArray, transform: FloatArray, linear: bool) -> MeshPart:
-    faces = np.asarray(mesh.faces)
+    faces, stored = np.asarray(mesh.faces), stored_normals(mesh)
     if np.linalg.det(transform[:3, :3]) < 0:
         # A mirror turns the surface inside out.
         faces = faces[:, ::-1]
+    normals = None if stored is None else _normals(np.asarray(stored), vertices, faces, transform)
     look = look_of(mesh, linear=linear)
     if look.face_colours is not None:
         # The formats have colours at vertices, so faces share none.
         vertices = vertices[faces].reshape(-1, 3)
+        normals = None if normals is None else normals[faces].reshape(-1, 3)
         faces = np.arange(len(vertices)).reshape(-1, 3)
         look = look._replace(vertex_colours=np.repeat(look.face_colours, 3, axis=0), face_colours=None)
     material = Material(
@@ -149,8 +160,19 @@ def _part(name: str, mesh: Any, vertices: FloatArray, transform: FloatArray, lin
         colours = (shown * 255 + 0.5).astype(np.uint8)
     uv = None if look.uv is None else np.stack([look.uv[:, 0], 1 - look.uv[:, 1]], axis=1)
     texture = None if look.image is None else np.asarray(look.image.convert("RGB"))
-    normals = vertex_normals(vertices, faces)
+    normals = vertex_normals(vertices, faces) if normals is None else normals
     return MeshPart(name, vertices, faces, normals, material, uv, texture, colours)
+
+
+def _normals(stored: FloatArray, vertices: FloatArray, faces: IntArray, transform: FloatArray) -> FloatArray:
+    """(V, 3) stored normals in world coordinates, at unit length; those that point nowhere are computed anew."""
+    turned = stored @ np.linalg.pinv(transform[:3, :3])
+    lengths = np.linalg.norm(turned, axis=1, keepdims=True)
+    sound = (lengths > 0) & np.isfinite(lengths)
+    if sound.all():
+        made: FloatArray = turned / lengths
+        return made
+    return np.where(sound, turned / np.where(sound, lengths, 1), vertex_normals(vertices, faces))
 
 
 def _textured(mesh: Any, visual: Any) -> Look:

@@ -36,6 +36,10 @@ _FACTOR = {"glb": 1e-5, "usdz": 1e-5, "obj": 0.004}
 _COORDINATE = 1e-4
 #: A picture that was encoded with losses may differ so much where it is averaged to 4 x 4 pixels, of 255.
 _LOSSY = 12
+#: Parts without names of their own are sought out, each among all.
+_MOST_UNNAMED = 1000
+#: What holds one mesh, or has other parts than were meant.
+_AS_ONE = ("ply", "stl", "3mf")
 _RED, _UV = slice(3, 7), slice(7, 9)
 
 
@@ -124,14 +128,27 @@ def check_surface(meant: list[PartSurface], written: list[PartSurface], path: Pa
     """
     suffix = _kind(path.suffix)
     whole = _joined(meant)
-    if len(meant) != len(written) or suffix in ("ply", "stl", "3mf"):
+    named = {each.name: each for each in written}
+    alike = len(named) == len(written) and named.keys() == {each.name for each in meant}
+    if len(meant) != len(written) or suffix in _AS_ONE or (len(meant) > _MOST_UNNAMED and not alike):
         _check_part(whole, _joined(written), whole.moments, suffix, path.name)
         return
-    named = {each.name: each for each in written}
-    if len(named) == len(written) and named.keys() == {each.name for each in meant}:
-        written = [named[each.name] for each in meant]
-    for before, after in zip(meant, written, strict=True):
+    pairs = [named[each.name] for each in meant] if alike else _likest(meant, written)
+    for before, after in zip(meant, pairs, strict=True):
         _check_part(before, after, whole.moments, suffix, f"{path.name}, part {before.name[:80]!r}")
+
+
+def _likest(meant: list[PartSurface], written: list[PartSurface]) -> list[PartSurface]:
+    """For each part another one of those that were written: readers rename what is named alike, and order it anew."""
+    rows = np.array([[each.moments.corners, *each.moments.mean, *each.factor] for each in written])
+    taken = np.zeros(len(written), dtype=bool)
+    found = []
+    for part in meant:
+        away = np.abs(rows - [part.moments.corners, *part.moments.mean, *part.factor]).sum(axis=1)
+        number = int(np.where(taken, np.inf, away).argmin())
+        taken[number] = True
+        found.append(written[number])
+    return found
 
 
 # ---------------------------------------------------------------- measuring

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .read.found import Found, FoundPart, scene_of
 from .srgb import to_srgb
-from .triangles import FloatArray
 
 _MESH = re.compile(r'^    def Mesh "', re.MULTILINE)
 _LOOK = re.compile(r'^        def Material "(\w+)"', re.MULTILINE)
 _NAME = re.compile(r'displayName = ("(?:[^"\\]|\\.)*")')
 _POINTS, _FACES, _COLOURS = "point3f[] points = [", "int[] faceVertexIndices = [", "primvars:displayColor = ["
-_COORDINATES = "texCoord2f[] primvars:st = ["
+_NORMALS, _COORDINATES = "normal3f[] normals = [", "texCoord2f[] primvars:st = ["
 
 
 def usdz_layer(path: Path) -> str:
@@ -54,11 +54,12 @@ def read_usdz(path: Path) -> Any:
 
 
 def _look(text: str, pictures: dict[str, bytes]) -> Any:
+    import trimesh.visual.material
     from PIL import Image
-    from trimesh.visual.material import PBRMaterial
 
+    materials: Any = trimesh.visual.material
     values = {key: _value(text, key) for key in ("metallic", "roughness", "opacity")}
-    made = PBRMaterial(label_of(text), metallicFactor=values["metallic"], roughnessFactor=values["roughness"])
+    made = materials.PBRMaterial(label_of(text), metallicFactor=values["metallic"], roughnessFactor=values["roughness"])
     stated = re.search(r"(?:diffuseColor|scale) = \((.*?)\)", text)
     colour = [float(each) for each in stated[1].split(",")[:3]] if stated else [1.0, 1.0, 1.0]
     # Its property would round it to bytes.
@@ -82,20 +83,23 @@ def _part(text: str, looks: dict[str, Any]) -> FoundPart:
         linear = _numbers(text, _COLOURS).reshape(-1, 3)
         colours = np.concatenate([to_srgb(linear), np.ones((len(linear), 1))], axis=1)
     moved = re.search(r"xformOp:translate = \((.*?)\)", text)
-    offset = [float(each) for each in moved[1].split(",")] if moved else [0.0, 0.0, 0.0]
+    offset = np.array([float(each) for each in moved[1].split(",")] if moved else [0.0, 0.0, 0.0])
     bound = re.search(r"</Model/Looks/(\w+)>", text)
     return FoundPart(
         label_of(text),
         _numbers(text, _POINTS).reshape(-1, 3) + offset,
         _numbers(text, _FACES).reshape(-1, 3).astype(np.int64),
+        _numbers(text, _NORMALS).reshape(-1, 3),
         uv=_numbers(text, _COORDINATES).reshape(-1, 2) if _COORDINATES in text else None,
         colours=colours,
         look=looks[bound[1]] if bound else None,
     )
 
 
-def _numbers(text: str, name: str) -> FloatArray:
+def _numbers(text: str, name: str) -> npt.NDArray[np.float64]:
     start = text.index(name) + len(name)
     values = text[start : text.index("]", start)]
-    found: FloatArray = np.fromstring(values.translate(str.maketrans("(),", "   ")), dtype=np.float64, sep=" ")
+    found: npt.NDArray[np.float64] = np.fromstring(
+        values.translate(str.maketrans("(),", "   ")), dtype=np.float64, sep=" "
+    )
     return found

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import trimesh
 
 from ..authoring.mesh_job import finish_mesh
 from ..base import BaseModel
+from ..mesh.input import MeshLimits, ignored_parts, join_parts, read_scene
+from ..mesh.inventory import Inventory, inventory
+from ..mesh.losses import LOOKS
+from ..mesh.parts import is_linear, look_of
 from ..mesh.result import read_again
 from ..mesh.self_check import check_surface, surface_of
 from ..mesh.srgb import from_srgb
@@ -22,16 +26,66 @@ _CLAY = Material("clay", (0.7, 0.7, 0.7), roughness=0.9)
 _gltf: Any = trimesh.exchange.gltf
 
 
-def finish(adapter: BaseModel, mesh: Any, response: dict[str, Any], info: str, facts: dict[str, Any]) -> dict[str, Any]:
+class Given(NamedTuple):
+    """A mesh that a request names."""
+
+    #: A `trimesh.Trimesh`, all of the file in world coordinates.
+    mesh: Any
+    #: A `trimesh.Scene`, as it was read.
+    scene: Any
+    #: What the file has.
+    held: Inventory
+
+    def notes(self) -> list[str]:
+        """What the reader left out, for people."""
+        return ignored_parts(self.scene)
+
+    def looks(self) -> list[str]:
+        """What a new texture takes the place of, for people."""
+        meshes = list(self.scene.geometry.values())
+        lost = []
+        if any(look_of(mesh, linear=is_linear(self.scene)).stated for mesh in meshes):
+            lost.append("its colours and textures: the new ones take their place")
+        if any(getattr(mesh.visual, "uv", None) is not None for mesh in meshes):
+            lost.append("its texture coordinates: the new ones take their place")
+        return lost
+
+
+def read_given(path: Path, limits: MeshLimits | None = None) -> Given:
+    """Read a file; errors are those of `read_mesh`."""
+    scene = read_scene(path, limits or MeshLimits())
+    # Asked first: joining may compute what the file has not.
+    held = inventory(path, scene)
+    return Given(join_parts(scene, path.name), scene, held)
+
+
+def finish(
+    adapter: BaseModel,
+    mesh: Any,
+    response: dict[str, Any],
+    info: str,
+    facts: dict[str, Any],
+    given: Given | None = None,
+) -> dict[str, Any]:
     """Write the mesh, look at the file, and complete the answer.
 
-    The mesh is a `trimesh.Trimesh`, +Y up; under the key `info` the answer gets the facts, with device, VRAM and axis.
+    Args:
+        adapter: whose request it is.
+        mesh: a `trimesh.Trimesh`, +Y up.
+        response: the answer so far.
+        info: the key under which the answer gets the facts, with device, VRAM and axis.
+        facts: what is said there.
+        given: the mesh that was painted, if there is one; what it had and the file has not is told.
     """
     adapter.step(0.96, "writing the file")
     extra = write(mesh, Path(response["output_mesh_path"]))
     adapter.step(0.97, "looking at the result")
     about = {**facts, "device": adapter.device, "vram_peak_mb": peak_mb(), "up_axis": "+Y"}
-    return finish_mesh(adapter, response, info, about, extra)
+    if given is None:
+        return finish_mesh(adapter, response, info, about, extra)
+    about |= {"lost": given.looks(), "ignored": given.notes()}
+    replaced = LOOKS | {"coordinates"}
+    return finish_mesh(adapter, response, info, about, extra, source=given.held, replaced=replaced)
 
 
 def write(mesh: Any, path: Path) -> list[Path]:

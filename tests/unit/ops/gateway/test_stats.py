@@ -51,3 +51,4 @@ def test_the_past_is_forgotten() -> None:
     for number in range(100):
         stats.status(status(f"t{number}"), "queued", 1100.0)
     assert (stats.history("t1", 1100.0), len(stats.history("t99", 1100.0))) == ([], 1)
+    assert [len(stats.history(f"t{number}", 1100.0)) for number in (35, 36)] == [0, 1], "the last 64 tenants"

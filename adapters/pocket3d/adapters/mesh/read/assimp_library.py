@@ -223,7 +223,7 @@ def _centimetres(scene: _Scene) -> float:
             factor = float(ctypes.cast(entry.data, ctypes.POINTER(_NUMBERS[entry.kind])).contents.value)
     matrix = scene.root.contents.matrix
     # Its first column; rows follow one another.
-    done = sum(matrix[row * 4] ** 2 for row in range(3)) ** 0.5
+    done = math.hypot(*(matrix[row * 4] for row in range(3)))
     if not (factor > 0 and done > 0 and math.isfinite(factor / done)):
         raise ValueError("its unit has no length")
     return factor / done

@@ -117,7 +117,7 @@ def _glb_picture(data: bytes) -> bytes:
 def _renumber(raw: dict[str, Any], images: Mapping[int, int]) -> None:
     """Leave the textures whose images are there."""
     numbers: dict[int, int] = {}
-    kept = []
+    kept: list[dict[str, Any]] = []
     for index, texture in enumerate(raw.pop("textures", ())):
         if texture.get("source") in images:
             numbers[index] = len(kept)

@@ -19,6 +19,7 @@ from .glb_container import look_into, pack
 from .glb_document import Document, Primitive
 from .glb_instances import count_instances, spread_instances
 from .glb_left_out import left_out
+from .glb_morphs import shape_by_weights
 from .glb_origins import base_colours, name_nodes
 from .glb_skins import put_where_joints_hold
 from .glb_split import split_primitives
@@ -45,6 +46,7 @@ def check_glb(data: bytes, limits: MeshLimits) -> Checked:
     copies = count_instances(document, arrays)
     shown = tree.shown(meshes.sizes, limits, copies)
     nodes, roots = put_where_joints_hold(document, arrays, tree, shown, meshes.plain, meshes.sources)
+    shape_by_weights(document, arrays, nodes, shown, meshes.plain, meshes.sources)
     spread_instances(document, arrays, nodes, copies)
     split_primitives(nodes, meshes.plain)
     ignored = [f"{meshes.skipped} primitives of points, lines or fans"] if meshes.skipped else []

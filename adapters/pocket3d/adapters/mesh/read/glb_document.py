@@ -48,6 +48,7 @@ class Primitive(Struct):
     indices: Index | None = None
     material: Index | None = None
     mode: int = 4
+    targets: Any = None
     extensions: dict[str, Any] = field(default_factory=dict)
 
 
@@ -56,6 +57,8 @@ class Mesh(Struct):
 
     primitives: list[Primitive]
     name: Name | None = None
+    #: Of its morph targets; judged where they are used.
+    weights: Any = None
 
 
 class Node(Struct):
@@ -65,6 +68,7 @@ class Node(Struct):
     children: list[Index] = field(default_factory=list)
     mesh: Index | None = None
     skin: Index | None = None
+    weights: Any = None
     matrix: list[float] | None = None
     translation: list[float] | None = None
     rotation: list[float] | None = None

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+#: Said of maps that are left out for where they lie.
+ELSEWHERE = "it lies otherwise on the surface than the first texture"
 #: Names that are told of one kind.
 _NAMED = 6
 _WHOLE = {
@@ -37,7 +39,8 @@ def left_out(raw: dict[str, Any], kept: dict[str, Any] | None = None) -> list[st
     if counts["variants"]:
         found.append(f"{counts['variants']} variants of materials: the first look is read")
     if counts["targets"]:
-        found.append(f"morph targets of {counts['targets']} primitives: the mesh is read without them")
+        shape = "in the shape of their default weights" if _is_shaped(raw) else "without them"
+        found.append(f"morph targets of {counts['targets']} primitives: the mesh is read {shape}")
     further = sorted(name for name in counts if _is_further(name))
     if further:
         found.append(f"{_few(further)}: the first set is read, and of coordinates the one that the textures name")
@@ -67,6 +70,17 @@ def _unread(raw: dict[str, Any]) -> Counter[str]:
             counts.update(name for name in _names(primitive, "attributes") if _is_further(name))
     counts["extras"] = sum("extras" in each for key in ("nodes", "meshes", "materials") for each in _objects(raw, key))
     return counts
+
+
+def _is_shaped(raw: dict[str, Any]) -> bool:
+    """Whether some node shows its mesh with a weight that is not 0; one of its own goes before those of the mesh."""
+    weights = [mesh.get("weights") for mesh in _objects(raw, "meshes")]
+    shown = [
+        weights[node["mesh"]] if node.get("weights") is None else node["weights"]
+        for node in _objects(raw, "nodes")
+        if node.get("mesh") in range(len(weights))
+    ]
+    return any(isinstance(each, list) and any(each) for each in shown)
 
 
 def _is_further(name: str) -> bool:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from .glb_arrays import FLOAT, Arrays
 from .glb_document import Document, Primitive
+from .glb_morphs import Morphs, Weights
 from .glb_tree import Matrix, Tree
 from .limits import Refused
 
@@ -42,13 +43,17 @@ def put_where_joints_hold(
     nodes, roots = tree.plain(), list(tree.roots)
     at_rest = list(meshes)
     taken = {document.nodes[index].mesh for index in shown if document.nodes[index].skin is None}
+    morphs = Morphs(document, arrays)
     for index in shown:
         node = document.nodes[index]
         if node.skin is None or node.mesh is None:
             continue
-        palette = _palette(document, arrays, tree, node.skin)
+        palette = palette_of(document, arrays, tree, node.skin)
         pairs = zip(primitives[node.mesh], at_rest[node.mesh]["primitives"], strict=True)
-        moved = [_moved(primitive, plain, arrays, palette, tree.world(index)) for primitive, plain in pairs]
+        weights = morphs.weights(index)
+        moved = [
+            _moved(primitive, plain, arrays, palette, tree.world(index), morphs, weights) for primitive, plain in pairs
+        ]
         number = len(meshes) if node.mesh in taken else node.mesh
         meshes[number : number + 1] = [{**at_rest[node.mesh], "primitives": moved}]
         taken.add(node.mesh)
@@ -61,8 +66,8 @@ def put_where_joints_hold(
     return nodes, roots
 
 
-def _palette(document: Document, arrays: Arrays, tree: Tree, number: int) -> Matrix:
-    """(J, 4, 4) for each joint, from where a vertex was bound to where it is held."""
+def palette_of(document: Document, arrays: Arrays, tree: Tree, number: int) -> Matrix:
+    """(J, 4, 4) for each joint of a skin, from where a vertex was bound to where it is held."""
     if number >= len(document.skins):
         raise Refused(f"a node names skin {number}, which is not there")
     skin = document.skins[number]
@@ -82,20 +87,22 @@ def _palette(document: Document, arrays: Arrays, tree: Tree, number: int) -> Mat
 
 
 def _moved(
-    primitive: Primitive, plain: dict[str, Any], arrays: Arrays, palette: Matrix, world: Matrix
+    primitive: Primitive,
+    plain: dict[str, Any],
+    arrays: Arrays,
+    palette: Matrix,
+    world: Matrix,
+    morphs: Morphs,
+    shape: Weights,
 ) -> dict[str, Any]:
     """Move the vertices and normals of a reduced primitive to where the joints hold them."""
-    places = arrays.rows(primitive.attributes["POSITION"]).astype(np.float64)
-    joints, weights = _influences(primitive, arrays, len(places))
+    places = morphs.moved(primitive, "POSITION", shape)
+    joints, weights = influences(primitive, arrays, len(palette))
     if not joints.shape[1]:
         # Bound to nothing: placed by its node, as if there were no skin.
         palette, joints = world[None], np.zeros((len(places), 1), dtype=np.int64)
         weights = np.ones((len(places), 1))
-    if joints.max() >= len(palette):
-        raise Refused(f"a vertex is bound to joint {joints.max()} of a skin with {len(palette)}")
-    normals = (
-        arrays.rows(primitive.attributes["NORMAL"]).astype(np.float64) if "NORMAL" in plain["attributes"] else None
-    )
+    normals = morphs.moved(primitive, "NORMAL", shape) if "NORMAL" in plain["attributes"] else None
     # What is not finite is refused when the copy has been parsed.
     with np.errstate(all="ignore"):
         for start in range(0, len(places), _CHUNK):
@@ -112,8 +119,9 @@ def _moved(
     return {**plain, "attributes": attributes}
 
 
-def _influences(primitive: Primitive, arrays: Arrays, count: int) -> tuple[npt.NDArray[np.int64], Matrix]:
-    """(V, K) joints and their weights, which sum to 1; K is 0 if the primitive states none."""
+def influences(primitive: Primitive, arrays: Arrays, most: int) -> tuple[npt.NDArray[np.int64], Matrix]:
+    """(V, K) joints, of so many at `most`, and their weights, which sum to 1; K is 0 if the primitive states none."""
+    count = len(arrays.rows(primitive.attributes["POSITION"]))
     joints: list[npt.NDArray[Any]] = [np.zeros((count, 0), dtype=np.int64)]
     weights: list[npt.NDArray[Any]] = [np.zeros((count, 0))]
     for number in itertools.count():
@@ -134,4 +142,6 @@ def _influences(primitive: Primitive, arrays: Arrays, count: int) -> tuple[npt.N
         total = held.sum(axis=1, keepdims=True)
         # A vertex without weights follows the first joint, as viewers have it.
         held = np.where(total > 0, held / np.where(total > 0, total, 1), np.eye(1, held.shape[1]))
+    if bound.size and bound.max() >= most:
+        raise Refused(f"a vertex is bound to joint {bound.max()} of a skin with {most}")
     return bound, held

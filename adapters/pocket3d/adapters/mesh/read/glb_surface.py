@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..image_input import open_image
 from .glb_arrays import Arrays, inline
 from .glb_document import Document, Material, TextureInfo
+from .glb_left_out import ELSEWHERE
 from .limits import Refused
 
 _MAX_IMAGES = 256
@@ -42,6 +43,13 @@ class Mapping(NamedTuple):
         turn = np.array([[cosine, sine], [-sine, cosine]])
         moved: npt.NDArray[np.float64] = uv.astype(np.float64) * self.scale @ turn.T + self.offset
         return moved
+
+    def undo(self, uv: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """The coordinates (V, 2) that lie there; no scale is 0."""
+        cosine, sine = math.cos(self.rotation), math.sin(self.rotation)
+        turn = np.array([[cosine, sine], [-sine, cosine]])
+        before: npt.NDArray[np.float64] = (np.asarray(uv, dtype=np.float64) - self.offset) @ turn / self.scale
+        return before
 
 
 class Surface:
@@ -93,15 +101,8 @@ class Surface:
 
     def _mapping(self, material: Material) -> Mapping:
         """Take the mapping out of a material, and each texture that lies elsewhere than the first."""
-        surface = material.pbrMetallicRoughness
         found: Mapping | None = None
-        for owner, key in (
-            (surface, "baseColorTexture"),
-            (surface, "metallicRoughnessTexture"),
-            (material, "normalTexture"),
-            (material, "occlusionTexture"),
-            (material, "emissiveTexture"),
-        ):
+        for owner, key in _uses(material):
             info: TextureInfo | None = getattr(owner, key, None)
             if info is None:
                 continue
@@ -111,10 +112,27 @@ class Surface:
             found = found or mapping
             if mapping != found:
                 which = f"{key} of material {material.name!r}"
-                self.ignored.append(f"{which}: it lies otherwise on the surface than the first texture")
+                self.ignored.append(f"{which}: {ELSEWHERE}")
                 setattr(owner, key, None)
             info.texCoord, info.extensions = 0, None
         return found or Mapping()
+
+
+def place_of(material: Material) -> Mapping:
+    """How the first texture of a material lies, which decides; the plain mapping without."""
+    infos = (getattr(owner, key, None) for owner, key in _uses(material))
+    return next((_mapping_of(info) for info in infos if info is not None), Mapping())
+
+
+def _uses(material: Material) -> list[tuple[Any, str]]:
+    """Where a material names its textures, the first of them deciding how all lie."""
+    return [
+        (material.pbrMetallicRoughness, "baseColorTexture"),
+        (material.pbrMetallicRoughness, "metallicRoughnessTexture"),
+        (material, "normalTexture"),
+        (material, "occlusionTexture"),
+        (material, "emissiveTexture"),
+    ]
 
 
 def _mapping_of(info: TextureInfo) -> Mapping:

@@ -115,8 +115,8 @@ def _joined(document: dict[str, Any], files: Mapping[str, bytes], folder: str) -
                 _shift(packed, starts)
     for image in document.get("images") or []:
         uri = image.get("uri")
-        path = None if uri is None or uri.startswith("data:") else _path(uri, folder)
-        if path is None or path not in files:
+        path = None if uri is None or uri.startswith("data:") else _found(files, _path(uri, folder))
+        if path is None:
             continue
         content = files[path]
         del image["uri"]
@@ -139,10 +139,18 @@ def _shift(view: dict[str, Any], starts: list[int]) -> None:
 def _content(uri: str, files: Mapping[str, bytes], folder: str, what: str) -> bytes:
     if uri.startswith("data:"):
         return inline(uri, what)
-    path = _path(uri, folder)
-    if path not in files:
+    path = _found(files, _path(uri, folder))
+    if path is None:
         raise Refused(f"{what} lies in {uri[:80]!r}, which did not come along; give the .gltf and its files as one zip")
     return files[path]
+
+
+def _found(files: Mapping[str, bytes], path: str) -> str | None:
+    """The file of a path, or the one of its name where files came without their folders."""
+    if path in files:
+        return path
+    same = [each for each in files if "/" not in each and each == PurePosixPath(path).name]
+    return next(iter(same), None)
 
 
 def _path(uri: str, folder: str) -> str:

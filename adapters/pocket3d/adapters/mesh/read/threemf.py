@@ -148,17 +148,19 @@ def _colour_in(groups: Mapping[str, _Group], group: str, index: int) -> npt.NDAr
     found = groups.get(group)
     if found is None or not 0 <= index < len(found.colours):
         return np.ones(4)
-    return np.nan_to_num(found.colours[index], nan=1.0)
+    colour: npt.NDArray[np.float64] = np.nan_to_num(found.colours[index], nan=1.0)
+    return colour
 
 
 def _look(group: _Group | None, index: int) -> Any:
-    from trimesh.visual.material import PBRMaterial
+    import trimesh.visual.material
 
+    materials: Any = trimesh.visual.material
     if group is None or not 0 <= index < len(group.colours) or np.isnan(group.colours[index]).any():
         return None
     colour = group.colours[index]
     name = group.names[index] if group.names else "colour"
-    made = PBRMaterial(name=name)
+    made = materials.PBRMaterial(name=name)
     # Its property would round it to bytes.
     made._data["baseColorFactor"] = np.append(from_srgb(colour[:3]), colour[3])
     return made

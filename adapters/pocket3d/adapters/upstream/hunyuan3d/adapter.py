@@ -147,21 +147,21 @@ class Hunyuan3DPaintingAdapter(Hunyuan3DAdapter, ImageToTextureModel):
     max_images: ClassVar[int] = 1
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ...mesh.input import read_mesh
+        from ..mesh_file import read_given
 
         response: dict[str, Any] = super()._process_request(inputs)
         options = self.options_type.read(inputs)
         given = {name: getattr(options, name) for name in PaintSettings._fields if hasattr(options, name)}
         with self.turn():
             self.step(0.01, "reading the mesh and the image")
-            mesh = read_mesh(self._mesh_path(inputs))
+            source = read_given(self._mesh_path(inputs))
             # With `remesh` 2.1 reduces it itself, to fewer.
             if not given.get("remesh", False):
-                require_paintable(len(mesh.faces), self.config.max_paint_faces)
+                require_paintable(len(source.mesh.faces), self.config.max_paint_faces)
             picture = self._picture(inputs, self._image_paths(inputs)[0])
-            painted = self._paint(mesh, picture.image, PaintSettings(**given), 0.05, 0.94)
+            painted = self._paint(source.mesh, picture.image, PaintSettings(**given), 0.05, 0.94)
         facts = {**given, "background": picture.source, "has_texture": True}
-        return self._finish(painted, response, "painting_info", facts)
+        return self._finish(painted, response, "painting_info", facts, source)
 
 
 class Hunyuan3D21PaintingAdapter(Hunyuan3DPaintingAdapter):

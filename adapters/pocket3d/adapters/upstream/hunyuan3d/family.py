@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...authoring.input_checks import image_field
 from ...authoring.options import json_schema
@@ -21,6 +21,9 @@ from .painting import PARTS_20, PARTS_21, Painter, Painter20, Painter21, PaintSe
 from .progress import Stage
 from .shape import clean_up, load_shape_pipeline, run_shape
 from .versions import V20, V21, Version
+
+if TYPE_CHECKING:
+    from ..mesh_file import Given
 
 TERRITORY = "not in the European Union, the United Kingdom or South Korea, outputs included"
 EXCLUDED = (*EUROPEAN_UNION, "GB", "KR")
@@ -206,12 +209,14 @@ class Hunyuan3DAdapter(UpstreamModel):
         with tempfile.TemporaryDirectory(prefix="painting-", dir=self.output_dir) as name:
             return self._painter(mesh, image, settings, Path(name), stage)
 
-    def _finish(self, mesh: Any, response: dict[str, Any], info: str, facts: dict[str, Any]) -> dict[str, Any]:
-        """Write the mesh and complete the answer."""
+    def _finish(
+        self, mesh: Any, response: dict[str, Any], info: str, facts: dict[str, Any], given: Given | None = None
+    ) -> dict[str, Any]:
+        """Write the mesh and complete the answer; `given` is the one that was painted."""
         from ..mesh_file import finish
 
         about = {"model": f"Hunyuan3D {self.version.name}", "weights": self._source.name, **facts}
-        return finish(self, mesh, response, info, about)
+        return finish(self, mesh, response, info, about, given)
 
 
 class Hunyuan3DShapeAdapter(Hunyuan3DAdapter):

@@ -17,7 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from ...authoring.mesh_job import finish_mesh
+from ...authoring.mesh_job import compared, finish_mesh
 from ...authoring.options import MeshFile, Meta, Options, Seed
 from ...catalogue.needs import what_is_missing
 from ...errors import InvalidInput
@@ -160,8 +160,9 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         self._last_features = None
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ...mesh.input import MeshLimits, read_mesh
-        from ...mesh.part_files import write_parts
+        from ...mesh.input import MeshLimits
+        from ...mesh.part_files import PARTS, part_losses, write_parts
+        from ..mesh_file import read_given
         from .clustering import cluster_faces
         from .upstream import fitting_points
 
@@ -169,7 +170,8 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         options = PartFieldOptions.read(inputs)
         wanted, method, bridge, seed = options.num_parts, options.method, options.bridge, options.seed
         self.step(0.0, "reading the mesh")
-        mesh = read_mesh(self._mesh_path(inputs), MeshLimits(max_faces=_MAX_FACES))
+        given = read_given(self._mesh_path(inputs), MeshLimits(max_faces=_MAX_FACES))
+        mesh = given.mesh
         if len(mesh.faces) < wanted:
             raise InvalidInput(f"{wanted} parts of a mesh of {len(mesh.faces)} faces", "num_parts")
         points = min(options.points_per_face, fitting_points(len(mesh.faces), self.config.points_mb))
@@ -179,10 +181,13 @@ class PartFieldSegmentationAdapter(UpstreamModel, MeshSegmentationModel):
         labels = cluster_faces(mesh, features, wanted, method=method, bridge=bridge, seed=seed)
         self.step(0.9, "writing the parts")
         written = write_parts(mesh, labels, Path(response["output_mesh_path"]))
+        told = {"lost": part_losses(given.scene), "ignored": given.notes()}
+        told = compared(given.held, Path(response["output_mesh_path"]), told, PARTS)
         facts = {
             "num_parts": len(written.parts),
             "requested_parts": wanted,
             "parts": written.parts,
+            **told,
             "method": method,
             **({"bridge": bridge} if method == "agglomerative" else {}),
             "success": True,

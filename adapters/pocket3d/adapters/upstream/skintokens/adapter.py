@@ -15,14 +15,18 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
+from ...authoring.mesh_job import compared
 from ...authoring.options import Meta, Options, Seed
 from ...catalogue.needs import what_is_missing
 from ...errors import InvalidInput
 from ...licenses import License
 from ...rig_models import AutoRigModel
 from ..model import UpstreamConfig, UpstreamModel, folder
+
+if TYPE_CHECKING:
+    from ...mesh.inventory import Inventory
 
 NEEDED = (
     *("torch", "transformers", "diffusers", "flash_attn", "lightning", "box", "einops", "omegaconf", "addict"),
@@ -160,10 +164,10 @@ class SkinTokensAdapter(UpstreamModel, AutoRigModel):
         target = Path(response["output_mesh_path"])
         self.step(0.0, "reading the mesh")
         with self.turn(), tempfile.TemporaryDirectory(prefix="skintokens-", dir=self.output_dir) as name:
-            mesh = _as_glb(self._mesh_path(inputs), Path(name), keep_rig=options.rig_mode == "skin")
+            given = _as_glb(self._mesh_path(inputs), Path(name), keep_rig=options.rig_mode == "skin")
             written = Path(name) / "result.glb"
             request = {
-                "mesh": str(mesh),
+                "mesh": str(given.path),
                 "output": str(written),
                 "seed": options.seed,
                 "options": {
@@ -191,7 +195,7 @@ class SkinTokensAdapter(UpstreamModel, AutoRigModel):
             skeleton_path=str(write_skeleton(rig, self.output_dir / f"{target.stem}_skeleton.json")),
             thumbnail_path=described["thumbnail_path"],
             seed=options.seed,
-            rig_info=describe_rig(rig, options.rig_mode, described["statistics"]),
+            rig_info={**describe_rig(rig, options.rig_mode, described["statistics"]), **given.compared(target)},
             generation_info={
                 "model": "SkinTokens",
                 "statistics": described["statistics"],
@@ -207,7 +211,23 @@ class SkinTokensAdapter(UpstreamModel, AutoRigModel):
         return response
 
 
-def _as_glb(mesh: Path, place: Path, *, keep_rig: bool) -> Path:
+class _Given(NamedTuple):
+    """The mesh that upstream gets, and what the file had that it was made of."""
+
+    path: Path
+    held: Inventory
+    notes: list[str]
+    keep_rig: bool
+
+    def compared(self, written: Path) -> dict[str, list[str]]:
+        """`lost` and `ignored` of the answer."""
+        from ...mesh.losses import replaced_skins
+
+        lost = [] if self.keep_rig else replaced_skins(self.held)
+        return compared(self.held, written, {"lost": lost, "ignored": self.notes}, () if self.keep_rig else ("skins",))
+
+
+def _as_glb(mesh: Path, place: Path, *, keep_rig: bool) -> _Given:
     """Write the mesh as one file that refers to nothing outside: what Blender reads it reads without asking us. It has
     no skeleton unless it is to be kept.
 
@@ -215,10 +235,12 @@ def _as_glb(mesh: Path, place: Path, *, keep_rig: bool) -> Path:
         InvalidInput: the mesh cannot be read, or has no skeleton where one is to be kept.
     """
     from ...mesh.input import ignored_parts, read_scene
+    from ...mesh.inventory import inventory
     from ...mesh.rig_file import is_rigged_alone
 
     target = place / "input.glb"
     scene = read_scene(mesh)
+    given = _Given(target, inventory(mesh, scene), ignored_parts(scene), keep_rig)
     is_glb = mesh.suffix.lower() == ".glb"
     if keep_rig:
         if not is_glb or not is_rigged_alone(mesh):
@@ -228,4 +250,4 @@ def _as_glb(mesh: Path, place: Path, *, keep_rig: bool) -> Path:
         shutil.copyfile(mesh, target)
     else:
         scene.export(target)
-    return target
+    return given

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import InvalidInput
 from ...licenses import License
@@ -16,6 +16,9 @@ from ..unwrapping import MAX_PAINT_FACES, require_paintable
 from . import upstream, weights
 from .options import FIRST, SECOND, TrellisOptions
 from .sampling import Span, Stage, watched
+
+if TYPE_CHECKING:
+    from ..mesh_file import Given
 
 _SHAPE_MODELS = ("sparse_structure_flow_model", "sparse_structure_decoder")
 _FLOW = "slat_flow_model"
@@ -179,7 +182,8 @@ class TrellisAdapter(UpstreamModel):
         no_texture = self._no_texture if options.texture else "texture: false in the request"
         with self.turn():
             self.step(_READ, "reading the inputs")
-            mesh = self._make(inputs, options, textured=no_texture is None)
+            given = self._given(inputs)
+            mesh = self._make(inputs, options, given, textured=no_texture is None)
         from ..mesh_file import finish
 
         response["seed"] = options.seed
@@ -189,9 +193,13 @@ class TrellisAdapter(UpstreamModel):
             if hasattr(options, "simplify"):
                 facts["simplify"] = options.simplify
         facts.update(model="TRELLIS", weights=self._source.name, seed=options.seed, samplers=self._used(options))
-        return finish(self, mesh, response, self.info, facts)
+        return finish(self, mesh, response, self.info, facts, given)
 
-    def _make(self, inputs: dict[str, Any], options: Any, *, textured: bool) -> Any:
+    def _given(self, inputs: dict[str, Any]) -> Given | None:
+        """The mesh that the request names; None where a new one is made."""
+        return None
+
+    def _make(self, inputs: dict[str, Any], options: Any, given: Given | None, *, textured: bool) -> Any:
         """Make a new shape, a trimesh.Trimesh with +Y up."""
         from . import export
 
@@ -273,17 +281,24 @@ class TrellisPaintingAdapter(TrellisAdapter, BaseTextureModel):
     def _wanted(self, *, textured: bool) -> tuple[str, ...]:
         return (_FLOW, _GAUSSIAN if textured else _MESH)
 
-    def _make(self, inputs: dict[str, Any], options: Any, *, textured: bool) -> Any:
+    def _given(self, inputs: dict[str, Any]) -> Given | None:
+        from ..mesh_file import read_given
+
+        return read_given(self._mesh_path(inputs))
+
+    def _make(self, inputs: dict[str, Any], options: Any, given: Given | None, *, textured: bool) -> Any:
         """Colour the given shape anew. `_sample` gets it in `inputs["mesh"]`, as upstream's `voxelize` takes it."""
         import numpy as np
 
-        from ...mesh.input import read_mesh
         from . import export
 
+        assert given is not None, "a request to paint names a mesh"
         if not textured and self._no_texture is None:
             raise InvalidInput("this adapter was loaded for baking; leave texture at true", "texture")
-        given = read_mesh(self._mesh_path(inputs))
-        vertices, faces = np.asarray(given.vertices, dtype=np.float64), np.asarray(given.faces, dtype=np.int64)
+        vertices, faces = (
+            np.asarray(given.mesh.vertices, dtype=np.float64),
+            np.asarray(given.mesh.faces, dtype=np.int64),
+        )
         if textured:
             require_paintable(len(faces), self.config.max_paint_faces)
         frame = export.Frame.around(vertices @ export.TO_Y_UP.T)

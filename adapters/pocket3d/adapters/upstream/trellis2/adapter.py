@@ -9,7 +9,7 @@ need CUDA.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...base import Variant
 from ...errors import InvalidInput
@@ -24,6 +24,9 @@ from .options import (
     Trellis2ImageToMeshOptions,
     Trellis2PaintingOptions,
 )
+
+if TYPE_CHECKING:
+    from ..mesh_file import Given
 
 
 class Trellis2ImageToMeshAdapter(Trellis2Adapter, ImageToMeshModel):
@@ -65,7 +68,7 @@ class Trellis2ImageToMeshAdapter(Trellis2Adapter, ImageToMeshModel):
     def _runs(self, options: Trellis2ImageToMeshOptions, stage: str) -> int:
         return 2 if stage == SHAPE and str(self.variant).endswith("_cascade") else 1
 
-    def _make(self, image: Any, options: Trellis2ImageToMeshOptions, inputs: dict[str, Any]) -> Any:
+    def _make(self, image: Any, options: Trellis2ImageToMeshOptions, given: Given | None) -> Any:
         from . import export
 
         [mesh] = self.model.run(
@@ -126,16 +129,21 @@ class Trellis2PaintingAdapter(Trellis2Adapter, ImageToTextureModel):
     def _runs(self, options: Trellis2PaintingOptions, stage: str) -> int:
         return 1
 
-    def _make(self, image: Any, options: Trellis2PaintingOptions, inputs: dict[str, Any]) -> Any:
-        from ...mesh.input import read_mesh
-        from . import export
+    def _given(self, inputs: dict[str, Any]) -> Given | None:
+        from ..mesh_file import read_given
 
-        given = read_mesh(self._mesh_path(inputs))
-        low, high = given.bounds
+        found = read_given(self._mesh_path(inputs))
+        low, high = found.mesh.bounds
         if not (high - low).max() > 0:
             raise InvalidInput("the mesh has no extent", "mesh_path")
+        return found
+
+    def _make(self, image: Any, options: Trellis2PaintingOptions, given: Given | None) -> Any:
+        from . import export
+
+        assert given is not None, "a request to paint names a mesh"
         painted = self.model.run(
-            given,
+            given.mesh,
             image,
             seed=options.seed,
             tex_slat_sampler_params=options.sampler(TEXTURE),
@@ -143,7 +151,7 @@ class Trellis2PaintingAdapter(Trellis2Adapter, ImageToTextureModel):
             resolution=options.resolution,
             texture_size=options.texture_resolution,
         )
-        return export.put_back(painted, given)
+        return export.put_back(painted, given.mesh)
 
     def _facts(self, options: Trellis2PaintingOptions) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...authoring.input_checks import image_field
 from ...catalogue.needs import what_is_missing
@@ -21,6 +21,9 @@ from . import weights
 from .options import Trellis2Options
 from .sampling import watched
 from .uv_raster import UvRasteriser
+
+if TYPE_CHECKING:
+    from ..mesh_file import Given
 
 #: What upstream's modules and their packages import; nvdiffrast is not among them, see `uv_raster`.
 NEEDED = (
@@ -143,8 +146,12 @@ class Trellis2Adapter(UpstreamModel):
     # ------------------------------------------------------------ one request
 
     @abstractmethod
-    def _make(self, image: Any, options: Any, inputs: dict[str, Any]) -> Any:
+    def _make(self, image: Any, options: Any, given: Given | None) -> Any:
         """Run upstream's pipeline; returns a `trimesh.Trimesh`, +Y up."""
+
+    def _given(self, inputs: dict[str, Any]) -> Given | None:
+        """The mesh that the request names; None where a new one is made."""
+        return None
 
     @abstractmethod
     def _runs(self, options: Any, stage: str) -> int:
@@ -173,10 +180,11 @@ class Trellis2Adapter(UpstreamModel):
             Stage(f"{stage}_sampler", name, Span(start, end), int(used[stage]["steps"]) * self._runs(options, stage))
             for stage, (name, start, end) in self.stages.items()
         ]
+        given = self._given(inputs)
         with self.turn():
             self._raster.between = lambda share: self.check_cancelled()
             with watched(self.model, stages, self.calls, self.step), _cut_out(self.model, path, field):
-                mesh = self._make(image, options, inputs)
+                mesh = self._make(image, options, given)
         from ..mesh_file import finish
 
         response["seed"] = options.seed
@@ -187,6 +195,7 @@ class Trellis2Adapter(UpstreamModel):
             response,
             self.info,
             {**about, **self._facts(options), "low_vram": self.config.low_vram, "samplers": used},
+            given,
         )
 
     def _baking(self, done: int, total: int | None, what: str) -> None:

@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from ...authoring.mesh_job import compared
 from ...catalogue.needs import what_is_missing
 from ...licenses import License
 from ...rig_models import AutoRigModel
@@ -143,6 +144,7 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
         self.model = None
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        from ...mesh.losses import replaced_skins
         from ...mesh.result import describe_mesh
         from ...mesh.rig_file import describe_rig, read_rig, write_skeleton
         from .flow import Pipeline
@@ -168,6 +170,11 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
         if made.bones is not None and made.bones != rig.bones:
             raise RuntimeError(f"the fbx has {made.bones} bones, the skeleton {rig.bones}")
         described = describe_mesh(picture_of, self.output_dir)
+        # Of a skeleton alone there is no mesh that could have kept anything.
+        again = options.rig_mode != "skin"
+        told = {"lost": replaced_skins(made.held) if again else [], "ignored": made.notes}
+        if options.rig_mode != "skeleton":
+            told = compared(made.held, picture_of, told, ("skins",) if again else ())
         if made.vram_peak_mb is not None:
             self.report_vram_peak(made.vram_peak_mb)
         response.update(
@@ -175,7 +182,7 @@ class UniRigAdapter(UpstreamModel, AutoRigModel):
             skeleton_path=str(write_skeleton(rig, self.output_dir / f"{target.stem}_skeleton.json")),
             thumbnail_path=described["thumbnail_path"],
             seed=made.seed,
-            rig_info=describe_rig(rig, options.rig_mode, described["statistics"]),
+            rig_info={**describe_rig(rig, options.rig_mode, described["statistics"]), **told},
             generation_info={
                 "model": "UniRig",
                 "statistics": described["statistics"],

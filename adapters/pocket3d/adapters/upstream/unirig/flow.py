@@ -13,7 +13,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...authoring.options import MAX_SEED
 from ...errors import InvalidInput
@@ -22,6 +22,9 @@ from ..group_memory import GroupMemory
 from .job_settings import Installation, JobSettings, UniRigOptions
 from .step_process import StepFailed, WroteNothing, launch, run_step
 from .weight_holder import WeightHolder, step_environment
+
+if TYPE_CHECKING:
+    from ...mesh.inventory import Inventory
 
 _HERE = Path(__file__).resolve().parent
 _SUFFIXES = "obj,fbx,FBX,dae,glb,gltf,vrm"
@@ -45,6 +48,9 @@ class Output(NamedTuple):
     bones: int | None
     #: MB, of the processes, as NVML saw them; None where it did not.
     vram_peak_mb: int | None
+    #: What the mesh had that was rigged, and what its reader left out, for people.
+    held: Inventory
+    notes: list[str]
 
 
 class Pipeline:
@@ -83,7 +89,7 @@ class Pipeline:
         """
         self._prepare()
         self._plan(mesh, options.rig_mode, output_format)
-        source, rigged = self._as_glb(mesh)
+        source, rigged, held, notes = self._as_glb(mesh)
         skeleton, seed, attempts = self._folder / "skeleton.fbx", options.seed, 0
         if options.rig_mode == "skin":
             self._blender("bones", rigged, skeleton)
@@ -106,16 +112,17 @@ class Pipeline:
         if output_format == "fbx":
             result = self._folder / "result.fbx"
             bones = len(self._blender("fbx", glb, result)["bones"])
-        return Output(result, glb, seed, attempts, bones, self._memory.peak_mb)
+        return Output(result, glb, seed, attempts, bones, self._memory.peak_mb, held, notes)
 
     # ------------------------------------------------------------ steps
 
-    def _as_glb(self, mesh: Path) -> tuple[Path, Path]:
+    def _as_glb(self, mesh: Path) -> tuple[Path, Path, Inventory, list[str]]:
         """Write the mesh as one file that refers to nothing outside and has no skeleton, and the same with a skeleton
         if it has one. What Blender reads it reads without asking us; and where there is a skeleton, the glTF importer
         that upstream calls draws its bones as balls, which would end up in the result.
         """
         from ...mesh.input import ignored_parts, read_scene
+        from ...mesh.inventory import inventory
         from ...mesh.rig_file import is_rigged_alone
 
         target, given = self._folder / "input.glb", mesh
@@ -129,16 +136,17 @@ class Pipeline:
             except StepFailed as error:
                 raise InvalidInput(f"{mesh.name}: Blender cannot read it: {error}", "mesh_path") from error
         scene = read_scene(given)
+        held, notes = inventory(given, scene), ignored_parts(scene)
         is_glb = given.suffix.lower() == ".glb"
-        if is_glb and not ignored_parts(scene):
+        if is_glb and not notes:
             shutil.copyfile(given, target)
-            return target, target
+            return target, target, held, notes
         scene.export(target)
         if not is_glb or not is_rigged_alone(given):
-            return target, target
+            return target, target, held, notes
         rigged = self._folder / "rigged.glb"
         shutil.copyfile(given, rigged)
-        return target, rigged
+        return target, rigged, held, notes
 
     def _extract(self, name: str, faces_target: int) -> None:
         """Extract geometry (and bones, if there are) of a file of the job's folder into `npz/<stem>/raw_data.npz`.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ...authoring.mesh_job import finish_mesh
-from ...authoring.options import MeshFile, Meta, Options
+from ...authoring.options import MeshFile, MeshFiles, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...mesh_models import MESH_FORMATS, MeshInputModel
 
@@ -18,6 +19,7 @@ class ConversionOptions(Options):
 
     mesh_path: MeshFile
     output_format: str
+    mesh_file_paths: MeshFiles = None
     centre: Annotated[
         Literal["none", "bounds", "ground"],
         Meta(
@@ -66,6 +68,15 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
     imports = (".convert",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        from ...mesh.beside import files_beside, together
+
+        mesh, beside = self._mesh_path(inputs), files_beside(inputs.get("mesh_file_paths"))
+        if not beside:
+            return self._converted(inputs, mesh)
+        with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
+            return self._converted(inputs, together(mesh, beside, Path(folder)))
+
+    def _converted(self, inputs: dict[str, Any], source: Path) -> dict[str, Any]:
         import numpy as np
 
         from ...mesh.glb_copy import reads_alike
@@ -73,10 +84,9 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         from ...mesh.inventory import inventory
         from ...mesh.result import check_written, read_again, scene_statistics
         from ...mesh.self_check import check_surface, surface_of
-        from .convert import DOCUMENTS, copy_file, merge, place, precision, units, write
+        from .convert import DOCUMENTS, copy_file, merge, merged, place, precision, units, write
 
         options = ConversionOptions.read(inputs)
-        source = self._mesh_path(inputs)
         output_format = self._validate_common_inputs(inputs)
         response = self._create_common_response(inputs, output_format)
         target = Path(response["output_mesh_path"])
@@ -86,16 +96,17 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
         ignored = ignored_parts(scene)
         held = inventory(source, scene)
         self.step(0.4, "placing it")
-        merged = merge(scene) if options.merge_vertices else 0
+        kept = merged(source) if options.merge_vertices and target.suffix in DOCUMENTS else None
+        gone = merge(scene) if options.merge_vertices and kept is None else 0 if kept is None else kept[1]
         factor, unit_m = units(scene, output_format)
         matrix = place(scene, options, factor)
         lost = precision(scene, output_format)
-        stays = not merged and bool((matrix == np.eye(4)).all())
+        stays = not gone and bool((matrix == np.eye(4)).all())
         meant = before if stays else scene_statistics(scene)
         self.step(0.6, "writing the file")
         extra: list[Path] | None = None
-        if target.suffix in DOCUMENTS and not options.merge_vertices:
-            extra = copy_file(source, target, matrix)
+        if target.suffix in DOCUMENTS and (kept is not None or not options.merge_vertices):
+            extra = copy_file(glb_bytes_of(source) if kept is None else kept[0], target, matrix)
         copied = extra is not None and output_format == "glb"
         written, counted = scene, before
         # A copy that reads as its source does is what was meant.
@@ -114,7 +125,7 @@ class TrimeshMeshConversionAdapter(WeightFreeModel, MeshInputModel):
             "input_mesh": source.name,
             "input_format": source.suffix.lower()[1:],
             "input_statistics": before,
-            "merged_vertices": merged,
+            "merged_vertices": gone,
             "matrix": [[round(float(each), 9) for each in row] for row in matrix],
             "lost": lost,
             "ignored": ignored,

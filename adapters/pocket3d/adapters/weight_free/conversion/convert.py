@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...mesh.glb_copy import placed_copy
+from ...mesh.glb_merged import merged_copy
 from ...mesh.gltf_files import write_gltf
 from ...mesh.input import glb_bytes_of, unit_of
 from ...mesh.parts import colour_bytes, is_linear, parts_of
@@ -36,7 +37,7 @@ def units(scene: Any, target: str) -> tuple[float, float]:
     if target in _METRES:
         return (1.0 if held is None else held), 1.0
     if target == "3mf":
-        return 1.0, (held if held in UNITS.values() else UNITS["millimeter"])
+        return 1.0, UNITS["millimeter"] if held is None else held
     return 1.0, 1.0
 
 
@@ -67,7 +68,7 @@ def place(scene: Any, options: Any, factor: float = 1.0) -> npt.NDArray[np.float
 
 
 def merge(scene: Any) -> int:
-    """Merge vertices that are equal in position, normal and texture coordinate; returns how many were removed."""
+    """Merge vertices of a scene that are equal in position, normal and texture coordinate; returns how many went."""
     gone = 0
     for mesh in scene.geometry.values():
         before = len(mesh.vertices)
@@ -83,11 +84,16 @@ def precision(scene: Any, target: str) -> list[str]:
     return []
 
 
-def copy_file(source: Path, target: Path, matrix: npt.NDArray[np.float64]) -> list[Path] | None:
+def merged(source: Path) -> tuple[bytes, int] | None:
+    """A GLB file with its equal vertices merged, and how many went; None if it is none, or has to be written anew."""
+    return merged_copy(glb_bytes_of(source))
+
+
+def copy_file(data: bytes, target: Path, matrix: npt.NDArray[np.float64]) -> list[Path] | None:
     """Write a GLB file once more as GLB or glTF, with everything in it, moved by `matrix`; returns further files that
     belong to it, or None if it is no GLB file, or one that has to be written anew.
     """
-    copy = placed_copy(glb_bytes_of(source), matrix)
+    copy = placed_copy(data, matrix)
     return None if copy is None else _write_document(copy, target)
 
 
@@ -98,7 +104,7 @@ def _write_document(glb: bytes, target: Path) -> list[Path]:
     return []
 
 
-def write(scene: Any, path: Path, unit_m: float) -> list[Path]:
+def write(scene: Any, path: Path, unit_m: float = 1.0) -> list[Path]:
     """Write in the format of the path's suffix; returns further files that belong to it. `unit_m` is the length of the
     scene's unit, in metres, where the format states one.
     """

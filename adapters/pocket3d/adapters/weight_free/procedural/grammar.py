@@ -204,8 +204,8 @@ class _Reader:
             self._at += 1
             self._take_part(rule)
             return True
-        owner = NOUNS[self._objects[self._current].noun] if self._in_parts and self._objects else None
-        belongs = as_part(self._tokens, self._at, owner) if owner else None
+        whole = NOUNS[self._objects[self._current].noun] if self._in_parts and self._objects else None
+        belongs = as_part(self._tokens, self._at, whole) if whole else None
         if belongs is not None:
             part, after, why = belongs
             if not part:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from ...authoring.input_checks import image_field
-from ...authoring.mesh_job import write_and_finish
+from ...authoring.mesh_job import finish_mesh, write_and_finish, write_kept
 from ...authoring.options import ImageFiles, MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
@@ -65,10 +65,11 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
 
+        from ...mesh.glb_looks import Paint
         from ...mesh.image_input import read_image
         from ...mesh.input import ignored_parts, read_scene
         from ...mesh.inventory import inventory
-        from ...mesh.losses import LOOKS
+        from ...mesh.losses import LOOKS, OWN_COLOURS
         from ..texturing.painting import LIMITS, paint_by_own_uv, paint_scene, replaced, surface_parts
         from ..texturing.words import Understood
         from ..unwrapping.layout import NoUnwrap
@@ -92,6 +93,8 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
             painted = paint(parts, plain, 0, resolution, self.device, self.steps_within(0.05, 0.9), painter)
         except NoUnwrap as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
+        remade = painted.remade(parts, own_uv=options.keep_uv)
+        kept = write_kept(self, response, source, scene, remade, Paint(colour=True))
         facts = {
             "model": "projection of the picture",
             "projection": projection,
@@ -99,7 +102,12 @@ class ProjectionImageToTextureAdapter(WeightFreeModel, ImageToTextureModel):
             "image_size": list(picture.size),
             **painted.facts,
             "ignored": ignored_parts(scene),
-            "lost": replaced(scene, options.keep_uv),
+            "lost": replaced(scene, options.keep_uv, kept=kept is not None, surface=kept is None),
             "device": self.device,
         }
+        if kept is not None:
+            # Metal and roughness stay.
+            return finish_mesh(
+                self, response, "painting_info", facts, (), kept, held, OWN_COLOURS - {"surface", "maps"}
+            )
         return write_and_finish(self, painted.parts, response, "painting_info", facts, held, LOOKS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from ...authoring.mesh_job import write_and_finish
+from ...authoring.mesh_job import finish_mesh, write_and_finish, write_kept
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
@@ -46,9 +46,10 @@ class InstantMeshesRetopologyAdapter(WeightFreeModel, MeshInputModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.creases import sharpened
+        from ...mesh.glb_remade import Remade
         from ...mesh.input import ignored_parts, read_scene
         from ...mesh.inventory import inventory
-        from ...mesh.parts import other_maps, parts_of
+        from ...mesh.parts import parts_of
         from ...mesh.result import scene_statistics
         from ...mesh.write import write_mesh
         from .remesh import LIMITS, METHOD, SOURCE, NoRetopology, remake
@@ -80,8 +81,7 @@ class InstantMeshesRetopologyAdapter(WeightFreeModel, MeshInputModel):
                 quads = target.with_name(f"{target.stem}_quads.obj")
                 response["quad_mesh_path"] = str(quads)
                 response["extra_paths"] = [str(each) for each in write_mesh(made.parts, quads)]
-        if maps := other_maps(scene):
-            made.facts["warnings"].append(f"{maps} maps of normals, roughness, occlusion or light are left out")
+        kept = write_kept(self, response, source, scene, {part.name: Remade(part) for part in parts})
         facts = {
             "model": METHOD,
             "source": SOURCE,
@@ -90,4 +90,6 @@ class InstantMeshesRetopologyAdapter(WeightFreeModel, MeshInputModel):
             "input_statistics": scene_statistics(scene),
             "ignored": ignored_parts(scene),
         }
+        if kept is not None:
+            return finish_mesh(self, response, "retopology_info", facts, (), kept, held)
         return write_and_finish(self, parts, response, "retopology_info", facts, held)

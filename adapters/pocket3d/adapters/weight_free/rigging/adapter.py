@@ -51,8 +51,9 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
     imports = (".rig",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ...mesh.input import ignored_parts, read_mesh, read_scene
+        from ...mesh.input import glb_bytes_of, ignored_parts, join_parts, read_scene
         from ...mesh.inventory import inventory
+        from ...mesh.losses import MOTION
         from ...mesh.repair import NoSolid
         from ...mesh.rig_file import read_rig
         from ...mesh.skinned_copy import skinned_copy
@@ -66,7 +67,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         self.step(0.01, "reading the mesh")
         scene = read_scene(source)
         held = inventory(source, scene)
-        mesh = read_mesh(source)
+        mesh = join_parts(scene, source.name)
         try:
             rig = make_rig(mesh, options.bone_count, self.step, options.bone_names)
         except NoSolid as error:
@@ -74,8 +75,9 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
         self.step(0.8, "binding the mesh")
         target = Path(response["output_mesh_path"])
         # A file that cannot be kept as it is comes back with its meshes in world coordinates.
-        copy = skinned_copy(source.read_bytes(), rig.skeleton, rig.weights_at)
-        target.write_bytes(copy or add_skin(world_glb(scene), rig.skeleton, rig.weights_at))
+        copy = skinned_copy(glb_bytes_of(source), rig.skeleton, rig.weights_at)
+        anew = None if copy else add_skin(world_glb(scene), rig.skeleton, rig.weights_at)
+        target.write_bytes(copy.data if copy else anew or b"")
         self.step(0.9, "reading it again")
         written = read_rig(target, skinned=True)
         preview = self.output_dir / "skeleton_preview.png"
@@ -90,6 +92,7 @@ class CurveSkeletonAutoRigAdapter(WeightFreeModel, AutoRigModel):
             "max_influences": written.most_influences,
             **rig.facts,
             "input_mesh": source.name,
+            "lost": copy.lost if copy else [],
             "ignored": ignored_parts(scene),
         }
-        return finish_mesh(self, response, "rig_info", facts, source=held)
+        return finish_mesh(self, response, "rig_info", facts, source=held, replaced=MOTION if copy else ())

@@ -8,26 +8,27 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from ...mesh.triangles import FloatArray
+from .accessories import accessories, even_share, flatness
 from .curves import CurveTree
+from .limbs import CENTRAL, Limbs, length
 from .solid import Solid
 from .symmetry import Mirror, find_mirrors
 
-#: A limb's end is the mirror image of another's path up to this share of the longest side.
-_PAIRED = 0.1
-#: Nearer to the plane than this share of the longest side is in the middle; ends further off are to the side.
-_CENTRAL = 0.06
-#: A leg ends below this share of the height.
-_GROUND = 0.14
-#: Of a leg's length, from the middle of the body on, so much goes down; it is so long, as a share of the height.
-_FALLS, _LEG = 0.6, 0.2
 #: Of the way from the hips to the head this share must go up for a body to stand upright.
 _UPRIGHT = 0.8
-#: What is shorter than this share of the longest side gets no bones of its own.
-_STANDS_OUT = 0.08
-#: Arms begin this share of the height above the legs.
-_LOW = 0.12
+#: Arms begin this share of the height above the legs; those that are not held alike are at least so long.
+_LOW, _ARM = 0.12, 0.2
+#: Of several pairs those are arms that are at least so long, as a share of the longest.
+_AS_LONG = 0.6
+#: An end without a counterpart is of the middle up to this share of the longest side from the plane.
+_BROAD = 0.12
+#: What is flatter is a brim or a cape.
+_SLEEVE = 2.1
+#: What is so low, as a share of the height, is the sole of a foot.
+_SOLE = 0.045
 #: Legs of a quadruped's two pairs are so far apart along its body, as a share of its longest side.
 _APART = 0.2
 
@@ -70,108 +71,52 @@ class Plan(NamedTuple):
     others: tuple[FloatArray, ...]
 
 
-class _Reader:
-    """A curve tree's paths, seen from one plane."""
-
-    def __init__(self, solid: Solid, tree: CurveTree, mirror: Mirror) -> None:
-        self.solid, self.tree, self.mirror = solid, tree, mirror
-        self.low, high = solid.points.min(axis=0), solid.points.max(axis=0)
-        self.size = float((high - self.low).max())
-        self.height = float(high[1] - self.low[1])
-
-    def path(self, start: int, end: int) -> list[int]:
-        """Voxels from one to another, along the tree."""
-        up, down = self._to_root(start), self._to_root(end)
-        common = set(down)
-        first = next(i for i, node in enumerate(up) if node in common)
-        return up[: first + 1] + down[: down.index(up[first])][::-1]
-
-    def _to_root(self, node: int) -> list[int]:
-        path = [node]
-        while path[-1] != self.tree.root:
-            path.append(self.tree.parent[path[-1]])
-        return path
-
-    def rise(self, node: int) -> float:
-        """Height above the ground, as a share of the whole."""
-        return float(self.solid.points[node, 1] - self.low[1]) / max(self.height, 1e-30)
-
-    def side(self, node: int) -> float:
-        """Distance from the plane, as a share of the longest side, signed."""
-        return float(self.mirror.side(self.solid.points[node])) / self.size
-
-    def pairs(self) -> list[tuple[list[int], list[int]]]:
-        """Limbs that mirror each other, as paths from the middle to the end; what one hand holds is cut off."""
-        outer = [end for end in self.tree.ends if abs(self.side(end)) > _CENTRAL / 2]
-        there = [end for end in outer if self.side(end) > 0]
-        here = [end for end in outer if self.side(end) < 0]
-        found: list[tuple[float, tuple[int, int], tuple[list[int], list[int]]]] = []
-        for one in there:
-            for other in here:
-                path = self.path(one, other)
-                places = self.solid.points[path]
-                sides = self.mirror.side(places)
-                middle = [i for i in range(len(path)) if abs(sides[i]) <= self.solid.pitch]
-                middle = middle or [int(np.argmin(np.abs(sides)))]
-                centre = middle[len(middle) // 2]
-                first, second = path[centre::-1], path[centre:]
-                for mine, others in ((first, second), (second, first)):
-                    # `mine` ends where the other one's end is mirrored; equal limbs are not cut.
-                    image = self.mirror.image(self.solid.points[others[-1]])
-                    away = np.linalg.norm(self.solid.points[mine] - image, axis=1)
-                    cut = int(np.argmin(away))
-                    if away[cut] < _PAIRED * self.size and cut > 0:
-                        ends = (one, other)
-                        kept = mine[: cut + 1]
-                        limbs = (kept, others) if mine is first else (others, kept)
-                        found.append((float(away[cut]) + 1e-3 * (len(mine) - cut), ends, limbs))
-        chosen: list[tuple[list[int], list[int]]] = []
-        used: set[int] = set()
-        for _, ends, limbs in sorted(found, key=lambda each: each[0]):
-            if not used & set(ends):
-                used |= set(ends)
-                chosen.append(limbs)
-        return chosen
-
-
 def read_plan(solid: Solid, tree: CurveTree) -> Plan | None:
     """The plan of a body that stands upright in the file, or None if it is none of those known."""
     for mirror in find_mirrors(solid):
-        plan = _plan(_Reader(solid, tree, mirror))
+        plan = _plan(Limbs(solid, tree, mirror))
         if plan is not None:
             return plan
     return None
 
 
-def _plan(reader: _Reader) -> Plan | None:
+def _plan(reader: Limbs) -> Plan | None:
     points = reader.solid.points
     pairs = reader.pairs()
-    legs = [pair for pair in pairs if all(_is_leg(reader, limb) for limb in pair)]
+    legs = [pair for pair in pairs if all(reader.is_leg(limb) for limb in pair)]
     along = 2 - reader.mirror.axis
     if not legs or len(legs) > 2:
         return None
     raised = [pair for pair in pairs if pair not in legs]
-    central = [end for end in reader.tree.ends if abs(reader.side(end)) < _CENTRAL]
+    central = [end for end in reader.tree.ends if abs(reader.side(end)) < CENTRAL]
+    # A broad snout ends at one of its corners.
+    alone = set(reader.tree.ends) - {limb[-1] for pair in pairs for limb in pair}
+    broad = [end for end in sorted(alone) if CENTRAL <= abs(reader.side(end)) < _BROAD]
     if len(legs) == 2:
         legs.sort(key=lambda pair: float(points[pair[0][-1], along] + points[pair[1][-1], along]))
         spread = float(points[legs[1][0][-1], along] - points[legs[0][0][-1], along])
-        heads = [end for end in central if reader.rise(end) > 0.35]
+        # A raised tail says nothing of how high a head is: the legs do.
+        tops = max(reader.rise(pair[0][0]) for pair in legs)
+        central += broad
+        heads = [end for end in central if reader.rise(end) > min(0.35, 0.6 * tops)]
         if spread < _APART * reader.size or not heads:
             return None
         return _quadruped(reader, legs, heads, central, along)
     (leg,) = legs
     hips = leg[0][0]
-    arms = max(
-        (pair for pair in raised if _above(reader, pair, hips)),
-        key=lambda pair: _length(points[pair[0]]) + _length(points[pair[1]]),
-        default=None,
-    )
+    arms = _arms(reader, [pair for pair in raised if _above(reader, pair, hips)])
     heads = [end for end in central if reader.rise(end) > reader.rise(hips) + 0.1 and end not in (hips,)]
+    if not heads:
+        # In a wide head the skeleton ends at its sides: the head is where it parts.
+        middle = [node for node in reader.tree.parent if abs(reader.side(node)) < CENTRAL / 2]
+        heads = [node for node in middle if reader.rise(node) > reader.rise(hips) + 0.2]
     if not heads:
         return None
     head = max(heads, key=lambda end: float(points[end, 1]))
     way = points[head] - points[hips]
     upright = float(way[1]) > _UPRIGHT * float(np.linalg.norm(way))
+    if arms is None and upright:
+        arms = _posed_arms(reader, hips, head)
     tails = [end for end in central if end != head]
     toes = _toes(reader, leg, along)
     if upright and arms is not None and points[arms[0][0], 1] < points[head, 1]:
@@ -188,31 +133,62 @@ def _plan(reader: _Reader) -> Plan | None:
     return None
 
 
-def _above(reader: _Reader, pair: tuple[list[int], list[int]], hips: int) -> bool:
+def _arms(reader: Limbs, pairs: list[tuple[list[int], list[int]]]) -> tuple[list[int], list[int]] | None:
+    """Of two limbs that mirror each other the lowest: ears, horns and the brim of a hat are above the arms."""
+    points = reader.solid.points
+    long = [min(length(points[limb]) for limb in pair) for pair in pairs]
+    arms = [pair for pair, each in zip(pairs, long, strict=True) if each > _AS_LONG * max(long)]
+    return min(arms, key=lambda pair: float(points[pair[0][0], 1]), default=None)
+
+
+def _posed_arms(reader: Limbs, hips: int, head: int) -> tuple[list[int], list[int]] | None:
+    """The longest limb on each side that leaves the spine, not held alike; as long as the shorter one, because what is
+    longer is in a hand.
+    """
+    points = reader.solid.points
+    spine = reader.path(hips, head)
+    found: list[list[int]] = []
+    for sign in (1, -1):
+        limbs = []
+        for end in reader.tree.ends:
+            path = reader.path(hips, end)
+            leaves = max((k for k, node in enumerate(path) if node in spine), default=0)
+            limb = path[leaves:]
+            outside = sign * reader.side(end) > CENTRAL and reader.rise(limb[0]) > reader.rise(hips)
+            if outside and path[leaves] not in (hips, head) and flatness(reader.solid, limb) < _SLEEVE:
+                limbs.append(limb)
+        if not limbs:
+            return None
+        found.append(max(limbs, key=lambda limb: length(points[limb])))
+    shorter = min(length(points[limb]) for limb in found)
+    if shorter < _ARM * reader.height:
+        return None
+    cut = []
+    for limb in found:
+        along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points[limb], axis=0), axis=1))])
+        cut.append(limb[: int(np.searchsorted(along, shorter * (1 + 1e-9)))])
+    return cut[0], cut[1]
+
+
+def _above(reader: Limbs, pair: tuple[list[int], list[int]], hips: int) -> bool:
     """Whether two limbs begin above the hips, or rise well above them on their way."""
     rise = reader.rise(hips)
     begins = reader.rise(pair[0][0]) > rise + 0.05
     return begins or all(max(map(reader.rise, limb)) > rise + _LOW for limb in pair)
 
 
-def _is_leg(reader: _Reader, limb: list[int]) -> bool:
-    """Whether a limb goes down to the ground, and mostly down: wheels and fins go sideways."""
-    points = reader.solid.points[limb]
-    fall = float(points[0, 1] - points[-1, 1])
-    return reader.rise(limb[-1]) < _GROUND and fall > max(_FALLS * _length(points), _LEG * reader.height)
-
-
 def _quadruped(
-    reader: _Reader, legs: list[tuple[list[int], list[int]]], heads: list[int], central: list[int], along: int
+    reader: Limbs, legs: list[tuple[list[int], list[int]]], heads: list[int], central: list[int], along: int
 ) -> Plan:
     points = reader.solid.points
     middle = float(points[[legs[0][0][0], legs[1][0][0]], along].mean())
 
     def like_a_head(end: int) -> float:
-        # High and thick: a raised tail is thin.
+        # High, thick and with much about it: a raised tail is thin.
         path = min((reader.path(end, pair[0][0]) for pair in legs), key=len)
         outer = reader.solid.radius[path[: max(1, round(0.4 * len(path)))]]
-        return 0.5 * reader.rise(end) + 4 * float(outer.max()) / reader.size
+        about = reader.solid.tree.query_ball_point(points[end], 0.2 * reader.size, return_length=True) / len(points)
+        return 0.5 * reader.rise(end) + 4 * float(outer.max()) / reader.size + 2 * float(about)
 
     head = max(heads, key=like_a_head)
     sign = 1.0 if points[head, along] > middle else -1.0
@@ -224,7 +200,7 @@ def _quadruped(
 
 
 def _made(
-    reader: _Reader,
+    reader: Limbs,
     kind: str,
     forward: FloatArray,
     legs: tuple[list[int], list[int]],
@@ -263,17 +239,13 @@ def _made(
         free = [i for i, node in enumerate(path) if node in used]
         tail_path, tail_radius = solid.points[path[max(free) :]], solid.radius[path[max(free) :]]
         used |= set(path)
-    others = []
-    for end in reader.tree.ends:
-        path = [end]
-        while path[-1] not in used and path[-1] != reader.tree.root:
-            path.append(reader.tree.parent[path[-1]])
-        if _length(solid.points[path]) > _STANDS_OUT * reader.size:
-            others.append(solid.points[path[::-1]])
-            used |= set(path)
+    others = accessories(solid, reader.tree, used, reader.size)
+    # What one hand holds, beyond where the limbs are alike, is no part of the body either.
+    loose = set(reader.tree.parent) - used
+    mirror = reader.mirror._replace(share=even_share(solid, reader.mirror, used, loose))
     return Plan(
         kind,
-        reader.mirror,
+        mirror,
         forward,
         pair(legs),
         None if arms is None else pair(arms),
@@ -282,27 +254,31 @@ def _made(
         chest,
         tail_path,
         tail_radius,
-        tuple(others),
+        tuple(solid.points[path] for path in others),
     )
 
 
-def _toes(reader: _Reader, legs: tuple[list[int], list[int]], along: int) -> FloatArray | None:
-    """Where the feet point, or None if they point nowhere: what is on the ground beside what is above it."""
+def _toes(reader: Limbs, legs: tuple[list[int], list[int]], along: int) -> FloatArray | None:
+    """Where the feet point, or None if they point nowhere: their soles beside what is above them."""
     points = reader.solid.points
-    rise = (points[:, 1] - reader.low[1]) / max(reader.height, 1e-30)
-    ankle = [node for limb in legs for node in limb if 0.06 < reader.rise(node) < 0.2]
-    sole = rise < 0.045
-    if not ankle or not sole.any():
+    low = np.flatnonzero(points[:, 1] < reader.low[1] + _SOLE * reader.height)
+    if not len(low):
         return None
-    ahead = float(points[sole, along].min() + points[sole, along].max()) / 2 - float(points[ankle, along].mean())
-    return _axis(along, np.sign(ahead)) if abs(ahead) > 0.012 * reader.height else None
+    # Only what hangs together with a foot: a cape reaches the ground too.
+    piece = connected_components(reader.solid.graph[low][:, low], directed=False)[1]
+    ahead = []
+    for limb in legs:
+        ankle = [node for node in limb if 0.06 < reader.rise(node) < 0.2]
+        nearest = int(np.argmin(np.linalg.norm(points[low] - points[limb[-1]], axis=1)))
+        sole = points[low[piece == piece[nearest]], along]
+        if ankle:
+            ahead.append(float(sole.min() + sole.max()) / 2 - float(points[ankle, along].mean()))
+    if not ahead or abs(np.mean(ahead)) <= 0.012 * reader.height:
+        return None
+    return _axis(along, float(np.sign(np.mean(ahead))))
 
 
 def _axis(along: int, sign: float) -> FloatArray:
     axis = np.zeros(3)
     axis[along] = sign
     return axis
-
-
-def _length(points: FloatArray) -> float:
-    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())

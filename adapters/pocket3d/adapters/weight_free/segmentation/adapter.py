@@ -46,12 +46,10 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
     imports = (".partition",)
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        from ...mesh.input import ignored_parts, read_mesh, read_scene
+        from ...mesh.input import ignored_parts, join_parts, read_scene
         from ...mesh.inventory import inventory
-        from ...mesh.losses import LOOKS
-        from ...mesh.part_files import write_parts
+        from ...mesh.part_files import PARTS, part_losses, write_parts
         from ...mesh.repair import NoSolid
-        from .losses import losses
         from .partition import segment
 
         response: dict[str, Any] = super()._process_request(inputs)
@@ -60,8 +58,8 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
         path = self._mesh_path(inputs)
         self.step(0.0, "reading the mesh")
         scene = read_scene(path)
-        lost, held = losses(scene), inventory(path, scene)
-        mesh = read_mesh(path)
+        lost, held = part_losses(scene), inventory(path, scene)
+        mesh = join_parts(scene, path.name)
         if wanted is not None and len(mesh.faces) < wanted:
             raise InvalidInput(f"{wanted} parts of a mesh of {len(mesh.faces)} faces", "num_parts")
         try:
@@ -87,10 +85,8 @@ class ShapeDiameterSegmentationAdapter(WeightFreeModel, MeshSegmentationModel):
             labels_path=str(written.labels),
             seed=seed,
         )
-        # Parts, their names and looks are made anew.
-        replaced = LOOKS | {"parts", "meshes", "names", "coordinates", "groups"}
         facts["ignored"] = ignored_parts(mesh)
-        response = finish_mesh(self, response, "segmentation_info", facts, source=held, replaced=replaced)
+        response = finish_mesh(self, response, "segmentation_info", facts, source=held, replaced=PARTS)
         info = response["segmentation_info"]
         response["segmentation_info_path"] = str(written.write_info(info))
         response["generation_info"] = {

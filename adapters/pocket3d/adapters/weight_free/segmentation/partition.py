@@ -15,10 +15,12 @@ from ...mesh.triangles import FloatArray, IntArray, areas, body_labels, surface_
 from .closed_surface import Surface, closed_surface
 from .crease_parts import crease_parts, is_plain, split_further
 from .face_graph import face_graph, shape_diameter
+from .limb_parts import limb_parts
 from .spectral import gap_count, k_way, merge, small_regions, spectrum, weakest_boundary
 
 METHOD = (
-    "concave creases of a closed mesh; where they do not decide, spectral regions of the face graph, merged across"
+    "concave creases of a closed mesh; of a smooth one in one piece the limbs of its curve skeleton; where they do not"
+    " decide, spectral regions of the face graph, merged across"
     " boundaries that are neither concave nor a step in thickness"
 )
 SOURCES = (
@@ -36,6 +38,8 @@ _EIGENVECTORS = 24
 _REGIONS = 48
 #: A boundary of this openness or less is taken for a real one, where the number of parts is not given.
 _REAL_BOUNDARY = 0.3
+#: Where parts that bend inwards too have this share of the area, it is a smooth figure, whose limbs are its parts.
+_SMOOTH = 0.5
 #: Least thickness of a mesh against its length: flatter ones bound no solid.
 _FLAT = 1e-3
 
@@ -66,6 +70,12 @@ def segment(mesh: Any, num_parts: int | None, seed: int, step: Step) -> Segmenta
     if surface is not None and shown is not None and num_parts in (None, int(shown.max()) + 1):
         open_parts = ~is_plain(surface, shown) if num_parts is None else np.zeros(int(shown.max()) + 1, dtype=bool)
         facts = _crease_facts(mesh, surface, num_parts)
+        smooth = float(surface.areas[open_parts[shown]].sum() / surface.areas.sum())
+        if smooth > _SMOOTH:
+            step(0.1, "looking for limbs")
+            limbs = limb_parts(mesh, lambda: step(0.3, "looking for limbs"))
+            if limbs is not None:
+                return Segmentation(_by_area(limbs, surface.areas), {**facts, "decided_by": "limbs"})
         if open_parts.any():
             finer, facts = _single_threaded(mesh, None, seed, step, area)
             if len(open_parts) > 1:

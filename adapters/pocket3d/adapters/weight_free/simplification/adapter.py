@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from ...authoring.mesh_job import write_and_finish
+from ...authoring.mesh_job import finish_mesh, write_and_finish, write_kept
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
@@ -64,9 +64,10 @@ class QuadricMeshSimplificationAdapter(WeightFreeModel, MeshInputModel):
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from ...mesh.creases import sharpened
+        from ...mesh.glb_remade import Remade
         from ...mesh.input import ignored_parts, read_scene
         from ...mesh.inventory import inventory
-        from ...mesh.parts import other_maps, parts_of
+        from ...mesh.parts import parts_of
         from ...mesh.result import scene_statistics
         from .simplify import LIMITS, METHOD, SOURCE, NoSimplification, simplified
 
@@ -91,8 +92,6 @@ class QuadricMeshSimplificationAdapter(WeightFreeModel, MeshInputModel):
         except NoSimplification as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
         glb = Path(response["output_mesh_path"]).suffix == ".glb"
-        if maps := other_maps(scene):
-            made.facts["warnings"].append(f"{maps} maps of normals, roughness, occlusion or light are left out")
         facts = {
             "model": METHOD,
             "source": SOURCE,
@@ -101,4 +100,7 @@ class QuadricMeshSimplificationAdapter(WeightFreeModel, MeshInputModel):
             "ignored": ignored_parts(scene),
         }
         written = [sharpened(part) for part in made.parts] if glb else made.parts
+        kept = write_kept(self, response, source, scene, {part.name: Remade(part) for part in written})
+        if kept is not None:
+            return finish_mesh(self, response, "simplification_info", facts, (), kept, held)
         return write_and_finish(self, written, response, "simplification_info", facts, held)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from ...authoring.mesh_job import write_and_finish
+from ...authoring.mesh_job import finish_mesh, write_and_finish, write_kept
 from ...authoring.options import MeshFile, Meta, Options, Seed
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
@@ -60,9 +60,10 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
         understand(inputs["text_prompt"])
 
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        from ...mesh.glb_looks import Paint
         from ...mesh.input import ignored_parts, read_scene
         from ...mesh.inventory import inventory
-        from ...mesh.losses import LOOKS
+        from ...mesh.losses import LOOKS, OWN_COLOURS
         from ..unwrapping.layout import NoUnwrap
         from .painting import LIMITS, paint_by_own_uv, paint_scene, replaced, surface_parts
 
@@ -74,8 +75,9 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
         scene = read_scene(source, LIMITS)
         held = inventory(source, scene)
         try:
+            parts = surface_parts(scene)
             painted = (paint_by_own_uv if options.keep_uv else paint_scene)(
-                surface_parts(scene),
+                parts,
                 wanted,
                 options.seed,
                 options.texture_resolution,
@@ -84,7 +86,9 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
             )
         except NoUnwrap as error:
             raise InvalidInput(f"{source.name}: {error}", "mesh_path") from error
-        lost = replaced(scene, options.keep_uv)
+        remade = painted.remade(parts, own_uv=options.keep_uv)
+        kept = write_kept(self, response, source, scene, remade, Paint(colour=True, surface=True))
+        lost = replaced(scene, options.keep_uv, kept=kept is not None, surface=True)
         if response["output_mesh_path"].endswith(".obj") and painted.facts["roughness_and_metallic"] == "texture":
             lost.append("roughness and metallic vary over the surface: OBJ holds one value")
         response["seed"] = options.seed
@@ -101,4 +105,6 @@ class ProceduralTextToTextureAdapter(WeightFreeModel, TextToTextureModel):
             "seed": options.seed,
             "device": self.device,
         }
+        if kept is not None:
+            return finish_mesh(self, response, "painting_info", facts, (), kept, held, OWN_COLOURS)
         return write_and_finish(self, painted.parts, response, "painting_info", facts, held, LOOKS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from ...mesh import creases
+from ...mesh.glb_remade import Remade
 from ...mesh.input import MeshLimits
 from ...mesh.parts import look_of, other_maps, placed, world_normals
 from ...mesh.triangles import FloatArray, IntArray, areas, body_labels
@@ -46,6 +47,8 @@ class SurfacePart(NamedTuple):
     normals: FloatArray
     #: (V, 2) the coordinates it came with, origin at the texture's upper left corner; None without.
     uv: FloatArray | None = None
+    #: (V,) the vertex of the part, as it was read, that each is a copy of; None if they were made otherwise.
+    source: IntArray | None = None
 
 
 class PaintedScene(NamedTuple):
@@ -54,6 +57,16 @@ class PaintedScene(NamedTuple):
     parts: list[MeshPart]
     #: Measured: charts, coverage (share of the texels that show surface), overlapping_texels, texture_resolution.
     facts: dict[str, Any]
+    #: For each part, (V,) the vertex of the surface that each is a copy of.
+    sources: list[IntArray]
+
+    def remade(self, parts: Sequence[SurfacePart], *, own_uv: bool) -> dict[str, Remade]:
+        """What became of the surfaces `parts`, by their names; with `own_uv` on the coordinates that they came with."""
+        made = zip(parts, self.parts, self.sources, strict=True)
+        return {
+            part.name: Remade(painted, source if part.source is None else part.source[source], new_uv=not own_uv)
+            for part, painted, source in made
+        }
 
 
 def surface_parts(scene: Any) -> list[SurfacePart]:
@@ -84,7 +97,7 @@ def split_at_creases(
 ) -> SurfacePart:
     """Double the vertices of a part, (V, 3), (F, 3), (V, 3), where a vertex normal is far from that of a face."""
     source, split, chosen = creases.split_at_creases(vertices, faces, normals)
-    return SurfacePart(name, vertices[source], split, chosen, None if uv is None else uv[source])
+    return SurfacePart(name, vertices[source], split, chosen, None if uv is None else uv[source], source)
 
 
 def paint_by_own_uv(
@@ -107,7 +120,7 @@ def paint_by_own_uv(
         [part.name for part in parts], [part.faces for part in parts], [part.uv for part in parts], resolution, device
     )
     bounds = _bounds(np.concatenate([part.vertices[part.faces.reshape(-1)] for part in parts]))
-    made: dict[int, MeshPart] = {}
+    made: dict[int, tuple[MeshPart, IntArray]] = {}
     facts: list[dict[str, Any]] = []
     for number, members in enumerate(textures):
 
@@ -117,7 +130,7 @@ def paint_by_own_uv(
         chosen = [parts[place] for place, _ in members]
         layouts = [layout for _, layout in members]
         painted = paint_scene(chosen, wanted, seed, resolution, device, within, painter, layouts, bounds)
-        made.update(zip((place for place, _ in members), painted.parts, strict=True))
+        made.update(zip((place for place, _ in members), zip(painted.parts, painted.sources, strict=True), strict=True))
         facts.append(painted.facts)
     together = {
         **facts[0],
@@ -127,19 +140,24 @@ def paint_by_own_uv(
         "textures": len(textures),
         "texture_coordinates": "kept",
     }
-    return PaintedScene([made[place] for place in range(len(parts))], together)
+    ordered = [made[place] for place in range(len(parts))]
+    return PaintedScene([part for part, _ in ordered], together, [source for _, source in ordered])
 
 
-def replaced(scene: Any, keep_uv: bool) -> list[str]:
-    """What of a `trimesh.Scene` texturing leaves out, for people."""
+def replaced(scene: Any, keep_uv: bool, *, kept: bool, surface: bool) -> list[str]:
+    """What of a `trimesh.Scene` texturing leaves out, for people: `kept`, all but its colours and, where `surface` says
+    so, metal and roughness stays in the file.
+    """
     lost = []
     looks = [look_of(mesh, linear=True) for mesh in scene.geometry.values()]
     if any(look.stated for look in looks):
-        lost.append("its colours and textures: the new ones take their place")
-    if maps := other_maps(scene):
+        what = "colours, textures, metal and roughness" if surface else "colours and textures"
+        lost.append(f"its {what}: the new ones take their place")
+    if not kept and (maps := other_maps(scene)):
         lost.append(f"{maps} maps of normals, roughness, occlusion or light: they belong to the old surface")
     if not keep_uv and any(getattr(mesh.visual, "uv", None) is not None for mesh in scene.geometry.values()):
-        lost.append("its texture coordinates: keep_uv keeps them")
+        of = "of its base colour" if kept else "that it had"
+        lost.append(f"the texture coordinates {of}: keep_uv keeps them")
     return lost
 
 
@@ -201,7 +219,7 @@ def paint_scene(
         "texture_resolution": resolution,
         "roughness_and_metallic": "texture" if surface is not None else "factors",
     }
-    return PaintedScene(made, facts)
+    return PaintedScene(made, facts, [chart.source for chart in charts])
 
 
 def _texture(

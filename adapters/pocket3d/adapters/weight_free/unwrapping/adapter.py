@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from ...authoring.mesh_job import write_and_finish
+from ...authoring.mesh_job import finish_mesh, write_and_finish, write_kept
 from ...authoring.options import MeshFile, Meta, Options
 from ...authoring.weight_free import WeightFreeModel
 from ...errors import InvalidInput
@@ -61,9 +61,11 @@ class XatlasUvUnwrappingAdapter(WeightFreeModel, MeshInputModel):
     def _process_request(self, inputs: dict[str, Any]) -> dict[str, Any]:
         from PIL import Image
 
+        from ...mesh.glb_looks import Paint
+        from ...mesh.glb_remade import Remade
         from ...mesh.input import MeshLimits, ignored_parts, read_scene
         from ...mesh.inventory import inventory
-        from ...mesh.parts import other_maps, parts_of
+        from ...mesh.parts import parts_of
         from ...mesh.result import scene_statistics
         from .layout import NoUnwrap
         from .unwrap import METHOD, unwrapped
@@ -90,12 +92,15 @@ class XatlasUvUnwrappingAdapter(WeightFreeModel, MeshInputModel):
         layout = self.output_dir / "uv_layout.png"
         Image.fromarray(made.picture).save(layout, format="PNG", optimize=True)
         response["uv_layout_path"] = str(layout)
-        if maps := other_maps(scene):
-            made.facts["warnings"].append(f"{maps} maps of normals, roughness, occlusion or light are left out")
+        pairs = zip(made.parts, made.sources, strict=True)
+        remade = {part.name: Remade(part, vertices, new_uv=True) for part, vertices in pairs}
+        kept = write_kept(self, response, source, scene, remade, Paint())
         facts = {
             "model": METHOD,
             **made.facts,
             "input_statistics": scene_statistics(scene),
             "ignored": ignored_parts(scene),
         }
+        if kept is not None:
+            return finish_mesh(self, response, "unwrapping_info", facts, (), kept, held)
         return write_and_finish(self, made.parts, response, "unwrapping_info", facts, held)

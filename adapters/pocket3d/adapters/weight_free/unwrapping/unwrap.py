@@ -28,6 +28,8 @@ class Unwrapped(NamedTuple):
     parts: list[MeshPart]
     facts: dict[str, Any]
     picture: npt.NDArray[np.uint8]
+    #: For each part, (V,) the vertex of the old one that each is a copy of.
+    sources: list[IntArray]
 
 
 def unwrapped(
@@ -73,7 +75,7 @@ def unwrapped(
         "texture_moved": painted is not None,
         "warnings": warnings,
     }
-    return Unwrapped(new if painted is None else painted, facts, picture)
+    return Unwrapped(new if painted is None else painted, facts, picture, [layout.source for layout in made])
 
 
 def _part(part: MeshPart, layout: Layout) -> MeshPart:

@@ -113,8 +113,8 @@ async def test_a_given_skeleton_gets_new_weights_and_one_is_needed_for_it(
     # Without that mode the skeleton is not shown to upstream.
     fresh = await HeardRun(tmp_path / "third").of(adapter, {"mesh_path": rigged["output_mesh_path"], "top_k": 4})
     assert fresh["bone_count"] == 4
-    told = [made["rig_info"]["lost"] for made in (again, fresh)]
-    assert [[each for each in lost if "skins" in each] for lost in told] == [
+    losses = [made["rig_info"]["lost"] for made in (again, fresh)]
+    assert [[each for each in lost if "skins" in each] for lost in losses] == [
         [],
         ["1 skins: the new skeleton takes their place"],
     ]

@@ -69,8 +69,10 @@ def test_bones_have_the_names_that_people_use(
         # A hat's brim has limbs at its edge, and a cape reaches the ground behind the feet.
         (lambda: characters.humanoid(20, hat=True, brim=True, cape=True), "humanoid", "+z"),
         (lambda: characters.quadruped(stride=0.3), "quadruped", "+z"),
+        # Only the horns mirror each other.
+        (lambda: characters.humanoid(50, horns=True, forward=70), "humanoid", "+z"),
     ],
-    ids=["brim and cape", "walking dog"],
+    ids=["brim and cape", "walking dog", "horns and one arm forward"],
 )
 def test_what_people_wear_and_how_they_stand_changes_no_type(
     make: Callable[[], Character], kind: str, facing: str

@@ -43,9 +43,15 @@ def _both(joints: dict[str, Any]) -> dict[str, Any]:
 
 
 def humanoid(
-    arms: float = 0.0, hat: bool = False, sword: bool = False, brim: bool = False, cape: bool = False
+    arms: float = 0.0,
+    hat: bool = False,
+    sword: bool = False,
+    brim: bool = False,
+    cape: bool = False,
+    horns: bool = False,
+    forward: float = 0.0,
 ) -> Character:
-    """1.8 tall; arms hang down by so many degrees from level (T-pose 0, A-pose 45)."""
+    """1.8 tall; arms hang down by so many degrees from level (T-pose 0, A-pose 45), the right one turned forward."""
     down = np.radians(arms)
     way = np.array([np.cos(down), -np.sin(down), 0])
     shoulder = np.array([0.19, 1.43, 0])
@@ -65,6 +71,9 @@ def humanoid(
             "leftToes": (0.12, 0.03, 0.13),
         }
     )
+    turn = trimesh.transformations.rotation_matrix(np.radians(forward), [0, 1, 0])[:3, :3]
+    for name in ("rightLowerArm", "rightHand"):
+        joints[name] = joints["rightUpperArm"] + turn @ (joints[name] - joints["rightUpperArm"])
     bodies = [
         capsule((0, 0.98, 0), (0, 1.36, 0), 0.13),
         capsule((-0.13, 1.42, 0), (0.13, 1.42, 0), 0.075),
@@ -84,6 +93,11 @@ def humanoid(
         ]
     if hat:
         bodies.append(trimesh.creation.cone(0.2, 0.35).apply_transform(_upright((0, 1.77, 0))))
+    if horns:
+        bodies.append(trimesh.creation.box((0.3, 0.2, 0.22)).apply_translation((0, 1.75, 0)))
+        for x in (-1, 1):
+            bodies.append(capsule((x * 0.1, 1.8, 0), (x * 0.24, 1.8, 0), 0.04))
+            bodies.append(capsule((x * 0.24, 1.8, 0), (x * 0.26, 1.95, 0), 0.03))
     if brim:
         bodies.append(trimesh.creation.cylinder(0.5, 0.05, sections=24).apply_transform(_upright((0, 1.8, 0))))
     if cape:

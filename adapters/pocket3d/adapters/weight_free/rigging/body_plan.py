@@ -115,8 +115,9 @@ def _plan(reader: Limbs) -> Plan | None:
     head = max(heads, key=lambda end: float(points[end, 1]))
     way = points[head] - points[hips]
     upright = float(way[1]) > _UPRIGHT * float(np.linalg.norm(way))
-    if arms is None and upright:
-        arms = _posed_arms(reader, hips, head)
+    if upright:
+        posed = _posed_arms(reader, hips, head, {limb[-1] for pair in raised for limb in pair} if arms else set())
+        arms = posed if arms is None or (posed and _horns(reader, arms, posed)) else arms
     tails = [end for end in central if end != head]
     toes = _toes(reader, leg, along)
     if upright and arms is not None and points[arms[0][0], 1] < points[head, 1]:
@@ -141,9 +142,18 @@ def _arms(reader: Limbs, pairs: list[tuple[list[int], list[int]]]) -> tuple[list
     return min(arms, key=lambda pair: float(points[pair[0][0], 1]), default=None)
 
 
-def _posed_arms(reader: Limbs, hips: int, head: int) -> tuple[list[int], list[int]] | None:
+def _horns(reader: Limbs, arms: tuple[list[int], list[int]], posed: tuple[list[int], list[int]]) -> bool:
+    """Whether limbs that mirror each other are above and shorter than two that are not held alike: then they are the
+    horns or the corners of a head.
+    """
+    points = reader.solid.points
+    alike, longer = (min(length(points[limb]) for limb in pair) for pair in (arms, posed))
+    return alike < _AS_LONG * longer and all(points[limb[0], 1] < points[arms[0][0], 1] for limb in posed)
+
+
+def _posed_arms(reader: Limbs, hips: int, head: int, taken: set[int]) -> tuple[list[int], list[int]] | None:
     """The longest limb on each side that leaves the spine, not held alike; as long as the shorter one, because what is
-    longer is in a hand.
+    longer is in a hand. Limbs through a voxel in `taken` do not count.
     """
     points = reader.solid.points
     spine = reader.path(hips, head)
@@ -155,6 +165,7 @@ def _posed_arms(reader: Limbs, hips: int, head: int) -> tuple[list[int], list[in
             leaves = max((k for k, node in enumerate(path) if node in spine), default=0)
             limb = path[leaves:]
             outside = sign * reader.side(end) > CENTRAL and reader.rise(limb[0]) > reader.rise(hips)
+            outside = outside and not taken & set(limb)
             if outside and path[leaves] not in (hips, head) and flatness(reader.solid, limb) < _SLEEVE:
                 limbs.append(limb)
         if not limbs:
@@ -167,6 +178,8 @@ def _posed_arms(reader: Limbs, hips: int, head: int) -> tuple[list[int], list[in
     for limb in found:
         along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points[limb], axis=0), axis=1))])
         cut.append(limb[: int(np.searchsorted(along, shorter * (1 + 1e-9)))])
+    # The chest is where the higher one begins.
+    cut.sort(key=lambda limb: -float(points[limb[0], 1]))
     return cut[0], cut[1]
 
 

@@ -11,7 +11,6 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="of each composition; odd ones are CAD triangles")
     parser.add_argument("--only", help="composition of this name")
     options = parser.parse_args()
-    sets: dict[str, Sequence[Callable[..., Any]]] = {
-        "tuning": TUNING,
-        "held-out": HELD_OUT,
-        "smooth": smooth_figures.HELD_OUT,
-    }
+    sets: dict[str, tuple[Any, ...]] = {"tuning": TUNING, "held-out": HELD_OUT, "smooth": smooth_figures.HELD_OUT}
     for name, recipes in sets.items():
         if options.set != name and (options.set != "both" or name == "smooth"):
             continue

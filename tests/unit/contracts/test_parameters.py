@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pocket3d.contracts.bounded_schema import search_steps
+from pocket3d.contracts import bounded_schema
+from pocket3d.contracts.bounded_schema import BoundedValidator, OverBudget, errors_of, search_steps
 from pocket3d.contracts.parameters import CheckCache, ParameterCheck
 
 SCHEMA: dict[str, Any] = {
@@ -17,7 +18,8 @@ SCHEMA: dict[str, Any] = {
         "image_path": {},
         "quality": {"enum": ["low", "high"]},
         "steps": {"type": "integer", "minimum": 1, "maximum": 100},
-        "scale": {"type": "number", "exclusiveMinimum": 0},
+        "scale": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 8},
+        "seed": {"multipleOf": 2},
         "size": {"type": "array", "items": {"type": "number"}},
     },
     "required": ["text_prompt"],
@@ -37,6 +39,8 @@ SCHEMA: dict[str, Any] = {
         ({"text_prompt": "x", "steps": "many"}, "inputs.steps", '"many": want integer'),
         ({"text_prompt": "x", "steps": True}, "inputs.steps", "true: want integer"),
         ({"text_prompt": "x", "scale": 0}, "inputs.scale", "0: want more than 0"),
+        ({"text_prompt": "x", "scale": 8}, "inputs.scale", "8: want less than 8"),
+        ({"text_prompt": "x", "seed": 3}, "inputs.seed", "3: 3 is not a multiple of 2"),
         ({"text_prompt": "x", "size": [1, "b"]}, "inputs.size[1]", '"b": want number'),
         ({"text_prompt": ""}, "inputs.text_prompt", ""),
     ],
@@ -274,3 +278,22 @@ def test_what_was_found_before_the_budget_ended_is_told() -> None:
     check = ParameterCheck({"properties": {"n": {"type": "integer"}, "a": {"items": {"minimum": 0}}}})
     problem = check.problem({"n": "many", "a": [1] * 20_000})
     assert problem is not None and problem.field == "inputs.n"
+
+
+def test_the_whole_budget_may_be_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    validator = BoundedValidator({"minimum": 0, "maximum": 9})
+    monkeypatch.setattr(bounded_schema, "BUDGET", 2)
+    assert list(errors_of(validator, 1)) == []
+    monkeypatch.setattr(bounded_schema, "BUDGET", 1)
+    with pytest.raises(OverBudget):
+        list(errors_of(validator, 1))
+
+
+def test_a_schema_is_given_up_by_which_nothing_was_found_in_small_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_schema, "BUDGET", 150)
+    check = ParameterCheck({"properties": {"a": {"type": "string"}}, "allOf": [{"minimum": 0}] * 200})
+    found = check.problem({"a": 1})
+    assert found is not None and found.field == "inputs.a"
+    assert check.problem({"a": 1}) == found, "it is asked again: it did find something"
+    assert check.problem({"a": "x"}) is None
+    assert check.problem({"a": 1}) is None, "it is asked no more"

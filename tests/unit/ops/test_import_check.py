@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pocket3d.ops.installer.import_check import import_all
-from pocket3d.ops.installer.import_findings import Imports, TorchFacts, problems, too_old
+from pocket3d.ops.installer.import_findings import Imports, TorchFacts, advice, problems, too_old
 
 #: A torch that says what the real one of such a build says.
 TORCH = """
@@ -85,6 +85,19 @@ def test_what_the_loader_lacks_has_its_package(folder: Path) -> None:
     named = Imports(modules={"x": "OSError: libodd.so.7: cannot open shared object file: No such file"})
     assert problems(named, cuda=None, libraries={"libodd.so.7": "libodd7"})[0].advice == "apt install libodd7"
     assert problems(named, cuda=None, libraries={})[0].advice is None
+
+
+@pytest.mark.parametrize(
+    ("error", "package"),
+    [
+        ("libGL.so.1: cannot open shared object file", "apt install libgl1"),
+        ("libGL.so.1: No such file", "apt install libgl1"),
+        ("libGL.so.1 => not found", "apt install libgl1"),
+        ("libGL.so.1: undefined symbol: glBegin", None),
+    ],
+)
+def test_a_package_is_named_for_a_library_that_is_not_there(error: str, package: str | None) -> None:
+    assert advice(error, {}) == package
 
 
 def test_a_torch_that_does_not_fit_is_told(folder: Path) -> None:

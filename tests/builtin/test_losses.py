@@ -13,9 +13,10 @@ pytest.importorskip("torch")
 
 from pocket3d.adapters.mesh.input import ignored_parts, read_scene
 from pocket3d.adapters.mesh.inventory import Inventory, inventory
-from pocket3d.adapters.mesh.losses import LOOKS, missing, unread
+from pocket3d.adapters.mesh.losses import LOOKS, MOTION, missing, unread
 from pocket3d.adapters.mesh.parts import parts_of
 from pocket3d.adapters.mesh.read.glb_container import unpack
+from pocket3d.adapters.mesh.read.glb_left_out import left_out
 from pocket3d.adapters.mesh.write import write_mesh
 from support import mesh_files as files
 from support.tetrahedron import Tetrahedron
@@ -143,6 +144,19 @@ def test_what_readers_leave_out_is_told_only_if_the_file_has_it_not(tmp_path: Pa
     gone = unread(before, Inventory("obj", {}), notes)
     assert gone == ["something that the reader noticed", "lights: only the geometry is read"]
     assert unread(Inventory("obj", {}), before, ["a note"]) == ["a note"]
+
+
+@pytest.mark.parametrize("target", ["obj", "ply", "stl", "3mf", "usdz", "glb"])
+def test_extensions_of_the_whole_file_are_named_once_where_they_are_gone(target: str) -> None:
+    document = {"extensions": {"VRM": {"humanoid": {}}, "KHR_xmp_json_ld": {"packets": []}}}
+    counts = {"parts": 1, "meshes": 1}
+    before = Inventory("glb", counts, document=document)
+    line = "KHR_xmp_json_ld, VRM of the file as a whole: only geometry and materials are read"
+    gone = Inventory(target, counts, document={} if target == "glb" else None)
+    assert unread(before, gone, left_out(document)) == [line]
+    assert unread(before, before, left_out(document)) == []
+    # A new skeleton takes the place of a character's own, and says so.
+    assert unread(before, gone, left_out(document), MOTION) == [line.replace(", VRM", "")]
 
 
 @pytest.mark.parametrize(

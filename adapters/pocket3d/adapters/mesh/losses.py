@@ -11,8 +11,10 @@ from .read.glb_left_out import ELSEWHERE, left_out
 LOOKS = frozenset({"textures", "maps", "relief", "surface", "colours", "stated", "shine", "cutout", "sides", "images"})
 #: The same, where only colours, metal and roughness are replaced.
 OWN_COLOURS = frozenset({"textures", "maps", "surface", "colours", "stated", "images"})
+#: Extensions that say what the joints of a character are.
+OF_JOINTS = ("VRM", "VRMC_vrm", "VRMC_springBone", "VRMC_springBone_extended_collider")
 #: What moves a mesh: a feature that rigs it replaces that, and says so.
-MOTION = frozenset({"animations", "skins"})
+MOTION = frozenset({"animations", "skins", *OF_JOINTS})
 #: What belongs to a skeleton that another one takes the place of.
 _SKINS = "{count} skins: the new skeleton takes their place"
 _SOME_MAPS = "{count} maps of normals, roughness, occlusion or light: {why}"
@@ -60,6 +62,8 @@ def unread(before: Inventory, after: Inventory, notes: Collection[str], replaced
     if kept is not None and _as_many("relief", before.counts.get("relief", 0), before, after):
         notes = [each for each in notes if not each.endswith(ELSEWHERE)]
     told = {key: value for key, value in document.items() if key not in MOTION or key not in replaced}
+    if isinstance(told.get("extensions"), dict):
+        told["extensions"] = {name: each for name, each in told["extensions"].items() if name not in replaced}
     return [*(each for each in notes if each not in said), *left_out(told, kept)]
 
 

@@ -19,6 +19,7 @@ from pocket3d.adapters.mesh.read.glb_container import unpack
 from pocket3d.adapters.mesh.read.glb_left_out import left_out
 from pocket3d.adapters.mesh.write import write_mesh
 from support import mesh_files as files
+from support.full_glb import see_through
 from support.tetrahedron import Tetrahedron
 
 pytestmark = pytest.mark.torch
@@ -94,6 +95,18 @@ def test_what_a_written_file_has_not(target: str, tmp_path: Path) -> None:
     path = dressed().write(tmp_path / "dressed.glb")
     made = told(path, tmp_path / f"made.{target}")
     assert made == [each.format(target.upper()) for each in EXPECTED[target]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("BLEND", "transparency of 1 textures: "), ("MASK", "cut-out transparency")]
+)
+def test_alpha_of_pictures_that_is_gone_is_told_once(mode: str, kind: str, tmp_path: Path) -> None:
+    path = see_through(mode).write(tmp_path / "pane.glb")
+    for target in ("glb", "obj"):
+        assert [each for each in told(path, tmp_path / f"made.{target}") if "transparency" in each] == [
+            f"{kind}{' of 1 materials: ' if mode == 'MASK' else ''}they are not in the file"
+        ]
+    assert missing(inventory(path), inventory(path)) == []
 
 
 def test_what_is_replaced_on_purpose_is_not_told_again(tmp_path: Path) -> None:

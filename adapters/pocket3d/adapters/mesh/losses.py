@@ -8,9 +8,11 @@ from .inventory import Inventory
 from .read.glb_left_out import ELSEWHERE, left_out
 
 #: What belongs to the look of a surface: a feature that paints anew replaces it, and says so.
-LOOKS = frozenset({"textures", "maps", "relief", "surface", "colours", "stated", "shine", "cutout", "sides", "images"})
+LOOKS = frozenset(
+    {"textures", "alpha", "maps", "relief", "surface", "colours", "stated", "shine", "cutout", "sides", "images"}
+)
 #: The same, where only colours, metal and roughness are replaced.
-OWN_COLOURS = frozenset({"textures", "maps", "surface", "colours", "stated", "images"})
+OWN_COLOURS = frozenset({"textures", "alpha", "maps", "surface", "colours", "stated", "images"})
 #: Extensions that say what the joints of a character are.
 OF_JOINTS = ("VRM", "VRMC_vrm", "VRMC_springBone", "VRMC_springBone_extended_collider")
 #: What moves a mesh: a feature that rigs it replaces that, and says so.
@@ -26,6 +28,7 @@ _NAMED = 6
 #: How the loss of each kind is told, in this order.
 _TEXTS = {
     "textures": "{count} textures: {why}",
+    "alpha": "transparency of {count} textures: {why}",
     "maps": "{count} maps of normals, roughness, occlusion or light: only the base colour is written",
     "relief": "{count} maps of normals, occlusion or light: {why}",
     "surface": "metallic and roughness: {why}",
@@ -85,6 +88,9 @@ def missing(before: Inventory, after: Inventory, replaced: Collection[str] = ())
     if "maps" in gone:
         # Those are told with all others.
         gone.discard("relief")
+    if gone & {"textures", "cutout"}:
+        # It is told with them.
+        gone.discard("alpha")
     if after.format == "stl" and "stated" in gone:
         lost.append("colours, materials and textures: STL holds triangles only")
         gone -= {"stated", "colours", "textures", "maps", "surface"}

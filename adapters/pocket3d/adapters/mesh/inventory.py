@@ -183,7 +183,7 @@ def _shows_alpha(
     start = raw["bufferViews"][view].get("byteOffset", 0)
     try:
         with Image.open(BytesIO(binary[start : start + raw["bufferViews"][view]["byteLength"]])) as image:
-            return image.has_transparency_data
+            return bool(image.has_transparency_data)
     except OSError:
         # In a form that Pillow does not read.
         return False
